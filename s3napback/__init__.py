@@ -1,0 +1,3 @@
+"""Cycling, incremental, compressed, encrypted backups to S3 or to a folder."""
+
+__version__ = "1.0.0"

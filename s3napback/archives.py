@@ -1,0 +1,223 @@
+"""What an archive is called, what it says of itself, and whose it is. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from urllib.parse import quote, unquote
+
+from s3napback.rotation import ArchiveType
+
+FORMAT = "1"
+METADATA_PREFIX = "s3napback-"
+METADATA_LIMIT = 2048
+"""Bytes of user metadata that S3 allows an object, names and values together (Amazon's user guide)."""
+
+KINDS_WITH_TYPE = frozenset({"Directory", "Subversion", "SubversionDir"})
+"""Kinds whose keys end in a type; the others are always full, and their keys end in the slot."""
+
+SUM_SUFFIX = ".sha256"
+_KEY_END = re.compile(r"-(?P<slot>0|[1-9][0-9]*)(?:-(?P<type>FULL|DIFF))?\Z")
+
+
+def join_prefix(prefix: str, name: str) -> str:
+    """A key or key base below the configured prefix, which may be empty."""
+    return f"{prefix}/{name}" if prefix else name
+
+
+def archive_key(prefix: str, kind: str, name: str, slot: int, archive_type: ArchiveType) -> str:
+    """The key of one archive: ``[PREFIX/]NAME-SLOT-TYPE``, without the type for kinds that are always full."""
+    end = f"{slot}-{archive_type.value}" if kind in KINDS_WITH_TYPE else f"{slot}"
+    return join_prefix(prefix, f"{name}-{end}")
+
+
+def slot_keys(prefix: str, kind: str, name: str, slot: int) -> tuple[str, ...]:
+    """Every key that an archive of this slot can have, one or two."""
+    keys = (archive_key(prefix, kind, name, slot, archive_type) for archive_type in ArchiveType)
+    return tuple(dict.fromkeys(keys))
+
+
+def split_key(key: str) -> tuple[str, int, str] | None:
+    """Key base, slot and type (empty where the key has none); None if it is no archive's key."""
+    found = _KEY_END.search(key)
+    if found is None:
+        return None
+    return key[: found.start()], int(found["slot"]), found["type"] or ""
+
+
+def sum_key(key: str) -> str:
+    """The key of the small object that holds an archive's checksum."""
+    return key + SUM_SUFFIX
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose an archive is: nothing else may overwrite it.
+
+    Attributes:
+        host: HostName of the machine.
+        source: kind and target, ``Directory /etc``.
+    """
+
+    host: str
+    source: str
+
+    def __str__(self) -> str:
+        if not self.source:
+            return "something other than s3napback, or a store that forgot its metadata"
+        return f"{self.source} of host {self.host}"
+
+
+UNKNOWN_OWNER = Owner("", "")
+"""Owner of an object that does not say whose it is."""
+
+
+@dataclass(frozen=True)
+class ArchiveRecord:
+    """What an archive's metadata says.
+
+    Attributes:
+        id: unique to this archive; DIFFs name their parent by it.
+        parent: id of the archive that a DIFF builds on; empty for a FULL.
+        cycle: name of the Cycle, empty for a block of its own.
+        started: when the backup began, UTC.
+        day: the calendar day it counts for, as a day number.
+        compression: ``gzip``, ``zstd`` or ``none``.
+        recipients: fingerprints; none if the archive is not encrypted.
+        extra: what a kind of source adds: names in lower case without a prefix, ``uuid`` and ``revisions``.
+    """
+
+    id: str
+    slot: int
+    type: ArchiveType
+    owner: Owner
+    cycle: str
+    started: datetime
+    day: int
+    parent: str = ""
+    compression: str = "gzip"
+    recipients: tuple[str, ...] = ()
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+    def to_metadata(self) -> dict[str, str]:
+        """User metadata of the object: lower-case names, percent-encoded ASCII values.
+
+        Raises:
+            ValueError: it is more than S3 allows, because of a very long source or very many recipients.
+        """
+        values = {
+            "format": FORMAT,
+            "id": self.id,
+            "slot": str(self.slot),
+            "type": self.type.value,
+            "parent": self.parent,
+            "source": self.owner.source,
+            "cycle": self.cycle,
+            "host": self.owner.host,
+            "started": format_time(self.started),
+            "day": str(self.day),
+            "compression": self.compression,
+            "recipients": ",".join(self.recipients),
+            **self.extra,
+        }
+        metadata = {METADATA_PREFIX + name: quote(value, safe="/:,+@=") for name, value in values.items() if value}
+        size = sum(len(name) + len(value) for name, value in metadata.items())
+        if size > METADATA_LIMIT:
+            raise ValueError(f"the archive's metadata would be {size} bytes, and stores take {METADATA_LIMIT}")
+        return metadata
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str]) -> ArchiveRecord | None:
+        """Read an object's metadata, its names in any case; None if they are not whole or not ours."""
+        prefix_length = len(METADATA_PREFIX)
+        values = {
+            name.lower()[prefix_length:]: unquote(value)
+            for name, value in metadata.items()
+            if name.lower().startswith(METADATA_PREFIX)
+        }
+        if values.pop("format", None) != FORMAT:
+            return None
+        try:
+            return cls(
+                id=values.pop("id"),
+                slot=int(values.pop("slot")),
+                type=ArchiveType(values.pop("type")),
+                owner=Owner(values.pop("host"), values.pop("source")),
+                cycle=values.pop("cycle", ""),
+                started=parse_time(values.pop("started")),
+                day=int(values.pop("day")),
+                parent=values.pop("parent", ""),
+                compression=values.pop("compression"),
+                recipients=tuple(filter(None, values.pop("recipients", "").split(","))),
+                extra=values,
+            )
+        except (KeyError, ValueError):
+            return None
+
+
+def owner_of(metadata: Mapping[str, str]) -> Owner:
+    """Whose the object with this metadata is; ``UNKNOWN_OWNER`` if it does not say."""
+    record = ArchiveRecord.from_metadata(metadata)
+    return record.owner if record else UNKNOWN_OWNER
+
+
+def format_time(moment: datetime) -> str:
+    """RFC 3339 in UTC, to the second: ``2026-11-23T03:00:00Z``."""
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse_time(text: str) -> datetime:
+    """Read what ``format_time`` wrote.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """What is known of an archive's bytes once it has arrived.
+
+    Attributes:
+        sha256: of the stored bytes, in hexadecimal.
+        stored: bytes in the store.
+        read: bytes that the dump command wrote, before compression.
+        seconds: from start to arrival.
+        warnings: one line each.
+    """
+
+    sha256: str
+    stored: int
+    read: int
+    seconds: float
+    warnings: Sequence[str] = ()
+
+
+def format_sum(record: ArchiveRecord, base: str, transfer: Transfer) -> str:
+    """The text of the checksum object: a line that ``sha256sum --check`` reads, and comments.
+
+    Args:
+        base: the archive's key without the prefix.
+    """
+    lines = [
+        _sum_line(transfer.sha256, base),
+        f"# id {record.id}",
+        f"# source {record.owner.source}",
+        f"# host {record.owner.host}",
+        f"# started {format_time(record.started)}",
+        f"# bytes stored {transfer.stored}",
+        f"# bytes read {transfer.read}",
+        f"# seconds {transfer.seconds:.1f}",
+        *(f"# warning {warning}" for warning in transfer.warnings),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _sum_line(digest: str, name: str) -> str:
+    # coreutils marks a line whose name holds a backslash with a backslash in front, and doubles it in the name.
+    if "\\" in name:
+        return "\\" + digest + "  " + name.replace("\\", "\\\\")
+    return f"{digest}  {name}"

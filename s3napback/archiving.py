@@ -1,0 +1,210 @@
+"""Make one planned archive: dump, compress, encrypt, store, and only then remember it."""
+
+from __future__ import annotations
+
+import io
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+from s3napback.archives import (
+    ArchiveRecord,
+    Owner,
+    Transfer,
+    format_sum,
+    join_prefix,
+    sum_key,
+)
+from s3napback.chains import History, Link, Memory
+from s3napback.compression import Filter, make_filter
+from s3napback.encryption import Encryption
+from s3napback.errors import OutOfParts, PipelineError, S3napbackError, SourceError
+from s3napback.interrupts import deferred_signals
+from s3napback.pipeline import Measured, Pipeline, Stage, spool
+from s3napback.planning import Night, Plan, leftover_keys, shaping_content
+from s3napback.rotation import ArchiveType
+from s3napback.sources import Dump, Source
+from s3napback.sources.snapshot import file_sha256
+from s3napback.state import SourceState, extended_chain
+from s3napback.stores import ByteSource
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What archives are made with.
+
+    Attributes:
+        encryption: how they are encrypted; None is not at all.
+        temp_dir: where UseTempFile puts the encrypted stream.
+    """
+
+    encryption: Encryption | None
+    temp_dir: Path
+
+
+@dataclass(frozen=True)
+class Made:
+    """An archive that has arrived and is remembered."""
+
+    key: str
+    transfer: Transfer
+
+
+def make_archive(night: Night, plan: Plan, source: Source, workshop: Workshop) -> Made:
+    """Make one archive and commit it.
+
+    The order is the promise: the archive arrives whole, state follows, and what the new archive made superfluous goes
+    last. A failure before the commit leaves the former archive and DiffDir as they were.
+
+    Raises:
+        S3napbackError: what failed. Nothing was changed then, but for what ``OutOfParts`` notes in state.
+        NothingNew: there is nothing to store.
+    """
+    started = datetime.now(timezone.utc)
+    clock = time.monotonic()
+    for key in leftover_keys(night, plan):
+        night.store.discard_leftovers(key)
+    had_content = source.has_content()
+    with night.state.workplace(plan.job.name) as folder:
+        memory = plan.decision.base[-1].memory if plan.decision.base else None
+        dump = source.dump(plan.decision.type, memory, folder)
+        record = _record(night, plan, dump, workshop, started)
+        transfer = _transfer(night, plan, source, dump, record, workshop)
+        transfer = replace(transfer, seconds=time.monotonic() - clock)
+        _commit(night, plan, source, dump, record, transfer, had_content=had_content)
+    extra_warnings = _tidy_up(night, plan, record, transfer)
+    return Made(plan.key, replace(transfer, warnings=(*transfer.warnings, *extra_warnings)))
+
+
+def _record(night: Night, plan: Plan, dump: Dump, workshop: Workshop, started: datetime) -> ArchiveRecord:
+    return ArchiveRecord(
+        id=uuid.uuid4().hex,
+        slot=plan.slot,
+        type=plan.decision.type,
+        owner=Owner(night.host, plan.job.source),
+        cycle=plan.job.cycle,
+        started=started,
+        day=night.day,
+        parent=plan.decision.base[-1].id if plan.decision.base else "",
+        compression=plan.job.settings.compression,
+        recipients=workshop.encryption.fingerprints if workshop.encryption else (),
+        extra=dump.metadata,
+    )
+
+
+def _transfer(
+    night: Night, plan: Plan, source: Source, dump: Dump, record: ArchiveRecord, workshop: Workshop
+) -> Transfer:
+    try:
+        metadata = record.to_metadata()
+    except ValueError as error:
+        raise SourceError(f"{plan.job.source}: {error}") from error
+    settings = plan.job.settings
+    elements: list[Stage | Filter] = [dump.stage, make_filter(settings.compression, settings.compression_level)]
+    if workshop.encryption:
+        elements.append(Stage(workshop.encryption.command))
+    with ExitStack() as stack:
+        pipeline = stack.enter_context(Pipeline(elements))
+        stream: ByteSource = _Judged(pipeline, source)
+        expected_size = plan.state.expected_sizes.get(record.type.value)
+        if settings.use_temp_file:
+            spooled = stack.enter_context(spool(stream, workshop.temp_dir))
+            stream, expected_size = spooled, spooled.size
+        measured = Measured(stream)
+        with _noting_lack_of_parts(night, plan, record.type):
+            night.store.put(plan.key, measured, metadata, expected_size=expected_size)
+        return Transfer(measured.sha256, measured.size, pipeline.bytes_produced, 0.0, tuple(pipeline.warnings))
+
+
+class _Judged:
+    """A pipeline's output whose end is reported only if the source finds nothing wrong with what it dumped."""
+
+    def __init__(self, pipeline: Pipeline, source: Source) -> None:
+        self._pipeline = pipeline
+        self._source = source
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        count = self._pipeline.readinto(buffer)
+        if count == 0 and (flaw := self._source.flaw(self._pipeline.head)):
+            raise PipelineError(flaw)
+        return count
+
+
+@contextmanager
+def _noting_lack_of_parts(night: Night, plan: Plan, archive_type: ArchiveType) -> Iterator[None]:
+    try:
+        yield
+    except OutOfParts as error:
+        # The next attempt starts with parts large enough for twice of what was sent.
+        sizes = {**plan.state.expected_sizes, archive_type.value: 2 * error.sent}
+        night.state.commit(replace(plan.state, expected_sizes=sizes))
+        raise
+
+
+def _commit(
+    night: Night,
+    plan: Plan,
+    source: Source,
+    dump: Dump,
+    record: ArchiveRecord,
+    transfer: Transfer,
+    *,
+    had_content: bool,
+) -> None:
+    memory = _memory(dump, record)
+    link = Link(record.id, plan.key, record.slot, record.type, record.day, transfer.stored, memory)
+    state = SourceState(
+        name=plan.job.name,
+        source=plan.job.source,
+        cycle=plan.job.cycle,
+        history=History(
+            chain=extended_chain(plan.decision.base, link),
+            schedule=plan.job.schedule.describe(),
+            content=shaping_content(night, source),
+        ),
+        had_content=had_content,
+        taken_over=plan.taken_over,
+        expected_sizes={**plan.state.expected_sizes, record.type.value: transfer.stored},
+    )
+    with deferred_signals():
+        night.state.commit(state, dump.snapshot)
+
+
+def _memory(dump: Dump, record: ArchiveRecord) -> Memory:
+    if dump.snapshot is None:
+        return Memory(notes=dump.notes)
+    with dump.snapshot.open("rb") as stream:
+        return Memory(f"{record.id}.snapshot", file_sha256(stream), dump.notes)
+
+
+def _tidy_up(night: Night, plan: Plan, record: ArchiveRecord, transfer: Transfer) -> list[str]:
+    """Delete the slot's other key and write the checksum; failing at either is a warning, the archive is safe."""
+    warnings = []
+    for other in plan.present:
+        if other != plan.key:
+            try:
+                night.store.delete(other)
+                night.store.delete(sum_key(other))
+            except S3napbackError as error:
+                warnings.append(f"{other}, which {plan.key} replaces, could not be deleted: {error}")
+    base = plan.key.removeprefix(join_prefix(night.configuration.store.prefix, ""))
+    text = format_sum(record, base, transfer).encode(errors="surrogateescape")
+    try:
+        night.store.put(sum_key(plan.key), Measured(_Bytes(text)), {})
+    except S3napbackError as error:
+        warnings.append(f"the checksum of {plan.key} could not be written: {error}")
+    return warnings
+
+
+class _Bytes:
+    """Bytes in memory as a ``ByteSource``."""
+
+    def __init__(self, data: bytes) -> None:
+        self._stream = io.BytesIO(data)
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        return self._stream.readinto(buffer)

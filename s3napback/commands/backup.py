@@ -1,0 +1,207 @@
+"""The nightly run of one configuration: look at everything that it needs, then back up one source after the other."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timezone
+
+from s3napback.archiving import Made, Workshop, make_archive
+from s3napback.commands.dry_run import print_plan
+from s3napback.config.settings import Configuration, Job
+from s3napback.encryption import prepare_encryption
+from s3napback.errors import S3napbackError, StoreUnreachable
+from s3napback.formatting import human_bytes, human_time
+from s3napback.logs import logger_for
+from s3napback.planning import Night, Skip, Wishes, plan_job
+from s3napback.rotation import day_number
+from s3napback.sources import NothingNew
+from s3napback.sources.registry import Tools, expand_job, make_source
+from s3napback.state import StoreState, locked, make_diff_dir
+from s3napback.surroundings import configured_store, diff_dir, find_gnu_tar, host_name, temp_dir
+
+logger = logging.getLogger("s3napback")
+
+EXIT_BUG = 70
+"""Exit code of a failure that nobody foresaw (sysexits.h: EX_SOFTWARE)."""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What came of a run so far.
+
+    Attributes:
+        done: sources whose archive has arrived.
+        skipped: sources that were not due, done already, or held nothing new.
+        failed: sources without a new archive.
+        warnings: lines that deserve a look.
+        read: bytes that the sources gave.
+        stored: bytes that went into the store.
+        exit_code: the highest so far.
+    """
+
+    done: int = 0
+    skipped: int = 0
+    failed: int = 0
+    warnings: int = 0
+    read: int = 0
+    stored: int = 0
+    exit_code: int = 0
+
+
+@dataclass(frozen=True)
+class Equipment:
+    """A run's surroundings, all of them looked at and found usable."""
+
+    night: Night
+    workshop: Workshop
+    tools: Tools
+    warnings: tuple[str, ...]
+
+
+def run(configuration: Configuration, today: date, wishes: Wishes) -> Tally:
+    """Back up what is due.
+
+    Args:
+        configuration: validated.
+        today: the local calendar date at the program's start, or that of ``--today``.
+        wishes: what the command line asks for.
+
+    Raises:
+        UnusableConfiguration: nothing was begun.
+        LockHeld: another run is at work.
+    """
+    clock = time.monotonic()
+    with ExitStack() as stack:
+        folder = diff_dir(configuration)
+        if configuration.diff_dir is None:
+            make_diff_dir(folder)
+        holder = (
+            f"process {os.getpid()}, since {datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC, {configuration.path}"
+        )
+        stack.enter_context(locked(folder, holder))
+        equipment = stack.enter_context(_equipped(configuration, today, wishes, patient=True))
+        tally = Tally(warnings=_say(equipment.warnings))
+        for job in expanded_jobs(configuration):
+            tally = _back_up(equipment, job, tally)
+    logger.info(
+        "%s: %s done, %s skipped, %s failed; %s read, %s stored; %s",
+        *(configuration.path, tally.done, tally.skipped, tally.failed),
+        *(human_bytes(tally.read), human_bytes(tally.stored), human_time(time.monotonic() - clock)),
+    )
+    return tally
+
+
+def rehearse(configuration: Configuration, today: date, wishes: Wishes, say: Callable[[str], None]) -> Tally:
+    """Tell what ``run`` would do, touching nothing.
+
+    Args:
+        say: takes the lines that are the result.
+
+    Raises:
+        UnusableConfiguration: nothing of it would be begun.
+    """
+    with _equipped(configuration, today, wishes, patient=False) as equipment:
+        tally = Tally(warnings=_say(equipment.warnings))
+        night = equipment.night
+        if night.unreachable:
+            logger.warning("could not look into the store, planning without: %s", night.unreachable)
+        for job in expanded_jobs(configuration):
+            print_plan(night, job, equipment.tools, equipment.workshop, say, look=not night.unreachable)
+    return tally
+
+
+def expanded_jobs(configuration: Configuration) -> Iterator[Job]:
+    """The configuration's jobs, those that stand for several sources replaced by them."""
+    for job in configuration.jobs:
+        yield from expand_job(job, configuration.jobs)
+
+
+@contextmanager
+def _equipped(configuration: Configuration, today: date, wishes: Wishes, *, patient: bool) -> Iterator[Equipment]:
+    has_directories = any(job.kind == "Directory" for job in configuration.jobs)
+    tools = Tools(tar=find_gnu_tar() if has_directories else "tar")
+    store = configured_store(configuration, patient=patient)
+    with prepare_encryption(configuration.encryption, today) as encryption:
+        unreachable = None
+        try:
+            store.check()
+        except StoreUnreachable as error:
+            unreachable = error
+        night = Night(
+            configuration=configuration,
+            store=store,
+            state=StoreState(diff_dir(configuration), store.identity, configuration.store.prefix),
+            host=host_name(configuration),
+            day=day_number(today),
+            fingerprints=encryption.fingerprints if encryption else (),
+            wishes=wishes,
+            unreachable=unreachable,
+        )
+        warnings = configuration.warnings + (encryption.warnings if encryption else ())
+        yield Equipment(night, Workshop(encryption, temp_dir(configuration)), tools, warnings)
+
+
+def _say(warnings: tuple[str, ...]) -> int:
+    for warning in warnings:
+        logger.warning("%s", warning)
+    return len(warnings)
+
+
+def _back_up(equipment: Equipment, job: Job, tally: Tally) -> Tally:
+    """Back up one source; whatever goes wrong with it, the others have their turn."""
+    log = logger_for(job.kind)
+    try:
+        return _try_to_back_up(equipment, job, tally, log)
+    except S3napbackError as error:
+        log.error("%s FAILED: %s", job.source, error)
+        log.debug("details", exc_info=True)
+        return replace(tally, failed=tally.failed + 1, exit_code=max(tally.exit_code, 1))
+    except Exception as error:
+        # Even a bug that one source meets must not cost the others their backup.
+        log.error("%s FAILED by a bug in s3napback: %s: %s", job.source, type(error).__name__, error)
+        log.debug("details", exc_info=True)
+        return replace(tally, failed=tally.failed + 1, exit_code=EXIT_BUG)
+
+
+def _try_to_back_up(equipment: Equipment, job: Job, tally: Tally, log: logging.Logger) -> Tally:
+    night = equipment.night
+    source = make_source(job, equipment.tools)
+    plan = plan_job(night, job, source)
+    if isinstance(plan, Skip):
+        log.info("%s: %s", job.source, plan.reason)
+        return replace(tally, skipped=tally.skipped + 1)
+    if plan.problem is not None:
+        raise plan.problem
+    for note in plan.notes:
+        log.info("%s", note)
+    if plan.decision.reason:
+        log.warning("%s: a FULL is made in the place of a DIFF: %s", job.source, plan.decision.reason)
+    try:
+        made = make_archive(night, plan, source, equipment.workshop)
+    except NothingNew as news:
+        log.info("%s: %s", job.source, news)
+        return replace(tally, skipped=tally.skipped + 1)
+    return _report(night, job, made, tally, log, warned=bool(plan.decision.reason))
+
+
+def _report(night: Night, job: Job, made: Made, tally: Tally, log: logging.Logger, *, warned: bool) -> Tally:
+    transfer = made.transfer
+    for warning in transfer.warnings:
+        log.warning("%s: %s", job.source, warning)
+    log.info(
+        "%s -> %s/%s: %s read, %s stored, %s",
+        *(job.source, night.store.location, made.key),
+        *(human_bytes(transfer.read), human_bytes(transfer.stored), human_time(transfer.seconds)),
+    )
+    return replace(
+        tally,
+        done=tally.done + 1,
+        warnings=tally.warnings + len(transfer.warnings) + warned,
+        read=tally.read + transfer.read,
+        stored=tally.stored + transfer.stored,
+    )

@@ -1,0 +1,73 @@
+"""``-t``: one source's plan as text, with the commands that would make the archive."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+
+from s3napback.archiving import Workshop
+from s3napback.compression import compression_command
+from s3napback.config.settings import Job
+from s3napback.errors import S3napbackError, StoreError
+from s3napback.logs import logger_for
+from s3napback.planning import Night, Plan, Skip, plan_job
+from s3napback.sources.registry import Tools, make_source
+
+
+def print_plan(
+    night: Night,
+    job: Job,
+    tools: Tools,
+    workshop: Workshop,
+    say: Callable[[str], None],
+    *,
+    look: bool,
+) -> None:
+    """Print what would be done for one source; nothing that is wrong with it ends the dry run.
+
+    Args:
+        say: takes the lines.
+        look: ask the store.
+    """
+    log = logger_for(job.kind)
+    try:
+        source = make_source(job, tools)
+        plan = plan_job(night, job, source, look=look)
+    except StoreError as error:
+        log.warning("%s: could not look into the store: %s", job.source, error)
+        print_plan(night, job, tools, workshop, say, look=False)
+        return
+    except S3napbackError as error:
+        say(f"{job.source}: would fail")
+        log.warning("%s: %s", job.source, error)
+        return
+    if isinstance(plan, Skip):
+        say(f"{job.source}: {plan.reason}")
+        return
+    say(f"{job.source} -> {night.store.location}/{plan.key}")
+    if plan.decision.reason:
+        say(f"    a FULL in the place of a DIFF: {plan.decision.reason}")
+    for note in plan.notes:
+        say(f"    {note}")
+    if plan.problem is not None:
+        log.warning("%s", plan.problem)
+    stage = source.plan(plan.decision.type, night.state.folder(job.name))
+    for line in _paste_lines(night, plan, stage.command, workshop):
+        say(f"    {line}")
+
+
+def _paste_lines(night: Night, plan: Plan, dump: tuple[str, ...], workshop: Workshop) -> list[str]:
+    """The stages as a shell pipeline, one a line, with the plain tools that do what happens inside s3napback."""
+    settings = plan.job.settings
+    stages = [shlex.join(dump)]
+    if compression := compression_command(settings.compression, settings.compression_level):
+        stages.append(shlex.join(compression))
+    if workshop.encryption:
+        stages.append(shlex.join(workshop.encryption.command))
+    store = night.configuration.store
+    if store.folder is not None:
+        stages[-1] += f" > {shlex.quote(str(store.folder / plan.key))}"
+    else:
+        endpoint = ("--endpoint-url", store.endpoint) if store.endpoint else ()
+        stages.append(shlex.join(("aws", *endpoint, "s3", "cp", "-", f"s3://{store.bucket}/{plan.key}")))
+    return " \\\n| ".join(stages).splitlines()

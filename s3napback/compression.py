@@ -1,0 +1,139 @@
+"""Compression of a stream, block by block, into the formats that ``gzip -d`` and ``zstd -d`` read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+DEFAULT_GZIP_LEVEL = 1
+DEFAULT_ZSTD_LEVEL = 3
+
+_FASTEST_ZLIB_LEVEL = 4  # ISA-L knows levels up to 3, several times as fast as zlib's
+_GZIP_FORMAT = 31  # zlib's largest window (15), plus 16 for gzip's header and trailer
+
+
+class Compressor(Protocol):
+    """One stream being compressed. Used by one thread at a time."""
+
+    def compress(self, block: memoryview, /) -> bytes | memoryview:
+        """Take in ``block`` and return what is ready, maybe nothing.
+
+        The result may be ``block`` itself, so it must be used before the block's memory is.
+        """
+        ...
+
+    def finish(self) -> bytes:
+        """Return the rest of the stream, end mark included. Nothing may follow."""
+        ...
+
+
+class Identity:
+    """No compression: every block passes as it is."""
+
+    def compress(self, block: memoryview, /) -> memoryview:
+        """Return ``block``."""
+        return block
+
+    def finish(self) -> bytes:
+        """There is nothing left."""
+        return b""
+
+
+class _Stream(Protocol):
+    """What isal, zlib and zstandard have in common."""
+
+    def compress(self, data: memoryview, /) -> bytes: ...
+
+    def flush(self) -> bytes: ...
+
+
+class _StreamCompressor:
+    def __init__(self, stream: _Stream) -> None:
+        self._stream = stream
+
+    def compress(self, block: memoryview, /) -> bytes:
+        return self._stream.compress(block)
+
+    def finish(self) -> bytes:
+        return self._stream.flush()
+
+
+@dataclass(frozen=True)
+class Filter:
+    """One transformation of a stream.
+
+    Attributes:
+        name: as messages call it.
+        make: begins the transformation of one stream.
+    """
+
+    name: str
+    make: Callable[[], Compressor]
+
+
+def make_filter(name: str, level: int | None = None) -> Filter:
+    """The filter that compresses as ``make_compressor`` says, or raises the same."""
+    _checked_level(name, level)
+    return Filter(name, partial(make_compressor, name, level))
+
+
+def make_compressor(name: str, level: int | None = None) -> Compressor:
+    """Begin a stream.
+
+    Args:
+        name: ``gzip``, ``zstd`` or ``none``.
+        level: None is the default; gzip has 1 to 9, zstd 1 to 22; without meaning for ``none``.
+
+    Raises:
+        ValueError: no such compression or level.
+    """
+    chosen = _checked_level(name, level)
+    makers: dict[str, Callable[[int], Compressor]] = {"gzip": _gzip, "zstd": _zstd, "none": lambda _: Identity()}
+    return makers[name](chosen)
+
+
+def compression_command(name: str, level: int | None = None) -> tuple[str, ...]:
+    """The plain tool whose output the same commands decompress; empty for ``none``.
+
+    Raises:
+        ValueError: no such compression or level.
+    """
+    chosen = _checked_level(name, level)
+    if name == "none":
+        return ()
+    # zstd refuses its three highest levels unless told that their memory is meant.
+    ultra = ("--ultra",) if name == "zstd" and chosen > 19 else ()
+    return (name, *ultra, f"-{chosen}")
+
+
+def _checked_level(name: str, level: int | None) -> int:
+    default, highest = {"gzip": (DEFAULT_GZIP_LEVEL, 9), "zstd": (DEFAULT_ZSTD_LEVEL, 22), "none": (0, 0)}.get(
+        name, (0, -1)
+    )
+    if highest < 0:
+        raise ValueError(f"unknown compression {name!r}: use gzip, zstd or none")
+    if name == "none" or level is None:
+        return default
+    if not 1 <= level <= highest:
+        raise ValueError(f"{name} has no compression level {level}: use 1 to {highest}")
+    return level
+
+
+def _gzip(level: int) -> Compressor:
+    if level < _FASTEST_ZLIB_LEVEL:
+        from isal import isal_zlib  # noqa: PLC0415 - loaded only where it is used
+
+        return _StreamCompressor(isal_zlib.compressobj(level, wbits=_GZIP_FORMAT))
+    import zlib  # noqa: PLC0415 - loaded only where it is used
+
+    return _StreamCompressor(zlib.compressobj(level, wbits=_GZIP_FORMAT))
+
+
+def _zstd(level: int) -> Compressor:
+    import zstandard  # noqa: PLC0415 - loaded only where it is used
+
+    # One thread: two were no faster, gpg and tar having the other processor, and each takes memory of its own.
+    # The checksum lets zstd -d notice damage, as gzip's does.
+    return _StreamCompressor(zstandard.ZstdCompressor(level=level, write_checksum=True).compressobj())

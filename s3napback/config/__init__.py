@@ -1,0 +1,1 @@
+"""Configuration: from text to typed settings and jobs."""

@@ -1,0 +1,207 @@
+"""From the tree of directives and blocks to scopes of settings and the jobs in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from s3napback.config.directives import (
+    BlockDescription,
+    DirectiveDescription,
+    Place,
+    Type,
+    find_block,
+    find_directive,
+    similar_name,
+)
+from s3napback.config.names import ALWAYS_FULL_KINDS, InvalidNameError, check_cycle_name, key_base, normalised_target
+from s3napback.config.problems import Problems, shown
+from s3napback.config.program_options import refused_options
+from s3napback.config.schedules import check_excludes, job_settings, schedule, warn_of_short_memory
+from s3napback.config.scopes import Scope, Setting
+from s3napback.config.settings import Job, Position
+from s3napback.config.syntax import Block, Directive, Entry
+from s3napback.config.values import InvalidValueError, convert
+from s3napback.rotation import Schedule
+
+
+@dataclass
+class Contents:
+    """What a file or block holds, sorted by what it is."""
+
+    settings: dict[str, Setting] = field(default_factory=dict)
+    sources: list[tuple[DirectiveDescription, Directive]] = field(default_factory=list)
+    blocks: list[tuple[BlockDescription, Block]] = field(default_factory=list)
+
+
+class BlockReader:
+    """Collects the jobs of one configuration, their names not yet qualified."""
+
+    def __init__(self, problems: Problems) -> None:
+        self._problems = problems
+        self._cycles: dict[str, Position] = {}
+        self.jobs: list[Job] = []
+
+    def read_file(self, entries: Sequence[Entry], start: Position) -> Scope:
+        """Read everything; returns the settings at file level."""
+        contents = self._sorted(entries, Place.FILE, "")
+        scope = Scope(Place.FILE, start, contents.settings)
+        for description, block in contents.blocks:
+            if description.name == "Cycle":
+                self._read_cycle(block, scope)
+            else:
+                self._read_source_block(description.name, block, scope, cycle="")
+        return scope
+
+    def _read_cycle(self, block: Block, outer: Scope) -> None:
+        name = self._cycle_name(block)
+        contents = self._sorted(block.entries, Place.CYCLE, "")
+        scope = Scope(Place.CYCLE, block.position, contents.settings, outer)
+        plan = schedule(scope, self._problems)
+        for description, directive in contents.sources:
+            if not directive.values:
+                self._problems.error(directive.position, f"{description.name} needs a value: what to back up")
+            for value in directive.values:
+                self._add_job(description.name, value, directive.position, scope, (name, plan))
+        for inner, source in contents.blocks:
+            self._read_source_block(inner.name, source, scope, cycle=name)
+        if not (contents.sources or contents.blocks):
+            self._problems.warning(block.position, f"{block.tag} holds no source: nothing is backed up by it")
+
+    def _cycle_name(self, block: Block) -> str:
+        name = self._one_value(block, "a unique name")
+        if not name:
+            return ""
+        try:
+            check_cycle_name(name)
+        except InvalidNameError as error:
+            self._problems.error(block.position, f"{block.tag}: {error}")
+        first = self._cycles.setdefault(name, block.position)
+        if first is not block.position:
+            self._problems.error(block.position, f"there is a <Cycle {shown(name)}> already, at {first}")
+        return name
+
+    def _read_source_block(self, kind: str, block: Block, outer: Scope, cycle: str) -> None:
+        contents = self._sorted(block.entries, Place.SOURCE, kind)
+        scope = Scope(Place.SOURCE, block.position, contents.settings, outer)
+        plan = schedule(scope, self._problems)
+        target = self._one_value(block, "what to back up")
+        if target:
+            self._add_job(kind, target, block.position, scope, (cycle, plan))
+
+    def _one_value(self, block: Block, what: str) -> str:
+        if len(block.values) == 1 and block.values[0]:
+            return block.values[0]
+        if len(block.values) > 1:
+            self._problems.error(block.position, f"{block.tag}: a block takes one value; put blanks in it in quotes")
+        else:
+            self._problems.error(block.position, f"<{block.name}> needs {what}: <{block.name} VALUE>")
+        return ""
+
+    def _add_job(
+        self, kind: str, value: str, position: Position, scope: Scope, cycle_and_plan: tuple[str, Schedule | None]
+    ) -> None:
+        cycle, plan = cycle_and_plan
+        try:
+            target = normalised_target(kind, value)
+        except InvalidNameError as error:
+            # What may be a connection string may hold a password, so databases are not shown.
+            subject = kind if kind in ALWAYS_FULL_KINDS else f"{kind} “{shown(value)}”"
+            self._problems.error(position, f"{subject}: {error}")
+            return
+        if plan is None:
+            return
+        if kind in ALWAYS_FULL_KINDS:
+            warn_of_short_memory(f"{kind} {target}", position, plan, scope, self._problems)
+            plan = plan.always_full()
+        settings = job_settings(scope)
+        self.jobs.append(Job(kind, target, key_base(kind, target), plan, cycle, settings, position))
+
+    def _sorted(self, entries: Sequence[Entry], place: Place, kind: str) -> Contents:
+        """Sort a block's entries; those that are wrong are reported and left out."""
+        contents = Contents()
+        for entry in entries:
+            if isinstance(entry, Block):
+                block = self._known_block(entry, place)
+                if block is not None:
+                    contents.blocks.append((block, entry))
+                continue
+            directive = self._known_directive(entry, place)
+            if directive is None:
+                continue
+            if directive.type is Type.SOURCE:
+                contents.sources.append((directive, entry))
+                continue
+            if kind and directive.kinds and kind not in directive.kinds:
+                self._problems.warning(entry.position, f"{directive.name} has no effect on {kind}")
+            self._set(contents.settings, directive, entry, place)
+        return contents
+
+    def _set(self, settings: dict[str, Setting], known: DirectiveDescription, entry: Directive, place: Place) -> None:
+        key = known.name.lower()
+        before = settings.get(key)
+        if before is not None and not known.adds_up:
+            self._problems.error(entry.position, f"{known.name} is set already {_where(before, entry)}")
+            return
+        try:
+            value = convert(known, entry.values)
+        except InvalidValueError as error:
+            self._problems.error(entry.position, str(error))
+            return
+        if known.name.endswith("Options") and isinstance(value, tuple):
+            for problem in refused_options(known.name, value):
+                self._problems.error(entry.position, problem)
+        if known.name == "Exclude" and isinstance(value, tuple):
+            check_excludes(value, entry.position, self._problems)
+        if before is not None and isinstance(before.value, tuple) and isinstance(value, tuple):
+            value = (*before.value, *value)
+        settings[key] = Setting(value, entry.position, place)
+
+    def _known_directive(self, entry: Directive, place: Place) -> DirectiveDescription | None:
+        known = find_directive(entry.name)
+        if known is None:
+            block = find_block(entry.name)
+            self._problems.error(
+                entry.position,
+                f"{block.name} is a block: write <{block.name} VALUE> … </{block.name}>"
+                if block
+                else _unknown("directive", entry.name),
+            )
+            return None
+        if place in known.places:
+            return known
+        if known.type is Type.SOURCE:
+            advice = f"belongs in a <Cycle>, or in a block of its own: <{known.name} …>"
+        else:
+            advice = "belongs at file level, outside all blocks"
+        self._problems.error(entry.position, f"{known.name} cannot stand {place.value}; it {advice}")
+        return None
+
+    def _known_block(self, entry: Block, place: Place) -> BlockDescription | None:
+        known = find_block(entry.name)
+        if known is None:
+            directive = find_directive(entry.name)
+            self._problems.error(
+                entry.position,
+                f"{directive.name} is not a block: write “{directive.name} VALUE”"
+                if directive
+                else _unknown("block", entry.name),
+            )
+            return None
+        if place not in known.places:
+            where = "file level" if known.name == "Cycle" else "file level or in a <Cycle>"
+            self._problems.error(entry.position, f"{entry.tag} cannot stand {place.value}; it belongs at {where}")
+            return None
+        return known
+
+
+def _where(before: Setting, entry: Directive) -> str:
+    """The line of an earlier setting, with its file where that is another one."""
+    if before.position.file == entry.position.file:
+        return f"in line {before.position.line}"
+    return f"at {before.position}"
+
+
+def _unknown(what: str, name: str) -> str:
+    similar = similar_name(name)
+    return f"unknown {what} {shown(name)}" + (f"; did you mean {similar}?" if similar else "")

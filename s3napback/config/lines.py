@@ -1,0 +1,217 @@
+"""Splits a configuration's text into logical lines, and each line into words.
+
+The rules, which every file of s3napback's follows:
+
+* A comment begins with ``#`` at the start of a line or after white space outside quotes, and ends with its line,
+  whatever that line ends in. Any other ``#`` belongs to the value.
+* A backslash at the very end of a line continues the directive on the next one. Outside quotes the break counts as
+  white space, so that a forgotten blank never joins two paths.
+* Words are split as a shell splits them, without expanding anything. Single quotes take everything literally. Outside
+  quotes a backslash takes away the meaning of white space, a quote, ``#`` or a backslash; inside double quotes that of
+  ``"`` and of a backslash. Before any other character it is an ordinary character: ``C:\\x`` and ``*.o\\~`` stay as
+  they are.
+* A block's tag has a line of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from s3napback.config.problems import Problems, shown
+from s3napback.config.settings import Position
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_COMMENT = re.compile(r"[^\n]*")
+_ANY_TAG = re.compile(r"[ \t]*<(?P<slash>/?)(?P<name>[A-Za-z][A-Za-z0-9]*)(?P<rest>[^\n]*)")
+_PHYSICAL_LINES = re.compile(r"(?:\\\n|[^\n])*\n?")
+_PIECE = re.compile(
+    r"""
+      (?P<newline> \n )
+    | (?P<continuation> \\(?:\n|\Z) )
+    | (?P<loose> \\[ \t]+(?=\n|\Z) )
+    | (?P<blank> [ \t]+ )
+    | (?P<escaped> \\[ \t"'\#\\] )
+    | (?P<double> "(?: \\[\n"\\] | \\(?![\n"\\]) | [^"\\\n] )*" )
+    | (?P<single> '[^'\n]*' )
+    | (?P<unbalanced> ["'] )
+    | (?P<plain> (?: [^ \t\n"'\\] | \\(?![ \t\n"'\#\\]|\Z) )+ )
+    """,
+    re.VERBOSE,
+)
+_DOUBLE_QUOTED_ESCAPE = re.compile(r'\\([\n"\\])')
+
+
+class Shape(Enum):
+    """What a logical line is."""
+
+    DIRECTIVE = "directive"
+    OPENING = "opening tag"
+    CLOSING = "closing tag"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One logical line.
+
+    Attributes:
+        shape: what it is.
+        name: of the directive or block, as written.
+        values: the words after the name, without quotes.
+        position: where it begins.
+    """
+
+    shape: Shape
+    name: str
+    values: tuple[str, ...]
+    position: Position
+
+
+@dataclass
+class _Word:
+    starts_plain: bool
+    ends_plain: bool = False
+    text: str = ""
+
+    def add(self, kind: str, piece: str) -> None:
+        self.ends_plain = kind == "plain"
+        if kind == "double":
+            self.text += _DOUBLE_QUOTED_ESCAPE.sub(lambda match: match[1].strip("\n"), piece[1:-1])
+        elif kind == "single":
+            self.text += piece[1:-1]
+        elif kind == "escaped":
+            self.text += piece[1:]
+        else:
+            self.text += piece
+
+
+class _BadLineError(Exception):
+    """The line cannot be split; the message says why."""
+
+
+def split_lines(text: str, file: str, problems: Problems) -> list[Line]:
+    """Split ``text`` into directives and tags; lines that cannot be are reported and left out.
+
+    Args:
+        text: the whole file, lines ending in ``\\n``.
+        file: its name, for positions.
+        problems: takes what is wrong.
+    """
+    lines = []
+    offset, number = 0, 1
+    while offset < len(text):
+        position = Position(file, number)
+        end = offset
+        try:
+            words, end = _split_words(text, offset)
+            line = _classify(words, position) if words else None
+        except _BadLineError as error:
+            problems.error(position, str(error))
+            end = end if end > offset else _end_of_line(text, offset)
+            line = _salvaged_tag(text[offset:end], position)
+        if line is not None:
+            lines.append(line)
+        number += text.count("\n", offset, end)
+        offset = end
+    return lines
+
+
+def _split_words(text: str, offset: int) -> tuple[list[_Word], int]:
+    """The words of the logical line that begins at ``offset``, and where the next line begins."""
+    words: list[_Word] = []
+    word: _Word | None = None
+    for kind, piece, end in _pieces(text, offset):
+        if kind == "newline":
+            return words, end
+        if kind in ("blank", "continuation"):
+            word = None
+            continue
+        if kind == "unbalanced":
+            raise _BadLineError(f"a quote {piece} is opened and not closed on this line")
+        if kind == "loose":
+            raise _BadLineError(
+                "white space follows the backslash at the end of the line; remove it, or quote the value"
+            )
+        if _CONTROL.search(piece):
+            raise _BadLineError(f"the line holds a control character: {shown(piece)}")
+        if word is None:
+            word = _Word(starts_plain=kind == "plain")
+            words.append(word)
+        word.add(kind, piece)
+    return words, len(text)
+
+
+def _pieces(text: str, offset: int) -> Iterator[tuple[str, str, int]]:
+    """The pieces of a line: kind, text, and the offset behind it; comments are passed over."""
+    between_words = True
+    while offset < len(text):
+        if between_words and text[offset] == "#":
+            offset = _end_of_comment(text, offset)
+            continue
+        match = _PIECE.match(text, offset)
+        if match is None or match.lastgroup is None:
+            raise AssertionError("every character begins some piece")
+        offset = match.end()
+        between_words = match.lastgroup in ("blank", "continuation")
+        yield match.lastgroup, match[0], offset
+
+
+def _end_of_comment(text: str, offset: int) -> int:
+    match = _COMMENT.match(text, offset)
+    return len(text) if match is None else match.end()
+
+
+def _end_of_line(text: str, offset: int) -> int:
+    """Behind the next newline that no backslash precedes: where to go on after a line that cannot be split."""
+    match = _PHYSICAL_LINES.match(text, offset)
+    return len(text) if match is None else match.end()
+
+
+def _salvaged_tag(line: str, position: Position) -> Line | None:
+    """A tag that was reported as wrong, so that the block's other end is not reported as well."""
+    match = _ANY_TAG.match(line)
+    if match is None or "</" in match["rest"]:
+        return None
+    shape = Shape.CLOSING if match["slash"] else Shape.OPENING
+    return Line(shape, match["name"], () if match["slash"] else (match["rest"].strip(" \t>\"'"),), position)
+
+
+def _classify(words: list[_Word], position: Position) -> Line:
+    if words[0].text.startswith("<"):
+        return _tag(words, position)
+    name = words[0].text
+    if not _NAME.fullmatch(name):
+        raise _BadLineError(_not_a_name(name))
+    values = tuple(word.text for word in words[1:])
+    if values and values[0].startswith("=") and words[1].starts_plain:
+        raise _BadLineError(f"write “{name} VALUE” without “=” (a value that begins with it goes in quotes)")
+    return Line(Shape.DIRECTIVE, name, values, position)
+
+
+def _not_a_name(name: str) -> str:
+    directive, equals, _ = name.partition("=")
+    if equals and _NAME.fullmatch(directive):
+        return f"write “{directive} VALUE” without “=”"
+    odd = next((character for character in name if character.isspace()), "")
+    if odd:
+        return f"the directive's name holds an unusual blank (U+{ord(odd):04X}); replace it with an ordinary one"
+    return "this line begins with no directive's name; is a backslash missing at the end of the line before?"
+
+
+def _tag(words: list[_Word], position: Position) -> Line:
+    if not (words[-1].text.endswith(">") and words[-1].ends_plain):
+        raise _BadLineError("a tag ends with “>”, and nothing but a comment may follow it on its line")
+    if any(word.ends_plain and word.text.endswith(">") for word in words[:-1]):
+        raise _BadLineError("each tag needs a line of its own")
+    texts = [word.text for word in words]
+    texts[-1] = texts[-1][:-1]
+    if not texts[-1] and len(texts) > 1 and words[-1].text == ">":
+        texts.pop()
+    closing = texts[0].startswith("</")
+    name = texts[0][2 if closing else 1 :]
+    if not _NAME.fullmatch(name):
+        raise _BadLineError(f"“{shown(words[0].text)}” is not a block's tag; write <Name VALUE> or </Name>")
+    return Line(Shape.CLOSING if closing else Shape.OPENING, name, tuple(texts[1:]), position)

@@ -1,0 +1,129 @@
+"""A configuration file, from its path to validated settings: everything that is wrong with it is told at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from s3napback.config.blocks import BlockReader
+from s3napback.config.key_file import UnusableKeyFile, read_key_file
+from s3napback.config.names import Claim, key_problem, qualified_names
+from s3napback.config.problems import Problems
+from s3napback.config.reading import read_configuration
+from s3napback.config.scopes import Scope
+from s3napback.config.settings import Configuration, Job, Position
+from s3napback.config.store_settings import encryption_settings, store_settings
+
+SYSTEM_FOLDER = Path("/etc/s3napback")
+
+
+def resolve_configuration_path(argument: str, folder: Path = SYSTEM_FOLDER) -> Path:
+    """The file that ``-c ARGUMENT`` means.
+
+    A bare name means ``FOLDER/NAME.conf``, unless it ends in ``.conf`` or there is a file of exactly this name here.
+    """
+    path = Path(argument)
+    bare = bool(argument) and "/" not in argument and argument not in (".", "..")
+    return folder / f"{argument}.conf" if bare and path.suffix != ".conf" and not path.is_file() else path
+
+
+def load_configuration(path: Path) -> Configuration:
+    """Read, validate and type a configuration with all that it includes.
+
+    Nothing is written; the folders and files that it names are looked at.
+
+    Raises:
+        ConfigurationError: with every problem in it, each as ``file:line: what is wrong``.
+    """
+    problems = Problems()
+    entries = read_configuration(path, problems)
+    reader = BlockReader(problems)
+    general = reader.read_file(entries, Position(str(path), 1))
+    store = store_settings(general, problems)
+    encryption = encryption_settings(general, problems)
+    _check_host_name(general, problems)
+    jobs = _named(reader.jobs, store.prefix, problems)
+    _check_folders(general, problems)
+    if store.folder is None:
+        _check_key_file(general, problems)
+    problems.raise_errors()
+    if not jobs:
+        problems.warning(general.position, "nothing is backed up: there is neither a <Cycle> with sources nor a block")
+    return Configuration(
+        path=path,
+        store=store,
+        encryption=encryption,
+        host_name=general.text("hostname"),
+        diff_dir=general.path("diffdir"),
+        temp_dir=general.path("tempdir"),
+        jobs=tuple(jobs),
+        warnings=problems.warnings,
+    )
+
+
+def _named(jobs: Sequence[Job], prefix: str, problems: Problems) -> list[Job]:
+    """The jobs with their qualified names; names that clash or cannot become keys are reported."""
+    names = qualified_names([Claim(job.name, job.cycle) for job in jobs])
+    first: dict[str, Job] = {}
+    for job, name in zip(jobs, names, strict=True):
+        other = first.setdefault(name, job)
+        if other is not job:
+            problems.error(job.position, _clash(job, other, name))
+        problem = key_problem(prefix, name)
+        if problem:
+            problems.error(job.position, f"{job.kind}: {problem}")
+    return [replace(job, name=name) for job, name in zip(jobs, names, strict=True)]
+
+
+def _clash(job: Job, other: Job, name: str) -> str:
+    shown_name = name or "the root directory"
+    if job.source == other.source and job.cycle == other.cycle:
+        return f"{job.source} is listed already at {other.position}"
+    advice = "put them into Cycles of different names"
+    return f"{job.source} would use the name {shown_name}, as {other.source} at {other.position} does; {advice}"
+
+
+def _check_host_name(general: Scope, problems: Problems) -> None:
+    name = general.text("hostname")
+    if len(name) > 255 or any(character.isspace() for character in name):
+        problems.error(general.at("hostname"), "HostName is one word of at most 255 characters")
+
+
+def _check_folders(general: Scope, problems: Problems) -> None:
+    for name in ("DiffDir", "TempDir"):
+        folder = general.path(name.lower())
+        if folder is None or _is_folder(folder):
+            continue
+        if os.path.lexists(folder):
+            message = f"{name} {folder} is not a folder that can be used"
+        else:
+            message = f"{name} {folder} does not exist; create it with: mkdir -m 700 -p {folder}"
+        problems.error(general.at(name.lower()), message)
+    keyring, home = general.path("gpgkeyring"), general.path("gpghome")
+    if keyring is not None and not os.access(keyring, os.R_OK):
+        problems.error(general.at("gpgkeyring"), f"GpgKeyring {keyring} cannot be read; is there such a file?")
+    if home is not None and not _is_folder(home):
+        problems.error(general.at("gpghome"), f"GpgHome {home} is not a folder")
+
+
+def _is_folder(path: Path) -> bool:
+    # Path.is_dir() raises on a name that is too long, and where the folder above may not be searched.
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def _check_key_file(general: Scope, problems: Problems) -> None:
+    path = general.path("s3keyfile")
+    if path is None:
+        return
+    try:
+        warning = read_key_file(path).warning
+    except UnusableKeyFile as error:
+        problems.error(general.at("s3keyfile"), str(error))
+        return
+    if warning:
+        problems.warning(general.at("s3keyfile"), warning)

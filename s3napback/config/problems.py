@@ -1,0 +1,55 @@
+"""What is wrong with a configuration, collected so that all of it is told at once."""
+
+from __future__ import annotations
+
+from s3napback.config.settings import Position
+from s3napback.errors import ConfigurationError
+
+_SHOWN_LENGTH = 60
+
+
+class Problems:
+    """Errors and warnings of one configuration, each said once, in the order of files and lines."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, int] = {}
+        self._errors: dict[tuple[Position, str], None] = {}
+        self._warnings: dict[tuple[Position, str], None] = {}
+
+    def open_file(self, file: str) -> None:
+        """Remember that ``file`` is read now: what is wrong in it is told before what is wrong in later ones."""
+        self._files.setdefault(file, len(self._files))
+
+    def error(self, position: Position, message: str) -> None:
+        """Remember something that makes the configuration unusable."""
+        self.open_file(position.file)
+        self._errors[position, message] = None
+
+    def warning(self, position: Position, message: str) -> None:
+        """Remember something that is allowed and probably not meant."""
+        self.open_file(position.file)
+        self._warnings[position, message] = None
+
+    def raise_errors(self) -> None:
+        """End here if there was any error.
+
+        Raises:
+            ConfigurationError: with every error in it.
+        """
+        if self._errors:
+            raise ConfigurationError(self._in_order(self._errors))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Every warning as ``file:line: message``."""
+        return self._in_order(self._warnings)
+
+    def _in_order(self, found: dict[tuple[Position, str], None]) -> tuple[str, ...]:
+        ordered = sorted(found, key=lambda entry: (self._files[entry[0].file], entry[0].line))
+        return tuple(f"{position}: {message}" for position, message in ordered)
+
+
+def shown(text: str, longest: int = _SHOWN_LENGTH) -> str:
+    """``text`` as a message may show it: on one line, with control characters made visible, and not too long."""
+    visible = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+    return visible if len(visible) <= longest else visible[:longest] + "…"

@@ -1,0 +1,123 @@
+"""The cycle of a block, and how its sources are dumped, from the settings in force there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from s3napback.config.directives import DIRECTIVES, Place
+from s3napback.config.problems import Problems, shown
+from s3napback.config.scopes import Scope
+from s3napback.config.settings import JobSettings, Position
+from s3napback.rotation import HanoiCycle, Schedule, SimpleCycle
+
+_MOST_SLOTS = 100_000
+_CYCLE_DIRECTIVES = tuple(description for description in DIRECTIVES if description.cycle)
+_HIGHEST_LEVEL = {"gzip": 9, "zstd": 19}
+_SLASHES = re.compile(r"//+")
+
+
+def schedule(scope: Scope, problems: Problems) -> Schedule | None:
+    """The schedule that holds in a block; None if its settings contradict each other, which is then reported."""
+    _check_compression(scope, problems)
+    cycle_type = scope.text("cycletype", "SimpleCycle")
+    if not _belong_to(cycle_type, scope, problems):
+        return None
+    if cycle_type == "HanoiCycle":
+        return HanoiCycle(scope.integer("frequency", 1), scope.integer("discs", 5), scope.switch("archiveoldestdisc"))
+    cycle = SimpleCycle(
+        frequency=scope.integer("frequency", 1),
+        phase=scope.integer("phase", 0),
+        diffs=scope.integer("diffs", 0),
+        fulls=scope.integer("fulls", 4),
+    )
+    return _checked(cycle, scope, problems)
+
+
+def _belong_to(cycle_type: str, scope: Scope, problems: Problems) -> bool:
+    """Whether no setting of the other cycle type is written here; one from file level just goes unused."""
+    good = True
+    for description in _CYCLE_DIRECTIVES:
+        setting = scope.find(description.name.lower())
+        if setting is None or description.cycle == cycle_type or setting.place is Place.FILE:
+            continue
+        why = scope.find("cycletype")
+        reason = f"CycleType at {why.position}" if why else "the default CycleType"
+        message = f"{description.name} belongs to {description.cycle}, and this is a {cycle_type} ({reason})"
+        problems.error(setting.position, message)
+        good = False
+    return good
+
+
+def _checked(cycle: SimpleCycle, scope: Scope, problems: Problems) -> SimpleCycle | None:
+    if cycle.phase >= cycle.frequency:
+        position = scope.at("phase")
+        message = f"Phase {cycle.phase} must be less than Frequency, which is {cycle.frequency}"
+        given = scope.find("frequency")
+        problems.error(position, f"{message} at {given.position}" if given else f"{message} by default")
+        return None
+    if cycle.slots > _MOST_SLOTS:
+        slots = f"Fulls × (Diffs + 1) is {cycle.slots:,} slots"
+        problems.error(scope.at("fulls"), f"{slots}, and {_MOST_SLOTS:,} are the most")
+        return None
+    if cycle.fulls == 1 and cycle.diffs > 0:
+        message = "Fulls 1 with Diffs: from each new full backup on, no older day can be restored; use Fulls 2 or more"
+        problems.warning(scope.at("fulls"), message)
+    return cycle
+
+
+def warn_of_short_memory(source: str, position: Position, plan: Schedule, scope: Scope, problems: Problems) -> None:
+    """Warn if a source that is always full is kept much shorter than its cycle suggests, and nobody said so for it."""
+    fulls = scope.find("fulls")
+    chosen = fulls is not None and fulls.place is Place.SOURCE
+    if isinstance(plan, SimpleCycle) and plan.diffs > 0 and not chosen:
+        kept = "only the last backup is" if plan.fulls == 1 else f"only the last {plan.fulls} backups are"
+        advice = "a block of its own with more Fulls keeps more"
+        problems.warning(position, f"{shown(source)} is always full, so Diffs do not count and {kept} kept; {advice}")
+
+
+def _check_compression(scope: Scope, problems: Problems) -> None:
+    level = scope.find("compressionlevel")
+    compression = scope.text("compression", "gzip")
+    if level is None or not isinstance(level.value, int):
+        return
+    if compression not in _HIGHEST_LEVEL:
+        if level.place is scope.place:
+            problems.warning(level.position, f"CompressionLevel has no effect with Compression {compression}")
+        return
+    highest = _HIGHEST_LEVEL[compression]
+    if level.value > highest:
+        chosen = scope.find("compression")
+        where = f"at {chosen.position}" if chosen else "by default"
+        message = f"CompressionLevel {level.value} is out of range: it is 1 to {highest} with Compression {compression}"
+        problems.error(level.position, f"{message} ({where})")
+
+
+def check_excludes(patterns: Iterable[str], position: Position, problems: Problems) -> None:
+    """Report patterns that cannot mean what they seem to."""
+    for pattern in patterns:
+        if not _exclude(pattern):
+            problems.error(position, f"Exclude {shown(pattern)} would leave out everything")
+        elif pattern.startswith("~/"):
+            problems.warning(position, f"Exclude {shown(pattern)}: ~ is not expanded; write the path in full")
+
+
+def _exclude(pattern: str) -> str:
+    """A pattern without doubled slashes and without one at its end, with which tar would find nothing."""
+    return _SLASHES.sub("/", pattern).rstrip("/")
+
+
+def job_settings(scope: Scope) -> JobSettings:
+    """How the sources of a block are dumped."""
+    compression = scope.text("compression", "gzip")
+    level = scope.integer("compressionlevel", 0)
+    return JobSettings(
+        exclude=tuple(dict.fromkeys(_exclude(pattern) for pattern in scope.all_words("exclude"))),
+        tar_options=scope.words("taroptions"),
+        one_file_system=scope.switch("onefilesystem"),
+        mysql_options=scope.words("mysqloptions"),
+        postgresql_options=scope.words("postgresqloptions"),
+        use_temp_file=scope.switch("usetempfile"),
+        compression=compression,
+        compression_level=level if level and compression in _HIGHEST_LEVEL else None,
+    )

@@ -1,0 +1,130 @@
+"""What a validated configuration says, typed. Nothing here reads files or looks at the machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from s3napback.rotation import Schedule
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where in which file something is written.
+
+    Attributes:
+        file: as it was named or included.
+        line: from 1.
+    """
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True)
+class StoreSettings:
+    """Where archives go.
+
+    Attributes:
+        bucket: the bucket's name; empty for a directory store.
+        folder: the directory store's absolute folder; None for S3.
+        endpoint: URL of an S3 server; empty for Amazon's.
+        prefix: put before every key, without slashes at its ends; may be empty.
+        key_file: S3Keyfile; None leaves credentials to boto3.
+        chunk_size: bytes in one part of an upload.
+        upload_threads: parts under way at once.
+    """
+
+    bucket: str = ""
+    folder: Path | None = None
+    endpoint: str = ""
+    region: str = ""
+    prefix: str = ""
+    storage_class: str = ""
+    server_side_encryption: str = ""
+    sse_kms_key_id: str = ""
+    key_file: Path | None = None
+    chunk_size: int = 25_000_000
+    upload_threads: int = 4
+
+
+@dataclass(frozen=True)
+class EncryptionSettings:
+    """For whom archives are encrypted; no recipients means not at all.
+
+    Attributes:
+        recipients: as written: an address, a key id or a fingerprint.
+        keyring: a file of public keys to import into a private home.
+        home: gpg's home directory; None is gpg's own choice.
+    """
+
+    recipients: tuple[str, ...] = ()
+    keyring: Path | None = None
+    home: Path | None = None
+
+
+@dataclass(frozen=True)
+class JobSettings:
+    """How one source is dumped; each field is the directive of the same name."""
+
+    exclude: tuple[str, ...] = ()
+    tar_options: tuple[str, ...] = ()
+    one_file_system: bool = False
+    mysql_options: tuple[str, ...] = ()
+    postgresql_options: tuple[str, ...] = ()
+    use_temp_file: bool = False
+    compression: str = "gzip"
+    compression_level: int | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """One source in one cycle.
+
+    Attributes:
+        kind: ``Directory``, ``MySQL``, ``PostgreSQL``, ``Subversion`` or ``SubversionDir``.
+        target: what of that kind: a normalised absolute path, a database, ``all``, ``SOCKET:db``, ``user@db``.
+        name: the key base, unique in the configuration, without the prefix.
+        schedule: when, and into which slot.
+        cycle: the name of the Cycle around it; empty for a block of its own.
+        settings: how.
+        position: of the directive or block.
+    """
+
+    kind: str
+    target: str
+    name: str
+    schedule: Schedule
+    cycle: str
+    settings: JobSettings
+    position: Position
+
+    @property
+    def source(self) -> str:
+        """Kind and target as people write them: ``Directory /etc``."""
+        return f"{self.kind} {self.target}"
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One configuration file with all it includes.
+
+    Attributes:
+        path: the file.
+        host_name: HostName, or empty for the machine's own.
+        diff_dir: DiffDir if it was given.
+        temp_dir: TempDir if it was given.
+        warnings: one line each, ``file:line: what``, for things that are allowed and probably not meant.
+    """
+
+    path: Path
+    store: StoreSettings
+    encryption: EncryptionSettings = field(default_factory=EncryptionSettings)
+    host_name: str = ""
+    diff_dir: Path | None = None
+    temp_dir: Path | None = None
+    jobs: tuple[Job, ...] = ()
+    warnings: tuple[str, ...] = ()

@@ -1,0 +1,104 @@
+"""Every failure that a person may meet, and the exit code it leads to.
+
+The message of an exception is written for the administrator who reads it at night: it names what failed, and where the
+cause does not say so by itself, what to do. Only ``s3napback.cli`` prints it.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+
+
+class S3napbackError(Exception):
+    """Base of all expected failures.
+
+    Attributes:
+        exit_code: what the process returns when this failure ends a configuration's run.
+    """
+
+    exit_code = 1
+
+
+class SourceError(S3napbackError):
+    """A source is missing, unreadable or suddenly empty, or must not be backed up now."""
+
+
+class PipelineError(S3napbackError):
+    """A process or filter between the source and the store failed."""
+
+
+class StoreError(S3napbackError):
+    """A request to the store failed, or its answer could not be trusted."""
+
+
+class StoreUnreachable(StoreError):
+    """The store did not answer at all."""
+
+
+class OutOfParts(StoreError):
+    """An archive did not fit into the parts that one upload may have; a next attempt must choose larger ones.
+
+    Attributes:
+        sent: bytes that were read from the source until then; the archive is larger than that.
+    """
+
+    def __init__(self, message: str, sent: int) -> None:
+        super().__init__(message)
+        self.sent = sent
+
+
+class StateError(S3napbackError):
+    """DiffDir could not be read or written."""
+
+
+class DamagedState(StateError):
+    """A state file is there but does not make sense; a FULL can do without it."""
+
+
+class UnusableConfiguration(S3napbackError):
+    """Nothing of this configuration may start: base of all failures with exit code 2."""
+
+    exit_code = 2
+
+
+class ConfigurationError(UnusableConfiguration):
+    """The configuration's text is wrong.
+
+    Attributes:
+        problems: one line each, in the form ``file:line: what is wrong``.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class UnusableKey(UnusableConfiguration):
+    """A gpg key is missing, ambiguous, expired, untrusted or not able to encrypt."""
+
+
+class UnusableStore(UnusableConfiguration):
+    """The bucket or folder does not exist, or the credentials are refused."""
+
+
+class UnusableTool(UnusableConfiguration):
+    """A program that the configuration needs is missing or of the wrong kind."""
+
+
+class LockHeld(S3napbackError):
+    """Another run works with the same DiffDir."""
+
+    exit_code = 4
+
+
+class Interrupted(BaseException):
+    """A signal asked the run to end. Not an ``Exception``, so that nothing but clean-up code catches it.
+
+    Attributes:
+        exit_code: 128 plus the signal's number, as shells count it.
+    """
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(f"interrupted by {signal.Signals(signal_number).name}")
+        self.exit_code = 128 + signal_number

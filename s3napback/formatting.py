@@ -1,0 +1,29 @@
+"""Numbers and names as people read them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+_UNITS = ("kB", "MB", "GB", "TB", "PB")
+
+
+def human_bytes(count: int) -> str:
+    """A number of bytes with a decimal unit: ``1.2 GB``."""
+    if count < 1000:
+        return f"{count} bytes"
+    value = float(count)
+    for unit in _UNITS:
+        value /= 1000
+        if value < 999.5 or unit == _UNITS[-1]:
+            break
+    return f"{value:.1f} {unit}" if value < 100 else f"{value:.0f} {unit}"
+
+
+def human_time(seconds: float) -> str:
+    """A length of time: ``2.1 s`` below a minute, ``1:02:03`` above."""
+    return f"{seconds:.1f} s" if seconds < 60 else str(timedelta(seconds=round(seconds)))
+
+
+def counted(count: int, noun: str) -> str:
+    """A number with its noun: ``1 source``, ``3 sources``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,249 @@
+"""Logging: where its settings are found, and what holds whatever they say.
+
+Whoever writes a ``logging.ini`` decides where lines go and how they look. Three things are not theirs to lose: a log
+entry is one line, whatever characters a file's name holds; no credentials pass through the log; and a log that cannot
+be written does not stop a backup.
+"""
+
+from __future__ import annotations
+
+import configparser
+import copy
+import logging
+import logging.config
+import logging.handlers
+import os
+import stat
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from s3napback.errors import UnusableConfiguration
+
+SYSTEM_FOLDER = Path("/etc/s3napback")
+FILE_NAME = "logging.ini"
+
+CONSOLE_FORMAT = "%(asctime)s %(levelname)s %(topic)s: %(message)s"
+DATE_FORMAT = "%Y-%m-%d %H:%M:%S"
+
+_PACKAGE = "s3napback"
+_TOPICS = {
+    "Directory": "directory",
+    "MySQL": "mysql",
+    "PostgreSQL": "postgresql",
+    "Subversion": "subversion",
+    "SubversionDir": "subversion",
+}
+# Below WARNING these write requests with their signatures, or what passes between them and gpg.
+_TALKATIVE_LIBRARIES = ("boto3", "botocore", "gnupg", "s3transfer", "urllib3")
+
+
+def logger_for(kind: str) -> logging.Logger:
+    """The logger of a kind of source: ``Directory``, ``MySQL``, ``PostgreSQL``, ``Subversion`` or ``SubversionDir``."""
+    return logging.getLogger(f"{_PACKAGE}.{_TOPICS[kind]}")
+
+
+def configure_logging(log_config: Path | None, configuration_paths: Sequence[Path], debug: bool) -> None:
+    """Set logging up for this process, once per run.
+
+    The settings are those of ``log_config``, else of ``logging.ini`` beside the first configuration file, else of
+    ``/etc/s3napback/logging.ini``, in the format of Python's ``logging.config.fileConfig``. Without any, lines from
+    INFO upwards go to standard error.
+
+    Args:
+        log_config: ``--log-config``.
+        configuration_paths: files, not bare names, in the order of the command line.
+        debug: show s3napback's DEBUG lines and tracebacks.
+
+    Raises:
+        UnusableConfiguration: the file cannot be read, is wrong, or names a log that cannot be opened. Lines go to
+            standard error then.
+    """
+    _remove_own_handlers()
+    _log_to_console(debug)
+    path = log_config or _find_log_config(configuration_paths)
+    if path is not None:
+        _load(path, debug)
+    _silence_libraries()
+    if debug:
+        _lower_levels()
+
+
+def _find_log_config(configuration_paths: Sequence[Path]) -> Path | None:
+    folders = [*(path.parent for path in configuration_paths[:1]), SYSTEM_FOLDER]
+    for candidate in (folder / FILE_NAME for folder in folders):
+        try:
+            status = candidate.stat()
+        except OSError:
+            continue
+        if stat.S_ISREG(status.st_mode):
+            _refuse_foreign(candidate, status)
+            return candidate
+    return None
+
+
+def _refuse_foreign(path: Path, status: os.stat_result) -> None:
+    """``fileConfig`` evaluates expressions, so a file that was merely found must not be another user's work."""
+    if status.st_uid not in (0, os.geteuid()) or status.st_mode & stat.S_IWOTH:
+        raise UnusableConfiguration(
+            f"{path}: not used, because users other than root and you can change it, and a logging configuration can "
+            f"run commands: correct its owner and mode (chmod o-w), or name it with --log-config if you trust it"
+        )
+
+
+def _remove_own_handlers() -> None:
+    for logger, handler in _all_handlers():
+        if isinstance(handler.formatter, _OneLineFormatter):
+            logger.removeHandler(handler)
+            handler.close()
+
+
+def _log_to_console(debug: bool) -> None:
+    handler = _ConsoleHandler()
+    handler.setFormatter(logging.Formatter(CONSOLE_FORMAT, DATE_FORMAT))
+    _safeguard(handler, debug)
+    logging.root.addHandler(handler)
+    logging.root.setLevel(logging.WARNING)
+    logging.getLogger(_PACKAGE).setLevel(logging.INFO)
+
+
+def _load(path: Path, debug: bool) -> None:
+    try:
+        parser = configparser.ConfigParser()
+        parser.read_string(path.read_text(encoding="utf-8"))
+        logging.config.fileConfig(parser, disable_existing_loggers=False)
+    except Exception as error:
+        logging.shutdown()  # closes the handlers that were opened before the one that failed
+        _safeguard_all(debug)
+        _remove_own_handlers()
+        _log_to_console(debug)
+        reason = _explain_file(path, error) if isinstance(error, OSError) else _explain(error)
+        raise UnusableConfiguration(f"{path}: logging cannot be set up from this file: {reason}") from error
+    _safeguard_all(debug)
+
+
+def _explain_file(path: Path, error: OSError) -> str:
+    reason = error.strerror or str(error)
+    if error.filename is None or Path(error.filename) == path:
+        return reason
+    folder = Path(error.filename).parent
+    return f"{error.filename}: {reason}; create the folder {folder}, change the path, or choose another --log-config"
+
+
+def _explain(error: Exception) -> str:
+    """What is wrong, without the text of lines, which can hold the password of a mail server."""
+    if isinstance(error, configparser.MissingSectionHeaderError):
+        return f"line {error.lineno} stands before any [section]"
+    if isinstance(error, configparser.ParsingError):
+        return f"line {error.errors[0][0]} is neither NAME=VALUE nor a [section]"
+    if isinstance(error, configparser.InterpolationError):
+        return f"[{error.section}] {error.option}: write a percent sign as %%"
+    if isinstance(error, KeyError):
+        return f"section or entry {error} is missing"
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def _silence_libraries() -> None:
+    for name in [*_TALKATIVE_LIBRARIES, *logging.root.manager.loggerDict]:
+        logger = logging.getLogger(name)
+        if name.partition(".")[0] in _TALKATIVE_LIBRARIES and logger.getEffectiveLevel() < logging.WARNING:
+            logger.setLevel(logging.WARNING)
+
+
+def _lower_levels() -> None:
+    """Let DEBUG lines through the package's loggers and to the terminal; what is mailed stays as it was."""
+    logging.getLogger(_PACKAGE).setLevel(logging.DEBUG)
+    for name in list(logging.root.manager.loggerDict):
+        if name.startswith(f"{_PACKAGE}."):
+            logging.getLogger(name).setLevel(logging.NOTSET)
+    for _, handler in _all_handlers():
+        if isinstance(handler, logging.StreamHandler) and handler.stream in (sys.stderr, sys.stdout):
+            handler.setLevel(logging.NOTSET)
+
+
+def _all_handlers() -> list[tuple[logging.Logger, logging.Handler]]:
+    loggers = [logging.root, *map(logging.getLogger, list(logging.root.manager.loggerDict))]
+    return [(logger, handler) for logger in loggers for handler in logger.handlers]
+
+
+def _safeguard_all(debug: bool) -> None:
+    for _, handler in _all_handlers():
+        _safeguard(handler, debug)
+
+
+def _safeguard(handler: logging.Handler, debug: bool) -> None:
+    if isinstance(handler.formatter, _OneLineFormatter):
+        return
+    handler.setFormatter(_OneLineFormatter(handler.formatter or logging.Formatter(), debug))
+    # An instance attribute shadows the method: handlers of a logging.ini can be of any class.
+    vars(handler)["handleError"] = _FailureReport(handler)
+    if isinstance(handler, logging.handlers.MemoryHandler) and handler.target is not None:
+        _safeguard(handler.target, debug)
+
+
+class _ConsoleHandler(logging.Handler):
+    """Writes to what standard error is at that moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            sys.stderr.write(f"{self.format(record)}\n")
+            sys.stderr.flush()
+        except Exception:  # noqa: BLE001 - handleError is where logging sends whatever goes wrong in a handler
+            self.handleError(record)
+
+
+class _FailureReport:
+    """Says once that a handler cannot write, where ``logging`` would print a traceback for every line."""
+
+    def __init__(self, handler: logging.Handler) -> None:
+        self._name = handler.get_name() or type(handler).__name__
+        self._said = False
+
+    def __call__(self, _record: logging.LogRecord) -> None:
+        if self._said:
+            return
+        self._said = True
+        error = sys.exc_info()[1]
+        line = f"the log handler {self._name} cannot write: {type(error).__name__}: {error}; the run goes on without it"
+        try:
+            sys.stderr.write(f"{_printable(line)}\n")
+        except (OSError, ValueError, AttributeError):
+            # Standard error is closed, or full as well, and there is nobody left to tell.
+            return
+
+
+class _OneLineFormatter(logging.Formatter):
+    """Lets another formatter lay out a record in which nothing but a traceback asked for can break the line.
+
+    Offers ``%(topic)s`` to formats: the logger's name without ``s3napback.``.
+    """
+
+    def __init__(self, inner: logging.Formatter, debug: bool) -> None:
+        super().__init__()
+        self._inner = inner
+        self._debug = debug
+
+    def format(self, record: logging.LogRecord) -> str:
+        clean = copy.copy(record)
+        clean.msg = _printable(record.getMessage())
+        clean.args = ()
+        clean.topic = record.name.removeprefix(f"{_PACKAGE}.")
+        clean.exc_text = None
+        if not self._debug:
+            clean.exc_info = None
+            clean.stack_info = None
+        return "\n".join(map(_printable, self._inner.format(clean).split("\n")))
+
+
+def _printable(text: str) -> str:
+    """Replace control characters, line separators and bytes that are not UTF-8 by escapes that a person can read."""
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else _escape(character) for character in text)
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:
+        return f"\\x{code - 0xDC00:02x}"  # Python's stand-in for a byte of a name that is not UTF-8
+    return character.encode("unicode_escape").decode("ascii")

@@ -1,0 +1,264 @@
+"""What one source's backup of today is: skipped, or which archive, in which slot, built on what.
+
+Planning only looks: at state, at the source and at the store. The dry run and the real one plan alike.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from s3napback.archives import KINDS_WITH_TYPE, ArchiveRecord, Owner, archive_key, owner_of, slot_keys
+from s3napback.chains import Chain, Decision, History, decide
+from s3napback.config.settings import Configuration, Job
+from s3napback.errors import DamagedState, SourceError, StoreUnreachable
+from s3napback.rotation import ArchiveType, day_date
+from s3napback.sources import Source
+from s3napback.state import SourceState, StoreState
+from s3napback.stores import Store, StoredObject
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the command line asks for beyond the schedule.
+
+    Attributes:
+        force: ``-f``: also what is not due, done already, or suspicious.
+        full: ``--full``: FULLs in the place of DIFFs.
+        take_over: ``--take-over``: replace slots that belong to another owner.
+    """
+
+    force: bool = False
+    full: bool = False
+    take_over: bool = False
+
+
+@dataclass(frozen=True)
+class Night:
+    """What is the same for every source of one run.
+
+    Attributes:
+        host: HostName.
+        day: the calendar day, as a day number.
+        fingerprints: of the keys that archives are encrypted to.
+        unreachable: why the store cannot be asked, if it did not answer at the start.
+    """
+
+    configuration: Configuration
+    store: Store
+    state: StoreState
+    host: str
+    day: int
+    fingerprints: tuple[str, ...] = ()
+    wishes: Wishes = Wishes()
+    unreachable: StoreUnreachable | None = None
+
+
+@dataclass(frozen=True)
+class Skip:
+    """Nothing is to be done for a source today.
+
+    Attributes:
+        reason: why, as one clause.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The archive that is to be made.
+
+    Attributes:
+        key: where it goes.
+        decision: FULL or DIFF, on what, and why.
+        state: what is remembered of the source; a fresh one if nothing is.
+        present: keys of the slot that hold an object now.
+        taken_over: owners that may be replaced, with those that this run takes over.
+        notes: what should be said, one line each.
+        problem: why the source cannot be backed up, if it cannot.
+    """
+
+    job: Job
+    key: str
+    slot: int
+    decision: Decision
+    state: SourceState
+    present: tuple[str, ...] = ()
+    taken_over: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    problem: SourceError | None = None
+
+
+def plan_job(night: Night, job: Job, source: Source, *, look: bool = True) -> Plan | Skip:
+    """Plan one source.
+
+    Args:
+        look: ask the store. Without, an archive is planned on state alone.
+
+    Raises:
+        SourceError: the slot belongs to another owner, or the clock was set back.
+        StateError: state cannot be read.
+        StoreError: the store's answer does not allow a decision.
+    """
+    state, notes = _remembered(night, job)
+    if not night.wishes.force and (reason := not_due(night, job, state)):
+        return Skip(reason)
+    present = _look_at_slot(night, job) if look else ()
+    taken_over = _claim(night, job, state, present)
+    own_records = _own_records(night, job, present)
+    if not night.wishes.force and any(record.day == night.day for record in own_records):
+        return Skip("done already today")
+    _refuse_later_archives(night, state, own_records)
+    problem = None
+    try:
+        notes += source.check(had_content=state.had_content and not night.wishes.force)
+    except SourceError as error:
+        problem = error
+    decision = _decide(night, job, source, state, look=look)
+    slot = job.schedule.slot(night.day)
+    return Plan(
+        job=job,
+        key=archive_key(_prefix(night), job.kind, job.name, slot, decision.type),
+        slot=slot,
+        decision=decision,
+        state=state,
+        present=tuple(found.key for found in present),
+        taken_over=taken_over,
+        notes=tuple(notes),
+        problem=problem,
+    )
+
+
+def not_due(night: Night, job: Job, state: SourceState) -> str:
+    """Why nothing is due today; empty if something is. A night that was missed is made up."""
+    schedule = job.schedule
+    if schedule.is_due(night.day):
+        return ""
+    newest = state.newest
+    if newest is not None and schedule.period(newest.day) < schedule.period(night.day):
+        return ""
+    next_day = next(day for day in range(night.day + 1, night.day + schedule.frequency + 1) if schedule.is_due(day))
+    return f"not due until {day_date(next_day)}"
+
+
+def leftover_keys(night: Night, plan: Plan, *, limit: int = 7) -> list[str]:
+    """Keys at which runs that failed since the newest archive may have left an unfinished upload, of few slots."""
+    schedule = plan.job.schedule
+    newest = plan.state.newest
+    slots = dict.fromkeys(
+        schedule.slot(day)
+        for day in range(night.day, max(night.day - limit * schedule.frequency, 0), -schedule.frequency)
+        if newest is None or schedule.period(day) >= schedule.period(newest.day)
+    )
+    keys = (slot_keys(_prefix(night), plan.job.kind, plan.job.name, slot) for slot in {plan.slot: None, **slots})
+    return [key for pair in keys for key in pair]
+
+
+def _prefix(night: Night) -> str:
+    return night.configuration.store.prefix
+
+
+def _remembered(night: Night, job: Job) -> tuple[SourceState, list[str]]:
+    fresh = SourceState(job.name, job.source, job.cycle)
+    try:
+        state = night.state.load(job.name)
+    except DamagedState as error:
+        return fresh, [f"{error}; going on without it"]
+    if state is not None:
+        return replace(state, source=job.source, cycle=job.cycle), []
+    former = night.state.former_names(job.source, job.cycle, job.name)
+    return fresh, [
+        f"{job.source} was kept as {name!r} and is kept as {job.name!r} from now on; "
+        f"the archives under the former name stay where they are"
+        for name in former
+    ]
+
+
+def _look_at_slot(night: Night, job: Job) -> tuple[StoredObject, ...]:
+    if night.unreachable is not None:
+        raise night.unreachable
+    _refuse_unmounted(night)
+    keys = slot_keys(_prefix(night), job.kind, job.name, job.schedule.slot(night.day))
+    return tuple(found for key in keys if (found := night.store.head(key)) is not None)
+
+
+def _refuse_unmounted(night: Night) -> None:
+    if night.wishes.force or night.store.is_recognised() or not night.state.knows_store():
+        return
+    raise SourceError(
+        f"{night.store.location} does not hold the mark that earlier backups left there. Is the disk not mounted? "
+        "If it was emptied on purpose, run once with -f"
+    )
+
+
+def _claim(night: Night, job: Job, state: SourceState, present: Sequence[StoredObject]) -> tuple[str, ...]:
+    """Owners that this name may replace; raises if the slot is another's."""
+    own = Owner(night.host, job.source)
+    taken_over = state.taken_over
+    for found in present:
+        owner = owner_of(found.metadata)
+        if owner == own or str(owner) in taken_over:
+            continue
+        if not night.wishes.take_over:
+            raise SourceError(
+                f"{night.store.location}/{found.key} belongs to {owner}, not to {own}. Nothing was changed. "
+                "Give this configuration a Prefix or another Bucket, or let it replace what is there by running once "
+                "with --take-over"
+            )
+        taken_over = (*taken_over, str(owner))
+    return taken_over
+
+
+def _own_records(night: Night, job: Job, present: Sequence[StoredObject]) -> list[ArchiveRecord]:
+    own = Owner(night.host, job.source)
+    records = (ArchiveRecord.from_metadata(found.metadata) for found in present)
+    return [record for record in records if record is not None and record.owner == own]
+
+
+def _refuse_later_archives(night: Night, state: SourceState, own_records: Sequence[ArchiveRecord]) -> None:
+    days = [record.day for record in own_records]
+    days += [state.newest.day] if state.newest else []
+    if max(days, default=night.day) > night.day and not night.wishes.force:
+        raise SourceError(
+            f"the newest archive is of {day_date(max(days))}, and today is {day_date(night.day)}: the clock may be "
+            "wrong. If it is right, run once with -f"
+        )
+
+
+def _decide(night: Night, job: Job, source: Source, state: SourceState, *, look: bool) -> Decision:
+    history = state.history if job.kind in KINDS_WITH_TYPE else History()
+    decision = decide(
+        job.schedule,
+        night.day,
+        history,
+        content=shaping_content(night, source),
+        keys=slot_keys(_prefix(night), job.kind, job.name, job.schedule.slot(night.day)),
+        full_wanted=night.wishes.full,
+    )
+    if decision.type is ArchiveType.FULL:
+        return decision
+    memory = decision.base[-1].memory
+    if memory is None:
+        return Decision(ArchiveType.FULL, (), "what a DIFF on the last archive needs was not kept")
+    reason = source.obstacle(memory, night.state.folder(job.name), time.time())
+    if not reason and look:
+        reason = _broken_link(night.store, decision.base)
+    return Decision(ArchiveType.FULL, (), reason) if reason else decision
+
+
+def shaping_content(night: Night, source: Source) -> dict[str, object]:
+    """What shapes an archive's content: the source's own settings, and for whom it is encrypted."""
+    return {**source.content(), "GpgRecipient": list(night.fingerprints)}
+
+
+def _broken_link(store: Store, chain: Chain) -> str:
+    for link in chain:
+        found = store.head(link.key)
+        if found is None:
+            return f"{link.key} of {day_date(link.day)}, on which the DIFF would build, is no longer in the store"
+        record = ArchiveRecord.from_metadata(found.metadata)
+        if record is None or record.id != link.id:
+            return f"{link.key} of {day_date(link.day)}, on which the DIFF would build, was replaced by another archive"
+    return ""

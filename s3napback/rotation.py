@@ -1,0 +1,141 @@
+"""Cycles: pure functions from a calendar day to a slot.
+
+A day is a whole number, the days since 1970-01-01. Days are counted without a break, so that no New Year, leap day or
+length of cycle disturbs the order in which slots are used. Nothing here knows a clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date
+from enum import Enum
+
+EPOCH = date(1970, 1, 1)
+
+
+class ArchiveType(Enum):
+    """Whether an archive stands by itself (FULL) or builds on a parent (DIFF)."""
+
+    FULL = "FULL"
+    DIFF = "DIFF"
+
+
+def day_number(calendar_date: date) -> int:
+    """Days from 1970-01-01 to ``calendar_date``."""
+    return (calendar_date - EPOCH).days
+
+
+def day_date(day: int) -> date:
+    """The calendar date of a day number."""
+    return date.fromordinal(EPOCH.toordinal() + day)
+
+
+@dataclass(frozen=True)
+class SimpleCycle:
+    """Backups at fixed intervals, in groups of one FULL and ``diffs`` DIFFs.
+
+    Attributes:
+        frequency: days from one backup to the next.
+        phase: shifts the days on which backups fall; 0 ≤ phase < frequency.
+        diffs: DIFFs after each FULL.
+        fulls: groups kept.
+    """
+
+    frequency: int = 1
+    phase: int = 0
+    diffs: int = 0
+    fulls: int = 4
+
+    def period(self, day: int) -> int:
+        """Number of the backup interval that ``day`` lies in; slots follow it."""
+        return (day + self.phase) // self.frequency
+
+    def is_due(self, day: int) -> bool:
+        """Whether a period begins on ``day``."""
+        return (day + self.phase) % self.frequency == 0
+
+    def slot(self, day: int) -> int:
+        """The slot that the period of ``day`` fills."""
+        return self.period(day) % self.slots
+
+    def type(self, day: int) -> ArchiveType:
+        """FULL in the first slot of a group, DIFF in the others."""
+        return ArchiveType.FULL if self.slot(day) % (self.diffs + 1) == 0 else ArchiveType.DIFF
+
+    def group(self, day: int) -> int:
+        """Number of the group that ``day`` lies in, counted over all rotations."""
+        return self.period(day) // (self.diffs + 1)
+
+    @property
+    def slots(self) -> int:
+        """How many slots one rotation has."""
+        return self.fulls * (self.diffs + 1)
+
+    @property
+    def guaranteed(self) -> int:
+        """How many of the newest backups can be restored at any time, if no night failed."""
+        return (self.fulls - 1) * (self.diffs + 1) + 1
+
+    def always_full(self) -> SimpleCycle:
+        """The same cycle for sources that have no DIFFs: ``fulls`` slots."""
+        return replace(self, diffs=0)
+
+    def describe(self) -> str:
+        """The settings that decide the order of slots, as one line; a chain does not outlive a change of it."""
+        return f"SimpleCycle Frequency {self.frequency} Phase {self.phase} Diffs {self.diffs} Fulls {self.fulls}"
+
+
+@dataclass(frozen=True)
+class HanoiCycle:
+    """FULL backups on a decaying schedule: the ages of the discs are powers of two.
+
+    Attributes:
+        frequency: days from one backup to the next.
+        discs: slots in the rotation.
+        archive_oldest_disc: keep every archive of the oldest disc, each in a slot of its own.
+    """
+
+    frequency: int = 1
+    discs: int = 5
+    archive_oldest_disc: bool = False
+
+    def period(self, day: int) -> int:
+        """Number of the backup interval that ``day`` lies in."""
+        return day // self.frequency
+
+    def is_due(self, day: int) -> bool:
+        """Whether a period begins on ``day``."""
+        return day % self.frequency == 0
+
+    def slot(self, day: int) -> int:
+        """The disc of the day's period, or the slot that keeps an archived oldest disc for good."""
+        turns, turn = divmod(self.period(day), 1 << (self.discs - 1))
+        disc = _trailing_zeros(turn + 1)
+        if self.archive_oldest_disc and disc == self.discs - 1:
+            return disc + turns
+        return disc
+
+    def type(self, day: int) -> ArchiveType:  # noqa: ARG002 - as SimpleCycle's
+        """Always FULL."""
+        return ArchiveType.FULL
+
+    @property
+    def guaranteed(self) -> int:
+        """How many backups can be restored at any time, if no night failed (their ages are powers of two)."""
+        return self.discs
+
+    def always_full(self) -> HanoiCycle:
+        """The same cycle: it has no DIFFs."""
+        return self
+
+    def describe(self) -> str:
+        """The settings that decide the order of slots, as one line."""
+        archive = " ArchiveOldestDisc" if self.archive_oldest_disc else ""
+        return f"HanoiCycle Frequency {self.frequency} Discs {self.discs}{archive}"
+
+
+Schedule = SimpleCycle | HanoiCycle
+
+
+def _trailing_zeros(number: int) -> int:
+    return (number & -number).bit_length() - 1

@@ -1,0 +1,104 @@
+"""What can be backed up: the interface that every kind of source implements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from s3napback.chains import Memory
+from s3napback.pipeline import Stage
+from s3napback.rotation import ArchiveType
+
+
+@dataclass(frozen=True)
+class Dump:
+    """How one archive's content is produced.
+
+    Attributes:
+        stage: the process whose output is the content.
+        snapshot: a file that the process leaves behind and a later DIFF needs; None if there is none.
+        notes: what else a later DIFF needs.
+        metadata: what the archive says of itself beyond the common part, names in lower case.
+    """
+
+    stage: Stage
+    snapshot: Path | None = None
+    notes: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+class NothingNew(Exception):
+    """A DIFF would hold nothing, and this kind of source does not store such DIFFs. The message says so."""
+
+
+class Source(Protocol):
+    """One thing to be backed up.
+
+    Everything but ``dump`` only looks; ``dump`` may write in the folder it is given.
+    """
+
+    def check(self, *, had_content: bool) -> Sequence[str]:
+        """Look whether the source can be backed up.
+
+        Args:
+            had_content: it held something when it was backed up last, so that finding it empty is suspicious.
+
+        Returns:
+            What should be said about it, one line each.
+
+        Raises:
+            SourceError: it does not exist, cannot be read, or is suddenly empty.
+        """
+        ...
+
+    def has_content(self) -> bool:
+        """Whether it holds anything now.
+
+        Raises:
+            SourceError: it does not exist, or cannot be read.
+        """
+        ...
+
+    def content(self) -> Mapping[str, object]:
+        """The settings that shape what an archive holds, by name, as JSON can keep them.
+
+        A DIFF is not made on an archive that was shaped by others.
+        """
+        ...
+
+    def obstacle(self, memory: Memory, folder: Path, now: float) -> str:
+        """Why no DIFF can be built on what is remembered; empty if nothing speaks against it.
+
+        Args:
+            folder: where the snapshot named in ``memory`` lies.
+            now: seconds since 1970.
+        """
+        ...
+
+    def dump(self, archive_type: ArchiveType, memory: Memory | None, folder: Path) -> Dump:
+        """Prepare a dump.
+
+        Args:
+            archive_type: FULL or DIFF.
+            memory: of the parent, for a DIFF.
+            folder: a private folder; a snapshot may be made there, under the name ``WORKING``.
+
+        Raises:
+            SourceError: it cannot be prepared.
+            NothingNew: nothing changed since the parent.
+        """
+        ...
+
+    def plan(self, archive_type: ArchiveType, folder: Path) -> Stage:
+        """The process that ``dump`` would start, changing nothing."""
+        ...
+
+    def flaw(self, head: bytes) -> str:
+        """What is wrong with a dump that ended well, judged by its first 512 bytes; empty if nothing is."""
+        ...
+
+
+WORKING = "working.snapshot"
+"""Name of the snapshot that a running backup writes; it is never committed under this name."""

@@ -1,0 +1,194 @@
+"""Directories, by GNU tar: full archives, and with ``--listed-incremental`` those of what changed."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from s3napback.chains import Memory
+from s3napback.config.settings import Job, JobSettings
+from s3napback.errors import SourceError
+from s3napback.pipeline import Stage
+from s3napback.rotation import ArchiveType, SimpleCycle
+from s3napback.sources import WORKING, Dump
+from s3napback.sources.snapshot import DamagedSnapshot, copy_cured, snapshot_problem
+
+TAR_WARNING = 1
+"""tar's exit status for "some files differ": one changed or vanished while it was read (tar's manual, "Synopsis")."""
+
+_FORMAT_OPTIONS = (
+    # Without them nanoseconds, access control lists and extended attributes are lost.
+    "--format=posix",
+    "--pax-option=delete=atime,delete=ctime",
+    "--acls",
+    "--xattrs",
+)
+
+
+def member_name(path: str, *, followed: bool) -> str:
+    """What tar is told to archive, relative to the root directory.
+
+    Args:
+        path: a normalised absolute path.
+        followed: the path is a symbolic link to a directory, whose content is wanted under the link's name.
+    """
+    relative = path.lstrip("/")
+    if not relative:
+        return "."
+    return f"{relative}/." if followed else relative
+
+
+def exclude_options(patterns: Sequence[str], path: str, *, followed: bool) -> list[str]:
+    """tar's options for Exclude, matching the names that ``member_name`` leads to.
+
+    A pattern with a leading slash is anchored there; another one is matched at any depth. Wildcards cross slashes in
+    both, as is tar's own default. A trailing slash would match nothing and is dropped.
+
+    tar's defaults for unanchored patterns are not spelled out: with ``--wildcards`` on its command line an incremental
+    tar 1.34 leaves out every directory's own entry, and with it owners, modes and deletions.
+    """
+    free = [pattern for pattern in patterns if not pattern.startswith("/")]
+    anchored = [pattern for pattern in patterns if pattern.startswith("/")]
+    options = [f"--exclude={pattern.rstrip('/')}" for pattern in free]
+    if anchored:
+        options.append("--anchored")
+        options += [
+            f"--exclude={member}"
+            for pattern in anchored
+            for member in _anchored_patterns(pattern, path, followed=followed)
+        ]
+    return options
+
+
+def _anchored_patterns(pattern: str, path: str, *, followed: bool) -> list[str]:
+    relative = posixpath.normpath("/" + pattern.strip("/")).lstrip("/")
+    if path == "/":
+        return [f"./{relative}"]
+    parts = relative.split("/")
+    depth = path.count("/")
+    if not followed or len(parts) <= depth or not fnmatchcase(path[1:], "/".join(parts[:depth])):
+        return [relative]
+    below = "/".join(parts[depth:])
+    pattern_below = f"{path[1:]}/./{below}"
+    # A wildcard before it may cross slashes, so the pattern itself counts as well, unless it could match the "." that
+    # stands for the whole directory.
+    return [pattern_below] if below[0] in ".*?[\\" else [relative, pattern_below]
+
+
+def tar_command(
+    tar: str, path: str, settings: JobSettings, *, snapshot: Path | None, followed: bool = False
+) -> tuple[str, ...]:
+    """The argument list that writes an archive of ``path`` to standard output.
+
+    Args:
+        tar: the program's name.
+        path: a normalised absolute path.
+        settings: Exclude, TarOptions and OneFileSystem are used.
+        snapshot: the file that tar reads and rewrites; None for an archive on which no DIFF will build.
+        followed: see ``member_name``.
+    """
+    # tar would read a backslash in the name as the beginning of an escape.
+    command = [tar, "--create", "--file=-", "--no-unquote", *_FORMAT_OPTIONS]
+    if snapshot is not None:
+        # Device numbers change across reboots, LVM and NFS; and the cured snapshot holds none.
+        command += [f"--listed-incremental={snapshot}", "--no-check-device"]
+    if settings.one_file_system:
+        command.append("--one-file-system")
+    command += ["--directory=/", *settings.tar_options]
+    command += exclude_options(settings.exclude, path, followed=followed)
+    return (*command, "--", member_name(path, followed=followed))
+
+
+@dataclass(frozen=True)
+class DirectorySource:
+    """A directory with everything below it.
+
+    Attributes:
+        job: the configured source.
+        tar: name of GNU tar's program.
+    """
+
+    job: Job
+    tar: str = "tar"
+
+    def check(self, *, had_content: bool) -> Sequence[str]:
+        """See ``Source``."""
+        path = self.job.target
+        if not self.has_content() and had_content:
+            raise SourceError(
+                f"Directory {path} is empty, but held files when it was backed up last. Is a disk not mounted? "
+                "If it is meant to be empty, run once with -f"
+            )
+        if self._followed():
+            return [f"Directory {path} is a symbolic link; its content is taken from {os.path.realpath(path)}"]
+        return []
+
+    def has_content(self) -> bool:
+        """See ``Source``."""
+        path = self.job.target
+        try:
+            with os.scandir(path) as entries:
+                return next(entries, None) is not None
+        except FileNotFoundError:
+            raise SourceError(f"Directory {path} does not exist") from None
+        except NotADirectoryError:
+            raise SourceError(f"Directory {path} is not a directory") from None
+        except OSError as error:
+            raise SourceError(f"Directory {path} cannot be read: {error.strerror}") from None
+
+    def content(self) -> Mapping[str, object]:
+        """See ``Source``."""
+        settings = self.job.settings
+        return {
+            "Exclude": list(settings.exclude),
+            "TarOptions": list(settings.tar_options),
+            "OneFileSystem": settings.one_file_system,
+            "whether the directory is a symbolic link": self._followed(),
+        }
+
+    def obstacle(self, memory: Memory, folder: Path, now: float) -> str:
+        """See ``Source``."""
+        return snapshot_problem(folder / memory.snapshot, memory.snapshot_sha256, now)
+
+    def dump(self, archive_type: ArchiveType, memory: Memory | None, folder: Path) -> Dump:
+        """See ``Source``."""
+        snapshot = self._working_snapshot(folder)
+        if snapshot is not None:
+            snapshot.touch(mode=0o600, exist_ok=False)
+        if archive_type is ArchiveType.DIFF and memory is not None and snapshot is not None:
+            try:
+                with (folder / memory.snapshot).open("rb") as source, snapshot.open("wb") as target:
+                    copy_cured(source, target)
+            except (OSError, DamagedSnapshot) as error:
+                raise SourceError(f"the snapshot {folder / memory.snapshot} cannot be copied: {error}") from error
+        return Dump(self.plan(archive_type, folder), snapshot)
+
+    def plan(self, archive_type: ArchiveType, folder: Path) -> Stage:  # noqa: ARG002 - the snapshot tells tar which
+        """See ``Source``."""
+        command = tar_command(
+            self.tar,
+            self.job.target,
+            self.job.settings,
+            snapshot=self._working_snapshot(folder),
+            followed=self._followed(),
+        )
+        # Options from the environment would shape the archive unseen.
+        return Stage(command, warning_codes=frozenset({TAR_WARNING}), environment={"TAR_OPTIONS": ""})
+
+    def flaw(self, head: bytes) -> str:
+        """See ``Source``."""
+        if not head.strip(b"\0"):
+            return f"the archive of {self.job.target} would be empty: does an Exclude match the directory itself?"
+        return ""
+
+    def _followed(self) -> bool:
+        return Path(self.job.target).is_symlink()
+
+    def _working_snapshot(self, folder: Path) -> Path | None:
+        schedule = self.job.schedule
+        builds_diffs = isinstance(schedule, SimpleCycle) and schedule.diffs > 0
+        return folder / WORKING if builds_diffs else None

@@ -1,0 +1,157 @@
+"""GNU tar's snapshot files (``--listed-incremental``), format 2, and the cure that makes chains replayable.
+
+tar cannot replay every rename of directories that it records: swapping two of them, or moving one into the place of
+another that is gone, gives archives whose extraction fails or comes out wrong. It records a rename when a directory's
+device and inode numbers are found in the snapshot under another name. With every device number set to 0 in the copy
+that tar reads, and ``--no-check-device`` so that 0 does not make a directory look new, no directory is ever recognised
+under another name, and moved directories are archived whole.
+
+Layout, from "Format of the Incremental Snapshot Files" in tar's manual: a line ``GNU tar-VERSION-2``, then
+NUL-terminated fields: seconds and nanoseconds of the backup, then for each directory ``nfs``, mtime seconds, mtime
+nanoseconds, device, inode, name and its entries, closed by two empty fields.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+_BLOCK = 1 << 20
+_HEADER = re.compile(rb"GNU tar-[^\n\0]{1,60}-2\n(\d{1,20})\0(\d{1,9})\0")
+_HEADER_LIMIT = 120
+_RECORD_START = re.compile(rb"([01]\0-?\d{1,20}\0-?\d{1,9}\0)-?\d{1,20}(\0\d{1,20}\0[^\0]+)(?=\0)")
+_RECORD_START_LIMIT = 100_000
+_RECORD_END = b"\0\0\0"
+
+
+class DamagedSnapshot(Exception):
+    """The file is not a whole snapshot of format 2."""
+
+
+def snapshot_time(stream: BinaryIO) -> int:
+    """When the backup that left this snapshot began, in seconds since 1970.
+
+    Raises:
+        DamagedSnapshot: the header is not one of format 2.
+    """
+    return int(_match_header(stream.read(_HEADER_LIMIT))[1])
+
+
+def copy_cured(source: BinaryIO, target: Sink) -> str:
+    """Copy a snapshot with every device number set to 0, in memory that does not grow with the number of files.
+
+    Returns:
+        SHA-256 of what was read, in hexadecimal.
+
+    Raises:
+        DamagedSnapshot: the file is not whole; ``target`` then holds a part.
+    """
+    window = _Window(source)
+    window.fill()
+    target.write(window.take(_match_header(window.data).end()))
+    while window.has_more():
+        _copy_record_start(window, target)
+        _copy_entries(window, target)
+    return window.digest.hexdigest()
+
+
+class Sink(Protocol):
+    """Where a copy goes: whatever can write bytes."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take in the next bytes."""
+        ...
+
+
+class _Nowhere:
+    def write(self, data: bytes, /) -> None:
+        """Forget them."""
+
+
+def file_sha256(stream: BinaryIO) -> str:
+    """SHA-256 of what is left of a stream, in hexadecimal."""
+    digest = hashlib.sha256()
+    while block := stream.read(_BLOCK):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+class _Window:
+    """The part of a stream that is being looked at: ``data`` from ``position`` on."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.data = b""
+        self.position = 0
+        self.digest = hashlib.sha256()
+
+    def fill(self) -> bool:
+        """Add a block behind what is left; False at the end of the stream."""
+        block = self._stream.read(_BLOCK)
+        self.digest.update(block)
+        self.data = self.data[self.position :] + block
+        self.position = 0
+        return bool(block)
+
+    def has_more(self) -> bool:
+        return self.position < len(self.data) or self.fill()
+
+    def take(self, end: int) -> bytes:
+        """What lies between the position and ``end``, and move on to there."""
+        taken = self.data[self.position : end]
+        self.position = end
+        return taken
+
+
+def _match_header(data: bytes) -> re.Match[bytes]:
+    found = _HEADER.match(data)
+    if found is None:
+        raise DamagedSnapshot("it does not begin like a snapshot of GNU tar, format 2")
+    return found
+
+
+def _copy_record_start(window: _Window, target: Sink) -> None:
+    while (start := _RECORD_START.match(window.data, window.position)) is None:
+        if len(window.data) - window.position > _RECORD_START_LIMIT or not window.fill():
+            raise DamagedSnapshot("a directory's record in it is not whole")
+    target.write(start[1] + b"0" + start[2])
+    window.take(start.end())
+
+
+def _copy_entries(window: _Window, target: Sink) -> None:
+    while (end := window.data.find(_RECORD_END, window.position)) < 0:
+        # The last two bytes may be the first of the three that end the record.
+        target.write(window.take(max(window.position, len(window.data) - 2)))
+        if not window.fill():
+            raise DamagedSnapshot("it ends within a directory's record")
+    target.write(window.take(end + len(_RECORD_END)))
+
+
+def snapshot_problem(path: Path, sha256: str, now: float) -> str:
+    """Why no DIFF can be built on a snapshot; empty if nothing speaks against it.
+
+    Args:
+        path: the snapshot file.
+        sha256: what its content must have.
+        now: seconds since 1970. tar leaves changed files out when the snapshot's time lies in the future.
+    """
+    try:
+        with path.open("rb") as stream:
+            time = snapshot_time(stream)
+            stream.seek(0)
+            # Copying for nothing tells at once whether the cure will work; were that found out only when the DIFF is
+            # made, the source would fail night after night.
+            found = copy_cured(stream, _Nowhere())
+    except FileNotFoundError:
+        return "the snapshot of the last backup is missing"
+    except OSError as error:
+        return f"the snapshot of the last backup cannot be read: {error.strerror}"
+    except DamagedSnapshot as error:
+        return f"the snapshot of the last backup is damaged: {error}"
+    if found != sha256:
+        return "the snapshot of the last backup is damaged: its checksum differs"
+    if time > now:
+        return "the snapshot of the last backup bears a time in the future"
+    return ""

@@ -1,0 +1,286 @@
+"""What DiffDir holds: for each name the chain to its newest archive, and the snapshots a DIFF needs.
+
+Layout: ``DIFFDIR/STORE/NAME/state.json`` with the snapshot files beside it. ``STORE`` and ``NAME`` are readable
+abbreviations made unique by a hash, so that several configurations can share one DiffDir. A commit writes the snapshot
+under the archive's id, flushes it, and then replaces ``state.json`` in one step; whatever that file does not mention is
+rubbish of an interrupted run.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from s3napback.chains import History, Link, Memory
+from s3napback.errors import DamagedState, LockHeld, StateError
+from s3napback.rotation import ArchiveType
+
+STATE_FORMAT = 1
+_STATE = "state.json"
+_NEW_STATE = "state.json.new"
+
+
+@dataclass(frozen=True)
+class SourceState:
+    """What is remembered of one name.
+
+    Attributes:
+        name: the key base, without prefix.
+        source: kind and target, ``Directory /etc``.
+        cycle: the Cycle's name, or empty.
+        history: the chain and what it was made with.
+        had_content: the source held something when it was backed up last.
+        taken_over: owners whose archives this name may replace, as ``--take-over`` allowed.
+        expected_sizes: bytes that an archive of each type is likely to need, by type.
+    """
+
+    name: str
+    source: str
+    cycle: str
+    history: History = field(default_factory=History)
+    had_content: bool = False
+    taken_over: tuple[str, ...] = ()
+    expected_sizes: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def newest(self) -> Link | None:
+        """The archive committed last."""
+        return self.history.chain[-1] if self.history.chain else None
+
+
+class StoreState:
+    """The part of DiffDir that belongs to one store and prefix. Creates nothing before a commit needs it."""
+
+    def __init__(self, diff_dir: Path, store_identity: str, prefix: str) -> None:
+        identity = f"{store_identity}\0{prefix}"
+        self._root = diff_dir / _folder_name(f"{store_identity}-{prefix}".strip("-"), identity)
+
+    def folder(self, name: str) -> Path:
+        """Where the state of a name lies, whether it exists or not."""
+        return self._root / _folder_name(name or "root", name)
+
+    def knows_store(self) -> bool:
+        """Whether anything was ever committed for this store."""
+        return any(state.newest for state in self.all())
+
+    def all(self) -> Iterator[SourceState]:
+        """Every name's state that can be read."""
+        for file in sorted(self._root.glob(f"*/{_STATE}")):
+            try:
+                yield _read_state(file)
+            except StateError:
+                continue
+
+    def load(self, name: str) -> SourceState | None:
+        """The state of a name; None if there is none.
+
+        Raises:
+            DamagedState: it is there and makes no sense.
+            StateError: it cannot be read.
+        """
+        file = self.folder(name) / _STATE
+        try:
+            return _read_state(file)
+        except FileNotFoundError:
+            return None
+
+    def former_names(self, source: str, cycle: str, name: str) -> list[str]:
+        """Other names under which the same source was kept in the same Cycle."""
+        return [
+            state.name
+            for state in self.all()
+            if state.source == source and state.cycle == cycle and state.name != name and state.newest
+        ]
+
+    @contextmanager
+    def workplace(self, name: str) -> Iterator[Path]:
+        """The folder of a name, private and free of leftovers before and after; the place for a working snapshot.
+
+        Raises:
+            StateError: it cannot be made, or is not private.
+        """
+        folder = self.folder(name)
+        try:
+            for each in (self._root, folder):
+                _make_private(each)
+            self._discard_rubbish(folder)
+        except OSError as error:
+            raise StateError(f"cannot use {folder}: {error.strerror}") from error
+        try:
+            yield folder
+        finally:
+            # What cannot be removed now, the next workplace removes; it must not hide how the work ended.
+            with suppress(OSError, StateError):
+                self._discard_rubbish(folder)
+                for each in (folder, self._root):
+                    if not any(each.iterdir()):
+                        each.rmdir()
+
+    def commit(self, state: SourceState, working: Path | None = None) -> None:
+        """Make ``state`` the state of its name, in one step that a crash cannot divide.
+
+        Args:
+            state: the new state; its newest link's memory names the snapshot if there is one.
+            working: the snapshot to be kept under that name.
+
+        Raises:
+            StateError: it could not be written; the former state then still holds.
+        """
+        folder = self.folder(state.name)
+        try:
+            for each in (self._root, folder):
+                _make_private(each)
+            newest = state.newest
+            if working is not None and newest is not None and newest.memory is not None:
+                _flush(working)
+                working.replace(folder / newest.memory.snapshot)
+            new = folder / _NEW_STATE
+            _write_private(new, json.dumps(_to_json(state), indent=1, sort_keys=True).encode())
+            _flush(folder)
+            new.replace(folder / _STATE)
+            _flush(folder)
+            self._discard_rubbish(folder)
+        except OSError as error:
+            raise StateError(f"cannot write the state in {folder}: {error.strerror}") from error
+
+    def _discard_rubbish(self, folder: Path) -> None:
+        try:
+            state = _read_state(folder / _STATE)
+        except FileNotFoundError:
+            wanted = set()
+        except DamagedState:
+            wanted = {_STATE}
+        else:
+            wanted = {link.memory.snapshot for link in state.history.chain if link.memory} | {_STATE}
+        for file in folder.iterdir():
+            if file.name not in wanted:
+                file.unlink(missing_ok=True)
+
+
+def extended_chain(base: tuple[Link, ...], link: Link) -> tuple[Link, ...]:
+    """The chain with a new archive. Only the newest and its parent keep what a DIFF on them needs.
+
+    The parent does because filling the newest slot once more builds on it.
+    """
+    return (*(replace(old, memory=None) for old in base[:-1]), *base[-1:], link)
+
+
+@contextmanager
+def locked(diff_dir: Path, holder: str) -> Iterator[None]:
+    """Hold DiffDir for one run. The kernel lets go of the lock when the process ends, however that happens.
+
+    Args:
+        diff_dir: an existing folder.
+        holder: one line that tells others who holds the lock.
+
+    Raises:
+        LockHeld: another run holds it; the message says who.
+        StateError: the lock file cannot be opened.
+    """
+    path = diff_dir / "lock"
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StateError(f"cannot open the lock {path}: {error.strerror}") from error
+    with os.fdopen(descriptor, "r+", encoding="utf-8", errors="backslashreplace") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            other = file.read(1000).strip() or "unknown"
+            raise LockHeld(f"another run is at work with {diff_dir}: {other}") from None
+        file.truncate(0)
+        file.write(f"{holder}\n")
+        file.flush()
+        try:
+            yield
+        finally:
+            file.truncate(0)
+
+
+def make_diff_dir(diff_dir: Path) -> None:
+    """Create the default DiffDir with its parents, private.
+
+    Raises:
+        StateError: it cannot be created.
+    """
+    try:
+        diff_dir.parent.mkdir(parents=True, exist_ok=True)
+        _make_private(diff_dir)
+    except OSError as error:
+        raise StateError(f"cannot create {diff_dir}: {error.strerror}") from error
+
+
+def _folder_name(label: str, identity: str) -> str:
+    readable = re.sub(r"[^A-Za-z0-9._]+", "-", label).strip("-.")[:80]
+    return f"{readable}-{hashlib.sha256(identity.encode(errors='surrogateescape')).hexdigest()[:12]}"
+
+
+def _make_private(folder: Path) -> None:
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise StateError(f"{folder} is not a folder of its own; remove it, somebody may have planted it")
+    if found.st_uid != os.geteuid() or found.st_mode & 0o022:
+        raise StateError(f"{folder} belongs to another user or can be written by others; state must be private")
+
+
+def _write_private(path: Path, data: bytes) -> None:
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _to_json(state: SourceState) -> dict[str, Any]:
+    document = asdict(state)
+    for link in document["history"]["chain"]:
+        link["type"] = link["type"].value
+    return {"format": STATE_FORMAT, **document}
+
+
+def _read_state(file: Path) -> SourceState:
+    """Read one state file.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        DamagedState: it makes no sense.
+        StateError: it cannot be read.
+    """
+    try:
+        document = json.loads(file.read_bytes())
+        if document.pop("format") != STATE_FORMAT:
+            raise DamagedState(f"{file} was written by another version of s3napback")
+        history = document.pop("history")
+        chain = tuple(_read_link(link) for link in history.pop("chain"))
+        document["taken_over"] = tuple(document["taken_over"])
+        return SourceState(history=History(chain=chain, **history), **document)
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(file) from None
+    except OSError as error:
+        raise StateError(f"cannot read {file}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedState(f"{file} is damaged ({error})") from error
+
+
+def _read_link(document: dict[str, Any]) -> Link:
+    memory = document.pop("memory")
+    return Link(type=ArchiveType(document.pop("type")), memory=None if memory is None else Memory(**memory), **document)

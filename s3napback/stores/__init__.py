@@ -1,0 +1,130 @@
+"""Where archives live: the interface that every store implements.
+
+A store maps keys to objects. An object is bytes with metadata, and both change together in one step: a reader sees the
+old object or the new one, never a mixture, and nothing at all of an upload that failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+
+class ByteSource(Protocol):
+    """What a store reads an object's bytes from."""
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Fill ``buffer`` from its start and return the number of bytes; 0 only at a good end.
+
+        Raises:
+            S3napbackError: if anything that produces the bytes failed. The end is then never reported.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """What a store knows of one object without reading its bytes.
+
+    Attributes:
+        key: its key, with the prefix, without a leading slash.
+        size: in bytes.
+        modified: when the store took it, timezone-aware.
+        metadata: names in lower case, without any prefix of the store's own; values as they were given to ``put``.
+            Empty in a listing, which does not fetch it.
+        version: changes whenever the object does (an ETag, or a folder's equivalent); advisory.
+        storage_class: the store's name for cold or warm, empty where it has none.
+    """
+
+    key: str
+    size: int
+    modified: datetime
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    version: str = ""
+    storage_class: str = ""
+
+
+class Store(Protocol):
+    """The operations s3napback needs of a place for archives.
+
+    Every method raises ``StoreError`` (``StoreUnreachable`` where no answer came) when it could not be carried out.
+    Methods may be called from several threads, ``put`` only from one at a time.
+    """
+
+    @property
+    def location(self) -> str:
+        """``s3://BUCKET`` or ``file:///FOLDER``: the address shown to people, without a trailing slash."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """What tells this store from every other one, for keeping state (endpoint and bucket, or the folder)."""
+        ...
+
+    def check(self) -> None:
+        """Look whether the store can be used at all, changing nothing.
+
+        Raises:
+            UnusableStore: the bucket or folder is missing, or the credentials are definitely refused.
+            StoreUnreachable: no answer.
+        """
+        ...
+
+    def is_recognised(self) -> bool:
+        """Whether the store bears a sign of having been written to by s3napback; True where stores need none."""
+        ...
+
+    def head(self, key: str) -> StoredObject | None:
+        """Describe one object with its metadata; None only if it is definitely absent."""
+        ...
+
+    def put(
+        self, key: str, source: ByteSource, metadata: Mapping[str, str], *, expected_size: int | None = None
+    ) -> StoredObject:
+        """Write one object to its end and confirm that it arrived whole.
+
+        Until the instant the new object is complete the old one stays. If ``source`` raises, or anything else fails,
+        the old one stays for good, nothing is left behind where the store allows that, and the failure is raised.
+
+        Args:
+            key: where to.
+            source: read to its end.
+            metadata: ASCII names in lower case and ASCII values, 2 KB in all.
+            expected_size: a guess at the number of bytes, for choosing the size of parts.
+
+        Returns:
+            The object as the store describes it afterwards, its size and metadata compared with what was sent.
+        """
+        ...
+
+    def read(self, key: str, *, start: int = 0, end: int | None = None, version: str = "") -> Iterator[bytes]:
+        """Yield the bytes ``[start, end)`` of an object in blocks.
+
+        Args:
+            key: the object.
+            start: first byte, from 0.
+            end: one past the last byte; None is the object's end.
+            version: if given, the object must still be this one where the store can tell.
+
+        Raises:
+            StoreError: the object is absent, was replaced, or the bytes ended early.
+        """
+        ...
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """Yield every object whose key begins with ``prefix`` (any string), in the order of keys."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove one object; one that is absent already is no error."""
+        ...
+
+    def discard_leftovers(self, key: str) -> int:
+        """Remove what earlier uploads to exactly this key left unfinished. Best effort.
+
+        Returns:
+            How many were removed.
+        """
+        ...

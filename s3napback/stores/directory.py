@@ -1,0 +1,329 @@
+"""Archives in a folder: an external disk, a network share, or a test.
+
+Data lies at the key's path below the root. All else lies below ``ROOT/.s3napback``: a marker, and for every key a
+folder ``objects/KEY`` with the metadata and, for a while, the data that is coming in. A metadata file holds the length
+and modification time of the data it belongs to. The new one is on disk before the new data takes the key's path, the
+old one goes afterwards, so at every instant exactly one matches the data, whatever happens in between.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from s3napback.errors import StoreError, UnusableStore
+from s3napback.stores import ByteSource, StoredObject
+from s3napback.stores.folders import (
+    create_file,
+    decode_name,
+    key_components,
+    make_folders,
+    opened_file,
+    plain_files,
+    regular_file_status,
+    remove_empty_folders,
+    require_room_for_file,
+    sync_folder,
+)
+
+_PRIVATE = ".s3napback"
+_INCOMING = "incoming-"
+_BLOCK = 1024 * 1024
+_LONGEST_METADATA = 64 * 1024
+_MARKER_TEXT = (
+    "This folder is a store of s3napback's archives. Do not remove this file: it shows that the disk is here.\n"
+)
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where the files of one key lie.
+
+    Attributes:
+        data: the object's bytes.
+        private: the folder of its metadata.
+    """
+
+    data: Path
+    private: Path
+
+
+class DirectoryStore:
+    """The directory store; ``root`` is an absolute path and is never created."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._objects = root / _PRIVATE / "objects"
+        self._marker = root / _PRIVATE / "store"
+
+    @property
+    def location(self) -> str:
+        """``file:///FOLDER``."""
+        return f"file://{self._root}"
+
+    @property
+    def identity(self) -> str:
+        """The folder."""
+        return self.location
+
+    def check(self) -> None:
+        """Look whether the folder exists and may be written to."""
+        if not self._root.is_dir():
+            raise UnusableStore(
+                f"the folder {self._root} does not exist (Bucket file://…): if it is on a disk of its own, mount it; "
+                f"a new store begins with: mkdir -m 700 {self._root}"
+            )
+        if not os.access(self._root, os.R_OK | os.W_OK | os.X_OK):
+            raise UnusableStore(f"the folder {self._root} (Bucket file://…) may not be read and written by this user")
+
+    def is_recognised(self) -> bool:
+        """Whether the marker is there that the first archive leaves behind."""
+        return self._marker.is_file()
+
+    def head(self, key: str) -> StoredObject | None:
+        """Describe one object. Data that no metadata file matches, copied in by hand perhaps, has none."""
+        places = self._places(key)
+        with self._failing(f"looking at {self.location}/{key}"):
+            self._require_root()
+            while True:
+                with opened_file(self._root, places.data) as opened:
+                    if opened is None:
+                        return None
+                    metadata = self._matching_metadata(places, opened[1])
+                    # without metadata, another process may have replaced the object between the two looks
+                    again = metadata is None and regular_file_status(self._root, places.data)
+                    if metadata is not None or (again and again.st_ino == opened[1].st_ino):
+                        return _describe(key, opened[1], metadata or {})
+
+    def put(
+        self, key: str, source: ByteSource, metadata: Mapping[str, str], *, expected_size: int | None = None
+    ) -> StoredObject:
+        """Write beside, have it on disk, and rename into place; ``expected_size`` is not needed."""
+        del expected_size
+        places = self._places(key)
+        with self._failing(f"writing {self.location}/{key}"), ExitStack() as undo:
+            self._require_root()
+            undo.callback(self.discard_leftovers, key)
+            self._mark()
+            make_folders(self._root, places.private)
+            make_folders(self._root, places.data.parent)
+            require_room_for_file(places.data)
+            status = self._receive(places, source, metadata)
+            sync_folder(places.data.parent)
+            sync_folder(places.private)
+        found = self.head(key)
+        if found is None or found.size != status.st_size or found.metadata != metadata:
+            raise StoreError(f"{self.location}/{key} is not what has just been written: does someone else write there?")
+        return found
+
+    def read(self, key: str, *, start: int = 0, end: int | None = None, version: str = "") -> Iterator[bytes]:
+        """Yield blocks of 1 MiB at most, all of the object that was there at the beginning, even if it is replaced."""
+        doing = f"reading {self.location}/{key}"
+        places = self._places(key)
+        with ExitStack() as opened:
+            with self._failing(doing):
+                self._require_root()
+                file = opened.enter_context(opened_file(self._root, places.data))
+                if file is None:
+                    raise StoreError(f"{doing} failed: there is no such object")
+                descriptor, status = file
+            if version and _version(status) != version:
+                raise StoreError(f"{doing} failed: it has been replaced by another object meanwhile")
+            stop = status.st_size if end is None else end
+            position = start
+            while position < stop:
+                with self._failing(doing):
+                    block = os.pread(descriptor, min(_BLOCK, stop - position), position)
+                if not block:
+                    raise StoreError(f"{doing} failed: it ends before byte {position + 1}")
+                position += len(block)
+                yield block
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """Walk the folders in the order of the keys' UTF-8 bytes; links are passed over."""
+        with self._failing(f"listing {self.location}/{prefix}"):
+            self._require_root()
+        yield from self._walk(self._root, "", prefix)
+
+    def delete(self, key: str) -> None:
+        """Remove the data, then its metadata, then the folders that are empty now."""
+        places = self._places(key)
+        with self._failing(f"deleting {self.location}/{key}"):
+            self._require_root()
+            if regular_file_status(self._root, places.data) is not None:
+                places.data.unlink(missing_ok=True)
+            self._tidy(places)
+
+    def discard_leftovers(self, key: str) -> int:
+        """Remove unfinished data, and metadata that belongs to no data."""
+        places = self._places(key)
+        with suppress(OSError, StoreError):
+            return self._tidy(places)
+        return 0
+
+    def _places(self, key: str) -> _Places:
+        components = key_components(key)
+        if components[0].casefold() == _PRIVATE:
+            raise StoreError(f"the key {key!r} is not allowed: {_PRIVATE} is the store's own folder")
+        return _Places(self._root.joinpath(*components), self._objects.joinpath(*components))
+
+    def _require_root(self) -> None:
+        if not self._root.is_dir():
+            raise StoreError(f"the folder {self._root} does not exist: if it is on a disk of its own, mount it")
+
+    @contextmanager
+    def _failing(self, doing: str) -> Iterator[None]:
+        """Turn the operating system's errors into ours; what is not about files passes through."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+                raise StoreError(f"{doing} failed: no space left in {self._root}") from error
+            raise StoreError(f"{doing} failed: {error.strerror or error} ({error.filename or self._root})") from error
+
+    def _mark(self) -> None:
+        make_folders(self._root, self._marker.parent)
+        with suppress(FileExistsError):
+            descriptor = create_file(self._marker)
+            try:
+                os.write(descriptor, _MARKER_TEXT.encode())
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            sync_folder(self._marker.parent)
+
+    def _receive(self, places: _Places, source: ByteSource, metadata: Mapping[str, str]) -> os.stat_result:
+        """Bring data and metadata onto the disk, and the data to its place; returns what the data's file is like."""
+        incoming = places.private / f"{_INCOMING}{secrets.token_hex(8)}"
+        descriptor = create_file(incoming)
+        try:
+            _copy(source, descriptor)
+            status = _stamp(descriptor, self._stamps_in_use(places))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        _write_metadata(places.private, status, metadata)
+        sync_folder(places.private)
+        incoming.replace(places.data)
+        return status
+
+    def _tidy(self, places: _Places) -> int:
+        """Remove all that does not belong to the data in place, and folders without content; returns how many files."""
+        removed = 0
+        status = regular_file_status(self._root, places.data)
+        for path in plain_files(self._root, places.private):
+            stale = path.suffix == ".json" and (status is None or _read_metadata(path, status) is None)
+            if stale or path.name.startswith(_INCOMING):
+                path.unlink(missing_ok=True)
+                removed += 1
+        remove_empty_folders(places.private, self._root / _PRIVATE)
+        remove_empty_folders(places.data.parent, self._root)
+        return removed
+
+    def _matching_metadata(self, places: _Places, status: os.stat_result) -> dict[str, str] | None:
+        for path in plain_files(self._root, places.private):
+            metadata = _read_metadata(path, status)
+            if metadata is not None:
+                return metadata
+        return None
+
+    def _stamps_in_use(self, places: _Places) -> set[tuple[int, int]]:
+        """Length and modification time of the data in place, and all that metadata of this key claims to belong to."""
+        in_use = set()
+        with suppress(FileNotFoundError):
+            status = places.data.lstat()
+            in_use.add((status.st_size, status.st_mtime_ns))
+        for path in plain_files(self._root, places.private):
+            content = _parse(path)
+            if content is not None:
+                in_use.add((content["size"], content["mtime_ns"]))
+        return in_use
+
+    def _walk(self, folder: Path, folder_key: str, prefix: str) -> Iterator[StoredObject]:
+        with self._failing(f"listing {self.location}/{prefix}"):
+            try:
+                entries = [(entry, entry.is_dir(follow_symlinks=False)) for entry in os.scandir(folder)]
+            except FileNotFoundError:
+                return
+        named = ((folder_key + decode_name(entry.name) + "/" * is_folder, entry) for entry, is_folder in entries)
+        for key, entry in sorted(named, key=lambda pair: pair[0].encode("utf-8", "surrogateescape")):
+            if key == f"{_PRIVATE}/":
+                continue
+            if key.endswith("/"):
+                if key.startswith(prefix) or prefix.startswith(key):
+                    yield from self._walk(Path(entry.path), key, prefix)
+            elif key.startswith(prefix) and entry.is_file(follow_symlinks=False):
+                with suppress(FileNotFoundError):
+                    yield _describe(key, entry.stat(follow_symlinks=False), {})
+
+
+def _copy(source: ByteSource, descriptor: int) -> None:
+    view = memoryview(bytearray(_BLOCK))
+    while count := source.readinto(view):
+        written = 0
+        while written < count:
+            written += os.write(descriptor, view[written:count])
+
+
+def _stamp(descriptor: int, in_use: set[tuple[int, int]]) -> os.stat_result:
+    """Give new data a modification time that tells it from every other of its length.
+
+    Whole, even seconds, so that nothing changes when the file is copied to, or lies on, a file system that keeps no
+    finer ones; what counts is what the file system says it has kept.
+    """
+    seconds = int(time.time()) // 2 * 2
+    while True:
+        os.utime(descriptor, (seconds, seconds))
+        status = os.fstat(descriptor)
+        if (status.st_size, status.st_mtime_ns) not in in_use:
+            return status
+        seconds += 2
+
+
+def _write_metadata(folder: Path, status: os.stat_result, metadata: Mapping[str, str]) -> None:
+    content = {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "metadata": dict(metadata)}
+    descriptor = create_file(folder / f"{secrets.token_hex(16)}.json")
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        json.dump(content, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _read_metadata(path: Path, status: os.stat_result) -> dict[str, str] | None:
+    """What a metadata file says of the data described by ``status``; None if it belongs to other data."""
+    content = _parse(path)
+    if content is None or (content["size"], content["mtime_ns"]) != (status.st_size, status.st_mtime_ns):
+        return None
+    return {str(name): str(value) for name, value in content["metadata"].items()}
+
+
+def _parse(path: Path) -> dict[str, Any] | None:
+    """The content of a metadata file; None if it was not written to its end, has gone, or is something else."""
+    if path.suffix != ".json":
+        return None
+    try:
+        with path.open("rb") as file:
+            content = json.loads(file.read(_LONGEST_METADATA))
+    except (FileNotFoundError, ValueError, RecursionError):
+        return None
+    if not isinstance(content, dict) or not isinstance(content.get("metadata"), dict):
+        return None
+    return content if all(isinstance(content.get(name), int) for name in ("size", "mtime_ns")) else None
+
+
+def _describe(key: str, status: os.stat_result, metadata: Mapping[str, str]) -> StoredObject:
+    modified = datetime.fromtimestamp(status.st_mtime, timezone.utc)
+    return StoredObject(key, status.st_size, modified, metadata, _version(status))
+
+
+def _version(status: os.stat_result) -> str:
+    return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ino}"

@@ -1,0 +1,150 @@
+"""Keys as paths: which are allowed, and how folders and files below a root are made without leaving it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from s3napback.errors import StoreError
+
+
+def key_components(key: str) -> list[str]:
+    """Split a key into file names, as this system spells them: their bytes are the key's UTF-8, whatever the locale.
+
+    Raises:
+        StoreError: the key is not the name of a place below the root.
+    """
+    components = key.split("/")
+    if any(component in {"", ".", ".."} or "\0" in component for component in components):
+        raise StoreError(f"the key {key!r} is not allowed: it has an empty component, '.', '..' or a NUL")
+    if any(len(_encode(component)) > 255 for component in components):
+        raise StoreError(f"the key {key!r} is not allowed: a component is longer than file names can be")
+    return [os.fsdecode(_encode(component)) for component in components]
+
+
+def decode_name(name: str) -> str:
+    """The component of a key that a file name stands for: the inverse of ``key_components``."""
+    return os.fsencode(name).decode("utf-8", "surrogateescape")
+
+
+def regular_file_status(root: Path, path: Path) -> os.stat_result | None:
+    """Describe a file below ``root``; None if there is none at this path.
+
+    Raises:
+        StoreError: the path, or a folder on the way to it, is a link.
+    """
+    for place in _way(root, path):
+        try:
+            status = place.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        _refuse_link(place, status)
+    return status if stat.S_ISREG(status.st_mode) else None
+
+
+@contextmanager
+def opened_file(root: Path, path: Path) -> Iterator[tuple[int, os.stat_result] | None]:
+    """Open a file below ``root`` for reading: its descriptor and what it is like; None if there is none at this path.
+
+    As long as it is open no other file can get its inode's number.
+
+    Raises:
+        StoreError: the path, or a folder on the way to it, is a link.
+    """
+    with ExitStack() as opened:
+        found = None
+        if regular_file_status(root, path) is not None:
+            with suppress(FileNotFoundError):
+                descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+                opened.callback(os.close, descriptor)
+                found = (descriptor, os.fstat(descriptor))
+        yield found
+
+
+def plain_files(root: Path, folder: Path) -> list[Path]:
+    """The files in a folder below ``root``; none if there is no such folder.
+
+    Raises:
+        StoreError: the folder, or one on the way to it, is a link.
+    """
+    regular_file_status(root, folder)
+    try:
+        return sorted(Path(entry.path) for entry in os.scandir(folder) if entry.is_file(follow_symlinks=False))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def make_folders(root: Path, folder: Path) -> None:
+    """Make ``folder`` and what is missing between it and ``root``, readable by the owner alone, and lasting.
+
+    Raises:
+        StoreError: a link or a file is in the way.
+    """
+    for path in _way(root, folder):
+        with suppress(FileExistsError):
+            path.mkdir(mode=0o700)
+            sync_folder(path.parent)
+        status = path.lstat()
+        _refuse_link(path, status)
+        if not stat.S_ISDIR(status.st_mode):
+            raise StoreError(f"{path} is an object, so that no other one's key can go on after it with a slash")
+
+
+def require_room_for_file(path: Path) -> None:
+    """Make sure that a file can be renamed to ``path``.
+
+    Raises:
+        StoreError: there is something else than a plain file.
+    """
+    with suppress(FileNotFoundError):
+        status = path.lstat()
+        _refuse_link(path, status)
+        if stat.S_ISDIR(status.st_mode):
+            raise StoreError(f"{path} is a folder: there are objects whose keys go on after this one's with a slash")
+        if not stat.S_ISREG(status.st_mode):
+            raise StoreError(f"{path} is not a plain file: remove it")
+
+
+def remove_empty_folders(folder: Path, root: Path) -> None:
+    """Remove ``folder`` and those above it, up to but without ``root``, as far as nothing is in them."""
+    while folder != root:
+        try:
+            folder.rmdir()
+        except FileNotFoundError:
+            pass
+        except OSError:
+            return
+        folder = folder.parent
+
+
+def create_file(path: Path) -> int:
+    """Create a file that did not exist, for its owner alone, and return its descriptor."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _way(root: Path, path: Path) -> list[Path]:
+    """All paths from below ``root`` to ``path`` itself."""
+    return [path, *path.parents][: len(path.relative_to(root).parts)][::-1]
+
+
+def _refuse_link(path: Path, status: os.stat_result) -> None:
+    if stat.S_ISLNK(status.st_mode):
+        raise StoreError(
+            f"{path} is a symbolic link, which a store does not follow, lest it leave its folder: remove it"
+        )
+
+
+def _encode(component: str) -> bytes:
+    return component.encode("utf-8", "surrogateescape")

@@ -1,0 +1,86 @@
+"""How boto3 is set up: retries, timeouts, credentials, and silence about secrets."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import boto3
+from boto3.compat import filter_python_deprecation_warnings
+from botocore.config import Config
+
+from s3napback.config.settings import StoreSettings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+_CHATTY = ("boto3", "botocore", "urllib3", "s3transfer")
+_CONNECT_SECONDS = 20
+_READ_SECONDS = 60
+_IMPATIENT_CONNECT_SECONDS = 5
+_IMPATIENT_READ_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class StaticCredentials:
+    """What S3Keyfile holds; without an access key boto3 looks for credentials itself, and renews them.
+
+    Attributes:
+        token: of temporary credentials.
+    """
+
+    access_key: str = ""
+    secret_key: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+
+
+def make_client(settings: StoreSettings, credentials: StaticCredentials, *, patient: bool) -> S3Client:
+    """Make the client of one store. Nothing goes over the network yet but a search for credentials.
+
+    Args:
+        patient: try each request up to ten times, as a nightly run does; otherwise twice, with short timeouts.
+
+    Raises:
+        BotoCoreError: a profile or the configuration of boto3 is wrong.
+        ValueError: the endpoint is not a URL.
+    """
+    filter_python_deprecation_warnings()
+    _keep_secrets_out_of_logs()
+    session = boto3.session.Session(
+        aws_access_key_id=credentials.access_key or None,
+        aws_secret_access_key=credentials.secret_key or None,
+        aws_session_token=credentials.token or None,
+    )
+    region = settings.region or session.region_name
+    if settings.endpoint:
+        region = region or "us-east-1"
+    return session.client(
+        "s3",
+        region_name=region,
+        endpoint_url=settings.endpoint or None,
+        config=_client_config(settings, patient=patient),
+    )
+
+
+def _client_config(settings: StoreSettings, *, patient: bool) -> Config:
+    """Checksums beyond the signature's are for Amazon's S3 only, where uploads compute them without copying a part."""
+    return Config(
+        retries={"mode": "standard", "total_max_attempts": 10 if patient else 2},
+        connect_timeout=_CONNECT_SECONDS if patient else _IMPATIENT_CONNECT_SECONDS,
+        read_timeout=_READ_SECONDS if patient else _IMPATIENT_READ_SECONDS,
+        max_pool_connections=settings.upload_threads + 4,
+        tcp_keepalive=True,
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required" if settings.endpoint else "when_supported",
+        s3={"addressing_style": "path"} if settings.endpoint else {"payload_signing_enabled": False},
+    )
+
+
+def _keep_secrets_out_of_logs() -> None:
+    """Hold botocore's loggers at INFO: at DEBUG they print signatures, session tokens and whole requests."""
+    for name in (*_CHATTY, *logging.Logger.manager.loggerDict):
+        if name.partition(".")[0] in _CHATTY:
+            logger = logging.getLogger(name)
+            if logger.getEffectiveLevel() < logging.INFO:
+                logger.setLevel(logging.INFO)

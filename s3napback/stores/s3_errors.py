@@ -1,0 +1,153 @@
+"""What botocore's failures mean for an administrator, and for whoever decides whether to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConfigNotFound,
+    ConfigParseError,
+    ConnectionError,  # noqa: A004 (botocore's own name for it)
+    CredentialRetrievalError,
+    HTTPClientError,
+    IncompleteReadError,
+    InvalidConfigError,
+    LoginError,
+    MetadataRetrievalError,
+    NoAuthTokenError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+    UnknownCredentialError,
+)
+from botocore.parsers import ResponseParserError
+
+from s3napback.errors import StoreError, StoreUnreachable
+
+FAILURES = (BotoCoreError, ClientError, ResponseParserError, UnicodeEncodeError)
+"""All that a call of a client may raise for reasons outside this program."""
+
+NO_ANSWER = (HTTPClientError, ConnectionError, IncompleteReadError)
+"""The subset in which the network failed, not the store: worth waiting for it to come back."""
+
+_CREDENTIALS = (
+    ConfigNotFound,
+    ConfigParseError,
+    CredentialRetrievalError,
+    InvalidConfigError,
+    LoginError,
+    MetadataRetrievalError,
+    NoAuthTokenError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+    UnknownCredentialError,
+)
+
+_PASSING = frozenset(
+    {"InternalError", "RequestLimitExceeded", "RequestTimeout", "ServiceUnavailable", "SlowDown", "Throttling"}
+)
+
+_RIGHTS = {
+    "AbortMultipartUpload": "s3:AbortMultipartUpload",
+    "CompleteMultipartUpload": "s3:PutObject",
+    "CreateMultipartUpload": "s3:PutObject",
+    "DeleteObject": "s3:DeleteObject",
+    "GetObject": "s3:GetObject",
+    "HeadObject": "s3:GetObject and s3:ListBucket",
+    "ListMultipartUploads": "s3:ListBucketMultipartUploads",
+    "ListObjectsV2": "s3:ListBucket",
+    "PutObject": "s3:PutObject",
+    "UploadPart": "s3:PutObject",
+}
+
+_ADVICE = {
+    "NoSuchBucket": "there is no such bucket: create it, or correct Bucket, Endpoint or Region",
+    "InvalidBucketName": "the bucket's name is not allowed: correct Bucket",
+    "InvalidAccessKeyId": "the access key is unknown: correct key= in S3Keyfile, or the credentials in use",
+    "SignatureDoesNotMatch": "the secret key is wrong: correct secret= in S3Keyfile, or the credentials in use",
+    "AuthorizationHeaderMalformed": "the request was signed for another region: set Region to the bucket's",
+    "PermanentRedirect": "the bucket is elsewhere: set Region, or Endpoint, to the bucket's",
+    "ExpiredToken": "the temporary credentials have expired: renew them",
+    "InvalidToken": "the session token is not valid: renew the temporary credentials",
+    "RequestTimeTooSkewed": "this machine's clock differs too much from the store's: set it",
+    "InvalidObjectState": "the object lies in a cold storage class: have the store restore it first",
+    "EntityTooLarge": "the store refuses parts or objects of this size: set a smaller ChunkSize",
+}
+
+
+def status_of(error: BaseException) -> int:
+    """The HTTP status of a store's answer; 0 where there was none."""
+    if not isinstance(error, ClientError):
+        return 0
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def code_of(error: BaseException) -> str:
+    """The store's error code; empty where there was none."""
+    if not isinstance(error, ClientError):
+        return ""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether the failure says nothing definite: no answer, an overloaded store, a server's own error."""
+    status = status_of(error)
+    return isinstance(error, NO_ANSWER) or status >= 500 or status in {408, 429} or code_of(error) in _PASSING
+
+
+def explain(error: BaseException) -> str:
+    """One line: HTTP status, code and message of the store, or why there was no answer, and what to do about it."""
+    if isinstance(error, ClientError):
+        details: dict[str, Any] = dict(error.response.get("Error", {}))
+        answer = f"HTTP {status_of(error)} {details.get('Code', '')} {details.get('Message', '')}".rstrip()
+        advice = _advice(error)
+        return f"{answer} ({advice})" if advice else answer
+    if isinstance(error, ResponseParserError):
+        return "the answer is not that of an S3 server: check Endpoint, and proxies on the way to it"
+    if isinstance(error, UnicodeEncodeError):
+        return "the name is not valid UTF-8, which S3 demands"
+    if isinstance(error, _CREDENTIALS):
+        return f"no usable credentials: {error} (set S3Keyfile, or see to what boto3 finds them by)"
+    return str(error)
+
+
+def translate(error: BaseException, doing: str) -> StoreError:
+    """Turn one of ``FAILURES`` into ours; ``doing`` names operation and object: ``reading s3://bucket/key``."""
+    kind = StoreUnreachable if is_passing(error) else StoreError
+    return kind(f"{doing} failed: {explain(error)}")
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Raise ``StoreError`` or ``StoreUnreachable`` in place of ``FAILURES``."""
+    try:
+        yield
+    except FAILURES as error:
+        raise translate(error, doing) from error
+
+
+def is_definite(error: BaseException) -> bool:
+    """Whether asking again cannot help until an administrator changes something."""
+    return not is_passing(error) and isinstance(
+        error, (ClientError, ParamValidationError, ResponseParserError, *_CREDENTIALS)
+    )
+
+
+def _advice(error: ClientError) -> str:
+    known = _ADVICE.get(code_of(error))
+    if known:
+        return known
+    if status_of(error) in {401, 403}:
+        rights = _RIGHTS.get(error.operation_name, f"to {error.operation_name}")
+        return f"the credentials lack rights: {rights}, and those of the key if the bucket is encrypted by KMS"
+    return ""

@@ -1,0 +1,361 @@
+"""The way of one object's bytes from a source into a bucket: part buffers, threads, and what happens on failure.
+
+The memory in use is that of the part buffers, ``buffer_budget`` bytes at most, plus a constant. An upload either
+completes or is aborted; nothing of it is ever visible under its key before.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import zlib
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from s3napback.errors import OutOfParts, StoreError
+from s3napback.stores import ByteSource, StoredObject
+from s3napback.stores.parts import PartPlan, buffer_budget
+from s3napback.stores.s3_errors import FAILURES, NO_ANSWER, code_of, status_of, translate, translated
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+logger = logging.getLogger(__name__)
+
+_SLICE = 256 * 1024
+"""Bytes handed to a socket at a time. A socket's timeout counts for one hand-over: a part as a whole would have to
+be gone within seconds, slices of this size only have to move."""
+
+_Answer = TypeVar("_Answer")
+
+
+class Patience:
+    """Waits out a network that is away for a while, longer than the client's own retries do.
+
+    Args:
+        seconds: how long after the first failure another attempt may begin; two are made in any case.
+        cancelled: ends a wait early.
+    """
+
+    def __init__(self, seconds: float, cancelled: threading.Event | None = None) -> None:
+        self._seconds = seconds
+        self._cancelled = cancelled or threading.Event()
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew: something has worked in between."""
+        self._failures = 0
+        self._first_failure = 0.0
+
+    def allows_another(self, error: Exception, doing: str) -> bool:
+        """Pause after a failure; True if another attempt is worth while."""
+        now = time.monotonic()
+        self._first_failure = self._first_failure or now
+        self._failures += 1
+        if self._failures > 2 and now - self._first_failure >= self._seconds:
+            return False
+        pause = min(0.5 * 2**self._failures, 15.0) if self._seconds else 0.1
+        logger.warning("%s: no answer (%s), trying again in %.0f seconds", doing, error, pause)
+        return not self._cancelled.wait(pause)
+
+
+class PartBuffers:
+    """Hands out buffers and takes them back for reuse, so that their sum never exceeds the budget."""
+
+    def __init__(self, chunk_size: int, threads: int) -> None:
+        self._chunk_size = chunk_size
+        self._threads = threads
+        self._condition = threading.Condition()
+        self._free: list[bytearray] = []
+        self._held = 0
+        self.most_held = 0
+
+    def take(self, size: int) -> bytearray:
+        """Return a buffer of ``size`` bytes with any content; waits until one may be had."""
+        budget = buffer_budget(self._chunk_size, self._threads, size)
+        with self._condition:
+            while True:
+                if self._free and len(self._free[-1]) == size:
+                    return self._free.pop()
+                self._held -= sum(map(len, self._free))
+                self._free.clear()
+                if self._held + size <= budget:
+                    self._held += size
+                    self.most_held = max(self.most_held, self._held)
+                    return bytearray(size)
+                self._condition.wait()
+
+    def give_back(self, buffer: bytearray) -> None:
+        """Let another part have the buffer."""
+        with self._condition:
+            self._free.append(buffer)
+            self._condition.notify()
+
+
+class PartBody:
+    """A file as botocore sees one: the filled piece of a buffer, given out in slices without copying.
+
+    ``read`` does not mind how many bytes it is asked for: urllib3 asks for 16 KiB at a time, and sends what it gets.
+    After cancellation it raises, so that neither this attempt goes on nor another begins.
+    """
+
+    def __init__(self, buffer: bytearray, length: int, cancelled: threading.Event) -> None:
+        self._view = memoryview(buffer)[:length]
+        self._position = 0
+        self._cancelled = cancelled
+
+    def __len__(self) -> int:
+        return len(self._view)
+
+    def tell(self) -> int:
+        """The position in bytes."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Move; ``whence`` as for files."""
+        self._position = offset + (0, self._position, len(self._view))[whence]
+        return self._position
+
+    def read(self, _size: int = -1) -> memoryview:
+        """The next slice; empty at the end."""
+        if self._cancelled.is_set():
+            raise CancelledError("the upload was given up")
+        piece = self._view[self._position : self._position + _SLICE]
+        self._position += len(piece)
+        return piece
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where an object goes and what it bears.
+
+    Attributes:
+        options: metadata, storage class and encryption, as PutObject and CreateMultipartUpload take them.
+        checksums: whether to name a CRC-32 of the bytes, which Amazon's S3 stores, and demands with Object Lock.
+        has_landed: given a number of bytes, tells whether the object in the store is the one being uploaded.
+        confirm: given a number of bytes, describes the object in the store, or raises if it is not that one.
+    """
+
+    client: S3Client
+    bucket: str
+    key: str
+    options: dict[str, Any]
+    checksums: bool
+    has_landed: Callable[[int], bool]
+    confirm: Callable[[int], StoredObject]
+
+    @property
+    def address(self) -> str:
+        """For messages."""
+        return f"s3://{self.bucket}/{self.key}"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One part's number (from 1), its bytes, and whether they fill the buffer."""
+
+    number: int
+    buffer: bytearray = field(repr=False)
+    length: int
+
+
+class Upload:
+    """Uploads one object: in one request if it fits into one part, else in parts by several threads."""
+
+    def __init__(
+        self, target: Target, plan: PartPlan, buffers: PartBuffers, *, threads: int, outage_seconds: float
+    ) -> None:
+        self._target = target
+        self._names: dict[str, Any] = {"Bucket": target.bucket, "Key": target.key}
+        self._plan = plan
+        self._buffers = buffers
+        self._threads = threads
+        self._outage_seconds = outage_seconds
+        self._cancelled = threading.Event()
+        self._failure: BaseException | None = None
+        self._size = 0
+
+    def run(self, source: ByteSource) -> StoredObject:
+        """Upload to the source's end and describe what has arrived.
+
+        Raises:
+            OutOfParts: the source holds more than all parts can.
+            StoreError: the store failed. Whatever the source raises passes through. In all cases the upload is gone.
+        """
+        pieces = self._pieces(source)
+        first = next(pieces)
+        second = next(pieces, None)
+        if second is None:
+            return self._put_object(first)
+        return self._put_parts(chain((first, second), pieces))
+
+    def _pieces(self, source: ByteSource) -> Iterator[Piece]:
+        """Cut the source into parts; the first comes even if it is empty."""
+        for number in range(1, self._plan.limits.most + 1):
+            if self._plan.grows_at(number):
+                logger.warning(
+                    "%s: larger than expected, parts from the %dth on have %d bytes; a larger ChunkSize avoids this",
+                    self._target.address,
+                    number,
+                    self._plan.size(number),
+                )
+            buffer = self._buffers.take(self._plan.size(number))
+            self._raise_failure()
+            length = _fill(buffer, source)
+            self._size += length
+            if length or number == 1:
+                yield Piece(number, buffer, length)
+            if length < len(buffer):
+                return
+        if _fill(bytearray(1), source):
+            raise OutOfParts(
+                f"uploading {self._target.address} failed: it is larger than the {self._size} bytes that "
+                f"{self._plan.limits.most} parts hold (set ChunkSize to at least {self._size // 2500})",
+                self._size,
+            )
+
+    def _put_object(self, piece: Piece) -> StoredObject:
+        doing = f"uploading {self._target.address}"
+        checksum = self._checksum(piece)
+        return self._finish(
+            lambda: self._target.client.put_object(
+                **self._names, Body=self._body(piece), **checksum, **self._target.options
+            ),
+            doing,
+        )
+
+    def _put_parts(self, pieces: Iterator[Piece]) -> StoredObject:
+        with ExitStack() as undo:
+            names = self._create(undo)
+            executor = ThreadPoolExecutor(self._threads, thread_name_prefix="upload")
+            undo.callback(self._stop, executor)
+            sent = [executor.submit(self._put_part, names, piece) for piece in pieces]
+            parts = self._collect(sent)
+            stored = self._finish(
+                lambda: self._target.client.complete_multipart_upload(**names, MultipartUpload={"Parts": parts}),
+                f"completing the upload of {self._target.address}",
+            )
+            undo.pop_all()
+        executor.shutdown()
+        return stored
+
+    def _create(self, undo: ExitStack) -> dict[str, Any]:
+        """Begin a multipart upload that is aborted unless ``undo`` is emptied; returns the arguments that name it."""
+        checksums: dict[str, Any] = {"ChecksumAlgorithm": "CRC32"} if self._target.checksums else {}
+        doing = f"beginning an upload to {self._target.address}"
+        with translated(doing):
+            answer = self._patiently(
+                lambda: self._target.client.create_multipart_upload(**self._names, **checksums, **self._target.options),
+                doing,
+            )
+        names = {**self._names, "UploadId": answer["UploadId"]}
+        undo.callback(self._abort, names)
+        return names
+
+    def _put_part(self, names: dict[str, Any], piece: Piece) -> dict[str, Any]:
+        """Send one part, in a thread of its own, and return what the completion needs to know of it."""
+        doing = f"uploading part {piece.number} of {self._target.address}"
+        checksum = self._checksum(piece)
+        try:
+            answer = self._patiently(
+                lambda: self._target.client.upload_part(
+                    **names, PartNumber=piece.number, Body=self._body(piece), **checksum
+                ),
+                doing,
+            )
+        except BaseException as error:
+            if not self._cancelled.is_set():
+                self._failure = self._translate(error, doing) if isinstance(error, FAILURES) else error
+                self._cancelled.set()
+            raise
+        finally:
+            self._buffers.give_back(piece.buffer)
+        return {"PartNumber": piece.number, "ETag": answer["ETag"], **checksum}
+
+    def _body(self, piece: Piece) -> Any:
+        """A body for one attempt: its position is that of its beginning."""
+        return PartBody(piece.buffer, piece.length, self._cancelled)
+
+    def _checksum(self, piece: Piece) -> dict[str, Any]:
+        if not self._target.checksums:
+            return {}
+        crc = zlib.crc32(memoryview(piece.buffer)[: piece.length])
+        return {"ChecksumCRC32": b64encode(crc.to_bytes(4, "big")).decode()}
+
+    def _collect(self, sent: list[Future[dict[str, Any]]]) -> list[Any]:
+        try:
+            return [future.result() for future in sent]
+        except Exception:
+            self._raise_failure()
+            raise
+
+    def _finish(self, request: Callable[[], object], doing: str) -> StoredObject:
+        """Make the request that puts the object in place, and look; its failure may be that of the answer only."""
+        try:
+            self._patiently(request, doing)
+        except FAILURES as error:
+            failure = self._translate(error, doing)
+            if not self._has_landed(failure):
+                raise failure from error
+            logger.warning("%s, but the object has arrived whole", failure)
+        return self._target.confirm(self._size)
+
+    def _has_landed(self, failure: StoreError) -> bool:
+        try:
+            return self._target.has_landed(self._size)
+        except StoreError as error:
+            logger.debug("after %s: %s", failure, error)
+            return False
+
+    def _translate(self, error: BaseException, doing: str) -> StoreError:
+        failure = translate(error, doing)
+        if 400 <= status_of(error) < 500 and self._size > self._plan.first_size * self._plan.limits.comfortable:
+            needed = -(-self._size // self._plan.limits.comfortable)
+            return StoreError(f"{failure}. The store may want parts of one size: set ChunkSize to at least {needed}")
+        return failure
+
+    def _patiently(self, request: Callable[[], _Answer], doing: str) -> _Answer:
+        patience = Patience(self._outage_seconds, self._cancelled)
+        while True:
+            try:
+                return request()
+            except NO_ANSWER as error:
+                if self._cancelled.is_set() or not patience.allows_another(error, doing):
+                    raise
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def _stop(self, executor: ThreadPoolExecutor) -> None:
+        """Let no further part begin, and wait for those under way: a part that lands after the abort would stay."""
+        self._cancelled.set()
+        executor.shutdown(cancel_futures=True)
+
+    def _abort(self, names: dict[str, Any]) -> None:
+        try:
+            self._target.client.abort_multipart_upload(**names)
+        except FAILURES as error:
+            if code_of(error) == "NoSuchUpload":
+                return
+            logger.warning(
+                "%s; the next run tries again", translate(error, f"aborting the upload to {self._target.address}")
+            )
+
+
+def _fill(buffer: bytearray, source: ByteSource) -> int:
+    """Read until the buffer is full or the source ends, and return the number of bytes."""
+    view = memoryview(buffer)
+    length = 0
+    while length < len(view):
+        count = source.readinto(view[length:])
+        if not count:
+            break
+        length += count
+    return length

@@ -1,0 +1,78 @@
+"""What a configuration leaves to the machine: folders, host name, programs, and the store it speaks of."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+
+from s3napback.config.key_file import read_key_file
+from s3napback.config.settings import Configuration
+from s3napback.errors import UnusableTool
+from s3napback.stores import Store
+from s3napback.stores.opening import open_store
+
+_TAR_NAMES = ("tar", "gtar")
+
+
+def host_name(configuration: Configuration) -> str:
+    """HostName, or the machine's own name."""
+    return configuration.host_name or socket.gethostname()
+
+
+def diff_dir(configuration: Configuration) -> Path:
+    """DiffDir, or the default: below /var/lib for root, in the user's state folder for everybody else."""
+    if configuration.diff_dir is not None:
+        return configuration.diff_dir
+    if os.geteuid() == 0:
+        return Path("/var/lib/s3napback")
+    state_home = os.environ.get("XDG_STATE_HOME", "")
+    base = Path(state_home) if state_home.startswith("/") else Path.home() / ".local" / "state"
+    return base / "s3napback"
+
+
+def temp_dir(configuration: Configuration) -> Path:
+    """TempDir, or the system's own."""
+    return configuration.temp_dir or Path(tempfile.gettempdir())
+
+
+def find_gnu_tar() -> str:
+    """The name of GNU tar's program: ``tar``, or ``gtar`` where ``tar`` is another one.
+
+    Raises:
+        UnusableTool: there is no GNU tar.
+    """
+    for name in _TAR_NAMES:
+        if shutil.which(name) is None:
+            continue
+        answer = subprocess.run([name, "--version"], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        if b"GNU tar" in answer.stdout:
+            return name
+    raise UnusableTool(
+        "GNU tar was not found: neither tar nor gtar is one. Directories cannot be backed up without it; install it"
+    )
+
+
+def configured_store(configuration: Configuration, *, patient: bool = True) -> Store:
+    """The store that the configuration names, not yet looked at.
+
+    Args:
+        patient: keep trying for minutes, as at night; otherwise give up soon.
+
+    Raises:
+        UnusableStore: S3Keyfile cannot be used.
+    """
+    settings = configuration.store
+    if settings.key_file is None:
+        return open_store(settings, patient=patient)
+    credentials = read_key_file(settings.key_file)
+    return open_store(
+        settings,
+        access_key=credentials.key,
+        secret_key=credentials.secret,
+        token=credentials.token,
+        patient=patient,
+    )

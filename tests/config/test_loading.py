@@ -1,0 +1,415 @@
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from s3napback.config.loading import load_configuration, resolve_configuration_path
+from s3napback.config.settings import JobSettings, Position
+from s3napback.errors import ConfigurationError
+from s3napback.rotation import HanoiCycle, SimpleCycle
+from tests.config.helpers import load, only_job, problem_of, problems_of, warnings_of
+
+
+def test_defaults_are_those_of_the_manual(tmp_path: Path) -> None:
+    configuration = load(tmp_path, "<Directory /etc>\n</Directory>\n")
+    job = only_job(configuration)
+    assert job.schedule == SimpleCycle(frequency=1, phase=0, diffs=0, fulls=4)
+    assert job.settings == JobSettings()
+    assert job.position == Position(str(tmp_path / "test.conf"), 2)
+    assert (configuration.store.chunk_size, configuration.store.upload_threads) == (25_000_000, 4)
+    assert configuration.encryption.recipients == ()
+    assert (configuration.diff_dir, configuration.temp_dir, configuration.host_name) == (None, None, "")
+
+
+def test_every_general_setting_arrives(tmp_path: Path) -> None:
+    for name in ("diff", "temp", "home"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "ring").write_text("")
+    configuration = load(
+        tmp_path,
+        f"""
+        diffdir {tmp_path}/diff/
+        TEMPDIR {tmp_path}//temp
+        gpgHome {tmp_path}/home
+        GpgKeyring {tmp_path}/ring
+        GpgRecipient a@example.org b@example.org
+        GpgRecipient c@example.org a@example.org
+        HostName web-1
+        Endpoint https://s3.example.org:9000/
+        Region eu-central-1
+        Prefix /nightly/web/
+        StorageClass STANDARD_IA
+        ServerSideEncryption AWS:KMS
+        SseKmsKeyId alias/backup
+        ChunkSize 8000000
+        UploadThreads 64
+        """,
+    )
+    store = configuration.store
+    assert (configuration.diff_dir, configuration.temp_dir) == (tmp_path / "diff", tmp_path / "temp")
+    assert configuration.host_name == "web-1"
+    assert configuration.encryption.recipients == ("a@example.org", "b@example.org", "c@example.org")
+    assert (configuration.encryption.keyring, configuration.encryption.home) == (tmp_path / "ring", tmp_path / "home")
+    assert (store.bucket, store.folder, store.prefix) == ("example", None, "nightly/web")
+    assert (store.endpoint, store.region) == ("https://s3.example.org:9000", "eu-central-1")
+    assert (store.storage_class, store.server_side_encryption) == ("STANDARD_IA", "aws:kms")
+    assert (store.sse_kms_key_id, store.chunk_size, store.upload_threads) == ("alias/backup", 8_000_000, 64)
+
+
+def test_inner_blocks_inherit_and_override_while_excludes_add_up(tmp_path: Path) -> None:
+    configuration = load(
+        tmp_path,
+        """
+        <Cycle a>
+            <Directory /home>
+                Compression none
+                TarOptions --sparse
+                TarOptions --acls
+                Exclude /home/x "*.o"
+            </Directory>
+            Directory /etc /usr
+            Exclude /etc/cache/ *.o
+            Diffs 6
+            Compression zstd
+            <MySQL all>
+                UseTempFile yes
+                Frequency 3
+                Fulls 9
+            </MySQL>
+        </Cycle>
+        Frequency 2
+        CompressionLevel 15
+        TarOptions --numeric-owner
+        Exclude *~
+        OneFileSystem True
+        """,
+    )
+    etc, usr, home, mysql = configuration.jobs
+    assert [job.name for job in configuration.jobs] == ["etc", "usr", "home", "MySQL/all"]
+    assert {job.cycle for job in configuration.jobs} == {"a"}
+    assert etc.schedule == usr.schedule == home.schedule == SimpleCycle(frequency=2, diffs=6)
+    assert mysql.schedule == SimpleCycle(frequency=3, fulls=9)
+    assert etc.settings == usr.settings
+    assert etc.settings.exclude == ("*~", "/etc/cache", "*.o")
+    assert etc.settings.tar_options == ("--numeric-owner",)
+    assert (etc.settings.compression, etc.settings.compression_level) == ("zstd", 15)
+    assert (etc.settings.use_temp_file, mysql.settings.use_temp_file) == (False, True)
+    assert home.settings.exclude == ("*~", "/etc/cache", "*.o", "/home/x")
+    assert home.settings.tar_options == ("--sparse", "--acls")
+    assert (home.settings.compression, home.settings.compression_level) == ("none", None)
+    assert all(job.settings.one_file_system for job in configuration.jobs)
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("On", True),
+        ("TRUE", True),
+        ("yes", True),
+        ("1", True),
+        ("off", False),
+        ("False", False),
+        ("No", False),
+        ("0", False),
+    ],
+)
+def test_switches_are_understood_in_every_spelling(tmp_path: Path, word: str, meant: bool) -> None:
+    text = f"<Directory /etc>\nCycleType hanoicycle\nArchiveOldestDisc {word}\n</Directory>"
+    assert only_job(load(tmp_path, text)).schedule == HanoiCycle(archive_oldest_disc=meant)
+
+
+def test_simple_settings_at_file_level_go_unused_in_a_hanoi_cycle(tmp_path: Path) -> None:
+    text = "Diffs 6\nFulls 2\nPhase 1\nFrequency 2\nDiscs 3\n<Cycle a>\nCycleType HanoiCycle\nDirectory /a\n</Cycle>\n"
+    text += "<Directory /b>\n</Directory>"
+    hanoi, simple = load(tmp_path, text).jobs
+    assert hanoi.schedule == HanoiCycle(frequency=2, discs=3)
+    assert simple.schedule == SimpleCycle(frequency=2, phase=1, diffs=6, fulls=2)
+
+
+@pytest.mark.parametrize(
+    ("bucket", "name", "folder"),
+    [
+        ("my.bucket-1", "my.bucket-1", None),
+        ("s3://mine/", "mine", None),
+        ("file:///srv/vault/", "", "/srv/vault"),
+        ("file:///srv/my%20vault%25", "", "/srv/my vault%"),
+        ('"file:///srv/a b"', "", "/srv/a b"),
+    ],
+)
+def test_a_bucket_is_a_name_or_a_folder(tmp_path: Path, bucket: str, name: str, folder: str | None) -> None:
+    store = load(tmp_path, "", start=f"Bucket {bucket}\n").store
+    assert (store.bucket, store.folder) == (name, Path(folder) if folder else None)
+
+
+def test_source_blocks_outside_cycles_keep_the_plain_name(tmp_path: Path) -> None:
+    text = "<Cycle a>\nDirectory /etc\n</Cycle>\n<Directory /etc/>\n</Directory>\n<Cycle b>\nDirectory /etc\n</Cycle>"
+    assert [job.name for job in load(tmp_path, text).jobs] == ["a/etc", "etc", "b/etc"]
+
+
+def in_block(line: str) -> str:
+    return f"<Directory /etc>\n{line}\n</Directory>"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("DifDir /x", "test.conf:2: unknown directive DifDir; did you mean DiffDir?"),
+        ("Xyzzy /x", "test.conf:2: unknown directive Xyzzy"),
+        ("<Cycel a>\n</Cycel>", "test.conf:2: unknown block Cycel; did you mean Cycle?"),
+        ("Cycle a", "test.conf:2: Cycle is a block: write <Cycle VALUE> … </Cycle>"),
+        ("<Frequency 1>\n</Frequency>", "test.conf:2: Frequency is not a block: write “Frequency VALUE”"),
+        ("Directory /etc", "test.conf:2: Directory cannot stand at file level; it belongs in a <Cycle>, or in a block"),
+        (in_block("MySQL all"), "test.conf:3: MySQL cannot stand in a source's block; it belongs in a <Cycle>"),
+        (in_block("Region x"), "test.conf:3: Region cannot stand in a source's block; it belongs at file level"),
+        (
+            in_block("<Cycle x>\n</Cycle>"),
+            "test.conf:3: <Cycle x> cannot stand in a source's block; it belongs at file",
+        ),
+        (
+            in_block("<MySQL x>\n</MySQL>"),
+            "test.conf:3: <MySQL x> cannot stand in a source's block; it belongs at file",
+        ),
+        ("Bucket other", "test.conf:2: Bucket is set already in line 1"),
+        ("Frequency", "test.conf:2: Frequency needs a value: whole number"),
+        ("Frequency 1 2", "test.conf:2: Frequency takes one value and got 2; put a value with blanks in quotes"),
+        ("Frequency 0", "test.conf:2: Frequency takes a whole number from 1 to 36,500; 0 is out of range"),
+        ("Frequency 1.5", "test.conf:2: Frequency takes a whole number from 1 to 36,500, not “1.5”"),
+        ("Frequency ١", "test.conf:2: Frequency takes a whole number"),
+        ("Diffs -1", "test.conf:2: Diffs takes a whole number from 0"),
+        ("Fulls 0", "test.conf:2: Fulls takes a whole number from 1"),
+        ("Discs 31", "test.conf:2: Discs takes a whole number from 1 to 30"),
+        ("UploadThreads 65", "test.conf:2: UploadThreads takes a whole number from 1 to 64"),
+        ("ChunkSize 0", "test.conf:2: ChunkSize takes a whole number from 1"),
+        ("ChunkSize 5368709121", "test.conf:2: ChunkSize takes a whole number from 1 to 5,368,709,120"),
+        ("ChunkSize 25M", "test.conf:2: ChunkSize takes a whole number"),
+        ("UseTempFile maybe", "test.conf:2: UseTempFile takes On or Off, not “maybe”"),
+        ("Compression bzip2", "test.conf:2: Compression takes gzip, zstd or none, not “bzip2”"),
+        ("CycleType Tower", "test.conf:2: CycleType takes SimpleCycle or HanoiCycle, not “Tower”"),
+        ("HostName 'a b'", "test.conf:2: HostName is one word"),
+        ('HostName ""', "test.conf:2: HostName is empty"),
+        ('Exclude ""', "test.conf:2: Exclude got an empty value"),
+        ("Exclude //", "test.conf:2: Exclude // would leave out everything"),
+        (in_block("Phase 1"), "test.conf:3: Phase 1 must be less than Frequency, which is 1 by default"),
+        (in_block("Frequency 2\nPhase 2"), "test.conf:4: Phase 2 must be less than Frequency, which is 2 at "),
+        (in_block("Fulls 10000\nDiffs 10"), "test.conf:3: Fulls × (Diffs + 1) is 110,000 slots"),
+        (
+            in_block("Discs 3"),
+            "test.conf:3: Discs belongs to HanoiCycle, and this is a SimpleCycle (the default CycleType)",
+        ),
+        (in_block("ArchiveOldestDisc 1"), "test.conf:3: ArchiveOldestDisc belongs to HanoiCycle"),
+        (
+            in_block("CycleType HanoiCycle\nDiffs 0"),
+            "test.conf:4: Diffs belongs to SimpleCycle, and this is a HanoiCycle",
+        ),
+        (in_block("CycleType HanoiCycle\nFulls 2"), "test.conf:4: Fulls belongs to SimpleCycle"),
+        (in_block("CycleType HanoiCycle\nPhase 0"), "test.conf:4: Phase belongs to SimpleCycle"),
+        (
+            "<Cycle a>\nDiffs 1\n<Directory /a>\nCycleType HanoiCycle\n</Directory>\n</Cycle>",
+            "test.conf:3: Diffs belongs to SimpleCycle, and this is a HanoiCycle",
+        ),
+        (
+            in_block("CompressionLevel 10"),
+            "test.conf:3: CompressionLevel 10 is out of range: it is 1 to 9 with Compression",
+        ),
+        (
+            in_block("TarOptions --gzip"),
+            "test.conf:3: TarOptions --gzip: compression is set by the Compression directive",
+        ),
+        ("<Cycle>\n</Cycle>", "test.conf:2: <Cycle> needs a unique name: <Cycle VALUE>"),
+        ("<Cycle a b>\n</Cycle>", "test.conf:2: <Cycle a b>: a block takes one value; put blanks in it in quotes"),
+        ("<Cycle ..>\n</Cycle>", "test.conf:2: <Cycle ..>: a Cycle's name becomes part of keys"),
+        ("<Cycle a>\n</Cycle>\n<Cycle a>\n</Cycle>", "test.conf:4: there is a <Cycle a> already, at "),
+        ("<Directory>\n</Directory>", "test.conf:2: <Directory> needs what to back up: <Directory VALUE>"),
+        ("<Cycle a>\nDirectory\n</Cycle>", "test.conf:3: Directory needs a value: what to back up"),
+        ("<Directory etc>\n</Directory>", "test.conf:2: Directory “etc”: the path must be absolute"),
+        ("<Directory ~/x>\n</Directory>", "test.conf:2: Directory “~/x”: ~ is not expanded"),
+        (f"<Directory /{'x' * 250}>\n</Directory>", "test.conf:2: Directory: its keys would have a component of"),
+        ("DiffDir diffs", "test.conf:2: DiffDir “diffs”: the path must be absolute"),
+        (
+            "DiffDir /none/such",
+            "test.conf:2: DiffDir /none/such does not exist; create it with: mkdir -m 700 -p /none/such",
+        ),
+        (
+            "TempDir /none/such",
+            "test.conf:2: TempDir /none/such does not exist; create it with: mkdir -m 700 -p /none/",
+        ),
+        ("DiffDir /etc/passwd", "test.conf:2: DiffDir /etc/passwd is not a folder that can be used"),
+        ("GpgHome /none/such", "test.conf:2: GpgHome /none/such is not a folder"),
+        ("GpgKeyring /none/such", "test.conf:2: GpgKeyring /none/such cannot be read; is there such a file?"),
+        ("GpgRecipient --output", "test.conf:2: GpgRecipient “--output” is no address, id or fingerprint"),
+        ("S3Keyfile /none/such", "test.conf:2: S3Keyfile /none/such cannot be read: No such file or directory"),
+        ("Endpoint s3.example.org", "test.conf:2: Endpoint is not a URL such as"),
+        ("Endpoint ftp://x", "test.conf:2: Endpoint is not a URL such as"),
+        ("Endpoint http://x:99999", "test.conf:2: Endpoint is not a URL such as"),
+        ("Endpoint https://x/?a", "test.conf:2: Endpoint is not a URL such as"),
+        (
+            "Endpoint https://u:SEKRIT@x",
+            "test.conf:2: Endpoint holds a user or password; credentials go into S3Keyfile",
+        ),
+        ("Region 'eu central'", "test.conf:2: Region is a name such as"),
+        ("StorageClass cold", "test.conf:2: StorageClass is a name in capitals"),
+        ("ServerSideEncryption rot13", "test.conf:2: ServerSideEncryption takes AES256, aws:kms or aws:kms:dsse"),
+        ("SseKmsKeyId x", "test.conf:2: SseKmsKeyId needs ServerSideEncryption aws:kms"),
+        ("Prefix a//b", "test.conf:2: Prefix: the prefix has an empty component"),
+        ("<MySQL postgresql://u:SEKRIT@h/x>\n</MySQL>", "test.conf:2: MySQL: a connection string is not understood"),
+    ],
+)
+def test_what_is_wrong_is_told_with_file_and_line(tmp_path: Path, text: str, problem: str) -> None:
+    found = problem_of(tmp_path, text)
+    assert found.startswith(problem)
+    assert "SEKRIT" not in found
+
+
+@pytest.mark.parametrize(
+    ("bucket", "problem"),
+    [
+        ("a/b", "a bucket's name has no slash; what stands before every key goes into Prefix"),
+        ("s3://a/b", "a bucket's name has no slash"),
+        ("https://s3.example.org/a", "write the bucket's name alone; an S3 server's address goes into Endpoint"),
+        ("/srv/vault", "a directory store is written file:///srv/vault"),
+        ("file://srv/vault", "a directory store is written file:///FOLDER, with three slashes"),
+        ("file:/srv/vault", "a directory store is written file:///FOLDER, with three slashes"),
+        ("file:///", "the root directory cannot be a store"),
+        ("file:///a%ff", "what follows a percent sign is not UTF-8"),
+        ("file:///a%00", "control characters"),
+        ("a:b", "a bucket's name consists of"),
+        ("..", "a bucket's name consists of"),
+    ],
+)
+def test_a_bucket_that_is_neither_is_refused_with_the_right_form(tmp_path: Path, bucket: str, problem: str) -> None:
+    found = problem_of(tmp_path, "", start=f"Bucket {bucket}\n")
+    assert found.startswith(f"test.conf:1: Bucket {bucket}: {problem}")
+
+
+def test_a_bucket_with_a_password_in_it_is_not_shown(tmp_path: Path) -> None:
+    assert "SEKRIT" not in problem_of(tmp_path, "", start="Bucket https://u:SEKRIT@h/b\n")
+
+
+def test_a_missing_bucket_is_told(tmp_path: Path) -> None:
+    assert problem_of(tmp_path, "", start="# nothing\n").startswith("test.conf:1: Bucket is missing; write")
+
+
+def test_all_errors_are_told_in_the_order_of_lines(tmp_path: Path) -> None:
+    text = (
+        "DiffDir /none/such\nFoo 1\n<Cycle a>\nPhase 3\nDirectory etc\nFulls 'x\n</Cicle>\nDiscs 99\nUploadThreads 0\n"
+    )
+    found = problems_of(tmp_path, text, start="")
+    lines = [int(problem.split(":")[1]) for problem in found]
+    assert lines == [1, 1, 2, 4, 5, 6, 7, 8, 9]
+
+
+def test_sources_that_would_use_one_name_are_told_with_both_lines(tmp_path: Path) -> None:
+    text = "<Directory /srv/x>\n</Directory>\n<Subversion /srv/x>\n</Subversion>\n"
+    found = problem_of(tmp_path, text)
+    assert found.startswith("test.conf:4: Subversion /srv/x would use the name srv/x, as Directory /srv/x at ")
+    assert "test.conf:2 does" in found
+    text = "<Cycle a>\nDirectory /etc\nDirectory /etc/\n</Cycle>"
+    found = problem_of(tmp_path, text)
+    assert found.startswith("test.conf:4: Directory /etc is listed already at ")
+    assert found.endswith("test.conf:3")
+    text = "<Cycle a>\nDirectory /etc\n</Cycle>\n<Cycle b>\nDirectory /etc\n</Cycle>\n<Directory /a/etc>\n</Directory>"
+    assert "would use the name a/etc" in problem_of(tmp_path, text)
+    text = "<PostgreSQL u1@db>\n</PostgreSQL>\n<PostgreSQL u2@db>\n</PostgreSQL>"
+    assert "would use the name PostgreSQL/db" in problem_of(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "warning"),
+    [
+        ("ChunkSize 1000\n", "test.conf:2: ChunkSize 1000 is raised to 5242880 bytes"),
+        ("<Cycle a>\n</Cycle>\n", "test.conf:2: <Cycle a> holds no source"),
+        (in_block("Fulls 1\nDiffs 6"), "test.conf:3: Fulls 1 with Diffs: from each new full backup on, no older day"),
+        (
+            "<Cycle a>\nDiffs 6\nFulls 2\nMySQL all\n</Cycle>",
+            "test.conf:5: MySQL all is always full, so Diffs do not count",
+        ),
+        ("Diffs 6\n<PostgreSQL x>\n</PostgreSQL>", "test.conf:3: PostgreSQL x is always full"),
+        (in_block("MySQLOptions --replace"), "test.conf:3: MySQLOptions has no effect on Directory"),
+        (
+            in_block("Compression none\nCompressionLevel 3"),
+            "test.conf:4: CompressionLevel has no effect with Compression",
+        ),
+        (in_block("Exclude ~/x"), "test.conf:3: Exclude ~/x: ~ is not expanded"),
+        ("GpgHome /etc\n", "test.conf:2: GpgHome without a GpgRecipient has no effect"),
+        ("", "test.conf:1: nothing is backed up"),
+    ],
+)
+def test_what_is_allowed_and_probably_not_meant_is_a_warning(tmp_path: Path, text: str, warning: str) -> None:
+    assert [found for found in warnings_of(tmp_path, text) if found.startswith(warning)]
+
+
+def test_a_small_chunk_is_raised(tmp_path: Path) -> None:
+    assert load(tmp_path, "ChunkSize 1000\n").store.chunk_size == 5 * 1024 * 1024
+
+
+def test_a_database_whose_own_block_says_how_many_to_keep_gives_no_warning(tmp_path: Path) -> None:
+    assert warnings_of(tmp_path, "Diffs 6\n<MySQL all>\nFulls 2\n</MySQL>") == []
+
+
+def test_s3_settings_of_a_directory_store_give_warnings(tmp_path: Path) -> None:
+    text = "Endpoint http://x\nS3Keyfile /none/such\n" + in_block("")
+    found = warnings_of(tmp_path, text, start="Bucket file:///srv/vault\n")
+    assert [warning.split(" has no")[0] for warning in found] == ["test.conf:2: Endpoint", "test.conf:3: S3Keyfile"]
+
+
+def test_an_open_or_broken_key_file_is_told_at_its_directive(tmp_path: Path) -> None:
+    key_file = tmp_path / "key.txt"
+    key_file.write_text("key=a\nsecret=SEKRIT\n")
+    key_file.chmod(0o644)
+    text = f"S3Keyfile {key_file}\n" + in_block("")
+    assert warnings_of(tmp_path, text) == [
+        "test.conf:2: S3Keyfile key.txt is open to others; protect it with: chmod 600 key.txt"
+    ]
+    key_file.write_text("key=a\nSEKRIT\n")
+    assert problem_of(tmp_path, text).startswith("test.conf:2: key.txt:2: this line is not of the form")
+
+
+def test_a_bare_name_means_a_file_in_the_system_s_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").write_text("")
+    assert resolve_configuration_path("web") == Path("/etc/s3napback/web.conf")
+    assert resolve_configuration_path("web.d") == Path("/etc/s3napback/web.d.conf")
+    assert resolve_configuration_path("web.conf") == Path("web.conf")
+    assert resolve_configuration_path("here") == Path("here")
+    assert resolve_configuration_path("./web") == Path("web")
+    assert resolve_configuration_path("/x/web") == Path("/x/web")
+
+
+def test_a_file_of_fifty_sources_loads_in_no_time(tmp_path: Path) -> None:
+    blocks = "".join(f"<Directory /srv/{n}>\nFrequency 7\nDiffs 3\nExclude *.o\n</Directory>\n" for n in range(50))
+    load(tmp_path, blocks)
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        load_configuration(tmp_path / "test.conf")
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.06
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"Bucket x\0", "holds NUL bytes"),
+        (b"Bucket x\n\xff\n", "line 2 is not UTF-8"),
+        (b"#" * (1024 * 1024 + 1), "is larger than 1 MiB"),
+        (None, "cannot be read: No such file or directory"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_refused(tmp_path: Path, content: bytes | None, problem: str) -> None:
+    path = tmp_path / "x.conf"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigurationError) as raised:
+        load_configuration(path)
+    assert raised.value.problems[0].startswith(f"{path}: {problem}")
+
+
+def test_a_folder_is_no_configuration(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="is not a regular file"):
+        load_configuration(tmp_path)
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    assert load(tmp_path, "", start="\ufeffBucket abc\r\n").store.bucket == "abc"

@@ -1,0 +1,32 @@
+"""Fixtures for all tests: S3 servers for the session, a faulty proxy for one test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.faulty_s3 import FaultyS3
+from tests.servers import S3Server, moto_server, rclone_server
+
+
+@pytest.fixture(scope="session")
+def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """``rclone serve s3``, for the session; every test makes buckets of its own with ``rclone.make_bucket()``."""
+    with rclone_server(tmp_path_factory.mktemp("rclone")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """moto's server, for the session; every test makes buckets of its own with ``moto.make_bucket()``."""
+    with moto_server(tmp_path_factory.mktemp("moto")) as server:
+        yield server
+
+
+@pytest.fixture
+def faulty() -> Iterator[Callable[[S3Server], FaultyS3]]:
+    """Put a proxy that obeys rules for faults in front of a server: ``proxy = faulty(rclone)``."""
+    with ExitStack() as running:
+        yield lambda server: running.enter_context(FaultyS3(server))

@@ -1,0 +1,152 @@
+#!/bin/sh
+# Runs every check of the project: ruff, mypy --strict, import-linter and pytest.
+#
+#     sh tests/run.sh [ARGUMENTS OF PYTEST]
+#
+# Needs a machine with python3. As root on Debian it installs what is missing, without starting any service; otherwise
+# it says what is missing. Python's part goes into a virtual environment in .test-venv, which the next run uses again.
+# What is tested is the package as pip installs it, so that a file that packaging forgets is missed here.
+#
+# With CI=true a test that is skipped is a failure.
+
+set -eu
+
+# What the tests run besides Python, as Debian packages.
+PACKAGES='gnupg tar acl attr'
+
+main() {
+    cd "$(dirname "$0")/.."
+    temporary=$(mktemp -d "${TMPDIR:-/tmp}/s3napback-tests.XXXXXX")
+    trap clean_up EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    install_packages
+    make_environment
+    keep_caches_out_of_the_checkout
+    run ruff check s3napback tests
+    run ruff format --check s3napback tests
+    run mypy --strict s3napback
+    run lint-imports --cache-dir "$caches/import-linter"
+    run_tests "$@"
+}
+
+complain() {
+    printf 'run.sh: %s\n' "$@" >&2
+    exit 1
+}
+
+run() {
+    printf '== %s\n' "$*"
+    program=$1
+    shift
+    "$environment/bin/$program" "$@" </dev/null
+}
+
+clean_up() {
+    status=$?
+    trap - EXIT
+    allow_services
+    rm -rf "$temporary"
+    exit "$status"
+}
+
+install_packages() {
+    missing=
+    command -v python3 >/dev/null || missing="$missing python3"
+    python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
+    for package in $PACKAGES; do
+        is_installed "$package" || missing="$missing $package"
+    done
+    test -n "$missing" || return 0
+    command -v dpkg-query >/dev/null || complain "The counterparts of these Debian packages are missing:$missing"
+    test "$(id -u)" -eq 0 || complain "These packages are missing; as root: apt-get install$missing"
+    printf '== installing%s\n' "$missing"
+    forbid_services
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -q </dev/null
+    # shellcheck disable=SC2086 # a list of words
+    apt-get install -q -y --no-install-recommends $missing </dev/null
+    allow_services
+}
+
+is_installed() {
+    if command -v dpkg-query >/dev/null; then
+        test "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed
+    else
+        case $1 in
+            gnupg) command -v gpg ;;
+            acl) command -v setfacl ;;
+            attr) command -v setfattr ;;
+            *) command -v "$1" ;;
+        esac >/dev/null
+    fi
+}
+
+# Debian asks this file whether a package may start its service; what was there before comes back.
+policy=/usr/sbin/policy-rc.d
+mark='# written by the tests of s3napback'
+
+forbid_services() {
+    if test -e "$policy" && ! grep -qF "$mark" "$policy"; then
+        mv "$policy" "$policy.kept"
+    fi
+    printf '#!/bin/sh\n%s\nexit 101\n' "$mark" >"$policy"
+    chmod 755 "$policy"
+}
+
+allow_services() {
+    if test -w "$policy" && grep -qF "$mark" "$policy"; then
+        rm "$policy"
+        test ! -e "$policy.kept" || mv "$policy.kept" "$policy"
+    fi
+}
+
+make_environment() {
+    environment=$PWD/.test-venv
+    mkdir -p "$environment" 2>/dev/null && test -w "$environment" || environment=$temporary/venv
+    caches=$environment/caches
+    # an environment whose interpreter has gone, or was updated, is made anew
+    version=$(python3 -c 'import sys; print(sys.executable, sys.version)')
+    if test "$(cat "$environment/made-with" 2>/dev/null)" != "$version"; then
+        rm -rf "$environment"
+        printf '== making a virtual environment in %s\n' "$environment"
+        python3 -m venv "$environment" || make_environment_without_ensurepip
+        printf '%s\n' "$version" >"$environment/made-with"
+    fi
+    # from a copy, since building leaves files in the folder that is built
+    mkdir "$temporary/package"
+    cp -R pyproject.toml README.md LICENSE s3napback "$temporary/package"
+    "$environment/bin/python" -m pip install --quiet --disable-pip-version-check "$temporary/package[test]" </dev/null
+}
+
+# Debian's python3-venv serves Debian's interpreter; another one can lack ensurepip all the same.
+make_environment_without_ensurepip() {
+    rm -rf "$environment"
+    python3 -m venv --without-pip "$environment"
+    python3 -m pip --python "$environment/bin/python" install --quiet pip </dev/null ||
+        complain "python3 has neither ensurepip nor pip: $(command -v python3)"
+}
+
+keep_caches_out_of_the_checkout() {
+    export RUFF_CACHE_DIR="$caches/ruff" MYPY_CACHE_DIR="$caches/mypy" PYTHONPYCACHEPREFIX="$caches/python"
+}
+
+# The checkout comes last on Python's path, so that the installed package is the one that is tested.
+run_tests() {
+    set -- -o cache_dir="$caches/pytest" --import-mode=append "$@"
+    if test "${CI:-}" != true; then
+        run pytest "$@"
+        return
+    fi
+    report=$temporary/report.xml
+    { run pytest --junit-xml="$report" "$@" 2>&1 || echo $? >"$temporary/failed"; } | tee "$temporary/output"
+    if ! grep -q '<testsuite [^>]*skipped="0"' "$report"; then
+        printf 'run.sh: tests were skipped, which CI does not allow\n'
+        tail -n 1 "$temporary/output"
+        exit 1
+    fi
+    test ! -e "$temporary/failed" || exit "$(cat "$temporary/failed")"
+}
+
+main "$@"

@@ -1,0 +1,434 @@
+"""Logging, as a process of its own does it: with a real mail server, real files and a full device."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+
+import s3napback
+
+EXAMPLE = Path(__file__).parent.parent / "logging.ini"
+
+MINIMAL = """
+[loggers]
+keys=root
+[handlers]
+keys=only
+[formatters]
+keys=
+[logger_root]
+level=INFO
+handlers=only
+[handler_only]
+class={handler}
+args={arguments}
+"""
+
+PREPARE = """
+import logging, sys
+from pathlib import Path
+from s3napback.errors import UnusableConfiguration
+from s3napback.logs import configure_logging, logger_for
+def start(log_config=None, configuration="/nonexistent/s3napback.conf", debug=False):
+    try:
+        configure_logging(log_config and Path(log_config), [Path(configuration)], debug)
+    except UnusableConfiguration as error:
+        logging.getLogger("s3napback").error("still heard")
+        sys.exit(f"refused: {error}")
+"""
+
+
+def run(script: str, *arguments: object, redirect_errors: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run lines of Python after ``PREPARE``; ``sys.argv[1:]`` are the arguments."""
+    command = [sys.executable, "-W", "error", "-c", PREPARE + script, *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(s3napback.__file__).parent.parent)}
+    with contextlib.ExitStack() as stack:
+        errors = stack.enter_context(redirect_errors.open("w")) if redirect_errors else subprocess.PIPE
+        return subprocess.run(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            cwd="/",
+            env=environment,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+
+def log_lines(script: str, *arguments: object) -> list[str]:
+    """The lines on standard error of a script that succeeds."""
+    result = run(script, *arguments)
+    assert result.returncode == 0, result.stderr
+    return result.stderr.split("\n")[:-1]
+
+
+@pytest.fixture
+def minimal(tmp_path: Path) -> Path:
+    """A logging.ini that writes messages alone to ``only.log`` beside it."""
+    path = tmp_path / "logging.ini"
+    path.write_text(MINIMAL.format(handler="FileHandler", arguments=f"({str(tmp_path / 'only.log')!r},)"))
+    return path
+
+
+# Without a file
+
+
+def test_without_a_file_lines_have_time_level_and_kind_and_go_to_standard_error() -> None:
+    lines = log_lines("""
+start()
+logger_for("Directory").warning("%s changed", "/etc/motd")
+logger_for("SubversionDir").info("two repositories")
+logging.getLogger("s3napback").info("3 done")
+logger_for("MySQL").debug("unseen")
+logging.getLogger("another.library").info("unseen")
+""")
+    stamp = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ")
+    assert all(stamp.match(line) for line in lines)
+    assert [stamp.sub("", line) for line in lines] == [
+        "WARNING directory: /etc/motd changed",
+        "INFO subversion: two repositories",
+        "INFO s3napback: 3 done",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("Directory", "s3napback.directory"),
+        ("MySQL", "s3napback.mysql"),
+        ("PostgreSQL", "s3napback.postgresql"),
+        ("Subversion", "s3napback.subversion"),
+        ("SubversionDir", "s3napback.subversion"),
+    ],
+)
+def test_each_kind_of_source_has_its_logger(kind: str, name: str) -> None:
+    assert log_lines("print(logger_for(sys.argv[1]).name, file=sys.stderr)", kind) == [name]
+
+
+def test_debug_shows_our_debug_lines_but_never_those_of_the_libraries() -> None:
+    lines = log_lines("""
+names = ("botocore", "botocore.auth", "boto3.resources", "urllib3.connectionpool", "s3transfer", "gnupg")
+for name in names:
+    logging.getLogger(name).setLevel(logging.DEBUG)
+start(debug=True)
+logger_for("PostgreSQL").debug("seen")
+for name in (*names, "botocore.endpoint"):
+    logging.getLogger(name).info("Authorization: secret")
+logging.getLogger("botocore.endpoint").warning("retrying")
+""")
+    assert [line.split(" ", 2)[2] for line in lines] == [
+        "DEBUG postgresql: seen",
+        "WARNING botocore.endpoint: retrying",
+    ]
+
+
+def test_setting_up_again_does_not_double_the_lines(minimal: Path) -> None:
+    lines = log_lines("start(); start(sys.argv[1]); start(); logger_for('MySQL').info('once')", minimal)
+    assert len(lines) == 1
+    assert (minimal.parent / "only.log").read_text() == ""
+
+
+# One line each
+
+
+def test_control_characters_in_names_cannot_break_or_disguise_a_line() -> None:
+    lines = log_lines(r"""
+start()
+log = logger_for("Directory")
+log.warning("%s", "new\nline \x1b[2J \x85 \u2028 \u202e \udcff grün")
+log.warning("in the format\r itself")
+""")
+    assert [line.partition("directory: ")[2] for line in lines] == [
+        r"new\nline \x1b[2J \x85 \u2028 \u202e \xff grün",
+        r"in the format\r itself",
+    ]
+
+
+def test_a_logging_ini_cannot_undo_that(minimal: Path) -> None:
+    result = run(r"start(sys.argv[1]); logger_for('MySQL').info('%s', 'new\nline \udcff')", minimal)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert (minimal.parent / "only.log").read_text() == "new\\nline \\xff\n"
+
+
+def test_lines_kept_back_in_memory_are_made_harmless_too(tmp_path: Path) -> None:
+    path = tmp_path / "logging.ini"
+    log = tmp_path / "only.log"
+    memory = MINIMAL.format(handler="handlers.MemoryHandler", arguments="(10, 40)\ntarget=kept")
+    path.write_text(
+        memory.replace("keys=only", "keys=kept,only") + f"[handler_kept]\nclass=FileHandler\nargs=({str(log)!r},)\n"
+    )
+    result = run(r"start(sys.argv[1]); logger_for('MySQL').info('new\nline')", path)
+    assert result.returncode == 0, result.stderr
+    assert log.read_text() == "new\\nline\n"
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_traceback_is_shown_only_with_debug(debug: bool) -> None:
+    lines = log_lines(
+        r"""
+import io
+logger_for("Directory").addHandler(logging.StreamHandler(io.StringIO()))  # lays the traceback out before ours
+start(debug=sys.argv[1] == "True")
+try:
+    raise ValueError("odd \x1b name")
+except ValueError:
+    logger_for("Directory").exception("it failed")
+""",
+        debug,
+    )
+    assert lines[0].endswith("ERROR directory: it failed")
+    assert lines[-1] == (r"ValueError: odd \x1b name" if debug else lines[0])
+
+
+# Where the file is found
+
+
+def test_a_file_beside_the_first_configuration_is_found(minimal: Path, tmp_path: Path) -> None:
+    script = "early = logger_for('MySQL'); start(None, sys.argv[1]); early.info('x')"
+    assert log_lines(script, tmp_path / "my.conf") == []
+    assert (tmp_path / "only.log").read_text() == "x\n"
+
+
+def test_the_option_comes_before_the_file_beside_the_configuration(minimal: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.ini"
+    other.write_text(MINIMAL.format(handler="StreamHandler", arguments="(sys.stderr,)"))
+    assert log_lines("start(*sys.argv[1:]); logger_for('MySQL').info('x')", other, tmp_path / "my.conf") == ["x"]
+
+
+def test_the_system_folder_is_looked_at_last(minimal: Path, tmp_path: Path) -> None:
+    """The system's folder is replaced by one that tests may write to."""
+    script = (
+        "import s3napback.logs as logs; logs.SYSTEM_FOLDER = Path(sys.argv[1])\nstart(); print(logging.root.handlers)"
+    )
+    assert "only.log" in run(script, tmp_path).stdout
+    assert "only.log" not in run(script, tmp_path / "empty").stdout
+
+
+def test_a_found_file_that_others_can_write_is_refused_since_it_could_run_commands(minimal: Path) -> None:
+    minimal.chmod(0o646)
+    result = run("start(None, sys.argv[1])", minimal.parent / "my.conf")
+    assert result.returncode == 1
+    assert f"{minimal}: not used" in result.stderr
+    assert log_lines("start(sys.argv[1])", minimal) == [], "it was named, which is trust"
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (None, "No such file"),
+        ("", "'formatters' is missing"),
+        ("[loggers]\nkeys=root\nsecret: ok\npassword secret\n", "line 4 is neither"),
+        ("password=secret\n", "line 1 stands before any"),
+        (MINIMAL.format(handler="FileHandler", arguments="('50% secret',)"), "write a percent sign as %%"),
+        (MINIMAL.format(handler="NoSuchHandler", arguments="()"), "NoSuchHandler"),
+        (MINIMAL.format(handler="FileHandler", arguments="("), "SyntaxError"),
+        (MINIMAL.format(handler="FileHandler", arguments="('/nonexistent/x.log',)"), "create the folder /nonexistent,"),
+        ("\udcff", "UnicodeDecodeError"),
+        (
+            MINIMAL.format(handler="StreamHandler", arguments="(sys.stderr,)").replace("keys=root", "keys=root,ours"),
+            "'logger_ours' is missing",
+        ),
+    ],
+)
+def test_a_wrong_file_is_named_with_what_is_wrong(content: str | None, complaint: str, tmp_path: Path) -> None:
+    path = tmp_path / "logging.ini"
+    if content is not None:
+        path.write_bytes(os.fsencode(content))
+    result = run("start(sys.argv[1])", path)
+    heard, refused = result.stderr.splitlines()
+    assert heard.endswith("ERROR s3napback: still heard"), "after the failure nothing is logged any more"
+    assert refused.startswith(f"refused: {path}: ")
+    assert complaint in refused
+    assert "secret" not in refused
+
+
+def test_handlers_opened_before_the_one_that_fails_are_closed(tmp_path: Path) -> None:
+    path = tmp_path / "logging.ini"
+    first = MINIMAL.format(handler="FileHandler", arguments=f"({str(tmp_path / 'first.log')!r},)")
+    path.write_text(
+        first.replace("=only", "=only,second") + "[handler_second]\nclass=FileHandler\nargs=('/nonexistent/x.log',)\n"
+    )
+    assert "ResourceWarning" not in run("start(sys.argv[1])", path).stderr
+
+
+def test_debug_lowers_what_the_file_says_of_us_and_of_the_terminal_only(tmp_path: Path) -> None:
+    path = tmp_path / "logging.ini"
+    path.write_text(
+        MINIMAL.format(handler="StreamHandler", arguments="(sys.stderr,)\nlevel=WARNING")
+        .replace("level=INFO", "level=DEBUG")
+        .replace("keys=root", "keys=root,ours,auth")
+        + "[logger_ours]\nlevel=ERROR\nhandlers=\nqualname=s3napback.mysql\n"
+        + "[logger_auth]\nlevel=DEBUG\nhandlers=\nqualname=botocore.auth\n"
+    )
+    script = """
+start(sys.argv[1], debug=len(sys.argv) > 2)
+logger_for("MySQL").debug("ours")
+logging.getLogger("botocore.auth").debug("secret")
+"""
+    assert log_lines(script, path) == []
+    assert log_lines(script, path, "debug") == ["ours"]
+
+
+# Logs that cannot be written
+
+
+@pytest.mark.parametrize("handler", ["FileHandler", "handlers.RotatingFileHandler"])
+def test_a_full_disk_is_reported_once_and_stops_nothing(handler: str, tmp_path: Path) -> None:
+    path = tmp_path / "logging.ini"
+    path.write_text(MINIMAL.format(handler=handler, arguments="('/dev/full', 'w')"))
+    result = run("start(sys.argv[1]); [logger_for('MySQL').info('x') for _ in range(3)]; print('on')", path)
+    assert (result.returncode, result.stdout) == (0, "on\n")
+    assert result.stderr.count("No space left on device") == 1
+    assert "Traceback" not in result.stderr
+    assert "the log handler only cannot write" in result.stderr
+
+
+def test_a_standard_error_that_is_full_stops_nothing() -> None:
+    result = run(
+        "start(); [logger_for('MySQL').info('x') for _ in range(3)]; print('on')", redirect_errors=Path("/dev/full")
+    )
+    assert result.stdout == "on\n"
+
+
+def test_a_message_that_does_not_fit_its_arguments_stops_nothing() -> None:
+    result = run("start(); logger_for('MySQL').info('%d %d', 1); print('on')")
+    assert (result.returncode, result.stdout) == (0, "on\n")
+    assert "not enough arguments" in result.stderr
+
+
+# The example at the top level
+
+
+@dataclass
+class MailHost:
+    """As much of a mail server as a client needs to hand over a letter, on a port of its own."""
+
+    listener: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
+    letters: list[EmailMessage] = field(default_factory=list)
+
+    def serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return  # closed: the test is over
+            with connection, connection.makefile("rwb") as stream:
+                self._converse(stream)
+
+    def _converse(self, stream: BinaryIO) -> None:
+        answer = b"220 mail host of a test"
+        while True:
+            stream.write(answer + b"\r\n")
+            stream.flush()
+            command = stream.readline().strip().upper()
+            if command == b"DATA":
+                stream.write(b"354 go on\r\n")
+                stream.flush()
+                lines = list(iter(lambda: stream.readline().rstrip(b"\r\n"), b"."))
+                letter = message_from_bytes(b"\n".join(lines), policy=policy.default)
+                assert isinstance(letter, EmailMessage)
+                self.letters.append(letter)
+            elif command == b"":
+                return
+            answer = b"221 goodbye" if command == b"QUIT" else b"250 yes"
+
+
+@pytest.fixture
+def mail_host() -> Iterator[MailHost]:
+    host = MailHost()
+    thread = threading.Thread(target=host.serve)
+    thread.start()
+    yield host
+    host.listener.shutdown(socket.SHUT_RDWR)
+    host.listener.close()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def adapted_example(folder: Path, port: int, changes: dict[str, str] | None = None) -> Path:
+    """The example with log folder, mail host and the given texts replaced."""
+    text = EXAMPLE.read_text(encoding="utf-8")
+    for old, new in {"('localhost', 25)": f"('127.0.0.1', {port})", "/var/log/s3napback": str(folder)}.items():
+        assert old in text
+        text = text.replace(old, new)
+    for old, new in (changes or {}).items():
+        assert old in text
+        text = text.replace(old, new)
+    path = folder / "logging.ini"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_example_sends_one_mail_for_one_error(mail_host: MailHost, tmp_path: Path) -> None:
+    path = adapted_example(tmp_path, mail_host.listener.getsockname()[1])
+    lines = log_lines(
+        r"""
+start(sys.argv[1])
+logger_for("Directory").info("/etc begun")
+logger_for("Directory").warning("/etc/motd changed")
+logger_for("Directory").error("/srv/%s: it does not exist", "grün\n.\nDATA")
+logger_for("MySQL").debug("unseen")
+""",
+        path,
+    )
+    stamp = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ")
+    assert [stamp.sub("", line) for line in lines] == [
+        "INFO directory: /etc begun",
+        "WARNING directory: /etc/motd changed",
+        r"ERROR directory: /srv/grün\n.\nDATA: it does not exist",
+    ]
+    assert (tmp_path / "s3napback.log").read_text(encoding="utf-8").splitlines() == lines
+    (letter,) = mail_host.letters
+    assert letter["To"] == "root@localhost"
+    assert letter["Subject"] == f"s3napback on {os.uname().nodename}: a backup failed"
+    assert r"/srv/grün\n.\nDATA: it does not exist" in letter.get_content()
+    assert "begun" not in letter.get_content()
+
+
+def test_the_example_begins_a_new_file_when_one_is_full(mail_host: MailHost, tmp_path: Path) -> None:
+    path = adapted_example(tmp_path, mail_host.listener.getsockname()[1], {"10000000, 8": "1000, 2"})
+    log_lines("start(sys.argv[1]); [logger_for('MySQL').info('line %d', number) for number in range(100)]", path)
+    files = sorted(tmp_path.glob("s3napback.log*"))
+    assert [file.name for file in files] == ["s3napback.log", "s3napback.log.1", "s3napback.log.2"]
+    assert all(file.stat().st_size <= 1000 for file in files)
+    assert files[0].read_text().endswith("mysql: line 99\n")
+
+
+def test_the_example_shows_debug_lines_when_asked(mail_host: MailHost, tmp_path: Path) -> None:
+    path = adapted_example(tmp_path, mail_host.listener.getsockname()[1])
+    lines = log_lines("start(sys.argv[1], debug=True); logger_for('PostgreSQL').debug('seen')", path)
+    assert [line.split(" ", 2)[2] for line in lines] == ["DEBUG postgresql: seen"]
+    assert "DEBUG postgresql: seen" in (tmp_path / "s3napback.log").read_text()
+
+
+def test_the_example_has_a_logger_for_each_kind_of_source() -> None:
+    text = EXAMPLE.read_text(encoding="utf-8")
+    kinds = ("Directory", "MySQL", "PostgreSQL", "Subversion", "SubversionDir")
+    (line,) = log_lines("print(*[logger_for(kind).name for kind in sys.argv[1:]], file=sys.stderr)", *kinds)
+    assert all(f"qualname={name}\n" in text for name in line.split())
+
+
+def test_a_mail_host_that_is_down_stops_nothing(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    result = run(
+        "start(sys.argv[1]); [logger_for('MySQL').error('x') for _ in range(2)]; print('on')",
+        adapted_example(tmp_path, port),
+    )
+    assert (result.returncode, result.stdout) == (0, "on\n")
+    assert result.stderr.count("the log handler mail cannot write") == 1
+    assert result.stderr.count("ERROR mysql: x\n") == 2
