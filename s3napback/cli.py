@@ -6,11 +6,12 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -81,20 +82,37 @@ def command_line(
     from s3napback.logs import configure_logging
     from s3napback.planning import Wishes
 
-    if not arguments:
-        raise click.UsageError("no configuration given; name one with -c CONF")
     paths = [resolve_configuration_path(argument) for argument in arguments]
     configure_logging(log_config, paths, debug)
-    if context.invoked_subcommand is not None:
-        return
-    day = today.date() if today else date.today()
-    wishes = Wishes(force=force, full=full, take_over=take_over)
-    sys.exit(_run_all(paths, day, wishes, test=test, strict=strict))
+    context.obj = Invocation(tuple(paths), today.date() if today else date.today())
+    if context.invoked_subcommand is None:
+        wishes = Wishes(force=force, full=full, take_over=take_over)
+        context.obj.run_each(lambda path: _run_one(path, context.obj.day, wishes, test=test, strict=strict))
 
 
-def _run_all(paths: Sequence[Path], day: date, wishes: Wishes, *, test: bool, strict: bool) -> int:
-    """Run one configuration after the other; each stands by itself, and the highest exit code wins."""
-    return max(_exit_code(partial(_run_one, path, day, wishes, test=test, strict=strict)) for path in paths)
+@dataclass(frozen=True)
+class Invocation:
+    """What every command needs of the options that stand before it.
+
+    Attributes:
+        paths: of the configurations, as ``-c`` named them.
+        day: the calendar date of the run.
+    """
+
+    paths: tuple[Path, ...]
+    day: date
+
+    def run_each(self, action: Callable[[Path], int]) -> NoReturn:
+        """Do something with each configuration, and end the process with the highest exit code.
+
+        Each stands by itself: a bad one does not stop the others.
+
+        Raises:
+            click.UsageError: there is none.
+        """
+        if not self.paths:
+            raise click.UsageError("no configuration given; name one with -c CONF")
+        sys.exit(max([_exit_code(partial(action, path)) for path in self.paths]))
 
 
 def _run_one(path: Path, day: date, wishes: Wishes, *, test: bool, strict: bool) -> int:
@@ -115,9 +133,6 @@ def _exit_code(action: Callable[[], int]) -> int:
             logger.error("%s", line)
         logger.debug("details", exc_info=True)
         return error.exit_code
-    except Interrupted as interruption:
-        logger.error("%s; nothing was changed by what was under way", interruption)
-        return interruption.exit_code
     except (click.ClickException, click.exceptions.Exit):
         raise
     except Exception as error:
@@ -143,4 +158,8 @@ def _raise_on_signals() -> None:
 def main() -> None:
     """Run the command line and end the process with its exit code."""
     _raise_on_signals()
-    sys.exit(_exit_code(lambda: command_line.main(prog_name="s3napback", standalone_mode=True)))
+    try:
+        sys.exit(_exit_code(lambda: command_line.main(prog_name="s3napback")))
+    except Interrupted as interruption:
+        logger.error("%s; the archive that was being made is discarded, the former one stays", interruption)
+        sys.exit(interruption.exit_code)

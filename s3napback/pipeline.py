@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import concurrent.futures
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal
 
 from s3napback.compression import Compressor, Filter, make_filter
-from s3napback.errors import PipelineError
+from s3napback.errors import PipelineError, S3napbackError
 from s3napback.interrupts import deferred_signals
 from s3napback.pipes import PipeEnd, Silence, StopSignal, open_pipe
 from s3napback.processes import Process, Stage, collect_messages, end_processes
 from s3napback.spooling import Measured, spool
 
-__all__ = ["Filter", "Measured", "Pipeline", "Stage", "make_filter", "spool"]
+__all__ = ["Block", "Feed", "Filter", "Measured", "Pipeline", "Stage", "Transformation", "make_filter", "spool"]
 
 HEAD_SIZE = 512  # bytes; the first block of a tar archive
 _BLOCK_SIZE = 1 << 18  # bytes; stays in the processor cache, measured faster than a mebibyte
@@ -23,8 +24,44 @@ _SETTLING_TIME = 1.0  # seconds for the others to end by themselves once one has
 _QUOTED_LINES = 10
 
 
+Block = bytes | memoryview
+"""A piece of a stream. Whoever gives a ``memoryview`` may use its memory again as soon as the next one is asked for."""
+
+
+@dataclass(frozen=True)
+class Feed:
+    """A stream that comes from this process, in the place of the first stage.
+
+    Attributes:
+        name: as messages call it.
+        blocks: begins it. What it raises fails the pipeline.
+    """
+
+    name: str
+    blocks: Callable[[], Iterator[Block]]
+
+
+@dataclass(frozen=True)
+class Transformation:
+    """A filter that asks for its input itself, so that a small block which becomes a large one needs no memory.
+
+    Attributes:
+        name: as messages call it.
+        transform: from the blocks of the input to those of the output. It reads its input to the end, or raises.
+    """
+
+    name: str
+    transform: Callable[[Iterator[memoryview]], Iterator[Block]]
+
+
+def _compressed(compressor: Compressor, blocks: Iterator[memoryview]) -> Iterator[Block]:
+    for block in blocks:
+        yield compressor.compress(block)
+    yield compressor.finish()
+
+
 class _Pump:
-    """A filter at work between two pipes.
+    """A feed or filter at work: it writes into a pipe what it makes, of what it reads from another if it has one.
 
     Attributes:
         name: of the filter.
@@ -35,41 +72,66 @@ class _Pump:
         has_finished: everything has been passed on.
     """
 
-    def __init__(self, name: str, compressor: Compressor, source: PipeEnd, target: PipeEnd, stop: StopSignal) -> None:
-        self.name = name
+    def __init__(self, element: Feed | Filter | Transformation, target: PipeEnd, stop: StopSignal) -> None:
+        self.name = element.name
         self.bytes_read = 0
         self.bytes_written = 0
         self.head = b""
         self.waits_for: Literal["input", "output", ""] = ""
         self.has_finished = False
         self.future: concurrent.futures.Future[None] = concurrent.futures.Future()
-        self._compressor = compressor
-        self._source = source
+        self._element = element
+        self._source: PipeEnd | None = None
         self._target = target
         self._stop = stop
+
+    def connect(self, source: PipeEnd | None) -> _Pump:
+        """Say where it reads from; a feed reads from nowhere."""
+        self._source = None if source is None or isinstance(self._element, Feed) else source.keep()
+        return self
 
     def run(self) -> None:
         """Pass on everything. Closing both ends then tells the neighbours, whatever happened."""
         try:
-            buffer = memoryview(bytearray(_BLOCK_SIZE))
-            while count := self._read(buffer):
-                self._write(self._compressor.compress(buffer[:count]))
-            self._write(self._compressor.finish())
+            for block in self._blocks():
+                self._write(block)
             self.has_finished = True
         finally:
-            self._source.close()
+            if self._source is not None:
+                self._source.close()
             self._target.close()
 
-    def _read(self, buffer: memoryview) -> int:
-        self.waits_for = "input"
-        count = self._source.read_into(buffer, self._stop)
-        self.waits_for = ""
-        self.bytes_read += count
-        if len(self.head) < HEAD_SIZE:
-            self.head += bytes(buffer[: min(count, HEAD_SIZE - len(self.head))])
-        return count
+    def _blocks(self) -> Iterator[Block]:
+        if isinstance(self._element, Feed):
+            return self._fed(self._element.blocks())
+        if isinstance(self._element, Transformation):
+            return self._element.transform(self._input())
+        return _compressed(self._element.make(), self._input())
 
-    def _write(self, data: bytes | memoryview) -> None:
+    def _fed(self, blocks: Iterator[Block]) -> Iterator[Block]:
+        for block in blocks:
+            self._note(block)
+            yield block
+
+    def _input(self) -> Iterator[memoryview]:
+        if self._source is None:
+            raise TypeError(f"{self.name} has nothing to read from")
+        buffer = memoryview(bytearray(_BLOCK_SIZE))
+        while True:
+            self.waits_for = "input"
+            count = self._source.read_into(buffer, self._stop)
+            self.waits_for = ""
+            if not count:
+                return
+            self._note(buffer[:count])
+            yield buffer[:count]
+
+    def _note(self, block: Block) -> None:
+        self.bytes_read += len(block)
+        if len(self.head) < HEAD_SIZE:
+            self.head += bytes(block[: HEAD_SIZE - len(self.head)])
+
+    def _write(self, data: Block) -> None:
         self.waits_for = "output"
         self._target.write_all(data, self._stop)
         self.waits_for = ""
@@ -101,18 +163,21 @@ class Pipeline:
         warnings: after the end, what stages said that ended with one of their warning codes.
     """
 
-    def __init__(self, elements: Sequence[Stage | Filter], *, stall_timeout: float | None = None) -> None:
+    def __init__(
+        self, elements: Sequence[Stage | Feed | Filter | Transformation], *, stall_timeout: float | None = None
+    ) -> None:
         """Describe it; nothing is started yet.
 
         Args:
-            elements: in the order of the stream. The first is a ``Stage``.
+            elements: in the order of the stream. The first is a ``Stage`` or a ``Feed``.
             stall_timeout: seconds that a call of ``readinto`` waits while nothing moves anywhere; None is for ever.
         """
         first, *others = elements
-        if not isinstance(first, Stage):
-            raise TypeError("a pipeline begins with a process")
+        if not isinstance(first, Stage | Feed):
+            raise TypeError("a pipeline begins with a process or a feed")
         # What the first stage produces is counted by the filter behind it, so there always is one.
-        counting = [] if others and isinstance(others[0], Filter) else [make_filter("none")]
+        is_counted = isinstance(first, Feed) or (others and not isinstance(others[0], Stage))
+        counting = [] if is_counted else [make_filter("none")]
         self._elements = [first, *counting, *others]
         self._stall_timeout = stall_timeout
         self._members: list[Process | _Pump] = []
@@ -193,8 +258,8 @@ class Pipeline:
                 for end in (upstream, writer, stderr_writer):
                     if end is not None:
                         end.close()
-            elif upstream is not None:
-                pump = _Pump(element.name, element.make(), upstream.keep(), writer.keep(), self._stop)
+            else:
+                pump = _Pump(element, writer.keep(), self._stop).connect(upstream)
                 self._members.append(pump)
                 pump.future = self._threads.submit(pump.run)
             upstream = reader
@@ -280,6 +345,8 @@ class Pipeline:
         """What is wrong with a member that has ended; None while it runs, and if nothing is."""
         member = self._members[index]
         if isinstance(member, _Pump):
+            if isinstance(member.error, S3napbackError):
+                return str(member.error)
             return None if member.error is None else f"{member.name} failed: {member.error!r}"
         if member.status is None:
             return None

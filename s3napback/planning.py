@@ -103,6 +103,7 @@ def plan_job(night: Night, job: Job, source: Source, *, look: bool = True) -> Pl
         StoreError: the store's answer does not allow a decision.
     """
     state, notes = _remembered(night, job)
+    _refuse_later_archives(night, state)
     if not night.wishes.force and (reason := not_due(night, job, state)):
         return Skip(reason)
     present = _look_at_slot(night, job) if look else ()
@@ -141,6 +142,20 @@ def not_due(night: Night, job: Job, state: SourceState) -> str:
         return ""
     next_day = next(day for day in range(night.day + 1, night.day + schedule.frequency + 1) if schedule.is_due(day))
     return f"not due until {day_date(next_day)}"
+
+
+def folder_not_due(night: Night, job: Job) -> str:
+    """Why nothing that a folder of sources may hold is due today; empty if something is.
+
+    What it holds is known from state alone, since the folder may be missing.
+    """
+    known = [state for state in night.state.all() if state.cycle == job.cycle and _lies_below(state.name, job.name)]
+    reasons = [not_due(night, job, state) for state in known or [SourceState(job.name, job.source, job.cycle)]]
+    return reasons[0] if all(reasons) else ""
+
+
+def _lies_below(name: str, folder: str) -> bool:
+    return name.startswith(f"{folder}/") if folder else True
 
 
 def leftover_keys(night: Night, plan: Plan, *, limit: int = 7) -> list[str]:
@@ -217,7 +232,7 @@ def _own_records(night: Night, job: Job, present: Sequence[StoredObject]) -> lis
     return [record for record in records if record is not None and record.owner == own]
 
 
-def _refuse_later_archives(night: Night, state: SourceState, own_records: Sequence[ArchiveRecord]) -> None:
+def _refuse_later_archives(night: Night, state: SourceState, own_records: Sequence[ArchiveRecord] = ()) -> None:
     days = [record.day for record in own_records]
     days += [state.newest.day] if state.newest else []
     if max(days, default=night.day) > night.day and not night.wishes.force:

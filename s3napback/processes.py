@@ -33,7 +33,7 @@ class Stage:
     Attributes:
         command: program and arguments; no shell.
         warning_codes: exit statuses other than 0 that leave the output good, such as tar's 1.
-        environment: added to our own. ``LC_ALL`` is always ``C``.
+        environment: added to our own. ``LC_ALL`` is ``C`` if it is not given here.
     """
 
     command: tuple[str, ...]
@@ -154,7 +154,7 @@ class Process:
                 stdin=subprocess.DEVNULL if stdin is None else stdin.fileno(),
                 stdout=stdout.fileno(),
                 stderr=stderr.fileno(),
-                env={**os.environ, **stage.environment, "LC_ALL": "C"},
+                env={**os.environ, "LC_ALL": "C", **stage.environment},
                 start_new_session=True,
             )
         except FileNotFoundError as error:

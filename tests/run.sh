@@ -54,7 +54,7 @@ clean_up() {
 install_packages() {
     missing=
     command -v python3 >/dev/null || missing="$missing python3"
-    python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
+    python3 -c 'import ensurepip, venv' 2>/dev/null || is_installed python3-venv || missing="$missing python3-venv"
     for package in $PACKAGES; do
         is_installed "$package" || missing="$missing $package"
     done
@@ -141,12 +141,12 @@ run_tests() {
     fi
     report=$temporary/report.xml
     { run pytest --junit-xml="$report" "$@" 2>&1 || echo $? >"$temporary/failed"; } | tee "$temporary/output"
+    test ! -e "$temporary/failed" || exit "$(cat "$temporary/failed")"
     if ! grep -q '<testsuite [^>]*skipped="0"' "$report"; then
         printf 'run.sh: tests were skipped, which CI does not allow\n'
         tail -n 1 "$temporary/output"
         exit 1
     fi
-    test ! -e "$temporary/failed" || exit "$(cat "$temporary/failed")"
 }
 
 main "$@"

@@ -215,10 +215,15 @@ def test_a_subkey_that_expires_soon_is_warned_of(home: GpgHome) -> None:
     assert prepared(home, "soon@example.org").warnings == ()
 
 
-@pytest.mark.parametrize("recipient", ["-v", "--delete-keys", "--output=/tmp/x", "ABCDEF!"])
+@pytest.mark.parametrize("recipient", ["-v", "--delete-keys", "--output=/tmp/x"])
 def test_a_recipient_is_never_an_option(home: GpgHome, recipient: str) -> None:
     home.make_key("known@example.org")
     assert f"GpgRecipient {recipient}:" in refusal(home, recipient)
+
+
+def test_a_single_subkey_cannot_be_chosen(home: GpgHome) -> None:
+    key = home.make_key("known@example.org")
+    assert "leave out the exclamation mark" in refusal(home, f"{key}!")
 
 
 def test_settings_of_the_user_that_would_change_the_format_do_not_count(home: GpgHome) -> None:

@@ -14,12 +14,12 @@ from s3napback.archiving import Made, Workshop, make_archive
 from s3napback.commands.dry_run import print_plan
 from s3napback.config.settings import Configuration, Job
 from s3napback.encryption import prepare_encryption
-from s3napback.errors import S3napbackError, StoreUnreachable
+from s3napback.errors import S3napbackError, SourceError, StoreUnreachable
 from s3napback.formatting import human_bytes, human_time
 from s3napback.logs import logger_for
-from s3napback.planning import Night, Skip, Wishes, plan_job
+from s3napback.planning import Night, Skip, Wishes, folder_not_due, plan_job
 from s3napback.rotation import day_number
-from s3napback.sources import NothingNew
+from s3napback.sources import Expansion, NothingNew
 from s3napback.sources.registry import Tools, expand_job, make_source
 from s3napback.state import StoreState, locked, make_diff_dir
 from s3napback.surroundings import configured_store, diff_dir, find_gnu_tar, host_name, temp_dir
@@ -86,8 +86,8 @@ def run(configuration: Configuration, today: date, wishes: Wishes) -> Tally:
         stack.enter_context(locked(folder, holder))
         equipment = stack.enter_context(_equipped(configuration, today, wishes, patient=True))
         tally = Tally(warnings=_say(equipment.warnings))
-        for job in expanded_jobs(configuration):
-            tally = _back_up(equipment, job, tally)
+        for job in configuration.jobs:
+            tally = _back_up_all(equipment, job, tally)
     logger.info(
         "%s: %s done, %s skipped, %s failed; %s read, %s stored; %s",
         *(configuration.path, tally.done, tally.skipped, tally.failed),
@@ -110,15 +110,15 @@ def rehearse(configuration: Configuration, today: date, wishes: Wishes, say: Cal
         night = equipment.night
         if night.unreachable:
             logger.warning("could not look into the store, planning without: %s", night.unreachable)
-        for job in expanded_jobs(configuration):
-            print_plan(night, job, equipment.tools, equipment.workshop, say, look=not night.unreachable)
+        for job in configuration.jobs:
+            expansion = _expanded(night, job)
+            for level, remark in expansion.remarks:
+                if level >= logging.ERROR:
+                    say(f"{job.source}: would fail")
+                logger_for(job.kind).log(min(level, logging.WARNING), "%s", remark)
+            for each in expansion.jobs:
+                print_plan(night, each, equipment.tools, equipment.workshop, say, look=not night.unreachable)
     return tally
-
-
-def expanded_jobs(configuration: Configuration) -> Iterator[Job]:
-    """The configuration's jobs, those that stand for several sources replaced by them."""
-    for job in configuration.jobs:
-        yield from expand_job(job, configuration.jobs)
 
 
 @contextmanager
@@ -152,6 +152,31 @@ def _say(warnings: tuple[str, ...]) -> int:
     return len(warnings)
 
 
+def _back_up_all(equipment: Equipment, job: Job, tally: Tally) -> Tally:
+    """Back up the sources that one job stands for."""
+    expansion = _expanded(equipment.night, job)
+    for level, remark in expansion.remarks:
+        logger_for(job.kind).log(level, "%s", remark)
+        if level >= logging.ERROR:
+            tally = replace(tally, failed=tally.failed + 1, exit_code=max(tally.exit_code, 1))
+        elif level == logging.WARNING:
+            tally = replace(tally, warnings=tally.warnings + 1)
+    for each in expansion.jobs:
+        tally = _back_up(equipment, each, tally)
+    return tally
+
+
+def _expanded(night: Night, job: Job) -> Expansion:
+    """The sources that one job stands for; none, with a remark on why, if they cannot be found."""
+    force = night.wishes.force
+    try:
+        return expand_job(job, night.configuration.jobs, may_be_empty=force)
+    except SourceError as error:
+        if not force and (reason := folder_not_due(night, job)):
+            return Expansion(remarks=[(logging.INFO, f"{job.source}: {reason}")])
+        return Expansion(remarks=[(logging.ERROR, f"{job.source} FAILED: {error}")])
+
+
 def _back_up(equipment: Equipment, job: Job, tally: Tally) -> Tally:
     """Back up one source; whatever goes wrong with it, the others have their turn."""
     log = logger_for(job.kind)
@@ -179,14 +204,16 @@ def _try_to_back_up(equipment: Equipment, job: Job, tally: Tally, log: logging.L
         raise plan.problem
     for note in plan.notes:
         log.info("%s", note)
+    unexpected = bool(plan.decision.reason and plan.state.newest and not night.wishes.full)
     if plan.decision.reason:
-        log.warning("%s: a FULL is made in the place of a DIFF: %s", job.source, plan.decision.reason)
+        level = logging.WARNING if unexpected else logging.INFO
+        log.log(level, "%s: a FULL is made in the place of a DIFF: %s", job.source, plan.decision.reason)
     try:
         made = make_archive(night, plan, source, equipment.workshop)
     except NothingNew as news:
         log.info("%s: %s", job.source, news)
         return replace(tally, skipped=tally.skipped + 1)
-    return _report(night, job, made, tally, log, warned=bool(plan.decision.reason))
+    return _report(night, job, made, tally, log, warned=unexpected)
 
 
 def _report(night: Night, job: Job, made: Made, tally: Tally, log: logging.Logger, *, warned: bool) -> Tally:

@@ -11,6 +11,7 @@ from s3napback.config.settings import Job
 from s3napback.errors import S3napbackError, StoreError
 from s3napback.logs import logger_for
 from s3napback.planning import Night, Plan, Skip, plan_job
+from s3napback.sources import NothingNew
 from s3napback.sources.registry import Tools, make_source
 
 
@@ -44,6 +45,12 @@ def print_plan(
     if isinstance(plan, Skip):
         say(f"{job.source}: {plan.reason}")
         return
+    memory = plan.decision.base[-1].memory if plan.decision.base else None
+    try:
+        stage = source.plan(plan.decision.type, night.state.folder(job.name), memory)
+    except NothingNew as news:
+        say(f"{job.source}: {news}")
+        return
     say(f"{job.source} -> {night.store.location}/{plan.key}")
     if plan.decision.reason:
         say(f"    a FULL in the place of a DIFF: {plan.decision.reason}")
@@ -51,7 +58,6 @@ def print_plan(
         say(f"    {note}")
     if plan.problem is not None:
         log.warning("%s", plan.problem)
-    stage = source.plan(plan.decision.type, night.state.folder(job.name))
     for line in _paste_lines(night, plan, stage.command, workshop):
         say(f"    {line}")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from s3napback.chains import Memory
+from s3napback.config.settings import Job
 from s3napback.pipeline import Stage
 from s3napback.rotation import ArchiveType
 
@@ -91,13 +92,31 @@ class Source(Protocol):
         """
         ...
 
-    def plan(self, archive_type: ArchiveType, folder: Path) -> Stage:
-        """The process that ``dump`` would start, changing nothing."""
+    def plan(self, archive_type: ArchiveType, folder: Path, memory: Memory | None = None) -> Stage:
+        """The process that ``dump`` would start, changing nothing. A source that is not there has a plan as well.
+
+        Raises:
+            NothingNew: ``dump`` would raise it.
+        """
         ...
 
     def flaw(self, head: bytes) -> str:
         """What is wrong with a dump that ended well, judged by its first 512 bytes; empty if nothing is."""
         ...
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """What a source that stands for several was found to hold.
+
+    Attributes:
+        jobs: one for each.
+        remarks: what should be said, each with its level of ``logging``: a warning counts as one of the run's, an
+            error as a source that failed.
+    """
+
+    jobs: Sequence[Job] = ()
+    remarks: Sequence[tuple[int, str]] = ()
 
 
 WORKING = "working.snapshot"

@@ -167,7 +167,12 @@ class DirectorySource:
                 raise SourceError(f"the snapshot {folder / memory.snapshot} cannot be copied: {error}") from error
         return Dump(self.plan(archive_type, folder), snapshot)
 
-    def plan(self, archive_type: ArchiveType, folder: Path) -> Stage:  # noqa: ARG002 - the snapshot tells tar which
+    def plan(
+        self,
+        archive_type: ArchiveType,  # noqa: ARG002 - the snapshot tells tar which
+        folder: Path,
+        memory: Memory | None = None,  # noqa: ARG002
+    ) -> Stage:
         """See ``Source``."""
         command = tar_command(
             self.tar,

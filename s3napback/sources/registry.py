@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from s3napback.config.settings import Job
 from s3napback.errors import SourceError
-from s3napback.sources import Source
+from s3napback.sources import Expansion, Source
 from s3napback.sources.directory import DirectorySource
+from s3napback.sources.mysql import mysql_source
+from s3napback.sources.postgresql import postgresql_source
+from s3napback.sources.subversion import SubversionSource
+from s3napback.sources.subversion_dir import expand_subversion_dir
 
 
 @dataclass(frozen=True)
@@ -22,8 +27,21 @@ class Tools:
     tar: str = "tar"
 
 
+class Expander(Protocol):
+    """Finds the jobs that one job stands for; see ``expand_job``."""
+
+    def __call__(self, job: Job, all_jobs: Sequence[Job], *, may_be_empty: bool) -> Expansion: ...  # noqa: D102
+
+
 _MAKERS: dict[str, Callable[[Job, Tools], Source]] = {
     "Directory": lambda job, tools: DirectorySource(job, tools.tar),
+    "MySQL": lambda job, _tools: mysql_source(job),
+    "PostgreSQL": lambda job, _tools: postgresql_source(job),
+    "Subversion": lambda job, _tools: SubversionSource(job),
+}
+
+_EXPANDERS: dict[str, Expander] = {
+    "SubversionDir": expand_subversion_dir,
 }
 
 
@@ -40,11 +58,15 @@ def make_source(job: Job, tools: Tools) -> Source:
     return maker(job, tools)
 
 
-def expand_job(job: Job, all_jobs: Sequence[Job]) -> Sequence[Job]:
+def expand_job(job: Job, all_jobs: Sequence[Job], *, may_be_empty: bool = False) -> Expansion:
     """The jobs that one job stands for: itself, unless its kind is a folder of several sources.
 
     Args:
         all_jobs: those of the whole configuration; what has a job of its own is left to that.
+        may_be_empty: accept a folder that holds none of what it is a folder of.
+
+    Raises:
+        SourceError: the folder does not exist, cannot be read, or holds nothing.
     """
-    del all_jobs
-    return (job,)
+    expand = _EXPANDERS.get(job.kind)
+    return Expansion((job,)) if expand is None else expand(job, all_jobs, may_be_empty=may_be_empty)

@@ -20,6 +20,7 @@ from s3napback.stores.s3_errors import (
     NO_ANSWER,
     explain,
     is_definite,
+    required,
     status_of,
     translate,
     translated,
@@ -98,18 +99,19 @@ class S3Store:
 
     def head(self, key: str) -> StoredObject | None:
         """Describe one object; None only on HTTP 404."""
+        doing = f"looking at {self.location}/{key}"
         try:
             answer = self._client().head_object(Bucket=self._bucket, Key=key)
         except FAILURES as error:
             if status_of(error) == 404:
                 return None
-            raise translate(error, f"looking at {self.location}/{key}") from error
+            raise translate(error, doing) from error
         return StoredObject(
             key=key,
-            size=answer["ContentLength"],
-            modified=answer["LastModified"],
-            metadata={name.lower(): value for name, value in answer["Metadata"].items()},
-            version=answer["ETag"].strip('"'),
+            size=required(answer, "ContentLength", doing),
+            modified=required(answer, "LastModified", doing),
+            metadata={name.lower(): value for name, value in answer.get("Metadata", {}).items()},
+            version=answer.get("ETag", "").strip('"'),
             storage_class=answer.get("StorageClass", ""),
         )
 
@@ -151,8 +153,8 @@ class S3Store:
                 answer = self._get(key, position, end, version)
                 if answer is None:
                     return
-                version = answer["ETag"].strip('"')
-                stop = position + int(answer["ContentLength"])
+                version = answer.get("ETag", "").strip('"')
+                stop = position + int(required(answer, "ContentLength", doing))
                 with closing(answer["Body"]) as body:
                     for block in iter(partial(body.read, _READ_BLOCK), b""):
                         position += len(block)
@@ -171,7 +173,7 @@ class S3Store:
                         key=found["Key"],
                         size=found["Size"],
                         modified=found["LastModified"],
-                        version=found["ETag"].strip('"'),
+                        version=found.get("ETag", "").strip('"'),
                         storage_class=found.get("StorageClass", ""),
                     )
 
@@ -230,7 +232,7 @@ class S3Store:
     def _get(self, key: str, start: int, end: int | None, version: str) -> Any:
         """Ask for the bytes ``[start, end)``; None if an open range begins at or past the end of the object."""
         address = f"{self.location}/{key}"
-        options: dict[str, Any] = {"IfMatch": f'"{version}"'} if version else {}
+        options: dict[str, Any] = {}
         if start or end is not None:
             options["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
         try:
@@ -242,8 +244,6 @@ class S3Store:
                 return None
             if status_of(error) == 416:
                 raise StoreError(f"reading {address} failed: it ends before byte {start}") from error
-            if status_of(error) == 412:
-                raise _replaced(address) from error
             raise translate(error, f"reading {address}") from error
         problem = _problem_of_answer(answer, address, start, end, version)
         if problem:
@@ -253,18 +253,17 @@ class S3Store:
 
 
 def _problem_of_answer(answer: Any, address: str, start: int, end: int | None, version: str) -> StoreError | None:
-    """Look whether a server that ignores conditions or ranges has answered something else than was asked for."""
-    if version and answer["ETag"].strip('"') != version:
-        return _replaced(address)
+    """Look whether the answer is about another object, or a server has answered something else than was asked for.
+
+    The versions are compared here and not by the server (``If-Match``), because not every one does that.
+    """
+    if version and answer.get("ETag", "").strip('"') != version:
+        return StoreError(f"reading {address} failed: it has been replaced by another object meanwhile")
     if start and not answer.get("ContentRange", "").startswith(f"bytes {start}-"):
         return StoreError(f"reading {address} failed: the store does not give parts of objects")
-    if end is not None and answer["ContentLength"] != end - start:
+    if end is not None and answer.get("ContentLength") != end - start:
         return StoreError(f"reading {address} failed: it ends before byte {end}")
     return None
-
-
-def _replaced(address: str) -> StoreError:
-    return StoreError(f"reading {address} failed: it has been replaced by another object meanwhile")
 
 
 def _is_ours(found: StoredObject | None, metadata: Mapping[str, str]) -> bool:

@@ -127,6 +127,20 @@ def translate(error: BaseException, doing: str) -> StoreError:
     return kind(f"{doing} failed: {explain(error)}")
 
 
+def required(answer: Any, name: str, doing: str) -> Any:
+    """One field of a store's answer that every S3 server has to give.
+
+    Raises:
+        StoreError: it is not there.
+    """
+    value = answer.get(name)
+    if value is None:
+        raise StoreError(
+            f"{doing} failed: the store's answer lacks {name}; check Endpoint, and proxies on the way to it"
+        )
+    return value
+
+
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
     """Raise ``StoreError`` or ``StoreUnreachable`` in place of ``FAILURES``."""

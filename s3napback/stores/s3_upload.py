@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from s3napback.errors import OutOfParts, StoreError
 from s3napback.stores import ByteSource, StoredObject
 from s3napback.stores.parts import PartPlan, buffer_budget
-from s3napback.stores.s3_errors import FAILURES, NO_ANSWER, code_of, status_of, translate, translated
+from s3napback.stores.s3_errors import FAILURES, NO_ANSWER, code_of, required, status_of, translate, translated
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -254,7 +254,7 @@ class Upload:
                 lambda: self._target.client.create_multipart_upload(**self._names, **checksums, **self._target.options),
                 doing,
             )
-        names = {**self._names, "UploadId": answer["UploadId"]}
+        names = {**self._names, "UploadId": required(answer, "UploadId", doing)}
         undo.callback(self._abort, names)
         return names
 
@@ -269,6 +269,7 @@ class Upload:
                 ),
                 doing,
             )
+            tag = required(answer, "ETag", doing)
         except BaseException as error:
             if not self._cancelled.is_set():
                 self._failure = self._translate(error, doing) if isinstance(error, FAILURES) else error
@@ -276,7 +277,7 @@ class Upload:
             raise
         finally:
             self._buffers.give_back(piece.buffer)
-        return {"PartNumber": piece.number, "ETag": answer["ETag"], **checksum}
+        return {"PartNumber": piece.number, "ETag": tag, **checksum}
 
     def _body(self, piece: Piece) -> Any:
         """A body for one attempt: its position is that of its beginning."""

@@ -46,6 +46,10 @@ def only_job(configuration: Configuration) -> Job:
     return configuration.jobs[0]
 
 
+def in_block(line: str) -> str:
+    return f"<Directory /etc>\n{line}\n</Directory>"
+
+
 def parse(text: str) -> tuple[Entry, ...]:
     """The tree of a text that has nothing wrong in it."""
     problems = Problems()

@@ -200,13 +200,15 @@ def test_keys_that_would_leave_the_folder_are_refused(root: Path, store: Directo
 def test_links_in_the_store_are_not_followed(root: Path, store: DirectoryStore, tmp_path: Path, link: str) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
-    (outside / "k").write_text("precious")
+    for name in ("k", "k.json", "incoming-k"):
+        (outside / name).write_text("precious")
     (root / link).parent.mkdir(parents=True, exist_ok=True)
     (root / link).symlink_to(outside / "k" if link == "a/k" else outside)
     with pytest.raises(StoreError, match="symbolic link"):
         store.put("a/k", BytesSource(b"data"), metadata())
-    assert [path.name for path in outside.rglob("*")] == ["k"]
-    assert (outside / "k").read_text() == "precious"
+    store.discard_leftovers("a/k")
+    assert sorted(path.name for path in outside.rglob("*")) == ["incoming-k", "k", "k.json"]
+    assert {path.read_text() for path in outside.iterdir()} == {"precious"}
     assert list(store.list("")) == []
 
 

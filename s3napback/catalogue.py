@@ -1,0 +1,180 @@
+"""What a store holds: every archive with what it says of itself, and which of them can be restored.
+
+Read from the store alone, so that it works on a bare machine: one listing, and the metadata of every archive asked for
+in parallel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+
+from s3napback.archives import SUM_SUFFIX, ArchiveRecord, Owner, join_prefix, split_key
+from s3napback.rotation import ArchiveType, day_date
+from s3napback.stores import Store, StoredObject
+
+PARALLEL_REQUESTS = 32
+"""Metadata requests under way at once."""
+
+
+@dataclass(frozen=True)
+class CataloguedArchive:
+    """One archive in the store.
+
+    Attributes:
+        stored: the object.
+        base: the key without prefix, slot and type.
+        record: what its metadata says; None if it says nothing that we understand.
+    """
+
+    stored: StoredObject
+    base: str
+    record: ArchiveRecord | None
+
+    @property
+    def key(self) -> str:
+        """The object's key, with the prefix."""
+        return self.stored.key
+
+    @property
+    def slot(self) -> int:
+        """The slot that the key names."""
+        parts = split_key(self.key)
+        return parts[1] if parts else 0
+
+
+@dataclass(frozen=True)
+class Chain:
+    """What has to be restored, in order, to get an archive's content.
+
+    Attributes:
+        archives: a FULL and the DIFFs on it, oldest first; empty if the chain is broken.
+        problem: why it is broken, as one clause; empty if it is whole.
+    """
+
+    archives: tuple[CataloguedArchive, ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Everything found below a prefix.
+
+    Attributes:
+        archives: in the order of keys.
+        sums: the checksum objects, by key.
+        others: keys that are neither an archive's nor a checksum's.
+    """
+
+    archives: tuple[CataloguedArchive, ...]
+    sums: Mapping[str, StoredObject] = field(default_factory=dict)
+    others: tuple[str, ...] = ()
+
+    def chain(self, archive: CataloguedArchive) -> Chain:
+        """The chain that ends with ``archive``; links are found by identity, never by slot."""
+        links = [archive]
+        seen = set()
+        while True:
+            record = links[-1].record
+            if record is None:
+                return Chain(problem="it has no metadata")
+            if record.type is ArchiveType.FULL:
+                return Chain(tuple(reversed(links)))
+            parent = self._by_id.get(record.parent)
+            if parent is None:
+                return Chain(problem=self._missing_parent(links))
+            if parent.key in seen:
+                return Chain(problem="its metadata names parents in a circle")
+            seen.add(parent.key)
+            links.append(parent)
+
+    def newest_chains(self) -> dict[Owner, Chain]:
+        """Of every source of every host the newest chain that is whole."""
+        found: dict[Owner, Chain] = {}
+        for archive in sorted(self.archives, key=newest_first):
+            if archive.record is not None and archive.record.owner not in found:
+                chain = self.chain(archive)
+                if chain.archives:
+                    found[archive.record.owner] = chain
+        return found
+
+    @cached_property
+    def _by_id(self) -> dict[str, CataloguedArchive]:
+        return {archive.record.id: archive for archive in self.archives if archive.record}
+
+    @cached_property
+    def _by_base(self) -> dict[str, list[CataloguedArchive]]:
+        """Under each key base its archives, the lowest slot first."""
+        found: dict[str, list[CataloguedArchive]] = {}
+        for archive in sorted(self.archives, key=lambda each: each.slot):
+            found.setdefault(archive.base, []).append(archive)
+        return found
+
+    def _missing_parent(self, links: Sequence[CataloguedArchive]) -> str:
+        """What became of the parent of the last link, as far as the slots below tell."""
+        last = links[-1]
+        below = [other for other in self._by_base[last.base] if other.slot < last.slot]
+        fulls = [other for other in below if other.record and other.record.type is ArchiveType.FULL]
+        nameless = [other for other in below if other.record is None]
+        why = "the archive it builds on is no longer in the store"
+        if nameless:
+            why = f"the archive it builds on is missing, unless it is {nameless[-1].key}, which has lost its metadata"
+        elif fulls and newest_first(fulls[-1]) < newest_first(last):
+            why = f"its FULL was overwritten: {fulls[-1].key} is of {_date(fulls[-1])}"
+        elif fulls:
+            why = f"an archive between {fulls[-1].key} and it is missing"
+        return why if len(links) == 1 else f"it builds on {last.key}, of which holds: {why}"
+
+    def of_source(self, source: str) -> list[CataloguedArchive]:
+        """The archives of a source (``Directory /etc``), newest first."""
+        own = [archive for archive in self.archives if archive.record and archive.record.owner.source == source]
+        return sorted(own, key=newest_first)
+
+
+def newest_first(archive: CataloguedArchive) -> tuple[float, int, int, str]:
+    """A sort key: by when the backup began, the newest first; archives without metadata by when they were stored.
+
+    Of those begun in the same second the one of the later day, then of the higher slot, is the newer.
+    """
+    return -started(archive).timestamp(), -(archive.record.day if archive.record else 0), -archive.slot, archive.key
+
+
+def started(archive: CataloguedArchive) -> datetime:
+    """When the backup began; without metadata, when the store took the archive."""
+    return archive.record.started if archive.record else archive.stored.modified
+
+
+def read_catalogue(store: Store, prefix: str) -> Catalogue:
+    """Read what a store holds below a prefix.
+
+    Raises:
+        StoreError: it cannot be listed, or an archive's metadata cannot be asked for.
+    """
+    listed = list(store.list(join_prefix(prefix, "")))
+    sums = {found.key: found for found in listed if found.key.endswith(SUM_SUFFIX)}
+    candidates = [found.key for found in listed if found.key not in sums and split_key(found.key) is not None]
+    with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
+        described = [found for found in pool.map(store.head, candidates) if found is not None]
+    return Catalogue(
+        archives=tuple(_catalogued(found, prefix) for found in described),
+        sums=sums,
+        others=tuple(found.key for found in listed if found.key not in sums and split_key(found.key) is None),
+    )
+
+
+def _catalogued(found: StoredObject, prefix: str) -> CataloguedArchive:
+    parts = split_key(found.key.removeprefix(join_prefix(prefix, "")))
+    base = parts[0] if parts else found.key
+    return CataloguedArchive(found, base, ArchiveRecord.from_metadata(found.metadata))
+
+
+def _date(archive: CataloguedArchive) -> str:
+    return f"{day_date(archive.record.day) if archive.record else started(archive).date()}"
+
+
+def sources(archives: Iterable[CataloguedArchive]) -> list[str]:
+    """The sources that the archives are of, in order, each once."""
+    return sorted({archive.record.owner.source for archive in archives if archive.record})

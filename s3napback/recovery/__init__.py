@@ -1,0 +1,1 @@
+"""From archives in a store back to what was backed up."""

@@ -1,0 +1,174 @@
+"""Which chain of archives a person means: whose, of which source, and as of when. Pure.
+
+``--at`` takes an archive's key, a date (that day's archive, or the newest before it), or a date with a time (the newest
+archive begun by then).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timezone
+
+from s3napback.archives import join_prefix
+from s3napback.catalogue import Catalogue, CataloguedArchive, started
+from s3napback.errors import S3napbackError
+from s3napback.rotation import day_date, day_number
+
+
+class NothingToRestore(S3napbackError):
+    """No archive fits, or none of those that fit can be restored; the message says which there are."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """As of when. At most one of the attributes is set; none is the newest of all.
+
+    Attributes:
+        text: as it was written.
+        day: a day number.
+        instant: a point in time, timezone-aware.
+        key: an archive's, as it was written.
+    """
+
+    text: str = ""
+    day: int | None = None
+    instant: datetime | None = None
+    key: str = ""
+
+
+NEWEST = Moment()
+
+
+def read_moment(text: str, catalogue: Catalogue, prefix: str = "", *, today: date) -> Moment:
+    """Understand ``--at``.
+
+    Args:
+        text: a key, with or without the prefix, or whatever dateutil reads; without a time zone it is local time.
+        catalogue: knows the keys.
+        prefix: of the configuration.
+        today: completes a date of which only a part is given.
+
+    Raises:
+        NothingToRestore: it is none of these.
+    """
+    keys = {archive.key for archive in catalogue.archives}
+    for key in (text, join_prefix(prefix, text)):
+        if key in keys:
+            return Moment(text, key=key)
+    from dateutil import parser  # noqa: PLC0415 - takes a while to import, and most runs do not need it
+
+    midnight = datetime.combine(today, datetime.min.time())
+    try:
+        first, second = (parser.parse(text, default=moment) for moment in (midnight, midnight.replace(hour=13, minute=7)))
+    except (ValueError, OverflowError):
+        raise NothingToRestore(
+            f"--at {text}: neither an archive's key nor a date; write it as 2026-11-23, '2026-11-23 14:30', or a key "
+            "that list shows"
+        ) from None
+    if first != second and first.tzinfo is None:
+        return Moment(text, day=day_number(first.date()))
+    return Moment(text, instant=first.astimezone(timezone.utc))
+
+
+def own_archives(
+    found: Sequence[CataloguedArchive], host: str, *, host_is_configured: bool
+) -> tuple[list[CataloguedArchive], str]:
+    """Those of one machine: our own; else, on a machine without a HostName, of the only one that has any.
+
+    Args:
+        found: archives of a source.
+        host: HostName, or the machine's own name.
+        host_is_configured: HostName is set, so that nobody else's archives can be meant.
+
+    Returns:
+        The archives, and what should be said about it (maybe nothing).
+
+    Raises:
+        NothingToRestore: there are only other machines', and it is not clear whose are meant.
+    """
+    hosts = sorted({archive.record.owner.host for archive in found if archive.record})
+    if host in hosts or not hosts:
+        chosen, note = host, ""
+    elif len(hosts) == 1 and not host_is_configured:
+        chosen, note = hosts[0], f"these are archives of host {hosts[0]}; this one is {host}"
+    else:
+        raise NothingToRestore(
+            f"there are only archives of {_listed(hosts)}, and this host is {host}: to take one's archives, set "
+            "HostName in the configuration to its name, or name its Cycle or key with --from"
+        )
+    return [archive for archive in found if archive.record and archive.record.owner.host == chosen], note
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What will be restored.
+
+    Attributes:
+        archives: a FULL and the DIFFs on it, oldest first.
+        notes: newer archives that were passed over, and why, one line each.
+    """
+
+    archives: tuple[CataloguedArchive, ...]
+    notes: tuple[str, ...] = ()
+
+
+def choose(catalogue: Catalogue, found: Sequence[CataloguedArchive], moment: Moment) -> Choice:
+    """The chain to the newest archive as of ``moment`` that can be restored.
+
+    Raises:
+        NothingToRestore: there is none.
+    """
+    notes: list[str] = []
+    for archive in _fitting(found, moment):
+        chain = catalogue.chain(archive)
+        if chain.archives:
+            return Choice(chain.archives, tuple(notes))
+        notes.append(f"{archive.key}{_when(archive)} cannot be restored: {chain.problem}")
+    if notes:
+        raise NothingToRestore("\n".join(notes))
+    days = sorted({archive.record.day for archive in found if archive.record})
+    there = f"; the oldest is of {day_date(days[0])}" if days else ""
+    raise NothingToRestore(f"there is no archive {_described(moment)}{there}")
+
+
+def chain_of_keys(catalogue: Catalogue, keys: Sequence[str], prefix: str = "") -> Choice:
+    """The chain that ``--keys`` names, in the order given; nothing but that they exist is asked of the archives.
+
+    Raises:
+        NothingToRestore: one is not there.
+    """
+    by_key = {archive.key: archive for archive in catalogue.archives}
+    chosen = [by_key.get(key) or by_key.get(join_prefix(prefix, key)) for key in keys]
+    missing = [key for key, archive in zip(keys, chosen, strict=True) if archive is None]
+    if missing:
+        raise NothingToRestore(f"not in the store, or not the key of an archive: {', '.join(missing)}")
+    return Choice(tuple(archive for archive in chosen if archive is not None))
+
+
+def _fitting(found: Sequence[CataloguedArchive], moment: Moment) -> list[CataloguedArchive]:
+    """The archives as of ``moment``, those to be tried first in front."""
+    newest_first = sorted(found, key=started, reverse=True)
+    if moment.key:
+        return [archive for archive in newest_first if archive.key == moment.key]
+    if moment.day is not None:
+        day = moment.day
+        fitting = [archive for archive in newest_first if archive.record and archive.record.day <= day]
+        return sorted(fitting, key=lambda archive: archive.record.day if archive.record else 0, reverse=True)
+    if moment.instant is not None:
+        return [archive for archive in newest_first if started(archive) <= moment.instant]
+    return newest_first
+
+
+def _described(moment: Moment) -> str:
+    if moment.key:
+        return f"{moment.key} of this source"
+    return f"as old as {moment.text}" if moment.text else "with metadata; name a chain with --keys"
+
+
+def _when(archive: CataloguedArchive) -> str:
+    return f" of {day_date(archive.record.day)}" if archive.record else ""
+
+
+def _listed(hosts: Sequence[str]) -> str:
+    return ("host " if len(hosts) == 1 else "hosts ") + ", ".join(hosts)

@@ -1,0 +1,54 @@
+"""Finding a source's tool, and asking it short questions."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+
+from s3napback.errors import SourceError
+from s3napback.processes import readable
+
+_QUOTED_LINES = 10
+
+
+def find_program(names: Sequence[str], package: str) -> str:
+    """The first of several programs that is installed, under its name.
+
+    Args:
+        names: what it may be called, the preferred name first.
+        package: the Debian package that brings it, for the message.
+
+    Raises:
+        SourceError: none is on PATH.
+    """
+    for name in names:
+        if shutil.which(name) is not None:
+            return name
+    wanted = " nor ".join(names)
+    raise SourceError(
+        f"{'neither ' if len(names) > 1 else ''}{wanted} was found on PATH; install it (Debian's package is {package})"
+    )
+
+
+def answer_of(command: Sequence[str], *, environment: Mapping[str, str]) -> str:
+    """What a program answers on standard output, without the newline at its end.
+
+    Args:
+        command: program and arguments; no shell.
+        environment: added to our own.
+
+    Raises:
+        SourceError: it cannot be started, or fails; its own words are in the message.
+    """
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, env={**os.environ, **environment}, check=False
+        )
+    except OSError as error:
+        raise SourceError(f"cannot start {command[0]}: {error.strerror}") from error
+    if done.returncode:
+        words = [readable(line) for line in done.stderr.splitlines()[-_QUOTED_LINES:]]
+        raise SourceError("\n  ".join([f"{command[0]} failed with exit status {done.returncode}:", *words]))
+    return done.stdout.decode(errors="surrogateescape").rstrip("\n")

@@ -1,0 +1,156 @@
+"""Subversion repositories, by svnadmin: full dumps, and dumps of the revisions that are new."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from s3napback.chains import Memory
+from s3napback.config.settings import Job
+from s3napback.errors import SourceError
+from s3napback.pipeline import Stage
+from s3napback.rotation import ArchiveType
+from s3napback.sources import Dump, NothingNew
+from s3napback.sources.programs import answer_of, find_program
+
+_DUMPER = "svnadmin"
+_LOOKER = "svnlook"
+_PACKAGE = "subversion"
+
+_ENVIRONMENT = {"LC_ALL": "C.UTF-8"}
+"""In the plain C locale Subversion refuses paths that are not ASCII."""
+
+
+def dump_command(repository: str, first: int, last: int | str) -> tuple[str, ...]:
+    """The argument list that writes a range of revisions to standard output.
+
+    Args:
+        repository: an absolute path.
+        first: 0 for a dump that stands by itself, the revision after the parent's last one for a DIFF.
+        last: a revision, or ``HEAD``.
+    """
+    return (_DUMPER, "dump", "--quiet", f"--revision={first}:{last}", "--incremental", "--deltas", repository)
+
+
+@dataclass(frozen=True)
+class SubversionSource:
+    """One repository.
+
+    A DIFF holds the revisions after the parent's last one. What it builds on is known by the repository's UUID and by
+    the time of that revision, which tells a repository that was put back to an older copy, and went on from there,
+    from the one that was archived.
+
+    Attributes:
+        job: the configured source, or one that a SubversionDir was found to hold.
+    """
+
+    job: Job
+
+    def check(self, *, had_content: bool) -> Sequence[str]:
+        """See ``Source``."""
+        find_program((_DUMPER,), _PACKAGE)
+        if self._youngest() == 0 and had_content:
+            raise SourceError(
+                f"{self.job.source} has no revision, but had some when it was backed up last. Was it made anew? "
+                "If that is meant, run once with -f"
+            )
+        path = self.job.target
+        if os.path.islink(path):  # noqa: PTH114 - Path would not keep a name with two slashes as it is
+            return [f"{self.job.source} is a symbolic link; what is dumped is {os.path.realpath(path)}"]
+        return []
+
+    def has_content(self) -> bool:
+        """See ``Source``."""
+        return self._youngest() > 0
+
+    def content(self) -> Mapping[str, object]:
+        """See ``Source``."""
+        return {}
+
+    def obstacle(self, memory: Memory, folder: Path, now: float) -> str:  # noqa: ARG002 - a repository has no snapshot
+        """See ``Source``."""
+        # What cannot be looked at is no reason for a FULL: ``check`` and ``dump`` report it.
+        with suppress(SourceError):
+            return self._obstacle(memory.notes, self._youngest())
+        return ""
+
+    def dump(self, archive_type: ArchiveType, memory: Memory | None, folder: Path) -> Dump:  # noqa: ARG002
+        """See ``Source``."""
+        # Read once: revisions committed from now on belong to the next archive.
+        youngest = self._youngest()
+        first = 0
+        if archive_type is ArchiveType.DIFF and memory is not None:
+            if reason := self._obstacle(memory.notes, youngest):
+                raise SourceError(f"{self.job.source} changed while it was looked at: {reason}")
+            first = _first_new(memory, youngest)
+        uuid = self._uuid()
+        return Dump(
+            Stage(dump_command(self.job.target, first, youngest), environment=_ENVIRONMENT),
+            notes={"uuid": uuid, "revision": str(youngest), "date": self._date(youngest)},
+            metadata={"uuid": uuid, "revisions": f"{first}:{youngest}"},
+        )
+
+    def plan(self, archive_type: ArchiveType, folder: Path, memory: Memory | None = None) -> Stage:  # noqa: ARG002
+        """See ``Source``."""
+        youngest: int | str = "HEAD"
+        with suppress(SourceError):
+            youngest = self._youngest()
+        first = _first_new(memory, youngest) if archive_type is ArchiveType.DIFF and memory is not None else 0
+        return Stage(dump_command(self.job.target, first, youngest), environment=_ENVIRONMENT)
+
+    def flaw(self, head: bytes) -> str:
+        """See ``Source``."""
+        return "" if head.startswith(b"SVN-fs-dump-format-version:") else f"what {_DUMPER} wrote is not a dump"
+
+    def _obstacle(self, notes: Mapping[str, str], youngest: int) -> str:
+        if not {"uuid", "revision", "date"} <= notes.keys():
+            return "state does not tell which revision was archived last"
+        revision = int(notes["revision"])
+        if (uuid := self._uuid()) != notes["uuid"]:
+            return f"the repository's UUID is {uuid}, and was {notes['uuid']}: it is another repository"
+        if youngest < revision:
+            return f"its youngest revision is {youngest}, and {revision} was archived: an older copy was put back"
+        if self._date(revision) != notes["date"]:
+            return f"its revision {revision} is not the one that was archived: an older copy was put back"
+        return ""
+
+    def _youngest(self) -> int:
+        path = self.job.target
+        if not os.path.lexists(path):
+            raise SourceError(f"{self.job.source} does not exist")
+        answer = self._ask("youngest")
+        if not answer.isdecimal():
+            raise SourceError(f"{self.job.source}: {_LOOKER} gave {answer!r} as its youngest revision")
+        return int(answer)
+
+    def _uuid(self) -> str:
+        return self._ask("uuid")
+
+    def _date(self, revision: int) -> str:
+        """When a revision was made, to the microsecond; empty where that was removed."""
+        options = ("--revprop", f"--revision={revision}")
+        if "svn:date" not in self._ask("proplist", options=options).split():
+            return ""
+        return self._ask("propget", "svn:date", options=options)
+
+    def _ask(self, question: str, *arguments: str, options: Sequence[str] = ()) -> str:
+        find_program((_LOOKER,), _PACKAGE)
+        try:
+            return answer_of((_LOOKER, question, *options, self.job.target, *arguments), environment=_ENVIRONMENT)
+        except SourceError as error:
+            raise SourceError(f"{self.job.source} cannot be read: {error}") from error
+
+
+def _first_new(memory: Memory, youngest: int | str) -> int:
+    """The revision after the last one that is archived.
+
+    Raises:
+        NothingNew: there is none.
+    """
+    archived = int(memory.notes["revision"])
+    if archived == youngest:
+        raise NothingNew(f"nothing new since revision {archived}")
+    return archived + 1

@@ -1,0 +1,111 @@
+"""Options, exit codes, the lock, and what a run prints."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import time
+
+from s3napback.archives import sum_key
+from tests.nightly.conftest import Key
+from tests.site import Site
+
+
+def run_plain(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "s3napback", *arguments], capture_output=True, text=True, check=False, timeout=30
+    )
+
+
+def test_help_names_every_option_and_exit_code() -> None:
+    text = run_plain("--help").stdout
+    for word in ("-c", "-t", "-f", "-d", "--full", "--take-over", "--today", "--strict", "--log-config"):
+        assert word in text
+    for code in (0, 1, 2, 3, 4, 70, 130, 143):
+        assert f" {code}" in text
+
+
+def test_wrong_usage_is_exit_2() -> None:
+    assert run_plain().returncode == 2
+    assert run_plain("--nonsense").returncode == 2
+    assert run_plain("-c", "x.conf", "--today", "yesterday").returncode == 2
+    missing = run_plain("-c", "/nonexistent/x.conf")
+    assert missing.returncode == 2
+    assert "/nonexistent/x.conf" in missing.stderr
+
+
+def test_a_run_says_what_it_did_and_sums_up(site: Site) -> None:
+    (site.source / "file").write_bytes(bytes(1_000_000))
+    site.configure_cycle("")
+    done = site.run()
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert f"Directory {site.source} -> file://{site.vault}/{site.archive_keys()[0]}: 1.0 MB read" in lines[-2]
+    assert "1 done, 0 skipped, 0 failed; 1.0 MB read" in lines[-1]
+
+
+def test_the_checksum_beside_the_archive_is_that_of_its_bytes(any_site: Site, key: Key) -> None:
+    (any_site.source / "file").write_bytes(bytes(100_000))
+    any_site.configure_cycle("", general=f"Prefix below/here\n{key.directives}")
+    any_site.run()
+    (archive,) = any_site.archive_keys()
+    digest = hashlib.sha256(any_site.fetch(archive)).hexdigest()
+    lines = any_site.fetch(sum_key(archive)).decode().splitlines()
+    assert lines[0] == f"{digest}  {archive.removeprefix('below/here/')}"
+    assert f"# id {any_site.metadata(archive)['s3napback-id']}" in lines
+    assert f"# bytes stored {len(any_site.fetch(archive))}" in lines
+
+
+def test_a_file_that_changes_while_it_is_read_is_a_warning(site: Site) -> None:
+    (site.source / "file").touch()
+    site.configure_cycle("")
+    growing = 'REAL "$@"; echo "tar: growing: file changed as we read it" >&2; exit 1'
+    site.fake_program("tar", 'case "$1" in --version) exec REAL "$@";; esac\n' + growing)
+    done = site.run("--strict", expect=3)
+    assert "growing: file changed as we read it" in done.stderr
+    assert len(site.archive_keys()) == 1
+    assert "growing" in site.fetch(sum_key(site.archive_keys()[0])).decode()
+    assert site.run(day=1).returncode == 0
+
+
+def test_a_second_run_exits_at_once_and_says_who_holds_the_lock(site: Site) -> None:
+    (site.source / "file").touch()
+    site.configure_cycle("")
+    fake = site.fake_program("tar", 'case "$1" in --version) exec REAL "$@";; esac\nsleep 30')
+    first = subprocess.Popen(site.command(), env=site.full_environment(), stderr=subprocess.PIPE)
+    lock = site.diff_dir / "lock"
+    deadline = time.monotonic() + 30
+    while not (lock.exists() and lock.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    began = time.monotonic()
+    second = site.run(expect=4)
+    assert time.monotonic() - began < 10
+    assert f"process {first.pid}" in second.stderr
+    first.kill()
+    first.communicate()
+    fake.unlink()
+    site.run()
+
+
+def test_debug_lines_and_no_secrets(site: Site, key: Key) -> None:
+    (site.source / "file").touch()
+    site.configure_cycle("", general=key.directives)
+    assert "DEBUG" not in site.run(day=0).stderr
+    assert site.run("-d", day=1).returncode == 0
+
+
+def test_logging_ini_beside_the_configuration_is_used(site: Site) -> None:
+    (site.source / "file").touch()
+    site.configure_cycle("")
+    (site.root / "logging.ini").write_text(
+        "[loggers]\nkeys=root,directory\n[handlers]\nkeys=file\n[formatters]\nkeys=plain\n"
+        "[logger_root]\nlevel=ERROR\nhandlers=\n"
+        "[logger_directory]\nlevel=INFO\nhandlers=file\nqualname=s3napback.directory\n"
+        f"[handler_file]\nclass=FileHandler\nformatter=plain\nargs=({str(site.root / 'night.log')!r},)\n"
+        "[formatter_plain]\nformat=%(name)s %(message)s\n"
+    )
+    done = site.run()
+    assert done.stderr == ""
+    line = (site.root / "night.log").read_text()
+    assert line.startswith(f"s3napback.directory Directory {site.source} -> ")

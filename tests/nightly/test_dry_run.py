@@ -1,0 +1,124 @@
+"""``-t`` tells what would be done, in lines that can be pasted, and touches nothing."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from tests.nightly.conftest import Key
+from tests.servers import S3Server, free_port
+from tests.site import Site
+
+
+def tree(root: Path) -> dict[str, tuple[int, int, bytes]]:
+    """Everything below a folder with times, modes and content."""
+    return {
+        str(path.relative_to(root)): (
+            path.lstat().st_mtime_ns,
+            path.lstat().st_mode,
+            path.read_bytes() if path.is_file() else b"",
+        )
+        for path in sorted(root.rglob("*"))
+    }
+
+
+def test_one_line_for_each_source_that_is_due(site: Site, key: Key) -> None:
+    (site.source / "file").touch()
+    site.configure(
+        f"<Cycle c>\nDiffs 1\nDirectory {site.source}\n</Cycle>\n<Cycle weekly>\nFrequency 7\nDirectory /etc\n</Cycle>",
+        general=key.directives,
+    )
+    done = site.run("-t", day=1)
+    lines = done.stdout.splitlines()
+    assert lines[0] == f"Directory {site.source} -> file://{site.vault}/{site.name()}-7-FULL"
+    assert lines[1].strip().startswith("a FULL in the place of a DIFF: there is no earlier backup")
+    assert "Directory /etc: not due until 2026-01-08" in lines
+    site.run(day=1)
+    assert f"Directory {site.source}: done already today" in site.run("-t", day=1).stdout.splitlines()
+
+
+def test_nothing_is_touched(any_site: Site, key: Key) -> None:
+    (any_site.source / "file").touch()
+    any_site.configure_cycle("Diffs 3\nUseTempFile on", general=key.directives)
+    any_site.run("-t", day=0)
+    assert any_site.archive_keys(sums=True) == []
+    any_site.run(day=0)
+    before, objects = tree(any_site.root), any_site.contents()
+    any_site.run("-t", day=1)
+    any_site.run("-t", "-f", "--full", "--take-over", day=0)
+    assert tree(any_site.root) == before
+    assert any_site.contents() == objects
+
+
+def test_the_commands_can_be_pasted_into_a_shell(site: Site, key: Key, tmp_path: Path) -> None:
+    """What they write is an archive like ours."""
+    folder = site.root / "it's a folder; with $odd `name`"
+    folder.mkdir()
+    (folder / "file").write_text("content")
+    site.configure(f'<Cycle c>\nDirectory "{folder}"\nExclude *.o\n</Cycle>', general=key.directives)
+    lines = site.run("-t").stdout.splitlines()
+    (site.vault / site.name(folder)).parent.mkdir(parents=True, exist_ok=True)
+    pasted = "\n".join(line for line in lines if line.startswith("    "))
+    subprocess.run(["sh", "-c", pasted], check=True, capture_output=True)
+    (archive,) = (path for path in site.vault.rglob("*-FULL"))
+    plain = subprocess.run([*key.decrypt, str(archive)], check=True, capture_output=True).stdout
+    subprocess.run(["tar", "-xz", "-C", str(tmp_path)], input=plain, check=True)
+    assert (tmp_path / site.name(folder) / "file").read_text() == "content"
+
+
+def test_a_source_that_does_not_exist_is_planned_with_a_warning(site: Site) -> None:
+    site.configure("<Cycle c>\nDirectory /nonexistent/here\n</Cycle>")
+    done = site.run("-t")
+    assert done.stdout.startswith("Directory /nonexistent/here -> ")
+    assert "/nonexistent/here does not exist" in done.stderr
+
+
+def test_a_store_that_cannot_be_reached_is_said(tmp_path: Path, rclone: S3Server) -> None:
+    site = Site(tmp_path / "site", rclone.behind(f"http://127.0.0.1:{free_port()}"), "bucket")
+    site.configure_cycle("Diffs 3")
+    done = site.run("-t")
+    assert done.stdout.startswith(f"Directory {site.source} -> s3://bucket/{site.name()}-")
+    assert "could not look into the store" in done.stderr
+
+
+def test_a_default_diff_dir_is_not_created(site: Site) -> None:
+    site.configure_cycle("Diffs 3")
+    text = site.configuration.read_text().replace(f"DiffDir {site.diff_dir}\n", "")
+    site.configuration.write_text(text)
+    state_home = site.root / "home"
+    site.environment["XDG_STATE_HOME"] = str(state_home)
+    site.environment["HOME"] = str(state_home)
+    existed = Path("/var/lib/s3napback").exists()
+    site.run("-t")
+    assert not state_home.exists()
+    assert Path("/var/lib/s3napback").exists() == existed
+
+
+def test_the_original_manuals_example_runs(site: Site) -> None:
+    """With nothing but paths, bucket and key names changed."""
+    example = Path(__file__).parent.parent / "config" / "original_example.conf"
+    text = example.read_text()
+    site.configuration.write_text(text)
+    assert shutil.which("tar")
+    general = [line for line in text.splitlines() if line.split()[:1] and line.split()[0] in REPLACED]
+    for line in general:
+        text = text.replace(line, REPLACED[line.split()[0]].format(site=site))
+    site.configuration.write_text(text)
+    (site.root / "key.txt").write_text("key=someone\nsecret=something\n")
+    done = site.run("-t", day=0)
+    lines = done.stdout.splitlines()
+    bucket = f"file://{site.vault}"
+    assert f"Directory /etc -> {bucket}/daily-example/etc-0-FULL" in lines
+    assert f"Directory /etc -> {bucket}/decaying-example/etc-0-FULL" in lines
+    assert f"Directory / -> {bucket}/-0-FULL" in lines or any(
+        line.startswith(f"Directory / -> {bucket}/-") for line in lines
+    )
+
+
+REPLACED = {
+    "DiffDir": "DiffDir {site.diff_dir}",
+    "Bucket": "Bucket file://{site.vault}",
+    "GpgRecipient": "",
+    "S3Keyfile": "S3Keyfile {site.root}/key.txt",
+}

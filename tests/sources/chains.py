@@ -1,0 +1,98 @@
+"""A chain of archives of one directory over simulated nights, made as a backup makes it and replayed by plain tar."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from s3napback.chains import Memory
+from s3napback.config.settings import Job, JobSettings, Position
+from s3napback.rotation import ArchiveType, Schedule, SimpleCycle
+from s3napback.sources import WORKING
+from s3napback.sources.directory import DirectorySource
+
+
+def directory_source(
+    path: Path | str, settings: JobSettings | None = None, schedule: Schedule | None = None
+) -> DirectorySource:
+    """A source in a cycle with DIFFs, unless told otherwise."""
+    job = Job(
+        kind="Directory",
+        target=str(path),
+        name=str(path).lstrip("/"),
+        schedule=schedule or SimpleCycle(diffs=6),
+        cycle="",
+        settings=settings or JobSettings(),
+        position=Position("test.conf", 1),
+    )
+    return DirectorySource(job)
+
+
+class NightlyChain:
+    """Backs a directory up night after night; each archive but the first is a DIFF.
+
+    Attributes:
+        archives: the files made so far, oldest first.
+    """
+
+    def __init__(self, source: DirectorySource, folder: Path, *, cured: bool = True) -> None:
+        """Describe it.
+
+        Args:
+            source: what to back up.
+            folder: for archives and snapshots; made if need be.
+            cured: False gives tar its own snapshot, as it left it.
+        """
+        folder.mkdir(exist_ok=True)
+        self.archives: list[Path] = []
+        self._source = source
+        self._folder = folder
+        self._cured = cured
+
+    def backup(self) -> Path:
+        """Make the next archive."""
+        kept = self._folder / "kept.snapshot"
+        memory = Memory(snapshot=kept.name) if self.archives else None
+        dump = self._source.dump(ArchiveType.DIFF if memory else ArchiveType.FULL, memory, self._folder)
+        working = self._folder / WORKING
+        if memory and not self._cured:
+            shutil.copyfile(kept, working)
+        archive = self._folder / f"{len(self.archives)}.tar"
+        with archive.open("wb") as output:
+            environment = {**os.environ, **dump.stage.environment, "LC_ALL": "C"}
+            subprocess.run(dump.stage.command, stdout=output, env=environment, check=True)
+        if dump.snapshot:
+            working.replace(kept)
+        self.archives.append(archive)
+        return archive
+
+    def replay(self, target: Path) -> Path:
+        """Extract the whole chain into an empty folder, as one would by hand.
+
+        Returns:
+            The source's directory in there.
+
+        Raises:
+            subprocess.CalledProcessError: tar could not replay it.
+        """
+        return replay(self.archives, target) / self._source.job.target.lstrip("/")
+
+
+def replay(archives: Sequence[Path], target: Path) -> Path:
+    """Extract archives, oldest first, into ``target``, which is emptied before; returns it."""
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir()
+    for archive in archives:
+        command = ["tar", "-x", "-g", "/dev/null", "--acls", "--xattrs", "-f", str(archive), "-C", str(target)]
+        subprocess.run(command, check=True, capture_output=True, env={**os.environ, "LC_ALL": "C"})
+    return target
+
+
+def member_names(archive: Path) -> list[str]:
+    """The names in an archive, unquoted, without the slashes at the ends of directories; none may hold a newline."""
+    command = ["tar", "-t", "--quoting-style=literal", "-f", str(archive)]
+    listed = subprocess.run(command, check=True, capture_output=True).stdout
+    return [os.fsdecode(name).rstrip("/") for name in listed.splitlines()]

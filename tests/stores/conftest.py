@@ -1,0 +1,23 @@
+"""Fixtures for tests of the S3 store: a bucket with an old object in it, behind a faulty proxy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.faulty_s3 import FaultyS3
+from tests.servers import S3Server
+from tests.stores.s3_bench import S3Bench
+
+
+@pytest.fixture
+def on_moto(moto: S3Server, faulty: Callable[[S3Server], FaultyS3]) -> S3Bench:
+    """moto does not look at signatures, so that bodies may be changed on the way."""
+    return S3Bench(moto, faulty(moto))
+
+
+@pytest.fixture
+def on_rclone(rclone: S3Server, faulty: Callable[[S3Server], FaultyS3]) -> S3Bench:
+    """rclone looks at signatures, and takes parts of any size."""
+    return S3Bench(rclone, faulty(rclone))
