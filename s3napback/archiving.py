@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import time
 import uuid
 from collections.abc import Iterator
@@ -23,14 +24,17 @@ from s3napback.chains import History, Link, Memory
 from s3napback.compression import Filter, make_filter
 from s3napback.encryption import Encryption
 from s3napback.errors import OutOfParts, PipelineError, S3napbackError, SourceError
+from s3napback.formatting import counted
 from s3napback.interrupts import deferred_signals
 from s3napback.pipeline import Measured, Pipeline, Stage, spool
-from s3napback.planning import Night, Plan, leftover_keys, shaping_content
+from s3napback.planning import Night, Plan, leftover_keys
 from s3napback.rotation import ArchiveType
 from s3napback.sources import Dump, Source
 from s3napback.sources.snapshot import file_sha256
 from s3napback.state import SourceState, extended_chain
 from s3napback.stores import ByteSource
+
+logger = logging.getLogger("s3napback.archiving")
 
 
 @dataclass(frozen=True)
@@ -66,8 +70,11 @@ def make_archive(night: Night, plan: Plan, source: Source, workshop: Workshop) -
     """
     started = datetime.now(timezone.utc)
     clock = time.monotonic()
+    base = plan.decision.base[-1].key if plan.decision.base else "nothing"
+    logger.debug("%s: a %s on %s", plan.job.source, plan.decision.type.value, base)
     for key in leftover_keys(night, plan):
-        night.store.discard_leftovers(key)
+        if count := night.store.discard_leftovers(key):
+            logger.debug("removed %s that an earlier run left at %s", counted(count, "unfinished upload"), key)
     had_content = source.has_content()
     with night.state.workplace(plan.job.name) as folder:
         memory = plan.decision.base[-1].memory if plan.decision.base else None
@@ -164,7 +171,7 @@ def _commit(
         history=History(
             chain=extended_chain(plan.decision.base, link),
             schedule=plan.job.schedule.describe(),
-            content=shaping_content(night, source),
+            content=plan.content,
         ),
         had_content=had_content,
         taken_over=plan.taken_over,
@@ -172,6 +179,7 @@ def _commit(
     )
     with deferred_signals():
         night.state.commit(state, dump.snapshot)
+    logger.debug("committed %s with id %s to %s", link.key, link.id, night.state.folder(plan.job.name))
 
 
 def _memory(dump: Dump, record: ArchiveRecord) -> Memory:

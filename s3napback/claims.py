@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from s3napback.archives import Owner
+from s3napback.archives import ArchiveRecord
 from s3napback.catalogue import CataloguedArchive
 from s3napback.config.names import KINDS, key_base
 from s3napback.config.settings import Job
@@ -54,18 +54,21 @@ class Claims:
         record = archive.record
         if record is None:
             return Claim.UNKNOWN, None
-        owner = record.owner
-        if owner.host != self.host:
+        if record.owner.host != self.host:
             return Claim.OTHER_HOST, None
         for job in self.jobs:
-            if owner.source in sources_of(job, archive.base):
+            if record.owner.source in sources_of(job, archive.base):
                 return Claim.CURRENT, job
         if any(job.name == archive.base for job in self.jobs):
             return Claim.OTHER_SOURCE, None
-        if archive.base not in possible_names(owner, record.cycle):
+        return self._judge_unclaimed(archive.base, record)
+
+    def _judge_unclaimed(self, base: str, record: ArchiveRecord) -> tuple[Claim, Job | None]:
+        source = record.owner.source
+        if base not in possible_names(source, record.cycle):
             return Claim.ELSEWHERE, None
         for job in self.jobs:
-            if job.cycle == record.cycle and keeps(job, owner.source):
+            if job.cycle == record.cycle and keeps(job, source):
                 return Claim.FORMER_NAME, job
         return Claim.NO_BLOCK, None
 
@@ -75,8 +78,8 @@ def sources_of(job: Job, base: str) -> set[str]:
     kinds = _FOLDER_OF_SOURCES.get(job.kind)
     if kinds is None:
         return {job.source} if base == job.name else set()
-    folder, _, repository = base.rpartition("/")
-    if folder != job.name or not repository:
+    repository = posixpath.basename(base)
+    if not repository or posixpath.join(job.name, repository) != base:
         return set()
     return {f"{kind} {posixpath.join(job.target, repository)}" for kind in kinds}
 
@@ -89,9 +92,9 @@ def keeps(job: Job, source: str) -> bool:
     return source == job.source
 
 
-def possible_names(owner: Owner, cycle: str) -> set[str]:
+def possible_names(source: str, cycle: str) -> set[str]:
     """The names that the nightly run can have given to a source in a Cycle, the plain one and the qualified one."""
-    kind, _, target = owner.source.partition(" ")
+    kind, _, target = source.partition(" ")
     if kind not in KINDS:
         return set()
     plain = key_base(kind, target)

@@ -27,3 +27,8 @@ def human_time(seconds: float) -> str:
 def counted(count: int, noun: str) -> str:
     """A number with its noun: ``1 source``, ``3 sources``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def printable(text: str) -> str:
+    """Text with escapes in place of what a terminal would obey, or cannot show: control characters, bytes not UTF-8."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

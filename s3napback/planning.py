@@ -6,7 +6,7 @@ Planning only looks: at state, at the source and at the store. The dry run and t
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from s3napback.archives import KINDS_WITH_TYPE, ArchiveRecord, Owner, archive_key, owner_of, slot_keys
@@ -74,6 +74,7 @@ class Plan:
         key: where it goes.
         decision: FULL or DIFF, on what, and why.
         state: what is remembered of the source; a fresh one if nothing is.
+        content: what shapes the archive's content: the source's own settings, and for whom it is encrypted.
         present: keys of the slot that hold an object now.
         taken_over: owners that may be replaced, with those that this run takes over.
         notes: what should be said, one line each.
@@ -85,6 +86,7 @@ class Plan:
     slot: int
     decision: Decision
     state: SourceState
+    content: Mapping[str, object]
     present: tuple[str, ...] = ()
     taken_over: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -117,7 +119,8 @@ def plan_job(night: Night, job: Job, source: Source, *, look: bool = True) -> Pl
         notes += source.check(had_content=state.had_content and not night.wishes.force)
     except SourceError as error:
         problem = error
-    decision = _decide(night, job, source, state, look=look)
+    content = {**source.content(), "GpgRecipient": list(night.fingerprints)}
+    decision = _decide(night, job, source, state, content, look=look)
     slot = job.schedule.slot(night.day)
     return Plan(
         job=job,
@@ -125,6 +128,7 @@ def plan_job(night: Night, job: Job, source: Source, *, look: bool = True) -> Pl
         slot=slot,
         decision=decision,
         state=state,
+        content=content,
         present=tuple(found.key for found in present),
         taken_over=taken_over,
         notes=tuple(notes),
@@ -242,13 +246,15 @@ def _refuse_later_archives(night: Night, state: SourceState, own_records: Sequen
         )
 
 
-def _decide(night: Night, job: Job, source: Source, state: SourceState, *, look: bool) -> Decision:
+def _decide(
+    night: Night, job: Job, source: Source, state: SourceState, content: Mapping[str, object], *, look: bool
+) -> Decision:
     history = state.history if job.kind in KINDS_WITH_TYPE else History()
     decision = decide(
         job.schedule,
         night.day,
         history,
-        content=shaping_content(night, source),
+        content=content,
         keys=slot_keys(_prefix(night), job.kind, job.name, job.schedule.slot(night.day)),
         full_wanted=night.wishes.full,
     )
@@ -261,11 +267,6 @@ def _decide(night: Night, job: Job, source: Source, state: SourceState, *, look:
     if not reason and look:
         reason = _broken_link(night.store, decision.base)
     return Decision(ArchiveType.FULL, (), reason) if reason else decision
-
-
-def shaping_content(night: Night, source: Source) -> dict[str, object]:
-    """What shapes an archive's content: the source's own settings, and for whom it is encrypted."""
-    return {**source.content(), "GpgRecipient": list(night.fingerprints)}
 
 
 def _broken_link(store: Store, chain: Chain) -> str:

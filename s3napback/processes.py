@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shlex
 import select
 import signal
 import subprocess
@@ -162,6 +163,7 @@ class Process:
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             raise PipelineError(f"cannot start {stage.command[0]}: {reason}") from error
+        logger.debug("process %s: %s", self._popen.pid, shlex.join(stage.command))
 
     @property
     def status(self) -> int | None:

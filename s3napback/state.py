@@ -17,6 +17,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +205,11 @@ def locked(diff_dir: Path, holder: str) -> Iterator[None]:
             yield
         finally:
             file.truncate(0)
+
+
+def lock_holder(configuration: Path) -> str:
+    """What this process tells others while it holds the lock: its number, since when, and for which configuration."""
+    return f"process {os.getpid()}, since {datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC, {configuration}"
 
 
 def make_diff_dir(diff_dir: Path) -> None:

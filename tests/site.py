@@ -106,6 +106,7 @@ class Site:
             errors="surrogateescape",
             timeout=TIME_LIMIT,
             env=self.full_environment(environment),
+            cwd=self.root,
             check=False,
         )
         assert expect is None or done.returncode == expect, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"

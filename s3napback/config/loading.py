@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -44,7 +45,7 @@ def load_configuration(path: Path) -> Configuration:
     store = store_settings(general, problems)
     encryption = encryption_settings(general, problems)
     _check_host_name(general, problems)
-    jobs = _named(reader.jobs, store.prefix, problems)
+    jobs = [_without_store(job, store.folder, problems) for job in _named(reader.jobs, store.prefix, problems)]
     _check_folders(general, problems)
     if store.folder is None:
         _check_key_file(general, problems)
@@ -75,6 +76,21 @@ def _named(jobs: Sequence[Job], prefix: str, problems: Problems) -> list[Job]:
         if problem:
             problems.error(job.position, f"{job.kind}: {problem}")
     return [replace(job, name=name) for job, name in zip(jobs, names, strict=True)]
+
+
+def _without_store(job: Job, folder: Path | None, problems: Problems) -> Job:
+    """Leave a directory store that lies within a directory out of that directory's archives.
+
+    Each archive would hold all those before it, and a part of itself.
+    """
+    if folder is None or job.kind != "Directory":
+        return job
+    if Path(job.target).is_relative_to(folder):
+        problems.error(job.position, f"{job.source} lies in the store {folder} itself; give the store another folder")
+    if not folder.is_relative_to(job.target):
+        return job
+    literal = re.sub(r"([\\*?\[])", r"\\\1", str(folder))
+    return replace(job, settings=replace(job.settings, exclude=(*job.settings.exclude, literal)))
 
 
 def _clash(job: Job, other: Job, name: str) -> str:

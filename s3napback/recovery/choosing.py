@@ -6,6 +6,7 @@ archive begun by then).
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
@@ -56,12 +57,10 @@ def read_moment(text: str, catalogue: Catalogue, prefix: str = "", *, today: dat
     for key in (text, join_prefix(prefix, text)):
         if key in keys:
             return Moment(text, key=key)
-    from dateutil import parser  # noqa: PLC0415 - takes a while to import, and most runs do not need it
-
     midnight = datetime.combine(today, datetime.min.time())
     try:
-        first, second = (parser.parse(text, default=moment) for moment in (midnight, midnight.replace(hour=13, minute=7)))
-    except (ValueError, OverflowError):
+        first, second = _parse(text, midnight), _parse(text, midnight.replace(hour=13, minute=7))
+    except (ValueError, OverflowError, Warning):
         raise NothingToRestore(
             f"--at {text}: neither an archive's key nor a date; write it as 2026-11-23, '2026-11-23 14:30', or a key "
             "that list shows"
@@ -69,6 +68,15 @@ def read_moment(text: str, catalogue: Catalogue, prefix: str = "", *, today: dat
     if first != second and first.tzinfo is None:
         return Moment(text, day=day_number(first.date()))
     return Moment(text, instant=first.astimezone(timezone.utc))
+
+
+def _parse(text: str, default: datetime) -> datetime:
+    from dateutil import parser  # noqa: PLC0415 - takes a while to import, and most runs do not need it
+
+    with warnings.catch_warnings():
+        # A time zone that it does not know would be taken for the local one.
+        warnings.simplefilter("error")
+        return parser.parse(text, default=default)
 
 
 def own_archives(
@@ -98,6 +106,20 @@ def own_archives(
             "HostName in the configuration to its name, or name its Cycle or key with --from"
         )
     return [archive for archive in found if archive.record and archive.record.owner.host == chosen], note
+
+
+def only_source(found: Sequence[CataloguedArchive], word: str) -> str:
+    """The one source that the archives are of: kind and target.
+
+    Raises:
+        NothingToRestore: they are of several, or do not say.
+    """
+    sources = sorted({archive.record.owner.source for archive in found if archive.record})
+    if len(sources) == 1:
+        return sources[0]
+    if not sources:
+        raise NothingToRestore(f"the archives of {word} have no metadata; name a chain of them with --keys")
+    raise NothingToRestore(f"{word} can mean {' or '.join(map(repr, sources))}: write one of them")
 
 
 @dataclass(frozen=True)

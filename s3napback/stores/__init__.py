@@ -63,8 +63,11 @@ class Store(Protocol):
         """What tells this store from every other one, for keeping state (endpoint and bucket, or the folder)."""
         ...
 
-    def check(self) -> None:
+    def check(self, *, for_writing: bool = True) -> None:
         """Look whether the store can be used at all, changing nothing.
+
+        Args:
+            for_writing: False if it is enough that it can be read, as a disk mounted read-only for recovery.
 
         Raises:
             UnusableStore: the bucket or folder is missing, or the credentials are definitely refused.
@@ -121,10 +124,14 @@ class Store(Protocol):
         """Remove one object; one that is absent already is no error."""
         ...
 
-    def discard_leftovers(self, key: str) -> int:
+    def discard_leftovers(self, key: str, *, count_only: bool = False) -> int:
         """Remove what earlier uploads to exactly this key left unfinished. Best effort.
 
+        Args:
+            key: an archive's.
+            count_only: leave them where they are.
+
         Returns:
-            How many were removed.
+            How many were removed, or are there.
         """
         ...

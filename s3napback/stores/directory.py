@@ -13,7 +13,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -75,15 +75,16 @@ class DirectoryStore:
         """The folder."""
         return self.location
 
-    def check(self) -> None:
-        """Look whether the folder exists and may be written to."""
+    def check(self, *, for_writing: bool = True) -> None:
+        """Look whether the folder exists and may be read, and written to."""
         if not self._root.is_dir():
             raise UnusableStore(
                 f"the folder {self._root} does not exist (Bucket file://…): if it is on a disk of its own, mount it; "
                 f"a new store begins with: mkdir -m 700 {self._root}"
             )
-        if not os.access(self._root, os.R_OK | os.W_OK | os.X_OK):
-            raise UnusableStore(f"the folder {self._root} (Bucket file://…) may not be read and written by this user")
+        if not os.access(self._root, os.R_OK | os.X_OK | (os.W_OK if for_writing else 0)):
+            doing = "read and written" if for_writing else "read"
+            raise UnusableStore(f"the folder {self._root} (Bucket file://…) may not be {doing} by this user")
 
     def is_recognised(self) -> bool:
         """Whether the marker is there that the first archive leaves behind."""
@@ -163,11 +164,11 @@ class DirectoryStore:
                 places.data.unlink(missing_ok=True)
             self._tidy(places)
 
-    def discard_leftovers(self, key: str) -> int:
+    def discard_leftovers(self, key: str, *, count_only: bool = False) -> int:
         """Remove unfinished data, and metadata that belongs to no data."""
         places = self._places(key)
         with suppress(OSError, StoreError):
-            return self._tidy(places)
+            return len(self._leftovers(places)) if count_only else self._tidy(places)
         return 0
 
     def _places(self, key: str) -> _Places:
@@ -218,16 +219,22 @@ class DirectoryStore:
 
     def _tidy(self, places: _Places) -> int:
         """Remove all that does not belong to the data in place, and folders without content; returns how many files."""
-        removed = 0
-        status = regular_file_status(self._root, places.data)
-        for path in plain_files(self._root, places.private):
-            stale = path.suffix == ".json" and (status is None or _read_metadata(path, status) is None)
-            if stale or path.name.startswith(_INCOMING):
-                path.unlink(missing_ok=True)
-                removed += 1
+        leftovers = self._leftovers(places)
+        for path in leftovers:
+            path.unlink(missing_ok=True)
         remove_empty_folders(places.private, self._root / _PRIVATE)
         remove_empty_folders(places.data.parent, self._root)
-        return removed
+        return len(leftovers)
+
+    def _leftovers(self, places: _Places) -> Sequence[Path]:
+        """Files of unfinished uploads, and metadata that does not belong to the data in place."""
+        status = regular_file_status(self._root, places.data)
+        return [
+            path
+            for path in plain_files(self._root, places.private)
+            if path.name.startswith(_INCOMING)
+            or (path.suffix == ".json" and (status is None or _read_metadata(path, status) is None))
+        ]
 
     def _matching_metadata(self, places: _Places, status: os.stat_result) -> dict[str, str] | None:
         for path in plain_files(self._root, places.private):

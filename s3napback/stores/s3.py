@@ -80,8 +80,9 @@ class S3Store:
         """The server and the bucket; Amazon's bucket names are unique by themselves."""
         return f"{(self._settings.endpoint or 's3:').rstrip('/')}/{self._bucket}"
 
-    def check(self) -> None:
+    def check(self, *, for_writing: bool = True) -> None:
         """List one object: unlike the answer to a HEAD, that to a GET says what is wrong with the credentials."""
+        del for_writing
         doing = f"the store {self.identity} cannot be used"
         try:
             client = self._client()
@@ -185,19 +186,21 @@ class S3Store:
             if status_of(error) != 404:
                 raise translate(error, f"deleting {self.location}/{key}") from error
 
-    def discard_leftovers(self, key: str) -> int:
+    def discard_leftovers(self, key: str, *, count_only: bool = False) -> int:
         """Abort unfinished uploads to exactly this key, as far as the store lists them."""
-        aborted = 0
+        found = 0
         client = self._client()
         try:
             for page in client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix=key):
                 for upload in page.get("Uploads", []):
-                    if upload["Key"] == key:
+                    if upload["Key"] != key:
+                        continue
+                    if not count_only:
                         client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload["UploadId"])
-                        aborted += 1
+                    found += 1
         except FAILURES as error:
             logger.debug("%s", translate(error, f"looking for unfinished uploads to {self.location}/{key}"))
-        return aborted
+        return found
 
     def _client(self) -> S3Client:
         with self._making_client:

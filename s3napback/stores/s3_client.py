@@ -20,6 +20,8 @@ _CONNECT_SECONDS = 20
 _READ_SECONDS = 60
 _IMPATIENT_CONNECT_SECONDS = 5
 _IMPATIENT_READ_SECONDS = 10
+_LEAST_CONNECTIONS = 36
+"""Enough for every thread that asks for metadata when a whole store is read; further ones would be closed at once."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def _client_config(settings: StoreSettings, *, patient: bool) -> Config:
         retries={"mode": "standard", "total_max_attempts": 10 if patient else 2},
         connect_timeout=_CONNECT_SECONDS if patient else _IMPATIENT_CONNECT_SECONDS,
         read_timeout=_READ_SECONDS if patient else _IMPATIENT_READ_SECONDS,
-        max_pool_connections=settings.upload_threads + 4,
+        max_pool_connections=max(settings.upload_threads + 4, _LEAST_CONNECTIONS),
         tcp_keepalive=True,
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required" if settings.endpoint else "when_supported",

@@ -201,3 +201,25 @@ def test_nothing_readable_is_left_in_temp_dir_or_diff_dir(site: Site, key: Key) 
     for path in site.diff_dir.rglob("*"):
         assert path.stat().st_mode & 0o077 == 0, path
     assert all(b"the secret words" not in data for data in site.contents().values())
+
+
+def test_a_store_within_the_source_is_left_out(site: Site, tmp_path: Path) -> None:
+    """Otherwise every archive would hold all those before it, and a part of itself."""
+    store = site.source / "a [store]*"
+    (store / "sub").mkdir(parents=True)
+    (site.source / "file").touch()
+    site.configure_cycle("Diffs 6")
+    text = site.configuration.read_text()
+    quoted = str(store).replace(" ", "%20")
+    site.configuration.write_text(text.replace(f"file://{site.vault}", f"file://{quoted}"))
+    for night in range(3):
+        site.run(day=night)
+    archives = [path for path in store.rglob("*-*-*") if path.name.endswith(("-FULL", "-DIFF")) and path.is_file()]
+    assert len(archives) == 3
+    for archive in archives:
+        listed = subprocess.run(["tar", "-tzf", str(archive)], capture_output=True, text=True, check=True).stdout
+        assert "store" not in listed
+    site.configuration.write_text(
+        site.configuration.read_text().replace(f"Directory {site.source}", f'Directory "{store}/sub"')
+    )
+    assert "lies in the store" in site.run(day=4, expect=2).stderr

@@ -88,11 +88,14 @@ def test_a_second_run_exits_at_once_and_says_who_holds_the_lock(site: Site) -> N
     site.run()
 
 
-def test_debug_lines_and_no_secrets(site: Site, key: Key) -> None:
+def test_debug_lines_show_the_commands(site: Site, key: Key) -> None:
     (site.source / "file").touch()
     site.configure_cycle("", general=key.directives)
     assert "DEBUG" not in site.run(day=0).stderr
-    assert site.run("-d", day=1).returncode == 0
+    lines = [line for line in site.run("-d", day=1).stderr.splitlines() if " DEBUG " in line]
+    assert any("tar --create" in line for line in lines)
+    assert any(f"--recipient {key.fingerprint}" in line for line in lines)
+    assert any("committed" in line for line in lines)
 
 
 def test_logging_ini_beside_the_configuration_is_used(site: Site) -> None:

@@ -1,0 +1,223 @@
+"""``prune``: show what the rotation no longer needs, and delete it where that is asked for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+
+from s3napback.archives import SUM_SUFFIX, ArchiveRecord, join_prefix, split_key, sum_key
+from s3napback.catalogue import PARALLEL_REQUESTS, CataloguedArchive, read_catalogue
+from s3napback.claims import Claims
+from s3napback.config.settings import Configuration
+from s3napback.errors import StoreError, UnusableConfiguration
+from s3napback.formatting import counted, human_bytes, printable
+from s3napback.retention import (
+    SumNote,
+    Verdict,
+    deletable,
+    judge_archives,
+    judge_sum,
+    read_sum_note,
+    sums_without_archive,
+    upload_keys,
+)
+from s3napback.rotation import day_date, day_number
+from s3napback.state import lock_holder, locked, make_diff_dir
+from s3napback.stores import Store, StoredObject
+from s3napback.surroundings import configured_store, diff_dir, host_name
+
+logger = logging.getLogger("s3napback")
+
+_LONGEST_SUM = 65_536
+"""Bytes read of a checksum object; its comments stand in the first few hundred, unless there are very many warnings."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What can be deleted, and what stays although the rotation does not need it.
+
+    Attributes:
+        verdicts: on archives, in the order in which they can go.
+        sums: checksum objects whose archives are gone.
+        uploads: keys to which uploads were begun and not finished, with how many.
+    """
+
+    verdicts: Sequence[Verdict]
+    sums: Sequence[StoredObject]
+    uploads: Sequence[tuple[str, int]]
+
+
+def prune(
+    configuration: Configuration, today: date, say: Callable[[str], None], *, delete: bool, unowned: bool = False
+) -> int:
+    """Show what is not needed, and delete it if ``delete`` is set.
+
+    Args:
+        configuration: validated; without sources in it nothing is looked at.
+        today: the local calendar date.
+        say: takes the lines that are the result.
+        delete: do it. Otherwise nothing is touched: neither the store nor DiffDir.
+        unowned: also names that no block claims.
+
+    Returns:
+        The exit code: 1 if something could not be deleted.
+
+    Raises:
+        UnusableConfiguration: it has no sources, or the store cannot be used.
+        LockHeld: a run is at work.
+        StoreError: the store could not be read.
+    """
+    if not configuration.jobs:
+        raise UnusableConfiguration(
+            f"{configuration.path} names no sources, so nothing tells which archives are still needed; "
+            "nothing was deleted"
+        )
+    claims = Claims(host_name(configuration), configuration.jobs)
+    store = configured_store(configuration, patient=delete)
+    with _alone(configuration, delete=delete):
+        store.check(for_writing=delete)
+        prefix = configuration.store.prefix
+        findings = _look(store, prefix, claims, day_number(today), unowned=unowned)
+        pruner = _Pruner(store, prefix, say, delete=delete)
+        for verdict in findings.verdicts:
+            pruner.archive(verdict)
+        for found in findings.sums:
+            pruner.sum(found)
+        for key, count in findings.uploads:
+            pruner.uploads(key, count)
+        pruner.summary()
+    return 1 if pruner.failed else 0
+
+
+@contextmanager
+def _alone(configuration: Configuration, *, delete: bool) -> Iterator[None]:
+    """Hold the lock, unless nothing is to be changed."""
+    if not delete:
+        yield
+        return
+    folder = diff_dir(configuration)
+    if configuration.diff_dir is None:
+        make_diff_dir(folder)
+    with locked(folder, lock_holder(configuration.path)):
+        yield
+
+
+def _look(store: Store, prefix: str, claims: Claims, day: int, *, unowned: bool) -> Findings:
+    catalogue = read_catalogue(store, prefix)
+    verdicts = judge_archives(catalogue, claims, day, unowned=unowned)
+    sums = [
+        found
+        for found in sums_without_archive(catalogue)
+        if judge_sum(_base(found.key, prefix), _note(store, found), claims, day, unowned=unowned)
+    ]
+    keys = upload_keys(catalogue, claims, prefix)
+    keys += [verdict.archive.key for verdict in deletable(verdicts)]
+    return Findings(verdicts, sums, _unfinished(store, list(dict.fromkeys(keys))))
+
+
+def _base(key: str, prefix: str) -> str:
+    parts = split_key(key.removeprefix(join_prefix(prefix, "")).removesuffix(SUM_SUFFIX))
+    return parts[0] if parts else ""
+
+
+def _note(store: Store, found: StoredObject) -> SumNote | None:
+    try:
+        text = b"".join(store.read(found.key, end=min(found.size, _LONGEST_SUM)))
+    except StoreError as error:
+        logger.warning("%s stays, because it cannot be read: %s", found.key, error)
+        return None
+    return read_sum_note(text.decode(errors="surrogateescape"))
+
+
+def _unfinished(store: Store, keys: Sequence[str]) -> list[tuple[str, int]]:
+    with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
+        counts = pool.map(partial(store.discard_leftovers, count_only=True), keys)
+    return [(key, count) for key, count in zip(keys, counts, strict=True) if count]
+
+
+class _Pruner:
+    """Shows one thing after the other, and deletes it if that is wanted."""
+
+    def __init__(self, store: Store, prefix: str, say: Callable[[str], None], *, delete: bool) -> None:
+        self._store = store
+        self._prefix = prefix
+        self._say = say
+        self._delete = delete
+        self._bytes = 0
+        self._counts = {"archive": 0, "checksum": 0, "unfinished upload": 0}
+        self.failed = 0
+
+    def archive(self, verdict: Verdict) -> None:
+        """Deal with one archive and its checksum."""
+        archive = verdict.archive
+        shown = f"{archive.key} ({_description(archive)}): {verdict.needless}"
+        if verdict.kept:
+            self._say(printable(f"stays         {shown}; but {verdict.kept}"))
+            return
+        if self._carry_out(shown, partial(self._delete_archive, archive)):
+            self._counts["archive"] += 1
+            self._bytes += archive.stored.size
+
+    def sum(self, found: StoredObject) -> None:
+        """Deal with a checksum without its archive."""
+        if self._carry_out(f"{found.key}: there is no such archive any more", partial(self._delete_sum, found.key)):
+            self._counts["checksum"] += 1
+
+    def uploads(self, key: str, count: int) -> None:
+        """Deal with what was begun and not finished."""
+        shown = f"{counted(count, 'unfinished upload')} to {key}"
+        if self._carry_out(shown, partial(self._store.discard_leftovers, key)):
+            self._counts["unfinished upload"] += count
+
+    def summary(self) -> None:
+        """Say what it came to."""
+        parts = [counted(count, noun) for noun, count in self._counts.items() if count]
+        size = f" ({human_bytes(self._bytes)})" if self._bytes else ""
+        if not parts:
+            self._say(f"{self._store.location}: nothing {'was' if self._delete else 'is'} to be deleted")
+        elif self._delete:
+            self._say(f"{self._store.location}: deleted {', '.join(parts)}{size}")
+        else:
+            self._say(f"{self._store.location}: {', '.join(parts)}{size} to be deleted; nothing is, without --yes")
+
+    def _carry_out(self, shown: str, action: Callable[[], object]) -> bool:
+        if not self._delete:
+            self._say(printable(f"would delete  {shown}"))
+            return True
+        try:
+            action()
+        except StoreError as error:
+            logger.error("%s", error)
+            self.failed += 1
+            return False
+        self._say(printable(f"deleted       {shown}"))
+        return True
+
+    def _delete_archive(self, archive: CataloguedArchive) -> None:
+        """Delete an archive, if it is still the one that was judged, and then its checksum."""
+        found = self._store.head(archive.key)
+        if found is not None:
+            record = ArchiveRecord.from_metadata(found.metadata)
+            if record is None or archive.record is None or record.id != archive.record.id:
+                raise StoreError(
+                    f"{self._store.location}/{archive.key} has been replaced since it was looked at, and stays. "
+                    "Is another machine at work under the same names?"
+                )
+            self._store.delete(archive.key)
+        self._store.delete(sum_key(archive.key))
+
+    def _delete_sum(self, key: str) -> None:
+        if self._store.head(key.removesuffix(SUM_SUFFIX)) is not None:
+            raise StoreError(f"{self._store.location}/{key} stays: its archive has come back since it was looked at")
+        self._store.delete(key)
+
+
+def _description(archive: CataloguedArchive) -> str:
+    record = archive.record
+    size = human_bytes(archive.stored.size)
+    return f"{record.owner.source} of {day_date(record.day)}, {size}" if record else size

@@ -1,0 +1,251 @@
+"""From an archive's stored bytes to its content: decrypted, decompressed, and never ended well where anything failed.
+
+What the bytes are is told by their first ones, so that copies which lost their metadata decode as well.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from s3napback.catalogue import CataloguedArchive
+from s3napback.errors import PipelineError, S3napbackError
+from s3napback.pipeline import Block, Feed, Pipeline, Stage, Transformation
+from s3napback.recovery.fetching import Transport, known_digest, stored_bytes
+
+_PIECE = 1 << 20  # bytes; decompressed at once, at most
+_GZIP_FORMAT = 31  # zlib's largest window (15), plus 16 for gzip's header and trailer
+_GZIP_MAGIC = b"\x1f\x8b"
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_ENCRYPTED = (0x84, 0x85, 0x86, 0x8C, 0x8D, 0xC1, 0xC3)
+"""First bytes of an encrypted message: packets of type 1 and 3 in the old and the new format (RFC 4880, 4.2, 4.3)."""
+_UTF8_LEAD = 0xC3
+_HEAD = 4
+_ZSTD_SLICE = 4096  # bytes decompressed at once; not even from a hole do they become more than 128 MiB
+_SMALLEST_SLICE = 64
+
+
+class Damaged(PipelineError):
+    """What came out of decryption is not what an archive holds."""
+
+
+@dataclass(frozen=True)
+class Decryption:
+    """How gpg is to decrypt.
+
+    Attributes:
+        home: GpgHome; None is gpg's own choice.
+        passphrase_file: its first line is the passphrase; None leaves asking to gpg's agent.
+    """
+
+    home: Path | None = None
+    passphrase_file: Path | None = None
+
+    def stage(self) -> Stage:
+        """The process that decrypts its standard input."""
+        home = () if self.home is None else ("--homedir", str(self.home))
+        passphrase = ()
+        if self.passphrase_file is not None:
+            passphrase = ("--pinentry-mode", "loopback", "--passphrase-file", str(self.passphrase_file))
+        command = ("gpg", "--batch", "--quiet", *home, *passphrase, "--output", "-", "--decrypt")
+        return Stage(command, environment=_terminal())
+
+
+def _terminal() -> dict[str, str]:
+    """Tell gpg's agent on which terminal it may ask for a passphrase."""
+    if "GPG_TTY" not in os.environ:
+        for stream in (sys.stdin, sys.stderr):
+            with suppress(OSError, AttributeError, ValueError):
+                return {"GPG_TTY": os.ttyname(stream.fileno())}
+    return {}
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """Opens archives.
+
+    Attributes:
+        transport: fetches them.
+        decryption: what gpg needs.
+        sums: keys of the checksum objects in the store.
+    """
+
+    transport: Transport
+    decryption: Decryption
+    sums: frozenset[str] = frozenset()
+
+    def open(
+        self,
+        archive: CataloguedArchive,
+        *consumers: Stage | Transformation,
+    ) -> Pipeline:
+        """A pipeline, not yet started, whose output is what the last consumer writes, or the archive's content.
+
+        Raises:
+            StoreError: its first bytes cannot be read.
+        """
+        encrypted = self._is_encrypted(archive)
+        # gpg notices every change by itself.
+        digest = "" if encrypted else known_digest(self.transport.store, archive, self._sum_of(archive))
+        feed = Feed(archive.key, lambda: stored_bytes(self.transport, archive, digest=digest))
+        decompress = Transformation(
+            "decompression", lambda blocks: decompressed(blocks, archive.record.compression if archive.record else "")
+        )
+        decrypt = [self.decryption.stage()] if encrypted else []
+        return Pipeline([feed, *decrypt, decompress, *consumers])
+
+    def run(self, archive: CataloguedArchive, *consumers: Stage | Transformation, write: Callable[[Block], None]) -> int:
+        """Decode one archive to its end.
+
+        Args:
+            archive: which one.
+            consumers: what follows decompression.
+            write: takes what comes out at the end.
+
+        Returns:
+            Bytes that came out.
+
+        Raises:
+            PipelineError: something failed; the message names the archive and says what it means.
+        """
+        total = 0
+        try:
+            with self.open(archive, *consumers) as pipeline:
+                buffer = memoryview(bytearray(_PIECE))
+                while count := pipeline.readinto(buffer):
+                    write(buffer[:count])
+                    total += count
+        except PipelineError as error:
+            raise PipelineError(self._explained(archive, error)) from error
+        return total
+
+    def _is_encrypted(self, archive: CataloguedArchive) -> bool:
+        head = b"".join(self.transport.store.read(archive.key, end=min(_HEAD, archive.stored.size)))
+        return looks_encrypted(head)
+
+    def _sum_of(self, archive: CataloguedArchive) -> bool:
+        return f"{archive.key}.sha256" in self.sums
+
+    def _explained(self, archive: CataloguedArchive, error: S3napbackError) -> str:
+        meaning = meaning_of(str(error))
+        return "\n".join(
+            [
+                f"{self.transport.address(archive)} cannot be decoded{': ' + meaning if meaning else ''}",
+                *(f"  {line}" for line in str(error).splitlines()),
+            ]
+        )
+
+
+def looks_encrypted(head: bytes) -> bool:
+    """Whether an archive that begins with ``head`` is an encrypted message of OpenPGP."""
+    if not head or head[0] not in _ENCRYPTED:
+        return False
+    # A tar archive without compression can begin with the name of a folder in UTF-8, where this byte comes first.
+    return head[0] != _UTF8_LEAD or len(head) < 2 or not 0x80 <= head[1] <= 0xBF
+
+
+_MEANINGS = (
+    ("No secret key", "it is encrypted to a key that is not here; import the secret key into gpg, or set GpgHome"),
+    ("Bad passphrase", "the passphrase is wrong"),
+    ("No passphrase given", "the key needs a passphrase: run on a terminal, or name a file with --passphrase-file"),
+    ("Operation cancelled", "the passphrase was not given"),
+    ("No pinentry", "gpg cannot ask for the passphrase here: install pinentry, or use --passphrase-file"),
+    ("Inappropriate ioctl", "gpg has no terminal to ask for the passphrase on: use --passphrase-file"),
+    ("cannot open passphrase", "the file with the passphrase cannot be read"),
+    ("manipulated", "its bytes have been changed since it was made"),
+    ("not integrity protected", "its bytes have been changed since it was made"),
+    ("No space left", "there is not enough room for what is restored"),
+    ("gpg failed", "its bytes are damaged, or it is not an archive of s3napback"),
+    ("is damaged", "its bytes have been changed since it was made"),
+    ("decompression failed", "its bytes are damaged, or it is not an archive of s3napback"),
+)
+
+
+def meaning_of(words: str) -> str:
+    """What the failure of a stage means, judged by what gpg and the others say in English; empty if that is plain."""
+    return next((meaning for sign, meaning in _MEANINGS if sign in words), "")
+
+
+def decompressed(blocks: Iterator[memoryview], compression: str = "") -> Iterator[Block]:
+    """Decompress a stream, in pieces of bounded size however much a block expands to.
+
+    Args:
+        blocks: of the compressed stream.
+        compression: ``gzip``, ``zstd`` or ``none``; empty if its first bytes shall tell.
+
+    Raises:
+        Damaged: the stream is broken, ends before its end mark, or goes on behind it.
+    """
+    head = bytearray()
+    for block in blocks:
+        head += block
+        if len(head) >= _HEAD:
+            break
+    found = _compression_of(head)
+    if compression and found != compression:
+        raise Damaged(f"decompression failed: the content does not begin like {compression}")
+    makers = {"gzip": _gunzipped, "zstd": _unzstded, "none": _unchanged}
+    return makers[found](_chained(memoryview(bytes(head)), blocks))
+
+
+def _compression_of(head: bytes | bytearray) -> str:
+    if head.startswith(_GZIP_MAGIC):
+        return "gzip"
+    return "zstd" if head.startswith(_ZSTD_MAGIC) else "none"
+
+
+def _chained(first: memoryview, blocks: Iterator[memoryview]) -> Iterator[memoryview]:
+    if first:
+        yield first
+    yield from blocks
+
+
+def _unchanged(blocks: Iterator[memoryview]) -> Iterator[Block]:
+    return blocks
+
+
+def _gunzipped(blocks: Iterator[memoryview]) -> Iterator[Block]:
+    from isal import isal_zlib  # noqa: PLC0415 - loaded only where it is used
+
+    stream = isal_zlib.decompressobj(wbits=_GZIP_FORMAT)
+    try:
+        for block in blocks:
+            rest: Block = block
+            while rest:
+                if stream.eof:
+                    raise Damaged("decompression failed: there is something behind gzip's end mark")
+                yield stream.decompress(rest, _PIECE)
+                rest = stream.unused_data if stream.eof else stream.unconsumed_tail
+    except isal_zlib.IsalError as error:
+        raise Damaged(f"decompression failed: {error}") from error
+    if not stream.eof:
+        raise Damaged("decompression failed: gzip's end mark is missing")
+
+
+def _unzstded(blocks: Iterator[memoryview]) -> Iterator[Block]:
+    import zstandard  # noqa: PLC0415 - loaded only where it is used
+
+    # Neither of the library's streaming readers tells a stream that was cut off from one that ended.
+    stream = zstandard.ZstdDecompressor().decompressobj()
+    slice_size = _ZSTD_SLICE
+    try:
+        for block in blocks:
+            position = 0
+            while position < len(block):
+                if stream.eof:
+                    raise Damaged("decompression failed: there is something behind zstd's end mark")
+                piece = stream.decompress(block[position : position + slice_size])
+                position += slice_size
+                # A hole's four bytes become 128 KiB, and it goes on for a while.
+                slice_size = max(_SMALLEST_SLICE, slice_size // 2) if len(piece) > _PIECE else _ZSTD_SLICE
+                yield piece
+    except zstandard.ZstdError as error:
+        raise Damaged(f"decompression failed: {error}") from error
+    if stream.unused_data:
+        raise Damaged("decompression failed: there is something behind zstd's end mark")
+    if not stream.eof:
+        raise Damaged("decompression failed: zstd's end mark is missing")

@@ -1,0 +1,464 @@
+"""DiffDir: commits that nothing can tear, folders that nobody else can write, and the lock."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from s3napback.chains import History, Link, Memory
+from s3napback.errors import DamagedState, LockHeld, StateError
+from s3napback.rotation import ArchiveType
+from s3napback.sources import WORKING
+from s3napback.state import SourceState, StoreState, extended_chain, locked, make_diff_dir
+from tests.sources.trees import describe_tree
+
+PROJECT = Path(__file__).parents[1]
+STORE = "https://s3.example/bucket"
+NOBODY = 65534
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def link(number: int, snapshot: bytes) -> Link:
+    archive_type = ArchiveType.DIFF if number else ArchiveType.FULL
+    memory = Memory(f"id{number}.snapshot", sha256(snapshot), {"revision": "7"})
+    return Link(f"id{number}", f"etc-{number}-{archive_type.value}", number, archive_type, 20_000 + number, 99, memory)
+
+
+def state_of(*links: Link, name: str = "etc") -> SourceState:
+    return SourceState(
+        name=name,
+        source=f"Directory /{name}",
+        cycle="daily",
+        history=History(links, "SimpleCycle …", {"Exclude": ["*.o", "ä"], "OneFileSystem": False}),
+        had_content=True,
+        taken_over=("Directory /etc of host old",),
+        expected_sizes={"FULL": 10_000_000_000},
+    )
+
+
+def commit(state: StoreState, new: SourceState, snapshot: bytes) -> None:
+    with state.workplace(new.name) as folder:
+        (folder / WORKING).write_bytes(snapshot)
+        state.commit(new, folder / WORKING)
+
+
+def commit_nights(state: StoreState, count: int) -> SourceState:
+    """One after the other; the last state."""
+    new = state_of()
+    for number in range(count):
+        snapshot = f"snapshot {number}".encode()
+        chain = extended_chain(new.history.chain, link(number, snapshot))
+        new = replace(new, history=replace(new.history, chain=chain))
+        commit(state, new, snapshot)
+    return new
+
+
+def next_night(folder: Path) -> tuple[SourceState, Path]:
+    """A third night's state and working snapshot, for committing on top of two others."""
+    links = [link(number, f"snapshot {number}".encode()) for number in range(3)]
+    (folder / WORKING).write_bytes(b"snapshot 2")
+    return state_of(*extended_chain((links[0], links[1]), links[2])), folder / WORKING
+
+
+def snapshot_matches(state: StoreState, found: SourceState) -> bool:
+    """Whether every snapshot that is remembered is there, and is the one that was."""
+    memories = [each.memory for each in found.history.chain if each.memory]
+    folder = state.folder(found.name)
+    return bool(memories) and all(
+        sha256((folder / memory.snapshot).read_bytes()) == memory.snapshot_sha256 for memory in memories
+    )
+
+
+@pytest.fixture
+def diff_dir(tmp_path: Path) -> Path:
+    folder = tmp_path / "diff"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def state(diff_dir: Path) -> StoreState:
+    return StoreState(diff_dir, STORE, "")
+
+
+def test_what_was_committed_is_loaded_again(state: StoreState) -> None:
+    assert state.load("etc") is None
+    new = commit_nights(state, 1)
+    assert state.load("etc") == new
+    assert new.newest == link(0, b"snapshot 0")
+    assert snapshot_matches(state, new)
+
+
+def test_only_the_newest_archive_and_its_parent_keep_a_snapshot(state: StoreState) -> None:
+    new = commit_nights(state, 4)
+    assert [each.memory is not None for each in new.history.chain] == [False, False, True, True]
+    assert sorted(path.name for path in state.folder("etc").iterdir()) == [
+        "id2.snapshot",
+        "id3.snapshot",
+        "state.json",
+    ]
+    assert snapshot_matches(state, new)
+    assert state.load("etc") == new
+
+
+def test_a_source_without_a_snapshot_keeps_state_too(state: StoreState) -> None:
+    new = state_of(replace(link(0, b""), memory=Memory(notes={"revision": "12"})))
+    state.commit(new)
+    assert state.load("etc") == new
+
+
+def test_a_name_without_a_backup_keeps_what_was_noted(state: StoreState) -> None:
+    state.commit(state_of())
+    assert state.load("etc") == state_of()
+    assert not state.knows_store()
+
+
+@pytest.mark.parametrize("name", ["", "root", "a/b", "a-b", "ä", "x" * 900, "two words", "..", "a\\b", "A/b"])
+def test_any_name_has_a_folder_of_its_own_below_diff_dir(diff_dir: Path, name: str) -> None:
+    state = StoreState(diff_dir, STORE, "")
+    others = ["", "root", "a/b", "a-b", "ä", "..", "A/b"]
+    for other in others:
+        state.commit(state_of(name=other))
+    state.commit(replace(state_of(name=name), cycle="mine"))
+    assert state.load(name) == replace(state_of(name=name), cycle="mine")
+    for other in {*others} - {name}:
+        assert state.load(other) == state_of(name=other)
+    assert state.folder(name).parent.parent == diff_dir
+
+
+@pytest.mark.parametrize(
+    ("identity", "prefix"),
+    [("https://s3.example/other", ""), (STORE, "p"), ("https://s3.example/bucke", "t"), (f"{STORE}-p", "")],
+)
+def test_stores_and_prefixes_do_not_mix(diff_dir: Path, identity: str, prefix: str) -> None:
+    one, other = StoreState(diff_dir, STORE, ""), StoreState(diff_dir, identity, prefix)
+    commit_nights(one, 2)
+    assert other.load("etc") is None
+    assert not other.knows_store()
+    commit_nights(other, 1)
+    found = one.load("etc")
+    assert found is not None
+    assert len(found.history.chain) == 2
+    assert snapshot_matches(one, found)
+    assert one.knows_store()
+    assert other.knows_store()
+
+
+def test_a_prefix_is_not_the_end_of_a_stores_identity(diff_dir: Path) -> None:
+    commit_nights(StoreState(diff_dir, "a/", "b"), 1)
+    assert StoreState(diff_dir, "a", "/b").load("etc") is None
+
+
+def test_a_former_name_of_the_same_source_and_cycle_is_found(state: StoreState) -> None:
+    commit_nights(state, 1)
+    assert state.former_names("Directory /etc", "daily", "daily/etc") == ["etc"]
+    assert state.former_names("Directory /etc", "daily", "etc") == []
+    assert state.former_names("Directory /etc", "weekly", "daily/etc") == []
+    assert state.former_names("Directory /var", "daily", "daily/etc") == []
+
+
+def test_whenever_a_commit_is_killed_the_old_state_or_the_new_is_whole(diff_dir: Path) -> None:
+    old = commit_nights(StoreState(diff_dir, STORE, ""), 2)
+    script = [sys.executable, "-m", "tests.crashing_commit", str(diff_dir)]
+    done = subprocess.run(script, cwd=PROJECT, capture_output=True, text=True, check=True, timeout=120)
+    steps = done.stdout.splitlines()
+    outcomes = []
+    for step in range(1, len(steps) + 2):
+        state = StoreState(Path(f"{diff_dir}-{step}"), STORE, "")
+        found = state.load("etc")
+        assert found is not None
+        assert snapshot_matches(state, found), step
+        outcomes.append(len(found.history.chain))
+        if len(found.history.chain) == len(old.history.chain):
+            assert found == old
+        with state.workplace("etc") as folder:
+            kept = {each.memory.snapshot for each in found.history.chain if each.memory}
+            assert {path.name for path in folder.iterdir()} == {"state.json", *kept}
+            assert state.load("etc") == found
+    assert outcomes == sorted(outcomes)
+    assert {*outcomes} == {2, 3}
+    assert len(outcomes) > 10
+
+
+def test_everything_is_flushed_before_the_state_is_replaced_and_the_replacement_after(diff_dir: Path) -> None:
+    """A power cut, unlike a kill, loses what was not flushed."""
+    commit_nights(StoreState(diff_dir, STORE, ""), 2)
+    script = [sys.executable, "-m", "tests.crashing_commit", str(diff_dir)]
+    done = subprocess.run(script, cwd=PROJECT, capture_output=True, text=True, check=True, timeout=120)
+    steps = done.stdout.splitlines()
+    folder = StoreState(diff_dir, STORE, "").folder("etc").name
+    keep_snapshot = steps.index(f"os.rename {WORKING} id2.snapshot")
+    replace_state = steps.index("os.rename state.json.new state.json")
+    assert f"os.fsync {WORKING}" in steps[:keep_snapshot]
+    assert keep_snapshot < replace_state
+    assert "os.fsync state.json.new" in steps[:replace_state]
+    assert f"os.fsync {folder}" in steps[keep_snapshot:replace_state]
+    assert f"os.fsync {folder}" in steps[replace_state:]
+    removed = [index for index, step in enumerate(steps) if step == "os.remove id0.snapshot"]
+    assert removed
+    assert min(removed) > replace_state
+
+
+def test_a_commit_that_cannot_be_written_leaves_the_old_state(state: StoreState) -> None:
+    old = commit_nights(state, 2)
+    # A folder where the new state is to be written cannot be replaced by a file, not even by root.
+    obstacle = state.folder("etc") / "state.json.new"
+    obstacle.mkdir()
+    with pytest.raises(StateError, match="cannot write the state"):
+        state.commit(replace(old, cycle="other"))
+    obstacle.rmdir()
+    assert state.load("etc") == old
+    assert snapshot_matches(state, old)
+
+
+def test_leftovers_are_gone_when_the_next_workplace_is_entered_and_when_it_is_left(state: StoreState) -> None:
+    old = commit_nights(state, 2)
+    folder = state.folder("etc")
+    for name in (WORKING, "state.json.new", "id9.snapshot"):
+        (folder / name).write_text("rubbish")
+    with state.workplace("etc") as found:
+        assert found == folder
+        assert {path.name for path in folder.iterdir()} == {"state.json", "id0.snapshot", "id1.snapshot"}
+        (folder / WORKING).write_text("half a snapshot")
+    assert {path.name for path in folder.iterdir()} == {"state.json", "id0.snapshot", "id1.snapshot"}
+    assert state.load("etc") == old
+
+
+def content_of(folder: Path) -> dict[str, tuple[int, str]]:
+    """What lies in a folder, without the lock file and the times of folders."""
+    return {name: (each.mode, each.content) for name, each in describe_tree(folder).items() if name != "lock"}
+
+
+def test_a_first_backup_that_fails_leaves_nothing(diff_dir: Path, state: StoreState) -> None:
+    before = content_of(diff_dir)
+    with pytest.raises(ZeroDivisionError), locked(diff_dir, "me"), state.workplace("etc") as folder:
+        (folder / WORKING).write_text("half a snapshot")
+        raise ZeroDivisionError
+    assert content_of(diff_dir) == before
+
+
+def test_a_later_backup_that_fails_leaves_everything_as_it_was(diff_dir: Path, state: StoreState) -> None:
+    commit_nights(state, 3)
+    before = content_of(diff_dir)
+    with pytest.raises(ZeroDivisionError), locked(diff_dir, "me"), state.workplace("etc") as folder:
+        (folder / WORKING).write_text("half a snapshot")
+        raise ZeroDivisionError
+    assert content_of(diff_dir) == before
+
+
+def test_reading_makes_nothing(diff_dir: Path, state: StoreState) -> None:
+    assert state.load("etc") is None
+    assert list(state.all()) == []
+    assert not state.knows_store()
+    assert state.former_names("Directory /etc", "", "etc") == []
+    assert list(diff_dir.iterdir()) == []
+
+
+def test_state_is_private_whatever_the_umask(diff_dir: Path, state: StoreState) -> None:
+    before = os.umask(0)
+    try:
+        commit_nights(state, 2)
+        with locked(diff_dir, "me"):
+            pass
+        make_diff_dir(diff_dir.parent / "default" / "s3napback")
+        with state.workplace("other") as folder:
+            assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((diff_dir.parent / "default" / "s3napback").stat().st_mode) == 0o700
+    modes = {name: stat.S_IMODE(each.mode) for name, each in describe_tree(diff_dir).items() if name != "."}
+    folders = {name: mode for name, mode in modes.items() if (diff_dir / name).is_dir()}
+    assert set(folders.values()) == {0o700}
+    own_files = {name: mode for name, mode in modes.items() if name.endswith(("state.json", "lock"))}
+    assert set(own_files.values()) == {0o600}
+    assert len(own_files) == 2
+
+
+def plant_link_to_folder(place: Path, elsewhere: Path) -> None:
+    elsewhere.mkdir()
+    place.symlink_to(elsewhere)
+
+
+def plant_writable_folder(place: Path, elsewhere: Path) -> None:
+    place.mkdir()
+    place.chmod(0o777)
+
+
+def plant_folder_of_another_user(place: Path, elsewhere: Path) -> None:
+    place.mkdir(mode=0o700)
+    os.chown(place, NOBODY, NOBODY)
+
+
+def plant_file(place: Path, elsewhere: Path) -> None:
+    place.write_text("not a folder")
+
+
+PLANTS = [
+    (plant_link_to_folder, "planted"),
+    (plant_writable_folder, "can be written by others"),
+    (plant_file, "File exists"),
+]
+if os.geteuid() == 0:
+    PLANTS.append((plant_folder_of_another_user, "belongs to another user"))
+
+
+@pytest.mark.parametrize(("plant", "words"), PLANTS)
+@pytest.mark.parametrize("level", ["store", "name"])
+def test_a_folder_that_somebody_planted_is_refused(
+    tmp_path: Path, state: StoreState, plant: Callable[[Path, Path], None], words: str, level: str
+) -> None:
+    place = state.folder("etc") if level == "name" else state.folder("etc").parent
+    place.parent.mkdir(mode=0o700, exist_ok=True)
+    plant(place, tmp_path / "elsewhere")
+    with pytest.raises(StateError, match=words), state.workplace("etc"):
+        pass
+    with pytest.raises(StateError, match=words):
+        state.commit(state_of())
+    assert not (tmp_path / "elsewhere").exists() or list((tmp_path / "elsewhere").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'"text"',
+        b"\xff\xfe",
+        b"{}",
+        b'{"format": 1}',
+        b'{"format": 1, "history": {"chain": [{}]}}',
+        b'{"format": 1, "history": {"chain": [7], "schedule": "", "content": {}}, "taken_over": []}',
+    ],
+)
+def test_damaged_state_is_told_from_none(state: StoreState, text: bytes) -> None:
+    commit_nights(state, 1)
+    file = state.folder("etc") / "state.json"
+    file.write_bytes(text)
+    with pytest.raises(DamagedState, match="damaged") as caught:
+        state.load("etc")
+    assert str(file) in str(caught.value)
+    assert list(state.all()) == []
+
+
+@pytest.mark.parametrize("change", ["unknown field", "missing field", "unknown type"])
+def test_state_that_almost_makes_sense_is_damaged(state: StoreState, change: str) -> None:
+    commit_nights(state, 1)
+    file = state.folder("etc") / "state.json"
+    document = json.loads(file.read_text())
+    if change == "unknown field":
+        document["history"]["chain"][0]["colour"] = "red"
+    elif change == "missing field":
+        del document["history"]["chain"][0]["id"]
+    else:
+        document["history"]["chain"][0]["type"] = "HALF"
+    file.write_text(json.dumps(document))
+    with pytest.raises(DamagedState):
+        state.load("etc")
+
+
+def test_state_of_another_version_is_not_guessed_at(state: StoreState) -> None:
+    commit_nights(state, 1)
+    file = state.folder("etc") / "state.json"
+    file.write_text(file.read_text().replace('"format": 1', '"format": 2'))
+    with pytest.raises(DamagedState, match="another version"):
+        state.load("etc")
+
+
+def test_state_that_cannot_be_read_is_an_error_and_not_absent(state: StoreState) -> None:
+    (state.folder("etc") / "state.json").mkdir(parents=True)
+    with pytest.raises(StateError, match="cannot read"):
+        state.load("etc")
+
+
+def test_damaged_state_is_replaced_by_the_next_commit(state: StoreState) -> None:
+    commit_nights(state, 2)
+    (state.folder("etc") / "state.json").write_text("{")
+    new = commit_nights(state, 1)
+    assert state.load("etc") == new
+    assert {path.name for path in state.folder("etc").iterdir()} == {"state.json", "id0.snapshot"}
+
+
+def test_a_second_run_is_told_who_holds_the_lock(diff_dir: Path) -> None:
+    with locked(diff_dir, "process 17, /etc/s3napback/ä.conf"):
+        with pytest.raises(LockHeld, match=r"process 17, /etc/s3napback/ä\.conf") as caught, locked(diff_dir, "second"):
+            pass
+        assert str(diff_dir) in str(caught.value)
+        with pytest.raises(LockHeld, match="process 17"), locked(diff_dir, "third"):
+            pass
+    with locked(diff_dir, "second"):
+        pass
+
+
+def test_the_lock_is_let_go_when_the_work_fails(diff_dir: Path) -> None:
+    with pytest.raises(ZeroDivisionError), locked(diff_dir, "first"):
+        raise ZeroDivisionError
+    with locked(diff_dir, "second"):
+        pass
+
+
+def test_the_lock_of_a_killed_process_stops_nobody(diff_dir: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from s3napback.state import locked\n"
+        "with locked(Path(sys.argv[1]), 'doomed'): print('held', flush=True); time.sleep(60)"
+    )
+    command = [sys.executable, "-c", code, str(diff_dir)]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"held\n"
+        with pytest.raises(LockHeld, match="doomed"), locked(diff_dir, "second"):
+            pass
+        process.send_signal(signal.SIGKILL)
+    with locked(diff_dir, "second"), pytest.raises(LockHeld, match="second"), locked(diff_dir, "third"):
+        pass
+
+
+def test_children_do_not_inherit_the_lock(diff_dir: Path) -> None:
+    with locked(diff_dir, "first"):
+        child = subprocess.Popen(["sleep", "60"], close_fds=False)
+    try:
+        with locked(diff_dir, "second"):
+            pass
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path: Path, diff_dir: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (diff_dir / "lock").symlink_to(victim)
+    with pytest.raises(StateError, match="lock"), locked(diff_dir, "me"):
+        pass
+    assert victim.read_text() == "precious"
+
+
+def test_the_lock_of_a_missing_diff_dir_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match="No such file"), locked(tmp_path / "missing", "me"):
+        pass
+
+
+def test_the_default_diff_dir_is_made_with_its_parents(tmp_path: Path) -> None:
+    make_diff_dir(tmp_path / "a" / "b")
+    make_diff_dir(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+
+
+def test_a_default_diff_dir_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StateError, match="cannot create"):
+        make_diff_dir(tmp_path / "file" / "diff")
