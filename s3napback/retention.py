@@ -137,18 +137,17 @@ class _Judge:
         return max(spans or [span(other.schedule) for other in self._claims.jobs])
 
 
-def judge_sum(key: str, base: str, note: SumNote | None, claims: Claims, day: int, *, unowned: bool = False) -> bool:
+def judge_sum(base: str, note: SumNote | None, claims: Claims, day: int, *, unowned: bool = False) -> bool:
     """Whether a checksum object without an archive can go.
 
     Args:
-        key: the checksum object's key.
         base: the key base of the archive that it was of.
         note: what its comments say; None if it is not one that s3napback wrote.
         claims: of the configuration.
         day: today, as a day number.
         unowned: also those of sources that no block claims.
     """
-    if note is None or note.host != claims.host or not key.endswith(SUM_SUFFIX) or not claims.jobs:
+    if note is None or note.host != claims.host or not claims.jobs:
         return False
     jobs = [job for job in claims.jobs if keeps(job, note.source)]
     if not jobs and not unowned:

@@ -32,16 +32,17 @@ class Staging:
     """A staging folder.
 
     Attributes:
-        folder: private (0700).
-        tree: in it, what is restored, with its full path below.
+        folder: private (0700); ``tree`` in it is what is restored, with its full path.
     """
 
     folder: Path
     _parked: dict[Path, Path] = field(default_factory=dict)
+    _count: int = 0
     _token: bytes = field(default_factory=lambda: secrets.token_bytes(_TOKEN_SIZE))
 
     @property
     def tree(self) -> Path:
+        """Where archives are extracted."""
         return self.folder / "tree"
 
     def park_links(self) -> None:
@@ -49,9 +50,10 @@ class Staging:
         aside = self.folder / "links"
         aside.mkdir(exist_ok=True)
         for folder, names in _links_by_folder(self.tree):
-            with _unchanged_times(folder):
+            with unchanged_times(folder):
                 for name in names:
-                    parked = aside / str(len(self._parked))
+                    self._count += 1
+                    parked = aside / str(self._count)
                     (folder / name).rename(parked)
                     (folder / name).write_bytes(self._token)
                     self._parked[folder / name] = parked
@@ -64,7 +66,7 @@ class Staging:
         for folder, paths in by_folder.items():
             standing = [path for path in paths if self._stands_for_a_link(path)]
             if standing:
-                with _unchanged_times(folder):
+                with unchanged_times(folder):
                     for path in standing:
                         self._parked[path].rename(path)
         self._parked.clear()
@@ -149,14 +151,18 @@ def _make_folders(where: Path) -> list[Path]:
 
 
 def _links_by_folder(tree: Path) -> Iterator[tuple[Path, list[str]]]:
-    for folder, folders, files in os.walk(tree):
+    for folder, folders, files in os.walk(tree, onerror=_refuse):
         names = [name for name in (*folders, *files) if os.path.islink(os.path.join(folder, name))]  # noqa: PTH114, PTH118 - a million Paths take seconds
         if names:
             yield Path(folder), names
 
 
+def _refuse(error: OSError) -> None:
+    raise UnusableTarget(f"{error.filename}, just restored, cannot be looked into: {error.strerror}") from error
+
+
 @contextmanager
-def _unchanged_times(folder: Path) -> Iterator[None]:
+def unchanged_times(folder: Path) -> Iterator[None]:
     """Let entries of a folder change without its times and permissions showing it."""
     status = folder.stat()
     writable = os.access(folder, os.W_OK | os.X_OK)

@@ -218,7 +218,7 @@ def test_a_store_within_the_source_is_left_out(site: Site, tmp_path: Path) -> No
     assert len(archives) == 3
     for archive in archives:
         listed = subprocess.run(["tar", "-tzf", str(archive)], capture_output=True, text=True, check=True).stdout
-        assert "store" not in listed
+        assert "[store]" not in listed
     site.configuration.write_text(
         site.configuration.read_text().replace(f"Directory {site.source}", f'Directory "{store}/sub"')
     )
