@@ -26,6 +26,7 @@ from s3napback.encryption import Encryption
 from s3napback.errors import OutOfParts, PipelineError, S3napbackError, SourceError
 from s3napback.formatting import counted
 from s3napback.interrupts import deferred_signals
+from s3napback.openpgp import PacketReader
 from s3napback.pipeline import Measured, Pipeline, Stage, spool
 from s3napback.planning import Night, Plan, leftover_keys
 from s3napback.rotation import ArchiveType
@@ -115,8 +116,8 @@ def _transfer(
     if workshop.encryption:
         elements.append(Stage(workshop.encryption.command))
     with ExitStack() as stack:
-        pipeline = stack.enter_context(Pipeline(elements))
-        stream: ByteSource = _Judged(pipeline, source)
+        pipeline = stack.enter_context(Pipeline(elements, stall_timeout=settings.stall_timeout or None))
+        stream: ByteSource = _Judged(pipeline, source, PacketReader() if workshop.encryption else None)
         expected_size = plan.state.expected_sizes.get(record.type.value)
         if settings.use_temp_file:
             spooled = stack.enter_context(spool(stream, workshop.temp_dir))
@@ -128,17 +129,25 @@ def _transfer(
 
 
 class _Judged:
-    """A pipeline's output whose end is reported only if the source finds nothing wrong with what it dumped."""
+    """A pipeline's output whose end is reported only if nothing is wrong with what was dumped, and encrypted."""
 
-    def __init__(self, pipeline: Pipeline, source: Source) -> None:
+    def __init__(self, pipeline: Pipeline, source: Source, packets: PacketReader | None) -> None:
         self._pipeline = pipeline
         self._source = source
+        self._packets = packets
 
     def readinto(self, buffer: memoryview, /) -> int:
         count = self._pipeline.readinto(buffer)
-        if count == 0 and (flaw := self._source.flaw(self._pipeline.head)):
+        if self._packets is not None:
+            self._packets.read(buffer[:count])
+        if count == 0 and (flaw := self._flaw()):
             raise PipelineError(flaw)
         return count
+
+    def _flaw(self) -> str:
+        if self._packets is not None and not self._packets.is_whole:
+            return "gpg ended as if all were well, but what it wrote is cut off"
+        return self._source.flaw(self._pipeline.head, self._pipeline.tail)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 from s3napback.archives import ArchiveRecord
 from s3napback.catalogue import CataloguedArchive
@@ -56,18 +57,23 @@ class Claims:
             return Claim.UNKNOWN, None
         if record.owner.host != self.host:
             return Claim.OTHER_HOST, None
-        for job in self.jobs:
+        for job in self._own_blocks_first:
             if record.owner.source in sources_of(job, archive.base):
                 return Claim.CURRENT, job
         if any(job.name == archive.base for job in self.jobs):
             return Claim.OTHER_SOURCE, None
         return self._judge_unclaimed(archive.base, record)
 
+    @cached_property
+    def _own_blocks_first(self) -> list[Job]:
+        """The jobs, folders of sources last: a source that has a block of its own is left to that."""
+        return sorted(self.jobs, key=lambda job: job.kind in _FOLDER_OF_SOURCES)
+
     def _judge_unclaimed(self, base: str, record: ArchiveRecord) -> tuple[Claim, Job | None]:
         source = record.owner.source
         if base not in possible_names(source, record.cycle):
             return Claim.ELSEWHERE, None
-        for job in self.jobs:
+        for job in self._own_blocks_first:
             if job.cycle == record.cycle and keeps(job, source):
                 return Claim.FORMER_NAME, job
         return Claim.NO_BLOCK, None

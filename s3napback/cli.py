@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -37,6 +38,8 @@ EXIT_WARNINGS = 3
 EXIT_BUG = 70
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 logger = logging.getLogger("s3napback")
 
@@ -84,7 +87,7 @@ def command_line(
 
     paths = [resolve_configuration_path(argument) for argument in arguments]
     configure_logging(log_config, paths, debug)
-    context.obj = Invocation(tuple(paths), today.date() if today else date.today())
+    context.obj = Invocation(tuple(paths), today.date() if today else date.today(), test)
     if context.invoked_subcommand is None:
         wishes = Wishes(force=force, full=full, take_over=take_over)
         context.obj.run_each(lambda path: _run_one(path, context.obj.day, wishes, test=test, strict=strict))
@@ -97,10 +100,12 @@ class Invocation:
     Attributes:
         paths: of the configurations, as ``-c`` named them.
         day: the calendar date of the run.
+        test: ``-t``: nothing may be touched.
     """
 
     paths: tuple[Path, ...]
     day: date
+    test: bool = False
 
     def run_each(self, action: Callable[[Path], int]) -> NoReturn:
         """Do something with each configuration, and end the process with the highest exit code.
@@ -122,6 +127,145 @@ def _run_one(path: Path, day: date, wishes: Wishes, *, test: bool, strict: bool)
     configuration = load_configuration(path)
     tally = backup.rehearse(configuration, day, wishes, click.echo) if test else backup.run(configuration, day, wishes)
     return tally.exit_code or (EXIT_WARNINGS if strict and tally.warnings else 0)
+
+
+@command_line.command("list")
+@click.argument("source", required=False, default="")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document for each configuration.")
+@click.pass_obj
+def list_command(invocation: Invocation, source: str, as_json: bool) -> None:
+    """Show the days to which each source can be restored, and every archive; of one SOURCE, if that is given."""
+    from s3napback.commands import list as listing
+    from s3napback.config.loading import load_configuration
+
+    layout = listing.Layout.JSON if as_json else listing.suitable_layout(sys.stdout)
+    invocation.run_each(lambda path: listing.show(load_configuration(path), source, layout, _say))
+
+
+@command_line.command("prune")
+@click.option("--yes", is_flag=True, help="Delete it, in place of only showing it.")
+@click.option("--unowned", is_flag=True, help="Also archives under names that no block of the configuration claims.")
+@click.pass_obj
+def prune_command(invocation: Invocation, yes: bool, unowned: bool) -> None:
+    """Show, and with --yes delete, what the rotation no longer needs."""
+    from s3napback.commands import prune
+    from s3napback.config.loading import load_configuration
+
+    delete = yes and not invocation.test
+    invocation.run_each(
+        lambda path: prune.prune(load_configuration(path), invocation.day, _say, delete=delete, unowned=unowned)
+    )
+
+
+class _RestoreCommand(click.Command):
+    """Takes several words after one ``--keys``."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        words: list[str] = []
+        in_keys = False
+        for word in args:
+            in_keys = word == "--keys" or (in_keys and not word.startswith("-"))
+            words += ["--keys", word] if in_keys and word != "--keys" else [] if in_keys else [word]
+        return super().parse_args(context, words)
+
+
+@command_line.command("restore", cls=_RestoreCommand)
+@click.argument("source")
+@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.option("--to", "where", required=True, metavar="WHERE", help="A directory that is new or empty; for a database "
+    "a new file, or - for standard output; for Subversion a new repository, or - for its dumps.")  # fmt: skip
+@click.option("--at", default="", metavar="WHEN", help="A date, a time, or an archive's key; otherwise the newest.")
+@click.option("--from", "origin", default="", metavar="NAME", help="Only from this Cycle, or archives of this name.")
+@click.option("--keys", multiple=True, metavar="KEY...", help="The chain, named by hand, the FULL first: for "
+    "copies that lost their metadata.")  # fmt: skip
+@click.option("--in-place", is_flag=True, help="Merge into a directory that holds something, deleting nothing.")
+@click.option("--yes", "agreed", is_flag=True, help="Do not ask before --in-place.")
+@click.option("--passphrase-file", type=_FILE, metavar="FILE", help="Where the gpg key's passphrase stands.")
+@click.option("-t", "--test", is_flag=True, help="Tell what would be fetched, in which order, and touch nothing.")
+@click.pass_obj
+def restore_command(
+    invocation: Invocation,
+    /,
+    *,
+    source: str,
+    paths: tuple[str, ...],
+    where: str,
+    at: str,
+    origin: str,
+    keys: tuple[str, ...],
+    in_place: bool,
+    agreed: bool,
+    passphrase_file: Path | None,
+    test: bool,
+) -> None:
+    """Restore SOURCE, or only PATHs of a directory, as of a day."""
+    from s3napback.commands import restore
+    from s3napback.config.loading import load_configuration
+
+    if len(invocation.paths) > 1:
+        raise click.UsageError("restore works with one configuration: give -c once")
+    wish = restore.Wish(
+        source=source,
+        where=Path(where),
+        paths=paths,
+        at=at,
+        origin=origin,
+        keys=keys,
+        in_place=in_place,
+        agreed=agreed,
+        passphrase_file=passphrase_file,
+        test=test or invocation.test,
+    )
+    invocation.run_each(lambda path: restore.restore(load_configuration(path), wish, invocation.day, _say, _confirm))
+
+
+@command_line.command("verify")
+@click.argument("source", required=False, default="")
+@click.option("--at", default="", metavar="WHEN", help="A date, a time, or an archive's key; otherwise the newest.")
+@click.option("--from", "origin", default="", metavar="NAME", help="Only from this Cycle, or archives of this name.")
+@click.option("--all", "every", is_flag=True, help="Every archive that can be restored, not only the newest chain.")
+@click.option("--keyless", is_flag=True, help="Check stored bytes against their sums, where the secret key is not.")
+@click.option(
+    "--compare", "against_live", is_flag=True, help="Compare the state of directories with what is there now."
+)
+@click.option("--passphrase-file", type=_FILE, metavar="FILE", help="Where the gpg key's passphrase stands.")
+@click.pass_obj
+def verify_command(
+    invocation: Invocation,
+    /,
+    *,
+    source: str,
+    at: str,
+    origin: str,
+    every: bool,
+    keyless: bool,
+    against_live: bool,
+    passphrase_file: Path | None,
+) -> None:
+    """Decode the archives that a restore of SOURCE, or of all sources, would need, to nothing; report on each."""
+    from s3napback.commands import verify
+    from s3napback.config.loading import load_configuration
+
+    if against_live and (every or keyless):
+        raise click.UsageError("--compare goes neither with --all nor with --keyless")
+    if every and at:
+        raise click.UsageError("--at names one state, so it does not go with --all")
+    wish = verify.Wish(source, at, origin, every, keyless, against_live, passphrase_file)
+    invocation.run_each(lambda path: verify.verify(load_configuration(path), wish, invocation.day, _say))
+
+
+def _confirm(question: str) -> bool | None:
+    """Ask the person at the terminal; None if there is none."""
+    return click.confirm(question, err=True) if sys.stdin.isatty() else None
+
+
+def _say(text: str) -> None:
+    """Print to standard output, whatever its encoding; a reader that has had enough, such as ``head``, is no error."""
+    encoding = sys.stdout.encoding
+    try:
+        click.echo(text.encode(encoding, "backslashreplace").decode(encoding))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _exit_code(action: Callable[[], int]) -> int:

@@ -19,6 +19,7 @@ from s3napback.spooling import Measured, spool
 __all__ = ["Block", "Feed", "Filter", "Measured", "Pipeline", "Stage", "Transformation", "make_filter", "spool"]
 
 HEAD_SIZE = 512  # bytes; the first block of a tar archive
+TAIL_SIZE = 1024  # bytes; the two blocks that end it
 _BLOCK_SIZE = 1 << 18  # bytes; stays in the processor cache, measured faster than a mebibyte
 _SETTLING_TIME = 1.0  # seconds for the others to end by themselves once one has failed
 _QUOTED_LINES = 10
@@ -68,6 +69,7 @@ class _Pump:
         bytes_read: so far.
         bytes_written: so far.
         head: the first bytes read, at most ``HEAD_SIZE``.
+        tail: the last bytes read so far, at most ``TAIL_SIZE``.
         waits_for: ``input`` or ``output`` while it cannot go on.
         has_finished: everything has been passed on.
     """
@@ -77,6 +79,7 @@ class _Pump:
         self.bytes_read = 0
         self.bytes_written = 0
         self.head = b""
+        self.tail = b""
         self.waits_for: Literal["input", "output", ""] = ""
         self.has_finished = False
         self.future: concurrent.futures.Future[None] = concurrent.futures.Future()
@@ -130,6 +133,7 @@ class _Pump:
         self.bytes_read += len(block)
         if len(self.head) < HEAD_SIZE:
             self.head += bytes(block[: HEAD_SIZE - len(self.head)])
+        self.tail = (self.tail + bytes(block[-TAIL_SIZE:]))[-TAIL_SIZE:]
 
     def _write(self, data: Block) -> None:
         self.waits_for = "output"
@@ -211,6 +215,11 @@ class Pipeline:
         """The first ``HEAD_SIZE`` bytes that the first stage produced."""
         return self._pumps[0].head
 
+    @property
+    def tail(self) -> bytes:
+        """The last ``TAIL_SIZE`` bytes that the first stage produced so far."""
+        return self._pumps[0].tail
+
     def readinto(self, buffer: memoryview, /) -> int:
         """Read the next bytes of the output.
 
@@ -291,6 +300,10 @@ class Pipeline:
     def _progress(self) -> int:
         return sum(pump.bytes_read + pump.bytes_written for pump in self._pumps)
 
+    @property
+    def _patience(self) -> str:
+        return f"{self._stall_timeout:g} seconds (StallTimeout)"
+
     def _stall_error(self) -> PipelineError:
         """Follow the stream upwards, past all that only wait for their input, to the one that holds it up."""
         culprit = self._members[0]
@@ -299,7 +312,7 @@ class Pipeline:
             if is_busy or (isinstance(above, _Pump) and above.waits_for == "output"):
                 culprit = member
                 break
-        return PipelineError(_with_words(culprit, f"has been silent for {self._stall_timeout:g} seconds"))
+        return PipelineError(_with_words(culprit, f"has been silent for {self._patience}"))
 
     def _settle(self) -> None:
         """Wait, from the last to the first, until all have ended, or one has failed and the others had a moment."""
@@ -308,7 +321,7 @@ class Pipeline:
             member = self._members[index]
             ended = member.wait(self._stall_timeout if deadline is None else max(0.0, deadline - time.monotonic()))
             if not ended and deadline is None:
-                what = f"closed its output but did not end within {self._stall_timeout:g} seconds"
+                what = f"closed its output but did not end within {self._patience}"
                 raise PipelineError(_with_words(member, what))
             if deadline is None and self._verdict(index) is not None:
                 deadline = time.monotonic() + _SETTLING_TIME

@@ -1,4 +1,4 @@
-"""Fixtures for all tests: S3 servers for the session, a faulty proxy for one test."""
+"""What holds for all tests: Hypothesis's profile; S3 servers for the session, a faulty proxy for one test."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
+from hypothesis import settings
 
 from tests.faulty_s3 import FaultyS3
 from tests.servers import S3Server, moto_server, rclone_server
+
+# A slow machine is no failure, and the checkout may be one that cannot be written to.
+settings.register_profile("s3napback", settings(deadline=None, database=None))
+settings.load_profile("s3napback")
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@
 set -eu
 
 # What the tests run besides Python, as Debian packages.
-PACKAGES='gnupg tar acl attr'
+PACKAGES='gnupg tar acl attr mariadb-server mariadb-client postgresql postgresql-client subversion'
 
 main() {
     cd "$(dirname "$0")/.."
@@ -78,6 +78,11 @@ is_installed() {
             gnupg) command -v gpg ;;
             acl) command -v setfacl ;;
             attr) command -v setfattr ;;
+            mariadb-server) command -v mariadbd ;;
+            mariadb-client) command -v mariadb-dump ;;
+            postgresql) command -v postgres || test -n "$(ls /usr/lib/postgresql/*/bin/postgres 2>/dev/null)" ;;
+            postgresql-client) command -v pg_dump ;;
+            subversion) command -v svnadmin ;;
             *) command -v "$1" ;;
         esac >/dev/null
     fi

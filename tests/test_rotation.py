@@ -17,10 +17,6 @@ from hypothesis import strategies as st
 
 from s3napback.rotation import ArchiveType, HanoiCycle, Schedule, SimpleCycle, day_date, day_number
 
-# A slow machine is no failure, and the checkout may be one that cannot be written to.
-settings.register_profile("many nights", settings(deadline=None, database=None))
-settings.load_profile("many nights")
-
 DATES = st.dates(min_value=date(1970, 1, 1), max_value=date(2200, 12, 31))
 AN_EPOCHAL_NIGHT = date(1999, 12, 20)  # New Year, a century's end and a leap day (2000 is one) are near
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import signal
 import stat
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from s3napback.chains import History, Link, Memory
-from s3napback.errors import DamagedState, LockHeld, StateError
+from s3napback.errors import DamagedState, StateError
 from s3napback.rotation import ArchiveType
 from s3napback.sources import WORKING
 from s3napback.state import SourceState, StoreState, extended_chain, locked, make_diff_dir
@@ -105,11 +104,7 @@ def test_what_was_committed_is_loaded_again(state: StoreState) -> None:
 def test_only_the_newest_archive_and_its_parent_keep_a_snapshot(state: StoreState) -> None:
     new = commit_nights(state, 4)
     assert [each.memory is not None for each in new.history.chain] == [False, False, True, True]
-    assert sorted(path.name for path in state.folder("etc").iterdir()) == [
-        "id2.snapshot",
-        "id3.snapshot",
-        "state.json",
-    ]
+    assert {path.name for path in state.folder("etc").iterdir()} == {"id2.snapshot", "id3.snapshot", "state.json"}
     assert snapshot_matches(state, new)
     assert state.load("etc") == new
 
@@ -170,11 +165,16 @@ def test_a_former_name_of_the_same_source_and_cycle_is_found(state: StoreState) 
     assert state.former_names("Directory /var", "daily", "daily/etc") == []
 
 
-def test_whenever_a_commit_is_killed_the_old_state_or_the_new_is_whole(diff_dir: Path) -> None:
-    old = commit_nights(StoreState(diff_dir, STORE, ""), 2)
+def kill_at_every_step(diff_dir: Path) -> list[str]:
+    """The steps of a commit; what is left by a process killed before the first lies in ``DIFFDIR-1``, and so on."""
     script = [sys.executable, "-m", "tests.crashing_commit", str(diff_dir)]
     done = subprocess.run(script, cwd=PROJECT, capture_output=True, text=True, check=True, timeout=120)
-    steps = done.stdout.splitlines()
+    return done.stdout.splitlines()
+
+
+def test_whenever_a_commit_is_killed_the_old_state_or_the_new_is_whole(diff_dir: Path) -> None:
+    old = commit_nights(StoreState(diff_dir, STORE, ""), 2)
+    steps = kill_at_every_step(diff_dir)
     outcomes = []
     for step in range(1, len(steps) + 2):
         state = StoreState(Path(f"{diff_dir}-{step}"), STORE, "")
@@ -182,8 +182,7 @@ def test_whenever_a_commit_is_killed_the_old_state_or_the_new_is_whole(diff_dir:
         assert found is not None
         assert snapshot_matches(state, found), step
         outcomes.append(len(found.history.chain))
-        if len(found.history.chain) == len(old.history.chain):
-            assert found == old
+        assert found == old or len(found.history.chain) == 3
         with state.workplace("etc") as folder:
             kept = {each.memory.snapshot for each in found.history.chain if each.memory}
             assert {path.name for path in folder.iterdir()} == {"state.json", *kept}
@@ -196,9 +195,7 @@ def test_whenever_a_commit_is_killed_the_old_state_or_the_new_is_whole(diff_dir:
 def test_everything_is_flushed_before_the_state_is_replaced_and_the_replacement_after(diff_dir: Path) -> None:
     """A power cut, unlike a kill, loses what was not flushed."""
     commit_nights(StoreState(diff_dir, STORE, ""), 2)
-    script = [sys.executable, "-m", "tests.crashing_commit", str(diff_dir)]
-    done = subprocess.run(script, cwd=PROJECT, capture_output=True, text=True, check=True, timeout=120)
-    steps = done.stdout.splitlines()
+    steps = kill_at_every_step(diff_dir)
     folder = StoreState(diff_dir, STORE, "").folder("etc").name
     keep_snapshot = steps.index(f"os.rename {WORKING} id2.snapshot")
     replace_state = steps.index("os.rename state.json.new state.json")
@@ -334,10 +331,7 @@ def test_a_folder_that_somebody_planted_is_refused(
     "text",
     [
         b"",
-        b"{",
         b"[]",
-        b"null",
-        b'"text"',
         b"\xff\xfe",
         b"{}",
         b'{"format": 1}',
@@ -391,65 +385,6 @@ def test_damaged_state_is_replaced_by_the_next_commit(state: StoreState) -> None
     new = commit_nights(state, 1)
     assert state.load("etc") == new
     assert {path.name for path in state.folder("etc").iterdir()} == {"state.json", "id0.snapshot"}
-
-
-def test_a_second_run_is_told_who_holds_the_lock(diff_dir: Path) -> None:
-    with locked(diff_dir, "process 17, /etc/s3napback/ä.conf"):
-        with pytest.raises(LockHeld, match=r"process 17, /etc/s3napback/ä\.conf") as caught, locked(diff_dir, "second"):
-            pass
-        assert str(diff_dir) in str(caught.value)
-        with pytest.raises(LockHeld, match="process 17"), locked(diff_dir, "third"):
-            pass
-    with locked(diff_dir, "second"):
-        pass
-
-
-def test_the_lock_is_let_go_when_the_work_fails(diff_dir: Path) -> None:
-    with pytest.raises(ZeroDivisionError), locked(diff_dir, "first"):
-        raise ZeroDivisionError
-    with locked(diff_dir, "second"):
-        pass
-
-
-def test_the_lock_of_a_killed_process_stops_nobody(diff_dir: Path) -> None:
-    code = (
-        "import sys, time; from pathlib import Path; from s3napback.state import locked\n"
-        "with locked(Path(sys.argv[1]), 'doomed'): print('held', flush=True); time.sleep(60)"
-    )
-    command = [sys.executable, "-c", code, str(diff_dir)]
-    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"held\n"
-        with pytest.raises(LockHeld, match="doomed"), locked(diff_dir, "second"):
-            pass
-        process.send_signal(signal.SIGKILL)
-    with locked(diff_dir, "second"), pytest.raises(LockHeld, match="second"), locked(diff_dir, "third"):
-        pass
-
-
-def test_children_do_not_inherit_the_lock(diff_dir: Path) -> None:
-    with locked(diff_dir, "first"):
-        child = subprocess.Popen(["sleep", "60"], close_fds=False)
-    try:
-        with locked(diff_dir, "second"):
-            pass
-    finally:
-        child.kill()
-        child.wait()
-
-
-def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path: Path, diff_dir: Path) -> None:
-    victim = tmp_path / "victim"
-    victim.write_text("precious")
-    (diff_dir / "lock").symlink_to(victim)
-    with pytest.raises(StateError, match="lock"), locked(diff_dir, "me"):
-        pass
-    assert victim.read_text() == "precious"
-
-
-def test_the_lock_of_a_missing_diff_dir_is_a_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(StateError, match="No such file"), locked(tmp_path / "missing", "me"):
-        pass
 
 
 def test_the_default_diff_dir_is_made_with_its_parents(tmp_path: Path) -> None:

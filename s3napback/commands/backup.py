@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timezone
+from datetime import date
 
 from s3napback.archiving import Made, Workshop, make_archive
 from s3napback.commands.dry_run import print_plan
@@ -21,7 +20,7 @@ from s3napback.planning import Night, Skip, Wishes, folder_not_due, plan_job
 from s3napback.rotation import day_number
 from s3napback.sources import Expansion, NothingNew
 from s3napback.sources.registry import Tools, expand_job, make_source
-from s3napback.state import StoreState, locked, make_diff_dir
+from s3napback.state import StoreState, lock_holder, locked, make_diff_dir
 from s3napback.surroundings import configured_store, diff_dir, find_gnu_tar, host_name, temp_dir
 
 logger = logging.getLogger("s3napback")
@@ -80,10 +79,7 @@ def run(configuration: Configuration, today: date, wishes: Wishes) -> Tally:
         folder = diff_dir(configuration)
         if configuration.diff_dir is None:
             make_diff_dir(folder)
-        holder = (
-            f"process {os.getpid()}, since {datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC, {configuration.path}"
-        )
-        stack.enter_context(locked(folder, holder))
+        stack.enter_context(locked(folder, lock_holder(configuration.path)))
         equipment = stack.enter_context(_equipped(configuration, today, wishes, patient=True))
         tally = Tally(warnings=_say(equipment.warnings))
         for job in configuration.jobs:

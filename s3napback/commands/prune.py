@@ -53,7 +53,13 @@ class Findings:
 
 
 def prune(
-    configuration: Configuration, today: date, say: Callable[[str], None], *, delete: bool, unowned: bool = False
+    configuration: Configuration,
+    today: date,
+    say: Callable[[str], None],
+    *,
+    delete: bool,
+    unowned: bool = False,
+    store: Store | None = None,
 ) -> int:
     """Show what is not needed, and delete it if ``delete`` is set.
 
@@ -63,6 +69,7 @@ def prune(
         say: takes the lines that are the result.
         delete: do it. Otherwise nothing is touched: neither the store nor DiffDir.
         unowned: also names that no block claims.
+        store: to be used in place of a new one.
 
     Returns:
         The exit code: 1 if something could not be deleted.
@@ -78,7 +85,7 @@ def prune(
             "nothing was deleted"
         )
     claims = Claims(host_name(configuration), configuration.jobs)
-    store = configured_store(configuration, patient=delete)
+    store = store or configured_store(configuration, patient=delete)
     with _alone(configuration, delete=delete):
         store.check(for_writing=delete)
         prefix = configuration.store.prefix

@@ -9,6 +9,8 @@ import difflib
 from dataclasses import dataclass
 from enum import Enum
 
+from s3napback.config.settings import STALL_TIMEOUT
+
 
 class Place(Enum):
     """Where a directive may be written."""
@@ -95,6 +97,7 @@ _SIMPLE = "SimpleCycle"
 _HANOI = "HanoiCycle"
 _EVER = 36_500
 _MOST_SLOTS = 10_000
+_LONGEST_STALL = 30 * 86_400
 _DIRECTORY = ("Directory",)
 
 
@@ -284,6 +287,14 @@ DIRECTIVES = (
         "Off",
         _ANYWHERE,
         "Finish the dump, encrypted, in a temporary file before the upload begins.",
+    ),
+    DirectiveDescription(
+        "StallTimeout",
+        Type.INTEGER,
+        str(STALL_TIMEOUT),
+        _ANYWHERE,
+        "Seconds without any progress after which a source fails; the store's are those at file level; 0 is for ever.",
+        maximum=_LONGEST_STALL,
     ),
     DirectiveDescription(
         "Compression",

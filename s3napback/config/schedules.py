@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from s3napback.config.directives import DIRECTIVES, Place
 from s3napback.config.problems import Problems, shown
 from s3napback.config.scopes import Scope
-from s3napback.config.settings import JobSettings, Position
+from s3napback.config.settings import STALL_TIMEOUT, JobSettings, Position
 from s3napback.rotation import HanoiCycle, Schedule, SimpleCycle
 
 _MOST_SLOTS = 100_000
@@ -118,6 +118,7 @@ def job_settings(scope: Scope) -> JobSettings:
         mysql_options=scope.words("mysqloptions"),
         postgresql_options=scope.words("postgresqloptions"),
         use_temp_file=scope.switch("usetempfile"),
+        stall_timeout=scope.integer("stalltimeout", STALL_TIMEOUT),
         compression=compression,
         compression_level=level if level and compression in _HIGHEST_LEVEL else None,
     )

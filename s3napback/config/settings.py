@@ -7,6 +7,9 @@ from pathlib import Path
 
 from s3napback.rotation import Schedule
 
+STALL_TIMEOUT = 14_400
+"""Seconds: tar may look at many millions of unchanged files before it writes a byte, and morning still comes later."""
+
 
 @dataclass(frozen=True)
 class Position:
@@ -36,6 +39,8 @@ class StoreSettings:
         key_file: S3Keyfile; None leaves credentials to boto3.
         chunk_size: bytes in one part of an upload.
         upload_threads: parts under way at once.
+        stall_timeout: seconds without an answer after which a request fails, where its own limits are not shorter; 0
+            leaves it to those.
     """
 
     bucket: str = ""
@@ -49,6 +54,7 @@ class StoreSettings:
     key_file: Path | None = None
     chunk_size: int = 25_000_000
     upload_threads: int = 4
+    stall_timeout: int = STALL_TIMEOUT
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,11 @@ class EncryptionSettings:
 
 @dataclass(frozen=True)
 class JobSettings:
-    """How one source is dumped; each field is the directive of the same name."""
+    """How one source is dumped; each field is the directive of the same name.
+
+    Attributes:
+        stall_timeout: in seconds; 0 is for ever.
+    """
 
     exclude: tuple[str, ...] = ()
     tar_options: tuple[str, ...] = ()
@@ -76,6 +86,7 @@ class JobSettings:
     mysql_options: tuple[str, ...] = ()
     postgresql_options: tuple[str, ...] = ()
     use_temp_file: bool = False
+    stall_timeout: int = STALL_TIMEOUT
     compression: str = "gzip"
     compression_level: int | None = None
 

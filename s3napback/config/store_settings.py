@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 from s3napback.config.names import InvalidNameError, normalised_path, normalised_prefix
 from s3napback.config.problems import Problems, shown
 from s3napback.config.scopes import Scope
-from s3napback.config.settings import EncryptionSettings, StoreSettings
+from s3napback.config.settings import STALL_TIMEOUT, EncryptionSettings, StoreSettings
 
 LEAST_PART = 5 * 1024 * 1024
 _DEFAULT_PART = 25_000_000
@@ -53,6 +53,7 @@ def store_settings(scope: Scope, problems: Problems) -> StoreSettings:
         key_file=scope.path("s3keyfile"),
         chunk_size=_chunk_size(scope, problems),
         upload_threads=scope.integer("uploadthreads", 4),
+        stall_timeout=scope.integer("stalltimeout", STALL_TIMEOUT),
     )
 
 

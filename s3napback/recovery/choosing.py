@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timezone
 
 from s3napback.archives import join_prefix
-from s3napback.catalogue import Catalogue, CataloguedArchive, started
+from s3napback.catalogue import Catalogue, CataloguedArchive, newest_first, started
+from s3napback.config.names import KINDS, PATH_KINDS, normalised_path, normalised_target
 from s3napback.errors import S3napbackError
 from s3napback.rotation import day_date, day_number
 
@@ -122,6 +123,28 @@ def only_source(found: Sequence[CataloguedArchive], word: str) -> str:
     raise NothingToRestore(f"{word} can mean {' or '.join(map(repr, sources))}: write one of them")
 
 
+def source_of(word: str, chain: Sequence[CataloguedArchive]) -> str:
+    """Kind and target of what a chain holds; where its archives do not say, what the word means by itself.
+
+    Raises:
+        NothingToRestore: the archives are of several sources, or the word does not tell the kind.
+    """
+    if any(archive.record for archive in chain):
+        return only_source(chain, word)
+    kinds = {kind.lower(): kind for kind in KINDS}
+    for mark in " /":
+        start, _, target = word.partition(mark)
+        if target and start.lower() in kinds:
+            kind = kinds[start.lower()]
+            return f"{kind} {normalised_target(kind, target if kind not in PATH_KINDS else '/' + target)}"
+    if word.startswith("/"):
+        return f"Directory {normalised_path(word)}"
+    raise NothingToRestore(
+        f"the archives do not say what they hold, and {word!r} does not either: write it as '/etc', 'MySQL/all' or "
+        "'Subversion /srv/svn/repository'"
+    )
+
+
 @dataclass(frozen=True)
 class Choice:
     """What will be restored.
@@ -135,14 +158,14 @@ class Choice:
     notes: tuple[str, ...] = ()
 
 
-def choose(catalogue: Catalogue, found: Sequence[CataloguedArchive], moment: Moment) -> Choice:
+def choose(catalogue: Catalogue, found: Sequence[CataloguedArchive], moment: Moment | None = None) -> Choice:
     """The chain to the newest archive as of ``moment`` that can be restored.
 
     Raises:
         NothingToRestore: there is none.
     """
     notes: list[str] = []
-    for archive in _fitting(found, moment):
+    for archive in _fitting(found, moment or NEWEST):
         chain = catalogue.chain(archive)
         if chain.archives:
             return Choice(chain.archives, tuple(notes))
@@ -151,7 +174,7 @@ def choose(catalogue: Catalogue, found: Sequence[CataloguedArchive], moment: Mom
         raise NothingToRestore("\n".join(notes))
     days = sorted({archive.record.day for archive in found if archive.record})
     there = f"; the oldest is of {day_date(days[0])}" if days else ""
-    raise NothingToRestore(f"there is no archive {_described(moment)}{there}")
+    raise NothingToRestore(f"there is no archive {_described(moment or NEWEST)}{there}")
 
 
 def chain_of_keys(catalogue: Catalogue, keys: Sequence[str], prefix: str = "") -> Choice:
@@ -170,16 +193,16 @@ def chain_of_keys(catalogue: Catalogue, keys: Sequence[str], prefix: str = "") -
 
 def _fitting(found: Sequence[CataloguedArchive], moment: Moment) -> list[CataloguedArchive]:
     """The archives as of ``moment``, those to be tried first in front."""
-    newest_first = sorted(found, key=started, reverse=True)
+    ordered = sorted(found, key=newest_first)
     if moment.key:
-        return [archive for archive in newest_first if archive.key == moment.key]
+        return [archive for archive in ordered if archive.key == moment.key]
     if moment.day is not None:
-        day = moment.day
-        fitting = [archive for archive in newest_first if archive.record and archive.record.day <= day]
-        return sorted(fitting, key=lambda archive: archive.record.day if archive.record else 0, reverse=True)
+        by_day = [(archive.record.day, archive) for archive in ordered if archive.record]
+        fitting = [pair for pair in by_day if pair[0] <= moment.day]
+        return [archive for _day, archive in sorted(fitting, key=lambda pair: pair[0], reverse=True)]
     if moment.instant is not None:
-        return [archive for archive in newest_first if started(archive) <= moment.instant]
-    return newest_first
+        return [archive for archive in ordered if started(archive) <= moment.instant]
+    return ordered
 
 
 def _described(moment: Moment) -> str:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from s3napback.archives import sum_key
 from s3napback.catalogue import CataloguedArchive
 from s3napback.errors import PipelineError, S3napbackError
 from s3napback.pipeline import Block, Feed, Pipeline, Stage, Transformation
@@ -48,7 +49,7 @@ class Decryption:
     def stage(self) -> Stage:
         """The process that decrypts its standard input."""
         home = () if self.home is None else ("--homedir", str(self.home))
-        passphrase = ()
+        passphrase: tuple[str, ...] = ()
         if self.passphrase_file is not None:
             passphrase = ("--pinentry-mode", "loopback", "--passphrase-file", str(self.passphrase_file))
         command = ("gpg", "--batch", "--quiet", *home, *passphrase, "--output", "-", "--decrypt")
@@ -78,19 +79,16 @@ class Decoder:
     decryption: Decryption
     sums: frozenset[str] = frozenset()
 
-    def open(
-        self,
-        archive: CataloguedArchive,
-        *consumers: Stage | Transformation,
-    ) -> Pipeline:
+    def open(self, archive: CataloguedArchive, *consumers: Stage | Transformation) -> Pipeline:
         """A pipeline, not yet started, whose output is what the last consumer writes, or the archive's content.
 
         Raises:
             StoreError: its first bytes cannot be read.
         """
         encrypted = self._is_encrypted(archive)
-        # gpg notices every change by itself.
-        digest = "" if encrypted else known_digest(self.transport.store, archive, self._sum_of(archive))
+        # gpg notices every change by itself, and to look twice takes time.
+        has_sum = not encrypted and sum_key(archive.key) in self.sums
+        digest = known_digest(self.transport.store, archive, has_sum=has_sum)
         feed = Feed(archive.key, lambda: stored_bytes(self.transport, archive, digest=digest))
         decompress = Transformation(
             "decompression", lambda blocks: decompressed(blocks, archive.record.compression if archive.record else "")
@@ -98,13 +96,20 @@ class Decoder:
         decrypt = [self.decryption.stage()] if encrypted else []
         return Pipeline([feed, *decrypt, decompress, *consumers])
 
-    def run(self, archive: CataloguedArchive, *consumers: Stage | Transformation, write: Callable[[Block], None]) -> int:
+    def run(
+        self,
+        archive: CataloguedArchive,
+        *consumers: Stage | Transformation,
+        write: Callable[[Block], None],
+        finish: Callable[[Pipeline], None] | None = None,
+    ) -> int:
         """Decode one archive to its end.
 
         Args:
             archive: which one.
             consumers: what follows decompression.
             write: takes what comes out at the end.
+            finish: is given the pipeline after a good end.
 
         Returns:
             Bytes that came out.
@@ -119,6 +124,8 @@ class Decoder:
                 while count := pipeline.readinto(buffer):
                     write(buffer[:count])
                     total += count
+                if finish:
+                    finish(pipeline)
         except PipelineError as error:
             raise PipelineError(self._explained(archive, error)) from error
         return total
@@ -126,9 +133,6 @@ class Decoder:
     def _is_encrypted(self, archive: CataloguedArchive) -> bool:
         head = b"".join(self.transport.store.read(archive.key, end=min(_HEAD, archive.stored.size)))
         return looks_encrypted(head)
-
-    def _sum_of(self, archive: CataloguedArchive) -> bool:
-        return f"{archive.key}.sha256" in self.sums
 
     def _explained(self, archive: CataloguedArchive, error: S3napbackError) -> str:
         meaning = meaning_of(str(error))
@@ -211,6 +215,7 @@ def _unchanged(blocks: Iterator[memoryview]) -> Iterator[Block]:
 def _gunzipped(blocks: Iterator[memoryview]) -> Iterator[Block]:
     from isal import isal_zlib  # noqa: PLC0415 - loaded only where it is used
 
+    broken: type[Exception] = isal_zlib.IsalError  # type: ignore[assignment] # its stubs take it for an instance
     stream = isal_zlib.decompressobj(wbits=_GZIP_FORMAT)
     try:
         for block in blocks:
@@ -220,7 +225,7 @@ def _gunzipped(blocks: Iterator[memoryview]) -> Iterator[Block]:
                     raise Damaged("decompression failed: there is something behind gzip's end mark")
                 yield stream.decompress(rest, _PIECE)
                 rest = stream.unused_data if stream.eof else stream.unconsumed_tail
-    except isal_zlib.IsalError as error:
+    except broken as error:
         raise Damaged(f"decompression failed: {error}") from error
     if not stream.eof:
         raise Damaged("decompression failed: gzip's end mark is missing")

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 
 from s3napback.archives import sum_key
 from s3napback.catalogue import CataloguedArchive
@@ -66,18 +67,18 @@ def stored_bytes(transport: Transport, archive: CataloguedArchive, *, digest: st
         )
 
 
-def known_digest(store: Store, archive: CataloguedArchive, sums: bool) -> str:
+def known_digest(store: Store, archive: CataloguedArchive, *, has_sum: bool) -> str:
     """The SHA-256 that the object beside an archive gives for it; empty if there is none, or it is of an older one.
 
     Args:
         store: where they lie.
         archive: whose sum is wanted.
-        sums: such an object is known to exist.
+        has_sum: such an object is known to exist.
 
     Raises:
         StoreError: it cannot be read.
     """
-    if not sums or archive.record is None:
+    if not has_sum or archive.record is None:
         return ""
     text = b"".join(store.read(sum_key(archive.key))).decode(errors="replace")
     if f"# id {archive.record.id}" not in text.splitlines():
@@ -98,7 +99,7 @@ def _ordered_bytes(transport: Transport, stored: StoredObject) -> Iterator[Block
 
     with ThreadPoolExecutor(transport.threads, "fetch") as pool:
         try:
-            under_way.extend(pool.submit(read_range, start) for _, start in zip(range(transport.threads), starts))
+            under_way.extend(pool.submit(read_range, start) for start in islice(starts, transport.threads))
             while under_way:
                 blocks = under_way.popleft().result()
                 # One more is asked for only now: what waits here is one of the ranges that memory is counted for.

@@ -100,7 +100,8 @@ def staging_in(where: Path) -> Iterator[Staging]:
         staging.tree.mkdir(0o755)
         yield staging
     finally:
-        remove_tree(folder)
+        with unchanged_times(where):
+            remove_tree(folder)
         for path in made:
             with suppress(OSError):
                 path.rmdir()
@@ -113,15 +114,15 @@ def require_empty(where: Path) -> None:
         UnusableTarget: it is no directory, cannot be read, or is not empty.
     """
     try:
-        names = [name for name in os.listdir(where) if name != "lost+found" and not name.startswith(PREFIX)]
+        names = [path.name for path in where.iterdir() if path.name != "lost+found" and PREFIX not in path.name]
     except FileNotFoundError:
         return
     except OSError as error:
         raise UnusableTarget(f"{where} cannot be restored to: {error.strerror}") from error
     if names:
         raise UnusableTarget(
-            f"{where} is not empty (it holds {names[0]!r}): name an empty or new directory, or merge into this one with "
-            "--in-place"
+            f"{where} is not empty (it holds {names[0]!r}): name an empty or new directory, or, for files of a "
+            "directory, merge with --in-place"
         )
 
 
@@ -153,6 +154,7 @@ def _make_folders(where: Path) -> list[Path]:
 def _links_by_folder(tree: Path) -> Iterator[tuple[Path, list[str]]]:
     for folder, folders, files in os.walk(tree, onerror=_refuse):
         names = [name for name in (*folders, *files) if os.path.islink(os.path.join(folder, name))]  # noqa: PTH114, PTH118 - a million Paths take seconds
+        folders[:] = [name for name in folders if name not in names]
         if names:
             yield Path(folder), names
 

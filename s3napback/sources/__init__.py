@@ -100,8 +100,13 @@ class Source(Protocol):
         """
         ...
 
-    def flaw(self, head: bytes) -> str:
-        """What is wrong with a dump that ended well, judged by its first 512 bytes; empty if nothing is."""
+    def flaw(self, head: bytes, tail: bytes) -> str:
+        """What is wrong with a dump that ended well; empty if nothing is.
+
+        Args:
+            head: its first 512 bytes, or all of it.
+            tail: its last 1,024 bytes, or all of it.
+        """
         ...
 
 

@@ -17,6 +17,7 @@ from s3napback.rotation import ArchiveType, SimpleCycle
 from s3napback.sources import WORKING, Dump
 from s3napback.sources.snapshot import DamagedSnapshot, copy_cured, snapshot_problem
 
+_END_SIZE = 1024
 TAR_WARNING = 1
 """tar's exit status for "some files differ": one changed or vanished while it was read (tar's manual, "Synopsis")."""
 
@@ -184,10 +185,13 @@ class DirectorySource:
         # Options from the environment would shape the archive unseen.
         return Stage(command, warning_codes=frozenset({TAR_WARNING}), environment={"TAR_OPTIONS": ""})
 
-    def flaw(self, head: bytes) -> str:
+    def flaw(self, head: bytes, tail: bytes) -> str:
         """See ``Source``."""
         if not head.strip(b"\0"):
             return f"the archive of {self.job.target} would be empty: does an Exclude match the directory itself?"
+        # Two blocks of zeros end an archive (tar's manual, "Basic Tar Format").
+        if tail.strip(b"\0") or len(tail) < _END_SIZE:
+            return f"{self.tar} ended as if all were well, but the archive of {self.job.target} is cut off"
         return ""
 
     def _followed(self) -> bool:

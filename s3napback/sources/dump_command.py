@@ -14,6 +14,13 @@ from s3napback.rotation import ArchiveType
 from s3napback.sources import Dump
 from s3napback.sources.programs import find_program
 
+_ENDS = {
+    b"-- MySQL dump": b"-- Dump completed",
+    b"-- MariaDB dump": b"-- Dump completed",
+    b"-- PostgreSQL database dump": b"-- PostgreSQL database dump complete",
+    b"-- PostgreSQL database cluster dump": b"-- PostgreSQL database cluster dump complete",
+}
+
 CommandBuilder = Callable[[str, Job], tuple[str, ...]]
 """From a program's name and a job to the argument list that dumps it to standard output. Pure."""
 
@@ -60,11 +67,17 @@ class DumpCommandSource:
 
     def plan(self, archive_type: ArchiveType, folder: Path, memory: Memory | None = None) -> Stage:  # noqa: ARG002
         """See ``Source``."""
-        return self._stage(next(filter(shutil.which, self.programs), self.programs[0]))
+        return self._stage(self._program())
 
-    def flaw(self, head: bytes) -> str:  # noqa: ARG002 - exit statuses of the tools tell the truth
-        """See ``Source``."""
+    def flaw(self, head: bytes, tail: bytes) -> str:
+        """See ``Source``. A dump that is announced by a comment is ended by one, in every version of the programs."""
+        for beginning, end in _ENDS.items():
+            if beginning in head and end not in tail:
+                return f"{self._program()} ended as if all were well, but the dump of {self.job.source} is cut off"
         return ""
+
+    def _program(self) -> str:
+        return next(filter(shutil.which, self.programs), self.programs[0])
 
     def _stage(self, program: str) -> Stage:
         return Stage(self.build(program, self.job))

@@ -26,10 +26,8 @@ def find_program(names: Sequence[str], package: str) -> str:
     for name in names:
         if shutil.which(name) is not None:
             return name
-    wanted = " nor ".join(names)
-    raise SourceError(
-        f"{'neither ' if len(names) > 1 else ''}{wanted} was found on PATH; install it (Debian's package is {package})"
-    )
+    missing = f"neither {' nor '.join(names)} was found" if len(names) > 1 else f"{names[0]} was not found"
+    raise SourceError(f"{missing} on PATH; install it (Debian's package is {package})")
 
 
 def answer_of(command: Sequence[str], *, environment: Mapping[str, str]) -> str:

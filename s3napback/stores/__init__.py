@@ -36,6 +36,8 @@ class StoredObject:
             Empty in a listing, which does not fetch it.
         version: changes whenever the object does (an ETag, or a folder's equivalent); advisory.
         storage_class: the store's name for cold or warm, empty where it has none.
+        restore_state: of an object in cold storage, whether it is being made readable, or is for a while, as S3's
+            ``x-amz-restore`` says it; empty in a listing.
     """
 
     key: str
@@ -44,6 +46,7 @@ class StoredObject:
     metadata: Mapping[str, str] = field(default_factory=dict)
     version: str = ""
     storage_class: str = ""
+    restore_state: str = ""
 
 
 class Store(Protocol):

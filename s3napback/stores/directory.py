@@ -34,6 +34,7 @@ from s3napback.stores.folders import (
     require_room_for_file,
     sync_folder,
 )
+from s3napback.stores.streaming import write_stream
 
 _PRIVATE = ".s3napback"
 _INCOMING = "incoming-"
@@ -207,7 +208,7 @@ class DirectoryStore:
         incoming = places.private / f"{_INCOMING}{secrets.token_hex(8)}"
         descriptor = create_file(incoming)
         try:
-            _copy(source, descriptor)
+            write_stream(source, descriptor)
             status = _stamp(descriptor, self._stamps_in_use(places))
             os.fsync(descriptor)
         finally:
@@ -271,14 +272,6 @@ class DirectoryStore:
             elif key.startswith(prefix) and entry.is_file(follow_symlinks=False):
                 with suppress(FileNotFoundError):
                     yield _describe(key, entry.stat(follow_symlinks=False), {})
-
-
-def _copy(source: ByteSource, descriptor: int) -> None:
-    view = memoryview(bytearray(_BLOCK))
-    while count := source.readinto(view):
-        written = 0
-        while written < count:
-            written += os.write(descriptor, view[written:count])
 
 
 def _stamp(descriptor: int, in_use: set[tuple[int, int]]) -> os.stat_result:

@@ -14,7 +14,7 @@ from s3napback.config.settings import StoreSettings
 from s3napback.errors import StoreError, StoreUnreachable, UnusableStore
 from s3napback.stores import ByteSource, StoredObject
 from s3napback.stores.parts import PartLimits, plan_parts
-from s3napback.stores.s3_client import StaticCredentials, make_client
+from s3napback.stores.s3_client import StaticCredentials, make_client, waiting
 from s3napback.stores.s3_errors import (
     FAILURES,
     NO_ANSWER,
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _READ_BLOCK = 1024 * 1024
-_OUTAGE_SECONDS = 90.0
 _SECOND_LOOKS = (0.5, 1.5)
 """Pauses in seconds before a store that still shows the old object is asked again: not every store is consistent."""
 
@@ -65,7 +64,7 @@ class S3Store:
         self._credentials = credentials
         self._patient = patient
         self._limits = limits or PartLimits()
-        patience = _OUTAGE_SECONDS if patient else 0.0
+        patience = waiting(settings.stall_timeout, patient=patient).outage_seconds
         self._outage_seconds = patience if outage_seconds is None else outage_seconds
         self._made_client: S3Client | None = None
         self._making_client = threading.Lock()
@@ -114,6 +113,7 @@ class S3Store:
             metadata={name.lower(): value for name, value in answer.get("Metadata", {}).items()},
             version=answer.get("ETag", "").strip('"'),
             storage_class=answer.get("StorageClass", ""),
+            restore_state=answer.get("Restore", ""),
         )
 
     def put(

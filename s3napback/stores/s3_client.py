@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import boto3
@@ -16,10 +17,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 _CHATTY = ("boto3", "botocore", "urllib3", "s3transfer")
-_CONNECT_SECONDS = 20
-_READ_SECONDS = 60
-_IMPATIENT_CONNECT_SECONDS = 5
-_IMPATIENT_READ_SECONDS = 10
+_LONGEST_PAUSE = 20  # seconds between two attempts (botocore's "standard" retries)
+_MOST_ATTEMPTS = 10
 _LEAST_CONNECTIONS = 36
 """Enough for every thread that asks for metadata when a whole store is read; further ones would be closed at once."""
 
@@ -37,11 +36,53 @@ class StaticCredentials:
     token: str = field(default="", repr=False)
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """How long a store is waited for.
+
+    Attributes:
+        attempts: at each request that finds the store overloaded, failing, or not there.
+        connect_seconds: until a connection has been made.
+        read_seconds: until an answer begins, or a connection goes on.
+        outage_seconds: from the first request that got no answer to the last one that is made again.
+    """
+
+    attempts: int = _MOST_ATTEMPTS
+    connect_seconds: int = 20
+    read_seconds: int = 60
+    outage_seconds: int = 90
+
+    def within(self, stall_timeout: int) -> Waiting:
+        """The same, in which nothing alone waits for longer than so many seconds; 0 changes nothing."""
+        if not stall_timeout:
+            return self
+        pauses = accumulate(min(2**number, _LONGEST_PAUSE) for number in range(self.attempts - 1))
+        return Waiting(
+            attempts=1 + sum(pause <= stall_timeout for pause in pauses),
+            connect_seconds=min(self.connect_seconds, stall_timeout),
+            read_seconds=min(self.read_seconds, stall_timeout),
+            outage_seconds=min(self.outage_seconds, stall_timeout),
+        )
+
+
+_IMPATIENT = Waiting(attempts=2, connect_seconds=5, read_seconds=10, outage_seconds=0)
+
+
+def waiting(stall_timeout: int, *, patient: bool) -> Waiting:
+    """How long to wait for a store.
+
+    Args:
+        stall_timeout: StallTimeout.
+        patient: as a nightly run should, with ten attempts; otherwise two, with short timeouts.
+    """
+    return (Waiting() if patient else _IMPATIENT).within(stall_timeout)
+
+
 def make_client(settings: StoreSettings, credentials: StaticCredentials, *, patient: bool) -> S3Client:
     """Make the client of one store. Nothing goes over the network yet but a search for credentials.
 
     Args:
-        patient: try each request up to ten times, as a nightly run does; otherwise twice, with short timeouts.
+        patient: see ``waiting``.
 
     Raises:
         BotoCoreError: a profile or the configuration of boto3 is wrong.
@@ -67,10 +108,11 @@ def make_client(settings: StoreSettings, credentials: StaticCredentials, *, pati
 
 def _client_config(settings: StoreSettings, *, patient: bool) -> Config:
     """Checksums beyond the signature's are for Amazon's S3 only, where uploads compute them without copying a part."""
+    limits = waiting(settings.stall_timeout, patient=patient)
     return Config(
-        retries={"mode": "standard", "total_max_attempts": 10 if patient else 2},
-        connect_timeout=_CONNECT_SECONDS if patient else _IMPATIENT_CONNECT_SECONDS,
-        read_timeout=_READ_SECONDS if patient else _IMPATIENT_READ_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": limits.attempts},
+        connect_timeout=limits.connect_seconds,
+        read_timeout=limits.read_seconds,
         max_pool_connections=max(settings.upload_threads + 4, _LEAST_CONNECTIONS),
         tcp_keepalive=True,
         request_checksum_calculation="when_required",

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.databases.private_server import as_user, running, short_folder
+from tests.databases.private_server import as_user, kept_open, running, short_folder
 
 USER = "mysql"
 SYSTEM = ("information_schema", "mysql", "performance_schema", "sys")
@@ -35,6 +35,13 @@ class MariaDB:
         done = subprocess.run(command, input=data, capture_output=True, check=False)
         assert done.returncode == 0, done.stderr.decode(errors="replace")[-2000:]
         return done.stdout
+
+    @contextmanager
+    def session(self, text: str, database: str) -> Iterator[None]:
+        """Keep a connection open that has done ``text`` first."""
+        command = ["mariadb", "--no-defaults", f"--socket={self.socket}", "--user=root", "--unbuffered"]
+        with kept_open([*command, "--skip-column-names", f"--database={database}"], f"{text}; SELECT 'done';\n"):
+            yield
 
     def rows(self, text: str, database: str = "") -> list[list[str]]:
         """The rows of a query."""
@@ -95,5 +102,5 @@ def mariadb_server(options: Sequence[str] = ()) -> Iterator[MariaDB]:
         command += [f"--pid-file={folder / 'pid'}", "--innodb-log-file-size=16M", "--innodb-flush-log-at-trx-commit=0"]
         command += ["--max-allowed-packet=1G", "--character-set-server=utf8mb4", *options]
         ping = ["mariadb-admin", "--no-defaults", f"--socket={socket}", "ping"]
-        with running(command, USER, folder, lambda: not subprocess.run(ping, capture_output=True).returncode) as server:
+        with running(command, USER, folder, ping) as server:
             yield MariaDB(socket, server)

@@ -36,10 +36,10 @@ INSERT INTO orders (id, customer, price, placed, flags, mood, details) VALUES
 INSERT INTO pictures VALUES
     (1, UNHEX('00010A0D1A22275C5CFF80FEC3A4C328F09F'), UNHEX('0000000000000000'), POINT(1.5, -2)),
     (2, '', UNHEX('FFFFFFFFFFFFFFFF'), NULL), (3, NULL, NULL, NULL);
-INSERT INTO pictures VALUES (4, REPEAT(UNHEX('00FF275C0A80'), 3500000), UNHEX('27005C5C0A0D1A22'), NULL);
 INSERT INTO old_text VALUES (1, 'naïve Übung'), (2, NULL);
 INSERT INTO `odd ``name``; DROP TABLE x` VALUES (1, 'tab\\tnewline\\nreturn\\rnul\\0end'), (NULL, NULL);
-CREATE VIEW dear AS SELECT c.name, SUM(o.price) AS spent FROM customers c JOIN orders o ON o.customer = c.id GROUP BY c.id;
+CREATE VIEW dear AS SELECT c.name, SUM(o.price) AS spent
+    FROM customers c JOIN orders o ON o.customer = c.id GROUP BY c.id;
 CREATE VIEW dearest AS SELECT name FROM dear WHERE spent > 10;
 DELIMITER //
 CREATE TRIGGER remember AFTER INSERT ON orders FOR EACH ROW
@@ -56,15 +56,17 @@ DO BEGIN DELETE FROM log WHERE id < 10; END//
 DELIMITER ;
 INSERT INTO log (line) VALUES ('the first');
 """
-"""SQL for the client, with definitions that need one another and values that quoting gets wrong easily.
+"""SQL for the client, with definitions that need one another and values that quoting gets wrong easily."""
 
-The picture of 21,000,000 bytes is larger than what the dump programs take by default.
-"""
+LARGE_PICTURE = (
+    "INSERT INTO pictures VALUES (4, REPEAT(UNHEX('00FF275C0A80'), 3500000), UNHEX('27005C5C0A0D1A22'), NULL)"
+)
+"""A row that is larger than what the dump programs take by default."""
 
 NAMES = (
     "plain",
     "with space",
-    "it's \"quoted\"",
+    'it\'s "quoted"',
     "-dash",
     "--all-databases",
     "grüße-数",

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,10 +34,12 @@ def as_user(user: str) -> dict[str, Any]:
 
 
 @contextmanager
-def running(
-    command: Sequence[str], user: str, folder: Path, is_up: Callable[[], bool]
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server until the end of the block, or until a test has ended it."""
+def running(command: Sequence[str], user: str, folder: Path, ping: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server until the end of the block, or until a test has ended it.
+
+    Args:
+        ping: a command that succeeds as soon as the server is up.
+    """
     log = folder / "server.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -45,7 +47,7 @@ def running(
         )
     try:
         deadline = time.monotonic() + PATIENCE
-        while not is_up():
+        while subprocess.run(ping, capture_output=True, check=False).returncode:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{command[0]} did not start:\n{log.read_text(errors='replace')}")
             time.sleep(0.05)
@@ -57,3 +59,17 @@ def running(
         finally:
             process.kill()
             process.wait()
+
+
+@contextmanager
+def kept_open(command: Sequence[str], text: str) -> Iterator[None]:
+    """A client that has read ``text``, whose last answer is the line ``done``, and keeps its connection."""
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as client:
+        assert client.stdin is not None
+        assert client.stdout is not None
+        client.stdin.write(text)
+        client.stdin.flush()
+        assert client.stdout.readline() == "done\n"
+        yield
+        client.stdin.close()
+        client.wait(PATIENCE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,9 +19,12 @@ def dump_of(site: Site, key: str) -> bytes:
 def state_of(site: Site, source: str) -> dict[str, bytes]:
     """The state files of one source, ``MySQL shop``, with their bytes."""
     files = site.diff_dir_contents()
-    mark = f'"source": "{source}"'.encode()
-    folders = {name.rpartition("/")[0] for name, content in files.items() if mark in content}
-    return {name: content for name, content in files.items() if name.rpartition("/")[0] in folders}
+    folders = {
+        folder
+        for folder, _, name in (path.rpartition("/") for path in files)
+        if name == "state.json" and json.loads(files[f"{folder}/{name}"])["source"] == source
+    }
+    return {path: content for path, content in files.items() if path.rpartition("/")[0] in folders}
 
 
 class Failure:

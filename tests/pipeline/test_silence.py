@@ -10,12 +10,12 @@ from tests.pipeline.helpers import ENDLESS, GZIP, HANGING, Fake, failure_of, rea
 
 def test_a_silent_dump_is_named(fake: Fake) -> None:
     message = failure_of(fake("tar", f"echo; echo waiting >&2; {HANGING}"), GZIP, Stage(("cat",)), stall_timeout=0.3)
-    assert message == "tar has been silent for 0.3 seconds:\n  waiting"
+    assert message == "tar has been silent for 0.3 seconds (StallTimeout):\n  waiting"
 
 
 def test_a_stage_that_stops_reading_is_named(fake: Fake) -> None:
     message = failure_of(ENDLESS, fake("gpg", HANGING), Stage(("cat",)), stall_timeout=0.3)
-    assert message == "gpg has been silent for 0.3 seconds"
+    assert message == "gpg has been silent for 0.3 seconds (StallTimeout)"
 
 
 class Dozing:
@@ -31,12 +31,12 @@ class Dozing:
 
 def test_a_filter_that_takes_too_long_is_named() -> None:
     message = failure_of(ENDLESS, Filter("squeeze", Dozing), Stage(("cat",)), stall_timeout=0.2)
-    assert message == "squeeze has been silent for 0.2 seconds"
+    assert message == "squeeze has been silent for 0.2 seconds (StallTimeout)"
 
 
 def test_a_stage_that_does_not_end_is_named(fake: Fake) -> None:
     message = failure_of(Stage(("echo",)), fake("gpg", f"cat; exec >&-; {HANGING}"), stall_timeout=0.3)
-    assert message == "gpg closed its output but did not end within 0.3 seconds"
+    assert message == "gpg closed its output but did not end within 0.3 seconds (StallTimeout)"
 
 
 def test_a_slow_upload_is_no_silence() -> None:

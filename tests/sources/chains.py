@@ -14,6 +14,22 @@ from s3napback.rotation import ArchiveType, Schedule, SimpleCycle
 from s3napback.sources import WORKING
 from s3napback.sources.directory import DirectorySource
 
+FILES = (  # of the fixture ``tree``; each holds its own name
+    "var/log/syslog",
+    "var/lib/x.o",
+    "home/foobar/wumpus/den",
+    "home/foobar/other",
+    "home/wumpus",
+    "src/main.c",
+    "src/main.o",
+    "src/deep/er/lib.o",
+    "src/deep/er/a b.o",
+    "src/deep/wumpus",
+    "#odd/two words/-dash",
+    "proc/1/stat",
+    "deep/proc/file",
+)
+
 
 def directory_source(
     path: Path | str, settings: JobSettings | None = None, schedule: Schedule | None = None
@@ -60,14 +76,14 @@ class NightlyChain:
         working = self._folder / WORKING
         if memory and not self._cured:
             shutil.copyfile(kept, working)
-        archive = self._folder / f"{len(self.archives)}.tar"
-        with archive.open("wb") as output:
+        made = self._folder / f"{len(self.archives)}.tar"
+        with made.open("wb") as output:
             environment = {**os.environ, **dump.stage.environment, "LC_ALL": "C"}
             subprocess.run(dump.stage.command, stdout=output, env=environment, check=True)
         if dump.snapshot:
             working.replace(kept)
-        self.archives.append(archive)
-        return archive
+        self.archives.append(made)
+        return made
 
     def replay(self, target: Path) -> Path:
         """Extract the whole chain into an empty folder, as one would by hand.
@@ -79,6 +95,11 @@ class NightlyChain:
             subprocess.CalledProcessError: tar could not replay it.
         """
         return replay(self.archives, target) / self._source.job.target.lstrip("/")
+
+
+def archive(source: DirectorySource, folder: Path) -> Path:
+    """The archive of a directory, not as part of a chain; ``folder`` is made if need be."""
+    return NightlyChain(source, folder).backup()
 
 
 def replay(archives: Sequence[Path], target: Path) -> Path:

@@ -58,7 +58,7 @@ def test_a_part_that_cannot_be_sent_changes_nothing(on_moto: S3Bench, fault: Any
 
 
 def test_a_server_that_says_nothing_is_noticed(on_moto: S3Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(s3_client, "_IMPATIENT_READ_SECONDS", 0.5)
+    monkeypatch.setattr(s3_client, "_IMPATIENT", s3_client.Waiting(attempts=2, read_seconds=1, outage_seconds=0))
     on_moto.proxy.add(Fault("UploadPart", stall(2)))
     with pytest.raises(StoreUnreachable, match="uploading part"):
         on_moto.open().put("k", BytesSource(LARGE), metadata("new"))
@@ -283,7 +283,7 @@ def test_a_store_that_refuses_grown_parts_gets_an_error_that_names_the_chunk_siz
 
 
 def test_a_slow_line_is_no_reason_to_give_up(on_moto: S3Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(s3_client, "_IMPATIENT_CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(s3_client, "_IMPATIENT", s3_client.Waiting(attempts=2, connect_seconds=1, outage_seconds=0))
     on_moto.proxy.bytes_per_second = 8_000_000
     began = time.monotonic()
     on_moto.open(chunk_size=4 * PART).put("k", EndlessSource(3 * PART), metadata("new"))

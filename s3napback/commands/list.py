@@ -1,0 +1,71 @@
+"""``list``: what a store holds, and to which days each source can be restored. Reads the store and nothing else."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from enum import Enum
+from importlib import import_module
+from typing import TextIO
+
+from s3napback.catalogue import read_catalogue
+from s3napback.claims import Claims
+from s3napback.config.settings import Configuration
+from s3napback.listing import make_report
+from s3napback.plain_tables import plain_text
+from s3napback.selection import matching_archives
+from s3napback.surroundings import configured_store, host_name
+
+logger = logging.getLogger("s3napback")
+
+
+class Layout(Enum):
+    """How the result is shown."""
+
+    TERMINAL = "tables"
+    PLAIN = "plain text"
+    JSON = "JSON"
+
+
+def suitable_layout(stream: TextIO) -> Layout:
+    """Tables on a terminal, plain text in a pipe or file."""
+    return Layout.TERMINAL if stream.isatty() else Layout.PLAIN
+
+
+def show(configuration: Configuration, word: str, layout: Layout, say: Callable[[str], None]) -> int:
+    """List what a configuration's store holds.
+
+    Args:
+        configuration: a Bucket is enough; with blocks in it, archives that none of them owns are shown as such.
+        word: the source to be shown, in any form that ``matching_archives`` understands; empty for all.
+        layout: how.
+        say: takes the result, unless it goes to a terminal as tables.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        UnusableStore: the store does not exist, or may not be read.
+        StoreError: it could not be read.
+        SourceError: it holds nothing of the source.
+    """
+    store = configured_store(configuration, patient=False)
+    store.check(for_writing=False)
+    prefix = configuration.store.prefix
+    catalogue = read_catalogue(store, prefix)
+    if not catalogue.archives and not store.is_recognised():
+        logger.warning(
+            "%s does not hold the mark that backups leave there. Is the disk not mounted, or the folder another one?",
+            store.location,
+        )
+    archives = matching_archives(catalogue, word) if word else catalogue.archives
+    claims = Claims(host_name(configuration), configuration.jobs)
+    report = make_report(catalogue, archives, claims, location=store.location, prefix=prefix)
+    if layout is Layout.JSON:
+        say(report.to_json())
+    elif layout is Layout.TERMINAL:
+        # rich takes a while to import, and a pipe can do without
+        import_module("s3napback.rich_tables").print_report(report)
+    else:
+        say(plain_text(report))
+    return 0

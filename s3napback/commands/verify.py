@@ -1,0 +1,190 @@
+"""``verify``: decode archives to nothing, or check their sums, or compare with the live tree; one line for each."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from s3napback.archives import ArchiveRecord, sum_key
+from s3napback.catalogue import CataloguedArchive
+from s3napback.config.settings import Configuration
+from s3napback.errors import S3napbackError, StoreError
+from s3napback.formatting import counted, human_bytes, human_time
+from s3napback.pipeline import Block, Stage, Transformation
+from s3napback.recovery.comparing import compare
+from s3napback.recovery.databases import dump_check
+from s3napback.recovery.decoding import Damaged, Decoder
+from s3napback.recovery.dump_stream import DumpReader, checked
+from s3napback.recovery.fetching import known_digest, stored_bytes
+from s3napback.recovery.members import complete
+from s3napback.recovery.reaching import Reach, is_cold, reach
+from s3napback.rotation import ArchiveType
+from s3napback.surroundings import find_gnu_tar, host_name
+
+logger = logging.getLogger("s3napback")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the command line asks for.
+
+    Attributes:
+        source: as in the configuration; empty is all of this host.
+        at: as of when; empty is the newest.
+        origin: ``--from``: a Cycle's name or a key base.
+        every: ``--all``: not only the newest chain.
+        keyless: check stored bytes against their sums, for machines without the secret key.
+        against_live: ``--compare``.
+        passphrase_file: for gpg.
+    """
+
+    source: str = ""
+    at: str = ""
+    origin: str = ""
+    every: bool = False
+    keyless: bool = False
+    against_live: bool = False
+    passphrase_file: Path | None = None
+
+
+def verify(configuration: Configuration, wish: Wish, today: date, say: Callable[[str], None]) -> int:
+    """Verify, one source after the other, whatever is found wrong with any.
+
+    Args:
+        today: completes ``--at``.
+        say: takes the lines of the report.
+
+    Returns:
+        The exit code: 1 if anything is wrong, or differs.
+
+    Raises:
+        S3napbackError: the store cannot be read, or there is nothing to verify.
+    """
+    reached = reach(configuration)
+    words = [wish.source] if wish.source else _all_sources(reached)
+    if not words:
+        raise StoreError(f"there are no archives in {reached.store.location} that could be verified")
+    verification = Verification(reached, wish, today, say)
+    bad = sum(verification.verify(word) for word in words)
+    if bad:
+        logger.error("%s found", counted(bad, "problem or difference"))
+    return 1 if bad else 0
+
+
+def _all_sources(reached: Reach) -> list[str]:
+    """Sources of this host; on a machine of another name, where none is configured, of all hosts."""
+    owners = {archive.record.owner for archive in reached.catalogue.archives if archive.record}
+    own = {owner.source for owner in owners if owner.host == host_name(reached.configuration)}
+    if own or reached.configuration.host_name:
+        return sorted(own)
+    return sorted({owner.source for owner in owners})
+
+
+@dataclass(frozen=True)
+class Verification:
+    """One run."""
+
+    reached: Reach
+    wish: Wish
+    today: date
+    say: Callable[[str], None]
+
+    def verify(self, word: str) -> int:
+        """Verify what is wanted of one source; returns how much is wrong."""
+        try:
+            archives, problems = self._chosen(word)
+        except S3napbackError as error:
+            self.say(f"{word}: FAILED: {error}")
+            return 1
+        for problem in problems:
+            self.say(f"{problem}")
+        bad = 0 if self.wish.every else len(problems)
+        if self.wish.against_live:
+            return bad + self._compare(archives)
+        return bad + sum(not self._is_good(archive) for archive in archives)
+
+    def _chosen(self, word: str) -> tuple[Sequence[CataloguedArchive], Sequence[str]]:
+        """The archives to look at, and what there is to say of those that nothing can be restored from."""
+        if not self.wish.every:
+            return self.reached.chain_with_problems(word, self.wish.at, self.today, self.wish.origin)
+        own = sorted(self.reached.own(word, self.wish.origin), key=lambda archive: archive.key)
+        chains = {archive.key: self.reached.catalogue.chain(archive) for archive in own}
+        broken = [f"{key}: cannot be restored: {chain.problem}" for key, chain in chains.items() if chain.problem]
+        return [archive for archive in own if chains[archive.key].archives], broken
+
+    def _is_good(self, archive: CataloguedArchive) -> bool:
+        clock = time.monotonic()
+        decoder = self.reached.decoder(self.wish.passphrase_file)
+        try:
+            if is_cold(archive):
+                raise StoreError(f"it lies in cold storage ({archive.stored.storage_class}) and cannot be read now")
+            if self.wish.keyless:
+                _check_sum(decoder, archive)
+            else:
+                decoder.run(archive, *self._consumers(archive), write=_forget)
+        except S3napbackError as error:
+            self.say(f"{archive.key}: FAILED: {error}")
+            return False
+        seconds = time.monotonic() - clock
+        self.say(f"{archive.key}: good, {human_bytes(archive.stored.size)}, {human_time(seconds)}")
+        return True
+
+    def _consumers(self, archive: CataloguedArchive) -> Iterator[Stage | Transformation]:
+        record = archive.record
+        kind = record.owner.source.partition(" ")[0] if record else ""
+        if kind == "Directory":
+            yield Transformation("the look at the archive's end", complete)
+            yield Stage((find_gnu_tar(), "--list", "--file=-"), environment={"TAR_OPTIONS": ""})
+        elif record and kind in ("Subversion", "SubversionDir"):
+            parent = next((each.record for each in self._parents(record)), None)
+            yield Transformation("the check of revisions", checked(lambda dump: _judge(dump, record, parent)))
+        else:
+            yield dump_check(kind)
+
+    def _parents(self, record: ArchiveRecord) -> Iterator[CataloguedArchive]:
+        return (each for each in self.reached.catalogue.archives if each.record and each.record.id == record.parent)
+
+    def _compare(self, chain: Sequence[CataloguedArchive]) -> int:
+        record = chain[-1].record
+        kind, _, directory = (record.owner.source if record else "").partition(" ")
+        if kind != "Directory":
+            if self.wish.source:
+                self.say(f"{self.wish.source}: FAILED: only a directory can be compared with what is there now")
+            return bool(self.wish.source)
+        decoder = self.reached.decoder(self.wish.passphrase_file)
+        try:
+            differing = compare(decoder, chain, directory, find_gnu_tar(), self.say)
+        except S3napbackError as error:
+            self.say(f"{chain[-1].key}: FAILED: {error}")
+            return 1
+        self.say(f"Directory {directory}: {counted(differing, 'difference')} from {chain[-1].key}")
+        return differing
+
+
+def _check_sum(decoder: Decoder, archive: CataloguedArchive) -> None:
+    transport = decoder.transport
+    digest = known_digest(transport.store, archive, has_sum=sum_key(archive.key) in decoder.sums)
+    if not digest:
+        raise Damaged("there is no checksum of it beside it, or only one of an older archive")
+    for _block in stored_bytes(transport, archive, digest=digest):
+        pass
+
+
+def _judge(dump: DumpReader, record: ArchiveRecord, parent: ArchiveRecord | None) -> None:
+    """Compare a dump with what its metadata, and those of the archive it builds on, say."""
+    found = f"{dump.first}:{dump.last}"
+    if record.extra.get("revisions", found) != found or record.extra.get("uuid", dump.uuid) != dump.uuid:
+        raise Damaged(f"it holds the revisions {found} of {dump.uuid}, which is not what its metadata say")
+    before = parent.extra.get("revisions", "").rpartition(":")[2] if parent else "-1"
+    if before and dump.first != int(before) + 1:
+        raise Damaged(f"it begins with revision {dump.first}, and what it builds on ends with {before}")
+    if record.type is ArchiveType.DIFF and parent and parent.extra.get("uuid", dump.uuid) != dump.uuid:
+        raise Damaged(f"it is of another repository than what it builds on: {dump.uuid}")
+
+
+def _forget(_block: Block) -> None:
+    """What was decoded is of no further use."""

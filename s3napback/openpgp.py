@@ -1,0 +1,75 @@
+"""Whether an OpenPGP message has come to its end, told by the lengths of its packets (RFC 4880, section 4.2)."""
+
+from __future__ import annotations
+
+_NEW_FORMAT = 0x40
+_PARTIAL = range(224, 255)
+_INDETERMINATE = 3
+_ENCRYPTED_DATA = (9, 18, 20)
+"""Tags of the packets that end an encrypted message (RFC 4880, 5.7 and 5.13; GnuPG 2.3 adds another one)."""
+
+
+class PacketReader:
+    """Follows an encrypted message from packet to packet without looking into them.
+
+    A message that was cut off is told from a whole one, unless its last packet says itself that it goes on to wherever
+    the end is, as only very old programs write them.
+    """
+
+    def __init__(self) -> None:
+        self._rest_of_body = 0
+        self._header = bytearray()
+        self._goes_on = False
+        self._is_endless = False
+        self._tag = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether what was read so far ends with the whole packet of the encrypted data."""
+        is_between = not (self._rest_of_body or self._header or self._goes_on)
+        return self._is_endless or (is_between and self._tag in _ENCRYPTED_DATA)
+
+    def read(self, data: memoryview) -> None:
+        """Take in the next bytes of the message."""
+        position = 0
+        while position < len(data) and not self._is_endless:
+            if self._rest_of_body:
+                step = min(self._rest_of_body, len(data) - position)
+                self._rest_of_body -= step
+                position += step
+                continue
+            self._header.append(data[position])
+            position += 1
+            self._read_header()
+
+    def _read_header(self) -> None:
+        """Begin a body if the header is whole: a tag and a length, or where a body goes on in pieces, a length only."""
+        header = self._header
+        if not self._goes_on:
+            self._tag = header[0] & 0x3F if header[0] & _NEW_FORMAT else header[0] >> 2 & 0x0F
+        if not self._goes_on and not header[0] & _NEW_FORMAT:
+            self._read_old_length(header[0] & 3, header[1:])
+            return
+        octets = header if self._goes_on else header[1:]
+        if not octets:
+            return
+        first = octets[0]
+        if first in _PARTIAL:
+            self._begin(1 << (first & 0x1F), goes_on=True)
+        elif first < 192:
+            self._begin(first)
+        elif first < 224 and len(octets) == 2:
+            self._begin((first - 192 << 8) + octets[1] + 192)
+        elif first == 255 and len(octets) == 5:
+            self._begin(int.from_bytes(octets[1:], "big"))
+
+    def _read_old_length(self, length_type: int, octets: bytearray) -> None:
+        if length_type == _INDETERMINATE:
+            self._is_endless = True
+        elif len(octets) == 1 << length_type:
+            self._begin(int.from_bytes(octets, "big"))
+
+    def _begin(self, length: int, *, goes_on: bool = False) -> None:
+        self._rest_of_body = length
+        self._goes_on = goes_on
+        self._header.clear()

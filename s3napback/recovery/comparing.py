@@ -1,0 +1,131 @@
+"""The newest state of a directory, as its chain holds it, against the live tree.
+
+Nothing is extracted: tar compares, from the newest archive to the oldest, the members that are the last of their name
+and still part of the state, which the folders' entries in the newest archive tell.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from s3napback.catalogue import CataloguedArchive
+from s3napback.pipeline import Block, Pipeline, Stage, Transformation
+from s3napback.processes import readable
+from s3napback.recovery.decoding import Decoder
+from s3napback.recovery.members import Member, complete, selected
+
+_DIFFERS = 1
+"""tar's exit status for "some files differ" (tar's manual, "Synopsis")."""
+
+
+def compare_stage(tar: str) -> Stage:
+    """The process that compares an archive on its standard input with the live tree."""
+    command = (tar, "--compare", "--file=-", "--numeric-owner", "--warning=no-unknown-keyword", "--directory=/")
+    return Stage(command, warning_codes=frozenset({_DIFFERS}), environment={"TAR_OPTIONS": ""})
+
+
+@dataclass
+class _State:
+    """Which members count. Names are kept as 16 bytes each, since there may be millions.
+
+    Attributes:
+        wanted: names whose last content was not met yet.
+        known: all names of the state.
+        is_newest: the archive being read is the newest.
+    """
+
+    wanted: set[bytes] = field(default_factory=set)
+    known: set[bytes] = field(default_factory=set)
+    is_newest: bool = True
+
+    def chooses(self, member: Member) -> bool:
+        if self.is_newest:
+            self._note(member)
+        name = _short(member.name)
+        if member.is_directory:
+            return self.is_newest
+        if not self.is_newest and name not in self.wanted:
+            return False
+        self.wanted.discard(name)
+        # Whether two names are still one file cannot be asked where the other name is gone.
+        return not member.link_target or _short(member.link_target) in self.known
+
+    def _note(self, member: Member) -> None:
+        self.known.add(_short(member.name))
+        for entry in member.entries or ():
+            name = _short(f"{member.name}/{entry}" if member.name else entry)
+            self.known.add(name)
+            # What was met already, earlier in this archive, is no longer wanted; folders come before their content.
+            self.wanted.add(name)
+
+
+def _short(name: str) -> bytes:
+    return hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=16).digest()
+
+
+def compare(
+    decoder: Decoder, chain: Sequence[CataloguedArchive], directory: str, tar: str, say: Callable[[str], None]
+) -> int:
+    """Compare, and tell what differs.
+
+    Args:
+        chain: oldest first.
+        directory: the source's path.
+        say: takes a line for each difference.
+
+    Returns:
+        How many files and folders differ, or are missing. What is new, or excluded, is told and not counted.
+
+    Raises:
+        PipelineError: an archive could not be decoded.
+    """
+    state = _State()
+    differences = _Lines(say)
+    for archive in reversed(chain):
+        # tar would call a folder different for every new or excluded file in it.
+        choose = Transformation(
+            "the choice of members", lambda blocks: selected(complete(blocks), state.chooses, with_entries=False)
+        )
+        decoder.run(archive, choose, compare_stage(tar), write=differences.feed, finish=differences.feed_warnings)
+        state.is_newest = False
+    for path in _unknown(Path(directory), state):
+        say(f"{readable(os.fsencode(path))}: not in the archive: new, or excluded")
+    return differences.count
+
+
+@dataclass
+class _Lines:
+    """tar's output, line by line."""
+
+    say: Callable[[str], None]
+    count: int = 0
+    _rest: bytes = b""
+
+    def feed(self, block: Block) -> None:
+        *lines, self._rest = (self._rest + bytes(block)).split(b"\n")
+        for line in lines:
+            self._tell(readable(line))
+
+    def feed_warnings(self, pipeline: Pipeline) -> None:
+        for line in pipeline.warnings:
+            self._tell(line.removeprefix("tar: "))
+
+    def _tell(self, line: str) -> None:
+        self.count += 1
+        self.say(f"/{line.removeprefix('./')}")
+
+
+def _unknown(directory: Path, state: _State) -> Iterator[Path]:
+    """What the live tree holds and the state does not; of a folder that is new only itself."""
+    for folder, folders, files in os.walk(directory):
+        for name in sorted([*folders, *files]):
+            path = Path(folder, name)
+            known = os.fsencode(str(path).lstrip("/")).decode("utf-8", "surrogateescape")
+            if _short(known) not in state.known:
+                yield path
+                if name in folders:
+                    folders.remove(name)

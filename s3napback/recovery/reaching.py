@@ -1,0 +1,122 @@
+"""What recovery works with: the store and its catalogue, the chain that is meant, and what opens it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from s3napback.catalogue import Catalogue, CataloguedArchive, read_catalogue
+from s3napback.config.settings import Configuration
+from s3napback.errors import S3napbackError
+from s3napback.recovery.choosing import choose, only_source, own_archives, read_moment
+from s3napback.recovery.decoding import Decoder, Decryption
+from s3napback.recovery.fetching import LARGEST_RANGE, Transport
+from s3napback.selection import matching_archives
+from s3napback.stores import Store
+from s3napback.surroundings import configured_store, host_name
+
+logger = logging.getLogger("s3napback")
+
+COLD_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+"""Storage classes whose objects must be asked for hours before they can be read (Amazon's user guide)."""
+
+
+class StoredCold(S3napbackError):
+    """Archives lie where they cannot be read from at once."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """A store, looked at.
+
+    Attributes:
+        configuration: its Bucket, and what goes with it, is used; with sources in it or without.
+        catalogue: all archives below the Prefix.
+    """
+
+    configuration: Configuration
+    store: Store
+    catalogue: Catalogue
+
+    def decoder(self, passphrase_file: Path | None = None) -> Decoder:
+        """What opens archives of this store."""
+        settings = self.configuration.store
+        # Reading a folder in several places at once is slower than from its beginning to its end.
+        threads = settings.upload_threads if settings.folder is None else 1
+        transport = Transport(self.store, threads, min(LARGEST_RANGE, settings.chunk_size))
+        decryption = Decryption(self.configuration.encryption.home, passphrase_file)
+        return Decoder(transport, decryption, frozenset(self.catalogue.sums))
+
+    def own(self, word: str, cycle_or_name: str = "") -> list[CataloguedArchive]:
+        """This host's archives of the source that a word means, newest first.
+
+        Raises:
+            S3napbackError: there are none, or it is not clear which source or whose archives are meant.
+        """
+        found = matching_archives(self.catalogue, word, cycle_or_name=cycle_or_name)
+        configured = bool(self.configuration.host_name) and not cycle_or_name
+        own, note = own_archives(found, host_name(self.configuration), host_is_configured=configured)
+        if note:
+            logger.warning("%s: %s", word, note)
+        only_source(own, word)
+        return own
+
+    def chain(self, word: str, at: str, today: date, cycle_or_name: str = "") -> tuple[CataloguedArchive, ...]:
+        """The chain to the newest archive as of ``at`` that can be restored; says which newer ones cannot.
+
+        Raises:
+            S3napbackError: there is none, or it is not clear which is meant.
+        """
+        chain, problems = self.chain_with_problems(word, at, today, cycle_or_name)
+        for problem in problems:
+            logger.warning("%s", problem)
+        return chain
+
+    def chain_with_problems(
+        self, word: str, at: str, today: date, cycle_or_name: str = ""
+    ) -> tuple[tuple[CataloguedArchive, ...], tuple[str, ...]]:
+        """The same chain, and why newer archives that were meant cannot be restored, one line each."""
+        moment = read_moment(at, self.catalogue, self.configuration.store.prefix, today=today) if at else None
+        choice = choose(self.catalogue, self.own(word, cycle_or_name), moment)
+        return choice.archives, choice.notes
+
+
+def reach(configuration: Configuration) -> Reach:
+    """Look at a configuration's store.
+
+    Raises:
+        S3napbackError: it cannot be used, or read.
+    """
+    store = configured_store(configuration)
+    store.check(for_writing=False)
+    return Reach(configuration, store, read_catalogue(store, configuration.store.prefix))
+
+
+def is_cold(archive: CataloguedArchive) -> bool:
+    """Whether an archive cannot be read at once."""
+    stored = archive.stored
+    return stored.storage_class in COLD_CLASSES and 'ongoing-request="false"' not in stored.restore_state
+
+
+def cold_advice(chain: Sequence[CataloguedArchive], configuration: Configuration) -> str:
+    """Which archives must be asked for first, and how; empty if none must."""
+    cold = [archive for archive in chain if is_cold(archive)]
+    if not cold:
+        return ""
+    settings = configuration.store
+    endpoint = f"--endpoint-url {settings.endpoint} " if settings.endpoint else ""
+    lines = [
+        f"{archive.key} lies in cold storage ({archive.stored.storage_class})"
+        + (", and its restoration is under way" if "true" in archive.stored.restore_state else "")
+        for archive in cold
+    ]
+    return "\n".join(
+        [
+            *lines,
+            "Ask the store to bring each of them out, wait until it has (hours), and run again:",
+            f"  aws {endpoint}s3api restore-object --bucket {settings.bucket} --key KEY --restore-request Days=7",
+        ]
+    )

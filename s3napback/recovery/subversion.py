@@ -1,0 +1,145 @@
+"""A Subversion repository, loaded anew from a chain of dumps of which each must continue the one before."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from s3napback.catalogue import CataloguedArchive
+from s3napback.errors import PipelineError, UnusableTool
+from s3napback.pipeline import Block, Stage, Transformation
+from s3napback.recovery.decoding import Damaged, Decoder
+from s3napback.recovery.staging import UnusableTarget, require_empty, staging_in
+
+_ENVIRONMENT = {"LC_ALL": "C.UTF-8"}
+"""In the plain C locale Subversion refuses paths that are not ASCII."""
+
+_HEAD_SIZE = 64 * 1024
+_UUID = re.compile(rb"^UUID: ([0-9A-Za-z-]+)$", re.MULTILINE)
+_FIRST_REVISION = re.compile(rb"^Revision-number: (\d+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the next dump has to continue.
+
+    Attributes:
+        uuid: of the repository; empty before the first one.
+        revision: the first one in it.
+    """
+
+    uuid: str = ""
+    revision: int = 0
+
+
+@dataclass(frozen=True)
+class RepositoryRestore:
+    """What is wanted of a repository.
+
+    Attributes:
+        where: the new repository; must not exist, or be empty.
+    """
+
+    where: Path
+
+    def check(self) -> None:
+        """Look whether it can be begun.
+
+        Raises:
+            UnusableTarget: something is there.
+        """
+        require_empty(self.where)
+
+    def run(self, decoder: Decoder, chain: Sequence[CataloguedArchive]) -> None:
+        """Restore.
+
+        Raises:
+            S3napbackError: what failed; no repository was made.
+        """
+        with staging_in(self.where.absolute()) as staging:
+            repository = staging.tree / "repository"
+            _run("svnadmin", "create", str(repository))
+            expected = Expected()
+            for archive in chain:
+                load = Stage(("svnadmin", "load", "--quiet", "--force-uuid", str(repository)), environment=_ENVIRONMENT)
+                decoder.run(archive, continuity_check(expected), load, write=_forget)
+                expected = _loaded(repository, archive, expected, decoder)
+            self._publish(repository)
+
+    def _publish(self, repository: Path) -> None:
+        require_empty(self.where)
+        for entry in sorted(repository.iterdir()):
+            target = self.where / entry.name
+            try:
+                entry.rename(target)
+            except OSError as error:
+                raise UnusableTarget(f"the repository cannot be moved to {target}: {error.strerror}") from error
+
+
+def continuity_check(expected: Expected) -> Transformation:
+    """Passes a dump on if it continues what was loaded before; svnadmin itself would renumber what does not."""
+
+    def check(blocks: Iterator[memoryview]) -> Iterator[Block]:
+        head = b""
+        for block in blocks:
+            head += bytes(block)
+            if len(head) >= _HEAD_SIZE:
+                break
+        _require_continuation(head[:_HEAD_SIZE], expected)
+        yield head
+        yield from blocks
+
+    return Transformation("the check of the dump's beginning", check)
+
+
+def dump_range(head: bytes) -> Expected:
+    """The UUID and first revision that a dump begins with.
+
+    Raises:
+        Damaged: it does not begin like one.
+    """
+    uuid, revision = _UUID.search(head), _FIRST_REVISION.search(head)
+    if not head.startswith(b"SVN-fs-dump-format-version:") or uuid is None or revision is None:
+        raise Damaged("the content is not a dump of a Subversion repository")
+    return Expected(uuid[1].decode(), int(revision[1]))
+
+
+def _require_continuation(head: bytes, expected: Expected) -> None:
+    found = dump_range(head)
+    if found.revision != expected.revision:
+        raise Damaged(
+            f"it begins with revision {found.revision}, and what is loaded so far continues with {expected.revision}"
+        )
+    if expected.uuid and found.uuid != expected.uuid:
+        raise Damaged(f"it is of another repository: its UUID is {found.uuid}, and that of the FULL {expected.uuid}")
+
+
+def _loaded(repository: Path, archive: CataloguedArchive, expected: Expected, decoder: Decoder) -> Expected:
+    """Look at what has been loaded, and tell what has to follow."""
+    youngest = int(_run("svnlook", "youngest", str(repository)))
+    uuid = _run("svnlook", "uuid", str(repository))
+    address = decoder.transport.address(archive)
+    extra = archive.record.extra if archive.record else {}
+    wanted_last = extra.get("revisions", "").rpartition(":")[2]
+    if wanted_last and youngest != int(wanted_last):
+        raise PipelineError(f"{address} should end with revision {wanted_last}, and {youngest} is the youngest loaded")
+    if extra.get("uuid", uuid) != uuid or (expected.uuid and expected.uuid != uuid):
+        raise PipelineError(f"{address} is of another repository: the UUID is {uuid}")
+    return Expected(uuid, youngest + 1)
+
+
+def _run(*command: str) -> str:
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    except FileNotFoundError:
+        raise UnusableTool(f"{command[0]} is missing: install subversion") from None
+    if done.returncode != 0:
+        raise PipelineError(f"{' '.join(command)} failed: {done.stderr.decode(errors='replace').strip()}")
+    return done.stdout.decode().strip()
+
+
+def _forget(_block: Block) -> None:
+    """svnadmin was told to be quiet."""

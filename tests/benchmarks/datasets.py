@@ -1,0 +1,128 @@
+"""What is backed up: trees and files, made anew for one run of the benchmarks."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_SYSTEM_FOLDERS = ("/usr/bin", "/usr/sbin", "/usr/lib", "/usr/share", "/usr/include")
+_FILES_A_FOLDER = 100
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large everything is.
+
+    Attributes:
+        mixed: bytes of the system's own files.
+        small_files: files of a few hundred bytes each.
+        random: bytes that do not compress, in one file.
+        part: bytes in a part where a slow store is measured.
+        streams: bytes of a short and of a long stream, for comparing memory.
+        file_counts: files in a small and in a large tree, for comparing memory.
+        sources: in the configuration whose dry run is timed.
+    """
+
+    mixed: int = 1 << 30
+    small_files: int = 200_000
+    random: int = 1 << 30
+    part: int = 5 << 20
+    streams: tuple[int, int] = (1_000_000_000, 20_000_000_000)
+    file_counts: tuple[int, int] = (1_000, 1_000_000)
+    sources: int = 50
+
+
+SMALL = Scale(
+    mixed=4 << 20,
+    small_files=300,
+    random=12 << 20,
+    streams=(10_000_000, 60_000_000),
+    file_counts=(100, 1_000),
+    sources=5,
+)
+
+
+def make_mixed_tree(folder: Path, size: int) -> Path:
+    """Copy files of this system, ``size`` bytes in all, chosen by chance but always the same."""
+    left = size
+    for path in sorted(_system_files(), key=lambda path: hashlib.sha256(os.fsencode(path)).digest()):
+        length = path.stat().st_size
+        if length > left:
+            continue
+        target = folder / path.relative_to("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, target)
+        left -= length
+        if left < size // 1000:
+            break
+    return folder
+
+
+def _system_files() -> Iterator[Path]:
+    for top in _SYSTEM_FOLDERS:
+        for folder, _folders, names in os.walk(top):
+            for name in names:
+                path = Path(folder, name)
+                if path.is_file() and not path.is_symlink() and os.access(path, os.R_OK):
+                    yield path
+
+
+def make_small_files(folder: Path, count: int) -> Path:
+    """Make ``count`` files of a few hundred bytes of text."""
+    for number, path in enumerate(_numbered(folder, count)):
+        path.write_text(f"file {number}\n" + "some words that are always the same\n" * (number % 20))
+    return folder
+
+
+def change_small_files(folder: Path, count: int, share: float, turn: int) -> None:
+    """Change a share of what ``make_small_files`` made, others in each turn."""
+    step = int(1 / share)
+    for number, path in enumerate(_numbered(folder, count)):
+        if number % step == turn % step:
+            path.write_text(f"file {number} as changed in turn {turn}\n" * 5)
+
+
+def make_empty_files(folder: Path, count: int) -> Path:
+    """Make ``count`` files without content."""
+    for path in _numbered(folder, count):
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o644))
+    return folder
+
+
+def _numbered(folder: Path, count: int) -> Iterator[Path]:
+    """Paths of files, a hundred to a folder, whose folders exist."""
+    for start in range(0, count, _FILES_A_FOLDER):
+        inner = folder / f"{start // 10_000:03}" / f"folder-{start:07}"
+        inner.mkdir(parents=True, exist_ok=True)
+        for number in range(start, min(start + _FILES_A_FOLDER, count)):
+            yield inner / f"file-{number:07}.txt"
+
+
+def make_random_file(path: Path, size: int) -> Path:
+    """Make a file that does not compress."""
+    path.parent.mkdir(parents=True)
+    generator = random.Random(1)
+    with path.open("wb") as file:
+        for start in range(0, size, _BLOCK):
+            file.write(generator.randbytes(min(_BLOCK, size - start)))
+    return path
+
+
+def make_endless_tar(folder: Path, block: Path, size: int) -> Path:
+    """Put a program ``tar`` into ``folder`` which writes ``block`` again and again, ``size`` bytes at least."""
+    folder.mkdir(parents=True)
+    program = folder / "tar"
+    times = -(-size // block.stat().st_size)
+    program.write_text(
+        "#!/bin/sh\n"
+        'if [ "$1" = --version ]; then echo "tar (GNU tar) 1.34"; exit; fi\n'
+        f"i=0; while [ $i -lt {times} ]; do cat {block}; i=$((i + 1)); done\n"
+    )
+    program.chmod(0o755)
+    return folder

@@ -1,0 +1,336 @@
+"""``prune`` through the real command line."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from s3napback.archives import Transfer, format_sum
+from s3napback.catalogue import CataloguedArchive
+from s3napback.commands import prune as command
+from s3napback.config.loading import load_configuration
+from s3napback.rotation import day_number
+from s3napback.state import locked
+from s3napback.stores import StoredObject
+from s3napback.stores.directory import DirectoryStore
+from tests.catalogues import archive, group
+from tests.faulty_s3 import Fault, FaultyS3, answer
+from tests.servers import S3Server
+from tests.site import FIRST_DAY, Site
+
+FIRST = day_number(FIRST_DAY)
+LATER = 100
+"""Days after the first: long after any rotation in these tests."""
+
+
+class Bytes:
+    def __init__(self, data: bytes) -> None:
+        self.readinto = io.BytesIO(data).readinto
+
+
+def put(site: Site, key: str, metadata: Mapping[str, str] | None = None, data: bytes = b"x" * 1000) -> None:
+    """Write an object past the command line."""
+    site.store().put(key, Bytes(data), metadata or {})  # type: ignore[arg-type]
+
+
+def seed(site: Site, *archives: CataloguedArchive, prefix: str = "") -> None:
+    """Store archives with their checksums."""
+    for each in archives:
+        assert each.record is not None
+        put(site, prefix + each.key, each.record.to_metadata())
+        text = format_sum(each.record, each.key, Transfer("ab" * 32, 1000, 1000, 1.0))
+        put(site, f"{prefix}{each.key}.sha256", {}, text.encode())
+
+
+def old_and_new(site: Site, *, prefix: str = "") -> list[str]:
+    """A present group of three, an old one beyond the cycle, and orphans in between; the keys that can go."""
+    source = f"Directory {site.source}"
+    name = site.name()
+    present = group(name, 0, FIRST + 90, 3, source=source)
+    orphans = group(name, 3, FIRST + 60, 3, source=source)[1:]
+    beyond = group(name, 6, FIRST + 50, 2, source=source)
+    seed(site, *present, *orphans, *beyond, prefix=prefix)
+    return [prefix + each.key for each in (*orphans[::-1], *beyond[::-1])]
+
+
+def with_sums(keys: list[str]) -> set[str]:
+    return {*keys, *(f"{key}.sha256" for key in keys)}
+
+
+CYCLE = "Diffs 2\nFulls 2"
+
+
+def test_it_shows_and_touches_nothing_and_deletes_with_yes(any_site: Site, tmp_path: Path) -> None:
+    site = any_site
+    site.configure_cycle(CYCLE, general='Prefix "a b"')
+    going = old_and_new(site, prefix="a b/")
+    put(site, "a b/notes.txt")
+    before, state = site.contents(), sorted(site.diff_dir.rglob("*"))
+    for options in (("prune",), ("-t", "prune", "--yes")):
+        shown = site.run(*options, day=LATER)
+        lines = shown.stdout.splitlines()
+        assert [line.partition(" (")[0].removeprefix("would delete  ") for line in lines[:-1]] == going
+        assert lines[-1] == f"{site.store().location}: 4 archives (4.0 kB) to be deleted; nothing is, without --yes"
+        assert shown.stderr == ""
+        assert site.contents() == before
+        assert sorted(site.diff_dir.rglob("*")) == state
+
+    done = site.run("prune", "--yes", day=LATER)
+    lines = done.stdout.splitlines()
+    assert [line.partition(" (")[0].removeprefix("deleted       ") for line in lines[:-1]] == going
+    assert lines[-1] == f"{site.store().location}: deleted 4 archives (4.0 kB)"
+    assert set(site.archive_keys(sums=True)) == set(before) - with_sums(going)
+    again = site.run("prune", "--yes", day=LATER)
+    assert again.stdout == f"{site.store().location}: nothing was to be deleted\n"
+
+
+def test_each_line_says_what_it_is_and_why(site: Site) -> None:
+    site.configure_cycle(CYCLE)
+    old_and_new(site)
+    shown = site.run("prune", day=LATER).stdout.splitlines()
+    assert shown[0] == (
+        f"would delete  {site.name()}-5-DIFF (Directory {site.source} of 2026-03-04, 1.0 kB): it cannot be restored: "
+        f"it builds on {site.name()}-4-DIFF, of which holds: its FULL was overwritten: {site.name()}-0-FULL is of "
+        "2026-04-01"
+    )
+    assert shown[2].endswith("1.0 kB): slot 7 is beyond the present cycle, which has 6")
+
+
+def test_what_is_needless_and_stays_is_shown_with_the_reason(site: Site) -> None:
+    site.configure_cycle(CYCLE)
+    old_and_new(site)
+    shown = site.run("prune", day=52).stdout
+    reason = "but it is younger than the present rotation, which spans 6 days"
+    assert re.search(rf"^stays +\S+-7-DIFF \(.*beyond.*; {reason}$", shown, re.MULTILINE)
+    assert shown.endswith("nothing is to be deleted\n")
+
+
+def test_real_nights_after_a_change_of_the_cycle_stay_restorable(any_site: Site, tmp_path: Path) -> None:
+    site = any_site
+    site.configure_cycle("Diffs 1\nFulls 3")
+    for night in range(6):
+        (site.source / f"night-{night}").write_text(str(night))
+        site.run(day=night)
+    site.configure_cycle("Fulls 2")
+    for night in range(6, 9):
+        site.run(day=night)
+    copy = site.copy_source(tmp_path / "copy")
+    done = site.run("prune", "--yes", day=9)
+    assert "deleted" in done.stdout
+    assert site.slots() == ["0-FULL", "1-FULL"]
+    assert set(site.archive_keys(sums=True)) == with_sums(site.archive_keys())
+    recovered = site.recover([f"{site.name()}-0-FULL"], tmp_path / "recovered")
+    assert {path.name for path in recovered.iterdir()} == {path.name for path in copy.iterdir()}
+    site.run(day=9)
+    assert site.slots() == ["0-FULL", "1-FULL"]
+
+
+def test_former_names_go_when_a_rotation_has_passed(site: Site) -> None:
+    site.configure(f"<Cycle nightly>\nFulls 2\nDirectory {site.source}\n</Cycle>")
+    site.run(day=0)
+    site.configure(
+        f"<Cycle nightly>\nFulls 2\nDirectory {site.source}\n</Cycle>\n"
+        f"<Cycle weekly>\nFrequency 7\nDirectory {site.source}\n</Cycle>"
+    )
+    site.run(day=1)
+    assert "its name was in use" in site.run("prune", day=1).stdout or "younger" in site.run("prune", day=1).stdout
+    done = site.run("prune", "--yes", day=2)
+    assert f"it lies under a former name; its source is kept as 'nightly/{site.name()}' now" in done.stdout
+    assert {key.removesuffix(site.name() + "-1-FULL") for key in site.archive_keys()} == {"nightly/"}
+
+
+def test_names_without_a_block_go_with_unowned_only(any_site: Site) -> None:
+    site = any_site
+    site.configure_cycle(CYCLE)
+    gone = group("srv/gone", 0, FIRST, 2, source="Directory /srv/gone", cycle="other")
+    last = archive("srv/gone", 2, FIRST + 2, source="Directory /srv/gone", cycle="other")
+    present = archive(site.name(), 0, FIRST + 90, source=f"Directory {site.source}")
+    foreign = archive("srv/far", 0, FIRST, source="Directory /srv/gone", host="far-host")
+    seed(site, present, *gone, last, foreign)
+    put(site, "srv/old-0-FULL")
+    before = site.contents()
+    assert "nothing was" in site.run("prune", "--yes", day=LATER).stdout
+    assert site.contents() == before
+    done = site.run("prune", "--yes", "--unowned", day=LATER)
+    assert "srv/gone-2-FULL" in done.stdout
+    assert "it belongs to the newest restorable backup of its source" in done.stdout
+    assert set(before) - set(site.archive_keys(sums=True)) == with_sums(["srv/gone-0-FULL", "srv/gone-1-DIFF"])
+
+
+def test_sums_without_an_archive_go_if_they_are_ours(any_site: Site) -> None:
+    site = any_site
+    site.configure_cycle(CYCLE)
+    source = f"Directory {site.source}"
+    ours = archive(site.name(), 4, FIRST, source=source)
+    theirs = archive("etc", 4, FIRST, host="far-host")
+    unowned = archive("srv/gone", 4, FIRST, source="Directory /srv/gone")
+    seed(site, archive(site.name(), 0, FIRST, source=source), ours, theirs, unowned)
+    put(site, "photo-4.sha256", {}, b"ab  photo-4\n")
+    for each in (ours, theirs, unowned):
+        site.store().delete(each.key)
+    before = site.contents()
+    shown = site.run("prune", day=LATER).stdout
+    assert f"would delete  {ours.key}.sha256: there is no such archive any more" in shown
+    assert site.contents() == before
+    assert "deleted 1 checksum\n" in site.run("prune", "--yes", day=LATER).stdout
+    assert set(before) - set(site.archive_keys(sums=True)) == {f"{ours.key}.sha256"}
+    site.run("prune", "--yes", "--unowned", day=LATER)
+    assert f"{unowned.key}.sha256" not in site.archive_keys(sums=True)
+    assert {f"{theirs.key}.sha256", "photo-4.sha256"} <= set(site.archive_keys(sums=True))
+
+
+def begin_upload(server: S3Server, bucket: str, key: str) -> None:
+    client = server.client()
+    upload = client.create_multipart_upload(Bucket=bucket, Key=key)
+    client.upload_part(Bucket=bucket, Key=key, UploadId=upload["UploadId"], PartNumber=1, Body=b"x" * 5_242_880)
+
+
+@pytest.mark.parametrize("kind", ["moto", "rclone"])
+def test_our_unfinished_uploads_are_aborted_and_nobody_elses(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    server: S3Server = request.getfixturevalue(kind)
+    site = Site(tmp_path / "site", server)
+    other = site.root / "other"
+    other.mkdir()
+    site.configure(f"<Cycle nightly>\n{CYCLE}\nDirectory {site.source} {other}\n</Cycle>")
+    seed(site, archive(site.name(), 0, FIRST + 90, source=f"Directory {site.source}"))
+    seed(site, archive(site.name(other), 1, FIRST + 90, source=f"Directory {other}", host="far-host"))
+    ours = f"{site.name()}-5-DIFF"
+    theirs = [f"{site.name()}-50-DIFF", f"{site.name(other)}-0-FULL", "something/else"]
+    for key in (ours, *theirs):
+        begin_upload(server, site.bucket, key)
+    shown = site.run("prune", day=LATER).stdout
+    assert shown.splitlines() == [
+        f"would delete  1 unfinished upload to {ours}",
+        f"s3://{site.bucket}: 1 unfinished upload to be deleted; nothing is, without --yes",
+    ]
+    assert sorted(server.unfinished_uploads(site.bucket)) == sorted([ours, *theirs])
+    done = site.run("prune", "--yes", day=LATER).stdout
+    assert f"s3://{site.bucket}: deleted 1 unfinished upload\n" in done
+    assert sorted(server.unfinished_uploads(site.bucket)) == sorted(theirs)
+
+
+def test_unfinished_files_of_a_directory_store_go(site: Site) -> None:
+    site.configure_cycle(CYCLE)
+    folder = site.vault / ".s3napback/objects" / f"{site.name()}-1-DIFF"
+    folder.mkdir(parents=True)
+    (folder / "incoming-0123").write_bytes(b"half of it")
+    assert f"1 unfinished upload to {site.name()}-1-DIFF" in site.run("prune", day=LATER).stdout
+    assert (folder / "incoming-0123").exists()
+    site.run("prune", "--yes", day=LATER)
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("body", ["", "<Cycle nightly>\nDiffs 2\n</Cycle>"])
+def test_a_bare_configuration_deletes_nothing(body: str, any_site: Site) -> None:
+    site = any_site
+    site.configure(body)
+    old_and_new(site)
+    before = site.contents()
+    failed = site.run("prune", "--yes", "--unowned", day=LATER, expect=2)
+    assert failed.stdout == ""
+    assert "names no sources" in failed.stderr
+    assert site.contents() == before
+
+
+def test_an_empty_configuration_deletes_nothing(site: Site) -> None:
+    site.configure_cycle(CYCLE)
+    old_and_new(site)
+    before = site.contents()
+    site.configuration.write_text("")
+    site.run("prune", "--yes", "--unowned", day=LATER, expect=2)
+    assert site.contents() == before
+
+
+def test_under_another_host_name_nothing_is_ours(any_site: Site) -> None:
+    site = any_site
+    site.configure_cycle(CYCLE)
+    old_and_new(site)
+    before = site.contents()
+    site.configuration.write_text(site.configuration.read_text().replace("test-host", "new-host"))
+    assert "nothing was" in site.run("prune", "--yes", "--unowned", day=LATER).stdout
+    assert site.contents() == before
+
+
+def test_it_waits_for_no_run_that_is_at_work(site: Site) -> None:
+    site.configure_cycle(CYCLE)
+    old_and_new(site)
+    before = site.contents()
+    with locked(site.diff_dir, "a test"):
+        failed = site.run("prune", "--yes", day=LATER, expect=4)
+        assert "another run is at work" in failed.stderr
+        assert site.contents() == before
+        assert "to be deleted" in site.run("prune", day=LATER).stdout
+
+
+def test_showing_creates_no_diff_dir(site: Site, tmp_path: Path) -> None:
+    site.configure_cycle(CYCLE)
+    going = old_and_new(site)
+    lines = [line for line in site.configuration.read_text().splitlines() if not line.startswith("DiffDir")]
+    site.configuration.write_text("\n".join(lines))
+    home = tmp_path / "home"
+    state = home / "state"
+    home.mkdir()
+    environment = {"HOME": str(home), "XDG_STATE_HOME": str(state)}
+    assert going[0] in site.run("prune", day=LATER, environment=environment).stdout
+    assert list(home.iterdir()) == []
+
+
+class ReplacedBeforeTheSecondLook(DirectoryStore):
+    """A store in which another run replaces an archive after the listing has been read."""
+
+    def __init__(self, root: Path, key: str, metadata: Mapping[str, str]) -> None:
+        super().__init__(root)
+        self._key = key
+        self._metadata = metadata
+        self._looks = 0
+
+    def head(self, key: str) -> StoredObject | None:
+        self._looks += key == self._key
+        if key == self._key and self._looks == 2:
+            self.put(key, Bytes(b"new"), self._metadata)  # type: ignore[arg-type]
+        return super().head(key)
+
+
+def test_what_was_replaced_meanwhile_stays(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    site.configure_cycle(CYCLE)
+    going = old_and_new(site)
+    name = site.name()
+    new = archive(name, 6, FIRST + 50, source=f"Directory {site.source}", identity="new").record
+    assert new is not None
+    store = ReplacedBeforeTheSecondLook(site.vault, f"{name}-6-FULL", new.to_metadata())
+    said: list[str] = []
+    code = command.prune(
+        load_configuration(site.configuration),
+        FIRST_DAY.replace(month=12),
+        said.append,
+        delete=True,
+        store=store,
+    )
+    assert code == 1
+    assert f"{name}-6-FULL has been replaced since it was looked at, and stays" in caplog.text
+    assert site.fetch(f"{name}-6-FULL") == b"new"
+    assert f"{name}-6-FULL.sha256" in site.archive_keys(sums=True)
+    assert not set(going) - {f"{name}-6-FULL"} & set(site.archive_keys())
+    assert said[-1].endswith("deleted 3 archives (3.0 kB)")
+
+
+def test_a_delete_that_is_refused_is_reported_and_the_others_go(
+    tmp_path: Path, rclone: S3Server, faulty: Callable[[S3Server], FaultyS3]
+) -> None:
+    plain = Site(tmp_path / "site", rclone)
+    plain.configure_cycle(CYCLE)
+    going = old_and_new(plain)
+    proxy = faulty(rclone)
+    proxy.add(Fault("DeleteObject", answer(403, "AccessDenied"), key=f"{plain.name()}-7-DIFF"))
+    broken = Site(tmp_path / "site", rclone.behind(proxy.endpoint), plain.bucket)
+    broken.configure_cycle(CYCLE)
+    failed = broken.run("prune", "--yes", day=LATER, expect=1)
+    assert f"deleting s3://{plain.bucket}/{plain.name()}-7-DIFF" in failed.stderr
+    assert "deleted 3 archives" in failed.stdout
+    assert [key for key in plain.archive_keys() if key in going] == [f"{plain.name()}-7-DIFF"]

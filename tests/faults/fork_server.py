@@ -1,0 +1,116 @@
+"""Runs the command line again and again, each time in a forked child: the same code as ``s3napback``, started sooner.
+
+Reads requests, one JSON object a line: ``arguments``, ``environment``, ``stdout`` and ``stderr`` (paths), ``fault`` (the
+name of one of ``FAULTS``, or empty). Answers with the child's process id, and with its exit status once it has ended.
+The child is a process of its own, in a session of its own, and ends as any other does; what kills it is a real signal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import boto3
+import gnupg
+
+import s3napback.archiving
+import s3napback.commands.backup
+import s3napback.config.loading
+import s3napback.stores.s3
+import s3napback.stores.s3_client
+from s3napback.cli import main
+from s3napback.compression import Filter
+
+LOADED: list[ModuleType] = [boto3, gnupg, s3napback.commands.backup, s3napback.config.loading, s3napback.stores.s3]
+"""What a run would import only when it needs it."""
+
+
+class BreakingCompressor:
+    """Passes everything on until so many bytes have come, and does something to the run then.
+
+    A thread of this process cannot be made to fail from outside.
+    """
+
+    def __init__(self, after: float, act: Callable[[], None]) -> None:
+        self._left = after
+        self._act = act
+
+    def compress(self, block: Any, /) -> bytes:
+        self._left -= len(block)
+        if self._left <= 0:
+            self._act()
+        return bytes(block)
+
+    def finish(self) -> bytes:
+        self._act()
+        return b""
+
+
+def _run_out_of_memory() -> None:
+    raise MemoryError("told to fail")
+
+
+def _break_compression(after: float, act: Callable[[], None]) -> None:
+    def make_filter(_kind: str, _level: int | None = None) -> Filter:
+        return Filter("gzip", lambda: BreakingCompressor(after, act))
+
+    vars(s3napback.archiving)["make_filter"] = make_filter
+
+
+def _kill_at(event: str, part_of_path: str) -> None:
+    """Die by SIGKILL before a step that Python reports to audit hooks."""
+
+    def watch(name: str, arguments: tuple[object, ...]) -> None:
+        if name == event and any(part_of_path in str(argument) for argument in arguments):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(watch)
+
+
+FAULTS: dict[str, Callable[[], None]] = {
+    "": lambda: None,
+    "compression fails at the start": lambda: _break_compression(1, _run_out_of_memory),
+    "compression fails in the middle": lambda: _break_compression(100_000, _run_out_of_memory),
+    "compression fails at its end": lambda: _break_compression(float("inf"), _run_out_of_memory),
+    "compression hangs": lambda: _break_compression(100_000, lambda: time.sleep(600)),
+    "killed before the snapshot is moved": lambda: _kill_at("os.rename", "working.snapshot"),
+    "killed before the state is renamed": lambda: _kill_at("os.rename", "state.json.new"),
+    "killed after the state was renamed": lambda: _kill_at("os.listdir", "/diffs/"),
+    "killed before the object is renamed": lambda: _kill_at("os.rename", "/objects/"),
+}
+
+
+def serve() -> bool:
+    """Answer requests; True in a child that is to run the command line, False at the end of them."""
+    while line := sys.stdin.readline():
+        request = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            _become(request)
+            return True
+        print(child, flush=True)  # noqa: T201 - the protocol
+        print(os.waitpid(child, 0)[1], flush=True)  # noqa: T201
+    return False
+
+
+def _become(request: dict[str, Any]) -> None:
+    os.setsid()
+    for number, path in ((0, os.devnull), (1, request["stdout"]), (2, request["stderr"])):
+        descriptor = os.open(path, os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    sys.argv = ["s3napback", *request["arguments"]]
+    FAULTS[request["fault"]]()
+
+
+if __name__ == "__main__":
+    if serve():
+        main()

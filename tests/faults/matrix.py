@@ -1,0 +1,278 @@
+"""The fault matrix: which faults are brought upon which stage of a run, and what must come of it.
+
+One table. ``test_matrix.py`` makes a test of each of its cells, and ``as_markdown`` shows it in README.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from tests.faults import injections as inject
+from tests.faults.injections import Injection
+from tests.faulty_s3 import answer, reset, stall
+
+
+class Outcome(Enum):
+    """What must come of a fault, beyond what must always hold; the value is its mark in README."""
+
+    FAILS = "fails"
+    """Exit code 1. Store and DiffDir are as they were."""
+    SURVIVES = "survives"
+    """Exit code 0: tried again, or not important. The new archive is good."""
+    LANDED = "lands"
+    """Exit code 1, although the archive has arrived whole: it is not built upon. All else is as it was."""
+    SPOILED = "noticed"
+    """Exit code 1: what the store keeps is not what it got. It is not built upon. All else is as it was."""
+    KILLED = "killed"
+    """Nothing is lost. The slot holds the old archive or, from completion on, the new one, whole."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One fault that befalls one stage.
+
+    Attributes:
+        stage: which one, a row of the table.
+        fault: which one, a column.
+        where: the machine on which it happens: ``S3``, or the kind of source with a directory store.
+        injection: brings it about.
+        outcome: what must come of it.
+        words: what the message must say besides the source's name.
+        fault_name: of the fork server's, for a fault that cannot come from outside.
+        settings: more of the Cycle's settings.
+        general: more settings at file level.
+        full: a FULL is due in the night of the fault, otherwise a DIFF.
+        large: how many times ``LARGE`` bytes are new in that night.
+        leaves_upload: the store is not able to discard the upload at once, and the next run must do it.
+    """
+
+    stage: str
+    fault: str
+    where: str
+    outcome: Outcome
+    injection: Injection = inject.nothing
+    words: tuple[str, ...] = ()
+    fault_name: str = ""
+    settings: str = ""
+    general: str = ""
+    full: bool = False
+    large: int = 1
+    leaves_upload: bool = False
+
+    @property
+    def title(self) -> str:
+        """For the test's name."""
+        return f"{self.stage}, {self.fault} ({self.where}{', FULL' if self.full else ''})"
+
+
+IMPATIENT = "StallTimeout 2"
+_HANG = "exec sleep 600"
+_TOLD = 'echo "told to fail" >&2; '
+
+_SCRIPTS = {
+    "fails at its start": (_TOLD + "exit 2", ("exit status 2", "told to fail"), ""),
+    "fails in the middle": ('REAL "$@" | head -c MIDDLE; ' + _TOLD + "exit 3", ("exit status 3", "told to fail"), ""),
+    "fails after its last byte": ('REAL "$@"; ' + _TOLD + "exit 2", ("exit status 2", "told to fail"), ""),
+    "is killed": ('REAL "$@" | head -c MIDDLE; kill -9 $$', ("SIGKILL",), ""),
+    "hangs": ('REAL "$@" | head -c MIDDLE; ' + _HANG, ("silent for 2 seconds", "StallTimeout"), IMPATIENT),
+    "does not end": ('REAL "$@"; exec >&-; ' + _HANG, ("did not end within 2 seconds",), IMPATIENT),
+    "output is cut off": ('REAL "$@" | head -c MIDDLE; cat >/dev/null; exit 0', ("cut off",), ""),
+}
+
+_DUMPS = {"tar": ("S3", "Directory"), "mysqldump": ("MySQL",), "pg_dump": ("PostgreSQL",), "svnadmin": ("Subversion",)}
+_PROGRAMS = {"mysqldump": "mariadb-dump"}
+
+_DUMPING = tuple(
+    Cell(
+        stage,
+        fault,
+        where,
+        Outcome.FAILS,
+        inject.dumping(script),
+        (_PROGRAMS.get(stage, stage), *words),
+        general=general,
+        full=where == "Directory",
+    )
+    for stage, machines in _DUMPS.items()
+    for where in machines
+    for fault, (script, words, general) in _SCRIPTS.items()
+)
+
+_ENCRYPTING = tuple(
+    Cell("gpg", fault, where, Outcome.FAILS, inject.encrypting(script), ("gpg", *words), general=general)
+    for where in ("S3", "MySQL")
+    for fault, (script, words, general) in _SCRIPTS.items()
+)
+
+_COMPRESSING = tuple(
+    Cell(
+        "compression",
+        fault,
+        "Directory",
+        Outcome.FAILS,
+        words=words,
+        fault_name=name,
+        general=IMPATIENT if "hangs" in name else "",
+    )
+    for fault, name, words in (
+        ("fails at its start", "compression fails at the start", ("gzip", "told to fail")),
+        ("fails in the middle", "compression fails in the middle", ("gzip", "told to fail")),
+        ("fails after its last byte", "compression fails at its end", ("gzip", "told to fail")),
+        ("hangs", "compression hangs", ("gzip", "silent for 2 seconds")),
+    )
+)
+
+_FULL_DISK = "disk is full"
+_NO_ROOM = "No space left on device"
+_DISKS = (
+    *(
+        Cell("temporary file", _FULL_DISK, where, Outcome.FAILS, inject.full_temp_dir, (_NO_ROOM, "TempDir"), settings=s)
+        for where, s in (("Directory", "UseTempFile on"), ("S3", "UseTempFile on"), ("MySQL", "UseTempFile on"))
+    ),
+    Cell(
+        "temporary file",
+        "output is cut off",
+        "S3",
+        Outcome.FAILS,
+        inject.shortening_the_temporary_file,
+        ("temporary file", "lost its end"),
+        settings="UseTempFile on",
+        large=3,
+    ),
+    Cell("directory store", _FULL_DISK, "Directory", Outcome.FAILS, inject.full_vault, ("no space left",)),
+    Cell("directory store", _FULL_DISK, "Directory", Outcome.FAILS, inject.full_vault, ("no space left",), full=True),
+    Cell("tar", _FULL_DISK, "Directory", Outcome.FAILS, inject.full_diff_dir, ("diffs",)),
+    Cell("state commit", _FULL_DISK, "MySQL", Outcome.LANDED, inject.full_diff_dir, ("state", _NO_ROOM)),
+    *(
+        Cell("state commit", _FULL_DISK, where, Outcome.LANDED, inject.diff_dir_that_fills, ("state", _NO_ROOM), full=f)
+        for where, f in (("Directory", False), ("Directory", True), ("S3", False))
+    ),
+)
+
+_DURING = (
+    ("tar", 'REAL "$@" | head -c MIDDLE; kill -9 $PPID; exec sleep 1', "dump"),
+    ("tar", 'REAL "$@"; kill -9 $PPID; exec sleep 1', "dump"),
+)
+_KILLS = (
+    *(
+        Cell("s3napback", "killed during the dump", where, Outcome.KILLED, inject.dumping(script), full=full)
+        for _, script, _ in _DURING
+        for where, full in (("Directory", False), ("Directory", True), ("S3", False))
+    ),
+    *(
+        Cell("s3napback", f"killed {when} {what}", "S3", Outcome.KILLED, inject.killing(operation, after=after))
+        for operation, what in (("UploadPart", "a part"), ("CompleteMultipartUpload", "completion"))
+        for when, after in (("before", False), ("after", True))
+    ),
+    *(
+        Cell("s3napback", fault, "Directory", Outcome.KILLED, fault_name=fault, full=full)
+        for fault in (
+            "killed before the object is renamed",
+            "killed before the snapshot is moved",
+            "killed before the state is renamed",
+            "killed after the state was renamed",
+        )
+        for full in (False, True)
+    ),
+)
+
+_LASTING = {
+    "500": (answer(500, "InternalError"), ("500",)),
+    "503": (answer(503, "SlowDown"), ("503",)),
+    "403": (answer(403, "AccessDenied"), ("403",)),
+    "reset": (reset(), ()),
+    "no answer": (stall(3), ("timeout",)),
+}
+_REQUESTS = {
+    "begin upload": ("CreateMultipartUpload", 1, False),
+    "upload part": ("UploadPart", 1, False),
+    "upload in one": ("PutObject", 0, False),
+    "complete": ("CompleteMultipartUpload", 1, False),
+}
+_REFUSED = tuple(
+    Cell(
+        stage,
+        fault,
+        "S3",
+        Outcome.FAILS,
+        inject.answering((operation, action)),
+        words,
+        general=IMPATIENT,
+        large=large,
+        full=full,
+    )
+    for stage, (operation, large, full) in _REQUESTS.items()
+    for fault, (action, words) in _LASTING.items()
+)
+_ONCE = tuple(
+    Cell(
+        stage,
+        f"{fault}, once",
+        "S3",
+        Outcome.SURVIVES,
+        inject.answering((operation, action, 1)),
+        large=large,
+    )
+    for stage, (operation, large, _) in _REQUESTS.items()
+    for fault, action in (("503", answer(503, "SlowDown")), ("reset", reset()), ("reset after", reset(after=True)))
+)
+_LOOKS = (
+    *(
+        Cell("look before", fault, "S3", Outcome.FAILS, inject.answering(("HeadObject", action)), (), general=IMPATIENT)
+        for fault, (action, _) in _LASTING.items()
+    ),
+    *(
+        Cell(
+            "look after",
+            fault,
+            "S3",
+            Outcome.LANDED,
+            # Two looks at the slot and one at the chain come before.
+            inject.answering(("HeadObject", action, range(4, 100))),
+            general=IMPATIENT,
+        )
+        for fault, (action, _) in _LASTING.items()
+    ),
+)
+_LIES = (
+    Cell("upload part", "wrong ETag", "S3", Outcome.FAILS, inject.answering(("UploadPart", inject.wrong_tag)), ("400",)),
+    Cell("complete", "wrong ETag", "S3", Outcome.SURVIVES, inject.answering(("CompleteMultipartUpload", inject.wrong_tag))),
+    Cell("look after", "wrong ETag", "S3", Outcome.SURVIVES, inject.answering(("HeadObject", inject.wrong_tag))),
+    Cell("upload in one", "wrong ETag", "S3", Outcome.SURVIVES, inject.answering(("PutObject", inject.wrong_tag)), large=0),
+    Cell(
+        "complete",
+        "200 with an error",
+        "S3",
+        Outcome.FAILS,
+        inject.answering(("CompleteMultipartUpload", inject.error_in_success)),
+        ("InternalError", "told to fail"),
+        general=IMPATIENT,
+    ),
+    Cell("complete", "500 after", "S3", Outcome.SURVIVES, inject.answering(("CompleteMultipartUpload", answer(500, "InternalError", after=True))), general=IMPATIENT),
+    Cell("complete", "object shorter", "S3", Outcome.SPOILED, inject.shortening, ("bytes in place of",)),
+    Cell("complete", "object shorter", "S3", Outcome.SPOILED, inject.shortening, ("bytes in place of",), full=True),
+    Cell("upload in one", "object shorter", "S3", Outcome.SPOILED, inject.shortening, ("bytes in place of",), large=0),
+    Cell(
+        "abort",
+        "500",
+        "S3",
+        Outcome.FAILS,
+        inject.answering(("UploadPart", answer(403, "AccessDenied")), ("AbortMultipartUpload", answer(500, "InternalError"))),
+        ("403",),
+        general=IMPATIENT,
+        leaves_upload=True,
+    ),
+)
+_NETWORK = (
+    *(
+        Cell(stage, "network away and back", "S3", Outcome.SURVIVES, inject.losing_the_network(operation, 1.5), large=large)
+        for stage, (operation, large, _) in _REQUESTS.items()
+    ),
+    *(
+        Cell(stage, "network away", "S3", Outcome.FAILS, inject.losing_the_network(operation, 300), general=IMPATIENT, large=large, leaves_upload=True)
+        for stage, (operation, large, _) in _REQUESTS.items()
+    ),
+)
+
+MATRIX = (*_DUMPING, *_COMPRESSING, *_ENCRYPTING, *_DISKS, *_KILLS, *_REFUSED, *_ONCE, *_LOOKS, *_LIES, *_NETWORK)

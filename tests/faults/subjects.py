@@ -1,0 +1,164 @@
+"""What is backed up in the tests of faults: one subject for each kind of source, which changes from night to night."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+LARGE = 5_400_000
+"""Bytes of a file that does not fit into one part of an upload."""
+
+
+class Subject(Protocol):
+    """One source of one kind.
+
+    Attributes:
+        label: how messages call it, ``Directory /etc``.
+        directive: its line in a Cycle.
+        name: its key base.
+        program: what dumps it.
+        middle: bytes of its dump that are surely not all.
+        settings: of its Cycle.
+    """
+
+    label: str
+    directive: str
+    name: str
+    program: str
+    middle: int
+    settings: str
+
+    def change(self, night: int, *, large: int = 0) -> None:
+        """Hold something else from now on, ``large`` times ``LARGE`` bytes of it new."""
+        ...
+
+    def assert_restored(self, dumps: Sequence[bytes], folder: Path) -> None:
+        """Restore a chain from the content of its archives, decrypted, and compare with the source as it is."""
+        ...
+
+
+@dataclass
+class DirectorySubject:
+    """A tree of files."""
+
+    path: Path
+    program: str = "tar"
+    middle: int = 20_000
+    settings: str = "Diffs 2\nFulls 2"
+
+    def __post_init__(self) -> None:
+        self.path.mkdir(parents=True)
+        (self.path / "big").write_bytes(os.urandom(LARGE))
+        (self.path / "stays").write_bytes(os.urandom(100_000))
+        self.label = self.directive = f"Directory {self.path}"
+        self.name = str(self.path).lstrip("/")
+
+    def change(self, night: int, *, large: int = 0) -> None:
+        """See ``Subject``."""
+        for old in self.path.glob("night-*"):
+            old.unlink()
+        (self.path / f"night-{night}").write_bytes(os.urandom(50_000))
+        if large:
+            (self.path / "big").write_bytes(os.urandom(large * LARGE))
+
+    def assert_restored(self, dumps: Sequence[bytes], folder: Path) -> None:
+        """See ``Subject``."""
+        folder.mkdir()
+        for dump in dumps:
+            tar = ["tar", "-xz", "--listed-incremental=/dev/null", "-p", "-C", str(folder)]
+            subprocess.run(tar, input=dump, check=True)
+        difference = subprocess.run(
+            ["diff", "-r", str(self.path), str(folder / self.name)], capture_output=True, text=True, check=False
+        )
+        assert difference.returncode == 0, difference.stdout
+
+
+@dataclass
+class DatabaseSubject:
+    """A database whose dump program is a script, since faults of the pipe need no server."""
+
+    kind: str
+    programs: Path
+    program: str
+    heading: str
+    ending: str
+    middle: int = 100_000
+    settings: str = "Fulls 2"
+
+    def __post_init__(self) -> None:
+        self.label = self.directive = f"{self.kind} shop"
+        self.name = f"{self.kind}/shop"
+        self.programs.mkdir(parents=True, exist_ok=True)
+        self._dump = self.programs / f"{self.program}.sql"
+        script = self.programs / self.program
+        script.write_text(f"#!/bin/sh\nexec cat {self._dump}\n")
+        script.chmod(0o755)
+        self.change(0)
+
+    def change(self, night: int, *, large: int = 0) -> None:
+        """See ``Subject``."""
+        rows = os.urandom(large * LARGE // 2 or 150_000).hex()
+        self._dump.write_text(f"{self.heading}\nINSERT INTO goods VALUES ({night}, '{rows}');\n{self.ending}\n")
+
+    def assert_restored(self, dumps: Sequence[bytes], folder: Path) -> None:
+        """See ``Subject``."""
+        assert gzip.decompress(dumps[-1]) == self._dump.read_bytes()
+
+
+@dataclass
+class RepositorySubject:
+    """A Subversion repository."""
+
+    path: Path
+    program: str = "svnadmin"
+    middle: int = 300
+    settings: str = "Diffs 2\nFulls 2"
+
+    def __post_init__(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["svnadmin", "create", str(self.path)], check=True)
+        self.label = self.directive = f"Subversion {self.path}"
+        self.name = str(self.path).lstrip("/")
+        self._count = 0
+
+    def change(self, night: int, *, large: int = 0) -> None:
+        """See ``Subject``."""
+        self._count += 1
+        url = f"file://{self.path}/folder-{night}-{self._count}"
+        subprocess.run(["svn", "mkdir", "--quiet", "--message", "night " * 100, url], check=True)
+
+    def assert_restored(self, dumps: Sequence[bytes], folder: Path) -> None:
+        """See ``Subject``."""
+        subprocess.run(["svnadmin", "create", str(folder)], check=True)
+        for dump in dumps:
+            load = ["svnadmin", "load", "--quiet", "--force-uuid", str(folder)]
+            subprocess.run(load, input=gzip.decompress(dump), check=True)
+        assert self._content(folder) == self._content(self.path)
+
+    def _content(self, repository: Path) -> bytes:
+        return subprocess.run(
+            ["svnadmin", "dump", "--quiet", str(repository)], stdout=subprocess.PIPE, check=True
+        ).stdout
+
+
+def mysql_subject(programs: Path) -> DatabaseSubject:
+    """A MySQL database."""
+    return DatabaseSubject(
+        "MySQL", programs, "mariadb-dump", "-- MariaDB dump 10.19  Distrib 10.11", "-- Dump completed on 2026-01-01"
+    )
+
+
+def postgresql_subject(programs: Path) -> DatabaseSubject:
+    """A PostgreSQL database."""
+    return DatabaseSubject(
+        "PostgreSQL",
+        programs,
+        "pg_dump",
+        "--\n-- PostgreSQL database dump\n--\n",
+        "\n--\n-- PostgreSQL database dump complete\n--\n",
+    )

@@ -1,0 +1,107 @@
+"""Weeks of backups in one process, of a directory that changes at random, and what it was like after each."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from s3napback.catalogue import CataloguedArchive, read_catalogue
+from s3napback.commands import backup, restore
+from s3napback.config.loading import load_configuration
+from s3napback.planning import Wishes
+from tests.site import FIRST_DAY, Site
+from tests.sources.trees import Entry, RandomTree, describe_tree
+
+Description = dict[str, Entry]
+
+
+@dataclass
+class Weeks:
+    """A machine on which time passes.
+
+    Attributes:
+        general: directives that stand above the Cycle.
+        states: of each archive, by its id, what the directory was like.
+    """
+
+    site: Site
+    seed: int
+    general: str = ""
+    states: dict[str, Description] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+        self._tree = RandomTree(self.site.source, self.seed)
+        self._settings = {"Diffs": 3, "Fulls": 3, "Frequency": 1}
+        self._excluded = ""
+        self._compression = self._random.choice(("gzip", "zstd", "none"))
+        self._tar = ""
+
+    def pass_by(self, nights: int) -> None:
+        """Live through some nights: edits, failures, a changed configuration, a run by hand."""
+        for night in range(nights):
+            self._tree.edit(10)
+            self._tree.move_directories(self._random.choice((0, 1, 3)))
+            if night and self._random.random() < 0.15:
+                self._change_settings()
+            day = FIRST_DAY + timedelta(days=night)
+            self._back_up(day, fails=self._random.random() < 0.15)
+            if self._random.random() < 0.15:
+                self._tree.edit(5)
+                self._back_up(day, force=True)
+
+    def archives(self) -> list[CataloguedArchive]:
+        """Those that can be restored."""
+        self.catalogue = read_catalogue(self.site.store(), "")
+        return [archive for archive in self.catalogue.archives if self.catalogue.chain(archive).archives]
+
+    def restore(self, where: Path, *, at: str = "", paths: Sequence[str] = ()) -> Path:
+        """Restore the directory, or paths of it; returns where its tree is then."""
+        wish = restore.Wish(str(self.site.source), where, tuple(paths), at)
+        restore.restore(load_configuration(self.site.configuration), wish, date(2027, 1, 1), print, lambda _: None)
+        return where / self.site.name()
+
+    def _change_settings(self) -> None:
+        self._settings = {
+            "Diffs": self._random.choice((0, 1, 2, 5)),
+            "Fulls": self._random.choice((2, 3)),
+            "Frequency": self._random.choice((1, 1, 2)),
+        }
+        self._excluded = self._random.choice(("", "name-1*", "two words"))
+
+    def _back_up(self, day: date, *, force: bool = False, fails: bool = False) -> None:
+        directives = [f"{name} {value}" for name, value in self._settings.items()]
+        directives += [f"Compression {self._compression}"]
+        directives += [f'Exclude "{self._excluded}"'] if self._excluded else []
+        # To end with tar's usage error is to fail.
+        directives += ["TarOptions --sort=nonsense"] if fails else []
+        self.site.configure_cycle("\n".join(directives), general=self.general)
+        before = {archive.record.id for archive in self._present()}
+        tally = backup.run(load_configuration(self.site.configuration), day, Wishes(force=force))
+        assert tally.failed == (fails and not tally.skipped)
+        for archive in self._present():
+            if archive.record.id not in before:
+                self.states[archive.record.id] = self._described()
+
+    def _present(self) -> list[CataloguedArchive]:
+        return list(read_catalogue(self.site.store(), "").archives)
+
+    def _described(self) -> Description:
+        """The directory without what is excluded; which names are one file is not kept where directories move."""
+        entries = describe_tree(self.site.source, hard_links=False)
+        return {name: entry for name, entry in entries.items() if not self._is_excluded(name)}
+
+    def _is_excluded(self, name: str) -> bool:
+        return any(fnmatchcase(part, self._excluded) for part in name.split("/"))
+
+
+def below(state: Description, name: str) -> Description:
+    """The part of a description that is of one path and what lies below it, described from there."""
+    if name == ".":
+        return state
+    inner = {each[len(name) + 1 :]: entry for each, entry in state.items() if each.startswith(f"{name}/")}
+    return {".": state[name], **inner}

@@ -1,0 +1,81 @@
+"""The lock on DiffDir: one run at a time, and none is locked out by a dead one."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from s3napback.errors import LockHeld, StateError
+from s3napback.state import locked
+
+PROJECT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def diff_dir(tmp_path: Path) -> Path:
+    folder = tmp_path / "diff"
+    folder.mkdir()
+    return folder
+
+
+def test_a_second_run_is_told_who_holds_the_lock(diff_dir: Path) -> None:
+    with locked(diff_dir, "process 17, /etc/s3napback/ä.conf"):
+        with pytest.raises(LockHeld, match=r"process 17, /etc/s3napback/ä\.conf") as caught, locked(diff_dir, "second"):
+            pass
+        assert str(diff_dir) in str(caught.value)
+        with pytest.raises(LockHeld, match="process 17"), locked(diff_dir, "third"):
+            pass
+    with locked(diff_dir, "second"):
+        pass
+
+
+def test_the_lock_is_let_go_when_the_work_fails(diff_dir: Path) -> None:
+    with pytest.raises(ZeroDivisionError), locked(diff_dir, "first"):
+        raise ZeroDivisionError
+    with locked(diff_dir, "second"):
+        pass
+
+
+def test_the_lock_of_a_killed_process_stops_nobody(diff_dir: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from s3napback.state import locked\n"
+        "with locked(Path(sys.argv[1]), 'doomed'): print('held', flush=True); time.sleep(60)"
+    )
+    command = [sys.executable, "-c", code, str(diff_dir)]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"held\n"
+        with pytest.raises(LockHeld, match="doomed"), locked(diff_dir, "second"):
+            pass
+        process.send_signal(signal.SIGKILL)
+    with locked(diff_dir, "second"), pytest.raises(LockHeld, match="second"), locked(diff_dir, "third"):
+        pass
+
+
+def test_children_do_not_inherit_the_lock(diff_dir: Path) -> None:
+    with locked(diff_dir, "first"):
+        child = subprocess.Popen(["sleep", "60"], close_fds=False)
+    try:
+        with locked(diff_dir, "second"):
+            pass
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path: Path, diff_dir: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (diff_dir / "lock").symlink_to(victim)
+    with pytest.raises(StateError, match="lock"), locked(diff_dir, "me"):
+        pass
+    assert victim.read_text() == "precious"
+
+
+def test_the_lock_of_a_missing_diff_dir_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match="No such file"), locked(tmp_path / "missing", "me"):
+        pass
