@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from s3napback.archives import KINDS_WITH_TYPE, ArchiveRecord, Owner, archive_key, owner_of, slot_keys
 from s3napback.chains import Chain, Decision, History, decide
 from s3napback.config.settings import Configuration, Job
-from s3napback.errors import DamagedState, SourceError, StoreUnreachable
+from s3napback.errors import DamagedState, SourceError
 from s3napback.rotation import ArchiveType, day_date
 from s3napback.sources import Source
 from s3napback.state import SourceState, StoreState
@@ -42,7 +42,6 @@ class Night:
         host: HostName.
         day: the calendar day, as a day number.
         fingerprints: of the keys that archives are encrypted to.
-        unreachable: why the store cannot be asked, if it did not answer at the start.
     """
 
     configuration: Configuration
@@ -52,7 +51,6 @@ class Night:
     day: int
     fingerprints: tuple[str, ...] = ()
     wishes: Wishes = Wishes()
-    unreachable: StoreUnreachable | None = None
 
 
 @dataclass(frozen=True)
@@ -196,8 +194,6 @@ def _remembered(night: Night, job: Job) -> tuple[SourceState, list[str]]:
 
 
 def _look_at_slot(night: Night, job: Job) -> tuple[StoredObject, ...]:
-    if night.unreachable is not None:
-        raise night.unreachable
     _refuse_unmounted(night)
     keys = slot_keys(_prefix(night), job.kind, job.name, job.schedule.slot(night.day))
     return tuple(found for key in keys if (found := night.store.head(key)) is not None)

@@ -54,12 +54,17 @@ class Tally:
 
 @dataclass(frozen=True)
 class Equipment:
-    """A run's surroundings, all of them looked at and found usable."""
+    """A run's surroundings, all of them looked at and found usable.
+
+    Attributes:
+        unreachable: why the store could not be looked at. It may answer by the time that a source needs it.
+    """
 
     night: Night
     workshop: Workshop
     tools: Tools
     warnings: tuple[str, ...]
+    unreachable: StoreUnreachable | None
 
 
 def run(configuration: Configuration, today: date, wishes: Wishes) -> Tally:
@@ -104,8 +109,8 @@ def rehearse(configuration: Configuration, today: date, wishes: Wishes, say: Cal
     with _equipped(configuration, today, wishes, patient=False) as equipment:
         tally = Tally(warnings=_say(equipment.warnings))
         night = equipment.night
-        if night.unreachable:
-            logger.warning("could not look into the store, planning without: %s", night.unreachable)
+        if equipment.unreachable:
+            logger.warning("could not look into the store, planning without: %s", equipment.unreachable)
         for job in configuration.jobs:
             expansion = _expanded(night, job)
             for level, remark in expansion.remarks:
@@ -113,7 +118,7 @@ def rehearse(configuration: Configuration, today: date, wishes: Wishes, say: Cal
                     say(f"{job.source}: would fail")
                 logger_for(job.kind).log(min(level, logging.WARNING), "%s", remark)
             for each in expansion.jobs:
-                print_plan(night, each, equipment.tools, equipment.workshop, say, look=not night.unreachable)
+                print_plan(night, each, equipment.tools, equipment.workshop, say, look=not equipment.unreachable)
     return tally
 
 
@@ -136,10 +141,9 @@ def _equipped(configuration: Configuration, today: date, wishes: Wishes, *, pati
             day=day_number(today),
             fingerprints=encryption.fingerprints if encryption else (),
             wishes=wishes,
-            unreachable=unreachable,
         )
         warnings = configuration.warnings + (encryption.warnings if encryption else ())
-        yield Equipment(night, Workshop(encryption, temp_dir(configuration)), tools, warnings)
+        yield Equipment(night, Workshop(encryption, temp_dir(configuration)), tools, warnings, unreachable)
 
 
 def _say(warnings: tuple[str, ...]) -> int:

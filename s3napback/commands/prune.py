@@ -156,6 +156,7 @@ class _Pruner:
         self._say = say
         self._delete = delete
         self._bytes = 0
+        self._troubled: set[str] = set()
         self._counts = {"archive": 0, "checksum": 0, "unfinished upload": 0}
         self.failed = 0
 
@@ -163,12 +164,16 @@ class _Pruner:
         """Deal with one archive and its checksum."""
         archive = verdict.archive
         shown = f"{archive.key} ({_description(archive)}): {verdict.needless}"
-        if verdict.kept:
-            self._say(printable(f"stays         {shown}; but {verdict.kept}"))
-            return
-        if self._carry_out(shown, partial(self._delete_archive, archive)):
+        kept = verdict.kept
+        if archive.base in self._troubled:
+            kept = "a later one of its name could not be deleted, and may build on it"
+        if kept:
+            self._say(printable(f"stays         {shown}; but {kept}"))
+        elif self._carry_out(shown, partial(self._delete_archive, archive)):
             self._counts["archive"] += 1
             self._bytes += archive.stored.size
+        else:
+            self._troubled.add(archive.base)
 
     def sum(self, found: StoredObject) -> None:
         """Deal with a checksum without its archive."""

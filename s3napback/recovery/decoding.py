@@ -153,15 +153,19 @@ def looks_encrypted(head: bytes) -> bool:
 
 
 _MEANINGS = (
+    ("manipulated", "its bytes have been changed since it was made"),
+    ("not integrity protected", "its bytes have been changed since it was made"),
+    ("Checksum error", "its bytes have been changed since it was made"),
     ("No secret key", "it is encrypted to a key that is not here; import the secret key into gpg, or set GpgHome"),
     ("Bad passphrase", "the passphrase is wrong"),
     ("No passphrase given", "the key needs a passphrase: run on a terminal, or name a file with --passphrase-file"),
     ("Operation cancelled", "the passphrase was not given"),
     ("No pinentry", "gpg cannot ask for the passphrase here: install pinentry, or use --passphrase-file"),
-    ("Inappropriate ioctl", "gpg has no terminal to ask for the passphrase on: use --passphrase-file"),
+    (
+        "decryption failed: Inappropriate ioctl",
+        "gpg has no terminal to ask for the passphrase on: use --passphrase-file",
+    ),
     ("cannot open passphrase", "the file with the passphrase cannot be read"),
-    ("manipulated", "its bytes have been changed since it was made"),
-    ("not integrity protected", "its bytes have been changed since it was made"),
     ("No space left", "there is not enough room for what is restored"),
     ("gpg failed", "its bytes are damaged, or it is not an archive of s3napback"),
     ("is damaged", "its bytes have been changed since it was made"),

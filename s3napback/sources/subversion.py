@@ -117,7 +117,7 @@ class SubversionSource:
         if not {"uuid", "revision", "mark"} <= notes.keys():
             return "state does not tell which revision was archived last"
         revision = int(notes["revision"])
-        if (uuid := self._uuid()) != notes["uuid"] and False:
+        if (uuid := self._uuid()) != notes["uuid"]:
             return f"the repository's UUID is {uuid}, and was {notes['uuid']}: it is another repository"
         if youngest < revision:
             return f"its youngest revision is {youngest}, and {revision} was archived: an older copy was put back"

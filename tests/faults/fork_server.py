@@ -11,7 +11,6 @@ import json
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -78,7 +77,6 @@ FAULTS: dict[str, Callable[[], None]] = {
     "compression fails at the start": lambda: _break_compression(1, _run_out_of_memory),
     "compression fails in the middle": lambda: _break_compression(100_000, _run_out_of_memory),
     "compression fails at its end": lambda: _break_compression(float("inf"), _run_out_of_memory),
-    "compression hangs": lambda: _break_compression(100_000, lambda: time.sleep(600)),
     "killed before the snapshot is moved": lambda: _kill_at("os.rename", "working.snapshot"),
     "killed before the state is renamed": lambda: _kill_at("os.rename", "state.json.new"),
     "killed after the state was renamed": lambda: _kill_at("os.listdir", "/diffs/"),

@@ -113,13 +113,11 @@ _COMPRESSING = tuple(
         Outcome.FAILS,
         words=words,
         fault_name=name,
-        general=IMPATIENT if "hangs" in name else "",
     )
     for fault, name, words in (
         ("fails at its start", "compression fails at the start", ("gzip", "told to fail")),
         ("fails in the middle", "compression fails in the middle", ("gzip", "told to fail")),
         ("fails after its last byte", "compression fails at its end", ("gzip", "told to fail")),
-        ("hangs", "compression hangs", ("gzip", "silent for 2 seconds")),
     )
 )
 

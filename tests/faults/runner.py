@@ -55,6 +55,7 @@ class Running:
         """Wait for its end."""
         if not self._runner.has_answer(TIME_LIMIT):
             self.kill()
+            self._runner.answer()
             raise AssertionError(f"the run does not end:\n{self._runner.text('stderr')}")
         status = int(self._runner.answer())
         return Ended(os.waitstatus_to_exitcode(status), self._runner.text("stdout"), self._runner.text("stderr"))

@@ -5,13 +5,17 @@ from __future__ import annotations
 import gzip
 import io
 import os
-import subprocess
 import tarfile
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 
+import pytest
+
 from s3napback.archives import ArchiveRecord, Owner, archive_key
+from s3napback.commands.restore import Wish, restore
+from s3napback.config.loading import load_configuration
+from s3napback.errors import S3napbackError
 from s3napback.rotation import ArchiveType, day_number
 from tests.site import FIRST_DAY, Site
 
@@ -109,5 +113,18 @@ def nights(site: Site, count: int, *, first: int = 0) -> None:
         site.run(day=night)
 
 
-def gpg_conf_kill(home: Path) -> None:
-    subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=True, capture_output=True)
+def restore_here(site: Site, source: str, where: Path, **others: object) -> None:
+    """Restore in this process; raises what the command line would report."""
+    wish = Wish(source, where, **others)  # type: ignore[arg-type]
+    configuration = load_configuration(site.configuration)
+    assert restore(configuration, wish, date(2027, 1, 1), print, lambda _question: None) == 0
+
+
+def why_not(site: Site, source: str, where: Path, **others: object) -> str:
+    """The message of a restore that must fail and leave nothing."""
+    with pytest.raises(S3napbackError) as caught:
+        restore_here(site, source, where, **others)
+    assert caught.value.exit_code == 1
+    assert not where.exists()
+    assert not leftovers(where.parent)
+    return str(caught.value)

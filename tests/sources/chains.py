@@ -107,7 +107,7 @@ def replay(archives: Sequence[Path], target: Path) -> Path:
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
     for archive in archives:
-        command = ["tar", "-x", "-g", "/dev/null", "--acls", "--xattrs", "-f", str(archive), "-C", str(target)]
+        command = ["tar", "-x", "-p", "-g", "/dev/null", "--acls", "--xattrs", "-f", str(archive), "-C", str(target)]
         subprocess.run(command, check=True, capture_output=True, env={**os.environ, "LC_ALL": "C"})
     return target
 

@@ -183,7 +183,7 @@ class RandomTree:
     def _add_file(self) -> None:
         path = self._new_path()
         path.write_bytes(self._random.randbytes(self._random.choice((0, 1, 511, 512, 5000))))
-        path.chmod(self._random.choice((0o644, 0o600, 0o755, 0o4711, 0o444)))
+        path.chmod(self._random.choice((0o644, 0o600, 0o755, 0o4711, 0o640)))
 
     def _add_directory(self) -> None:
         path = self._new_path()

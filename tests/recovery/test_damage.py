@@ -1,0 +1,145 @@
+"""Archives that were changed, cut off, replaced, or are encrypted to others: told, named, and nothing published."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.gpg_keys import gpg_home
+from tests.nightly.conftest import Key
+from tests.recovery.helpers import (
+    file_member,
+    nights,
+    overwrite,
+    put_archive,
+    restore_here,
+    tar_of,
+    why_not,
+)
+from tests.site import Site
+
+GROUPS = "Diffs 6\nFulls 2"
+
+
+def flipped(data: bytes, position: int) -> bytes:
+    return data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :]
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zstd", "none"])
+@pytest.mark.parametrize("encrypted", [True, False])
+def test_a_flipped_bit_anywhere_is_noticed(
+    site: Site, key: Key, tmp_path: Path, compression: str, encrypted: bool
+) -> None:
+    site.configure_cycle(f"{GROUPS}\nCompression {compression}", general=key.directives if encrypted else "")
+    nights(site, 2)
+    chain = [f"{site.name()}-{end}" for end in ("0-FULL", "1-DIFF")]
+    chooser = random.Random(1)
+    for name in chain:
+        good = site.fetch(name)
+        for position in [0, len(good) - 1, *(chooser.randrange(len(good)) for _ in range(6))]:
+            overwrite(site, name, flipped(good, position))
+            assert name in why_not(site, str(site.source), tmp_path / "out")
+        overwrite(site, name, good)
+    restore_here(site, str(site.source), tmp_path / "out")
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zstd", "none"])
+@pytest.mark.parametrize("encrypted", [True, False])
+def test_a_lost_end_and_an_addition_are_noticed(
+    site: Site, key: Key, tmp_path: Path, compression: str, encrypted: bool
+) -> None:
+    """Also without the checksum beside the archive, which nothing may depend on."""
+    site.configure_cycle(f"{GROUPS}\nCompression {compression}", general=key.directives if encrypted else "")
+    nights(site, 1)
+    name = f"{site.name()}-0-FULL"
+    good = site.fetch(name)
+    site.store().delete(f"{name}.sha256")
+    # Within tar's end mark a lost end costs nothing that anybody could miss.
+    for length in (len(good) - (1 if compression != "none" or encrypted else 10_240), len(good) // 2, 10, 1):
+        overwrite(site, name, good[:length])
+        assert name in why_not(site, str(site.source), tmp_path / "out")
+    for addition in (b"x", bytes(512), good) if compression != "none" or encrypted else (b"x" * 600,):
+        overwrite(site, name, good + addition)
+        assert name in why_not(site, str(site.source), tmp_path / "out")
+
+
+def test_a_sum_of_an_older_archive_does_not_stand_in_the_way(site: Site, tmp_path: Path) -> None:
+    site.configure_cycle(GROUPS)
+    nights(site, 1)
+    path = site.vault / f"{site.name()}-0-FULL.sha256"
+    path.write_text(path.read_text().replace("# id ", "# id 0").replace("a", "b"))
+    restore_here(site, str(site.source), tmp_path / "out")
+
+
+def test_without_the_secret_key_the_message_says_that_it_is_missing(site: Site, key: Key, tmp_path: Path) -> None:
+    site.configure_cycle(GROUPS, general=key.directives)
+    nights(site, 1)
+    with gpg_home() as other:
+        site.configure("", general=f"GpgHome {other.path}")
+        said = why_not(site, str(site.source), tmp_path / "out")
+    assert "encrypted to a key that is not here" in said
+    assert "No secret key" in said
+
+
+def test_a_passphrase_comes_from_a_file_and_a_wrong_or_missing_one_is_said(site: Site, tmp_path: Path) -> None:
+    with gpg_home() as home:
+        home.run("--pinentry-mode", "loopback", "--passphrase", "open sesame", "--quick-generate-key", "locked@x.org")
+        site.configure_cycle(GROUPS, general=f"GpgHome {home.path}\nGpgRecipient locked@x.org")
+        nights(site, 2)
+        right, wrong = tmp_path / "right", tmp_path / "wrong"
+        right.write_text("open sesame\n")
+        wrong.write_text("open barley\n")
+        (home.path / "gpg-agent.conf").write_text("pinentry-program /bin/false\n")
+        subprocess.run(["gpgconf", "--homedir", str(home.path), "--kill", "gpg-agent"], check=True)
+        assert "cannot ask for the passphrase here" in why_not(site, str(site.source), tmp_path / "out")
+        said = why_not(site, str(site.source), tmp_path / "out", passphrase_file=wrong)
+        assert "the passphrase is wrong" in said
+        restore_here(site, str(site.source), tmp_path / "out", passphrase_file=right)
+
+
+def test_a_parent_that_was_replaced_is_not_built_on(site: Site, tmp_path: Path) -> None:
+    site.configure("")
+    put_archive(site, 0, tar_of((file_member("etc/x"), b"x")))
+    put_archive(site, 1, tar_of((file_member("etc/y"), b"y")), parent="test-host-0")
+    put_archive(site, 0, tar_of((file_member("etc/x"), b"x")), host="another-host")
+    said = why_not(site, "/etc", tmp_path / "out", at="etc-1-DIFF")
+    assert "etc-1-DIFF of 2026-01-02 cannot be restored" in said
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        (b"", "end mark"),
+        (b"this is no tar archive" * 100, "tar archive"),
+        (b"this is no tar archive" * 100 + bytes(1024), "tar"),
+        (tar_of((file_member("etc/x"), b"x" * 5000))[:3000] + bytes(1024), "tar"),
+    ],
+)
+def test_what_is_no_archive_of_files_is_not_published(site: Site, tmp_path: Path, content: bytes, word: str) -> None:
+    site.configure("")
+    key = put_archive(site, 0, content)
+    for paths in ((), ("/etc/x",)):
+        said = why_not(site, "/etc", tmp_path / "out", paths=paths)
+        assert key in said
+        assert word in said or "produced nothing" in said
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(site: Site, small_disk: Path) -> None:
+    site.configure_cycle(GROUPS)
+    (site.source / "large").write_bytes(random.Random(1).randbytes(3_000_000))
+    nights(site, 1)
+    said = why_not(site, str(site.source), small_disk / "out")
+    assert "not enough room" in said
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A folder on a file system of one megabyte."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], check=True)
+    request.addfinalizer(lambda: subprocess.run(["umount", str(folder)], check=True))
+    return folder
