@@ -198,13 +198,18 @@ def locked(diff_dir: Path, holder: str) -> Iterator[None]:
         except BlockingIOError:
             other = file.read(1000).strip() or "unknown"
             raise LockHeld(f"another run is at work with {diff_dir}: {other}") from None
-        file.truncate(0)
-        file.write(f"{holder}\n")
-        file.flush()
+        # A full disk keeps nobody from holding the lock, only from saying so.
+        _write_whole(descriptor, f"{holder}\n")
         try:
             yield
         finally:
-            file.truncate(0)
+            _write_whole(descriptor, "")
+
+
+def _write_whole(descriptor: int, text: str) -> None:
+    with suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, text.encode(errors="backslashreplace"), 0)
 
 
 def lock_holder(configuration: Path) -> str:

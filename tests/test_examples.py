@@ -1,5 +1,4 @@
-"""The examples are true: the configuration shows everything and loads, the others name what exists, and the quick start
-runs."""
+"""The examples are true: the configuration loads, the others name what exists, the quick start runs."""
 
 from __future__ import annotations
 
@@ -78,7 +77,6 @@ def test_it_names_every_directive(name: str) -> None:
 
 def test_what_is_commented_out_can_be_used(tmp_path: Path) -> None:
     text = COMMENTED_OUT.sub(r"\1", example().replace(ANOTHER_BUCKET, ""))
-    assert text.count("\n#StallTimeout") == 0
     configuration = load(tmp_path, text)
     assert configuration.store.endpoint
     assert configuration.encryption.home

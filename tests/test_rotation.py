@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from s3napback.rotation import ArchiveType, HanoiCycle, Schedule, SimpleCycle, day_date, day_number

@@ -78,7 +78,8 @@ def compare(
         say: takes a line for each difference.
 
     Returns:
-        How many files and folders differ, or are missing. What is new, or excluded, is told and not counted.
+        How many files and folders differ, or are missing. What is new is told and not counted; what Exclude left out
+        is among a folder's entries, and so is passed over.
 
     Raises:
         PipelineError: an archive could not be decoded.
@@ -93,7 +94,7 @@ def compare(
         decoder.run(archive, choose, compare_stage(tar), write=differences.feed, finish=differences.feed_warnings)
         state.is_newest = False
     for path in _unknown(Path(directory), state):
-        say(f"{readable(os.fsencode(path))}: not in the archive: new, or excluded")
+        say(f"{readable(os.fsencode(path))}: new since then")
     return differences.count
 
 

@@ -52,7 +52,7 @@ class Decryption:
         passphrase: tuple[str, ...] = ()
         if self.passphrase_file is not None:
             passphrase = ("--pinentry-mode", "loopback", "--passphrase-file", str(self.passphrase_file))
-        command = ("gpg", "--batch", "--quiet", *home, *passphrase, "--output", "-", "--decrypt")
+        command = ("gpg", "--batch", *home, *passphrase, "--output", "-", "--decrypt")
         return Stage(command, environment=_terminal())
 
 
@@ -152,15 +152,19 @@ def looks_encrypted(head: bytes) -> bool:
     return head[0] != _UTF8_LEAD or len(head) < 2 or not 0x80 <= head[1] <= 0xBF
 
 
+_NO_KEY = (
+    "it is encrypted to a key that is not here, or that gpg could not unlock: import the secret key into gpg, or set "
+    "GpgHome; where nobody can be asked for a passphrase, use --passphrase-file"
+)
 _MEANINGS = (
     ("manipulated", "its bytes have been changed since it was made"),
     ("not integrity protected", "its bytes have been changed since it was made"),
     ("Checksum error", "its bytes have been changed since it was made"),
-    ("No secret key", "it is encrypted to a key that is not here; import the secret key into gpg, or set GpgHome"),
     ("Bad passphrase", "the passphrase is wrong"),
     ("No passphrase given", "the key needs a passphrase: run on a terminal, or name a file with --passphrase-file"),
     ("Operation cancelled", "the passphrase was not given"),
     ("No pinentry", "gpg cannot ask for the passphrase here: install pinentry, or use --passphrase-file"),
+    ("No secret key", _NO_KEY),
     (
         "decryption failed: Inappropriate ioctl",
         "gpg has no terminal to ask for the passphrase on: use --passphrase-file",

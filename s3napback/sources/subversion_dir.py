@@ -45,7 +45,7 @@ def expand_subversion_dir(job: Job, all_jobs: Sequence[Job], *, may_be_empty: bo
             remarks.append(remark)
         else:
             jobs.append(candidate)
-    if not found:
+    if not found and not may_be_empty:
         raise SourceError(
             f"{job.source} holds no repository. Is a disk not mounted? If it is meant to be empty, run once with -f"
         )

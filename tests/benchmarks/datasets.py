@@ -24,6 +24,7 @@ class Scale:
         small_files: files of a few hundred bytes each.
         random: bytes that do not compress, in one file.
         part: bytes in a part where a slow store is measured.
+        delay: seconds that this store adds to each request.
         streams: bytes of a short and of a long stream, for comparing memory.
         file_counts: files in a small and in a large tree, for comparing memory.
         sources: in the configuration whose dry run is timed.
@@ -33,6 +34,7 @@ class Scale:
     small_files: int = 200_000
     random: int = 1 << 30
     part: int = 5 << 20
+    delay: float = 0.1
     streams: tuple[int, int] = (1_000_000_000, 20_000_000_000)
     file_counts: tuple[int, int] = (1_000, 1_000_000)
     sources: int = 50
@@ -42,6 +44,7 @@ SMALL = Scale(
     mixed=4 << 20,
     small_files=300,
     random=12 << 20,
+    delay=0.01,
     streams=(10_000_000, 60_000_000),
     file_counts=(100, 1_000),
     sources=5,

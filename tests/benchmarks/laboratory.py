@@ -1,4 +1,4 @@
-"""Where measuring takes place: a temporary folder with data sets, a gpg key and an S3 server, all made when first used."""
+"""Where measuring takes place: a temporary folder with data sets, a gpg key and an S3 server, made when first used."""
 
 from __future__ import annotations
 
@@ -60,11 +60,10 @@ class Laboratory:
     @cached_property
     def environment(self) -> dict[str, str]:
         """What every program gets: nothing of the user's own settings, credentials for the server."""
-        plain = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
-        beside = str(Path(sys.executable).parent)
+        # The system's packages come first: a program of the same name may lie anywhere on PATH.
+        folders = ["/usr/bin", "/bin", os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)]
         return {
-            **plain,
-            "PATH": f"{plain.get('PATH', os.defpath)}{os.pathsep}{beside}",
+            "PATH": os.pathsep.join(folders),
             "HOME": str(self.folder),
             "LC_ALL": "C.UTF-8",
             "TMPDIR": str(self.folder),

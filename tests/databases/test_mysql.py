@@ -14,6 +14,8 @@ from tests.databases.configuring import word
 from tests.databases.mariadb import MariaDB, mariadb_server
 from tests.databases.mysql_content import EVERYTHING, LARGE_PICTURE, NAMES
 from tests.databases.recovery import dump_of
+from tests.faulty_s3 import Answer, Fault, FaultyS3, Forward, Request
+from tests.servers import S3Server
 from tests.site import Site
 
 RIGHTS = """
@@ -129,6 +131,33 @@ def test_slots_follow_both_kinds_of_cycles_and_diffs_do_not_count(site: Site, ma
         assert f"INSERT INTO `nights` VALUES\n{values};".encode() in dump_of(site, key)
 
 
+def test_writers_need_not_wait_for_a_dump_and_it_holds_one_moment(
+    site: Site, mariadb: MariaDB, rclone: S3Server, tmp_path: Path
+) -> None:
+    """A row is written while the dump waits for the store, into the table that is dumped last."""
+    mariadb.create("busy")
+    mariadb.run("CREATE TABLE a_big AS SELECT seq, RANDOM_BYTES(1000) AS noise FROM seq_1_to_30000", "busy")
+    mariadb.run("CREATE TABLE z_last AS SELECT 'before' AS moment", "busy")
+    written = []
+
+    def write(request: Request, forward: Forward) -> Answer:
+        mariadb.run("SET lock_wait_timeout = 3; INSERT INTO z_last VALUES ('during')", "busy")
+        written.append(request.key)
+        return forward(request)
+
+    with FaultyS3(rclone) as proxy:
+        remote = Site(tmp_path / "remote", proxy.server, rclone.make_bucket(), dict(site.environment))
+        configure(remote, "<MySQL busy>\nCompression none\n</MySQL>\nChunkSize 5242880\nUploadThreads 1", mariadb)
+        proxy.add(Fault("UploadPart", write, nth=1))
+        remote.run()
+        assert written == ["MySQL/busy-2"]
+        dump = remote.fetch("MySQL/busy-2")
+    assert mariadb.rows("SELECT * FROM z_last", "busy") == [["before"], ["during"]]
+    assert b"'before'" in dump
+    assert b"'during'" not in dump
+    mariadb.drop("busy")
+
+
 def test_options_reach_the_program_and_the_one_that_names_an_option_file_comes_first(
     site: Site, mariadb: MariaDB, tmp_path: Path
 ) -> None:
@@ -170,4 +199,6 @@ def test_a_name_is_never_an_option_and_a_password_never_an_argument() -> None:
     with_socket = command_for("/run/second.sock:all", "--hex-blob")
     assert with_socket[-2:] == ("--hex-blob", "--all-databases")
     assert "--socket=/run/second.sock" in with_socket
+    # Not every version takes a socket for the wish to use it.
+    assert "--protocol=socket" in with_socket
     assert command_for("x", "--hex-blob", "--defaults-file=/root/b.cnf")[1] == "--defaults-file=/root/b.cnf"

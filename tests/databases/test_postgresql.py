@@ -154,3 +154,5 @@ def test_a_name_is_never_an_option_and_never_a_connection_string() -> None:
     with_user = command_for("-x@all", "--clean")
     assert with_user[-1] == "--clean"
     assert "--username=-x" in with_user
+    # A terminal there may be, if somebody runs this by hand.
+    assert "--no-password" in with_user

@@ -46,7 +46,8 @@ def test_a_full_and_its_diffs_load_into_an_equal_repository(site: Site, reposito
     for night, key in enumerate(keys):
         if night:
             grow(repository, tmp_path / "scratch", night)
-        assert f"svnadmin dump --quiet --revision={expected[night]}" in site.run("-t", day=night).stdout
+        options = f"--quiet --revision={expected[night]} --incremental --deltas"
+        assert f"svnadmin dump {options}" in site.run("-t", day=night).stdout
         site.run(day=night)
         assert site.metadata(key)["s3napback-revisions"] == expected[night]
         assert site.metadata(key)["s3napback-uuid"] == repository.uuid

@@ -81,6 +81,7 @@ def test_repositories_with_an_entry_of_their_own_are_left_to_it(site: Site, fold
     assert ends(site, name) == ["zwei ß-0-FULL"]
     assert f"{site.name(link)}-2-FULL" in site.archive_keys()
     assert f"Subversion {folder}/alpha has an entry of its own at {site.configuration}:" in done.stderr
+    assert f"Subversion {folder}/linked has an entry of its own" in done.stderr
     assert f"{link} is a symbolic link; what is dumped is {folder}/alpha" in done.stderr
 
 
@@ -173,6 +174,12 @@ def test_a_missing_folder_is_no_failure_on_a_night_on_which_it_is_not_due(site: 
     away.rename(folder)
     assert "2 done" in site.run(day=5).stderr
     assert "2 skipped" in site.run(day=5).stderr
+    # One repository was missed, so the folder is needed although the other one is not due.
+    current = (folder / "zwei ß/db/current").rename(folder / "zwei ß/db/lost")
+    site.run(day=6, expect=1)
+    current.rename(folder / "zwei ß/db/current")
+    folder.rename(away)
+    site.run(day=7, expect=1)
 
 
 def test_a_name_that_is_not_utf8_is_passed_over_with_a_warning(site: Site, folder: Path) -> None:

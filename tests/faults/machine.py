@@ -46,10 +46,11 @@ class Bucket:
     name: str
 
     def objects(self) -> dict[str, bytes]:
-        """All objects, as they lie on the disk."""
+        """All objects, as they lie on the disk; beside them rclone keeps the parts of unfinished uploads."""
         assert self.server.folder is not None
         root = self.server.folder / self.name
-        return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+        files = [path for path in root.rglob("*") if path.is_file() and not path.name.startswith(".rclone_temp_")]
+        return {str(path.relative_to(root)): path.read_bytes() for path in files}
 
     def metadata(self, key: str) -> dict[str, str]:
         """An object's metadata."""
@@ -225,9 +226,10 @@ class Machine:
         self.check_diff_dir_is_tidy()
 
     def check_nothing_left(self, *, uploads: bool = True) -> None:
-        """No temporary file, no unfinished data in the store, no process of the last run."""
+        """No temporary file, no unfinished upload if that is asked for, no process of the last run."""
         assert list(self.site.temp_dir.iterdir()) == []
-        assert [path for path in self.site.vault.rglob("incoming-*") if path.is_file()] == []
+        if uploads:
+            assert [path for path in self.site.vault.rglob("incoming-*") if path.is_file()] == []
         if uploads and self.bucket is not None:
             assert self.bucket.server.unfinished_uploads(self.bucket.name) == []
         self.check_no_children()

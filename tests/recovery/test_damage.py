@@ -86,7 +86,15 @@ def test_without_the_secret_key_the_message_says_that_it_is_missing(site: Site, 
 
 def test_a_passphrase_comes_from_a_file_and_a_wrong_or_missing_one_is_said(site: Site, tmp_path: Path) -> None:
     with gpg_home() as home:
-        home.run("--pinentry-mode", "loopback", "--passphrase", "open sesame", "--quick-generate-key", "locked@x.org")
+        home.run(
+            "--pinentry-mode",
+            "loopback",
+            "--passphrase",
+            "open sesame",
+            "--quick-gen-key",
+            "locked@x.org",
+            "future-default",
+        )
         site.configure_cycle(GROUPS, general=f"GpgHome {home.path}\nGpgRecipient locked@x.org")
         nights(site, 2)
         right, wrong = tmp_path / "right", tmp_path / "wrong"
@@ -94,7 +102,7 @@ def test_a_passphrase_comes_from_a_file_and_a_wrong_or_missing_one_is_said(site:
         wrong.write_text("open barley\n")
         (home.path / "gpg-agent.conf").write_text("pinentry-program /bin/false\n")
         subprocess.run(["gpgconf", "--homedir", str(home.path), "--kill", "gpg-agent"], check=True)
-        assert "cannot ask for the passphrase here" in why_not(site, str(site.source), tmp_path / "out")
+        assert "use --passphrase-file" in why_not(site, str(site.source), tmp_path / "out")
         said = why_not(site, str(site.source), tmp_path / "out", passphrase_file=wrong)
         assert "the passphrase is wrong" in said
         restore_here(site, str(site.source), tmp_path / "out", passphrase_file=right)

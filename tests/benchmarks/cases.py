@@ -1,0 +1,291 @@
+"""The cases: what is measured against what, and which goals there are."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from tests.benchmarks import contenders, datasets
+from tests.benchmarks.contenders import Borg, Contender, Restic
+from tests.benchmarks.laboratory import Laboratory
+from tests.benchmarks.measuring import Run, Usage, measure
+from tests.faulty_s3 import Action, Answer, FaultyS3, Fault, Forward, Request
+
+MEMORY_GOAL = 220_000_000
+"""Bytes that our process may take at ChunkSize 25000000 with 4 threads."""
+
+_MANY_DIFFS = "Diffs 1000"
+
+
+def _nothing(_round: int) -> None:
+    """No preparation."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One case, ready to be measured.
+
+    Attributes:
+        ours: s3napback.
+        others: the contenders.
+        quantity: what is compared.
+        limit: what our own figure may be at most, in seconds or bytes; None is without.
+        before_round: brings about what has changed since the round before.
+    """
+
+    ours: Contender
+    others: Sequence[Contender] = ()
+    quantity: Literal["seconds", "peak"] = "seconds"
+    limit: float | None = None
+    before_round: Callable[[int], None] = _nothing
+
+
+@dataclass(frozen=True)
+class Case:
+    """One kind of work.
+
+    Attributes:
+        name: for ``--case``.
+        title: for the table.
+        prepare: makes what the trial needs.
+    """
+
+    name: str
+    title: str
+    prepare: Callable[[Laboratory], Trial]
+
+
+def _full(laboratory: Laboratory, tree: Path, *, general: str = "", s3: bool = False) -> Callable[[int], Usage]:
+    """A first backup into an empty store."""
+
+    def run(_round: int) -> Usage:
+        site = laboratory.site("ours", tree, general=general, s3=s3)
+        laboratory.warm_up(tree)
+        usage = laboratory.back_up(site)
+        stored = sum(found.size for found in site.store().list(""))
+        shutil.rmtree(site.root)
+        if s3:
+            laboratory.empty_server()
+        return replace(usage, stored=stored)
+
+    return run
+
+
+def _full_to_folder(laboratory: Laboratory) -> Trial:
+    tree = laboratory.mixed_tree
+    return Trial(
+        Contender("s3napback", _full(laboratory, tree)),
+        [
+            Contender("the original's pipeline", contenders.original_to_file(laboratory, tree), 0.09),
+            Contender("hand-made pipeline (isal)", contenders.hand_made_to_file(laboratory, tree), 0.8),
+            Contender("borg", Borg(laboratory, tree).full),
+            Contender("restic", Restic(laboratory, tree).full),
+        ],
+    )
+
+
+def _full_to_s3(laboratory: Laboratory) -> Trial:
+    tree = laboratory.mixed_tree
+    return Trial(
+        Contender("s3napback", _full(laboratory, tree, s3=True)),
+        [
+            Contender("restic", Restic(laboratory, tree, s3=True).full, 0.5),
+            Contender("duplicity", contenders.duplicity_to_s3(laboratory, tree), 0.12),
+            Contender("the original's pipeline, aws s3 cp", contenders.original_to_s3(laboratory, tree)),
+        ],
+    )
+
+
+def _compressions(laboratory: Laboratory) -> Trial:
+    tree = laboratory.mixed_tree
+    others = ["gzip 2", "gzip 6", "zstd 1", "zstd 3", "zstd 9", "none 0"]
+    return Trial(
+        Contender("gzip, level 1 (default)", _full(laboratory, tree)),
+        [
+            Contender(f"{name}, level {level}".removesuffix(", level 0"), _full(laboratory, tree, general=general))
+            for name, level in map(str.split, others)
+            for general in [f"Compression {name}" + (f"\nCompressionLevel {level}" if level != "0" else "")]
+        ],
+    )
+
+
+def _incompressible(laboratory: Laboratory) -> Trial:
+    tree = laboratory.random_file
+    return Trial(
+        Contender("s3napback", _full(laboratory, tree)),
+        [Contender("hand-made pipeline (isal)", contenders.hand_made_to_file(laboratory, tree))],
+    )
+
+
+def _diff(laboratory: Laboratory, goal: float, *, changed: float = 0.0) -> Trial:
+    tree = laboratory.small_files
+    site = laboratory.site("diffs", tree, cycle=_MANY_DIFFS)
+    restic, borg = Restic(laboratory, tree), Borg(laboratory, tree)
+    laboratory.back_up(site)
+    others = []
+    for name, contender, its_goal in (("restic", restic, goal), ("borg", borg, None)):
+        others.append(Contender(name, _after_first(contender), its_goal))
+
+    def change(turn: int) -> None:
+        if changed:
+            datasets.change_small_files(tree, laboratory.scale.small_files, changed, turn)
+            time.sleep(1.1)  # what changes while it is backed up is looked at once more
+
+    def ours(turn: int) -> Usage:
+        laboratory.warm_up(tree)
+        return laboratory.back_up(site, day=turn + 1)
+
+    return Trial(Contender("s3napback", ours), others, before_round=change)
+
+
+def _after_first(contender: Restic | Borg) -> Callable[[int], Usage]:
+    """Measure backups after the first one, which is made in the first round."""
+
+    def run(turn: int) -> Usage:
+        if turn == 0:
+            contender.begin()
+            contender.back_up()
+        return contender.another(turn)
+
+    return run
+
+
+def _restore(laboratory: Laboratory) -> Trial:
+    tree = laboratory.mixed_tree
+    site = laboratory.site("restore", tree)
+    laboratory.back_up(site)
+
+    def ours(_round: int) -> Usage:
+        target = laboratory.fresh("restored")
+        usage = laboratory.back_up(site, "restore", str(tree), "--to", str(target), day=None)
+        shutil.rmtree(target)
+        return usage
+
+    (archive,) = site.vault.glob(f"{site.name(tree)}-*-FULL")
+    by_hand = contenders.restore_by_hand(laboratory, archive)
+    return Trial(Contender("s3napback", ours), [Contender("cat, gpg -d, tar xz", by_hand, 0.9)])
+
+
+def _slow_store(laboratory: Laboratory) -> Trial:
+    tree = laboratory.random_file
+
+    def with_threads(count: int) -> Callable[[int], Usage]:
+        def run(_round: int) -> Usage:
+            with FaultyS3(laboratory.server) as proxy:
+                proxy.add(Fault(".*", _delay(laboratory.scale.delay)))
+                general = f"ChunkSize {laboratory.scale.part}\nUploadThreads {count}"
+                site = laboratory.site("slow", tree, general=general, s3=True)
+                site.configuration.write_text(
+                    site.configuration.read_text().replace(laboratory.server.endpoint, proxy.server.endpoint)
+                )
+                laboratory.warm_up(tree)
+                usage = laboratory.back_up(site)
+            laboratory.empty_server()
+            return usage
+
+        return run
+
+    return Trial(Contender("4 threads", with_threads(4)), [Contender("1 thread", with_threads(1), 0.3)])
+
+
+def _delay(seconds: float) -> Action:
+    def act(request: Request, forward: Forward) -> Answer:
+        time.sleep(seconds)
+        answer = forward(request)
+        request.body = b""  # the proxy remembers every request
+        return answer
+
+    return act
+
+
+def _memory_of_stream(laboratory: Laboratory) -> Trial:
+    block = laboratory.folder / "block"
+    measure(
+        Run([contenders.tar_command(laboratory.mixed_tree), ["head", "--bytes=64M"], ["cat"]], laboratory.folder,
+            laboratory.environment, target=block)
+    )  # fmt: skip
+
+    def stream(size: int) -> Callable[[int], Usage]:
+        programs = datasets.make_endless_tar(laboratory.folder / f"tar-of-{size}", block, size)
+
+        def run(_round: int) -> Usage:
+            site = laboratory.site("stream", laboratory.mixed_tree, cycle="Diffs 0", s3=True)
+            usage = laboratory.back_up(site, path=programs)
+            laboratory.empty_server()
+            return usage
+
+        return run
+
+    short, long = laboratory.scale.streams
+    return Trial(
+        Contender(f"{long / 1e9:g} GB", stream(long)),
+        [Contender(f"{short / 1e9:g} GB", stream(short), 1.1)],
+        quantity="peak",
+        limit=MEMORY_GOAL,
+    )
+
+
+def _memory_of_files(laboratory: Laboratory) -> Trial:
+    few, many = laboratory.scale.file_counts
+
+    def tree_of(count: int) -> Callable[[int], Usage]:
+        tree = datasets.make_empty_files(laboratory.folder / f"tree-of-{count}", count)
+        site = laboratory.site(f"files-{count}", tree, cycle=_MANY_DIFFS, s3=True)
+        laboratory.back_up(site)
+
+        def run(turn: int) -> Usage:
+            return laboratory.back_up(site, day=turn + 1)
+
+        return run
+
+    return Trial(
+        Contender(f"{many:,} files", tree_of(many)),
+        [Contender(f"{few:,} files", tree_of(few), 1.1)],
+        quantity="peak",
+        limit=MEMORY_GOAL,
+    )
+
+
+def _help(laboratory: Laboratory) -> Trial:
+    command = laboratory.site("help", laboratory.folder).command("--help", day=None)
+
+    def run(_round: int) -> Usage:
+        return measure(Run([command], laboratory.folder, laboratory.environment))
+
+    return Trial(Contender("s3napback --help", run), limit=0.15)
+
+
+def _dry_run(laboratory: Laboratory) -> Trial:
+    count = laboratory.scale.sources
+    sources = [laboratory.fresh(f"sources/number-{number}") for number in range(count)]
+    for source in sources:
+        (source / "file").write_text("content")
+    site = laboratory.site("dry-run", sources[0])
+    listed = "\n".join(f"Directory {source}" for source in sources)
+    site.configuration.write_text(site.configuration.read_text().replace(f"Directory {sources[0]}", listed))
+    laboratory.back_up(site)
+
+    def run(_round: int) -> Usage:
+        return laboratory.back_up(site, "-t", day=1)
+
+    return Trial(Contender(f"s3napback -t, {count} sources", run), limit=0.6)
+
+
+CASES = (
+    Case("full", "FULL of the mixed tree, encrypted, to a directory store", _full_to_folder),
+    Case("full-s3", "FULL of the mixed tree, encrypted, to an S3 server", _full_to_s3),
+    Case("diff-unchanged", "DIFF of small files, nothing changed", lambda laboratory: _diff(laboratory, 0.2)),
+    Case("diff-changed", "DIFF of small files, 1 % changed", lambda laboratory: _diff(laboratory, 0.3, changed=0.01)),
+    Case("restore", "Restore of the mixed tree", _restore),
+    Case("slow-store", "Upload to a store that takes 100 ms more for each request", _slow_store),
+    Case("memory-stream", "Peak memory against the length of a stream", _memory_of_stream),
+    Case("memory-files", "Peak memory of a DIFF against the number of files", _memory_of_files),
+    Case("help", "Start-up", _help),
+    Case("dry-run", "Dry run with a directory store", _dry_run),
+    Case("incompressible", "FULL of one large file that does not compress", _incompressible),
+    Case("compression", "FULL of the mixed tree by compression", _compressions),
+)

@@ -1,0 +1,30 @@
+"""The benchmarks run, and print their table; how long anything takes is not judged."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.benchmarks.cases import CASES
+
+PROGRAM = Path(__file__).with_name("run.py")
+
+
+def test_a_small_run_measures_every_case_and_prints_the_table(tmp_path: Path) -> None:
+    report = tmp_path / "table.md"
+
+    done = subprocess.run(
+        [sys.executable, str(PROGRAM), "--small", "--markdown", str(report), "--folder", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    for case in CASES:
+        assert case.title in done.stdout
+        assert f"| {case.title} |" in report.read_text()
+    assert "hand-made pipeline (isal)" in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == [report.name]

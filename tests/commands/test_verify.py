@@ -1,0 +1,151 @@
+"""``verify`` through the real command line: whole chains, sums without a key, and the live tree."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from tests.databases.repository import Repository
+from tests.gpg_keys import gpg_home
+from tests.nightly.conftest import Key, key
+from tests.recovery.helpers import file_member, nights, overwrite, put_archive, tar_of
+from tests.site import Site
+from tests.sources.trees import RandomTree
+
+__all__ = ["key"]
+
+GROUPS = "Diffs 2\nFulls 2"
+"""Six slots; the first day fills slot 0."""
+
+
+def verdicts(site: Site, *options: str, expect: int = 0) -> dict[str, str]:
+    """The first word on each archive, by its end: ``{"0-FULL": "good"}``."""
+    lines = site.run("verify", *options, day=None, expect=expect).stdout.splitlines()
+    name = f"{site.name()}-"
+    return {
+        line.partition(": ")[0].removeprefix(name): line.partition(": ")[2].split(",")[0].split(":")[0]
+        for line in lines
+        if line.startswith(name)
+    }
+
+
+def test_the_newest_chain_is_decoded_and_each_archive_reported(any_site: Site, key: Key) -> None:
+    site = any_site
+    site.configure_cycle(GROUPS, general=key.directives)
+    nights(site, 5)
+    assert verdicts(site) == {"3-FULL": "good", "4-DIFF": "good"}
+    assert verdicts(site, str(site.source), "--at", "2026-01-02") == {"0-FULL": "good", "1-DIFF": "good"}
+    assert len(verdicts(site, "--all")) == 5
+    assert site.run("verify", "--all", day=None).stdout.count("good") == 5
+
+
+def test_a_damaged_archive_is_reported_and_the_others_are_looked_at(site: Site, key: Key) -> None:
+    site.configure_cycle(GROUPS, general=key.directives)
+    nights(site, 3)
+    damaged = f"{site.name()}-1-DIFF"
+    data = site.fetch(damaged)
+    overwrite(site, damaged, data[:-20] + b"x" + data[-19:])
+    for options in ([], ["--keyless"]):
+        assert verdicts(site, *options, expect=1) == {"0-FULL": "good", "1-DIFF": "FAILED", "2-DIFF": "good"}
+
+
+def test_keyless_needs_no_key_and_notices_missing_and_foreign_sums(site: Site, key: Key) -> None:
+    site.configure_cycle(GROUPS, general=key.directives)
+    nights(site, 3)
+    with gpg_home() as other:
+        site.configure("", general=f"GpgHome {other.path}")
+        assert set(verdicts(site, expect=1).values()) == {"FAILED"}
+        assert set(verdicts(site, "--keyless").values()) == {"good"}
+        site.store().delete(f"{site.name()}-0-FULL.sha256")
+        path = site.vault / f"{site.name()}-1-DIFF.sha256"
+        path.write_text(path.read_text().replace("# id ", "# id 0"))
+        assert verdicts(site, "--keyless", expect=1) == {"0-FULL": "FAILED", "1-DIFF": "FAILED", "2-DIFF": "good"}
+
+
+def test_a_broken_chain_is_a_failure_where_the_newest_archive_is_concerned(site: Site) -> None:
+    site.configure_cycle(GROUPS)
+    nights(site, 3)
+    site.store().delete(f"{site.name()}-1-DIFF")
+    done = site.run("verify", day=None, expect=1)
+    assert f"{site.name()}-2-DIFF of 2026-01-03 cannot be restored" in done.stdout
+    assert f"{site.name()}-0-FULL: good" in done.stdout
+    done = site.run("verify", "--all", day=None)
+    assert f"{site.name()}-2-DIFF: cannot be restored" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "content", "word"),
+    [
+        ("Directory /etc", "etc", b"x" * 5000 + bytes(1024), "tar"),
+        ("Directory /etc", "etc", tar_of((file_member("etc/x"), b"x" * 9000))[:9728], "end mark"),
+        ("MySQL shop", "MySQL/shop", b"-- MariaDB dump 10.19\nCREATE TABLE", "did not dump everything"),
+        ("PostgreSQL shop", "PostgreSQL/shop", b"--\n-- PostgreSQL database dump\n--\n", "did not dump everything"),
+        ("Subversion /svn", "svn", b"SVN-fs-dump-format-version: 3\n\nUUID: x\n\nRevision-number: 0\nConte", "early"),
+        ("Subversion /svn", "svn", b"no dump at all\n\n", "early"),
+    ],
+)
+def test_content_that_is_not_whole_fails_though_every_mark_around_it_is_right(
+    site: Site, source: str, name: str, content: bytes, word: str
+) -> None:
+    site.configure("")
+    archive = put_archive(site, 0, content, source=source, name=name)
+    done = site.run("verify", day=None, expect=1)
+    assert f"{archive}: FAILED" in done.stdout
+    assert word in done.stdout
+
+
+def test_a_dump_without_remarks_is_taken_as_it_is(site: Site) -> None:
+    site.configure("")
+    put_archive(site, 0, b"CREATE TABLE x (y int);\n", source="MySQL shop", name="MySQL/shop")
+    assert "MySQL/shop-0: good" in site.run("verify", day=None).stdout
+
+
+def test_revisions_must_continue_those_of_the_archive_before(site: Site, tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "repository")
+    site.configure(f"<Subversion {repository.path}>\n{GROUPS}\n</Subversion>")
+    for night in range(3):
+        repository.commit(f"night {night}", ("mkdir", f"night-{night}"))
+        site.run(day=night)
+    name = site.name(repository.path)
+    assert site.run("verify", day=None).stdout.count("good") == 3
+    # The dump of the last night in the place of the one before: a load would renumber it.
+    overwrite(site, f"{name}-1-DIFF", site.fetch(f"{name}-2-DIFF"))
+    done = site.run("verify", day=None, expect=1)
+    assert f"{name}-1-DIFF: FAILED" in done.stdout
+    assert "which is not what its metadata say" in done.stdout
+    # and from another repository
+    other = Repository(tmp_path / "other")
+    other.commit("one", ("mkdir", "one"))
+    overwrite(site, f"{name}-0-FULL", gzip.compress(other.dump()))
+    assert f"{name}-0-FULL: FAILED" in site.run("verify", day=None, expect=1).stdout
+
+
+def test_compare_finds_nothing_right_after_a_backup_and_names_what_changed_since(site: Site, key: Key) -> None:
+    site.configure_cycle(f'{GROUPS}\nExclude "left out"', general=key.directives)
+    tree = RandomTree(site.source, 5)
+    for night in range(3):
+        tree.edit(10)
+        tree.move_directories(2)
+        (site.source / "to be changed").write_text(f"night {night}")
+        (site.source / "to be deleted").write_text("x")
+        (site.source / "left out").write_text("x")
+        site.run(day=night)
+    done = site.run("verify", str(site.source), "--compare", day=None)
+    assert f"Directory {site.source}: 0 differences from {site.name()}-2-DIFF" in done.stdout
+    assert len(done.stdout.splitlines()) == 1
+    (site.source / "to be changed").write_text("after")
+    (site.source / "to be deleted").unlink()
+    (site.source / "new one").write_text("x")
+    done = site.run("verify", "--compare", day=None, expect=1)
+    assert f"{site.source}/to be changed: Contents differ" in done.stdout or "Size differs" in done.stdout
+    assert f"{site.source}/to be deleted: Warning: Cannot stat" in done.stdout
+    assert f"{site.source}/new one: new since then" in done.stdout
+
+
+def test_options_that_do_not_go_together_are_refused(site: Site) -> None:
+    site.configure("")
+    for options in (["--compare", "--all"], ["--compare", "--keyless"], ["--all", "--at", "2026-01-01"]):
+        site.run("verify", *options, day=None, expect=2)
+    site.run("verify", day=None, expect=1)

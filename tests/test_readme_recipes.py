@@ -1,0 +1,231 @@
+"""The manual's recipes for recovering by hand, taken from its text and run with plain tools only."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests import manual
+from tests.databases.mariadb import mariadb_server
+from tests.databases.postgres import postgres_server
+from tests.gpg_keys import GpgHome, gpg_home
+from tests.servers import S3Server
+from tests.site import Site
+
+BACKUPS = "backups@example.org"
+NIGHTS = range(3)
+
+
+@pytest.fixture(scope="module")
+def backups_key() -> Iterator[GpgHome]:
+    with gpg_home() as home:
+        home.make_key(f"Backups <{BACKUPS}>")
+        yield home
+
+
+def change(folder: Path, night: int) -> None:
+    """What happens to a tree in one day: an edit, a deletion, a rename of a folder, new links."""
+    (folder / "kept").write_text("never changed")
+    (folder / "edited").write_text(f"edition {night}")
+    (folder / f"new {night}").write_bytes(os.urandom(3000))
+    (folder / f"new {night - 1}").unlink(missing_ok=True)
+    (folder / f"folder {night}").mkdir()
+    if night:
+        (folder / f"folder {night - 1}").rename(folder / f"folder {night}" / "moved")
+    (folder / f"link {night}").symlink_to("edited")
+    (folder / f"folder {night}").chmod(0o710)
+
+
+def back_up_three_nights(site: Site, home: GpgHome) -> list[str]:
+    """Fill the store; returns the keys of the chain, without the folder that the source is in."""
+    site.configure_cycle("Diffs 6\nFulls 2", general=encrypted(home))
+    for night in NIGHTS:
+        change(site.source, night)
+        site.run(day=night)
+    assert site.slots() == ["0-FULL", "1-DIFF", "2-DIFF"]
+    return site.slots()
+
+
+def run_recipe(recipe: str, home: GpgHome, environment: Mapping[str, str] | None = None) -> str:
+    """Run a block of the manual with bash, as a person would, and return what it prints."""
+    environment = {**os.environ, "GNUPGHOME": str(home.path), **(environment or {})}
+    done = subprocess.run(
+        ["bash", "-c", recipe], stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def adapted(mark: str, replacements: Mapping[str, str]) -> str:
+    """A block of the manual with other names in it; each of them must be there."""
+    text = manual.marked(mark)
+    for old, new in replacements.items():
+        assert old in text, f"{old!r} is not in the block {mark!r}"
+        text = text.replace(old, new)
+    return text
+
+
+def assert_same_trees(one: Path, other: Path) -> None:
+    """Names, kinds, modes, times and contents."""
+    listing = ["find", ".", "-printf", r"%p %y %m %U %G %l %T@\n"]
+    listed = [subprocess.run(listing, cwd=each, check=True, capture_output=True).stdout for each in (one, other)]
+    assert sorted(listed[0].splitlines()) == sorted(listed[1].splitlines())
+    subprocess.run(["diff", "-r", "--no-dereference", str(one), str(other)], check=True)
+
+
+def assert_names_the_chain(printed: str, site: Site) -> None:
+    """Each archive's id, and its parent's, can be read from what the recipe prints."""
+    metadata = [site.metadata(f"{site.name()}-{slot}") for slot in site.slots()]
+    for each in metadata:
+        ids = [each["s3napback-id"], each.get("s3napback-parent", "")]
+        assert all(identity in printed for identity in ids)
+    assert printed.count(metadata[0]["s3napback-id"]) == 2
+    assert printed.count(metadata[2]["s3napback-id"]) == 1
+
+
+def test_recovery_by_hand_from_a_folder(tmp_path: Path, backups_key: GpgHome) -> None:
+    site = Site(tmp_path / "site")
+    slots = back_up_three_nights(site, backups_key)
+    name = site.name()
+
+    chain = adapted("chain in a folder", {"store=/srv/vault": f"store={site.vault}", "name=etc": f"name={name}"})
+    printed = run_recipe(chain, backups_key)
+    assert_names_the_chain(printed, site)
+
+    sums = {"/srv/vault": str(site.vault), "etc-0-FULL": f"{name}-0-FULL", "etc-1-DIFF": f"{name}-1-DIFF"}
+    assert run_recipe(adapted("checksum in a folder", sums), backups_key).count(": OK") == 2
+
+    target = tmp_path / "recovered"
+    names = {f"etc-{slot}": f"{name}-{slot}" for slot in slots}
+    places = {"/srv/vault": str(site.vault), "/srv/recovered": str(target)}
+    run_recipe(adapted("directory from a folder", {**names, **places}), backups_key)
+    assert_same_trees(site.source, target / name)
+
+
+def test_the_recipe_fails_where_an_archive_was_tampered_with(tmp_path: Path, backups_key: GpgHome) -> None:
+    site = Site(tmp_path / "site")
+    back_up_three_nights(site, backups_key)
+    archive = site.vault / f"{site.name()}-1-DIFF"
+    content = archive.read_bytes()
+    # gpg writes out all of it before it comes to the end mark, so gzip and tar find nothing wrong
+    archive.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    names = {f"etc-{slot}": f"{site.name()}-{slot}" for slot in site.slots()}
+    places = {"/srv/vault": str(site.vault), "/srv/recovered": str(tmp_path / "recovered")}
+    with pytest.raises(AssertionError):
+        run_recipe(adapted("directory from a folder", {**names, **places}), backups_key)
+
+
+def test_recovery_by_hand_from_s3(tmp_path: Path, backups_key: GpgHome, rclone: S3Server) -> None:
+    site = Site(tmp_path / "site", rclone)
+    slots = back_up_three_nights(site, backups_key)
+    aws = {"aws ": f"aws --endpoint-url {rclone.endpoint} "}
+    name = site.name()
+
+    chain = adapted("chain on S3", {**aws, "bucket=my-backups": f"bucket={site.bucket}", "name=etc": f"name={name}"})
+    printed = run_recipe(chain, backups_key, rclone.environment())
+    assert_names_the_chain(printed, site)
+    assert re.findall(r"-(\d-\w+)$", printed, re.MULTILINE) == slots
+
+    sums = {**aws, "my-backups/etc-0-FULL": f"{site.bucket}/{name}-0-FULL"}
+    first, second = run_recipe(adapted("checksum on S3", sums), backups_key, rclone.environment()).splitlines()
+    assert first.split()[0] == second.split()[0]
+
+    target = tmp_path / "recovered"
+    names = {f"etc-{slot}": f"{name}-{slot}" for slot in slots}
+    places = {"my-backups": site.bucket, "/srv/recovered": str(target)}
+    run_recipe(adapted("directory from S3", {**aws, **names, **places}), backups_key, rclone.environment())
+    assert_same_trees(site.source, target / name)
+
+
+def test_only_what_the_perl_tool_left_is_deleted_by_its_recipe(
+    tmp_path: Path, backups_key: GpgHome, moto: S3Server
+) -> None:
+    bucket = moto.make_bucket()
+    chunks = ["/etc-0-FULL:0000000000000", "/etc-0-FULL:0000005000000", "/home/build-3-DIFF:0000000000000"]
+    ours = ["etc-0-FULL", "etc-0-FULL.sha256", "MySQL/a:b-0", "srv/12:30-0-FULL"]
+    for key in [*chunks, *ours]:
+        moto.client().put_object(Bucket=bucket, Key=key, Body=b"x")
+    command = adapted("Perl's objects", {"aws ": f"aws --endpoint-url {moto.endpoint} ", "my-backups": bucket})
+    shown = run_recipe(command, backups_key, moto.environment())
+    assert sorted(re.findall(rf"delete: s3://{bucket}/(.+)", shown)) == sorted(chunks)
+    assert shown.count("(dryrun)") == len(chunks)
+    run_recipe(command.replace(" --dryrun", ""), backups_key, moto.environment())
+    left = [found["Key"] for found in moto.client().list_objects_v2(Bucket=bucket)["Contents"]]
+    assert sorted(left) == sorted(ours)
+
+
+def test_a_repository_can_be_loaded_by_hand(tmp_path: Path, backups_key: GpgHome) -> None:
+    site = Site(tmp_path / "site")
+    repository, recovered = site.source / "project", tmp_path / "recovered"
+    subprocess.run(["svnadmin", "create", str(repository)], check=True)
+    site.configure(f"<Subversion {repository}>\nDiffs 6\nFulls 2\n</Subversion>", general=encrypted(backups_key))
+    for night in range(2):
+        url = f"file://{repository}/folder {night}"
+        subprocess.run(["svn", "mkdir", "--quiet", "--message", "one", url], check=True)
+        site.run(day=night)
+    keys = {f"srv/svn/project-{slot}": f"{site.name(repository)}-{slot}" for slot in ("0-FULL", "1-DIFF")}
+    places = {"/srv/vault": str(site.vault), "/srv/recovered": str(recovered)}
+    metadata = [site.metadata(key) for key in keys.values()]
+    assert [each["s3napback-revisions"] for each in metadata] == ["0:1", "2:2"]
+    printed = run_recipe(adapted("repository by hand", {**keys, **places, "= 40": "= 1"}), backups_key)
+    assert {printed.strip()} == {each["s3napback-uuid"] for each in metadata}
+    dump = ["svnadmin", "dump", "--quiet"]
+    dumps = [subprocess.run([*dump, str(each)], check=True, capture_output=True) for each in (repository, recovered)]
+    assert dumps[0].stdout == dumps[1].stdout
+
+
+def test_mysql_databases_can_be_loaded_by_hand(tmp_path: Path, backups_key: GpgHome) -> None:
+    site = Site(tmp_path / "site")
+    site.environment["HOME"] = str(tmp_path)
+    site.configure("<Cycle c>\nMySQL wiki all\n</Cycle>", general=encrypted(backups_key))
+    with mariadb_server() as server:
+        (tmp_path / ".my.cnf").write_text(f"[client]\nuser=root\nsocket={server.socket}\n")
+        server.create("wiki")
+        server.run("CREATE TABLE page (id INT PRIMARY KEY, words TEXT); INSERT INTO page VALUES (1, 'Grüße')", "wiki")
+        before = server.describe("wiki")
+        site.run()
+        server.drop("wiki")
+        slots = {f"MySQL/{name}-3": key_of(site, f"MySQL/{name}") for name in ("wiki", "all")}
+        recipe = adapted("MySQL by hand", {**slots, "/srv/vault": str(site.vault)})
+        run_recipe(recipe, backups_key, {"HOME": str(tmp_path)})
+        assert server.describe("wiki") == before
+        server.drop("wiki")
+        run_recipe(recipe.splitlines()[-1], backups_key, {"HOME": str(tmp_path)})
+        assert server.describe("wiki") == before
+
+
+def test_postgresql_databases_can_be_loaded_by_hand(tmp_path: Path, backups_key: GpgHome) -> None:
+    site = Site(tmp_path / "site")
+    site.configure("<Cycle c>\nPostgreSQL ledger all\n</Cycle>", general=encrypted(backups_key))
+    with postgres_server() as server:
+        site.environment.update(server.environment)
+        server.create("ledger")
+        server.run(
+            "CREATE TABLE entry (id int PRIMARY KEY, words text); INSERT INTO entry VALUES (1, 'Grüße')", "ledger"
+        )
+        before = server.describe("ledger")
+        site.run()
+        server.drop("ledger")
+        slots = {f"PostgreSQL/{name}-3": key_of(site, f"PostgreSQL/{name}") for name in ("ledger", "all")}
+        recipe = adapted("PostgreSQL by hand", {**slots, "/srv/vault": str(site.vault)})
+        run_recipe(recipe, backups_key, server.environment)
+        assert server.describe("ledger") == before
+        server.drop("ledger")
+        run_recipe(recipe.splitlines()[-1], backups_key, server.environment)
+        assert server.describe("ledger") == before
+
+
+def encrypted(home: GpgHome) -> str:
+    """What a configuration says to encrypt to the key of the backups."""
+    return f"GpgHome {home.path}\nGpgRecipient {BACKUPS}"
+
+
+def key_of(site: Site, name: str) -> str:
+    """The one archive under a name."""
+    (key,) = (key for key in site.archive_keys() if key.startswith(f"{name}-"))
+    return key
