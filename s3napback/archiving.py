@@ -83,7 +83,7 @@ def make_archive(night: Night, plan: Plan, source: Source, workshop: Workshop) -
         record = _record(night, plan, dump, workshop, started)
         transfer = _transfer(night, plan, source, dump, record, workshop)
         transfer = replace(transfer, seconds=time.monotonic() - clock)
-        _commit(night, plan, source, dump, record, transfer, had_content=had_content)
+        _commit(night, plan, dump, record, transfer, had_content=had_content)
     extra_warnings = _tidy_up(night, plan, record, transfer)
     return Made(plan.key, replace(transfer, warnings=(*transfer.warnings, *extra_warnings)))
 
@@ -164,7 +164,6 @@ def _noting_lack_of_parts(night: Night, plan: Plan, archive_type: ArchiveType) -
 def _commit(
     night: Night,
     plan: Plan,
-    source: Source,
     dump: Dump,
     record: ArchiveRecord,
     transfer: Transfer,

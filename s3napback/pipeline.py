@@ -338,7 +338,7 @@ class Pipeline:
             raise PipelineError("\n".join(culprits))
         if not self._pumps[0].bytes_read:
             raise PipelineError(_with_words(self._members[0], "produced nothing"))
-        self.warnings = [line for process in self._processes if process.has_warned for line in _warning_lines(process)]
+        self.warnings = [line for process in self._processes for line in _warning_lines(process)]
 
     def _culprits(self) -> list[str]:
         """What there is to say of the failed members, the most causal first.
@@ -379,4 +379,8 @@ def _with_words(member: Process | _Pump, what: str) -> str:
 
 
 def _warning_lines(process: Process) -> list[str]:
-    return process.messages.lines() or [f"{process.name} ended with exit status {process.status}"]
+    """All that a process said which ended with a warning code; of the others, what they call a warning themselves."""
+    lines = process.messages.lines()
+    if process.has_warned:
+        return lines or [f"{process.name} ended with exit status {process.status}"]
+    return [line for line in lines if "warning:" in line.lower()]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import shlex
 import select
+import shlex
 import signal
 import subprocess
 import threading

@@ -16,6 +16,13 @@ settings.register_profile("s3napback", settings(deadline=None, database=None))
 settings.load_profile("s3napback")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Long forms of tests that are short in CI."""
+    parser.addoption("--storm", type=int, default=20, metavar="N", help="kill so many runs on each store")
+    parser.addoption("--storm-seed", type=int, default=1, metavar="N", help="at moments drawn from this seed")
+    parser.addoption("--fuzz", type=int, default=300, metavar="N", help="so many inputs for each test of a fuzzer")
+
+
 @pytest.fixture(scope="session")
 def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """``rclone serve s3``, for the session; every test makes buckets of its own with ``rclone.make_bucket()``."""

@@ -12,7 +12,7 @@
 set -eu
 
 # What the tests run besides Python, as Debian packages.
-PACKAGES='gnupg tar acl attr mariadb-server mariadb-client postgresql postgresql-client subversion'
+PACKAGES='gnupg tar acl attr zstd awscli procps mariadb-server mariadb-client postgresql postgresql-client subversion'
 
 main() {
     cd "$(dirname "$0")/.."

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -163,6 +164,22 @@ class OneObjectVanishes(DirectoryStore):
 
     def head(self, key: str) -> StoredObject | None:
         return None if key.endswith("-1-FULL") else super().head(key)
+
+
+class EveryHeadTakesLong(DirectoryStore):
+    """A store far away."""
+
+    def head(self, key: str) -> StoredObject | None:
+        time.sleep(0.1)
+        return super().head(key)
+
+
+def test_metadata_is_asked_for_in_parallel(tmp_path: Path) -> None:
+    for number in range(64):
+        (tmp_path / f"etc-{number}-FULL").write_bytes(b"x")
+    begin = time.monotonic()
+    assert len(read_catalogue(EveryHeadTakesLong(tmp_path), "").archives) == 64
+    assert time.monotonic() - begin < 3.2, "one after the other they take 6.4 seconds"
 
 
 def test_metadata_that_cannot_be_asked_for_is_a_failure_and_not_an_absence(tmp_path: Path) -> None:

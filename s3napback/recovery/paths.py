@@ -132,6 +132,8 @@ def require_all(tree: Path, selection: PathSelection) -> None:
     """
     for name in selection.names:
         if not os.path.lexists(tree / os.fsdecode(name.encode("utf-8", "surrogateescape"))):
+            if name in selection.nearby:
+                raise NoSuchPath(f"/{name} was there on that day, but Exclude left it out of the archives")
             raise NoSuchPath(f"/{name} was not there on that day{_near(name, list(selection.nearby))}")
 
 

@@ -201,7 +201,7 @@ def test_our_unfinished_uploads_are_aborted_and_nobody_elses(
     seed(site, archive(site.name(), 0, FIRST + 90, source=f"Directory {site.source}"))
     seed(site, archive(site.name(other), 1, FIRST + 90, source=f"Directory {other}", host="far-host"))
     ours = f"{site.name()}-5-DIFF"
-    theirs = [f"{site.name()}-50-DIFF", f"{site.name(other)}-0-FULL", "something/else"]
+    theirs = [f"{site.name()}-50-DIFF", f"{ours}ERENT", f"{site.name(other)}-0-FULL", "something/else"]
     for key in (ours, *theirs):
         begin_upload(server, site.bucket, key)
     shown = site.run("prune", day=LATER).stdout
@@ -266,19 +266,6 @@ def test_it_waits_for_no_run_that_is_at_work(site: Site) -> None:
         assert "another run is at work" in failed.stderr
         assert site.contents() == before
         assert "to be deleted" in site.run("prune", day=LATER).stdout
-
-
-def test_showing_creates_no_diff_dir(site: Site, tmp_path: Path) -> None:
-    site.configure_cycle(CYCLE)
-    going = old_and_new(site)
-    lines = [line for line in site.configuration.read_text().splitlines() if not line.startswith("DiffDir")]
-    site.configuration.write_text("\n".join(lines))
-    home = tmp_path / "home"
-    state = home / "state"
-    home.mkdir()
-    environment = {"HOME": str(home), "XDG_STATE_HOME": str(state)}
-    assert going[0] in site.run("prune", day=LATER, environment=environment).stdout
-    assert list(home.iterdir()) == []
 
 
 class ReplacedBeforeTheSecondLook(DirectoryStore):

@@ -54,8 +54,8 @@ def test_the_peak_is_the_same_for_a_table_several_times_as_large(
     site.configure("<MySQL memory>\nFulls 1\n</MySQL>", general="ChunkSize 5242880")
     mariadb.create("memory")
     # Both fill every part that may be on its way.
-    small = peak(site, mariadb, 60, day=0)
-    large = peak(site, mariadb, 240, day=1)
+    small = peak(site, mariadb, 40, day=0)
+    large = peak(site, mariadb, 140, day=1)
     mariadb.drop("memory")
     assert large < small + 15
     assert large < 150

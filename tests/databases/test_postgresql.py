@@ -100,7 +100,7 @@ def test_a_role_with_the_documented_rights_and_a_password_in_pgpass_is_enough(
 ) -> None:
     postgres.create("guarded_db")
     postgres.run("CREATE TABLE t AS SELECT n, 'ü' AS word FROM generate_series(1, 9) AS n", "guarded_db")
-    postgres.run(RIGHTS)
+    postgres.run(f"DROP ROLE IF EXISTS {GUARDED}; {RIGHTS}")
     pgpass = Path(site.environment["HOME"]) / ".pgpass"
     pgpass.write_text(f"*:*:*:{GUARDED}:p\\:ss w\\\\o\n")
     pgpass.chmod(0o600)

@@ -74,9 +74,11 @@ def test_each_repository_has_a_chain_and_one_that_appears_later_begins_with_a_fu
 def test_repositories_with_an_entry_of_their_own_are_left_to_it(site: Site, folder: Path, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(folder / "alpha")
-    name = configure(
-        site, folder, f'<Subversion "{folder}/zwei ß">\nFulls 1\n</Subversion>\n<Subversion {link}>\n</Subversion>'
-    )
+    elsewhere = begin(tmp_path / "elsewhere", tmp_path / "scratch")
+    (folder / "linked").symlink_to(elsewhere.path)
+    own = [(elsewhere.path, 4), (folder / "zwei ß", 1), (link, 4)]
+    blocks = "\n".join(f'<Subversion "{path}">\nFulls {fulls}\n</Subversion>' for path, fulls in own)
+    name = configure(site, folder, blocks)
     done = site.run(day=0)
     assert ends(site, name) == ["zwei ß-0-FULL"]
     assert f"{site.name(link)}-2-FULL" in site.archive_keys()

@@ -1,7 +1,7 @@
 """Runs the command line again and again, each time in a forked child: the same code as ``s3napback``, started sooner.
 
 Reads requests, one JSON object a line: ``arguments``, ``environment``, ``stdout`` and ``stderr`` (paths), ``fault`` (the
-name of one of ``FAULTS``, or empty). Answers with the child's process id, and with its exit status once it has ended.
+name of one of ``FAULTS``, ``step:N`` to be killed before the Nth step at files, or empty). Answers with the child's process id, and with its exit status once it has ended.
 The child is a process of its own, in a session of its own, and ends as any other does; what kills it is a real signal.
 """
 
@@ -72,6 +72,22 @@ def _kill_at(event: str, part_of_path: str) -> None:
     sys.addaudithook(watch)
 
 
+def _kill_at_step(step: int) -> None:
+    """Die by SIGKILL before so many steps that concern the store or DiffDir, counted from 1, have been taken."""
+    left = step
+
+    def watch(name: str, arguments: tuple[object, ...]) -> None:
+        nonlocal left
+        if name != "open" and not name.startswith("os."):
+            return
+        if any("/vault" in str(argument) or "/diffs" in str(argument) for argument in arguments):
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(watch)
+
+
 FAULTS: dict[str, Callable[[], None]] = {
     "": lambda: None,
     "compression fails at the start": lambda: _break_compression(1, _run_out_of_memory),
@@ -106,7 +122,11 @@ def _become(request: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(request["environment"])
     sys.argv = ["s3napback", *request["arguments"]]
-    FAULTS[request["fault"]]()
+    name, _, step = request["fault"].partition(":")
+    if step:
+        _kill_at_step(int(step))
+    else:
+        FAULTS[name]()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from s3napback.archives import ArchiveRecord
@@ -44,6 +44,7 @@ class Bucket:
     server: S3Server
     proxy: FaultyS3
     name: str
+    known_metadata: dict[tuple[str, int, int], dict[str, str]] = field(default_factory=dict)
 
     def objects(self) -> dict[str, bytes]:
         """All objects, as they lie on the disk; beside them rclone keeps the parts of unfinished uploads."""
@@ -53,8 +54,14 @@ class Bucket:
         return {str(path.relative_to(root)): path.read_bytes() for path in files}
 
     def metadata(self, key: str) -> dict[str, str]:
-        """An object's metadata."""
-        return dict(self.server.client().head_object(Bucket=self.name, Key=key)["Metadata"])
+        """An object's metadata, which changes only with the object."""
+        assert self.server.folder is not None
+        status = (self.server.folder / self.name / key).stat()
+        known = (key, status.st_ino, status.st_mtime_ns)
+        if known not in self.known_metadata:
+            answer = self.server.client().head_object(Bucket=self.name, Key=key)
+            self.known_metadata[known] = dict(answer["Metadata"])
+        return self.known_metadata[known]
 
     def restore(self, wanted: Mapping[str, tuple[bytes, Mapping[str, str]]]) -> None:
         """Make it hold exactly this."""

@@ -5,6 +5,7 @@ One table. ``test_matrix.py`` makes a test of each of its cells, and ``as_markdo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -67,6 +68,7 @@ class Cell:
 
 
 IMPATIENT = "StallTimeout 2"
+VERY_IMPATIENT = "StallTimeout 1"
 _HANG = "exec sleep 600"
 _TOLD = 'echo "told to fail" >&2; '
 
@@ -125,7 +127,9 @@ _FULL_DISK = "disk is full"
 _NO_ROOM = "No space left on device"
 _DISKS = (
     *(
-        Cell("temporary file", _FULL_DISK, where, Outcome.FAILS, inject.full_temp_dir, (_NO_ROOM, "TempDir"), settings=s)
+        Cell(
+            "temporary file", _FULL_DISK, where, Outcome.FAILS, inject.full_temp_dir, (_NO_ROOM, "TempDir"), settings=s
+        )
         for where, s in (("Directory", "UseTempFile on"), ("S3", "UseTempFile on"), ("MySQL", "UseTempFile on"))
     ),
     Cell(
@@ -180,7 +184,7 @@ _LASTING = {
     "503": (answer(503, "SlowDown"), ("503",)),
     "403": (answer(403, "AccessDenied"), ("403",)),
     "reset": (reset(), ()),
-    "no answer": (stall(3), ("timeout",)),
+    "no answer": (stall(1.5), ("timeout",)),
 }
 _REQUESTS = {
     "begin upload": ("CreateMultipartUpload", 1, False),
@@ -196,7 +200,7 @@ _REFUSED = tuple(
         Outcome.FAILS,
         inject.answering((operation, action)),
         words,
-        general=IMPATIENT,
+        general=VERY_IMPATIENT,
         large=large,
         full=full,
     )
@@ -211,13 +215,23 @@ _ONCE = tuple(
         Outcome.SURVIVES,
         inject.answering((operation, action, 1)),
         large=large,
+        # The answer that was lost named the upload.
+        leaves_upload=stage == "begin upload" and fault == "reset after",
     )
     for stage, (operation, large, _) in _REQUESTS.items()
     for fault, action in (("503", answer(503, "SlowDown")), ("reset", reset()), ("reset after", reset(after=True)))
 )
 _LOOKS = (
     *(
-        Cell("look before", fault, "S3", Outcome.FAILS, inject.answering(("HeadObject", action)), (), general=IMPATIENT)
+        Cell(
+            "look before",
+            fault,
+            "S3",
+            Outcome.FAILS,
+            inject.answering(("HeadObject", action)),
+            (),
+            general=VERY_IMPATIENT,
+        )
         for fault, (action, _) in _LASTING.items()
     ),
     *(
@@ -228,16 +242,31 @@ _LOOKS = (
             Outcome.LANDED,
             # Two looks at the slot and one at the chain come before.
             inject.answering(("HeadObject", action, range(4, 100))),
-            general=IMPATIENT,
+            general=VERY_IMPATIENT,
         )
         for fault, (action, _) in _LASTING.items()
     ),
 )
 _LIES = (
-    Cell("upload part", "wrong ETag", "S3", Outcome.FAILS, inject.answering(("UploadPart", inject.wrong_tag)), ("400",)),
-    Cell("complete", "wrong ETag", "S3", Outcome.SURVIVES, inject.answering(("CompleteMultipartUpload", inject.wrong_tag))),
+    Cell(
+        "upload part", "wrong ETag", "S3", Outcome.FAILS, inject.answering(("UploadPart", inject.wrong_tag)), ("400",)
+    ),
+    Cell(
+        "complete",
+        "wrong ETag",
+        "S3",
+        Outcome.SURVIVES,
+        inject.answering(("CompleteMultipartUpload", inject.wrong_tag)),
+    ),
     Cell("look after", "wrong ETag", "S3", Outcome.SURVIVES, inject.answering(("HeadObject", inject.wrong_tag))),
-    Cell("upload in one", "wrong ETag", "S3", Outcome.SURVIVES, inject.answering(("PutObject", inject.wrong_tag)), large=0),
+    Cell(
+        "upload in one",
+        "wrong ETag",
+        "S3",
+        Outcome.SURVIVES,
+        inject.answering(("PutObject", inject.wrong_tag)),
+        large=0,
+    ),
     Cell(
         "complete",
         "200 with an error",
@@ -245,9 +274,16 @@ _LIES = (
         Outcome.FAILS,
         inject.answering(("CompleteMultipartUpload", inject.error_in_success)),
         ("InternalError", "told to fail"),
-        general=IMPATIENT,
+        general=VERY_IMPATIENT,
     ),
-    Cell("complete", "500 after", "S3", Outcome.SURVIVES, inject.answering(("CompleteMultipartUpload", answer(500, "InternalError", after=True))), general=IMPATIENT),
+    Cell(
+        "complete",
+        "500 after",
+        "S3",
+        Outcome.SURVIVES,
+        inject.answering(("CompleteMultipartUpload", answer(500, "InternalError", after=True))),
+        general=VERY_IMPATIENT,
+    ),
     Cell("complete", "object shorter", "S3", Outcome.SPOILED, inject.shortening, ("bytes in place of",)),
     Cell("complete", "object shorter", "S3", Outcome.SPOILED, inject.shortening, ("bytes in place of",), full=True),
     Cell("upload in one", "object shorter", "S3", Outcome.SPOILED, inject.shortening, ("bytes in place of",), large=0),
@@ -256,21 +292,75 @@ _LIES = (
         "500",
         "S3",
         Outcome.FAILS,
-        inject.answering(("UploadPart", answer(403, "AccessDenied")), ("AbortMultipartUpload", answer(500, "InternalError"))),
+        inject.answering(
+            ("UploadPart", answer(403, "AccessDenied")), ("AbortMultipartUpload", answer(500, "InternalError"))
+        ),
         ("403",),
-        general=IMPATIENT,
+        general=VERY_IMPATIENT,
         leaves_upload=True,
     ),
 )
 _NETWORK = (
     *(
-        Cell(stage, "network away and back", "S3", Outcome.SURVIVES, inject.losing_the_network(operation, 1.5), large=large)
+        Cell(
+            stage,
+            "network away and back",
+            "S3",
+            Outcome.SURVIVES,
+            inject.losing_the_network(operation, 1.5),
+            large=large,
+        )
         for stage, (operation, large, _) in _REQUESTS.items()
     ),
     *(
-        Cell(stage, "network away", "S3", Outcome.FAILS, inject.losing_the_network(operation, 300), general=IMPATIENT, large=large, leaves_upload=True)
+        Cell(
+            stage,
+            "network away",
+            "S3",
+            Outcome.FAILS,
+            inject.losing_the_network(operation, 300),
+            general=VERY_IMPATIENT,
+            large=large,
+            leaves_upload=True,
+        )
         for stage, (operation, large, _) in _REQUESTS.items()
     ),
 )
 
 MATRIX = (*_DUMPING, *_COMPRESSING, *_ENCRYPTING, *_DISKS, *_KILLS, *_REFUSED, *_ONCE, *_LOOKS, *_LIES, *_NETWORK)
+
+_MEANINGS = {
+    Outcome.FAILS: "the source fails with a message that names stage and cause; store and DiffDir stay as they were",
+    Outcome.SURVIVES: "tried again, or of no importance: the archive arrives",
+    Outcome.LANDED: "the source fails although its archive has arrived whole; no DIFF is built on it",
+    Outcome.SPOILED: "the source fails: what the store keeps is not what it got; no DIFF is built on it",
+    Outcome.KILLED: "the slot holds the old archive, or from completion on the new one, whole",
+}
+
+
+def as_markdown() -> str:
+    """The matrix for README: a table for the stages on the machine, one for requests, one for kills."""
+    requests = dict.fromkeys(cell.stage for cell in (*_REFUSED, *_LOOKS, *_LIES))
+    kills = [cell for cell in MATRIX if cell.outcome is Outcome.KILLED]
+    local = [cell for cell in MATRIX if cell.stage not in requests and cell not in kills]
+    remote = [cell for cell in MATRIX if cell.stage in requests]
+    legend = "\n".join(f"- *{outcome.value}*: {meaning}." for outcome, meaning in _MEANINGS.items())
+    return "\n\n".join(
+        [_table("Stage", local), _table("Fault of the store", remote, turned=True), _list(kills), legend]
+    )
+
+
+def _table(corner: str, cells: Sequence[Cell], *, turned: bool = False) -> str:
+    marks: dict[tuple[str, str], dict[str, None]] = {}
+    for cell in cells:
+        place = (cell.fault, cell.stage) if turned else (cell.stage, cell.fault)
+        marks.setdefault(place, {})[cell.outcome.value] = None
+    rows = dict.fromkeys(row for row, _ in marks)
+    columns = dict.fromkeys(column for _, column in marks)
+    lines = [[corner, *columns], ["---"] * (len(columns) + 1)]
+    lines += [[row, *(", ".join(marks.get((row, column), ["–"])) for column in columns)] for row in rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _list(kills: Sequence[Cell]) -> str:
+    return "SIGKILL: " + "; ".join(dict.fromkeys(cell.fault.removeprefix("killed ") for cell in kills)) + "."

@@ -77,7 +77,7 @@ class Runner:
         """Begin a run; the one before must have ended, and have been waited for.
 
         Args:
-            fault: one of ``fork_server.FAULTS``.
+            fault: one of ``fork_server.FAULTS``, or ``step:N``.
         """
         assert self._server.stdin is not None
         mark = uuid.uuid4().hex

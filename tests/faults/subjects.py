@@ -62,9 +62,7 @@ class DirectorySubject:
         """See ``Subject``."""
         for old in self.path.glob("night-*"):
             old.unlink()
-        (self.path / f"night-{night}").write_bytes(os.urandom(50_000))
-        if large:
-            (self.path / "big").write_bytes(os.urandom(large * LARGE))
+        (self.path / f"night-{night}").write_bytes(os.urandom(50_000 + large * LARGE))
 
     def assert_restored(self, dumps: Sequence[bytes], folder: Path) -> None:
         """See ``Subject``."""

@@ -112,3 +112,12 @@ def test_logging_ini_beside_the_configuration_is_used(site: Site) -> None:
     assert done.stderr == ""
     line = (site.root / "night.log").read_text()
     assert line.startswith(f"s3napback.directory Directory {site.source} -> ")
+
+
+def test_a_file_left_out_on_request_is_a_warning(site: Site) -> None:
+    """``--ignore-failed-read`` makes tar end well although something is missing; somebody should still know."""
+    (site.source / "file").touch()
+    site.configure_cycle("TarOptions --ignore-failed-read")
+    left_out = 'REAL "$@"; echo "tar: secret: Warning: Cannot open: Permission denied" >&2; exit 0'
+    site.fake_program("tar", 'case "$1" in --version) exec REAL "$@";; esac\n' + left_out)
+    assert "secret: Warning: Cannot open" in site.run("--strict", expect=3).stderr

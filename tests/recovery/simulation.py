@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from s3napback.catalogue import CataloguedArchive, read_catalogue
+from s3napback.archives import ArchiveRecord
+from s3napback.catalogue import Catalogue, read_catalogue
 from s3napback.commands import backup, restore
 from s3napback.config.loading import load_configuration
 from s3napback.planning import Wishes
@@ -39,7 +42,7 @@ class Weeks:
         self._settings = {"Diffs": 3, "Fulls": 3, "Frequency": 1}
         self._excluded = ""
         self._compression = self._random.choice(("gzip", "zstd", "none"))
-        self._tar = ""
+        self._store = self.site.store()
 
     def pass_by(self, nights: int) -> None:
         """Live through some nights: edits, failures, a changed configuration, a run by hand."""
@@ -54,10 +57,11 @@ class Weeks:
                 self._tree.edit(5)
                 self._back_up(day, force=True)
 
-    def archives(self) -> list[CataloguedArchive]:
-        """Those that can be restored."""
-        self.catalogue = read_catalogue(self.site.store(), "")
-        return [archive for archive in self.catalogue.archives if self.catalogue.chain(archive).archives]
+    def restorable(self) -> dict[str, ArchiveRecord]:
+        """By key, what the archives that can be restored say of themselves, the oldest first."""
+        catalogue = self._catalogue()
+        found = {each.key: each.record for each in catalogue.archives if each.record and catalogue.chain(each).archives}
+        return dict(sorted(found.items(), key=lambda item: (item[1].day, item[1].started)))
 
     def restore(self, where: Path, *, at: str = "", paths: Sequence[str] = ()) -> Path:
         """Restore the directory, or paths of it; returns where its tree is then."""
@@ -77,18 +81,29 @@ class Weeks:
         directives = [f"{name} {value}" for name, value in self._settings.items()]
         directives += [f"Compression {self._compression}"]
         directives += [f'Exclude "{self._excluded}"'] if self._excluded else []
-        # To end with tar's usage error is to fail.
-        directives += ["TarOptions --sort=nonsense"] if fails else []
         self.site.configure_cycle("\n".join(directives), general=self.general)
-        before = {archive.record.id for archive in self._present()}
-        tally = backup.run(load_configuration(self.site.configuration), day, Wishes(force=force))
+        configuration = load_configuration(self.site.configuration)
+        with self._failing_tar() if fails else nullcontext():
+            tally = backup.run(configuration, day, Wishes(force=force))
         assert tally.failed == (fails and not tally.skipped)
-        for archive in self._present():
-            if archive.record.id not in before:
+        for archive in self._catalogue().archives:
+            if archive.record and archive.record.id not in self.states:
                 self.states[archive.record.id] = self._described()
 
-    def _present(self) -> list[CataloguedArchive]:
-        return list(read_catalogue(self.site.store(), "").archives)
+    @contextmanager
+    def _failing_tar(self) -> Iterator[None]:
+        """tar fails after a part of the archive; the snapshot that it has written by then must not count."""
+        self.site.fake_program(
+            "tar", 'case "$*" in *--create*) REAL "$@" | head -c 3000; exit 2;; esac\nexec REAL "$@"'
+        )
+        before, os.environ["PATH"] = os.environ["PATH"], self.site.environment["PATH"]
+        try:
+            yield
+        finally:
+            os.environ["PATH"] = before
+
+    def _catalogue(self) -> Catalogue:
+        return read_catalogue(self._store, "")
 
     def _described(self) -> Description:
         """The directory without what is excluded; which names are one file is not kept where directories move."""
@@ -100,8 +115,5 @@ class Weeks:
 
 
 def below(state: Description, name: str) -> Description:
-    """The part of a description that is of one path and what lies below it, described from there."""
-    if name == ".":
-        return state
-    inner = {each[len(name) + 1 :]: entry for each, entry in state.items() if each.startswith(f"{name}/")}
-    return {".": state[name], **inner}
+    """The part of a description that is of one path and what lies below it."""
+    return {each: entry for each, entry in state.items() if each == name or each.startswith(f"{name}/")}

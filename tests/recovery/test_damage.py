@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import random
 import subprocess
 from pathlib import Path
@@ -22,6 +24,10 @@ from tests.recovery.helpers import (
 from tests.site import Site
 
 GROUPS = "Diffs 6\nFulls 2"
+LOCKED_KEY = (
+    *("--pinentry-mode", "loopback", "--passphrase", "open sesame"),
+    *("--quick-gen-key", "locked@x.org", "future-default"),
+)
 
 
 def flipped(data: bytes, position: int) -> bytes:
@@ -86,15 +92,8 @@ def test_without_the_secret_key_the_message_says_that_it_is_missing(site: Site, 
 
 def test_a_passphrase_comes_from_a_file_and_a_wrong_or_missing_one_is_said(site: Site, tmp_path: Path) -> None:
     with gpg_home() as home:
-        home.run(
-            "--pinentry-mode",
-            "loopback",
-            "--passphrase",
-            "open sesame",
-            "--quick-gen-key",
-            "locked@x.org",
-            "future-default",
-        )
+        (home.path / "gpg-agent.conf").write_text("s2k-count 65536\n")  # as fast as can be
+        home.run(*LOCKED_KEY)
         site.configure_cycle(GROUPS, general=f"GpgHome {home.path}\nGpgRecipient locked@x.org")
         nights(site, 2)
         right, wrong = tmp_path / "right", tmp_path / "wrong"
@@ -106,6 +105,43 @@ def test_a_passphrase_comes_from_a_file_and_a_wrong_or_missing_one_is_said(site:
         said = why_not(site, str(site.source), tmp_path / "out", passphrase_file=wrong)
         assert "the passphrase is wrong" in said
         restore_here(site, str(site.source), tmp_path / "out", passphrase_file=right)
+
+
+PINENTRY = """#!/bin/sh
+echo "OK ready"
+while read -r line; do
+    echo "$line" >> "$0.log"
+    case $line in
+        GETPIN) echo "D open sesame"; echo OK;;
+        BYE) exit;;
+        *) echo OK;;
+    esac
+done
+"""
+
+
+def test_gpgs_agent_is_told_the_terminal_on_which_to_ask_for_the_passphrase(site: Site, tmp_path: Path) -> None:
+    with gpg_home() as home:
+        (home.path / "gpg-agent.conf").write_text("s2k-count 65536\n")  # as fast as can be
+        home.run(*LOCKED_KEY)
+        site.configure_cycle(GROUPS, general=f"GpgHome {home.path}\nGpgRecipient locked@x.org")
+        nights(site, 1)
+        pinentry = tmp_path / "pinentry"
+        pinentry.write_text(PINENTRY)
+        pinentry.chmod(0o755)
+        (home.path / "gpg-agent.conf").write_text(f"pinentry-program {pinentry}\n")
+        subprocess.run(["gpgconf", "--homedir", str(home.path), "--kill", "gpg-agent"], check=True)
+        command = site.command("restore", str(site.source), "--to", str(tmp_path / "out"), day=None)
+        environment = {name: value for name, value in site.full_environment().items() if name != "GPG_TTY"}
+        ours, theirs = pty.openpty()
+        try:
+            done = subprocess.run(command, stdin=theirs, capture_output=True, env=environment, check=False)
+            terminal = os.ttyname(theirs)
+        finally:
+            os.close(ours)
+            os.close(theirs)
+        assert done.returncode == 0, done.stderr
+        assert f"OPTION ttyname={terminal}" in pinentry.with_name("pinentry.log").read_text().splitlines()
 
 
 def test_a_parent_that_was_replaced_is_not_built_on(site: Site, tmp_path: Path) -> None:

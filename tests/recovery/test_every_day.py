@@ -9,52 +9,42 @@ from pathlib import Path
 import pytest
 
 from s3napback.rotation import day_date
-from tests.recovery.simulation import Weeks, below
+from tests.recovery.simulation import Description, Weeks, below
 from tests.servers import S3Server
 from tests.site import Site
 from tests.sources.trees import describe_tree, tree_differences
 
-NIGHTS = 16
+NIGHTS = 12
 
 
-@pytest.fixture(params=[("directory", 1), ("directory", 2), ("directory", 3), ("rclone", 4), ("rclone", 5)], ids=str)
-def weeks(request: pytest.FixtureRequest, tmp_path: Path, rclone: S3Server) -> Weeks:
-    kind, seed = request.param
-    made = Weeks(Site(tmp_path / "site", rclone if kind == "rclone" else None), seed)
-    made.pass_by(NIGHTS)
-    return made
-
-
-def test_every_archive_that_is_listed_as_restorable_gives_the_tree_of_its_day(weeks: Weeks, tmp_path: Path) -> None:
-    archives = weeks.archives()
-    assert len(archives) > 3
-    newest_of_day = {}
-    for number, archive in enumerate(sorted(archives, key=lambda each: (each.record.started, each.record.day))):
-        restored = weeks.restore(tmp_path / f"by-key-{number}", at=archive.key)
-        expected = weeks.states[archive.record.id]
-        assert not tree_differences(expected, describe_tree(restored, hard_links=False))
-        newest_of_day[archive.record.day] = expected
-    for day, expected in newest_of_day.items():
+@pytest.mark.parametrize(("kind", "seed"), [("directory", 1), ("directory", 2), ("directory", 3), ("rclone", 4)])
+def test_every_day_that_can_be_restored_gives_its_tree_and_every_path_in_it_by_itself(
+    tmp_path: Path, rclone: S3Server, kind: str, seed: int
+) -> None:
+    weeks = Weeks(Site(tmp_path / "site", rclone if kind == "rclone" else None), seed)
+    weeks.pass_by(NIGHTS)
+    archives = weeks.restorable()
+    assert archives
+    of_day = {}
+    for number, (key, record) in enumerate(archives.items()):
+        restored = weeks.restore(tmp_path / f"by-key-{number}", at=key)
+        assert not tree_differences(weeks.states[record.id], describe_tree(restored, hard_links=False))
+        of_day[record.day] = weeks.states[record.id]
+    for day, expected in of_day.items():
         restored = weeks.restore(tmp_path / f"by-day-{day}", at=day_date(day).isoformat())
         assert not tree_differences(expected, describe_tree(restored, hard_links=False))
-
-
-def test_a_single_path_comes_back_as_it_was_and_nothing_else_does(weeks: Weeks, tmp_path: Path) -> None:
-    chooser = random.Random(weeks.seed)
-    for number, archive in enumerate(weeks.archives()):
-        state = weeks.states[archive.record.id]
-        directories = [name for name, entry in state.items() if stat.S_ISDIR(entry.mode) and name != "."]
+    chooser = random.Random(seed)
+    for number, (key, record) in enumerate(archives.items()):
+        state = weeks.states[record.id]
+        folders = [name for name, entry in state.items() if stat.S_ISDIR(entry.mode) and name != "."]
         others = [name for name, entry in state.items() if not stat.S_ISDIR(entry.mode)]
-        for name in (chooser.choice(directories), chooser.choice(others)):
-            where = tmp_path / f"path-{number}-{directories.count(name)}"
-            restored = weeks.restore(where, at=archive.key, paths=[str(weeks.site.source / name)])
-            if name in directories:
-                found = describe_tree(restored / name, hard_links=False)
-                assert not tree_differences(below(state, name), found)
-            else:
-                found = describe_tree(restored, hard_links=False)
-                assert found[name] == state[name]
-            files = {
-                path.relative_to(restored) for path in restored.rglob("*") if path.is_symlink() or not path.is_dir()
-            }
-            assert all(str(path) == name or str(path).startswith(f"{name}/") for path in files)
+        assert_path_alone(weeks, key, state, chooser.choice(folders), tmp_path / f"folder-{number}")
+        assert_path_alone(weeks, key, state, chooser.choice(others), tmp_path / f"file-{number}")
+
+
+def assert_path_alone(weeks: Weeks, key: str, state: Description, name: str, where: Path) -> None:
+    """A path is restored as it was that day, and nothing else but the folders above it, as they were."""
+    restored = weeks.restore(where, at=key, paths=[str(weeks.site.source / name)])
+    found = describe_tree(restored, hard_links=False)
+    above = {".", *("/".join(name.split("/")[:depth]) for depth in range(1, name.count("/") + 1))}
+    assert not tree_differences({each: state[each] for each in above} | below(state, name), found)
