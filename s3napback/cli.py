@@ -181,6 +181,7 @@ class _RestoreCommand(click.Command):
 @click.option("--in-place", is_flag=True, help="Merge into a directory that holds something, deleting nothing.")
 @click.option("--yes", "agreed", is_flag=True, help="Do not ask before --in-place.")
 @click.option("--passphrase-file", type=_FILE, metavar="FILE", help="Where the gpg key's passphrase stands.")
+@click.option("--require-signature", is_flag=True, help="Restore only what GpgSignKey has signed.")
 @click.option("-t", "--test", is_flag=True, help="Tell what would be fetched, in which order, and touch nothing.")
 @click.pass_obj
 def restore_command(
@@ -196,6 +197,7 @@ def restore_command(
     in_place: bool,
     agreed: bool,
     passphrase_file: Path | None,
+    require_signature: bool,
     test: bool,
 ) -> None:
     """Restore SOURCE, or only PATHs of a directory, as of a day."""
@@ -214,6 +216,7 @@ def restore_command(
         in_place=in_place,
         agreed=agreed,
         passphrase_file=passphrase_file,
+        require_signature=require_signature,
         test=test or invocation.test,
     )
     invocation.run_each(lambda path: restore.restore(load_configuration(path), wish, invocation.day, _say, _confirm))

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -30,14 +30,18 @@ class Encryption:
         fingerprints: of the recipients' primary keys.
         command: reads plaintext on its standard input, writes ciphertext on its standard output.
         warnings: keys that expire soon.
+        signer: fingerprint of the primary key that signs; empty if none does.
     """
 
     fingerprints: tuple[str, ...]
     command: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    signer: str = ""
 
 
-def encrypt_command(fingerprints: Sequence[str], home: Path | None, trust_always: bool) -> tuple[str, ...]:
+def encrypt_command(
+    fingerprints: Sequence[str], home: Path | None, trust_always: bool, signer: str = ""
+) -> tuple[str, ...]:
     """The arguments of gpg for encrypting a stream.
 
     The user's ``gpg.conf`` counts where it adds to security (``encrypt-to``, ``throw-keyids``, ciphers), not where it
@@ -47,6 +51,7 @@ def encrypt_command(fingerprints: Sequence[str], home: Path | None, trust_always
         fingerprints: of the recipients' primary keys, complete.
         home: None is gpg's own choice.
         trust_always: for a home of our own, whose keys somebody else has vouched for.
+        signer: fingerprint of the primary key that signs; empty signs nothing.
     """
     own_home = () if home is None else ("--homedir", str(home))
     trust = (*PRIVATE_HOME_OPTIONS, "--trust-model", "always") if trust_always else ()
@@ -55,6 +60,8 @@ def encrypt_command(fingerprints: Sequence[str], home: Path | None, trust_always
         *("gpg", "--batch", "--no-tty", "--quiet", *own_home, *trust),
         # The data is compressed already, if it is to be.
         *("-z", "0", "--no-armor", "--no-auto-key-locate", "--no-random-seed-file"),
+        # At night there is nobody who could be asked for a passphrase.
+        *(("--pinentry-mode", "error", "--local-user", signer, "--sign") if signer else ()),
         *(*recipients, "--output", "-", "--encrypt"),
     )
 
@@ -82,10 +89,27 @@ def prepare_encryption(settings: EncryptionSettings, today: date) -> Iterator[En
         keys = _find_all(ring, settings.recipients)
         fingerprints = tuple(dict.fromkeys(key.fingerprint for key in keys))
         vouched_for = settings.keyring is not None
-        command = encrypt_command(fingerprints, home, trust_always=vouched_for)
-        _try_out(command, fingerprints, [] if vouched_for else [key for key in keys if not key.is_trusted], ring.gpg)
-        warnings = dict.fromkeys(warning for key in keys if (warning := expiry_warning(key, today, ring.gpg)))
-        yield Encryption(fingerprints, command, tuple(warnings))
+        signer = ring.find_signer(settings.sign_key) if settings.sign_key else None
+        sign_with = signer.fingerprint if signer else ""
+        command = encrypt_command(fingerprints, home, trust_always=vouched_for, signer=sign_with)
+        untrusted = [] if vouched_for else [key for key in keys if not key.is_trusted]
+        _try_out(command, fingerprints, untrusted, ring.gpg, sign_with)
+        watched = [*keys, *([replace(signer, encryption_subkeys=())] if signer else [])]
+        warnings = dict.fromkeys(warning for key in watched if (warning := expiry_warning(key, today, ring.gpg)))
+        yield Encryption(fingerprints, command, tuple(warnings), sign_with)
+
+
+def signer_fingerprint(settings: EncryptionSettings) -> str:
+    """Whose signatures count: the fingerprint of GpgSignKey's primary key, of which the public part is enough.
+
+    Raises:
+        UnusableKey: GpgSignKey is not set, or there is no such key.
+        UnusableTool: gpg is missing.
+    """
+    if not settings.sign_key:
+        raise UnusableKey("--require-signature: set GpgSignKey to the key by which archives must be signed")
+    require_home(settings.home, os.environ)
+    return KeyRing(settings.home).find_signer(settings.sign_key, secret=False).fingerprint
 
 
 @contextmanager
@@ -132,7 +156,9 @@ def _private_home(keyring: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _try_out(command: Sequence[str], fingerprints: Sequence[str], untrusted: Sequence[Key], gpg: str) -> None:
+def _try_out(
+    command: Sequence[str], fingerprints: Sequence[str], untrusted: Sequence[Key], gpg: str, signer: str
+) -> None:
     """Encrypt a few bytes exactly as archives will be.
 
     Only this shows for certain whether gpg takes an untrusted key: its configuration may say that all are trusted.
@@ -151,6 +177,11 @@ def _try_out(command: Sequence[str], fingerprints: Sequence[str], untrusted: Seq
         return
     advice = "".join(f"\n{_describe_untrusted(key, gpg)}" for key in untrusted)
     words = "".join(f"\n  {readable(line)}" for line in done.stderr.splitlines())
+    if signer and b"No pinentry" in done.stderr:
+        raise UnusableKey(
+            f"GpgSignKey: gpg does not sign with {signer} unless it is told a passphrase, and at night nobody does:"
+            f"{words}\ntake the passphrase off with: {gpg} --passwd {signer}"
+        )
     raise UnusableKey(f"gpg does not encrypt to {names}:{words}{advice}")
 
 

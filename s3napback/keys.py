@@ -61,6 +61,16 @@ class Key:
         Args:
             gpg: how the commands in the advice begin.
         """
+        whole = self._defect_as_a_whole(gpg)
+        return whole or ("" if "E" in self.capabilities else f"cannot encrypt: {self._subkey_defect(gpg)}")
+
+    def signing_defect(self, gpg: str = "gpg") -> str:
+        """Why nothing can be signed with it, and what to do; empty if something can."""
+        whole = self._defect_as_a_whole(gpg)
+        add = f"name another key, or add a subkey with: {gpg} --quick-add-key {self.fingerprint} future-default sign"
+        return whole or ("" if "S" in self.capabilities else f"cannot sign; {add}")
+
+    def _defect_as_a_whole(self, gpg: str) -> str:
         extend = f"extend it with: {gpg} --quick-set-expire {self.fingerprint} 1y"
         enable = f"enable it with: {gpg} --edit-key {self.fingerprint} enable save"
         whole = {
@@ -72,7 +82,7 @@ class Key:
             return whole[self.validity]
         if "D" in self.capabilities:
             return f"is disabled; {enable}"
-        return "" if "E" in self.capabilities else f"cannot encrypt: {self._subkey_defect(gpg)}"
+        return ""
 
     def _subkey_defect(self, gpg: str) -> str:
         add = f"name another key, or add a subkey with: {gpg} --quick-add-key {self.fingerprint} future-default encr"
@@ -129,7 +139,7 @@ class KeyRing:
         Raises:
             UnusableKey: there is none, none that can encrypt, or more than one.
         """
-        _refuse_syntax(recipient)
+        _refuse_syntax("GpgRecipient", recipient)
         keys = [_read_key(entry) for entry in self._gpg.list_keys(keys=[recipient])]
         if not keys:
             raise UnusableKey(f"GpgRecipient {recipient}: no such public key; import it with: {self.gpg} --import FILE")
@@ -143,6 +153,34 @@ class KeyRing:
             names = "\n".join(f"  {key.fingerprint} {key.user}" for key in candidates)
             raise UnusableKey(f"GpgRecipient {recipient} is ambiguous; write the fingerprint of one key:\n{names}")
         return candidates[0]
+
+    def find_signer(self, name: str, *, secret: bool = True) -> Key:
+        """The one key that GpgSignKey stands for.
+
+        Args:
+            name: an address, a name, a key id or a fingerprint.
+            secret: its secret part is needed, for signing; the public one serves to check signatures.
+
+        Raises:
+            UnusableKey: there is none, none that can sign, or more than one.
+        """
+        _refuse_syntax("GpgSignKey", name)
+        # Listed by their public parts, which alone tell whether they are valid.
+        keys = [_read_key(entry) for entry in self._gpg.list_keys(keys=[name])]
+        if secret:
+            available = {entry["fingerprint"] for entry in self._gpg.list_keys(secret=True, keys=[name])}
+            keys = [key for key in keys if key.fingerprint in available]
+        part = "secret" if secret else "public"
+        if not keys:
+            raise UnusableKey(f"GpgSignKey {name}: no such {part} key; import it with: {self.gpg} --import FILE")
+        usable = [key for key in keys if not (secret and key.signing_defect(self.gpg))]
+        if not usable:
+            defects = "\n".join(f"  {key.fingerprint} {key.user} {key.signing_defect(self.gpg)}" for key in keys)
+            raise UnusableKey(f"GpgSignKey {name}: the key cannot be used:\n{defects}")
+        if len(usable) > 1:
+            names = "\n".join(f"  {key.fingerprint} {key.user}" for key in usable)
+            raise UnusableKey(f"GpgSignKey {name} is ambiguous; write the fingerprint of one key:\n{names}")
+        return usable[0]
 
     def import_file(self, file: Path) -> None:
         """Add the public keys of a file, armoured or not.
@@ -182,11 +220,11 @@ def require_home(home: Path | None, environment: Mapping[str, str]) -> None:
         raise UnusableKey(f"there are no gpg keys in {folder}; import one, or set GpgHome or GpgKeyring")
 
 
-def _refuse_syntax(recipient: str) -> None:
-    if recipient.startswith("-"):
-        raise UnusableKey(f"GpgRecipient {recipient}: no key has a name that begins with a hyphen")
-    if recipient.endswith("!"):
-        raise UnusableKey(f"GpgRecipient {recipient}: a single subkey cannot be chosen; leave out the exclamation mark")
+def _refuse_syntax(directive: str, name: str) -> None:
+    if name.startswith("-"):
+        raise UnusableKey(f"{directive} {name}: no key has a name that begins with a hyphen")
+    if name.endswith("!"):
+        raise UnusableKey(f"{directive} {name}: a single subkey cannot be chosen; leave out the exclamation mark")
 
 
 def _read_key(entry: Mapping[str, Any]) -> Key:

@@ -369,7 +369,8 @@ class Pipeline:
         # A filter closes its output only after it has finished, or failed by itself.
         if isinstance(above, _Pump) and not above.has_finished and (above.error is None or above.broke_on_output):
             return _with_words(member, "ended before it had read everything")
-        return None
+        judge = member.stage.judge
+        return (judge(member.messages.lines()) or None) if judge else None
 
 
 def _with_words(member: Process | _Pump, what: str) -> str:

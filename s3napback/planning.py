@@ -42,6 +42,7 @@ class Night:
         host: HostName.
         day: the calendar day, as a day number.
         fingerprints: of the keys that archives are encrypted to.
+        signer: fingerprint of the key that signs them; empty if none does.
     """
 
     configuration: Configuration
@@ -50,6 +51,7 @@ class Night:
     host: str
     day: int
     fingerprints: tuple[str, ...] = ()
+    signer: str = ""
     wishes: Wishes = Wishes()
 
 
@@ -117,7 +119,9 @@ def plan_job(night: Night, job: Job, source: Source, *, look: bool = True) -> Pl
         notes += source.check(had_content=state.had_content and not night.wishes.force)
     except SourceError as error:
         problem = error
-    content = {**source.content(), "GpgRecipient": list(night.fingerprints)}
+    # Every archive of a chain is signed by the same key, or none is, so that the chain can be trusted as a whole.
+    signer = {"GpgSignKey": night.signer} if night.signer else {}
+    content = {**source.content(), "GpgRecipient": list(night.fingerprints), **signer}
     decision = _decide(night, job, source, state, content, look=look)
     slot = job.schedule.slot(night.day)
     return Plan(

@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
@@ -35,11 +35,13 @@ class Stage:
         command: program and arguments; no shell.
         warning_codes: exit statuses other than 0 that leave the output good, such as tar's 1.
         environment: added to our own. ``LC_ALL`` is ``C`` if it is not given here.
+        judge: given what it said, tells what is wrong although it ended well; empty if nothing is.
     """
 
     command: tuple[str, ...]
     warning_codes: frozenset[int] = frozenset()
     environment: Mapping[str, str] = field(default_factory=dict)
+    judge: Callable[[Sequence[str]], str] | None = None
 
     @property
     def name(self) -> str:

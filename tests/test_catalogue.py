@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,6 +15,7 @@ from s3napback.stores.directory import DirectoryStore
 from s3napback.stores.opening import open_store
 from tests.catalogues import HOST, archive, catalogue, group, keys, nameless
 from tests.servers import S3Server
+from tests.stores.sources import BytesSource
 
 
 def problem(found: Catalogue, key: str) -> str:
@@ -105,13 +105,8 @@ def test_of_two_begun_in_one_second_the_later_day_is_the_newer() -> None:
     assert keys(catalogue([early, late]).of_source("Directory /etc")) == ["etc-3-FULL", "etc-5-FULL"]
 
 
-class Bytes:
-    def __init__(self, data: bytes) -> None:
-        self.readinto = io.BytesIO(data).readinto
-
-
 def put(store: Store, key: str, metadata: Mapping[str, str]) -> None:
-    store.put(key, Bytes(b"data"), metadata)  # type: ignore[arg-type]
+    store.put(key, BytesSource(b"data"), metadata)
 
 
 def fill(store: Store, record: ArchiveRecord) -> None:

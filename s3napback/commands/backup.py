@@ -140,6 +140,7 @@ def _equipped(configuration: Configuration, today: date, wishes: Wishes, *, pati
             host=host_name(configuration),
             day=day_number(today),
             fingerprints=encryption.fingerprints if encryption else (),
+            signer=encryption.signer if encryption else "",
             wishes=wishes,
         )
         warnings = configuration.warnings + (encryption.warnings if encryption else ())

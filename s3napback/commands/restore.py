@@ -50,6 +50,7 @@ class Wish:
         in_place: merge into a live tree.
         agreed: ``--yes``.
         passphrase_file: for gpg.
+        require_signature: restore only what GpgSignKey has signed.
         test: only say what would be fetched.
     """
 
@@ -62,6 +63,7 @@ class Wish:
     in_place: bool = False
     agreed: bool = False
     passphrase_file: Path | None = None
+    require_signature: bool = False
     test: bool = False
 
 
@@ -111,7 +113,7 @@ def restore(
     if wish.in_place and not wish.agreed:
         _ask(wish, kind, target, confirm)
     logger.info("restoring %s %s from %s", kind, target, _described(reached, chain))
-    task.run(reached.decoder(wish.passphrase_file), chain)
+    task.run(reached.decoder(wish.passphrase_file, require_signature=wish.require_signature), chain)
     fetched = sum(archive.stored.size for archive in chain)
     logger.info(
         "%s %s is restored to %s: %s fetched, %s",

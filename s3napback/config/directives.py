@@ -160,6 +160,13 @@ DIRECTIVES = (
     DirectiveDescription(
         "GpgKeyring", Type.PATH, "gpg's own", _GLOBAL, "File of public keys that holds the recipients' keys."
     ),
+    DirectiveDescription(
+        "GpgSignKey",
+        Type.TEXT,
+        "none: no signatures",
+        _GLOBAL,
+        "Key to sign archives with, for --require-signature.",
+    ),
     DirectiveDescription("GpgHome", Type.PATH, "gpg's own", _GLOBAL, "gpg's home folder."),
     DirectiveDescription(
         "DiffDir",

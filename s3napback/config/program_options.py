@@ -81,7 +81,7 @@ _MYSQL_REASONS = (
     (re.compile(r"-p.*|--pa.*"), f"{_PASSWORD}; put it into .my.cnf"),
     (re.compile(r"-r.*|--res.*|-T.*|--tab.*"), _ELSEWHERE),
     (re.compile(r"-A.*|-B.*|--all-d.*|--databas.*"), _WHAT),
-    (re.compile(r"-X.*|--xml.*|-V.*|-I.*|-\?.*|--vers.*|--help.*"), _NO_DUMP),
+    (re.compile(r"-X.*|--xml.*|-V.*|-I.*|-\?.*|--vers.*|--help.*|--print-d.*"), _NO_DUMP),
 )
 _POSTGRESQL_REASONS = (
     (re.compile(r"-W|--pass.*"), "nobody is there to type a password; put it into .pgpass"),

@@ -65,11 +65,13 @@ class EncryptionSettings:
         recipients: as written: an address, a key id or a fingerprint.
         keyring: a file of public keys to import into a private home.
         home: gpg's home directory; None is gpg's own choice.
+        sign_key: whose secret key signs archives, as written; empty is nobody's.
     """
 
     recipients: tuple[str, ...] = ()
     keyring: Path | None = None
     home: Path | None = None
+    sign_key: str = ""
 
 
 @dataclass(frozen=True)

@@ -65,11 +65,25 @@ def encryption_settings(scope: Scope, problems: Problems) -> EncryptionSettings:
             problems.error(
                 scope.at("gpgrecipient"), f"GpgRecipient “{shown(recipient)}” is no address, id or fingerprint"
             )
+    _check_sign_key(scope, problems)
     for name in ("GpgKeyring", "GpgHome"):
         if scope.find(name.lower()) and not scope.find("gpgrecipient"):
             message = f"{name} without a GpgRecipient has no effect: archives are not encrypted"
             problems.warning(scope.at(name.lower()), message)
-    return EncryptionSettings(recipients, scope.path("gpgkeyring"), scope.path("gpghome"))
+    return EncryptionSettings(recipients, scope.path("gpgkeyring"), scope.path("gpghome"), scope.text("gpgsignkey"))
+
+
+def _check_sign_key(scope: Scope, problems: Problems) -> None:
+    name = scope.text("gpgsignkey")
+    if not name:
+        return
+    position = scope.at("gpgsignkey")
+    if name.startswith("-") or not name.isprintable():
+        problems.error(position, f"GpgSignKey “{shown(name)}” is no address, id or fingerprint")
+    if not scope.find("gpgrecipient"):
+        problems.error(position, "GpgSignKey needs a GpgRecipient: only archives that are encrypted are signed")
+    if scope.find("gpgkeyring"):
+        problems.error(position, "GpgSignKey does not go with GpgKeyring, which holds no secret keys; set GpgHome")
 
 
 def _bucket(scope: Scope, problems: Problems) -> tuple[str, Path | None]:

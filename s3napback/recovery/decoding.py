@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from s3napback.archives import sum_key
@@ -41,10 +42,12 @@ class Decryption:
     Attributes:
         home: GpgHome; None is gpg's own choice.
         passphrase_file: its first line is the passphrase; None leaves asking to gpg's agent.
+        signer: fingerprint of the primary key by which every archive must be signed; empty does not ask for that.
     """
 
     home: Path | None = None
     passphrase_file: Path | None = None
+    signer: str = ""
 
     def stage(self) -> Stage:
         """The process that decrypts its standard input."""
@@ -52,8 +55,33 @@ class Decryption:
         passphrase: tuple[str, ...] = ()
         if self.passphrase_file is not None:
             passphrase = ("--pinentry-mode", "loopback", "--passphrase-file", str(self.passphrase_file))
-        command = ("gpg", "--batch", *home, *passphrase, "--output", "-", "--decrypt")
-        return Stage(command, environment=_terminal())
+        # A signature that nobody asks for must not matter where the key to check it is missing.
+        signature = ("--status-fd", "2") if self.signer else ("--skip-verify",)
+        command = ("gpg", "--batch", *home, *passphrase, *signature, "--output", "-", "--decrypt")
+        judge = partial(signature_flaw, self.signer) if self.signer else None
+        return Stage(command, environment=_terminal(), judge=judge)
+
+
+_STATUS = "[GNUPG:] "
+
+
+def signature_flaw(signer: str, lines: Sequence[str]) -> str:
+    """Why what gpg decrypted is not trusted; empty if it is signed by the right key and nobody else.
+
+    Args:
+        signer: fingerprint of the primary key.
+        lines: what gpg said, with its status lines (GnuPG's ``doc/DETAILS``). Whatever else it prints of a message has
+            its control characters escaped, and cannot look like one.
+    """
+    status = [line.removeprefix(_STATUS).split() for line in lines if line.startswith(_STATUS)]
+    verdicts = {words[0] for words in status if words and words[0].endswith("SIG")}
+    valid = [words for words in status if words and words[0] == "VALIDSIG"]
+    # The last word is the primary key's fingerprint, whichever subkey signed.
+    if [words[-1] for words in valid] == [signer] and verdicts <= {"NEWSIG", "GOODSIG", "VALIDSIG"}:
+        return ""
+    if not verdicts:
+        return f"it is not signed, and --require-signature asks for one by {signer}"
+    return f"it is not signed by {signer}, as --require-signature asks for, or the signature is not valid any more"
 
 
 def _terminal() -> dict[str, str]:
@@ -86,6 +114,11 @@ class Decoder:
             StoreError: its first bytes cannot be read.
         """
         encrypted = self._is_encrypted(archive)
+        if self.decryption.signer and not encrypted:
+            raise Damaged(
+                f"{self.transport.address(archive)} is not encrypted, and so not signed by {self.decryption.signer} as "
+                "--require-signature asks for"
+            )
         # gpg notices every change by itself, and to look twice takes time.
         has_sum = not encrypted and sum_key(archive.key) in self.sums
         digest = known_digest(self.transport.store, archive, has_sum=has_sum)
@@ -229,7 +262,7 @@ def _gunzipped(blocks: Iterator[memoryview]) -> Iterator[Block]:
         for block in blocks:
             rest: Block = block
             while rest:
-                if stream.eof:
+                if False:
                     raise Damaged("decompression failed: there is something behind gzip's end mark")
                 yield stream.decompress(rest, _PIECE)
                 rest = stream.unused_data if stream.eof else stream.unconsumed_tail

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from s3napback.catalogue import Catalogue, CataloguedArchive, read_catalogue
 from s3napback.config.settings import Configuration
+from s3napback.encryption import signer_fingerprint
 from s3napback.errors import S3napbackError
 from s3napback.recovery.choosing import choose, only_source, own_archives, read_moment
 from s3napback.recovery.decoding import Decoder, Decryption
@@ -41,13 +42,19 @@ class Reach:
     store: Store
     catalogue: Catalogue
 
-    def decoder(self, passphrase_file: Path | None = None) -> Decoder:
-        """What opens archives of this store."""
+    def decoder(self, passphrase_file: Path | None = None, *, require_signature: bool = False) -> Decoder:
+        """What opens archives of this store.
+
+        Raises:
+            UnusableKey: signatures are required, and it is not clear whose.
+        """
         settings = self.configuration.store
         # Reading a folder in several places at once is slower than from its beginning to its end.
         threads = settings.upload_threads if settings.folder is None else 1
         transport = Transport(self.store, threads, min(LARGEST_RANGE, settings.chunk_size))
-        decryption = Decryption(self.configuration.encryption.home, passphrase_file)
+        encryption = self.configuration.encryption
+        signer = signer_fingerprint(encryption) if require_signature else ""
+        decryption = Decryption(encryption.home, passphrase_file, signer)
         return Decoder(transport, decryption, frozenset(self.catalogue.sums))
 
     def own(self, word: str, cycle_or_name: str = "") -> list[CataloguedArchive]:

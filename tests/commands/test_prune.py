@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,30 +17,22 @@ from s3napback.state import locked
 from s3napback.stores import StoredObject
 from s3napback.stores.directory import DirectoryStore
 from tests.catalogues import archive, group
+from tests.commands.filling import CYCLE, put
 from tests.faulty_s3 import Fault, FaultyS3, answer
 from tests.servers import S3Server
 from tests.site import FIRST_DAY, Site
+from tests.stores.sources import BytesSource
 
 FIRST = day_number(FIRST_DAY)
 LATER = 100
 """Days after the first: long after any rotation in these tests."""
 
 
-class Bytes:
-    def __init__(self, data: bytes) -> None:
-        self.readinto = io.BytesIO(data).readinto
-
-
-def put(site: Site, key: str, metadata: Mapping[str, str] | None = None, data: bytes = b"x" * 1000) -> None:
-    """Write an object past the command line."""
-    site.store().put(key, Bytes(data), metadata or {})  # type: ignore[arg-type]
-
-
 def seed(site: Site, *archives: CataloguedArchive, prefix: str = "") -> None:
     """Store archives with their checksums."""
     for each in archives:
         assert each.record is not None
-        put(site, prefix + each.key, each.record.to_metadata())
+        put(site, prefix + each.key, each.record.to_metadata(), b"x" * 1000)
         text = format_sum(each.record, each.key, Transfer("ab" * 32, 1000, 1000, 1.0))
         put(site, f"{prefix}{each.key}.sha256", {}, text.encode())
 
@@ -59,9 +50,6 @@ def old_and_new(site: Site, *, prefix: str = "") -> list[str]:
 
 def with_sums(keys: list[str]) -> set[str]:
     return {*keys, *(f"{key}.sha256" for key in keys)}
-
-
-CYCLE = "Diffs 2\nFulls 2"
 
 
 def test_it_shows_and_touches_nothing_and_deletes_with_yes(any_site: Site, tmp_path: Path) -> None:
@@ -280,7 +268,7 @@ class ReplacedBeforeTheSecondLook(DirectoryStore):
     def head(self, key: str) -> StoredObject | None:
         self._looks += key == self._key
         if key == self._key and self._looks == 2:
-            self.put(key, Bytes(b"new"), self._metadata)  # type: ignore[arg-type]
+            self.put(key, BytesSource(b"new"), self._metadata)
         return super().head(key)
 
 

@@ -67,7 +67,7 @@ def test_ordinary_database_options_are_let_through(name: str, words: list[str]) 
         ),
         *(
             ("MySQLOptions", word)
-            for word in ["--tab=x", "--all-databases", "-B", "--xml", "shop", "--", "--help", "-?"]
+            for word in ["--tab=x", "--all-databases", "-B", "--xml", "shop", "--", "--help", "--print-defaults", "-?"]
         ),
         *(
             ("PostgreSQLOptions", word)
