@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from urllib.parse import quote, unquote
 
-from s3napback.rotation import ArchiveType
+from s3napback.rotation import ArchiveType, day_date
 
 FORMAT = "1"
 METADATA_PREFIX = "s3napback-"
@@ -140,7 +140,7 @@ class ArchiveRecord:
         if values.pop("format", None) != FORMAT:
             return None
         try:
-            return cls(
+            record = cls(
                 id=values.pop("id"),
                 slot=int(values.pop("slot")),
                 type=ArchiveType(values.pop("type")),
@@ -153,8 +153,11 @@ class ArchiveRecord:
                 recipients=tuple(filter(None, values.pop("recipients", "").split(","))),
                 extra=values,
             )
-        except (KeyError, ValueError):
+            # What cannot be a date would stop everybody who shows it.
+            day_date(record.day)
+        except (KeyError, ValueError, OverflowError):
             return None
+        return record
 
 
 def owner_of(metadata: Mapping[str, str]) -> Owner:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from s3napback.archives import KINDS_WITH_TYPE, ArchiveRecord, Owner, archive_key, owner_of, slot_keys
+from s3napback.archives import KINDS_WITH_TYPE, ArchiveRecord, Owner, archive_key, owner_of, slot_keys, sum_key
 from s3napback.chains import Chain, Decision, History, decide
 from s3napback.config.settings import Configuration, Job
 from s3napback.errors import DamagedState, SourceError
@@ -165,7 +165,7 @@ def _lies_below(name: str, folder: str) -> bool:
 
 
 def leftover_keys(night: Night, plan: Plan, *, limit: int = 7) -> list[str]:
-    """Keys at which runs that failed since the newest archive may have left an unfinished upload, of few slots."""
+    """Keys at which runs since the newest archive may have left something unfinished, of few slots."""
     schedule = plan.job.schedule
     newest = plan.state.newest
     slots = dict.fromkeys(
@@ -174,7 +174,9 @@ def leftover_keys(night: Night, plan: Plan, *, limit: int = 7) -> list[str]:
         if newest is None or schedule.period(day) >= schedule.period(newest.day)
     )
     keys = (slot_keys(_prefix(night), plan.job.kind, plan.job.name, slot) for slot in {plan.slot: None, **slots})
-    return [key for pair in keys for key in pair]
+    # A run that was killed after its commit may have been writing the checksum.
+    sums = [sum_key(newest.key)] if newest else []
+    return [key for pair in keys for key in pair] + sums
 
 
 def _prefix(night: Night) -> str:

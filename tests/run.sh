@@ -137,9 +137,10 @@ keep_caches_out_of_the_checkout() {
     export RUFF_CACHE_DIR="$caches/ruff" MYPY_CACHE_DIR="$caches/mypy" PYTHONPYCACHEPREFIX="$caches/python"
 }
 
-# The checkout comes last on Python's path, so that the installed package is the one that is tested.
+# The checkout comes last on Python's path, so that the installed package is the one that is tested. Two workers share
+# the files among them; most tests wait for other processes.
 run_tests() {
-    set -- -o cache_dir="$caches/pytest" --import-mode=append "$@"
+    set -- -o cache_dir="$caches/pytest" --import-mode=append -n 2 --dist loadfile "$@"
     if test "${CI:-}" != true; then
         run pytest "$@"
         return

@@ -55,9 +55,8 @@ class Decryption:
         passphrase: tuple[str, ...] = ()
         if self.passphrase_file is not None:
             passphrase = ("--pinentry-mode", "loopback", "--passphrase-file", str(self.passphrase_file))
-        # A signature that nobody asks for must not matter where the key to check it is missing.
-        signature = ("--status-fd", "2") if self.signer else ("--skip-verify",)
-        command = ("gpg", "--batch", *home, *passphrase, *signature, "--output", "-", "--decrypt")
+        status = ("--status-fd", "2") if self.signer else ()
+        command = ("gpg", "--batch", *home, *passphrase, *status, "--output", "-", "--decrypt")
         judge = partial(signature_flaw, self.signer) if self.signer else None
         return Stage(command, environment=_terminal(), judge=judge)
 
@@ -116,8 +115,8 @@ class Decoder:
         encrypted = self._is_encrypted(archive)
         if self.decryption.signer and not encrypted:
             raise Damaged(
-                f"{self.transport.address(archive)} is not encrypted, and so not signed by {self.decryption.signer} as "
-                "--require-signature asks for"
+                f"{self.transport.address(archive)} is not encrypted, and so it is not signed by {self.decryption.signer} "
+                "as --require-signature asks for"
             )
         # gpg notices every change by itself, and to look twice takes time.
         has_sum = not encrypted and sum_key(archive.key) in self.sums
@@ -262,7 +261,7 @@ def _gunzipped(blocks: Iterator[memoryview]) -> Iterator[Block]:
         for block in blocks:
             rest: Block = block
             while rest:
-                if False:
+                if stream.eof:
                     raise Damaged("decompression failed: there is something behind gzip's end mark")
                 yield stream.decompress(rest, _PIECE)
                 rest = stream.unused_data if stream.eof else stream.unconsumed_tail

@@ -309,7 +309,7 @@ def test_a_thousand_archives_take_a_few_seconds(site: Site, rclone: S3Server) ->
     assert len(found["archives"]) == 1000
     assert all(each["restorable"] for each in found["archives"])
     assert [len(each["days"]) for each in found["sources"]] == [50] * 20
-    assert seconds < 10, "1.8 seconds on two cores; the limit leaves room for a busy machine"
+    assert seconds < 15, "1.8 seconds on two cores; the limit leaves room for a busy machine"
 
 
 def test_an_archive_of_a_database_is_listed_with_its_slot(site: Site) -> None:

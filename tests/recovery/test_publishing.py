@@ -1,0 +1,106 @@
+"""What becomes of the staging folder: the root directory, other file systems below, folders that exist already."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.recovery.helpers import file_member, folder_member, leftovers, put_archive, restore_here, tar_of
+from tests.site import Site
+
+
+@pytest.fixture
+def root_archive(site: Site) -> Site:
+    """An archive of the root directory and a DIFF on it."""
+    site.configure("")
+    top = folder_member("./", ["Detc", "Yfile"])
+    top.mode, top.mtime = 0o555, 1_000_000_000
+    etc = folder_member("./etc/", ["Yhosts", "Yold"])
+    content = tar_of((top, b""), (etc, b""), (file_member("./etc/hosts"), b"1"), (file_member("./etc/old"), b"x"))
+    put_archive(site, 0, content, source="Directory /", name="")
+    later = folder_member("./etc/", ["Yhosts"])
+    content = tar_of((top, b""), (later, b""), (file_member("./etc/hosts"), b"2"), (file_member("./file"), b"y"))
+    put_archive(site, 1, content, source="Directory /", name="", parent="test-host-0")
+    return site
+
+
+def test_the_root_directory_gives_where_its_own_permissions_and_times(root_archive: Site, tmp_path: Path) -> None:
+    where = tmp_path / "disk"
+    (where / "lost+found").mkdir(parents=True)
+    restore_here(root_archive, "/", where)
+    assert (where.stat().st_mode & 0o777, where.stat().st_mtime) == (0o555, 1_000_000_000)
+    where.chmod(0o755)
+    assert sorted(path.name for path in where.iterdir()) == ["etc", "file", "lost+found"]
+    assert [path.name for path in (where / "etc").iterdir()] == ["hosts"]
+    assert (where / "etc/hosts").read_text() == "2"
+
+
+def test_paths_of_the_root_directory(root_archive: Site, tmp_path: Path) -> None:
+    restore_here(root_archive, "/", tmp_path / "out", paths=("/etc/hosts",))
+    (tmp_path / "out").chmod(0o755)
+    assert sorted(path.relative_to(tmp_path / "out") for path in (tmp_path / "out").rglob("*")) == [
+        Path("etc"),
+        Path("etc/hosts"),
+    ]
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Iterator[Path]:
+    """A live tree with a disk of its own mounted in it."""
+    mounted = tmp_path / "live/etc/mounted"
+    mounted.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(mounted)], check=True)
+    try:
+        yield tmp_path / "live"
+    finally:
+        subprocess.run(["umount", str(mounted)], check=True)
+
+
+def test_in_place_reaches_across_a_mounted_disk(site: Site, live: Path) -> None:
+    site.configure("")
+    folder = file_member("etc/mounted/new", type=b"5", mode=0o750, mtime=1_000_000_000)
+    link = file_member("etc/mounted/link", type=b"2", linkname="/nowhere")
+    content = tar_of(
+        *((folder, b""), (file_member("etc/mounted/new/inner", mode=0o640), b"inner")),
+        *((file_member("etc/mounted/old", mode=0o600, mtime=1_100_000_000), b"restored"), (link, b"")),
+    )
+    put_archive(site, 0, content)
+    (live / "etc/mounted/old").write_text("live")
+    (live / "etc/mounted/kept").write_text("kept")
+    restore_here(site, "/etc", live, in_place=True, agreed=True)
+    mounted = live / "etc/mounted"
+    assert sorted(path.name for path in mounted.iterdir()) == ["kept", "link", "new", "old"]
+    assert ((mounted / "old").read_text(), (mounted / "old").stat().st_mtime) == ("restored", 1_100_000_000)
+    assert ((mounted / "new").stat().st_mode & 0o777, (mounted / "new").stat().st_mtime) == (0o750, 1_000_000_000)
+    assert (mounted / "new/inner").read_text() == "inner"
+    assert (mounted / "link").readlink() == Path("/nowhere")
+    assert not leftovers(live)
+
+
+def test_in_place_gives_existing_folders_the_restored_attributes_and_no_others(site: Site, tmp_path: Path) -> None:
+    site.configure("")
+    headers = {"SCHILY.xattr.user.colour": "green"}
+    folder = file_member("etc/folder", type=b"5", mode=0o711, uid=12, gid=34, mtime=1_000_000_000, pax_headers=headers)
+    put_archive(site, 0, tar_of((folder, b"")))
+    existing = tmp_path / "live/etc/folder"
+    existing.mkdir(parents=True)
+    os.setxattr(existing, "user.colour", b"red")
+    os.setxattr(existing, "user.shape", b"round")
+    restore_here(site, "/etc", tmp_path / "live", in_place=True, agreed=True)
+    assert {name: os.getxattr(existing, name) for name in os.listxattr(existing)} == {"user.colour": b"green"}
+    status = existing.stat()
+    assert (status.st_mode & 0o777, status.st_uid, status.st_gid, status.st_mtime) == (0o711, 12, 34, 1_000_000_000)
+
+
+def test_a_target_that_came_into_being_meanwhile_is_left_alone(site: Site, tmp_path: Path) -> None:
+    site.configure_cycle("Diffs 6\nFulls 2")
+    (site.source / "file").write_text("x")
+    site.run()
+    site.fake_program("tar", f'case "$*" in *--extract*) touch {tmp_path}/out/other;; esac\nexec REAL "$@"')
+    done = site.run("restore", str(site.source), "--to", str(tmp_path / "out"), day=None, expect=1)
+    assert "is not empty" in done.stderr
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["other"]
