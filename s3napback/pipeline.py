@@ -22,6 +22,7 @@ HEAD_SIZE = 512  # bytes; the first block of a tar archive
 TAIL_SIZE = 1024  # bytes; the two blocks that end it
 _BLOCK_SIZE = 1 << 18  # bytes; stays in the processor cache, measured faster than a mebibyte
 _SETTLING_TIME = 1.0  # seconds for the others to end by themselves once one has failed
+_LAST_WORDS_TIME = 5.0  # seconds for what was said last to be read, once everybody has ended
 _QUOTED_LINES = 10
 
 
@@ -328,7 +329,7 @@ class Pipeline:
         for process in self._processes:
             # What a process that has ended left running in the background may hold its standard error open for ever.
             if process.status is not None:
-                process.messages.ended.wait(_SETTLING_TIME)
+                process.messages.ended.wait(_LAST_WORDS_TIME)
 
     def _check(self) -> None:
         culprits = self._culprits() or [

@@ -6,7 +6,6 @@ import os
 import platform
 import re
 import subprocess
-import sys
 from datetime import date
 from pathlib import Path
 
@@ -18,13 +17,13 @@ from tests.benchmarks.datasets import SMALL, Scale
 from tests.benchmarks.laboratory import open_laboratory
 from tests.benchmarks.table import Row, markdown, plain, rows_of
 
+_NAMES = [case.name for case in CASES]
+
 
 @click.command()
 @click.option("--small", is_flag=True, help="Small data, one round: a rehearsal whose figures mean nothing.")
 @click.option("--rounds", type=click.IntRange(1), help="How often everything is measured; 3 by default.")
-@click.option(
-    "--case", "names", multiple=True, type=click.Choice([case.name for case in CASES]), help="Only this; may be repeated."
-)  # fmt: skip
+@click.option("--case", "names", multiple=True, type=click.Choice(_NAMES), help="Only this one; may be repeated.")
 @click.option("--markdown", "report", type=click.Path(path_type=Path), help="Write the table to this file as well.")
 @click.option("--folder", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Where to make the "
     "temporary folder: on a disk, with 60 GB free.")  # fmt: skip
@@ -39,11 +38,11 @@ def main(small: bool, rounds: int | None, names: tuple[str, ...], report: Path |
             rows += rows_of(case, case.prepare(laboratory), rounds or (1 if small else 3), _say)
             if report is not None:
                 report.write_text(markdown(rows, [_describe_machine(), _describe_programs()]))
-    print(_describe_machine(), _describe_programs(), "", plain(rows), sep="\n")
+    click.echo("\n".join([_describe_machine(), _describe_programs(), "", plain(rows)]))
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    click.echo(line, err=True)
 
 
 def _describe_machine() -> str:

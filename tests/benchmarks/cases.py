@@ -13,7 +13,7 @@ from tests.benchmarks import contenders, datasets
 from tests.benchmarks.contenders import Borg, Contender, Restic
 from tests.benchmarks.laboratory import Laboratory
 from tests.benchmarks.measuring import Run, Usage, measure
-from tests.faulty_s3 import Action, Answer, FaultyS3, Fault, Forward, Request
+from tests.faulty_s3 import Action, Answer, Fault, FaultyS3, Forward, Request
 
 MEMORY_GOAL = 220_000_000
 """Bytes that our process may take at ChunkSize 25000000 with 4 threads."""

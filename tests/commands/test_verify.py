@@ -135,9 +135,12 @@ def test_compare_finds_nothing_right_after_a_backup_and_names_what_changed_since
     done = site.run("verify", str(site.source), "--compare", day=None)
     assert f"Directory {site.source}: 0 differences from {site.name()}-2-DIFF" in done.stdout
     assert len(done.stdout.splitlines()) == 1
+    (site.source / "new one").write_text("x")
+    done = site.run("verify", str(site.source), "--compare", day=None)
+    assert f"{site.source}/new one: new since then" in done.stdout
+    assert f"Directory {site.source}: 0 differences" in done.stdout
     (site.source / "to be changed").write_text("after")
     (site.source / "to be deleted").unlink()
-    (site.source / "new one").write_text("x")
     done = site.run("verify", "--compare", day=None, expect=1)
     assert f"{site.source}/to be changed: Contents differ" in done.stdout or "Size differs" in done.stdout
     assert f"{site.source}/to be deleted: Warning: Cannot stat" in done.stdout

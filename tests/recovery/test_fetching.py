@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -102,8 +103,11 @@ def test_an_object_replaced_while_it_is_read_is_an_error_and_two_are_never_mixed
 
     store_again: list[bool] = []
     proxy.add(Fault("GetObject", cut_answer(50_000), nth=1), Fault("GetObject", replace_first))
-    with pytest.raises(StoreError, match="replaced"):
-        fetched(Transport(store, threads, RANGE), archive)
+    taken = bytearray()
+    with pytest.raises(StoreError, match="replaced by another object meanwhile"):
+        for block in stored_bytes(Transport(store, threads, RANGE), archive):
+            taken += block
+    assert CONTENT.startswith(taken)
 
 
 def test_an_object_replaced_right_at_the_end_is_noticed_by_its_identity(any_site: Site) -> None:
@@ -119,6 +123,25 @@ def test_an_object_replaced_right_at_the_end_is_noticed_by_its_identity(any_site
         client.put_object(Bucket=any_site.bucket, Key="etc-0-FULL", Body=CONTENT, Metadata={"s3napback-id": "two"})
     with pytest.raises(StoreError, match="replaced while it was read"):
         list(blocks)
+
+
+class LastByteLosingStore:
+    """A store whose answers end a byte too early, and bear no sign of it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def read(self, key: str, **options: Any) -> Iterator[bytes]:
+        yield b"".join(self._store.read(key, **options))[:-1]
+
+
+def test_an_answer_that_ends_early_is_an_error(site: Site) -> None:
+    archive = stored(site.store())
+    with pytest.raises(StoreError, match=f"it has {len(CONTENT) - 1} bytes in place of {len(CONTENT)}"):
+        fetched(Transport(LastByteLosingStore(site.store()), 1, RANGE), archive)
 
 
 def test_a_deleted_object_is_noticed(any_site: Site) -> None:

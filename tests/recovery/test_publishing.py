@@ -96,6 +96,15 @@ def test_in_place_gives_existing_folders_the_restored_attributes_and_no_others(s
     assert (status.st_mode & 0o777, status.st_uid, status.st_gid, status.st_mtime) == (0o711, 12, 34, 1_000_000_000)
 
 
+def test_attributes_beyond_the_users_own_come_back(site: Site, tmp_path: Path) -> None:
+    """Such as the capabilities of programs; tar leaves them out unless asked."""
+    name = "trusted.colour" if os.geteuid() == 0 else "user.colour"
+    site.configure("")
+    put_archive(site, 0, tar_of((file_member("etc/x", pax_headers={f"SCHILY.xattr.{name}": "green"}), b"x")))
+    restore_here(site, "/etc", tmp_path / "out")
+    assert os.getxattr(tmp_path / "out/etc/x", name) == b"green"
+
+
 def test_a_target_that_came_into_being_meanwhile_is_left_alone(site: Site, tmp_path: Path) -> None:
     site.configure_cycle("Diffs 6\nFulls 2")
     (site.source / "file").write_text("x")
