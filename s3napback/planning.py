@@ -239,8 +239,8 @@ def _own_records(night: Night, job: Job, present: Sequence[StoredObject]) -> lis
 
 
 def _refuse_later_archives(night: Night, state: SourceState, own_records: Sequence[ArchiveRecord] = ()) -> None:
-    days = [record.day for record in own_records]
-    days += [state.newest.day] if state.newest else []
+    # What state remembers counts. Where the clock was wrong once, slots hold archives of later days for a while.
+    days = [state.newest.day] if state.newest else [record.day for record in own_records]
     if max(days, default=night.day) > night.day and not night.wishes.force:
         raise SourceError(
             f"the newest archive is of {day_date(max(days))}, and today is {day_date(night.day)}: the clock may be "

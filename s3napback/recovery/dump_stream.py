@@ -37,14 +37,14 @@ class DumpReader:
         headers = bytearray()
         content = 0  # bytes of the present record's content that are still to come
         for block in blocks:
-            rest = memoryview(block)
-            while rest:
+            data, position = bytes(block), 0
+            while position < len(data):
                 if content:
-                    skipped = min(content, len(rest))
+                    skipped = min(content, len(data) - position)
                     content -= skipped
-                    rest = rest[skipped:]
+                    position += skipped
                     continue
-                rest = _take_line(headers, rest)
+                position = _take_line(headers, data, position)
                 if headers.endswith(b"\n\n") or headers == b"\n":
                     content = self._note(bytes(headers))
                     headers.clear()
@@ -71,13 +71,13 @@ class DumpReader:
         self.last = number
 
 
-def _take_line(headers: bytearray, rest: memoryview) -> memoryview:
-    """Move bytes up to the end of a line behind ``headers``; returns what is left."""
-    end = bytes(rest[:_LONGEST_HEADER]).find(b"\n") + 1 or len(rest)
-    headers += rest[:end]
+def _take_line(headers: bytearray, data: bytes, position: int) -> int:
+    """Copy from a position up to the end of a line behind ``headers``; returns the position behind it."""
+    end = data.find(b"\n", position) + 1 or len(data)
+    headers += data[position:end]
     if len(headers) > _LONGEST_HEADER:
         raise Damaged("the content is not a dump of a Subversion repository")
-    return rest[end:]
+    return end
 
 
 def checked(judge: Callable[[DumpReader], None]) -> Callable[[Iterator[Block]], Iterator[Block]]:

@@ -97,8 +97,9 @@ def reach(configuration: Configuration) -> Reach:
     Raises:
         S3napbackError: it cannot be used, or read.
     """
+    # A person is waiting: a store that is not there at all is said at once, one that goes away later is waited for.
+    configured_store(configuration, patient=False).check(for_writing=False)
     store = configured_store(configuration)
-    store.check(for_writing=False)
     return Reach(configuration, store, read_catalogue(store, configuration.store.prefix))
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.runner import Runner
 from tests.faulty_s3 import Answer, Fault, FaultyS3, change_answer
 from tests.gpg_keys import gpg_home
 from tests.servers import S3Server
@@ -34,7 +35,6 @@ NAMES = (
     "%s%n",
     "..x",
     "~root",
-    "\x1b[31mred",
 )
 
 
@@ -59,7 +59,7 @@ def test_names_are_neither_options_nor_shell_code(site: Site, tmp_path: Path, mo
     for number, folder in enumerate(folders):
         (key,) = [key for key in site.archive_keys() if key.startswith(f"{site.name(folder)}-")]
         recovered = site.recover([key], tmp_path / str(number))
-        assert (recovered.parent / folder.name / "file").read_text() == "content"
+        assert (recovered / folder.name / "file").read_text() == "content"
     assert not list(Path.cwd().glob("PWNED*"))
     assert not list(tmp_path.rglob("PWNED"))
 
@@ -155,7 +155,7 @@ COMMANDS = ((), ("-t",), ("list",), ("verify",), ("prune",), ("restore", "SOURCE
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_metadata_that_lies_leads_to_clean_answers(site: Site, lie: str) -> None:
+def test_metadata_that_lies_leads_to_clean_answers(site: Site, runner: Runner, lie: str) -> None:
     (site.source / "file").write_text("content")
     site.configure_cycle("Diffs 6\nFulls 2")
     site.run(day=0)
@@ -168,8 +168,10 @@ def test_metadata_that_lies_leads_to_clean_answers(site: Site, lie: str) -> None
     target = site.root / "target"
     places = {"SOURCE": str(site.source), "TARGET": str(target)}
     for command in COMMANDS:
-        done = site.run(*(places.get(word, word) for word in command), day=1, expect=None)
-        assert done.returncode in (0, 1, 2), done.stderr
+        arguments = site.command(*(places.get(word, word) for word in command), day=1)[3:]
+        done = runner.run(arguments, site.full_environment())
+        assert done.code in (0, 1, 2), done.stderr
+        assert "bug" not in done.stderr
         assert "\x1b" not in done.stdout + done.stderr
     assert {path.name for path in site.root.iterdir()} <= {"vault", "diffs", "temp", "source", "site.conf", "target"}
     if target.exists():
@@ -202,7 +204,7 @@ def test_a_store_whose_names_lead_out_writes_nothing_outside(
     ("make", "words"),
     [
         (lambda path: os.truncate(os.open(path, os.O_CREAT | os.O_WRONLY), 1 << 40), "is larger than"),
-        (lambda path: path.write_bytes(os.urandom(1_000_000)), "line 1"),
+        (lambda path: path.write_bytes(os.urandom(1_000_000)), "is this a configuration"),
         (lambda path: path.write_bytes(b"Bucket x\n" + bytes(100)), "NUL bytes"),
         (lambda path: path.write_text("x" * 1_000_000), ""),
         (lambda path: path.write_text("<Cycle a>\n" * 20_000), ""),
@@ -289,7 +291,10 @@ def test_secrets_are_neither_logged_nor_shown_to_other_users(
                 *("--passphrase-file", str(passphrase)),
             )
             site.fake_program("mariadb-dump", "exit 1")
-            bad = site.run("-d", day=1, expect=1)
+            bad = subprocess.run(
+                site.command("-d", day=1), capture_output=True, text=True, env=site.full_environment(), check=False
+            )
+    assert bad.returncode == 1
     assert any("gpg" in line and "--encrypt" in line for line in seen)
     assert any("gpg" in line and "--decrypt" in line for line in seen)
     shown = "\n".join([*seen, *(text for done in (good, restored, bad) for text in (done.stdout, done.stderr))])

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from s3napback.errors import PipelineError
-from s3napback.stores import streaming
 from s3napback.stores.streaming import BLOCK_SIZE, write_stream
 from tests.stores.sources import BytesSource, SourceThatFails
 
@@ -62,7 +61,7 @@ def test_where_direct_writing_is_refused_the_cache_is_used(tmp_path: Path, monke
             raise OSError(errno.EINVAL, "Invalid argument")
         return real_write(descriptor, data)
 
-    monkeypatch.setattr(streaming.os, "write", refuse_direct_writing)
+    monkeypatch.setattr(os, "write", refuse_direct_writing)
     with empty_file(tmp_path / "file") as descriptor:
         write_stream(BytesSource(bytes_of(2 * BLOCK_SIZE)), descriptor)
 
@@ -77,7 +76,7 @@ def test_whole_blocks_pass_by_the_page_cache(tmp_path: Path, monkeypatch: pytest
         ways.append((len(data), is_direct(descriptor)))
         return real_write(descriptor, data)
 
-    monkeypatch.setattr(streaming.os, "write", note_the_way)
+    monkeypatch.setattr(os, "write", note_the_way)
     with empty_file(tmp_path / "file") as descriptor:
         write_stream(BytesSource(bytes_of(BLOCK_SIZE + 5)), descriptor)
 
