@@ -308,5 +308,5 @@ def main() -> None:
     try:
         sys.exit(_exit_code(lambda: command_line.main(prog_name="s3napback")))
     except Interrupted as interruption:
-        logger.error("%s; the archive that was being made is discarded, the former one stays", interruption)
+        logger.error("%s; what was not finished is discarded, and what was there before stays", interruption)
         sys.exit(interruption.exit_code)

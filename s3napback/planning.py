@@ -6,7 +6,7 @@ Planning only looks: at state, at the source and at the store. The dry run and t
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from s3napback.archives import KINDS_WITH_TYPE, ArchiveRecord, Owner, archive_key, owner_of, slot_keys, sum_key
@@ -110,10 +110,10 @@ def plan_job(night: Night, job: Job, source: Source, *, look: bool = True) -> Pl
         return Skip(reason)
     present = _look_at_slot(night, job) if look else ()
     taken_over = _claim(night, job, state, present)
-    own_records = _own_records(night, job, present)
-    if not night.wishes.force and any(record.day == night.day for record in own_records):
+    own = _own_records(night, job, present)
+    if not night.wishes.force and any(_is_done(night, state, *each) for each in own.items()):
         return Skip("done already today")
-    _refuse_later_archives(night, state, own_records)
+    _refuse_later_archives(night, state, own.values())
     problem = None
     try:
         notes += source.check(had_content=state.had_content and not night.wishes.force)
@@ -232,13 +232,33 @@ def _claim(night: Night, job: Job, state: SourceState, present: Sequence[StoredO
     return taken_over
 
 
-def _own_records(night: Night, job: Job, present: Sequence[StoredObject]) -> list[ArchiveRecord]:
+def _own_records(night: Night, job: Job, present: Sequence[StoredObject]) -> dict[str, ArchiveRecord]:
     own = Owner(night.host, job.source)
-    records = (ArchiveRecord.from_metadata(found.metadata) for found in present)
-    return [record for record in records if record is not None and record.owner == own]
+    records = {found.key: ArchiveRecord.from_metadata(found.metadata) for found in present}
+    return {key: record for key, record in records.items() if record is not None and record.owner == own}
 
 
-def _refuse_later_archives(night: Night, state: SourceState, own_records: Sequence[ArchiveRecord] = ()) -> None:
+def _is_done(night: Night, state: SourceState, key: str, record: ArchiveRecord) -> bool:
+    """Whether an archive of ours is a good one of today.
+
+    One that state does not know may be what a run left that failed after completion, not to be trusted, or it may
+    build on what has been replaced since. The checksum, which comes last, tells of a run that went to its end.
+    """
+    if record.day != night.day:
+        return False
+    if state.newest is None or state.newest.id == record.id:
+        return state.newest is not None or _has_sum(night.store, key, record)
+    builds_on_known = not record.parent or any(link.id == record.parent for link in state.history.chain)
+    return builds_on_known and _has_sum(night.store, key, record)
+
+
+def _has_sum(store: Store, key: str, record: ArchiveRecord) -> bool:
+    if store.head(sum_key(key)) is None:
+        return False
+    return f"# id {record.id}".encode() in b"".join(store.read(sum_key(key))).splitlines()
+
+
+def _refuse_later_archives(night: Night, state: SourceState, own_records: Iterable[ArchiveRecord] = ()) -> None:
     # What state remembers counts. Where the clock was wrong once, slots hold archives of later days for a while.
     days = [state.newest.day] if state.newest else [record.day for record in own_records]
     if max(days, default=night.day) > night.day and not night.wishes.force:

@@ -15,6 +15,7 @@ from s3napback.errors import UnusableTool
 from s3napback.stores import Store
 from s3napback.stores.opening import open_store
 
+_ANSWER_SECONDS = 60
 _TAR_NAMES = ("tar", "gtar")
 
 
@@ -48,7 +49,12 @@ def find_gnu_tar() -> str:
     for name in _TAR_NAMES:
         if shutil.which(name) is None:
             continue
-        answer = subprocess.run([name, "--version"], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        try:
+            answer = subprocess.run(
+                [name, "--version"], stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_ANSWER_SECONDS
+            )
+        except subprocess.TimeoutExpired:
+            continue
         if b"GNU tar" in answer.stdout:
             return name
     raise UnusableTool(

@@ -23,6 +23,8 @@ from tests.manual import CHECKOUT
 EXAMPLES = CHECKOUT / "examples"
 COMMENTED_OUT = re.compile(r"^( *)#(?=[A-Z][A-Za-z0-9]* )", re.MULTILINE)
 ANOTHER_BUCKET = "#Bucket file:///srv/vault\n"
+SIGN_KEY = "#GpgSignKey atlas@example.org\n"
+"""Goes with GpgHome, but not with GpgKeyring."""
 
 
 def example() -> str:
@@ -76,10 +78,15 @@ def test_it_names_every_directive(name: str) -> None:
 
 
 def test_what_is_commented_out_can_be_used(tmp_path: Path) -> None:
-    text = COMMENTED_OUT.sub(r"\1", example().replace(ANOTHER_BUCKET, ""))
+    text = COMMENTED_OUT.sub(r"\1", example().replace(ANOTHER_BUCKET, "").replace(SIGN_KEY, ""))
     configuration = load(tmp_path, text)
     assert configuration.store.endpoint
     assert configuration.encryption.home
+
+
+def test_the_sign_key_takes_the_place_of_the_keyring(tmp_path: Path) -> None:
+    text = example().replace(ANOTHER_BUCKET, "").replace(SIGN_KEY, SIGN_KEY[1:])
+    assert load(tmp_path, text).encryption.sign_key == "atlas@example.org"
 
 
 def test_a_directory_store_can_take_the_bucket_s_place(tmp_path: Path) -> None:

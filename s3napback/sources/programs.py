@@ -30,20 +30,28 @@ def find_program(names: Sequence[str], package: str) -> str:
     raise SourceError(f"{missing} on PATH; install it (Debian's package is {package})")
 
 
-def answer_of(command: Sequence[str], *, environment: Mapping[str, str]) -> str:
+def answer_of(command: Sequence[str], *, environment: Mapping[str, str], timeout: float | None = None) -> str:
     """What a program answers on standard output, without the newline at its end.
 
     Args:
         command: program and arguments; no shell.
         environment: added to our own.
+        timeout: in seconds; None waits for ever.
 
     Raises:
-        SourceError: it cannot be started, or fails; its own words are in the message.
+        SourceError: it cannot be started, takes too long, or fails; its own words are in the message.
     """
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, env={**os.environ, **environment}, check=False
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env={**os.environ, **environment},
+            check=False,
+            timeout=timeout,
         )
+    except subprocess.TimeoutExpired:
+        raise SourceError(f"{command[0]} gave no answer within {timeout:g} seconds (StallTimeout)") from None
     except OSError as error:
         raise SourceError(f"cannot start {command[0]}: {error.strerror}") from error
     if done.returncode:

@@ -151,7 +151,11 @@ class SubversionSource:
     def _ask(self, question: str, *arguments: str, options: Sequence[str] = ()) -> str:
         find_program((_LOOKER,), _PACKAGE)
         try:
-            return answer_of((_LOOKER, question, *options, self.job.target, *arguments), environment=_ENVIRONMENT)
+            return answer_of(
+                (_LOOKER, question, *options, self.job.target, *arguments),
+                environment=_ENVIRONMENT,
+                timeout=self.job.settings.stall_timeout or None,
+            )
         except SourceError as error:
             raise SourceError(f"{self.job.source} cannot be read: {error}") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ MEMORY_GOAL = 220_000_000
 """Bytes that our process may take at ChunkSize 25000000 with 4 threads."""
 
 _MANY_DIFFS = "Diffs 1000"
+_LONGEST_BLOCK = 64 << 20
 
 
 def _nothing(_round: int) -> None:
@@ -177,7 +179,7 @@ def _slow_store(laboratory: Laboratory) -> Trial:
         def run(_round: int) -> Usage:
             with FaultyS3(laboratory.server) as proxy:
                 proxy.add(Fault(".*", _delay(laboratory.scale.delay)))
-                general = f"ChunkSize {laboratory.scale.part}\nUploadThreads {count}"
+                general = f"ChunkSize {laboratory.scale.part}\nUploadThreads {count}\nCompression none"
                 site = laboratory.site("slow", tree, general=general, s3=True)
                 site.configuration.write_text(
                     site.configuration.read_text().replace(laboratory.server.endpoint, proxy.server.endpoint)
@@ -204,10 +206,9 @@ def _delay(seconds: float) -> Action:
 
 def _memory_of_stream(laboratory: Laboratory) -> Trial:
     block = laboratory.folder / "block"
-    measure(
-        Run([contenders.tar_command(laboratory.mixed_tree), ["head", "--bytes=64M"], ["cat"]], laboratory.folder,
-            laboratory.environment, target=block)
-    )  # fmt: skip
+    command = contenders.tar_command(laboratory.mixed_tree)
+    measure(Run([command], laboratory.folder, laboratory.environment, target=block))
+    os.truncate(block, min(_LONGEST_BLOCK, block.stat().st_size))
 
     def stream(size: int) -> Callable[[int], Usage]:
         programs = datasets.make_endless_tar(laboratory.folder / f"tar-of-{size}", block, size)

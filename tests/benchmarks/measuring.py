@@ -73,11 +73,11 @@ def measure(run: Run) -> Usage:
         processor = sum(_wait(process) for process in processes)
         seconds = time.monotonic() - began
         peak = memory.finish()
-        for process in processes:
+        for process, command in zip(processes, run.commands, strict=True):
             if process.returncode:
                 errors.seek(0)
                 words = errors.read().decode(errors="replace").strip().splitlines() or ["it did not say why"]
-                raise Failed(f"{process.args[0]} ended with {process.returncode}: {' / '.join(words[-3:])}")
+                raise Failed(f"{command[0]} ended with {process.returncode}: {' / '.join(words[-3:])}")
     return Usage(seconds, processor, peak)
 
 

@@ -1,7 +1,12 @@
-"""Whatever a file holds, loading it gives a configuration or a ConfigurationError, and nothing else."""
+"""Whatever a file holds, loading it gives a configuration or a ConfigurationError, and nothing else.
+
+``pytest tests/config/test_fuzz.py --fuzz 40000`` is the long form.
+"""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,32 +31,54 @@ _PIECES = st.one_of(
 )
 
 
+SECONDS = 10.0
+"""No file of a few lines takes longer, however slow the machine is."""
+
+
 def check(folder: Path, content: bytes) -> None:
     path = folder / "fuzz.conf"
     path.write_bytes(content)
+    began = time.monotonic()
     try:
         load_configuration(path)
     except ConfigurationError as error:
         assert error.problems
         assert all(problem.startswith(str(path)) and "\n" not in problem for problem in error.problems)
         assert not any("Apache-style" in problem for problem in error.problems)
+    assert time.monotonic() - began < SECONDS
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("fuzz")
+Fuzz = Callable[[st.SearchStrategy[bytes]], None]
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(pieces=st.lists(_PIECES, max_size=40))
-def test_any_mixture_of_pieces_is_read_or_cleanly_refused(folder: Path, pieces: list[str]) -> None:
-    check(folder, "".join(pieces).encode(errors="surrogatepass"))
+@pytest.fixture
+def fuzz(tmp_path: Path, request: pytest.FixtureRequest) -> Fuzz:
+    """Check files of many contents, and that nothing but the file itself comes to be beside it."""
+
+    def run(contents: st.SearchStrategy[bytes]) -> None:
+        @settings(
+            max_examples=request.config.getoption("--fuzz"),
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
+        )
+        @given(contents)
+        def check_one(content: bytes) -> None:
+            check(tmp_path, content)
+
+        check_one()
+        assert [path.name for path in tmp_path.iterdir()] == ["fuzz.conf"]
+
+    return run
 
 
-@settings(max_examples=200, deadline=None)
-@given(content=st.binary(max_size=200))
-def test_any_bytes_are_read_or_cleanly_refused(folder: Path, content: bytes) -> None:
-    check(folder, content)
+@pytest.mark.timeout(7200)
+def test_any_mixture_of_pieces_is_read_or_cleanly_refused(fuzz: Fuzz) -> None:
+    fuzz(st.lists(_PIECES, max_size=40).map(lambda pieces: "".join(pieces).encode(errors="surrogatepass")))
+
+
+@pytest.mark.timeout(7200)
+def test_any_bytes_are_read_or_cleanly_refused(fuzz: Fuzz) -> None:
+    fuzz(st.binary(max_size=200))
 
 
 _LINES = st.tuples(st.sampled_from(_NAMES), st.lists(st.text(max_size=6), max_size=3)).map(
@@ -62,7 +89,7 @@ _BLOCKS = st.tuples(st.sampled_from(_TAGS), st.text(max_size=4), st.lists(_LINES
 )
 
 
-@settings(max_examples=200, deadline=None)
-@given(parts=st.lists(st.one_of(_LINES, _BLOCKS), max_size=6))
-def test_any_values_are_read_or_cleanly_refused(folder: Path, parts: list[str]) -> None:
-    check(folder, "\n".join(["Bucket x", *parts]).encode(errors="surrogatepass"))
+@pytest.mark.timeout(7200)
+def test_any_values_are_read_or_cleanly_refused(fuzz: Fuzz) -> None:
+    parts = st.lists(st.one_of(_LINES, _BLOCKS), max_size=6)
+    fuzz(parts.map(lambda each: "\n".join(["Bucket x", *each]).encode(errors="surrogatepass")))

@@ -1,8 +1,9 @@
 """Runs the command line again and again, each time in a forked child: the same code as ``s3napback``, started sooner.
 
-Reads requests, one JSON object a line: ``arguments``, ``environment``, ``stdout`` and ``stderr`` (paths), ``fault`` (the
-name of one of ``FAULTS``, ``step:N`` to be killed before the Nth step at files, or empty). Answers with the child's process id, and with its exit status once it has ended.
-The child is a process of its own, in a session of its own, and ends as any other does; what kills it is a real signal.
+Reads requests, one JSON object a line: ``arguments``, ``environment``, ``stdout`` and ``stderr`` (paths), ``fault``
+(the name of one of ``FAULTS``, ``step:N`` to be killed before the Nth step at files, or empty). Answers with the
+child's process id, and with its exit status once it has ended. The child is a process of its own, in a session of its
+own, and ends as any other does; what kills it is a real signal.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Ways to bring a fault upon a run from outside: programs in front of the real ones, small disks, a faulty S3 server."""
+"""Ways to bring a fault upon a run from outside: programs before the real ones, small disks, a faulty S3 server."""
 
 from __future__ import annotations
 
@@ -36,6 +36,11 @@ def dumping(script: str) -> Injection:
         return machine.fake(program, first + script.replace("MIDDLE", str(machine.subject.middle)))
 
     return inject
+
+
+def before(program: str, script: str) -> Injection:
+    """Another program of the machine is this script."""
+    return lambda machine: machine.fake(program, script)
 
 
 def encrypting(script: str) -> Injection:

@@ -1,4 +1,4 @@
-"""A machine with a week of backups behind it, to which a test comes back for every fault, and what must hold after one."""
+"""A machine with a week of backups behind it, to which tests come back, and what must hold after a fault."""
 
 from __future__ import annotations
 

@@ -101,6 +101,23 @@ _DUMPING = tuple(
     for fault, (script, words, general) in _SCRIPTS.items()
 )
 
+_LOOKING = tuple(
+    Cell(
+        "svnlook",
+        fault,
+        "Subversion",
+        Outcome.FAILS,
+        inject.before("svnlook", script),
+        ("svnlook", *words),
+        general=general,
+    )
+    for fault, script, words, general in (
+        ("fails at its start", _TOLD + "exit 2", ("exit status 2", "told to fail"), ""),
+        ("is killed", "kill -9 $$", ("exit status -9",), ""),
+        ("hangs", _HANG, ("no answer within 2 seconds",), IMPATIENT),
+    )
+)
+
 _ENCRYPTING = tuple(
     Cell("gpg", fault, where, Outcome.FAILS, inject.encrypting(script), ("gpg", *words), general=general)
     for where in ("S3", "MySQL")
@@ -327,7 +344,19 @@ _NETWORK = (
     ),
 )
 
-MATRIX = (*_DUMPING, *_COMPRESSING, *_ENCRYPTING, *_DISKS, *_KILLS, *_REFUSED, *_ONCE, *_LOOKS, *_LIES, *_NETWORK)
+MATRIX = (
+    *_DUMPING,
+    *_LOOKING,
+    *_COMPRESSING,
+    *_ENCRYPTING,
+    *_DISKS,
+    *_KILLS,
+    *_REFUSED,
+    *_ONCE,
+    *_LOOKS,
+    *_LIES,
+    *_NETWORK,
+)
 
 _MEANINGS = {
     Outcome.FAILS: "the source fails with a message that names stage and cause; store and DiffDir stay as they were",

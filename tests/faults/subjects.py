@@ -103,7 +103,7 @@ class DatabaseSubject:
         rows = os.urandom(large * LARGE // 2 or 150_000).hex()
         self._dump.write_text(f"{self.heading}\nINSERT INTO goods VALUES ({night}, '{rows}');\n{self.ending}\n")
 
-    def assert_restored(self, dumps: Sequence[bytes], folder: Path) -> None:
+    def assert_restored(self, dumps: Sequence[bytes], folder: Path) -> None:  # noqa: ARG002 - text needs none
         """See ``Subject``."""
         assert gzip.decompress(dumps[-1]) == self._dump.read_bytes()
 
@@ -124,7 +124,7 @@ class RepositorySubject:
         self.name = str(self.path).lstrip("/")
         self._count = 0
 
-    def change(self, night: int, *, large: int = 0) -> None:
+    def change(self, night: int, *, large: int = 0) -> None:  # noqa: ARG002 - one part will do
         """See ``Subject``."""
         self._count += 1
         url = f"file://{self.path}/folder-{night}-{self._count}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -119,5 +120,5 @@ def test_whenever_a_run_is_killed_nothing_is_lost(
     while storm.kills < request.config.getoption("--storm"):
         storm.strike()
     storm.check_all()
-    print(f"{where}: {dict(storm.met)}")
+    sys.stdout.write(f"{where}: {dict(storm.met)}\n")
     assert storm.met["killed before the archive landed"]

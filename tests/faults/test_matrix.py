@@ -1,15 +1,21 @@
-"""Whatever befalls a stage of a run: nothing is lost, no bad archive passes for a good one, and the next night works."""
+"""Whatever befalls a run: nothing is lost, no bad archive passes for a good one, and the next night works."""
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests.faults.machine import Machine, Observed
 from tests.faults.matrix import MATRIX, Cell, Outcome
 from tests.faults.runner import Ended
+from tests.faults.subjects import LARGE
+from tests.faulty_s3 import Fault, FaultyS3, change_body, drop_last_part
+from tests.servers import S3Server
+from tests.site import Site
 
 EXIT_CODES = {
     Outcome.FAILS: 1,
@@ -36,7 +42,29 @@ def test_a_fault_loses_nothing_and_the_next_night_works(cell: Cell, machine_at: 
     check_message(cell, machine, ended)
     machine.check_nothing_left(uploads=not (cell.leaves_upload or cell.outcome is Outcome.KILLED))
     machine.configure()
+    if cell.outcome is Outcome.LANDED and cell.full:
+        # Run once more in the same night, it does not take what lies in the slot for done.
+        machine.succeed(night)
+        machine.check_newest()
+        machine.check_diff_dir_is_tidy()
     machine.check_made_up(night + 1)
+
+
+def test_an_archive_that_came_out_shorter_is_not_taken_for_done(
+    tmp_path: Path, moto: S3Server, faulty: Callable[[S3Server], FaultyS3]
+) -> None:
+    """The store reports success and keeps metadata, but forgets a part; the run is repeated in the same night."""
+    proxy = faulty(moto)
+    site = Site(tmp_path / "site", proxy.server)
+    site.configure_cycle("Diffs 6", general="ChunkSize 5242880")
+    (site.source / "big").write_bytes(os.urandom(LARGE))
+    proxy.add(Fault("CompleteMultipartUpload", change_body(drop_last_part)))
+    failed = site.run(expect=1)
+    assert "bytes in place of" in failed.stderr
+    proxy.clear()
+    site.run()
+    recovered = site.recover(site.archive_keys(), tmp_path / "out")
+    assert (recovered / "big").read_bytes() == (site.source / "big").read_bytes()
 
 
 def check_message(cell: Cell, machine: Machine, ended: Ended) -> None:

@@ -27,11 +27,9 @@ def site(tmp_path: Path) -> Site:
     return made
 
 
-def begin(site: Site, *options: str, day: int = 0) -> subprocess.Popen[str]:
+def begin(site: Site, *options: str, day: int = 0) -> subprocess.Popen[bytes]:
     command = site.command(*options, day=day)
-    return subprocess.Popen(
-        command, env=site.full_environment(), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    return subprocess.Popen(command, env=site.full_environment(), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
 
 def wait_for(path: Path) -> None:
