@@ -6,7 +6,8 @@ import io
 import logging
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -73,9 +74,7 @@ def make_archive(night: Night, plan: Plan, source: Source, workshop: Workshop) -
     clock = time.monotonic()
     base = plan.decision.base[-1].key if plan.decision.base else "nothing"
     logger.debug("%s: a %s on %s", plan.job.source, plan.decision.type.value, base)
-    for key in leftover_keys(night, plan):
-        if count := night.store.discard_leftovers(key):
-            logger.debug("removed %s that an earlier run left at %s", counted(count, "unfinished upload"), key)
+    _discard_leftovers(night, leftover_keys(night, plan))
     had_content = source.has_content()
     with night.state.workplace(plan.job.name) as folder:
         memory = plan.decision.base[-1].memory if plan.decision.base else None
@@ -86,6 +85,14 @@ def make_archive(night: Night, plan: Plan, source: Source, workshop: Workshop) -
         _commit(night, plan, dump, record, transfer, had_content=had_content)
     extra_warnings = _tidy_up(night, plan, record, transfer)
     return Made(plan.key, replace(transfer, warnings=(*transfer.warnings, *extra_warnings)))
+
+
+def _discard_leftovers(night: Night, keys: Sequence[str]) -> None:
+    """Remove what earlier runs left unfinished; a distant store is asked for several keys at once."""
+    with ThreadPoolExecutor(night.configuration.store.upload_threads, "leftovers") as threads:
+        for key, count in zip(keys, threads.map(night.store.discard_leftovers, keys), strict=True):
+            if count:
+                logger.debug("removed %s that an earlier run left at %s", counted(count, "unfinished upload"), key)
 
 
 def _record(night: Night, plan: Plan, dump: Dump, workshop: Workshop, started: datetime) -> ArchiveRecord:

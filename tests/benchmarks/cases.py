@@ -14,7 +14,7 @@ from tests.benchmarks import contenders, datasets
 from tests.benchmarks.contenders import Borg, Contender, Restic
 from tests.benchmarks.laboratory import Laboratory
 from tests.benchmarks.measuring import Run, Usage, measure
-from tests.faulty_s3 import Action, Answer, Fault, FaultyS3, Forward, Request
+from tests.benchmarks.slow_store import slow_store
 
 MEMORY_GOAL = 220_000_000
 """Bytes that our process may take at ChunkSize 25000000 with 4 threads."""
@@ -65,7 +65,7 @@ def _full(laboratory: Laboratory, tree: Path, *, general: str = "", s3: bool = F
     """A first backup into an empty store."""
 
     def run(_round: int) -> Usage:
-        site = laboratory.site("ours", tree, general=general, s3=s3)
+        site = laboratory.site("ours", tree, general=general, server=laboratory.server if s3 else None)
         laboratory.warm_up(tree)
         usage = laboratory.back_up(site)
         stored = sum(found.size for found in site.store().list(""))
@@ -177,31 +177,16 @@ def _slow_store(laboratory: Laboratory) -> Trial:
 
     def with_threads(count: int) -> Callable[[int], Usage]:
         def run(_round: int) -> Usage:
-            with FaultyS3(laboratory.server) as proxy:
-                proxy.add(Fault(".*", _delay(laboratory.scale.delay)))
-                general = f"ChunkSize {laboratory.scale.part}\nUploadThreads {count}\nCompression none"
-                site = laboratory.site("slow", tree, general=general, s3=True)
-                site.configuration.write_text(
-                    site.configuration.read_text().replace(laboratory.server.endpoint, proxy.server.endpoint)
-                )
-                laboratory.warm_up(tree)
-                usage = laboratory.back_up(site)
-            laboratory.empty_server()
-            return usage
+            # What does not compress is not compressed, so that the store is what is waited for.
+            general = f"ChunkSize {laboratory.scale.part}\nUploadThreads {count}\nCompression none"
+            laboratory.warm_up(tree)
+            with slow_store(laboratory.scale.delay) as server:
+                site = laboratory.site("slow", tree, general=general, server=server)
+                return laboratory.back_up(site)
 
         return run
 
     return Trial(Contender("4 threads", with_threads(4)), [Contender("1 thread", with_threads(1), 0.3)])
-
-
-def _delay(seconds: float) -> Action:
-    def act(request: Request, forward: Forward) -> Answer:
-        time.sleep(seconds)
-        answer = forward(request)
-        request.body = b""  # the proxy remembers every request
-        return answer
-
-    return act
 
 
 def _memory_of_stream(laboratory: Laboratory) -> Trial:
@@ -214,7 +199,7 @@ def _memory_of_stream(laboratory: Laboratory) -> Trial:
         programs = datasets.make_endless_tar(laboratory.folder / f"tar-of-{size}", block, size)
 
         def run(_round: int) -> Usage:
-            site = laboratory.site("stream", laboratory.mixed_tree, cycle="Diffs 0", s3=True)
+            site = laboratory.site("stream", laboratory.mixed_tree, cycle="Diffs 0", server=laboratory.server)
             usage = laboratory.back_up(site, path=programs)
             laboratory.empty_server()
             return usage
@@ -235,7 +220,7 @@ def _memory_of_files(laboratory: Laboratory) -> Trial:
 
     def tree_of(count: int) -> Callable[[int], Usage]:
         tree = datasets.make_empty_files(laboratory.folder / f"tree-of-{count}", count)
-        site = laboratory.site(f"files-{count}", tree, cycle=_MANY_DIFFS, s3=True)
+        site = laboratory.site(f"files-{count}", tree, cycle=_MANY_DIFFS, server=laboratory.server)
         laboratory.back_up(site)
 
         def run(turn: int) -> Usage:
@@ -282,7 +267,7 @@ CASES = (
     Case("diff-unchanged", "DIFF of small files, nothing changed", lambda laboratory: _diff(laboratory, 0.2)),
     Case("diff-changed", "DIFF of small files, 1 % changed", lambda laboratory: _diff(laboratory, 0.3, changed=0.01)),
     Case("restore", "Restore of the mixed tree", _restore),
-    Case("slow-store", "Upload to a store that takes 100 ms more for each request", _slow_store),
+    Case("slow-store", "Upload in parts of 5 MiB to a store that answers each request 100 ms late", _slow_store),
     Case("memory-stream", "Peak memory against the length of a stream", _memory_of_stream),
     Case("memory-files", "Peak memory of a DIFF against the number of files", _memory_of_files),
     Case("help", "Start-up", _help),

@@ -95,9 +95,11 @@ class Laboratory:
         path.mkdir(parents=True)
         return path
 
-    def site(self, name: str, source: Path, *, general: str = "", cycle: str = "Diffs 6", s3: bool = False) -> Site:
-        """A configuration with one directory in it, encrypted, and an empty store."""
-        site = Site(self.fresh(name), self.server if s3 else None)
+    def site(
+        self, name: str, source: Path, *, general: str = "", cycle: str = "Diffs 6", server: S3Server | None = None
+    ) -> Site:
+        """A configuration with one directory in it, encrypted, and an empty store: a folder, or a bucket."""
+        site = Site(self.fresh(name), server, "bucket" if server and server is not self.server else "")
         directives = f"GpgHome {self.home.path}\nGpgRecipient {self.fingerprint}\n{general}"
         site.configure(f"<Cycle nightly>\n{cycle}\nDirectory {source}\n</Cycle>", general=directives)
         return site
