@@ -29,9 +29,11 @@ def fake(tmp_path: Path) -> Fake:
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
     """No test may leave a descriptor, a thread, a child or an unclosed object behind."""
+    gc.collect()
     descriptors, threads, processes = open_descriptors(), threading.active_count(), children()
     yield
     gc.collect()
-    assert open_descriptors() == descriptors
-    assert threading.active_count() == threads
+    # What other tests of this process left behind may go meanwhile, and nothing may be added.
+    assert open_descriptors().items() <= descriptors.items()
+    assert threading.active_count() <= threads
     assert children() == processes
