@@ -163,6 +163,7 @@ def _restore(laboratory: Laboratory) -> Trial:
 
     def ours(_round: int) -> Usage:
         target = laboratory.fresh("restored")
+        laboratory.warm_up(site.vault)
         usage = laboratory.back_up(site, "restore", str(tree), "--to", str(target), day=None)
         shutil.rmtree(target)
         return usage

@@ -174,6 +174,7 @@ def restore_by_hand(laboratory: Laboratory, archive: Path) -> Callable[[int], Us
 
     def run(_round: int) -> Usage:
         target = laboratory.fresh("by-hand")
+        laboratory.warm_up(archive)
         commands = [["cat", str(archive)], laboratory.decrypt, ["tar", "xz", "--directory", str(target)]]
         usage = measure(Run(commands, laboratory.folder, laboratory.environment))
         shutil.rmtree(target)

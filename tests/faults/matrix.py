@@ -1,6 +1,7 @@
 """The fault matrix: which faults are brought upon which stage of a run, and what must come of it.
 
-One table. ``test_matrix.py`` makes a test of each of its cells, and ``as_markdown`` shows it in README.
+One table. ``test_matrix.py`` and ``test_matrix_s3.py`` make a test of each of its cells, and ``as_markdown`` shows it
+in README.
 """
 
 from __future__ import annotations
