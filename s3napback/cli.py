@@ -20,7 +20,7 @@ from s3napback import __version__
 from s3napback.errors import Interrupted, S3napbackError
 
 if TYPE_CHECKING:
-    from s3napback.planning import Wishes
+    from s3napback.backup.planning import Wishes
 
 EXIT_CODES = """\b
 Exit codes:
@@ -81,9 +81,9 @@ def command_line(
     log_config: Path | None,
 ) -> None:
     """Back up what the configurations name: the nightly run, unless a COMMAND says otherwise."""
+    from s3napback.backup.planning import Wishes
     from s3napback.config.loading import resolve_configuration_path
     from s3napback.logs import configure_logging
-    from s3napback.planning import Wishes
 
     paths = [resolve_configuration_path(argument) for argument in arguments]
     configure_logging(log_config, paths, debug)

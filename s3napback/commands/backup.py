@@ -9,14 +9,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 
-from s3napback.archiving import Made, Workshop, make_archive
+from s3napback.backup.archiving import Made, Workshop, make_archive
+from s3napback.backup.planning import Night, Skip, Wishes, folder_not_due, plan_job
 from s3napback.commands.dry_run import print_plan
 from s3napback.config.settings import Configuration, Job
-from s3napback.encryption import prepare_encryption
+from s3napback.encryption.gpg import prepare_encryption
 from s3napback.errors import S3napbackError, SourceError, StoreUnreachable
 from s3napback.formatting import human_bytes, human_time
 from s3napback.logs import logger_for
-from s3napback.planning import Night, Skip, Wishes, folder_not_due, plan_job
 from s3napback.rotation import day_number
 from s3napback.sources import Expansion, NothingNew
 from s3napback.sources.registry import Tools, expand_job, make_source

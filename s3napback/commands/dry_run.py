@@ -5,14 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 
-from s3napback.archiving import Workshop
-from s3napback.compression import compression_command
+from s3napback.backup.archiving import Workshop
+from s3napback.backup.planning import Night, Plan, Skip, plan_job
 from s3napback.config.settings import Job
 from s3napback.errors import S3napbackError, StoreError
 from s3napback.logs import logger_for
-from s3napback.planning import Night, Plan, Skip, plan_job
 from s3napback.sources import NothingNew
 from s3napback.sources.registry import Tools, make_source
+from s3napback.streams.compression import compression_command
 
 
 def print_plan(

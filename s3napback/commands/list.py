@@ -8,12 +8,12 @@ from enum import Enum
 from importlib import import_module
 from typing import TextIO
 
-from s3napback.catalogue import read_catalogue
-from s3napback.claims import Claims
+from s3napback.catalogue.claims import Claims
+from s3napback.catalogue.contents import read_catalogue
+from s3napback.catalogue.selection import matching_archives
 from s3napback.config.settings import Configuration
-from s3napback.listing import make_report
-from s3napback.plain_tables import plain_text
-from s3napback.selection import matching_archives
+from s3napback.listing.plain import plain_text
+from s3napback.listing.report import make_report
 from s3napback.surroundings import configured_store, host_name
 
 logger = logging.getLogger("s3napback")
@@ -65,7 +65,7 @@ def show(configuration: Configuration, word: str, layout: Layout, say: Callable[
         say(report.to_json())
     elif layout is Layout.TERMINAL:
         # rich takes a while to import, and a pipe can do without
-        import_module("s3napback.rich_tables").print_report(report)
+        import_module("s3napback.listing.terminal").print_report(report)
     else:
         say(plain_text(report))
     return 0

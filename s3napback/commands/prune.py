@@ -11,12 +11,9 @@ from datetime import date
 from functools import partial
 
 from s3napback.archives import SUM_SUFFIX, ArchiveRecord, join_prefix, split_key, sum_key
-from s3napback.catalogue import PARALLEL_REQUESTS, CataloguedArchive, read_catalogue
-from s3napback.claims import Claims
-from s3napback.config.settings import Configuration
-from s3napback.errors import StoreError, UnusableConfiguration
-from s3napback.formatting import counted, human_bytes, printable
-from s3napback.retention import (
+from s3napback.catalogue.claims import Claims
+from s3napback.catalogue.contents import PARALLEL_REQUESTS, CataloguedArchive, read_catalogue
+from s3napback.catalogue.retention import (
     SumNote,
     Verdict,
     deletable,
@@ -26,6 +23,9 @@ from s3napback.retention import (
     sums_without_archive,
     upload_keys,
 )
+from s3napback.config.settings import Configuration
+from s3napback.errors import StoreError, UnusableConfiguration
+from s3napback.formatting import counted, human_bytes, printable
 from s3napback.rotation import day_date, day_number
 from s3napback.state import lock_holder, locked, make_diff_dir
 from s3napback.stores import Store, StoredObject

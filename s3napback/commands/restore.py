@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Protocol
 
-from s3napback.catalogue import CataloguedArchive
+from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.config.settings import Configuration
 from s3napback.errors import S3napbackError
 from s3napback.formatting import human_bytes, human_time

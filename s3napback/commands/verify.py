@@ -10,11 +10,10 @@ from datetime import date
 from pathlib import Path
 
 from s3napback.archives import ArchiveRecord, sum_key
-from s3napback.catalogue import CataloguedArchive
+from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.config.settings import Configuration
 from s3napback.errors import S3napbackError, StoreError
 from s3napback.formatting import counted, human_bytes, human_time
-from s3napback.pipeline import Block, Stage, Transformation
 from s3napback.recovery.comparing import compare
 from s3napback.recovery.databases import dump_check
 from s3napback.recovery.decoding import Damaged, Decoder
@@ -23,6 +22,7 @@ from s3napback.recovery.fetching import known_digest, stored_bytes
 from s3napback.recovery.members import complete
 from s3napback.recovery.reaching import Reach, is_cold, reach
 from s3napback.rotation import ArchiveType
+from s3napback.streams.pipeline import Block, Stage, Transformation
 from s3napback.surroundings import find_gnu_tar, host_name
 
 logger = logging.getLogger("s3napback")

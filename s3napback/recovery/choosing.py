@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timezone
 
 from s3napback.archives import join_prefix
-from s3napback.catalogue import Catalogue, CataloguedArchive, newest_first, started
+from s3napback.catalogue.contents import Catalogue, CataloguedArchive, newest_first, started
 from s3napback.config.names import KINDS, PATH_KINDS, normalised_path, normalised_target
 from s3napback.errors import S3napbackError
 from s3napback.rotation import day_date, day_number

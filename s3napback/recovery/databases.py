@@ -9,11 +9,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from s3napback.catalogue import CataloguedArchive
+from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import S3napbackError
-from s3napback.pipeline import Block, Transformation
 from s3napback.recovery.decoding import Damaged, Decoder
 from s3napback.recovery.staging import PREFIX, UnusableTarget
+from s3napback.streams.pipeline import Block, Transformation
 
 TO_STANDARD_OUTPUT = Path("-")
 _ENDS = {

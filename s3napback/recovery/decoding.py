@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 
 from s3napback.archives import sum_key
-from s3napback.catalogue import CataloguedArchive
+from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import PipelineError, S3napbackError
-from s3napback.pipeline import Block, Feed, Pipeline, Stage, Transformation
 from s3napback.recovery.fetching import Transport, known_digest, stored_bytes
+from s3napback.streams.pipeline import Block, Feed, Pipeline, Stage, Transformation
 
 _PIECE = 1 << 20  # bytes; decompressed at once, at most
 _GZIP_FORMAT = 31  # zlib's largest window (15), plus 16 for gzip's header and trailer

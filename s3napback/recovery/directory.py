@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from s3napback.catalogue import CataloguedArchive
-from s3napback.pipeline import Block, Stage, Transformation
+from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.recovery.decoding import Decoder
 from s3napback.recovery.members import complete, selected
 from s3napback.recovery.paths import PathSelection, members_of_paths, remove_others, require_all
 from s3napback.recovery.publishing import merge, publish
 from s3napback.recovery.staging import Staging, require_empty, staging_in
+from s3napback.streams.pipeline import Block, Stage, Transformation
 
 
 def extract_stage(tar: str, folder: Path) -> Stage:

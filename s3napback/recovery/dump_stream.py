@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from s3napback.pipeline import Block
 from s3napback.recovery.decoding import Damaged
+from s3napback.streams.pipeline import Block
 
 _LONGEST_HEADER = 1 << 20
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from itertools import islice
 
 from s3napback.archives import sum_key
-from s3napback.catalogue import CataloguedArchive
+from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import StoreError
-from s3napback.pipeline import Block
 from s3napback.stores import Store, StoredObject
+from s3napback.streams.pipeline import Block
 
 LARGEST_RANGE = 16 * 1024 * 1024
 """Bytes asked for at once, at most; memory is ``(threads + 1)`` times as much."""

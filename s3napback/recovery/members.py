@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, cast
 
-from s3napback.pipeline import Block
 from s3napback.recovery.decoding import Damaged
+from s3napback.streams.pipeline import Block
 
 END_MARK = bytes(1024)
 """Two blocks of zeros end every archive (tar's manual, "Basic Tar Format")."""

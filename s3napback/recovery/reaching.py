@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from s3napback.catalogue import Catalogue, CataloguedArchive, read_catalogue
+from s3napback.catalogue.contents import Catalogue, CataloguedArchive, read_catalogue
+from s3napback.catalogue.selection import matching_archives
 from s3napback.config.settings import Configuration
-from s3napback.encryption import signer_fingerprint
+from s3napback.encryption.gpg import signer_fingerprint
 from s3napback.errors import S3napbackError
 from s3napback.recovery.choosing import choose, only_source, own_archives, read_moment
 from s3napback.recovery.decoding import Decoder, Decryption
 from s3napback.recovery.fetching import LARGEST_RANGE, Transport
-from s3napback.selection import matching_archives
 from s3napback.stores import Store
 from s3napback.surroundings import configured_store, host_name
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from s3napback.catalogue import CataloguedArchive
+from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import PipelineError, UnusableTool
-from s3napback.pipeline import Block, Stage, Transformation
 from s3napback.recovery.decoding import Damaged, Decoder
 from s3napback.recovery.staging import UnusableTarget, require_empty, staging_in
+from s3napback.streams.pipeline import Block, Stage, Transformation
 
 _ENVIRONMENT = {"LC_ALL": "C.UTF-8"}
 """In the plain C locale Subversion refuses paths that are not ASCII."""

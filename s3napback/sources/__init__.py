@@ -9,8 +9,8 @@ from typing import Protocol
 
 from s3napback.chains import Memory
 from s3napback.config.settings import Job
-from s3napback.pipeline import Stage
 from s3napback.rotation import ArchiveType
+from s3napback.streams.pipeline import Stage
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from pathlib import Path
 from s3napback.chains import Memory
 from s3napback.config.settings import Job, JobSettings
 from s3napback.errors import SourceError
-from s3napback.pipeline import Stage
 from s3napback.rotation import ArchiveType, SimpleCycle
 from s3napback.sources import WORKING, Dump
 from s3napback.sources.snapshot import DamagedSnapshot, copy_cured, snapshot_problem
+from s3napback.streams.pipeline import Stage
 
 _END_SIZE = 1024
 TAR_WARNING = 1

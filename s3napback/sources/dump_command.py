@@ -9,10 +9,10 @@ from pathlib import Path
 
 from s3napback.chains import Memory
 from s3napback.config.settings import Job
-from s3napback.pipeline import Stage
 from s3napback.rotation import ArchiveType
 from s3napback.sources import Dump
 from s3napback.sources.programs import find_program
+from s3napback.streams.pipeline import Stage
 
 _ENDS = {
     b"-- MySQL dump": b"-- Dump completed",

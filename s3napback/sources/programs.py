@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 
 from s3napback.errors import SourceError
-from s3napback.processes import readable
+from s3napback.streams.processes import readable
 
 _QUOTED_LINES = 10
 

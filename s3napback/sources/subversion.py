@@ -11,10 +11,10 @@ from pathlib import Path
 from s3napback.chains import Memory
 from s3napback.config.settings import Job
 from s3napback.errors import SourceError
-from s3napback.pipeline import Stage
 from s3napback.rotation import ArchiveType
 from s3napback.sources import Dump, NothingNew
 from s3napback.sources.programs import answer_of, find_program
+from s3napback.streams.pipeline import Stage
 
 _DUMPER = "svnadmin"
 _LOOKER = "svnlook"

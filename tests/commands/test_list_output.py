@@ -81,7 +81,7 @@ def test_a_pipe_needs_no_rich_and_a_reader_may_leave_early(site: Site) -> None:
     site.configure_cycle(CYCLE)
     nights(site, 1)
     imported = site.run("list", environment={"PYTHONPROFILEIMPORTTIME": "1"}).stderr
-    assert "s3napback.listing" in imported
+    assert "s3napback.listing.report" in imported
     assert not re.search(r"\| +(rich|boto3|botocore)\b", imported)
     for number in range(400):
         (site.vault / f"etc{number}-0-FULL").write_text("x")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from s3napback.archives import Transfer, format_sum
-from s3napback.catalogue import CataloguedArchive
+from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.commands import prune as command
 from s3napback.config.loading import load_configuration
 from s3napback.rotation import day_number

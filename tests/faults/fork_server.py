@@ -19,13 +19,13 @@ from typing import Any
 import boto3
 import gnupg
 
-import s3napback.archiving
+import s3napback.backup.archiving
 import s3napback.commands.backup
 import s3napback.config.loading
 import s3napback.stores.s3
 import s3napback.stores.s3_client
 from s3napback.cli import main
-from s3napback.compression import Filter
+from s3napback.streams.compression import Filter
 
 LOADED: list[ModuleType] = [boto3, gnupg, s3napback.commands.backup, s3napback.config.loading, s3napback.stores.s3]
 """What a run would import only when it needs it."""
@@ -60,7 +60,7 @@ def _break_compression(after: float, act: Callable[[], None]) -> None:
     def make_filter(_kind: str, _level: int | None = None) -> Filter:
         return Filter("gzip", lambda: BreakingCompressor(after, act))
 
-    vars(s3napback.archiving)["make_filter"] = make_filter
+    vars(s3napback.backup.archiving)["make_filter"] = make_filter
 
 
 def _kill_at(event: str, part_of_path: str) -> None:

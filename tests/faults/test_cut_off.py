@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from s3napback.openpgp import PacketReader
+from s3napback.encryption.openpgp import PacketReader
 from tests.gpg_keys import GpgHome, gpg_home
 
 

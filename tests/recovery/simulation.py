@@ -12,10 +12,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from s3napback.archives import ArchiveRecord
-from s3napback.catalogue import Catalogue, read_catalogue
+from s3napback.backup.planning import Wishes
+from s3napback.catalogue.contents import Catalogue, read_catalogue
 from s3napback.commands import backup, restore
 from s3napback.config.loading import load_configuration
-from s3napback.planning import Wishes
 from tests.site import FIRST_DAY, Site
 from tests.sources.trees import Entry, RandomTree, describe_tree
 

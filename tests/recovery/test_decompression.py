@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 import zstandard
 
-from s3napback.pipeline import make_filter
 from s3napback.recovery.decoding import Damaged, decompressed, looks_encrypted
+from s3napback.streams.pipeline import make_filter
 
 MEBIBYTE = 1 << 20
 HOLE = bytes(300 * MEBIBYTE)

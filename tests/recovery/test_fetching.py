@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from s3napback.catalogue import CataloguedArchive
+from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import StoreError
 from s3napback.recovery.fetching import Transport, stored_bytes
 from s3napback.stores import Store

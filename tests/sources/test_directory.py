@@ -16,11 +16,11 @@ import pytest
 from s3napback.chains import Memory
 from s3napback.config.settings import JobSettings
 from s3napback.errors import PipelineError, SourceError
-from s3napback.pipeline import Pipeline
 from s3napback.rotation import ArchiveType, HanoiCycle, SimpleCycle
 from s3napback.sources import WORKING
 from s3napback.sources.directory import DirectorySource, member_name, tar_command
 from s3napback.sources.snapshot import file_sha256
+from s3napback.streams.pipeline import Pipeline
 from tests.sources.chains import FILES, NightlyChain, archive, directory_source, member_names, replay
 from tests.sources.trees import RandomTree, assert_same_tree, describe_tree
 

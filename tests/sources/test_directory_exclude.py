@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from s3napback.config.settings import JobSettings
-from s3napback.pipeline import Pipeline
 from s3napback.rotation import ArchiveType
 from s3napback.sources.directory import DirectorySource, exclude_options, tar_command
+from s3napback.streams.pipeline import Pipeline
 from tests.sources.chains import FILES, archive, directory_source, member_names
 
 

@@ -1,0 +1,1 @@
+"""How one archive is planned and made."""

@@ -1,0 +1,107 @@
+"""Whose the archives in a store are, seen from one configuration: which of them its blocks claim. Pure."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+
+from s3napback.archives import ArchiveRecord
+from s3napback.catalogue.contents import CataloguedArchive
+from s3napback.config.names import KINDS, key_base
+from s3napback.config.settings import Job
+
+_FOLDER_OF_SOURCES = {"SubversionDir": ("SubversionDir", "Subversion")}
+"""Kinds of block that stand for every source directly below a folder, and what kinds their archives can bear."""
+
+
+class Claim(Enum):
+    """What a configuration has to do with an archive; the value says it in a few words."""
+
+    CURRENT = "current"
+    FORMER_NAME = "former name"
+    NO_BLOCK = "no block"
+    OTHER_SOURCE = "name of another source"
+    ELSEWHERE = "another prefix, or a copy"
+    OTHER_HOST = "another host"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Claims:
+    """The blocks of a configuration, as claims to names.
+
+    Attributes:
+        host: the HostName under which they own archives.
+        jobs: one for each source in each cycle.
+    """
+
+    host: str
+    jobs: Sequence[Job]
+
+    def judge(self, archive: CataloguedArchive) -> tuple[Claim, Job | None]:
+        """What the configuration has to do with an archive, and the job that claims it or its source.
+
+        - ``CURRENT``: a block keeps this source under this name.
+        - ``FORMER_NAME``: a block keeps this source in the same Cycle, under another name now.
+        - ``NO_BLOCK``: the name is one that this source had, and no block claims it.
+        - ``OTHER_SOURCE``: the name is claimed for another source.
+        - ``ELSEWHERE``: the source never had this name: another configuration's Prefix, or a copy made by hand.
+        - ``OTHER_HOST``: it belongs to another HostName.
+        - ``UNKNOWN``: it has no metadata.
+        """
+        record = archive.record
+        if record is None:
+            return Claim.UNKNOWN, None
+        if record.owner.host != self.host:
+            return Claim.OTHER_HOST, None
+        for job in self._own_blocks_first:
+            if record.owner.source in sources_of(job, archive.base):
+                return Claim.CURRENT, job
+        if any(job.name == archive.base for job in self.jobs):
+            return Claim.OTHER_SOURCE, None
+        return self._judge_unclaimed(archive.base, record)
+
+    @cached_property
+    def _own_blocks_first(self) -> list[Job]:
+        """The jobs, folders of sources last: a source that has a block of its own is left to that."""
+        return sorted(self.jobs, key=lambda job: job.kind in _FOLDER_OF_SOURCES)
+
+    def _judge_unclaimed(self, base: str, record: ArchiveRecord) -> tuple[Claim, Job | None]:
+        source = record.owner.source
+        if base not in possible_names(source, record.cycle):
+            return Claim.ELSEWHERE, None
+        for job in self._own_blocks_first:
+            if job.cycle == record.cycle and keeps(job, source):
+                return Claim.FORMER_NAME, job
+        return Claim.NO_BLOCK, None
+
+
+def sources_of(job: Job, base: str) -> set[str]:
+    """The sources that a job keeps under a name, in every form in which metadata may call them."""
+    kinds = _FOLDER_OF_SOURCES.get(job.kind)
+    if kinds is None:
+        return {job.source} if base == job.name else set()
+    repository = posixpath.basename(base)
+    if not repository or posixpath.join(job.name, repository) != base:
+        return set()
+    return {f"{kind} {posixpath.join(job.target, repository)}" for kind in kinds}
+
+
+def keeps(job: Job, source: str) -> bool:
+    """Whether a job backs up a source, under whatever name."""
+    kind, _, target = source.partition(" ")
+    if kind in _FOLDER_OF_SOURCES.get(job.kind, ()):
+        return posixpath.dirname(target) == job.target
+    return source == job.source
+
+
+def possible_names(source: str, cycle: str) -> set[str]:
+    """The names that the nightly run can have given to a source in a Cycle, the plain one and the qualified one."""
+    kind, _, target = source.partition(" ")
+    if kind not in KINDS:
+        return set()
+    plain = key_base(kind, target)
+    return {plain, f"{cycle}/{plain}"} if cycle else {plain}

@@ -1,0 +1,107 @@
+"""Which archives a word on the command line means: ``/etc``, ``MySQL/all``, ``Directory /etc``, or a key base. Pure."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+from s3napback.catalogue.contents import Catalogue, CataloguedArchive, newest_first
+from s3napback.config.names import KINDS, PATH_KINDS, InvalidNameError, key_base, normalised_path
+from s3napback.errors import SourceError
+
+_KINDS = {kind.lower(): kind for kind in KINDS}
+_MOST_NAMED = 5
+
+
+def matches(word: str, archive: CataloguedArchive) -> bool:
+    """Whether ``word`` means the source of an archive.
+
+    A word is a path (of a directory or a repository), ``KIND/TARGET``, ``KIND TARGET``, or a name, that is a key base,
+    with or without the Cycle's name in front. Of an archive without metadata nothing but the name is known.
+    """
+    if not word:
+        return False
+    names, sources = _meanings(word)
+    if archive.base in names:
+        return True
+    if archive.record is None:
+        return False
+    source = archive.record.owner.source
+    kind, _, target = source.partition(" ")
+    return source in sources or (kind in KINDS and key_base(kind, target) in names)
+
+
+def matching_archives(catalogue: Catalogue, word: str, *, cycle_or_name: str = "") -> list[CataloguedArchive]:
+    """The archives of the source that ``word`` means, newest first.
+
+    They can be of several owners, where one word fits a directory and a repository, or two machines share a store.
+
+    Args:
+        catalogue: all there is.
+        word: see ``matches``.
+        cycle_or_name: keep only those of a Cycle, or under a name (a key base), if it is given.
+
+    Raises:
+        SourceError: there are none; the message names sources, or Cycles and names, that come near.
+    """
+    found = sorted((archive for archive in catalogue.archives if matches(word, archive)), key=newest_first)
+    if not found:
+        raise SourceError(_nothing_found(word, catalogue.archives))
+    if not cycle_or_name:
+        return found
+    narrowed = [archive for archive in found if cycle_or_name in (_cycle(archive), archive.base)]
+    if not narrowed:
+        there = sorted({archive.base or "/" for archive in found} | {_cycle(archive) for archive in found} - {""})
+        raise SourceError(
+            f"the archives of {word} are not in a Cycle or under a name {cycle_or_name!r}; there is: {', '.join(there)}"
+        )
+    return narrowed
+
+
+def _meanings(word: str) -> tuple[set[str], set[str]]:
+    """The key bases, and the sources, that a word can stand for."""
+    names = {word}
+    sources = {word}
+    if word.startswith("/"):
+        path = _normalised(word)
+        names.add(path.lstrip("/"))
+        sources.update(f"{kind} {path}" for kind in PATH_KINDS)
+    for mark in " /":
+        start, found, target = word.partition(mark)
+        kind = _KINDS.get(start.lower())
+        if kind is None or not found or not target:
+            continue
+        if kind in PATH_KINDS:
+            target = _normalised(target if target.startswith("/") else f"/{target}")
+        else:
+            names.add(f"{kind}/{target}")
+        sources.add(f"{kind} {target}")
+    return names, sources
+
+
+def _normalised(path: str) -> str:
+    try:
+        return normalised_path(path)
+    except InvalidNameError:
+        return path
+
+
+def _cycle(archive: CataloguedArchive) -> str:
+    return archive.record.cycle if archive.record else ""
+
+
+def _nothing_found(word: str, archives: Sequence[CataloguedArchive]) -> str:
+    shown: dict[str, str] = {}
+    for archive in archives:
+        source = archive.record.owner.source if archive.record else archive.base
+        for form in (source, source.partition(" ")[2], archive.base):
+            if form:
+                shown.setdefault(form, source)
+    near = [shown[form] for form in difflib.get_close_matches(word, shown, _MOST_NAMED, 0.5)]
+    if near:
+        return f"there are no archives of {word}; near it are: {', '.join(dict.fromkeys(near))}"
+    there = sorted(set(shown.values()))
+    if not there:
+        return f"there are no archives of {word}: none at all are in the store under this Prefix"
+    more = f", and {len(there) - _MOST_NAMED} more" if len(there) > _MOST_NAMED else ""
+    return f"there are no archives of {word}; the store holds: {', '.join(there[:_MOST_NAMED])}{more}"

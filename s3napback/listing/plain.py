@@ -1,0 +1,72 @@
+"""The report of ``list`` as aligned plain text, for pipes and files. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from s3napback.catalogue.contents import started
+from s3napback.formatting import human_bytes, printable
+from s3napback.listing.report import Report, Row
+from s3napback.rotation import day_date
+
+_ARCHIVE_HEADINGS = (
+    *("SOURCE", "TYPE", "SLOT", "DAY", "BEGUN", "SIZE", "HOST", "CYCLE", "BLOCK", "CHAIN", "KEY", "RESTORABLE"),
+)
+_RIGHT_ALIGNED = frozenset({"SLOT", "SIZE", "BACKUPS"})
+
+
+def plain_text(report: Report) -> str:
+    """Sources with their days, then archives, then remarks. Cells without a value hold ``-``."""
+    parts = []
+    if report.sources:
+        days = [
+            (source.owner.source, source.owner.host, f"{len(source.days)}", source.day_ranges)
+            for source in report.sources
+        ]
+        parts.append(aligned(("CAN BE RESTORED", "HOST", "BACKUPS", "TO THESE DAYS"), days))
+    if report.rows:
+        parts.append(aligned(_ARCHIVE_HEADINGS, [_cells(row) for row in report.rows]))
+    if remarks := report.remarks():
+        parts.append("\n".join(printable(remark) for remark in remarks))
+    return "\n\n".join(parts)
+
+
+def aligned(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in columns two blanks apart, without blanks at the ends of lines."""
+    shown = [tuple(headings), *(tuple(printable(cell) or "-" for cell in row) for row in rows)]
+    widths = [max(len(cell) for cell in column) for column in zip(*shown, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if heading in _RIGHT_ALIGNED else cell.ljust(width)
+            for heading, cell, width in zip(headings, cells, widths, strict=True)
+        ).rstrip()
+        for cells in shown
+    )
+
+
+def begun(row: Row) -> str:
+    """When the backup began, or the store took the archive, in local time."""
+    return f"{started(row.archive).astimezone():%Y-%m-%d %H:%M}"
+
+
+def restorable(row: Row) -> str:
+    """``yes``, or ``no`` with the reason."""
+    return "yes" if row.restorable else f"no: {row.chain.problem}"
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    record = row.archive.record
+    return (
+        record.owner.source if record else "",
+        row.type,
+        f"{row.archive.slot}",
+        f"{day_date(record.day)}" if record else "",
+        begun(row),
+        human_bytes(row.archive.stored.size),
+        record.owner.host if record else "",
+        record.cycle if record else "",
+        row.claim.value if row.claim else "",
+        row.chain_slots,
+        row.archive.key,
+        restorable(row),
+    )

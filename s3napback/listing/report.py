@@ -1,0 +1,252 @@
+"""What ``list`` reports of a store, before anything decides how it looks. Pure.
+
+The JSON document, one for each configuration, has these fields; new ones may be added, and none changes its meaning
+while ``format`` stays the same:
+
+- ``format``: 1. ``store``: its address. ``prefix``. ``host``: the configuration's HostName.
+- ``sources``: one for each source of each host: ``source`` (``Directory /etc``), ``host``, ``days`` (to which it can
+  be restored, ``YYYY-MM-DD``, the oldest first), ``newest`` (key of the newest archive that can be restored, or null).
+- ``archives``: in the order of the sources, the newest first. ``key`` (with prefix), ``name`` (key base, without
+  prefix), ``slot``, ``type`` (``FULL``, ``DIFF``), ``size`` (bytes), ``stored`` (when the store took it),
+  ``storage_class``; ``restorable`` (true, false), ``problem`` (why not, else empty), ``chain`` (keys to be restored in
+  order; empty if not restorable); ``claim`` (null if the configuration has no blocks, else ``current``,
+  ``former name``, ``no block``, ``name of another source``, ``another prefix, or a copy``, ``another host``,
+  ``unknown``); and from the metadata, null without: ``source``, ``host``, ``cycle`` (empty outside any Cycle),
+  ``day``, ``started``, ``id``, ``parent`` (empty for a FULL), ``compression``, ``recipients`` (fingerprints; none if
+  not encrypted). Times are RFC 3339 in UTC.
+- ``lone_sums``: keys of checksums whose archive is not there.
+- ``others``: ``count`` of objects that are not s3napback's, and ``perl_chunks`` of them that look like the Perl tool's.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from s3napback.archives import Owner, format_time, split_key
+from s3napback.catalogue.claims import Claim, Claims
+from s3napback.catalogue.contents import Catalogue, CataloguedArchive, Chain, newest_first
+from s3napback.catalogue.retention import sums_without_archive
+from s3napback.rotation import ArchiveType, day_date
+
+_FORMAT = 1
+_PERL_CHUNK = re.compile(r":\d{13}\Z")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One archive.
+
+    Attributes:
+        chain: that ends with it.
+        claim: what the configuration has to do with it; None if that has no blocks.
+    """
+
+    archive: CataloguedArchive
+    chain: Chain
+    claim: Claim | None
+
+    @property
+    def restorable(self) -> bool:
+        """Whether everything is there that it builds on."""
+        return bool(self.chain.archives)
+
+    @property
+    def type(self) -> str:
+        """``FULL`` or ``DIFF``."""
+        if self.archive.record is not None:
+            return self.archive.record.type.value
+        parts = split_key(self.archive.key)
+        return (parts[2] if parts else "") or ArchiveType.FULL.value
+
+    @property
+    def chain_slots(self) -> str:
+        """The chain's slots: ``0-3,5``; empty if it is broken."""
+        return ",".join(
+            f"{first}-{last}" if last > first else f"{first}"
+            for first, last in runs(link.slot for link in self.chain.archives)
+        )
+
+
+@dataclass(frozen=True)
+class RestorableSource:
+    """The days of one source of one host.
+
+    Attributes:
+        days: day numbers, the oldest first, each once.
+        newest: key of the newest archive that can be restored; empty if none can.
+    """
+
+    owner: Owner
+    days: tuple[int, ...]
+    newest: str = ""
+
+    @property
+    def day_ranges(self) -> str:
+        """``2026-01-01 to 2026-01-14, 2026-01-21``, the oldest first; ``none`` if there are none."""
+        return ", ".join(_range(first, last) for first, last in runs(self.days)) or "none"
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that is shown of one store.
+
+    Attributes:
+        place: address of the store, with the prefix.
+        rows: the archives of a source beside each other, the newest first; those without metadata last.
+        lone_sums: keys of checksums without an archive.
+        others: how many objects are not s3napback's.
+        perl_chunks: how many of those look like what the Perl tool left.
+    """
+
+    location: str
+    prefix: str
+    host: str
+    sources: tuple[RestorableSource, ...]
+    rows: tuple[Row, ...]
+    lone_sums: tuple[str, ...]
+    others: int
+    perl_chunks: int
+
+    @property
+    def place(self) -> str:
+        """Address of the store with the prefix."""
+        return f"{self.location}/{self.prefix}" if self.prefix else self.location
+
+    def remarks(self) -> list[str]:
+        """What else should be said, one sentence each."""
+        found = []
+        nameless = sum(row.archive.record is None for row in self.rows)
+        if not self.rows:
+            found.append(f"There are no archives in {self.place}.")
+        if nameless:
+            found.append(
+                f"Objects without metadata among these: {nameless}. Something other than s3napback wrote them, or they "
+                "were copied without it; `restore --keys` restores a chain that is named by hand."
+            )
+        if self.others:
+            perl = f", {self.perl_chunks} of them like the chunks of the Perl tool" if self.perl_chunks else ""
+            found.append(f"Objects in {self.place} that are not s3napback's: {self.others}{perl}.")
+        if self.lone_sums:
+            found.append(f"Checksums whose archive is gone: {len(self.lone_sums)}. `prune` removes them.")
+        return found
+
+    def to_json(self) -> str:
+        """The document that the module's description describes."""
+        document = {
+            "format": _FORMAT,
+            "store": self.location,
+            "prefix": self.prefix,
+            "host": self.host,
+            "sources": [
+                {
+                    "source": source.owner.source,
+                    "host": source.owner.host,
+                    "days": [day_date(day).isoformat() for day in source.days],
+                    "newest": source.newest or None,
+                }
+                for source in self.sources
+            ],
+            "archives": [_row_document(row) for row in self.rows],
+            "lone_sums": list(self.lone_sums),
+            "others": {"count": self.others, "perl_chunks": self.perl_chunks},
+        }
+        return json.dumps(document, indent=1)
+
+
+def make_report(
+    catalogue: Catalogue, archives: Sequence[CataloguedArchive], claims: Claims, *, location: str, prefix: str
+) -> Report:
+    """Report on some archives of a catalogue.
+
+    Args:
+        catalogue: all there is, since chains need it.
+        archives: those to be shown.
+        claims: of the configuration.
+        location: the store's address.
+        prefix: of the configuration.
+    """
+    rows = sorted(
+        (
+            Row(archive, catalogue.chain(archive), claims.judge(archive)[0] if claims.jobs else None)
+            for archive in archives
+        ),
+        key=_row_order,
+    )
+    return Report(
+        location=location,
+        prefix=prefix,
+        host=claims.host,
+        sources=tuple(_restorable_sources(rows)),
+        rows=tuple(rows),
+        lone_sums=tuple(found.key for found in sums_without_archive(catalogue)),
+        others=len(catalogue.others),
+        perl_chunks=sum(_PERL_CHUNK.search(key) is not None for key in catalogue.others),
+    )
+
+
+def runs(numbers: Iterable[int]) -> list[tuple[int, int]]:
+    """First and last of each run of consecutive numbers, in ascending order."""
+    found: list[tuple[int, int]] = []
+    for number in sorted(numbers):
+        if found and number <= found[-1][1] + 1:
+            found[-1] = (found[-1][0], number)
+        else:
+            found.append((number, number))
+    return found
+
+
+def _row_order(row: Row) -> tuple[bool, str, str, str, tuple[float, int, int, str]]:
+    record = row.archive.record
+    owner = record.owner if record else Owner("", "")
+    return record is None, owner.source, owner.host, row.archive.base, newest_first(row.archive)
+
+
+def _restorable_sources(rows: Sequence[Row]) -> Iterable[RestorableSource]:
+    by_owner: dict[Owner, list[Row]] = {}
+    for row in rows:
+        if row.archive.record is not None:
+            by_owner.setdefault(row.archive.record.owner, []).append(row)
+    for owner, own in by_owner.items():
+        good = sorted((row.archive for row in own if row.restorable), key=newest_first)
+        days = {archive.record.day for archive in good if archive.record}
+        yield RestorableSource(owner, tuple(sorted(days)), good[0].key if good else "")
+
+
+def _range(first: int, last: int) -> str:
+    if first == last:
+        return f"{day_date(first)}"
+    separator = " to " if last > first + 1 else ", "
+    return f"{day_date(first)}{separator}{day_date(last)}"
+
+
+def _row_document(row: Row) -> dict[str, Any]:
+    archive, record = row.archive, row.archive.record
+    known = {
+        "source": record and record.owner.source,
+        "host": record and record.owner.host,
+        "cycle": record and record.cycle,
+        "day": record and day_date(record.day).isoformat(),
+        "started": record and format_time(record.started),
+        "id": record and record.id,
+        "parent": record and record.parent,
+        "compression": record and record.compression,
+        "recipients": record and list(record.recipients),
+    }
+    return {
+        "key": archive.key,
+        "name": archive.base,
+        "slot": archive.slot,
+        "type": row.type,
+        "size": archive.stored.size,
+        "stored": format_time(archive.stored.modified),
+        "storage_class": archive.stored.storage_class,
+        "restorable": row.restorable,
+        "problem": row.chain.problem,
+        "chain": [link.key for link in row.chain.archives],
+        "claim": row.claim and row.claim.value,
+        **known,
+    }

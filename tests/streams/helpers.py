@@ -1,0 +1,76 @@
+"""Pipelines made of fakes, and questions about what is left of them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from s3napback.errors import PipelineError
+from s3napback.streams.pipeline import Filter, Measured, Pipeline, Stage, make_filter
+
+GZIP = make_filter("gzip")
+ENDLESS = Stage(("cat", "/dev/zero"))
+HANGING = "exec sleep 1000"
+Fake = Callable[[str, str], Stage]
+
+
+def open_descriptors() -> dict[str, str]:
+    links = {}
+    for path in Path("/proc/self/fd").iterdir():
+        try:
+            links[path.name] = str(path.readlink())
+        except FileNotFoundError:  # the one that listed the folder
+            continue
+    return links
+
+
+def children() -> set[int]:
+    """Our child processes, also those that have ended and were not reaped."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = path.read_text().rpartition(")")[2].split()[1]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(parent) == os.getpid():
+            found.add(int(path.parent.name))
+    return found
+
+
+def read_all(source: Pipeline | Measured) -> bytes:
+    buffer = memoryview(bytearray(100_000))
+    collected = bytearray()
+    while count := source.readinto(buffer):
+        collected += buffer[:count]
+    return bytes(collected)
+
+
+def failure_of(*elements: Stage | Filter, stall_timeout: float | None = None) -> str:
+    """Read until the pipeline says what is wrong; it must say so again when asked again."""
+    with Pipeline(elements, stall_timeout=stall_timeout) as pipeline:
+        with pytest.raises(PipelineError) as caught:
+            read_all(pipeline)
+        with pytest.raises(PipelineError):
+            read_all(pipeline)
+    return str(caught.value)
+
+
+def is_running(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def becomes(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True

@@ -1,0 +1,114 @@
+"""A pipeline's reader sees the end only if every stage ended well."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from s3napback.errors import PipelineError
+from s3napback.streams.pipeline import Filter, Pipeline, Stage
+from tests.streams.helpers import ENDLESS, GZIP, HANGING, Fake, failure_of
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("echo why >&2; exit 3", "tar failed with exit status 3:\n  why"),
+        ("head -c 5000000 /dev/zero; exit 3", "tar failed with exit status 3"),
+        ("seq 1000; exec >&-; sleep 0.2; exit 3", "tar failed with exit status 3"),
+        ("seq 1000; kill -KILL $$", "tar was killed by SIGKILL, perhaps for want of memory"),
+        ("seq 1000; kill -PIPE $$", "tar was killed by SIGPIPE"),
+        ("exit 0", "tar produced nothing"),
+    ],
+    ids=["at the start", "in the middle", "after the last byte", "killed", "by a pipe of its own", "empty"],
+)
+@pytest.mark.parametrize("later", [(), (GZIP, Stage(("cat",)))], ids=["alone", "with later stages that end well"])
+def test_a_failure_of_the_first_stage_is_no_end(
+    fake: Fake, script: str, expected: str, later: tuple[Stage | Filter, ...]
+) -> None:
+    assert failure_of(fake("tar", script), *later) == expected
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("echo why >&2; exit 3", "gpg failed with exit status 3:\n  why"),
+        ("head -c 50000; exit 3", "gpg failed with exit status 3"),
+        ("kill -KILL $$", "gpg was killed by SIGKILL, perhaps for want of memory"),
+        ("exit 0", "gpg ended before it had read everything"),
+        ("head -c 50000", "gpg ended before it had read everything"),
+        ("exec >&-; exec <&-; exit 0", "gpg ended before it had read everything"),
+    ],
+    ids=["at the start", "in the middle", "killed", "ends at once", "ends in the middle", "closes everything"],
+)
+@pytest.mark.parametrize("later", [(), (Stage(("cat",)),)], ids=["last", "in the middle"])
+def test_a_failure_of_a_later_stage_is_told_and_not_what_follows_from_it(
+    fake: Fake, script: str, expected: str, later: tuple[Stage | Filter, ...]
+) -> None:
+    assert failure_of(ENDLESS, GZIP, fake("gpg", script), *later) == expected
+
+
+def test_a_later_stage_that_fails_after_the_last_byte_is_no_end(fake: Fake) -> None:
+    assert failure_of(Stage(("seq", "9")), GZIP, fake("gpg", "cat; exit 3")) == "gpg failed with exit status 3"
+
+
+def test_a_dump_that_complains_of_its_dead_reader_comes_second(fake: Fake) -> None:
+    dump = fake("svnadmin", 'trap "" PIPE; head -c 9000000 /dev/urandom || { echo broken pipe >&2; exit 1; }')
+    message = failure_of(dump, GZIP, fake("gpg", "echo no space >&2; exit 2"))
+    assert message.splitlines()[:2] == ["gpg failed with exit status 2:", "  no space"]
+    assert "svnadmin failed with exit status 1:" in message
+
+
+def test_a_later_stage_that_complains_of_a_cut_stream_comes_second(fake: Fake) -> None:
+    message = failure_of(fake("tar", "seq 9; exit 2"), fake("gpg", "cat >/dev/null; exit 1"))
+    assert message.splitlines() == ["tar failed with exit status 2", "gpg failed with exit status 1"]
+
+
+def test_a_dead_stage_is_told_at_once_though_the_dump_hangs(fake: Fake) -> None:
+    began = time.monotonic()
+    assert failure_of(fake("tar", f"echo; {HANGING}"), GZIP, fake("gpg", "exit 3")) == "gpg failed with exit status 3"
+    assert failure_of(fake("tar", f"echo; {HANGING}"), GZIP, fake("gpg", "exit 0")).startswith("gpg ended before")
+    assert time.monotonic() - began < 4
+
+
+class FailingOnTheSecondBlock:
+    """A compressor that breaks while the stream runs."""
+
+    def __init__(self) -> None:
+        self._blocks = 0
+
+    def compress(self, block: memoryview, /) -> bytes:
+        self._blocks += 1
+        if self._blocks == 2:
+            raise MemoryError("no room")
+        return bytes(block)
+
+    def finish(self) -> bytes:
+        return b""
+
+
+@pytest.mark.parametrize("later", [(), (Stage(("cat",)),)])
+def test_a_failure_of_a_filter_is_told(later: tuple[Stage, ...]) -> None:
+    assert failure_of(ENDLESS, Filter("squeeze", FailingOnTheSecondBlock), *later) == (
+        "squeeze failed: MemoryError('no room')"
+    )
+
+
+def test_a_missing_program_is_named_and_the_others_are_ended() -> None:
+    with pytest.raises(PipelineError, match="cannot start no-such-program: it is not installed"):
+        with Pipeline([ENDLESS, GZIP, Stage(("no-such-program",))]):
+            pass
+
+
+def test_a_program_that_cannot_be_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PipelineError, match=f"cannot start {tmp_path}: Permission denied"):
+        with Pipeline([Stage((str(tmp_path),))]):
+            pass
+
+
+def test_arguments_that_no_program_can_take_are_an_error_of_the_pipeline() -> None:
+    with pytest.raises(PipelineError, match="null byte"):
+        with Pipeline([Stage(("echo", "a\0b"))]):
+            pass
