@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from s3napback.streams.parallel_gzip import Deflate
 
 DEFAULT_GZIP_LEVEL = 1
 DEFAULT_ZSTD_LEVEL = 3
 
 _FASTEST_ZLIB_LEVEL = 4  # ISA-L knows levels up to 3, several times as fast as zlib's
-_GZIP_FORMAT = 31  # zlib's largest window (15), plus 16 for gzip's header and trailer
+_RAW_DEFLATE = -15  # zlib's largest window, without header and trailer
+_MOST_THREADS = 4
 
 
 class Compressor(Protocol):
@@ -28,6 +33,10 @@ class Compressor(Protocol):
         """Return the rest of the stream, end mark included. Nothing may follow."""
         ...
 
+    def close(self) -> None:
+        """Give up whatever it holds, in the middle of the stream or after its end."""
+        ...
+
 
 class Identity:
     """No compression: every block passes as it is."""
@@ -39,6 +48,9 @@ class Identity:
     def finish(self) -> bytes:
         """There is nothing left."""
         return b""
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 class _Stream(Protocol):
@@ -58,6 +70,9 @@ class _StreamCompressor:
 
     def finish(self) -> bytes:
         return self._stream.flush()
+
+    def close(self) -> None:
+        """What is held goes with the stream."""
 
 
 @dataclass(frozen=True)
@@ -122,13 +137,26 @@ def _checked_level(name: str, level: int | None) -> int:
 
 
 def _gzip(level: int) -> Compressor:
-    if level < _FASTEST_ZLIB_LEVEL:
-        from isal import isal_zlib  # noqa: PLC0415 - loaded only where it is used
+    from s3napback.streams.parallel_gzip import ParallelGzip  # noqa: PLC0415 - loaded only where it is used
 
-        return _StreamCompressor(isal_zlib.compressobj(level, wbits=_GZIP_FORMAT))
+    return ParallelGzip(partial(_fast_deflate if level < _FASTEST_ZLIB_LEVEL else _deflate, level), _threads())
+
+
+def _fast_deflate(level: int, window: bytes) -> Deflate:
+    from isal import isal_zlib  # noqa: PLC0415 - loaded only where it is used
+
+    return isal_zlib.compressobj(level, wbits=_RAW_DEFLATE, zdict=window)
+
+
+def _deflate(level: int, window: bytes) -> Deflate:
     import zlib  # noqa: PLC0415 - loaded only where it is used
 
-    return _StreamCompressor(zlib.compressobj(level, wbits=_GZIP_FORMAT))
+    return zlib.compressobj(level, wbits=_RAW_DEFLATE, zdict=window)
+
+
+def _threads() -> int:
+    """As many as there are processors for us, but not more than keep all that reads and writes busy."""
+    return min(_MOST_THREADS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
 def _zstd(level: int) -> Compressor:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import concurrent.futures
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal
@@ -56,10 +57,11 @@ class Transformation:
     transform: Callable[[Iterator[memoryview]], Iterator[Block]]
 
 
-def _compressed(compressor: Compressor, blocks: Iterator[memoryview]) -> Iterator[Block]:
-    for block in blocks:
-        yield compressor.compress(block)
-    yield compressor.finish()
+def _compressed(made: Compressor, blocks: Iterator[memoryview]) -> Iterator[Block]:
+    with closing(made) as compressor:
+        for block in blocks:
+            yield compressor.compress(block)
+        yield compressor.finish()
 
 
 class _Pump:
@@ -97,25 +99,24 @@ class _Pump:
     def run(self) -> None:
         """Pass on everything. Closing both ends then tells the neighbours, whatever happened."""
         try:
-            for block in self._blocks():
-                self._write(block)
+            with closing(self._blocks()) as blocks:
+                for block in blocks:
+                    self._write(block)
             self.has_finished = True
         finally:
             if self._source is not None:
                 self._source.close()
             self._target.close()
 
-    def _blocks(self) -> Iterator[Block]:
+    def _blocks(self) -> Generator[Block, None, None]:
         if isinstance(self._element, Feed):
-            return self._fed(self._element.blocks())
-        if isinstance(self._element, Transformation):
-            return self._element.transform(self._input())
-        return _compressed(self._element.make(), self._input())
-
-    def _fed(self, blocks: Iterator[Block]) -> Iterator[Block]:
-        for block in blocks:
-            self._note(block)
-            yield block
+            for block in self._element.blocks():
+                self._note(block)
+                yield block
+        elif isinstance(self._element, Transformation):
+            yield from self._element.transform(self._input())
+        else:
+            yield from _compressed(self._element.make(), self._input())
 
     def _input(self) -> Iterator[memoryview]:
         if self._source is None:

@@ -12,7 +12,8 @@ from pathlib import Path
 from s3napback.errors import PipelineError
 from s3napback.stores import ByteSource
 
-_BLOCK_SIZE = 1 << 20
+_SPOOL_BLOCK = 1 << 20  # bytes
+_HASH_BLOCK = 1 << 18  # bytes; what has just been read is still in the processor's cache when it is hashed
 
 
 class Measured:
@@ -37,7 +38,7 @@ class Measured:
         filled = 0
         while filled < len(buffer):
             # In small pieces, so that the stages before us refill their pipes while we hash.
-            count = self._source.readinto(buffer[filled : filled + _BLOCK_SIZE])
+            count = self._source.readinto(buffer[filled : filled + _HASH_BLOCK])
             if not count:
                 break
             self._hash.update(buffer[filled : filled + count])
@@ -88,7 +89,7 @@ def spool(source: ByteSource, folder: Path) -> Iterator[SpooledBytes]:
     """
     with _open_unnamed(folder) as file:
         size = 0
-        buffer = memoryview(bytearray(_BLOCK_SIZE))
+        buffer = memoryview(bytearray(_SPOOL_BLOCK))
         while count := source.readinto(buffer):
             _write_all(file, buffer[:count], folder)
             size += count

@@ -51,6 +51,9 @@ class BreakingCompressor:
         self._act()
         return b""
 
+    def close(self) -> None:
+        """Nothing is held."""
+
 
 def _run_out_of_memory() -> None:
     raise MemoryError("told to fail")

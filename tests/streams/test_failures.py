@@ -88,6 +88,9 @@ class FailingOnTheSecondBlock:
     def finish(self) -> bytes:
         return b""
 
+    def close(self) -> None:
+        """Nothing is held."""
+
 
 @pytest.mark.parametrize("later", [(), (Stage(("cat",)),)])
 def test_a_failure_of_a_filter_is_told(later: tuple[Stage, ...]) -> None:

@@ -1,0 +1,135 @@
+"""gzip by several threads is one good gzip stream, in bounded memory, and leaves no thread behind."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import threading
+import time
+import zlib
+from collections.abc import Callable
+from contextlib import closing, suppress
+
+import pytest
+from isal import isal_zlib
+
+from s3napback.errors import PipelineError
+from s3napback.streams.parallel_gzip import BLOCK_SIZE, Deflate, ParallelGzip
+from s3napback.streams.pipeline import Filter, Pipeline, Stage
+
+THREADS = 3
+SENTENCES = random.Random(5).choices([random.Random(n).randbytes(40) for n in range(2000)], k=100_000)
+PLAIN = b"".join(SENTENCES)
+
+
+def deflate(window: bytes) -> Deflate:
+    return isal_zlib.compressobj(1, wbits=-15, zdict=window)
+
+
+def compressed(plain: bytes, make: Callable[[bytes], Deflate] = deflate, *, step: int = 100_000) -> bytes:
+    with closing(ParallelGzip(make, THREADS)) as gzip:
+        pieces = [gzip.compress(memoryview(plain)[at : at + step]) for at in range(0, len(plain), step)]
+        return b"".join(pieces) + gzip.finish()
+
+
+@pytest.mark.parametrize("length", [0, 1, BLOCK_SIZE - 1, BLOCK_SIZE, BLOCK_SIZE + 1, len(PLAIN)])
+@pytest.mark.parametrize("step", [7_777, BLOCK_SIZE, 3 * BLOCK_SIZE + 5])
+def test_any_length_in_any_steps_is_one_member_that_gzip_reads(length: int, step: int) -> None:
+    stored = compressed(PLAIN[:length], step=step)
+    reader = zlib.decompressobj(wbits=31)
+    assert reader.decompress(stored) == PLAIN[:length]
+    assert reader.eof
+    assert reader.unused_data == b""
+    done = subprocess.run(["gzip", "--decompress"], input=stored, capture_output=True, check=True)
+    assert done.stdout == PLAIN[:length]
+
+
+def test_several_threads_cost_no_space() -> None:
+    alone = isal_zlib.compressobj(1, wbits=31)
+    in_one_go = alone.compress(PLAIN) + alone.flush()
+    assert len(compressed(PLAIN)) < 1.01 * len(in_one_go)
+
+
+def test_a_block_knows_what_came_before_it() -> None:
+    chance = random.Random(1).randbytes(BLOCK_SIZE)
+    plain = chance + chance[-20_000:]
+    stored = compressed(plain, lambda window: zlib.compressobj(6, wbits=-15, zdict=window), step=BLOCK_SIZE)
+    assert len(stored) < BLOCK_SIZE + 2_000
+
+
+def test_damage_is_noticed_wherever_it_is() -> None:
+    stored = bytearray(compressed(PLAIN))
+    for place in (len(stored) // 3, len(stored) - 7, len(stored) - 2):
+        damaged = bytearray(stored)
+        damaged[place] ^= 4
+        assert subprocess.run(["gzip", "--test"], input=damaged, capture_output=True, check=False).returncode == 1
+    assert subprocess.run(["gzip", "--test"], input=stored[:-9], capture_output=True, check=False).returncode == 1
+
+
+class _Late:
+    """A stream that takes a while, each block another one."""
+
+    def __init__(self, window: bytes) -> None:
+        self._stream = deflate(window)
+
+    def compress(self, data: bytearray, /) -> bytes:
+        time.sleep(0.02 * (data[0] % 4))
+        return self._stream.compress(data)
+
+    def flush(self, mode: int, /) -> bytes:
+        return self._stream.flush(mode)
+
+
+def test_blocks_keep_their_order_whichever_is_ready_first() -> None:
+    assert zlib.decompress(compressed(PLAIN, _Late), wbits=31) == PLAIN
+
+
+def test_input_waits_while_no_block_gets_done() -> None:
+    """Otherwise a source faster than the processor would fill the memory."""
+    free = threading.Event()
+    taken = 0
+
+    class Held(_Late):
+        def compress(self, data: bytearray, /) -> bytes:
+            free.wait(60)
+            return super().compress(data)
+
+    def feed(gzip: ParallelGzip) -> None:
+        nonlocal taken
+        for _ in range(100):
+            gzip.compress(memoryview(bytes(BLOCK_SIZE)))
+            taken += 1
+
+    with closing(ParallelGzip(Held, THREADS)) as gzip:
+        feeder = threading.Thread(target=feed, args=(gzip,))
+        feeder.start()
+        feeder.join(1)
+        assert feeder.is_alive()
+        assert THREADS <= taken <= THREADS + 8
+        free.set()
+        feeder.join(60)
+        assert taken == 100
+
+
+class _Broken(_Late):
+    def flush(self, _mode: int, /) -> bytes:
+        raise MemoryError("no room")
+
+
+def test_a_failure_in_a_thread_reaches_whoever_feeds_it() -> None:
+    with pytest.raises(MemoryError, match="no room"):
+        compressed(PLAIN, _Broken)
+
+
+def gzip_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("gzip")]
+
+
+@pytest.mark.parametrize("make", [deflate, _Broken], ids=["given up", "broken"])
+def test_a_pipeline_that_is_left_early_leaves_no_thread_behind(make: Callable[[bytes], Deflate]) -> None:
+    before = gzip_threads()
+    endless = Stage(("cat", "/dev/zero"))
+    with Pipeline([endless, Filter("gzip", lambda: ParallelGzip(make, THREADS))]) as pipeline:
+        with suppress(PipelineError):
+            pipeline.readinto(memoryview(bytearray(10)))
+    assert gzip_threads() == before
