@@ -16,12 +16,12 @@ from typing import Protocol
 from isal import isal_zlib
 
 BLOCK_SIZE = 1 << 19
-"""Bytes that one thread deflates at a time, at least: larger ones compress no better, smaller ones cost more calls."""
+"""Bytes that one thread deflates at a time: larger ones compress no better, smaller ones cost more calls."""
 
 WINDOW_SIZE = 1 << 15
 """Bytes that deflate looks back (RFC 1951)."""
 
-_AHEAD = 6
+_AHEAD = 4
 """Blocks that may wait besides those being deflated: tar is slow with small files and fast with large ones, and what it
 writes while it is fast keeps the threads busy while it is slow."""
 
@@ -31,7 +31,7 @@ _HEADER = struct.pack("<4BI2B", 0x1F, 0x8B, 8, 0, 0, 0, 0xFF)  # deflate, no fla
 class Deflate(Protocol):
     """A raw deflate stream, of isal or of zlib."""
 
-    def compress(self, data: bytearray, /) -> bytes:
+    def compress(self, data: memoryview, /) -> bytes:
         """Take in data and return what is ready."""
         ...
 
@@ -42,13 +42,25 @@ class Deflate(Protocol):
 
 @dataclass(frozen=True)
 class _Piece:
-    deflated: bytes
+    """One block, deflated.
+
+    Attributes:
+        deflated: in the order of the stream.
+        buffer: held the block, and is free again.
+        length: bytes of the block.
+    """
+
+    deflated: tuple[bytes, bytes]
     crc: int
+    buffer: bytearray
     length: int
 
 
 class ParallelGzip:
-    """A ``Compressor`` whose memory is that of ``threads`` and eight more blocks, be they raw or deflated."""
+    """A ``Compressor`` whose memory is that of ``threads`` and six more blocks, be they raw or deflated.
+
+    Buffers are used again and again: allocated anew for each block, they would leave the heap full of holes.
+    """
 
     def __init__(self, make_deflate: Callable[[bytes], Deflate], threads: int) -> None:
         """Begin a stream.
@@ -61,7 +73,9 @@ class ParallelGzip:
         self._executor = ThreadPoolExecutor(threads, "gzip")
         self._most_pending = threads + _AHEAD
         self._pending: deque[Future[_Piece]] = deque()
-        self._gathered = bytearray()
+        self._free: list[bytearray] = []
+        self._buffer = bytearray(BLOCK_SIZE)
+        self._filled = 0
         self._window = b""
         self._ready = [_HEADER]
         self._crc = 0
@@ -69,10 +83,14 @@ class ParallelGzip:
 
     def compress(self, block: memoryview, /) -> bytes:
         """Take in ``block`` and return what is ready, maybe nothing."""
-        self._gathered += block
-        if len(self._gathered) >= BLOCK_SIZE:
-            self._begin(isal_zlib.Z_SYNC_FLUSH)
-        self._collect(self._most_pending)
+        while block:
+            piece = block[: BLOCK_SIZE - self._filled]
+            self._buffer[self._filled : self._filled + len(piece)] = piece
+            self._filled += len(piece)
+            block = block[len(piece) :]
+            if self._filled == BLOCK_SIZE:
+                self._begin(isal_zlib.Z_SYNC_FLUSH)
+                self._collect(self._most_pending)
         return self._take()
 
     def finish(self) -> bytes:
@@ -87,21 +105,27 @@ class ParallelGzip:
         self._executor.shutdown(cancel_futures=True)
 
     def _begin(self, flush: int) -> None:
-        block, self._gathered = self._gathered, bytearray()
-        self._pending.append(self._executor.submit(self._deflate, block, self._window, flush))
-        self._window = bytes(block[-WINDOW_SIZE:])
+        buffer, length = self._buffer, self._filled
+        self._pending.append(self._executor.submit(self._deflate, buffer, length, self._window, flush))
+        self._window = bytes(memoryview(buffer)[max(0, length - WINDOW_SIZE) : length])
+        self._buffer = self._free.pop() if self._free else bytearray(BLOCK_SIZE)
+        self._filled = 0
 
-    def _deflate(self, block: bytearray, window: bytes, flush: int) -> _Piece:
+    def _deflate(self, buffer: bytearray, length: int, window: bytes, flush: int) -> _Piece:
+        block = memoryview(buffer)[:length]
         stream = self._make_deflate(window)
-        return _Piece(stream.compress(block) + stream.flush(flush), isal_zlib.crc32(block), len(block))
+        return _Piece((stream.compress(block), stream.flush(flush)), isal_zlib.crc32(block), buffer, length)
 
     def _collect(self, most_pending: int) -> None:
-        """Take what is ready, in order, and wait until no more than so many blocks are pending."""
-        while self._pending and (len(self._pending) > most_pending or self._pending[0].done()):
+        """Wait until no more than so many blocks are pending, and take one more if it is ready."""
+        while len(self._pending) > most_pending or (self._pending and self._pending[0].done()):
             piece = self._pending.popleft().result()
+            self._free.append(piece.buffer)
             self._crc = isal_zlib.crc32_combine(self._crc, piece.crc, piece.length)
             self._length += piece.length
-            self._ready.append(piece.deflated)
+            self._ready += piece.deflated
+            if len(self._pending) <= most_pending:
+                return
 
     def _take(self) -> bytes:
         ready, self._ready = self._ready, []
