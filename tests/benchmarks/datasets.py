@@ -118,14 +118,14 @@ def make_random_file(path: Path, size: int) -> Path:
 
 
 def make_endless_tar(folder: Path, block: Path, size: int) -> Path:
-    """Put a program ``tar`` into ``folder`` which writes ``block`` again and again, ``size`` bytes at least."""
+    """Put a program ``tar`` into ``folder``: it writes ``block`` again and again, ``size`` bytes at least, and ends."""
     folder.mkdir(parents=True)
     program = folder / "tar"
     times = -(-size // block.stat().st_size)
     program.write_text(
         "#!/bin/sh\n"
         'if [ "$1" = --version ]; then echo "tar (GNU tar) 1.34"; exit; fi\n'
-        f"i=0; while [ $i -lt {times} ]; do cat {block}; i=$((i + 1)); done\n"
+        f"i=0; while [ $i -lt {times} ]; do cat {block}; i=$((i + 1)); done; head -c 1024 /dev/zero\n"
     )
     program.chmod(0o755)
     return folder
