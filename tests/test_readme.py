@@ -17,6 +17,7 @@ from s3napback.cli import EXIT_CODES, command_line
 from s3napback.config.loading import load_configuration
 from s3napback.rotation import SimpleCycle
 from tests import manual
+from tests.faults.matrix import as_markdown
 from tests.faulty_s3 import Fault, FaultyS3, answer
 from tests.servers import S3Server
 from tests.site import Site
@@ -37,6 +38,10 @@ RIGHTS = {
 
 
 # --- tables ---
+
+
+def test_the_fault_matrix_is_shown_as_it_is() -> None:
+    assert as_markdown() in manual.readme()
 
 
 def test_the_table_of_blocks_is_that_of_the_code() -> None:

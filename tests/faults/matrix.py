@@ -319,6 +319,13 @@ _LIES = (
     ),
 )
 _NETWORK = (
+    Cell(
+        "upload part",
+        "network away for a minute",
+        "S3",
+        Outcome.SURVIVES,
+        inject.losing_the_network("UploadPart", 60),
+    ),
     *(
         Cell(
             stage,

@@ -17,7 +17,7 @@ from pathlib import Path
 MARK = "S3NAPBACK_TEST_RUN"
 """Environment variable by which a run's processes are known: children inherit it."""
 
-TIME_LIMIT = 100  # seconds for one run
+TIME_LIMIT = 180  # seconds for one run
 
 
 @dataclass(frozen=True)
