@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -158,6 +159,16 @@ class ArchiveRecord:
         except (KeyError, ValueError, OverflowError):
             return None
         return record
+
+
+def metadata_digest(metadata: Mapping[str, str]) -> str:
+    """SHA-256 of all that an object's metadata say of an archive, in hexadecimal, however a store spells their names.
+
+    A signature holds it, so that a signed archive cannot pass for another one, nor for a newer one.
+    """
+    lines = [f"{name.lower()}={value}\n" for name, value in metadata.items()]
+    own = sorted(line for line in lines if line.startswith(METADATA_PREFIX))
+    return hashlib.sha256("".join(own).encode()).hexdigest()
 
 
 def owner_of(metadata: Mapping[str, str]) -> Owner:

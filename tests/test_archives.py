@@ -23,6 +23,7 @@ from s3napback.archives import (
     format_sum,
     format_time,
     join_prefix,
+    metadata_digest,
     owner_of,
     parse_time,
     slot_keys,
@@ -291,3 +292,11 @@ def test_the_checksum_tells_more_in_comments() -> None:
         "# warning two",
     ]
     assert text.endswith("\n")
+
+
+def test_the_digest_of_metadata_is_of_all_that_we_wrote_and_of_nothing_else() -> None:
+    written = {"s3napback-id": "a", "s3napback-day": "7"}
+    digest = metadata_digest(written)
+    assert metadata_digest({"S3napback-Day": "7", "mtime": "1", "S3napback-Id": "a"}) == digest
+    others = ({"s3napback-id": "a"}, {**written, "s3napback-day": "8"}, {**written, "s3napback-cycle": "x"})
+    assert digest not in {metadata_digest(other) for other in others}

@@ -19,6 +19,7 @@ from s3napback.archives import (
     Transfer,
     format_sum,
     join_prefix,
+    metadata_digest,
     sum_key,
 )
 from s3napback.backup.planning import Night, Plan, leftover_keys
@@ -121,7 +122,7 @@ def _transfer(
     settings = plan.job.settings
     elements: list[Stage | Filter] = [dump.stage, make_filter(settings.compression, settings.compression_level)]
     if workshop.encryption:
-        elements.append(Stage(workshop.encryption.command))
+        elements.append(Stage(workshop.encryption.command_for(metadata_digest(metadata))))
     with ExitStack() as stack:
         pipeline = stack.enter_context(Pipeline(elements, stall_timeout=settings.stall_timeout or None))
         stream: ByteSource = _Judged(pipeline, source, PacketReader() if workshop.encryption else None)

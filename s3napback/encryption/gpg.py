@@ -19,6 +19,8 @@ from s3napback.errors import UnusableKey, UnusableTool
 from s3napback.streams.processes import readable
 
 _PROBE_TIMEOUT = 60  # seconds
+SIGNED_DIGEST = "metadata@s3napback"
+"""Name of the remark in a signature that says of which archive it is (RFC 4880, 5.2.3.16, notation data)."""
 _KEYBOX_MAGIC = b"KBXf"  # bytes 8 to 11 of a keybox (GnuPG's kbx/keybox-blob.c)
 
 
@@ -37,6 +39,11 @@ class Encryption:
     command: tuple[str, ...]
     warnings: tuple[str, ...] = ()
     signer: str = ""
+
+    def command_for(self, digest: str) -> tuple[str, ...]:
+        """The command for one archive; a signature tells the digest of its metadata, ``archives.metadata_digest``."""
+        program, *options = self.command
+        return (program, "--sig-notation", f"{SIGNED_DIGEST}={digest}", *options) if self.signer else self.command
 
 
 def encrypt_command(

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from s3napback.archives import sum_key
+from s3napback.archives import metadata_digest, sum_key
 from s3napback.catalogue.contents import CataloguedArchive
+from s3napback.encryption.gpg import SIGNED_DIGEST
 from s3napback.errors import PipelineError, S3napbackError
 from s3napback.recovery.fetching import Transport, known_digest, stored_bytes
 from s3napback.streams.pipeline import Block, Feed, Pipeline, Stage, Transformation
@@ -49,8 +50,12 @@ class Decryption:
     passphrase_file: Path | None = None
     signer: str = ""
 
-    def stage(self) -> Stage:
-        """The process that decrypts its standard input."""
+    def stage(self, digest: str = "") -> Stage:
+        """The process that decrypts its standard input.
+
+        Args:
+            digest: of the archive's metadata, which the signature must tell; empty where they were lost.
+        """
         home = () if self.home is None else ("--homedir", str(self.home))
         passphrase: tuple[str, ...] = ()
         if self.passphrase_file is not None:
@@ -58,30 +63,46 @@ class Decryption:
         # A signature that nobody asks for must not matter where the key to check it is missing.
         signature = ("--status-fd", "2") if self.signer else ("--skip-verify",)
         command = ("gpg", "--batch", *home, *passphrase, *signature, "--output", "-", "--decrypt")
-        judge = partial(signature_flaw, self.signer) if self.signer else None
+        judge = partial(signature_flaw, self.signer, digest) if self.signer else None
         return Stage(command, environment=_terminal(), judge=judge)
 
 
 _STATUS = "[GNUPG:] "
 
 
-def signature_flaw(signer: str, lines: Sequence[str]) -> str:
-    """Why what gpg decrypted is not trusted; empty if it is signed by the right key and nobody else.
+def signature_flaw(signer: str, digest: str, lines: Sequence[str]) -> str:
+    """Why what gpg decrypted is not trusted; empty if it is signed by the right key and nobody else, as this archive.
 
     Args:
         signer: fingerprint of the primary key.
+        digest: of the archive's metadata; empty if they were lost.
         lines: what gpg said, with its status lines (GnuPG's ``doc/DETAILS``). Whatever else it prints of a message has
             its control characters escaped, and cannot look like one.
     """
     status = [line.removeprefix(_STATUS).split() for line in lines if line.startswith(_STATUS)]
     verdicts = {words[0] for words in status if words and words[0].endswith("SIG")}
     valid = [words for words in status if words and words[0] == "VALIDSIG"]
-    # The last word is the primary key's fingerprint, whichever subkey signed.
-    if [words[-1] for words in valid] == [signer] and verdicts <= {"NEWSIG", "GOODSIG", "VALIDSIG"}:
-        return ""
     if not verdicts:
         return f"it is not signed, and --require-signature asks for one by {signer}"
-    return f"it is not signed by {signer}, as --require-signature asks for, or the signature is not valid any more"
+    # The last word is the primary key's fingerprint, whichever subkey signed.
+    if [words[-1] for words in valid] != [signer] or not verdicts <= {"NEWSIG", "GOODSIG", "VALIDSIG"}:
+        return f"it is not signed by {signer}, as --require-signature asks for, or the signature is not valid any more"
+    if digest and digest not in _signed_digests(status):
+        return f"{signer} has signed it, but not with these metadata: somebody has put another archive in its place"
+    return ""
+
+
+def _signed_digests(status: Sequence[Sequence[str]]) -> list[str]:
+    """What a signature tells of metadata. gpg cuts long values into several lines."""
+    found: list[str] = []
+    is_ours = False
+    for words in status:
+        if words[:1] == ["NOTATION_NAME"]:
+            is_ours = words[1:] == [SIGNED_DIGEST]
+            found += [""] if is_ours else []
+        elif words[:1] == ["NOTATION_DATA"] and is_ours:
+            found[-1] += words[-1]
+    return found
 
 
 def _terminal() -> dict[str, str]:
@@ -126,7 +147,8 @@ class Decoder:
         decompress = Transformation(
             "decompression", lambda blocks: decompressed(blocks, archive.record.compression if archive.record else "")
         )
-        decrypt = [self.decryption.stage()] if encrypted else []
+        digest_of_metadata = metadata_digest(archive.stored.metadata) if archive.record else ""
+        decrypt = [self.decryption.stage(digest_of_metadata)] if encrypted else []
         return Pipeline([feed, *decrypt, decompress, *consumers])
 
     def run(

@@ -205,3 +205,44 @@ def test_a_key_that_cannot_sign_stops_everything_at_the_start(site: Site, case: 
 def test_settings_that_make_no_sense_are_refused(site: Site, directives: str, words: str) -> None:
     site.configure_cycle("", general=directives)
     assert words in site.run(expect=2).stderr
+
+
+def test_a_signed_archive_does_not_pass_for_that_of_another_source(site: Site, keys: Keys, tmp_path: Path) -> None:
+    """A user who can write to the store, and whose own folder is backed up, would else decide what ``/etc`` is."""
+    home = site.source / "home"
+    home.mkdir()
+    (home / "file").write_text("planted")
+    block = f"<Cycle nightly>\nDirectory {site.source}\nDirectory {home}\n</Cycle>"
+    site.configure(block, general=keys.directives(keys.signer))
+    site.run()
+    ours, theirs = (next(key for key in site.archive_keys() if key.startswith(f"{name}-")) for name in (
+        site.name(), site.name(home)))  # fmt: skip
+    site.store().put(ours, BytesSource(site.fetch(theirs)), site.metadata(ours))
+    refused = restore(site, tmp_path / "out", "--require-signature", expect=1)
+    assert ours in refused
+    assert "another archive in its place" in refused
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["started", "day", "id", "parent", "host"])
+def test_metadata_cannot_be_changed_behind_the_signature(site: Site, keys: Keys, tmp_path: Path, name: str) -> None:
+    """An old state would else come back as a new one."""
+    site.configure_cycle("Diffs 6\nFulls 1", general=keys.directives(keys.signer))
+    site.run()
+    (key,) = site.archive_keys()
+    metadata = dict(site.metadata(key))
+    changed = {"started": "2026-11-20T03:00:00Z", "day": "20800", "id": "0" * 32, "parent": "1" * 32, "host": "else"}
+    metadata[f"s3napback-{name}"] = changed[name]
+    site.store().put(key, BytesSource(site.fetch(key)), metadata)
+    refused = restore(site, tmp_path / "out", "--require-signature", "--keys", key, expect=1)
+    assert "another archive in its place" in refused
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_copy_that_lost_its_metadata_is_judged_by_its_signature_alone(site: Site, keys: Keys, tmp_path: Path) -> None:
+    site.configure_cycle("Diffs 6\nFulls 1", general=keys.directives(keys.signer))
+    site.run()
+    (key,) = site.archive_keys()
+    site.store().put(key, BytesSource(site.fetch(key)), {})
+    restore(site, tmp_path / "out", "--require-signature", "--keys", key)
+    assert (tmp_path / f"out{site.source}" / "file").read_text() == "precious"
