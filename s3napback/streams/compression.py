@@ -18,6 +18,12 @@ _FASTEST_ZLIB_LEVEL = 4  # ISA-L knows levels up to 3, several times as fast as 
 _RAW_DEFLATE = -15  # zlib's largest window, without header and trailer
 _MOST_THREADS = 4
 
+_JOB_SIZE = 2 << 20
+"""Bytes that one of zstd's threads compresses at a time. Its own choice takes three times the memory to be as fast."""
+
+_HIGHEST_PARALLEL_LEVEL = 9
+"""Of zstd. Higher ones look back so far that each thread would have to read most of what its neighbours read."""
+
 
 class Compressor(Protocol):
     """One stream being compressed. Used by one thread at a time."""
@@ -162,6 +168,9 @@ def _threads() -> int:
 def _zstd(level: int) -> Compressor:
     import zstandard  # noqa: PLC0415 - loaded only where it is used
 
-    # One thread: two were no faster, gpg and tar having the other processor, and each takes memory of its own.
     # The checksum lets zstd -d notice damage, as gzip's does.
-    return _StreamCompressor(zstandard.ZstdCompressor(level=level, write_checksum=True).compressobj())
+    options: dict[str, int] = {"write_checksum": True}
+    if level <= _HIGHEST_PARALLEL_LEVEL and _threads() > 1:
+        options |= {"threads": _threads(), "job_size": _JOB_SIZE}
+    parameters = zstandard.ZstdCompressionParameters.from_level(level, **options)
+    return _StreamCompressor(zstandard.ZstdCompressor(compression_params=parameters).compressobj())

@@ -84,6 +84,9 @@ def _full_to_folder(laboratory: Laboratory) -> Trial:
         [
             Contender("the original's pipeline", contenders.original_to_file(laboratory, tree), 0.09),
             Contender("hand-made pipeline (isal)", contenders.hand_made_to_file(laboratory, tree), 0.8),
+            Contender(
+                "hand-made pipeline, tar incremental", contenders.hand_made_incremental_to_file(laboratory, tree)
+            ),
             Contender("borg", Borg(laboratory, tree).full),
             Contender("restic", Restic(laboratory, tree).full),
         ],
@@ -200,10 +203,10 @@ def _memory_of_stream(laboratory: Laboratory) -> Trial:
         programs = datasets.make_endless_tar(laboratory.folder / f"tar-of-{size}", block, size)
 
         def run(_round: int) -> Usage:
-            site = laboratory.site("stream", laboratory.mixed_tree, cycle="Diffs 0", server=laboratory.server)
-            usage = laboratory.back_up(site, path=programs)
-            laboratory.empty_server()
-            return usage
+            # A store slower than the source, so that every buffer is in use, however short the stream.
+            with slow_store(laboratory.scale.long_delay) as server:
+                site = laboratory.site("stream", laboratory.mixed_tree, cycle="Diffs 0", server=server)
+                return laboratory.back_up(site, path=programs)
 
         return run
 

@@ -32,21 +32,39 @@ def tar_command(tree: Path) -> list[str]:
     return ["tar", "--create", "--file=-", "--directory=/", str(tree.relative_to("/"))]
 
 
+def incremental_tar_command(laboratory: Laboratory, tree: Path) -> list[str]:
+    """The same, with everything that a restore needs, and a snapshot for the next night."""
+    snapshot = laboratory.fresh("snapshot") / "snapshot"
+    keeping = ["--format=posix", "--acls", "--xattrs", f"--listed-incremental={snapshot}"]
+    return [*tar_command(tree)[:-1], *keeping, str(tree.relative_to("/"))]
+
+
 def original_to_file(laboratory: Laboratory, tree: Path) -> Callable[[int], Usage]:
     """The original's pipeline, writing a file."""
-    return _to_file(laboratory, tree, [["gzip"], laboratory.encrypt_carelessly])
+    return _to_file(laboratory, lambda: tar_command(tree), tree, [["gzip"], laboratory.encrypt_carelessly])
 
 
 def hand_made_to_file(laboratory: Laboratory, tree: Path) -> Callable[[int], Usage]:
     """The best that can be written by hand of the same tools, writing a file."""
-    return _to_file(laboratory, tree, [[sys.executable, "-m", "isal.igzip", "-1"], laboratory.encrypt])
+    return _to_file(laboratory, lambda: tar_command(tree), tree, _by_hand(laboratory))
 
 
-def _to_file(laboratory: Laboratory, tree: Path, filters: Sequence[Sequence[str]]) -> Callable[[int], Usage]:
+def hand_made_incremental_to_file(laboratory: Laboratory, tree: Path) -> Callable[[int], Usage]:
+    """The same with a tar that does what ours must do."""
+    return _to_file(laboratory, lambda: incremental_tar_command(laboratory, tree), tree, _by_hand(laboratory))
+
+
+def _by_hand(laboratory: Laboratory) -> list[list[str]]:
+    return [[sys.executable, "-m", "isal.igzip", "-1"], laboratory.encrypt]
+
+
+def _to_file(
+    laboratory: Laboratory, dump: Callable[[], list[str]], tree: Path, filters: Sequence[Sequence[str]]
+) -> Callable[[int], Usage]:
     def run(_round: int) -> Usage:
         target = laboratory.fresh("pipeline") / "archive"
         laboratory.warm_up(tree)
-        usage = measure(Run([tar_command(tree), *filters], laboratory.folder, laboratory.environment, target=target))
+        usage = measure(Run([dump(), *filters], laboratory.folder, laboratory.environment, target=target))
         usage = replace(usage, stored=target.stat().st_size)
         target.unlink()
         return usage

@@ -25,6 +25,7 @@ class Scale:
         random: bytes that do not compress, in one file.
         part: bytes in a part where a slow store is measured.
         delay: seconds that this store adds to each request.
+        long_delay: the same of a store that is slower than any source.
         streams: bytes of a short and of a long stream, for comparing memory.
         file_counts: files in a small and in a large tree, for comparing memory.
         sources: in the configuration whose dry run is timed.
@@ -35,6 +36,7 @@ class Scale:
     random: int = 1 << 30
     part: int = 5 << 20
     delay: float = 0.1
+    long_delay: float = 1.0
     streams: tuple[int, int] = (1_000_000_000, 20_000_000_000)
     file_counts: tuple[int, int] = (1_000, 1_000_000)
     sources: int = 50
@@ -45,6 +47,7 @@ SMALL = Scale(
     small_files=300,
     random=12 << 20,
     delay=0.01,
+    long_delay=0.02,
     streams=(10_000_000, 60_000_000),
     file_counts=(100, 1_000),
     sources=5,

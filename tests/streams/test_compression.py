@@ -36,12 +36,17 @@ def test_gzip_reads_every_gzip_level(level: int | None) -> None:
     assert output_of(["gzip", "--decompress"], stored) == PLAIN
 
 
-@pytest.mark.parametrize("level", [None, 1, 19, 22])
+@pytest.mark.parametrize("level", [None, 1, 9, 10, 19, 22])
 def test_zstd_reads_its_levels_and_checks_their_sum(level: int | None) -> None:
     stored = compressed("zstd", level, PLAIN)
     assert len(stored) < len(PLAIN) / 3
     assert output_of(["zstd", "--decompress", "--memory=2048MB"], stored) == PLAIN
     assert stored[4] & 4, "the frame's header announces a checksum (RFC 8878, 3.1.1.1.1.5)"
+
+
+def test_several_threads_of_zstd_cost_no_space() -> None:
+    alone = subprocess.run(["zstd", "-3", "--single-thread"], input=PLAIN * 4, capture_output=True, check=True)
+    assert len(compressed("zstd", 3, PLAIN * 4)) < 1.05 * len(alone.stdout)
 
 
 def test_no_compression_changes_nothing() -> None:
