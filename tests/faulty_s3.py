@@ -191,6 +191,8 @@ class FaultyS3:
         self._upstream = urlsplit(server.endpoint).netloc
         self._rules: list[Fault] = []
         self._lock = threading.Lock()
+        self._idle = threading.Condition(self._lock)
+        self._under_way = 0
         self._http = _Server(("127.0.0.1", 0), self)
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.05})
         self.server = server.behind(f"http://127.0.0.1:{self._http.server_address[1]}")
@@ -223,15 +225,24 @@ class FaultyS3:
         """The names of all operations seen."""
         return [request.operation for request in self.seen]
 
+    def wait_until_idle(self, seconds: float = 60) -> None:
+        """Wait for the real server to have done what it was asked for, also by a client that is gone."""
+        with self._idle:
+            assert self._idle.wait_for(lambda: not self._under_way, seconds), "the server is still at work"
+
     def handle(self, request: Request) -> Answer | None:
         """Answer one request as the rules say."""
         with self._lock:
+            self._under_way += 1
             self.seen.append(request)
             rules = [rule for rule in self._rules if rule.applies(request)]
         try:
             return rules[0].action(request, self._forward) if rules else self._forward(request)
         finally:
             request.ended = time.monotonic()
+            with self._idle:
+                self._under_way -= 1
+                self._idle.notify_all()
 
     def _forward(self, request: Request) -> Answer:
         connection = http.client.HTTPConnection(self._upstream, timeout=120)

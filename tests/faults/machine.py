@@ -49,6 +49,8 @@ class Bucket:
     def objects(self) -> dict[str, bytes]:
         """All objects, as they lie on the disk; beside them rclone keeps the parts of unfinished uploads."""
         assert self.server.folder is not None
+        # While it replaces an object it has neither the old file nor the new one.
+        self.proxy.wait_until_idle()
         root = self.server.folder / self.name
         files = [path for path in root.rglob("*") if path.is_file() and not path.name.startswith(".rclone_temp_")]
         return {str(path.relative_to(root)): path.read_bytes() for path in files}
