@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -190,12 +189,10 @@ def duplicity_to_s3(laboratory: Laboratory, tree: Path) -> Callable[[int], Usage
 def restore_by_hand(laboratory: Laboratory, archive: Path) -> Callable[[int], Usage]:
     """The way that a README tells."""
 
-    def run(_round: int) -> Usage:
-        target = laboratory.fresh("by-hand")
+    def run(turn: int) -> Usage:
+        target = laboratory.fresh(f"by-hand-{turn}")
         laboratory.warm_up(archive)
         commands = [["cat", str(archive)], laboratory.decrypt, ["tar", "xz", "--directory", str(target)]]
-        usage = measure(Run(commands, laboratory.folder, laboratory.environment))
-        shutil.rmtree(target)
-        return usage
+        return measure(Run(commands, laboratory.folder, laboratory.environment))
 
     return run
