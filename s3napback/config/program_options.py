@@ -33,7 +33,7 @@ _TAR_FLAGS = frozenset(
     --atime-preserve --totals""")
 )
 _TAR_VALUES = frozenset(
-    _options("""--atime-preserve --blocking-factor --exclude --exclude-from --exclude-ignore --exclude-ignore-recursive
+    _options("""--atime-preserve --exclude --exclude-from --exclude-ignore --exclude-ignore-recursive
     --exclude-tag --exclude-tag-all --exclude-tag-under --group --group-map --hole-detection --mode --owner --owner-map
     --sort --sparse-version --warning --xattrs-exclude --xattrs-include""")
 )
@@ -42,8 +42,9 @@ _TAR_REASONS = {
     **dict.fromkeys(
         _options("""--create --append --update --catenate --concatenate --delete --diff --compare --extract --get --list
         --test-label --file --format --old-archive --portability --posix --pax-option --label --multi-volume
-        --tape-length --verify --force-local --rmt-command --record-size --no-check-device --check-device --verbose
-        --null --restrict --absolute-names --no-recursion --recursion --remove-files -c -r -u -A -d -x -t -f -H -o -V -M
+        --tape-length --verify --force-local --rmt-command --record-size --blocking-factor --no-check-device
+        --check-device --verbose --null --restrict --absolute-names
+        --no-recursion --recursion --remove-files -c -r -u -A -d -x -t -f -H -o -V -M
         -L -W -b -v -P -B"""),
         _SHAPE,
     ),

@@ -26,7 +26,8 @@ def test_harmless_tar_options_are_let_through(words: list[str]) -> None:
     --use-compress-program=x
     --remove-files --to-command=x --checkpoint-action=exec=x --checkpoint --rsh-command=x --rmt-command=x --directory=/
     -C -C/ --transform=s/a/b/ --xform=x --strip-components=1 --info-script=x -F --new-volume-script=x -M --files-from=x
-    -T --add-file=x --format=gnu --pax-option=x --level=0 --newer=x -N --anchored --no-recursion -P --absolute-names
+    -T --blocking-factor=64 --record-size=9K
+    --add-file=x --format=gnu --pax-option=x --level=0 --newer=x -N --anchored --no-recursion -P --absolute-names
     --check-device --remove-f --to-c=x --use=x --unknown etc /etc - -- -Sz -Sf --exclude --sparse=x --help --version
     """),
 )

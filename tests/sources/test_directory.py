@@ -367,3 +367,21 @@ def test_a_file_that_changes_while_it_is_read_is_a_warning(tmp_path: Path) -> No
     options = ("--checkpoint=50", f"--checkpoint-action={append}")
     warnings = warnings_of_dump(directory_source(root, JobSettings(tar_options=options)), tmp_path)
     assert any("file changed as we read it" in line for line in warnings)
+
+
+@pytest.mark.parametrize("size", [0, 1, 5_000, 9_000, 20_000, 300_000])
+def test_a_tar_that_reads_does_not_end_before_the_stream_does(tmp_path: Path, size: int) -> None:
+    """It ends after the record with the end mark; anything left of the stream then would meet a closed pipe."""
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "file").write_bytes(bytes([1]) * size)
+    stream = archive(directory_source(tree), tmp_path / "out").read_bytes()
+    with subprocess.Popen(["tar", "--list"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as reader:
+        assert reader.stdin is not None
+        reader.stdin.write(stream[:-1])
+        reader.stdin.flush()
+        time.sleep(0.2)
+        assert reader.poll() is None
+        reader.stdin.write(stream[-1:])
+        reader.stdin.close()
+        assert reader.wait() == 0
