@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -25,17 +25,21 @@ _HIGHEST_PARALLEL_LEVEL = 9
 """Of zstd. Higher ones look back so far that each thread would have to read most of what its neighbours read."""
 
 
+Block = bytes | memoryview
+"""A piece of a stream. Whoever gives a ``memoryview`` may use its memory again as soon as the next one is asked for."""
+
+
 class Compressor(Protocol):
     """One stream being compressed. Used by one thread at a time."""
 
-    def compress(self, block: memoryview, /) -> bytes | memoryview:
+    def compress(self, block: memoryview, /) -> Sequence[Block]:
         """Take in ``block`` and return what is ready, maybe nothing.
 
         The result may be ``block`` itself, so it must be used before the block's memory is.
         """
         ...
 
-    def finish(self) -> bytes:
+    def finish(self) -> Sequence[Block]:
         """Return the rest of the stream, end mark included. Nothing may follow."""
         ...
 
@@ -47,13 +51,13 @@ class Compressor(Protocol):
 class Identity:
     """No compression: every block passes as it is."""
 
-    def compress(self, block: memoryview, /) -> memoryview:
+    def compress(self, block: memoryview, /) -> Sequence[Block]:
         """Return ``block``."""
-        return block
+        return (block,)
 
-    def finish(self) -> bytes:
+    def finish(self) -> Sequence[Block]:
         """There is nothing left."""
-        return b""
+        return ()
 
     def close(self) -> None:
         """Nothing is held."""
@@ -71,11 +75,11 @@ class _StreamCompressor:
     def __init__(self, stream: _Stream) -> None:
         self._stream = stream
 
-    def compress(self, block: memoryview, /) -> bytes:
-        return self._stream.compress(block)
+    def compress(self, block: memoryview, /) -> Sequence[Block]:
+        return (self._stream.compress(block),)
 
-    def finish(self) -> bytes:
-        return self._stream.flush()
+    def finish(self) -> Sequence[Block]:
+        return (self._stream.flush(),)
 
     def close(self) -> None:
         """What is held goes with the stream."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
@@ -81,7 +81,7 @@ class ParallelGzip:
         self._crc = 0
         self._length = 0
 
-    def compress(self, block: memoryview, /) -> bytes:
+    def compress(self, block: memoryview, /) -> Sequence[bytes]:
         """Take in ``block`` and return what is ready, maybe nothing."""
         while block:
             piece = block[: BLOCK_SIZE - self._filled]
@@ -93,7 +93,7 @@ class ParallelGzip:
                 self._collect(self._most_pending)
         return self._take()
 
-    def finish(self) -> bytes:
+    def finish(self) -> Sequence[bytes]:
         """Return the rest of the stream, checksum and length included."""
         self._begin(isal_zlib.Z_FINISH)
         self._collect(0)
@@ -127,6 +127,6 @@ class ParallelGzip:
             if len(self._pending) <= most_pending:
                 return
 
-    def _take(self) -> bytes:
+    def _take(self) -> Sequence[bytes]:
         ready, self._ready = self._ready, []
-        return b"".join(ready)
+        return ready

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Literal
 
 from s3napback.errors import PipelineError, S3napbackError
-from s3napback.streams.compression import Compressor, Filter, make_filter
+from s3napback.streams.compression import Block, Compressor, Filter, make_filter
 from s3napback.streams.interrupts import deferred_signals
 from s3napback.streams.pipes import PipeEnd, Silence, StopSignal, open_pipe
 from s3napback.streams.processes import Process, Stage, collect_messages, end_processes
@@ -25,10 +25,6 @@ _BLOCK_SIZE = 1 << 18  # bytes; stays in the processor cache, measured faster th
 _SETTLING_TIME = 1.0  # seconds for the others to end by themselves once one has failed
 _LAST_WORDS_TIME = 5.0  # seconds for what was said last to be read, once everybody has ended
 _QUOTED_LINES = 10
-
-
-Block = bytes | memoryview
-"""A piece of a stream. Whoever gives a ``memoryview`` may use its memory again as soon as the next one is asked for."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +56,8 @@ class Transformation:
 def _compressed(made: Compressor, blocks: Iterator[memoryview]) -> Iterator[Block]:
     with closing(made) as compressor:
         for block in blocks:
-            yield compressor.compress(block)
-        yield compressor.finish()
+            yield from compressor.compress(block)
+        yield from compressor.finish()
 
 
 class _Pump:

@@ -41,15 +41,15 @@ class BreakingCompressor:
         self._left = after
         self._act = act
 
-    def compress(self, block: Any, /) -> bytes:
+    def compress(self, block: Any, /) -> tuple[bytes]:
         self._left -= len(block)
         if self._left <= 0:
             self._act()
-        return bytes(block)
+        return (bytes(block),)
 
-    def finish(self) -> bytes:
+    def finish(self) -> tuple[()]:
         self._act()
-        return b""
+        return ()
 
     def close(self) -> None:
         """Nothing is held."""

@@ -22,7 +22,7 @@ def blocks(data: bytes, size: int = 1 << 18) -> Iterator[memoryview]:
 
 def compressed(name: str, data: bytes) -> bytes:
     compressor = make_filter(name).make()
-    return bytes(compressor.compress(memoryview(data))) + compressor.finish()
+    return b"".join([*compressor.compress(memoryview(data)), *compressor.finish()])
 
 
 @pytest.mark.parametrize("name", ["gzip", "zstd", "none"])

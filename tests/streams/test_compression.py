@@ -21,8 +21,12 @@ PLAIN = b"".join(_WORDS)
 def compressed(name: str, level: int | None, plain: bytes, block_size: int = 1 << 18) -> bytes:
     with closing(make_compressor(name, level)) as compressor:
         view = memoryview(plain)
-        blocks = [bytes(compressor.compress(view[at : at + block_size])) for at in range(0, len(plain), block_size)]
-        return b"".join(blocks) + compressor.finish()
+        blocks = [
+            bytes(block)
+            for at in range(0, len(plain), block_size)
+            for block in compressor.compress(view[at : at + block_size])
+        ]
+        return b"".join([*blocks, *compressor.finish()])
 
 
 def output_of(command: list[str], data: bytes) -> bytes:

@@ -79,14 +79,14 @@ class FailingOnTheSecondBlock:
     def __init__(self) -> None:
         self._blocks = 0
 
-    def compress(self, block: memoryview, /) -> bytes:
+    def compress(self, block: memoryview, /) -> tuple[bytes]:
         self._blocks += 1
         if self._blocks == 2:
             raise MemoryError("no room")
-        return bytes(block)
+        return (bytes(block),)
 
-    def finish(self) -> bytes:
-        return b""
+    def finish(self) -> tuple[()]:
+        return ()
 
     def close(self) -> None:
         """Nothing is held."""

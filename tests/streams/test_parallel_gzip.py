@@ -28,8 +28,10 @@ def deflate(window: bytes) -> Deflate:
 
 def compressed(plain: bytes, make: Callable[[bytes], Deflate] = deflate, *, step: int = 100_000) -> bytes:
     with closing(ParallelGzip(make, THREADS)) as gzip:
-        pieces = [gzip.compress(memoryview(plain)[at : at + step]) for at in range(0, len(plain), step)]
-        return b"".join(pieces) + gzip.finish()
+        pieces = [
+            piece for at in range(0, len(plain), step) for piece in gzip.compress(memoryview(plain)[at : at + step])
+        ]
+        return b"".join([*pieces, *gzip.finish()])
 
 
 @pytest.mark.parametrize("length", [0, 1, BLOCK_SIZE - 1, BLOCK_SIZE, BLOCK_SIZE + 1, len(PLAIN)])

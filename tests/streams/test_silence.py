@@ -21,12 +21,15 @@ def test_a_stage_that_stops_reading_is_named(fake: Fake) -> None:
 class Dozing:
     """A compressor that takes its time over the first block."""
 
-    def compress(self, block: memoryview, /) -> bytes:
+    def compress(self, block: memoryview, /) -> tuple[bytes]:
         time.sleep(1)
-        return bytes(block)
+        return (bytes(block),)
 
-    def finish(self) -> bytes:
-        return b""
+    def finish(self) -> tuple[()]:
+        return ()
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 def test_a_filter_that_takes_too_long_is_named() -> None:
