@@ -35,7 +35,7 @@ class Compressor(Protocol):
     def compress(self, block: memoryview, /) -> Sequence[Block]:
         """Take in ``block`` and return what is ready, maybe nothing.
 
-        The result may be ``block`` itself, so it must be used before the block's memory is.
+        ``block`` itself may be in the result, which must be used before the block's memory is used again.
         """
         ...
 

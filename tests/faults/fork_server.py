@@ -12,7 +12,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -25,13 +25,13 @@ import s3napback.config.loading
 import s3napback.stores.s3
 import s3napback.stores.s3_client
 from s3napback.cli import main
-from s3napback.streams.compression import Filter
+from s3napback.streams.compression import Block, Filter, Identity
 
 LOADED: list[ModuleType] = [boto3, gnupg, s3napback.commands.backup, s3napback.config.loading, s3napback.stores.s3]
 """What a run would import only when it needs it."""
 
 
-class BreakingCompressor:
+class BreakingCompressor(Identity):
     """Passes everything on until so many bytes have come, and does something to the run then.
 
     A thread of this process cannot be made to fail from outside.
@@ -41,18 +41,15 @@ class BreakingCompressor:
         self._left = after
         self._act = act
 
-    def compress(self, block: Any, /) -> tuple[bytes]:
+    def compress(self, block: memoryview, /) -> Sequence[Block]:
         self._left -= len(block)
         if self._left <= 0:
             self._act()
-        return (bytes(block),)
+        return super().compress(block)
 
-    def finish(self) -> tuple[()]:
+    def finish(self) -> Sequence[Block]:
         self._act()
-        return ()
-
-    def close(self) -> None:
-        """Nothing is held."""
+        return super().finish()
 
 
 def _run_out_of_memory() -> None:

@@ -10,7 +10,8 @@ import pytest
 import zstandard
 
 from s3napback.recovery.decoding import Damaged, decompressed, looks_encrypted
-from s3napback.streams.pipeline import make_filter
+from s3napback.streams.compression import make_compressor
+from tests.streams.helpers import compressed_by
 
 MEBIBYTE = 1 << 20
 HOLE = bytes(300 * MEBIBYTE)
@@ -21,8 +22,7 @@ def blocks(data: bytes, size: int = 1 << 18) -> Iterator[memoryview]:
 
 
 def compressed(name: str, data: bytes) -> bytes:
-    compressor = make_filter(name).make()
-    return b"".join([*compressor.compress(memoryview(data)), *compressor.finish()])
+    return compressed_by(make_compressor(name), data)
 
 
 @pytest.mark.parametrize("name", ["gzip", "zstd", "none"])

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from s3napback.errors import PipelineError
+from s3napback.streams.compression import Compressor
 from s3napback.streams.pipeline import Filter, Measured, Pipeline, Stage, make_filter
 
 GZIP = make_filter("gzip")
@@ -47,6 +49,14 @@ def read_all(source: Pipeline | Measured) -> bytes:
     while count := source.readinto(buffer):
         collected += buffer[:count]
     return bytes(collected)
+
+
+def compressed_by(compressor: Compressor, plain: bytes, step: int = 1 << 18) -> bytes:
+    """The whole output for ``plain``, taken in ``step`` bytes at a time."""
+    view = memoryview(plain)
+    with closing(compressor):
+        blocks = [block for at in range(0, len(plain), step) for block in compressor.compress(view[at : at + step])]
+        return b"".join([*blocks, *compressor.finish()])
 
 
 def failure_of(*elements: Stage | Filter, stall_timeout: float | None = None) -> str:

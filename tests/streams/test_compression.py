@@ -8,25 +8,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
 
 import pytest
 
 from s3napback.streams.compression import compression_command, make_compressor, make_filter
+from tests.streams.helpers import compressed_by
 
 _WORDS = random.Random(7).choices([b"backup ", b"slot ", b"archive ", b"\x00\x01", b"night "], k=400_000)
 PLAIN = b"".join(_WORDS)
 
 
 def compressed(name: str, level: int | None, plain: bytes, block_size: int = 1 << 18) -> bytes:
-    with closing(make_compressor(name, level)) as compressor:
-        view = memoryview(plain)
-        blocks = [
-            bytes(block)
-            for at in range(0, len(plain), block_size)
-            for block in compressor.compress(view[at : at + block_size])
-        ]
-        return b"".join([*blocks, *compressor.finish()])
+    return compressed_by(make_compressor(name, level), plain, block_size)
 
 
 def output_of(command: list[str], data: bytes) -> bytes:

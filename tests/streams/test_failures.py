@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from s3napback.errors import PipelineError
+from s3napback.streams.compression import Block, Identity
 from s3napback.streams.pipeline import Filter, Pipeline, Stage
 from tests.streams.helpers import ENDLESS, GZIP, HANGING, Fake, failure_of
 
@@ -73,23 +75,17 @@ def test_a_dead_stage_is_told_at_once_though_the_dump_hangs(fake: Fake) -> None:
     assert time.monotonic() - began < 4
 
 
-class FailingOnTheSecondBlock:
+class FailingOnTheSecondBlock(Identity):
     """A compressor that breaks while the stream runs."""
 
     def __init__(self) -> None:
         self._blocks = 0
 
-    def compress(self, block: memoryview, /) -> tuple[bytes]:
+    def compress(self, block: memoryview, /) -> Sequence[Block]:
         self._blocks += 1
         if self._blocks == 2:
             raise MemoryError("no room")
-        return (bytes(block),)
-
-    def finish(self) -> tuple[()]:
-        return ()
-
-    def close(self) -> None:
-        """Nothing is held."""
+        return super().compress(block)
 
 
 @pytest.mark.parametrize("later", [(), (Stage(("cat",)),)])

@@ -16,6 +16,7 @@ from isal import isal_zlib
 from s3napback.errors import PipelineError
 from s3napback.streams.parallel_gzip import BLOCK_SIZE, Deflate, ParallelGzip
 from s3napback.streams.pipeline import Filter, Pipeline, Stage
+from tests.streams.helpers import compressed_by
 
 THREADS = 3
 SENTENCES = random.Random(5).choices([random.Random(n).randbytes(40) for n in range(2000)], k=100_000)
@@ -27,11 +28,7 @@ def deflate(window: bytes) -> Deflate:
 
 
 def compressed(plain: bytes, make: Callable[[bytes], Deflate] = deflate, *, step: int = 100_000) -> bytes:
-    with closing(ParallelGzip(make, THREADS)) as gzip:
-        pieces = [
-            piece for at in range(0, len(plain), step) for piece in gzip.compress(memoryview(plain)[at : at + step])
-        ]
-        return b"".join([*pieces, *gzip.finish()])
+    return compressed_by(ParallelGzip(make, THREADS), plain, step)
 
 
 @pytest.mark.parametrize("length", [0, 1, BLOCK_SIZE - 1, BLOCK_SIZE, BLOCK_SIZE + 1, len(PLAIN)])

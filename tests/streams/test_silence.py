@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
+from s3napback.streams.compression import Block, Identity
 from s3napback.streams.pipeline import Filter, Pipeline, Stage
 from tests.streams.helpers import ENDLESS, GZIP, HANGING, Fake, failure_of, read_all
 
@@ -18,18 +20,12 @@ def test_a_stage_that_stops_reading_is_named(fake: Fake) -> None:
     assert message == "gpg has been silent for 0.3 seconds (StallTimeout)"
 
 
-class Dozing:
+class Dozing(Identity):
     """A compressor that takes its time over the first block."""
 
-    def compress(self, block: memoryview, /) -> tuple[bytes]:
+    def compress(self, block: memoryview, /) -> Sequence[Block]:
         time.sleep(1)
-        return (bytes(block),)
-
-    def finish(self) -> tuple[()]:
-        return ()
-
-    def close(self) -> None:
-        """Nothing is held."""
+        return super().compress(block)
 
 
 def test_a_filter_that_takes_too_long_is_named() -> None:
