@@ -16,6 +16,8 @@ PACKAGES='gnupg tar acl attr zstd awscli procps mariadb-server mariadb-client po
 
 main() {
     cd "$(dirname "$0")/.."
+    # Debian keeps servers in /usr/sbin, and not everybody looks there.
+    export PATH="$PATH:/usr/sbin:/sbin"
     temporary=$(mktemp -d "${TMPDIR:-/tmp}/s3napback-tests.XXXXXX")
     trap clean_up EXIT
     trap 'exit 129' HUP
