@@ -1,7 +1,8 @@
 """gzip by several threads: blocks are deflated at the same time, each with the end of the one before as its dictionary.
 
 What comes out is one gzip member with one checksum over all (RFC 1952), as from a single thread: the blocks end on
-byte boundaries (zlib's sync flush), and the checksums of the blocks are combined. So does pigz.
+byte boundaries (zlib's sync flush), and the checksums of the blocks are combined. So does pigz. Where data does not
+shrink, as within photographs and films, only samples of the following blocks are deflated until some shrink again.
 """
 
 from __future__ import annotations
@@ -21,9 +22,17 @@ BLOCK_SIZE = 1 << 19
 WINDOW_SIZE = 1 << 15
 """Bytes that deflate looks back (RFC 1951)."""
 
-_AHEAD = 4
+_AHEAD = 8
 """Blocks that may wait besides those being deflated: tar is slow with small files and fast with large ones, and what it
 writes while it is fast keeps the threads busy while it is slow."""
+
+_SHRUNK = 0.98
+"""What deflate makes smaller than this part of it has shrunk."""
+
+_SAMPLES = 4
+_SAMPLE_SIZE = 1 << 13  # bytes
+
+_STORED_SIZE = 0xFFFF  # bytes at most in a block of deflate that holds them as they are (RFC 1951, 3.2.4)
 
 _HEADER = struct.pack("<4BI2B", 0x1F, 0x8B, 8, 0, 0, 0, 0xFF)  # deflate, no flags, no time, unknown system
 
@@ -50,14 +59,14 @@ class _Piece:
         length: bytes of the block.
     """
 
-    deflated: tuple[bytes, bytes]
+    deflated: Sequence[bytes]
     crc: int
     buffer: bytearray
     length: int
 
 
 class ParallelGzip:
-    """A ``Compressor`` whose memory is that of ``threads`` and six more blocks, be they raw or deflated.
+    """A ``Compressor`` whose memory is that of ``threads`` and ten more blocks, be they raw or deflated.
 
     Buffers are used again and again: allocated anew for each block, they would leave the heap full of holes.
     """
@@ -77,6 +86,7 @@ class ParallelGzip:
         self._buffer = bytearray(BLOCK_SIZE)
         self._filled = 0
         self._window = b""
+        self._shrinks = True
         self._ready = [_HEADER]
         self._crc = 0
         self._length = 0
@@ -113,8 +123,22 @@ class ParallelGzip:
 
     def _deflate(self, buffer: bytearray, length: int, window: bytes, flush: int) -> _Piece:
         block = memoryview(buffer)[:length]
+        if flush == isal_zlib.Z_SYNC_FLUSH and not self._shrinks and self._samples_do_not_shrink(block):
+            deflated: Sequence[bytes] = (_stored(block),)
+        else:
+            deflated = self._deflated(block, window, flush)
+            # Whichever thread was the last to find out; a wrong guess costs time or space, never data.
+            self._shrinks = _has_shrunk(deflated, length)
+        return _Piece(deflated, isal_zlib.crc32(block), buffer, length)
+
+    def _deflated(self, block: bytes | memoryview, window: bytes, flush: int) -> Sequence[bytes]:
         stream = self._make_deflate(window)
-        return _Piece((stream.compress(block), stream.flush(flush)), isal_zlib.crc32(block), buffer, length)
+        return stream.compress(memoryview(block)), stream.flush(flush)
+
+    def _samples_do_not_shrink(self, block: memoryview) -> bool:
+        starts = range(0, BLOCK_SIZE, BLOCK_SIZE // _SAMPLES)
+        samples = b"".join(block[start : start + _SAMPLE_SIZE] for start in starts)
+        return not _has_shrunk(self._deflated(samples, b"", isal_zlib.Z_SYNC_FLUSH), len(samples))
 
     def _collect(self, most_pending: int) -> None:
         """Wait until no more than so many blocks are pending, and take one more if it is ready."""
@@ -130,3 +154,16 @@ class ParallelGzip:
     def _take(self) -> Sequence[bytes]:
         ready, self._ready = self._ready, []
         return ready
+
+
+def _has_shrunk(deflated: Sequence[bytes], length: int) -> bool:
+    return sum(map(len, deflated)) < _SHRUNK * length
+
+
+def _stored(block: memoryview) -> bytes:
+    """Deflate's form of data that it leaves as it is; ends on a byte boundary."""
+    stored: list[bytes | memoryview] = []
+    for start in range(0, len(block), _STORED_SIZE):
+        chunk = block[start : start + _STORED_SIZE]
+        stored += [struct.pack("<B2H", 0, len(chunk), len(chunk) ^ 0xFFFF), chunk]
+    return b"".join(stored)

@@ -46,7 +46,7 @@ def rows_of(case: Case, trial: Trial, rounds: int, say: Callable[[str], None]) -
     """
     usages: dict[str, list[Usage]] = {}
     failures: dict[str, str] = {}
-    for turn in range(rounds):
+    for turn in range(rounds * case.rounds):
         trial.before_round(turn)
         for contender in (trial.ours, *trial.others):
             if contender.name in failures:
