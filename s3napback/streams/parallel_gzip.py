@@ -131,13 +131,13 @@ class ParallelGzip:
             self._shrinks = _has_shrunk(deflated, length)
         return _Piece(deflated, isal_zlib.crc32(block), buffer, length)
 
-    def _deflated(self, block: bytes | memoryview, window: bytes, flush: int) -> Sequence[bytes]:
+    def _deflated(self, block: memoryview, window: bytes, flush: int) -> Sequence[bytes]:
         stream = self._make_deflate(window)
-        return stream.compress(memoryview(block)), stream.flush(flush)
+        return stream.compress(block), stream.flush(flush)
 
     def _samples_do_not_shrink(self, block: memoryview) -> bool:
         starts = range(0, BLOCK_SIZE, BLOCK_SIZE // _SAMPLES)
-        samples = b"".join(block[start : start + _SAMPLE_SIZE] for start in starts)
+        samples = memoryview(b"".join(block[start : start + _SAMPLE_SIZE] for start in starts))
         return not _has_shrunk(self._deflated(samples, b"", isal_zlib.Z_SYNC_FLUSH), len(samples))
 
     def _collect(self, most_pending: int) -> None:

@@ -59,20 +59,33 @@ def test_a_block_knows_what_came_before_it() -> None:
 NOISE = random.Random(2).randbytes(12 * BLOCK_SIZE)
 
 
-class _Counting:
-    """A stream of zlib's slowest level that counts what it is given: all of its class together."""
-
-    given = 0
+class _Deflating:
+    """A stream that does what isal's or zlib's does, for others to do more."""
 
     def __init__(self, window: bytes) -> None:
-        self._stream = zlib.compressobj(9, wbits=-15, zdict=window)
+        self._stream = self.begin(window)
+
+    def begin(self, window: bytes) -> Deflate:
+        return deflate(window)
 
     def compress(self, data: memoryview, /) -> bytes:
-        type(self).given += len(data)
         return self._stream.compress(data)
 
     def flush(self, mode: int, /) -> bytes:
         return self._stream.flush(mode)
+
+
+class _Counting(_Deflating):
+    """A stream of zlib's slowest level that counts what it is given: all of its class together."""
+
+    given = 0
+
+    def begin(self, window: bytes) -> Deflate:
+        return zlib.compressobj(9, wbits=-15, zdict=window)
+
+    def compress(self, data: memoryview, /) -> bytes:
+        type(self).given += len(data)
+        return super().compress(data)
 
 
 def test_what_does_not_shrink_costs_little_time_and_no_space() -> None:
@@ -120,18 +133,12 @@ def test_damage_is_noticed_wherever_it_is() -> None:
     assert subprocess.run(["gzip", "--test"], input=stored[:-9], capture_output=True, check=False).returncode == 1
 
 
-class _Late:
+class _Late(_Deflating):
     """A stream that takes a while, each block another one."""
-
-    def __init__(self, window: bytes) -> None:
-        self._stream = deflate(window)
 
     def compress(self, data: memoryview, /) -> bytes:
         time.sleep(0.02 * (data[0] % 4))
-        return self._stream.compress(data)
-
-    def flush(self, mode: int, /) -> bytes:
-        return self._stream.flush(mode)
+        return super().compress(data)
 
 
 def test_blocks_keep_their_order_whichever_is_ready_first() -> None:
