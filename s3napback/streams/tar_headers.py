@@ -182,6 +182,10 @@ class Member:
             if entry:
                 yield entry[1:].decode("utf-8", "surrogateescape")
 
+    def whole_headers(self) -> Sequence[bytes]:
+        """All its headers as they stand in the archive."""
+        return self.raw
+
     def has_attribute(self, name: bytes) -> bool:
         """Whether it has an extended attribute."""
         return _ATTRIBUTES + name in self.records
@@ -201,6 +205,29 @@ def plain_name(name: str) -> str:
     if name.startswith(("/", ".")) or "/." in name or "//" in name or name.endswith("/"):
         return "/".join(part for part in name.split("/") if part not in ("", "."))
     return name
+
+
+_ENTRIES, _NO_ENTRIES = b"GNU.dumpdir", b"NOT.dumpdir"
+
+
+def without_entries(member: Member) -> Sequence[bytes]:
+    """All headers of a member, the record of what a directory held under a name of the same length that tar ignores."""
+    if member.dumpdir is None:
+        return member.raw
+    headers: list[bytes] = []
+    for piece in member.raw:
+        is_content = bool(headers) and len(headers) % 2 == 1 and headers[-1][156:157] == EXTENDED
+        headers.append(_with_renamed_record(piece) if is_content else piece)
+    return headers
+
+
+def _with_renamed_record(content: bytes) -> bytes:
+    position = 0
+    while (found := _RECORD.match(content, position)) is not None:
+        if found[2] == _ENTRIES:
+            return content[: found.start(2)] + _NO_ENTRIES + content[found.end(2) :]
+        position += int(found[1])
+    return content
 
 
 def read_records(content: bytes) -> dict[bytes, bytes]:

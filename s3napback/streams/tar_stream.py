@@ -5,8 +5,7 @@ Whoever follows sees what a reading tar will see. Where that cannot be said for 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TypeGuard
+from collections.abc import Callable, Iterator, Sequence
 
 from s3napback.streams.compression import Block
 from s3napback.streams.tar_headers import (
@@ -235,11 +234,6 @@ class _MapInContent:
         return False
 
 
-def is_member(part: Part) -> TypeGuard[Member]:
-    """Whether what a follower yields is a member, and not a piece of content."""
-    return isinstance(part, Member)
-
-
 def watched(blocks: Iterator[memoryview], look: Callable[[Member], None]) -> Iterator[Block]:
     """Pass an archive on as it is. A block goes on only after every header in it was looked at.
 
@@ -259,12 +253,17 @@ def watched(blocks: Iterator[memoryview], look: Callable[[Member], None]) -> Ite
     follower.finish()
 
 
-def selected(blocks: Iterator[memoryview], chooses: Callable[[Member], bool]) -> Iterator[Block]:
-    """An archive of those members that ``chooses`` wants, byte for byte as they were.
+def selected(
+    blocks: Iterator[memoryview],
+    chooses: Callable[[Member], bool],
+    headers: Callable[[Member], Sequence[bytes]] = Member.whole_headers,
+) -> Iterator[Block]:
+    """An archive of those members that ``chooses`` wants.
 
     Args:
         blocks: of the whole archive.
         chooses: is asked once for each member, in order.
+        headers: those of a chosen member, as they shall be; by default byte for byte as they were.
 
     Raises:
         MalformedArchive: it is no whole archive, or none that tar would write for us.
@@ -276,7 +275,7 @@ def selected(blocks: Iterator[memoryview], chooses: Callable[[Member], bool]) ->
             if isinstance(part, Member):
                 is_wanted = chooses(part)
                 if is_wanted:
-                    yield from part.raw
+                    yield from headers(part)
             elif is_wanted:
                 yield part
     follower.finish()
