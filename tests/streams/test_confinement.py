@@ -135,17 +135,17 @@ print("status", done.returncode)
     assert (inside / "made").exists()
 
 
-def test_a_folder_that_is_moved_while_it_is_shut_off_starts_nothing(
+def test_a_folder_that_is_moved_while_it_is_shut_off_is_still_the_one(
     folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inside, out = folders
     real = confinement._set_read_only
-
     now = threading.Event()
 
     def move() -> None:
         now.wait(30)
         inside.rename(inside.with_name("moved"))
+        out.rename(inside)
 
     # begun outside of the walls, as somebody else's
     mover = threading.Thread(target=move)
@@ -157,9 +157,20 @@ def test_a_folder_that_is_moved_while_it_is_shut_off_starts_nothing(
         mover.join()
 
     monkeypatch.setattr(confinement, "_set_read_only", moving)
-    with pytest.raises(NotConfined):
+    assert run("touch made", inside).returncode == 0
+    assert [path.name for path in inside.with_name("moved").iterdir()] == ["made"]
+    assert [path.name for path in inside.iterdir()] == ["file"]
+
+
+def test_nothing_is_started_where_another_folder_is_found(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if it were moved between the look for its name and its opening."""
+    inside, out = folders
+    monkeypatch.setattr(os, "readlink", lambda _path: str(out))
+    with pytest.raises(NotConfined, match="was moved by somebody"):
         run("touch made", inside)
-    assert not list(out.parent.rglob("made"))
+    assert list(inside.iterdir()) == []
 
 
 def test_the_numbers_of_the_calls_are_those_of_this_kernel() -> None:
