@@ -7,7 +7,8 @@ import os
 import pwd
 import stat
 import struct
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -394,11 +395,20 @@ def test_nothing_is_written_where_others_may_prepare_it(folder: Path) -> None:
 
 # --- an ordinary user ---
 
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """Where other users may enter; not below pytest's folders, which only their owner enters."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
 if IS_ROOT:
 
-    def test_an_ordinary_user_takes_what_is_his_or_roots(tmp_path: Path, open_way: None) -> None:
+    def test_an_ordinary_user_takes_what_is_his_or_roots(open_folder: Path) -> None:
         for owner in (0, OTHER):
-            place = tmp_path / str(owner)
+            place = open_folder / str(owner)
             place.mkdir()
             (place / "file").touch()
             for path in (place, place / "file"):
@@ -408,20 +418,12 @@ if IS_ROOT:
             assert bool(refused) == (owner == OTHER)
             assert not refused or f"chown {OTHER + 1} (" not in refused
 
-    def test_a_folder_that_may_only_be_searched_is_no_obstacle(tmp_path: Path, open_way: None) -> None:
-        (tmp_path / "file").touch()
-        tmp_path.chmod(0o711)
-        assert verdict_as(OTHER, lambda: open_own_file(tmp_path / "file")) == ""
+    def test_a_folder_that_may_only_be_searched_is_no_obstacle(open_folder: Path) -> None:
+        (open_folder / "file").touch()
+        open_folder.chmod(0o711)
+        assert verdict_as(OTHER, lambda: open_own_file(open_folder / "file")) == ""
 
-    def test_a_lock_of_roots_is_not_an_ordinary_users(tmp_path: Path, open_way: None) -> None:
-        os.chown(tmp_path, OTHER, OTHER)
-        (tmp_path / "lock").touch(mode=0o666)
-        assert "belongs to another user, root" in verdict_as(OTHER, lambda: open_own_for_writing(tmp_path / "lock"))
-
-
-@pytest.fixture
-def open_way(tmp_path: Path) -> None:
-    """Let other users come as far as the test's folder."""
-    for path in [tmp_path, *tmp_path.parents]:
-        if path.stat().st_uid == os.geteuid() and path.stat().st_mode & 0o111 != 0o111 and path != Path("/"):
-            path.chmod(path.stat().st_mode | 0o111)
+    def test_a_lock_of_roots_is_not_an_ordinary_users(open_folder: Path) -> None:
+        os.chown(open_folder, OTHER, OTHER)
+        (open_folder / "lock").touch(mode=0o666)
+        assert "belongs to another user, root" in verdict_as(OTHER, lambda: open_own_for_writing(open_folder / "lock"))

@@ -66,7 +66,7 @@ def opened_file(root: Path, path: Path) -> Iterator[tuple[int, os.stat_result] |
 
 
 def open_file(path: Path) -> int:
-    """Open for reading what was a plain file just now. A link put there meanwhile fails, a FIFO does not make us wait."""
+    """Open for reading what was a plain file just now: a link put there since fails, a FIFO does not make us wait."""
     return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -395,7 +396,7 @@ user, *arguments = sys.argv[1:]
 # Another user may not be allowed to read this Python's modules, so all are loaded by a run and a list before.
 for command in (["-f"], ["list"]):
     sys.argv = ["s3napback", "-c", os.environ["LOADING"], "--today=2026-01-01", *command]
-    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO(), "utf-8")):
         s3napback.cli.main()
 os.setgroups([])
 os.setresgid(int(user), int(user), int(user))
@@ -410,17 +411,16 @@ s3napback.cli.main()
 if IS_ROOT:
 
     @pytest.fixture
-    def his(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-        """An ordinary user's home with his configuration in it."""
-        folder = tmp_path_factory.mktemp("homes")
-        for above in [folder, *folder.parents[:-2]]:
-            above.chmod(above.stat().st_mode | 0o111)
-        site = Site(folder / "his")
-        (site.source / "file").write_text("content")
-        site.configure_cycle("Diffs 1")
-        for path in [site.root, *site.root.rglob("*")]:
-            os.chown(path, OTHER, OTHER)
-        yield site
+    def his() -> Iterator[Site]:
+        """An ordinary user's home with his configuration in it; not below pytest's folders, which only root enters."""
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder).chmod(0o755)
+            site = Site(Path(folder) / "his")
+            (site.source / "file").write_text("content")
+            site.configure_cycle("Diffs 1")
+            for path in [site.root, *site.root.rglob("*")]:
+                os.chown(path, OTHER, OTHER)
+            yield site
 
     def run_as(user: int, his: Site, loading: Site, *options: str) -> subprocess.CompletedProcess[str]:
         environment = {"LOADING": str(loading.configuration), "HIS_HOME": str(his.root), "PYTHONDONTWRITEBYTECODE": "1"}
