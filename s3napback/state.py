@@ -217,6 +217,8 @@ def require_own_diff_dir(diff_dir: Path) -> None:
     """
     try:
         require_own_for_writing(diff_dir / _LOCK)
+    except PermissionError:
+        return  # nor could anything be written there
     except OSError as error:
         raise StateError(f"cannot look at {diff_dir / _LOCK}: {error.strerror}") from error
 
