@@ -279,6 +279,19 @@ def test_a_home_of_gpg_that_others_can_change_decrypts_nothing(
     assert not (site.root / "where").exists()
 
 
+def test_a_keyring_is_not_imported_where_others_can_swap_the_folder(site: Site, keys: GpgHome) -> None:
+    """gpg would read the gpg.conf of whatever stands in the place of its private home."""
+    keyring(site, keys)
+    folder = own_folder(Site(site.root / "more"))
+    site.environment["TMPDIR"] = str(folder)
+    folder.chmod(0o1777)
+    site.run("-t")
+    folder.chmod(0o777)
+    for option in ("-t", "-f"):
+        assert f"{folder} can be written by others" in site.run(option, expect=2).stderr
+    assert not list(folder.iterdir())
+
+
 def test_what_includes_match_cannot_be_taken_away(site: Site) -> None:
     """Where others can write, they can also remove what an ``Include`` with wildcards would have found."""
     folder = own_folder(site)
@@ -402,7 +415,7 @@ os.setgroups([])
 os.setresgid(int(user), int(user), int(user))
 os.setresuid(int(user), int(user), int(user))
 os.environ["HOME"] = os.environ["HIS_HOME"]
-os.chdir(os.environ["HOME"])
+os.chdir("/")
 sys.argv = ["s3napback", *arguments]
 s3napback.cli.main()
 """
@@ -422,8 +435,14 @@ if IS_ROOT:
                 os.chown(path, OTHER, OTHER)
             yield site
 
-    def run_as(user: int, his: Site, loading: Site, *options: str) -> subprocess.CompletedProcess[str]:
-        environment = {"LOADING": str(loading.configuration), "HIS_HOME": str(his.root), "PYTHONDONTWRITEBYTECODE": "1"}
+    def run_as(
+        user: int, his: Site, loading: Site, *options: str, home: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        environment = {
+            "LOADING": str(loading.configuration),
+            "HIS_HOME": str(home or his.root),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
         return subprocess.run(
             [sys.executable, "-c", AS_USER, str(user), *his.command(*options)[3:]],
             capture_output=True,
@@ -438,6 +457,18 @@ if IS_ROOT:
             done = run_as(OTHER, his, site, *options)
             assert done.returncode == 0, done.stderr
         assert len(his.archive_keys()) == 1
+
+    def test_a_home_that_may_not_be_entered_is_no_obstacle(his: Site, site: Site, tmp_path: Path) -> None:
+        """As with ``setpriv`` or in a service, where HOME is still root's."""
+        home = tmp_path / "closed"
+        home.mkdir(mode=0o700)
+        text = his.configuration.read_text()
+        his.configuration.write_text(text.replace(f"DiffDir {his.diff_dir}\n", ""))
+        done = run_as(OTHER, his, site, "-t", home=home)
+        assert done.returncode == 0, done.stderr
+        his.configuration.write_text(text)
+        done = run_as(OTHER, his, site, home=home)
+        assert done.returncode == 0, done.stderr
 
     def test_neither_root_nor_a_third_user_takes_an_ordinary_users_configuration(his: Site, site: Site) -> None:
         assert f"chown root {his.root}" in his.run(expect=2).stderr
