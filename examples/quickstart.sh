@@ -74,6 +74,7 @@ make_temporary_folders() {
     trap 'exit 129' HUP
     trap 'exit 130' INT
     trap 'exit 143' TERM
+    umask 022 # s3napback refuses a configuration that a group can change
     work=$(mktemp -d "${TMPDIR:-/tmp}/s3napback-quickstart.XXXXXX")
     work=$(absolute "$work")
     # gpg's agent listens at a socket in here, whose path must be short

@@ -13,12 +13,13 @@ from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from s3napback import __version__
 from s3napback.errors import Interrupted, S3napbackError
+from s3napback.ownership import require_own
 
 if TYPE_CHECKING:
     from s3napback.backup.planning import Wishes
@@ -40,7 +41,17 @@ EXIT_BUG = 70
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+class _OwnFile(click.Path):
+    """An existing file that nobody else can change."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        require_own(path)
+        return path
+
+
+_FILE = _OwnFile(exists=True, dir_okay=False, path_type=Path)
 
 logger = logging.getLogger("s3napback")
 
@@ -53,7 +64,7 @@ logger = logging.getLogger("s3napback")
 @click.version_option(__version__, "--version", message="s3napback %(version)s")
 @click.option(
     "-c", "--config", "arguments", metavar="CONF", multiple=True, help="A configuration file; may be repeated. A bare "
-    "NAME means /etc/s3napback/NAME.conf.",
+    "NAME means /etc/s3napback/NAME.conf, never a file of the current folder.",
 )  # fmt: skip
 @click.option("-t", "--test", is_flag=True, help="Report what would be done, and touch nothing.")
 @click.option("-f", "--force", is_flag=True, help="Back up what is not due, done already, or looks suspicious.")

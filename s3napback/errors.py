@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Sequence
+from pathlib import Path
 
 
 class S3napbackError(Exception):
@@ -72,6 +73,18 @@ class ConfigurationError(UnusableConfiguration):
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = tuple(problems)
+
+
+class ChangeableByOthers(UnusableConfiguration):
+    """Other users can change, or swap, a file or folder that decides over us.
+
+    Attributes:
+        reason: who can, and what to do, as the end of a sentence that begins with the path.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.reason = f"is not used: {reason}"
+        super().__init__(f"{path} {self.reason}")
 
 
 class UnusableKey(UnusableConfiguration):

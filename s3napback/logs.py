@@ -12,13 +12,13 @@ import copy
 import logging
 import logging.config
 import logging.handlers
-import os
-import stat
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from s3napback.errors import UnusableConfiguration
+from s3napback.errors import ChangeableByOthers, UnusableConfiguration
+from s3napback.ownership import read_own_file
 
 SYSTEM_FOLDER = Path("/etc/s3napback")
 FILE_NAME = "logging.ini"
@@ -56,8 +56,8 @@ def configure_logging(log_config: Path | None, configuration_paths: Sequence[Pat
         debug: show s3napback's DEBUG lines and tracebacks.
 
     Raises:
-        UnusableConfiguration: the file cannot be read, is wrong, or names a log that cannot be opened. Lines go to
-            standard error then.
+        UnusableConfiguration: the file cannot be read, others can change it, it is wrong, or it names a log that cannot
+            be opened. Lines go to standard error then.
     """
     _remove_own_handlers()
     _log_to_console(debug)
@@ -72,23 +72,10 @@ def configure_logging(log_config: Path | None, configuration_paths: Sequence[Pat
 def _find_log_config(configuration_paths: Sequence[Path]) -> Path | None:
     folders = [*(path.parent for path in configuration_paths[:1]), SYSTEM_FOLDER]
     for candidate in (folder / FILE_NAME for folder in folders):
-        try:
-            status = candidate.stat()
-        except OSError:
-            continue
-        if stat.S_ISREG(status.st_mode):
-            _refuse_foreign(candidate, status)
-            return candidate
+        with suppress(OSError):
+            if candidate.is_file():
+                return candidate
     return None
-
-
-def _refuse_foreign(path: Path, status: os.stat_result) -> None:
-    """``fileConfig`` evaluates expressions, so a file that was merely found must not be another user's work."""
-    if status.st_uid not in (0, os.geteuid()) or status.st_mode & stat.S_IWOTH:
-        raise UnusableConfiguration(
-            f"{path}: not used, because users other than root and you can change it, and a logging configuration can "
-            f"run commands: correct its owner and mode (chmod o-w), or name it with --log-config if you trust it"
-        )
 
 
 def _remove_own_handlers() -> None:
@@ -110,8 +97,11 @@ def _log_to_console(debug: bool) -> None:
 def _load(path: Path, debug: bool) -> None:
     try:
         parser = configparser.ConfigParser()
-        parser.read_string(path.read_text(encoding="utf-8"))
+        # ``fileConfig`` evaluates expressions, so the file must not be another user's work.
+        parser.read_string(read_own_file(path)[0].decode("utf-8"))
         logging.config.fileConfig(parser, disable_existing_loggers=False)
+    except ChangeableByOthers:
+        raise
     except Exception as error:
         logging.shutdown()  # closes the handlers that were opened before the one that failed
         _safeguard_all(debug)

@@ -20,7 +20,7 @@ from s3napback.logs import logger_for
 from s3napback.rotation import day_number
 from s3napback.sources import Expansion, NothingNew
 from s3napback.sources.registry import Tools, expand_job, make_source
-from s3napback.state import StoreState, lock_holder, locked, make_diff_dir
+from s3napback.state import StoreState, lock_holder, locked, make_diff_dir, require_own_diff_dir
 from s3napback.surroundings import configured_store, diff_dir, find_gnu_tar, host_name, temp_dir
 
 logger = logging.getLogger("s3napback")
@@ -106,6 +106,7 @@ def rehearse(configuration: Configuration, today: date, wishes: Wishes, say: Cal
     Raises:
         UnusableConfiguration: nothing of it would be begun.
     """
+    require_own_diff_dir(diff_dir(configuration))
     with _equipped(configuration, today, wishes, patient=False) as equipment:
         tally = Tally(warnings=_say(equipment.warnings))
         night = equipment.night

@@ -16,6 +16,7 @@ from pathlib import Path
 from s3napback.config.settings import EncryptionSettings
 from s3napback.encryption.keys import PRIVATE_HOME_OPTIONS, Key, KeyRing, expiry_warning, require_home
 from s3napback.errors import UnusableKey, UnusableTool
+from s3napback.ownership import open_own_file, require_own
 from s3napback.streams.processes import readable
 
 _PROBE_TIMEOUT = 60  # seconds
@@ -152,12 +153,14 @@ def _private_home(keyring: Path) -> Iterator[Path]:
 
     A keybox is copied: gpg imports only exported keys and old keyrings.
     """
+    require_own(Path(tempfile.gettempdir()), shared=True)
     with tempfile.TemporaryDirectory(prefix="s3napback-gpg-") as folder:
         try:
-            with keyring.open("rb") as file:
-                magic = file.read(12)[8:]
-            if magic == _KEYBOX_MAGIC:
-                shutil.copyfile(keyring, Path(folder, "pubring.kbx"))
+            with os.fdopen(open_own_file(keyring), "rb") as file:
+                if file.read(12)[8:] == _KEYBOX_MAGIC:
+                    file.seek(0)
+                    with Path(folder, "pubring.kbx").open("xb") as copy:
+                        shutil.copyfileobj(file, copy)
         except OSError as error:
             raise UnusableKey(f"GpgKeyring {keyring} cannot be read: {error.strerror}") from error
         yield Path(folder)

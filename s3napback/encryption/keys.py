@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from s3napback.errors import UnusableKey, UnusableTool
+from s3napback.ownership import require_own
 from s3napback.streams.processes import readable
 
 EXPIRY_NOTICE = timedelta(days=30)
@@ -19,6 +20,11 @@ PRIVATE_HOME_OPTIONS = ("--no-autostart",)
 
 # One of these lies in every home that can name a key; gpg would create the first one otherwise.
 _HOME_FILES = ("pubring.kbx", "pubring.gpg", "public-keys.d", "gpg.conf", "common.conf")
+# What gpg and its agent read there (gpg(1), gpg-agent(1), FILES).
+_HOME_PATTERNS = (
+    *("*.conf*", "pubring.*", "secring.gpg", "trustdb.gpg", "tofu.db", "trustlist.txt", "S.*"),
+    *("public-keys.d", "public-keys.d/*", "private-keys-v1.d", "private-keys-v1.d/*"),
+)
 
 
 @dataclass(frozen=True)
@@ -203,7 +209,7 @@ def expiry_warning(key: Key, today: date, gpg: str = "gpg") -> str:
 
 
 def require_home(home: Path | None, environment: Mapping[str, str]) -> None:
-    """Refuse a home without any key, in which gpg would only create empty files.
+    """Refuse a home without any key, in which gpg would only create empty files, and one that others can change.
 
     Args:
         home: GpgHome; None is gpg's own choice.
@@ -211,13 +217,40 @@ def require_home(home: Path | None, environment: Mapping[str, str]) -> None:
 
     Raises:
         UnusableKey: the folder is missing, or gpg was never used in it.
+        ChangeableByOthers: it, or a file of gpg's in it, is not ours.
     """
-    folder = home or Path(environment.get("GNUPGHOME") or Path(environment.get("HOME") or Path.home(), ".gnupg"))
+    folder = chosen_home(home, environment)
     if not folder.is_dir():
         setting = "GpgHome" if home else "gpg's home"
         raise UnusableKey(f"{setting} {folder} does not exist; set GpgHome, or run this as the user who has the keys")
     if not any(Path(folder, name).exists() for name in _HOME_FILES):
         raise UnusableKey(f"there are no gpg keys in {folder}; import one, or set GpgHome or GpgKeyring")
+    require_own_home(home, environment)
+
+
+def chosen_home(home: Path | None, environment: Mapping[str, str]) -> Path:
+    """GpgHome, or what gpg takes in its place."""
+    user = environment.get("HOME") or os.path.expanduser("~")  # noqa: PTH111 - Path raises where there is no home
+    return home or Path(environment.get("GNUPGHOME") or Path(user, ".gnupg"))
+
+
+def require_own_home(home: Path | None, environment: Mapping[str, str]) -> None:
+    """Refuse a home that others can change: ``agent-program`` in its gpg.conf is run. One that is not there passes.
+
+    Raises:
+        ChangeableByOthers: it, or a file of gpg's in it, is not ours.
+        UnusableKey: it cannot be looked at.
+    """
+    folder = chosen_home(home, environment)
+    try:
+        require_own(folder)
+        for pattern in _HOME_PATTERNS:
+            for entry in sorted(folder.glob(pattern)):
+                require_own(entry)
+    except PermissionError:
+        return  # nor can gpg use it
+    except OSError as error:
+        raise UnusableKey(f"gpg's home {folder} cannot be looked at: {error.strerror}") from error
 
 
 def _refuse_syntax(directive: str, name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -12,6 +13,7 @@ from s3napback.catalogue.contents import Catalogue, CataloguedArchive, read_cata
 from s3napback.catalogue.selection import matching_archives
 from s3napback.config.settings import Configuration
 from s3napback.encryption.gpg import signer_fingerprint
+from s3napback.encryption.keys import require_own_home
 from s3napback.errors import S3napbackError
 from s3napback.recovery.choosing import choose, only_source, own_archives, read_moment
 from s3napback.recovery.decoding import Decoder, Decryption
@@ -47,7 +49,9 @@ class Reach:
 
         Raises:
             UnusableKey: signatures are required, and it is not clear whose.
+            ChangeableByOthers: others can change gpg's home.
         """
+        require_own_home(self.configuration.encryption.home, os.environ)
         settings = self.configuration.store
         # Reading a folder in several places at once is slower than from its beginning to its end.
         threads = settings.upload_threads if settings.folder is None else 1

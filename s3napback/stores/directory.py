@@ -27,6 +27,7 @@ from s3napback.stores.folders import (
     decode_name,
     key_components,
     make_folders,
+    open_file,
     opened_file,
     plain_files,
     regular_file_status,
@@ -311,7 +312,7 @@ def _parse(path: Path) -> dict[str, Any] | None:
     if path.suffix != ".json":
         return None
     try:
-        with path.open("rb") as file:
+        with os.fdopen(open_file(path), "rb") as file:
             content = json.loads(file.read(_LONGEST_METADATA))
     except (FileNotFoundError, ValueError, RecursionError):
         return None
