@@ -188,7 +188,7 @@ except ValueError:
         debug,
     )
     assert lines[0].endswith("ERROR directory: it failed")
-    assert lines[-1] == (r"ValueError: odd \x1b name" if debug else lines[0])
+    assert lines[-1] == (r"    ValueError: odd \x1b name" if debug else lines[0])
 
 
 # Where the file is found

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from s3napback.config.problems import Problems, shown
+from s3napback.config.problems import Problems
 from s3napback.config.settings import Position
 from s3napback.config.syntax import Block, Directive, Entry, parse_text
 from s3napback.errors import ConfigurationError
+from s3napback.formatting import shown
 
 LARGEST_FILE = 1024 * 1024
 _MOST_FILES = 1_000

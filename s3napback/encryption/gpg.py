@@ -14,9 +14,10 @@ from datetime import date
 from pathlib import Path
 
 from s3napback.config.settings import EncryptionSettings
-from s3napback.encryption.keys import PRIVATE_HOME_OPTIONS, Key, KeyRing, expiry_warning, require_home
+from s3napback.encryption.key import Key
+from s3napback.encryption.keys import PRIVATE_HOME_OPTIONS, KeyRing, expiry_warning, require_home
 from s3napback.errors import UnusableKey, UnusableTool
-from s3napback.streams.processes import readable
+from s3napback.formatting import readable
 
 _PROBE_TIMEOUT = 60  # seconds
 SIGNED_DIGEST = "metadata@s3napback"
@@ -110,13 +111,13 @@ def signer_fingerprint(settings: EncryptionSettings) -> str:
     """Whose signatures count: the fingerprint of GpgSignKey's primary key, of which the public part is enough.
 
     Raises:
-        UnusableKey: GpgSignKey is not set, or there is no such key.
+        UnusableKey: GpgSignKey is not set, there is no such key, or it is not certain whose it is.
         UnusableTool: gpg is missing.
     """
     if not settings.sign_key:
         raise UnusableKey("--require-signature: set GpgSignKey to the key by which archives must be signed")
     require_home(settings.home, os.environ)
-    return KeyRing(settings.home).find_signer(settings.sign_key, secret=False).fingerprint
+    return KeyRing(settings.home).find_witness(settings.sign_key).fingerprint
 
 
 @contextmanager
@@ -135,14 +136,15 @@ def _open_ring(settings: EncryptionSettings) -> Iterator[tuple[Path | None, KeyR
 
 def _find_all(ring: KeyRing, recipients: Sequence[str]) -> list[Key]:
     """One key for each recipient; all that is wrong is told at once."""
-    keys, problems = [], []
+    keys: list[Key] = []
+    problems: list[str] = []
     for recipient in recipients:
         try:
             keys.append(ring.find(recipient))
         except UnusableKey as error:
-            problems.append(str(error))
+            problems += error.lines
     if problems:
-        raise UnusableKey("\n".join(problems))
+        raise UnusableKey(*problems)
     return keys
 
 
@@ -182,14 +184,15 @@ def _try_out(
         raise UnusableTool(f"gpg cannot be started: {error.strerror}") from error
     if done.returncode == 0 and done.stdout:
         return
-    advice = "".join(f"\n{_describe_untrusted(key, gpg)}" for key in untrusted)
-    words = "".join(f"\n  {readable(line)}" for line in done.stderr.splitlines())
+    advice = [_describe_untrusted(key, gpg) for key in untrusted]
+    words = [f"  {readable(line)}" for line in done.stderr.splitlines()]
     if signer and b"No pinentry" in done.stderr:
         raise UnusableKey(
-            f"GpgSignKey: gpg does not sign with {signer} unless it is told a passphrase, and at night nobody does:"
-            f"{words}\ntake the passphrase off with: {gpg} --passwd {signer}"
+            f"GpgSignKey: gpg does not sign with {signer} unless it is told a passphrase, and at night nobody does:",
+            *words,
+            f"take the passphrase off with: {gpg} --passwd {signer}",
         )
-    raise UnusableKey(f"gpg does not encrypt to {names}:{words}{advice}")
+    raise UnusableKey(f"gpg does not encrypt to {names}:", *words, *advice)
 
 
 def _describe_untrusted(key: Key, gpg: str) -> str:

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from s3napback.catalogue.contents import CataloguedArchive
+from s3napback.formatting import readable
 from s3napback.recovery.decoding import Decoder
 from s3napback.recovery.members import Member, complete, selected
 from s3napback.streams.pipeline import Block, Pipeline, Stage, Transformation
-from s3napback.streams.processes import readable
 
 _DIFFERS = 1
 """tar's exit status for "some files differ" (tar's manual, "Synopsis")."""
