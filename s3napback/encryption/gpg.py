@@ -127,10 +127,11 @@ def _open_ring(settings: EncryptionSettings) -> Iterator[tuple[Path | None, KeyR
         require_home(settings.home, os.environ)
         yield settings.home, KeyRing(settings.home)
         return
-    with _private_home(settings.keyring) as home:
+    with tempfile.TemporaryDirectory(prefix="s3napback-gpg-") as folder:
+        home = Path(folder)
         ring = KeyRing(home, private=True)
-        if not (home / "pubring.kbx").exists():
-            ring.import_file(settings.keyring)
+        if not ring.take_in(_importable(settings.keyring, home)):
+            raise UnusableKey(f"GpgKeyring {settings.keyring}: no public key in it")
         yield home, ring
 
 
@@ -148,21 +149,25 @@ def _find_all(ring: KeyRing, recipients: Sequence[str]) -> list[Key]:
     return keys
 
 
-@contextmanager
-def _private_home(keyring: Path) -> Iterator[Path]:
-    """A folder (0700) for the keys of ``keyring``, removed at the end.
+def _importable(keyring: Path, folder: Path) -> Path:
+    """A file with the keys of ``keyring`` that gpg imports: exported ones or an old keyring, and so no keybox.
 
-    A keybox is copied: gpg imports only exported keys and old keyrings.
+    A keybox is not put into the home as it is, because importing is what drops names that a key has not signed.
+
+    Args:
+        folder: for what is made of a keybox.
     """
-    with tempfile.TemporaryDirectory(prefix="s3napback-gpg-") as folder:
-        try:
-            with keyring.open("rb") as file:
-                magic = file.read(12)[8:]
-            if magic == _KEYBOX_MAGIC:
-                shutil.copyfile(keyring, Path(folder, "pubring.kbx"))
-        except OSError as error:
-            raise UnusableKey(f"GpgKeyring {keyring} cannot be read: {error.strerror}") from error
-        yield Path(folder)
+    try:
+        with keyring.open("rb") as file:
+            magic = file.read(12)[8:]
+        if magic != _KEYBOX_MAGIC:
+            return keyring
+        source = folder / "keybox"
+        source.mkdir(mode=0o700)
+        shutil.copyfile(keyring, source / "pubring.kbx")
+    except OSError as error:
+        raise UnusableKey(f"GpgKeyring {keyring} cannot be read: {error.strerror}") from error
+    return KeyRing(source, private=True).export_to(folder / "exported")
 
 
 def _try_out(

@@ -16,8 +16,8 @@ from s3napback.errors import UnusableKey, UnusableTool
 from s3napback.formatting import readable, shell_command, shown
 
 EXPIRY_NOTICE = timedelta(days=30)
-LISTING_TIMEOUT = 60
-"""Seconds that gpg may take to list its keys."""
+ANSWER_TIMEOUT = 60
+"""Seconds that gpg may take to show its keys."""
 PRIVATE_HOME_OPTIONS = ("--no-autostart",)
 
 # One of these lies in every home that can name a key; gpg would create the first one otherwise.
@@ -153,32 +153,39 @@ class KeyRing:
         which = "--list-secret-keys" if secret else "--list-keys"
         # How python-gnupg reads a listing breaks at line ends of other alphabets in user ids, and leaves out of which
         # user id gpg is sure.
-        command = self._gpg.make_args([which, "--fingerprint", "--fingerprint"], False)
+        return read_listing(self._ask(which, "--fingerprint", "--fingerprint"))
+
+    def _ask(self, *arguments: str) -> bytes:
+        """What gpg writes to its standard output."""
+        command = self._gpg.make_args(arguments, False)
         try:
             done = subprocess.run(
                 command,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 env=self._gpg.env,
-                timeout=LISTING_TIMEOUT,
+                timeout=ANSWER_TIMEOUT,
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise UnusableTool(f"gpg did not list its keys within {LISTING_TIMEOUT} seconds") from error
+            raise UnusableTool(f"gpg did not show its keys within {ANSWER_TIMEOUT} seconds") from error
         if done.returncode:
             words = [f"  {readable(line)}" for line in done.stderr.splitlines() if not line.startswith(_STATUS)]
-            raise UnusableTool("gpg cannot list its keys:", *words)
-        return read_listing(done.stdout)
+            raise UnusableTool("gpg cannot show its keys:", *words)
+        return done.stdout
 
-    def import_file(self, file: Path) -> None:
-        """Add the public keys of a file, armoured or not.
+    def take_in(self, file: Path) -> bool:
+        """Import the public keys of a file, armoured or not; whether there were any."""
+        return bool(self._gpg.import_keys_file(str(file)).fingerprints)
+
+    def export_to(self, file: Path) -> Path:
+        """Write all public keys to a new file, and return that.
 
         Raises:
-            UnusableKey: it holds none.
+            UnusableTool: gpg cannot.
         """
-        result = self._gpg.import_keys_file(str(file))
-        if not result.fingerprints:
-            raise UnusableKey(f"GpgKeyring {file}: no public key in it")
+        self._ask("--output", str(file), "--export")
+        return file
 
 
 def expiry_warning(key: Key, today: date, gpg: str = "gpg") -> str:
