@@ -165,9 +165,11 @@ def _importable(keyring: Path, folder: Path) -> Path:
         source = folder / "keybox"
         source.mkdir(mode=0o700)
         shutil.copyfile(keyring, source / "pubring.kbx")
+        exported = folder / "exported"
+        exported.write_bytes(KeyRing(source, private=True).export())
     except OSError as error:
         raise UnusableKey(f"GpgKeyring {keyring} cannot be read: {error.strerror}") from error
-    return KeyRing(source, private=True).export_to(folder / "exported")
+    return exported
 
 
 def _try_out(

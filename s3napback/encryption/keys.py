@@ -178,14 +178,13 @@ class KeyRing:
         """Import the public keys of a file, armoured or not; whether there were any."""
         return bool(self._gpg.import_keys_file(str(file)).fingerprints)
 
-    def export_to(self, file: Path) -> Path:
-        """Write all public keys to a new file, and return that.
+    def export(self) -> bytes:
+        """All public keys; nothing if there is none.
 
         Raises:
             UnusableTool: gpg cannot.
         """
-        self._ask("--output", str(file), "--export")
-        return file
+        return self._ask("--export")
 
 
 def expiry_warning(key: Key, today: date, gpg: str = "gpg") -> str:

@@ -329,7 +329,13 @@ def test_a_keyring_file_is_used_without_being_trusted(
     assert not (tmp_path / "nowhere").exists()
 
 
-@pytest.mark.parametrize(("content", "expected"), [(None, "cannot be read: No such file"), (b"junk", "no public key")])
+EMPTY_KEYBOX = bytes.fromhex("0000002001010002") + b"KBXf" + bytes(20)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [(None, "cannot be read: No such file"), (b"junk", "no public key"), (EMPTY_KEYBOX, "no public key")],
+)
 def test_a_keyring_file_without_keys_is_told(tmp_path: Path, content: bytes | None, expected: str) -> None:
     keyring = tmp_path / "ring"
     if content is not None:

@@ -123,7 +123,7 @@ def test_a_revoked_name_is_no_name(home: GpgHome) -> None:
     key = make_key(home, "Mallory <mallory@example.org>", f"Once <{ADDRESS}>")
     home.run("--quick-revoke-uid", key, f"Once <{ADDRESS}>")
     assert recipients(home, "mallory@example.org") == (key,)
-    for use in (recipients, witness):
+    for use in (recipients, signer, witness):
         assert key in refusal(use, home)
 
 
