@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from s3napback.formatting import readable
 from s3napback.recovery.staging import Staging, UnusableTarget, require_empty
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -166,7 +167,8 @@ def _copy_across(name: str, source: int, target: int) -> None:
         )
         os.rename(beside / "copy", name, dst_dir_fd=target)
     except subprocess.CalledProcessError as error:
-        raise UnusableTarget(f"{name} cannot be copied to another file system: {error.stderr.decode()}") from error
+        words = [f"  {readable(line)}" for line in error.stderr.splitlines()]
+        raise UnusableTarget(f"{name} cannot be copied to another file system:", *words) from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 

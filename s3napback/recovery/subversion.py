@@ -10,6 +10,7 @@ from pathlib import Path
 
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import PipelineError, UnusableTool
+from s3napback.formatting import readable, shell_command
 from s3napback.recovery.decoding import Damaged, Decoder
 from s3napback.recovery.staging import UnusableTarget, require_empty, staging_in
 from s3napback.streams.pipeline import Block, Stage, Transformation
@@ -137,7 +138,8 @@ def _run(*command: str) -> str:
     except FileNotFoundError:
         raise UnusableTool(f"{command[0]} is missing: install subversion") from None
     if done.returncode != 0:
-        raise PipelineError(f"{' '.join(command)} failed: {done.stderr.decode(errors='replace').strip()}")
+        words = [f"  {readable(line)}" for line in done.stderr.splitlines()]
+        raise PipelineError(f"{shell_command(command)} failed:", *words)
     return done.stdout.decode().strip()
 
 
