@@ -19,6 +19,8 @@ import click
 
 from s3napback import __version__
 from s3napback.errors import Interrupted, S3napbackError
+from s3napback.formatting import printable
+from s3napback.logs import log_lines
 from s3napback.ownership import require_own
 
 if TYPE_CHECKING:
@@ -137,7 +139,7 @@ def _run_one(path: Path, day: date, wishes: Wishes, *, test: bool, strict: bool)
     from s3napback.config.loading import load_configuration
 
     configuration = load_configuration(path)
-    tally = backup.rehearse(configuration, day, wishes, click.echo) if test else backup.run(configuration, day, wishes)
+    tally = backup.rehearse(configuration, day, wishes, _say) if test else backup.run(configuration, day, wishes)
     return tally.exit_code or (EXIT_WARNINGS if strict and tally.warnings else 0)
 
 
@@ -271,12 +273,22 @@ def verify_command(
 
 def _confirm(question: str) -> bool | None:
     """Ask the person at the terminal; None if there is none."""
-    return click.confirm(question, err=True) if sys.stdin.isatty() else None
+    if not sys.stdin.isatty():
+        return None
+    try:
+        return click.confirm(printable(question), err=True)
+    except click.Abort:
+        return False  # the person closed the terminal's input
 
 
-def _say(text: str) -> None:
-    """Print to standard output, whatever its encoding; a reader that has had enough, such as ``head``, is no error."""
+def _say(*lines: str) -> None:
+    """Print lines to standard output, whatever its encoding, with escapes in place of what a terminal would obey.
+
+    Everything that commands print goes through here, apart from the tables of ``list`` and what is restored. A reader
+    that has had enough, such as ``head``, is no error.
+    """
     encoding = sys.stdout.encoding
+    text = "\n".join(map(printable, lines))
     try:
         click.echo(text.encode(encoding, "backslashreplace").decode(encoding))
     except BrokenPipeError:
@@ -288,8 +300,7 @@ def _exit_code(action: Callable[[], int]) -> int:
     try:
         return action()
     except S3napbackError as error:
-        for line in str(error).splitlines():
-            logger.error("%s", line)
+        log_lines(logger, logging.ERROR, error.lines)
         logger.debug("details", exc_info=True)
         return error.exit_code
     except (click.ClickException, click.exceptions.Exit):
@@ -298,6 +309,17 @@ def _exit_code(action: Callable[[], int]) -> int:
         logger.error("a bug in s3napback: %s: %s; run with -d for details", type(error).__name__, error)
         logger.debug("details", exc_info=True)
         return EXIT_BUG
+
+
+def _run_command_line() -> int:
+    """Do what the arguments ask for, or say what is wrong with them."""
+    try:
+        return int(command_line.main(prog_name="s3napback", standalone_mode=False) or 0)
+    except click.ClickException as error:
+        # It quotes arguments, which a script may have from anywhere.
+        shown = click.UsageError(printable(error.format_message()), getattr(error, "ctx", None))
+        shown.show()
+        return error.exit_code
 
 
 def _raise_on_signals() -> None:
@@ -318,7 +340,7 @@ def main() -> None:
     """Run the command line and end the process with its exit code."""
     _raise_on_signals()
     try:
-        sys.exit(_exit_code(lambda: command_line.main(prog_name="s3napback")))
+        sys.exit(_exit_code(_run_command_line))
     except Interrupted as interruption:
         logger.error("%s; what was not finished is discarded, and what was there before stays", interruption)
         sys.exit(interruption.exit_code)

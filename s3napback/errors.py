@@ -2,6 +2,9 @@
 
 The message of an exception is written for the administrator who reads it at night: it names what failed, and where the
 cause does not say so by itself, what to do. Only ``s3napback.cli`` prints it.
+
+A message of several lines carries them as data. A line break within one of them belongs to a name or to somebody else's
+words, and never begins a new line of a log.
 """
 
 from __future__ import annotations
@@ -14,11 +17,34 @@ from pathlib import Path
 class S3napbackError(Exception):
     """Base of all expected failures.
 
+    Args:
+        lines: the message. Those after the first may be indented; ``str()`` puts them all on one line.
+
     Attributes:
         exit_code: what the process returns when this failure ends a configuration's run.
     """
 
     exit_code = 1
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__(*lines)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The message's lines, without line ends of their own."""
+        return tuple(map(str, self.args))
+
+    def under(self, title: str) -> tuple[str, ...]:
+        """The message as part of a report: its first line behind ``title`` and a colon, the others indented."""
+        first, *others = self.lines or ("",)
+        return (f"{title}: {first}", *(f"  {line}" for line in others))
+
+    def __str__(self) -> str:
+        text = ""
+        for line in self.lines:
+            separator = "" if not text else " " if text.endswith(":") else "; "
+            text += separator + line.strip(" ")
+        return text
 
 
 class SourceError(S3napbackError):
@@ -71,7 +97,7 @@ class ConfigurationError(UnusableConfiguration):
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("\n".join(problems))
+        super().__init__(*problems)
         self.problems = tuple(problems)
 
 

@@ -1,8 +1,8 @@
 """Logging: where its settings are found, and what holds whatever they say.
 
 Whoever writes a ``logging.ini`` decides where lines go and how they look. Three things are not theirs to lose: a log
-entry is one line, whatever characters a file's name holds; no credentials pass through the log; and a log that cannot
-be written does not stop a backup.
+entry begins where we begin one, whatever characters a file's name holds; no credentials pass through the log; and a log
+that cannot be written does not stop a backup.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ import logging
 import logging.config
 import logging.handlers
 import sys
+import textwrap
+import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from s3napback.errors import ChangeableByOthers, UnusableConfiguration
+from s3napback.formatting import printable
 from s3napback.ownership import read_own_file
 
 SYSTEM_FOLDER = Path("/etc/s3napback")
@@ -27,6 +30,8 @@ CONSOLE_FORMAT = "%(asctime)s %(levelname)s %(topic)s: %(message)s"
 DATE_FORMAT = "%Y-%m-%d %H:%M:%S"
 
 _PACKAGE = "s3napback"
+_LINES = f"{_PACKAGE}_lines"
+"""Attribute of a record whose message has several lines; a line end within any of them is data."""
 _TOPICS = {
     "Directory": "directory",
     "MySQL": "mysql",
@@ -41,6 +46,18 @@ _TALKATIVE_LIBRARIES = ("boto3", "botocore", "gnupg", "s3transfer", "urllib3")
 def logger_for(kind: str) -> logging.Logger:
     """The logger of a kind of source: ``Directory``, ``MySQL``, ``PostgreSQL``, ``Subversion`` or ``SubversionDir``."""
     return logging.getLogger(f"{_PACKAGE}.{_TOPICS[kind]}")
+
+
+def log_lines(logger: logging.Logger, level: int, lines: Sequence[str]) -> None:
+    """Log a message of several lines, such as an error's, as one entry: a log shows each line as it shows others.
+
+    A mail is one letter with all of them, and not one for each.
+
+    Args:
+        level: of ``logging``.
+        lines: those after the first are better indented.
+    """
+    logger.log(level, "%s", "\n".join(lines), extra={_LINES: tuple(lines)})
 
 
 def configure_logging(log_config: Path | None, configuration_paths: Sequence[Path], debug: bool) -> None:
@@ -196,15 +213,16 @@ class _FailureReport:
         error = sys.exc_info()[1]
         line = f"the log handler {self._name} cannot write: {type(error).__name__}: {error}; the run goes on without it"
         try:
-            sys.stderr.write(f"{_printable(line)}\n")
+            sys.stderr.write(f"{printable(line)}\n")
         except (OSError, ValueError, AttributeError):
             # Standard error is closed, or full as well, and there is nobody left to tell.
             return
 
 
 class _OneLineFormatter(logging.Formatter):
-    """Lets another formatter lay out a record in which nothing but a traceback asked for can break the line.
+    """Lets another formatter lay out records, of whose data nothing can begin a line or drive a terminal.
 
+    Each line of ``log_lines`` is laid out by itself, unless the layout has several lines already, as that of a letter.
     Offers ``%(topic)s`` to formats: the logger's name without ``s3napback.``.
     """
 
@@ -214,26 +232,22 @@ class _OneLineFormatter(logging.Formatter):
         self._debug = debug
 
     def format(self, record: logging.LogRecord) -> str:
+        lines = [printable(line) for line in getattr(record, _LINES, None) or (record.getMessage(),)]
+        entries = [self._laid_out(record, line) for line in lines]
+        if len(entries) > 1 and any("\n" in entry for entry in entries):
+            return self._laid_out(record, "\n".join(lines))
+        return "\n".join(entries)
+
+    def _laid_out(self, record: logging.LogRecord, message: str) -> str:
         clean = copy.copy(record)
-        clean.msg = _printable(record.getMessage())
+        clean.msg = message
         clean.args = ()
         clean.topic = record.name.removeprefix(f"{_PACKAGE}.")
         clean.exc_text = None
         if not self._debug:
             clean.exc_info = None
             clean.stack_info = None
-        return "\n".join(map(_printable, self._inner.format(clean).split("\n")))
-
-
-def _printable(text: str) -> str:
-    """Replace control characters, line separators and bytes that are not UTF-8 by escapes that a person can read."""
-    if text.isprintable():
-        return text
-    return "".join(character if character.isprintable() else _escape(character) for character in text)
-
-
-def _escape(character: str) -> str:
-    code = ord(character)
-    if 0xDC80 <= code <= 0xDCFF:
-        return f"\\x{code - 0xDC00:02x}"  # Python's stand-in for a byte of a name that is not UTF-8
-    return character.encode("unicode_escape").decode("ascii")
+        elif clean.exc_info and clean.exc_info[0]:
+            # Indented, because the text of an exception can hold line ends of somebody else's.
+            clean.exc_text = textwrap.indent("".join(traceback.format_exception(*clean.exc_info)).rstrip("\n"), "    ")
+        return "\n".join(map(printable, self._inner.format(clean).split("\n")))

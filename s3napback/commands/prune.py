@@ -25,7 +25,8 @@ from s3napback.catalogue.retention import (
 )
 from s3napback.config.settings import Configuration
 from s3napback.errors import StoreError, UnusableConfiguration
-from s3napback.formatting import counted, human_bytes, printable
+from s3napback.formatting import counted, human_bytes
+from s3napback.logs import log_lines
 from s3napback.rotation import day_date, day_number
 from s3napback.state import lock_holder, locked, make_diff_dir
 from s3napback.stores import Store, StoredObject
@@ -168,7 +169,7 @@ class _Pruner:
         if archive.base in self._troubled:
             kept = "a later one of its name could not be deleted, and may build on it"
         if kept:
-            self._say(printable(f"stays         {shown}; but {kept}"))
+            self._say(f"stays         {shown}; but {kept}")
         elif self._carry_out(shown, partial(self._delete_archive, archive)):
             self._counts["archive"] += 1
             self._bytes += archive.stored.size
@@ -199,15 +200,15 @@ class _Pruner:
 
     def _carry_out(self, shown: str, action: Callable[[], object]) -> bool:
         if not self._delete:
-            self._say(printable(f"would delete  {shown}"))
+            self._say(f"would delete  {shown}")
             return True
         try:
             action()
         except StoreError as error:
-            logger.error("%s", error)
+            log_lines(logger, logging.ERROR, error.lines)
             self.failed += 1
             return False
-        self._say(printable(f"deleted       {shown}"))
+        self._say(f"deleted       {shown}")
         return True
 
     def _delete_archive(self, archive: CataloguedArchive) -> None:

@@ -98,10 +98,10 @@ class Verification:
         try:
             archives, problems = self._chosen(word)
         except S3napbackError as error:
-            self.say(f"{word}: FAILED: {error}")
+            self._report_failure(word, error)
             return 1
         for problem in problems:
-            self.say(f"{problem}")
+            self.say(problem)
         bad = 0 if self.wish.every else len(problems)
         if self.wish.against_live:
             return bad + self._compare(archives)
@@ -127,11 +127,15 @@ class Verification:
             else:
                 decoder.run(archive, *self._consumers(archive), write=_forget)
         except S3napbackError as error:
-            self.say(f"{archive.key}: FAILED: {error}")
+            self._report_failure(archive.key, error)
             return False
         seconds = time.monotonic() - clock
         self.say(f"{archive.key}: good, {human_bytes(archive.stored.size)}, {human_time(seconds)}")
         return True
+
+    def _report_failure(self, subject: str, error: S3napbackError) -> None:
+        for line in error.under(f"{subject}: FAILED"):
+            self.say(line)
 
     def _consumers(self, archive: CataloguedArchive) -> Iterator[Stage | Transformation]:
         record = archive.record
@@ -159,7 +163,7 @@ class Verification:
         try:
             differing = compare(decoder, chain, directory, find_gnu_tar(), self.say)
         except S3napbackError as error:
-            self.say(f"{chain[-1].key}: FAILED: {error}")
+            self._report_failure(chain[-1].key, error)
             return 1
         self.say(f"Directory {directory}: {counted(differing, 'difference')} from {chain[-1].key}")
         return differing

@@ -154,7 +154,7 @@ DIRECTIVES = (
         Type.WORDS,
         "none: no encryption",
         _GLOBAL,
-        "Whom archives are encrypted for: address, key id or fingerprint; may be repeated.",
+        "Whom archives are encrypted for: fingerprint, address or whole user id; may be repeated.",
         adds_up=True,
     ),
     DirectiveDescription(
@@ -165,7 +165,7 @@ DIRECTIVES = (
         Type.TEXT,
         "none: no signatures",
         _GLOBAL,
-        "Key to sign archives with, for --require-signature.",
+        "Key to sign archives with, for --require-signature; best its fingerprint.",
     ),
     DirectiveDescription("GpgHome", Type.PATH, "gpg's own", _GLOBAL, "gpg's home folder."),
     DirectiveDescription(

@@ -12,13 +12,14 @@ from pathlib import Path
 from s3napback.config.blocks import BlockReader
 from s3napback.config.key_file import UnusableKeyFile, read_key_file
 from s3napback.config.names import Claim, key_problem, qualified_names
-from s3napback.config.problems import Problems, shown
+from s3napback.config.problems import Problems
 from s3napback.config.reading import read_configuration
 from s3napback.config.scopes import Scope
 from s3napback.config.settings import Configuration, Job, Position
 from s3napback.config.store_settings import encryption_settings, store_settings
 from s3napback.config.syntax import Entry
 from s3napback.errors import ChangeableByOthers, ConfigurationError
+from s3napback.formatting import shown
 from s3napback.ownership import require_own
 
 SYSTEM_FOLDER = Path("/etc/s3napback")

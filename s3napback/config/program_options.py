@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from s3napback.config.problems import shown
+from s3napback.formatting import shown
 
 _SHAPE = "s3napback decides how the archive is written"
 _FILE_LIST = "what is archived is the source's directory"

@@ -9,10 +9,11 @@ from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 
-from s3napback.config.problems import Problems, shown
+from s3napback.config.problems import Problems
 from s3napback.config.settings import Position
 from s3napback.config.syntax import Block, Directive, Entry, parse_text
 from s3napback.errors import ChangeableByOthers, ConfigurationError
+from s3napback.formatting import shown
 from s3napback.ownership import NotAPlainFileError, read_own_file, require_own
 
 LARGEST_FILE = 1024 * 1024

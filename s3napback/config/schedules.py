@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable
 
 from s3napback.config.directives import DIRECTIVES, Place
-from s3napback.config.problems import Problems, shown
+from s3napback.config.problems import Problems
 from s3napback.config.scopes import Scope
 from s3napback.config.settings import STALL_TIMEOUT, JobSettings, Position
+from s3napback.formatting import shown
 from s3napback.rotation import HanoiCycle, Schedule, SimpleCycle
 
 _MOST_SLOTS = 100_000

@@ -209,20 +209,18 @@ class Decoder:
                 if finish:
                     finish(pipeline)
         except PipelineError as error:
-            raise PipelineError(self._explained(archive, error)) from error
+            raise PipelineError(*self._explained(archive, error)) from error
         return total
 
     def _is_encrypted(self, archive: CataloguedArchive) -> bool:
         head = b"".join(self.transport.store.read(archive.key, end=min(_HEAD, archive.stored.size)))
         return looks_encrypted(head)
 
-    def _explained(self, archive: CataloguedArchive, error: S3napbackError) -> str:
+    def _explained(self, archive: CataloguedArchive, error: S3napbackError) -> tuple[str, ...]:
         meaning = meaning_of(str(error))
-        return "\n".join(
-            [
-                f"{self.transport.address(archive)} cannot be decoded{': ' + meaning if meaning else ''}",
-                *(f"  {line}" for line in str(error).splitlines()),
-            ]
+        return (
+            f"{self.transport.address(archive)} cannot be decoded{': ' + meaning if meaning else ''}",
+            *(f"  {line}" for line in error.lines),
         )
 
 

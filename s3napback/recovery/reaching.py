@@ -113,11 +113,11 @@ def is_cold(archive: CataloguedArchive) -> bool:
     return stored.storage_class in COLD_CLASSES and 'ongoing-request="false"' not in stored.restore_state
 
 
-def cold_advice(chain: Sequence[CataloguedArchive], configuration: Configuration) -> str:
-    """Which archives must be asked for first, and how; empty if none must."""
+def cold_advice(chain: Sequence[CataloguedArchive], configuration: Configuration) -> tuple[str, ...]:
+    """Which archives must be asked for first, and how, line by line; empty if none must."""
     cold = [archive for archive in chain if is_cold(archive)]
     if not cold:
-        return ""
+        return ()
     settings = configuration.store
     endpoint = f"--endpoint-url {settings.endpoint} " if settings.endpoint else ""
     lines = [
@@ -125,10 +125,8 @@ def cold_advice(chain: Sequence[CataloguedArchive], configuration: Configuration
         + (", and its restoration is under way" if "true" in archive.stored.restore_state else "")
         for archive in cold
     ]
-    return "\n".join(
-        [
-            *lines,
-            "Ask the store to bring each of them out, wait until it has (hours), and run again:",
-            f"  aws {endpoint}s3api restore-object --bucket {settings.bucket} --key KEY --restore-request Days=7",
-        ]
+    return (
+        *lines,
+        "Ask the store to bring each of them out, wait until it has (hours), and run again:",
+        f"  aws {endpoint}s3api restore-object --bucket {settings.bucket} --key KEY --restore-request Days=7",
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import PipelineError, UnusableTool
+from s3napback.formatting import readable, shell_command
 from s3napback.recovery.decoding import Damaged, Decoder
 from s3napback.recovery.folders import OPEN_FOLDER, names_in
 from s3napback.recovery.staging import Staging, UnusableTarget, require_empty, require_empty_folder, staging_in
@@ -166,7 +167,8 @@ class _Tools:
 
         done = start_confined(self.folder, ask)
         if done.returncode != 0:
-            raise PipelineError(f"{' '.join(command)} failed: {done.stderr.decode(errors='replace').strip()}")
+            words = [f"  {readable(line)}" for line in done.stderr.splitlines()]
+            raise PipelineError(f"{shell_command(command)} failed:", *words)
         return done.stdout.decode().strip()
 
 

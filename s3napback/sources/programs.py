@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 
 from s3napback.errors import SourceError
-from s3napback.streams.processes import readable
+from s3napback.formatting import readable
 
 _QUOTED_LINES = 10
 
@@ -55,6 +55,6 @@ def answer_of(command: Sequence[str], *, environment: Mapping[str, str], timeout
     except OSError as error:
         raise SourceError(f"cannot start {command[0]}: {error.strerror}") from error
     if done.returncode:
-        words = [readable(line) for line in done.stderr.splitlines()[-_QUOTED_LINES:]]
-        raise SourceError("\n  ".join([f"{command[0]} failed with exit status {done.returncode}:", *words]))
+        words = [f"  {readable(line)}" for line in done.stderr.splitlines()[-_QUOTED_LINES:]]
+        raise SourceError(f"{command[0]} failed with exit status {done.returncode}:", *words)
     return done.stdout.decode(errors="surrogateescape").rstrip("\n")

@@ -310,7 +310,7 @@ class Pipeline:
             if is_busy or (isinstance(above, _Pump) and above.waits_for == "output"):
                 culprit = member
                 break
-        return PipelineError(_with_words(culprit, f"has been silent for {self._patience}"))
+        return PipelineError(*_with_words(culprit, f"has been silent for {self._patience}"))
 
     def _settle(self) -> None:
         """Wait, from the last to the first, until all have ended, or one has failed and the others had a moment."""
@@ -320,8 +320,8 @@ class Pipeline:
             ended = member.wait(self._stall_timeout if deadline is None else max(0.0, deadline - time.monotonic()))
             if not ended and deadline is None:
                 what = f"closed its output but did not end within {self._patience}"
-                raise PipelineError(_with_words(member, what))
-            if deadline is None and self._verdict(index) is not None:
+                raise PipelineError(*_with_words(member, what))
+            if deadline is None and self._verdict(index):
                 deadline = time.monotonic() + _SETTLING_TIME
         for process in self._processes:
             # What a process that has ended left running in the background may hold its standard error open for ever.
@@ -333,13 +333,13 @@ class Pipeline:
             f"{member.name} has not ended" for member in self._members if not member.wait(0)
         ]
         if culprits:
-            raise PipelineError("\n".join(culprits))
+            raise PipelineError(*culprits)
         if not self._pumps[0].bytes_read:
-            raise PipelineError(_with_words(self._members[0], "produced nothing"))
+            raise PipelineError(*_with_words(self._members[0], "produced nothing"))
         self.warnings = [line for process in self._processes for line in _warning_lines(process)]
 
     def _culprits(self) -> list[str]:
-        """What there is to say of the failed members, the most causal first.
+        """What there is to say of the failed members, line by line, the most causal first.
 
         Whoever ended because its reader had gone is a consequence, and the cause lies below the lowest of them.
         Apart from that, a failure is the cause of those below it.
@@ -349,18 +349,19 @@ class Pipeline:
         lowest = max(consequences, default=-1)
         below = [verdict for index, verdict in verdicts if index > lowest]
         if not below:
-            return [verdict for _, verdict in verdicts]
-        return below + [verdict for index, verdict in verdicts if index < lowest and index not in consequences]
+            return [line for _, verdict in verdicts for line in verdict]
+        above = [verdict for index, verdict in verdicts if index < lowest and index not in consequences]
+        return [line for verdict in below + above for line in verdict]
 
-    def _verdict(self, index: int) -> str | None:
-        """What is wrong with a member that has ended; None while it runs, and if nothing is."""
+    def _verdict(self, index: int) -> tuple[str, ...]:
+        """What is wrong with a member that has ended, line by line; nothing while it runs, and if nothing is."""
         member = self._members[index]
         if isinstance(member, _Pump):
             if isinstance(member.error, S3napbackError):
-                return str(member.error)
-            return None if member.error is None else f"{member.name} failed: {member.error!r}"
+                return member.error.lines
+            return () if member.error is None else (f"{member.name} failed: {member.error!r}",)
         if member.status is None:
-            return None
+            return ()
         if not member.is_good:
             return _with_words(member, member.describe_end())
         above = self._members[index - 1] if index else None
@@ -368,13 +369,14 @@ class Pipeline:
         if isinstance(above, _Pump) and not above.has_finished and (above.error is None or above.broke_on_output):
             return _with_words(member, "ended before it had read everything")
         judge = member.stage.judge
-        return (judge(member.messages.lines()) or None) if judge else None
+        flaw = judge(member.messages.lines()) if judge else ""
+        return (flaw,) if flaw else ()
 
 
-def _with_words(member: Process | _Pump, what: str) -> str:
+def _with_words(member: Process | _Pump, what: str) -> tuple[str, ...]:
     """A sentence on a member, and below it its own last words."""
     words = member.messages.lines()[-_QUOTED_LINES:] if isinstance(member, Process) else []
-    return "\n  ".join([f"{member.name} {what}" + (":" if words else ""), *words])
+    return (f"{member.name} {what}" + (":" if words else ""), *(f"  {line}" for line in words))
 
 
 def _warning_lines(process: Process) -> list[str]:

@@ -6,7 +6,6 @@ import contextlib
 import logging
 import os
 import select
-import shlex
 import signal
 import subprocess
 import threading
@@ -17,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from s3napback.errors import PipelineError
+from s3napback.formatting import LONGEST_LINE, readable, shell_command
 from s3napback.streams.confinement import start_confined
 from s3napback.streams.pipes import PipeEnd, StopSignal
 
@@ -24,7 +24,6 @@ logger = logging.getLogger("s3napback.pipeline")
 
 _FIRST_LINES = 20
 _LAST_LINES = 50
-_LINE_BYTES = 500
 _READ_BYTES = 1 << 16
 
 
@@ -91,7 +90,7 @@ class Messages:
 
     def _extend(self, data: bytes) -> None:
         # One byte more than is shown tells that the line was cut.
-        self._line += data[: _LINE_BYTES + 1 - len(self._line)]
+        self._line += data[: LONGEST_LINE + 1 - len(self._line)]
 
     def _end_line(self) -> None:
         line = readable(bytes(self._line))
@@ -100,13 +99,6 @@ class Messages:
         with self._lock:
             self._count += 1
             (self._first if len(self._first) < _FIRST_LINES else self._last).append(line)
-
-
-def readable(line: bytes) -> str:
-    """A tool's line as text that no terminal, log or mail obeys: cut, decoded, control characters escaped."""
-    text = line[:_LINE_BYTES].rstrip(b"\r").decode(errors="replace")
-    harmless = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return harmless + ("…" if len(line) > _LINE_BYTES else "")
 
 
 def collect_messages(sources: Sequence[tuple[PipeEnd, Messages]], stop: StopSignal) -> None:
@@ -162,7 +154,7 @@ class Process:
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             raise PipelineError(f"cannot start {stage.command[0]}: {reason}") from error
-        logger.debug("process %s: %s", self._popen.pid, shlex.join(stage.command))
+        logger.debug("process %s: %s", self._popen.pid, shell_command(stage.command))
 
     def _start(self, folder: str | None) -> subprocess.Popen[bytes]:
         stdin, stdout, stderr = self._ends

@@ -66,7 +66,7 @@ def failure_of(*elements: Stage | Filter, stall_timeout: float | None = None) ->
             read_all(pipeline)
         with pytest.raises(PipelineError):
             read_all(pipeline)
-    return str(caught.value)
+    return "\n".join(caught.value.lines)
 
 
 def is_running(process: int) -> bool:
