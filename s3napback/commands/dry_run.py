@@ -58,7 +58,7 @@ def print_plan(
         say(f"    {note}")
     if plan.problem is not None:
         log.warning("%s", plan.problem)
-    for line in _paste_lines(night, plan, stage.command, workshop):
+    for line in _paste_lines(night, plan, stage.pasted, workshop):
         say(f"    {line}")
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from s3napback.config.settings import EncryptionSettings
 from s3napback.encryption.keys import PRIVATE_HOME_OPTIONS, Key, KeyRing, expiry_warning, require_home
 from s3napback.errors import UnusableKey, UnusableTool
+from s3napback.streams.environment import Family, child_environment
 from s3napback.streams.processes import readable
 
 _PROBE_TIMEOUT = 60  # seconds
@@ -171,10 +172,14 @@ def _try_out(
     Only this shows for certain whether gpg takes an untrusted key: its configuration may say that all are trusted.
     """
     names = ", ".join(fingerprints)
-    environment = {**os.environ, "LC_ALL": "C"}
     try:
         done = subprocess.run(
-            command, input=b"probe", capture_output=True, timeout=_PROBE_TIMEOUT, check=False, env=environment
+            command,
+            input=b"probe",
+            capture_output=True,
+            env=child_environment(os.environ, Family.GPG),
+            timeout=_PROBE_TIMEOUT,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise UnusableKey(f"gpg did not encrypt to {names} within {_PROBE_TIMEOUT} seconds") from error

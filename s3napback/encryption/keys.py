@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from s3napback.errors import UnusableKey, UnusableTool
+from s3napback.streams.environment import Family, child_environment
 from s3napback.streams.processes import readable
 
 EXPIRY_NOTICE = timedelta(days=30)
@@ -116,13 +117,12 @@ class KeyRing:
 
         # It warns of every listing that finds nothing, which our errors say better.
         logging.getLogger("gnupg").setLevel(logging.CRITICAL)
-        environment = {**os.environ, "LC_ALL": "C"}
         try:
             self._gpg: Any = gnupg.GPG(
                 gnupghome=None if home is None else str(home),
                 # Without it gpg would take what we pass for the characters of the C locale.
                 options=["--display-charset", "utf-8", *(PRIVATE_HOME_OPTIONS if private else ())],
-                env=environment,
+                env=child_environment(os.environ, Family.GPG),
                 encoding="utf-8",
             )
         except (OSError, ValueError) as error:

@@ -24,7 +24,7 @@ def extract_stage(tar: str, folder: Path) -> Stage:
         *(tar, "--extract", "--file=-", "--listed-incremental=/dev/null", "--numeric-owner", "--same-permissions"),
         *("--acls", "--xattrs", *all_attributes, f"--directory={folder}"),
     )
-    return Stage(command, environment={"TAR_OPTIONS": ""})
+    return Stage(command)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from s3napback.recovery.staging import Staging, UnusableTarget, require_empty
+from s3napback.streams.environment import Family, child_environment
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -163,6 +164,7 @@ def _copy_across(name: str, source: int, target: int) -> None:
             ["cp", "--archive", "--", f"{descriptors}/{source}/{name}", str(beside / "copy")],
             check=True,
             capture_output=True,
+            env=child_environment(os.environ, Family.PLAIN),
         )
         os.rename(beside / "copy", name, dst_dir_fd=target)
     except subprocess.CalledProcessError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -12,10 +13,8 @@ from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import PipelineError, UnusableTool
 from s3napback.recovery.decoding import Damaged, Decoder
 from s3napback.recovery.staging import UnusableTarget, require_empty, staging_in
+from s3napback.streams.environment import Family, child_environment
 from s3napback.streams.pipeline import Block, Stage, Transformation
-
-_ENVIRONMENT = {"LC_ALL": "C.UTF-8"}
-"""In the plain C locale Subversion refuses paths that are not ASCII."""
 
 _HEAD_SIZE = 64 * 1024
 _UUID = re.compile(rb"^UUID: ([0-9A-Za-z-]+)$", re.MULTILINE)
@@ -64,7 +63,7 @@ class RepositoryRestore:
             _run("svnadmin", "create", str(repository))
             expected = Expected()
             for archive in chain:
-                load = Stage(("svnadmin", "load", "--quiet", "--force-uuid", str(repository)), environment=_ENVIRONMENT)
+                load = Stage(("svnadmin", "load", "--quiet", "--force-uuid", str(repository)), family=Family.SUBVERSION)
                 decoder.run(archive, continuity_check(expected), load, write=_forget)
                 expected = _loaded(repository, archive, expected, decoder)
             self._publish(repository)
@@ -133,7 +132,13 @@ def _loaded(repository: Path, archive: CataloguedArchive, expected: Expected, de
 
 def _run(*command: str) -> str:
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=child_environment(os.environ, Family.SUBVERSION),
+            check=False,
+        )
     except FileNotFoundError:
         raise UnusableTool(f"{command[0]} is missing: install subversion") from None
     if done.returncode != 0:
