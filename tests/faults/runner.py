@@ -31,7 +31,7 @@ class Running:
 
     Attributes:
         pid: of the run.
-        mark: of the run and all its children.
+        mark: of the run and all its children, the name of a folder at the end of their PATH.
     """
 
     def __init__(self, pid: int, mark: str, runner: Runner) -> None:
@@ -80,7 +80,7 @@ class Runner:
         mark = uuid.uuid4().hex
         request = {
             "arguments": list(arguments),
-            # A run's processes are known by a folder at the end of PATH, which is among the few things that children inherit.
+            # PATH is among the few things that children inherit.
             "environment": {**environment, "PATH": f"{environment['PATH']}{os.pathsep}/{mark}"},
             "stdout": str(self._folder / "stdout"),
             "stderr": str(self._folder / "stderr"),
