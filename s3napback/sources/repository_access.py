@@ -13,7 +13,7 @@ import posixpath
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from s3napback.errors import SourceError
 from s3napback.streams.environment import NOBODY, User, user_of
@@ -32,11 +32,13 @@ class Access:
         directory: where they are started; None is where we are. From within a repository its owner need not have the
             right to come there from outside.
         name: what the repository is called there.
+        reason: why they have that user's rights, as a clause.
     """
 
     user: User | None
     directory: str | None
     name: str
+    reason: str = ""
 
 
 def repository_access(path: str, caller: int) -> Access:
@@ -99,9 +101,11 @@ class _Survey:
         """What follows from it."""
         if self._caller or not (self.reader or self.is_shared):
             return Access(None, None, self._path)
-        # Too much is readable for root's own group.
-        user = user_of(self.reader) if self.reader else User(NOBODY, self._group or NOBODY)
-        return Access(user, self._path, ".")
+        if self.reader:
+            return Access(user_of(self.reader), self._path, ".", "whose it is")
+        # Too much of the machine is readable for root's own group.
+        nobody = replace(user_of(NOBODY), gid=self._group or NOBODY, groups=())
+        return Access(nobody, self._path, ".", "since others than root can write to it or to a folder above it")
 
     def _inner(self, *names: str) -> str:
         return posixpath.join(self._path, *names) if any(names) else self._path

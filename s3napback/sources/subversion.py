@@ -176,7 +176,7 @@ class SubversionSource:
                 timeout=self.job.settings.stall_timeout or None,
             )
         except SourceError as error:
-            reader = f" as {access.user}, whose it is" if access.user else ""
+            reader = f" as {access.user}, {access.reason}" if access.user else ""
             raise SourceError(f"{self.job.source} cannot be read{reader}: {error}") from error
 
 

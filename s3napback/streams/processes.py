@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import select
@@ -74,7 +75,7 @@ def rights_of(user: User | None) -> dict[str, Any]:
 
 def start_problem(program: str, user: User | None, error: OSError | ValueError) -> str:
     """Why a process could not be started, and what to do."""
-    if isinstance(error, PermissionError) and user is not None:
+    if isinstance(error, OSError) and error.errno == errno.EPERM and user is not None:
         return (
             f"cannot start {program} as {user}: s3napback may not change its user here. Where systemd starts it, write "
             "CapabilityBoundingSet=CAP_DAC_READ_SEARCH CAP_SETUID CAP_SETGID CAP_KILL into its service"

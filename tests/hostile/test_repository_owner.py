@@ -323,6 +323,19 @@ def test_a_repository_that_a_group_commits_to_is_read_with_the_groups_rights_alo
     assert "is a symbolic link of user number 4321's" in site.run("-f", expect=1).stderr
 
 
+def test_what_nobody_may_not_read_fails_with_the_reason_why_it_is_nobody_who_reads(
+    site: Site, repository: Repository
+) -> None:
+    give(repository.path, 0)
+    (repository.path / "db").chmod(0o2770)
+    os.chown(repository.path / "db", 0, DEVELOPER)
+    (repository.path / "db" / "current").chmod(0o600)
+    configure(site, repository.path)
+    failed = site.run(expect=1).stderr
+    assert "cannot be read as nobody, since others than root can write to it" in failed
+    assert "Permission denied" in failed
+
+
 def test_where_the_user_cannot_be_changed_the_message_tells_what_is_missing(site: Site, repository: Repository) -> None:
     configure(site, repository.path)
     limited = ["setpriv", "--bounding-set=-all,+dac_read_search", *site.command()]
