@@ -16,6 +16,7 @@ from s3napback.errors import ChangeableByOthers, UnusableConfiguration, Unusable
 from s3napback.ownership import require_own
 from s3napback.stores import Store
 from s3napback.stores.opening import open_store
+from s3napback.streams.environment import Family, child_environment
 
 _ANSWER_SECONDS = 60
 _TAR_NAMES = ("tar", "gtar")
@@ -55,7 +56,12 @@ def find_gnu_tar() -> str:
             continue
         try:
             answer = subprocess.run(
-                [name, "--version"], stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_ANSWER_SECONDS
+                [name, "--version"],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                env=child_environment(os.environ, Family.PLAIN),
+                check=False,
+                timeout=_ANSWER_SECONDS,
             )
         except subprocess.TimeoutExpired:
             continue

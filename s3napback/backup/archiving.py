@@ -34,6 +34,7 @@ from s3napback.sources.snapshot import file_sha256
 from s3napback.state import SourceState, extended_chain
 from s3napback.stores import ByteSource
 from s3napback.streams.compression import Filter, make_filter
+from s3napback.streams.environment import Family
 from s3napback.streams.interrupts import deferred_signals
 from s3napback.streams.pipeline import Measured, Pipeline, Stage, spool
 
@@ -122,7 +123,7 @@ def _transfer(
     settings = plan.job.settings
     elements: list[Stage | Filter] = [dump.stage, make_filter(settings.compression, settings.compression_level)]
     if workshop.encryption:
-        elements.append(Stage(workshop.encryption.command_for(metadata_digest(metadata))))
+        elements.append(Stage(workshop.encryption.command_for(metadata_digest(metadata)), family=Family.GPG))
     with ExitStack() as stack:
         pipeline = stack.enter_context(Pipeline(elements, stall_timeout=settings.stall_timeout or None))
         stream: ByteSource = _Judged(pipeline, source, PacketReader() if workshop.encryption else None)

@@ -59,7 +59,7 @@ def print_plan(
         say(f"    {note}")
     if plan.problem is not None:
         log_lines(log, logging.WARNING, plan.problem.lines)
-    for line in _paste_lines(night, plan, stage.command, workshop):
+    for line in _paste_lines(night, plan, stage.pasted, workshop):
         say(f"    {line}")
 
 

@@ -142,7 +142,7 @@ class Verification:
         kind, _, target = record.owner.source.partition(" ") if record else ("", "", "")
         if kind == "Directory":
             yield Transformation("the look at the archive's members", Gate(target.strip("/")).whole)
-            yield Stage((find_gnu_tar(), "--list", "--file=-"), environment={"TAR_OPTIONS": ""})
+            yield Stage((find_gnu_tar(), "--list", "--file=-"))
         elif record and kind in ("Subversion", "SubversionDir"):
             parent = next((each.record for each in self._parents(record)), None)
             yield Transformation("the check of revisions", checked(lambda dump: _judge(dump, record, parent)))

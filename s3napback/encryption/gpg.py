@@ -19,6 +19,7 @@ from s3napback.encryption.keys import PRIVATE_HOME_OPTIONS, KeyRing, expiry_warn
 from s3napback.errors import UnusableKey, UnusableTool
 from s3napback.formatting import readable
 from s3napback.ownership import open_own_file, require_own
+from s3napback.streams.environment import Family, child_environment
 
 _PROBE_TIMEOUT = 60  # seconds
 SIGNED_DIGEST = "metadata@s3napback"
@@ -183,10 +184,14 @@ def _try_out(
     Only this shows for certain whether gpg takes an untrusted key: its configuration may say that all are trusted.
     """
     names = ", ".join(fingerprints)
-    environment = {**os.environ, "LC_ALL": "C"}
     try:
         done = subprocess.run(
-            command, input=b"probe", capture_output=True, timeout=_PROBE_TIMEOUT, check=False, env=environment
+            command,
+            input=b"probe",
+            capture_output=True,
+            env=child_environment(os.environ, Family.GPG),
+            timeout=_PROBE_TIMEOUT,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise UnusableKey(f"gpg did not encrypt to {names} within {_PROBE_TIMEOUT} seconds") from error

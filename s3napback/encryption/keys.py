@@ -15,6 +15,7 @@ from s3napback.encryption.naming import Form, KeyName, read_key_name
 from s3napback.errors import UnusableKey, UnusableTool
 from s3napback.formatting import readable, shell_command, shown
 from s3napback.ownership import require_own
+from s3napback.streams.environment import Family, child_environment
 
 EXPIRY_NOTICE = timedelta(days=30)
 ANSWER_TIMEOUT = 60
@@ -53,13 +54,12 @@ class KeyRing:
 
         # It warns of every failure of gpg, which our errors say better.
         logging.getLogger("gnupg").setLevel(logging.CRITICAL)
-        environment = {**os.environ, "LC_ALL": "C"}
         try:
             self._gpg: Any = gnupg.GPG(
                 gnupghome=None if home is None else str(home),
                 # Without it gpg would take what we pass for the characters of the C locale.
                 options=["--display-charset", "utf-8", *(PRIVATE_HOME_OPTIONS if private else ())],
-                env=environment,
+                env=child_environment(os.environ, Family.GPG),
                 encoding="utf-8",
             )
         except (OSError, ValueError) as error:

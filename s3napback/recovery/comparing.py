@@ -26,7 +26,7 @@ _DIFFERS = 1
 def compare_stage(tar: str) -> Stage:
     """The process that compares an archive on its standard input with the live tree."""
     command = (tar, "--compare", "--file=-", "--numeric-owner", "--warning=no-unknown-keyword", "--directory=/")
-    return Stage(command, warning_codes=frozenset({_DIFFERS}), environment={"TAR_OPTIONS": ""})
+    return Stage(command, warning_codes=frozenset({_DIFFERS}))
 
 
 @dataclass

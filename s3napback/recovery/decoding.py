@@ -19,6 +19,7 @@ from s3napback.encryption.gpg import SIGNED_DIGEST
 from s3napback.errors import PipelineError, S3napbackError
 from s3napback.recovery.fetching import Transport, known_digest, stored_bytes
 from s3napback.recovery.proving import Pieces
+from s3napback.streams.environment import Family
 from s3napback.streams.pipeline import Block, Feed, Pipeline, Stage, Transformation
 
 _PIECE = 1 << 20  # bytes; decompressed at once, at most
@@ -65,7 +66,7 @@ class Decryption:
         signature = ("--status-fd", "2") if self.signer else ("--skip-verify",)
         command = ("gpg", "--batch", *home, *passphrase, *signature, "--output", "-", "--decrypt")
         judge = partial(signature_flaw, self.signer, digest) if self.signer else None
-        return Stage(command, environment=_terminal(), judge=judge)
+        return Stage(command, environment=_terminal(), judge=judge, family=Family.GPG)
 
 
 _STATUS = "[GNUPG:] "

@@ -35,7 +35,7 @@ def extract_stage(tar: str, folder: int) -> Stage:
         *(tar, "--extract", "--file=-", "--listed-incremental=/dev/null", "--numeric-owner", "--same-permissions"),
         *("--acls", "--xattrs", *all_attributes),
     )
-    return Stage(command, environment={"TAR_OPTIONS": ""}, folder=folder)
+    return Stage(command, folder=folder)
 
 
 @dataclass(frozen=True)

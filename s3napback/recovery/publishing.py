@@ -15,6 +15,7 @@ from s3napback.formatting import readable
 from s3napback.recovery.folders import OPEN_FOLDER, Cursor, cursor, file_names, names_in, private_folder
 from s3napback.recovery.staging import Staging, UnusableTarget, require_empty_folder
 from s3napback.streams.confinement import start_confined
+from s3napback.streams.environment import Family, child_environment
 
 _MOST_SHOWN = 5
 _COPY = "copy"
@@ -227,7 +228,10 @@ def _copy_across(name: str, source: int, target: int) -> None:
         command = ("cp", "--archive", "--", f"/proc/self/fd/{source}/{name}", _COPY)
 
         def copy(path: str) -> subprocess.CompletedProcess[bytes]:
-            return subprocess.run(command, check=False, capture_output=True, pass_fds=(source,), cwd=path)
+            environment = child_environment(os.environ, Family.PLAIN)
+            return subprocess.run(
+                command, check=False, capture_output=True, env=environment, pass_fds=(source,), cwd=path
+            )
 
         done = start_confined(folder, copy)
         if done.returncode:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from s3napback.chains import Memory
+from s3napback.chains import FILES_SETTING, Memory
 from s3napback.config.settings import Job, JobSettings
 from s3napback.errors import SourceError
 from s3napback.rotation import ArchiveType, SimpleCycle
 from s3napback.sources import WORKING, Dump
+from s3napback.sources.named_files import digests
 from s3napback.sources.snapshot import DamagedSnapshot, copy_cured, snapshot_problem
 from s3napback.streams.pipeline import Stage
 
@@ -119,6 +121,7 @@ class DirectorySource:
     def check(self, *, had_content: bool) -> Sequence[str]:
         """See ``Source``."""
         path = self.job.target
+        digests(self.job.settings.tar_options)
         if not self.has_content() and had_content:
             raise SourceError(
                 f"Directory {path} is empty, but held files when it was backed up last. Is a disk not mounted? "
@@ -144,11 +147,16 @@ class DirectorySource:
     def content(self) -> Mapping[str, object]:
         """See ``Source``."""
         settings = self.job.settings
+        named: dict[str, object] = {}
+        # ``check`` reports what cannot be read.
+        with suppress(SourceError):
+            named = {FILES_SETTING: dict(found)} if (found := digests(settings.tar_options)) else {}
         return {
             "Exclude": list(settings.exclude),
             "TarOptions": list(settings.tar_options),
             "OneFileSystem": settings.one_file_system,
             "whether the directory is a symbolic link": self._followed(),
+            **named,
         }
 
     def obstacle(self, memory: Memory, folder: Path, now: float) -> str:
@@ -182,8 +190,7 @@ class DirectorySource:
             snapshot=self._working_snapshot(folder),
             followed=self._followed(),
         )
-        # Options from the environment would shape the archive unseen.
-        return Stage(command, warning_codes=frozenset({TAR_WARNING}), environment={"TAR_OPTIONS": ""})
+        return Stage(command, warning_codes=frozenset({TAR_WARNING}))
 
     def flaw(self, head: bytes, tail: bytes) -> str:
         """See ``Source``."""

@@ -59,8 +59,9 @@ def is_repository(path: str) -> bool:
     What may not be looked at counts as one, so that its backup fails aloud.
     """
     try:
-        has_format = stat.S_ISREG(os.stat(posixpath.join(path, "format")).st_mode)  # noqa: PTH116 - any bytes
-        return has_format and stat.S_ISDIR(os.stat(posixpath.join(path, "db")).st_mode)  # noqa: PTH116
+        # Something else in the place of the file is damage, and not for us to pass over.
+        os.stat(posixpath.join(path, "format"), follow_symlinks=False)  # noqa: PTH116 - any bytes
+        return stat.S_ISDIR(os.stat(posixpath.join(path, "db")).st_mode)  # noqa: PTH116
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import select
@@ -14,10 +15,12 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
+from typing import Any
 
 from s3napback.errors import PipelineError
 from s3napback.formatting import LONGEST_LINE, readable, shell_command
 from s3napback.streams.confinement import start_confined
+from s3napback.streams.environment import Family, User, child_environment
 from s3napback.streams.pipes import PipeEnd, StopSignal
 
 logger = logging.getLogger("s3napback.pipeline")
@@ -34,9 +37,12 @@ class Stage:
     Attributes:
         command: program and arguments; no shell.
         warning_codes: exit statuses other than 0 that leave the output good, such as tar's 1.
-        environment: added to our own. ``LC_ALL`` is ``C`` if it is not given here.
+        environment: added to what ``family`` gets.
         judge: given what it said, tells what is wrong although it ended well; empty if nothing is.
         folder: descriptor of the folder that it works in, the only one that it can change; None is anywhere.
+        family: what kind of program it is, which decides on what it gets of our environment.
+        user: whose rights it has; None are ours.
+        directory: where it is started, with our own rights even if it has another user's; None is where we are.
     """
 
     command: tuple[str, ...]
@@ -44,11 +50,41 @@ class Stage:
     environment: Mapping[str, str] = field(default_factory=dict)
     judge: Callable[[Sequence[str]], str] | None = None
     folder: int | None = None
+    family: Family = Family.PLAIN
+    user: User | None = None
+    directory: str | None = None
+
+    @property
+    def pasted(self) -> tuple[str, ...]:
+        """The command that does the same in a shell of our own user."""
+        place = () if self.directory is None else ("env", f"--chdir={self.directory}")
+        if self.user is None:
+            return (*place, *self.command)
+        groups = ",".join(map(str, self.user.groups))
+        further = f"--groups={groups}" if groups else "--clear-groups"
+        return (*place, "setpriv", f"--reuid={self.user.uid}", f"--regid={self.user.gid}", further, *self.command)
 
     @property
     def name(self) -> str:
         """The program's name without its folder."""
         return PurePath(self.command[0]).name
+
+
+def rights_of(user: User | None) -> dict[str, Any]:
+    """Arguments for ``subprocess`` by which a process has a user's rights; those for None leave it ours."""
+    return {} if user is None else {"user": user.uid, "group": user.gid, "extra_groups": list(user.groups)}
+
+
+def start_problem(program: str, user: User | None, error: OSError | ValueError) -> str:
+    """Why a process could not be started, and what to do."""
+    if isinstance(error, OSError) and error.errno == errno.EPERM and user is not None:
+        return (
+            f"cannot start {program} as {user}: s3napback may not change its user here. Where systemd starts it, write "
+            "CapabilityBoundingSet=CAP_DAC_READ_SEARCH CAP_SETUID CAP_SETGID CAP_KILL into its service"
+        )
+    if isinstance(error, FileNotFoundError) and error.filename in (None, program):
+        return f"cannot start {program}: it is not installed, or not on PATH"
+    return f"cannot start {program}: {error.strerror if isinstance(error, OSError) else error}"
 
 
 class Messages:
@@ -148,24 +184,24 @@ class Process:
         self._ends = (stdin, stdout, stderr)
         self.messages = Messages(stage.name)
         try:
-            self._popen = self._start(None) if stage.folder is None else start_confined(stage.folder, self._start)
-        except FileNotFoundError as error:
-            raise PipelineError(f"cannot start {stage.command[0]}: it is not installed, or not on PATH") from error
+            self._popen = (
+                self._start(stage.directory) if stage.folder is None else start_confined(stage.folder, self._start)
+            )
         except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            raise PipelineError(f"cannot start {stage.command[0]}: {reason}") from error
+            raise PipelineError(start_problem(stage.command[0], stage.user, error)) from error
         logger.debug("process %s: %s", self._popen.pid, shell_command(stage.command))
 
-    def _start(self, folder: str | None) -> subprocess.Popen[bytes]:
-        stdin, stdout, stderr = self._ends
+    def _start(self, directory: str | None) -> subprocess.Popen[bytes]:
+        stage, (stdin, stdout, stderr) = self.stage, self._ends
         return subprocess.Popen(
-            self.stage.command,
+            stage.command,
             stdin=subprocess.DEVNULL if stdin is None else stdin.fileno(),
             stdout=stdout.fileno(),
             stderr=stderr.fileno(),
-            env={**os.environ, "LC_ALL": "C", **self.stage.environment},
+            env={**child_environment(os.environ, stage.family, stage.user), **stage.environment},
             start_new_session=True,
-            cwd=folder,
+            cwd=directory,
+            **rights_of(stage.user),
         )
 
     @property
