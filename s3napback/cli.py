@@ -5,19 +5,17 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from s3napback import __version__
+from s3napback import __version__, ending
 from s3napback.errors import Interrupted, S3napbackError
 
 if TYPE_CHECKING:
@@ -37,8 +35,6 @@ Exit codes:
 EXIT_USAGE = 2
 EXIT_WARNINGS = 3
 EXIT_BUG = 70
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -289,28 +285,16 @@ def _exit_code(action: Callable[[], int]) -> int:
         return EXIT_BUG
 
 
-def _raise_on_signals() -> None:
-    """Let the first SIGINT, SIGTERM or SIGHUP raise ``Interrupted``; later ones do not disturb the clean-up."""
-
-    def interrupt(number: int, _frame: FrameType | None) -> None:
-        for each in caught:
-            signal.signal(each, signal.SIG_IGN)
-        raise Interrupted(number)
-
-    # A signal that is ignored already, as SIGHUP is under nohup, stays ignored.
-    caught = [each for each in _SIGNALS if signal.getsignal(each) is not signal.SIG_IGN]
-    for each in caught:
-        signal.signal(each, interrupt)
-
-
 def main() -> None:
     """Run the command line and end the process with its exit code."""
-    _raise_on_signals()
+    ending.catch_signals()
     try:
         sys.exit(_exit_code(lambda: command_line.main(prog_name="s3napback")))
     except Interrupted as interruption:
-        logger.error("%s; what was not finished is discarded, and what was there before stays", interruption)
-        sys.exit(interruption.exit_code)
+        from s3napback.logs import say_last
+
+        say_last(f"{interruption}; what was not finished is discarded, and what was there before stays")
+        ending.leave(interruption.exit_code)
     finally:
         # All memory ends with the process; searching it for cycles before would take 10 ms and more.
         gc.freeze()

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from s3napback.errors import PipelineError
 from s3napback.streams.pipes import PipeEnd, StopSignal
@@ -36,12 +36,17 @@ class Stage:
         warning_codes: exit statuses other than 0 that leave the output good, such as tar's 1.
         environment: added to our own. ``LC_ALL`` is ``C`` if it is not given here.
         judge: given what it said, tells what is wrong although it ended well; empty if nothing is.
+        may_ask: before its first output it may be waiting for a person, for as long as that takes.
+        may_pause: it may do other things than reading and writing streams for a long time, and is not silent as long
+            as it uses the processor.
     """
 
     command: tuple[str, ...]
     warning_codes: frozenset[int] = frozenset()
     environment: Mapping[str, str] = field(default_factory=dict)
     judge: Callable[[Sequence[str]], str] | None = None
+    may_ask: bool = False
+    may_pause: bool = False
 
     @property
     def name(self) -> str:
@@ -172,6 +177,15 @@ class Process:
         """The exit status, negative for a signal, None while it runs."""
         return self._popen.poll()
 
+    @property
+    def processor_time(self) -> int:
+        """Clock ticks that it has worked so far (proc(5), stat: utime and stime); 0 where there is no ``/proc``."""
+        try:
+            fields = Path(f"/proc/{self._popen.pid}/stat").read_bytes().rpartition(b")")[2].split()
+        except OSError:
+            return 0
+        return int(fields[11]) + int(fields[12])
+
     def wait(self, timeout: float | None) -> bool:
         """Wait for its end, in seconds; False if it has not come."""
         try:
@@ -216,13 +230,13 @@ class Process:
         return f"was killed by {name}{hint}"
 
 
-def end_processes(processes: Sequence[Process], *, grace: float = 2.0, patience: float = 10.0) -> None:
+def end_processes(processes: Sequence[Process], *, grace: float = 2.0, patience: float = 5.0) -> None:
     """End those that still run, and reap all.
 
     Args:
         processes: in any state.
         grace: seconds that they have to follow SIGTERM before SIGKILL comes.
-        patience: seconds to wait for one that hangs inside the kernel (a dead network file system).
+        patience: seconds to wait for those that hang inside the kernel (a dead network file system).
     """
     for process in processes:
         process.send(signal.SIGTERM)
@@ -230,6 +244,7 @@ def end_processes(processes: Sequence[Process], *, grace: float = 2.0, patience:
     for process in processes:
         process.wait(max(0.0, deadline - time.monotonic()))
         process.send(signal.SIGKILL)
+    deadline = time.monotonic() + patience
     for process in processes:
-        if not process.wait(patience):
+        if not process.wait(max(0.0, deadline - time.monotonic())):
             logger.warning("%s does not end even when killed: it hangs inside the kernel", process.name)
