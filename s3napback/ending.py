@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Collection
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -104,27 +105,54 @@ def _first_signal(reader: int, caught: Collection[signal.Signals]) -> int:
             return int(min(pending))
 
 
+@dataclass(frozen=True)
+class _Process:
+    """Told by ``start``, in clock ticks since the machine's, from a later one of the same number."""
+
+    number: int
+    start: int
+    parent: int = field(compare=False)
+    group: int = field(compare=False)
+
+
 def _end_children() -> None:
-    """End all children, and the groups that they lead, and reap those that end."""
+    """End all that descends from us, and reap what ends. What has made itself a daemon, as gpg's agent, goes on."""
+    found = _descendants()
     for number in (signal.SIGTERM, signal.SIGKILL):
-        for child in _children():
+        # Whoever lost its parent to the first signal is known from the first look only.
+        found |= _descendants()
+        alive = found & _processes()
+        for each in alive:
             with suppress(ProcessLookupError, PermissionError):
-                os.killpg(child, number) if os.getpgid(child) == child else os.kill(child, number)
+                os.kill(each.number, number)
         deadline = time.monotonic() + _CHILDREN_SECONDS
-        while (children := _children()) and time.monotonic() < deadline:
-            for child in children:
+        while alive and time.monotonic() < deadline:
+            for each in alive:
                 with suppress(ChildProcessError):
-                    os.waitpid(child, os.WNOHANG)
+                    os.waitpid(each.number, os.WNOHANG)
             time.sleep(0.02)
+            alive = found & _processes()
 
 
-def _children() -> list[int]:
-    """The children that were not reaped (proc(5), stat). Where there is no ``/proc`` they learn by their pipes."""
-    found = []
+def _descendants() -> set[_Process]:
+    everybody = _processes()
+    found: set[_Process] = set()
+    numbers: set[int] = set()
+    while True:
+        more = {each for each in everybody if each.parent in {os.getpid(), *numbers} or each.group in numbers}
+        if more <= found:
+            return found
+        found |= more
+        numbers |= {each.number for each in more}
+
+
+def _processes() -> set[_Process]:
+    """All there are (proc(5), stat). Where there is no ``/proc``, children learn by their pipes that we have gone."""
+    found = set()
     with suppress(OSError):
         for entry in Path("/proc").iterdir():
             with suppress(OSError, ValueError):
                 # The second field is a name in parentheses, which may hold any character.
-                if int((entry / "stat").read_bytes().rpartition(b")")[2].split()[1]) == os.getpid():
-                    found.append(int(entry.name))
+                fields = (entry / "stat").read_bytes().rpartition(b")")[2].split()
+                found.add(_Process(int(entry.name), int(fields[19]), int(fields[1]), int(fields[2])))
     return found
