@@ -80,7 +80,7 @@ def test_a_request_that_was_given_up_does_not_send_any_more() -> None:
         url="https://host/key?X-Amz-Signature=secret", method="PUT", body=body, stream_output=False
     )
     hanging = HangingSession()
-    with pytest.raises(SlowAnswer, match="no whole answer from https://host/key within 0.1 seconds"):
+    with pytest.raises(SlowAnswer, match=r"no whole answer from https://host/key within 0.1 seconds"):
         LimitedSession(hanging, 0.1).send(request)
     with pytest.raises(CancelledError):
         body.read()
