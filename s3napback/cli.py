@@ -5,19 +5,17 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from s3napback import __version__
+from s3napback import __version__, ending
 from s3napback.errors import Interrupted, S3napbackError
 from s3napback.formatting import printable
 from s3napback.logs import log_lines
@@ -40,8 +38,6 @@ Exit codes:
 EXIT_USAGE = 2
 EXIT_WARNINGS = 3
 EXIT_BUG = 70
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _OwnFile(click.Path):
@@ -322,28 +318,16 @@ def _run_command_line() -> int:
         return error.exit_code
 
 
-def _raise_on_signals() -> None:
-    """Let the first SIGINT, SIGTERM or SIGHUP raise ``Interrupted``; later ones do not disturb the clean-up."""
-
-    def interrupt(number: int, _frame: FrameType | None) -> None:
-        for each in caught:
-            signal.signal(each, signal.SIG_IGN)
-        raise Interrupted(number)
-
-    # A signal that is ignored already, as SIGHUP is under nohup, stays ignored.
-    caught = [each for each in _SIGNALS if signal.getsignal(each) is not signal.SIG_IGN]
-    for each in caught:
-        signal.signal(each, interrupt)
-
-
 def main() -> None:
     """Run the command line and end the process with its exit code."""
-    _raise_on_signals()
+    ending.catch_signals()
     try:
         sys.exit(_exit_code(_run_command_line))
     except Interrupted as interruption:
-        logger.error("%s; what was not finished is discarded, and what was there before stays", interruption)
-        sys.exit(interruption.exit_code)
+        from s3napback.logs import say_last
+
+        say_last(f"{interruption}; what was not finished is discarded, and what was there before stays")
+        ending.leave(interruption.exit_code)
     finally:
         # All memory ends with the process; searching it for cycles before would take 10 ms and more.
         gc.freeze()

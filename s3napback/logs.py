@@ -17,8 +17,12 @@ import textwrap
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+from s3napback import ending
+from s3napback.crews import TookTooLong, within
 from s3napback.errors import ChangeableByOthers, UnusableConfiguration
 from s3napback.formatting import printable
 from s3napback.ownership import read_own_file
@@ -32,6 +36,7 @@ DATE_FORMAT = "%Y-%m-%d %H:%M:%S"
 _PACKAGE = "s3napback"
 _LINES = f"{_PACKAGE}_lines"
 """Attribute of a record whose message has several lines; a line end within any of them is data."""
+_LAST_WORDS_SECONDS = 2.0  # for a mail server, say, once a signal has come
 _TOPICS = {
     "Directory": "directory",
     "MySQL": "mysql",
@@ -164,7 +169,7 @@ def _lower_levels() -> None:
         if name.startswith(f"{_PACKAGE}."):
             logging.getLogger(name).setLevel(logging.NOTSET)
     for _, handler in _all_handlers():
-        if isinstance(handler, logging.StreamHandler) and handler.stream in (sys.stderr, sys.stdout):
+        if _is_console(handler):
             handler.setLevel(logging.NOTSET)
 
 
@@ -184,8 +189,47 @@ def _safeguard(handler: logging.Handler, debug: bool) -> None:
     handler.setFormatter(_OneLineFormatter(handler.formatter or logging.Formatter(), debug))
     # An instance attribute shadows the method: handlers of a logging.ini can be of any class.
     vars(handler)["handleError"] = _FailureReport(handler)
+    if not _is_console(handler):
+        vars(handler)["handle"] = _NeverInTheWay(handler)
     if isinstance(handler, logging.handlers.MemoryHandler) and handler.target is not None:
         _safeguard(handler.target, debug)
+
+
+def say_last(message: str) -> None:
+    """Log an error as the last line of a run that a signal has ended: to the terminal before it goes anywhere else."""
+    logger = logging.getLogger(_PACKAGE)
+    handlers = [*logger.handlers, *(logging.root.handlers if logger.propagate else ())]
+    if not any(map(_is_console, handlers)):
+        ending.say_at_once(message)
+    record = logger.makeRecord(logger.name, logging.ERROR, __file__, 0, message, (), None)
+    for handler in sorted(handlers, key=_is_console, reverse=True):
+        if handler.level <= record.levelno and logger.isEnabledFor(record.levelno):
+            handler.handle(record)
+    # What handlers have held back until now goes out.
+    with suppress(TookTooLong):
+        within(_LAST_WORDS_SECONDS, logging.shutdown, "log")
+
+
+def _is_console(handler: logging.Handler) -> bool:
+    is_stream = isinstance(handler, logging.StreamHandler) and handler.stream in (sys.stderr, sys.stdout)
+    return is_stream or isinstance(handler, _ConsoleHandler)
+
+
+class _NeverInTheWay:
+    """Lets a handler take its time, but for a moment only once a signal has asked the run to end."""
+
+    def __init__(self, handler: logging.Handler) -> None:
+        self._handle = handler.handle
+        self._is_given_up = False
+
+    def __call__(self, record: logging.LogRecord) -> Any:
+        if not ending.has_begun():
+            return self._handle(record)
+        try:
+            return not self._is_given_up and within(_LAST_WORDS_SECONDS, partial(self._handle, record), "log")
+        except TookTooLong:
+            self._is_given_up = True
+            return False
 
 
 class _ConsoleHandler(logging.Handler):

@@ -7,7 +7,6 @@ import logging
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -24,6 +23,7 @@ from s3napback.archives import (
 )
 from s3napback.backup.planning import Night, Plan, leftover_keys
 from s3napback.chains import History, Link, Memory
+from s3napback.crews import Crew
 from s3napback.encryption.gpg import Encryption
 from s3napback.encryption.openpgp import PacketReader
 from s3napback.errors import OutOfParts, PipelineError, S3napbackError, SourceError
@@ -91,7 +91,7 @@ def make_archive(night: Night, plan: Plan, source: Source, workshop: Workshop) -
 
 def _discard_leftovers(night: Night, keys: Sequence[str]) -> None:
     """Remove what earlier runs left unfinished; a distant store is asked for several keys at once."""
-    with ThreadPoolExecutor(night.configuration.store.upload_threads, "leftovers") as threads:
+    with Crew(night.configuration.store.upload_threads, "leftovers") as threads:
         for key, count in zip(keys, threads.map(night.store.discard_leftovers, keys), strict=True):
             if count:
                 logger.debug("removed %s that an earlier run left at %s", counted(count, "unfinished upload"), key)

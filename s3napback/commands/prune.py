@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
 
-from s3napback.archives import SUM_SUFFIX, ArchiveRecord, join_prefix, split_key, sum_key
+from s3napback.archives import LONGEST_SUM, SUM_SUFFIX, ArchiveRecord, join_prefix, split_key, sum_key
 from s3napback.catalogue.claims import Claims
 from s3napback.catalogue.contents import PARALLEL_REQUESTS, CataloguedArchive, read_catalogue
 from s3napback.catalogue.retention import (
@@ -24,6 +23,7 @@ from s3napback.catalogue.retention import (
     upload_keys,
 )
 from s3napback.config.settings import Configuration
+from s3napback.crews import Crew
 from s3napback.errors import StoreError, UnusableConfiguration
 from s3napback.formatting import counted, human_bytes
 from s3napback.logs import log_lines
@@ -33,9 +33,6 @@ from s3napback.stores import Store, StoredObject
 from s3napback.surroundings import configured_store, diff_dir, host_name
 
 logger = logging.getLogger("s3napback")
-
-_LONGEST_SUM = 65_536
-"""Bytes read of a checksum object; its comments stand in the first few hundred, unless there are very many warnings."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +132,7 @@ def _base(key: str, prefix: str) -> str:
 
 def _note(store: Store, found: StoredObject) -> SumNote | None:
     try:
-        text = b"".join(store.read(found.key, end=min(found.size, _LONGEST_SUM)))
+        text = b"".join(store.read(found.key, end=min(found.size, LONGEST_SUM)))
     except StoreError as error:
         logger.warning("%s stays, because it cannot be read: %s", found.key, error)
         return None
@@ -143,8 +140,8 @@ def _note(store: Store, found: StoredObject) -> SumNote | None:
 
 
 def _unfinished(store: Store, keys: Sequence[str]) -> list[tuple[str, int]]:
-    with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
-        counts = pool.map(partial(store.discard_leftovers, count_only=True), keys)
+    with Crew(PARALLEL_REQUESTS, "leftovers") as pool:
+        counts = list(pool.map(partial(store.discard_leftovers, count_only=True), keys))
     return [(key, count) for key, count in zip(keys, counts, strict=True) if count]
 
 

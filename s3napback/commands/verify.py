@@ -16,16 +16,18 @@ from s3napback.errors import S3napbackError, StoreError
 from s3napback.formatting import counted, human_bytes, human_time
 from s3napback.recovery.comparing import compare
 from s3napback.recovery.databases import dump_check
-from s3napback.recovery.decoding import Damaged, Decoder
+from s3napback.recovery.decoding import LEAST_RATE, Damaged, Decoder
 from s3napback.recovery.dump_stream import DumpReader, checked
-from s3napback.recovery.fetching import known_digest, stored_bytes
+from s3napback.recovery.fetching import known_digest
 from s3napback.recovery.members import Gate
 from s3napback.recovery.reaching import Reach, is_cold, reach
 from s3napback.rotation import ArchiveType
-from s3napback.streams.pipeline import Block, Stage, Transformation
+from s3napback.streams.pipeline import Block, Pipeline, Stage, Transformation
 from s3napback.surroundings import find_gnu_tar, host_name
 
 logger = logging.getLogger("s3napback")
+
+_PIECE = 1 << 20  # bytes; checked at once
 
 
 @dataclass(frozen=True)
@@ -171,11 +173,14 @@ class Verification:
 
 def _check_sum(decoder: Decoder, archive: CataloguedArchive) -> None:
     transport = decoder.transport
-    digest = known_digest(transport.store, archive, has_sum=sum_key(archive.key) in decoder.sums)
+    digest = known_digest(transport, archive, has_sum=sum_key(archive.key) in decoder.sums)
     if not digest:
         raise Damaged("there is no checksum of it beside it, or only one of an older archive")
-    for _block in stored_bytes(transport, archive, digest=digest):
-        pass
+    feed = transport.feed(archive, digest=digest)
+    with Pipeline([feed], stall_timeout=transport.stall_timeout, least_rate=LEAST_RATE) as pipeline:
+        buffer = memoryview(bytearray(_PIECE))
+        while pipeline.readinto(buffer):
+            pass
 
 
 def _judge(dump: DumpReader, record: ArchiveRecord, parent: ArchiveRecord | None) -> None:

@@ -300,7 +300,8 @@ DIRECTIVES = (
         Type.INTEGER,
         str(STALL_TIMEOUT),
         _ANYWHERE,
-        "Seconds without any progress after which a source fails; the store's are those at file level; 0 is for ever.",
+        "Seconds without any progress after which a source fails; the store's, and those of restore and verify, are "
+        "those at file level; 0 is for ever.",
         maximum=_LONGEST_STALL,
     ),
     DirectiveDescription(

@@ -55,7 +55,8 @@ class Reach:
         settings = self.configuration.store
         # Reading a folder in several places at once is slower than from its beginning to its end.
         threads = settings.upload_threads if settings.folder is None else 1
-        transport = Transport(self.store, threads, min(LARGEST_RANGE, settings.chunk_size))
+        size = min(LARGEST_RANGE, settings.chunk_size)
+        transport = Transport(self.store, threads, size, settings.stall_timeout or None)
         encryption = self.configuration.encryption
         signer = signer_fingerprint(encryption) if require_signature else ""
         decryption = Decryption(encryption.home, passphrase_file, signer)

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 from s3napback.errors import PipelineError
@@ -43,6 +43,9 @@ class Stage:
         family: what kind of program it is, which decides on what it gets of our environment.
         user: whose rights it has; None are ours.
         directory: where it is started, with our own rights even if it has another user's; None is where we are.
+        may_ask: before its first output it may be waiting for a person, for as long as that takes.
+        may_pause: it may do other things than reading and writing streams for a long time, and is not silent as long
+            as it uses the processor.
     """
 
     command: tuple[str, ...]
@@ -53,6 +56,8 @@ class Stage:
     family: Family = Family.PLAIN
     user: User | None = None
     directory: str | None = None
+    may_ask: bool = False
+    may_pause: bool = False
 
     @property
     def pasted(self) -> tuple[str, ...]:
@@ -209,6 +214,15 @@ class Process:
         """The exit status, negative for a signal, None while it runs."""
         return self._popen.poll()
 
+    @property
+    def processor_time(self) -> int:
+        """Clock ticks that it has worked so far (proc(5), stat: utime and stime); 0 where there is no ``/proc``."""
+        try:
+            fields = Path(f"/proc/{self._popen.pid}/stat").read_bytes().rpartition(b")")[2].split()
+        except OSError:
+            return 0
+        return int(fields[11]) + int(fields[12])
+
     def wait(self, timeout: float | None) -> bool:
         """Wait for its end, in seconds; False if it has not come."""
         try:
@@ -253,13 +267,13 @@ class Process:
         return f"was killed by {name}{hint}"
 
 
-def end_processes(processes: Sequence[Process], *, grace: float = 2.0, patience: float = 10.0) -> None:
+def end_processes(processes: Sequence[Process], *, grace: float = 2.0, patience: float = 5.0) -> None:
     """End those that still run, and reap all.
 
     Args:
         processes: in any state.
         grace: seconds that they have to follow SIGTERM before SIGKILL comes.
-        patience: seconds to wait for one that hangs inside the kernel (a dead network file system).
+        patience: seconds to wait for those that hang inside the kernel (a dead network file system).
     """
     for process in processes:
         process.send(signal.SIGTERM)
@@ -267,6 +281,7 @@ def end_processes(processes: Sequence[Process], *, grace: float = 2.0, patience:
     for process in processes:
         process.wait(max(0.0, deadline - time.monotonic()))
         process.send(signal.SIGKILL)
+    deadline = time.monotonic() + patience
     for process in processes:
-        if not process.wait(patience):
+        if not process.wait(max(0.0, deadline - time.monotonic())):
             logger.warning("%s does not end even when killed: it hangs inside the kernel", process.name)

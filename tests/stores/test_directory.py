@@ -321,3 +321,22 @@ def test_names_on_disk_do_not_depend_on_the_locale(root: Path, store: DirectoryS
         os.fsencode(path) for path in root.rglob("*-0-FULL")
     ]
     assert identity_and_content(store, "hü/日 x\udcff-0-FULL") == ("one", b"data")
+
+
+@pytest.mark.parametrize(("name", "depth"), [("a", 1500), ("b" * 200, 30)], ids=["many levels", "a path without end"])
+def test_what_lies_deeper_than_any_key_does_not_stop_a_listing(
+    root: Path, store: DirectoryStore, name: str, depth: int
+) -> None:
+    store.put("etc-0-FULL", BytesSource(b"x"), metadata("one"))
+    folder = os.open(root, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir(name, dir_fd=folder)
+        inner = os.open(name, os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = inner
+    os.close(os.open("deep-0-FULL", os.O_CREAT | os.O_WRONLY, dir_fd=folder))
+    os.close(folder)
+    try:
+        assert [found.key for found in store.list("")] == ["etc-0-FULL"]
+    finally:
+        subprocess.run(["rm", "-r", "--", str(root / name)], check=True)
