@@ -1,7 +1,8 @@
-"""What holds for all tests: Hypothesis's profile; S3 servers for the session, a faulty proxy for one test."""
+"""What holds for all tests: signals, Hypothesis's profile; S3 servers for the session, a faulty proxy for one test."""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -14,6 +15,20 @@ from tests.servers import S3Server, moto_server, rclone_server
 # A slow machine is no failure, and the checkout may be one that cannot be written to.
 settings.register_profile("s3napback", settings(deadline=None, database=None))
 settings.load_profile("s3napback")
+
+IGNORED_BY_PYTHON = {signal.SIGPIPE, signal.SIGXFSZ}
+
+
+def pytest_configure() -> None:
+    """Undo what this process has inherited, for itself and all that the tests start.
+
+    A shell starts what runs in the background with SIGINT and SIGQUIT ignored, ``nohup`` does so with SIGHUP, and no
+    shell can undo it. A program that is told to end by an ignored signal does not end.
+    """
+    for number in signal.valid_signals():
+        if signal.getsignal(number) is signal.SIG_IGN and number not in IGNORED_BY_PYTHON:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
