@@ -66,10 +66,25 @@ install_packages() {
     printf '== installing%s\n' "$missing"
     forbid_services
     export DEBIAN_FRONTEND=noninteractive
-    apt-get update -q </dev/null
+    apt_get update
     # shellcheck disable=SC2086 # a list of words
-    apt-get install -q -y --no-install-recommends $missing </dev/null
+    apt_get install -y --no-install-recommends $missing
     allow_services
+}
+
+# apt waits for dpkg's lock if it is told to, but not for those of its own lists and archives: a machine that has just
+# begun to run brings itself up to date.
+apt_get() {
+    waited=0
+    until { errors=$(LC_ALL=C apt-get -o DPkg::Lock::Timeout=300 -q "$@" </dev/null 2>&1 >&3); } 3>&1; do
+        case $errors in
+            *"Could not get lock"*) test "$waited" -lt 300 || complain "$errors" ;;
+            *) complain "$errors" ;;
+        esac
+        sleep 5
+        waited=$((waited + 5))
+    done
+    test -z "$errors" || printf '%s\n' "$errors" >&2
 }
 
 is_installed() {
