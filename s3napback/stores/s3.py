@@ -164,6 +164,9 @@ class S3Store:
             except NO_ANSWER as error:
                 if not patience.allows_another(error, doing):
                     raise translate(error, doing) from error
+            except FAILURES as error:
+                # the last bytes have come, and the checksum that the store keeps is another
+                raise translate(error, doing) from error
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """List page by page; S3 lists in the order of the keys' UTF-8 bytes."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import time
+import zlib
+from base64 import b64encode
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,12 @@ from s3napback.errors import StoreError, StoreUnreachable, UnusableStore
 from s3napback.stores import s3_client
 from s3napback.stores.opening import open_store
 from tests.faulty_s3 import (
+    Action,
     Answer,
     Fault,
+    Request,
     answer,
+    change_answer,
     cut_answer,
     reset,
 )
@@ -52,9 +57,38 @@ def test_without_an_endpoint_checksums_go_with_every_part(on_moto: S3Bench, monk
         store.put("k", BytesSource(data), metadata("new"))
         assert content(store, "k") == data
     bodies = [request for request in on_moto.proxy.seen if request.operation in {"PutObject", "UploadPart"}]
-    assert all(any(name.lower() == "x-amz-checksum-crc32" for name in request.headers) for request in bodies)
-    assert all(request.headers["Content-Length"] == str(len(request.body)) for request in bodies)
+    for request in bodies:
+        assert crc_of(request) == b64encode(zlib.crc32(request.body).to_bytes(4, "big")).decode()
+        assert request.headers["Content-Length"] == str(len(request.body))
+    assert [len(request.body) for request in bodies if request.operation == "PutObject"] == [len(SMALL)]
+    assert sorted(len(request.body) for request in bodies if request.operation == "UploadPart")[0] < PART
     assert len(bodies) == 4
+
+
+def crc_of(request: Request) -> str:
+    return {name.lower(): value for name, value in request.headers.items()}["x-amz-checksum-crc32"]
+
+
+def test_without_an_endpoint_bytes_that_do_not_match_the_stored_checksum_are_not_believed(
+    on_moto: S3Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Amazon's S3 gives a checksum with each object if it is asked to."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", on_moto.settings.endpoint)
+    store = on_moto.open(endpoint="")
+    store.put("k", BytesSource(SMALL), metadata("new"))
+    right = b64encode(zlib.crc32(SMALL).to_bytes(4, "big")).decode()
+
+    def give(body: bytes) -> Action:
+        return change_answer(
+            lambda reply: replace(reply, body=body, headers={**reply.headers, "x-amz-checksum-crc32": right})
+        )
+
+    on_moto.proxy.add(Fault("GetObject", give(SMALL)))
+    assert content(store, "k") == SMALL
+    on_moto.proxy.clear()
+    on_moto.proxy.add(Fault("GetObject", give(SMALL[:-1] + b"?")))
+    with pytest.raises(StoreError, match=f"reading s3://{on_moto.bucket}/k failed: .*checksum"):
+        content(store, "k")
 
 
 def test_reading_goes_on_where_the_connection_broke(on_moto: S3Bench) -> None:
