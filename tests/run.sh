@@ -28,7 +28,7 @@ main() {
     keep_caches_out_of_the_checkout
     run ruff check s3napback tests
     run ruff format --check s3napback tests
-    run mypy --strict s3napback
+    run mypy --strict s3napback tests
     run lint-imports --cache-dir "$caches/import-linter"
     run_tests "$@"
 }

@@ -68,7 +68,8 @@ def _kill_at(*steps: tuple[str, str]) -> None:
     """Die by SIGKILL before the last of these steps, once the others have been taken in this order.
 
     Args:
-        steps: an event (a regular expression) that Python reports to audit hooks, and a part of the path that it is about.
+        steps: an event that Python reports to audit hooks, as a regular expression, and a part of the path that it
+            is about.
     """
     to_come = list(steps)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -164,7 +164,7 @@ def public_only(home: GpgHome) -> str:
     return name
 
 
-CASES = {
+CASES: dict[str, tuple[Callable[[GpgHome], str], str]] = {
     "missing": (lambda _home: "nobody@example.org", "no such secret key"),
     "without its secret part": (public_only, "no such secret key"),
     "expired": (

@@ -42,7 +42,7 @@ def crash(root: Path, key: str, data: str, identity: str) -> list[Path]:
 
 def identity_and_content(store: DirectoryStore, key: str) -> tuple[str, bytes] | None:
     found = store.head(key)
-    return found and (found.metadata.get("s3napback-id", "none"), content(store, key))
+    return (found.metadata.get("s3napback-id", "none"), content(store, key)) if found else None
 
 
 @pytest.mark.parametrize("old", ["old data", "older, longer data"], ids=["same length", "other length"])
@@ -152,7 +152,12 @@ def test_new_data_of_the_same_length_in_the_same_second_keeps_its_own_metadata(s
 
 def test_a_coarse_clock_of_the_file_system_is_noticed(store: DirectoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
     utime = os.utime
-    monkeypatch.setattr(os, "utime", lambda path, times: utime(path, tuple(int(moment) // 60 * 60 for moment in times)))
+
+    def coarse_utime(path: int, times: tuple[int, int]) -> None:
+        accessed, modified = times
+        utime(path, (accessed // 60 * 60, modified // 60 * 60))
+
+    monkeypatch.setattr(os, "utime", coarse_utime)
     first = store.put("k", BytesSource(b"1"), metadata("first"))
     second = store.put("k", BytesSource(b"2"), metadata("second"))
     assert first.modified != second.modified
