@@ -74,11 +74,4 @@ def configured_store(configuration: Configuration, *, patient: bool = True) -> S
     settings = configuration.store
     if settings.key_file is None:
         return open_store(settings, patient=patient)
-    credentials = read_key_file(settings.key_file)
-    return open_store(
-        settings,
-        access_key=credentials.key,
-        secret_key=credentials.secret,
-        token=credentials.token,
-        patient=patient,
-    )
+    return open_store(settings, read_key_file(settings.key_file).credentials, patient=patient)

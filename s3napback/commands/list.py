@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from enum import Enum
-from importlib import import_module
 from typing import TextIO
 
 from s3napback.catalogue.claims import Claims
@@ -65,7 +64,9 @@ def show(configuration: Configuration, word: str, layout: Layout, say: Callable[
         say(report.to_json())
     elif layout is Layout.TERMINAL:
         # rich takes a while to import, and a pipe can do without
-        import_module("s3napback.listing.terminal").print_report(report)
+        from s3napback.listing.terminal import print_report  # noqa: PLC0415
+
+        print_report(report)
     else:
         say(plain_text(report))
     return 0

@@ -10,11 +10,11 @@ from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from s3napback.config.settings import StoreSettings
+from s3napback.config.settings import Credentials, StoreSettings
 from s3napback.errors import StoreError, StoreUnreachable, UnusableStore
 from s3napback.stores import ByteSource, StoredObject
 from s3napback.stores.parts import PartLimits, plan_parts
-from s3napback.stores.s3_client import StaticCredentials, make_client, waiting
+from s3napback.stores.s3_client import make_client, waiting
 from s3napback.stores.s3_errors import (
     FAILURES,
     NO_ANSWER,
@@ -53,7 +53,7 @@ class S3Store:
     def __init__(
         self,
         settings: StoreSettings,
-        credentials: StaticCredentials,
+        credentials: Credentials,
         *,
         patient: bool = True,
         limits: PartLimits | None = None,

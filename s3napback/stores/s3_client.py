@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ import boto3
 from boto3.compat import filter_python_deprecation_warnings
 from botocore.config import Config
 
-from s3napback.config.settings import StoreSettings
+from s3napback.config.settings import Credentials, StoreSettings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -21,19 +21,6 @@ _LONGEST_PAUSE = 20  # seconds between two attempts (botocore's "standard" retri
 _MOST_ATTEMPTS = 10
 _LEAST_CONNECTIONS = 36
 """Enough for every thread that asks for metadata when a whole store is read; further ones would be closed at once."""
-
-
-@dataclass(frozen=True)
-class StaticCredentials:
-    """What S3Keyfile holds; without an access key boto3 looks for credentials itself, and renews them.
-
-    Attributes:
-        token: of temporary credentials.
-    """
-
-    access_key: str = ""
-    secret_key: str = field(default="", repr=False)
-    token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -78,7 +65,7 @@ def waiting(stall_timeout: int, *, patient: bool) -> Waiting:
     return (Waiting() if patient else _IMPATIENT).within(stall_timeout)
 
 
-def make_client(settings: StoreSettings, credentials: StaticCredentials, *, patient: bool) -> S3Client:
+def make_client(settings: StoreSettings, credentials: Credentials, *, patient: bool) -> S3Client:
     """Make the client of one store. Nothing goes over the network yet but a search for credentials.
 
     Args:
@@ -91,8 +78,8 @@ def make_client(settings: StoreSettings, credentials: StaticCredentials, *, pati
     filter_python_deprecation_warnings()
     _keep_secrets_out_of_logs()
     session = boto3.session.Session(
-        aws_access_key_id=credentials.access_key or None,
-        aws_secret_access_key=credentials.secret_key or None,
+        aws_access_key_id=credentials.key or None,
+        aws_secret_access_key=credentials.secret or None,
         aws_session_token=credentials.token or None,
     )
     region = settings.region or session.region_name

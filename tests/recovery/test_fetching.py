@@ -26,7 +26,7 @@ RANGE = 1_000_000
 
 
 def opened(server: S3Server, bucket: str) -> Store:
-    return open_store(server.settings(bucket), access_key=server.access_key, secret_key=server.secret_key)
+    return open_store(server.settings(bucket), server.credentials)
 
 
 def stored(store: Store, content: bytes = CONTENT) -> CataloguedArchive:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from s3napback.config.settings import StoreSettings
+from s3napback.config.settings import Credentials, StoreSettings
 from s3napback.errors import StoreError, StoreUnreachable, UnusableStore
 from s3napback.stores import s3_client
 from s3napback.stores.opening import open_store
@@ -203,11 +203,11 @@ def test_the_check_does_not_blame_the_configuration_for_a_hiccup(on_moto: S3Benc
 
 def test_wrong_credentials_are_told_from_each_other(rclone: S3Server) -> None:
     settings = rclone.settings(rclone.make_bucket())
-    open_store(settings, access_key=ACCESS_KEY, secret_key=SECRET_KEY).check()
+    open_store(settings, CREDENTIALS).check()
     with pytest.raises(UnusableStore, match="key= in S3Keyfile"):
-        open_store(settings, access_key="UNKNOWNACCESSKEY", secret_key=SECRET_KEY).check()
+        open_store(settings, Credentials("UNKNOWNACCESSKEY", SECRET_KEY)).check()
     with pytest.raises(UnusableStore, match="secret= in S3Keyfile"):
-        open_store(settings, access_key=ACCESS_KEY, secret_key="wrong-secret-0123").check()
+        open_store(settings, Credentials(ACCESS_KEY, "wrong-secret-0123")).check()
 
 
 def test_nothing_that_listens_is_no_answer(on_moto: S3Bench) -> None:
@@ -270,10 +270,10 @@ def test_no_secret_is_logged_at_any_level(on_rclone: S3Bench, caplog: pytest.Log
     with caplog.at_level(logging.DEBUG):
         logging.getLogger("botocore.auth").setLevel(logging.DEBUG)
         logging.getLogger(__name__).debug("debugging is on")
-        store = open_store(on_rclone.settings, access_key=ACCESS_KEY, secret_key=SECRET_KEY, token=token)
+        store = open_store(on_rclone.settings, Credentials(ACCESS_KEY, SECRET_KEY, token))
         store.put("k", BytesSource(LARGE), metadata("new"))
         with pytest.raises(UnusableStore) as raised:
-            open_store(on_rclone.settings, access_key=ACCESS_KEY, secret_key="wrong-secret", token=token).check()
+            open_store(on_rclone.settings, Credentials(ACCESS_KEY, "wrong-secret", token)).check()
     assert "debugging is on" in caplog.text
     for secret in (SECRET_KEY, token, "Signature=", "wrong-secret"):
         assert secret not in caplog.text + str(raised.value) + repr(vars(store))
