@@ -18,7 +18,7 @@ from s3napback.rotation import day_number
 from tests.faults.runner import Ended, Runner, Running
 from tests.faults.subjects import Subject
 from tests.faulty_s3 import FaultyS3
-from tests.nightly.conftest import Key
+from tests.gpg_keys import Key
 from tests.servers import S3Server
 from tests.site import FIRST_DAY, Site
 

@@ -39,10 +39,9 @@ def keys() -> Iterator[Keys]:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
-    made = Site(tmp_path / "site")
-    (made.source / "file").write_text("precious")
-    return made
+def site(site: Site) -> Site:
+    (site.source / "file").write_text("precious")
+    return site
 
 
 def restore(site: Site, target: Path, *options: str, expect: int = 0) -> str:

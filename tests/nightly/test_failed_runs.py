@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.faulty_s3 import Fault, FaultyS3, answer
-from tests.nightly.conftest import Key
+from tests.gpg_keys import Key
 from tests.servers import S3Server
 from tests.site import Site
-from tests.streams.helpers import becomes, is_running
+from tests.waiting import becomes, is_running
 
 CYCLE = "Diffs 3\nFulls 1"
 """Four slots, and the day number of night 2 is a multiple of 4: nights 2 to 5 fill slots 0 to 3.

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.nightly.conftest import Key
+from tests.gpg_keys import Key
 from tests.site import Site
 
 NIGHTS = 14
