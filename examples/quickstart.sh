@@ -4,13 +4,14 @@
 #     sh examples/quickstart.sh [DIRECTORY]
 #
 # Works on a copy of DIRECTORY (by default the system's documentation) in a temporary folder, with a key made for the
-# occasion. Needs python3, gpg and GNU tar; run as root, it installs what is missing with apt.
+# occasion. Needs python3, gpg and GNU tar; run as root, it installs what is missing with apt. From a checkout it tries
+# the checkout's s3napback, and where pip has put it, the s3napback that it came with.
 
 set -eu
 
 main() {
     directory=$(absolute "${1:-/usr/share/doc}")
-    checkout=$(absolute "$(dirname "$0")/..")
+    origin=$(absolute "$(dirname "$0")/..")
     install_what_is_missing
     make_temporary_folders
     install_s3napback
@@ -117,13 +118,18 @@ remove() {
 }
 
 install_s3napback() {
-    say "Installing s3napback into a virtual environment in $work"
-    # from a copy, since building leaves files in the folder that is built
-    mkdir "$work/package"
-    cp -R "$checkout/pyproject.toml" "$checkout/README.md" "$checkout/LICENSE" "$checkout/s3napback" "$work/package"
-    python3 -m venv "$work/venv"
-    "$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check "$work/package" </dev/null
-    PATH=$work/venv/bin:$PATH
+    if test -e "$origin/pyproject.toml"; then
+        say "Installing s3napback into a virtual environment in $work"
+        python3 -m venv "$work/venv"
+        "$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check "$origin" </dev/null
+        programs=$work/venv/bin
+    else
+        # pip puts this file into ENVIRONMENT/share/doc/s3napback/examples
+        programs=$(absolute "$origin/../../../bin")
+        test -x "$programs/s3napback" || complain "There is neither a checkout around $0 nor $programs/s3napback."
+        say "Trying $programs/s3napback"
+    fi
+    PATH=$programs:$PATH
     export PATH
 }
 
