@@ -16,7 +16,7 @@
 set -eu
 
 # What the tests run besides Python, as Debian packages.
-PACKAGES='gnupg tar acl attr zstd awscli procps mariadb-server mariadb-client postgresql postgresql-client subversion'
+PACKAGES='gnupg tar acl attr zstd awscli mariadb-server mariadb-client postgresql postgresql-client subversion'
 
 main() {
     cd "$(dirname "$0")/.."
@@ -112,22 +112,21 @@ apt_get() {
     test -z "$errors" || printf '%s\n' "$errors" >&2
 }
 
+# What counts is what a package brings, wherever that came from.
 is_installed() {
-    if command -v dpkg-query >/dev/null; then
-        test "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed
-    else
-        case $1 in
-            gnupg) command -v gpg ;;
-            acl) command -v setfacl ;;
-            attr) command -v setfattr ;;
-            mariadb-server) command -v mariadbd ;;
-            mariadb-client) command -v mariadb-dump ;;
-            postgresql) command -v postgres || test -n "$(ls /usr/lib/postgresql/*/bin/postgres 2>/dev/null)" ;;
-            postgresql-client) command -v pg_dump ;;
-            subversion) command -v svnadmin ;;
-            *) command -v "$1" ;;
-        esac >/dev/null
-    fi
+    case $1 in
+        gnupg) command -v gpg ;;
+        acl) command -v setfacl ;;
+        attr) command -v setfattr ;;
+        awscli) command -v aws ;;
+        mariadb-server) command -v mariadbd ;;
+        mariadb-client) command -v mariadb-dump ;;
+        postgresql) command -v postgres || test -n "$(ls /usr/lib/postgresql/*/bin/postgres 2>/dev/null)" ;;
+        postgresql-client) command -v pg_dump ;;
+        python3-venv) test "$(dpkg-query -W -f '${db:Status-Status}' "$1")" = installed ;;
+        subversion) command -v svnadmin ;;
+        *) command -v "$1" ;;
+    esac >/dev/null 2>&1
 }
 
 # Debian asks this file whether a package may start its service; what was there before comes back.
