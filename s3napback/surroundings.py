@@ -86,14 +86,7 @@ def configured_store(configuration: Configuration, *, patient: bool = True) -> S
     _require_own_settings(os.environ)
     if settings.key_file is None:
         return open_store(settings, patient=patient)
-    credentials = read_key_file(settings.key_file)
-    return open_store(
-        settings,
-        access_key=credentials.key,
-        secret_key=credentials.secret,
-        token=credentials.token,
-        patient=patient,
-    )
+    return open_store(settings, read_key_file(settings.key_file).credentials, patient=patient)
 
 
 def _require_own_settings(environment: Mapping[str, str]) -> None:

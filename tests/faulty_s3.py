@@ -340,8 +340,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _send_body(self, reply: Answer) -> None:
         if reply.pause:
             # What the base class has gathered of the head drips as well.
-            head = b"".join(self._headers_buffer) + b"\r\n"
-            self._headers_buffer.clear()
+            gathered: list[bytes] = vars(self)["_headers_buffer"]
+            head = b"".join(gathered) + b"\r\n"
+            gathered.clear()
             for byte in head + reply.body[: reply.cut]:
                 time.sleep(reply.pause)
                 self.wfile.write(bytes([byte]))

@@ -41,7 +41,8 @@ def test_a_failure_is_raised_where_the_result_is_wanted() -> None:
 
 
 def test_what_has_not_begun_never_does() -> None:
-    hang, begun = threading.Event(), []
+    hang = threading.Event()
+    begun: list[object] = []
     crew = Crew(1, "work")
     busy = crew.submit(hang.wait)
     waiting = crew.submit(begun.append, 1)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.streams.helpers import becomes, is_running
+from tests.waiting import becomes, is_running
 
 BEGIN = """
 import os, signal, subprocess, time

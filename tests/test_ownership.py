@@ -9,6 +9,7 @@ import stat
 import struct
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -379,7 +380,7 @@ def test_what_somebody_planted_is_not_written_to(plant: Callable[[Path, Path], N
     plant(folder / "lock", folder / "file")
     before = (folder / "file").stat(), (folder / "file").read_bytes(), sorted(folder.iterdir())
     for action in (open_own_for_writing, require_own_for_writing):
-        refusal = verdict(lambda each=action: each(folder / "lock"))
+        refusal = verdict(partial(action, folder / "lock"))
         assert words in refusal
         assert f"{folder}/lock" in refusal.rpartition(": ")[2]
     assert ((folder / "file").stat(), (folder / "file").read_bytes(), sorted(folder.iterdir())) == before
@@ -413,8 +414,8 @@ if IS_ROOT:
             (place / "file").touch()
             for path in (place, place / "file"):
                 os.chown(path, owner, owner)
-            assert verdict_as(OTHER, lambda path=place / "file": open_own_file(path)) == ""
-            refused = verdict_as(OTHER + 1, lambda path=place / "file": open_own_file(path))
+            assert verdict_as(OTHER, partial(open_own_file, place / "file")) == ""
+            refused = verdict_as(OTHER + 1, partial(open_own_file, place / "file"))
             assert bool(refused) == (owner == OTHER)
             assert not refused or f"chown {OTHER + 1} (" not in refused
 

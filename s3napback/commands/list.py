@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from enum import Enum
-from importlib import import_module
 from typing import Protocol, TextIO
 
 from s3napback.catalogue.claims import Claims
@@ -73,7 +72,9 @@ def show(configuration: Configuration, word: str, layout: Layout, say: Say) -> i
         say(*report.to_json().split("\n"))
     elif layout is Layout.TERMINAL:
         # rich takes a while to import, and a pipe can do without
-        import_module("s3napback.listing.terminal").print_report(report)
+        from s3napback.listing.terminal import print_report  # noqa: PLC0415
+
+        print_report(report)
     else:
         say(*plain_text(report))
     return 0

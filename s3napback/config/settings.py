@@ -28,6 +28,21 @@ class Position:
 
 
 @dataclass(frozen=True)
+class Credentials:
+    """What requests to S3 are signed with; without a key boto3 looks for credentials itself, and renews them.
+
+    Attributes:
+        key: the access key's id.
+        secret: the secret access key; not shown by ``repr``.
+        token: of a temporary session; empty for a lasting key.
+    """
+
+    key: str = ""
+    secret: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
 class StoreSettings:
     """Where archives go.
 

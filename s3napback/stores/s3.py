@@ -11,11 +11,11 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from s3napback.config.settings import StoreSettings
+from s3napback.config.settings import Credentials, StoreSettings
 from s3napback.errors import StoreError, StoreUnreachable, UnusableStore
 from s3napback.stores import ByteSource, StoredObject
 from s3napback.stores.parts import PartLimits, plan_parts
-from s3napback.stores.s3_client import StaticCredentials, make_client, waiting
+from s3napback.stores.s3_client import make_client, waiting
 from s3napback.stores.s3_errors import (
     FAILURES,
     NO_ANSWER,
@@ -60,7 +60,7 @@ class S3Store:
     def __init__(
         self,
         settings: StoreSettings,
-        credentials: StaticCredentials,
+        credentials: Credentials,
         *,
         patient: bool = True,
         limits: PartLimits | None = None,
@@ -171,6 +171,9 @@ class S3Store:
             except NO_ANSWER as error:
                 if not patience.allows_another(error, doing):
                     raise translate(error, doing) from error
+            except FAILURES as error:
+                # the last bytes have come, and the checksum that the store keeps is another
+                raise translate(error, doing) from error
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """List page by page; S3 lists in the order of the keys' UTF-8 bytes."""

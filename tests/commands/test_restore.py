@@ -9,17 +9,15 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.nightly.conftest import Key, key
+from tests.gpg_keys import Key
 from tests.recovery.helpers import file_member, leftovers, nights, put_archive, tar_of
 from tests.site import Site
 from tests.sources.trees import RandomTree, assert_same_tree
-
-__all__ = ["key"]
+from tests.waiting import becomes
 
 GROUPS = "Diffs 6\nFulls 2"
 """The first day fills slot 0 with a FULL."""
@@ -308,9 +306,7 @@ def test_an_interrupted_restore_removes_what_it_had_staged(site: Site, tmp_path:
     where = tmp_path / "out"
     command = site.command("restore", str(site.source), "--to", str(where), day=None)
     with subprocess.Popen(command, stderr=subprocess.PIPE, env=site.full_environment()) as process:
-        deadline = time.monotonic() + 30
-        while not reached.exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
+        assert becomes(reached.exists, 30)
         assert leftovers(where)
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)

@@ -21,4 +21,4 @@ def _hangs(descriptor: int, size: int, offset: int) -> bytes:
     return _really(descriptor, size, offset)
 
 
-os.pread = _hangs  # type: ignore[assignment]
+os.pread = _hangs

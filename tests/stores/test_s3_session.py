@@ -124,7 +124,7 @@ def test_a_listing_without_end_and_without_keys_is_an_error(
 
 def test_a_listing_that_begins_anew_is_an_error() -> None:
     pages = [{"Contents": [{"Key": key}]} for key in ("c", "a", "b", "c")]
-    seen = []
+    seen: list[object] = []
     with pytest.raises(StoreError, match="the store tells 'c' again and again"):
         seen.extend(found["Key"] for found in s3_listing.listed(pages, "listing"))
     assert [found["Key"] for found in s3_listing.listed(pages[:3], "listing")] == ["c", "a", "b"]
