@@ -11,7 +11,7 @@ import pytest
 
 from s3napback.errors import PipelineError
 from s3napback.streams.compression import Compressor
-from s3napback.streams.pipeline import Feed, Filter, Measured, Pipeline, Stage, Transformation
+from s3napback.streams.pipeline import Feed, Filter, Measured, Pipeline, Stage, Transformation, make_filter
 
 GZIP = make_filter("gzip")
 ENDLESS = Stage(("cat", "/dev/zero"))
