@@ -32,3 +32,11 @@ def counted(count: int, noun: str) -> str:
 def printable(text: str) -> str:
     """Text with escapes in place of what a terminal would obey, or cannot show: control characters, bytes not UTF-8."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def shortened(text: str, limit: int = 500) -> str:
+    """Text of at most ``limit`` characters and a mark: what is too long loses its middle, since both ends tell most."""
+    if len(text) <= limit:
+        return text
+    end = limit * 2 // 5
+    return f"{text[: limit - end]}…{text[-end:]}"

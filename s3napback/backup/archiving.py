@@ -83,6 +83,7 @@ def make_archive(night: Night, plan: Plan, source: Source, workshop: Workshop) -
         record = _record(night, plan, dump, workshop, started)
         transfer = _transfer(night, plan, source, dump, record, workshop)
         transfer = replace(transfer, seconds=time.monotonic() - clock)
+        dump.conclude()
         _commit(night, plan, dump, record, transfer, had_content=had_content)
     extra_warnings = _tidy_up(night, plan, record, transfer)
     return Made(plan.key, replace(transfer, warnings=(*transfer.warnings, *extra_warnings)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +11,10 @@ from s3napback.chains import Memory
 from s3napback.config.settings import Job
 from s3napback.rotation import ArchiveType
 from s3napback.streams.pipeline import Stage
+
+
+def _nothing() -> None:
+    """Nothing is left to be done."""
 
 
 @dataclass(frozen=True)
@@ -22,12 +26,15 @@ class Dump:
         snapshot: a file that the process leaves behind and a later DIFF needs; None if there is none.
         notes: what else a later DIFF needs.
         metadata: what the archive says of itself beyond the common part, names in lower case.
+        conclude: to be called when the archive has arrived, before the snapshot is kept: completes it by what was
+            learnt meanwhile. Raises SourceError.
     """
 
     stage: Stage
     snapshot: Path | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
+    conclude: Callable[[], None] = _nothing
 
 
 class NothingNew(Exception):

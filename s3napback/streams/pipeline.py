@@ -321,6 +321,8 @@ class Pipeline:
             if not ended and deadline is None:
                 what = f"closed its output but did not end within {self._patience}"
                 raise PipelineError(_with_words(member, what))
+            if isinstance(member, Process) and member.stage.review is not None and ended:
+                member.messages.ended.wait(_LAST_WORDS_TIME)
             if deadline is None and self._verdict(index) is not None:
                 deadline = time.monotonic() + _SETTLING_TIME
         for process in self._processes:
@@ -380,6 +382,8 @@ def _with_words(member: Process | _Pump, what: str) -> str:
 def _warning_lines(process: Process) -> list[str]:
     """All that a process said which ended with a warning code; of the others, what they call a warning themselves."""
     lines = process.messages.lines()
+    if process.is_excused and process.stage.review is not None:
+        return process.stage.review.warnings
     if process.has_warned:
         return lines or [f"{process.name} ended with exit status {process.status}"]
     return [line for line in lines if "warning:" in line.lower()]

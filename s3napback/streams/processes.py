@@ -15,16 +15,40 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
+from typing import Protocol
 
 from s3napback.errors import PipelineError
+from s3napback.formatting import printable, shortened
 from s3napback.streams.pipes import PipeEnd, StopSignal
 
 logger = logging.getLogger("s3napback.pipeline")
 
 _FIRST_LINES = 20
 _LAST_LINES = 50
-_LINE_BYTES = 500
+_LINE_BYTES = 1 << 16
 _READ_BYTES = 1 << 16
+
+
+class Review(Protocol):
+    """Reads all that one run of a process says, and knows whether its output is good although it says it failed."""
+
+    def read(self, line: bytes) -> None:
+        """Take in a line without its line break. One of more than 64 KiB has lost its end."""
+        ...
+
+    def excuses(self, status: int) -> bool:
+        """Whether an exit status, neither 0 nor one of a warning, leaves the output good, by all that was said."""
+        ...
+
+    @property
+    def complaint(self) -> str:
+        """Why it does not, as far as the lines tell; may be empty."""
+        ...
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was wrong with an output that is good all the same, one line each."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -36,12 +60,14 @@ class Stage:
         warning_codes: exit statuses other than 0 that leave the output good, such as tar's 1.
         environment: added to our own. ``LC_ALL`` is ``C`` if it is not given here.
         judge: given what it said, tells what is wrong although it ended well; empty if nothing is.
+        review: reads along, for one run; None where every status but 0 and ``warning_codes`` is a failure.
     """
 
     command: tuple[str, ...]
     warning_codes: frozenset[int] = frozenset()
     environment: Mapping[str, str] = field(default_factory=dict)
     judge: Callable[[Sequence[str]], str] | None = None
+    review: Review | None = None
 
     @property
     def name(self) -> str:
@@ -56,9 +82,10 @@ class Messages:
         ended: set when nothing more will come.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, review: Review | None = None) -> None:
         self.ended = threading.Event()
         self._name = name
+        self._review = review
         self._first: list[str] = []
         self._last: deque[str] = deque(maxlen=_LAST_LINES)
         self._count = 0
@@ -87,12 +114,15 @@ class Messages:
             return [*self._first, *remark, *self._last]
 
     def _extend(self, data: bytes) -> None:
-        # One byte more than is shown tells that the line was cut.
+        # One byte more than is kept tells that the line was cut.
         self._line += data[: _LINE_BYTES + 1 - len(self._line)]
 
     def _end_line(self) -> None:
-        line = readable(bytes(self._line))
+        whole = bytes(self._line)
         self._line.clear()
+        if self._review is not None:
+            self._review.read(whole)
+        line = readable(whole)
         logger.debug("%s: %s", self._name, line)
         with self._lock:
             self._count += 1
@@ -100,10 +130,8 @@ class Messages:
 
 
 def readable(line: bytes) -> str:
-    """A tool's line as text that no terminal, log or mail obeys: cut, decoded, control characters escaped."""
-    text = line[:_LINE_BYTES].rstrip(b"\r").decode(errors="replace")
-    harmless = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return harmless + ("…" if len(line) > _LINE_BYTES else "")
+    """A tool's line as text that no terminal, log or mail obeys: decoded, cut in its middle, without controls."""
+    return shortened(printable(line.rstrip(b"\r").decode(errors="replace")))
 
 
 def collect_messages(sources: Sequence[tuple[PipeEnd, Messages]], stop: StopSignal) -> None:
@@ -150,7 +178,7 @@ class Process:
         """
         self.stage = stage
         self.name = stage.name
-        self.messages = Messages(stage.name)
+        self.messages = Messages(stage.name, stage.review)
         try:
             self._popen = subprocess.Popen(
                 stage.command,
@@ -189,7 +217,16 @@ class Process:
     @property
     def is_good(self) -> bool:
         """Whether it has ended, and its output is good."""
-        return self.status == 0 or self.has_warned
+        return self.status == 0 or self.has_warned or self.is_excused
+
+    @property
+    def is_excused(self) -> bool:
+        """Whether it has ended with a failure that spoils nothing, by what it said."""
+        status, review = self.status, self.stage.review
+        if status is None or status <= 0 or review is None or self.has_warned:
+            return False
+        # Only after its last word is it known that there was no worse one.
+        return self.messages.ended.is_set() and review.excuses(status)
 
     @property
     def has_warned(self) -> bool:
@@ -207,7 +244,8 @@ class Process:
         if status is None:
             return "has not ended"
         if status >= 0:
-            return f"failed with exit status {status}"
+            complaint = self.stage.review.complaint if self.stage.review else ""
+            return f"failed with exit status {status}" + (f": {complaint}" if complaint else "")
         try:
             name = signal.Signals(-status).name
         except ValueError:
