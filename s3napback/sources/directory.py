@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -15,10 +17,12 @@ from s3napback.errors import SourceError
 from s3napback.rotation import ArchiveType, SimpleCycle
 from s3napback.sources import WORKING, Dump
 from s3napback.sources.forgetting import forget
+from s3napback.sources.live_tree import LiveTree
 from s3napback.sources.mounts import tells_holes
 from s3napback.sources.snapshot import DamagedSnapshot, copy_cured, snapshot_problem
+from s3napback.sources.tar_guard import TarGuard
 from s3napback.sources.tar_review import TarReview
-from s3napback.streams.pipeline import Stage
+from s3napback.streams.pipeline import Block, Stage
 
 _END_SIZE = 1024
 TAR_WARNING = 1
@@ -31,6 +35,8 @@ tar opens directories by their whole paths, of which the kernel takes 4,095 byte
 keeps all names below in memory: 3,000 nested directories with names of 255 bytes cost it 7 GB, and as much of the
 snapshot. A name has at most 255 bytes, so above each one that is left out in this way there is one that tar names.
 """
+
+_ALTERING_HEADERS = frozenset({"--owner", "--owner-map", "--group", "--group-map", "--mode", "--dereference"})
 
 _FORMAT_OPTIONS = (
     # Without them nanoseconds, access control lists and extended attributes are lost.
@@ -188,17 +194,8 @@ class DirectorySource:
                     copy_cured(source, target)
             except (OSError, DamagedSnapshot) as error:
                 raise SourceError(f"the snapshot {folder / memory.snapshot} cannot be copied: {error}") from error
-        followed = self._followed()
-        review = TarReview(
-            member_name(self.job.target, followed=followed),
-            most=self.job.settings.max_unreadable,
-            as_root=os.geteuid() == 0,
-        )
-
-        def conclude() -> None:
-            if snapshot is not None:
-                forget(snapshot, review.left_out if review.is_complete else None)
-
+        member = member_name(self.job.target, followed=self._followed())
+        review = TarReview(member, most=self.job.settings.max_unreadable, as_root=os.geteuid() == 0)
         identity = _identity(self.job.target)
 
         def swapped(_said: Sequence[str]) -> str:
@@ -206,7 +203,28 @@ class DirectorySource:
             return "" if same else f"{self.job.target} was replaced, moved or unmounted while {self.tar} read it"
 
         stage = replace(self.plan(archive_type, folder), review=review, judge=swapped)
-        return Dump(stage, snapshot, conclude=conclude)
+        if snapshot is None:
+            return Dump(stage)
+        # A full archive that is not incremental opens every folder in the one above it, and follows no links.
+        tree = LiveTree(os.path.realpath(self.job.target), time.time_ns()) if self._can_be_compared() else None
+        guard = TarGuard(member, tree)
+
+        def guarded(blocks: Iterator[memoryview]) -> Iterator[Block]:
+            with tree or nullcontext():
+                yield from guard.guarded(blocks)
+
+        def conclude() -> Sequence[str]:
+            is_known = review.is_complete and guard.is_complete
+            forget(snapshot, {*review.left_out, *guard.left_out} if is_known else None)
+            return guard.warnings
+
+        return Dump(stage, snapshot, guard=guarded, conclude=conclude)
+
+    def _can_be_compared(self) -> bool:
+        """Whether somebody could bring in what only we may read, and headers tell what lies in the tree."""
+        words = {word.partition("=")[0] for word in self.job.settings.tar_options}
+        short = {letter for word in words if not word.startswith("--") for letter in word[1:]}
+        return os.geteuid() == 0 and not words & _ALTERING_HEADERS and "h" not in short
 
     def plan(
         self,
