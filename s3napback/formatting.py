@@ -100,3 +100,11 @@ def _shell_escape(character: str) -> str:
     if character.isprintable():
         return character
     return "".join(f"\\{byte:03o}" for byte in os.fsencode(character))
+
+
+def shortened(text: str, limit: int = 500) -> str:
+    """Text of at most ``limit`` characters and a mark: what is too long loses its middle, since both ends tell most."""
+    if len(text) <= limit:
+        return text
+    end = limit * 2 // 5
+    return f"{text[: limit - end]}…{text[-end:]}"

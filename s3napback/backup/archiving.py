@@ -36,7 +36,7 @@ from s3napback.stores import ByteSource
 from s3napback.streams.compression import Filter, make_filter
 from s3napback.streams.environment import Family
 from s3napback.streams.interrupts import deferred_signals
-from s3napback.streams.pipeline import Measured, Pipeline, Stage, spool
+from s3napback.streams.pipeline import Measured, Pipeline, Stage, Transformation, preceded, spool
 
 logger = logging.getLogger("s3napback.archiving")
 
@@ -84,6 +84,7 @@ def make_archive(night: Night, plan: Plan, source: Source, workshop: Workshop) -
         record = _record(night, plan, dump, workshop, started)
         transfer = _transfer(night, plan, source, dump, record, workshop)
         transfer = replace(transfer, seconds=time.monotonic() - clock)
+        transfer = replace(transfer, warnings=(*transfer.warnings, *dump.conclude()))
         _commit(night, plan, dump, record, transfer, had_content=had_content)
     extra_warnings = _tidy_up(night, plan, record, transfer)
     return Made(plan.key, replace(transfer, warnings=(*transfer.warnings, *extra_warnings)))
@@ -121,7 +122,11 @@ def _transfer(
     except ValueError as error:
         raise SourceError(f"{plan.job.source}: {error}") from error
     settings = plan.job.settings
-    elements: list[Stage | Filter] = [dump.stage, make_filter(settings.compression, settings.compression_level)]
+    compression = make_filter(settings.compression, settings.compression_level)
+    elements: list[Stage | Filter | Transformation] = [
+        dump.stage,
+        preceded(dump.guard, compression) if dump.guard else compression,
+    ]
     if workshop.encryption:
         elements.append(Stage(workshop.encryption.command_for(metadata_digest(metadata)), family=Family.GPG))
     with ExitStack() as stack:

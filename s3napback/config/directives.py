@@ -9,7 +9,7 @@ import difflib
 from dataclasses import dataclass
 from enum import Enum
 
-from s3napback.config.settings import STALL_TIMEOUT
+from s3napback.config.settings import MAX_UNREADABLE, STALL_TIMEOUT
 
 
 class Place(Enum):
@@ -262,6 +262,15 @@ DIRECTIVES = (
         kinds=_DIRECTORY,
     ),
     DirectiveDescription(
+        "MaxUnreadable",
+        Type.INTEGER,
+        str(MAX_UNREADABLE),
+        _ANYWHERE,
+        "Files and folders that may be unreadable; with more of them the source fails.",
+        kinds=_DIRECTORY,
+        maximum=1_000_000,
+    ),
+    DirectiveDescription(
         "TarOptions",
         Type.WORDS,
         "none",
@@ -271,13 +280,7 @@ DIRECTIVES = (
         adds_up=True,
     ),
     DirectiveDescription(
-        "MySQLOptions",
-        Type.WORDS,
-        "none",
-        _ANYWHERE,
-        "More options for mysqldump.",
-        kinds=("MySQL",),
-        adds_up=True,
+        "MySQLOptions", Type.WORDS, "none", _ANYWHERE, "More options for mysqldump.", kinds=("MySQL",), adds_up=True
     ),
     DirectiveDescription(
         "PostgreSQLOptions",
@@ -305,12 +308,7 @@ DIRECTIVES = (
         maximum=_LONGEST_STALL,
     ),
     DirectiveDescription(
-        "Compression",
-        Type.CHOICE,
-        "gzip",
-        _ANYWHERE,
-        "How archives are compressed.",
-        choices=("gzip", "zstd", "none"),
+        "Compression", Type.CHOICE, "gzip", _ANYWHERE, "How archives are compressed.", choices=("gzip", "zstd", "none")
     ),
     DirectiveDescription(
         "CompressionLevel",

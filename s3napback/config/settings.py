@@ -11,6 +11,10 @@ STALL_TIMEOUT = 14_400
 """Seconds: tar may look at many millions of unchanged files before it writes a byte, and morning still comes later."""
 
 
+MAX_UNREADABLE = 1000
+"""More than that look like a broken disk, and less like files of which each one deserves a word."""
+
+
 @dataclass(frozen=True)
 class Position:
     """Where in which file something is written.
@@ -100,6 +104,7 @@ class JobSettings:
     exclude: tuple[str, ...] = ()
     tar_options: tuple[str, ...] = ()
     one_file_system: bool = False
+    max_unreadable: int = MAX_UNREADABLE
     mysql_options: tuple[str, ...] = ()
     postgresql_options: tuple[str, ...] = ()
     use_temp_file: bool = False

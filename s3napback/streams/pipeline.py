@@ -12,11 +12,22 @@ from s3napback.streams.compression import Block, Filter, make_filter
 from s3napback.streams.interrupts import deferred_signals
 from s3napback.streams.pipes import PipeEnd, Silence, StopSignal, open_pipe
 from s3napback.streams.processes import Process, Stage, collect_messages, end_processes
-from s3napback.streams.pumps import Feed, Pump, Transformation
+from s3napback.streams.pumps import Feed, Pump, Transformation, preceded
 from s3napback.streams.silence import SilenceWatch
 from s3napback.streams.spooling import Measured, spool
 
-__all__ = ["Block", "Feed", "Filter", "Measured", "Pipeline", "Stage", "Transformation", "make_filter", "spool"]
+__all__ = [
+    "Block",
+    "Feed",
+    "Filter",
+    "Measured",
+    "Pipeline",
+    "Stage",
+    "Transformation",
+    "make_filter",
+    "preceded",
+    "spool",
+]
 
 _SETTLING_TIME = 1.0  # seconds for the others to end by themselves once one has failed
 _LAST_WORDS_TIME = 5.0  # seconds for what was said last to be read, once everybody has ended
@@ -213,6 +224,8 @@ class Pipeline:
             if not ended and deadline is None:
                 what = f"closed its output but did not end within {self._patience}"
                 raise PipelineError(*_with_words(member, what))
+            if isinstance(member, Process) and member.stage.review is not None and ended:
+                member.messages.ended.wait(_LAST_WORDS_TIME)
             if deadline is None and self._verdict(index):
                 deadline = time.monotonic() + _SETTLING_TIME
         for process in self._processes:
@@ -274,6 +287,8 @@ def _with_words(member: Process | Pump, what: str) -> tuple[str, ...]:
 def _warning_lines(process: Process) -> list[str]:
     """All that a process said which ended with a warning code; of the others, what they call a warning themselves."""
     lines = process.messages.lines()
+    if process.is_excused and process.stage.review is not None:
+        return process.stage.review.warnings
     if process.has_warned:
         return lines or [f"{process.name} ended with exit status {process.status}"]
     return [line for line in lines if "warning:" in line.lower()]

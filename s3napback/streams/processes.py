@@ -15,10 +15,10 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, Protocol
 
 from s3napback.errors import PipelineError
-from s3napback.formatting import LONGEST_LINE, readable, shell_command
+from s3napback.formatting import readable, shell_command, shortened
 from s3napback.streams.confinement import start_confined
 from s3napback.streams.environment import Family, User, child_environment
 from s3napback.streams.pipes import PipeEnd, StopSignal
@@ -27,7 +27,30 @@ logger = logging.getLogger("s3napback.pipeline")
 
 _FIRST_LINES = 20
 _LAST_LINES = 50
+_LINE_BYTES = 1 << 16
 _READ_BYTES = 1 << 16
+
+
+class Review(Protocol):
+    """Reads all that one run of a process says, and knows whether its output is good although it says it failed."""
+
+    def read(self, line: bytes) -> None:
+        """Take in a line without its line break. One of more than 64 KiB has lost its end."""
+        ...
+
+    def excuses(self, status: int) -> bool:
+        """Whether an exit status, neither 0 nor one of a warning, leaves the output good, by all that was said."""
+        ...
+
+    @property
+    def complaint(self) -> str:
+        """Why it does not, as far as the lines tell; may be empty."""
+        ...
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was wrong with an output that is good all the same, one line each."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -46,6 +69,7 @@ class Stage:
         may_ask: before its first output it may be waiting for a person, for as long as that takes.
         may_pause: it may do other things than reading and writing streams for a long time, and is not silent as long
             as it uses the processor.
+        review: reads along, for one run; None where every status but 0 and ``warning_codes`` is a failure.
     """
 
     command: tuple[str, ...]
@@ -58,6 +82,7 @@ class Stage:
     directory: str | None = None
     may_ask: bool = False
     may_pause: bool = False
+    review: Review | None = None
 
     @property
     def pasted(self) -> tuple[str, ...]:
@@ -99,9 +124,10 @@ class Messages:
         ended: set when nothing more will come.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, review: Review | None = None) -> None:
         self.ended = threading.Event()
         self._name = name
+        self._review = review
         self._first: list[str] = []
         self._last: deque[str] = deque(maxlen=_LAST_LINES)
         self._count = 0
@@ -130,12 +156,15 @@ class Messages:
             return [*self._first, *remark, *self._last]
 
     def _extend(self, data: bytes) -> None:
-        # One byte more than is shown tells that the line was cut.
-        self._line += data[: LONGEST_LINE + 1 - len(self._line)]
+        # One byte more than is kept tells that the line was cut.
+        self._line += data[: _LINE_BYTES + 1 - len(self._line)]
 
     def _end_line(self) -> None:
-        line = readable(bytes(self._line))
+        whole = bytes(self._line)
         self._line.clear()
+        if self._review is not None:
+            self._review.read(whole)
+        line = shortened(readable(whole, _LINE_BYTES))
         logger.debug("%s: %s", self._name, line)
         with self._lock:
             self._count += 1
@@ -187,7 +216,7 @@ class Process:
         self.stage = stage
         self.name = stage.name
         self._ends = (stdin, stdout, stderr)
-        self.messages = Messages(stage.name)
+        self.messages = Messages(stage.name, stage.review)
         try:
             self._popen = (
                 self._start(stage.directory) if stage.folder is None else start_confined(stage.folder, self._start)
@@ -240,7 +269,16 @@ class Process:
     @property
     def is_good(self) -> bool:
         """Whether it has ended, and its output is good."""
-        return self.status == 0 or self.has_warned
+        return self.status == 0 or self.has_warned or self.is_excused
+
+    @property
+    def is_excused(self) -> bool:
+        """Whether it has ended with a failure that spoils nothing, by what it said."""
+        status, review = self.status, self.stage.review
+        if status is None or status <= 0 or review is None or self.has_warned:
+            return False
+        # Only after its last word is it known that there was no worse one.
+        return self.messages.ended.is_set() and review.excuses(status)
 
     @property
     def has_warned(self) -> bool:
@@ -258,7 +296,8 @@ class Process:
         if status is None:
             return "has not ended"
         if status >= 0:
-            return f"failed with exit status {status}"
+            complaint = self.stage.review.complaint if self.stage.review else ""
+            return f"failed with exit status {status}" + (f": {complaint}" if complaint else "")
         try:
             name = signal.Signals(-status).name
         except ValueError:
