@@ -1,0 +1,1 @@
+"""Whoever can write to the store, or to a folder that is restored into, gains nothing outside of what is restored."""
