@@ -92,6 +92,7 @@ class Restorer:
         world.prepare(in_place=shape.in_place)
         for slot, content in enumerate(chain):
             put(world.vault, slot, zipped(content))
+        world.give(world.vault)
         ended = self.restore(world, shape, *options)
         return ended, harm_done(world, shape, ended)
 
