@@ -7,12 +7,13 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol
 
-from tests.faults.runner import Ended, Runner, fork_server
+from tests.faults.runner import Ended, fork_server
 from tests.hostile.archives import put, zipped
 from tests.hostile.world import PART, SOURCE, USER, World
 
@@ -44,7 +45,13 @@ SHAPES = {
     "PATH in place": Shape(PART, in_place=True),
 }
 
-_SANDBOX = """mount --bind "$0" "$0" && mount -o remount,bind,ro / && exec "$@" """
+_SANDBOX = """
+mount --bind "$0" "$0" && mount -o remount,bind,ro / || exit
+while read -r _ folder _; do
+    case $folder in "$0" | / | /proc* | /sys*) ;; *) mount -o remount,bind,ro "$folder" 2>/dev/null ;; esac
+done </proc/mounts
+exec "$@"
+"""
 
 
 @lru_cache(1)
@@ -61,6 +68,14 @@ def sandbox() -> tuple[str, ...]:
     return ()
 
 
+class Runs(Protocol):
+    """What runs the command line."""
+
+    def run(self, arguments: Sequence[str], environment: Mapping[str, str], *, user: int = 0) -> Ended:
+        """Run it to its end."""
+        ...
+
+
 @dataclass
 class Restorer:
     """Worlds, one for each user, and what restores in them.
@@ -70,7 +85,7 @@ class Restorer:
     """
 
     base: Path
-    runner: Runner
+    runner: Runs
     environment: Mapping[str, str]
     _worlds: dict[int, World] = field(default_factory=dict)
 
@@ -110,17 +125,27 @@ def harm_done(world: World, shape: Shape, ended: Ended) -> list[str]:
 
 
 @contextmanager
-def restorer() -> Iterator[Restorer]:
-    """What restores, in a folder that is gone at the end."""
-    with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="h-", dir="/tmp"))
+def sandboxed_folder() -> Iterator[Path]:
+    """A folder for worlds, with a short path, which everybody may pass; it is gone at the end."""
+    with tempfile.TemporaryDirectory(prefix="h-", dir="/tmp") as folder:
         base = Path(folder)
         base.chmod(0o755)
-        stack.callback(_empty, base)
-        inside = (*sandbox(), folder) if sandbox() else ()
-        runner = stack.enter_context(fork_server(base / "runs", inside))
-        environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
-        yield Restorer(base, runner, environment)
+        try:
+            yield base
+        finally:
+            _empty(base)
+
+
+def surroundings(base: Path) -> tuple[str, ...]:
+    """In front of a command that shall write to nothing but this folder."""
+    return (*sandbox(), str(base)) if sandbox() else ()
+
+
+@contextmanager
+def restorer() -> Iterator[Restorer]:
+    """What restores, in a folder that is gone at the end."""
+    with sandboxed_folder() as base, fork_server(base / "runs", surroundings(base)) as runner:
+        yield Restorer(base, runner, {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"})
 
 
 def _empty(folder: Path) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -113,12 +114,12 @@ class World:
     def prepare(self, *, in_place: bool) -> None:
         """Make a fresh WHERE, with something in it or not at all, and an empty store; remember how everything is."""
         self.in_place = in_place
-        for path in (self.vault, self.where):
-            subprocess.run(["rm", "-rf", str(path)], check=True)
+        remove(self.vault)
+        remove(self.where)
         self.vault.mkdir()
         if self.before.get("outside") is None or self.harm_around():
             for path in self.target.parent.iterdir():
-                subprocess.run(["rm", "-rf", str(path)], check=True)
+                remove(path)
             self.target.mkdir()
             self.give(self.target)
             for path in (self.outside, self.beside):
@@ -189,6 +190,17 @@ def _differences(title: str, before: Picture, after: Picture, above: set[str] | 
         if facts[0] != facts[1]:
             found.append(f"{title}/{name}: was {facts[0]}, is {facts[1]}")
     return found
+
+
+def remove(path: Path) -> None:
+    """Remove a folder, or anything else, however deep it is."""
+    try:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except (OSError, RecursionError):
+        subprocess.run(["rm", "-rf", "--", str(path)], check=True)
 
 
 def fill(top: Path) -> None:
