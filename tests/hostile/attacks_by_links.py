@@ -186,6 +186,13 @@ def into_a_live_tree(out: str) -> Mapping[str, Sequence[bytes]]:
     }
 
 
+def honest_chain(out: str) -> Sequence[bytes]:
+    """What tar could have written: links that lead anywhere, second names, and something deleted."""
+    first = full(link(f"{W}/out", out), hard_link(f"{W}/second", f"{W}/good"), file(f"{W}/gone"))
+    entries = ["Ngood", "Nout", "Nsecond", "Ylater"]
+    return [first, diff(folder(SOURCE, ["Dwing"]), folder(W, entries), file(f"{W}/later", b"later\n"))]
+
+
 LINKS: tuple[Attacks, ...] = (
     through_one_archive,
     through_a_chain,

@@ -45,6 +45,11 @@ SHAPES = {
     "PATH in place": Shape(PART, in_place=True),
 }
 
+EVERY = [(shape, who) for shape in SHAPES for who in USERS]
+"""All ways for all users."""
+CROSSED = [(shape, list(USERS)[-(number in (1, 2))]) for number, shape in enumerate(SHAPES)]
+"""All ways, each for one of the users."""
+
 _SANDBOX = """
 mount --bind "$0" "$0" && mount -o remount,bind,ro / || exit
 while read -r _ folder _; do

@@ -169,7 +169,7 @@ class World:
             kept = {name: facts for name, facts in kept.items() if name != asked}
         left = {name: facts for name, facts in after.items() if name not in allowed}
         harm = _differences("where", kept, left, above)
-        harm += [f"staging is left: {name}" for name in after if STAGING in name]
+        harm += [f"staging is left: {name}" for name in after if STAGING in name and not name.endswith("-x")]
         dangerous = [name for name, facts in after.items() if _is_dangerous(str(facts[0]))]
         if dangerous and not self.in_place and self.where.stat().st_mode & 0o077:
             harm.append(f"in everybody's reach, because WHERE is {after['.'][0]}: {dangerous}")
