@@ -19,7 +19,7 @@ from s3napback.recovery.databases import dump_check
 from s3napback.recovery.decoding import Damaged, Decoder
 from s3napback.recovery.dump_stream import DumpReader, checked
 from s3napback.recovery.fetching import known_digest, stored_bytes
-from s3napback.recovery.members import complete
+from s3napback.recovery.members import Gate
 from s3napback.recovery.reaching import Reach, is_cold, reach
 from s3napback.rotation import ArchiveType
 from s3napback.streams.pipeline import Block, Stage, Transformation
@@ -135,9 +135,9 @@ class Verification:
 
     def _consumers(self, archive: CataloguedArchive) -> Iterator[Stage | Transformation]:
         record = archive.record
-        kind = record.owner.source.partition(" ")[0] if record else ""
+        kind, _, target = record.owner.source.partition(" ") if record else ("", "", "")
         if kind == "Directory":
-            yield Transformation("the look at the archive's end", complete)
+            yield Transformation("the look at the archive's members", Gate(target.strip("/")).whole)
             yield Stage((find_gnu_tar(), "--list", "--file=-"), environment={"TAR_OPTIONS": ""})
         elif record and kind in ("Subversion", "SubversionDir"):
             parent = next((each.record for each in self._parents(record)), None)

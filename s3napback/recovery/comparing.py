@@ -10,13 +10,14 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.recovery.decoding import Decoder
-from s3napback.recovery.members import Member, complete, selected
+from s3napback.recovery.folders import Cursor, walk
+from s3napback.recovery.members import Gate
 from s3napback.streams.pipeline import Block, Pipeline, Stage, Transformation
 from s3napback.streams.processes import readable
+from s3napback.streams.tar_headers import Member
 
 _DIFFERS = 1
 """tar's exit status for "some files differ" (tar's manual, "Synopsis")."""
@@ -56,7 +57,7 @@ class _State:
 
     def _note(self, member: Member) -> None:
         self.known.add(_short(member.name))
-        for entry in member.entries or ():
+        for entry in member.entries:
             name = _short(f"{member.name}/{entry}" if member.name else entry)
             self.known.add(name)
             # What was met already, earlier in this archive, is no longer wanted; folders come before their content.
@@ -85,15 +86,16 @@ def compare(
         PipelineError: an archive could not be decoded.
     """
     state = _State()
+    gate = Gate(directory.strip("/"))
     differences = _Lines(say)
     for archive in reversed(chain):
         # tar would call a folder different for every new or excluded file in it.
         choose = Transformation(
-            "the choice of members", lambda blocks: selected(complete(blocks), state.chooses, with_entries=False)
+            "the choice of members", lambda blocks: gate.chosen(blocks, state.chooses, with_entries=False)
         )
         decoder.run(archive, choose, compare_stage(tar), write=differences.feed, finish=differences.feed_warnings)
         state.is_newest = False
-    for path in _unknown(Path(directory), state):
+    for path in _unknown(directory, state):
         say(f"{readable(os.fsencode(path))}: new since then")
     return differences.count
 
@@ -120,13 +122,27 @@ class _Lines:
         self.say(f"/{line.removeprefix('./')}")
 
 
-def _unknown(directory: Path, state: _State) -> Iterator[Path]:
+def _unknown(directory: str, state: _State) -> Iterator[str]:
     """What the live tree holds and the state does not; of a folder that is new only itself."""
-    for folder, folders, files in os.walk(directory):
-        for name in sorted([*folders, *files]):
-            path = Path(folder, name)
-            known = os.fsencode(str(path).lstrip("/")).decode("utf-8", "surrogateescape")
-            if _short(known) not in state.known:
-                yield path
-                if name in folders:
-                    folders.remove(name)
+    found: list[str] = []
+
+    def is_known(place: Cursor, name: str) -> bool:
+        path = "/".join((directory.rstrip("/"), *place.names, name))
+        known = _short(os.fsencode(path.lstrip("/")).decode("utf-8", "surrogateescape")) in state.known
+        if not known:
+            found.append(path)
+        return known
+
+    try:
+        top = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        # tar has said so already.
+        return
+    try:
+        for step in walk(top, is_own=False, enters=is_known, refused=lambda _name, _error: None):
+            for name in sorted(step.others):
+                is_known(step.place, name)
+            yield from found
+            found.clear()
+    finally:
+        os.close(top)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,22 +10,32 @@ from pathlib import Path
 
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.recovery.decoding import Decoder
-from s3napback.recovery.members import complete, selected
-from s3napback.recovery.paths import PathSelection, members_of_paths, remove_others, require_all
-from s3napback.recovery.publishing import merge, publish
+from s3napback.recovery.folders import Cursor, cursor, exists, file_names, go_to
+from s3napback.recovery.members import Gate, Powers
+from s3napback.recovery.paths import PathSelection, members_of_paths, require_all
+from s3napback.recovery.publishing import publish
 from s3napback.recovery.staging import Staging, require_empty, staging_in
 from s3napback.streams.pipeline import Block, Stage, Transformation
 
+logger = logging.getLogger("s3napback")
 
-def extract_stage(tar: str, folder: Path) -> Stage:
-    """The process that extracts one archive of a chain from its standard input; it deletes what the DIFF knows gone."""
+_MOST_SHOWN = 20
+
+
+def extract_stage(tar: str, folder: int) -> Stage:
+    """The process that extracts one archive of a chain from its standard input; it deletes what the DIFF knows gone.
+
+    Args:
+        tar: name of GNU tar's program.
+        folder: descriptor of where it extracts; nothing else can be changed by it.
+    """
     # By default tar restores attributes of the user's own namespace only, not the capabilities of programs.
     all_attributes = ("--xattrs-include=*",) if os.geteuid() == 0 else ()
     command = (
         *(tar, "--extract", "--file=-", "--listed-incremental=/dev/null", "--numeric-owner", "--same-permissions"),
-        *("--acls", "--xattrs", *all_attributes, f"--directory={folder}"),
+        *("--acls", "--xattrs", *all_attributes),
     )
-    return Stage(command, environment={"TAR_OPTIONS": ""})
+    return Stage(command, environment={"TAR_OPTIONS": ""}, folder=folder)
 
 
 @dataclass(frozen=True)
@@ -62,48 +73,62 @@ class DirectoryRestore:
             S3napbackError: what failed; nothing was published.
         """
         names = members_of_paths(self.directory, self.paths)
+        top = self.directory.strip("/")
+        gate = Gate(top)
         with staging_in(self.where) as staging:
-            replay(decoder, chain, staging, names, self.tar)
-            top = self.directory.strip("/")
-            if self.in_place:
-                merge(staging, self.where, names or (top,))
-            else:
-                publish(staging, self.where, with_root=not top)
+            replay(decoder, chain, staging, names, gate, self.tar)
+            publish(staging, top, names or (top,), in_place=self.in_place)
+            _tell_powers(self.where, staging.target, gate.powers)
 
 
 def replay(
-    decoder: Decoder, chain: Sequence[CataloguedArchive], staging: Staging, names: tuple[str, ...], tar: str
+    decoder: Decoder, chain: Sequence[CataloguedArchive], staging: Staging, names: tuple[str, ...], gate: Gate, tar: str
 ) -> None:
     """Extract a chain into a staging folder.
 
     Args:
         names: the members that are wanted, with all below them; none is everything.
+        gate: what reaches tar.
 
     Raises:
         PipelineError: an archive could not be decoded or extracted.
         NoSuchPath: a name was not there on that day.
     """
     selection = PathSelection(names)
-    for number, archive in enumerate(chain):
-        if number:
-            staging.park_links()
+    for archive in chain:
         selection = PathSelection(names)
-        _extract(decoder, archive, staging, selection, tar)
+        _extract(decoder, archive, staging, selection, gate, tar)
         if selection.left_out:
-            _extract(decoder, archive, staging, selection.second_reading(), tar)
-            remove_others(staging.tree, selection)
+            _extract(decoder, archive, staging, selection.second_reading(), gate, tar)
     staging.bring_links_back()
     if names:
         require_all(staging.tree, selection)
 
 
 def _extract(
-    decoder: Decoder, archive: CataloguedArchive, staging: Staging, selection: PathSelection, tar: str
+    decoder: Decoder, archive: CataloguedArchive, staging: Staging, selection: PathSelection, gate: Gate, tar: str
 ) -> None:
-    check = Transformation("the look at the archive's end", complete)
-    choose = Transformation("the choice of members", lambda blocks: selected(complete(blocks), selection.chooses))
-    decoder.run(archive, choose if selection.names else check, extract_stage(tar, staging.tree), write=_forget)
+    choose = Transformation("the choice of members", lambda blocks: gate.chosen(blocks, selection.chooses))
+    check = Transformation("the look at the archive's members", gate.whole)
+    with staging.extracting() as folder:
+        decoder.run(archive, choose if selection.names else check, extract_stage(tar, folder), write=_forget)
 
 
 def _forget(_block: Block) -> None:
     """tar extracts without saying anything."""
+
+
+def _tell_powers(where: Path, target: int, powers: Powers) -> None:
+    """Say what was restored that gives powers to whoever reaches it."""
+    with cursor(target) as place:
+        there = [name for name in sorted(powers.names) if _is_there(name, place)]
+    if not there:
+        return
+    shown = ", ".join(f"{where / name} ({powers.names[name]})" for name in there[:_MOST_SHOWN])
+    more = f", and {len(there) - _MOST_SHOWN} more" if len(there) > _MOST_SHOWN else ""
+    logger.warning("programs with rights of their owners, or devices, were restored: %s%s", shown, more)
+
+
+def _is_there(name: str, place: Cursor) -> bool:
+    *folders, last = file_names(name) or ["."]
+    return go_to(place, folders) and exists(last, place.descriptor)

@@ -1,168 +1,117 @@
-"""Some members of a tar archive, taken out of the stream as they are, so that tar extracts these and no others.
-
-tar's own way, naming members to extract, fails where an archive lacks one, and a DIFF lacks all that did not change.
-"""
+"""Which members of an archive reach tar: those of the source that was asked for, and of these what is wanted."""
 
 from __future__ import annotations
 
-import re
-import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import IO, cast
 
 from s3napback.recovery.decoding import Damaged
-from s3napback.streams.pipeline import Block
+from s3napback.streams.compression import Block
+from s3napback.streams.tar_headers import (
+    BLOCK_DEVICE,
+    CHARACTER_DEVICE,
+    HARD_LINK,
+    REGULAR,
+    MalformedArchive,
+    Member,
+    without_entries,
+)
+from s3napback.streams.tar_stream import selected, watched
 
-END_MARK = bytes(1024)
-"""Two blocks of zeros end every archive (tar's manual, "Basic Tar Format")."""
-
-_DUMPDIR = "GNU.dumpdir"
-_ENTRIES = re.compile(rb"((?:\A.{512}|\n)\d+ )GNU\.dumpdir=", re.DOTALL)
-"""Where the record begins in a folder's headers; under another name of the same length tar does not know it."""
-_PIECE = 1 << 18
-
-
-@dataclass(frozen=True)
-class Member:
-    """One member of an archive.
-
-    Attributes:
-        name: relative to the root directory, which is empty itself; without ``.`` and slashes at its ends. Bytes that
-            are not UTF-8 are escaped as ``surrogateescape`` does.
-        is_directory: it is one.
-        link_target: name of the member that it is another name of; empty if it is none.
-        entries: of a directory in an archive for DIFFs: all it held, be it in this archive or not; else None.
-    """
-
-    name: str
-    is_directory: bool = False
-    link_target: str = ""
-    entries: tuple[str, ...] | None = None
+_SET_ID = 0o6000
+_CAPABILITY = b"security.capability"
+_MOST_NOTED = 10_000
 
 
-def plain_name(name: str) -> str:
-    """A member's name without what does not matter: ``./a//b/./c/`` is ``a/b/c``."""
-    if name.startswith(("/", ".")) or "/." in name or "//" in name or name.endswith("/"):
-        return "/".join(part for part in name.split("/") if part not in ("", "."))
-    return name
-
-
-def complete(blocks: Iterator[Block]) -> Iterator[Block]:
-    """Pass an archive on.
-
-    Raises:
-        Damaged: it does not end with its end mark, so that something is missing.
-    """
-    tail = b""
-    for block in blocks:
-        tail = (tail + bytes(block[-len(END_MARK) :]))[-len(END_MARK) :]
-        yield block
-    if tail != END_MARK:
-        raise Damaged("tar's end mark is missing: the archive has lost its end")
-
-
-def selected(
-    blocks: Iterator[Block], chooses: Callable[[Member], bool], *, with_entries: bool = True
-) -> Iterator[Block]:
-    """An archive of those members that ``chooses`` wants, byte for byte as they were.
-
-    Args:
-        blocks: of the whole archive.
-        chooses: is asked once for each member, in order.
-        with_entries: otherwise folders lose the record of what they held.
-
-    Raises:
-        Damaged: it is no tar archive.
-    """
-    reader = _RecordingReader(blocks)
-    try:
-        # "utf-8" for names in any locale; the archives are made with raw bytes.
-        with tarfile.TarFile(fileobj=cast(IO[bytes], reader), encoding="utf-8", errors="surrogateescape") as archive:
-            while (found := archive.next()) is not None:
-                wanted = chooses(_member(found))
-                header = reader.take_recorded()
-                if wanted:
-                    yield header if with_entries else _ENTRIES.sub(rb"\1NOT.dumpdir=", header)
-                for piece in reader.pieces_until(archive.offset):
-                    if wanted:
-                        yield piece
-                archive.members.clear()  # type: ignore[attr-defined] # it would keep them all
-                reader.record()
-    except (tarfile.TarError, EOFError) as error:
-        raise Damaged(f"the content is not a whole tar archive: {error}") from error
-    reader.drain()
-    yield END_MARK
-
-
-def _member(found: tarfile.TarInfo) -> Member:
-    entries = None
-    if _DUMPDIR in found.pax_headers:
-        # each entry begins with a letter that tells whether it is in this archive
-        entries = tuple(entry[1:] for entry in found.pax_headers[_DUMPDIR].split("\0") if entry)
-    return Member(
-        plain_name(found.name),
-        found.isdir(),
-        plain_name(found.linkname) if found.islnk() else "",
-        entries,
-    )
+def lies_in(name: str, top: str) -> bool:
+    """Whether a name is ``top`` or lies below it; everything lies in the root directory, which is empty."""
+    return not top or name == top or name.startswith(f"{top}/")
 
 
 @dataclass
-class _RecordingReader:
-    """Blocks as a file that tarfile can read, which remembers the bytes that headers were made of."""
+class Powers:
+    """What of the restored could give powers to whoever reaches it: programs of other owners' rights, and devices.
 
-    blocks: Iterator[Block]
-    name: str = ""
-    mode: str = "rb"
-    _position: int = 0
-    _rest: memoryview = field(default_factory=lambda: memoryview(b""))
-    _recorded: list[bytes] | None = field(default_factory=list)
+    Attributes:
+        names: by name in archives what each is, as far as there is room.
+    """
 
-    def tell(self) -> int:
-        return self._position
+    names: dict[str, str] = field(default_factory=dict)
 
-    def seek(self, position: int) -> None:
-        """Only forwards."""
-        for _piece in self.pieces_until(position):
-            pass
+    def note(self, member: Member) -> None:
+        """Look at a member that is extracted; a later one of the same name counts."""
+        power = _power(member)
+        if power and len(self.names) < _MOST_NOTED:
+            self.names[member.name] = power
+        elif self.names:
+            self.names.pop(member.name, None)
 
-    def read(self, size: int) -> bytes:
-        data = b"".join(bytes(piece) for piece in self._take(size))
-        if self._recorded is not None:
-            self._recorded.append(data)
-        return data
 
-    def take_recorded(self) -> bytes:
-        """What was read since ``record``; no more is recorded from now on."""
-        recorded, self._recorded = self._recorded or [], None
-        return b"".join(recorded)
+def _power(member: Member) -> str:
+    if member.type in (CHARACTER_DEVICE, BLOCK_DEVICE):
+        return "device"
+    if member.type != REGULAR:
+        return ""
+    if member.permissions & _SET_ID:
+        return "setuid or setgid"
+    return "capabilities" if member.has_attribute(_CAPABILITY) else ""
 
-    def record(self) -> None:
-        self._recorded = []
 
-    def pieces_until(self, position: int) -> Iterator[memoryview]:
-        """What lies before ``position``; raises ``EOFError`` if it is not all there."""
-        while self._position < position:
-            before = self._position
-            yield from self._take(min(_PIECE, position - self._position))
-            if self._position == before:
-                raise EOFError("it ends within a file")
+@dataclass(frozen=True)
+class Gate:
+    """What every archive of a directory passes before tar: members that do not belong to the source end it.
 
-    def drain(self) -> None:
-        self._rest = memoryview(b"")
-        for _block in self.blocks:
-            pass
+    Attributes:
+        top: the source's name in archives.
+        powers: takes what is remarkable.
+    """
 
-    def _take(self, size: int) -> Iterator[memoryview]:
-        while size > 0:
-            if not self._rest:
-                block = next(self.blocks, None)
-                if block is None:
-                    return
-                self._rest = memoryview(block)
-                continue
-            piece, self._rest = self._rest[:size], self._rest[size:]
-            size -= len(piece)
-            self._position += len(piece)
-            yield piece
+    top: str
+    powers: Powers = field(default_factory=Powers)
+
+    def whole(self, blocks: Iterator[memoryview]) -> Iterator[Block]:
+        """Pass an archive on as it is.
+
+        Raises:
+            Damaged: it is none of this source.
+        """
+        return _as_damage(watched(blocks, self._look))
+
+    def chosen(
+        self, blocks: Iterator[memoryview], chooses: Callable[[Member], bool], *, with_entries: bool = True
+    ) -> Iterator[Block]:
+        """Pass those members on that ``chooses`` wants; it is asked once for each, in order.
+
+        Args:
+            with_entries: otherwise folders lose the record of what they held.
+
+        Raises:
+            Damaged: it is none of this source.
+        """
+
+        def judge(member: Member) -> bool:
+            self._refuse_foreign(member)
+            wanted = chooses(member)
+            if wanted:
+                self.powers.note(member)
+            return wanted
+
+        return _as_damage(selected(blocks, judge, Member.whole_headers if with_entries else without_entries))
+
+    def _look(self, member: Member) -> None:
+        self._refuse_foreign(member)
+        self.powers.note(member)
+
+    def _refuse_foreign(self, member: Member) -> None:
+        for name in (member.name, member.link_target) if member.type == HARD_LINK else (member.name,):
+            if not lies_in(name, self.top):
+                raise Damaged(
+                    f"it holds /{name}, which does not lie in /{self.top}: it is no archive of that directory"
+                )
+
+
+def _as_damage(blocks: Iterator[Block]) -> Iterator[Block]:
+    try:
+        yield from blocks
+    except MalformedArchive as error:
+        raise Damaged(str(error)) from error

@@ -11,11 +11,10 @@ import os
 import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from s3napback.errors import S3napbackError
-from s3napback.recovery.members import Member
-from s3napback.recovery.staging import remove_tree, unchanged_times
+from s3napback.recovery.folders import cursor, exists, file_names, go_to
+from s3napback.streams.tar_headers import Member
 
 _MOST_NAMES = 2000
 _MOST_NEAR = 5
@@ -97,41 +96,27 @@ class PathSelection:
         return member.name in self.left_out or member.name in self.left_out.values()
 
     def _note_names(self, member: Member) -> None:
-        if member.entries is not None:
-            names = [posixpath.join(member.name, entry) for entry in member.entries]
-        else:
-            names = [] if member.is_directory else [member.name]
-        for name in (member.name, *names):
+        for name in (member.name, *(posixpath.join(member.name, entry) for entry in member.entries)):
             folder, _, base = name.rpartition("/")
             if len(self.nearby) < _MOST_NAMES and (base.lower() in self._basenames or folder in self.above):
                 self.nearby[name] = None
 
 
-def remove_others(tree: Path, selection: PathSelection) -> None:
-    """Remove what was extracted only because hard links needed it."""
-    for name in sorted(selection.above):
-        folder = tree / os.fsdecode(name.encode("utf-8", "surrogateescape"))
-        if folder.is_symlink() or not folder.is_dir():
-            continue
-        for path in sorted(folder.iterdir()):
-            full = posixpath.join(name, os.fsencode(path.name).decode("utf-8", "surrogateescape"))
-            if full in selection.above or selection.wants(full):
-                continue
-            with unchanged_times(folder):
-                if path.is_dir() and not path.is_symlink():
-                    remove_tree(path)
-                else:
-                    path.unlink()
-
-
-def require_all(tree: Path, selection: PathSelection) -> None:
+def require_all(tree: int, selection: PathSelection) -> None:
     """Look whether every path was restored.
+
+    Args:
+        tree: descriptor of the folder that was extracted into.
+        selection: of the newest archive.
 
     Raises:
         NoSuchPath: one was not.
     """
-    for name in selection.names:
-        if not os.path.lexists(tree / os.fsdecode(name.encode("utf-8", "surrogateescape"))):
+    with cursor(tree) as place:
+        for name in selection.names:
+            *folders, last = file_names(name) or ["."]
+            if go_to(place, folders) and exists(last, place.descriptor):
+                continue
             if name in selection.nearby:
                 raise NoSuchPath(f"/{name} was there on that day, but Exclude left it out of the archives")
             raise NoSuchPath(f"/{name} was not there on that day{_near(name, list(selection.nearby))}")

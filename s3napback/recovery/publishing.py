@@ -1,63 +1,51 @@
-"""From the staging folder into place, by renames that follow no link."""
+"""From the staging folder into place: what was asked for and nothing else, by renames that follow no link."""
 
 from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
 import subprocess
-import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from s3napback.recovery.staging import Staging, UnusableTarget, require_empty
+from s3napback.recovery.folders import OPEN_FOLDER, Cursor, cursor, file_names, names_in, private_folder
+from s3napback.recovery.staging import Staging, UnusableTarget, require_empty_folder
+from s3napback.streams.confinement import start_confined
 
-_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-
-
-def publish(staging: Staging, where: Path, *, with_root: bool) -> None:
-    """Move everything into an empty directory.
-
-    Args:
-        staging: inside ``where``.
-        where: still empty apart from it.
-        with_root: the root directory itself was restored, so ``where`` takes its owner, permissions and times.
-
-    Raises:
-        UnusableTarget: something has come into ``where`` meanwhile.
-    """
-    require_empty(where)
-    with _failing(where), _opened(staging.tree) as source, _opened(where) as target:
-        status = os.fstat(source)
-        os.fchmod(source, 0o700)
-        for name in _names(source):
-            _rename(name, source, target)
-        if with_root:
-            _copy_facts(source, status, target)
+_MOST_SHOWN = 5
+_COPY = "copy"
 
 
-def merge(staging: Staging, where: Path, restored: tuple[str, ...]) -> None:
-    """Move everything into a directory with content: files take the place of files, folders are merged.
+def publish(staging: Staging, top: str, names: Sequence[str], *, in_place: bool) -> None:
+    """Move what was asked for into WHERE.
+
+    Files take the place of files, folders are merged; nothing is deleted but files that restored ones replace. Folders
+    above what was asked for that are there already keep their owners, permissions and times.
 
     Args:
-        staging: inside ``where``.
-        where: the live tree; nothing in it is deleted but files that restored ones replace.
-        restored: what was restored, relative; folders above keep their owners, permissions and times.
+        staging: inside WHERE.
+        top: the source's name in archives; empty is the root directory.
+        names: what was asked for, as archives name it; it lies in ``top``.
+        in_place: WHERE may hold something.
 
     Raises:
-        UnusableTarget: a folder and something else would change places; nothing was changed.
+        UnusableTarget: something has come into WHERE meanwhile, or a folder and something else would change places;
+            nothing was changed. Or it cannot be moved, and a part of it may have been.
     """
-    with _failing(where), _opened(staging.tree) as source, _opened(where) as target:
-        if conflicts := list(_conflicts(source, target, "")):
-            shown = ", ".join(str(where / name) for name in conflicts[:5])
+    if not in_place:
+        require_empty_folder(staging.target, staging.where)
+    with _failing(staging.where), cursor(staging.tree) as source, cursor(staging.target) as target:
+        if conflicts := [each for name in names for each in _conflicts(source, target, file_names(name))]:
+            shown = ", ".join(str(staging.where / name) for name in conflicts[:_MOST_SHOWN])
             raise UnusableTarget(
                 f"{len(conflicts)} of the restored folders have another kind of file, or a symbolic link, in their "
                 f"place, or the other way round: {shown}. Nothing was changed; restore into an empty directory instead"
             )
-        _Merging(restored).merge(source, target, "")
+        for name in names:
+            _Move(source, target, len(file_names(top))).move(file_names(name))
 
 
 @contextmanager
@@ -65,76 +53,150 @@ def _failing(where: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        name = f": {os.fsdecode(error.filename)}" if error.filename else ""
+        name = f": {os.fsdecode(error.filename)}" if isinstance(error.filename, str | bytes) else ""
         raise UnusableTarget(
             f"what was restored cannot be moved into {where}, where a part of it may be: {error.strerror}{name}"
         ) from error
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[int]:
-    # The path itself is what a person named, so links in it are followed.
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _opened_both(name: str, source: int, target: int) -> Iterator[tuple[int, int]]:
-    with ExitStack() as stack:
-        descriptors = []
-        for parent in (source, target):
-            descriptor = os.open(name, _FOLDER_FLAGS, dir_fd=parent)
-            stack.callback(os.close, descriptor)
-            descriptors.append(descriptor)
-        yield descriptors[0], descriptors[1]
-
-
-def _names(folder: int) -> list[str]:
-    with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries)
-
-
 def _mode(name: str, folder: int) -> int | None:
     """Type and permissions of an entry; None if there is none."""
     try:
-        return os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+        return os.lstat(name, dir_fd=folder).st_mode
     except FileNotFoundError:
         return None
 
 
-def _conflicts(source: int, target: int, above: str) -> Iterator[str]:
-    for name in _names(source):
-        restored, live = _mode(name, source), _mode(name, target)
+def _conflicts(source: Cursor, target: Cursor, parts: Sequence[str]) -> Iterator[str]:
+    """Names at which a folder would meet something else; all of the way to what was asked for, and below it."""
+    for depth, name in enumerate(parts):
+        restored, live = _mode(name, source.descriptor), _mode(name, target.descriptor)
+        if restored is None or live is None:
+            break
+        if stat.S_ISDIR(restored) != stat.S_ISDIR(live):
+            yield "/".join(parts[: depth + 1])
+            break
+        if not stat.S_ISDIR(live):
+            break
+        source.enter(name)
+        target.enter(name)
+    else:
+        yield from _conflicts_below(source, target)
+    while source.depth:
+        source.leave()
+        target.leave()
+
+
+def _conflicts_below(source: Cursor, target: Cursor) -> Iterator[str]:
+    top = source.depth
+    waiting = [names_in(source.descriptor)]
+    while waiting:
+        if not waiting[-1]:
+            waiting.pop()
+            if waiting:
+                source.leave()
+                target.leave()
+            continue
+        name = waiting[-1].pop()
+        restored, live = _mode(name, source.descriptor), _mode(name, target.descriptor)
         if restored is None or live is None:
             continue
         if stat.S_ISDIR(restored) != stat.S_ISDIR(live):
-            yield os.path.join(above, name)  # noqa: PTH118 - a name, not a path of a file
+            yield "/".join((*source.names, name))
         elif stat.S_ISDIR(restored):
-            with _opened_both(name, source, target) as (inner_source, inner_target):
-                yield from _conflicts(inner_source, inner_target, os.path.join(above, name))  # noqa: PTH118
+            source.enter(name)
+            target.enter(name)
+            waiting.append(names_in(source.descriptor))
+    if source.depth != top:
+        raise AssertionError("the walk ends where it began")
 
 
 @dataclass(frozen=True)
-class _Merging:
-    restored: tuple[str, ...]
+class _Frame:
+    """A folder that is being merged.
 
-    def merge(self, source: int, target: int, above: str) -> None:
-        for name in _names(source):
-            path = f"{above}/{name}" if above else name
-            mode = _mode(name, source)
-            if mode is not None and stat.S_ISDIR(mode) and _mode(name, target) is not None:
-                with _opened_both(name, source, target) as (inner_source, inner_target):
-                    self.merge(inner_source, inner_target, path)
+    Attributes:
+        restored: its facts in the staging folder, before anything was moved out of it.
+        live: its facts in WHERE, before anything was moved into it.
+        names: what is still to be moved.
+        keeps_facts: the folder in WHERE keeps its owner, permissions and times.
+    """
+
+    restored: os.stat_result
+    live: os.stat_result
+    names: list[str]
+    keeps_facts: bool
+
+
+@dataclass
+class _Move:
+    """Moves one name, and what lies below it.
+
+    Attributes:
+        source: stands at the top of the restored tree.
+        target: stands at the top of WHERE.
+        above: so many folders lie above the source; no archive tells their facts.
+    """
+
+    source: Cursor
+    target: Cursor
+    above: int
+    _frames: list[_Frame] = field(default_factory=list)
+
+    def move(self, parts: Sequence[str]) -> None:
+        for name in parts[:-1]:
+            self._go_down(name)
+        if parts:
+            self._move_one(parts[-1])
+        else:
+            self._begin(names_in(self.source.descriptor), keeps_facts=False)
+        while self._frames:
+            frame = self._frames[-1]
+            if frame.names:
+                self._move_one(frame.names.pop())
             else:
-                _rename(name, source, target)
-        if self._is_restored(above):
-            _copy_facts(source, os.fstat(source), target)
+                self._finish(self._frames.pop())
 
-    def _is_restored(self, path: str) -> bool:
-        return any(not each or path == each or path.startswith(f"{each}/") for each in self.restored)
+    def _go_down(self, name: str) -> None:
+        """Go to a folder above what was asked for, which is made where it is missing."""
+        is_there = _mode(name, self.target.descriptor) is not None
+        if not is_there:
+            os.mkdir(name, 0o700, dir_fd=self.target.descriptor)
+        self._enter(name)
+        is_told = self.source.depth >= self.above
+        if not is_there and not is_told:
+            os.fchmod(self.target.descriptor, 0o755)
+        self._begin([], keeps_facts=is_there or not is_told)
+
+    def _move_one(self, name: str) -> None:
+        mode = _mode(name, self.source.descriptor)
+        if mode is not None and stat.S_ISDIR(mode) and _mode(name, self.target.descriptor) is not None:
+            self._enter(name)
+            self._begin(names_in(self.source.descriptor), keeps_facts=False)
+        elif mode is not None:
+            _rename(name, self.source.descriptor, self.target.descriptor)
+
+    def _enter(self, name: str) -> None:
+        self.source.enter(name)
+        self.target.enter(name)
+
+    def _begin(self, names: list[str], *, keeps_facts: bool) -> None:
+        folders = self.source.descriptor, self.target.descriptor
+        restored, live = map(os.fstat, folders)
+        self._frames.append(_Frame(restored, live, names, keeps_facts))
+        for folder, status in zip(folders, (restored, live), strict=True):
+            if os.geteuid() and status.st_mode & 0o300 != 0o300:
+                os.fchmod(folder, stat.S_IMODE(status.st_mode) | 0o700)
+
+    def _finish(self, frame: _Frame) -> None:
+        target = self.target.descriptor
+        if not frame.keeps_facts:
+            _copy_facts(self.source.descriptor, frame.restored, target)
+        elif os.geteuid() and frame.live.st_mode & 0o300 != 0o300:
+            os.fchmod(target, stat.S_IMODE(frame.live.st_mode))
+        if self.source.depth:
+            self.source.leave()
+            self.target.leave()
 
 
 def _rename(name: str, source: int, target: int) -> None:
@@ -147,7 +209,11 @@ def _rename(name: str, source: int, target: int) -> None:
             raise
         os.chmod(name, stat.S_IMODE(mode) | 0o200, dir_fd=source)
         os.rename(name, name, src_dir_fd=source, dst_dir_fd=target)
-        os.chmod(name, stat.S_IMODE(mode), dir_fd=target)
+        folder = os.open(name, OPEN_FOLDER, dir_fd=target)
+        try:
+            os.fchmod(folder, stat.S_IMODE(mode))
+        finally:
+            os.close(folder)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
@@ -156,19 +222,17 @@ def _rename(name: str, source: int, target: int) -> None:
 
 def _copy_across(name: str, source: int, target: int) -> None:
     """Another file system is mounted below WHERE: copy beside, then rename."""
-    descriptors = f"/proc/{os.getpid()}/fd"
-    beside = Path(tempfile.mkdtemp(prefix=".s3napback-", dir=f"{descriptors}/{target}"))
-    try:
-        subprocess.run(
-            ["cp", "--archive", "--", f"{descriptors}/{source}/{name}", str(beside / "copy")],
-            check=True,
-            capture_output=True,
-        )
-        os.rename(beside / "copy", name, dst_dir_fd=target)
-    except subprocess.CalledProcessError as error:
-        raise UnusableTarget(f"{name} cannot be copied to another file system: {error.stderr.decode()}") from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+    with private_folder(target, ".s3napback-") as (_beside, folder):
+        command = ("cp", "--archive", "--", f"/proc/self/fd/{source}/{name}", _COPY)
+
+        def copy(path: str) -> subprocess.CompletedProcess[bytes]:
+            return subprocess.run(command, check=False, capture_output=True, pass_fds=(source,), cwd=path)
+
+        done = start_confined(folder, copy)
+        if done.returncode:
+            reason = done.stderr.decode(errors="replace").strip()
+            raise UnusableTarget(f"{name} cannot be copied to another file system: {reason}")
+        os.rename(_COPY, name, src_dir_fd=folder, dst_dir_fd=target)
 
 
 def _copy_facts(source: int, status: os.stat_result, target: int) -> None:

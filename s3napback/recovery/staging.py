@@ -1,26 +1,39 @@
 """The staging folder: inside WHERE, private, and gone unless everything in it was published.
 
 A chain is extracted archive by archive. A symbolic link of one archive could lead what a later, hostile one brings out
-of the folder, so between archives there are none: each is moved aside and a small file put in its place, and what is
-left of these files at the end becomes links again.
+of the folder, so whenever an archive is extracted there are none: each was moved aside and a small file put in its
+place, and what is left of these files at the end becomes links again.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import stat
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from s3napback.errors import S3napbackError
+from s3napback.recovery.folders import (
+    OPEN_FOLDER,
+    Cursor,
+    Opened,
+    UnusableFolder,
+    cursor,
+    go_to,
+    names_in,
+    open_path,
+    private_folder,
+    unchanged,
+    walk,
+)
 
 PREFIX = ".s3napback-restore-"
 _TOKEN_SIZE = 32
+_TREE = "tree"
+_LINKS = "links"
 
 
 class UnusableTarget(S3napbackError):
@@ -32,79 +45,118 @@ class Staging:
     """A staging folder.
 
     Attributes:
-        folder: private (0700); ``tree`` in it is what is restored, with its full path.
+        where: WHERE, for people.
+        target: descriptor of WHERE.
+        tree: descriptor of the folder that archives are extracted into: what is restored, with its full path.
     """
 
-    folder: Path
-    _parked: dict[Path, Path] = field(default_factory=dict)
-    _count: int = 0
+    where: Path
+    target: int
+    tree: int
+    _links: int
+    _parked: dict[str, str] = field(default_factory=dict)
     _token: bytes = field(default_factory=lambda: secrets.token_bytes(_TOKEN_SIZE))
+    _count: int = 0
+    _used: bool = False
 
-    @property
-    def tree(self) -> Path:
-        """Where archives are extracted."""
-        return self.folder / "tree"
+    @contextmanager
+    def extracting(self) -> Iterator[int]:
+        """While it is entered, an archive may be extracted into the folder that it gives: no link in it is live.
 
-    def park_links(self) -> None:
-        """Move every symbolic link aside, a small file in its place."""
-        aside = self.folder / "links"
-        aside.mkdir(exist_ok=True)
-        for folder, names in _links_by_folder(self.tree):
-            with unchanged_times(folder):
-                for name in names:
-                    self._count += 1
-                    parked = aside / str(self._count)
-                    (folder / name).rename(parked)
-                    (folder / name).write_bytes(self._token)
-                    self._parked[folder / name] = parked
+        Raises:
+            UnusableTarget: what was extracted before cannot be looked into.
+        """
+        if self._used:
+            self._park_links()
+        self._used = True
+        yield self.tree
+
+    def _park_links(self) -> None:
+        try:
+            for step in walk(self.tree):
+                folder = step.place.descriptor
+                for name in step.others:
+                    if stat.S_ISLNK(os.lstat(name, dir_fd=folder).st_mode):
+                        self._park(step.place, name)
+        except OSError as error:
+            raise UnusableTarget(f"what was just restored cannot be looked into: {error}") from error
+
+    def _park(self, place: Cursor, name: str) -> None:
+        self._count += 1
+        parked = str(self._count)
+        os.rename(name, parked, src_dir_fd=place.descriptor, dst_dir_fd=self._links)
+        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=place.descriptor)
+        try:
+            os.write(descriptor, self._token)
+        finally:
+            os.close(descriptor)
+        self._parked["/".join((*place.names, name))] = parked
 
     def bring_links_back(self) -> None:
         """Replace what is left of the small files by the links that they stand for."""
-        by_folder: dict[Path, list[Path]] = {}
-        for path in self._parked:
-            by_folder.setdefault(path.parent, []).append(path)
-        for folder, paths in by_folder.items():
-            standing = [path for path in paths if self._stands_for_a_link(path)]
-            if standing:
-                with unchanged_times(folder):
-                    for path in standing:
-                        self._parked[path].rename(path)
+        with cursor(self.tree) as place:
+            for path, parked in self._parked.items():
+                folders, _, name = path.rpartition("/")
+                names = folders.split("/") if folders else []
+                if go_to(place, names) and self._stands_for_a_link(name, place.descriptor):
+                    with unchanged(place.descriptor):
+                        os.rename(parked, name, src_dir_fd=self._links, dst_dir_fd=place.descriptor)
         self._parked.clear()
 
-    def _stands_for_a_link(self, path: Path) -> bool:
+    def _stands_for_a_link(self, name: str, folder: int) -> bool:
         try:
-            status = path.lstat()
-        except (FileNotFoundError, NotADirectoryError):
+            descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+        except OSError:
             return False
-        if not stat.S_ISREG(status.st_mode) or status.st_size != _TOKEN_SIZE:
-            return False
-        with suppress(PermissionError):
-            return path.read_bytes() == self._token
-        return False
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or status.st_size != _TOKEN_SIZE:
+                return False
+            return os.read(descriptor, _TOKEN_SIZE + 1) == self._token
+        finally:
+            os.close(descriptor)
 
 
 @contextmanager
 def staging_in(where: Path) -> Iterator[Staging]:
     """A staging folder inside ``where``, which is made if need be, and is gone again if nothing came of it.
 
+    Args:
+        where: absolute. If it is made, it is for nobody but the caller.
+
     Raises:
         UnusableTarget: it cannot be made.
     """
-    made = _make_folders(where)
-    try:
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=where))
-    except OSError as error:
-        raise UnusableTarget(f"nothing can be written to {where}: {error.strerror}") from error
-    try:
-        staging = Staging(folder)
-        staging.tree.mkdir(0o755)
-        yield staging
-    finally:
-        with unchanged_times(where):
-            remove_tree(folder)
-        for path in made:
-            with suppress(OSError):
-                path.rmdir()
+    with ExitStack() as stack:
+        try:
+            opened = open_path(where, make=True)
+            stack.callback(_close, opened, where)
+            _name, folder = stack.enter_context(private_folder(opened.descriptor, PREFIX))
+        except OSError as error:
+            raise UnusableTarget(f"nothing can be written to {where}: {error.strerror}") from error
+        tree, links = (_made_inside(name, folder, stack) for name in (_TREE, _LINKS))
+        yield Staging(where, opened.descriptor, tree, links)
+
+
+def _made_inside(name: str, folder: int, stack: ExitStack) -> int:
+    os.mkdir(name, 0o700, dir_fd=folder)
+    descriptor = os.open(name, OPEN_FOLDER, dir_fd=folder)
+    stack.callback(os.close, descriptor)
+    return descriptor
+
+
+def _close(opened: Opened, where: Path) -> None:
+    """Let go of WHERE, and of the folders that were made for it if they are still empty."""
+    os.close(opened.descriptor)
+    path = where
+    for _ in range(opened.made):
+        with suppress(OSError, UnusableFolder):
+            above = open_path(path.parent).descriptor
+            try:
+                os.rmdir(path.name, dir_fd=above)
+            finally:
+                os.close(above)
+        path = path.parent
 
 
 def require_empty(where: Path) -> None:
@@ -114,9 +166,21 @@ def require_empty(where: Path) -> None:
         UnusableTarget: it is no directory, cannot be read, or is not empty.
     """
     try:
-        names = [path.name for path in where.iterdir() if path.name != "lost+found" and PREFIX not in path.name]
+        opened = open_path(where)
     except FileNotFoundError:
         return
+    except OSError as error:
+        raise UnusableTarget(f"{where} cannot be restored to: {error.strerror}") from error
+    try:
+        require_empty_folder(opened.descriptor, where)
+    finally:
+        os.close(opened.descriptor)
+
+
+def require_empty_folder(folder: int, where: Path) -> None:
+    """Refuse an open folder that holds anything; see ``require_empty``."""
+    try:
+        names = [name for name in names_in(folder) if name != "lost+found" and PREFIX not in name]
     except OSError as error:
         raise UnusableTarget(f"{where} cannot be restored to: {error.strerror}") from error
     if names:
@@ -124,55 +188,3 @@ def require_empty(where: Path) -> None:
             f"{where} is not empty (it holds {names[0]!r}): name an empty or new directory, or, for files of a "
             "directory, merge with --in-place"
         )
-
-
-def remove_tree(path: Path) -> None:
-    """Remove a folder with all in it, whatever permissions its folders were restored with."""
-    for folder, names, _files in os.walk(path):
-        for name in names:
-            inner = Path(folder, name)
-            if not inner.is_symlink() and not os.access(inner, os.R_OK | os.W_OK | os.X_OK):
-                inner.chmod(0o700)
-    shutil.rmtree(path)
-
-
-def _make_folders(where: Path) -> list[Path]:
-    """Make a folder and those above it; returns the ones made, the lowest first."""
-    missing = []
-    path = where
-    while not os.path.lexists(path):
-        missing.append(path)
-        path = path.parent
-    try:
-        for path in reversed(missing):
-            path.mkdir()
-    except OSError as error:
-        raise UnusableTarget(f"{where} cannot be made: {error.strerror}") from error
-    return missing
-
-
-def _links_by_folder(tree: Path) -> Iterator[tuple[Path, list[str]]]:
-    for folder, folders, files in os.walk(tree, onerror=_refuse):
-        names = [name for name in (*folders, *files) if os.path.islink(os.path.join(folder, name))]  # noqa: PTH114, PTH118 - a million Paths take seconds
-        folders[:] = [name for name in folders if name not in names]
-        if names:
-            yield Path(folder), names
-
-
-def _refuse(error: OSError) -> None:
-    raise UnusableTarget(f"{error.filename}, just restored, cannot be looked into: {error.strerror}") from error
-
-
-@contextmanager
-def unchanged_times(folder: Path) -> Iterator[None]:
-    """Let entries of a folder change without its times and permissions showing it."""
-    status = folder.stat()
-    writable = os.access(folder, os.W_OK | os.X_OK)
-    if not writable:
-        folder.chmod(stat.S_IMODE(status.st_mode) | 0o700)
-    try:
-        yield
-    finally:
-        if not writable:
-            folder.chmod(stat.S_IMODE(status.st_mode))
-        os.utime(folder, ns=(status.st_atime_ns, status.st_mtime_ns))

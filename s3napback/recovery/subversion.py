@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,11 +13,15 @@ from pathlib import Path
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import PipelineError, UnusableTool
 from s3napback.recovery.decoding import Damaged, Decoder
-from s3napback.recovery.staging import UnusableTarget, require_empty, staging_in
+from s3napback.recovery.folders import OPEN_FOLDER, names_in
+from s3napback.recovery.staging import Staging, UnusableTarget, require_empty, require_empty_folder, staging_in
+from s3napback.streams.confinement import start_confined
 from s3napback.streams.pipeline import Block, Stage, Transformation
 
-_ENVIRONMENT = {"LC_ALL": "C.UTF-8"}
-"""In the plain C locale Subversion refuses paths that are not ASCII."""
+_ENVIRONMENT = {"LC_ALL": "C.UTF-8", "TMPDIR": "."}
+"""In the plain C locale Subversion refuses paths that are not ASCII. Nowhere else can its temporary files be made."""
+
+_REPOSITORY = "repository"
 
 _HEAD_SIZE = 64 * 1024
 _UUID = re.compile(rb"^UUID: ([0-9A-Za-z-]+)$", re.MULTILINE)
@@ -60,23 +66,29 @@ class RepositoryRestore:
             S3napbackError: what failed; no repository was made.
         """
         with staging_in(self.where.absolute()) as staging:
-            repository = staging.tree / "repository"
-            _run("svnadmin", "create", str(repository))
+            tools = _Tools(staging.tree)
+            tools.run("svnadmin", "create", _REPOSITORY)
             expected = Expected()
             for archive in chain:
-                load = Stage(("svnadmin", "load", "--quiet", "--force-uuid", str(repository)), environment=_ENVIRONMENT)
-                decoder.run(archive, continuity_check(expected), load, write=_forget)
-                expected = _loaded(repository, archive, expected, decoder)
-            self._publish(repository)
+                check = continuity_check(expected)
+                command = ("svnadmin", "load", "--quiet", "--force-uuid", _REPOSITORY)
+                load = Stage(command, environment=_ENVIRONMENT, folder=staging.tree)
+                decoder.run(archive, check, load, write=_forget)
+                expected = _loaded(tools, archive, expected, decoder)
+            self._publish(staging)
 
-    def _publish(self, repository: Path) -> None:
-        require_empty(self.where)
-        for entry in sorted(repository.iterdir()):
-            target = self.where / entry.name
-            try:
-                entry.rename(target)
-            except OSError as error:
-                raise UnusableTarget(f"the repository cannot be moved to {target}: {error.strerror}") from error
+    def _publish(self, staging: Staging) -> None:
+        require_empty_folder(staging.target, self.where)
+        repository = os.open(_REPOSITORY, OPEN_FOLDER, dir_fd=staging.tree)
+        try:
+            for name in names_in(repository):
+                try:
+                    os.rename(name, name, src_dir_fd=repository, dst_dir_fd=staging.target)
+                except OSError as error:
+                    reason = f"the repository cannot be moved to {self.where / name}: {error.strerror}"
+                    raise UnusableTarget(reason) from error
+        finally:
+            os.close(repository)
 
 
 def continuity_check(expected: Expected) -> Transformation:
@@ -117,10 +129,10 @@ def _require_continuation(head: bytes, expected: Expected) -> None:
         raise Damaged(f"it is of another repository: its UUID is {found.uuid}, and that of the FULL {expected.uuid}")
 
 
-def _loaded(repository: Path, archive: CataloguedArchive, expected: Expected, decoder: Decoder) -> Expected:
+def _loaded(tools: _Tools, archive: CataloguedArchive, expected: Expected, decoder: Decoder) -> Expected:
     """Look at what has been loaded, and tell what has to follow."""
-    youngest = int(_run("svnlook", "youngest", str(repository)))
-    uuid = _run("svnlook", "uuid", str(repository))
+    youngest = int(tools.run("svnlook", "youngest", _REPOSITORY))
+    uuid = tools.run("svnlook", "uuid", _REPOSITORY)
     address = decoder.transport.address(archive)
     extra = archive.record.extra if archive.record else {}
     wanted_last = extra.get("revisions", "").rpartition(":")[2]
@@ -131,14 +143,31 @@ def _loaded(repository: Path, archive: CataloguedArchive, expected: Expected, de
     return Expected(uuid, youngest + 1)
 
 
-def _run(*command: str) -> str:
-    try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    except FileNotFoundError:
-        raise UnusableTool(f"{command[0]} is missing: install subversion") from None
-    if done.returncode != 0:
-        raise PipelineError(f"{' '.join(command)} failed: {done.stderr.decode(errors='replace').strip()}")
-    return done.stdout.decode().strip()
+@dataclass(frozen=True)
+class _Tools:
+    """Subversion's programs, which can change nothing but one folder.
+
+    Attributes:
+        folder: its descriptor; they work in it.
+    """
+
+    folder: int
+
+    def run(self, *command: str) -> str:
+        """What one of them answers."""
+        if shutil.which(command[0]) is None:
+            raise UnusableTool(f"{command[0]} is missing: install subversion")
+        environment = {**os.environ, **_ENVIRONMENT}
+
+        def ask(path: str) -> subprocess.CompletedProcess[bytes]:
+            return subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, check=False, env=environment, cwd=path
+            )
+
+        done = start_confined(self.folder, ask)
+        if done.returncode != 0:
+            raise PipelineError(f"{' '.join(command)} failed: {done.stderr.decode(errors='replace').strip()}")
+        return done.stdout.decode().strip()
 
 
 def _forget(_block: Block) -> None:

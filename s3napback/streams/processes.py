@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from s3napback.errors import PipelineError
+from s3napback.streams.confinement import start_confined
 from s3napback.streams.pipes import PipeEnd, StopSignal
 
 logger = logging.getLogger("s3napback.pipeline")
@@ -36,12 +37,14 @@ class Stage:
         warning_codes: exit statuses other than 0 that leave the output good, such as tar's 1.
         environment: added to our own. ``LC_ALL`` is ``C`` if it is not given here.
         judge: given what it said, tells what is wrong although it ended well; empty if nothing is.
+        folder: descriptor of the folder that it works in, the only one that it can change; None is anywhere.
     """
 
     command: tuple[str, ...]
     warning_codes: frozenset[int] = frozenset()
     environment: Mapping[str, str] = field(default_factory=dict)
     judge: Callable[[Sequence[str]], str] | None = None
+    folder: int | None = None
 
     @property
     def name(self) -> str:
@@ -150,22 +153,28 @@ class Process:
         """
         self.stage = stage
         self.name = stage.name
+        self._ends = (stdin, stdout, stderr)
         self.messages = Messages(stage.name)
         try:
-            self._popen = subprocess.Popen(
-                stage.command,
-                stdin=subprocess.DEVNULL if stdin is None else stdin.fileno(),
-                stdout=stdout.fileno(),
-                stderr=stderr.fileno(),
-                env={**os.environ, "LC_ALL": "C", **stage.environment},
-                start_new_session=True,
-            )
+            self._popen = self._start(None) if stage.folder is None else start_confined(stage.folder, self._start)
         except FileNotFoundError as error:
             raise PipelineError(f"cannot start {stage.command[0]}: it is not installed, or not on PATH") from error
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             raise PipelineError(f"cannot start {stage.command[0]}: {reason}") from error
         logger.debug("process %s: %s", self._popen.pid, shlex.join(stage.command))
+
+    def _start(self, folder: str | None) -> subprocess.Popen[bytes]:
+        stdin, stdout, stderr = self._ends
+        return subprocess.Popen(
+            self.stage.command,
+            stdin=subprocess.DEVNULL if stdin is None else stdin.fileno(),
+            stdout=stdout.fileno(),
+            stderr=stderr.fileno(),
+            env={**os.environ, "LC_ALL": "C", **self.stage.environment},
+            start_new_session=True,
+            cwd=folder,
+        )
 
     @property
     def status(self) -> int | None:

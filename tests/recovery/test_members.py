@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 
 from s3napback.recovery.decoding import Damaged
-from s3napback.recovery.members import Member, complete, plain_name, selected
+from s3napback.recovery.members import Gate
 from s3napback.recovery.paths import NoSuchPath, members_of_paths
+from s3napback.streams.tar_headers import Member, plain_name
+from s3napback.streams.tar_stream import selected
 from tests.sources.trees import RandomTree, assert_same_tree
 
 
-def blocks(data: bytes, size: int) -> Iterator[bytes]:
-    return (data[start : start + size] for start in range(0, len(data), size))
+def blocks(data: bytes, size: int) -> Iterator[memoryview]:
+    return (memoryview(data)[start : start + size] for start in range(0, len(data), size))
 
 
 def made(folder: Path, *options: str) -> bytes:
@@ -66,10 +68,10 @@ def test_an_archive_without_its_end_is_damaged(tmp_path: Path) -> None:
     archive = made(tmp_path)
     for length in (0, 100, 512, 5000, len(archive) - 9000):
         with pytest.raises(Damaged):
-            list(complete(blocks(archive[:length], 4096)))
+            list(Gate("").whole(blocks(archive[:length], 4096)))
     with pytest.raises(Damaged):
-        list(selected(blocks(archive[:5000], 4096), lambda _member: True))
-    assert b"".join(bytes(each) for each in complete(blocks(archive, 333))) == archive
+        list(Gate("").chosen(blocks(archive[:5000], 4096), lambda _member: True))
+    assert b"".join(bytes(each) for each in Gate("").whole(blocks(archive, 333))) == archive
 
 
 @pytest.mark.parametrize(

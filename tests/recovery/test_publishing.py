@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,7 +111,17 @@ def test_a_target_that_came_into_being_meanwhile_is_left_alone(site: Site, tmp_p
     site.configure_cycle("Diffs 6\nFulls 2")
     (site.source / "file").write_text("x")
     site.run()
-    site.fake_program("tar", f'case "$*" in *--extract*) touch {tmp_path}/out/other;; esac\nexec REAL "$@"')
+    other = tmp_path / "out/other"
+    wait = f"while test ! -e {other}; do sleep 0.02; done"
+    site.fake_program("tar", f'case "$*" in *--extract*) {wait};; esac\nexec REAL "$@"')
+
+    def interfere() -> None:
+        while not list(tmp_path.glob("out/.s3napback-restore-*/tree")):
+            time.sleep(0.02)
+        other.touch()
+
+    somebody = threading.Thread(target=interfere, daemon=True)
+    somebody.start()
     done = site.run("restore", str(site.source), "--to", str(tmp_path / "out"), day=None, expect=1)
     assert "is not empty" in done.stderr
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["other"]
+    assert list((tmp_path / "out").iterdir()) == [other]

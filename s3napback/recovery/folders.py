@@ -1,0 +1,364 @@
+"""Folders by descriptor: what was opened once is not looked up by a path again, which others could change meanwhile."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from s3napback.errors import S3napbackError
+
+OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_MOST_LINKS = 40
+"""Symbolic links in one path, as Linux counts them (``path_resolution(7)``)."""
+
+_KEPT = 64
+"""Descriptors kept of the folders above the one a cursor stands in; those further up are opened again."""
+
+
+class UnusableFolder(S3napbackError):
+    """A folder on the way to where something shall be written is not what it should be."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A folder that a path was followed to.
+
+    Attributes:
+        descriptor: of the folder.
+        made: how many of the last folders of the path were made for it.
+    """
+
+    descriptor: int
+    made: int = 0
+
+
+def open_path(path: Path, *, make: bool = False, mode: int = 0o755) -> Opened:
+    """Follow an absolute path from the root directory on.
+
+    Links are followed where nobody but root or the caller can have laid them. A folder of others may hold one that
+    leads wherever they like, and does so by the time that it is followed.
+
+    Args:
+        path: absolute.
+        make: make the folders that are missing; the last one is for nobody but the caller.
+        mode: permissions of those above it.
+
+    Raises:
+        FileNotFoundError: it does not exist.
+        OSError: it cannot be opened or made.
+        UnusableFolder: a link in a folder of others lies on the way.
+    """
+    names = [name for name in reversed(path.parts) if name != "/"]
+    with ExitStack() as stack:
+        current = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        stack.callback(lambda: os.close(current))
+        links = made = 0
+        while names:
+            name = names.pop()
+            target = _link_target(name, current)
+            if target is not None:
+                links += 1
+                if links > _MOST_LINKS:
+                    raise UnusableFolder(f"{path} goes through more than {_MOST_LINKS} symbolic links")
+                _refuse_foreign_link(current, name, path)
+                names += [part for part in reversed(Path(target).parts) if part != "/"]
+                inner = os.open("/" if target.startswith("/") else ".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=current)
+            else:
+                try:
+                    inner = os.open(name, OPEN_FOLDER, dir_fd=current)
+                except FileNotFoundError:
+                    if not make:
+                        raise
+                    os.mkdir(name, mode if names else 0o700, dir_fd=current)
+                    inner = os.open(name, OPEN_FOLDER, dir_fd=current)
+                    made += 1
+            os.close(current)
+            current = inner
+        stack.pop_all()
+        return Opened(current, made)
+
+
+def _link_target(name: str, folder: int) -> str | None:
+    try:
+        return os.readlink(name, dir_fd=folder)
+    except OSError:
+        return None
+
+
+def _refuse_foreign_link(folder: int, name: str, path: Path) -> None:
+    status = os.fstat(folder)
+    is_open = status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX
+    link = os.lstat(name, dir_fd=folder)
+    trusted = (0, os.geteuid())
+    if status.st_uid not in trusted or is_open or link.st_uid not in trusted:
+        raise UnusableFolder(
+            f"{name} on the way to {path} is a symbolic link in a folder that another user can change, who could lead "
+            "it elsewhere meanwhile: write the path without the link"
+        )
+
+
+@contextmanager
+def private_folder(parent: int, prefix: str) -> Iterator[tuple[str, int]]:
+    """A new folder for nobody but the caller, gone afterwards with all in it.
+
+    Args:
+        parent: descriptor of the folder that it is made in; may belong to others.
+        prefix: how its name begins.
+
+    Yields:
+        Its name and its descriptor.
+
+    Raises:
+        OSError: it cannot be made.
+        UnusableFolder: somebody has put another folder in its place.
+    """
+    name = f"{prefix}{secrets.token_hex(8)}"
+    os.mkdir(name, 0o700, dir_fd=parent)
+    try:
+        descriptor = os.open(name, OPEN_FOLDER, dir_fd=parent)
+    except OSError as error:
+        raise UnusableFolder(f"{name}, just made, was taken away by somebody: {error.strerror}") from error
+    try:
+        status = os.fstat(descriptor)
+        if status.st_uid != os.geteuid() or status.st_mode & 0o077 or any(_entries(descriptor)):
+            raise UnusableFolder(f"{name}, just made, was replaced by another folder: somebody is at work here")
+        yield name, descriptor
+    finally:
+        with unchanged(parent):
+            empty(descriptor)
+            os.close(descriptor)
+            # It may bear another name by now, and this one may be somebody else's.
+            with suppress(OSError):
+                os.rmdir(name, dir_fd=parent)
+
+
+@contextmanager
+def unchanged(folder: int) -> Iterator[None]:
+    """Let entries of a folder change without its times and permissions showing it.
+
+    Of a folder that belongs to somebody else the times cannot be set, and show it.
+    """
+    status = os.fstat(folder)
+    mode = stat.S_IMODE(status.st_mode)
+    is_locked = bool(os.geteuid()) and mode & 0o300 != 0o300
+    if is_locked:
+        os.fchmod(folder, mode | 0o700)
+    try:
+        yield
+    finally:
+        with suppress(PermissionError):
+            if is_locked:
+                os.fchmod(folder, mode)
+            os.utime(folder, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+@dataclass
+class Cursor:
+    """A place in a tree, which goes down and up by descriptors and follows no link.
+
+    The tree can be deeper than a path can be long, and than a process may have files open.
+
+    Attributes:
+        descriptor: of the folder it stands in.
+        names: from the top to there.
+    """
+
+    descriptor: int
+    names: list[str] = field(default_factory=list)
+    _above: list[tuple[int, tuple[int, int]]] = field(default_factory=list)
+
+    def enter(self, name: str) -> None:
+        """Go into a folder; raises ``OSError`` if there is none."""
+        inner = os.open(name, OPEN_FOLDER, dir_fd=self.descriptor)
+        status = os.fstat(self.descriptor)
+        self._above.append((self.descriptor, (status.st_dev, status.st_ino)))
+        self.names.append(name)
+        self.descriptor = inner
+        # The first one belongs to whoever made the cursor.
+        if len(self._above) > _KEPT:
+            place = len(self._above) - _KEPT
+            descriptor, identity = self._above[place]
+            os.close(descriptor)
+            self._above[place] = (-1, identity)
+
+    def leave(self) -> str:
+        """Go back to the folder above; returns the name of the one that was left."""
+        above, identity = self._above.pop()
+        if above < 0:
+            above = os.open("..", OPEN_FOLDER, dir_fd=self.descriptor)
+            status = os.fstat(above)
+            if (status.st_dev, status.st_ino) != identity:
+                os.close(above)
+                self._above.append((-1, identity))
+                raise UnusableFolder(f"{self.shown} was moved elsewhere while something was written there")
+        os.close(self.descriptor)
+        self.descriptor = above
+        return self.names.pop()
+
+    @property
+    def depth(self) -> int:
+        """How far below the top it stands."""
+        return len(self.names)
+
+    @property
+    def shown(self) -> str:
+        """Where it stands, for people: ``etc/ssh``."""
+        return "/".join(self.names) or "."
+
+    def close(self) -> None:
+        """Give back all descriptors but the first one, wherever it stands."""
+        while self._above:
+            os.close(self.descriptor)
+            self.descriptor, _identity = self._above.pop()
+            while self._above and self.descriptor < 0:
+                self.descriptor, _identity = self._above.pop()
+
+
+@contextmanager
+def cursor(top: int) -> Iterator[Cursor]:
+    """A cursor that stands in the folder ``top``, whose descriptor stays open."""
+    made = Cursor(top)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a walk.
+
+    Attributes:
+        place: where it stands.
+        others: on entering a folder, the names of all in it that is no folder.
+        left: name of the folder that was just left for the one that it stands in; empty on entering.
+    """
+
+    place: Cursor
+    others: tuple[str, ...] = ()
+    left: str = ""
+
+
+def walk(
+    top: int,
+    *,
+    is_own: bool = True,
+    enters: Callable[[Cursor, str], bool] = lambda _place, _name: True,
+    refused: Callable[[str, OSError], None] | None = None,
+) -> Iterator[Step]:
+    """Go through a tree, a folder before those in it, and come back through each.
+
+    Args:
+        top: descriptor of the highest folder.
+        is_own: it is the caller's; folders that he may not read or change are made so that he may.
+        enters: tells whether a folder is to be entered, by where it is and its name.
+        refused: is given the name of each folder that cannot be entered; without it that is raised.
+
+    Raises:
+        OSError: a folder cannot be entered.
+    """
+    with cursor(top) as place:
+        folders, others = _entries(top)
+        waiting = [folders]
+        yield Step(place, others)
+        while waiting:
+            if not waiting[-1]:
+                waiting.pop()
+                if waiting:
+                    name = place.leave()
+                    yield Step(place, left=name)
+                continue
+            name = waiting[-1].pop()
+            if not enters(place, name):
+                continue
+            try:
+                (_enter_with_rights if is_own else Cursor.enter)(place, name)
+                folders, others = _entries(place.descriptor)
+            except OSError as error:
+                if refused is None:
+                    raise
+                refused(name, error)
+                continue
+            waiting.append(folders)
+            yield Step(place, others)
+
+
+def _enter_with_rights(place: Cursor, name: str) -> None:
+    try:
+        place.enter(name)
+    except PermissionError:
+        os.chmod(name, stat.S_IRWXU, dir_fd=place.descriptor)
+        place.enter(name)
+    if os.geteuid() and (mode := os.fstat(place.descriptor).st_mode) & stat.S_IRWXU != stat.S_IRWXU:
+        os.fchmod(place.descriptor, stat.S_IMODE(mode) | stat.S_IRWXU)
+
+
+def _entries(folder: int) -> tuple[list[str], tuple[str, ...]]:
+    """Names of the folders in a folder, and of all else."""
+    folders: list[str] = []
+    others: list[str] = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            (folders if entry.is_dir(follow_symlinks=False) else others).append(entry.name)
+    return folders, tuple(others)
+
+
+def empty(top: int) -> None:
+    """Remove all that a folder of the caller's own holds. What cannot be removed stays.
+
+    Args:
+        top: its descriptor.
+    """
+    for step in walk(top, refused=lambda _name, _error: None):
+        with suppress(OSError):
+            if step.left:
+                os.rmdir(step.left, dir_fd=step.place.descriptor)
+        for name in step.others:
+            with suppress(OSError):
+                os.unlink(name, dir_fd=step.place.descriptor)
+
+
+def go_to(place: Cursor, names: Sequence[str]) -> bool:
+    """Move a cursor to another folder of its tree, by way of the lowest folder above both; False if there is none."""
+    common = 0
+    while common < min(len(names), place.depth) and names[common] == place.names[common]:
+        common += 1
+    while place.depth > common:
+        place.leave()
+    for name in names[common:]:
+        try:
+            place.enter(name)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                raise
+            return False
+    return True
+
+
+def names_in(folder: int) -> list[str]:
+    """The names of all that a folder holds, in order."""
+    folders, others = _entries(folder)
+    return sorted((*folders, *others))
+
+
+def exists(name: str, folder: int) -> bool:
+    """Whether a folder has an entry of this name, be it a link that leads nowhere."""
+    try:
+        os.lstat(name, dir_fd=folder)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def file_names(name: str) -> list[str]:
+    """The names of the folders and files that a name in an archive is made of; none for the root directory.
+
+    Names in archives are UTF-8, those of files are whatever the locale makes of bytes.
+    """
+    return os.fsdecode(name.encode("utf-8", "surrogateescape")).split("/") if name else []

@@ -1,0 +1,282 @@
+"""A tar archive followed header by header as it passes, in bounded memory and without a copy of its contents.
+
+Whoever follows sees what a reading tar will see. Where that cannot be said for certain, the archive is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from s3napback.streams.compression import Block
+from s3napback.streams.tar_headers import (
+    BLOCK_SIZE,
+    EXTENDED,
+    GLOBAL,
+    LONG_LINK,
+    LONG_NAME,
+    OLD_DIRECTORY,
+    Header,
+    MalformedArchive,
+    Member,
+    Regions,
+    check_dumpdir,
+    checked_member,
+    has_map_in_content,
+    read_header,
+    read_records,
+    stored_size,
+)
+
+END_MARK = bytes(2 * BLOCK_SIZE)
+"""Two blocks of zeros end every archive (tar's manual, "Basic Tar Format")."""
+
+LONGEST_LIST = 1 << 29
+"""Bytes of a directory's entries, or of any other extended header, at most: some twenty million names."""
+
+LONGEST_NAME = 1 << 20
+"""Bytes of a name in the older GNU format, at most."""
+
+_EMPTY_BLOCK = bytes(BLOCK_SIZE)
+_DESCRIBING = (EXTENDED, GLOBAL, LONG_NAME, LONG_LINK)
+
+Part = Member | memoryview
+
+
+class TarFollower:
+    """Follows one archive. Used by one thread.
+
+    Attributes:
+        has_ended: the end mark has begun.
+    """
+
+    def __init__(self) -> None:
+        self.has_ended = False
+        self._zeros = 0
+        self._left = 0
+        self._padding = 0
+        self._partial = bytearray()
+        self._collecting: Header | None = None
+        self._collected = bytearray()
+        self._list_of: Member | None = None
+        self._map: _MapInContent | None = None
+        self._begin_member()
+
+    def _begin_member(self) -> None:
+        self._raw: list[bytes] = []
+        self._records: dict[bytes, bytes] | None = None
+        self._names: dict[bytes, bytes] = {}
+
+    def feed(self, block: memoryview) -> Iterator[Part]:
+        """Take in the next bytes of the archive.
+
+        Yields:
+            Each member once its headers are whole, and behind it the pieces of its content, padding included.
+
+        Raises:
+            MalformedArchive: it is none that tar would write for us.
+        """
+        position, end = 0, len(block)
+        while position < end:
+            if self.has_ended:
+                self._take_zeros(block[position:])
+                return
+            if self._left:
+                piece = block[position : position + self._left]
+                position += len(piece)
+                self._left -= len(piece)
+                yield from self._take_content(piece)
+                continue
+            if self._partial or end - position < BLOCK_SIZE:
+                piece = block[position : position + BLOCK_SIZE - len(self._partial)]
+                position += len(piece)
+                self._partial += piece
+                if len(self._partial) < BLOCK_SIZE:
+                    return
+                header = bytes(self._partial)
+                self._partial.clear()
+            else:
+                header = bytes(block[position : position + BLOCK_SIZE])
+                position += BLOCK_SIZE
+            if (member := self._take_header(header)) is not None:
+                yield member
+
+    def finish(self) -> None:
+        """Nothing more comes.
+
+        Raises:
+            MalformedArchive: the archive has not come to its end.
+        """
+        if self._zeros < len(END_MARK):
+            raise MalformedArchive("tar's end mark is missing: the archive has lost its end")
+
+    def _take_zeros(self, rest: memoryview) -> None:
+        # tar stops at the first empty block, whatever stands behind it.
+        if bytes(rest).strip(b"\0"):
+            raise MalformedArchive("there is something behind tar's end mark")
+        self._zeros += len(rest)
+
+    def _take_header(self, block: bytes) -> Member | None:
+        if block == _EMPTY_BLOCK:
+            if self._raw:
+                raise MalformedArchive("the archive ends within a member's headers")
+            self.has_ended = True
+            self._zeros = BLOCK_SIZE
+            return None
+        header = read_header(block)
+        self._raw.append(block)
+        if header.type in _DESCRIBING:
+            self._begin_collecting(header)
+            return None
+        return self._begin_content(header)
+
+    def _begin_collecting(self, header: Header) -> None:
+        """Read an extended header's content; readers do not agree on what several of them mean together."""
+        is_name = header.type in (LONG_NAME, LONG_LINK)
+        if header.size > (LONGEST_NAME if is_name else LONGEST_LIST) or not header.size:
+            raise MalformedArchive(f"a header in it has {header.size} bytes, more than any that s3napback writes")
+        if (self._records is not None) or (header.type in self._names) or (self._names and not is_name):
+            raise MalformedArchive("it holds headers in an order in which tar never writes them")
+        self._collecting = header
+        self._expect(header.size)
+
+    def _begin_content(self, header: Header) -> Member:
+        records = self._records or {}
+        size = stored_size(header, records)
+        member = Member(header, size, self._raw, records, self._names.get(LONG_NAME), self._names.get(LONG_LINK))
+        checked_member(member)
+        if records and has_map_in_content(records, size):
+            self._map = _MapInContent(size)
+        if header.type == OLD_DIRECTORY:
+            if not 0 < size <= LONGEST_LIST:
+                raise MalformedArchive(f"a list of a directory's entries in it has {size} bytes")
+            self._list_of = member
+            self._collected.clear()
+        self._begin_member()
+        self._expect(size)
+        return member
+
+    def _expect(self, size: int) -> None:
+        self._padding = -size % BLOCK_SIZE
+        self._left = size + self._padding
+
+    def _take_content(self, piece: memoryview) -> Iterator[Part]:
+        if self._collecting is None:
+            if self._map is not None and self._map.is_whole_after(piece):
+                self._map = None
+            if self._list_of is not None:
+                self._take_list(piece)
+            yield piece
+            return
+        self._collected += piece
+        if self._left:
+            return
+        content = bytes(self._collected)
+        self._collected.clear()
+        self._raw.append(content)
+        header, self._collecting = self._collecting, None
+        self._describe(header, content[: header.size])
+
+    def _describe(self, header: Header, content: bytes) -> None:
+        if header.type == EXTENDED:
+            self._records = read_records(content)
+        elif header.type == GLOBAL:
+            if read_records(content).keys() - {b"comment"}:
+                raise MalformedArchive("it holds a header for all members, which s3napback never writes")
+            # It stands for itself, and passes on in front of the next member.
+            self._names = {}
+        else:
+            name, end, rest = content.partition(b"\0")
+            if rest or not end:
+                raise MalformedArchive("it holds a long name that is broken")
+            self._names[header.type] = name
+
+    def _take_list(self, piece: memoryview) -> None:
+        self._collected += piece
+        if self._left or self._list_of is None:
+            return
+        check_dumpdir(bytes(self._collected[: self._list_of.size]))
+        self._list_of = None
+        self._collected.clear()
+
+
+class _MapInContent:
+    """The map at the beginning of a sparse file's content: a count, and so many places and lengths, a line each."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._regions = Regions()
+        self._expected = -1
+        self._length = 0
+        self._rest = b""
+
+    def is_whole_after(self, piece: memoryview) -> bool:
+        """Take in content until the map is whole.
+
+        Raises:
+            MalformedArchive: it says something else than the member's size does.
+        """
+        *lines, self._rest = (self._rest + bytes(piece)).split(b"\n")
+        for line in lines:
+            self._length += len(line) + 1
+            if self._expected < 0:
+                count = Regions()
+                count.add(line)
+                self._expected = 2 * int(line)
+            else:
+                self._regions.add(line)
+            if self._regions.count == self._expected:
+                padded = self._length + -self._length % BLOCK_SIZE
+                if padded + self._regions.size != self._size:
+                    raise MalformedArchive("it holds a sparse file of a form that tar never writes")
+                return True
+        if len(self._rest) > BLOCK_SIZE:
+            raise MalformedArchive("it holds a sparse file of a form that tar never writes")
+        return False
+
+
+def watched(blocks: Iterator[memoryview], look: Callable[[Member], None]) -> Iterator[Block]:
+    """Pass an archive on as it is. A block goes on only after every header in it was looked at.
+
+    Args:
+        blocks: of the archive.
+        look: is given each member, in order; what it raises ends the stream.
+
+    Raises:
+        MalformedArchive: it is no whole archive, or none that tar would write for us.
+    """
+    follower = TarFollower()
+    for block in blocks:
+        for part in follower.feed(block):
+            if isinstance(part, Member):
+                look(part)
+        yield block
+    follower.finish()
+
+
+def selected(
+    blocks: Iterator[memoryview],
+    chooses: Callable[[Member], bool],
+    headers: Callable[[Member], Sequence[bytes]] = Member.whole_headers,
+) -> Iterator[Block]:
+    """An archive of those members that ``chooses`` wants.
+
+    Args:
+        blocks: of the whole archive.
+        chooses: is asked once for each member, in order.
+        headers: those of a chosen member, as they shall be; by default byte for byte as they were.
+
+    Raises:
+        MalformedArchive: it is no whole archive, or none that tar would write for us.
+    """
+    follower = TarFollower()
+    is_wanted = False
+    for block in blocks:
+        for part in follower.feed(block):
+            if isinstance(part, Member):
+                is_wanted = chooses(part)
+                if is_wanted:
+                    yield from headers(part)
+            elif is_wanted:
+                yield part
+    follower.finish()
+    yield END_MARK
