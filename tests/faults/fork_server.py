@@ -30,6 +30,7 @@ import s3napback.commands.restore
 import s3napback.config.loading
 import s3napback.stores.s3
 import s3napback.stores.s3_client
+import s3napback.streams.processes
 from s3napback.cli import main
 from s3napback.streams.compression import Block, Filter, Identity
 
@@ -98,6 +99,11 @@ def _kill_at_step(step: int) -> None:
     sys.addaudithook(watch)
 
 
+def open_second_wall() -> None:
+    """Start what reads archives without the kernel's help, as it is where there is none."""
+    vars(s3napback.streams.processes)["start_confined"] = lambda folder, start: start(f"/proc/self/fd/{folder}")
+
+
 FAULTS: dict[str, Callable[[], None]] = {
     "": lambda: None,
     "compression fails at the start": lambda: _break_compression(1, _run_out_of_memory),
@@ -106,6 +112,7 @@ FAULTS: dict[str, Callable[[], None]] = {
     "killed before the snapshot is moved": lambda: _kill_at("os.rename", "working.snapshot"),
     "killed before the state is renamed": lambda: _kill_at("os.rename", "state.json.new"),
     "killed after the state was renamed": lambda: _kill_at("os.listdir", "/diffs/"),
+    "without the second wall": open_second_wall,
     "killed before the object is renamed": lambda: _kill_at("os.rename", "/objects/"),
 }
 

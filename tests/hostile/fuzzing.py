@@ -38,7 +38,9 @@ class Workers:
     environment: Mapping[str, str]
     _running: dict[int, subprocess.Popen[str]] = field(default_factory=dict)
 
-    def run(self, arguments: Sequence[str], _environment: Mapping[str, str], *, user: int = 0) -> Ended:
+    def run(
+        self, arguments: Sequence[str], _environment: Mapping[str, str], *, fault: str = "", user: int = 0
+    ) -> Ended:
         """One restore; a worker that dies of it is an end with a signal."""
         worker = self._worker(user)
         assert worker.stdin is not None

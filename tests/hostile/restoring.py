@@ -76,7 +76,7 @@ def sandbox() -> tuple[str, ...]:
 class Runs(Protocol):
     """What runs the command line."""
 
-    def run(self, arguments: Sequence[str], environment: Mapping[str, str], *, user: int = 0) -> Ended:
+    def run(self, arguments: Sequence[str], environment: Mapping[str, str], *, fault: str = "", user: int = 0) -> Ended:
         """Run it to its end."""
         ...
 
@@ -101,10 +101,11 @@ class Restorer:
         return self._worlds[user]
 
     def restore(self, world: World, shape: Shape, *options: str, **environment: str) -> Ended:
-        """Restore what lies in a world's store."""
+        """Restore what lies in a world's store; by an ordinary user without the help that the kernel may give."""
         arguments = ["-c", str(world.configuration), "--today=2026-03-01", "restore", *shape.arguments(world.where)]
         variables = {**self.environment, "HOME": str(world.base / "home"), **environment}
-        return self.runner.run([*arguments, *options], variables, user=world.user)
+        fault = "without the second wall" if world.user else ""
+        return self.runner.run([*arguments, *options], variables, fault=fault, user=world.user)
 
     def attempt(self, who: str, shape: Shape, chain: Sequence[bytes], *options: str) -> tuple[Ended, list[str]]:
         """Restore a chain of tar archives; returns how it ended, and the harm that was done."""

@@ -1,5 +1,7 @@
 """Runs the command line again and again in one process, as one user: sooner than a process for each, for fuzzers.
 
+The first wall has to hold alone, so there is no second one here.
+
 Reads requests, one JSON object a line with ``arguments``; answers each with ``code`` and ``stderr``.
 """
 
@@ -12,7 +14,7 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.faults.fork_server import LOADED, become_user, main
+from tests.faults.fork_server import LOADED, become_user, main, open_second_wall
 
 assert LOADED
 SECONDS = 60  # for one run
@@ -28,6 +30,7 @@ def serve(output: Path, user: int) -> None:
     if user:
         become_user(user)
     vars(gc)["freeze"] = gc.collect
+    open_second_wall()
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     for line in sys.stdin:
         os.ftruncate(descriptor, 0)
