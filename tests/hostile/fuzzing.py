@@ -39,7 +39,12 @@ class Workers:
     _running: dict[int, subprocess.Popen[str]] = field(default_factory=dict)
 
     def run(
-        self, arguments: Sequence[str], _environment: Mapping[str, str], *, fault: str = "", user: int = 0
+        self,
+        arguments: Sequence[str],
+        _environment: Mapping[str, str],
+        *,
+        fault: str = "",  # noqa: ARG002 - no worker has the second wall
+        user: int = 0,
     ) -> Ended:
         """One restore; a worker that dies of it is an end with a signal."""
         worker = self._worker(user)

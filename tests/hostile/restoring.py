@@ -100,11 +100,29 @@ class Restorer:
             self._worlds[user] = World(self.base / str(user), user)
         return self._worlds[user]
 
-    def restore(self, world: World, shape: Shape, *options: str, **environment: str) -> Ended:
-        """Restore what lies in a world's store; by an ordinary user without the help that the kernel may give."""
-        arguments = ["-c", str(world.configuration), "--today=2026-03-01", "restore", *shape.arguments(world.where)]
+    def restore(
+        self,
+        world: World,
+        shape: Shape,
+        *options: str,
+        configuration: Path | None = None,
+        walls: int = 0,
+        **environment: str,
+    ) -> Ended:
+        """Restore what lies in a world's store.
+
+        Args:
+            walls: with 1 the kernel does not help; with 0 it helps root only.
+        """
+        arguments = [
+            "-c",
+            str(configuration or world.configuration),
+            "--today=2026-03-01",
+            "restore",
+            *shape.arguments(world.where),
+        ]
         variables = {**self.environment, "HOME": str(world.base / "home"), **environment}
-        fault = "without the second wall" if world.user else ""
+        fault = "without the second wall" if world.user or walls == 1 else ""
         return self.runner.run([*arguments, *options], variables, fault=fault, user=world.user)
 
     def attempt(self, who: str, shape: Shape, chain: Sequence[bytes], *options: str) -> tuple[Ended, list[str]]:

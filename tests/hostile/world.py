@@ -144,7 +144,7 @@ class World:
         harm += [f"new: {path}" for path in ground.iterdir() if path.name not in ("outside", "target")]
         harm += [f"new: {path}" for path in self.target.iterdir() if path.name not in ("where", "beside")]
         strangers = [path for folder in (*ground.parents,)[:5] for path in folder.iterdir()]
-        known = {"vault", "conf", "diffs", "home", "1", "2", "3", "4", "ground", "keys", "bin", "log"}
+        known = {"vault", "conf", "signed", "diffs", "home", "1", "2", "3", "4", "ground", "keys", "bin", "log"}
         harm += [f"new: {path}" for path in strangers if path.name not in known]
         return harm
 
