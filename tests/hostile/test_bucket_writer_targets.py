@@ -156,12 +156,15 @@ if os.geteuid() == 0:
         world.prepare(in_place=True)
         fill_store(world, full(file(f"{W}/precious"), folder(f"{W}/folder"), file(f"{W}/folder/deep"), file(f"{W}/x")))
         wing = world.where / W
+        wing.parent.chmod(0o755)
         settings = f"mode=755,uid={USER},gid={USER}"
         swap = f"""
+            count=1
             while :; do
                 for each in {wing}/.s3napback-* {wing}/folder {wing}/inner; do
                     test -d "$each" && ! test -L "$each" || continue
-                    mv "$each" {wing}/moved-$$-$RANDOM && ln -s {world.outside} "$each"
+                    mv "$each" "$each-$count" && ln -s {world.outside} "$each"
+                    count=$((count + 1))
                 done
             done"""
         variables = in_front(world, slow, 'sleep 0.2\nREAL "$@"\ncode=$?\nsleep 0.2\nexit $code') if slow else {}
