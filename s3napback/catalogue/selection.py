@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
+from s3napback.archives import ArchiveRecord
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, newest_first
 from s3napback.config.names import KINDS, PATH_KINDS, InvalidNameError, key_base, normalised_path
 from s3napback.errors import SourceError
@@ -22,13 +23,20 @@ def matches(word: str, archive: CataloguedArchive) -> bool:
     if not word:
         return False
     names, sources = _meanings(word)
-    if archive.base in names:
-        return True
     if archive.record is None:
-        return False
+        return archive.base in names
     source = archive.record.owner.source
-    kind, _, target = source.partition(" ")
-    return source in sources or (kind in KINDS and key_base(kind, target) in names)
+    if source in sources:
+        return True
+    # Whoever can write to the store can put an archive of one source under the name of another.
+    own_name = _own_name(archive.record)
+    return own_name in names or (archive.base in names and f"/{archive.base}".endswith(f"/{own_name}"))
+
+
+def _own_name(record: ArchiveRecord) -> str:
+    """The key base that the source has where no Cycle qualifies it."""
+    kind, _, target = record.owner.source.partition(" ")
+    return key_base(kind, target) if kind in KINDS else "\0"
 
 
 def matching_archives(catalogue: Catalogue, word: str, *, cycle_or_name: str = "") -> list[CataloguedArchive]:

@@ -13,6 +13,7 @@ from datetime import date, datetime, timezone
 
 from s3napback.archives import join_prefix
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, newest_first, started
+from s3napback.catalogue.selection import matches
 from s3napback.config.names import KINDS, PATH_KINDS, normalised_path, normalised_target
 from s3napback.errors import S3napbackError
 from s3napback.rotation import day_date, day_number
@@ -130,7 +131,10 @@ def source_of(word: str, chain: Sequence[CataloguedArchive]) -> str:
         NothingToRestore: the archives are of several sources, or the word does not tell the kind.
     """
     if any(archive.record for archive in chain):
-        return only_source(chain, word)
+        source = only_source(chain, word)
+        if not all(matches(word, archive) for archive in chain if archive.record):
+            raise NothingToRestore(f"these are archives of {source}, and not of {word}: write {source!r} to restore it")
+        return source
     kinds = {kind.lower(): kind for kind in KINDS}
     for mark in " /":
         start, _, target = word.partition(mark)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import S3napbackError
 from s3napback.recovery.decoding import Damaged, Decoder
+from s3napback.recovery.folders import exists, open_path
 from s3napback.recovery.staging import PREFIX, UnusableTarget
 from s3napback.streams.pipeline import Block, Transformation
 
@@ -68,19 +69,28 @@ class FileRestore:
         if self.where == TO_STANDARD_OUTPUT:
             yield _write_to_standard_output
             return
-        folder = self.where.absolute().parent
-        try:
-            descriptor, name = tempfile.mkstemp(prefix=PREFIX, dir=folder)
-        except OSError as error:
-            raise UnusableTarget(f"nothing can be written to {folder}: {error.strerror}") from error
-        try:
-            with os.fdopen(descriptor, "wb", buffering=0) as file:
-                yield lambda block: _write(file.fileno(), block, str(self.where))
-                os.fsync(file.fileno())
-            _publish(Path(name), self.where)
-        finally:
-            with suppress(FileNotFoundError):
-                Path(name).unlink()
+        where = self.where.absolute()
+        with ExitStack() as stack:
+            try:
+                folder = open_path(where.parent).descriptor
+                stack.callback(os.close, folder)
+                name = f"{PREFIX}{secrets.token_hex(8)}"
+                descriptor = os.open(name, _NEW_FILE, 0o600, dir_fd=folder)
+            except OSError as error:
+                raise UnusableTarget(f"nothing can be written to {where.parent}: {error.strerror}") from error
+            stack.callback(_remove, name, folder)
+            stack.callback(os.close, descriptor)
+            yield lambda block: _write(descriptor, block, str(where))
+            os.fsync(descriptor)
+            _publish(name, descriptor, folder, where)
+
+
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def _remove(name: str, folder: int) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=folder)
 
 
 def dump_check(kind: str) -> Transformation:
@@ -114,14 +124,16 @@ def _write(descriptor: int, block: Block, name: str) -> None:
         raise BrokenOutput(f"{name} cannot be written to: {error.strerror}") from error
 
 
-def _publish(made: Path, where: Path) -> None:
+def _publish(name: str, descriptor: int, folder: int, where: Path) -> None:
     """Give the file its name, unless another one has taken it meanwhile."""
     try:
-        os.link(made, where)
+        os.link(name, where.name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
     except FileExistsError:
         raise UnusableTarget(f"{where} has come into being meanwhile, and was left alone") from None
     except OSError:
         # Not every file system knows hard links.
-        if os.path.lexists(where):
+        if exists(where.name, folder):
             raise UnusableTarget(f"{where} has come into being meanwhile, and was left alone") from None
-        made.rename(where)
+        os.rename(name, where.name, src_dir_fd=folder, dst_dir_fd=folder)
+    if not os.path.samestat(os.fstat(descriptor), os.lstat(where.name, dir_fd=folder)):
+        raise UnusableTarget(f"{where} is not what was restored: somebody is at work in {where.parent}")

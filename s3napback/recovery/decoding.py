@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.encryption.gpg import SIGNED_DIGEST
 from s3napback.errors import PipelineError, S3napbackError
 from s3napback.recovery.fetching import Transport, known_digest, stored_bytes
+from s3napback.recovery.proving import Pieces
 from s3napback.streams.pipeline import Block, Feed, Pipeline, Stage, Transformation
 
 _PIECE = 1 << 20  # bytes; decompressed at once, at most
@@ -122,11 +123,13 @@ class Decoder:
         transport: fetches them.
         decryption: what gpg needs.
         sums: keys of the checksum objects in the store.
+        proofs: of archives whose signature was found good, by key and version.
     """
 
     transport: Transport
     decryption: Decryption
     sums: frozenset[str] = frozenset()
+    proofs: dict[tuple[str, str], Pieces] = field(default_factory=dict, repr=False)
 
     def open(self, archive: CataloguedArchive, *consumers: Stage | Transformation) -> Pipeline:
         """A pipeline, not yet started, whose output is what the last consumer writes, or the archive's content.
@@ -143,13 +146,37 @@ class Decoder:
         # gpg notices every change by itself, and to look twice takes time.
         has_sum = not encrypted and sum_key(archive.key) in self.sums
         digest = known_digest(self.transport.store, archive, has_sum=has_sum)
-        feed = Feed(archive.key, lambda: stored_bytes(self.transport, archive, digest=digest))
+        proof = self._proof(archive) if self.decryption.signer else None
+        feed = Feed(archive.key, lambda: self._bytes(archive, digest, proof))
         decompress = Transformation(
             "decompression", lambda blocks: decompressed(blocks, archive.record.compression if archive.record else "")
         )
-        digest_of_metadata = metadata_digest(archive.stored.metadata) if archive.record else ""
-        decrypt = [self.decryption.stage(digest_of_metadata)] if encrypted else []
+        decrypt = [self._decryption_of(archive)] if encrypted else []
         return Pipeline([feed, *decrypt, decompress, *consumers])
+
+    def _bytes(self, archive: CataloguedArchive, digest: str, proof: Pieces | None) -> Iterator[Block]:
+        blocks = stored_bytes(self.transport, archive, digest=digest)
+        return blocks if proof is None else proof.checked(blocks, self.transport.address(archive))
+
+    def _decryption_of(self, archive: CataloguedArchive) -> Stage:
+        return self.decryption.stage(metadata_digest(archive.stored.metadata) if archive.record else "")
+
+    def _proof(self, archive: CataloguedArchive) -> Pieces:
+        """Read an archive once for its signature alone.
+
+        Raises:
+            PipelineError: it is not signed as it must be.
+        """
+        known = (archive.key, archive.stored.version)
+        if known not in self.proofs:
+            pieces = Pieces()
+            feed = Feed(archive.key, lambda: pieces.noted(stored_bytes(self.transport, archive)))
+            with Pipeline([feed, self._decryption_of(archive)]) as pipeline:
+                buffer = memoryview(bytearray(_PIECE))
+                while pipeline.readinto(buffer):
+                    pass
+            self.proofs[known] = pieces
+        return self.proofs[known]
 
     def run(
         self,

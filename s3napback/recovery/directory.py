@@ -100,7 +100,7 @@ def replay(
         _extract(decoder, archive, staging, selection, gate, tar)
         if selection.left_out:
             _extract(decoder, archive, staging, selection.second_reading(), gate, tar)
-    staging.bring_links_back()
+    staging.finish()
     if names:
         require_all(staging.tree, selection)
 

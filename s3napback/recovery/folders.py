@@ -124,10 +124,11 @@ def private_folder(parent: int, prefix: str) -> Iterator[tuple[str, int]]:
         descriptor = os.open(name, OPEN_FOLDER, dir_fd=parent)
     except OSError as error:
         raise UnusableFolder(f"{name}, just made, was taken away by somebody: {error.strerror}") from error
+    status = os.fstat(descriptor)
+    if status.st_uid != os.geteuid() or status.st_mode & 0o077 or any(_entries(descriptor)):
+        os.close(descriptor)
+        raise UnusableFolder(f"{name}, just made, was replaced by another folder: somebody is at work here")
     try:
-        status = os.fstat(descriptor)
-        if status.st_uid != os.geteuid() or status.st_mode & 0o077 or any(_entries(descriptor)):
-            raise UnusableFolder(f"{name}, just made, was replaced by another folder: somebody is at work here")
         yield name, descriptor
     finally:
         with unchanged(parent):
@@ -238,11 +239,13 @@ class Step:
         place: where it stands.
         others: on entering a folder, the names of all in it that is no folder.
         left: name of the folder that was just left for the one that it stands in; empty on entering.
+        mode: permissions that the folder had, where they were changed to enter it; else None.
     """
 
     place: Cursor
     others: tuple[str, ...] = ()
     left: str = ""
+    mode: int | None = None
 
 
 def walk(
@@ -278,7 +281,7 @@ def walk(
             if not enters(place, name):
                 continue
             try:
-                (_enter_with_rights if is_own else Cursor.enter)(place, name)
+                mode = (_enter_with_rights if is_own else Cursor.enter)(place, name)
                 folders, others = _entries(place.descriptor)
             except OSError as error:
                 if refused is None:
@@ -286,17 +289,21 @@ def walk(
                 refused(name, error)
                 continue
             waiting.append(folders)
-            yield Step(place, others)
+            yield Step(place, others, mode=mode)
 
 
-def _enter_with_rights(place: Cursor, name: str) -> None:
-    try:
+def _enter_with_rights(place: Cursor, name: str) -> int | None:
+    """Enter a folder of the caller's own; returns its permissions if they had to be changed."""
+    if not os.geteuid():
         place.enter(name)
-    except PermissionError:
-        os.chmod(name, stat.S_IRWXU, dir_fd=place.descriptor)
+        return None
+    mode = stat.S_IMODE(os.lstat(name, dir_fd=place.descriptor).st_mode)
+    if mode & stat.S_IRWXU == stat.S_IRWXU:
         place.enter(name)
-    if os.geteuid() and (mode := os.fstat(place.descriptor).st_mode) & stat.S_IRWXU != stat.S_IRWXU:
-        os.fchmod(place.descriptor, stat.S_IMODE(mode) | stat.S_IRWXU)
+        return None
+    os.chmod(name, mode | stat.S_IRWXU, dir_fd=place.descriptor)
+    place.enter(name)
+    return mode
 
 
 def _entries(folder: int) -> tuple[list[str], tuple[str, ...]]:

@@ -207,7 +207,7 @@ def _rename(name: str, source: int, target: int) -> None:
         mode = _mode(name, source)
         if mode is None or not stat.S_ISDIR(mode):
             raise
-        os.chmod(name, stat.S_IMODE(mode) | 0o200, dir_fd=source)
+        os.chmod(name, stat.S_IMODE(mode) | stat.S_IRWXU, dir_fd=source)
         os.rename(name, name, src_dir_fd=source, dst_dir_fd=target)
         folder = os.open(name, OPEN_FOLDER, dir_fd=target)
         try:

@@ -56,6 +56,7 @@ class Staging:
     _links: int
     _parked: dict[str, str] = field(default_factory=dict)
     _token: bytes = field(default_factory=lambda: secrets.token_bytes(_TOKEN_SIZE))
+    _opened: dict[str, int] = field(default_factory=dict)
     _count: int = 0
     _used: bool = False
 
@@ -75,6 +76,8 @@ class Staging:
         try:
             for step in walk(self.tree):
                 folder = step.place.descriptor
+                if step.mode is not None:
+                    self._opened["/".join(step.place.names)] = step.mode
                 for name in step.others:
                     if stat.S_ISLNK(os.lstat(name, dir_fd=folder).st_mode):
                         self._park(step.place, name)
@@ -92,7 +95,7 @@ class Staging:
             os.close(descriptor)
         self._parked["/".join((*place.names, name))] = parked
 
-    def bring_links_back(self) -> None:
+    def finish(self) -> None:
         """Replace what is left of the small files by the links that they stand for."""
         with cursor(self.tree) as place:
             for path, parked in self._parked.items():
@@ -101,7 +104,12 @@ class Staging:
                 if go_to(place, names) and self._stands_for_a_link(name, place.descriptor):
                     with unchanged(place.descriptor):
                         os.rename(parked, name, src_dir_fd=self._links, dst_dir_fd=place.descriptor)
+            # Folders that an archive without them has left open to us; those within others first.
+            for path, mode in reversed(self._opened.items()):
+                if go_to(place, path.split("/")) and stat.S_IMODE(os.fstat(place.descriptor).st_mode) == mode | 0o700:
+                    os.fchmod(place.descriptor, mode)
         self._parked.clear()
+        self._opened.clear()
 
     def _stands_for_a_link(self, name: str, folder: int) -> bool:
         try:

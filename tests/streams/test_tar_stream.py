@@ -14,7 +14,7 @@ import pytest
 from s3napback.streams.tar_headers import MalformedArchive, Member, plain_name
 from s3napback.streams.tar_stream import END_MARK, TarFollower, selected, watched
 
-PIECES = (1, 7, 511, 512, 513, 10_240, 1 << 18)
+PIECES = (31, 512, 513, 1 << 18)
 
 
 def cut(data: bytes, size: int) -> Iterator[memoryview]:
@@ -74,6 +74,7 @@ def make_tree(folder: Path) -> None:
     (folder / "d/sub").mkdir(parents=True)
     (folder / "d/a").write_bytes(os.urandom(3000))
     (folder / "d/empty").touch()
+    os.setxattr(folder / "d/empty", b"user. odd=%\n\xff name", b"\0=\n")
     (folder / "d" / ("long" * 60)).write_text("x")
     (folder / "d/sub/link").symlink_to("../" * 40 + "a")
     os.link(folder / "d/a", folder / "d/sub/other")
@@ -181,6 +182,12 @@ REFUSED = {
     "two names": extended(record(b"path", b"a"), record(b"path", b"b")) + FILE + END_MARK,
     "broken record": extended(b"12 path=abcde\n") + FILE + END_MARK,
     "record with blanks": extended(b" 9 path=a\n") + FILE + END_MARK,
+    "record with a blank keyword": extended(record(b" path", b"a")) + FILE + END_MARK,
+    "record with a tab": extended(record(b"\tsize", b"0")) + FILE + END_MARK,
+    "sum larger by what Adler's counts to": FILE[:148]
+    + b"%07o\0" % (int(FILE[148:154], 8) + 65_521)
+    + FILE[156:]
+    + END_MARK,
     "record longer than all": extended(b"99 path=a\n") + FILE + END_MARK,
     "names for all": extended(record(b"path", b"a"), kind=b"g") + FILE + END_MARK,
     "sizes for all": extended(record(b"size", b"0"), kind=b"g") + FILE + END_MARK,
