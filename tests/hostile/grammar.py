@@ -49,26 +49,29 @@ class Author:
     Attributes:
         random: decides.
         outside: full path of a folder that shall be harmed.
-        wild: how often something is done that is refused for certain, so that nothing else of the chain is tried.
+        wild: how often something is done that may be refused at once, so that nothing else of the chain is tried.
     """
 
     random: Random
     outside: str
-    wild: float = 0.03
+    wild: float = 0.0
     _written: list[str] = field(default_factory=list)
+    _files: list[str] = field(default_factory=lambda: [f"{PART}/good"])
 
     def chain(self) -> Chain:
         """A chain of one to three archives."""
-        self.wild = self.random.choice((0.0, 0.0, 0.02, 0.1))
-        return tuple(self._archive(number) for number in range(self.random.choice((1, 1, 1, 2, 2, 3))))
+        self.wild = self.random.choice((0.0, 0.0, 0.0, 0.02, 0.1))
+        count = self.random.choice((1, 1, 1, 2, 2, 3))
+        # What fails at once keeps later archives from being tried.
+        return tuple(self._archive(number, _MOST if number == count - 1 else 3) for number in range(count))
 
-    def _archive(self, number: int) -> tuple[Call, ...]:
+    def _archive(self, number: int, most: int) -> tuple[Call, ...]:
         calls = []
         if number == 0 or self.random.random() < 0.5:
-            calls += [call("folder", SOURCE), call("folder", PART)]
+            calls += [call("folder", SOURCE), call("folder", PART), call("file", f"{PART}/good")]
         if number and self.random.random() < 0.5:
             calls += [call("folder", SOURCE, self._entries()), call("folder", PART, self._entries())]
-        for _ in range(self.random.randint(1, _MOST)):
+        for _ in range(self.random.randint(1, most)):
             calls += self._member()
         return tuple(calls)
 
@@ -84,7 +87,8 @@ class Author:
             if self.random.random() < 0.5:
                 name += "/" + self.random.choice((*_NAMES, "precious", "folder"))
         else:
-            base = self.random.choice((PART, PART, PART, PART, SOURCE, f"{SOURCE}/other", "a", ""))
+            elsewhere = ("a", "") if self._is_wild() else ()
+            base = self.random.choice((PART, PART, PART, PART, SOURCE, f"{SOURCE}/other", *elsewhere))
             names = [self.random.choice(_NAMES) for _ in range(self.random.choice((0, 1, 1, 1, 2, 2, 3)))]
             name = "/".join([*filter(None, [base]), *names])
         self._written.append(name)
@@ -118,7 +122,7 @@ class Author:
     def _entries(self) -> list[str]:
         found = []
         for _ in range(self.random.choice((0, 1, 2, 2, 3, 4))):
-            name = self.random.choice((*_NAMES, *_NAMES, "wing", "good", "folder"))
+            name = self.random.choice((*_NAMES, *_NAMES, "wing", "good", "folder", "other"))
             found.append(self.random.choice(_LETTERS) + name)
         while self._is_wild():
             name = self.random.choice((self._known(), self._odd_name(), self._target(), ""))
@@ -130,9 +134,9 @@ class Author:
         if self.random.random() < 0.3:
             options["mode"] = self.random.choice(_MODES)
         if self.random.random() < 0.1:
-            options["mtime"] = self.random.choice((0, 1, 1 << 40, -1, 1_800_000_000))
+            options["mtime"] = self.random.choice((0, 1, 1 << 35, 1_800_000_000, -1 if self._is_wild() else 2))
         if self.random.random() < 0.05:
-            options["uid"] = self.random.choice((0, 1234, 4321, -1))
+            options["uid"] = self.random.choice((0, 1234, 4321, -1 if self._is_wild() else 0))
         if self._is_wild():
             options["records"] = [self._record()]
         return options
@@ -159,7 +163,8 @@ class Author:
         draw = self.random.random()
         options = self._options()
         if draw < 0.25:
-            return [call("file", self._name(), **options)]
+            self._files.append(self._name())
+            return [call("file", self._files[-1], **options)]
         if draw < 0.35:
             return [call("folder", self._name(), **options)]
         if draw < 0.5:
@@ -167,8 +172,8 @@ class Author:
         if draw < 0.75:
             return [call("link", self._name(), self._target(), **options)]
         if draw < 0.93 or not self._is_wild():
-            target = self._known() if self.random.random() < 0.7 else self._target()
-            content = {"content": b"more\n"} if self.random.random() < 0.1 else {}
+            target = self._target() if self._is_wild() else self.random.choice(self._files + self._written[-3:])
+            content = {"content": b"more\n"} if self._is_wild() else {}
             return [call("hard_link", self._name(), target, **content, **options)]
         return self._rarity(options)
 
