@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.runner import Ended
-from tests.hostile.archives import file, folder, node, put, zipped
+from tests.hostile.archives import file, folder, hard_link, node, put, zipped
 from tests.hostile.attacks import ORDINARY, W, diff, full
 from tests.hostile.programs import in_front, log
 from tests.hostile.restoring import SHAPES, USERS, Restorer, harm_done, surroundings
@@ -64,6 +64,46 @@ def test_a_new_where_is_closed_from_the_beginning_and_stays_so(restores: Restore
     assert not harm_done(world, SHAPES[shape], ended)
     for name in dangers:
         assert f"{PART}/{name}" in ended.stderr + ended.stdout
+
+
+def hidden_powers() -> dict[str, tuple[str, list[bytes]]]:
+    """Ways to bring in a setuid program under a name that no regular file of that kind has in the archives."""
+    payload = file(payload_name(), mode=0o4755)
+    decoys = [file(f"{W}/decoys/{number}", b"", mode=0o4755) for number in range(10_001)]
+    gone = folder(SOURCE, ["Dwing"]) + folder(W, ["Ngood", "Yhidden"])
+    return {
+        "a second name": ("whole", [full(file(f"{W}/first", mode=0o4755), hard_link(f"{W}/hidden", f"{W}/first"))]),
+        "a second name of what is not asked for": ("PATH", [full(payload, hard_link(f"{W}/hidden", payload_name()))]),
+        "a second name in a later archive": (
+            "whole",
+            [
+                full(file(f"{W}/first", mode=0o4755)),
+                diff(
+                    hard_link(f"{W}/hidden", f"{W}/first"), folder(SOURCE, ["Dwing"]), folder(W, ["Ngood", "Nhidden"])
+                ),
+            ],
+        ),
+        "behind ten thousand others that go": (
+            "whole",
+            [full(folder(f"{W}/decoys"), *decoys), diff(gone, file(f"{W}/hidden", mode=0o4755))],
+        ),
+    }
+
+
+def payload_name() -> str:
+    return f"{SOURCE}/other/payload"
+
+
+@pytest.mark.parametrize("way", hidden_powers())
+def test_no_program_with_its_owners_rights_comes_unnamed(restores: Restorer, way: str) -> None:
+    world = restores.world(next(iter(USERS)))
+    world.prepare(in_place=False)
+    shape, chain = hidden_powers()[way]
+    fill_store(world, *chain)
+    ended = restores.restore(world, SHAPES[shape])
+    assert ended.code == 0, ended.stderr
+    assert (world.where / W / "hidden").stat().st_mode & 0o4000
+    assert f"{PART}/hidden" in ended.stderr
 
 
 @pytest.mark.parametrize("who", USERS)
