@@ -97,7 +97,7 @@ class Trial:
     world: World
     keys: Keys
 
-    def restore(self, shape: str) -> tuple[Ended, list[str], bytes]:
+    def restore(self, shape: str, **environment: str) -> tuple[Ended, list[str], bytes]:
         heard = log(self.world)
         front = in_front(
             self.world, "tar", f'case "$*" in *--version*) exec REAL "$@" ;; esac\ntee -a {heard} | REAL "$@"'
@@ -105,7 +105,12 @@ class Trial:
         configuration = self.world.base / "signed"
         # Behind the second wall the tar in front could write down nothing.
         ended = self.restores.restore(
-            self.world, SHAPES[shape], "--require-signature", configuration=configuration, walls=1, **front
+            self.world,
+            SHAPES[shape],
+            "--require-signature",
+            configuration=configuration,
+            walls=1,
+            **{**environment, **front},
         )
         return ended, harm_done(self.world, SHAPES[shape], ended), heard.read_bytes()
 
@@ -166,3 +171,43 @@ def test_archives_of_another_source_are_not_taken_for_it(
     assert not harm_done(world, SHAPES[shape], ended), ended.stderr
     where = world.where / W / "f"
     assert not where.exists(), ended.stderr
+
+
+def pair_of_one_size(keys: Keys) -> tuple[bytes, bytes]:
+    """A signed archive and a forgery that differ in nothing that a store can tell without reading them."""
+    metadata = record_of_plain()
+    good = keys.sealed(full(file(f"{W}/f", b"x" * len(MARK))), keys.signer, metadata)
+    for _ in range(50):
+        evil = keys.sealed(full(file(f"{W}/f", MARK)), keys.stranger, metadata)
+        if len(evil) == len(good):
+            return good, evil
+    raise AssertionError("no two of one size")
+
+
+def record_of_plain() -> dict[str, str]:
+    return {**record(0).to_metadata(), "s3napback-compression": "none"}
+
+
+@pytest.mark.parametrize("who", USERS)
+def test_what_is_swapped_after_it_was_found_good_does_not_reach_tar(restores: Restorer, keys: Keys, who: str) -> None:
+    """Its length and time say that it is the same."""
+    world = restores.world(who)
+    world.prepare(in_place=False)
+    good, evil = pair_of_one_size(keys)
+    key, _metadata = put(world.vault, 0, good, changed={"compression": "none"})
+    world.give(world.vault)
+    swapped = world.vault / ".s3napback" / "swapped"
+    swapped.write_bytes(evil)
+    stored = world.vault / key
+    swap = f'test -e "{swapped}" || exit $code; cp -p "{stored}" "{swapped}.old"; cat "{swapped}" >"{stored}"'
+    back = f'touch -r "{swapped}.old" "{stored}"; rm "{swapped}"'
+    front = in_front(world, "gpg", f'REAL "$@"\ncode=$?\ncase "$*" in *--decrypt*) {swap}; {back} ;; esac\nexit $code')
+    world.give(world.vault)
+    try:
+        ended, harm, heard = Trial(restores, world, keys).restore("whole", **front)
+    finally:
+        (world.base / "bin/gpg").unlink()
+    assert not swapped.exists()
+    assert ended.code == 1, ended.stderr
+    assert not harm, ended.stderr
+    assert MARK not in heard
