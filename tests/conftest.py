@@ -40,6 +40,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Long forms of tests that are short in CI."""
     parser.addoption("--storm", type=int, default=20, metavar="N", help="kill so many runs on each store")
     parser.addoption("--storm-seed", type=int, default=1, metavar="N", help="at moments drawn from this seed")
+    parser.addoption(
+        "--fuzz-members", type=float, default=10, metavar="SECONDS", help="restore random archives so long"
+    )
+    parser.addoption("--fuzz-seed", default="1", metavar="SEED", help="which are drawn from this seed")
     parser.addoption("--fuzz", type=int, default=300, metavar="N", help="so many inputs for each test of a fuzzer")
 
 

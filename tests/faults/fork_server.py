@@ -1,13 +1,16 @@
 """Runs the command line again and again, each time in a forked child: the same code as ``s3napback``, started sooner.
 
 Reads requests, one JSON object a line: ``arguments``, ``environment``, ``stdout`` and ``stderr`` (paths), ``fault``
-(the name of one of ``FAULTS``, ``step:N`` to be killed before the Nth step at files, or empty). Answers with the
-child's process id, and with its exit status once it has ended. The child is a process of its own, in a session of its
-own, and ends as any other does; what kills it is a real signal.
+(the name of one of ``FAULTS``, ``step:N`` to be killed before the Nth step at files, or empty), and ``user``, number of
+an ordinary user that the child becomes (0: it stays what it is). Answers with the child's process id, and with its
+exit status once it has ended. The child is a process of its own, in a session of its own, and ends as any other does;
+what kills it is a real signal.
 """
 
 from __future__ import annotations
 
+import _strptime
+import encodings.utf_8_sig
 import json
 import os
 import re
@@ -19,17 +22,24 @@ from typing import Any
 
 import boto3
 import gnupg
+from dateutil import parser
+from isal import isal_zlib
 
 import s3napback.backup.archiving
 import s3napback.commands.backup
+import s3napback.commands.restore
 import s3napback.config.loading
 import s3napback.stores.s3
 import s3napback.stores.s3_client
+import s3napback.streams.processes
 from s3napback.cli import main
 from s3napback.streams.compression import Block, Filter, Identity
 
-LOADED: list[ModuleType] = [boto3, gnupg, s3napback.commands.backup, s3napback.config.loading, s3napback.stores.s3]
-"""What a run would import only when it needs it."""
+LOADED: list[ModuleType] = [
+    *(_strptime, encodings.utf_8_sig, boto3, gnupg, isal_zlib, parser),
+    *(s3napback.commands.backup, s3napback.commands.restore, s3napback.config.loading, s3napback.stores.s3),
+]
+"""What a run would import only when it needs it; another user may not be able to read it any more."""
 
 
 class BreakingCompressor(Identity):
@@ -99,6 +109,11 @@ def _kill_at_step(step: int) -> None:
     sys.addaudithook(watch)
 
 
+def open_second_wall() -> None:
+    """Start what reads archives without the kernel's help, as it is where there is none."""
+    vars(s3napback.streams.processes)["start_confined"] = lambda folder, start: start(f"/proc/self/fd/{folder}")
+
+
 FAULTS: dict[str, Callable[[], None]] = {
     "": lambda: None,
     "compression fails at the start": lambda: _break_compression(1, _run_out_of_memory),
@@ -111,6 +126,7 @@ FAULTS: dict[str, Callable[[], None]] = {
     ),
     "killed before the object is renamed": lambda: _kill_at(("os.rename", "/objects/")),
     "killed between commit and checksum": lambda: _kill_at(("os.rename", ".sha256/incoming-")),
+    "without the second wall": open_second_wall,
 }
 
 
@@ -133,6 +149,8 @@ def _become(request: dict[str, Any]) -> None:
         descriptor = os.open(path, os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(descriptor, number)
         os.close(descriptor)
+    if request["user"]:
+        become_user(request["user"])
     os.environ.clear()
     os.environ.update(request["environment"])
     sys.argv = ["s3napback", *request["arguments"]]
@@ -141,6 +159,13 @@ def _become(request: dict[str, Any]) -> None:
         _kill_at_step(int(step))
     else:
         FAULTS[name]()
+
+
+def become_user(user: int) -> None:
+    """Give up all rights but those of an ordinary user, for good."""
+    os.setgroups([])
+    os.setgid(user)
+    os.setuid(user)
 
 
 if __name__ == "__main__":

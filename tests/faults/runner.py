@@ -70,11 +70,14 @@ class Runner:
         self._folder = folder
         self._answers = b""
 
-    def start(self, arguments: Sequence[str], environment: Mapping[str, str], *, fault: str = "") -> Running:
+    def start(
+        self, arguments: Sequence[str], environment: Mapping[str, str], *, fault: str = "", user: int = 0
+    ) -> Running:
         """Begin a run; the one before must have ended, and have been waited for.
 
         Args:
             fault: one of ``fork_server.FAULTS``, or ``step:N``.
+            user: number of an ordinary user who runs it; 0 is the one who runs the tests.
         """
         assert self._server.stdin is not None
         mark = uuid.uuid4().hex
@@ -85,14 +88,15 @@ class Runner:
             "stdout": str(self._folder / "stdout"),
             "stderr": str(self._folder / "stderr"),
             "fault": fault,
+            "user": user,
         }
         self._server.stdin.write(json.dumps(request).encode() + b"\n")
         self._server.stdin.flush()
         return Running(int(self.answer()), mark, self)
 
-    def run(self, arguments: Sequence[str], environment: Mapping[str, str], *, fault: str = "") -> Ended:
+    def run(self, arguments: Sequence[str], environment: Mapping[str, str], *, fault: str = "", user: int = 0) -> Ended:
         """Run to the end."""
-        return self.start(arguments, environment, fault=fault).wait()
+        return self.start(arguments, environment, fault=fault, user=user).wait()
 
     def has_answer(self, seconds: float) -> bool:
         """Wait so long for the server's next answer."""
@@ -115,10 +119,10 @@ class Runner:
 
 
 @contextmanager
-def fork_server(folder: Path) -> Iterator[Runner]:
-    """A runner whose files lie in ``folder``."""
+def fork_server(folder: Path, within: Sequence[str] = ()) -> Iterator[Runner]:
+    """A runner whose files lie in ``folder``; ``within`` is a command that starts it in surroundings of its own."""
     folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "tests.faults.fork_server"]
+    command = [*within, sys.executable, "-m", "tests.faults.fork_server"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
         try:
             yield Runner(server, folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -83,7 +84,9 @@ def test_chains_that_forget_at_random_come_back_whole(tmp_path: Path, seed: int)
 
 
 @pytest.mark.parametrize("spoil", [lambda data: data[:-1], lambda data: data[:-2] + b"x\0", lambda data: b"x" + data])
-def test_a_damaged_snapshot_is_an_error_and_stays(chain: NightlyChain, source: Path, tmp_path: Path, spoil) -> None:
+def test_a_damaged_snapshot_is_an_error_and_stays(
+    chain: NightlyChain, source: Path, tmp_path: Path, spoil: Callable[[bytes], bytes]
+) -> None:
     kept = tmp_path / "work/kept.snapshot"
     spoilt = spoil(kept.read_bytes())
     kept.write_bytes(spoilt)

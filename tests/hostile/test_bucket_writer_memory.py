@@ -1,0 +1,103 @@
+"""However large something in the store says it is, a restore needs no more memory than for an honest one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import zlib
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faults.runner import Ended
+from tests.hostile.archives import END, GNU, header, put, zipped
+from tests.hostile.attacks import ORDINARY, START, W
+from tests.hostile.restoring import SHAPES, USERS, Restorer, harm_done, surroundings
+from tests.hostile.world import World
+
+MOST = 180_000  # KiB that a process of a restore may have in memory at once; an honest one needs 80,000
+LIMIT = 3_000_000  # KiB of address space, so that a failure does not take the machine along
+MEBIBYTES = 320
+HUGE = 1 << 33
+OURSELVES = next(iter(USERS))
+
+
+def restore_and_measure(restores: Restorer, world: World, shape: str) -> tuple[Ended, int]:
+    """Restore; returns the largest memory, in KiB, of any process, too."""
+    arguments = ["-c", str(world.configuration), "restore", *SHAPES[shape].arguments(world.where)]
+    limited = ["sh", "-c", f'ulimit -v {LIMIT}; exec "$@"', "sh"]
+    with tempfile.TemporaryFile("w+") as said:
+        started = subprocess.Popen(
+            [*surroundings(restores.base), *limited, sys.executable, "-m", "s3napback", *arguments],
+            env={**restores.environment, "HOME": str(world.base / "home")},
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+        )
+        _pid, status, usage = os.wait4(started.pid, 0)
+        started.returncode = os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        return Ended(started.returncode, "", said.read()), usage.ru_maxrss
+
+
+def long(first: bytes, unit: bytes) -> Iterator[bytes]:
+    """A compressed archive that goes on and on behind its first bytes."""
+    compressor = zlib.compressobj(1, wbits=31)
+    yield compressor.compress(START + first)
+    piece = unit * (1_048_576 // len(unit))
+    for _ in range(MEBIBYTES):
+        yield compressor.compress(piece)
+    yield compressor.compress(END) + compressor.flush()
+
+
+HEADERS = {
+    "an extended header": header("x", b"x", size=HUGE),
+    "a header for all": header("x", b"g", size=HUGE),
+    "a long name": header("x", b"L", size=HUGE, magic=GNU),
+    "a long link": header("x", b"K", size=HUGE, magic=GNU),
+    "an old list of entries": header(W, b"D", size=HUGE, magic=GNU, mode=0o755),
+    "a sparse file's map": header("x", b"x", size=512)
+    + (
+        b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n27 GNU.sparse.realsize=99\n30 GNU.sparse.name=estate/wing/f\n"
+    ).ljust(512, b"\n")
+    + header(f"{W}/f", size=HUGE),
+}
+UNITS = {"zeros": bytes(64), "digits": b"1" * 64}
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("name", HEADERS)
+def test_a_header_without_end_takes_no_memory(restores: Restorer, name: str, unit: str) -> None:
+    world = restores.world(OURSELVES)
+    world.prepare(in_place=False)
+    put(world.vault, 0, b"".join(long(HEADERS[name], UNITS[unit])))
+    ended, memory = restore_and_measure(restores, world, "PATH")
+    assert ended.code == 1, ended.stderr
+    assert memory < MOST, ended.stderr
+    assert not harm_done(world, SHAPES["PATH"], ended)
+
+
+@pytest.mark.parametrize("size", [HUGE, 100_000])
+def test_a_sum_without_end_takes_no_memory(restores: Restorer, size: int) -> None:
+    world = restores.world(OURSELVES)
+    world.prepare(in_place=False)
+    put(world.vault, 0, zipped(ORDINARY))
+    key = world.vault / "estate-0-FULL.sha256"
+    key.write_bytes(b"0" * 64 + b"  estate-0-FULL\n")
+    os.truncate(key, size)
+    ended, memory = restore_and_measure(restores, world, "whole")
+    assert ended.code in (0, 1), ended.stderr
+    assert memory < MOST, ended.stderr
+    assert not harm_done(world, SHAPES["whole"], ended)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_an_honest_restore_needs_half_of_that(restores: Restorer, shape: str) -> None:
+    world = restores.world(OURSELVES)
+    world.prepare(in_place=SHAPES[shape].in_place)
+    put(world.vault, 0, zipped(ORDINARY))
+    ended, memory = restore_and_measure(restores, world, shape)
+    assert ended.code == 0, ended.stderr
+    assert memory < MOST / 2
