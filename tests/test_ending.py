@@ -101,20 +101,23 @@ STUBBORN = """
 trap "" TERM
 sh -c 'trap "" TERM; echo $$ >NOTE.inner; while :; do sleep 1; done' &
 echo $$ >NOTE.outer
-while :; do sleep 1; done
 """
 
 
-@pytest.mark.parametrize("leads", [True, False])
-def test_all_that_descends_from_a_run_ends_with_it(tmp_path: Path, leads: bool) -> None:
+@pytest.mark.parametrize(
+    ("leads", "last"),
+    [(True, "while :; do sleep 1; done"), (False, "while :; do sleep 1; done"), (True, "exit")],
+    ids=["a group", "no group", "a group that has lost its leader"],
+)
+def test_all_that_descends_from_a_run_ends_with_it(tmp_path: Path, leads: bool, last: str) -> None:
     note = tmp_path / "note"
     notes = [Path(f"{note}.inner"), Path(f"{note}.outer")]
-    script = STUBBORN.replace("NOTE", str(note))
-    child = f"subprocess.Popen(['sh', '-c', {script!r}], start_new_session={leads})\n{ORDERLY}"
+    script = STUBBORN.replace("NOTE", str(note)) + last
+    child = f"process = subprocess.Popen(['sh', '-c', {script!r}], start_new_session={leads})\n{ORDERLY}"
     with started(child) as process:
         assert becomes(lambda: all(each.exists() and each.read_text().endswith("\n") for each in notes))
         children = [int(each.read_text()) for each in notes]
-        assert all(map(is_running, children))
+        assert is_running(children[0])
         process.send_signal(signal.SIGHUP)
         process.wait(20)
         assert becomes(lambda: not any(map(is_running, children)))
