@@ -1,4 +1,4 @@
-"""What of the restored gives powers to whoever reaches it: programs with other rights than their caller's, and devices."""
+"""What of the restored gives powers to whoever reaches it: programs with other rights than his own, and devices."""
 
 from __future__ import annotations
 
