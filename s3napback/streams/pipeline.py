@@ -344,8 +344,6 @@ class Pipeline:
             if not ended and deadline is None:
                 what = f"closed its output but did not end within {self._patience}"
                 raise PipelineError(_with_words(member, what))
-            if isinstance(member, Process) and member.stage.review is not None and ended:
-                member.messages.ended.wait(_LAST_WORDS_TIME)
             if deadline is None and self._verdict(index) is not None:
                 deadline = time.monotonic() + _SETTLING_TIME
         for process in self._processes:

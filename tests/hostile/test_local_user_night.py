@@ -455,6 +455,23 @@ def test_a_chain_in_which_something_changed_its_kind_meanwhile_can_be_restored(
     assert_restorable(nights, shared, tmp_path)
 
 
+def test_a_folder_that_is_a_link_by_the_time_it_is_archived_itself(shared: Path, tmp_path: Path) -> None:
+    """Long lists of other folders hold tar up while it is still writing directories."""
+    nights = PausingNights(directory_source(shared), tmp_path / "work")
+    nights.back_up()
+    for folder in ("a", "b"):
+        (shared / folder).mkdir(exist_ok=True)
+        for number in range(8000):
+            (shared / folder / f"{number:04}{'n' * 240}").touch()
+    middle = shared / "user/mid"
+    nights.back_up(meanwhile=lambda: swap_for_link(middle, tmp_path / "etc"))
+    assert any(f"{middle} was kept out of this archive" in line for line in nights.warnings)
+    replay(nights.archives, tmp_path / "out")
+    swap_back(middle)
+    nights.back_up()
+    assert_restorable(nights, shared, tmp_path)
+
+
 def test_a_user_who_races_for_a_secret_all_night(site: Site, tmp_path: Path) -> None:
     site.configure_cycle("Diffs 6\nCompression none")
     (tmp_path / "etc/docs").mkdir(parents=True)
