@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Literal
 
 from s3napback.errors import PipelineError, S3napbackError
-from s3napback.streams.compression import Block, Compressor, Filter, make_filter
+from s3napback.streams.compression import Block, Filter, compressed, make_filter
 from s3napback.streams.interrupts import deferred_signals
 from s3napback.streams.pipes import PipeEnd, Silence, StopSignal, open_pipe
 from s3napback.streams.processes import Process, Stage, collect_messages, end_processes
@@ -66,21 +66,7 @@ class Transformation:
 
 def preceded(transform: Callable[[Iterator[memoryview]], Iterator[Block]], then: Filter) -> Transformation:
     """A filter that is given what ``transform`` makes of the input; within one thread, without a pipe between them."""
-
-    def run(blocks: Iterator[memoryview]) -> Iterator[Block]:
-        with closing(then.make()) as compressor:
-            for block in transform(blocks):
-                yield from compressor.compress(memoryview(block))
-            yield from compressor.finish()
-
-    return Transformation(then.name, run)
-
-
-def _compressed(made: Compressor, blocks: Iterator[memoryview]) -> Iterator[Block]:
-    with closing(made) as compressor:
-        for block in blocks:
-            yield from compressor.compress(block)
-        yield from compressor.finish()
+    return Transformation(then.name, lambda blocks: compressed(then.make(), map(memoryview, transform(blocks))))
 
 
 class _Pump:
@@ -135,7 +121,7 @@ class _Pump:
         elif isinstance(self._element, Transformation):
             yield from self._element.transform(self._input())
         else:
-            yield from _compressed(self._element.make(), self._input())
+            yield from compressed(self._element.make(), self._input())
 
     def _input(self) -> Iterator[memoryview]:
         if self._source is None:
@@ -403,7 +389,7 @@ def _with_words(member: Process | _Pump, what: str) -> str:
 def _warning_lines(process: Process) -> list[str]:
     """All that a process said which ended with a warning code; of the others, what they call a warning themselves."""
     lines = process.messages.lines()
-    if process.is_excused and process.stage.review is not None:
+    if process.is_excused and process.stage.review:
         return process.stage.review.warnings
     if process.has_warned:
         return lines or [f"{process.name} ended with exit status {process.status}"]
