@@ -4,13 +4,14 @@
 #     sh examples/quickstart.sh [DIRECTORY]
 #
 # Works on a copy of DIRECTORY (by default the system's documentation) in a temporary folder, with a key made for the
-# occasion. Needs python3, gpg and GNU tar; run as root, it installs what is missing with apt.
+# occasion. Needs python3, gpg and GNU tar; run as root, it installs what is missing with apt. From a checkout it tries
+# the checkout's s3napback, and where pip has put it, the s3napback that it came with.
 
 set -eu
 
 main() {
     directory=$(absolute "${1:-/usr/share/doc}")
-    checkout=$(absolute "$(dirname "$0")/..")
+    origin=$(absolute "$(dirname "$0")/..")
     install_what_is_missing
     make_temporary_folders
     install_s3napback
@@ -58,13 +59,28 @@ install_what_is_missing() {
     if test "$(id -u)" -eq 0 && command -v apt-get >/dev/null; then
         say "Installing what is missing:$missing"
         export DEBIAN_FRONTEND=noninteractive
-        apt-get update -q </dev/null
+        apt_get update
         # shellcheck disable=SC2086 # a list of words
-        apt-get install -q -y --no-install-recommends $missing </dev/null
+        apt_get install -y --no-install-recommends $missing
     else
         complain "These Debian packages, or their like, are missing:$missing" \
             "Install them (as root: apt-get install$missing) and start again."
     fi
+}
+
+# apt waits for dpkg's lock if it is told to, but not for those of its own lists and archives: a machine that has just
+# begun to run brings itself up to date.
+apt_get() {
+    waited=0
+    until { errors=$(LC_ALL=C apt-get -o DPkg::Lock::Timeout=300 -q "$@" </dev/null 2>&1 >&3); } 3>&1; do
+        case $errors in
+            *"Could not get lock"*) test "$waited" -lt 300 || complain "$errors" ;;
+            *) complain "$errors" ;;
+        esac
+        sleep 5
+        waited=$((waited + 5))
+    done
+    test -z "$errors" || printf '%s\n' "$errors" >&2
 }
 
 make_temporary_folders() {
@@ -74,6 +90,7 @@ make_temporary_folders() {
     trap 'exit 129' HUP
     trap 'exit 130' INT
     trap 'exit 143' TERM
+    umask 022 # s3napback refuses a configuration that a group can change
     work=$(mktemp -d "${TMPDIR:-/tmp}/s3napback-quickstart.XXXXXX")
     work=$(absolute "$work")
     # gpg's agent listens at a socket in here, whose path must be short
@@ -102,13 +119,18 @@ remove() {
 }
 
 install_s3napback() {
-    say "Installing s3napback into a virtual environment in $work"
-    # from a copy, since building leaves files in the folder that is built
-    mkdir "$work/package"
-    cp -R "$checkout/pyproject.toml" "$checkout/README.md" "$checkout/LICENSE" "$checkout/s3napback" "$work/package"
-    python3 -m venv "$work/venv"
-    "$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check "$work/package" </dev/null
-    PATH=$work/venv/bin:$PATH
+    if test -e "$origin/pyproject.toml"; then
+        say "Installing s3napback into a virtual environment in $work"
+        python3 -m venv "$work/venv"
+        "$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check "$origin" </dev/null
+        programs=$work/venv/bin
+    else
+        # pip puts this file into ENVIRONMENT/share/doc/s3napback/examples
+        programs=$(absolute "$origin/../../../bin")
+        test -x "$programs/s3napback" || complain "There is neither a checkout around $0 nor $programs/s3napback."
+        say "Trying $programs/s3napback"
+    fi
+    PATH=$programs:$PATH
     export PATH
 }
 

@@ -1,5 +1,15 @@
-"""Let ``python -m s3napback`` do what the console script does."""
+"""Where every start begins: ``python -m s3napback``, and the console script."""
 
-from s3napback.cli import main
+from s3napback.start import forget_current_folder
 
-main()
+
+def main() -> None:
+    """Run the command line, taking nothing from the current folder."""
+    forget_current_folder(run_as_module=__name__ == "__main__")
+    from s3napback.cli import main as run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

@@ -20,6 +20,10 @@ KINDS_WITH_TYPE = frozenset({"Directory", "Subversion", "SubversionDir"})
 """Kinds whose keys end in a type; the others are always full, and their keys end in the slot."""
 
 SUM_SUFFIX = ".sha256"
+LONGEST_SUM = 65_536
+"""Bytes of a checksum object. None that we write is longer; a longer one in a store is not ours, and not read whole."""
+
+_LONGEST_WARNINGS = 49_152  # bytes of them all, which leaves room for a key of 1,024 bytes and the rest
 _KEY_END = re.compile(r"-(?P<slot>0|[1-9][0-9]*)(?:-(?P<type>FULL|DIFF))?\Z")
 
 
@@ -225,9 +229,21 @@ def format_sum(record: ArchiveRecord, base: str, transfer: Transfer) -> str:
         f"# bytes stored {transfer.stored}",
         f"# bytes read {transfer.read}",
         f"# seconds {transfer.seconds:.1f}",
-        *(f"# warning {warning}" for warning in transfer.warnings),
+        *_warning_lines(transfer.warnings),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _warning_lines(warnings: Sequence[str]) -> list[str]:
+    lines: list[str] = []
+    room = _LONGEST_WARNINGS
+    for number, warning in enumerate(warnings):
+        line = f"# warning {warning}"
+        room -= len(line.encode(errors="surrogateescape")) + 1
+        if room < 0:
+            return [*lines, f"# {len(warnings) - number} more warnings"]
+        lines.append(line)
+    return lines
 
 
 def _sum_line(digest: str, name: str) -> str:

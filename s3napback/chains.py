@@ -131,6 +131,15 @@ def decide(
     return Decision(ArchiveType.FULL, (), reason) if reason else Decision(ArchiveType.DIFF, base)
 
 
+FILES_SETTING = "a file that TarOptions name"
+"""The part of ``History.content`` that holds the digests of files. Chains of earlier versions lack it."""
+
+
 def changed_settings(before: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
-    """Names of the settings that differ, in order."""
-    return sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+    """Names of the settings that differ, in order.
+
+    What the chain does not remember because it was made by a version that did not ask, is not held against it: a new
+    version must not make FULLs of everything.
+    """
+    known_now = {name for name in now if name in before or name != FILES_SETTING}
+    return sorted(name for name in {*before, *known_now} if before.get(name) != now.get(name))

@@ -5,20 +5,21 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from s3napback import __version__
+from s3napback import __version__, ending
 from s3napback.errors import Interrupted, S3napbackError
+from s3napback.formatting import printable
+from s3napback.logs import log_lines
+from s3napback.ownership import require_own
 
 if TYPE_CHECKING:
     from s3napback.backup.planning import Wishes
@@ -38,9 +39,17 @@ EXIT_USAGE = 2
 EXIT_WARNINGS = 3
 EXIT_BUG = 70
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+class _OwnFile(click.Path):
+    """An existing file that nobody else can change."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        require_own(path)
+        return path
+
+
+_FILE = _OwnFile(exists=True, dir_okay=False, path_type=Path)
 
 logger = logging.getLogger("s3napback")
 
@@ -53,7 +62,7 @@ logger = logging.getLogger("s3napback")
 @click.version_option(__version__, "--version", message="s3napback %(version)s")
 @click.option(
     "-c", "--config", "arguments", metavar="CONF", multiple=True, help="A configuration file; may be repeated. A bare "
-    "NAME means /etc/s3napback/NAME.conf.",
+    "NAME means /etc/s3napback/NAME.conf, never a file of the current folder.",
 )  # fmt: skip
 @click.option("-t", "--test", is_flag=True, help="Report what would be done, and touch nothing.")
 @click.option("-f", "--force", is_flag=True, help="Back up what is not due, done already, or looks suspicious.")
@@ -126,7 +135,7 @@ def _run_one(path: Path, day: date, wishes: Wishes, *, test: bool, strict: bool)
     from s3napback.config.loading import load_configuration
 
     configuration = load_configuration(path)
-    tally = backup.rehearse(configuration, day, wishes, click.echo) if test else backup.run(configuration, day, wishes)
+    tally = backup.rehearse(configuration, day, wishes, _say) if test else backup.run(configuration, day, wishes)
     return tally.exit_code or (EXIT_WARNINGS if strict and tally.warnings else 0)
 
 
@@ -260,12 +269,22 @@ def verify_command(
 
 def _confirm(question: str) -> bool | None:
     """Ask the person at the terminal; None if there is none."""
-    return click.confirm(question, err=True) if sys.stdin.isatty() else None
+    if not sys.stdin.isatty():
+        return None
+    try:
+        return click.confirm(printable(question), err=True)
+    except click.Abort:
+        return False  # the person closed the terminal's input
 
 
-def _say(text: str) -> None:
-    """Print to standard output, whatever its encoding; a reader that has had enough, such as ``head``, is no error."""
+def _say(*lines: str) -> None:
+    """Print lines to standard output, whatever its encoding, with escapes in place of what a terminal would obey.
+
+    Everything that commands print goes through here, apart from the tables of ``list`` and what is restored. A reader
+    that has had enough, such as ``head``, is no error.
+    """
     encoding = sys.stdout.encoding
+    text = "\n".join(map(printable, lines))
     try:
         click.echo(text.encode(encoding, "backslashreplace").decode(encoding))
     except BrokenPipeError:
@@ -277,8 +296,7 @@ def _exit_code(action: Callable[[], int]) -> int:
     try:
         return action()
     except S3napbackError as error:
-        for line in str(error).splitlines():
-            logger.error("%s", line)
+        log_lines(logger, logging.ERROR, error.lines)
         logger.debug("details", exc_info=True)
         return error.exit_code
     except (click.ClickException, click.exceptions.Exit):
@@ -289,28 +307,27 @@ def _exit_code(action: Callable[[], int]) -> int:
         return EXIT_BUG
 
 
-def _raise_on_signals() -> None:
-    """Let the first SIGINT, SIGTERM or SIGHUP raise ``Interrupted``; later ones do not disturb the clean-up."""
-
-    def interrupt(number: int, _frame: FrameType | None) -> None:
-        for each in caught:
-            signal.signal(each, signal.SIG_IGN)
-        raise Interrupted(number)
-
-    # A signal that is ignored already, as SIGHUP is under nohup, stays ignored.
-    caught = [each for each in _SIGNALS if signal.getsignal(each) is not signal.SIG_IGN]
-    for each in caught:
-        signal.signal(each, interrupt)
+def _run_command_line() -> int:
+    """Do what the arguments ask for, or say what is wrong with them."""
+    try:
+        return int(command_line.main(prog_name="s3napback", standalone_mode=False) or 0)
+    except click.ClickException as error:
+        # It quotes arguments, which a script may have from anywhere.
+        shown = click.UsageError(printable(error.format_message()), getattr(error, "ctx", None))
+        shown.show()
+        return error.exit_code
 
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
-    _raise_on_signals()
+    ending.catch_signals()
     try:
-        sys.exit(_exit_code(lambda: command_line.main(prog_name="s3napback")))
+        sys.exit(_exit_code(_run_command_line))
     except Interrupted as interruption:
-        logger.error("%s; what was not finished is discarded, and what was there before stays", interruption)
-        sys.exit(interruption.exit_code)
+        from s3napback.logs import say_last
+
+        say_last(f"{interruption}; what was not finished is discarded, and what was there before stays")
+        ending.leave(interruption.exit_code)
     finally:
         # All memory ends with the process; searching it for cycles before would take 10 ms and more.
         gc.freeze()

@@ -2,22 +2,49 @@
 
 The message of an exception is written for the administrator who reads it at night: it names what failed, and where the
 cause does not say so by itself, what to do. Only ``s3napback.cli`` prints it.
+
+A message of several lines carries them as data. A line break within one of them belongs to a name or to somebody else's
+words, and never begins a new line of a log.
 """
 
 from __future__ import annotations
 
 import signal
 from collections.abc import Sequence
+from pathlib import Path
 
 
 class S3napbackError(Exception):
     """Base of all expected failures.
+
+    Args:
+        lines: the message. Those after the first may be indented; ``str()`` puts them all on one line.
 
     Attributes:
         exit_code: what the process returns when this failure ends a configuration's run.
     """
 
     exit_code = 1
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__(*lines)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The message's lines, without line ends of their own."""
+        return tuple(map(str, self.args))
+
+    def under(self, title: str) -> tuple[str, ...]:
+        """The message as part of a report: its first line behind ``title`` and a colon, the others indented."""
+        first, *others = self.lines or ("",)
+        return (f"{title}: {first}", *(f"  {line}" for line in others))
+
+    def __str__(self) -> str:
+        text = ""
+        for line in self.lines:
+            separator = "" if not text else " " if text.endswith(":") else "; "
+            text += separator + line.strip(" ")
+        return text
 
 
 class SourceError(S3napbackError):
@@ -70,8 +97,20 @@ class ConfigurationError(UnusableConfiguration):
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("\n".join(problems))
+        super().__init__(*problems)
         self.problems = tuple(problems)
+
+
+class ChangeableByOthers(UnusableConfiguration):
+    """Other users can change, or swap, a file or folder that decides over us.
+
+    Attributes:
+        reason: who can, and what to do, as the end of a sentence that begins with the path.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.reason = f"is not used: {reason}"
+        super().__init__(f"{path} {self.reason}")
 
 
 class UnusableKey(UnusableConfiguration):

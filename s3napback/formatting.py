@@ -1,10 +1,24 @@
-"""Numbers and names as people read them."""
+"""Numbers and names as people read them, and the one place where text becomes harmless.
+
+Names, metadata, and the words of tools and servers come from whoever made them. Before a terminal, a log or a mail gets
+them, every character that is not printable is shown as an escape: control characters, line ends of every alphabet,
+format characters that turn the direction of writing or have no width (Unicode's categories C and Z, the blank apart),
+and bytes that are not UTF-8.
+"""
 
 from __future__ import annotations
 
+import codecs
+import os
+import shlex
+from collections.abc import Iterable
 from datetime import timedelta
 
+LONGEST_LINE = 500
+"""Bytes of a tool's line that are shown."""
+
 _UNITS = ("kB", "MB", "GB", "TB", "PB")
+_LONGEST_QUOTATION = 60
 
 
 def human_bytes(count: int) -> str:
@@ -30,5 +44,67 @@ def counted(count: int, noun: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Text with escapes in place of what a terminal would obey, or cannot show: control characters, bytes not UTF-8."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    """Text on one line that nothing obeys: ``\\x1b``, ``\\n``, ``\\u202e`` stand for what is not printable.
+
+    A byte of a name that is not UTF-8, which Python holds as a surrogate, is shown as ``\\xff``.
+    """
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else _escape(character) for character in text)
+
+
+def readable(line: bytes, longest: int = LONGEST_LINE) -> str:
+    """A tool's line, or a file's name, as ``printable`` text.
+
+    Args:
+        line: in UTF-8, or nearly so.
+        longest: bytes; what is beyond is left out, with an ellipsis in its place.
+    """
+    is_whole = len(line) <= longest
+    decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+    text = decoder.decode(line[:longest].rstrip(b"\r"), final=is_whole)
+    return printable(text) + ("" if is_whole else "…")
+
+
+def shown(text: str, longest: int = _LONGEST_QUOTATION) -> str:
+    """``printable`` text as a message quotes it: not more than ``longest`` characters of it."""
+    visible = printable(text)
+    return visible if len(visible) <= longest else visible[:longest] + "…"
+
+
+def shell_word(word: str) -> str:
+    """A word quoted for a shell, on one line and printable, so that it can be shown, copied and pasted.
+
+    What is not printable needs the quotes ``$'…'`` of bash, zsh, ksh and POSIX.1-2024.
+    """
+    if word.isprintable():
+        return shlex.quote(word)
+    return "$'" + "".join(map(_shell_escape, word)) + "'"
+
+
+def shell_command(words: Iterable[str]) -> str:
+    """A command as a line for a shell, every word quoted by ``shell_word``."""
+    return " ".join(map(shell_word, words))
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:
+        return f"\\x{code - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def _shell_escape(character: str) -> str:
+    if character in "\\'":
+        return f"\\{character}"
+    if character.isprintable():
+        return character
+    return "".join(f"\\{byte:03o}" for byte in os.fsencode(character))
+
+
+def shortened(text: str, limit: int = 500) -> str:
+    """Text of at most ``limit`` characters and a mark: what is too long loses its middle, since both ends tell most."""
+    if len(text) <= limit:
+        return text
+    end = limit * 2 // 5
+    return f"{text[: limit - end]}…{text[-end:]}"

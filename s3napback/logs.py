@@ -1,8 +1,8 @@
 """Logging: where its settings are found, and what holds whatever they say.
 
 Whoever writes a ``logging.ini`` decides where lines go and how they look. Three things are not theirs to lose: a log
-entry is one line, whatever characters a file's name holds; no credentials pass through the log; and a log that cannot
-be written does not stop a backup.
+entry begins where we begin one, whatever characters a file's name holds; no credentials pass through the log; and a log
+that cannot be written does not stop a backup.
 """
 
 from __future__ import annotations
@@ -12,13 +12,20 @@ import copy
 import logging
 import logging.config
 import logging.handlers
-import os
-import stat
 import sys
+import textwrap
+import traceback
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from s3napback.errors import UnusableConfiguration
+from s3napback import ending
+from s3napback.crews import TookTooLong, within
+from s3napback.errors import ChangeableByOthers, UnusableConfiguration
+from s3napback.formatting import printable
+from s3napback.ownership import read_own_file
 
 SYSTEM_FOLDER = Path("/etc/s3napback")
 FILE_NAME = "logging.ini"
@@ -27,6 +34,9 @@ CONSOLE_FORMAT = "%(asctime)s %(levelname)s %(topic)s: %(message)s"
 DATE_FORMAT = "%Y-%m-%d %H:%M:%S"
 
 _PACKAGE = "s3napback"
+_LINES = f"{_PACKAGE}_lines"
+"""Attribute of a record whose message has several lines; a line end within any of them is data."""
+_LAST_WORDS_SECONDS = 2.0  # for a mail server, say, once a signal has come
 _TOPICS = {
     "Directory": "directory",
     "MySQL": "mysql",
@@ -43,6 +53,18 @@ def logger_for(kind: str) -> logging.Logger:
     return logging.getLogger(f"{_PACKAGE}.{_TOPICS[kind]}")
 
 
+def log_lines(logger: logging.Logger, level: int, lines: Sequence[str]) -> None:
+    """Log a message of several lines, such as an error's, as one entry: a log shows each line as it shows others.
+
+    A mail is one letter with all of them, and not one for each.
+
+    Args:
+        level: of ``logging``.
+        lines: those after the first are better indented.
+    """
+    logger.log(level, "%s", "\n".join(lines), extra={_LINES: tuple(lines)})
+
+
 def configure_logging(log_config: Path | None, configuration_paths: Sequence[Path], debug: bool) -> None:
     """Set logging up for this process, once per run.
 
@@ -56,8 +78,8 @@ def configure_logging(log_config: Path | None, configuration_paths: Sequence[Pat
         debug: show s3napback's DEBUG lines and tracebacks.
 
     Raises:
-        UnusableConfiguration: the file cannot be read, is wrong, or names a log that cannot be opened. Lines go to
-            standard error then.
+        UnusableConfiguration: the file cannot be read, others can change it, it is wrong, or it names a log that cannot
+            be opened. Lines go to standard error then.
     """
     _remove_own_handlers()
     _log_to_console(debug)
@@ -72,23 +94,10 @@ def configure_logging(log_config: Path | None, configuration_paths: Sequence[Pat
 def _find_log_config(configuration_paths: Sequence[Path]) -> Path | None:
     folders = [*(path.parent for path in configuration_paths[:1]), SYSTEM_FOLDER]
     for candidate in (folder / FILE_NAME for folder in folders):
-        try:
-            status = candidate.stat()
-        except OSError:
-            continue
-        if stat.S_ISREG(status.st_mode):
-            _refuse_foreign(candidate, status)
-            return candidate
+        with suppress(OSError):
+            if candidate.is_file():
+                return candidate
     return None
-
-
-def _refuse_foreign(path: Path, status: os.stat_result) -> None:
-    """``fileConfig`` evaluates expressions, so a file that was merely found must not be another user's work."""
-    if status.st_uid not in (0, os.geteuid()) or status.st_mode & stat.S_IWOTH:
-        raise UnusableConfiguration(
-            f"{path}: not used, because users other than root and you can change it, and a logging configuration can "
-            f"run commands: correct its owner and mode (chmod o-w), or name it with --log-config if you trust it"
-        )
 
 
 def _remove_own_handlers() -> None:
@@ -110,8 +119,11 @@ def _log_to_console(debug: bool) -> None:
 def _load(path: Path, debug: bool) -> None:
     try:
         parser = configparser.ConfigParser()
-        parser.read_string(path.read_text(encoding="utf-8"))
+        # ``fileConfig`` evaluates expressions, so the file must not be another user's work.
+        parser.read_string(read_own_file(path)[0].decode("utf-8"))
         logging.config.fileConfig(parser, disable_existing_loggers=False)
+    except ChangeableByOthers:
+        raise
     except Exception as error:
         logging.shutdown()  # closes the handlers that were opened before the one that failed
         _safeguard_all(debug)
@@ -157,7 +169,7 @@ def _lower_levels() -> None:
         if name.startswith(f"{_PACKAGE}."):
             logging.getLogger(name).setLevel(logging.NOTSET)
     for _, handler in _all_handlers():
-        if isinstance(handler, logging.StreamHandler) and handler.stream in (sys.stderr, sys.stdout):
+        if _is_console(handler):
             handler.setLevel(logging.NOTSET)
 
 
@@ -177,8 +189,47 @@ def _safeguard(handler: logging.Handler, debug: bool) -> None:
     handler.setFormatter(_OneLineFormatter(handler.formatter or logging.Formatter(), debug))
     # An instance attribute shadows the method: handlers of a logging.ini can be of any class.
     vars(handler)["handleError"] = _FailureReport(handler)
+    if not _is_console(handler):
+        vars(handler)["handle"] = _NeverInTheWay(handler)
     if isinstance(handler, logging.handlers.MemoryHandler) and handler.target is not None:
         _safeguard(handler.target, debug)
+
+
+def say_last(message: str) -> None:
+    """Log an error as the last line of a run that a signal has ended: to the terminal before it goes anywhere else."""
+    logger = logging.getLogger(_PACKAGE)
+    handlers = [*logger.handlers, *(logging.root.handlers if logger.propagate else ())]
+    if not any(map(_is_console, handlers)):
+        ending.say_at_once(message)
+    record = logger.makeRecord(logger.name, logging.ERROR, __file__, 0, message, (), None)
+    for handler in sorted(handlers, key=_is_console, reverse=True):
+        if handler.level <= record.levelno and logger.isEnabledFor(record.levelno):
+            handler.handle(record)
+    # What handlers have held back until now goes out.
+    with suppress(TookTooLong):
+        within(_LAST_WORDS_SECONDS, logging.shutdown, "log")
+
+
+def _is_console(handler: logging.Handler) -> bool:
+    is_stream = isinstance(handler, logging.StreamHandler) and handler.stream in (sys.stderr, sys.stdout)
+    return is_stream or isinstance(handler, _ConsoleHandler)
+
+
+class _NeverInTheWay:
+    """Lets a handler take its time, but for a moment only once a signal has asked the run to end."""
+
+    def __init__(self, handler: logging.Handler) -> None:
+        self._handle = handler.handle
+        self._is_given_up = False
+
+    def __call__(self, record: logging.LogRecord) -> Any:
+        if not ending.has_begun():
+            return self._handle(record)
+        try:
+            return not self._is_given_up and within(_LAST_WORDS_SECONDS, partial(self._handle, record), "log")
+        except TookTooLong:
+            self._is_given_up = True
+            return False
 
 
 class _ConsoleHandler(logging.Handler):
@@ -206,15 +257,16 @@ class _FailureReport:
         error = sys.exc_info()[1]
         line = f"the log handler {self._name} cannot write: {type(error).__name__}: {error}; the run goes on without it"
         try:
-            sys.stderr.write(f"{_printable(line)}\n")
+            sys.stderr.write(f"{printable(line)}\n")
         except (OSError, ValueError, AttributeError):
             # Standard error is closed, or full as well, and there is nobody left to tell.
             return
 
 
 class _OneLineFormatter(logging.Formatter):
-    """Lets another formatter lay out a record in which nothing but a traceback asked for can break the line.
+    """Lets another formatter lay out records, of whose data nothing can begin a line or drive a terminal.
 
+    Each line of ``log_lines`` is laid out by itself, unless the layout has several lines already, as that of a letter.
     Offers ``%(topic)s`` to formats: the logger's name without ``s3napback.``.
     """
 
@@ -224,26 +276,22 @@ class _OneLineFormatter(logging.Formatter):
         self._debug = debug
 
     def format(self, record: logging.LogRecord) -> str:
+        lines = [printable(line) for line in getattr(record, _LINES, None) or (record.getMessage(),)]
+        entries = [self._laid_out(record, line) for line in lines]
+        if len(entries) > 1 and any("\n" in entry for entry in entries):
+            return self._laid_out(record, "\n".join(lines))
+        return "\n".join(entries)
+
+    def _laid_out(self, record: logging.LogRecord, message: str) -> str:
         clean = copy.copy(record)
-        clean.msg = _printable(record.getMessage())
+        clean.msg = message
         clean.args = ()
         clean.topic = record.name.removeprefix(f"{_PACKAGE}.")
         clean.exc_text = None
         if not self._debug:
             clean.exc_info = None
             clean.stack_info = None
-        return "\n".join(map(_printable, self._inner.format(clean).split("\n")))
-
-
-def _printable(text: str) -> str:
-    """Replace control characters, line separators and bytes that are not UTF-8 by escapes that a person can read."""
-    if text.isprintable():
-        return text
-    return "".join(character if character.isprintable() else _escape(character) for character in text)
-
-
-def _escape(character: str) -> str:
-    code = ord(character)
-    if 0xDC80 <= code <= 0xDCFF:
-        return f"\\x{code - 0xDC00:02x}"  # Python's stand-in for a byte of a name that is not UTF-8
-    return character.encode("unicode_escape").decode("ascii")
+        elif clean.exc_info and clean.exc_info[0]:
+            # Indented, because the text of an exception can hold line ends of somebody else's.
+            clean.exc_text = textwrap.indent("".join(traceback.format_exception(*clean.exc_info)).rstrip("\n"), "    ")
+        return "\n".join(map(printable, self._inner.format(clean).split("\n")))

@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 import re
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -22,12 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from s3napback.chains import History, Link, Memory
-from s3napback.errors import DamagedState, LockHeld, StateError
+from s3napback.errors import ChangeableByOthers, DamagedState, LockHeld, StateError
+from s3napback.ownership import open_own_for_writing, read_own_file, require_own, require_own_for_writing
 from s3napback.rotation import ArchiveType
 
 STATE_FORMAT = 1
 _STATE = "state.json"
 _NEW_STATE = "state.json.new"
+_LOCK = "lock"
 
 
 @dataclass(frozen=True)
@@ -185,11 +186,12 @@ def locked(diff_dir: Path, holder: str) -> Iterator[None]:
 
     Raises:
         LockHeld: another run holds it; the message says who.
+        ChangeableByOthers: DiffDir or the lock is not our own; nothing was written to it.
         StateError: the lock file cannot be opened.
     """
-    path = diff_dir / "lock"
+    path = diff_dir / _LOCK
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        descriptor = open_own_for_writing(path)
     except OSError as error:
         raise StateError(f"cannot open the lock {path}: {error.strerror}") from error
     with os.fdopen(descriptor, "r+", encoding="utf-8", errors="backslashreplace") as file:
@@ -204,6 +206,21 @@ def locked(diff_dir: Path, holder: str) -> Iterator[None]:
             yield
         finally:
             _write_whole(descriptor, "")
+
+
+def require_own_diff_dir(diff_dir: Path) -> None:
+    """Refuse a DiffDir, or a lock in it, that is not our own, as ``locked`` would, touching nothing.
+
+    Raises:
+        ChangeableByOthers: it is not.
+        StateError: it cannot be looked at.
+    """
+    try:
+        require_own_for_writing(diff_dir / _LOCK)
+    except PermissionError:
+        return  # nor could anything be written there
+    except OSError as error:
+        raise StateError(f"cannot look at {diff_dir / _LOCK}: {error.strerror}") from error
 
 
 def _write_whole(descriptor: int, text: str) -> None:
@@ -221,11 +238,14 @@ def make_diff_dir(diff_dir: Path) -> None:
     """Create the default DiffDir with its parents, private.
 
     Raises:
+        ChangeableByOthers: it is there, and not ours.
         StateError: it cannot be created.
     """
     try:
-        diff_dir.parent.mkdir(parents=True, exist_ok=True)
-        _make_private(diff_dir)
+        for folder in [*reversed(diff_dir.parents), diff_dir]:
+            with suppress(FileExistsError):
+                folder.mkdir(mode=0o700)
+        require_own(diff_dir)
     except OSError as error:
         raise StateError(f"cannot create {diff_dir}: {error.strerror}") from error
 
@@ -237,11 +257,12 @@ def _folder_name(label: str, identity: str) -> str:
 
 def _make_private(folder: Path) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode):
+    if folder.is_symlink():
         raise StateError(f"{folder} is not a folder of its own; remove it, somebody may have planted it")
-    if found.st_uid != os.geteuid() or found.st_mode & 0o022:
-        raise StateError(f"{folder} belongs to another user or can be written by others; state must be private")
+    try:
+        require_own(folder)
+    except ChangeableByOthers as error:
+        raise StateError(str(error)) from error
 
 
 def _write_private(path: Path, data: bytes) -> None:
@@ -277,7 +298,7 @@ def _read_state(file: Path) -> SourceState:
         StateError: it cannot be read.
     """
     try:
-        document = json.loads(file.read_bytes())
+        document = json.loads(read_own_file(file)[0])
         if document.pop("format") != STATE_FORMAT:
             raise DamagedState(f"{file} was written by another version of s3napback")
         history = document.pop("history")
@@ -288,6 +309,8 @@ def _read_state(file: Path) -> SourceState:
         raise FileNotFoundError(file) from None
     except OSError as error:
         raise StateError(f"cannot read {file}: {error.strerror}") from error
+    except ChangeableByOthers as error:
+        raise StateError(str(error)) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedState(f"{file} is damaged ({error})") from error
 

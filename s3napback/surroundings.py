@@ -7,16 +7,21 @@ import shutil
 import socket
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from s3napback.config.key_file import read_key_file
 from s3napback.config.settings import Configuration
-from s3napback.errors import UnusableTool
+from s3napback.errors import ChangeableByOthers, UnusableConfiguration, UnusableTool
+from s3napback.ownership import require_own
 from s3napback.stores import Store
 from s3napback.stores.opening import open_store
+from s3napback.streams.environment import Family, child_environment
 
 _ANSWER_SECONDS = 60
 _TAR_NAMES = ("tar", "gtar")
+_SETTINGS_AT_HOME = (".aws/config", ".aws/credentials", ".my.cnf", ".mylogin.cnf", ".pg_service.conf", ".pgpass")
+_SETTINGS_NAMED = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "PGSERVICEFILE", "PGPASSFILE")
 
 
 def host_name(configuration: Configuration) -> str:
@@ -51,7 +56,12 @@ def find_gnu_tar() -> str:
             continue
         try:
             answer = subprocess.run(
-                [name, "--version"], stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_ANSWER_SECONDS
+                [name, "--version"],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                env=child_environment(os.environ, Family.PLAIN),
+                check=False,
+                timeout=_ANSWER_SECONDS,
             )
         except subprocess.TimeoutExpired:
             continue
@@ -70,15 +80,33 @@ def configured_store(configuration: Configuration, *, patient: bool = True) -> S
 
     Raises:
         UnusableStore: S3Keyfile cannot be used.
+        UnusableConfiguration: others can change what boto3 and other programs read in our home.
     """
     settings = configuration.store
+    _require_own_settings(os.environ)
     if settings.key_file is None:
         return open_store(settings, patient=patient)
-    credentials = read_key_file(settings.key_file)
-    return open_store(
-        settings,
-        access_key=credentials.key,
-        secret_key=credentials.secret,
-        token=credentials.token,
-        patient=patient,
-    )
+    return open_store(settings, read_key_file(settings.key_file).credentials, patient=patient)
+
+
+def _require_own_settings(environment: Mapping[str, str]) -> None:
+    """Refuse a HOME that is not ours, as ``sudo`` can leave it behind, and files of settings in it that are not.
+
+    boto3 runs what ``credential_process`` says, the clients of databases load plug-ins.
+    """
+    home = environment.get("HOME") or os.path.expanduser("~")  # noqa: PTH111 - Path raises where there is no home
+    _require_own_setting(home, advice="; or set HOME to a folder of your own, as sudo -H does")
+    named = [path for name in _SETTINGS_NAMED if (path := environment.get(name))]
+    for path in (*(f"{home}/{name}" for name in _SETTINGS_AT_HOME), *named):
+        _require_own_setting(path)
+
+
+def _require_own_setting(path: str, advice: str = "") -> None:
+    try:
+        require_own(Path(path))
+    except ChangeableByOthers as error:
+        raise UnusableConfiguration(f"{error}{advice}") from error
+    except PermissionError:
+        return  # nor can what would read it
+    except OSError as error:
+        raise UnusableConfiguration(f"{path} cannot be looked at: {error.strerror}") from error

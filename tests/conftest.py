@@ -1,19 +1,39 @@
-"""What holds for all tests: Hypothesis's profile; S3 servers for the session, a faulty proxy for one test."""
+"""What holds for all tests: signals and Hypothesis's profile; servers and a key for the session; a machine for one."""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from tests.databases.mariadb import MariaDB, mariadb_server
+from tests.databases.postgres import Postgres, postgres_server
 from tests.faulty_s3 import FaultyS3
+from tests.gpg_keys import Key, gpg_home
 from tests.servers import S3Server, moto_server, rclone_server
+from tests.site import Site
 
 # A slow machine is no failure, and the checkout may be one that cannot be written to.
 settings.register_profile("s3napback", settings(deadline=None, database=None))
 settings.load_profile("s3napback")
+
+IGNORED_BY_PYTHON = {signal.SIGPIPE, signal.SIGXFSZ}
+
+
+def pytest_configure() -> None:
+    """Undo what this process has inherited, for itself and all that the tests start.
+
+    A shell starts what runs in the background with SIGINT and SIGQUIT ignored, ``nohup`` does so with SIGHUP, and no
+    shell can undo it. A program that is told to end by an ignored signal does not end.
+    """
+    for number in signal.valid_signals():
+        if signal.getsignal(number) is signal.SIG_IGN and number not in IGNORED_BY_PYTHON:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,6 +59,53 @@ def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """moto's server, for the session; every test makes buckets of its own with ``moto.make_bucket()``."""
     with moto_server(tmp_path_factory.mktemp("moto")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDB]:
+    """The MariaDB server that is backed up; every test makes databases of its own."""
+    with mariadb_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def other_mariadb() -> Iterator[MariaDB]:
+    """A MariaDB server that archives are loaded into."""
+    with mariadb_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """The PostgreSQL server that is backed up; every test makes databases of its own."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def other_postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server that archives are loaded into."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def key() -> Iterator[Key]:
+    """A key pair that archives are encrypted with."""
+    with gpg_home() as home:
+        yield Key(home, home.make_key("Backup <backup@example.org>"))
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """A machine with a directory store and an empty source."""
+    return Site(tmp_path / "site")
+
+
+@pytest.fixture(params=["directory", "rclone"])
+def any_site(request: pytest.FixtureRequest, tmp_path: Path, rclone: S3Server) -> Site:
+    """A machine with a directory store, and one with an S3 server."""
+    return Site(tmp_path / "site", rclone if request.param == "rclone" else None)
 
 
 @pytest.fixture

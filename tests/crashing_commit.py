@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from s3napback.state import StoreState
 from tests.test_state import STORE, next_night
@@ -25,7 +26,7 @@ def commit_next_night(diff_dir: Path) -> None:
         state.commit(new_state, working)
 
 
-def reported(name: str, call: Callable[..., object]) -> Callable[..., object]:
+def reported(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(descriptor: int, *arguments: object) -> object:
         sys.audit(f"os.{name}", Path(f"/proc/self/fd/{descriptor}").readlink())
         return call(descriptor, *arguments)
@@ -45,8 +46,8 @@ def run_until(step: int, diff_dir: Path) -> list[str]:
         if len(steps) == step:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    os.write = reported("write", os.write)  # type: ignore[assignment]
-    os.fsync = reported("fsync", os.fsync)  # type: ignore[assignment]
+    os.write = reported("write", os.write)
+    os.fsync = reported("fsync", os.fsync)
     sys.addaudithook(count)
     commit_next_night(diff_dir)
     return steps

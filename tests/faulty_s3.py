@@ -63,12 +63,16 @@ class Answer:
 
     Attributes:
         cut: send only so many bytes of the body, and break the connection then.
+        pause: seconds before every single byte, those of the head included.
+        endless: sent again and again behind the body, whose length is not announced.
     """
 
     status: int
     headers: dict[str, str]
     body: bytes = field(repr=False)
     cut: int | None = None
+    pause: float = 0.0
+    endless: bytes = field(default=b"", repr=False)
 
 
 Forward = Callable[[Request], Answer]
@@ -325,11 +329,28 @@ class _Handler(BaseHTTPRequestHandler):
                 length = value
             elif name.lower() not in {"content-length", "transfer-encoding", "connection"}:
                 self.send_header(name, value)
-        self.send_header("Content-Length", length)
-        self.end_headers()
-        self.wfile.write(reply.body[: reply.cut])
+        if reply.endless:
+            self.send_header("Connection", "close")
+        else:
+            self.send_header("Content-Length", length)
+        self._send_body(reply)
         if reply.cut is not None and reply.cut < len(reply.body):
             self.close_connection = True
+
+    def _send_body(self, reply: Answer) -> None:
+        if reply.pause:
+            # What the base class has gathered of the head drips as well.
+            gathered: list[bytes] = vars(self)["_headers_buffer"]
+            head = b"".join(gathered) + b"\r\n"
+            gathered.clear()
+            for byte in head + reply.body[: reply.cut]:
+                time.sleep(reply.pause)
+                self.wfile.write(bytes([byte]))
+            return
+        self.end_headers()
+        self.wfile.write(reply.body[: reply.cut])
+        while reply.endless:
+            self.wfile.write(reply.endless)
 
     def _break(self) -> None:
         """Close with a reset instead of an orderly end."""

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 _CHARACTERS = ("--display-charset", "utf-8")  # whatever the locale says
@@ -103,3 +104,21 @@ def gpg_home() -> Iterator[GpgHome]:
             yield GpgHome(Path(folder))
         finally:
             subprocess.run(["gpgconf", "--homedir", folder, "--kill", "all"], check=True, capture_output=True)
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key pair for encrypting and, with plain gpg, decrypting archives."""
+
+    home: GpgHome
+    fingerprint: str
+
+    @property
+    def directives(self) -> str:
+        """What a configuration says to encrypt with it."""
+        return f"GpgHome {self.home.path}\nGpgRecipient {self.fingerprint}"
+
+    @property
+    def decrypt(self) -> list[str]:
+        """The command that turns an archive on its input into plaintext."""
+        return ["gpg", "--homedir", str(self.home.path), "--batch", "--quiet", "--decrypt"]

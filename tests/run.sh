@@ -1,21 +1,40 @@
 #!/bin/sh
 # Runs every check of the project: ruff, mypy --strict, import-linter and pytest.
 #
-#     sh tests/run.sh [ARGUMENTS OF PYTEST]
+#     sh tests/run.sh [--python VERSION[,VERSION]...] [--dependencies newest|lowest|both] [ARGUMENTS OF PYTEST]
+#
+#     --python        with python3.10, python3.11 … as they are found on PATH, in place of python3
+#     --dependencies  with the newest versions of what the project needs (the default), or with the lowest that
+#                     pyproject.toml allows, or with both, one after the other
 #
 # Needs a machine with python3. As root on Debian it installs what is missing, without starting any service; otherwise
-# it says what is missing. Python's part goes into a virtual environment in .test-venv, which the next run uses again.
-# What is tested is the package as pip installs it, so that a file that packaging forgets is missed here.
+# it says what is missing. Python's part goes into virtual environments, .test-venv and the like, which the next run
+# uses again. What is tested is the wheel as pip installs it, so that a file that packaging forgets is missed here.
 #
 # With CI=true a test that is skipped is a failure.
 
 set -eu
 
 # What the tests run besides Python, as Debian packages.
-PACKAGES='gnupg tar acl attr zstd awscli procps mariadb-server mariadb-client postgresql postgresql-client subversion'
+PACKAGES='gnupg tar acl attr zstd awscli mariadb-server mariadb-client postgresql postgresql-client subversion'
 
 main() {
     cd "$(dirname "$0")/.."
+    versions=
+    dependencies=newest
+    while :; do
+        case ${1:-} in
+            --python) versions=$(printf '%s' "${2:?"a version is missing"}" | tr , ' ') ;;
+            --dependencies) dependencies=${2:?"newest, lowest or both"} ;;
+            *) break ;;
+        esac
+        shift 2
+    done
+    case $dependencies in
+        newest | lowest) ;;
+        both) dependencies='newest lowest' ;;
+        *) complain "--dependencies is newest, lowest or both, not $dependencies." ;;
+    esac
     # Debian keeps servers in /usr/sbin, and not everybody looks there.
     export PATH="$PATH:/usr/sbin:/sbin"
     temporary=$(mktemp -d "${TMPDIR:-/tmp}/s3napback-tests.XXXXXX")
@@ -24,13 +43,19 @@ main() {
     trap 'exit 130' INT
     trap 'exit 143' TERM
     install_packages
-    make_environment
-    keep_caches_out_of_the_checkout
-    run ruff check s3napback tests
-    run ruff format --check s3napback tests
-    run mypy --strict s3napback
-    run lint-imports --cache-dir "$caches/import-linter"
-    run_tests "$@"
+    if test -z "$versions"; then
+        check_with python3 .test-venv "$@"
+        return
+    fi
+    absent=
+    for version in $versions; do
+        if python"$version" -c '' 2>/dev/null; then
+            check_with "python$version" ".test-venv-$version" "$@"
+        else
+            absent="$absent python$version"
+        fi
+    done
+    test -z "$absent" || complain "Not tried, since they are not on PATH, or do not run:$absent"
 }
 
 complain() {
@@ -66,28 +91,42 @@ install_packages() {
     printf '== installing%s\n' "$missing"
     forbid_services
     export DEBIAN_FRONTEND=noninteractive
-    apt-get update -q </dev/null
+    apt_get update
     # shellcheck disable=SC2086 # a list of words
-    apt-get install -q -y --no-install-recommends $missing </dev/null
+    apt_get install -y --no-install-recommends $missing
     allow_services
 }
 
+# apt waits for dpkg's lock if it is told to, but not for those of its own lists and archives: a machine that has just
+# begun to run brings itself up to date.
+apt_get() {
+    waited=0
+    until { errors=$(LC_ALL=C apt-get -o DPkg::Lock::Timeout=300 -q "$@" </dev/null 2>&1 >&3); } 3>&1; do
+        case $errors in
+            *"Could not get lock"*) test "$waited" -lt 300 || complain "$errors" ;;
+            *) complain "$errors" ;;
+        esac
+        sleep 5
+        waited=$((waited + 5))
+    done
+    test -z "$errors" || printf '%s\n' "$errors" >&2
+}
+
+# What counts is what a package brings, wherever that came from.
 is_installed() {
-    if command -v dpkg-query >/dev/null; then
-        test "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed
-    else
-        case $1 in
-            gnupg) command -v gpg ;;
-            acl) command -v setfacl ;;
-            attr) command -v setfattr ;;
-            mariadb-server) command -v mariadbd ;;
-            mariadb-client) command -v mariadb-dump ;;
-            postgresql) command -v postgres || test -n "$(ls /usr/lib/postgresql/*/bin/postgres 2>/dev/null)" ;;
-            postgresql-client) command -v pg_dump ;;
-            subversion) command -v svnadmin ;;
-            *) command -v "$1" ;;
-        esac >/dev/null
-    fi
+    case $1 in
+        gnupg) command -v gpg ;;
+        acl) command -v setfacl ;;
+        attr) command -v setfattr ;;
+        awscli) command -v aws ;;
+        mariadb-server) command -v mariadbd ;;
+        mariadb-client) command -v mariadb-dump ;;
+        postgresql) command -v postgres || test -n "$(ls /usr/lib/postgresql/*/bin/postgres 2>/dev/null)" ;;
+        postgresql-client) command -v pg_dump ;;
+        python3-venv) test "$(dpkg-query -W -f '${db:Status-Status}' "$1")" = installed ;;
+        subversion) command -v svnadmin ;;
+        *) command -v "$1" ;;
+    esac >/dev/null 2>&1
 }
 
 # Debian asks this file whether a package may start its service; what was there before comes back.
@@ -109,34 +148,72 @@ allow_services() {
     fi
 }
 
+# Every check with one interpreter ($1), in environments whose folders begin with a name ($2).
+check_with() {
+    interpreter=$1
+    folder=$2
+    shift 2
+    for which in $dependencies; do
+        case $which in
+            newest) make_environment "$folder" ;;
+            lowest) make_environment "$folder-lowest" ;;
+        esac
+        keep_caches_out_of_the_checkout
+        # What they find depends on their versions: only the newest ones are heeded.
+        test "$which" = lowest || run_linters
+        run_tests "$@"
+    done
+}
+
 make_environment() {
-    environment=$PWD/.test-venv
-    mkdir -p "$environment" 2>/dev/null && test -w "$environment" || environment=$temporary/venv
+    environment=$PWD/$1
+    mkdir -p "$environment" 2>/dev/null && test -w "$environment" || environment=$temporary/$1
     caches=$environment/caches
     # an environment whose interpreter has gone, or was updated, is made anew
-    version=$(python3 -c 'import sys; print(sys.executable, sys.version)')
+    version=$("$interpreter" -c 'import sys; print(sys.executable, sys.version)')
     if test "$(cat "$environment/made-with" 2>/dev/null)" != "$version"; then
         rm -rf "$environment"
         printf '== making a virtual environment in %s\n' "$environment"
-        python3 -m venv "$environment" || make_environment_without_ensurepip
+        "$interpreter" -m venv "$environment" || make_environment_without_ensurepip
         printf '%s\n' "$version" >"$environment/made-with"
     fi
-    # from a copy, since building leaves files in the folder that is built
-    mkdir "$temporary/package"
-    cp -R pyproject.toml README.md LICENSE s3napback "$temporary/package"
-    "$environment/bin/python" -m pip install --quiet --disable-pip-version-check "$temporary/package[test]" </dev/null
+    install_the_wheel
 }
 
 # Debian's python3-venv serves Debian's interpreter; another one can lack ensurepip all the same.
 make_environment_without_ensurepip() {
     rm -rf "$environment"
-    python3 -m venv --without-pip "$environment"
-    python3 -m pip --python "$environment/bin/python" install --quiet pip </dev/null ||
-        complain "python3 has neither ensurepip nor pip: $(command -v python3)"
+    "$interpreter" -m venv --without-pip "$environment"
+    "$interpreter" -m pip --python "$environment/bin/python" install --quiet pip </dev/null ||
+        complain "$interpreter has neither ensurepip nor pip: $(command -v "$interpreter")"
+}
+
+install_the_wheel() {
+    wheels=$temporary/wheels-$which
+    pip wheel --quiet --no-deps --wheel-dir "$wheels" .
+    wheel=$(echo "$wheels"/*.whl)
+    : >"$temporary/constraints"
+    test "$which" = newest ||
+        "$environment/bin/python" tests/lowest_versions.py "$wheel" >"$temporary/constraints"
+    printf '== installing the wheel and the %s versions of what it needs, with %s\n' "$which" "$interpreter"
+    pip install --quiet --constraint "$temporary/constraints" "$wheel[test]"
+    # it may be of the same version as the one that is there
+    pip install --quiet --force-reinstall --no-deps "$wheel"
+}
+
+pip() {
+    PIP_DISABLE_PIP_VERSION_CHECK=1 "$environment/bin/python" -m pip "$@" </dev/null
 }
 
 keep_caches_out_of_the_checkout() {
     export RUFF_CACHE_DIR="$caches/ruff" MYPY_CACHE_DIR="$caches/mypy" PYTHONPYCACHEPREFIX="$caches/python"
+}
+
+run_linters() {
+    run ruff check s3napback tests
+    run ruff format --check s3napback tests
+    run mypy --strict s3napback tests
+    run lint-imports --cache-dir "$caches/import-linter"
 }
 
 # The checkout comes last on Python's path, so that the installed package is the one that is tested. Two workers share
@@ -148,6 +225,7 @@ run_tests() {
         return
     fi
     report=$temporary/report.xml
+    rm -f "$temporary/failed"
     { run pytest --junit-xml="$report" "$@" 2>&1 || echo $? >"$temporary/failed"; } | tee "$temporary/output"
     test ! -e "$temporary/failed" || exit "$(cat "$temporary/failed")"
     if ! grep -q '<testsuite [^>]*skipped="0"' "$report"; then

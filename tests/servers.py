@@ -23,7 +23,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from s3napback.config.settings import StoreSettings
+from s3napback.config.settings import Credentials, StoreSettings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -51,6 +51,11 @@ class S3Server:
     folder: Path | None = None
     access_key: str = ACCESS_KEY
     secret_key: str = field(default=SECRET_KEY, repr=False)
+
+    @property
+    def credentials(self) -> Credentials:
+        """What the server knows its one user by."""
+        return Credentials(self.access_key, self.secret_key)
 
     def make_bucket(self) -> str:
         """Make a bucket that no other test uses, and return its name."""

@@ -122,9 +122,7 @@ class Site:
         """The store, opened by the code under test; for looking at keys and metadata."""
         if self.server is None:
             return open_store(StoreSettings(folder=self.vault))
-        return open_store(
-            self.server.settings(self.bucket), access_key=self.server.access_key, secret_key=self.server.secret_key
-        )
+        return open_store(self.server.settings(self.bucket), self.server.credentials)
 
     def archive_keys(self, *, sums: bool = False) -> list[str]:
         """Keys of the archives in the store, in order; with ``sums`` those of the checksums as well."""

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3napback.archives import (
+    LONGEST_SUM,
     METADATA_LIMIT,
     UNKNOWN_OWNER,
     ArchiveRecord,
@@ -300,3 +301,12 @@ def test_the_digest_of_metadata_is_of_all_that_we_wrote_and_of_nothing_else() ->
     assert metadata_digest({"S3napback-Day": "7", "mtime": "1", "S3napback-Id": "a"}) == digest
     others = ({"s3napback-id": "a"}, {**written, "s3napback-day": "8"}, {**written, "s3napback-cycle": "x"})
     assert digest not in {metadata_digest(other) for other in others}
+
+
+def test_however_many_warnings_there_are_a_checksum_object_stays_small() -> None:
+    warnings = [f"{number} " + "ü" * 700 for number in range(100)]
+    text = format_sum(RECORD, "é" * 500, replace(TRANSFER, warnings=warnings))
+    assert len(text.encode()) <= LONGEST_SUM
+    told = [line for line in text.splitlines() if line.startswith("# warning")]
+    assert 10 < len(told) < 100
+    assert text.endswith(f"# {100 - len(told)} more warnings\n")

@@ -1,13 +1,10 @@
-"""The examples are true: the configuration loads, the others name what exists, the quick start runs."""
+"""The examples are true: the configuration loads, the others name what exists."""
 
 from __future__ import annotations
 
 import configparser
-import os
 import re
 import shlex
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -149,37 +146,3 @@ def test_the_timer_makes_up_for_missed_nights_and_is_installed() -> None:
     assert timer["Timer"]["Persistent"] == "true"
     assert timer["Timer"]["OnCalendar"]
     assert timer["Install"]["WantedBy"] == "timers.target"
-
-
-# --- the quick start ---
-
-
-def test_the_quick_start_is_a_script_for_any_shell() -> None:
-    subprocess.run(["sh", "-n", str(EXAMPLES / "quickstart.sh")], check=True)
-
-
-def test_the_quick_start_backs_up_recovers_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    checkout, folder, temporary = tmp_path / "a checkout", tmp_path / "some files", tmp_path / "tmp"
-    for each in (checkout, folder / "below", temporary):
-        each.mkdir(parents=True)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(CHECKOUT / name, checkout)
-    for name in ("s3napback", "examples"):
-        shutil.copytree(CHECKOUT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "below" / "file").write_text("content")
-    (folder / "link").symlink_to("below/file")
-    before = sorted(checkout.rglob("*"))
-    done = subprocess.run(
-        ["sh", str(checkout / "examples" / "quickstart.sh"), str(folder)],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "TMPDIR": str(temporary)},
-        check=False,
-    )
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    assert re.search(r"-0-FULL\b", done.stdout)
-    assert re.search(r"-1-DIFF\b", done.stdout)
-    assert "files are the same." in done.stdout
-    assert sorted(checkout.rglob("*")) == before
-    assert list(temporary.iterdir()) == []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from s3napback.errors import LockHeld, StateError
+from s3napback.errors import ChangeableByOthers, LockHeld, StateError
 from s3napback.state import locked
 
 PROJECT = Path(__file__).parents[1]
@@ -71,7 +71,7 @@ def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path: Path, diff_di
     victim = tmp_path / "victim"
     victim.write_text("precious")
     (diff_dir / "lock").symlink_to(victim)
-    with pytest.raises(StateError, match="lock"), locked(diff_dir, "me"):
+    with pytest.raises(ChangeableByOthers, match="lock"), locked(diff_dir, "me"):
         pass
     assert victim.read_text() == "precious"
 

@@ -173,6 +173,39 @@ def test_lines_kept_back_in_memory_are_made_harmless_too(tmp_path: Path) -> None
     assert log.read_text() == "new\\nline\n"
 
 
+def test_each_line_of_an_error_is_a_line_of_the_log(minimal: Path) -> None:
+    script = r"""
+from s3napback.logs import log_lines
+start(*sys.argv[1:])
+log_lines(logger_for("Directory"), logging.ERROR, ("it failed:", "  a\nb \x1b \u2028c", "  d"))
+log_lines(logger_for("Directory"), logging.ERROR, ("alone",))
+"""
+    lines = log_lines(script)
+    assert [line.partition(" ERROR directory: ")[2] for line in lines] == [
+        "it failed:",
+        r"  a\nb \x1b \u2028c",
+        "  d",
+        "alone",
+    ]
+    run(script, minimal)
+    assert (minimal.parent / "only.log").read_text().split("\n") == [
+        "it failed:",
+        *(r"  a\nb \x1b \u2028c", "  d", "alone", ""),
+    ]
+
+
+def test_the_text_of_an_exception_begins_no_line() -> None:
+    lines = log_lines(r"""
+start(debug=True)
+try:
+    raise ValueError("odd\n2001-01-01 00:00:00 INFO s3napback: forged")
+except ValueError:
+    logger_for("Directory").debug("details", exc_info=True)
+""")
+    assert lines[-1] == "    2001-01-01 00:00:00 INFO s3napback: forged"
+    assert all(line.startswith("    ") for line in lines[1:])
+
+
 @pytest.mark.parametrize("debug", [False, True])
 def test_a_traceback_is_shown_only_with_debug(debug: bool) -> None:
     lines = log_lines(
@@ -188,7 +221,7 @@ except ValueError:
         debug,
     )
     assert lines[0].endswith("ERROR directory: it failed")
-    assert lines[-1] == (r"ValueError: odd \x1b name" if debug else lines[0])
+    assert lines[-1] == (r"    ValueError: odd \x1b name" if debug else lines[0])
 
 
 # Where the file is found
@@ -215,12 +248,14 @@ def test_the_system_folder_is_looked_at_last(minimal: Path, tmp_path: Path) -> N
     assert "only.log" not in run(script, tmp_path / "empty").stdout
 
 
-def test_a_found_file_that_others_can_write_is_refused_since_it_could_run_commands(minimal: Path) -> None:
+def test_a_file_that_others_can_write_is_refused_since_it_could_run_commands(minimal: Path) -> None:
     minimal.chmod(0o646)
-    result = run("start(None, sys.argv[1])", minimal.parent / "my.conf")
-    assert result.returncode == 1
-    assert f"{minimal}: not used" in result.stderr
-    assert log_lines("start(sys.argv[1])", minimal) == [], "it was named, which is trust"
+    for result in (
+        run("start(None, sys.argv[1])", minimal.parent / "my.conf"),
+        run("start(sys.argv[1])", minimal),
+    ):
+        assert result.returncode == 1
+        assert f"{minimal} is not used" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -360,6 +395,21 @@ logger_for("MySQL").debug("unseen")
     assert letter["Subject"] == f"s3napback on {os.uname().nodename}: a backup failed"
     assert r"/srv/grün\n.\nDATA: it does not exist" in letter.get_content()
     assert "begun" not in letter.get_content()
+
+
+def test_the_example_sends_one_mail_for_an_error_of_several_lines(mail_host: MailHost, tmp_path: Path) -> None:
+    path = adapted_example(tmp_path, mail_host.listener.getsockname()[1])
+    lines = log_lines(
+        r"""
+from s3napback.logs import log_lines
+start(sys.argv[1])
+log_lines(logger_for("Directory"), logging.ERROR, ("it failed:", "  first\n", "  second"))
+""",
+        path,
+    )
+    assert len(lines) == 3
+    (letter,) = mail_host.letters
+    assert "\nit failed:\n  first\\n\n  second\n" in letter.get_content().replace("\r", "")
 
 
 def test_the_example_begins_a_new_file_when_one_is_full(mail_host: MailHost, tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ from tests.faulty_s3 import Fault, FaultyS3, answer
 from tests.servers import S3Server
 from tests.site import Site
 
+HOSTILE = Path(__file__).with_name("hostile")
+
 RIGHTS = {
     "AbortMultipartUpload": {"s3:AbortMultipartUpload"},
     "CompleteMultipartUpload": {"s3:PutObject"},
@@ -38,6 +40,32 @@ RIGHTS = {
 
 
 # --- tables ---
+
+ATTACKERS = {
+    "whoever can write to the store, an archive without signature": (
+        *("archives", "links", "disagreement", "memory", "targets", "output"),
+        "fuzz_members",
+    ),
+    "whoever can write to the store, with `--require-signature`": ("signatures",),
+    "whoever runs the S3 server, or stands between": ("endpoint", "signatures"),
+    "whoever has a key whose name resembles yours": ("signing_keys",),
+    "a user who has files in a source": ("local_user_night",),
+    "a user who has the folder WHERE, or one above it": ("targets",),
+    "a user who can write where s3napback is started, or somewhere on the way to its files": (
+        "local_user_configuration",
+    ),
+    "a repository's owner": ("repository_owner",),
+    "whoever writes the options of a database's dump": ("database_owner",),
+}
+"""The rows of the table of promises, and where the attacks are that would tell."""
+
+
+def test_each_promise_of_the_table_of_trust_has_attacks_of_its_own() -> None:
+    table = manual.section("Who is trusted with what").split("|---|---|---|\n")[1].split("\n\n")[0]
+    rows = [line.strip("| ").split(" | ")[0] for line in table.splitlines()]
+    assert rows == list(ATTACKERS)
+    there = {path.stem.removeprefix("test_").removeprefix("bucket_writer_") for path in HOSTILE.glob("test_*.py")}
+    assert {attack for attacks in ATTACKERS.values() for attack in attacks} == there
 
 
 def test_the_fault_matrix_is_shown_as_it_is() -> None:

@@ -7,7 +7,6 @@ import logging
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -24,6 +23,7 @@ from s3napback.archives import (
 )
 from s3napback.backup.planning import Night, Plan, leftover_keys
 from s3napback.chains import History, Link, Memory
+from s3napback.crews import Crew
 from s3napback.encryption.gpg import Encryption
 from s3napback.encryption.openpgp import PacketReader
 from s3napback.errors import OutOfParts, PipelineError, S3napbackError, SourceError
@@ -34,8 +34,9 @@ from s3napback.sources.snapshot import file_sha256
 from s3napback.state import SourceState, extended_chain
 from s3napback.stores import ByteSource
 from s3napback.streams.compression import Filter, make_filter
+from s3napback.streams.environment import Family
 from s3napback.streams.interrupts import deferred_signals
-from s3napback.streams.pipeline import Measured, Pipeline, Stage, spool
+from s3napback.streams.pipeline import Measured, Pipeline, Stage, Transformation, preceded, spool
 
 logger = logging.getLogger("s3napback.archiving")
 
@@ -83,6 +84,7 @@ def make_archive(night: Night, plan: Plan, source: Source, workshop: Workshop) -
         record = _record(night, plan, dump, workshop, started)
         transfer = _transfer(night, plan, source, dump, record, workshop)
         transfer = replace(transfer, seconds=time.monotonic() - clock)
+        transfer = replace(transfer, warnings=(*transfer.warnings, *dump.conclude()))
         _commit(night, plan, dump, record, transfer, had_content=had_content)
     extra_warnings = _tidy_up(night, plan, record, transfer)
     return Made(plan.key, replace(transfer, warnings=(*transfer.warnings, *extra_warnings)))
@@ -90,7 +92,7 @@ def make_archive(night: Night, plan: Plan, source: Source, workshop: Workshop) -
 
 def _discard_leftovers(night: Night, keys: Sequence[str]) -> None:
     """Remove what earlier runs left unfinished; a distant store is asked for several keys at once."""
-    with ThreadPoolExecutor(night.configuration.store.upload_threads, "leftovers") as threads:
+    with Crew(night.configuration.store.upload_threads, "leftovers") as threads:
         for key, count in zip(keys, threads.map(night.store.discard_leftovers, keys), strict=True):
             if count:
                 logger.debug("removed %s that an earlier run left at %s", counted(count, "unfinished upload"), key)
@@ -120,9 +122,13 @@ def _transfer(
     except ValueError as error:
         raise SourceError(f"{plan.job.source}: {error}") from error
     settings = plan.job.settings
-    elements: list[Stage | Filter] = [dump.stage, make_filter(settings.compression, settings.compression_level)]
+    compression = make_filter(settings.compression, settings.compression_level)
+    elements: list[Stage | Filter | Transformation] = [
+        dump.stage,
+        preceded(dump.guard, compression) if dump.guard else compression,
+    ]
     if workshop.encryption:
-        elements.append(Stage(workshop.encryption.command_for(metadata_digest(metadata))))
+        elements.append(Stage(workshop.encryption.command_for(metadata_digest(metadata)), family=Family.GPG))
     with ExitStack() as stack:
         pipeline = stack.enter_context(Pipeline(elements, stall_timeout=settings.stall_timeout or None))
         stream: ByteSource = _Judged(pipeline, source, PacketReader() if workshop.encryption else None)

@@ -7,12 +7,12 @@ in parallel.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
 from s3napback.archives import SUM_SUFFIX, ArchiveRecord, Owner, join_prefix, split_key
+from s3napback.crews import Crew
 from s3napback.rotation import ArchiveType, day_date
 from s3napback.stores import Store, StoredObject
 
@@ -156,7 +156,7 @@ def read_catalogue(store: Store, prefix: str) -> Catalogue:
     listed = list(store.list(join_prefix(prefix, "")))
     sums = {found.key: found for found in listed if found.key.endswith(SUM_SUFFIX)}
     candidates = [found.key for found in listed if found.key not in sums and split_key(found.key) is not None]
-    with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
+    with Crew(PARALLEL_REQUESTS, "metadata") as pool:
         described = [found for found in pool.map(store.head, candidates) if found is not None]
     return Catalogue(
         archives=tuple(_catalogued(found, prefix) for found in described),

@@ -16,11 +16,11 @@ from s3napback.config.settings import Configuration, Job
 from s3napback.encryption.gpg import prepare_encryption
 from s3napback.errors import S3napbackError, SourceError, StoreUnreachable
 from s3napback.formatting import human_bytes, human_time
-from s3napback.logs import logger_for
+from s3napback.logs import log_lines, logger_for
 from s3napback.rotation import day_number
 from s3napback.sources import Expansion, NothingNew
 from s3napback.sources.registry import Tools, expand_job, make_source
-from s3napback.state import StoreState, lock_holder, locked, make_diff_dir
+from s3napback.state import StoreState, lock_holder, locked, make_diff_dir, require_own_diff_dir
 from s3napback.surroundings import configured_store, diff_dir, find_gnu_tar, host_name, temp_dir
 
 logger = logging.getLogger("s3napback")
@@ -106,6 +106,7 @@ def rehearse(configuration: Configuration, today: date, wishes: Wishes, say: Cal
     Raises:
         UnusableConfiguration: nothing of it would be begun.
     """
+    require_own_diff_dir(diff_dir(configuration))
     with _equipped(configuration, today, wishes, patient=False) as equipment:
         tally = Tally(warnings=_say(equipment.warnings))
         night = equipment.night
@@ -184,7 +185,7 @@ def _back_up(equipment: Equipment, job: Job, tally: Tally) -> Tally:
     try:
         return _try_to_back_up(equipment, job, tally, log)
     except S3napbackError as error:
-        log.error("%s FAILED: %s", job.source, error)
+        log_lines(log, logging.ERROR, error.under(f"{job.source} FAILED"))
         log.debug("details", exc_info=True)
         return replace(tally, failed=tally.failed + 1, exit_code=max(tally.exit_code, 1))
     except Exception as error:

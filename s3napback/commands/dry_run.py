@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
+import logging
 from collections.abc import Callable
 
 from s3napback.backup.archiving import Workshop
 from s3napback.backup.planning import Night, Plan, Skip, plan_job
 from s3napback.config.settings import Job
 from s3napback.errors import S3napbackError, StoreError
-from s3napback.logs import logger_for
+from s3napback.formatting import shell_command, shell_word
+from s3napback.logs import log_lines, logger_for
 from s3napback.sources import NothingNew
 from s3napback.sources.registry import Tools, make_source
 from s3napback.streams.compression import compression_command
@@ -35,12 +36,12 @@ def print_plan(
         source = make_source(job, tools)
         plan = plan_job(night, job, source, look=look)
     except StoreError as error:
-        log.warning("%s: could not look into the store: %s", job.source, error)
+        log_lines(log, logging.WARNING, error.under(f"{job.source}: could not look into the store"))
         print_plan(night, job, tools, workshop, say, look=False)
         return
     except S3napbackError as error:
         say(f"{job.source}: would fail")
-        log.warning("%s: %s", job.source, error)
+        log_lines(log, logging.WARNING, error.under(job.source))
         return
     if isinstance(plan, Skip):
         say(f"{job.source}: {plan.reason}")
@@ -57,23 +58,24 @@ def print_plan(
     for note in plan.notes:
         say(f"    {note}")
     if plan.problem is not None:
-        log.warning("%s", plan.problem)
-    for line in _paste_lines(night, plan, stage.command, workshop):
+        log_lines(log, logging.WARNING, plan.problem.lines)
+    for line in _paste_lines(night, plan, stage.pasted, workshop):
         say(f"    {line}")
 
 
 def _paste_lines(night: Night, plan: Plan, dump: tuple[str, ...], workshop: Workshop) -> list[str]:
     """The stages as a shell pipeline, one a line, with the plain tools that do what happens inside s3napback."""
     settings = plan.job.settings
-    stages = [shlex.join(dump)]
+    stages = [shell_command(dump)]
     if compression := compression_command(settings.compression, settings.compression_level):
-        stages.append(shlex.join(compression))
+        stages.append(shell_command(compression))
     if workshop.encryption:
-        stages.append(shlex.join(workshop.encryption.command))
+        stages.append(shell_command(workshop.encryption.command))
     store = night.configuration.store
     if store.folder is not None:
-        stages[-1] += f" > {shlex.quote(str(store.folder / plan.key))}"
+        stages[-1] += f" > {shell_word(str(store.folder / plan.key))}"
     else:
         endpoint = ("--endpoint-url", store.endpoint) if store.endpoint else ()
-        stages.append(shlex.join(("aws", *endpoint, "s3", "cp", "-", f"s3://{store.bucket}/{plan.key}")))
-    return " \\\n| ".join(stages).splitlines()
+        stages.append(shell_command(("aws", *endpoint, "s3", "cp", "-", f"s3://{store.bucket}/{plan.key}")))
+    lines = [stages[0], *(f"| {stage}" for stage in stages[1:])]
+    return [*(f"{line} \\" for line in lines[:-1]), lines[-1]]

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from enum import Enum
-from importlib import import_module
-from typing import TextIO
+from typing import Protocol, TextIO
 
 from s3napback.catalogue.claims import Claims
 from s3napback.catalogue.contents import read_catalogue
@@ -27,12 +25,20 @@ class Layout(Enum):
     JSON = "JSON"
 
 
+class Say(Protocol):
+    """What takes the lines of a result."""
+
+    def __call__(self, *lines: str) -> None:
+        """Show some lines."""
+        ...
+
+
 def suitable_layout(stream: TextIO) -> Layout:
     """Tables on a terminal, plain text in a pipe or file."""
     return Layout.TERMINAL if stream.isatty() else Layout.PLAIN
 
 
-def show(configuration: Configuration, word: str, layout: Layout, say: Callable[[str], None]) -> int:
+def show(configuration: Configuration, word: str, layout: Layout, say: Say) -> int:
     """List what a configuration's store holds.
 
     Args:
@@ -62,10 +68,13 @@ def show(configuration: Configuration, word: str, layout: Layout, say: Callable[
     claims = Claims(host_name(configuration), configuration.jobs)
     report = make_report(catalogue, archives, claims, location=store.location, prefix=prefix)
     if layout is Layout.JSON:
-        say(report.to_json())
+        # The document is in ASCII, and the only line ends in it are its own.
+        say(*report.to_json().split("\n"))
     elif layout is Layout.TERMINAL:
         # rich takes a while to import, and a pipe can do without
-        import_module("s3napback.listing.terminal").print_report(report)
+        from s3napback.listing.terminal import print_report  # noqa: PLC0415
+
+        print_report(report)
     else:
-        say(plain_text(report))
+        say(*plain_text(report))
     return 0

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
 
-from s3napback.archives import SUM_SUFFIX, ArchiveRecord, join_prefix, split_key, sum_key
+from s3napback.archives import LONGEST_SUM, SUM_SUFFIX, ArchiveRecord, join_prefix, split_key, sum_key
 from s3napback.catalogue.claims import Claims
 from s3napback.catalogue.contents import PARALLEL_REQUESTS, CataloguedArchive, read_catalogue
 from s3napback.catalogue.retention import (
@@ -24,17 +23,16 @@ from s3napback.catalogue.retention import (
     upload_keys,
 )
 from s3napback.config.settings import Configuration
+from s3napback.crews import Crew
 from s3napback.errors import StoreError, UnusableConfiguration
-from s3napback.formatting import counted, human_bytes, printable
+from s3napback.formatting import counted, human_bytes
+from s3napback.logs import log_lines
 from s3napback.rotation import day_date, day_number
 from s3napback.state import lock_holder, locked, make_diff_dir
 from s3napback.stores import Store, StoredObject
 from s3napback.surroundings import configured_store, diff_dir, host_name
 
 logger = logging.getLogger("s3napback")
-
-_LONGEST_SUM = 65_536
-"""Bytes read of a checksum object; its comments stand in the first few hundred, unless there are very many warnings."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +132,7 @@ def _base(key: str, prefix: str) -> str:
 
 def _note(store: Store, found: StoredObject) -> SumNote | None:
     try:
-        text = b"".join(store.read(found.key, end=min(found.size, _LONGEST_SUM)))
+        text = b"".join(store.read(found.key, end=min(found.size, LONGEST_SUM)))
     except StoreError as error:
         logger.warning("%s stays, because it cannot be read: %s", found.key, error)
         return None
@@ -142,8 +140,8 @@ def _note(store: Store, found: StoredObject) -> SumNote | None:
 
 
 def _unfinished(store: Store, keys: Sequence[str]) -> list[tuple[str, int]]:
-    with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
-        counts = pool.map(partial(store.discard_leftovers, count_only=True), keys)
+    with Crew(PARALLEL_REQUESTS, "leftovers") as pool:
+        counts = list(pool.map(partial(store.discard_leftovers, count_only=True), keys))
     return [(key, count) for key, count in zip(keys, counts, strict=True) if count]
 
 
@@ -168,7 +166,7 @@ class _Pruner:
         if archive.base in self._troubled:
             kept = "a later one of its name could not be deleted, and may build on it"
         if kept:
-            self._say(printable(f"stays         {shown}; but {kept}"))
+            self._say(f"stays         {shown}; but {kept}")
         elif self._carry_out(shown, partial(self._delete_archive, archive)):
             self._counts["archive"] += 1
             self._bytes += archive.stored.size
@@ -199,15 +197,15 @@ class _Pruner:
 
     def _carry_out(self, shown: str, action: Callable[[], object]) -> bool:
         if not self._delete:
-            self._say(printable(f"would delete  {shown}"))
+            self._say(f"would delete  {shown}")
             return True
         try:
             action()
         except StoreError as error:
-            logger.error("%s", error)
+            log_lines(logger, logging.ERROR, error.lines)
             self.failed += 1
             return False
-        self._say(printable(f"deleted       {shown}"))
+        self._say(f"deleted       {shown}")
         return True
 
     def _delete_archive(self, archive: CataloguedArchive) -> None:

@@ -109,7 +109,7 @@ def restore(
         return 0
     task.check()
     if advice := cold_advice(chain, configuration):
-        raise StoredCold(advice)
+        raise StoredCold(*advice)
     if wish.in_place and not wish.agreed:
         _ask(wish, kind, target, confirm)
     logger.info("restoring %s %s from %s", kind, target, _described(reached, chain))
@@ -151,7 +151,7 @@ def _rehearse(reached: Reach, chain: Sequence[CataloguedArchive], say: Callable[
         say(f"{number}. {reached.store.location}/{archive.key}{day}: {size}")
     total = sum(archive.stored.size for archive in chain)
     say(f"in all {human_bytes(total)} ({total} bytes) would be fetched, in this order")
-    for line in cold_advice(chain, reached.configuration).splitlines():
+    for line in cold_advice(chain, reached.configuration):
         say(line)
 
 

@@ -16,16 +16,18 @@ from s3napback.errors import S3napbackError, StoreError
 from s3napback.formatting import counted, human_bytes, human_time
 from s3napback.recovery.comparing import compare
 from s3napback.recovery.databases import dump_check
-from s3napback.recovery.decoding import Damaged, Decoder
+from s3napback.recovery.decoding import LEAST_RATE, Damaged, Decoder
 from s3napback.recovery.dump_stream import DumpReader, checked
-from s3napback.recovery.fetching import known_digest, stored_bytes
+from s3napback.recovery.fetching import known_digest
 from s3napback.recovery.members import Gate
 from s3napback.recovery.reaching import Reach, is_cold, reach
 from s3napback.rotation import ArchiveType
-from s3napback.streams.pipeline import Block, Stage, Transformation
+from s3napback.streams.pipeline import Block, Pipeline, Stage, Transformation
 from s3napback.surroundings import find_gnu_tar, host_name
 
 logger = logging.getLogger("s3napback")
+
+_PIECE = 1 << 20  # bytes; checked at once
 
 
 @dataclass(frozen=True)
@@ -98,10 +100,10 @@ class Verification:
         try:
             archives, problems = self._chosen(word)
         except S3napbackError as error:
-            self.say(f"{word}: FAILED: {error}")
+            self._report_failure(word, error)
             return 1
         for problem in problems:
-            self.say(f"{problem}")
+            self.say(problem)
         bad = 0 if self.wish.every else len(problems)
         if self.wish.against_live:
             return bad + self._compare(archives)
@@ -127,18 +129,22 @@ class Verification:
             else:
                 decoder.run(archive, *self._consumers(archive), write=_forget)
         except S3napbackError as error:
-            self.say(f"{archive.key}: FAILED: {error}")
+            self._report_failure(archive.key, error)
             return False
         seconds = time.monotonic() - clock
         self.say(f"{archive.key}: good, {human_bytes(archive.stored.size)}, {human_time(seconds)}")
         return True
+
+    def _report_failure(self, subject: str, error: S3napbackError) -> None:
+        for line in error.under(f"{subject}: FAILED"):
+            self.say(line)
 
     def _consumers(self, archive: CataloguedArchive) -> Iterator[Stage | Transformation]:
         record = archive.record
         kind, _, target = record.owner.source.partition(" ") if record else ("", "", "")
         if kind == "Directory":
             yield Transformation("the look at the archive's members", Gate(target.strip("/")).whole)
-            yield Stage((find_gnu_tar(), "--list", "--file=-"), environment={"TAR_OPTIONS": ""})
+            yield Stage((find_gnu_tar(), "--list", "--file=-"))
         elif record and kind in ("Subversion", "SubversionDir"):
             parent = next((each.record for each in self._parents(record)), None)
             yield Transformation("the check of revisions", checked(lambda dump: _judge(dump, record, parent)))
@@ -159,7 +165,7 @@ class Verification:
         try:
             differing = compare(decoder, chain, directory, find_gnu_tar(), self.say)
         except S3napbackError as error:
-            self.say(f"{chain[-1].key}: FAILED: {error}")
+            self._report_failure(chain[-1].key, error)
             return 1
         self.say(f"Directory {directory}: {counted(differing, 'difference')} from {chain[-1].key}")
         return differing
@@ -167,11 +173,14 @@ class Verification:
 
 def _check_sum(decoder: Decoder, archive: CataloguedArchive) -> None:
     transport = decoder.transport
-    digest = known_digest(transport.store, archive, has_sum=sum_key(archive.key) in decoder.sums)
+    digest = known_digest(transport, archive, has_sum=sum_key(archive.key) in decoder.sums)
     if not digest:
         raise Damaged("there is no checksum of it beside it, or only one of an older archive")
-    for _block in stored_bytes(transport, archive, digest=digest):
-        pass
+    feed = transport.feed(archive, digest=digest)
+    with Pipeline([feed], stall_timeout=transport.stall_timeout, least_rate=LEAST_RATE) as pipeline:
+        buffer = memoryview(bytearray(_PIECE))
+        while pipeline.readinto(buffer):
+            pass
 
 
 def _judge(dump: DumpReader, record: ArchiveRecord, parent: ArchiveRecord | None) -> None:

@@ -15,13 +15,14 @@ from s3napback.config.directives import (
     similar_name,
 )
 from s3napback.config.names import ALWAYS_FULL_KINDS, InvalidNameError, check_cycle_name, key_base, normalised_target
-from s3napback.config.problems import Problems, shown
+from s3napback.config.problems import Problems
 from s3napback.config.program_options import refused_options
 from s3napback.config.schedules import check_excludes, job_settings, schedule, warn_of_short_memory
 from s3napback.config.scopes import Scope, Setting
 from s3napback.config.settings import Job, Position
 from s3napback.config.syntax import Block, Directive, Entry
 from s3napback.config.values import InvalidValueError, convert
+from s3napback.formatting import shown
 from s3napback.rotation import Schedule
 
 

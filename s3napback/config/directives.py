@@ -9,7 +9,7 @@ import difflib
 from dataclasses import dataclass
 from enum import Enum
 
-from s3napback.config.settings import STALL_TIMEOUT
+from s3napback.config.settings import MAX_UNREADABLE, STALL_TIMEOUT
 
 
 class Place(Enum):
@@ -154,7 +154,7 @@ DIRECTIVES = (
         Type.WORDS,
         "none: no encryption",
         _GLOBAL,
-        "Whom archives are encrypted for: address, key id or fingerprint; may be repeated.",
+        "Whom archives are encrypted for: fingerprint, address or whole user id; may be repeated.",
         adds_up=True,
     ),
     DirectiveDescription(
@@ -165,7 +165,7 @@ DIRECTIVES = (
         Type.TEXT,
         "none: no signatures",
         _GLOBAL,
-        "Key to sign archives with, for --require-signature.",
+        "Key to sign archives with, for --require-signature; best its fingerprint.",
     ),
     DirectiveDescription("GpgHome", Type.PATH, "gpg's own", _GLOBAL, "gpg's home folder."),
     DirectiveDescription(
@@ -262,6 +262,15 @@ DIRECTIVES = (
         kinds=_DIRECTORY,
     ),
     DirectiveDescription(
+        "MaxUnreadable",
+        Type.INTEGER,
+        str(MAX_UNREADABLE),
+        _ANYWHERE,
+        "Files and folders that may be unreadable; with more of them the source fails.",
+        kinds=_DIRECTORY,
+        maximum=1_000_000,
+    ),
+    DirectiveDescription(
         "TarOptions",
         Type.WORDS,
         "none",
@@ -271,13 +280,7 @@ DIRECTIVES = (
         adds_up=True,
     ),
     DirectiveDescription(
-        "MySQLOptions",
-        Type.WORDS,
-        "none",
-        _ANYWHERE,
-        "More options for mysqldump.",
-        kinds=("MySQL",),
-        adds_up=True,
+        "MySQLOptions", Type.WORDS, "none", _ANYWHERE, "More options for mysqldump.", kinds=("MySQL",), adds_up=True
     ),
     DirectiveDescription(
         "PostgreSQLOptions",
@@ -300,16 +303,12 @@ DIRECTIVES = (
         Type.INTEGER,
         str(STALL_TIMEOUT),
         _ANYWHERE,
-        "Seconds without any progress after which a source fails; the store's are those at file level; 0 is for ever.",
+        "Seconds without any progress after which a source fails; the store's, and those of restore and verify, are "
+        "those at file level; 0 is for ever.",
         maximum=_LONGEST_STALL,
     ),
     DirectiveDescription(
-        "Compression",
-        Type.CHOICE,
-        "gzip",
-        _ANYWHERE,
-        "How archives are compressed.",
-        choices=("gzip", "zstd", "none"),
+        "Compression", Type.CHOICE, "gzip", _ANYWHERE, "How archives are compressed.", choices=("gzip", "zstd", "none")
     ),
     DirectiveDescription(
         "CompressionLevel",

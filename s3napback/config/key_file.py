@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import stat
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from s3napback.config.reading import UnreadableFileError, read_text
+from s3napback.config.reading import UnreadableFileError, read_text_and_status
+from s3napback.config.settings import Credentials
 from s3napback.errors import UnusableConfiguration
 
 _LINE = re.compile(r"\s*(?P<name>[A-Za-z]+)\s*=\s*(?P<value>.*?)\s*")
@@ -19,45 +20,38 @@ class UnusableKeyFile(UnusableConfiguration):
 
 
 @dataclass(frozen=True)
-class Credentials:
-    """What a request to S3 is signed with.
+class KeyFile:
+    """An S3Keyfile that can be used.
 
     Attributes:
-        key: the access key's id.
-        secret: the secret access key; not shown by ``repr``.
-        token: of a temporary session; empty for a lasting key.
+        credentials: what it holds.
         warning: what is wrong with the file's permissions; empty if nothing.
     """
 
-    key: str
-    secret: str = field(repr=False)
-    token: str = field(default="", repr=False)
+    credentials: Credentials
     warning: str = ""
 
 
-def read_key_file(path: Path) -> Credentials:
+def read_key_file(path: Path) -> KeyFile:
     """Read ``key=``, ``secret=`` and, if there is one, ``token=``.
 
     Blanks around names and values do not count, empty lines and lines that begin with ``#`` are passed over. A value
     may stand in quotes.
 
     Raises:
-        UnusableKeyFile: unreadable, an entry missing, given twice or unknown.
+        UnusableKeyFile: unreadable, others can change it, an entry missing, given twice or unknown.
     """
     try:
-        text = read_text(path)
-        mode = path.stat().st_mode
+        text, status = read_text_and_status(path)
     except UnreadableFileError as error:
         raise UnusableKeyFile(f"S3Keyfile {path} {error}") from error
-    except OSError as error:
-        raise UnusableKeyFile(f"S3Keyfile {path} cannot be read: {error.strerror}") from error
     entries = _entries(path, text)
     missing = [name for name in ("key", "secret") if not entries.get(name)]
     if missing:
         raise UnusableKeyFile(f"S3Keyfile {path} has no entry “{missing[0]}=…”")
-    open_to_others = stat.S_IMODE(mode) & (stat.S_IRWXG | stat.S_IRWXO)
+    open_to_others = stat.S_IMODE(status.st_mode) & (stat.S_IRWXG | stat.S_IRWXO)
     warning = f"S3Keyfile {path} is open to others; protect it with: chmod 600 {path}" if open_to_others else ""
-    return Credentials(entries["key"], entries["secret"], entries.get("token", ""), warning)
+    return KeyFile(Credentials(entries["key"], entries["secret"], entries.get("token", "")), warning)
 
 
 def _entries(path: Path, text: str) -> dict[str, str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from s3napback.config.blocks import BlockReader
@@ -16,18 +17,24 @@ from s3napback.config.reading import read_configuration
 from s3napback.config.scopes import Scope
 from s3napback.config.settings import Configuration, Job, Position
 from s3napback.config.store_settings import encryption_settings, store_settings
+from s3napback.config.syntax import Entry
+from s3napback.errors import ChangeableByOthers, ConfigurationError
+from s3napback.formatting import shown
+from s3napback.ownership import require_own
 
 SYSTEM_FOLDER = Path("/etc/s3napback")
+_OPTIONS_WITH_FILES = ("--exclude-from", "--owner-map", "--group-map", "--defaults-file", "--defaults-extra-file")
 
 
 def resolve_configuration_path(argument: str, folder: Path = SYSTEM_FOLDER) -> Path:
     """The file that ``-c ARGUMENT`` means.
 
-    A bare name means ``FOLDER/NAME.conf``, unless it ends in ``.conf`` or there is a file of exactly this name here.
+    A bare name, which holds no slash, means ``FOLDER/NAME.conf``, whether it ends in ``.conf`` already or not. It never
+    means a file of the current folder, which may be anybody's.
     """
-    path = Path(argument)
-    bare = bool(argument) and "/" not in argument and argument not in (".", "..")
-    return folder / f"{argument}.conf" if bare and path.suffix != ".conf" and not path.is_file() else path
+    if not argument or "/" in argument or argument in (".", ".."):
+        return Path(argument)
+    return folder / (argument if argument.endswith(".conf") else f"{argument}.conf")
 
 
 def load_configuration(path: Path) -> Configuration:
@@ -39,7 +46,7 @@ def load_configuration(path: Path) -> Configuration:
         ConfigurationError: with every problem in it, each as ``file:line: what is wrong``.
     """
     problems = Problems()
-    entries = read_configuration(path, problems)
+    entries = _read(path, problems)
     reader = BlockReader(problems)
     general = reader.read_file(entries, Position(str(path), 1))
     store = store_settings(general, problems)
@@ -47,6 +54,8 @@ def load_configuration(path: Path) -> Configuration:
     _check_host_name(general, problems)
     jobs = [_without_store(job, store.folder, problems) for job in _named(reader.jobs, store.prefix, problems)]
     _check_folders(general, problems)
+    for job in jobs:
+        _check_option_files(job, problems)
     if store.folder is None:
         _check_key_file(general, problems)
     problems.raise_errors()
@@ -62,6 +71,17 @@ def load_configuration(path: Path) -> Configuration:
         jobs=tuple(jobs),
         warnings=problems.warnings,
     )
+
+
+def _read(path: Path, problems: Problems) -> tuple[Entry, ...]:
+    try:
+        return read_configuration(path, problems)
+    except ConfigurationError as error:
+        here = next((name for name in (path.name, path.stem) if os.path.isfile(name)), "")  # noqa: PTH113
+        if not here or os.path.lexists(path) or not path.is_absolute():
+            raise
+        hint = f"{error}; there is a file {here} in the current folder: if that is meant, write -c ./{here}"
+        raise ConfigurationError([hint]) from error
 
 
 def _named(jobs: Sequence[Job], prefix: str, problems: Problems) -> list[Job]:
@@ -110,18 +130,58 @@ def _check_host_name(general: Scope, problems: Problems) -> None:
 def _check_folders(general: Scope, problems: Problems) -> None:
     for name in ("DiffDir", "TempDir"):
         folder = general.path(name.lower())
-        if folder is None or _is_folder(folder):
+        if folder is None:
             continue
-        if os.path.lexists(folder):
-            message = f"{name} {folder} is not a folder that can be used"
-        else:
-            message = f"{name} {folder} does not exist; create it with: mkdir -m 700 -p {folder}"
-        problems.error(general.at(name.lower()), message)
+        if not _is_folder(folder):
+            problems.error(general.at(name.lower()), _not_a_folder(name, folder))
+            continue
+        # In TempDir we use nothing but files of our own, and those without a name.
+        _check_owner(partial(require_own, shared=name == "TempDir"), name, general, problems)
     keyring, home = general.path("gpgkeyring"), general.path("gpghome")
-    if keyring is not None and not os.access(keyring, os.R_OK):
-        problems.error(general.at("gpgkeyring"), f"GpgKeyring {keyring} cannot be read; is there such a file?")
-    if home is not None and not _is_folder(home):
-        problems.error(general.at("gpghome"), f"GpgHome {home} is not a folder")
+    if keyring is not None:
+        if not os.access(keyring, os.R_OK):
+            problems.error(general.at("gpgkeyring"), f"GpgKeyring {keyring} cannot be read; is there such a file?")
+        _check_owner(require_own, "GpgKeyring", general, problems)
+    if home is not None:
+        if not _is_folder(home):
+            problems.error(general.at("gpghome"), f"GpgHome {home} is not a folder")
+        _check_owner(require_own, "GpgHome", general, problems)
+
+
+def _not_a_folder(name: str, folder: Path) -> str:
+    if os.path.lexists(folder):
+        return f"{name} {folder} is not a folder that can be used"
+    return f"{name} {folder} does not exist; create it with: mkdir -m 700 -p {folder}"
+
+
+def _check_owner(require: Callable[[Path], None], name: str, general: Scope, problems: Problems) -> None:
+    """Report a file or folder that others can change."""
+    path = general.path(name.lower())
+    if path is None:
+        return
+    try:
+        require(path)
+    except ChangeableByOthers as error:
+        problems.error(general.at(name.lower()), f"{name} {error}")
+    except OSError as error:
+        problems.error(general.at(name.lower()), f"{name} {path} cannot be looked at: {error.strerror}")
+
+
+def _check_option_files(job: Job, problems: Problems) -> None:
+    """Report files that programs read because an option names them, and that others can change."""
+    for word in (*job.settings.tar_options, *job.settings.mysql_options):
+        option, _, value = word.partition("=")
+        if option not in _OPTIONS_WITH_FILES or not value:
+            continue
+        if not value.startswith("/"):
+            problems.error(job.position, f"{option}={shown(value)}: write the file's absolute path")
+            continue
+        try:
+            require_own(Path(value))
+        except ChangeableByOthers as error:
+            problems.error(job.position, f"{option}: {error}")
+        except OSError as error:
+            problems.error(job.position, f"{option}: {shown(value)} cannot be looked at: {error.strerror}")
 
 
 def _is_folder(path: Path) -> bool:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from s3napback.config.settings import Position
 from s3napback.errors import ConfigurationError
 
-_SHOWN_LENGTH = 60
-
 
 class Problems:
     """Errors and warnings of one configuration, each said once, in the order of files and lines."""
@@ -47,9 +45,3 @@ class Problems:
     def _in_order(self, found: dict[tuple[Position, str], None]) -> tuple[str, ...]:
         ordered = sorted(found, key=lambda entry: (self._files[entry[0].file], entry[0].line))
         return tuple(f"{position}: {message}" for position, message in ordered)
-
-
-def shown(text: str, longest: int = _SHOWN_LENGTH) -> str:
-    """``text`` as a message may show it: on one line, with control characters made visible, and not too long."""
-    visible = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
-    return visible if len(visible) <= longest else visible[:longest] + "…"

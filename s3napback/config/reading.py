@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import glob
-import stat
+import os
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 
-from s3napback.config.problems import Problems, shown
+from s3napback.config.problems import Problems
 from s3napback.config.settings import Position
 from s3napback.config.syntax import Block, Directive, Entry, parse_text
-from s3napback.errors import ConfigurationError
+from s3napback.errors import ChangeableByOthers, ConfigurationError
+from s3napback.formatting import shown
+from s3napback.ownership import NotAPlainFileError, read_own_file, require_own
 
 LARGEST_FILE = 1024 * 1024
 _MOST_FILES = 1_000
@@ -44,16 +47,30 @@ def read_text(path: Path) -> str:
     """The text of a small UTF-8 file, without a byte order mark.
 
     Raises:
-        UnreadableFileError: missing, unreadable, no regular file, too large, or not text.
+        UnreadableFileError: missing, unreadable, others can change it, no regular file, too large, or not text.
+    """
+    return read_text_and_status(path)[0]
+
+
+def read_text_and_status(path: Path) -> tuple[str, os.stat_result]:
+    """The same text, and what the file is like that it was read from.
+
+    Raises:
+        UnreadableFileError: missing, unreadable, others can change it, no regular file, too large, or not text.
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise UnreadableFileError("is not a regular file")
-        with path.open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
+        content, status = read_own_file(path, LARGEST_FILE + 1)
+    except ChangeableByOthers as error:
+        raise UnreadableFileError(error.reason) from error
+    except NotAPlainFileError as error:
+        raise UnreadableFileError("is not a regular file") from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise UnreadableFileError(f"cannot be read: {reason}") from error
+    return _text(content), status
+
+
+def _text(content: bytes) -> str:
     if len(content) > LARGEST_FILE:
         raise UnreadableFileError(f"is larger than {LARGEST_FILE // 1024 // 1024} MiB: is this a configuration?")
     if b"\0" in content:
@@ -97,6 +114,9 @@ class _Reader:
         for value in directive.values:
             try:
                 paths = self._matches(directive, value, folder)
+            except ChangeableByOthers as error:
+                self._problems.error(directive.position, str(error))
+                continue
             except OSError as error:
                 self._problems.error(directive.position, f"{shown(value)} cannot be read: {error.strerror}")
                 continue
@@ -112,8 +132,12 @@ class _Reader:
             )
             return []
         if path.is_file() or not glob.has_magic(value):
-            absent = not path.exists()
-            return [] if absent and directive.name.lower() == "includeoptional" else [path]
+            if path.exists() or directive.name.lower() == "include":
+                return [path]
+            require_own(path)
+            return []
+        # Whoever can write to the folder could also take away what would match.
+        require_own(folder / _before_wildcards(value), shared=True)
         pattern = str(Path(glob.escape(str(folder))) / value)
         # Path.glob would take hidden files as well, such as an editor's swap file.
         return [Path(name) for name in sorted(glob.glob(pattern))]  # noqa: PTH207  (see above)
@@ -135,3 +159,9 @@ class _Reader:
             raise UnreadableFileError("is being read already: the Includes go round in a circle")
         if self._files_read == _MOST_FILES or len(self._open) == _DEEPEST_INCLUDE:
             raise UnreadableFileError("is one file too many: the Includes are too many or too deep")
+
+
+def _before_wildcards(pattern: str) -> str:
+    """The folder in which a pattern is searched, as far as it holds no wildcards."""
+    fixed = takewhile(lambda part: not glob.has_magic(part), pattern.split("/")[:-1])
+    return "/".join(fixed) or ("/" if pattern.startswith("/") else "")

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable
 
 from s3napback.config.directives import DIRECTIVES, Place
-from s3napback.config.problems import Problems, shown
+from s3napback.config.problems import Problems
 from s3napback.config.scopes import Scope
-from s3napback.config.settings import STALL_TIMEOUT, JobSettings, Position
+from s3napback.config.settings import MAX_UNREADABLE, STALL_TIMEOUT, JobSettings, Position
+from s3napback.formatting import shown
 from s3napback.rotation import HanoiCycle, Schedule, SimpleCycle
 
 _MOST_SLOTS = 100_000
@@ -115,6 +116,7 @@ def job_settings(scope: Scope) -> JobSettings:
         exclude=tuple(dict.fromkeys(_exclude(pattern) for pattern in scope.all_words("exclude"))),
         tar_options=scope.words("taroptions"),
         one_file_system=scope.switch("onefilesystem"),
+        max_unreadable=scope.integer("maxunreadable", MAX_UNREADABLE),
         mysql_options=scope.words("mysqloptions"),
         postgresql_options=scope.words("postgresqloptions"),
         use_temp_file=scope.switch("usetempfile"),

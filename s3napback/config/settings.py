@@ -11,6 +11,10 @@ STALL_TIMEOUT = 14_400
 """Seconds: tar may look at many millions of unchanged files before it writes a byte, and morning still comes later."""
 
 
+MAX_UNREADABLE = 1000
+"""More than that look like a broken disk, and less like files of which each one deserves a word."""
+
+
 @dataclass(frozen=True)
 class Position:
     """Where in which file something is written.
@@ -25,6 +29,21 @@ class Position:
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What requests to S3 are signed with; without a key boto3 looks for credentials itself, and renews them.
+
+    Attributes:
+        key: the access key's id.
+        secret: the secret access key; not shown by ``repr``.
+        token: of a temporary session; empty for a lasting key.
+    """
+
+    key: str = ""
+    secret: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -85,6 +104,7 @@ class JobSettings:
     exclude: tuple[str, ...] = ()
     tar_options: tuple[str, ...] = ()
     one_file_system: bool = False
+    max_unreadable: int = MAX_UNREADABLE
     mysql_options: tuple[str, ...] = ()
     postgresql_options: tuple[str, ...] = ()
     use_temp_file: bool = False

@@ -16,8 +16,9 @@ from urllib.parse import quote, unquote
 from apacheconfig import ApacheConfigError, flavors, make_loader
 
 from s3napback.config.lines import Line, Shape, split_lines
-from s3napback.config.problems import Problems, shown
+from s3napback.config.problems import Problems
 from s3napback.config.settings import Position
+from s3napback.formatting import shown
 
 MOST_LINES = 20_000
 _DEEPEST = 16

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from s3napback.config.directives import DirectiveDescription, Type
 from s3napback.config.names import InvalidNameError, normalised_path
-from s3napback.config.problems import shown
+from s3napback.formatting import shown
 
 Value = str | int | bool | Path | tuple[str, ...]
 

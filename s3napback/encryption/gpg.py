@@ -14,9 +14,12 @@ from datetime import date
 from pathlib import Path
 
 from s3napback.config.settings import EncryptionSettings
-from s3napback.encryption.keys import PRIVATE_HOME_OPTIONS, Key, KeyRing, expiry_warning, require_home
+from s3napback.encryption.key import Key
+from s3napback.encryption.keys import PRIVATE_HOME_OPTIONS, KeyRing, expiry_warning, require_home
 from s3napback.errors import UnusableKey, UnusableTool
-from s3napback.streams.processes import readable
+from s3napback.formatting import readable
+from s3napback.ownership import open_own_file, require_own
+from s3napback.streams.environment import Family, child_environment
 
 _PROBE_TIMEOUT = 60  # seconds
 SIGNED_DIGEST = "metadata@s3napback"
@@ -110,13 +113,13 @@ def signer_fingerprint(settings: EncryptionSettings) -> str:
     """Whose signatures count: the fingerprint of GpgSignKey's primary key, of which the public part is enough.
 
     Raises:
-        UnusableKey: GpgSignKey is not set, or there is no such key.
+        UnusableKey: GpgSignKey is not set, there is no such key, or it is not certain whose it is.
         UnusableTool: gpg is missing.
     """
     if not settings.sign_key:
         raise UnusableKey("--require-signature: set GpgSignKey to the key by which archives must be signed")
     require_home(settings.home, os.environ)
-    return KeyRing(settings.home).find_signer(settings.sign_key, secret=False).fingerprint
+    return KeyRing(settings.home).find_witness(settings.sign_key).fingerprint
 
 
 @contextmanager
@@ -126,41 +129,51 @@ def _open_ring(settings: EncryptionSettings) -> Iterator[tuple[Path | None, KeyR
         require_home(settings.home, os.environ)
         yield settings.home, KeyRing(settings.home)
         return
-    with _private_home(settings.keyring) as home:
+    require_own(Path(tempfile.gettempdir()), shared=True)
+    with tempfile.TemporaryDirectory(prefix="s3napback-gpg-") as folder:
+        home = Path(folder)
         ring = KeyRing(home, private=True)
-        if not (home / "pubring.kbx").exists():
-            ring.import_file(settings.keyring)
+        if not ring.take_in(_importable(settings.keyring, home)):
+            raise UnusableKey(f"GpgKeyring {settings.keyring}: no public key in it")
         yield home, ring
 
 
 def _find_all(ring: KeyRing, recipients: Sequence[str]) -> list[Key]:
     """One key for each recipient; all that is wrong is told at once."""
-    keys, problems = [], []
+    keys: list[Key] = []
+    problems: list[str] = []
     for recipient in recipients:
         try:
             keys.append(ring.find(recipient))
         except UnusableKey as error:
-            problems.append(str(error))
+            problems += error.lines
     if problems:
-        raise UnusableKey("\n".join(problems))
+        raise UnusableKey(*problems)
     return keys
 
 
-@contextmanager
-def _private_home(keyring: Path) -> Iterator[Path]:
-    """A folder (0700) for the keys of ``keyring``, removed at the end.
+def _importable(keyring: Path, folder: Path) -> Path:
+    """A file with the keys of ``keyring`` that gpg imports: exported ones or an old keyring, and so no keybox.
 
-    A keybox is copied: gpg imports only exported keys and old keyrings.
+    A keybox is not put into the home as it is, because importing is what drops names that a key has not signed.
+
+    Args:
+        folder: for what is made of a keybox.
     """
-    with tempfile.TemporaryDirectory(prefix="s3napback-gpg-") as folder:
-        try:
-            with keyring.open("rb") as file:
-                magic = file.read(12)[8:]
-            if magic == _KEYBOX_MAGIC:
-                shutil.copyfile(keyring, Path(folder, "pubring.kbx"))
-        except OSError as error:
-            raise UnusableKey(f"GpgKeyring {keyring} cannot be read: {error.strerror}") from error
-        yield Path(folder)
+    try:
+        with os.fdopen(open_own_file(keyring), "rb") as file:
+            if file.read(12)[8:] != _KEYBOX_MAGIC:
+                return keyring
+            file.seek(0)
+            source = folder / "keybox"
+            source.mkdir(mode=0o700)
+            with (source / "pubring.kbx").open("xb") as copy:
+                shutil.copyfileobj(file, copy)
+        exported = folder / "exported"
+        exported.write_bytes(KeyRing(source, private=True).export())
+    except OSError as error:
+        raise UnusableKey(f"GpgKeyring {keyring} cannot be read: {error.strerror}") from error
+    return exported
 
 
 def _try_out(
@@ -171,10 +184,14 @@ def _try_out(
     Only this shows for certain whether gpg takes an untrusted key: its configuration may say that all are trusted.
     """
     names = ", ".join(fingerprints)
-    environment = {**os.environ, "LC_ALL": "C"}
     try:
         done = subprocess.run(
-            command, input=b"probe", capture_output=True, timeout=_PROBE_TIMEOUT, check=False, env=environment
+            command,
+            input=b"probe",
+            capture_output=True,
+            env=child_environment(os.environ, Family.GPG),
+            timeout=_PROBE_TIMEOUT,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise UnusableKey(f"gpg did not encrypt to {names} within {_PROBE_TIMEOUT} seconds") from error
@@ -182,14 +199,15 @@ def _try_out(
         raise UnusableTool(f"gpg cannot be started: {error.strerror}") from error
     if done.returncode == 0 and done.stdout:
         return
-    advice = "".join(f"\n{_describe_untrusted(key, gpg)}" for key in untrusted)
-    words = "".join(f"\n  {readable(line)}" for line in done.stderr.splitlines())
+    advice = [_describe_untrusted(key, gpg) for key in untrusted]
+    words = [f"  {readable(line)}" for line in done.stderr.splitlines()]
     if signer and b"No pinentry" in done.stderr:
         raise UnusableKey(
-            f"GpgSignKey: gpg does not sign with {signer} unless it is told a passphrase, and at night nobody does:"
-            f"{words}\ntake the passphrase off with: {gpg} --passwd {signer}"
+            f"GpgSignKey: gpg does not sign with {signer} unless it is told a passphrase, and at night nobody does:",
+            *words,
+            f"take the passphrase off with: {gpg} --passwd {signer}",
         )
-    raise UnusableKey(f"gpg does not encrypt to {names}:{words}{advice}")
+    raise UnusableKey(f"gpg does not encrypt to {names}:", *words, *advice)
 
 
 def _describe_untrusted(key: Key, gpg: str) -> str:

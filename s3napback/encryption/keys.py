@@ -4,95 +4,33 @@ from __future__ import annotations
 
 import logging
 import os
-import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+import subprocess
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+from s3napback.encryption.key import CERTAIN, TRUSTED, Key, read_listing
+from s3napback.encryption.naming import Form, KeyName, read_key_name
 from s3napback.errors import UnusableKey, UnusableTool
-from s3napback.streams.processes import readable
+from s3napback.formatting import readable, shell_command, shown
+from s3napback.ownership import require_own
+from s3napback.streams.environment import Family, child_environment
 
 EXPIRY_NOTICE = timedelta(days=30)
+ANSWER_TIMEOUT = 60
+"""Seconds that gpg may take to show its keys."""
 PRIVATE_HOME_OPTIONS = ("--no-autostart",)
 
 # One of these lies in every home that can name a key; gpg would create the first one otherwise.
 _HOME_FILES = ("pubring.kbx", "pubring.gpg", "public-keys.d", "gpg.conf", "common.conf")
+# What gpg and its agent read there (gpg(1), gpg-agent(1), FILES).
+_HOME_PATTERNS = (
+    *("*.conf*", "pubring.*", "secring.gpg", "trustdb.gpg", "tofu.db", "trustlist.txt", "S.*"),
+    *("public-keys.d", "public-keys.d/*", "private-keys-v1.d", "private-keys-v1.d/*"),
+)
 
-
-@dataclass(frozen=True)
-class Key:
-    """A public key as ``gpg --with-colons --list-keys`` describes it (GnuPG's ``doc/DETAILS``).
-
-    Attributes:
-        fingerprint: of the primary key, 40 or 64 hexadecimal digits.
-        user: its first user id.
-        validity: gpg's letter: ``u``, ``f``, ``m`` are trusted; ``r`` revoked, ``e`` expired, ``i`` invalid.
-        capabilities: gpg's letters; capital ones speak for the key as a whole: ``E`` can encrypt, ``D`` is disabled.
-        expires: the day from which on it cannot be encrypted to, with the subkey that gpg would use; None is never.
-        encryption_subkeys: validity letter and expiry of each subkey made for encryption.
-    """
-
-    fingerprint: str
-    user: str
-    validity: str
-    capabilities: str
-    expires: date | None
-    encryption_subkeys: tuple[tuple[str, date | None], ...]
-
-    @property
-    def is_trusted(self) -> bool:
-        """Whether gpg is sure enough whose key it is."""
-        return self.validity in "umf"
-
-    @property
-    def last_day(self) -> date | None:
-        """When encrypting to it ends, the primary key or the last usable subkey expiring; None is never."""
-        own = [] if self.expires is None else [self.expires]
-        subkeys = [expires for validity, expires in self.encryption_subkeys if validity not in "rei"]
-        if subkeys and None not in subkeys:
-            own.append(max(expires for expires in subkeys if expires is not None))
-        return min(own, default=None)
-
-    def defect(self, gpg: str = "gpg") -> str:
-        """Why nothing can be encrypted to it, trust apart, and what to do; empty if something can.
-
-        Args:
-            gpg: how the commands in the advice begin.
-        """
-        whole = self._defect_as_a_whole(gpg)
-        return whole or ("" if "E" in self.capabilities else f"cannot encrypt: {self._subkey_defect(gpg)}")
-
-    def signing_defect(self, gpg: str = "gpg") -> str:
-        """Why nothing can be signed with it, and what to do; empty if something can."""
-        whole = self._defect_as_a_whole(gpg)
-        add = f"name another key, or add a subkey with: {gpg} --quick-add-key {self.fingerprint} future-default sign"
-        return whole or ("" if "S" in self.capabilities else f"cannot sign; {add}")
-
-    def _defect_as_a_whole(self, gpg: str) -> str:
-        extend = f"extend it with: {gpg} --quick-set-expire {self.fingerprint} 1y"
-        enable = f"enable it with: {gpg} --edit-key {self.fingerprint} enable save"
-        whole = {
-            "r": "is revoked; name another key",
-            "e": f"has expired{_on(self.expires)}; {extend}",
-            "i": "is invalid (its self-signature is missing); export it again where it was made",
-        }
-        if self.validity in whole:
-            return whole[self.validity]
-        if "D" in self.capabilities:
-            return f"is disabled; {enable}"
-        return ""
-
-    def _subkey_defect(self, gpg: str) -> str:
-        add = f"name another key, or add a subkey with: {gpg} --quick-add-key {self.fingerprint} future-default encr"
-        expired = [expires for validity, expires in self.encryption_subkeys if validity == "e"]
-        if expired:
-            extend = f"{gpg} --quick-set-expire {self.fingerprint} 1y '*'"
-            return f"its encryption subkey has expired{_on(expired[-1])}; extend it with: {extend}"
-        if self.encryption_subkeys:
-            return f"its encryption subkey is revoked or invalid; {add}"
-        return f"it has no encryption subkey; {add}"
+_STATUS = b"[GNUPG:] "
 
 
 class KeyRing:
@@ -114,83 +52,146 @@ class KeyRing:
         """
         import gnupg  # noqa: PLC0415 - loaded only where it is used
 
-        # It warns of every listing that finds nothing, which our errors say better.
+        # It warns of every failure of gpg, which our errors say better.
         logging.getLogger("gnupg").setLevel(logging.CRITICAL)
-        environment = {**os.environ, "LC_ALL": "C"}
         try:
             self._gpg: Any = gnupg.GPG(
                 gnupghome=None if home is None else str(home),
                 # Without it gpg would take what we pass for the characters of the C locale.
                 options=["--display-charset", "utf-8", *(PRIVATE_HOME_OPTIONS if private else ())],
-                env=environment,
+                env=child_environment(os.environ, Family.GPG),
                 encoding="utf-8",
             )
         except (OSError, ValueError) as error:
-            raise UnusableTool(f"gpg cannot be used: {error}") from error
+            raise UnusableTool("gpg cannot be used:", *(f"  {line}" for line in str(error).splitlines())) from error
+        self._private = private
         self._gpg.decode_errors = "replace"
-        self.gpg = "gpg" if home is None or private else shlex.join(["gpg", "--homedir", str(home)])
+        self.gpg = "gpg" if home is None or private else shell_command(["gpg", "--homedir", str(home)])
 
     def find(self, recipient: str) -> Key:
         """The one key that ``recipient`` stands for.
 
         Args:
-            recipient: an address, a name, a key id or a fingerprint.
+            recipient: a fingerprint, key id, address or user id, as ``naming`` understands them.
 
         Raises:
-            UnusableKey: there is none, none that can encrypt, or more than one.
+            UnusableKey: there is none, none that can encrypt, more than one, or it is not sure to be the one meant.
         """
-        _refuse_syntax("GpgRecipient", recipient)
-        keys = [_read_key(entry) for entry in self._gpg.list_keys(keys=[recipient])]
-        if not keys:
-            raise UnusableKey(f"GpgRecipient {recipient}: no such public key; import it with: {self.gpg} --import FILE")
+        name = read_key_name("GpgRecipient", recipient)
+        keys = self._named(name, self._list(), "public")
         usable = [key for key in keys if not key.defect()]
         if not usable:
-            defects = "\n".join(f"  {key.fingerprint} {key.user} {key.defect(self.gpg)}" for key in keys)
-            raise UnusableKey(f"GpgRecipient {recipient}: the key cannot be used:\n{defects}")
+            defects = [f"  {key.fingerprint} {key.user} {key.defect(self.gpg)}" for key in keys]
+            raise UnusableKey(f"{name}: the key cannot be used:", *defects)
         # A key that is not trusted must not make a trusted one of the same address ambiguous.
-        candidates = [key for key in usable if key.is_trusted] or usable
-        if len(candidates) > 1:
-            names = "\n".join(f"  {key.fingerprint} {key.user}" for key in candidates)
-            raise UnusableKey(f"GpgRecipient {recipient} is ambiguous; write the fingerprint of one key:\n{names}")
-        return candidates[0]
+        trusted = [key for key in usable if name.validity(key) in TRUSTED]
+        key = _only(name, trusted or usable)
+        if not trusted and key.is_trusted and not self._private:
+            # gpg is given its fingerprint, and would not notice whose name it bears.
+            raise UnusableKey(
+                f"{name}: nobody whom gpg trusts has certified this user id, though another one of the same key:",
+                f"  {key.fingerprint} {key.user}",
+                f"compare the fingerprint with the key's owner, then write it in place of {recipient}",
+            )
+        return key
 
-    def find_signer(self, name: str, *, secret: bool = True) -> Key:
-        """The one key that GpgSignKey stands for.
+    def find_signer(self, text: str) -> Key:
+        """The one key that GpgSignKey stands for, to sign with.
 
         Args:
-            name: an address, a name, a key id or a fingerprint.
-            secret: its secret part is needed, for signing; the public one serves to check signatures.
+            text: a fingerprint, key id, address or user id, as ``naming`` understands them.
 
         Raises:
-            UnusableKey: there is none, none that can sign, or more than one.
+            UnusableKey: there is none with its secret part, none that can sign, or more than one.
         """
-        _refuse_syntax("GpgSignKey", name)
+        name = read_key_name("GpgSignKey", text)
         # Listed by their public parts, which alone tell whether they are valid.
-        keys = [_read_key(entry) for entry in self._gpg.list_keys(keys=[name])]
-        if secret:
-            available = {entry["fingerprint"] for entry in self._gpg.list_keys(secret=True, keys=[name])}
-            keys = [key for key in keys if key.fingerprint in available]
-        part = "secret" if secret else "public"
-        if not keys:
-            raise UnusableKey(f"GpgSignKey {name}: no such {part} key; import it with: {self.gpg} --import FILE")
-        usable = [key for key in keys if not (secret and key.signing_defect(self.gpg))]
+        available = {key.fingerprint for key in self._list(secret=True)}
+        keys = self._named(name, [key for key in self._list() if key.fingerprint in available], "secret")
+        usable = [key for key in keys if not key.signing_defect(self.gpg)]
         if not usable:
-            defects = "\n".join(f"  {key.fingerprint} {key.user} {key.signing_defect(self.gpg)}" for key in keys)
-            raise UnusableKey(f"GpgSignKey {name}: the key cannot be used:\n{defects}")
-        if len(usable) > 1:
-            names = "\n".join(f"  {key.fingerprint} {key.user}" for key in usable)
-            raise UnusableKey(f"GpgSignKey {name} is ambiguous; write the fingerprint of one key:\n{names}")
-        return usable[0]
+            defects = [f"  {key.fingerprint} {key.user} {key.signing_defect(self.gpg)}" for key in keys]
+            raise UnusableKey(f"{name}: the key cannot be used:", *defects)
+        return _only(name, usable)
 
-    def import_file(self, file: Path) -> None:
-        """Add the public keys of a file, armoured or not.
+    def find_witness(self, text: str) -> Key:
+        """The one key that GpgSignKey stands for, to check signatures with; its public part is enough.
 
         Raises:
-            UnusableKey: it holds none.
+            UnusableKey: there is none, more than one, none that is valid, or none of which gpg is sure whose it is. Who
+                writes a whole fingerprint has made sure himself.
         """
-        result = self._gpg.import_keys_file(str(file))
-        if not result.fingerprints:
-            raise UnusableKey(f"GpgKeyring {file}: no public key in it")
+        name = read_key_name("GpgSignKey", text)
+        keys = self._named(name, self._list(), "public")
+        flaws = {key.fingerprint: key.witness_defect or self._doubt(name, key) for key in keys}
+        usable = [key for key in keys if not flaws[key.fingerprint]]
+        if not usable:
+            defects = [f"  {key.fingerprint} {key.user} {flaws[key.fingerprint]}" for key in keys]
+            raise UnusableKey(f"{name}: the key cannot be used to check signatures:", *defects)
+        return _only(name, usable)
+
+    def _doubt(self, name: KeyName, key: Key) -> str:
+        if name.form is Form.FINGERPRINT or name.validity(key) in CERTAIN:
+            return ""
+        return (
+            "is not certain to be the one that is meant; compare the fingerprint with that on the machine that signs, "
+            f"and write it: {name.directive} {key.fingerprint}; or run: {self.gpg} --quick-lsign-key {key.fingerprint}"
+        )
+
+    def _named(self, name: KeyName, keys: Sequence[Key], part: str) -> list[Key]:
+        """Those keys that are named so; refuses if there is none, or the name cannot be relied on."""
+        if found := [key for key in keys if name.means(key)]:
+            return found
+        near = [
+            f"  {key.fingerprint} {', '.join(shown(each.text) for each in key.user_ids[:3])}"
+            for key in keys
+            if name.resembles(key)
+        ]
+        if not near:
+            raise UnusableKey(f"{name}: no such {part} key; import it with: {self.gpg} --import FILE")
+        why = (
+            "a key for an id of eight digits is made in seconds"
+            if name.form is Form.SHORT_ID
+            else (f"no {part} key has exactly this {name.form.value}")
+        )
+        raise UnusableKey(f"{name}: {why}; if this is the one that you mean, write its fingerprint:", *near)
+
+    def _list(self, *, secret: bool = False) -> list[Key]:
+        which = "--list-secret-keys" if secret else "--list-keys"
+        # How python-gnupg reads a listing breaks at line ends of other alphabets in user ids, and leaves out of which
+        # user id gpg is sure.
+        return read_listing(self._ask(which, "--fingerprint", "--fingerprint"))
+
+    def _ask(self, *arguments: str) -> bytes:
+        """What gpg writes to its standard output."""
+        command = self._gpg.make_args(arguments, False)
+        try:
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                env=self._gpg.env,
+                timeout=ANSWER_TIMEOUT,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise UnusableTool(f"gpg did not show its keys within {ANSWER_TIMEOUT} seconds") from error
+        if done.returncode:
+            words = [f"  {readable(line)}" for line in done.stderr.splitlines() if not line.startswith(_STATUS)]
+            raise UnusableTool("gpg cannot show its keys:", *words)
+        return done.stdout
+
+    def take_in(self, file: Path) -> bool:
+        """Import the public keys of a file, armoured or not; whether there were any."""
+        return bool(self._gpg.import_keys_file(str(file)).fingerprints)
+
+    def export(self) -> bytes:
+        """All public keys; nothing if there is none.
+
+        Raises:
+            UnusableTool: gpg cannot.
+        """
+        return self._ask("--export")
 
 
 def expiry_warning(key: Key, today: date, gpg: str = "gpg") -> str:
@@ -203,7 +204,7 @@ def expiry_warning(key: Key, today: date, gpg: str = "gpg") -> str:
 
 
 def require_home(home: Path | None, environment: Mapping[str, str]) -> None:
-    """Refuse a home without any key, in which gpg would only create empty files.
+    """Refuse a home without any key, in which gpg would only create empty files, and one that others can change.
 
     Args:
         home: GpgHome; None is gpg's own choice.
@@ -211,37 +212,44 @@ def require_home(home: Path | None, environment: Mapping[str, str]) -> None:
 
     Raises:
         UnusableKey: the folder is missing, or gpg was never used in it.
+        ChangeableByOthers: it, or a file of gpg's in it, is not ours.
     """
-    folder = home or Path(environment.get("GNUPGHOME") or Path(environment.get("HOME") or Path.home(), ".gnupg"))
+    folder = chosen_home(home, environment)
     if not folder.is_dir():
         setting = "GpgHome" if home else "gpg's home"
         raise UnusableKey(f"{setting} {folder} does not exist; set GpgHome, or run this as the user who has the keys")
     if not any(Path(folder, name).exists() for name in _HOME_FILES):
         raise UnusableKey(f"there are no gpg keys in {folder}; import one, or set GpgHome or GpgKeyring")
+    require_own_home(home, environment)
 
 
-def _refuse_syntax(directive: str, name: str) -> None:
-    if name.startswith("-"):
-        raise UnusableKey(f"{directive} {name}: no key has a name that begins with a hyphen")
-    if name.endswith("!"):
-        raise UnusableKey(f"{directive} {name}: a single subkey cannot be chosen; leave out the exclamation mark")
+def chosen_home(home: Path | None, environment: Mapping[str, str]) -> Path:
+    """GpgHome, or what gpg takes in its place."""
+    user = environment.get("HOME") or os.path.expanduser("~")  # noqa: PTH111 - Path raises where there is no home
+    return home or Path(environment.get("GNUPGHOME") or Path(user, ".gnupg"))
 
 
-def _read_key(entry: Mapping[str, Any]) -> Key:
-    subkeys = entry.get("subkey_info", {}).values()
-    return Key(
-        fingerprint=entry["fingerprint"],
-        user=readable(next(iter(entry["uids"]), "(without a name)").encode()),
-        validity=entry["trust"],
-        capabilities=entry["cap"],
-        expires=_read_day(entry["expires"]),
-        encryption_subkeys=tuple((sub["trust"], _read_day(sub["expires"])) for sub in subkeys if "e" in sub["cap"]),
-    )
+def require_own_home(home: Path | None, environment: Mapping[str, str]) -> None:
+    """Refuse a home that others can change: ``agent-program`` in its gpg.conf is run. One that is not there passes.
+
+    Raises:
+        ChangeableByOthers: it, or a file of gpg's in it, is not ours.
+        UnusableKey: it cannot be looked at.
+    """
+    folder = chosen_home(home, environment)
+    try:
+        require_own(folder)
+        for pattern in _HOME_PATTERNS:
+            for entry in sorted(folder.glob(pattern)):
+                require_own(entry)
+    except PermissionError:
+        return  # nor can gpg use it
+    except OSError as error:
+        raise UnusableKey(f"gpg's home {folder} cannot be looked at: {error.strerror}") from error
 
 
-def _read_day(seconds: str) -> date | None:
-    return datetime.fromtimestamp(int(seconds)).astimezone().date() if seconds else None
-
-
-def _on(day: date | None) -> str:
-    return "" if day is None else f" on {day}"
+def _only(name: KeyName, keys: Sequence[Key]) -> Key:
+    if len(keys) > 1:
+        names = [f"  {key.fingerprint} {key.user}" for key in keys]
+        raise UnusableKey(f"{name} is ambiguous; write the fingerprint of one key:", *names)
+    return keys[0]

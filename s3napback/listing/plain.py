@@ -15,9 +15,9 @@ _ARCHIVE_HEADINGS = (
 _RIGHT_ALIGNED = frozenset({"SLOT", "SIZE", "BACKUPS"})
 
 
-def plain_text(report: Report) -> str:
+def plain_text(report: Report) -> list[str]:
     """Sources with their days, then archives, then remarks. Cells without a value hold ``-``."""
-    parts = []
+    parts: list[list[str]] = []
     if report.sources:
         days = [
             (source.owner.source, source.owner.host, f"{len(source.days)}", source.day_ranges)
@@ -27,21 +27,21 @@ def plain_text(report: Report) -> str:
     if report.rows:
         parts.append(aligned(_ARCHIVE_HEADINGS, [_cells(row) for row in report.rows]))
     if remarks := report.remarks():
-        parts.append("\n".join(printable(remark) for remark in remarks))
-    return "\n\n".join(parts)
+        parts.append(remarks)
+    return [line for part in parts for line in ("", *part)][1:]
 
 
-def aligned(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in columns two blanks apart, without blanks at the ends of lines."""
+def aligned(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table in columns two blanks apart, without blanks at the ends of lines."""
     shown = [tuple(headings), *(tuple(printable(cell) or "-" for cell in row) for row in rows)]
     widths = [max(len(cell) for cell in column) for column in zip(*shown, strict=True)]
-    return "\n".join(
+    return [
         "  ".join(
             cell.rjust(width) if heading in _RIGHT_ALIGNED else cell.ljust(width)
             for heading, cell, width in zip(headings, cells, widths, strict=True)
         ).rstrip()
         for cells in shown
-    )
+    ]
 
 
 def begun(row: Row) -> str:

@@ -175,7 +175,7 @@ def choose(catalogue: Catalogue, found: Sequence[CataloguedArchive], moment: Mom
             return Choice(chain.archives, tuple(notes))
         notes.append(f"{archive.key}{_when(archive)} cannot be restored: {chain.problem}")
     if notes:
-        raise NothingToRestore("\n".join(notes))
+        raise NothingToRestore(*notes)
     days = sorted({archive.record.day for archive in found if archive.record})
     there = f"; the oldest is of {day_date(days[0])}" if days else ""
     raise NothingToRestore(f"there is no archive {_described(moment or NEWEST)}{there}")

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from s3napback.catalogue.contents import CataloguedArchive
+from s3napback.formatting import readable
 from s3napback.recovery.decoding import Decoder
 from s3napback.recovery.folders import Cursor, walk
 from s3napback.recovery.members import Gate
 from s3napback.streams.pipeline import Block, Pipeline, Stage, Transformation
-from s3napback.streams.processes import readable
 from s3napback.streams.tar_headers import Member
 
 _DIFFERS = 1
@@ -26,7 +26,7 @@ _DIFFERS = 1
 def compare_stage(tar: str) -> Stage:
     """The process that compares an archive on its standard input with the live tree."""
     command = (tar, "--compare", "--file=-", "--numeric-owner", "--warning=no-unknown-keyword", "--directory=/")
-    return Stage(command, warning_codes=frozenset({_DIFFERS}), environment={"TAR_OPTIONS": ""})
+    return Stage(command, warning_codes=frozenset({_DIFFERS}))
 
 
 @dataclass

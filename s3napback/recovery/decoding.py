@@ -5,20 +5,22 @@ What the bytes are is told by their first ones, so that copies which lost their 
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from s3napback.archives import metadata_digest, sum_key
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.encryption.gpg import SIGNED_DIGEST
-from s3napback.errors import PipelineError, S3napbackError
-from s3napback.recovery.fetching import Transport, known_digest, stored_bytes
+from s3napback.errors import PipelineError, S3napbackError, StoreError
+from s3napback.recovery.fetching import Transport, known_digest
 from s3napback.recovery.proving import Pieces
+from s3napback.streams.environment import Family
 from s3napback.streams.pipeline import Block, Feed, Pipeline, Stage, Transformation
 
 _PIECE = 1 << 20  # bytes; decompressed at once, at most
@@ -31,6 +33,11 @@ _UTF8_LEAD = 0xC3
 _HEAD = 4
 _ZSTD_SLICE = 4096  # bytes decompressed at once; not even from a hole do they become more than 128 MiB
 _SMALLEST_SLICE = 64
+
+LEAST_RATE = 128
+"""Bytes per second that must have moved within StallTimeout. A store that drips is as good as away; a modem is not."""
+
+logger = logging.getLogger("s3napback")
 
 
 class Damaged(PipelineError):
@@ -65,7 +72,8 @@ class Decryption:
         signature = ("--status-fd", "2") if self.signer else ("--skip-verify",)
         command = ("gpg", "--batch", *home, *passphrase, *signature, "--output", "-", "--decrypt")
         judge = partial(signature_flaw, self.signer, digest) if self.signer else None
-        return Stage(command, environment=_terminal(), judge=judge)
+        may_ask = self.passphrase_file is None and _somebody_is_there()
+        return Stage(command, environment=_terminal(), judge=judge, family=Family.GPG, may_ask=may_ask)
 
 
 _STATUS = "[GNUPG:] "
@@ -115,6 +123,11 @@ def _terminal() -> dict[str, str]:
     return {}
 
 
+def _somebody_is_there() -> bool:
+    """Whether gpg's agent may ask for a passphrase, on a terminal or a screen, and wait for the answer for hours."""
+    return bool(_terminal()) or any(name in os.environ for name in ("GPG_TTY", "DISPLAY", "WAYLAND_DISPLAY"))
+
+
 @dataclass(frozen=True)
 class Decoder:
     """Opens archives.
@@ -145,18 +158,27 @@ class Decoder:
             )
         # gpg notices every change by itself, and to look twice takes time.
         has_sum = not encrypted and sum_key(archive.key) in self.sums
-        digest = known_digest(self.transport.store, archive, has_sum=has_sum)
         proof = self._proof(archive) if self.decryption.signer else None
-        feed = Feed(archive.key, lambda: self._bytes(archive, digest, proof))
+        through = partial(proof.checked, address=self.transport.address(archive)) if proof else None
+        feed = self.transport.feed(archive, digest=self._digest(archive) if has_sum else "", through=through)
         decompress = Transformation(
             "decompression", lambda blocks: decompressed(blocks, archive.record.compression if archive.record else "")
         )
         decrypt = [self._decryption_of(archive)] if encrypted else []
-        return Pipeline([feed, *decrypt, decompress, *consumers])
+        # tar has more to do than to read: it deletes, and sets times and permissions when it has read everything.
+        patient = [replace(each, may_pause=True) if isinstance(each, Stage) else each for each in consumers]
+        return self._pipeline(feed, *decrypt, decompress, *patient)
 
-    def _bytes(self, archive: CataloguedArchive, digest: str, proof: Pieces | None) -> Iterator[Block]:
-        blocks = stored_bytes(self.transport, archive, digest=digest)
-        return blocks if proof is None else proof.checked(blocks, self.transport.address(archive))
+    def _pipeline(self, *elements: Feed | Stage | Transformation) -> Pipeline:
+        return Pipeline(elements, stall_timeout=self.transport.stall_timeout, least_rate=LEAST_RATE)
+
+    def _digest(self, archive: CataloguedArchive) -> str:
+        """What the object beside an archive says of it; empty, with a warning, if that cannot be read."""
+        try:
+            return known_digest(self.transport, archive, has_sum=True)
+        except StoreError as error:
+            logger.warning("%s is restored without a look at its checksum: %s", self.transport.address(archive), error)
+            return ""
 
     def _decryption_of(self, archive: CataloguedArchive) -> Stage:
         return self.decryption.stage(metadata_digest(archive.stored.metadata) if archive.record else "")
@@ -170,8 +192,8 @@ class Decoder:
         known = (archive.key, archive.stored.version)
         if known not in self.proofs:
             pieces = Pieces()
-            feed = Feed(archive.key, lambda: pieces.noted(stored_bytes(self.transport, archive)))
-            with Pipeline([feed, self._decryption_of(archive)]) as pipeline:
+            feed = self.transport.feed(archive, through=pieces.noted)
+            with self._pipeline(feed, self._decryption_of(archive)) as pipeline:
                 buffer = memoryview(bytearray(_PIECE))
                 while pipeline.readinto(buffer):
                     pass
@@ -209,20 +231,19 @@ class Decoder:
                 if finish:
                     finish(pipeline)
         except PipelineError as error:
-            raise PipelineError(self._explained(archive, error)) from error
+            raise PipelineError(*self._explained(archive, error)) from error
         return total
 
     def _is_encrypted(self, archive: CataloguedArchive) -> bool:
-        head = b"".join(self.transport.store.read(archive.key, end=min(_HEAD, archive.stored.size)))
+        store, end = self.transport.store, min(_HEAD, archive.stored.size)
+        head = self.transport.promptly(lambda: b"".join(store.read(archive.key, end=end)), archive)
         return looks_encrypted(head)
 
-    def _explained(self, archive: CataloguedArchive, error: S3napbackError) -> str:
+    def _explained(self, archive: CataloguedArchive, error: S3napbackError) -> tuple[str, ...]:
         meaning = meaning_of(str(error))
-        return "\n".join(
-            [
-                f"{self.transport.address(archive)} cannot be decoded{': ' + meaning if meaning else ''}",
-                *(f"  {line}" for line in str(error).splitlines()),
-            ]
+        return (
+            f"{self.transport.address(archive)} cannot be decoded{': ' + meaning if meaning else ''}",
+            *(f"  {line}" for line in error.lines),
         )
 
 

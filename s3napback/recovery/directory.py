@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,16 +9,12 @@ from pathlib import Path
 
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.recovery.decoding import Decoder
-from s3napback.recovery.folders import Cursor, cursor, exists, file_names, go_to
-from s3napback.recovery.members import Gate, Powers
+from s3napback.recovery.members import Gate
 from s3napback.recovery.paths import PathSelection, members_of_paths, require_all
+from s3napback.recovery.powers import Powers, powers_in
 from s3napback.recovery.publishing import publish
 from s3napback.recovery.staging import Staging, require_empty, staging_in
 from s3napback.streams.pipeline import Block, Stage, Transformation
-
-logger = logging.getLogger("s3napback")
-
-_MOST_SHOWN = 20
 
 
 def extract_stage(tar: str, folder: int) -> Stage:
@@ -35,7 +30,7 @@ def extract_stage(tar: str, folder: int) -> Stage:
         *(tar, "--extract", "--file=-", "--listed-incremental=/dev/null", "--numeric-owner", "--same-permissions"),
         *("--acls", "--xattrs", *all_attributes),
     )
-    return Stage(command, environment={"TAR_OPTIONS": ""}, folder=folder)
+    return Stage(command, folder=folder)
 
 
 @dataclass(frozen=True)
@@ -77,8 +72,10 @@ class DirectoryRestore:
         gate = Gate(top)
         with staging_in(self.where) as staging:
             replay(decoder, chain, staging, names, gate, self.tar)
-            publish(staging, top, names or (top,), in_place=self.in_place)
-            _tell_powers(self.where, staging.target, gate.powers)
+            wanted = names or (top,)
+            powers = powers_in(staging.tree, wanted) if gate.gave_power else Powers()
+            publish(staging, top, wanted, in_place=self.in_place)
+            powers.tell(self.where)
 
 
 def replay(
@@ -116,19 +113,3 @@ def _extract(
 
 def _forget(_block: Block) -> None:
     """tar extracts without saying anything."""
-
-
-def _tell_powers(where: Path, target: int, powers: Powers) -> None:
-    """Say what was restored that gives powers to whoever reaches it."""
-    with cursor(target) as place:
-        there = [name for name in sorted(powers.names) if _is_there(name, place)]
-    if not there:
-        return
-    shown = ", ".join(f"{where / name} ({powers.names[name]})" for name in there[:_MOST_SHOWN])
-    more = f", and {len(there) - _MOST_SHOWN} more" if len(there) > _MOST_SHOWN else ""
-    logger.warning("programs with rights of their owners, or devices, were restored: %s%s", shown, more)
-
-
-def _is_there(name: str, place: Cursor) -> bool:
-    *folders, last = file_names(name) or ["."]
-    return go_to(place, folders) and exists(last, place.descriptor)

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import islice
+from typing import TypeVar
 
 from s3napback.archives import sum_key
 from s3napback.catalogue.contents import CataloguedArchive
-from s3napback.errors import StoreError
+from s3napback.catalogue.sums import sum_text
+from s3napback.crews import Crew, TookTooLong, within
+from s3napback.errors import StoreError, StoreUnreachable
 from s3napback.stores import Store, StoredObject
-from s3napback.streams.pipeline import Block
+from s3napback.streams.pipeline import Block, Feed
 
 LARGEST_RANGE = 16 * 1024 * 1024
 """Bytes asked for at once, at most; memory is ``(threads + 1)`` times as much."""
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -27,31 +33,88 @@ class Transport:
         store: where they lie.
         threads: ranges under way at once.
         range_size: bytes of one range.
+        stall_timeout: seconds after which what does not move is given up; None is for ever.
     """
 
     store: Store
     threads: int = 4
     range_size: int = LARGEST_RANGE
+    stall_timeout: float | None = None
 
     def address(self, archive: CataloguedArchive) -> str:
         """Where an archive lies, as people write it."""
         return f"{self.store.location}/{archive.key}"
 
+    def feed(
+        self,
+        archive: CataloguedArchive,
+        *,
+        digest: str = "",
+        through: Callable[[Iterator[Block]], Iterator[Block]] | None = None,
+    ) -> Feed:
+        """The beginning of a pipeline: an archive's bytes, as ``stored_bytes`` gives them.
 
-def stored_bytes(transport: Transport, archive: CataloguedArchive, *, digest: str = "") -> Iterator[Block]:
+        Args:
+            through: what they pass first.
+        """
+        arrived = Arrived()
+
+        def blocks() -> Iterator[Block]:
+            stored = stored_bytes(self, archive, digest=digest, arrived=arrived)
+            return stored if through is None else through(stored)
+
+        return Feed(self.address(archive), blocks, lambda: arrived.size)
+
+    def promptly(self, call: Callable[[], _Result], archive: CataloguedArchive) -> _Result:
+        """Read something small of an archive, or beside it.
+
+        Raises:
+            StoreUnreachable: nothing came; a folder on a dead network file system never answers.
+        """
+        try:
+            return within(self.stall_timeout, call, "look")
+        except TookTooLong:
+            raise StoreUnreachable(
+                f"reading {self.address(archive)} failed: the store has been silent for {self.stall_timeout:g} seconds "
+                "(StallTimeout)"
+            ) from None
+
+
+class Arrived:
+    """Counts what has come from the store. For several threads.
+
+    Attributes:
+        size: in bytes.
+    """
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._lock = threading.Lock()
+
+    def note(self, block: Block) -> Block:
+        """Count a block, and return it."""
+        with self._lock:
+            self.size += len(block)
+        return block
+
+
+def stored_bytes(
+    transport: Transport, archive: CataloguedArchive, *, digest: str = "", arrived: Arrived | None = None
+) -> Iterator[Block]:
     """Yield an archive's bytes; the end is reported only if they are all there and of the archive that was described.
 
     Args:
         transport: the store, and how much of it may be used.
         archive: as the catalogue describes it.
         digest: SHA-256 that the bytes must have, in hexadecimal; empty if it is not known.
+        arrived: counts what has come, be it in order or not.
 
     Raises:
         StoreError: they cannot be read, the archive was replaced meanwhile, or the sum differs.
     """
     size = 0
     hashed = hashlib.sha256() if digest else None
-    for block in _ordered_bytes(transport, archive.stored):
+    for block in _ordered_bytes(transport, archive.stored, arrived or Arrived()):
         size += len(block)
         if hashed:
             hashed.update(block)
@@ -67,11 +130,11 @@ def stored_bytes(transport: Transport, archive: CataloguedArchive, *, digest: st
         )
 
 
-def known_digest(store: Store, archive: CataloguedArchive, *, has_sum: bool) -> str:
+def known_digest(transport: Transport, archive: CataloguedArchive, *, has_sum: bool) -> str:
     """The SHA-256 that the object beside an archive gives for it; empty if there is none, or it is of an older one.
 
     Args:
-        store: where they lie.
+        transport: where they lie.
         archive: whose sum is wanted.
         has_sum: such an object is known to exist.
 
@@ -80,34 +143,37 @@ def known_digest(store: Store, archive: CataloguedArchive, *, has_sum: bool) -> 
     """
     if not has_sum or archive.record is None:
         return ""
-    text = b"".join(store.read(sum_key(archive.key))).decode(errors="replace")
+    text = transport.promptly(lambda: sum_text(transport.store, archive.key), archive)
     if f"# id {archive.record.id}" not in text.splitlines():
         return ""
     return text.partition(" ")[0].lstrip("\\")
 
 
-def _ordered_bytes(transport: Transport, stored: StoredObject) -> Iterator[Block]:
+def _ordered_bytes(transport: Transport, stored: StoredObject, arrived: Arrived) -> Iterator[Block]:
     if transport.threads < 2 or stored.size <= transport.range_size:
-        yield from transport.store.read(stored.key, version=stored.version)
+        yield from map(arrived.note, transport.store.read(stored.key, version=stored.version))
         return
     starts = iter(range(0, stored.size, transport.range_size))
-    under_way: deque[Future[list[bytes]]] = deque()
+    under_way: deque[Future[list[Block]]] = deque()
 
-    def read_range(start: int) -> list[bytes]:
+    def read_range(start: int) -> list[Block]:
         end = min(start + transport.range_size, stored.size)
-        return list(transport.store.read(stored.key, start=start, end=end, version=stored.version))
+        return [
+            arrived.note(block)
+            for block in transport.store.read(stored.key, start=start, end=end, version=stored.version)
+        ]
 
-    with ThreadPoolExecutor(transport.threads, "fetch") as pool:
-        try:
-            under_way.extend(pool.submit(read_range, start) for start in islice(starts, transport.threads))
-            while under_way:
-                blocks = under_way.popleft().result()
-                # One more is asked for only now: what waits here is one of the ranges that memory is counted for.
-                if (start := next(starts, None)) is not None:
-                    under_way.append(pool.submit(read_range, start))
-                yield from blocks
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    crew = Crew(transport.threads, "fetch")
+    try:
+        under_way.extend(crew.submit(read_range, start) for start in islice(starts, transport.threads))
+        while under_way:
+            blocks = under_way.popleft().result()
+            # One more is asked for only now: what waits here is one of the ranges that memory is counted for.
+            if (start := next(starts, None)) is not None:
+                under_way.append(crew.submit(read_range, start))
+            yield from blocks
+    finally:
+        crew.close(0)
 
 
 def _require_unchanged(store: Store, archive: CataloguedArchive) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from s3napback.recovery.decoding import Damaged
 from s3napback.streams.compression import Block
@@ -18,9 +18,11 @@ from s3napback.streams.tar_headers import (
 )
 from s3napback.streams.tar_stream import selected, watched
 
-_SET_ID = 0o6000
-_CAPABILITY = b"security.capability"
-_MOST_NOTED = 10_000
+SET_ID = 0o6000
+"""Permissions by which a program has its owner's rights, or its group's (``chmod(2)``)."""
+
+CAPABILITY = b"security.capability"
+"""The attribute by which a program has capabilities of its own (``capabilities(7)``)."""
 
 
 def lies_in(name: str, top: str) -> bool:
@@ -28,46 +30,24 @@ def lies_in(name: str, top: str) -> bool:
     return not top or name == top or name.startswith(f"{top}/")
 
 
-@dataclass
-class Powers:
-    """What of the restored could give powers to whoever reaches it: programs of other owners' rights, and devices.
-
-    Attributes:
-        names: by name in archives what each is, as far as there is room.
-    """
-
-    names: dict[str, str] = field(default_factory=dict)
-
-    def note(self, member: Member) -> None:
-        """Look at a member that is extracted; a later one of the same name counts."""
-        power = _power(member)
-        if power and len(self.names) < _MOST_NOTED:
-            self.names[member.name] = power
-        elif self.names:
-            self.names.pop(member.name, None)
-
-
-def _power(member: Member) -> str:
+def gives_power(member: Member) -> bool:
+    """Whether a member is a device, or a program that runs with other rights than those of whoever starts it."""
     if member.type in (CHARACTER_DEVICE, BLOCK_DEVICE):
-        return "device"
-    if member.type != REGULAR:
-        return ""
-    if member.permissions & _SET_ID:
-        return "setuid or setgid"
-    return "capabilities" if member.has_attribute(_CAPABILITY) else ""
+        return True
+    return member.type == REGULAR and (bool(member.permissions & SET_ID) or member.has_attribute(CAPABILITY))
 
 
-@dataclass(frozen=True)
+@dataclass
 class Gate:
     """What every archive of a directory passes before tar: members that do not belong to the source end it.
 
     Attributes:
         top: the source's name in archives.
-        powers: takes what is remarkable.
+        gave_power: a member was passed on that gives power, be it there at the end or not.
     """
 
     top: str
-    powers: Powers = field(default_factory=Powers)
+    gave_power: bool = False
 
     def whole(self, blocks: Iterator[memoryview]) -> Iterator[Block]:
         """Pass an archive on as it is.
@@ -93,14 +73,17 @@ class Gate:
             self._refuse_foreign(member)
             wanted = chooses(member)
             if wanted:
-                self.powers.note(member)
+                self._note(member)
             return wanted
 
         return _as_damage(selected(blocks, judge, Member.whole_headers if with_entries else without_entries))
 
     def _look(self, member: Member) -> None:
         self._refuse_foreign(member)
-        self.powers.note(member)
+        self._note(member)
+
+    def _note(self, member: Member) -> None:
+        self.gave_power = self.gave_power or gives_power(member)
 
     def _refuse_foreign(self, member: Member) -> None:
         for name in (member.name, member.link_target) if member.type == HARD_LINK else (member.name,):

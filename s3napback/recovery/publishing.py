@@ -11,9 +11,11 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from s3napback.formatting import readable
 from s3napback.recovery.folders import OPEN_FOLDER, Cursor, cursor, file_names, names_in, private_folder
 from s3napback.recovery.staging import Staging, UnusableTarget, require_empty_folder
 from s3napback.streams.confinement import start_confined
+from s3napback.streams.environment import Family, child_environment
 
 _MOST_SHOWN = 5
 _COPY = "copy"
@@ -226,12 +228,15 @@ def _copy_across(name: str, source: int, target: int) -> None:
         command = ("cp", "--archive", "--", f"/proc/self/fd/{source}/{name}", _COPY)
 
         def copy(path: str) -> subprocess.CompletedProcess[bytes]:
-            return subprocess.run(command, check=False, capture_output=True, pass_fds=(source,), cwd=path)
+            environment = child_environment(os.environ, Family.PLAIN)
+            return subprocess.run(
+                command, check=False, capture_output=True, env=environment, pass_fds=(source,), cwd=path
+            )
 
         done = start_confined(folder, copy)
         if done.returncode:
-            reason = done.stderr.decode(errors="replace").strip()
-            raise UnusableTarget(f"{name} cannot be copied to another file system: {reason}")
+            words = [f"  {readable(line)}" for line in done.stderr.splitlines()]
+            raise UnusableTarget(f"{name} cannot be copied to another file system:", *words)
         os.rename(_COPY, name, src_dir_fd=folder, dst_dir_fd=target)
 
 

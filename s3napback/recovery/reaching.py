@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -12,6 +13,7 @@ from s3napback.catalogue.contents import Catalogue, CataloguedArchive, read_cata
 from s3napback.catalogue.selection import matching_archives
 from s3napback.config.settings import Configuration
 from s3napback.encryption.gpg import signer_fingerprint
+from s3napback.encryption.keys import require_own_home
 from s3napback.errors import S3napbackError
 from s3napback.recovery.choosing import choose, only_source, own_archives, read_moment
 from s3napback.recovery.decoding import Decoder, Decryption
@@ -47,11 +49,14 @@ class Reach:
 
         Raises:
             UnusableKey: signatures are required, and it is not clear whose.
+            ChangeableByOthers: others can change gpg's home.
         """
+        require_own_home(self.configuration.encryption.home, os.environ)
         settings = self.configuration.store
         # Reading a folder in several places at once is slower than from its beginning to its end.
         threads = settings.upload_threads if settings.folder is None else 1
-        transport = Transport(self.store, threads, min(LARGEST_RANGE, settings.chunk_size))
+        size = min(LARGEST_RANGE, settings.chunk_size)
+        transport = Transport(self.store, threads, size, settings.stall_timeout or None)
         encryption = self.configuration.encryption
         signer = signer_fingerprint(encryption) if require_signature else ""
         decryption = Decryption(encryption.home, passphrase_file, signer)
@@ -109,11 +114,11 @@ def is_cold(archive: CataloguedArchive) -> bool:
     return stored.storage_class in COLD_CLASSES and 'ongoing-request="false"' not in stored.restore_state
 
 
-def cold_advice(chain: Sequence[CataloguedArchive], configuration: Configuration) -> str:
-    """Which archives must be asked for first, and how; empty if none must."""
+def cold_advice(chain: Sequence[CataloguedArchive], configuration: Configuration) -> tuple[str, ...]:
+    """Which archives must be asked for first, and how, line by line; empty if none must."""
     cold = [archive for archive in chain if is_cold(archive)]
     if not cold:
-        return ""
+        return ()
     settings = configuration.store
     endpoint = f"--endpoint-url {settings.endpoint} " if settings.endpoint else ""
     lines = [
@@ -121,10 +126,8 @@ def cold_advice(chain: Sequence[CataloguedArchive], configuration: Configuration
         + (", and its restoration is under way" if "true" in archive.stored.restore_state else "")
         for archive in cold
     ]
-    return "\n".join(
-        [
-            *lines,
-            "Ask the store to bring each of them out, wait until it has (hours), and run again:",
-            f"  aws {endpoint}s3api restore-object --bucket {settings.bucket} --key KEY --restore-request Days=7",
-        ]
+    return (
+        *lines,
+        "Ask the store to bring each of them out, wait until it has (hours), and run again:",
+        f"  aws {endpoint}s3api restore-object --bucket {settings.bucket} --key KEY --restore-request Days=7",
     )

@@ -12,14 +12,16 @@ from pathlib import Path
 
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import PipelineError, UnusableTool
+from s3napback.formatting import readable, shell_command
 from s3napback.recovery.decoding import Damaged, Decoder
 from s3napback.recovery.folders import OPEN_FOLDER, names_in
 from s3napback.recovery.staging import Staging, UnusableTarget, require_empty, require_empty_folder, staging_in
 from s3napback.streams.confinement import start_confined
+from s3napback.streams.environment import Family, child_environment
 from s3napback.streams.pipeline import Block, Stage, Transformation
 
-_ENVIRONMENT = {"LC_ALL": "C.UTF-8", "TMPDIR": "."}
-"""In the plain C locale Subversion refuses paths that are not ASCII. Nowhere else can its temporary files be made."""
+_TEMPORARY = {"TMPDIR": "."}
+"""Nowhere but where they work can Subversion's programs make temporary files."""
 
 _REPOSITORY = "repository"
 
@@ -72,7 +74,7 @@ class RepositoryRestore:
             for archive in chain:
                 check = continuity_check(expected)
                 command = ("svnadmin", "load", "--quiet", "--force-uuid", _REPOSITORY)
-                load = Stage(command, environment=_ENVIRONMENT, folder=staging.tree)
+                load = Stage(command, environment=_TEMPORARY, family=Family.SUBVERSION, folder=staging.tree)
                 decoder.run(archive, check, load, write=_forget)
                 expected = _loaded(tools, archive, expected, decoder)
             self._publish(staging)
@@ -157,7 +159,7 @@ class _Tools:
         """What one of them answers."""
         if shutil.which(command[0]) is None:
             raise UnusableTool(f"{command[0]} is missing: install subversion")
-        environment = {**os.environ, **_ENVIRONMENT}
+        environment = {**child_environment(os.environ, Family.SUBVERSION), **_TEMPORARY}
 
         def ask(path: str) -> subprocess.CompletedProcess[bytes]:
             return subprocess.run(
@@ -166,7 +168,8 @@ class _Tools:
 
         done = start_confined(self.folder, ask)
         if done.returncode != 0:
-            raise PipelineError(f"{' '.join(command)} failed: {done.stderr.decode(errors='replace').strip()}")
+            words = [f"  {readable(line)}" for line in done.stderr.splitlines()]
+            raise PipelineError(f"{shell_command(command)} failed:", *words)
         return done.stdout.decode().strip()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -10,7 +10,12 @@ from typing import Protocol
 from s3napback.chains import Memory
 from s3napback.config.settings import Job
 from s3napback.rotation import ArchiveType
-from s3napback.streams.pipeline import Stage
+from s3napback.streams.pipeline import Block, Stage
+
+
+def _nothing() -> Sequence[str]:
+    """Nothing is left to be done, nor to be said."""
+    return ()
 
 
 @dataclass(frozen=True)
@@ -22,12 +27,17 @@ class Dump:
         snapshot: a file that the process leaves behind and a later DIFF needs; None if there is none.
         notes: what else a later DIFF needs.
         metadata: what the archive says of itself beyond the common part, names in lower case.
+        guard: passes the content on without what does not belong in it; None if nothing ever has to be kept out.
+        conclude: to be called when the archive has arrived, before the snapshot is kept: completes it by what was
+            learnt meanwhile, and tells what should be warned of. Raises SourceError.
     """
 
     stage: Stage
     snapshot: Path | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
+    guard: Callable[[Iterator[memoryview]], Iterator[Block]] | None = None
+    conclude: Callable[[], Sequence[str]] = _nothing
 
 
 class NothingNew(Exception):

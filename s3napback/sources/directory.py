@@ -4,22 +4,40 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from s3napback.chains import Memory
+from s3napback.chains import FILES_SETTING, Memory
 from s3napback.config.settings import Job, JobSettings
 from s3napback.errors import SourceError
 from s3napback.rotation import ArchiveType, SimpleCycle
 from s3napback.sources import WORKING, Dump
+from s3napback.sources.forgetting import forget
+from s3napback.sources.live_tree import LiveTree
+from s3napback.sources.mounts import tells_holes
+from s3napback.sources.named_files import digests
 from s3napback.sources.snapshot import DamagedSnapshot, copy_cured, snapshot_problem
-from s3napback.streams.pipeline import Stage
+from s3napback.sources.tar_guard import TarGuard
+from s3napback.sources.tar_review import TarReview
+from s3napback.streams.pipeline import Block, Stage
 
 _END_SIZE = 1024
 TAR_WARNING = 1
 """tar's exit status for "some files differ": one changed or vanished while it was read (tar's manual, "Synopsis")."""
+
+TOO_LONG = Path(__file__).with_name("too_long.exclude")
+"""Holds a pattern that matches names of 4,352 bytes and more.
+
+tar opens directories by their whole paths, of which the kernel takes 4,095 bytes. It says so for each of them, but
+keeps all names below in memory: 3,000 nested directories with names of 255 bytes cost it 7 GB, and as much of the
+snapshot. A name has at most 255 bytes, so above each one that is left out in this way there is one that tar names.
+"""
+
+_ALTERING_HEADERS = frozenset({"--owner", "--owner-map", "--group", "--group-map", "--mode", "--dereference"})
 
 _FORMAT_OPTIONS = (
     # Without them nanoseconds, access control lists and extended attributes are lost.
@@ -81,7 +99,13 @@ def _anchored_patterns(pattern: str, path: str, *, followed: bool) -> list[str]:
 
 
 def tar_command(
-    tar: str, path: str, settings: JobSettings, *, snapshot: Path | None, followed: bool = False
+    tar: str,
+    path: str,
+    settings: JobSettings,
+    *,
+    snapshot: Path | None,
+    followed: bool = False,
+    sparse: bool = False,
 ) -> tuple[str, ...]:
     """The argument list that writes an archive of ``path`` to standard output.
 
@@ -91,9 +115,13 @@ def tar_command(
         settings: Exclude, TarOptions and OneFileSystem are used.
         snapshot: the file that tar reads and rewrites; None for an archive on which no DIFF will build.
         followed: see ``member_name``.
+        sparse: holes are not archived as zeros.
     """
-    # tar would read a backslash in the name as the beginning of an escape.
-    command = [tar, "--create", "--file=-", "--no-unquote", *_FORMAT_OPTIONS]
+    # tar would read a backslash in the name as the beginning of an escape. The style of quoting is what it says of
+    # names: ``TarReview`` relies on it.
+    command = [tar, "--create", "--file=-", "--no-unquote", "--quoting-style=escape", *_FORMAT_OPTIONS]
+    if sparse:
+        command.append("--sparse")
     if snapshot is not None:
         # Device numbers change across reboots, LVM and NFS; and the cured snapshot holds none.
         command += [f"--listed-incremental={snapshot}", "--no-check-device"]
@@ -101,6 +129,7 @@ def tar_command(
         command.append("--one-file-system")
     command += ["--directory=/", *settings.tar_options]
     command += exclude_options(settings.exclude, path, followed=followed)
+    command += ["--anchored", f"--exclude-from={TOO_LONG}"]
     return (*command, "--", member_name(path, followed=followed))
 
 
@@ -119,6 +148,7 @@ class DirectorySource:
     def check(self, *, had_content: bool) -> Sequence[str]:
         """See ``Source``."""
         path = self.job.target
+        digests(self.job.settings.tar_options)
         if not self.has_content() and had_content:
             raise SourceError(
                 f"Directory {path} is empty, but held files when it was backed up last. Is a disk not mounted? "
@@ -144,11 +174,16 @@ class DirectorySource:
     def content(self) -> Mapping[str, object]:
         """See ``Source``."""
         settings = self.job.settings
+        named: dict[str, object] = {}
+        # ``check`` reports what cannot be read.
+        with suppress(SourceError):
+            named = {FILES_SETTING: dict(found)} if (found := digests(settings.tar_options)) else {}
         return {
             "Exclude": list(settings.exclude),
             "TarOptions": list(settings.tar_options),
             "OneFileSystem": settings.one_file_system,
             "whether the directory is a symbolic link": self._followed(),
+            **named,
         }
 
     def obstacle(self, memory: Memory, folder: Path, now: float) -> str:
@@ -166,7 +201,37 @@ class DirectorySource:
                     copy_cured(source, target)
             except (OSError, DamagedSnapshot) as error:
                 raise SourceError(f"the snapshot {folder / memory.snapshot} cannot be copied: {error}") from error
-        return Dump(self.plan(archive_type, folder), snapshot)
+        member = member_name(self.job.target, followed=self._followed())
+        review = TarReview(member, most=self.job.settings.max_unreadable, as_root=os.geteuid() == 0)
+        identity = _identity(self.job.target)
+
+        def swapped(_said: Sequence[str]) -> str:
+            same = _identity(self.job.target) == identity
+            return "" if same else f"{self.job.target} was replaced, moved or unmounted while {self.tar} read it"
+
+        stage = replace(self.plan(archive_type, folder), review=review, judge=swapped)
+        if snapshot is None:
+            return Dump(stage)
+        # A full archive that is not incremental opens every folder in the one above it, and follows no links.
+        tree = LiveTree(os.path.realpath(self.job.target), time.time_ns()) if self._can_be_compared() else None
+        guard = TarGuard(member, tree)
+
+        def guarded(blocks: Iterator[memoryview]) -> Iterator[Block]:
+            with tree or nullcontext():
+                yield from guard.guarded(blocks)
+
+        def conclude() -> Sequence[str]:
+            is_known = review.is_complete and guard.is_complete
+            forget(snapshot, {*review.left_out, *guard.left_out} if is_known else None)
+            return guard.warnings
+
+        return Dump(stage, snapshot, guard=guarded, conclude=conclude)
+
+    def _can_be_compared(self) -> bool:
+        """Whether somebody could bring in what only we may read, and headers tell what lies in the tree."""
+        words = {word.partition("=")[0] for word in self.job.settings.tar_options}
+        short = {letter for word in words if not word.startswith("--") for letter in word[1:]}
+        return os.geteuid() == 0 and not words & _ALTERING_HEADERS and "h" not in short
 
     def plan(
         self,
@@ -175,15 +240,16 @@ class DirectorySource:
         memory: Memory | None = None,  # noqa: ARG002
     ) -> Stage:
         """See ``Source``."""
+        settings = self.job.settings
         command = tar_command(
             self.tar,
             self.job.target,
-            self.job.settings,
+            settings,
             snapshot=self._working_snapshot(folder),
             followed=self._followed(),
+            sparse=tells_holes(os.path.realpath(self.job.target), one_file_system=settings.one_file_system),
         )
-        # Options from the environment would shape the archive unseen.
-        return Stage(command, warning_codes=frozenset({TAR_WARNING}), environment={"TAR_OPTIONS": ""})
+        return Stage(command, warning_codes=frozenset({TAR_WARNING}))
 
     def flaw(self, head: bytes, tail: bytes) -> str:
         """See ``Source``."""
@@ -201,3 +267,12 @@ class DirectorySource:
         schedule = self.job.schedule
         builds_diffs = isinstance(schedule, SimpleCycle) and schedule.diffs > 0
         return folder / WORKING if builds_diffs else None
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Device and inode number of a directory; None if it is not there."""
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

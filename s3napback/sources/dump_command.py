@@ -12,6 +12,7 @@ from s3napback.config.settings import Job
 from s3napback.rotation import ArchiveType
 from s3napback.sources import Dump
 from s3napback.sources.programs import find_program
+from s3napback.streams.environment import Family
 from s3napback.streams.pipeline import Stage
 
 _ENDS = {
@@ -37,12 +38,14 @@ class DumpCommandSource:
         build: makes the argument list.
         programs: names under which the tool may be installed, the preferred one first.
         package: the Debian package that brings it.
+        family: what kind of program it is, which decides on what it gets of our environment.
     """
 
     job: Job
     build: CommandBuilder
     programs: Sequence[str]
     package: str
+    family: Family
 
     def check(self, *, had_content: bool) -> Sequence[str]:  # noqa: ARG002 - only the dump tells
         """See ``Source``."""
@@ -80,4 +83,4 @@ class DumpCommandSource:
         return next(filter(shutil.which, self.programs), self.programs[0])
 
     def _stage(self, program: str) -> Stage:
-        return Stage(self.build(program, self.job))
+        return Stage(self.build(program, self.job), family=self.family)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from s3napback.config.mysql_options import FIRST
 from s3napback.config.settings import Job
 from s3napback.sources.dump_command import DumpCommandSource
+from s3napback.streams.environment import Family
 
 ALL = "all"
 """The target that stands for every database of the server."""
@@ -19,11 +21,6 @@ _DUMP_OPTIONS = (
     "--events",
     "--triggers",
 )
-
-_MUST_COME_FIRST = frozenset(
-    ("--defaults-file", "--defaults-extra-file", "--defaults-group-suffix", "--no-defaults", "--login-path")
-)
-"""Options that the programs understand at the beginning only (MariaDB's manual, "Configuring with Option Files")."""
 
 
 def mysqldump_command(program: str, job: Job) -> tuple[str, ...]:
@@ -47,8 +44,8 @@ def mysqldump_command(program: str, job: Job) -> tuple[str, ...]:
 
 def mysql_source(job: Job) -> DumpCommandSource:
     """The source that a MySQL job describes."""
-    return DumpCommandSource(job, mysqldump_command, ("mariadb-dump", "mysqldump"), "mariadb-client")
+    return DumpCommandSource(job, mysqldump_command, ("mariadb-dump", "mysqldump"), "mariadb-client", Family.MYSQL)
 
 
 def _comes_first(option: str) -> bool:
-    return option.partition("=")[0] in _MUST_COME_FIRST
+    return option.partition("=")[0] in FIRST

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from s3napback.config.settings import Job
 from s3napback.sources.dump_command import DumpCommandSource
+from s3napback.streams.environment import Family
 
 ALL = "all"
 """The target that stands for every database of the server, and its roles."""
@@ -45,4 +46,4 @@ def pg_dump_command(program: str, job: Job) -> tuple[str, ...]:
 def postgresql_source(job: Job) -> DumpCommandSource:
     """The source that a PostgreSQL job describes."""
     program = "pg_dumpall" if job.target.rpartition("@")[2] == ALL else "pg_dump"
-    return DumpCommandSource(job, pg_dump_command, (program,), "postgresql-client")
+    return DumpCommandSource(job, pg_dump_command, (program,), "postgresql-client", Family.POSTGRESQL)

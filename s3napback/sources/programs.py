@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from s3napback.errors import SourceError
-from s3napback.streams.processes import readable
+from s3napback.formatting import readable
+from s3napback.streams.environment import Family, User, child_environment
+from s3napback.streams.processes import rights_of, start_problem
 
 _QUOTED_LINES = 10
 
@@ -30,31 +32,42 @@ def find_program(names: Sequence[str], package: str) -> str:
     raise SourceError(f"{missing} on PATH; install it (Debian's package is {package})")
 
 
-def answer_of(command: Sequence[str], *, environment: Mapping[str, str], timeout: float | None = None) -> str:
+def answer_of(
+    command: Sequence[str],
+    *,
+    family: Family,
+    user: User | None = None,
+    directory: str | None = None,
+    timeout: float | None = None,
+) -> str:
     """What a program answers on standard output, without the newline at its end.
 
     Args:
         command: program and arguments; no shell.
-        environment: added to our own.
+        family: what kind of program it is, which decides on what it gets of our environment.
+        user: whose rights it has; None are ours.
+        directory: where it is started, with our own rights; None is where we are.
         timeout: in seconds; None waits for ever.
 
     Raises:
         SourceError: it cannot be started, takes too long, or fails; its own words are in the message.
     """
     try:
-        done = subprocess.run(
+        done: subprocess.CompletedProcess[bytes] = subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            env={**os.environ, **environment},
+            env=child_environment(os.environ, family, user),
+            cwd=directory,
             check=False,
             timeout=timeout,
+            **rights_of(user),
         )
     except subprocess.TimeoutExpired:
         raise SourceError(f"{command[0]} gave no answer within {timeout:g} seconds (StallTimeout)") from None
     except OSError as error:
-        raise SourceError(f"cannot start {command[0]}: {error.strerror}") from error
+        raise SourceError(start_problem(command[0], user, error)) from error
     if done.returncode:
-        words = [readable(line) for line in done.stderr.splitlines()[-_QUOTED_LINES:]]
-        raise SourceError("\n  ".join([f"{command[0]} failed with exit status {done.returncode}:", *words]))
+        words = [f"  {readable(line)}" for line in done.stderr.splitlines()[-_QUOTED_LINES:]]
+        raise SourceError(f"{command[0]} failed with exit status {done.returncode}:", *words)
     return done.stdout.decode(errors="surrogateescape").rstrip("\n")

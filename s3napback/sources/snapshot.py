@@ -18,7 +18,9 @@ import re
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-_BLOCK = 1 << 20
+BLOCK = 1 << 20
+"""Bytes of a snapshot that are looked at together."""
+
 _HEADER = re.compile(rb"GNU tar-[^\n\0]{1,60}-2\n(\d{1,20})\0(\d{1,9})\0")
 _HEADER_LIMIT = 120
 _RECORD_START = re.compile(rb"([01]\0-?\d{1,20}\0-?\d{1,9}\0)-?\d{1,20}(\0\d{1,20}\0[^\0]+)(?=\0)")
@@ -37,6 +39,17 @@ def snapshot_time(stream: BinaryIO) -> int:
         DamagedSnapshot: the header is not one of format 2.
     """
     return int(_match_header(stream.read(_HEADER_LIMIT))[1])
+
+
+def read_snapshot_header(stream: BinaryIO) -> bytes:
+    """What stands before the first directory's record; the stream is left there.
+
+    Raises:
+        DamagedSnapshot: the header is not one of format 2.
+    """
+    header = _match_header(stream.read(_HEADER_LIMIT))[0]
+    stream.seek(len(header))
+    return header
 
 
 def copy_cured(source: BinaryIO, target: Sink) -> str:
@@ -73,7 +86,7 @@ class _Nowhere:
 def file_sha256(stream: BinaryIO) -> str:
     """SHA-256 of what is left of a stream, in hexadecimal."""
     digest = hashlib.sha256()
-    while block := stream.read(_BLOCK):
+    while block := stream.read(BLOCK):
         digest.update(block)
     return digest.hexdigest()
 
@@ -89,7 +102,7 @@ class _Window:
 
     def fill(self) -> bool:
         """Add a block behind what is left; False at the end of the stream."""
-        block = self._stream.read(_BLOCK)
+        block = self._stream.read(BLOCK)
         self.digest.update(block)
         self.data = self.data[self.position :] + block
         self.position = 0

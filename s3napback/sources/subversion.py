@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from s3napback.chains import Memory
@@ -14,6 +15,8 @@ from s3napback.errors import SourceError
 from s3napback.rotation import ArchiveType
 from s3napback.sources import Dump, NothingNew
 from s3napback.sources.programs import answer_of, find_program
+from s3napback.sources.repository_access import Access, repository_access
+from s3napback.streams.environment import Family
 from s3napback.streams.pipeline import Stage
 
 _DUMPER = "svnadmin"
@@ -23,15 +26,12 @@ _PACKAGE = "subversion"
 _UNDATED_REVISIONS = 20
 """So many revisions are looked at for one that has a date."""
 
-_ENVIRONMENT = {"LC_ALL": "C.UTF-8"}
-"""In the plain C locale Subversion refuses paths that are not ASCII."""
-
 
 def dump_command(repository: str, first: int, last: int | str) -> tuple[str, ...]:
     """The argument list that writes a range of revisions to standard output.
 
     Args:
-        repository: an absolute path.
+        repository: a path.
         first: 0 for a dump that stands by itself, the revision after the parent's last one for a DIFF.
         last: a revision, or ``HEAD``.
     """
@@ -91,7 +91,7 @@ class SubversionSource:
             first = _first_new(memory, youngest)
         uuid = self._uuid()
         return Dump(
-            Stage(dump_command(self.job.target, first, youngest), environment=_ENVIRONMENT),
+            self._stage(self._access, first, youngest),
             notes={"uuid": uuid, "revision": str(youngest), "mark": self._mark(youngest)},
             metadata={"uuid": uuid, "revisions": f"{first}:{youngest}"},
         )
@@ -102,7 +102,11 @@ class SubversionSource:
         with suppress(SourceError):
             youngest = self._youngest()
         first = _first_new(memory, youngest) if archive_type is ArchiveType.DIFF and memory is not None else 0
-        return Stage(dump_command(self.job.target, first, youngest), environment=_ENVIRONMENT)
+        # What must not be read has a plan all the same.
+        access = Access(None, None, self.job.target)
+        with suppress(SourceError, OSError):
+            access = self._access
+        return self._stage(access, first, youngest)
 
     def flaw(self, head: bytes, tail: bytes) -> str:
         """See ``Source``."""
@@ -112,6 +116,18 @@ class SubversionSource:
         if not tail.endswith(b"\n\n"):
             return f"{_DUMPER} ended as if all were well, but the dump of {self.job.target} is cut off"
         return ""
+
+    @cached_property
+    def _access(self) -> Access:
+        return repository_access(self.job.target, os.geteuid())
+
+    def _stage(self, access: Access, first: int, youngest: int | str) -> Stage:
+        return Stage(
+            dump_command(access.name, first, youngest),
+            family=Family.SUBVERSION,
+            user=access.user,
+            directory=access.directory,
+        )
 
     def _obstacle(self, notes: Mapping[str, str], youngest: int) -> str:
         if not {"uuid", "revision", "mark"} <= notes.keys():
@@ -150,14 +166,18 @@ class SubversionSource:
 
     def _ask(self, question: str, *arguments: str, options: Sequence[str] = ()) -> str:
         find_program((_LOOKER,), _PACKAGE)
+        access = self._access
         try:
             return answer_of(
-                (_LOOKER, question, *options, self.job.target, *arguments),
-                environment=_ENVIRONMENT,
+                (_LOOKER, question, *options, access.name, *arguments),
+                family=Family.SUBVERSION,
+                user=access.user,
+                directory=access.directory,
                 timeout=self.job.settings.stall_timeout or None,
             )
         except SourceError as error:
-            raise SourceError(f"{self.job.source} cannot be read: {error}") from error
+            reader = f" as {access.user}, {access.reason}" if access.user else ""
+            raise SourceError(f"{self.job.source} cannot be read{reader}: {error}") from error
 
 
 def _first_new(memory: Memory, youngest: int | str) -> int:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from s3napback.config.settings import Job
 from s3napback.errors import SourceError
+from s3napback.formatting import printable
 from s3napback.sources import Expansion
 
 REPOSITORY_KIND = "Subversion"
@@ -36,7 +37,7 @@ def expand_subversion_dir(job: Job, all_jobs: Sequence[Job], *, may_be_empty: bo
     for entry in _folders(job):
         path = posixpath.join(folder, entry)
         if not is_repository(path):
-            remarks.append((logging.INFO, f"{_readable(path)} is not a Subversion repository and is passed over"))
+            remarks.append((logging.INFO, f"{printable(path)} is not a Subversion repository and is passed over"))
             continue
         found = True
         candidate = replace(job, kind=REPOSITORY_KIND, target=path, name=posixpath.join(job.name, entry))
@@ -58,8 +59,9 @@ def is_repository(path: str) -> bool:
     What may not be looked at counts as one, so that its backup fails aloud.
     """
     try:
-        has_format = stat.S_ISREG(os.stat(posixpath.join(path, "format")).st_mode)  # noqa: PTH116 - any bytes
-        return has_format and stat.S_ISDIR(os.stat(posixpath.join(path, "db")).st_mode)  # noqa: PTH116
+        # Something else in the place of the file is damage, and not for us to pass over.
+        os.stat(posixpath.join(path, "format"), follow_symlinks=False)  # noqa: PTH116 - any bytes
+        return stat.S_ISDIR(os.stat(posixpath.join(path, "db")).st_mode)  # noqa: PTH116
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError:
@@ -86,7 +88,7 @@ def _remark(job: Job, own: Mapping[str, Job], names: Mapping[str, Job]) -> tuple
     if not _is_utf8(job.target):
         return (
             logging.WARNING,
-            f"{_readable(job.source)} is passed over and NOT backed up: its name is not UTF-8; rename it",
+            f"{printable(job.source)} is passed over and NOT backed up: its name is not UTF-8; rename it",
         )
     if (other := names.get(job.name)) is not None:
         return logging.ERROR, (
@@ -98,7 +100,3 @@ def _remark(job: Job, own: Mapping[str, Job], names: Mapping[str, Job]) -> tuple
 
 def _is_utf8(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _readable(path: str) -> str:
-    return path.encode(errors="surrogateescape").decode(errors="backslashreplace")

@@ -27,6 +27,7 @@ from s3napback.stores.folders import (
     decode_name,
     key_components,
     make_folders,
+    open_file,
     opened_file,
     plain_files,
     regular_file_status,
@@ -40,6 +41,7 @@ _PRIVATE = ".s3napback"
 _INCOMING = "incoming-"
 _BLOCK = 1024 * 1024
 _LONGEST_METADATA = 64 * 1024
+_LONGEST_KEY = 1024  # bytes; what lies deeper is none of ours, and may have a path that cannot be opened
 _MARKER_TEXT = (
     "This folder is a store of s3napback's archives. Do not remove this file: it shows that the disk is here.\n"
 )
@@ -154,7 +156,7 @@ class DirectoryStore:
         """Walk the folders in the order of the keys' UTF-8 bytes; links are passed over."""
         with self._failing(f"listing {self.location}/{prefix}"):
             self._require_root()
-        yield from self._walk(self._root, "", prefix)
+        yield from self._walk(prefix)
 
     def delete(self, key: str) -> None:
         """Remove the data, then its metadata, then the folders that are empty now."""
@@ -256,22 +258,37 @@ class DirectoryStore:
                 in_use.add((content["size"], content["mtime_ns"]))
         return in_use
 
-    def _walk(self, folder: Path, folder_key: str, prefix: str) -> Iterator[StoredObject]:
+    def _walk(self, prefix: str) -> Iterator[StoredObject]:
+        # One level for each folder that we are in: a store may hold folders in folders, thousands deep.
+        levels = [self._entries(self._root, "", prefix)]
+        while levels:
+            for key, entry in levels[-1]:
+                if key.endswith("/"):
+                    levels.append(self._entries(Path(entry.path), key, prefix))
+                    break
+                if entry.is_file(follow_symlinks=False):
+                    with suppress(FileNotFoundError):
+                        yield _describe(key, entry.stat(follow_symlinks=False), {})
+            else:
+                levels.pop()
+
+    def _entries(self, folder: Path, folder_key: str, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        """What may be, or lead to, objects below ``prefix``, in order; the keys of folders end in a slash."""
         with self._failing(f"listing {self.location}/{prefix}"):
             try:
                 entries = [(entry, entry.is_dir(follow_symlinks=False)) for entry in os.scandir(folder)]
             except FileNotFoundError:
                 return
         named = ((folder_key + decode_name(entry.name) + "/" * is_folder, entry) for entry, is_folder in entries)
-        for key, entry in sorted(named, key=lambda pair: pair[0].encode("utf-8", "surrogateescape")):
-            if key == f"{_PRIVATE}/":
+        for key, entry in sorted(named, key=lambda pair: _bytes_of(pair[0])):
+            if key == f"{_PRIVATE}/" or len(_bytes_of(key)) > _LONGEST_KEY:
                 continue
-            if key.endswith("/"):
-                if key.startswith(prefix) or prefix.startswith(key):
-                    yield from self._walk(Path(entry.path), key, prefix)
-            elif key.startswith(prefix) and entry.is_file(follow_symlinks=False):
-                with suppress(FileNotFoundError):
-                    yield _describe(key, entry.stat(follow_symlinks=False), {})
+            if key.startswith(prefix) or (key.endswith("/") and prefix.startswith(key)):
+                yield key, entry
+
+
+def _bytes_of(key: str) -> bytes:
+    return key.encode("utf-8", "surrogateescape")
 
 
 def _stamp(descriptor: int, in_use: set[tuple[int, int]]) -> os.stat_result:
@@ -311,7 +328,7 @@ def _parse(path: Path) -> dict[str, Any] | None:
     if path.suffix != ".json":
         return None
     try:
-        with path.open("rb") as file:
+        with os.fdopen(open_file(path), "rb") as file:
             content = json.loads(file.read(_LONGEST_METADATA))
     except (FileNotFoundError, ValueError, RecursionError):
         return None

@@ -58,10 +58,16 @@ def opened_file(root: Path, path: Path) -> Iterator[tuple[int, os.stat_result] |
         found = None
         if regular_file_status(root, path) is not None:
             with suppress(FileNotFoundError):
-                descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+                descriptor = open_file(path)
                 opened.callback(os.close, descriptor)
-                found = (descriptor, os.fstat(descriptor))
+                status = os.fstat(descriptor)
+                found = (descriptor, status) if stat.S_ISREG(status.st_mode) else None
         yield found
+
+
+def open_file(path: Path) -> int:
+    """Open for reading what was a plain file just now: a link put there since fails, a FIFO does not make us wait."""
+    return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def plain_files(root: Path, folder: Path) -> list[Path]:

@@ -8,13 +8,14 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from s3napback.config.settings import StoreSettings
+from s3napback.config.settings import Credentials, StoreSettings
 from s3napback.errors import StoreError, StoreUnreachable, UnusableStore
 from s3napback.stores import ByteSource, StoredObject
 from s3napback.stores.parts import PartLimits, plan_parts
-from s3napback.stores.s3_client import StaticCredentials, make_client, waiting
+from s3napback.stores.s3_client import make_client, waiting
 from s3napback.stores.s3_errors import (
     FAILURES,
     NO_ANSWER,
@@ -25,6 +26,7 @@ from s3napback.stores.s3_errors import (
     translate,
     translated,
 )
+from s3napback.stores.s3_listing import listed
 from s3napback.stores.s3_upload import PartBuffers, Patience, Target, Upload
 
 if TYPE_CHECKING:
@@ -32,7 +34,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_READ_BLOCK = 1024 * 1024
+_READ_BLOCK = 64 * 1024
+"""Bytes. Reading waits until a block is full: on a slow line larger ones would look like silence."""
+
+_MOST_PAGES = 100
+"""Of unfinished uploads to one key, of which each holds up to 1,000."""
+
 _SECOND_LOOKS = (0.5, 1.5)
 """Pauses in seconds before a store that still shows the old object is asked again: not every store is consistent."""
 
@@ -53,7 +60,7 @@ class S3Store:
     def __init__(
         self,
         settings: StoreSettings,
-        credentials: StaticCredentials,
+        credentials: Credentials,
         *,
         patient: bool = True,
         limits: PartLimits | None = None,
@@ -145,7 +152,7 @@ class S3Store:
         return upload.run(source)
 
     def read(self, key: str, *, start: int = 0, end: int | None = None, version: str = "") -> Iterator[bytes]:
-        """Yield blocks of 1 MiB at most; a connection that breaks is made again at the byte where it broke."""
+        """Yield blocks of 64 KiB at most; a connection that breaks is made again at the byte where it broke."""
         doing = f"reading {self.location}/{key}"
         patience = Patience(self._outage_seconds)
         position, stop = start, end
@@ -164,19 +171,23 @@ class S3Store:
             except NO_ANSWER as error:
                 if not patience.allows_another(error, doing):
                     raise translate(error, doing) from error
+            except FAILURES as error:
+                # the last bytes have come, and the checksum that the store keeps is another
+                raise translate(error, doing) from error
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """List page by page; S3 lists in the order of the keys' UTF-8 bytes."""
-        with translated(f"listing {self.location}/{prefix}"):
-            for page in self._client().get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
-                for found in page.get("Contents", []):
-                    yield StoredObject(
-                        key=found["Key"],
-                        size=found["Size"],
-                        modified=found["LastModified"],
-                        version=found.get("ETag", "").strip('"'),
-                        storage_class=found.get("StorageClass", ""),
-                    )
+        doing = f"listing {self.location}/{prefix}"
+        with translated(doing):
+            pages = self._client().get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+            for found in listed(pages, doing):
+                yield StoredObject(
+                    key=found["Key"],
+                    size=found["Size"],
+                    modified=found["LastModified"],
+                    version=found.get("ETag", "").strip('"'),
+                    storage_class=found.get("StorageClass", ""),
+                )
 
     def delete(self, key: str) -> None:
         """Remove one object; S3 does not mind if there is none."""
@@ -191,7 +202,8 @@ class S3Store:
         found = 0
         client = self._client()
         try:
-            for page in client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix=key):
+            pages = client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix=key)
+            for page in islice(pages, _MOST_PAGES):
                 for upload in page.get("Uploads", []):
                     if upload["Key"] != key:
                         continue

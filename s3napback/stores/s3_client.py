@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,8 @@ import boto3
 from boto3.compat import filter_python_deprecation_warnings
 from botocore.config import Config
 
-from s3napback.config.settings import StoreSettings
+from s3napback.config.settings import Credentials, StoreSettings
+from s3napback.stores.s3_session import LimitedSession
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -19,21 +20,9 @@ if TYPE_CHECKING:
 _CHATTY = ("boto3", "botocore", "urllib3", "s3transfer")
 _LONGEST_PAUSE = 20  # seconds between two attempts (botocore's "standard" retries)
 _MOST_ATTEMPTS = 10
+_SLOWNESS = 10  # how many times as long as a silence a whole answer may take
 _LEAST_CONNECTIONS = 36
 """Enough for every thread that asks for metadata when a whole store is read; further ones would be closed at once."""
-
-
-@dataclass(frozen=True)
-class StaticCredentials:
-    """What S3Keyfile holds; without an access key boto3 looks for credentials itself, and renews them.
-
-    Attributes:
-        token: of temporary credentials.
-    """
-
-    access_key: str = ""
-    secret_key: str = field(default="", repr=False)
-    token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -51,6 +40,11 @@ class Waiting:
     connect_seconds: int = 20
     read_seconds: int = 60
     outage_seconds: int = 90
+
+    @property
+    def answer_seconds(self) -> int:
+        """Until an answer has come to its end, however slowly it drips: ten minutes unless StallTimeout is less."""
+        return _SLOWNESS * self.read_seconds
 
     def within(self, stall_timeout: int) -> Waiting:
         """The same, in which nothing alone waits for longer than so many seconds; 0 changes nothing."""
@@ -78,7 +72,7 @@ def waiting(stall_timeout: int, *, patient: bool) -> Waiting:
     return (Waiting() if patient else _IMPATIENT).within(stall_timeout)
 
 
-def make_client(settings: StoreSettings, credentials: StaticCredentials, *, patient: bool) -> S3Client:
+def make_client(settings: StoreSettings, credentials: Credentials, *, patient: bool) -> S3Client:
     """Make the client of one store. Nothing goes over the network yet but a search for credentials.
 
     Args:
@@ -91,19 +85,24 @@ def make_client(settings: StoreSettings, credentials: StaticCredentials, *, pati
     filter_python_deprecation_warnings()
     _keep_secrets_out_of_logs()
     session = boto3.session.Session(
-        aws_access_key_id=credentials.access_key or None,
-        aws_secret_access_key=credentials.secret_key or None,
+        aws_access_key_id=credentials.key or None,
+        aws_secret_access_key=credentials.secret or None,
         aws_session_token=credentials.token or None,
     )
     region = settings.region or session.region_name
     if settings.endpoint:
         region = region or "us-east-1"
-    return session.client(
+    client = session.client(
         "s3",
         region_name=region,
         endpoint_url=settings.endpoint or None,
         config=_client_config(settings, patient=patient),
     )
+    # botocore has no public way to choose what it sends requests by.
+    endpoint = vars(client)["_endpoint"]
+    limit = waiting(settings.stall_timeout, patient=patient).answer_seconds
+    endpoint.http_session = LimitedSession(endpoint.http_session, limit)
+    return client
 
 
 def _client_config(settings: StoreSettings, *, patient: bool) -> Config:

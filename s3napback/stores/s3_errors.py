@@ -31,6 +31,19 @@ from botocore.parsers import ResponseParserError
 
 from s3napback.errors import StoreError, StoreUnreachable
 
+
+class SlowAnswer(BotoCoreError):
+    """An answer began, or not, and did not come to its end. botocore's own limits begin anew with every byte."""
+
+    fmt = "no whole answer from {url} within {seconds:g} seconds"
+
+
+class OverlongAnswer(BotoCoreError):
+    """An answer would fill the memory."""
+
+    fmt = "the answer has more than {size} bytes: check Endpoint, and proxies on the way to it"
+
+
 FAILURES = (BotoCoreError, ClientError, ResponseParserError, UnicodeEncodeError)
 """All that a call of a client may raise for reasons outside this program."""
 
@@ -102,7 +115,12 @@ def code_of(error: BaseException) -> str:
 def is_passing(error: BaseException) -> bool:
     """Whether the failure says nothing definite: no answer, an overloaded store, a server's own error."""
     status = status_of(error)
-    return isinstance(error, NO_ANSWER) or status >= 500 or status in {408, 429} or code_of(error) in _PASSING
+    return (
+        isinstance(error, (*NO_ANSWER, SlowAnswer))
+        or status >= 500
+        or status in {408, 429}
+        or code_of(error) in _PASSING
+    )
 
 
 def explain(error: BaseException) -> str:

@@ -12,12 +12,14 @@ import time
 import zlib
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from s3napback import ending
+from s3napback.crews import PATIENCE, Crew, TookTooLong, within
 from s3napback.errors import OutOfParts, StoreError
 from s3napback.stores import ByteSource, StoredObject
 from s3napback.stores.parts import PartPlan, buffer_budget
@@ -31,6 +33,12 @@ logger = logging.getLogger(__name__)
 _SLICE = 256 * 1024
 """Bytes handed to a socket at a time. A socket's timeout counts for one hand-over: a part as a whole would have to
 be gone within seconds, slices of this size only have to move."""
+
+_PARTS_PATIENCE = 60.0
+"""Seconds that parts under way have to come to an end before their upload is aborted, as long as there is time."""
+
+_ABORT_PATIENCE = 8.0
+"""Seconds for the abort of an upload when a signal has come."""
 
 _Answer = TypeVar("_Answer")
 
@@ -109,6 +117,7 @@ class PartBody:
         self._view = memoryview(buffer)[:length]
         self._position = 0
         self._cancelled = cancelled
+        self._is_given_up = False
 
     def __len__(self) -> int:
         return len(self._view)
@@ -122,9 +131,13 @@ class PartBody:
         self._position = offset + (0, self._position, len(self._view))[whence]
         return self._position
 
+    def give_up(self) -> None:
+        """Let the request that is sending it fail."""
+        self._is_given_up = True
+
     def read(self, _size: int = -1) -> memoryview:
         """The next slice; empty at the end."""
-        if self._cancelled.is_set():
+        if self._is_given_up or self._cancelled.is_set():
             raise CancelledError("the upload was given up")
         piece = self._view[self._position : self._position + _SLICE]
         self._position += len(piece)
@@ -233,16 +246,16 @@ class Upload:
     def _put_parts(self, pieces: Iterator[Piece]) -> StoredObject:
         with ExitStack() as undo:
             names = self._create(undo)
-            executor = ThreadPoolExecutor(self._threads, thread_name_prefix="upload")
-            undo.callback(self._stop, executor)
-            sent = [executor.submit(self._put_part, names, piece) for piece in pieces]
+            crew = Crew(self._threads, "upload")
+            undo.callback(self._stop, crew)
+            sent = [crew.submit(self._put_part, names, piece) for piece in pieces]
             parts = self._collect(sent)
             stored = self._finish(
                 lambda: self._target.client.complete_multipart_upload(**names, MultipartUpload={"Parts": parts}),
                 f"completing the upload of {self._target.address}",
             )
             undo.pop_all()
-        executor.shutdown()
+        crew.close()
         return stored
 
     def _create(self, undo: ExitStack) -> dict[str, Any]:
@@ -334,20 +347,23 @@ class Upload:
         if self._failure is not None:
             raise self._failure
 
-    def _stop(self, executor: ThreadPoolExecutor) -> None:
+    def _stop(self, crew: Crew) -> None:
         """Let no further part begin, and wait for those under way: a part that lands after the abort would stay."""
         self._cancelled.set()
-        executor.shutdown(cancel_futures=True)
+        crew.close(PATIENCE if ending.has_begun() else _PARTS_PATIENCE)
 
     def _abort(self, names: dict[str, Any]) -> None:
+        doing = f"aborting the upload to {self._target.address}"
         try:
-            self._target.client.abort_multipart_upload(**names)
-        except FAILURES as error:
-            if code_of(error) == "NoSuchUpload":
-                return
-            logger.warning(
-                "%s; the next run tries again", translate(error, f"aborting the upload to {self._target.address}")
+            within(
+                _ABORT_PATIENCE if ending.has_begun() else None,
+                lambda: self._target.client.abort_multipart_upload(**names),
             )
+        except TookTooLong:
+            logger.warning("%s failed: no answer within %g seconds; the next run tries again", doing, _ABORT_PATIENCE)
+        except FAILURES as error:
+            if code_of(error) != "NoSuchUpload":
+                logger.warning("%s; the next run tries again", translate(error, doing))
 
 
 def _fill(buffer: bytearray, source: ByteSource) -> int:

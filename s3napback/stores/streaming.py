@@ -11,9 +11,10 @@ import fcntl
 import mmap
 import os
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from itertools import cycle
 
+from s3napback.crews import PATIENCE, Crew
 from s3napback.stores import ByteSource
 
 BLOCK_SIZE = 4 * 1024 * 1024
@@ -28,14 +29,20 @@ def write_stream(source: ByteSource, descriptor: int) -> None:
     Raises:
         OSError: the file could not be written. What ``source`` raises passes through.
     """
-    pending: Future[None] | None = None
-    with ThreadPoolExecutor(1, "write") as writer:
+    # A thread that hangs in the kernel must find the same file when it comes back, whatever has been closed meanwhile.
+    own = os.dup(descriptor)
+    writer = Crew(1, "write")
+    try:
+        pending: Future[None] | None = None
         for block in _blocks(source):
             if pending is not None:
                 pending.result()
-            pending = writer.submit(_write_block, descriptor, block)
+            pending = writer.submit(_write_block, own, block)
         if pending is not None:
             pending.result()
+    finally:
+        if writer.close(PATIENCE):
+            os.close(own)
 
 
 def _blocks(source: ByteSource) -> Iterator[memoryview]:

@@ -46,9 +46,14 @@ class StopSignal:
 
 
 class PipeEnd:
-    """One end of a pipe, closed exactly once."""
+    """One end of a pipe, closed exactly once.
+
+    Attributes:
+        bytes_written: by this process, so far.
+    """
 
     def __init__(self, descriptor: int) -> None:
+        self.bytes_written = 0
         self._descriptor = descriptor
 
     def fileno(self) -> int:
@@ -102,7 +107,9 @@ class PipeEnd:
             if stop.is_set:
                 raise CalledOff
             try:
-                rest = rest[os.write(self._descriptor, rest) :]
+                count = os.write(self._descriptor, rest)
+                self.bytes_written += count
+                rest = rest[count:]
             except BlockingIOError:
                 self._wait(select.POLLOUT, stop, None)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import select
-import shlex
 import signal
 import subprocess
 import threading
@@ -14,18 +14,43 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePath
+from pathlib import Path, PurePath
+from typing import Any, Protocol
 
 from s3napback.errors import PipelineError
+from s3napback.formatting import readable, shell_command, shortened
 from s3napback.streams.confinement import start_confined
+from s3napback.streams.environment import Family, User, child_environment
 from s3napback.streams.pipes import PipeEnd, StopSignal
 
 logger = logging.getLogger("s3napback.pipeline")
 
 _FIRST_LINES = 20
 _LAST_LINES = 50
-_LINE_BYTES = 500
+_LINE_BYTES = 1 << 16
 _READ_BYTES = 1 << 16
+
+
+class Review(Protocol):
+    """Reads all that one run of a process says, and knows whether its output is good although it says it failed."""
+
+    def read(self, line: bytes) -> None:
+        """Take in a line without its line break. One of more than 64 KiB has lost its end."""
+        ...
+
+    def excuses(self, status: int) -> bool:
+        """Whether an exit status, neither 0 nor one of a warning, leaves the output good, by all that was said."""
+        ...
+
+    @property
+    def complaint(self) -> str:
+        """Why it does not, as far as the lines tell; may be empty."""
+        ...
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was wrong with an output that is good all the same, one line each."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -35,9 +60,16 @@ class Stage:
     Attributes:
         command: program and arguments; no shell.
         warning_codes: exit statuses other than 0 that leave the output good, such as tar's 1.
-        environment: added to our own. ``LC_ALL`` is ``C`` if it is not given here.
+        environment: added to what ``family`` gets.
         judge: given what it said, tells what is wrong although it ended well; empty if nothing is.
         folder: descriptor of the folder that it works in, the only one that it can change; None is anywhere.
+        family: what kind of program it is, which decides on what it gets of our environment.
+        user: whose rights it has; None are ours.
+        directory: where it is started, with our own rights even if it has another user's; None is where we are.
+        may_ask: before its first output it may be waiting for a person, for as long as that takes.
+        may_pause: it may do other things than reading and writing streams for a long time, and is not silent as long
+            as it uses the processor.
+        review: reads along, for one run; None where every status but 0 and ``warning_codes`` is a failure.
     """
 
     command: tuple[str, ...]
@@ -45,11 +77,44 @@ class Stage:
     environment: Mapping[str, str] = field(default_factory=dict)
     judge: Callable[[Sequence[str]], str] | None = None
     folder: int | None = None
+    family: Family = Family.PLAIN
+    user: User | None = None
+    directory: str | None = None
+    may_ask: bool = False
+    may_pause: bool = False
+    review: Review | None = None
+
+    @property
+    def pasted(self) -> tuple[str, ...]:
+        """The command that does the same in a shell of our own user."""
+        place = () if self.directory is None else ("env", f"--chdir={self.directory}")
+        if self.user is None:
+            return (*place, *self.command)
+        groups = ",".join(map(str, self.user.groups))
+        further = f"--groups={groups}" if groups else "--clear-groups"
+        return (*place, "setpriv", f"--reuid={self.user.uid}", f"--regid={self.user.gid}", further, *self.command)
 
     @property
     def name(self) -> str:
         """The program's name without its folder."""
         return PurePath(self.command[0]).name
+
+
+def rights_of(user: User | None) -> dict[str, Any]:
+    """Arguments for ``subprocess`` by which a process has a user's rights; those for None leave it ours."""
+    return {} if user is None else {"user": user.uid, "group": user.gid, "extra_groups": list(user.groups)}
+
+
+def start_problem(program: str, user: User | None, error: OSError | ValueError) -> str:
+    """Why a process could not be started, and what to do."""
+    if isinstance(error, OSError) and error.errno == errno.EPERM and user is not None:
+        return (
+            f"cannot start {program} as {user}: s3napback may not change its user here. Where systemd starts it, write "
+            "CapabilityBoundingSet=CAP_DAC_READ_SEARCH CAP_SETUID CAP_SETGID CAP_KILL into its service"
+        )
+    if isinstance(error, FileNotFoundError) and error.filename in (None, program):
+        return f"cannot start {program}: it is not installed, or not on PATH"
+    return f"cannot start {program}: {error.strerror if isinstance(error, OSError) else error}"
 
 
 class Messages:
@@ -59,9 +124,10 @@ class Messages:
         ended: set when nothing more will come.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, review: Review | None = None) -> None:
         self.ended = threading.Event()
         self._name = name
+        self._review = review
         self._first: list[str] = []
         self._last: deque[str] = deque(maxlen=_LAST_LINES)
         self._count = 0
@@ -90,23 +156,19 @@ class Messages:
             return [*self._first, *remark, *self._last]
 
     def _extend(self, data: bytes) -> None:
-        # One byte more than is shown tells that the line was cut.
+        # One byte more than is kept tells that the line was cut.
         self._line += data[: _LINE_BYTES + 1 - len(self._line)]
 
     def _end_line(self) -> None:
-        line = readable(bytes(self._line))
+        whole = bytes(self._line)
         self._line.clear()
+        if self._review is not None:
+            self._review.read(whole)
+        line = shortened(readable(whole, _LINE_BYTES))
         logger.debug("%s: %s", self._name, line)
         with self._lock:
             self._count += 1
             (self._first if len(self._first) < _FIRST_LINES else self._last).append(line)
-
-
-def readable(line: bytes) -> str:
-    """A tool's line as text that no terminal, log or mail obeys: cut, decoded, control characters escaped."""
-    text = line[:_LINE_BYTES].rstrip(b"\r").decode(errors="replace")
-    harmless = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return harmless + ("…" if len(line) > _LINE_BYTES else "")
 
 
 def collect_messages(sources: Sequence[tuple[PipeEnd, Messages]], stop: StopSignal) -> None:
@@ -154,32 +216,41 @@ class Process:
         self.stage = stage
         self.name = stage.name
         self._ends = (stdin, stdout, stderr)
-        self.messages = Messages(stage.name)
+        self.messages = Messages(stage.name, stage.review)
         try:
-            self._popen = self._start(None) if stage.folder is None else start_confined(stage.folder, self._start)
-        except FileNotFoundError as error:
-            raise PipelineError(f"cannot start {stage.command[0]}: it is not installed, or not on PATH") from error
+            self._popen = (
+                self._start(stage.directory) if stage.folder is None else start_confined(stage.folder, self._start)
+            )
         except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            raise PipelineError(f"cannot start {stage.command[0]}: {reason}") from error
-        logger.debug("process %s: %s", self._popen.pid, shlex.join(stage.command))
+            raise PipelineError(start_problem(stage.command[0], stage.user, error)) from error
+        logger.debug("process %s: %s", self._popen.pid, shell_command(stage.command))
 
-    def _start(self, folder: str | None) -> subprocess.Popen[bytes]:
-        stdin, stdout, stderr = self._ends
+    def _start(self, directory: str | None) -> subprocess.Popen[bytes]:
+        stage, (stdin, stdout, stderr) = self.stage, self._ends
         return subprocess.Popen(
-            self.stage.command,
+            stage.command,
             stdin=subprocess.DEVNULL if stdin is None else stdin.fileno(),
             stdout=stdout.fileno(),
             stderr=stderr.fileno(),
-            env={**os.environ, "LC_ALL": "C", **self.stage.environment},
+            env={**child_environment(os.environ, stage.family, stage.user), **stage.environment},
             start_new_session=True,
-            cwd=folder,
+            cwd=directory,
+            **rights_of(stage.user),
         )
 
     @property
     def status(self) -> int | None:
         """The exit status, negative for a signal, None while it runs."""
         return self._popen.poll()
+
+    @property
+    def processor_time(self) -> int:
+        """Clock ticks that it has worked so far (proc(5), stat: utime and stime); 0 where there is no ``/proc``."""
+        try:
+            fields = Path(f"/proc/{self._popen.pid}/stat").read_bytes().rpartition(b")")[2].split()
+        except OSError:
+            return 0
+        return int(fields[11]) + int(fields[12])
 
     def wait(self, timeout: float | None) -> bool:
         """Wait for its end, in seconds; False if it has not come."""
@@ -198,7 +269,16 @@ class Process:
     @property
     def is_good(self) -> bool:
         """Whether it has ended, and its output is good."""
-        return self.status == 0 or self.has_warned
+        return self.status == 0 or self.has_warned or self.is_excused
+
+    @property
+    def is_excused(self) -> bool:
+        """Whether it has ended with a failure that spoils nothing, by what it said."""
+        status, review = self.status, self.stage.review
+        if status is None or status <= 0 or review is None or self.has_warned:
+            return False
+        # Only after its last word is it known that there was no worse one.
+        return self.messages.ended.is_set() and review.excuses(status)
 
     @property
     def has_warned(self) -> bool:
@@ -216,7 +296,8 @@ class Process:
         if status is None:
             return "has not ended"
         if status >= 0:
-            return f"failed with exit status {status}"
+            complaint = self.stage.review.complaint if self.stage.review else ""
+            return f"failed with exit status {status}" + (f": {complaint}" if complaint else "")
         try:
             name = signal.Signals(-status).name
         except ValueError:
@@ -225,13 +306,13 @@ class Process:
         return f"was killed by {name}{hint}"
 
 
-def end_processes(processes: Sequence[Process], *, grace: float = 2.0, patience: float = 10.0) -> None:
+def end_processes(processes: Sequence[Process], *, grace: float = 2.0, patience: float = 5.0) -> None:
     """End those that still run, and reap all.
 
     Args:
         processes: in any state.
         grace: seconds that they have to follow SIGTERM before SIGKILL comes.
-        patience: seconds to wait for one that hangs inside the kernel (a dead network file system).
+        patience: seconds to wait for those that hang inside the kernel (a dead network file system).
     """
     for process in processes:
         process.send(signal.SIGTERM)
@@ -239,6 +320,7 @@ def end_processes(processes: Sequence[Process], *, grace: float = 2.0, patience:
     for process in processes:
         process.wait(max(0.0, deadline - time.monotonic()))
         process.send(signal.SIGKILL)
+    deadline = time.monotonic() + patience
     for process in processes:
-        if not process.wait(patience):
+        if not process.wait(max(0.0, deadline - time.monotonic())):
             logger.warning("%s does not end even when killed: it hangs inside the kernel", process.name)

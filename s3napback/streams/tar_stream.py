@@ -30,11 +30,11 @@ from s3napback.streams.tar_headers import (
 END_MARK = bytes(2 * BLOCK_SIZE)
 """Two blocks of zeros end every archive (tar's manual, "Basic Tar Format")."""
 
-LONGEST_LIST = 1 << 29
-"""Bytes of a directory's entries, or of any other extended header, at most: some twenty million names."""
+LONGEST_LIST = 1 << 28
+"""Bytes of a directory's entries, or of any other extended header, at most: some ten million names."""
 
 LONGEST_NAME = 1 << 20
-"""Bytes of a name in the older GNU format, at most."""
+"""Bytes of a name in the older GNU format, or of a header for all members, at most."""
 
 _EMPTY_BLOCK = bytes(BLOCK_SIZE)
 _DESCRIBING = (EXTENDED, GLOBAL, LONG_NAME, LONG_LINK)
@@ -132,7 +132,8 @@ class TarFollower:
     def _begin_collecting(self, header: Header) -> None:
         """Read an extended header's content; readers do not agree on what several of them mean together."""
         is_name = header.type in (LONG_NAME, LONG_LINK)
-        if header.size > (LONGEST_NAME if is_name else LONGEST_LIST) or not header.size:
+        longest = LONGEST_LIST if header.type == EXTENDED else LONGEST_NAME
+        if header.size > longest or not header.size:
             raise MalformedArchive(f"a header in it has {header.size} bytes, more than any that s3napback writes")
         if (self._records is not None) or (header.type in self._names) or (self._names and not is_name):
             raise MalformedArchive("it holds headers in an order in which tar never writes them")

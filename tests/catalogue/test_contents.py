@@ -126,7 +126,7 @@ def test_a_store_is_read_below_its_prefix(kind: str, request: pytest.FixtureRequ
     if kind != "directory":
         server: S3Server = request.getfixturevalue(kind)
         settings = server.settings(server.make_bucket())
-        store = open_store(settings, access_key=server.access_key, secret_key=server.secret_key)
+        store = open_store(settings, server.credentials)
     record = archive("etc", 0, 10).record
     assert record is not None
     fill(store, record)

@@ -313,3 +313,5 @@ def test_a_delete_that_is_refused_is_reported_and_the_others_go(
     assert [key for key in plain.archive_keys() if key in going] == [
         f"{plain.name()}-{end}" for end in ("6-FULL", "7-DIFF")
     ]
+    # an archive that stays keeps what proves it whole
+    assert {f"{plain.name()}-{end}.sha256" for end in ("6-FULL", "7-DIFF")} <= set(plain.archive_keys(sums=True))

@@ -9,17 +9,15 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.nightly.conftest import Key, key
+from tests.gpg_keys import Key
 from tests.recovery.helpers import file_member, leftovers, nights, put_archive, tar_of
 from tests.site import Site
 from tests.sources.trees import RandomTree, assert_same_tree
-
-__all__ = ["key"]
+from tests.waiting import becomes
 
 GROUPS = "Diffs 6\nFulls 2"
 """The first day fills slot 0 with a FULL."""
@@ -308,9 +306,7 @@ def test_an_interrupted_restore_removes_what_it_had_staged(site: Site, tmp_path:
     where = tmp_path / "out"
     command = site.command("restore", str(site.source), "--to", str(where), day=None)
     with subprocess.Popen(command, stderr=subprocess.PIPE, env=site.full_environment()) as process:
-        deadline = time.monotonic() + 30
-        while not reached.exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
+        assert becomes(reached.exists, 30)
         assert leftovers(where)
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
@@ -345,9 +341,13 @@ def test_an_ordinary_user_gets_folders_that_may_not_be_written_to_and_failures_r
         full = put_archive(own, 0, tar_of((outer, b""), (inner, b""), (link, b"")), source="Directory /top", name="top")
         put_archive(own, 1, tar_of((outer, b"")), source="Directory /top", name="top", parent="test-host-0")
         put_archive(own, 2, b"nonsense", source="Directory /top", name="top", parent="test-host-0")
-        subprocess.run(["chmod", "-R", "a+rwX", folder], check=True)
+        subprocess.run(["chmod", "-R", "a+rX", folder], check=True)
+        restored = Path(folder) / "restored"
+        restored.mkdir()
+        if os.geteuid() == 0:
+            os.chown(restored, 65534, 65534)
         for end, expected in (("1-DIFF", 0), ("2-DIFF", 1)):
-            where = Path(folder) / end
+            where = restored / end
             command = [sys.executable, "-c", AS_NOBODY, "-c", str(own.configuration), "restore", "/top"]
             done = subprocess.run(
                 [*command, "--to", str(where), "--at", f"top-{end}"],
@@ -359,7 +359,7 @@ def test_an_ordinary_user_gets_folders_that_may_not_be_written_to_and_failures_r
             assert done.returncode == expected, done.stderr
             assert where.exists() == (expected == 0)
         assert full == "top-0-FULL"
-        top = Path(folder) / "1-DIFF/top"
+        top = restored / "1-DIFF/top"
         assert [top.stat().st_mode & 0o777, (top / "inner").stat().st_mode & 0o777] == [0o555, 0o500]
         assert (top / "inner/link").is_symlink()
         assert not leftovers(Path(folder))

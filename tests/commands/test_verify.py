@@ -8,13 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.databases.repository import Repository
-from tests.gpg_keys import gpg_home
-from tests.nightly.conftest import Key, key
+from tests.gpg_keys import Key, gpg_home
 from tests.recovery.helpers import file_member, nights, overwrite, put_archive, tar_of
 from tests.site import Site
 from tests.sources.trees import RandomTree
-
-__all__ = ["key"]
 
 GROUPS = "Diffs 2\nFulls 2"
 """Six slots; the first day fills slot 0."""

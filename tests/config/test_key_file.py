@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from s3napback.config.key_file import Credentials, UnusableKeyFile, read_key_file
+from s3napback.config.key_file import KeyFile, UnusableKeyFile, read_key_file
+from s3napback.config.settings import Credentials
 
 
 def write(folder: Path, content: bytes, mode: int = 0o600) -> Path:
@@ -23,11 +24,11 @@ def write(folder: Path, content: bytes, mode: int = 0o600) -> Path:
     ],
 )
 def test_key_and_secret_are_read_however_they_are_spaced(tmp_path: Path, content: bytes) -> None:
-    assert read_key_file(write(tmp_path, content)) == Credentials("AKID", "s3c/r+t=")
+    assert read_key_file(write(tmp_path, content)) == KeyFile(Credentials("AKID", "s3c/r+t="))
 
 
 def test_a_token_is_optional(tmp_path: Path) -> None:
-    assert read_key_file(write(tmp_path, b"key=a\nsecret=b\ntoken=c==\n")) == Credentials("a", "b", "c==")
+    assert read_key_file(write(tmp_path, b"key=a\nsecret=b\ntoken=c==\n")) == KeyFile(Credentials("a", "b", "c=="))
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
@@ -37,7 +38,7 @@ def test_a_file_open_to_others_gives_a_warning(tmp_path: Path, mode: int) -> Non
 
 
 def test_secrets_are_not_shown() -> None:
-    assert "hidden" not in repr(Credentials("AKID", "hidden", "hidden too"))
+    assert "hidden" not in repr(KeyFile(Credentials("AKID", "hidden", "hidden too")))
 
 
 @pytest.mark.parametrize(

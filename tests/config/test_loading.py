@@ -9,7 +9,7 @@ from s3napback.config.loading import load_configuration, resolve_configuration_p
 from s3napback.config.settings import JobSettings, Position
 from s3napback.errors import ConfigurationError
 from s3napback.rotation import HanoiCycle, SimpleCycle
-from tests.config.helpers import in_block, load, only_job, problem_of, warnings_of
+from tests.config.helpers import in_block, load, only_job, problem_of, problems_of, warnings_of
 
 
 def test_defaults_are_those_of_the_manual(tmp_path: Path) -> None:
@@ -201,13 +201,52 @@ def test_an_open_or_broken_key_file_is_told_at_its_directive(tmp_path: Path) -> 
 
 def test_a_bare_name_means_a_file_in_the_system_s_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "here").write_text("")
+    for name in ("here", "web.conf"):
+        (tmp_path / name).write_text("")
     assert resolve_configuration_path("web") == Path("/etc/s3napback/web.conf")
     assert resolve_configuration_path("web.d") == Path("/etc/s3napback/web.d.conf")
-    assert resolve_configuration_path("web.conf") == Path("web.conf")
-    assert resolve_configuration_path("here") == Path("here")
+    assert resolve_configuration_path("web.conf") == Path("/etc/s3napback/web.conf")
+    assert resolve_configuration_path("here") == Path("/etc/s3napback/here.conf")
     assert resolve_configuration_path("./web") == Path("web")
+    assert resolve_configuration_path("./web.conf") == Path("web.conf")
     assert resolve_configuration_path("/x/web") == Path("/x/web")
+
+
+def test_files_that_options_name_are_of_ours_and_named_in_full(tmp_path: Path) -> None:
+    """A relative name would mean a file of the current folder."""
+    for option in ("--exclude-from", "--owner-map", "--group-map"):
+        assert problem_of(tmp_path, in_block(f"TarOptions {option}=list")).endswith(
+            f"{option}=list: write the file's absolute path"
+        )
+    option_file = tmp_path / "options"
+    option_file.touch()
+    block = f"<MySQL a>\nMySQLOptions --defaults-extra-file={option_file}\n</MySQL>"
+    load(tmp_path, block)
+    option_file.chmod(0o666)
+    assert "options can be written by others" in problem_of(tmp_path, block)
+
+
+def test_all_that_others_can_change_is_told_at_once(tmp_path: Path) -> None:
+    text = ""
+    for directive in ("DiffDir", "TempDir", "GpgHome"):
+        folder = tmp_path / directive
+        folder.mkdir()
+        folder.chmod(0o777)
+        text += f"{directive} {folder}\n"
+    problems = problems_of(tmp_path, text)
+    assert [problem.partition(" is not used")[0] for problem in problems] == [
+        "test.conf:2: DiffDir DiffDir",
+        "test.conf:3: TempDir TempDir",
+        "test.conf:4: GpgHome GpgHome",
+    ]
+
+
+def test_temp_dir_may_be_one_that_everybody_shares(tmp_path: Path) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    load(tmp_path, f"TempDir {folder}\n")
+    assert "everybody may write" in problem_of(tmp_path, f"DiffDir {folder}\n")
 
 
 def test_a_file_of_fifty_sources_loads_in_no_time(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def prepared(home: GpgHome, *recipients: str, today: date = TODAY) -> Encryption
 def refusal(home: GpgHome, *recipients: str) -> str:
     with pytest.raises(UnusableKey) as caught:
         prepared(home, *recipients)
-    return str(caught.value)
+    return "\n".join(caught.value.lines)
 
 
 def encrypted(encryption: Encryption, data: bytes = DATA) -> bytes:
@@ -52,14 +52,31 @@ def files_of(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
 
 
-@pytest.mark.parametrize("form", ["address", "name", "short id", "fingerprint", "exact user id"])
-def test_a_recipient_may_be_written_as_gpg_takes_it(home: GpgHome, form: str) -> None:
+@pytest.mark.parametrize(
+    "form",
+    [
+        "address",
+        "address in brackets",
+        "ADDRESS",
+        "user id",
+        "exact user id",
+        "key id",
+        "0x key id",
+        "fingerprint",
+        "spaced",
+    ],
+)
+def test_a_recipient_may_be_written_in_several_ways(home: GpgHome, form: str) -> None:
     key = home.make_key("Vault Keeper <vault@example.org>")
     recipient = {
         "address": "vault@example.org",
-        "name": "Vault Keeper",
-        "short id": key[-16:],
+        "address in brackets": "<vault@example.org>",
+        "ADDRESS": "VAULT@Example.org",
+        "user id": "Vault Keeper <vault@example.org>",
+        "key id": key[-16:].lower(),
+        "0x key id": f"0x{key[-16:]}",
         "fingerprint": key,
+        "spaced": " ".join(key[at : at + 4] for at in range(0, 40, 4)),
         "exact user id": "=Vault Keeper <vault@example.org>",
     }[form]
     encryption = prepared(home, recipient)
@@ -69,7 +86,7 @@ def test_a_recipient_may_be_written_as_gpg_takes_it(home: GpgHome, form: str) ->
 
 
 def test_a_name_outside_ascii_is_found(home: GpgHome) -> None:
-    key = home.make_key("Jürgen Größe <j@example.org>")
+    key = home.make_key("Jürgen Größe")
     assert prepared(home, "Jürgen Größe").fingerprints == (key,)
 
 
@@ -312,7 +329,13 @@ def test_a_keyring_file_is_used_without_being_trusted(
     assert not (tmp_path / "nowhere").exists()
 
 
-@pytest.mark.parametrize(("content", "expected"), [(None, "cannot be read: No such file"), (b"junk", "no public key")])
+EMPTY_KEYBOX = bytes.fromhex("0000002001010002") + b"KBXf" + bytes(20)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [(None, "cannot be read: No such file"), (b"junk", "no public key"), (EMPTY_KEYBOX, "no public key")],
+)
 def test_a_keyring_file_without_keys_is_told(tmp_path: Path, content: bytes | None, expected: str) -> None:
     keyring = tmp_path / "ring"
     if content is not None:

@@ -13,8 +13,7 @@ from tests.faults.machine import Bucket, Machine
 from tests.faults.runner import Runner, fork_server
 from tests.faults.subjects import DirectorySubject, RepositorySubject, Subject, mysql_subject, postgresql_subject
 from tests.faulty_s3 import FaultyS3
-from tests.gpg_keys import gpg_home
-from tests.nightly.conftest import Key
+from tests.gpg_keys import Key
 from tests.servers import S3Server
 from tests.site import Site
 
@@ -35,15 +34,8 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
 
 
 @pytest.fixture(scope="session")
-def backup_key() -> Iterator[Key]:
-    """The key that archives are encrypted with."""
-    with gpg_home() as home:
-        yield Key(home, home.make_key("Backup <backup@example.org>"))
-
-
-@pytest.fixture(scope="session")
 def machine_at(
-    tmp_path_factory: pytest.TempPathFactory, rclone: S3Server, runner: Runner, backup_key: Key
+    tmp_path_factory: pytest.TempPathFactory, rclone: S3Server, runner: Runner, key: Key
 ) -> Iterator[Callable[[str], Machine]]:
     """The machine of a name in ``SUBJECTS``."""
     with ExitStack() as stack:
@@ -57,6 +49,6 @@ def machine_at(
                 proxy = stack.enter_context(FaultyS3(rclone))
                 site = Site(root, proxy.server)
                 bucket = Bucket(rclone, proxy, site.bucket)
-            return Machine(site, SUBJECTS[where](root), backup_key, runner, bucket)
+            return Machine(site, SUBJECTS[where](root), key, runner, bucket)
 
         yield make

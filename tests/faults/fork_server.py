@@ -13,6 +13,7 @@ import _strptime
 import encodings.utf_8_sig
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -73,12 +74,21 @@ def _break_compression(after: float, act: Callable[[], None]) -> None:
     vars(s3napback.backup.archiving)["make_filter"] = make_filter
 
 
-def _kill_at(event: str, part_of_path: str) -> None:
-    """Die by SIGKILL before a step that Python reports to audit hooks."""
+def _kill_at(*steps: tuple[str, str]) -> None:
+    """Die by SIGKILL before the last of these steps, once the others have been taken in this order.
+
+    Args:
+        steps: an event that Python reports to audit hooks, as a regular expression, and a part of the path that it
+            is about.
+    """
+    to_come = list(steps)
 
     def watch(name: str, arguments: tuple[object, ...]) -> None:
-        if name == event and any(part_of_path in str(argument) for argument in arguments):
-            os.kill(os.getpid(), signal.SIGKILL)
+        event, part_of_path = to_come[0]
+        if re.fullmatch(event, name) and any(part_of_path in str(argument) for argument in arguments):
+            if len(to_come) == 1:
+                os.kill(os.getpid(), signal.SIGKILL)
+            to_come.pop(0)
 
     sys.addaudithook(watch)
 
@@ -109,11 +119,14 @@ FAULTS: dict[str, Callable[[], None]] = {
     "compression fails at the start": lambda: _break_compression(1, _run_out_of_memory),
     "compression fails in the middle": lambda: _break_compression(100_000, _run_out_of_memory),
     "compression fails at its end": lambda: _break_compression(float("inf"), _run_out_of_memory),
-    "killed before the snapshot is moved": lambda: _kill_at("os.rename", "working.snapshot"),
-    "killed before the state is renamed": lambda: _kill_at("os.rename", "state.json.new"),
-    "killed after the state was renamed": lambda: _kill_at("os.listdir", "/diffs/"),
+    "killed before the snapshot is moved": lambda: _kill_at(("os.rename", "working.snapshot")),
+    "killed before the state is renamed": lambda: _kill_at(("os.rename", "state.json.new")),
+    "killed after the state was renamed": lambda: _kill_at(
+        ("os.rename", "state.json.new"), (r"os\.(listdir|scandir)", "/diffs/")
+    ),
+    "killed before the object is renamed": lambda: _kill_at(("os.rename", "/objects/")),
+    "killed between commit and checksum": lambda: _kill_at(("os.rename", ".sha256/incoming-")),
     "without the second wall": open_second_wall,
-    "killed before the object is renamed": lambda: _kill_at("os.rename", "/objects/"),
 }
 
 

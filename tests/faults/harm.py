@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Callable
 
@@ -30,6 +31,8 @@ def assert_harmless(cell: Cell, machine: Machine) -> None:
 
     assert ended.code == EXIT_CODES[cell.outcome], ended.stderr
     CHECKS[cell.outcome](machine, before)
+    if cell.remembered:
+        check_remembered(machine, night)
     check_message(cell, machine, ended)
     machine.check_nothing_left(uploads=not (cell.leaves_upload or cell.outcome is Outcome.KILLED))
     machine.configure()
@@ -93,6 +96,14 @@ def check_killed(machine: Machine, before: Observed) -> None:
     else:
         check_only_the_slot_changed(machine, before, state_too=False)
         machine.check_newest()
+
+
+def check_remembered(machine: Machine, night: int) -> None:
+    """The archive of this night has arrived, and is the last one that DiffDir names."""
+    newest = machine.records()[machine.newest()]
+    assert newest.day == machine.day(night)
+    (state,) = machine.site.diff_dir.glob("*/*/state.json")
+    assert json.loads(state.read_text())["history"]["chain"][-1]["id"] == newest.id
 
 
 CHECKS: dict[Outcome, Callable[[Machine, Observed], None]] = {

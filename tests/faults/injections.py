@@ -18,6 +18,7 @@ Injection = Callable[[Machine], AbstractContextManager[None]]
 
 ARCHIVE = r".*(?<!\.sha256)"
 """Keys of archives, not of their sums."""
+SUM = r".*\.sha256"
 
 
 @contextmanager
@@ -114,7 +115,7 @@ def diff_dir_that_fills(machine: Machine) -> Iterator[None]:
             filler.unlink()
 
 
-def answering(*faults: tuple[str, Action] | tuple[str, Action, int | range]) -> Injection:
+def answering(*faults: tuple[str, Action] | tuple[str, Action, int | range], key: str = ARCHIVE) -> Injection:
     """The S3 server treats requests of these operations, or only those of these numbers, in another way."""
 
     @contextmanager
@@ -122,7 +123,7 @@ def answering(*faults: tuple[str, Action] | tuple[str, Action, int | range]) -> 
         assert machine.bucket is not None
         proxy = machine.bucket.proxy
         for operation, action, *numbers in faults:
-            proxy.add(Fault(operation, action, nth=numbers[0] if numbers else None, key=ARCHIVE))
+            proxy.add(Fault(operation, action, nth=numbers[0] if numbers else None, key=key))
         try:
             yield
         finally:
@@ -153,7 +154,7 @@ def losing_the_network(operation: str, seconds: float) -> Injection:
     return inject
 
 
-def killing(operation: str, *, after: bool) -> Injection:
+def killing(operation: str, *, after: bool, key: str = ARCHIVE) -> Injection:
     """The run is killed when it makes a request, before or after the server has done what it is asked for."""
 
     def inject(machine: Machine) -> AbstractContextManager[None]:
@@ -163,7 +164,7 @@ def killing(operation: str, *, after: bool) -> Injection:
             assert machine.running is not None
             machine.running.kill()
 
-        return answering((operation, act, 1))(machine)
+        return answering((operation, act, 1), key=key)(machine)
 
     return inject
 

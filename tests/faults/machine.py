@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from s3napback.archives import ArchiveRecord
+from s3napback.rotation import day_number
 from tests.faults.runner import Ended, Runner, Running
 from tests.faults.subjects import Subject
 from tests.faulty_s3 import FaultyS3
-from tests.nightly.conftest import Key
+from tests.gpg_keys import Key
 from tests.servers import S3Server
 from tests.site import FIRST_DAY, Site
 
@@ -216,6 +217,10 @@ class Machine:
         records = self.records()
         return max(records, key=lambda key: records[key].day)
 
+    def day(self, night: int) -> int:
+        """A night's day number."""
+        return day_number(FIRST_DAY) + night
+
     def check_newest(self) -> None:
         """The newest archive's chain restores to the source as it is, by plain tools."""
         self._tests += 1
@@ -229,7 +234,7 @@ class Machine:
         """The next run succeeds, its chain restores byte for byte, and nothing is left of the night before."""
         self.subject.change(night)
         self.succeed(night)
-        assert self.records()[self.newest()].day == (FIRST_DAY.toordinal() - 719_163) + night
+        assert self.records()[self.newest()].day == self.day(night)
         self.check_newest()
         self.check_nothing_left()
         self.check_diff_dir_is_tidy()

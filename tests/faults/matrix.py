@@ -47,6 +47,7 @@ class Cell:
         full: a FULL is due in the night of the fault, otherwise a DIFF.
         large: how many times ``LARGE`` bytes are new in that night.
         leaves_upload: the store is not able to discard the upload at once, and the next run must do it.
+        remembered: what has arrived is in DiffDir, too, so that the next DIFF builds on it.
     """
 
     stage: str
@@ -61,6 +62,7 @@ class Cell:
     full: bool = False
     large: int = 1
     leaves_upload: bool = False
+    remembered: bool = False
 
     @property
     def title(self) -> str:
@@ -186,14 +188,23 @@ _KILLS = (
         for when, after in (("before", False), ("after", True))
     ),
     *(
-        Cell("s3napback", fault, "Directory", Outcome.KILLED, fault_name=fault, full=full)
-        for fault in (
-            "killed before the object is renamed",
-            "killed before the snapshot is moved",
-            "killed before the state is renamed",
-            "killed after the state was renamed",
+        Cell("s3napback", fault, "Directory", Outcome.KILLED, fault_name=fault, full=full, remembered=remembered)
+        for fault, remembered in (
+            ("killed before the object is renamed", False),
+            ("killed before the snapshot is moved", False),
+            ("killed before the state is renamed", False),
+            ("killed after the state was renamed", True),
+            ("killed between commit and checksum", True),
         )
         for full in (False, True)
+    ),
+    Cell(
+        "s3napback",
+        "killed between commit and checksum",
+        "S3",
+        Outcome.KILLED,
+        inject.killing("PutObject", after=False, key=inject.SUM),
+        remembered=True,
     ),
 )
 

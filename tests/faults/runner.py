@@ -14,9 +14,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-MARK = "S3NAPBACK_TEST_RUN"
-"""Environment variable by which a run's processes are known: children inherit it."""
-
 TIME_LIMIT = 180  # seconds for one run
 
 
@@ -34,7 +31,7 @@ class Running:
 
     Attributes:
         pid: of the run.
-        mark: of the run and all its children.
+        mark: of the run and all its children, the name of a folder at the end of their PATH.
     """
 
     def __init__(self, pid: int, mark: str, runner: Runner) -> None:
@@ -86,7 +83,8 @@ class Runner:
         mark = uuid.uuid4().hex
         request = {
             "arguments": list(arguments),
-            "environment": {**environment, MARK: mark},
+            # PATH is among the few things that children inherit.
+            "environment": {**environment, "PATH": f"{environment['PATH']}{os.pathsep}/{mark}"},
             "stdout": str(self._folder / "stdout"),
             "stderr": str(self._folder / "stderr"),
             "fault": fault,
@@ -136,11 +134,11 @@ def fork_server(folder: Path, within: Sequence[str] = ()) -> Iterator[Runner]:
 
 def processes_with(mark: str) -> list[int]:
     """The processes that bear a run's mark, those that have ended left out."""
-    wanted = f"{MARK}={mark}".encode()
+    wanted = f"{os.pathsep}/{mark}\0".encode()
     found = []
     for entry in Path("/proc").iterdir():
         # A process may end while it is looked at; those of other users may not be looked at.
         with suppress(FileNotFoundError, ProcessLookupError, PermissionError, NotADirectoryError):
-            if entry.name.isdecimal() and wanted in (entry / "environ").read_bytes().split(b"\0"):
+            if entry.name.isdecimal() and wanted in (entry / "environ").read_bytes():
                 found.append(int(entry.name))
     return found

@@ -42,11 +42,6 @@ def quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
-    return Site(tmp_path / "site")
-
-
 def test_names_are_neither_options_nor_shell_code(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folders = [site.source / name for name in NAMES]
     for folder in folders:

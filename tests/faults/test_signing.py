@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,10 +39,9 @@ def keys() -> Iterator[Keys]:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
-    made = Site(tmp_path / "site")
-    (made.source / "file").write_text("precious")
-    return made
+def site(site: Site) -> Site:
+    (site.source / "file").write_text("precious")
+    return site
 
 
 def restore(site: Site, target: Path, *options: str, expect: int = 0) -> str:
@@ -164,7 +163,7 @@ def public_only(home: GpgHome) -> str:
     return name
 
 
-CASES = {
+CASES: dict[str, tuple[Callable[[GpgHome], str], str]] = {
     "missing": (lambda _home: "nobody@example.org", "no such secret key"),
     "without its secret part": (public_only, "no such secret key"),
     "expired": (

@@ -16,15 +16,15 @@ import pytest
 from tests.faulty_s3 import Fault, FaultyS3, delay
 from tests.servers import S3Server
 from tests.site import FIRST_DAY, Site
+from tests.waiting import becomes
 
 CYCLE = "Diffs 6\nFulls 2"
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
-    made = Site(tmp_path / "site")
-    (made.source / "file").write_text("content")
-    return made
+def site(site: Site) -> Site:
+    (site.source / "file").write_text("content")
+    return site
 
 
 def begin(site: Site, *options: str, day: int = 0) -> subprocess.Popen[bytes]:
@@ -33,10 +33,7 @@ def begin(site: Site, *options: str, day: int = 0) -> subprocess.Popen[bytes]:
 
 
 def wait_for(path: Path) -> None:
-    deadline = time.monotonic() + 30
-    while not path.exists():
-        assert time.monotonic() < deadline, path
-        time.sleep(0.02)
+    assert becomes(path.exists, 30), path
 
 
 def assert_recovers(site: Site, keys: list[str], target: Path) -> None:
@@ -98,9 +95,7 @@ def test_a_restore_during_a_run_gets_the_old_archive_or_the_new_one(
     (site.source / "big").write_bytes(os.urandom(6_000_000))
     proxy.add(Fault("CompleteMultipartUpload", delay(2)))
     running = begin(site, day=1)
-    deadline = time.monotonic() + 30
-    while "CompleteMultipartUpload" not in proxy.operations()[2:] and time.monotonic() < deadline:
-        time.sleep(0.05)
+    assert becomes(lambda: "CompleteMultipartUpload" in proxy.operations()[2:], 30)
     site.run("restore", str(site.source), "--to", str(tmp_path / "out"), day=1)
     assert (tmp_path / f"out{site.source}/big").read_bytes() == old
     assert running.wait(60) == 0

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.gpg_keys import GpgHome, gpg_home
-from tests.nightly.conftest import Key
+from tests.gpg_keys import GpgHome, Key, gpg_home
 from tests.servers import S3Server, free_port
 from tests.site import Site
 

@@ -8,8 +8,9 @@ import sys
 import time
 
 from s3napback.archives import sum_key
-from tests.nightly.conftest import Key
+from tests.gpg_keys import Key
 from tests.site import Site
+from tests.waiting import becomes
 
 
 def run_plain(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -75,9 +76,7 @@ def test_a_second_run_exits_at_once_and_says_who_holds_the_lock(site: Site) -> N
     fake = site.fake_program("tar", 'case "$1" in --version) exec REAL "$@";; esac\nsleep 30')
     first = subprocess.Popen(site.command(), env=site.full_environment(), stderr=subprocess.PIPE)
     lock = site.diff_dir / "lock"
-    deadline = time.monotonic() + 30
-    while not (lock.exists() and lock.read_text()) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    assert becomes(lambda: lock.exists() and bool(lock.read_text()), 30)
     began = time.monotonic()
     second = site.run(expect=4)
     assert time.monotonic() - began < 10

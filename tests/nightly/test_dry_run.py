@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from tests.nightly.conftest import Key
+from tests.gpg_keys import Key
 from tests.servers import S3Server, free_port
 from tests.site import Site
 

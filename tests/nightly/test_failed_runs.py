@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.faulty_s3 import Fault, FaultyS3, answer
-from tests.nightly.conftest import Key
+from tests.gpg_keys import Key
 from tests.servers import S3Server
 from tests.site import Site
+from tests.waiting import becomes, is_running
 
 CYCLE = "Diffs 3\nFulls 1"
 """Four slots, and the day number of night 2 is a multiple of 4: nights 2 to 5 fill slots 0 to 3.
@@ -130,7 +131,7 @@ def test_a_full_disk_in_temp_dir_fails_the_source_and_leaves_nothing(site: Site,
     assert_made_up(site, key, tmp_path / "recovered")
 
 
-SLOW_TAR = SPARE_VERSION + "head -c 6000000 /dev/urandom; : > READY; exec sleep 60"
+SLOW_TAR = SPARE_VERSION + "head -c 6000000 /dev/urandom; echo $$ > READY.new; mv READY.new READY; exec sleep 60"
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda each: each.name)
@@ -149,20 +150,19 @@ def test_a_signal_in_the_middle_leaves_everything_alone(
         text=True,
         start_new_session=True,
     )
-    deadline = time.monotonic() + 30
-    while not ready.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    assert becomes(ready.exists, 30)
+    tar = int(ready.read_text())
     time.sleep(0.3)
     process.send_signal(signal_number)
     _, messages = process.communicate(timeout=30)
 
     if signal_number == signal.SIGKILL:
-        subprocess.run(["pkill", "-KILL", "-f", str(fake)], check=False)
+        os.kill(tar, signal.SIGKILL)
     else:
         assert process.returncode == 128 + signal_number
         assert signal_number.name in messages
         assert site.diff_dir_contents() == state
-        assert _processes_of(fake) == []
+        assert not is_running(tar)
         if site.server is not None:
             assert site.server.unfinished_uploads(site.bucket) == []
     assert site.contents() == objects
@@ -171,8 +171,3 @@ def test_a_signal_in_the_middle_leaves_everything_alone(
     assert_made_up(site, key, tmp_path / "recovered")
     if site.server is not None:
         assert site.server.unfinished_uploads(site.bucket) == []
-
-
-def _processes_of(program: Path) -> list[str]:
-    found = subprocess.run(["pgrep", "-f", str(program)], capture_output=True, text=True, check=False)
-    return found.stdout.split()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.site import Site
+from tests.stores.sources import BytesSource
 
 
 def as_host(site: Site, name: str) -> None:
@@ -82,12 +83,7 @@ def test_another_kind_of_source_of_the_same_name_is_another_owner(site: Site) ->
     site.run(day=0)
     (key,) = site.archive_keys()
     metadata = {**site.metadata(key), "s3napback-source": "Subversion%20/elsewhere"}
-
-    class Bytes:
-        def readinto(self, _buffer: memoryview) -> int:
-            return 0
-
-    site.store().put(key, Bytes(), metadata)
+    site.store().put(key, BytesSource(b""), metadata)
     assert "belongs to Subversion /elsewhere of host test-host" in site.run(day=0, expect=1).stderr
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.faulty_s3 import Fault, FaultyS3, answer
-from tests.nightly.conftest import Key
+from tests.gpg_keys import Key
 from tests.servers import S3Server
 from tests.site import Site
+from tests.stores.sources import BytesSource
 
 
 @pytest.fixture
@@ -140,12 +141,7 @@ def test_a_chain_that_is_not_whole_in_the_store_is_not_built_on(how: str, diffs:
     metadata = dict(diffs.metadata(full))
     diffs.store().delete(full)
     if how == "replaced":
-
-        class Bytes:
-            def readinto(self, _buffer: memoryview) -> int:
-                return 0
-
-        diffs.store().put(full, Bytes(), {**metadata, "s3napback-id": "another"})
+        diffs.store().put(full, BytesSource(b""), {**metadata, "s3napback-id": "another"})
     done = diffs.run(day=2)
     assert full in done.stderr
     assert diffs.slots()[-1] == "2-FULL"

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.nightly.conftest import Key
+from tests.gpg_keys import Key
 from tests.site import Site
 
 NIGHTS = 14
@@ -39,7 +39,7 @@ WEEKLY = {0: "2-FULL", 7: "3-DIFF"}
 
 def describe(root: Path) -> dict[str, tuple[object, ...]]:
     """Every path below ``root`` with type, mode, owner, times to the nanosecond, link target and content."""
-    found = {}
+    found: dict[str, tuple[object, ...]] = {}
     for path in [root, *root.rglob("*")]:
         status = path.lstat()
         content = str(path.readlink()) if path.is_symlink() else path.read_bytes() if path.is_file() else b""

@@ -18,14 +18,7 @@ from s3napback.config.loading import load_configuration
 from s3napback.errors import S3napbackError
 from s3napback.rotation import ArchiveType, day_number
 from tests.site import FIRST_DAY, Site
-
-
-class BytesSource:
-    def __init__(self, data: bytes) -> None:
-        self._stream = io.BytesIO(data)
-
-    def readinto(self, buffer: memoryview, /) -> int:
-        return self._stream.readinto(buffer)
+from tests.stores.sources import BytesSource
 
 
 def tar_of(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:

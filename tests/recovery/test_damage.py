@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.gpg_keys import gpg_home
-from tests.nightly.conftest import Key
+from tests.gpg_keys import Key, gpg_home
 from tests.recovery.helpers import (
     file_member,
     nights,

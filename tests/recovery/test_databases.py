@@ -12,7 +12,7 @@ from tests.databases.mysql_content import EVERYTHING as MYSQL_CONTENT
 from tests.databases.postgres import Postgres
 from tests.databases.postgres_content import EVERYTHING as POSTGRESQL_CONTENT
 from tests.databases.repository import Repository, begin, grow
-from tests.nightly.conftest import Key
+from tests.gpg_keys import Key
 from tests.recovery.helpers import leftovers, overwrite, put_archive, why_not
 from tests.site import Site
 

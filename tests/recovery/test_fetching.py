@@ -16,9 +16,10 @@ from s3napback.recovery.fetching import Transport, stored_bytes
 from s3napback.stores import Store
 from s3napback.stores.opening import open_store
 from tests.faulty_s3 import Answer, Fault, FaultyS3, Forward, Request, cut_answer, delay
-from tests.recovery.helpers import BytesSource, file_member, put_archive, restore_here, tar_of, why_not
+from tests.recovery.helpers import file_member, put_archive, restore_here, tar_of, why_not
 from tests.servers import S3Server
 from tests.site import Site
+from tests.stores.sources import BytesSource
 
 Faulty = Callable[[S3Server], FaultyS3]
 CONTENT = random.Random(1).randbytes(10_000_000)
@@ -26,7 +27,7 @@ RANGE = 1_000_000
 
 
 def opened(server: S3Server, bucket: str) -> Store:
-    return open_store(server.settings(bucket), access_key=server.access_key, secret_key=server.secret_key)
+    return open_store(server.settings(bucket), server.credentials)
 
 
 def stored(store: Store, content: bytes = CONTENT) -> CataloguedArchive:

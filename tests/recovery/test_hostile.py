@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -10,16 +11,18 @@ from s3napback.errors import S3napbackError
 from tests.recovery.helpers import file_member, folder_member, leftovers, put_archive, restore_here, tar_of
 from tests.site import Site
 
+Member = tuple[tarfile.TarInfo, bytes]
 
-def link(name: str, target: Path | str) -> tuple:
+
+def link(name: str, target: Path | str) -> Member:
     return file_member(name, type=b"2", linkname=str(target)), b""
 
 
-def hard_link(name: str, target: Path | str) -> tuple:
+def hard_link(name: str, target: Path | str) -> Member:
     return file_member(name, type=b"1", linkname=str(target)), b""
 
 
-def evil(name: str) -> tuple:
+def evil(name: str) -> Member:
     return file_member(name), b"evil"
 
 

@@ -13,6 +13,7 @@ from s3napback.config.settings import Job, JobSettings, Position
 from s3napback.rotation import ArchiveType, Schedule, SimpleCycle
 from s3napback.sources import WORKING
 from s3napback.sources.directory import DirectorySource
+from s3napback.streams.environment import child_environment
 
 FILES = (  # of the fixture ``tree``; each holds its own name
     "var/log/syslog",
@@ -78,7 +79,7 @@ class NightlyChain:
             shutil.copyfile(kept, working)
         made = self._folder / f"{len(self.archives)}.tar"
         with made.open("wb") as output:
-            environment = {**os.environ, **dump.stage.environment, "LC_ALL": "C"}
+            environment = child_environment(os.environ, dump.stage.family)
             subprocess.run(dump.stage.command, stdout=output, env=environment, check=True)
         if dump.snapshot:
             working.replace(kept)

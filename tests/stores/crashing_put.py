@@ -5,18 +5,22 @@ of the process which was not killed. A step is whatever Python reports to audit 
 ``os.fsync``. DATA ``-`` deletes the key. Prints the number of copies.
 """
 
+from __future__ import annotations
+
 import os
 import shutil
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from s3napback.stores.directory import DirectoryStore
 from tests.stores.sources import BytesSource
 
 
-def reported(name, call):  # type: ignore[no-untyped-def]
-    def wrapper(*arguments):  # type: ignore[no-untyped-def]
+def reported(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapper(*arguments: object) -> object:
         sys.audit(f"os.{name}", *arguments)
         return call(*arguments)
 

@@ -6,16 +6,16 @@ import threading
 from dataclasses import replace
 from typing import Any
 
+from s3napback.config.settings import Credentials
 from s3napback.stores.parts import PartLimits
 from s3napback.stores.s3 import S3Store
-from s3napback.stores.s3_client import StaticCredentials
 from tests.faulty_s3 import FaultyS3
 from tests.servers import ACCESS_KEY, SECRET_KEY, S3Server
 from tests.stores.sources import BytesSource
 from tests.stores.test_conformance import PART, SMALL, content, metadata
 
 TINY = PartLimits(smallest=1, largest=10_000, most=9, comfortable=3, step=2, rounding=1)
-CREDENTIALS = StaticCredentials(ACCESS_KEY, SECRET_KEY)
+CREDENTIALS = Credentials(ACCESS_KEY, SECRET_KEY)
 
 
 class S3Bench:

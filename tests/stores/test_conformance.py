@@ -68,7 +68,7 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
 
     def open_bucket(name: str) -> Store:
         settings = server.settings(name, chunk_size=PART, upload_threads=2)
-        return open_store(settings, access_key=server.access_key, secret_key=server.secret_key)
+        return open_store(settings, server.credentials)
 
     def leftovers() -> list[str]:
         hidden = server.folder.glob(f"{bucket}/.rclone*") if server.folder else []

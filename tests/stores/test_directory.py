@@ -42,7 +42,7 @@ def crash(root: Path, key: str, data: str, identity: str) -> list[Path]:
 
 def identity_and_content(store: DirectoryStore, key: str) -> tuple[str, bytes] | None:
     found = store.head(key)
-    return found and (found.metadata.get("s3napback-id", "none"), content(store, key))
+    return (found.metadata.get("s3napback-id", "none"), content(store, key)) if found else None
 
 
 @pytest.mark.parametrize("old", ["old data", "older, longer data"], ids=["same length", "other length"])
@@ -109,6 +109,39 @@ def test_data_and_metadata_are_on_disk_before_the_rename(
     assert (root / "a").stat().st_ino in synced
 
 
+def test_the_marker_is_on_disk_before_the_first_object_is_in_place(
+    root: Path, store: DirectoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without it an empty folder would pass for the store: the place where its disk is mounted, say."""
+    synced: set[tuple[int, int]] = set()
+    at_rename: list[set[tuple[int, int]]] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def recording_fsync(descriptor: int) -> None:
+        fsync(descriptor)
+        status = os.fstat(descriptor)
+        # with its length, since what is written after that is not on disk
+        synced.add((status.st_ino, status.st_size))
+
+    def recording_replace(path: Path, target: Path) -> Path:
+        at_rename.append(set(synced))
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", recording_fsync)
+    monkeypatch.setattr(Path, "replace", recording_replace)
+    marker = root / ".s3napback" / "store"
+    store.put("a/k", BytesSource(b"data"), metadata())
+    # a new name is on disk when its folder is
+    assert {marker.parent.stat().st_ino, root.stat().st_ino} <= {inode for inode, _ in at_rename[0]}
+    marker.unlink()
+    synced.clear()
+    at_rename.clear()
+    store.put("a/k", BytesSource(b"data"), metadata())
+    assert marker.stat().st_size > 0
+    assert (marker.stat().st_ino, marker.stat().st_size) in at_rename[0]
+    assert marker.parent.stat().st_ino in {inode for inode, _ in at_rename[0]}
+
+
 def test_new_data_of_the_same_length_in_the_same_second_keeps_its_own_metadata(store: DirectoryStore) -> None:
     versions = set()
     for number in range(6):
@@ -119,7 +152,12 @@ def test_new_data_of_the_same_length_in_the_same_second_keeps_its_own_metadata(s
 
 def test_a_coarse_clock_of_the_file_system_is_noticed(store: DirectoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
     utime = os.utime
-    monkeypatch.setattr(os, "utime", lambda path, times: utime(path, tuple(int(moment) // 60 * 60 for moment in times)))
+
+    def coarse_utime(path: int, times: tuple[int, int]) -> None:
+        accessed, modified = times
+        utime(path, (accessed // 60 * 60, modified // 60 * 60))
+
+    monkeypatch.setattr(os, "utime", coarse_utime)
     first = store.put("k", BytesSource(b"1"), metadata("first"))
     second = store.put("k", BytesSource(b"2"), metadata("second"))
     assert first.modified != second.modified
@@ -321,3 +359,22 @@ def test_names_on_disk_do_not_depend_on_the_locale(root: Path, store: DirectoryS
         os.fsencode(path) for path in root.rglob("*-0-FULL")
     ]
     assert identity_and_content(store, "hü/日 x\udcff-0-FULL") == ("one", b"data")
+
+
+@pytest.mark.parametrize(("name", "depth"), [("a", 1500), ("b" * 200, 30)], ids=["many levels", "a path without end"])
+def test_what_lies_deeper_than_any_key_does_not_stop_a_listing(
+    root: Path, store: DirectoryStore, name: str, depth: int
+) -> None:
+    store.put("etc-0-FULL", BytesSource(b"x"), metadata("one"))
+    folder = os.open(root, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir(name, dir_fd=folder)
+        inner = os.open(name, os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = inner
+    os.close(os.open("deep-0-FULL", os.O_CREAT | os.O_WRONLY, dir_fd=folder))
+    os.close(folder)
+    try:
+        assert [found.key for found in store.list("")] == ["etc-0-FULL"]
+    finally:
+        subprocess.run(["rm", "-r", "--", str(root / name)], check=True)

@@ -5,20 +5,26 @@ from __future__ import annotations
 import logging
 import os
 import time
+import zlib
+from base64 import b64encode
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from s3napback.config.settings import StoreSettings
+from s3napback.config.settings import Credentials, StoreSettings
 from s3napback.errors import StoreError, StoreUnreachable, UnusableStore
 from s3napback.stores import s3_client
 from s3napback.stores.opening import open_store
 from tests.faulty_s3 import (
+    Action,
     Answer,
     Fault,
+    Forward,
+    Request,
     answer,
+    change_answer,
     cut_answer,
     reset,
 )
@@ -52,9 +58,38 @@ def test_without_an_endpoint_checksums_go_with_every_part(on_moto: S3Bench, monk
         store.put("k", BytesSource(data), metadata("new"))
         assert content(store, "k") == data
     bodies = [request for request in on_moto.proxy.seen if request.operation in {"PutObject", "UploadPart"}]
-    assert all(any(name.lower() == "x-amz-checksum-crc32" for name in request.headers) for request in bodies)
-    assert all(request.headers["Content-Length"] == str(len(request.body)) for request in bodies)
+    for request in bodies:
+        assert crc_of(request) == b64encode(zlib.crc32(request.body).to_bytes(4, "big")).decode()
+        assert request.headers["Content-Length"] == str(len(request.body))
+    assert [len(request.body) for request in bodies if request.operation == "PutObject"] == [len(SMALL)]
+    assert sorted(len(request.body) for request in bodies if request.operation == "UploadPart")[0] < PART
     assert len(bodies) == 4
+
+
+def crc_of(request: Request) -> str:
+    return {name.lower(): value for name, value in request.headers.items()}["x-amz-checksum-crc32"]
+
+
+def test_without_an_endpoint_bytes_that_do_not_match_the_stored_checksum_are_not_believed(
+    on_moto: S3Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Amazon's S3 gives a checksum with each object if it is asked to."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", on_moto.settings.endpoint)
+    store = on_moto.open(endpoint="")
+    store.put("k", BytesSource(SMALL), metadata("new"))
+    right = b64encode(zlib.crc32(SMALL).to_bytes(4, "big")).decode()
+
+    def give(body: bytes) -> Action:
+        return change_answer(
+            lambda reply: replace(reply, body=body, headers={**reply.headers, "x-amz-checksum-crc32": right})
+        )
+
+    on_moto.proxy.add(Fault("GetObject", give(SMALL)))
+    assert content(store, "k") == SMALL
+    on_moto.proxy.clear()
+    on_moto.proxy.add(Fault("GetObject", give(SMALL[:-1] + b"?")))
+    with pytest.raises(StoreError, match=f"reading s3://{on_moto.bucket}/k failed: .*checksum"):
+        content(store, "k")
 
 
 def test_reading_goes_on_where_the_connection_broke(on_moto: S3Bench) -> None:
@@ -79,9 +114,9 @@ def test_reading_does_not_go_on_with_another_object(on_rclone: S3Bench) -> None:
 
 
 def test_a_store_that_does_not_give_parts_of_objects_is_noticed(on_moto: S3Bench) -> None:
-    def whole(request: Any, forward: Any) -> Answer:
+    def whole(request: Request, forward: Forward) -> Answer:
         headers = {name: value for name, value in request.headers.items() if name.lower() != "range"}
-        return forward(replace(request, headers=headers))  # type: ignore[no-any-return]
+        return forward(replace(request, headers=headers))
 
     on_moto.proxy.add(Fault("GetObject", whole))
     with pytest.raises(StoreError, match="parts of objects"):
@@ -168,11 +203,11 @@ def test_the_check_does_not_blame_the_configuration_for_a_hiccup(on_moto: S3Benc
 
 def test_wrong_credentials_are_told_from_each_other(rclone: S3Server) -> None:
     settings = rclone.settings(rclone.make_bucket())
-    open_store(settings, access_key=ACCESS_KEY, secret_key=SECRET_KEY).check()
+    open_store(settings, CREDENTIALS).check()
     with pytest.raises(UnusableStore, match="key= in S3Keyfile"):
-        open_store(settings, access_key="UNKNOWNACCESSKEY", secret_key=SECRET_KEY).check()
+        open_store(settings, Credentials("UNKNOWNACCESSKEY", SECRET_KEY)).check()
     with pytest.raises(UnusableStore, match="secret= in S3Keyfile"):
-        open_store(settings, access_key=ACCESS_KEY, secret_key="wrong-secret-0123").check()
+        open_store(settings, Credentials(ACCESS_KEY, "wrong-secret-0123")).check()
 
 
 def test_nothing_that_listens_is_no_answer(on_moto: S3Bench) -> None:
@@ -235,10 +270,10 @@ def test_no_secret_is_logged_at_any_level(on_rclone: S3Bench, caplog: pytest.Log
     with caplog.at_level(logging.DEBUG):
         logging.getLogger("botocore.auth").setLevel(logging.DEBUG)
         logging.getLogger(__name__).debug("debugging is on")
-        store = open_store(on_rclone.settings, access_key=ACCESS_KEY, secret_key=SECRET_KEY, token=token)
+        store = open_store(on_rclone.settings, Credentials(ACCESS_KEY, SECRET_KEY, token))
         store.put("k", BytesSource(LARGE), metadata("new"))
         with pytest.raises(UnusableStore) as raised:
-            open_store(on_rclone.settings, access_key=ACCESS_KEY, secret_key="wrong-secret", token=token).check()
+            open_store(on_rclone.settings, Credentials(ACCESS_KEY, "wrong-secret", token)).check()
     assert "debugging is on" in caplog.text
     for secret in (SECRET_KEY, token, "Signature=", "wrong-secret"):
         assert secret not in caplog.text + str(raised.value) + repr(vars(store))
@@ -251,8 +286,9 @@ def test_a_key_that_is_not_unicode_is_refused(on_moto: S3Bench) -> None:
 
 def test_a_dry_run_is_answered_soon_and_a_nightly_run_is_patient() -> None:
     settings = StoreSettings(bucket="some-bucket", endpoint="http://127.0.0.1:1", upload_threads=9)
-    patient = s3_client.make_client(settings, CREDENTIALS, patient=True).meta.config
-    hasty = s3_client.make_client(settings, CREDENTIALS, patient=False).meta.config
+    # the stubs leave out what a Config holds
+    patient: Any = s3_client.make_client(settings, CREDENTIALS, patient=True).meta.config
+    hasty: Any = s3_client.make_client(settings, CREDENTIALS, patient=False).meta.config
     assert patient.retries == {"mode": "standard", "total_max_attempts": 10}
     assert hasty.retries == {"mode": "standard", "total_max_attempts": 2}
     assert (patient.connect_timeout, patient.read_timeout) == (20, 60)

@@ -15,6 +15,8 @@ from s3napback.stores import s3_client
 from tests.faulty_s3 import (
     Answer,
     Fault,
+    Forward,
+    Request,
     answer,
     change_answer,
     change_body,
@@ -203,16 +205,17 @@ def test_a_store_that_drops_metadata_is_noticed(on_moto: S3Bench) -> None:
 
 def test_a_network_that_comes_back_in_time_costs_nothing_but_time(on_moto: S3Bench) -> None:
     store = on_moto.open(outage_seconds=20)
-    on_moto.proxy.add(Fault("UploadPart", lambda request, forward: go_away(on_moto, 1.5) or forward(request), nth=2))
+
+    def lose_the_network(request: Request, forward: Forward) -> Answer:
+        on_moto.proxy.away = True
+        threading.Timer(1.5, lambda: setattr(on_moto.proxy, "away", False)).start()
+        return forward(request)
+
+    on_moto.proxy.add(Fault("UploadPart", lose_the_network, nth=2))
     began = time.monotonic()
     store.put("k", EndlessSource(4 * PART), metadata("new"))
     assert time.monotonic() - began < 8
     on_moto.assert_replaced_by(bytes(range(256)) * (4 * PART // 256))
-
-
-def go_away(bench: S3Bench, seconds: float) -> None:
-    bench.proxy.away = True
-    threading.Timer(seconds, lambda: setattr(bench.proxy, "away", False)).start()
 
 
 def test_a_network_that_stays_away_is_given_up(on_moto: S3Bench) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 
 from s3napback.errors import PipelineError
 from s3napback.streams.compression import Compressor
-from s3napback.streams.pipeline import Filter, Measured, Pipeline, Stage, make_filter
+from s3napback.streams.pipeline import Feed, Filter, Measured, Pipeline, Stage, Transformation, make_filter
 
 GZIP = make_filter("gzip")
 ENDLESS = Stage(("cat", "/dev/zero"))
@@ -59,28 +58,11 @@ def compressed_by(compressor: Compressor, plain: bytes, step: int = 1 << 18) -> 
         return b"".join([*blocks, *compressor.finish()])
 
 
-def failure_of(*elements: Stage | Filter, stall_timeout: float | None = None) -> str:
+def failure_of(*elements: Stage | Feed | Filter | Transformation, stall_timeout: float | None = None) -> str:
     """Read until the pipeline says what is wrong; it must say so again when asked again."""
     with Pipeline(elements, stall_timeout=stall_timeout) as pipeline:
         with pytest.raises(PipelineError) as caught:
             read_all(pipeline)
         with pytest.raises(PipelineError):
             read_all(pipeline)
-    return str(caught.value)
-
-
-def is_running(process: int) -> bool:
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
-
-
-def becomes(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
+    return "\n".join(caught.value.lines)

@@ -53,7 +53,10 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def facts(out: Path) -> list[tuple[str, int, int, int, bytes]]:
-    return [(str(path), *(path.stat()[index] for index in (0, 4, 9)), path.read_bytes()) for path in out.iterdir()]
+    return [
+        (str(path), path.stat().st_mode, path.stat().st_uid, path.stat().st_ctime_ns, path.read_bytes())
+        for path in out.iterdir()
+    ]
 
 
 def run(script: str, inside: Path, user: int | None = None) -> subprocess.CompletedProcess[bytes]:

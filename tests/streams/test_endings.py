@@ -15,7 +15,8 @@ import pytest
 from s3napback.errors import Interrupted
 from s3napback.streams.interrupts import deferred_signals
 from s3napback.streams.pipeline import Filter, Pipeline, Stage
-from tests.streams.helpers import ENDLESS, GZIP, HANGING, Fake, becomes, is_running, read_all
+from tests.streams.helpers import ENDLESS, GZIP, HANGING, Fake, read_all
+from tests.waiting import becomes, is_running
 
 
 @pytest.mark.parametrize("reads", [0, 1])

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from s3napback.errors import PipelineError
 from s3napback.streams.compression import Block, Identity
 from s3napback.streams.pipeline import Filter, Pipeline, Stage
-from tests.streams.helpers import ENDLESS, GZIP, HANGING, Fake, failure_of
+from tests.streams.helpers import ENDLESS, GZIP, HANGING, Fake, failure_of, read_all
 
 
 @pytest.mark.parametrize(
@@ -111,3 +113,45 @@ def test_arguments_that_no_program_can_take_are_an_error_of_the_pipeline() -> No
     with pytest.raises(PipelineError, match="null byte"):
         with Pipeline([Stage(("echo", "a\0b"))]):
             pass
+
+
+class Excusing:
+    """A review that excuses status 2 if the last word was a good one."""
+
+    complaint = "there was a bad word"
+    warnings: ClassVar[list[str]] = ["one thing is missing"]
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+
+    def read(self, line: bytes) -> None:
+        self.lines.append(line)
+
+    def excuses(self, status: int) -> bool:
+        return status == 2 and self.lines[-1] == b"good"
+
+
+def test_a_review_excuses_a_status_by_all_that_was_said(fake: Fake) -> None:
+    # Much is said, and the last word comes long after the output has ended.
+    script = "echo data; exec >&-; seq 100000 >&2; sleep 0.3; echo good >&2; exit 2"
+    stage = replace(fake("tar", script), review=(review := Excusing()))
+    with Pipeline([stage, GZIP]) as pipeline:
+        read_all(pipeline)
+    assert pipeline.warnings == ["one thing is missing"]
+    assert len(review.lines) == 100_001
+
+
+@pytest.mark.parametrize("end", ["echo bad >&2; exit 2", "echo good >&2; exit 3", "echo good >&2; kill -9 $$"])
+def test_a_review_does_not_excuse_everything(fake: Fake, end: str) -> None:
+    with Pipeline([replace(fake("tar", f"echo data; {end}"), review=Excusing()), GZIP]) as pipeline:
+        with pytest.raises(PipelineError, match=r"tar (failed with exit status [23]: there was|was killed)"):
+            read_all(pipeline)
+
+
+def test_a_review_is_given_whole_lines(fake: Fake) -> None:
+    stage = replace(
+        fake("tar", "echo; head -c 60000 /dev/zero | tr '\\0' x >&2; echo >&2"), review=(review := Excusing())
+    )
+    with Pipeline([stage, GZIP]) as pipeline:
+        read_all(pipeline)
+    assert review.lines == [b"x" * 60_000]

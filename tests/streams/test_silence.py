@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+import pytest
+
+from s3napback.errors import PipelineError
 from s3napback.streams.compression import Block, Identity
-from s3napback.streams.pipeline import Filter, Pipeline, Stage
+from s3napback.streams.pipeline import Feed, Filter, Pipeline, Stage
 from tests.streams.helpers import ENDLESS, GZIP, HANGING, Fake, failure_of, read_all
 
 
@@ -49,3 +53,84 @@ def test_progress_that_has_not_reached_the_output_is_no_silence(fake: Fake) -> N
     slow = fake("tar", "for n in 1 2 3 4 5 6; do echo $n; sleep 0.1; done")
     with Pipeline([slow, Stage(("sort", "--reverse"))], stall_timeout=0.3) as pipeline:
         assert read_all(pipeline) == b"6\n5\n4\n3\n2\n1\n"
+
+
+def dripping(pause: float, count: int) -> Iterator[Block]:
+    for _ in range(count):
+        yield b"x"
+        time.sleep(pause)
+
+
+def test_a_stream_that_only_drips_is_as_good_as_silent() -> None:
+    feed = Feed("s3://bucket/key", lambda: dripping(0.05, 100))
+    with Pipeline([feed, Stage(("cat",))], stall_timeout=0.5, least_rate=100) as pipeline:
+        with pytest.raises(PipelineError, match=r"^s3://bucket/key has been as good as silent for 0.5 seconds"):
+            read_all(pipeline)
+
+
+def test_a_slow_stream_is_not_silent() -> None:
+    feed = Feed("s3://bucket/key", lambda: dripping(0.05, 30))
+    with Pipeline([feed, Stage(("cat",))], stall_timeout=0.5, least_rate=5) as pipeline:
+        assert read_all(pipeline) == b"x" * 30
+
+
+def test_what_has_arrived_out_of_order_is_progress() -> None:
+    arrived = [0]
+
+    def late() -> Iterator[Block]:
+        for _ in range(10):
+            time.sleep(0.1)
+            arrived[0] += 1000
+        yield b"x"
+
+    with Pipeline([Feed("late", late, lambda: arrived[0])], stall_timeout=0.4) as pipeline:
+        assert read_all(pipeline) == b"x"
+
+
+def test_a_feed_that_never_comes_back_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("s3napback.crews.PATIENCE", 0.2)
+    ended = threading.Event()
+
+    def hanging() -> Iterator[Block]:
+        yield b"x"
+        ended.wait()
+
+    began = time.monotonic()
+    with pytest.raises(PipelineError, match=r"^file:///vault/key has been silent for 0.3 seconds"):
+        with Pipeline([Feed("file:///vault/key", hanging), Stage(("cat",))], stall_timeout=0.3) as pipeline:
+            read_all(pipeline)
+    assert time.monotonic() - began < 6
+    ended.set()
+
+
+def test_who_asks_a_person_before_the_first_output_may_wait(fake: Fake) -> None:
+    asking = fake("gpg", "sleep 1; cat")
+    patient = Stage(asking.command, may_ask=True)
+    feed = Feed("key", lambda: iter([b"x" * 100_000] * 30))
+    with Pipeline([feed, patient, GZIP], stall_timeout=0.2) as pipeline:
+        assert read_all(pipeline)
+    assert failure_of(feed, asking, GZIP, stall_timeout=0.2) == "gpg has been silent for 0.2 seconds (StallTimeout)"
+
+
+def test_nobody_waits_for_a_person_when_there_has_been_output(fake: Fake) -> None:
+    patient = Stage(fake("gpg", f"head -c 300000; {HANGING}").command, may_ask=True)
+    feed = Feed("key", lambda: iter([b"x" * 100_000] * 30))
+    assert failure_of(feed, patient, GZIP, stall_timeout=0.3).startswith("gpg has been silent for 0.3 seconds")
+
+
+def test_a_store_that_is_silent_is_not_taken_for_a_person(fake: Fake) -> None:
+    patient = Stage(fake("gpg", "cat").command, may_ask=True)
+    feed = Feed("s3://bucket/key", lambda: dripping(1, 2))
+    assert failure_of(feed, patient, GZIP, stall_timeout=0.3).startswith("s3://bucket/key has been silent")
+
+
+WORKING = "cat >/dev/null; i=0; while [ $i -lt 1000000 ]; do i=$((i+1)); done; echo"
+
+
+def test_a_process_that_works_without_reading_is_not_silent(fake: Fake) -> None:
+    feed = Feed("key", lambda: iter([b"x"]))
+    busy = fake("tar", WORKING)
+    with Pipeline([feed, Stage(busy.command, may_pause=True)], stall_timeout=0.2) as pipeline:
+        assert read_all(pipeline) == b"\n"
+    hanging = Stage(fake("tar", f"cat >/dev/null; {HANGING}").command, may_pause=True)
+    assert failure_of(feed, hanging, stall_timeout=0.2).startswith("tar has been silent for 0.2 seconds")

@@ -82,11 +82,12 @@ with Pipeline([Stage(("sh", "-c", "cat; echo end"))]) as pipeline:
 @pytest.mark.parametrize(
     ("own", "expected"), [({"EXTRA": "more"}, b"home C more\n"), ({"LC_ALL": "C.UTF-8"}, b"home C.UTF-8 \n")]
 )
-def test_stages_speak_english_and_have_our_environment_and_their_own(
+def test_stages_speak_english_and_have_what_they_need_of_our_environment_and_their_own(
     fake: Fake, monkeypatch: pytest.MonkeyPatch, own: dict[str, str], expected: bytes
 ) -> None:
     monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
-    command = fake("probe", 'echo "${HOME:+home} $LC_ALL $EXTRA"').command
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "SEKRIT")
+    command = fake("probe", 'echo "${HOME:+home} $LC_ALL $EXTRA$AWS_SECRET_ACCESS_KEY"').command
     with Pipeline([Stage(command, environment=own)]) as pipeline:
         assert read_all(pipeline) == expected
 

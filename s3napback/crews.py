@@ -1,0 +1,134 @@
+"""Threads that nobody has to wait for: work that hangs is given up, and holds up neither its caller nor the end."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
+from queue import Empty, SimpleQueue
+from types import TracebackType
+from typing import Any, ParamSpec, TypeVar
+
+PATIENCE = 3.0
+"""Seconds that threads have to come back from what they are doing once their work is not wanted any more."""
+
+_Arguments = ParamSpec("_Arguments")
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+class TookTooLong(Exception):
+    """A call did not come back in time. The thread that makes it is given up."""
+
+
+class Crew:
+    """A pool of threads like that of ``concurrent.futures``, whose threads the interpreter does not join at its end.
+
+    A context manager; leaving it by an exception waits for no longer than ``PATIENCE``.
+    """
+
+    def __init__(self, size: int, name: str) -> None:
+        """Start nothing yet.
+
+        Args:
+            size: threads at most.
+            name: which the threads' names begin with.
+        """
+        self._size = size
+        self._name = name
+        self._tasks: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
+        self._idle = threading.Semaphore(0)
+        self._threads: list[threading.Thread] = []
+
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close(PATIENCE if kind else None)
+
+    def submit(
+        self, function: Callable[_Arguments, _Result], /, *args: _Arguments.args, **kwargs: _Arguments.kwargs
+    ) -> Future[_Result]:
+        """Have a thread call the function as soon as one is free."""
+        future: Future[_Result] = Future()
+        self._tasks.put((future, partial(function, *args, **kwargs)))
+        if not self._idle.acquire(blocking=False) and len(self._threads) < self._size:
+            thread = threading.Thread(target=self._work, name=f"{self._name}-{len(self._threads)}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        return future
+
+    def map(self, function: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
+        """Call the function with every item, several at a time; results come in the items' order."""
+        futures = [self.submit(function, item) for item in items]
+        return (future.result() for future in futures)
+
+    def close(self, patience: float | None = PATIENCE) -> bool:
+        """Begin nothing any more, and wait for what is under way.
+
+        Args:
+            patience: in seconds; None waits for ever.
+
+        Returns:
+            Whether all threads have ended. Those that have not are given up.
+        """
+        with suppress(Empty):
+            while task := self._tasks.get_nowait():
+                task[0].cancel()
+        for _ in self._threads:
+            self._tasks.put(None)
+        deadline = None if patience is None else time.monotonic() + patience
+        for thread in self._threads:
+            thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def _work(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            _carry_out(*task)
+            # A result may be large, and is the caller's alone.
+            del task
+            self._idle.release()
+
+
+def within(seconds: float | None, call: Callable[[], _Result], name: str = "call") -> _Result:
+    """Make a call that may hang, in a thread of its own, and return what it returns, or raise what it raises.
+
+    Args:
+        seconds: None waits for ever, but where a signal reaches us.
+        call: may run on when we have given it up.
+        name: of the thread.
+
+    Raises:
+        TookTooLong: it has not come back.
+    """
+    future = begin(call, name)
+    if not has_come(future, seconds):
+        raise TookTooLong
+    return future.result()
+
+
+def begin(call: Callable[[], _Result], name: str = "call") -> Future[_Result]:
+    """Make a call in a thread of its own, which nobody waits for at the end."""
+    future: Future[_Result] = Future()
+    threading.Thread(target=_carry_out, args=(future, call), name=name, daemon=True).start()
+    return future
+
+
+def has_come(future: Future[Any], seconds: float | None) -> bool:
+    """Wait until a call has come back, but no longer than so many seconds; None is for ever."""
+    return bool(concurrent.futures.wait([future], seconds).done)
+
+
+def _carry_out(future: Future[Any], call: Callable[[], Any]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        future.set_result(call())
+    except BaseException as error:  # noqa: BLE001 - raised again by whoever waits for the result
+        future.set_exception(error)

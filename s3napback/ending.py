@@ -1,0 +1,158 @@
+"""How a run ends that a signal asks to: within half a minute, whatever it is waiting for.
+
+The first SIGINT, SIGTERM or SIGHUP raises ``Interrupted`` in the main thread, and all that was begun is undone on the
+way out. Each step of that has a limit of its own. Should one hang all the same, in a dead network file system, in a
+log's mail server, a thread that waits for nothing but the time ends what is left of the run. It learns of the signal by
+itself: the main thread may hang where no signal reaches it.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from s3napback.errors import Interrupted
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+CLEANING_SECONDS = 22.0
+"""From the signal to the end by force. An orderly end takes a few seconds, and less than 20 in the worst of cases."""
+
+_LOOK_SECONDS = 3.0  # between two looks for a signal that the main thread does not take in
+_CHILDREN_SECONDS = 1.0  # for children to follow SIGTERM, at the very end, and to be gone after SIGKILL
+_SPEAKING_SECONDS = 0.5
+
+_begun = threading.Event()
+
+
+def has_begun() -> bool:
+    """Whether a signal has asked the run to end. Whoever cleans up then does not wait for long."""
+    return _begun.is_set()
+
+
+def catch_signals(cleaning_seconds: float = CLEANING_SECONDS) -> None:
+    """Let the first of ``SIGNALS`` end the run, now in the main thread. Later ones do not disturb the clean-up.
+
+    A signal that is ignored already, as SIGHUP is under nohup, stays ignored.
+
+    Args:
+        cleaning_seconds: that the clean-up may take before the process is ended by force.
+    """
+    caught = [each for each in SIGNALS if signal.getsignal(each) is not signal.SIG_IGN]
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        for each in caught:
+            signal.signal(each, signal.SIG_IGN)
+        _begun.set()
+        raise Interrupted(number)
+
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    for each in caught:
+        signal.signal(each, interrupt)
+    threading.Thread(target=_watch, args=(reader, caught, cleaning_seconds), name="ending", daemon=True).start()
+
+
+def leave(code: int) -> NoReturn:
+    """End the process after an orderly clean-up, together with what it left running: threads, children."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    _end_children()
+    os._exit(code)
+
+
+def say_at_once(text: str) -> None:
+    """Write a line to standard error, past everything that logging may do, unless nobody takes it at this moment."""
+    with suppress(OSError, ValueError, AttributeError):
+        descriptor = sys.stderr.fileno()
+        if select.select([], [descriptor], [], _SPEAKING_SECONDS)[1]:
+            os.write(descriptor, f"{text}\n".encode(errors="backslashreplace")[: select.PIPE_BUF])
+
+
+def _watch(reader: int, caught: Collection[signal.Signals], cleaning_seconds: float) -> None:
+    # Only what a thread blocks itself does the system call pending for it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, caught)
+    number = _first_signal(reader, caught)
+    _begun.set()
+    time.sleep(cleaning_seconds)
+    say_at_once(
+        f"s3napback: {signal.Signals(number).name} came {cleaning_seconds:.0f} seconds ago, and something hangs: ended "
+        "by force. What was there before stays; unfinished uploads, and .s3napback-restore-… in a restore's target, "
+        "may be left behind"
+    )
+    _end_children()
+    os._exit(128 + number)
+
+
+def _first_signal(reader: int, caught: Collection[signal.Signals]) -> int:
+    """Wait for the interpreter's word, or for a signal that waits in vain for the main thread to leave the kernel."""
+    while True:
+        if select.select([reader], [], [], _LOOK_SECONDS)[0]:
+            return int(os.read(reader, 1)[0])
+        pending = signal.sigpending() & set(caught)
+        if pending:
+            return int(min(pending))
+
+
+@dataclass(frozen=True)
+class _Process:
+    """Told by ``start``, in clock ticks since the machine's, from a later one of the same number."""
+
+    number: int
+    start: int
+    parent: int = field(compare=False)
+    group: int = field(compare=False)
+
+
+def _end_children() -> None:
+    """End all that descends from us, and reap what ends. What has made itself a daemon, as gpg's agent, goes on."""
+    found = _descendants()
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        # Whoever lost its parent to the first signal is known from the first look only.
+        found |= _descendants()
+        alive = found & _processes()
+        for each in alive:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(each.number, number)
+        deadline = time.monotonic() + _CHILDREN_SECONDS
+        while alive and time.monotonic() < deadline:
+            for each in alive:
+                with suppress(ChildProcessError):
+                    os.waitpid(each.number, os.WNOHANG)
+            time.sleep(0.02)
+            alive = found & _processes()
+
+
+def _descendants() -> set[_Process]:
+    everybody = _processes()
+    found: set[_Process] = set()
+    numbers: set[int] = set()
+    while True:
+        more = {each for each in everybody if each.parent in {os.getpid(), *numbers} or each.group in numbers}
+        if more <= found:
+            return found
+        found |= more
+        numbers |= {each.number for each in more}
+
+
+def _processes() -> set[_Process]:
+    """All there are (proc(5), stat). Where there is no ``/proc``, children learn by their pipes that we have gone."""
+    found = set()
+    with suppress(OSError):
+        for entry in Path("/proc").iterdir():
+            with suppress(OSError, ValueError):
+                # The second field is a name in parentheses, which may hold any character.
+                fields = (entry / "stat").read_bytes().rpartition(b")")[2].split()
+                found.add(_Process(int(entry.name), int(fields[19]), int(fields[1]), int(fields[2])))
+    return found

@@ -1,0 +1,309 @@
+"""A filter behind an incremental tar that keeps out what did not come from the tree that tar was told to archive.
+
+tar looks at the whole tree first, then opens each directory by its whole path, and follows links in it. Whoever owns a
+folder can put a link in its place meanwhile: a file of root's elsewhere then stands in the archive as a file of that
+user's. So each member that somebody else than root could have exchanged is held against the tree, reached without
+following links, unless it belongs to the only user who could.
+
+A folder that is something else by now would stand in the archive as that, although its parent's list calls it a
+folder; tar cannot replay such a chain. It is left out as well, and so is what the list calls a file and is a folder.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import struct
+from array import array
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from s3napback.formatting import counted, printable, shortened
+from s3napback.sources.live_tree import Folder, LiveTree
+from s3napback.streams.compression import Block
+from s3napback.streams.tar_headers import (
+    BLOCK_SIZE,
+    EXTENDED,
+    HARD_LINK,
+    REGULAR,
+    Header,
+    MalformedArchive,
+    Member,
+    read_header,
+    read_records,
+    stored_size,
+)
+
+_SHOWN = 50
+_REMEMBERED = 10_000
+_RECORD_SIZE = 20 * BLOCK_SIZE
+# tar's most frequent form of a member: an extended header of nothing but the time, then that of a regular file. Size,
+# type, and beginning of the content of the first; name, owner, size and type of the second.
+_COMMON = struct.Struct("124x11s21xc355x 32s480x 100s8x8s8x11s21xc355x")
+_TIME_ALONE = {b"%011o" % size: b"%d mtime=" % size for size in range(20, 32)}
+
+
+@dataclass
+class _Place:
+    """The folder whose members pass.
+
+    Attributes:
+        path: with a slash at its end, as in the archive.
+        folder: in the tree.
+        owner: field of a header whose member needs no look; empty if none does.
+    """
+
+    path: bytes
+    folder: Folder
+    owner: bytes
+
+
+class TarGuard:
+    """Guards one incremental archive.
+
+    Attributes:
+        is_complete: all paths that were left out are remembered.
+    """
+
+    def __init__(self, member: str, tree: LiveTree | None) -> None:
+        """Begin.
+
+        Args:
+            member: what tar was told to archive, relative to the root directory.
+            tree: the same, as it is; None where its members are not to be held against it.
+        """
+        self.is_complete = True
+        self._top = posixpath.normpath(member.encode("utf-8", "surrogateescape"))
+        self._tree = tree
+        self._strangers: dict[bytes, None] = {}
+        self._changed: dict[bytes, None] = {}
+        self._forgotten = 0
+        # Hashes of paths: of directories that a list has named and that have not come yet, and of those that have.
+        self._expected: set[int] = {hash(self._top)}
+        self._seen = array("q")
+        self._nobody_else_owns = True
+        self._reads_files = False
+        self._passes_all = False
+        self._has_ended = False
+        self._place = _Place(b"", Folder(None), b"")
+        self._group = bytearray()
+        self._left = 0
+        self._drops = False
+        self._has_dropped = False
+        self._passed = 0
+        self._flaw = ""
+
+    @property
+    def left_out(self) -> Collection[bytes]:
+        """Paths, normalised, as in the archive."""
+        return {*self._strangers, *self._changed}
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was kept out and why, one line each."""
+        lines = [
+            f"/{_readable(path)} was kept out of this archive: what tar read there is not what lies there. Its folder "
+            "was exchanged for a link, or it was just being changed"
+            for path in sorted(self._strangers)
+        ]
+        lines += [
+            f"/{_readable(path)} was kept out of this archive: it was exchanged for something of another kind while "
+            "tar was looking at it"
+            for path in sorted(self._changed)
+        ]
+        if more := len(lines[_SHOWN:]) + self._forgotten:
+            lines = [*lines[:_SHOWN], f"{counted(more, 'other path')} were kept out likewise"]
+        return [*lines, self._flaw] if self._flaw else lines
+
+    def guarded(self, blocks: Iterator[memoryview]) -> Iterator[Block]:
+        """Pass the archive on."""
+        for block in blocks:
+            if self._passes_all:
+                yield block
+                continue
+            for piece in self._taken(block):
+                self._passed += len(piece)
+                yield piece
+        if self._has_ended:
+            # Readers of pipes want whole records, and nothing behind the one with the end mark.
+            yield bytes(2 * BLOCK_SIZE + -(self._passed + 2 * BLOCK_SIZE) % _RECORD_SIZE)
+        elif self._group:
+            yield bytes(self._group)
+
+    def _taken(self, block: memoryview) -> Iterator[Block]:
+        """Those parts of a block that pass; headers that go on in the next one are kept back."""
+        position = start = 0
+        end = len(block)
+        while position < end and not self._passes_all:
+            if self._has_ended:
+                return
+            if self._left:
+                step = min(self._left, end - position)
+                self._left -= step
+                position += step
+                if self._drops:
+                    start = position
+                continue
+            if not self._group and (step := self._harmless(block, position, end)):
+                position += step
+                continue
+            if position > start:
+                yield block[start:position]
+            position += self._collect(block[position:])
+            start = position
+            if (group := self._whole_group()) and self._passes(group):
+                yield group
+        if end > start:
+            yield block[start:]
+
+    def _harmless(self, block: memoryview, position: int, end: int) -> int:
+        """Bytes from a position on of members that need no look; for speed alone."""
+        path, owner = self._place.path, self._place.owner
+        if not owner:
+            return 0
+        start, beyond, last, unpack = position, len(path), end - _COMMON.size, _COMMON.unpack_from
+        while position <= last:
+            described, extended, time, name, user, size, kind = unpack(block, position)
+            if (
+                user != owner
+                or not name.startswith(path)
+                or name.find(b"/", beyond) >= 0
+                or not time.startswith(_TIME_ALONE.get(described, b"none"))
+                or kind != REGULAR
+                or extended != EXTENDED
+            ):
+                break
+            position += _COMMON.size + (int(size, 8) + BLOCK_SIZE - 1 & -BLOCK_SIZE)
+        if position > end:
+            self._left, self._drops = position - end, False
+            return end - start
+        return position - start
+
+    def _collect(self, rest: memoryview) -> int:
+        """Add to the group of headers what belongs to it, and tell how much that was."""
+        taken = 0
+        while taken < len(rest) and (wanted := _length(self._group) - len(self._group)):
+            step = rest[taken : taken + wanted]
+            self._group += step
+            taken += len(step)
+        return taken
+
+    def _whole_group(self) -> bytes:
+        if _length(self._group) > len(self._group):
+            return b""
+        group = bytes(self._group)
+        self._group.clear()
+        return group
+
+    def _passes(self, group: bytes) -> bool:
+        """Judge the member that a group of headers describes, and prepare for its content."""
+        self._drops = False
+        if not group.strip(b"\0"):
+            # Behind a dropped member tar's own end would not fit any more.
+            self._has_ended = self._has_dropped
+            self._passes_all = not self._has_dropped
+            return self._passes_all
+        try:
+            member = _member(group)
+            passes = self._fits(member)
+        except MalformedArchive as error:
+            # The archive is as good as tar made it; a guard that lost its way must not spoil it.
+            self._flaw = f"what came from outside of the tree could not be told from {_readable(self._top)}: {error}"
+            self._passes_all = True
+            return True
+        self._left = member.size + -member.size % BLOCK_SIZE
+        self._drops = not passes
+        self._has_dropped = self._has_dropped or not passes
+        return passes
+
+    def _fits(self, member: Member) -> bool:
+        path = posixpath.normpath(member.path)
+        if member.is_directory:
+            return self._fits_as_directory(path, member)
+        if not self._reads_files:
+            if hash(path) in self._expected:
+                return self._leave_out(path, self._changed)
+            self._begin_files()
+        if member.type == HARD_LINK and posixpath.normpath(member.link) in self._strangers:
+            return self._leave_out(path, self._strangers)
+        return self._tree is None or self._lies_there(path, member, self._tree)
+
+    def _fits_as_directory(self, path: bytes, member: Member) -> bool:
+        above, _name = posixpath.split(path)
+        if self._reads_files or (hash(path) not in self._expected and hash(above or b".") in self._seen):
+            return self._leave_out(path, self._changed)
+        self._expected.discard(hash(path))
+        self._seen.append(hash(path))
+        start = b"" if path == b"." else path + b"/"
+        entries = (member.dumpdir or b"").split(b"\0")
+        self._expected.update(hash(start + entry[1:]) for entry in entries if entry.startswith(b"D"))
+        if member.owner or member.permissions & 0o022:
+            self._nobody_else_owns = False
+        return True
+
+    def _begin_files(self) -> None:
+        """All directories have passed. Where every one is root's, nobody else can exchange any."""
+        self._reads_files = True
+        self._expected.clear()
+        del self._seen[:]
+        if self._tree is not None and self._nobody_else_owns and self._tree.top.is_roots_alone:
+            self._tree = None
+        self._passes_all = self._tree is None and not self._has_dropped
+
+    def _lies_there(self, path: bytes, member: Member, tree: LiveTree) -> bool:
+        folder_path, name = posixpath.split(path)
+        written = member.path.rpartition(b"/")[0] + b"/"
+        if written != self._place.path:
+            below = folder_path if self._top == b"." else folder_path[len(self._top) :]
+            folder = tree.folder(below)
+            self._place = _Place(written, folder, _needing_no_look(folder))
+        folder = self._place.folder
+        if folder.is_roots_alone and folder.descriptor is not None:
+            return True
+        if folder.descriptor is not None and member.owner == folder.user:
+            return True
+        return tree.holds(folder, name, member) or self._leave_out(path, self._strangers)
+
+    def _leave_out(self, path: bytes, among: dict[bytes, None]) -> bool:
+        if len(self._strangers) + len(self._changed) < _REMEMBERED:
+            among[path] = None
+        else:
+            self._forgotten += 1
+            self.is_complete = False
+        return False
+
+
+def _needing_no_look(folder: Folder) -> bytes:
+    """The owner's field, as tar writes it, of those members that need no look; empty if all do."""
+    if folder.descriptor is None or (folder.user is None and not folder.is_roots_alone):
+        return b""
+    return b"%07o\0" % (folder.user or 0)
+
+
+def _length(group: bytearray) -> int:
+    """Bytes of a group of headers as far as its beginning tells: extended ones with their content, and the member's."""
+    length = 0
+    while True:
+        if len(group) < length + BLOCK_SIZE or group[length + 156 : length + 157] != EXTENDED:
+            return length + BLOCK_SIZE
+        try:
+            size = int(group[length + 124 : length + 135], 8)
+        except ValueError:
+            return length + BLOCK_SIZE
+        length += BLOCK_SIZE + size + -size % BLOCK_SIZE
+
+
+def _member(group: bytes) -> Member:
+    header = read_header(group[-BLOCK_SIZE:])
+    records = read_records(_content(group)) if len(group) > BLOCK_SIZE else {}
+    return Member(header, stored_size(header, records), (group,), records)
+
+
+def _content(group: bytes) -> bytes:
+    first: Header = read_header(group[:BLOCK_SIZE])
+    if first.size + -first.size % BLOCK_SIZE + 2 * BLOCK_SIZE != len(group):
+        raise MalformedArchive("it holds headers in an order in which tar never writes them")
+    return group[BLOCK_SIZE : BLOCK_SIZE + first.size]
+
+
+def _readable(path: bytes) -> str:
+    return shortened(printable(path.decode("utf-8", "surrogateescape")))

@@ -1,0 +1,143 @@
+"""Whether an archive is good although GNU tar could not read all of it: one user's files never cost the others'."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Collection
+
+from s3napback.formatting import counted, printable, shortened
+from s3napback.sources.tar_messages import Meaning, Said, understood
+
+TAR_FAILURE = 2
+"""tar's exit status for "something failed", were it a single file (tar's manual, "Synopsis")."""
+
+_SHOWN = 50
+_REMEMBERED_BYTES = 1 << 24
+_TOO_LONG = b"File name too long"
+_VANISHED = frozenset(
+    {
+        b"No such file or directory",
+        b"Not a directory",
+        b"Too many levels of symbolic links",
+        b"No such device or address",
+    }
+)
+_DENIED = b"Permission denied"
+
+
+class TarReview:
+    """Reads what one run of tar says, as it says it, in bounded memory. Fulfils ``Review``.
+
+    Attributes:
+        is_complete: all paths that were left out are remembered; if not, nothing that tar's snapshot says of the tree
+            can be relied on.
+    """
+
+    def __init__(self, member: str, *, most: int, as_root: bool) -> None:
+        """Begin.
+
+        Args:
+            member: what tar was told to archive, relative to the root directory.
+            most: MaxUnreadable.
+            as_root: tar runs as root.
+        """
+        self.is_complete = True
+        self._top = posixpath.normpath(os.fsencode(member))
+        self._most = most
+        self._as_root = as_root
+        self._left_out: dict[bytes, Said] = {}
+        self._removed: set[bytes] = set()
+        self._room = _REMEMBERED_BYTES
+        self._not_remembered = 0
+        self._counted = 0
+        self._serious = ""
+        self._remarks: list[str] = []
+        self._more_remarks = 0
+
+    def read(self, line: bytes) -> None:
+        """See ``Review``."""
+        said = understood(line)
+        if said.meaning in (Meaning.REMARK, Meaning.REMOVED):
+            self._remark(line, said)
+        elif said.meaning is Meaning.SERIOUS or not self._is_below(said.path):
+            self._serious = self._serious or _readable(line)
+        elif said.path not in self._left_out:
+            self._leave_out(said)
+
+    def _remark(self, line: bytes, said: Said) -> None:
+        if said.meaning is Meaning.REMOVED and self._has_room(said.path):
+            self._removed.add(said.path)
+        if said.path and len(self._remarks) < _SHOWN:
+            self._remarks.append(_readable(line))
+        else:
+            self._more_remarks += bool(said.path)
+
+    def _is_below(self, path: bytes) -> bool:
+        if self._top == b".":
+            return path != b"." and not path.startswith(b"/")
+        return path.startswith(self._top + b"/")
+
+    def _leave_out(self, said: Said) -> None:
+        # A user can make any number of paths that are too long, or that vanish; a broken disk makes others.
+        self._counted += said.reason != _TOO_LONG and said.reason not in _VANISHED
+        if self._has_room(said.path):
+            self._left_out[said.path] = said
+        else:
+            self._not_remembered += 1
+            # What is too long to be opened is not readable tomorrow either, unless it gets another path.
+            self.is_complete = self.is_complete and said.reason == _TOO_LONG
+
+    def _has_room(self, path: bytes) -> bool:
+        self._room -= len(path)
+        return self._room >= 0
+
+    def excuses(self, status: int) -> bool:
+        """See ``Review``."""
+        is_known = bool(self._left_out or self._not_remembered) and not self._serious
+        return status == TAR_FAILURE and is_known and self._counted <= self._most
+
+    @property
+    def complaint(self) -> str:
+        """See ``Review``."""
+        if self._serious:
+            return self._serious
+        if self._counted > self._most:
+            return f"{counted(self._counted, 'path')} could not be read, and MaxUnreadable is {self._most}"
+        return ""
+
+    @property
+    def left_out(self) -> Collection[bytes]:
+        """Paths, as in the archive, that it lacks or does not have whole although they were listed."""
+        return {*self._left_out, *self._removed}
+
+    @property
+    def warnings(self) -> list[str]:
+        """See ``Review``."""
+        paths = sorted(self._left_out)
+        lines = [self._sentence(self._left_out[path]) for path in paths[:_SHOWN]]
+        if more := len(paths) - len(lines) + self._not_remembered:
+            lines.append(f"{counted(more, 'other path')} could not be read either")
+        if self._more_remarks:
+            return [*lines, *self._remarks, f"tar made {counted(self._more_remarks, 'other remark')}"]
+        return [*lines, *self._remarks]
+
+    def _sentence(self, said: Said) -> str:
+        path = shortened("/" + printable(os.fsdecode(said.path)))
+        reason = said.reason.decode(errors="replace")
+        if said.meaning is Meaning.CUT:
+            return f"{path} is not whole in this archive, zeros stand for what could not be read: {reason}"
+        if said.reason == _TOO_LONG:
+            return f"{path} and what is below it are not in this archive: a path of that length cannot be opened"
+        if said.reason in _VANISHED:
+            return f"{path} is not in this archive: it vanished or was replaced while tar was looking at it"
+        if self._as_root and (said.call, said.reason) == (b"stat", _DENIED):
+            return (
+                f"{path} is not in this archive: {reason}, even to root. Probably a user has mounted a file system "
+                "there; Exclude silences this"
+            )
+        return f"{path} could not be read and is not in this archive: {reason}"
+
+
+def _readable(line: bytes) -> str:
+    return shortened(printable(line.decode(errors="replace")))

@@ -1,0 +1,34 @@
+"""What comes before every other import: nothing is taken from the folder in which the program happens to be started.
+
+``python -m`` puts the current folder first on the path of modules, and an empty or relative element of PYTHONPATH or
+PATH leads there, too. In somebody else's folder that would run his ``click.py``, or his ``tar``. Only ``os`` and
+``sys`` are imported here, which Python has loaded already.
+"""
+
+import os
+import sys
+
+
+def forget_current_folder(*, run_as_module: bool) -> None:
+    """Take the current folder from the paths on which modules and programs are searched.
+
+    Modules of this package are found all the same: the package knows where it lies.
+
+    Args:
+        run_as_module: by ``python -m``, which puts the folder first, unless Python runs isolated (``-I``, ``-P``).
+    """
+    if run_as_module and sys.path and sys.path[0] in ("", _absolute("")):
+        del sys.path[0]
+    given = os.environ.get("PYTHONPATH", "")
+    relative = {_absolute(folder) for folder in given.split(os.pathsep) if given and not os.path.isabs(folder)}
+    sys.path[:] = [folder for folder in sys.path if folder and folder not in relative]
+    if "PATH" in os.environ:
+        folders = [folder for folder in os.environ["PATH"].split(os.pathsep) if os.path.isabs(folder)]
+        os.environ["PATH"] = os.pathsep.join(folders) or os.defpath
+
+
+def _absolute(folder: str) -> str:
+    try:
+        return os.path.abspath(folder)
+    except FileNotFoundError:  # the current folder has been removed, and holds nothing any more
+        return ""

@@ -1,0 +1,44 @@
+"""Pages of a listing, until it ends: a store that has no end to tell must not keep a run for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from s3napback.errors import StoreError
+
+MOST_KEYS = 10_000_000
+"""A thousand machines with a thousand sources have as many archives in ten slots."""
+
+MOST_EMPTY_PAGES = 1_000
+"""One after the other. Stores may have to look at many deleted objects before they find one that is there."""
+
+
+def listed(pages: Iterable[Any], doing: str) -> Iterator[Any]:
+    """Yield the entries of all pages of ListObjectsV2, in the order of the store, which not every store sorts.
+
+    Args:
+        pages: the answers.
+        doing: begins messages: ``listing s3://bucket/prefix``.
+
+    Raises:
+        StoreError: there is no end.
+    """
+    count = empty = 0
+    first_keys: set[str] = set()
+    for page in pages:
+        found = page.get("Contents", [])
+        count += len(found)
+        empty = 0 if found else empty + 1
+        if empty > MOST_EMPTY_PAGES or count > MOST_KEYS:
+            what = f"{empty} pages without a key" if empty else f"more than {MOST_KEYS} keys"
+            raise StoreError(
+                f"{doing} failed: it does not end, after {what}; look at the store, or set Prefix to a part of it"
+            )
+        if found:
+            if found[0]["Key"] in first_keys:
+                raise StoreError(
+                    f"{doing} failed: it does not end, the store tells {found[0]['Key']!r} again and again"
+                )
+            first_keys.add(found[0]["Key"])
+        yield from found

@@ -1,0 +1,108 @@
+"""What botocore sends its requests by, with limits to every answer.
+
+botocore reads answers into memory whole, whatever their size, and its time limits begin anew with every byte. A store
+that is broken, or means harm, could fill the memory or hold a night up for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import urllib3.exceptions
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import ResponseStreamingError
+
+from s3napback.crews import begin, has_come
+from s3napback.stores.s3_errors import OverlongAnswer, SlowAnswer
+
+LARGEST_ANSWER = 32 * 1024 * 1024
+"""Bytes of an answer that is not an object: ten times a page of 1,000 keys of 1,024 bytes each, percent-encoded."""
+
+_BLOCK = 64 * 1024
+
+
+class LimitedSession:
+    """Takes the place of botocore's ``URLLib3Session``, and passes everything on to it.
+
+    Requests are made in threads of their own: whatever they hang in, their callers come back when the time is over, or
+    a signal has come.
+    """
+
+    def __init__(self, session: Any, seconds: float) -> None:
+        """Wrap a session.
+
+        Args:
+            session: botocore's.
+            seconds: from the end of a request to that of its answer, or to the first byte of an object.
+        """
+        self._session = session
+        self._seconds = seconds
+
+    def send(self, request: Any) -> Any:
+        """Make one request.
+
+        Raises:
+            SlowAnswer: it has not come whole in time; while the request's body moves, time does not count.
+            OverlongAnswer: it is too large.
+            HTTPClientError: as botocore's own session does.
+        """
+        is_stream, request.stream_output = request.stream_output, True
+        position = _position(request.body)
+        future = begin(partial(self._answer, request, is_stream=is_stream), "request")
+        try:
+            while not has_come(future, self._seconds):
+                before, position = position, _position(request.body)
+                if before == position:
+                    raise SlowAnswer(url=request.url.partition("?")[0], seconds=self._seconds)
+            return future.result()
+        finally:
+            # Nobody would look at what became of a request that has been given up.
+            if not future.done() and hasattr(request.body, "give_up"):
+                request.body.give_up()
+
+    def close(self) -> None:
+        """Close what is not in use."""
+        self._session.close()
+
+    def _answer(self, request: Any, *, is_stream: bool) -> Any:
+        answer = self._session.send(request)
+        if is_stream and answer.status_code < 300:
+            return answer
+        limited = AWSResponse(answer.url, answer.status_code, answer.headers, _Limited(answer.raw))
+        if request.method != "HEAD":
+            _require_length(answer)
+            try:
+                _ = limited.content
+            except (urllib3.exceptions.HTTPError, OSError) as error:
+                raise ResponseStreamingError(error=error) from error
+        return limited
+
+
+class _Limited:
+    """The body of an answer, as far as botocore's ``AWSResponse`` reads one."""
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+
+    def stream(self) -> Iterator[bytes]:
+        size = 0
+        for block in self._raw.stream(_BLOCK):
+            size += len(block)
+            if size > LARGEST_ANSWER:
+                self._raw.close()
+                raise OverlongAnswer(size=LARGEST_ANSWER)
+            yield block
+
+
+def _require_length(answer: Any) -> None:
+    with suppress(ValueError):
+        if int(answer.headers.get("Content-Length", "0")) > LARGEST_ANSWER:
+            answer.raw.close()
+            raise OverlongAnswer(size=LARGEST_ANSWER)
+
+
+def _position(body: Any) -> int:
+    return int(body.tell()) if hasattr(body, "tell") else 0

@@ -1,0 +1,60 @@
+"""File systems as a user, or a breaking disk, makes them; each is gone when its context is left."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_USER = 1234
+
+
+@contextmanager
+def mounted_by_a_user(place: Path) -> Iterator[None]:
+    """A FUSE file system of another user's on ``place``, without allow_other: the kernel keeps even root out.
+
+    Nobody answers for it; the kernel refuses before it would ask.
+    """
+    library = ctypes.CDLL(None, use_errno=True)
+    descriptor = os.open("/dev/fuse", os.O_RDWR)
+    try:
+        options = f"fd={descriptor},rootmode=40000,user_id={_USER},group_id={_USER}"
+        if library.mount(b"nobody", os.fsencode(place), b"fuse", 0, options.encode()):
+            raise OSError(ctypes.get_errno(), "cannot mount")
+        try:
+            yield
+        finally:
+            subprocess.run(["umount", "--lazy", str(place)], check=True)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def failing_disk(place: Path, image: Path, files: dict[str, bytes]) -> Iterator[None]:
+    """An ext4 file system with ``files``, mounted on ``place``, whose device has lost its content but for metadata.
+
+    Reading a file of more than a few bytes is EIO. Listing works, because the kernel has listed it before.
+    """
+    with image.open("wb") as file:
+        file.truncate(24 << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-F", "-b", "1024", str(image)], check=True)
+    with _mounted(image, place):
+        for name, content in files.items():
+            (place / name).write_bytes(content)
+    with _mounted(image, place):
+        for path in place.rglob("*"):
+            path.lstat()
+        os.truncate(image, 0)
+        yield
+
+
+@contextmanager
+def _mounted(image: Path, place: Path) -> Iterator[None]:
+    subprocess.run(["mount", "-o", "loop", str(image), str(place)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(place)], check=True)

@@ -1,0 +1,50 @@
+"""A backup of a directory that is held up in its midst, so that what a user does meanwhile comes at a known moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from s3napback.chains import Memory
+from s3napback.rotation import ArchiveType
+from s3napback.sources import WORKING
+from s3napback.sources.directory import DirectorySource
+from s3napback.streams.pipeline import Pipeline, make_filter, preceded
+
+HOLDING_UP = 4 << 20
+"""Bytes of a file whose reading does not end before the archive is read on: more than all pipes and buffers hold."""
+
+
+@dataclass
+class PausingNights:
+    """Night after night, each with a snapshot kept for the next one's DIFF.
+
+    Attributes:
+        archives: made so far, oldest first.
+        warnings: of the last one.
+    """
+
+    source: DirectorySource
+    folder: Path
+    archives: list[Path] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def back_up(self, meanwhile: Callable[[], object] = lambda: None) -> Path:
+        """Make the next archive; ``meanwhile`` is called once tar has scanned all, and has written its first bytes."""
+        self.folder.mkdir(exist_ok=True)
+        kept = self.folder / "kept.snapshot"
+        memory = Memory(snapshot=kept.name) if self.archives else None
+        dump = self.source.dump(ArchiveType.DIFF if memory else ArchiveType.FULL, memory, self.folder)
+        made = self.folder / f"{len(self.archives)}.tar"
+        buffer = memoryview(bytearray(1 << 16))
+        assert dump.guard is not None
+        with Pipeline([dump.stage, preceded(dump.guard, make_filter("none"))]) as pipeline, made.open("wb") as output:
+            output.write(buffer[: pipeline.readinto(buffer)])
+            meanwhile()
+            while count := pipeline.readinto(buffer):
+                output.write(buffer[:count])
+        self.warnings = [*pipeline.warnings, *dump.conclude()]
+        (self.folder / WORKING).replace(kept)
+        self.archives.append(made)
+        return made

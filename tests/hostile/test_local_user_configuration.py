@@ -1,0 +1,486 @@
+"""Another user of the machine decides nothing: not by a file of his, nor by a folder in which he may write."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.gpg_keys import GpgHome, gpg_home
+from tests.site import TIME_LIMIT, Site
+
+OTHER = 1234
+IS_ROOT = os.geteuid() == 0
+
+LOGGING = """
+[loggers]
+keys=root
+[handlers]
+keys=
+[formatters]
+keys=
+[logger_root]
+handlers=
+"""
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    site = Site(tmp_path / "site")
+    (site.source / "file").write_text("content")
+    site.configure_cycle("")
+    return site
+
+
+@pytest.fixture(scope="module")
+def keys() -> Iterator[GpgHome]:
+    with gpg_home() as home:
+        home.make_key("Backups <backups@example.org>")
+        yield home
+
+
+def make_writable(path: Path) -> None:
+    path.chmod(path.stat().st_mode | 0o022)
+
+
+def give_away(path: Path) -> None:
+    os.chown(path, OTHER, OTHER)
+
+
+SPOILS = [make_writable, give_away] if IS_ROOT else [make_writable]
+
+
+def own_folder(site: Site) -> Path:
+    folder = site.root / "decides"
+    folder.mkdir(mode=0o755)
+    return folder
+
+
+@dataclass(frozen=True)
+class Deciding:
+    """What a run reads, below a folder of its own.
+
+    Attributes:
+        path: of it.
+        options: with which a run reads it.
+    """
+
+    path: Path
+    options: tuple[str, ...] = ()
+
+
+def configuration(site: Site, keys: GpgHome) -> Deciding:
+    path = own_folder(site) / "other.conf"
+    path.write_text(site.configuration.read_text())
+    return Deciding(path, ("-c", str(path)))
+
+
+def linked_configuration(site: Site, keys: GpgHome) -> Deciding:
+    found = configuration(site, keys)
+    link = site.root / "link.conf"
+    link.symlink_to(found.path)
+    return Deciding(found.path, ("-c", str(link)))
+
+
+def include(site: Site, keys: GpgHome) -> Deciding:
+    path = own_folder(site) / "more.conf"
+    path.write_text("Exclude *.o\n")
+    site.configure_cycle("", general=f"Include {path}")
+    return Deciding(path)
+
+
+def matched_include(site: Site, keys: GpgHome) -> Deciding:
+    path = own_folder(site) / "more.conf"
+    path.write_text("Exclude *.o\n")
+    site.configure_cycle("", general="IncludeOptional decides/*.conf")
+    return Deciding(path)
+
+
+def credentials(site: Site, keys: GpgHome) -> Deciding:
+    path = own_folder(site) / "key.txt"
+    path.write_text("key=a\nsecret=b\n")
+    path.chmod(0o600)
+    text = site.configuration.read_text().replace(f"file://{site.vault}", "bucket")
+    site.configuration.write_text(f"{text}\nEndpoint http://127.0.0.1:9\nS3Keyfile {path}\n")
+    return Deciding(path)
+
+
+def keyring(site: Site, keys: GpgHome) -> Deciding:
+    path = own_folder(site) / "backups.pub"
+    path.write_bytes(keys.export())
+    site.configure_cycle("", general=f"GpgKeyring {path}\nGpgRecipient backups@example.org")
+    return Deciding(path)
+
+
+def home_of_gpg(site: Site, keys: GpgHome) -> Deciding:
+    path = own_folder(site) / "gnupg"
+    path.mkdir(mode=0o700)
+    GpgHome(path).take_in(keys.export())
+    (path / "gpg.conf").write_text("trust-model always\n")
+    site.configure_cycle("", general=f"GpgHome {path}\nGpgRecipient backups@example.org")
+    return Deciding(path)
+
+
+def settings_of_gpg(site: Site, keys: GpgHome) -> Deciding:
+    return Deciding(home_of_gpg(site, keys).path / "gpg.conf")
+
+
+def home_that_gpg_chooses(site: Site, keys: GpgHome) -> Deciding:
+    path = home_of_gpg(site, keys).path
+    site.environment["GNUPGHOME"] = str(path)
+    site.configure_cycle("", general="GpgRecipient backups@example.org")
+    return Deciding(path)
+
+
+def home(site: Site, keys: GpgHome) -> Deciding:
+    path = own_folder(site) / "home"
+    path.mkdir()
+    site.environment["HOME"] = str(path)
+    return Deciding(path)
+
+
+def settings_of_aws(site: Site, keys: GpgHome) -> Deciding:
+    path = home(site, keys).path / ".aws/config"
+    path.parent.mkdir()
+    path.write_text("[default]\ncredential_process = touch PWNED\n")
+    return Deciding(path)
+
+
+def logging_settings(site: Site, keys: GpgHome) -> Deciding:
+    path = own_folder(site) / "mine.ini"
+    path.write_text(LOGGING)
+    return Deciding(path, ("--log-config", str(path)))
+
+
+def found_logging_settings(site: Site, keys: GpgHome) -> Deciding:
+    path = own_folder(site) / "logging.ini"
+    path.write_text(LOGGING)
+    own = path.with_name("own.conf")
+    own.write_text(site.configuration.read_text())
+    return Deciding(path, ("-c", str(own)))
+
+
+def diff_dir(site: Site, keys: GpgHome) -> Deciding:
+    own_folder(site)
+    path = site.root / "decides/state"
+    path.mkdir(mode=0o700)
+    text = site.configuration.read_text().replace(str(site.diff_dir), str(path))
+    site.configuration.write_text(text)
+    return Deciding(path)
+
+
+def temp_dir(site: Site, keys: GpgHome) -> Deciding:
+    own_folder(site)
+    path = site.root / "decides/temp"
+    path.mkdir(mode=0o700)
+    site.configuration.write_text(site.configuration.read_text().replace(str(site.temp_dir), str(path)))
+    return Deciding(path)
+
+
+def list_of_exclusions(site: Site, keys: GpgHome) -> Deciding:
+    path = own_folder(site) / "exclude.txt"
+    path.write_text("*.o\n")
+    site.configure_cycle(f"TarOptions --exclude-from={path}")
+    return Deciding(path)
+
+
+EVERYTHING = [
+    *(configuration, linked_configuration, include, matched_include, credentials, keyring, home_of_gpg),
+    *(settings_of_gpg, home_that_gpg_chooses, home, settings_of_aws, logging_settings, found_logging_settings),
+    *(diff_dir, temp_dir, list_of_exclusions),
+]
+
+
+def run(site: Site, deciding: Deciding, *options: str, expect: int) -> str:
+    """Run with only the ``-c`` that is meant; what was said."""
+    command = site.command(*deciding.options, *options)
+    if "-c" in deciding.options:
+        place = command.index("-c")
+        del command[place : place + 2]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIME_LIMIT,
+        env=site.full_environment(),
+        cwd=site.root,
+    )
+    assert done.returncode == expect, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize("spoil", SPOILS)
+@pytest.mark.parametrize("make", EVERYTHING)
+def test_what_others_can_change_keeps_everything_from_starting(
+    make: Callable[[Site, GpgHome], Deciding], spoil: Callable[[Path], None], site: Site, keys: GpgHome
+) -> None:
+    deciding = make(site, keys)
+    run(site, deciding, "-t", expect=0)
+    for each, options in ((deciding.path, ("-t",)), (deciding.path, ("-f",)), (deciding.path.parent, ("-t",))):
+        before = each.stat()
+        spoil(each)
+        said = run(site, deciding, *options, expect=2)
+        assert f"{each} " in said
+        assert "run: chown " in said or "run: chmod " in said
+        os.chown(each, before.st_uid, before.st_gid)
+        each.chmod(before.st_mode)
+    assert not list(site.vault.rglob("*"))
+    run(site, deciding, "-t", expect=0)
+
+
+@pytest.mark.parametrize("command", [["list"], ["prune"], ["verify"]])
+@pytest.mark.parametrize("make", [configuration, credentials, keyring, diff_dir, home, logging_settings])
+def test_no_command_starts_with_what_others_can_change(
+    make: Callable[[Site, GpgHome], Deciding], command: list[str], site: Site, keys: GpgHome
+) -> None:
+    deciding = make(site, keys)
+    make_writable(deciding.path)
+    said = run(site, deciding, *command, expect=2)
+    assert f"chmod go-w {deciding.path}" in said
+
+
+@pytest.mark.parametrize("spoil", SPOILS)
+def test_a_passphrase_that_others_can_change_is_not_used(spoil: Callable[[Path], None], site: Site) -> None:
+    site.run()
+    path = own_folder(site) / "passphrase"
+    path.write_text("secret\n")
+    path.chmod(0o600)
+    commands = [["restore", str(site.source), "--to", str(site.root / "where"), "-t"], ["verify"]]
+    for command in commands:
+        site.run(*command, "--passphrase-file", str(path))
+    spoil(path.parent)
+    for command in commands:
+        assert f"{path} is not used" in site.run(*command, "--passphrase-file", str(path), expect=2).stderr
+
+
+@pytest.mark.parametrize("spoil", SPOILS)
+def test_a_home_of_gpg_that_others_can_change_decrypts_nothing(
+    spoil: Callable[[Path], None], site: Site, keys: GpgHome
+) -> None:
+    """``agent-program`` is run as soon as gpg needs a secret key."""
+    deciding = home_that_gpg_chooses(site, keys)
+    site.run()
+    program = site.root / "agent"
+    program.write_text(f"#!/bin/sh\ntouch {site.root}/PWNED\n")
+    program.chmod(0o755)
+    (deciding.path / "gpg.conf").write_text(f"agent-program {program}\n")
+    spoil(deciding.path / "gpg.conf")
+    for command in (["restore", str(site.source), "--to", str(site.root / "where")], ["verify"]):
+        assert "gpg.conf" in site.run(*command, expect=2).stderr
+    assert not (site.root / "PWNED").exists()
+    assert not (site.root / "where").exists()
+
+
+def test_a_keyring_is_not_imported_where_others_can_swap_the_folder(site: Site, keys: GpgHome) -> None:
+    """gpg would read the gpg.conf of whatever stands in the place of its private home."""
+    keyring(site, keys)
+    folder = own_folder(Site(site.root / "more"))
+    site.environment["TMPDIR"] = str(folder)
+    folder.chmod(0o1777)
+    site.run("-t")
+    folder.chmod(0o777)
+    for option in ("-t", "-f"):
+        assert f"{folder} can be written by others" in site.run(option, expect=2).stderr
+    assert not list(folder.iterdir())
+
+
+def test_what_includes_match_cannot_be_taken_away(site: Site) -> None:
+    """Where others can write, they can also remove what an ``Include`` with wildcards would have found."""
+    folder = own_folder(site)
+    for name in ("IncludeOptional decides/none.conf", "Include decides/*.conf", "IncludeOptional decides/*/*.conf"):
+        site.configure_cycle("", general=name)
+        folder.chmod(0o755)
+        site.run("-t")
+        folder.chmod(0o777)
+        assert f"{folder} can be written by others" in site.run("-t", expect=2).stderr
+
+
+# --- bare names ---
+
+
+@pytest.mark.parametrize(("argument", "file"), [("nightly", "nightly"), ("nightly", "nightly.conf"),
+                                                ("nightly.conf", "nightly.conf")])  # fmt: skip
+def test_a_bare_name_never_means_a_file_of_the_current_folder(argument: str, file: str, site: Site) -> None:
+    (site.root / file).write_text(site.configuration.read_text())
+    bare = Deciding(site.root / file, ("-c", argument))
+    for options in (("-t",), ()):
+        said = run(site, bare, *options, expect=2)
+        assert "/etc/s3napback/nightly.conf: cannot be read" in said
+        assert f"write -c ./{file}" in said
+    assert not list(site.vault.rglob("*"))
+    assert run(site, Deciding(site.root / file, ("-c", f"./{file}")), expect=0)
+
+
+# --- the lock ---
+
+
+@pytest.mark.parametrize("option", ["-t", "-f"])
+def test_a_lock_that_is_another_file_is_neither_cut_off_nor_written_to(option: str, site: Site) -> None:
+    victim = site.root / "victim"
+    victim.write_text("precious")
+    os.link(victim, site.diff_dir / "lock")
+    said = site.run(option, expect=2).stderr
+    assert f"rm {site.diff_dir}/lock" in said
+    assert victim.read_text() == "precious"
+    assert not list(site.vault.rglob("*"))
+
+
+def test_state_that_somebody_planted_is_not_read(site: Site) -> None:
+    """A folder that was made while DiffDir was open to all keeps its maker's state; a FIFO there would stop all."""
+    site.run()
+    (state,) = site.diff_dir.glob("*/*/state.json")
+    state.unlink()
+    os.mkfifo(state)
+    make_writable(state.parent)
+    assert f"{state.parent} can be written by others" in site.run("-f", expect=1).stderr
+
+
+# --- the current folder ---
+
+EVIL = "import os, pathlib\npathlib.Path({canary!r}).touch()\nos._exit(99)\n"
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """Another user's folder, in which modules and programs lie under names that we use."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    for name in ("click", "logging", "json", "boto3", "isal", "apacheconfig", "tempfile", "fcntl"):
+        (folder / f"{name}.py").write_text(EVIL.format(canary=str(folder / "PWNED")))
+    for name in ("tar", "gpg"):
+        (folder / name).write_text(f"#!/bin/sh\ntouch {folder}/PWNED\n")
+        (folder / name).chmod(0o755)
+    return folder
+
+
+AS_SCRIPT = "import sys; sys.path[0] = '/nonexistent'\nfrom s3napback.__main__ import main\nmain()"
+"""What a console script does: its own folder is first on the path of modules."""
+
+
+@pytest.mark.parametrize("start", [["-m", "s3napback"], ["-I", "-m", "s3napback"], ["-c", AS_SCRIPT]])
+def test_nothing_is_imported_or_run_from_the_current_folder(start: list[str], site: Site, elsewhere: Path) -> None:
+    environment = site.full_environment({"PATH": f".:{os.environ['PATH']}:"})
+    done = subprocess.run(
+        [sys.executable, *start, *site.command()[3:]],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIME_LIMIT,
+        env=environment,
+        cwd=elsewhere,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not (elsewhere / "PWNED").exists()
+    assert len(site.archive_keys()) == 1
+
+
+@pytest.mark.parametrize("modules", [":/nonexistent", ".", "/nonexistent:"])
+def test_an_empty_element_of_pythonpath_is_not_the_current_folder(modules: str, site: Site, elsewhere: Path) -> None:
+    """What Python itself imports before the first line of ours cannot be helped."""
+    for name in ("logging", "json", "tempfile", "fcntl"):
+        (elsewhere / f"{name}.py").unlink()
+    done = subprocess.run(
+        [sys.executable, "-m", "s3napback", *site.command()[3:]],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIME_LIMIT,
+        env=site.full_environment({"PYTHONPATH": modules}),
+        cwd=elsewhere,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not (elsewhere / "PWNED").exists()
+
+
+# --- an ordinary user ---
+
+AS_USER = """
+import contextlib, io, os, sys
+import encodings.idna, isal.isal_zlib, s3napback.cli
+user, *arguments = sys.argv[1:]
+# Another user may not be allowed to read this Python's modules, so all are loaded by a run and a list before.
+for command in (["-f"], ["list"]):
+    sys.argv = ["s3napback", "-c", os.environ["LOADING"], "--today=2026-01-01", *command]
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO(), "utf-8")):
+        s3napback.cli.main()
+os.setgroups([])
+os.setresgid(int(user), int(user), int(user))
+os.setresuid(int(user), int(user), int(user))
+os.environ["HOME"] = os.environ["HIS_HOME"]
+os.chdir("/")
+sys.argv = ["s3napback", *arguments]
+s3napback.cli.main()
+"""
+
+
+if IS_ROOT:
+
+    @pytest.fixture
+    def his() -> Iterator[Site]:
+        """An ordinary user's home with his configuration in it; not below pytest's folders, which only root enters."""
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder).chmod(0o755)
+            site = Site(Path(folder) / "his")
+            (site.source / "file").write_text("content")
+            site.configure_cycle("Diffs 1")
+            for path in [site.root, *site.root.rglob("*")]:
+                os.chown(path, OTHER, OTHER)
+            yield site
+
+    def run_as(
+        user: int, his: Site, loading: Site, *options: str, home: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        environment = {
+            "LOADING": str(loading.configuration),
+            "HIS_HOME": str(home or his.root),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        return subprocess.run(
+            [sys.executable, "-c", AS_USER, str(user), *his.command(*options)[3:]],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=TIME_LIMIT,
+            env=his.full_environment(environment),
+        )
+
+    def test_an_ordinary_user_backs_up_with_files_of_his_own(his: Site, site: Site) -> None:
+        for options in ((), ("-f",), ("list",)):
+            done = run_as(OTHER, his, site, *options)
+            assert done.returncode == 0, done.stderr
+        assert len(his.archive_keys()) == 1
+
+    def test_a_home_that_may_not_be_entered_is_no_obstacle(his: Site, site: Site, tmp_path: Path) -> None:
+        """As with ``setpriv`` or in a service, where HOME is still root's."""
+        home = tmp_path / "closed"
+        home.mkdir(mode=0o700)
+        text = his.configuration.read_text()
+        his.configuration.write_text(text.replace(f"DiffDir {his.diff_dir}\n", ""))
+        done = run_as(OTHER, his, site, "-t", home=home)
+        assert done.returncode == 0, done.stderr
+        his.configuration.write_text(text)
+        done = run_as(OTHER, his, site, home=home)
+        assert done.returncode == 0, done.stderr
+
+    def test_neither_root_nor_a_third_user_takes_an_ordinary_users_configuration(his: Site, site: Site) -> None:
+        assert f"chown root {his.root}" in his.run(expect=2).stderr
+        his.root.chmod(0o755)
+        done = run_as(OTHER + 1, his, site)
+        assert done.returncode == 2
+        assert f"{his.root} belongs to another user" in done.stderr
+        assert not list(his.vault.rglob("*"))
+
+    def test_an_ordinary_user_takes_a_configuration_of_roots(his: Site, site: Site) -> None:
+        for path in (his.configuration, his.root):
+            os.chown(path, 0, 0)
+        his.root.chmod(0o755)
+        done = run_as(OTHER, his, site)
+        assert done.returncode == 0, done.stderr

@@ -1,0 +1,486 @@
+"""What one user of a machine can do against the backup of the others: it costs that user's files, and is said."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from s3napback.errors import PipelineError
+from tests.hostile.mounts import failing_disk, mounted_by_a_user
+from tests.hostile.pausing import HOLDING_UP, PausingNights
+from tests.site import Site
+from tests.sources.chains import directory_source, member_names, replay
+from tests.sources.trees import assert_same_tree
+
+_OLD = 1_500_000_000  # long before any backup
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A tree of two users; the file in ``a`` holds tar up, since it is read before what follows in the alphabet."""
+    root = tmp_path / "home"
+    for name in ("a/large", "other/file", "user/docs/doc", "user/top"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(name)
+    (root / "a/large").write_bytes(random.Random(1).randbytes(HOLDING_UP))
+    for path in root.rglob("*"):
+        os.utime(path, (_OLD, _OLD))
+    return root
+
+
+@pytest.fixture
+def nights(home: Path, tmp_path: Path) -> PausingNights:
+    return PausingNights(directory_source(home), tmp_path / "work")
+
+
+def assert_restorable(nights: PausingNights, home: Path, tmp_path: Path) -> None:
+    assert_same_tree(home, replay(nights.archives, tmp_path / "out") / str(home).lstrip("/"))
+
+
+def names(archive: Path, home: Path) -> list[str]:
+    start = str(home).lstrip("/") + "/"
+    return [name.removeprefix(start) for name in member_names(archive)]
+
+
+def vanish(folder: Path) -> Callable[[], object]:
+    return lambda: folder.rename(folder.with_name("elsewhere"))
+
+
+def become_a_file(folder: Path) -> Callable[[], object]:
+    def replace() -> None:
+        vanish(folder)()
+        folder.write_text("a file now")
+
+    return replace
+
+
+def become_a_link_to_itself(folder: Path) -> Callable[[], object]:
+    def replace() -> None:
+        vanish(folder)()
+        folder.symlink_to(folder.name)
+
+    return replace
+
+
+@pytest.mark.parametrize("flip", [vanish, become_a_file, become_a_link_to_itself])
+def test_a_folder_that_is_flipped_while_tar_reads_costs_that_folder_and_the_next_diff_takes_it(
+    nights: PausingNights, home: Path, tmp_path: Path, flip: Callable[[Path], Callable[[], object]]
+) -> None:
+    docs = home / "user/docs"
+    nights.back_up(meanwhile=flip(docs))
+    assert len(nights.warnings) == 1
+    assert f"{docs}".lstrip("/") in nights.warnings[0]
+    assert "other/file" in names(nights.archives[0], home)
+    # It comes back as old as it was, with all its files.
+    docs.unlink(missing_ok=True)
+    docs.with_name("elsewhere").rename(docs)
+    nights.back_up()
+    assert "user/docs/doc" in names(nights.archives[1], home)
+    assert nights.warnings == []
+    assert_restorable(nights, home, tmp_path)
+
+
+def test_a_file_in_a_folder_that_was_moved_away_and_back_is_in_the_next_diff(
+    nights: PausingNights, home: Path, tmp_path: Path
+) -> None:
+    nights.back_up(meanwhile=vanish(home / "user"))
+    (home / "elsewhere").rename(home / "user")
+    nights.back_up()
+    assert_restorable(nights, home, tmp_path)
+
+
+def test_only_what_was_left_out_is_taken_again(nights: PausingNights, home: Path) -> None:
+    nights.back_up(meanwhile=vanish(home / "user/docs"))
+    (home / "user/elsewhere").rename(home / "user/docs")
+    taken = names(nights.back_up(), home)
+    assert "user/docs/doc" in taken
+    assert not {"a/large", "other/file", "user/top"} & set(taken)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path / "site")
+
+
+@pytest.fixture
+def user_site(site: Site) -> Site:
+    """A machine on which modes of files mean something, as they do to an ordinary user."""
+    for name in ("docs/secret", "docs/open", "closed/inner"):
+        (site.source / name).parent.mkdir(exist_ok=True)
+        (site.source / name).write_text(name)
+        os.utime(site.source / name, (_OLD, _OLD))
+    return site
+
+
+def run_as_user(site: Site, day: int, *, expect: int = 0) -> str:
+    """A run without root's privileges, by the owner of all files; returns what it logged."""
+    powerless = ["setpriv", "--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all"] if not os.geteuid() else []
+    command = [*powerless, *site.command(day=day)]
+    environment = site.full_environment()
+    done = subprocess.run(command, cwd=site.root, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == expect, done.stderr
+    return done.stderr
+
+
+def test_what_an_ordinary_user_may_not_read_is_named_and_taken_once_it_can_be_read(user_site: Site) -> None:
+    site = user_site
+    site.configure_cycle("Diffs 6")
+    (site.source / "docs/secret").chmod(0)
+    (site.source / "closed").chmod(0)
+    log = run_as_user(site, 0)
+    for path in ("docs/secret", "closed"):
+        assert f"{site.source}/{path} could not be read and is not in this archive: Permission denied" in log
+    assert "# warning " in site.fetch(f"{site.archive_keys()[0]}.sha256").decode()
+    (site.source / "docs/secret").chmod(0o600)
+    (site.source / "closed").chmod(0o700)
+    assert "WARNING" not in run_as_user(site, 1)
+    assert [key[-4:] for key in site.archive_keys()] == ["FULL", "DIFF"]
+    assert_same_tree(site.source, site.recover(site.archive_keys(), site.root / "out"))
+
+
+def test_more_than_max_unreadable_fail_the_source(user_site: Site) -> None:
+    site = user_site
+    (site.source / "docs/secret").chmod(0)
+    (site.source / "closed").chmod(0)
+    site.configure_cycle("Diffs 6\nMaxUnreadable 1")
+    assert "2 paths could not be read, and MaxUnreadable is 1" in run_as_user(site, 0, expect=1)
+    assert site.archive_keys() == []
+    site.configure_cycle("Diffs 6\nMaxUnreadable 2")
+    run_as_user(site, 0)
+
+
+def test_a_source_that_cannot_be_read_itself_fails(user_site: Site) -> None:
+    user_site.configure_cycle("Diffs 6")
+    user_site.source.chmod(0o300)
+    assert "cannot be read" in run_as_user(user_site, 0, expect=1)
+
+
+@pytest.mark.parametrize("is_back", [False, True])
+def test_a_source_that_is_moved_away_or_replaced_meanwhile_fails(
+    nights: PausingNights, home: Path, is_back: bool
+) -> None:
+    def move() -> None:
+        home.rename(home.with_name("gone"))
+        if is_back:
+            home.mkdir()
+
+    with pytest.raises(PipelineError, match="home was replaced, moved or unmounted while tar read it"):
+        nights.back_up(meanwhile=move)
+
+
+def test_a_file_system_that_a_user_has_mounted_costs_no_more_than_itself(site: Site) -> None:
+    site.configure_cycle("Diffs 6")
+    place = site.source / "user/mount"
+    place.mkdir(parents=True)
+    (site.source / "other").write_text("other")
+    with mounted_by_a_user(place):
+        log = site.run(day=0).stderr
+        site.configure_cycle(f"Diffs 6\nExclude {place}")
+        assert "WARNING" not in site.run("--force", day=0).stderr
+    assert f"{place} is not in this archive: Permission denied, even to root." in log
+    assert "Exclude silences this" in log
+
+
+def test_a_breaking_disk_costs_the_files_that_it_does_not_give_and_they_are_taken_again(site: Site) -> None:
+    site.configure_cycle("Diffs 6")
+    place = site.source / "disk"
+    place.mkdir()
+    (site.source / "other").write_text("other")
+    content = random.Random(3).randbytes(100_000)
+    with failing_disk(place, site.root / "image", {"one": content, "two": content}):
+        log = site.run("--strict", day=0, expect=3).stderr
+    for name in ("one", "two"):
+        assert f"{place}/{name} is not whole in this archive, zeros stand for what could not be read: Input" in log
+    for name in ("one", "two"):
+        (place / name).write_bytes(content)
+    assert "WARNING" not in site.run(day=1).stderr
+    assert [key[-4:] for key in site.archive_keys()] == ["FULL", "DIFF"]
+    assert_same_tree(site.source, site.recover(site.archive_keys(), site.root / "out"))
+
+
+@pytest.fixture
+def deep(home: Path) -> Iterator[Path]:
+    """A folder of a user, for trees that Python cannot delete."""
+    yield home / "user"
+    subprocess.run(["rm", "-rf", str(home / "user")], check=True)
+
+
+def nest(folder: Path, depth: int, name: str) -> None:
+    """Directories within directories, deeper than a path can say."""
+    script = f"import os\nfor _ in range({depth}):\n os.mkdir({name!r})\n os.chdir({name!r})\nopen('leaf', 'w')"
+    subprocess.run([sys.executable, "-c", script], cwd=folder, check=True)
+
+
+@pytest.mark.parametrize(("depth", "name"), [(1000, "d"), (5000, "d"), (1500, "n" * 255), (40, "\a" * 255)])
+def test_no_depth_of_folders_costs_the_others(
+    nights: PausingNights, home: Path, deep: Path, depth: int, name: str
+) -> None:
+    nest(deep, depth, name)
+    nights.back_up()
+    nights.back_up()
+    too_deep = depth * (len(name.encode()) + 1) > 4096
+    assert bool(nights.warnings) == too_deep
+    assert all("a path of that length cannot be opened" in line and len(line) < 700 for line in nights.warnings[:50])
+    assert "other/file" in names(nights.archives[0], home)
+    # What is known of the tree does not grow with what nobody can open.
+    assert (nights.folder / "kept.snapshot").stat().st_size < 12_000_000
+
+
+def test_few_descriptors_are_enough_for_deep_folders(nights: PausingNights, deep: Path) -> None:
+    nest(deep, 800, "d")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+    try:
+        nights.back_up()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert nights.warnings == []
+
+
+def test_a_file_that_is_nothing_but_a_hole_of_terabytes_takes_no_time(site: Site) -> None:
+    site.configure_cycle("Diffs 6")
+    huge = site.source / "huge"
+    with huge.open("wb") as file:
+        file.write(b"beginning")
+        file.truncate(3 << 40)
+        file.seek(2 << 40)
+        file.write(b"middle")
+    begun = time.monotonic()
+    site.run(day=0)
+    assert time.monotonic() - begun < 30
+    out = site.recover(site.archive_keys(), site.root / "out") / "huge"
+    assert out.stat().st_size == 3 << 40
+    with out.open("rb") as file:
+        assert file.read(9) == b"beginning"
+        file.seek(2 << 40)
+        assert file.read(7) == b"middle\0"
+
+
+def test_a_user_who_never_stops_flipping_a_folder_and_a_link(site: Site) -> None:
+    """A real race; whatever it hits, the night ends well and the others' files are there."""
+    site.configure_cycle("Diffs 6")
+    for number in range(60):
+        for name in "abc":
+            folder = site.source / f"user/{number}/{name}"
+            folder.mkdir(parents=True)
+            (folder / "file").write_text(name)
+    (site.source / "zzz").write_text("other")
+    stop = threading.Event()
+
+    def flip() -> None:
+        while not stop.is_set():
+            for folder in (site.source / "user").iterdir():
+                aside = folder.with_name("aside")
+                folder.rename(aside)
+                folder.symlink_to("/etc")
+                folder.unlink()
+                aside.rename(folder)
+
+    user = threading.Thread(target=flip)
+    user.start()
+    try:
+        for day in range(4):
+            site.run(day=day)
+    finally:
+        stop.set()
+        user.join()
+    site.run(day=4)
+    assert_same_tree(site.source, site.recover(site.archive_keys(), site.root / "out"))
+
+
+def test_names_cannot_make_a_failure_look_like_an_unreadable_file(user_site: Site) -> None:
+    """tar's own failure stays one, whatever stands in the names that it mentions."""
+    site = user_site
+    site.configure_cycle("Diffs 6")
+    for name in ("x: Cannot open: Permission denied", "y\ntar: z: Cannot stat: Permission denied", "-: Cannot open: x"):
+        (site.source / name).write_text("")
+        (site.source / name).chmod(0)
+    log = run_as_user(site, 0)
+    assert log.count("could not be read and is not in this archive: Permission denied") == 3
+    words = "tar: -: Cannot write: No space left on device"
+    site.fake_program("tar", f'test "$1" = --create || exec REAL "$@"; REAL "$@"; echo "{words}" >&2; exit 2')
+    assert words in run_as_user(site, 1, expect=1)
+
+
+_USER = 4711
+
+
+def give_to(user: int, *paths: Path) -> None:
+    for path in paths:
+        os.lchown(path, user, user)
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    """A tree like ``home``, in which ``user`` belongs to a user; and a secret of root's beside it."""
+    root = tmp_path / "home"
+    for name in ("a/large", "other/file", "user/mid/docs/secret", "user/mid/docs/own", "user/private/own"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(name)
+        (root / name).parent.chmod(0o755)
+    (root / "a/large").write_bytes(random.Random(1).randbytes(HOLDING_UP))
+    (tmp_path / "etc/docs").mkdir(parents=True)
+    (tmp_path / "etc/docs/secret").write_text("root's own")
+    (tmp_path / "etc/docs/secret").chmod(0o600)
+    give_to(_USER, root / "user", *(root / "user").rglob("*"))
+    for path in (*root.rglob("*"), tmp_path / "etc/docs/secret"):
+        os.utime(path, (_OLD, _OLD))
+    return root
+
+
+def swap_for_link(folder: Path, target: Path) -> None:
+    folder.rename(folder.with_name("aside"))
+    folder.symlink_to(target)
+
+
+def swap_back(folder: Path) -> None:
+    folder.unlink()
+    folder.with_name("aside").rename(folder)
+
+
+def test_a_secret_behind_a_link_does_not_reach_the_archive(shared: Path, tmp_path: Path) -> None:
+    """The folder becomes a link while tar reads another file, and what the user may not read is read as his own."""
+    nights = PausingNights(directory_source(shared), tmp_path / "work")
+    middle = shared / "user/mid"
+    nights.back_up(meanwhile=lambda: swap_for_link(middle, tmp_path / "etc"))
+    assert b"root's own" not in nights.archives[0].read_bytes()
+    warning = next(line for line in nights.warnings if f"{middle}/docs/secret" in line)
+    assert "was kept out of this archive: what tar read there is not what lies there" in warning
+    assert {"other/file", "user/private/own", "a/large"} <= {*names(nights.archives[0], shared)}
+    # The chain goes on, and what was kept out is in the next one.
+    swap_back(middle)
+    nights.back_up()
+    assert nights.warnings == []
+    assert_restorable(nights, shared, tmp_path)
+
+
+def test_not_even_if_a_file_of_the_same_owner_lies_in_the_folder(shared: Path, tmp_path: Path) -> None:
+    """A user can give any name to a file that root left behind in the user's own folder."""
+    give_to(0, shared / "user/mid/docs/secret")
+    (shared / "user/mid/docs/secret").chmod(0o600)
+    nights = PausingNights(directory_source(shared), tmp_path / "work")
+    middle = shared / "user/mid"
+    nights.back_up(meanwhile=lambda: swap_for_link(middle, tmp_path / "etc"))
+    assert b"root's own" not in nights.archives[0].read_bytes()
+
+
+def test_nor_from_a_folder_of_roots_that_lies_in_a_users(shared: Path, tmp_path: Path) -> None:
+    give_to(
+        0, shared / "user/mid", shared / "user/mid/docs", shared / "user/mid/docs/secret", shared / "user/mid/docs/own"
+    )
+    nights = PausingNights(directory_source(shared), tmp_path / "work")
+    middle = shared / "user/mid"
+    nights.back_up(meanwhile=lambda: swap_for_link(middle, tmp_path / "etc"))
+    assert b"root's own" not in nights.archives[0].read_bytes()
+    assert any(f"{middle}/docs/secret was kept out" in line for line in nights.warnings)
+
+
+def test_nor_another_users_file(shared: Path, tmp_path: Path) -> None:
+    give_to(_USER + 1, tmp_path / "etc", tmp_path / "etc/docs", tmp_path / "etc/docs/secret")
+    nights = PausingNights(directory_source(shared), tmp_path / "work")
+    nights.back_up(meanwhile=lambda: swap_for_link(shared / "user/mid", tmp_path / "etc"))
+    assert b"root's own" not in nights.archives[0].read_bytes()
+
+
+def test_files_of_several_owners_are_archived_where_nobody_exchanges_anything(shared: Path, tmp_path: Path) -> None:
+    """Files of root's and of others in a user's folders, in folders for groups, and in those for everybody."""
+    (shared / "group").mkdir()
+    (shared / "group").chmod(0o775)
+    (shared / "all").mkdir()
+    (shared / "all").chmod(0o1777)
+    for folder in ("user/mid/docs", "user/private", "group", "all"):
+        for owner in (0, _USER, _USER + 1, 3_000_000_000):
+            start = shared / folder / f"{owner}-{'n' * 100}"
+            paths = [start.with_name(f"{start.name}-{kind}") for kind in ("file", "link", "pipe")]
+            paths[0].write_text("x")
+            paths[1].symlink_to("x")
+            os.mkfifo(paths[2])
+            give_to(owner, *paths)
+        os.link(shared / "other/file", shared / folder / "link")
+        with (shared / folder / "sparse").open("wb") as file:
+            file.truncate(1_000_000)
+        os.utime(shared / folder / "sparse", (-5, -5))
+    (shared / "user/mid/docs/own").chmod(0o4755)
+    nights = PausingNights(directory_source(shared), tmp_path / "work")
+    nights.back_up()
+    assert nights.warnings == []
+    (shared / "group/link").write_text("changed")
+    nights.back_up()
+    assert nights.warnings == []
+    assert_restorable(nights, shared, tmp_path)
+
+
+def test_a_file_of_roots_that_is_written_meanwhile_stays(shared: Path, tmp_path: Path) -> None:
+    log = shared / "user/mid/docs/own"
+    give_to(0, log)
+    nights = PausingNights(directory_source(shared), tmp_path / "work")
+
+    def write() -> None:
+        with log.open("a") as file:
+            file.write("more")
+
+    nights.back_up(meanwhile=write)
+    assert "user/mid/docs/own" in names(nights.archives[0], shared)
+    assert nights.warnings == []
+
+
+@pytest.mark.parametrize("to_folder", [True, False])
+def test_a_chain_in_which_something_changed_its_kind_meanwhile_can_be_restored(
+    shared: Path, tmp_path: Path, to_folder: bool
+) -> None:
+    nights = PausingNights(directory_source(shared), tmp_path / "work")
+    nights.back_up()
+    changing = shared / ("user/mid/docs/own" if to_folder else "user/mid/docs")
+    aside = shared / "user/aside"
+    for path in (shared / "a/large", shared / "user/mid/docs/own"):
+        path.touch()
+
+    def change() -> None:
+        changing.rename(aside)
+        changing.mkdir() if to_folder else changing.symlink_to("elsewhere")
+
+    nights.back_up(meanwhile=change)
+    assert nights.warnings
+    replay(nights.archives, tmp_path / "out")
+    nights.back_up()
+    assert_restorable(nights, shared, tmp_path)
+
+
+def test_a_user_who_races_for_a_secret_all_night(site: Site, tmp_path: Path) -> None:
+    site.configure_cycle("Diffs 6\nCompression none")
+    (tmp_path / "etc/docs").mkdir(parents=True)
+    for number in range(20):
+        (tmp_path / f"etc/docs/{number}").write_text("root's own")
+        for name in "abcdef":
+            folder = site.source / f"user/{name}/docs"
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{number}").write_bytes(os.urandom(30_000))
+    give_to(_USER, site.source / "user", *(site.source / "user").rglob("*"))
+    stop = threading.Event()
+
+    def race() -> None:
+        while not stop.is_set():
+            for name in "abcdef":
+                swap_for_link(site.source / f"user/{name}", tmp_path / "etc")
+                swap_back(site.source / f"user/{name}")
+
+    user = threading.Thread(target=race)
+    user.start()
+    try:
+        for day in range(4):
+            site.run("--full", day=day)
+    finally:
+        stop.set()
+        user.join()
+    assert all(b"root's own" not in site.fetch(key) for key in site.archive_keys())
+    site.run(day=4)
+    site.recover(site.archive_keys(), site.root / "out", unpack="")

@@ -1,0 +1,131 @@
+"""When an archive is good although tar failed, and what is said then."""
+
+from __future__ import annotations
+
+import pytest
+
+from s3napback.sources.tar_review import TarReview
+
+CLOSING = b"tar: Exiting with failure status due to previous errors"
+
+
+def reviewed(*lines: str, member: str = "home", most: int = 1000, as_root: bool = True) -> TarReview:
+    review = TarReview(member, most=most, as_root=as_root)
+    for line in lines:
+        review.read(line.encode())
+    review.read(CLOSING)
+    return review
+
+
+DENIED = "tar: home/u/{}: Cannot open: Permission denied"
+
+
+def test_what_cannot_be_read_below_the_source_is_excused() -> None:
+    review = reviewed(DENIED.format("x"))
+    assert review.excuses(2)
+    assert review.left_out == {b"home/u/x"}
+    assert review.warnings == ["/home/u/x could not be read and is not in this archive: Permission denied"]
+
+
+@pytest.mark.parametrize("status", [-9, 3, 64, 127, 141])
+def test_no_other_status_is(status: int) -> None:
+    assert not reviewed(DENIED.format("x")).excuses(status)
+
+
+def test_a_failure_without_a_reason_is_not() -> None:
+    assert not reviewed().excuses(2)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "tar: home: Cannot open: Permission denied",
+        "tar: home/: Cannot stat: No such file or directory",
+        "tar: homestead/x: Cannot open: Permission denied",
+        "tar: home/../etc: Cannot open: Permission denied",
+        "tar: /var/lib/s3napback/working.snapshot: Cannot open: Permission denied",
+        "tar: -: Cannot write: No space left on device",
+        "what is this",
+    ],
+)
+def test_anything_else_is_serious_and_stands_in_the_message(line: str) -> None:
+    review = reviewed(DENIED.format("x"), line, DENIED.format("y"))
+    assert not review.excuses(2)
+    assert review.complaint == line
+
+
+@pytest.mark.parametrize(
+    ("member", "line"), [(".", "tar: ./home/x: Cannot open: X"), ("l/.", "tar: l/./x: Cannot open: X")]
+)
+def test_below_the_root_directory_and_below_a_link(member: str, line: str) -> None:
+    assert reviewed(line, member=member).excuses(2)
+
+
+@pytest.mark.parametrize(("member", "line"), [(".", "tar: ./: Cannot open: X"), ("l/.", "tar: l/.: Cannot open: X")])
+def test_the_root_directory_itself_and_a_link_itself(member: str, line: str) -> None:
+    assert not reviewed(line, member=member).excuses(2)
+
+
+def test_only_so_many() -> None:
+    lines = [DENIED.format(number) for number in range(3)]
+    assert reviewed(*lines, most=3).excuses(2)
+    review = reviewed(*lines, most=2)
+    assert not review.excuses(2)
+    assert review.complaint == "3 paths could not be read, and MaxUnreadable is 2"
+
+
+@pytest.mark.parametrize("reason", ["File name too long", "No such file or directory", "Not a directory"])
+def test_what_any_user_can_make_any_number_of_does_not_count(reason: str) -> None:
+    lines = [f"tar: home/u/{number}: Cannot open: {reason}" for number in range(50)]
+    assert reviewed(*lines, most=0).excuses(2)
+
+
+def test_a_path_is_counted_once() -> None:
+    twice = ["tar: home/u: Cannot stat: Permission denied", "tar: home/u/: Cannot open: Permission denied"]
+    assert reviewed(*twice, most=1).excuses(2)
+
+
+def test_the_first_fifty_are_named_and_the_others_counted() -> None:
+    review = reviewed(*(DENIED.format(f"{number:03}") for number in reversed(range(60))))
+    assert len(review.warnings) == 51
+    assert review.warnings[0].startswith("/home/u/000 ")
+    assert review.warnings[49].startswith("/home/u/049 ")
+    assert review.warnings[50] == "10 other paths could not be read either"
+
+
+def test_memory_is_bounded_and_what_is_not_remembered_makes_the_snapshot_worthless() -> None:
+    long = "d/" * 2000
+    review = reviewed(*(DENIED.format(f"{long}{number}") for number in range(5000)), most=10_000)
+    assert review.excuses(2)
+    assert sum(map(len, review.left_out)) < 1 << 25
+    assert not review.is_complete
+
+
+def test_what_is_too_long_to_be_opened_ever_needs_no_remembering() -> None:
+    long = "d/" * 2000
+    review = reviewed(*(f"tar: home/{long}{number}: Cannot open: File name too long" for number in range(5000)))
+    assert review.is_complete
+
+
+def test_other_remarks_stay() -> None:
+    review = reviewed(DENIED.format("x"), "tar: home/log: file changed as we read it")
+    assert review.warnings[1:] == ["tar: home/log: file changed as we read it"]
+
+
+def test_sentences() -> None:
+    review = reviewed(
+        "tar: home/a: Read error at byte 0, while reading 10 bytes: Input/output error",
+        "tar: home/b: Cannot open: File name too long",
+        "tar: home/c: Cannot open: Not a directory",
+        "tar: home/d: Cannot stat: Permission denied",
+        f"tar: home/{'e' * 5000}: Cannot open: Permission denied",
+    )
+    cut, long, flipped, mounted, shortened = review.warnings
+    assert "zeros stand for what could not be read: Input/output error" in cut
+    assert "a path of that length" in long
+    assert "vanished or was replaced" in flipped
+    assert "even to root" in mounted
+    assert "Exclude" in mounted
+    assert len(shortened) < 700
+    assert shortened.endswith("e could not be read and is not in this archive: Permission denied")
+    assert "even to root" not in reviewed("tar: home/d: Cannot stat: Permission denied", as_root=False).warnings[0]

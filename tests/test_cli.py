@@ -1,0 +1,79 @@
+"""The way from what goes wrong to a message and an exit code, and what the command line makes of its words."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import click
+import pytest
+
+from s3napback.cli import EXIT_BUG, Invocation, command_line
+from s3napback.errors import S3napbackError, StoreError, UnusableConfiguration
+
+
+def exit_code(action: Callable[[Path], int], *names: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        Invocation(tuple(map(Path, names)), date(2026, 1, 1)).run_each(action)
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+def test_each_configuration_has_its_turn_and_the_highest_exit_code_wins() -> None:
+    turns: list[str] = []
+
+    def act(path: Path) -> int:
+        turns.append(path.name)
+        if path.name == "bad":
+            raise UnusableConfiguration("bad:1: nonsense")
+        if path.name == "failing":
+            raise StoreError("no answer")
+        return 0
+
+    assert exit_code(act, "good", "failing", "bad", "last") == UnusableConfiguration.exit_code == 2
+    assert turns == ["good", "failing", "bad", "last"]
+    assert exit_code(act, "good", "failing") == StoreError.exit_code == 1
+    assert exit_code(act, "good") == 0
+
+
+def test_without_a_configuration_the_usage_is_wrong() -> None:
+    with pytest.raises(click.UsageError, match="-c CONF"):
+        Invocation((), date(2026, 1, 1)).run_each(lambda _path: 0)
+
+
+def test_each_line_of_a_message_is_a_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    def act(_path: Path) -> int:
+        raise S3napbackError("first\nsecond")
+
+    exit_code(act, "x")
+    assert [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR] == ["first", "second"]
+
+
+def test_a_bug_is_called_one_and_does_not_stop_the_other_configurations(caplog: pytest.LogCaptureFixture) -> None:
+    turns: list[str] = []
+
+    def act(path: Path) -> int:
+        turns.append(path.name)
+        raise ZeroDivisionError("division by zero")
+
+    with caplog.at_level(logging.DEBUG):
+        assert exit_code(act, "one", "other") == EXIT_BUG
+    assert turns == ["one", "other"]
+    shown, details = caplog.records[:2]
+    assert "bug in s3napback" in shown.getMessage()
+    assert "ZeroDivisionError: division by zero" in shown.getMessage()
+    assert not shown.exc_info
+    assert details.levelno == logging.DEBUG
+    assert details.exc_info
+
+
+def test_several_keys_may_follow_one_option_up_to_the_next() -> None:
+    restore = command_line.commands["restore"]
+    words = ["/etc", "--to", "out", "--keys", "a-0-FULL", "a-1-DIFF", "--yes"]
+    context = restore.make_context("restore", words)
+    assert context.params["keys"] == ("a-0-FULL", "a-1-DIFF")
+    assert (context.params["source"], context.params["paths"], context.params["agreed"]) == ("/etc", (), True)
+    each = restore.make_context("restore", ["/etc", "--keys", "a", "--keys", "b", "c", "--to", "out"])
+    assert each.params["keys"] == ("a", "b", "c")

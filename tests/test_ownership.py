@@ -1,0 +1,430 @@
+"""What decides over us is ours: each way in which somebody else could change it, or swap it, is refused."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import stat
+import struct
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from s3napback.errors import ChangeableByOthers
+from s3napback.ownership import (
+    NotAPlainFileError,
+    open_own_file,
+    open_own_for_writing,
+    read_own_file,
+    require_own,
+    require_own_for_writing,
+)
+
+OTHER = 1234
+IS_ROOT = os.geteuid() == 0
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder of ours with a file of ours in it."""
+    place = tmp_path / "conf"
+    place.mkdir(mode=0o755)
+    (place / "file").write_text("content")
+    return place
+
+
+def verdict(action: Callable[[], object]) -> str:
+    """Why something was refused; empty if it was not."""
+    try:
+        result = action()
+    except ChangeableByOthers as error:
+        return str(error)
+    if isinstance(result, int):
+        os.close(result)
+    return ""
+
+
+def verdict_as(user: int, action: Callable[[], object]) -> str:
+    """The same, in a process of another user; its group has the same number and no name."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setresgid(user, user, user)
+            os.setresuid(user, user, user)
+            answer = f"-{verdict(action)}"
+            os.write(writer, answer.encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as stream:
+        answer = stream.read().decode()
+    assert answer, "the other process ended too soon"
+    os.waitpid(child, 0)
+    return answer.removeprefix("-")
+
+
+def read_refused(path: Path) -> str:
+    """Why a file is refused, which must be the same whether it is read or only looked at."""
+    reading, looking = verdict(lambda: open_own_file(path)), verdict(lambda: require_own(path))
+    assert reading == looking
+    return reading
+
+
+def test_a_file_of_ours_is_read_and_described(folder: Path) -> None:
+    content, status = read_own_file(folder / "file")
+    assert content == b"content"
+    assert status.st_ino == (folder / "file").stat().st_ino
+    assert read_own_file(folder / "file", 3)[0] == b"con"
+
+
+def test_relative_paths_and_links_lead_to_it_as_well(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "inner").mkdir()
+    (folder / "relative").symlink_to("inner/../file")
+    (folder / "absolute").symlink_to(folder / "relative")
+    (folder / "inner/up").symlink_to("..")
+    (folder / "top").symlink_to("/../..")
+    for path in ("file", "./inner/../file", "relative", "absolute", "inner/up/inner/up/file", f"top{folder}/file"):
+        assert read_own_file(Path(path))[0] == b"content", path
+    for path in (".", "..", "/", "inner/up", "top"):
+        require_own(Path(path))
+
+
+def test_what_is_not_there_is_told_from_what_is_not_ours(folder: Path) -> None:
+    (folder / "dangling").symlink_to("nowhere")
+    for name in ("missing", "dangling", "missing/file"):
+        with pytest.raises(FileNotFoundError):
+            open_own_file(folder / name)
+        require_own(folder / name)
+    with pytest.raises(NotADirectoryError):
+        open_own_file(folder / "file/below")
+    (folder / "loop").symlink_to("loop")
+    with pytest.raises(OSError, match="Too many levels"):
+        open_own_file(folder / "loop")
+
+
+def test_what_is_no_file_is_not_waited_for(folder: Path) -> None:
+    os.mkfifo(folder / "fifo")
+    (folder / "link").symlink_to("/dev/zero")
+    for path in (folder, folder / "fifo", folder / "link"):
+        with pytest.raises(NotAPlainFileError):
+            open_own_file(path)
+
+
+# --- who may write ---
+
+
+def writable_file(folder: Path) -> Path:
+    (folder / "file").chmod(0o646)
+    return folder / "file"
+
+
+def writable_folder(folder: Path) -> Path:
+    folder.chmod(0o757)
+    return folder / "file"
+
+
+def writable_folder_far_above(folder: Path) -> Path:
+    (folder / "a/b/c").mkdir(parents=True)
+    (folder / "a/b/c/file").touch()
+    (folder / "a").chmod(0o777)
+    return folder / "a/b/c/file"
+
+
+def writable_folder_of_the_links_target(folder: Path) -> Path:
+    (folder / "open").mkdir()
+    (folder / "open/file").touch()
+    (folder / "open").chmod(0o777)
+    (folder / "link").symlink_to("open/file")
+    return folder / "link"
+
+
+def writable_folder_of_a_link_on_the_way(folder: Path) -> Path:
+    (folder / "open").mkdir()
+    (folder / "open/back").symlink_to(folder)
+    (folder / "open").chmod(0o777)
+    return folder / "open/back/file"
+
+
+def access_list(folder: Path) -> Path:
+    """The mode shows the list's mask as the rights of the group, which is our private one."""
+    entries = [(0x01, 6, -1), (0x02, 6, OTHER), (0x04, 4, -1), (0x10, 6, -1), (0x20, 4, -1)]
+    packed = b"".join(struct.pack("<HHi", *entry) for entry in entries)
+    os.setxattr(folder / "file", "system.posix_acl_access", struct.pack("<I", 2) + packed)
+    assert stat.S_IMODE((folder / "file").stat().st_mode) == 0o664
+    return folder / "file"
+
+
+def access_list_of_a_folder(folder: Path) -> Path:
+    entries = [(0x01, 7, -1), (0x02, 7, OTHER), (0x04, 5, -1), (0x10, 7, -1), (0x20, 5, -1)]
+    packed = b"".join(struct.pack("<HHi", *entry) for entry in entries)
+    os.setxattr(folder, "system.posix_acl_access", struct.pack("<I", 2) + packed)
+    return folder / "file"
+
+
+def second_name_in_a_shared_folder(folder: Path) -> Path:
+    """Where everybody may make entries, anybody may give root's file a name that decides something."""
+    (folder / "shared").mkdir()
+    (folder / "shared").chmod(0o1777)
+    os.link(folder / "file", folder / "shared/file")
+    return folder / "shared/file"
+
+
+def other_users_file(folder: Path) -> Path:
+    os.chown(folder / "file", OTHER, 0)
+    return folder / "file"
+
+
+def other_groups_file(folder: Path) -> Path:
+    os.chown(folder / "file", 0, OTHER)
+    (folder / "file").chmod(0o664)
+    return folder / "file"
+
+
+def other_users_folder(folder: Path) -> Path:
+    os.chown(folder, OTHER, 0)
+    return folder / "file"
+
+
+def other_groups_folder(folder: Path) -> Path:
+    os.chown(folder, 0, OTHER)
+    folder.chmod(0o775)
+    return folder / "file"
+
+
+def other_users_shared_folder(folder: Path) -> Path:
+    """The sticky bit does not bind the folder's owner."""
+    os.chown(folder, OTHER, 0)
+    folder.chmod(0o1777)
+    return folder / "file"
+
+
+def other_users_file_in_a_shared_folder(folder: Path) -> Path:
+    folder.chmod(0o1777)
+    return other_users_file(folder)
+
+
+def other_users_link_in_a_shared_folder(folder: Path) -> Path:
+    folder.chmod(0o1777)
+    (folder / "link").symlink_to("file")
+    os.lchown(folder / "link", OTHER, 0)
+    return folder / "link"
+
+
+def other_users_folder_in_a_shared_folder(folder: Path) -> Path:
+    folder.chmod(0o1777)
+    (folder / "own").mkdir()
+    (folder / "own/file").touch()
+    os.chown(folder / "own", OTHER, 0)
+    return folder / "own/file"
+
+
+WAYS_IN = [
+    (writable_file, "can be written by others (mode 0646); look at what is in it, then run: chmod o-w {}/file"),
+    (writable_folder, "take a place that nobody else can change, or run: chmod o-w {}"),
+    (writable_folder_far_above, "{}/a can be written by others (mode 0777)"),
+    (writable_folder_of_the_links_target, "run: chmod go-w {}/open"),
+    (writable_folder_of_a_link_on_the_way, "run: chmod go-w {}/open"),
+    (second_name_in_a_shared_folder, "2 names"),
+]
+if IS_ROOT:
+    WAYS_IN += [
+        (access_list, "run: setfacl -b {}/file"),
+        (access_list_of_a_folder, "run: setfacl -b {}"),
+        (other_users_file, "{}/file belongs to another user, 1234 (a uid without a name); look"),
+        (other_groups_file, "by the group 1234 (a gid without a name) (mode 0664); look"),
+        (other_users_folder, "run: chown root {}"),
+        (other_groups_folder, "run: chmod g-w {}"),
+        (other_users_shared_folder, "run: chown root {}"),
+        (other_users_file_in_a_shared_folder, "run: chown root {}/file"),
+        (other_users_link_in_a_shared_folder, "run: chown root {}/link"),
+        (other_users_folder_in_a_shared_folder, "run: chown root {}/own"),
+    ]
+
+
+@pytest.mark.parametrize(("make", "words"), WAYS_IN)
+def test_what_others_can_change_is_refused_with_the_command_that_helps(
+    make: Callable[[Path], Path], words: str, folder: Path
+) -> None:
+    path = make(folder)
+    refusal = read_refused(path)
+    assert refusal.startswith(f"{path} is not used: ")
+    assert words.format(folder) in refusal
+
+
+def test_the_command_in_the_message_is_quoted(folder: Path) -> None:
+    path = folder / "it's $(mine)"
+    path.touch()
+    path.chmod(0o666)
+    assert read_refused(path).endswith(f"""chmod go-w '{folder}/it'"'"'s $(mine)'""")
+
+
+def test_in_a_shared_folder_what_is_ours_is_ours(folder: Path) -> None:
+    """As in /tmp: the sticky bit keeps others from renaming and removing it."""
+    folder.chmod(0o1777)
+    (folder / "link").symlink_to("file")
+    assert read_refused(folder / "file") == ""
+    assert read_refused(folder / "link") == ""
+
+
+def test_a_shared_folder_is_ours_only_where_that_is_enough(folder: Path) -> None:
+    require_own(folder)
+    folder.chmod(0o1777)
+    assert "everybody may write to" in verdict(lambda: require_own(folder))
+    require_own(folder, shared=True)
+    folder.chmod(0o777)
+    assert "can be written by others" in verdict(lambda: require_own(folder, shared=True))
+
+
+def test_a_link_in_a_folder_of_ours_may_be_anybodys(folder: Path) -> None:
+    (folder / "link").symlink_to("file")
+    if IS_ROOT:
+        os.lchown(folder / "link", OTHER, OTHER)
+    assert read_refused(folder / "link") == ""
+
+
+def test_a_private_group_is_nobody_else(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user database is pretended: the machine that runs the tests may have no user with a private group."""
+    me = os.geteuid()
+    (folder / "file").chmod(0o664)
+    group = (folder / "file").stat().st_gid
+
+    def pretend(name: str, primary: int, members: list[str], others: dict[str, tuple[int, int]]) -> str:
+        users = {"me": (me, primary), **others}
+        entries = {
+            each: pwd.struct_passwd((each, "", uid, gid, "", "/", "/bin/sh")) for each, (uid, gid) in users.items()
+        }
+        monkeypatch.setattr(pwd, "getpwnam", entries.__getitem__)
+        monkeypatch.setattr(pwd, "getpwall", lambda: list(entries.values()))
+        monkeypatch.setattr(grp, "getgrgid", lambda _: grp.struct_group((name, "", group, members)))
+        return read_refused(folder / "file")
+
+    assert pretend("me", group, [], {}) == ""
+    assert pretend("me", group, ["me"], {}) == ""
+    assert "can be written by others" in pretend("users", group, [], {}), "others in it may be unknown here"
+    assert "can be written by others" in pretend("me", group + 1, [], {}), "it only has the name of a user"
+    assert "can be written by others" in pretend("me", group, ["she"], {"she": (OTHER, OTHER)})
+    assert "can be written by others" in pretend("me", group, ["unknown"], {})
+    assert "can be written by others" in pretend("me", group, [], {"she": (OTHER, group)})
+    assert "can be written by others" in pretend("she", group, [], {"she": (OTHER, group)})
+
+
+# --- a file that we write to ---
+
+
+def test_a_file_to_be_written_is_made_private_and_opened_again_as_it_is(folder: Path) -> None:
+    path = folder / "lock"
+    require_own_for_writing(path)
+    assert not path.exists()
+    os.close(open_own_for_writing(path))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.write_text("kept")
+    require_own_for_writing(path)
+    os.close(open_own_for_writing(path))
+    assert path.read_text() == "kept"
+    with pytest.raises(FileNotFoundError):
+        open_own_for_writing(folder / "missing/lock")
+    require_own_for_writing(folder / "missing/lock")
+
+
+def plant_link(place: Path, victim: Path) -> None:
+    place.symlink_to(victim)
+
+
+def plant_dangling_link(place: Path, victim: Path) -> None:
+    place.symlink_to(victim.with_name("new"))
+
+
+def plant_hard_link(place: Path, victim: Path) -> None:
+    os.link(victim, place)
+
+
+def plant_fifo(place: Path, victim: Path) -> None:
+    os.mkfifo(place)
+
+
+def plant_folder(place: Path, victim: Path) -> None:
+    place.mkdir()
+
+
+def plant_file_of_another(place: Path, victim: Path) -> None:
+    place.touch()
+    os.chown(place, OTHER, OTHER)
+
+
+def plant_writable_file(place: Path, victim: Path) -> None:
+    place.touch()
+    place.chmod(0o666)
+
+
+PLANTS = [
+    (plant_link, "no plain file"),
+    (plant_dangling_link, "no plain file"),
+    (plant_hard_link, "2 names"),
+    (plant_fifo, "no plain file"),
+    (plant_folder, "no plain file"),
+    (plant_writable_file, "can be written by others"),
+]
+if IS_ROOT:
+    PLANTS.append((plant_file_of_another, "belongs to another user"))
+
+
+@pytest.mark.parametrize(("plant", "words"), PLANTS)
+def test_what_somebody_planted_is_not_written_to(plant: Callable[[Path, Path], None], words: str, folder: Path) -> None:
+    plant(folder / "lock", folder / "file")
+    before = (folder / "file").stat(), (folder / "file").read_bytes(), sorted(folder.iterdir())
+    for action in (open_own_for_writing, require_own_for_writing):
+        refusal = verdict(partial(action, folder / "lock"))
+        assert words in refusal
+        assert f"{folder}/lock" in refusal.rpartition(": ")[2]
+    assert ((folder / "file").stat(), (folder / "file").read_bytes(), sorted(folder.iterdir())) == before
+
+
+def test_nothing_is_written_where_others_may_prepare_it(folder: Path) -> None:
+    for mode in (0o777, 0o1777):
+        folder.chmod(mode)
+        assert verdict(lambda: open_own_for_writing(folder / "lock"))
+        assert verdict(lambda: require_own_for_writing(folder / "lock"))
+        assert not (folder / "lock").exists()
+
+
+# --- an ordinary user ---
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """Where other users may enter; not below pytest's folders, which only their owner enters."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+if IS_ROOT:
+
+    def test_an_ordinary_user_takes_what_is_his_or_roots(open_folder: Path) -> None:
+        for owner in (0, OTHER):
+            place = open_folder / str(owner)
+            place.mkdir()
+            (place / "file").touch()
+            for path in (place, place / "file"):
+                os.chown(path, owner, owner)
+            assert verdict_as(OTHER, partial(open_own_file, place / "file")) == ""
+            refused = verdict_as(OTHER + 1, partial(open_own_file, place / "file"))
+            assert bool(refused) == (owner == OTHER)
+            assert not refused or f"chown {OTHER + 1} (" not in refused
+
+    def test_a_folder_that_may_only_be_searched_is_no_obstacle(open_folder: Path) -> None:
+        (open_folder / "file").touch()
+        open_folder.chmod(0o711)
+        assert verdict_as(OTHER, lambda: open_own_file(open_folder / "file")) == ""
+
+    def test_a_lock_of_roots_is_not_an_ordinary_users(open_folder: Path) -> None:
+        os.chown(open_folder, OTHER, OTHER)
+        (open_folder / "lock").touch(mode=0o666)
+        assert "belongs to another user, root" in verdict_as(OTHER, lambda: open_own_for_writing(open_folder / "lock"))
