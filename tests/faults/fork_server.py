@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import _strptime
 import encodings.utf_8_sig
+import gc
 import json
 import os
 import re
@@ -132,6 +133,7 @@ FAULTS: dict[str, Callable[[], None]] = {
 
 def serve() -> bool:
     """Answer requests; True in a child that is to run the command line, False at the end of them."""
+    gc.freeze()
     while line := sys.stdin.readline():
         request = json.loads(line)
         child = os.fork()
