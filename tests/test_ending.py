@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from s3napback.ending import deferred_signals
+from s3napback.errors import Interrupted
 from tests.waiting import becomes, is_running
 
 BEGIN = """
@@ -136,3 +139,23 @@ def test_a_signal_that_is_ignored_stays_ignored() -> None:
     program += "os.kill(os.getpid(), signal.SIGHUP)\ntime.sleep(1.5)\nprint('through')"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "through\n")
+
+
+def test_signals_wait_until_a_protected_stretch_is_over() -> None:
+    events = []
+
+    def interrupt(number: int, _frame: object) -> None:
+        events.append("handled")
+        raise Interrupted(number)
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        with pytest.raises(Interrupted):
+            with deferred_signals():
+                os.kill(os.getpid(), signal.SIGTERM)
+                os.kill(os.getpid(), signal.SIGTERM)
+                events.append("finished")
+        assert signal.getsignal(signal.SIGTERM) is interrupt
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    assert events == ["finished", "handled"]

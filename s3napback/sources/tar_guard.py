@@ -19,7 +19,6 @@ from dataclasses import dataclass
 
 from s3napback.formatting import counted, printable, shortened
 from s3napback.sources.live_tree import Folder, LiveTree
-from s3napback.streams.compression import Block
 from s3napback.streams.tar_headers import (
     BLOCK_SIZE,
     EXTENDED,
@@ -32,6 +31,7 @@ from s3napback.streams.tar_headers import (
     read_records,
     stored_size,
 )
+from s3napback.streams.transformations import Block
 
 _SHOWN = 50
 _REMEMBERED = 10_000

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from s3napback.streams.pipeline import Pipeline, Stage
+from s3napback.streams.pipeline import Pipeline
+from s3napback.streams.processes import Stage
 from tests.streams.helpers import GZIP, Fake, failure_of, read_all
 
 
