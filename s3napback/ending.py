@@ -32,6 +32,7 @@ _CHILDREN_SECONDS = 1.0  # for children to follow SIGTERM, at the very end, and 
 _SPEAKING_SECONDS = 0.5
 
 _begun = threading.Event()
+_ending_children = threading.Lock()
 
 
 def has_begun() -> bool:
@@ -144,7 +145,15 @@ class _Process:
 
 
 def _end_children() -> None:
-    """End all that descends from us, and reap what ends. What has made itself a daemon, as gpg's agent, goes on."""
+    """End all that descends from us, and reap what ends. What has made itself a daemon, as gpg's agent, goes on.
+
+    The end by force may come while the orderly one is here: what it has reaped tells no longer of its descendants.
+    """
+    with _ending_children:
+        _end_descendants()
+
+
+def _end_descendants() -> None:
     found = _descendants()
     for number in (signal.SIGTERM, signal.SIGKILL):
         # Whoever lost its parent to the first signal is known from the first look only.

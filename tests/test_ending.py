@@ -126,6 +126,19 @@ def test_all_that_descends_from_a_run_ends_with_it(tmp_path: Path, leads: bool, 
         assert becomes(lambda: not any(map(is_running, children)))
 
 
+def test_an_end_by_force_does_not_cut_the_orderly_one_short(tmp_path: Path) -> None:
+    note = tmp_path / "note"
+    script = STUBBORN.replace("NOTE", str(note)) + "exit"
+    hasty = "ending.catch_signals(0.3)\n"
+    child = f"{hasty}process = subprocess.Popen(['sh', '-c', {script!r}], start_new_session=True)\n{ORDERLY}"
+    with started(child) as process:
+        inner = Path(f"{note}.inner")
+        assert becomes(lambda: inner.exists() and inner.read_text().endswith("\n"))
+        process.terminate()
+        process.wait(20)
+        assert becomes(lambda: not is_running(int(inner.read_text())), 5)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_orderly_end_is_not_by_force(number: signal.Signals) -> None:
     with started(ORDERLY) as process:
