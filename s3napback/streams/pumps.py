@@ -9,7 +9,7 @@ from contextlib import closing
 from typing import Literal
 
 from s3napback.streams.pipes import PipeEnd, StopSignal
-from s3napback.streams.transformations import UNCHANGED, Block, Feed, Transformation, close
+from s3napback.streams.transformations import UNCHANGED, Block, Feed, Transformation
 
 _BLOCK_SIZE = 1 << 18  # bytes; stays in the processor cache, measured faster than a mebibyte
 
@@ -69,12 +69,9 @@ class Pump:
 
     def _input(self) -> Generator[memoryview, None, None]:
         blocks = self._feed.blocks()
-        try:
-            while (block := self._next(blocks)) is not None:
-                self.bytes_read += len(block)
-                yield memoryview(block)
-        finally:
-            close(blocks)
+        while (block := self._next(blocks)) is not None:
+            self.bytes_read += len(block)
+            yield memoryview(block)
 
     def _next(self, blocks: Iterator[Block]) -> Block | None:
         self.waits_for = "input"

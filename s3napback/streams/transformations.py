@@ -56,16 +56,9 @@ def composed(*transformations: Transformation) -> Transformation:
             made: Iterator[Block] = blocks
             for each in transformations:
                 made = each.transform(map(memoryview, made))
-                stack.callback(close, made)
+                # A failure further down refers to this generator, and would keep it from being closed by itself.
+                if isinstance(made, Generator):
+                    stack.callback(made.close)
             yield from made
 
     return Transformation(transformations[-1].name, run)
-
-
-def close(blocks: Iterator[Block]) -> None:
-    """Give up what a stream holds, in its middle or after its end.
-
-    A failure further down refers to the streams above it, and would keep them from being closed by themselves.
-    """
-    if isinstance(blocks, Generator):
-        blocks.close()
