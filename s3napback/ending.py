@@ -3,7 +3,7 @@
 The first SIGINT, SIGTERM or SIGHUP raises ``Interrupted`` in the main thread, and all that was begun is undone on the
 way out. Each step of that has a limit of its own. Should one hang all the same, in a dead network file system, in a
 log's mail server, a thread that waits for nothing but the time ends what is left of the run. It learns of the signal by
-itself: the main thread may hang where no signal reaches it.
+itself: the main thread may hang where no signal reaches it. ``.github/ARCHITECTURE.md`` tells it from the beginning.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class PostMortem:
         """Nothing has moved for too long: blame whoever holds up the stream.
 
         Raises:
-            PipelineError: unless something excuses him.
+            PipelineError: unless something excuses it.
         """
         index = self._silent_member()
         member = self._members[index]
@@ -118,7 +118,7 @@ class PostMortem:
         if not member.is_good:
             return _with_words(member, member.describe_end())
         above = self._members[index - 1] if index else None
-        # A filter closes its output only after it has finished, or failed by itself.
+        # A transformation closes its output only after it has finished, or failed by itself.
         if isinstance(above, Pump) and not above.has_finished and (above.error is None or above.broke_on_output):
             return _with_words(member, "ended before it had read everything")
         judge = member.stage.judge

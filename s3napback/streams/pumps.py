@@ -64,10 +64,9 @@ class Pump:
                 end.close()
 
     def _blocks(self) -> Generator[Block, None, None]:
-        with closing(self._input()) as blocks:
-            yield from self._transformation.transform(blocks)
+        yield from self._transformation.transform(self._input())
 
-    def _input(self) -> Generator[memoryview, None, None]:
+    def _input(self) -> Iterator[memoryview]:
         blocks = self._feed.blocks()
         while (block := self._next(blocks)) is not None:
             self.bytes_read += len(block)
