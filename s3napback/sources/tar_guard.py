@@ -1,4 +1,4 @@
-"""A transformation behind an incremental tar that keeps out what did not come from the tree that tar was told to archive.
+"""A guard behind an incremental tar that keeps out what did not come from the tree that tar was told to archive.
 
 tar looks at the whole tree first, then opens each directory by its whole path, and follows links in it. Whoever owns a
 folder can put a link in its place meanwhile: a file of root's elsewhere then stands in the archive as a file of that
