@@ -3,7 +3,7 @@
 The first SIGINT, SIGTERM or SIGHUP raises ``Interrupted`` in the main thread, and all that was begun is undone on the
 way out. Each step of that has a limit of its own. Should one hang all the same, in a dead network file system, in a
 log's mail server, a thread that waits for nothing but the time ends what is left of the run. It learns of the signal by
-itself: the main thread may hang where no signal reaches it.
+itself: the main thread may hang where no signal reaches it. ``.github/ARCHITECTURE.md`` tells it from the beginning.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -61,6 +61,34 @@ def catch_signals(cleaning_seconds: float = CLEANING_SECONDS) -> None:
     for each in caught:
         signal.signal(each, interrupt)
     threading.Thread(target=_watch, args=(reader, caught, cleaning_seconds), name="ending", daemon=True).start()
+
+
+@contextmanager
+def deferred_signals() -> Iterator[None]:
+    """Hold back the Python handlers of ``SIGNALS`` until the block has ended, then let them run.
+
+    A handler that raises would otherwise leave a process started and not yet noted, or a clean-up half done. Does
+    nothing outside the main thread, which alone runs handlers. Ignored and default dispositions stay as they are.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+
+    previous = {number: signal.getsignal(number) for number in SIGNALS}
+    held = {number: handler for number, handler in previous.items() if callable(handler)}
+    try:
+        for number in held:
+            signal.signal(number, note)
+        yield
+    finally:
+        for number, handler in held.items():
+            signal.signal(number, handler)
+        for received_number in dict.fromkeys(received):
+            signal.raise_signal(received_number)
 
 
 def leave(code: int) -> NoReturn:

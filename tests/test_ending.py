@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from s3napback.ending import deferred_signals
+from s3napback.errors import Interrupted
 from tests.waiting import becomes, is_running
 
 BEGIN = """
@@ -128,6 +130,19 @@ def test_all_that_descends_from_a_run_ends_with_it(tmp_path: Path, leads: bool, 
                 os.kill(each, signal.SIGKILL)
 
 
+def test_an_end_by_force_does_not_cut_the_orderly_one_short(tmp_path: Path) -> None:
+    note = tmp_path / "note"
+    script = STUBBORN.replace("NOTE", str(note)) + "exit"
+    hasty = "ending.catch_signals(0.3)\n"
+    child = f"{hasty}process = subprocess.Popen(['sh', '-c', {script!r}], start_new_session=True)\n{ORDERLY}"
+    with started(child) as process:
+        inner = Path(f"{note}.inner")
+        assert becomes(lambda: inner.exists() and inner.read_text().endswith("\n"))
+        process.terminate()
+        process.wait(20)
+        assert becomes(lambda: not is_running(int(inner.read_text())), 5)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_orderly_end_is_not_by_force(number: signal.Signals) -> None:
     with started(ORDERLY) as process:
@@ -141,3 +156,23 @@ def test_a_signal_that_is_ignored_stays_ignored() -> None:
     program += "os.kill(os.getpid(), signal.SIGHUP)\ntime.sleep(1.5)\nprint('through')"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "through\n")
+
+
+def test_signals_wait_until_a_protected_stretch_is_over() -> None:
+    events = []
+
+    def interrupt(number: int, _frame: object) -> None:
+        events.append("handled")
+        raise Interrupted(number)
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        with pytest.raises(Interrupted):
+            with deferred_signals():
+                os.kill(os.getpid(), signal.SIGTERM)
+                os.kill(os.getpid(), signal.SIGTERM)
+                events.append("finished")
+        assert signal.getsignal(signal.SIGTERM) is interrupt
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    assert events == ["finished", "handled"]

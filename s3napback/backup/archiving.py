@@ -26,6 +26,7 @@ from s3napback.chains import History, Link, Memory
 from s3napback.crews import Crew
 from s3napback.encryption.gpg import Encryption
 from s3napback.encryption.openpgp import PacketReader
+from s3napback.ending import deferred_signals
 from s3napback.errors import OutOfParts, PipelineError, S3napbackError, SourceError
 from s3napback.formatting import counted
 from s3napback.rotation import ArchiveType
@@ -33,10 +34,13 @@ from s3napback.sources import Dump, Source
 from s3napback.sources.snapshot import file_sha256
 from s3napback.state import SourceState, extended_chain
 from s3napback.stores import ByteSource
-from s3napback.streams.compression import Filter, make_filter
+from s3napback.streams.compression import make_compression
 from s3napback.streams.environment import Family
-from s3napback.streams.interrupts import deferred_signals
-from s3napback.streams.pipeline import Measured, Pipeline, Stage, Transformation, preceded, spool
+from s3napback.streams.followers import Counter, Ends
+from s3napback.streams.pipeline import Pipeline
+from s3napback.streams.processes import Stage
+from s3napback.streams.spooling import Measured, spool
+from s3napback.streams.transformations import Transformation, composed
 
 logger = logging.getLogger("s3napback.archiving")
 
@@ -122,16 +126,19 @@ def _transfer(
     except ValueError as error:
         raise SourceError(f"{plan.job.source}: {error}") from error
     settings = plan.job.settings
-    compression = make_filter(settings.compression, settings.compression_level)
-    elements: list[Stage | Filter | Transformation] = [
-        dump.stage,
-        preceded(dump.guard, compression) if dump.guard else compression,
-    ]
+    read, ends = Counter(), Ends()
+    content = (
+        Transformation("the count", read.passed),
+        Transformation("the look at both ends", ends.passed),
+        dump.guard,
+        make_compression(settings.compression, settings.compression_level),
+    )
+    elements: list[Stage | Transformation] = [dump.stage, composed(*content)]
     if workshop.encryption:
         elements.append(Stage(workshop.encryption.command_for(metadata_digest(metadata)), family=Family.GPG))
     with ExitStack() as stack:
         pipeline = stack.enter_context(Pipeline(elements, stall_timeout=settings.stall_timeout or None))
-        stream: ByteSource = _Judged(pipeline, source, PacketReader() if workshop.encryption else None)
+        stream: ByteSource = _Judged(pipeline, source, ends, PacketReader() if workshop.encryption else None)
         expected_size = plan.state.expected_sizes.get(record.type.value)
         if settings.use_temp_file:
             spooled = stack.enter_context(spool(stream, workshop.temp_dir))
@@ -139,15 +146,16 @@ def _transfer(
         measured = Measured(stream)
         with _noting_lack_of_parts(night, plan, record.type):
             night.store.put(plan.key, measured, metadata, expected_size=expected_size)
-        return Transfer(measured.sha256, measured.size, pipeline.bytes_produced, 0.0, tuple(pipeline.warnings))
+        return Transfer(measured.sha256, measured.size, read.count, 0.0, tuple(pipeline.warnings))
 
 
 class _Judged:
     """A pipeline's output whose end is reported only if nothing is wrong with what was dumped, and encrypted."""
 
-    def __init__(self, pipeline: Pipeline, source: Source, packets: PacketReader | None) -> None:
+    def __init__(self, pipeline: Pipeline, source: Source, ends: Ends, packets: PacketReader | None) -> None:
         self._pipeline = pipeline
         self._source = source
+        self._ends = ends
         self._packets = packets
 
     def readinto(self, buffer: memoryview, /) -> int:
@@ -161,7 +169,7 @@ class _Judged:
     def _flaw(self) -> str:
         if self._packets is not None and not self._packets.is_whole:
             return "gpg ended as if all were well, but what it wrote is cut off"
-        return self._source.flaw(self._pipeline.head, self._pipeline.tail)
+        return self._source.flaw(self._ends.head, self._ends.tail)
 
 
 @contextmanager

@@ -22,7 +22,9 @@ from s3napback.recovery.fetching import known_digest
 from s3napback.recovery.members import Gate
 from s3napback.recovery.reaching import Reach, is_cold, reach
 from s3napback.rotation import ArchiveType
-from s3napback.streams.pipeline import Block, Pipeline, Stage, Transformation
+from s3napback.streams.pipeline import Pipeline
+from s3napback.streams.processes import Stage
+from s3napback.streams.transformations import Block, Transformation
 from s3napback.surroundings import find_gnu_tar, host_name
 
 logger = logging.getLogger("s3napback")

@@ -16,8 +16,10 @@ from s3napback.formatting import readable
 from s3napback.recovery.decoding import Decoder
 from s3napback.recovery.folders import Cursor, walk
 from s3napback.recovery.members import Gate
-from s3napback.streams.pipeline import Block, Pipeline, Stage, Transformation
+from s3napback.streams.pipeline import Pipeline
+from s3napback.streams.processes import Stage
 from s3napback.streams.tar_headers import Member
+from s3napback.streams.transformations import Block, Transformation
 
 _DIFFERS = 1
 """tar's exit status for "some files differ" (tar's manual, "Synopsis")."""

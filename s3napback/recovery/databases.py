@@ -14,7 +14,7 @@ from s3napback.errors import S3napbackError
 from s3napback.recovery.decoding import Damaged, Decoder
 from s3napback.recovery.folders import exists, open_path
 from s3napback.recovery.staging import PREFIX, UnusableTarget
-from s3napback.streams.pipeline import Block, Transformation
+from s3napback.streams.transformations import Block, Transformation
 
 TO_STANDARD_OUTPUT = Path("-")
 _ENDS = {

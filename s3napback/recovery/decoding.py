@@ -21,7 +21,9 @@ from s3napback.errors import PipelineError, S3napbackError, StoreError
 from s3napback.recovery.fetching import Transport, known_digest
 from s3napback.recovery.proving import Pieces
 from s3napback.streams.environment import Family
-from s3napback.streams.pipeline import Block, Feed, Pipeline, Stage, Transformation
+from s3napback.streams.pipeline import Pipeline
+from s3napback.streams.processes import Stage
+from s3napback.streams.transformations import Block, Feed, Transformation
 
 _PIECE = 1 << 20  # bytes; decompressed at once, at most
 _GZIP_FORMAT = 31  # zlib's largest window (15), plus 16 for gzip's header and trailer

@@ -14,7 +14,8 @@ from s3napback.recovery.paths import PathSelection, members_of_paths, require_al
 from s3napback.recovery.powers import Powers, powers_in
 from s3napback.recovery.publishing import publish
 from s3napback.recovery.staging import Staging, require_empty, staging_in
-from s3napback.streams.pipeline import Block, Stage, Transformation
+from s3napback.streams.processes import Stage
+from s3napback.streams.transformations import Block, Transformation
 
 
 def extract_stage(tar: str, folder: int) -> Stage:

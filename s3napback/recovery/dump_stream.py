@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from s3napback.recovery.decoding import Damaged
-from s3napback.streams.pipeline import Block
+from s3napback.streams.transformations import Block
 
 _LONGEST_HEADER = 1 << 20
 

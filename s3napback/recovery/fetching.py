@@ -17,7 +17,7 @@ from s3napback.catalogue.sums import sum_text
 from s3napback.crews import Crew, TookTooLong, within
 from s3napback.errors import StoreError, StoreUnreachable
 from s3napback.stores import Store, StoredObject
-from s3napback.streams.pipeline import Block, Feed
+from s3napback.streams.transformations import Block, Feed
 
 LARGEST_RANGE = 16 * 1024 * 1024
 """Bytes asked for at once, at most; memory is ``(threads + 1)`` times as much."""

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from s3napback.recovery.decoding import Damaged
-from s3napback.streams.compression import Block
 from s3napback.streams.tar_headers import (
     BLOCK_DEVICE,
     CHARACTER_DEVICE,
@@ -17,6 +16,7 @@ from s3napback.streams.tar_headers import (
     without_entries,
 )
 from s3napback.streams.tar_stream import selected, watched
+from s3napback.streams.transformations import Block
 
 SET_ID = 0o6000
 """Permissions by which a program has its owner's rights, or its group's (``chmod(2)``)."""

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 
 from s3napback.errors import StoreError
-from s3napback.streams.compression import Block
+from s3napback.streams.transformations import Block
 
 PIECE_SIZE = 1 << 22
 """Bytes of one piece: an archive of a terabyte needs 8 MB of digests."""

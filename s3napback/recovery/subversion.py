@@ -18,7 +18,8 @@ from s3napback.recovery.folders import OPEN_FOLDER, names_in
 from s3napback.recovery.staging import Staging, UnusableTarget, require_empty, require_empty_folder, staging_in
 from s3napback.streams.confinement import start_confined
 from s3napback.streams.environment import Family, child_environment
-from s3napback.streams.pipeline import Block, Stage, Transformation
+from s3napback.streams.processes import Stage
+from s3napback.streams.transformations import Block, Transformation
 
 _TEMPORARY = {"TMPDIR": "."}
 """Nowhere but where they work can Subversion's programs make temporary files."""

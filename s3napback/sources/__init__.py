@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -10,7 +10,8 @@ from typing import Protocol
 from s3napback.chains import Memory
 from s3napback.config.settings import Job
 from s3napback.rotation import ArchiveType
-from s3napback.streams.pipeline import Block, Stage
+from s3napback.streams.processes import Stage
+from s3napback.streams.transformations import UNCHANGED, Transformation
 
 
 def _nothing() -> Sequence[str]:
@@ -27,7 +28,7 @@ class Dump:
         snapshot: a file that the process leaves behind and a later DIFF needs; None if there is none.
         notes: what else a later DIFF needs.
         metadata: what the archive says of itself beyond the common part, names in lower case.
-        guard: passes the content on without what does not belong in it; None if nothing ever has to be kept out.
+        guard: passes the content on without what does not belong in it.
         conclude: to be called when the archive has arrived, before the snapshot is kept: completes it by what was
             learnt meanwhile, and tells what should be warned of. Raises SourceError.
     """
@@ -36,7 +37,7 @@ class Dump:
     snapshot: Path | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
-    guard: Callable[[Iterator[memoryview]], Iterator[Block]] | None = None
+    guard: Transformation = UNCHANGED
     conclude: Callable[[], Sequence[str]] = _nothing
 
 

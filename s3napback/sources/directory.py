@@ -23,7 +23,8 @@ from s3napback.sources.named_files import digests
 from s3napback.sources.snapshot import DamagedSnapshot, copy_cured, snapshot_problem
 from s3napback.sources.tar_guard import TarGuard
 from s3napback.sources.tar_review import TarReview
-from s3napback.streams.pipeline import Block, Stage
+from s3napback.streams.processes import Stage
+from s3napback.streams.transformations import Block, Transformation
 
 _END_SIZE = 1024
 TAR_WARNING = 1
@@ -225,7 +226,7 @@ class DirectorySource:
             forget(snapshot, {*review.left_out, *guard.left_out} if is_known else None)
             return guard.warnings
 
-        return Dump(stage, snapshot, guard=guarded, conclude=conclude)
+        return Dump(stage, snapshot, guard=Transformation("the guard", guarded), conclude=conclude)
 
     def _can_be_compared(self) -> bool:
         """Whether somebody could bring in what only we may read, and headers tell what lies in the tree."""

@@ -13,7 +13,7 @@ from s3napback.rotation import ArchiveType
 from s3napback.sources import Dump
 from s3napback.sources.programs import find_program
 from s3napback.streams.environment import Family
-from s3napback.streams.pipeline import Stage
+from s3napback.streams.processes import Stage
 
 _ENDS = {
     b"-- MySQL dump": b"-- Dump completed",

@@ -17,7 +17,7 @@ from s3napback.sources import Dump, NothingNew
 from s3napback.sources.programs import answer_of, find_program
 from s3napback.sources.repository_access import Access, repository_access
 from s3napback.streams.environment import Family
-from s3napback.streams.pipeline import Stage
+from s3napback.streams.processes import Stage
 
 _DUMPER = "svnadmin"
 _LOOKER = "svnlook"

@@ -1,4 +1,4 @@
-"""A filter behind an incremental tar that keeps out what did not come from the tree that tar was told to archive.
+"""A guard behind an incremental tar that keeps out what did not come from the tree that tar was told to archive.
 
 tar looks at the whole tree first, then opens each directory by its whole path, and follows links in it. Whoever owns a
 folder can put a link in its place meanwhile: a file of root's elsewhere then stands in the archive as a file of that
@@ -19,7 +19,6 @@ from dataclasses import dataclass
 
 from s3napback.formatting import counted, printable, shortened
 from s3napback.sources.live_tree import Folder, LiveTree
-from s3napback.streams.compression import Block
 from s3napback.streams.tar_headers import (
     BLOCK_SIZE,
     EXTENDED,
@@ -32,6 +31,7 @@ from s3napback.streams.tar_headers import (
     read_records,
     stored_size,
 )
+from s3napback.streams.transformations import Block
 
 _SHOWN = 50
 _REMEMBERED = 10_000

@@ -1,1 +1,1 @@
-"""Bytes on their way from a source to a store, and back: processes, filters and the pipes between them."""
+"""Bytes on their way from a source to a store, and back: processes, transformations and the pipes between them."""

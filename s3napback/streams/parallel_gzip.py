@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
 
 from isal import isal_zlib
+
+from s3napback.streams.transformations import Block
 
 BLOCK_SIZE = 1 << 19
 """Bytes that one thread deflates at a time: larger ones compress no better, smaller ones cost more calls."""
@@ -65,8 +68,16 @@ class _Piece:
     length: int
 
 
+def gzipped(blocks: Iterator[memoryview], make_deflate: Callable[[bytes], Deflate], threads: int) -> Iterator[Block]:
+    """Compress a stream, as ``ParallelGzip`` does. Closing the generator ends the threads."""
+    with closing(ParallelGzip(make_deflate, threads)) as gzip:
+        for block in blocks:
+            yield from gzip.compress(block)
+        yield from gzip.finish()
+
+
 class ParallelGzip:
-    """A ``Compressor`` whose memory is that of ``threads`` and ten more blocks, be they raw or deflated.
+    """One stream being compressed; its memory is that of ``threads`` and ten more blocks, be they raw or deflated.
 
     Buffers are used again and again: allocated anew for each block, they would leave the heap full of holes.
     """

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from s3napback.streams.compression import Block
 from s3napback.streams.tar_headers import (
     BLOCK_SIZE,
     EXTENDED,
@@ -26,6 +25,7 @@ from s3napback.streams.tar_headers import (
     read_records,
     stored_size,
 )
+from s3napback.streams.transformations import Block
 
 END_MARK = bytes(2 * BLOCK_SIZE)
 """Two blocks of zeros end every archive (tar's manual, "Basic Tar Format")."""

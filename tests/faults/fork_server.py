@@ -17,7 +17,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
@@ -34,7 +34,7 @@ import s3napback.stores.s3
 import s3napback.stores.s3_client
 import s3napback.streams.processes
 from s3napback.cli import main
-from s3napback.streams.compression import Block, Filter, Identity
+from s3napback.streams.transformations import Block, Transformation
 
 # its first call loads a module, which an ordinary user may not be able to
 time.strptime("2026", "%Y")
@@ -46,25 +46,22 @@ LOADED: list[ModuleType] = [
 """What a run would import only when it needs it; another user may not be able to read it any more."""
 
 
-class BreakingCompressor(Identity):
+def breaking(after: float, act: Callable[[], None]) -> Transformation:
     """Passes everything on until so many bytes have come, and does something to the run then.
 
     A thread of this process cannot be made to fail from outside.
     """
 
-    def __init__(self, after: float, act: Callable[[], None]) -> None:
-        self._left = after
-        self._act = act
+    def transform(blocks: Iterator[memoryview]) -> Iterator[Block]:
+        left = after
+        for block in blocks:
+            left -= len(block)
+            if left <= 0:
+                act()
+            yield block
+        act()
 
-    def compress(self, block: memoryview, /) -> Sequence[Block]:
-        self._left -= len(block)
-        if self._left <= 0:
-            self._act()
-        return super().compress(block)
-
-    def finish(self) -> Sequence[Block]:
-        self._act()
-        return super().finish()
+    return Transformation("gzip", transform)
 
 
 def _run_out_of_memory() -> None:
@@ -72,10 +69,10 @@ def _run_out_of_memory() -> None:
 
 
 def _break_compression(after: float, act: Callable[[], None]) -> None:
-    def make_filter(_kind: str, _level: int | None = None) -> Filter:
-        return Filter("gzip", lambda: BreakingCompressor(after, act))
+    def make_compression(_kind: str, _level: int | None = None) -> Transformation:
+        return breaking(after, act)
 
-    vars(s3napback.backup.archiving)["make_filter"] = make_filter
+    vars(s3napback.backup.archiving)["make_compression"] = make_compression
 
 
 def _kill_at(*steps: tuple[str, str]) -> None:

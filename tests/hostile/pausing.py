@@ -10,7 +10,9 @@ from s3napback.chains import Memory
 from s3napback.rotation import ArchiveType
 from s3napback.sources import WORKING
 from s3napback.sources.directory import DirectorySource
-from s3napback.streams.pipeline import Pipeline, make_filter, preceded
+from s3napback.streams.compression import make_compression
+from s3napback.streams.pipeline import Pipeline
+from s3napback.streams.transformations import composed
 from tests.sources.chains import member_names, replay
 from tests.sources.trees import assert_same_tree
 
@@ -40,8 +42,10 @@ class PausingNights:
         dump = self.source.dump(ArchiveType.DIFF if memory else ArchiveType.FULL, memory, self.folder)
         made = self.folder / f"{len(self.archives)}.tar"
         buffer = memoryview(bytearray(1 << 16))
-        assert dump.guard is not None
-        with Pipeline([dump.stage, preceded(dump.guard, make_filter("none"))]) as pipeline, made.open("wb") as output:
+        with (
+            Pipeline([dump.stage, composed(dump.guard, make_compression("none"))]) as pipeline,
+            made.open("wb") as output,
+        ):
             output.write(buffer[: pipeline.readinto(buffer)])
             meanwhile()
             while count := pipeline.readinto(buffer):

@@ -10,8 +10,8 @@ import pytest
 import zstandard
 
 from s3napback.recovery.decoding import Damaged, decompressed, looks_encrypted
-from s3napback.streams.compression import make_compressor
-from tests.streams.helpers import compressed_by
+from s3napback.streams.compression import make_compression
+from tests.streams.helpers import made_of
 
 MEBIBYTE = 1 << 20
 HOLE = bytes(300 * MEBIBYTE)
@@ -22,7 +22,7 @@ def blocks(data: bytes, size: int = 1 << 18) -> Iterator[memoryview]:
 
 
 def compressed(name: str, data: bytes) -> bytes:
-    return compressed_by(make_compressor(name), data)
+    return made_of(data, make_compression(name).transform)
 
 
 @pytest.mark.parametrize("name", ["gzip", "zstd", "none"])

@@ -16,7 +16,7 @@ from s3napback.recovery.decoding import Decoder, Decryption
 from s3napback.recovery.fetching import Transport
 from s3napback.stores import Store
 from s3napback.stores.directory import DirectoryStore
-from s3napback.streams.pipeline import Stage
+from s3napback.streams.processes import Stage
 from tests.stores.sources import BytesSource
 
 

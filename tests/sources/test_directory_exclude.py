@@ -10,7 +10,9 @@ import pytest
 from s3napback.config.settings import JobSettings
 from s3napback.rotation import ArchiveType
 from s3napback.sources.directory import DirectorySource, exclude_options, tar_command
+from s3napback.streams.followers import Ends
 from s3napback.streams.pipeline import Pipeline
+from s3napback.streams.transformations import Transformation
 from tests.sources.chains import FILES, archive, directory_source, member_names
 
 
@@ -123,11 +125,12 @@ def pipeline_flaw(source: DirectorySource, folder: Path) -> str:
     """What the source says of its dump once that has ended."""
     folder.mkdir()
     dump = source.dump(ArchiveType.FULL, None, folder)
-    with Pipeline([dump.stage]) as pipeline:
+    ends = Ends()
+    with Pipeline([dump.stage, Transformation("the look at both ends", ends.passed)]) as pipeline:
         buffer = memoryview(bytearray(1 << 16))
         while pipeline.readinto(buffer):
             pass
-        return source.flaw(pipeline.head, pipeline.tail)
+        return source.flaw(ends.head, ends.tail)
 
 
 @pytest.mark.parametrize("pattern", ["{tree}", "{tree}/", "tree", "{parent}", "*"])

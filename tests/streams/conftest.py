@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from s3napback.streams.pipeline import Stage
+from s3napback.streams.processes import Stage
 from tests.streams.helpers import Fake, children, open_descriptors
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from s3napback.errors import PipelineError
-from s3napback.streams.compression import Compressor
-from s3napback.streams.pipeline import Feed, Filter, Measured, Pipeline, Stage, Transformation, make_filter
+from s3napback.streams.compression import make_compression
+from s3napback.streams.pipeline import Pipeline
+from s3napback.streams.processes import Stage
+from s3napback.streams.spooling import Measured
+from s3napback.streams.transformations import Block, Feed, Transformation
 
-GZIP = make_filter("gzip")
+GZIP = make_compression("gzip")
 ENDLESS = Stage(("cat", "/dev/zero"))
 HANGING = "exec sleep 1000"
 Fake = Callable[[str, str], Stage]
@@ -50,15 +52,20 @@ def read_all(source: Pipeline | Measured) -> bytes:
     return bytes(collected)
 
 
-def compressed_by(compressor: Compressor, plain: bytes, step: int = 1 << 18) -> bytes:
-    """The whole output for ``plain``, taken in ``step`` bytes at a time."""
-    view = memoryview(plain)
-    with closing(compressor):
-        blocks = [block for at in range(0, len(plain), step) for block in compressor.compress(view[at : at + step])]
-        return b"".join([*blocks, *compressor.finish()])
+def made_of(plain: bytes, transform: Callable[[Iterator[memoryview]], Iterator[Block]], step: int = 1 << 18) -> bytes:
+    """All that a transformation makes of ``plain``, given in ``step`` bytes at a time, in the same memory."""
+
+    def blocks() -> Iterator[memoryview]:
+        buffer = memoryview(bytearray(step))
+        for start in range(0, len(plain), step):
+            block = plain[start : start + step]
+            buffer[: len(block)] = block
+            yield buffer[: len(block)]
+
+    return b"".join(map(bytes, transform(blocks())))
 
 
-def failure_of(*elements: Stage | Feed | Filter | Transformation, stall_timeout: float | None = None) -> str:
+def failure_of(*elements: Stage | Feed | Transformation, stall_timeout: float | None = None) -> str:
     """Read until the pipeline says what is wrong; it must say so again when asked again."""
     with Pipeline(elements, stall_timeout=stall_timeout) as pipeline:
         with pytest.raises(PipelineError) as caught:

@@ -11,15 +11,15 @@ from collections.abc import Callable
 
 import pytest
 
-from s3napback.streams.compression import compression_command, make_compressor, make_filter
-from tests.streams.helpers import compressed_by
+from s3napback.streams.compression import compression_command, make_compression
+from tests.streams.helpers import made_of
 
 _WORDS = random.Random(7).choices([b"backup ", b"slot ", b"archive ", b"\x00\x01", b"night "], k=400_000)
 PLAIN = b"".join(_WORDS)
 
 
 def compressed(name: str, level: int | None, plain: bytes, block_size: int = 1 << 18) -> bytes:
-    return compressed_by(make_compressor(name, level), plain, block_size)
+    return made_of(plain, make_compression(name, level).transform, block_size)
 
 
 def output_of(command: list[str], data: bytes) -> bytes:
@@ -33,11 +33,11 @@ def test_gzip_reads_every_gzip_level(level: int | None) -> None:
     assert output_of(["gzip", "--decompress"], stored) == PLAIN
 
 
-@pytest.mark.parametrize("level", [None, 1, 9, 10, 19, 22])
+@pytest.mark.parametrize("level", [None, 1, 9, 10, 19])
 def test_zstd_reads_its_levels_and_checks_their_sum(level: int | None) -> None:
     stored = compressed("zstd", level, PLAIN)
     assert len(stored) < len(PLAIN) / 3
-    assert output_of(["zstd", "--decompress", "--memory=2048MB"], stored) == PLAIN
+    assert output_of(["zstd", "--decompress"], stored) == PLAIN
     assert stored[4] & 4, "the frame's header announces a checksum (RFC 8878, 3.1.1.1.1.5)"
 
 
@@ -70,7 +70,7 @@ def test_an_empty_stream_is_a_good_one(name: str) -> None:
         ("gzip", None, ("gzip", "-1")),
         ("gzip", 9, ("gzip", "-9")),
         ("zstd", None, ("zstd", "-3")),
-        ("zstd", 20, ("zstd", "--ultra", "-20")),
+        ("zstd", 19, ("zstd", "-19")),
         ("none", None, ()),
         ("none", 5, ()),
     ],
@@ -82,8 +82,8 @@ def test_the_command_to_paste_names_tool_and_level(name: str, level: int | None,
         assert output_of([command[0], "--decompress"], packed) == PLAIN[:1000]
 
 
-@pytest.mark.parametrize("function", [make_compressor, compression_command, make_filter])
-@pytest.mark.parametrize(("name", "level"), [("bzip2", None), ("gzip", 0), ("gzip", 10), ("zstd", 23), ("zstd", -1)])
+@pytest.mark.parametrize("function", [compression_command, make_compression])
+@pytest.mark.parametrize(("name", "level"), [("bzip2", None), ("gzip", 0), ("gzip", 10), ("zstd", 20), ("zstd", -1)])
 def test_unknown_names_and_levels_are_refused(
     function: Callable[[str, int | None], object], name: str, level: int | None
 ) -> None:

@@ -14,9 +14,11 @@ import pytest
 from isal import isal_zlib
 
 from s3napback.errors import PipelineError
-from s3napback.streams.parallel_gzip import BLOCK_SIZE, Deflate, ParallelGzip
-from s3napback.streams.pipeline import Filter, Pipeline, Stage
-from tests.streams.helpers import compressed_by
+from s3napback.streams.parallel_gzip import BLOCK_SIZE, Deflate, ParallelGzip, gzipped
+from s3napback.streams.pipeline import Pipeline
+from s3napback.streams.processes import Stage
+from s3napback.streams.transformations import Transformation
+from tests.streams.helpers import made_of
 
 THREADS = 3
 SENTENCES = random.Random(5).choices([random.Random(n).randbytes(40) for n in range(2000)], k=100_000)
@@ -28,7 +30,7 @@ def deflate(window: bytes) -> Deflate:
 
 
 def compressed(plain: bytes, make: Callable[[bytes], Deflate] = deflate, *, step: int = 100_000) -> bytes:
-    return compressed_by(ParallelGzip(make, THREADS), plain, step)
+    return made_of(plain, lambda blocks: gzipped(blocks, make, THREADS), step)
 
 
 @pytest.mark.parametrize("length", [0, 1, BLOCK_SIZE - 1, BLOCK_SIZE, BLOCK_SIZE + 1, len(PLAIN)])
@@ -190,7 +192,7 @@ def gzip_threads() -> list[str]:
 def test_a_pipeline_that_is_left_early_leaves_no_thread_behind(make: Callable[[bytes], Deflate]) -> None:
     before = gzip_threads()
     endless = Stage(("cat", "/dev/zero"))
-    with Pipeline([endless, Filter("gzip", lambda: ParallelGzip(make, THREADS))]) as pipeline:
+    with Pipeline([endless, Transformation("gzip", lambda blocks: gzipped(blocks, make, THREADS))]) as pipeline:
         with suppress(PipelineError):
             pipeline.readinto(memoryview(bytearray(10)))
     assert gzip_threads() == before

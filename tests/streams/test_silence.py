@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pytest
 
 from s3napback.errors import PipelineError
-from s3napback.streams.compression import Block, Identity
-from s3napback.streams.pipeline import Feed, Filter, Pipeline, Stage
+from s3napback.streams.pipeline import Pipeline
+from s3napback.streams.processes import Stage
+from s3napback.streams.transformations import Block, Feed, Transformation
 from tests.streams.helpers import ENDLESS, GZIP, HANGING, Fake, failure_of, read_all
 
 
@@ -24,16 +25,13 @@ def test_a_stage_that_stops_reading_is_named(fake: Fake) -> None:
     assert message == "gpg has been silent for 0.3 seconds (StallTimeout)"
 
 
-class Dozing(Identity):
-    """A compressor that takes its time over the first block."""
-
-    def compress(self, block: memoryview, /) -> Sequence[Block]:
-        time.sleep(1)
-        return super().compress(block)
+def dozing(blocks: Iterator[memoryview]) -> Iterator[Block]:
+    time.sleep(1)
+    yield from blocks
 
 
-def test_a_filter_that_takes_too_long_is_named() -> None:
-    message = failure_of(ENDLESS, Filter("squeeze", Dozing), Stage(("cat",)), stall_timeout=0.2)
+def test_a_transformation_that_takes_too_long_is_named() -> None:
+    message = failure_of(ENDLESS, Transformation("squeeze", dozing), Stage(("cat",)), stall_timeout=0.2)
     assert message == "squeeze has been silent for 0.2 seconds (StallTimeout)"
 
 

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from s3napback.errors import PipelineError
-from s3napback.streams.pipeline import Measured, Pipeline, Stage, spool
+from s3napback.streams.pipeline import Pipeline
+from s3napback.streams.processes import Stage
+from s3napback.streams.spooling import Measured, spool
 from tests.streams.helpers import ENDLESS, GZIP, Fake, open_descriptors, read_all
 
 
@@ -64,7 +66,9 @@ def test_a_full_disk_is_told_with_the_name_of_the_folder(tmp_path: Path) -> None
 import resource
 from pathlib import Path
 from s3napback.errors import PipelineError
-from s3napback.streams.pipeline import *
+from s3napback.streams.pipeline import Pipeline
+from s3napback.streams.processes import Stage
+from s3napback.streams.spooling import spool
 resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, 3_000_000))
 try:
     with Pipeline([Stage(("cat", "/dev/zero"))]) as pipeline, spool(pipeline, Path({str(tmp_path)!r})):

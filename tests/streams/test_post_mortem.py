@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -11,8 +11,9 @@ from typing import ClassVar
 import pytest
 
 from s3napback.errors import PipelineError
-from s3napback.streams.compression import Block, Identity
-from s3napback.streams.pipeline import Filter, Pipeline, Stage
+from s3napback.streams.pipeline import Pipeline
+from s3napback.streams.processes import Stage
+from s3napback.streams.transformations import Block, Transformation
 from tests.streams.helpers import ENDLESS, GZIP, HANGING, Fake, failure_of, read_all
 
 
@@ -30,7 +31,7 @@ from tests.streams.helpers import ENDLESS, GZIP, HANGING, Fake, failure_of, read
 )
 @pytest.mark.parametrize("later", [(), (GZIP, Stage(("cat",)))], ids=["alone", "with later stages that end well"])
 def test_a_failure_of_the_first_stage_is_no_end(
-    fake: Fake, script: str, expected: str, later: tuple[Stage | Filter, ...]
+    fake: Fake, script: str, expected: str, later: tuple[Stage | Transformation, ...]
 ) -> None:
     assert failure_of(fake("tar", script), *later) == expected
 
@@ -49,7 +50,7 @@ def test_a_failure_of_the_first_stage_is_no_end(
 )
 @pytest.mark.parametrize("later", [(), (Stage(("cat",)),)], ids=["last", "in the middle"])
 def test_a_failure_of_a_later_stage_is_told_and_not_what_follows_from_it(
-    fake: Fake, script: str, expected: str, later: tuple[Stage | Filter, ...]
+    fake: Fake, script: str, expected: str, later: tuple[Stage | Transformation, ...]
 ) -> None:
     assert failure_of(ENDLESS, GZIP, fake("gpg", script), *later) == expected
 
@@ -77,22 +78,14 @@ def test_a_dead_stage_is_told_at_once_though_the_dump_hangs(fake: Fake) -> None:
     assert time.monotonic() - began < 4
 
 
-class FailingOnTheSecondBlock(Identity):
-    """A compressor that breaks while the stream runs."""
-
-    def __init__(self) -> None:
-        self._blocks = 0
-
-    def compress(self, block: memoryview, /) -> Sequence[Block]:
-        self._blocks += 1
-        if self._blocks == 2:
-            raise MemoryError("no room")
-        return super().compress(block)
+def failing_on_the_second_block(blocks: Iterator[memoryview]) -> Iterator[Block]:
+    yield next(blocks)
+    raise MemoryError("no room")
 
 
 @pytest.mark.parametrize("later", [(), (Stage(("cat",)),)])
-def test_a_failure_of_a_filter_is_told(later: tuple[Stage, ...]) -> None:
-    assert failure_of(ENDLESS, Filter("squeeze", FailingOnTheSecondBlock), *later) == (
+def test_a_failure_of_a_transformation_is_told(later: tuple[Stage, ...]) -> None:
+    assert failure_of(ENDLESS, Transformation("squeeze", failing_on_the_second_block), *later) == (
         "squeeze failed: MemoryError('no room')"
     )
 

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from s3napback.errors import Interrupted
-from s3napback.streams.interrupts import deferred_signals
-from s3napback.streams.pipeline import Filter, Pipeline, Stage
+from s3napback.streams.pipeline import Pipeline
+from s3napback.streams.processes import Stage
+from s3napback.streams.transformations import Transformation
 from tests.streams.helpers import ENDLESS, GZIP, HANGING, Fake, read_all
 from tests.waiting import becomes, is_running
 
@@ -57,7 +58,7 @@ def test_leaving_early_does_not_wait_for_what_holds_the_pipe_in_the_background(f
     [(Stage(("sh", "-c", HANGING)), GZIP), (Stage(("sh", "-c", f"exec >&-; {HANGING}")),)],
     ids=["waiting for bytes", "waiting for the end of a process"],
 )
-def test_an_interrupt_comes_out_of_a_blocked_read(elements: tuple[Stage | Filter, ...]) -> None:
+def test_an_interrupt_comes_out_of_a_blocked_read(elements: tuple[Stage | Transformation, ...]) -> None:
     def interrupt(number: int, _frame: object) -> None:
         raise Interrupted(number)
 
@@ -76,7 +77,8 @@ def test_an_interrupt_comes_out_of_a_blocked_read(elements: tuple[Stage | Filter
 def test_stages_die_with_us_even_when_we_are_killed(fake: Fake, tmp_path: Path) -> None:
     program = f"""
 import time
-from s3napback.streams.pipeline import *
+from s3napback.streams.pipeline import Pipeline
+from s3napback.streams.processes import Stage
 with Pipeline([Stage(("{fake("dump", 'echo $$ >"$0.pid"; exec cat /dev/zero').command[0]}",)), Stage(("cat",))]):
     time.sleep(1000)
 """
@@ -90,23 +92,3 @@ with Pipeline([Stage(("{fake("dump", 'echo $$ >"$0.pid"; exec cat /dev/zero').co
         parent.kill()
         parent.wait()
     assert becomes(lambda: not is_running(child))
-
-
-def test_signals_wait_until_a_protected_stretch_is_over() -> None:
-    events = []
-
-    def interrupt(number: int, _frame: object) -> None:
-        events.append("handled")
-        raise Interrupted(number)
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        with pytest.raises(Interrupted):
-            with deferred_signals():
-                os.kill(os.getpid(), signal.SIGTERM)
-                os.kill(os.getpid(), signal.SIGTERM)
-                events.append("finished")
-        assert signal.getsignal(signal.SIGTERM) is interrupt
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-    assert events == ["finished", "handled"]

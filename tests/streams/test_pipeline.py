@@ -15,8 +15,11 @@ import pytest
 
 from s3napback.config.settings import EncryptionSettings
 from s3napback.encryption.gpg import prepare_encryption
-from s3napback.streams.pipeline import Filter, Pipeline, Stage, make_filter
+from s3napback.streams.compression import make_compression
+from s3napback.streams.pipeline import Pipeline
 from s3napback.streams.pipes import PIPE_SIZE, open_pipe
+from s3napback.streams.processes import Stage
+from s3napback.streams.transformations import Transformation
 from tests.gpg_keys import gpg_home
 from tests.streams.helpers import GZIP, Fake, read_all
 
@@ -39,21 +42,17 @@ def test_a_tree_comes_back_out_of_tar_compression_and_gpg(tmp_path: Path) -> Non
         member = unpacked.extractfile("tree/noise")
         assert member is not None
         assert member.read() == content
-    assert pipeline.bytes_produced > len(content)
-    assert pipeline.head[257:262] == b"ustar"
     assert pipeline.warnings == []
 
 
 @pytest.mark.parametrize(
-    "elements", [(), (Stage(("cat",)),), (Stage(("cat",)), Stage(("cat",))), (make_filter("none"),)]
+    "elements", [(), (Stage(("cat",)),), (Stage(("cat",)), Stage(("cat",))), (make_compression("none"),)]
 )
-def test_stages_and_filters_join_in_any_order(elements: tuple[Stage | Filter, ...]) -> None:
+def test_stages_and_transformations_join_in_any_order(elements: tuple[Stage | Transformation, ...]) -> None:
     with Pipeline([Stage(("seq", "300000")), *elements]) as pipeline:
         output = read_all(pipeline)
         assert pipeline.readinto(memoryview(bytearray(1))) == 0, "the end stays the end"
     assert output == b"".join(b"%d\n" % number for number in range(1, 300_001))
-    assert pipeline.bytes_produced == len(output)
-    assert pipeline.head == output[:512]
 
 
 def test_a_pipeline_begins_with_a_process() -> None:
@@ -70,7 +69,8 @@ def test_an_empty_buffer_is_refused_for_it_would_look_like_the_end() -> None:
 
 def test_the_first_stage_does_not_read_what_we_are_given() -> None:
     program = """
-from s3napback.streams.pipeline import *
+from s3napback.streams.pipeline import Pipeline
+from s3napback.streams.processes import Stage
 with Pipeline([Stage(("sh", "-c", "cat; echo end"))]) as pipeline:
     buffer = memoryview(bytearray(100))
     print(bytes(buffer[:pipeline.readinto(buffer)]))
@@ -108,14 +108,17 @@ def test_pipes_hold_a_mebibyte() -> None:
 def test_memory_stays_flat_for_a_long_stream_and_a_long_message() -> None:
     program = """
 import resource
-from s3napback.streams.pipeline import *
+from s3napback.streams.compression import make_compression
+from s3napback.streams.pipeline import Pipeline
+from s3napback.streams.processes import Stage
+from s3napback.streams.spooling import Measured
 dump = Stage(("sh", "-c", "head -c 200M /dev/zero >&2; head -c 1G /dev/zero"))
-with Pipeline([dump, make_filter("none"), Stage(("cat",))]) as pipeline:
+with Pipeline([dump, make_compression("none"), Stage(("cat",))]) as pipeline:
     measured, buffer = Measured(pipeline), memoryview(bytearray(1 << 20))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     while measured.readinto(buffer):
         pass
-assert measured.size == pipeline.bytes_produced == 1 << 30
+assert measured.size == 1 << 30
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from s3napback.streams.pipeline import Pipeline, Stage
+from s3napback.streams.pipeline import Pipeline
+from s3napback.streams.processes import Stage
 from tests.streams.helpers import GZIP, Fake, failure_of, read_all
 
 
@@ -48,7 +49,7 @@ def test_a_flood_of_messages_neither_blocks_nor_fills_memory(fake: Fake) -> None
 
 def test_a_message_without_an_end_is_cut(fake: Fake) -> None:
     message = failure_of(fake("tar", "tr '\\0' x </dev/zero | head -c 9000000 >&2; exit 1"))
-    assert message == f"tar failed with exit status 1:\n  {'x' * 300}…{'x' * 200}"
+    assert message == f"tar failed with exit status 1:\n  {'x' * 300}…{'x' * 199}…"
 
 
 def test_messages_cannot_command_a_terminal(fake: Fake) -> None:

@@ -1,0 +1,154 @@
+"""The post-mortem of a pipeline: who is to blame for a failure or a silence, and in what words; what else was said."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from s3napback.errors import PipelineError, S3napbackError
+from s3napback.streams.processes import Process
+from s3napback.streams.pumps import Pump
+from s3napback.streams.silence import SilenceWatch
+
+_SETTLING_TIME = 1.0  # seconds for the others to end by themselves once one has failed
+_LAST_WORDS_TIME = 5.0  # seconds for what was said last to be read, once everybody has ended
+_QUOTED_LINES = 10
+
+
+class PostMortem:
+    """Judges the members of one pipeline, in the order of the stream. All methods are for one thread."""
+
+    def __init__(self, members: Sequence[Process | Pump], stall_timeout: float | None) -> None:
+        """Look at nothing yet.
+
+        Args:
+            members: may still be added to, until the first of the methods is called.
+            stall_timeout: seconds that are waited for an end; None is for ever.
+        """
+        self._members = members
+        self._stall_timeout = stall_timeout
+
+    def conclude(self) -> list[str]:
+        """The output has ended: wait until all have, and judge them.
+
+        Returns:
+            What those said that ended with one of their warning codes, one line each.
+
+        Raises:
+            PipelineError: one failed, or the first produced nothing. The message names it and quotes its last words.
+        """
+        self._settle()
+        culprits = self._culprits() or [
+            f"{member.name} has not ended" for member in self._members if not member.wait(0)
+        ]
+        if culprits:
+            raise PipelineError(*culprits)
+        if not self._pumps[0].bytes_read:
+            raise PipelineError(*_with_words(self._members[0], "produced nothing"))
+        return [line for process in self._processes for line in _warning_lines(process)]
+
+    def accuse_the_silent(self, watch: SilenceWatch) -> None:
+        """Nothing has moved for too long: blame whoever holds up the stream.
+
+        Raises:
+            PipelineError: unless something excuses it.
+        """
+        index = self._silent_member()
+        member = self._members[index]
+        below = self._members[index + 1 : index + 2]
+        if isinstance(member, Process):
+            has_written = any(isinstance(other, Pump) and other.bytes_read for other in below)
+            if member.stage.may_ask and not has_written:
+                return
+            if member.stage.may_pause and watch.has_worked(member.processor_time):
+                return
+        raise PipelineError(*_with_words(member, f"has been {watch.verdict} for {self._patience}"))
+
+    def _silent_member(self) -> int:
+        """Follow the stream upwards, past all that only wait for their input, to the one that holds it up."""
+        for index in range(len(self._members) - 1, 0, -1):
+            member, above = self._members[index], self._members[index - 1]
+            is_busy = isinstance(member, Pump) and not member.has_finished and member.waits_for != "input"
+            if is_busy or (isinstance(above, Pump) and (above.waits_for == "output" or above.has_finished)):
+                return index
+        return 0
+
+    def _settle(self) -> None:
+        """Wait, from the last to the first, until all have ended, or one has failed and the others had a moment."""
+        deadline: float | None = None
+        for index in range(len(self._members) - 1, -1, -1):
+            member = self._members[index]
+            ended = member.wait(self._stall_timeout if deadline is None else max(0.0, deadline - time.monotonic()))
+            if not ended and deadline is None:
+                what = f"closed its output but did not end within {self._patience}"
+                raise PipelineError(*_with_words(member, what))
+            if isinstance(member, Process) and member.stage.review is not None and ended:
+                member.messages.ended.wait(_LAST_WORDS_TIME)
+            if deadline is None and self._verdict(index):
+                deadline = time.monotonic() + _SETTLING_TIME
+        for process in self._processes:
+            # What a process that has ended left running in the background may hold its standard error open for ever.
+            if process.status is not None:
+                process.messages.ended.wait(_LAST_WORDS_TIME)
+
+    def _culprits(self) -> list[str]:
+        """What there is to say of the failed members, line by line, the most causal first.
+
+        Whoever ended because its reader had gone is a consequence, and the cause lies below the lowest of them.
+        Apart from that, a failure is the cause of those below it.
+        """
+        verdicts = [(index, verdict) for index in range(len(self._members)) if (verdict := self._verdict(index))]
+        consequences = {index for index, _ in verdicts if self._members[index].broke_on_output}
+        lowest = max(consequences, default=-1)
+        below = [verdict for index, verdict in verdicts if index > lowest]
+        if not below:
+            return [line for _, verdict in verdicts for line in verdict]
+        above = [verdict for index, verdict in verdicts if index < lowest and index not in consequences]
+        return [line for verdict in below + above for line in verdict]
+
+    def _verdict(self, index: int) -> tuple[str, ...]:
+        """What is wrong with a member that has ended, line by line; nothing while it runs, and if nothing is."""
+        member = self._members[index]
+        if isinstance(member, Pump):
+            if isinstance(member.error, S3napbackError):
+                return member.error.lines
+            return () if member.error is None else (f"{member.name} failed: {member.error!r}",)
+        if member.status is None:
+            return ()
+        if not member.is_good:
+            return _with_words(member, member.describe_end())
+        above = self._members[index - 1] if index else None
+        # A transformation closes its output only after it has finished, or failed by itself.
+        if isinstance(above, Pump) and not above.has_finished and (above.error is None or above.broke_on_output):
+            return _with_words(member, "ended before it had read everything")
+        judge = member.stage.judge
+        flaw = judge(member.messages.lines()) if judge else ""
+        return (flaw,) if flaw else ()
+
+    @property
+    def _patience(self) -> str:
+        return f"{self._stall_timeout:g} seconds (StallTimeout)"
+
+    @property
+    def _processes(self) -> list[Process]:
+        return [member for member in self._members if isinstance(member, Process)]
+
+    @property
+    def _pumps(self) -> list[Pump]:
+        return [member for member in self._members if isinstance(member, Pump)]
+
+
+def _with_words(member: Process | Pump, what: str) -> tuple[str, ...]:
+    """A sentence on a member, and below it its own last words."""
+    words = member.messages.lines()[-_QUOTED_LINES:] if isinstance(member, Process) else []
+    return (f"{member.name} {what}" + (":" if words else ""), *(f"  {line}" for line in words))
+
+
+def _warning_lines(process: Process) -> list[str]:
+    """All that a process said which ended with a warning code; of the others, what they call a warning themselves."""
+    lines = process.messages.lines()
+    if process.is_excused and process.stage.review is not None:
+        return process.stage.review.warnings
+    if process.has_warned:
+        return lines or [f"{process.name} ended with exit status {process.status}"]
+    return [line for line in lines if "warning:" in line.lower()]
