@@ -19,11 +19,6 @@ METADATA_LIMIT = 2048
 KINDS_WITH_TYPE = frozenset({"Directory", "Subversion", "SubversionDir"})
 """Kinds whose keys end in a type; the others are always full, and their keys end in the slot."""
 
-SUM_SUFFIX = ".sha256"
-LONGEST_SUM = 65_536
-"""Bytes of a checksum object. None that we write is longer; a longer one in a store is not ours, and not read whole."""
-
-_LONGEST_WARNINGS = 49_152  # bytes of them all, which leaves room for a key of 1,024 bytes and the rest
 _KEY_END = re.compile(r"-(?P<slot>0|[1-9][0-9]*)(?:-(?P<type>FULL|DIFF))?\Z")
 
 
@@ -50,11 +45,6 @@ def split_key(key: str) -> tuple[str, int, str] | None:
     if found is None:
         return None
     return key[: found.start()], int(found["slot"]), found["type"] or ""
-
-
-def sum_key(key: str) -> str:
-    """The key of the small object that holds an archive's checksum."""
-    return key + SUM_SUFFIX
 
 
 @dataclass(frozen=True)
@@ -212,42 +202,3 @@ class Transfer:
     read: int
     seconds: float
     warnings: Sequence[str] = ()
-
-
-def format_sum(record: ArchiveRecord, base: str, transfer: Transfer) -> str:
-    """The text of the checksum object: a line that ``sha256sum --check`` reads, and comments.
-
-    Args:
-        base: the archive's key without the prefix.
-    """
-    lines = [
-        _sum_line(transfer.sha256, base),
-        f"# id {record.id}",
-        f"# source {record.owner.source}",
-        f"# host {record.owner.host}",
-        f"# started {format_time(record.started)}",
-        f"# bytes stored {transfer.stored}",
-        f"# bytes read {transfer.read}",
-        f"# seconds {transfer.seconds:.1f}",
-        *_warning_lines(transfer.warnings),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _warning_lines(warnings: Sequence[str]) -> list[str]:
-    lines: list[str] = []
-    room = _LONGEST_WARNINGS
-    for number, warning in enumerate(warnings):
-        line = f"# warning {warning}"
-        room -= len(line.encode(errors="surrogateescape")) + 1
-        if room < 0:
-            return [*lines, f"# {len(warnings) - number} more warnings"]
-        lines.append(line)
-    return lines
-
-
-def _sum_line(digest: str, name: str) -> str:
-    # coreutils marks a line whose name holds a backslash with a backslash in front, and doubles it in the name.
-    if "\\" in name:
-        return "\\" + digest + "  " + name.replace("\\", "\\\\")
-    return f"{digest}  {name}"

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from s3napback.chains import History, Link, Memory
+from s3napback.durable import put_in_place, sync_file, write_private
 from s3napback.errors import ChangeableByOthers, DamagedState, LockHeld, StateError
 from s3napback.ownership import open_own_for_writing, read_own_file, require_own, require_own_for_writing
 from s3napback.rotation import ArchiveType
@@ -143,13 +144,13 @@ class StoreState:
                 _make_private(each)
             newest = state.newest
             if working is not None and newest is not None and newest.memory is not None:
-                _flush(working)
+                sync_file(working)
                 working.replace(folder / newest.memory.snapshot)
             new = folder / _NEW_STATE
-            _write_private(new, json.dumps(_to_json(state), indent=1, sort_keys=True).encode())
-            _flush(folder)
-            new.replace(folder / _STATE)
-            _flush(folder)
+            new.unlink(missing_ok=True)  # of a run that was interrupted
+            write_private(new, json.dumps(_to_json(state), indent=1, sort_keys=True).encode())
+            # The snapshot's name must not come later than the state that speaks of it.
+            put_in_place(new, folder / _STATE, before=folder, after=[folder])
             self._discard_rubbish(folder)
         except OSError as error:
             raise StateError(f"cannot write the state in {folder}: {error.strerror}") from error
@@ -263,23 +264,6 @@ def _make_private(folder: Path) -> None:
         require_own(folder)
     except ChangeableByOthers as error:
         raise StateError(str(error)) from error
-
-
-def _write_private(path: Path, data: bytes) -> None:
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _to_json(state: SourceState) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta, timezone
 
-from s3napback.archives import ArchiveRecord, Owner, archive_key, sum_key
+from s3napback.archives import ArchiveRecord, Owner, archive_key
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive
+from s3napback.catalogue.sums import sum_key
 from s3napback.config.settings import Job, JobSettings, Position
 from s3napback.rotation import ArchiveType, Schedule, SimpleCycle
 from s3napback.stores import StoredObject

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from s3napback.config.directives import BLOCKS, DIRECTIVES, DirectiveDescription, Place
+from s3napback.config.descriptions import DirectiveDescription, Place
+from s3napback.config.directives import BLOCKS, DIRECTIVES
 
 CHECKOUT = Path(__file__).parent.parent
 README = CHECKOUT / "README.md"

@@ -1,27 +1,21 @@
-"""Names, keys, metadata and checksums of archives."""
+"""Names, keys and metadata of archives."""
 
 from __future__ import annotations
 
-import hashlib
-import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from s3napback.archives import (
-    LONGEST_SUM,
     METADATA_LIMIT,
     UNKNOWN_OWNER,
     ArchiveRecord,
     Owner,
-    Transfer,
     archive_key,
-    format_sum,
     format_time,
     join_prefix,
     metadata_digest,
@@ -29,7 +23,6 @@ from s3napback.archives import (
     parse_time,
     slot_keys,
     split_key,
-    sum_key,
 )
 from s3napback.rotation import ArchiveType
 
@@ -74,11 +67,6 @@ def test_keys_are_made_of_prefix_name_slot_and_type(
 def test_a_slot_has_two_keys_or_one_where_there_are_no_types() -> None:
     assert slot_keys("p", "Directory", "etc", 4) == ("p/etc-4-FULL", "p/etc-4-DIFF")
     assert slot_keys("p", "MySQL", "MySQL/all", 4) == ("p/MySQL/all-4",)
-
-
-def test_the_checksum_lies_beside_the_archive_and_is_no_archive() -> None:
-    assert sum_key("a/etc-0-FULL") == "a/etc-0-FULL.sha256"
-    assert split_key(sum_key("a/etc-0-FULL")) is None
 
 
 def test_an_empty_prefix_adds_nothing() -> None:
@@ -246,67 +234,9 @@ def test_times_are_written_in_utc() -> None:
     assert parse_time("2026-11-22T20:00:00Z") == moment
 
 
-TRANSFER = Transfer(sha256="", stored=0, read=123_456, seconds=61.26, warnings=("file changed as we read it", "two"))
-
-
-@pytest.mark.parametrize(
-    "base",
-    [
-        "etc-0-FULL",
-        "-0-FULL",
-        "var/lib/two words-1-DIFF",
-        "srv/ä–漢字-1-DIFF",
-        "srv/back\\slash\\name-1-FULL",
-        "\\begins-1-FULL",
-        "srv/*star #hash-1-FULL",
-        "MySQL/all-3",
-    ],
-)
-def test_plain_sha256sum_checks_an_archive(base: str, tmp_path: Path) -> None:
-    """Run in the folder that the names are relative to, as with a copy of the whole bucket below its prefix."""
-    archive = tmp_path / base
-    archive.parent.mkdir(parents=True, exist_ok=True)
-    archive.write_bytes(b"the archive")
-    transfer = replace(TRANSFER, sha256=hashlib.sha256(b"the archive").hexdigest(), stored=11)
-    sums = tmp_path / sum_key(base)
-    sums.write_text(format_sum(RECORD, base, transfer))
-    plain = subprocess.run(["sha256sum", "--", base], cwd=tmp_path, capture_output=True, check=True).stdout
-    assert sums.read_bytes().splitlines()[0] == plain.rstrip(b"\n")
-    command = ["sha256sum", "--check", "--strict", "--", str(sums)]
-    assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 0
-    archive.write_bytes(b"another one")
-    assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 1
-
-
-def test_the_checksum_tells_more_in_comments() -> None:
-    text = format_sum(RECORD, "etc-5-DIFF", replace(TRANSFER, sha256="ab" * 32, stored=1000))
-    assert text.splitlines() == [
-        f"{'ab' * 32}  etc-5-DIFF",
-        "# id 0123456789abcdef",
-        "# source Directory /etc",
-        "# host host.example",
-        "# started 2026-11-23T03:00:07Z",
-        "# bytes stored 1000",
-        "# bytes read 123456",
-        "# seconds 61.3",
-        "# warning file changed as we read it",
-        "# warning two",
-    ]
-    assert text.endswith("\n")
-
-
 def test_the_digest_of_metadata_is_of_all_that_we_wrote_and_of_nothing_else() -> None:
     written = {"s3napback-id": "a", "s3napback-day": "7"}
     digest = metadata_digest(written)
     assert metadata_digest({"S3napback-Day": "7", "mtime": "1", "S3napback-Id": "a"}) == digest
     others = ({"s3napback-id": "a"}, {**written, "s3napback-day": "8"}, {**written, "s3napback-cycle": "x"})
     assert digest not in {metadata_digest(other) for other in others}
-
-
-def test_however_many_warnings_there_are_a_checksum_object_stays_small() -> None:
-    warnings = [f"{number} " + "ü" * 700 for number in range(100)]
-    text = format_sum(RECORD, "é" * 500, replace(TRANSFER, warnings=warnings))
-    assert len(text.encode()) <= LONGEST_SUM
-    told = [line for line in text.splitlines() if line.startswith("# warning")]
-    assert 10 < len(told) < 100
-    assert text.endswith(f"# {100 - len(told)} more warnings\n")

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from s3napback.cli import command_line
-from s3napback.config.directives import BLOCKS, DIRECTIVES, Type, find_directive
+from s3napback.config.descriptions import Type
+from s3napback.config.directives import BLOCKS, DIRECTIVES, find_directive
 from s3napback.config.loading import load_configuration
 from s3napback.config.settings import Configuration
 from s3napback.rotation import HanoiCycle

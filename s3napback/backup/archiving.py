@@ -12,16 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from s3napback.archives import (
-    ArchiveRecord,
-    Owner,
-    Transfer,
-    format_sum,
-    join_prefix,
-    metadata_digest,
-    sum_key,
-)
+from s3napback.archives import ArchiveRecord, Owner, Transfer, join_prefix, metadata_digest
 from s3napback.backup.planning import Night, Plan, leftover_keys
+from s3napback.catalogue.sums import SumNote, format_sum, sum_key
 from s3napback.chains import History, Link, Memory
 from s3napback.crews import Crew
 from s3napback.encryption.gpg import Encryption
@@ -230,7 +223,7 @@ def _tidy_up(night: Night, plan: Plan, record: ArchiveRecord, transfer: Transfer
             except S3napbackError as error:
                 warnings.append(f"{other}, which {plan.key} replaces, could not be deleted: {error}")
     base = plan.key.removeprefix(join_prefix(night.configuration.store.prefix, ""))
-    text = format_sum(record, base, transfer).encode(errors="surrogateescape")
+    text = format_sum(SumNote.of(record, base, transfer))
     try:
         night.store.put(sum_key(plan.key), Measured(_Bytes(text)), {})
     except S3napbackError as error:

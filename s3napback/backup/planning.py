@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from s3napback.archives import KINDS_WITH_TYPE, ArchiveRecord, Owner, archive_key, owner_of, slot_keys, sum_key
-from s3napback.catalogue.sums import sum_text
+from s3napback.archives import KINDS_WITH_TYPE, ArchiveRecord, Owner, archive_key, owner_of, slot_keys
+from s3napback.catalogue.sums import read_sum, sum_key
 from s3napback.chains import Chain, Decision, History, decide
 from s3napback.config.settings import Configuration, Job
 from s3napback.errors import DamagedState, SourceError
@@ -256,7 +256,8 @@ def _is_done(night: Night, state: SourceState, key: str, record: ArchiveRecord) 
 def _has_sum(store: Store, key: str, record: ArchiveRecord) -> bool:
     if store.head(sum_key(key)) is None:
         return False
-    return f"# id {record.id}" in sum_text(store, key).splitlines()
+    note = read_sum(store, key)
+    return note is not None and note.id == record.id
 
 
 def _refuse_later_archives(night: Night, state: SourceState, own_records: Iterable[ArchiveRecord] = ()) -> None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
-from s3napback.archives import SUM_SUFFIX, ArchiveRecord, Owner, join_prefix, split_key
+from s3napback.archives import ArchiveRecord, Owner, join_prefix, split_key
+from s3napback.catalogue.sums import is_sum_key
 from s3napback.crews import Crew
 from s3napback.rotation import ArchiveType, day_date
 from s3napback.stores import Store, StoredObject
@@ -154,7 +155,7 @@ def read_catalogue(store: Store, prefix: str) -> Catalogue:
         StoreError: it cannot be listed, or an archive's metadata cannot be asked for.
     """
     listed = list(store.list(join_prefix(prefix, "")))
-    sums = {found.key: found for found in listed if found.key.endswith(SUM_SUFFIX)}
+    sums = {found.key: found for found in listed if is_sum_key(found.key)}
     candidates = [found.key for found in listed if found.key not in sums and split_key(found.key) is not None]
     with Crew(PARALLEL_REQUESTS, "metadata") as pool:
         described = [found for found in pool.map(store.head, candidates) if found is not None]

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from s3napback.archives import SUM_SUFFIX, ArchiveRecord, parse_time, slot_keys, split_key
+from s3napback.archives import ArchiveRecord, slot_keys, split_key
 from s3napback.catalogue.claims import Claim, Claims, keeps, possible_names
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, newest_first
+from s3napback.catalogue.sums import SumNote, summed_key
 from s3napback.config.settings import Job
 from s3napback.rotation import HanoiCycle, Schedule, day_number
 from s3napback.stores import StoredObject
@@ -29,15 +30,6 @@ class Verdict:
     archive: CataloguedArchive
     needless: str
     kept: str = ""
-
-
-@dataclass(frozen=True)
-class SumNote:
-    """Whose a checksum object is, as its comments say."""
-
-    host: str
-    source: str
-    day: int
 
 
 def span(schedule: Schedule) -> int:
@@ -142,29 +134,21 @@ def judge_sum(base: str, note: SumNote | None, claims: Claims, day: int, *, unow
 
     Args:
         base: the key base of the archive that it was of.
-        note: what its comments say; None if it is not one that s3napback wrote.
+        note: what it says; None if it is not one that s3napback wrote.
         claims: of the configuration.
         day: today, as a day number.
         unowned: also those of sources that no block claims.
     """
-    if note is None or note.host != claims.host or not claims.jobs:
+    if note is None or note.started is None or note.owner.host != claims.host or not claims.jobs:
         return False
-    jobs = [job for job in claims.jobs if keeps(job, note.source)]
+    source = note.owner.source
+    jobs = [job for job in claims.jobs if keeps(job, source)]
     if not jobs and not unowned:
         return False
-    plain = possible_names(note.source, "")
+    plain = possible_names(source, "")
     if not any(base == name or base.endswith(f"/{name}") for name in plain):
         return False
-    return day - note.day >= max(span(job.schedule) for job in jobs or claims.jobs)
-
-
-def read_sum_note(text: str) -> SumNote | None:
-    """The comments of a checksum object; None if they are not those that s3napback writes."""
-    comments = dict(line[2:].partition(" ")[::2] for line in text.splitlines() if line.startswith("# "))
-    try:
-        return SumNote(comments["host"], comments["source"], day_number(parse_time(comments["started"]).date()))
-    except (KeyError, ValueError):
-        return None
+    return day - day_number(note.started.date()) >= max(span(job.schedule) for job in jobs or claims.jobs)
 
 
 def sums_without_archive(catalogue: Catalogue) -> list[StoredObject]:
@@ -173,7 +157,7 @@ def sums_without_archive(catalogue: Catalogue) -> list[StoredObject]:
     return [
         found
         for key, found in sorted(catalogue.sums.items())
-        if (archive_key := key.removesuffix(SUM_SUFFIX)) not in present and split_key(archive_key) is not None
+        if (archive_key := summed_key(key)) not in present and split_key(archive_key) is not None
     ]
 
 

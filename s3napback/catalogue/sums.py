@@ -1,28 +1,188 @@
-"""The checksum object beside an archive: a help, never a hindrance, so that no more of it is read than makes sense."""
+"""The checksum object beside an archive, ``KEY.sha256``: its key, its text, and how it is read.
+
+It is a help and never a hindrance: one that is absent, broken, too long or of an older archive is as good as none.
+"""
 
 from __future__ import annotations
 
 import logging
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
-from s3napback.archives import LONGEST_SUM, sum_key
+from s3napback.archives import UNKNOWN_OWNER, ArchiveRecord, Owner, Transfer, format_time, parse_time
 from s3napback.stores import Store
 
 logger = logging.getLogger("s3napback")
 
+LONGEST_SUM = 65_536
+"""Bytes of a checksum object. None that we write is longer; a longer one in a store is not ours, and not read whole."""
 
-def sum_text(store: Store, key: str) -> str:
-    """The text of the object that holds an archive's sum; empty, with a warning, if it is longer than any of ours.
+_SUFFIX = ".sha256"
+_LONGEST_WARNINGS = 49_152  # bytes of them all, which leaves room for a key of 1,024 bytes and the rest
+_SUM = re.compile(r"(?P<escaped>\\?)(?P<digest>[0-9a-f]{64})  (?P<name>.+)", re.DOTALL)
+_COMMENT = re.compile(r"# (id|source|host|started|bytes stored|bytes read|seconds|warning) (.*)", re.DOTALL)
+_WHOLE = re.compile(r"[0-9]{1,18}")
+_NUMBER = re.compile(r"[0-9]{1,18}(\.[0-9]{1,9})?")
+
+
+@dataclass(frozen=True)
+class SumNote:
+    """What a checksum object says of its archive.
+
+    What only people read may be missing in one that another version wrote.
+
+    Attributes:
+        digest: SHA-256 of the stored bytes, in hexadecimal.
+        name: the archive's key without the prefix.
+        id: the archive's; of another one that lies under the key now, the note says nothing.
+        owner: whose it is; ``UNKNOWN_OWNER`` if it does not say.
+        started: when the backup began, UTC.
+        stored: bytes in the store.
+        read: bytes that the dump command wrote, before compression.
+        seconds: from start to arrival.
+        warnings: one line each.
+    """
+
+    digest: str
+    name: str
+    id: str
+    owner: Owner = UNKNOWN_OWNER
+    started: datetime | None = None
+    stored: int | None = None
+    read: int | None = None
+    seconds: float | None = None
+    warnings: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, record: ArchiveRecord, name: str, transfer: Transfer) -> SumNote:
+        """The note on an archive that has arrived."""
+        return cls(
+            digest=transfer.sha256,
+            name=name,
+            id=record.id,
+            owner=record.owner,
+            started=record.started,
+            stored=transfer.stored,
+            read=transfer.read,
+            seconds=transfer.seconds,
+            warnings=tuple(transfer.warnings),
+        )
+
+
+def sum_key(key: str) -> str:
+    """The key of the checksum object of the archive with this key."""
+    return key + _SUFFIX
+
+
+def is_sum_key(key: str) -> bool:
+    """Whether what lies under a key can be a checksum object; it may be another program's."""
+    return key.endswith(_SUFFIX)
+
+
+def summed_key(key: str) -> str:
+    """The key that a checksum object's key was made of: the inverse of ``sum_key``."""
+    return key.removesuffix(_SUFFIX)
+
+
+def format_sum(note: SumNote) -> bytes:
+    """The content of the checksum object: a line that ``sha256sum --check`` reads, and comments, in UTF-8.
+
+    Of more warnings than there is room for it says how many they are.
+    """
+    comments = {
+        "id": note.id,
+        "source": note.owner.source,
+        "host": note.owner.host,
+        "started": None if note.started is None else format_time(note.started),
+        "bytes stored": note.stored,
+        "bytes read": note.read,
+        "seconds": None if note.seconds is None else f"{note.seconds:.1f}",
+    }
+    lines = [
+        _sum_line(note.digest, note.name),
+        *(f"# {name} {value}" for name, value in comments.items() if value is not None),
+        *_warning_lines(note.warnings),
+    ]
+    return "".join(f"{line}\n" for line in lines).encode(errors="surrogateescape")
+
+
+def parse_sum(data: bytes) -> SumNote | None:
+    """Read what ``format_sum`` wrote; None if it is something else, such as another program's."""
+    first, *lines = data.decode(errors="surrogateescape").split("\n")
+    found = _SUM.fullmatch(first)
+    if found is None:
+        return None
+    said: dict[str, str] = {}
+    warnings = []
+    for comment in filter(None, map(_COMMENT.fullmatch, lines)):
+        if comment[1] == "warning":
+            warnings.append(comment[2])
+        else:
+            said.setdefault(comment[1], comment[2])
+    if not said.get("id"):
+        return None
+    return SumNote(
+        digest=found["digest"],
+        name=found["name"].replace("\\\\", "\\") if found["escaped"] else found["name"],
+        id=said["id"],
+        owner=Owner(said["host"], said["source"]) if {"host", "source"} <= said.keys() else UNKNOWN_OWNER,
+        started=_moment(said.get("started", "")),
+        stored=_whole(said.get("bytes stored", "")),
+        read=_whole(said.get("bytes read", "")),
+        seconds=_number(said.get("seconds", "")),
+        warnings=tuple(warnings),
+    )
+
+
+def read_sum(store: Store, key: str) -> SumNote | None:
+    """The note beside an archive; None, with a warning, if the object is longer than any of ours.
 
     Args:
         key: the archive's.
 
     Raises:
-        StoreError: it cannot be read.
+        StoreError: it is not there, or cannot be read.
     """
     data = bytearray()
     for block in store.read(sum_key(key)):
         data += block
         if len(data) > LONGEST_SUM:
             logger.warning("%s is not used: it is longer than checksums are (%d bytes)", sum_key(key), LONGEST_SUM)
-            return ""
-    return data.decode(errors="replace")
+            return None
+    return parse_sum(bytes(data))
+
+
+def _warning_lines(warnings: Sequence[str]) -> list[str]:
+    lines: list[str] = []
+    room = _LONGEST_WARNINGS
+    for number, warning in enumerate(warnings):
+        line = f"# warning {warning}"
+        room -= len(line.encode(errors="surrogateescape")) + 1
+        if room < 0:
+            return [*lines, f"# {len(warnings) - number} more warnings"]
+        lines.append(line)
+    return lines
+
+
+def _sum_line(digest: str, name: str) -> str:
+    # coreutils marks a line whose name holds a backslash with a backslash in front, and doubles it in the name.
+    if "\\" in name:
+        return "\\" + digest + "  " + name.replace("\\", "\\\\")
+    return f"{digest}  {name}"
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if _WHOLE.fullmatch(text) else None
+
+
+def _number(text: str) -> float | None:
+    return float(text) if _NUMBER.fullmatch(text) else None
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return parse_time(text)
+    except ValueError:
+        return None

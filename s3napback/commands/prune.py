@@ -9,19 +9,18 @@ from dataclasses import dataclass
 from datetime import date
 from functools import partial
 
-from s3napback.archives import LONGEST_SUM, SUM_SUFFIX, ArchiveRecord, join_prefix, split_key, sum_key
+from s3napback.archives import ArchiveRecord, join_prefix, split_key
 from s3napback.catalogue.claims import Claims
 from s3napback.catalogue.contents import PARALLEL_REQUESTS, CataloguedArchive, read_catalogue
 from s3napback.catalogue.retention import (
-    SumNote,
     Verdict,
     deletable,
     judge_archives,
     judge_sum,
-    read_sum_note,
     sums_without_archive,
     upload_keys,
 )
+from s3napback.catalogue.sums import SumNote, read_sum, sum_key, summed_key
 from s3napback.config.settings import Configuration
 from s3napback.crews import Crew
 from s3napback.errors import StoreError, UnusableConfiguration
@@ -126,17 +125,16 @@ def _look(store: Store, prefix: str, claims: Claims, day: int, *, unowned: bool)
 
 
 def _base(key: str, prefix: str) -> str:
-    parts = split_key(key.removeprefix(join_prefix(prefix, "")).removesuffix(SUM_SUFFIX))
+    parts = split_key(summed_key(key.removeprefix(join_prefix(prefix, ""))))
     return parts[0] if parts else ""
 
 
 def _note(store: Store, found: StoredObject) -> SumNote | None:
     try:
-        text = b"".join(store.read(found.key, end=min(found.size, LONGEST_SUM)))
+        return read_sum(store, summed_key(found.key))
     except StoreError as error:
         logger.warning("%s stays, because it cannot be read: %s", found.key, error)
         return None
-    return read_sum_note(text.decode(errors="surrogateescape"))
 
 
 def _unfinished(store: Store, keys: Sequence[str]) -> list[tuple[str, int]]:
@@ -222,7 +220,7 @@ class _Pruner:
         self._store.delete(sum_key(archive.key))
 
     def _delete_sum(self, key: str) -> None:
-        if self._store.head(key.removesuffix(SUM_SUFFIX)) is not None:
+        if self._store.head(summed_key(key)) is not None:
             raise StoreError(f"{self._store.location}/{key} stays: its archive has come back since it was looked at")
         self._store.delete(key)
 

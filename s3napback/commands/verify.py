@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from s3napback.archives import ArchiveRecord, sum_key
+from s3napback.archives import ArchiveRecord
 from s3napback.catalogue.contents import CataloguedArchive
+from s3napback.catalogue.sums import sum_key
 from s3napback.config.settings import Configuration
 from s3napback.errors import S3napbackError, StoreError
 from s3napback.formatting import counted, human_bytes, human_time

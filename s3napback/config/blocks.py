@@ -5,15 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from s3napback.config.directives import (
-    BlockDescription,
-    DirectiveDescription,
-    Place,
-    Type,
-    find_block,
-    find_directive,
-    similar_name,
-)
+from s3napback.config.descriptions import BlockDescription, DirectiveDescription, Place, Type
+from s3napback.config.directives import Directives, find_block, find_directive, similar_name
 from s3napback.config.names import ALWAYS_FULL_KINDS, InvalidNameError, check_cycle_name, key_base, normalised_target
 from s3napback.config.problems import Problems
 from s3napback.config.program_options import refused_options
@@ -139,8 +132,7 @@ class BlockReader:
         return contents
 
     def _set(self, settings: dict[str, Setting], known: DirectiveDescription, entry: Directive, place: Place) -> None:
-        key = known.name.lower()
-        before = settings.get(key)
+        before = settings.get(known.name)
         if before is not None and not known.adds_up:
             self._problems.error(entry.position, f"{known.name} is set already {_where(before, entry)}")
             return
@@ -152,11 +144,11 @@ class BlockReader:
         if known.name.endswith("Options") and isinstance(value, tuple):
             for problem in refused_options(known.name, value):
                 self._problems.error(entry.position, problem)
-        if known.name == "Exclude" and isinstance(value, tuple):
+        if known is Directives.EXCLUDE and isinstance(value, tuple):
             check_excludes(value, entry.position, self._problems)
         if before is not None and isinstance(before.value, tuple) and isinstance(value, tuple):
             value = (*before.value, *value)
-        settings[key] = Setting(value, entry.position, place)
+        settings[known.name] = Setting(value, entry.position, place)
 
     def _known_directive(self, entry: Directive, place: Place) -> DirectiveDescription | None:
         known = find_directive(entry.name)

@@ -1,365 +1,250 @@
 """The table of all directives and blocks: what each is called, takes, defaults to, and where it may stand.
 
-Validation is driven by it, and the manual and ``--help`` are tested against it.
+Validation is driven by it, settings are read by its rows, and the manual and ``--help`` are tested against it. It is
+the only place of defaults, but for those of cycles, which are cycles' own.
 """
 
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
-from enum import Enum
 
-from s3napback.config.settings import MAX_UNREADABLE, STALL_TIMEOUT
-
-
-class Place(Enum):
-    """Where a directive may be written."""
-
-    FILE = "at file level"
-    CYCLE = "in a <Cycle>"
-    SOURCE = "in a source's block"
-
-
-class Type(Enum):
-    """What a directive takes."""
-
-    TEXT = "text"
-    PATH = "absolute path"
-    INTEGER = "whole number"
-    SWITCH = "On or Off"
-    CHOICE = "one of"
-    WORDS = "words"
-    SOURCE = "source"
-    FILES = "files"
-
-
-@dataclass(frozen=True)
-class DirectiveDescription:
-    """One directive.
-
-    Attributes:
-        name: as the manual writes it; any case is understood.
-        type: what it takes.
-        default: what holds when it is left out, for people.
-        places: where it may stand.
-        help: one line.
-        cycle: the CycleType it belongs to; empty for both.
-        kinds: the kinds of source it has an effect on; empty for all.
-        minimum: least number, or fewest characters.
-        maximum: greatest number.
-        choices: of a CHOICE, as messages show them.
-        adds_up: repeating it adds values.
-    """
-
-    name: str
-    type: Type
-    default: str
-    places: frozenset[Place]
-    help: str
-    cycle: str = ""
-    kinds: tuple[str, ...] = ()
-    minimum: int = 0
-    maximum: int = 0
-    choices: tuple[str, ...] = ()
-    adds_up: bool = False
-
-    @property
-    def takes(self) -> str:
-        """What it takes, for people: ``whole number, 1–64``, ``gzip, zstd or none``."""
-        if self.type is Type.INTEGER:
-            return f"whole number, {self.minimum:,}–{self.maximum:,}"
-        if self.type is Type.CHOICE:
-            return f"{', '.join(self.choices[:-1])} or {self.choices[-1]}"
-        return str(self.type.value)
-
-
-@dataclass(frozen=True)
-class BlockDescription:
-    """One kind of block.
-
-    Attributes:
-        name: as the manual writes it; any case is understood.
-        value: what its tag's one value is.
-        places: where it may stand.
-        help: one line.
-    """
-
-    name: str
-    value: str
-    places: frozenset[Place]
-    help: str
-
+from s3napback.config.descriptions import (
+    AbsolutePath,
+    BlockDescription,
+    Choice,
+    DirectiveDescription,
+    Files,
+    Integer,
+    Place,
+    Sources,
+    Switch,
+    Text,
+    Words,
+)
+from s3napback.rotation import HanoiCycle, SimpleCycle
 
 _GLOBAL = frozenset({Place.FILE})
 _IN_CYCLE = frozenset({Place.CYCLE})
 _ANYWHERE = frozenset(Place)
-_SIMPLE = "SimpleCycle"
-_HANOI = "HanoiCycle"
+SIMPLE_CYCLE = "SimpleCycle"
+HANOI_CYCLE = "HanoiCycle"
 _EVER = 36_500
 _MOST_SLOTS = 10_000
 _LONGEST_STALL = 30 * 86_400
 _DIRECTORY = ("Directory",)
 
 
-DIRECTIVES = (
-    DirectiveDescription(
+class Directives:
+    """Every directive that is a setting, in the table's order; what is read of a configuration is read by these."""
+
+    BUCKET = Text(
         "Bucket",
-        Type.TEXT,
-        "required",
         _GLOBAL,
         "Where archives go: the name of an S3 bucket, or file:///FOLDER for a directory store.",
-    ),
-    DirectiveDescription("Prefix", Type.TEXT, "none", _GLOBAL, "Put before every key, followed by a slash."),
-    DirectiveDescription("Endpoint", Type.TEXT, "Amazon's", _GLOBAL, "URL of another S3 server."),
-    DirectiveDescription("Region", Type.TEXT, "the account's", _GLOBAL, "The bucket's region."),
-    DirectiveDescription(
+        otherwise="required",
+    )
+    PREFIX = Text("Prefix", _GLOBAL, "Put before every key, followed by a slash.", otherwise="none")
+    ENDPOINT = Text("Endpoint", _GLOBAL, "URL of another S3 server.", otherwise="Amazon's")
+    REGION = Text("Region", _GLOBAL, "The bucket's region.", otherwise="the account's")
+    S3_KEYFILE = AbsolutePath(
         "S3Keyfile",
-        Type.PATH,
-        "boto3's own search for credentials",
         _GLOBAL,
         "File with the lines key=…, secret=… and, if there is one, token=….",
-    ),
-    DirectiveDescription("StorageClass", Type.TEXT, "the bucket's", _GLOBAL, "S3 storage class of new archives."),
-    DirectiveDescription(
+        otherwise="boto3's own search for credentials",
+    )
+    STORAGE_CLASS = Text("StorageClass", _GLOBAL, "S3 storage class of new archives.", otherwise="the bucket's")
+    SERVER_SIDE_ENCRYPTION = Choice(
         "ServerSideEncryption",
-        Type.CHOICE,
-        "the bucket's",
         _GLOBAL,
         "Encryption at rest by the S3 server, besides gpg's.",
+        otherwise="the bucket's",
         choices=("AES256", "aws:kms", "aws:kms:dsse"),
-    ),
-    DirectiveDescription(
-        "SseKmsKeyId", Type.TEXT, "the account's", _GLOBAL, "Key for ServerSideEncryption aws:kms or aws:kms:dsse."
-    ),
-    DirectiveDescription(
+    )
+    SSE_KMS_KEY_ID = Text(
+        "SseKmsKeyId", _GLOBAL, "Key for ServerSideEncryption aws:kms or aws:kms:dsse.", otherwise="the account's"
+    )
+    CHUNK_SIZE = Integer(
         "ChunkSize",
-        Type.INTEGER,
-        "25000000",
         _GLOBAL,
         "Size in bytes of the parts in which an archive is uploaded; at least 5 MiB are used.",
+        value=25_000_000,
         minimum=1,
         maximum=5 * 1024**3,
-    ),
-    DirectiveDescription(
+    )
+    UPLOAD_THREADS = Integer(
         "UploadThreads",
-        Type.INTEGER,
-        "4",
         _GLOBAL,
         "Parts uploaded at the same time; memory is (UploadThreads + 1) × ChunkSize.",
+        value=4,
         minimum=1,
         maximum=64,
-    ),
-    DirectiveDescription(
+    )
+    GPG_RECIPIENT = Words(
         "GpgRecipient",
-        Type.WORDS,
-        "none: no encryption",
         _GLOBAL,
         "Whom archives are encrypted for: fingerprint, address or whole user id; may be repeated.",
-        adds_up=True,
-    ),
-    DirectiveDescription(
-        "GpgKeyring", Type.PATH, "gpg's own", _GLOBAL, "File of public keys that holds the recipients' keys."
-    ),
-    DirectiveDescription(
+        otherwise="none: no encryption",
+    )
+    GPG_KEYRING = AbsolutePath(
+        "GpgKeyring", _GLOBAL, "File of public keys that holds the recipients' keys.", otherwise="gpg's own"
+    )
+    GPG_SIGN_KEY = Text(
         "GpgSignKey",
-        Type.TEXT,
-        "none: no signatures",
         _GLOBAL,
         "Key to sign archives with, for --require-signature; best its fingerprint.",
-    ),
-    DirectiveDescription("GpgHome", Type.PATH, "gpg's own", _GLOBAL, "gpg's home folder."),
-    DirectiveDescription(
+        otherwise="none: no signatures",
+    )
+    GPG_HOME = AbsolutePath("GpgHome", _GLOBAL, "gpg's home folder.", otherwise="gpg's own")
+    DIFF_DIR = AbsolutePath(
         "DiffDir",
-        Type.PATH,
-        "/var/lib/s3napback, or the user's state folder",
         _GLOBAL,
         "Folder for what DIFFs need: tar's snapshots and the chains; must exist if it is given.",
-    ),
-    DirectiveDescription(
-        "TempDir", Type.PATH, "the system's", _GLOBAL, "Folder for the files of UseTempFile; must exist if it is given."
-    ),
-    DirectiveDescription(
-        "HostName", Type.TEXT, "the machine's name", _GLOBAL, "The name under which archives in the store are owned."
-    ),
-    DirectiveDescription(
+        otherwise="/var/lib/s3napback, or the user's state folder",
+    )
+    TEMP_DIR = AbsolutePath(
+        "TempDir", _GLOBAL, "Folder for the files of UseTempFile; must exist if it is given.", otherwise="the system's"
+    )
+    HOST_NAME = Text(
+        "HostName", _GLOBAL, "The name under which archives in the store are owned.", otherwise="the machine's name"
+    )
+    CYCLE_TYPE = Choice(
         "CycleType",
-        Type.CHOICE,
-        _SIMPLE,
         _ANYWHERE,
         "SimpleCycle keeps backups at fixed intervals, HanoiCycle on a decaying schedule.",
-        choices=(_SIMPLE, _HANOI),
-    ),
-    DirectiveDescription(
+        value=SIMPLE_CYCLE,
+        choices=(SIMPLE_CYCLE, HANOI_CYCLE),
+    )
+    FREQUENCY = Integer(
         "Frequency",
-        Type.INTEGER,
-        "1",
         _ANYWHERE,
         "Days from one backup to the next.",
+        value=SimpleCycle.frequency,
         minimum=1,
         maximum=_EVER,
-    ),
-    DirectiveDescription(
+    )
+    PHASE = Integer(
         "Phase",
-        Type.INTEGER,
-        "0",
         _ANYWHERE,
         "Shifts the days on which backups fall; less than Frequency.",
-        cycle=_SIMPLE,
+        value=SimpleCycle.phase,
+        cycle=SIMPLE_CYCLE,
         maximum=_EVER,
-    ),
-    DirectiveDescription(
+    )
+    DIFFS = Integer(
         "Diffs",
-        Type.INTEGER,
-        "0",
         _ANYWHERE,
         "Incremental backups after each full one; databases have none.",
-        cycle=_SIMPLE,
+        value=SimpleCycle.diffs,
+        cycle=SIMPLE_CYCLE,
         maximum=_MOST_SLOTS,
-    ),
-    DirectiveDescription(
+    )
+    FULLS = Integer(
         "Fulls",
-        Type.INTEGER,
-        "4",
         _ANYWHERE,
         "Full backups kept, each with its Diffs.",
-        cycle=_SIMPLE,
+        value=SimpleCycle.fulls,
+        cycle=SIMPLE_CYCLE,
         minimum=1,
         maximum=_MOST_SLOTS,
-    ),
-    DirectiveDescription(
+    )
+    DISCS = Integer(
         "Discs",
-        Type.INTEGER,
-        "5",
         _ANYWHERE,
         "Full backups kept, their ages being powers of two.",
-        cycle=_HANOI,
+        value=HanoiCycle.discs,
+        cycle=HANOI_CYCLE,
         minimum=1,
         maximum=30,
-    ),
-    DirectiveDescription(
+    )
+    ARCHIVE_OLDEST_DISC = Switch(
         "ArchiveOldestDisc",
-        Type.SWITCH,
-        "Off",
         _ANYWHERE,
         "Keep every backup of the oldest disc for good.",
-        cycle=_HANOI,
-    ),
-    DirectiveDescription(
+        value=HanoiCycle.archive_oldest_disc,
+        cycle=HANOI_CYCLE,
+    )
+    EXCLUDE = Words(
         "Exclude",
-        Type.WORDS,
-        "nothing",
         _ANYWHERE,
         "Patterns of what to leave out; anchored with a leading slash, else matched at any depth; adds up inwards.",
+        otherwise="nothing",
         kinds=_DIRECTORY,
-        adds_up=True,
-    ),
-    DirectiveDescription(
+    )
+    ONE_FILE_SYSTEM = Switch(
         "OneFileSystem",
-        Type.SWITCH,
-        "Off",
         _ANYWHERE,
         "Stay on the file system on which the directory lies.",
+        value=False,
         kinds=_DIRECTORY,
-    ),
-    DirectiveDescription(
+    )
+    MAX_UNREADABLE = Integer(
         "MaxUnreadable",
-        Type.INTEGER,
-        str(MAX_UNREADABLE),
         _ANYWHERE,
         "Files and folders that may be unreadable; with more of them the source fails.",
+        value=1000,  # more than that look like a broken disk, and less like files that each deserve a word
         kinds=_DIRECTORY,
         maximum=1_000_000,
-    ),
-    DirectiveDescription(
-        "TarOptions",
-        Type.WORDS,
-        "none",
-        _ANYWHERE,
-        "More options for tar, values attached with “=”.",
-        kinds=_DIRECTORY,
-        adds_up=True,
-    ),
-    DirectiveDescription(
-        "MySQLOptions", Type.WORDS, "none", _ANYWHERE, "More options for mysqldump.", kinds=("MySQL",), adds_up=True
-    ),
-    DirectiveDescription(
+    )
+    TAR_OPTIONS = Words(
+        "TarOptions", _ANYWHERE, "More options for tar, values attached with “=”.", otherwise="none", kinds=_DIRECTORY
+    )
+    MYSQL_OPTIONS = Words("MySQLOptions", _ANYWHERE, "More options for mysqldump.", otherwise="none", kinds=("MySQL",))
+    POSTGRESQL_OPTIONS = Words(
         "PostgreSQLOptions",
-        Type.WORDS,
-        "none",
         _ANYWHERE,
         "More options for pg_dump and pg_dumpall.",
+        otherwise="none",
         kinds=("PostgreSQL",),
-        adds_up=True,
-    ),
-    DirectiveDescription(
+    )
+    USE_TEMP_FILE = Switch(
         "UseTempFile",
-        Type.SWITCH,
-        "Off",
         _ANYWHERE,
         "Finish the dump, encrypted, in a temporary file before the upload begins.",
-    ),
-    DirectiveDescription(
+        value=False,
+    )
+    STALL_TIMEOUT = Integer(
         "StallTimeout",
-        Type.INTEGER,
-        str(STALL_TIMEOUT),
         _ANYWHERE,
         "Seconds without any progress after which a source fails; the store's, and those of restore and verify, are "
         "those at file level; 0 is for ever.",
+        value=14_400,  # tar may look at many millions of unchanged files before it writes; morning comes later still
         maximum=_LONGEST_STALL,
-    ),
-    DirectiveDescription(
-        "Compression", Type.CHOICE, "gzip", _ANYWHERE, "How archives are compressed.", choices=("gzip", "zstd", "none")
-    ),
-    DirectiveDescription(
-        "CompressionLevel",
-        Type.INTEGER,
-        "a fast one",
-        _ANYWHERE,
-        "1–9 for gzip, 1–19 for zstd.",
-        minimum=1,
-        maximum=19,
-    ),
-    DirectiveDescription(
-        "Directory", Type.SOURCE, "", _IN_CYCLE, "Directories to back up, as absolute paths.", adds_up=True
-    ),
-    DirectiveDescription(
+    )
+    COMPRESSION = Choice(
+        "Compression", _ANYWHERE, "How archives are compressed.", value="gzip", choices=("gzip", "zstd", "none")
+    )
+    COMPRESSION_LEVEL = Integer(
+        "CompressionLevel", _ANYWHERE, "1–9 for gzip, 1–19 for zstd.", otherwise="a fast one", minimum=1, maximum=19
+    )
+
+
+_SETTINGS = tuple(each for each in vars(Directives).values() if isinstance(each, DirectiveDescription))
+
+DIRECTIVES = (
+    *_SETTINGS,
+    Sources("Directory", _IN_CYCLE, "Directories to back up, as absolute paths."),
+    Sources(
         "MySQL",
-        Type.SOURCE,
-        "",
         _IN_CYCLE,
         "Databases to dump: DATABASE, SOCKET:DATABASE, or “all” for all of them in one dump.",
-        adds_up=True,
     ),
-    DirectiveDescription(
+    Sources(
         "PostgreSQL",
-        Type.SOURCE,
-        "",
         _IN_CYCLE,
         "Databases to dump: DATABASE, USER@DATABASE, or “all” for all of them in one dump.",
-        adds_up=True,
     ),
-    DirectiveDescription(
-        "Subversion", Type.SOURCE, "", _IN_CYCLE, "Repositories to dump, as absolute paths.", adds_up=True
-    ),
-    DirectiveDescription(
+    Sources("Subversion", _IN_CYCLE, "Repositories to dump, as absolute paths."),
+    Sources(
         "SubversionDir",
-        Type.SOURCE,
-        "",
         _IN_CYCLE,
         "Folders of which every repository directly below is dumped.",
-        adds_up=True,
     ),
-    DirectiveDescription(
+    Files(
         "Include",
-        Type.FILES,
-        "",
         _ANYWHERE,
         "Reads other files at this place; names are relative to this file's folder, and wildcards may match nothing.",
-        adds_up=True,
     ),
-    DirectiveDescription(
-        "IncludeOptional", Type.FILES, "", _ANYWHERE, "Like Include, for files that may be absent.", adds_up=True
-    ),
+    Files("IncludeOptional", _ANYWHERE, "Like Include, for files that may be absent."),
 )
 
 _AROUND_SOURCES = frozenset({Place.FILE, Place.CYCLE})
@@ -391,6 +276,7 @@ def find_block(name: str) -> BlockDescription | None:
 
 def similar_name(name: str) -> str:
     """The directive or block whose name looks most like ``name``; empty if none does."""
-    known = {description.name.lower(): description.name for description in (*DIRECTIVES, *BLOCKS)}
+    names = [*(directive.name for directive in DIRECTIVES), *(block.name for block in BLOCKS)]
+    known = {each.lower(): each for each in names}
     alike = difflib.get_close_matches(name.lower(), known, 1, 0.6)
     return known[alike[0]] if alike else ""

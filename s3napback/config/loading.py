@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from s3napback.config.blocks import BlockReader
+from s3napback.config.descriptions import AbsolutePath
+from s3napback.config.directives import Directives
 from s3napback.config.key_file import UnusableKeyFile, read_key_file
 from s3napback.config.names import Claim, key_problem, qualified_names
 from s3napback.config.problems import Problems
@@ -65,9 +67,9 @@ def load_configuration(path: Path) -> Configuration:
         path=path,
         store=store,
         encryption=encryption,
-        host_name=general.text("hostname"),
-        diff_dir=general.path("diffdir"),
-        temp_dir=general.path("tempdir"),
+        host_name=general.text(Directives.HOST_NAME),
+        diff_dir=general.path(Directives.DIFF_DIR),
+        temp_dir=general.path(Directives.TEMP_DIR),
         jobs=tuple(jobs),
         warnings=problems.warnings,
     )
@@ -122,30 +124,33 @@ def _clash(job: Job, other: Job, name: str) -> str:
 
 
 def _check_host_name(general: Scope, problems: Problems) -> None:
-    name = general.text("hostname")
+    name = general.text(Directives.HOST_NAME)
     if len(name) > 255 or any(character.isspace() for character in name):
-        problems.error(general.at("hostname"), "HostName is one word of at most 255 characters")
+        problems.error(general.at(Directives.HOST_NAME), "HostName is one word of at most 255 characters")
 
 
 def _check_folders(general: Scope, problems: Problems) -> None:
-    for name in ("DiffDir", "TempDir"):
-        folder = general.path(name.lower())
+    for directive in (Directives.DIFF_DIR, Directives.TEMP_DIR):
+        folder = general.path(directive)
         if folder is None:
             continue
         if not _is_folder(folder):
-            problems.error(general.at(name.lower()), _not_a_folder(name, folder))
+            problems.error(general.at(directive), _not_a_folder(directive.name, folder))
             continue
         # In TempDir we use nothing but files of our own, and those without a name.
-        _check_owner(partial(require_own, shared=name == "TempDir"), name, general, problems)
-    keyring, home = general.path("gpgkeyring"), general.path("gpghome")
+        shared = directive is Directives.TEMP_DIR
+        _check_owner(partial(require_own, shared=shared), directive, general, problems)
+    keyring, home = general.path(Directives.GPG_KEYRING), general.path(Directives.GPG_HOME)
     if keyring is not None:
         if not os.access(keyring, os.R_OK):
-            problems.error(general.at("gpgkeyring"), f"GpgKeyring {keyring} cannot be read; is there such a file?")
-        _check_owner(require_own, "GpgKeyring", general, problems)
+            problems.error(
+                general.at(Directives.GPG_KEYRING), f"GpgKeyring {keyring} cannot be read; is there such a file?"
+            )
+        _check_owner(require_own, Directives.GPG_KEYRING, general, problems)
     if home is not None:
         if not _is_folder(home):
-            problems.error(general.at("gpghome"), f"GpgHome {home} is not a folder")
-        _check_owner(require_own, "GpgHome", general, problems)
+            problems.error(general.at(Directives.GPG_HOME), f"GpgHome {home} is not a folder")
+        _check_owner(require_own, Directives.GPG_HOME, general, problems)
 
 
 def _not_a_folder(name: str, folder: Path) -> str:
@@ -154,17 +159,17 @@ def _not_a_folder(name: str, folder: Path) -> str:
     return f"{name} {folder} does not exist; create it with: mkdir -m 700 -p {folder}"
 
 
-def _check_owner(require: Callable[[Path], None], name: str, general: Scope, problems: Problems) -> None:
+def _check_owner(require: Callable[[Path], None], directive: AbsolutePath, general: Scope, problems: Problems) -> None:
     """Report a file or folder that others can change."""
-    path = general.path(name.lower())
+    path = general.path(directive)
     if path is None:
         return
     try:
         require(path)
     except ChangeableByOthers as error:
-        problems.error(general.at(name.lower()), f"{name} {error}")
+        problems.error(general.at(directive), f"{directive.name} {error}")
     except OSError as error:
-        problems.error(general.at(name.lower()), f"{name} {path} cannot be looked at: {error.strerror}")
+        problems.error(general.at(directive), f"{directive.name} {path} cannot be looked at: {error.strerror}")
 
 
 def _check_option_files(job: Job, problems: Problems) -> None:
@@ -191,13 +196,13 @@ def _is_folder(path: Path) -> bool:
 
 
 def _check_key_file(general: Scope, problems: Problems) -> None:
-    path = general.path("s3keyfile")
+    path = general.path(Directives.S3_KEYFILE)
     if path is None:
         return
     try:
         warning = read_key_file(path).warning
     except UnusableKeyFile as error:
-        problems.error(general.at("s3keyfile"), str(error))
+        problems.error(general.at(Directives.S3_KEYFILE), str(error))
         return
     if warning:
-        problems.warning(general.at("s3keyfile"), warning)
+        problems.warning(general.at(Directives.S3_KEYFILE), warning)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from s3napback.config.directives import DIRECTIVES, Place
+from s3napback.config.descriptions import Place
+from s3napback.config.directives import DIRECTIVES, HANOI_CYCLE, Directives
 from s3napback.config.problems import Problems
 from s3napback.config.scopes import Scope
-from s3napback.config.settings import MAX_UNREADABLE, STALL_TIMEOUT, JobSettings, Position
+from s3napback.config.settings import JobSettings, Position
 from s3napback.formatting import shown
 from s3napback.rotation import HanoiCycle, Schedule, SimpleCycle
 
@@ -21,16 +22,20 @@ _SLASHES = re.compile(r"//+")
 def schedule(scope: Scope, problems: Problems) -> Schedule | None:
     """The schedule that holds in a block; None if its settings contradict each other, which is then reported."""
     _check_compression(scope, problems)
-    cycle_type = scope.text("cycletype", "SimpleCycle")
+    cycle_type = scope.text(Directives.CYCLE_TYPE)
     if not _belong_to(cycle_type, scope, problems):
         return None
-    if cycle_type == "HanoiCycle":
-        return HanoiCycle(scope.integer("frequency", 1), scope.integer("discs", 5), scope.switch("archiveoldestdisc"))
+    if cycle_type == HANOI_CYCLE:
+        return HanoiCycle(
+            frequency=scope.integer(Directives.FREQUENCY),
+            discs=scope.integer(Directives.DISCS),
+            archive_oldest_disc=scope.switch(Directives.ARCHIVE_OLDEST_DISC),
+        )
     cycle = SimpleCycle(
-        frequency=scope.integer("frequency", 1),
-        phase=scope.integer("phase", 0),
-        diffs=scope.integer("diffs", 0),
-        fulls=scope.integer("fulls", 4),
+        frequency=scope.integer(Directives.FREQUENCY),
+        phase=scope.integer(Directives.PHASE),
+        diffs=scope.integer(Directives.DIFFS),
+        fulls=scope.integer(Directives.FULLS),
     )
     return _checked(cycle, scope, problems)
 
@@ -39,10 +44,10 @@ def _belong_to(cycle_type: str, scope: Scope, problems: Problems) -> bool:
     """Whether no setting of the other cycle type is written here; one from file level just goes unused."""
     good = True
     for description in _CYCLE_DIRECTIVES:
-        setting = scope.find(description.name.lower())
+        setting = scope.find(description)
         if setting is None or description.cycle == cycle_type or setting.place is Place.FILE:
             continue
-        why = scope.find("cycletype")
+        why = scope.find(Directives.CYCLE_TYPE)
         reason = f"CycleType at {why.position}" if why else "the default CycleType"
         message = f"{description.name} belongs to {description.cycle}, and this is a {cycle_type} ({reason})"
         problems.error(setting.position, message)
@@ -52,24 +57,24 @@ def _belong_to(cycle_type: str, scope: Scope, problems: Problems) -> bool:
 
 def _checked(cycle: SimpleCycle, scope: Scope, problems: Problems) -> SimpleCycle | None:
     if cycle.phase >= cycle.frequency:
-        position = scope.at("phase")
+        position = scope.at(Directives.PHASE)
         message = f"Phase {cycle.phase} must be less than Frequency, which is {cycle.frequency}"
-        given = scope.find("frequency")
+        given = scope.find(Directives.FREQUENCY)
         problems.error(position, f"{message} at {given.position}" if given else f"{message} by default")
         return None
     if cycle.slots > _MOST_SLOTS:
         slots = f"Fulls × (Diffs + 1) is {cycle.slots:,} slots"
-        problems.error(scope.at("fulls"), f"{slots}, and {_MOST_SLOTS:,} are the most")
+        problems.error(scope.at(Directives.FULLS), f"{slots}, and {_MOST_SLOTS:,} are the most")
         return None
     if cycle.fulls == 1 and cycle.diffs > 0:
         message = "Fulls 1 with Diffs: from each new full backup on, no older day can be restored; use Fulls 2 or more"
-        problems.warning(scope.at("fulls"), message)
+        problems.warning(scope.at(Directives.FULLS), message)
     return cycle
 
 
 def warn_of_short_memory(source: str, position: Position, plan: Schedule, scope: Scope, problems: Problems) -> None:
     """Warn if a source that is always full is kept much shorter than its cycle suggests, and nobody said so for it."""
-    fulls = scope.find("fulls")
+    fulls = scope.find(Directives.FULLS)
     chosen = fulls is not None and fulls.place is Place.SOURCE
     if isinstance(plan, SimpleCycle) and plan.diffs > 0 and not chosen:
         kept = "only the last backup is" if plan.fulls == 1 else f"only the last {plan.fulls} backups are"
@@ -78,8 +83,8 @@ def warn_of_short_memory(source: str, position: Position, plan: Schedule, scope:
 
 
 def _check_compression(scope: Scope, problems: Problems) -> None:
-    level = scope.find("compressionlevel")
-    compression = scope.text("compression", "gzip")
+    level = scope.find(Directives.COMPRESSION_LEVEL)
+    compression = scope.text(Directives.COMPRESSION)
     if level is None or not isinstance(level.value, int):
         return
     if compression not in _HIGHEST_LEVEL:
@@ -88,7 +93,7 @@ def _check_compression(scope: Scope, problems: Problems) -> None:
         return
     highest = _HIGHEST_LEVEL[compression]
     if level.value > highest:
-        chosen = scope.find("compression")
+        chosen = scope.find(Directives.COMPRESSION)
         where = f"at {chosen.position}" if chosen else "by default"
         message = f"CompressionLevel {level.value} is out of range: it is 1 to {highest} with Compression {compression}"
         problems.error(level.position, f"{message} ({where})")
@@ -110,17 +115,17 @@ def _exclude(pattern: str) -> str:
 
 def job_settings(scope: Scope) -> JobSettings:
     """How the sources of a block are dumped."""
-    compression = scope.text("compression", "gzip")
-    level = scope.integer("compressionlevel", 0)
+    compression = scope.text(Directives.COMPRESSION)
+    level = scope.integer(Directives.COMPRESSION_LEVEL)
     return JobSettings(
-        exclude=tuple(dict.fromkeys(_exclude(pattern) for pattern in scope.all_words("exclude"))),
-        tar_options=scope.words("taroptions"),
-        one_file_system=scope.switch("onefilesystem"),
-        max_unreadable=scope.integer("maxunreadable", MAX_UNREADABLE),
-        mysql_options=scope.words("mysqloptions"),
-        postgresql_options=scope.words("postgresqloptions"),
-        use_temp_file=scope.switch("usetempfile"),
-        stall_timeout=scope.integer("stalltimeout", STALL_TIMEOUT),
+        exclude=tuple(dict.fromkeys(_exclude(pattern) for pattern in scope.all_words(Directives.EXCLUDE))),
+        tar_options=scope.words(Directives.TAR_OPTIONS),
+        one_file_system=scope.switch(Directives.ONE_FILE_SYSTEM),
+        max_unreadable=scope.integer(Directives.MAX_UNREADABLE),
+        mysql_options=scope.words(Directives.MYSQL_OPTIONS),
+        postgresql_options=scope.words(Directives.POSTGRESQL_OPTIONS),
+        use_temp_file=scope.switch(Directives.USE_TEMP_FILE),
+        stall_timeout=scope.integer(Directives.STALL_TIMEOUT),
         compression=compression,
         compression_level=level if level and compression in _HIGHEST_LEVEL else None,
     )

@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from s3napback.config.directives import Place
+from s3napback.config.descriptions import (
+    AbsolutePath,
+    Choice,
+    DirectiveDescription,
+    Integer,
+    Place,
+    Switch,
+    Text,
+    Words,
+)
 from s3napback.config.settings import Position
 from s3napback.config.values import Value
 
@@ -28,7 +37,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Scope:
-    """Settings by directive name in lower case.
+    """Settings by the name of the directive, as the table writes it.
 
     Attributes:
         place: the kind of block; what is written at ``place`` is the block's own.
@@ -42,46 +51,46 @@ class Scope:
     own: Mapping[str, Setting] = field(default_factory=dict)
     outer: Scope | None = None
 
-    def find(self, name: str) -> Setting | None:
+    def find(self, directive: DirectiveDescription) -> Setting | None:
         """The setting in force; the innermost wins."""
-        setting = self.own.get(name)
+        setting = self.own.get(directive.name)
         if setting is None and self.outer is not None:
-            return self.outer.find(name)
+            return self.outer.find(directive)
         return setting
 
-    def at(self, name: str) -> Position:
+    def at(self, directive: DirectiveDescription) -> Position:
         """Where the setting in force is written; the block itself if it is left out."""
-        setting = self.find(name)
+        setting = self.find(directive)
         return self.position if setting is None else setting.position
 
-    def text(self, name: str, default: str = "") -> str:
-        """A setting that is a text or a choice."""
-        setting = self.find(name)
-        return str(setting.value) if setting else default
+    def text(self, directive: Text | Choice) -> str:
+        """A setting that is a text or a choice, or its default."""
+        setting = self.find(directive)
+        return str(setting.value) if setting else directive.value
 
-    def integer(self, name: str, default: int) -> int:
-        """A setting that is a number."""
-        setting = self.find(name)
-        return setting.value if setting and isinstance(setting.value, int) else default
+    def integer(self, directive: Integer) -> int:
+        """A setting that is a number, or its default."""
+        setting = self.find(directive)
+        return setting.value if setting and isinstance(setting.value, int) else directive.value
 
-    def switch(self, name: str) -> bool:
-        """A setting that is on or off, off being the default."""
-        setting = self.find(name)
-        return bool(setting and setting.value)
+    def switch(self, directive: Switch) -> bool:
+        """A setting that is on or off, or its default."""
+        setting = self.find(directive)
+        return bool(setting.value) if setting else directive.value
 
-    def path(self, name: str) -> Path | None:
+    def path(self, directive: AbsolutePath) -> Path | None:
         """A setting that is a path."""
-        setting = self.find(name)
+        setting = self.find(directive)
         return setting.value if setting and isinstance(setting.value, Path) else None
 
-    def words(self, name: str) -> tuple[str, ...]:
+    def words(self, directive: Words) -> tuple[str, ...]:
         """A setting that is several words."""
-        setting = self.find(name)
+        setting = self.find(directive)
         return setting.value if setting and isinstance(setting.value, tuple) else ()
 
-    def all_words(self, name: str) -> tuple[str, ...]:
+    def all_words(self, directive: Words) -> tuple[str, ...]:
         """The words of every scope from the outermost inwards, each once."""
-        outer = self.outer.all_words(name) if self.outer else ()
-        own = self.own.get(name)
+        outer = self.outer.all_words(directive) if self.outer else ()
+        own = self.own.get(directive.name)
         words = own.value if own and isinstance(own.value, tuple) else ()
         return tuple(dict.fromkeys((*outer, *words)))

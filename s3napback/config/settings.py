@@ -5,14 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from s3napback.config.directives import Directives
 from s3napback.rotation import Schedule
-
-STALL_TIMEOUT = 14_400
-"""Seconds: tar may look at many millions of unchanged files before it writes a byte, and morning still comes later."""
-
-
-MAX_UNREADABLE = 1000
-"""More than that look like a broken disk, and less like files of which each one deserves a word."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +65,9 @@ class StoreSettings:
     server_side_encryption: str = ""
     sse_kms_key_id: str = ""
     key_file: Path | None = None
-    chunk_size: int = 25_000_000
-    upload_threads: int = 4
-    stall_timeout: int = STALL_TIMEOUT
+    chunk_size: int = Directives.CHUNK_SIZE.value
+    upload_threads: int = Directives.UPLOAD_THREADS.value
+    stall_timeout: int = Directives.STALL_TIMEOUT.value
 
 
 @dataclass(frozen=True)
@@ -103,13 +97,13 @@ class JobSettings:
 
     exclude: tuple[str, ...] = ()
     tar_options: tuple[str, ...] = ()
-    one_file_system: bool = False
-    max_unreadable: int = MAX_UNREADABLE
+    one_file_system: bool = Directives.ONE_FILE_SYSTEM.value
+    max_unreadable: int = Directives.MAX_UNREADABLE.value
     mysql_options: tuple[str, ...] = ()
     postgresql_options: tuple[str, ...] = ()
-    use_temp_file: bool = False
-    stall_timeout: int = STALL_TIMEOUT
-    compression: str = "gzip"
+    use_temp_file: bool = Directives.USE_TEMP_FILE.value
+    stall_timeout: int = Directives.STALL_TIMEOUT.value
+    compression: str = Directives.COMPRESSION.value
     compression_level: int | None = None
 
 

@@ -6,25 +6,26 @@ import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from s3napback.config.descriptions import Text
+from s3napback.config.directives import Directives
 from s3napback.config.names import InvalidNameError, normalised_path, normalised_prefix
 from s3napback.config.problems import Problems
 from s3napback.config.scopes import Scope
-from s3napback.config.settings import STALL_TIMEOUT, EncryptionSettings, StoreSettings
+from s3napback.config.settings import EncryptionSettings, StoreSettings
 from s3napback.formatting import shown
 
 LEAST_PART = 5 * 1024 * 1024
-_DEFAULT_PART = 25_000_000
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 _REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _STORAGE_CLASS = re.compile(r"[A-Z][A-Z0-9_]*")
 _S3_ONLY = (
-    "Endpoint",
-    "Region",
-    "S3Keyfile",
-    "StorageClass",
-    "ServerSideEncryption",
-    "SseKmsKeyId",
-    "UploadThreads",
+    Directives.ENDPOINT,
+    Directives.REGION,
+    Directives.S3_KEYFILE,
+    Directives.STORAGE_CLASS,
+    Directives.SERVER_SIDE_ENCRYPTION,
+    Directives.SSE_KMS_KEY_ID,
+    Directives.UPLOAD_THREADS,
 )
 
 
@@ -37,60 +38,74 @@ def store_settings(scope: Scope, problems: Problems) -> StoreSettings:
     bucket, folder = _bucket(scope, problems)
     if folder is not None:
         _warn_of_unused(scope, problems)
-    encryption = scope.text("serversideencryption")
-    if scope.find("ssekmskeyid") and not encryption.startswith("aws:kms"):
-        problems.error(scope.at("ssekmskeyid"), "SseKmsKeyId needs ServerSideEncryption aws:kms or aws:kms:dsse")
-    _match(scope, "region", _REGION, "Region is a name such as eu-central-1", problems)
-    _match(scope, "storageclass", _STORAGE_CLASS, "StorageClass is a name in capitals such as STANDARD_IA", problems)
+    encryption = scope.text(Directives.SERVER_SIDE_ENCRYPTION)
+    if scope.find(Directives.SSE_KMS_KEY_ID) and not encryption.startswith("aws:kms"):
+        problems.error(
+            scope.at(Directives.SSE_KMS_KEY_ID), "SseKmsKeyId needs ServerSideEncryption aws:kms or aws:kms:dsse"
+        )
+    _match(scope, Directives.REGION, _REGION, "Region is a name such as eu-central-1", problems)
+    _match(
+        scope,
+        Directives.STORAGE_CLASS,
+        _STORAGE_CLASS,
+        "StorageClass is a name in capitals such as STANDARD_IA",
+        problems,
+    )
     return StoreSettings(
         bucket=bucket,
         folder=folder,
         endpoint=_endpoint(scope, problems),
-        region=scope.text("region"),
+        region=scope.text(Directives.REGION),
         prefix=_prefix(scope, problems),
-        storage_class=scope.text("storageclass"),
+        storage_class=scope.text(Directives.STORAGE_CLASS),
         server_side_encryption=encryption,
-        sse_kms_key_id=scope.text("ssekmskeyid"),
-        key_file=scope.path("s3keyfile"),
+        sse_kms_key_id=scope.text(Directives.SSE_KMS_KEY_ID),
+        key_file=scope.path(Directives.S3_KEYFILE),
         chunk_size=_chunk_size(scope, problems),
-        upload_threads=scope.integer("uploadthreads", 4),
-        stall_timeout=scope.integer("stalltimeout", STALL_TIMEOUT),
+        upload_threads=scope.integer(Directives.UPLOAD_THREADS),
+        stall_timeout=scope.integer(Directives.STALL_TIMEOUT),
     )
 
 
 def encryption_settings(scope: Scope, problems: Problems) -> EncryptionSettings:
     """For whom archives are encrypted; what is wrong is reported."""
-    recipients = tuple(dict.fromkeys(scope.words("gpgrecipient")))
+    recipients = tuple(dict.fromkeys(scope.words(Directives.GPG_RECIPIENT)))
     for recipient in recipients:
         if recipient.startswith("-") or not recipient.isprintable():
             problems.error(
-                scope.at("gpgrecipient"), f"GpgRecipient “{shown(recipient)}” is no address, id or fingerprint"
+                scope.at(Directives.GPG_RECIPIENT),
+                f"GpgRecipient “{shown(recipient)}” is no address, id or fingerprint",
             )
     _check_sign_key(scope, problems)
-    for name in ("GpgKeyring", "GpgHome"):
-        if scope.find(name.lower()) and not scope.find("gpgrecipient"):
-            message = f"{name} without a GpgRecipient has no effect: archives are not encrypted"
-            problems.warning(scope.at(name.lower()), message)
-    return EncryptionSettings(recipients, scope.path("gpgkeyring"), scope.path("gpghome"), scope.text("gpgsignkey"))
+    for directive in (Directives.GPG_KEYRING, Directives.GPG_HOME):
+        if scope.find(directive) and not scope.find(Directives.GPG_RECIPIENT):
+            message = f"{directive.name} without a GpgRecipient has no effect: archives are not encrypted"
+            problems.warning(scope.at(directive), message)
+    return EncryptionSettings(
+        recipients=recipients,
+        keyring=scope.path(Directives.GPG_KEYRING),
+        home=scope.path(Directives.GPG_HOME),
+        sign_key=scope.text(Directives.GPG_SIGN_KEY),
+    )
 
 
 def _check_sign_key(scope: Scope, problems: Problems) -> None:
-    name = scope.text("gpgsignkey")
+    name = scope.text(Directives.GPG_SIGN_KEY)
     if not name:
         return
-    position = scope.at("gpgsignkey")
+    position = scope.at(Directives.GPG_SIGN_KEY)
     if name.startswith("-") or not name.isprintable():
         problems.error(position, f"GpgSignKey “{shown(name)}” is no address, id or fingerprint")
-    if not scope.find("gpgrecipient"):
+    if not scope.find(Directives.GPG_RECIPIENT):
         problems.error(position, "GpgSignKey needs a GpgRecipient: only archives that are encrypted are signed")
-    if scope.find("gpgkeyring"):
+    if scope.find(Directives.GPG_KEYRING):
         problems.error(position, "GpgSignKey does not go with GpgKeyring, which holds no secret keys; set GpgHome")
 
 
 def _bucket(scope: Scope, problems: Problems) -> tuple[str, Path | None]:
-    value = scope.text("bucket")
+    value = scope.text(Directives.BUCKET)
     if not value:
-        if "bucket" not in scope.own:
+        if Directives.BUCKET.name not in scope.own:
             message = "Bucket is missing; write “Bucket NAME” for S3 or “Bucket file:///FOLDER” for a directory store"
             problems.error(scope.position, message)
         return "", None
@@ -101,7 +116,7 @@ def _bucket(scope: Scope, problems: Problems) -> tuple[str, Path | None]:
     except (_InvalidSettingError, InvalidNameError) as error:
         # A URL may hold a password before its @.
         subject = "Bucket" if "@" in value else f"Bucket {shown(value)}"
-        problems.error(scope.at("bucket"), f"{subject}: {error}")
+        problems.error(scope.at(Directives.BUCKET), f"{subject}: {error}")
         return "", None
 
 
@@ -136,7 +151,7 @@ def _bucket_name(value: str) -> str:
 
 
 def _endpoint(scope: Scope, problems: Problems) -> str:
-    value = scope.text("endpoint")
+    value = scope.text(Directives.ENDPOINT)
     if not value:
         return ""
     message = ""
@@ -151,33 +166,33 @@ def _endpoint(scope: Scope, problems: Problems) -> str:
         good = False
     if message or not good:
         message = message or "Endpoint is not a URL such as https://s3.example.org:9000"
-        problems.error(scope.at("endpoint"), message)
+        problems.error(scope.at(Directives.ENDPOINT), message)
     return value.rstrip("/")
 
 
 def _prefix(scope: Scope, problems: Problems) -> str:
     try:
-        return normalised_prefix(scope.text("prefix"))
+        return normalised_prefix(scope.text(Directives.PREFIX))
     except InvalidNameError as error:
-        problems.error(scope.at("prefix"), f"Prefix: {error}")
+        problems.error(scope.at(Directives.PREFIX), f"Prefix: {error}")
         return ""
 
 
 def _chunk_size(scope: Scope, problems: Problems) -> int:
-    size = scope.integer("chunksize", _DEFAULT_PART)
+    size = scope.integer(Directives.CHUNK_SIZE)
     if size < LEAST_PART:
         message = f"ChunkSize {size} is raised to {LEAST_PART} bytes, the least that S3 takes as a part"
-        problems.warning(scope.at("chunksize"), message)
+        problems.warning(scope.at(Directives.CHUNK_SIZE), message)
         return LEAST_PART
     return size
 
 
-def _match(scope: Scope, name: str, pattern: re.Pattern[str], message: str, problems: Problems) -> None:
-    if scope.find(name) and not pattern.fullmatch(scope.text(name)):
-        problems.error(scope.at(name), message)
+def _match(scope: Scope, directive: Text, pattern: re.Pattern[str], message: str, problems: Problems) -> None:
+    if scope.find(directive) and not pattern.fullmatch(scope.text(directive)):
+        problems.error(scope.at(directive), message)
 
 
 def _warn_of_unused(scope: Scope, problems: Problems) -> None:
-    for name in _S3_ONLY:
-        if scope.find(name.lower()):
-            problems.warning(scope.at(name.lower()), f"{name} has no effect on a directory store")
+    for directive in _S3_ONLY:
+        if scope.find(directive):
+            problems.warning(scope.at(directive), f"{directive.name} has no effect on a directory store")

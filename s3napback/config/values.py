@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from s3napback.config.directives import DirectiveDescription, Type
+from s3napback.config.descriptions import Choice, DirectiveDescription, Integer, Type
 from s3napback.config.names import InvalidNameError, normalised_path
 from s3napback.formatting import shown
 
@@ -36,13 +36,13 @@ def convert(description: DirectiveDescription, words: tuple[str, ...]) -> Value:
     if len(words) > 1:
         raise InvalidValueError(f"{name} takes one value and got {len(words)}; put a value with blanks in quotes")
     word = words[0]
-    if description.type is Type.INTEGER:
+    if isinstance(description, Integer):
         return _integer(description, word)
     if description.type is Type.SWITCH:
         if word.lower() not in _SWITCHES:
             raise InvalidValueError(f"{name} takes On or Off, not “{shown(word)}”")
         return _SWITCHES[word.lower()]
-    if description.type is Type.CHOICE:
+    if isinstance(description, Choice):
         return _choice(description, word)
     if description.type is Type.PATH:
         return _path(name, word)
@@ -55,7 +55,7 @@ def _words(name: str, words: tuple[str, ...]) -> tuple[str, ...]:
     return words
 
 
-def _integer(description: DirectiveDescription, word: str) -> int:
+def _integer(description: Integer, word: str) -> int:
     wanted = f"a whole number from {description.minimum:,} to {description.maximum:,}"
     if not _INTEGER.fullmatch(word):
         raise InvalidValueError(f"{description.name} takes {wanted}, not “{shown(word)}”")
@@ -65,7 +65,7 @@ def _integer(description: DirectiveDescription, word: str) -> int:
     return number
 
 
-def _choice(description: DirectiveDescription, word: str) -> str:
+def _choice(description: Choice, word: str) -> str:
     for choice in description.choices:
         if choice.lower() == word.lower():
             return choice

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from s3napback.archives import metadata_digest, sum_key
+from s3napback.archives import metadata_digest
 from s3napback.catalogue.contents import CataloguedArchive
+from s3napback.catalogue.sums import sum_key
 from s3napback.encryption.gpg import SIGNED_DIGEST
 from s3napback.errors import PipelineError, S3napbackError, StoreError
 from s3napback.recovery.fetching import Transport, known_digest

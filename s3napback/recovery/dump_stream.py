@@ -1,22 +1,39 @@
-"""The structure of a Subversion dump: records of headers and content, of which some begin a revision.
+"""The grammar of a Subversion dump: records of headers and content, of which some begin a revision.
 
-Source: "notes/dump-load-format.txt" of Subversion.
+Source: "notes/dump-load-format.txt" of Subversion. Headers are lines of bytes: a path may hold whatever else some
+people take for the end of a line.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from s3napback.recovery.decoding import Damaged
 from s3napback.streams.transformations import Block
 
 _LONGEST_HEADER = 1 << 20
+_UUID = re.compile(rb"[0-9A-Za-z-]+")
+_NUMBER = re.compile(rb"[0-9]{1,18}")
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What a dump begins with.
+
+    Attributes:
+        uuid: of the repository.
+        revision: the first one in it.
+    """
+
+    uuid: str
+    revision: int
 
 
 @dataclass
 class DumpReader:
-    """Passes a dump on, and reads its structure on the way.
+    """Reads a dump's structure, block by block.
 
     Attributes:
         uuid: of the repository, once it was read.
@@ -27,6 +44,8 @@ class DumpReader:
     uuid: str = ""
     first: int = -1
     last: int = -1
+    _headers: bytearray = field(default_factory=bytearray, repr=False)
+    _content: int = field(default=0, repr=False)  # bytes of the present record's content that are still to come
 
     def passed(self, blocks: Iterator[Block]) -> Iterator[Block]:
         """Pass it on.
@@ -34,50 +53,63 @@ class DumpReader:
         Raises:
             Damaged: it is no dump, its revisions are not consecutive, or it ends within a record.
         """
-        headers = bytearray()
-        content = 0  # bytes of the present record's content that are still to come
         for block in blocks:
-            data, position = bytes(block), 0
-            while position < len(data):
-                if content:
-                    skipped = min(content, len(data) - position)
-                    content -= skipped
-                    position += skipped
-                    continue
-                position = _take_line(headers, data, position)
-                if headers.endswith(b"\n\n") or headers == b"\n":
-                    content = self._note(bytes(headers))
-                    headers.clear()
+            for number in self.revisions(block):
+                if self.first < 0:
+                    self.first = number
+                elif number != self.last + 1:
+                    raise Damaged(f"revision {number} follows revision {self.last} in the dump of the repository")
+                self.last = number
             yield block
-        if headers or content or self.first < 0:
+        if self._headers or self._content or self.first < 0:
             raise Damaged("the dump of the repository ends too early")
 
-    def _note(self, headers: bytes) -> int:
-        """Take in a record's headers; returns the length of its content."""
-        fields = dict(line.partition(": ")[::2] for line in headers.decode("utf-8", "surrogateescape").splitlines())
-        self.uuid = fields.get("UUID", self.uuid)
-        try:
-            if "Revision-number" in fields:
-                self._begin_revision(int(fields["Revision-number"]))
-            return int(fields.get("Content-length", 0))
-        except ValueError:
-            raise Damaged("the dump of the repository holds a record that makes no sense") from None
+    def revisions(self, block: Block) -> Iterator[int]:
+        """Read on; yields the number of each revision as it begins.
 
-    def _begin_revision(self, number: int) -> None:
-        if self.first < 0:
-            self.first = number
-        elif number != self.last + 1:
-            raise Damaged(f"revision {number} follows revision {self.last} in the dump of the repository")
-        self.last = number
+        Raises:
+            Damaged: it is no dump.
+        """
+        data, position = bytes(block), 0
+        while position < len(data):
+            if self._content:
+                skipped = min(self._content, len(data) - position)
+                self._content -= skipped
+                position += skipped
+                continue
+            position = self._take_line(data, position)
+            if self._headers.endswith(b"\n\n") or self._headers == b"\n":
+                fields = dict(line.partition(b": ")[::2] for line in bytes(self._headers).split(b"\n"))
+                self._headers.clear()
+                self._content = _number(fields.get(b"Content-length", b"0"))
+                if b"UUID" in fields:
+                    self.uuid = _matching(_UUID, fields[b"UUID"]).decode()
+                if b"Revision-number" in fields:
+                    yield _number(fields[b"Revision-number"])
+
+    def _take_line(self, data: bytes, position: int) -> int:
+        """Copy from a position up to the end of a line behind the headers so far; returns the position behind it."""
+        end = data.find(b"\n", position) + 1 or len(data)
+        self._headers += data[position:end]
+        if len(self._headers) > _LONGEST_HEADER:
+            raise Damaged("the content is not a dump of a Subversion repository")
+        return end
 
 
-def _take_line(headers: bytearray, data: bytes, position: int) -> int:
-    """Copy from a position up to the end of a line behind ``headers``; returns the position behind it."""
-    end = data.find(b"\n", position) + 1 or len(data)
-    headers += data[position:end]
-    if len(headers) > _LONGEST_HEADER:
+def dump_beginning(head: bytes) -> Beginning:
+    """What a dump begins with, and no look at the rest.
+
+    Args:
+        head: its first bytes, at least as far as the first revision.
+
+    Raises:
+        Damaged: it does not begin like one.
+    """
+    reader = DumpReader()
+    first = next(reader.revisions(head), None) if head.startswith(b"SVN-fs-dump-format-version:") else None
+    if first is None or not reader.uuid:
         raise Damaged("the content is not a dump of a Subversion repository")
-    return end
+    return Beginning(reader.uuid, first)
 
 
 def checked(judge: Callable[[DumpReader], None]) -> Callable[[Iterator[Block]], Iterator[Block]]:
@@ -89,3 +121,13 @@ def checked(judge: Callable[[DumpReader], None]) -> Callable[[Iterator[Block]], 
         judge(reader)
 
     return transform
+
+
+def _number(text: bytes) -> int:
+    return int(_matching(_NUMBER, text))
+
+
+def _matching(pattern: re.Pattern[bytes], text: bytes) -> bytes:
+    if not pattern.fullmatch(text):
+        raise Damaged("the dump of the repository holds a record that makes no sense")
+    return text

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
-from s3napback.archives import sum_key
 from s3napback.catalogue.contents import CataloguedArchive
-from s3napback.catalogue.sums import sum_text
+from s3napback.catalogue.sums import read_sum, sum_key
 from s3napback.crews import Crew, TookTooLong, within
 from s3napback.errors import StoreError, StoreUnreachable
 from s3napback.stores import Store, StoredObject
@@ -143,10 +142,8 @@ def known_digest(transport: Transport, archive: CataloguedArchive, *, has_sum: b
     """
     if not has_sum or archive.record is None:
         return ""
-    text = transport.promptly(lambda: sum_text(transport.store, archive.key), archive)
-    if f"# id {archive.record.id}" not in text.splitlines():
-        return ""
-    return text.partition(" ")[0].lstrip("\\")
+    note = transport.promptly(lambda: read_sum(transport.store, archive.key), archive)
+    return note.digest if note is not None and note.id == archive.record.id else ""
 
 
 def _ordered_bytes(transport: Transport, stored: StoredObject, arrived: Arrived) -> Iterator[Block]:

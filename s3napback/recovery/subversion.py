@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import PipelineError, UnusableTool
 from s3napback.formatting import readable, shell_command
 from s3napback.recovery.decoding import Damaged, Decoder
+from s3napback.recovery.dump_stream import dump_beginning
 from s3napback.recovery.folders import OPEN_FOLDER, names_in
 from s3napback.recovery.staging import Staging, UnusableTarget, require_empty, require_empty_folder, staging_in
 from s3napback.streams.confinement import start_confined
@@ -27,8 +27,6 @@ _TEMPORARY = {"TMPDIR": "."}
 _REPOSITORY = "repository"
 
 _HEAD_SIZE = 64 * 1024
-_UUID = re.compile(rb"^UUID: ([0-9A-Za-z-]+)$", re.MULTILINE)
-_FIRST_REVISION = re.compile(rb"^Revision-number: (\d+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -110,20 +108,8 @@ def continuity_check(expected: Expected) -> Transformation:
     return Transformation("the check of the dump's beginning", check)
 
 
-def dump_range(head: bytes) -> Expected:
-    """The UUID and first revision that a dump begins with.
-
-    Raises:
-        Damaged: it does not begin like one.
-    """
-    uuid, revision = _UUID.search(head), _FIRST_REVISION.search(head)
-    if not head.startswith(b"SVN-fs-dump-format-version:") or uuid is None or revision is None:
-        raise Damaged("the content is not a dump of a Subversion repository")
-    return Expected(uuid[1].decode(), int(revision[1]))
-
-
 def _require_continuation(head: bytes, expected: Expected) -> None:
-    found = dump_range(head)
+    found = dump_beginning(head)
     if found.revision != expected.revision:
         raise Damaged(
             f"it begins with revision {found.revision}, and what is loaded so far continues with {expected.revision}"

@@ -49,7 +49,7 @@ class Mount:
 def read_mounts(text: str) -> list[Mount]:
     """The mounts that the kernel's list names, in its order; see proc(5), ``/proc/PID/mountinfo``."""
     mounts = []
-    for line in text.splitlines():
+    for line in text.split("\n"):
         first, dash, second = line.partition(" - ")
         fields, about = first.split(" "), second.split(" ")
         if dash and len(fields) > 5 and len(about) > 2:
@@ -66,7 +66,7 @@ def tells_holes(path: str, *, one_file_system: bool) -> bool:
         one_file_system: what is mounted below does not count.
     """
     try:
-        text = _MOUNTS.read_text(errors="surrogateescape")
+        text = os.fsdecode(_MOUNTS.read_bytes())
     except OSError:
         return False
     user = os.geteuid()

@@ -20,10 +20,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from s3napback.durable import create_private, put_in_place, sync_folder, write_private
 from s3napback.errors import StoreError, UnusableStore
 from s3napback.stores import ByteSource, StoredObject
 from s3napback.stores.folders import (
-    create_file,
     decode_name,
     key_components,
     make_folders,
@@ -33,7 +33,6 @@ from s3napback.stores.folders import (
     regular_file_status,
     remove_empty_folders,
     require_room_for_file,
-    sync_folder,
 )
 from s3napback.stores.streaming import write_stream
 
@@ -122,8 +121,6 @@ class DirectoryStore:
             make_folders(self._root, places.data.parent)
             require_room_for_file(places.data)
             status = self._receive(places, source, metadata)
-            sync_folder(places.data.parent)
-            sync_folder(places.private)
         found = self.head(key)
         if found is None or found.size != status.st_size or found.metadata != metadata:
             raise StoreError(f"{self.location}/{key} is not what has just been written: does someone else write there?")
@@ -197,18 +194,13 @@ class DirectoryStore:
     def _mark(self) -> None:
         make_folders(self._root, self._marker.parent)
         with suppress(FileExistsError):
-            descriptor = create_file(self._marker)
-            try:
-                os.write(descriptor, _MARKER_TEXT.encode())
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            write_private(self._marker, _MARKER_TEXT.encode())
             sync_folder(self._marker.parent)
 
     def _receive(self, places: _Places, source: ByteSource, metadata: Mapping[str, str]) -> os.stat_result:
         """Bring data and metadata onto the disk, and the data to its place; returns what the data's file is like."""
         incoming = places.private / f"{_INCOMING}{secrets.token_hex(8)}"
-        descriptor = create_file(incoming)
+        descriptor = create_private(incoming)
         try:
             write_stream(source, descriptor)
             status = _stamp(descriptor, self._stamps_in_use(places))
@@ -216,8 +208,7 @@ class DirectoryStore:
         finally:
             os.close(descriptor)
         _write_metadata(places.private, status, metadata)
-        sync_folder(places.private)
-        incoming.replace(places.data)
+        put_in_place(incoming, places.data, before=places.private, after=[places.data.parent, places.private])
         return status
 
     def _tidy(self, places: _Places) -> int:
@@ -308,11 +299,7 @@ def _stamp(descriptor: int, in_use: set[tuple[int, int]]) -> os.stat_result:
 
 def _write_metadata(folder: Path, status: os.stat_result, metadata: Mapping[str, str]) -> None:
     content = {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "metadata": dict(metadata)}
-    descriptor = create_file(folder / f"{secrets.token_hex(16)}.json")
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        json.dump(content, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
+    write_private(folder / f"{secrets.token_hex(16)}.json", json.dumps(content, indent=1).encode("ascii"))
 
 
 def _read_metadata(path: Path, status: os.stat_result) -> dict[str, str] | None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from s3napback.archives import ArchiveRecord, Owner, sum_key
+from s3napback.archives import ArchiveRecord, Owner
 from s3napback.catalogue.contents import Catalogue, read_catalogue, sources
+from s3napback.catalogue.sums import sum_key
 from s3napback.errors import StoreError
 from s3napback.stores import Store, StoredObject
 from s3napback.stores.directory import DirectoryStore

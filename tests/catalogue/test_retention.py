@@ -1,30 +1,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3napback.archives import Owner, Transfer, format_sum
+from s3napback.archives import UNKNOWN_OWNER, Owner
 from s3napback.catalogue.claims import Claims
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive
 from s3napback.catalogue.retention import (
-    SumNote,
     Verdict,
     deletable,
     judge_archives,
     judge_sum,
-    read_sum_note,
     span,
     sums_without_archive,
     upload_keys,
 )
+from s3napback.catalogue.sums import SumNote
 from s3napback.chains import History, Link, Memory, decide
 from s3napback.config.settings import Job
 from s3napback.rotation import ArchiveType, HanoiCycle, Schedule, SimpleCycle
 from s3napback.state import extended_chain
-from tests.catalogues import HOST, archive, catalogue, group, job, keys, nameless
+from tests.catalogues import EPOCH, HOST, archive, catalogue, group, job, keys, nameless
 
 TWO_WEEKS = SimpleCycle(diffs=6, fulls=2)
 LATER = 1000
@@ -36,6 +37,10 @@ def judged(archives: Sequence[CataloguedArchive], *jobs: Job, day: int = LATER, 
 
 def deleted(archives: Sequence[CataloguedArchive], *jobs: Job, day: int = LATER, unowned: bool = False) -> list[str]:
     return keys(verdict.archive for verdict in deletable(judged(archives, *jobs, day=day, unowned=unowned)))
+
+
+def note(host: str, source: str, day: int) -> SumNote:
+    return SumNote("ab" * 32, "etc-0-FULL", "one", Owner(host, source), EPOCH + timedelta(days=day))
 
 
 def reason_to_keep(archives: Sequence[CataloguedArchive], key: str, *jobs: Job, day: int = LATER) -> str:
@@ -186,8 +191,7 @@ def test_the_newest_backup_of_every_name_in_use_stays() -> None:
 def test_without_blocks_nothing_goes() -> None:
     archives = [*group("etc", 0, 900, 2), archive("etc", 50, 1), archive("var", 0, 1, source="Directory /var")]
     assert judged(archives, unowned=True) == []
-    note = SumNote(HOST, "Directory /etc", 1)
-    assert not judge_sum("etc", note, Claims(HOST, ()), LATER, unowned=True)
+    assert not judge_sum("etc", note(HOST, "Directory /etc", 1), Claims(HOST, ()), LATER, unowned=True)
 
 
 SOURCES = ("Directory /etc", "Directory /var", "MySQL all", "Subversion /srv/svn/repo")
@@ -338,32 +342,24 @@ def test_sums_without_an_archive_are_found_and_only_those() -> None:
     assert [each.key for each in sums_without_archive(found)] == ["MySQL/all-3.sha256", "etc-1-DIFF.sha256"]
 
 
-def test_the_note_in_a_sum_is_read_back() -> None:
-    made = archive("etc", 0, 100)
-    assert made.record is not None
-    text = format_sum(made.record, "etc-0-FULL", Transfer("ab" * 32, 1, 2, 3.0, ["host lies", "x"]))
-    assert read_sum_note(text) == SumNote(HOST, "Directory /etc", 100)
-    assert read_sum_note("ab  photo.jpg\n") is None
-    assert read_sum_note(text.replace("# started 1970", "# started then")) is None
-    assert read_sum_note("") is None
-
-
 @pytest.mark.parametrize(
-    ("base", "note", "gone", "gone_if_unowned"),
+    ("base", "said", "gone", "gone_if_unowned"),
     [
-        ("etc", SumNote(HOST, "Directory /etc", 100), True, True),
-        ("nightly/etc", SumNote(HOST, "Directory /etc", 100), True, True),
-        ("other", SumNote(HOST, "Directory /etc", 100), False, False),
-        ("etc", SumNote("other", "Directory /etc", 100), False, False),
-        ("var", SumNote(HOST, "Directory /var", 100), False, True),
-        ("etc", SumNote(HOST, "Directory /etc", LATER - 13), False, False),
+        ("etc", note(HOST, "Directory /etc", 100), True, True),
+        ("nightly/etc", note(HOST, "Directory /etc", 100), True, True),
+        ("other", note(HOST, "Directory /etc", 100), False, False),
+        ("etc", note("other", "Directory /etc", 100), False, False),
+        ("var", note(HOST, "Directory /var", 100), False, True),
+        ("etc", note(HOST, "Directory /etc", LATER - 13), False, False),
+        ("etc", replace(note(HOST, "Directory /etc", 100), started=None), False, False),
+        ("etc", replace(note(HOST, "Directory /etc", 100), owner=UNKNOWN_OWNER), False, False),
         ("etc", None, False, False),
     ],
 )
-def test_a_sum_without_an_archive_goes(base: str, note: SumNote | None, gone: bool, gone_if_unowned: bool) -> None:
+def test_a_sum_without_an_archive_goes(base: str, said: SumNote | None, gone: bool, gone_if_unowned: bool) -> None:
     claims = Claims(HOST, (job("etc", TWO_WEEKS),))
-    assert judge_sum(base, note, claims, LATER) == gone
-    assert judge_sum(base, note, claims, LATER, unowned=True) == gone_if_unowned
+    assert judge_sum(base, said, claims, LATER) == gone
+    assert judge_sum(base, said, claims, LATER, unowned=True) == gone_if_unowned
 
 
 def test_uploads_are_looked_for_in_the_slots_of_names_that_are_ours() -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from s3napback.archives import Transfer, format_sum
+from s3napback.archives import Transfer
 from s3napback.catalogue.contents import CataloguedArchive
+from s3napback.catalogue.sums import SumNote, format_sum, sum_key
 from s3napback.commands import prune as command
 from s3napback.config.loading import load_configuration
 from s3napback.rotation import day_number
@@ -33,8 +34,8 @@ def seed(site: Site, *archives: CataloguedArchive, prefix: str = "") -> None:
     for each in archives:
         assert each.record is not None
         put(site, prefix + each.key, each.record.to_metadata(), b"x" * 1000)
-        text = format_sum(each.record, each.key, Transfer("ab" * 32, 1000, 1000, 1.0))
-        put(site, f"{prefix}{each.key}.sha256", {}, text.encode())
+        note = SumNote.of(each.record, each.key, Transfer("ab" * 32, 1000, 1000, 1.0))
+        put(site, sum_key(prefix + each.key), {}, format_sum(note))
 
 
 def old_and_new(site: Site, *, prefix: str = "") -> list[str]:

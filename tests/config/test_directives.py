@@ -1,22 +1,31 @@
 from __future__ import annotations
 
+import ast
 import re
 import shlex
+from pathlib import Path
 
 import pytest
 
+from s3napback.config.descriptions import Choice, DirectiveDescription, Integer, Place, Switch, Type
 from s3napback.config.directives import (
     BLOCKS,
     DIRECTIVES,
-    DirectiveDescription,
-    Place,
-    Type,
+    HANOI_CYCLE,
+    SIMPLE_CYCLE,
+    Directives,
     find_block,
     find_directive,
     similar_name,
 )
 from s3napback.config.names import KINDS
-from s3napback.config.values import InvalidValueError, convert
+from s3napback.config.problems import Problems
+from s3napback.config.schedules import job_settings, schedule
+from s3napback.config.scopes import Scope, Setting
+from s3napback.config.settings import EncryptionSettings, JobSettings, Position, StoreSettings
+from s3napback.config.store_settings import encryption_settings, store_settings
+from s3napback.config.values import InvalidValueError, Value, convert
+from s3napback.rotation import HanoiCycle, SimpleCycle
 
 OF_THE_MANUAL = shlex.split("""DiffDir TempDir Bucket GpgRecipient GpgKeyring S3KeyFile ChunkSize CycleType Frequency
 Phase Diffs Fulls Discs ArchiveOldestDisc Directory MySQL PostgreSQL Subversion SubversionDir UseTempFile Exclude""")
@@ -39,9 +48,9 @@ def test_every_directive_is_described(directive: DirectiveDescription) -> None:
 
 
 @pytest.mark.parametrize(
-    "directive", [directive for directive in DIRECTIVES if directive.type is Type.INTEGER], ids=lambda each: each.name
+    "directive", [directive for directive in DIRECTIVES if isinstance(directive, Integer)], ids=lambda each: each.name
 )
-def test_bounds_of_numbers_hold(directive: DirectiveDescription) -> None:
+def test_bounds_of_numbers_hold(directive: Integer) -> None:
     assert convert(directive, (str(directive.minimum),)) == directive.minimum
     assert convert(directive, (str(directive.maximum),)) == directive.maximum
     for number in (directive.minimum - 1, directive.maximum + 1):
@@ -63,3 +72,61 @@ def test_a_misspelt_name_is_recognised_and_a_strange_one_is_not() -> None:
     assert similar_name("excludes") == "Exclude"
     assert similar_name("GPGRecepient") == "GpgRecipient"
     assert similar_name("xyzzy") == ""
+
+
+def in_force(**written: Value) -> Scope:
+    """A file in which some directives are written, by their constants' names."""
+    position = Position("x.conf", 1)
+    own = {getattr(Directives, name).name: Setting(value, position, Place.FILE) for name, value in written.items()}
+    return Scope(Place.FILE, position, own)
+
+
+@pytest.mark.parametrize(
+    "directive",
+    [each for each in DIRECTIVES if isinstance(each, Integer | Switch | Choice) and not each.otherwise],
+    ids=lambda each: each.name,
+)
+def test_to_write_a_default_changes_nothing(directive: Integer | Switch | Choice) -> None:
+    assert convert(directive, (directive.default,)) == directive.value
+
+
+def test_what_is_left_out_is_the_same_for_a_configuration_and_for_code() -> None:
+    problems = Problems()
+    assert job_settings(in_force()) == JobSettings()
+    assert encryption_settings(in_force(), problems) == EncryptionSettings()
+    assert store_settings(in_force(BUCKET="some-bucket"), problems) == StoreSettings(bucket="some-bucket")
+    assert schedule(in_force(), problems) == SimpleCycle()
+    assert schedule(in_force(CYCLE_TYPE=HANOI_CYCLE), problems) == HanoiCycle()
+    assert Directives.CYCLE_TYPE.value == SIMPLE_CYCLE
+    problems.raise_errors()
+
+
+def test_defaults_are_these_since_configurations_rely_on_them() -> None:
+    values = {
+        each.name: each.value for each in DIRECTIVES if isinstance(each, Integer | Switch | Choice) and each.value
+    }
+    assert values == {
+        "ChunkSize": 25_000_000,
+        "UploadThreads": 4,
+        "CycleType": "SimpleCycle",
+        "Frequency": 1,
+        "Fulls": 4,
+        "Discs": 5,
+        "MaxUnreadable": 1000,
+        "StallTimeout": 14_400,
+        "Compression": "gzip",
+    }
+
+
+def test_every_setting_in_the_table_is_read_and_no_other() -> None:
+    """A row that nothing reads would be accepted, and have no effect."""
+    table = {name for name, each in vars(Directives).items() if isinstance(each, DirectiveDescription)}
+    folder = Path(schedule.__code__.co_filename).parent
+    read = {
+        node.attr
+        for file in folder.glob("*.py")
+        if file.name != "settings.py"
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Directives"
+    }
+    assert read == table

@@ -59,6 +59,17 @@ def test_a_full_and_its_diffs_load_into_an_equal_repository(site: Site, reposito
     assert loaded(site, [f"{name}-3-FULL"], tmp_path / "fresh").dump() == repository.dump()
 
 
+def test_what_looks_like_a_header_in_a_path_is_none(site: Site, repository: Repository, tmp_path: Path) -> None:
+    configure(site, repository)
+    repository.commit("a line separator", ("mkdir", "trunk/a\u2028Revision-number: 99"))
+    site.run(day=0)
+    repository.commit("another one", ("mkdir", "trunk/b\u2028UUID: 99\u2028Content-length: 99"))
+    site.run(day=1)
+    assert site.run("verify", day=1).stdout.count(": good") == 2
+    site.run("restore", f"Subversion {repository.path}", "--to", str(tmp_path / "new"), day=1)
+    assert Repository(tmp_path / "new", create=False).dump() == repository.dump()
+
+
 def test_without_diffs_and_in_a_hanoi_cycle_every_archive_stands_by_itself(
     site: Site, repository: Repository, tmp_path: Path
 ) -> None:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-from s3napback.archives import sum_key
+from s3napback.catalogue.sums import sum_key
 from tests.gpg_keys import Key
 from tests.site import Site
 from tests.waiting import becomes

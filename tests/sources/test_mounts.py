@@ -37,6 +37,11 @@ def test_the_kernels_list_is_understood() -> None:
     assert "user_id=4711" in found["/home/eve/own"].options
 
 
+def test_a_mount_point_with_a_line_separator_in_its_name_is_one(kernel_list: Path) -> None:
+    kernel_list.write_text(LIST + "30 22 0:40 / /mnt/a\u2028b\rc rw - nfs4 server:/x rw\n", newline="")
+    assert not tells_holes("/mnt/a\u2028b\rc/d", one_file_system=True)
+
+
 @pytest.mark.parametrize(
     ("path", "one_file_system", "expected"),
     [

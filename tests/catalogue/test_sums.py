@@ -1,0 +1,200 @@
+"""The checksum object: its text is a format on stores, which plain tools read, and nothing may depend on it."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import subprocess
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s3napback.archives import UNKNOWN_OWNER, ArchiveRecord, Owner, Transfer, split_key
+from s3napback.catalogue.sums import (
+    LONGEST_SUM,
+    SumNote,
+    format_sum,
+    is_sum_key,
+    parse_sum,
+    read_sum,
+    sum_key,
+    summed_key,
+)
+from s3napback.errors import StoreError
+from s3napback.rotation import ArchiveType
+from s3napback.stores.directory import DirectoryStore
+from tests.stores.sources import BytesSource
+
+STARTED = datetime(2026, 11, 23, 3, 0, 7, tzinfo=timezone.utc)
+RECORD = ArchiveRecord(
+    id="0123456789abcdef",
+    slot=5,
+    type=ArchiveType.DIFF,
+    owner=Owner("host.example", "Directory /etc"),
+    cycle="daily",
+    started=STARTED,
+    day=20_780,
+    parent="fedcba9876543210",
+)
+TRANSFER = Transfer("ab" * 32, stored=1000, read=123_456, seconds=61.26, warnings=["file changed as we read it", "two"])
+NOTE = SumNote.of(RECORD, "etc-5-DIFF", TRANSFER)
+GOLDEN = b"""\
+abababababababababababababababababababababababababababababababab  etc-5-DIFF
+# id 0123456789abcdef
+# source Directory /etc
+# host host.example
+# started 2026-11-23T03:00:07Z
+# bytes stored 1000
+# bytes read 123456
+# seconds 61.3
+# warning file changed as we read it
+# warning two
+"""
+
+
+def test_the_text_is_this_one_since_stores_are_full_of_it() -> None:
+    assert format_sum(NOTE) == GOLDEN
+    assert parse_sum(GOLDEN) == replace(NOTE, seconds=61.3)
+
+
+# Nothing that is written in one line can hold its end; half a character comes from a name that is no UTF-8.
+lines = st.text(st.characters(exclude_categories=()), min_size=1).map(lambda text: text.replace("\n", " "))
+lines = lines.map(lambda text: text.encode("utf-8", "replace").decode() + "\udcff")
+
+
+@given(
+    st.builds(
+        SumNote,
+        digest=st.binary(min_size=32, max_size=32).map(bytes.hex),
+        name=lines,
+        id=lines,
+        owner=st.builds(Owner, lines, lines),
+        started=st.datetimes(datetime(1000, 1, 1)).map(lambda each: each.replace(microsecond=0, tzinfo=timezone.utc)),
+        stored=st.integers(0, 10**18 - 1),
+        read=st.integers(0, 10**18 - 1),
+        seconds=st.integers(0, 10**8).map(lambda tenths: tenths / 10),
+        warnings=st.lists(lines, max_size=5).map(tuple),
+    )
+)
+def test_what_is_written_is_read_back(note: SumNote) -> None:
+    assert parse_sum(format_sum(note)) == note
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        "etc-0-FULL",
+        "-0-FULL",
+        "var/lib/two words-1-DIFF",
+        "srv/ä–漢字-1-DIFF",
+        "srv/back\\slash\\name-1-FULL",
+        "\\begins-1-FULL",
+        "srv/*star #hash-1-FULL",
+        "MySQL/all-3",
+    ],
+)
+def test_plain_sha256sum_checks_an_archive(base: str, tmp_path: Path) -> None:
+    """Run in the folder that the names are relative to, as with a copy of the whole bucket below its prefix."""
+    archive = tmp_path / base
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    archive.write_bytes(b"the archive")
+    sums = tmp_path / sum_key(base)
+    sums.write_bytes(format_sum(replace(NOTE, digest=hashlib.sha256(b"the archive").hexdigest(), name=base)))
+    plain = subprocess.run(["sha256sum", "--", base], cwd=tmp_path, capture_output=True, check=True).stdout
+    assert sums.read_bytes().splitlines()[0] == plain.rstrip(b"\n")
+    command = ["sha256sum", "--check", "--strict", "--", str(sums)]
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 0
+    archive.write_bytes(b"another one")
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 1
+
+
+def test_however_many_warnings_there_are_a_checksum_object_stays_small() -> None:
+    warnings = [f"{number} " + "ü" * 700 for number in range(100)]
+    content = format_sum(replace(NOTE, name="é" * 500, warnings=warnings))
+    assert len(content) <= LONGEST_SUM
+    found = parse_sum(content)
+    assert found is not None
+    assert 10 < len(found.warnings) < 100
+    assert list(found.warnings) == warnings[: len(found.warnings)]
+    assert content.endswith(f"# {100 - len(found.warnings)} more warnings\n".encode())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\n\n",
+        b"ab  photo.jpg\n",
+        b"ab" * 32 + b"  photo.jpg\n",
+        GOLDEN.replace(b"# id ", b"# identity "),
+        GOLDEN.replace(b"# id 0123456789abcdef", b"# id "),
+        GOLDEN.replace(b"abab", b"ABAB"),
+        GOLDEN.replace(b"ababab", b"ab", 1),
+        GOLDEN.replace(b"  etc-5-DIFF", b" etc-5-DIFF"),
+        b"\n" + GOLDEN,
+        GOLDEN.decode().encode("utf-16"),
+        b"\xff" * 1000,
+        bytes(1000),
+    ],
+)
+def test_what_another_program_wrote_or_broke_says_nothing(content: bytes) -> None:
+    assert parse_sum(content) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "lost"),
+    [
+        (b"# started 2026", b"# started then", "started"),
+        (b"# bytes stored 1000", b"# bytes stored " + b"9" * 5000, "stored"),
+        (b"# bytes read 123456", b"# bytes read \xd9\xa3", "read"),
+        (b"# seconds 61.3", b"# seconds nan", "seconds"),
+        (b"# seconds 61.3\n", b"", "seconds"),
+    ],
+)
+def test_what_only_people_read_may_be_missing(old: bytes, new: bytes, lost: str) -> None:
+    assert parse_sum(GOLDEN.replace(old, new)) == replace(NOTE, **{"seconds": 61.3, lost: None})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("missing", [b"# host host.example\n", b"# source Directory /etc\n"])
+def test_half_an_owner_is_none(missing: bytes) -> None:
+    found = parse_sum(GOLDEN.replace(missing, b""))
+    assert found is not None
+    assert found.owner is UNKNOWN_OWNER
+
+
+@pytest.mark.parametrize("end", ["\u2028", "\x0b", "\x0c", "\x1c", "\x85", "\r"])
+def test_only_a_newline_ends_a_line(end: str) -> None:
+    """Nobody can give an archive another identity, or hide whose it is, by what a file is called."""
+    lie = f"{end}# id lie{end}# host lie"
+    note = replace(NOTE, owner=Owner("host.example", f"Subversion /srv{lie}"), warnings=(f"{lie}",))
+    assert parse_sum(format_sum(note)) == replace(note, seconds=61.3)
+
+
+def test_the_first_of_two_comments_counts() -> None:
+    assert parse_sum(GOLDEN + b"# id lie\n# host lie\n") == replace(NOTE, seconds=61.3)
+
+
+def test_the_checksum_lies_beside_the_archive_and_is_no_archive() -> None:
+    assert sum_key("a/etc-0-FULL") == "a/etc-0-FULL.sha256"
+    assert split_key(sum_key("a/etc-0-FULL")) is None
+    assert is_sum_key(sum_key("a/etc-0-FULL"))
+    assert not is_sum_key("a/etc-0-FULL")
+    assert summed_key(sum_key("a/etc-0-FULL")) == "a/etc-0-FULL"
+
+
+def test_no_more_of_it_is_read_than_makes_sense(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store = DirectoryStore(tmp_path)
+    with pytest.raises(StoreError):
+        read_sum(store, "etc-5-DIFF")
+    longest = GOLDEN + b"#" * (LONGEST_SUM - len(GOLDEN))
+    store.put(sum_key("etc-5-DIFF"), BytesSource(longest), {})
+    assert read_sum(store, "etc-5-DIFF") == replace(NOTE, seconds=61.3)
+    assert not caplog.records
+    store.put(sum_key("etc-5-DIFF"), BytesSource(longest + b"#"), {})
+    with caplog.at_level(logging.WARNING):
+        assert read_sum(store, "etc-5-DIFF") is None
+    assert "etc-5-DIFF.sha256 is not used: it is longer than checksums are" in caplog.text
