@@ -13,6 +13,7 @@ from s3napback.archives import SUM_SUFFIX, ArchiveRecord, parse_time, slot_keys,
 from s3napback.catalogue.claims import Claim, Claims, keeps, possible_names
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, newest_first
 from s3napback.config.settings import Job
+from s3napback.kinds import SourceName, kind_of
 from s3napback.rotation import HanoiCycle, Schedule, day_number
 from s3napback.stores import StoredObject
 
@@ -36,7 +37,7 @@ class SumNote:
     """Whose a checksum object is, as its comments say."""
 
     host: str
-    source: str
+    source: SourceName
     day: int
 
 
@@ -162,7 +163,8 @@ def read_sum_note(text: str) -> SumNote | None:
     """The comments of a checksum object; None if they are not those that s3napback writes."""
     comments = dict(line[2:].partition(" ")[::2] for line in text.splitlines() if line.startswith("# "))
     try:
-        return SumNote(comments["host"], comments["source"], day_number(parse_time(comments["started"]).date()))
+        source = SourceName.parse(comments["source"])
+        return SumNote(comments["host"], source, day_number(parse_time(comments["started"]).date()))
     except (KeyError, ValueError):
         return None
 
@@ -182,7 +184,7 @@ def upload_keys(catalogue: Catalogue, claims: Claims, prefix: str) -> list[str]:
 
     Names under which another owner keeps archives are left out: what is unfinished there may be the other's.
     """
-    names: dict[str, Job] = {job.name: job for job in claims.jobs if job.kind != "SubversionDir"}
+    names: dict[str, Job] = {job.name: job for job in claims.jobs if not kind_of(job.kind).folder_of}
     foreign = set()
     highest: dict[str, int] = {}
     for archive in catalogue.archives:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from s3napback.config.settings import MAX_UNREADABLE, STALL_TIMEOUT
+from s3napback.kinds import DIRECTORY, KINDS, MYSQL, POSTGRESQL, Kind, kind_called
 
 
 class Place(Enum):
@@ -98,10 +99,10 @@ _HANOI = "HanoiCycle"
 _EVER = 36_500
 _MOST_SLOTS = 10_000
 _LONGEST_STALL = 30 * 86_400
-_DIRECTORY = ("Directory",)
+_OF_DIRECTORIES = (DIRECTORY.name,)
 
 
-DIRECTIVES = (
+_SETTINGS = (
     DirectiveDescription(
         "Bucket",
         Type.TEXT,
@@ -250,7 +251,7 @@ DIRECTIVES = (
         "nothing",
         _ANYWHERE,
         "Patterns of what to leave out; anchored with a leading slash, else matched at any depth; adds up inwards.",
-        kinds=_DIRECTORY,
+        kinds=_OF_DIRECTORIES,
         adds_up=True,
     ),
     DirectiveDescription(
@@ -259,7 +260,7 @@ DIRECTIVES = (
         "Off",
         _ANYWHERE,
         "Stay on the file system on which the directory lies.",
-        kinds=_DIRECTORY,
+        kinds=_OF_DIRECTORIES,
     ),
     DirectiveDescription(
         "MaxUnreadable",
@@ -267,7 +268,7 @@ DIRECTIVES = (
         str(MAX_UNREADABLE),
         _ANYWHERE,
         "Files and folders that may be unreadable; with more of them the source fails.",
-        kinds=_DIRECTORY,
+        kinds=_OF_DIRECTORIES,
         maximum=1_000_000,
     ),
     DirectiveDescription(
@@ -276,11 +277,11 @@ DIRECTIVES = (
         "none",
         _ANYWHERE,
         "More options for tar, values attached with “=”.",
-        kinds=_DIRECTORY,
+        kinds=_OF_DIRECTORIES,
         adds_up=True,
     ),
     DirectiveDescription(
-        "MySQLOptions", Type.WORDS, "none", _ANYWHERE, "More options for mysqldump.", kinds=("MySQL",), adds_up=True
+        "MySQLOptions", Type.WORDS, "none", _ANYWHERE, "More options for mysqldump.", kinds=(MYSQL.name,), adds_up=True
     ),
     DirectiveDescription(
         "PostgreSQLOptions",
@@ -288,7 +289,7 @@ DIRECTIVES = (
         "none",
         _ANYWHERE,
         "More options for pg_dump and pg_dumpall.",
-        kinds=("PostgreSQL",),
+        kinds=(POSTGRESQL.name,),
         adds_up=True,
     ),
     DirectiveDescription(
@@ -319,36 +320,9 @@ DIRECTIVES = (
         minimum=1,
         maximum=19,
     ),
-    DirectiveDescription(
-        "Directory", Type.SOURCE, "", _IN_CYCLE, "Directories to back up, as absolute paths.", adds_up=True
-    ),
-    DirectiveDescription(
-        "MySQL",
-        Type.SOURCE,
-        "",
-        _IN_CYCLE,
-        "Databases to dump: DATABASE, SOCKET:DATABASE, or “all” for all of them in one dump.",
-        adds_up=True,
-    ),
-    DirectiveDescription(
-        "PostgreSQL",
-        Type.SOURCE,
-        "",
-        _IN_CYCLE,
-        "Databases to dump: DATABASE, USER@DATABASE, or “all” for all of them in one dump.",
-        adds_up=True,
-    ),
-    DirectiveDescription(
-        "Subversion", Type.SOURCE, "", _IN_CYCLE, "Repositories to dump, as absolute paths.", adds_up=True
-    ),
-    DirectiveDescription(
-        "SubversionDir",
-        Type.SOURCE,
-        "",
-        _IN_CYCLE,
-        "Folders of which every repository directly below is dumped.",
-        adds_up=True,
-    ),
+)
+
+_INCLUDES = (
     DirectiveDescription(
         "Include",
         Type.FILES,
@@ -363,34 +337,47 @@ DIRECTIVES = (
 )
 
 _AROUND_SOURCES = frozenset({Place.FILE, Place.CYCLE})
+_CYCLE = BlockDescription("Cycle", "a unique name", _GLOBAL, "Settings, and the sources that they hold for.")
 
-BLOCKS = (
-    BlockDescription("Cycle", "a unique name", _GLOBAL, "Settings, and the sources that they hold for."),
-    BlockDescription("Directory", "absolute path", _AROUND_SOURCES, "One directory with settings of its own."),
-    BlockDescription("MySQL", "database", _AROUND_SOURCES, "One MySQL dump with settings of its own."),
-    BlockDescription("PostgreSQL", "database", _AROUND_SOURCES, "One PostgreSQL dump with settings of its own."),
-    BlockDescription("Subversion", "absolute path", _AROUND_SOURCES, "One repository with settings of its own."),
-    BlockDescription(
-        "SubversionDir", "absolute path", _AROUND_SOURCES, "One folder of repositories with settings of its own."
-    ),
-)
 
-_DIRECTIVES = {description.name.lower(): description for description in DIRECTIVES}
-_BLOCKS = {description.name.lower(): description for description in BLOCKS}
+def _directive_of(kind: Kind) -> DirectiveDescription:
+    return DirectiveDescription(kind.name, Type.SOURCE, "", _IN_CYCLE, kind.help, adds_up=True)
+
+
+def _block_of(kind: Kind) -> BlockDescription:
+    return BlockDescription(kind.name, kind.grammar.what, _AROUND_SOURCES, kind.block_help)
+
+
+def all_directives() -> tuple[DirectiveDescription, ...]:
+    """The table of directives; those of sources follow from their kinds."""
+    return (*_SETTINGS, *map(_directive_of, KINDS.values()), *_INCLUDES)
+
+
+def all_blocks() -> tuple[BlockDescription, ...]:
+    """The table of blocks; those of sources follow from their kinds."""
+    return (_CYCLE, *map(_block_of, KINDS.values()))
+
+
+_WITHOUT_KINDS = {description.name.lower(): description for description in (*_SETTINGS, *_INCLUDES)}
 
 
 def find_directive(name: str) -> DirectiveDescription | None:
     """The directive called ``name``, in any case."""
-    return _DIRECTIVES.get(name.lower())
+    kind = kind_called(name)
+    return _directive_of(kind) if kind else _WITHOUT_KINDS.get(name.lower())
 
 
 def find_block(name: str) -> BlockDescription | None:
     """The block called ``name``, in any case."""
-    return _BLOCKS.get(name.lower())
+    kind = kind_called(name)
+    if kind is None:
+        return _CYCLE if name.lower() == _CYCLE.name.lower() else None
+    return _block_of(kind)
 
 
 def similar_name(name: str) -> str:
     """The directive or block whose name looks most like ``name``; empty if none does."""
-    known = {description.name.lower(): description.name for description in (*DIRECTIVES, *BLOCKS)}
+    names = [*(directive.name for directive in all_directives()), *(block.name for block in all_blocks())]
+    known = {each.lower(): each for each in names}
     alike = difflib.get_close_matches(name.lower(), known, 1, 0.6)
     return known[alike[0]] if alike else ""

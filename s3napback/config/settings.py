@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from s3napback.kinds import SourceName
 from s3napback.rotation import Schedule
 
 STALL_TIMEOUT = 14_400
@@ -118,7 +119,7 @@ class Job:
     """One source in one cycle.
 
     Attributes:
-        kind: ``Directory``, ``MySQL``, ``PostgreSQL``, ``Subversion`` or ``SubversionDir``.
+        kind: name of a kind of source.
         target: what of that kind: a normalised absolute path, a database, ``all``, ``SOCKET:db``, ``user@db``.
         name: the key base, unique in the configuration, without the prefix.
         schedule: when, and into which slot.
@@ -136,9 +137,9 @@ class Job:
     position: Position
 
     @property
-    def source(self) -> str:
-        """Kind and target as people write them: ``Directory /etc``."""
-        return f"{self.kind} {self.target}"
+    def source(self) -> SourceName:
+        """Kind and target, of which people speak as ``Directory /etc``."""
+        return SourceName(self.kind, self.target)
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,12 @@ import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from s3napback.config.names import InvalidNameError, normalised_path, normalised_prefix
+from s3napback.config.names import normalised_prefix
 from s3napback.config.problems import Problems
 from s3napback.config.scopes import Scope
 from s3napback.config.settings import STALL_TIMEOUT, EncryptionSettings, StoreSettings
 from s3napback.formatting import shown
+from s3napback.targets import InvalidNameError, normalised_path
 
 LEAST_PART = 5 * 1024 * 1024
 _DEFAULT_PART = 25_000_000

@@ -10,12 +10,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from s3napback.archives import ArchiveRecord
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import PipelineError, UnusableTool
 from s3napback.formatting import readable, shell_command
+from s3napback.kinds import SUBVERSION
 from s3napback.recovery.decoding import Damaged, Decoder
+from s3napback.recovery.dump_stream import DumpReader, checked
 from s3napback.recovery.folders import OPEN_FOLDER, names_in
 from s3napback.recovery.staging import Staging, UnusableTarget, require_empty, require_empty_folder, staging_in
+from s3napback.rotation import ArchiveType
 from s3napback.streams.confinement import start_confined
 from s3napback.streams.environment import Family, child_environment
 from s3napback.streams.pipeline import Block, Stage, Transformation
@@ -109,6 +113,28 @@ def continuity_check(expected: Expected) -> Transformation:
     return Transformation("the check of the dump's beginning", check)
 
 
+def revisions_check(record: ArchiveRecord, parent: ArchiveRecord | None) -> Transformation:
+    """Passes a dump on, and fails where its revisions are not those that the metadata tell.
+
+    Args:
+        record: of the dump's archive.
+        parent: of the archive that it builds on.
+    """
+    return Transformation("the check of revisions", checked(lambda dump: _judge(dump, record, parent)))
+
+
+def _judge(dump: DumpReader, record: ArchiveRecord, parent: ArchiveRecord | None) -> None:
+    """Compare a dump with what its metadata, and those of the archive it builds on, say."""
+    found = f"{dump.first}:{dump.last}"
+    if record.extra.get("revisions", found) != found or record.extra.get("uuid", dump.uuid) != dump.uuid:
+        raise Damaged(f"it holds the revisions {found} of {dump.uuid}, which is not what its metadata say")
+    before = parent.extra.get("revisions", "").rpartition(":")[2] if parent else "-1"
+    if before and dump.first != int(before) + 1:
+        raise Damaged(f"it begins with revision {dump.first}, and what it builds on ends with {before}")
+    if record.type is ArchiveType.DIFF and parent and parent.extra.get("uuid", dump.uuid) != dump.uuid:
+        raise Damaged(f"it is of another repository than what it builds on: {dump.uuid}")
+
+
 def dump_range(head: bytes) -> Expected:
     """The UUID and first revision that a dump begins with.
 
@@ -116,7 +142,8 @@ def dump_range(head: bytes) -> Expected:
         Damaged: it does not begin like one.
     """
     uuid, revision = _UUID.search(head), _FIRST_REVISION.search(head)
-    if not head.startswith(b"SVN-fs-dump-format-version:") or uuid is None or revision is None:
+    ((beginning, _end),) = SUBVERSION.marks
+    if not head.startswith(beginning) or uuid is None or revision is None:
         raise Damaged("the content is not a dump of a Subversion repository")
     return Expected(uuid[1].decode(), int(revision[1]))
 

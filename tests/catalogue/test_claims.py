@@ -46,7 +46,11 @@ CASES: dict[str, tuple[CataloguedArchive, Claim, str]] = {
         "",
     ),
     "below another prefix": (archive("prefix/etc", 0, 1), Claim.ELSEWHERE, ""),
-    "of a kind that is not known": (archive("etc2", 0, 1, source="Mailbox /etc2"), Claim.ELSEWHERE, ""),
+    "of a kind that is not known": (
+        archive("etc2", 0, 1, source="Mailbox /etc2", key="etc2-0-FULL"),
+        Claim.ELSEWHERE,
+        "",
+    ),
     "of another host": (archive("etc", 0, 1, host="other"), Claim.OTHER_HOST, ""),
     "without metadata": (nameless("etc-0-FULL", "etc"), Claim.UNKNOWN, ""),
 }
