@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ import s3napback
 from s3napback.errors import SourceError, UnknownKind
 from s3napback.kinds import KINDS, SourceName, kind_called, kind_of
 from s3napback.recovery.registry import RECOVERIES, recovery_of
-from s3napback.sources.registry import EXPANDERS, MAKERS
+from s3napback.sources.registry import EXPANDERS, MAKERS, Tools, expand_job, make_source
 from s3napback.targets import InvalidNameError
+from tests.catalogues import job
 
 PACKAGE = Path(s3napback.__file__).parent
 
@@ -88,6 +90,19 @@ def test_an_unknown_kind_is_refused_and_never_taken_for_another_one() -> None:
         recovery_of(SourceName.parse("SQLite /a.db"))
     assert kind_called("sqlite") is None
     assert kind_called("SUBVERSIONdir") is KINDS["SubversionDir"]
+
+
+def test_a_kind_that_is_only_a_row_is_refused_by_both_registries(monkeypatch: pytest.MonkeyPatch) -> None:
+    for kind in (replace(KINDS["MySQL"], name="Ledger"), replace(KINDS["SubversionDir"], name="LedgerDir")):
+        monkeypatch.setitem(KINDS, kind.name, kind)
+    monkeypatch.setitem(KINDS, "SubversionDir", replace(KINDS["SubversionDir"], folder_of="Ledger"))
+    with pytest.raises(UnknownKind, match="could back up sources of the kind 'Ledger'"):
+        make_source(job(source="Ledger x"), Tools())
+    with pytest.raises(UnknownKind, match="could back up sources of the kind 'LedgerDir'"):
+        expand_job(job(source="LedgerDir /x"), ())
+    for source in ("Ledger x", "SubversionDir /x"):
+        with pytest.raises(UnknownKind, match="could restore sources of the kind"):
+            recovery_of(SourceName.parse(source))
 
 
 @given(st.one_of(st.text(), st.builds("{} {}".format, st.sampled_from([*KINDS, "SQLite"]), st.text())))

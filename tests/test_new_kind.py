@@ -251,9 +251,12 @@ def test_it_is_verified_by_its_own_check(ledgers: None, books: Books) -> None:
     assert verified(configuration, verify.Wish(against_live=True)) == []
     (line,) = verified(configuration, verify.Wish(f"{books.daily}", against_live=True), expect=1)
     assert "only a directory can be compared" in line
+    # Without its checksum nothing but the ledger's own end tells.
     overwrite(books.site, f"Ledger{books.daily}-1", gzip.compress(b"-- Ledger dump\nhalf of", mtime=0))
+    books.site.store().delete(f"Ledger{books.daily}-1.sha256")
     lines = verified(configuration, verify.Wish(f"{books.daily}"), expect=1)
     assert lines[0].startswith(f"Ledger{books.daily}-1: FAILED")
+    assert "the remark that ends a dump is missing" in lines[0]
 
 
 def test_it_is_restored_as_of_a_day_and_to_what_its_class_says(ledgers: None, books: Books, tmp_path: Path) -> None:
