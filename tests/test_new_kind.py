@@ -256,7 +256,7 @@ def test_it_is_verified_by_its_own_check(ledgers: None, books: Books) -> None:
     books.site.store().delete(f"Ledger{books.daily}-1.sha256")
     lines = verified(configuration, verify.Wish(f"{books.daily}"), expect=1)
     assert lines[0].startswith(f"Ledger{books.daily}-1: FAILED")
-    assert "the remark that ends a dump is missing" in lines[0]
+    assert "the remark that ends a dump is missing" in "\n".join(lines)
 
 
 def test_it_is_restored_as_of_a_day_and_to_what_its_class_says(ledgers: None, books: Books, tmp_path: Path) -> None:

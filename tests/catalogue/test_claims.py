@@ -24,6 +24,11 @@ CASES: dict[str, tuple[CataloguedArchive, Claim, str]] = {
         Claim.CURRENT,
         "srv/svn",
     ),
+    "a repository that its archive calls by its folder's kind": (
+        archive("srv/svn/one", 0, 1, source="SubversionDir /srv/svn/one"),
+        Claim.CURRENT,
+        "srv/svn",
+    ),
     "a repository with a block of its own": (
         archive("srv/svn/own", 0, 1, source="Subversion /srv/svn/own", cycle="weekly"),
         Claim.CURRENT,
