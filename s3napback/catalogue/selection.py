@@ -77,7 +77,8 @@ def source_called(word: str) -> SourceName | None:
         start, _, target = word.partition(mark)
         kind = kind_called(start)
         if kind is not None and target:
-            return SourceName(kind.name, _normalised(f"/{target}") if kind.is_path else target)
+            path = target if target.startswith("/") else f"/{target}"
+            return SourceName(kind.name, _normalised(path) if kind.is_path else target)
     return None
 
 
