@@ -9,15 +9,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from urllib.parse import quote, unquote
 
+from s3napback.kinds import NO_SOURCE, SourceName, kind_of
 from s3napback.rotation import ArchiveType, day_date
 
 FORMAT = "1"
 METADATA_PREFIX = "s3napback-"
 METADATA_LIMIT = 2048
 """Bytes of user metadata that S3 allows an object, names and values together (Amazon's user guide)."""
-
-KINDS_WITH_TYPE = frozenset({"Directory", "Subversion", "SubversionDir"})
-"""Kinds whose keys end in a type; the others are always full, and their keys end in the slot."""
 
 _KEY_END = re.compile(r"-(?P<slot>0|[1-9][0-9]*)(?:-(?P<type>FULL|DIFF))?\Z")
 
@@ -28,8 +26,12 @@ def join_prefix(prefix: str, name: str) -> str:
 
 
 def archive_key(prefix: str, kind: str, name: str, slot: int, archive_type: ArchiveType) -> str:
-    """The key of one archive: ``[PREFIX/]NAME-SLOT-TYPE``, without the type for kinds that are always full."""
-    end = f"{slot}-{archive_type.value}" if kind in KINDS_WITH_TYPE else f"{slot}"
+    """The key of one archive: ``[PREFIX/]NAME-SLOT-TYPE``, without the type for kinds that are always full.
+
+    Raises:
+        UnknownKind: there is no kind of this name.
+    """
+    end = f"{slot}-{archive_type.value}" if kind_of(kind).has_diffs else f"{slot}"
     return join_prefix(prefix, f"{name}-{end}")
 
 
@@ -53,19 +55,19 @@ class Owner:
 
     Attributes:
         host: HostName of the machine.
-        source: kind and target, ``Directory /etc``.
+        source: what is in it, ``Directory /etc``.
     """
 
     host: str
-    source: str
+    source: SourceName
 
     def __str__(self) -> str:
-        if not self.source:
+        if self.source == NO_SOURCE:
             return "something other than s3napback, or a store that forgot its metadata"
         return f"{self.source} of host {self.host}"
 
 
-UNKNOWN_OWNER = Owner("", "")
+UNKNOWN_OWNER = Owner("", NO_SOURCE)
 """Owner of an object that does not say whose it is."""
 
 
@@ -108,7 +110,7 @@ class ArchiveRecord:
             "slot": str(self.slot),
             "type": self.type.value,
             "parent": self.parent,
-            "source": self.owner.source,
+            "source": str(self.owner.source),
             "cycle": self.cycle,
             "host": self.owner.host,
             "started": format_time(self.started),
@@ -139,7 +141,7 @@ class ArchiveRecord:
                 id=values.pop("id"),
                 slot=int(values.pop("slot")),
                 type=ArchiveType(values.pop("type")),
-                owner=Owner(values.pop("host"), values.pop("source")),
+                owner=Owner(values.pop("host"), SourceName.parse(values.pop("source"))),
                 cycle=values.pop("cycle", ""),
                 started=parse_time(values.pop("started")),
                 day=int(values.pop("day")),

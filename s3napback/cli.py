@@ -35,7 +35,6 @@ Exit codes:
   70       a bug in s3napback
   129, 130, 143  interrupted by SIGHUP, SIGINT, SIGTERM
 """
-EXIT_USAGE = 2
 EXIT_WARNINGS = 3
 EXIT_BUG = 70
 

@@ -51,6 +51,10 @@ class SourceError(S3napbackError):
     """A source is missing, unreadable or suddenly empty, or must not be backed up now."""
 
 
+class UnknownKind(SourceError):
+    """Something is asked of a kind of source that is not known here."""
+
+
 class PipelineError(S3napbackError):
     """A process or filter between the source and the store failed."""
 

@@ -25,6 +25,7 @@ from s3napback import ending
 from s3napback.crews import TookTooLong, within
 from s3napback.errors import ChangeableByOthers, UnusableConfiguration
 from s3napback.formatting import printable
+from s3napback.kinds import kind_of
 from s3napback.ownership import read_own_file
 
 SYSTEM_FOLDER = Path("/etc/s3napback")
@@ -37,20 +38,17 @@ _PACKAGE = "s3napback"
 _LINES = f"{_PACKAGE}_lines"
 """Attribute of a record whose message has several lines; a line end within any of them is data."""
 _LAST_WORDS_SECONDS = 2.0  # for a mail server, say, once a signal has come
-_TOPICS = {
-    "Directory": "directory",
-    "MySQL": "mysql",
-    "PostgreSQL": "postgresql",
-    "Subversion": "subversion",
-    "SubversionDir": "subversion",
-}
 # Below WARNING these write requests with their signatures, or what passes between them and gpg.
 _TALKATIVE_LIBRARIES = ("boto3", "botocore", "gnupg", "s3transfer", "urllib3")
 
 
 def logger_for(kind: str) -> logging.Logger:
-    """The logger of a kind of source: ``Directory``, ``MySQL``, ``PostgreSQL``, ``Subversion`` or ``SubversionDir``."""
-    return logging.getLogger(f"{_PACKAGE}.{_TOPICS[kind]}")
+    """The logger of a kind of source.
+
+    Raises:
+        UnknownKind: there is no kind of this name.
+    """
+    return logging.getLogger(f"{_PACKAGE}.{kind_of(kind).topic}")
 
 
 def log_lines(logger: logging.Logger, level: int, lines: Sequence[str]) -> None:

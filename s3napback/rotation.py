@@ -71,11 +71,6 @@ class SimpleCycle:
         """How many slots one rotation has."""
         return self.fulls * (self.diffs + 1)
 
-    @property
-    def guaranteed(self) -> int:
-        """How many of the newest backups can be restored at any time, if no night failed."""
-        return (self.fulls - 1) * (self.diffs + 1) + 1
-
     def always_full(self) -> SimpleCycle:
         """The same cycle for sources that have no DIFFs: ``fulls`` slots."""
         return replace(self, diffs=0)
@@ -118,11 +113,6 @@ class HanoiCycle:
     def type(self, day: int) -> ArchiveType:  # noqa: ARG002 - as SimpleCycle's
         """Always FULL."""
         return ArchiveType.FULL
-
-    @property
-    def guaranteed(self) -> int:
-        """How many backups can be restored at any time, if no night failed (their ages are powers of two)."""
-        return self.discs
 
     def always_full(self) -> HanoiCycle:
         """The same cycle: it has no DIFFs."""

@@ -23,6 +23,7 @@ from typing import Any
 from s3napback.chains import History, Link, Memory
 from s3napback.durable import put_in_place, sync_file, write_private
 from s3napback.errors import ChangeableByOthers, DamagedState, LockHeld, StateError
+from s3napback.kinds import SourceName
 from s3napback.ownership import open_own_for_writing, read_own_file, require_own, require_own_for_writing
 from s3napback.rotation import ArchiveType
 
@@ -38,7 +39,7 @@ class SourceState:
 
     Attributes:
         name: the key base, without prefix.
-        source: kind and target, ``Directory /etc``.
+        source: what is kept under it, ``Directory /etc``.
         cycle: the Cycle's name, or empty.
         history: the chain and what it was made with.
         had_content: the source held something when it was backed up last.
@@ -47,7 +48,7 @@ class SourceState:
     """
 
     name: str
-    source: str
+    source: SourceName
     cycle: str
     history: History = field(default_factory=History)
     had_content: bool = False
@@ -96,7 +97,7 @@ class StoreState:
         except FileNotFoundError:
             return None
 
-    def former_names(self, source: str, cycle: str, name: str) -> list[str]:
+    def former_names(self, source: SourceName, cycle: str, name: str) -> list[str]:
         """Other names under which the same source was kept in the same Cycle."""
         return [
             state.name
@@ -267,7 +268,7 @@ def _make_private(folder: Path) -> None:
 
 
 def _to_json(state: SourceState) -> dict[str, Any]:
-    document = asdict(state)
+    document = {**asdict(state), "source": str(state.source)}
     for link in document["history"]["chain"]:
         link["type"] = link["type"].value
     return {"format": STATE_FORMAT, **document}
@@ -287,6 +288,7 @@ def _read_state(file: Path) -> SourceState:
             raise DamagedState(f"{file} was written by another version of s3napback")
         history = document.pop("history")
         chain = tuple(_read_link(link) for link in history.pop("chain"))
+        document["source"] = SourceName.parse(document["source"])
         document["taken_over"] = tuple(document["taken_over"])
         return SourceState(history=History(chain=chain, **history), **document)
     except (FileNotFoundError, NotADirectoryError):

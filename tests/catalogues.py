@@ -9,6 +9,7 @@ from s3napback.archives import ArchiveRecord, Owner, archive_key
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive
 from s3napback.catalogue.sums import sum_key
 from s3napback.config.settings import Job, JobSettings, Position
+from s3napback.kinds import SourceName
 from s3napback.rotation import ArchiveType, Schedule, SimpleCycle
 from s3napback.stores import StoredObject
 
@@ -38,13 +39,13 @@ def archive(
         id=identity or f"{name}-{slot}@{day}",
         slot=slot,
         type=archive_type,
-        owner=Owner(host, source),
+        owner=Owner(host, SourceName.parse(source)),
         cycle=cycle,
         started=EPOCH + timedelta(days=day),
         day=day,
         parent=parent,
     )
-    key = key or archive_key("", source.partition(" ")[0], name, slot, archive_type)
+    key = key or archive_key("", record.owner.source.kind, name, slot, archive_type)
     return CataloguedArchive(stored(key, day), name, record)
 
 
@@ -78,8 +79,10 @@ def job(
     source: str = "Directory /etc",
     cycle: str = "nightly",
 ) -> Job:
-    kind, _, target = source.partition(" ")
-    return Job(kind, target, name, schedule or SimpleCycle(), cycle, JobSettings(), Position("test.conf", 1))
+    named = SourceName.parse(source)
+    return Job(
+        named.kind, named.target, name, schedule or SimpleCycle(), cycle, JobSettings(), Position("test.conf", 1)
+    )
 
 
 def keys(archives: Iterable[CataloguedArchive]) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from s3napback.config.descriptions import DirectiveDescription, Place
-from s3napback.config.directives import BLOCKS, DIRECTIVES
+from s3napback.config.directives import all_blocks, all_directives
 
 CHECKOUT = Path(__file__).parent.parent
 README = CHECKOUT / "README.md"
@@ -83,14 +83,15 @@ def anchor(heading: str) -> str:
 
 def block_table() -> str:
     """The table of the kinds of block."""
-    rows = [(f"`<{block.name} …>`", block.value, _where(block.places), block.help) for block in BLOCKS]
+    rows = [(f"`<{block.name} …>`", block.value, _where(block.places), block.help) for block in all_blocks()]
     return _table(("Block", "Its value", "Where", "Meaning"), rows)
 
 
 def directive_table() -> str:
     """The table of the directives."""
     rows = [
-        (f"`{each.name}`", each.takes, each.default or "–", _where(each.places), _meaning(each)) for each in DIRECTIVES
+        (f"`{each.name}`", each.takes, each.default or "–", _where(each.places), _meaning(each))
+        for each in all_directives()
     ]
     return _table(("Directive", "Takes", "Default", "Where", "Meaning"), rows)
 

@@ -24,6 +24,7 @@ from s3napback.archives import (
     slot_keys,
     split_key,
 )
+from s3napback.kinds import SourceName
 from s3napback.rotation import ArchiveType
 
 FULL, DIFF = ArchiveType.FULL, ArchiveType.DIFF
@@ -31,7 +32,7 @@ RECORD = ArchiveRecord(
     id="0123456789abcdef",
     slot=5,
     type=DIFF,
-    owner=Owner("host.example", "Directory /etc"),
+    owner=Owner("host.example", SourceName("Directory", "/etc")),
     cycle="daily",
     started=datetime(2026, 11, 23, 3, 0, 7, tzinfo=timezone.utc),
     day=20_780,
@@ -102,7 +103,7 @@ RECORDS = st.builds(
     id=st.uuids().map(lambda identity: identity.hex),
     slot=st.integers(0, 10**6),
     type=st.sampled_from(ArchiveType),
-    owner=st.builds(Owner, st.text(min_size=1, max_size=30), st.text(min_size=1, max_size=40)),
+    owner=st.builds(Owner, st.text(min_size=1, max_size=30), st.text(min_size=1, max_size=40).map(SourceName.parse)),
     cycle=st.text(max_size=30),
     started=st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2200, 1, 1)).map(
         lambda moment: moment.replace(microsecond=0, tzinfo=timezone.utc)
@@ -137,7 +138,7 @@ def test_metadata_are_names_in_lower_case_and_printable_ascii(record: ArchiveRec
     ["Directory /", "Directory /srv/ä–漢字", "Directory /two  words ", "Directory /100%41%", "Directory /new\nline"],
 )
 def test_odd_names_survive(source: str) -> None:
-    record = replace(RECORD, owner=Owner("höst", source))
+    record = replace(RECORD, owner=Owner("höst", SourceName.parse(source)))
     assert ArchiveRecord.from_metadata(record.to_metadata()) == record
 
 
@@ -209,7 +210,7 @@ def test_metadata_of_something_else_are_nobodys(metadata: dict[str, str]) -> Non
 
 
 def test_an_owner_is_named_so_that_people_know_it() -> None:
-    assert str(Owner("web1", "Directory /etc")) == "Directory /etc of host web1"
+    assert str(Owner("web1", SourceName("Directory", "/etc"))) == "Directory /etc of host web1"
     assert "other than s3napback" in str(UNKNOWN_OWNER)
 
 

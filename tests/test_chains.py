@@ -13,6 +13,7 @@ from s3napback.archives import archive_key, slot_keys
 from s3napback.chains import Chain, Decision, History, Link, base_for_slot, changed_settings, decide
 from s3napback.rotation import ArchiveType, HanoiCycle, Schedule, SimpleCycle
 from s3napback.state import extended_chain
+from tests.rotations import guaranteed
 
 FULL, DIFF = ArchiveType.FULL, ArchiveType.DIFF
 WEEKLY_FULL = SimpleCycle(diffs=6, fulls=3)
@@ -277,7 +278,7 @@ def test_the_guaranteed_backups_are_restorable_whatever_is_forced_or_changed_if_
             source.back_up(day, full_wanted=event == "full")
         if event == "again":
             source.back_up(day)
-        newest = source.periods[-schedule.guaranteed :]
+        newest = source.periods[-guaranteed(schedule) :]
         assert set(newest) <= source.store.restorable_periods()
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from s3napback.cli import command_line
 from s3napback.config.descriptions import Type
-from s3napback.config.directives import BLOCKS, DIRECTIVES, find_directive
+from s3napback.config.directives import all_blocks, all_directives, find_directive
 from s3napback.config.loading import load_configuration
 from s3napback.config.settings import Configuration
 from s3napback.rotation import HanoiCycle
@@ -63,15 +63,15 @@ def test_the_configuration_loads_without_a_warning(tmp_path: Path) -> None:
 
 
 def test_it_shows_every_kind_of_block_and_both_cycles(tmp_path: Path) -> None:
-    for block in BLOCKS:
+    for block in all_blocks():
         assert re.search(rf"^<{block.name} .+>$", example(), re.MULTILINE), block.name
     cycles = {isinstance(job.schedule, HanoiCycle) for job in load(tmp_path, example()).jobs}
     assert cycles == {True, False}
 
 
-@pytest.mark.parametrize("name", [directive.name for directive in DIRECTIVES])
+@pytest.mark.parametrize("name", [directive.name for directive in all_directives()])
 def test_it_names_every_directive(name: str) -> None:
-    kinds = "|<" if name in {block.name for block in BLOCKS} else ""
+    kinds = "|<" if name in {block.name for block in all_blocks()} else ""
     assert re.search(rf"^ *(#{kinds})?{name} ", example(), re.MULTILINE)
 
 

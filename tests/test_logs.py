@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import s3napback
+from s3napback.kinds import KINDS
 from tests.mail_host import MailHost
 
 EXAMPLE = Path(__file__).parent.parent / "logging.ini"
@@ -430,9 +431,9 @@ def test_the_example_shows_debug_lines_when_asked(mail_host: MailHost, tmp_path:
 
 def test_the_example_has_a_logger_for_each_kind_of_source() -> None:
     text = EXAMPLE.read_text(encoding="utf-8")
-    kinds = ("Directory", "MySQL", "PostgreSQL", "Subversion", "SubversionDir")
-    (line,) = log_lines("print(*[logger_for(kind).name for kind in sys.argv[1:]], file=sys.stderr)", *kinds)
+    (line,) = log_lines("print(*[logger_for(kind).name for kind in sys.argv[1:]], file=sys.stderr)", *KINDS)
     assert all(f"qualname={name}\n" in text for name in line.split())
+    assert set(re.findall(r"qualname=s3napback\.(\w+)\n", text)) == {kind.topic for kind in KINDS.values()}
 
 
 def test_a_mail_host_that_is_down_stops_nothing(tmp_path: Path) -> None:

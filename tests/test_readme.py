@@ -19,6 +19,7 @@ from s3napback.rotation import SimpleCycle
 from tests import manual
 from tests.faults.matrix import as_markdown
 from tests.faulty_s3 import Fault, FaultyS3, answer
+from tests.rotations import guaranteed
 from tests.servers import S3Server
 from tests.site import Site
 
@@ -113,9 +114,9 @@ def test_every_exit_code_is_described() -> None:
 def test_the_defaults_that_the_text_tells_are_those_of_the_code() -> None:
     text = " ".join(manual.prose().split())
     assert "125 MB with the defaults" in text
-    assert SimpleCycle(diffs=6, fulls=4).guaranteed == 22
+    assert guaranteed(SimpleCycle(diffs=6, fulls=4)) == 22
     assert "22 with `Diffs 6` and `Fulls 4`" in text
-    assert SimpleCycle(diffs=2, fulls=2).guaranteed == 4
+    assert guaranteed(SimpleCycle(diffs=2, fulls=2)) == 4
 
 
 # --- links, commands, examples ---

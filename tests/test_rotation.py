@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3napback.rotation import ArchiveType, HanoiCycle, Schedule, SimpleCycle, day_date, day_number
+from tests.rotations import guaranteed
 
 DATES = st.dates(min_value=date(1970, 1, 1), max_value=date(2200, 12, 31))
 AN_EPOCHAL_NIGHT = date(1999, 12, 20)  # New Year, a century's end and a leap day (2000 is one) are near
@@ -166,12 +167,12 @@ def test_guaranteed_is_the_least_number_of_restorable_backups(cycle: SimpleCycle
     for number, shelf in enumerate(nightly_shelves(cycle, first_night, 4 * cycle.slots), start=1):
         if number >= 2 * cycle.slots:
             counts.append(sum(backup.is_restorable(shelf) for backup in shelf.values()))
-    assert min(counts) == cycle.guaranteed
+    assert min(counts) == guaranteed(cycle)
 
 
 def test_the_manuals_example_of_daily_diffs_and_two_weekly_fulls_keeps_eight_days() -> None:
     cycle = SimpleCycle(diffs=6, fulls=2)
-    assert cycle.guaranteed == 8
+    assert guaranteed(cycle) == 8
     for number, shelf in enumerate(nightly_shelves(cycle, AN_EPOCHAL_NIGHT, 100)):
         if number >= 28:
             newest = max(backup.night for backup in shelf.values())
@@ -187,7 +188,7 @@ def test_sources_that_are_always_full_count_fulls_slots(cycle: SimpleCycle) -> N
     assert nights == list(due_nights(cycle, AN_EPOCHAL_NIGHT, 3 * cycle.fulls)), "other nights than the block's"
     assert {full_cycle.slot(day) for day in days} == set(range(cycle.fulls))
     assert {full_cycle.type(day) for day in days} == {ArchiveType.FULL}
-    assert full_cycle.guaranteed == cycle.fulls
+    assert guaranteed(full_cycle) == cycle.fulls
 
 
 def test_settings_that_are_left_out_mean_a_full_every_day_and_four_kept() -> None:
@@ -266,7 +267,7 @@ def test_the_ages_of_discs_are_powers_of_two(cycle: HanoiCycle, first_night: dat
         written[cycle.slot(day_number(night))] = turn
         if turn >= STEADY * rotation:
             ages = sorted(turn - writing for writing in written.values())
-            assert len(ages) == cycle.discs == cycle.guaranteed
+            assert len(ages) == cycle.discs == guaranteed(cycle)
             assert ages[0] == 0
             for nth, age in enumerate(ages[1:], start=1):
                 assert 2 ** (nth - 1) <= age < 2**nth

@@ -16,6 +16,7 @@ import pytest
 
 from s3napback.chains import History, Link, Memory
 from s3napback.errors import DamagedState, StateError
+from s3napback.kinds import SourceName
 from s3napback.rotation import ArchiveType
 from s3napback.sources import WORKING
 from s3napback.state import SourceState, StoreState, extended_chain, locked, make_diff_dir
@@ -39,7 +40,7 @@ def link(number: int, snapshot: bytes) -> Link:
 def state_of(*links: Link, name: str = "etc") -> SourceState:
     return SourceState(
         name=name,
-        source=f"Directory /{name}",
+        source=SourceName("Directory", f"/{name}"),
         cycle="daily",
         history=History(links, "SimpleCycle …", {"Exclude": ["*.o", "ä"], "OneFileSystem": False}),
         had_content=True,
@@ -159,10 +160,10 @@ def test_a_prefix_is_not_the_end_of_a_stores_identity(diff_dir: Path) -> None:
 
 def test_a_former_name_of_the_same_source_and_cycle_is_found(state: StoreState) -> None:
     commit_nights(state, 1)
-    assert state.former_names("Directory /etc", "daily", "daily/etc") == ["etc"]
-    assert state.former_names("Directory /etc", "daily", "etc") == []
-    assert state.former_names("Directory /etc", "weekly", "daily/etc") == []
-    assert state.former_names("Directory /var", "daily", "daily/etc") == []
+    assert state.former_names(SourceName("Directory", "/etc"), "daily", "daily/etc") == ["etc"]
+    assert state.former_names(SourceName("Directory", "/etc"), "daily", "etc") == []
+    assert state.former_names(SourceName("Directory", "/etc"), "weekly", "daily/etc") == []
+    assert state.former_names(SourceName("Directory", "/var"), "daily", "daily/etc") == []
 
 
 def kill_at_every_step(diff_dir: Path) -> list[str]:
@@ -260,7 +261,7 @@ def test_reading_makes_nothing(diff_dir: Path, state: StoreState) -> None:
     assert state.load("etc") is None
     assert list(state.all()) == []
     assert not state.knows_store()
-    assert state.former_names("Directory /etc", "", "etc") == []
+    assert state.former_names(SourceName("Directory", "/etc"), "", "etc") == []
     assert list(diff_dir.iterdir()) == []
 
 

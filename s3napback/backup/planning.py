@@ -9,11 +9,12 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from s3napback.archives import KINDS_WITH_TYPE, ArchiveRecord, Owner, archive_key, owner_of, slot_keys
+from s3napback.archives import ArchiveRecord, Owner, archive_key, owner_of, slot_keys
 from s3napback.catalogue.sums import read_sum, sum_key
 from s3napback.chains import Chain, Decision, History, decide
 from s3napback.config.settings import Configuration, Job
 from s3napback.errors import DamagedState, SourceError
+from s3napback.kinds import kind_of
 from s3napback.rotation import ArchiveType, day_date
 from s3napback.sources import Source
 from s3napback.state import SourceState, StoreState
@@ -273,7 +274,7 @@ def _refuse_later_archives(night: Night, state: SourceState, own_records: Iterab
 def _decide(
     night: Night, job: Job, source: Source, state: SourceState, content: Mapping[str, object], *, look: bool
 ) -> Decision:
-    history = state.history if job.kind in KINDS_WITH_TYPE else History()
+    history = state.history if kind_of(job.kind).has_diffs else History()
     decision = decide(
         job.schedule,
         night.day,

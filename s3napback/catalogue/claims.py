@@ -10,11 +10,8 @@ from functools import cached_property
 
 from s3napback.archives import ArchiveRecord
 from s3napback.catalogue.contents import CataloguedArchive
-from s3napback.config.names import KINDS, key_base
 from s3napback.config.settings import Job
-
-_FOLDER_OF_SOURCES = {"SubversionDir": ("SubversionDir", "Subversion")}
-"""Kinds of block that stand for every source directly below a folder, and what kinds their archives can bear."""
+from s3napback.kinds import SourceName, kind_of
 
 
 class Claim(Enum):
@@ -67,7 +64,7 @@ class Claims:
     @cached_property
     def _own_blocks_first(self) -> list[Job]:
         """The jobs, folders of sources last: a source that has a block of its own is left to that."""
-        return sorted(self.jobs, key=lambda job: job.kind in _FOLDER_OF_SOURCES)
+        return sorted(self.jobs, key=lambda job: bool(kind_of(job.kind).folder_of))
 
     def _judge_unclaimed(self, base: str, record: ArchiveRecord) -> tuple[Claim, Job | None]:
         source = record.owner.source
@@ -79,29 +76,33 @@ class Claims:
         return Claim.NO_BLOCK, None
 
 
-def sources_of(job: Job, base: str) -> set[str]:
+def sources_of(job: Job, base: str) -> set[SourceName]:
     """The sources that a job keeps under a name, in every form in which metadata may call them."""
-    kinds = _FOLDER_OF_SOURCES.get(job.kind)
-    if kinds is None:
+    kinds = _kinds_below(job)
+    if not kinds:
         return {job.source} if base == job.name else set()
-    repository = posixpath.basename(base)
-    if not repository or posixpath.join(job.name, repository) != base:
+    inner = posixpath.basename(base)
+    if not inner or posixpath.join(job.name, inner) != base:
         return set()
-    return {f"{kind} {posixpath.join(job.target, repository)}" for kind in kinds}
+    return {SourceName(kind, posixpath.join(job.target, inner)) for kind in kinds}
 
 
-def keeps(job: Job, source: str) -> bool:
+def keeps(job: Job, source: SourceName) -> bool:
     """Whether a job backs up a source, under whatever name."""
-    kind, _, target = source.partition(" ")
-    if kind in _FOLDER_OF_SOURCES.get(job.kind, ()):
-        return posixpath.dirname(target) == job.target
+    if source.kind in _kinds_below(job):
+        return posixpath.dirname(source.target) == job.target
     return source == job.source
 
 
-def possible_names(source: str, cycle: str) -> set[str]:
+def _kinds_below(job: Job) -> tuple[str, ...]:
+    """What kinds the archives can bear of a job that stands for every source directly below a folder."""
+    folder_of = kind_of(job.kind).folder_of
+    return (job.kind, folder_of) if folder_of else ()
+
+
+def possible_names(source: SourceName, cycle: str) -> set[str]:
     """The names that the nightly run can have given to a source in a Cycle, the plain one and the qualified one."""
-    kind, _, target = source.partition(" ")
-    if kind not in KINDS:
+    if not source.kind:
         return set()
-    plain = key_base(kind, target)
+    plain = kind_of(source.kind).key_base(source.target)
     return {plain, f"{cycle}/{plain}"} if cycle else {plain}

@@ -6,7 +6,7 @@ in parallel.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -129,11 +129,6 @@ class Catalogue:
             why = f"an archive between {fulls[-1].key} and it is missing"
         return why if len(links) == 1 else f"it builds on {last.key}, of which holds: {why}"
 
-    def of_source(self, source: str) -> list[CataloguedArchive]:
-        """The archives of a source (``Directory /etc``), newest first."""
-        own = [archive for archive in self.archives if archive.record and archive.record.owner.source == source]
-        return sorted(own, key=newest_first)
-
 
 def newest_first(archive: CataloguedArchive) -> tuple[float, int, int, str]:
     """A sort key: by when the backup began, the newest first; archives without metadata by when they were stored.
@@ -174,8 +169,3 @@ def _catalogued(found: StoredObject, prefix: str) -> CataloguedArchive:
 
 def _date(archive: CataloguedArchive) -> str:
     return f"{day_date(archive.record.day) if archive.record else started(archive).date()}"
-
-
-def sources(archives: Iterable[CataloguedArchive]) -> list[str]:
-    """The sources that the archives are of, in order, each once."""
-    return sorted({archive.record.owner.source for archive in archives if archive.record})

@@ -14,6 +14,7 @@ from s3napback.catalogue.claims import Claim, Claims, keeps, possible_names
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, newest_first
 from s3napback.catalogue.sums import SumNote, summed_key
 from s3napback.config.settings import Job
+from s3napback.kinds import kind_of
 from s3napback.rotation import HanoiCycle, Schedule, day_number
 from s3napback.stores import StoredObject
 
@@ -166,7 +167,7 @@ def upload_keys(catalogue: Catalogue, claims: Claims, prefix: str) -> list[str]:
 
     Names under which another owner keeps archives are left out: what is unfinished there may be the other's.
     """
-    names: dict[str, Job] = {job.name: job for job in claims.jobs if job.kind != "SubversionDir"}
+    names: dict[str, Job] = {job.name: job for job in claims.jobs if not kind_of(job.kind).folder_of}
     foreign = set()
     highest: dict[str, int] = {}
     for archive in catalogue.archives:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from s3napback.archives import ArchiveRecord
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, newest_first
-from s3napback.config.names import KINDS, PATH_KINDS, InvalidNameError, key_base, normalised_path
 from s3napback.errors import SourceError
+from s3napback.kinds import KINDS, SourceName, kind_called, kind_of
+from s3napback.targets import InvalidNameError, normalised_path
 
-_KINDS = {kind.lower(): kind for kind in KINDS}
 _MOST_NAMED = 5
 
 
@@ -35,8 +35,8 @@ def matches(word: str, archive: CataloguedArchive) -> bool:
 
 def _own_name(record: ArchiveRecord) -> str:
     """The key base that the source has where no Cycle qualifies it."""
-    kind, _, target = record.owner.source.partition(" ")
-    return key_base(kind, target) if kind in KINDS else "\0"
+    source = record.owner.source
+    return kind_of(source.kind).key_base(source.target) if source.kind else "\0"
 
 
 def matching_archives(catalogue: Catalogue, word: str, *, cycle_or_name: str = "") -> list[CataloguedArchive]:
@@ -66,24 +66,35 @@ def matching_archives(catalogue: Catalogue, word: str, *, cycle_or_name: str = "
     return narrowed
 
 
-def _meanings(word: str) -> tuple[set[str], set[str]]:
+def source_called(word: str) -> SourceName | None:
+    """The source that a word names together with its kind: ``KIND TARGET`` or ``KIND/TARGET``, the kind in any case.
+
+    Returns:
+        A path in its shortest form, where it can be brought into it, and any other target as it was written; None if
+        the word does not begin with a kind.
+    """
+    for mark in " /":
+        start, _, target = word.partition(mark)
+        kind = kind_called(start)
+        if kind is not None and target:
+            path = target if target.startswith("/") else f"/{target}"
+            return SourceName(kind.name, _normalised(path) if kind.is_path else target)
+    return None
+
+
+def _meanings(word: str) -> tuple[set[str], set[SourceName]]:
     """The key bases, and the sources, that a word can stand for."""
     names = {word}
-    sources = {word}
+    sources = {SourceName.parse(word)}
     if word.startswith("/"):
         path = _normalised(word)
         names.add(path.lstrip("/"))
-        sources.update(f"{kind} {path}" for kind in PATH_KINDS)
-    for mark in " /":
-        start, found, target = word.partition(mark)
-        kind = _KINDS.get(start.lower())
-        if kind is None or not found or not target:
-            continue
-        if kind in PATH_KINDS:
-            target = _normalised(target if target.startswith("/") else f"/{target}")
-        else:
-            names.add(f"{kind}/{target}")
-        sources.add(f"{kind} {target}")
+        sources.update(SourceName(kind.name, path) for kind in KINDS.values() if kind.is_path)
+    source = source_called(word)
+    if source is not None:
+        sources.add(source)
+        if (folder := kind_of(source.kind).key_folder) and not kind_of(source.kind).is_path:
+            names.add(f"{folder}/{source.target}")
     return names, sources
 
 
@@ -101,10 +112,10 @@ def _cycle(archive: CataloguedArchive) -> str:
 def _nothing_found(word: str, archives: Sequence[CataloguedArchive]) -> str:
     shown: dict[str, str] = {}
     for archive in archives:
-        source = archive.record.owner.source if archive.record else archive.base
-        for form in (source, source.partition(" ")[2], archive.base):
+        source = archive.record.owner.source if archive.record else SourceName("", archive.base)
+        for form in (str(source), source.target, archive.base):
             if form:
-                shown.setdefault(form, source)
+                shown.setdefault(form, str(source))
     near = [shown[form] for form in difflib.get_close_matches(word, shown, _MOST_NAMED, 0.5)]
     if near:
         return f"there are no archives of {word}; near it are: {', '.join(dict.fromkeys(near))}"

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from s3napback.archives import UNKNOWN_OWNER, ArchiveRecord, Owner, Transfer, format_time, parse_time
+from s3napback.kinds import SourceName
 from s3napback.stores import Store
 
 logger = logging.getLogger("s3napback")
@@ -127,7 +128,7 @@ def parse_sum(data: bytes) -> SumNote | None:
         digest=found["digest"],
         name=found["name"].replace("\\\\", "\\") if found["escaped"] else found["name"],
         id=said["id"],
-        owner=Owner(said["host"], said["source"]) if {"host", "source"} <= said.keys() else UNKNOWN_OWNER,
+        owner=_owner(said),
         started=_moment(said.get("started", "")),
         stored=_whole(said.get("bytes stored", "")),
         read=_whole(said.get("bytes read", "")),
@@ -171,6 +172,12 @@ def _sum_line(digest: str, name: str) -> str:
     if "\\" in name:
         return "\\" + digest + "  " + name.replace("\\", "\\\\")
     return f"{digest}  {name}"
+
+
+def _owner(said: Mapping[str, str]) -> Owner:
+    if {"host", "source"} <= said.keys():
+        return Owner(said["host"], SourceName.parse(said["source"]))
+    return UNKNOWN_OWNER
 
 
 def _whole(text: str) -> int | None:

@@ -41,7 +41,7 @@ def print_plan(
         return
     except S3napbackError as error:
         say(f"{job.source}: would fail")
-        log_lines(log, logging.WARNING, error.under(job.source))
+        log_lines(log, logging.WARNING, error.under(str(job.source)))
         return
     if isinstance(plan, Skip):
         say(f"{job.source}: {plan.reason}")

@@ -8,28 +8,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Protocol
 
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.config.settings import Configuration
 from s3napback.errors import S3napbackError
 from s3napback.formatting import human_bytes, human_time
+from s3napback.kinds import SourceName
 from s3napback.recovery.choosing import chain_of_keys, source_of
-from s3napback.recovery.databases import TO_STANDARD_OUTPUT, FileRestore
-from s3napback.recovery.decoding import Decoder
-from s3napback.recovery.directory import DirectoryRestore
+from s3napback.recovery.databases import TO_STANDARD_OUTPUT
 from s3napback.recovery.reaching import Reach, StoredCold, cold_advice, reach
-from s3napback.recovery.subversion import RepositoryRestore
+from s3napback.recovery.registry import UnclearWish, Wanted, recovery_of
 from s3napback.rotation import day_date
-from s3napback.surroundings import find_gnu_tar
 
 logger = logging.getLogger("s3napback")
-
-
-class UnclearWish(S3napbackError):
-    """The command line asks for something that does not go together."""
-
-    exit_code = 2
 
 
 class Declined(S3napbackError):
@@ -67,18 +58,6 @@ class Wish:
     test: bool = False
 
 
-class Restore(Protocol):
-    """One kind of restore."""
-
-    def check(self) -> None:
-        """Look whether it can be begun; raises if not."""
-        ...
-
-    def run(self, decoder: Decoder, chain: Sequence[CataloguedArchive]) -> None:
-        """Restore a chain; raises if anything failed."""
-        ...
-
-
 def restore(
     configuration: Configuration,
     wish: Wish,
@@ -102,8 +81,8 @@ def restore(
     clock = time.monotonic()
     reached = reach(configuration)
     chain = _chain(reached, wish, today)
-    kind, _, target = source_of(wish.source, chain).partition(" ")
-    task = _task(kind, target, wish)
+    source = source_of(wish.source, chain)
+    task = recovery_of(source).restore(Wanted(source, wish.where, wish.paths, wish.in_place))
     if wish.test:
         _rehearse(reached, chain, say)
         return 0
@@ -111,13 +90,13 @@ def restore(
     if advice := cold_advice(chain, configuration):
         raise StoredCold(*advice)
     if wish.in_place and not wish.agreed:
-        _ask(wish, kind, target, confirm)
-    logger.info("restoring %s %s from %s", kind, target, _described(reached, chain))
+        _ask(wish, source, confirm)
+    logger.info("restoring %s from %s", source, _described(reached, chain))
     task.run(reached.decoder(wish.passphrase_file, require_signature=wish.require_signature), chain)
     fetched = sum(archive.stored.size for archive in chain)
     logger.info(
-        "%s %s is restored to %s: %s fetched, %s",
-        *(kind, target, "standard output" if wish.where == TO_STANDARD_OUTPUT else wish.where),
+        "%s is restored to %s: %s fetched, %s",
+        *(source, "standard output" if wish.where == TO_STANDARD_OUTPUT else wish.where),
         *(human_bytes(fetched), human_time(time.monotonic() - clock)),
     )
     return 0
@@ -131,19 +110,6 @@ def _chain(reached: Reach, wish: Wish, today: date) -> tuple[CataloguedArchive, 
     return chain_of_keys(reached.catalogue, wish.keys, reached.configuration.store.prefix).archives
 
 
-def _task(kind: str, target: str, wish: Wish) -> Restore:
-    to_output = wish.where == TO_STANDARD_OUTPUT
-    if kind == "Directory":
-        if to_output:
-            raise UnclearWish("a directory cannot be restored to standard output: name a directory with --to")
-        return DirectoryRestore(target, wish.paths, wish.where.absolute(), wish.in_place, find_gnu_tar())
-    if wish.paths or wish.in_place:
-        raise UnclearWish(f"PATHs and --in-place are for directories, and {kind} {target} is none")
-    if kind in ("Subversion", "SubversionDir") and not to_output:
-        return RepositoryRestore(wish.where.absolute())
-    return FileRestore(kind, wish.where)
-
-
 def _rehearse(reached: Reach, chain: Sequence[CataloguedArchive], say: Callable[[str], None]) -> None:
     for number, archive in enumerate(chain, 1):
         day = f", of {day_date(archive.record.day)}" if archive.record else ""
@@ -155,8 +121,8 @@ def _rehearse(reached: Reach, chain: Sequence[CataloguedArchive], say: Callable[
         say(line)
 
 
-def _ask(wish: Wish, kind: str, target: str, confirm: Callable[[str], bool | None]) -> None:
-    answer = confirm(f"Merge {kind} {target} into {wish.where}, replacing files that are there?")
+def _ask(wish: Wish, source: SourceName, confirm: Callable[[str], bool | None]) -> None:
+    answer = confirm(f"Merge {source} into {wish.where}, replacing files that are there?")
     if answer is None:
         raise Declined("--in-place replaces files, and there is no terminal to ask on: add --yes if that is meant")
     if not answer:

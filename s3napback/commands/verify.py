@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -15,18 +15,14 @@ from s3napback.catalogue.sums import sum_key
 from s3napback.config.settings import Configuration
 from s3napback.errors import S3napbackError, StoreError
 from s3napback.formatting import counted, human_bytes, human_time
-from s3napback.recovery.comparing import compare
-from s3napback.recovery.databases import dump_check
+from s3napback.kinds import NO_SOURCE
 from s3napback.recovery.decoding import LEAST_RATE, Damaged, Decoder
-from s3napback.recovery.dump_stream import DumpReader, checked
 from s3napback.recovery.fetching import known_digest
-from s3napback.recovery.members import Gate
 from s3napback.recovery.reaching import Reach, is_cold, reach
-from s3napback.rotation import ArchiveType
+from s3napback.recovery.registry import recovery_of
 from s3napback.streams.pipeline import Pipeline
-from s3napback.streams.processes import Stage
-from s3napback.streams.transformations import Block, Transformation
-from s3napback.surroundings import find_gnu_tar, host_name
+from s3napback.streams.transformations import Block
+from s3napback.surroundings import host_name
 
 logger = logging.getLogger("s3napback")
 
@@ -83,10 +79,10 @@ def verify(configuration: Configuration, wish: Wish, today: date, say: Callable[
 def _all_sources(reached: Reach) -> list[str]:
     """Sources of this host; on a machine of another name, where none is configured, of all hosts."""
     owners = {archive.record.owner for archive in reached.catalogue.archives if archive.record}
-    own = {owner.source for owner in owners if owner.host == host_name(reached.configuration)}
+    own = {str(owner.source) for owner in owners if owner.host == host_name(reached.configuration)}
     if own or reached.configuration.host_name:
         return sorted(own)
-    return sorted({owner.source for owner in owners})
+    return sorted({str(owner.source) for owner in owners})
 
 
 @dataclass(frozen=True)
@@ -130,7 +126,7 @@ class Verification:
             if self.wish.keyless:
                 _check_sum(decoder, archive)
             else:
-                decoder.run(archive, *self._consumers(archive), write=_forget)
+                self._check_content(decoder, archive)
         except S3napbackError as error:
             self._report_failure(archive.key, error)
             return False
@@ -142,35 +138,32 @@ class Verification:
         for line in error.under(f"{subject}: FAILED"):
             self.say(line)
 
-    def _consumers(self, archive: CataloguedArchive) -> Iterator[Stage | Transformation]:
+    def _check_content(self, decoder: Decoder, archive: CataloguedArchive) -> None:
         record = archive.record
-        kind, _, target = record.owner.source.partition(" ") if record else ("", "", "")
-        if kind == "Directory":
-            yield Transformation("the look at the archive's members", Gate(target.strip("/")).whole)
-            yield Stage((find_gnu_tar(), "--list", "--file=-"))
-        elif record and kind in ("Subversion", "SubversionDir"):
-            parent = next((each.record for each in self._parents(record)), None)
-            yield Transformation("the check of revisions", checked(lambda dump: _judge(dump, record, parent)))
-        else:
-            yield dump_check(kind)
+        if record is None:
+            raise Damaged("it has no metadata, which would tell what it holds")
+        check = recovery_of(record.owner.source).check
+        decoder.run(archive, *check(record, self._parent(record)), write=_forget)
 
-    def _parents(self, record: ArchiveRecord) -> Iterator[CataloguedArchive]:
-        return (each for each in self.reached.catalogue.archives if each.record and each.record.id == record.parent)
+    def _parent(self, record: ArchiveRecord) -> ArchiveRecord | None:
+        records = (each.record for each in self.reached.catalogue.archives)
+        return next((each for each in records if each and each.id == record.parent), None)
 
     def _compare(self, chain: Sequence[CataloguedArchive]) -> int:
         record = chain[-1].record
-        kind, _, directory = (record.owner.source if record else "").partition(" ")
-        if kind != "Directory":
+        source = record.owner.source if record else NO_SOURCE
+        compare = recovery_of(source).compare if source.kind else None
+        if compare is None:
             if self.wish.source:
                 self.say(f"{self.wish.source}: FAILED: only a directory can be compared with what is there now")
             return bool(self.wish.source)
         decoder = self.reached.decoder(self.wish.passphrase_file)
         try:
-            differing = compare(decoder, chain, directory, find_gnu_tar(), self.say)
+            differing = compare(decoder, chain, source.target, self.say)
         except S3napbackError as error:
             self._report_failure(chain[-1].key, error)
             return 1
-        self.say(f"Directory {directory}: {counted(differing, 'difference')} from {chain[-1].key}")
+        self.say(f"{source}: {counted(differing, 'difference')} from {chain[-1].key}")
         return differing
 
 
@@ -184,18 +177,6 @@ def _check_sum(decoder: Decoder, archive: CataloguedArchive) -> None:
         buffer = memoryview(bytearray(_PIECE))
         while pipeline.readinto(buffer):
             pass
-
-
-def _judge(dump: DumpReader, record: ArchiveRecord, parent: ArchiveRecord | None) -> None:
-    """Compare a dump with what its metadata, and those of the archive it builds on, say."""
-    found = f"{dump.first}:{dump.last}"
-    if record.extra.get("revisions", found) != found or record.extra.get("uuid", dump.uuid) != dump.uuid:
-        raise Damaged(f"it holds the revisions {found} of {dump.uuid}, which is not what its metadata say")
-    before = parent.extra.get("revisions", "").rpartition(":")[2] if parent else "-1"
-    if before and dump.first != int(before) + 1:
-        raise Damaged(f"it begins with revision {dump.first}, and what it builds on ends with {before}")
-    if record.type is ArchiveType.DIFF and parent and parent.extra.get("uuid", dump.uuid) != dump.uuid:
-        raise Damaged(f"it is of another repository than what it builds on: {dump.uuid}")
 
 
 def _forget(_block: Block) -> None:

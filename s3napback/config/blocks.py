@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from s3napback.config.descriptions import BlockDescription, DirectiveDescription, Place, Type
 from s3napback.config.directives import Directives, find_block, find_directive, similar_name
-from s3napback.config.names import ALWAYS_FULL_KINDS, InvalidNameError, check_cycle_name, key_base, normalised_target
+from s3napback.config.names import check_cycle_name
 from s3napback.config.problems import Problems
 from s3napback.config.program_options import refused_options
 from s3napback.config.schedules import check_excludes, job_settings, schedule, warn_of_short_memory
@@ -16,7 +16,9 @@ from s3napback.config.settings import Job, Position
 from s3napback.config.syntax import Block, Directive, Entry
 from s3napback.config.values import InvalidValueError, convert
 from s3napback.formatting import shown
+from s3napback.kinds import kind_of
 from s3napback.rotation import Schedule
+from s3napback.targets import InvalidNameError
 
 
 @dataclass
@@ -93,23 +95,24 @@ class BlockReader:
         return ""
 
     def _add_job(
-        self, kind: str, value: str, position: Position, scope: Scope, cycle_and_plan: tuple[str, Schedule | None]
+        self, kind_name: str, value: str, position: Position, scope: Scope, cycle_and_plan: tuple[str, Schedule | None]
     ) -> None:
         cycle, plan = cycle_and_plan
+        kind = kind_of(kind_name)
         try:
-            target = normalised_target(kind, value)
+            target = kind.grammar.normalised(value)
         except InvalidNameError as error:
             # What may be a connection string may hold a password, so databases are not shown.
-            subject = kind if kind in ALWAYS_FULL_KINDS else f"{kind} “{shown(value)}”"
+            subject = f"{kind.name} “{shown(value)}”" if kind.is_path else kind.name
             self._problems.error(position, f"{subject}: {error}")
             return
         if plan is None:
             return
-        if kind in ALWAYS_FULL_KINDS:
-            warn_of_short_memory(f"{kind} {target}", position, plan, scope, self._problems)
+        if not kind.has_diffs:
+            warn_of_short_memory(f"{kind.name} {target}", position, plan, scope, self._problems)
             plan = plan.always_full()
         settings = job_settings(scope)
-        self.jobs.append(Job(kind, target, key_base(kind, target), plan, cycle, settings, position))
+        self.jobs.append(Job(kind.name, target, kind.key_base(target), plan, cycle, settings, position))
 
     def _sorted(self, entries: Sequence[Entry], place: Place, kind: str) -> Contents:
         """Sort a block's entries; those that are wrong are reported and left out."""

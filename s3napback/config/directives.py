@@ -21,6 +21,7 @@ from s3napback.config.descriptions import (
     Text,
     Words,
 )
+from s3napback.kinds import DIRECTORY, KINDS, MYSQL, POSTGRESQL, Kind, kind_called
 from s3napback.rotation import HanoiCycle, SimpleCycle
 
 _GLOBAL = frozenset({Place.FILE})
@@ -31,7 +32,7 @@ HANOI_CYCLE = "HanoiCycle"
 _EVER = 36_500
 _MOST_SLOTS = 10_000
 _LONGEST_STALL = 30 * 86_400
-_DIRECTORY = ("Directory",)
+_OF_DIRECTORIES = (DIRECTORY.name,)
 
 
 class Directives:
@@ -168,33 +169,39 @@ class Directives:
         _ANYWHERE,
         "Patterns of what to leave out; anchored with a leading slash, else matched at any depth; adds up inwards.",
         otherwise="nothing",
-        kinds=_DIRECTORY,
+        kinds=_OF_DIRECTORIES,
     )
     ONE_FILE_SYSTEM = Switch(
         "OneFileSystem",
         _ANYWHERE,
         "Stay on the file system on which the directory lies.",
         value=False,
-        kinds=_DIRECTORY,
+        kinds=_OF_DIRECTORIES,
     )
     MAX_UNREADABLE = Integer(
         "MaxUnreadable",
         _ANYWHERE,
         "Files and folders that may be unreadable; with more of them the source fails.",
         value=1000,  # more than that look like a broken disk, and less like files that each deserve a word
-        kinds=_DIRECTORY,
+        kinds=_OF_DIRECTORIES,
         maximum=1_000_000,
     )
     TAR_OPTIONS = Words(
-        "TarOptions", _ANYWHERE, "More options for tar, values attached with “=”.", otherwise="none", kinds=_DIRECTORY
+        "TarOptions",
+        _ANYWHERE,
+        "More options for tar, values attached with “=”.",
+        otherwise="none",
+        kinds=_OF_DIRECTORIES,
     )
-    MYSQL_OPTIONS = Words("MySQLOptions", _ANYWHERE, "More options for mysqldump.", otherwise="none", kinds=("MySQL",))
+    MYSQL_OPTIONS = Words(
+        "MySQLOptions", _ANYWHERE, "More options for mysqldump.", otherwise="none", kinds=(MYSQL.name,)
+    )
     POSTGRESQL_OPTIONS = Words(
         "PostgreSQLOptions",
         _ANYWHERE,
         "More options for pg_dump and pg_dumpall.",
         otherwise="none",
-        kinds=("PostgreSQL",),
+        kinds=(POSTGRESQL.name,),
     )
     USE_TEMP_FILE = Switch(
         "UseTempFile",
@@ -220,25 +227,7 @@ class Directives:
 
 _SETTINGS = tuple(each for each in vars(Directives).values() if isinstance(each, DirectiveDescription))
 
-DIRECTIVES = (
-    *_SETTINGS,
-    Sources("Directory", _IN_CYCLE, "Directories to back up, as absolute paths."),
-    Sources(
-        "MySQL",
-        _IN_CYCLE,
-        "Databases to dump: DATABASE, SOCKET:DATABASE, or “all” for all of them in one dump.",
-    ),
-    Sources(
-        "PostgreSQL",
-        _IN_CYCLE,
-        "Databases to dump: DATABASE, USER@DATABASE, or “all” for all of them in one dump.",
-    ),
-    Sources("Subversion", _IN_CYCLE, "Repositories to dump, as absolute paths."),
-    Sources(
-        "SubversionDir",
-        _IN_CYCLE,
-        "Folders of which every repository directly below is dumped.",
-    ),
+_INCLUDES = (
     Files(
         "Include",
         _ANYWHERE,
@@ -248,35 +237,47 @@ DIRECTIVES = (
 )
 
 _AROUND_SOURCES = frozenset({Place.FILE, Place.CYCLE})
+_CYCLE = BlockDescription("Cycle", "a unique name", _GLOBAL, "Settings, and the sources that they hold for.")
 
-BLOCKS = (
-    BlockDescription("Cycle", "a unique name", _GLOBAL, "Settings, and the sources that they hold for."),
-    BlockDescription("Directory", "absolute path", _AROUND_SOURCES, "One directory with settings of its own."),
-    BlockDescription("MySQL", "database", _AROUND_SOURCES, "One MySQL dump with settings of its own."),
-    BlockDescription("PostgreSQL", "database", _AROUND_SOURCES, "One PostgreSQL dump with settings of its own."),
-    BlockDescription("Subversion", "absolute path", _AROUND_SOURCES, "One repository with settings of its own."),
-    BlockDescription(
-        "SubversionDir", "absolute path", _AROUND_SOURCES, "One folder of repositories with settings of its own."
-    ),
-)
 
-_DIRECTIVES = {description.name.lower(): description for description in DIRECTIVES}
-_BLOCKS = {description.name.lower(): description for description in BLOCKS}
+def _directive_of(kind: Kind) -> DirectiveDescription:
+    return Sources(kind.name, _IN_CYCLE, kind.help)
+
+
+def _block_of(kind: Kind) -> BlockDescription:
+    return BlockDescription(kind.name, kind.grammar.what, _AROUND_SOURCES, kind.block_help)
+
+
+def all_directives() -> tuple[DirectiveDescription, ...]:
+    """The table of directives; those of sources follow from their kinds."""
+    return (*_SETTINGS, *map(_directive_of, KINDS.values()), *_INCLUDES)
+
+
+def all_blocks() -> tuple[BlockDescription, ...]:
+    """The table of blocks; those of sources follow from their kinds."""
+    return (_CYCLE, *map(_block_of, KINDS.values()))
+
+
+_WITHOUT_KINDS = {description.name.lower(): description for description in (*_SETTINGS, *_INCLUDES)}
 
 
 def find_directive(name: str) -> DirectiveDescription | None:
     """The directive called ``name``, in any case."""
-    return _DIRECTIVES.get(name.lower())
+    kind = kind_called(name)
+    return _directive_of(kind) if kind else _WITHOUT_KINDS.get(name.lower())
 
 
 def find_block(name: str) -> BlockDescription | None:
     """The block called ``name``, in any case."""
-    return _BLOCKS.get(name.lower())
+    kind = kind_called(name)
+    if kind is None:
+        return _CYCLE if name.lower() == _CYCLE.name.lower() else None
+    return _block_of(kind)
 
 
 def similar_name(name: str) -> str:
     """The directive or block whose name looks most like ``name``; empty if none does."""
-    names = [*(directive.name for directive in DIRECTIVES), *(block.name for block in BLOCKS)]
+    names = [*(directive.name for directive in all_directives()), *(block.name for block in all_blocks())]
     known = {each.lower(): each for each in names}
     alike = difflib.get_close_matches(name.lower(), known, 1, 0.6)
     return known[alike[0]] if alike else ""

@@ -22,6 +22,7 @@ from s3napback.config.store_settings import encryption_settings, store_settings
 from s3napback.config.syntax import Entry
 from s3napback.errors import ChangeableByOthers, ConfigurationError
 from s3napback.formatting import shown
+from s3napback.kinds import kind_of
 from s3napback.ownership import require_own
 
 SYSTEM_FOLDER = Path("/etc/s3napback")
@@ -101,11 +102,11 @@ def _named(jobs: Sequence[Job], prefix: str, problems: Problems) -> list[Job]:
 
 
 def _without_store(job: Job, folder: Path | None, problems: Problems) -> Job:
-    """Leave a directory store that lies within a directory out of that directory's archives.
+    """Leave a directory store that lies within a source's tree out of that source's archives.
 
     Each archive would hold all those before it, and a part of itself.
     """
-    if folder is None or job.kind != "Directory":
+    if folder is None or not kind_of(job.kind).holds_tree:
         return job
     if Path(job.target).is_relative_to(folder):
         problems.error(job.position, f"{job.source} lies in the store {folder} itself; give the store another folder")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from s3napback.config.descriptions import Place
-from s3napback.config.directives import DIRECTIVES, HANOI_CYCLE, Directives
+from s3napback.config.directives import HANOI_CYCLE, Directives, all_directives
 from s3napback.config.problems import Problems
 from s3napback.config.scopes import Scope
 from s3napback.config.settings import JobSettings, Position
@@ -14,7 +14,7 @@ from s3napback.formatting import shown
 from s3napback.rotation import HanoiCycle, Schedule, SimpleCycle
 
 _MOST_SLOTS = 100_000
-_CYCLE_DIRECTIVES = tuple(description for description in DIRECTIVES if description.cycle)
+_CYCLE_DIRECTIVES = tuple(description for description in all_directives() if description.cycle)
 _HIGHEST_LEVEL = {"gzip": 9, "zstd": 19}
 _SLASHES = re.compile(r"//+")
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from s3napback.config.directives import Directives
+from s3napback.kinds import SourceName
 from s3napback.rotation import Schedule
 
 
@@ -112,7 +113,7 @@ class Job:
     """One source in one cycle.
 
     Attributes:
-        kind: ``Directory``, ``MySQL``, ``PostgreSQL``, ``Subversion`` or ``SubversionDir``.
+        kind: name of a kind of source.
         target: what of that kind: a normalised absolute path, a database, ``all``, ``SOCKET:db``, ``user@db``.
         name: the key base, unique in the configuration, without the prefix.
         schedule: when, and into which slot.
@@ -130,9 +131,9 @@ class Job:
     position: Position
 
     @property
-    def source(self) -> str:
-        """Kind and target as people write them: ``Directory /etc``."""
-        return f"{self.kind} {self.target}"
+    def source(self) -> SourceName:
+        """Kind and target, of which people speak as ``Directory /etc``."""
+        return SourceName(self.kind, self.target)
 
 
 @dataclass(frozen=True)

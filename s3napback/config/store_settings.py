@@ -8,11 +8,12 @@ from urllib.parse import unquote, urlsplit
 
 from s3napback.config.descriptions import Text
 from s3napback.config.directives import Directives
-from s3napback.config.names import InvalidNameError, normalised_path, normalised_prefix
+from s3napback.config.names import normalised_prefix
 from s3napback.config.problems import Problems
 from s3napback.config.scopes import Scope
 from s3napback.config.settings import EncryptionSettings, StoreSettings
 from s3napback.formatting import shown
+from s3napback.targets import InvalidNameError, normalised_path
 
 LEAST_PART = 5 * 1024 * 1024
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from s3napback.config.descriptions import Choice, DirectiveDescription, Integer, Type
-from s3napback.config.names import InvalidNameError, normalised_path
 from s3napback.formatting import shown
+from s3napback.targets import InvalidNameError, normalised_path
 
 Value = str | int | bool | Path | tuple[str, ...]
 

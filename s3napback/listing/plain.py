@@ -20,7 +20,7 @@ def plain_text(report: Report) -> list[str]:
     parts: list[list[str]] = []
     if report.sources:
         days = [
-            (source.owner.source, source.owner.host, f"{len(source.days)}", source.day_ranges)
+            (str(source.owner.source), source.owner.host, f"{len(source.days)}", source.day_ranges)
             for source in report.sources
         ]
         parts.append(aligned(("CAN BE RESTORED", "HOST", "BACKUPS", "TO THESE DAYS"), days))
@@ -57,7 +57,7 @@ def restorable(row: Row) -> str:
 def _cells(row: Row) -> tuple[str, ...]:
     record = row.archive.record
     return (
-        record.owner.source if record else "",
+        str(record.owner.source) if record else "",
         row.type,
         f"{row.archive.slot}",
         f"{day_date(record.day)}" if record else "",

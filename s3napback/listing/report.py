@@ -26,7 +26,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from s3napback.archives import Owner, format_time, split_key
+from s3napback.archives import UNKNOWN_OWNER, Owner, format_time, split_key
 from s3napback.catalogue.claims import Claim, Claims
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, Chain, newest_first
 from s3napback.catalogue.retention import sums_without_archive
@@ -143,7 +143,7 @@ class Report:
             "host": self.host,
             "sources": [
                 {
-                    "source": source.owner.source,
+                    "source": str(source.owner.source),
                     "host": source.owner.host,
                     "days": [day_date(day).isoformat() for day in source.days],
                     "newest": source.newest or None,
@@ -201,8 +201,8 @@ def runs(numbers: Iterable[int]) -> list[tuple[int, int]]:
 
 def _row_order(row: Row) -> tuple[bool, str, str, str, tuple[float, int, int, str]]:
     record = row.archive.record
-    owner = record.owner if record else Owner("", "")
-    return record is None, owner.source, owner.host, row.archive.base, newest_first(row.archive)
+    owner = record.owner if record else UNKNOWN_OWNER
+    return record is None, str(owner.source), owner.host, row.archive.base, newest_first(row.archive)
 
 
 def _restorable_sources(rows: Sequence[Row]) -> Iterable[RestorableSource]:
@@ -226,7 +226,7 @@ def _range(first: int, last: int) -> str:
 def _row_document(row: Row) -> dict[str, Any]:
     archive, record = row.archive, row.archive.record
     known = {
-        "source": record and record.owner.source,
+        "source": record and str(record.owner.source),
         "host": record and record.owner.host,
         "cycle": record and record.cycle,
         "day": record and day_date(record.day).isoformat(),

@@ -41,14 +41,14 @@ def _days(report: Report) -> Table:
     for heading in ("Source", "Host", "Backups", "To these days"):
         table.add_column(heading, justify="right" if heading == "Backups" else "left", overflow="fold")
     for source in report.sources:
-        cells = (source.owner.source, source.owner.host, f"{len(source.days)}", source.day_ranges)
+        cells = (str(source.owner.source), source.owner.host, f"{len(source.days)}", source.day_ranges)
         table.add_row(*(Text(printable(cell)) for cell in cells), style="" if source.days else "red")
     return table
 
 
 def _heading(prefix: str, row: Row) -> str:
     record = row.archive.record
-    parts = [record.owner.source, f"host {record.owner.host}"] if record else ["no metadata"]
+    parts = [str(record.owner.source), f"host {record.owner.host}"] if record else ["no metadata"]
     if record and record.cycle:
         parts.append(f"cycle {record.cycle}")
     if row.claim not in (None, Claim.CURRENT, Claim.UNKNOWN):

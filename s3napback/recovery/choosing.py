@@ -13,10 +13,11 @@ from datetime import date, datetime, timezone
 
 from s3napback.archives import join_prefix
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, newest_first, started
-from s3napback.catalogue.selection import matches
-from s3napback.config.names import KINDS, PATH_KINDS, normalised_path, normalised_target
+from s3napback.catalogue.selection import matches, source_called
 from s3napback.errors import S3napbackError
+from s3napback.kinds import DIRECTORY, SourceName, kind_of
 from s3napback.rotation import day_date, day_number
+from s3napback.targets import InvalidNameError
 
 
 class NothingToRestore(S3napbackError):
@@ -110,39 +111,40 @@ def own_archives(
     return [archive for archive in found if archive.record and archive.record.owner.host == chosen], note
 
 
-def only_source(found: Sequence[CataloguedArchive], word: str) -> str:
-    """The one source that the archives are of: kind and target.
+def only_source(found: Sequence[CataloguedArchive], word: str) -> SourceName:
+    """The one source that the archives are of.
 
     Raises:
         NothingToRestore: they are of several, or do not say.
     """
-    sources = sorted({archive.record.owner.source for archive in found if archive.record})
+    sources = sorted({archive.record.owner.source for archive in found if archive.record}, key=str)
     if len(sources) == 1:
         return sources[0]
     if not sources:
         raise NothingToRestore(f"the archives of {word} have no metadata; name a chain of them with --keys")
-    raise NothingToRestore(f"{word} can mean {' or '.join(map(repr, sources))}: write one of them")
+    raise NothingToRestore(f"{word} can mean {' or '.join(repr(str(source)) for source in sources)}: write one of them")
 
 
-def source_of(word: str, chain: Sequence[CataloguedArchive]) -> str:
-    """Kind and target of what a chain holds; where its archives do not say, what the word means by itself.
+def source_of(word: str, chain: Sequence[CataloguedArchive]) -> SourceName:
+    """What a chain holds; where its archives do not say, what the word means by itself.
 
     Raises:
-        NothingToRestore: the archives are of several sources, or the word does not tell the kind.
+        NothingToRestore: the archives are of several sources, or the word does not tell the kind, or no source could be
+            called so.
     """
     if any(archive.record for archive in chain):
         source = only_source(chain, word)
         if not all(matches(word, archive) for archive in chain if archive.record):
-            raise NothingToRestore(f"these are archives of {source}, and not of {word}: write {source!r} to restore it")
+            raise NothingToRestore(
+                f"these are archives of {source}, and not of {word}: write {str(source)!r} to restore it"
+            )
         return source
-    kinds = {kind.lower(): kind for kind in KINDS}
-    for mark in " /":
-        start, _, target = word.partition(mark)
-        if target and start.lower() in kinds:
-            kind = kinds[start.lower()]
-            return f"{kind} {normalised_target(kind, target if kind not in PATH_KINDS else '/' + target)}"
-    if word.startswith("/"):
-        return f"Directory {normalised_path(word)}"
+    meant = SourceName(DIRECTORY.name, word) if word.startswith("/") else source_called(word)
+    if meant is not None:
+        try:
+            return SourceName(meant.kind, kind_of(meant.kind).grammar.normalised(meant.target))
+        except InvalidNameError as error:
+            raise NothingToRestore(f"{word!r} names no source: {error}") from error
     raise NothingToRestore(
         f"the archives do not say what they hold, and {word!r} does not either: write it as '/etc', 'MySQL/all' or "
         "'Subversion /srv/svn/repository'"

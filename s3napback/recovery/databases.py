@@ -11,16 +11,13 @@ from pathlib import Path
 
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import S3napbackError
+from s3napback.kinds import kind_of
 from s3napback.recovery.decoding import Damaged, Decoder
 from s3napback.recovery.folders import exists, open_path
 from s3napback.recovery.staging import PREFIX, UnusableTarget
 from s3napback.streams.transformations import Block, Transformation
 
 TO_STANDARD_OUTPUT = Path("-")
-_ENDS = {
-    "MySQL": (b"\n-- Dump completed",),
-    "PostgreSQL": (b"-- PostgreSQL database dump complete", b"-- PostgreSQL database cluster dump complete"),
-}
 _END_SIZE = 4096
 _HEAD_SIZE = 4096
 
@@ -34,12 +31,12 @@ class FileRestore:
     """What is wanted: an archive's content, or those of a chain one after the other.
 
     Attributes:
-        kind: of the source; a database's dump is looked at for its end.
         where: a file that must not exist; ``-`` is standard output.
+        ends: remarks of which one ends a whole dump; none if nothing ends it.
     """
 
-    kind: str
     where: Path
+    ends: Sequence[bytes] = ()
 
     def check(self) -> None:
         """Look whether it can be begun.
@@ -62,7 +59,7 @@ class FileRestore:
         """
         with self._opened() as write:
             for archive in chain:
-                decoder.run(archive, dump_check(self.kind), write=write)
+                decoder.run(archive, dump_check(self.ends), write=write)
 
     @contextmanager
     def _opened(self) -> Iterator[Callable[[Block], None]]:
@@ -93,9 +90,18 @@ def _remove(name: str, folder: int) -> None:
         os.unlink(name, dir_fd=folder)
 
 
-def dump_check(kind: str) -> Transformation:
+def dump_ends(kind: str) -> tuple[bytes, ...]:
+    """What can end a whole dump of a kind of source.
+
+    Raises:
+        UnknownKind: there is no kind of this name.
+    """
+    return tuple(dict.fromkeys(end for _beginning, end in kind_of(kind).marks))
+
+
+def dump_check(ends: Sequence[bytes]) -> Transformation:
     """Passes a dump on, and fails where a database's dump lacks the remark that ends it."""
-    return Transformation("the look at the dump's end", lambda blocks: _with_end(blocks, _ENDS.get(kind, ())))
+    return Transformation("the look at the dump's end", lambda blocks: _with_end(blocks, ends))
 
 
 def _with_end(blocks: Iterator[Block], ends: Sequence[bytes]) -> Iterator[Block]:

@@ -34,6 +34,12 @@ def extract_stage(tar: str, folder: int) -> Stage:
     return Stage(command, folder=folder)
 
 
+def listing(directory: str, tar: str) -> tuple[Transformation, Stage]:
+    """What an archive's content goes through to be checked: it must be what GNU tar writes, and tar must read it."""
+    gate = Gate(directory.strip("/"))
+    return Transformation("the look at the archive's members", gate.whole), Stage((tar, "--list", "--file=-"))
+
+
 @dataclass(frozen=True)
 class DirectoryRestore:
     """What is wanted of a directory source.

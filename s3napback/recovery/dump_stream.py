@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from s3napback.kinds import SUBVERSION
 from s3napback.recovery.decoding import Damaged
 from s3napback.streams.transformations import Block
 
@@ -106,7 +107,8 @@ def dump_beginning(head: bytes) -> Beginning:
         Damaged: it does not begin like one.
     """
     reader = DumpReader()
-    first = next(reader.revisions(head), None) if head.startswith(b"SVN-fs-dump-format-version:") else None
+    ((beginning, _end),) = SUBVERSION.marks
+    first = next(reader.revisions(head), None) if head.startswith(beginning) else None
     if first is None or not reader.uuid:
         raise Damaged("the content is not a dump of a Subversion repository")
     return Beginning(reader.uuid, first)

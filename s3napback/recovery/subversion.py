@@ -9,13 +9,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from s3napback.archives import ArchiveRecord
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import PipelineError, UnusableTool
 from s3napback.formatting import readable, shell_command
 from s3napback.recovery.decoding import Damaged, Decoder
-from s3napback.recovery.dump_stream import dump_beginning
+from s3napback.recovery.dump_stream import DumpReader, checked, dump_beginning
 from s3napback.recovery.folders import OPEN_FOLDER, names_in
 from s3napback.recovery.staging import Staging, UnusableTarget, require_empty, require_empty_folder, staging_in
+from s3napback.rotation import ArchiveType
 from s3napback.streams.confinement import start_confined
 from s3napback.streams.environment import Family, child_environment
 from s3napback.streams.processes import Stage
@@ -106,6 +108,28 @@ def continuity_check(expected: Expected) -> Transformation:
         yield from blocks
 
     return Transformation("the check of the dump's beginning", check)
+
+
+def revisions_check(record: ArchiveRecord, parent: ArchiveRecord | None) -> Transformation:
+    """Passes a dump on, and fails where its revisions are not those that the metadata tell.
+
+    Args:
+        record: of the dump's archive.
+        parent: of the archive that it builds on.
+    """
+    return Transformation("the check of revisions", checked(lambda dump: _judge(dump, record, parent)))
+
+
+def _judge(dump: DumpReader, record: ArchiveRecord, parent: ArchiveRecord | None) -> None:
+    """Compare a dump with what its metadata, and those of the archive it builds on, say."""
+    found = f"{dump.first}:{dump.last}"
+    if record.extra.get("revisions", found) != found or record.extra.get("uuid", dump.uuid) != dump.uuid:
+        raise Damaged(f"it holds the revisions {found} of {dump.uuid}, which is not what its metadata say")
+    before = parent.extra.get("revisions", "").rpartition(":")[2] if parent else "-1"
+    if before and dump.first != int(before) + 1:
+        raise Damaged(f"it begins with revision {dump.first}, and what it builds on ends with {before}")
+    if record.type is ArchiveType.DIFF and parent and parent.extra.get("uuid", dump.uuid) != dump.uuid:
+        raise Damaged(f"it is of another repository than what it builds on: {dump.uuid}")
 
 
 def _require_continuation(head: bytes, expected: Expected) -> None:

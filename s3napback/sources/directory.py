@@ -148,29 +148,29 @@ class DirectorySource:
 
     def check(self, *, had_content: bool) -> Sequence[str]:
         """See ``Source``."""
-        path = self.job.target
         digests(self.job.settings.tar_options)
         if not self.has_content() and had_content:
             raise SourceError(
-                f"Directory {path} is empty, but held files when it was backed up last. Is a disk not mounted? "
+                f"{self.job.source} is empty, but held files when it was backed up last. Is a disk not mounted? "
                 "If it is meant to be empty, run once with -f"
             )
         if self._followed():
-            return [f"Directory {path} is a symbolic link; its content is taken from {os.path.realpath(path)}"]
+            return [
+                f"{self.job.source} is a symbolic link; its content is taken from {os.path.realpath(self.job.target)}"
+            ]
         return []
 
     def has_content(self) -> bool:
         """See ``Source``."""
-        path = self.job.target
         try:
-            with os.scandir(path) as entries:
+            with os.scandir(self.job.target) as entries:
                 return next(entries, None) is not None
         except FileNotFoundError:
-            raise SourceError(f"Directory {path} does not exist") from None
+            raise SourceError(f"{self.job.source} does not exist") from None
         except NotADirectoryError:
-            raise SourceError(f"Directory {path} is not a directory") from None
+            raise SourceError(f"{self.job.source} is not a directory") from None
         except OSError as error:
-            raise SourceError(f"Directory {path} cannot be read: {error.strerror}") from None
+            raise SourceError(f"{self.job.source} cannot be read: {error.strerror}") from None
 
     def content(self) -> Mapping[str, object]:
         """See ``Source``."""

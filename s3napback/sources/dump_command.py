@@ -9,18 +9,12 @@ from pathlib import Path
 
 from s3napback.chains import Memory
 from s3napback.config.settings import Job
+from s3napback.kinds import kind_of
 from s3napback.rotation import ArchiveType
 from s3napback.sources import Dump
 from s3napback.sources.programs import find_program
 from s3napback.streams.environment import Family
 from s3napback.streams.processes import Stage
-
-_ENDS = {
-    b"-- MySQL dump": b"-- Dump completed",
-    b"-- MariaDB dump": b"-- Dump completed",
-    b"-- PostgreSQL database dump": b"-- PostgreSQL database dump complete",
-    b"-- PostgreSQL database cluster dump": b"-- PostgreSQL database cluster dump complete",
-}
 
 CommandBuilder = Callable[[str, Job], tuple[str, ...]]
 """From a program's name and a job to the argument list that dumps it to standard output. Pure."""
@@ -74,7 +68,7 @@ class DumpCommandSource:
 
     def flaw(self, head: bytes, tail: bytes) -> str:
         """See ``Source``. A dump that is announced by a comment is ended by one, in every version of the programs."""
-        for beginning, end in _ENDS.items():
+        for beginning, end in kind_of(self.job.kind).marks:
             if beginning in head and end not in tail:
                 return f"{self._program()} ended as if all were well, but the dump of {self.job.source} is cut off"
         return ""

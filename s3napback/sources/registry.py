@@ -1,19 +1,22 @@
-"""Which class backs up which kind of source. A new kind is one new file and one line here."""
+"""Which class backs up which kind of source. A new kind is one line here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from s3napback.config.settings import Job
-from s3napback.errors import SourceError
+from s3napback.errors import UnknownKind
+from s3napback.kinds import DIRECTORY, MYSQL, POSTGRESQL, SUBVERSION, SUBVERSION_DIR, kind_of
 from s3napback.sources import Expansion, Source
 from s3napback.sources.directory import DirectorySource
 from s3napback.sources.mysql import mysql_source
 from s3napback.sources.postgresql import postgresql_source
 from s3napback.sources.subversion import SubversionSource
 from s3napback.sources.subversion_dir import expand_subversion_dir
+
+Entry = TypeVar("Entry")
 
 
 @dataclass(frozen=True)
@@ -33,29 +36,45 @@ class Expander(Protocol):
     def __call__(self, job: Job, all_jobs: Sequence[Job], *, may_be_empty: bool) -> Expansion: ...  # noqa: D102
 
 
-_MAKERS: dict[str, Callable[[Job, Tools], Source]] = {
-    "Directory": lambda job, tools: DirectorySource(job, tools.tar),
-    "MySQL": lambda job, _tools: mysql_source(job),
-    "PostgreSQL": lambda job, _tools: postgresql_source(job),
-    "Subversion": lambda job, _tools: SubversionSource(job),
+@dataclass(frozen=True)
+class Maker:
+    """How sources of one kind are made.
+
+    Attributes:
+        make: makes the source that a job describes.
+        needs_tar: it is dumped by GNU tar.
+    """
+
+    make: Callable[[Job, Tools], Source]
+    needs_tar: bool = False
+
+
+MAKERS: dict[str, Maker] = {
+    DIRECTORY.name: Maker(lambda job, tools: DirectorySource(job, tools.tar), needs_tar=True),
+    MYSQL.name: Maker(lambda job, _tools: mysql_source(job)),
+    POSTGRESQL.name: Maker(lambda job, _tools: postgresql_source(job)),
+    SUBVERSION.name: Maker(lambda job, _tools: SubversionSource(job)),
 }
 
-_EXPANDERS: dict[str, Expander] = {
-    "SubversionDir": expand_subversion_dir,
+EXPANDERS: dict[str, Expander] = {
+    SUBVERSION_DIR.name: expand_subversion_dir,
 }
+
+
+def needs_tar(job: Job) -> bool:
+    """Whether GNU tar is needed for what a job stands for."""
+    kind = kind_of(job.kind)
+    maker = MAKERS.get(kind.folder_of or kind.name)
+    return maker is not None and maker.needs_tar
 
 
 def make_source(job: Job, tools: Tools) -> Source:
     """The source that a job describes.
 
     Raises:
-        SourceError: no class backs up this kind.
+        UnknownKind: nothing backs up this kind.
     """
-    try:
-        maker = _MAKERS[job.kind]
-    except KeyError:
-        raise SourceError(f"{job.source}: sources of kind {job.kind} are not yet supported") from None
-    return maker(job, tools)
+    return _entry(MAKERS, job.kind).make(job, tools)
 
 
 def expand_job(job: Job, all_jobs: Sequence[Job], *, may_be_empty: bool = False) -> Expansion:
@@ -67,6 +86,15 @@ def expand_job(job: Job, all_jobs: Sequence[Job], *, may_be_empty: bool = False)
 
     Raises:
         SourceError: the folder does not exist, cannot be read, or holds nothing.
+        UnknownKind: nothing looks into folders of this kind.
     """
-    expand = _EXPANDERS.get(job.kind)
-    return Expansion((job,)) if expand is None else expand(job, all_jobs, may_be_empty=may_be_empty)
+    if not kind_of(job.kind).folder_of:
+        return Expansion((job,))
+    return _entry(EXPANDERS, job.kind)(job, all_jobs, may_be_empty=may_be_empty)
+
+
+def _entry(registry: Mapping[str, Entry], kind: str) -> Entry:
+    try:
+        return registry[kind]
+    except KeyError:
+        raise UnknownKind(f"nothing is registered that could back up sources of the kind {kind!r}") from None

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from s3napback.errors import SourceError
+from s3napback.kinds import SUBVERSION, SourceName
 from s3napback.streams.environment import NOBODY, User, user_of
 
 _BERKELEY_DB = b"bdb"
@@ -57,7 +58,7 @@ def repository_access(path: str, caller: int) -> Access:
         survey.look()
         return survey.access()
     except OSError as error:
-        raise SourceError(f"Subversion {path} cannot be looked at: {error.strerror}: {error.filename}") from error
+        raise SourceError(f"{_named(path)} cannot be looked at: {error.strerror}: {error.filename}") from error
 
 
 class _Survey:
@@ -134,7 +135,7 @@ class _Survey:
                 status = _stat(path)
             if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
                 raise SourceError(
-                    f"Subversion {self._path}: {path} is neither a file nor a folder, and svnadmin could wait for it "
+                    f"{_named(self._path)}: {path} is neither a file nor a folder, and svnadmin could wait for it "
                     "for ever. It is no part of a repository; remove it"
                 )
             self._note(status)
@@ -148,7 +149,7 @@ class _Survey:
         if status.st_uid in (0, self.reader):
             return
         raise SourceError(
-            f"Subversion {self._path}: {link} is a symbolic link of {user_of(status.st_uid)}'s, and the repository is "
+            f"{_named(self._path)}: {link} is a symbolic link of {user_of(status.st_uid)}'s, and the repository is "
             f"read as {user_of(self.reader)}: it could lead to what only that user may read. Remove it, or make root "
             "its owner (chown -h root)"
         )
@@ -170,10 +171,14 @@ class _Survey:
         else:
             return
         raise SourceError(
-            f"Subversion {self._path} is of Berkeley DB, which writes to a repository's files even when it is read, "
+            f"{_named(self._path)} is of Berkeley DB, which writes to a repository's files even when it is read, "
             f"and {whose}: whoever put links there could have other files overwritten. Let its owner convert it: "
             f"svnadmin create NEW && svnadmin dump {self._path} | svnadmin load NEW"
         )
+
+
+def _named(path: str) -> SourceName:
+    return SourceName(SUBVERSION.name, path)
 
 
 def _steps_to(path: str) -> Iterator[str]:
@@ -192,7 +197,7 @@ def _steps_to(path: str) -> Iterator[str]:
         yield step
         followed += 1
         if followed > _MOST_LINKS:
-            raise SourceError(f"Subversion {path}: there are too many symbolic links on the way")
+            raise SourceError(f"{_named(path)}: there are too many symbolic links on the way")
         target = os.readlink(step)  # noqa: PTH115 - any bytes, and slashes as they are
         left = target.split("/") + left
         done = "/" if target.startswith("/") else done

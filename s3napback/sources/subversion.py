@@ -12,6 +12,7 @@ from pathlib import Path
 from s3napback.chains import Memory
 from s3napback.config.settings import Job
 from s3napback.errors import SourceError
+from s3napback.kinds import SUBVERSION
 from s3napback.rotation import ArchiveType
 from s3napback.sources import Dump, NothingNew
 from s3napback.sources.programs import answer_of, find_program
@@ -110,10 +111,10 @@ class SubversionSource:
 
     def flaw(self, head: bytes, tail: bytes) -> str:
         """See ``Source``."""
-        if not head.startswith(b"SVN-fs-dump-format-version:"):
+        ((beginning, end),) = SUBVERSION.marks
+        if not head.startswith(beginning):
             return f"what {_DUMPER} wrote is not a dump"
-        # Every record of a dump ends in an empty line; one that was cut off hardly ever does.
-        if not tail.endswith(b"\n\n"):
+        if not tail.endswith(end):
             return f"{_DUMPER} ended as if all were well, but the dump of {self.job.target} is cut off"
         return ""
 

@@ -12,9 +12,8 @@ from dataclasses import replace
 from s3napback.config.settings import Job
 from s3napback.errors import SourceError
 from s3napback.formatting import printable
+from s3napback.kinds import SUBVERSION
 from s3napback.sources import Expansion
-
-REPOSITORY_KIND = "Subversion"
 
 
 def expand_subversion_dir(job: Job, all_jobs: Sequence[Job], *, may_be_empty: bool) -> Expansion:
@@ -29,7 +28,7 @@ def expand_subversion_dir(job: Job, all_jobs: Sequence[Job], *, may_be_empty: bo
         SourceError: the folder does not exist, cannot be read, or holds no repository.
     """
     folder = job.target
-    own = {os.path.realpath(other.target): other for other in all_jobs if other.kind == REPOSITORY_KIND}
+    own = {os.path.realpath(other.target): other for other in all_jobs if other.kind == SUBVERSION.name}
     names = {other.name: other for other in all_jobs}
     jobs: list[Job] = []
     remarks: list[tuple[int, str]] = []
@@ -40,7 +39,7 @@ def expand_subversion_dir(job: Job, all_jobs: Sequence[Job], *, may_be_empty: bo
             remarks.append((logging.INFO, f"{printable(path)} is not a Subversion repository and is passed over"))
             continue
         found = True
-        candidate = replace(job, kind=REPOSITORY_KIND, target=path, name=posixpath.join(job.name, entry))
+        candidate = replace(job, kind=SUBVERSION.name, target=path, name=posixpath.join(job.name, entry))
         remark = _remark(candidate, own, names)
         if remark:
             remarks.append(remark)
@@ -88,7 +87,7 @@ def _remark(job: Job, own: Mapping[str, Job], names: Mapping[str, Job]) -> tuple
     if not _is_utf8(job.target):
         return (
             logging.WARNING,
-            f"{printable(job.source)} is passed over and NOT backed up: its name is not UTF-8; rename it",
+            f"{printable(str(job.source))} is passed over and NOT backed up: its name is not UTF-8; rename it",
         )
     if (other := names.get(job.name)) is not None:
         return logging.ERROR, (

@@ -53,11 +53,6 @@ class PartPlan:
         """Whether part ``number`` is larger than the one before it."""
         return number > 1 and self.size(number) > self.size(number - 1)
 
-    @property
-    def capacity(self) -> int:
-        """Bytes that all parts together can hold."""
-        return sum(self.size(number) for number in range(1, self.limits.most + 1))
-
 
 def plan_parts(chunk_size: int, expected_size: int | None, limits: PartLimits) -> PartPlan:
     """Choose one part size: ``chunk_size``, or larger where ``expected_size`` would need uncomfortably many parts."""

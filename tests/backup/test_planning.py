@@ -10,6 +10,7 @@ import pytest
 from s3napback.backup.planning import Night, Plan, folder_not_due, leftover_keys, not_due
 from s3napback.chains import Decision, History, Link
 from s3napback.config.settings import Configuration, Job, StoreSettings
+from s3napback.kinds import SourceName
 from s3napback.rotation import ArchiveType, HanoiCycle, Schedule, SimpleCycle, day_date
 from s3napback.state import SourceState, StoreState
 from s3napback.stores.directory import DirectoryStore
@@ -30,7 +31,7 @@ def night(tmp_path: Path) -> Night:
 def remembered(name: str = "etc", *, day: int | None = None, slot: int = 0, cycle: str = "nightly") -> SourceState:
     """State of a source whose newest archive is of a day, or that has none."""
     chain = () if day is None else (Link("id", f"below/{name}-{slot}-FULL", slot, ArchiveType.FULL, day),)
-    return SourceState(name, f"Directory /{name}", cycle, History(chain=chain))
+    return SourceState(name, SourceName("Directory", f"/{name}"), cycle, History(chain=chain))
 
 
 def test_nothing_is_due_before_the_day_that_is_named(night: Night) -> None:

@@ -24,6 +24,11 @@ CASES: dict[str, tuple[CataloguedArchive, Claim, str]] = {
         Claim.CURRENT,
         "srv/svn",
     ),
+    "a repository that its archive calls by its folder's kind": (
+        archive("srv/svn/one", 0, 1, source="SubversionDir /srv/svn/one"),
+        Claim.CURRENT,
+        "srv/svn",
+    ),
     "a repository with a block of its own": (
         archive("srv/svn/own", 0, 1, source="Subversion /srv/svn/own", cycle="weekly"),
         Claim.CURRENT,
@@ -46,7 +51,11 @@ CASES: dict[str, tuple[CataloguedArchive, Claim, str]] = {
         "",
     ),
     "below another prefix": (archive("prefix/etc", 0, 1), Claim.ELSEWHERE, ""),
-    "of a kind that is not known": (archive("etc2", 0, 1, source="Mailbox /etc2"), Claim.ELSEWHERE, ""),
+    "of a kind that is not known": (
+        archive("etc2", 0, 1, source="Mailbox /etc2", key="etc2-0-FULL"),
+        Claim.ELSEWHERE,
+        "",
+    ),
     "of another host": (archive("etc", 0, 1, host="other"), Claim.OTHER_HOST, ""),
     "without metadata": (nameless("etc-0-FULL", "etc"), Claim.UNKNOWN, ""),
 }

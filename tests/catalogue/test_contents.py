@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from s3napback.archives import ArchiveRecord, Owner
-from s3napback.catalogue.contents import Catalogue, read_catalogue, sources
+from s3napback.catalogue.contents import Catalogue, newest_first, read_catalogue
 from s3napback.catalogue.sums import sum_key
 from s3napback.errors import StoreError
+from s3napback.kinds import SourceName
 from s3napback.stores import Store, StoredObject
 from s3napback.stores.directory import DirectoryStore
 from s3napback.stores.opening import open_store
@@ -86,16 +87,15 @@ def test_the_newest_chain_of_each_source_and_host_is_whole() -> None:
     there = archive("x/etc", 0, 25, host="other-host")
     found = catalogue([broken, *here, there]).newest_chains()
     assert {owner: keys(chain.archives) for owner, chain in found.items()} == {
-        Owner(HOST, "Directory /etc"): ["etc-0-FULL", "etc-1-DIFF", "etc-2-DIFF"],
-        Owner("other-host", "Directory /etc"): ["x/etc-0-FULL"],
+        Owner(HOST, SourceName("Directory", "/etc")): ["etc-0-FULL", "etc-1-DIFF", "etc-2-DIFF"],
+        Owner("other-host", SourceName("Directory", "/etc")): ["x/etc-0-FULL"],
     }
 
 
 def test_archives_of_a_source_come_newest_first() -> None:
-    archives = [*group("etc", 0, 10, 2), archive("daily/etc", 7, 12), archive("srv", 1, 20, source="Directory /srv")]
-    found = catalogue([*archives, nameless("etc-9-FULL", "etc")])
-    assert keys(found.of_source("Directory /etc")) == ["daily/etc-7-FULL", "etc-1-DIFF", "etc-0-FULL"]
-    assert sources(found.archives) == ["Directory /etc", "Directory /srv"]
+    archives = [*group("etc", 0, 10, 2), archive("daily/etc", 7, 12), nameless("etc-9-FULL", "etc", day=11)]
+    ordered = sorted(archives, key=newest_first)
+    assert keys(ordered) == ["daily/etc-7-FULL", "etc-1-DIFF", "etc-9-FULL", "etc-0-FULL"]
 
 
 def test_of_two_begun_in_one_second_the_later_day_is_the_newer() -> None:
@@ -103,7 +103,7 @@ def test_of_two_begun_in_one_second_the_later_day_is_the_newer() -> None:
     assert early.record is not None
     assert late.record is not None
     late = replace(late, record=replace(late.record, started=early.record.started))
-    assert keys(catalogue([early, late]).of_source("Directory /etc")) == ["etc-3-FULL", "etc-5-FULL"]
+    assert keys(sorted([early, late], key=newest_first)) == ["etc-3-FULL", "etc-5-FULL"]
 
 
 def put(store: Store, key: str, metadata: Mapping[str, str]) -> None:

@@ -23,6 +23,7 @@ from s3napback.catalogue.retention import (
 from s3napback.catalogue.sums import SumNote
 from s3napback.chains import History, Link, Memory, decide
 from s3napback.config.settings import Job
+from s3napback.kinds import SourceName
 from s3napback.rotation import ArchiveType, HanoiCycle, Schedule, SimpleCycle
 from s3napback.state import extended_chain
 from tests.catalogues import EPOCH, HOST, archive, catalogue, group, job, keys, nameless
@@ -40,7 +41,7 @@ def deleted(archives: Sequence[CataloguedArchive], *jobs: Job, day: int = LATER,
 
 
 def note(host: str, source: str, day: int) -> SumNote:
-    return SumNote("ab" * 32, "etc-0-FULL", "one", Owner(host, source), EPOCH + timedelta(days=day))
+    return SumNote("ab" * 32, "etc-0-FULL", "one", Owner(host, SourceName.parse(source)), EPOCH + timedelta(days=day))
 
 
 def reason_to_keep(archives: Sequence[CataloguedArchive], key: str, *jobs: Job, day: int = LATER) -> str:
@@ -223,7 +224,7 @@ def any_catalogue(draw: st.DrawFn) -> Catalogue:
     for number in range(draw(st.integers(0, 25))):
         name, slot, day = draw(st.sampled_from(NAMES)), draw(st.integers(0, 9)), draw(st.integers(0, TODAY + 1))
         source = draw(st.sampled_from(SOURCES))
-        parents = [each.record.id for each in found.values() if each.record and each.record.owner.source == source]
+        parents = [each.record.id for each in found.values() if each.record and str(each.record.owner.source) == source]
         parent = draw(st.sampled_from(["", *parents, "gone"])) if not source.startswith("MySQL") else ""
         made = archive(
             name,
@@ -267,7 +268,7 @@ def owner(each: CataloguedArchive) -> Owner:
 def test_whatever_lies_in_a_store_what_matters_stays(found: Catalogue, claims: Claims, unowned: bool) -> None:
     going = [verdict.archive for verdict in deletable(judge_archives(found, claims, TODAY, unowned=unowned))]
     assert not going or claims.jobs
-    own_sources = {each.source for each in claims.jobs} | {"Subversion /srv/svn/repo"}
+    own_sources = {each.source for each in claims.jobs} | {SourceName("Subversion", "/srv/svn/repo")}
     for each in going:
         assert each.record is not None
         assert owner(each).host == HOST

@@ -25,6 +25,7 @@ from s3napback.catalogue.sums import (
     summed_key,
 )
 from s3napback.errors import StoreError
+from s3napback.kinds import KINDS, SourceName
 from s3napback.rotation import ArchiveType
 from s3napback.stores.directory import DirectoryStore
 from tests.stores.sources import BytesSource
@@ -34,7 +35,7 @@ RECORD = ArchiveRecord(
     id="0123456789abcdef",
     slot=5,
     type=ArchiveType.DIFF,
-    owner=Owner("host.example", "Directory /etc"),
+    owner=Owner("host.example", SourceName("Directory", "/etc")),
     cycle="daily",
     started=STARTED,
     day=20_780,
@@ -64,6 +65,7 @@ def test_the_text_is_this_one_since_stores_are_full_of_it() -> None:
 # Nothing that is written in one line can hold its end; half a character comes from a name that is no UTF-8.
 lines = st.text(st.characters(exclude_categories=()), min_size=1).map(lambda text: text.replace("\n", " "))
 lines = lines.map(lambda text: text.encode("utf-8", "replace").decode() + "\udcff")
+sources = st.builds(SourceName, st.sampled_from(list(KINDS)), lines) | lines.map(SourceName.parse)
 
 
 @given(
@@ -72,7 +74,7 @@ lines = lines.map(lambda text: text.encode("utf-8", "replace").decode() + "\udcf
         digest=st.binary(min_size=32, max_size=32).map(bytes.hex),
         name=lines,
         id=lines,
-        owner=st.builds(Owner, lines, lines),
+        owner=st.builds(Owner, lines, sources),
         started=st.datetimes(datetime(1000, 1, 1)).map(lambda each: each.replace(microsecond=0, tzinfo=timezone.utc)),
         stored=st.integers(0, 10**18 - 1),
         read=st.integers(0, 10**18 - 1),
@@ -170,7 +172,7 @@ def test_half_an_owner_is_none(missing: bytes) -> None:
 def test_only_a_newline_ends_a_line(end: str) -> None:
     """Nobody can give an archive another identity, or hide whose it is, by what a file is called."""
     lie = f"{end}# id lie{end}# host lie"
-    note = replace(NOTE, owner=Owner("host.example", f"Subversion /srv{lie}"), warnings=(f"{lie}",))
+    note = replace(NOTE, owner=Owner("host.example", SourceName("Subversion", f"/srv{lie}")), warnings=(f"{lie}",))
     assert parse_sum(format_sum(note)) == replace(note, seconds=61.3)
 
 

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from s3napback.config.directives import BLOCKS, DIRECTIVES
+from s3napback.config.directives import all_blocks, all_directives
 from s3napback.config.loading import load_configuration
 from s3napback.errors import ConfigurationError
 
-_NAMES = [description.name for description in DIRECTIVES if not description.name.startswith("Include")]
-_TAGS = [description.name for description in BLOCKS]
+_NAMES = [description.name for description in all_directives() if not description.name.startswith("Include")]
+_TAGS = [description.name for description in all_blocks()]
 _PIECES = st.one_of(
     st.sampled_from([*_NAMES, *(f"<{name}" for name in _TAGS), *(f"</{name}>" for name in _TAGS)]),
     st.sampled_from(

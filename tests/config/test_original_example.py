@@ -55,7 +55,7 @@ def test_its_schedules_and_excludes_are_those_of_the_blocks(tmp_path: Path) -> N
     assert jobs["bin"].settings.exclude == ("/opt/useless",)
     assert jobs[""].schedule == SimpleCycle(frequency=1, diffs=6, fulls=8)
     assert jobs[""].settings.exclude == ("/proc", "/dev", "/sys", "/tmp", "/var/run")
-    assert jobs[""].source == "Directory /"
+    assert str(jobs[""].source) == "Directory /"
     assert jobs["MySQL/all"].schedule == SimpleCycle(fulls=14)
     assert jobs["home/svn/repos"].schedule == SimpleCycle(fulls=10)
     assert jobs["home/svn/repos/myproject"].schedule == SimpleCycle(diffs=3, fulls=10)

@@ -14,6 +14,7 @@ from typing import Any
 from unittest import mock
 
 from s3napback.archives import ArchiveRecord, Owner, archive_key
+from s3napback.kinds import SourceName
 from s3napback.rotation import ArchiveType, day_number
 from s3napback.stores.directory import DirectoryStore
 from tests.site import FIRST_DAY
@@ -189,7 +190,7 @@ def record(slot: int, source: str = "Directory /estate") -> ArchiveRecord:
         id=f"id{slot}",
         slot=slot,
         type=ArchiveType.DIFF if slot else ArchiveType.FULL,
-        owner=Owner(HOST, source),
+        owner=Owner(HOST, SourceName.parse(source)),
         cycle="",
         started=datetime(2026, 1, 1, 3, tzinfo=timezone.utc) + timedelta(days=slot),
         day=day_number(FIRST_DAY) + slot,

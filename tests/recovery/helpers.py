@@ -16,6 +16,7 @@ from s3napback.archives import ArchiveRecord, Owner, archive_key
 from s3napback.commands.restore import Wish, restore
 from s3napback.config.loading import load_configuration
 from s3napback.errors import S3napbackError
+from s3napback.kinds import SourceName
 from s3napback.rotation import ArchiveType, day_number
 from tests.site import FIRST_DAY, Site
 from tests.stores.sources import BytesSource
@@ -64,7 +65,7 @@ def put_archive(
         id=f"{host}-{slot}",
         slot=slot,
         type=archive_type,
-        owner=Owner(host, source),
+        owner=Owner(host, SourceName.parse(source)),
         cycle=cycle,
         started=datetime(2026, 1, 1, 3, tzinfo=timezone.utc) + timedelta(days=slot),
         day=day_number(FIRST_DAY) + slot,

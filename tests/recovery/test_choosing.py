@@ -8,6 +8,7 @@ from datetime import date, datetime, timezone
 import pytest
 
 from s3napback.catalogue.contents import CataloguedArchive
+from s3napback.kinds import SourceName
 from s3napback.recovery.choosing import (
     Moment,
     NothingToRestore,
@@ -120,7 +121,13 @@ def test_own_archives_come_before_anybody_elses() -> None:
     ],
 )
 def test_without_metadata_the_word_tells_what_an_archive_holds(word: str, source: str) -> None:
-    assert source_of(word, [nameless("etc-0-FULL", "etc")]) == source
+    assert source_of(word, [nameless("etc-0-FULL", "etc")]) == SourceName.parse(source)
+
+
+@pytest.mark.parametrize("word", ["MySQL/a//b", "PostgreSQL @shop", "/etc\n"])
+def test_a_word_that_can_name_no_source_is_refused_where_the_archives_say_nothing(word: str) -> None:
+    with pytest.raises(NothingToRestore, match="names no source"):
+        source_of(word, [nameless("etc-0-FULL", "etc")])
 
 
 def test_a_word_without_a_kind_is_refused_where_the_archives_say_nothing() -> None:

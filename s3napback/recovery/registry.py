@@ -1,0 +1,158 @@
+"""How sources of which kind are restored, checked and compared. A new kind is one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from s3napback.archives import ArchiveRecord
+from s3napback.catalogue.contents import CataloguedArchive
+from s3napback.errors import S3napbackError, UnknownKind
+from s3napback.kinds import DIRECTORY, MYSQL, POSTGRESQL, SUBVERSION, SourceName, kind_of
+from s3napback.recovery.comparing import compare
+from s3napback.recovery.databases import TO_STANDARD_OUTPUT, FileRestore, dump_check, dump_ends
+from s3napback.recovery.decoding import Decoder
+from s3napback.recovery.directory import DirectoryRestore, listing
+from s3napback.recovery.subversion import RepositoryRestore, revisions_check
+from s3napback.streams.processes import Stage
+from s3napback.streams.transformations import Transformation
+from s3napback.surroundings import find_gnu_tar
+
+Consumer = Stage | Transformation
+
+
+class UnclearWish(S3napbackError):
+    """The command line asks for something that does not go together."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be restored, and where.
+
+    Attributes:
+        source: of the archives.
+        where: the target; ``-`` is standard output.
+        paths: of a directory, what of it.
+        in_place: merge into a live tree.
+    """
+
+    source: SourceName
+    where: Path
+    paths: tuple[str, ...] = ()
+    in_place: bool = False
+
+
+class Restore(Protocol):
+    """One restore, of whatever kind."""
+
+    def check(self) -> None:
+        """Look whether it can be begun; raises if not."""
+        ...
+
+    def run(self, decoder: Decoder, chain: Sequence[CataloguedArchive]) -> None:
+        """Restore a chain; raises if anything failed."""
+        ...
+
+
+Restorer = Callable[[Wanted], Restore]
+"""Finds what restores; raises ``UnclearWish`` where what is wanted makes no sense for its kind."""
+
+Checker = Callable[[ArchiveRecord, ArchiveRecord | None], Sequence[Consumer]]
+"""What an archive's content has to pass to be good; its record, and that of the archive it builds on, tell more."""
+
+Comparer = Callable[[Decoder, Sequence[CataloguedArchive], str, Callable[[str], None]], int]
+"""Compares the state that a chain holds with what is at a target now: tells each difference, and counts them."""
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """What can be done with the archives of a kind of source.
+
+    Attributes:
+        restore: makes what restores a chain.
+        check: makes what verifies an archive.
+        compare: for ``verify --compare``; None where there is nothing to compare with.
+    """
+
+    restore: Restorer
+    check: Checker
+    compare: Comparer | None = None
+
+
+def refuse_paths(wanted: Wanted) -> None:
+    """Refuse what is for directories only.
+
+    Raises:
+        UnclearWish: it is asked for.
+    """
+    if wanted.paths or wanted.in_place:
+        raise UnclearWish(f"PATHs and --in-place are for directories, and {wanted.source} is none")
+
+
+def _directory_restore(wanted: Wanted) -> Restore:
+    if wanted.where == TO_STANDARD_OUTPUT:
+        raise UnclearWish("a directory cannot be restored to standard output: name a directory with --to")
+    where = wanted.where.absolute()
+    return DirectoryRestore(wanted.source.target, wanted.paths, where, wanted.in_place, find_gnu_tar())
+
+
+def _directory_check(record: ArchiveRecord, _parent: ArchiveRecord | None) -> Sequence[Consumer]:
+    return listing(record.owner.source.target, find_gnu_tar())
+
+
+def _directory_compare(
+    decoder: Decoder, chain: Sequence[CataloguedArchive], directory: str, say: Callable[[str], None]
+) -> int:
+    return compare(decoder, chain, directory, find_gnu_tar(), say)
+
+
+def _database_restore(wanted: Wanted) -> Restore:
+    refuse_paths(wanted)
+    return FileRestore(wanted.where, dump_ends(wanted.source.kind))
+
+
+def _database_check(record: ArchiveRecord, _parent: ArchiveRecord | None) -> Sequence[Consumer]:
+    return (dump_check(dump_ends(record.owner.source.kind)),)
+
+
+def _repository_restore(wanted: Wanted) -> Restore:
+    refuse_paths(wanted)
+    if wanted.where == TO_STANDARD_OUTPUT:
+        return FileRestore(wanted.where)
+    return RepositoryRestore(wanted.where.absolute())
+
+
+def _repository_check(record: ArchiveRecord, parent: ArchiveRecord | None) -> Sequence[Consumer]:
+    return (revisions_check(record, parent),)
+
+
+_OF_DATABASES = Recovery(_database_restore, _database_check)
+
+RECOVERIES: dict[str, Recovery] = {
+    DIRECTORY.name: Recovery(_directory_restore, _directory_check, _directory_compare),
+    MYSQL.name: _OF_DATABASES,
+    POSTGRESQL.name: _OF_DATABASES,
+    SUBVERSION.name: Recovery(_repository_restore, _repository_check),
+}
+
+
+def recovery_of(source: SourceName) -> Recovery:
+    """What can be done with the archives of a source. An archive that a folder of sources bears is of what it holds.
+
+    Raises:
+        UnknownKind: nothing restores this kind.
+    """
+    if not source.kind:
+        raise UnknownKind(
+            f"{str(source)!r} is of no kind of source that this version of s3napback knows; a newer one may, and the "
+            "README tells how an archive is opened with plain tools"
+        )
+    kind = kind_of(source.kind)
+    recovery = RECOVERIES.get(kind.folder_of or kind.name)
+    if recovery is None:
+        raise UnknownKind(f"nothing is registered that could restore sources of the kind {source.kind!r}")
+    return recovery
