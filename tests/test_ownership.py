@@ -378,12 +378,17 @@ if IS_ROOT:
 @pytest.mark.parametrize(("plant", "words"), PLANTS)
 def test_what_somebody_planted_is_not_written_to(plant: Callable[[Path, Path], None], words: str, folder: Path) -> None:
     plant(folder / "lock", folder / "file")
-    before = (folder / "file").stat(), (folder / "file").read_bytes(), sorted(folder.iterdir())
+
+    def found() -> tuple[object, ...]:
+        status = (folder / "file").stat()
+        return status.st_mode, status.st_mtime_ns, (folder / "file").read_bytes(), sorted(folder.iterdir())
+
+    before = found()
     for action in (open_own_for_writing, require_own_for_writing):
         refusal = verdict(partial(action, folder / "lock"))
         assert words in refusal
         assert f"{folder}/lock" in refusal.rpartition(": ")[2]
-    assert ((folder / "file").stat(), (folder / "file").read_bytes(), sorted(folder.iterdir())) == before
+    assert found() == before
 
 
 def test_nothing_is_written_where_others_may_prepare_it(folder: Path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -178,3 +179,11 @@ def _zstd(level: int) -> Compressor:
         options |= {"threads": _threads(), "job_size": _JOB_SIZE}
     parameters = zstandard.ZstdCompressionParameters.from_level(level, **options)
     return _StreamCompressor(zstandard.ZstdCompressor(compression_params=parameters).compressobj())
+
+
+def compressed(made: Compressor, blocks: Iterator[memoryview]) -> Iterator[Block]:
+    """Pass blocks through a compressor to its end, and give it back."""
+    with closing(made) as compressor:
+        for block in blocks:
+            yield from compressor.compress(block)
+        yield from compressor.finish()

@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Literal
 
-from s3napback.streams.compression import Block, Compressor, Filter
+from s3napback.streams.compression import Block, Filter, compressed
 from s3napback.streams.pipes import PipeEnd, StopSignal
 
 HEAD_SIZE = 512  # bytes; the first block of a tar archive
@@ -47,21 +47,7 @@ class Transformation:
 
 def preceded(transform: Callable[[Iterator[memoryview]], Iterator[Block]], then: Filter) -> Transformation:
     """A filter that is given what ``transform`` makes of the input; within one thread, without a pipe between them."""
-
-    def run(blocks: Iterator[memoryview]) -> Iterator[Block]:
-        with closing(then.make()) as compressor:
-            for block in transform(blocks):
-                yield from compressor.compress(memoryview(block))
-            yield from compressor.finish()
-
-    return Transformation(then.name, run)
-
-
-def _compressed(made: Compressor, blocks: Iterator[memoryview]) -> Iterator[Block]:
-    with closing(made) as compressor:
-        for block in blocks:
-            yield from compressor.compress(block)
-        yield from compressor.finish()
+    return Transformation(then.name, lambda blocks: compressed(then.make(), map(memoryview, transform(blocks))))
 
 
 class Pump:
@@ -114,7 +100,7 @@ class Pump:
         elif isinstance(self._element, Transformation):
             yield from self._element.transform(self._input())
         else:
-            yield from _compressed(self._element.make(), self._input())
+            yield from compressed(self._element.make(), self._input())
 
     def _input(self) -> Iterator[memoryview]:
         if self._source is None:

@@ -9,13 +9,14 @@ what kills it is a real signal.
 
 from __future__ import annotations
 
-import _strptime
 import encodings.utf_8_sig
+import gc
 import json
 import os
 import re
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
@@ -35,8 +36,11 @@ import s3napback.streams.processes
 from s3napback.cli import main
 from s3napback.streams.compression import Block, Filter, Identity
 
+# its first call loads a module, which an ordinary user may not be able to
+time.strptime("2026", "%Y")
+
 LOADED: list[ModuleType] = [
-    *(_strptime, encodings.utf_8_sig, boto3, gnupg, isal_zlib, parser),
+    *(encodings.utf_8_sig, boto3, gnupg, isal_zlib, parser),
     *(s3napback.commands.backup, s3napback.commands.restore, s3napback.config.loading, s3napback.stores.s3),
 ]
 """What a run would import only when it needs it; another user may not be able to read it any more."""
@@ -132,6 +136,7 @@ FAULTS: dict[str, Callable[[], None]] = {
 
 def serve() -> bool:
     """Answer requests; True in a child that is to run the command line, False at the end of them."""
+    gc.freeze()
     while line := sys.stdin.readline():
         request = json.loads(line)
         child = os.fork()

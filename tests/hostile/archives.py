@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from s3napback.archives import ArchiveRecord, Owner, archive_key
@@ -102,23 +103,23 @@ def pax(records: Records | bytes, kind: bytes = b"x", name: Text = "PaxHeaders/x
     return header(name, kind, size=len(content) if size is None else size) + padded(content)
 
 
-def member(name: Text, kind: bytes = b"0", content: bytes = b"", *, records: Records = (), **fields: object) -> bytes:
+def member(name: Text, kind: bytes = b"0", content: bytes = b"", *, records: Records = (), **fields: Any) -> bytes:
     """A member with its extended header, if it needs one."""
-    link = raw(fields.get("link", b""))  # type: ignore[arg-type]
+    link = raw(fields.get("link", b""))
     long = [("path", name)] if len(raw(name)) > _NAME else []
     long += [("linkpath", link)] if len(link) > _LINK else []
     size = fields.pop("size", len(content))
     front = pax([*long, *records]) if long or records else b""
-    return front + header(name, kind, size=size, **fields) + padded(content)  # type: ignore[arg-type]
+    return front + header(name, kind, size=size, **fields) + padded(content)
 
 
-def file(name: Text, content: bytes = b"evil\n", **fields: object) -> bytes:
+def file(name: Text, content: bytes = b"evil\n", **fields: Any) -> bytes:
     return member(name, b"0", content, **fields)
 
 
-def folder(name: Text, entries: Sequence[Text] | None = None, **fields: object) -> bytes:
+def folder(name: Text, entries: Sequence[Text] | None = None, **fields: Any) -> bytes:
     """A folder; with ``entries`` (a letter in front of each) as an archive for DIFFs has it."""
-    records = list(fields.pop("records", ()))  # type: ignore[call-overload]
+    records = list(fields.pop("records", ()))
     if entries is not None:
         records.append(("GNU.dumpdir", dumpdir(entries)))
     fields.setdefault("mode", 0o755)
@@ -129,16 +130,16 @@ def dumpdir(entries: Sequence[Text]) -> bytes:
     return b"".join(raw(entry) + b"\0" for entry in entries) + b"\0"
 
 
-def link(name: Text, target: Text, **fields: object) -> bytes:
+def link(name: Text, target: Text, **fields: Any) -> bytes:
     fields.setdefault("mode", 0o777)
     return member(name, b"2", link=target, **fields)
 
 
-def hard_link(name: Text, target: Text, content: bytes = b"", **fields: object) -> bytes:
+def hard_link(name: Text, target: Text, content: bytes = b"", **fields: Any) -> bytes:
     return member(name, b"1", content, link=target, **fields)
 
 
-def node(name: Text, kind: bytes, device: tuple[Number, Number] = (1, 3), **fields: object) -> bytes:
+def node(name: Text, kind: bytes, device: tuple[Number, Number] = (1, 3), **fields: Any) -> bytes:
     """``3`` is a character device, ``4`` a block device, ``6`` a FIFO."""
     return member(name, kind, device=device, **fields)
 

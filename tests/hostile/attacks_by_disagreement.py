@@ -106,14 +106,11 @@ def keywords(out: str) -> Mapping[str, Sequence[bytes]]:
         "a blank in front": " %s",
         "a tab in front": "\t%s",
         "blanks in front": "   %s",
-        "a blank behind": "%s ",
-        "in capitals": "%s",
-        "a byte order mark in front": "\ufeff%s",
     }
     attacks = {}
     for keyword, (value, kind) in values.items():
         for way, form in ways.items():
-            name = form % (keyword.upper() if way == "in capitals" else keyword)
+            name = form % keyword
             content = _hidden(out) if keyword == "size" else b""
             target = member(f"{W}/f", kind.encode(), content, link=f"{W}/good" if kind == "1" else "", mode=0o755)
             attacks[f"{keyword} with {way}"] = [full(pax([(name, value)]) + target)]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tests.hostile.archives import (
     GNU,
+    Records,
     file,
     folder,
     hard_link,
@@ -175,7 +176,7 @@ def numbers(out: str) -> Mapping[str, Sequence[bytes]]:
 
 def headers(out: str) -> Mapping[str, Sequence[bytes]]:
     """Extended headers, for one member or for all that follow, and GNU's long names."""
-    evil = {
+    evil: dict[str, Records | bytes] = {
         "a path upwards": [("path", "../../../beside/new2")],
         "a full path": [("path", f"{out}/new2")],
         "a path through a link": [("path", f"{W}/x/new2")],

@@ -193,11 +193,5 @@ def honest_chain(out: str) -> Sequence[bytes]:
     return [first, diff(folder(SOURCE, ["Dwing"]), folder(W, entries), file(f"{W}/later", b"later\n"))]
 
 
-LINKS: tuple[Attacks, ...] = (
-    through_one_archive,
-    through_a_chain,
-    with_a_second_reading,
-    changing_places,
-    names_of_links,
-    into_a_live_tree,
-)
+LINKS: tuple[Attacks, ...] = (through_a_chain, with_a_second_reading, changing_places)
+SINGLE_LINKS: tuple[Attacks, ...] = (through_one_archive, names_of_links, into_a_live_tree)

@@ -27,6 +27,7 @@ from tests.hostile.worker import SECONDS
 
 _MOST_TRIES = 150  # to make a recipe shorter
 _MOST_ALIKE = 5  # reports
+_FEWEST = 20  # cases, however slow the machine is
 
 
 @dataclass
@@ -131,7 +132,7 @@ class Fuzzer:
         """Try cases for so long; yields a report of each that does harm."""
         until = time.monotonic() + seconds
         alike: Counter[frozenset[str]] = Counter()
-        while time.monotonic() < until:
+        while time.monotonic() < until or counted[0] < _FEWEST:
             case = self.case(counted[0])
             counted[0] += 1
             kind = frozenset(line.partition(":")[0].partition("/")[0] for line in self.harm(case)[:-1])

@@ -11,6 +11,8 @@ from s3napback.rotation import ArchiveType
 from s3napback.sources import WORKING
 from s3napback.sources.directory import DirectorySource
 from s3napback.streams.pipeline import Pipeline, make_filter, preceded
+from tests.sources.chains import member_names, replay
+from tests.sources.trees import assert_same_tree
 
 HOLDING_UP = 4 << 20
 """Bytes of a file whose reading does not end before the archive is read on: more than all pipes and buffers hold."""
@@ -48,3 +50,12 @@ class PausingNights:
         (self.folder / WORKING).replace(kept)
         self.archives.append(made)
         return made
+
+
+def assert_restorable(nights: PausingNights, home: Path, tmp_path: Path) -> None:
+    assert_same_tree(home, replay(nights.archives, tmp_path / "out") / str(home).lstrip("/"))
+
+
+def names(archive: Path, home: Path) -> list[str]:
+    start = str(home).lstrip("/") + "/"
+    return [name.removeprefix(start) for name in member_names(archive)]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tests.hostile.world import World
 
 
-def in_front(world: World, name: str, script: str) -> Mapping[str, str]:
+def in_front(world: World, name: str, script: str) -> dict[str, Any]:
     """A shell script in a program's place; ``REAL`` in it is the real one. Returns the variable that sets it so."""
     folder = world.base / "bin"
     folder.mkdir(exist_ok=True)

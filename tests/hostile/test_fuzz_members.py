@@ -21,7 +21,6 @@ def test_random_archives_harm_nothing(request: pytest.FixtureRequest) -> None:
     with fuzzer(seed) as fuzz:
         reports = list(fuzz.failures(request.config.getoption("--fuzz-members"), counted))
     assert not reports, "\n\n".join([f"of {counted[0]} cases of --fuzz-seed {seed}:", *reports])
-    assert counted[0] > 5
 
 
 def test_a_seed_and_a_number_always_give_the_same_archives() -> None:

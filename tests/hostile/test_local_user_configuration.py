@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -121,7 +122,8 @@ def keyring(site: Site, keys: GpgHome) -> Deciding:
 def home_of_gpg(site: Site, keys: GpgHome) -> Deciding:
     path = own_folder(site) / "gnupg"
     path.mkdir(mode=0o700)
-    GpgHome(path).take_in(keys.export())
+    # Copied, not imported: importing starts an agent, whose socket must not lie as deep as this.
+    shutil.copy(keys.path / "pubring.kbx", path)
     (path / "gpg.conf").write_text("trust-model always\n")
     site.configure_cycle("", general=f"GpgHome {path}\nGpgRecipient backups@example.org")
     return Deciding(path)

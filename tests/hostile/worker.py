@@ -14,7 +14,8 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.faults.fork_server import LOADED, become_user, main, open_second_wall
+from s3napback.cli import main
+from tests.faults.fork_server import LOADED, become_user, open_second_wall
 
 assert LOADED
 SECONDS = 60  # for one run
