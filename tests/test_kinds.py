@@ -15,7 +15,7 @@ import s3napback
 from s3napback.errors import SourceError, UnknownKind
 from s3napback.kinds import KINDS, SourceName, kind_called, kind_of
 from s3napback.recovery.registry import RECOVERIES, recovery_of
-from s3napback.sources.registry import EXPANDERS, MAKERS, Tools, expand_job, make_source
+from s3napback.sources.registry import EXPANDERS, MAKERS, Tools, expand_job, make_source, needs_tar
 from s3napback.targets import InvalidNameError
 from tests.catalogues import job
 
@@ -103,6 +103,11 @@ def test_a_kind_that_is_only_a_row_is_refused_by_both_registries(monkeypatch: py
     for source in ("Ledger x", "SubversionDir /x"):
         with pytest.raises(UnknownKind, match="could restore sources of the kind"):
             recovery_of(SourceName.parse(source))
+
+
+def test_gnu_tar_is_asked_for_where_a_directory_is_backed_up_and_nowhere_else() -> None:
+    jobs = [job(source=f"{kind} x") for kind in KINDS]
+    assert [each.kind for each in jobs if needs_tar(each)] == ["Directory"]
 
 
 @given(st.one_of(st.text(), st.builds("{} {}".format, st.sampled_from([*KINDS, "SQLite"]), st.text())))
