@@ -115,13 +115,16 @@ class _Process:
     group: int = field(compare=False)
 
 
+_known: set[_Process] = set()
+"""Descendants seen so far, also by the other thread: the end by force may come while an orderly one is at this."""
+
+
 def _end_children() -> None:
     """End all that descends from us, and reap what ends. What has made itself a daemon, as gpg's agent, goes on."""
-    found = _descendants()
     for number in (signal.SIGTERM, signal.SIGKILL):
-        # Whoever lost its parent to the first signal is known from the first look only.
-        found |= _descendants()
-        alive = found & _processes()
+        # Whoever has lost its parent to the first signal is known from an earlier look only.
+        _known.update(_descendants())
+        alive = frozenset(_known) & _processes()
         for each in alive:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(each.number, number)
@@ -131,7 +134,7 @@ def _end_children() -> None:
                 with suppress(ChildProcessError):
                     os.waitpid(each.number, os.WNOHANG)
             time.sleep(0.02)
-            alive = found & _processes()
+            alive = frozenset(_known) & _processes()
 
 
 def _descendants() -> set[_Process]:

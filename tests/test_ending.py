@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -120,7 +121,11 @@ def test_all_that_descends_from_a_run_ends_with_it(tmp_path: Path, leads: bool, 
         assert is_running(children[0])
         process.send_signal(signal.SIGHUP)
         process.wait(20)
-        assert becomes(lambda: not any(map(is_running, children)))
+        try:
+            assert becomes(lambda: not any(map(is_running, children)))
+        finally:
+            for each in filter(is_running, children):
+                os.kill(each, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
