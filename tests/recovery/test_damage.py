@@ -80,6 +80,17 @@ def test_a_sum_of_an_older_archive_does_not_stand_in_the_way(site: Site, tmp_pat
     restore_here(site, str(site.source), tmp_path / "out")
 
 
+@pytest.mark.parametrize("spoilt", [b"", b"\xff" * 100, b"ab  ", b"no digest  ", b"AB" * 32 + b"  "])
+def test_a_broken_sum_does_not_stand_in_the_way(site: Site, tmp_path: Path, spoilt: bytes) -> None:
+    """Also where the archive's own identity stands beside what is no digest."""
+    site.configure_cycle(GROUPS)
+    nights(site, 1)
+    path = site.vault / f"{site.name()}-0-FULL.sha256"
+    path.write_bytes(spoilt + path.read_bytes()[66:])
+    restore_here(site, str(site.source), tmp_path / "out")
+    assert "there is no checksum" in site.run("verify", "--keyless", day=0, expect=1).stdout
+
+
 def test_without_the_secret_key_the_message_says_that_it_is_missing(site: Site, key: Key, tmp_path: Path) -> None:
     site.configure_cycle(GROUPS, general=key.directives)
     nights(site, 1)
