@@ -32,7 +32,6 @@ _CHILDREN_SECONDS = 1.0  # for children to follow SIGTERM, at the very end, and 
 _SPEAKING_SECONDS = 0.5
 
 _begun = threading.Event()
-_ending_children = threading.Lock()
 
 
 def has_begun() -> bool:
@@ -144,21 +143,16 @@ class _Process:
     group: int = field(compare=False)
 
 
+_known: set[_Process] = set()
+"""Descendants seen so far, also by the other thread: the end by force may come while an orderly one is at this."""
+
+
 def _end_children() -> None:
-    """End all that descends from us, and reap what ends. What has made itself a daemon, as gpg's agent, goes on.
-
-    The end by force may come while the orderly one is here: what it has reaped tells no longer of its descendants.
-    """
-    with _ending_children:
-        _end_descendants()
-
-
-def _end_descendants() -> None:
-    found = _descendants()
+    """End all that descends from us, and reap what ends. What has made itself a daemon, as gpg's agent, goes on."""
     for number in (signal.SIGTERM, signal.SIGKILL):
-        # Whoever lost its parent to the first signal is known from the first look only.
-        found |= _descendants()
-        alive = found & _processes()
+        # Whoever has lost its parent to the first signal is known from an earlier look only.
+        _known.update(_descendants())
+        alive = frozenset(_known) & _processes()
         for each in alive:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(each.number, number)
@@ -168,7 +162,7 @@ def _end_descendants() -> None:
                 with suppress(ChildProcessError):
                     os.waitpid(each.number, os.WNOHANG)
             time.sleep(0.02)
-            alive = found & _processes()
+            alive = frozenset(_known) & _processes()
 
 
 def _descendants() -> set[_Process]:

@@ -123,7 +123,11 @@ def test_all_that_descends_from_a_run_ends_with_it(tmp_path: Path, leads: bool, 
         assert is_running(children[0])
         process.send_signal(signal.SIGHUP)
         process.wait(20)
-        assert becomes(lambda: not any(map(is_running, children)))
+        try:
+            assert becomes(lambda: not any(map(is_running, children)))
+        finally:
+            for each in filter(is_running, children):
+                os.kill(each, signal.SIGKILL)
 
 
 def test_an_end_by_force_does_not_cut_the_orderly_one_short(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ ATTACKERS = {
     "whoever can write to the store, with `--require-signature`": ("signatures",),
     "whoever runs the S3 server, or stands between": ("endpoint", "signatures"),
     "whoever has a key whose name resembles yours": ("signing_keys",),
-    "a user who has files in a source": ("local_user_night",),
+    "a user who has files in a source": ("local_user_night", "local_user_swaps"),
     "a user who has the folder WHERE, or one above it": ("targets",),
     "a user who can write where s3napback is started, or somewhere on the way to its files": (
         "local_user_configuration",

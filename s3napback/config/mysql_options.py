@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from s3napback.config.option_rules import Rules, options, refused
+from s3napback.config.option_rules import WHOLE_PATH, Rules, options, refused
 
 FIRST = options(
     "--defaults-file --defaults-extra-file --defaults-group-suffix --no-defaults --login-path --no-login-paths"
@@ -54,6 +54,7 @@ MYSQL_RULES = Rules(
         --master-data --source-data --set-gtid-purged"""
     ),
     shapes={
+        **dict.fromkeys(("--defaults-file", "--defaults-extra-file"), WHOLE_PATH),
         "--default-character-set": (
             re.compile("utf8mb4|binary"),
             "only utf8mb4 and binary keep every character",

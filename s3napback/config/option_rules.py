@@ -13,6 +13,10 @@ from dataclasses import dataclass, field
 UNKNOWN = "not known to be harmless here (options are to be spelt in full)"
 
 
+WHOLE_PATH = (re.compile("/.*", re.DOTALL), "write the whole path of the file, from the root directory on")
+"""Shape of a value that names a file: a relative one would mean a file of the current folder."""
+
+
 @dataclass(frozen=True)
 class Rules:
     """What one directive accepts.

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
-from s3napback.config.option_rules import Rules, options, refused
+from s3napback.config.option_rules import WHOLE_PATH, Rules, options, refused
 
 _SHAPE = "s3napback decides how the archive is written"
 _FILE_LIST = "what is archived is the source's directory"
@@ -18,7 +16,6 @@ _OTHERS_FILES = (
     "files within the tree, which others may write to, would decide what is archived, and one that never ends would "
     "stop the backup; name what is to be left out with Exclude"
 )
-_WHOLE_PATH = (re.compile("/.*", re.DOTALL), "write the whole path of the file, from the root directory on")
 
 READ_FILES = ("--exclude-from", "--group-map", "--owner-map")
 """Options that name a file whose content shapes archives."""
@@ -37,7 +34,7 @@ TAR_RULES = Rules(
         --group-map --hole-detection --mode --owner --owner-map --sort --sparse-version --warning --xattrs-exclude
         --xattrs-include"""
     ),
-    shapes=dict.fromkeys(READ_FILES, _WHOLE_PATH),
+    shapes=dict.fromkeys(READ_FILES, WHOLE_PATH),
     reasons={
         **refused(
             _SHAPE,

@@ -44,10 +44,12 @@ class Gate:
     Attributes:
         top: the source's name in archives.
         gave_power: a member was passed on that gives power, be it there at the end or not.
+        is_empty: the archive that passes has had no member yet.
     """
 
     top: str
     gave_power: bool = False
+    is_empty: bool = True
 
     def whole(self, blocks: Iterator[memoryview]) -> Iterator[Block]:
         """Pass an archive on as it is.
@@ -55,7 +57,7 @@ class Gate:
         Raises:
             Damaged: it is none of this source.
         """
-        return _as_damage(watched(blocks, self._look))
+        return self._as_damage(watched(blocks, self._look))
 
     def chosen(
         self, blocks: Iterator[memoryview], chooses: Callable[[Member], bool], *, with_entries: bool = True
@@ -76,7 +78,7 @@ class Gate:
                 self._note(member)
             return wanted
 
-        return _as_damage(selected(blocks, judge, Member.whole_headers if with_entries else without_entries))
+        return self._as_damage(selected(blocks, judge, Member.whole_headers if with_entries else without_entries))
 
     def _look(self, member: Member) -> None:
         self._refuse_foreign(member)
@@ -85,16 +87,19 @@ class Gate:
     def _note(self, member: Member) -> None:
         self.gave_power = self.gave_power or gives_power(member)
 
+    def _as_damage(self, blocks: Iterator[Block]) -> Iterator[Block]:
+        self.is_empty = True
+        try:
+            yield from blocks
+        except MalformedArchive as error:
+            raise Damaged(str(error)) from error
+        if self.is_empty:
+            raise Damaged("it holds nothing at all")
+
     def _refuse_foreign(self, member: Member) -> None:
+        self.is_empty = False
         for name in (member.name, member.link_target) if member.type == HARD_LINK else (member.name,):
             if not lies_in(name, self.top):
                 raise Damaged(
                     f"it holds /{name}, which does not lie in /{self.top}: it is no archive of that directory"
                 )
-
-
-def _as_damage(blocks: Iterator[Block]) -> Iterator[Block]:
-    try:
-        yield from blocks
-    except MalformedArchive as error:
-        raise Damaged(str(error)) from error

