@@ -43,12 +43,12 @@ def test_without_a_configuration_the_usage_is_wrong() -> None:
         Invocation((), date(2026, 1, 1)).run_each(lambda _path: 0)
 
 
-def test_each_line_of_a_message_is_a_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_error_of_several_lines_is_one_entry_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
     def act(_path: Path) -> int:
-        raise S3napbackError("first\nsecond")
+        raise S3napbackError("first", "second")
 
     exit_code(act, "x")
-    assert [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR] == ["first", "second"]
+    assert [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR] == ["first\nsecond"]
 
 
 def test_a_bug_is_called_one_and_does_not_stop_the_other_configurations(caplog: pytest.LogCaptureFixture) -> None:
