@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from s3napback.crews import PATIENCE
 from s3napback.streams.followers import HEAD_SIZE, TAIL_SIZE, Counter, Ends
 from s3napback.streams.pipeline import Pipeline
 from s3napback.streams.processes import Stage
@@ -86,11 +85,3 @@ def test_a_limit_to_the_bandwidth_is_one_more_element_of_the_chain() -> None:
     with Pipeline([SEQUENCE, Transformation("the limit", limiter.limited), Stage(("cat",))]) as pipeline:
         assert read_all(pipeline) == NUMBERS
     assert 0.5 <= time.monotonic() - began < 30
-
-
-def test_a_limit_does_not_hold_up_who_leaves() -> None:
-    limiter = Limiter(200_000)
-    with Pipeline([ENDLESS, Transformation("the limit", limiter.limited)]) as pipeline:
-        assert pipeline.readinto(memoryview(bytearray(1 << 20)))
-        began = time.monotonic()
-    assert time.monotonic() - began < PATIENCE
