@@ -41,6 +41,21 @@ def test_the_root_directory_gives_where_its_own_permissions_and_times(root_archi
     assert (where / "etc/hosts").read_text() == "2"
 
 
+def test_an_archive_of_the_root_directory_lets_nobody_into_where(site: Site, tmp_path: Path) -> None:
+    site.configure("")
+    top = folder_member("./", ["Yprogram"])
+    top.mode, top.uid = 0o777, 4321
+    program = file_member("./program")
+    program.mode = 0o4755
+    put_archive(site, 0, tar_of((top, b""), (program, b"1")), source="Directory /", name="")
+    restore_here(site, "/", tmp_path / "new")
+    closed = tmp_path / "closed"
+    closed.mkdir(0o750)
+    restore_here(site, "/", closed)
+    found = [(path.stat().st_mode & 0o7777, path.stat().st_uid) for path in (tmp_path / "new", closed)]
+    assert found == [(0o700, os.geteuid()), (0o750, os.geteuid())]
+
+
 def test_paths_of_the_root_directory(root_archive: Site, tmp_path: Path) -> None:
     restore_here(root_archive, "/", tmp_path / "out", paths=("/etc/hosts",))
     (tmp_path / "out").chmod(0o755)
