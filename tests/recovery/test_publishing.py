@@ -56,6 +56,16 @@ def test_an_archive_of_the_root_directory_lets_nobody_into_where(site: Site, tmp
     assert found == [(0o700, os.geteuid()), (0o750, os.geteuid())]
 
 
+def test_of_paths_that_lie_in_each_other_the_outer_one_brings_all(site: Site, tmp_path: Path) -> None:
+    site.configure("")
+    folders = folder_member("etc/", ["Dssh"]), folder_member("etc/ssh/", ["Yconfig"])
+    content = tar_of(*((each, b"") for each in folders), (file_member("etc/ssh/config"), b"1"))
+    put_archive(site, 0, content, source="Directory /etc", name="etc")
+    for number, paths in enumerate((("ssh", "ssh/config"), ("ssh/config", "/etc"), ("ssh/config", "ssh/config/"))):
+        restore_here(site, "/etc", tmp_path / str(number), paths=paths)
+        assert (tmp_path / str(number) / "etc/ssh/config").read_text() == "1"
+
+
 def test_paths_of_the_root_directory(root_archive: Site, tmp_path: Path) -> None:
     restore_here(root_archive, "/", tmp_path / "out", paths=("/etc/hosts",))
     (tmp_path / "out").chmod(0o755)
