@@ -10,7 +10,7 @@ from pathlib import Path
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.recovery.decoding import Decoder
 from s3napback.recovery.members import Gate
-from s3napback.recovery.paths import PathSelection, members_of_paths, require_all
+from s3napback.recovery.paths import PathSelection, members_of_paths, outermost, require_all
 from s3napback.recovery.powers import Powers, powers_in
 from s3napback.recovery.publishing import publish
 from s3napback.recovery.staging import Staging, require_empty, staging_in
@@ -79,7 +79,7 @@ class DirectoryRestore:
         gate = Gate(top)
         with staging_in(self.where) as staging:
             replay(decoder, chain, staging, names, gate, self.tar)
-            wanted = names or (top,)
+            wanted = outermost(names) or (top,)
             powers = powers_in(staging.tree, wanted) if gate.gave_power else Powers()
             publish(staging, top, wanted, in_place=self.in_place)
             powers.tell(self.where)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from s3napback.errors import S3napbackError
 from s3napback.recovery.folders import cursor, exists, file_names, go_to
+from s3napback.recovery.members import lies_in
 from s3napback.streams.tar_headers import Member
 
 _MOST_NAMES = 2000
@@ -44,6 +45,11 @@ def members_of_paths(directory: str, paths: Sequence[str]) -> tuple[str, ...]:
             raise NoSuchPath(f"{path} does not lie in {directory}")
         names.append(full)
     return tuple(dict.fromkeys(names))
+
+
+def outermost(names: Sequence[str]) -> tuple[str, ...]:
+    """Those names that do not lie in another one of them, in order."""
+    return tuple(name for name in names if not any(lies_in(name, other) for other in names if other != name))
 
 
 @dataclass

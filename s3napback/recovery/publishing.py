@@ -192,7 +192,9 @@ class _Move:
 
     def _finish(self, frame: _Frame) -> None:
         target = self.target.descriptor
-        if not frame.keeps_facts:
+        if not self.source.depth:
+            _copy_facts_of_root(frame, target)
+        elif not frame.keeps_facts:
             _copy_facts(self.source.descriptor, frame.restored, target)
         elif os.geteuid() and frame.live.st_mode & 0o300 != 0o300:
             os.fchmod(target, stat.S_IMODE(frame.live.st_mode))
@@ -238,6 +240,12 @@ def _copy_across(name: str, source: int, target: int) -> None:
             words = [f"  {readable(line)}" for line in done.stderr.splitlines()]
             raise UnusableTarget(f"{name} cannot be copied to another file system:", *words)
         os.rename(_COPY, name, src_dir_fd=folder, dst_dir_fd=target)
+
+
+def _copy_facts_of_root(frame: _Frame, where: int) -> None:
+    """Give WHERE the root directory's times and permissions, but nothing by which more people could enter it."""
+    os.fchmod(where, stat.S_IMODE(frame.restored.st_mode & frame.live.st_mode))
+    os.utime(where, ns=(frame.restored.st_atime_ns, frame.restored.st_mtime_ns))
 
 
 def _copy_facts(source: int, status: os.stat_result, target: int) -> None:

@@ -26,6 +26,7 @@ _MAGICS = (b"ustar\x0000", b"ustar  \x00")
 _TYPES = frozenset(b"0123456DxgLK")
 _WITH_CONTENT = frozenset((REGULAR, OLD_DIRECTORY, EXTENDED, GLOBAL, LONG_NAME, LONG_LINK))
 _SIZE = re.compile(rb"[0-7]{11}[\0 ]")
+_MODE = re.compile(rb" *[0-7]{1,8}[\0 ]*")
 _CHECKSUM = re.compile(rb" *([0-7]{1,7})[\0 ]*")
 _RECORD = re.compile(rb"([1-9][0-9]{0,9}) ([A-Za-z][^=\0]*)=")
 _KEYWORD = re.compile(rb"[A-Za-z0-9._-]+")
@@ -74,6 +75,9 @@ def read_header(block: bytes) -> Header:
         raise MalformedArchive("the content is not a whole tar archive: a header in it is damaged")
     if block[257:265] not in _MAGICS or block[156] not in _TYPES:
         raise MalformedArchive(f"it holds a member of a kind that s3napback never writes ({block[156:157]!r})")
+    # tar knows further forms of numbers; in one of them "+0000755" is the mode of a setuid program.
+    if not _MODE.fullmatch(block, 100, 108):
+        raise MalformedArchive(f"it holds a member whose permissions are no octal number ({block[100:108]!r})")
     kind = block[156:157]
     size = _size(block)
     if size and kind not in _WITH_CONTENT:

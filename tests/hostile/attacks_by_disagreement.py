@@ -164,6 +164,7 @@ def records(out: str) -> Mapping[str, Sequence[bytes]]:
             full(header(f"{W}/f", size=b" %010o " % len(_hidden(out))) + _hidden(out))
         ],
         "a size with a NUL in front": [full(header(f"{W}/f", size=b"\0%010o " % len(_hidden(out))) + _hidden(out))],
+        "permissions in base 64": [full(file(f"{W}/f", mode=b"+000755\0"))],
         "a size in base 64": [full(header(f"{W}/f", size=b"+AAAAAAAAGA") + _hidden(out))],
         "a size in base 256, negative": [full(header(f"{W}/f", size=b"\xff" * 11 + b"\0") + _hidden(out))],
     }

@@ -41,6 +41,31 @@ def test_the_root_directory_gives_where_its_own_permissions_and_times(root_archi
     assert (where / "etc/hosts").read_text() == "2"
 
 
+def test_an_archive_of_the_root_directory_lets_nobody_into_where(site: Site, tmp_path: Path) -> None:
+    site.configure("")
+    top = folder_member("./", ["Yprogram"])
+    top.mode, top.uid = 0o777, 4321
+    program = file_member("./program")
+    program.mode = 0o4755
+    put_archive(site, 0, tar_of((top, b""), (program, b"1")), source="Directory /", name="")
+    restore_here(site, "/", tmp_path / "new")
+    closed = tmp_path / "closed"
+    closed.mkdir(0o750)
+    restore_here(site, "/", closed)
+    found = [(path.stat().st_mode & 0o7777, path.stat().st_uid) for path in (tmp_path / "new", closed)]
+    assert found == [(0o700, os.geteuid()), (0o750, os.geteuid())]
+
+
+def test_of_paths_that_lie_in_each_other_the_outer_one_brings_all(site: Site, tmp_path: Path) -> None:
+    site.configure("")
+    folders = folder_member("etc/", ["Dssh"]), folder_member("etc/ssh/", ["Yconfig"])
+    content = tar_of(*((each, b"") for each in folders), (file_member("etc/ssh/config"), b"1"))
+    put_archive(site, 0, content, source="Directory /etc", name="etc")
+    for number, paths in enumerate((("ssh", "ssh/config"), ("ssh/config", "/etc"), ("ssh/config", "ssh/config/"))):
+        restore_here(site, "/etc", tmp_path / str(number), paths=paths)
+        assert (tmp_path / str(number) / "etc/ssh/config").read_text() == "1"
+
+
 def test_paths_of_the_root_directory(root_archive: Site, tmp_path: Path) -> None:
     restore_here(root_archive, "/", tmp_path / "out", paths=("/etc/hosts",))
     (tmp_path / "out").chmod(0o755)
