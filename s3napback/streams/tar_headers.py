@@ -30,13 +30,12 @@ _MODE = re.compile(rb" *[0-7]{1,8}[\0 ]*")
 _CHECKSUM = re.compile(rb" *([0-7]{1,7})[\0 ]*")
 _RECORD = re.compile(rb"([1-9][0-9]{0,9}) ([A-Za-z][^=\0]*)=")
 _KEYWORD = re.compile(rb"[A-Za-z0-9._-]+")
-_NUMBER = re.compile(rb"0|[1-9][0-9]{0,18}")
+NUMBER = re.compile(rb"0|[1-9][0-9]{0,18}")
 _NAMES = (b"path", b"linkpath", b"GNU.sparse.name")
-_PAIRED = (b"GNU.sparse.offset", b"GNU.sparse.numbytes")
-_OLD_SPARSE = {b"GNU.sparse.size", b"GNU.sparse.numblocks", b"GNU.sparse.map", *_PAIRED}
+PAIRED = (b"GNU.sparse.offset", b"GNU.sparse.numbytes")
+OLD_SPARSE = {b"GNU.sparse.size", b"GNU.sparse.numblocks", b"GNU.sparse.map", *PAIRED}
 _NEW_SPARSE = {b"GNU.sparse.major", b"GNU.sparse.minor", b"GNU.sparse.realsize"}
-_ONCE = ({*_NAMES, b"size", b"GNU.dumpdir"} | _OLD_SPARSE | _NEW_SPARSE) - {*_PAIRED}
-_ODD_SPARSE = "it holds a sparse file of a form that tar never writes"
+_ONCE = ({*_NAMES, b"size", b"GNU.dumpdir"} | OLD_SPARSE | _NEW_SPARSE) - {*PAIRED}
 _DUMPDIR_LETTERS = frozenset(b"YND")
 _ATTRIBUTES = b"SCHILY.xattr."
 
@@ -247,6 +246,8 @@ def read_records(content: bytes) -> dict[bytes, bytes]:
         MalformedArchive: they are not of the form that tar writes.
     """
     records: dict[bytes, bytes] = {}
+    # Places and lengths of a sparse file's data come in pairs, and count together.
+    paired: dict[bytes, list[bytes]] = {}
     position = 0
     while position < len(content):
         found = _RECORD.match(content, position)
@@ -254,19 +255,28 @@ def read_records(content: bytes) -> dict[bytes, bytes]:
         if found is None or found.end() >= end or end > len(content) or content[end - 1 : end] != b"\n":
             raise MalformedArchive("a record in it is broken")
         keyword, value = found[2], content[found.end() : end - 1]
-        # Names of attributes hold what they like; tar passes over blanks before the others.
-        if not keyword.startswith(_ATTRIBUTES) and not _KEYWORD.fullmatch(keyword):
-            raise MalformedArchive(f"a record in it has a name that tar never writes ({keyword!r:.200})")
-        if keyword in _ONCE and (keyword in records or (b"\0" in value and keyword != b"GNU.dumpdir")):
-            raise MalformedArchive(f"a record in it is there twice, or holds what it cannot ({keyword!r})")
-        if keyword.startswith(b"GNU.volume."):
-            raise MalformedArchive("it is a part of an archive in several volumes, which s3napback never writes")
-        # Places and lengths of a sparse file's data come in pairs, and count together.
-        records[keyword] = records[keyword] + b"," + value if keyword in _PAIRED and keyword in records else value
+        _check_record(keyword, value, records)
+        if keyword in PAIRED:
+            paired.setdefault(keyword, []).append(value)
+        else:
+            records[keyword] = value
         position = end
+    records.update((keyword, b",".join(values)) for keyword, values in paired.items())
     if b"GNU.dumpdir" in records:
         check_dumpdir(records[b"GNU.dumpdir"])
     return records
+
+
+def _check_record(keyword: bytes, value: bytes, before: Records) -> None:
+    # Names of attributes hold what they like; tar passes over blanks before the others.
+    if not keyword.startswith(_ATTRIBUTES) and not _KEYWORD.fullmatch(keyword):
+        raise MalformedArchive(f"a record in it has a name that tar never writes ({keyword!r:.200})")
+    if keyword in _ONCE and (keyword in before or (b"\0" in value and keyword != b"GNU.dumpdir")):
+        raise MalformedArchive(f"a record in it is there twice, or holds what it cannot ({keyword!r})")
+    if keyword in PAIRED and not NUMBER.fullmatch(value):
+        raise MalformedArchive("it holds a place in a sparse file that is no number")
+    if keyword.startswith(b"GNU.volume."):
+        raise MalformedArchive("it is a part of an archive in several volumes, which s3napback never writes")
 
 
 def checked_member(member: Member) -> Member:
@@ -293,7 +303,7 @@ def _check_records(member: Member) -> None:
     records = member.records
     if b"size" in records and member.type != REGULAR:
         raise MalformedArchive("it holds a record of a size where there is no content")
-    if b"uid" in records and not _NUMBER.fullmatch(records[b"uid"]):
+    if b"uid" in records and not NUMBER.fullmatch(records[b"uid"]):
         raise MalformedArchive("it holds an owner that is no number")
     if b"GNU.dumpdir" in records and member.type != DIRECTORY:
         raise MalformedArchive("it holds a list of entries of something that is no directory")
@@ -326,78 +336,6 @@ def stored_size(header: Header, records: Records) -> int:
     """Bytes of a member's content in the archive."""
     if b"size" not in records:
         return header.size
-    if not _NUMBER.fullmatch(records[b"size"]):
+    if not NUMBER.fullmatch(records[b"size"]):
         raise MalformedArchive("it holds a size that is no number")
     return int(records[b"size"])
-
-
-def has_map_in_content(records: Records, size: int) -> bool:
-    """Whether a sparse file's map stands at the beginning of its content (version 1.0), and not in the records.
-
-    A tar that took a file for sparse where we do not, or the other way round, would see other headers than we do.
-
-    Args:
-        records: of the member.
-        size: bytes of its content in the archive.
-
-    Raises:
-        MalformedArchive: the records contradict each other.
-    """
-    if not any(keyword.startswith(b"GNU.sparse.") for keyword in records):
-        return False
-    if b"GNU.sparse.major" in records:
-        version = (records[b"GNU.sparse.major"], records.get(b"GNU.sparse.minor"))
-        if version != (b"1", b"0") or _OLD_SPARSE & records.keys() or not _is_number(records, b"GNU.sparse.realsize"):
-            raise MalformedArchive(_ODD_SPARSE)
-        return True
-    numbers = _map_in_records(records)
-    is_known = bool(numbers) and _is_number(records, b"GNU.sparse.size") and b"GNU.sparse.realsize" not in records
-    if not is_known or records.get(b"GNU.sparse.numblocks") != b"%d" % (len(numbers) // 2):
-        raise MalformedArchive(_ODD_SPARSE)
-    regions = Regions()
-    for number in numbers:
-        regions.add(number)
-    if regions.size != size:
-        raise MalformedArchive(_ODD_SPARSE)
-    return False
-
-
-def _map_in_records(records: Records) -> list[bytes]:
-    paired = [records[keyword].split(b",") for keyword in _PAIRED if keyword in records]
-    if b"GNU.sparse.map" in records:
-        numbers = [] if paired else records[b"GNU.sparse.map"].split(b",")
-        return [] if len(numbers) % 2 else numbers
-    if len(paired) != 2 or len(paired[0]) != len(paired[1]):
-        return []
-    return [number for pair in zip(*paired, strict=True) for number in pair]
-
-
-class Regions:
-    """What a sparse file's map says of its data, number by number: places and lengths in turn.
-
-    Attributes:
-        size: bytes of the data in the archive so far.
-        count: numbers so far.
-    """
-
-    def __init__(self) -> None:
-        self.size = 0
-        self.count = 0
-
-    def add(self, number: bytes) -> None:
-        """Take the next number.
-
-        Raises:
-            MalformedArchive: it is none, or a region begins within a block, so that readers would not agree where.
-        """
-        if not _NUMBER.fullmatch(number):
-            raise MalformedArchive(_ODD_SPARSE)
-        self.count += 1
-        if self.count % 2 == 0 and (length := int(number)):
-            if self.size % BLOCK_SIZE:
-                raise MalformedArchive(_ODD_SPARSE)
-            self.size += length
-
-
-def _is_number(records: Records, keyword: bytes) -> bool:
-    return keyword in records and _NUMBER.fullmatch(records[keyword]) is not None

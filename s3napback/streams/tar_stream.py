@@ -17,14 +17,13 @@ from s3napback.streams.tar_headers import (
     Header,
     MalformedArchive,
     Member,
-    Regions,
     check_dumpdir,
     checked_member,
-    has_map_in_content,
     read_header,
     read_records,
     stored_size,
 )
+from s3napback.streams.tar_sparse import ODD_SPARSE, Regions, has_map_in_content
 from s3napback.streams.transformations import Block
 
 END_MARK = bytes(2 * BLOCK_SIZE)
@@ -228,10 +227,10 @@ class _MapInContent:
             if self._regions.count == self._expected:
                 padded = self._length + -self._length % BLOCK_SIZE
                 if padded + self._regions.size != self._size:
-                    raise MalformedArchive("it holds a sparse file of a form that tar never writes")
+                    raise MalformedArchive(ODD_SPARSE)
                 return True
         if len(self._rest) > BLOCK_SIZE:
-            raise MalformedArchive("it holds a sparse file of a form that tar never writes")
+            raise MalformedArchive(ODD_SPARSE)
         return False
 
 

@@ -6,12 +6,13 @@ import io
 import os
 import subprocess
 import tarfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from s3napback.streams.tar_headers import MalformedArchive, Member, plain_name
+from s3napback.streams.tar_headers import MalformedArchive, Member, plain_name, read_records
 from s3napback.streams.tar_stream import END_MARK, TarFollower, selected, watched
 
 PIECES = (31, 512, 513, 1 << 18)
@@ -213,6 +214,10 @@ REFUSED = {
         512, ("size", "512"), ("numblocks", "1"), ("map", "0,512"), ("offset", "0"), ("numbytes", "512")
     )
     + END_MARK,
+    "sparse places in one record": sparse(
+        512, ("size", "512"), ("numblocks", "2"), ("offset", "0,512"), ("numbytes", "512,0")
+    )
+    + END_MARK,
     "sparse map of other size": sparse(1024, ("size", "512"), ("numblocks", "1"), ("map", "0,512")) + END_MARK,
     "sparse map within a block": sparse(612, ("size", "612"), ("numblocks", "2"), ("map", "0,100,100,512")) + END_MARK,
     "sparse map in the content of other size": extended(
@@ -252,6 +257,15 @@ def test_no_block_goes_on_before_its_headers_were_looked_at() -> None:
         for each in watched(cut(data, 512), lambda _member: None):
             passed.append(bytes(each))
     assert b"outside" not in b"".join(passed)
+
+
+def test_many_records_take_time_in_proportion() -> None:
+    """A file in many pieces has as many records, and so has an archive that somebody else has made."""
+    pairs = record(b"GNU.sparse.offset", b"0") + record(b"GNU.sparse.numbytes", b"0")
+    start = time.process_time()
+    records = read_records(pairs * 200_000)
+    assert time.process_time() - start < 20
+    assert len(records[b"GNU.sparse.offset"]) == 399_999
 
 
 def test_a_list_of_a_million_names_needs_little_more_than_itself() -> None:
