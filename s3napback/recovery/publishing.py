@@ -39,7 +39,8 @@ def publish(staging: Staging, top: str, names: Sequence[str], *, in_place: bool)
     """
     if not in_place:
         require_empty_folder(staging.target, staging.where)
-    with _failing(staging.where), cursor(staging.tree, is_own=True) as source, cursor(staging.target) as target:
+    sides = cursor(staging.tree, is_own=True), cursor(staging.target)
+    with sides[0] as source, sides[1] as target, _failing(staging.where, target):
         if conflicts := [each for name in names for each in _conflicts(source, target, file_names(name))]:
             shown = ", ".join(str(staging.where / name) for name in conflicts[:_MOST_SHOWN])
             raise UnusableTarget(
@@ -51,13 +52,14 @@ def publish(staging: Staging, top: str, names: Sequence[str], *, in_place: bool)
 
 
 @contextmanager
-def _failing(where: Path) -> Iterator[None]:
+def _failing(where: Path, place: Cursor) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        name = f": {os.fsdecode(error.filename)}" if isinstance(error.filename, str | bytes) else ""
+        name = [os.fsdecode(error.filename)] if isinstance(error.filename, str | bytes) else []
         raise UnusableTarget(
-            f"what was restored cannot be moved into {where}, where a part of it may be: {error.strerror}{name}"
+            f"what was restored cannot be moved into {where}, where a part of it may be: {error.strerror}: "
+            f"{where.joinpath(*place.names, *name)}"
         ) from error
 
 
