@@ -215,6 +215,8 @@ def restore_command(
 
     if len(invocation.paths) > 1:
         raise click.UsageError("restore works with one configuration: give -c once")
+    if not all((source, where, *paths)):
+        raise click.UsageError("SOURCE, PATH or WHERE is empty: a variable of the shell may not be set")
     wish = restore.Wish(
         source=source,
         where=Path(where),

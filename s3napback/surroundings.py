@@ -41,8 +41,17 @@ def diff_dir(configuration: Configuration) -> Path:
 
 
 def temp_dir(configuration: Configuration) -> Path:
-    """TempDir, or the system's own."""
-    return configuration.temp_dir or Path(tempfile.gettempdir())
+    """TempDir, or the system's own.
+
+    Raises:
+        UnusableConfiguration: there is none that can be written to.
+    """
+    try:
+        return configuration.temp_dir or Path(tempfile.gettempdir())
+    except FileNotFoundError as error:
+        raise UnusableConfiguration(
+            f"{error.strerror}: set TempDir, or TMPDIR, to one that can be written to"
+        ) from error
 
 
 def find_gnu_tar() -> str:

@@ -129,7 +129,10 @@ def _open_ring(settings: EncryptionSettings) -> Iterator[tuple[Path | None, KeyR
         require_home(settings.home, os.environ)
         yield settings.home, KeyRing(settings.home)
         return
-    require_own(Path(tempfile.gettempdir()), shared=True)
+    try:
+        require_own(Path(tempfile.gettempdir()), shared=True)
+    except FileNotFoundError as error:
+        raise UnusableKey(f"GpgKeyring: {error.strerror}: set TMPDIR to one that can be written to") from error
     with tempfile.TemporaryDirectory(prefix="s3napback-gpg-") as folder:
         home = Path(folder)
         ring = KeyRing(home, private=True)

@@ -167,16 +167,28 @@ class Cursor:
 
     Attributes:
         descriptor: of the folder it stands in.
+        is_own: the tree is the caller's; a folder that he may not read or change is open to him until it is left.
+        stays_open: and also then.
         names: from the top to there.
     """
 
     descriptor: int
+    is_own: bool = False
+    stays_open: bool = False
     names: list[str] = field(default_factory=list)
     _above: list[tuple[int, tuple[int, int]]] = field(default_factory=list)
+    _modes: list[int | None] = field(default_factory=list)
+
+    @property
+    def mode(self) -> int | None:
+        """Permissions that the folder had, if they were changed to enter it; else None."""
+        return self._modes[-1] if self._modes else None
 
     def enter(self, name: str) -> None:
         """Go into a folder; raises ``OSError`` if there is none."""
+        mode = _opened_to_us(name, self.descriptor) if self.is_own and os.geteuid() else None
         inner = os.open(name, OPEN_FOLDER, dir_fd=self.descriptor)
+        self._modes.append(mode)
         status = os.fstat(self.descriptor)
         self._above.append((self.descriptor, (status.st_dev, status.st_ino)))
         self.names.append(name)
@@ -198,6 +210,9 @@ class Cursor:
                 os.close(above)
                 self._above.append((-1, identity))
                 raise UnusableFolder(f"{self.shown} was moved elsewhere while something was written there")
+        mode = self._modes.pop()
+        if mode is not None and not self.stays_open:
+            os.fchmod(self.descriptor, mode)
         os.close(self.descriptor)
         self.descriptor = above
         return self.names.pop()
@@ -214,6 +229,10 @@ class Cursor:
 
     def close(self) -> None:
         """Give back all descriptors but the first one, wherever it stands."""
+        if any(mode is not None for mode in self._modes):
+            with suppress(OSError, UnusableFolder):
+                while self._above:
+                    self.leave()
         while self._above:
             os.close(self.descriptor)
             self.descriptor, _identity = self._above.pop()
@@ -221,10 +240,20 @@ class Cursor:
                 self.descriptor, _identity = self._above.pop()
 
 
+def _opened_to_us(name: str, folder: int) -> int | None:
+    """Let the caller into a folder of his own; returns its permissions if they had to be changed."""
+    status = os.lstat(name, dir_fd=folder)
+    mode = stat.S_IMODE(status.st_mode)
+    if not stat.S_ISDIR(status.st_mode) or mode & stat.S_IRWXU == stat.S_IRWXU:
+        return None
+    os.chmod(name, mode | stat.S_IRWXU, dir_fd=folder)
+    return mode
+
+
 @contextmanager
-def cursor(top: int) -> Iterator[Cursor]:
-    """A cursor that stands in the folder ``top``, whose descriptor stays open."""
-    made = Cursor(top)
+def cursor(top: int, *, is_own: bool = False, stays_open: bool = False) -> Iterator[Cursor]:
+    """A cursor that stands in the folder ``top``, whose descriptor stays open; see ``Cursor``."""
+    made = Cursor(top, is_own, stays_open)
     try:
         yield made
     finally:
@@ -252,6 +281,7 @@ def walk(
     top: int,
     *,
     is_own: bool = True,
+    stays_open: bool = False,
     enters: Callable[[Cursor, str], bool] = lambda _place, _name: True,
     refused: Callable[[str, OSError], None] | None = None,
 ) -> Iterator[Step]:
@@ -259,14 +289,15 @@ def walk(
 
     Args:
         top: descriptor of the highest folder.
-        is_own: it is the caller's; folders that he may not read or change are made so that he may.
+        is_own: it is the caller's; folders that he may not read or change are open to him while it is in them.
+        stays_open: and also afterwards.
         enters: tells whether a folder is to be entered, by where it is and its name.
         refused: is given the name of each folder that cannot be entered; without it that is raised.
 
     Raises:
         OSError: a folder cannot be entered.
     """
-    with cursor(top) as place:
+    with cursor(top, is_own=is_own, stays_open=stays_open) as place:
         folders, others = _entries(top)
         waiting = [folders]
         yield Step(place, others)
@@ -281,7 +312,7 @@ def walk(
             if not enters(place, name):
                 continue
             try:
-                mode = (_enter_with_rights if is_own else Cursor.enter)(place, name)
+                place.enter(name)
                 folders, others = _entries(place.descriptor)
             except OSError as error:
                 if refused is None:
@@ -289,21 +320,7 @@ def walk(
                 refused(name, error)
                 continue
             waiting.append(folders)
-            yield Step(place, others, mode=mode)
-
-
-def _enter_with_rights(place: Cursor, name: str) -> int | None:
-    """Enter a folder of the caller's own; returns its permissions if they had to be changed."""
-    if not os.geteuid():
-        place.enter(name)
-        return None
-    mode = stat.S_IMODE(os.lstat(name, dir_fd=place.descriptor).st_mode)
-    if mode & stat.S_IRWXU == stat.S_IRWXU:
-        place.enter(name)
-        return None
-    os.chmod(name, mode | stat.S_IRWXU, dir_fd=place.descriptor)
-    place.enter(name)
-    return mode
+            yield Step(place, others, mode=place.mode)
 
 
 def _entries(folder: int) -> tuple[list[str], tuple[str, ...]]:
@@ -322,7 +339,7 @@ def empty(top: int) -> None:
     Args:
         top: its descriptor.
     """
-    for step in walk(top, refused=lambda _name, _error: None):
+    for step in walk(top, stays_open=True, refused=lambda _name, _error: None):
         with suppress(OSError):
             if step.left:
                 os.rmdir(step.left, dir_fd=step.place.descriptor)

@@ -118,7 +118,7 @@ def require_all(tree: int, selection: PathSelection) -> None:
     Raises:
         NoSuchPath: one was not.
     """
-    with cursor(tree) as place:
+    with cursor(tree, is_own=True) as place:
         for name in selection.names:
             *folders, last = file_names(name) or ["."]
             if go_to(place, folders) and exists(last, place.descriptor):

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from s3napback.recovery.folders import cursor, exists, file_names, go_to, walk
+from s3napback.recovery.folders import Cursor, cursor, file_names, go_to, walk
 from s3napback.recovery.members import CAPABILITY, SET_ID
 
 logger = logging.getLogger("s3napback")
@@ -56,29 +56,23 @@ def powers_in(tree: int, names: Sequence[str]) -> Powers:
     powers = Powers()
     for name in names:
         *folders, last = file_names(name) or ["."]
-        with cursor(tree) as place:
-            if not go_to(place, folders) or not exists(last, place.descriptor):
-                continue
-            for path, power in _powers_at(last, place.descriptor):
-                powers.note("/".join((*folders, path)) if last != "." else path, power)
+        with cursor(tree, is_own=True) as place:
+            if go_to(place, folders):
+                for path, power in _powers_at(last, place.descriptor):
+                    powers.note("/".join((*folders, path)), power)
     return powers
 
 
 def _powers_at(name: str, folder: int) -> Iterator[tuple[str, str]]:
-    if not stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
-        power = _power(name, folder)
-        if power:
-            yield name, power
-        return
-    top = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-    try:
-        for step in walk(top):
-            for other in sorted(step.others):
-                power = _power(other, step.place.descriptor)
-                if power:
-                    yield "/".join((*([] if name == "." else [name]), *step.place.names, other)), power
-    finally:
-        os.close(top)
+    """What is found at a name, or below it; for ``.`` in the whole folder."""
+
+    def is_meant(place: Cursor, entered: str) -> bool:
+        return bool(place.depth) or name in (".", entered)
+
+    for step in walk(folder, enters=is_meant):
+        for other in sorted(step.others):
+            if (step.place.depth or name in (".", other)) and (power := _power(other, step.place.descriptor)):
+                yield "/".join((*step.place.names, other)), power
 
 
 def _power(name: str, folder: int) -> str:

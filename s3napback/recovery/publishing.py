@@ -39,7 +39,8 @@ def publish(staging: Staging, top: str, names: Sequence[str], *, in_place: bool)
     """
     if not in_place:
         require_empty_folder(staging.target, staging.where)
-    with _failing(staging.where), cursor(staging.tree) as source, cursor(staging.target) as target:
+    sides = cursor(staging.tree, is_own=True), cursor(staging.target)
+    with sides[0] as source, sides[1] as target, _failing(staging.where, target):
         if conflicts := [each for name in names for each in _conflicts(source, target, file_names(name))]:
             shown = ", ".join(str(staging.where / name) for name in conflicts[:_MOST_SHOWN])
             raise UnusableTarget(
@@ -51,13 +52,14 @@ def publish(staging: Staging, top: str, names: Sequence[str], *, in_place: bool)
 
 
 @contextmanager
-def _failing(where: Path) -> Iterator[None]:
+def _failing(where: Path, place: Cursor) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        name = f": {os.fsdecode(error.filename)}" if isinstance(error.filename, str | bytes) else ""
+        name = [os.fsdecode(error.filename)] if isinstance(error.filename, str | bytes) else []
         raise UnusableTarget(
-            f"what was restored cannot be moved into {where}, where a part of it may be: {error.strerror}{name}"
+            f"what was restored cannot be moved into {where}, where a part of it may be: {error.strerror}: "
+            f"{where.joinpath(*place.names, *name)}"
         ) from error
 
 
@@ -195,7 +197,8 @@ class _Move:
         if not self.source.depth:
             _copy_facts_of_root(frame, target)
         elif not frame.keeps_facts:
-            _copy_facts(self.source.descriptor, frame.restored, target)
+            mode = frame.restored.st_mode if self.source.mode is None else self.source.mode
+            _copy_facts(self.source.descriptor, frame.restored, stat.S_IMODE(mode), target)
         elif os.geteuid() and frame.live.st_mode & 0o300 != 0o300:
             os.fchmod(target, stat.S_IMODE(frame.live.st_mode))
         if self.source.depth:
@@ -248,7 +251,7 @@ def _copy_facts_of_root(frame: _Frame, where: int) -> None:
     os.utime(where, ns=(frame.restored.st_atime_ns, frame.restored.st_mtime_ns))
 
 
-def _copy_facts(source: int, status: os.stat_result, target: int) -> None:
+def _copy_facts(source: int, status: os.stat_result, mode: int, target: int) -> None:
     """Give a folder the owner, permissions, times, lists of access rights and extended attributes of another."""
     if os.geteuid() == 0:
         os.fchown(target, status.st_uid, status.st_gid)
@@ -256,9 +259,10 @@ def _copy_facts(source: int, status: os.stat_result, target: int) -> None:
     for name in os.listxattr(target):
         if name not in attributes and name.startswith(("user.", "system.posix_acl")):
             os.removexattr(target, name)
-    os.fchmod(target, stat.S_IMODE(status.st_mode))
     for name, value in attributes.items():
         # Labels of the security system are the live system's own business where it does not take them.
         with suppress(OSError) if name.startswith("security.") else nullcontext():
             os.setxattr(target, name, value)
+    # A list of access rights brings permissions along, which may be those that the folder was opened to us with.
+    os.fchmod(target, mode)
     os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))

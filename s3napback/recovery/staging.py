@@ -74,10 +74,11 @@ class Staging:
 
     def _park_links(self) -> None:
         try:
-            for step in walk(self.tree):
+            for step in walk(self.tree, stays_open=True):
                 folder = step.place.descriptor
                 if step.mode is not None:
                     self._opened["/".join(step.place.names)] = step.mode
+                    os.fchmod(folder, _marked(step.mode))
                 for name in step.others:
                     if stat.S_ISLNK(os.lstat(name, dir_fd=folder).st_mode):
                         self._park(step.place, name)
@@ -97,7 +98,7 @@ class Staging:
 
     def finish(self) -> None:
         """Replace what is left of the small files by the links that they stand for."""
-        with cursor(self.tree) as place:
+        with cursor(self.tree, is_own=True) as place:
             for path, parked in self._parked.items():
                 folders, _, name = path.rpartition("/")
                 names = folders.split("/") if folders else []
@@ -106,7 +107,7 @@ class Staging:
                         os.rename(parked, name, src_dir_fd=self._links, dst_dir_fd=place.descriptor)
             # Folders that an archive without them has left open to us; those within others first.
             for path, mode in reversed(self._opened.items()):
-                if go_to(place, path.split("/")) and stat.S_IMODE(os.fstat(place.descriptor).st_mode) == mode | 0o700:
+                if go_to(place, path.split("/")) and stat.S_IMODE(os.fstat(place.descriptor).st_mode) == _marked(mode):
                     os.fchmod(place.descriptor, mode)
         self._parked.clear()
         self._opened.clear()
@@ -123,6 +124,11 @@ class Staging:
             return os.read(descriptor, _TOKEN_SIZE + 1) == self._token
         finally:
             os.close(descriptor)
+
+
+def _marked(mode: int) -> int:
+    """Permissions by which we get into a folder that has these, and by which it is known whether tar set them anew."""
+    return (mode ^ stat.S_ISVTX) | stat.S_IRWXU
 
 
 @contextmanager

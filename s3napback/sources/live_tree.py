@@ -85,10 +85,13 @@ class LiveTree:
             if name in (b"", b"."):
                 continue
             try:
-                descriptor = os.open(name, _OPENING, dir_fd=descriptor)
+                inner = os.open(name, _OPENING, dir_fd=descriptor)
             except OSError:
                 return Folder(None, frozenset(users), is_open)
-            stack.callback(os.close, descriptor)
+            # A user can nest more folders than a process may have files open.
+            stack.close()
+            stack.callback(os.close, inner)
+            descriptor = inner
             status = os.fstat(descriptor)
             if status.st_uid:
                 users.add(status.st_uid)

@@ -114,6 +114,8 @@ def start_problem(program: str, user: User | None, error: OSError | ValueError) 
         )
     if isinstance(error, FileNotFoundError) and error.filename in (None, program):
         return f"cannot start {program}: it is not installed, or not on PATH"
+    if isinstance(error, FileNotFoundError) and not Path("/proc/self/fd").is_dir():
+        return f"cannot start {program}: /proc is missing; mount it with: mount -t proc proc /proc"
     return f"cannot start {program}: {error.strerror if isinstance(error, OSError) else error}"
 
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -296,6 +297,14 @@ def test_a_word_that_fits_two_sources_and_a_configuration_too_many_are_refused(s
     site.run("restore", "Directory /etc", "--to", where, day=None)
     site.run("-c", str(site.configuration), "restore", "/etc", "--to", where, day=None, expect=2)
     site.run("restore", "Directory /etc", "--to", "-", day=None, expect=2)
+
+
+@pytest.mark.parametrize("words", [("/etc", "", "--to", "here"), ("/etc", "--to", ""), ("", "--to", "here")])
+def test_an_empty_word_does_not_stand_for_the_current_folder_or_the_whole_source(
+    site: Site, words: Sequence[str]
+) -> None:
+    site.configure("")
+    assert "may not be set" in site.run("restore", *words, day=None, expect=2).stderr
 
 
 def test_an_interrupted_restore_removes_what_it_had_staged(site: Site, tmp_path: Path) -> None:

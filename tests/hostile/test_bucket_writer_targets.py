@@ -117,6 +117,45 @@ def test_what_holds_no_dangers_is_not_warned_of(restores: Restorer, who: str) ->
     assert "WARNING" not in ended.stderr
 
 
+@pytest.mark.parametrize("who", USERS)
+@pytest.mark.parametrize("shape", ["whole", "in place"])
+def test_folders_closed_to_their_owner_have_the_permissions_of_that_day(
+    restores: Restorer, who: str, shape: str
+) -> None:
+    world = restores.world(who)
+    world.prepare(in_place=shape == "in place")
+    opened, closed = {"a": (0o555, 0o755), "b": (0o000, 0o700)}, {"c": (0o755, 0o500), "d": (0o555, 0o555)}
+    later = {**opened, **closed}
+    lists = folder(SOURCE, ["Dwing"]), folder(W, [*(f"D{name}" for name in later), "Ngood", "Yprogram"])
+    first = [each for name, (mode, _) in later.items() for each in _folder_with_file(f"{W}/{name}", mode)]
+    last = [folder(f"{W}/{name}", ["Nfile"], mode=mode) for name, (_, mode) in later.items()]
+    powers = file(f"{W}/program", mode=0o4755)
+    fill_store(world, full(*lists, *first, powers), diff(*lists, *last), diff(*lists, *last))
+    ended = restores.restore(world, SHAPES[shape])
+    assert ended.code == 0, ended.stderr
+    assert {name: (world.where / W / name).stat().st_mode & 0o7777 for name in later} == {
+        name: mode for name, (_, mode) in later.items()
+    }
+
+
+def _folder_with_file(name: str, mode: int) -> list[bytes]:
+    return [folder(name, ["Yfile"], mode=mode), file(f"{name}/file")]
+
+
+@pytest.mark.parametrize("who", USERS)
+def test_a_path_in_a_folder_that_its_owner_may_not_enter(restores: Restorer, who: str) -> None:
+    world = restores.world(who)
+    world.prepare(in_place=False)
+    fill_store(
+        world, full(folder(SOURCE, mode=0o300), folder(W, mode=0o000), file(f"{W}/f"), file(f"{W}/s", mode=0o4755))
+    )
+    ended = restores.restore(world, SHAPES["PATH"])
+    assert ended.code == 0, ended.stderr
+    assert f"{PART}/s (setuid" in ended.stderr
+    assert (world.where / SOURCE).stat().st_mode & 0o7777 == 0o300
+    assert (world.where / W).stat().st_mode & 0o7777 == 0o000
+
+
 def test_staging_is_closed_in_a_tree_that_is_open(restores: Restorer) -> None:
     who = next(iter(USERS))
     world = restores.world(who)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from s3napback.recovery.staging import UnusableTarget
 from tests.recovery.helpers import file_member, folder_member, leftovers, put_archive, restore_here, tar_of
 from tests.site import Site
 
@@ -73,6 +74,20 @@ def test_paths_of_the_root_directory(root_archive: Site, tmp_path: Path) -> None
         Path("etc"),
         Path("etc/hosts"),
     ]
+
+
+def test_what_cannot_be_moved_is_named_with_its_folder(site: Site, tmp_path: Path) -> None:
+    site.configure("")
+    put_archive(site, 0, tar_of((folder_member("etc/", ["Yhosts"]), b""), (file_member("etc/hosts"), b"1")))
+    busy = tmp_path / "live/etc/hosts"
+    busy.parent.mkdir(parents=True)
+    busy.touch()
+    subprocess.run(["mount", "--bind", str(busy), str(busy)], check=True)
+    try:
+        with pytest.raises(UnusableTarget, match=f"busy: {busy}$"):
+            restore_here(site, "/etc", tmp_path / "live", in_place=True, agreed=True)
+    finally:
+        subprocess.run(["umount", str(busy)], check=True)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -185,3 +186,20 @@ def test_an_archive_that_cannot_be_followed_passes_as_it_is_with_a_warning(robbe
     assert out == data
     assert len(guard.warnings) == 1
     assert "could not be told" in guard.warnings[0]
+
+
+def test_folders_nested_deeper_than_files_may_be_open_are_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "estate").mkdir()
+    os.chown(tmp_path / "estate", 4321, 4321)
+    folder = tmp_path / "estate/" / "/".join(["d"] * 200)
+    folder.mkdir(parents=True)
+    (folder / "file").write_bytes(b"content")
+    data = raw_archive(tmp_path / "estate", tmp_path / "work")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, hard))
+    try:
+        passed, guard = guarded(data, tmp_path / "estate", 10_240)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert guard.warnings == []
+    assert passed == data

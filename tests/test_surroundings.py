@@ -1,0 +1,42 @@
+"""What is said where the machine lacks something that runs need."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from tests.recovery.helpers import file_member, put_archive, tar_of
+from tests.site import Site
+
+if os.geteuid() == 0:
+    _READ_ONLY = (
+        'mount --make-rprivate / && mount --bind "$0" "$0" && mount -o remount,bind,ro / || exit; '
+        "for each in /tmp /var/tmp /usr/tmp; do mountpoint -q $each && mount -o remount,bind,ro $each; done"
+    )
+
+    def ended(site: Site, mounts: str, *options: str) -> subprocess.CompletedProcess[str]:
+        """Run the command line where the file systems are mounted otherwise."""
+        return subprocess.run(
+            ["unshare", "--mount", "sh", "-c", f'{mounts}; exec "$@"', str(site.root), *site.command(*options)],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd="/",
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        )
+
+    def test_a_restore_without_proc_says_that_it_is_missing(site: Site, tmp_path: Path) -> None:
+        site.configure("")
+        put_archive(site, 0, tar_of((file_member("etc/x"), b"x")))
+        done = ended(site, "umount --lazy /proc", "restore", "/etc", "--to", str(tmp_path / "out"))
+        assert done.returncode == 1
+        assert "cannot start tar: /proc is missing" in done.stderr
+
+    def test_a_machine_without_a_folder_for_temporary_files_is_told_what_to_set(site: Site) -> None:
+        site.configure_cycle("Fulls 1")
+        text = site.configuration.read_text()
+        site.configuration.write_text("".join(line for line in text.splitlines(True) if "TempDir" not in line))
+        done = ended(site, _READ_ONLY)
+        assert done.returncode == 2, done.stderr
+        assert "set TempDir, or TMPDIR" in done.stderr
