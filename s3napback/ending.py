@@ -125,8 +125,11 @@ def _watch(reader: int, caught: Collection[signal.Signals], cleaning_seconds: fl
 
 def _first_signal(reader: int, caught: Collection[signal.Signals]) -> int:
     """Wait for the interpreter's word, or for a signal that waits in vain for the main thread to leave the kernel."""
+    # select() knows descriptors up to 1,023 only.
+    poll = select.poll()
+    poll.register(reader, select.POLLIN)
     while True:
-        if select.select([reader], [], [], _LOOK_SECONDS)[0]:
+        if poll.poll(_LOOK_SECONDS * 1000):
             return int(os.read(reader, 1)[0])
         pending = signal.sigpending() & set(caught)
         if pending:
