@@ -28,18 +28,28 @@ def restore_and_measure(restores: Restorer, world: World, shape: str) -> tuple[E
     """Restore; returns the largest memory, in KiB, of any process, too."""
     arguments = ["-c", str(world.configuration), "restore", *SHAPES[shape].arguments(world.where)]
     limited = ["sh", "-c", f'ulimit -v {LIMIT}; exec "$@"', "sh"]
-    with tempfile.TemporaryFile("w+") as said:
-        started = subprocess.Popen(
-            [*surroundings(restores.base), *limited, sys.executable, "-m", "s3napback", *arguments],
+    command = [*surroundings(restores.base), *limited, sys.executable, "-m", "s3napback", *arguments]
+    with tempfile.TemporaryFile("w+") as said, tempfile.NamedTemporaryFile("r") as memory:
+        done = subprocess.run(
+            [sys.executable, "-S", "-c", MEASURING, memory.name, *command],
             env={**restores.environment, "HOME": str(world.base / "home")},
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,
+            check=False,
         )
-        _pid, status, usage = os.wait4(started.pid, 0)
-        started.returncode = os.waitstatus_to_exitcode(status)
         said.seek(0)
-        return Ended(started.returncode, "", said.read()), usage.ru_maxrss
+        return Ended(done.returncode, "", said.read()), int(memory.read())
+
+
+MEASURING = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[2:])
+with open(sys.argv[1], "w") as file:
+    file.write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+sys.exit(code)
+"""
+# A process begins with the largest memory of the one that starts it, so that is a small one.
 
 
 def long(first: bytes, unit: bytes) -> Iterator[bytes]:

@@ -256,6 +256,7 @@ def test_a_file_that_is_nothing_but_a_hole_of_terabytes_takes_no_time(site: Site
         assert file.read(7) == b"middle\0"
 
 
+@pytest.mark.race
 def test_a_user_who_never_stops_flipping_a_folder_and_a_link(site: Site) -> None:
     """A real race; whatever it hits, the night ends well and the others' files are there."""
     site.configure_cycle("Diffs 6")
