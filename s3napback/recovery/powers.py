@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from s3napback.formatting import printable
 from s3napback.recovery.folders import Cursor, cursor, file_names, go_to, walk
 from s3napback.recovery.members import CAPABILITY, SET_ID
 
@@ -33,7 +34,7 @@ class Powers:
         """Take in one, by its path in the restored tree."""
         self.count += 1
         if len(self.found) < _MOST_SHOWN:
-            self.found.append(f"{path} ({power})")
+            self.found.append(f"{printable(path)} ({power})")
 
     def tell(self, where: Path) -> None:
         """Say what lies below WHERE now; nothing if there is nothing."""
