@@ -12,6 +12,7 @@ from pathlib import Path
 from s3napback.config.blocks import BlockReader
 from s3napback.config.descriptions import AbsolutePath
 from s3napback.config.directives import Directives
+from s3napback.config.excludes import check_reach
 from s3napback.config.key_file import UnusableKeyFile, read_key_file
 from s3napback.config.names import Claim, key_problem, qualified_names
 from s3napback.config.problems import Problems
@@ -57,6 +58,7 @@ def load_configuration(path: Path) -> Configuration:
     _check_host_name(general, problems)
     jobs = [_without_store(job, store.folder, problems) for job in _named(reader.jobs, store.prefix, problems)]
     _check_folders(general, problems)
+    check_reach(reader.excludes, reader.jobs, problems)
     for job in jobs:
         _check_option_files(job, problems)
     if store.folder is None:
