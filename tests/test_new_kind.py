@@ -25,8 +25,9 @@ from s3napback.config.settings import Configuration, Job
 from s3napback.errors import ConfigurationError, SourceError, UnknownKind
 from s3napback.kinds import KINDS, Kind, SourceName
 from s3napback.logs import logger_for
-from s3napback.recovery.databases import FileRestore, dump_check, dump_ends
+from s3napback.recovery.databases import dump_check, dump_ends
 from s3napback.recovery.registry import RECOVERIES, Consumer, Recovery, Restore, UnclearWish, Wanted, refuse_paths
+from s3napback.recovery.single_file import FileRestore
 from s3napback.rotation import ArchiveType
 from s3napback.sources import Dump
 from s3napback.sources.registry import MAKERS, Maker
@@ -79,7 +80,7 @@ class Ledger:
     @staticmethod
     def restore(wanted: Wanted) -> Restore:
         refuse_paths(wanted)
-        return FileRestore(wanted.where, dump_ends(LEDGER.name))
+        return FileRestore(wanted.where, (dump_check(dump_ends(LEDGER.name)),))
 
     @staticmethod
     def judge(_record: ArchiveRecord, _parent: ArchiveRecord | None) -> Sequence[Consumer]:

@@ -15,9 +15,9 @@ from s3napback.errors import S3napbackError
 from s3napback.formatting import human_bytes, human_time
 from s3napback.kinds import SourceName
 from s3napback.recovery.choosing import chain_of_keys, source_of
-from s3napback.recovery.databases import TO_STANDARD_OUTPUT
 from s3napback.recovery.reaching import Reach, StoredCold, cold_advice, reach
 from s3napback.recovery.registry import UnclearWish, Wanted, recovery_of
+from s3napback.recovery.single_file import TO_STANDARD_OUTPUT
 from s3napback.rotation import day_date
 
 logger = logging.getLogger("s3napback")

@@ -11,22 +11,17 @@ from pathlib import Path
 
 from s3napback.archives import ArchiveRecord
 from s3napback.catalogue.contents import CataloguedArchive
-from s3napback.catalogue.sums import sum_key
 from s3napback.config.settings import Configuration
 from s3napback.errors import S3napbackError, StoreError
 from s3napback.formatting import counted, human_bytes, human_time
 from s3napback.kinds import NO_SOURCE
-from s3napback.recovery.decoding import LEAST_RATE, Damaged, Decoder
-from s3napback.recovery.fetching import known_digest
+from s3napback.recovery.opening.decoder import Decoder
+from s3napback.recovery.opening.failures import Damaged
 from s3napback.recovery.reaching import Reach, is_cold, reach
 from s3napback.recovery.registry import recovery_of
-from s3napback.streams.pipeline import Pipeline
-from s3napback.streams.transformations import Block
 from s3napback.surroundings import host_name
 
 logger = logging.getLogger("s3napback")
-
-_PIECE = 1 << 20  # bytes; checked at once
 
 
 @dataclass(frozen=True)
@@ -124,7 +119,7 @@ class Verification:
             if is_cold(archive):
                 raise StoreError(f"it lies in cold storage ({archive.stored.storage_class}) and cannot be read now")
             if self.wish.keyless:
-                _check_sum(decoder, archive)
+                decoder.check_sum(archive)
             else:
                 self._check_content(decoder, archive)
         except S3napbackError as error:
@@ -143,7 +138,7 @@ class Verification:
         if record is None:
             raise Damaged("it has no metadata, which would tell what it holds")
         check = recovery_of(record.owner.source).check
-        decoder.run(archive, *check(record, self._parent(record)), write=_forget)
+        decoder.run(archive, *check(record, self._parent(record)))
 
     def _parent(self, record: ArchiveRecord) -> ArchiveRecord | None:
         records = (each.record for each in self.reached.catalogue.archives)
@@ -165,19 +160,3 @@ class Verification:
             return 1
         self.say(f"{source}: {counted(differing, 'difference')} from {chain[-1].key}")
         return differing
-
-
-def _check_sum(decoder: Decoder, archive: CataloguedArchive) -> None:
-    transport = decoder.transport
-    digest = known_digest(transport, archive, has_sum=sum_key(archive.key) in decoder.sums)
-    if not digest:
-        raise Damaged("there is no checksum of it beside it, or only one of an older archive")
-    feed = transport.feed(archive, digest=digest)
-    with Pipeline([feed], stall_timeout=transport.stall_timeout, least_rate=LEAST_RATE) as pipeline:
-        buffer = memoryview(bytearray(_PIECE))
-        while pipeline.readinto(buffer):
-            pass
-
-
-def _forget(_block: Block) -> None:
-    """What was decoded is of no further use."""

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.formatting import readable
-from s3napback.recovery.decoding import Decoder
 from s3napback.recovery.folders import Cursor, walk
 from s3napback.recovery.members import Gate
+from s3napback.recovery.opening.decoder import Decoder
 from s3napback.streams.pipeline import Pipeline
 from s3napback.streams.processes import Stage
 from s3napback.streams.tar_headers import Member

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from s3napback.catalogue.contents import CataloguedArchive
-from s3napback.recovery.decoding import Decoder
 from s3napback.recovery.members import Gate
+from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.paths import PathSelection, members_of_paths, outermost, require_all
 from s3napback.recovery.powers import Powers, powers_in
 from s3napback.recovery.publishing import publish
 from s3napback.recovery.staging import Staging, require_empty, staging_in
 from s3napback.streams.processes import Stage
-from s3napback.streams.transformations import Block, Transformation
+from s3napback.streams.transformations import Transformation
 
 
 def extract_stage(tar: str, folder: int) -> Stage:
@@ -115,8 +115,4 @@ def _extract(
     choose = Transformation("the choice of members", lambda blocks: gate.chosen(blocks, selection.chooses))
     check = Transformation("the look at the archive's members", gate.whole)
     with staging.extracting() as folder:
-        decoder.run(archive, choose if selection.names else check, extract_stage(tar, folder), write=_forget)
-
-
-def _forget(_block: Block) -> None:
-    """tar extracts without saying anything."""
+        decoder.run(archive, choose if selection.names else check, extract_stage(tar, folder))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from s3napback.recovery.decoding import Damaged
+from s3napback.recovery.opening.failures import Damaged
 from s3napback.streams.tar_headers import (
     BLOCK_DEVICE,
     CHARACTER_DEVICE,

@@ -16,8 +16,9 @@ from s3napback.encryption.gpg import signer_fingerprint
 from s3napback.encryption.keys import require_own_home
 from s3napback.errors import S3napbackError
 from s3napback.recovery.choosing import choose, only_source, own_archives, read_moment
-from s3napback.recovery.decoding import Decoder, Decryption
-from s3napback.recovery.fetching import LARGEST_RANGE, Transport
+from s3napback.recovery.opening.decoder import Decoder
+from s3napback.recovery.opening.decrypting import Decryption
+from s3napback.recovery.opening.fetching import LARGEST_RANGE, Transport
 from s3napback.stores import Store
 from s3napback.surroundings import configured_store, host_name
 

@@ -12,9 +12,10 @@ from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import S3napbackError, UnknownKind
 from s3napback.kinds import DIRECTORY, MYSQL, POSTGRESQL, SUBVERSION, SourceName, kind_of
 from s3napback.recovery.comparing import compare
-from s3napback.recovery.databases import TO_STANDARD_OUTPUT, FileRestore, dump_check, dump_ends
-from s3napback.recovery.decoding import Decoder
+from s3napback.recovery.databases import dump_check, dump_ends
 from s3napback.recovery.directory import DirectoryRestore, listing
+from s3napback.recovery.opening.decoder import Decoder
+from s3napback.recovery.single_file import TO_STANDARD_OUTPUT, FileRestore
 from s3napback.recovery.subversion import RepositoryRestore, revisions_check
 from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import Transformation
@@ -112,7 +113,7 @@ def _directory_compare(
 
 def _database_restore(wanted: Wanted) -> Restore:
     refuse_paths(wanted)
-    return FileRestore(wanted.where, dump_ends(wanted.source.kind))
+    return FileRestore(wanted.where, (dump_check(dump_ends(wanted.source.kind)),))
 
 
 def _database_check(record: ArchiveRecord, _parent: ArchiveRecord | None) -> Sequence[Consumer]:

@@ -13,9 +13,10 @@ from s3napback.archives import ArchiveRecord
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import PipelineError, UnusableTool
 from s3napback.formatting import readable, shell_command
-from s3napback.recovery.decoding import Damaged, Decoder
 from s3napback.recovery.dump_stream import DumpReader, checked, dump_beginning
 from s3napback.recovery.folders import OPEN_FOLDER, names_in
+from s3napback.recovery.opening.decoder import Decoder
+from s3napback.recovery.opening.failures import Damaged
 from s3napback.recovery.staging import Staging, UnusableTarget, require_empty, require_empty_folder, staging_in
 from s3napback.rotation import ArchiveType
 from s3napback.streams.confinement import start_confined
@@ -76,7 +77,7 @@ class RepositoryRestore:
                 check = continuity_check(expected)
                 command = ("svnadmin", "load", "--quiet", "--force-uuid", _REPOSITORY)
                 load = Stage(command, environment=_TEMPORARY, family=Family.SUBVERSION, folder=staging.tree)
-                decoder.run(archive, check, load, write=_forget)
+                decoder.run(archive, check, load)
                 expected = _loaded(tools, archive, expected, decoder)
             self._publish(staging)
 
@@ -182,7 +183,3 @@ class _Tools:
             words = [f"  {readable(line)}" for line in done.stderr.splitlines()]
             raise PipelineError(f"{shell_command(command)} failed:", *words)
         return done.stdout.decode().strip()
-
-
-def _forget(_block: Block) -> None:
-    """svnadmin was told to be quiet."""
