@@ -21,7 +21,7 @@ _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class BrokenOutput(S3napbackError):
-    """What reads our standard output has gone, or its disk is full."""
+    """What reads our standard output has gone, or the file cannot be written, or not be given its name."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class FileRestore:
         """
         with self._opened() as write:
             for archive in chain:
-                decoder.run(archive, *self.checks, write=write)
+                decoder.run(archive, *self.checks, write=write, use="restored")
 
     @contextmanager
     def _opened(self) -> Iterator[Callable[[Block], None]]:
@@ -76,8 +76,11 @@ class FileRestore:
             stack.callback(_remove, name, folder)
             stack.callback(os.close, descriptor)
             yield lambda block: _write(descriptor, block, str(where))
-            os.fsync(descriptor)
-            _publish(name, descriptor, folder, where)
+            try:
+                os.fsync(descriptor)
+                _publish(name, descriptor, folder, where)
+            except OSError as error:
+                raise BrokenOutput(f"what was restored cannot become {where}: {error.strerror}") from error
 
 
 def _remove(name: str, folder: int) -> None:

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,22 +78,22 @@ class RepositoryRestore:
                 check = continuity_check(expected)
                 command = ("svnadmin", "load", "--quiet", "--force-uuid", _REPOSITORY)
                 load = Stage(command, environment=_TEMPORARY, family=Family.SUBVERSION, folder=staging.tree)
-                decoder.run(archive, check, load)
+                decoder.run(archive, check, load, use="loaded")
                 expected = _loaded(tools, archive, expected, decoder)
             self._publish(staging)
 
     def _publish(self, staging: Staging) -> None:
         require_empty_folder(staging.target, self.where)
-        repository = os.open(_REPOSITORY, OPEN_FOLDER, dir_fd=staging.tree)
-        try:
-            for name in names_in(repository):
-                try:
+        with ExitStack() as stack:
+            name = ""
+            try:
+                repository = os.open(_REPOSITORY, OPEN_FOLDER, dir_fd=staging.tree)
+                stack.callback(os.close, repository)
+                for name in names_in(repository):
                     os.rename(name, name, src_dir_fd=repository, dst_dir_fd=staging.target)
-                except OSError as error:
-                    reason = f"the repository cannot be moved to {self.where / name}: {error.strerror}"
-                    raise UnusableTarget(reason) from error
-        finally:
-            os.close(repository)
+            except OSError as error:
+                reason = f"the repository cannot be moved to {self.where / name}: {error.strerror}"
+                raise UnusableTarget(reason) from error
 
 
 def continuity_check(expected: Expected) -> Transformation:

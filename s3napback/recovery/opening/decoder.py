@@ -10,12 +10,14 @@ from functools import partial
 from s3napback.archives import metadata_digest
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.catalogue.sums import sum_key
-from s3napback.errors import PipelineError, S3napbackError, StoreError
+from s3napback.errors import StoreError
 from s3napback.recovery.opening.decompressing import decompressed
 from s3napback.recovery.opening.decrypting import HEAD_SIZE, Decryption, looks_encrypted
-from s3napback.recovery.opening.failures import Damaged, meaning_of
+from s3napback.recovery.opening.failures import Damaged, explained
 from s3napback.recovery.opening.fetching import Transport, known_digest
-from s3napback.recovery.opening.proving import Pieces
+from s3napback.recovery.opening.proving import Proof, proof_of, proved
+from s3napback.streams.culprits import ElementsFailed
+from s3napback.streams.findings import Finding
 from s3napback.streams.pipeline import Pipeline
 from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import Block, Feed, Transformation
@@ -41,14 +43,17 @@ class Decoder:
     transport: Transport
     decryption: Decryption
     sums: frozenset[str] = frozenset()
-    proofs: dict[tuple[str, str], Pieces] = field(default_factory=dict, repr=False)
+    proofs: dict[tuple[str, str], Proof] = field(default_factory=dict, repr=False)
 
     def open(self, archive: CataloguedArchive, *consumers: Stage | Transformation) -> Pipeline:
         """A pipeline, not yet started, whose output is what the last consumer writes, or the archive's content.
 
         Raises:
             StoreError: its first bytes cannot be read.
+            Damaged: it has none, or is not encrypted where it must be signed.
         """
+        if not archive.stored.size:
+            raise Damaged(f"{self.transport.address(archive)} is empty, which no archive is")
         encrypted = self._is_encrypted(archive)
         if self.decryption.signer and not encrypted:
             raise Damaged(
@@ -58,15 +63,13 @@ class Decoder:
         # gpg notices every change by itself, and to look twice takes time.
         has_sum = not encrypted and sum_key(archive.key) in self.sums
         proof = self._proof(archive) if self.decryption.signer else None
-        through = partial(proof.checked, address=self.transport.address(archive)) if proof else None
+        through = partial(proved, proof=proof, address=self.transport.address(archive)) if proof else None
         feed = self.transport.feed(archive, digest=self._digest(archive) if has_sum else "", through=through)
         decompress = Transformation(
             "decompression", lambda blocks: decompressed(blocks, archive.record.compression if archive.record else "")
         )
         decrypt = [self._decryption_of(archive)] if encrypted else []
-        # tar has more to do than to read: it deletes, and sets times and permissions when it has read everything.
-        patient = [replace(each, may_pause=True) if isinstance(each, Stage) else each for each in consumers]
-        return self._pipeline(feed, *decrypt, decompress, *patient)
+        return self._pipeline(feed, *decrypt, decompress, *consumers)
 
     def _pipeline(self, *elements: Feed | Stage | Transformation) -> Pipeline:
         return Pipeline(elements, stall_timeout=self.transport.stall_timeout, least_rate=_LEAST_RATE)
@@ -82,7 +85,7 @@ class Decoder:
     def _decryption_of(self, archive: CataloguedArchive) -> Stage:
         return self.decryption.stage(metadata_digest(archive.stored.metadata) if archive.record else "")
 
-    def _proof(self, archive: CataloguedArchive) -> Pieces:
+    def _proof(self, archive: CataloguedArchive) -> Proof:
         """Read an archive once for its signature alone.
 
         Raises:
@@ -90,11 +93,11 @@ class Decoder:
         """
         known = (archive.key, archive.stored.version)
         if known not in self.proofs:
-            pieces = Pieces()
-            feed = self.transport.feed(archive, through=pieces.noted)
+            finding = Finding("the first reading of a signed archive", proof_of)
+            feed = self.transport.feed(archive, through=finding.passed)
             with self._pipeline(feed, self._decryption_of(archive)) as pipeline:
                 _read(pipeline)
-            self.proofs[known] = pieces
+            self.proofs[known] = finding.result()
         return self.proofs[known]
 
     def run(
@@ -103,6 +106,7 @@ class Decoder:
         *consumers: Stage | Transformation,
         write: Callable[[Block], None] | None = None,
         finish: Callable[[Pipeline], None] | None = None,
+        use: str = "checked",
     ) -> int:
         """Decode one archive to its end.
 
@@ -111,6 +115,7 @@ class Decoder:
             consumers: what follows decompression.
             write: takes what comes out at the end; nobody does otherwise.
             finish: is given the pipeline after a good end.
+            use: what the consumers do with the content, as a participle, for the message of a failure: ``extracted``.
 
         Returns:
             Bytes that came out.
@@ -118,13 +123,15 @@ class Decoder:
         Raises:
             PipelineError: something failed; the message names the archive and says what it means.
         """
+        # tar has more to do than to read: it deletes, and sets times and permissions when it has read everything.
+        patient = [replace(each, may_pause=True) if isinstance(each, Stage) else each for each in consumers]
         try:
-            with self.open(archive, *consumers) as pipeline:
+            with self.open(archive, *patient) as pipeline:
                 total = _read(pipeline, write)
                 if finish:
                     finish(pipeline)
-        except PipelineError as error:
-            raise PipelineError(*self._explained(archive, error)) from error
+        except ElementsFailed as error:
+            raise explained(self.transport.address(archive), error, patient, use) from error
         return total
 
     def check_sum(self, archive: CataloguedArchive) -> None:
@@ -144,13 +151,6 @@ class Decoder:
         store, end = self.transport.store, min(HEAD_SIZE, archive.stored.size)
         head = self.transport.promptly(lambda: b"".join(store.read(archive.key, end=end)), archive)
         return looks_encrypted(head)
-
-    def _explained(self, archive: CataloguedArchive, error: S3napbackError) -> tuple[str, ...]:
-        meaning = meaning_of(str(error))
-        return (
-            f"{self.transport.address(archive)} cannot be decoded{': ' + meaning if meaning else ''}",
-            *(f"  {line}" for line in error.lines),
-        )
 
 
 def _read(pipeline: Pipeline, write: Callable[[Block], None] | None = None) -> int:

@@ -8,72 +8,67 @@ gave a digest a piece is kept; the second time no piece goes on that differs.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
-from s3napback.errors import StoreError
+from s3napback.recovery.opening.failures import Untrusted
 from s3napback.streams.transformations import Block
 
 PIECE_SIZE = 1 << 22
 """Bytes of one piece: an archive of a terabyte needs 8 MB of digests."""
 
 
-class Pieces:
-    """Digests of the pieces of one stream, taken as it passes."""
+Proof = Sequence[bytes]
+"""SHA-256 of each piece of a stream, the last one of what is left, be it nothing."""
 
-    def __init__(self) -> None:
-        self._digests: list[bytes] = []
 
-    def noted(self, blocks: Iterator[Block]) -> Iterator[Block]:
-        """Pass a stream on, and note what it is."""
-        self._digests = []
-        hashed, length = hashlib.sha256(), 0
-        for block in blocks:
-            rest = memoryview(block)
-            while rest:
-                piece = rest[: PIECE_SIZE - length]
-                hashed.update(piece)
-                length += len(piece)
-                rest = rest[len(piece) :]
-                if length == PIECE_SIZE:
-                    self._digests.append(hashed.digest())
-                    hashed, length = hashlib.sha256(), 0
-            yield block
-        self._digests.append(hashed.digest())
+def proof_of(blocks: Iterator[memoryview]) -> Generator[Block, None, Proof]:
+    """Pass a stream on, and return at its end what it was."""
+    digests: list[bytes] = []
+    hashed, length = hashlib.sha256(), 0
+    for block in blocks:
+        rest = block
+        while rest:
+            piece = rest[: PIECE_SIZE - length]
+            hashed.update(piece)
+            length += len(piece)
+            rest = rest[len(piece) :]
+            if length == PIECE_SIZE:
+                digests.append(hashed.digest())
+                hashed, length = hashlib.sha256(), 0
+        yield block
+    return (*digests, hashed.digest())
 
-    def checked(self, blocks: Iterator[Block], address: str) -> Iterator[Block]:
-        """Pass the same stream on, each piece only after it was compared.
 
-        Args:
-            blocks: the stream, begun anew.
-            address: where it lies, for the message.
+def proved(blocks: Iterator[memoryview], proof: Proof, address: str) -> Iterator[Block]:
+    """Pass the same stream on, each piece only after it was compared.
 
-        Raises:
-            StoreError: it is another one.
-        """
-        piece = bytearray()
-        expected = iter(self._digests)
-        for block in blocks:
-            rest = memoryview(block)
-            while rest:
-                part = rest[: PIECE_SIZE - len(piece)]
-                piece += part
-                rest = rest[len(part) :]
-                if len(piece) == PIECE_SIZE:
-                    _compare(piece, next(expected, b""), address)
-                    yield memoryview(piece)
-                    piece = bytearray()
-        _compare(piece, next(expected, b""), address)
-        yield memoryview(piece)
+    Args:
+        blocks: the stream, begun anew.
+        proof: what it was.
+        address: where it lies, for the message.
 
-    @property
-    def digests(self) -> Sequence[bytes]:
-        """SHA-256 of each piece, the last one of what is left, be it nothing."""
-        return self._digests
+    Raises:
+        Untrusted: it is another one.
+    """
+    piece = bytearray()
+    expected = iter(proof)
+    for block in blocks:
+        rest = block
+        while rest:
+            part = rest[: PIECE_SIZE - len(piece)]
+            piece += part
+            rest = rest[len(part) :]
+            if len(piece) == PIECE_SIZE:
+                _compare(piece, next(expected, b""), address)
+                yield memoryview(piece)
+                piece = bytearray()
+    _compare(piece, next(expected, b""), address)
+    yield memoryview(piece)
 
 
 def _compare(piece: bytearray, expected: bytes, address: str) -> None:
     if hashlib.sha256(piece).digest() != expected:
-        raise StoreError(
+        raise Untrusted(
             f"{address} is not what it was a moment ago, when its signature was good: somebody changes what the store "
             "gives. Nothing of it was used"
         )
