@@ -170,3 +170,10 @@ def test_the_message_of_a_failure_is_that_of_a_pipeline(tmp_path: Path) -> None:
     archive = stored(store, gzip.compress(GOOD, 1))
     with pytest.raises(PipelineError, match="cannot be checked"):
         Decoder(Transport(store, 1), Decryption()).run(archive, shell("exit 3"))
+
+
+def test_the_readme_explains_every_heading() -> None:
+    readme = " ".join((Path(__file__).parents[3] / "README.md").read_text().split())
+    headings = {heading.partition(":")[0] for _content, _consumers, heading in USES.values()}
+    for heading in {*headings, "cannot be fetched", "is damaged", "is not trusted", "cannot be decoded"}:
+        assert f'It "{heading}"' in readme
