@@ -1,4 +1,4 @@
-"""What recovery works with: the store and its catalogue, the chain that is meant, and what opens it."""
+"""What a store holds for a recovery: its catalogue, the chain that is meant, and what opens it."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class StoredCold(S3napbackError):
 
 
 @dataclass(frozen=True)
-class Reach:
-    """A store, looked at.
+class Holdings:
+    """A store, and what it holds.
 
     Attributes:
         configuration: its Bucket, and what goes with it, is used; with sources in it or without.
@@ -97,7 +97,7 @@ class Reach:
         return choice.archives, choice.notes
 
 
-def reach(configuration: Configuration) -> Reach:
+def look_at_store(configuration: Configuration) -> Holdings:
     """Look at a configuration's store.
 
     Raises:
@@ -106,7 +106,7 @@ def reach(configuration: Configuration) -> Reach:
     # A person is waiting: a store that is not there at all is said at once, one that goes away later is waited for.
     configured_store(configuration, patient=False).check(for_writing=False)
     store = configured_store(configuration)
-    return Reach(configuration, store, read_catalogue(store, configuration.store.prefix))
+    return Holdings(configuration, store, read_catalogue(store, configuration.store.prefix))
 
 
 def is_cold(archive: CataloguedArchive) -> bool:
