@@ -16,7 +16,7 @@ from s3napback.errors import S3napbackError
 from s3napback.rotation import day_number
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?) ?(Z|[+-]\d\d(?::?\d\d)?)?", re.ASCII)
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?) ?(Z|UTC|[+-]\d\d(?::?\d\d)?)?", re.ASCII)
 _AGO = re.compile(r"(\d{1,5}) (day|week)s? ago", re.ASCII)
 _DAYS = {"day": 1, "week": 7}
 
@@ -93,4 +93,5 @@ def _instant(text: str) -> datetime:
     found = _TIME.fullmatch(text)
     if found is None:
         raise ValueError(text)
-    return isoparse(f"{found[1]}T{found[2]}{found[3] or ''}").astimezone(timezone.utc)
+    zone = (found[3] or "").replace("UTC", "Z")
+    return isoparse(f"{found[1]}T{found[2]}{zone}").astimezone(timezone.utc)
