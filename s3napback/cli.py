@@ -22,7 +22,7 @@ from s3napback.logs import log_lines
 from s3napback.ownership import require_own
 
 if TYPE_CHECKING:
-    from s3napback.backup.planning import Wishes
+    from s3napback.deciding.facts import BackupOptions
 
 EXIT_CODES = """\b
 Exit codes:
@@ -90,16 +90,16 @@ def command_line(
     log_config: Path | None,
 ) -> None:
     """Back up what the configurations name: the nightly run, unless a COMMAND says otherwise."""
-    from s3napback.backup.planning import Wishes
     from s3napback.config.loading import resolve_configuration_path
+    from s3napback.deciding.facts import BackupOptions
     from s3napback.logs import configure_logging
 
     paths = [resolve_configuration_path(argument) for argument in arguments]
     configure_logging(log_config, paths, debug)
     context.obj = Invocation(tuple(paths), today.date() if today else date.today(), test)
     if context.invoked_subcommand is None:
-        wishes = Wishes(force=force, full=full, take_over=take_over)
-        context.obj.run_each(lambda path: _run_one(path, context.obj.day, wishes, test=test, strict=strict))
+        options = BackupOptions(force=force, full=full, take_over=take_over)
+        context.obj.run_each(lambda path: _run_one(path, context.obj.day, options, test=test, strict=strict))
 
 
 @dataclass(frozen=True)
@@ -129,12 +129,12 @@ class Invocation:
         sys.exit(max([_exit_code(partial(action, path)) for path in self.paths]))
 
 
-def _run_one(path: Path, day: date, wishes: Wishes, *, test: bool, strict: bool) -> int:
+def _run_one(path: Path, day: date, options: BackupOptions, *, test: bool, strict: bool) -> int:
     from s3napback.commands import backup
     from s3napback.config.loading import load_configuration
 
     configuration = load_configuration(path)
-    tally = backup.rehearse(configuration, day, wishes, _say) if test else backup.run(configuration, day, wishes)
+    tally = backup.rehearse(configuration, day, options, _say) if test else backup.run(configuration, day, options)
     return tally.exit_code or (EXIT_WARNINGS if strict and tally.warnings else 0)
 
 
