@@ -123,10 +123,9 @@ def _refuse_strange_store(facts: SourceFacts) -> Refusal | None:
 
 
 def _refuse_owner(facts: SourceFacts) -> Refusal | None:
-    if facts.run.options.take_over:
-        return None
     for key, held in _present(facts).items():
-        if held.owner != facts.own and str(held.owner) not in facts.state.taken_over:
+        may_be_replaced = facts.run.options.take_over or str(held.owner) in facts.state.taken_over
+        if held.owner != facts.own and not may_be_replaced:
             return Refusal(
                 f"{facts.run.location}/{key} belongs to {held.owner}, not to {facts.own}. Nothing was changed. "
                 "Give this configuration a Prefix or another Bucket, or let it replace what is there by running once "
