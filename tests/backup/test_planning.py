@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from s3napback.backup.archiving import leftover_keys
-from s3napback.backup.context import RunContext
-from s3napback.backup.planning import folder_not_due
+from s3napback.backup.context import RunContext, prepared_run
+from s3napback.backup.planning import folder_not_due, plan_source
 from s3napback.chains import History, Link, SourceState
+from s3napback.commands import backup
+from s3napback.config.loading import load_configuration
 from s3napback.config.settings import Configuration, Job, StoreSettings
-from s3napback.deciding.facts import RunFacts
-from s3napback.deciding.plans import Plan
+from s3napback.deciding.facts import BackupOptions, RunFacts
+from s3napback.deciding.plans import Plan, Skip
 from s3napback.kinds import SourceName
 from s3napback.rotation import ArchiveType, HanoiCycle, Schedule, SimpleCycle, day_date
+from s3napback.sources.registry import make_source
 from s3napback.state import StoreState
+from s3napback.stores import StoredObject
 from s3napback.stores.directory import DirectoryStore
 from tests.catalogues import HOST, job
+from tests.site import FIRST_DAY, Site
 
 WEEKLY = SimpleCycle(frequency=7, fulls=3)
 DAY = 20_454  # a multiple of 7
@@ -51,6 +58,68 @@ def test_a_folder_of_sources_is_due_if_one_of_those_below_it_is(context: RunCont
     assert folder_not_due(today, folder) == f"not due until {day_date(DAY + 7)}"
     today.state.commit(remembered("srv/svn/missed", day=DAY - 7))
     assert folder_not_due(today, folder) == ""
+
+
+class AskedStore(DirectoryStore):
+    """Remembers what it was asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.asked: list[str] = []
+
+    def head(self, key: str) -> StoredObject | None:
+        self.asked.append(key)
+        return super().head(key)
+
+    def read(self, key: str, *, start: int = 0, end: int | None = None, version: str = "") -> Iterator[bytes]:
+        self.asked.append(f"content of {key}")
+        return super().read(key, start=start, end=end, version=version)
+
+
+@dataclass(frozen=True)
+class Planner:
+    """Plans for a source that has been backed up in three nights, and tells which questions that costs."""
+
+    site: Site
+
+    def plan(self, night: int, *, schedule: Schedule | None = None) -> tuple[Plan | Skip, list[str]]:
+        configuration = load_configuration(self.site.configuration)
+        store = AskedStore(self.site.vault)
+        with prepared_run(configuration, FIRST_DAY + timedelta(days=night), BackupOptions(), patient=False) as context:
+            (job,) = configuration.jobs
+            job = replace(job, schedule=schedule or job.schedule)
+            outcome = plan_source(replace(context, store=store), job, make_source(job, context.tar))
+        return outcome, [key.replace(f"{self.site.name()}-", "") for key in store.asked]
+
+
+@pytest.fixture
+def planner(site: Site) -> Planner:
+    (site.source / "file").touch()
+    site.configure_cycle("Diffs 6\nFulls 2")
+    for night in range(3):
+        backup.run(load_configuration(site.configuration), FIRST_DAY + timedelta(days=night), BackupOptions())
+    assert site.slots() == ["0-FULL", "1-DIFF", "2-DIFF"]
+    return Planner(site)
+
+
+def test_the_store_is_asked_for_no_more_than_the_decision_depends_on(planner: Planner) -> None:
+    def outcome_and_questions(night: int, schedule: Schedule | None = None) -> tuple[str, list[str]]:
+        plan, asked = planner.plan(night, schedule=schedule)
+        return plan.reason if isinstance(plan, Skip) else plan.type.value, asked
+
+    assert outcome_and_questions(2) == ("done already today", ["2-FULL", "2-DIFF"])
+    assert outcome_and_questions(3) == ("DIFF", ["3-FULL", "3-DIFF", "0-FULL", "1-DIFF", "2-DIFF"])
+    assert outcome_and_questions(7) == ("FULL", ["7-FULL", "7-DIFF"])
+    assert outcome_and_questions(3, WEEKLY) == (f"not due until {FIRST_DAY + timedelta(days=7)}", [])
+    (planner.site.vault / f"{planner.site.name()}-0-FULL").unlink()
+    assert outcome_and_questions(3) == ("FULL", ["3-FULL", "3-DIFF", "0-FULL"])
+
+
+def test_without_state_the_checksum_of_an_archive_of_today_is_read(planner: Planner) -> None:
+    for file in planner.site.diff_dir.rglob("state.json"):
+        file.unlink()
+    sums = ["2-DIFF.sha256", "content of 2-DIFF.sha256"]
+    assert planner.plan(2) == (Skip("done already today"), ["2-FULL", "2-DIFF", *sums])
 
 
 def planned(schedule: Schedule, day: int, state: SourceState, **others: str) -> Plan:
