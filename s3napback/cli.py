@@ -17,7 +17,7 @@ import click
 
 from s3napback import __version__, ending
 from s3napback.command_group import CommandGroup
-from s3napback.errors import Interrupted, S3napbackError
+from s3napback.errors import EXIT_BUG, Interrupted, S3napbackError
 from s3napback.formatting import printable
 from s3napback.logs import log_lines
 from s3napback.ownership import require_own
@@ -39,7 +39,6 @@ Exit codes:
 DEFAULT_CONFIGURATION = "s3napback"
 """The name that is meant without ``-c``."""
 EXIT_WARNINGS = 3
-EXIT_BUG = 70
 
 
 class _OwnFile(click.Path):

@@ -17,7 +17,7 @@ from s3napback.backup.rehearsing import rehearse_source
 from s3napback.config.settings import Configuration, Job
 from s3napback.deciding.facts import BackupOptions
 from s3napback.deciding.plans import Plan, Skip
-from s3napback.errors import S3napbackError, SourceError
+from s3napback.errors import EXIT_BUG, S3napbackError, SourceError
 from s3napback.formatting import human_bytes, human_time
 from s3napback.logs import log_lines, logger_for
 from s3napback.sources import Expansion, NothingNew
@@ -26,9 +26,6 @@ from s3napback.state import lock_holder, locked, make_diff_dir, require_own_diff
 from s3napback.surroundings import diff_dir
 
 logger = logging.getLogger("s3napback")
-
-EXIT_BUG = 70
-"""Exit code of a failure that nobody foresaw (sysexits.h: EX_SOFTWARE)."""
 
 
 @dataclass(frozen=True)

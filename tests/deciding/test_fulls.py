@@ -13,7 +13,7 @@ from s3napback.chains import History, Link, Memory
 from s3napback.deciding.facts import BackupOptions, Held, Inspection, Revisions, Snapshot, SourceFacts, Untold
 from s3napback.deciding.fulls import Reason, changed_settings
 from s3napback.deciding.plans import Plan, decide
-from s3napback.rotation import ArchiveType, HanoiCycle, Schedule, SimpleCycle
+from s3napback.rotation import ArchiveType, HanoiCycle, Schedule, SimpleCycle, day_date
 from tests.catalogues import job
 from tests.deciding.facts import KNOWN_REVISIONS, NOW, WHOLE_SNAPSHOT, any_facts, imagined, link, plan_of
 
@@ -85,6 +85,10 @@ def test_a_cycle_without_diffs_makes_fulls(schedule: Schedule) -> None:
 
 def test_a_chain_of_the_same_group_one_rotation_ago_makes_a_full() -> None:
     assert_full_because(on(21 + 3, week(0, 1)), Reason.OTHER_GROUP)
+
+
+def test_a_chain_that_reaches_back_into_another_group_makes_a_full() -> None:
+    assert_full_because(on(3, week(-1, 1, 2)), Reason.OTHER_GROUP, day_date(MONDAY - 1).isoformat())
 
 
 def test_a_chain_that_began_in_the_middle_of_its_group_is_built_on() -> None:

@@ -119,6 +119,13 @@ def test_a_slot_of_somebody_elses_is_refused_unless_it_is_or_was_taken_over(held
     assert known.taken_over == (str(held.owner),)
 
 
+def test_a_slot_that_is_somebody_elses_in_part_is_refused_although_today_is_done() -> None:
+    facts = second_night()
+    facts = holding(facts, today(facts), noted_id="unknown")
+    assert decide(facts) == Skip("done already today")
+    assert isinstance(decide(holding(facts, Held(), position=0)), Refusal)
+
+
 def test_what_state_knows_as_the_archive_of_today_is_done() -> None:
     facts = second_night()
     newest = link(DAY + 1, ArchiveType.DIFF, DAILY)
