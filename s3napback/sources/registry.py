@@ -19,6 +19,17 @@ from s3napback.sources.subversion_dir import expand_subversion_dir
 Entry = TypeVar("Entry")
 
 
+@dataclass(frozen=True)
+class Tools:
+    """Programs that were looked up once for the whole run.
+
+    Attributes:
+        tar: the name under which GNU tar was found.
+    """
+
+    tar: str = "tar"
+
+
 class Expander(Protocol):
     """Finds the jobs that one job stands for; see ``expand_job``."""
 
@@ -30,19 +41,19 @@ class Maker:
     """How sources of one kind are made.
 
     Attributes:
-        make: makes the source that a job describes; the second argument is the name under which GNU tar was found.
+        make: makes the source that a job describes.
         needs_tar: it is dumped by GNU tar.
     """
 
-    make: Callable[[Job, str], Source]
+    make: Callable[[Job, Tools], Source]
     needs_tar: bool = False
 
 
 MAKERS: dict[str, Maker] = {
-    DIRECTORY.name: Maker(DirectorySource, needs_tar=True),
-    MYSQL.name: Maker(lambda job, _tar: mysql_source(job)),
-    POSTGRESQL.name: Maker(lambda job, _tar: postgresql_source(job)),
-    SUBVERSION.name: Maker(lambda job, _tar: SubversionSource(job)),
+    DIRECTORY.name: Maker(lambda job, tools: DirectorySource(job, tools.tar), needs_tar=True),
+    MYSQL.name: Maker(lambda job, _tools: mysql_source(job)),
+    POSTGRESQL.name: Maker(lambda job, _tools: postgresql_source(job)),
+    SUBVERSION.name: Maker(lambda job, _tools: SubversionSource(job)),
 }
 
 EXPANDERS: dict[str, Expander] = {
@@ -57,16 +68,13 @@ def needs_tar(job: Job) -> bool:
     return maker is not None and maker.needs_tar
 
 
-def make_source(job: Job, tar: str = "tar") -> Source:
+def make_source(job: Job, tools: Tools) -> Source:
     """The source that a job describes.
-
-    Args:
-        tar: the name under which GNU tar was found.
 
     Raises:
         UnknownKind: nothing backs up this kind.
     """
-    return _entry(MAKERS, job.kind).make(job, tar)
+    return _entry(MAKERS, job.kind).make(job, tools)
 
 
 def expand_job(job: Job, all_jobs: Sequence[Job], *, may_be_empty: bool = False) -> Expansion:
