@@ -89,7 +89,7 @@ class Ledger:
 @pytest.fixture
 def ledgers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(KINDS, LEDGER.name, LEDGER)
-    monkeypatch.setitem(MAKERS, LEDGER.name, Maker(lambda job, _tools: Ledger(job)))
+    monkeypatch.setitem(MAKERS, LEDGER.name, Maker(lambda job, _tar: Ledger(job)))
     monkeypatch.setitem(RECOVERIES, LEDGER.name, Recovery(Ledger.restore, Ledger.judge))
 
 
@@ -295,7 +295,7 @@ def test_where_it_is_not_known_its_archives_are_shown_and_left_alone(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setitem(KINDS, LEDGER.name, LEDGER)
-        patch.setitem(MAKERS, LEDGER.name, Maker(lambda job, _tools: Ledger(job)))
+        patch.setitem(MAKERS, LEDGER.name, Maker(lambda job, _tar: Ledger(job)))
         books.nights(3)
     with pytest.raises(ConfigurationError, match="unknown directive ledger"):
         books.configure()

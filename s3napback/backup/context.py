@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from s3napback.deciding.facts import BackupOptions, RunFacts
 from s3napback.encryption.gpg import Encryption, prepare_encryption
 from s3napback.errors import StoreUnreachable
 from s3napback.rotation import day_number
-from s3napback.sources.registry import Tools, needs_tar
+from s3napback.sources.registry import needs_tar
 from s3napback.state import StoreState
 from s3napback.stores import Store
 from s3napback.surroundings import configured_store, diff_dir, find_gnu_tar, host_name, temp_dir
@@ -28,7 +28,7 @@ class RunContext:
         state: the part of DiffDir that belongs to the store.
         temp_dir: where UseTempFile puts the encrypted stream.
         encryption: how archives are encrypted; None is not at all.
-        tools: the part of this that sources are made with.
+        tar: the name under which GNU tar was found, if anything needs it.
         unreachable: why the store could not be looked at. It may answer by the time that a source needs it.
     """
 
@@ -38,7 +38,7 @@ class RunContext:
     state: StoreState
     temp_dir: Path
     encryption: Encryption | None = None
-    tools: Tools = field(default_factory=Tools)
+    tar: str = "tar"
     unreachable: StoreUnreachable | None = None
 
     @property
@@ -62,7 +62,7 @@ def prepared_run(
     Raises:
         UnusableConfiguration: a program, a key, the store or a folder cannot be used.
     """
-    tools = Tools(tar=find_gnu_tar()) if any(map(needs_tar, configuration.jobs)) else Tools()
+    tar = find_gnu_tar() if any(map(needs_tar, configuration.jobs)) else "tar"
     store = configured_store(configuration, patient=patient)
     with prepare_encryption(configuration.encryption, today) as encryption:
         unreachable = None
@@ -86,6 +86,6 @@ def prepared_run(
             state=StoreState(diff_dir(configuration), store.identity, prefix),
             temp_dir=temp_dir(configuration),
             encryption=encryption,
-            tools=tools,
+            tar=tar,
             unreachable=unreachable,
         )

@@ -28,7 +28,7 @@ def rehearse_source(context: RunContext, job: Job, say: Callable[[str], None], *
     """
     log = logger_for(job.kind)
     try:
-        source = make_source(job, context.tools)
+        source = make_source(job, context.tar)
         plan = plan_source(context, job, source, ask_store=ask_store)
     except StoreError as error:
         log_lines(log, logging.WARNING, error.under(f"{job.source}: could not look into the store"))
