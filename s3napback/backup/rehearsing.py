@@ -1,43 +1,38 @@
-"""``-t``: one source's plan as text, with the commands that would make the archive."""
+"""The rehearsal of one source: its plan as text, with the commands that would make the archive."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
 
-from s3napback.backup.archiving import Workshop
-from s3napback.backup.planning import Night, Plan, Skip, plan_job
+from s3napback.backup.context import RunContext
+from s3napback.backup.planning import plan_source
 from s3napback.config.settings import Job
+from s3napback.deciding.plans import Plan, Skip
 from s3napback.errors import S3napbackError, StoreError
 from s3napback.formatting import shell_command, shell_word
 from s3napback.logs import log_lines, logger_for
 from s3napback.sources import NothingNew
-from s3napback.sources.registry import Tools, make_source
+from s3napback.sources.registry import make_source
 from s3napback.streams.compression import compression_command
 
 
-def print_plan(
-    night: Night,
-    job: Job,
-    tools: Tools,
-    workshop: Workshop,
-    say: Callable[[str], None],
-    *,
-    look: bool,
-) -> None:
-    """Print what would be done for one source; nothing that is wrong with it ends the dry run.
+def rehearse_source(context: RunContext, job: Job, say: Callable[[str], None], *, ask_store: bool) -> None:
+    """Tell what would be done for one source; nothing that is wrong with it ends the dry run.
 
     Args:
+        context: the run that there would be.
+        job: the configured source.
         say: takes the lines.
-        look: ask the store.
+        ask_store: otherwise the store is taken to hold what state remembers.
     """
     log = logger_for(job.kind)
     try:
-        source = make_source(job, tools)
-        plan = plan_job(night, job, source, look=look)
+        source = make_source(job, context.tar)
+        plan = plan_source(context, job, source, ask_store=ask_store)
     except StoreError as error:
         log_lines(log, logging.WARNING, error.under(f"{job.source}: could not look into the store"))
-        print_plan(night, job, tools, workshop, say, look=False)
+        rehearse_source(context, job, say, ask_store=False)
         return
     except S3napbackError as error:
         say(f"{job.source}: would fail")
@@ -46,32 +41,32 @@ def print_plan(
     if isinstance(plan, Skip):
         say(f"{job.source}: {plan.reason}")
         return
-    memory = plan.decision.base[-1].memory if plan.decision.base else None
+    memory = plan.parent.memory if plan.parent else None
     try:
-        stage = source.plan(plan.decision.type, night.state.folder(job.name), memory)
+        stage = source.plan(plan.type, context.state.folder(job.name), memory)
     except NothingNew as news:
         say(f"{job.source}: {news}")
         return
-    say(f"{job.source} -> {night.store.location}/{plan.key}")
-    if plan.decision.reason:
-        say(f"    a FULL in the place of a DIFF: {plan.decision.reason}")
+    say(f"{job.source} -> {context.store.location}/{plan.key}")
+    if plan.why:
+        say(f"    a FULL in the place of a DIFF: {plan.why}")
     for note in plan.notes:
         say(f"    {note}")
     if plan.problem is not None:
         log_lines(log, logging.WARNING, plan.problem.lines)
-    for line in _paste_lines(night, plan, stage.pasted, workshop):
+    for line in _paste_lines(context, plan, stage.pasted):
         say(f"    {line}")
 
 
-def _paste_lines(night: Night, plan: Plan, dump: tuple[str, ...], workshop: Workshop) -> list[str]:
+def _paste_lines(context: RunContext, plan: Plan, dump: tuple[str, ...]) -> list[str]:
     """The stages as a shell pipeline, one a line, with the plain tools that do what happens inside s3napback."""
     settings = plan.job.settings
     stages = [shell_command(dump)]
     if compression := compression_command(settings.compression, settings.compression_level):
         stages.append(shell_command(compression))
-    if workshop.encryption:
-        stages.append(shell_command(workshop.encryption.command))
-    store = night.configuration.store
+    if context.encryption:
+        stages.append(shell_command(context.encryption.command))
+    store = context.configuration.store
     if store.folder is not None:
         stages[-1] += f" > {shell_word(str(store.folder / plan.key))}"
     else:
