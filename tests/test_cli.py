@@ -146,3 +146,10 @@ def test_several_configurations_each_have_a_heading(capsys: pytest.CaptureFixtur
         with pytest.raises(SystemExit):
             Invocation(tuple(map(Path, paths)), date(2026, 1, 1)).run_each(lambda _: 0, has_heading=True)
         assert capsys.readouterr().out == printed
+
+
+@pytest.mark.parametrize("words", ["restore|/etc|--to|out|--at|", "verify|--at| ", "list|", "verify|--from|"])
+def test_an_empty_word_is_a_variable_that_is_not_set(heard: dict[str, object], words: str) -> None:
+    with pytest.raises(click.BadParameter, match="a variable of the shell may not be set"):
+        command_line.main(words.split("|"), standalone_mode=False)
+    assert not heard

@@ -80,6 +80,7 @@ def prepared_run(
                 prefix=prefix,
                 recipients=encryption.fingerprints if encryption else (),
                 signer=encryption.signer if encryption else "",
+                is_plain_on_purpose=configuration.encryption.is_off,
                 options=options,
             ),
             store=store,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from s3napback.backup.context import RunContext
 from s3napback.backup.planning import plan_source
@@ -17,7 +18,20 @@ from s3napback.sources.registry import make_source
 from s3napback.streams.compression import compression_command
 
 
-def rehearse_source(context: RunContext, job: Job, say: Callable[[str], None], *, ask_store: bool) -> None:
+@dataclass(frozen=True)
+class Prospect:
+    """What would come of a source.
+
+    Attributes:
+        fails: it would get no archive.
+        warnings: how much would deserve a look.
+    """
+
+    fails: bool = False
+    warnings: int = 0
+
+
+def rehearse_source(context: RunContext, job: Job, say: Callable[[str], None], *, ask_store: bool) -> Prospect:
     """Tell what would be done for one source; nothing that is wrong with it ends the dry run.
 
     Args:
@@ -33,29 +47,36 @@ def rehearse_source(context: RunContext, job: Job, say: Callable[[str], None], *
     except StoreError as error:
         log_lines(log, logging.WARNING, error.under(f"{job.source}: could not look into the store"))
         rehearse_source(context, job, say, ask_store=False)
-        return
+        return Prospect(fails=True)
     except S3napbackError as error:
-        say(f"{job.source}: would fail")
-        log_lines(log, logging.WARNING, error.under(str(job.source)))
-        return
+        return _would_fail(job, error, say)
     if isinstance(plan, Skip):
         say(f"{job.source}: {plan.reason}")
-        return
+        return Prospect()
     memory = plan.parent.memory if plan.parent else None
     try:
         stage = source.plan(plan.type, context.state.folder(job.name), memory)
     except NothingNew as news:
         say(f"{job.source}: {news}")
-        return
+        return Prospect()
     say(f"{job.source} -> {context.store.location}/{plan.key}")
     if plan.why:
         say(f"    a FULL in the place of a DIFF: {plan.why}")
     for note in plan.notes:
         say(f"    {note}")
     if plan.problem is not None:
-        log_lines(log, logging.WARNING, plan.problem.lines)
+        say(f"    would fail: {plan.problem}")
+        log_lines(log, logging.WARNING, plan.problem.under(str(job.source)))
+        return Prospect(fails=True)
     for line in _paste_lines(context, plan, stage.pasted):
         say(f"    {line}")
+    return Prospect(warnings=int(plan.is_unexpected))
+
+
+def _would_fail(job: Job, error: S3napbackError, say: Callable[[str], None]) -> Prospect:
+    say(f"{job.source}: would fail")
+    log_lines(logger_for(job.kind), logging.WARNING, error.under(str(job.source)))
+    return Prospect(fails=True)
 
 
 def _paste_lines(context: RunContext, plan: Plan, dump: tuple[str, ...]) -> list[str]:

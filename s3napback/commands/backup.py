@@ -87,6 +87,9 @@ def rehearse(configuration: Configuration, today: date, options: BackupOptions, 
     Args:
         say: takes the lines that are the result.
 
+    Returns:
+        What would come of it: no source is done, those that would fail are failed.
+
     Raises:
         UnusableConfiguration: nothing of it would be begun.
     """
@@ -95,14 +98,18 @@ def rehearse(configuration: Configuration, today: date, options: BackupOptions, 
         tally = Tally(warnings=_warn(context.warnings))
         if context.unreachable:
             logger.warning("could not look into the store, planning without: %s", context.unreachable)
+            tally = replace(tally, exit_code=1)
         for job in configuration.jobs:
             expansion = _expanded(context, job)
             for level, remark in expansion.remarks:
                 if level >= logging.ERROR:
                     say(f"{job.source}: would fail")
                 logger_for(job.kind).log(min(level, logging.WARNING), "%s", remark)
+            tally = _with_remarks(tally, expansion)
             for each in expansion.jobs:
-                rehearse_source(context, each, say, ask_store=context.unreachable is None)
+                prospect = rehearse_source(context, each, say, ask_store=context.unreachable is None)
+                tally = _failed(tally) if prospect.fails else tally
+                tally = replace(tally, warnings=tally.warnings + prospect.warnings)
     return tally
 
 
@@ -117,13 +124,23 @@ def _back_up_all(context: RunContext, job: Job, tally: Tally) -> Tally:
     expansion = _expanded(context, job)
     for level, remark in expansion.remarks:
         logger_for(job.kind).log(level, "%s", remark)
-        if level >= logging.ERROR:
-            tally = replace(tally, failed=tally.failed + 1, exit_code=max(tally.exit_code, 1))
-        elif level == logging.WARNING:
-            tally = replace(tally, warnings=tally.warnings + 1)
+    tally = _with_remarks(tally, expansion)
     for each in expansion.jobs:
         tally = _back_up(context, each, tally)
     return tally
+
+
+def _with_remarks(tally: Tally, expansion: Expansion) -> Tally:
+    for level, _remark in expansion.remarks:
+        if level >= logging.ERROR:
+            tally = _failed(tally)
+        elif level == logging.WARNING:
+            tally = replace(tally, warnings=tally.warnings + 1)
+    return tally
+
+
+def _failed(tally: Tally, exit_code: int = 1) -> Tally:
+    return replace(tally, failed=tally.failed + 1, exit_code=max(tally.exit_code, exit_code))
 
 
 def _expanded(context: RunContext, job: Job) -> Expansion:
@@ -145,12 +162,12 @@ def _back_up(context: RunContext, job: Job, tally: Tally) -> Tally:
     except S3napbackError as error:
         log_lines(log, logging.ERROR, error.under(f"{job.source} FAILED"))
         log.debug("details", exc_info=True)
-        return replace(tally, failed=tally.failed + 1, exit_code=max(tally.exit_code, 1))
+        return _failed(tally)
     except Exception as error:
         # Even a bug that one source meets must not cost the others their backup.
         log.error("%s FAILED by a bug in s3napback: %s: %s", job.source, type(error).__name__, error)
         log.debug("details", exc_info=True)
-        return replace(tally, failed=tally.failed + 1, exit_code=EXIT_BUG)
+        return _failed(tally, EXIT_BUG)
 
 
 def _try_to_back_up(context: RunContext, job: Job, tally: Tally, log: logging.Logger) -> Tally:

@@ -44,6 +44,7 @@ class RunFacts:
         prefix: of all keys; may be empty.
         recipients: fingerprints of the keys that archives are encrypted to.
         signer: fingerprint of the key that signs them; empty if none does.
+        is_plain_on_purpose: it was said that archives are not to be encrypted.
         options: those of the command line.
     """
 
@@ -53,6 +54,7 @@ class RunFacts:
     prefix: str = ""
     recipients: tuple[str, ...] = ()
     signer: str = ""
+    is_plain_on_purpose: bool = False
     options: BackupOptions = BackupOptions()
 
 
@@ -65,18 +67,20 @@ class Held:
         id: the archive's.
         parent: id of the archive that it builds on; empty for a FULL.
         day: that it counts for, as a day number.
+        is_encrypted: it is.
     """
 
     owner: Owner = UNKNOWN_OWNER
     id: str = ""
     parent: str = ""
     day: int = 0
+    is_encrypted: bool = False
 
     @classmethod
     def of(cls, metadata: Mapping[str, str]) -> Held:
         """Read an object's metadata."""
         record = ArchiveRecord.from_metadata(metadata)
-        return cls(record.owner, record.id, record.parent, record.day) if record else cls()
+        return cls(record.owner, record.id, record.parent, record.day, bool(record.recipients)) if record else cls()
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from s3napback.archives import archive_key
 from s3napback.chains import Link, Links, SourceState
@@ -46,6 +46,7 @@ class Plan:
         why: why a FULL is made in the place of a DIFF; None if nothing was changed.
         state: what is remembered of the source; a fresh one if nothing is.
         content: what shapes the archive's content: the source's own settings, and for whom it is encrypted.
+        replaced: day numbers of what the slot holds now, by key.
         superseded: keys of objects in the slot that go once the archive has arrived.
         taken_over: owners that may be replaced, with those that this run takes over.
         notes: what should be said, one line each.
@@ -60,6 +61,7 @@ class Plan:
     content: Mapping[str, object]
     base: Links = ()
     why: Why | None = None
+    replaced: Mapping[str, int] = field(default_factory=dict)
     superseded: tuple[str, ...] = ()
     taken_over: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -147,6 +149,21 @@ def _refuse_stored_future(facts: SourceFacts) -> Refusal | None:
     return _refuse_future(facts, max((held.day for held in _own(facts).values()), default=facts.run.day))
 
 
+def _refuse_plain_text(facts: SourceFacts) -> Refusal | None:
+    """Two lines that got lost from a configuration must not make archives that anybody can read."""
+    if facts.run.recipients or facts.run.is_plain_on_purpose or facts.run.options.force:
+        return None
+    was_encrypted = facts.state.history.content.get("GpgRecipient") or any(
+        held.is_encrypted for held in _own(facts).values()
+    )
+    if not was_encrypted:
+        return None
+    return Refusal(
+        "its archives were encrypted until now, and no GpgRecipient is configured any more. Nothing was changed. Put "
+        "the recipient back; or if archives are to be plain text, write “Encryption Off”, or run once with -f"
+    )
+
+
 _RULES: tuple[Callable[[SourceFacts], Skip | Refusal | None], ...] = (
     _refuse_remembered_future,
     _skip_not_due,
@@ -154,6 +171,7 @@ _RULES: tuple[Callable[[SourceFacts], Skip | Refusal | None], ...] = (
     _refuse_owner,
     _skip_done,
     _refuse_stored_future,
+    _refuse_plain_text,
 )
 """Whatever keeps an archive from being made at all; the first one that holds counts."""
 
@@ -174,6 +192,7 @@ def _plan(facts: SourceFacts) -> Plan:
         content=facts.content,
         base=facts.base if archive_type is ArchiveType.DIFF else (),
         why=why,
+        replaced={present: held.day for present, held in _present(facts).items()},
         superseded=tuple(present for present in _present(facts) if present != key),
         taken_over=_taken_over(facts),
         notes=(*facts.notes, *inspection.notes),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
@@ -40,6 +41,7 @@ keeps all names below in memory: 3,000 nested directories with names of 255 byte
 snapshot. A name has at most 255 bytes, so above each one that is left out in this way there is one that tar names.
 """
 
+_NOT_EXPANDED = re.compile(r"[*?\[$~]|\{.*\}")
 _ALTERING_HEADERS = frozenset({"--owner", "--owner-map", "--group", "--group-map", "--mode", "--dereference"})
 
 _FORMAT_OPTIONS = (
@@ -168,7 +170,8 @@ class DirectorySource:
             with os.scandir(self.job.target) as entries:
                 return next(entries, None) is not None
         except FileNotFoundError:
-            raise SourceError(f"{self.job.source} does not exist") from None
+            hint = "; wildcards and variables are not expanded" if _NOT_EXPANDED.search(self.job.target) else ""
+            raise SourceError(f"{self.job.source} does not exist{hint}") from None
         except NotADirectoryError:
             raise SourceError(f"{self.job.source} is not a directory") from None
         except OSError as error:

@@ -40,7 +40,8 @@ def forgetting(facts: SourceFacts) -> SourceFacts:
 
 
 def today(facts: SourceFacts, **others: str) -> Held:
-    return Held(facts.own, **{"id": "unknown", **others}, day=facts.run.day)
+    named = {"id": "unknown", **others}
+    return Held(facts.own, named["id"], named.get("parent", ""), facts.run.day)
 
 
 def test_nothing_is_due_before_the_day_that_is_named() -> None:
@@ -208,3 +209,28 @@ def test_a_full_that_nobody_asked_for_is_unexpected_unless_it_is_the_first_archi
     assert first.why.reason is Reason.NOTHING_TO_BUILD_ON
     assert not first.is_unexpected
     assert plan_of(replace(second_night(), objects=dict.fromkeys(second_night().objects))).is_unexpected
+
+
+def without_recipient(*, said: bool = False, options: BackupOptions | None = None) -> SourceFacts:
+    """The second night of a source whose archives were encrypted, where no recipient is configured any more."""
+    history = History((link(DAY, ArchiveType.FULL, DAILY),), DAILY.describe(), {"GpgRecipient": ["FINGERPRINT"]})
+    facts = imagined(DAY + 1, DAILY, history, options=options)
+    return replace(facts, run=replace(facts.run, is_plain_on_purpose=said))
+
+
+def test_what_was_encrypted_does_not_become_plain_text_unless_that_is_said() -> None:
+    refusal = decide(without_recipient())
+    assert isinstance(refusal, Refusal)
+    assert "its archives were encrypted until now" in refusal.reason
+    assert plan_of(without_recipient(said=True)).type is ArchiveType.FULL
+    assert plan_of(without_recipient(options=BackupOptions(force=True))).type is ArchiveType.FULL
+
+
+def test_what_the_slot_holds_tells_of_encryption_where_nothing_is_remembered() -> None:
+    facts = forgetting(second_night())
+    plain, encrypted = (replace(today(facts), day=DAY - 20, is_encrypted=each) for each in (False, True))
+    assert isinstance(decide(holding(facts, encrypted)), Refusal)
+    assert plan_of(holding(facts, plain)).replaced == {facts.keys[1]: DAY - 20}
+    others = replace(encrypted, owner=Owner("another", facts.job.source))
+    taken = holding(facts, others)
+    assert plan_of(replace(taken, run=replace(taken.run, options=BackupOptions(take_over=True))))
