@@ -157,13 +157,16 @@ def folder_not_due(night: Night, job: Job) -> str:
 
     What it holds is known from state alone, since the folder may be missing.
     """
-    known = [state for state in night.state.all() if state.cycle == job.cycle and _lies_below(state.name, job.name)]
+    known = [state for state in night.state.all() if state.cycle == job.cycle and _stands_for(job, state)]
     reasons = [not_due(night, job, state) for state in known or [SourceState(job.name, job.source, job.cycle)]]
     return reasons[0] if all(reasons) else ""
 
 
-def _lies_below(name: str, folder: str) -> bool:
-    return name.startswith(f"{folder}/") if folder else True
+def _stands_for(job: Job, state: SourceState) -> bool:
+    kind = kind_of(job.kind)
+    if not kind.folder_of:
+        return kind.covers(job.target, state.source.target) and state.source.kind == kind.name
+    return state.name.startswith(f"{job.name}/") if job.name else True
 
 
 def leftover_keys(night: Night, plan: Plan, *, limit: int = 7) -> list[str]:

@@ -19,6 +19,7 @@ from s3napback.formatting import human_bytes, human_time
 from s3napback.logs import log_lines, logger_for
 from s3napback.rotation import day_number
 from s3napback.sources import Expansion, NothingNew
+from s3napback.sources.in_use import DatabasesInUse
 from s3napback.sources.registry import Tools, expand_job, make_source, needs_tar
 from s3napback.state import StoreState, lock_holder, locked, make_diff_dir, require_own_diff_dir
 from s3napback.surroundings import configured_store, diff_dir, find_gnu_tar, host_name, temp_dir
@@ -125,7 +126,9 @@ def rehearse(configuration: Configuration, today: date, wishes: Wishes, say: Cal
 
 @contextmanager
 def _equipped(configuration: Configuration, today: date, wishes: Wishes, *, patient: bool) -> Iterator[Equipment]:
-    tools = Tools(tar=find_gnu_tar()) if any(map(needs_tar, configuration.jobs)) else Tools()
+    folder = temp_dir(configuration)
+    tar = find_gnu_tar() if any(map(needs_tar, configuration.jobs)) else Tools.tar
+    tools = Tools(tar, str(folder), DatabasesInUse(configuration.jobs))
     store = configured_store(configuration, patient=patient)
     with prepare_encryption(configuration.encryption, today) as encryption:
         unreachable = None
@@ -144,7 +147,7 @@ def _equipped(configuration: Configuration, today: date, wishes: Wishes, *, pati
             wishes=wishes,
         )
         warnings = configuration.warnings + (encryption.warnings if encryption else ())
-        yield Equipment(night, Workshop(encryption, temp_dir(configuration)), tools, warnings, unreachable)
+        yield Equipment(night, Workshop(encryption, folder), tools, warnings, unreachable)
 
 
 def _say(warnings: tuple[str, ...]) -> int:

@@ -1,4 +1,4 @@
-"""Dumps of databases, as SQL: into a file that appears whole or not at all, or to standard output."""
+"""What is one file, as the dump of a database: into a file that appears whole or not at all, or to standard output."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from s3napback.kinds import kind_of
 from s3napback.recovery.decoding import Damaged, Decoder
 from s3napback.recovery.folders import exists, open_path
 from s3napback.recovery.staging import PREFIX, UnusableTarget
+from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import Block, Transformation
 
 TO_STANDARD_OUTPUT = Path("-")
@@ -33,10 +34,12 @@ class FileRestore:
     Attributes:
         where: a file that must not exist; ``-`` is standard output.
         ends: remarks of which one ends a whole dump; none if nothing ends it.
+        checks: what the content has to pass; what comes out of the last of them is restored.
     """
 
     where: Path
     ends: Sequence[bytes] = ()
+    checks: Sequence[Stage | Transformation] = ()
 
     def check(self) -> None:
         """Look whether it can be begun.
@@ -59,7 +62,7 @@ class FileRestore:
         """
         with self._opened() as write:
             for archive in chain:
-                decoder.run(archive, dump_check(self.ends), write=write)
+                decoder.run(archive, dump_check(self.ends), *self.checks, write=write)
 
     @contextmanager
     def _opened(self) -> Iterator[Callable[[Block], None]]:

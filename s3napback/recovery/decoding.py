@@ -139,12 +139,14 @@ class Decoder:
         transport: fetches them.
         decryption: what gpg needs.
         sums: keys of the checksum objects in the store.
+        temp_dir: where programs that need room for what they read have it; None is the system's folder.
         proofs: of archives whose signature was found good, by key and version.
     """
 
     transport: Transport
     decryption: Decryption
     sums: frozenset[str] = frozenset()
+    temp_dir: Path | None = None
     proofs: dict[tuple[str, str], Pieces] = field(default_factory=dict, repr=False)
 
     def open(self, archive: CataloguedArchive, *consumers: Stage | Transformation) -> Pipeline:
@@ -169,7 +171,11 @@ class Decoder:
         )
         decrypt = [self._decryption_of(archive)] if encrypted else []
         # tar has more to do than to read: it deletes, and sets times and permissions when it has read everything.
-        patient = [replace(each, may_pause=True) if isinstance(each, Stage) else each for each in consumers]
+        room = {"TMPDIR": str(self.temp_dir)} if self.temp_dir else {}
+        patient = [
+            replace(each, may_pause=True, environment={**room, **each.environment}) if isinstance(each, Stage) else each
+            for each in consumers
+        ]
         return self._pipeline(feed, *decrypt, decompress, *patient)
 
     def _pipeline(self, *elements: Feed | Stage | Transformation) -> Pipeline:

@@ -60,7 +60,7 @@ class Reach:
         encryption = self.configuration.encryption
         signer = signer_fingerprint(encryption) if require_signature else ""
         decryption = Decryption(encryption.home, passphrase_file, signer)
-        return Decoder(transport, decryption, frozenset(self.catalogue.sums))
+        return Decoder(transport, decryption, frozenset(self.catalogue.sums), self.configuration.temp_dir)
 
     def own(self, word: str, cycle_or_name: str = "") -> list[CataloguedArchive]:
         """This host's archives of the source that a word means, newest first.

@@ -90,6 +90,29 @@ class _Starter(threading.Thread, Generic[Started]):
                 os.close(inside)
 
 
+def enter_own_mounts() -> None:
+    """Give this process mounts of its own: what it mounts nobody else sees, and it ends with the process.
+
+    Raises:
+        OSError: that is not to be had.
+    """
+    _call("unshare", _CLONE_NEWNS)
+    _call("mount", b"none", b"/", None, _MS_REC | _MS_PRIVATE, None)
+
+
+def mount_empty(path: str) -> None:
+    """Lay an empty file system over a folder, just large enough for a few folders; raises ``OSError``."""
+    _call("mount", b"tmpfs", os.fsencode(path), b"tmpfs", 0, b"size=64k,mode=755")
+
+
+def mount_folder(folder: int, path: str) -> None:
+    """Show a folder, of which this is the descriptor, at another one's path, too; raises ``OSError``.
+
+    The descriptor must have been opened since ``enter_own_mounts``.
+    """
+    _call("mount", f"/proc/self/fd/{folder}".encode(), os.fsencode(path), None, _MS_BIND, None)
+
+
 def _call(name: str, *arguments: object) -> int:
     """Call a function of the C library; raises ``OSError`` where it says that it failed, or is not there."""
     try:
@@ -129,8 +152,7 @@ def _enter_namespace(folder: int) -> int:
     Returns:
         The folder's descriptor there.
     """
-    _call("unshare", _CLONE_NEWNS)
-    _call("mount", b"none", b"/", None, _MS_REC | _MS_PRIVATE, None)
+    enter_own_mounts()
     below = _reopened(folder)
     try:
         path = f"/proc/self/fd/{below}".encode()
