@@ -209,6 +209,7 @@ def test_what_the_owner_may_not_read_is_not_read(home: Path, site: Site, caplog:
     assert "cannot be opened as user number 1234: Permission denied" in caplog.text
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_where_root_may_not_mount_the_owner_needs_a_way(
     home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -37,10 +37,11 @@ def test_an_sqlite_database_in_use_is_noticed_until_something_better_is_done(
             (line,) = said(caplog)
             assert line.startswith(f"Directory {site.source}: the SQLite database {path} is in use: a copy")
             assert f"<SQLite {path}> backs it up" in line
-        for better in (f"</Directory>\n<SQLite {site.source}/*.db>\n</SQLite>", "Exclude data.db*\n</Directory>"):
-            night(site, directory + better, 2)
+        betters = (f"</Directory>\n<SQLite {site.source}/*.db>\n</SQLite>", "Exclude data.db*\n</Directory>")
+        for number, better in enumerate(betters, 2):
+            assert night(site, directory + better, number).skipped == 0
             assert said(caplog) == []
-    night(site, f"{directory}</Directory>", 3)
+    assert night(site, f"{directory}</Directory>", 4).done == 1
     assert said(caplog) == []
 
 

@@ -59,7 +59,7 @@ def test_what_is_no_file_is_refused(text: str) -> None:
 
 
 def test_each_file_is_a_source_of_its_own_and_new_ones_are_taken(site: Site, srv: Path, tmp_path: Path) -> None:
-    body = f"<SQLite {srv}/*/*.db>\nFulls 2\n</SQLite>"
+    body = f"<SQLite {srv}/*/*.db*>\nFulls 2\n</SQLite>"
     assert night(site, body, 0).done == 2
     make(srv / "b" / "more.db", rows=3)
     (srv / "b" / "more.db-journal").touch()
