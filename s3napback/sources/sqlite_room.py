@@ -1,11 +1,10 @@
-"""A private room in TempDir, and a worker with a user's rights that can reach nothing but what it is for.
+"""A private room in TempDir, in which this process works with a user's rights and reaches nothing but what it is for.
 
-The worker is a process of its own. Where root may mount (``confinement.py``), it sees two folders and nothing else: the
-one in which the database lies, and the room. So it does not matter whether the user has a way to either of them from
-``/``, as with the volumes of a container, and nothing beside a database leads out of its folder. Elsewhere it uses
-their paths.
+Where root may mount (``confinement.py``), it sees two folders and nothing else: the one in which the database lies, and
+the room. So it does not matter whether the user has a way to either of them from ``/``, as with the volumes of a
+container, and nothing beside a database leads out of its folder. Elsewhere it uses their paths.
 
-What is imported after the worker has begun would not be found by it.
+Another process keeps our rights, waits until the work has ended, however it ends, and takes the room away.
 """
 
 from __future__ import annotations
@@ -20,11 +19,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from s3napback.errors import SourceError
 from s3napback.formatting import printable
 from s3napback.sources.sqlite_access import Place, reached
-from s3napback.streams.confinement import enter_own_mounts, mount_empty, mount_folder
+from s3napback.streams.confinement import end_with_parent, enter_own_mounts, mount_empty, mount_folder
 from s3napback.streams.environment import User
 
 PREFIX = "s3napback-sqlite-"
@@ -33,14 +33,15 @@ _SOURCE = "source"
 _STALE = 3600  # seconds after which a room is not one that is just being made
 _LOOK = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FAILED = 1
+_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
 class View:
-    """What the worker sees.
+    """What is seen from within the room.
 
     Attributes:
-        folder: path of the room, in which it may make files.
+        folder: path in which files may be made.
         source: path of the database; empty if there is none.
         place: the same, as it was reached; None if there is none.
     """
@@ -51,16 +52,18 @@ class View:
 
 
 Work = Callable[[View], None]
-"""What the worker does. It raises ``SourceError`` if it fails."""
+"""What is to be done; it raises ``SourceError`` if it fails."""
 
 
 def run_in_room(temp_dir: str, user: User | None, path: str, work: Work) -> int:
-    """Do some work in a process with a user's rights, in a room that is gone when it has ended.
+    """Do some work with a user's rights, in a room that is gone afterwards. This process keeps them to its end.
+
+    What is imported later may not be found any more.
 
     Args:
         temp_dir: where the room is made.
         user: None is to keep ours.
-        path: of the database that the worker is to see; empty is none.
+        path: of the database that is to be seen; empty is none.
         work: what is to be done.
 
     Returns:
@@ -69,38 +72,31 @@ def run_in_room(temp_dir: str, user: User | None, path: str, work: Work) -> int:
     Raises:
         SourceError: the room cannot be made.
     """
-    signal.signal(signal.SIGTERM, _end)
     _sweep(temp_dir)
-    with _room(temp_dir, user) as room:
-        worker = os.fork()
-        if worker == 0:
-            # Nothing that it raises may come back to the process that it was made of.
-            try:
-                os._exit(_worked(room, user, path, work))
-            except BaseException as error:  # noqa: BLE001
-                _say(f"{type(error).__name__}: {error}")
-            finally:
-                os._exit(_FAILED)
-        try:
-            _, status = os.waitpid(worker, 0)
-        except BaseException:
-            # The signal that ends us has perhaps ended it, too.
-            with suppress(ProcessLookupError, ChildProcessError):
-                os.kill(worker, signal.SIGKILL)
-                os.waitpid(worker, 0)
-            raise
-    code = os.waitstatus_to_exitcode(status)
-    if code >= 0:
-        return code
-    if code != -signal.SIGPIPE:
-        hint = ", perhaps for want of memory" if code == -signal.SIGKILL else ""
-        _say(f"the process that copies was killed by {signal.Signals(-code).name}{hint}")
-        return _FAILED
-    return 128 - code
+    # They are sent to all of the group; from the beginning of the room on, somebody must be there who tidies up.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    room, descriptor = _made(temp_dir, user)
+    over, working = os.pipe()
+    cleaner = os.fork()
+    if cleaner == 0:
+        _clean_up_afterwards(over, working, room, descriptor, user)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+    os.close(over)
+    os.close(descriptor)
+    status = _worked(room, user, path, work)
+    os.close(working)
+    os.waitpid(cleaner, 0)
+    return status
 
 
-def _end(number: int, _frame: object) -> None:
-    raise SystemExit(128 + number)
+def _clean_up_afterwards(over: int, working: int, room: str, descriptor: int, user: User | None) -> NoReturn:
+    try:
+        for inherited in (working, 0, 1, 2):
+            os.close(inherited)
+        os.read(over, 1)
+        _remove(room, descriptor, user)
+    finally:
+        os._exit(0)
 
 
 def _say(text: str) -> None:
@@ -108,16 +104,11 @@ def _say(text: str) -> None:
     sys.stderr.flush()
 
 
-@contextmanager
-def _room(temp_dir: str, user: User | None) -> Iterator[str]:
-    with ExitStack() as stack:
-        try:
-            room = tempfile.mkdtemp(prefix=PREFIX, dir=temp_dir)
-            descriptor = os.open(room, _LOOK)
-        except OSError as error:
-            raise SourceError(f"nothing can be made in {temp_dir}: {error.strerror}; set TempDir") from error
-        stack.callback(os.close, descriptor)
-        stack.callback(_remove, room, descriptor, user)
+def _made(temp_dir: str, user: User | None) -> tuple[str, int]:
+    """A new room: its path, and a descriptor that is locked as long as it is in use."""
+    try:
+        room = tempfile.mkdtemp(prefix=PREFIX, dir=temp_dir)
+        descriptor = os.open(room, _LOOK)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         if user is None:
             os.mkdir(_INNER, 0o700, dir_fd=descriptor)
@@ -127,7 +118,9 @@ def _room(temp_dir: str, user: User | None) -> Iterator[str]:
             with _acting_as(user, descriptor):
                 os.mkdir(_INNER, 0o700)  # noqa: PTH102 - as everything here, without pathlib: any bytes
             os.fchmod(descriptor, 0o711)
-        yield room
+    except OSError as error:
+        raise SourceError(f"nothing can be made in {temp_dir}: {error.strerror}; set TempDir") from error
+    return room, descriptor
 
 
 def _remove(room: str, descriptor: int, user: User | None) -> None:
@@ -179,8 +172,7 @@ def _acting_as(user: User | None, folder: int) -> Iterator[None]:
 
 
 def _worked(room: str, user: User | None, path: str, work: Work) -> int:
-    """Be the worker; returns its exit status."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    """Do the work; returns the exit status."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     os.umask(0o077)
     try:
@@ -197,6 +189,8 @@ def _worked(room: str, user: User | None, path: str, work: Work) -> int:
 
 
 def _view(room: str, user: User | None, path: str, stack: ExitStack) -> View:
+    with suppress(OSError):
+        end_with_parent()
     may_mount = user is not None
     if may_mount:
         try:
@@ -216,6 +210,8 @@ def _view(room: str, user: User | None, path: str, stack: ExitStack) -> View:
     os.setgroups(user.groups)
     os.setresgid(user.gid, user.gid, user.gid)
     os.setresuid(user.uid, user.uid, user.uid)
+    with suppress(OSError):
+        end_with_parent()
     if not os.access(view.folder, os.W_OK | os.X_OK):
         raise SourceError(
             f"{user}, with whose rights the database is read, cannot enter {Path(room).parent}: let others enter that "

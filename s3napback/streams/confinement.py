@@ -14,6 +14,7 @@ process, and ends. Where the kernel, a container or a service manager grants nei
 from __future__ import annotations
 
 import os
+import signal
 import struct
 import threading
 from collections.abc import Callable
@@ -30,6 +31,7 @@ _MS_BIND, _MS_REC, _MS_PRIVATE = 1 << 12, 1 << 14, 1 << 18
 _MOUNT_ATTR_RDONLY = 1
 _AT_FDCWD, _AT_EMPTY_PATH, _AT_RECURSIVE = -100, 0x1000, 0x8000
 _PR_SET_NO_NEW_PRIVS = 38
+_PR_SET_PDEATHSIG = 1
 _RULE_PATH_BENEATH = 1
 
 _WRITE_FILE = 1 << 1
@@ -98,6 +100,15 @@ def enter_own_mounts() -> None:
     """
     _call("unshare", _CLONE_NEWNS)
     _call("mount", b"none", b"/", None, _MS_REC | _MS_PRIVATE, None)
+
+
+def end_with_parent() -> None:
+    """Have SIGTERM sent to this process when the one that has started it ends; a change of user undoes that.
+
+    Raises:
+        OSError: that is not to be had.
+    """
+    _call("prctl", _PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
 
 
 def mount_empty(path: str) -> None:

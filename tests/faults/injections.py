@@ -118,10 +118,10 @@ def losing_the_copier(machine: Machine) -> Iterator[None]:
         # A thread and no script, as no program's name stands for it.
         while not ended.is_set():
             found = machine.running.children() if machine.running else []
-            # The one that started it waits for it, and makes its room before.
+            # The other one takes its room away.
             if len(found) > 1:
                 with suppress(ProcessLookupError):
-                    os.kill(max(found), signal.SIGKILL)
+                    os.kill(min(found), signal.SIGKILL)
                 return
             time.sleep(0.001)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 import sqlite3
 import struct
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from s3napback.errors import SourceError
-from s3napback.sources import sqlite_room
 from s3napback.sources.sqlite_access import reached
 from s3napback.streams.environment import NOBODY
 from tests.databases.private_server import short_folder
@@ -209,34 +209,40 @@ def test_what_the_owner_may_not_read_is_not_read(home: Path, site: Site, caplog:
     assert "cannot be opened as user number 1234: Permission denied" in caplog.text
 
 
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_where_root_may_not_mount_the_owner_needs_a_way(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    def refused() -> None:
-        raise PermissionError(1, "Operation not permitted")
+WITHOUT_MOUNTS = """
+import os, sys
+from s3napback.sources import sqlite_copy, sqlite_room
 
-    monkeypatch.setattr(sqlite_room, "enter_own_mounts", refused)
+def refused():
+    raise PermissionError(1, "Operation not permitted")
+
+def noted(view):
+    print(os.getuid(), os.geteuid(), os.getgroups(), view.source, file=sys.stderr)
+    copied(view)
+
+copied, made = None, sqlite_room.run_in_room
+
+def run_in_room(temp_dir, user, path, work):
+    global copied
+    copied = work
+    return made(temp_dir, user, path, noted)
+
+sqlite_room.enter_own_mounts = refused
+sqlite_copy.run_in_room = run_in_room
+sys.exit(sqlite_copy.main(sys.argv[1:]))
+"""
+
+
+def test_where_root_may_not_mount_the_owner_needs_a_way(home: Path) -> None:
     path = give(make(home / "data.db"), OWNER)
-    seen = home.parent / "temp"
-    seen.mkdir()
-    with reached(str(path), 0) as place:
-        user = place.user
-    ways = []
-
-    def work(view: sqlite_room.View) -> None:
-        ways.append(view)
-        if (os.getuid(), os.geteuid(), os.getgroups()) != (OWNER, OWNER, []):
-            raise SourceError("it has kept root's rights")
-        if view.source != str(path) or not Path(view.source).read_bytes():
-            raise SourceError("it cannot see the database")
-        (Path(view.folder) / "copy").touch()
-
-    # The handler of SIGTERM belongs to the process that copies.
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
-    assert sqlite_room.run_in_room(str(seen), user, str(path), work) == 0
-    assert capfd.readouterr().err == ""
-    seen.chmod(0o700)
-    assert sqlite_room.run_in_room(str(seen), user, str(path), work) == 1
-    assert f"cannot enter {seen}: let others enter that folder (chmod o+x" in capfd.readouterr().err
-    assert list(seen.iterdir()) == []
+    temp = home.parent / "temp"
+    temp.mkdir()
+    command = [sys.executable, "-c", WITHOUT_MOUNTS, f"--temp-dir={temp}", str(path)]
+    done = subprocess.run(command, capture_output=True, check=True)
+    assert done.stdout[100:] == path.read_bytes()[100:]
+    assert done.stderr.decode() == f"{OWNER} {OWNER} [] {path}\n"
+    temp.chmod(0o700)
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert f"cannot enter {temp}: let others enter that folder (chmod o+x".encode() in done.stderr
+    assert list(temp.iterdir()) == []
