@@ -7,20 +7,15 @@ from dataclasses import dataclass, field
 
 from s3napback.config.descriptions import BlockDescription, DirectiveDescription, Place, Type
 from s3napback.config.directives import Directives, find_block, find_directive, needed_by, similar_name
+from s3napback.config.excludes import check_pattern
 from s3napback.config.names import check_cycle_name
 from s3napback.config.problems import Problems
 from s3napback.config.program_options import refused_options
-from s3napback.config.schedules import (
-    check_environment,
-    check_excludes,
-    job_settings,
-    schedule,
-    warn_of_short_memory,
-)
+from s3napback.config.schedules import check_environment, job_settings, schedule, warn_of_short_memory
 from s3napback.config.scopes import Scope, Setting
 from s3napback.config.settings import Job, Position
 from s3napback.config.syntax import Block, Directive, Entry
-from s3napback.config.values import InvalidValueError, Value, convert
+from s3napback.config.values import InvalidValueError, convert
 from s3napback.formatting import shown
 from s3napback.kinds import kind_of
 from s3napback.rotation import Schedule
@@ -37,12 +32,18 @@ class Contents:
 
 
 class BlockReader:
-    """Collects the jobs of one configuration, their names not yet qualified."""
+    """Collects the jobs of one configuration, their names not yet qualified, and every Exclude.
+
+    Attributes:
+        jobs: in the order of the file.
+        excludes: patterns, each with where it stands.
+    """
 
     def __init__(self, problems: Problems) -> None:
         self._problems = problems
         self._cycles: dict[str, Position] = {}
         self.jobs: list[Job] = []
+        self.excludes: list[tuple[str, Position]] = []
 
     def read_file(self, entries: Sequence[Entry], start: Position) -> Scope:
         """Read everything; returns the settings at file level."""
@@ -87,10 +88,9 @@ class BlockReader:
         contents = self._sorted(block.entries, Place.SOURCE, kind)
         scope = Scope(Place.SOURCE, block.position, contents.settings, outer)
         plan = schedule(scope, self._problems)
+        written = [find_directive(entry.name) for entry in block.entries if isinstance(entry, Directive)]
         for needed in needed_by(kind):
-            if not any(
-                isinstance(entry, Directive) and find_directive(entry.name) is needed for entry in block.entries
-            ):
+            if needed not in written:
                 self._problems.error(block.position, f"{block.tag} needs {needed.name}: {needed.help}")
         target = self._one_value(block, "what to back up")
         if target:
@@ -155,23 +155,24 @@ class BlockReader:
         except InvalidValueError as error:
             self._problems.error(entry.position, str(error))
             return
-        self._check_words(known, value, entry)
+        if isinstance(value, tuple):
+            self._check_words(known, value, entry.position)
         if before is not None and isinstance(before.value, tuple) and isinstance(value, tuple):
             value = (*before.value, *value)
         settings[known.name] = Setting(value, entry.position, place)
 
-    def _check_words(self, known: DirectiveDescription, value: Value, entry: Directive) -> None:
-        if not isinstance(value, tuple):
-            return
+    def _check_words(self, known: DirectiveDescription, words: tuple[str, ...], position: Position) -> None:
         if known.name.endswith("Options"):
-            for problem in refused_options(known.name, value):
-                self._problems.error(entry.position, problem)
+            for problem in refused_options(known.name, words):
+                self._problems.error(position, problem)
         if known is Directives.EXCLUDE:
-            check_excludes(value, entry.position, self._problems)
-        if known is Directives.RUN and "/" in value[0] and not value[0].startswith("/"):
-            self._problems.error(entry.position, "Run: write the program's name alone, or its whole path")
+            for pattern in words:
+                if check_pattern(pattern, position, self._problems):
+                    self.excludes.append((pattern, position))
+        if known is Directives.RUN and "/" in words[0] and not words[0].startswith("/"):
+            self._problems.error(position, "Run: write the program's name alone, or its whole path")
         if known is Directives.ENVIRONMENT:
-            check_environment(value, entry.position, self._problems)
+            check_environment(words, position, self._problems)
 
     def _known_directive(self, entry: Directive, place: Place) -> DirectiveDescription | None:
         known = find_directive(entry.name)

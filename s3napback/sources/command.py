@@ -11,6 +11,7 @@ from pathlib import Path
 
 from s3napback.chains import Memory
 from s3napback.config.settings import Job
+from s3napback.deciding.facts import Footing, Untold
 from s3napback.errors import ChangeableByOthers, PipelineError, SourceError
 from s3napback.formatting import counted, readable, shown
 from s3napback.logs import logger_for
@@ -107,9 +108,9 @@ class CommandSource:
         """See ``Source``."""
         return {}
 
-    def obstacle(self, memory: Memory, folder: Path, now: float) -> str:  # noqa: ARG002 - there are no DIFFs
+    def footing(self, memory: Memory, folder: Path) -> Footing:  # noqa: ARG002 - there are no DIFFs
         """See ``Source``."""
-        return f"the output of a {self.job.kind} is always kept whole"
+        return Untold()
 
     def dump(self, archive_type: ArchiveType, memory: Memory | None, folder: Path) -> Dump:  # noqa: ARG002
         """See ``Source``."""

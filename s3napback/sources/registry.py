@@ -25,7 +25,7 @@ Entry = TypeVar("Entry")
 
 @dataclass(frozen=True)
 class Tools:
-    """What was looked up once for the whole run.
+    """What is looked up once for all sources of a run.
 
     Attributes:
         tar: the name under which GNU tar was found.
@@ -79,13 +79,16 @@ def needs_tar(job: Job) -> bool:
     return maker is not None and maker.needs_tar
 
 
-def make_source(job: Job, tools: Tools) -> Source:
+def make_source(job: Job, tools: Tools | None = None) -> Source:
     """The source that a job describes.
+
+    Args:
+        tools: of the run.
 
     Raises:
         UnknownKind: nothing backs up this kind.
     """
-    return _entry(MAKERS, job.kind).make(job, tools)
+    return _entry(MAKERS, job.kind).make(job, tools or Tools())
 
 
 def expand_job(job: Job, all_jobs: Sequence[Job], *, may_be_empty: bool = False) -> Expansion:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from s3napback.chains import Memory
 from s3napback.config.settings import Job
+from s3napback.deciding.facts import Footing, Untold
 from s3napback.errors import PipelineError, SourceError
 from s3napback.rotation import ArchiveType
 from s3napback.sources import Dump
@@ -111,9 +112,9 @@ class SQLiteSource:
         """See ``Source``."""
         return {}
 
-    def obstacle(self, memory: Memory, folder: Path, now: float) -> str:  # noqa: ARG002 - there are no DIFFs
+    def footing(self, memory: Memory, folder: Path) -> Footing:  # noqa: ARG002 - there are no DIFFs
         """See ``Source``."""
-        return "a database is always copied whole"
+        return Untold()
 
     def dump(self, archive_type: ArchiveType, memory: Memory | None, folder: Path) -> Dump:
         """See ``Source``."""

@@ -247,7 +247,7 @@ def test_the_dry_run_opens_nothing_and_its_command_can_be_pasted(site: Site, fol
     line = printed.splitlines()[1].removesuffix("\\")
     assert subprocess.run(["sh", "-c", line], capture_output=True, check=True).stdout.startswith(b"SQLite format 3\0")
     shutil.rmtree(folder)
-    assert "does not exist" in site.run("-t").stderr
+    assert "does not exist" in site.run("-t", expect=1).stderr
 
 
 def test_a_copy_that_is_called_off_leaves_nothing_behind(site: Site, folder: Path) -> None:
