@@ -13,6 +13,7 @@ import pytest
 from tests import manual
 from tests.databases.mariadb import mariadb_server
 from tests.databases.postgres import postgres_server
+from tests.databases.repository import Repository, add_odd_properties, begin, merge
 from tests.gpg_keys import GpgHome, gpg_home
 from tests.servers import S3Server
 from tests.site import Site
@@ -160,23 +161,29 @@ def test_only_what_the_perl_tool_left_is_deleted_by_its_recipe(
 
 
 def test_a_repository_can_be_loaded_by_hand(tmp_path: Path, backups_key: GpgHome) -> None:
-    site = Site(tmp_path / "site")
-    repository, recovered = site.source / "project", tmp_path / "recovered"
-    subprocess.run(["svnadmin", "create", str(repository)], check=True)
-    site.configure(f"<Subversion {repository}>\nDiffs 6\nFulls 2\n</Subversion>", general=encrypted(backups_key))
+    site, recovered = Site(tmp_path / "site"), tmp_path / "recovered"
+    repository = begin(site.source / "project", tmp_path / "scratch")
+    site.configure(f"<Subversion {repository.path}>\nDiffs 6\nFulls 2\n</Subversion>", general=encrypted(backups_key))
     for night in range(2):
-        url = f"file://{repository}/folder {night}"
-        subprocess.run(["svn", "mkdir", "--quiet", "--message", "one", url], check=True)
+        merge(repository, night)
+        add_odd_properties(repository)
         site.run(day=night)
-    keys = {f"srv/svn/project-{slot}": f"{site.name(repository)}-{slot}" for slot in ("0-FULL", "1-DIFF")}
-    places = {"/srv/vault": str(site.vault), "/srv/recovered": str(recovered)}
-    metadata = [site.metadata(key) for key in keys.values()]
-    assert [each["s3napback-revisions"] for each in metadata] == ["0:1", "2:2"]
-    printed = run_recipe(adapted("repository by hand", {**keys, **places, "= 40": "= 1"}), backups_key)
-    assert {printed.strip()} == {each["s3napback-uuid"] for each in metadata}
-    dump = ["svnadmin", "dump", "--quiet"]
-    dumps = [subprocess.run([*dump, str(each)], check=True, capture_output=True) for each in (repository, recovered)]
-    assert dumps[0].stdout == dumps[1].stdout
+    keys = {f"srv/svn/project-{slot}": f"{site.name(repository.path)}-{slot}" for slot in ("0-FULL", "1-DIFF")}
+    places = {"/srv/vault": str(site.vault), "/srv/recovered": str(recovered), "= 57": f"= {repository.youngest}"}
+    recipe = adapted("repository by hand", {**keys, **places})
+    assert {run_recipe(recipe, backups_key).strip()} == {site.metadata(key)["s3napback-uuid"] for key in keys.values()}
+    assert Repository(recovered, create=False).dump() == repository.dump()
+
+
+def test_a_dump_that_is_missing_fails_the_recipe_for_repositories(tmp_path: Path, backups_key: GpgHome) -> None:
+    site = Site(tmp_path / "site")
+    repository = begin(site.source / "project", tmp_path / "scratch")
+    site.configure(f"<Subversion {repository.path}>\nDiffs 6\nFulls 2\n</Subversion>", general=encrypted(backups_key))
+    site.run(day=0)
+    keys = {"srv/svn/project-0-FULL": f"{site.name(repository.path)}-0-FULL"}
+    places = {"/srv/vault": str(site.vault), "/srv/recovered": str(tmp_path / "recovered")}
+    with pytest.raises(AssertionError, match="1-DIFF"):
+        run_recipe(adapted("repository by hand", {**keys, **places}), backups_key)
 
 
 def test_mysql_databases_can_be_loaded_by_hand(tmp_path: Path, backups_key: GpgHome) -> None:

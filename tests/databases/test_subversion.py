@@ -26,10 +26,8 @@ def configure(site: Site, repository: Repository, settings: str = GROUPS_OF_THRE
 def loaded(site: Site, keys: Sequence[str], path: Path) -> Repository:
     """A fresh repository with archives loaded into it, oldest first."""
     fresh = Repository(path)
-    for key in keys:
-        revisions = site.metadata(key)["s3napback-revisions"]
-        assert fresh.youngest == max(int(revisions.partition(":")[0]) - 1, 0)
-        fresh.load(dump_of(site, key))
+    fresh.load(b"".join(dump_of(site, key) for key in keys))
+    assert fresh.youngest == int(site.metadata(keys[-1])["s3napback-revisions"].partition(":")[2])
     return fresh
 
 
