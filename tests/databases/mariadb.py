@@ -61,13 +61,13 @@ class MariaDB:
         """Everything that a database holds: each definition as the server writes it, each table's rows in order."""
         found = {}
         for name, kind in self.rows("SHOW FULL TABLES", database):
-            what = "VIEW" if kind == "VIEW" else "TABLE"
+            what = kind if kind in ("VIEW", "SEQUENCE") else "TABLE"
             found[f"definition of {name}"] = self.run(f"SHOW CREATE {what} {quoted(name)}", database)
             found[f"rows of {name}"] = self.run(f"SELECT * FROM {quoted(name)} ORDER BY 1", database)
         for kind, query in (
             ("TRIGGER", "SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = DATABASE()"),
             ("EVENT", "SELECT event_name FROM information_schema.events WHERE event_schema = DATABASE()"),
-            *((kind, _routines(kind)) for kind in ("PROCEDURE", "FUNCTION")),
+            *((kind, _routines(kind)) for kind in ("PROCEDURE", "FUNCTION", "PACKAGE", "PACKAGE BODY")),
         ):
             for (name,) in self.rows(query, database):
                 lines = self.rows(f"SHOW CREATE {kind} {quoted(name)}", database)
