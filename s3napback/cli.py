@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from s3napback import __version__, ending
+from s3napback.command_group import CommandGroup, OwnFile, given
 from s3napback.errors import Interrupted, S3napbackError
 from s3napback.formatting import printable
 from s3napback.logs import log_lines
-from s3napback.ownership import require_own
 
 if TYPE_CHECKING:
     from s3napback.backup.planning import Wishes
@@ -35,25 +35,19 @@ Exit codes:
   70       a bug in s3napback
   129, 130, 143  interrupted by SIGHUP, SIGINT, SIGTERM
 """
+DEFAULT_CONFIGURATION = "s3napback"
+"""The name that is meant without ``-c``."""
 EXIT_WARNINGS = 3
 EXIT_BUG = 70
 
 
-class _OwnFile(click.Path):
-    """An existing file that nobody else can change."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        path = Path(os.fsdecode(super().convert(value, param, ctx)))
-        require_own(path)
-        return path
-
-
-_FILE = _OwnFile(exists=True, dir_okay=False, path_type=Path)
+_FILE = OwnFile(exists=True, dir_okay=False, path_type=Path)
 
 logger = logging.getLogger("s3napback")
 
 
 @click.group(
+    cls=CommandGroup,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=EXIT_CODES,
@@ -61,11 +55,11 @@ logger = logging.getLogger("s3napback")
 @click.version_option(__version__, "--version", message="s3napback %(version)s")
 @click.option(
     "-c", "--config", "arguments", metavar="CONF", multiple=True, help="A configuration file; may be repeated. A bare "
-    "NAME means /etc/s3napback/NAME.conf, never a file of the current folder.",
+    "NAME means /etc/s3napback/NAME.conf, never a file of the current folder. Without -c it is s3napback.",
 )  # fmt: skip
-@click.option("-t", "--test", is_flag=True, help="Report what would be done, and touch nothing.")
+@click.option("-t", "-n", "--test", is_flag=True, help="Report what would be done, and touch nothing.")
 @click.option("-f", "--force", is_flag=True, help="Back up what is not due, done already, or looks suspicious.")
-@click.option("-d", "--debug", is_flag=True, help="Print debug messages, and tracebacks.")
+@click.option("-d", "-v", "--debug", is_flag=True, help="Print debug messages, and tracebacks.")
 @click.option("--full", is_flag=True, help="Make FULLs where DIFFs would be due.")
 @click.option("--take-over", is_flag=True, help="Replace archives that belong to another host or source.")
 @click.option("--today", type=click.DateTime(["%Y-%m-%d"]), metavar="YYYY-MM-DD", help="Pretend that this is the date.")
@@ -94,12 +88,22 @@ def command_line(
     from s3napback.config.loading import resolve_configuration_path
     from s3napback.logs import configure_logging
 
-    paths = [resolve_configuration_path(argument) for argument in arguments]
+    paths = [resolve_configuration_path(argument) for argument in arguments] or _default_configuration()
     configure_logging(log_config, paths, debug)
     context.obj = Invocation(tuple(paths), today.date() if today else date.today(), test)
     if context.invoked_subcommand is None:
         wishes = Wishes(force=force, full=full, take_over=take_over)
-        context.obj.run_each(lambda path: _run_one(path, context.obj.day, wishes, test=test, strict=strict))
+        context.obj.run_each(
+            lambda path: _run_one(path, context.obj.day, wishes, test=test, strict=strict), has_heading=test
+        )
+
+
+def _default_configuration() -> list[Path]:
+    """What is meant without ``-c``, if it is there."""
+    from s3napback.config.loading import resolve_configuration_path
+
+    path = resolve_configuration_path(DEFAULT_CONFIGURATION)
+    return [path] if path.exists() else []
 
 
 @dataclass(frozen=True)
@@ -116,17 +120,30 @@ class Invocation:
     day: date
     test: bool = False
 
-    def run_each(self, action: Callable[[Path], int]) -> NoReturn:
+    def run_each(self, action: Callable[[Path], int], *, has_heading: bool = False) -> NoReturn:
         """Do something with each configuration, and end the process with the highest exit code.
 
         Each stands by itself: a bad one does not stop the others.
+
+        Args:
+            action: returns an exit code.
+            has_heading: what is printed of several ones stands below their names.
 
         Raises:
             click.UsageError: there is none.
         """
         if not self.paths:
-            raise click.UsageError("no configuration given; name one with -c CONF")
-        sys.exit(max([_exit_code(partial(action, path)) for path in self.paths]))
+            raise click.UsageError(
+                f"no configuration given, and there is no /etc/s3napback/{DEFAULT_CONFIGURATION}.conf; "
+                "name one with -c CONF"
+            )
+
+        def act(path: Path) -> int:
+            if has_heading and len(self.paths) > 1:
+                _say(f"{path}:")
+            return action(path)
+
+        sys.exit(max([_exit_code(partial(act, path)) for path in self.paths]))
 
 
 def _run_one(path: Path, day: date, wishes: Wishes, *, test: bool, strict: bool) -> int:
@@ -138,17 +155,28 @@ def _run_one(path: Path, day: date, wishes: Wishes, *, test: bool, strict: bool)
     return tally.exit_code or (EXIT_WARNINGS if strict and tally.warnings else 0)
 
 
+_AT = click.option(
+    "--at", callback=given, default=None, metavar="WHEN", help="A date, a time, yesterday, '3 days ago', or an "
+    "archive's key; otherwise the newest.",
+)  # fmt: skip
+_FROM = click.option(
+    "--from", "origin", callback=given, metavar="NAME", help="Only from this Cycle, or archives of this name."
+)
+
+
 @command_line.command("list")
-@click.argument("source", required=False, default="")
+@click.argument("source", required=False, callback=given)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document for each configuration.")
 @click.pass_obj
-def list_command(invocation: Invocation, source: str, as_json: bool) -> None:
+def list_command(invocation: Invocation, source: str | None, as_json: bool) -> None:
     """Show the days to which each source can be restored, and every archive; of one SOURCE, if that is given."""
     from s3napback.commands import list as listing
     from s3napback.config.loading import load_configuration
 
     layout = listing.Layout.JSON if as_json else listing.suitable_layout(sys.stdout)
-    invocation.run_each(lambda path: listing.show(load_configuration(path), source, layout, _say))
+    invocation.run_each(
+        lambda path: listing.show(load_configuration(path), source or "", layout, _say), has_heading=not as_json
+    )
 
 
 @command_line.command("prune")
@@ -162,7 +190,8 @@ def prune_command(invocation: Invocation, yes: bool, unowned: bool) -> None:
 
     delete = yes and not invocation.test
     invocation.run_each(
-        lambda path: prune.prune(load_configuration(path), invocation.day, _say, delete=delete, unowned=unowned)
+        lambda path: prune.prune(load_configuration(path), invocation.day, _say, delete=delete, unowned=unowned),
+        has_heading=True,
     )
 
 
@@ -183,15 +212,15 @@ class _RestoreCommand(click.Command):
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
 @click.option("--to", "where", required=True, metavar="WHERE", help="A directory that is new or empty; for a database "
     "a new file, or - for standard output; for Subversion a new repository, or - for its dumps.")  # fmt: skip
-@click.option("--at", default="", metavar="WHEN", help="A date, a time, or an archive's key; otherwise the newest.")
-@click.option("--from", "origin", default="", metavar="NAME", help="Only from this Cycle, or archives of this name.")
+@_AT
+@_FROM
 @click.option("--keys", multiple=True, metavar="KEY...", help="The chain, named by hand, the FULL first: for "
     "copies that lost their metadata.")  # fmt: skip
 @click.option("--in-place", is_flag=True, help="Merge into a directory that holds something, deleting nothing.")
 @click.option("--yes", "agreed", is_flag=True, help="Do not ask before --in-place.")
 @click.option("--passphrase-file", type=_FILE, metavar="FILE", help="Where the gpg key's passphrase stands.")
 @click.option("--require-signature", is_flag=True, help="Restore only what GpgSignKey has signed.")
-@click.option("-t", "--test", is_flag=True, help="Tell what would be fetched, in which order, and touch nothing.")
+@click.option("-t", "-n", "--test", is_flag=True, help="Tell what would be fetched, in which order, and touch nothing.")
 @click.pass_obj
 def restore_command(
     invocation: Invocation,
@@ -200,8 +229,8 @@ def restore_command(
     source: str,
     paths: tuple[str, ...],
     where: str,
-    at: str,
-    origin: str,
+    at: str | None,
+    origin: str | None,
     keys: tuple[str, ...],
     in_place: bool,
     agreed: bool,
@@ -217,12 +246,12 @@ def restore_command(
         raise click.UsageError("restore works with one configuration: give -c once")
     if not all((source, where, *paths)):
         raise click.UsageError("SOURCE, PATH or WHERE is empty: a variable of the shell may not be set")
-    wish = restore.Wish(
+    request = restore.RestoreRequest(
         source=source,
         where=Path(where),
         paths=paths,
-        at=at,
-        origin=origin,
+        at=at or "",
+        origin=origin or "",
         keys=keys,
         in_place=in_place,
         agreed=agreed,
@@ -230,13 +259,13 @@ def restore_command(
         require_signature=require_signature,
         test=test or invocation.test,
     )
-    invocation.run_each(lambda path: restore.restore(load_configuration(path), wish, invocation.day, _say, _confirm))
+    invocation.run_each(lambda path: restore.restore(load_configuration(path), request, invocation.day, _say, _confirm))
 
 
 @command_line.command("verify")
-@click.argument("source", required=False, default="")
-@click.option("--at", default="", metavar="WHEN", help="A date, a time, or an archive's key; otherwise the newest.")
-@click.option("--from", "origin", default="", metavar="NAME", help="Only from this Cycle, or archives of this name.")
+@click.argument("source", required=False, callback=given)
+@_AT
+@_FROM
 @click.option("--all", "every", is_flag=True, help="Every archive that can be restored, not only the newest chain.")
 @click.option("--keyless", is_flag=True, help="Check stored bytes against their sums, where the secret key is not.")
 @click.option(
@@ -248,9 +277,9 @@ def verify_command(
     invocation: Invocation,
     /,
     *,
-    source: str,
-    at: str,
-    origin: str,
+    source: str | None,
+    at: str | None,
+    origin: str | None,
     every: bool,
     keyless: bool,
     against_live: bool,
@@ -264,8 +293,10 @@ def verify_command(
         raise click.UsageError("--compare goes neither with --all nor with --keyless")
     if every and at:
         raise click.UsageError("--at names one state, so it does not go with --all")
-    wish = verify.Wish(source, at, origin, every, keyless, against_live, passphrase_file)
-    invocation.run_each(lambda path: verify.verify(load_configuration(path), wish, invocation.day, _say))
+    request = verify.VerifyRequest(source or "", at or "", origin or "", every, keyless, against_live, passphrase_file)
+    invocation.run_each(
+        lambda path: verify.verify(load_configuration(path), request, invocation.day, _say), has_heading=True
+    )
 
 
 def _confirm(question: str) -> bool | None:
@@ -289,7 +320,15 @@ def _say(*lines: str) -> None:
     try:
         click.echo(text.encode(encoding, "backslashreplace").decode(encoding))
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
+    except OSError as error:
+        # What is still held back would fail once more when Python ends.
+        _drop_output()
+        raise S3napbackError(f"standard output cannot be written to: {error.strerror}") from error
+
+
+def _drop_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _exit_code(action: Callable[[], int]) -> int:

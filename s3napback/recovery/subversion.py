@@ -6,21 +6,25 @@ import itertools
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from s3napback.archives import ArchiveRecord
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import PipelineError, S3napbackError, UnusableTool
 from s3napback.formatting import readable, shell_command
-from s3napback.recovery.decoding import Damaged, Decoder
 from s3napback.recovery.dump_stream import DumpReader, checked, dump_beginning
 from s3napback.recovery.folders import OPEN_FOLDER, names_in
+from s3napback.recovery.opening.decoder import Decoder
+from s3napback.recovery.opening.failures import Damaged
 from s3napback.recovery.staging import Staging, UnusableTarget, require_empty, require_empty_folder, staging_in
 from s3napback.rotation import ArchiveType
 from s3napback.streams.confinement import start_confined
 from s3napback.streams.environment import Family, child_environment
+from s3napback.streams.findings import Finding
 from s3napback.streams.processes import Stage
 from s3napback.streams.receiving import Receiver, ReceiverFailed
 from s3napback.streams.transformations import Block, Transformation
@@ -73,16 +77,16 @@ class RepositoryRestore:
 
     def _publish(self, staging: Staging) -> None:
         require_empty_folder(staging.target, self.where)
-        repository = os.open(_REPOSITORY, OPEN_FOLDER, dir_fd=staging.tree)
-        try:
-            for name in names_in(repository):
-                try:
+        with ExitStack() as stack:
+            name = ""
+            try:
+                repository = os.open(_REPOSITORY, OPEN_FOLDER, dir_fd=staging.tree)
+                stack.callback(os.close, repository)
+                for name in names_in(repository):
                     os.rename(name, name, src_dir_fd=repository, dst_dir_fd=staging.target)
-                except OSError as error:
-                    reason = f"the repository cannot be moved to {self.where / name}: {error.strerror}"
-                    raise UnusableTarget(reason) from error
-        finally:
-            os.close(repository)
+            except OSError as error:
+                reason = f"the repository cannot be moved to {self.where / name}: {error.strerror}"
+                raise UnusableTarget(reason) from error
 
 
 def _load(decoder: Decoder, chain: Sequence[CataloguedArchive], receiver: Receiver) -> DumpReader:
@@ -93,42 +97,46 @@ def _load(decoder: Decoder, chain: Sequence[CataloguedArchive], receiver: Receiv
     """
     before = DumpReader()
     for archive in chain:
-        found = DumpReader()
-        check = continuity_check(found, before, archive.record)
+        look = Finding("the check of the dump's revisions", partial(continued, before=before, record=archive.record))
         try:
-            decoder.run(archive, check, write=receiver.write)
+            decoder.run(archive, look.transformation, write=receiver.write, use="loaded")
+            if archive is chain[-1]:
+                receiver.finish()
         except ReceiverFailed as error:
-            address = decoder.transport.address(archive)
-            raise NotLoaded(*error.under(f"the repository cannot be loaded from {address}")) from error
-        before = found
-    try:
-        receiver.finish()
-    except ReceiverFailed as error:
-        raise NotLoaded(*error.under("the repository cannot be loaded")) from error
+            # svnadmin may have been at work on an earlier one when it failed.
+            which = decoder.transport.address(archive) + ("" if archive is chain[0] else ", or what it builds on,")
+            raise NotLoaded(*error.under(f"{which} was decoded, but cannot be loaded")) from error
+        before = look.result()
     return before
 
 
-def continuity_check(found: DumpReader, before: DumpReader, record: ArchiveRecord | None) -> Transformation:
+def continued(
+    blocks: Iterator[memoryview], before: DumpReader, record: ArchiveRecord | None
+) -> Generator[Block, None, DumpReader]:
     """Passes a dump on if it continues what was loaded before; svnadmin itself would renumber what does not.
 
     Args:
-        found: reads the dump.
+        blocks: of the dump.
         before: has read the one before it; a fresh one stands for none.
         record: what the dump's metadata say; None if they were lost.
+
+    Returns:
+        What has read it.
+
+    Raises:
+        Damaged: it does not continue what was loaded, or is not what the metadata say.
     """
-
-    def check(blocks: Iterator[memoryview]) -> Iterator[Block]:
-        head = b""
-        for block in blocks:
-            head += bytes(block)
-            if len(head) >= _HEAD_SIZE:
-                break
-        _require_continuation(head[:_HEAD_SIZE], before)
-        yield from found.passed(itertools.chain((head,), blocks))
-        if record is not None:
-            _require_recorded(found, record)
-
-    return Transformation("the check of the dump's revisions", check)
+    head = b""
+    for block in blocks:
+        head += bytes(block)
+        if len(head) >= _HEAD_SIZE:
+            break
+    _require_continuation(head[:_HEAD_SIZE], before)
+    found = DumpReader()
+    yield from found.passed(itertools.chain((head,), blocks))
+    if record is not None:
+        _require_recorded(found, record)
+    return found
 
 
 def revisions_check(record: ArchiveRecord, parent: ArchiveRecord | None) -> Transformation:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
@@ -18,7 +19,7 @@ from s3napback.rotation import ArchiveType, SimpleCycle
 from s3napback.sources import WORKING, Dump
 from s3napback.sources.forgetting import forget
 from s3napback.sources.live_tree import LiveTree
-from s3napback.sources.mounts import tells_holes
+from s3napback.sources.mounts import mounted_within, tells_holes
 from s3napback.sources.named_files import digests
 from s3napback.sources.snapshot import DamagedSnapshot, copy_cured, snapshot_problem
 from s3napback.sources.tar_guard import TarGuard
@@ -38,6 +39,7 @@ keeps all names below in memory: 3,000 nested directories with names of 255 byte
 snapshot. A name has at most 255 bytes, so above each one that is left out in this way there is one that tar names.
 """
 
+_NOT_EXPANDED = re.compile(r"[*?\[$~]|\{.*\}")
 _ALTERING_HEADERS = frozenset({"--owner", "--owner-map", "--group", "--group-map", "--mode", "--dereference"})
 
 _FORMAT_OPTIONS = (
@@ -166,7 +168,8 @@ class DirectorySource:
             with os.scandir(self.job.target) as entries:
                 return next(entries, None) is not None
         except FileNotFoundError:
-            raise SourceError(f"{self.job.source} does not exist") from None
+            hint = "; wildcards and variables are not expanded" if _NOT_EXPANDED.search(self.job.target) else ""
+            raise SourceError(f"{self.job.source} does not exist{hint}") from None
         except NotADirectoryError:
             raise SourceError(f"{self.job.source} is not a directory") from None
         except OSError as error:
@@ -215,7 +218,7 @@ class DirectorySource:
             return Dump(stage)
         # A full archive that is not incremental opens every folder in the one above it, and follows no links.
         tree = LiveTree(os.path.realpath(self.job.target), time.time_ns()) if self._can_be_compared() else None
-        guard = TarGuard(member, tree)
+        guard = TarGuard(member, tree, self._mounts(member), is_full=archive_type is ArchiveType.FULL)
 
         def guarded(blocks: Iterator[memoryview]) -> Iterator[Block]:
             with tree or nullcontext():
@@ -227,6 +230,11 @@ class DirectorySource:
             return guard.warnings
 
         return Dump(stage, snapshot, guard=Transformation("the guard", guarded), conclude=conclude)
+
+    def _mounts(self, member: str) -> Sequence[bytes]:
+        top = os.path.realpath(self.job.target)
+        points = [posixpath.relpath(point, top) for point in mounted_within(top)]
+        return [os.fsencode(posixpath.normpath(posixpath.join(member, point))) for point in points]
 
     def _can_be_compared(self) -> bool:
         """Whether somebody could bring in what only we may read, and headers tell what lies in the tree."""

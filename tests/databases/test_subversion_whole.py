@@ -46,7 +46,7 @@ def test_what_svnadmin_does_not_take_is_told_in_its_words_and_is_no_fault_of_the
         "svnadmin", 'case $1 in load) head -c 100 >&2; echo svnadmin: lightning >&2; exit 1;; esac; exec REAL "$@"'
     )
     said = site.run("restore", f"Subversion {repository.path}", "--to", str(tmp_path / "new"), day=1, expect=1).stderr
-    assert "the repository cannot be loaded" in said
+    assert "cannot be loaded" in said
     assert "svnadmin: lightning" in said
     assert "cannot be decoded" not in said
     assert not (tmp_path / "new" / "db").exists()
