@@ -17,12 +17,12 @@ import click
 
 from s3napback import __version__, ending
 from s3napback.command_group import CommandGroup, OwnFile, given
-from s3napback.errors import Interrupted, S3napbackError
+from s3napback.errors import EXIT_BUG, Interrupted, S3napbackError
 from s3napback.formatting import printable
 from s3napback.logs import log_lines
 
 if TYPE_CHECKING:
-    from s3napback.backup.planning import Wishes
+    from s3napback.deciding.facts import BackupOptions
 
 EXIT_CODES = """\b
 Exit codes:
@@ -38,7 +38,6 @@ Exit codes:
 DEFAULT_CONFIGURATION = "s3napback"
 """The name that is meant without ``-c``."""
 EXIT_WARNINGS = 3
-EXIT_BUG = 70
 
 
 _FILE = OwnFile(exists=True, dir_okay=False, path_type=Path)
@@ -84,17 +83,17 @@ def command_line(
     log_config: Path | None,
 ) -> None:
     """Back up what the configurations name: the nightly run, unless a COMMAND says otherwise."""
-    from s3napback.backup.planning import Wishes
     from s3napback.config.loading import resolve_configuration_path
+    from s3napback.deciding.facts import BackupOptions
     from s3napback.logs import configure_logging
 
     paths = [resolve_configuration_path(argument) for argument in arguments] or _default_configuration()
     configure_logging(log_config, paths, debug)
     context.obj = Invocation(tuple(paths), today.date() if today else date.today(), test)
     if context.invoked_subcommand is None:
-        wishes = Wishes(force=force, full=full, take_over=take_over)
+        wanted = BackupOptions(force=force, full=full, take_over=take_over)
         context.obj.run_each(
-            lambda path: _run_one(path, context.obj.day, wishes, test=test, strict=strict), has_heading=test
+            lambda path: _run_one(path, context.obj.day, wanted, test=test, strict=strict), has_heading=test
         )
 
 
@@ -146,12 +145,12 @@ class Invocation:
         sys.exit(max([_exit_code(partial(act, path)) for path in self.paths]))
 
 
-def _run_one(path: Path, day: date, wishes: Wishes, *, test: bool, strict: bool) -> int:
+def _run_one(path: Path, day: date, options: BackupOptions, *, test: bool, strict: bool) -> int:
     from s3napback.commands import backup
     from s3napback.config.loading import load_configuration
 
     configuration = load_configuration(path)
-    tally = backup.rehearse(configuration, day, wishes, _say) if test else backup.run(configuration, day, wishes)
+    tally = backup.rehearse(configuration, day, options, _say) if test else backup.run(configuration, day, options)
     return tally.exit_code or (EXIT_WARNINGS if strict and tally.warnings else 0)
 
 

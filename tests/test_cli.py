@@ -10,8 +10,8 @@ from pathlib import Path
 import click
 import pytest
 
-from s3napback.cli import EXIT_BUG, Invocation, command_line
-from s3napback.errors import S3napbackError, StoreError, UnusableConfiguration
+from s3napback.cli import Invocation, command_line
+from s3napback.errors import EXIT_BUG, S3napbackError, StoreError, UnusableConfiguration
 
 
 def exit_code(action: Callable[[Path], int], *names: str) -> int:

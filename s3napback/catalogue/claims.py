@@ -59,7 +59,7 @@ class Claims:
                 return Claim.CURRENT, job
         if any(job.name == archive.base for job in self.jobs):
             return Claim.OTHER_SOURCE, None
-        if is_stray(archive):
+        if is_stray(archive) or not record.owner.source.kind:
             return Claim.ELSEWHERE, None
         return self._judge_unclaimed(record)
 
@@ -124,7 +124,9 @@ def _kinds_below(job: Job) -> tuple[str, ...]:
 def is_stray(archive: CataloguedArchive) -> bool:
     """Whether an archive lies under a name that its source never had: another configuration's Prefix, or a copy."""
     record = archive.record
-    return record is not None and archive.base not in possible_names(record.owner.source, record.cycle)
+    if record is None or not record.owner.source.kind:
+        return False  # of a kind that is not known here, nobody knows the names either
+    return archive.base not in possible_names(record.owner.source, record.cycle)
 
 
 def possible_names(source: SourceName, cycle: str) -> set[str]:

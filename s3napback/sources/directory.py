@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from s3napback.chains import FILES_SETTING, Memory
+from s3napback.chains import Memory
 from s3napback.config.settings import Job, JobSettings
+from s3napback.deciding.facts import Footing
+from s3napback.deciding.fulls import FILES_SETTING
 from s3napback.errors import SourceError
 from s3napback.rotation import ArchiveType, SimpleCycle
 from s3napback.sources import WORKING, Dump
@@ -21,7 +23,7 @@ from s3napback.sources.forgetting import forget
 from s3napback.sources.live_tree import LiveTree
 from s3napback.sources.mounts import mounted_within, tells_holes
 from s3napback.sources.named_files import digests
-from s3napback.sources.snapshot import DamagedSnapshot, copy_cured, snapshot_problem
+from s3napback.sources.snapshot import DamagedSnapshot, copy_cured, look_at_snapshot
 from s3napback.sources.tar_guard import TarGuard
 from s3napback.sources.tar_review import TarReview
 from s3napback.streams.processes import Stage
@@ -190,9 +192,9 @@ class DirectorySource:
             **named,
         }
 
-    def obstacle(self, memory: Memory, folder: Path, now: float) -> str:
+    def footing(self, memory: Memory, folder: Path) -> Footing:
         """See ``Source``."""
-        return snapshot_problem(folder / memory.snapshot, memory.snapshot_sha256, now)
+        return look_at_snapshot(folder / memory.snapshot)
 
     def dump(self, archive_type: ArchiveType, memory: Memory | None, folder: Path) -> Dump:
         """See ``Source``."""

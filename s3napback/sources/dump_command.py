@@ -9,6 +9,7 @@ from typing import Protocol
 
 from s3napback.chains import Memory
 from s3napback.config.settings import Job
+from s3napback.deciding.facts import Footing, Untold
 from s3napback.errors import SourceError
 from s3napback.formatting import printable
 from s3napback.kinds import kind_of
@@ -124,9 +125,9 @@ class DumpCommandSource:
         """See ``Source``."""
         return {}
 
-    def obstacle(self, memory: Memory, folder: Path, now: float) -> str:  # noqa: ARG002 - there are no DIFFs
+    def footing(self, memory: Memory, folder: Path) -> Footing:  # noqa: ARG002 - there are no DIFFs
         """See ``Source``."""
-        return f"{self.job.kind} is always dumped whole"
+        return Untold()
 
     def dump(self, archive_type: ArchiveType, memory: Memory | None, folder: Path) -> Dump:  # noqa: ARG002
         """See ``Source``."""

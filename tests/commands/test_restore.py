@@ -68,8 +68,8 @@ def test_at_takes_a_date_a_time_or_a_key(site: Site, tmp_path: Path) -> None:
     missing = site.run("restore", "/etc", "--to", str(tmp_path / "x"), "--at", "2025-12-31", day=None, expect=1)
     assert "the oldest is of 2026-01-01" in missing.stderr
     for nonsense in ("etc-1-FULL", "yesterday-ish", "2026-01-03 03:00 XYZ"):
-        refused = site.run("restore", "/etc", "--to", str(tmp_path / "x"), "--at", nonsense, day=None, expect=1)
-        assert "neither an archive's key nor a date" in refused.stderr
+        refused = site.run("restore", "/etc", "--to", str(tmp_path / "x"), "--at", nonsense, day=None, expect=2)
+        assert "neither an archive's key nor a moment" in refused.stderr
     assert not (tmp_path / "x").exists()
 
 
