@@ -131,7 +131,7 @@ def test_a_database_that_held_tables_and_holds_none_now_fails_unless_forced(
     with unharmed(site, f"MySQL {database}", f"MySQL/{database}-0") as failure:
         failure.run = site.run(day=1, expect=1)
     assert "holds no table, but did" in failure.words
-    assert "holds no table, but did" in site.run("-t", day=1).stderr
+    assert "holds no table, but did" in site.run("-t", day=1, expect=1).stderr
     site.run("-f", day=1)
     site.run(day=2)
     assert b"CREATE TABLE" not in restored(site, f"MySQL/{database}")
@@ -174,7 +174,7 @@ def test_a_file_that_an_option_file_names_is_not_written(
     )
     site.configure(f"<MySQL {database}>\n</MySQL>")
     assert "--result-file" in site.run(expect=1).stderr
-    assert "--result-file" in site.run("-t").stderr
+    assert "--result-file" in site.run("-t", expect=1).stderr
     site.configure(f"<MySQL {database}>\nMySQLOptions --defaults-group-suffix=ling\n</MySQL>")
     assert "--log-error" in site.run(expect=1).stderr
     assert not (tmp_path / "plaintext").exists()

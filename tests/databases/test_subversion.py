@@ -245,9 +245,9 @@ def test_a_failed_diff_leaves_the_state_and_is_made_up(site: Site, repository: R
     assert loaded(site, site.archive_keys(), tmp_path / "fresh").dump() == repository.dump()
 
 
-def test_a_missing_repository_or_program_is_planned_by_the_dry_run_all_the_same(site: Site, tmp_path: Path) -> None:
+def test_a_missing_repository_or_program_is_told_by_the_dry_run(site: Site, tmp_path: Path) -> None:
     site.configure(f"<Subversion {tmp_path}/none>\nDiffs 2\n</Subversion>")
-    rehearsed = site.run("-t")
+    rehearsed = site.run("-t", expect=1)
     assert "svnadmin dump --quiet --revision=0:HEAD" in rehearsed.stdout
     assert "does not exist" in rehearsed.stderr
     site.environment["PATH"] = str(site.root)
