@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from tests.databases.private_server import as_user, kept_open, running, short_folder
 
@@ -25,11 +26,12 @@ class MariaDB:
 
     socket: Path
     process: subprocess.Popen[bytes]
+    client: ClassVar[str] = "mariadb"
 
     def run(self, text: str | bytes, database: str = "", *, user: str = "root", password: str = "") -> bytes:
         """Let the client read SQL and return what it prints: rows as lines, columns between tabs, binary as hex."""
         data = text.encode() if isinstance(text, str) else text
-        command = ["mariadb", "--no-defaults", f"--socket={self.socket}", f"--user={user}", f"--password={password}"]
+        command = [self.client, "--no-defaults", f"--socket={self.socket}", f"--user={user}", f"--password={password}"]
         command += ["--batch", "--skip-column-names", "--binary-as-hex", "--default-character-set=utf8mb4"]
         command += ["--max-allowed-packet=1G", f"--database={database}"]
         done = subprocess.run(command, input=data, capture_output=True, check=False)
