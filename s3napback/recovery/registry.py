@@ -12,7 +12,7 @@ from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import S3napbackError, UnknownKind
 from s3napback.kinds import COMMAND, DIRECTORY, MYSQL, POSTGRESQL, SQLITE, SUBVERSION, SourceName, kind_of
 from s3napback.recovery.comparing import compare
-from s3napback.recovery.databases import dump_check, dump_ends
+from s3napback.recovery.databases import dump_beginnings, dump_check, dump_ends
 from s3napback.recovery.directory import DirectoryRestore, listing
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.single_file import TO_STANDARD_OUTPUT, FileRestore
@@ -118,7 +118,8 @@ def _database_restore(wanted: Wanted) -> Restore:
 
 
 def _database_check(record: ArchiveRecord, _parent: ArchiveRecord | None) -> Sequence[Consumer]:
-    return (dump_check(dump_ends(record.owner.source.kind)),)
+    kind = record.owner.source.kind
+    return (dump_check(dump_ends(kind), dump_beginnings(kind)),)
 
 
 def _repository_restore(wanted: Wanted) -> Restore:

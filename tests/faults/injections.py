@@ -34,8 +34,8 @@ def dumping(script: str) -> Injection:
 
     def inject(machine: Machine) -> AbstractContextManager[None]:
         program = machine.subject.program
-        # tar is asked for its version first, and that must work.
-        first = 'case "$1" in --version) exec REAL "$@";; esac\n' if program == "tar" else ""
+        # What is asked first must work: the version, settings, how a database itself is defined.
+        first = 'case "$*" in *--version | *--print-defaults* | *--schema-only*) exec REAL "$@";; esac\n'
         return machine.fake(program, first + script.replace("MIDDLE", str(machine.subject.middle)))
 
     return inject

@@ -78,6 +78,13 @@ class DirectorySubject:
         assert difference.returncode == 0, difference.stdout
 
 
+NO_DUMP = 'case "$*" in *--print-defaults* | *--schema-only*) exit 0 ;; esac'
+"""What a dump program is asked besides, for the shell."""
+
+MARIADB_ANSWER = "s3napback\\t10.11.1-MariaDB\\nGRANT ALL PRIVILEGES ON *.* TO `root`@`localhost`\\n"
+"""What the client prints of a server that holds nothing worth mentioning, for ``printf``."""
+
+
 @dataclass
 class DatabaseSubject:
     """A database whose dump program is a script, since faults of the pipe need no server."""
@@ -87,6 +94,8 @@ class DatabaseSubject:
     program: str
     heading: str
     ending: str
+    client: str
+    answer: str
     middle: int = 100_000
     settings: str = "Fulls 2"
 
@@ -96,8 +105,11 @@ class DatabaseSubject:
         self.programs.mkdir(parents=True, exist_ok=True)
         self._dump = self.programs / f"{self.program}.sql"
         script = self.programs / self.program
-        script.write_text(f"#!/bin/sh\nexec cat {self._dump}\n")
+        script.write_text(f"#!/bin/sh\n{NO_DUMP}\nexec cat {self._dump}\n")
         script.chmod(0o755)
+        client = self.programs / self.client
+        client.write_text(f"#!/bin/sh\nprintf '{self.answer}'\n")
+        client.chmod(0o755)
         self.change(0)
 
     def change(self, night: int, *, large: int = 0) -> None:
@@ -217,7 +229,13 @@ class SQLiteSubject:
 def mysql_subject(programs: Path) -> DatabaseSubject:
     """A MySQL database."""
     return DatabaseSubject(
-        "MySQL", programs, "mariadb-dump", "-- MariaDB dump 10.19  Distrib 10.11", "-- Dump completed on 2026-01-01"
+        "MySQL",
+        programs,
+        "mariadb-dump",
+        "-- MariaDB dump 10.19  Distrib 10.11",
+        "-- Dump completed on 2026-01-01",
+        "mariadb",
+        MARIADB_ANSWER,
     )
 
 
@@ -229,4 +247,6 @@ def postgresql_subject(programs: Path) -> DatabaseSubject:
         "pg_dump",
         "--\n-- PostgreSQL database dump\n--\n",
         "\n--\n-- PostgreSQL database dump complete\n--\n",
+        "psql",
+        "t",
     )
