@@ -155,6 +155,8 @@ class _Judged:
         count = self._pipeline.readinto(buffer)
         if self._packets is not None:
             self._packets.read(buffer[:count])
+            if self._packets.flaw:
+                raise PipelineError(f"what gpg wrote is no archive: {self._packets.flaw}")
         if count == 0 and (flaw := self._flaw()):
             raise PipelineError(flaw)
         return count
