@@ -71,6 +71,8 @@ def verify(configuration: Configuration, wish: Wish, today: date, say: Callable[
         raise StoreError(f"there are no archives in {reached.store.location} that could be verified")
     verification = Verification(reached, wish, today, say)
     bad = sum(verification.verify(word) for word in words)
+    if not wish.source:
+        _warn_of_unseen(reached)
     if bad:
         logger.error("%s found", counted(bad, "problem or difference"))
     return 1 if bad else 0
@@ -83,6 +85,15 @@ def _all_sources(reached: Reach) -> list[str]:
     if own or reached.configuration.host_name:
         return sorted(own)
     return sorted({str(owner.source) for owner in owners})
+
+
+def _warn_of_unseen(reached: Reach) -> None:
+    """Name what nobody can look at under names of which nothing else is known: it may be anybody's."""
+    archives = reached.catalogue.archives
+    known = {archive.base for archive in archives if archive.record}
+    for archive in archives:
+        if archive.flaw and archive.base not in known:
+            logger.warning("%s cannot be looked at: %s", archive.key, archive.flaw)
 
 
 @dataclass(frozen=True)
@@ -103,7 +114,7 @@ class Verification:
             return 1
         for problem in problems:
             self.say(problem)
-        bad = 0 if self.wish.every else len(problems)
+        bad = len(self.reached.unseen(archives)) if self.wish.every else len(problems)
         if self.wish.against_live:
             return bad + self._compare(archives)
         return bad + sum(not self._is_good(archive) for archive in archives)
@@ -115,7 +126,7 @@ class Verification:
         own = sorted(self.reached.own(word, self.wish.origin), key=lambda archive: archive.key)
         chains = {archive.key: self.reached.catalogue.chain(archive) for archive in own}
         broken = [f"{key}: cannot be restored: {chain.problem}" for key, chain in chains.items() if chain.problem]
-        return [archive for archive in own if chains[archive.key].archives], broken
+        return [archive for archive in own if chains[archive.key].archives], [*self.reached.unseen(own), *broken]
 
     def _is_good(self, archive: CataloguedArchive) -> bool:
         clock = time.monotonic()

@@ -15,7 +15,7 @@ from s3napback.config.settings import Configuration
 from s3napback.encryption.gpg import signer_fingerprint
 from s3napback.encryption.keys import require_own_home
 from s3napback.errors import S3napbackError
-from s3napback.recovery.choosing import choose, only_source, own_archives, read_moment
+from s3napback.recovery.choosing import NothingToRestore, choose, only_source, own_archives, read_moment
 from s3napback.recovery.decoding import Decoder, Decryption
 from s3napback.recovery.fetching import LARGEST_RANGE, Transport
 from s3napback.stores import Store
@@ -70,6 +70,8 @@ class Reach:
         """
         found = matching_archives(self.catalogue, word, cycle_or_name=cycle_or_name)
         configured = bool(self.configuration.host_name) and not cycle_or_name
+        if not any(archive.record for archive in found) and (unseen := self.unseen(found)):
+            raise NothingToRestore(*unseen)
         own, note = own_archives(found, host_name(self.configuration), host_is_configured=configured)
         if note:
             logger.warning("%s: %s", word, note)
@@ -92,8 +94,18 @@ class Reach:
     ) -> tuple[tuple[CataloguedArchive, ...], tuple[str, ...]]:
         """The same chain, and why newer archives that were meant cannot be restored, one line each."""
         moment = read_moment(at, self.catalogue, self.configuration.store.prefix, today=today) if at else None
-        choice = choose(self.catalogue, self.own(word, cycle_or_name), moment)
-        return choice.archives, choice.notes
+        own = self.own(word, cycle_or_name)
+        choice = choose(self.catalogue, own, moment)
+        return choice.archives, (*self.unseen(own), *choice.notes)
+
+    def unseen(self, archives: Sequence[CataloguedArchive]) -> tuple[str, ...]:
+        """What under the names of these archives the store does not describe, one line each: it may be newer ones."""
+        bases = {archive.base for archive in archives}
+        return tuple(
+            f"{each.key} cannot be restored: it cannot be looked at: {each.flaw}"
+            for each in self.catalogue.archives
+            if each.flaw and each.base in bases
+        )
 
 
 def reach(configuration: Configuration) -> Reach:

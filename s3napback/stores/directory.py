@@ -258,7 +258,7 @@ class DirectoryStore:
                     levels.append(self._entries(Path(entry.path), key, prefix))
                     break
                 if entry.is_file(follow_symlinks=False):
-                    with suppress(FileNotFoundError):
+                    with self._failing(f"listing {self.location}/{prefix}"), suppress(FileNotFoundError):
                         yield _describe(key, entry.stat(follow_symlinks=False), {})
             else:
                 levels.pop()
