@@ -227,7 +227,7 @@ def _tidy_up(night: Night, plan: Plan, record: ArchiveRecord, transfer: Transfer
     base = plan.key.removeprefix(join_prefix(night.configuration.store.prefix, ""))
     text = format_sum(SumNote.of(record, base, transfer))
     try:
-        night.store.put(sum_key(plan.key), Measured(_Bytes(text)), {})
+        night.store.put(sum_key(plan.key), Measured(_Bytes(text)), {}, is_helper=True)
     except S3napbackError as error:
         warnings.append(f"the checksum of {plan.key} could not be written: {error}")
     return warnings

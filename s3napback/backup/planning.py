@@ -13,7 +13,7 @@ from s3napback.archives import ArchiveRecord, Owner, archive_key, owner_of, slot
 from s3napback.catalogue.sums import read_sum, sum_key
 from s3napback.chains import Chain, Decision, History, decide
 from s3napback.config.settings import Configuration, Job
-from s3napback.errors import DamagedState, SourceError
+from s3napback.errors import DamagedState, SourceError, StoreError, StoreUnreachable
 from s3napback.kinds import kind_of
 from s3napback.rotation import ArchiveType, day_date
 from s3napback.sources import Source
@@ -257,7 +257,13 @@ def _is_done(night: Night, state: SourceState, key: str, record: ArchiveRecord) 
 def _has_sum(store: Store, key: str, record: ArchiveRecord) -> bool:
     if store.head(sum_key(key)) is None:
         return False
-    note = read_sum(store, key)
+    try:
+        note = read_sum(store, key)
+    except StoreUnreachable:
+        raise
+    except StoreError:
+        # One that cannot be read, as in cold storage, is as good as none: the archive is made once more.
+        return False
     return note is not None and note.id == record.id
 
 

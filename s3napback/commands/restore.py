@@ -87,7 +87,7 @@ def restore(
         _rehearse(reached, chain, say)
         return 0
     task.check()
-    if advice := cold_advice(chain, configuration):
+    if advice := cold_advice(chain, configuration, reached.catalogue.sums):
         raise StoredCold(*advice)
     if wish.in_place and not wish.agreed:
         _ask(wish, source, confirm)
@@ -117,7 +117,7 @@ def _rehearse(reached: Reach, chain: Sequence[CataloguedArchive], say: Callable[
         say(f"{number}. {reached.store.location}/{archive.key}{day}: {size}")
     total = sum(archive.stored.size for archive in chain)
     say(f"in all {human_bytes(total)} ({total} bytes) would be fetched, in this order")
-    for line in cold_advice(chain, reached.configuration):
+    for line in cold_advice(chain, reached.configuration, reached.catalogue.sums):
         say(line)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, read_catalogue
 from s3napback.catalogue.selection import matching_archives
+from s3napback.catalogue.sums import sum_key
 from s3napback.config.settings import Configuration
 from s3napback.encryption.gpg import signer_fingerprint
 from s3napback.encryption.keys import require_own_home
@@ -18,7 +19,7 @@ from s3napback.errors import S3napbackError
 from s3napback.recovery.choosing import NothingToRestore, choose, only_source, own_archives, read_moment
 from s3napback.recovery.decoding import Decoder, Decryption
 from s3napback.recovery.fetching import LARGEST_RANGE, Transport
-from s3napback.stores import Store
+from s3napback.stores import Store, StoredObject
 from s3napback.surroundings import configured_store, host_name
 
 logger = logging.getLogger("s3napback")
@@ -126,8 +127,16 @@ def is_cold(archive: CataloguedArchive) -> bool:
     return stored.storage_class in COLD_CLASSES and 'ongoing-request="false"' not in stored.restore_state
 
 
-def cold_advice(chain: Sequence[CataloguedArchive], configuration: Configuration) -> tuple[str, ...]:
-    """Which archives must be asked for first, and how, line by line; empty if none must."""
+def cold_advice(
+    chain: Sequence[CataloguedArchive], configuration: Configuration, sums: Mapping[str, StoredObject]
+) -> tuple[str, ...]:
+    """Which archives must be asked for first, and how, line by line; empty if none must.
+
+    Args:
+        chain: what is to be restored.
+        configuration: which bucket.
+        sums: the checksum objects, by key. Earlier versions stored them as cold as their archives.
+    """
     cold = [archive for archive in chain if is_cold(archive)]
     if not cold:
         return ()
@@ -137,6 +146,11 @@ def cold_advice(chain: Sequence[CataloguedArchive], configuration: Configuration
         f"{archive.key} lies in cold storage ({archive.stored.storage_class})"
         + (", and its restoration is under way" if "true" in archive.stored.restore_state else "")
         for archive in cold
+    ]
+    lines += [
+        f"{key} lies there as well ({sums[key].storage_class}); nothing but a look at its archive's checksum needs it"
+        for key in map(sum_key, (archive.key for archive in cold if archive.record and not archive.record.recipients))
+        if key in sums and sums[key].storage_class in COLD_CLASSES
     ]
     return (
         *lines,

@@ -108,10 +108,16 @@ class DirectoryStore:
                         return _describe(key, opened[1], metadata or {})
 
     def put(
-        self, key: str, source: ByteSource, metadata: Mapping[str, str], *, expected_size: int | None = None
+        self,
+        key: str,
+        source: ByteSource,
+        metadata: Mapping[str, str],
+        *,
+        expected_size: int | None = None,
+        is_helper: bool = False,
     ) -> StoredObject:
-        """Write beside, have it on disk, and rename into place; ``expected_size`` is not needed."""
-        del expected_size
+        """Write beside, have it on disk, and rename into place; ``expected_size`` and ``is_helper`` change nothing."""
+        del expected_size, is_helper
         places = self._places(key)
         with self._failing(f"writing {self.location}/{key}"), ExitStack() as undo:
             self._require_root()
