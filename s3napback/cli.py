@@ -19,6 +19,7 @@ from s3napback import __version__, ending
 from s3napback.command_group import CommandGroup
 from s3napback.errors import Interrupted, S3napbackError
 from s3napback.formatting import printable
+from s3napback.log_handlers import note_outcome
 from s3napback.logs import log_lines
 from s3napback.ownership import require_own
 
@@ -70,6 +71,7 @@ logger = logging.getLogger("s3napback")
 @click.option("-t", "-n", "--test", is_flag=True, help="Report what would be done, and touch nothing.")
 @click.option("-f", "--force", is_flag=True, help="Back up what is not due, done already, or looks suspicious.")
 @click.option("-d", "-v", "--debug", is_flag=True, help="Print debug messages, and tracebacks.")
+@click.option("-q", "--quiet", is_flag=True, help="Log nothing but warnings and errors to the terminal.")
 @click.option("--full", is_flag=True, help="Make FULLs where DIFFs would be due.")
 @click.option("--take-over", is_flag=True, help="Replace archives that belong to another host or source.")
 @click.option("--today", type=click.DateTime(["%Y-%m-%d"]), metavar="YYYY-MM-DD", help="Pretend that this is the date.")
@@ -87,6 +89,7 @@ def command_line(
     test: bool,
     force: bool,
     debug: bool,
+    quiet: bool,
     full: bool,
     take_over: bool,
     today: datetime | None,
@@ -99,7 +102,7 @@ def command_line(
     from s3napback.logs import configure_logging
 
     paths = [resolve_configuration_path(argument) for argument in arguments] or _default_configuration()
-    configure_logging(log_config, paths, debug)
+    configure_logging(log_config, paths, debug, quiet=quiet)
     context.obj = Invocation(tuple(paths), today.date() if today else date.today(), test)
     if context.invoked_subcommand is None:
         wishes = Wishes(force=force, full=full, take_over=take_over)
@@ -160,8 +163,10 @@ def _run_one(path: Path, day: date, wishes: Wishes, *, test: bool, strict: bool)
     from s3napback.commands import backup
     from s3napback.config.loading import load_configuration
 
+    note_outcome(path.stem, "not begun")
     configuration = load_configuration(path)
     tally = backup.rehearse(configuration, day, wishes, _say) if test else backup.run(configuration, day, wishes)
+    note_outcome(path.stem, f"{tally.done} done, {tally.skipped} skipped, {tally.failed} failed")
     return tally.exit_code or (EXIT_WARNINGS if strict and tally.warnings else 0)
 
 
@@ -370,5 +375,8 @@ def main() -> None:
         say_last(f"{interruption}; what was not finished is discarded, and what was there before stays")
         ending.leave(interruption.exit_code)
     finally:
+        from s3napback.logs import finish
+
+        finish()
         # All memory ends with the process; searching it for cycles before would take 10 ms and more.
         gc.freeze()

@@ -109,11 +109,11 @@ class S3Store:
         """Describe one object; None only on HTTP 404."""
         doing = f"looking at {self.location}/{key}"
         try:
-            answer = self._ask(lambda client: client.head_object(Bucket=self._bucket, Key=key), doing)
+            answer = self._ask(partial(self._head_in_words, key), doing)
         except FAILURES as error:
             if status_of(error) == 404:
                 return None
-            raise translate(self._told(error, key), doing) from error
+            raise translate(error, doing) from error
         return self._described(key, answer, doing)
 
     def _head_once(self, key: str) -> StoredObject | None:
@@ -127,15 +127,24 @@ class S3Store:
                     return None
                 raise
 
-    def _told(self, error: BaseException, key: str) -> BaseException:
-        """The same failure in the store's own words: an answer to a HEAD has none, one to a GET tells what is wrong."""
-        if status_of(error) in {400, 403}:
-            try:
-                answer = self._clients.prompt().get_object(Bucket=self._bucket, Key=key, Range="bytes=0-0")
-                answer["Body"].close()
-            except FAILURES as other:
-                return other if status_of(other) == status_of(error) else error
-        return error
+    def _head_in_words(self, key: str, client: S3Client) -> Any:
+        """A HEAD; its failure in the store's words: an answer to a HEAD has none, one to a GET tells what is wrong."""
+        try:
+            return client.head_object(Bucket=self._bucket, Key=key)
+        except ClientError as error:
+            told = self._refusal_in_words(key, client) if status_of(error) in {400, 403} else None
+            if told is not None and status_of(told) == status_of(error):
+                raise told from error
+            raise
+
+    def _refusal_in_words(self, key: str, client: S3Client) -> ClientError | None:
+        try:
+            client.get_object(Bucket=self._bucket, Key=key, Range="bytes=0-0")["Body"].close()
+        except ClientError as error:
+            return error
+        except FAILURES:
+            return None
+        return None
 
     def _described(self, key: str, answer: Any, doing: str) -> StoredObject:
         return StoredObject(
