@@ -286,13 +286,17 @@ class S3Store:
         """Describe the object just uploaded, if it is that."""
         doing = f"looking at {self.location}/{key}"
         patience = Patience(max(self._waiting.outage_seconds, _LEAST_SECOND_LOOK))
+        hurry = Patience(_LEAST_SECOND_LOOK)
         while True:
             found = self.head(key)
             difference = _difference(found, size, metadata)
             if found is not None and not difference:
                 return found
             problem = StoreError(f"the store reported success but {self.location}/{key} {difference}")
-            if _is_ours(found, metadata) or not patience.allows_another(problem, doing):
+            # What bears no identity is hardly the old archive, but the new one, of which something was lost.
+            is_nameless = found is not None and _ID in metadata and _ID not in found.metadata
+            left = hurry if is_nameless else patience
+            if _is_ours(found, metadata) or not left.allows_another(problem, doing):
                 raise problem
 
     def _get(self, key: str, start: int, end: int | None, version: str) -> Any:
