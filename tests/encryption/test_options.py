@@ -14,7 +14,7 @@ from s3napback.encryption.gpg import Encryption, prepare_encryption
 from s3napback.encryption.openpgp import PacketReader, literal_content
 from s3napback.encryption.options import Purpose, gpg_command, select_options
 from s3napback.errors import UnusableTool
-from s3napback.recovery.decoding import Decryption
+from s3napback.recovery.opening.decrypting import Decryption
 from tests.encryption.test_encryption import TODAY
 from tests.gpg_keys import GpgHome, gpg_home
 from tests.site import Site

@@ -94,7 +94,7 @@ def test_a_source_of_which_nothing_can_be_looked_at_is_told_by_itself(two: Two, 
     name = two.site.name(two.other)
     done = two.site.run("restore", name, "--to", str(tmp_path / "out"), day=5, expect=1)
     assert done.stderr.count("it cannot be looked at") == 3
-    verified = two.site.run("verify", day=5)
+    verified = two.site.run("verify", day=5, expect=1)
     assert verified.stderr.count("cannot be looked at") == 3
     night = two.site.run(day=5, expect=1)
     assert f"Directory {two.other} FAILED" in night.stderr

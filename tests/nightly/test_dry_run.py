@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
+
+import pytest
 
 from tests.gpg_keys import Key
 from tests.servers import S3Server, free_port
@@ -51,25 +55,66 @@ def test_nothing_is_touched(any_site: Site, key: Key) -> None:
     assert any_site.contents() == objects
 
 
-def test_the_commands_can_be_pasted_into_a_shell(site: Site, key: Key, tmp_path: Path) -> None:
-    """What they write is an archive like ours."""
+def pasted(site: Site, *options: str, day: int = 0) -> str:
+    lines = site.run("-t", "-d", *options, day=day).stdout.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith(("    (work=", "    tar ")))
+    end = next(number for number, line in enumerate(lines) if "| wc -c" in line)
+    return "\n".join(lines[start : end + 1])
+
+
+def run_pasted(text: str, shell: str) -> int:
+    """Bytes that were counted."""
+    done = subprocess.run([shell, "-c", text], check=False, capture_output=True, text=True)
+    # gpg says so in spite of --quiet.
+    assert (done.returncode, done.stderr.replace("gpg: no gpg-agent running in this session\n", "")) == (0, "")
+    return int(done.stdout)
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+@pytest.mark.parametrize("has_keyring", [True, False])
+def test_the_commands_run_as_they_stand_when_pasted_and_leave_nothing_behind(
+    site: Site, key: Key, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shell: str, has_keyring: bool
+) -> None:
     folder = site.root / "it's a folder; with $odd `name`"
     folder.mkdir()
     (folder / "file").write_text("content")
-    site.configure(f'<Cycle c>\nDirectory "{folder}"\nExclude *.o\n</Cycle>', general=key.directives)
-    lines = site.run("-t").stdout.splitlines()
-    (site.vault / site.name(folder)).parent.mkdir(parents=True, exist_ok=True)
-    pasted = "\n".join(line for line in lines if line.startswith("    "))
-    subprocess.run(["sh", "-c", pasted], check=True, capture_output=True)
-    (archive,) = (path for path in site.vault.rglob("*-FULL"))
-    plain = subprocess.run([*key.decrypt, str(archive)], check=True, capture_output=True).stdout
-    subprocess.run(["tar", "-xz", "-C", str(tmp_path)], input=plain, check=True)
-    assert (tmp_path / site.name(folder) / "file").read_text() == "content"
+    (folder / "large").write_bytes(os.urandom(100_000))
+    keyring = tmp_path / "a key's ring.pub"
+    general = key.directives
+    if has_keyring:
+        keyring.write_bytes(key.home.export(key.fingerprint))
+        keyring.chmod(0o600)
+        general = f'GpgKeyring "{keyring}"\nGpgRecipient {key.fingerprint}'
+    site.configure(f'<Cycle c>\nDiffs 3\nDirectory "{folder}"\nExclude *.o\n</Cycle>', general=general)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    assert run_pasted(pasted(site), shell) > 100_000
+    site.run(day=0)
+    before, diffs = site.contents(), site.diff_dir_contents()
+    (folder / "new").write_text("x")
+    assert 100 < run_pasted(pasted(site, day=1), shell) < 10_000
+    assert (site.contents(), site.diff_dir_contents()) == (before, diffs)
+    assert not list(scratch.iterdir())
 
 
-def test_a_source_that_does_not_exist_is_planned_with_a_warning(site: Site) -> None:
+def test_only_a_line_a_source_is_shown_by_default_with_what_deserves_one(site: Site, key: Key) -> None:
+    (site.source / "file").write_bytes(os.urandom(50_000))
+    site.configure_cycle("Diffs 1\nFulls 1", general=key.directives)
+    (first,) = site.run("-t", day=0).stdout.splitlines()
+    assert first == f"Directory {site.source} -> file://{site.vault}/{site.name()}-0-FULL"
+    for day in range(2):
+        site.run(day=day)
+    where, size, replaced = site.run("-t", day=2).stdout.splitlines()
+    assert where == first
+    assert re.fullmatch(r"    about 5\d\.\d kB, as the last FULL", size)
+    assert replaced == f"    replaces file://{site.vault}/{site.name()}-0-FULL, of 2026-01-01"
+
+
+def test_a_source_that_does_not_exist_is_planned_and_would_fail(site: Site) -> None:
     site.configure("<Cycle c>\nDirectory /nonexistent/here\n</Cycle>")
-    done = site.run("-t")
+    done = site.run("-t", expect=1)
+    assert "    would fail: Directory /nonexistent/here does not exist" in done.stdout.splitlines()
     assert done.stdout.startswith("Directory /nonexistent/here -> ")
     assert "/nonexistent/here does not exist" in done.stderr
 
@@ -77,9 +122,32 @@ def test_a_source_that_does_not_exist_is_planned_with_a_warning(site: Site) -> N
 def test_a_store_that_cannot_be_reached_is_said(tmp_path: Path, rclone: S3Server) -> None:
     site = Site(tmp_path / "site", rclone.behind(f"http://127.0.0.1:{free_port()}"), "bucket")
     site.configure_cycle("Diffs 3")
-    done = site.run("-t")
+    done = site.run("-t", expect=1)
     assert done.stdout.startswith(f"Directory {site.source} -> s3://bucket/{site.name()}-")
     assert "could not look into the store" in done.stderr
+
+
+def test_its_exit_code_is_that_of_the_night(site: Site, key: Key) -> None:
+    """0 if all would go well, 3 with --strict and something to look at, 1 if a source would get no archive."""
+    (site.source / "file").touch()
+    body = f"<Cycle c>\nDiffs 3\nDirectory {site.source}\n</Cycle>"
+    site.configure(body, general=key.directives)
+    for day in range(2):
+        site.run("-t", "--strict", day=day)
+        site.run("--strict", day=day)
+    shutil.rmtree(site.diff_dir)
+    site.diff_dir.mkdir(mode=0o700)
+    site.configure(body.replace("Diffs 3", "Diffs 3\nFulls 1"), general=key.directives)
+    for options in (("-t",), ()):
+        site.run(*options, "--strict", day=2, expect=3)
+    site.configuration.write_text(site.configuration.read_text().replace(key.directives, ""))
+    for options in (("-t",), ()):
+        assert "its archives were encrypted until now" in site.run(*options, day=3, expect=1).stderr
+    before = site.contents()
+    site.run("-t", "-f", day=3)
+    assert site.contents() == before
+    site.run("-f", day=3)
+    site.run(day=4)
 
 
 def test_a_default_diff_dir_is_not_created(site: Site) -> None:
@@ -106,7 +174,7 @@ def test_the_original_manuals_example_runs(site: Site) -> None:
         text = text.replace(line, REPLACED[line.split()[0]].format(site=site))
     site.configuration.write_text(text)
     (site.root / "key.txt").write_text("key=someone\nsecret=something\n")
-    done = site.run("-t", day=0)
+    done = site.run("-t", day=0, expect=None)
     lines = done.stdout.splitlines()
     bucket = f"file://{site.vault}"
     assert f"Directory /etc -> {bucket}/daily-example/etc-0-FULL" in lines

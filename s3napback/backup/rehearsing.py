@@ -1,0 +1,117 @@
+"""The rehearsal of one source: its plan as text, with the commands that would make the archive."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from s3napback.backup.context import RunContext
+from s3napback.backup.pasting import Pasted
+from s3napback.backup.planning import plan_source
+from s3napback.config.settings import Job
+from s3napback.deciding.plans import Plan, Skip
+from s3napback.encryption.keys import PRIVATE_HOME_OPTIONS
+from s3napback.errors import S3napbackError, StoreError
+from s3napback.formatting import human_bytes
+from s3napback.logs import log_lines, logger_for
+from s3napback.rotation import day_date
+from s3napback.sources import WORKING, NothingNew
+from s3napback.sources.registry import make_source
+from s3napback.streams.compression import compression_command
+
+
+@dataclass(frozen=True)
+class Prospect:
+    """What would come of a source.
+
+    Attributes:
+        fails: it would get no archive.
+        warnings: how much would deserve a look.
+    """
+
+    fails: bool = False
+    warnings: int = 0
+
+
+def rehearse_source(
+    context: RunContext, job: Job, say: Callable[[str], None], *, ask_store: bool, shows_commands: bool
+) -> Prospect:
+    """Tell what would be done for one source; nothing that is wrong with it ends the dry run.
+
+    Args:
+        context: the run that there would be.
+        job: the configured source.
+        say: takes the lines.
+        ask_store: otherwise the store is taken to hold what state remembers.
+        shows_commands: also those that would make the archive.
+    """
+    log = logger_for(job.kind)
+    try:
+        source = make_source(job, context.tar)
+        plan = plan_source(context, job, source, ask_store=ask_store)
+    except StoreError as error:
+        log_lines(log, logging.WARNING, error.under(f"{job.source}: could not look into the store"))
+        rehearse_source(context, job, say, ask_store=False, shows_commands=shows_commands)
+        return Prospect(fails=True)
+    except S3napbackError as error:
+        return _would_fail(job, error, say)
+    if isinstance(plan, Skip):
+        say(f"{job.source}: {plan.reason}")
+        return Prospect()
+    memory = plan.parent.memory if plan.parent else None
+    try:
+        stage = source.plan(plan.type, context.state.folder(job.name), memory)
+    except NothingNew as news:
+        say(f"{job.source}: {news}")
+        return Prospect()
+    say(f"{job.source} -> {context.store.location}/{plan.key}")
+    for line in _described(context, plan):
+        say(f"    {line}")
+    if plan.problem is not None:
+        say(f"    would fail: {plan.problem}")
+        log_lines(log, logging.WARNING, plan.problem.under(str(job.source)))
+    if shows_commands:
+        for line in _pasted(context, plan, stage.pasted).lines():
+            say(f"    {line}")
+    return Prospect(fails=plan.problem is not None, warnings=int(plan.is_unexpected))
+
+
+def _described(context: RunContext, plan: Plan) -> Iterator[str]:
+    """What stands below a plan: why it is a FULL, how large it may get, what it replaces, and what else is said."""
+    if plan.why:
+        yield f"a FULL in the place of a DIFF: {plan.why}"
+    if size := plan.state.expected_sizes.get(plan.type.value):
+        yield f"about {human_bytes(size)}, as the last {plan.type.value}"
+    for key, day in plan.replaced.items():
+        yield f"replaces {context.store.location}/{key}{f', of {day_date(day)}' if day else ''}"
+    yield from plan.notes
+
+
+def _would_fail(job: Job, error: S3napbackError, say: Callable[[str], None]) -> Prospect:
+    say(f"{job.source}: would fail")
+    log_lines(logger_for(job.kind), logging.WARNING, error.under(str(job.source)))
+    return Prospect(fails=True)
+
+
+def _pasted(context: RunContext, plan: Plan, dump: tuple[str, ...]) -> Pasted:
+    """The commands of an archive, with what they need of a run's private folders."""
+    settings, keyring = plan.job.settings, context.configuration.encryption.keyring
+    compression = compression_command(settings.compression, settings.compression_level)
+    encryption = context.encryption.command if context.encryption else ()
+    places: dict[str, str] = {}
+    preparations: list[Sequence[str]] = []
+    folder = context.state.folder(plan.job.name)
+    snapshot = str(folder / WORKING)
+    if any(snapshot in word for word in dump):
+        places[snapshot] = "snapshot"
+        if plan.parent and plan.parent.memory:
+            preparations.append(("cp", "--", str(folder / plan.parent.memory.snapshot), snapshot))
+    if encryption and keyring is not None:
+        home = encryption[encryption.index("--homedir") + 1]
+        places[home] = "gpg"
+        preparations += [
+            ("mkdir", "-m", "700", home),
+            ("gpg", "--batch", "--quiet", "--homedir", home, *PRIVATE_HOME_OPTIONS, "--import", str(keyring)),
+        ]
+    return Pasted([stage for stage in (dump, compression, encryption) if stage], places, preparations)
