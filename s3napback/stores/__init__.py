@@ -130,8 +130,12 @@ class Store(Protocol):
         """Yield every object whose key begins with ``prefix`` (any string), in the order of keys."""
         ...
 
-    def delete(self, key: str) -> None:
-        """Remove one object; one that is absent already is no error."""
+    def delete(self, key: str) -> bool:
+        """Remove one object; one that is absent already is no error.
+
+        Returns:
+            Whether the store says that it keeps the object as an older version, and so the space.
+        """
         ...
 
     def discard_leftovers(self, key: str, *, count_only: bool = False) -> int:

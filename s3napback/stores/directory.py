@@ -161,14 +161,15 @@ class DirectoryStore:
             self._require_root()
         yield from self._walk(prefix)
 
-    def delete(self, key: str) -> None:
-        """Remove the data, then its metadata, then the folders that are empty now."""
+    def delete(self, key: str) -> bool:
+        """Remove the data, then its metadata, then the folders that are empty now; False: there are no versions."""
         places = self._places(key)
         with self._failing(f"deleting {self.location}/{key}"):
             self._require_root()
             if regular_file_status(self._root, places.data) is not None:
                 places.data.unlink(missing_ok=True)
             self._tidy(places)
+        return False
 
     def discard_leftovers(self, key: str, *, count_only: bool = False) -> int:
         """Remove unfinished data, and metadata that belongs to no data."""

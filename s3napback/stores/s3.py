@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from functools import partial
@@ -14,7 +15,7 @@ from s3napback.config.settings import Credentials, StoreSettings
 from s3napback.errors import StoreError, StoreUnreachable, UnusableStore
 from s3napback.stores import ByteSource, StoredObject
 from s3napback.stores.parts import PartLimits, plan_parts
-from s3napback.stores.s3_client import Clients
+from s3napback.stores.s3_client import Clients, chosen_endpoint
 from s3napback.stores.s3_errors import (
     FAILURES,
     explain,
@@ -73,6 +74,7 @@ class S3Store:
         self._limits = limits or PartLimits()
         self._waiting = waiting or (PATIENT if patient else IMPATIENT).within(settings.stall_timeout)
         self._clients = Clients(settings, credentials, self._waiting)
+        self._has_said_refusal = False
 
     @property
     def location(self) -> str:
@@ -87,7 +89,8 @@ class S3Store:
     def check(self, *, for_writing: bool = True) -> None:
         """List one object: unlike the answer to a HEAD, that to a GET says what is wrong with the credentials."""
         del for_writing
-        doing = f"the store {self.identity} cannot be used"
+        elsewhere = "" if self._settings.endpoint else chosen_endpoint(os.environ)
+        doing = f"the store {self.identity}{f' at {elsewhere} (AWS_ENDPOINT_URL)' * bool(elsewhere)} cannot be used"
         try:
             # A proxy is nearly always there: one that nothing listens at is a mistake, and said at once.
             patiently(
@@ -228,14 +231,16 @@ class S3Store:
                     storage_class=found.get("StorageClass", ""),
                 )
 
-    def delete(self, key: str) -> None:
-        """Remove one object; S3 does not mind if there is none."""
+    def delete(self, key: str) -> bool:
+        """Remove one object; S3 does not mind if there is none. True if it has set a marker in the object's place."""
         doing = f"deleting {self.location}/{key}"
         try:
-            self._ask(lambda client: client.delete_object(Bucket=self._bucket, Key=key), doing)
+            answer = self._ask(lambda client: client.delete_object(Bucket=self._bucket, Key=key), doing)
         except FAILURES as error:
             if status_of(error) != 404:
                 raise translate(error, doing) from error
+            return False
+        return bool(answer.get("DeleteMarker"))
 
     def discard_leftovers(self, key: str, *, count_only: bool = False) -> int:
         """Abort unfinished uploads to exactly this key, as far as the store lists them."""
@@ -247,7 +252,10 @@ class S3Store:
                     self._ask(partial(_abort, self._bucket, key, name), doing)
                 found += 1
         except (*FAILURES, StoreError) as error:
-            logger.debug("%s", translate(error, doing))
+            is_refused = status_of(error) == 403 and not self._has_said_refusal
+            self._has_said_refusal |= is_refused
+            level = logging.WARNING if is_refused else logging.DEBUG
+            logger.log(level, "%s; what uploads left unfinished stays, and costs space", translate(error, doing))
         return found
 
     def _unfinished(self, key: str, doing: str) -> Iterator[str]:

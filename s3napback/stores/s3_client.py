@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import boto3
@@ -91,6 +92,13 @@ class Clients:
             self._prompt = self._slow = None
         self._session = self._made_for = session
         return session
+
+
+def chosen_endpoint(environment: Mapping[str, str]) -> str:
+    """The server that the environment chooses where no Endpoint is set (boto3's "Service-specific endpoints")."""
+    if environment.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+        return ""
+    return environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL") or ""
 
 
 def _make_session(given: Credentials) -> boto3.session.Session:

@@ -200,6 +200,28 @@ UNUSABLE = {
 }
 
 
+def test_a_key_that_may_not_list_uploads_is_warned_of_once(on_moto: S3Bench, caplog: pytest.LogCaptureFixture) -> None:
+    on_moto.proxy.add(Fault("ListMultipartUploads", answer(403, "AccessDenied")))
+    for key in ("a", "b"):
+        on_moto.store.discard_leftovers(key)
+    (said,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert "s3:ListBucketMultipartUploads" in said
+
+
+def test_a_bucket_that_keeps_versions_says_so_when_something_is_deleted(on_moto: S3Bench) -> None:
+    assert not on_moto.store.delete("k")
+    versions: Any = {"Status": "Enabled"}
+    on_moto.server.client().put_bucket_versioning(Bucket=on_moto.bucket, VersioningConfiguration=versions)
+    on_moto.store.put("k", BytesSource(SMALL), metadata("new"))
+    assert on_moto.store.delete("k")
+
+
+def test_the_server_of_the_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(StoreUnreachable, match=r"s3:/some-bucket at http://127.0.0.1:\d+ \(AWS_ENDPOINT_URL\)"):
+        open_store(StoreSettings(bucket="some-bucket", region="us-east-1"), CREDENTIALS, patient=False).check()
+
+
 def test_the_check_says_what_to_do(on_moto: S3Bench) -> None:
     for code, (status, advice) in UNUSABLE.items():
         on_moto.proxy.add(Fault("ListObjectsV2", answer(status, code)))
