@@ -16,6 +16,7 @@ from tests.databases.mysql_content import EVERYTHING, OF_MARIADB
 from tests.databases.postgres import postgres_server
 from tests.databases.postgres_content import EVERYTHING as POSTGRES_EVERYTHING
 from tests.databases.repository import Repository, add_odd_properties, begin, merge
+from tests.databases.sqlite_writer import make, numbers
 from tests.gpg_keys import GpgHome, gpg_home
 from tests.servers import S3Server
 from tests.site import Site
@@ -271,3 +272,24 @@ def key_of(site: Site, name: str) -> str:
     """The one archive under a name."""
     (key,) = (key for key in site.archive_keys() if key.startswith(f"{name}-"))
     return key
+
+
+def test_an_sqlite_database_by_hand(tmp_path: Path, backups_key: GpgHome) -> None:
+    site = Site(tmp_path / "site")
+    path = make(site.source / "data.db")
+    site.configure(f"<SQLite {path}>\nFulls 1\n</SQLite>", general=encrypted(backups_key))
+    site.run()
+    target = tmp_path / "recovered.db"
+    recipe = adapted(
+        "SQLite by hand",
+        {
+            "/srv/vault": str(site.vault),
+            "SQLite/srv/wiki/data.db-3": f"SQLite{path}-0",
+            "/srv/recovered.db": str(target),
+        },
+    )
+    run_recipe(recipe, backups_key)
+    assert numbers(target) == numbers(path)
+    target.write_bytes(target.read_bytes()[: -4096 * 3])
+    with pytest.raises(AssertionError):
+        run_recipe(recipe.splitlines()[-1], backups_key)

@@ -171,8 +171,8 @@ class MySQLServer:
             else "MariaDB's, whose dumps of MySQL cannot all be loaded. Install MySQL's own mysqldump (its package is "
             "called mysql-client-core, mysql-client or mysql-community-client)"
         )
-        maker = "MariaDB" if answer.is_mariadb else "MySQL"
-        raise SourceError(f"the server is {maker} {answer.version}, and {installed[0]} is {advice}")
+        server = f"MariaDB {answer.version}" if answer.is_mariadb else f"MySQL itself, {answer.version}"
+        raise SourceError(f"the server is {server}, and {installed[0]} is {advice}")
 
     def _check_option_files(self, program: str) -> None:
         first, _ = _options(self.job)

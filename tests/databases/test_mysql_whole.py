@@ -224,7 +224,7 @@ def test_tables_that_options_leave_out_are_not_missed(site: Site, mariadb: Maria
 @pytest.mark.parametrize(
     ("version", "program", "words"),
     [
-        ("9.7.4-2", "mariadb-dump", "the server is MySQL 9.7.4-2, and mariadb-dump is MariaDB's"),
+        ("9.7.4-2", "mariadb-dump", "the server is MySQL itself, 9.7.4-2, and mariadb-dump is MariaDB's"),
         ("10.11.1-MariaDB-log", "mysqldump  Ver 9.7.4 for Linux", "Install mariadb-dump"),
     ],
 )

@@ -45,7 +45,7 @@ def test_a_full_and_its_diffs_load_into_an_equal_repository(site: Site, reposito
         if night:
             grow(repository, tmp_path / "scratch", night)
         options = f"--quiet --revision={expected[night]} --incremental --deltas"
-        assert f"svnadmin dump {options}" in site.run("-t", day=night).stdout
+        assert f"svnadmin dump {options}" in site.run("-t", "-d", day=night).stdout
         site.run(day=night)
         assert site.metadata(key)["s3napback-revisions"] == expected[night]
         assert site.metadata(key)["s3napback-uuid"] == repository.uuid

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import os
+import sqlite3
 import subprocess
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -154,6 +156,74 @@ class RepositorySubject:
         return subprocess.run(
             ["svnadmin", "dump", "--quiet", str(repository)], stdout=subprocess.PIPE, check=True
         ).stdout
+
+
+@dataclass
+class CommandSubject:
+    """A command, which is a script of the machine's own."""
+
+    programs: Path
+    program: str = "dump-shop"
+    middle: int = 100_000
+    settings: str = "Fulls 2"
+
+    def __post_init__(self) -> None:
+        self.label, self.name = "Command shop", "Command/shop"
+        # So little is what it writes in the middle that a dump which is cut off there cannot be taken for a whole one.
+        self.directive = f"<Command shop>\nRun {self.program} --all\nLeastBytes 250000\n</Command>"
+        self.programs.mkdir(parents=True, exist_ok=True)
+        self._dump = self.programs / "shop.txt"
+        script = self.programs / self.program
+        script.write_text(f"#!/bin/sh\nexec cat {self._dump}\n")
+        script.chmod(0o755)
+        self.change(0)
+
+    def change(self, night: int, *, large: int = 0) -> None:
+        """See ``Subject``."""
+        self._dump.write_text(f"{night} {os.urandom(large * LARGE // 2 or 150_000).hex()}\n")
+
+    def assert_restored(self, dumps: Sequence[bytes], folder: Path) -> None:  # noqa: ARG002 - text needs none
+        """See ``Subject``."""
+        assert gzip.decompress(dumps[-1]) == self._dump.read_bytes()
+
+
+@dataclass
+class SQLiteSubject:
+    """An SQLite database with a write-ahead log."""
+
+    path: Path
+    program: str = ""
+    middle: int = 0
+    settings: str = "Fulls 2"
+
+    def __post_init__(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(self.path)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("CREATE TABLE goods (night INTEGER, data BLOB)")
+            connection.commit()
+        self.label = self.directive = f"SQLite {self.path}"
+        self.name = f"SQLite{self.path}"
+        self.change(0)
+
+    def change(self, night: int, *, large: int = 0) -> None:
+        """See ``Subject``."""
+        with closing(sqlite3.connect(self.path)) as connection:
+            connection.execute("DELETE FROM goods")
+            connection.execute("INSERT INTO goods VALUES (?, ?)", (night, os.urandom(large * LARGE or 150_000)))
+            connection.commit()
+
+    def assert_restored(self, dumps: Sequence[bytes], folder: Path) -> None:
+        """See ``Subject``."""
+        folder.mkdir()
+        copy = folder / "data.db"
+        copy.write_bytes(gzip.decompress(dumps[-1]))
+        assert self._content(copy) == self._content(self.path)
+
+    def _content(self, path: Path) -> list[tuple[int, bytes]]:
+        with closing(sqlite3.connect(path)) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            return connection.execute("SELECT night, data FROM goods").fetchall()
 
 
 def mysql_subject(programs: Path) -> DatabaseSubject:
