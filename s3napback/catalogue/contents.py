@@ -32,7 +32,7 @@ class CataloguedArchive:
         stored: the object.
         base: the key without prefix, slot and type.
         record: what its metadata says; None if it says nothing that we understand.
-        flaw: why the store does not tell its metadata, as a whole sentence; empty if it does.
+        flaw: what is wrong with it, or why the store does not tell its metadata, as a clause; empty if it does.
     """
 
     stored: StoredObject
@@ -73,11 +73,13 @@ class Catalogue:
         archives: in the order of keys.
         sums: the checksum objects, by key.
         others: keys that are neither an archive's nor a checksum's.
+        gone: keys of which the store has notes of its own, and no object.
     """
 
     archives: tuple[CataloguedArchive, ...]
     sums: Mapping[str, StoredObject] = field(default_factory=dict)
     others: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
 
     def chain(self, archive: CataloguedArchive) -> Chain:
         """The chain that ends with ``archive``; links are found by identity, never by slot."""
@@ -86,7 +88,7 @@ class Catalogue:
         while True:
             record = links[-1].record
             if record is None:
-                return Chain(problem=f"it cannot be looked at: {links[-1].flaw}" if links[-1].flaw else _NO_METADATA)
+                return Chain(problem=links[-1].flaw or _NO_METADATA)
             if record.type is ArchiveType.FULL:
                 return Chain(tuple(reversed(links)))
             parent = self._by_id.get(record.parent)
@@ -167,6 +169,7 @@ def read_catalogue(store: Store, prefix: str) -> Catalogue:
         archives=tuple(described),
         sums=sums,
         others=tuple(found.key for found in listed if found.key not in sums and split_key(found.key) is None),
+        gone=tuple(store.gone(join_prefix(prefix, ""))),
     )
 
 
@@ -179,10 +182,13 @@ def _look(store: Store, prefix: str, listed: StoredObject) -> CataloguedArchive 
     except StoreUnreachable as error:
         # A store that answers all others, and not for this one, has lost it.
         store.check(for_writing=False)
-        return CataloguedArchive(listed, base, None, str(error))
+        return CataloguedArchive(listed, base, None, f"it cannot be looked at: {error}")
     except StoreError as error:
-        return CataloguedArchive(listed, base, None, str(error))
-    return None if found is None else CataloguedArchive(found, base, ArchiveRecord.from_metadata(found.metadata))
+        return CataloguedArchive(listed, base, None, f"it cannot be looked at: {error}")
+    if found is None:
+        return None
+    flaw = f"it is damaged: {found.flaw}" if found.flaw else ""
+    return CataloguedArchive(found, base, ArchiveRecord.from_metadata(found.metadata), flaw)
 
 
 def _date(archive: CataloguedArchive) -> str:

@@ -13,6 +13,7 @@ from s3napback.archives import ArchiveRecord
 from s3napback.catalogue.claims import Claims, acting_host, is_stray, unprotected
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.catalogue.selection import means
+from s3napback.catalogue.sums import sum_key
 from s3napback.config.settings import Configuration
 from s3napback.errors import S3napbackError, StoreError
 from s3napback.formatting import counted, human_bytes, human_time
@@ -70,12 +71,11 @@ def verify(configuration: Configuration, request: VerifyRequest, today: date, sa
     words = [request.source] if request.source else _all_sources(holdings)
     if request.source and lacking and not holdings.has_any(request.source):
         words = []
-    if not words and not lacking:
+    bad = len(lacking) + (0 if request.source else _tell_losses(holdings, say))
+    if not words and not bad:
         raise StoreError(f"there are no archives in {holdings.store.location} that could be verified")
     verification = Verification(holdings, request, today, say)
-    bad = len(lacking) + sum(verification.verify(word) for word in words)
-    if not request.source:
-        _warn_of_unseen(holdings)
+    bad += sum(verification.verify(word) for word in words)
     if bad:
         found = "difference" if request.against_live else "problem"
         logger.error("%s found", counted(bad, found))
@@ -108,13 +108,22 @@ def _unprotected(holdings: Holdings, word: str) -> Sequence[str]:
     ]
 
 
-def _warn_of_unseen(holdings: Holdings) -> None:
-    """Name what nobody can look at under names of which nothing else is known: it may be anybody's."""
-    archives = holdings.catalogue.archives
-    known = {archive.base for archive in archives if archive.record}
-    for archive in archives:
-        if archive.flaw and archive.base not in known:
-            logger.warning("%s cannot be looked at: %s", archive.key, archive.flaw)
+def _tell_losses(holdings: Holdings, say: Callable[[str], None]) -> int:
+    """Tell what is lost under names of which nothing else is known; returns how much of it was an archive of ours."""
+    known = {archive.base for archive in holdings.catalogue.archives if archive.record}
+    names = {job.name for job in holdings.configuration.jobs}
+    unseen = {archive.key for archive in holdings.catalogue.archives if archive.flaw}
+    bad = 0
+    for loss in holdings.losses:
+        if loss.base in known:
+            continue
+        if loss.key in unseen and loss.base not in names and sum_key(loss.key) not in holdings.catalogue.sums:
+            # It may be anybody's.
+            logger.warning("%s: %s", loss.key, loss.problem)
+            continue
+        say(f"{loss.key}: FAILED: {loss.problem}")
+        bad += 1
+    return bad
 
 
 @dataclass(frozen=True)
@@ -135,7 +144,7 @@ class Verification:
             return 1
         for problem in problems:
             self.say(problem)
-        bad = len(self.holdings.unseen(archives)) if self.request.every else len(problems)
+        bad = len(self.holdings.lost(archives)) if self.request.every else len(problems)
         if self.request.against_live:
             return bad + self._compare(archives)
         return bad + sum(not self._is_good(archive) for archive in archives)
@@ -147,7 +156,7 @@ class Verification:
         own = sorted(self.holdings.own(word, self.request.origin), key=lambda archive: archive.key)
         chains = {archive.key: self.holdings.catalogue.chain(archive) for archive in own}
         broken = [f"{key}: cannot be restored: {chain.problem}" for key, chain in chains.items() if chain.problem]
-        return [archive for archive in own if chains[archive.key].archives], [*self.holdings.unseen(own), *broken]
+        return [archive for archive in own if chains[archive.key].archives], [*self.holdings.lost(own), *broken]
 
     def _is_good(self, archive: CataloguedArchive) -> bool:
         clock = time.monotonic()

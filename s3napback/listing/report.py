@@ -17,6 +17,7 @@ while ``format`` stays the same:
   ``day``, ``started``, ``id``, ``parent`` (empty for a FULL), ``compression``, ``recipients`` (fingerprints; none if
   not encrypted). Times are RFC 3339 in UTC.
 - ``lone_sums``: keys of checksums whose archive is not there.
+- ``gone``: keys of archives of which a directory store still has notes.
 - ``others``: ``count`` of objects that are not s3napback's, and ``perl_chunks`` of them that look like the Perl tool's.
 """
 
@@ -102,6 +103,7 @@ class Report:
         unprotected: the configuration's sources of which nothing can be restored.
         rows: the archives of a source beside each other, the newest first; those without metadata last.
         lone_sums: keys of checksums without an archive.
+        gone: keys of which the store has notes of its own, and no archive.
         others: how many objects are not s3napback's.
         perl_chunks: how many of those look like what the Perl tool left.
     """
@@ -113,6 +115,7 @@ class Report:
     sources: tuple[RestorableSource, ...]
     rows: tuple[Row, ...]
     lone_sums: tuple[str, ...]
+    gone: tuple[str, ...]
     others: int
     perl_chunks: int
 
@@ -143,12 +146,14 @@ class Report:
             )
         if unseen:
             found.append(
-                f"Objects that cannot be looked at among these: {unseen}. The reason stands beside each; `prune` "
-                "deletes nothing under their names."
+                f"Objects that cannot be looked at, or are damaged, among these: {unseen}. The reason stands beside "
+                "each; `prune` deletes nothing under their names."
             )
         if self.others:
             perl = f", {self.perl_chunks} of them like the chunks of the Perl tool" if self.perl_chunks else ""
             found.append(f"Objects in {self.place} that are not s3napback's: {self.others}{perl}.")
+        if self.gone:
+            found.append(f"Archives that are gone, of which the store still has notes: {', '.join(self.gone)}.")
         if self.lone_sums:
             found.append(f"Checksums whose archive is gone: {len(self.lone_sums)}. `prune` removes them.")
         return found
@@ -174,6 +179,7 @@ class Report:
             ],
             "archives": [_row_document(row) for row in self.rows],
             "lone_sums": list(self.lone_sums),
+            "gone": list(self.gone),
             "others": {"count": self.others, "perl_chunks": self.perl_chunks},
         }
         return json.dumps(document, indent=1)
@@ -213,6 +219,7 @@ def make_report(
         sources=tuple(_restorable_sources(rows)),
         rows=tuple(rows),
         lone_sums=tuple(found.key for found in sums_without_archive(catalogue)),
+        gone=catalogue.gone,
         others=len(catalogue.others),
         perl_chunks=sum(_PERL_CHUNK.search(key) is not None for key in catalogue.others),
     )

@@ -50,7 +50,7 @@ def _days(report: Report) -> Table:
 
 def _heading(prefix: str, row: Row) -> str:
     record = row.archive.record
-    nameless = "cannot be looked at" if row.archive.flaw else "no metadata"
+    nameless = row.archive.flaw.partition(":")[0].removeprefix("it ") or "no metadata"
     parts = [str(record.owner.source), f"host {record.owner.host}"] if record else [nameless]
     if record and record.cycle:
         parts.append(f"cycle {record.cycle}")

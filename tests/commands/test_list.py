@@ -93,6 +93,7 @@ def test_the_json_document_has_the_documented_fields_and_no_others(any_site: Sit
             }
         ],
         "lone_sums": ["lone-0-FULL.sha256"],
+        "gone": [],
         "others": {"count": 1, "perl_chunks": 1},
     }
     metadata = site.metadata(f"{name}-1-DIFF")
