@@ -48,7 +48,7 @@ def rehearse_source(
     """
     log = logger_for(job.kind)
     try:
-        source = make_source(job, context.tar)
+        source = make_source(job, context.tools)
         plan = plan_source(context, job, source, ask_store=ask_store)
     except StoreError as error:
         log_lines(log, logging.WARNING, error.under(f"{job.source}: could not look into the store"))
