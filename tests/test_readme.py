@@ -193,7 +193,7 @@ def test_the_example_of_the_syntax_means_what_is_said_of_it(tmp_path: Path) -> N
 
 def test_the_examples_of_commands_are_what_they_seem(tmp_path: Path) -> None:
     path = tmp_path / "test.conf"
-    path.write_text(f"Bucket my-backups\n{manual.marked('commands')}")
+    path.write_text(f"Bucket my-backups\nEncryption Off\n{manual.marked('commands')}")
     configuration = load_configuration(path)
     assert configuration.warnings == ()
     jobs = {job.target: job.settings for job in configuration.jobs}
