@@ -270,7 +270,10 @@ class DirectoryStore:
         noted = [content for path in plain_files(self._root, places.private) if (content := _parse(path)) is not None]
         if not noted:
             return ""
-        was = " or ".join(sorted({f"{content['size']:,}" for content in noted}))
+        sizes = {content["size"] for content in noted}
+        if status.st_size in sizes:
+            return "it was copied without its time, which cp -a keeps, or changed after it was written"
+        was = " or ".join(f"{size:,}" for size in sorted(sizes))
         return f"it was changed after it was written: it has {status.st_size:,} bytes, and {was} were stored"
 
     def _stamps_in_use(self, places: _Places) -> set[tuple[int, int]]:

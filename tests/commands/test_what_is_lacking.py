@@ -148,7 +148,7 @@ def lose_metadata(_archive: Path, metadata: Path) -> None:
     ("spoil", "words"),
     [
         (cut, "it is damaged: it was changed after it was written: it has 100 bytes, and"),
-        (touch_later, "it is damaged: it was changed after it was written"),
+        (touch_later, "it is damaged: it was copied without its time, which cp -a keeps, or changed after it"),
         (remove, "it is gone; its checksum is still there"),
         (remove_with_sum, "it is gone; what the store noted of it is still there"),
         (lose_metadata, "it has no metadata"),
