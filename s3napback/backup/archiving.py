@@ -14,7 +14,7 @@ from pathlib import Path
 
 from s3napback.archives import ArchiveRecord, Owner, Transfer, join_prefix, metadata_digest
 from s3napback.backup.planning import Night, Plan, leftover_keys
-from s3napback.catalogue.sums import SumNote, format_sum, sum_key
+from s3napback.catalogue.sums import SumNote, format_sum, sum_key, sum_metadata
 from s3napback.chains import History, Link, Memory
 from s3napback.crews import Crew
 from s3napback.encryption.gpg import Encryption
@@ -81,7 +81,9 @@ def make_archive(night: Night, plan: Plan, source: Source, workshop: Workshop) -
         record = _record(night, plan, dump, workshop, started)
         transfer = _transfer(night, plan, source, dump, record, workshop)
         transfer = replace(transfer, seconds=time.monotonic() - clock)
-        transfer = replace(transfer, warnings=(*transfer.warnings, *dump.conclude()))
+        concluded = dump.conclude()
+        warnings = (*transfer.warnings, *concluded.warnings)
+        transfer = replace(transfer, warnings=warnings, unread=concluded.unread)
         _commit(night, plan, dump, record, transfer, had_content=had_content)
     extra_warnings = _tidy_up(night, plan, record, transfer)
     return Made(plan.key, replace(transfer, warnings=(*transfer.warnings, *extra_warnings)))
@@ -223,9 +225,9 @@ def _tidy_up(night: Night, plan: Plan, record: ArchiveRecord, transfer: Transfer
             except S3napbackError as error:
                 warnings.append(f"{other}, which {plan.key} replaces, could not be deleted: {error}")
     base = plan.key.removeprefix(join_prefix(night.configuration.store.prefix, ""))
-    text = format_sum(SumNote.of(record, base, transfer))
+    note = SumNote.of(record, base, transfer)
     try:
-        night.store.put(sum_key(plan.key), Measured(_Bytes(text)), {})
+        night.store.put(sum_key(plan.key), Measured(_Bytes(format_sum(note))), sum_metadata(note))
     except S3napbackError as error:
         warnings.append(f"the checksum of {plan.key} could not be written: {error}")
     return warnings

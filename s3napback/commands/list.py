@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Protocol, TextIO
 
 from s3napback.catalogue.claims import Claims
-from s3napback.catalogue.contents import read_catalogue
+from s3napback.catalogue.contents import read_catalogue, read_unread_counts
 from s3napback.catalogue.selection import matching_archives
 from s3napback.config.settings import Configuration
 from s3napback.listing.plain import plain_text
@@ -66,7 +66,8 @@ def show(configuration: Configuration, word: str, layout: Layout, say: Say) -> i
         )
     archives = matching_archives(catalogue, word) if word else catalogue.archives
     claims = Claims(host_name(configuration), configuration.jobs)
-    report = make_report(catalogue, archives, claims, location=store.location, prefix=prefix)
+    unread = read_unread_counts(store, catalogue, archives)
+    report = make_report(catalogue, archives, claims, location=store.location, prefix=prefix, unread=unread)
     if layout is Layout.JSON:
         # The document is in ASCII, and the only line ends in it are its own.
         say(*report.to_json().split("\n"))

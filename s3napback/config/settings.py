@@ -93,13 +93,14 @@ class JobSettings:
     """How one source is dumped; each field is the directive of the same name.
 
     Attributes:
+        unreadable: paths that may be unreadable; 0 is ``fail``.
         stall_timeout: in seconds; 0 is for ever.
     """
 
     exclude: tuple[str, ...] = ()
     tar_options: tuple[str, ...] = ()
     one_file_system: bool = Directives.ONE_FILE_SYSTEM.value
-    max_unreadable: int = Directives.MAX_UNREADABLE.value
+    unreadable: int = Directives.UNREADABLE.value
     mysql_options: tuple[str, ...] = ()
     postgresql_options: tuple[str, ...] = ()
     use_temp_file: bool = Directives.USE_TEMP_FILE.value

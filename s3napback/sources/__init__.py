@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from s3napback.archives import NOTHING_UNREAD, Unread
 from s3napback.chains import Memory
 from s3napback.config.settings import Job
 from s3napback.rotation import ArchiveType
@@ -14,9 +15,17 @@ from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import UNCHANGED, Transformation
 
 
-def _nothing() -> Sequence[str]:
-    """Nothing is left to be done, nor to be said."""
-    return ()
+@dataclass(frozen=True)
+class Conclusion:
+    """What was learnt of a dump by its end.
+
+    Attributes:
+        warnings: one line each.
+        unread: what the archive lacks of the source.
+    """
+
+    warnings: Sequence[str] = ()
+    unread: Unread = NOTHING_UNREAD
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,7 @@ class Dump:
         metadata: what the archive says of itself beyond the common part, names in lower case.
         guard: passes the content on without what does not belong in it.
         conclude: to be called when the archive has arrived, before the snapshot is kept: completes it by what was
-            learnt meanwhile, and tells what should be warned of. Raises SourceError.
+            learnt meanwhile, and tells it. Raises SourceError.
     """
 
     stage: Stage
@@ -38,7 +47,7 @@ class Dump:
     notes: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
     guard: Transformation = UNCHANGED
-    conclude: Callable[[], Sequence[str]] = _nothing
+    conclude: Callable[[], Conclusion] = Conclusion
 
 
 class NothingNew(Exception):

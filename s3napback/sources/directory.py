@@ -15,7 +15,8 @@ from s3napback.chains import FILES_SETTING, Memory
 from s3napback.config.settings import Job, JobSettings
 from s3napback.errors import SourceError
 from s3napback.rotation import ArchiveType, SimpleCycle
-from s3napback.sources import WORKING, Dump
+from s3napback.sources import WORKING, Conclusion, Dump
+from s3napback.sources.blame import Blame, reads_everything
 from s3napback.sources.forgetting import forget
 from s3napback.sources.live_tree import LiveTree
 from s3napback.sources.mounts import mounted_within, tells_holes
@@ -203,7 +204,9 @@ class DirectorySource:
             except (OSError, DamagedSnapshot) as error:
                 raise SourceError(f"the snapshot {folder / memory.snapshot} cannot be copied: {error}") from error
         member = member_name(self.job.target, followed=self._followed())
-        review = TarReview(member, most=self.job.settings.max_unreadable, as_root=os.geteuid() == 0)
+        real = os.path.realpath(self.job.target)
+        blame = Blame(posixpath.normpath(os.fsencode(member)), real, is_almighty=reads_everything())
+        review = TarReview(blame, most=self.job.settings.unreadable)
         identity = _identity(self.job.target)
 
         def swapped(_said: Sequence[str]) -> str:
@@ -212,19 +215,19 @@ class DirectorySource:
 
         stage = replace(self.plan(archive_type, folder), review=review, judge=swapped)
         if snapshot is None:
-            return Dump(stage)
+            return Dump(stage, conclude=lambda: Conclusion(unread=review.unread))
         # A full archive that is not incremental opens every folder in the one above it, and follows no links.
-        tree = LiveTree(os.path.realpath(self.job.target), time.time_ns()) if self._can_be_compared() else None
+        tree = LiveTree(real, time.time_ns()) if self._can_be_compared() else None
         guard = TarGuard(member, tree, self._mounts(member), is_full=archive_type is ArchiveType.FULL)
 
         def guarded(blocks: Iterator[memoryview]) -> Iterator[Block]:
             with tree or nullcontext():
                 yield from guard.guarded(blocks)
 
-        def conclude() -> Sequence[str]:
+        def conclude() -> Conclusion:
             is_known = review.is_complete and guard.is_complete
             forget(snapshot, {*review.left_out, *guard.left_out} if is_known else None)
-            return guard.warnings
+            return Conclusion(guard.warnings, review.unread.joined(guard.left_out, guard.forgotten))
 
         return Dump(stage, snapshot, guard=Transformation("the guard", guarded), conclude=conclude)
 

@@ -66,16 +66,17 @@ def tells_holes(path: str, *, one_file_system: bool) -> bool:
         one_file_system: what is mounted below does not count.
     """
     user = os.geteuid()
-    mounts = _current()
+    mounts = current_mounts()
     return bool(mounts) and all(_tells_holes(mount, user) for mount in _read_from(mounts, path, one_file_system))
 
 
 def mounted_within(path: str) -> list[str]:
     """The paths below ``path`` (absolute, without symbolic links) at which something is mounted now."""
-    return [mount.point for mount in _current() if mount.point != path and _is_at_or_below(mount.point, path)]
+    return [mount.point for mount in current_mounts() if mount.point != path and _is_at_or_below(mount.point, path)]
 
 
-def _current() -> list[Mount]:
+def current_mounts() -> list[Mount]:
+    """All that is mounted now, as far as this process can see it; nothing where there is no ``/proc``."""
     try:
         return read_mounts(os.fsdecode(_MOUNTS.read_bytes()))
     except OSError:
@@ -83,11 +84,31 @@ def _current() -> list[Mount]:
 
 
 def _read_from(mounts: Sequence[Mount], path: str, one_file_system: bool) -> Iterator[Mount]:
-    above = [mount for mount in mounts if _is_at_or_below(path, mount.point)]
-    # Of mounts on the same place the last one is seen.
-    yield max(reversed(above), key=lambda mount: len(mount.point), default=Mount(path, "unknown"))
+    yield mount_of(path, mounts)
     if not one_file_system:
         yield from (mount for mount in mounts if mount.point != path and _is_at_or_below(mount.point, path))
+
+
+def mount_of(path: str, mounts: Sequence[Mount]) -> Mount:
+    """The file system on which a path lies: absolute, without symbolic links."""
+    above = [mount for mount in mounts if _is_at_or_below(path, mount.point)]
+    # Of mounts on the same place the last one is seen.
+    return max(reversed(above), key=lambda mount: len(mount.point), default=Mount(path, "unknown"))
+
+
+def is_of_another_user(mount: Mount, user: int) -> bool:
+    """Whether somebody else than ``user`` has mounted it with FUSE, and answers for it."""
+    return mount.type.startswith("fuse") and f"user_id={user}" not in mount.options
+
+
+def is_made_by_the_kernel(mount: Mount) -> bool:
+    """Whether it holds no files, but what the kernel tells of itself."""
+    return mount.type in _MADE_BY_THE_KERNEL
+
+
+def is_of_this_machine(mount: Mount) -> bool:
+    """Whether it is an ordinary file system, on which no other machine or program decides who may read what."""
+    return mount.type in _COUNTING_BLOCKS
 
 
 def _is_at_or_below(path: str, folder: str) -> bool:
@@ -96,7 +117,6 @@ def _is_at_or_below(path: str, folder: str) -> bool:
 
 def _tells_holes(mount: Mount, user: int) -> bool:
     # The kernel keeps everybody but its owner out of what a user has mounted, also root, unless it is told otherwise.
-    is_of_another = mount.type.startswith("fuse") and f"user_id={user}" not in mount.options
-    if is_of_another and "allow_other" not in mount.options:
+    if is_of_another_user(mount, user) and "allow_other" not in mount.options:
         return True
-    return mount.type in _COUNTING_BLOCKS or mount.type in _MADE_BY_THE_KERNEL
+    return is_of_this_machine(mount) or is_made_by_the_kernel(mount)

@@ -50,7 +50,7 @@ class PausingNights:
             meanwhile()
             while count := pipeline.readinto(buffer):
                 output.write(buffer[:count])
-        self.warnings = [*pipeline.warnings, *dump.conclude()]
+        self.warnings = [*pipeline.warnings, *dump.conclude().warnings]
         (self.folder / WORKING).replace(kept)
         self.archives.append(made)
         return made

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import random
 import resource
+import signal
 import subprocess
 import sys
 import threading
@@ -125,13 +128,16 @@ def run_as_user(site: Site, day: int, *, expect: int = 0) -> str:
 
 def test_what_an_ordinary_user_may_not_read_is_named_and_taken_once_it_can_be_read(user_site: Site) -> None:
     site = user_site
-    site.configure_cycle("Diffs 6")
+    site.configure_cycle("Diffs 6\nUnreadable warn")
     (site.source / "docs/secret").chmod(0)
     (site.source / "closed").chmod(0)
     log = run_as_user(site, 0)
     for path in ("docs/secret", "closed"):
         assert f"{site.source}/{path} could not be read and is not in this archive: Permission denied" in log
-    assert "# warning " in site.fetch(f"{site.archive_keys()[0]}.sha256").decode()
+    beside = site.fetch(f"{site.archive_keys()[0]}.sha256").decode()
+    assert "# warning " in beside
+    assert beside.endswith(f"# unread 2\n# unread path {site.source}/closed\n# unread path {site.source}/docs/secret\n")
+    assert [each["unread"] for each in json.loads(site.run("list", "--json", day=None).stdout)["archives"]] == [2]
     (site.source / "docs/secret").chmod(0o600)
     (site.source / "closed").chmod(0o700)
     assert "WARNING" not in run_as_user(site, 1)
@@ -139,15 +145,35 @@ def test_what_an_ordinary_user_may_not_read_is_named_and_taken_once_it_can_be_re
     assert_same_tree(site.source, site.recover(site.archive_keys(), site.root / "out"))
 
 
-def test_more_than_max_unreadable_fail_the_source(user_site: Site) -> None:
+def test_what_cannot_be_read_fails_the_source_unless_it_may_and_so_do_more_than_may(user_site: Site) -> None:
     site = user_site
     (site.source / "docs/secret").chmod(0)
     (site.source / "closed").chmod(0)
-    site.configure_cycle("Diffs 6\nMaxUnreadable 1")
-    assert "2 paths could not be read, and MaxUnreadable is 1" in run_as_user(site, 0, expect=1)
-    assert site.archive_keys() == []
-    site.configure_cycle("Diffs 6\nMaxUnreadable 2")
+    for setting, shown in (("", "fail"), ("Unreadable fail", "fail"), ("Unreadable warn 1", "warn 1")):
+        site.configure_cycle(f"Diffs 6\n{setting}")
+        assert f"2 paths could not be read, and Unreadable is “{shown}”" in run_as_user(site, 0, expect=1)
+        assert site.archive_keys() == []
+    site.configure_cycle("Diffs 0\nUnreadable warn 2")
     run_as_user(site, 0)
+    assert "# unread 2\n" in site.fetch(f"{site.archive_keys()[0]}.sha256").decode()
+
+
+def test_a_file_that_its_owner_holds_by_a_lease_costs_itself(site: Site) -> None:
+    """tar opens without waiting, which the kernel refuses then; Samba takes such leases, and so can any user."""
+    site.configure_cycle("Diffs 6")
+    for name in ("held", "other"):
+        (site.source / name).write_text(name)
+    with (site.source / "held").open("r+b") as held:
+        fcntl.fcntl(held, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        before = signal.signal(signal.SIGIO, signal.SIG_IGN)
+        try:
+            log = site.run(day=0).stderr
+        finally:
+            fcntl.fcntl(held, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+            signal.signal(signal.SIGIO, before)
+    assert f"{site.source}/held could not be read and is not in this archive: Resource temporarily unavailable" in log
+    site.run(day=1)
+    assert_same_tree(site.source, site.recover(site.archive_keys(), site.root / "out"))
 
 
 def test_a_source_that_cannot_be_read_itself_fails(user_site: Site) -> None:
@@ -183,7 +209,7 @@ def test_a_file_system_that_a_user_has_mounted_costs_no_more_than_itself(site: S
 
 
 def test_a_breaking_disk_costs_the_files_that_it_does_not_give_and_they_are_taken_again(site: Site) -> None:
-    site.configure_cycle("Diffs 6")
+    site.configure_cycle("Diffs 6\nUnreadable warn")
     place = site.source / "disk"
     place.mkdir()
     (site.source / "other").write_text("other")
@@ -317,7 +343,7 @@ def test_a_user_who_never_stops_renaming_folders_costs_nobody_a_night(site: Site
 def test_names_cannot_make_a_failure_look_like_an_unreadable_file(user_site: Site) -> None:
     """tar's own failure stays one, whatever stands in the names that it mentions."""
     site = user_site
-    site.configure_cycle("Diffs 6")
+    site.configure_cycle("Diffs 6\nUnreadable warn")
     for name in ("x: Cannot open: Permission denied", "y\ntar: z: Cannot stat: Permission denied", "-: Cannot open: x"):
         (site.source / name).write_text("")
         (site.source / name).chmod(0)
