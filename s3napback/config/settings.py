@@ -94,6 +94,7 @@ class JobSettings:
 
     Attributes:
         unreadable: paths that may be unreadable; 0 is ``fail``.
+        store: the folder of a directory store, which no archive may hold; None for another store. No directive.
         stall_timeout: in seconds; 0 is for ever.
     """
 
@@ -107,6 +108,7 @@ class JobSettings:
     stall_timeout: int = Directives.STALL_TIMEOUT.value
     compression: str = Directives.COMPRESSION.value
     compression_level: int | None = None
+    store: Path | None = None
 
 
 @dataclass(frozen=True)

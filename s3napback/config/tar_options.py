@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from s3napback.config.option_rules import WHOLE_PATH, Rules, options, refused
 
 _SHAPE = "s3napback decides how the archive is written"
@@ -68,3 +70,8 @@ TAR_RULES = Rules(
         "-X": "write --exclude-from=FILE",
     },
 )
+
+
+def literal_pattern(path: str) -> str:
+    """A pattern for Exclude that matches a path, and nothing but it and what lies below."""
+    return re.sub(r"([\\*?\[])", r"\\\1", path)

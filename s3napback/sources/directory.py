@@ -9,10 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
 
 from s3napback.chains import FILES_SETTING, Memory
 from s3napback.config.settings import Job, JobSettings
+from s3napback.config.tar_options import literal_pattern
 from s3napback.errors import SourceError
 from s3napback.rotation import ArchiveType, SimpleCycle
 from s3napback.sources import WORKING, Conclusion, Dump
@@ -21,6 +23,7 @@ from s3napback.sources.forgetting import forget
 from s3napback.sources.live_tree import LiveTree
 from s3napback.sources.mounts import mounted_within, tells_holes
 from s3napback.sources.named_files import digests
+from s3napback.sources.own_store import store_within
 from s3napback.sources.snapshot import DamagedSnapshot, copy_cured, snapshot_problem
 from s3napback.sources.tar_guard import TarGuard
 from s3napback.sources.tar_review import TarReview
@@ -150,6 +153,7 @@ class DirectorySource:
     def check(self, *, had_content: bool) -> Sequence[str]:
         """See ``Source``."""
         digests(self.job.settings.tar_options)
+        self._store_within()
         if not self.has_content() and had_content:
             raise SourceError(
                 f"{self.job.source} is empty, but held files when it was backed up last. Is a disk not mounted? "
@@ -175,7 +179,7 @@ class DirectorySource:
 
     def content(self) -> Mapping[str, object]:
         """See ``Source``."""
-        settings = self.job.settings
+        settings = self._settings
         named: dict[str, object] = {}
         # ``check`` reports what cannot be read.
         with suppress(SourceError):
@@ -249,7 +253,7 @@ class DirectorySource:
         memory: Memory | None = None,  # noqa: ARG002
     ) -> Stage:
         """See ``Source``."""
-        settings = self.job.settings
+        settings = self._settings
         command = tar_command(
             self.tar,
             self.job.target,
@@ -268,6 +272,25 @@ class DirectorySource:
         if tail.strip(b"\0") or len(tail) < _END_SIZE:
             return f"{self.tar} ended as if all were well, but the archive of {self.job.target} is cut off"
         return ""
+
+    @cached_property
+    def _settings(self) -> JobSettings:
+        """The job's, with an own store excluded that names did not tell."""
+        settings = self.job.settings
+        try:
+            patterns = map(literal_pattern, self._store_within())
+        except SourceError:
+            return settings  # ``check`` reports it
+        return replace(settings, exclude=tuple(dict.fromkeys((*settings.exclude, *patterns))))
+
+    def _store_within(self) -> list[str]:
+        """The paths of an own store as the source's target begins them. Raises SourceError if the source lies in it."""
+        store = self.job.settings.store
+        if store is None:
+            return []
+        top = os.path.realpath(self.job.target)
+        below = (posixpath.relpath(path, top) for path in store_within(top, str(store)))
+        return [posixpath.join(self.job.target, path) for path in below]
 
     def _followed(self) -> bool:
         return Path(self.job.target).is_symlink()
