@@ -133,6 +133,9 @@ def tar_command(
     if settings.one_file_system:
         command.append("--one-file-system")
     command += ["--directory=/", *settings.tar_options]
+    if any(word.startswith("--warning=") for word in settings.tar_options):
+        # What these two say decides on what the next archive takes, so they must not be silenced; the last word counts.
+        command += ["--warning=failed-read", "--warning=file-removed"]
     command += exclude_options(settings.exclude, path, followed=followed)
     command += ["--anchored", f"--exclude-from={TOO_LONG}"]
     return (*command, "--", member_name(path, followed=followed))
