@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from s3napback.chains import FILES_SETTING, Memory
@@ -18,6 +18,7 @@ from s3napback.config.tar_options import literal_pattern
 from s3napback.errors import SourceError
 from s3napback.rotation import ArchiveType, SimpleCycle
 from s3napback.sources import WORKING, Conclusion, Dump
+from s3napback.sources.answering import require_answer, what_holds_up
 from s3napback.sources.blame import Blame, reads_everything
 from s3napback.sources.forgetting import forget
 from s3napback.sources.live_tree import LiveTree
@@ -155,6 +156,7 @@ class DirectorySource:
 
     def check(self, *, had_content: bool) -> Sequence[str]:
         """See ``Source``."""
+        require_answer(self.job.target, self.job.settings.stall_timeout or None)
         digests(self.job.settings.tar_options)
         self._store_within()
         if not self.has_content() and had_content:
@@ -220,7 +222,8 @@ class DirectorySource:
             same = _identity(self.job.target) == identity
             return "" if same else f"{self.job.target} was replaced, moved or unmounted while {self.tar} read it"
 
-        stage = replace(self.plan(archive_type, folder), review=review, judge=swapped)
+        stage = self.plan(archive_type, folder)
+        stage = replace(stage, review=review, judge=swapped, suspects=partial(what_holds_up, real))
         if snapshot is None:
             return Dump(stage, conclude=lambda: Conclusion(unread=review.unread))
         # A full archive that is not incremental opens every folder in the one above it, and follows no links.

@@ -62,7 +62,9 @@ class PostMortem:
                 return
             if member.stage.may_pause and watch.has_worked(member.processor_time):
                 return
-        raise PipelineError(*_with_words(member, f"has been {watch.verdict} for {self._patience}"))
+        suspects = member.suspects if isinstance(member, Process) else ()
+        words = _with_words(member, f"has been {watch.verdict} for {self._patience}")
+        raise PipelineError(*words, *(f"  {line}" for line in suspects))
 
     def _silent_member(self) -> int:
         """Follow the stream upwards, past all that only wait for their input, to the one that holds it up."""
