@@ -13,7 +13,7 @@ from s3napback.deciding.plans import Plan, Skip
 from s3napback.errors import S3napbackError, StoreError
 from s3napback.formatting import shell_command, shell_word
 from s3napback.logs import log_lines, logger_for
-from s3napback.sources import NothingNew
+from s3napback.sources import Alarm, NothingNew
 from s3napback.sources.registry import make_source
 from s3napback.streams.compression import compression_command
 
@@ -70,7 +70,7 @@ def rehearse_source(context: RunContext, job: Job, say: Callable[[str], None], *
         return Prospect(fails=True)
     for line in _paste_lines(context, plan, stage.pasted):
         say(f"    {line}")
-    return Prospect(warnings=int(plan.is_unexpected))
+    return Prospect(warnings=plan.is_unexpected + sum(isinstance(note, Alarm) for note in plan.notes))
 
 
 def _would_fail(job: Job, error: S3napbackError, say: Callable[[str], None]) -> Prospect:

@@ -51,6 +51,12 @@ class Dump:
     conclude: Callable[[], Conclusion] = Conclusion
 
 
+class Alarm(str):
+    """A line that deserves a look: it counts as a warning."""
+
+    __slots__ = ()
+
+
 class NothingNew(Exception):
     """A DIFF would hold nothing, and this kind of source does not store such DIFFs. The message says so."""
 
@@ -61,14 +67,15 @@ class Source(Protocol):
     Everything but ``dump`` only looks; ``dump`` may write in the folder it is given.
     """
 
-    def check(self, *, had_content: bool) -> Sequence[str]:
+    def check(self, *, had_content: bool, remembered: Mapping[str, str]) -> Sequence[str]:
         """Look whether the source can be backed up.
 
         Args:
             had_content: it held something when it was backed up last, so that finding it empty is suspicious.
+            remembered: the notes of the archive that was made last; empty if nothing is to look suspicious.
 
         Returns:
-            What should be said about it, one line each.
+            What should be said about it, one line each; as ``Alarm`` what is a warning.
 
         Raises:
             SourceError: it does not exist, cannot be read, or is suddenly empty.

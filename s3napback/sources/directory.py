@@ -20,7 +20,7 @@ from s3napback.deciding.facts import Footing
 from s3napback.deciding.fulls import FILES_SETTING
 from s3napback.errors import SourceError
 from s3napback.rotation import ArchiveType, SimpleCycle
-from s3napback.sources import WORKING, Conclusion, Dump
+from s3napback.sources import WORKING, Alarm, Conclusion, Dump
 from s3napback.sources.answering import require_answer, what_holds_up
 from s3napback.sources.blame import Blame, reads_everything
 from s3napback.sources.forgetting import forget
@@ -28,6 +28,7 @@ from s3napback.sources.live_tree import LiveTree
 from s3napback.sources.mounts import mounted_within, tells_holes
 from s3napback.sources.named_files import digests
 from s3napback.sources.own_store import store_within
+from s3napback.sources.remains import Holdings, absent_mounts, holdings_of, suspicion
 from s3napback.sources.snapshot import DamagedSnapshot, copy_cured, look_at_snapshot
 from s3napback.sources.tar_guard import TarGuard
 from s3napback.sources.tar_review import TarReview
@@ -158,7 +159,7 @@ class DirectorySource:
     job: Job
     tar: str = "tar"
 
-    def check(self, *, had_content: bool) -> Sequence[str]:
+    def check(self, *, had_content: bool, remembered: Mapping[str, str]) -> Sequence[str]:
         """See ``Source``."""
         require_answer(self.job.target, self.job.settings.stall_timeout or None)
         digests(self.job.settings.tar_options)
@@ -168,11 +169,24 @@ class DirectorySource:
                 f"{self.job.source} is empty, but held files when it was backed up last. Is a disk not mounted? "
                 "If it is meant to be empty, run once with -f"
             )
+        notes: list[str] = []
         if self._followed():
-            return [
-                f"{self.job.source} is a symbolic link; its content is taken from {os.path.realpath(self.job.target)}"
-            ]
-        return []
+            real = os.path.realpath(self.job.target)
+            notes.append(f"{self.job.source} is a symbolic link; its content is taken from {real}")
+        if before := Holdings.from_notes(remembered):
+            now = self._holdings()
+            if found := suspicion(before, now):
+                raise SourceError(
+                    f"{self.job.source} {found}. Is a disk not mounted, or another one? If it is meant to be so, run "
+                    "once with -f"
+                )
+            notes += map(Alarm, absent_mounts(self.job.target, before, now))
+        return notes
+
+    def _holdings(self) -> Holdings:
+        settings = self.job.settings
+        stays = settings.one_file_system or "--one-file-system" in settings.tar_options
+        return holdings_of(os.path.realpath(self.job.target), one_file_system=stays)
 
     def has_content(self) -> bool:
         """See ``Source``."""
@@ -229,8 +243,9 @@ class DirectorySource:
 
         stage = self.plan(archive_type, folder)
         stage = replace(stage, review=review, judge=swapped, suspects=partial(what_holds_up, real))
+        notes = self._holdings().to_notes()
         if snapshot is None:
-            return Dump(stage, conclude=lambda: Conclusion(unread=review.unread))
+            return Dump(stage, notes=notes, conclude=lambda: Conclusion(unread=review.unread))
         # A full archive that is not incremental opens every folder in the one above it, and follows no links.
         tree = LiveTree(real, time.time_ns()) if self._can_be_compared() else None
         guard = TarGuard(member, tree, self._mounts(member), is_full=archive_type is ArchiveType.FULL)
@@ -244,7 +259,7 @@ class DirectorySource:
             forget(snapshot, {*review.left_out, *guard.left_out} if is_known else None)
             return Conclusion(guard.warnings, review.unread.joined(guard.left_out, guard.forgotten))
 
-        return Dump(stage, snapshot, guard=Transformation("the guard", guarded), conclude=conclude)
+        return Dump(stage, snapshot, notes, guard=Transformation("the guard", guarded), conclude=conclude)
 
     def _mounts(self, member: str) -> Sequence[bytes]:
         top = os.path.realpath(self.job.target)

@@ -42,7 +42,7 @@ class DumpCommandSource:
     package: str
     family: Family
 
-    def check(self, *, had_content: bool) -> Sequence[str]:  # noqa: ARG002 - only the dump tells
+    def check(self, *, had_content: bool, remembered: Mapping[str, str]) -> Sequence[str]:  # noqa: ARG002 - the dump tells
         """See ``Source``."""
         find_program(self.programs, self.package)
         return []

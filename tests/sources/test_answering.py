@@ -44,7 +44,7 @@ def test_a_source_that_hangs_itself_fails_after_stall_timeout_and_is_not_touched
         for path in (place, place / "below", tmp_path / "link"):
             source = directory_source(path, JobSettings(stall_timeout=1))
             with pytest.raises(SourceError, match=r"has not answered for 1 seconds \(StallTimeout\)"):
-                source.check(had_content=False)
+                source.check(had_content=False, remembered={})
         with pytest.raises(SourceError, match=rf"the file system at {place} \(fuse\)"):
             require_answer(str(place / "below"), 0.1)
 

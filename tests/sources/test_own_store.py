@@ -156,7 +156,7 @@ def test_a_source_in_the_store_is_refused_under_another_name(world: Path, bind: 
     place = bind(world / f"home/vault{below}", world / "second")
     source = directory_source(place, JobSettings(store=world / "home/vault"))
     with pytest.raises(SourceError, match=r"lies in the store .*; give the store another folder"):
-        source.check(had_content=False)
+        source.check(had_content=False, remembered={})
 
 
 def test_a_store_that_names_tell_is_excluded_once(world: Path) -> None:
