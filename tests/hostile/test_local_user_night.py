@@ -126,6 +126,37 @@ def run_as_user(site: Site, day: int, *, expect: int = 0) -> str:
     return done.stderr
 
 
+def restored(site: Site, where: str, *paths: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
+    return site.run("restore", str(site.source), *paths, "--to", str(site.root / where), day=None, expect=expect)
+
+
+def assert_restore_says_so(site: Site) -> None:
+    """Of a FULL without ``docs/secret`` and ``closed``: for everything, for what lies below, and for nothing else."""
+    whole = restored(site, "whole").stderr
+    for path in ("docs/secret", "closed"):
+        assert f"WARNING s3napback: {site.source}/{path} could not be read when {site.name()}-14-FULL of" in whole
+    assert "docs/secret" in restored(site, "above", "docs").stderr
+    assert "WARNING" not in restored(site, "other", "docs/open").stderr
+    for path in ("docs/secret", "closed/inner"):
+        refused = restored(site, "none", path, expect=1).stderr
+        assert f"{path} could not be read that night, and no older archive of its chain holds it" in refused
+
+
+def test_an_older_content_that_is_restored_is_said_to_be_older(user_site: Site) -> None:
+    site = user_site
+    site.configure_cycle("Diffs 6\nUnreadable warn")
+    run_as_user(site, 0)
+    (site.source / "docs/secret").write_text("changed")
+    (site.source / "docs/secret").chmod(0)
+    run_as_user(site, 1)
+    (key,) = (key for key in site.archive_keys() if key.endswith("DIFF"))
+    log = restored(site, "out", "docs/secret").stderr
+    assert f"secret could not be read when {key} of 2026-01-02 was made: what comes back of it is from an older" in log
+    assert (site.root / "out" / site.name() / "docs/secret").read_text() == "docs/secret"
+    site.store().delete(f"{key}.sha256")
+    assert "WARNING" not in restored(site, "without", "docs/secret").stderr
+
+
 def test_what_an_ordinary_user_may_not_read_is_named_and_taken_once_it_can_be_read(user_site: Site) -> None:
     site = user_site
     site.configure_cycle("Diffs 6\nUnreadable warn")
@@ -138,9 +169,11 @@ def test_what_an_ordinary_user_may_not_read_is_named_and_taken_once_it_can_be_re
     assert "# warning " in beside
     assert beside.endswith(f"# unread 2\n# unread path {site.source}/closed\n# unread path {site.source}/docs/secret\n")
     assert [each["unread"] for each in json.loads(site.run("list", "--json", day=None).stdout)["archives"]] == [2]
+    assert_restore_says_so(site)
     (site.source / "docs/secret").chmod(0o600)
     (site.source / "closed").chmod(0o700)
     assert "WARNING" not in run_as_user(site, 1)
+    assert "WARNING" not in restored(site, "after", "docs/secret").stderr
     assert [key[-4:] for key in site.archive_keys()] == ["FULL", "DIFF"]
     assert_same_tree(site.source, site.recover(site.archive_keys(), site.root / "out"))
 
