@@ -35,6 +35,10 @@ def test_it_is_read_from_the_checksum_of_that_archive(store: DirectoryStore) -> 
     assert unread_in(store, ARCHIVE) == UNREAD
     noted(store, UNREAD, of="another")
     assert unread_in(store, ARCHIVE) == NOTHING_UNREAD
+    note = SumNote("ab" * 32, "etc-0-FULL", "another", unread=UNREAD)
+    metadata = sum_metadata(SumNote("", "", ARCHIVE.record.id, unread=UNREAD))
+    store.put(sum_key(ARCHIVE.key), BytesSource(format_sum(note)), metadata)
+    assert unread_in(store, ARCHIVE) == Unread(2)
     noted(store, UNREAD, of=ARCHIVE.record.id, told=7)
     assert unread_in(store, ARCHIVE) == Unread(7, UNREAD.paths)
 

@@ -46,17 +46,16 @@ def unmount(place: Path) -> None:
     subprocess.run(["umount", str(place)], check=True)
 
 
-@pytest.mark.parametrize("make", ["mkfs.ext4 -q -F", "mkfs.xfs -q -f", "mkfs.btrfs -q -f"])
-def test_a_fresh_file_system_is_not_taken_for_a_deletion(site: Site, mount: MakeMount, make: str) -> None:
+def test_a_fresh_file_system_is_not_taken_for_a_deletion(site: Site, mount: MakeMount) -> None:
     image = site.root / "image"
-    with image.open("wb") as file:
-        file.truncate(320 << 20)
-    subprocess.run([*make.split(), str(image)], check=True, capture_output=True)
+    image.touch()
+    make = ("mkfs.ext4", "-q", "-F", str(image), "8M")
+    subprocess.run(make, check=True)
     mount(site.source, "-o", "loop", str(image))
     fill(site.source, "photos/1", "letters/1")
     site.run(day=0)
     unmount(site.source)
-    subprocess.run([*make.split(), str(image)], check=True, capture_output=True)
+    subprocess.run(make, check=True)
     mount(site.source, "-o", "loop", str(image))
     (site.source / "photos").mkdir()
     log = site.run(day=1, expect=1).stderr
