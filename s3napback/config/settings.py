@@ -97,6 +97,7 @@ class JobSettings:
     Attributes:
         unreadable: paths that may be unreadable; 0 is ``fail``.
         store: the folder of a directory store, which no archive may hold; None for another store. No directive.
+        environment: of a command, variables by name; not shown by ``repr``.
         stall_timeout: in seconds; 0 is for ever.
     """
 
@@ -106,6 +107,10 @@ class JobSettings:
     unreadable: int = Directives.UNREADABLE.value
     mysql_options: tuple[str, ...] = ()
     postgresql_options: tuple[str, ...] = ()
+    run: tuple[str, ...] = ()
+    run_as: str = Directives.RUN_AS.value
+    environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    least_bytes: int = Directives.LEAST_BYTES.value
     use_temp_file: bool = Directives.USE_TEMP_FILE.value
     stall_timeout: int = Directives.STALL_TIMEOUT.value
     compression: str = Directives.COMPRESSION.value

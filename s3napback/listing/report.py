@@ -135,7 +135,8 @@ class Report:
     def remarks(self) -> list[str]:
         """What else should be said, one sentence each."""
         found = []
-        nameless = sum(row.archive.record is None for row in self.rows)
+        nameless = sum(row.archive.record is None and not row.archive.flaw for row in self.rows)
+        unseen = sum(bool(row.archive.flaw) for row in self.rows)
         if not self.rows:
             found.append(f"There are no archives in {self.place}.")
         if nameless:
@@ -147,6 +148,11 @@ class Report:
             found.append(
                 f"Archives that lack what could not be read that night: {lacking}. Which paths these are stands in the "
                 "archive's KEY.sha256."
+            )
+        if unseen:
+            found.append(
+                f"Objects that cannot be looked at among these: {unseen}. The reason stands beside each; `prune` "
+                "deletes nothing under their names."
             )
         if self.others:
             perl = f", {self.perl_chunks} of them like the chunks of the Perl tool" if self.perl_chunks else ""

@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cached_property, partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from s3napback.sources import WORKING, Alarm, Conclusion, Dump
 from s3napback.sources.answering import require_answer, what_holds_up
 from s3napback.sources.blame import Blame, reads_everything
 from s3napback.sources.forgetting import forget
+from s3napback.sources.in_use import DatabasesInUse
 from s3napback.sources.live_tree import LiveTree
 from s3napback.sources.mounts import mounted_within, tells_holes
 from s3napback.sources.named_files import digests
@@ -154,10 +155,12 @@ class DirectorySource:
     Attributes:
         job: the configured source.
         tar: name of GNU tar's program.
+        databases: what is in use on this machine.
     """
 
     job: Job
     tar: str = "tar"
+    databases: DatabasesInUse = field(default_factory=DatabasesInUse)
 
     def check(self, *, had_content: bool, remembered: Mapping[str, str]) -> Sequence[str]:
         """See ``Source``."""
@@ -244,8 +247,12 @@ class DirectorySource:
         stage = self.plan(archive_type, folder)
         stage = replace(stage, review=review, judge=swapped, suspects=partial(what_holds_up, real))
         notes = self._holdings().to_notes()
+        # As tar begins, and not when it has ended.
+        _ = self.databases.seen
         if snapshot is None:
-            return Dump(stage, notes=notes, conclude=lambda: Conclusion(unread=review.unread))
+            return Dump(
+                stage, notes=notes, conclude=lambda: Conclusion(self.databases.warnings(self.job, ()), review.unread)
+            )
         # A full archive that is not incremental opens every folder in the one above it, and follows no links.
         tree = LiveTree(real, time.time_ns()) if self._can_be_compared() else None
         guard = TarGuard(member, tree, self._mounts(member), is_full=archive_type is ArchiveType.FULL)
@@ -257,7 +264,8 @@ class DirectorySource:
         def conclude() -> Conclusion:
             is_known = review.is_complete and guard.is_complete
             forget(snapshot, {*review.left_out, *guard.left_out} if is_known else None)
-            return Conclusion(guard.warnings, review.unread.joined(guard.left_out, guard.forgotten))
+            warnings = [*guard.warnings, *self.databases.warnings(self.job, guard.in_use)]
+            return Conclusion(warnings, review.unread.joined(guard.left_out, guard.forgotten))
 
         return Dump(stage, snapshot, notes, guard=Transformation("the guard", guarded), conclude=conclude)
 
