@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import cached_property, partial
 
 from s3napback.archives import ArchiveRecord, Owner, join_prefix, split_key
-from s3napback.catalogue.sums import is_sum_key
+from s3napback.catalogue.sums import is_sum_key, sum_key, unread_count
 from s3napback.crews import Crew
 from s3napback.errors import StoreError, StoreUnreachable
 from s3napback.rotation import ArchiveType, day_date
@@ -171,6 +171,23 @@ def read_catalogue(store: Store, prefix: str) -> Catalogue:
         others=tuple(found.key for found in listed if found.key not in sums and split_key(found.key) is None),
         gone=tuple(store.gone(join_prefix(prefix, ""))),
     )
+
+
+def read_unread_counts(store: Store, catalogue: Catalogue, archives: Sequence[CataloguedArchive]) -> Mapping[str, int]:
+    """Of archives that lack something which could not be read how many paths that is, by their keys.
+
+    Raises:
+        StoreError: the metadata of a checksum object cannot be asked for.
+    """
+    keys = [sum_key(archive.key) for archive in archives if archive.record and sum_key(archive.key) in catalogue.sums]
+    with Crew(PARALLEL_REQUESTS, "metadata") as pool:
+        described = {found.key: found.metadata for found in pool.map(store.head, keys) if found is not None}
+    counts = {
+        archive.key: unread_count(described.get(sum_key(archive.key), {}), archive.record.id)
+        for archive in archives
+        if archive.record
+    }
+    return {key: count for key, count in counts.items() if count}
 
 
 def _look(store: Store, prefix: str, listed: StoredObject) -> CataloguedArchive | None:

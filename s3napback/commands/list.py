@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Protocol, TextIO
 
 from s3napback.catalogue.claims import Claims, acting_host, unprotected
-from s3napback.catalogue.contents import CataloguedArchive, read_catalogue
+from s3napback.catalogue.contents import CataloguedArchive, read_catalogue, read_unread_counts
 from s3napback.catalogue.selection import matches, matching_archives, means
 from s3napback.config.settings import Configuration
 from s3napback.listing.plain import plain_text
@@ -75,7 +75,8 @@ def show(configuration: Configuration, word: str, layout: Layout, say: Say) -> i
     if word:
         archives = matching_archives(catalogue, word) if is_found else ()
     claims = Claims(own, configuration.jobs)
-    report = make_report(catalogue, archives, claims, lacking, location=store.location, prefix=prefix)
+    unread = read_unread_counts(store, catalogue, archives)
+    report = make_report(catalogue, archives, claims, lacking, location=store.location, prefix=prefix, unread=unread)
     if layout is Layout.JSON:
         # The document is in ASCII, and the only line ends in it are its own.
         say(*report.to_json().split("\n"))

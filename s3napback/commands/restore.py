@@ -9,16 +9,19 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
+from s3napback.archives import NOTHING_UNREAD, Unread
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.catalogue.selection import holder_of
 from s3napback.config.settings import Configuration
 from s3napback.errors import S3napbackError
 from s3napback.formatting import human_bytes, human_time
-from s3napback.kinds import SourceName
+from s3napback.kinds import DIRECTORY, SourceName
 from s3napback.recovery.choosing import chain_of_keys, source_of
 from s3napback.recovery.holdings import Holdings, StoredCold, cold_advice, look_at_store
+from s3napback.recovery.paths import members_of_paths
 from s3napback.recovery.registry import UnclearRequest, Wanted, recovery_of
 from s3napback.recovery.single_file import TO_STANDARD_OUTPUT
+from s3napback.recovery.unread import said_of, unread_in
 from s3napback.rotation import day_date
 from s3napback.standing import working_on
 
@@ -85,7 +88,8 @@ def restore(
     request = _located(holdings, request)
     chain = _chain(holdings, request, today)
     source = source_of(request.source, chain)
-    task = recovery_of(source).restore(Wanted(source, request.where, request.paths, request.in_place))
+    unread = _unread(holdings, chain[-1], source, request)
+    task = recovery_of(source).restore(Wanted(source, request.where, request.paths, request.in_place, unread))
     if request.test:
         _rehearse(holdings, chain, say)
         return 0
@@ -123,6 +127,17 @@ def _chain(holdings: Holdings, request: RestoreRequest, today: date) -> tuple[Ca
     if request.at or request.origin:
         raise UnclearRequest("--keys names the chain, so --at and --from have no meaning beside it")
     return chain_of_keys(holdings.catalogue, request.keys, holdings.configuration.store.prefix).archives
+
+
+def _unread(holdings: Holdings, newest: CataloguedArchive, source: SourceName, request: RestoreRequest) -> Unread:
+    """What could not be read of a directory that night; of what is wanted, it is said."""
+    if source.kind != DIRECTORY.name:
+        return NOTHING_UNREAD
+    unread = unread_in(holdings.store, newest)
+    names = members_of_paths(source.target, request.paths) if unread.count else ()
+    for line in said_of(unread, newest, [name.encode("utf-8", "surrogateescape") for name in names]):
+        logger.warning("%s", line)
+    return unread
 
 
 def _rehearse(holdings: Holdings, chain: Sequence[CataloguedArchive], say: Callable[[str], None]) -> None:

@@ -19,6 +19,7 @@ from s3napback.config.descriptions import (
     Sources,
     Switch,
     Text,
+    Tolerance,
     Words,
 )
 from s3napback.kinds import COMMAND, DIRECTORY, KINDS, MYSQL, POSTGRESQL, Kind, kind_called
@@ -190,11 +191,12 @@ class Directives:
         value=False,
         kinds=_OF_DIRECTORIES,
     )
-    MAX_UNREADABLE = Integer(
-        "MaxUnreadable",
+    UNREADABLE = Tolerance(
+        "Unreadable",
         _ANYWHERE,
-        "Files and folders that may be unreadable; with more of them the source fails.",
-        value=1000,  # more than that look like a broken disk, and less like files that each deserve a word
+        "What files and folders do that cannot be read: fail the source, or cost themselves, with a warning that names "
+        "them, as long as they are not more than the number (1000 if it is left out).",
+        warned=1000,  # more than that look like a broken disk, and less like files that each deserve a word
         kinds=_OF_DIRECTORIES,
         maximum=1_000_000,
     )

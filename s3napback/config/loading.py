@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -21,6 +20,7 @@ from s3napback.config.scopes import Scope
 from s3napback.config.settings import Configuration, Job, Position
 from s3napback.config.store_settings import encryption_settings, store_settings
 from s3napback.config.syntax import Entry
+from s3napback.config.tar_options import literal_pattern
 from s3napback.errors import ChangeableByOthers, ConfigurationError
 from s3napback.formatting import shown
 from s3napback.kinds import kind_of
@@ -106,16 +106,15 @@ def _named(jobs: Sequence[Job], prefix: str, problems: Problems) -> list[Job]:
 def _without_store(job: Job, folder: Path | None, problems: Problems) -> Job:
     """Leave a directory store that lies within a source's tree out of that source's archives.
 
-    Each archive would hold all those before it, and a part of itself.
+    Each archive would hold all those before it, and a part of itself. This goes by names alone, since a source that
+    hangs must not be touched yet; its own look finds all other ways in which a store can lie in it.
     """
     if folder is None or not kind_of(job.kind).holds_tree:
         return job
     if Path(job.target).is_relative_to(folder):
         problems.error(job.position, f"{job.source} lies in the store {folder} itself; give the store another folder")
-    if not folder.is_relative_to(job.target):
-        return job
-    literal = re.sub(r"([\\*?\[])", r"\\\1", str(folder))
-    return replace(job, settings=replace(job.settings, exclude=(*job.settings.exclude, literal)))
+    named = (literal_pattern(str(folder)),) if folder.is_relative_to(job.target) else ()
+    return replace(job, settings=replace(job.settings, exclude=(*job.settings.exclude, *named), store=folder))
 
 
 def _clash(job: Job, other: Job, name: str) -> str:

@@ -127,7 +127,7 @@ def job_settings(scope: Scope) -> JobSettings:
         exclude=tuple(dict.fromkeys(plain_pattern(pattern) for pattern in scope.all_words(Directives.EXCLUDE))),
         tar_options=scope.words(Directives.TAR_OPTIONS),
         one_file_system=scope.switch(Directives.ONE_FILE_SYSTEM),
-        max_unreadable=scope.integer(Directives.MAX_UNREADABLE),
+        unreadable=scope.integer(Directives.UNREADABLE),
         mysql_options=scope.words(Directives.MYSQL_OPTIONS),
         postgresql_options=scope.words(Directives.POSTGRESQL_OPTIONS),
         run=scope.words(Directives.RUN),

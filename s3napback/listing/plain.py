@@ -10,9 +10,23 @@ from s3napback.listing.report import Report, Row
 from s3napback.rotation import day_date
 
 _ARCHIVE_HEADINGS = (
-    *("SOURCE", "TYPE", "SLOT", "DAY", "BEGUN", "SIZE", "HOST", "CYCLE", "BLOCK", "CHAIN", "KEY", "RESTORABLE"),
+    *(
+        "SOURCE",
+        "TYPE",
+        "SLOT",
+        "DAY",
+        "BEGUN",
+        "SIZE",
+        "UNREAD",
+        "HOST",
+        "CYCLE",
+        "BLOCK",
+        "CHAIN",
+        "KEY",
+        "RESTORABLE",
+    ),
 )
-_RIGHT_ALIGNED = frozenset({"SLOT", "SIZE", "BACKUPS"})
+_RIGHT_ALIGNED = frozenset({"SLOT", "SIZE", "UNREAD", "BACKUPS"})
 
 
 def plain_text(report: Report) -> list[str]:
@@ -63,6 +77,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{day_date(record.day)}" if record else "",
         begun(row),
         human_bytes(row.archive.stored.size),
+        f"{row.unread}" if row.unread else "",
         record.owner.host if record else "",
         record.cycle if record else "",
         row.claim.value if row.claim else "",

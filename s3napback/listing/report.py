@@ -10,7 +10,8 @@ while ``format`` stays the same:
   be restored, ``YYYY-MM-DD``, the oldest first), ``newest`` (key of the newest archive that can be restored, or null).
 - ``archives``: in the order of the sources, the newest first. ``key`` (with prefix), ``name`` (key base, without
   prefix), ``slot``, ``type`` (``FULL``, ``DIFF``), ``size`` (bytes), ``stored`` (when the store took it),
-  ``storage_class``; ``restorable`` (true, false), ``problem`` (why not, else empty), ``chain`` (keys to be restored in
+  ``storage_class``; ``unread`` (how many paths of the source could not be read that night, as far as is known);
+  ``restorable`` (true, false), ``problem`` (why not, else empty), ``chain`` (keys to be restored in
   order; empty if not restorable); ``claim`` (null if the configuration has no blocks, else ``current``,
   ``former name``, ``no block``, ``name of another source``, ``another prefix, or a copy``, ``another host``,
   ``unknown``); and from the metadata, null without: ``source``, ``host``, ``cycle`` (empty outside any Cycle),
@@ -25,7 +26,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,11 +48,13 @@ class Row:
     Attributes:
         chain: that ends with it.
         claim: what the configuration has to do with it; None if that has no blocks.
+        unread: how many paths of the source could not be read that night.
     """
 
     archive: CataloguedArchive
     chain: Chain
     claim: Claim | None
+    unread: int = 0
 
     @property
     def restorable(self) -> bool:
@@ -144,6 +147,11 @@ class Report:
                 f"Objects without metadata among these: {nameless}. Something other than s3napback wrote them, or they "
                 "were copied without it; `restore --keys` restores a chain that is named by hand."
             )
+        if lacking := sum(row.unread > 0 for row in self.rows):
+            found.append(
+                f"Archives that lack what could not be read that night: {lacking}. Which paths these are stands in the "
+                "archive's KEY.sha256."
+            )
         if unseen:
             found.append(
                 f"Objects that cannot be looked at, or are damaged, among these: {unseen}. The reason stands beside "
@@ -193,6 +201,7 @@ def make_report(
     *,
     location: str,
     prefix: str,
+    unread: Mapping[str, int],
 ) -> Report:
     """Report on some archives of a catalogue.
 
@@ -203,13 +212,10 @@ def make_report(
         unprotected: those of its sources that are asked for, and of which nothing can be restored.
         location: the store's address.
         prefix: of the configuration.
+        unread: by the keys of archives, how many paths could not be read; what is not there is 0.
     """
     rows = sorted(
-        (
-            Row(archive, catalogue.chain(archive), claims.judge(archive)[0] if claims.jobs else None)
-            for archive in archives
-        ),
-        key=_row_order,
+        (_row(archive, catalogue, claims, unread.get(archive.key, 0)) for archive in archives), key=_row_order
     )
     return Report(
         location=location,
@@ -223,6 +229,11 @@ def make_report(
         others=len(catalogue.others),
         perl_chunks=sum(_PERL_CHUNK.search(key) is not None for key in catalogue.others),
     )
+
+
+def _row(archive: CataloguedArchive, catalogue: Catalogue, claims: Claims, unread: int) -> Row:
+    claim = claims.judge(archive)[0] if claims.jobs else None
+    return Row(archive, catalogue.chain(archive), claim, unread)
 
 
 def runs(numbers: Iterable[int]) -> list[tuple[int, int]]:
@@ -281,6 +292,7 @@ def _row_document(row: Row) -> dict[str, Any]:
         "size": archive.stored.size,
         "stored": format_time(archive.stored.modified),
         "storage_class": archive.stored.storage_class,
+        "unread": row.unread,
         "restorable": row.restorable,
         "problem": row.chain.problem,
         "chain": [link.key for link in row.chain.archives],

@@ -63,9 +63,10 @@ def _heading(prefix: str, row: Row) -> str:
 
 def _archives(rows: list[Row]) -> Table:
     table = Table(box=SIMPLE)
-    for name in ("Slot", "Type", "Day and time", "Size", "Chain", "Restorable"):
+    unread = ("Unread",) if any(row.unread for row in rows) else ()
+    for name in ("Slot", "Type", "Day and time", "Size", *unread, "Chain", "Restorable"):
         least = 24 if name == "Restorable" else None
-        justify: Literal["left", "right"] = "right" if name in ("Slot", "Size") else "left"
+        justify: Literal["left", "right"] = "right" if name in ("Slot", "Size", "Unread") else "left"
         table.add_column(name, justify=justify, overflow="fold", min_width=least)
     for row in rows:
         cells = (
@@ -73,6 +74,7 @@ def _archives(rows: list[Row]) -> Table:
             row.type,
             _when(row),
             human_bytes(row.archive.stored.size),
+            *(f"{row.unread or '-'}" for _ in unread),
             row.chain_slots or "-",
             restorable(row),
         )

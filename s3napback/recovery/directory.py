@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from s3napback.archives import NOTHING_UNREAD, Unread
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.recovery.members import Gate
 from s3napback.recovery.opening.decoder import Decoder
@@ -59,6 +60,7 @@ class DirectoryRestore:
         where: below it everything gets its full path.
         in_place: merge into a directory that holds something.
         tar: name of GNU tar's program.
+        unread: what could not be read of the directory that night.
     """
 
     directory: str
@@ -66,6 +68,7 @@ class DirectoryRestore:
     where: Path
     in_place: bool = False
     tar: str = "tar"
+    unread: Unread = NOTHING_UNREAD
 
     def check(self) -> None:
         """Look whether it can be begun.
@@ -86,7 +89,7 @@ class DirectoryRestore:
         wanted = WantedPaths.of(members_of_paths(self.directory, self.paths))
         gate = Gate(self.directory.strip("/"))
         with staging_in(self.where) as staging:
-            gave_power = replay(decoder, chain, staging, wanted, gate, self.tar)
+            gave_power = replay(decoder, chain, staging, wanted, gate, self.tar, self.unread)
             names = outermost(wanted.names) or (gate.top,)
             with looking_into_it():
                 powers = powers_in(staging.tree, names) if gave_power else Powers()
@@ -95,13 +98,20 @@ class DirectoryRestore:
 
 
 def replay(
-    decoder: Decoder, chain: Sequence[CataloguedArchive], staging: Staging, wanted: WantedPaths, gate: Gate, tar: str
+    decoder: Decoder,
+    chain: Sequence[CataloguedArchive],
+    staging: Staging,
+    wanted: WantedPaths,
+    gate: Gate,
+    tar: str,
+    unread: Unread = NOTHING_UNREAD,
 ) -> bool:
     """Extract a chain into a staging folder.
 
     Args:
         wanted: the members that are wanted, with all below them.
         gate: what reaches tar.
+        unread: what could not be read of the directory that night.
 
     Returns:
         Whether an archive brought something that gives power.
@@ -123,7 +133,7 @@ def replay(
             gave_power |= again.gave_power
     staging.finish()
     with looking_into_it():
-        require_all(staging.tree, wanted.names, reading.nearby)
+        require_all(staging.tree, wanted.names, reading.nearby, unread)
     return gave_power
 
 

@@ -12,6 +12,7 @@ import posixpath
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from s3napback.archives import NOTHING_UNREAD, Unread
 from s3napback.errors import S3napbackError
 from s3napback.recovery.folders import cursor, exists, file_names, go_to
 from s3napback.recovery.members import Gate, lies_in
@@ -159,13 +160,14 @@ class _Choice:
                 self.nearby[name] = None
 
 
-def require_all(tree: int, names: Sequence[str], nearby: Sequence[str]) -> None:
+def require_all(tree: int, names: Sequence[str], nearby: Sequence[str], unread: Unread = NOTHING_UNREAD) -> None:
     """Look whether every path was restored.
 
     Args:
         tree: descriptor of the folder that was extracted into.
         names: the paths, as archives name them.
         nearby: names from the newest archive's state that resemble them.
+        unread: what could not be read that night.
 
     Raises:
         NoSuchPath: one was not.
@@ -175,6 +177,8 @@ def require_all(tree: int, names: Sequence[str], nearby: Sequence[str]) -> None:
             *folders, last = file_names(name) or ["."]
             if go_to(place, folders) and exists(last, place.descriptor):
                 continue
+            if unread.covers(name.encode("utf-8", "surrogateescape")):
+                raise NoSuchPath(f"/{name} could not be read that night, and no older archive of its chain holds it")
             if name in nearby:
                 raise NoSuchPath(f"/{name} was there on that day, but Exclude left it out of the archives")
             raise NoSuchPath(f"/{name} was not there on that day{_near(name, nearby)}")

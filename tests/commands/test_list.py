@@ -49,20 +49,21 @@ def test_the_days_stand_first_and_every_archive_follows(site: Site) -> None:
     ]
     rows = [re.split(" {2,}", line) for line in archives.splitlines()]
     assert rows[0] == [
-        *("SOURCE", "TYPE", "SLOT", "DAY", "BEGUN", "SIZE", "HOST", "CYCLE", "BLOCK", "CHAIN", "KEY", "RESTORABLE")
+        *("SOURCE", "TYPE", "SLOT", "DAY", "BEGUN", "SIZE", "UNREAD"),
+        *("HOST", "CYCLE", "BLOCK", "CHAIN", "KEY", "RESTORABLE"),
     ]
-    fixed = (1, 2, 3, 6, 7, 8, 9)
+    fixed = (1, 2, 3, 6, 7, 8, 9, 10)
     assert [[row[column] for column in fixed] for row in rows[1:]] == [
-        ["DIFF", "1", "2026-01-08", "test-host", "nightly", "current", "0-1"],
-        ["FULL", "0", "2026-01-07", "test-host", "nightly", "current", "0"],
-        ["DIFF", "5", "2026-01-06", "test-host", "nightly", "current", "3-5"],
-        ["DIFF", "4", "2026-01-05", "test-host", "nightly", "current", "3-4"],
-        ["FULL", "3", "2026-01-04", "test-host", "nightly", "current", "3"],
-        ["DIFF", "2", "2026-01-03", "test-host", "nightly", "current", "-"],
+        ["DIFF", "1", "2026-01-08", "-", "test-host", "nightly", "current", "0-1"],
+        ["FULL", "0", "2026-01-07", "-", "test-host", "nightly", "current", "0"],
+        ["DIFF", "5", "2026-01-06", "-", "test-host", "nightly", "current", "3-5"],
+        ["DIFF", "4", "2026-01-05", "-", "test-host", "nightly", "current", "3-4"],
+        ["FULL", "3", "2026-01-04", "-", "test-host", "nightly", "current", "3"],
+        ["DIFF", "2", "2026-01-03", "-", "test-host", "nightly", "current", "-"],
     ]
     base = f"a b/{site.name()}"
-    assert [row[10] for row in rows[1:3]] == [f"{base}-1-DIFF", f"{base}-0-FULL"]
-    assert [row[11] for row in rows[1:]] == [
+    assert [row[11] for row in rows[1:3]] == [f"{base}-1-DIFF", f"{base}-0-FULL"]
+    assert [row[12] for row in rows[1:]] == [
         *["yes"] * 5,
         f"no: its FULL was overwritten: {base}-0-FULL is of 2026-01-07",
     ]
@@ -105,6 +106,7 @@ def test_the_json_document_has_the_documented_fields_and_no_others(any_site: Sit
         "slot": 1,
         "type": "DIFF",
         "size": len(site.fetch(f"{name}-1-DIFF")),
+        "unread": 0,
         "restorable": True,
         "problem": "",
         "chain": [f"{name}-0-FULL", f"{name}-1-DIFF"],
