@@ -115,7 +115,7 @@ class DirectoryStore:
                     # without metadata, another process may have replaced the object between the two looks
                     again = metadata is None and regular_file_status(self._root, places.data)
                     if metadata is not None or (again and again.st_ino == opened[1].st_ino):
-                        flaw = "" if metadata else self._flaw(places, opened[1])
+                        flaw = "" if metadata is not None else self._flaw(places, opened[1])
                         return _describe(key, opened[1], metadata or {}, flaw)
 
     def put(
