@@ -53,7 +53,24 @@ _FILE = _OwnFile(exists=True, dir_okay=False, path_type=Path)
 logger = logging.getLogger("s3napback")
 
 
+class _Commands(click.Group):
+    """The commands; a configuration's name in the place of one, as the original took it, gets a hint."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            names = [word for word in args if not word.startswith("-")]
+            written = " ".join(f"-c {name}" for name in names)
+            raise click.UsageError(
+                f"{error.message} Configurations are named with -c: s3napback {written}", ctx
+            ) from error
+
+
 @click.group(
+    cls=_Commands,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=EXIT_CODES,

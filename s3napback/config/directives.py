@@ -25,7 +25,6 @@ from s3napback.kinds import DIRECTORY, KINDS, MYSQL, POSTGRESQL, Kind, kind_call
 from s3napback.rotation import HanoiCycle, SimpleCycle
 
 _GLOBAL = frozenset({Place.FILE})
-_IN_CYCLE = frozenset({Place.CYCLE})
 _ANYWHERE = frozenset(Place)
 SIMPLE_CYCLE = "SimpleCycle"
 HANOI_CYCLE = "HanoiCycle"
@@ -241,7 +240,7 @@ _CYCLE = BlockDescription("Cycle", "a unique name", _GLOBAL, "Settings, and the 
 
 
 def _directive_of(kind: Kind) -> DirectiveDescription:
-    return Sources(kind.name, _IN_CYCLE, kind.help)
+    return Sources(kind.name, _AROUND_SOURCES, kind.help)
 
 
 def _block_of(kind: Kind) -> BlockDescription:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -59,6 +60,7 @@ def load_configuration(path: Path) -> Configuration:
     _check_folders(general, problems)
     for job in jobs:
         _check_option_files(job, problems)
+        _warn_of_wildcards(job, problems)
     if store.folder is None:
         _check_key_file(general, problems)
     problems.raise_errors()
@@ -186,6 +188,14 @@ def _check_option_files(job: Job, problems: Problems) -> None:
             problems.error(job.position, f"{option}: {error}")
         except OSError as error:
             problems.error(job.position, f"{option}: {shown(value)} cannot be looked at: {error.strerror}")
+
+
+def _warn_of_wildcards(job: Job, problems: Problems) -> None:
+    """Warn of a path with wildcards, which the original's shell expanded; there may be one that is called so."""
+    if kind_of(job.kind).is_path and glob.has_magic(job.target) and not os.path.lexists(job.target):
+        folder = re.split(r"[*?[]", job.target)[0].rpartition("/")[0] or "/"
+        advice = f"name each one, or write {job.kind} {folder} and Exclude what is not to be in it"
+        problems.warning(job.position, f"{shown(str(job.source))}: wildcards are not expanded; {advice}")
 
 
 def _is_folder(path: Path) -> bool:

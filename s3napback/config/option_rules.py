@@ -54,6 +54,10 @@ class Rules:
                     left.pop(0)
         return found
 
+    def name_of(self, word: str) -> str:
+        """An option's name, without the value that may be attached to it."""
+        return self._split(word)[0]
+
     def reason_for(self, name: str) -> str:
         """Why an option is refused."""
         return self.reasons.get(name, UNKNOWN)

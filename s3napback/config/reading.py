@@ -126,6 +126,8 @@ class _Reader:
     def _matches(self, directive: Directive, value: str, folder: Path) -> list[Path]:
         """The files that one value of an ``Include`` means, in the order of their names."""
         path = folder / value
+        if path.is_dir() and not glob.has_magic(value):
+            return _files_in(path)
         if not value or value.startswith("~"):
             self._problems.error(
                 directive.position, f"{directive.name} “{value}”: write the file's name; ~ is no folder"
@@ -159,6 +161,17 @@ class _Reader:
             raise UnreadableFileError("is being read already: the Includes go round in a circle")
         if self._files_read == _MOST_FILES or len(self._open) == _DEEPEST_INCLUDE:
             raise UnreadableFileError("is one file too many: the Includes are too many or too deep")
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """Every file in a folder, hidden ones too, in the order of their names; folders in it are passed over.
+
+    The original's parser takes them all, and one that is left out would be a source that nobody backs up.
+    """
+    # Whoever can write to the folder could also take something away.
+    require_own(folder, shared=True)
+    with os.scandir(folder) as entries:
+        return sorted(Path(entry.path) for entry in entries if not entry.is_dir())
 
 
 def _before_wildcards(pattern: str) -> str:
