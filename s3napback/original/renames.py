@@ -2,9 +2,9 @@
 
 Its tar ran without ``--no-check-device``, and so recorded a directory that it met elsewhere as a rename: at the end of
 the first directory's list of entries stand ``R`` and a name, ``T`` and the name that it has now, and, where two change
-places, ``X`` and a folder for what waits meanwhile (GNU tar's manual, "Dumpdir"). tar cannot replay all that it records,
-and after directories have changed places it records moves that there were not. Ours never holds such a record; what
-remains here is an archive like ours.
+places, ``X`` and a folder for what waits meanwhile (GNU tar's manual, "Dumpdir"). tar cannot replay all that it
+records, and after directories have changed places it records moves that there were not. Ours never holds such a record;
+what remains here is an archive like ours.
 """
 
 from __future__ import annotations
@@ -174,8 +174,8 @@ def _name(record: bytes) -> str:
 def _require_independence(renames: Sequence[Rename]) -> None:
     """Accept moves only that have nothing to do with each other.
 
-    Of 700 chains of four nights with random moves those that were accepted all came back as they had been; of those with
-    names that occur twice, or lie in each other, every fourth did not (tar 1.34).
+    Of 700 chains of four nights with random moves those that were accepted all came back as they had been; where names
+    that occur twice were accepted, every fourth did not (tar 1.34).
     """
     names = sorted((name for each in renames for name in (each.before, each.after)), key=_by_parts)
     if "" in names or any(f"{inner}/".startswith(f"{outer}/") for outer, inner in pairwise(names)):
