@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from s3napback import __version__, ending
+from s3napback.command_group import CommandGroup
 from s3napback.errors import Interrupted, S3napbackError
 from s3napback.formatting import printable
 from s3napback.logs import log_lines
@@ -35,6 +36,8 @@ Exit codes:
   70       a bug in s3napback
   129, 130, 143  interrupted by SIGHUP, SIGINT, SIGTERM
 """
+DEFAULT_CONFIGURATION = "s3napback"
+"""The name that is meant without ``-c``."""
 EXIT_WARNINGS = 3
 EXIT_BUG = 70
 
@@ -53,24 +56,8 @@ _FILE = _OwnFile(exists=True, dir_okay=False, path_type=Path)
 logger = logging.getLogger("s3napback")
 
 
-class _Commands(click.Group):
-    """The commands; a configuration's name in the place of one, as the original took it, gets a hint."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            names = [word for word in args if not word.startswith("-")]
-            written = " ".join(f"-c {name}" for name in names)
-            raise click.UsageError(
-                f"{error.message} Configurations are named with -c: s3napback {written}", ctx
-            ) from error
-
-
 @click.group(
-    cls=_Commands,
+    cls=CommandGroup,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=EXIT_CODES,
@@ -78,11 +65,11 @@ class _Commands(click.Group):
 @click.version_option(__version__, "--version", message="s3napback %(version)s")
 @click.option(
     "-c", "--config", "arguments", metavar="CONF", multiple=True, help="A configuration file; may be repeated. A bare "
-    "NAME means /etc/s3napback/NAME.conf, never a file of the current folder.",
+    "NAME means /etc/s3napback/NAME.conf, never a file of the current folder. Without -c it is s3napback.",
 )  # fmt: skip
-@click.option("-t", "--test", is_flag=True, help="Report what would be done, and touch nothing.")
+@click.option("-t", "-n", "--test", is_flag=True, help="Report what would be done, and touch nothing.")
 @click.option("-f", "--force", is_flag=True, help="Back up what is not due, done already, or looks suspicious.")
-@click.option("-d", "--debug", is_flag=True, help="Print debug messages, and tracebacks.")
+@click.option("-d", "-v", "--debug", is_flag=True, help="Print debug messages, and tracebacks.")
 @click.option("--full", is_flag=True, help="Make FULLs where DIFFs would be due.")
 @click.option("--take-over", is_flag=True, help="Replace archives that belong to another host or source.")
 @click.option("--today", type=click.DateTime(["%Y-%m-%d"]), metavar="YYYY-MM-DD", help="Pretend that this is the date.")
@@ -111,12 +98,22 @@ def command_line(
     from s3napback.config.loading import resolve_configuration_path
     from s3napback.logs import configure_logging
 
-    paths = [resolve_configuration_path(argument) for argument in arguments]
+    paths = [resolve_configuration_path(argument) for argument in arguments] or _default_configuration()
     configure_logging(log_config, paths, debug)
     context.obj = Invocation(tuple(paths), today.date() if today else date.today(), test)
     if context.invoked_subcommand is None:
         wishes = Wishes(force=force, full=full, take_over=take_over)
-        context.obj.run_each(lambda path: _run_one(path, context.obj.day, wishes, test=test, strict=strict))
+        context.obj.run_each(
+            lambda path: _run_one(path, context.obj.day, wishes, test=test, strict=strict), has_heading=test
+        )
+
+
+def _default_configuration() -> list[Path]:
+    """What is meant without ``-c``, if it is there."""
+    from s3napback.config.loading import resolve_configuration_path
+
+    path = resolve_configuration_path(DEFAULT_CONFIGURATION)
+    return [path] if path.exists() else []
 
 
 @dataclass(frozen=True)
@@ -133,17 +130,30 @@ class Invocation:
     day: date
     test: bool = False
 
-    def run_each(self, action: Callable[[Path], int]) -> NoReturn:
+    def run_each(self, action: Callable[[Path], int], *, has_heading: bool = False) -> NoReturn:
         """Do something with each configuration, and end the process with the highest exit code.
 
         Each stands by itself: a bad one does not stop the others.
+
+        Args:
+            action: returns an exit code.
+            has_heading: what is printed of several ones stands below their names.
 
         Raises:
             click.UsageError: there is none.
         """
         if not self.paths:
-            raise click.UsageError("no configuration given; name one with -c CONF")
-        sys.exit(max([_exit_code(partial(action, path)) for path in self.paths]))
+            raise click.UsageError(
+                f"no configuration given, and there is no /etc/s3napback/{DEFAULT_CONFIGURATION}.conf; "
+                "name one with -c CONF"
+            )
+
+        def act(path: Path) -> int:
+            if has_heading and len(self.paths) > 1:
+                _say(f"{path}:")
+            return action(path)
+
+        sys.exit(max([_exit_code(partial(act, path)) for path in self.paths]))
 
 
 def _run_one(path: Path, day: date, wishes: Wishes, *, test: bool, strict: bool) -> int:
@@ -165,7 +175,9 @@ def list_command(invocation: Invocation, source: str, as_json: bool) -> None:
     from s3napback.config.loading import load_configuration
 
     layout = listing.Layout.JSON if as_json else listing.suitable_layout(sys.stdout)
-    invocation.run_each(lambda path: listing.show(load_configuration(path), source, layout, _say))
+    invocation.run_each(
+        lambda path: listing.show(load_configuration(path), source, layout, _say), has_heading=not as_json
+    )
 
 
 @command_line.command("prune")
@@ -179,7 +191,8 @@ def prune_command(invocation: Invocation, yes: bool, unowned: bool) -> None:
 
     delete = yes and not invocation.test
     invocation.run_each(
-        lambda path: prune.prune(load_configuration(path), invocation.day, _say, delete=delete, unowned=unowned)
+        lambda path: prune.prune(load_configuration(path), invocation.day, _say, delete=delete, unowned=unowned),
+        has_heading=True,
     )
 
 
@@ -208,7 +221,7 @@ class _RestoreCommand(click.Command):
 @click.option("--yes", "agreed", is_flag=True, help="Do not ask before --in-place.")
 @click.option("--passphrase-file", type=_FILE, metavar="FILE", help="Where the gpg key's passphrase stands.")
 @click.option("--require-signature", is_flag=True, help="Restore only what GpgSignKey has signed.")
-@click.option("-t", "--test", is_flag=True, help="Tell what would be fetched, in which order, and touch nothing.")
+@click.option("-t", "-n", "--test", is_flag=True, help="Tell what would be fetched, in which order, and touch nothing.")
 @click.pass_obj
 def restore_command(
     invocation: Invocation,
@@ -282,7 +295,9 @@ def verify_command(
     if every and at:
         raise click.UsageError("--at names one state, so it does not go with --all")
     wish = verify.Wish(source, at, origin, every, keyless, against_live, passphrase_file)
-    invocation.run_each(lambda path: verify.verify(load_configuration(path), wish, invocation.day, _say))
+    invocation.run_each(
+        lambda path: verify.verify(load_configuration(path), wish, invocation.day, _say), has_heading=True
+    )
 
 
 def _confirm(question: str) -> bool | None:
@@ -306,7 +321,15 @@ def _say(*lines: str) -> None:
     try:
         click.echo(text.encode(encoding, "backslashreplace").decode(encoding))
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
+    except OSError as error:
+        # What is still held back would fail once more when Python ends.
+        _drop_output()
+        raise S3napbackError(f"standard output cannot be written to: {error.strerror}") from error
+
+
+def _drop_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _exit_code(action: Callable[[], int]) -> int:

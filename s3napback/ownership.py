@@ -31,6 +31,7 @@ from pathlib import Path
 from s3napback.errors import ChangeableByOthers
 
 _ROOT = 0
+_NULL_DEVICE = os.makedev(1, 3)
 _MOST_LINKS = 40  # as many as Linux follows (path_resolution(7))
 # A folder that may be searched and not read can still be looked at, where the system knows how.
 _LOOK = os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC | getattr(os, "O_PATH", os.O_RDONLY)
@@ -217,6 +218,8 @@ class _Way:
 
     def judge_entry(self, folder: _Folder, name: str, status: os.stat_result) -> None:
         """Refuse the file, or whatever else is no folder, to which the way leads."""
+        if _is_null_device(status):
+            return
         fault = _fault(status, folder.path / name, _handle(folder, name), above=False)
         if not fault and folder.shared and status.st_nlink > 1 and stat.S_ISREG(status.st_mode):
             fault = (
@@ -295,6 +298,11 @@ def _shared_fault(folder: Path) -> str:
 def _advice(path: Path, *command: str, above: bool) -> str:
     look = "take a place that nobody else can change" if above else "look at what is in it"
     return f"{look}, {'or' if above else 'then'} run: {shlex.join([*command, str(path)])}"
+
+
+def _is_null_device(status: os.stat_result) -> bool:
+    """Whether it is Linux's null device, which everybody may write to and nobody can change (null(4))."""
+    return stat.S_ISCHR(status.st_mode) and status.st_rdev == _NULL_DEVICE
 
 
 def _is_private_group(group: int) -> bool:

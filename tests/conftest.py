@@ -43,7 +43,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--fuzz-members", type=float, default=10, metavar="SECONDS", help="restore random archives so long"
     )
-    parser.addoption("--races", action="store_true", help="also a race that shows a fault which is not mended yet")
     parser.addoption("--fuzz-seed", default="1", metavar="SEED", help="which are drawn from this seed")
     parser.addoption("--fuzz", type=int, default=300, metavar="N", help="so many inputs for each test of a fuzzer")
 
@@ -114,11 +113,3 @@ def faulty() -> Iterator[Callable[[S3Server], FaultyS3]]:
     """Put a proxy that obeys rules for faults in front of a server: ``proxy = faulty(rclone)``."""
     with ExitStack() as running:
         yield lambda server: running.enter_context(FaultyS3(server))
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what only ``--races`` asks for."""
-    if not config.getoption("--races"):
-        left_out = [item for item in items if item.get_closest_marker("race")]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]

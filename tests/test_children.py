@@ -30,17 +30,21 @@ SECRETS = {
 }
 
 
-def calls() -> Iterator[tuple[str, ast.Call]]:
-    """Every call in the package, with file and line."""
+def calls() -> Iterator[tuple[str, ast.Call, dict[str, str]]]:
+    """Every call in the package, with file and line, and what the names in its file are assigned."""
     for path in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
+        nodes = list(ast.walk(ast.parse(path.read_text())))
+        assigned = {
+            ast.unparse(node.targets[0]): ast.unparse(node.value) for node in nodes if isinstance(node, ast.Assign)
+        }
+        for node in nodes:
             if isinstance(node, ast.Call):
-                yield f"{path.relative_to(PACKAGE)}:{node.lineno}", node
+                yield f"{path.relative_to(PACKAGE)}:{node.lineno}", node, assigned
 
 
 def test_every_process_is_given_an_environment_that_was_made_in_the_one_place() -> None:
     found = 0
-    for place, call in calls():
+    for place, call, assigned in calls():
         name = ast.unparse(call.func)
         assert not name.startswith(OTHER_WAYS), place
         if name not in STARTERS:
@@ -48,8 +52,12 @@ def test_every_process_is_given_an_environment_that_was_made_in_the_one_place() 
         found += 1
         given = [ast.unparse(keyword.value) for keyword in call.keywords if keyword.arg == "env"]
         assert given, f"{place} starts a process with our own environment"
-        assert "child_environment(os.environ, " in given[0], place
-        assert given[0].count("os.environ") == 1, place
+        if given[0] == "self._gpg.env":
+            # What python-gnupg was given where it was made, which is one of these calls as well.
+            continue
+        environment = assigned.get(given[0], given[0])
+        assert "child_environment(os.environ, " in environment, place
+        assert environment.count("os.environ") == 1, place
     assert found >= 7
 
 

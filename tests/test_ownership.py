@@ -109,6 +109,14 @@ def test_what_is_not_there_is_told_from_what_is_not_ours(folder: Path) -> None:
         open_own_file(folder / "loop")
 
 
+def test_the_null_device_in_place_of_a_file_is_ours_although_everybody_writes_to_it(folder: Path) -> None:
+    require_own(Path("/dev/null"))
+    (folder / "none").symlink_to("/dev/null")
+    require_own(folder / "none")
+    with pytest.raises(ChangeableByOthers):
+        require_own(Path("/dev/zero"))
+
+
 def test_what_is_no_file_is_not_waited_for(folder: Path) -> None:
     os.mkfifo(folder / "fifo")
     (folder / "link").symlink_to("/dev/zero")

@@ -18,7 +18,7 @@ from s3napback.rotation import ArchiveType, SimpleCycle
 from s3napback.sources import WORKING, Dump
 from s3napback.sources.forgetting import forget
 from s3napback.sources.live_tree import LiveTree
-from s3napback.sources.mounts import tells_holes
+from s3napback.sources.mounts import mounted_within, tells_holes
 from s3napback.sources.named_files import digests
 from s3napback.sources.snapshot import DamagedSnapshot, copy_cured, snapshot_problem
 from s3napback.sources.tar_guard import TarGuard
@@ -215,7 +215,7 @@ class DirectorySource:
             return Dump(stage)
         # A full archive that is not incremental opens every folder in the one above it, and follows no links.
         tree = LiveTree(os.path.realpath(self.job.target), time.time_ns()) if self._can_be_compared() else None
-        guard = TarGuard(member, tree)
+        guard = TarGuard(member, tree, self._mounts(member), is_full=archive_type is ArchiveType.FULL)
 
         def guarded(blocks: Iterator[memoryview]) -> Iterator[Block]:
             with tree or nullcontext():
@@ -227,6 +227,11 @@ class DirectorySource:
             return guard.warnings
 
         return Dump(stage, snapshot, guard=Transformation("the guard", guarded), conclude=conclude)
+
+    def _mounts(self, member: str) -> Sequence[bytes]:
+        top = os.path.realpath(self.job.target)
+        points = [posixpath.relpath(point, top) for point in mounted_within(top)]
+        return [os.fsencode(posixpath.normpath(posixpath.join(member, point))) for point in points]
 
     def _can_be_compared(self) -> bool:
         """Whether somebody could bring in what only we may read, and headers tell what lies in the tree."""

@@ -65,12 +65,21 @@ def tells_holes(path: str, *, one_file_system: bool) -> bool:
         path: absolute, without symbolic links.
         one_file_system: what is mounted below does not count.
     """
-    try:
-        text = os.fsdecode(_MOUNTS.read_bytes())
-    except OSError:
-        return False
     user = os.geteuid()
-    return all(_tells_holes(mount, user) for mount in _read_from(read_mounts(text), path, one_file_system))
+    mounts = _current()
+    return bool(mounts) and all(_tells_holes(mount, user) for mount in _read_from(mounts, path, one_file_system))
+
+
+def mounted_within(path: str) -> list[str]:
+    """The paths below ``path`` (absolute, without symbolic links) at which something is mounted now."""
+    return [mount.point for mount in _current() if mount.point != path and _is_at_or_below(mount.point, path)]
+
+
+def _current() -> list[Mount]:
+    try:
+        return read_mounts(os.fsdecode(_MOUNTS.read_bytes()))
+    except OSError:
+        return []
 
 
 def _read_from(mounts: Sequence[Mount], path: str, one_file_system: bool) -> Iterator[Mount]:

@@ -7,6 +7,9 @@ following links, unless it belongs to the only user who could.
 
 A folder that is something else by now would stand in the archive as that, although its parent's list calls it a
 folder; tar cannot replay such a chain. It is left out as well, and so is what the list calls a file and is a folder.
+
+What tar says of renames goes out of its lists (see ``tar_renames``), and the folders that it speaks of are as good as
+not archived, unless they are two places of one folder that is mounted twice.
 """
 
 from __future__ import annotations
@@ -14,11 +17,12 @@ from __future__ import annotations
 import posixpath
 import struct
 from array import array
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from s3napback.formatting import counted, printable, shortened
 from s3napback.sources.live_tree import Folder, LiveTree
+from s3napback.sources.tar_renames import without_renames
 from s3napback.streams.tar_headers import (
     BLOCK_SIZE,
     EXTENDED,
@@ -64,18 +68,24 @@ class TarGuard:
         is_complete: all paths that were left out are remembered.
     """
 
-    def __init__(self, member: str, tree: LiveTree | None) -> None:
+    def __init__(self, member: str, tree: LiveTree | None, mounts: Collection[bytes] = (), *, is_full: bool) -> None:
         """Begin.
 
         Args:
             member: what tar was told to archive, relative to the root directory.
             tree: the same, as it is; None where its members are not to be held against it.
+            mounts: paths, as in the archive, where something is mounted within it, perhaps a folder that is there
+                elsewhere as well.
+            is_full: it is a full archive, and lacks nothing that is old.
         """
         self.is_complete = True
         self._top = posixpath.normpath(member.encode("utf-8", "surrogateescape"))
         self._tree = tree
         self._strangers: dict[bytes, None] = {}
         self._changed: dict[bytes, None] = {}
+        self._renamed: dict[bytes, None] = {}
+        self._mounts = mounts
+        self._is_full = is_full
         self._forgotten = 0
         # Hashes of paths: of directories that a list has named and that have not come yet, and of those that have.
         self._expected: set[int] = {hash(self._top)}
@@ -88,14 +98,14 @@ class TarGuard:
         self._group = bytearray()
         self._left = 0
         self._drops = False
-        self._has_dropped = False
+        self._is_shorter = False
         self._passed = 0
         self._flaw = ""
 
     @property
     def left_out(self) -> Collection[bytes]:
-        """Paths, normalised, as in the archive."""
-        return {*self._strangers, *self._changed}
+        """Paths, normalised, as in the archive, of what is not in it or perhaps not whole."""
+        return {*self._strangers, *self._changed, *self._renamed}
 
     @property
     def warnings(self) -> list[str]:
@@ -109,6 +119,11 @@ class TarGuard:
             f"/{_readable(path)} was kept out of this archive: it was exchanged for something of another kind while "
             "tar was looking at it"
             for path in sorted(self._changed)
+        ]
+        lines += [
+            f"/{_readable(path)} may not be whole in this archive: tar met the same folder at two places, as if it "
+            "was renamed meanwhile; the next archive takes all of it"
+            for path in sorted(self._renamed)
         ]
         if more := len(lines[_SHOWN:]) + self._forgotten:
             lines = [*lines[:_SHOWN], f"{counted(more, 'other path')} were kept out likewise"]
@@ -150,7 +165,7 @@ class TarGuard:
                 yield block[start:position]
             position += self._collect(block[position:])
             start = position
-            if (group := self._whole_group()) and self._passes(group):
+            if (group := self._whole_group()) and (group := self._passing(group)):
                 yield group
         if end > start:
             yield block[start:]
@@ -194,26 +209,35 @@ class TarGuard:
         self._group.clear()
         return group
 
-    def _passes(self, group: bytes) -> bool:
-        """Judge the member that a group of headers describes, and prepare for its content."""
+    def _passing(self, group: bytes) -> bytes:
+        """Judge the member that a group of headers describes, and tell what of them passes; prepare for its content."""
         self._drops = False
         if not group.strip(b"\0"):
-            # Behind a dropped member tar's own end would not fit any more.
-            self._has_ended = self._has_dropped
-            self._passes_all = not self._has_dropped
-            return self._passes_all
+            # tar's own end does not fit any more what was shortened.
+            self._has_ended = self._is_shorter
+            self._passes_all = not self._is_shorter
+            return b"" if self._is_shorter else group
         try:
-            member = _member(group)
-            passes = self._fits(member)
+            passing, renamed = without_renames(group)
+            self._note_renamed(renamed)
+            member = _member(passing)
+            self._drops = not self._fits(member)
         except MalformedArchive as error:
             # The archive is as good as tar made it; a guard that lost its way must not spoil it.
             self._flaw = f"what came from outside of the tree could not be told from {_readable(self._top)}: {error}"
             self._passes_all = True
-            return True
+            return group
         self._left = member.size + -member.size % BLOCK_SIZE
-        self._drops = not passes
-        self._has_dropped = self._has_dropped or not passes
-        return passes
+        self._is_shorter = self._is_shorter or self._drops or len(passing) < len(group)
+        return b"" if self._drops else passing
+
+    def _note_renamed(self, pairs: Sequence[tuple[bytes, bytes]]) -> None:
+        for before, after in pairs:
+            # What is mounted twice is met twice by itself, and so is all that is in it. The first place is whole.
+            is_mounted = any(_is_at_or_below(path, mount) for path in (before, after) for mount in self._mounts)
+            doubtful = ((after,) if not self._is_full else ()) if is_mounted else (before, after)
+            for path in filter(None, doubtful):
+                self._leave_out(path, self._renamed)
 
     def _fits(self, member: Member) -> bool:
         path = posixpath.normpath(member.path)
@@ -247,7 +271,7 @@ class TarGuard:
         del self._seen[:]
         if self._tree is not None and self._nobody_else_owns and self._tree.top.is_roots_alone:
             self._tree = None
-        self._passes_all = self._tree is None and not self._has_dropped
+        self._passes_all = self._tree is None and not self._is_shorter
 
     def _lies_there(self, path: bytes, member: Member, tree: LiveTree) -> bool:
         folder_path, name = posixpath.split(path)
@@ -303,6 +327,10 @@ def _content(group: bytes) -> bytes:
     if first.size + -first.size % BLOCK_SIZE + 2 * BLOCK_SIZE != len(group):
         raise MalformedArchive("it holds headers in an order in which tar never writes them")
     return group[BLOCK_SIZE : BLOCK_SIZE + first.size]
+
+
+def _is_at_or_below(path: bytes, folder: bytes) -> bool:
+    return path == folder or path.startswith(folder + b"/")
 
 
 def _readable(path: bytes) -> str:

@@ -22,6 +22,9 @@ EXTENDED, GLOBAL, LONG_NAME, LONG_LINK = b"x", b"g", b"L", b"K"
 REGULAR, HARD_LINK, SYMBOLIC_LINK, DIRECTORY, OLD_DIRECTORY = b"0", b"1", b"2", b"5", b"D"
 CHARACTER_DEVICE, BLOCK_DEVICE, PIPE = b"3", b"4", b"6"
 
+DUMPDIR = b"GNU.dumpdir"
+"""The record of what a directory held."""
+
 _MAGICS = (b"ustar\x0000", b"ustar  \x00")
 _TYPES = frozenset(b"0123456DxgLK")
 _WITH_CONTENT = frozenset((REGULAR, OLD_DIRECTORY, EXTENDED, GLOBAL, LONG_NAME, LONG_LINK))
@@ -35,7 +38,7 @@ _NAMES = (b"path", b"linkpath", b"GNU.sparse.name")
 PAIRED = (b"GNU.sparse.offset", b"GNU.sparse.numbytes")
 OLD_SPARSE = {b"GNU.sparse.size", b"GNU.sparse.numblocks", b"GNU.sparse.map", *PAIRED}
 _NEW_SPARSE = {b"GNU.sparse.major", b"GNU.sparse.minor", b"GNU.sparse.realsize"}
-_ONCE = ({*_NAMES, b"size", b"GNU.dumpdir"} | OLD_SPARSE | _NEW_SPARSE) - {*PAIRED}
+_ONCE = ({*_NAMES, b"size", DUMPDIR} | OLD_SPARSE | _NEW_SPARSE) - {*PAIRED}
 _DUMPDIR_LETTERS = frozenset(b"YND")
 _ATTRIBUTES = b"SCHILY.xattr."
 
@@ -182,7 +185,7 @@ class Member:
     @property
     def dumpdir(self) -> bytes | None:
         """Of a directory in an incremental archive: what it held. None where a later content tells, or nothing does."""
-        return self.records.get(b"GNU.dumpdir") if self.records else None
+        return self.records.get(DUMPDIR) if self.records else None
 
     @property
     def entries(self) -> Iterator[str]:
@@ -216,7 +219,7 @@ def plain_name(name: str) -> str:
     return name
 
 
-_ENTRIES, _NO_ENTRIES = b"GNU.dumpdir", b"NOT.dumpdir"
+_NO_ENTRIES = b"NOT.dumpdir"
 
 
 def without_entries(member: Member) -> Sequence[bytes]:
@@ -233,14 +236,18 @@ def without_entries(member: Member) -> Sequence[bytes]:
 def _with_renamed_record(content: bytes) -> bytes:
     position = 0
     while (found := _RECORD.match(content, position)) is not None:
-        if found[2] == _ENTRIES:
+        if found[2] == DUMPDIR:
             return content[: found.start(2)] + _NO_ENTRIES + content[found.end(2) :]
         position += int(found[1])
     return content
 
 
-def read_records(content: bytes) -> dict[bytes, bytes]:
+def read_records(content: bytes, *, checks_entries: bool = True) -> dict[bytes, bytes]:
     """The records of an extended header.
+
+    Args:
+        content: of the extended header.
+        checks_entries: a list of a directory's entries must pass ``check_dumpdir``.
 
     Raises:
         MalformedArchive: they are not of the form that tar writes.
@@ -262,16 +269,38 @@ def read_records(content: bytes) -> dict[bytes, bytes]:
             records[keyword] = value
         position = end
     records.update((keyword, b",".join(values)) for keyword, values in paired.items())
-    if b"GNU.dumpdir" in records:
-        check_dumpdir(records[b"GNU.dumpdir"])
+    if checks_entries and DUMPDIR in records:
+        check_dumpdir(records[DUMPDIR])
     return records
+
+
+def with_record(content: bytes, keyword: bytes, value: bytes) -> bytes:
+    """The content of an extended header with another value of a record that is in it."""
+    position = 0
+    while (found := _RECORD.match(content, position)) is not None:
+        end = position + int(found[1])
+        if found[2] == keyword:
+            rest = b" %s=%s\n" % (keyword, value)
+            # The length counts its own digits as well.
+            length = len(rest) + len(b"%d" % len(rest))
+            length = len(rest) + len(b"%d" % length)
+            return content[:position] + b"%d" % length + rest + content[end:]
+        position = end
+    return content
+
+
+def extended_header(header: Header, content: bytes) -> bytes:
+    """An extended header like another one for other content, with it and its padding."""
+    block = header.block[:124] + b"%011o\0" % len(content) + header.block[136:148] + b" " * 8 + header.block[156:]
+    checked = block[:148] + b"%06o\0 " % sum(block) + block[156:]
+    return checked + content + bytes(-len(content) % BLOCK_SIZE)
 
 
 def _check_record(keyword: bytes, value: bytes, before: Records) -> None:
     # Names of attributes hold what they like; tar passes over blanks before the others.
     if not keyword.startswith(_ATTRIBUTES) and not _KEYWORD.fullmatch(keyword):
         raise MalformedArchive(f"a record in it has a name that tar never writes ({keyword!r:.200})")
-    if keyword in _ONCE and (keyword in before or (b"\0" in value and keyword != b"GNU.dumpdir")):
+    if keyword in _ONCE and (keyword in before or (b"\0" in value and keyword != DUMPDIR)):
         raise MalformedArchive(f"a record in it is there twice, or holds what it cannot ({keyword!r})")
     if keyword in PAIRED and not NUMBER.fullmatch(value):
         raise MalformedArchive("it holds a place in a sparse file that is no number")
@@ -305,7 +334,7 @@ def _check_records(member: Member) -> None:
         raise MalformedArchive("it holds a record of a size where there is no content")
     if b"uid" in records and not NUMBER.fullmatch(records[b"uid"]):
         raise MalformedArchive("it holds an owner that is no number")
-    if b"GNU.dumpdir" in records and member.type != DIRECTORY:
+    if DUMPDIR in records and member.type != DIRECTORY:
         raise MalformedArchive("it holds a list of entries of something that is no directory")
 
 

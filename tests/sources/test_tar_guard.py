@@ -42,7 +42,7 @@ def in_blocks(data: bytes, size: int) -> Iterator[memoryview]:
 
 def guarded(data: bytes, path: Path, size: int, *, is_compared: bool = True) -> tuple[bytes, TarGuard]:
     tree = LiveTree(os.path.realpath(path), since_ns=1 << 62) if is_compared else None
-    guard = TarGuard(member_name(str(path), followed=path.is_symlink()), tree)
+    guard = TarGuard(member_name(str(path), followed=path.is_symlink()), tree, is_full=True)
     if tree is None:
         return b"".join(bytes(piece) for piece in guard.guarded(in_blocks(data, size))), guard
     with tree:

@@ -1,0 +1,134 @@
+"""A folder that tar meets under two names: what it says of renames never reaches an archive, and nothing gets lost."""
+
+from __future__ import annotations
+
+import subprocess
+import tarfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from s3napback.sources.tar_guard import TarGuard
+from s3napback.sources.tar_renames import without_renames
+from s3napback.streams.tar_headers import MalformedArchive
+from s3napback.streams.tar_stream import watched
+from tests.site import Site
+from tests.sources.test_tar_guard import guarded, in_blocks, raw_archive
+from tests.sources.trees import assert_same_tree
+
+
+@contextmanager
+def mounted(folder: Path, place: Path) -> Iterator[None]:
+    subprocess.run(["mount", "--bind", str(folder), str(place)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.fixture
+def twice(tmp_path: Path) -> Iterator[Path]:
+    """A tree with a folder in it that is there a second time."""
+    root = tmp_path / "tree"
+    (root / "one/below").mkdir(parents=True)
+    (root / "two").mkdir()
+    (root / "one/file").write_text("1")
+    (root / "one/below/file").write_text("2")
+    with mounted(root / "one", root / "two"):
+        yield root
+
+
+def member(path: Path, *below: str) -> bytes:
+    return str(path.joinpath(*below))[1:].encode()
+
+
+@pytest.mark.parametrize("size", [1, 512, 513, 1 << 30])
+def test_the_archive_holds_both_places_and_says_nothing_of_a_rename(twice: Path, tmp_path: Path, size: int) -> None:
+    raw = raw_archive(twice, tmp_path / "work")
+    with pytest.raises(MalformedArchive, match="rename"):
+        list(watched(iter([memoryview(raw)]), lambda _: None))
+    clean, guard = guarded(raw, twice, size)
+    assert len(clean) % 10_240 == 0
+    list(watched(iter([memoryview(clean)]), lambda _: None))
+    with tarfile.open(fileobj=BytesIO(clean)) as archive:
+        names = archive.getnames()
+    assert {name.encode() for name in names} >= {
+        member(twice, place, *below) for place in ("one", "two") for below in (("file",), ("below", "file"))
+    }
+    assert set(guard.left_out) == {member(twice, *below) for below in (
+        ("one",), ("two",), ("one", "below"), ("two", "below"))}  # fmt: skip
+    assert "the next archive takes all of it" in guard.warnings[0]
+    assert not any("could not be told" in line for line in guard.warnings)
+
+
+def test_a_place_where_something_is_mounted_lacks_nothing(twice: Path, tmp_path: Path) -> None:
+    raw = raw_archive(twice, tmp_path / "work")
+    guard = TarGuard(str(twice)[1:], None, [member(twice, "two")], is_full=True)
+    clean = b"".join(bytes(piece) for piece in guard.guarded(in_blocks(raw, 1 << 16)))
+    list(watched(iter([memoryview(clean)]), lambda _: None))
+    assert not guard.left_out
+    assert not guard.warnings
+
+
+def test_of_what_is_new_and_mounted_twice_the_second_place_is_taken_again(twice: Path, tmp_path: Path) -> None:
+    raw = raw_archive(twice, tmp_path / "work")
+    guard = TarGuard(str(twice)[1:], None, [member(twice, "two")], is_full=False)
+    list(guard.guarded(in_blocks(raw, 1 << 16)))
+    second = "two" if b"T" + member(twice, "two") in raw else "one"
+    assert set(guard.left_out) == {member(twice, second), member(twice, second, "below")}
+
+
+def test_a_folder_that_is_mounted_twice_comes_back_from_every_night(site: Site, tmp_path: Path) -> None:
+    site.configure_cycle("Diffs 6")
+    (site.source / "one/below").mkdir(parents=True)
+    (site.source / "two").mkdir()
+    (site.source / "one/old").write_text("old")
+    with mounted(site.source / "one", site.source / "two"):
+        for day in range(3):
+            done = site.run("--strict", day=day)
+            assert "renamed" not in done.stderr
+            time.sleep(1.1)
+            (site.source / f"two/below/{day}").write_text(str(day))
+        # Both new in one archive: tar takes of the second place only what is new, and the night after all of it.
+        (site.source / "three").mkdir()
+        (site.source / "one/below").rename(site.source / "three/moved")
+        (site.source / "four").mkdir()
+        with mounted(site.source / "three", site.source / "four"):
+            assert "may not be whole in this archive: tar met the same folder at two places" in site.run(day=3).stderr
+            site.run("--strict", day=4)
+            site.run("restore", str(site.source), "--to", str(tmp_path / "out"), day=None)
+            assert_same_tree(site.source, tmp_path / "out" / str(site.source)[1:])
+
+
+def extended(records: dict[str, str]) -> bytes:
+    info = tarfile.TarInfo("top")
+    info.type = tarfile.DIRTYPE
+    info.pax_headers = records
+    return info.tobuf(tarfile.PAX_FORMAT)
+
+
+def test_a_rename_by_way_of_a_temporary_name_is_taken_out_as_well() -> None:
+    entries = "Da\0Db\0Yz\0" + "Y" * 80 + "\0"
+    group = extended(
+        {"mtime": "1.5", "GNU.dumpdir": f"{entries}Xtop\0Rtop/a\0T\0Rtop//b/\0Ttop/a\0R\0Ttop/b\0\0", "uid": "7"}
+    )
+    clean, pairs = without_renames(group)
+    assert pairs == [(b"top/a", b""), (b"top/b", b"top/a"), (b"", b"top/b")]
+    assert clean == extended({"mtime": "1.5", "GNU.dumpdir": f"{entries}\0", "uid": "7"})
+
+
+@pytest.mark.parametrize("length", range(1, 120))
+def test_the_record_that_is_left_counts_its_own_length(length: int) -> None:
+    name = "Y" + "n" * length
+    clean, _pairs = without_renames(extended({"GNU.dumpdir": f"{name}\0Ra\0Tb\0\0"}))
+    assert clean == extended({"GNU.dumpdir": f"{name}\0\0"})
+
+
+def test_what_speaks_of_no_rename_stays_byte_for_byte() -> None:
+    for entries in ("YRoot\0DTop\0\0", "\0", "YX\0\0"):
+        group = extended({"GNU.dumpdir": entries, "SCHILY.xattr.user.a": "\0Rx"})
+        assert without_renames(group) == (group, ())
