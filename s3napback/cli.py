@@ -196,6 +196,19 @@ def prune_command(invocation: Invocation, yes: bool, unowned: bool) -> None:
     )
 
 
+@command_line.command("migrate")
+@click.option("--to", "target", type=click.Path(path_type=Path), metavar="NEW.conf", help="Write it there; the file "
+    "must not exist. Otherwise it is printed.")  # fmt: skip
+@click.pass_obj
+def migrate_command(invocation: Invocation, target: Path | None) -> None:
+    """Write a configuration of the original's anew, in today's words, each change explained; -t shows a diff."""
+    from s3napback.commands import migrate
+
+    if target is not None and len(invocation.paths) > 1:
+        raise click.UsageError("--to takes one configuration: give -c once")
+    invocation.run_each(lambda path: migrate.migrate(path, target, _say, test=invocation.test))
+
+
 class _RestoreCommand(click.Command):
     """Takes several words after one ``--keys``."""
 

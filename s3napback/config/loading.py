@@ -5,8 +5,8 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from s3napback.config.descriptions import AbsolutePath
 from s3napback.config.directives import Directives
 from s3napback.config.key_file import UnusableKeyFile, read_key_file
 from s3napback.config.names import Claim, key_problem, qualified_names
-from s3napback.config.problems import Problems
+from s3napback.config.problems import Change, Problems
 from s3napback.config.reading import read_configuration
 from s3napback.config.scopes import Scope
 from s3napback.config.settings import Configuration, Job, Position
@@ -41,6 +41,23 @@ def resolve_configuration_path(argument: str, folder: Path = SYSTEM_FOLDER) -> P
     return folder / (argument if argument.endswith(".conf") else f"{argument}.conf")
 
 
+@dataclass(frozen=True)
+class Examined:
+    """A configuration, and what its files are like.
+
+    Attributes:
+        configuration: what it says.
+        entries: the tree of all its files.
+        changes: what is written as the original tool took it.
+        includes: the files that each ``Include`` has brought.
+    """
+
+    configuration: Configuration
+    entries: tuple[Entry, ...]
+    changes: tuple[Change, ...]
+    includes: Mapping[Position, Sequence[Path]]
+
+
 def load_configuration(path: Path) -> Configuration:
     """Read, validate and type a configuration with all that it includes.
 
@@ -49,8 +66,26 @@ def load_configuration(path: Path) -> Configuration:
     Raises:
         ConfigurationError: with every problem in it, each as ``file:line: what is wrong``.
     """
+    return examine(path).configuration
+
+
+def examine(path: Path, text: str | None = None) -> Examined:
+    """The same, and what the files are like.
+
+    Args:
+        path: of the configuration.
+        text: what it shall hold; it need not exist then.
+
+    Raises:
+        ConfigurationError: with every problem in it, each as ``file:line: what is wrong``.
+    """
     problems = Problems()
-    entries = _read(path, problems)
+    entries = _read(path, problems, text)
+    configuration = _configuration(path, entries, problems)
+    return Examined(configuration, entries, tuple(problems.changes), problems.includes)
+
+
+def _configuration(path: Path, entries: Sequence[Entry], problems: Problems) -> Configuration:
     reader = BlockReader(problems)
     general = reader.read_file(entries, Position(str(path), 1))
     store = store_settings(general, problems)
@@ -78,9 +113,9 @@ def load_configuration(path: Path) -> Configuration:
     )
 
 
-def _read(path: Path, problems: Problems) -> tuple[Entry, ...]:
+def _read(path: Path, problems: Problems, text: str | None) -> tuple[Entry, ...]:
     try:
-        return read_configuration(path, problems)
+        return read_configuration(path, problems, text)
     except ConfigurationError as error:
         here = next((name for name in (path.name, path.stem) if os.path.isfile(name)), "")  # noqa: PTH113
         if not here or os.path.lexists(path) or not path.is_absolute():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from s3napback.config.settings import Position
 from s3napback.errors import ConfigurationError
@@ -26,10 +27,16 @@ class Change:
 
 
 class Problems:
-    """Errors and warnings of one configuration, each said once, in the order of files and lines."""
+    """Errors and warnings of one configuration, each said once, in the order of files and lines.
+
+    Attributes:
+        changes: what only the original's files have.
+        includes: the files that each ``Include`` has brought.
+    """
 
     def __init__(self) -> None:
         self.changes: list[Change] = []
+        self.includes: dict[Position, list[Path]] = {}
         self._files: dict[str, int] = {}
         self._errors: dict[tuple[Position, str], None] = {}
         self._warnings: dict[tuple[Position, str], None] = {}

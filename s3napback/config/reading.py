@@ -26,20 +26,22 @@ class UnreadableFileError(Exception):
     """A file cannot be taken as text; the message says why, without naming it."""
 
 
-def read_configuration(path: Path, problems: Problems) -> tuple[Entry, ...]:
+def read_configuration(path: Path, problems: Problems, text: str | None = None) -> tuple[Entry, ...]:
     """Read a configuration file; what it includes stands where the ``Include`` stood.
 
     Args:
         path: the file.
         problems: takes what is wrong with the text of any of the files.
+        text: what the file shall hold, which need not exist then.
 
     Raises:
         ConfigurationError: the file itself cannot be read.
     """
-    try:
-        text = read_text(path)
-    except UnreadableFileError as error:
-        raise ConfigurationError([f"{path}: {error}"]) from error
+    if text is None:
+        try:
+            text = read_text(path)
+        except UnreadableFileError as error:
+            raise ConfigurationError([f"{path}: {error}"]) from error
     return _Reader(problems).entries(path, text)
 
 
@@ -120,6 +122,7 @@ class _Reader:
             except OSError as error:
                 self._problems.error(directive.position, f"{shown(value)} cannot be read: {error.strerror}")
                 continue
+            self._problems.includes.setdefault(directive.position, []).extend(paths)
             for path in paths:
                 yield from self._include(directive.position, path)
 
