@@ -260,7 +260,7 @@ def restore_command(
         raise click.UsageError("restore works with one configuration: give -c once")
     if not all((source, where, *paths)):
         raise click.UsageError("SOURCE, PATH or WHERE is empty: a variable of the shell may not be set")
-    wish = restore.Wish(
+    request = restore.RestoreRequest(
         source=source,
         where=Path(where),
         paths=paths,
@@ -273,7 +273,7 @@ def restore_command(
         require_signature=require_signature,
         test=test or invocation.test,
     )
-    invocation.run_each(lambda path: restore.restore(load_configuration(path), wish, invocation.day, _say, _confirm))
+    invocation.run_each(lambda path: restore.restore(load_configuration(path), request, invocation.day, _say, _confirm))
 
 
 @command_line.command("verify")
@@ -307,9 +307,9 @@ def verify_command(
         raise click.UsageError("--compare goes neither with --all nor with --keyless")
     if every and at:
         raise click.UsageError("--at names one state, so it does not go with --all")
-    wish = verify.Wish(source, at, origin, every, keyless, against_live, passphrase_file)
+    request = verify.VerifyRequest(source, at, origin, every, keyless, against_live, passphrase_file)
     invocation.run_each(
-        lambda path: verify.verify(load_configuration(path), wish, invocation.day, _say), has_heading=True
+        lambda path: verify.verify(load_configuration(path), request, invocation.day, _say), has_heading=True
     )
 
 

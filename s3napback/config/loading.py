@@ -14,7 +14,7 @@ from s3napback.config.blocks import BlockReader
 from s3napback.config.descriptions import AbsolutePath
 from s3napback.config.directives import Directives
 from s3napback.config.key_file import UnusableKeyFile, read_key_file
-from s3napback.config.names import Claim, key_problem, qualified_names
+from s3napback.config.names import WantedName, key_problem, qualified_names
 from s3napback.config.problems import Change, Problems
 from s3napback.config.reading import read_configuration
 from s3napback.config.scopes import Scope
@@ -126,7 +126,7 @@ def _read(path: Path, problems: Problems, text: str | None) -> tuple[Entry, ...]
 
 def _named(jobs: Sequence[Job], prefix: str, problems: Problems) -> list[Job]:
     """The jobs with their qualified names; names that clash or cannot become keys are reported."""
-    names = qualified_names([Claim(job.name, job.cycle) for job in jobs])
+    names = qualified_names([WantedName(job.name, job.cycle) for job in jobs])
     first: dict[str, Job] = {}
     for job, name in zip(jobs, names, strict=True):
         other = first.setdefault(name, job)

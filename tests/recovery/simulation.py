@@ -65,8 +65,8 @@ class Weeks:
 
     def restore(self, where: Path, *, at: str = "", paths: Sequence[str] = ()) -> Path:
         """Restore the directory, or paths of it; returns where its tree is then."""
-        wish = restore.Wish(str(self.site.source), where, tuple(paths), at)
-        restore.restore(load_configuration(self.site.configuration), wish, date(2027, 1, 1), print, lambda _: None)
+        request = restore.RestoreRequest(str(self.site.source), where, tuple(paths), at)
+        restore.restore(load_configuration(self.site.configuration), request, date(2027, 1, 1), print, lambda _: None)
         return where / self.site.name()
 
     def _change_settings(self) -> None:

@@ -1,4 +1,4 @@
-"""What recovery works with: the store and its catalogue, the chain that is meant, and what opens it."""
+"""What a store holds for a recovery: its catalogue, the chain that is meant, and what opens it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from s3napback.encryption.gpg import signer_fingerprint
 from s3napback.encryption.keys import require_own_home
 from s3napback.errors import S3napbackError
 from s3napback.recovery.choosing import choose, only_source, own_archives, read_moment
-from s3napback.recovery.decoding import Decoder, Decryption
-from s3napback.recovery.fetching import LARGEST_RANGE, Transport
+from s3napback.recovery.opening.decoder import Decoder
+from s3napback.recovery.opening.decrypting import Decryption
+from s3napback.recovery.opening.fetching import LARGEST_RANGE, Transport
 from s3napback.stores import Store
 from s3napback.surroundings import configured_store, host_name
 
@@ -32,8 +33,8 @@ class StoredCold(S3napbackError):
 
 
 @dataclass(frozen=True)
-class Reach:
-    """A store, looked at.
+class Holdings:
+    """A store, and what it holds.
 
     Attributes:
         configuration: its Bucket, and what goes with it, is used; with sources in it or without.
@@ -96,7 +97,7 @@ class Reach:
         return choice.archives, choice.notes
 
 
-def reach(configuration: Configuration) -> Reach:
+def look_at_store(configuration: Configuration) -> Holdings:
     """Look at a configuration's store.
 
     Raises:
@@ -105,7 +106,7 @@ def reach(configuration: Configuration) -> Reach:
     # A person is waiting: a store that is not there at all is said at once, one that goes away later is waited for.
     configured_store(configuration, patient=False).check(for_writing=False)
     store = configured_store(configuration)
-    return Reach(configuration, store, read_catalogue(store, configuration.store.prefix))
+    return Holdings(configuration, store, read_catalogue(store, configuration.store.prefix))
 
 
 def is_cold(archive: CataloguedArchive) -> bool:
