@@ -234,6 +234,7 @@ class _RestoreCommand(click.Command):
 @click.option("--yes", "agreed", is_flag=True, help="Do not ask before --in-place.")
 @click.option("--passphrase-file", type=_FILE, metavar="FILE", help="Where the gpg key's passphrase stands.")
 @click.option("--require-signature", is_flag=True, help="Restore only what GpgSignKey has signed.")
+@click.option("--original", is_flag=True, help="Only what the original tool left; otherwise if nothing else is as old.")
 @click.option("-t", "-n", "--test", is_flag=True, help="Tell what would be fetched, in which order, and touch nothing.")
 @click.pass_obj
 def restore_command(
@@ -250,6 +251,7 @@ def restore_command(
     agreed: bool,
     passphrase_file: Path | None,
     require_signature: bool,
+    original: bool,
     test: bool,
 ) -> None:
     """Restore SOURCE, or only PATHs of a directory, as of a day."""
@@ -271,6 +273,7 @@ def restore_command(
         agreed=agreed,
         passphrase_file=passphrase_file,
         require_signature=require_signature,
+        original=original,
         test=test or invocation.test,
     )
     invocation.run_each(lambda path: restore.restore(load_configuration(path), request, invocation.day, _say, _confirm))

@@ -14,6 +14,8 @@ from functools import cached_property
 from s3napback.archives import ArchiveRecord, Owner, join_prefix, split_key
 from s3napback.catalogue.sums import is_sum_key
 from s3napback.crews import Crew
+from s3napback.original.chains import OriginalArchive
+from s3napback.original.contents import original_archives
 from s3napback.rotation import ArchiveType, day_date
 from s3napback.stores import Store, StoredObject
 
@@ -68,11 +70,13 @@ class Catalogue:
         archives: in the order of keys.
         sums: the checksum objects, by key.
         others: keys that are neither an archive's nor a checksum's.
+        original: what the original tool left, newest first; its chunks are among the others.
     """
 
     archives: tuple[CataloguedArchive, ...]
     sums: Mapping[str, StoredObject] = field(default_factory=dict)
     others: tuple[str, ...] = ()
+    original: tuple[OriginalArchive, ...] = ()
 
     def chain(self, archive: CataloguedArchive) -> Chain:
         """The chain that ends with ``archive``; links are found by identity, never by slot."""
@@ -158,6 +162,7 @@ def read_catalogue(store: Store, prefix: str) -> Catalogue:
         archives=tuple(_catalogued(found, prefix) for found in described),
         sums=sums,
         others=tuple(found.key for found in listed if found.key not in sums and split_key(found.key) is None),
+        original=tuple(original_archives(listed, prefix)),
     )
 
 

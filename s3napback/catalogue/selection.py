@@ -9,6 +9,7 @@ from s3napback.archives import ArchiveRecord
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, newest_first
 from s3napback.errors import SourceError
 from s3napback.kinds import KINDS, SourceName, kind_called, kind_of
+from s3napback.original.chains import OriginalArchive
 from s3napback.targets import InvalidNameError, normalised_path
 
 _MOST_NAMED = 5
@@ -22,7 +23,7 @@ def matches(word: str, archive: CataloguedArchive) -> bool:
     """
     if not word:
         return False
-    names, sources = _meanings(word)
+    names, sources = meanings(word)
     if archive.record is None:
         return archive.base in names
     source = archive.record.owner.source
@@ -31,6 +32,19 @@ def matches(word: str, archive: CataloguedArchive) -> bool:
     # Whoever can write to the store can put an archive of one source under the name of another.
     own_name = _own_name(archive.record)
     return own_name in names or (archive.base in names and f"/{archive.base}".endswith(f"/{own_name}"))
+
+
+def matches_original(word: str, archive: OriginalArchive) -> bool:
+    """Whether ``word`` means the source of an archive of the original, or what its keys begin with."""
+    if not word:
+        return False
+    names, sources = meanings(word)
+    if names & {archive.base, archive.name.series}:
+        return True
+    own = archive.name.sources
+    return bool(sources.intersection(own)) or bool(
+        names.intersection(kind_of(each.kind).key_base(each.target) for each in own)
+    )
 
 
 def _own_name(record: ArchiveRecord) -> str:
@@ -82,7 +96,7 @@ def source_called(word: str) -> SourceName | None:
     return None
 
 
-def _meanings(word: str) -> tuple[set[str], set[SourceName]]:
+def meanings(word: str) -> tuple[set[str], set[SourceName]]:
     """The key bases, and the sources, that a word can stand for."""
     names = {word}
     sources = {SourceName.parse(word)}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from s3napback.original.chains import OriginalArchive, newest_first
-from s3napback.original.keys import parse_base, split_chunk_key
+from s3napback.original.keys import OriginalName, parse_base, split_chunk_key
 from s3napback.stores import StoredObject
 
 COLD_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
@@ -55,23 +55,33 @@ class _Chunks:
         return ""
 
 
-def original_archives(listing: Iterable[StoredObject]) -> list[OriginalArchive]:
+def original_archives(listing: Iterable[StoredObject], prefix: str = "") -> list[OriginalArchive]:
     """The original's archives among the objects of a store, newest first.
 
     Args:
         listing: of a store, in any order. Whatever the original did not write is passed over.
+        prefix: that of the configuration, below which somebody may have copied them; the original had none.
     """
+    names: dict[str, OriginalName | None] = {}
     found: dict[str, _Chunks] = {}
     for chunk in listing:
         parts = split_chunk_key(chunk.key)
-        if parts is not None and (parts[0] in found or parse_base(parts[0]) is not None):
-            found.setdefault(parts[0], _Chunks(chunk.modified)).add(parts[1], chunk)
-    return newest_first(_archive(base, chunks) for base, chunks in found.items())
+        if parts is None:
+            continue
+        base, number = parts
+        if base not in names:
+            names[base] = _name(base, prefix)
+        if names[base] is not None:
+            found.setdefault(base, _Chunks(chunk.modified)).add(number, chunk)
+    return newest_first(_archive(name, found[base]) for base, name in names.items() if name is not None)
 
 
-def _archive(base: str, chunks: _Chunks) -> OriginalArchive:
-    name = parse_base(base)
-    if name is None:
-        raise AssertionError("only what has been parsed is collected")
+def _name(base: str, prefix: str) -> OriginalName | None:
+    start = f"{prefix}/" if prefix and base.startswith(f"{prefix}/") else ""
+    name = parse_base(base.removeprefix(start))
+    return name and replace(name, base=base, series=f"{start}{name.series}")
+
+
+def _archive(name: OriginalName, chunks: _Chunks) -> OriginalArchive:
     count, storage = len(chunks.numbers), chunks.storage_class
     return OriginalArchive(name, count, chunks.size, chunks.modified, chunks.problem, storage)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import NoReturn
 
 from s3napback.errors import StoreError
-from s3napback.original.contents import original_archives
+from s3napback.original.contents import COLD_CLASSES, original_archives
 from s3napback.original.keys import split_chunk_key
 from s3napback.stores import ByteSource, Store, StoredObject
 
@@ -125,6 +125,17 @@ class JoinedStore:
     def _refuse(self, key: str) -> NoReturn:
         raise StoreError(f"{self.location}/{key} is the original tool's, and never changed")
 
+    def _restore_state(self, chunks: Sequence[StoredObject]) -> str:
+        """That of the first chunk in cold storage that cannot be read now, else of any; empty where none is cold."""
+        state = ""
+        for chunk in chunks:
+            if chunk.storage_class in COLD_CLASSES:
+                found = self._store.head(chunk.key)
+                state = found.restore_state if found else ""
+                if 'ongoing-request="false"' not in state:
+                    break
+        return state
+
     def _look(self, base: str) -> _Joined | None:
         """List an archive's chunks anew."""
         found = [each for each in self._store.list(f"{base}:") if _is_chunk_of(base, each)]
@@ -143,6 +154,7 @@ class JoinedStore:
             modified=archive.modified,
             version=digest.hexdigest(),
             storage_class=archive.storage_class,
+            restore_state=self._restore_state(chunks),
         )
         starts = tuple(accumulate((chunk.size for chunk in chunks[:-1]), initial=0))
         # What its metadata say in a listing is nothing, so that there is nothing to keep.

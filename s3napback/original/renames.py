@@ -64,6 +64,14 @@ class Opening:
     content: bytes
 
 
+def is_opening(head: bytearray) -> bool:
+    """Whether the first bytes of an archive reach far enough for ``opening_of``."""
+    try:
+        return len(head) >= _needed(head)
+    except MalformedArchive:
+        return True
+
+
 def opening_of(blocks: Iterator[Block]) -> Opening:
     """Read the first member, and no more blocks than it needs.
 
