@@ -183,15 +183,18 @@ def list_command(invocation: Invocation, source: str, as_json: bool) -> None:
 @command_line.command("prune")
 @click.option("--yes", is_flag=True, help="Delete it, in place of only showing it.")
 @click.option("--unowned", is_flag=True, help="Also archives under names that no block of the configuration claims.")
+@click.option("--original", is_flag=True, help="What the original tool left, and nothing else.")
 @click.pass_obj
-def prune_command(invocation: Invocation, yes: bool, unowned: bool) -> None:
+def prune_command(invocation: Invocation, yes: bool, unowned: bool, original: bool) -> None:
     """Show, and with --yes delete, what the rotation no longer needs."""
     from s3napback.commands import prune
     from s3napback.config.loading import load_configuration
 
     delete = yes and not invocation.test
     invocation.run_each(
-        lambda path: prune.prune(load_configuration(path), invocation.day, _say, delete=delete, unowned=unowned),
+        lambda path: prune.prune(
+            load_configuration(path), invocation.day, _say, delete=delete, unowned=unowned, original=original
+        ),
         has_heading=True,
     )
 
@@ -289,6 +292,7 @@ def restore_command(
     "--compare", "against_live", is_flag=True, help="Compare the state of directories with what is there now."
 )
 @click.option("--passphrase-file", type=_FILE, metavar="FILE", help="Where the gpg key's passphrase stands.")
+@click.option("--original", is_flag=True, help="What the original tool left, be it of SOURCE or all of it.")
 @click.pass_obj
 def verify_command(
     invocation: Invocation,
@@ -301,6 +305,7 @@ def verify_command(
     keyless: bool,
     against_live: bool,
     passphrase_file: Path | None,
+    original: bool,
 ) -> None:
     """Decode the archives that a restore of SOURCE, or of all sources, would need, to nothing; report on each."""
     from s3napback.commands import verify
@@ -310,7 +315,7 @@ def verify_command(
         raise click.UsageError("--compare goes neither with --all nor with --keyless")
     if every and at:
         raise click.UsageError("--at names one state, so it does not go with --all")
-    request = verify.VerifyRequest(source, at, origin, every, keyless, against_live, passphrase_file)
+    request = verify.VerifyRequest(source, at, origin, every, keyless, against_live, passphrase_file, original)
     invocation.run_each(
         lambda path: verify.verify(load_configuration(path), request, invocation.day, _say), has_heading=True
     )

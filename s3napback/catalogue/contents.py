@@ -6,18 +6,22 @@ in parallel.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 
 from s3napback.archives import ArchiveRecord, Owner, join_prefix, split_key
 from s3napback.catalogue.sums import is_sum_key
 from s3napback.crews import Crew
+from s3napback.errors import StoreError
 from s3napback.original.chains import OriginalArchive
 from s3napback.original.contents import original_archives
 from s3napback.rotation import ArchiveType, day_date
 from s3napback.stores import Store, StoredObject
+
+logger = logging.getLogger("s3napback")
 
 PARALLEL_REQUESTS = 32
 """Metadata requests under way at once."""
@@ -164,6 +168,21 @@ def read_catalogue(store: Store, prefix: str) -> Catalogue:
         others=tuple(found.key for found in listed if found.key not in sums and split_key(found.key) is None),
         original=tuple(original_archives(listed, prefix)),
     )
+
+
+def with_originals_of_root(catalogue: Catalogue, store: Store, prefix: str) -> Catalogue:
+    """The same, and what of the original lies outside of the Prefix, of which it knew nothing.
+
+    That it cannot be listed is a warning: a key may be meant for the Prefix alone.
+    """
+    if not prefix:
+        return catalogue
+    try:
+        found = original_archives(store.list(""), prefix)
+    except StoreError as error:
+        logger.warning("archives of the original tool are looked for below the Prefix alone: %s", error)
+        return catalogue
+    return replace(catalogue, original=tuple(found))
 
 
 def _catalogued(found: StoredObject, prefix: str) -> CataloguedArchive:

@@ -53,7 +53,9 @@ def _own_name(record: ArchiveRecord) -> str:
     return kind_of(source.kind).key_base(source.target) if source.kind else "\0"
 
 
-def matching_archives(catalogue: Catalogue, word: str, *, cycle_or_name: str = "") -> list[CataloguedArchive]:
+def matching_archives(
+    catalogue: Catalogue, word: str, *, cycle_or_name: str = "", or_none: bool = False
+) -> list[CataloguedArchive]:
     """The archives of the source that ``word`` means, newest first.
 
     They can be of several owners, where one word fits a directory and a repository, or two machines share a store.
@@ -62,11 +64,14 @@ def matching_archives(catalogue: Catalogue, word: str, *, cycle_or_name: str = "
         catalogue: all there is.
         word: see ``matches``.
         cycle_or_name: keep only those of a Cycle, or under a name (a key base), if it is given.
+        or_none: that there are none of the source is no error.
 
     Raises:
         SourceError: there are none; the message names sources, or Cycles and names, that come near.
     """
     found = sorted((archive for archive in catalogue.archives if matches(word, archive)), key=newest_first)
+    if not found and or_none:
+        return []
     if not found:
         raise SourceError(_nothing_found(word, catalogue.archives))
     if not cycle_or_name:

@@ -7,8 +7,8 @@ from enum import Enum
 from typing import Protocol, TextIO
 
 from s3napback.catalogue.claims import Claims
-from s3napback.catalogue.contents import read_catalogue
-from s3napback.catalogue.selection import matching_archives
+from s3napback.catalogue.contents import read_catalogue, with_originals_of_root
+from s3napback.catalogue.selection import matches_original, matching_archives
 from s3napback.config.settings import Configuration
 from s3napback.listing.plain import plain_text
 from s3napback.listing.report import make_report
@@ -58,15 +58,16 @@ def show(configuration: Configuration, word: str, layout: Layout, say: Say) -> i
     store = configured_store(configuration, patient=False)
     store.check(for_writing=False)
     prefix = configuration.store.prefix
-    catalogue = read_catalogue(store, prefix)
-    if not catalogue.archives and not store.is_recognised():
+    catalogue = with_originals_of_root(read_catalogue(store, prefix), store, prefix)
+    if not (catalogue.archives or catalogue.original) and not store.is_recognised():
         logger.warning(
             "%s does not hold the mark that backups leave there. Is the disk not mounted, or the folder another one?",
             store.location,
         )
-    archives = matching_archives(catalogue, word) if word else catalogue.archives
+    original = [each for each in catalogue.original if not word or matches_original(word, each)]
+    archives = matching_archives(catalogue, word, or_none=bool(original)) if word else catalogue.archives
     claims = Claims(host_name(configuration), configuration.jobs)
-    report = make_report(catalogue, archives, claims, location=store.location, prefix=prefix)
+    report = make_report(catalogue, archives, claims, location=store.location, prefix=prefix, original=original)
     if layout is Layout.JSON:
         # The document is in ASCII, and the only line ends in it are its own.
         say(*report.to_json().split("\n"))

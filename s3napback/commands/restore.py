@@ -23,7 +23,7 @@ from s3napback.recovery.original_choice import (
     choice_of_originals,
     is_original_meant,
     require_kind,
-    with_originals_of_root,
+    with_all_originals,
 )
 from s3napback.recovery.registry import Restorer, UnclearRequest, Wanted, recovery_of
 from s3napback.recovery.single_file import TO_STANDARD_OUTPUT
@@ -143,7 +143,7 @@ def _meant(holdings: Holdings, request: RestoreRequest, today: date) -> _Meant:
     """Our own archives, or those of the original if they are named, or none of ours is as old."""
     words = Words(request.source, request.at, request.keys, request.origin)
     if is_original_meant(holdings, words, today, asked_for=request.original):
-        return _original(with_originals_of_root(holdings), request, words, today)
+        return _original(with_all_originals(holdings), request, words, today)
 
     def decoder() -> Decoder:
         return holdings.decoder(request.passphrase_file, require_signature=request.require_signature)

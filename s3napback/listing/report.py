@@ -14,14 +14,17 @@ while ``format`` stays the same:
   ``unknown``); and from the metadata, null without: ``source``, ``host``, ``cycle`` (empty outside any Cycle),
   ``day``, ``started``, ``id``, ``parent`` (empty for a FULL), ``compression``, ``recipients`` (fingerprints; none if
   not encrypted). Times are RFC 3339 in UTC.
+- ``original``: archives of the original tool, the newest first. ``key`` (of its chunks, without the number),
+  ``sources`` (of one of which it is), ``slot``, ``type``, ``chunks`` (their number), ``size`` (bytes), ``stored`` (when
+  the store took it), ``storage_class``, ``restorable``, ``problem``, ``chain`` (keys), ``doubts`` (what should be known
+  before it is relied upon).
 - ``lone_sums``: keys of checksums whose archive is not there.
-- ``others``: ``count`` of objects that are not s3napback's, and ``perl_chunks`` of them that look like the Perl tool's.
+- ``others``: ``count`` of objects that are not s3napback's, and ``perl_chunks`` of them that are the original tool's.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,10 +33,11 @@ from s3napback.archives import UNKNOWN_OWNER, Owner, format_time, split_key
 from s3napback.catalogue.claims import Claim, Claims
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, Chain, newest_first
 from s3napback.catalogue.retention import sums_without_archive
+from s3napback.original.chains import OriginalArchive, OriginalChain, chain_to
+from s3napback.original.contents import is_original_chunk
 from s3napback.rotation import ArchiveType, day_date
 
 _FORMAT = 1
-_PERL_CHUNK = re.compile(r":\d{13}\Z")
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,29 @@ class Row:
 
 
 @dataclass(frozen=True)
+class OriginalRow:
+    """One archive of the original tool.
+
+    Attributes:
+        chain: that ends with it.
+    """
+
+    archive: OriginalArchive
+    chain: OriginalChain
+
+    @property
+    def source(self) -> str:
+        """What it is of: ``MySQL all``; a path alone tells no more than ``Directory or Subversion /etc``."""
+        sources = self.archive.name.sources
+        return f"{' or '.join(source.kind for source in sources)} {sources[0].target}"
+
+    @property
+    def chain_slots(self) -> str:
+        """The chain's slots, in order; empty if it cannot be restored."""
+        return ",".join(str(link.name.slot) for link in self.chain.archives)
+
+
+@dataclass(frozen=True)
 class RestorableSource:
     """The days of one source of one host.
 
@@ -99,7 +126,8 @@ class Report:
         rows: the archives of a source beside each other, the newest first; those without metadata last.
         lone_sums: keys of checksums without an archive.
         others: how many objects are not s3napback's.
-        perl_chunks: how many of those look like what the Perl tool left.
+        perl_chunks: how many of those are chunks of the original tool's archives.
+        original: these archives, the newest first.
     """
 
     location: str
@@ -110,6 +138,7 @@ class Report:
     lone_sums: tuple[str, ...]
     others: int
     perl_chunks: int
+    original: tuple[OriginalRow, ...] = ()
 
     @property
     def place(self) -> str:
@@ -121,15 +150,21 @@ class Report:
         found = []
         nameless = sum(row.archive.record is None for row in self.rows)
         if not self.rows:
-            found.append(f"There are no archives in {self.place}.")
+            own = " of our own" if self.original else ""
+            found.append(f"There are no archives{own} in {self.place}.")
         if nameless:
             found.append(
                 f"Objects without metadata among these: {nameless}. Something other than s3napback wrote them, or they "
                 "were copied without it; `restore --keys` restores a chain that is named by hand."
             )
         if self.others:
-            perl = f", {self.perl_chunks} of them like the chunks of the Perl tool" if self.perl_chunks else ""
+            perl = f", {self.perl_chunks} of them chunks of the original tool's archives" if self.perl_chunks else ""
             found.append(f"Objects in {self.place} that are not s3napback's: {self.others}{perl}.")
+        if doubtful := sum(bool(row.chain.doubts) for row in self.original):
+            found.append(
+                f"Archives of the original tool of which something should be known before they are relied upon: "
+                f"{doubtful}. `restore -t` tells."
+            )
         if self.lone_sums:
             found.append(f"Checksums whose archive is gone: {len(self.lone_sums)}. `prune` removes them.")
         return found
@@ -151,6 +186,7 @@ class Report:
                 for source in self.sources
             ],
             "archives": [_row_document(row) for row in self.rows],
+            "original": [_original_document(row) for row in self.original],
             "lone_sums": list(self.lone_sums),
             "others": {"count": self.others, "perl_chunks": self.perl_chunks},
         }
@@ -158,7 +194,13 @@ class Report:
 
 
 def make_report(
-    catalogue: Catalogue, archives: Sequence[CataloguedArchive], claims: Claims, *, location: str, prefix: str
+    catalogue: Catalogue,
+    archives: Sequence[CataloguedArchive],
+    claims: Claims,
+    *,
+    location: str,
+    prefix: str,
+    original: Sequence[OriginalArchive] = (),
 ) -> Report:
     """Report on some archives of a catalogue.
 
@@ -168,6 +210,7 @@ def make_report(
         claims: of the configuration.
         location: the store's address.
         prefix: of the configuration.
+        original: those of the original tool to be shown.
     """
     rows = sorted(
         (
@@ -184,7 +227,8 @@ def make_report(
         rows=tuple(rows),
         lone_sums=tuple(found.key for found in sums_without_archive(catalogue)),
         others=len(catalogue.others),
-        perl_chunks=sum(_PERL_CHUNK.search(key) is not None for key in catalogue.others),
+        perl_chunks=sum(is_original_chunk(key, prefix) for key in catalogue.others),
+        original=tuple(OriginalRow(each, chain_to(each, catalogue.original)) for each in original),
     )
 
 
@@ -221,6 +265,24 @@ def _range(first: int, last: int) -> str:
         return f"{day_date(first)}"
     separator = " to " if last > first + 1 else ", "
     return f"{day_date(first)}{separator}{day_date(last)}"
+
+
+def _original_document(row: OriginalRow) -> dict[str, Any]:
+    archive = row.archive
+    return {
+        "key": archive.base,
+        "sources": [str(source) for source in archive.name.sources],
+        "slot": archive.name.slot,
+        "type": archive.name.type.value,
+        "chunks": archive.chunks,
+        "size": archive.size,
+        "stored": format_time(archive.modified),
+        "storage_class": archive.storage_class,
+        "restorable": bool(row.chain.archives),
+        "problem": row.chain.problem,
+        "chain": [link.base for link in row.chain.archives],
+        "doubts": list(row.chain.doubts),
+    }
 
 
 def _row_document(row: Row) -> dict[str, Any]:

@@ -76,6 +76,18 @@ def original_archives(listing: Iterable[StoredObject], prefix: str = "") -> list
     return newest_first(_archive(name, found[base]) for base, name in names.items() if name is not None)
 
 
+def chunks_of(base: str, listing: Iterable[StoredObject]) -> list[StoredObject]:
+    """The chunks of one archive among the objects of a listing, in order."""
+    numbered = [(parts[1], found) for found in listing if (parts := split_chunk_key(found.key)) and parts[0] == base]
+    return [found for _number, found in sorted(numbered, key=lambda pair: pair[0])]
+
+
+def is_original_chunk(key: str, prefix: str = "") -> bool:
+    """Whether a key is one of a chunk of the original's."""
+    parts = split_chunk_key(key)
+    return parts is not None and _name(parts[0], prefix) is not None
+
+
 def _name(base: str, prefix: str) -> OriginalName | None:
     start = f"{prefix}/" if prefix and base.startswith(f"{prefix}/") else ""
     name = parse_base(base.removeprefix(start))

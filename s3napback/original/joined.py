@@ -13,8 +13,7 @@ from itertools import accumulate
 from typing import NoReturn
 
 from s3napback.errors import StoreError
-from s3napback.original.contents import COLD_CLASSES, original_archives
-from s3napback.original.keys import split_chunk_key
+from s3napback.original.contents import COLD_CLASSES, chunks_of, original_archives
 from s3napback.stores import ByteSource, Store, StoredObject
 
 
@@ -138,13 +137,13 @@ class JoinedStore:
 
     def _look(self, base: str) -> _Joined | None:
         """List an archive's chunks anew."""
-        found = [each for each in self._store.list(f"{base}:") if _is_chunk_of(base, each)]
+        found = chunks_of(base, self._store.list(f"{base}:"))
         archive = next(iter(original_archives(found)), None)
         if archive is None:
             return None
         if archive.problem:
             raise StoreError(f"{self.location}/{base} cannot be read: {archive.problem}")
-        chunks = tuple(sorted(found, key=_number))
+        chunks = tuple(found)
         digest = hashlib.sha256()
         for chunk in chunks:
             digest.update(f"{chunk.key}\0{chunk.size}\0{chunk.version}\0".encode("utf-8", "surrogateescape"))
@@ -161,13 +160,3 @@ class JoinedStore:
         joined = _Joined(whole, tuple(replace(chunk, metadata={}) for chunk in chunks), starts)
         self._known[base] = joined
         return joined
-
-
-def _is_chunk_of(base: str, found: StoredObject) -> bool:
-    parts = split_chunk_key(found.key)
-    return parts is not None and parts[0] == base
-
-
-def _number(chunk: StoredObject) -> int:
-    parts = split_chunk_key(chunk.key)
-    return parts[1] if parts else 0

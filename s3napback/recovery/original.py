@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -19,7 +19,7 @@ from s3napback.original.joined import JoinedStore
 from s3napback.original.renames import Rename, UnclearRenames, is_opening, opening_of, without_renames
 from s3napback.recovery.databases import dump_check, dump_ends
 from s3napback.recovery.directory import DirectoryRestore, listing, replay
-from s3napback.recovery.dump_stream import DumpReader, checked
+from s3napback.recovery.dump_stream import DumpReader
 from s3napback.recovery.folders import Cursor, cursor, exists, file_names, go_to, unchanged
 from s3napback.recovery.members import Gate, lies_in
 from s3napback.recovery.opening.decoder import Decoder
@@ -30,6 +30,7 @@ from s3napback.recovery.publishing import publish
 from s3napback.recovery.registry import Consumer, Restore, Wanted, recovery_of
 from s3napback.recovery.single_file import FileRestore
 from s3napback.recovery.staging import Staging, looking_into_it, staging_in
+from s3napback.streams.findings import Finding
 from s3napback.streams.transformations import Block, Transformation
 
 logger = logging.getLogger("s3napback")
@@ -151,21 +152,51 @@ def renames_of(decoder: Decoder, archive: CataloguedArchive) -> tuple[Rename, ..
 
 
 def checks_of_original(source: SourceName, tar: str) -> Sequence[Consumer]:
-    """What an archive's content passes to be good, each archive by itself."""
+    """What the content of an archive of a directory or a database passes to be good."""
     if source.kind == DIRECTORY.name:
         return (_WITHOUT_RENAMES, *listing(source.target, tar))
-    if source.kind == SUBVERSION.name:
-        return (Transformation("the check of revisions", checked(_accept)),)
     return (_dump_check(),)
+
+
+@dataclass(frozen=True)
+class Revisions:
+    """What a dump of a repository holds.
+
+    Attributes:
+        uuid: of the repository; empty before the first dump.
+        first: revision.
+        last: revision; -1 before the first dump.
+    """
+
+    uuid: str = ""
+    first: int = 0
+    last: int = -1
+
+    def continues(self, before: Revisions) -> bool:
+        """Whether it builds on another dump."""
+        return self.first == before.last + 1 and before.uuid in ("", self.uuid)
+
+
+def revisions_of_original(decoder: Decoder, archive: CataloguedArchive) -> Revisions:
+    """Read a dump of a repository to its end.
+
+    Raises:
+        PipelineError: it is none, or not whole.
+    """
+
+    def look(blocks: Iterator[memoryview]) -> Generator[Block, None, Revisions]:
+        reader = DumpReader()
+        yield from reader.passed(blocks)
+        return Revisions(reader.uuid, reader.first, reader.last)
+
+    finding = Finding("the check of revisions", look)
+    decoder.run(archive, finding.transformation)
+    return finding.result()
 
 
 def _dump_check() -> Transformation:
     """Dumps are what their bytes say, and not what their keys do: any database's remark may end one."""
     return dump_check((*dump_ends(MYSQL.name), *dump_ends(POSTGRESQL.name)))
-
-
-def _accept(_dump: DumpReader) -> None:
-    """That its revisions follow each other has been looked at; where it has to begin, a restore looks at."""
 
 
 def _head(decoder: Decoder, archive: CataloguedArchive) -> bytes:

@@ -8,12 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from s3napback.archives import join_prefix
-from s3napback.catalogue.contents import Catalogue
+from s3napback.catalogue.contents import Catalogue, with_originals_of_root
 from s3napback.catalogue.selection import matches, matches_original, source_called
-from s3napback.errors import StoreError
 from s3napback.kinds import SourceName
 from s3napback.original.chains import OriginalArchive, OriginalChain, chain_by_hand, chain_to
-from s3napback.original.contents import original_archives
 from s3napback.original.keys import parse_base
 from s3napback.recovery.choosing import Moment, NothingToRestore, fitting, read_moment
 from s3napback.recovery.holdings import Holdings
@@ -66,20 +64,10 @@ def named_originals(catalogue: Catalogue, keys: Sequence[str], prefix: str) -> l
     return named if len(named) == len(keys) else []
 
 
-def with_originals_of_root(holdings: Holdings) -> Holdings:
-    """The same, and what of the original lies outside of the Prefix, of which it knew nothing.
-
-    That it cannot be listed is a warning: a key may be meant for the Prefix alone.
-    """
+def with_all_originals(holdings: Holdings) -> Holdings:
+    """The same, with what of the original lies outside of the Prefix."""
     prefix = holdings.configuration.store.prefix
-    if not prefix:
-        return holdings
-    try:
-        found = original_archives(holdings.store.list(""), prefix)
-    except StoreError as error:
-        logger.warning("only below the Prefix was looked for archives of the original tool: %s", error)
-        return holdings
-    return replace(holdings, catalogue=replace(holdings.catalogue, original=tuple(found)))
+    return replace(holdings, catalogue=with_originals_of_root(holdings.catalogue, holdings.store, prefix))
 
 
 def is_original_meant(holdings: Holdings, words: Words, today: date, *, asked_for: bool = False) -> bool:
@@ -95,10 +83,10 @@ def is_original_meant(holdings: Holdings, words: Words, today: date, *, asked_fo
         return True
     catalogue, prefix = holdings.catalogue, holdings.configuration.store.prefix
     if words.keys or words.origin:
-        return bool(named_originals(with_originals_of_root(holdings).catalogue, words.keys, prefix))
+        return bool(named_originals(with_all_originals(holdings).catalogue, words.keys, prefix))
     if any(matches(words.source, archive) for archive in catalogue.archives):
         if words.at and parse_base(words.at):
-            full = with_originals_of_root(holdings).catalogue
+            full = with_all_originals(holdings).catalogue
             if named_originals(full, [words.at], prefix):
                 return True
         own = holdings.own(words.source)
@@ -108,7 +96,7 @@ def is_original_meant(holdings: Holdings, words: Words, today: date, *, asked_fo
         why = f"none of our own archives of {words.source} is as old as {words.at}"
     else:
         why = f"there are no archives of our own of {words.source}"
-    if not matching_originals(with_originals_of_root(holdings).catalogue, words.source):
+    if not matching_originals(with_all_originals(holdings).catalogue, words.source):
         return False
     logger.info("%s: those of the original tool are looked at", why)
     return True

@@ -58,7 +58,10 @@ def test_remarks_are_made_only_of_what_is_there() -> None:
     found = catalogue([nameless("x-0", "x")], sums=["gone-0-FULL"], others=chunks)
     nameless_one, others, sums = report_on(found).remarks()
     assert "Objects without metadata among these: 1." in nameless_one
-    assert others == "Objects in s3://bucket that are not s3napback's: 3, 2 of them like the chunks of the Perl tool."
+    assert (
+        others
+        == "Objects in s3://bucket that are not s3napback's: 3, 2 of them chunks of the original tool's archives."
+    )
     assert sums == "Checksums whose archive is gone: 1. `prune` removes them."
 
 
