@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 
 from s3napback.archives import ArchiveRecord
-from s3napback.backup.planning import Wishes
 from s3napback.chains import Memory
 from s3napback.commands import backup, prune, restore, verify
 from s3napback.commands import list as listing
 from s3napback.config.loading import load_configuration
 from s3napback.config.settings import Configuration, Job
+from s3napback.deciding.facts import BackupOptions, Footing, Untold
 from s3napback.errors import ConfigurationError, SourceError, UnknownKind
 from s3napback.kinds import KINDS, Kind, SourceName
 from s3napback.logs import logger_for
@@ -64,8 +64,8 @@ class Ledger:
     def content(self) -> Mapping[str, object]:
         return {}
 
-    def obstacle(self, memory: Memory, folder: Path, now: float) -> str:  # noqa: ARG002
-        return "a ledger is always copied whole"
+    def footing(self, memory: Memory, folder: Path) -> Footing:  # noqa: ARG002
+        return Untold()
 
     def dump(self, archive_type: ArchiveType, memory: Memory | None, folder: Path) -> Dump:  # noqa: ARG002
         return Dump(self.plan(archive_type, folder))
@@ -90,7 +90,7 @@ class Ledger:
 @pytest.fixture
 def ledgers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(KINDS, LEDGER.name, LEDGER)
-    monkeypatch.setitem(MAKERS, LEDGER.name, Maker(lambda job, _tools: Ledger(job)))
+    monkeypatch.setitem(MAKERS, LEDGER.name, Maker(lambda job, _tar: Ledger(job)))
     monkeypatch.setitem(RECOVERIES, LEDGER.name, Recovery(Ledger.restore, Ledger.judge))
 
 
@@ -127,7 +127,7 @@ class Books:
             path.write_bytes(self.content(path, night))
 
     def back_up(self, night: int) -> backup.Tally:
-        return backup.run(self.configure(), _day(night), Wishes())
+        return backup.run(self.configure(), _day(night), BackupOptions())
 
     def nights(self, count: int) -> None:
         for night in range(count):
@@ -187,7 +187,7 @@ def test_a_dry_run_shows_its_commands_and_touches_nothing(ledgers: None, books: 
     books.write(0)
     configuration, before = books.configure(), books.site.contents()
     lines: list[str] = []
-    assert backup.rehearse(configuration, _day(0), Wishes(), lines.append).exit_code == 0
+    assert backup.rehearse(configuration, _day(0), BackupOptions(), lines.append).exit_code == 0
     assert lines[0] == f"Ledger {books.daily} -> file://{books.site.vault}/Ledger{books.daily}-0"
     assert lines[1].startswith(f"    cat -- {books.daily} \\")
     assert books.site.contents() == before == {}
@@ -296,7 +296,7 @@ def test_where_it_is_not_known_its_archives_are_shown_and_left_alone(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setitem(KINDS, LEDGER.name, LEDGER)
-        patch.setitem(MAKERS, LEDGER.name, Maker(lambda job, _tools: Ledger(job)))
+        patch.setitem(MAKERS, LEDGER.name, Maker(lambda job, _tar: Ledger(job)))
         books.nights(3)
     with pytest.raises(ConfigurationError, match="unknown directive ledger"):
         books.configure()

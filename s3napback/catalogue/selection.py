@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from s3napback.archives import ArchiveRecord
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, newest_first
+from s3napback.config.settings import Job
 from s3napback.errors import SourceError
 from s3napback.kinds import KINDS, SourceName, kind_called, kind_of
 from s3napback.original.chains import OriginalArchive
@@ -45,6 +46,30 @@ def matches_original(word: str, archive: OriginalArchive) -> bool:
     return bool(sources.intersection(own)) or bool(
         names.intersection(kind_of(each.kind).key_base(each.target) for each in own)
     )
+
+
+def holder_of(path: str, archives: Sequence[CataloguedArchive]) -> SourceName | None:
+    """The innermost source that is a tree, and within which a path lies; None if there is none.
+
+    Args:
+        path: absolute.
+        archives: of which sources there are any.
+    """
+    sources = {archive.record.owner.source for archive in archives if archive.record}
+    below = [
+        source
+        for source in sources
+        if source.kind
+        and kind_of(source.kind).holds_tree
+        and _normalised(path).startswith(f"{source.target.rstrip('/')}/")
+    ]
+    return max(below, key=lambda source: len(source.target), default=None)
+
+
+def means(word: str, job: Job) -> bool:
+    """Whether ``word`` means a source of the configuration; see ``matches``."""
+    names, sources = meanings(word)
+    return job.source in sources or job.name in names
 
 
 def _own_name(record: ArchiveRecord) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
 from s3napback.catalogue.contents import CataloguedArchive
+from s3napback.catalogue.selection import holder_of
 from s3napback.config.settings import Configuration
 from s3napback.errors import S3napbackError
 from s3napback.formatting import human_bytes, human_time
@@ -110,6 +111,7 @@ def restore(
     """
     clock = time.monotonic()
     holdings = look_at_store(configuration)
+    request = request if request.original else _located(holdings, request)
     meant = _meant(holdings, request, today)
     task = meant.restore(Wanted(meant.source, request.where, request.paths, request.in_place))
     if request.test:
@@ -129,6 +131,17 @@ def restore(
         *(human_bytes(fetched), human_time(time.monotonic() - clock)),
     )
     return 0
+
+
+def _located(holdings: Holdings, request: RestoreRequest) -> RestoreRequest:
+    """The same request, of the source within which a path lies that is none itself: ``/etc`` for ``/etc/hosts``."""
+    if request.keys or not request.source.startswith("/") or holdings.has_any(request.source):
+        return request
+    holder = holder_of(request.source, holdings.catalogue.archives)
+    if holder is None:
+        return request
+    logger.info("%s lies in %s: restoring that of it", request.source, holder)
+    return replace(request, source=str(holder), paths=(request.source, *request.paths))
 
 
 def _chain(holdings: Holdings, request: RestoreRequest, today: date) -> tuple[CataloguedArchive, ...]:

@@ -10,7 +10,9 @@ from datetime import date
 from pathlib import Path
 
 from s3napback.archives import ArchiveRecord
+from s3napback.catalogue.claims import Claims, acting_host, is_stray, unprotected
 from s3napback.catalogue.contents import CataloguedArchive
+from s3napback.catalogue.selection import means
 from s3napback.commands.verify_original import verify_originals
 from s3napback.config.settings import Configuration
 from s3napback.errors import S3napbackError, StoreError
@@ -67,14 +69,20 @@ def verify(configuration: Configuration, request: VerifyRequest, today: date, sa
     holdings = look_at_store(configuration)
     if _is_original_meant(holdings, request, today):
         return _verify_originals(holdings, request, today, say)
+    lacking = _unprotected(holdings, request.source)
+    for line in lacking:
+        say(line)
     words = [request.source] if request.source else _all_sources(holdings)
-    if not words:
+    if request.source and lacking and not holdings.has_any(request.source):
+        words = []
+    if not words and not lacking:
         others = "; those of the original tool are, with --original" if holdings.catalogue.original else ""
         raise StoreError(f"there are no archives in {holdings.store.location} that could be verified{others}")
     verification = Verification(holdings, request, today, say)
-    bad = sum(verification.verify(word) for word in words)
+    bad = len(lacking) + sum(verification.verify(word) for word in words)
     if bad:
-        logger.error("%s found", counted(bad, "problem or difference"))
+        found = "difference" if request.against_live else "problem"
+        logger.error("%s found", counted(bad, found))
     return 1 if bad else 0
 
 
@@ -101,11 +109,28 @@ def _verify_originals(holdings: Holdings, request: VerifyRequest, today: date, s
 
 def _all_sources(holdings: Holdings) -> list[str]:
     """Sources of this host; on a machine of another name, where none is configured, of all hosts."""
-    owners = {archive.record.owner for archive in holdings.catalogue.archives if archive.record}
-    own = {str(owner.source) for owner in owners if owner.host == host_name(holdings.configuration)}
-    if own or holdings.configuration.host_name:
+    catalogue, configuration = holdings.catalogue, holdings.configuration
+    strays = {archive.key for archive in catalogue.archives if is_stray(archive)}
+    if strays:
+        logger.info("%s passed over: of another Prefix, or copies", counted(len(strays), "archive"))
+    here = [archive.record for archive in catalogue.archives if archive.record and archive.key not in strays]
+    own = {str(record.owner.source) for record in here if record.owner.host == host_name(configuration)}
+    if own or configuration.host_name:
         return sorted(own)
-    return sorted({str(owner.source) for owner in owners})
+    return sorted({str(record.owner.source) for record in here})
+
+
+def _unprotected(holdings: Holdings, word: str) -> Sequence[str]:
+    """The configured sources, or the one asked for, of which nothing can be restored, as lines of the report."""
+    configuration = holdings.configuration
+    host = acting_host(holdings.catalogue, host_name(configuration), is_configured=bool(configuration.host_name))
+    lacking = unprotected(holdings.catalogue, Claims(host, configuration.jobs))
+    return [
+        f"{job.source}{f' (Cycle {job.cycle})' if job.cycle else ''}: FAILED: it is configured, and there is no whole "
+        "backup of it"
+        for job in lacking
+        if not word or means(word, job)
+    ]
 
 
 @dataclass(frozen=True)

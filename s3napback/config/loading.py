@@ -13,6 +13,7 @@ from pathlib import Path
 from s3napback.config.blocks import BlockReader
 from s3napback.config.descriptions import AbsolutePath
 from s3napback.config.directives import Directives
+from s3napback.config.excludes import check_reach
 from s3napback.config.key_file import UnusableKeyFile, read_key_file
 from s3napback.config.names import WantedName, key_problem, qualified_names
 from s3napback.config.problems import Change, Problems
@@ -93,6 +94,7 @@ def _configuration(path: Path, entries: Sequence[Entry], problems: Problems) -> 
     _check_host_name(general, problems)
     jobs = [_without_store(job, store.folder, problems) for job in _named(reader.jobs, store.prefix, problems)]
     _check_folders(general, problems)
+    check_reach(reader.excludes, reader.jobs, problems)
     for job in jobs:
         _check_option_files(job, problems)
         _warn_of_wildcards(job, problems)

@@ -13,8 +13,9 @@ from s3napback.catalogue.selection import matches, matches_original, source_call
 from s3napback.kinds import SourceName
 from s3napback.original.chains import OriginalArchive, OriginalChain, chain_by_hand, chain_to
 from s3napback.original.keys import parse_base
-from s3napback.recovery.choosing import Moment, NothingToRestore, fitting, read_moment
+from s3napback.recovery.choosing import NothingToRestore, fitting
 from s3napback.recovery.holdings import Holdings
+from s3napback.recovery.moments import NEWEST, Moment, read_moment
 from s3napback.recovery.registry import UnclearRequest
 from s3napback.rotation import day_number
 
@@ -90,8 +91,9 @@ def is_original_meant(holdings: Holdings, words: Words, today: date, *, asked_fo
             if named_originals(full, [words.at], prefix):
                 return True
         own = holdings.own(words.source)
-        moment = read_moment(words.at, catalogue, prefix, today=today) if words.at else None
-        if moment is None or fitting(own, moment):
+        keys = {archive.key for archive in catalogue.archives}
+        moment = read_moment(words.at, keys, prefix, today=today) if words.at else NEWEST
+        if moment == NEWEST or fitting(own, moment):
             return False
         why = f"none of our own archives of {words.source} is as old as {words.at}"
     else:
@@ -148,10 +150,11 @@ def choose_original(catalogue: Catalogue, word: str, at: str, prefix: str, *, to
     found = matching_originals(catalogue, word)
     if not found:
         raise NothingToRestore(f"there are no archives of {word} among those of the original tool")
-    target = named_originals(catalogue, [at], prefix) if at else []
-    if target and target[0] not in found:
-        raise NothingToRestore(f"{target[0].base} is no archive of {word}")
-    fit = target or _as_of(found, read_moment(at, catalogue, prefix, today=today) if at else Moment())
+    bases = {archive.base for archive in catalogue.original}
+    moment = read_moment(at, bases, prefix, today=today) if at else NEWEST
+    fit = _as_of(found, moment)
+    if moment.key and not fit:
+        raise NothingToRestore(f"{moment.key} is no archive of {word}")
     notes: list[str] = []
     for archive in fit:
         chain = chain_to(archive, catalogue.original)
@@ -181,6 +184,8 @@ def choose_by_hand(named: Sequence[OriginalArchive], word: str) -> OriginalChoic
 
 
 def _as_of(found: Sequence[OriginalArchive], moment: Moment) -> list[OriginalArchive]:
+    if moment.key:
+        return [archive for archive in found if archive.base == moment.key]
     if moment.day is not None:
         return [archive for archive in found if day_number(local_day(archive)) <= moment.day]
     if moment.instant is not None:

@@ -49,4 +49,4 @@ class Finding(Generic[Found]):
         """
         if not self._found.done():
             raise RuntimeError(f"{self._name} was asked for what it found before the stream has come to its end")
-        return self._found.result()
+        return self._found.result(timeout=0)

@@ -145,8 +145,10 @@ def test_an_object_without_a_byte_is_said_to_be_empty(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("data", [gzip.compress(GOOD, 1)[:-5], gzip.compress(GOOD, 1) + b"x"])
 def test_a_broken_end_is_told_as_decoding(tmp_path: Path, data: bytes) -> None:
+    """Whatever tar says about what it got."""
     store = DirectoryStore(tmp_path)
-    first, *_others = why(stored(store, data), store, of_etc(), shell("cat; exit 2"))
+    tar = shell("cat; echo 'tar: No secret key: Unexpected EOF' >&2; exit 2")
+    first, *_others = why(stored(store, data), store, tar)
     meaning = "its bytes are damaged, or it is not an archive of s3napback"
     assert first == f"file://{tmp_path}/etc-0-FULL cannot be decoded: {meaning}"
 
