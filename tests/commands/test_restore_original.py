@@ -104,6 +104,17 @@ def test_it_comes_back_from_s3_with_slashes_and_all(
     assert "an archive of the original tool, with 1 before it" in caplog.text
 
 
+def test_a_second_means_all_of_it(tmp_path: Path, source: Path) -> None:
+    bucket = Bucket(step=timedelta(days=1, milliseconds=300))
+    nights = Nights(bucket, str(source), tmp_path / "snapshot")
+    for slot in range(3):
+        (source / "f").write_text(f"{slot}")
+        nights.run(slot, "DIFF" if slot else "FULL")
+    machine = Machine(tmp_path, bucket)
+    second = bucket.time_of(f"{source}-1-DIFF").isoformat(timespec="seconds")
+    assert machine.restored(source, "--at", second) == {"f": b"1"}
+
+
 def test_paths_come_back_alone(tmp_path: Path, source: Path, six_nights: Bucket) -> None:
     machine = Machine(tmp_path, six_nights)
     assert dict(machine.restored(source, str(source / "six"))) == {"six": b"6"}
@@ -264,10 +275,12 @@ def test_moved_directories_come_back_where_they_were_moved_to(
     bucket = Bucket(step=NIGHT)
     nights = Nights(bucket, str(source), tmp_path / "snapshot")
     nights.run(0, "FULL")
-    change(source)
+    (source / "b/inner/file").write_text("second night")
     nights.run(1, "DIFF")
-    (source / "b/inner/file").write_text("third night")
+    change(source)
     nights.run(2, "DIFF")
+    (source / "b/inner/file").write_text("fourth night")
+    nights.run(3, "DIFF")
     machine = Machine(tmp_path, bucket)
     where = tmp_path / "out"
     machine.run("restore", str(source), "--to", str(where))
