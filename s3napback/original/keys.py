@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import takewhile
 
 from s3napback.kinds import DIRECTORY, MYSQL, POSTGRESQL, SUBVERSION, SourceName
 from s3napback.rotation import ArchiveType
@@ -22,6 +23,7 @@ _POSTGRESQL = re.compile(rf"PostgreSQL/(?P<database>.*){_SLOT}", re.DOTALL)
 _MYSQL = re.compile(rf"MySQL/(?:(?P<socket>.*)/)?(?P<database>[^/]+){_SLOT}", re.DOTALL)
 _TYPED = re.compile(rf"(?P<path>.*){_SLOT}-(?P<type>FULL|DIFF)", re.DOTALL)
 _UNTYPED = re.compile(rf"(?P<path>.+){_SLOT}", re.DOTALL)
+_WILDCARD = re.compile(r"[*?[]")
 _ALL_DATABASES = ("--all-databases", ALL)
 
 
@@ -74,6 +76,13 @@ def parse_base(base: str) -> OriginalName | None:
 def plain_path(path: str) -> str:
     """A path as archives name it: without slashes at its ends, doubled ones, and dots that mean nothing."""
     return plain_name(path)
+
+
+def before_wildcards(path: str) -> str:
+    """The folder in which everything lies that a path means: the original's shell expanded ``/home/*``."""
+    parts = path.split("/")
+    fixed = list(takewhile(lambda part: not _WILDCARD.search(part), parts))
+    return path if len(fixed) == len(parts) else "/".join(fixed) or "/"
 
 
 def _name(found: re.Match[str], archive_type: ArchiveType, *sources: SourceName) -> OriginalName:

@@ -16,6 +16,7 @@ from s3napback.errors import StoreError
 from s3napback.kinds import DIRECTORY, MYSQL, POSTGRESQL, SUBVERSION, SourceName
 from s3napback.original.chains import OriginalArchive
 from s3napback.original.joined import JoinedStore
+from s3napback.original.keys import before_wildcards
 from s3napback.original.renames import Rename, UnclearRenames, is_opening, opening_of, without_renames
 from s3napback.recovery.databases import dump_check, dump_ends
 from s3napback.recovery.directory import DirectoryRestore, listing, replay
@@ -87,7 +88,7 @@ def restore_of_original(wanted: Wanted) -> Restore:
     """
     restore = recovery_of(wanted.source).restore(wanted)
     if isinstance(restore, DirectoryRestore):
-        return OriginalDirectoryRestore(restore)
+        return OriginalDirectoryRestore(replace(restore, directory=before_wildcards(restore.directory)))
     return replace(restore, checks=(_dump_check(),)) if isinstance(restore, FileRestore) and restore.checks else restore
 
 
@@ -154,7 +155,7 @@ def renames_of(decoder: Decoder, archive: CataloguedArchive) -> tuple[Rename, ..
 def checks_of_original(source: SourceName, tar: str) -> Sequence[Consumer]:
     """What the content of an archive of a directory or a database passes to be good."""
     if source.kind == DIRECTORY.name:
-        return (_WITHOUT_RENAMES, *listing(source.target, tar))
+        return (_WITHOUT_RENAMES, *listing(before_wildcards(source.target), tar))
     return (_dump_check(),)
 
 

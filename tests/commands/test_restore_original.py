@@ -322,6 +322,25 @@ def test_paths_with_dots_and_doubled_slashes_are_the_source_that_they_mean(tmp_p
     assert machine.restored(source) == {"f": b"1"}
 
 
+def test_what_a_shell_expanded_comes_back_with_all_that_it_meant(tmp_path: Path, source: Path) -> None:
+    folders = [source / "anna", source / "bert"]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "f").write_text(folder.name)
+    bucket = Bucket(step=NIGHT)
+    nights = Nights(bucket, f"{source}/*", tmp_path / "snapshot", [str(folder) for folder in folders])
+    nights.run(0, "FULL")
+    (folders[0] / "f").unlink()
+    nights.run(1, "DIFF")
+    machine = Machine(tmp_path, bucket)
+    where = tmp_path / "out"
+    machine.run("restore", f"{source}/*", "--to", str(where))
+    assert contents(where / str(source)[1:]) == {"bert/f": b"bert"}
+    assert machine.run("verify", f"{source}/*").stdout.count(": good, ") == 2
+    machine.run("restore", f"{source}/*", f"{source}/bert", "--to", str(tmp_path / "one"))
+    assert contents(tmp_path / "one") == {f"{str(source)[1:]}/bert/f": b"bert"}
+
+
 def test_our_own_archives_come_first_and_the_original_s_where_none_is_as_old(
     tmp_path: Path, source: Path, six_nights: Bucket
 ) -> None:

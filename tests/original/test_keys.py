@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3napback.archives import archive_key, split_key
-from s3napback.original.keys import parse_base, split_chunk_key
+from s3napback.original.keys import before_wildcards, parse_base, split_chunk_key
 from s3napback.rotation import ArchiveType
 
 
@@ -78,3 +78,11 @@ def test_no_chunk_is_taken_for_an_archive_of_ours(base: str, number: int, digits
     key = f"{base}-0-FULL:{number:0{digits}d}"
     assert split_key(key) is None
     assert split_chunk_key(key) == (f"{base}-0-FULL", number)
+
+
+@pytest.mark.parametrize(
+    ("path", "folder"),
+    [("/home/*", "/home"), ("/*", "/"), ("/srv/a?/b", "/srv"), ("/srv/[ab]", "/srv"), ("/srv/a", "/srv/a"), ("/", "/")],
+)
+def test_what_a_shell_expanded_lies_in_a_folder(path: str, folder: str) -> None:
+    assert before_wildcards(path) == folder

@@ -10,7 +10,7 @@ import gzip
 import os
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -82,13 +82,15 @@ class Nights:
     """The nights of one directory.
 
     Attributes:
-        path: what is given to tar, and what keys begin with.
+        path: what keys begin with, and what is given to tar if no shell expands it.
         snapshot: tar's.
+        expanded: what a shell made of the path.
     """
 
     bucket: Bucket
     path: str
     snapshot: Path
+    expanded: Sequence[str] = ()
 
     def run(self, slot: int, kind: str, through: Callable[[bytes], bytes] = bytes) -> None:
         """One of them."""
@@ -96,7 +98,7 @@ class Nights:
         time.sleep(0.02)
         if kind == "FULL":
             self.snapshot.unlink(missing_ok=True)
-        command = ("tar", "-f", "-", "-g", str(self.snapshot), "-C", "/", "-czp", self.path)
+        command = ("tar", "-f", "-", "-g", str(self.snapshot), "-C", "/", "-czp", *(self.expanded or [self.path]))
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
         self.bucket.put(f"{self.path}-{slot}-{kind}", through(done.stdout))
 
