@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from s3napback.archives import ArchiveRecord
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, newest_first
@@ -55,7 +55,15 @@ def holder_of(path: str, archives: Sequence[CataloguedArchive]) -> SourceName | 
         path: absolute.
         archives: of which sources there are any.
     """
-    sources = {archive.record.owner.source for archive in archives if archive.record}
+    return _innermost(path, {archive.record.owner.source for archive in archives if archive.record})
+
+
+def original_holder_of(path: str, archives: Sequence[OriginalArchive]) -> SourceName | None:
+    """The same, of the original's archives: what can be a directory counts as one."""
+    return _innermost(path, {source for archive in archives for source in archive.name.sources})
+
+
+def _innermost(path: str, sources: Collection[SourceName]) -> SourceName | None:
     below = [
         source
         for source in sources

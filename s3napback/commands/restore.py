@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 
 from s3napback.catalogue.contents import CataloguedArchive
-from s3napback.catalogue.selection import holder_of
+from s3napback.catalogue.selection import holder_of, original_holder_of
 from s3napback.config.settings import Configuration
 from s3napback.errors import S3napbackError
 from s3napback.formatting import human_bytes, human_time
@@ -23,6 +23,7 @@ from s3napback.recovery.original_choice import (
     Words,
     choice_of_originals,
     is_original_meant,
+    matching_originals,
     require_kind,
     with_all_originals,
 )
@@ -111,7 +112,7 @@ def restore(
     """
     clock = time.monotonic()
     holdings = look_at_store(configuration)
-    request = request if request.original else _located(holdings, request)
+    request = _located(holdings, request)
     meant = _meant(holdings, request, today)
     task = meant.restore(Wanted(meant.source, request.where, request.paths, request.in_place))
     if request.test:
@@ -137,7 +138,10 @@ def _located(holdings: Holdings, request: RestoreRequest) -> RestoreRequest:
     """The same request, of the source within which a path lies that is none itself: ``/etc`` for ``/etc/hosts``."""
     if request.keys or not request.source.startswith("/") or holdings.has_any(request.source):
         return request
-    holder = holder_of(request.source, holdings.catalogue.archives)
+    catalogue = holdings.catalogue
+    holder = None if request.original else holder_of(request.source, catalogue.archives)
+    if holder is None and not matching_originals(catalogue, request.source):
+        holder = original_holder_of(request.source, catalogue.original)
     if holder is None:
         return request
     logger.info("%s lies in %s: restoring that of it", request.source, holder)

@@ -118,6 +118,8 @@ def test_a_second_means_all_of_it(tmp_path: Path, source: Path) -> None:
 def test_paths_come_back_alone(tmp_path: Path, source: Path, six_nights: Bucket) -> None:
     machine = Machine(tmp_path, six_nights)
     assert dict(machine.restored(source, str(source / "six"))) == {"six": b"6"}
+    assert dict(machine.restored(source / "six", "--original")) == {}
+    assert (sorted(tmp_path.glob("out-*"))[-1] / str(source)[1:] / "six").read_bytes() == b"6"
     missing = ["restore", str(source), str(source / "new"), "--to", str(tmp_path / "x")]
     machine.run(*missing, expect=1)
     assert not (tmp_path / "x").exists()
