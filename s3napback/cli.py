@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from s3napback import __version__, ending
+from s3napback import __version__, ending, standing
 from s3napback.command_group import CommandGroup, OwnFile, given
 from s3napback.errors import EXIT_BUG, Interrupted, S3napbackError
 from s3napback.formatting import printable
@@ -387,6 +387,7 @@ def _run_command_line() -> int:
 def main() -> None:
     """Run the command line and end the process with its exit code."""
     ending.catch_signals()
+    standing.answer_signals()
     try:
         sys.exit(_exit_code(_run_command_line))
     except Interrupted as interruption:

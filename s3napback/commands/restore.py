@@ -30,6 +30,7 @@ from s3napback.recovery.original_choice import (
 from s3napback.recovery.registry import Restorer, UnclearRequest, Wanted, recovery_of
 from s3napback.recovery.single_file import TO_STANDARD_OUTPUT
 from s3napback.rotation import day_date
+from s3napback.standing import working_on
 
 logger = logging.getLogger("s3napback")
 
@@ -124,7 +125,8 @@ def restore(
     if request.in_place and not request.agreed:
         _ask(request, meant.source, confirm)
     logger.info("restoring %s from %s", meant.source, _described(holdings, meant))
-    task.run(meant.decoder(), meant.chain)
+    with working_on(f"restoring {meant.source} from {_described(holdings, meant)}"):
+        task.run(meant.decoder(), meant.chain)
     fetched = sum(archive.stored.size for archive in meant.chain)
     logger.info(
         "%s is restored to %s: %s fetched, %s",

@@ -26,6 +26,7 @@ from s3napback.recovery.original import (
     source_of_original,
 )
 from s3napback.recovery.original_choice import Words, choice_of_originals, matching_originals
+from s3napback.standing import working_on
 from s3napback.surroundings import find_gnu_tar
 
 logger = logging.getLogger("s3napback")
@@ -111,7 +112,8 @@ class _Verification:
         for archive in chain.archives:
             clock = time.monotonic()
             try:
-                next(checking)
+                with working_on(f"verifying {archive.base}, an archive of the original tool"):
+                    next(checking)
             except S3napbackError as error:
                 for line in error.under(f"{archive.base}: FAILED"):
                     self.say(line)
