@@ -120,7 +120,7 @@ def restore(
         _rehearse(holdings, meant, say)
         return 0
     task.check()
-    if advice := cold_advice(meant.chain, configuration):
+    if advice := _advice(meant, configuration):
         raise StoredCold(*advice)
     if request.in_place and not request.agreed:
         _ask(request, meant.source, confirm)
@@ -198,8 +198,18 @@ def _rehearse(holdings: Holdings, meant: _Meant, say: Callable[[str], None]) -> 
         say(f"{number}. {holdings.store.location}/{archive.key}{day}: {size}")
     total = sum(archive.stored.size for archive in meant.chain)
     say(f"in all {human_bytes(total)} ({total} bytes) would be fetched, in this order")
-    for line in cold_advice(meant.chain, holdings.configuration):
+    for line in _advice(meant, holdings.configuration):
         say(line)
+
+
+def _advice(meant: _Meant, configuration: Configuration) -> tuple[str, ...]:
+    advice = cold_advice(meant.chain, configuration)
+    if not (advice and meant.is_original):
+        return advice
+    return (
+        *advice,
+        "Each of its chunks is an object of its own: KEY:00000000000000000000 and so on, as many as list says",
+    )
 
 
 def _ask(request: RestoreRequest, source: SourceName, confirm: Callable[[str], bool | None]) -> None:

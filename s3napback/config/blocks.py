@@ -108,7 +108,9 @@ class BlockReader:
         if len(block.values) == 1 and block.values[0]:
             return block.values[0]
         if len(block.values) > 1:
-            self._problems.error(block.position, f"{block.tag}: a block takes one value; put blanks in it in quotes")
+            each = "" if block.name.lower() == "cycle" else ", or give each a block of its own"
+            message = f"{block.tag}: a block takes one value; put blanks in it in quotes{each}"
+            self._problems.error(block.position, message)
         else:
             self._problems.error(block.position, f"<{block.name}> needs {what}: <{block.name} VALUE>")
         return ""

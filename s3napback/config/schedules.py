@@ -59,7 +59,9 @@ def _checked(cycle: SimpleCycle, scope: Scope, problems: Problems) -> SimpleCycl
         position = scope.at(Directives.PHASE)
         message = f"Phase {cycle.phase} must be less than Frequency, which is {cycle.frequency}"
         given = scope.find(Directives.FREQUENCY)
-        problems.error(position, f"{message} at {given.position}" if given else f"{message} by default")
+        where = f"at {given.position}" if given else "by default"
+        same = f"Phase {cycle.phase % cycle.frequency} falls on the same days"
+        problems.error(position, f"{message} {where}; {same}")
         return None
     if cycle.slots > _MOST_SLOTS:
         slots = f"Fulls × (Diffs + 1) is {cycle.slots:,} slots"

@@ -360,6 +360,22 @@ def test_our_own_archives_come_first_and_the_original_s_where_none_is_as_old(
     machine.run("restore", str(source), "--to", str(tmp_path / "x"), "--at", "2009-02-01", expect=1)
 
 
+def test_cold_storage_is_told_before_anything_is_fetched(
+    tmp_path: Path, source: Path, moto: S3Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    bucket = Bucket(step=NIGHT)
+    Nights(bucket, str(source), tmp_path / "snapshot").run(0, "FULL")
+    machine = Machine(tmp_path, Bucket(), moto)
+    name = machine.configuration.read_text().split()[1]
+    for key, (_, data) in bucket.objects.items():
+        moto.client().put_object(Bucket=name, Key=key, Body=data, StorageClass="GLACIER")
+    machine.run("restore", str(source), "--to", str(tmp_path / "x"), expect=1)
+    assert "lies in cold storage (GLACIER)" in caplog.text
+    assert "KEY:00000000000000000000" in caplog.text
+    assert not (tmp_path / "x").exists()
+    assert "cold storage" in machine.run("verify", str(source), expect=1).stdout
+
+
 def test_what_does_not_go_with_the_original_is_refused(tmp_path: Path, source: Path, six_nights: Bucket) -> None:
     machine = Machine(tmp_path, six_nights, general="GpgRecipient a@b.example\nGpgSignKey " + "A" * 40 + "\n")
     for options in (("--require-signature",), ("--original", "--from", "x"), ("--original", "--keys", "none")):

@@ -91,6 +91,15 @@ def test_a_chunk_that_is_replaced_or_goes_is_noticed(tmp_path: Path) -> None:
     assert [each.key for each in joined.list("")] == ["exact-0-FULL"]
 
 
+def test_numbers_without_zeros_in_front_are_in_the_order_of_numbers(tmp_path: Path) -> None:
+    bucket = Bucket(digits=1)
+    data = random.Random(2).randbytes(12 * 8192 + 1)
+    bucket.put("/etc-0-FULL", data)
+    bucket.copied_to(tmp_path)
+    assert (tmp_path / "etc-0-FULL:12").exists()
+    assert b"".join(JoinedStore(DirectoryStore(tmp_path)).read("etc-0-FULL")) == data
+
+
 def test_nothing_is_ever_written_through_it(tmp_path: Path) -> None:
     small_bucket().copied_to(tmp_path)
     joined = JoinedStore(DirectoryStore(tmp_path))
