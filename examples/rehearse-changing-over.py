@@ -21,7 +21,7 @@ import tempfile
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from s3napback.catalogue.claims import keeps
+from s3napback.catalogue.succession import succeeds
 from s3napback.config.loading import load_configuration, resolve_configuration_path
 from s3napback.config.settings import Job
 from s3napback.original.chains import OriginalArchive, chain_to
@@ -72,7 +72,7 @@ class Rehearsal:
         folder = self.root / "sources" / f"{len(self.stand_ins)}"
         folder.mkdir()
         for job in self.jobs:
-            if any(keeps(job, source) for source in archive.name.sources):
+            if any(succeeds(job, source) for source in archive.name.sources):
                 self.blocks.append(block_of(job, folder, len(self.blocks)))
         return folder
 

@@ -6,14 +6,16 @@ That is so when one rotation is complete: from then on they reach back as far as
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from s3napback.catalogue.claims import Claim, Claims, keeps
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive
 from s3napback.catalogue.retention import span
 from s3napback.config.settings import Job
+from s3napback.kinds import SourceName, kind_of
 from s3napback.original.chains import OriginalArchive
+from s3napback.original.keys import before_wildcards
 from s3napback.rotation import HanoiCycle, day_date
 
 
@@ -59,14 +61,27 @@ def _of(
     day: int,
 ) -> Succession:
     sources = archive.name.sources
-    jobs = [job for job in claims.jobs if any(keeps(job, source) for source in sources)]
+    jobs = [job for job in claims.jobs if any(succeeds(job, source) for source in sources)]
     for job in jobs:
-        targets = {source.target for source in sources}
-        own = [each for each in current.get(id(job), []) if each.record and each.record.owner.source.target in targets]
+        own = current.get(id(job), [])
+        if kind_of(job.kind).folder_of:
+            targets = {source.target for source in sources}
+            own = [each for each in own if each.record and each.record.owner.source.target in targets]
         lacking, ready = _lacking(catalogue, job, own, day)
         if lacking:
             return Succession(archive, claimed=True, lacking=lacking, complete_on=ready)
     return Succession(archive, claimed=bool(jobs))
+
+
+def succeeds(job: Job, source: SourceName) -> bool:
+    """Whether a job backs up what the original did as this source.
+
+    Its keys did not tell a database's user, and its shell expanded ``/home/*``, for which ``/home`` stands today.
+    """
+    if keeps(job, source) or keeps(job, replace(source, target=before_wildcards(source.target))):
+        return True
+    kind = kind_of(job.kind)
+    return job.kind == source.kind and not kind.is_path and kind.key_base(job.target) == kind.key_base(source.target)
 
 
 def _lacking(catalogue: Catalogue, job: Job, own: Sequence[CataloguedArchive], day: int) -> tuple[str, date | None]:

@@ -94,13 +94,13 @@ class Nights:
 
     def run(self, slot: int, kind: str, through: Callable[[bytes], bytes] = bytes) -> None:
         """One of them."""
-        # tar's snapshots are of whole seconds in the older format, and ctimes must differ from it.
-        time.sleep(0.02)
         if kind == "FULL":
             self.snapshot.unlink(missing_ok=True)
         command = ("tar", "-f", "-", "-g", str(self.snapshot), "-C", "/", "-czp", *(self.expanded or [self.path]))
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
         self.bucket.put(f"{self.path}-{slot}-{kind}", through(done.stdout))
+        # The kernel's times of files lag behind the clock by up to ten milliseconds.
+        time.sleep(0.02)
 
 
 def bucket_of_six_nights(folder: Path, source: Path) -> Bucket:
