@@ -120,7 +120,7 @@ def restore(
         _rehearse(holdings, meant, say)
         return 0
     task.check()
-    if advice := _advice(meant, configuration):
+    if advice := _advice(meant, holdings):
         raise StoredCold(*advice)
     if request.in_place and not request.agreed:
         _ask(request, meant.source, confirm)
@@ -198,12 +198,13 @@ def _rehearse(holdings: Holdings, meant: _Meant, say: Callable[[str], None]) -> 
         say(f"{number}. {holdings.store.location}/{archive.key}{day}: {size}")
     total = sum(archive.stored.size for archive in meant.chain)
     say(f"in all {human_bytes(total)} ({total} bytes) would be fetched, in this order")
-    for line in _advice(meant, holdings.configuration):
+    for line in _advice(meant, holdings):
         say(line)
 
 
-def _advice(meant: _Meant, configuration: Configuration) -> tuple[str, ...]:
-    advice = cold_advice(meant.chain, configuration)
+def _advice(meant: _Meant, holdings: Holdings) -> tuple[str, ...]:
+    sums = {} if meant.is_original else holdings.catalogue.sums
+    advice = cold_advice(meant.chain, holdings.configuration, sums)
     if not (advice and meant.is_original):
         return advice
     return (

@@ -161,7 +161,8 @@ class Report:
     def remarks(self) -> list[str]:
         """What else should be said, one sentence each."""
         found = []
-        nameless = sum(row.archive.record is None for row in self.rows)
+        nameless = sum(row.archive.record is None and not row.archive.flaw for row in self.rows)
+        unseen = sum(bool(row.archive.flaw) for row in self.rows)
         if not self.rows:
             own = " of our own" if self.original else ""
             found.append(f"There are no archives{own} in {self.place}.")
@@ -169,6 +170,11 @@ class Report:
             found.append(
                 f"Objects without metadata among these: {nameless}. Something other than s3napback wrote them, or they "
                 "were copied without it; `restore --keys` restores a chain that is named by hand."
+            )
+        if unseen:
+            found.append(
+                f"Objects that cannot be looked at among these: {unseen}. The reason stands beside each; `prune` "
+                "deletes nothing under their names."
             )
         if self.others:
             perl = f", {self.perl_chunks} of them chunks of the original tool's archives" if self.perl_chunks else ""

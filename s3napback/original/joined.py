@@ -106,13 +106,19 @@ class JoinedStore:
                 yield joined.whole
 
     def put(
-        self, key: str, source: ByteSource, metadata: Mapping[str, str], *, expected_size: int | None = None
+        self,
+        key: str,
+        source: ByteSource,
+        metadata: Mapping[str, str],
+        *,
+        expected_size: int | None = None,
+        is_helper: bool = False,
     ) -> StoredObject:
         """Refused."""
-        del source, metadata, expected_size
+        del source, metadata, expected_size, is_helper
         self._refuse(key)
 
-    def delete(self, key: str) -> None:
+    def delete(self, key: str) -> bool:
         """Refused."""
         self._refuse(key)
 
