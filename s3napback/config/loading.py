@@ -24,10 +24,11 @@ from s3napback.config.store_settings import encryption_settings, store_settings
 from s3napback.config.syntax import Entry
 from s3napback.errors import ChangeableByOthers, ConfigurationError
 from s3napback.formatting import shown
-from s3napback.kinds import kind_of
+from s3napback.kinds import DIRECTORY, SUBVERSION, SUBVERSION_DIR, kind_of
 from s3napback.ownership import require_own
 
 SYSTEM_FOLDER = Path("/etc/s3napback")
+_ONCE_EXPANDED = (DIRECTORY.name, SUBVERSION.name, SUBVERSION_DIR.name)
 _OPTIONS_WITH_FILES = ("--exclude-from", "--owner-map", "--group-map", "--defaults-file", "--defaults-extra-file")
 
 
@@ -229,7 +230,7 @@ def _check_option_files(job: Job, problems: Problems) -> None:
 
 def _warn_of_wildcards(job: Job, problems: Problems) -> None:
     """Warn of a path with wildcards, which the original's shell expanded; there may be one that is called so."""
-    if kind_of(job.kind).is_path and glob.has_magic(job.target) and not os.path.lexists(job.target):
+    if job.kind in _ONCE_EXPANDED and glob.has_magic(job.target) and not os.path.lexists(job.target):
         folder = re.split(r"[*?[]", job.target)[0].rpartition("/")[0] or "/"
         advice = f"name each one, or write {job.kind} {folder} and Exclude what is not to be in it"
         problems.warning(job.position, f"{shown(str(job.source))}: wildcards are not expanded; {advice}")
