@@ -6,8 +6,9 @@ in parallel.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, partial
 
@@ -15,8 +16,12 @@ from s3napback.archives import ArchiveRecord, Owner, join_prefix, split_key
 from s3napback.catalogue.sums import is_sum_key, sum_key, unread_count
 from s3napback.crews import Crew
 from s3napback.errors import StoreError, StoreUnreachable
+from s3napback.original.chains import OriginalArchive
+from s3napback.original.contents import original_archives
 from s3napback.rotation import ArchiveType, day_date
 from s3napback.stores import Store, StoredObject
+
+logger = logging.getLogger("s3napback")
 
 PARALLEL_REQUESTS = 32
 """Metadata requests under way at once."""
@@ -74,12 +79,14 @@ class Catalogue:
         sums: the checksum objects, by key.
         others: keys that are neither an archive's nor a checksum's.
         gone: keys of which the store has notes of its own, and no object.
+        original: what the original tool left, newest first; its chunks are among the others.
     """
 
     archives: tuple[CataloguedArchive, ...]
     sums: Mapping[str, StoredObject] = field(default_factory=dict)
     others: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
+    original: tuple[OriginalArchive, ...] = ()
 
     def chain(self, archive: CataloguedArchive) -> Chain:
         """The chain that ends with ``archive``; links are found by identity, never by slot."""
@@ -170,6 +177,7 @@ def read_catalogue(store: Store, prefix: str) -> Catalogue:
         sums=sums,
         others=tuple(found.key for found in listed if found.key not in sums and split_key(found.key) is None),
         gone=tuple(store.gone(join_prefix(prefix, ""))),
+        original=tuple(original_archives(listed, prefix)),
     )
 
 
@@ -188,6 +196,21 @@ def read_unread_counts(store: Store, catalogue: Catalogue, archives: Sequence[Ca
         if archive.record
     }
     return {key: count for key, count in counts.items() if count}
+
+
+def with_originals_of_root(catalogue: Catalogue, store: Store, prefix: str) -> Catalogue:
+    """The same, and what of the original lies outside of the Prefix, of which it knew nothing.
+
+    That it cannot be listed is a warning: a key may be meant for the Prefix alone.
+    """
+    if not prefix:
+        return catalogue
+    try:
+        found = original_archives(store.list(""), prefix)
+    except StoreError as error:
+        logger.warning("archives of the original tool are looked for below the Prefix alone: %s", error)
+        return catalogue
+    return replace(catalogue, original=tuple(found))
 
 
 def _look(store: Store, prefix: str, listed: StoredObject) -> CataloguedArchive | None:

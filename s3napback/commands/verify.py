@@ -14,6 +14,7 @@ from s3napback.catalogue.claims import Claims, acting_host, is_stray, unprotecte
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.catalogue.selection import means
 from s3napback.catalogue.sums import sum_key
+from s3napback.commands.verify_original import verify_originals
 from s3napback.config.settings import Configuration
 from s3napback.errors import S3napbackError, StoreError
 from s3napback.formatting import counted, human_bytes, human_time
@@ -21,7 +22,8 @@ from s3napback.kinds import NO_SOURCE
 from s3napback.recovery.holdings import Holdings, is_cold, look_at_store
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.opening.failures import Damaged
-from s3napback.recovery.registry import recovery_of
+from s3napback.recovery.original_choice import Words, is_original_meant, with_all_originals
+from s3napback.recovery.registry import UnclearRequest, recovery_of
 from s3napback.standing import working_on
 from s3napback.surroundings import host_name
 
@@ -40,6 +42,7 @@ class VerifyRequest:
         keyless: check stored bytes against their sums, for machines without the secret key.
         against_live: ``--compare``.
         passphrase_file: for gpg.
+        original: only what the original tool left.
     """
 
     source: str = ""
@@ -49,6 +52,7 @@ class VerifyRequest:
     keyless: bool = False
     against_live: bool = False
     passphrase_file: Path | None = None
+    original: bool = False
 
 
 def verify(configuration: Configuration, request: VerifyRequest, today: date, say: Callable[[str], None]) -> int:
@@ -65,6 +69,8 @@ def verify(configuration: Configuration, request: VerifyRequest, today: date, sa
         S3napbackError: the store cannot be read, or there is nothing to verify.
     """
     holdings = look_at_store(configuration)
+    if _is_original_meant(holdings, request, today):
+        return _verify_originals(holdings, request, today, say)
     lacking = _unprotected(holdings, request.source)
     for line in lacking:
         say(line)
@@ -73,13 +79,35 @@ def verify(configuration: Configuration, request: VerifyRequest, today: date, sa
         words = []
     bad = len(lacking) + (0 if request.source else _tell_losses(holdings, say))
     if not words and not bad:
-        raise StoreError(f"there are no archives in {holdings.store.location} that could be verified")
+        others = "; those of the original tool are, with --original" if holdings.catalogue.original else ""
+        raise StoreError(f"there are no archives in {holdings.store.location} that could be verified{others}")
     verification = Verification(holdings, request, today, say)
     bad += sum(verification.verify(word) for word in words)
     if bad:
         found = "difference" if request.against_live else "problem"
         logger.error("%s found", counted(bad, found))
     return 1 if bad else 0
+
+
+def _is_original_meant(holdings: Holdings, request: VerifyRequest, today: date) -> bool:
+    words = Words(request.source, request.at, (), request.origin)
+    try:
+        return request.original or (bool(request.source) and is_original_meant(holdings, words, today))
+    except S3napbackError:
+        # It is said where our own archives are looked for.
+        return False
+
+
+def _verify_originals(holdings: Holdings, request: VerifyRequest, today: date, say: Callable[[str], None]) -> int:
+    if request.keyless or request.against_live or request.origin:
+        raise UnclearRequest(
+            "--keyless, --compare and --from are for archives of our own: the original left no checksums, and no names"
+        )
+    if request.original and request.at and not request.source:
+        raise UnclearRequest("--at names one state, so it needs a SOURCE")
+    words = Words(request.source, request.at)
+    everything = with_all_originals(holdings)
+    return verify_originals(everything, words, today, say, every=request.every, passphrase_file=request.passphrase_file)
 
 
 def _all_sources(holdings: Holdings) -> list[str]:

@@ -26,7 +26,6 @@ from s3napback.kinds import COMMAND, DIRECTORY, KINDS, MYSQL, POSTGRESQL, Kind, 
 from s3napback.rotation import HanoiCycle, SimpleCycle
 
 _GLOBAL = frozenset({Place.FILE})
-_IN_CYCLE = frozenset({Place.CYCLE})
 _ANYWHERE = frozenset(Place)
 _IN_BLOCK = frozenset({Place.SOURCE})
 SIMPLE_CYCLE = "SimpleCycle"
@@ -279,7 +278,7 @@ _CYCLE = BlockDescription("Cycle", "a unique name", _GLOBAL, "Settings, and the 
 
 
 def _directive_of(kind: Kind) -> DirectiveDescription:
-    return Sources(kind.name, _IN_CYCLE, kind.help)
+    return Sources(kind.name, _AROUND_SOURCES, kind.help)
 
 
 def _block_of(kind: Kind) -> BlockDescription:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from itertools import groupby
 from typing import Literal
@@ -14,8 +15,8 @@ from rich.text import Text
 from s3napback.archives import join_prefix
 from s3napback.catalogue.claims import Claim
 from s3napback.formatting import human_bytes, printable
-from s3napback.listing.plain import begun, restorable
-from s3napback.listing.report import Report, Row
+from s3napback.listing.plain import begun, original_cells, restorable
+from s3napback.listing.report import OriginalRow, Report, Row
 from s3napback.rotation import day_date
 
 
@@ -30,6 +31,9 @@ def print_report(report: Report) -> None:
     for heading, rows in groupby(report.rows, partial(_heading, report.prefix)):
         console.print(_bold(heading), soft_wrap=True)
         console.print(_archives(list(rows)))
+    if report.original:
+        console.print(_bold("Archives of the original tool"), soft_wrap=True)
+        console.print(_originals(report.original))
     for remark in report.remarks():
         console.print(Text(printable(remark)))
 
@@ -79,6 +83,17 @@ def _archives(rows: list[Row]) -> Table:
             restorable(row),
         )
         table.add_row(*(Text(printable(cell)) for cell in cells), style="" if row.restorable else "red")
+    return table
+
+
+def _originals(rows: Sequence[OriginalRow]) -> Table:
+    table = Table(box=SIMPLE)
+    for name in ("Source", "Type", "Slot", "Stored", "Chunks", "Size", "Chain", "Key", "Restorable"):
+        justify: Literal["left", "right"] = "right" if name in ("Slot", "Chunks", "Size") else "left"
+        table.add_column(name, justify=justify, overflow="fold")
+    for row in rows:
+        style = "red" if row.chain.problem else ""
+        table.add_row(*(Text(printable(cell or "-")) for cell in original_cells(row)), style=style)
     return table
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,15 +86,24 @@ class DirectoryRestore:
         Raises:
             S3napbackError: what failed; nothing was published.
         """
-        wanted = WantedPaths.of(members_of_paths(self.directory, self.paths))
+        wanted = WantedPaths.of(members_of_paths(self.directory, self.paths), self.unread)
         gate = Gate(self.directory.strip("/"))
         with staging_in(self.where) as staging:
-            gave_power = replay(decoder, chain, staging, wanted, gate, self.tar, self.unread)
+            gave_power = replay(decoder, chain, staging, wanted, gate, self.tar)
             names = outermost(wanted.names) or (gate.top,)
             with looking_into_it():
                 powers = powers_in(staging.tree, names) if gave_power else Powers()
             publish(staging, gate.top, names, in_place=self.in_place)
             powers.tell(self.where)
+
+
+Preparation = Callable[[CataloguedArchive, Staging], Sequence[Transformation]]
+"""Is called before an archive is extracted; returns what its content passes first."""
+
+
+def nothing_first(_archive: CataloguedArchive, _staging: Staging) -> Sequence[Transformation]:
+    """The preparation that archives of our own need."""
+    return ()
 
 
 def replay(
@@ -104,14 +113,14 @@ def replay(
     wanted: WantedPaths,
     gate: Gate,
     tar: str,
-    unread: Unread = NOTHING_UNREAD,
+    prepare: Preparation = nothing_first,
 ) -> bool:
     """Extract a chain into a staging folder.
 
     Args:
         wanted: the members that are wanted, with all below them.
         gate: what reaches tar.
-        unread: what could not be read of the directory that night.
+        prepare: what is done before each archive.
 
     Returns:
         Whether an archive brought something that gives power.
@@ -124,22 +133,27 @@ def replay(
     gave_power = False
     reading = Reading()
     for archive in chain:
-        reading = _extract(
-            decoder, archive, staging, first_reading(gate, wanted) if wanted.names else whole_reading(gate), tar
-        )
+        first = prepare(archive, staging)
+        finding = first_reading(gate, wanted) if wanted.names else whole_reading(gate)
+        reading = _extract(decoder, archive, staging, finding, tar, first)
         gave_power |= reading.gave_power
         if reading.left_out:
-            again = _extract(decoder, archive, staging, second_reading(gate, wanted, reading.left_out), tar)
+            again = _extract(decoder, archive, staging, second_reading(gate, wanted, reading.left_out), tar, first)
             gave_power |= again.gave_power
     staging.finish()
     with looking_into_it():
-        require_all(staging.tree, wanted.names, reading.nearby, unread)
+        require_all(staging.tree, wanted.names, reading.nearby, wanted.unread)
     return gave_power
 
 
 def _extract(
-    decoder: Decoder, archive: CataloguedArchive, staging: Staging, finding: Finding[Reading], tar: str
+    decoder: Decoder,
+    archive: CataloguedArchive,
+    staging: Staging,
+    finding: Finding[Reading],
+    tar: str,
+    first: Sequence[Transformation],
 ) -> Reading:
     with staging.extracting() as folder:
-        decoder.run(archive, finding.transformation, extract_stage(tar, folder), use="extracted")
+        decoder.run(archive, *first, finding.transformation, extract_stage(tar, folder), use="extracted")
     return finding.result()

@@ -63,19 +63,21 @@ class WantedPaths:
     Attributes:
         names: the paths, as archives name them; none is everything.
         above: names of the folders above them.
+        unread: what of the directory could not be read that night.
     """
 
     names: tuple[str, ...]
     above: frozenset[str]
     _basenames: frozenset[str]
     _below: tuple[str, ...]
+    unread: Unread = NOTHING_UNREAD
 
     @classmethod
-    def of(cls, names: tuple[str, ...]) -> WantedPaths:
+    def of(cls, names: tuple[str, ...], unread: Unread = NOTHING_UNREAD) -> WantedPaths:
         """The paths of these names."""
         above = {"/".join(name.split("/")[:depth]) for name in names for depth in range(name.count("/") + 1)}
         basenames = {posixpath.basename(name).lower() for name in names}
-        return cls(names, frozenset({*above, ""}), frozenset(basenames), tuple(f"{name}/" for name in names))
+        return cls(names, frozenset({*above, ""}), frozenset(basenames), tuple(f"{name}/" for name in names), unread)
 
     def include(self, name: str) -> bool:
         """Whether it is one of the paths, or lies in one."""

@@ -73,7 +73,7 @@ def test_the_json_document_has_the_documented_fields_and_no_others(any_site: Sit
     site = any_site
     site.configure_cycle(CYCLE)
     nights(site, 2)
-    put(site, "old-5-FULL:0000000000000")
+    put(site, f"old-5-FULL:{0:020d}")
     put(site, "lone-0-FULL.sha256")
     put(site, "unknown-0-FULL")
     found = document(site)
@@ -93,9 +93,25 @@ def test_the_json_document_has_the_documented_fields_and_no_others(any_site: Sit
                 "newest": f"{name}-1-DIFF",
             }
         ],
+        "original": found["original"],
         "lone_sums": ["lone-0-FULL.sha256"],
         "gone": [],
         "others": {"count": 1, "perl_chunks": 1},
+    }
+    (original,) = found["original"]
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", original.pop("stored"))
+    assert original.pop("storage_class") in ("", "STANDARD")
+    assert original == {
+        "key": "old-5-FULL",
+        "sources": ["Directory /old", "Subversion /old"],
+        "slot": 5,
+        "type": "FULL",
+        "chunks": 1,
+        "size": original["size"],
+        "restorable": True,
+        "problem": "",
+        "chain": ["old-5-FULL"],
+        "doubts": [],
     }
     metadata = site.metadata(f"{name}-1-DIFF")
     assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", newest.pop("stored"))
@@ -197,11 +213,15 @@ def test_objects_that_are_not_ours_are_counted_and_no_error(any_site: Site) -> N
     site = any_site
     site.configure_cycle(CYCLE)
     put(site, "notes.txt")
-    put(site, "etc-5-FULL:0000000000000")
-    put(site, "etc-5-FULL:0000000000001")
+    put(site, "photos:0001")
     empty = site.run("list")
     assert f"There are no archives in {site.store().location}." in empty.stdout
-    assert "are not s3napback's: 3, 2 of them like the chunks of the Perl tool." in empty.stdout
+    assert "are not s3napback's: 2." in empty.stdout
+    put(site, f"etc-5-FULL:{0:020d}")
+    put(site, f"etc-5-FULL:{1:020d}")
+    empty = site.run("list")
+    assert f"There are no archives of our own in {site.store().location}." in empty.stdout
+    assert "are not s3napback's: 4, 2 of them chunks of the original tool's archives." in empty.stdout
     put(site, "etc-5-FULL")
     put(site, "etc-6-FULL.sha256")
     found = site.run("list")

@@ -60,11 +60,11 @@ def test_bounds_of_numbers_hold(directive: Integer) -> None:
             convert(directive, (str(number),))
 
 
-def test_every_kind_of_source_is_a_directive_in_cycles_and_a_block() -> None:
+def test_every_kind_of_source_is_a_directive_and_a_block() -> None:
     for kind, row in KINDS.items():
         directive, block = find_directive(kind), find_block(kind.lower())
         assert (directive is None) == row.needs_block
-        assert directive is None or directive.places == {Place.CYCLE}
+        assert directive is None or directive.places == {Place.FILE, Place.CYCLE}
         assert block is not None
         assert block.places == {Place.FILE, Place.CYCLE}
     assert {block.name for block in all_blocks()} == {"Cycle", *KINDS}

@@ -10,7 +10,7 @@ import pytest
 from s3napback.catalogue.claims import Claims, unprotected
 from s3napback.catalogue.contents import Catalogue
 from s3napback.listing.plain import aligned, plain_text
-from s3napback.listing.report import Report, make_report, runs
+from s3napback.listing.report import Report, Shown, make_report, runs
 from tests.catalogues import HOST, archive, catalogue, group, job, keys, nameless
 
 
@@ -18,8 +18,8 @@ def report_on(
     found: Catalogue, *, configured: bool = True, prefix: str = "", unread: Mapping[str, int] | None = None
 ) -> Report:
     claims = Claims(HOST, (job(),) if configured else ())
-    lacking, unread = unprotected(found, claims), unread or {}
-    return make_report(found, found.archives, claims, lacking, location="s3://bucket", prefix=prefix, unread=unread)
+    shown = Shown(found.archives, unprotected(found, claims), unread or {})
+    return make_report(found, shown, claims, location="s3://bucket", prefix=prefix)
 
 
 def test_archives_of_a_source_stand_together_the_newest_first_and_nameless_ones_last() -> None:
@@ -72,7 +72,10 @@ def test_remarks_are_made_only_of_what_is_there() -> None:
     found = catalogue([nameless("x-0", "x")], sums=["gone-0-FULL"], others=chunks)
     nameless_one, others, sums = report_on(found).remarks()
     assert "Objects without metadata among these: 1." in nameless_one
-    assert others == "Objects in s3://bucket that are not s3napback's: 3, 2 of them like the chunks of the Perl tool."
+    assert (
+        others
+        == "Objects in s3://bucket that are not s3napback's: 3, 2 of them chunks of the original tool's archives."
+    )
     assert sums == "Checksums whose archive is gone: 1. `prune` removes them."
 
 
