@@ -195,14 +195,17 @@ def test_our_unfinished_uploads_are_aborted_and_nobody_elses(
     theirs = [f"{site.name()}-50-DIFF", f"{ours}ERENT", f"{site.name(other)}-0-FULL", "something/else"]
     for key in (ours, *theirs):
         begin_upload(server, site.bucket, key)
-    assert "nothing is to be deleted" in site.run("prune", day=LATER).stdout
+    tells_when = kind == "rclone"  # moto calls every upload one of 2010
+    if tells_when:
+        assert "nothing is to be deleted" in site.run("prune", day=LATER).stdout
     shown = site.run("prune", "--upload-age", "0", day=LATER).stdout
     assert shown.splitlines() == [
         f"would delete  1 unfinished upload to {ours}",
         f"s3://{site.bucket}: 1 unfinished upload to be deleted; nothing is, without --yes",
     ]
     assert sorted(server.unfinished_uploads(site.bucket)) == sorted([ours, *theirs])
-    assert "nothing was to be deleted" in site.run("prune", "--yes", day=LATER).stdout
+    if tells_when:
+        assert "nothing was to be deleted" in site.run("prune", "--yes", day=LATER).stdout
     assert sorted(server.unfinished_uploads(site.bucket)) == sorted([ours, *theirs])
     done = site.run("prune", "--yes", "--upload-age", "0", day=LATER).stdout
     assert f"s3://{site.bucket}: deleted 1 unfinished upload\n" in done
