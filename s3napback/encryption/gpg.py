@@ -105,8 +105,23 @@ def prepare_encryption(settings: EncryptionSettings, today: date) -> Iterator[En
         _try_out(command, fingerprints, untrusted, ring.gpg, sign_with)
         watched = [*keys, *([replace(signer, encryption_subkeys=())] if signer else [])]
         expiring = dict.fromkeys(warning for key in watched if (warning := expiry_warning(key, today, ring.gpg)))
-        exposed = () if vouched_for else exposure_warnings(settings.home, os.environ)
+        if settings.keyring is not None:
+            exposed = _secret_warnings(beginning, settings.keyring)
+        else:
+            exposed = exposure_warnings(settings.home, os.environ)
         yield Encryption(fingerprints, command, (*exposed, *expiring), sign_with)
+
+
+def _secret_warnings(beginning: Sequence[str], keyring: Path) -> tuple[str, ...]:
+    """A remark if a keyring holds what decrypts, on the very machine whose backups it is to protect."""
+    packets = run_gpg((*beginning, "--list-packets", str(keyring)), "look into GpgKeyring").stdout
+    if not any(line.startswith((b":secret key packet", b":secret sub key packet")) for line in packets.splitlines()):
+        return ()
+    warning = (
+        f"GpgKeyring {keyring} holds a secret key: whoever breaks into this machine can read every archive. Keep it "
+        "elsewhere, and put here what this writes: gpg --export RECIPIENT"
+    )
+    return (warning,)
 
 
 def signer_fingerprint(settings: EncryptionSettings) -> str:

@@ -303,6 +303,19 @@ def test_a_broken_configuration_of_gpg_is_told(home: GpgHome) -> None:
         prepared(home, "good@example.org")
 
 
+@pytest.mark.parametrize("options", [(), ("--armor",)])
+def test_a_keyring_with_the_secret_key_in_it_is_warned_of(tmp_path: Path, options: tuple[str, ...]) -> None:
+    keyring = tmp_path / "ring"
+    with gpg_home() as other:
+        key = other.make_key("Ring <ring@example.org>")
+        for command, words in (("--export-secret-keys", ["holds a secret key: whoever breaks in"]), ("--export", [])):
+            keyring.write_bytes(other.run(*options, command, key))
+            with prepare_encryption(EncryptionSettings((key,), keyring=keyring), TODAY) as encryption:
+                assert encryption is not None
+                assert len(encryption.warnings) == len(words)
+                assert all(word in warning for word, warning in zip(words, encryption.warnings, strict=True))
+
+
 @pytest.mark.parametrize("form", ["binary", "armoured", "keybox", "keyring of gpg 1"])
 def test_a_keyring_file_is_used_without_being_trusted(
     home: GpgHome, other: GpgHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
