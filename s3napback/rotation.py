@@ -39,12 +39,14 @@ class SimpleCycle:
         phase: shifts the days on which backups fall; 0 ≤ phase < frequency.
         diffs: DIFFs after each FULL.
         fulls: groups kept.
+        offset: slots by which the rotation is ahead; it chooses on which backup FULLs fall.
     """
 
     frequency: int = 1
     phase: int = 0
     diffs: int = 0
     fulls: int = 4
+    offset: int = 0
 
     def period(self, day: int) -> int:
         """Number of the backup interval that ``day`` lies in; slots follow it."""
@@ -56,7 +58,7 @@ class SimpleCycle:
 
     def slot(self, day: int) -> int:
         """The slot that the period of ``day`` fills."""
-        return self.period(day) % self.slots
+        return self._turn(day) % self.slots
 
     def type(self, day: int) -> ArchiveType:
         """FULL in the first slot of a group, DIFF in the others."""
@@ -64,7 +66,10 @@ class SimpleCycle:
 
     def group(self, day: int) -> int:
         """Number of the group that ``day`` lies in, counted over all rotations."""
-        return self.period(day) // (self.diffs + 1)
+        return self._turn(day) // (self.diffs + 1)
+
+    def _turn(self, day: int) -> int:
+        return self.period(day) + self.offset
 
     @property
     def slots(self) -> int:
@@ -77,7 +82,8 @@ class SimpleCycle:
 
     def describe(self) -> str:
         """The settings that decide the order of slots, as one line; a chain does not outlive a change of it."""
-        return f"SimpleCycle Frequency {self.frequency} Phase {self.phase} Diffs {self.diffs} Fulls {self.fulls}"
+        ahead = f" Offset {self.offset}" if self.offset else ""
+        return f"SimpleCycle Frequency {self.frequency} Phase {self.phase} Diffs {self.diffs} Fulls {self.fulls}{ahead}"
 
 
 @dataclass(frozen=True)

@@ -353,3 +353,14 @@ def test_hanoi_backups_are_full_and_exactly_frequency_days_apart(cycle: HanoiCyc
 def test_hanoi_settings_that_order_slots_otherwise_are_described_otherwise() -> None:
     cycles = (HanoiCycle(), HanoiCycle(2), HanoiCycle(1, 6), HanoiCycle(1, 5, archive_oldest_disc=True), SimpleCycle())
     assert len({cycle.describe() for cycle in cycles}) == 5
+
+
+@pytest.mark.parametrize("offset", range(7))
+def test_an_offset_chooses_the_day_of_the_week_of_fulls(offset: int) -> None:
+    cycle = SimpleCycle(diffs=6, fulls=2, offset=offset)
+    days = range(day_number(date(2026, 1, 1)), day_number(date(2026, 12, 31)))
+    fulls = {day_date(day).strftime("%A") for day in days if cycle.type(day) is ArchiveType.FULL}
+    week = ["Thursday", "Wednesday", "Tuesday", "Monday", "Sunday", "Saturday", "Friday"]
+    assert fulls == {week[offset]}
+    assert all(cycle.group(day) == cycle.group(day + 6) for day in days if cycle.type(day) is ArchiveType.FULL)
+    assert (" Offset" in cycle.describe()) == bool(offset)

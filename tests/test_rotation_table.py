@@ -25,6 +25,11 @@ TABLES: list[tuple[Schedule, str]] = [
         SimpleCycle(diffs=6, fulls=4),
         "14F 15D 16D 17D 18D 19D 20D 21F 22D 23D 24D 25D 26D 27D 0F 1D 2D 3D 4D 5D 6D 7F 8D",
     ),
+    # the same, four slots ahead: the first of January 2026 is a Thursday, so FULLs fall on Sundays
+    (
+        SimpleCycle(diffs=6, fulls=4, offset=4),
+        "18D 19D 20D 21F 22D 23D 24D 25D 26D 27D 0F 1D 2D 3D 4D 5D 6D 7F 8D",
+    ),
     # 20,454 = 4 × 5,113 + 2
     (SimpleCycle(), "2F 3F 0F 1F 2F 3F 0F 1F 2F"),
     # every other day: 20,454 / 2 = 10,227 = 4 × 2,556 + 3

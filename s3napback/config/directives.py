@@ -143,6 +143,14 @@ class Directives:
         cycle=SIMPLE_CYCLE,
         maximum=_EVER,
     )
+    OFFSET = Integer(
+        "Offset",
+        _ANYWHERE,
+        "Backups by which FULLs come earlier; with Frequency 1 and Diffs 6 it chooses their day of the week.",
+        value=SimpleCycle.offset,
+        cycle=SIMPLE_CYCLE,
+        maximum=_MOST_SLOTS,
+    )
     DIFFS = Integer(
         "Diffs",
         _ANYWHERE,

@@ -36,6 +36,7 @@ def schedule(scope: Scope, problems: Problems) -> Schedule | None:
         phase=scope.integer(Directives.PHASE),
         diffs=scope.integer(Directives.DIFFS),
         fulls=scope.integer(Directives.FULLS),
+        offset=scope.integer(Directives.OFFSET),
     )
     return _checked(cycle, scope, problems)
 
