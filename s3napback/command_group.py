@@ -13,6 +13,7 @@ from s3napback.ownership import require_own
 
 ALIASES: Mapping[str, str] = {"snapshots": "list", "check": "verify"}
 """What other backup programs call a command, and ours."""
+_NIGHTLY = frozenset({"run", "backup", "create", "save", "snapshot"})
 
 
 class OwnFile(click.Path):
@@ -54,6 +55,10 @@ class CommandGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
+            if args[0].lower() in _NIGHTLY:
+                raise click.UsageError(
+                    f"{error.message} The nightly run has no name: leave the word out", ctx
+                ) from error
             written = " ".join(f"-c {word}" for word in args if not word.startswith("-"))
             hint = f"{error.message} Configurations are named with -c: s3napback {written}"
             raise click.UsageError(hint, ctx) from error

@@ -153,3 +153,17 @@ def test_an_empty_word_is_a_variable_that_is_not_set(heard: dict[str, object], w
     with pytest.raises(click.BadParameter, match="a variable of the shell may not be set"):
         command_line.main(words.split("|"), standalone_mode=False)
     assert not heard
+
+
+@pytest.mark.parametrize(
+    ("word", "advice"),
+    [
+        ("run", "The nightly run has no name: leave the word out"),
+        ("Backup", "The nightly run has no name"),
+        ("web", "-c web"),
+    ],
+)
+def test_what_is_no_command_is_answered_with_what_is_meant(heard: dict[str, object], word: str, advice: str) -> None:
+    with pytest.raises(click.UsageError, match=advice):
+        command_line.main(["-c", "./x.conf", word], standalone_mode=False)
+    assert not heard
