@@ -40,6 +40,7 @@ class RestoreRequest:
         origin: ``--from``: a Cycle's name or a key base.
         keys: ``--keys``: the chain by hand.
         in_place: merge into a live tree.
+        strict: restore nothing of a directory where the target cannot take everything.
         agreed: ``--yes``.
         passphrase_file: for gpg.
         require_signature: restore only what GpgSignKey has signed.
@@ -53,6 +54,7 @@ class RestoreRequest:
     origin: str = ""
     keys: tuple[str, ...] = ()
     in_place: bool = False
+    strict: bool = False
     agreed: bool = False
     passphrase_file: Path | None = None
     require_signature: bool = False
@@ -77,14 +79,15 @@ def restore(
         The exit code.
 
     Raises:
-        S3napbackError: nothing was restored. To standard output a part may have gone.
+        S3napbackError: nothing was restored, or, as the message says, all but what the target cannot take. To standard
+            output a part may have gone.
     """
     clock = time.monotonic()
     holdings = look_at_store(configuration)
     request = _located(holdings, request)
     chain = _chain(holdings, request, today)
     source = source_of(request.source, chain)
-    task = recovery_of(source).restore(Wanted(source, request.where, request.paths, request.in_place))
+    task = recovery_of(source).restore(Wanted(source, request.where, request.paths, request.in_place, request.strict))
     if request.test:
         _rehearse(holdings, chain, say)
         return 0

@@ -2,46 +2,25 @@
 
 from __future__ import annotations
 
-import os
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from s3napback.catalogue.contents import CataloguedArchive
+from s3napback.recovery.attributes import Nature, nature_of
 from s3napback.recovery.members import Gate
 from s3napback.recovery.opening.decoder import Decoder
-from s3napback.recovery.paths import (
-    Reading,
-    WantedPaths,
-    first_reading,
-    members_of_paths,
-    outermost,
-    require_all,
-    second_reading,
-    whole_reading,
-)
+from s3napback.recovery.paths import WantedPaths, members_of_paths, outermost, whole_reading
 from s3napback.recovery.powers import Powers, powers_in
 from s3napback.recovery.publishing import publish
-from s3napback.recovery.staging import Staging, looking_into_it, require_empty, staging_in
-from s3napback.streams.findings import Finding
+from s3napback.recovery.refusals import Incomplete
+from s3napback.recovery.replaying import Replay
+from s3napback.recovery.staging import UnusableTarget, looking_into_it, require_empty, staging_in
 from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import Transformation
 
-
-def extract_stage(tar: str, folder: int) -> Stage:
-    """The process that extracts one archive of a chain from its standard input; it deletes what the DIFF knows gone.
-
-    Args:
-        tar: name of GNU tar's program.
-        folder: descriptor of where it extracts; nothing else can be changed by it.
-    """
-    # By default tar restores attributes of the user's own namespace only, not the capabilities of programs.
-    all_attributes = ("--xattrs-include=*",) if os.geteuid() == 0 else ()
-    command = (
-        *(tar, "--extract", "--file=-", "--listed-incremental=/dev/null", "--numeric-owner", "--same-permissions"),
-        *("--acls", "--xattrs", *all_attributes),
-    )
-    return Stage(command, folder=folder)
+logger = logging.getLogger("s3napback")
 
 
 def listing(directory: str, tar: str) -> tuple[Transformation, Stage]:
@@ -58,6 +37,7 @@ class DirectoryRestore:
         paths: what of it; nothing is everything.
         where: below it everything gets its full path.
         in_place: merge into a directory that holds something.
+        strict: restore nothing where the target cannot take everything.
         tar: name of GNU tar's program.
     """
 
@@ -65,6 +45,7 @@ class DirectoryRestore:
     paths: tuple[str, ...]
     where: Path
     in_place: bool = False
+    strict: bool = False
     tar: str = "tar"
 
     def check(self) -> None:
@@ -81,55 +62,56 @@ class DirectoryRestore:
         """Restore.
 
         Raises:
+            Incomplete: everything was published that the target could take.
             S3napbackError: what failed; nothing was published.
         """
         wanted = WantedPaths.of(members_of_paths(self.directory, self.paths))
         gate = Gate(self.directory.strip("/"))
         with staging_in(self.where) as staging:
-            gave_power = replay(decoder, chain, staging, wanted, gate, self.tar)
-            names = outermost(wanted.names) or (gate.top,)
+            with looking_into_it():
+                nature = nature_of(staging.tree)
+            replay = Replay(decoder, staging, replace(gate, user=nature.user, group=nature.group), self.tar)
+            gave_power = replay.run(chain, wanted)
+            if self.strict and (replay.refusals or replay.foreign or nature.forgets_permissions):
+                _refuse(replay, nature, self.where)
+            names = replay.there(outermost(wanted.names) or (gate.top,))
             with looking_into_it():
                 powers = powers_in(staging.tree, names) if gave_power else Powers()
             publish(staging, gate.top, names, in_place=self.in_place)
-            powers.tell(self.where)
+        powers.tell(self.where)
+        _tell(replay, nature, self.where)
 
 
-def replay(
-    decoder: Decoder, chain: Sequence[CataloguedArchive], staging: Staging, wanted: WantedPaths, gate: Gate, tar: str
-) -> bool:
-    """Extract a chain into a staging folder.
-
-    Args:
-        wanted: the members that are wanted, with all below them.
-        gate: what reaches tar.
-
-    Returns:
-        Whether an archive brought something that gives power.
-
-    Raises:
-        PipelineError: an archive could not be decoded or extracted.
-        NoSuchPath: a path was not there on that day.
-        UnusableTarget: what was extracted cannot be looked into.
-    """
-    gave_power = False
-    reading = Reading()
-    for archive in chain:
-        reading = _extract(
-            decoder, archive, staging, first_reading(gate, wanted) if wanted.names else whole_reading(gate), tar
-        )
-        gave_power |= reading.gave_power
-        if reading.left_out:
-            again = _extract(decoder, archive, staging, second_reading(gate, wanted, reading.left_out), tar)
-            gave_power |= again.gave_power
-    staging.finish()
-    with looking_into_it():
-        require_all(staging.tree, wanted.names, reading.nearby)
-    return gave_power
+def _owners(replay: Replay, nature: Nature) -> str:
+    """What to say of owners where all belongs to one."""
+    if not replay.foreign:
+        return ""
+    reason = "only root can give files away" if nature.is_powerless else "the target takes no others"
+    to = [f"{kind} {number}" for kind, number in (("user", nature.user), ("group", nature.group)) if number is not None]
+    return f"owners and groups as they were could not be set: everything belongs to {', '.join(to)}; {reason}"
 
 
-def _extract(
-    decoder: Decoder, archive: CataloguedArchive, staging: Staging, finding: Finding[Reading], tar: str
-) -> Reading:
-    with staging.extracting() as folder:
-        decoder.run(archive, finding.transformation, extract_stage(tar, folder), use="extracted")
-    return finding.result()
+def _lines(replay: Replay, nature: Nature, where: Path) -> list[str]:
+    owners = _owners(replay, nature)
+    modes = ["the target takes no permissions, so they are its own"] if nature.forgets_permissions else []
+    return [*([owners] if owners and not nature.is_powerless else []), *modes, *replay.refusals.lines(where)]
+
+
+def _refuse(replay: Replay, nature: Nature, where: Path) -> None:
+    """Raise, since not everything was taken."""
+    owners = [_owners(replay, nature)] if nature.is_powerless and replay.foreign else []
+    told = (*owners, *_lines(replay, nature, where))
+    raise UnusableTarget(
+        "nothing was restored, because the target cannot take everything and --strict-metadata is set:",
+        *(f"  {line}" for line in told),
+    )
+
+
+def _tell(replay: Replay, nature: Nature, where: Path) -> None:
+    """Say what was not taken, after all else was restored; raises ``Incomplete`` if anything was not."""
+    if nature.is_powerless and (owners := _owners(replay, nature)):
+        logger.warning("%s", owners)
+    if replay.unnoticed:
+        logger.info("%d more files have attributes, at which nobody looked whether they came back", replay.unnoticed)
+    if told := _lines(replay, nature, where):
+        raise Incomplete(f"all else was restored to {where}; the target did not take everything:", *told)

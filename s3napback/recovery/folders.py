@@ -359,7 +359,7 @@ def go_to(place: Cursor, names: Sequence[str]) -> bool:
         try:
             place.enter(name)
         except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
                 raise
             return False
     return True
@@ -375,7 +375,9 @@ def exists(name: str, folder: int) -> bool:
     """Whether a folder has an entry of this name, be it a link that leads nowhere."""
     try:
         os.lstat(name, dir_fd=folder)
-    except FileNotFoundError:
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENAMETOOLONG):
+            raise
         return False
     return True
 

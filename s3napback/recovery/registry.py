@@ -39,12 +39,14 @@ class Wanted:
         where: the target; ``-`` is standard output.
         paths: of a directory, what of it.
         in_place: merge into a live tree.
+        strict: restore nothing of a directory where the target cannot take everything.
     """
 
     source: SourceName
     where: Path
     paths: tuple[str, ...] = ()
     in_place: bool = False
+    strict: bool = False
 
 
 class Restore(Protocol):
@@ -98,7 +100,7 @@ def _directory_restore(wanted: Wanted) -> Restore:
     if wanted.where == TO_STANDARD_OUTPUT:
         raise UnclearRequest("a directory cannot be restored to standard output: name a directory with --to")
     where = wanted.where.absolute()
-    return DirectoryRestore(wanted.source.target, wanted.paths, where, wanted.in_place, find_gnu_tar())
+    return DirectoryRestore(wanted.source.target, wanted.paths, where, wanted.in_place, wanted.strict, find_gnu_tar())
 
 
 def _directory_check(record: ArchiveRecord, _parent: ArchiveRecord | None) -> Sequence[Consumer]:
