@@ -77,7 +77,7 @@ class DirectoryRestore:
             names = replay.there(outermost(wanted.names) or (gate.top,))
             with looking_into_it():
                 powers = powers_in(staging.tree, names) if gave_power else Powers()
-            publish(staging, gate.top, names, in_place=self.in_place)
+            publish(staging, gate.top, names, replay.refusals, in_place=self.in_place)
         powers.tell(self.where)
         _tell(replay, nature, self.where)
 

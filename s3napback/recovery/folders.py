@@ -382,6 +382,14 @@ def exists(name: str, folder: int) -> bool:
     return True
 
 
+def entry_mode(name: str, folder: int) -> int | None:
+    """Type and permissions of an entry; None if there is none."""
+    try:
+        return os.lstat(name, dir_fd=folder).st_mode
+    except FileNotFoundError:
+        return None
+
+
 def file_names(name: str) -> list[str]:
     """The names of the folders and files that a name in an archive is made of; none for the root directory.
 
