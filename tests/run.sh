@@ -16,7 +16,7 @@
 set -eu
 
 # What the tests run besides Python, as Debian packages.
-PACKAGES='gnupg tar acl attr zstd awscli mariadb-server mariadb-client postgresql postgresql-client subversion'
+PACKAGES='gnupg tar acl attr zstd awscli mariadb-server mariadb-client postgresql postgresql-client subversion sqlite3'
 
 main() {
     cd "$(dirname "$0")/.."

@@ -78,7 +78,7 @@ def spied(tmp_path: Path) -> Site:
     site = Site(tmp_path / "site")
     given = tmp_path / "given"
     given.mkdir()
-    for program in ("tar", "gpg", "mariadb-dump", "pg_dump", "svnadmin", "svnlook", "cp"):
+    for program in ("tar", "gpg", "mariadb", "psql", "svnadmin", "svnlook", "cp"):
         site.fake_program(program, f'cat /proc/self/environ >>{given}/{program}; exec REAL "$@"')
     return site
 
@@ -110,8 +110,8 @@ def test_children_of_a_night_and_of_a_restore_see_no_secret_of_others(spied: Sit
         "svnadmin": {},
         "svnlook": {},
         "gpg": {"GNUPGHOME": str(home.path)},
-        "mariadb-dump": {"MYSQL_PWD": "SEKRIT-MYSQL"},
-        "pg_dump": {"PGPASSWORD": "SEKRIT-PG", "PGHOST": str(tmp_path)},
+        "mariadb": {"MYSQL_PWD": "SEKRIT-MYSQL"},
+        "psql": {"PGPASSWORD": "SEKRIT-PG", "PGHOST": str(tmp_path)},
     }
     for program, more in expected.items():
         given = given_to(spied, program)

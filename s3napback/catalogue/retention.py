@@ -167,7 +167,8 @@ def upload_keys(catalogue: Catalogue, claims: Claims, prefix: str) -> list[str]:
 
     Names under which another owner keeps archives are left out: what is unfinished there may be the other's.
     """
-    names: dict[str, Job] = {job.name: job for job in claims.jobs if not kind_of(job.kind).folder_of}
+    single = (job for job in claims.jobs if not kind_of(job.kind).stands_for_several(job.target))
+    names: dict[str, Job] = {job.name: job for job in single}
     foreign = set()
     highest: dict[str, int] = {}
     for archive in catalogue.archives:
