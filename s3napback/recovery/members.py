@@ -33,7 +33,7 @@ _LISTS = ((b"SCHILY.acl.access", ACCESS_LIST), (b"SCHILY.acl.default", DEFAULT_L
 _EXTENDED_LIST = re.compile(rb"(?:^|[\s,])(?:mask|m|(?:user|u|group|g):[^:])")
 """What tells more than permissions do."""
 
-_OF_SECURITY_SYSTEMS = (
+OF_SECURITY_SYSTEMS = (
     b"security.selinux",
     b"security.SMACK64",
     b"security.apparmor",
@@ -61,7 +61,7 @@ def attributes_of(member: Member) -> tuple[bytes, ...]:
     """Names of the attributes that a member has once it is restored, lists of access rights among them."""
     if not member.records:
         return ()
-    found = [name for name in member.attributes if not name.startswith((*_OF_SECURITY_SYSTEMS, b"system.posix_acl"))]
+    found = [name for name in member.attributes if not name.startswith((*OF_SECURITY_SYSTEMS, b"system.posix_acl"))]
     for keyword, name in _LISTS:
         if _EXTENDED_LIST.search(member.records.get(keyword, b"")):
             found.append(name)
