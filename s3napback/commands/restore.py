@@ -42,6 +42,7 @@ class RestoreRequest:
         keys: ``--keys``: the chain by hand.
         in_place: merge into a live tree.
         strict: restore nothing of a directory where the target cannot take everything.
+        staging: the folder to prepare a directory in; None is WHERE.
         agreed: ``--yes``.
         passphrase_file: for gpg.
         require_signature: restore only what GpgSignKey has signed.
@@ -56,6 +57,7 @@ class RestoreRequest:
     keys: tuple[str, ...] = ()
     in_place: bool = False
     strict: bool = False
+    staging: Path | None = None
     agreed: bool = False
     passphrase_file: Path | None = None
     require_signature: bool = False
@@ -88,7 +90,9 @@ def restore(
     request = _located(holdings, request)
     chain = _chain(holdings, request, today)
     source = source_of(request.source, chain)
-    task = recovery_of(source).restore(Wanted(source, request.where, request.paths, request.in_place, request.strict))
+    task = recovery_of(source).restore(
+        Wanted(source, request.where, request.paths, request.in_place, request.strict, request.staging)
+    )
     if request.test:
         _rehearse(holdings, chain, say)
         return 0

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.recovery.attributes import Nature, nature_of
+from s3napback.recovery.folders import file_names
 from s3napback.recovery.members import Gate
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.paths import WantedPaths, members_of_paths, outermost, whole_reading
 from s3napback.recovery.powers import Powers, powers_in
-from s3napback.recovery.publishing import publish
+from s3napback.recovery.publishing import brought_over, publish
 from s3napback.recovery.refusals import Incomplete
 from s3napback.recovery.replaying import Replay
-from s3napback.recovery.staging import UnusableTarget, looking_into_it, require_empty, staging_in
+from s3napback.recovery.staging import UnusableTarget, looking_into_it, require_empty, require_empty_folder, staging_in
 from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import Transformation
 
@@ -38,6 +41,7 @@ class DirectoryRestore:
         where: below it everything gets its full path.
         in_place: merge into a directory that holds something.
         strict: restore nothing where the target cannot take everything.
+        staging: the folder to prepare it in; None is WHERE, or beside what is merged.
         tar: name of GNU tar's program.
     """
 
@@ -46,6 +50,7 @@ class DirectoryRestore:
     where: Path
     in_place: bool = False
     strict: bool = False
+    staging: Path | None = None
     tar: str = "tar"
 
     def check(self) -> None:
@@ -67,19 +72,35 @@ class DirectoryRestore:
         """
         wanted = WantedPaths.of(members_of_paths(self.directory, self.paths))
         gate = Gate(self.directory.strip("/"))
-        with staging_in(self.where) as staging:
+        merged = _common(outermost(wanted.names) or (gate.top,)) if self.in_place else ()
+        with staging_in(self.where, self.staging, merged) as staging, ExitStack() as stack:
             with looking_into_it():
                 nature = nature_of(staging.tree)
-            replay = Replay(decoder, staging, replace(gate, user=nature.user, group=nature.group), self.tar)
+            replay = Replay(
+                decoder, staging, replace(gate, user=nature.user, group=nature.group), self.tar, nature.is_powerless
+            )
             gave_power = replay.run(chain, wanted)
-            if self.strict and (replay.refusals or replay.foreign or nature.forgets_permissions):
-                _refuse(replay, nature, self.where)
             names = replay.there(outermost(wanted.names) or (gate.top,))
             with looking_into_it():
                 powers = powers_in(staging.tree, names) if gave_power else Powers()
-            publish(staging, gate.top, names, replay.refusals, in_place=self.in_place)
+            tree = staging.tree
+            if staging.is_elsewhere and not self.in_place:
+                require_empty_folder(staging.target, self.where)
+                tree = stack.enter_context(brought_over(staging, gate.top, names, replay.refusals))
+            if self.strict and (replay.refusals or replay.foreign or nature.forgets_permissions):
+                _refuse(replay, nature, self.where)
+            publish(staging, tree, gate.top, names, replay.refusals, in_place=self.in_place)
         powers.tell(self.where)
         _tell(replay, nature, self.where)
+
+
+def _common(names: Sequence[str]) -> list[str]:
+    """The folders in which all of some names lie, and the last one itself if it is the only one."""
+    common, *others = [file_names(name) for name in names]
+    for other in others:
+        same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(common, other, strict=False)))
+        common = common[:same]
+    return common
 
 
 def _owners(replay: Replay, nature: Nature) -> str:

@@ -20,22 +20,59 @@ from s3napback.recovery.folders import (
     entry_mode,
     file_names,
     names_in,
+    private_folder,
 )
 from s3napback.recovery.obstacles import OF_ANOTHER_KIND, Survey
 from s3napback.recovery.refusals import Kind, Refusals
-from s3napback.recovery.staging import Staging, UnusableTarget, require_empty_folder
+from s3napback.recovery.staging import PREFIX, Staging, UnusableTarget, require_empty_folder
 
 _MOST_SHOWN = 20
+_TREE = "tree"
 
 
-def publish(staging: Staging, top: str, names: Sequence[str], refusals: Refusals, *, in_place: bool) -> None:
+@contextmanager
+def brought_over(staging: Staging, top: str, names: Sequence[str], refusals: Refusals) -> Iterator[int]:
+    """While it is entered, what was asked for lies in a private folder in WHERE, and not elsewhere any more.
+
+    Args:
+        staging: lies elsewhere.
+        top: see ``publish``.
+        names: see ``publish``.
+        refusals: takes what the target does not.
+
+    Yields:
+        The folder's descriptor.
+
+    Raises:
+        UnusableTarget: that was not possible; nothing was published.
+    """
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(private_folder(staging.target, PREFIX))[1]
+            os.mkdir(_TREE, 0o700, dir_fd=folder)
+            tree = os.open(_TREE, OPEN_FOLDER, dir_fd=folder)
+            stack.callback(os.close, tree)
+            sides = cursor(staging.tree, is_own=True), cursor(tree)
+            with sides[0] as source, sides[1] as target, ExitStack() as copies:
+                move = _Move(source, target, len(file_names(top)), Copier(refusals, copies), is_private=True)
+                for name in names:
+                    move.move(file_names(name))
+        except OSError as error:
+            raise UnusableTarget(
+                f"what was extracted cannot be brought to {staging.where}: {error.strerror}; nothing was published"
+            ) from error
+        yield tree
+
+
+def publish(staging: Staging, tree: int, top: str, names: Sequence[str], refusals: Refusals, *, in_place: bool) -> None:
     """Move what was asked for into WHERE.
 
     Files take the place of files, folders are merged; nothing is deleted but files that restored ones replace. Folders
     above what was asked for that are there already keep their owners, permissions and times.
 
     Args:
-        staging: inside WHERE.
+        staging: of it.
+        tree: descriptor of the folder in which all lies.
         top: the source's name in archives; empty is the root directory.
         names: what was asked for, as archives name it; it lies in ``top``.
         refusals: takes what a file system that is mounted in WHERE does not.
@@ -47,7 +84,7 @@ def publish(staging: Staging, top: str, names: Sequence[str], refusals: Refusals
     """
     if not in_place:
         require_empty_folder(staging.target, staging.where)
-    sides = cursor(staging.tree, is_own=True), cursor(staging.target)
+    sides = cursor(tree, is_own=True), cursor(staging.target)
     with sides[0] as source, sides[1] as target, ExitStack() as stack:
         count = _require_free_way(source, target, names, staging.where)
         copier = Copier(refusals, stack)
@@ -125,6 +162,7 @@ class _Move:
         source: stands at the top of the restored tree.
         target: stands at the top of WHERE.
         above: so many folders lie above the source; no archive tells their facts.
+        is_private: what the source lies in is merged into a folder that nobody else reaches.
         done: so many files and folders are in place.
         at: name of what is being moved, in the folder that both sides stand in; empty is the folder itself.
     """
@@ -133,6 +171,7 @@ class _Move:
     target: Cursor
     above: int
     copier: Copier
+    is_private: bool = False
     done: int = 0
     at: str = ""
     _frames: list[_Frame] = field(default_factory=list)
@@ -223,7 +262,7 @@ class _Move:
 
     def _finish(self, frame: _Frame) -> None:
         target, self.at = self.target.descriptor, ""
-        if not self.source.depth:
+        if not self.source.depth and not self.is_private:
             self._finish_root(frame, target)
         elif not frame.keeps_facts:
             mode = frame.restored.st_mode if self.source.mode is None else self.source.mode

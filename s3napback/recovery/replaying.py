@@ -47,6 +47,7 @@ class Replay:
 
     Attributes:
         gate: what reaches tar.
+        is_powerless: an ordinary user restores, with whose rights setuid programs run then; they are named.
         refusals: what the target did not take.
         foreign: a member belonged to somebody else than it does now, because all belongs to one.
         unnoticed: of so many others nobody looked whether their attributes were taken.
@@ -56,6 +57,7 @@ class Replay:
     staging: Staging
     gate: Gate
     tar: str
+    is_powerless: bool = False
     refusals: Refusals = field(default_factory=Refusals)
     foreign: bool = False
     unnoticed: int = 0
@@ -139,7 +141,8 @@ class Replay:
         for path in strange:
             self.refusals.note(path, Kind.OWNER, review.owner_reason)
         look_for_attributes(tree, passed.attributes, self.refusals)
-        for path in take_powers(tree, [*map(_path, passed.set_ids), *strange]):
+        robbed = [] if self.is_powerless else [*map(_path, passed.set_ids), *strange]
+        for path in take_powers(tree, robbed):
             self.refusals.note(path, Kind.POWER, "it would have run with other rights than it had")
         self.foreign = self.foreign or bool(passed.foreign)
         self.unnoticed += passed.unnoticed
