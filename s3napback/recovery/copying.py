@@ -8,12 +8,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from s3napback.recovery.folders import private_folder
+from s3napback.recovery.folders import cursor, entry_mode, go_to, private_folder, unchanged
 from s3napback.recovery.members import ACCESS_LIST, CAPABILITY, DEFAULT_LIST, SET_ID
 from s3napback.recovery.refusals import Kind, Refusals
 
@@ -74,14 +74,15 @@ class Copier:
                 raise
             self.refusals.note(path, kind, os.strerror(error.errno))
 
-    def copy(self, name: str, source: int, target: int, path: bytes) -> None:
+    def copy(self, name: str, source: int, target: int, path: bytes, new_name: str = "") -> None:
         """Copy anything but a folder beside its place, and rename it then.
 
         Args:
-            name: of it, in both folders.
+            name: of it, in both folders unless ``new_name`` tells another.
             source: descriptor of the folder that it lies in.
             target: descriptor of the folder that it shall lie in.
             path: as archives name it.
+            new_name: in the folder that it shall lie in.
 
         Raises:
             OSError: that was not possible, for no fault of the target's nature.
@@ -96,7 +97,7 @@ class Copier:
                 place = _Place(f"/proc/self/fd/{folder}/{_COPY}", path, is_folder=False)
                 self._give(f"/proc/self/fd/{source}/{name}", status, stat.S_IMODE(status.st_mode), place)
                 self._remember(status, folder, target)
-            os.rename(_COPY, name, src_dir_fd=folder, dst_dir_fd=target)
+            os.rename(_COPY, new_name or name, src_dir_fd=folder, dst_dir_fd=target)
 
     def _linked(self, status: os.stat_result, folder: int, path: bytes) -> bool:
         """Make another name of a file that was copied already."""
@@ -176,6 +177,31 @@ class Copier:
                 elif not name.startswith("security."):
                     kind = Kind.ACCESS if name in _LISTS else Kind.ATTRIBUTES
                     self.refusals.note(place.path, kind, _words(error))
+
+
+def copy_names(tree: int, links: Mapping[bytes, bytes], refusals: Refusals) -> None:
+    """Copy files to names that could not be made as other names of them.
+
+    Args:
+        tree: descriptor of the folder that was extracted into.
+        links: the names, each with the one that is there.
+        refusals: knows that the links could not be made; of what was copied it knows that afterwards.
+
+    Raises:
+        OSError: that was not possible.
+    """
+    for path, other in links.items():
+        with ExitStack() as stack:
+            sides = [stack.enter_context(cursor(tree, is_own=True)) for _ in range(2)]
+            parts = [os.fsdecode(each).split("/") for each in (other, path)]
+            if not all(go_to(side, names[:-1]) for side, names in zip(sides, parts, strict=True)):
+                continue
+            source, target = (side.descriptor for side in sides)
+            mode = entry_mode(parts[0][-1], source)
+            if mode is not None and stat.S_ISREG(mode) and entry_mode(parts[1][-1], target) is None:
+                with unchanged(target):
+                    Copier(refusals, stack).copy(parts[0][-1], source, target, path, parts[1][-1])
+                refusals.copied(path)
 
 
 def _words(error: OSError) -> str:

@@ -67,6 +67,12 @@ class Refusals:
         """Forget a path: another archive brings it anew, or knows it gone."""
         self._found.pop(path, None)
 
+    def copied(self, path: bytes) -> None:
+        """Take in that a path that was not made, another name of a file, is a copy of it now."""
+        found = self._found.get(path, {})
+        if Kind.LINK in found:
+            found[Kind.COPY] = found.pop(Kind.LINK)
+
     def add(self, others: Refusals) -> None:
         """Take in all that another one holds."""
         for path, kinds in others._found.items():

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.recovery.attributes import look_for_attributes, remove_cut, take_powers, wrongly_owned
+from s3napback.recovery.copying import copy_names
 from s3napback.recovery.folders import Cursor, cursor, exists, go_to
 from s3napback.recovery.members import Gate, Passed
 from s3napback.recovery.opening.decoder import Decoder
@@ -137,6 +138,7 @@ class Replay:
         if review.cut:
             remove_cut(tree, review.cut)
         self.refusals.add(review.refusals)
+        copy_names(tree, review.links, self.refusals)
         strange = [*wrongly_owned(tree, review.owners)]
         for path in strange:
             self.refusals.note(path, Kind.OWNER, review.owner_reason)

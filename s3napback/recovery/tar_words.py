@@ -48,6 +48,7 @@ class Said:
         kind: what could not be done.
         reason: the C library's text, in English.
         owner: user and group that could not be set.
+        link: the other name of the file, as in the archive, that a hard link could not be made to.
     """
 
     meaning: Meaning
@@ -55,6 +56,7 @@ class Said:
     kind: Kind = Kind.ENTRY
     reason: bytes = b""
     owner: tuple[int, int] = (0, 0)
+    link: bytes = b""
 
 
 _REFUSALS = frozenset(
@@ -74,7 +76,7 @@ _TEXTS = tuple(
     for kind, text in (
         (Kind.ENTRY, rb"Cannot (?:mkdir|mknod|mkfifo|open)"),
         (Kind.ENTRY, rb"Cannot create symlink to '.*'"),
-        (Kind.LINK, rb"Cannot hard link to '.*'"),
+        (Kind.LINK, rb"Cannot hard link to '(?P<link>.*)'"),
         (Kind.CONTENT, rb"Cannot (?:write|close)"),
         (Kind.OWNER, rb"Cannot change ownership to uid (?P<uid>\d+), gid (?P<gid>\d+)"),
         (Kind.MODE, rb"Cannot change mode to [-rwxsStT]+"),
@@ -114,7 +116,8 @@ def _judged(path: bytes, kind: Kind, text: re.Match[bytes]) -> Said:
         return Said(Meaning.BELOW, path, kind, reason)
     if reason not in _REFUSALS or kind is Kind.STATE:
         return Said(Meaning.SERIOUS, path, kind, reason)
-    return Said(Meaning.REFUSED, path, kind, reason, (int(words.get("uid", 0)), int(words.get("gid", 0))))
+    link = posixpath.normpath(unquoted(words["link"])) if "link" in words else b""
+    return Said(Meaning.REFUSED, path, kind, reason, (int(words.get("uid", 0)), int(words.get("gid", 0))), link)
 
 
 class ExtractionReview:
@@ -123,6 +126,7 @@ class ExtractionReview:
     Attributes:
         refusals: what the target did not take.
         owners: whom files should belong to that could not be given to them, for reasons of ``owner_reason``.
+        links: of hard links that could not be made, the other names of their files.
         cut: paths of files that were written in part only.
         remarks: the first lines that are not known here, in words for people.
     """
@@ -137,6 +141,7 @@ class ExtractionReview:
         self.refusals = Refusals()
         self.owners: dict[bytes, tuple[int, int]] = {}
         self.owner_reason = ""
+        self.links: dict[bytes, bytes] = {}
         self.cut: set[bytes] = set()
         self.remarks: list[str] = []
         self._top = top
@@ -167,6 +172,8 @@ class ExtractionReview:
             self._refused.add(path)
         if said.kind is Kind.CONTENT:
             self.cut.add(path)
+        if said.kind is Kind.LINK:
+            self.links[path] = said.link
         if said.kind is Kind.OWNER:
             self._note_owner(path, said)
         else:

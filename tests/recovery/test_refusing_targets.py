@@ -240,3 +240,27 @@ def test_a_full_disk_fails_the_whole_restore(site: Site, tmp_path: Path) -> None
         with pytest.raises(UnusableTarget, match="not enough room"):
             restore_here(site, "/etc", small / "out")
         assert not list(small.iterdir())
+
+
+@pytest.mark.parametrize("name", ["two", "a 'quoted': name\nof \\ two lines"])
+def test_where_files_have_one_name_only_the_others_become_copies(site: Site, tmp_path: Path, name: str) -> None:
+    """Such as on FAT: what it says is said here by a program around tar."""
+    site.configure_cycle("Diffs 6")
+    (site.source / "below").mkdir()
+    (site.source / name).write_text("content")
+    (site.source / "below/link").hardlink_to(site.source / name)
+    (site.source / name).chmod(0o640)
+    site.run()
+    folder = site.name()
+    quoted = name.replace("\\", "\\\\").replace("\n", "\\n").replace("'", "\\'")
+    line = f"tar: {folder}/below/link: Cannot hard link to '{folder}/{quoted}': Operation not permitted"
+    (site.root / "line").write_text(line + "\n")
+    site.fake_program(
+        "tar",
+        f'case "$*" in *--extract*) REAL "$@"; rm {folder}/below/link; cat {site.root}/line >&2; exit 2;; esac\n'
+        'exec REAL "$@"',
+    )
+    done = site.run("restore", str(site.source), "--to", str(tmp_path / "out"), day=None, expect=1)
+    assert "1 path: made as a copy, not as another name of the same file (Operation not permitted)" in done.stderr
+    link = tmp_path / "out" / folder / "below/link"
+    assert (link.read_text(), link.stat().st_mode & 0o777) == ("content", 0o640)
