@@ -20,6 +20,10 @@ STARTERS = {
 }
 OTHER_WAYS = ("os.system", "os.popen", "os.exec", "os.spawn", "os.posix_spawn", "os.fork", "pty.", "asyncio.")
 """Ways to start a process that the package does without."""
+ALLOWED = {
+    ("start.py", "os.execv"),  # at its start the program may take its own place, in another locale
+    ("sources/sqlite_room.py", "os.fork"),  # a child, which got its environment, leaves somebody to tidy up after it
+}
 
 SECRETS = {
     "AWS_SECRET_ACCESS_KEY": "SEKRIT-AWS",
@@ -46,7 +50,7 @@ def test_every_process_is_given_an_environment_that_was_made_in_the_one_place() 
     found = 0
     for place, call, assigned in calls():
         name = ast.unparse(call.func)
-        assert not name.startswith(OTHER_WAYS), place
+        assert not name.startswith(OTHER_WAYS) or (place.partition(":")[0], name) in ALLOWED, place
         if name not in STARTERS:
             continue
         found += 1

@@ -15,7 +15,7 @@ from s3napback.chains import SourceState
 from s3napback.config.settings import Job
 from s3napback.deciding.facts import Footing, Held, Inspection, Look, NotLookedAt, SourceFacts, Untold
 from s3napback.deciding.plans import Plan, Refusal, Skip, decide, why_not_due
-from s3napback.errors import DamagedState, SourceError
+from s3napback.errors import DamagedState, SourceError, StoreError, StoreUnreachable
 from s3napback.kinds import kind_of
 from s3napback.sources import Source
 
@@ -105,7 +105,13 @@ class Looks:
         """Id of the archive that the checksum beside a key speaks of; None if there is none to be read."""
         if self.context.store.head(sum_key(key)) is None:
             return None
-        note = read_sum(self.context.store, key)
+        try:
+            note = read_sum(self.context.store, key)
+        except StoreUnreachable:
+            raise
+        except StoreError:
+            # One that cannot be read, as in cold storage, is as good as none: the archive is made once more.
+            return None
         return None if note is None else note.id
 
     def inspection(self, state: SourceState) -> Inspection:

@@ -50,6 +50,9 @@ _CLIENT_OPTIONS = (
     "--skip-xml",
     "--skip-html",
     "--skip-raw",
+    "--skip-vertical",
+    "--skip-auto-vertical-output",
+    "--skip-table",
     "--connect-timeout=60",
 )
 

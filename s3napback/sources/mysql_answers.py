@@ -72,8 +72,8 @@ def questions(*, of_all: bool) -> str:
         return " ".join(("SELECT", columns, "FROM", f"information_schema.{table}", "WHERE", where(schema)))
 
     statements = (
-        # Whatever is set there, names are quoted by backquotes.
-        "SET SESSION sql_mode = ''",
+        # Whatever is set there, and whatever the client's --safe-updates sets: backquotes around names, and all rows.
+        "SET SESSION sql_mode = '', sql_select_limit = DEFAULT, sql_big_selects = 1",
         f"SELECT '{_TAG}', VERSION()",
         rows("table", "TABLES", "TABLE_NAME", "TABLE_TYPE", "TABLE_SCHEMA"),
         rows("routine", "ROUTINES", "ROUTINE_NAME", "ROUTINE_TYPE", "ROUTINE_SCHEMA"),

@@ -189,7 +189,7 @@ def test_a_dump_without_something_that_the_server_has_fails(
         "CREATE FUNCTION one() RETURNS INT RETURN 1",
         database,
     )
-    say(site, mariadb)
+    say(site, mariadb, "[mysql]", "safe-updates", "select-limit=1", "vertical", "table", "silent")
     site.configure(f"<MySQL {database}>\n</MySQL>")
     site.run()
     filters = {

@@ -242,9 +242,9 @@ def test_the_dry_run_opens_nothing_and_its_command_can_be_pasted(site: Site, fol
     path = make(folder / "data.db", "PRAGMA journal_mode = WAL")
     site.configure(block(path))
     before = {each.name: each.stat().st_mtime_ns for each in folder.iterdir()}
-    printed = site.run("-t").stdout
+    printed = site.run("-d", "-t").stdout
     assert {each.name: each.stat().st_mtime_ns for each in folder.iterdir()} == before
-    line = printed.splitlines()[1].removesuffix("\\")
+    line = next(line for line in printed.splitlines() if "sqlite_copy" in line).removesuffix("\\")
     assert subprocess.run(["sh", "-c", line], capture_output=True, check=True).stdout.startswith(b"SQLite format 3\0")
     shutil.rmtree(folder)
     assert "does not exist" in site.run("-t", expect=1).stderr

@@ -52,7 +52,7 @@ def encrypting(script: str) -> Injection:
     def inject(machine: Machine) -> AbstractContextManager[None]:
         probed = machine.site.root / "probed"
         probed.unlink(missing_ok=True)
-        faulty = f'case "$*" in *--output*) [ -e {probed} ] && {{ {script}; }}; : > {probed};; esac\nexec REAL "$@"'
+        faulty = f'case "$*" in *--encrypt) [ -e {probed} ] && {{ {script}; }}; : > {probed};; esac\nexec REAL "$@"'
         return machine.fake("gpg", faulty.replace("MIDDLE", "20000"))
 
     return inject

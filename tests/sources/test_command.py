@@ -127,6 +127,7 @@ def test_the_dry_run_shows_it_and_does_not_run_it(site: Site) -> None:
     printed = site.run("-t").stdout
     assert f"Command x -> file://{site.vault}/Command/x-0\n" in printed
     assert f"    env --chdir=/ touch {site.root}/was-run \\\n" in printed
+    assert printed.endswith("    | gzip -1 \\\n    | wc -c\n")
     assert not (site.root / "was-run").exists()
 
 
