@@ -54,10 +54,11 @@ def nature_of(folder: int) -> Nature:
     descriptor = os.open(_PROBE, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
     try:
         is_powerless = os.geteuid() != 0
-        forgets = False
+        # tar does not ask for permissions that a file should have from its beginning.
+        forgets = stat.S_IMODE(os.fstat(descriptor).st_mode) != 0o600
         with suppress(OSError):
             os.fchmod(descriptor, 0o604)
-            forgets = stat.S_IMODE(os.fstat(descriptor).st_mode) != 0o604
+            forgets = forgets or stat.S_IMODE(os.fstat(descriptor).st_mode) != 0o604
         user = group = None
         with suppress(OSError):
             if not is_powerless:

@@ -13,8 +13,9 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from s3napback.recovery.folders import cursor, entry_mode, go_to, private_folder, unchanged
+from s3napback.recovery.folders import cursor, entry_mode, go_to, unchanged
 from s3napback.recovery.members import ACCESS_LIST, CAPABILITY, DEFAULT_LIST, SET_ID
+from s3napback.recovery.private import private_folder
 from s3napback.recovery.refusals import Kind, Refusals
 
 _COPY = "copy"

@@ -20,9 +20,9 @@ from s3napback.recovery.folders import (
     entry_mode,
     file_names,
     names_in,
-    private_folder,
 )
 from s3napback.recovery.obstacles import OF_ANOTHER_KIND, Survey
+from s3napback.recovery.private import private_folder
 from s3napback.recovery.refusals import Kind, Refusals
 from s3napback.recovery.staging import PREFIX, Staging, UnusableTarget, require_empty_folder
 
@@ -208,7 +208,8 @@ class _Move:
         self._enter(name)
         is_told = self.source.depth >= self.above
         if not is_there and not is_told:
-            os.fchmod(self.target.descriptor, 0o755)
+            with suppress(PermissionError):
+                os.fchmod(self.target.descriptor, 0o755)
         self._begin([], keeps_facts=is_there or not is_told)
 
     def _move_one(self, name: str) -> None:

@@ -25,10 +25,10 @@ from s3napback.recovery.folders import (
     go_to,
     names_in,
     open_path,
-    private_folder,
     unchanged,
     walk,
 )
+from s3napback.recovery.private import private_folder
 
 PREFIX = ".s3napback-restore-"
 _TOKEN_SIZE = 32

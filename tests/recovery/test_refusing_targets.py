@@ -187,6 +187,24 @@ def test_owners_that_are_refused_are_told_and_give_nobody_power(site: Site, tmp_
     assert "1 path: setuid and setgid permissions not set" in lines
 
 
+def test_a_disk_that_has_one_owner_and_one_mode_takes_all_content(site: Site, tmp_path: Path) -> None:
+    """As FAT and SMB do, with the options of a mount that most have."""
+    site.configure("")
+    full(site, (file_member("etc/a", mode=0o600, uid=5), b"a"), (file_member("etc/folder/b"), b"b"))
+    diff(site, 1, ["Nfolder", "Ya"], (file_member("etc/a", mode=0o600, uid=5), b"A"))
+    (tmp_path / "below").mkdir()
+    options = ("--perms=u=rwX:go=rX", "--force-user=1000", "--force-group=1000", "--chown-deny", "--chgrp-deny")
+    with mounted(tmp_path / "fat", "bindfs", *options, "--chmod-deny", "--xattr-none", str(tmp_path / "below")) as fat:
+        for in_place in (False, True):
+            with pytest.raises(Incomplete) as caught:
+                restore_here(site, "/etc", fat / "out", in_place=in_place, agreed=True)
+            assert (fat / "out/etc/a").read_text() == "A"
+            assert not leftovers(fat)
+    lines = told(caught)
+    assert any("owner and group not set" in line for line in lines)
+    assert any("permissions" in line for line in lines), lines
+
+
 def test_owners_that_a_target_has_anyway_are_no_loss(site: Site, tmp_path: Path) -> None:
     site.configure("")
     full(site, (file_member("etc/a"), b"a"))
