@@ -156,7 +156,8 @@ class Survey:
             # Of folders on the way nothing is changed.
             reason = "it is immutable (chattr +i)" if changes and attributes & _IMMUTABLE else ""
         else:
-            reason = _not_replaceable(attributes) or _no_place_in(self.target.descriptor)
+            folder = self.target.descriptor
+            reason = _not_replaceable(attributes) or _no_place_in(folder) or _not_ours(name, folder)
         if reason:
             return Obstacle(path, reason)
         return None if stat.S_ISDIR(live) else True
@@ -183,6 +184,14 @@ def _not_replaceable(attributes: int) -> str:
     if attributes & _IMMUTABLE:
         return "it is immutable (chattr +i)"
     return "it can only be appended to (chattr +a)" if attributes & _APPEND_ONLY else ""
+
+
+def _not_ours(name: str, folder: int) -> str:
+    """Why an entry of a folder in which everybody keeps to the own files cannot be replaced (``unlink(2)``, EPERM)."""
+    user, above = os.geteuid(), os.fstat(folder)
+    if not user or not above.st_mode & stat.S_ISVTX or user in (above.st_uid, os.lstat(name, dir_fd=folder).st_uid):
+        return ""
+    return "it belongs to somebody else, in a folder with the sticky bit"
 
 
 def _no_place_in(folder: int) -> str:

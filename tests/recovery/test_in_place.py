@@ -13,6 +13,7 @@ import pytest
 from s3napback.recovery.refusals import Incomplete
 from s3napback.recovery.staging import UnusableTarget
 from tests.recovery.helpers import file_member, folder_member, leftovers, put_archive, restore_here, tar_of
+from tests.recovery.ordinary import as_user, give, open_folder
 from tests.site import Site
 
 Held = Iterator[None]
@@ -73,6 +74,31 @@ def test_what_is_in_the_way_is_named_and_nothing_is_changed(site: Site, tmp_path
     assert not leftovers(tmp_path)
     restore_here(site, "/etc", tmp_path / "live", in_place=True, agreed=True)
     assert [(etc / name).read_text() for name in ("0", "a/file", "z")] == ["restored"] * 3
+
+
+@pytest.mark.parametrize(("mode", "reason"), [(0o1777, "sticky bit"), (0o755, "Permission denied")])
+def test_what_others_keep_an_ordinary_user_from_is_found_before(mode: int, reason: str) -> None:
+    with open_folder() as base:
+        site = Site(base / "site")
+        site.configure("")
+        names = [file_member(f"etc/{name}") for name in ("0", "theirs", "z")]
+        content = tar_of((folder_member("etc", ["Y0", "Ytheirs", "Yz"]), b""), *((name, b"restored") for name in names))
+        put_archive(site, 0, content)
+        restore_here(site, "/etc", base / "loads all modules")
+        give(site.vault)
+        etc = base / "live/etc"
+        etc.mkdir(parents=True)
+        (etc / "theirs").write_text("live")
+        etc.chmod(mode)
+
+        def merge() -> None:
+            with pytest.raises(UnusableTarget, match="Nothing was changed") as caught:
+                restore_here(site, "/etc", base / "live", in_place=True, agreed=True, staging=site.vault)
+            assert reason in str(caught.value)
+            assert f"{etc}/theirs" in str(caught.value)
+
+        as_user(merge)
+        assert [path.name for path in etc.iterdir()] == ["theirs"]
 
 
 def test_what_is_in_the_way_of_other_paths_does_not_matter(site: Site, tmp_path: Path) -> None:
