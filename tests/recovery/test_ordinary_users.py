@@ -34,9 +34,15 @@ def live_through(site: Site, seed: int) -> None:
                 path.chmod(0o755)
         tree.edit(10)
         tree.move_directories(chooser.choice((0, 2)))
+        # What cannot be read costs only itself, and has the content of the last night on which it could.
+        shut = site.source / "shut"
+        if not night:
+            shut.write_text("readable")
+        shut.chmod(0o644 if not night else 0)
         for path in reversed(folders(site.source)):
             path.chmod(chooser.choice((0o555, 0o500, 0o755, 0o2550)))
         assert not backup.run(load_configuration(site.configuration), day_of(night), BackupOptions()).failed
+        shut.chmod(0o644)
         states.append(describe_tree(site.source, hard_links=False))
     for night, state in enumerate(states):
         where = site.root / f"out-{night}"
