@@ -21,6 +21,7 @@ from s3napback.catalogue.retention import (
     upload_keys,
 )
 from s3napback.catalogue.sums import SumNote, read_sum, sum_key, summed_key
+from s3napback.commands.prune_original import prune_originals
 from s3napback.config.settings import Configuration
 from s3napback.crews import Crew
 from s3napback.errors import StoreError, UnusableConfiguration
@@ -56,6 +57,7 @@ def prune(
     *,
     delete: bool,
     unowned: bool = False,
+    original: bool = False,
     store: Store | None = None,
 ) -> int:
     """Show what is not needed, and delete it if ``delete`` is set.
@@ -66,6 +68,7 @@ def prune(
         say: takes the lines that are the result.
         delete: do it. Otherwise nothing is touched: neither the store nor DiffDir.
         unowned: also names that no block claims.
+        original: in place of all that, what the original tool left.
         store: to be used in place of a new one.
 
     Returns:
@@ -73,6 +76,7 @@ def prune(
 
     Raises:
         UnusableConfiguration: it has no sources, or the store cannot be used.
+        TooEarly: what the original left is still needed.
         LockHeld: a run is at work.
         StoreError: the store could not be read.
     """
@@ -81,6 +85,9 @@ def prune(
             f"{configuration.path} names no sources, so nothing tells which archives are still needed; "
             "nothing was deleted"
         )
+    if original:
+        with _alone(configuration, delete=delete):
+            return prune_originals(configuration, today, say, delete=delete, unowned=unowned)
     claims = Claims(host_name(configuration), configuration.jobs)
     store = store or configured_store(configuration, patient=delete)
     with _alone(configuration, delete=delete):

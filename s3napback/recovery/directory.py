@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
 
+from s3napback.archives import NOTHING_UNREAD, Unread
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.recovery.attributes import Nature, nature_of
 from s3napback.recovery.folders import file_names
@@ -18,7 +19,7 @@ from s3napback.recovery.paths import WantedPaths, members_of_paths, outermost, w
 from s3napback.recovery.powers import Powers, powers_in
 from s3napback.recovery.publishing import brought_over, publish
 from s3napback.recovery.refusals import Incomplete
-from s3napback.recovery.replaying import Replay
+from s3napback.recovery.replaying import Preparation, Replay, nothing_first
 from s3napback.recovery.staging import UnusableTarget, looking_into_it, require_empty, require_empty_folder, staging_in
 from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import Transformation
@@ -43,6 +44,7 @@ class DirectoryRestore:
         strict: restore nothing where the target cannot take everything.
         staging: the folder to prepare it in; None is WHERE, or beside what is merged.
         tar: name of GNU tar's program.
+        unread: what could not be read of the directory that night.
     """
 
     directory: str
@@ -52,6 +54,7 @@ class DirectoryRestore:
     strict: bool = False
     staging: Path | None = None
     tar: str = "tar"
+    unread: Unread = NOTHING_UNREAD
 
     def check(self) -> None:
         """Look whether it can be begun.
@@ -64,23 +67,38 @@ class DirectoryRestore:
             require_empty(self.where)
 
     def run(self, decoder: Decoder, chain: Sequence[CataloguedArchive]) -> None:
+        """Restore; see ``restore``."""
+        names = members_of_paths(self.directory, self.paths)
+        self.restore(decoder, chain, WantedPaths.of(names, self.unread))
+
+    def restore(
+        self,
+        decoder: Decoder,
+        chain: Sequence[CataloguedArchive],
+        wanted: WantedPaths,
+        prepare: Preparation = nothing_first,
+    ) -> None:
         """Restore.
+
+        Args:
+            wanted: the members that are to be extracted.
+            prepare: what is done before each archive.
 
         Raises:
             Incomplete: everything was published that the target could take.
             S3napbackError: what failed; nothing was published.
         """
-        wanted = WantedPaths.of(members_of_paths(self.directory, self.paths))
+        asked = members_of_paths(self.directory, self.paths)
         gate = Gate(self.directory.strip("/"))
-        merged = _common(outermost(wanted.names) or (gate.top,)) if self.in_place else ()
+        merged = _common(outermost(asked) or (gate.top,)) if self.in_place else ()
         with staging_in(self.where, self.staging, merged) as staging, ExitStack() as stack:
             with looking_into_it():
                 nature = nature_of(staging.tree)
             replay = Replay(
                 decoder, staging, replace(gate, user=nature.user, group=nature.group), self.tar, nature.is_powerless
             )
-            gave_power = replay.run(chain, wanted)
-            names = replay.there(outermost(wanted.names) or (gate.top,))
+            gave_power = replay.run(chain, wanted, asked, prepare)
+            names = replay.there(outermost(asked) or (gate.top,))
             with looking_into_it():
                 powers = powers_in(staging.tree, names) if gave_power else Powers()
             tree = staging.tree

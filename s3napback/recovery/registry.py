@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from s3napback.archives import ArchiveRecord
+from s3napback.archives import NOTHING_UNREAD, ArchiveRecord, Unread
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import S3napbackError, UnknownKind
 from s3napback.kinds import COMMAND, DIRECTORY, MYSQL, POSTGRESQL, SQLITE, SUBVERSION, SourceName, kind_of
@@ -42,6 +42,7 @@ class Wanted:
         in_place: merge into a live tree.
         strict: restore nothing of a directory where the target cannot take everything.
         staging: the folder to prepare a directory in; None is WHERE.
+        unread: of a directory, what could not be read of it that night.
     """
 
     source: SourceName
@@ -50,6 +51,7 @@ class Wanted:
     in_place: bool = False
     strict: bool = False
     staging: Path | None = None
+    unread: Unread = NOTHING_UNREAD
 
 
 class Restore(Protocol):
@@ -105,7 +107,14 @@ def _directory_restore(wanted: Wanted) -> Restore:
     where = wanted.where.absolute()
     staging = wanted.staging.absolute() if wanted.staging else None
     return DirectoryRestore(
-        wanted.source.target, wanted.paths, where, wanted.in_place, wanted.strict, staging, find_gnu_tar()
+        wanted.source.target,
+        wanted.paths,
+        where,
+        wanted.in_place,
+        wanted.strict,
+        staging,
+        find_gnu_tar(),
+        wanted.unread,
     )
 
 

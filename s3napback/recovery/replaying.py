@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from s3napback.archives import Unread
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.recovery.attributes import look_for_attributes, remove_cut, take_powers, wrongly_owned
 from s3napback.recovery.copying import copy_names
@@ -19,6 +20,7 @@ from s3napback.recovery.staging import Staging, UnusableTarget, looking_into_it
 from s3napback.recovery.tar_words import ExtractionReview
 from s3napback.streams.findings import Finding
 from s3napback.streams.processes import Review, Stage
+from s3napback.streams.transformations import Transformation
 
 logger = logging.getLogger("s3napback")
 
@@ -42,6 +44,15 @@ def extract_stage(tar: str, folder: int, review: Review | None = None) -> Stage:
     return Stage(command, folder=folder, review=review)
 
 
+Preparation = Callable[[CataloguedArchive, Staging], Sequence[Transformation]]
+"""Is called before an archive is extracted; returns what its content passes first."""
+
+
+def nothing_first(_archive: CataloguedArchive, _staging: Staging) -> Sequence[Transformation]:
+    """The preparation that archives of our own need."""
+    return ()
+
+
 @dataclass
 class Replay:
     """The extraction of a chain into a staging folder.
@@ -63,11 +74,15 @@ class Replay:
     foreign: bool = False
     unnoticed: int = 0
 
-    def run(self, chain: Sequence[CataloguedArchive], wanted: WantedPaths) -> bool:
+    def run(
+        self, chain: Sequence[CataloguedArchive], wanted: WantedPaths, asked: Sequence[str], prepare: Preparation
+    ) -> bool:
         """Extract it.
 
         Args:
             wanted: the members that are wanted, with all below them.
+            asked: names of the paths that must be there at the end.
+            prepare: what is done before each archive.
 
         Returns:
             Whether an archive brought something that gives power.
@@ -80,20 +95,21 @@ class Replay:
         gave_power = False
         reading = Reading()
         for archive in chain:
-            gate = self._gate()
-            reading = self._extract(archive, first_reading(gate, wanted) if wanted.names else whole_reading(gate))
+            first, gate = prepare(archive, self.staging), self._gate()
+            finding = first_reading(gate, wanted) if wanted.names else whole_reading(gate)
+            reading = self._extract(archive, first, finding)
             gave_power |= reading.passed.gave_power
             if reading.left_out:
-                again = self._extract(archive, second_reading(self._gate(), wanted, reading.left_out))
+                again = self._extract(archive, first, second_reading(self._gate(), wanted, reading.left_out))
                 gave_power |= again.passed.gave_power
         with looking_into_it():
-            self._look_at_last(wanted.names, reading.nearby)
+            self._look_at_last(asked, reading.nearby, wanted.unread)
         return gave_power
 
-    def _look_at_last(self, names: Sequence[str], nearby: Sequence[str]) -> None:
+    def _look_at_last(self, names: Sequence[str], nearby: Sequence[str], unread: Unread) -> None:
         tree = self.staging.tree
         self.staging.finish()
-        require_all(tree, [name for name in names if not self._is_refused(_path(name))], nearby)
+        require_all(tree, [name for name in names if not self._is_refused(_path(name))], nearby, unread)
         with cursor(tree, is_own=True) as place:
             self.refusals.keep(lambda path: not self.refusals.is_there(path) or _exists(place, path))
 
@@ -118,12 +134,14 @@ class Replay:
         paths = (path.decode("utf-8", "surrogateescape") for path in self.refusals.paths())
         return replace(self.gate, lacking=frozenset(paths))
 
-    def _extract(self, archive: CataloguedArchive, finding: Finding[Reading]) -> Reading:
+    def _extract(
+        self, archive: CataloguedArchive, first: Sequence[Transformation], finding: Finding[Reading]
+    ) -> Reading:
         refused = frozenset(self.refusals.paths(*NOT_THERE))
         review = ExtractionReview(self.gate.top, refused)
         with self.staging.extracting() as folder:
             stage = extract_stage(self.tar, folder, review)
-            self.decoder.run(archive, finding.transformation, stage, use="extracted")
+            self.decoder.run(archive, *first, finding.transformation, stage, use="extracted")
         reading = finding.result()
         for line in review.remarks:
             logger.warning("tar: %s", line)

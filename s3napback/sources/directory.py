@@ -10,20 +10,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import cached_property, partial
 from pathlib import Path
 
 from s3napback.chains import Memory
 from s3napback.config.settings import Job, JobSettings
+from s3napback.config.tar_options import literal_pattern
 from s3napback.deciding.facts import Footing
 from s3napback.deciding.fulls import FILES_SETTING
 from s3napback.errors import SourceError
 from s3napback.rotation import ArchiveType, SimpleCycle
-from s3napback.sources import WORKING, Dump
+from s3napback.sources import WORKING, Alarm, Conclusion, Dump
+from s3napback.sources.answering import require_answer, what_holds_up
+from s3napback.sources.blame import Blame, reads_everything
 from s3napback.sources.forgetting import forget
 from s3napback.sources.in_use import DatabasesInUse
 from s3napback.sources.live_tree import LiveTree
 from s3napback.sources.mounts import mounted_within, tells_holes
 from s3napback.sources.named_files import digests
+from s3napback.sources.own_store import store_within
+from s3napback.sources.remains import Holdings, absent_mounts, holdings_of, suspicion
 from s3napback.sources.snapshot import DamagedSnapshot, copy_cured, look_at_snapshot
 from s3napback.sources.tar_guard import TarGuard
 from s3napback.sources.tar_review import TarReview
@@ -134,6 +140,9 @@ def tar_command(
     if settings.one_file_system:
         command.append("--one-file-system")
     command += ["--directory=/", *settings.tar_options]
+    if any(word.startswith("--warning=") for word in settings.tar_options):
+        # What these two say decides on what the next archive takes, so they must not be silenced; the last word counts.
+        command += ["--warning=failed-read", "--warning=file-removed"]
     command += exclude_options(settings.exclude, path, followed=followed)
     command += ["--anchored", f"--exclude-from={TOO_LONG}"]
     return (*command, "--", member_name(path, followed=followed))
@@ -153,19 +162,34 @@ class DirectorySource:
     tar: str = "tar"
     databases: DatabasesInUse = field(default_factory=DatabasesInUse)
 
-    def check(self, *, had_content: bool) -> Sequence[str]:
+    def check(self, *, had_content: bool, remembered: Mapping[str, str]) -> Sequence[str]:
         """See ``Source``."""
+        require_answer(self.job.target, self.job.settings.stall_timeout or None)
         digests(self.job.settings.tar_options)
+        self._store_within()
         if not self.has_content() and had_content:
             raise SourceError(
                 f"{self.job.source} is empty, but held files when it was backed up last. Is a disk not mounted? "
                 "If it is meant to be empty, run once with -f"
             )
+        notes: list[str] = []
         if self._followed():
-            return [
-                f"{self.job.source} is a symbolic link; its content is taken from {os.path.realpath(self.job.target)}"
-            ]
-        return []
+            real = os.path.realpath(self.job.target)
+            notes.append(f"{self.job.source} is a symbolic link; its content is taken from {real}")
+        if before := Holdings.from_notes(remembered):
+            now = self._holdings()
+            if found := suspicion(before, now):
+                raise SourceError(
+                    f"{self.job.source} {found}. Is a disk not mounted, or another one? If it is meant to be so, run "
+                    "once with -f"
+                )
+            notes += map(Alarm, absent_mounts(self.job.target, before, now))
+        return notes
+
+    def _holdings(self) -> Holdings:
+        settings = self.job.settings
+        stays = settings.one_file_system or "--one-file-system" in settings.tar_options
+        return holdings_of(os.path.realpath(self.job.target), one_file_system=stays)
 
     def has_content(self) -> bool:
         """See ``Source``."""
@@ -182,7 +206,7 @@ class DirectorySource:
 
     def content(self) -> Mapping[str, object]:
         """See ``Source``."""
-        settings = self.job.settings
+        settings = self._settings
         named: dict[str, object] = {}
         # ``check`` reports what cannot be read.
         with suppress(SourceError):
@@ -211,32 +235,39 @@ class DirectorySource:
             except (OSError, DamagedSnapshot) as error:
                 raise SourceError(f"the snapshot {folder / memory.snapshot} cannot be copied: {error}") from error
         member = member_name(self.job.target, followed=self._followed())
-        review = TarReview(member, most=self.job.settings.max_unreadable, as_root=os.geteuid() == 0)
+        real = os.path.realpath(self.job.target)
+        blame = Blame(posixpath.normpath(os.fsencode(member)), real, is_almighty=reads_everything())
+        review = TarReview(blame, most=self.job.settings.unreadable)
         identity = _identity(self.job.target)
 
         def swapped(_said: Sequence[str]) -> str:
             same = _identity(self.job.target) == identity
             return "" if same else f"{self.job.target} was replaced, moved or unmounted while {self.tar} read it"
 
-        stage = replace(self.plan(archive_type, folder), review=review, judge=swapped)
+        stage = self.plan(archive_type, folder)
+        stage = replace(stage, review=review, judge=swapped, suspects=partial(what_holds_up, real))
+        notes = self._holdings().to_notes()
         # As tar begins, and not when it has ended.
         _ = self.databases.seen
         if snapshot is None:
-            return Dump(stage, conclude=lambda: self.databases.warnings(self.job, ()))
+            return Dump(
+                stage, notes=notes, conclude=lambda: Conclusion(self.databases.warnings(self.job, ()), review.unread)
+            )
         # A full archive that is not incremental opens every folder in the one above it, and follows no links.
-        tree = LiveTree(os.path.realpath(self.job.target), time.time_ns()) if self._can_be_compared() else None
+        tree = LiveTree(real, time.time_ns()) if self._can_be_compared() else None
         guard = TarGuard(member, tree, self._mounts(member), is_full=archive_type is ArchiveType.FULL)
 
         def guarded(blocks: Iterator[memoryview]) -> Iterator[Block]:
             with tree or nullcontext():
                 yield from guard.guarded(blocks)
 
-        def conclude() -> Sequence[str]:
+        def conclude() -> Conclusion:
             is_known = review.is_complete and guard.is_complete
             forget(snapshot, {*review.left_out, *guard.left_out} if is_known else None)
-            return [*guard.warnings, *self.databases.warnings(self.job, guard.in_use)]
+            warnings = [*guard.warnings, *self.databases.warnings(self.job, guard.in_use)]
+            return Conclusion(warnings, review.unread.joined(guard.left_out, guard.forgotten))
 
-        return Dump(stage, snapshot, guard=Transformation("the guard", guarded), conclude=conclude)
+        return Dump(stage, snapshot, notes, guard=Transformation("the guard", guarded), conclude=conclude)
 
     def _mounts(self, member: str) -> Sequence[bytes]:
         top = os.path.realpath(self.job.target)
@@ -256,7 +287,7 @@ class DirectorySource:
         memory: Memory | None = None,  # noqa: ARG002
     ) -> Stage:
         """See ``Source``."""
-        settings = self.job.settings
+        settings = self._settings
         command = tar_command(
             self.tar,
             self.job.target,
@@ -275,6 +306,25 @@ class DirectorySource:
         if tail.strip(b"\0") or len(tail) < _END_SIZE:
             return f"{self.tar} ended as if all were well, but the archive of {self.job.target} is cut off"
         return ""
+
+    @cached_property
+    def _settings(self) -> JobSettings:
+        """The job's, with an own store excluded that names did not tell."""
+        settings = self.job.settings
+        try:
+            patterns = map(literal_pattern, self._store_within())
+        except SourceError:
+            return settings  # ``check`` reports it
+        return replace(settings, exclude=tuple(dict.fromkeys((*settings.exclude, *patterns))))
+
+    def _store_within(self) -> list[str]:
+        """The paths of an own store as the source's target begins them. Raises SourceError if the source lies in it."""
+        store = self.job.settings.store
+        if store is None:
+            return []
+        top = os.path.realpath(self.job.target)
+        below = (posixpath.relpath(path, top) for path in store_within(top, str(store)))
+        return [posixpath.join(self.job.target, path) for path in below]
 
     def _followed(self) -> bool:
         return Path(self.job.target).is_symlink()

@@ -38,6 +38,7 @@ class StoredObject:
         storage_class: the store's name for cold or warm, empty where it has none.
         restore_state: of an object in cold storage, whether it is being made readable, or is for a while, as S3's
             ``x-amz-restore`` says it; empty in a listing.
+        flaw: what the store itself has noted of it and does not find any more, as a clause; empty if all fits.
     """
 
     key: str
@@ -47,6 +48,7 @@ class StoredObject:
     version: str = ""
     storage_class: str = ""
     restore_state: str = ""
+    flaw: str = ""
 
 
 class Store(Protocol):
@@ -128,6 +130,10 @@ class Store(Protocol):
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """Yield every object whose key begins with ``prefix`` (any string), in the order of keys."""
+        ...
+
+    def gone(self, prefix: str) -> Iterator[str]:
+        """Yield keys below ``prefix`` of which the store has notes of its own, and no object any more."""
         ...
 
     def delete(self, key: str) -> bool:

@@ -115,7 +115,8 @@ class DirectoryStore:
                     # without metadata, another process may have replaced the object between the two looks
                     again = metadata is None and regular_file_status(self._root, places.data)
                     if metadata is not None or (again and again.st_ino == opened[1].st_ino):
-                        return _describe(key, opened[1], metadata or {})
+                        flaw = "" if metadata is not None else self._flaw(places, opened[1])
+                        return _describe(key, opened[1], metadata or {}, flaw)
 
     def put(
         self,
@@ -170,6 +171,16 @@ class DirectoryStore:
         with self._failing(f"listing {self.location}/{prefix}"):
             self._require_root()
         yield from self._walk(prefix)
+
+    def gone(self, prefix: str) -> Iterator[str]:
+        """Walk the folders of the metadata, in any order."""
+        with self._failing(f"listing {self.location}/{prefix}"):
+            for folder, _folders, files in os.walk(self._objects):
+                key = decode_name(os.path.relpath(folder, self._objects))
+                if not key.startswith(prefix) or not any(name.endswith(".json") for name in files):
+                    continue
+                if regular_file_status(self._root, self._places(key).data) is None:
+                    yield key
 
     def delete(self, key: str) -> bool:
         """Remove the data, then its metadata, then the folders that are empty now; False: there are no versions."""
@@ -253,6 +264,17 @@ class DirectoryStore:
             if metadata is not None:
                 return metadata
         return None
+
+    def _flaw(self, places: _Places, status: os.stat_result) -> str:
+        """Why no metadata fits the data, where there is metadata of that key."""
+        noted = [content for path in plain_files(self._root, places.private) if (content := _parse(path)) is not None]
+        if not noted:
+            return ""
+        sizes = {content["size"] for content in noted}
+        if status.st_size in sizes:
+            return "it was copied without its time, which cp -a keeps, or changed after it was written"
+        was = " or ".join(f"{size:,}" for size in sorted(sizes))
+        return f"it was changed after it was written: it has {status.st_size:,} bytes, and {was} were stored"
 
     def _stamps_in_use(self, places: _Places) -> set[tuple[int, int]]:
         """Length and modification time of the data in place, and all that metadata of this key claims to belong to."""
@@ -341,9 +363,9 @@ def _parse(path: Path) -> dict[str, Any] | None:
     return content if all(isinstance(content.get(name), int) for name in ("size", "mtime_ns")) else None
 
 
-def _describe(key: str, status: os.stat_result, metadata: Mapping[str, str]) -> StoredObject:
+def _describe(key: str, status: os.stat_result, metadata: Mapping[str, str], flaw: str = "") -> StoredObject:
     modified = datetime.fromtimestamp(status.st_mtime, timezone.utc)
-    return StoredObject(key, status.st_size, modified, metadata, _version(status))
+    return StoredObject(key, status.st_size, modified, metadata, _version(status), flaw=flaw)
 
 
 def _version(status: os.stat_result) -> str:

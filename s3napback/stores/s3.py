@@ -231,6 +231,11 @@ class S3Store:
                     storage_class=found.get("StorageClass", ""),
                 )
 
+    def gone(self, prefix: str) -> Iterator[str]:
+        """None: S3 has an object with its metadata, or neither."""
+        del prefix
+        return iter(())
+
     def delete(self, key: str) -> bool:
         """Remove one object; S3 does not mind if there is none. True if it has set a marker in the object's place."""
         doing = f"deleting {self.location}/{key}"
