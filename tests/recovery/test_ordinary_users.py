@@ -68,6 +68,6 @@ def test_chains_of_read_only_folders_come_back_every_night(seed: int) -> None:
         assert not backup.run(load_configuration(warmed.configuration), FIRST_DAY, BackupOptions()).failed
         restore_here(warmed, str(warmed.source), base / "loaded")
         site = Site(base / "site")
-        site.configure_cycle("Diffs 6\nCompression none")
+        site.configure_cycle("Diffs 6\nCompression none\nUnreadable warn")
         give(site.root)
         as_user(lambda: live_through(site, seed))

@@ -6,7 +6,6 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -122,7 +121,7 @@ def test_a_target_that_came_into_being_meanwhile_is_left_alone(site: Site, tmp_p
 def test_a_disk_that_cannot_be_read_before_publishing_is_told_and_nothing_is_published(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_tree: int, _names: Sequence[str], _nearby: Sequence[str]) -> None:
+    def fail(*_arguments: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     site.configure("")
