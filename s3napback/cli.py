@@ -251,6 +251,10 @@ class _RestoreCommand(click.Command):
 @click.option("--keys", multiple=True, metavar="KEY...", help="The chain, named by hand, the FULL first: for "
     "copies that lost their metadata.")  # fmt: skip
 @click.option("--in-place", is_flag=True, help="Merge into a directory that holds something, deleting nothing.")
+@click.option("--strict-metadata", "strict", is_flag=True, help="Restore nothing of a directory, unless the target "
+    "takes all owners, permissions, attributes and devices.")  # fmt: skip
+@click.option("--staging", callback=given, metavar="DIR", help="Prepare the restore of a directory in this folder, not "
+    "in WHERE.")  # fmt: skip
 @click.option("--yes", "agreed", is_flag=True, help="Do not ask before --in-place.")
 @click.option("--passphrase-file", type=_FILE, metavar="FILE", help="Where the gpg key's passphrase stands.")
 @click.option("--require-signature", is_flag=True, help="Restore only what GpgSignKey has signed.")
@@ -268,6 +272,8 @@ def restore_command(
     origin: str | None,
     keys: tuple[str, ...],
     in_place: bool,
+    strict: bool,
+    staging: str | None,
     agreed: bool,
     passphrase_file: Path | None,
     require_signature: bool,
@@ -290,6 +296,8 @@ def restore_command(
         origin=origin or "",
         keys=keys,
         in_place=in_place,
+        strict=strict,
+        staging=Path(staging) if staging else None,
         agreed=agreed,
         passphrase_file=passphrase_file,
         require_signature=require_signature,

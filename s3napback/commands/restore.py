@@ -54,6 +54,8 @@ class RestoreRequest:
         origin: ``--from``: a Cycle's name or a key base.
         keys: ``--keys``: the chain by hand.
         in_place: merge into a live tree.
+        strict: restore nothing of a directory where the target cannot take everything.
+        staging: the folder to prepare a directory in; None is WHERE.
         agreed: ``--yes``.
         passphrase_file: for gpg.
         require_signature: restore only what GpgSignKey has signed.
@@ -68,6 +70,8 @@ class RestoreRequest:
     origin: str = ""
     keys: tuple[str, ...] = ()
     in_place: bool = False
+    strict: bool = False
+    staging: Path | None = None
     agreed: bool = False
     passphrase_file: Path | None = None
     require_signature: bool = False
@@ -112,14 +116,17 @@ def restore(
         The exit code.
 
     Raises:
-        S3napbackError: nothing was restored. To standard output a part may have gone.
+        S3napbackError: nothing was restored, or, as the message says, all but what the target cannot take. To standard
+            output a part may have gone.
     """
     clock = time.monotonic()
     holdings = look_at_store(configuration)
     request = _located(holdings, request)
     meant = _meant(holdings, request, today)
     unread = NOTHING_UNREAD if meant.is_original else _unread(holdings, meant.chain[-1], meant.source, request)
-    task = meant.restore(Wanted(meant.source, request.where, request.paths, request.in_place, unread))
+    task = meant.restore(
+        Wanted(meant.source, request.where, request.paths, request.in_place, request.strict, request.staging, unread)
+    )
     if request.test:
         _rehearse(holdings, meant, say)
         return 0

@@ -2,47 +2,29 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 
 from s3napback.archives import NOTHING_UNREAD, Unread
 from s3napback.catalogue.contents import CataloguedArchive
+from s3napback.recovery.attributes import Nature, nature_of
+from s3napback.recovery.folders import file_names
 from s3napback.recovery.members import Gate
 from s3napback.recovery.opening.decoder import Decoder
-from s3napback.recovery.paths import (
-    Reading,
-    WantedPaths,
-    first_reading,
-    members_of_paths,
-    outermost,
-    require_all,
-    second_reading,
-    whole_reading,
-)
+from s3napback.recovery.paths import WantedPaths, members_of_paths, outermost, whole_reading
 from s3napback.recovery.powers import Powers, powers_in
-from s3napback.recovery.publishing import publish
-from s3napback.recovery.staging import Staging, looking_into_it, require_empty, staging_in
-from s3napback.streams.findings import Finding
+from s3napback.recovery.publishing import brought_over, publish
+from s3napback.recovery.refusals import Incomplete
+from s3napback.recovery.replaying import Preparation, Replay, nothing_first
+from s3napback.recovery.staging import UnusableTarget, looking_into_it, require_empty, require_empty_folder, staging_in
 from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import Transformation
 
-
-def extract_stage(tar: str, folder: int) -> Stage:
-    """The process that extracts one archive of a chain from its standard input; it deletes what the DIFF knows gone.
-
-    Args:
-        tar: name of GNU tar's program.
-        folder: descriptor of where it extracts; nothing else can be changed by it.
-    """
-    # By default tar restores attributes of the user's own namespace only, not the capabilities of programs.
-    all_attributes = ("--xattrs-include=*",) if os.geteuid() == 0 else ()
-    command = (
-        *(tar, "--extract", "--file=-", "--listed-incremental=/dev/null", "--numeric-owner", "--same-permissions"),
-        *("--acls", "--xattrs", *all_attributes),
-    )
-    return Stage(command, folder=folder)
+logger = logging.getLogger("s3napback")
 
 
 def listing(directory: str, tar: str) -> tuple[Transformation, Stage]:
@@ -59,6 +41,8 @@ class DirectoryRestore:
         paths: what of it; nothing is everything.
         where: below it everything gets its full path.
         in_place: merge into a directory that holds something.
+        strict: restore nothing where the target cannot take everything.
+        staging: the folder to prepare it in; None is WHERE, or beside what is merged.
         tar: name of GNU tar's program.
         unread: what could not be read of the directory that night.
     """
@@ -67,6 +51,8 @@ class DirectoryRestore:
     paths: tuple[str, ...]
     where: Path
     in_place: bool = False
+    strict: bool = False
+    staging: Path | None = None
     tar: str = "tar"
     unread: Unread = NOTHING_UNREAD
 
@@ -81,79 +67,90 @@ class DirectoryRestore:
             require_empty(self.where)
 
     def run(self, decoder: Decoder, chain: Sequence[CataloguedArchive]) -> None:
+        """Restore; see ``restore``."""
+        names = members_of_paths(self.directory, self.paths)
+        self.restore(decoder, chain, WantedPaths.of(names, self.unread))
+
+    def restore(
+        self,
+        decoder: Decoder,
+        chain: Sequence[CataloguedArchive],
+        wanted: WantedPaths,
+        prepare: Preparation = nothing_first,
+    ) -> None:
         """Restore.
 
+        Args:
+            wanted: the members that are to be extracted.
+            prepare: what is done before each archive.
+
         Raises:
+            Incomplete: everything was published that the target could take.
             S3napbackError: what failed; nothing was published.
         """
-        wanted = WantedPaths.of(members_of_paths(self.directory, self.paths), self.unread)
+        asked = members_of_paths(self.directory, self.paths)
         gate = Gate(self.directory.strip("/"))
-        with staging_in(self.where) as staging:
-            gave_power = replay(decoder, chain, staging, wanted, gate, self.tar)
-            names = outermost(wanted.names) or (gate.top,)
+        merged = _common(outermost(asked) or (gate.top,)) if self.in_place else ()
+        with staging_in(self.where, self.staging, merged) as staging, ExitStack() as stack:
+            with looking_into_it():
+                nature = nature_of(staging.tree)
+            replay = Replay(
+                decoder, staging, replace(gate, user=nature.user, group=nature.group), self.tar, nature.is_powerless
+            )
+            gave_power = replay.run(chain, wanted, asked, prepare)
+            names = replay.there(outermost(asked) or (gate.top,))
             with looking_into_it():
                 powers = powers_in(staging.tree, names) if gave_power else Powers()
-            publish(staging, gate.top, names, in_place=self.in_place)
-            powers.tell(self.where)
+            tree = staging.tree
+            if staging.is_elsewhere and not self.in_place:
+                require_empty_folder(staging.target, self.where)
+                tree = stack.enter_context(brought_over(staging, gate.top, names, replay.refusals))
+            if self.strict and (replay.refusals or replay.foreign or nature.forgets_permissions):
+                _refuse(replay, nature, self.where)
+            publish(staging, tree, gate.top, names, replay.refusals, in_place=self.in_place)
+        powers.tell(self.where)
+        _tell(replay, nature, self.where)
 
 
-Preparation = Callable[[CataloguedArchive, Staging], Sequence[Transformation]]
-"""Is called before an archive is extracted; returns what its content passes first."""
+def _common(names: Sequence[str]) -> list[str]:
+    """The folders in which all of some names lie, and the last one itself if it is the only one."""
+    common, *others = [file_names(name) for name in names]
+    for other in others:
+        same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(common, other, strict=False)))
+        common = common[:same]
+    return common
 
 
-def nothing_first(_archive: CataloguedArchive, _staging: Staging) -> Sequence[Transformation]:
-    """The preparation that archives of our own need."""
-    return ()
+def _owners(replay: Replay, nature: Nature) -> str:
+    """What to say of owners where all belongs to one."""
+    if not replay.foreign:
+        return ""
+    reason = "only root can give files away" if nature.is_powerless else "the target takes no others"
+    to = [f"{kind} {number}" for kind, number in (("user", nature.user), ("group", nature.group)) if number is not None]
+    return f"owners and groups as they were could not be set: everything belongs to {', '.join(to)}; {reason}"
 
 
-def replay(
-    decoder: Decoder,
-    chain: Sequence[CataloguedArchive],
-    staging: Staging,
-    wanted: WantedPaths,
-    gate: Gate,
-    tar: str,
-    prepare: Preparation = nothing_first,
-) -> bool:
-    """Extract a chain into a staging folder.
-
-    Args:
-        wanted: the members that are wanted, with all below them.
-        gate: what reaches tar.
-        prepare: what is done before each archive.
-
-    Returns:
-        Whether an archive brought something that gives power.
-
-    Raises:
-        PipelineError: an archive could not be decoded or extracted.
-        NoSuchPath: a path was not there on that day.
-        UnusableTarget: what was extracted cannot be looked into.
-    """
-    gave_power = False
-    reading = Reading()
-    for archive in chain:
-        first = prepare(archive, staging)
-        finding = first_reading(gate, wanted) if wanted.names else whole_reading(gate)
-        reading = _extract(decoder, archive, staging, finding, tar, first)
-        gave_power |= reading.gave_power
-        if reading.left_out:
-            again = _extract(decoder, archive, staging, second_reading(gate, wanted, reading.left_out), tar, first)
-            gave_power |= again.gave_power
-    staging.finish()
-    with looking_into_it():
-        require_all(staging.tree, wanted.names, reading.nearby, wanted.unread)
-    return gave_power
+def _lines(replay: Replay, nature: Nature, where: Path) -> list[str]:
+    owners = _owners(replay, nature)
+    modes = ["the target takes no permissions, so they are its own"] if nature.forgets_permissions else []
+    return [*([owners] if owners and not nature.is_powerless else []), *modes, *replay.refusals.lines(where)]
 
 
-def _extract(
-    decoder: Decoder,
-    archive: CataloguedArchive,
-    staging: Staging,
-    finding: Finding[Reading],
-    tar: str,
-    first: Sequence[Transformation],
-) -> Reading:
-    with staging.extracting() as folder:
-        decoder.run(archive, *first, finding.transformation, extract_stage(tar, folder), use="extracted")
-    return finding.result()
+def _refuse(replay: Replay, nature: Nature, where: Path) -> None:
+    """Raise, since not everything was taken."""
+    owners = [_owners(replay, nature)] if nature.is_powerless and replay.foreign else []
+    told = (*owners, *_lines(replay, nature, where))
+    raise UnusableTarget(
+        "nothing was restored, because the target cannot take everything and --strict-metadata is set:",
+        *(f"  {line}" for line in told),
+    )
+
+
+def _tell(replay: Replay, nature: Nature, where: Path) -> None:
+    """Say what was not taken, after all else was restored; raises ``Incomplete`` if anything was not."""
+    if nature.is_powerless and (owners := _owners(replay, nature)):
+        logger.warning("%s", owners)
+    if replay.unnoticed:
+        logger.info("%d more files have attributes, at which nobody looked whether they came back", replay.unnoticed)
+    if told := _lines(replay, nature, where):
+        raise Incomplete(f"all else was restored to {where}; the target did not take everything:", *told)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -101,42 +100,6 @@ def _refuse_foreign_link(folder: int, name: str, path: Path) -> None:
             f"{name} on the way to {path} is a symbolic link in a folder that another user can change, who could lead "
             "it elsewhere meanwhile: write the path without the link"
         )
-
-
-@contextmanager
-def private_folder(parent: int, prefix: str) -> Iterator[tuple[str, int]]:
-    """A new folder for nobody but the caller, gone afterwards with all in it.
-
-    Args:
-        parent: descriptor of the folder that it is made in; may belong to others.
-        prefix: how its name begins.
-
-    Yields:
-        Its name and its descriptor.
-
-    Raises:
-        OSError: it cannot be made.
-        UnusableFolder: somebody has put another folder in its place.
-    """
-    name = f"{prefix}{secrets.token_hex(8)}"
-    os.mkdir(name, 0o700, dir_fd=parent)
-    try:
-        descriptor = os.open(name, OPEN_FOLDER, dir_fd=parent)
-    except OSError as error:
-        raise UnusableFolder(f"{name}, just made, was taken away by somebody: {error.strerror}") from error
-    status = os.fstat(descriptor)
-    if status.st_uid != os.geteuid() or status.st_mode & 0o077 or any(_entries(descriptor)):
-        os.close(descriptor)
-        raise UnusableFolder(f"{name}, just made, was replaced by another folder: somebody is at work here")
-    try:
-        yield name, descriptor
-    finally:
-        with unchanged(parent):
-            empty(descriptor)
-            os.close(descriptor)
-            # It may bear another name by now, and this one may be somebody else's.
-            with suppress(OSError):
-                os.rmdir(name, dir_fd=parent)
 
 
 @contextmanager
@@ -333,21 +296,6 @@ def _entries(folder: int) -> tuple[list[str], tuple[str, ...]]:
     return folders, tuple(others)
 
 
-def empty(top: int) -> None:
-    """Remove all that a folder of the caller's own holds. What cannot be removed stays.
-
-    Args:
-        top: its descriptor.
-    """
-    for step in walk(top, stays_open=True, refused=lambda _name, _error: None):
-        with suppress(OSError):
-            if step.left:
-                os.rmdir(step.left, dir_fd=step.place.descriptor)
-        for name in step.others:
-            with suppress(OSError):
-                os.unlink(name, dir_fd=step.place.descriptor)
-
-
 def go_to(place: Cursor, names: Sequence[str]) -> bool:
     """Move a cursor to another folder of its tree, by way of the lowest folder above both; False if there is none."""
     common = 0
@@ -359,7 +307,7 @@ def go_to(place: Cursor, names: Sequence[str]) -> bool:
         try:
             place.enter(name)
         except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
                 raise
             return False
     return True
@@ -375,9 +323,19 @@ def exists(name: str, folder: int) -> bool:
     """Whether a folder has an entry of this name, be it a link that leads nowhere."""
     try:
         os.lstat(name, dir_fd=folder)
-    except FileNotFoundError:
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENAMETOOLONG):
+            raise
         return False
     return True
+
+
+def entry_mode(name: str, folder: int) -> int | None:
+    """Type and permissions of an entry; None if there is none."""
+    try:
+        return os.lstat(name, dir_fd=folder).st_mode
+    except FileNotFoundError:
+        return None
 
 
 def file_names(name: str) -> list[str]:

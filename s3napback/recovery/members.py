@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from s3napback.recovery.opening.failures import Damaged
 from s3napback.streams.tar_headers import (
@@ -25,6 +26,25 @@ CAPABILITY = b"security.capability"
 """The attribute by which a program has capabilities of its own (``capabilities(7)``)."""
 
 
+ACCESS_LIST, DEFAULT_LIST = b"system.posix_acl_access", b"system.posix_acl_default"
+"""The attributes that hold lists of access rights (``acl(5)``)."""
+
+_LISTS = ((b"SCHILY.acl.access", ACCESS_LIST), (b"SCHILY.acl.default", DEFAULT_LIST))
+_EXTENDED_LIST = re.compile(rb"(?:^|[\s,])(?:mask|m|(?:user|u|group|g):[^:])")
+"""What tells more than permissions do."""
+
+OF_SECURITY_SYSTEMS = (
+    b"security.selinux",
+    b"security.SMACK64",
+    b"security.apparmor",
+    b"security.ima",
+    b"security.evm",
+)
+"""Labels of these are the live system's own business."""
+
+_REMEMBERED_BYTES = 1 << 25
+
+
 def lies_in(name: str, top: str) -> bool:
     """Whether a name is ``top`` or lies below it; everything lies in the root directory, which is empty."""
     return not top or name == top or name.startswith(f"{top}/")
@@ -37,37 +57,75 @@ def gives_power(member: Member) -> bool:
     return member.type == REGULAR and (bool(member.permissions & SET_ID) or member.has_attribute(CAPABILITY))
 
 
+def attributes_of(member: Member) -> tuple[bytes, ...]:
+    """Names of the attributes that a member has once it is restored, lists of access rights among them."""
+    # Most members have none of these, and there may be millions.
+    if not any(keyword.startswith(b"SCHILY.") for keyword in member.records):
+        return ()
+    found = [name for name in member.attributes if not name.startswith((*OF_SECURITY_SYSTEMS, b"system.posix_acl"))]
+    for keyword, name in _LISTS:
+        if _EXTENDED_LIST.search(member.records.get(keyword, b"")):
+            found.append(name)
+    return tuple(found)
+
+
+@dataclass
+class Passed:
+    """What was noticed of the members that were passed on. Of those that others follow, too.
+
+    Attributes:
+        gave_power: one was of a kind that gives power, be it there at the end or not.
+        attributes: names, with what attributes each has.
+        unnoticed: so many others have attributes as well.
+        foreign: name of one that belongs to somebody else than all will belong to; empty if none does.
+        set_ids: names of those among them that run with their owner's rights.
+        settled: of the names that were asked for, those that it brings anew or knows gone.
+    """
+
+    gave_power: bool = False
+    attributes: list[tuple[str, tuple[bytes, ...]]] = field(default_factory=list)
+    unnoticed: int = 0
+    foreign: str = ""
+    set_ids: list[str] = field(default_factory=list)
+    settled: set[str] = field(default_factory=set)
+
+
 @dataclass(frozen=True)
 class Gate:
     """What every archive of a directory passes before tar: members that do not belong to the source end it.
 
-    Both ways through it are generators that return whether a member was passed on that gives power, be it there at the
-    end or not.
+    Both ways through it are generators that return what was noticed of the members.
 
     Attributes:
         top: the source's name in archives.
+        user: whom everything belongs to at the target, whatever archives say; None if it takes what they say.
+        group: the same of groups.
+        lacking: names of which it shall be noticed whether this archive brings them anew, or knows them gone.
     """
 
     top: str
+    user: int | None = None
+    group: int | None = None
+    lacking: frozenset[str] = frozenset()
 
-    def whole(self, blocks: Iterator[memoryview]) -> Generator[Block, None, bool]:
+    def whole(self, blocks: Iterator[memoryview]) -> Generator[Block, None, Passed]:
         """Pass an archive on as it is.
 
         Raises:
             Damaged: it is none of this source.
         """
-        passage = _Passage(self.top)
+        passage = _Passage(self)
 
         def look(member: Member) -> None:
             passage.refuse_foreign(member)
             passage.note(member)
 
         yield from passage.guarded(watched(blocks, look))
-        return passage.gave_power
+        return passage.ended()
 
     def chosen(
         self, blocks: Iterator[memoryview], chooses: Callable[[Member], bool], *, with_entries: bool = True
-    ) -> Generator[Block, None, bool]:
+    ) -> Generator[Block, None, Passed]:
         """Pass those members on that ``chooses`` wants; it is asked once for each, in order.
 
         Args:
@@ -76,7 +134,7 @@ class Gate:
         Raises:
             Damaged: it is none of this source.
         """
-        passage = _Passage(self.top)
+        passage = _Passage(self)
 
         def lets_in(member: Member) -> bool:
             passage.refuse_foreign(member)
@@ -87,7 +145,7 @@ class Gate:
 
         headers = Member.whole_headers if with_entries else without_entries
         yield from passage.guarded(selected(blocks, lets_in, headers))
-        return passage.gave_power
+        return passage.ended()
 
 
 @dataclass
@@ -95,13 +153,16 @@ class _Passage:
     """The passage of one archive. Lives within the generator that passes it on.
 
     Attributes:
-        gave_power: a member was passed on that gives power.
+        found: what was noticed.
         is_empty: it has had no member yet.
     """
 
-    top: str
-    gave_power: bool = False
+    gate: Gate
+    found: Passed = field(default_factory=Passed)
     is_empty: bool = True
+    _room: int = _REMEMBERED_BYTES
+    _held: set[str] = field(default_factory=set)
+    _is_incremental: bool = False
 
     def guarded(self, blocks: Iterator[Block]) -> Iterator[Block]:
         try:
@@ -112,12 +173,51 @@ class _Passage:
             raise Damaged("it holds nothing at all")
 
     def note(self, member: Member) -> None:
-        self.gave_power = self.gave_power or gives_power(member)
+        found, gate = self.found, self.gate
+        found.gave_power = found.gave_power or gives_power(member)
+        if names := attributes_of(member):
+            self._note_attributes(member.name, names)
+        is_foreign = gate.user is not None and member.owner != gate.user
+        if is_foreign or (gate.group is not None and member.group != gate.group):
+            found.foreign = found.foreign or member.name
+            if member.type == REGULAR and member.permissions & SET_ID:
+                found.set_ids.append(self._remembered(member.name))
+        if self.gate.lacking:
+            self._note_presence(member)
+
+    def _note_attributes(self, name: str, names: tuple[bytes, ...]) -> None:
+        size = len(name) + sum(map(len, names))
+        if self._room < size:
+            self.found.unnoticed += 1
+            return
+        self._room -= size
+        self.found.attributes.append((name, names))
+
+    def _remembered(self, name: str) -> str:
+        self._room -= len(name)
+        if self._room < 0:
+            raise Damaged("it holds more setuid programs of other users than any machine has")
+        return name
+
+    def _note_presence(self, member: Member) -> None:
+        if member.name in self.gate.lacking:
+            self.found.settled.add(member.name)
+        if member.dumpdir is not None:
+            self._is_incremental = True
+            for entry in member.entries:
+                name = f"{member.name}/{entry}" if member.name else entry
+                if name in self.gate.lacking:
+                    self._held.add(name)
+
+    def ended(self) -> Passed:
+        """What was noticed, after the last member."""
+        if self._is_incremental:
+            self.found.settled |= {name for name in self.gate.lacking - self._held if name != self.gate.top}
+        return self.found
 
     def refuse_foreign(self, member: Member) -> None:
         self.is_empty = False
+        top = self.gate.top
         for name in (member.name, member.link_target) if member.type == HARD_LINK else (member.name,):
-            if not lies_in(name, self.top):
-                raise Damaged(
-                    f"it holds /{name}, which does not lie in /{self.top}: it is no archive of that directory"
-                )
+            if not lies_in(name, top):
+                raise Damaged(f"it holds /{name}, which does not lie in /{top}: it is no archive of that directory")

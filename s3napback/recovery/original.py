@@ -19,18 +19,16 @@ from s3napback.original.joined import JoinedStore
 from s3napback.original.keys import before_wildcards
 from s3napback.original.renames import Rename, UnclearRenames, is_opening, opening_of, without_renames
 from s3napback.recovery.databases import dump_check, dump_ends
-from s3napback.recovery.directory import DirectoryRestore, listing, replay
+from s3napback.recovery.directory import DirectoryRestore, listing
 from s3napback.recovery.dump_stream import DumpReader
 from s3napback.recovery.folders import Cursor, cursor, exists, file_names, go_to, unchanged
-from s3napback.recovery.members import Gate, lies_in
+from s3napback.recovery.members import lies_in
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.opening.failures import Damaged
-from s3napback.recovery.paths import WantedPaths, members_of_paths, outermost, require_all
-from s3napback.recovery.powers import Powers, powers_in
-from s3napback.recovery.publishing import publish
+from s3napback.recovery.paths import WantedPaths
 from s3napback.recovery.registry import Consumer, Restore, Wanted, recovery_of
 from s3napback.recovery.single_file import FileRestore
-from s3napback.recovery.staging import Staging, looking_into_it, staging_in
+from s3napback.recovery.staging import Staging, looking_into_it
 from s3napback.streams.findings import Finding
 from s3napback.streams.transformations import Block, Transformation
 
@@ -113,23 +111,15 @@ class OriginalDirectoryRestore:
             S3napbackError: what failed; nothing was published.
         """
         wanted = self.wanted
-        paths = members_of_paths(wanted.directory, wanted.paths)
-        gate = Gate(wanted.directory.strip("/"))
+        top = wanted.directory.strip("/")
 
         def prepare(archive: CataloguedArchive, staging: Staging) -> Sequence[Transformation]:
             renames = renames_of(decoder, archive) if archive is not chain[0] else ()
             if renames:
-                _move(staging, renames, gate.top, decoder.transport.address(archive))
+                _move(staging, renames, top, decoder.transport.address(archive))
             return (_WITHOUT_RENAMES,)
 
-        with staging_in(wanted.where) as staging:
-            gave_power = replay(decoder, chain, staging, WantedPaths.of(()), gate, wanted.tar, prepare)
-            names = outermost(paths) or (gate.top,)
-            with looking_into_it():
-                require_all(staging.tree, paths, ())
-                powers = powers_in(staging.tree, names) if gave_power else Powers()
-            publish(staging, gate.top, names, in_place=wanted.in_place)
-            powers.tell(wanted.where)
+        wanted.restore(decoder, chain, WantedPaths.of(()), prepare)
 
 
 def renames_of(decoder: Decoder, archive: CataloguedArchive) -> tuple[Rename, ...]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from s3napback.archives import NOTHING_UNREAD, Unread
 from s3napback.errors import S3napbackError
 from s3napback.recovery.folders import cursor, exists, file_names, go_to
-from s3napback.recovery.members import Gate, lies_in
+from s3napback.recovery.members import Gate, Passed, lies_in
 from s3napback.streams.findings import Finding
 from s3napback.streams.tar_headers import Member
 from s3napback.streams.transformations import Block
@@ -94,12 +94,12 @@ class Reading:
     """What one reading of an archive found.
 
     Attributes:
-        gave_power: a member was passed on that gives power, be it there at the end or not.
+        passed: what was noticed of the members that were passed on.
         left_out: names of hard links that could not be made, with their targets, which were not chosen.
         nearby: names from the archive's state that resemble the paths.
     """
 
-    gave_power: bool = False
+    passed: Passed = field(default_factory=Passed)
     left_out: Mapping[str, str] = field(default_factory=dict)
     nearby: Sequence[str] = ()
 
@@ -118,8 +118,8 @@ def first_reading(gate: Gate, wanted: WantedPaths) -> Finding[Reading]:
 
     def read(blocks: Iterator[memoryview]) -> Generator[Block, None, Reading]:
         choice = _Choice(wanted)
-        gave_power = yield from gate.chosen(blocks, choice.takes)
-        return Reading(gave_power, choice.left_out, tuple(choice.nearby))
+        passed = yield from gate.chosen(blocks, choice.takes)
+        return Reading(passed, choice.left_out, tuple(choice.nearby))
 
     return Finding(_CHOICE, read)
 

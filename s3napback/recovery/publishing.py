@@ -5,114 +5,136 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from s3napback.formatting import readable
-from s3napback.recovery.folders import OPEN_FOLDER, Cursor, cursor, file_names, names_in, private_folder
-from s3napback.recovery.staging import Staging, UnusableTarget, require_empty_folder
-from s3napback.streams.confinement import start_confined
-from s3napback.streams.environment import Family, child_environment
+from s3napback.formatting import counted, printable
+from s3napback.recovery.copying import Copier
+from s3napback.recovery.folders import (
+    OPEN_FOLDER,
+    Cursor,
+    UnusableFolder,
+    cursor,
+    entry_mode,
+    file_names,
+    names_in,
+)
+from s3napback.recovery.obstacles import OF_ANOTHER_KIND, Survey
+from s3napback.recovery.private import private_folder
+from s3napback.recovery.refusals import Kind, Refusals
+from s3napback.recovery.staging import PREFIX, Staging, UnusableTarget, require_empty_folder
 
-_MOST_SHOWN = 5
-_COPY = "copy"
+_MOST_SHOWN = 20
+_TREE = "tree"
 
 
-def publish(staging: Staging, top: str, names: Sequence[str], *, in_place: bool) -> None:
+@contextmanager
+def brought_over(staging: Staging, top: str, names: Sequence[str], refusals: Refusals) -> Iterator[int]:
+    """While it is entered, what was asked for lies in a private folder in WHERE, and not elsewhere any more.
+
+    Args:
+        staging: lies elsewhere.
+        top: see ``publish``.
+        names: see ``publish``.
+        refusals: takes what the target does not.
+
+    Yields:
+        The folder's descriptor.
+
+    Raises:
+        UnusableTarget: that was not possible; nothing was published.
+    """
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(private_folder(staging.target, PREFIX))[1]
+            os.mkdir(_TREE, 0o700, dir_fd=folder)
+            tree = os.open(_TREE, OPEN_FOLDER, dir_fd=folder)
+            stack.callback(os.close, tree)
+            sides = cursor(staging.tree, is_own=True), cursor(tree)
+            with sides[0] as source, sides[1] as target, ExitStack() as copies:
+                move = _Move(source, target, len(file_names(top)), Copier(refusals, copies), is_private=True)
+                for name in names:
+                    move.move(file_names(name))
+        except OSError as error:
+            raise UnusableTarget(
+                f"what was extracted cannot be brought to {staging.where}: {error.strerror}; nothing was published"
+            ) from error
+        yield tree
+
+
+def publish(staging: Staging, tree: int, top: str, names: Sequence[str], refusals: Refusals, *, in_place: bool) -> None:
     """Move what was asked for into WHERE.
 
     Files take the place of files, folders are merged; nothing is deleted but files that restored ones replace. Folders
     above what was asked for that are there already keep their owners, permissions and times.
 
     Args:
-        staging: inside WHERE.
+        staging: of it.
+        tree: descriptor of the folder in which all lies.
         top: the source's name in archives; empty is the root directory.
         names: what was asked for, as archives name it; it lies in ``top``.
+        refusals: takes what a file system that is mounted in WHERE does not.
         in_place: WHERE may hold something.
 
     Raises:
-        UnusableTarget: something has come into WHERE meanwhile, or a folder and something else would change places;
-            nothing was changed. Or it cannot be moved, and a part of it may have been.
+        UnusableTarget: something has come into WHERE meanwhile, or something is in the way; nothing was changed. Or it
+            cannot be moved, and a part of it may have been.
     """
     if not in_place:
         require_empty_folder(staging.target, staging.where)
-    sides = cursor(staging.tree, is_own=True), cursor(staging.target)
-    with sides[0] as source, sides[1] as target, _failing(staging.where, target):
-        if conflicts := [each for name in names for each in _conflicts(source, target, file_names(name))]:
-            shown = ", ".join(str(staging.where / name) for name in conflicts[:_MOST_SHOWN])
-            raise UnusableTarget(
-                f"{len(conflicts)} of the restored folders have another kind of file, or a symbolic link, in their "
-                f"place, or the other way round: {shown}. Nothing was changed; restore into an empty directory instead"
-            )
-        for name in names:
-            _Move(source, target, len(file_names(top))).move(file_names(name))
+    sides = cursor(tree, is_own=True), cursor(staging.target)
+    with sides[0] as source, sides[1] as target, ExitStack() as stack:
+        count = _require_free_way(source, target, names, staging.where)
+        copier = Copier(refusals, stack)
+        move = _Move(source, target, len(file_names(top)), copier)
+        with _failing(staging.where, move, count):
+            for name in names:
+                move.move(file_names(name))
+
+
+def _require_free_way(source: Cursor, target: Cursor, names: Sequence[str], where: Path) -> int:
+    """Look at everything before anything is changed; returns how many files and folders will be put into place."""
+    survey = Survey(source, target)
+    try:
+        obstacles = [each for name in names for each in survey.obstacles(file_names(name))]
+        obstacles += survey.narrow()
+    except OSError as error:
+        path = where.joinpath(*target.names, *_name_of(error))
+        raise UnusableTarget(
+            f"{printable(str(path))} cannot be looked at: {error.strerror}. Nothing was changed"
+        ) from error
+    if not obstacles:
+        return survey.count
+    reasons = dict.fromkeys(each.reason for each in obstacles)
+    lines = []
+    for reason in reasons:
+        paths = [each.path for each in obstacles if each.reason == reason]
+        lines.append(f"  {counted(len(paths), 'path')}: {reason}")
+        lines += [f"    {printable(str(where / path))}" for path in paths[:_MOST_SHOWN]]
+        lines += [f"    and {len(paths) - _MOST_SHOWN} more"] if len(paths) > _MOST_SHOWN else []
+    advice = "restore into an empty directory instead" if OF_ANOTHER_KIND in reasons else "remove what is in the way"
+    raise UnusableTarget(f"what was restored cannot be merged. Nothing was changed; {advice}:", *lines)
+
+
+def _name_of(error: OSError) -> list[str]:
+    return [os.fsdecode(error.filename)] if isinstance(error.filename, str | bytes) else []
 
 
 @contextmanager
-def _failing(where: Path, place: Cursor) -> Iterator[None]:
+def _failing(where: Path, move: _Move, count: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        name = [os.fsdecode(error.filename)] if isinstance(error.filename, str | bytes) else []
+        path = where.joinpath(*move.target.names, move.at)
+        move.give_up()
         raise UnusableTarget(
-            f"what was restored cannot be moved into {where}, where a part of it may be: {error.strerror}: "
-            f"{where.joinpath(*place.names, *name)}"
+            f"what was restored cannot be put into place: {error.strerror}: {printable(str(path))}",
+            f"  {move.done} of {counted(count, 'path')} are in place already, the others are as they were; folders on "
+            "the way to it may lack their permissions and times",
+            "  mend that, and run the same restore again: it puts all into place",
         ) from error
-
-
-def _mode(name: str, folder: int) -> int | None:
-    """Type and permissions of an entry; None if there is none."""
-    try:
-        return os.lstat(name, dir_fd=folder).st_mode
-    except FileNotFoundError:
-        return None
-
-
-def _conflicts(source: Cursor, target: Cursor, parts: Sequence[str]) -> Iterator[str]:
-    """Names at which a folder would meet something else; all of the way to what was asked for, and below it."""
-    for depth, name in enumerate(parts):
-        restored, live = _mode(name, source.descriptor), _mode(name, target.descriptor)
-        if restored is None or live is None:
-            break
-        if stat.S_ISDIR(restored) != stat.S_ISDIR(live):
-            yield "/".join(parts[: depth + 1])
-            break
-        if not stat.S_ISDIR(live):
-            break
-        source.enter(name)
-        target.enter(name)
-    else:
-        yield from _conflicts_below(source, target)
-    while source.depth:
-        source.leave()
-        target.leave()
-
-
-def _conflicts_below(source: Cursor, target: Cursor) -> Iterator[str]:
-    top = source.depth
-    waiting = [names_in(source.descriptor)]
-    while waiting:
-        if not waiting[-1]:
-            waiting.pop()
-            if waiting:
-                source.leave()
-                target.leave()
-            continue
-        name = waiting[-1].pop()
-        restored, live = _mode(name, source.descriptor), _mode(name, target.descriptor)
-        if restored is None or live is None:
-            continue
-        if stat.S_ISDIR(restored) != stat.S_ISDIR(live):
-            yield "/".join((*source.names, name))
-        elif stat.S_ISDIR(restored):
-            source.enter(name)
-            target.enter(name)
-            waiting.append(names_in(source.descriptor))
-    if source.depth != top:
-        raise AssertionError("the walk ends where it began")
 
 
 @dataclass(frozen=True)
@@ -140,11 +162,18 @@ class _Move:
         source: stands at the top of the restored tree.
         target: stands at the top of WHERE.
         above: so many folders lie above the source; no archive tells their facts.
+        is_private: what the source lies in is merged into a folder that nobody else reaches.
+        done: so many files and folders are in place.
+        at: name of what is being moved, in the folder that both sides stand in; empty is the folder itself.
     """
 
     source: Cursor
     target: Cursor
     above: int
+    copier: Copier
+    is_private: bool = False
+    done: int = 0
+    at: str = ""
     _frames: list[_Frame] = field(default_factory=list)
 
     def move(self, parts: Sequence[str]) -> None:
@@ -161,49 +190,101 @@ class _Move:
             else:
                 self._finish(self._frames.pop())
 
+    def give_up(self) -> None:
+        """Close those folders again that were opened for as long as it takes."""
+        with suppress(OSError, UnusableFolder):
+            while self._frames:
+                frame = self._frames.pop()
+                if _is_opened(frame.live):
+                    os.fchmod(self.target.descriptor, stat.S_IMODE(frame.live.st_mode))
+                self._leave()
+
     def _go_down(self, name: str) -> None:
         """Go to a folder above what was asked for, which is made where it is missing."""
-        is_there = _mode(name, self.target.descriptor) is not None
+        self.at = name
+        is_there = entry_mode(name, self.target.descriptor) is not None
         if not is_there:
             os.mkdir(name, 0o700, dir_fd=self.target.descriptor)
         self._enter(name)
         is_told = self.source.depth >= self.above
         if not is_there and not is_told:
-            os.fchmod(self.target.descriptor, 0o755)
+            with suppress(PermissionError):
+                os.fchmod(self.target.descriptor, 0o755)
         self._begin([], keeps_facts=is_there or not is_told)
 
     def _move_one(self, name: str) -> None:
-        mode = _mode(name, self.source.descriptor)
-        if mode is not None and stat.S_ISDIR(mode) and _mode(name, self.target.descriptor) is not None:
-            self._enter(name)
-            self._begin(names_in(self.source.descriptor), keeps_facts=False)
-        elif mode is not None:
+        self.at = name
+        mode = entry_mode(name, self.source.descriptor)
+        if mode is None:
+            return
+        if stat.S_ISDIR(mode) and entry_mode(name, self.target.descriptor) is not None:
+            self._merge(name)
+            return
+        try:
             _rename(name, self.source.descriptor, self.target.descriptor)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            self._move_across(name, is_folder=stat.S_ISDIR(mode))
+        self.done += 1
+
+    def _move_across(self, name: str, *, is_folder: bool) -> None:
+        """Another file system is mounted below WHERE, or the staging folder is on another one."""
+        path = os.fsencode("/".join((*self.source.names, name)))
+        if not is_folder:
+            self.copier.copy(name, self.source.descriptor, self.target.descriptor, path)
+            return
+        with self.copier.noting(path, Kind.ENTRY):
+            os.mkdir(name, 0o700, dir_fd=self.target.descriptor)
+            self._merge(name)
+
+    def _merge(self, name: str) -> None:
+        self._enter(name)
+        self._begin(names_in(self.source.descriptor), keeps_facts=False)
 
     def _enter(self, name: str) -> None:
         self.source.enter(name)
         self.target.enter(name)
+        self.at = ""
+
+    def _leave(self) -> None:
+        if self.source.depth:
+            self.source.leave()
+            self.target.leave()
 
     def _begin(self, names: list[str], *, keeps_facts: bool) -> None:
         folders = self.source.descriptor, self.target.descriptor
         restored, live = map(os.fstat, folders)
         self._frames.append(_Frame(restored, live, names, keeps_facts))
         for folder, status in zip(folders, (restored, live), strict=True):
-            if os.geteuid() and status.st_mode & 0o300 != 0o300:
+            # Of somebody else's folder the permissions cannot be set, and may do all the same.
+            if _is_opened(status) and status.st_uid == os.geteuid():
                 os.fchmod(folder, stat.S_IMODE(status.st_mode) | 0o700)
 
     def _finish(self, frame: _Frame) -> None:
-        target = self.target.descriptor
-        if not self.source.depth:
-            _copy_facts_of_root(frame, target)
+        target, self.at = self.target.descriptor, ""
+        if not self.source.depth and not self.is_private:
+            self._finish_root(frame, target)
         elif not frame.keeps_facts:
             mode = frame.restored.st_mode if self.source.mode is None else self.source.mode
-            _copy_facts(self.source.descriptor, frame.restored, stat.S_IMODE(mode), target)
-        elif os.geteuid() and frame.live.st_mode & 0o300 != 0o300:
+            path = os.fsencode("/".join(self.source.names))
+            self.copier.give_facts(self.source.descriptor, frame.restored, stat.S_IMODE(mode), target, path)
+            self.done += 1
+        elif _is_opened(frame.live) and frame.live.st_uid == os.geteuid():
             os.fchmod(target, stat.S_IMODE(frame.live.st_mode))
-        if self.source.depth:
-            self.source.leave()
-            self.target.leave()
+        self._leave()
+
+    def _finish_root(self, frame: _Frame, where: int) -> None:
+        """Give WHERE the root directory's times and permissions, but nothing by which more people could enter it."""
+        with self.copier.noting(b"", Kind.MODE):
+            os.fchmod(where, stat.S_IMODE(frame.restored.st_mode & frame.live.st_mode))
+        with self.copier.noting(b"", Kind.TIMES):
+            os.utime(where, ns=(frame.restored.st_atime_ns, frame.restored.st_mtime_ns))
+
+
+def _is_opened(status: os.stat_result) -> bool:
+    """Whether a folder is opened while something is put into it."""
+    return bool(os.geteuid()) and status.st_mode & 0o300 != 0o300
 
 
 def _rename(name: str, source: int, target: int) -> None:
@@ -211,7 +292,7 @@ def _rename(name: str, source: int, target: int) -> None:
         os.rename(name, name, src_dir_fd=source, dst_dir_fd=target)
     except PermissionError:
         # A folder that its owner may not write to cannot be given another parent.
-        mode = _mode(name, source)
+        mode = entry_mode(name, source)
         if mode is None or not stat.S_ISDIR(mode):
             raise
         os.chmod(name, stat.S_IMODE(mode) | stat.S_IRWXU, dir_fd=source)
@@ -221,48 +302,3 @@ def _rename(name: str, source: int, target: int) -> None:
             os.fchmod(folder, stat.S_IMODE(mode))
         finally:
             os.close(folder)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        _copy_across(name, source, target)
-
-
-def _copy_across(name: str, source: int, target: int) -> None:
-    """Another file system is mounted below WHERE: copy beside, then rename."""
-    with private_folder(target, ".s3napback-") as (_beside, folder):
-        command = ("cp", "--archive", "--", f"/proc/self/fd/{source}/{name}", _COPY)
-
-        def copy(path: str) -> subprocess.CompletedProcess[bytes]:
-            environment = child_environment(os.environ, Family.PLAIN)
-            return subprocess.run(
-                command, check=False, capture_output=True, env=environment, pass_fds=(source,), cwd=path
-            )
-
-        done = start_confined(folder, copy)
-        if done.returncode:
-            words = [f"  {readable(line)}" for line in done.stderr.splitlines()]
-            raise UnusableTarget(f"{name} cannot be copied to another file system:", *words)
-        os.rename(_COPY, name, src_dir_fd=folder, dst_dir_fd=target)
-
-
-def _copy_facts_of_root(frame: _Frame, where: int) -> None:
-    """Give WHERE the root directory's times and permissions, but nothing by which more people could enter it."""
-    os.fchmod(where, stat.S_IMODE(frame.restored.st_mode & frame.live.st_mode))
-    os.utime(where, ns=(frame.restored.st_atime_ns, frame.restored.st_mtime_ns))
-
-
-def _copy_facts(source: int, status: os.stat_result, mode: int, target: int) -> None:
-    """Give a folder the owner, permissions, times, lists of access rights and extended attributes of another."""
-    if os.geteuid() == 0:
-        os.fchown(target, status.st_uid, status.st_gid)
-    attributes = {name: os.getxattr(source, name) for name in os.listxattr(source)}
-    for name in os.listxattr(target):
-        if name not in attributes and name.startswith(("user.", "system.posix_acl")):
-            os.removexattr(target, name)
-    for name, value in attributes.items():
-        # Labels of the security system are the live system's own business where it does not take them.
-        with suppress(OSError) if name.startswith("security.") else nullcontext():
-            os.setxattr(target, name, value)
-    # A list of access rights brings permissions along, which may be those that the folder was opened to us with.
-    os.fchmod(target, mode)
-    os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))

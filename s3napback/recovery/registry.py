@@ -40,6 +40,8 @@ class Wanted:
         where: the target; ``-`` is standard output.
         paths: of a directory, what of it.
         in_place: merge into a live tree.
+        strict: restore nothing of a directory where the target cannot take everything.
+        staging: the folder to prepare a directory in; None is WHERE.
         unread: of a directory, what could not be read of it that night.
     """
 
@@ -47,6 +49,8 @@ class Wanted:
     where: Path
     paths: tuple[str, ...] = ()
     in_place: bool = False
+    strict: bool = False
+    staging: Path | None = None
     unread: Unread = NOTHING_UNREAD
 
 
@@ -93,15 +97,25 @@ def refuse_paths(wanted: Wanted) -> None:
     Raises:
         UnclearRequest: it is asked for.
     """
-    if wanted.paths or wanted.in_place:
-        raise UnclearRequest(f"PATHs and --in-place are for directories, and {wanted.source} is none")
+    if wanted.paths or wanted.in_place or wanted.staging:
+        raise UnclearRequest(f"PATHs, --in-place and --staging are for directories, and {wanted.source} is none")
 
 
 def _directory_restore(wanted: Wanted) -> Restore:
     if wanted.where == TO_STANDARD_OUTPUT:
         raise UnclearRequest("a directory cannot be restored to standard output: name a directory with --to")
     where = wanted.where.absolute()
-    return DirectoryRestore(wanted.source.target, wanted.paths, where, wanted.in_place, find_gnu_tar(), wanted.unread)
+    staging = wanted.staging.absolute() if wanted.staging else None
+    return DirectoryRestore(
+        wanted.source.target,
+        wanted.paths,
+        where,
+        wanted.in_place,
+        wanted.strict,
+        staging,
+        find_gnu_tar(),
+        wanted.unread,
+    )
 
 
 def _directory_check(record: ArchiveRecord, _parent: ArchiveRecord | None) -> Sequence[Consumer]:

@@ -1,4 +1,4 @@
-"""The staging folder: inside WHERE, private, and gone unless everything in it was published.
+"""The staging folder: inside WHERE or where it is told to be, private, and gone at the end.
 
 A chain is extracted archive by archive. A symbolic link of one archive could lead what a later, hostile one brings out
 of the folder, so whenever an archive is extracted there are none: each was moved aside and a small file put in its
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,10 +25,10 @@ from s3napback.recovery.folders import (
     go_to,
     names_in,
     open_path,
-    private_folder,
     unchanged,
     walk,
 )
+from s3napback.recovery.private import private_folder
 
 PREFIX = ".s3napback-restore-"
 _TOKEN_SIZE = 32
@@ -61,12 +61,14 @@ class Staging:
         where: WHERE, for people.
         target: descriptor of WHERE.
         tree: descriptor of the folder that archives are extracted into: what is restored, with its full path.
+        is_elsewhere: it does not lie in WHERE.
     """
 
     where: Path
     target: int
     tree: int
     _links: int
+    is_elsewhere: bool = False
     _parked: dict[str, str] = field(default_factory=dict)
     _token: bytes = field(default_factory=lambda: secrets.token_bytes(_TOKEN_SIZE))
     _opened: dict[str, int] = field(default_factory=dict)
@@ -147,24 +149,56 @@ def _marked(mode: int) -> int:
 
 
 @contextmanager
-def staging_in(where: Path) -> Iterator[Staging]:
-    """A staging folder inside ``where``, which is made if need be, and is gone again if nothing came of it.
+def staging_in(where: Path, elsewhere: Path | None = None, merged: Sequence[str] = ()) -> Iterator[Staging]:
+    """A staging folder for ``where``, which is made if need be, and is gone again if nothing came of it.
 
     Args:
         where: absolute. If it is made, it is for nobody but the caller.
+        elsewhere: the folder to make it in, absolute; None is WHERE.
+        merged: names of the folders in WHERE, each in the one before it, in which all lies that will be merged. Where
+            they are on another file system than WHERE, or WHERE cannot be written to, it is made in the last that can.
 
     Raises:
         UnusableTarget: it cannot be made.
     """
     with ExitStack() as stack:
+        at = where
         try:
             opened = open_path(where, make=True)
             stack.callback(_close, opened, where)
-            _name, folder = stack.enter_context(private_folder(opened.descriptor, PREFIX))
+            if elsewhere is not None:
+                at = elsewhere
+                home = open_path(elsewhere).descriptor
+            else:
+                home = _beside(opened.descriptor, merged)
+            stack.callback(os.close, home)
+            _name, folder = stack.enter_context(private_folder(home, PREFIX))
         except OSError as error:
-            raise UnusableTarget(f"nothing can be written to {where}: {error.strerror}") from error
+            advice = "" if elsewhere else "; with --staging a restore can be prepared elsewhere" if merged else ""
+            raise UnusableTarget(f"nothing can be written to {at}: {error.strerror}{advice}") from error
         tree, links = (_made_inside(name, folder, stack) for name in (_TREE, _LINKS))
-        yield Staging(where, opened.descriptor, tree, links)
+        yield Staging(where, opened.descriptor, tree, links, elsewhere is not None)
+
+
+def _beside(where: int, names: Sequence[str]) -> int:
+    """The descriptor of the folder in which to prepare a merging: WHERE, or one on the way to what is merged."""
+    with cursor(where) as place:
+        for name in names:
+            try:
+                place.enter(name)
+            except OSError:
+                break
+        is_one_disk = os.fstat(where).st_dev == os.fstat(place.descriptor).st_dev
+        if not (is_one_disk and _is_writable(where)):
+            while place.depth and not _is_writable(place.descriptor):
+                place.leave()
+            return os.dup(place.descriptor)
+        return os.dup(where)
+
+
+def _is_writable(folder: int) -> bool:
+    is_allowed = os.access(f"/proc/self/fd/{folder}", os.W_OK | os.X_OK, effective_ids=True)
+    return is_allowed and not os.fstatvfs(folder).f_flag & os.ST_RDONLY
 
 
 def _made_inside(name: str, folder: int, stack: ExitStack) -> int:

@@ -40,12 +40,16 @@ class Said:
     reason: bytes = b""
 
 
-_LINE = re.compile(rb"[^:]*tar: (?P<name>(?:[^:\\]|\\.)+): (?P<text>.+)", re.DOTALL)
-_REASON = rb": (?P<reason>[^:\\]+)"
+LINE = re.compile(rb"[^:]*tar: (?P<name>(?:[^:\\]|\\.)+): (?P<text>.+)", re.DOTALL)
+"""A line about something that has a name."""
+
+REASON = rb": (?P<reason>[^:\\]+)"
+"""How such a line ends where the C library gave the reason."""
+
 _TEXTS = (
-    (Meaning.LEFT_OUT, rb"(?:Warning: )?Cannot (?P<call>open|stat|read|savedir|readlink|close|seek to \d+)" + _REASON),
+    (Meaning.LEFT_OUT, rb"(?:Warning: )?Cannot (?P<call>open|stat|read|savedir|readlink|close|seek to \d+)" + REASON),
     (Meaning.LEFT_OUT, rb"(?P<reason>Unknown file type); file ignored"),
-    (Meaning.CUT, rb"(?:Warning: )?Read error at byte \d+, while reading \d+ bytes?" + _REASON),
+    (Meaning.CUT, rb"(?:Warning: )?Read error at byte \d+, while reading \d+ bytes?" + REASON),
     (Meaning.REMOVED, rb"File removed before we read it"),
     (Meaning.REMARK, rb"file changed as we read it"),
     (Meaning.REMARK, rb"File shrank by \d+ bytes?; padding with zeros"),
@@ -75,18 +79,19 @@ def understood(line: bytes) -> Said:
     """
     if _ABOUT_NOTHING.fullmatch(line):
         return Said(Meaning.REMARK)
-    found = _LINE.fullmatch(line)
+    found = LINE.fullmatch(line)
     if found is None:
         return Said(Meaning.SERIOUS)
     for meaning, pattern in _MEANINGS:
         if text := pattern.fullmatch(found["text"]):
             words = text.groupdict(b"")
-            path = posixpath.normpath(_unquoted(found["name"]))
+            path = posixpath.normpath(unquoted(found["name"]))
             return Said(meaning, path, words.get("call", b""), words.get("reason", b""))
     return Said(Meaning.SERIOUS)
 
 
-def _unquoted(name: bytes) -> bytes:
+def unquoted(name: bytes) -> bytes:
+    """A name as it is, of one as tar writes it with ``--quoting-style=escape``."""
     return _ESCAPE.sub(_original, name)
 
 

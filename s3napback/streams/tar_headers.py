@@ -178,6 +178,11 @@ class Member:
         return self._number(b"uid", slice(108, 116))
 
     @property
+    def group(self) -> int:
+        """The group's id."""
+        return self._number(b"gid", slice(116, 124))
+
+    @property
     def permissions(self) -> int:
         """The lower twelve bits of the mode."""
         return self._number(b"", slice(100, 108)) & 0o7777
@@ -198,6 +203,13 @@ class Member:
         """All its headers as they stand in the archive."""
         return self.raw
 
+    @property
+    def attributes(self) -> tuple[bytes, ...]:
+        """Names of its extended attributes; lists of access rights are none."""
+        if not self.records:
+            return ()
+        return tuple(each[len(_ATTRIBUTES) :] for each in self.records if each.startswith(_ATTRIBUTES))
+
     def has_attribute(self, name: bytes) -> bool:
         """Whether it has an extended attribute."""
         return _ATTRIBUTES + name in self.records
@@ -209,7 +221,10 @@ class Member:
         if text[0] & 0x80:
             return int.from_bytes(text[1:], "big")
         digits = text.strip(b"\0 ")
-        return int(digits, 8) if digits else 0
+        try:
+            return int(digits, 8) if digits else 0
+        except ValueError as error:
+            raise MalformedArchive(f"it holds an owner that is no number ({text!r})") from error
 
 
 def plain_name(name: str) -> str:
@@ -332,7 +347,7 @@ def _check_records(member: Member) -> None:
     records = member.records
     if b"size" in records and member.type != REGULAR:
         raise MalformedArchive("it holds a record of a size where there is no content")
-    if b"uid" in records and not NUMBER.fullmatch(records[b"uid"]):
+    if any(each in records and not NUMBER.fullmatch(records[each]) for each in (b"uid", b"gid")):
         raise MalformedArchive("it holds an owner that is no number")
     if DUMPDIR in records and member.type != DIRECTORY:
         raise MalformedArchive("it holds a list of entries of something that is no directory")

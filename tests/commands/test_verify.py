@@ -142,8 +142,9 @@ def test_compare_finds_nothing_right_after_a_backup_and_names_what_changed_since
     (site.source / "to be changed").write_text("after")
     (site.source / "to be deleted").unlink()
     done = site.run("verify", "--compare", day=None, expect=1)
-    assert f"{site.source}/to be changed: Contents differ" in done.stdout or "Size differs" in done.stdout
-    assert f"{site.source}/to be deleted: Warning: Cannot stat" in done.stdout
+    assert f"{site.source}/to be changed: 5 bytes, were 7, another modification time" in done.stdout
+    assert f"{site.source}/to be deleted: missing" in done.stdout
+    assert f"Directory {site.source}: 2 differences from" in done.stdout
     assert f"{site.source}/new one: new since then" in done.stdout
 
 

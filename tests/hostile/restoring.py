@@ -147,7 +147,9 @@ class Restorer:
 
 def harm_done(world: World, shape: Shape, ended: Ended) -> list[str]:
     """Everything that must not be so after a restore, one line each."""
-    harm = [*world.harm_around(), *world.harm_within(shape.asked, restored=ended.code == 0)]
+    # What the target cannot take, such as a name of 256 bytes, costs only that.
+    is_restored = ended.code == 0 or "all else was restored" in ended.stderr
+    harm = [*world.harm_around(), *world.harm_within(shape.asked, restored=is_restored)]
     if ended.code == 0 and not os.path.lexists(world.where / shape.asked):
         harm.append(f"it ended well, and there is no {shape.asked}")
     if ended.code not in (0, 1, 2) or "Traceback" in ended.stderr:

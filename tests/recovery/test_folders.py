@@ -11,15 +11,14 @@ import pytest
 from s3napback.recovery.folders import (
     UnusableFolder,
     cursor,
-    empty,
     exists,
     go_to,
     names_in,
     open_path,
-    private_folder,
     unchanged,
     walk,
 )
+from s3napback.recovery.private import empty, private_folder
 
 SOMEBODY = 1234
 DEPTH = 3000

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from s3napback.recovery.staging import UnusableTarget
-from tests.recovery.helpers import file_member, folder_member, leftovers, put_archive, restore_here, tar_of, why_not
+from tests.recovery.helpers import file_member, folder_member, put_archive, restore_here, tar_of, why_not
 from tests.site import Site
 
 
@@ -77,53 +74,6 @@ def test_paths_of_the_root_directory(root_archive: Site, tmp_path: Path) -> None
     ]
 
 
-def test_what_cannot_be_moved_is_named_with_its_folder(site: Site, tmp_path: Path) -> None:
-    site.configure("")
-    put_archive(site, 0, tar_of((folder_member("etc/", ["Yhosts"]), b""), (file_member("etc/hosts"), b"1")))
-    busy = tmp_path / "live/etc/hosts"
-    busy.parent.mkdir(parents=True)
-    busy.touch()
-    subprocess.run(["mount", "--bind", str(busy), str(busy)], check=True)
-    try:
-        with pytest.raises(UnusableTarget, match=f"busy: {busy}$"):
-            restore_here(site, "/etc", tmp_path / "live", in_place=True, agreed=True)
-    finally:
-        subprocess.run(["umount", str(busy)], check=True)
-
-
-@pytest.fixture
-def live(tmp_path: Path) -> Iterator[Path]:
-    """A live tree with a disk of its own mounted in it."""
-    mounted = tmp_path / "live/etc/mounted"
-    mounted.mkdir(parents=True)
-    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(mounted)], check=True)
-    try:
-        yield tmp_path / "live"
-    finally:
-        subprocess.run(["umount", str(mounted)], check=True)
-
-
-def test_in_place_reaches_across_a_mounted_disk(site: Site, live: Path) -> None:
-    site.configure("")
-    folder = file_member("etc/mounted/new", type=b"5", mode=0o750, mtime=1_000_000_000)
-    link = file_member("etc/mounted/link", type=b"2", linkname="/nowhere")
-    content = tar_of(
-        *((folder, b""), (file_member("etc/mounted/new/inner", mode=0o640), b"inner")),
-        *((file_member("etc/mounted/old", mode=0o600, mtime=1_100_000_000), b"restored"), (link, b"")),
-    )
-    put_archive(site, 0, content)
-    (live / "etc/mounted/old").write_text("live")
-    (live / "etc/mounted/kept").write_text("kept")
-    restore_here(site, "/etc", live, in_place=True, agreed=True)
-    mounted = live / "etc/mounted"
-    assert sorted(path.name for path in mounted.iterdir()) == ["kept", "link", "new", "old"]
-    assert ((mounted / "old").read_text(), (mounted / "old").stat().st_mtime) == ("restored", 1_100_000_000)
-    assert ((mounted / "new").stat().st_mode & 0o777, (mounted / "new").stat().st_mtime) == (0o750, 1_000_000_000)
-    assert (mounted / "new/inner").read_text() == "inner"
-    assert (mounted / "link").readlink() == Path("/nowhere")
-    assert not leftovers(live)
-
-
 def test_in_place_gives_existing_folders_the_restored_attributes_and_no_others(site: Site, tmp_path: Path) -> None:
     site.configure("")
     headers = {"SCHILY.xattr.user.colour": "green"}
@@ -171,12 +121,12 @@ def test_a_target_that_came_into_being_meanwhile_is_left_alone(site: Site, tmp_p
 def test_a_disk_that_cannot_be_read_before_publishing_is_told_and_nothing_is_published(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_tree: int, _names: Sequence[str], _nearby: Sequence[str]) -> None:
+    def fail(*_arguments: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     site.configure("")
     put_archive(site, 0, tar_of((folder_member("etc", ["Yx"]), b""), (file_member("etc/x"), b"x")))
-    monkeypatch.setattr("s3napback.recovery.directory.require_all", fail)
+    monkeypatch.setattr("s3napback.recovery.replaying.require_all", fail)
     said = why_not(site, "/etc", tmp_path / "out")
     assert "what was extracted cannot be looked into" in said
     assert "nothing was published" in said

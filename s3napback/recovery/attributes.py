@@ -1,0 +1,186 @@
+"""What the target keeps of owners, permissions and attributes: asked before, and looked at after each extraction.
+
+tar says nothing where a target takes an owner and forgets it, and does not quote names where it speaks of attributes.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from s3napback.recovery.folders import Cursor, cursor, exists, file_names, go_to
+from s3napback.recovery.members import ACCESS_LIST, CAPABILITY, DEFAULT_LIST, SET_ID
+from s3napback.recovery.refusals import Kind, Refusals
+from s3napback.recovery.staging import UnusableTarget
+
+_LEAST_ROOM = 1 << 20
+"""Bytes; where there is less, it is for want of room that something was not written whole."""
+
+_PROBE = "probe"
+_STRANGER = 54321
+"""A user, and a group, that is hardly anybody's."""
+
+
+@dataclass(frozen=True)
+class Nature:
+    """What the target does to what is put there.
+
+    Attributes:
+        user: whom everything belongs to; None where that is kept, or refused aloud.
+        group: the same of groups.
+        is_powerless: an ordinary user restores, who cannot give files away.
+        forgets_permissions: it takes them and shows others.
+    """
+
+    user: int | None = None
+    group: int | None = None
+    is_powerless: bool = False
+    forgets_permissions: bool = False
+
+
+def nature_of(folder: int) -> Nature:
+    """Try with a file that is gone afterwards.
+
+    Args:
+        folder: descriptor of one of the caller's own.
+
+    Raises:
+        OSError: no file can be made.
+    """
+    descriptor = os.open(_PROBE, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
+    try:
+        is_powerless = os.geteuid() != 0
+        # tar does not ask for permissions that a file should have from its beginning.
+        forgets = stat.S_IMODE(os.fstat(descriptor).st_mode) != 0o600
+        with suppress(OSError):
+            os.fchmod(descriptor, 0o604)
+            forgets = forgets or stat.S_IMODE(os.fstat(descriptor).st_mode) != 0o604
+        user = group = None
+        with suppress(OSError):
+            if not is_powerless:
+                os.fchown(descriptor, _STRANGER, _STRANGER)
+            status = os.fstat(descriptor)
+            user, group = (None if each == _STRANGER else each for each in (status.st_uid, status.st_gid))
+        return Nature(user, group, is_powerless, forgets)
+    finally:
+        os.close(descriptor)
+        os.unlink(_PROBE, dir_fd=folder)
+
+
+def look_for_attributes(tree: int, wanted: Iterable[tuple[str, tuple[bytes, ...]]], refusals: Refusals) -> None:
+    """Note of what was extracted which attributes it should have and has not.
+
+    Args:
+        tree: descriptor of the folder that was extracted into.
+        wanted: names as archives have them, with their attributes.
+        refusals: takes what is missing.
+
+    Raises:
+        OSError: a folder cannot be looked into.
+    """
+    with cursor(tree, is_own=True) as place:
+        for name, attributes in wanted:
+            found = _attributes_at(place, name)
+            for attribute in attributes if found is not None else ():
+                if attribute not in (found or ()):
+                    refusals.note(name.encode("utf-8", "surrogateescape"), *_verdict(attribute))
+
+
+def _attributes_at(place: Cursor, name: str) -> frozenset[bytes] | None:
+    *folders, last = file_names(name) or ["."]
+    if not go_to(place, folders):
+        return None
+    if not exists(last, place.descriptor):
+        return None
+    path = f"/proc/self/fd/{place.descriptor}/{last}"
+    try:
+        return frozenset(map(os.fsencode, os.listxattr(path, follow_symlinks=False)))
+    except OSError:
+        return frozenset()
+
+
+def _verdict(attribute: bytes) -> tuple[Kind, str]:
+    is_ours = attribute.startswith((b"user.", b"system."))
+    reason = "the target does not take them" if is_ours or not os.geteuid() else "only root can set them"
+    if attribute == CAPABILITY:
+        return Kind.CAPABILITIES, reason
+    if attribute in (ACCESS_LIST, DEFAULT_LIST):
+        return Kind.ACCESS, reason.replace("them", "it")
+    return Kind.ATTRIBUTES, reason
+
+
+def take_powers(tree: int, paths: Iterable[bytes]) -> Iterator[bytes]:
+    """Take setuid and setgid permissions from files that do not belong to whom they belonged to.
+
+    Args:
+        tree: descriptor of the folder that was extracted into.
+        paths: in it.
+
+    Yields:
+        The paths that had them.
+
+    Raises:
+        OSError: that was not possible.
+    """
+    with cursor(tree, is_own=True) as place:
+        for path in paths:
+            *folders, last = os.fsdecode(path).split("/")
+            if not go_to(place, folders):
+                continue
+            try:
+                descriptor = os.open(last, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place.descriptor)
+            except FileNotFoundError:
+                continue
+            try:
+                mode = os.fstat(descriptor).st_mode
+                if stat.S_ISREG(mode) and mode & SET_ID:
+                    Path(f"/proc/self/fd/{descriptor}").chmod(stat.S_IMODE(mode) & ~SET_ID)
+                    yield path
+            finally:
+                os.close(descriptor)
+
+
+def wrongly_owned(tree: int, owners: Mapping[bytes, tuple[int, int]]) -> Iterator[bytes]:
+    """Of paths whose owner could not be set, those that belong to somebody else than they should.
+
+    Args:
+        tree: descriptor of the folder that was extracted into.
+        owners: whom each should belong to.
+
+    Raises:
+        OSError: a folder cannot be looked into.
+    """
+    with cursor(tree, is_own=True) as place:
+        for path, owner in owners.items():
+            *folders, last = os.fsdecode(path).split("/")
+            with suppress(FileNotFoundError):
+                if go_to(place, folders):
+                    status = os.lstat(last or ".", dir_fd=place.descriptor)
+                    if (status.st_uid, status.st_gid) != owner:
+                        yield path
+
+
+def remove_cut(tree: int, paths: Iterable[bytes]) -> None:
+    """Remove files that were written in part only because they are too large for the target.
+
+    Args:
+        tree: descriptor of the folder that was extracted into.
+        paths: in it.
+
+    Raises:
+        UnusableTarget: there was no room.
+        OSError: that was not possible.
+    """
+    room = os.fstatvfs(tree)
+    if room.f_bavail * room.f_frsize < _LEAST_ROOM:
+        raise UnusableTarget("there is not enough room for what is restored; nothing was published")
+    with cursor(tree, is_own=True) as place:
+        for path in paths:
+            *folders, last = os.fsdecode(path).split("/")
+            if go_to(place, folders):
+                with suppress(FileNotFoundError):
+                    os.unlink(last, dir_fd=place.descriptor)

@@ -1,0 +1,266 @@
+"""What cannot be renamed into place is copied: files to another file system, facts to a folder that is there already.
+
+What the target cannot take of it is noted, and costs just that.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from s3napback.recovery.folders import cursor, entry_mode, go_to, unchanged
+from s3napback.recovery.members import ACCESS_LIST, CAPABILITY, DEFAULT_LIST, SET_ID
+from s3napback.recovery.private import private_folder
+from s3napback.recovery.refusals import Kind, Refusals
+
+_COPY = "copy"
+_PREFIX = ".s3napback-"
+_PIECE = 1 << 24  # bytes; copied at once, at most
+_LISTS = (os.fsdecode(ACCESS_LIST), os.fsdecode(DEFAULT_LIST))
+
+_REFUSING = frozenset(
+    {
+        *(errno.EPERM, errno.EACCES, errno.EINVAL, errno.ENAMETOOLONG, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK),
+        *(errno.EILSEQ, errno.EOVERFLOW, errno.EFBIG, errno.ENXIO, errno.ENODEV),
+    }
+)
+"""Errors that lie in what the target is, or in who we are there, and not in the state of a disk."""
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Something that gets facts.
+
+    Attributes:
+        way: path by which it is reached, through a descriptor.
+        path: as archives name it.
+        is_folder: the way ends in a descriptor, which the kernel follows.
+    """
+
+    way: str
+    path: bytes
+    is_folder: bool
+
+    def look(self) -> os.stat_result:
+        """Its facts now."""
+        return Path(self.way).stat(follow_symlinks=self.is_folder)
+
+
+@dataclass
+class Copier:
+    """Copies to a target, and keeps together what is one file with several names. Closed by its ``stack``.
+
+    Attributes:
+        refusals: takes what the target does not.
+        stack: holds the folders in which the first names of files wait for the others.
+    """
+
+    refusals: Refusals
+    stack: ExitStack
+    _first_names: dict[tuple[int, int], tuple[int, str]] = field(default_factory=dict)
+    _pools: dict[int, int] = field(default_factory=dict)
+
+    @contextmanager
+    def noting(self, path: bytes, kind: Kind) -> Iterator[None]:
+        """While it is entered, what the target refuses is noted and ends it."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in _REFUSING:
+                raise
+            self.refusals.note(path, kind, os.strerror(error.errno))
+
+    def copy(self, name: str, source: int, target: int, path: bytes, new_name: str = "") -> None:
+        """Copy anything but a folder beside its place, and rename it then.
+
+        Args:
+            name: of it, in both folders unless ``new_name`` tells another.
+            source: descriptor of the folder that it lies in.
+            target: descriptor of the folder that it shall lie in.
+            path: as archives name it.
+            new_name: in the folder that it shall lie in.
+
+        Raises:
+            OSError: that was not possible, for no fault of the target's nature.
+        """
+        status = os.lstat(name, dir_fd=source)
+        with private_folder(target, _PREFIX) as (_beside, folder):
+            if not self._linked(status, folder, path):
+                with self.noting(path, Kind.ENTRY):
+                    _make(name, status, source, folder)
+                if not os.path.lexists(f"/proc/self/fd/{folder}/{_COPY}"):
+                    return
+                place = _Place(f"/proc/self/fd/{folder}/{_COPY}", path, is_folder=False)
+                self._give(f"/proc/self/fd/{source}/{name}", status, stat.S_IMODE(status.st_mode), place)
+                self._remember(status, folder, target)
+            os.rename(_COPY, new_name or name, src_dir_fd=folder, dst_dir_fd=target)
+
+    def _linked(self, status: os.stat_result, folder: int, path: bytes) -> bool:
+        """Make another name of a file that was copied already."""
+        first = self._first_names.get((status.st_dev, status.st_ino))
+        if first is None:
+            return False
+        try:
+            os.link(first[1], _COPY, src_dir_fd=first[0], dst_dir_fd=folder, follow_symlinks=False)
+        except OSError as error:
+            self.refusals.note(path, Kind.COPY, _words(error))
+            return False
+        return True
+
+    def _remember(self, status: os.stat_result, folder: int, target: int) -> None:
+        if status.st_nlink < 2:
+            return
+        device = os.fstat(folder).st_dev
+        if device not in self._pools:
+            parent = os.dup(target)
+            self.stack.callback(os.close, parent)
+            self._pools[device] = self.stack.enter_context(private_folder(parent, _PREFIX))[1]
+        pool, name = self._pools[device], str(len(self._first_names))
+        with suppress(OSError):
+            os.link(_COPY, name, src_dir_fd=folder, dst_dir_fd=pool, follow_symlinks=False)
+            self._first_names[status.st_dev, status.st_ino] = pool, name
+
+    def give_facts(self, source: int, status: os.stat_result, mode: int, target: int, path: bytes) -> None:
+        """Give a folder the owner, permissions, times, lists of access rights and attributes of another.
+
+        Args:
+            source: descriptor of the other folder.
+            status: its facts, before anything was moved out of it.
+            mode: its permissions.
+            target: descriptor of the folder.
+            path: as archives name it.
+        """
+        self._give(f"/proc/self/fd/{source}", status, mode, _Place(f"/proc/self/fd/{target}", path, is_folder=True))
+
+    def _give(self, source: str, status: os.stat_result, mode: int, place: _Place) -> None:
+        follows = place.is_folder
+        now = place.look()
+        is_others = not os.geteuid() and (now.st_uid, now.st_gid) != (status.st_uid, status.st_gid)
+        if is_others:
+            with self.noting(place.path, Kind.OWNER):
+                os.chown(place.way, status.st_uid, status.st_gid, follow_symlinks=follows)
+                now = place.look()
+                is_others = (now.st_uid, now.st_gid) != (status.st_uid, status.st_gid)
+                if is_others:
+                    self.refusals.note(place.path, Kind.OWNER, "the target takes no others")
+        self._give_attributes(source, place)
+        if is_others and stat.S_ISREG(now.st_mode) and mode & SET_ID:
+            mode &= ~SET_ID
+            self.refusals.note(place.path, Kind.POWER, "it would have run with other rights than it had")
+        if not stat.S_ISLNK(now.st_mode) and stat.S_IMODE(place.look().st_mode) != mode:
+            with self.noting(place.path, Kind.MODE):
+                Path(place.way).chmod(mode)
+        with self.noting(place.path, Kind.TIMES):
+            os.utime(place.way, ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=follows)
+
+    def _give_attributes(self, source: str, place: _Place) -> None:
+        follows = place.is_folder
+        attributes: dict[str, bytes] = {}
+        with suppress(OSError):
+            names = os.listxattr(source, follow_symlinks=follows)
+            attributes = {name: os.getxattr(source, name, follow_symlinks=follows) for name in names}
+        with suppress(OSError):
+            for name in os.listxattr(place.way, follow_symlinks=follows):
+                if name not in attributes and name.startswith(("user.", *_LISTS)):
+                    os.removexattr(place.way, name, follow_symlinks=follows)
+        for name, value in attributes.items():
+            try:
+                os.setxattr(place.way, name, value, follow_symlinks=follows)
+            except OSError as error:
+                # Labels of the security system are the live system's own business where it does not take them.
+                if name == CAPABILITY.decode():
+                    self.refusals.note(place.path, Kind.CAPABILITIES, _words(error))
+                elif not name.startswith("security."):
+                    kind = Kind.ACCESS if name in _LISTS else Kind.ATTRIBUTES
+                    self.refusals.note(place.path, kind, _words(error))
+
+
+def copy_names(tree: int, links: Mapping[bytes, bytes], refusals: Refusals) -> None:
+    """Copy files to names that could not be made as other names of them.
+
+    Args:
+        tree: descriptor of the folder that was extracted into.
+        links: the names, each with the one that is there.
+        refusals: knows that the links could not be made; of what was copied it knows that afterwards.
+
+    Raises:
+        OSError: that was not possible.
+    """
+    for path, other in links.items():
+        with ExitStack() as stack:
+            sides = [stack.enter_context(cursor(tree, is_own=True)) for _ in range(2)]
+            parts = [os.fsdecode(each).split("/") for each in (other, path)]
+            if not all(go_to(side, names[:-1]) for side, names in zip(sides, parts, strict=True)):
+                continue
+            source, target = (side.descriptor for side in sides)
+            mode = entry_mode(parts[0][-1], source)
+            if mode is not None and stat.S_ISREG(mode) and entry_mode(parts[1][-1], target) is None:
+                with unchanged(target):
+                    Copier(refusals, stack).copy(parts[0][-1], source, target, path, parts[1][-1])
+                refusals.copied(path)
+
+
+def _words(error: OSError) -> str:
+    return error.strerror or str(error)
+
+
+def _make(name: str, status: os.stat_result, source: int, folder: int) -> None:
+    mode = status.st_mode
+    if stat.S_ISREG(mode):
+        _copy_content(name, status, source, folder)
+    elif stat.S_ISLNK(mode):
+        os.symlink(os.readlink(name, dir_fd=source), _COPY, dir_fd=folder)
+    else:
+        os.mknod(_COPY, stat.S_IFMT(mode) | 0o600, status.st_rdev, dir_fd=folder)
+
+
+def _copy_content(name: str, status: os.stat_result, source: int, folder: int) -> None:
+    """Copy a regular file's content, its holes as such; nothing is left of one that cannot be written."""
+    is_locked = bool(os.geteuid()) and not status.st_mode & stat.S_IRUSR
+    with _readable(name, status, source) if is_locked else nullcontext():
+        reader = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=source)
+    try:
+        writer = os.open(_COPY, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
+        try:
+            for begin, end in _pieces(reader, status.st_size):
+                position = os.lseek(writer, begin, os.SEEK_SET)
+                while position < end and (count := os.sendfile(writer, reader, position, min(end - position, _PIECE))):
+                    position += count
+            os.ftruncate(writer, status.st_size)
+        except OSError:
+            os.unlink(_COPY, dir_fd=folder)
+            raise
+        finally:
+            os.close(writer)
+    finally:
+        os.close(reader)
+
+
+@contextmanager
+def _readable(name: str, status: os.stat_result, folder: int) -> Iterator[None]:
+    """Let us read a file of our own in the staging folder."""
+    os.chmod(name, stat.S_IMODE(status.st_mode) | stat.S_IRUSR, dir_fd=folder)
+    try:
+        yield
+    finally:
+        os.chmod(name, stat.S_IMODE(status.st_mode), dir_fd=folder)
+
+
+def _pieces(file: int, size: int) -> Iterator[tuple[int, int]]:
+    """Where a file has content, as places of its beginning and its end."""
+    position = 0
+    while position < size:
+        try:
+            begin = os.lseek(file, position, os.SEEK_DATA)
+            end = os.lseek(file, begin, os.SEEK_HOLE)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                return
+            begin, end = position, size
+        yield begin, end
+        position = end

@@ -1,0 +1,212 @@
+"""Members of archives held against what lies in the live tree: kind, owner, permissions, times, links, attributes.
+
+What regular files hold is not looked at here. No link is followed below the source.
+"""
+
+from __future__ import annotations
+
+import errno
+import grp
+import os
+import pwd
+import re
+import stat
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from decimal import ROUND_FLOOR, Decimal, InvalidOperation
+
+from s3napback.recovery.folders import Cursor, file_names, go_to
+from s3napback.recovery.members import ACCESS_LIST, DEFAULT_LIST, OF_SECURITY_SYSTEMS
+from s3napback.streams.tar_headers import (
+    BLOCK_DEVICE,
+    CHARACTER_DEVICE,
+    PIPE,
+    REGULAR,
+    SYMBOLIC_LINK,
+    Member,
+)
+
+MISSING = "missing"
+
+_KINDS: dict[bytes, Callable[[int], bool]] = {
+    REGULAR: stat.S_ISREG,
+    SYMBOLIC_LINK: stat.S_ISLNK,
+    CHARACTER_DEVICE: stat.S_ISCHR,
+    BLOCK_DEVICE: stat.S_ISBLK,
+    PIPE: stat.S_ISFIFO,
+}
+_NAMES = ((stat.S_ISREG, "a file"), (stat.S_ISDIR, "a folder"), (stat.S_ISLNK, "a symbolic link"))
+_IN_WORDS = {REGULAR: "a file", SYMBOLIC_LINK: "a symbolic link", PIPE: "a pipe"}
+
+_TAGS = {1: "user", 2: "user", 4: "group", 8: "group", 16: "mask", 32: "other"}
+"""Kinds of entries in a list of access rights (``<linux/posix_acl_xattr.h>``)."""
+
+_LISTS = ((b"SCHILY.acl.access", ACCESS_LIST), (b"SCHILY.acl.default", DEFAULT_LIST))
+
+Access = frozenset[tuple[str, str, int]]
+
+
+class Live:
+    """The live tree of a source."""
+
+    def __init__(self, place: Cursor, top: str) -> None:
+        """Begin.
+
+        Args:
+            place: stands in the source.
+            top: the source's name in archives.
+        """
+        self._place = place
+        self._top = top
+
+    def differences(self, member: Member) -> list[str]:
+        """In what the live tree differs from a member, in words; a regular file's content is not compared."""
+        try:
+            found = self._status(member.name)
+            if found is None:
+                return [MISSING]
+            if member.link_target:
+                return self._link_differences(member, found)
+            words = _kind_differences(member, found)
+            return words or [*_fact_differences(member, found), *self._deep_differences(member)]
+        except OSError as error:
+            return [f"cannot be looked at ({error.strerror})"]
+
+    def _at(self, name: str) -> str | None:
+        """Go to the folder that a member lies in; returns its name there, or None if there is no such folder."""
+        relative = name[len(self._top) :].lstrip("/") if self._top else name
+        *folders, last = file_names(relative) or ["."]
+        return last if go_to(self._place, folders) else None
+
+    def _status(self, name: str) -> os.stat_result | None:
+        last = self._at(name)
+        if last is None:
+            return None
+        try:
+            return os.lstat(last, dir_fd=self._place.descriptor)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENAMETOOLONG):
+                return None
+            raise
+
+    def _link_differences(self, member: Member, found: os.stat_result) -> list[str]:
+        other = self._status(member.link_target)
+        is_same = other is not None and (other.st_dev, other.st_ino) == (found.st_dev, found.st_ino)
+        return [] if is_same else [f"is no longer the same file as /{member.link_target}"]
+
+    def _deep_differences(self, member: Member) -> Iterator[str]:
+        last = self._at(member.name)
+        path = f"/proc/self/fd/{self._place.descriptor}/{last}"
+        is_link = member.type == SYMBOLIC_LINK
+        if is_link and os.fsencode(os.readlink(last or ".", dir_fd=self._place.descriptor)) != member.link:
+            yield "leads elsewhere"
+        yield from _attribute_differences(member, path)
+        for keyword, name in _LISTS:
+            if _access_in_archive(member.records.get(keyword, b"")) != _live_access(path, name):
+                kind = "access rights" if name == ACCESS_LIST else "default access rights"
+                yield f"other {kind} (ACL)"
+
+
+def _kind_differences(member: Member, found: os.stat_result) -> list[str]:
+    is_kind = stat.S_ISDIR if member.is_directory else _KINDS.get(member.type, stat.S_ISREG)
+    if is_kind(found.st_mode):
+        return []
+    was = "a folder" if member.is_directory else _IN_WORDS.get(member.type, "a device")
+    now = next((name for is_it, name in _NAMES if is_it(found.st_mode)), "something else")
+    return [f"is {now} now, and was {was}"]
+
+
+def _fact_differences(member: Member, found: os.stat_result) -> Iterator[str]:
+    if (member.owner, member.group) != (found.st_uid, found.st_gid):
+        yield f"owner {found.st_uid}:{found.st_gid}, was {member.owner}:{member.group}"
+    if member.type == SYMBOLIC_LINK:
+        return
+    if member.permissions != stat.S_IMODE(found.st_mode):
+        yield f"permissions {stat.S_IMODE(found.st_mode):o}, were {member.permissions:o}"
+    if member.type in (CHARACTER_DEVICE, BLOCK_DEVICE):
+        if (_octal(member, 329, 337), _octal(member, 337, 345)) != (os.major(found.st_rdev), os.minor(found.st_rdev)):
+            yield "another device"
+    elif member.type == REGULAR:
+        if (size := _size(member)) != found.st_size:
+            yield f"{found.st_size} bytes, were {size}"
+        if _modified(member) != found.st_mtime_ns:
+            yield "another modification time"
+
+
+def _size(member: Member) -> int:
+    """Bytes of the file, which of a sparse one are more than the archive has."""
+    real = member.records.get(b"GNU.sparse.realsize") or member.records.get(b"GNU.sparse.size")
+    return int(real) if real else member.size
+
+
+def _modified(member: Member) -> int | None:
+    """The modification time in nanoseconds; None if it cannot be read."""
+    if b"mtime" not in member.records:
+        return _octal(member, 136, 148) * 1_000_000_000
+    with suppress(InvalidOperation, UnicodeDecodeError):
+        seconds = Decimal(member.records[b"mtime"].decode("ascii"))
+        return int((seconds * 1_000_000_000).to_integral_value(ROUND_FLOOR))
+    return None
+
+
+def _octal(member: Member, begin: int, end: int) -> int:
+    field = member.header.block[begin:end]
+    if field[0] & 0x80:
+        return int.from_bytes(field, "big", signed=True) + (1 << (8 * len(field) - 1) if field[0] == 0x80 else 0)
+    with suppress(ValueError):
+        return int(field.strip(b"\0 ") or b"0", 8)
+    return -1
+
+
+def _attributes(member: Member) -> dict[bytes, bytes]:
+    return {name: member.records[b"SCHILY.xattr." + name] for name in member.attributes}
+
+
+def _attribute_differences(member: Member, path: str) -> Iterator[str]:
+    hidden = (*OF_SECURITY_SYSTEMS, b"system.", *((b"trusted.",) if os.geteuid() else ()))
+    archived = {name: value for name, value in _attributes(member).items() if not name.startswith(hidden)}
+    live: dict[bytes, bytes] = {}
+    try:
+        for text in os.listxattr(path, follow_symlinks=False):
+            name = os.fsencode(text)
+            if not name.startswith(hidden):
+                with suppress(OSError):
+                    live[name] = os.getxattr(path, text, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EPERM, errno.EACCES):
+            raise
+    for name in sorted({*archived, *live}):
+        if archived.get(name) != live.get(name):
+            yield "other capabilities" if name == b"security.capability" else f"another attribute {os.fsdecode(name)}"
+
+
+def _access_in_archive(text: bytes) -> Access:
+    """A list of access rights as tar writes it; empty if it tells no more than permissions do."""
+    found = set()
+    for entry in re.split(rb"[,\n]", text):
+        parts = entry.partition(b"#")[0].strip().split(b":")
+        if len(parts) == 3:
+            kind = {b"u": "user", b"g": "group", b"m": "mask", b"o": "other"}.get(parts[0][:1], "")
+            rights = sum(bit for letter, bit in ((b"r", 4), (b"w", 2), (b"x", 1)) if letter in parts[2])
+            found.add((kind, _number(kind, parts[1].decode(errors="replace")), rights))
+    return frozenset(found) if len(found) > 3 or any(kind == "mask" for kind, _, _ in found) else frozenset()
+
+
+def _number(kind: str, name: str) -> str:
+    """The number of a user or a group; what is none here stays as it is."""
+    with suppress(KeyError):
+        if name and not name.isdigit():
+            return str(pwd.getpwnam(name).pw_uid if kind == "user" else grp.getgrnam(name).gr_gid)
+    return name
+
+
+def _live_access(path: str, attribute: bytes) -> Access:
+    try:
+        value = os.getxattr(path, attribute, follow_symlinks=False)
+    except OSError:
+        return frozenset()
+    found = set()
+    for tag, rights, number in struct.iter_unpack("<HHI", value[4:]):
+        found.add((_TAGS.get(tag, "?"), str(number) if tag in (2, 8) else "", rights))
+    return frozenset(found) if len(found) > 3 or any(kind == "mask" for kind, _, _ in found) else frozenset()

@@ -1,0 +1,224 @@
+"""What keeps a restored tree from being merged into a live one: looked for before anything is changed.
+
+A file that cannot be replaced would otherwise end the merging in its middle: one that is immutable or mounted, one in a
+folder that is read-only or that belongs to somebody else.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import stat
+import struct
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from s3napback.formatting import human_bytes
+from s3napback.recovery.folders import Cursor, cursor, entry_mode, exists, names_in, walk
+
+_NO_FOLLOW, _NO_AUTOMOUNT, _EMPTY_PATH = 0x100, 0x800, 0x1000
+_IMMUTABLE, _APPEND_ONLY, _MOUNT_ROOT = 0x10, 0x20, 0x2000
+"""Attributes that ``statx(2)`` tells (``<linux/stat.h>``)."""
+
+_ATTRIBUTES_AT = 8
+_STATX_SIZE = 256
+
+OF_ANOTHER_KIND = "a folder would meet another kind of file, or a symbolic link, or the other way round"
+
+_READ_ONLY = "it lies in a file system that is mounted read-only"
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """Something in the way.
+
+    Attributes:
+        path: below WHERE.
+        reason: why it cannot be replaced, or changed.
+    """
+
+    path: str
+    reason: str
+
+
+@dataclass
+class Survey:
+    """A look at both trees before they are merged.
+
+    Attributes:
+        count: files and folders that will be put into place, those in folders that are new apart.
+    """
+
+    source: Cursor
+    target: Cursor
+    count: int = 0
+    _needed: dict[int, int] = field(default_factory=dict)
+    _free: dict[int, tuple[str, int]] = field(default_factory=dict)
+
+    def obstacles(self, parts: Sequence[str]) -> Iterator[Obstacle]:
+        """What is in the way of one name, on the way to it, and below it.
+
+        Args:
+            parts: the name, as folders and the last one.
+
+        Raises:
+            OSError: something cannot be looked at.
+        """
+        for depth, name in enumerate(parts):
+            is_last = depth + 1 == len(parts)
+            found = self._meeting(name, changes=is_last)
+            if isinstance(found, Obstacle):
+                yield found
+            if found is not None:
+                break
+            if (obstacle := self._entered(name, changes=is_last)) is not None:
+                yield obstacle
+                break
+        else:
+            yield from self._below()
+        while self.source.depth:
+            self.source.leave()
+            self.target.leave()
+
+    def _entered(self, name: str, *, changes: bool) -> Obstacle | None:
+        """Go into a folder, on both sides; what is in the way if it shall be changed itself."""
+        self.source.enter(name)
+        self.target.enter(name)
+        if changes and os.fstatvfs(self.target.descriptor).f_flag & os.ST_RDONLY:
+            return Obstacle("/".join(self.target.names), _READ_ONLY)
+        return None
+
+    def _below(self) -> Iterator[Obstacle]:
+        top = self.source.depth
+        waiting = [names_in(self.source.descriptor)]
+        while waiting:
+            if not waiting[-1]:
+                waiting.pop()
+                if waiting:
+                    self.source.leave()
+                    self.target.leave()
+                continue
+            name = waiting[-1].pop()
+            found = self._meeting(name, changes=True)
+            if isinstance(found, Obstacle):
+                yield found
+            elif found is None:
+                obstacle = self._entered(name, changes=True)
+                if obstacle is not None:
+                    yield obstacle
+                waiting.append([] if obstacle else names_in(self.source.descriptor))
+        if self.source.depth != top:
+            raise AssertionError("the walk ends where it began")
+
+    def _count_room(self, name: str) -> None:
+        """Count what one name needs of a file system that it will be copied to."""
+        folder = self.target.descriptor
+        device = os.fstat(folder).st_dev
+        if device == os.fstat(self.source.descriptor).st_dev:
+            return
+        if device not in self._free:
+            room = os.fstatvfs(folder)
+            # A file system that knows no bounds tells of no blocks.
+            free = room.f_bavail * room.f_frsize if room.f_blocks else sys.maxsize
+            self._free[device] = "/".join(self.target.names), free
+        # What is replaced gives its room back.
+        needed = _size(name, self.source.descriptor) - _size(name, folder)
+        self._needed[device] = self._needed.get(device, 0) + needed
+
+    def narrow(self) -> Iterator[Obstacle]:
+        """After the look at all names: file systems in WHERE that have no room for what will be copied to them."""
+        for device, (path, free) in self._free.items():
+            if (needed := self._needed.get(device, 0)) > free:
+                yield Obstacle(
+                    path, f"there is room for {human_bytes(free)}, and {human_bytes(needed)} are to come there"
+                )
+
+    def _meeting(self, name: str, *, changes: bool) -> Obstacle | bool | None:
+        """What happens at one name: an obstacle, or nothing to look at any more (True), or None: two folders meet."""
+        restored, live = entry_mode(name, self.source.descriptor), entry_mode(name, self.target.descriptor)
+        if restored is None:
+            return True
+        self.count += 1
+        path = "/".join((*self.target.names, name))
+        if live is None or not stat.S_ISDIR(restored):
+            self._count_room(name)
+        if live is None:
+            reason = _no_place_in(self.target.descriptor)
+            return Obstacle(path, reason) if reason else True
+        if stat.S_ISDIR(restored) != stat.S_ISDIR(live):
+            return Obstacle(path, OF_ANOTHER_KIND)
+        attributes = _attributes(name, self.target.descriptor)
+        if stat.S_ISDIR(live):
+            # Of folders on the way nothing is changed.
+            reason = "it is immutable (chattr +i)" if changes and attributes & _IMMUTABLE else ""
+        else:
+            folder = self.target.descriptor
+            reason = _not_replaceable(attributes) or _no_place_in(folder) or _not_ours(name, folder)
+        if reason:
+            return Obstacle(path, reason)
+        return None if stat.S_ISDIR(live) else True
+
+
+def _size(name: str, folder: int) -> int:
+    """Bytes that an entry takes on a disk, with all that is below it; none if there is none."""
+    if not exists(name, folder):
+        return 0
+    status = os.lstat(name, dir_fd=folder)
+    if not stat.S_ISDIR(status.st_mode):
+        return status.st_blocks * 512
+    total = 0
+    with cursor(folder, is_own=True) as place:
+        place.enter(name)
+        for step in walk(place.descriptor):
+            total += sum(os.lstat(each, dir_fd=step.place.descriptor).st_blocks * 512 for each in step.others)
+    return total
+
+
+def _not_replaceable(attributes: int) -> str:
+    if attributes & _MOUNT_ROOT:
+        return "something is mounted on it"
+    if attributes & _IMMUTABLE:
+        return "it is immutable (chattr +i)"
+    return "it can only be appended to (chattr +a)" if attributes & _APPEND_ONLY else ""
+
+
+def _not_ours(name: str, folder: int) -> str:
+    """Why an entry of a folder in which everybody keeps to the own files cannot be replaced (``unlink(2)``, EPERM)."""
+    user, above = os.geteuid(), os.fstat(folder)
+    if not user or not above.st_mode & stat.S_ISVTX or user in (above.st_uid, os.lstat(name, dir_fd=folder).st_uid):
+        return ""
+    return "it belongs to somebody else, in a folder with the sticky bit"
+
+
+def _no_place_in(folder: int) -> str:
+    """Why entries of a folder cannot be made or replaced; empty if nothing speaks against it."""
+    if os.fstatvfs(folder).f_flag & os.ST_RDONLY:
+        return _READ_ONLY
+    if attributes := _attributes("", folder) & (_IMMUTABLE | _APPEND_ONLY):
+        return f"its folder is {'immutable (chattr +i)' if attributes & _IMMUTABLE else 'append-only (chattr +a)'}"
+    is_locked = not os.access(f"/proc/self/fd/{folder}", os.W_OK | os.X_OK, effective_ids=True)
+    # A folder of one's own is opened for as long as it takes.
+    if is_locked and os.fstat(folder).st_uid != os.geteuid():
+        return os.strerror(errno.EACCES)
+    return ""
+
+
+@lru_cache(1)
+def _statx() -> Any:
+    return getattr(ctypes.CDLL(None, use_errno=True), "statx", None)
+
+
+def _attributes(name: str, folder: int) -> int:
+    """Attributes of an entry, or of the folder itself; none where the C library or the kernel do not tell."""
+    statx = _statx()
+    if statx is None:
+        return 0
+    buffer = ctypes.create_string_buffer(_STATX_SIZE)
+    flags = _NO_FOLLOW | _NO_AUTOMOUNT | (0 if name else _EMPTY_PATH)
+    if statx(folder, os.fsencode(name), flags, 0, buffer):
+        return 0
+    return int(struct.unpack_from("=Q", buffer, _ATTRIBUTES_AT)[0])

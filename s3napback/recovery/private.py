@@ -1,0 +1,80 @@
+"""Folders that nobody but the caller reaches, made in folders of others, and gone afterwards."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from s3napback.recovery.folders import OPEN_FOLDER, UnusableFolder, names_in, unchanged, walk
+
+
+@contextmanager
+def private_folder(parent: int, prefix: str) -> Iterator[tuple[str, int]]:
+    """A new folder for nobody but the caller, gone afterwards with all in it.
+
+    Args:
+        parent: descriptor of the folder that it is made in; may belong to others.
+        prefix: how its name begins.
+
+    Yields:
+        Its name and its descriptor.
+
+    Raises:
+        OSError: it cannot be made.
+        UnusableFolder: somebody has put another folder in its place.
+    """
+    name = f"{prefix}{secrets.token_hex(8)}"
+    os.mkdir(name, 0o700, dir_fd=parent)
+    try:
+        descriptor = os.open(name, OPEN_FOLDER, dir_fd=parent)
+    except OSError as error:
+        raise UnusableFolder(f"{name}, just made, was taken away by somebody: {error.strerror}") from error
+    if not _is_private(descriptor, parent) or names_in(descriptor):
+        os.close(descriptor)
+        raise UnusableFolder(f"{name}, just made, was replaced by another folder: somebody is at work here")
+    try:
+        yield name, descriptor
+    finally:
+        with unchanged(parent):
+            empty(descriptor)
+            os.close(descriptor)
+            # It may bear another name by now, and this one may be somebody else's.
+            with suppress(OSError):
+                os.rmdir(name, dir_fd=parent)
+
+
+def _is_private(folder: int, parent: int) -> bool:
+    """Whether a folder that we made is for us alone, or as much so as its file system lets anything be."""
+    status = os.fstat(folder)
+    if status.st_uid == os.geteuid() and not status.st_mode & 0o077:
+        return True
+    # FAT, SMB and the like give all that is made there to one user, with the same permissions. A file that is made, and
+    # not opened if there is one already, tells that; nobody else can have put it there.
+    name = f".s3napback-{secrets.token_hex(8)}"
+    descriptor = os.open(
+        name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=parent
+    )
+    try:
+        usual = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+        with suppress(OSError):
+            os.unlink(name, dir_fd=parent)
+    return status.st_uid == usual.st_uid and not status.st_mode & 0o077 & ~usual.st_mode & 0o066
+
+
+def empty(top: int) -> None:
+    """Remove all that a folder of the caller's own holds. What cannot be removed stays.
+
+    Args:
+        top: its descriptor.
+    """
+    for step in walk(top, stays_open=True, refused=lambda _name, _error: None):
+        with suppress(OSError):
+            if step.left:
+                os.rmdir(step.left, dir_fd=step.place.descriptor)
+        for name in step.others:
+            with suppress(OSError):
+                os.unlink(name, dir_fd=step.place.descriptor)

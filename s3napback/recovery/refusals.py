@@ -1,0 +1,111 @@
+"""What the target of a restore did not take: by path, with the reason once and a count."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+from s3napback.errors import S3napbackError
+from s3napback.formatting import counted, printable, shortened
+
+_MOST_SHOWN = 50
+REMEMBERED_BYTES = 1 << 24
+"""Of paths; of more only the number is known."""
+
+
+class Kind(Enum):
+    """What of a path was not taken, as a report names it."""
+
+    ENTRY = "not made"
+    CONTENT = "too large to be written, and left out"
+    LINK = "not made, another name of a file"
+    COPY = "made as a copy, not as another name of the same file"
+    OWNER = "owner and group not set"
+    MODE = "permissions not set"
+    TIMES = "times not set"
+    ATTRIBUTES = "extended attributes not set"
+    CAPABILITIES = "capabilities not set"
+    ACCESS = "list of access rights (ACL) not set"
+    POWER = "setuid and setgid permissions not set"
+    STATE = "not looked at"
+
+
+NOT_THERE = frozenset({Kind.ENTRY, Kind.CONTENT, Kind.LINK})
+"""Of these nothing is in the restored tree."""
+
+
+class Incomplete(S3napbackError):
+    """Everything was restored that the target could take, and it could not take all."""
+
+
+@dataclass
+class Refusals:
+    """What was refused. Paths are bytes, as archives name them."""
+
+    _found: dict[bytes, dict[Kind, str]] = field(default_factory=dict)
+    _more: dict[tuple[Kind, str], int] = field(default_factory=dict)
+    _room: int = REMEMBERED_BYTES
+
+    def __bool__(self) -> bool:
+        return bool(self._found or self._more)
+
+    def note(self, path: bytes, kind: Kind, reason: str) -> None:
+        """Take in one."""
+        known = self._found.get(path)
+        if known is not None:
+            known[kind] = reason
+        elif self._room >= len(path):
+            self._room -= len(path)
+            self._found[path] = {kind: reason}
+        else:
+            self._more[kind, reason] = self._more.get((kind, reason), 0) + 1
+
+    def forget(self, path: bytes) -> None:
+        """Forget a path: another archive brings it anew, or knows it gone."""
+        self._found.pop(path, None)
+
+    def copied(self, path: bytes) -> None:
+        """Take in that a path that was not made, another name of a file, is a copy of it now."""
+        found = self._found.get(path, {})
+        if Kind.LINK in found:
+            found[Kind.COPY] = found.pop(Kind.LINK)
+
+    def add(self, others: Refusals) -> None:
+        """Take in all that another one holds."""
+        for path, kinds in others._found.items():
+            for kind, reason in kinds.items():
+                self.note(path, kind, reason)
+        for what, count in others._more.items():
+            self._more[what] = self._more.get(what, 0) + count
+
+    def keep(self, is_meant: Callable[[bytes], bool]) -> None:
+        """Forget all paths but those of which this is true."""
+        self._found = {path: kinds for path, kinds in self._found.items() if is_meant(path)}
+
+    def paths(self, *kinds: Kind) -> Iterator[bytes]:
+        """All remembered paths, or those with one of some kinds of refusals."""
+        for path, found in self._found.items():
+            if not kinds or any(kind in found for kind in kinds):
+                yield path
+
+    def is_there(self, path: bytes) -> bool:
+        """Whether nothing says that the path is not in the restored tree."""
+        return not NOT_THERE & self._found.get(path, {}).keys()
+
+    def lines(self, where: Path) -> Iterator[str]:
+        """What to tell people: a heading for each kind and reason, below it the first paths."""
+        groups: dict[tuple[Kind, str], list[bytes]] = {what: [] for what in self._more}
+        for path, kinds in self._found.items():
+            for kind, reason in kinds.items():
+                groups.setdefault((kind, reason), []).append(path)
+        order = list(Kind)
+        for (kind, reason), paths in sorted(groups.items(), key=lambda item: (order.index(item[0][0]), item[0][1])):
+            more = self._more.get((kind, reason), 0)
+            yield f"{counted(len(paths) + more, 'path')}: {kind.value} ({reason})"
+            for path in sorted(paths)[:_MOST_SHOWN]:
+                yield f"  {shortened(printable(str(where / os.fsdecode(path))))}"
+            if more := more + max(0, len(paths) - _MOST_SHOWN):
+                yield f"  and {more} more"

@@ -1,0 +1,178 @@
+"""The extraction of a chain by GNU tar, archive by archive; what the target does not take costs only that."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from s3napback.archives import Unread
+from s3napback.catalogue.contents import CataloguedArchive
+from s3napback.recovery.attributes import look_for_attributes, remove_cut, take_powers, wrongly_owned
+from s3napback.recovery.copying import copy_names
+from s3napback.recovery.folders import Cursor, cursor, exists, go_to
+from s3napback.recovery.members import Gate, Passed
+from s3napback.recovery.opening.decoder import Decoder
+from s3napback.recovery.paths import Reading, WantedPaths, first_reading, require_all, second_reading, whole_reading
+from s3napback.recovery.refusals import NOT_THERE, Kind, Refusals
+from s3napback.recovery.staging import Staging, UnusableTarget, looking_into_it
+from s3napback.recovery.tar_words import ExtractionReview
+from s3napback.streams.findings import Finding
+from s3napback.streams.processes import Review, Stage
+from s3napback.streams.transformations import Transformation
+
+logger = logging.getLogger("s3napback")
+
+
+def extract_stage(tar: str, folder: int, review: Review | None = None) -> Stage:
+    """The process that extracts one archive of a chain from its standard input; it deletes what the DIFF knows gone.
+
+    Args:
+        tar: name of GNU tar's program.
+        folder: descriptor of where it extracts; nothing else can be changed by it.
+        review: reads what it says.
+    """
+    # By default tar restores attributes of the user's own namespace only, not the capabilities of programs.
+    all_attributes = ("--xattrs-include=*",) if os.geteuid() == 0 else ()
+    command = (
+        *(tar, "--extract", "--file=-", "--listed-incremental=/dev/null", "--numeric-owner", "--same-permissions"),
+        *("--acls", "--xattrs", *all_attributes),
+        # Whoever chooses names shall not choose the borders of lines, and warnings on attributes do not quote names.
+        *("--quoting-style=escape", "--warning=no-xattr-write"),
+    )
+    return Stage(command, folder=folder, review=review)
+
+
+Preparation = Callable[[CataloguedArchive, Staging], Sequence[Transformation]]
+"""Is called before an archive is extracted; returns what its content passes first."""
+
+
+def nothing_first(_archive: CataloguedArchive, _staging: Staging) -> Sequence[Transformation]:
+    """The preparation that archives of our own need."""
+    return ()
+
+
+@dataclass
+class Replay:
+    """The extraction of a chain into a staging folder.
+
+    Attributes:
+        gate: what reaches tar.
+        is_powerless: an ordinary user restores, with whose rights setuid programs run then; they are named.
+        refusals: what the target did not take.
+        foreign: a member belonged to somebody else than it does now, because all belongs to one.
+        unnoticed: of so many others nobody looked whether their attributes were taken.
+    """
+
+    decoder: Decoder
+    staging: Staging
+    gate: Gate
+    tar: str
+    is_powerless: bool = False
+    refusals: Refusals = field(default_factory=Refusals)
+    foreign: bool = False
+    unnoticed: int = 0
+
+    def run(
+        self, chain: Sequence[CataloguedArchive], wanted: WantedPaths, asked: Sequence[str], prepare: Preparation
+    ) -> bool:
+        """Extract it.
+
+        Args:
+            wanted: the members that are wanted, with all below them.
+            asked: names of the paths that must be there at the end.
+            prepare: what is done before each archive.
+
+        Returns:
+            Whether an archive brought something that gives power.
+
+        Raises:
+            PipelineError: an archive could not be decoded or extracted.
+            NoSuchPath: a path was not there on that day.
+            UnusableTarget: what was extracted cannot be looked into.
+        """
+        gave_power = False
+        reading = Reading()
+        for archive in chain:
+            first, gate = prepare(archive, self.staging), self._gate()
+            finding = first_reading(gate, wanted) if wanted.names else whole_reading(gate)
+            reading = self._extract(archive, first, finding)
+            gave_power |= reading.passed.gave_power
+            if reading.left_out:
+                again = self._extract(archive, first, second_reading(self._gate(), wanted, reading.left_out))
+                gave_power |= again.passed.gave_power
+        with looking_into_it():
+            self._look_at_last(asked, reading.nearby, wanted.unread)
+        return gave_power
+
+    def _look_at_last(self, names: Sequence[str], nearby: Sequence[str], unread: Unread) -> None:
+        tree = self.staging.tree
+        self.staging.finish()
+        require_all(tree, [name for name in names if not self._is_refused(_path(name))], nearby, unread)
+        with cursor(tree, is_own=True) as place:
+            self.refusals.keep(lambda path: not self.refusals.is_there(path) or _exists(place, path))
+
+    def _is_refused(self, path: bytes) -> bool:
+        while path and self.refusals.is_there(path):
+            path = path.rpartition(b"/")[0]
+        return bool(path)
+
+    def there(self, names: Sequence[str]) -> Sequence[str]:
+        """Those of some names that are in the tree.
+
+        Raises:
+            UnusableTarget: none is, since the target does not take them.
+        """
+        with looking_into_it(), cursor(self.staging.tree, is_own=True) as place:
+            found = [name for name in names if _exists(place, _path(name))]
+        if not found:
+            raise UnusableTarget("nothing was restored:", *self.refusals.lines(self.staging.where))
+        return found
+
+    def _gate(self) -> Gate:
+        paths = (path.decode("utf-8", "surrogateescape") for path in self.refusals.paths())
+        return replace(self.gate, lacking=frozenset(paths))
+
+    def _extract(
+        self, archive: CataloguedArchive, first: Sequence[Transformation], finding: Finding[Reading]
+    ) -> Reading:
+        refused = frozenset(self.refusals.paths(*NOT_THERE))
+        review = ExtractionReview(self.gate.top, refused)
+        with self.staging.extracting() as folder:
+            stage = extract_stage(self.tar, folder, review)
+            self.decoder.run(archive, *first, finding.transformation, stage, use="extracted")
+        reading = finding.result()
+        for line in review.remarks:
+            logger.warning("tar: %s", line)
+        with looking_into_it():
+            self._take_in(reading.passed, review)
+        return reading
+
+    def _take_in(self, passed: Passed, review: ExtractionReview) -> None:
+        tree = self.staging.tree
+        for name in passed.settled:
+            self.refusals.forget(_path(name))
+        if review.cut:
+            remove_cut(tree, review.cut)
+        self.refusals.add(review.refusals)
+        copy_names(tree, review.links, self.refusals)
+        strange = [*wrongly_owned(tree, review.owners)]
+        for path in strange:
+            self.refusals.note(path, Kind.OWNER, review.owner_reason)
+        look_for_attributes(tree, passed.attributes, self.refusals)
+        robbed = [] if self.is_powerless else [*map(_path, passed.set_ids), *strange]
+        for path in take_powers(tree, robbed):
+            self.refusals.note(path, Kind.POWER, "it would have run with other rights than it had")
+        self.foreign = self.foreign or bool(passed.foreign)
+        self.unnoticed += passed.unnoticed
+
+
+def _exists(place: Cursor, path: bytes) -> bool:
+    *folders, last = os.fsdecode(path).split("/")
+    return go_to(place, folders) and exists(last or ".", place.descriptor)
+
+
+def _path(name: str) -> bytes:
+    """The bytes of a name in archives."""
+    return name.encode("utf-8", "surrogateescape")

@@ -1,0 +1,215 @@
+"""What one line means that GNU tar says while it extracts, and what may be excused of it. Pure.
+
+See ``sources/tar_messages.py`` for the form of the lines; the texts are those of ``src/extract.c`` and
+``lib/paxerror.c`` of 1.34 and 1.35. Warnings on extended attributes bear names as they are, with their line breaks, so
+tar is told to be silent on these, and ``attributes.py`` looks for itself.
+
+What a target cannot take costs just that; an archive that is damaged, a disk that fails and want of room cost the
+whole restore. So what is not known here is serious.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from s3napback.formatting import printable, shortened
+from s3napback.recovery.members import lies_in
+from s3napback.recovery.refusals import REMEMBERED_BYTES, Kind, Refusals
+from s3napback.sources.tar_messages import LINE, REASON, unquoted
+
+TAR_FAILURE = 2
+"""tar's exit status for "something failed", were it a single file (tar's manual, "Synopsis")."""
+
+_LONGEST = 1 << 16
+"""Bytes; a line that long has lost its end."""
+
+_MOST_REMARKS = 20
+
+
+class Meaning(Enum):
+    """What a line is about."""
+
+    REFUSED = "the target did not take something"
+    BELOW = "something is not there, which is no wonder below what the target did not take"
+    CUT = "a file was written in part only, for want of room or because it is too large for the target"
+    NOISE = "nothing that anybody has to know"
+    SERIOUS = "anything else"
+
+
+@dataclass(frozen=True)
+class Said:
+    """A line that was understood.
+
+    Attributes:
+        path: what it is about, as in the archive; empty if it is about nothing.
+        kind: what could not be done.
+        reason: the C library's text, in English.
+        owner: user and group that could not be set.
+        link: the other name of the file, as in the archive, that a hard link could not be made to.
+    """
+
+    meaning: Meaning
+    path: bytes = b""
+    kind: Kind = Kind.ENTRY
+    reason: bytes = b""
+    owner: tuple[int, int] = (0, 0)
+    link: bytes = b""
+
+
+_REFUSALS = frozenset(
+    {
+        *(b"Operation not permitted", b"Permission denied", b"Invalid argument", b"File name too long"),
+        *(b"Operation not supported", b"Function not implemented", b"Too many links", b"No such device or address"),
+        *(b"Invalid or incomplete multibyte or wide character", b"Value too large for defined data type"),
+        *(b"Inappropriate ioctl for device", b"File too large", b"No such device"),
+    }
+)
+"""Reasons that lie in what the target is, or in who we are there, and not in the archive or the state of a disk."""
+
+_ABSENT = frozenset({b"No such file or directory", b"Not a directory"})
+
+_TEXTS = tuple(
+    (kind, re.compile(text + REASON, re.DOTALL))
+    for kind, text in (
+        (Kind.ENTRY, rb"Cannot (?:mkdir|mknod|mkfifo|open)"),
+        (Kind.ENTRY, rb"Cannot create symlink to '.*'"),
+        (Kind.LINK, rb"Cannot hard link to '(?P<link>.*)'"),
+        (Kind.CONTENT, rb"Cannot (?:write|close)"),
+        (Kind.OWNER, rb"Cannot change ownership to uid (?P<uid>\d+), gid (?P<gid>\d+)"),
+        (Kind.MODE, rb"Cannot change mode to [-rwxsStT]+"),
+        (Kind.TIMES, rb"Cannot utime"),
+        (Kind.STATE, rb"Cannot (?:stat|fstat)"),
+    )
+)
+_CUT = re.compile(rb"Wrote only \d+ of \d+ bytes?")
+_NOISE = re.compile(rb"implausibly old time stamp .*|time stamp .* is .* s in the future", re.DOTALL)
+_END = re.compile(rb"[^:]*tar: Exiting with failure status due to previous errors")
+
+
+def understood(line: bytes) -> Said:
+    """What a line says.
+
+    Args:
+        line: whole, without the line break.
+    """
+    if _END.fullmatch(line):
+        return Said(Meaning.NOISE)
+    found = LINE.fullmatch(line)
+    if found is None:
+        return Said(Meaning.SERIOUS)
+    path, words = posixpath.normpath(unquoted(found["name"])), found["text"]
+    if _NOISE.fullmatch(words):
+        return Said(Meaning.NOISE, path)
+    if _CUT.fullmatch(words):
+        return Said(Meaning.CUT, path, Kind.CONTENT, b"File too large")
+    matches = ((kind, pattern.fullmatch(words)) for kind, pattern in _TEXTS)
+    return next((_judged(path, kind, text) for kind, text in matches if text), Said(Meaning.SERIOUS, path))
+
+
+def _judged(path: bytes, kind: Kind, text: re.Match[bytes]) -> Said:
+    words = text.groupdict()
+    reason = text["reason"]
+    if reason in _ABSENT:
+        return Said(Meaning.BELOW, path, kind, reason)
+    if reason not in _REFUSALS or kind is Kind.STATE:
+        return Said(Meaning.SERIOUS, path, kind, reason)
+    link = posixpath.normpath(unquoted(words["link"])) if "link" in words else b""
+    return Said(Meaning.REFUSED, path, kind, reason, (int(words.get("uid", 0)), int(words.get("gid", 0))), link)
+
+
+class ExtractionReview:
+    """Reads what one run of tar says. Fulfils ``Review``.
+
+    Attributes:
+        refusals: what the target did not take.
+        owners: whom files should belong to that could not be given to them, for reasons of ``owner_reason``.
+        links: of hard links that could not be made, the other names of their files.
+        cut: paths of files that were written in part only.
+        remarks: the first lines that are not known here, in words for people.
+    """
+
+    def __init__(self, top: str, refused: frozenset[bytes] = frozenset()) -> None:
+        """Begin.
+
+        Args:
+            top: the source's name in archives.
+            refused: paths that the target did not take of archives before.
+        """
+        self.refusals = Refusals()
+        self.owners: dict[bytes, tuple[int, int]] = {}
+        self.owner_reason = ""
+        self.links: dict[bytes, bytes] = {}
+        self.cut: set[bytes] = set()
+        self.remarks: list[str] = []
+        self._top = top
+        self._refused = {*refused}
+        self._room = REMEMBERED_BYTES
+        self._has_refused = False
+        self._serious = ""
+
+    def read(self, line: bytes) -> None:
+        """See ``Review``."""
+        said = understood(line) if len(line) < _LONGEST else Said(Meaning.SERIOUS)
+        if said.meaning is Meaning.NOISE:
+            return
+        path = b"" if said.path == b"." else said.path
+        is_ours = lies_in(path.decode("utf-8", "surrogateescape"), self._top)
+        is_excused = said.meaning in (Meaning.REFUSED, Meaning.CUT) or (
+            said.meaning is Meaning.BELOW and self._is_below_refused(path)
+        )
+        if not is_ours or not is_excused:
+            self._remark(line)
+            return
+        self._has_refused = True
+        if said.meaning is Meaning.BELOW:
+            # It is part of the folder that was refused, of which people know already.
+            self._refused.add(path)
+            return
+        if said.kind in (Kind.ENTRY, Kind.CONTENT):
+            self._refused.add(path)
+        if said.kind is Kind.CONTENT:
+            self.cut.add(path)
+        if said.kind is Kind.LINK:
+            self.links[path] = said.link
+        if said.kind is Kind.OWNER:
+            self._note_owner(path, said)
+        else:
+            self.refusals.note(path, said.kind, said.reason.decode())
+
+    def _note_owner(self, path: bytes, said: Said) -> None:
+        self._room -= len(path)
+        self.owner_reason = self.owner_reason or said.reason.decode()
+        if self._room >= 0:
+            self.owners[path] = said.owner
+        else:
+            self.refusals.note(path, said.kind, said.reason.decode())
+
+    def _remark(self, line: bytes) -> None:
+        words = shortened(printable(line.decode(errors="replace")))
+        self._serious = self._serious or words
+        if len(self.remarks) < _MOST_REMARKS:
+            self.remarks.append(words)
+
+    def _is_below_refused(self, path: bytes) -> bool:
+        while path:
+            if path in self._refused:
+                return True
+            path = path.rpartition(b"/")[0]
+        return False
+
+    def excuses(self, status: int) -> bool:
+        """See ``Review``."""
+        return status == TAR_FAILURE and self._has_refused and not self._serious
+
+    @property
+    def complaint(self) -> str:
+        """See ``Review``."""
+        return self._serious
+
+    @property
+    def warnings(self) -> list[str]:
+        """See ``Review``."""
+        return self.remarks

@@ -1,0 +1,73 @@
+"""What an ordinary user backed up, he can restore: folders that he may not write to, chains of them, every night."""
+
+from __future__ import annotations
+
+import random
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from s3napback.commands import backup
+from s3napback.config.loading import load_configuration
+from s3napback.deciding.facts import BackupOptions
+from tests.recovery.helpers import leftovers, restore_here
+from tests.recovery.ordinary import as_user, give, open_folder
+from tests.site import FIRST_DAY, Site
+from tests.sources.trees import RandomTree, describe_tree, tree_differences
+
+NIGHTS = 6
+
+
+def folders(top: Path) -> list[Path]:
+    return [top, *(path for path in top.rglob("*") if path.is_dir() and not path.is_symlink())]
+
+
+def live_through(site: Site, seed: int) -> None:
+    """Back up a changing tree of read-only folders, restore every night of it, and one over the other."""
+    chooser = random.Random(seed)
+    tree = RandomTree(site.source, seed)
+    states = []
+    for night in range(NIGHTS):
+        if night:
+            for path in folders(site.source):
+                path.chmod(0o755)
+        tree.edit(10)
+        tree.move_directories(chooser.choice((0, 2)))
+        # What cannot be read costs only itself, and has the content of the last night on which it could.
+        shut = site.source / "shut"
+        if not night:
+            shut.write_text("readable")
+        shut.chmod(0o644 if not night else 0)
+        for path in reversed(folders(site.source)):
+            path.chmod(chooser.choice((0o555, 0o500, 0o755, 0o2550)))
+        assert not backup.run(load_configuration(site.configuration), day_of(night), BackupOptions()).failed
+        shut.chmod(0o644)
+        states.append(describe_tree(site.source, hard_links=False))
+    for night, state in enumerate(states):
+        where = site.root / f"out-{night}"
+        restore_here(site, str(site.source), where, at=day_of(night).isoformat())
+        assert not tree_differences(state, describe_tree(where / site.name(), hard_links=False))
+    where = site.root / "merged"
+    for _ in range(2):
+        restore_here(site, str(site.source), where, in_place=True, agreed=True)
+    assert not tree_differences(states[-1], describe_tree(where / site.name(), hard_links=False))
+    assert not leftovers(where)
+
+
+def day_of(night: int) -> date:
+    return FIRST_DAY + timedelta(days=night)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_chains_of_read_only_folders_come_back_every_night(seed: int) -> None:
+    with open_folder() as base:
+        warmed = Site(base / "warmed")
+        warmed.configure_cycle("Diffs 6\nCompression none")
+        (warmed.source / "file").touch()
+        assert not backup.run(load_configuration(warmed.configuration), FIRST_DAY, BackupOptions()).failed
+        restore_here(warmed, str(warmed.source), base / "loaded")
+        site = Site(base / "site")
+        site.configure_cycle("Diffs 6\nCompression none\nUnreadable warn")
+        give(site.root)
+        as_user(lambda: live_through(site, seed))

@@ -1,0 +1,141 @@
+"""Where a restore is prepared: in WHERE, where it is told to be, or beside what is merged."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from s3napback.recovery.refusals import Incomplete
+from s3napback.recovery.staging import UnusableTarget
+from tests.recovery.helpers import file_member, folder_member, leftovers, put_archive, restore_here, tar_of
+from tests.recovery.ordinary import USER, as_user, give, open_folder
+from tests.site import Site
+from tests.sources.trees import describe_tree, tree_differences
+
+
+def mount(path: Path, *options: str) -> None:
+    subprocess.run(["mount", *options, str(path)], check=True)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """Another file system."""
+    (tmp_path / "disk").mkdir()
+    mount(tmp_path / "disk", "-t", "tmpfs", "tmpfs")
+    try:
+        yield tmp_path / "disk"
+    finally:
+        subprocess.run(["umount", str(tmp_path / "disk")], check=True)
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_what_is_prepared_on_another_disk_comes_back_whole(
+    site: Site, tmp_path: Path, disk: Path, *, in_place: bool
+) -> None:
+    site.configure_cycle("Diffs 6")
+    (site.source / "folder/inner").mkdir(parents=True)
+    (site.source / "folder/inner/file").write_text("x")
+    (site.source / "hard").hardlink_to(site.source / "folder/inner/file")
+    (site.source / "link").symlink_to("nowhere")
+    os.mkfifo(site.source / "pipe")
+    os.setxattr(site.source / "folder", "user.colour", b"green")
+    os.chown(site.source / "hard", 5, 6)
+    (site.source / "folder/inner").chmod(0o2511)
+    os.utime(site.source / "folder/inner", (1_000_000_000, 1_000_000_000))
+    for night in range(2):
+        (site.source / "changing").write_text(str(night))
+        site.run(day=night)
+    where = tmp_path / "out"
+    if in_place:
+        (where / site.name()).mkdir(parents=True)
+    restore_here(site, str(site.source), where, staging=disk, in_place=in_place, agreed=True)
+    assert not tree_differences(describe_tree(site.source), describe_tree(where / site.name()))
+    assert not [*disk.iterdir()]
+    assert not leftovers(where)
+
+
+def test_the_root_directory_prepared_elsewhere_gives_where_its_permissions(
+    site: Site, tmp_path: Path, disk: Path
+) -> None:
+    site.configure("")
+    top = folder_member("./", ["Yfile"])
+    top.mode, top.mtime = 0o555, 1_000_000_000
+    put_archive(site, 0, tar_of((top, b""), (file_member("./file"), b"x")), source="Directory /", name="")
+    (tmp_path / "out").mkdir()
+    restore_here(site, "/", tmp_path / "out", staging=disk)
+    status = (tmp_path / "out").stat()
+    assert (status.st_mode & 0o777, status.st_mtime) == (0o555, 1_000_000_000)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["file"]
+
+
+def test_what_the_target_does_not_take_from_elsewhere_is_told_and_strictly_nothing_is_published(
+    site: Site, tmp_path: Path, disk: Path
+) -> None:
+    site.configure("")
+    member = file_member(
+        "etc/file", pax_headers={"SCHILY.acl.access": "user::rw-,user:7:r--,group::r--,mask::r--,other::---"}
+    )
+    put_archive(site, 0, tar_of((folder_member("etc", ["Yfile"]), b""), (member, b"x")))
+    ramfs = tmp_path / "ramfs"
+    ramfs.mkdir()
+    mount(ramfs, "-t", "ramfs", "ramfs")
+    try:
+        with pytest.raises(UnusableTarget, match="strict-metadata"):
+            restore_here(site, "/etc", ramfs / "out", staging=disk, strict=True)
+        assert not [*ramfs.iterdir()]
+        with pytest.raises(Incomplete, match="1 path: list of access rights"):
+            restore_here(site, "/etc", ramfs / "out", staging=disk)
+        assert (ramfs / "out/etc/file").read_text() == "x"
+    finally:
+        subprocess.run(["umount", str(ramfs)], check=True)
+
+
+def test_a_folder_for_staging_must_be_there(site: Site, tmp_path: Path) -> None:
+    site.configure("")
+    put_archive(site, 0, tar_of((folder_member("etc", ["Yfile"]), b""), (file_member("etc/file"), b"x")))
+    with pytest.raises(UnusableTarget, match=f"nothing can be written to {tmp_path}/none: No such file"):
+        restore_here(site, "/etc", tmp_path / "out", staging=tmp_path / "none")
+    assert not (tmp_path / "out").exists()
+
+
+def test_merging_is_prepared_on_the_disk_that_it_is_for(site: Site, tmp_path: Path, disk: Path) -> None:
+    """A small root file system need not hold all of /home."""
+    site.configure("")
+    content = tar_of((folder_member("home", ["Yfile"]), b""), (file_member("home/file"), b"x" * 3_000_000))
+    put_archive(site, 0, content, source="Directory /home", name="home")
+    small = tmp_path / "small"
+    small.mkdir()
+    mount(small, "-t", "tmpfs", "-o", "size=1m", "tmpfs")
+    try:
+        (small / "home").mkdir()
+        mount(small / "home", "--bind", str(disk))
+        restore_here(site, "/home", small, in_place=True, agreed=True)
+        assert (small / "home/file").stat().st_size == 3_000_000
+        assert [path.name for path in (small / "home").iterdir()] == ["file"]
+    finally:
+        subprocess.run(["umount", str(small / "home")], check=False)
+        subprocess.run(["umount", str(small)], check=True)
+
+
+@pytest.mark.parametrize("paths", [(), ("docs/a", "docs/b")])
+def test_an_ordinary_user_restores_the_own_home_into_a_root_of_others(paths: tuple[str, ...]) -> None:
+    with open_folder() as base:
+        site = Site(base / "site")
+        site.configure("")
+        folders = (folder_member("home/alice", ["Ddocs"]), b""), (folder_member("home/alice/docs", ["Ya", "Yb"]), b"")
+        files = [file_member(f"home/alice/docs/{name}", uid=USER, gid=USER) for name in "ab"]
+        content = tar_of(*folders, *((file, b"restored") for file in files))
+        put_archive(site, 0, content, source="Directory /home/alice", name="home/alice")
+        restore_here(site, "/home/alice", base / "loads all modules")
+        give(site.vault)
+        root = base / "root"
+        (root / "home/alice").mkdir(parents=True)
+        os.chown(root / "home/alice", USER, USER)
+        as_user(lambda: restore_here(site, "/home/alice", root, paths=paths, in_place=True, agreed=True))
+        assert (root / "home/alice/docs/b").read_text() == "restored"
+        assert [path.name for path in (root / "home/alice").iterdir()] == ["docs"]
+        assert [path.name for path in root.iterdir()] == ["home"]

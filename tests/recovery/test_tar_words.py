@@ -1,0 +1,63 @@
+"""What tar's lines mean while it extracts. Those that are had for the asking come from real tar in the other tests."""
+
+from __future__ import annotations
+
+import pytest
+
+from s3napback.recovery.tar_words import TAR_FAILURE, ExtractionReview, Meaning, understood
+
+
+@pytest.mark.parametrize(
+    ("line", "meaning"),
+    [
+        (b"tar: etc/a: Cannot mknod: Operation not permitted", Meaning.REFUSED),
+        (b"tar: etc/a: Cannot change ownership to uid 5, gid 5: Invalid argument", Meaning.REFUSED),
+        (b"tar: etc/a: Cannot change mode to rwsr-xr-t: Operation not permitted", Meaning.REFUSED),
+        (b"tar: etc/a: Cannot create symlink to '/x: y': Operation not permitted", Meaning.REFUSED),
+        (b"tar: etc/a: Cannot hard link to 'etc/b': Operation not supported", Meaning.REFUSED),
+        (b"tar: etc/a: Cannot utime: Operation not permitted", Meaning.REFUSED),
+        (b"tar: etc/a: Cannot open: No such file or directory", Meaning.BELOW),
+        (b"tar: etc/a: Wrote only 512 of 10240 bytes", Meaning.CUT),
+        (b"tar: etc/a: implausibly old time stamp 1969-12-31 23:59:59", Meaning.NOISE),
+        (b"tar: Exiting with failure status due to previous errors", Meaning.NOISE),
+        (b"tar: etc/a: Cannot open: Input/output error", Meaning.SERIOUS),
+        (b"tar: etc/a: Cannot open: No space left on device", Meaning.SERIOUS),
+        (b"tar: etc/a: Cannot open: Read-only file system", Meaning.SERIOUS),
+        (b"tar: etc/a: Cannot open: File exists", Meaning.SERIOUS),
+        (b"tar: etc/a: Cannot rmdir: Operation not permitted", Meaning.SERIOUS),
+        (b"tar: etc/a: Cannot stat: Permission denied", Meaning.SERIOUS),
+        (b"tar: Unexpected EOF in archive", Meaning.SERIOUS),
+        (b"tar: Skipping to next header", Meaning.SERIOUS),
+        (b"tar: Error is not recoverable: exiting now", Meaning.SERIOUS),
+        (b"tar: etc/a: Directory renamed before its status could be extracted", Meaning.SERIOUS),
+        (b"Segmentation fault", Meaning.SERIOUS),
+        (b"", Meaning.SERIOUS),
+    ],
+)
+def test_meanings(line: bytes, meaning: Meaning) -> None:
+    assert understood(line).meaning is meaning
+
+
+REFUSED = b"tar: etc/a: Cannot mkdir: File name too long"
+
+
+@pytest.mark.parametrize(
+    ("lines", "is_excused"),
+    [
+        ([], False),
+        ([REFUSED], True),
+        ([REFUSED, b"tar: etc/a/b: Cannot open: No such file or directory"], True),
+        ([REFUSED, b"tar: etc/ab: Cannot open: No such file or directory"], False),
+        ([REFUSED, b"tar: Unexpected EOF in archive"], False),
+        ([REFUSED, b"tar: " + b"x" * 70_000 + b": Cannot mkdir: File name too long"], False),
+        ([b"tar: -: Cannot open: Permission denied"], False),
+        ([b"tar: etcetera/a: Cannot open: Permission denied"], False),
+    ],
+)
+def test_what_is_excused(lines: list[bytes], is_excused: bool) -> None:
+    review = ExtractionReview("etc")
+    for line in lines:
+        review.read(line)
+    assert review.excuses(TAR_FAILURE) is is_excused
+    assert not review.excuses(1)
+    assert not review.excuses(139)
