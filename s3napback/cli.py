@@ -191,8 +191,12 @@ def list_command(invocation: Invocation, source: str | None, as_json: bool) -> N
 @click.option("--yes", is_flag=True, help="Delete it, in place of only showing it.")
 @click.option("--unowned", is_flag=True, help="Also archives under names that no block of the configuration claims.")
 @click.option("--original", is_flag=True, help="What the original tool left, and nothing else.")
+@click.option(
+    "--upload-age", type=click.IntRange(0), default=7, metavar="DAYS", help="Unfinished uploads that are as old, 7 "
+    "days otherwise; younger ones may be another machine's that is at work.",
+)  # fmt: skip
 @click.pass_obj
-def prune_command(invocation: Invocation, yes: bool, unowned: bool, original: bool) -> None:
+def prune_command(invocation: Invocation, *, yes: bool, unowned: bool, original: bool, upload_age: int) -> None:
     """Show, and with --yes delete, what the rotation no longer needs."""
     from s3napback.commands import prune
     from s3napback.config.loading import load_configuration
@@ -200,7 +204,13 @@ def prune_command(invocation: Invocation, yes: bool, unowned: bool, original: bo
     delete = yes and not invocation.test
     invocation.run_each(
         lambda path: prune.prune(
-            load_configuration(path), invocation.day, say, delete=delete, unowned=unowned, original=original
+            load_configuration(path),
+            invocation.day,
+            say,
+            delete=delete,
+            unowned=unowned,
+            original=original,
+            upload_age=upload_age,
         ),
         has_heading=True,
     )

@@ -127,9 +127,9 @@ class JoinedStore:
         """Refused."""
         self._refuse(key)
 
-    def discard_leftovers(self, key: str, *, count_only: bool = False) -> int:
+    def discard_leftovers(self, key: str, *, count_only: bool = False, least_age: float = 0) -> int:
         """There are none of ours."""
-        del key, count_only
+        del key, count_only, least_age
         return 0
 
     def _refuse(self, key: str) -> NoReturn:

@@ -144,12 +144,13 @@ class Store(Protocol):
         """
         ...
 
-    def discard_leftovers(self, key: str, *, count_only: bool = False) -> int:
+    def discard_leftovers(self, key: str, *, count_only: bool = False, least_age: float = 0) -> int:
         """Remove what earlier uploads to exactly this key left unfinished. Best effort.
 
         Args:
             key: an archive's.
             count_only: leave them where they are.
+            least_age: seconds; what was begun later may still be under way, on another machine, and stays.
 
         Returns:
             How many were removed, or are there.

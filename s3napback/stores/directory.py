@@ -192,11 +192,13 @@ class DirectoryStore:
             self._tidy(places)
         return False
 
-    def discard_leftovers(self, key: str, *, count_only: bool = False) -> int:
+    def discard_leftovers(self, key: str, *, count_only: bool = False, least_age: float = 0) -> int:
         """Remove unfinished data, and metadata that belongs to no data."""
         places = self._places(key)
         with suppress(OSError, StoreError):
-            return len(self._leftovers(places)) if count_only else self._tidy(places)
+            if count_only:
+                return len(self._leftovers(places, least_age))
+            return self._tidy(places, least_age)
         return 0
 
     def _places(self, key: str) -> _Places:
@@ -239,23 +241,27 @@ class DirectoryStore:
         put_in_place(incoming, places.data, before=places.private, after=[places.data.parent, places.private])
         return status
 
-    def _tidy(self, places: _Places) -> int:
+    def _tidy(self, places: _Places, least_age: float = 0) -> int:
         """Remove all that does not belong to the data in place, and folders without content; returns how many files."""
-        leftovers = self._leftovers(places)
+        leftovers = self._leftovers(places, least_age)
         for path in leftovers:
             path.unlink(missing_ok=True)
         remove_empty_folders(places.private, self._root / _PRIVATE)
         remove_empty_folders(places.data.parent, self._root)
         return len(leftovers)
 
-    def _leftovers(self, places: _Places) -> Sequence[Path]:
+    def _leftovers(self, places: _Places, least_age: float) -> Sequence[Path]:
         """Files of unfinished uploads, and metadata that does not belong to the data in place."""
         status = regular_file_status(self._root, places.data)
+        latest = time.time() - least_age
         return [
             path
             for path in plain_files(self._root, places.private)
-            if path.name.startswith(_INCOMING)
-            or (path.suffix == ".json" and (status is None or _read_metadata(path, status) is None))
+            if (
+                path.name.startswith(_INCOMING)
+                or (path.suffix == ".json" and (status is None or _read_metadata(path, status) is None))
+            )
+            and path.lstat().st_mtime <= latest
         ]
 
     def _matching_metadata(self, places: _Places, status: os.stat_result) -> dict[str, str] | None:
