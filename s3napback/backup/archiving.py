@@ -121,9 +121,9 @@ def _transfer(
     settings = plan.job.settings
     read, ends = Counter(), Ends()
     content = (
-        Transformation("the count", read.passed),
         Transformation("the look at both ends", ends.passed),
         dump.guard,
+        Transformation("the count", read.passed),
         make_compression(settings.compression, settings.compression_level),
     )
     elements: list[Stage | Transformation] = [dump.stage, composed(*content)]
@@ -201,15 +201,23 @@ def _commit(
         expected_sizes={**plan.state.expected_sizes, record.type.value: transfer.stored},
     )
     with deferred_signals():
-        night.state.commit(state, dump.snapshot)
+        night.state.commit(state, dump.snapshot, dump.index)
     logger.debug("committed %s with id %s to %s", link.key, link.id, night.state.folder(plan.job.name))
 
 
 def _memory(dump: Dump, record: ArchiveRecord) -> Memory:
     if dump.snapshot is None:
         return Memory(notes=dump.notes)
-    with dump.snapshot.open("rb") as stream:
-        return Memory(f"{record.id}.snapshot", file_sha256(stream), dump.notes)
+    memory = Memory(f"{record.id}.snapshot", _sha256(dump.snapshot), notes=dump.notes)
+    # Its making may have been given up; the chain then goes on without.
+    if dump.index is None or not dump.index.exists():
+        return memory
+    return replace(memory, index=f"{record.id}.index", index_sha256=_sha256(dump.index))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return file_sha256(stream)
 
 
 def _tidy_up(night: Night, plan: Plan, record: ArchiveRecord, transfer: Transfer) -> list[str]:

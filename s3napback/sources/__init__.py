@@ -26,6 +26,7 @@ class Dump:
     Attributes:
         stage: the process whose output is the content.
         snapshot: a file that the process leaves behind and a later DIFF needs; None if there is none.
+        index: likewise, made by ``guard``; it may have been given up, and not be there when the archive has arrived.
         notes: what else a later DIFF needs.
         metadata: what the archive says of itself beyond the common part, names in lower case.
         guard: passes the content on without what does not belong in it.
@@ -35,6 +36,7 @@ class Dump:
 
     stage: Stage
     snapshot: Path | None = None
+    index: Path | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
     guard: Transformation = UNCHANGED
@@ -137,3 +139,6 @@ class Expansion:
 
 WORKING = "working.snapshot"
 """Name of the snapshot that a running backup writes; it is never committed under this name."""
+
+WORKING_INDEX = "working.index"
+"""The same of the index."""

@@ -7,7 +7,7 @@ import posixpath
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -15,16 +15,19 @@ from s3napback.chains import FILES_SETTING, Memory
 from s3napback.config.settings import Job, JobSettings
 from s3napback.errors import SourceError
 from s3napback.rotation import ArchiveType, SimpleCycle
-from s3napback.sources import WORKING, Dump
+from s3napback.sources import WORKING, WORKING_INDEX, Dump
 from s3napback.sources.forgetting import forget
+from s3napback.sources.indexing import Indexing, Plan
 from s3napback.sources.live_tree import LiveTree
+from s3napback.sources.looking import looks_for
+from s3napback.sources.margin import margin
 from s3napback.sources.mounts import mounted_within, tells_holes
 from s3napback.sources.named_files import digests
-from s3napback.sources.snapshot import DamagedSnapshot, copy_cured, snapshot_problem
+from s3napback.sources.snapshot import DamagedSnapshot, copy_cured, index_problem, snapshot_problem
 from s3napback.sources.tar_guard import TarGuard
 from s3napback.sources.tar_review import TarReview
 from s3napback.streams.processes import Stage
-from s3napback.streams.transformations import Block, Transformation
+from s3napback.streams.transformations import Block, Transformation, composed
 
 _END_SIZE = 1024
 TAR_WARNING = 1
@@ -107,6 +110,7 @@ def tar_command(
     snapshot: Path | None,
     followed: bool = False,
     sparse: bool = False,
+    names: Path | None = None,
 ) -> tuple[str, ...]:
     """The argument list that writes an archive of ``path`` to standard output.
 
@@ -117,6 +121,7 @@ def tar_command(
         snapshot: the file that tar reads and rewrites; None for an archive on which no DIFF will build.
         followed: see ``member_name``.
         sparse: holes are not archived as zeros.
+        names: a file that tells what of it is archived, each name ended by a NUL; of directories nothing below them.
     """
     # tar would read a backslash in the name as the beginning of an escape. The style of quoting is what it says of
     # names: ``TarReview`` relies on it.
@@ -128,10 +133,19 @@ def tar_command(
         command += [f"--listed-incremental={snapshot}", "--no-check-device"]
     if settings.one_file_system:
         command.append("--one-file-system")
-    command += ["--directory=/", *settings.tar_options]
+    options = settings.tar_options if names is None else tuple(filter(_suits_names, settings.tar_options))
+    command += ["--directory=/", *options]
     command += exclude_options(settings.exclude, path, followed=followed)
     command += ["--anchored", f"--exclude-from={TOO_LONG}"]
+    if names is not None:
+        # Not before the exclusions, of which it would change the meaning.
+        return (*command, "--no-recursion", "--null", "--verbatim-files-from", f"--files-from={names}")
     return (*command, "--", member_name(path, followed=followed))
+
+
+def _suits_names(option: str) -> bool:
+    """Whether an option makes sense where single names are archived: links to others are missing there by intent."""
+    return option not in ("--check-links", "-l")
 
 
 @dataclass(frozen=True)
@@ -141,10 +155,12 @@ class DirectorySource:
     Attributes:
         job: the configured source.
         tar: name of GNU tar's program.
+        margin: seconds before a backup, in which changed files are archived by the next one again.
     """
 
     job: Job
     tar: str = "tar"
+    margin: int = field(default_factory=margin)
 
     def check(self, *, had_content: bool) -> Sequence[str]:
         """See ``Source``."""
@@ -189,7 +205,8 @@ class DirectorySource:
 
     def obstacle(self, memory: Memory, folder: Path, now: float) -> str:
         """See ``Source``."""
-        return snapshot_problem(folder / memory.snapshot, memory.snapshot_sha256, now)
+        problem = snapshot_problem(folder / memory.snapshot, memory.snapshot_sha256, now)
+        return problem or (index_problem(folder / memory.index, memory.index_sha256) if memory.index else "")
 
     def dump(self, archive_type: ArchiveType, memory: Memory | None, folder: Path) -> Dump:
         """See ``Source``."""
@@ -199,7 +216,7 @@ class DirectorySource:
         if archive_type is ArchiveType.DIFF and memory is not None and snapshot is not None:
             try:
                 with (folder / memory.snapshot).open("rb") as source, snapshot.open("wb") as target:
-                    copy_cured(source, target)
+                    copy_cured(source, target, margin=self.margin)
             except (OSError, DamagedSnapshot) as error:
                 raise SourceError(f"the snapshot {folder / memory.snapshot} cannot be copied: {error}") from error
         member = member_name(self.job.target, followed=self._followed())
@@ -221,12 +238,44 @@ class DirectorySource:
             with tree or nullcontext():
                 yield from guard.guarded(blocks)
 
-        def conclude() -> Sequence[str]:
-            is_known = review.is_complete and guard.is_complete
-            forget(snapshot, {*review.left_out, *guard.left_out} if is_known else None)
-            return guard.warnings
+        indexing = self._indexing(archive_type, memory, folder, review)
 
-        return Dump(stage, snapshot, guard=Transformation("the guard", guarded), conclude=conclude)
+        def conclude() -> Sequence[str]:
+            is_known = review.is_complete and guard.is_complete and (indexing is None or indexing.is_complete)
+            added = indexing.left_out if indexing else ()
+            forget(snapshot, {*review.left_out, *guard.left_out, *added} if is_known else None)
+            return [*guard.warnings, *(indexing.warnings if indexing else ())]
+
+        parts = [Transformation("the guard", guarded)]
+        if indexing is not None:
+            parts.append(Transformation("the index", indexing.followed))
+        index = folder / WORKING_INDEX if indexing else None
+        return Dump(stage, snapshot, index, guard=composed(*parts), conclude=conclude)
+
+    def _indexing(
+        self, archive_type: ArchiveType, memory: Memory | None, folder: Path, review: TarReview
+    ) -> Indexing | None:
+        """What makes the index; None for a DIFF on an archive of an earlier version, which has none."""
+        parent = folder / memory.index if archive_type is ArchiveType.DIFF and memory and memory.index else None
+        if archive_type is ArchiveType.DIFF and parent is None:
+            return None
+        settings = self.job.settings
+        member = member_name(self.job.target, followed=self._followed())
+        second = TarReview(member, most=settings.max_unreadable, as_root=os.geteuid() == 0)
+        return Indexing(
+            Plan(
+                member=member,
+                top=os.path.realpath(self.job.target),
+                index=folder / WORKING_INDEX,
+                parent=parent,
+                looks=looks_for(settings.tar_options, one_file_system=settings.one_file_system),
+                supplement=lambda names: replace(self._stage(names=names), review=second),
+                review=review,
+                supplement_review=second,
+                most=settings.max_unreadable,
+                stall_timeout=settings.stall_timeout or None,
+            )
+        )
 
     def _mounts(self, member: str) -> Sequence[bytes]:
         top = os.path.realpath(self.job.target)
@@ -246,14 +295,18 @@ class DirectorySource:
         memory: Memory | None = None,  # noqa: ARG002
     ) -> Stage:
         """See ``Source``."""
+        return self._stage(snapshot=self._working_snapshot(folder))
+
+    def _stage(self, *, snapshot: Path | None = None, names: Path | None = None) -> Stage:
         settings = self.job.settings
         command = tar_command(
             self.tar,
             self.job.target,
             settings,
-            snapshot=self._working_snapshot(folder),
+            snapshot=snapshot,
             followed=self._followed(),
             sparse=tells_holes(os.path.realpath(self.job.target), one_file_system=settings.one_file_system),
+            names=names,
         )
         return Stage(command, warning_codes=frozenset({TAR_WARNING}))
 

@@ -52,8 +52,13 @@ def read_snapshot_header(stream: BinaryIO) -> bytes:
     return header
 
 
-def copy_cured(source: BinaryIO, target: Sink) -> str:
+def copy_cured(source: BinaryIO, target: Sink, *, margin: int = 0) -> str:
     """Copy a snapshot with every device number set to 0, in memory that does not grow with the number of files.
+
+    Args:
+        source: the snapshot.
+        target: takes the copy.
+        margin: seconds by which its time is set back, so that tar takes again what was written shortly before it.
 
     Returns:
         SHA-256 of what was read, in hexadecimal.
@@ -63,7 +68,10 @@ def copy_cured(source: BinaryIO, target: Sink) -> str:
     """
     window = _Window(source)
     window.fill()
-    target.write(window.take(_match_header(window.data).end()))
+    header = _match_header(window.data)
+    target.write(header[0][: header.start(1)] + b"%d" % max(0, int(header[1]) - margin))
+    target.write(header[0][header.end(1) :])
+    window.take(header.end())
     while window.has_more():
         _copy_record_start(window, target)
         _copy_entries(window, target)
@@ -140,6 +148,23 @@ def _copy_entries(window: _Window, target: Sink) -> None:
         if not window.fill():
             raise DamagedSnapshot("it ends within a directory's record")
     target.write(window.take(end + len(_RECORD_END)))
+
+
+def index_problem(path: Path, sha256: str) -> str:
+    """Why no DIFF can be built on an index; empty if nothing speaks against it.
+
+    Args:
+        path: its file.
+        sha256: what the content must have.
+    """
+    try:
+        with path.open("rb") as stream:
+            found = file_sha256(stream)
+    except FileNotFoundError:
+        return "the index of the last backup is missing"
+    except OSError as error:
+        return f"the index of the last backup cannot be read: {error.strerror}"
+    return "" if found == sha256 else "the index of the last backup is damaged: its checksum differs"
 
 
 def snapshot_problem(path: Path, sha256: str, now: float) -> str:

@@ -1,0 +1,150 @@
+"""What is remembered of each name in a directory, and the bytes that it is kept in. Pure.
+
+A name is *stored* (its record says what the archive holds), *unread* (it was listed, and is in no archive of the chain
+as it was), or *left out* (a pattern excludes it). Of any other name nothing is known: it was a directory, a socket, on
+another file system, or not there.
+
+A part is up to ``PART`` names of one directory, in the order of the bytes, as columns: equal things lie side by side
+and are deflated well. A file takes some 20 bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+STORED, UNREAD, LEFT_OUT, DIRECTORY = b"S", b"Y", b"N", b"D"
+"""First byte of an entry, before the name. Those but ``STORED`` are tar's own letters (its manual, "Dumpdir")."""
+
+PART = 4096
+"""Names that are looked at together."""
+
+NANOSECONDS = 1_000_000_000
+
+Kind = tuple[int, int, int]
+"""Type with permissions as in ``st_mode``, user and group."""
+
+Record = tuple[Kind, int, int, int]
+"""Kind; measure; seconds since 1970; nanoseconds.
+
+The measure is a regular file's size, a device's number, and a symbolic link's length and checksum.
+"""
+
+_HEAD = struct.Struct("<III")
+_KIND = struct.Struct("<IQQ")
+_LEVEL = 1
+
+
+class DamagedIndex(Exception):
+    """What was read is no part of an index."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Names of one directory with what is known of them.
+
+    Attributes:
+        entries: a letter and a name each, in order.
+        records: of those that are ``STORED``, in the same order.
+    """
+
+    entries: Sequence[bytes]
+    records: Sequence[Record] = ()
+
+    @cached_property
+    def _places(self) -> Mapping[bytes, int]:
+        return {entry[1:]: place for place, entry in enumerate(self.entries)}
+
+    @cached_property
+    def _of_place(self) -> Mapping[int, Record]:
+        stored = (place for place, entry in enumerate(self.entries) if entry[:1] == STORED)
+        return dict(zip(stored, self.records, strict=True))
+
+    def look_up(self, name: bytes) -> tuple[bytes, Record | None]:
+        """The letter of a name, empty if it is not among these, and its record if it is stored."""
+        place = self._places.get(name)
+        if place is None:
+            return b"", None
+        return self.entries[place][:1], self._of_place.get(place)
+
+    def with_changes(self, changes: Mapping[bytes, Record | bytes]) -> Part:
+        """The same with other records or letters for some names; names that are not in it are passed over."""
+        entries, records = [], []
+        old = iter(self.records)
+        for entry in self.entries:
+            was = next(old) if entry[:1] == STORED else None
+            now = changes.get(entry[1:], was)
+            if isinstance(now, tuple):
+                entries.append(STORED + entry[1:])
+                records.append(now)
+            else:
+                entries.append(entry if now is None else now + entry[1:])
+        return Part(entries, records)
+
+
+def encode(part: Part) -> bytes:
+    """The bytes that ``decode`` makes the same part of."""
+    kinds: dict[Kind, int] = {}
+    numbers = [kinds.setdefault(record[0], len(kinds)) for record in part.records]
+    names = b"\0".join(part.entries)
+    count = len(numbers)
+    columns = [
+        _HEAD.pack(len(names), count, len(kinds)),
+        names,
+        *(_KIND.pack(*kind) for kind in kinds),
+        struct.pack(f"<{count}H", *numbers),
+        *(struct.pack(f"<{count}q", *(record[column] for record in part.records)) for column in (1, 2)),
+        struct.pack(f"<{count}I", *(record[3] for record in part.records)),
+    ]
+    return zlib.compress(b"".join(columns), _LEVEL)
+
+
+def decode(data: bytes) -> Part:
+    """Read a part.
+
+    Raises:
+        DamagedIndex: it is none.
+    """
+    try:
+        content = zlib.decompress(data)
+        length, count, kind_count = _HEAD.unpack_from(content)
+        at = _HEAD.size
+        entries = content[at : at + length].split(b"\0") if length else []
+        at += length
+        kinds: list[Kind] = list(_KIND.iter_unpack(content[at : at + kind_count * _KIND.size]))
+        at += kind_count * _KIND.size
+        numbers = struct.unpack_from(f"<{count}H", content, at)
+        columns = [struct.unpack_from(f"<{count}q", content, at + count * start) for start in (2, 10)]
+        nanoseconds = struct.unpack_from(f"<{count}I", content, at + count * 18)
+        records = list(zip([kinds[number] for number in numbers], *columns, nanoseconds, strict=True))
+    except (zlib.error, struct.error, IndexError, ValueError) as error:
+        raise DamagedIndex(str(error)) from error
+    return Part(entries, records)
+
+
+def link_measure(target: bytes) -> int:
+    """The measure of a symbolic link by what it says."""
+    return len(target) << 32 | zlib.crc32(target)
+
+
+def has_measure(status: os.stat_result, measure: int, name: bytes, folder: int) -> bool:
+    """Whether what was looked at has a measure.
+
+    Args:
+        status: what it is.
+        measure: of a record of the same type.
+        name: under which it lies in ``folder``, a descriptor; a symbolic link is read there.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if stat.S_ISREG(status.st_mode):
+        return status.st_size == measure
+    if stat.S_ISLNK(status.st_mode):
+        return link_measure(os.readlink(name, dir_fd=folder)) == measure
+    return stat.S_ISFIFO(status.st_mode) or status.st_rdev == measure

@@ -1,0 +1,35 @@
+"""How the names of a tree are to be looked at so that what is seen is what tar's options make it see. Pure."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from s3napback.index.comparing import CACHE_TAG, Looks
+
+_OWNER_OPTIONS = frozenset({"--owner", "--owner-map", "--group", "--group-map"})
+
+
+def looks_for(options: Sequence[str], *, one_file_system: bool) -> Looks:
+    """What follows from TarOptions and OneFileSystem."""
+    names = {option.partition("=")[0] for option in options}
+    return Looks(
+        follows=bool(names & {"--dereference", "-h"}),
+        one_file_system=one_file_system or "--one-file-system" in names,
+        compares_mode="--mode" not in names,
+        compares_owner=not names & _OWNER_OPTIONS,
+        tags=(
+            *(os.fsencode(tag) for tag in _values("--exclude-tag-under", options)),
+            *((CACHE_TAG,) if "--exclude-caches-under" in names else ()),
+        ),
+    )
+
+
+def _values(wanted: str, options: Sequence[str]) -> Sequence[str]:
+    """What an option is given, attached or as the next word."""
+    found = []
+    for option, following in zip(options, [*options[1:], ""], strict=False):
+        name, equals, value = option.partition("=")
+        if name == wanted:
+            found.append(value if equals else following)
+    return found
