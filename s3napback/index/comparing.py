@@ -109,6 +109,10 @@ class Comparison:
         Raises:
             SourceError: an index cannot be read or written.
         """
+        if self.parent is None and not _has_letter(LEFT_OUT, dumpdir):
+            for _start, entries in _pieces(dumpdir):
+                self.new.add(path, Part(entries))
+            return
         place = _Place(self, path, written, dumpdir)
         for start, entries in _pieces(dumpdir):
             yield from place.judge(start, entries)
@@ -129,13 +133,9 @@ class _Place:
         self._device = 0
         self._has_folder: bool | None = None
         self._is_tagged = any(self._bears(tag, dumpdir) for tag in self._looks.tags)
-        self._is_plain = self._is_full and not (dumpdir.startswith(LEFT_OUT) or b"\0" + LEFT_OUT in dumpdir)
 
     def judge(self, start: int, entries: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
         """Judge a piece of the list, of which ``start`` tells where it begins."""
-        if self._is_plain:
-            self._new.add(self._path, Part(entries))
-            return
         known, records = [], []
         for entry in entries:
             letter, name = entry[:1], entry[1:]
@@ -250,6 +250,10 @@ class _Cursor:
             self._part, self._beyond = self._parent.part(self._path, name)
             self._first = self._part.entries[0][1:] if self._part.entries else b""
         return self._part.look_up(name)
+
+
+def _has_letter(letter: bytes, dumpdir: bytes | bytearray) -> bool:
+    return dumpdir.startswith(letter) or b"\0" + letter in dumpdir
 
 
 def _pieces(dumpdir: bytes | bytearray) -> Iterator[tuple[int, list[bytes]]]:

@@ -7,15 +7,18 @@ put in place, so that no journal is needed.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from sqlite3 import Connection
-from typing import Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 from s3napback.durable import create_private
 from s3napback.errors import SourceError
 from s3napback.index.records import DamagedIndex, Part, Record, decode, encode
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
 
 _CACHE_KIB = 4096
 _SCHEMA = "CREATE TABLE folder (path BLOB NOT NULL, first BLOB NOT NULL, part BLOB NOT NULL, UNIQUE (path, first))"
@@ -24,13 +27,13 @@ _TEMPORARY = (
     "CREATE TABLE links.taken (device, inode, PRIMARY KEY (device, inode)) WITHOUT ROWID",
 )
 _BATCH = 1000
+_HELD = 50_000  # names
 
 Inode = tuple[int, int]
 
 
 def _connect(path: Path, *, read_only: bool = False) -> Connection:
-    # Loaded only where it is used; some builds of Python lack it.
-    import sqlite3  # noqa: PLC0415
+    import sqlite3  # noqa: PLC0415 - loaded only where it is used
 
     # Names of files may hold what is special in an address; those of state do not.
     address = f"{path.absolute().as_uri()}?{'mode=ro&immutable=1' if read_only else 'mode=rw'}"
@@ -39,14 +42,24 @@ def _connect(path: Path, *, read_only: bool = False) -> Connection:
     return connection
 
 
-@contextmanager
-def _failing_as_source(path: Path) -> Iterator[None]:
-    import sqlite3  # noqa: PLC0415
+class _Failing:
+    """A context in which what goes wrong with a file fails the source. Entered so often that it has to be lean."""
 
-    try:
-        yield
-    except (sqlite3.Error, DamagedIndex, OSError) as error:
-        raise SourceError(f"the index {path} cannot be used: {error}") from error
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is None:
+            return
+        import sqlite3  # noqa: PLC0415 - loaded only where it is used
+
+        if isinstance(error, (sqlite3.Error, DamagedIndex, OSError)):
+            raise SourceError(f"the index {self._path} cannot be used: {error}") from error
 
 
 class ParentIndex:
@@ -54,10 +67,11 @@ class ParentIndex:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._failing = _Failing(path)
         self._connection: Connection | None = None
 
     def __enter__(self) -> ParentIndex:
-        with _failing_as_source(self._path):
+        with self._failing:
             self._connection = _connect(self._path, read_only=True)
         return self
 
@@ -71,7 +85,7 @@ class ParentIndex:
         Raises:
             SourceError: the file is damaged.
         """
-        with _failing_as_source(self._path):
+        with self._failing:
             connection = _opened(self._connection)
             found = connection.execute(
                 "SELECT part FROM folder WHERE path = ? AND first <= ? ORDER BY first DESC LIMIT 1", (path, name)
@@ -93,18 +107,19 @@ class NewIndex:
             links: of another one, which is of no use later.
         """
         self._path = path
+        self._failing = _Failing(path)
         self._links = links
+        self._held: dict[bytes, list[Part]] = {}
+        self._held_names = 0
         self._connection: Connection | None = None
         self._names: list[tuple[int, int, bytes, bytes]] = []
 
     def __enter__(self) -> NewIndex:
-        with _failing_as_source(self._path):
+        with self._failing:
             self._connection = self._open()
         return self
 
     def _open(self) -> Connection:
-        import os  # noqa: PLC0415
-
         for path in (self._path, self._links):
             os.close(create_private(path))
         connection = _connect(self._path)
@@ -126,7 +141,11 @@ class NewIndex:
         Raises:
             SourceError: it cannot be written.
         """
-        with _failing_as_source(self._path):
+        with self._failing:
+            for path, parts in self._held.items():
+                for part in parts:
+                    self._write(path, part)
+            self._held.clear()
             self._execute("COMMIT")
 
     def add(self, path: bytes, part: Part) -> None:
@@ -135,28 +154,40 @@ class NewIndex:
         Raises:
             SourceError: it cannot be written, which holds for all methods.
         """
-        self._add_bytes(path, part.entries[0][1:], encode(part))
-
-    def _add_bytes(self, path: bytes, first: bytes, data: bytes) -> None:
-        with _failing_as_source(self._path):
-            self._execute("INSERT OR REPLACE INTO folder VALUES (?, ?, ?)", path, first, data)
+        if self._held_names < _HELD:
+            # What comes of its names is soon known, and then it is written once.
+            self._held.setdefault(path, []).append(part)
+            self._held_names += len(part.entries)
+            return
+        with self._failing:
+            self._write(path, part)
 
     def change(self, path: bytes, changes: Mapping[bytes, Record | bytes]) -> None:
         """Change records or letters of names in a directory that is in it; of others nothing is known."""
-        with _failing_as_source(self._path):
-            first, last = min(changes), max(changes)
-            found = self._execute(
-                "SELECT rowid, part FROM folder WHERE path = ? AND first <= ? AND first >= "
-                "ifnull((SELECT max(first) FROM folder WHERE path = ? AND first <= ?), x'')",
-                *(path, last, path, first),
-            )
-            for row, data in found.fetchall():
-                changed = encode(decode(data).with_changes(changes))
-                self._execute("UPDATE folder SET part = ? WHERE rowid = ?", changed, row)
+        with self._failing:
+            held = self._held.pop(path, ())
+            for part in held:
+                self._held_names -= len(part.entries)
+                self._write(path, part.with_changes(changes))
+            if not held:
+                self._change_written(path, changes)
+
+    def _change_written(self, path: bytes, changes: Mapping[bytes, Record | bytes]) -> None:
+        first, last = min(changes), max(changes)
+        found = self._execute(
+            "SELECT first, part FROM folder WHERE path = ? AND first <= ? AND first >= "
+            "ifnull((SELECT max(first) FROM folder WHERE path = ? AND first <= ?), x'')",
+            *(path, last, path, first),
+        )
+        for _first, data in found.fetchall():
+            self._write(path, decode(data).with_changes(changes))
+
+    def _write(self, path: bytes, part: Part) -> None:
+        self._execute("INSERT OR REPLACE INTO folder VALUES (?, ?, ?)", path, part.entries[0][1:], encode(part))
 
     def record(self, path: bytes, name: bytes) -> Record | None:
         """What a name in a directory is stored as; None if it is not."""
-        with _failing_as_source(self._path):
+        with self._failing:
             found = self._execute(
                 "SELECT part FROM folder WHERE path = ? AND first <= ? ORDER BY first DESC LIMIT 1", path, name
             ).fetchone()
@@ -174,19 +205,19 @@ class NewIndex:
 
     def note_taken(self, inode: Inode) -> None:
         """Note that a file that has several names is taken, so that all that are noted have to be."""
-        with _failing_as_source(self._path):
+        with self._failing:
             self._execute("INSERT OR IGNORE INTO links.taken VALUES (?, ?)", *_signed(inode))
 
     def names_of_taken(self) -> Iterator[bytes]:
         """The whole names, as they stand in the archive, of those that are noted of files that are taken."""
         self._write_names()
-        with _failing_as_source(self._path):
+        with self._failing:
             found = self._execute("SELECT folder, name FROM links.name JOIN links.taken USING (device, inode)")
         for folder, name in found:
             yield folder + name
 
     def _write_names(self) -> None:
-        with _failing_as_source(self._path):
+        with self._failing:
             self._many("INSERT INTO links.name VALUES (?, ?, ?, ?)", self._names)
         self._names.clear()
 

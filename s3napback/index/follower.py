@@ -22,6 +22,7 @@ from s3napback.streams.transformations import Block
 _BARE = struct.Struct("100s24s11sx11s9xc355x")  # name, mode and owners, size, time, type
 _TIMED = struct.Struct("124x11s21xc355x 32s480x 100s24s11s21xc355x")
 _TIME_ALONE = {b"%011o" % size: b"%d mtime=" % size for size in range(10, 32)}
+_USUAL, _POINT, _MINUS = b"%011o" % 30, ord("."), ord("-")
 _MOST_KINDS = 10_000
 _EMPTY = bytes(BLOCK_SIZE)
 
@@ -125,7 +126,8 @@ class Follower:
                 continue
             if not self._group:
                 position = self._common(block, position, end)
-                if self._left or position == end:
+                if position >= end:
+                    self._left, position = position - end, end
                     continue
                 length = group_length(block, position)
                 if position + length <= end:
@@ -165,13 +167,18 @@ class Follower:
             if kind == 0x30:
                 name, who, size, time, _ = bare(block, position)
                 length = BLOCK_SIZE
-                modified = None
+                seconds, nanoseconds = number(time), 0
             elif kind == 0x78:
                 described, _, text, name, who, size, kind_byte = timed(block, position)
-                if kind_byte != REGULAR or not text.startswith(_TIME_ALONE.get(described, b"none")):
+                if kind_byte != REGULAR:
                     break
                 length = 3 * BLOCK_SIZE
-                modified = moment(text[9 : int(described, 8) - 1])
+                if described == _USUAL and text[19] == _POINT and text[9] != _MINUS and text[:9] == b"30 mtime=":
+                    seconds, nanoseconds = int(text[9:19]), int(text[20:29])
+                elif text.startswith(_TIME_ALONE.get(described, b"none")):
+                    seconds, nanoseconds = moment(text[9 : int(described, 8) - 1])
+                else:
+                    break
             else:
                 break
             if size[0] & 0x80:
@@ -182,11 +189,8 @@ class Follower:
             if folder != gatherer.folder or len(gatherer.pending) >= PART:
                 gatherer.begin(folder)
             length += int(size, 8)
-            gatherer.pending[name] = (kinds[who], int(size, 8), *(modified or (number(time), 0)))
+            gatherer.pending[name] = (kinds[who], int(size, 8), seconds, nanoseconds)
             position += length + -length % BLOCK_SIZE
-        if position > end:
-            self._left = position - end
-            return end
         return position
 
     def _learn_kind(self, who: bytes) -> None:

@@ -13,8 +13,10 @@ from __future__ import annotations
 import os
 import stat
 import struct
+import sys
 import zlib
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -38,6 +40,8 @@ The measure is a regular file's size, a device's number, and a symbolic link's l
 _HEAD = struct.Struct("<III")
 _KIND = struct.Struct("<IQQ")
 _LEVEL = 1
+_WINDOW, _SMALL_WINDOW = -15, -12  # raw deflate's, as exponents of two
+_SMALL = 1 << 12  # bytes
 
 
 class DamagedIndex(Exception):
@@ -74,6 +78,10 @@ class Part:
 
     def with_changes(self, changes: Mapping[bytes, Record | bytes]) -> Part:
         """The same with other records or letters for some names; names that are not in it are passed over."""
+        if not self.records and [UNREAD + name for name in changes] == self.entries:
+            records = [change for change in changes.values() if isinstance(change, tuple)]
+            if len(records) == len(changes):
+                return Part([STORED + name for name in changes], records)
         entries, records = [], []
         old = iter(self.records)
         for entry in self.entries:
@@ -90,18 +98,34 @@ class Part:
 def encode(part: Part) -> bytes:
     """The bytes that ``decode`` makes the same part of."""
     kinds: dict[Kind, int] = {}
-    numbers = [kinds.setdefault(record[0], len(kinds)) for record in part.records]
     names = b"\0".join(part.entries)
-    count = len(numbers)
-    columns = [
-        _HEAD.pack(len(names), count, len(kinds)),
-        names,
-        *(_KIND.pack(*kind) for kind in kinds),
-        struct.pack(f"<{count}H", *numbers),
-        *(struct.pack(f"<{count}q", *(record[column] for record in part.records)) for column in (1, 2)),
-        struct.pack(f"<{count}I", *(record[3] for record in part.records)),
-    ]
-    return zlib.compress(b"".join(columns), _LEVEL)
+    count = len(part.records)
+    columns = []
+    if part.records:
+        of_records, measures, seconds, nanoseconds = zip(*part.records, strict=True)
+        numbers = [kinds.setdefault(kind, len(kinds)) for kind in of_records]
+        columns = [
+            *(_KIND.pack(*kind) for kind in kinds),
+            _column("H", numbers),
+            _column("q", measures),
+            _column("q", seconds),
+            _column("I", nanoseconds),
+        ]
+    return _deflated(b"".join([_HEAD.pack(len(names), count, len(kinds)), names, *columns]))
+
+
+def _column(code: str, values: Iterable[int]) -> bytes:
+    column = array(code, values)
+    if sys.byteorder == "big":
+        column.byteswap()
+    return column.tobytes()
+
+
+def _deflated(content: bytes) -> bytes:
+    # Most directories are small; the tables for a large window would take longer to be made than all the rest.
+    window, memory = (_SMALL_WINDOW, 4) if len(content) < _SMALL else (_WINDOW, 8)
+    stream = zlib.compressobj(_LEVEL, zlib.DEFLATED, window, memory)
+    return stream.compress(content) + stream.flush()
 
 
 def decode(data: bytes) -> Part:
@@ -111,7 +135,7 @@ def decode(data: bytes) -> Part:
         DamagedIndex: it is none.
     """
     try:
-        content = zlib.decompress(data)
+        content = zlib.decompress(data, _WINDOW)
         length, count, kind_count = _HEAD.unpack_from(content)
         at = _HEAD.size
         entries = content[at : at + length].split(b"\0") if length else []

@@ -60,8 +60,10 @@ class IndexedChain:
         )
         made = self.folder / f"{len(self.archives)}.tar"
         buffer = memoryview(bytearray(1 << 16))
-        elements = [dump.stage, composed(dump.guard, make_compression("none"))]
-        with Pipeline(elements) as pipeline, made.open("wb") as output:
+        with (
+            Pipeline([dump.stage, composed(dump.guard, make_compression("none"))]) as pipeline,
+            made.open("wb") as output,
+        ):
             output.write(buffer[: pipeline.readinto(buffer)])
             between()
             while count := pipeline.readinto(buffer):
