@@ -167,12 +167,6 @@ def metadata_digest(metadata: Mapping[str, str]) -> str:
     return hashlib.sha256("".join(own).encode()).hexdigest()
 
 
-def owner_of(metadata: Mapping[str, str]) -> Owner:
-    """Whose the object with this metadata is; ``UNKNOWN_OWNER`` if it does not say."""
-    record = ArchiveRecord.from_metadata(metadata)
-    return record.owner if record else UNKNOWN_OWNER
-
-
 def format_time(moment: datetime) -> str:
     """RFC 3339 in UTC, to the second: ``2026-11-23T03:00:00Z``."""
     return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

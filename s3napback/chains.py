@@ -1,15 +1,15 @@
-"""Which archive a DIFF may build on, and every rule by which a DIFF becomes a FULL. Pure.
+"""What is remembered of a source: the chain to its newest archive, and what that was made with. Pure.
 
-A chain is a FULL and the DIFFs after it, oldest first. A DIFF is made only where nothing speaks against it: a FULL too
-many costs space, a DIFF too many costs the backup.
+A chain is a FULL and the DIFFs after it, oldest first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
-from s3napback.rotation import ArchiveType, HanoiCycle, Schedule, day_date
+from s3napback.kinds import SourceName
+from s3napback.rotation import ArchiveType
 
 
 @dataclass(frozen=True)
@@ -53,21 +53,8 @@ class Link:
     memory: Memory | None = None
 
 
-Chain = tuple[Link, ...]
-
-
-@dataclass(frozen=True)
-class Decision:
-    """Whether a FULL or a DIFF is made.
-
-    Attributes:
-        base: for a DIFF the chain it builds on, whose last link is its parent; empty for a FULL.
-        reason: why a FULL is made in the place of a DIFF; empty if nothing was changed.
-    """
-
-    type: ArchiveType
-    base: Chain = ()
-    reason: str = ""
+Links = tuple[Link, ...]
+"""A chain as it is remembered, or the part of one that a DIFF builds on."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +67,40 @@ class History:
         content: what shaped the chain's content then: settings by name.
     """
 
-    chain: Chain = ()
+    chain: Links = ()
     schedule: str = ""
     content: Mapping[str, object] = field(default_factory=dict)
 
 
-def base_for_slot(chain: Chain, slot: int, period_is_newest: bool) -> Chain:
+@dataclass(frozen=True)
+class SourceState:
+    """What is remembered of one name.
+
+    Attributes:
+        name: the key base, without prefix.
+        source: what is kept under it, ``Directory /etc``.
+        cycle: the Cycle's name, or empty.
+        history: the chain and what it was made with.
+        had_content: the source held something when it was backed up last.
+        taken_over: owners whose archives this name may replace, as ``--take-over`` allowed.
+        expected_sizes: bytes that an archive of each type is likely to need, by type.
+    """
+
+    name: str
+    source: SourceName
+    cycle: str
+    history: History = field(default_factory=History)
+    had_content: bool = False
+    taken_over: tuple[str, ...] = ()
+    expected_sizes: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def newest(self) -> Link | None:
+        """The archive committed last."""
+        return self.history.chain[-1] if self.history.chain else None
+
+
+def base_for_slot(chain: Links, slot: int, period_is_newest: bool) -> Links:
     """The part of the chain that stays when ``slot`` is filled.
 
     Filling the newest archive's own slot once more replaces that archive, so the new one builds on its parent and
@@ -96,55 +111,9 @@ def base_for_slot(chain: Chain, slot: int, period_is_newest: bool) -> Chain:
     return chain
 
 
-def decide(
-    schedule: Schedule,
-    day: int,
-    history: History,
-    *,
-    content: Mapping[str, object],
-    keys: Collection[str],
-    full_wanted: bool = False,
-) -> Decision:
-    """Decide by everything that is known without looking at the store or the snapshot.
+def extended_chain(base: Links, link: Link) -> Links:
+    """The chain with a new archive. Only the newest and its parent keep what a DIFF on them needs.
 
-    Args:
-        schedule: the cycle as configured now.
-        day: today, as a day number.
-        history: what state remembers.
-        content: what shapes the content now.
-        keys: both keys of the slot to be filled.
-        full_wanted: ``--full`` was given.
+    The parent does because filling the newest slot once more builds on it.
     """
-    if schedule.type(day) is ArchiveType.FULL or isinstance(schedule, HanoiCycle):
-        return Decision(ArchiveType.FULL)
-    chain = history.chain
-    newest_is_now = bool(chain) and schedule.period(chain[-1].day) == schedule.period(day)
-    base = base_for_slot(chain, schedule.slot(day), newest_is_now)
-    reason = ""
-    if full_wanted:
-        reason = "--full was given"
-    elif not base:
-        reason = "there is no earlier backup to build on"
-    elif history.schedule != schedule.describe():
-        reason = f"the cycle changed (it was {history.schedule})"
-    elif changed := changed_settings(history.content, content):
-        reason = f"{' and '.join(changed)} changed"
-    elif schedule.group(base[0].day) != schedule.group(day):
-        reason = f"the last FULL is of {day_date(base[0].day)}, in another group of the rotation"
-    elif any(link.key in keys for link in base):
-        reason = f"slot {schedule.slot(day)} holds an archive that the DIFF would build on"
-    return Decision(ArchiveType.FULL, (), reason) if reason else Decision(ArchiveType.DIFF, base)
-
-
-FILES_SETTING = "a file that TarOptions name"
-"""The part of ``History.content`` that holds the digests of files. Chains of earlier versions lack it."""
-
-
-def changed_settings(before: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
-    """Names of the settings that differ, in order.
-
-    What the chain does not remember because it was made by a version that did not ask, is not held against it: a new
-    version must not make FULLs of everything.
-    """
-    known_now = {name for name in now if name in before or name != FILES_SETTING}
-    return sorted(name for name in {*before, *known_now} if before.get(name) != now.get(name))
+    return (*(replace(old, memory=None) for old in base[:-1]), *base[-1:], link)

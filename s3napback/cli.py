@@ -11,19 +11,18 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from s3napback import __version__, ending
-from s3napback.command_group import CommandGroup
-from s3napback.errors import Interrupted, S3napbackError
+from s3napback.command_group import CommandGroup, OwnFile, given
+from s3napback.errors import EXIT_BUG, Interrupted, S3napbackError
 from s3napback.formatting import printable
 from s3napback.logs import log_lines
-from s3napback.ownership import require_own
 
 if TYPE_CHECKING:
-    from s3napback.backup.planning import Wishes
+    from s3napback.deciding.facts import BackupOptions
 
 EXIT_CODES = """\b
 Exit codes:
@@ -39,19 +38,9 @@ Exit codes:
 DEFAULT_CONFIGURATION = "s3napback"
 """The name that is meant without ``-c``."""
 EXIT_WARNINGS = 3
-EXIT_BUG = 70
 
 
-class _OwnFile(click.Path):
-    """An existing file that nobody else can change."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        path = Path(os.fsdecode(super().convert(value, param, ctx)))
-        require_own(path)
-        return path
-
-
-_FILE = _OwnFile(exists=True, dir_okay=False, path_type=Path)
+_FILE = OwnFile(exists=True, dir_okay=False, path_type=Path)
 
 logger = logging.getLogger("s3napback")
 
@@ -94,17 +83,17 @@ def command_line(
     log_config: Path | None,
 ) -> None:
     """Back up what the configurations name: the nightly run, unless a COMMAND says otherwise."""
-    from s3napback.backup.planning import Wishes
     from s3napback.config.loading import resolve_configuration_path
+    from s3napback.deciding.facts import BackupOptions
     from s3napback.logs import configure_logging
 
     paths = [resolve_configuration_path(argument) for argument in arguments] or _default_configuration()
     configure_logging(log_config, paths, debug)
     context.obj = Invocation(tuple(paths), today.date() if today else date.today(), test)
     if context.invoked_subcommand is None:
-        wishes = Wishes(force=force, full=full, take_over=take_over)
+        wanted = BackupOptions(force=force, full=full, take_over=take_over)
         context.obj.run_each(
-            lambda path: _run_one(path, context.obj.day, wishes, test=test, strict=strict), has_heading=test
+            lambda path: _run_one(path, context.obj.day, wanted, test=test, strict=strict), has_heading=test
         )
 
 
@@ -156,27 +145,36 @@ class Invocation:
         sys.exit(max([_exit_code(partial(act, path)) for path in self.paths]))
 
 
-def _run_one(path: Path, day: date, wishes: Wishes, *, test: bool, strict: bool) -> int:
+def _run_one(path: Path, day: date, options: BackupOptions, *, test: bool, strict: bool) -> int:
     from s3napback.commands import backup
     from s3napback.config.loading import load_configuration
 
     configuration = load_configuration(path)
-    tally = backup.rehearse(configuration, day, wishes, _say) if test else backup.run(configuration, day, wishes)
+    tally = backup.rehearse(configuration, day, options, _say) if test else backup.run(configuration, day, options)
     return tally.exit_code or (EXIT_WARNINGS if strict and tally.warnings else 0)
 
 
+_AT = click.option(
+    "--at", callback=given, default=None, metavar="WHEN", help="A date, a time, yesterday, '3 days ago', or an "
+    "archive's key; otherwise the newest.",
+)  # fmt: skip
+_FROM = click.option(
+    "--from", "origin", callback=given, metavar="NAME", help="Only from this Cycle, or archives of this name."
+)
+
+
 @command_line.command("list")
-@click.argument("source", required=False, default="")
+@click.argument("source", required=False, callback=given)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document for each configuration.")
 @click.pass_obj
-def list_command(invocation: Invocation, source: str, as_json: bool) -> None:
+def list_command(invocation: Invocation, source: str | None, as_json: bool) -> None:
     """Show the days to which each source can be restored, and every archive; of one SOURCE, if that is given."""
     from s3napback.commands import list as listing
     from s3napback.config.loading import load_configuration
 
     layout = listing.Layout.JSON if as_json else listing.suitable_layout(sys.stdout)
     invocation.run_each(
-        lambda path: listing.show(load_configuration(path), source, layout, _say), has_heading=not as_json
+        lambda path: listing.show(load_configuration(path), source or "", layout, _say), has_heading=not as_json
     )
 
 
@@ -213,8 +211,8 @@ class _RestoreCommand(click.Command):
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
 @click.option("--to", "where", required=True, metavar="WHERE", help="A directory that is new or empty; for a database "
     "a new file, or - for standard output; for Subversion a new repository, or - for its dumps.")  # fmt: skip
-@click.option("--at", default="", metavar="WHEN", help="A date, a time, or an archive's key; otherwise the newest.")
-@click.option("--from", "origin", default="", metavar="NAME", help="Only from this Cycle, or archives of this name.")
+@_AT
+@_FROM
 @click.option("--keys", multiple=True, metavar="KEY...", help="The chain, named by hand, the FULL first: for "
     "copies that lost their metadata.")  # fmt: skip
 @click.option("--in-place", is_flag=True, help="Merge into a directory that holds something, deleting nothing.")
@@ -230,8 +228,8 @@ def restore_command(
     source: str,
     paths: tuple[str, ...],
     where: str,
-    at: str,
-    origin: str,
+    at: str | None,
+    origin: str | None,
     keys: tuple[str, ...],
     in_place: bool,
     agreed: bool,
@@ -247,12 +245,12 @@ def restore_command(
         raise click.UsageError("restore works with one configuration: give -c once")
     if not all((source, where, *paths)):
         raise click.UsageError("SOURCE, PATH or WHERE is empty: a variable of the shell may not be set")
-    wish = restore.Wish(
+    request = restore.RestoreRequest(
         source=source,
         where=Path(where),
         paths=paths,
-        at=at,
-        origin=origin,
+        at=at or "",
+        origin=origin or "",
         keys=keys,
         in_place=in_place,
         agreed=agreed,
@@ -260,13 +258,13 @@ def restore_command(
         require_signature=require_signature,
         test=test or invocation.test,
     )
-    invocation.run_each(lambda path: restore.restore(load_configuration(path), wish, invocation.day, _say, _confirm))
+    invocation.run_each(lambda path: restore.restore(load_configuration(path), request, invocation.day, _say, _confirm))
 
 
 @command_line.command("verify")
-@click.argument("source", required=False, default="")
-@click.option("--at", default="", metavar="WHEN", help="A date, a time, or an archive's key; otherwise the newest.")
-@click.option("--from", "origin", default="", metavar="NAME", help="Only from this Cycle, or archives of this name.")
+@click.argument("source", required=False, callback=given)
+@_AT
+@_FROM
 @click.option("--all", "every", is_flag=True, help="Every archive that can be restored, not only the newest chain.")
 @click.option("--keyless", is_flag=True, help="Check stored bytes against their sums, where the secret key is not.")
 @click.option(
@@ -278,9 +276,9 @@ def verify_command(
     invocation: Invocation,
     /,
     *,
-    source: str,
-    at: str,
-    origin: str,
+    source: str | None,
+    at: str | None,
+    origin: str | None,
     every: bool,
     keyless: bool,
     against_live: bool,
@@ -294,9 +292,9 @@ def verify_command(
         raise click.UsageError("--compare goes neither with --all nor with --keyless")
     if every and at:
         raise click.UsageError("--at names one state, so it does not go with --all")
-    wish = verify.Wish(source, at, origin, every, keyless, against_live, passphrase_file)
+    request = verify.VerifyRequest(source or "", at or "", origin or "", every, keyless, against_live, passphrase_file)
     invocation.run_each(
-        lambda path: verify.verify(load_configuration(path), wish, invocation.day, _say), has_heading=True
+        lambda path: verify.verify(load_configuration(path), request, invocation.day, _say), has_heading=True
     )
 
 

@@ -1,13 +1,39 @@
-"""How the command line reads what people write: general options after the command as well, and names from elsewhere."""
+"""How the command line reads what people write: options anywhere, names from elsewhere, and values that can be used."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import click
 
+from s3napback.ownership import require_own
+
 ALIASES: Mapping[str, str] = {"snapshots": "list", "check": "verify"}
 """What other backup programs call a command, and ours."""
+
+
+class OwnFile(click.Path):
+    """An existing file that nobody else can change."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """See ``click``; the path of the file."""
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        require_own(path)
+        return path
+
+
+def given(_context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """A text that was left out, or is not empty as that of a variable which the shell has not set.
+
+    Raises:
+        click.BadParameter: it is empty.
+    """
+    if value is not None and not value.strip():
+        raise click.BadParameter("it is empty: a variable of the shell may not be set", param=parameter)
+    return value
 
 
 class CommandGroup(click.Group):

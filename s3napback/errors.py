@@ -13,6 +13,9 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
+EXIT_BUG = 70
+"""Exit code of a failure that nobody foresaw (sysexits.h: EX_SOFTWARE)."""
+
 
 class S3napbackError(Exception):
     """Base of all expected failures.

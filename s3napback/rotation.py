@@ -114,6 +114,10 @@ class HanoiCycle:
         """Always FULL."""
         return ArchiveType.FULL
 
+    def group(self, day: int) -> int:
+        """Number of the group that ``day`` lies in: each archive is one by itself."""
+        return self.period(day)
+
     def always_full(self) -> HanoiCycle:
         """The same cycle: it has no DIFFs."""
         return self

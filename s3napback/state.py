@@ -15,12 +15,12 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from s3napback.chains import History, Link, Memory
+from s3napback.chains import History, Link, Memory, SourceState
 from s3napback.durable import put_in_place, sync_file, write_private
 from s3napback.errors import ChangeableByOthers, DamagedState, LockHeld, StateError
 from s3napback.kinds import SourceName
@@ -31,34 +31,6 @@ STATE_FORMAT = 1
 _STATE = "state.json"
 _NEW_STATE = "state.json.new"
 _LOCK = "lock"
-
-
-@dataclass(frozen=True)
-class SourceState:
-    """What is remembered of one name.
-
-    Attributes:
-        name: the key base, without prefix.
-        source: what is kept under it, ``Directory /etc``.
-        cycle: the Cycle's name, or empty.
-        history: the chain and what it was made with.
-        had_content: the source held something when it was backed up last.
-        taken_over: owners whose archives this name may replace, as ``--take-over`` allowed.
-        expected_sizes: bytes that an archive of each type is likely to need, by type.
-    """
-
-    name: str
-    source: SourceName
-    cycle: str
-    history: History = field(default_factory=History)
-    had_content: bool = False
-    taken_over: tuple[str, ...] = ()
-    expected_sizes: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def newest(self) -> Link | None:
-        """The archive committed last."""
-        return self.history.chain[-1] if self.history.chain else None
 
 
 class StoreState:
@@ -173,14 +145,6 @@ class StoreState:
         for file in folder.iterdir():
             if file.name not in wanted:
                 file.unlink(missing_ok=True)
-
-
-def extended_chain(base: tuple[Link, ...], link: Link) -> tuple[Link, ...]:
-    """The chain with a new archive. Only the newest and its parent keep what a DIFF on them needs.
-
-    The parent does because filling the newest slot once more builds on it.
-    """
-    return (*(replace(old, memory=None) for old in base[:-1]), *base[-1:], link)
 
 
 @contextmanager

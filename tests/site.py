@@ -76,6 +76,8 @@ class Site:
             key_file.write_text(self.server.key_file_text())
             key_file.chmod(0o600)
             store = f"Bucket {self.bucket}\nEndpoint {self.server.endpoint}\nS3Keyfile {key_file}\n"
+        if "GpgRecipient" not in general and "Encryption" not in general:
+            general = f"Encryption Off\n{general}"
         folders = f"DiffDir {self.diff_dir}\nTempDir {self.temp_dir}\nHostName test-host\n"
         self.configuration.write_text(f"{store}{folders}{general}\n{body}\n")
 

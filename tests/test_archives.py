@@ -19,11 +19,11 @@ from s3napback.archives import (
     format_time,
     join_prefix,
     metadata_digest,
-    owner_of,
     parse_time,
     slot_keys,
     split_key,
 )
+from s3napback.deciding.facts import Held
 from s3napback.kinds import SourceName
 from s3napback.rotation import ArchiveType
 
@@ -120,7 +120,7 @@ RECORDS = st.builds(
 def test_what_an_archive_says_of_itself_is_read_back_as_it_was(record: ArchiveRecord) -> None:
     metadata = record.to_metadata()
     assert ArchiveRecord.from_metadata(metadata) == record
-    assert owner_of(metadata) == record.owner
+    assert Held.of(metadata) == Held(record.owner, record.id, record.parent, record.day)
 
 
 @given(RECORDS)
@@ -183,7 +183,7 @@ def test_metadata_that_are_not_whole_are_nobodys(name: str) -> None:
     metadata = RECORD.to_metadata()
     del metadata[f"s3napback-{name}"]
     assert ArchiveRecord.from_metadata(metadata) is None
-    assert owner_of(metadata) == UNKNOWN_OWNER
+    assert Held.of(metadata).owner == UNKNOWN_OWNER
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_damaged_metadata_are_nobodys(name: str, value: str) -> None:
 @pytest.mark.parametrize("metadata", [{}, {"format": "1", "id": "x"}, {"s3napback-": ""}])
 def test_metadata_of_something_else_are_nobodys(metadata: dict[str, str]) -> None:
     assert ArchiveRecord.from_metadata(metadata) is None
-    assert owner_of(metadata) == UNKNOWN_OWNER
+    assert Held.of(metadata).owner == UNKNOWN_OWNER
 
 
 def test_an_owner_is_named_so_that_people_know_it() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import click
 import pytest
 
-from s3napback.cli import EXIT_BUG, Invocation, command_line
-from s3napback.errors import S3napbackError, StoreError, UnusableConfiguration
+from s3napback.cli import Invocation, command_line
+from s3napback.errors import EXIT_BUG, S3napbackError, StoreError, UnusableConfiguration
 
 
 def exit_code(action: Callable[[Path], int], *names: str) -> int:
@@ -146,3 +146,10 @@ def test_several_configurations_each_have_a_heading(capsys: pytest.CaptureFixtur
         with pytest.raises(SystemExit):
             Invocation(tuple(map(Path, paths)), date(2026, 1, 1)).run_each(lambda _: 0, has_heading=True)
         assert capsys.readouterr().out == printed
+
+
+@pytest.mark.parametrize("words", ["restore|/etc|--to|out|--at|", "verify|--at| ", "list|", "verify|--from|"])
+def test_an_empty_word_is_a_variable_that_is_not_set(heard: dict[str, object], words: str) -> None:
+    with pytest.raises(click.BadParameter, match="a variable of the shell may not be set"):
+        command_line.main(words.split("|"), standalone_mode=False)
+    assert not heard

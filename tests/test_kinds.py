@@ -15,7 +15,7 @@ import s3napback
 from s3napback.errors import SourceError, UnknownKind
 from s3napback.kinds import KINDS, SourceName, kind_called, kind_of
 from s3napback.recovery.registry import RECOVERIES, recovery_of
-from s3napback.sources.registry import EXPANDERS, MAKERS, Tools, expand_job, make_source, needs_tar
+from s3napback.sources.registry import EXPANDERS, MAKERS, expand_job, make_source, needs_tar
 from s3napback.targets import InvalidNameError
 from tests.catalogues import job
 
@@ -97,7 +97,7 @@ def test_a_kind_that_is_only_a_row_is_refused_by_both_registries(monkeypatch: py
         monkeypatch.setitem(KINDS, kind.name, kind)
     monkeypatch.setitem(KINDS, "SubversionDir", replace(KINDS["SubversionDir"], folder_of="Ledger"))
     with pytest.raises(UnknownKind, match="could back up sources of the kind 'Ledger'"):
-        make_source(job(source="Ledger x"), Tools())
+        make_source(job(source="Ledger x"))
     with pytest.raises(UnknownKind, match="could back up sources of the kind 'LedgerDir'"):
         expand_job(job(source="LedgerDir /x"), ())
     for source in ("Ledger x", "SubversionDir /x"):

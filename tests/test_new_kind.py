@@ -16,17 +16,18 @@ from pathlib import Path
 import pytest
 
 from s3napback.archives import ArchiveRecord
-from s3napback.backup.planning import Wishes
 from s3napback.chains import Memory
 from s3napback.commands import backup, prune, restore, verify
 from s3napback.commands import list as listing
 from s3napback.config.loading import load_configuration
 from s3napback.config.settings import Configuration, Job
+from s3napback.deciding.facts import BackupOptions, Footing, Untold
 from s3napback.errors import ConfigurationError, SourceError, UnknownKind
 from s3napback.kinds import KINDS, Kind, SourceName
 from s3napback.logs import logger_for
-from s3napback.recovery.databases import FileRestore, dump_check, dump_ends
-from s3napback.recovery.registry import RECOVERIES, Consumer, Recovery, Restore, UnclearWish, Wanted, refuse_paths
+from s3napback.recovery.databases import dump_check, dump_ends
+from s3napback.recovery.registry import RECOVERIES, Consumer, Recovery, Restore, UnclearRequest, Wanted, refuse_paths
+from s3napback.recovery.single_file import FileRestore
 from s3napback.rotation import ArchiveType
 from s3napback.sources import Dump
 from s3napback.sources.registry import MAKERS, Maker
@@ -63,8 +64,8 @@ class Ledger:
     def content(self) -> Mapping[str, object]:
         return {}
 
-    def obstacle(self, memory: Memory, folder: Path, now: float) -> str:  # noqa: ARG002
-        return "a ledger is always copied whole"
+    def footing(self, memory: Memory, folder: Path) -> Footing:  # noqa: ARG002
+        return Untold()
 
     def dump(self, archive_type: ArchiveType, memory: Memory | None, folder: Path) -> Dump:  # noqa: ARG002
         return Dump(self.plan(archive_type, folder))
@@ -79,7 +80,7 @@ class Ledger:
     @staticmethod
     def restore(wanted: Wanted) -> Restore:
         refuse_paths(wanted)
-        return FileRestore(wanted.where, dump_ends(LEDGER.name))
+        return FileRestore(wanted.where, (dump_check(dump_ends(LEDGER.name)),))
 
     @staticmethod
     def judge(_record: ArchiveRecord, _parent: ArchiveRecord | None) -> Sequence[Consumer]:
@@ -89,7 +90,7 @@ class Ledger:
 @pytest.fixture
 def ledgers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(KINDS, LEDGER.name, LEDGER)
-    monkeypatch.setitem(MAKERS, LEDGER.name, Maker(lambda job, _tools: Ledger(job)))
+    monkeypatch.setitem(MAKERS, LEDGER.name, Maker(lambda job, _tar: Ledger(job)))
     monkeypatch.setitem(RECOVERIES, LEDGER.name, Recovery(Ledger.restore, Ledger.judge))
 
 
@@ -126,7 +127,7 @@ class Books:
             path.write_bytes(self.content(path, night))
 
     def back_up(self, night: int) -> backup.Tally:
-        return backup.run(self.configure(), _day(night), Wishes())
+        return backup.run(self.configure(), _day(night), BackupOptions())
 
     def nights(self, count: int) -> None:
         for night in range(count):
@@ -149,15 +150,15 @@ def listed(configuration: Configuration, word: str = "", layout: listing.Layout 
     return "\n".join(lines)
 
 
-def verified(configuration: Configuration, wish: verify.Wish, *, expect: int = 0) -> list[str]:
+def verified(configuration: Configuration, request: verify.VerifyRequest, *, expect: int = 0) -> list[str]:
     lines: list[str] = []
-    assert verify.verify(configuration, wish, _day(9), lines.append) == expect
+    assert verify.verify(configuration, request, _day(9), lines.append) == expect
     return lines
 
 
 def restore_ledger(configuration: Configuration, word: str, where: Path, **others: object) -> bytes:
-    wish = restore.Wish(word, where, **others)  # type: ignore[arg-type]
-    assert restore.restore(configuration, wish, _day(9), print, lambda _question: None) == 0
+    request = restore.RestoreRequest(word, where, **others)  # type: ignore[arg-type]
+    assert restore.restore(configuration, request, _day(9), print, lambda _question: None) == 0
     return where.read_bytes()
 
 
@@ -186,7 +187,7 @@ def test_a_dry_run_shows_its_commands_and_touches_nothing(ledgers: None, books: 
     books.write(0)
     configuration, before = books.configure(), books.site.contents()
     lines: list[str] = []
-    assert backup.rehearse(configuration, _day(0), Wishes(), lines.append).exit_code == 0
+    assert backup.rehearse(configuration, _day(0), BackupOptions(), lines.append).exit_code == 0
     assert lines[0] == f"Ledger {books.daily} -> file://{books.site.vault}/Ledger{books.daily}-0"
     assert lines[1].startswith(f"    cat -- {books.daily} \\")
     assert books.site.contents() == before == {}
@@ -245,16 +246,16 @@ def test_it_is_listed_under_every_word_that_means_it(ledgers: None, books: Books
 def test_it_is_verified_by_its_own_check(ledgers: None, books: Books) -> None:
     books.nights(2)
     configuration = books.configure()
-    assert [line.partition(",")[0] for line in verified(configuration, verify.Wish(every=True))] == [
+    assert [line.partition(",")[0] for line in verified(configuration, verify.VerifyRequest(every=True))] == [
         f"Ledger{path}-{slot}: good" for path in (books.daily, books.yearly) for slot in range(2)
     ]
-    assert verified(configuration, verify.Wish(against_live=True)) == []
-    (line,) = verified(configuration, verify.Wish(f"{books.daily}", against_live=True), expect=1)
+    assert verified(configuration, verify.VerifyRequest(against_live=True)) == []
+    (line,) = verified(configuration, verify.VerifyRequest(f"{books.daily}", against_live=True), expect=1)
     assert "only a directory can be compared" in line
     # Without its checksum nothing but the ledger's own end tells.
     overwrite(books.site, f"Ledger{books.daily}-1", gzip.compress(b"-- Ledger dump\nhalf of", mtime=0))
     books.site.store().delete(f"Ledger{books.daily}-1.sha256")
-    lines = verified(configuration, verify.Wish(f"{books.daily}"), expect=1)
+    lines = verified(configuration, verify.VerifyRequest(f"{books.daily}"), expect=1)
     assert lines[0].startswith(f"Ledger{books.daily}-1: FAILED")
     assert "the remark that ends a dump is missing" in "\n".join(lines)
 
@@ -266,7 +267,7 @@ def test_it_is_restored_as_of_a_day_and_to_what_its_class_says(ledgers: None, bo
     assert newest == books.content(books.daily, 2)
     older = restore_ledger(configuration, f"ledger{books.daily}", tmp_path / "older", at="2026-01-02")
     assert older == books.content(books.daily, 1)
-    with pytest.raises(UnclearWish, match=f"Ledger {books.daily} is none"):
+    with pytest.raises(UnclearRequest, match=f"Ledger {books.daily} is none"):
         restore_ledger(configuration, f"{books.daily}", tmp_path / "no", paths=("x",))
     # as if copied by a tool that loses metadata: the word tells the kind
     key = f"Ledger{books.daily}-0"
@@ -295,7 +296,7 @@ def test_where_it_is_not_known_its_archives_are_shown_and_left_alone(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setitem(KINDS, LEDGER.name, LEDGER)
-        patch.setitem(MAKERS, LEDGER.name, Maker(lambda job, _tools: Ledger(job)))
+        patch.setitem(MAKERS, LEDGER.name, Maker(lambda job, _tar: Ledger(job)))
         books.nights(3)
     with pytest.raises(ConfigurationError, match="unknown directive ledger"):
         books.configure()
@@ -308,7 +309,7 @@ def test_where_it_is_not_known_its_archives_are_shown_and_left_alone(
     assert books.site.contents() == before
     with pytest.raises(UnknownKind, match="no kind of source that this version of s3napback knows"):
         restore_ledger(configuration, f"Ledger {books.daily}", tmp_path / "no")
-    found = verified(configuration, verify.Wish(f"Ledger {books.daily}"), expect=1)
+    found = verified(configuration, verify.VerifyRequest(f"Ledger {books.daily}"), expect=1)
     assert "no kind of source" in found[0]
     with pytest.raises(UnknownKind):
         logger_for(LEDGER.name)

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from s3napback.chains import History, Link, Memory
+from s3napback.chains import History, Link, Memory, SourceState, extended_chain
 from s3napback.errors import DamagedState, StateError
 from s3napback.kinds import SourceName
 from s3napback.rotation import ArchiveType
 from s3napback.sources import WORKING
-from s3napback.state import SourceState, StoreState, extended_chain, locked, make_diff_dir
+from s3napback.state import StoreState, locked, make_diff_dir
 from tests.sources.trees import describe_tree
 
 PROJECT = Path(__file__).parents[1]

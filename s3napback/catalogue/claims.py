@@ -9,7 +9,7 @@ from enum import Enum
 from functools import cached_property
 
 from s3napback.archives import ArchiveRecord
-from s3napback.catalogue.contents import CataloguedArchive
+from s3napback.catalogue.contents import Catalogue, CataloguedArchive
 from s3napback.config.settings import Job
 from s3napback.kinds import SourceName, kind_of
 
@@ -59,21 +59,42 @@ class Claims:
                 return Claim.CURRENT, job
         if any(job.name == archive.base for job in self.jobs):
             return Claim.OTHER_SOURCE, None
-        return self._judge_unclaimed(archive.base, record)
+        if is_stray(archive) or not record.owner.source.kind:
+            return Claim.ELSEWHERE, None
+        return self._judge_unclaimed(record)
 
     @cached_property
     def _own_blocks_first(self) -> list[Job]:
         """The jobs, folders of sources last: a source that has a block of its own is left to that."""
         return sorted(self.jobs, key=lambda job: bool(kind_of(job.kind).folder_of))
 
-    def _judge_unclaimed(self, base: str, record: ArchiveRecord) -> tuple[Claim, Job | None]:
+    def _judge_unclaimed(self, record: ArchiveRecord) -> tuple[Claim, Job | None]:
         source = record.owner.source
-        if base not in possible_names(source, record.cycle):
-            return Claim.ELSEWHERE, None
         for job in self._own_blocks_first:
             if job.cycle == record.cycle and keeps(job, source):
                 return Claim.FORMER_NAME, job
         return Claim.NO_BLOCK, None
+
+
+def acting_host(catalogue: Catalogue, host: str, *, is_configured: bool) -> str:
+    """Whose archives a configuration looks at: its own host's; on a machine without any, those of the only other one.
+
+    Args:
+        host: HostName, or the machine's own name.
+        is_configured: HostName is set, so that nobody else's archives can be meant.
+    """
+    hosts = {archive.record.owner.host for archive in catalogue.archives if archive.record}
+    return next(iter(hosts)) if len(hosts) == 1 and not is_configured else host
+
+
+def unprotected(catalogue: Catalogue, claims: Claims) -> list[Job]:
+    """The sources of the configuration, one for each cycle, of which no archive can be restored, in its order."""
+    kept = set()
+    for archive in catalogue.archives:
+        claim, job = claims.judge(archive)
+        if job is not None and claim in (Claim.CURRENT, Claim.FORMER_NAME) and job.name not in kept:
+            kept |= {job.name} if catalogue.chain(archive).archives else set()
+    return [job for job in claims.jobs if job.name not in kept]
 
 
 def sources_of(job: Job, base: str) -> set[SourceName]:
@@ -98,6 +119,14 @@ def _kinds_below(job: Job) -> tuple[str, ...]:
     """What kinds the archives can bear of a job that stands for every source directly below a folder."""
     folder_of = kind_of(job.kind).folder_of
     return (job.kind, folder_of) if folder_of else ()
+
+
+def is_stray(archive: CataloguedArchive) -> bool:
+    """Whether an archive lies under a name that its source never had: another configuration's Prefix, or a copy."""
+    record = archive.record
+    if record is None or not record.owner.source.kind:
+        return False  # of a kind that is not known here, nobody knows the names either
+    return archive.base not in possible_names(record.owner.source, record.cycle)
 
 
 def possible_names(source: SourceName, cycle: str) -> set[str]:

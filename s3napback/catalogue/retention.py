@@ -88,7 +88,7 @@ class _Judge:
         if record is None or not _is_where_it_was_made(archive, record):
             return None
         needless = self._needless(archive, record, claim, job)
-        return Verdict(archive, needless, self._doubt(archive, record, claim, job)) if needless else None
+        return Verdict(archive, needless, self._reason_to_stay(archive, record, claim, job)) if needless else None
 
     def _needless(self, archive: CataloguedArchive, record: ArchiveRecord, claim: Claim, job: Job | None) -> str:
         if claim is Claim.NO_BLOCK and self._unowned:
@@ -111,7 +111,7 @@ class _Judge:
             return f"it cannot be restored: {problem}"
         return ""
 
-    def _doubt(self, archive: CataloguedArchive, record: ArchiveRecord, claim: Claim, job: Job | None) -> str:
+    def _reason_to_stay(self, archive: CataloguedArchive, record: ArchiveRecord, claim: Claim, job: Job | None) -> str:
         """Why a needless archive stays; empty if nothing speaks for that."""
         days = self._span(record, job)
         if self._day - record.day < days:

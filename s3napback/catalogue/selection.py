@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from s3napback.archives import ArchiveRecord
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, newest_first
+from s3napback.config.settings import Job
 from s3napback.errors import SourceError
 from s3napback.kinds import KINDS, SourceName, kind_called, kind_of
 from s3napback.targets import InvalidNameError, normalised_path
@@ -31,6 +32,30 @@ def matches(word: str, archive: CataloguedArchive) -> bool:
     # Whoever can write to the store can put an archive of one source under the name of another.
     own_name = _own_name(archive.record)
     return own_name in names or (archive.base in names and f"/{archive.base}".endswith(f"/{own_name}"))
+
+
+def holder_of(path: str, archives: Sequence[CataloguedArchive]) -> SourceName | None:
+    """The innermost source that is a tree, and within which a path lies; None if there is none.
+
+    Args:
+        path: absolute.
+        archives: of which sources there are any.
+    """
+    sources = {archive.record.owner.source for archive in archives if archive.record}
+    below = [
+        source
+        for source in sources
+        if source.kind
+        and kind_of(source.kind).holds_tree
+        and _normalised(path).startswith(f"{source.target.rstrip('/')}/")
+    ]
+    return max(below, key=lambda source: len(source.target), default=None)
+
+
+def means(word: str, job: Job) -> bool:
+    """Whether ``word`` means a source of the configuration; see ``matches``."""
+    names, sources = _meanings(word)
+    return job.source in sources or job.name in names
 
 
 def _own_name(record: ArchiveRecord) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from enum import Enum
 from typing import Protocol, TextIO
 
-from s3napback.catalogue.claims import Claims
-from s3napback.catalogue.contents import read_catalogue
-from s3napback.catalogue.selection import matching_archives
+from s3napback.catalogue.claims import Claims, acting_host, unprotected
+from s3napback.catalogue.contents import CataloguedArchive, read_catalogue
+from s3napback.catalogue.selection import matches, matching_archives, means
 from s3napback.config.settings import Configuration
 from s3napback.listing.plain import plain_text
 from s3napback.listing.report import make_report
@@ -64,9 +65,17 @@ def show(configuration: Configuration, word: str, layout: Layout, say: Say) -> i
             "%s does not hold the mark that backups leave there. Is the disk not mounted, or the folder another one?",
             store.location,
         )
-    archives = matching_archives(catalogue, word) if word else catalogue.archives
-    claims = Claims(host_name(configuration), configuration.jobs)
-    report = make_report(catalogue, archives, claims, location=store.location, prefix=prefix)
+    own = host_name(configuration)
+    acting = acting_host(catalogue, own, is_configured=bool(configuration.host_name))
+    lacking = [
+        job for job in unprotected(catalogue, Claims(acting, configuration.jobs)) if not word or means(word, job)
+    ]
+    is_found = not lacking or any(matches(word, archive) for archive in catalogue.archives)
+    archives: Sequence[CataloguedArchive] = catalogue.archives
+    if word:
+        archives = matching_archives(catalogue, word) if is_found else ()
+    claims = Claims(own, configuration.jobs)
+    report = make_report(catalogue, archives, claims, lacking, location=store.location, prefix=prefix)
     if layout is Layout.JSON:
         # The document is in ASCII, and the only line ends in it are its own.
         say(*report.to_json().split("\n"))

@@ -10,27 +10,24 @@ from datetime import date
 from pathlib import Path
 
 from s3napback.archives import ArchiveRecord
+from s3napback.catalogue.claims import Claims, acting_host, is_stray, unprotected
 from s3napback.catalogue.contents import CataloguedArchive
-from s3napback.catalogue.sums import sum_key
+from s3napback.catalogue.selection import means
 from s3napback.config.settings import Configuration
 from s3napback.errors import S3napbackError, StoreError
 from s3napback.formatting import counted, human_bytes, human_time
 from s3napback.kinds import NO_SOURCE
-from s3napback.recovery.decoding import LEAST_RATE, Damaged, Decoder
-from s3napback.recovery.fetching import known_digest
-from s3napback.recovery.reaching import Reach, is_cold, reach
+from s3napback.recovery.holdings import Holdings, is_cold, look_at_store
+from s3napback.recovery.opening.decoder import Decoder
+from s3napback.recovery.opening.failures import Damaged
 from s3napback.recovery.registry import recovery_of
-from s3napback.streams.pipeline import Pipeline
-from s3napback.streams.transformations import Block
 from s3napback.surroundings import host_name
 
 logger = logging.getLogger("s3napback")
 
-_PIECE = 1 << 20  # bytes; checked at once
-
 
 @dataclass(frozen=True)
-class Wish:
+class VerifyRequest:
     """What the command line asks for.
 
     Attributes:
@@ -52,7 +49,7 @@ class Wish:
     passphrase_file: Path | None = None
 
 
-def verify(configuration: Configuration, wish: Wish, today: date, say: Callable[[str], None]) -> int:
+def verify(configuration: Configuration, request: VerifyRequest, today: date, say: Callable[[str], None]) -> int:
     """Verify, one source after the other, whatever is found wrong with any.
 
     Args:
@@ -65,32 +62,55 @@ def verify(configuration: Configuration, wish: Wish, today: date, say: Callable[
     Raises:
         S3napbackError: the store cannot be read, or there is nothing to verify.
     """
-    reached = reach(configuration)
-    words = [wish.source] if wish.source else _all_sources(reached)
-    if not words:
-        raise StoreError(f"there are no archives in {reached.store.location} that could be verified")
-    verification = Verification(reached, wish, today, say)
-    bad = sum(verification.verify(word) for word in words)
+    holdings = look_at_store(configuration)
+    lacking = _unprotected(holdings, request.source)
+    for line in lacking:
+        say(line)
+    words = [request.source] if request.source else _all_sources(holdings)
+    if request.source and lacking and not holdings.has_any(request.source):
+        words = []
+    if not words and not lacking:
+        raise StoreError(f"there are no archives in {holdings.store.location} that could be verified")
+    verification = Verification(holdings, request, today, say)
+    bad = len(lacking) + sum(verification.verify(word) for word in words)
     if bad:
-        logger.error("%s found", counted(bad, "problem or difference"))
+        found = "difference" if request.against_live else "problem"
+        logger.error("%s found", counted(bad, found))
     return 1 if bad else 0
 
 
-def _all_sources(reached: Reach) -> list[str]:
+def _all_sources(holdings: Holdings) -> list[str]:
     """Sources of this host; on a machine of another name, where none is configured, of all hosts."""
-    owners = {archive.record.owner for archive in reached.catalogue.archives if archive.record}
-    own = {str(owner.source) for owner in owners if owner.host == host_name(reached.configuration)}
-    if own or reached.configuration.host_name:
+    catalogue, configuration = holdings.catalogue, holdings.configuration
+    strays = {archive.key for archive in catalogue.archives if is_stray(archive)}
+    if strays:
+        logger.info("%s passed over: of another Prefix, or copies", counted(len(strays), "archive"))
+    here = [archive.record for archive in catalogue.archives if archive.record and archive.key not in strays]
+    own = {str(record.owner.source) for record in here if record.owner.host == host_name(configuration)}
+    if own or configuration.host_name:
         return sorted(own)
-    return sorted({str(owner.source) for owner in owners})
+    return sorted({str(record.owner.source) for record in here})
+
+
+def _unprotected(holdings: Holdings, word: str) -> Sequence[str]:
+    """The configured sources, or the one asked for, of which nothing can be restored, as lines of the report."""
+    configuration = holdings.configuration
+    host = acting_host(holdings.catalogue, host_name(configuration), is_configured=bool(configuration.host_name))
+    lacking = unprotected(holdings.catalogue, Claims(host, configuration.jobs))
+    return [
+        f"{job.source}{f' (Cycle {job.cycle})' if job.cycle else ''}: FAILED: it is configured, and there is no whole "
+        "backup of it"
+        for job in lacking
+        if not word or means(word, job)
+    ]
 
 
 @dataclass(frozen=True)
 class Verification:
     """One run."""
 
-    reached: Reach
-    wish: Wish
+    holdings: Holdings
+    request: VerifyRequest
     today: date
     say: Callable[[str], None]
 
@@ -103,28 +123,28 @@ class Verification:
             return 1
         for problem in problems:
             self.say(problem)
-        bad = 0 if self.wish.every else len(problems)
-        if self.wish.against_live:
+        bad = 0 if self.request.every else len(problems)
+        if self.request.against_live:
             return bad + self._compare(archives)
         return bad + sum(not self._is_good(archive) for archive in archives)
 
     def _chosen(self, word: str) -> tuple[Sequence[CataloguedArchive], Sequence[str]]:
         """The archives to look at, and what there is to say of those that nothing can be restored from."""
-        if not self.wish.every:
-            return self.reached.chain_with_problems(word, self.wish.at, self.today, self.wish.origin)
-        own = sorted(self.reached.own(word, self.wish.origin), key=lambda archive: archive.key)
-        chains = {archive.key: self.reached.catalogue.chain(archive) for archive in own}
+        if not self.request.every:
+            return self.holdings.chain_with_problems(word, self.request.at, self.today, self.request.origin)
+        own = sorted(self.holdings.own(word, self.request.origin), key=lambda archive: archive.key)
+        chains = {archive.key: self.holdings.catalogue.chain(archive) for archive in own}
         broken = [f"{key}: cannot be restored: {chain.problem}" for key, chain in chains.items() if chain.problem]
         return [archive for archive in own if chains[archive.key].archives], broken
 
     def _is_good(self, archive: CataloguedArchive) -> bool:
         clock = time.monotonic()
-        decoder = self.reached.decoder(self.wish.passphrase_file)
+        decoder = self.holdings.decoder(self.request.passphrase_file)
         try:
             if is_cold(archive):
                 raise StoreError(f"it lies in cold storage ({archive.stored.storage_class}) and cannot be read now")
-            if self.wish.keyless:
-                _check_sum(decoder, archive)
+            if self.request.keyless:
+                decoder.check_sum(archive)
             else:
                 self._check_content(decoder, archive)
         except S3napbackError as error:
@@ -143,10 +163,10 @@ class Verification:
         if record is None:
             raise Damaged("it has no metadata, which would tell what it holds")
         check = recovery_of(record.owner.source).check
-        decoder.run(archive, *check(record, self._parent(record)), write=_forget)
+        decoder.run(archive, *check(record, self._parent(record)))
 
     def _parent(self, record: ArchiveRecord) -> ArchiveRecord | None:
-        records = (each.record for each in self.reached.catalogue.archives)
+        records = (each.record for each in self.holdings.catalogue.archives)
         return next((each for each in records if each and each.id == record.parent), None)
 
     def _compare(self, chain: Sequence[CataloguedArchive]) -> int:
@@ -154,10 +174,10 @@ class Verification:
         source = record.owner.source if record else NO_SOURCE
         compare = recovery_of(source).compare if source.kind else None
         if compare is None:
-            if self.wish.source:
-                self.say(f"{self.wish.source}: FAILED: only a directory can be compared with what is there now")
-            return bool(self.wish.source)
-        decoder = self.reached.decoder(self.wish.passphrase_file)
+            if self.request.source:
+                self.say(f"{self.request.source}: FAILED: only a directory can be compared with what is there now")
+            return bool(self.request.source)
+        decoder = self.holdings.decoder(self.request.passphrase_file)
         try:
             differing = compare(decoder, chain, source.target, self.say)
         except S3napbackError as error:
@@ -165,19 +185,3 @@ class Verification:
             return 1
         self.say(f"{source}: {counted(differing, 'difference')} from {chain[-1].key}")
         return differing
-
-
-def _check_sum(decoder: Decoder, archive: CataloguedArchive) -> None:
-    transport = decoder.transport
-    digest = known_digest(transport, archive, has_sum=sum_key(archive.key) in decoder.sums)
-    if not digest:
-        raise Damaged("there is no checksum of it beside it, or only one of an older archive")
-    feed = transport.feed(archive, digest=digest)
-    with Pipeline([feed], stall_timeout=transport.stall_timeout, least_rate=LEAST_RATE) as pipeline:
-        buffer = memoryview(bytearray(_PIECE))
-        while pipeline.readinto(buffer):
-            pass
-
-
-def _forget(_block: Block) -> None:
-    """What was decoded is of no further use."""

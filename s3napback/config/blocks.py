@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 from s3napback.config.descriptions import BlockDescription, DirectiveDescription, Place, Type
 from s3napback.config.directives import Directives, find_block, find_directive, similar_name
+from s3napback.config.excludes import check_pattern
 from s3napback.config.names import check_cycle_name
 from s3napback.config.problems import Problems
 from s3napback.config.program_options import refused_options
-from s3napback.config.schedules import check_excludes, job_settings, schedule, warn_of_short_memory
+from s3napback.config.schedules import job_settings, schedule, warn_of_short_memory
 from s3napback.config.scopes import Scope, Setting
 from s3napback.config.settings import Job, Position
 from s3napback.config.syntax import Block, Directive, Entry
@@ -31,12 +32,18 @@ class Contents:
 
 
 class BlockReader:
-    """Collects the jobs of one configuration, their names not yet qualified."""
+    """Collects the jobs of one configuration, their names not yet qualified, and every Exclude.
+
+    Attributes:
+        jobs: in the order of the file.
+        excludes: patterns, each with where it stands.
+    """
 
     def __init__(self, problems: Problems) -> None:
         self._problems = problems
         self._cycles: dict[str, Position] = {}
         self.jobs: list[Job] = []
+        self.excludes: list[tuple[str, Position]] = []
 
     def read_file(self, entries: Sequence[Entry], start: Position) -> Scope:
         """Read everything; returns the settings at file level."""
@@ -148,7 +155,9 @@ class BlockReader:
             for problem in refused_options(known.name, value):
                 self._problems.error(entry.position, problem)
         if known is Directives.EXCLUDE and isinstance(value, tuple):
-            check_excludes(value, entry.position, self._problems)
+            for pattern in value:
+                if check_pattern(pattern, entry.position, self._problems):
+                    self.excludes.append((pattern, entry.position))
         if before is not None and isinstance(before.value, tuple) and isinstance(value, tuple):
             value = (*before.value, *value)
         settings[known.name] = Setting(value, entry.position, place)

@@ -80,6 +80,13 @@ class Directives:
         minimum=1,
         maximum=64,
     )
+    ENCRYPTION = Choice(
+        "Encryption",
+        _GLOBAL,
+        "Off says that archives are meant to be plain text; without it and without a GpgRecipient each run warns.",
+        otherwise="the one that GpgRecipient implies",
+        choices=("On", "Off"),
+    )
     GPG_RECIPIENT = Words(
         "GpgRecipient",
         _GLOBAL,
@@ -276,8 +283,9 @@ def find_block(name: str) -> BlockDescription | None:
 
 
 def similar_name(name: str) -> str:
-    """The directive or block whose name looks most like ``name``; empty if none does."""
+    """The directive or block whose name begins with ``name``, or looks most like it; empty if none does."""
     names = [*(directive.name for directive in all_directives()), *(block.name for block in all_blocks())]
     known = {each.lower(): each for each in names}
-    alike = difflib.get_close_matches(name.lower(), known, 1, 0.6)
+    begun = sorted((each for each in known if len(name) > 1 and each.startswith(name.lower())), key=len)
+    alike = begun or difflib.get_close_matches(name.lower(), known, 1, 0.6)
     return known[alike[0]] if alike else ""

@@ -12,8 +12,9 @@ from pathlib import Path
 from s3napback.config.blocks import BlockReader
 from s3napback.config.descriptions import AbsolutePath
 from s3napback.config.directives import Directives
+from s3napback.config.excludes import check_reach
 from s3napback.config.key_file import UnusableKeyFile, read_key_file
-from s3napback.config.names import Claim, key_problem, qualified_names
+from s3napback.config.names import WantedName, key_problem, qualified_names
 from s3napback.config.problems import Problems
 from s3napback.config.reading import read_configuration
 from s3napback.config.scopes import Scope
@@ -57,6 +58,7 @@ def load_configuration(path: Path) -> Configuration:
     _check_host_name(general, problems)
     jobs = [_without_store(job, store.folder, problems) for job in _named(reader.jobs, store.prefix, problems)]
     _check_folders(general, problems)
+    check_reach(reader.excludes, reader.jobs, problems)
     for job in jobs:
         _check_option_files(job, problems)
     if store.folder is None:
@@ -89,7 +91,7 @@ def _read(path: Path, problems: Problems) -> tuple[Entry, ...]:
 
 def _named(jobs: Sequence[Job], prefix: str, problems: Problems) -> list[Job]:
     """The jobs with their qualified names; names that clash or cannot become keys are reported."""
-    names = qualified_names([Claim(job.name, job.cycle) for job in jobs])
+    names = qualified_names([WantedName(job.name, job.cycle) for job in jobs])
     first: dict[str, Job] = {}
     for job, name in zip(jobs, names, strict=True):
         other = first.setdefault(name, job)

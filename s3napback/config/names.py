@@ -40,8 +40,8 @@ def normalised_prefix(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class Claim:
-    """One block's wish to use a name.
+class WantedName:
+    """A name that a block wants to use.
 
     Attributes:
         base: the key base.
@@ -52,12 +52,10 @@ class Claim:
     cycle: str
 
 
-def qualified_names(claims: Sequence[Claim]) -> list[str]:
-    """The name that each claim gets: its base, preceded by the Cycle's name where others claim the same base."""
-    counted = Counter(claim.base for claim in claims)
-    return [
-        f"{claim.cycle}/{claim.base}" if claim.cycle and counted[claim.base] > 1 else claim.base for claim in claims
-    ]
+def qualified_names(wanted: Sequence[WantedName]) -> list[str]:
+    """The name that each block gets: its base, preceded by the Cycle's name where others want the same one."""
+    counted = Counter(each.base for each in wanted)
+    return [f"{each.cycle}/{each.base}" if each.cycle and counted[each.base] > 1 else each.base for each in wanted]
 
 
 def key_problem(prefix: str, name: str) -> str:

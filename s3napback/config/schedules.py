@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-
 from s3napback.config.descriptions import Place
 from s3napback.config.directives import HANOI_CYCLE, Directives, all_directives
+from s3napback.config.excludes import plain_pattern
 from s3napback.config.problems import Problems
 from s3napback.config.scopes import Scope
 from s3napback.config.settings import JobSettings, Position
@@ -16,7 +14,6 @@ from s3napback.rotation import HanoiCycle, Schedule, SimpleCycle
 _MOST_SLOTS = 100_000
 _CYCLE_DIRECTIVES = tuple(description for description in all_directives() if description.cycle)
 _HIGHEST_LEVEL = {"gzip": 9, "zstd": 19}
-_SLASHES = re.compile(r"//+")
 
 
 def schedule(scope: Scope, problems: Problems) -> Schedule | None:
@@ -99,26 +96,12 @@ def _check_compression(scope: Scope, problems: Problems) -> None:
         problems.error(level.position, f"{message} ({where})")
 
 
-def check_excludes(patterns: Iterable[str], position: Position, problems: Problems) -> None:
-    """Report patterns that cannot mean what they seem to."""
-    for pattern in patterns:
-        if not _exclude(pattern):
-            problems.error(position, f"Exclude {shown(pattern)} would leave out everything")
-        elif pattern.startswith("~/"):
-            problems.warning(position, f"Exclude {shown(pattern)}: ~ is not expanded; write the path in full")
-
-
-def _exclude(pattern: str) -> str:
-    """A pattern without doubled slashes and without one at its end, with which tar would find nothing."""
-    return _SLASHES.sub("/", pattern).rstrip("/")
-
-
 def job_settings(scope: Scope) -> JobSettings:
     """How the sources of a block are dumped."""
     compression = scope.text(Directives.COMPRESSION)
     level = scope.integer(Directives.COMPRESSION_LEVEL)
     return JobSettings(
-        exclude=tuple(dict.fromkeys(_exclude(pattern) for pattern in scope.all_words(Directives.EXCLUDE))),
+        exclude=tuple(dict.fromkeys(plain_pattern(pattern) for pattern in scope.all_words(Directives.EXCLUDE))),
         tar_options=scope.words(Directives.TAR_OPTIONS),
         one_file_system=scope.switch(Directives.ONE_FILE_SYSTEM),
         max_unreadable=scope.integer(Directives.MAX_UNREADABLE),

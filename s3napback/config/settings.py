@@ -80,12 +80,14 @@ class EncryptionSettings:
         keyring: a file of public keys to import into a private home.
         home: gpg's home directory; None is gpg's own choice.
         sign_key: whose secret key signs archives, as written; empty is nobody's.
+        is_off: it was said that archives are not to be encrypted.
     """
 
     recipients: tuple[str, ...] = ()
     keyring: Path | None = None
     home: Path | None = None
     sign_key: str = ""
+    is_off: bool = False
 
 
 @dataclass(frozen=True)

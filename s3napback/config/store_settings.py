@@ -77,6 +77,7 @@ def encryption_settings(scope: Scope, problems: Problems) -> EncryptionSettings:
                 scope.at(Directives.GPG_RECIPIENT),
                 f"GpgRecipient “{shown(recipient)}” is no address, id or fingerprint",
             )
+    _check_purpose(scope, problems)
     _check_sign_key(scope, problems)
     for directive in (Directives.GPG_KEYRING, Directives.GPG_HOME):
         if scope.find(directive) and not scope.find(Directives.GPG_RECIPIENT):
@@ -87,7 +88,25 @@ def encryption_settings(scope: Scope, problems: Problems) -> EncryptionSettings:
         keyring=scope.path(Directives.GPG_KEYRING),
         home=scope.path(Directives.GPG_HOME),
         sign_key=scope.text(Directives.GPG_SIGN_KEY),
+        is_off=scope.text(Directives.ENCRYPTION) == "Off",
     )
+
+
+def _check_purpose(scope: Scope, problems: Problems) -> None:
+    """Encryption is on, or off on purpose: two lines that got lost must not make archives that anybody can read."""
+    said = scope.text(Directives.ENCRYPTION)
+    has_recipient = scope.find(Directives.GPG_RECIPIENT) is not None
+    position = scope.at(Directives.ENCRYPTION)
+    if said == "Off" and has_recipient:
+        problems.error(position, "Encryption is Off, and there is a GpgRecipient: take out one of them")
+    elif said == "On" and not has_recipient:
+        problems.error(position, "Encryption is On, and there is no GpgRecipient to encrypt for")
+    elif not said and not has_recipient:
+        problems.warning(
+            position,
+            "archives are not encrypted: whoever can read the store reads them. Name a GpgRecipient, or write "
+            "“Encryption Off” if that is meant",
+        )
 
 
 def _check_sign_key(scope: Scope, problems: Problems) -> None:

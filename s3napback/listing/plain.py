@@ -16,8 +16,8 @@ _RIGHT_ALIGNED = frozenset({"SLOT", "SIZE", "BACKUPS"})
 
 
 def plain_text(report: Report) -> list[str]:
-    """Sources with their days, then archives, then remarks. Cells without a value hold ``-``."""
-    parts: list[list[str]] = []
+    """What is lost first, then sources with their days, archives, remarks. Cells without a value hold ``-``."""
+    parts: list[list[str]] = [alarms] if (alarms := report.alarms()) else []
     if report.sources:
         days = [
             (str(source.owner.source), source.owner.host, f"{len(source.days)}", source.day_ranges)

@@ -4,6 +4,8 @@ The JSON document, one for each configuration, has these fields; new ones may be
 while ``format`` stays the same:
 
 - ``format``: 1. ``store``: its address. ``prefix``. ``host``: the configuration's HostName.
+- ``unprotected``: one for each source of the configuration, in each Cycle, of which nothing can be restored:
+  ``source``, ``cycle`` (empty outside any), ``name``.
 - ``sources``: one for each source of each host: ``source`` (``Directory /etc``), ``host``, ``days`` (to which it can
   be restored, ``YYYY-MM-DD``, the oldest first), ``newest`` (key of the newest archive that can be restored, or null).
 - ``archives``: in the order of the sources, the newest first. ``key`` (with prefix), ``name`` (key base, without
@@ -27,9 +29,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from s3napback.archives import UNKNOWN_OWNER, Owner, format_time, split_key
-from s3napback.catalogue.claims import Claim, Claims
+from s3napback.catalogue.claims import Claim, Claims, is_stray
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, Chain, newest_first
 from s3napback.catalogue.retention import sums_without_archive
+from s3napback.config.settings import Job
 from s3napback.rotation import ArchiveType, day_date
 
 _FORMAT = 1
@@ -96,6 +99,7 @@ class Report:
 
     Attributes:
         place: address of the store, with the prefix.
+        unprotected: the configuration's sources of which nothing can be restored.
         rows: the archives of a source beside each other, the newest first; those without metadata last.
         lone_sums: keys of checksums without an archive.
         others: how many objects are not s3napback's.
@@ -105,6 +109,7 @@ class Report:
     location: str
     prefix: str
     host: str
+    unprotected: tuple[Job, ...]
     sources: tuple[RestorableSource, ...]
     rows: tuple[Row, ...]
     lone_sums: tuple[str, ...]
@@ -115,6 +120,14 @@ class Report:
     def place(self) -> str:
         """Address of the store with the prefix."""
         return f"{self.location}/{self.prefix}" if self.prefix else self.location
+
+    def alarms(self) -> list[str]:
+        """What must be seen before anything else, one sentence each."""
+        return [
+            f"NOTHING of {job.source}{f' (Cycle {job.cycle})' if job.cycle else ''} can be restored: it is configured, "
+            "and there is no whole backup of it."
+            for job in self.unprotected
+        ]
 
     def remarks(self) -> list[str]:
         """What else should be said, one sentence each."""
@@ -141,6 +154,9 @@ class Report:
             "store": self.location,
             "prefix": self.prefix,
             "host": self.host,
+            "unprotected": [
+                {"source": str(job.source), "cycle": job.cycle, "name": job.name} for job in self.unprotected
+            ],
             "sources": [
                 {
                     "source": str(source.owner.source),
@@ -158,7 +174,13 @@ class Report:
 
 
 def make_report(
-    catalogue: Catalogue, archives: Sequence[CataloguedArchive], claims: Claims, *, location: str, prefix: str
+    catalogue: Catalogue,
+    archives: Sequence[CataloguedArchive],
+    claims: Claims,
+    unprotected: Sequence[Job],
+    *,
+    location: str,
+    prefix: str,
 ) -> Report:
     """Report on some archives of a catalogue.
 
@@ -166,6 +188,7 @@ def make_report(
         catalogue: all there is, since chains need it.
         archives: those to be shown.
         claims: of the configuration.
+        unprotected: those of its sources that are asked for, and of which nothing can be restored.
         location: the store's address.
         prefix: of the configuration.
     """
@@ -180,6 +203,7 @@ def make_report(
         location=location,
         prefix=prefix,
         host=claims.host,
+        unprotected=tuple(unprotected),
         sources=tuple(_restorable_sources(rows)),
         rows=tuple(rows),
         lone_sums=tuple(found.key for found in sums_without_archive(catalogue)),
@@ -208,7 +232,7 @@ def _row_order(row: Row) -> tuple[bool, str, str, str, tuple[float, int, int, st
 def _restorable_sources(rows: Sequence[Row]) -> Iterable[RestorableSource]:
     by_owner: dict[Owner, list[Row]] = {}
     for row in rows:
-        if row.archive.record is not None:
+        if row.archive.record is not None and not is_stray(row.archive):
             by_owner.setdefault(row.archive.record.owner, []).append(row)
     for owner, own in by_owner.items():
         good = sorted((row.archive for row in own if row.restorable), key=newest_first)

@@ -20,8 +20,10 @@ from s3napback.rotation import day_date
 
 
 def print_report(report: Report) -> None:
-    """Print sources with their days, then a table for each name, then remarks, to standard output."""
+    """Print what is lost, sources with their days, then a table for each name, then remarks, to standard output."""
     console = Console(highlight=False)
+    for alarm in report.alarms():
+        console.print(Text(printable(alarm), style="bold red"))
     if report.sources:
         console.print(_bold(f"Restorable from {report.place}"), soft_wrap=True)
         console.print(_days(report))

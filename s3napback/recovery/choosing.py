@@ -1,85 +1,25 @@
 """Which chain of archives a person means: whose, of which source, and as of when. Pure.
 
-``--at`` takes an archive's key, a date (that day's archive, or the newest before it), or a date with a time (the newest
-archive begun by then).
+As of a day means that day's archive or the newest before it, as of an instant the newest archive begun by then.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timezone
 
 from s3napback.archives import join_prefix
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, newest_first, started
 from s3napback.catalogue.selection import matches, source_called
 from s3napback.errors import S3napbackError
 from s3napback.kinds import DIRECTORY, SourceName, kind_of
-from s3napback.rotation import day_date, day_number
+from s3napback.recovery.moments import NEWEST, Moment
+from s3napback.rotation import day_date
 from s3napback.targets import InvalidNameError
 
 
 class NothingToRestore(S3napbackError):
     """No archive fits, or none of those that fit can be restored; the message says which there are."""
-
-
-@dataclass(frozen=True)
-class Moment:
-    """As of when. At most one of the attributes is set; none is the newest of all.
-
-    Attributes:
-        text: as it was written.
-        day: a day number.
-        instant: a point in time, timezone-aware.
-        key: an archive's, as it was written.
-    """
-
-    text: str = ""
-    day: int | None = None
-    instant: datetime | None = None
-    key: str = ""
-
-
-NEWEST = Moment()
-
-
-def read_moment(text: str, catalogue: Catalogue, prefix: str = "", *, today: date) -> Moment:
-    """Understand ``--at``.
-
-    Args:
-        text: a key, with or without the prefix, or whatever dateutil reads; without a time zone it is local time.
-        catalogue: knows the keys.
-        prefix: of the configuration.
-        today: completes a date of which only a part is given.
-
-    Raises:
-        NothingToRestore: it is none of these.
-    """
-    keys = {archive.key for archive in catalogue.archives}
-    for key in (text, join_prefix(prefix, text)):
-        if key in keys:
-            return Moment(text, key=key)
-    midnight = datetime.combine(today, datetime.min.time())
-    try:
-        first, second = _parse(text, midnight), _parse(text, midnight.replace(hour=13, minute=7))
-    except (ValueError, OverflowError, Warning):
-        raise NothingToRestore(
-            f"--at {text}: neither an archive's key nor a date; write it as 2026-11-23, '2026-11-23 14:30', or a key "
-            "that list shows"
-        ) from None
-    if first != second and first.tzinfo is None:
-        return Moment(text, day=day_number(first.date()))
-    return Moment(text, instant=first.astimezone(timezone.utc))
-
-
-def _parse(text: str, default: datetime) -> datetime:
-    from dateutil import parser  # noqa: PLC0415 - takes a while to import, and most runs do not need it
-
-    with warnings.catch_warnings():
-        # A time zone that it does not know would be taken for the local one.
-        warnings.simplefilter("error")
-        return parser.parse(text, default=default)
 
 
 def own_archives(

@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.formatting import readable
-from s3napback.recovery.decoding import Decoder
 from s3napback.recovery.folders import Cursor, walk
 from s3napback.recovery.members import Gate
+from s3napback.recovery.opening.decoder import Decoder
+from s3napback.streams.findings import Finding, Found
 from s3napback.streams.pipeline import Pipeline
 from s3napback.streams.processes import Stage
 from s3napback.streams.tar_headers import Member
-from s3napback.streams.transformations import Block, Transformation
+from s3napback.streams.transformations import Block
 
 _DIFFERS = 1
 """tar's exit status for "some files differ" (tar's manual, "Synopsis")."""
+
+_CHOICE = "the choice of members"
 
 
 def compare_stage(tar: str) -> Stage:
@@ -33,37 +36,65 @@ def compare_stage(tar: str) -> Stage:
 
 @dataclass
 class _State:
-    """Which members count. Names are kept as 16 bytes each, since there may be millions.
+    """The state of a directory. Names are kept as 16 bytes each, since there may be millions.
+
+    While the newest archive is read it lives in that reading; then it belongs to the comparison.
 
     Attributes:
-        wanted: names whose last content was not met yet.
         known: all names of the state.
-        is_newest: the archive being read is the newest.
+        wanted: those of them whose last content was not met yet.
     """
 
-    wanted: set[bytes] = field(default_factory=set)
     known: set[bytes] = field(default_factory=set)
-    is_newest: bool = True
+    wanted: set[bytes] = field(default_factory=set)
 
-    def chooses(self, member: Member) -> bool:
-        if self.is_newest:
-            self._note(member)
-        name = _short(member.name)
-        if member.is_directory:
-            return self.is_newest
-        if not self.is_newest and name not in self.wanted:
-            return False
-        self.wanted.discard(name)
-        # Whether two names are still one file cannot be asked where the other name is gone.
-        return not member.link_target or _short(member.link_target) in self.known
-
-    def _note(self, member: Member) -> None:
+    def takes(self, member: Member) -> bool:
+        """Whether a member of the newest archive is to be compared."""
         self.known.add(_short(member.name))
         for entry in member.entries:
             name = _short(f"{member.name}/{entry}" if member.name else entry)
             self.known.add(name)
             # What was met already, earlier in this archive, is no longer wanted; folders come before their content.
             self.wanted.add(name)
+        if not member.is_directory:
+            self.wanted.discard(_short(member.name))
+        return _is_comparable(member, self.known)
+
+
+def _is_comparable(member: Member, known: Set[bytes]) -> bool:
+    # Whether two names are still one file cannot be asked where the other name is gone.
+    return member.is_directory or not member.link_target or _short(member.link_target) in known
+
+
+def _newest(gate: Gate) -> Finding[_State]:
+    """The reading of the newest archive: it finds the state."""
+
+    def read(blocks: Iterator[memoryview]) -> Generator[Block, None, _State]:
+        state = _State()
+        # tar would call a folder different for every new or excluded file in it.
+        yield from gate.chosen(blocks, state.takes, with_entries=False)
+        return state
+
+    return Finding(_CHOICE, read)
+
+
+def _older(gate: Gate, state: _State) -> Finding[set[bytes]]:
+    """The reading of an archive before it: it finds which of the wanted names it has, and changes nothing."""
+
+    def read(blocks: Iterator[memoryview]) -> Generator[Block, None, set[bytes]]:
+        met: set[bytes] = set()
+
+        def takes(member: Member) -> bool:
+            name = _short(member.name)
+            if member.is_directory or name not in state.wanted or name in met:
+                return False
+            met.add(name)
+            return _is_comparable(member, state.known)
+
+        yield from gate.chosen(blocks, takes, with_entries=False)
+        return met
+
+    return Finding(_CHOICE, read)
 
 
 def _short(name: str) -> bytes:
@@ -87,16 +118,19 @@ def compare(
     Raises:
         PipelineError: an archive could not be decoded.
     """
-    state = _State()
     gate = Gate(directory.strip("/"))
     differences = _Lines(say)
-    for archive in reversed(chain):
-        # tar would call a folder different for every new or excluded file in it.
-        choose = Transformation(
-            "the choice of members", lambda blocks: gate.chosen(blocks, state.chooses, with_entries=False)
-        )
-        decoder.run(archive, choose, compare_stage(tar), write=differences.feed, finish=differences.feed_warnings)
-        state.is_newest = False
+
+    def read(archive: CataloguedArchive, finding: Finding[Found]) -> Found:
+        stages = finding.transformation, compare_stage(tar)
+        decoder.run(archive, *stages, write=differences.feed, finish=differences.feed_warnings, use="compared")
+        return finding.result()
+
+    *older, newest = chain
+    state = read(newest, _newest(gate))
+    for archive in reversed(older):
+        met = read(archive, _older(gate, state))
+        state.wanted -= met
     for path in _unknown(directory, state):
         say(f"{readable(os.fsencode(path))}: new since then")
     return differences.count

@@ -1,93 +1,15 @@
-"""Dumps of databases, as SQL: into a file that appears whole or not at all, or to standard output."""
+"""What ends the dump of a database, and the look at whether it is there."""
 
 from __future__ import annotations
 
-import os
-import secrets
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
-from s3napback.catalogue.contents import CataloguedArchive
-from s3napback.errors import S3napbackError
 from s3napback.kinds import kind_of
-from s3napback.recovery.decoding import Damaged, Decoder
-from s3napback.recovery.folders import exists, open_path
-from s3napback.recovery.staging import PREFIX, UnusableTarget
+from s3napback.recovery.opening.failures import Damaged
 from s3napback.streams.transformations import Block, Transformation
 
-TO_STANDARD_OUTPUT = Path("-")
 _END_SIZE = 4096
 _HEAD_SIZE = 4096
-
-
-class BrokenOutput(S3napbackError):
-    """What reads our standard output has gone, or its disk is full."""
-
-
-@dataclass(frozen=True)
-class FileRestore:
-    """What is wanted: an archive's content, or those of a chain one after the other.
-
-    Attributes:
-        where: a file that must not exist; ``-`` is standard output.
-        ends: remarks of which one ends a whole dump; none if nothing ends it.
-    """
-
-    where: Path
-    ends: Sequence[bytes] = ()
-
-    def check(self) -> None:
-        """Look whether it can be begun.
-
-        Raises:
-            UnusableTarget: the file exists, or its folder does not.
-        """
-        if self.where == TO_STANDARD_OUTPUT:
-            return
-        if os.path.lexists(self.where):
-            raise UnusableTarget(f"{self.where} exists: name a file that does not, or - for standard output")
-        if not self.where.absolute().parent.is_dir():
-            raise UnusableTarget(f"{self.where.absolute().parent} is not a folder in which a file could be made")
-
-    def run(self, decoder: Decoder, chain: Sequence[CataloguedArchive]) -> None:
-        """Restore.
-
-        Raises:
-            S3napbackError: what failed. Standard output may have got a part by then; a file is not made.
-        """
-        with self._opened() as write:
-            for archive in chain:
-                decoder.run(archive, dump_check(self.ends), write=write)
-
-    @contextmanager
-    def _opened(self) -> Iterator[Callable[[Block], None]]:
-        if self.where == TO_STANDARD_OUTPUT:
-            yield _write_to_standard_output
-            return
-        where = self.where.absolute()
-        with ExitStack() as stack:
-            try:
-                folder = open_path(where.parent).descriptor
-                stack.callback(os.close, folder)
-                name = f"{PREFIX}{secrets.token_hex(8)}"
-                descriptor = os.open(name, _NEW_FILE, 0o600, dir_fd=folder)
-            except OSError as error:
-                raise UnusableTarget(f"nothing can be written to {where.parent}: {error.strerror}") from error
-            stack.callback(_remove, name, folder)
-            stack.callback(os.close, descriptor)
-            yield lambda block: _write(descriptor, block, str(where))
-            os.fsync(descriptor)
-            _publish(name, descriptor, folder, where)
-
-
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-
-
-def _remove(name: str, folder: int) -> None:
-    with suppress(FileNotFoundError):
-        os.unlink(name, dir_fd=folder)
 
 
 def dump_ends(kind: str) -> tuple[bytes, ...]:
@@ -115,31 +37,3 @@ def _with_end(blocks: Iterator[Block], ends: Sequence[bytes]) -> Iterator[Block]
     is_remarked = any(line.startswith(b"-- ") and b"dump" in line.lower() for line in head.splitlines())
     if ends and is_remarked and not any(end in tail for end in ends):
         raise Damaged("the remark that ends a dump is missing: the database's tool did not dump everything")
-
-
-def _write_to_standard_output(block: Block) -> None:
-    _write(1, block, "standard output")
-
-
-def _write(descriptor: int, block: Block, name: str) -> None:
-    rest = memoryview(block)
-    try:
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
-    except OSError as error:
-        raise BrokenOutput(f"{name} cannot be written to: {error.strerror}") from error
-
-
-def _publish(name: str, descriptor: int, folder: int, where: Path) -> None:
-    """Give the file its name, unless another one has taken it meanwhile."""
-    try:
-        os.link(name, where.name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
-    except FileExistsError:
-        raise UnusableTarget(f"{where} has come into being meanwhile, and was left alone") from None
-    except OSError:
-        # Not every file system knows hard links.
-        if exists(where.name, folder):
-            raise UnusableTarget(f"{where} has come into being meanwhile, and was left alone") from None
-        os.rename(name, where.name, src_dir_fd=folder, dst_dir_fd=folder)
-    if not os.path.samestat(os.fstat(descriptor), os.lstat(where.name, dir_fd=folder)):
-        raise UnusableTarget(f"{where} is not what was restored: somebody is at work in {where.parent}")

@@ -8,14 +8,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from s3napback.catalogue.contents import CataloguedArchive
-from s3napback.recovery.decoding import Decoder
 from s3napback.recovery.members import Gate
-from s3napback.recovery.paths import PathSelection, members_of_paths, outermost, require_all
+from s3napback.recovery.opening.decoder import Decoder
+from s3napback.recovery.paths import (
+    Reading,
+    WantedPaths,
+    first_reading,
+    members_of_paths,
+    outermost,
+    require_all,
+    second_reading,
+    whole_reading,
+)
 from s3napback.recovery.powers import Powers, powers_in
 from s3napback.recovery.publishing import publish
-from s3napback.recovery.staging import Staging, require_empty, staging_in
+from s3napback.recovery.staging import Staging, looking_into_it, require_empty, staging_in
+from s3napback.streams.findings import Finding
 from s3napback.streams.processes import Stage
-from s3napback.streams.transformations import Block, Transformation
+from s3napback.streams.transformations import Transformation
 
 
 def extract_stage(tar: str, folder: int) -> Stage:
@@ -36,8 +46,7 @@ def extract_stage(tar: str, folder: int) -> Stage:
 
 def listing(directory: str, tar: str) -> tuple[Transformation, Stage]:
     """What an archive's content goes through to be checked: it must be what GNU tar writes, and tar must read it."""
-    gate = Gate(directory.strip("/"))
-    return Transformation("the look at the archive's members", gate.whole), Stage((tar, "--list", "--file=-"))
+    return whole_reading(Gate(directory.strip("/"))).transformation, Stage((tar, "--list", "--file=-"))
 
 
 @dataclass(frozen=True)
@@ -74,49 +83,53 @@ class DirectoryRestore:
         Raises:
             S3napbackError: what failed; nothing was published.
         """
-        names = members_of_paths(self.directory, self.paths)
-        top = self.directory.strip("/")
-        gate = Gate(top)
+        wanted = WantedPaths.of(members_of_paths(self.directory, self.paths))
+        gate = Gate(self.directory.strip("/"))
         with staging_in(self.where) as staging:
-            replay(decoder, chain, staging, names, gate, self.tar)
-            wanted = outermost(names) or (top,)
-            powers = powers_in(staging.tree, wanted) if gate.gave_power else Powers()
-            publish(staging, top, wanted, in_place=self.in_place)
+            gave_power = replay(decoder, chain, staging, wanted, gate, self.tar)
+            names = outermost(wanted.names) or (gate.top,)
+            with looking_into_it():
+                powers = powers_in(staging.tree, names) if gave_power else Powers()
+            publish(staging, gate.top, names, in_place=self.in_place)
             powers.tell(self.where)
 
 
 def replay(
-    decoder: Decoder, chain: Sequence[CataloguedArchive], staging: Staging, names: tuple[str, ...], gate: Gate, tar: str
-) -> None:
+    decoder: Decoder, chain: Sequence[CataloguedArchive], staging: Staging, wanted: WantedPaths, gate: Gate, tar: str
+) -> bool:
     """Extract a chain into a staging folder.
 
     Args:
-        names: the members that are wanted, with all below them; none is everything.
+        wanted: the members that are wanted, with all below them.
         gate: what reaches tar.
+
+    Returns:
+        Whether an archive brought something that gives power.
 
     Raises:
         PipelineError: an archive could not be decoded or extracted.
-        NoSuchPath: a name was not there on that day.
+        NoSuchPath: a path was not there on that day.
+        UnusableTarget: what was extracted cannot be looked into.
     """
-    selection = PathSelection(names)
+    gave_power = False
+    reading = Reading()
     for archive in chain:
-        selection = PathSelection(names)
-        _extract(decoder, archive, staging, selection, gate, tar)
-        if selection.left_out:
-            _extract(decoder, archive, staging, selection.second_reading(), gate, tar)
+        reading = _extract(
+            decoder, archive, staging, first_reading(gate, wanted) if wanted.names else whole_reading(gate), tar
+        )
+        gave_power |= reading.gave_power
+        if reading.left_out:
+            again = _extract(decoder, archive, staging, second_reading(gate, wanted, reading.left_out), tar)
+            gave_power |= again.gave_power
     staging.finish()
-    if names:
-        require_all(staging.tree, selection)
+    with looking_into_it():
+        require_all(staging.tree, wanted.names, reading.nearby)
+    return gave_power
 
 
 def _extract(
-    decoder: Decoder, archive: CataloguedArchive, staging: Staging, selection: PathSelection, gate: Gate, tar: str
-) -> None:
-    choose = Transformation("the choice of members", lambda blocks: gate.chosen(blocks, selection.chooses))
-    check = Transformation("the look at the archive's members", gate.whole)
+    decoder: Decoder, archive: CataloguedArchive, staging: Staging, finding: Finding[Reading], tar: str
+) -> Reading:
     with staging.extracting() as folder:
-        decoder.run(archive, choose if selection.names else check, extract_stage(tar, folder), write=_forget)
-
-
-def _forget(_block: Block) -> None:
-    """tar extracts without saying anything."""
+        decoder.run(archive, finding.transformation, extract_stage(tar, folder), use="extracted")
+    return finding.result()

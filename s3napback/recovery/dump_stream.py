@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from s3napback.kinds import SUBVERSION
-from s3napback.recovery.decoding import Damaged
+from s3napback.recovery.opening.failures import Damaged
 from s3napback.streams.transformations import Block
 
 _LONGEST_HEADER = 1 << 20

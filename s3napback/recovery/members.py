@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
-from s3napback.recovery.decoding import Damaged
+from s3napback.recovery.opening.failures import Damaged
 from s3napback.streams.tar_headers import (
     BLOCK_DEVICE,
     CHARACTER_DEVICE,
@@ -37,31 +37,37 @@ def gives_power(member: Member) -> bool:
     return member.type == REGULAR and (bool(member.permissions & SET_ID) or member.has_attribute(CAPABILITY))
 
 
-@dataclass
+@dataclass(frozen=True)
 class Gate:
     """What every archive of a directory passes before tar: members that do not belong to the source end it.
 
+    Both ways through it are generators that return whether a member was passed on that gives power, be it there at the
+    end or not.
+
     Attributes:
         top: the source's name in archives.
-        gave_power: a member was passed on that gives power, be it there at the end or not.
-        is_empty: the archive that passes has had no member yet.
     """
 
     top: str
-    gave_power: bool = False
-    is_empty: bool = True
 
-    def whole(self, blocks: Iterator[memoryview]) -> Iterator[Block]:
+    def whole(self, blocks: Iterator[memoryview]) -> Generator[Block, None, bool]:
         """Pass an archive on as it is.
 
         Raises:
             Damaged: it is none of this source.
         """
-        return self._as_damage(watched(blocks, self._look))
+        passage = _Passage(self.top)
+
+        def look(member: Member) -> None:
+            passage.refuse_foreign(member)
+            passage.note(member)
+
+        yield from passage.guarded(watched(blocks, look))
+        return passage.gave_power
 
     def chosen(
         self, blocks: Iterator[memoryview], chooses: Callable[[Member], bool], *, with_entries: bool = True
-    ) -> Iterator[Block]:
+    ) -> Generator[Block, None, bool]:
         """Pass those members on that ``chooses`` wants; it is asked once for each, in order.
 
         Args:
@@ -70,25 +76,34 @@ class Gate:
         Raises:
             Damaged: it is none of this source.
         """
+        passage = _Passage(self.top)
 
-        def judge(member: Member) -> bool:
-            self._refuse_foreign(member)
-            wanted = chooses(member)
-            if wanted:
-                self._note(member)
-            return wanted
+        def lets_in(member: Member) -> bool:
+            passage.refuse_foreign(member)
+            is_wanted = chooses(member)
+            if is_wanted:
+                passage.note(member)
+            return is_wanted
 
-        return self._as_damage(selected(blocks, judge, Member.whole_headers if with_entries else without_entries))
+        headers = Member.whole_headers if with_entries else without_entries
+        yield from passage.guarded(selected(blocks, lets_in, headers))
+        return passage.gave_power
 
-    def _look(self, member: Member) -> None:
-        self._refuse_foreign(member)
-        self._note(member)
 
-    def _note(self, member: Member) -> None:
-        self.gave_power = self.gave_power or gives_power(member)
+@dataclass
+class _Passage:
+    """The passage of one archive. Lives within the generator that passes it on.
 
-    def _as_damage(self, blocks: Iterator[Block]) -> Iterator[Block]:
-        self.is_empty = True
+    Attributes:
+        gave_power: a member was passed on that gives power.
+        is_empty: it has had no member yet.
+    """
+
+    top: str
+    gave_power: bool = False
+    is_empty: bool = True
+
+    def guarded(self, blocks: Iterator[Block]) -> Iterator[Block]:
         try:
             yield from blocks
         except MalformedArchive as error:
@@ -96,7 +111,10 @@ class Gate:
         if self.is_empty:
             raise Damaged("it holds nothing at all")
 
-    def _refuse_foreign(self, member: Member) -> None:
+    def note(self, member: Member) -> None:
+        self.gave_power = self.gave_power or gives_power(member)
+
+    def refuse_foreign(self, member: Member) -> None:
         self.is_empty = False
         for name in (member.name, member.link_target) if member.type == HARD_LINK else (member.name,):
             if not lies_in(name, self.top):

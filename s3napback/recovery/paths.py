@@ -9,16 +9,19 @@ from __future__ import annotations
 import difflib
 import os
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from s3napback.errors import S3napbackError
 from s3napback.recovery.folders import cursor, exists, file_names, go_to
-from s3napback.recovery.members import lies_in
+from s3napback.recovery.members import Gate, lies_in
+from s3napback.streams.findings import Finding
 from s3napback.streams.tar_headers import Member
+from s3napback.streams.transformations import Block
 
 _MOST_NAMES = 2000
 _MOST_NEAR = 5
+_CHOICE = "the choice of members"
 
 
 class NoSuchPath(S3napbackError):
@@ -52,80 +55,129 @@ def outermost(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in names if not any(lies_in(name, other) for other in names if other != name))
 
 
-@dataclass
-class PathSelection:
-    """Chooses the members of one archive that matter to some paths.
-
-    A hard link whose target was not chosen is left out at first and noted. For a second reading of the same archive,
-    ``second_reading`` chooses what is still needed.
+@dataclass(frozen=True)
+class WantedPaths:
+    """What is wanted of a directory.
 
     Attributes:
-        names: the paths, as archives name them.
-        left_out: names of hard links that could not be made, with their targets.
-        nearby: names from the archive's state that resemble the paths.
+        names: the paths, as archives name them; none is everything.
+        above: names of the folders above them.
     """
 
     names: tuple[str, ...]
+    above: frozenset[str]
+    _basenames: frozenset[str]
+    _below: tuple[str, ...]
+
+    @classmethod
+    def of(cls, names: tuple[str, ...]) -> WantedPaths:
+        """The paths of these names."""
+        above = {"/".join(name.split("/")[:depth]) for name in names for depth in range(name.count("/") + 1)}
+        basenames = {posixpath.basename(name).lower() for name in names}
+        return cls(names, frozenset({*above, ""}), frozenset(basenames), tuple(f"{name}/" for name in names))
+
+    def include(self, name: str) -> bool:
+        """Whether it is one of the paths, or lies in one."""
+        return name in self.names or name.startswith(self._below) or "" in self.names
+
+    def resemble(self, name: str) -> bool:
+        """Whether a person may have meant it with one of the paths."""
+        folder, _, base = name.rpartition("/")
+        return base.lower() in self._basenames or folder in self.above
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one reading of an archive found.
+
+    Attributes:
+        gave_power: a member was passed on that gives power, be it there at the end or not.
+        left_out: names of hard links that could not be made, with their targets, which were not chosen.
+        nearby: names from the archive's state that resemble the paths.
+    """
+
+    gave_power: bool = False
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    nearby: Sequence[str] = ()
+
+
+def whole_reading(gate: Gate) -> Finding[Reading]:
+    """Everything passes."""
+
+    def read(blocks: Iterator[memoryview]) -> Generator[Block, None, Reading]:
+        return Reading((yield from gate.whole(blocks)))
+
+    return Finding("the look at the archive's members", read)
+
+
+def first_reading(gate: Gate, wanted: WantedPaths) -> Finding[Reading]:
+    """What matters to the paths passes, but for hard links to what does not."""
+
+    def read(blocks: Iterator[memoryview]) -> Generator[Block, None, Reading]:
+        choice = _Choice(wanted)
+        gave_power = yield from gate.chosen(blocks, choice.takes)
+        return Reading(gave_power, choice.left_out, tuple(choice.nearby))
+
+    return Finding(_CHOICE, read)
+
+
+def second_reading(gate: Gate, wanted: WantedPaths, left_out: Mapping[str, str]) -> Finding[Reading]:
+    """The hard links that were left out pass, their targets, and once more the folders, for their times."""
+    needed = {*left_out, *left_out.values()}
+
+    def takes(member: Member) -> bool:
+        if member.is_directory:
+            return wanted.include(member.name) or member.name in wanted.above
+        return member.name in needed
+
+    def read(blocks: Iterator[memoryview]) -> Generator[Block, None, Reading]:
+        return Reading((yield from gate.chosen(blocks, takes)))
+
+    return Finding(_CHOICE, read)
+
+
+@dataclass
+class _Choice:
+    """The choice from one archive. Lives within the generator that reads it."""
+
+    wanted: WantedPaths
     left_out: dict[str, str] = field(default_factory=dict)
     nearby: dict[str, None] = field(default_factory=dict)
-    is_second_reading: bool = False
 
-    def __post_init__(self) -> None:
-        self.above = {"/".join(name.split("/")[:depth]) for name in self.names for depth in range(name.count("/") + 1)}
-        self.above.add("")
-        self._basenames = {posixpath.basename(name).lower() for name in self.names}
-        self._below = tuple(f"{name}/" for name in self.names)
-
-    def chooses(self, member: Member) -> bool:
-        """Whether a member is to be extracted."""
-        if self.is_second_reading:
-            return self._is_still_needed(member)
+    def takes(self, member: Member) -> bool:
         self._note_names(member)
-        if not self.wants(member.name):
-            return member.is_directory and member.name in self.above
-        if member.link_target and not self.wants(member.link_target):
+        if not self.wanted.include(member.name):
+            return member.is_directory and member.name in self.wanted.above
+        if member.link_target and not self.wanted.include(member.link_target):
             self.left_out[member.name] = member.link_target
             return False
         return True
 
-    def second_reading(self) -> PathSelection:
-        """Chooses the hard links that were left out, their targets, and once more the folders, for their times."""
-        return PathSelection(self.names, self.left_out, is_second_reading=True)
-
-    def wants(self, name: str) -> bool:
-        """Whether it is one of the paths, or lies in one."""
-        return name in self.names or name.startswith(self._below) or "" in self.names
-
-    def _is_still_needed(self, member: Member) -> bool:
-        if member.is_directory:
-            return self.wants(member.name) or member.name in self.above
-        return member.name in self.left_out or member.name in self.left_out.values()
-
     def _note_names(self, member: Member) -> None:
         for name in (member.name, *(posixpath.join(member.name, entry) for entry in member.entries)):
-            folder, _, base = name.rpartition("/")
-            if len(self.nearby) < _MOST_NAMES and (base.lower() in self._basenames or folder in self.above):
+            if len(self.nearby) < _MOST_NAMES and self.wanted.resemble(name):
                 self.nearby[name] = None
 
 
-def require_all(tree: int, selection: PathSelection) -> None:
+def require_all(tree: int, names: Sequence[str], nearby: Sequence[str]) -> None:
     """Look whether every path was restored.
 
     Args:
         tree: descriptor of the folder that was extracted into.
-        selection: of the newest archive.
+        names: the paths, as archives name them.
+        nearby: names from the newest archive's state that resemble them.
 
     Raises:
         NoSuchPath: one was not.
     """
     with cursor(tree, is_own=True) as place:
-        for name in selection.names:
+        for name in names:
             *folders, last = file_names(name) or ["."]
             if go_to(place, folders) and exists(last, place.descriptor):
                 continue
-            if name in selection.nearby:
+            if name in nearby:
                 raise NoSuchPath(f"/{name} was there on that day, but Exclude left it out of the archives")
-            raise NoSuchPath(f"/{name} was not there on that day{_near(name, list(selection.nearby))}")
+            raise NoSuchPath(f"/{name} was not there on that day{_near(name, nearby)}")
 
 
 def _near(name: str, known: Sequence[str]) -> str:

@@ -12,9 +12,10 @@ from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import S3napbackError, UnknownKind
 from s3napback.kinds import DIRECTORY, MYSQL, POSTGRESQL, SUBVERSION, SourceName, kind_of
 from s3napback.recovery.comparing import compare
-from s3napback.recovery.databases import TO_STANDARD_OUTPUT, FileRestore, dump_check, dump_ends
-from s3napback.recovery.decoding import Decoder
+from s3napback.recovery.databases import dump_check, dump_ends
 from s3napback.recovery.directory import DirectoryRestore, listing
+from s3napback.recovery.opening.decoder import Decoder
+from s3napback.recovery.single_file import TO_STANDARD_OUTPUT, FileRestore
 from s3napback.recovery.subversion import RepositoryRestore, revisions_check
 from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import Transformation
@@ -23,7 +24,7 @@ from s3napback.surroundings import find_gnu_tar
 Consumer = Stage | Transformation
 
 
-class UnclearWish(S3napbackError):
+class UnclearRequest(S3napbackError):
     """The command line asks for something that does not go together."""
 
     exit_code = 2
@@ -59,7 +60,7 @@ class Restore(Protocol):
 
 
 Restorer = Callable[[Wanted], Restore]
-"""Finds what restores; raises ``UnclearWish`` where what is wanted makes no sense for its kind."""
+"""Finds what restores; raises ``UnclearRequest`` where what is wanted makes no sense for its kind."""
 
 Checker = Callable[[ArchiveRecord, ArchiveRecord | None], Sequence[Consumer]]
 """What an archive's content has to pass to be good; its record, and that of the archive it builds on, tell more."""
@@ -87,15 +88,15 @@ def refuse_paths(wanted: Wanted) -> None:
     """Refuse what is for directories only.
 
     Raises:
-        UnclearWish: it is asked for.
+        UnclearRequest: it is asked for.
     """
     if wanted.paths or wanted.in_place:
-        raise UnclearWish(f"PATHs and --in-place are for directories, and {wanted.source} is none")
+        raise UnclearRequest(f"PATHs and --in-place are for directories, and {wanted.source} is none")
 
 
 def _directory_restore(wanted: Wanted) -> Restore:
     if wanted.where == TO_STANDARD_OUTPUT:
-        raise UnclearWish("a directory cannot be restored to standard output: name a directory with --to")
+        raise UnclearRequest("a directory cannot be restored to standard output: name a directory with --to")
     where = wanted.where.absolute()
     return DirectoryRestore(wanted.source.target, wanted.paths, where, wanted.in_place, find_gnu_tar())
 
@@ -112,7 +113,7 @@ def _directory_compare(
 
 def _database_restore(wanted: Wanted) -> Restore:
     refuse_paths(wanted)
-    return FileRestore(wanted.where, dump_ends(wanted.source.kind))
+    return FileRestore(wanted.where, (dump_check(dump_ends(wanted.source.kind)),))
 
 
 def _database_check(record: ArchiveRecord, _parent: ArchiveRecord | None) -> Sequence[Consumer]:

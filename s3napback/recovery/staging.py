@@ -40,6 +40,19 @@ class UnusableTarget(S3napbackError):
     """WHERE cannot take what is to be restored; nothing was changed."""
 
 
+@contextmanager
+def looking_into_it() -> Iterator[None]:
+    """While it is entered, what was extracted is looked into, or put in order.
+
+    Raises:
+        UnusableTarget: that was not possible.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UnusableTarget(f"what was extracted cannot be looked into: {error}; nothing was published") from error
+
+
 @dataclass
 class Staging:
     """A staging folder.
@@ -73,7 +86,7 @@ class Staging:
         yield self.tree
 
     def _park_links(self) -> None:
-        try:
+        with looking_into_it():
             for step in walk(self.tree, stays_open=True):
                 folder = step.place.descriptor
                 if step.mode is not None:
@@ -82,8 +95,6 @@ class Staging:
                 for name in step.others:
                     if stat.S_ISLNK(os.lstat(name, dir_fd=folder).st_mode):
                         self._park(step.place, name)
-        except OSError as error:
-            raise UnusableTarget(f"what was just restored cannot be looked into: {error}") from error
 
     def _park(self, place: Cursor, name: str) -> None:
         self._count += 1
@@ -97,8 +108,12 @@ class Staging:
         self._parked["/".join((*place.names, name))] = parked
 
     def finish(self) -> None:
-        """Replace what is left of the small files by the links that they stand for."""
-        with cursor(self.tree, is_own=True) as place:
+        """Replace what is left of the small files by the links that they stand for.
+
+        Raises:
+            UnusableTarget: that was not possible.
+        """
+        with looking_into_it(), cursor(self.tree, is_own=True) as place:
             for path, parked in self._parked.items():
                 folders, _, name = path.rpartition("/")
                 names = folders.split("/") if folders else []

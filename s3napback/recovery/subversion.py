@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from s3napback.archives import ArchiveRecord
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import PipelineError, UnusableTool
 from s3napback.formatting import readable, shell_command
-from s3napback.recovery.decoding import Damaged, Decoder
 from s3napback.recovery.dump_stream import DumpReader, checked, dump_beginning
 from s3napback.recovery.folders import OPEN_FOLDER, names_in
+from s3napback.recovery.opening.decoder import Decoder
+from s3napback.recovery.opening.failures import Damaged
 from s3napback.recovery.staging import Staging, UnusableTarget, require_empty, require_empty_folder, staging_in
 from s3napback.rotation import ArchiveType
 from s3napback.streams.confinement import start_confined
@@ -76,22 +78,22 @@ class RepositoryRestore:
                 check = continuity_check(expected)
                 command = ("svnadmin", "load", "--quiet", "--force-uuid", _REPOSITORY)
                 load = Stage(command, environment=_TEMPORARY, family=Family.SUBVERSION, folder=staging.tree)
-                decoder.run(archive, check, load, write=_forget)
+                decoder.run(archive, check, load, use="loaded")
                 expected = _loaded(tools, archive, expected, decoder)
             self._publish(staging)
 
     def _publish(self, staging: Staging) -> None:
         require_empty_folder(staging.target, self.where)
-        repository = os.open(_REPOSITORY, OPEN_FOLDER, dir_fd=staging.tree)
-        try:
-            for name in names_in(repository):
-                try:
+        with ExitStack() as stack:
+            name = ""
+            try:
+                repository = os.open(_REPOSITORY, OPEN_FOLDER, dir_fd=staging.tree)
+                stack.callback(os.close, repository)
+                for name in names_in(repository):
                     os.rename(name, name, src_dir_fd=repository, dst_dir_fd=staging.target)
-                except OSError as error:
-                    reason = f"the repository cannot be moved to {self.where / name}: {error.strerror}"
-                    raise UnusableTarget(reason) from error
-        finally:
-            os.close(repository)
+            except OSError as error:
+                reason = f"the repository cannot be moved to {self.where / name}: {error.strerror}"
+                raise UnusableTarget(reason) from error
 
 
 def continuity_check(expected: Expected) -> Transformation:
@@ -182,7 +184,3 @@ class _Tools:
             words = [f"  {readable(line)}" for line in done.stderr.splitlines()]
             raise PipelineError(f"{shell_command(command)} failed:", *words)
         return done.stdout.decode().strip()
-
-
-def _forget(_block: Block) -> None:
-    """svnadmin was told to be quiet."""

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from s3napback.chains import Memory
 from s3napback.config.settings import Job
+from s3napback.deciding.facts import Footing
 from s3napback.rotation import ArchiveType
 from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import UNCHANGED, Transformation
@@ -82,12 +83,12 @@ class Source(Protocol):
         """
         ...
 
-    def obstacle(self, memory: Memory, folder: Path, now: float) -> str:
-        """Why no DIFF can be built on what is remembered; empty if nothing speaks against it.
+    def footing(self, memory: Memory, folder: Path) -> Footing:
+        """Look at that on which a DIFF would build. What it means, ``deciding.fulls`` tells.
 
         Args:
+            memory: what is remembered of the parent.
             folder: where the snapshot named in ``memory`` lies.
-            now: seconds since 1970.
         """
         ...
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
@@ -11,8 +12,10 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from s3napback.chains import FILES_SETTING, Memory
+from s3napback.chains import Memory
 from s3napback.config.settings import Job, JobSettings
+from s3napback.deciding.facts import Footing
+from s3napback.deciding.fulls import FILES_SETTING
 from s3napback.errors import SourceError
 from s3napback.rotation import ArchiveType, SimpleCycle
 from s3napback.sources import WORKING, WORKING_INDEX, Dump
@@ -23,7 +26,7 @@ from s3napback.sources.looking import looks_for
 from s3napback.sources.margin import margin
 from s3napback.sources.mounts import mounted_within, tells_holes
 from s3napback.sources.named_files import digests
-from s3napback.sources.snapshot import DamagedSnapshot, copy_cured, index_problem, snapshot_problem
+from s3napback.sources.snapshot import DamagedSnapshot, copy_cured, look_at_snapshot
 from s3napback.sources.tar_guard import TarGuard
 from s3napback.sources.tar_review import TarReview
 from s3napback.streams.processes import Stage
@@ -41,6 +44,7 @@ keeps all names below in memory: 3,000 nested directories with names of 255 byte
 snapshot. A name has at most 255 bytes, so above each one that is left out in this way there is one that tar names.
 """
 
+_NOT_EXPANDED = re.compile(r"[*?\[$~]|\{.*\}")
 _ALTERING_HEADERS = frozenset({"--owner", "--owner-map", "--group", "--group-map", "--mode", "--dereference"})
 
 _FORMAT_OPTIONS = (
@@ -182,7 +186,8 @@ class DirectorySource:
             with os.scandir(self.job.target) as entries:
                 return next(entries, None) is not None
         except FileNotFoundError:
-            raise SourceError(f"{self.job.source} does not exist") from None
+            hint = "; wildcards and variables are not expanded" if _NOT_EXPANDED.search(self.job.target) else ""
+            raise SourceError(f"{self.job.source} does not exist{hint}") from None
         except NotADirectoryError:
             raise SourceError(f"{self.job.source} is not a directory") from None
         except OSError as error:
@@ -203,10 +208,9 @@ class DirectorySource:
             **named,
         }
 
-    def obstacle(self, memory: Memory, folder: Path, now: float) -> str:
+    def footing(self, memory: Memory, folder: Path) -> Footing:
         """See ``Source``."""
-        problem = snapshot_problem(folder / memory.snapshot, memory.snapshot_sha256, now)
-        return problem or (index_problem(folder / memory.index, memory.index_sha256) if memory.index else "")
+        return look_at_snapshot(folder / memory.snapshot, folder / memory.index if memory.index else None)
 
     def dump(self, archive_type: ArchiveType, memory: Memory | None, folder: Path) -> Dump:
         """See ``Source``."""

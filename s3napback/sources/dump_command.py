@@ -9,6 +9,7 @@ from pathlib import Path
 
 from s3napback.chains import Memory
 from s3napback.config.settings import Job
+from s3napback.deciding.facts import Footing, Untold
 from s3napback.kinds import kind_of
 from s3napback.rotation import ArchiveType
 from s3napback.sources import Dump
@@ -54,9 +55,9 @@ class DumpCommandSource:
         """See ``Source``."""
         return {}
 
-    def obstacle(self, memory: Memory, folder: Path, now: float) -> str:  # noqa: ARG002 - there are no DIFFs
+    def footing(self, memory: Memory, folder: Path) -> Footing:  # noqa: ARG002 - there are no DIFFs
         """See ``Source``."""
-        return f"{self.job.kind} is always dumped whole"
+        return Untold()
 
     def dump(self, archive_type: ArchiveType, memory: Memory | None, folder: Path) -> Dump:  # noqa: ARG002
         """See ``Source``."""

@@ -19,17 +19,6 @@ from s3napback.sources.subversion_dir import expand_subversion_dir
 Entry = TypeVar("Entry")
 
 
-@dataclass(frozen=True)
-class Tools:
-    """Programs that were looked up once for the whole run.
-
-    Attributes:
-        tar: the name under which GNU tar was found.
-    """
-
-    tar: str = "tar"
-
-
 class Expander(Protocol):
     """Finds the jobs that one job stands for; see ``expand_job``."""
 
@@ -41,19 +30,19 @@ class Maker:
     """How sources of one kind are made.
 
     Attributes:
-        make: makes the source that a job describes.
+        make: makes the source that a job describes; the second argument is the name under which GNU tar was found.
         needs_tar: it is dumped by GNU tar.
     """
 
-    make: Callable[[Job, Tools], Source]
+    make: Callable[[Job, str], Source]
     needs_tar: bool = False
 
 
 MAKERS: dict[str, Maker] = {
-    DIRECTORY.name: Maker(lambda job, tools: DirectorySource(job, tools.tar), needs_tar=True),
-    MYSQL.name: Maker(lambda job, _tools: mysql_source(job)),
-    POSTGRESQL.name: Maker(lambda job, _tools: postgresql_source(job)),
-    SUBVERSION.name: Maker(lambda job, _tools: SubversionSource(job)),
+    DIRECTORY.name: Maker(DirectorySource, needs_tar=True),
+    MYSQL.name: Maker(lambda job, _tar: mysql_source(job)),
+    POSTGRESQL.name: Maker(lambda job, _tar: postgresql_source(job)),
+    SUBVERSION.name: Maker(lambda job, _tar: SubversionSource(job)),
 }
 
 EXPANDERS: dict[str, Expander] = {
@@ -68,13 +57,16 @@ def needs_tar(job: Job) -> bool:
     return maker is not None and maker.needs_tar
 
 
-def make_source(job: Job, tools: Tools) -> Source:
+def make_source(job: Job, tar: str = "tar") -> Source:
     """The source that a job describes.
+
+    Args:
+        tar: the name under which GNU tar was found.
 
     Raises:
         UnknownKind: nothing backs up this kind.
     """
-    return _entry(MAKERS, job.kind).make(job, tools)
+    return _entry(MAKERS, job.kind).make(job, tar)
 
 
 def expand_job(job: Job, all_jobs: Sequence[Job], *, may_be_empty: bool = False) -> Expansion:

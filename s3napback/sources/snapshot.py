@@ -18,6 +18,8 @@ import re
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from s3napback.deciding.facts import Snapshot
+
 BLOCK = 1 << 20
 """Bytes of a snapshot that are looked at together."""
 
@@ -150,46 +152,27 @@ def _copy_entries(window: _Window, target: Sink) -> None:
     target.write(window.take(end + len(_RECORD_END)))
 
 
-def index_problem(path: Path, sha256: str) -> str:
-    """Why no DIFF can be built on an index; empty if nothing speaks against it.
-
-    Args:
-        path: its file.
-        sha256: what the content must have.
-    """
-    try:
-        with path.open("rb") as stream:
-            found = file_sha256(stream)
-    except FileNotFoundError:
-        return "the index of the last backup is missing"
-    except OSError as error:
-        return f"the index of the last backup cannot be read: {error.strerror}"
-    return "" if found == sha256 else "the index of the last backup is damaged: its checksum differs"
-
-
-def snapshot_problem(path: Path, sha256: str, now: float) -> str:
-    """Why no DIFF can be built on a snapshot; empty if nothing speaks against it.
-
-    Args:
-        path: the snapshot file.
-        sha256: what its content must have.
-        now: seconds since 1970. tar leaves changed files out when the snapshot's time lies in the future.
-    """
+def look_at_snapshot(path: Path, index: Path | None = None) -> Snapshot:
+    """What is left of a snapshot that a DIFF would build on, and of the index beside it, where there was one."""
     try:
         with path.open("rb") as stream:
             time = snapshot_time(stream)
             stream.seek(0)
             # Copying for nothing tells at once whether the cure will work; were that found out only when the DIFF is
             # made, the source would fail night after night.
-            found = copy_cured(stream, _Nowhere())
+            sha256 = copy_cured(stream, _Nowhere())
     except FileNotFoundError:
-        return "the snapshot of the last backup is missing"
+        return Snapshot(is_there=False)
     except OSError as error:
-        return f"the snapshot of the last backup cannot be read: {error.strerror}"
+        return Snapshot(unreadable=error.strerror or str(error))
     except DamagedSnapshot as error:
-        return f"the snapshot of the last backup is damaged: {error}"
-    if found != sha256:
-        return "the snapshot of the last backup is damaged: its checksum differs"
-    if time > now:
-        return "the snapshot of the last backup bears a time in the future"
-    return ""
+        return Snapshot(damage=str(error))
+    return Snapshot(sha256=sha256, time=time, index_sha256=_sha256_if_there(index) if index else "")
+
+
+def _sha256_if_there(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            return file_sha256(stream)
+    except OSError:
+        return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from pathlib import Path
 
 from s3napback.chains import Memory
 from s3napback.config.settings import Job
+from s3napback.deciding.facts import Footing, Revisions, Untold
+from s3napback.deciding.fulls import REVISION_NOTES, why_not_from
 from s3napback.errors import SourceError
 from s3napback.kinds import SUBVERSION
 from s3napback.rotation import ArchiveType
@@ -74,12 +77,12 @@ class SubversionSource:
         """See ``Source``."""
         return {}
 
-    def obstacle(self, memory: Memory, folder: Path, now: float) -> str:  # noqa: ARG002 - a repository has no snapshot
+    def footing(self, memory: Memory, folder: Path) -> Footing:  # noqa: ARG002 - a repository has no snapshot
         """See ``Source``."""
         # What cannot be looked at is no reason for a FULL: ``check`` and ``dump`` report it.
         with suppress(SourceError):
-            return self._obstacle(memory.notes, self._youngest())
-        return ""
+            return self._revisions(memory.notes, self._youngest())
+        return Untold()
 
     def dump(self, archive_type: ArchiveType, memory: Memory | None, folder: Path) -> Dump:  # noqa: ARG002
         """See ``Source``."""
@@ -87,8 +90,8 @@ class SubversionSource:
         youngest = self._youngest()
         first = 0
         if archive_type is ArchiveType.DIFF and memory is not None:
-            if reason := self._obstacle(memory.notes, youngest):
-                raise SourceError(f"{self.job.source} changed while it was looked at: {reason}")
+            if why := why_not_from(self._revisions(memory.notes, youngest), memory, time.time()):
+                raise SourceError(f"{self.job.source} changed while it was looked at: {why}")
             first = _first_new(memory, youngest)
         uuid = self._uuid()
         return Dump(
@@ -130,17 +133,13 @@ class SubversionSource:
             directory=access.directory,
         )
 
-    def _obstacle(self, notes: Mapping[str, str], youngest: int) -> str:
-        if not {"uuid", "revision", "mark"} <= notes.keys():
-            return "state does not tell which revision was archived last"
-        revision = int(notes["revision"])
-        if (uuid := self._uuid()) != notes["uuid"]:
-            return f"the repository's UUID is {uuid}, and was {notes['uuid']}: it is another repository"
-        if youngest < revision:
-            return f"its youngest revision is {youngest}, and {revision} was archived: an older copy was put back"
-        if self._mark(revision) != notes["mark"]:
-            return f"its revision {revision} is not the one that was archived: an older copy was put back"
-        return ""
+    def _revisions(self, notes: Mapping[str, str], youngest: int) -> Revisions:
+        if not notes.keys() >= REVISION_NOTES:
+            return Revisions(youngest)
+        revision, uuid = int(notes["revision"]), self._uuid()
+        # Of another repository, or one without that revision, there is nothing to be compared.
+        is_there = uuid == notes["uuid"] and revision <= youngest
+        return Revisions(youngest, uuid, self._mark(revision) if is_there else "")
 
     def _youngest(self) -> int:
         path = self.job.target

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from s3napback.errors import PipelineError, S3napbackError
+from s3napback.errors import S3napbackError
+from s3napback.streams.culprits import Culprit, ElementsFailed
 from s3napback.streams.processes import Process
 from s3napback.streams.pumps import Pump
 from s3napback.streams.silence import SilenceWatch
@@ -35,23 +36,23 @@ class PostMortem:
             What those said that ended with one of their warning codes, one line each.
 
         Raises:
-            PipelineError: one failed, or the first produced nothing. The message names it and quotes its last words.
+            ElementsFailed: one failed, or the first produced nothing. The message names it and quotes its last words.
         """
         self._settle()
         culprits = self._culprits() or [
-            f"{member.name} has not ended" for member in self._members if not member.wait(0)
+            Culprit(member.element, [f"{member.name} has not ended"]) for member in self._members if not member.wait(0)
         ]
         if culprits:
-            raise PipelineError(*culprits)
+            raise ElementsFailed(*culprits)
         if not self._pumps[0].bytes_read:
-            raise PipelineError(*_with_words(self._members[0], "produced nothing"))
+            raise ElementsFailed(_accused(self._members[0], "produced nothing"))
         return [line for process in self._processes for line in _warning_lines(process)]
 
     def accuse_the_silent(self, watch: SilenceWatch) -> None:
         """Nothing has moved for too long: blame whoever holds up the stream.
 
         Raises:
-            PipelineError: unless something excuses it.
+            ElementsFailed: unless something excuses it.
         """
         index = self._silent_member()
         member = self._members[index]
@@ -62,7 +63,7 @@ class PostMortem:
                 return
             if member.stage.may_pause and watch.has_worked(member.processor_time):
                 return
-        raise PipelineError(*_with_words(member, f"has been {watch.verdict} for {self._patience}"))
+        raise ElementsFailed(_accused(member, f"has been {watch.verdict} for {self._patience}"))
 
     def _silent_member(self) -> int:
         """Follow the stream upwards, past all that only wait for their input, to the one that holds it up."""
@@ -81,7 +82,7 @@ class PostMortem:
             ended = member.wait(self._stall_timeout if deadline is None else max(0.0, deadline - time.monotonic()))
             if not ended and deadline is None:
                 what = f"closed its output but did not end within {self._patience}"
-                raise PipelineError(*_with_words(member, what))
+                raise ElementsFailed(_accused(member, what))
             if isinstance(member, Process) and member.stage.review is not None and ended:
                 member.messages.ended.wait(_LAST_WORDS_TIME)
             if deadline is None and self._verdict(index):
@@ -91,8 +92,8 @@ class PostMortem:
             if process.status is not None:
                 process.messages.ended.wait(_LAST_WORDS_TIME)
 
-    def _culprits(self) -> list[str]:
-        """What there is to say of the failed members, line by line, the most causal first.
+    def _culprits(self) -> list[Culprit]:
+        """The failed members, the most causal first.
 
         Whoever ended because its reader had gone is a consequence, and the cause lies below the lowest of them.
         Apart from that, a failure is the cause of those below it.
@@ -102,28 +103,26 @@ class PostMortem:
         lowest = max(consequences, default=-1)
         below = [verdict for index, verdict in verdicts if index > lowest]
         if not below:
-            return [line for _, verdict in verdicts for line in verdict]
+            return [verdict for _, verdict in verdicts]
         above = [verdict for index, verdict in verdicts if index < lowest and index not in consequences]
-        return [line for verdict in below + above for line in verdict]
+        return below + above
 
-    def _verdict(self, index: int) -> tuple[str, ...]:
-        """What is wrong with a member that has ended, line by line; nothing while it runs, and if nothing is."""
+    def _verdict(self, index: int) -> Culprit | None:
+        """What is wrong with a member that has ended; None while it runs, and if nothing is."""
         member = self._members[index]
         if isinstance(member, Pump):
-            if isinstance(member.error, S3napbackError):
-                return member.error.lines
-            return () if member.error is None else (f"{member.name} failed: {member.error!r}",)
+            return _told(member)
         if member.status is None:
-            return ()
+            return None
         if not member.is_good:
-            return _with_words(member, member.describe_end())
+            return _accused(member, member.describe_end())
         above = self._members[index - 1] if index else None
         # A transformation closes its output only after it has finished, or failed by itself.
         if isinstance(above, Pump) and not above.has_finished and (above.error is None or above.broke_on_output):
-            return _with_words(member, "ended before it had read everything")
+            return _accused(member, "ended before it had read everything")
         judge = member.stage.judge
         flaw = judge(member.messages.lines()) if judge else ""
-        return (flaw,) if flaw else ()
+        return Culprit(member.element, [flaw], is_judged=True) if flaw else None
 
     @property
     def _patience(self) -> str:
@@ -138,10 +137,20 @@ class PostMortem:
         return [member for member in self._members if isinstance(member, Pump)]
 
 
-def _with_words(member: Process | Pump, what: str) -> tuple[str, ...]:
+def _told(pump: Pump) -> Culprit | None:
+    """What a pump's error says; None without one."""
+    error = pump.error
+    if error is None:
+        return None
+    lines = error.lines if isinstance(error, S3napbackError) else (f"{pump.name} failed: {error!r}",)
+    return Culprit(pump.element, lines, error)
+
+
+def _accused(member: Process | Pump, what: str) -> Culprit:
     """A sentence on a member, and below it its own last words."""
     words = member.messages.lines()[-_QUOTED_LINES:] if isinstance(member, Process) else []
-    return (f"{member.name} {what}" + (":" if words else ""), *(f"  {line}" for line in words))
+    lines = (f"{member.name} {what}" + (":" if words else ""), *(f"  {line}" for line in words))
+    return Culprit(member.element, lines)
 
 
 def _warning_lines(process: Process) -> list[str]:

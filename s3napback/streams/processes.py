@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, Protocol
 
-from s3napback.errors import PipelineError
 from s3napback.formatting import readable, shell_command, shortened
 from s3napback.streams.confinement import start_confined
+from s3napback.streams.culprits import Culprit, ElementsFailed
 from s3napback.streams.environment import Family, User, child_environment
 from s3napback.streams.pipes import PipeEnd, StopSignal
 
@@ -213,7 +213,7 @@ class Process:
             stderr: where it says what it has to say.
 
         Raises:
-            PipelineError: it cannot be started.
+            ElementsFailed: it cannot be started.
         """
         self.stage = stage
         self.name = stage.name
@@ -224,8 +224,13 @@ class Process:
                 self._start(stage.directory) if stage.folder is None else start_confined(stage.folder, self._start)
             )
         except (OSError, ValueError) as error:
-            raise PipelineError(start_problem(stage.command[0], stage.user, error)) from error
+            raise ElementsFailed(Culprit(stage, [start_problem(stage.command[0], stage.user, error)])) from error
         logger.debug("process %s: %s", self._popen.pid, shell_command(stage.command))
+
+    @property
+    def element(self) -> Stage:
+        """What the pipeline was made with."""
+        return self.stage
 
     def _start(self, directory: str | None) -> subprocess.Popen[bytes]:
         stage, (stdin, stdout, stderr) = self.stage, self._ends

@@ -51,6 +51,7 @@ class Pump:
         self._ends = [end for end in (source, target) if end is not None]
         self._target = target.keep()
         self._stop = stop
+        self._is_inner = source is not None
 
     def run(self) -> None:
         """Pass on everything. Closing both ends then tells the neighbours, whatever happened."""
@@ -82,6 +83,11 @@ class Pump:
         self.waits_for = "output"
         self._target.write_all(data, self._stop)
         self.waits_for = ""
+
+    @property
+    def element(self) -> Feed | Transformation:
+        """What the pipeline was made with: the feed that begins it, or a transformation."""
+        return self._transformation if self._is_inner else self._feed
 
     @property
     def progress(self) -> int:

@@ -21,12 +21,13 @@ from s3napback.catalogue.retention import (
     upload_keys,
 )
 from s3napback.catalogue.sums import SumNote
-from s3napback.chains import History, Link, Memory, decide
+from s3napback.chains import History, Link, Memory, extended_chain
 from s3napback.config.settings import Job
+from s3napback.deciding.facts import BackupOptions
 from s3napback.kinds import SourceName
 from s3napback.rotation import ArchiveType, HanoiCycle, Schedule, SimpleCycle
-from s3napback.state import extended_chain
 from tests.catalogues import EPOCH, HOST, archive, catalogue, group, job, keys, nameless
+from tests.deciding.facts import imagined, plan_of
 
 TWO_WEEKS = SimpleCycle(diffs=6, fulls=2)
 LATER = 1000
@@ -301,14 +302,14 @@ def history(draw: st.DrawFn) -> tuple[list[CataloguedArchive], Schedule, int]:
             continue
         slot = schedule.slot(day)
         both = (f"etc-{slot}-FULL", f"etc-{slot}-DIFF")
-        decision = decide(schedule, day, remembered, content={}, keys=both)
-        made = archive("etc", slot, day, parent=decision.base[-1].id if decision.base else "")
+        plan = plan_of(imagined(day, schedule, remembered, options=BackupOptions(force=True)))
+        made = archive("etc", slot, day, parent=plan.parent.id if plan.parent else "")
         assert made.record is not None
         for key in both:
             objects.pop(key, None)
         objects[made.key] = made
-        link = Link(made.record.id, made.key, slot, decision.type, day, memory=Memory())
-        remembered = History(extended_chain(decision.base, link), schedule.describe())
+        link = Link(made.record.id, made.key, slot, plan.type, day, memory=Memory())
+        remembered = History(extended_chain(plan.base, link), schedule.describe(), plan.content)
     return list(objects.values()), (first if nights <= change else second), nights
 
 

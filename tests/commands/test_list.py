@@ -83,6 +83,7 @@ def test_the_json_document_has_the_documented_fields_and_no_others(any_site: Sit
         "store": site.store().location,
         "prefix": "",
         "host": "test-host",
+        "unprotected": [],
         "sources": [
             {
                 "source": f"Directory {site.source}",
@@ -210,7 +211,7 @@ def test_a_source_of_which_nothing_can_be_restored_says_so(site: Site) -> None:
     site.configure_cycle(CYCLE)
     nights(site, 2)
     site.store().delete(f"{site.name()}-0-FULL")
-    days, _archives = site.run("list").stdout.split("\n\n", 1)
+    _alarm, days, _archives = site.run("list").stdout.split("\n\n", 2)
     assert re.split(" {2,}", days.splitlines()[1])[2:] == ["0", "none"]
     assert document(site)["sources"][0]["newest"] is None
 

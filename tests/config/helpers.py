@@ -37,8 +37,14 @@ def problem_of(folder: Path, text: str, *, start: str = BUCKET) -> str:
     return found[0]
 
 
-def warnings_of(folder: Path, text: str, *, start: str = BUCKET) -> list[str]:
+def all_warnings_of(folder: Path, text: str, *, start: str = BUCKET) -> list[str]:
+    """What ``text`` makes doubtful, without the name of the folder."""
     return [warning.replace(f"{folder}/", "") for warning in load(folder, text, start=start).warnings]
+
+
+def warnings_of(folder: Path, text: str, *, start: str = BUCKET) -> list[str]:
+    """The same without the word on encryption, which most texts here leave out."""
+    return [each for each in all_warnings_of(folder, text, start=start) if "archives are not encrypted:" not in each]
 
 
 def only_job(configuration: Configuration) -> Job:

@@ -2,17 +2,17 @@ from __future__ import annotations
 
 import pytest
 
-from s3napback.config.names import Claim, check_cycle_name, key_problem, normalised_prefix, qualified_names
+from s3napback.config.names import WantedName, check_cycle_name, key_problem, normalised_prefix, qualified_names
 from s3napback.targets import InvalidNameError
 
 
 def test_a_name_that_several_blocks_claim_is_qualified_by_its_cycle() -> None:
     claims = [
-        Claim("etc", "daily"),
-        Claim("etc", "weekly"),
-        Claim("etc", ""),
-        Claim("usr", "daily"),
-        Claim("", "daily"),
+        WantedName("etc", "daily"),
+        WantedName("etc", "weekly"),
+        WantedName("etc", ""),
+        WantedName("usr", "daily"),
+        WantedName("", "daily"),
     ]
     assert qualified_names(claims) == ["daily/etc", "weekly/etc", "etc", "usr", ""]
 

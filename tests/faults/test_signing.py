@@ -101,7 +101,7 @@ def test_a_planted_link_of_a_chain_is_refused(site: Site, keys: Keys, tmp_path: 
     metadata = site.metadata(diff)
     site.store().put(diff, BytesSource(planted), metadata)
     refused = restore(site, tmp_path / "out", "--require-signature", expect=1)
-    assert f"{diff} cannot be decoded" in refused
+    assert f"{diff} is not trusted" in refused
     assert not (tmp_path / "out").exists()
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from s3napback.catalogue.claims import Claims
+from s3napback.catalogue.claims import Claims, unprotected
 from s3napback.catalogue.contents import Catalogue
 from s3napback.listing.plain import aligned, plain_text
 from s3napback.listing.report import Report, make_report, runs
@@ -15,7 +15,7 @@ from tests.catalogues import HOST, archive, catalogue, group, job, keys, nameles
 
 def report_on(found: Catalogue, *, configured: bool = True, prefix: str = "") -> Report:
     claims = Claims(HOST, (job(),) if configured else ())
-    return make_report(found, found.archives, claims, location="s3://bucket", prefix=prefix)
+    return make_report(found, found.archives, claims, unprotected(found, claims), location="s3://bucket", prefix=prefix)
 
 
 def test_archives_of_a_source_stand_together_the_newest_first_and_nameless_ones_last() -> None:
@@ -93,7 +93,7 @@ def test_plain_text_has_a_part_for_days_archives_and_remarks_as_far_as_there_are
     assert days.splitlines()[1].split() == ["Directory", "/etc", HOST, "1", "1970-01-11"]
     assert archives.startswith("SOURCE")
     assert remarks == "Objects in s3://bucket that are not s3napback's: 1."
-    assert plain_text(report_on(catalogue([]))) == ["There are no archives in s3://bucket."]
+    assert plain_text(report_on(catalogue([]), configured=False)) == ["There are no archives in s3://bucket."]
 
 
 def test_every_line_has_the_same_columns_whatever_is_unknown() -> None:

@@ -67,9 +67,10 @@ def test_the_commands_can_be_pasted_into_a_shell(site: Site, key: Key, tmp_path:
     assert (tmp_path / site.name(folder) / "file").read_text() == "content"
 
 
-def test_a_source_that_does_not_exist_is_planned_with_a_warning(site: Site) -> None:
+def test_a_source_that_does_not_exist_is_planned_and_would_fail(site: Site) -> None:
     site.configure("<Cycle c>\nDirectory /nonexistent/here\n</Cycle>")
-    done = site.run("-t")
+    done = site.run("-t", expect=1)
+    assert "    would fail: Directory /nonexistent/here does not exist" in done.stdout.splitlines()
     assert done.stdout.startswith("Directory /nonexistent/here -> ")
     assert "/nonexistent/here does not exist" in done.stderr
 
@@ -77,9 +78,32 @@ def test_a_source_that_does_not_exist_is_planned_with_a_warning(site: Site) -> N
 def test_a_store_that_cannot_be_reached_is_said(tmp_path: Path, rclone: S3Server) -> None:
     site = Site(tmp_path / "site", rclone.behind(f"http://127.0.0.1:{free_port()}"), "bucket")
     site.configure_cycle("Diffs 3")
-    done = site.run("-t")
+    done = site.run("-t", expect=1)
     assert done.stdout.startswith(f"Directory {site.source} -> s3://bucket/{site.name()}-")
     assert "could not look into the store" in done.stderr
+
+
+def test_its_exit_code_is_that_of_the_night(site: Site, key: Key) -> None:
+    """0 if all would go well, 3 with --strict and something to look at, 1 if a source would get no archive."""
+    (site.source / "file").touch()
+    body = f"<Cycle c>\nDiffs 3\nDirectory {site.source}\n</Cycle>"
+    site.configure(body, general=key.directives)
+    for day in range(2):
+        site.run("-t", "--strict", day=day)
+        site.run("--strict", day=day)
+    shutil.rmtree(site.diff_dir)
+    site.diff_dir.mkdir(mode=0o700)
+    site.configure(body.replace("Diffs 3", "Diffs 3\nFulls 1"), general=key.directives)
+    for options in (("-t",), ()):
+        site.run(*options, "--strict", day=2, expect=3)
+    site.configuration.write_text(site.configuration.read_text().replace(key.directives, ""))
+    for options in (("-t",), ()):
+        assert "its archives were encrypted until now" in site.run(*options, day=3, expect=1).stderr
+    before = site.contents()
+    site.run("-t", "-f", day=3)
+    assert site.contents() == before
+    site.run("-f", day=3)
+    site.run(day=4)
 
 
 def test_a_default_diff_dir_is_not_created(site: Site) -> None:
@@ -106,7 +130,7 @@ def test_the_original_manuals_example_runs(site: Site) -> None:
         text = text.replace(line, REPLACED[line.split()[0]].format(site=site))
     site.configuration.write_text(text)
     (site.root / "key.txt").write_text("key=someone\nsecret=something\n")
-    done = site.run("-t", day=0)
+    done = site.run("-t", day=0, expect=None)
     lines = done.stdout.splitlines()
     bucket = f"file://{site.vault}"
     assert f"Directory /etc -> {bucket}/daily-example/etc-0-FULL" in lines

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from s3napback.archives import ArchiveRecord, Owner, archive_key
-from s3napback.commands.restore import Wish, restore
+from s3napback.commands.restore import RestoreRequest, restore
 from s3napback.config.loading import load_configuration
 from s3napback.errors import S3napbackError
 from s3napback.kinds import SourceName
@@ -109,9 +109,9 @@ def nights(site: Site, count: int, *, first: int = 0) -> None:
 
 def restore_here(site: Site, source: str, where: Path, **others: object) -> None:
     """Restore in this process; raises what the command line would report."""
-    wish = Wish(source, where, **others)  # type: ignore[arg-type]
+    request = RestoreRequest(source, where, **others)  # type: ignore[arg-type]
     configuration = load_configuration(site.configuration)
-    assert restore(configuration, wish, date(2027, 1, 1), print, lambda _question: None) == 0
+    assert restore(configuration, request, date(2027, 1, 1), print, lambda _question: None) == 0
 
 
 def why_not(site: Site, source: str, where: Path, **others: object) -> str:

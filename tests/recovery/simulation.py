@@ -12,10 +12,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from s3napback.archives import ArchiveRecord
-from s3napback.backup.planning import Wishes
 from s3napback.catalogue.contents import Catalogue, read_catalogue
 from s3napback.commands import backup, restore
 from s3napback.config.loading import load_configuration
+from s3napback.deciding.facts import BackupOptions
 from tests.site import FIRST_DAY, Site
 from tests.sources.trees import Entry, RandomTree, describe_tree
 
@@ -65,8 +65,8 @@ class Weeks:
 
     def restore(self, where: Path, *, at: str = "", paths: Sequence[str] = ()) -> Path:
         """Restore the directory, or paths of it; returns where its tree is then."""
-        wish = restore.Wish(str(self.site.source), where, tuple(paths), at)
-        restore.restore(load_configuration(self.site.configuration), wish, date(2027, 1, 1), print, lambda _: None)
+        request = restore.RestoreRequest(str(self.site.source), where, tuple(paths), at)
+        restore.restore(load_configuration(self.site.configuration), request, date(2027, 1, 1), print, lambda _: None)
         return where / self.site.name()
 
     def _change_settings(self) -> None:
@@ -84,7 +84,7 @@ class Weeks:
         self.site.configure_cycle("\n".join(directives), general=self.general)
         configuration = load_configuration(self.site.configuration)
         with self._failing_tar() if fails else nullcontext():
-            tally = backup.run(configuration, day, Wishes(force=force))
+            tally = backup.run(configuration, day, BackupOptions(force=force))
         assert tally.failed == (fails and not tally.skipped)
         for archive in self._catalogue().archives:
             if archive.record and archive.record.id not in self.states:

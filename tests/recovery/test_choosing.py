@@ -2,69 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from datetime import date, datetime, timezone
-
 import pytest
 
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.kinds import SourceName
 from s3napback.recovery.choosing import (
-    Moment,
     NothingToRestore,
     choose,
     own_archives,
-    read_moment,
     source_of,
 )
+from s3napback.recovery.moments import Moment
 from tests.catalogues import archive, catalogue, group, keys, nameless
-
-TODAY = date(2026, 3, 10)
-EMPTY = catalogue([])
-
-
-@pytest.mark.parametrize(
-    ("text", "day"),
-    [
-        ("2026-03-01", 20513),
-        ("1 March 2026", 20513),
-        ("20260301", 20513),
-        ("March 1", 20513),
-        ("Mon 2026-03-02", 20514),
-    ],
-)
-def test_a_date_means_a_day(text: str, day: int) -> None:
-    assert read_moment(text, EMPTY, today=TODAY) == Moment(text, day=day)
-
-
-@pytest.mark.parametrize(
-    "text", ["2026-03-01T00:00:00Z", "2026-03-01 01:00+01:00", "Sun, 1 Mar 2026 00:00:00 GMT", "2026-02-28 20:00 -0400"]
-)
-def test_a_time_means_a_moment_even_at_midnight(text: str) -> None:
-    assert read_moment(text, EMPTY, today=TODAY).instant == datetime(2026, 3, 1, tzinfo=timezone.utc)
-
-
-def test_a_time_without_a_zone_is_local(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TZ", "Asia/Tokyo")
-    time.tzset()
-    try:
-        moment = read_moment("2026-03-01 09:00", EMPTY, today=TODAY)
-    finally:
-        monkeypatch.undo()
-        time.tzset()
-    assert moment.instant == datetime(2026, 3, 1, tzinfo=timezone.utc)
-
-
-@pytest.mark.parametrize("text", ["soon", "2026-13-01", "etc-0-FULL", "9" * 30, "2026-03-01 10:00 NOWHERE"])
-def test_what_is_neither_is_refused(text: str) -> None:
-    with pytest.raises(NothingToRestore, match="neither an archive's key nor a date"):
-        read_moment(text, EMPTY, today=TODAY)
-
-
-def test_a_key_is_known_with_and_without_the_prefix() -> None:
-    found = catalogue([archive("a/b/2026-01-01", 0, 1)])
-    for text in ("a/b/2026-01-01-0-FULL", "2026-01-01-0-FULL"):
-        assert read_moment(text, found, "a/b", today=TODAY).key == "a/b/2026-01-01-0-FULL"
 
 
 def chosen(found: list[CataloguedArchive], **moment: object) -> list[str]:

@@ -97,7 +97,7 @@ def test_without_the_secret_key_the_message_says_that_it_is_missing(site: Site, 
     with gpg_home() as other:
         site.configure("", general=f"GpgHome {other.path}")
         said = why_not(site, str(site.source), tmp_path / "out")
-    assert "encrypted to a key that is not here" in said
+    assert "cannot be decoded: it is encrypted to a key that is not here" in said
     assert "No secret key" in said
 
 
@@ -187,7 +187,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(site: Site, small_disk: Path) ->
     (site.source / "large").write_bytes(random.Random(1).randbytes(3_000_000))
     nights(site, 1)
     said = why_not(site, str(site.source), small_disk / "out")
-    assert "not enough room" in said
+    assert "was decoded, but cannot be extracted: there is not enough room" in said
 
 
 @pytest.fixture

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from s3napback.recovery.single_file import BrokenOutput
 from tests.databases.mariadb import MariaDB
 from tests.databases.mysql_content import EVERYTHING as MYSQL_CONTENT
 from tests.databases.postgres import Postgres
 from tests.databases.postgres_content import EVERYTHING as POSTGRESQL_CONTENT
 from tests.databases.repository import Repository, begin, grow
 from tests.gpg_keys import Key
-from tests.recovery.helpers import leftovers, overwrite, put_archive, why_not
+from tests.recovery.helpers import leftovers, overwrite, put_archive, restore_here, why_not
 from tests.site import Site
 
 
@@ -147,3 +151,37 @@ def test_dumps_that_do_not_continue_each_other_make_no_repository(
     keys = (f"{name}-0-FULL", f"{name}-2-DIFF")
     said = why_not(site, f"Subversion {repository.path}", where, keys=keys)
     assert f"{name}-2-DIFF" in said
+
+
+def test_a_dump_that_svnadmin_refuses_is_not_told_as_decoding(
+    site: Site, repository: Repository, tmp_path: Path
+) -> None:
+    site.configure("")
+    refused = re.sub(rb"(Text-content-md5: ).{4}", rb"\g<1>0000", repository.dump())
+    key = put_archive(site, 0, refused, source=f"Subversion {repository.path}", name="repository")
+    said = why_not(site, str(repository.path), tmp_path / "restored")
+    assert key in said
+    assert "cannot be loaded" in said
+    assert "cannot be decoded" not in said
+    assert "svnadmin failed" in said
+
+
+def test_a_file_that_cannot_get_its_name_is_told_with_where_it_should_have_been(site: Site, tmp_path: Path) -> None:
+    site.configure("")
+    put_archive(site, 0, b"SQL", source="MySQL x", name="MySQL/x")
+    where = tmp_path / ("x" * 300)
+    with pytest.raises(BrokenOutput, match=f"what was restored cannot become {where}: File name too long"):
+        restore_here(site, "MySQL/x", where)
+    assert not leftovers(tmp_path)
+
+
+def test_a_disk_that_loses_a_file_at_the_end_is_told(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    site.configure("")
+    put_archive(site, 0, b"SQL", source="MySQL x", name="MySQL/x")
+    monkeypatch.setattr(os, "fsync", fail)
+    assert "cannot become" in why_not(site, "MySQL/x", tmp_path / "x.sql")

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from s3napback.recovery.decoding import Damaged
 from s3napback.recovery.dump_stream import Beginning, DumpReader, dump_beginning
+from s3napback.recovery.opening.failures import Damaged
 
 HEADER = b"SVN-fs-dump-format-version: 3\n\nUUID: one\n\n"
 TRAP = b"\n\nRevision-number: 99\nContent-length: 5\n\n"

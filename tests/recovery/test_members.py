@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from s3napback.recovery.decoding import Damaged
 from s3napback.recovery.members import Gate
+from s3napback.recovery.opening.failures import Damaged
 from s3napback.recovery.paths import NoSuchPath, members_of_paths
 from s3napback.streams.tar_headers import Member, plain_name
 from s3napback.streams.tar_stream import selected

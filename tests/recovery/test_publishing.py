@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from s3napback.recovery.staging import UnusableTarget
-from tests.recovery.helpers import file_member, folder_member, leftovers, put_archive, restore_here, tar_of
+from tests.recovery.helpers import file_member, folder_member, leftovers, put_archive, restore_here, tar_of, why_not
 from tests.site import Site
 
 
@@ -165,3 +166,17 @@ def test_a_target_that_came_into_being_meanwhile_is_left_alone(site: Site, tmp_p
     done = site.run("restore", str(site.source), "--to", str(tmp_path / "out"), day=None, expect=1)
     assert "is not empty" in done.stderr
     assert list((tmp_path / "out").iterdir()) == [other]
+
+
+def test_a_disk_that_cannot_be_read_before_publishing_is_told_and_nothing_is_published(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_tree: int, _names: Sequence[str], _nearby: Sequence[str]) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    site.configure("")
+    put_archive(site, 0, tar_of((folder_member("etc", ["Yx"]), b""), (file_member("etc/x"), b"x")))
+    monkeypatch.setattr("s3napback.recovery.directory.require_all", fail)
+    said = why_not(site, "/etc", tmp_path / "out")
+    assert "what was extracted cannot be looked into" in said
+    assert "nothing was published" in said

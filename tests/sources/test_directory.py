@@ -15,6 +15,7 @@ import pytest
 
 from s3napback.chains import Memory
 from s3napback.config.settings import JobSettings
+from s3napback.deciding.fulls import why_not_from
 from s3napback.errors import PipelineError, SourceError
 from s3napback.rotation import ArchiveType, HanoiCycle, SimpleCycle
 from s3napback.sources import WORKING
@@ -268,7 +269,7 @@ def test_tar_works_on_a_copy_of_the_snapshot_that_only_its_owner_can_read(tree: 
     subprocess.run(dump.stage.command, check=True, stdout=subprocess.DEVNULL)
     assert stat.S_IMODE(dump.snapshot.stat().st_mode) == 0o600
     assert (tmp_path / "out/kept.snapshot").read_bytes() == before
-    assert source.obstacle(memory, tmp_path / "out", time.time()) == ""
+    assert why_not_from(source.footing(memory, tmp_path / "out"), memory, time.time()) is None
 
 
 def test_a_full_begins_with_an_empty_snapshot_whatever_was_kept(tree: Path, tmp_path: Path) -> None:
@@ -282,10 +283,10 @@ def test_a_full_begins_with_an_empty_snapshot_whatever_was_kept(tree: Path, tmp_
 def test_what_speaks_against_a_diff_is_told(tree: Path, tmp_path: Path) -> None:
     source = directory_source(tree)
     memory = kept_snapshot(source, tmp_path / "out")
-    assert "future" in source.obstacle(memory, tmp_path / "out", time.time() - 100)
-    assert "missing" in source.obstacle(memory, tmp_path, time.time())
+    for folder, now, words in (("out", time.time() - 100, "future"), ("elsewhere", time.time(), "missing")):
+        assert words in str(why_not_from(source.footing(memory, tmp_path / folder), memory, now))
     (tmp_path / "out/kept.snapshot").write_bytes(b"GNU tar-1.34-2\n")
-    assert "damaged" in source.obstacle(memory, tmp_path / "out", time.time())
+    assert "damaged" in str(why_not_from(source.footing(memory, tmp_path / "out"), memory, time.time()))
 
 
 @pytest.mark.parametrize("remains", [None, b"GNU tar-1.34-2\n0"])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from s3napback.chains import FILES_SETTING, changed_settings
+from s3napback.deciding.fulls import FILES_SETTING, changed_settings
 from s3napback.errors import SourceError
 from s3napback.sources.named_files import digests, named_files
 from tests.site import Site

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from s3napback.sources.snapshot import DamagedSnapshot, copy_cured, file_sha256, snapshot_problem, snapshot_time
+from s3napback.chains import Memory
+from s3napback.deciding.fulls import Reason, why_not_from
+from s3napback.sources.snapshot import DamagedSnapshot, copy_cured, file_sha256, look_at_snapshot, snapshot_time
 from tests.sources.trees import RandomTree
 
 NOW = 2_000_000_000
@@ -250,12 +252,18 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def reason_against(path: Path, digest: str, now: float = NOW) -> Reason | None:
+    """Why no DIFF can be built on a snapshot that had that digest."""
+    why = why_not_from(look_at_snapshot(path), Memory(path.name, digest), now)
+    return why.reason if why else None
+
+
 def test_nothing_speaks_against_a_whole_snapshot(kept: Path) -> None:
-    assert snapshot_problem(kept, sha256(kept), NOW) == ""
+    assert reason_against(kept, sha256(kept)) is None
 
 
 def test_a_snapshot_that_is_gone_is_a_problem(tmp_path: Path) -> None:
-    assert "missing" in snapshot_problem(tmp_path / "gone", "", NOW)
+    assert reason_against(tmp_path / "gone", "") is Reason.SNAPSHOT_MISSING
 
 
 def test_a_snapshot_with_another_checksum_is_a_problem(kept: Path) -> None:
@@ -263,27 +271,28 @@ def test_a_snapshot_with_another_checksum_is_a_problem(kept: Path) -> None:
     data = bytearray(kept.read_bytes())
     data[-4] ^= 1
     kept.write_bytes(data)
-    assert "checksum" in snapshot_problem(kept, digest, NOW)
+    assert reason_against(kept, digest) is Reason.SNAPSHOT_ALTERED
 
 
 def test_a_snapshot_that_is_no_snapshot_is_a_problem(kept: Path) -> None:
     kept.write_bytes(b"something else")
-    assert "damaged" in snapshot_problem(kept, sha256(kept), NOW)
+    assert reason_against(kept, sha256(kept)) is Reason.SNAPSHOT_DAMAGED
 
 
 def test_a_snapshot_that_could_not_be_cured_is_a_problem_before_a_diff_is_begun(kept: Path) -> None:
     """Were it found only then, the source would fail every night; so a FULL is made."""
     kept.write_bytes(HEADER + b"records of a format yet to come")
-    assert "damaged" in snapshot_problem(kept, sha256(kept), NOW)
+    assert reason_against(kept, sha256(kept)) is Reason.SNAPSHOT_DAMAGED
 
 
 def test_a_snapshot_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
-    assert "cannot be read" in snapshot_problem(tmp_path, "", NOW)
+    assert reason_against(tmp_path, "") is Reason.SNAPSHOT_UNREADABLE
+    assert look_at_snapshot(tmp_path).unreadable == "Is a directory"
 
 
 def test_a_snapshot_of_the_future_is_a_problem(kept: Path) -> None:
     """tar would leave out all that changed until then."""
     with kept.open("rb") as stream:
         moment = snapshot_time(stream)
-    assert snapshot_problem(kept, sha256(kept), moment) == ""
-    assert "future" in snapshot_problem(kept, sha256(kept), moment - 1)
+    assert reason_against(kept, sha256(kept), moment) is None
+    assert reason_against(kept, sha256(kept), moment - 1) is Reason.SNAPSHOT_OF_THE_FUTURE

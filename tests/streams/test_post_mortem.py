@@ -11,6 +11,7 @@ from typing import ClassVar
 import pytest
 
 from s3napback.errors import PipelineError
+from s3napback.streams.culprits import ElementsFailed
 from s3napback.streams.pipeline import Pipeline
 from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import Block, Transformation
@@ -148,3 +149,30 @@ def test_a_review_is_given_whole_lines(fake: Fake) -> None:
     with Pipeline([stage, GZIP]) as pipeline:
         read_all(pipeline)
     assert review.lines == [b"x" * 60_000]
+
+
+def test_a_failure_names_the_elements_to_blame_the_most_causal_first(fake: Fake) -> None:
+    def broken(blocks: Iterator[memoryview]) -> Iterator[Block]:
+        yield from blocks
+        raise PipelineError("its end is missing")
+
+    gpg, tar, missing = fake("gpg", "head -c 50000; exit 2"), fake("tar", "exec cat"), Stage(("/no/such/program",))
+    check = Transformation("the check", broken)
+    for stages, blamed in [
+        ((gpg, check, tar), [gpg, check]),
+        ((Stage(("cat",)), check, tar), [check]),
+        ((GZIP, missing), [missing]),
+    ]:
+        with pytest.raises(ElementsFailed) as caught, Pipeline([Stage(("seq", "100000")), *stages]) as pipeline:
+            read_all(pipeline)
+        assert [culprit.element for culprit in caught.value.culprits] == blamed
+        assert [line for culprit in caught.value.culprits for line in culprit.lines] == list(caught.value.lines)
+
+
+def test_a_process_that_is_judged_by_its_words_is_told_from_one_that_failed() -> None:
+    judged = Stage(("cat",), judge=lambda _lines: "it is not signed")
+    with pytest.raises(ElementsFailed) as caught, Pipeline([Stage(("seq", "9")), judged]) as pipeline:
+        read_all(pipeline)
+    assert [(each.element, each.lines, each.is_judged) for each in caught.value.culprits] == [
+        (judged, ["it is not signed"], True)
+    ]

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 import pytest
 import zstandard
 
-from s3napback.recovery.decoding import Damaged, decompressed, looks_encrypted
+from s3napback.recovery.opening.decompressing import decompressed
+from s3napback.recovery.opening.decrypting import looks_encrypted
+from s3napback.recovery.opening.failures import Damaged
 from s3napback.streams.compression import make_compression
 from tests.streams.helpers import made_of
 

@@ -12,7 +12,7 @@ import pytest
 
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import StoreError
-from s3napback.recovery.fetching import Transport, stored_bytes
+from s3napback.recovery.opening.fetching import Transport, stored_bytes
 from s3napback.stores import Store
 from s3napback.stores.opening import open_store
 from tests.faulty_s3 import Answer, Fault, FaultyS3, Forward, Request, cut_answer, delay

@@ -1,4 +1,4 @@
-"""What recovery works with: the store and its catalogue, the chain that is meant, and what opens it."""
+"""What a store holds for a recovery: its catalogue, the chain that is meant, and what opens it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from s3napback.catalogue.claims import is_stray
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, read_catalogue
-from s3napback.catalogue.selection import matching_archives
+from s3napback.catalogue.selection import matches, matching_archives
 from s3napback.config.settings import Configuration
 from s3napback.encryption.gpg import signer_fingerprint
 from s3napback.encryption.keys import require_own_home
 from s3napback.errors import S3napbackError
-from s3napback.recovery.choosing import choose, only_source, own_archives, read_moment
-from s3napback.recovery.decoding import Decoder, Decryption
-from s3napback.recovery.fetching import LARGEST_RANGE, Transport
+from s3napback.recovery.choosing import NothingToRestore, choose, only_source, own_archives
+from s3napback.recovery.moments import read_moment
+from s3napback.recovery.opening.decoder import Decoder
+from s3napback.recovery.opening.decrypting import Decryption
+from s3napback.recovery.opening.fetching import LARGEST_RANGE, Transport
 from s3napback.stores import Store
 from s3napback.surroundings import configured_store, host_name
 
@@ -32,8 +35,8 @@ class StoredCold(S3napbackError):
 
 
 @dataclass(frozen=True)
-class Reach:
-    """A store, looked at.
+class Holdings:
+    """A store, and what it holds.
 
     Attributes:
         configuration: its Bucket, and what goes with it, is used; with sources in it or without.
@@ -62,13 +65,23 @@ class Reach:
         decryption = Decryption(encryption.home, passphrase_file, signer)
         return Decoder(transport, decryption, frozenset(self.catalogue.sums))
 
+    def has_any(self, word: str) -> bool:
+        """Whether there are archives of the source that a word means, whole or not, whoever's."""
+        return any(matches(word, archive) for archive in self.catalogue.archives)
+
     def own(self, word: str, cycle_or_name: str = "") -> list[CataloguedArchive]:
-        """This host's archives of the source that a word means, newest first.
+        """This host's archives of the source that a word means, newest first; those under other names only if named.
 
         Raises:
             S3napbackError: there are none, or it is not clear which source or whose archives are meant.
         """
-        found = matching_archives(self.catalogue, word, cycle_or_name=cycle_or_name)
+        matching = matching_archives(self.catalogue, word, cycle_or_name=cycle_or_name)
+        found = [archive for archive in matching if not is_stray(archive) or archive.base in (word, cycle_or_name)]
+        if others := sorted({archive.base for archive in matching if archive not in found}):
+            said = f"{word}: there are archives under other names, {', '.join(others)}: of another Prefix, or copies"
+            if not found:
+                raise NothingToRestore(f"{said}; set that Prefix, or name one with --from")
+            logger.info("%s; they are passed over, unless --from names one", said)
         configured = bool(self.configuration.host_name) and not cycle_or_name
         own, note = own_archives(found, host_name(self.configuration), host_is_configured=configured)
         if note:
@@ -91,12 +104,13 @@ class Reach:
         self, word: str, at: str, today: date, cycle_or_name: str = ""
     ) -> tuple[tuple[CataloguedArchive, ...], tuple[str, ...]]:
         """The same chain, and why newer archives that were meant cannot be restored, one line each."""
-        moment = read_moment(at, self.catalogue, self.configuration.store.prefix, today=today) if at else None
+        keys = {archive.key for archive in self.catalogue.archives}
+        moment = read_moment(at, keys, self.configuration.store.prefix, today=today) if at else None
         choice = choose(self.catalogue, self.own(word, cycle_or_name), moment)
         return choice.archives, choice.notes
 
 
-def reach(configuration: Configuration) -> Reach:
+def look_at_store(configuration: Configuration) -> Holdings:
     """Look at a configuration's store.
 
     Raises:
@@ -105,7 +119,7 @@ def reach(configuration: Configuration) -> Reach:
     # A person is waiting: a store that is not there at all is said at once, one that goes away later is waited for.
     configured_store(configuration, patient=False).check(for_writing=False)
     store = configured_store(configuration)
-    return Reach(configuration, store, read_catalogue(store, configuration.store.prefix))
+    return Holdings(configuration, store, read_catalogue(store, configuration.store.prefix))
 
 
 def is_cold(archive: CataloguedArchive) -> bool:

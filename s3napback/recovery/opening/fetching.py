@@ -15,6 +15,7 @@ from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.catalogue.sums import read_sum, sum_key
 from s3napback.crews import Crew, TookTooLong, within
 from s3napback.errors import StoreError, StoreUnreachable
+from s3napback.recovery.opening.failures import Changed
 from s3napback.stores import Store, StoredObject
 from s3napback.streams.transformations import Block, Feed
 
@@ -49,7 +50,7 @@ class Transport:
         archive: CataloguedArchive,
         *,
         digest: str = "",
-        through: Callable[[Iterator[Block]], Iterator[Block]] | None = None,
+        through: Callable[[Iterator[memoryview]], Iterator[Block]] | None = None,
     ) -> Feed:
         """The beginning of a pipeline: an archive's bytes, as ``stored_bytes`` gives them.
 
@@ -60,7 +61,7 @@ class Transport:
 
         def blocks() -> Iterator[Block]:
             stored = stored_bytes(self, archive, digest=digest, arrived=arrived)
-            return stored if through is None else through(stored)
+            return stored if through is None else through(map(memoryview, stored))
 
         return Feed(self.address(archive), blocks, lambda: arrived.size)
 
@@ -123,7 +124,7 @@ def stored_bytes(
         raise StoreError(f"reading {address} failed: it has {size} bytes in place of {archive.stored.size}")
     _require_unchanged(transport.store, archive)
     if hashed and hashed.hexdigest() != digest:
-        raise StoreError(
+        raise Changed(
             f"{address} is damaged: its SHA-256 is {hashed.hexdigest()}, and when it was made it was {digest} "
             f"({sum_key(archive.key)})"
         )

@@ -12,8 +12,9 @@ import pytest
 
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import PipelineError, StoreUnreachable
-from s3napback.recovery.decoding import Decoder, Decryption
-from s3napback.recovery.fetching import Transport
+from s3napback.recovery.opening.decoder import Decoder
+from s3napback.recovery.opening.decrypting import Decryption
+from s3napback.recovery.opening.fetching import Transport
 from s3napback.stores import Store
 from s3napback.stores.directory import DirectoryStore
 from s3napback.streams.processes import Stage

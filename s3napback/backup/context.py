@@ -1,0 +1,92 @@
+"""What every source of one run is backed up with: looked up, tried out and found usable before the first of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from s3napback.config.settings import Configuration
+from s3napback.deciding.facts import BackupOptions, RunFacts
+from s3napback.encryption.gpg import Encryption, prepare_encryption
+from s3napback.errors import StoreUnreachable
+from s3napback.rotation import day_number
+from s3napback.sources.registry import needs_tar
+from s3napback.state import StoreState
+from s3napback.stores import Store
+from s3napback.surroundings import configured_store, diff_dir, find_gnu_tar, host_name, temp_dir
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """One run of one configuration.
+
+    Attributes:
+        facts: what decisions about all of its sources depend on.
+        state: the part of DiffDir that belongs to the store.
+        temp_dir: where UseTempFile puts the encrypted stream.
+        encryption: how archives are encrypted; None is not at all.
+        tar: the name under which GNU tar was found, if anything needs it.
+        unreachable: why the store could not be looked at. It may answer by the time that a source needs it.
+    """
+
+    configuration: Configuration
+    facts: RunFacts
+    store: Store
+    state: StoreState
+    temp_dir: Path
+    encryption: Encryption | None = None
+    tar: str = "tar"
+    unreachable: StoreUnreachable | None = None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What deserves a look before anything is begun, one line each."""
+        return self.configuration.warnings + (self.encryption.warnings if self.encryption else ())
+
+
+@contextmanager
+def prepared_run(
+    configuration: Configuration, today: date, options: BackupOptions, *, patient: bool
+) -> Iterator[RunContext]:
+    """Look up what a run needs; while the context lasts, it is there.
+
+    Args:
+        configuration: validated.
+        today: the calendar date that the run counts for.
+        options: those of the command line.
+        patient: keep trying for minutes to reach the store; otherwise give up soon.
+
+    Raises:
+        UnusableConfiguration: a program, a key, the store or a folder cannot be used.
+    """
+    tar = find_gnu_tar() if any(map(needs_tar, configuration.jobs)) else "tar"
+    store = configured_store(configuration, patient=patient)
+    with prepare_encryption(configuration.encryption, today) as encryption:
+        unreachable = None
+        try:
+            store.check()
+        except StoreUnreachable as error:
+            unreachable = error
+        prefix = configuration.store.prefix
+        yield RunContext(
+            configuration=configuration,
+            facts=RunFacts(
+                host=host_name(configuration),
+                day=day_number(today),
+                location=store.location,
+                prefix=prefix,
+                recipients=encryption.fingerprints if encryption else (),
+                signer=encryption.signer if encryption else "",
+                is_plain_on_purpose=configuration.encryption.is_off,
+                options=options,
+            ),
+            store=store,
+            state=StoreState(diff_dir(configuration), store.identity, prefix),
+            temp_dir=temp_dir(configuration),
+            encryption=encryption,
+            tar=tar,
+            unreachable=unreachable,
+        )

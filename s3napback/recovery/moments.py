@@ -1,0 +1,97 @@
+"""As of when: what a person writes after ``--at``, in forms that each have one meaning. Pure.
+
+A date is ISO 8601's, written in full. Whatever else people and their scripts write (a slot's number, ``05.11.2026``, a
+month's name) means different days to different readers, and an older state brought back unnoticed is a loss.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+
+from s3napback.archives import join_prefix
+from s3napback.errors import S3napbackError
+from s3napback.rotation import day_number
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?) ?(Z|UTC|[+-]\d\d(?::?\d\d)?)?", re.ASCII)
+_AGO = re.compile(r"(\d{1,5}) (day|week)s? ago", re.ASCII)
+_DAYS = {"day": 1, "week": 7}
+
+
+class UnclearMoment(S3napbackError):
+    """The text has not one meaning."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Moment:
+    """As of when. At most one of the attributes is set besides the text; none is the newest of all.
+
+    Attributes:
+        text: as it was written.
+        day: a day number.
+        instant: a point in time, timezone-aware.
+        key: an archive's, as it is in the store.
+    """
+
+    text: str = ""
+    day: int | None = None
+    instant: datetime | None = None
+    key: str = ""
+
+
+NEWEST = Moment()
+
+
+def read_moment(text: str, keys: Collection[str], prefix: str = "", *, today: date) -> Moment:
+    """Understand ``--at``.
+
+    Args:
+        text: ``latest``, ``today``, ``yesterday``, ``3 days ago``, ``2 weeks ago``, a date as ``2026-11-23``, a date
+            with a time of the day as ``2026-11-23 14:30`` (local without a time zone), or a key with or without the
+            prefix.
+        keys: of all archives.
+        prefix: of the configuration.
+        today: the calendar date from which days are counted back.
+
+    Raises:
+        UnclearMoment: it is none of these.
+    """
+    for key in (text, join_prefix(prefix, text)):
+        if key in keys:
+            return Moment(text, key=key)
+    word = " ".join(text.split()).lower()
+    if word == "latest":
+        return Moment(text)
+    try:
+        day = _day(word, today)
+        return Moment(text, instant=_instant(text.strip())) if day is None else Moment(text, day=day_number(day))
+    except (ValueError, OverflowError):
+        raise UnclearMoment(
+            f"--at {text}: neither an archive's key nor a moment; write a date as 2026-11-23, a time as '2026-11-23 "
+            "14:30', yesterday, '3 days ago', latest, or a key that list shows"
+        ) from None
+
+
+def _day(word: str, today: date) -> date | None:
+    """The calendar date that a word means; None if it is no date. ValueError if there is no such date."""
+    if word in ("today", "yesterday"):
+        return today - timedelta(days=word == "yesterday")
+    if ago := _AGO.fullmatch(word):
+        return today - timedelta(days=int(ago[1]) * _DAYS[ago[2]])
+    return date.fromisoformat(word) if _DATE.fullmatch(word) else None
+
+
+def _instant(text: str) -> datetime:
+    """A point in time. ValueError if there is none such."""
+    from dateutil.parser import isoparse  # noqa: PLC0415 - takes a while to import, and most runs do not need it
+
+    found = _TIME.fullmatch(text)
+    if found is None:
+        raise ValueError(text)
+    zone = (found[3] or "").replace("UTC", "Z")
+    return isoparse(f"{found[1]}T{found[2]}{zone}").astimezone(timezone.utc)

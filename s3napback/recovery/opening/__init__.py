@@ -1,0 +1,1 @@
+"""How an archive is opened, of whatever kind it is: fetched, compared with its sum, proved, decrypted, decompressed."""

@@ -1,0 +1,164 @@
+"""From an archive's stored bytes to its content, and on to whatever uses that; a good end means that all went well."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from s3napback.archives import metadata_digest
+from s3napback.catalogue.contents import CataloguedArchive
+from s3napback.catalogue.sums import sum_key
+from s3napback.errors import StoreError
+from s3napback.recovery.opening.decompressing import decompressed
+from s3napback.recovery.opening.decrypting import HEAD_SIZE, Decryption, looks_encrypted
+from s3napback.recovery.opening.failures import Damaged, explained
+from s3napback.recovery.opening.fetching import Transport, known_digest
+from s3napback.recovery.opening.proving import Proof, proof_of, proved
+from s3napback.streams.culprits import ElementsFailed
+from s3napback.streams.findings import Finding
+from s3napback.streams.pipeline import Pipeline
+from s3napback.streams.processes import Stage
+from s3napback.streams.transformations import Block, Feed, Transformation
+
+_PIECE = 1 << 20  # bytes; read at once, at most
+_LEAST_RATE = 128
+"""Bytes per second that must have moved within StallTimeout. A store that drips is as good as away; a modem is not."""
+
+logger = logging.getLogger("s3napback")
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """Opens archives.
+
+    Attributes:
+        transport: fetches them.
+        decryption: what gpg needs.
+        sums: keys of the checksum objects in the store.
+        proofs: of archives whose signature was found good, by key and version.
+    """
+
+    transport: Transport
+    decryption: Decryption
+    sums: frozenset[str] = frozenset()
+    proofs: dict[tuple[str, str], Proof] = field(default_factory=dict, repr=False)
+
+    def open(self, archive: CataloguedArchive, *consumers: Stage | Transformation) -> Pipeline:
+        """A pipeline, not yet started, whose output is what the last consumer writes, or the archive's content.
+
+        Raises:
+            StoreError: its first bytes cannot be read.
+            Damaged: it has none, or is not encrypted where it must be signed.
+        """
+        if not archive.stored.size:
+            raise Damaged(f"{self.transport.address(archive)} is empty, which no archive is")
+        encrypted = self._is_encrypted(archive)
+        if self.decryption.signer and not encrypted:
+            raise Damaged(
+                f"{self.transport.address(archive)} is not encrypted, and so not signed by {self.decryption.signer} as "
+                "--require-signature asks for"
+            )
+        # gpg notices every change by itself, and to look twice takes time.
+        has_sum = not encrypted and sum_key(archive.key) in self.sums
+        proof = self._proof(archive) if self.decryption.signer else None
+        through = partial(proved, proof=proof, address=self.transport.address(archive)) if proof else None
+        feed = self.transport.feed(archive, digest=self._digest(archive) if has_sum else "", through=through)
+        decompress = Transformation(
+            "decompression", lambda blocks: decompressed(blocks, archive.record.compression if archive.record else "")
+        )
+        decrypt = [self._decryption_of(archive)] if encrypted else []
+        return self._pipeline(feed, *decrypt, decompress, *consumers)
+
+    def _pipeline(self, *elements: Feed | Stage | Transformation) -> Pipeline:
+        return Pipeline(elements, stall_timeout=self.transport.stall_timeout, least_rate=_LEAST_RATE)
+
+    def _digest(self, archive: CataloguedArchive) -> str:
+        """What the object beside an archive says of it; empty, with a warning, if that cannot be read."""
+        try:
+            return known_digest(self.transport, archive, has_sum=True)
+        except StoreError as error:
+            logger.warning("%s is restored without a look at its checksum: %s", self.transport.address(archive), error)
+            return ""
+
+    def _decryption_of(self, archive: CataloguedArchive) -> Stage:
+        return self.decryption.stage(metadata_digest(archive.stored.metadata) if archive.record else "")
+
+    def _proof(self, archive: CataloguedArchive) -> Proof:
+        """Read an archive once for its signature alone.
+
+        Raises:
+            PipelineError: it is not signed as it must be.
+        """
+        known = (archive.key, archive.stored.version)
+        if known not in self.proofs:
+            finding = Finding("the first reading of a signed archive", proof_of)
+            feed = self.transport.feed(archive, through=finding.passed)
+            with self._pipeline(feed, self._decryption_of(archive)) as pipeline:
+                _read(pipeline)
+            self.proofs[known] = finding.result()
+        return self.proofs[known]
+
+    def run(
+        self,
+        archive: CataloguedArchive,
+        *consumers: Stage | Transformation,
+        write: Callable[[Block], None] | None = None,
+        finish: Callable[[Pipeline], None] | None = None,
+        use: str = "checked",
+    ) -> int:
+        """Decode one archive to its end.
+
+        Args:
+            archive: which one.
+            consumers: what follows decompression.
+            write: takes what comes out at the end; nobody does otherwise.
+            finish: is given the pipeline after a good end.
+            use: what the consumers do with the content, as a participle, for the message of a failure: ``extracted``.
+
+        Returns:
+            Bytes that came out.
+
+        Raises:
+            PipelineError: something failed; the message names the archive and says what it means.
+        """
+        # tar has more to do than to read: it deletes, and sets times and permissions when it has read everything.
+        patient = [replace(each, may_pause=True) if isinstance(each, Stage) else each for each in consumers]
+        try:
+            with self.open(archive, *patient) as pipeline:
+                total = _read(pipeline, write)
+                if finish:
+                    finish(pipeline)
+        except ElementsFailed as error:
+            raise explained(self.transport.address(archive), error, patient, use) from error
+        return total
+
+    def check_sum(self, archive: CataloguedArchive) -> None:
+        """Compare an archive's stored bytes with the sum beside it, and open nothing.
+
+        Raises:
+            PipelineError: they differ, cannot be read, or there is no sum of this archive.
+            StoreError: the object beside it cannot be read.
+        """
+        digest = known_digest(self.transport, archive, has_sum=sum_key(archive.key) in self.sums)
+        if not digest:
+            raise Damaged("there is no checksum of it beside it, or only one of an older archive")
+        with self._pipeline(self.transport.feed(archive, digest=digest)) as pipeline:
+            _read(pipeline)
+
+    def _is_encrypted(self, archive: CataloguedArchive) -> bool:
+        store, end = self.transport.store, min(HEAD_SIZE, archive.stored.size)
+        head = self.transport.promptly(lambda: b"".join(store.read(archive.key, end=end)), archive)
+        return looks_encrypted(head)
+
+
+def _read(pipeline: Pipeline, write: Callable[[Block], None] | None = None) -> int:
+    """Read a pipeline to its end; returns how many bytes came out."""
+    total = 0
+    buffer = memoryview(bytearray(_PIECE))
+    while count := pipeline.readinto(buffer):
+        if write:
+            write(buffer[:count])
+        total += count
+    return total

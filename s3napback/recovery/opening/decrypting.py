@@ -1,0 +1,112 @@
+"""How gpg decrypts an archive, whether it may ask for a passphrase, and whether a signature is the required one."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from s3napback.encryption.gpg import SIGNED_DIGEST
+from s3napback.streams.environment import Family
+from s3napback.streams.processes import Stage
+
+_ENCRYPTED = (0x84, 0x85, 0x86, 0x8C, 0x8D, 0xC1, 0xC3)
+"""First bytes of an encrypted message: packets of type 1 and 3 in the old and the new format (RFC 4880, 4.2, 4.3)."""
+_UTF8_LEAD = 0xC3
+_STATUS = "[GNUPG:] "
+
+HEAD_SIZE = 4
+"""Bytes of an archive that tell whether it is encrypted."""
+
+
+@dataclass(frozen=True)
+class Decryption:
+    """How gpg is to decrypt.
+
+    Attributes:
+        home: GpgHome; None is gpg's own choice.
+        passphrase_file: its first line is the passphrase; None leaves asking to gpg's agent.
+        signer: fingerprint of the primary key by which every archive must be signed; empty does not ask for that.
+    """
+
+    home: Path | None = None
+    passphrase_file: Path | None = None
+    signer: str = ""
+
+    def stage(self, digest: str = "") -> Stage:
+        """The process that decrypts its standard input.
+
+        Args:
+            digest: of the archive's metadata, which the signature must tell; empty where they were lost.
+        """
+        home = () if self.home is None else ("--homedir", str(self.home))
+        passphrase: tuple[str, ...] = ()
+        if self.passphrase_file is not None:
+            passphrase = ("--pinentry-mode", "loopback", "--passphrase-file", str(self.passphrase_file))
+        # A signature that nobody asks for must not matter where the key to check it is missing.
+        signature = ("--status-fd", "2") if self.signer else ("--skip-verify",)
+        command = ("gpg", "--batch", *home, *passphrase, *signature, "--output", "-", "--decrypt")
+        judge = partial(signature_flaw, self.signer, digest) if self.signer else None
+        may_ask = self.passphrase_file is None and _somebody_is_there()
+        return Stage(command, environment=_terminal(), judge=judge, family=Family.GPG, may_ask=may_ask)
+
+
+def signature_flaw(signer: str, digest: str, lines: Sequence[str]) -> str:
+    """Why what gpg decrypted is not trusted; empty if it is signed by the right key and nobody else, as this archive.
+
+    Args:
+        signer: fingerprint of the primary key.
+        digest: of the archive's metadata; empty if they were lost.
+        lines: what gpg said, with its status lines (GnuPG's ``doc/DETAILS``). Whatever else it prints of a message has
+            its control characters escaped, and cannot look like one.
+    """
+    status = [line.removeprefix(_STATUS).split() for line in lines if line.startswith(_STATUS)]
+    verdicts = {words[0] for words in status if words and words[0].endswith("SIG")}
+    valid = [words for words in status if words and words[0] == "VALIDSIG"]
+    if not verdicts:
+        return f"it is not signed, and --require-signature asks for one by {signer}"
+    # The last word is the primary key's fingerprint, whichever subkey signed.
+    if [words[-1] for words in valid] != [signer] or not verdicts <= {"NEWSIG", "GOODSIG", "VALIDSIG"}:
+        return f"it is not signed by {signer}, as --require-signature asks for, or the signature is not valid any more"
+    if digest and digest not in _signed_digests(status):
+        return f"{signer} has signed it, but not with these metadata: somebody has put another archive in its place"
+    return ""
+
+
+def _signed_digests(status: Sequence[Sequence[str]]) -> list[str]:
+    """What a signature tells of metadata. gpg cuts long values into several lines."""
+    found: list[str] = []
+    is_ours = False
+    for words in status:
+        if words[:1] == ["NOTATION_NAME"]:
+            is_ours = words[1:] == [SIGNED_DIGEST]
+            found += [""] if is_ours else []
+        elif words[:1] == ["NOTATION_DATA"] and is_ours:
+            found[-1] += words[-1]
+    return found
+
+
+def _terminal() -> dict[str, str]:
+    """Tell gpg's agent on which terminal it may ask for a passphrase."""
+    if "GPG_TTY" not in os.environ:
+        for stream in (sys.stdin, sys.stderr):
+            with suppress(OSError, AttributeError, ValueError):
+                return {"GPG_TTY": os.ttyname(stream.fileno())}
+    return {}
+
+
+def _somebody_is_there() -> bool:
+    """Whether gpg's agent may ask for a passphrase, on a terminal or a screen, and wait for the answer for hours."""
+    return bool(_terminal()) or any(name in os.environ for name in ("GPG_TTY", "DISPLAY", "WAYLAND_DISPLAY"))
+
+
+def looks_encrypted(head: bytes) -> bool:
+    """Whether an archive that begins with ``head`` is an encrypted message of OpenPGP."""
+    if not head or head[0] not in _ENCRYPTED:
+        return False
+    # A tar archive without compression can begin with the name of a folder in UTF-8, where this byte comes first.
+    return head[0] != _UTF8_LEAD or len(head) < 2 or not 0x80 <= head[1] <= 0xBF

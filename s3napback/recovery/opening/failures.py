@@ -1,0 +1,89 @@
+"""What is told of an archive that could not be opened, or whose content could not be used.
+
+A message begins with the archive's address and what could not be done with it. Whether that was the fetching, the
+decoding, or what followed it, is told by the part of the pipeline that failed, and never by anybody's words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from s3napback.errors import PipelineError, StoreError
+from s3napback.streams.culprits import Culprit, ElementsFailed
+from s3napback.streams.transformations import Feed
+
+
+class Damaged(PipelineError):
+    """What came out of decryption is not what an archive holds."""
+
+
+class Changed(StoreError):
+    """The stored bytes are not those of which a checksum was made."""
+
+
+class Untrusted(StoreError):
+    """The stored bytes are not those whose signature was good."""
+
+
+_NO_KEY = (
+    "it is encrypted to a key that is not here, or that gpg could not unlock: import the secret key into gpg, or set "
+    "GpgHome; where nobody can be asked for a passphrase, use --passphrase-file"
+)
+_OF_DECODING = (
+    ("manipulated", "its bytes have been changed since it was made"),
+    ("not integrity protected", "its bytes have been changed since it was made"),
+    ("Checksum error", "its bytes have been changed since it was made"),
+    ("Bad passphrase", "the passphrase is wrong"),
+    ("No passphrase given", "the key needs a passphrase: run on a terminal, or name a file with --passphrase-file"),
+    ("Operation cancelled", "the passphrase was not given"),
+    ("No pinentry", "gpg cannot ask for the passphrase here: install pinentry, or use --passphrase-file"),
+    ("No secret key", _NO_KEY),
+    (
+        "decryption failed: Inappropriate ioctl",
+        "gpg has no terminal to ask for the passphrase on: use --passphrase-file",
+    ),
+    ("cannot open passphrase", "the file with the passphrase cannot be read"),
+    ("gpg failed", "its bytes are damaged, or it is not an archive of s3napback"),
+    ("decompression failed", "its bytes are damaged, or it is not an archive of s3napback"),
+)
+
+
+_OF_USE = (("No space left", "there is not enough room for what is restored"),)
+
+
+def explained(address: str, error: ElementsFailed, consumers: Sequence[object], use: str) -> PipelineError:
+    """The failure of a pipeline that opened an archive, as a person needs it.
+
+    Args:
+        address: where the archive lies.
+        error: what the pipeline raised.
+        consumers: those of its elements that come after decompression.
+        use: what they do with the content, as a participle: ``extracted``.
+    """
+    using = [any(culprit.element is consumer for consumer in consumers) for culprit in error.culprits]
+    alike = [culprit for culprit, is_using in zip(error.culprits, using, strict=True) if is_using == using[0]]
+    words = " ".join(line for culprit in alike for line in culprit.lines)
+    heading = _of_use(alike[0], words, use) if using[0] else _of_opening(alike[0], words)
+    return PipelineError(f"{address} {heading}", *(f"  {line}" for line in error.lines))
+
+
+def _of_use(culprit: Culprit, words: str, use: str) -> str:
+    if isinstance(culprit.error, Damaged):
+        return "does not hold what it should"
+    return _with_meaning(f"was decoded, but cannot be {use}", words, _OF_USE)
+
+
+def _of_opening(culprit: Culprit, words: str) -> str:
+    if isinstance(culprit.error, Changed):
+        return "is damaged: its bytes have been changed since it was made"
+    if culprit.is_judged or isinstance(culprit.error, Untrusted):
+        return "is not trusted"
+    if isinstance(culprit.element, Feed):
+        return "cannot be fetched"
+    return _with_meaning("cannot be decoded", words, _OF_DECODING)
+
+
+def _with_meaning(heading: str, words: str, meanings: Sequence[tuple[str, str]]) -> str:
+    """A heading, and what a program's or our own words mean, judged by what they say in English."""
+    meaning = next((meaning for sign, meaning in meanings if sign in words), "")
+    return f"{heading}: {meaning}" if meaning else heading

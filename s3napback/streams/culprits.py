@@ -1,0 +1,37 @@
+"""Who is to blame for a pipeline's failure: told as data, so that a message can say at what it failed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from s3napback.errors import PipelineError
+
+
+@dataclass(frozen=True)
+class Culprit:
+    """A part of a pipeline that failed.
+
+    Attributes:
+        element: the ``Stage``, ``Feed`` or ``Transformation`` that the pipeline was made with; compare by identity.
+        lines: what there is to say of it.
+        error: what a feed or a transformation raised.
+        is_judged: a process that ended well, and was found wrong by what it said (``Stage.judge``).
+    """
+
+    element: object
+    lines: Sequence[str]
+    error: BaseException | None = None
+    is_judged: bool = False
+
+
+class ElementsFailed(PipelineError):
+    """Parts of a pipeline failed.
+
+    Attributes:
+        culprits: at least one, the most causal first.
+    """
+
+    def __init__(self, *culprits: Culprit) -> None:
+        super().__init__(*(line for culprit in culprits for line in culprit.lines))
+        self.culprits = culprits

@@ -1,0 +1,119 @@
+"""What a command leaves out is said, and what is not there is not passed over: success is success."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.commands.filling import nights
+from tests.site import Site
+
+GROUPS = "Diffs 6\nFulls 2"
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    site = Site(tmp_path / "site")
+    (site.source / "file").write_text("first")
+    return site
+
+
+def other_configuration(site: Site) -> Site:
+    """Of a cloned machine: the same HostName and source, and a Prefix of its own."""
+    clone = Site(site.root / "clone", site.server, site.bucket)
+    clone.diff_dir.mkdir(exist_ok=True)
+    clone.configuration.write_text(
+        site.configuration.read_text()
+        .replace(str(site.diff_dir), str(clone.diff_dir))
+        .replace("HostName", "Prefix b\nHostName")
+    )
+    return clone
+
+
+def test_a_command_takes_what_its_own_prefix_claims_and_says_what_else_there_is(site: Site, tmp_path: Path) -> None:
+    site.configure_cycle(GROUPS)
+    clone = other_configuration(site)
+    nights(site, 1)
+    (site.source / "file").write_text("the clone's")
+    nights(clone, 2)
+    log = site.run("restore", str(site.source), "--to", str(tmp_path / "own"), day=None).stderr
+    assert (tmp_path / "own" / site.name() / "file").read_text() == "first"
+    assert f"other names, b/{site.name()}: of another Prefix, or copies; they are passed over" in log
+    checked = site.run("verify", day=None)
+    assert [line.partition(":")[0] for line in checked.stdout.splitlines()] == [f"{site.name()}-0-FULL"]
+    assert "2 archives passed over: of another Prefix, or copies" in checked.stderr
+    listed = json.loads(site.run("list", "--json", day=None).stdout)
+    assert [source["days"] for source in listed["sources"]] == [["2026-01-01"]]
+    assert len(listed["archives"]) == 3
+    named = ["--from", f"b/{site.name()}"]
+    site.run("restore", str(site.source), "--to", str(tmp_path / "other"), *named, day=None)
+    assert (tmp_path / "other" / site.name() / "file").read_text() == "the clone's"
+    site.store().delete(f"{site.name()}-0-FULL")
+    refused = site.run("restore", str(site.source), "--to", str(tmp_path / "none"), day=None, expect=1)
+    assert "set that Prefix, or name one with --from" in refused.stderr
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_configured_source_without_a_backup_is_the_first_thing_to_be_seen(site: Site) -> None:
+    never = site.root / "never"
+    site.configure(f"<Cycle nightly>\n{GROUPS}\nDirectory {site.source} {never}\n</Cycle>")
+    site.run(day=0, expect=1)
+    first, *_ = site.run("list", day=None).stdout.splitlines()
+    assert first.startswith(f"NOTHING of Directory {never} (Cycle nightly) can be restored: it is configured")
+    found = json.loads(site.run("list", "--json", day=None).stdout)
+    assert found["unprotected"] == [
+        {"source": f"Directory {never}", "cycle": "nightly", "name": str(never).lstrip("/")}
+    ]
+    for options in ([], ["--keyless"], ["--all"], ["--compare"]):
+        checked = site.run("verify", *options, day=None, expect=1)
+        assert checked.stdout.startswith(f"Directory {never} (Cycle nightly): FAILED: it is configured, and there is")
+    assert site.run("verify", str(never), day=None, expect=1).stdout.count("FAILED") == 1
+    assert "NOTHING of" in site.run("list", str(never), day=None).stdout
+    assert "NOTHING" not in site.run("list", str(site.source), day=None).stdout
+    site.run("verify", str(site.source), day=None)
+    site.run("list", "/nope", day=None, expect=1)
+    never.mkdir()
+    site.run(day=1)
+    assert "NOTHING" not in site.run("list", day=None).stdout
+    site.run("verify", day=None)
+
+
+def test_a_source_whose_only_archives_are_broken_is_one_without_a_backup(site: Site) -> None:
+    site.configure_cycle(GROUPS)
+    nights(site, 2)
+    site.store().delete(f"{site.name()}-0-FULL")
+    assert "NOTHING of" in site.run("list", day=None).stdout
+    assert "FAILED: it is configured" in site.run("verify", day=None, expect=1).stdout
+
+
+def test_another_machine_without_a_hostname_looks_at_the_only_hosts_archives(site: Site) -> None:
+    site.configure_cycle(GROUPS)
+    nights(site, 1)
+    text = site.configuration.read_text()
+    site.configuration.write_text(text.replace("HostName test-host\n", ""))
+    assert "NOTHING" not in site.run("list", day=None).stdout
+    site.run("verify", day=None)
+    site.configuration.write_text(text.replace("HostName test-host\n", "HostName another\n"))
+    assert "NOTHING" in site.run("list", day=None).stdout
+    site.run("verify", day=None, expect=1)
+
+
+def test_a_path_within_a_source_is_found_in_it(site: Site, tmp_path: Path) -> None:
+    (site.source / "folder").mkdir()
+    (site.source / "folder/one").write_text("1")
+    (site.source / "folder/two").write_text("2")
+    inner = site.source / "folder"
+    site.configure_cycle(GROUPS)
+    nights(site, 1)
+    done = site.run("restore", f"{inner}/one", "--to", str(tmp_path / "one"), day=None)
+    assert f"{inner}/one lies in Directory {site.source}: restoring that of it" in done.stderr
+    assert sorted(path.name for path in (tmp_path / "one").rglob("*") if path.is_file()) == ["one"]
+    site.run("restore", f"{inner}//", "--to", str(tmp_path / "both"), f"{site.source}/file", day=None)
+    assert sorted(path.name for path in (tmp_path / "both").rglob("*") if path.is_file()) == ["file", "one", "two"]
+    refused = site.run("restore", f"{inner}/three", "--to", str(tmp_path / "none"), day=None, expect=1)
+    assert "three" in refused.stderr
+    assert "no archives of /elsewhere" in site.run(
+        "restore", "/elsewhere", "--to", str(tmp_path / "no"), day=None, expect=1
+    ).stderr  # fmt: skip
