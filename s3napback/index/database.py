@@ -27,7 +27,9 @@ _TEMPORARY = (
     "CREATE TABLE links.taken (device, inode, PRIMARY KEY (device, inode)) WITHOUT ROWID",
 )
 _BATCH = 1000
-_HELD = 50_000  # names
+HELD = 50_000
+"""Names of which something may still become known, at most, that are kept in memory."""
+
 
 Inode = tuple[int, int]
 
@@ -154,7 +156,7 @@ class NewIndex:
         Raises:
             SourceError: it cannot be written, which holds for all methods.
         """
-        if self._held_names < _HELD:
+        if self._held_names < HELD:
             # What comes of its names is soon known, and then it is written once.
             self._held.setdefault(path, []).append(part)
             self._held_names += len(part.entries)
