@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from s3napback.index.database import NewIndex, ParentIndex
 from s3napback.index.records import (
+    ASKED,
     DIRECTORY,
     LEFT_OUT,
     NANOSECONDS,
@@ -168,10 +169,11 @@ class _Place:
             return DIRECTORY, None, False
         if self._is_full:
             return (DIRECTORY if self._is_tagged else LEFT_OUT), None, False
-        return self._compared(name, record, status)
+        unread = UNREAD if letter in (STORED, UNREAD) else ASKED
+        return self._compared(name, record, status, unread)
 
     def _compared(
-        self, name: bytes, record: Record | None, status: os.stat_result
+        self, name: bytes, record: Record | None, status: os.stat_result, unread: bytes
     ) -> tuple[bytes, Record | None, bool]:
         is_kept = self._is_tagged or (record is not None and self._is_equal(record, status, name))
         if status.st_nlink > 1 and not self._is_tagged:
@@ -182,7 +184,7 @@ class _Place:
                 self._new.note_taken(inode)
         if is_kept:
             return (DIRECTORY, None, False) if record is None else (STORED, record, False)
-        return UNREAD, None, True
+        return unread, None, True
 
     def _is_equal(self, record: Record, status: os.stat_result, name: bytes) -> bool:
         try:

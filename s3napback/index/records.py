@@ -23,6 +23,9 @@ from functools import cached_property
 STORED, UNREAD, LEFT_OUT, DIRECTORY = b"S", b"Y", b"N", b"D"
 """First byte of an entry, before the name. Those but ``STORED`` are tar's own letters (its manual, "Dumpdir")."""
 
+ASKED = b"A"
+"""The same of a name that is unread so far and was never known before: only such a one can turn out to be left out."""
+
 PART = 4096
 """Names that are looked at together."""
 
@@ -90,8 +93,10 @@ class Part:
             if isinstance(now, tuple):
                 entries.append(STORED + entry[1:])
                 records.append(now)
+            elif now is None or (now == LEFT_OUT and entry[:1] != ASKED):
+                entries.append(entry)
             else:
-                entries.append(entry if now is None else now + entry[1:])
+                entries.append(now + entry[1:])
         return Part(entries, records)
 
 

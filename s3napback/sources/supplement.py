@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from s3napback.durable import create_private
+from s3napback.errors import PipelineError
 from s3napback.formatting import counted, printable, shortened
 from s3napback.index.comparing import Looks
 from s3napback.index.follower import Gatherer
@@ -114,7 +115,8 @@ class Supplement:
             for block in _blocks(pipeline):
                 for part in follower.feed(block):
                     if isinstance(part, Member):
-                        passes = _is_next(part.path, offered, skipped) and self._passes(part, since_ns)
+                        _go_on_to(part.path.rstrip(b"/"), offered, skipped)
+                        passes = self._passes(part, since_ns)
                         if passes:
                             yield from part.raw
                     elif passes:
@@ -129,7 +131,7 @@ class Supplement:
         headers = Headers(b"".join(member.raw))
         folder, _, name = headers.path.rpartition(b"/")
         record = self._gatherer.linked(headers) if headers.type == HARD_LINK else headers.record
-        if isinstance(record, tuple) and self._lies_there(folder, name, record, since_ns):
+        if isinstance(record, tuple) and not member.is_directory and self._lies_there(folder, name, record, since_ns):
             self._gatherer.put(folder, name, record)
             return True
         self._dropped += 1
@@ -167,13 +169,13 @@ def _private_file(path: Path) -> BinaryIO:
     return path.open("r+b")
 
 
-def _is_next(path: bytes, offered: Iterator[bytes], skipped: BinaryIO) -> bool:
-    """Go on to a name among those that were offered, noting those that are passed over; False if it is not there."""
+def _go_on_to(path: bytes, offered: Iterator[bytes], skipped: BinaryIO) -> None:
+    """Go on to a name among those that were offered, noting those that are passed over."""
     for name in offered:
         if name == path:
-            return True
+            return
         skipped.write(name + b"\0")
-    return False
+    raise PipelineError("tar archived what it was not asked for")
 
 
 def _read_names(file: BinaryIO) -> Iterator[bytes]:
