@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from s3napback import __version__, ending
+from s3napback import __version__, ending, standing
 from s3napback.command_group import CommandGroup, OwnFile, given
 from s3napback.errors import EXIT_BUG, Interrupted, S3napbackError
 from s3napback.formatting import printable
@@ -93,7 +93,8 @@ def command_line(
     if context.invoked_subcommand is None:
         wanted = BackupOptions(force=force, full=full, take_over=take_over)
         context.obj.run_each(
-            lambda path: _run_one(path, context.obj.day, wanted, test=test, strict=strict), has_heading=test
+            lambda path: _run_one(path, context.obj.day, wanted, test=test, debug=debug, strict=strict),
+            has_heading=test,
         )
 
 
@@ -145,12 +146,15 @@ class Invocation:
         sys.exit(max([_exit_code(partial(act, path)) for path in self.paths]))
 
 
-def _run_one(path: Path, day: date, options: BackupOptions, *, test: bool, strict: bool) -> int:
+def _run_one(path: Path, day: date, options: BackupOptions, *, test: bool, debug: bool, strict: bool) -> int:
     from s3napback.commands import backup
     from s3napback.config.loading import load_configuration
 
     configuration = load_configuration(path)
-    tally = backup.rehearse(configuration, day, options, _say) if test else backup.run(configuration, day, options)
+    if test:
+        tally = backup.rehearse(configuration, day, options, _say, shows_commands=debug)
+    else:
+        tally = backup.run(configuration, day, options)
     return tally.exit_code or (EXIT_WARNINGS if strict and tally.warnings else 0)
 
 
@@ -360,6 +364,7 @@ def _run_command_line() -> int:
 def main() -> None:
     """Run the command line and end the process with its exit code."""
     ending.catch_signals()
+    standing.answer_signals()
     try:
         sys.exit(_exit_code(_run_command_line))
     except Interrupted as interruption:

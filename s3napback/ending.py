@@ -129,8 +129,9 @@ def _first_signal(reader: int, caught: Collection[signal.Signals]) -> int:
     poll = select.poll()
     poll.register(reader, select.POLLIN)
     while True:
-        if poll.poll(_LOOK_SECONDS * 1000):
-            return int(os.read(reader, 1)[0])
+        # Of other signals that have a handler there is word as well.
+        if poll.poll(_LOOK_SECONDS * 1000) and (number := os.read(reader, 1)[0]) in caught:
+            return int(number)
         pending = signal.sigpending() & set(caught)
         if pending:
             return int(min(pending))

@@ -43,6 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--fuzz-members", type=float, default=10, metavar="SECONDS", help="restore random archives so long"
     )
+    parser.addoption("--every-user", action="store_true", help="each hostile archive as root and as an ordinary user")
     parser.addoption("--fuzz-seed", default="1", metavar="SEED", help="which are drawn from this seed")
     parser.addoption("--fuzz", type=int, default=300, metavar="N", help="so many inputs for each test of a fuzzer")
 

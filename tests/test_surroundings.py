@@ -40,3 +40,13 @@ if os.geteuid() == 0:
         done = ended(site, _READ_ONLY)
         assert done.returncode == 2, done.stderr
         assert "set TempDir, or TMPDIR" in done.stderr
+
+    def test_a_store_on_a_read_only_file_system_is_told_from_one_without_rights(site: Site) -> None:
+        site.configure_cycle("Fulls 1")
+        there = f'"{site.vault}"'
+        done = ended(
+            site, f"mount --make-rprivate / && mount --bind {there} {there} && mount -o remount,bind,ro {there}"
+        )
+        assert done.returncode == 2
+        assert f"the folder {site.vault} (Bucket file://…) is read-only here" in done.stderr
+        assert f"write ReadWritePaths={site.vault} into the unit" in done.stderr

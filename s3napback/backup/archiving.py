@@ -25,6 +25,7 @@ from s3napback.errors import OutOfParts, PipelineError, S3napbackError, SourceEr
 from s3napback.formatting import counted
 from s3napback.sources import Dump, Source
 from s3napback.sources.snapshot import file_sha256
+from s3napback.standing import working_on
 from s3napback.stores import ByteSource
 from s3napback.streams.compression import make_compression
 from s3napback.streams.environment import Family
@@ -133,10 +134,14 @@ class _Making:
         elements: list[Stage | Transformation] = [dump.stage, composed(*content)]
         if encryption:
             elements.append(Stage(encryption.command_for(metadata_digest(metadata)), family=Family.GPG))
+        expected_size = self.plan.state.expected_sizes.get(record.type.value)
+        measured: Measured | None = None
+        counts = {"read": lambda: read.count, "stored": lambda: measured.size if measured else 0}
         with ExitStack() as stack:
+            what = f"{self.plan.job.source} -> {self.context.store.location}/{self.plan.key}"
+            stack.enter_context(working_on(what, counts, expected=expected_size or 0))
             pipeline = stack.enter_context(Pipeline(elements, stall_timeout=settings.stall_timeout or None))
             stream: ByteSource = _Judged(pipeline, self.source, ends, PacketReader() if encryption else None)
-            expected_size = self.plan.state.expected_sizes.get(record.type.value)
             if settings.use_temp_file:
                 spooled = stack.enter_context(spool(stream, self.context.temp_dir))
                 stream, expected_size = spooled, spooled.size

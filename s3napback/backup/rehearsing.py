@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from s3napback.backup.context import RunContext
+from s3napback.backup.pasting import Pasted
 from s3napback.backup.planning import plan_source
 from s3napback.config.settings import Job
 from s3napback.deciding.plans import Plan, Skip
+from s3napback.encryption.keys import PRIVATE_HOME_OPTIONS
 from s3napback.errors import S3napbackError, StoreError
-from s3napback.formatting import shell_command, shell_word
+from s3napback.formatting import human_bytes
 from s3napback.logs import log_lines, logger_for
-from s3napback.sources import NothingNew
+from s3napback.rotation import day_date
+from s3napback.sources import WORKING, NothingNew
 from s3napback.sources.registry import make_source
 from s3napback.streams.compression import compression_command
 
@@ -31,7 +34,9 @@ class Prospect:
     warnings: int = 0
 
 
-def rehearse_source(context: RunContext, job: Job, say: Callable[[str], None], *, ask_store: bool) -> Prospect:
+def rehearse_source(
+    context: RunContext, job: Job, say: Callable[[str], None], *, ask_store: bool, shows_commands: bool
+) -> Prospect:
     """Tell what would be done for one source; nothing that is wrong with it ends the dry run.
 
     Args:
@@ -39,6 +44,7 @@ def rehearse_source(context: RunContext, job: Job, say: Callable[[str], None], *
         job: the configured source.
         say: takes the lines.
         ask_store: otherwise the store is taken to hold what state remembers.
+        shows_commands: also those that would make the archive.
     """
     log = logger_for(job.kind)
     try:
@@ -46,7 +52,7 @@ def rehearse_source(context: RunContext, job: Job, say: Callable[[str], None], *
         plan = plan_source(context, job, source, ask_store=ask_store)
     except StoreError as error:
         log_lines(log, logging.WARNING, error.under(f"{job.source}: could not look into the store"))
-        rehearse_source(context, job, say, ask_store=False)
+        rehearse_source(context, job, say, ask_store=False, shows_commands=shows_commands)
         return Prospect(fails=True)
     except S3napbackError as error:
         return _would_fail(job, error, say)
@@ -60,17 +66,26 @@ def rehearse_source(context: RunContext, job: Job, say: Callable[[str], None], *
         say(f"{job.source}: {news}")
         return Prospect()
     say(f"{job.source} -> {context.store.location}/{plan.key}")
-    if plan.why:
-        say(f"    a FULL in the place of a DIFF: {plan.why}")
-    for note in plan.notes:
-        say(f"    {note}")
+    for line in _described(context, plan):
+        say(f"    {line}")
     if plan.problem is not None:
         say(f"    would fail: {plan.problem}")
         log_lines(log, logging.WARNING, plan.problem.under(str(job.source)))
-        return Prospect(fails=True)
-    for line in _paste_lines(context, plan, stage.pasted):
-        say(f"    {line}")
-    return Prospect(warnings=int(plan.is_unexpected))
+    if shows_commands:
+        for line in _pasted(context, plan, stage.pasted).lines():
+            say(f"    {line}")
+    return Prospect(fails=plan.problem is not None, warnings=int(plan.is_unexpected))
+
+
+def _described(context: RunContext, plan: Plan) -> Iterator[str]:
+    """What stands below a plan: why it is a FULL, how large it may get, what it replaces, and what else is said."""
+    if plan.why:
+        yield f"a FULL in the place of a DIFF: {plan.why}"
+    if size := plan.state.expected_sizes.get(plan.type.value):
+        yield f"about {human_bytes(size)}, as the last {plan.type.value}"
+    for key, day in plan.replaced.items():
+        yield f"replaces {context.store.location}/{key}{f', of {day_date(day)}' if day else ''}"
+    yield from plan.notes
 
 
 def _would_fail(job: Job, error: S3napbackError, say: Callable[[str], None]) -> Prospect:
@@ -79,19 +94,24 @@ def _would_fail(job: Job, error: S3napbackError, say: Callable[[str], None]) -> 
     return Prospect(fails=True)
 
 
-def _paste_lines(context: RunContext, plan: Plan, dump: tuple[str, ...]) -> list[str]:
-    """The stages as a shell pipeline, one a line, with the plain tools that do what happens inside s3napback."""
-    settings = plan.job.settings
-    stages = [shell_command(dump)]
-    if compression := compression_command(settings.compression, settings.compression_level):
-        stages.append(shell_command(compression))
-    if context.encryption:
-        stages.append(shell_command(context.encryption.command))
-    store = context.configuration.store
-    if store.folder is not None:
-        stages[-1] += f" > {shell_word(str(store.folder / plan.key))}"
-    else:
-        endpoint = ("--endpoint-url", store.endpoint) if store.endpoint else ()
-        stages.append(shell_command(("aws", *endpoint, "s3", "cp", "-", f"s3://{store.bucket}/{plan.key}")))
-    lines = [stages[0], *(f"| {stage}" for stage in stages[1:])]
-    return [*(f"{line} \\" for line in lines[:-1]), lines[-1]]
+def _pasted(context: RunContext, plan: Plan, dump: tuple[str, ...]) -> Pasted:
+    """The commands of an archive, with what they need of a run's private folders."""
+    settings, keyring = plan.job.settings, context.configuration.encryption.keyring
+    compression = compression_command(settings.compression, settings.compression_level)
+    encryption = context.encryption.command if context.encryption else ()
+    places: dict[str, str] = {}
+    preparations: list[Sequence[str]] = []
+    folder = context.state.folder(plan.job.name)
+    snapshot = str(folder / WORKING)
+    if any(snapshot in word for word in dump):
+        places[snapshot] = "snapshot"
+        if plan.parent and plan.parent.memory:
+            preparations.append(("cp", "--", str(folder / plan.parent.memory.snapshot), snapshot))
+    if encryption and keyring is not None:
+        home = encryption[encryption.index("--homedir") + 1]
+        places[home] = "gpg"
+        preparations += [
+            ("mkdir", "-m", "700", home),
+            ("gpg", "--batch", "--quiet", "--homedir", home, *PRIVATE_HOME_OPTIONS, "--import", str(keyring)),
+        ]
+    return Pasted([stage for stage in (dump, compression, encryption) if stage], places, preparations)

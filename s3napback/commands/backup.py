@@ -81,11 +81,19 @@ def run(configuration: Configuration, today: date, options: BackupOptions) -> Ta
     return tally
 
 
-def rehearse(configuration: Configuration, today: date, options: BackupOptions, say: Callable[[str], None]) -> Tally:
+def rehearse(
+    configuration: Configuration,
+    today: date,
+    options: BackupOptions,
+    say: Callable[[str], None],
+    *,
+    shows_commands: bool = False,
+) -> Tally:
     """Tell what ``run`` would do, touching nothing.
 
     Args:
         say: takes the lines that are the result.
+        shows_commands: also those that would make the archives.
 
     Returns:
         What would come of it: no source is done, those that would fail are failed.
@@ -107,7 +115,9 @@ def rehearse(configuration: Configuration, today: date, options: BackupOptions, 
                 logger_for(job.kind).log(min(level, logging.WARNING), "%s", remark)
             tally = _with_remarks(tally, expansion)
             for each in expansion.jobs:
-                prospect = rehearse_source(context, each, say, ask_store=context.unreachable is None)
+                prospect = rehearse_source(
+                    context, each, say, ask_store=context.unreachable is None, shows_commands=shows_commands
+                )
                 tally = _failed(tally) if prospect.fails else tally
                 tally = replace(tally, warnings=tally.warnings + prospect.warnings)
     return tally

@@ -20,6 +20,7 @@ from s3napback.recovery.holdings import Holdings, StoredCold, cold_advice, look_
 from s3napback.recovery.registry import UnclearRequest, Wanted, recovery_of
 from s3napback.recovery.single_file import TO_STANDARD_OUTPUT
 from s3napback.rotation import day_date
+from s3napback.standing import working_on
 
 logger = logging.getLogger("s3napback")
 
@@ -94,7 +95,8 @@ def restore(
     if request.in_place and not request.agreed:
         _ask(request, source, confirm)
     logger.info("restoring %s from %s", source, _described(holdings, chain))
-    task.run(holdings.decoder(request.passphrase_file, require_signature=request.require_signature), chain)
+    with working_on(f"restoring {source} from {_described(holdings, chain)}"):
+        task.run(holdings.decoder(request.passphrase_file, require_signature=request.require_signature), chain)
     fetched = sum(archive.stored.size for archive in chain)
     logger.info(
         "%s is restored to %s: %s fetched, %s",

@@ -21,6 +21,7 @@ from s3napback.recovery.holdings import Holdings, is_cold, look_at_store
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.opening.failures import Damaged
 from s3napback.recovery.registry import recovery_of
+from s3napback.standing import working_on
 from s3napback.surroundings import host_name
 
 logger = logging.getLogger("s3napback")
@@ -143,10 +144,11 @@ class Verification:
         try:
             if is_cold(archive):
                 raise StoreError(f"it lies in cold storage ({archive.stored.storage_class}) and cannot be read now")
-            if self.request.keyless:
-                decoder.check_sum(archive)
-            else:
-                self._check_content(decoder, archive)
+            with working_on(f"verifying {archive.key}"):
+                if self.request.keyless:
+                    decoder.check_sum(archive)
+                else:
+                    self._check_content(decoder, archive)
         except S3napbackError as error:
             self._report_failure(archive.key, error)
             return False

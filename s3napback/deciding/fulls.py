@@ -134,7 +134,7 @@ REVISION_NOTES = frozenset({"uuid", "revision", "mark"})
 
 
 def _why_not_from_revisions(found: Revisions, notes: Mapping[str, str]) -> Why | None:
-    if not notes.keys() >= REVISION_NOTES:
+    if not notes.keys() >= REVISION_NOTES or not notes["revision"].isdecimal():
         return Why(Reason.REVISION_UNKNOWN)
     archived = int(notes["revision"])
     if found.uuid != notes["uuid"]:

@@ -85,8 +85,18 @@ class DirectoryStore:
                 f"a new store begins with: mkdir -m 700 {self._root}"
             )
         if not os.access(self._root, os.R_OK | os.X_OK | (os.W_OK if for_writing else 0)):
-            doing = "read and written" if for_writing else "read"
-            raise UnusableStore(f"the folder {self._root} (Bucket file://…) may not be {doing} by this user")
+            raise UnusableStore(self._refusal(for_writing=for_writing))
+
+    def _refusal(self, *, for_writing: bool) -> str:
+        """Why the folder cannot be used although it is there."""
+        folder = f"the folder {self._root} (Bucket file://…)"
+        with suppress(OSError):
+            if for_writing and os.statvfs(self._root).f_flag & os.ST_RDONLY:
+                return (
+                    f"{folder} is read-only here; if systemd started this, write ReadWritePaths={self._root} into the "
+                    "unit (systemctl edit s3napback), else mount the disk for writing"
+                )
+        return f"{folder} may not be {'read and written' if for_writing else 'read'} by this user"
 
     def is_recognised(self) -> bool:
         """Whether the marker is there that the first archive leaves behind."""

@@ -188,7 +188,7 @@ def test_the_older_name_of_the_program_serves_where_there_is_no_other(
     real = shutil.which("mariadb-dump")
     assert real is not None
     (programs / "mysqldump").symlink_to(real)
-    assert "mysqldump --default-character-set" in site.run("-t").stdout
+    assert "mysqldump --default-character-set" in site.run("-t", "-d", expect=None).stdout
     site.run()
     assert site.archive_keys() == ["MySQL/old-2"]
 

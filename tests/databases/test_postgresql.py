@@ -142,7 +142,7 @@ def test_a_missing_program_is_named_with_the_package_that_brings_it(site: Site) 
     assert "PostgreSQL one FAILED: pg_dump was not found on PATH; install it" in failed
     assert "PostgreSQL all FAILED: pg_dumpall was not found on PATH; install it" in failed
     assert "postgresql-client" in failed
-    rehearsed = site.run("-t")
+    rehearsed = site.run("-t", "-d", expect=1)
     assert "pg_dump --no-password" in rehearsed.stdout
     assert "pg_dump was not found" in rehearsed.stderr
 

@@ -47,7 +47,7 @@ def test_a_full_and_its_diffs_load_into_an_equal_repository(site: Site, reposito
         if night:
             grow(repository, tmp_path / "scratch", night)
         options = f"--quiet --revision={expected[night]} --incremental --deltas"
-        assert f"svnadmin dump {options}" in site.run("-t", day=night).stdout
+        assert f"svnadmin dump {options}" in site.run("-t", "-d", day=night).stdout
         site.run(day=night)
         assert site.metadata(key)["s3napback-revisions"] == expected[night]
         assert site.metadata(key)["s3napback-uuid"] == repository.uuid
@@ -249,7 +249,7 @@ def test_a_failed_diff_leaves_the_state_and_is_made_up(site: Site, repository: R
 
 def test_a_missing_repository_or_program_is_planned_by_the_dry_run_all_the_same(site: Site, tmp_path: Path) -> None:
     site.configure(f"<Subversion {tmp_path}/none>\nDiffs 2\n</Subversion>")
-    rehearsed = site.run("-t")
+    rehearsed = site.run("-t", "-d", expect=1)
     assert "svnadmin dump --quiet --revision=0:HEAD" in rehearsed.stdout
     assert "does not exist" in rehearsed.stderr
     site.environment["PATH"] = str(site.root)

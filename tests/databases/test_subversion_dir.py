@@ -152,7 +152,7 @@ def test_a_folder_without_repositories_fails_and_the_others_are_done(
     assert "1 done, 0 skipped, 1 failed" in failed.stderr
     changed = {key for key, data in site.contents().items() if objects.get(key) != data}
     assert changed <= {other, f"{other}.sha256"}
-    rehearsed = site.run("-t", day=1)
+    rehearsed = site.run("-t", day=1, expect=1)
     assert f"SubversionDir {folder}: would fail" in rehearsed.stdout
     assert words in rehearsed.stderr
 

@@ -6,11 +6,12 @@ import pytest
 
 from tests.hostile.attacks import Attacks
 from tests.hostile.attacks_by_disagreement import DISAGREEMENTS
-from tests.hostile.restoring import CROSSED, SHAPES, Restorer
+from tests.hostile.restoring import EVERY, SHAPES, Restorer
 from tests.hostile.test_bucket_writer_archives import cases
 
 
-@pytest.mark.parametrize(("shape", "who"), CROSSED)
+@pytest.mark.crossed
+@pytest.mark.parametrize(("shape", "who"), EVERY)
 @pytest.mark.parametrize(("family", "name"), cases(DISAGREEMENTS))
 def test_readers_that_disagree_let_nothing_out(
     restores: Restorer, family: Attacks, name: str, shape: str, who: str

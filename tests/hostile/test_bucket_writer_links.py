@@ -6,10 +6,11 @@ import pytest
 
 from tests.hostile.attacks import Attacks
 from tests.hostile.attacks_by_links import LINKS, SINGLE_LINKS
-from tests.hostile.restoring import CROSSED, EVERY, SHAPES, Restorer
+from tests.hostile.restoring import EVERY, SHAPES, Restorer
 from tests.hostile.test_bucket_writer_archives import cases
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize(("shape", "who"), EVERY)
 @pytest.mark.parametrize(("family", "name"), cases(LINKS))
 def test_no_link_leads_out(restores: Restorer, family: Attacks, name: str, shape: str, who: str) -> None:
@@ -18,7 +19,8 @@ def test_no_link_leads_out(restores: Restorer, family: Attacks, name: str, shape
     assert not harm, ended.stderr
 
 
-@pytest.mark.parametrize(("shape", "who"), CROSSED)
+@pytest.mark.crossed
+@pytest.mark.parametrize(("shape", "who"), EVERY)
 @pytest.mark.parametrize(("family", "name"), cases(SINGLE_LINKS))
 def test_no_link_of_one_archive_leads_out(restores: Restorer, family: Attacks, name: str, shape: str, who: str) -> None:
     chain = family(str(restores.world(who).outside))[name]

@@ -17,7 +17,7 @@ from tests.hostile.archives import file, folder, put, record, zipped
 from tests.hostile.attacks import ORDINARY, W, diff, full
 from tests.hostile.attacks_by_links import honest_chain
 from tests.hostile.programs import in_front, log
-from tests.hostile.restoring import CROSSED, EVERY, SHAPES, USERS, Restorer, harm_done
+from tests.hostile.restoring import EVERY, SHAPES, USERS, Restorer, harm_done
 from tests.hostile.world import SOURCE, World
 
 MARK = b"this must not reach tar"
@@ -151,7 +151,8 @@ def test_what_is_signed_is_restored(restores: Restorer, keys: Keys, shape: str, 
 OTHERS = ("Directory /elsewhere", "Directory /", f"Directory /{SOURCE}/wing", "Subversion /estate", "MySQL estate")
 
 
-@pytest.mark.parametrize(("shape", "who"), CROSSED)
+@pytest.mark.crossed
+@pytest.mark.parametrize(("shape", "who"), EVERY)
 @pytest.mark.parametrize("slot", [0, 1], ids=["FULL", "DIFF"])
 @pytest.mark.parametrize("other", OTHERS)
 def test_archives_of_another_source_are_not_taken_for_it(

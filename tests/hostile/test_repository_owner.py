@@ -103,14 +103,17 @@ def test_a_chain_of_a_developers_repository_is_made_with_the_developers_rights(
 
 def test_the_dry_run_shows_the_command_as_it_is_run(site: Site, repository: Repository, tmp_path: Path) -> None:
     configure(site, repository.path)
-    printed = site.run("-t").stdout
+    printed = site.run("-t", "-d").stdout
     assert f"env --chdir={repository.path} setpriv --reuid={DEVELOPER} " in printed
     line = next(line for line in printed.splitlines() if "svnadmin dump" in line).removesuffix("\\")
     dumped = subprocess.run(["sh", "-c", line], capture_output=True, check=True).stdout
     assert dumped.startswith(b"SVN-fs-dump-format-version:")
     root_own = begin(tmp_path / "own", tmp_path / "scratch")
     configure(site, root_own.path)
-    assert f"    svnadmin dump --quiet --revision=0:5 --incremental --deltas {root_own.path}" in site.run("-t").stdout
+    assert (
+        f"    svnadmin dump --quiet --revision=0:5 --incremental --deltas {root_own.path}"
+        in site.run("-t", "-d").stdout
+    )
 
 
 def test_what_the_owner_may_not_read_fails_with_a_message_that_tells_who_read(

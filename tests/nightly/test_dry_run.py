@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
+
+import pytest
 
 from tests.gpg_keys import Key
 from tests.servers import S3Server, free_port
@@ -51,20 +55,60 @@ def test_nothing_is_touched(any_site: Site, key: Key) -> None:
     assert any_site.contents() == objects
 
 
-def test_the_commands_can_be_pasted_into_a_shell(site: Site, key: Key, tmp_path: Path) -> None:
-    """What they write is an archive like ours."""
+def pasted(site: Site, *options: str, day: int = 0) -> str:
+    lines = site.run("-t", "-d", *options, day=day).stdout.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith(("    (work=", "    tar ")))
+    end = next(number for number, line in enumerate(lines) if "| wc -c" in line)
+    return "\n".join(lines[start : end + 1])
+
+
+def run_pasted(text: str, shell: str) -> int:
+    """Bytes that were counted."""
+    done = subprocess.run([shell, "-c", text], check=False, capture_output=True, text=True)
+    # gpg says so in spite of --quiet.
+    assert (done.returncode, done.stderr.replace("gpg: no gpg-agent running in this session\n", "")) == (0, "")
+    return int(done.stdout)
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+@pytest.mark.parametrize("has_keyring", [True, False])
+def test_the_commands_run_as_they_stand_when_pasted_and_leave_nothing_behind(
+    site: Site, key: Key, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shell: str, has_keyring: bool
+) -> None:
     folder = site.root / "it's a folder; with $odd `name`"
     folder.mkdir()
     (folder / "file").write_text("content")
-    site.configure(f'<Cycle c>\nDirectory "{folder}"\nExclude *.o\n</Cycle>', general=key.directives)
-    lines = site.run("-t").stdout.splitlines()
-    (site.vault / site.name(folder)).parent.mkdir(parents=True, exist_ok=True)
-    pasted = "\n".join(line for line in lines if line.startswith("    "))
-    subprocess.run(["sh", "-c", pasted], check=True, capture_output=True)
-    (archive,) = (path for path in site.vault.rglob("*-FULL"))
-    plain = subprocess.run([*key.decrypt, str(archive)], check=True, capture_output=True).stdout
-    subprocess.run(["tar", "-xz", "-C", str(tmp_path)], input=plain, check=True)
-    assert (tmp_path / site.name(folder) / "file").read_text() == "content"
+    (folder / "large").write_bytes(os.urandom(100_000))
+    keyring = tmp_path / "a key's ring.pub"
+    general = key.directives
+    if has_keyring:
+        keyring.write_bytes(key.home.export(key.fingerprint))
+        keyring.chmod(0o600)
+        general = f'GpgKeyring "{keyring}"\nGpgRecipient {key.fingerprint}'
+    site.configure(f'<Cycle c>\nDiffs 3\nDirectory "{folder}"\nExclude *.o\n</Cycle>', general=general)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    assert run_pasted(pasted(site), shell) > 100_000
+    site.run(day=0)
+    before, diffs = site.contents(), site.diff_dir_contents()
+    (folder / "new").write_text("x")
+    assert 100 < run_pasted(pasted(site, day=1), shell) < 10_000
+    assert (site.contents(), site.diff_dir_contents()) == (before, diffs)
+    assert not list(scratch.iterdir())
+
+
+def test_only_a_line_a_source_is_shown_by_default_with_what_deserves_one(site: Site, key: Key) -> None:
+    (site.source / "file").write_bytes(os.urandom(50_000))
+    site.configure_cycle("Diffs 1\nFulls 1", general=key.directives)
+    (first,) = site.run("-t", day=0).stdout.splitlines()
+    assert first == f"Directory {site.source} -> file://{site.vault}/{site.name()}-0-FULL"
+    for day in range(2):
+        site.run(day=day)
+    where, size, replaced = site.run("-t", day=2).stdout.splitlines()
+    assert where == first
+    assert re.fullmatch(r"    about 5\d\.\d kB, as the last FULL", size)
+    assert replaced == f"    replaces file://{site.vault}/{site.name()}-0-FULL, of 2026-01-01"
 
 
 def test_a_source_that_does_not_exist_is_planned_and_would_fail(site: Site) -> None:

@@ -242,7 +242,7 @@ def test_cycles_without_diffs_keep_no_snapshot(site: Site) -> None:
     site.configure_cycle("Fulls 3")
     site.run(day=0)
     assert list(site.diff_dir.rglob("*.snapshot")) == []
-    assert "--listed-incremental" not in site.run("-t", day=1).stdout
+    assert "--listed-incremental" not in site.run("-t", "-d", day=1).stdout
 
 
 def test_names_that_become_qualified_are_said_once(site: Site) -> None:

@@ -109,7 +109,7 @@ def test_a_source_whose_named_file_is_a_pipe_fails_at_once_and_the_others_are_do
     site.configure("".join(f"{block}\n</Directory>\n" for block in blocks))
     begun = time.monotonic()
     assert f"TarOptions name {pipe}, which is not a regular file" in site.run(expect=1).stderr
-    assert f"TarOptions name {pipe}, which is not a regular file" in site.run("-t").stderr
+    assert f"TarOptions name {pipe}, which is not a regular file" in site.run("-t", expect=1).stderr
     assert time.monotonic() - begun < QUICK
     assert site.archive_keys() == [f"{site.name(other)}-0-FULL"]
 

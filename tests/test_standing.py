@@ -1,0 +1,53 @@
+"""A signal asks where a run stands, and does not end it."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from s3napback.standing import ASKING_SIGNALS, standing, working_on
+from tests.site import Site
+from tests.waiting import becomes
+
+
+def test_the_innermost_work_is_told_and_the_outer_one_after_it() -> None:
+    assert standing() == "s3napback: between two sources"
+    with working_on("verifying all"):
+        with working_on("Directory /etc -> x", {"read": lambda: 2500, "stored": lambda: 7}, expected=1_000_000):
+            assert re.fullmatch(
+                r"s3napback: Directory /etc -> x: for 0\.0 s, 2\.5 kB read, 7 bytes stored, about 1\.0 MB expected",
+                standing(),
+            )
+        assert standing() == "s3napback: verifying all: for 0.0 s"
+    assert standing() == "s3napback: between two sources"
+
+
+def test_what_a_terminal_would_obey_is_escaped() -> None:
+    with working_on("Directory /e\x1b[31m"):
+        assert "\\x1b[31m" in standing()
+
+
+@pytest.mark.parametrize("number", ASKING_SIGNALS)
+def test_a_run_that_is_asked_answers_and_goes_on(tmp_path: Path, number: signal.Signals) -> None:
+    site = Site(tmp_path / "site")
+    (site.source / "file").write_text("x")
+    site.configure_cycle("")
+    begun, go = site.root / "begun", site.root / "go"
+    site.fake_program("tar", f'test "$1" = --create || exec REAL "$@"; touch {begun}; until test -e {go}; do sleep 0.05; done; exec REAL "$@"')  # fmt: skip # noqa: E501
+    with subprocess.Popen(site.command(), stderr=subprocess.PIPE, env=site.full_environment(), text=True) as process:
+        assert process.stderr is not None
+        try:
+            assert becomes(begun.exists)
+            for _ in range(3):
+                process.send_signal(number)
+                line = process.stderr.readline()
+                assert re.match(rf"s3napback: Directory {site.source} -> file://\S+-FULL: for \d", line), line
+                assert ", 0 bytes read, 0 bytes stored" in line
+        finally:
+            go.touch()
+        assert process.wait() == 0
+    site.run("verify", day=None)
