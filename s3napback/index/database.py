@@ -21,12 +21,15 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
 _CACHE_KIB = 4096
-_SCHEMA = "CREATE TABLE folder (path BLOB NOT NULL, first BLOB NOT NULL, part BLOB NOT NULL, UNIQUE (path, first))"
+_SCHEMA = (
+    "CREATE TABLE folder (path BLOB NOT NULL, first BLOB NOT NULL, part BLOB NOT NULL, PRIMARY KEY (path, first)) "
+    "WITHOUT ROWID"
+)
 _TEMPORARY = (
     "CREATE TABLE links.name (device, inode, folder BLOB, name BLOB)",
     "CREATE TABLE links.taken (device, inode, PRIMARY KEY (device, inode)) WITHOUT ROWID",
 )
-_BATCH = 1000
+_BATCH = 200
 HELD = 50_000
 """Names of which something may still become known, at most, that are kept in memory."""
 
@@ -113,6 +116,7 @@ class NewIndex:
         self._links = links
         self._held: dict[bytes, list[Part]] = {}
         self._held_names = 0
+        self._rows: list[tuple[bytes, bytes, bytes]] = []
         self._connection: Connection | None = None
         self._names: list[tuple[int, int, bytes, bytes]] = []
 
@@ -148,6 +152,7 @@ class NewIndex:
                 for part in parts:
                     self._write(path, part)
             self._held.clear()
+            self._write_rows()
             self._execute("COMMIT")
 
     def add(self, path: bytes, part: Part) -> None:
@@ -175,6 +180,7 @@ class NewIndex:
                 self._change_written(path, changes)
 
     def _change_written(self, path: bytes, changes: Mapping[bytes, Record | bytes]) -> None:
+        self._write_rows()
         first, last = min(changes), max(changes)
         found = self._execute(
             "SELECT first, part FROM folder WHERE path = ? AND first <= ? AND first >= "
@@ -185,11 +191,18 @@ class NewIndex:
             self._write(path, decode(data).with_changes(changes))
 
     def _write(self, path: bytes, part: Part) -> None:
-        self._execute("INSERT OR REPLACE INTO folder VALUES (?, ?, ?)", path, part.entries[0][1:], encode(part))
+        self._rows.append((path, part.entries[0][1:], encode(part)))
+        if len(self._rows) >= _BATCH:
+            self._write_rows()
+
+    def _write_rows(self) -> None:
+        self._many("INSERT OR REPLACE INTO folder VALUES (?, ?, ?)", self._rows)
+        self._rows.clear()
 
     def record(self, path: bytes, name: bytes) -> Record | None:
         """What a name in a directory is stored as; None if it is not."""
         with self._failing:
+            self._write_rows()
             found = self._execute(
                 "SELECT part FROM folder WHERE path = ? AND first <= ? ORDER BY first DESC LIMIT 1", path, name
             ).fetchone()

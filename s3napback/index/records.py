@@ -44,7 +44,8 @@ _HEAD = struct.Struct("<III")
 _KIND = struct.Struct("<IQQ")
 _LEVEL = 1
 _WINDOW, _SMALL_WINDOW = -15, -12  # raw deflate's, as exponents of two
-_SMALL = 1 << 12  # bytes
+_TINY, _SMALL = 400, 1 << 12  # bytes
+_AS_IT_IS, _DEFLATED = b"=", b"z"
 
 
 class DamagedIndex(Exception):
@@ -127,10 +128,17 @@ def _column(code: str, values: Iterable[int]) -> bytes:
 
 
 def _deflated(content: bytes) -> bytes:
-    # Most directories are small; the tables for a large window would take longer to be made than all the rest.
+    # Most directories are small; to deflate them would take longer than all the rest, as would the tables for a large
+    # window.
+    if len(content) < _TINY:
+        return _AS_IT_IS + content
     window, memory = (_SMALL_WINDOW, 4) if len(content) < _SMALL else (_WINDOW, 8)
     stream = zlib.compressobj(_LEVEL, zlib.DEFLATED, window, memory)
-    return stream.compress(content) + stream.flush()
+    return _DEFLATED + stream.compress(content) + stream.flush()
+
+
+def _inflated(data: bytes) -> bytes:
+    return data[1:] if data[:1] == _AS_IT_IS else zlib.decompress(data[1:], _WINDOW)
 
 
 def decode(data: bytes) -> Part:
@@ -140,7 +148,7 @@ def decode(data: bytes) -> Part:
         DamagedIndex: it is none.
     """
     try:
-        content = zlib.decompress(data, _WINDOW)
+        content = _inflated(data)
         length, count, kind_count = _HEAD.unpack_from(content)
         at = _HEAD.size
         entries = content[at : at + length].split(b"\0") if length else []
