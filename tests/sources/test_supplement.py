@@ -10,6 +10,8 @@ import pytest
 from s3napback.chains import Memory
 from s3napback.config.settings import JobSettings
 from s3napback.errors import PipelineError
+from s3napback.index.database import ParentIndex
+from s3napback.index.records import ASKED
 from s3napback.rotation import ArchiveType
 from s3napback.sources.directory import DirectorySource
 from tests.sources.chains import directory_source
@@ -21,14 +23,13 @@ from tests.sources.trees import assert_same_tree
 class Interrupted:
     """A chain whose second tar is another program: a shell script that does something around the real one."""
 
-    def __init__(self, tmp_path: Path) -> None:
+    def __init__(self, tmp_path: Path, settings: JobSettings = JobSettings(max_unreadable=2)) -> None:  # noqa: B008
         self.root = tmp_path / "tree"
         self.secret = tmp_path / "secret"
         for name in ("d/a", "d/b", "e/a"):
             quietly(self.root / name, "first")
         quietly(self.secret / "a", "root's alone").chmod(0o600)
         self._program = tmp_path / "tar"
-        settings = JobSettings(max_unreadable=2)
         source = DirectorySource(directory_source(self.root, settings).job, str(self._program), margin=BLIND)
         self.chain = IndexedChain(source, tmp_path / "work")
         self.does('exec tar "$@"')
@@ -36,9 +37,9 @@ class Interrupted:
         for name in ("d/a", "e/a"):
             quietly(self.root / name, "changed")
 
-    def does(self, script: str) -> None:
-        """What the second tar does; ``$@`` are its arguments."""
-        text = f'#!/bin/sh\ncd {self.root}\ncase "$*" in *--files-from*) {script};; *) exec tar "$@";; esac\n'
+    def does(self, script: str, *, first: str = 'exec tar "$@"') -> None:
+        """What the second tar does, and what the first; ``$@`` are the arguments."""
+        text = f'#!/bin/sh\ncd {self.root}\ncase "$*" in *--files-from*) {script};; *) {first};; esac\n'
         self._program.write_text(text)
         self._program.chmod(0o755)
 
@@ -75,7 +76,9 @@ def test_a_folder_that_was_exchanged_for_a_link_brings_nothing_in(night: Interru
     night.assert_healed("d/a")
 
 
-def test_nor_where_the_folder_is_back_when_one_looks(night: Interrupted) -> None:
+@pytest.mark.parametrize("mode", [0o600, 0o644])
+def test_nor_where_the_folder_is_back_when_one_looks(night: Interrupted, mode: int) -> None:
+    (night.secret / "a").chmod(mode)
     night.does(
         f'mv d aside; ln -s {night.secret} d; tar "$@" >{night.secret}/made; rm d; mv aside d; cat {night.secret}/made'
     )
@@ -132,20 +135,53 @@ def test_a_second_tar_that_fails_fails_the_source(night: Interrupted, script: st
         night.back_up()
 
 
-@pytest.mark.parametrize(("most", "fails"), [(0, True), (1, False)])
-def test_what_the_second_tar_cannot_read_counts_for_max_unreadable(tmp_path: Path, most: int, fails: bool) -> None:
-    night = Interrupted(tmp_path)
-    job = night.chain.source.job
+@pytest.mark.parametrize(("most", "fails"), [(1, True), (2, False)])
+def test_what_either_tar_cannot_read_counts_for_max_unreadable(night: Interrupted, most: int, fails: bool) -> None:
     settings = JobSettings(max_unreadable=most)
-    night.chain.source = DirectorySource(directory_source(job.target, settings).job, night.chain.source.tar, BLIND)
-    # Root is denied nothing; so the message alone is played, and the file left out.
-    night.does('echo "tar: ${PWD#/}/d/a: Cannot open: Permission denied" >&2; rm d/a; tar "$@" 2>/dev/null')
+    job = directory_source(night.root, settings).job
+    night.chain.source = DirectorySource(job, night.chain.source.tar, BLIND)
+    # Root is denied nothing; so the messages alone are played, and the files left out.
+    night.does(
+        'echo "tar: ${PWD#/}/d/a: Cannot open: Permission denied" >&2; tar --exclude=d/a "$@"; exit 2',
+        first='echo "tar: ${PWD#/}/d/b: Cannot open: Permission denied" >&2; tar "$@"; exit 2',
+    )
     if fails:
-        with pytest.raises(PipelineError, match="MaxUnreadable is 0"):
+        with pytest.raises(PipelineError, match="2 paths could not be read, and MaxUnreadable is 1"):
             night.back_up()
         return
     assert night.back_up() == ["e/a"]
-    quietly(night.root / "d/a", "changed")
+    night.assert_healed("d/a", "d/b")
+
+
+def test_what_is_left_out_for_a_pattern_is_asked_for_once(tmp_path: Path) -> None:
+    night = Interrupted(tmp_path, JobSettings(exclude=("*.o",)))
+    (night.root / "new.o").mkdir()
+    night.back_up()
+    (night.root / "new.o").rmdir()
+    quietly(night.root / "new.o", "excluded")
+    quietly(night.root / "first.o", "excluded")
+    assert night.back_up() == []
+    night.does("exit 9")
+    assert night.back_up() == []
+
+
+def test_a_new_name_that_vanished_is_taken_when_it_is_there_again(night: Interrupted) -> None:
+    quietly(night.root / "d/new/inner", "inner")
+    night.back_up()
+    (night.root / "d/new/inner").unlink()
+    (night.root / "d/new").rmdir()
+    quietly(night.root / "d/new", "a file by now, and old")
+    night.does('rm d/new; exec tar "$@"')
+    assert night.back_up() == []
+    with ParentIndex(night.chain.folder / "kept.index") as index:
+        assert index.part(b"d", b"new")[0].look_up(b"new") == (ASKED, None)
+    quietly(night.root / "d/new", "a file by now, and old")
+    night.assert_healed("d/new")
+
+
+def test_what_was_archived_once_is_never_taken_for_excluded(night: Interrupted) -> None:
+    night.does('exec tar --exclude=d/a "$@"')
+    assert night.back_up() == ["e/a"]
     night.assert_healed("d/a")
 
 
