@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -159,12 +159,13 @@ class DirectorySource:
     Attributes:
         job: the configured source.
         tar: name of GNU tar's program.
-        margin: seconds before a backup, in which changed files are archived by the next one again.
+        margin: seconds before a backup, in which changed files are archived by the next one again; None is as many as
+            this system needs.
     """
 
     job: Job
     tar: str = "tar"
-    margin: int = field(default_factory=margin)
+    margin: int | None = None
 
     def check(self, *, had_content: bool) -> Sequence[str]:
         """See ``Source``."""
@@ -220,7 +221,7 @@ class DirectorySource:
         if archive_type is ArchiveType.DIFF and memory is not None and snapshot is not None:
             try:
                 with (folder / memory.snapshot).open("rb") as source, snapshot.open("wb") as target:
-                    copy_cured(source, target, margin=self.margin)
+                    copy_cured(source, target, margin=margin() if self.margin is None else self.margin)
             except (OSError, DamagedSnapshot) as error:
                 raise SourceError(f"the snapshot {folder / memory.snapshot} cannot be copied: {error}") from error
         member = member_name(self.job.target, followed=self._followed())

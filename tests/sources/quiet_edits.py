@@ -37,6 +37,14 @@ class QuietTree:
         for _ in range(count):
             self._random.choice(kinds)()
 
+    def move_directories(self, count: int) -> None:
+        """Move directories with all their content."""
+        for _ in range(count):
+            if path := self._some(lambda path: path.is_dir() and not path.is_symlink()):
+                target = self._new()
+                if path not in target.parents:
+                    path.rename(target)
+
     def _below(self) -> list[Path]:
         return sorted(Path(folder, name) for folder, *names in os.walk(self.root) for each in names for name in each)
 
@@ -50,7 +58,7 @@ class QuietTree:
     def _new(self) -> Path:
         folders = [self.root, *(path for path in self._below() if path.is_dir() and not path.is_symlink())]
         self._count += 1
-        return self._random.choice(folders) / f"name-{self._count}"
+        return self._random.choice(folders) / f"quiet-{self._count}"
 
     def _aged(self, path: Path) -> None:
         moment = self._random.choice((OLD, WHOLE_SECONDS))
