@@ -19,6 +19,7 @@ from s3napback import __version__, ending, standing
 from s3napback.command_group import CommandGroup, OwnFile, given
 from s3napback.errors import EXIT_BUG, Interrupted, S3napbackError
 from s3napback.formatting import printable
+from s3napback.log_handlers import note_outcome
 from s3napback.logs import log_lines
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ logger = logging.getLogger("s3napback")
 @click.option("-t", "-n", "--test", is_flag=True, help="Report what would be done, and touch nothing.")
 @click.option("-f", "--force", is_flag=True, help="Back up what is not due, done already, or looks suspicious.")
 @click.option("-d", "-v", "--debug", is_flag=True, help="Print debug messages, and tracebacks.")
+@click.option("-q", "--quiet", is_flag=True, help="Log nothing but warnings and errors to the terminal.")
 @click.option("--full", is_flag=True, help="Make FULLs where DIFFs would be due.")
 @click.option("--take-over", is_flag=True, help="Replace archives that belong to another host or source.")
 @click.option("--today", type=click.DateTime(["%Y-%m-%d"]), metavar="YYYY-MM-DD", help="Pretend that this is the date.")
@@ -76,6 +78,7 @@ def command_line(
     test: bool,
     force: bool,
     debug: bool,
+    quiet: bool,
     full: bool,
     take_over: bool,
     today: datetime | None,
@@ -88,7 +91,7 @@ def command_line(
     from s3napback.logs import configure_logging
 
     paths = [resolve_configuration_path(argument) for argument in arguments] or _default_configuration()
-    configure_logging(log_config, paths, debug)
+    configure_logging(log_config, paths, debug, quiet=quiet)
     context.obj = Invocation(tuple(paths), today.date() if today else date.today(), test)
     if context.invoked_subcommand is None:
         wanted = BackupOptions(force=force, full=full, take_over=take_over)
@@ -150,11 +153,13 @@ def _run_one(path: Path, day: date, options: BackupOptions, *, test: bool, debug
     from s3napback.commands import backup
     from s3napback.config.loading import load_configuration
 
+    note_outcome(path.stem, "not begun")
     configuration = load_configuration(path)
     if test:
         tally = backup.rehearse(configuration, day, options, _say, shows_commands=debug)
     else:
         tally = backup.run(configuration, day, options)
+    note_outcome(path.stem, f"{tally.done} done, {tally.skipped} skipped, {tally.failed} failed")
     return tally.exit_code or (EXIT_WARNINGS if strict and tally.warnings else 0)
 
 
@@ -373,5 +378,8 @@ def main() -> None:
         say_last(f"{interruption}; what was not finished is discarded, and what was there before stays")
         ending.leave(interruption.exit_code)
     finally:
+        from s3napback.logs import finish
+
+        finish()
         # All memory ends with the process; searching it for cycles before would take 10 ms and more.
         gc.freeze()

@@ -6,10 +6,19 @@ What a row cannot say, because it is done and not told, stands in two registries
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import dataclass
 
 from s3napback.errors import UnknownKind
-from s3napback.targets import DatabaseGrammar, Grammar, PathGrammar
+from s3napback.targets import (
+    DatabaseGrammar,
+    Grammar,
+    NameGrammar,
+    PathGrammar,
+    PatternGrammar,
+    has_wildcard,
+    matches_pattern,
+)
 
 
 @dataclass(frozen=True)
@@ -26,6 +35,8 @@ class Kind:
         key_folder: the first component of its keys; none where it is empty.
         holds_tree: it archives all files below its target, and with them a store that lies there.
         folder_of: the name of the kind of which its target is a folder: it stands for every source directly below.
+        has_patterns: its targets can have wildcards: such a one stands for every file that it matches.
+        needs_block: none can do without settings of its own, so that it has a block, and no directive.
         marks: how dumps of it can begin, and what then ends a whole one; none where they cannot be known by that.
     """
 
@@ -38,6 +49,8 @@ class Kind:
     key_folder: str = ""
     holds_tree: bool = False
     folder_of: str = ""
+    has_patterns: bool = False
+    needs_block: bool = False
     marks: tuple[tuple[bytes, bytes], ...] = ()
 
     @property
@@ -53,6 +66,30 @@ class Kind:
         """
         inner = self.grammar.in_key(target)
         return f"{self.key_folder}/{inner}" if self.key_folder else inner
+
+    def stands_for_several(self, target: str) -> bool:
+        """Whether what a configuration calls so is a folder, or a pattern, of any number of sources."""
+        return bool(self.folder_of) or (self.has_patterns and has_wildcard(target))
+
+    def kinds_within(self, target: str) -> tuple[str, ...]:
+        """What kinds the archives can bear of what such a target stands for; none where it stands for itself alone."""
+        if not self.stands_for_several(target):
+            return ()
+        return (self.name, self.folder_of) if self.folder_of else (self.name,)
+
+    def covers(self, target: str, inner: str) -> bool:
+        """Whether a target that stands for several stands for the source of this target, too."""
+        return posixpath.dirname(inner) == target if self.folder_of else matches_pattern(target, inner)
+
+    def name_within(self, name: str, target: str, inner: str) -> str:
+        """What a source is called that such a target stands for.
+
+        Args:
+            name: of what stands for it, perhaps qualified by a Cycle.
+            target: of what stands for it.
+            inner: the source's own target.
+        """
+        return name.removesuffix(self.key_base(target)) + self.key_base(inner)
 
 
 DIRECTORY = Kind(
@@ -109,7 +146,29 @@ SUBVERSION_DIR = Kind(
     folder_of=SUBVERSION.name,
 )
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (DIRECTORY, MYSQL, POSTGRESQL, SUBVERSION, SUBVERSION_DIR)}
+SQLITE = Kind(
+    name="SQLite",
+    grammar=PatternGrammar(),
+    help="Databases to copy while they are in use, as absolute paths of their files; wildcards are understood.",
+    block_help="One SQLite database, or every one that a pattern matches, with settings of its own.",
+    topic="sqlite",
+    key_folder="SQLite",
+    has_patterns=True,
+)
+
+COMMAND = Kind(
+    name="Command",
+    grammar=NameGrammar(),
+    help="",
+    block_help="The output of a program, kept under this name.",
+    topic="command",
+    key_folder="Command",
+    needs_block=True,
+)
+
+_ALL = (DIRECTORY, MYSQL, POSTGRESQL, SUBVERSION, SUBVERSION_DIR, SQLITE, COMMAND)
+
+KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}
 """All of them by name, in the order of the manual. It is looked into whenever a kind is asked for, and never copied."""
 
 

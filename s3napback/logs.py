@@ -7,25 +7,34 @@ that cannot be written does not stop a backup.
 
 from __future__ import annotations
 
+import atexit
 import configparser
 import copy
 import logging
 import logging.config
 import logging.handlers
-import sys
 import textwrap
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 from s3napback import ending
 from s3napback.crews import TookTooLong, within
 from s3napback.errors import ChangeableByOthers, UnusableConfiguration
 from s3napback.formatting import printable
 from s3napback.kinds import kind_of
+from s3napback.log_handlers import (
+    LAST_WORDS_SECONDS,
+    LINES,
+    LONGEST_SECONDS,
+    ConsoleHandler,
+    FailureReport,
+    Guard,
+    Letter,
+    is_console,
+    is_journal,
+)
 from s3napback.ownership import read_own_file
 
 SYSTEM_FOLDER = Path("/etc/s3napback")
@@ -35,9 +44,6 @@ CONSOLE_FORMAT = "%(asctime)s %(levelname)s %(topic)s: %(message)s"
 DATE_FORMAT = "%Y-%m-%d %H:%M:%S"
 
 _PACKAGE = "s3napback"
-_LINES = f"{_PACKAGE}_lines"
-"""Attribute of a record whose message has several lines; a line end within any of them is data."""
-_LAST_WORDS_SECONDS = 2.0  # for a mail server, say, once a signal has come
 # Below WARNING these write requests with their signatures, or what passes between them and gpg.
 _TALKATIVE_LIBRARIES = ("boto3", "botocore", "gnupg", "s3transfer", "urllib3")
 
@@ -60,10 +66,12 @@ def log_lines(logger: logging.Logger, level: int, lines: Sequence[str]) -> None:
         level: of ``logging``.
         lines: those after the first are better indented.
     """
-    logger.log(level, "%s", "\n".join(lines), extra={_LINES: tuple(lines)})
+    logger.log(level, "%s", "\n".join(lines), extra={LINES: tuple(lines)})
 
 
-def configure_logging(log_config: Path | None, configuration_paths: Sequence[Path], debug: bool) -> None:
+def configure_logging(
+    log_config: Path | None, configuration_paths: Sequence[Path], debug: bool, *, quiet: bool = False
+) -> None:
     """Set logging up for this process, once per run.
 
     The settings are those of ``log_config``, else of ``logging.ini`` beside the first configuration file, else of
@@ -74,6 +82,7 @@ def configure_logging(log_config: Path | None, configuration_paths: Sequence[Pat
         log_config: ``--log-config``.
         configuration_paths: files, not bare names, in the order of the command line.
         debug: show s3napback's DEBUG lines and tracebacks.
+        quiet: show the terminal nothing below WARNING; what goes elsewhere stays as it is.
 
     Raises:
         UnusableConfiguration: the file cannot be read, others can change it, it is wrong, or it names a log that cannot
@@ -85,6 +94,8 @@ def configure_logging(log_config: Path | None, configuration_paths: Sequence[Pat
     if path is not None:
         _load(path, debug)
     _silence_libraries()
+    if quiet:
+        _quieten()
     if debug:
         _lower_levels()
 
@@ -106,8 +117,9 @@ def _remove_own_handlers() -> None:
 
 
 def _log_to_console(debug: bool) -> None:
-    handler = _ConsoleHandler()
-    handler.setFormatter(logging.Formatter(CONSOLE_FORMAT, DATE_FORMAT))
+    handler = ConsoleHandler()
+    layout = CONSOLE_FORMAT.removeprefix("%(asctime)s ") if is_journal() else CONSOLE_FORMAT
+    handler.setFormatter(logging.Formatter(layout, DATE_FORMAT))
     _safeguard(handler, debug)
     logging.root.addHandler(handler)
     logging.root.setLevel(logging.WARNING)
@@ -167,8 +179,14 @@ def _lower_levels() -> None:
         if name.startswith(f"{_PACKAGE}."):
             logging.getLogger(name).setLevel(logging.NOTSET)
     for _, handler in _all_handlers():
-        if _is_console(handler):
+        if is_console(handler):
             handler.setLevel(logging.NOTSET)
+
+
+def _quieten() -> None:
+    for _, handler in _all_handlers():
+        if is_console(handler):
+            handler.setLevel(max(handler.level, logging.WARNING))
 
 
 def _all_handlers() -> list[tuple[logging.Logger, logging.Handler]]:
@@ -185,80 +203,39 @@ def _safeguard(handler: logging.Handler, debug: bool) -> None:
     if isinstance(handler.formatter, _OneLineFormatter):
         return
     handler.setFormatter(_OneLineFormatter(handler.formatter or logging.Formatter(), debug))
-    # An instance attribute shadows the method: handlers of a logging.ini can be of any class.
-    vars(handler)["handleError"] = _FailureReport(handler)
-    if not _is_console(handler):
-        vars(handler)["handle"] = _NeverInTheWay(handler)
+    if is_console(handler):
+        vars(handler)["handleError"] = FailureReport(handler)
+    else:
+        guard = Guard(handler)
+        if isinstance(handler, logging.handlers.SMTPHandler):
+            Letter(handler, guard)
     if isinstance(handler, logging.handlers.MemoryHandler) and handler.target is not None:
         _safeguard(handler.target, debug)
+
+
+def finish() -> None:
+    """Let handlers send and write what they have held back, at the end of a run; none keeps the process from ending."""
+    # Otherwise done once more, without a limit, when the interpreter ends.
+    atexit.unregister(logging.shutdown)
+    try:
+        within(2 * LONGEST_SECONDS, logging.shutdown, "log")
+    except TookTooLong:
+        ending.say_at_once("s3napback: a log could not be closed, and may lack its last lines")
 
 
 def say_last(message: str) -> None:
     """Log an error as the last line of a run that a signal has ended: to the terminal before it goes anywhere else."""
     logger = logging.getLogger(_PACKAGE)
     handlers = [*logger.handlers, *(logging.root.handlers if logger.propagate else ())]
-    if not any(map(_is_console, handlers)):
+    if not any(map(is_console, handlers)):
         ending.say_at_once(message)
     record = logger.makeRecord(logger.name, logging.ERROR, __file__, 0, message, (), None)
-    for handler in sorted(handlers, key=_is_console, reverse=True):
+    for handler in sorted(handlers, key=is_console, reverse=True):
         if handler.level <= record.levelno and logger.isEnabledFor(record.levelno):
             handler.handle(record)
     # What handlers have held back until now goes out.
     with suppress(TookTooLong):
-        within(_LAST_WORDS_SECONDS, logging.shutdown, "log")
-
-
-def _is_console(handler: logging.Handler) -> bool:
-    is_stream = isinstance(handler, logging.StreamHandler) and handler.stream in (sys.stderr, sys.stdout)
-    return is_stream or isinstance(handler, _ConsoleHandler)
-
-
-class _NeverInTheWay:
-    """Lets a handler take its time, but for a moment only once a signal has asked the run to end."""
-
-    def __init__(self, handler: logging.Handler) -> None:
-        self._handle = handler.handle
-        self._is_given_up = False
-
-    def __call__(self, record: logging.LogRecord) -> Any:
-        if not ending.has_begun():
-            return self._handle(record)
-        try:
-            return not self._is_given_up and within(_LAST_WORDS_SECONDS, partial(self._handle, record), "log")
-        except TookTooLong:
-            self._is_given_up = True
-            return False
-
-
-class _ConsoleHandler(logging.Handler):
-    """Writes to what standard error is at that moment."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            sys.stderr.write(f"{self.format(record)}\n")
-            sys.stderr.flush()
-        except Exception:  # noqa: BLE001 - handleError is where logging sends whatever goes wrong in a handler
-            self.handleError(record)
-
-
-class _FailureReport:
-    """Says once that a handler cannot write, where ``logging`` would print a traceback for every line."""
-
-    def __init__(self, handler: logging.Handler) -> None:
-        self._name = handler.get_name() or type(handler).__name__
-        self._said = False
-
-    def __call__(self, _record: logging.LogRecord) -> None:
-        if self._said:
-            return
-        self._said = True
-        error = sys.exc_info()[1]
-        line = f"the log handler {self._name} cannot write: {type(error).__name__}: {error}; the run goes on without it"
-        try:
-            sys.stderr.write(f"{printable(line)}\n")
-        except (OSError, ValueError, AttributeError):
-            # Standard error is closed, or full as well, and there is nobody left to tell.
-            return
+        within(LAST_WORDS_SECONDS, logging.shutdown, "log")
 
 
 class _OneLineFormatter(logging.Formatter):
@@ -274,7 +251,7 @@ class _OneLineFormatter(logging.Formatter):
         self._debug = debug
 
     def format(self, record: logging.LogRecord) -> str:
-        lines = [printable(line) for line in getattr(record, _LINES, None) or (record.getMessage(),)]
+        lines = [printable(line) for line in getattr(record, LINES, None) or (record.getMessage(),)]
         entries = [self._laid_out(record, line) for line in lines]
         if len(entries) > 1 and any("\n" in entry for entry in entries):
             return self._laid_out(record, "\n".join(lines))

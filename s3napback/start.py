@@ -27,6 +27,21 @@ def forget_current_folder(*, run_as_module: bool) -> None:
         os.environ["PATH"] = os.pathsep.join(folders) or os.defpath
 
 
+def use_utf8() -> None:
+    """Begin anew in Python's UTF-8 mode, unless file names are UTF-8 already.
+
+    Those of configurations and stores are: in another locale ``/Müller`` of a configuration would be another file's
+    name than that on the disk. What is printed keeps the locale's characters.
+    """
+    is_utf8 = sys.getfilesystemencoding().lower().replace("-", "") == "utf8"
+    if is_utf8 or os.environ.get("PYTHONUTF8") == "1" or not sys.executable:
+        return
+    os.environ["PYTHONUTF8"] = "1"
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    os.environ.setdefault("PYTHONIOENCODING", f"{encoding}:backslashreplace")
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - it is this very program
+
+
 def _absolute(folder: str) -> str:
     try:
         return os.path.abspath(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Protocol
 
 
@@ -79,6 +80,60 @@ class PathGrammar:
     def in_key(self, target: str) -> str:
         """See ``Grammar``."""
         return target.lstrip("/")
+
+
+def has_wildcard(path: str) -> bool:
+    """Whether a path is a pattern. ``[?]`` stands for a question mark, ``[[]`` for a bracket."""
+    return any(character in path for character in "*?[")
+
+
+def matches_pattern(pattern: str, path: str) -> bool:
+    """Whether a pattern matches a path, component by component; a wildcard matches no dot at the beginning of one."""
+    parts, wanted = path.split("/"), pattern.split("/")
+    return len(parts) == len(wanted) and all(
+        fnmatchcase(part, each) and (not part.startswith(".") or each.startswith("."))
+        for part, each in zip(parts, wanted, strict=True)
+    )
+
+
+@dataclass(frozen=True)
+class PatternGrammar:
+    """Absolute paths, in which ``*``, ``?`` and ``[…]`` stand for what they match within one component."""
+
+    what: str = "absolute path"
+    is_path: bool = True
+
+    def normalised(self, text: str) -> str:
+        """See ``Grammar``."""
+        path = normalised_path(text)
+        if path == "/" or text.endswith("/"):
+            raise InvalidNameError("this is a folder; name the database's file")
+        if "**" in path.split("/"):
+            raise InvalidNameError("** does not go down into folders here; write a * for each of them")
+        return path
+
+    def in_key(self, target: str) -> str:
+        """See ``Grammar``."""
+        return target.lstrip("/")
+
+
+@dataclass(frozen=True)
+class NameGrammar:
+    """Names that somebody has thought of; all of one goes into keys."""
+
+    what: str = "a unique name"
+    is_path: bool = False
+
+    def normalised(self, text: str) -> str:
+        """See ``Grammar``."""
+        refuse_control_characters(text)
+        if not text.strip() or any(component in ("", ".", "..") for component in text.split("/")):
+            raise InvalidNameError("the name is empty, or cannot be part of a key because of its dots or slashes")
+        return text
+
+    def in_key(self, target: str) -> str:
+        """See ``Grammar``."""
+        return target
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--fuzz-members", type=float, default=10, metavar="SECONDS", help="restore random archives so long"
     )
     parser.addoption("--every-user", action="store_true", help="each hostile archive as root and as an ordinary user")
+    parser.addoption("--mysql", action="store_true", help="also what needs a server of MySQL itself on PATH")
     parser.addoption("--fuzz-seed", default="1", metavar="SEED", help="which are drawn from this seed")
     parser.addoption("--fuzz", type=int, default=300, metavar="N", help="so many inputs for each test of a fuzzer")
 
@@ -114,3 +115,11 @@ def faulty() -> Iterator[Callable[[S3Server], FaultyS3]]:
     """Put a proxy that obeys rules for faults in front of a server: ``proxy = faulty(rclone)``."""
     with ExitStack() as running:
         yield lambda server: running.enter_context(FaultyS3(server))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what only ``--mysql`` asks for."""
+    if not config.getoption("--mysql"):
+        left_out = [item for item in items if item.get_closest_marker("mysql")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]

@@ -7,6 +7,10 @@
 #     --dependencies  with the newest versions of what the project needs (the default), or with the lowest that
 #                     pyproject.toml allows, or with both, one after the other
 #
+#     sh tests/run.sh --newest [SUITE]...
+#
+#     --newest        the tests of databases and repositories within Debian's trixie and sid: see newest.sh
+#
 # Needs a machine with python3. As root on Debian it installs what is missing, without starting any service; otherwise
 # it says what is missing. Python's part goes into virtual environments, .test-venv and the like, which the next run
 # uses again. What is tested is the wheel as pip installs it, so that a file that packaging forgets is missed here.
@@ -16,7 +20,7 @@
 set -eu
 
 # What the tests run besides Python, as Debian packages.
-PACKAGES='gnupg tar acl attr zstd awscli mariadb-server mariadb-client postgresql postgresql-client subversion'
+PACKAGES='gnupg tar acl attr zstd awscli mariadb-server mariadb-client postgresql postgresql-client subversion sqlite3'
 
 main() {
     cd "$(dirname "$0")/.."
@@ -25,6 +29,10 @@ main() {
     while :; do
         case ${1:-} in
             --python) versions=$(printf '%s' "${2:?"a version is missing"}" | tr , ' ') ;;
+            --newest)
+                shift
+                exec sh tests/newest.sh "$@"
+                ;;
             --dependencies) dependencies=${2:?"newest, lowest or both"} ;;
             *) break ;;
         esac

@@ -20,6 +20,10 @@ STARTERS = {
 }
 OTHER_WAYS = ("os.system", "os.popen", "os.exec", "os.spawn", "os.posix_spawn", "os.fork", "pty.", "asyncio.")
 """Ways to start a process that the package does without."""
+ALLOWED = {
+    ("start.py", "os.execv"),  # at its start the program may take its own place, in another locale
+    ("sources/sqlite_room.py", "os.fork"),  # a child, which got its environment, leaves somebody to tidy up after it
+}
 
 SECRETS = {
     "AWS_SECRET_ACCESS_KEY": "SEKRIT-AWS",
@@ -46,7 +50,7 @@ def test_every_process_is_given_an_environment_that_was_made_in_the_one_place() 
     found = 0
     for place, call, assigned in calls():
         name = ast.unparse(call.func)
-        assert not name.startswith(OTHER_WAYS), place
+        assert not name.startswith(OTHER_WAYS) or (place.partition(":")[0], name) in ALLOWED, place
         if name not in STARTERS:
             continue
         found += 1
@@ -78,7 +82,7 @@ def spied(tmp_path: Path) -> Site:
     site = Site(tmp_path / "site")
     given = tmp_path / "given"
     given.mkdir()
-    for program in ("tar", "gpg", "mariadb-dump", "pg_dump", "svnadmin", "svnlook", "cp"):
+    for program in ("tar", "gpg", "mariadb", "psql", "svnadmin", "svnlook", "cp"):
         site.fake_program(program, f'cat /proc/self/environ >>{given}/{program}; exec REAL "$@"')
     return site
 
@@ -110,8 +114,8 @@ def test_children_of_a_night_and_of_a_restore_see_no_secret_of_others(spied: Sit
         "svnadmin": {},
         "svnlook": {},
         "gpg": {"GNUPGHOME": str(home.path)},
-        "mariadb-dump": {"MYSQL_PWD": "SEKRIT-MYSQL"},
-        "pg_dump": {"PGPASSWORD": "SEKRIT-PG", "PGHOST": str(tmp_path)},
+        "mariadb": {"MYSQL_PWD": "SEKRIT-MYSQL"},
+        "psql": {"PGPASSWORD": "SEKRIT-PG", "PGHOST": str(tmp_path)},
     }
     for program, more in expected.items():
         given = given_to(spied, program)

@@ -83,7 +83,7 @@ def test_several_keys_may_follow_one_option_up_to_the_next() -> None:
 def heard(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     """What the group and a command were given, without anything being done."""
     given: dict[str, object] = {}
-    monkeypatch.setattr("s3napback.logs.configure_logging", lambda *_: None)
+    monkeypatch.setattr("s3napback.logs.configure_logging", lambda *_arguments, **_options: None)
 
     def note(_invocation: Invocation, _action: object, **_options: object) -> None:
         given.update({"paths": [str(path) for path in _invocation.paths], "test": _invocation.test})

@@ -83,12 +83,12 @@ def test_every_kind_is_dumped_and_restored_or_is_a_folder_of_one_that_is() -> No
 
 
 def test_an_unknown_kind_is_refused_and_never_taken_for_another_one() -> None:
-    for name in ("", "SQLite", "directory"):
+    for name in ("", "Oracle", "directory"):
         with pytest.raises(UnknownKind, match="no kind of source"):
             kind_of(name)
-    with pytest.raises(SourceError, match=r"SQLite /a\.db.* plain tools"):
-        recovery_of(SourceName.parse("SQLite /a.db"))
-    assert kind_called("sqlite") is None
+    with pytest.raises(SourceError, match=r"Oracle /a\.db.* plain tools"):
+        recovery_of(SourceName.parse("Oracle /a.db"))
+    assert kind_called("oracle") is None
     assert kind_called("SUBVERSIONdir") is KINDS["SubversionDir"]
 
 
@@ -110,7 +110,7 @@ def test_gnu_tar_is_asked_for_where_a_directory_is_backed_up_and_nowhere_else() 
     assert [each.kind for each in jobs if needs_tar(each)] == ["Directory"]
 
 
-@given(st.one_of(st.text(), st.builds("{} {}".format, st.sampled_from([*KINDS, "SQLite"]), st.text())))
+@given(st.one_of(st.text(), st.builds("{} {}".format, st.sampled_from([*KINDS, "Oracle"]), st.text())))
 def test_what_a_source_calls_itself_is_kept_as_it_is(text: str) -> None:
     name = SourceName.parse(text)
     assert str(name) == text
@@ -127,7 +127,7 @@ def test_what_a_source_calls_itself_is_kept_as_it_is(text: str) -> None:
         ("Directory", SourceName("", "Directory")),
         ("Directory ", SourceName("", "Directory ")),
         ("directory /etc", SourceName("", "directory /etc")),
-        ("SQLite /a.db", SourceName("", "SQLite /a.db")),
+        ("Oracle /a.db", SourceName("", "Oracle /a.db")),
         ("", SourceName("", "")),
     ],
 )

@@ -187,7 +187,7 @@ def test_a_dry_run_shows_its_commands_and_touches_nothing(ledgers: None, books: 
     books.write(0)
     configuration, before = books.configure(), books.site.contents()
     lines: list[str] = []
-    assert backup.rehearse(configuration, _day(0), BackupOptions(), lines.append).exit_code == 0
+    assert backup.rehearse(configuration, _day(0), BackupOptions(), lines.append, shows_commands=True).exit_code == 0
     assert lines[0] == f"Ledger {books.daily} -> file://{books.site.vault}/Ledger{books.daily}-0"
     assert lines[1].startswith(f"    cat -- {books.daily} \\")
     assert books.site.contents() == before == {}

@@ -56,6 +56,8 @@ ATTACKERS = {
         "local_user_configuration",
     ),
     "a repository's owner": ("repository_owner",),
+    "a user who owns an SQLite database, or its folder": ("sqlite_owner",),
+    "the user whom `RunAs` names": ("command_user",),
     "whoever writes the options of a database's dump": ("database_owner",),
 }
 """The rows of the table of promises, and where the attacks are that would tell."""
@@ -187,6 +189,18 @@ def test_the_example_of_the_syntax_means_what_is_said_of_it(tmp_path: Path) -> N
     assert jobs["wiki"].schedule == SimpleCycle(fulls=14)
     assert jobs["/"].schedule == SimpleCycle(diffs=6)
     assert jobs["/"].settings.one_file_system
+
+
+def test_the_examples_of_commands_are_what_they_seem(tmp_path: Path) -> None:
+    path = tmp_path / "test.conf"
+    path.write_text(f"Bucket my-backups\nEncryption Off\n{manual.marked('commands')}")
+    configuration = load_configuration(path)
+    assert configuration.warnings == ()
+    jobs = {job.target: job.settings for job in configuration.jobs}
+    assert jobs["gitea"].run[:3] == ("docker", "exec", "--user")
+    assert jobs["gitea"].run[-3:] == ("pg_dump", "--no-password", "gitea")
+    assert jobs["etcd"].environment[0] == ("ETCDCTL_API", "3")
+    assert (jobs["etcd"].run_as, jobs["ldap"].least_bytes) == ("etcd", 10_000)
 
 
 def test_the_line_for_cron_is_one() -> None:

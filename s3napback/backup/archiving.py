@@ -195,7 +195,7 @@ class _Making:
         base = plan.key.removeprefix(join_prefix(self.context.facts.prefix, ""))
         text = format_sum(SumNote.of(record, base, transfer))
         try:
-            store.put(sum_key(plan.key), Measured(_Bytes(text)), {})
+            store.put(sum_key(plan.key), Measured(_Bytes(text)), {}, is_helper=True)
         except S3napbackError as error:
             warnings.append(f"the checksum of {plan.key} could not be written: {error}")
         return warnings
@@ -229,6 +229,8 @@ class _Judged:
         count = self._pipeline.readinto(buffer)
         if self._packets is not None:
             self._packets.read(buffer[:count])
+            if self._packets.flaw:
+                raise PipelineError(f"what gpg wrote is no archive: {self._packets.flaw}")
         if count == 0 and (flaw := self._flaw()):
             raise PipelineError(flaw)
         return count

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
@@ -13,7 +13,8 @@ from s3napback.deciding.facts import BackupOptions, RunFacts
 from s3napback.encryption.gpg import Encryption, prepare_encryption
 from s3napback.errors import StoreUnreachable
 from s3napback.rotation import day_number
-from s3napback.sources.registry import needs_tar
+from s3napback.sources.in_use import DatabasesInUse
+from s3napback.sources.registry import Tools, needs_tar
 from s3napback.state import StoreState
 from s3napback.stores import Store
 from s3napback.surroundings import configured_store, diff_dir, find_gnu_tar, host_name, temp_dir
@@ -26,9 +27,9 @@ class RunContext:
     Attributes:
         facts: what decisions about all of its sources depend on.
         state: the part of DiffDir that belongs to the store.
-        temp_dir: where UseTempFile puts the encrypted stream.
+        temp_dir: where UseTempFile puts the encrypted stream, and SQLite databases are copied to.
         encryption: how archives are encrypted; None is not at all.
-        tar: the name under which GNU tar was found, if anything needs it.
+        tools: what its sources are made with.
         unreachable: why the store could not be looked at. It may answer by the time that a source needs it.
     """
 
@@ -38,7 +39,7 @@ class RunContext:
     state: StoreState
     temp_dir: Path
     encryption: Encryption | None = None
-    tar: str = "tar"
+    tools: Tools = field(default_factory=Tools)
     unreachable: StoreUnreachable | None = None
 
     @property
@@ -62,7 +63,8 @@ def prepared_run(
     Raises:
         UnusableConfiguration: a program, a key, the store or a folder cannot be used.
     """
-    tar = find_gnu_tar() if any(map(needs_tar, configuration.jobs)) else "tar"
+    tar = find_gnu_tar() if any(map(needs_tar, configuration.jobs)) else Tools.tar
+    folder = temp_dir(configuration)
     store = configured_store(configuration, patient=patient)
     with prepare_encryption(configuration.encryption, today) as encryption:
         unreachable = None
@@ -85,8 +87,8 @@ def prepared_run(
             ),
             store=store,
             state=StoreState(diff_dir(configuration), store.identity, prefix),
-            temp_dir=temp_dir(configuration),
+            temp_dir=folder,
             encryption=encryption,
-            tar=tar,
+            tools=Tools(tar, str(folder), DatabasesInUse(configuration.jobs)),
             unreachable=unreachable,
         )

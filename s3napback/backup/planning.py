@@ -15,7 +15,8 @@ from s3napback.chains import SourceState
 from s3napback.config.settings import Job
 from s3napback.deciding.facts import Footing, Held, Inspection, Look, NotLookedAt, SourceFacts, Untold
 from s3napback.deciding.plans import Plan, Refusal, Skip, decide, why_not_due
-from s3napback.errors import DamagedState, SourceError
+from s3napback.errors import DamagedState, SourceError, StoreError, StoreUnreachable
+from s3napback.kinds import kind_of
 from s3napback.sources import Source
 
 
@@ -104,7 +105,13 @@ class Looks:
         """Id of the archive that the checksum beside a key speaks of; None if there is none to be read."""
         if self.context.store.head(sum_key(key)) is None:
             return None
-        note = read_sum(self.context.store, key)
+        try:
+            note = read_sum(self.context.store, key)
+        except StoreUnreachable:
+            raise
+        except StoreError:
+            # One that cannot be read, as in cold storage, is as good as none: the archive is made once more.
+            return None
         return None if note is None else note.id
 
     def inspection(self, state: SourceState) -> Inspection:
@@ -143,11 +150,14 @@ def folder_not_due(context: RunContext, job: Job) -> str:
 
     What it holds is known from state alone, since the folder may be missing.
     """
-    known = [state for state in context.state.all() if state.cycle == job.cycle and _lies_below(state.name, job.name)]
+    known = [state for state in context.state.all() if state.cycle == job.cycle and _stands_for(job, state)]
     newest = [state.newest for state in known] or [None]
     reasons = [why_not_due(job.schedule, context.facts.day, link) for link in newest]
     return reasons[0] if all(reasons) else ""
 
 
-def _lies_below(name: str, folder: str) -> bool:
-    return name.startswith(f"{folder}/") if folder else True
+def _stands_for(job: Job, state: SourceState) -> bool:
+    kind = kind_of(job.kind)
+    if not kind.folder_of:
+        return kind.covers(job.target, state.source.target) and state.source.kind == kind.name
+    return state.name.startswith(f"{job.name}/") if job.name else True

@@ -14,6 +14,7 @@ from s3napback.deciding.plans import Plan, Skip
 from s3napback.encryption.keys import PRIVATE_HOME_OPTIONS
 from s3napback.errors import S3napbackError, StoreError
 from s3napback.formatting import human_bytes
+from s3napback.kinds import kind_of
 from s3napback.logs import log_lines, logger_for
 from s3napback.rotation import day_date
 from s3napback.sources import WORKING, NothingNew
@@ -48,7 +49,7 @@ def rehearse_source(
     """
     log = logger_for(job.kind)
     try:
-        source = make_source(job, context.tar)
+        source = make_source(job, context.tools)
         plan = plan_source(context, job, source, ask_store=ask_store)
     except StoreError as error:
         log_lines(log, logging.WARNING, error.under(f"{job.source}: could not look into the store"))
@@ -71,7 +72,8 @@ def rehearse_source(
     if plan.problem is not None:
         say(f"    would fail: {plan.problem}")
         log_lines(log, logging.WARNING, plan.problem.under(str(job.source)))
-    if shows_commands:
+    # What somebody has written as a command is what there is to look at.
+    if shows_commands or kind_of(job.kind).needs_block:
         for line in _pasted(context, plan, stage.pasted).lines():
             say(f"    {line}")
     return Prospect(fails=plan.problem is not None, warnings=int(plan.is_unexpected))

@@ -65,8 +65,8 @@ class Claims:
 
     @cached_property
     def _own_blocks_first(self) -> list[Job]:
-        """The jobs, folders of sources last: a source that has a block of its own is left to that."""
-        return sorted(self.jobs, key=lambda job: bool(kind_of(job.kind).folder_of))
+        """The jobs, those that stand for several last: a source that has a block of its own is left to that."""
+        return sorted(self.jobs, key=lambda job: kind_of(job.kind).stands_for_several(job.target))
 
     def _judge_unclaimed(self, record: ArchiveRecord) -> tuple[Claim, Job | None]:
         source = record.owner.source
@@ -99,26 +99,22 @@ def unprotected(catalogue: Catalogue, claims: Claims) -> list[Job]:
 
 def sources_of(job: Job, base: str) -> set[SourceName]:
     """The sources that a job keeps under a name, in every form in which metadata may call them."""
-    kinds = _kinds_below(job)
-    if not kinds:
+    kind = kind_of(job.kind)
+    if not kind.stands_for_several(job.target):
         return {job.source} if base == job.name else set()
-    inner = posixpath.basename(base)
-    if not inner or posixpath.join(job.name, inner) != base:
+    start = kind.name_within(job.name, job.target, "/")
+    target = posixpath.normpath(f"/{base.removeprefix(start)}")
+    if kind.name_within(job.name, job.target, target) != base or not kind.covers(job.target, target):
         return set()
-    return {SourceName(kind, posixpath.join(job.target, inner)) for kind in kinds}
+    return {SourceName(each, target) for each in kind.kinds_within(job.target)}
 
 
 def keeps(job: Job, source: SourceName) -> bool:
     """Whether a job backs up a source, under whatever name."""
-    if source.kind in _kinds_below(job):
-        return posixpath.dirname(source.target) == job.target
+    kind = kind_of(job.kind)
+    if source.kind in kind.kinds_within(job.target):
+        return kind.covers(job.target, source.target)
     return source == job.source
-
-
-def _kinds_below(job: Job) -> tuple[str, ...]:
-    """What kinds the archives can bear of a job that stands for every source directly below a folder."""
-    folder_of = kind_of(job.kind).folder_of
-    return (job.kind, folder_of) if folder_of else ()
 
 
 def is_stray(archive: CataloguedArchive) -> bool:

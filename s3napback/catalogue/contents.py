@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 
 from s3napback.archives import ArchiveRecord, Owner, join_prefix, split_key
 from s3napback.catalogue.sums import is_sum_key
 from s3napback.crews import Crew
+from s3napback.errors import StoreError, StoreUnreachable
 from s3napback.rotation import ArchiveType, day_date
 from s3napback.stores import Store, StoredObject
 
 PARALLEL_REQUESTS = 32
 """Metadata requests under way at once."""
+
+_NO_METADATA = "it has no metadata"
 
 
 @dataclass(frozen=True)
@@ -29,11 +32,13 @@ class CataloguedArchive:
         stored: the object.
         base: the key without prefix, slot and type.
         record: what its metadata says; None if it says nothing that we understand.
+        flaw: why the store does not tell its metadata, as a whole sentence; empty if it does.
     """
 
     stored: StoredObject
     base: str
     record: ArchiveRecord | None
+    flaw: str = ""
 
     @property
     def key(self) -> str:
@@ -81,7 +86,7 @@ class Catalogue:
         while True:
             record = links[-1].record
             if record is None:
-                return Chain(problem="it has no metadata")
+                return Chain(problem=f"it cannot be looked at: {links[-1].flaw}" if links[-1].flaw else _NO_METADATA)
             if record.type is ArchiveType.FULL:
                 return Chain(tuple(reversed(links)))
             parent = self._by_id.get(record.parent)
@@ -122,7 +127,8 @@ class Catalogue:
         nameless = [other for other in below if other.record is None]
         why = "the archive it builds on is no longer in the store"
         if nameless:
-            why = f"the archive it builds on is missing, unless it is {nameless[-1].key}, which has lost its metadata"
+            lost = "cannot be looked at" if nameless[-1].flaw else "has lost its metadata"
+            why = f"the archive it builds on is missing, unless it is {nameless[-1].key}, which {lost}"
         elif fulls and newest_first(fulls[-1]) < newest_first(last):
             why = f"its FULL was overwritten: {fulls[-1].key} is of {_date(fulls[-1])}"
         elif fulls:
@@ -146,25 +152,37 @@ def started(archive: CataloguedArchive) -> datetime:
 def read_catalogue(store: Store, prefix: str) -> Catalogue:
     """Read what a store holds below a prefix.
 
+    What the store lists and does not describe, as an object that somebody has encrypted with a key of his own, or that
+    belongs to another account, is in the catalogue as well, with the reason.
+
     Raises:
-        StoreError: it cannot be listed, or an archive's metadata cannot be asked for.
+        StoreError: it cannot be listed, or has stopped to answer.
     """
     listed = list(store.list(join_prefix(prefix, "")))
     sums = {found.key: found for found in listed if is_sum_key(found.key)}
-    candidates = [found.key for found in listed if found.key not in sums and split_key(found.key) is not None]
+    candidates = [found for found in listed if found.key not in sums and split_key(found.key) is not None]
     with Crew(PARALLEL_REQUESTS, "metadata") as pool:
-        described = [found for found in pool.map(store.head, candidates) if found is not None]
+        described = [found for found in pool.map(partial(_look, store, prefix), candidates) if found is not None]
     return Catalogue(
-        archives=tuple(_catalogued(found, prefix) for found in described),
+        archives=tuple(described),
         sums=sums,
         others=tuple(found.key for found in listed if found.key not in sums and split_key(found.key) is None),
     )
 
 
-def _catalogued(found: StoredObject, prefix: str) -> CataloguedArchive:
-    parts = split_key(found.key.removeprefix(join_prefix(prefix, "")))
-    base = parts[0] if parts else found.key
-    return CataloguedArchive(found, base, ArchiveRecord.from_metadata(found.metadata))
+def _look(store: Store, prefix: str, listed: StoredObject) -> CataloguedArchive | None:
+    """One archive; None if it has gone since it was listed."""
+    parts = split_key(listed.key.removeprefix(join_prefix(prefix, "")))
+    base = parts[0] if parts else listed.key
+    try:
+        found = store.head(listed.key)
+    except StoreUnreachable as error:
+        # A store that answers all others, and not for this one, has lost it.
+        store.check(for_writing=False)
+        return CataloguedArchive(listed, base, None, str(error))
+    except StoreError as error:
+        return CataloguedArchive(listed, base, None, str(error))
+    return None if found is None else CataloguedArchive(found, base, ArchiveRecord.from_metadata(found.metadata))
 
 
 def _date(archive: CataloguedArchive) -> str:

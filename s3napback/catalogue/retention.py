@@ -73,6 +73,7 @@ class _Judge:
         self._newest_of_slot: dict[tuple[str, int], CataloguedArchive] = {}
         self._newest_day: dict[str, int] = {}
         self._bases_with_nameless: set[str] = set()
+        self._unseen = {archive.base: archive.key for archive in catalogue.archives if archive.flaw}
         for archive in sorted(catalogue.archives, key=newest_first):
             self._newest_of_slot.setdefault((archive.base, archive.slot), archive)
             if archive.record is None:
@@ -118,6 +119,8 @@ class _Judge:
             return f"it is younger than the present rotation, which spans {days} days"
         if claim is not Claim.CURRENT and self._day - self._newest_day[archive.base] < days:
             return f"its name was in use within the last {days} days, the span of the present rotation"
+        if archive.base in self._unseen:
+            return f"{self._unseen[archive.base]}, of the same name, cannot be looked at"
         if record.id in self._protected:
             return "it belongs to the newest restorable backup of its source"
         return ""
@@ -167,7 +170,8 @@ def upload_keys(catalogue: Catalogue, claims: Claims, prefix: str) -> list[str]:
 
     Names under which another owner keeps archives are left out: what is unfinished there may be the other's.
     """
-    names: dict[str, Job] = {job.name: job for job in claims.jobs if not kind_of(job.kind).folder_of}
+    single = (job for job in claims.jobs if not kind_of(job.kind).stands_for_several(job.target))
+    names: dict[str, Job] = {job.name: job for job in single}
     foreign = set()
     highest: dict[str, int] = {}
     for archive in catalogue.archives:

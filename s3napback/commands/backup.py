@@ -181,7 +181,7 @@ def _back_up(context: RunContext, job: Job, tally: Tally) -> Tally:
 
 
 def _try_to_back_up(context: RunContext, job: Job, tally: Tally, log: logging.Logger) -> Tally:
-    source = make_source(job, context.tar)
+    source = make_source(job, context.tools)
     plan = plan_source(context, job, source)
     if isinstance(plan, Skip):
         log.info("%s: %s", job.source, plan.reason)

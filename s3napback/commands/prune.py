@@ -154,6 +154,7 @@ class _Pruner:
         self._bytes = 0
         self._troubled: set[str] = set()
         self._counts = {"archive": 0, "checksum": 0, "unfinished upload": 0}
+        self._keeps_versions = False
         self.failed = 0
 
     def archive(self, verdict: Verdict) -> None:
@@ -190,6 +191,10 @@ class _Pruner:
             self._say(f"{self._store.location}: nothing {'was' if self._delete else 'is'} to be deleted")
         elif self._delete:
             self._say(f"{self._store.location}: deleted {', '.join(parts)}{size}")
+            if self._keeps_versions:
+                self._say(
+                    "The bucket keeps them as older versions: their space is free when a lifecycle rule removes those"
+                )
         else:
             self._say(f"{self._store.location}: {', '.join(parts)}{size} to be deleted; nothing is, without --yes")
 
@@ -216,7 +221,7 @@ class _Pruner:
                     f"{self._store.location}/{archive.key} has been replaced since it was looked at, and stays. "
                     "Is another machine at work under the same names?"
                 )
-            self._store.delete(archive.key)
+            self._keeps_versions |= self._store.delete(archive.key)
         self._store.delete(sum_key(archive.key))
 
     def _delete_sum(self, key: str) -> None:

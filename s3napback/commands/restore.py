@@ -90,7 +90,7 @@ def restore(
         _rehearse(holdings, chain, say)
         return 0
     task.check()
-    if advice := cold_advice(chain, configuration):
+    if advice := cold_advice(chain, configuration, holdings.catalogue.sums):
         raise StoredCold(*advice)
     if request.in_place and not request.agreed:
         _ask(request, source, confirm)
@@ -132,7 +132,7 @@ def _rehearse(holdings: Holdings, chain: Sequence[CataloguedArchive], say: Calla
         say(f"{number}. {holdings.store.location}/{archive.key}{day}: {size}")
     total = sum(archive.stored.size for archive in chain)
     say(f"in all {human_bytes(total)} ({total} bytes) would be fetched, in this order")
-    for line in cold_advice(chain, holdings.configuration):
+    for line in cold_advice(chain, holdings.configuration, holdings.catalogue.sums):
         say(line)
 
 

@@ -74,6 +74,8 @@ def verify(configuration: Configuration, request: VerifyRequest, today: date, sa
         raise StoreError(f"there are no archives in {holdings.store.location} that could be verified")
     verification = Verification(holdings, request, today, say)
     bad = len(lacking) + sum(verification.verify(word) for word in words)
+    if not request.source:
+        _warn_of_unseen(holdings)
     if bad:
         found = "difference" if request.against_live else "problem"
         logger.error("%s found", counted(bad, found))
@@ -106,6 +108,15 @@ def _unprotected(holdings: Holdings, word: str) -> Sequence[str]:
     ]
 
 
+def _warn_of_unseen(holdings: Holdings) -> None:
+    """Name what nobody can look at under names of which nothing else is known: it may be anybody's."""
+    archives = holdings.catalogue.archives
+    known = {archive.base for archive in archives if archive.record}
+    for archive in archives:
+        if archive.flaw and archive.base not in known:
+            logger.warning("%s cannot be looked at: %s", archive.key, archive.flaw)
+
+
 @dataclass(frozen=True)
 class Verification:
     """One run."""
@@ -124,7 +135,7 @@ class Verification:
             return 1
         for problem in problems:
             self.say(problem)
-        bad = 0 if self.request.every else len(problems)
+        bad = len(self.holdings.unseen(archives)) if self.request.every else len(problems)
         if self.request.against_live:
             return bad + self._compare(archives)
         return bad + sum(not self._is_good(archive) for archive in archives)
@@ -136,7 +147,7 @@ class Verification:
         own = sorted(self.holdings.own(word, self.request.origin), key=lambda archive: archive.key)
         chains = {archive.key: self.holdings.catalogue.chain(archive) for archive in own}
         broken = [f"{key}: cannot be restored: {chain.problem}" for key, chain in chains.items() if chain.problem]
-        return [archive for archive in own if chains[archive.key].archives], broken
+        return [archive for archive in own if chains[archive.key].archives], [*self.holdings.unseen(own), *broken]
 
     def _is_good(self, archive: CataloguedArchive) -> bool:
         clock = time.monotonic()

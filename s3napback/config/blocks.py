@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from s3napback.config.descriptions import BlockDescription, DirectiveDescription, Place, Type
-from s3napback.config.directives import Directives, find_block, find_directive, similar_name
+from s3napback.config.directives import Directives, find_block, find_directive, needed_by, similar_name
 from s3napback.config.excludes import check_pattern
 from s3napback.config.names import check_cycle_name
 from s3napback.config.problems import Problems
 from s3napback.config.program_options import refused_options
-from s3napback.config.schedules import job_settings, schedule, warn_of_short_memory
+from s3napback.config.schedules import check_environment, job_settings, schedule, warn_of_short_memory
 from s3napback.config.scopes import Scope, Setting
 from s3napback.config.settings import Job, Position
 from s3napback.config.syntax import Block, Directive, Entry
@@ -88,6 +88,10 @@ class BlockReader:
         contents = self._sorted(block.entries, Place.SOURCE, kind)
         scope = Scope(Place.SOURCE, block.position, contents.settings, outer)
         plan = schedule(scope, self._problems)
+        written = [find_directive(entry.name) for entry in block.entries if isinstance(entry, Directive)]
+        for needed in needed_by(kind):
+            if needed not in written:
+                self._problems.error(block.position, f"{block.tag} needs {needed.name}: {needed.help}")
         target = self._one_value(block, "what to back up")
         if target:
             self._add_job(kind, target, block.position, scope, (cycle, plan))
@@ -151,16 +155,24 @@ class BlockReader:
         except InvalidValueError as error:
             self._problems.error(entry.position, str(error))
             return
-        if known.name.endswith("Options") and isinstance(value, tuple):
-            for problem in refused_options(known.name, value):
-                self._problems.error(entry.position, problem)
-        if known is Directives.EXCLUDE and isinstance(value, tuple):
-            for pattern in value:
-                if check_pattern(pattern, entry.position, self._problems):
-                    self.excludes.append((pattern, entry.position))
+        if isinstance(value, tuple):
+            self._check_words(known, value, entry.position)
         if before is not None and isinstance(before.value, tuple) and isinstance(value, tuple):
             value = (*before.value, *value)
         settings[known.name] = Setting(value, entry.position, place)
+
+    def _check_words(self, known: DirectiveDescription, words: tuple[str, ...], position: Position) -> None:
+        if known.name.endswith("Options"):
+            for problem in refused_options(known.name, words):
+                self._problems.error(position, problem)
+        if known is Directives.EXCLUDE:
+            for pattern in words:
+                if check_pattern(pattern, position, self._problems):
+                    self.excludes.append((pattern, position))
+        if known is Directives.RUN and "/" in words[0] and not words[0].startswith("/"):
+            self._problems.error(position, "Run: write the program's name alone, or its whole path")
+        if known is Directives.ENVIRONMENT:
+            check_environment(words, position, self._problems)
 
     def _known_directive(self, entry: Directive, place: Place) -> DirectiveDescription | None:
         known = find_directive(entry.name)
@@ -177,6 +189,8 @@ class BlockReader:
             return known
         if known.type is Type.SOURCE:
             advice = f"belongs in a <Cycle>, or in a block of its own: <{known.name} …>"
+        elif known.places == {Place.SOURCE}:
+            advice = f"belongs in a block of its own kind: {' or '.join(f'<{kind} …>' for kind in known.kinds)}"
         else:
             advice = "belongs at file level, outside all blocks"
         self._problems.error(entry.position, f"{known.name} cannot stand {place.value}; it {advice}")

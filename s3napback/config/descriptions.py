@@ -44,6 +44,7 @@ class DirectiveDescription:
         cycle: the CycleType it belongs to; empty for both.
         kinds: the kinds of source it has an effect on; empty for all.
         adds_up: repeating it adds values.
+        is_needed: a block of its kinds cannot do without it.
         type: what it takes.
     """
 
@@ -54,6 +55,7 @@ class DirectiveDescription:
     cycle: str = ""
     kinds: tuple[str, ...] = ()
     adds_up: bool = False
+    is_needed: bool = False
     type: ClassVar[Type]
 
     @property

@@ -21,18 +21,20 @@ from s3napback.config.descriptions import (
     Text,
     Words,
 )
-from s3napback.kinds import DIRECTORY, KINDS, MYSQL, POSTGRESQL, Kind, kind_called
+from s3napback.kinds import COMMAND, DIRECTORY, KINDS, MYSQL, POSTGRESQL, Kind, kind_called
 from s3napback.rotation import HanoiCycle, SimpleCycle
 
 _GLOBAL = frozenset({Place.FILE})
 _IN_CYCLE = frozenset({Place.CYCLE})
 _ANYWHERE = frozenset(Place)
+_IN_BLOCK = frozenset({Place.SOURCE})
 SIMPLE_CYCLE = "SimpleCycle"
 HANOI_CYCLE = "HanoiCycle"
 _EVER = 36_500
 _MOST_SLOTS = 10_000
 _LONGEST_STALL = 30 * 86_400
 _OF_DIRECTORIES = (DIRECTORY.name,)
+_OF_COMMANDS = (COMMAND.name,)
 
 
 class Directives:
@@ -110,7 +112,10 @@ class Directives:
         otherwise="/var/lib/s3napback, or the user's state folder",
     )
     TEMP_DIR = AbsolutePath(
-        "TempDir", _GLOBAL, "Folder for the files of UseTempFile; must exist if it is given.", otherwise="the system's"
+        "TempDir",
+        _GLOBAL,
+        "Folder for the files of UseTempFile and copies of SQLite databases; must exist if it is given.",
+        otherwise="the system's",
     )
     HOST_NAME = Text(
         "HostName", _GLOBAL, "The name under which archives in the store are owned.", otherwise="the machine's name"
@@ -210,6 +215,30 @@ class Directives:
         otherwise="none",
         kinds=(POSTGRESQL.name,),
     )
+    RUN = Words(
+        "Run",
+        _IN_BLOCK,
+        "The program and its arguments; what it writes to standard output is kept.",
+        otherwise="required",
+        kinds=_OF_COMMANDS,
+        adds_up=False,
+        is_needed=True,
+    )
+    RUN_AS = Text(
+        "RunAs", _IN_BLOCK, "Whose rights the program has; only for root.", otherwise="one's own", kinds=_OF_COMMANDS
+    )
+    ENVIRONMENT = Words(
+        "Environment", _IN_BLOCK, "NAME=VALUE, given to the program.", otherwise="nothing", kinds=_OF_COMMANDS
+    )
+    LEAST_BYTES = Integer(
+        "LeastBytes",
+        _IN_BLOCK,
+        "Bytes that the program writes at least, before compression; with fewer the source fails.",
+        value=1,
+        kinds=_OF_COMMANDS,
+        minimum=1,
+        maximum=10**15,
+    )
     USE_TEMP_FILE = Switch(
         "UseTempFile",
         _ANYWHERE,
@@ -257,7 +286,7 @@ def _block_of(kind: Kind) -> BlockDescription:
 
 def all_directives() -> tuple[DirectiveDescription, ...]:
     """The table of directives; those of sources follow from their kinds."""
-    return (*_SETTINGS, *map(_directive_of, KINDS.values()), *_INCLUDES)
+    return (*_SETTINGS, *(_directive_of(kind) for kind in KINDS.values() if not kind.needs_block), *_INCLUDES)
 
 
 def all_blocks() -> tuple[BlockDescription, ...]:
@@ -271,7 +300,9 @@ _WITHOUT_KINDS = {description.name.lower(): description for description in (*_SE
 def find_directive(name: str) -> DirectiveDescription | None:
     """The directive called ``name``, in any case."""
     kind = kind_called(name)
-    return _directive_of(kind) if kind else _WITHOUT_KINDS.get(name.lower())
+    if kind is None:
+        return _WITHOUT_KINDS.get(name.lower())
+    return None if kind.needs_block else _directive_of(kind)
 
 
 def find_block(name: str) -> BlockDescription | None:
@@ -280,6 +311,11 @@ def find_block(name: str) -> BlockDescription | None:
     if kind is None:
         return _CYCLE if name.lower() == _CYCLE.name.lower() else None
     return _block_of(kind)
+
+
+def needed_by(kind: str) -> tuple[DirectiveDescription, ...]:
+    """What a block of a kind of source cannot do without."""
+    return tuple(each for each in _SETTINGS if each.is_needed and kind in each.kinds)
 
 
 def similar_name(name: str) -> str:

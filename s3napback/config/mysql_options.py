@@ -6,6 +6,7 @@ From the programs' ``--help`` and ``client/mysqldump.cc`` of MariaDB 10.11 to 12
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from s3napback.config.option_rules import WHOLE_PATH, Rules, options, refused
 
@@ -13,6 +14,16 @@ FIRST = options(
     "--defaults-file --defaults-extra-file --defaults-group-suffix --no-defaults --login-path --no-login-paths"
 )
 """Options that the programs understand at the beginning only (MariaDB's manual, "Configuring with Option Files")."""
+
+CONNECTION = options(
+    """--host -h --port -P --user -u --socket -S --protocol --bind-address --compress -C --compression-algorithms
+    --zstd-compression-level --enable-cleartext-plugin --get-server-public-key --server-public-key-path
+    --ssl --skip-ssl --ssl-verify-server-cert --skip-ssl-verify-server-cert --ssl-ca --ssl-capath --ssl-cert
+    --ssl-cipher --ssl-key --ssl-crl --ssl-crlpath --ssl-fp --ssl-fplist --ssl-mode --ssl-fips-mode --ssl-session-data
+    --ssl-session-data-continue-on-failed-reuse --tls-version --tls-ciphersuites --tls-kex --tls-sni-servername
+    --force-pqc"""
+)
+"""Options that the client understands as well: which server, and how it is reached."""
 
 _PASSWORD = "a password must not appear in a list of processes; put it into .my.cnf"  # noqa: S105  (a reason)
 _ELSEWHERE = "the dump must go to standard output, and nothing else be written"
@@ -106,3 +117,42 @@ MYSQL_RULES = Rules(
         **refused("there are none on this system", "--pipe -W --shared-memory-base-name"),
     },
 )
+
+
+_OVERRULED = options(
+    """--opt --single-transaction --routines --events --triggers --comments --quote-names --tz-utc --add-locks
+    --set-charset --quick --create-options --extended-insert --add-drop-table --disable-keys --lock-tables
+    --default-character-set --max-allowed-packet"""
+)
+"""Options that our own command line sets again, and with that whatever an option file says of them."""
+
+_OF_CONNECTIONS = options(
+    """--password --password1 --password2 --password3 --default-auth --plugin-dir --character-sets-dir --local-infile
+    --secure-auth --connect-timeout --debug-check --debug-info"""
+)
+"""Options that belong into an option file, or do nothing to a dump."""
+
+_LEFT_OUT = options("--ignore-table --ignore-table-data --ignore-database")
+
+
+def spoilt_by(words: Sequence[str]) -> list[tuple[str, str]]:
+    """Settings of option files that change what a dump holds, each with the reason.
+
+    Args:
+        words: as ``--print-defaults`` shows them. What is behind a password may be a part of it, and is not shown.
+    """
+    found = []
+    hides = False
+    for word in words:
+        name, equals, value = word.partition("=")
+        name = name.replace("_", "-").replace("--loose-", "--", 1)
+        base = re.sub("^--(?:skip|disable|enable)-", "--", name)
+        if not name.startswith("--") or base in _OVERRULED | _OF_CONNECTIONS:
+            hides = base.startswith("--password") or (hides and not name.startswith("--"))
+            continue
+        is_on = equals and value.lower() in ("1", "on", "true", "yes", "") and name in MYSQL_RULES.flags
+        problems = MYSQL_RULES.problems([name if is_on else f"{name}{equals}{value}"])
+        if name in _LEFT_OUT:
+            problems = [(name, _LESS)]
+        found += [("an option" if hides else shown, reason) for shown, reason in problems]
+    return found

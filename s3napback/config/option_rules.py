@@ -54,6 +54,28 @@ class Rules:
                     left.pop(0)
         return found
 
+    def chosen(self, words: Sequence[str], names: frozenset[str]) -> list[str]:
+        """Those of the words that are one of these options, or the value of one."""
+        found = []
+        left = list(words)
+        while left:
+            word = left.pop(0)
+            name, value = self._split(word)
+            own = [word]
+            if name in self.values and value is None and name not in self.attached and left:
+                own.append(left.pop(0))
+            found += own if name in names else []
+        return found
+
+    def values_of(self, words: Sequence[str], *names: str) -> list[str]:
+        """All values of an option, whatever it is called, in order."""
+        left = self.chosen(words, frozenset(names))
+        values = []
+        while left:
+            _, value = self._split(left.pop(0))
+            values.append(value if value is not None else left.pop(0) if left else "")
+        return values
+
     def reason_for(self, name: str) -> str:
         """Why an option is refused."""
         return self.reasons.get(name, UNKNOWN)

@@ -9,6 +9,15 @@ import re
 
 from s3napback.config.option_rules import Rules, options, refused
 
+CONNECTION = options("--host -h --port -p --username -U --no-password -w")
+"""Options that psql understands as well: which server, and how it is reached."""
+
+OF_DATABASES = options(
+    """--role --no-owner -O --no-privileges --no-acl -x --no-comments --no-security-labels --no-tablespaces
+    --quote-all-identifiers"""
+)
+"""Options that also decide on how a database itself is defined."""
+
 _PASSWORD = "nobody is there to type a password; put it into .pgpass"  # noqa: S105  (a reason)
 _ELSEWHERE = "the dump must go to standard output"
 _PLAIN = "dumps are plain SQL, and Compression compresses them"

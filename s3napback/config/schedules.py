@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 from s3napback.config.descriptions import Place
 from s3napback.config.directives import HANOI_CYCLE, Directives, all_directives
 from s3napback.config.excludes import plain_pattern
@@ -14,6 +17,7 @@ from s3napback.rotation import HanoiCycle, Schedule, SimpleCycle
 _MOST_SLOTS = 100_000
 _CYCLE_DIRECTIVES = tuple(description for description in all_directives() if description.cycle)
 _HIGHEST_LEVEL = {"gzip": 9, "zstd": 19}
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def schedule(scope: Scope, problems: Problems) -> Schedule | None:
@@ -96,6 +100,25 @@ def _check_compression(scope: Scope, problems: Problems) -> None:
         problems.error(level.position, f"{message} ({where})")
 
 
+def check_environment(words: Iterable[str], position: Position, problems: Problems) -> None:
+    """Report what is no variable. Of its value nothing is shown, since it may be a secret."""
+    names = set()
+    for word in words:
+        name, value = _variable(word)
+        if "=" not in word or not _VARIABLE.fullmatch(name):
+            problems.error(position, "Environment takes NAME=VALUE, NAME being made of letters, digits and underscores")
+        elif "\0" in value:
+            problems.error(position, f"Environment {name}: no value can hold a zero byte")
+        elif name in names:
+            problems.error(position, f"Environment {name} is set already")
+        names.add(name)
+
+
+def _variable(word: str) -> tuple[str, str]:
+    name, _, value = word.partition("=")
+    return name, value
+
+
 def job_settings(scope: Scope) -> JobSettings:
     """How the sources of a block are dumped."""
     compression = scope.text(Directives.COMPRESSION)
@@ -107,6 +130,10 @@ def job_settings(scope: Scope) -> JobSettings:
         max_unreadable=scope.integer(Directives.MAX_UNREADABLE),
         mysql_options=scope.words(Directives.MYSQL_OPTIONS),
         postgresql_options=scope.words(Directives.POSTGRESQL_OPTIONS),
+        run=scope.words(Directives.RUN),
+        run_as=scope.text(Directives.RUN_AS),
+        environment=tuple(_variable(word) for word in scope.words(Directives.ENVIRONMENT)),
+        least_bytes=scope.integer(Directives.LEAST_BYTES),
         use_temp_file=scope.switch(Directives.USE_TEMP_FILE),
         stall_timeout=scope.integer(Directives.STALL_TIMEOUT),
         compression=compression,

@@ -95,6 +95,7 @@ class JobSettings:
     """How one source is dumped; each field is the directive of the same name.
 
     Attributes:
+        environment: of a command, variables by name; not shown by ``repr``.
         stall_timeout: in seconds; 0 is for ever.
     """
 
@@ -104,6 +105,10 @@ class JobSettings:
     max_unreadable: int = Directives.MAX_UNREADABLE.value
     mysql_options: tuple[str, ...] = ()
     postgresql_options: tuple[str, ...] = ()
+    run: tuple[str, ...] = ()
+    run_as: str = Directives.RUN_AS.value
+    environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    least_bytes: int = Directives.LEAST_BYTES.value
     use_temp_file: bool = Directives.USE_TEMP_FILE.value
     stall_timeout: int = Directives.STALL_TIMEOUT.value
     compression: str = Directives.COMPRESSION.value

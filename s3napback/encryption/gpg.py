@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,13 +14,17 @@ from pathlib import Path
 
 from s3napback.config.settings import EncryptionSettings
 from s3napback.encryption.key import Key
-from s3napback.encryption.keys import PRIVATE_HOME_OPTIONS, KeyRing, expiry_warning, require_home
+from s3napback.encryption.keys import PRIVATE_HOME_OPTIONS, KeyRing, expiry_warning, exposure_warnings, require_home
+from s3napback.encryption.openpgp import PacketReader, literal_content
+from s3napback.encryption.options import Purpose, gpg_command
+from s3napback.encryption.running import run_gpg, words_of
 from s3napback.errors import UnusableKey, UnusableTool
-from s3napback.formatting import readable
 from s3napback.ownership import open_own_file, require_own
-from s3napback.streams.environment import Family, child_environment
 
-_PROBE_TIMEOUT = 60  # seconds
+_PROBE = bytes(range(256)) + b"probe \t\r\nlast line \n\x1a"
+"""What gpg would change if it took it for text."""
+# The data is compressed already, if it is to be.
+_PLAIN = ("--no-tty", "--quiet", "-z", "0", "--no-armor", "--no-textmode")
 SIGNED_DIGEST = "metadata@s3napback"
 """Name of the remark in a signature that says of which archive it is (RFC 4880, 5.2.3.16, notation data)."""
 _KEYBOX_MAGIC = b"KBXf"  # bytes 8 to 11 of a keybox (GnuPG's kbx/keybox-blob.c)
@@ -34,7 +37,7 @@ class Encryption:
     Attributes:
         fingerprints: of the recipients' primary keys.
         command: reads plaintext on its standard input, writes ciphertext on its standard output.
-        warnings: keys that expire soon.
+        warnings: keys that expire soon, and a home that others may look into.
         signer: fingerprint of the primary key that signs; empty if none does.
     """
 
@@ -50,26 +53,20 @@ class Encryption:
 
 
 def encrypt_command(
-    fingerprints: Sequence[str], home: Path | None, trust_always: bool, signer: str = ""
+    beginning: Sequence[str], fingerprints: Sequence[str], *, trust_always: bool, signer: str = ""
 ) -> tuple[str, ...]:
     """The arguments of gpg for encrypting a stream.
 
-    The user's ``gpg.conf`` counts where it adds to security (``encrypt-to``, ``throw-keyids``, ciphers), not where it
-    would change the format.
-
     Args:
+        beginning: what ``gpg_command`` returns.
         fingerprints: of the recipients' primary keys, complete.
-        home: None is gpg's own choice.
         trust_always: for a home of our own, whose keys somebody else has vouched for.
         signer: fingerprint of the primary key that signs; empty signs nothing.
     """
-    own_home = () if home is None else ("--homedir", str(home))
     trust = (*PRIVATE_HOME_OPTIONS, "--trust-model", "always") if trust_always else ()
     recipients = [argument for fingerprint in fingerprints for argument in ("--recipient", fingerprint)]
     return (
-        *("gpg", "--batch", "--no-tty", "--quiet", *own_home, *trust),
-        # The data is compressed already, if it is to be.
-        *("-z", "0", "--no-armor", "--no-auto-key-locate", "--no-random-seed-file"),
+        *(*beginning, *_PLAIN, *trust, "--no-auto-key-locate", "--no-random-seed-file"),
         # At night there is nobody who could be asked for a passphrase.
         *(("--pinentry-mode", "error", "--local-user", signer, "--sign") if signer else ()),
         *(*recipients, "--output", "-", "--encrypt"),
@@ -101,12 +98,15 @@ def prepare_encryption(settings: EncryptionSettings, today: date) -> Iterator[En
         vouched_for = settings.keyring is not None
         signer = ring.find_signer(settings.sign_key) if settings.sign_key else None
         sign_with = signer.fingerprint if signer else ""
-        command = encrypt_command(fingerprints, home, trust_always=vouched_for, signer=sign_with)
+        beginning = gpg_command(home, Purpose.WRITING, private=vouched_for)
+        command = encrypt_command(beginning, fingerprints, trust_always=vouched_for, signer=sign_with)
         untrusted = [] if vouched_for else [key for key in keys if not key.is_trusted]
+        _try_out_format(beginning)
         _try_out(command, fingerprints, untrusted, ring.gpg, sign_with)
         watched = [*keys, *([replace(signer, encryption_subkeys=())] if signer else [])]
-        warnings = dict.fromkeys(warning for key in watched if (warning := expiry_warning(key, today, ring.gpg)))
-        yield Encryption(fingerprints, command, tuple(warnings), sign_with)
+        expiring = dict.fromkeys(warning for key in watched if (warning := expiry_warning(key, today, ring.gpg)))
+        exposed = () if vouched_for else exposure_warnings(settings.home, os.environ)
+        yield Encryption(fingerprints, command, (*exposed, *expiring), sign_with)
 
 
 def signer_fingerprint(settings: EncryptionSettings) -> str:
@@ -179,6 +179,18 @@ def _importable(keyring: Path, folder: Path) -> Path:
     return exported
 
 
+def _try_out_format(beginning: Sequence[str]) -> None:
+    """Have a few bytes packed as those of archives are, and not encrypted, so that we can see what is made of them."""
+    done = run_gpg((*beginning, *_PLAIN, "--output", "-", "--store"), "pack a few bytes", _PROBE)
+    if done.returncode:
+        raise UnusableTool("gpg cannot be used:", *words_of(done.stderr))
+    if literal_content(done.stdout) != _PROBE:
+        raise UnusableTool(
+            "gpg changes what it is given: archives could not be read. What is run is gpg on PATH: look at "
+            f"{shutil.which('gpg')}, which should be GnuPG's own program"
+        )
+
+
 def _try_out(
     command: Sequence[str], fingerprints: Sequence[str], untrusted: Sequence[Key], gpg: str, signer: str
 ) -> None:
@@ -187,23 +199,15 @@ def _try_out(
     Only this shows for certain whether gpg takes an untrusted key: its configuration may say that all are trusted.
     """
     names = ", ".join(fingerprints)
-    try:
-        done = subprocess.run(
-            command,
-            input=b"probe",
-            capture_output=True,
-            env=child_environment(os.environ, Family.GPG),
-            timeout=_PROBE_TIMEOUT,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise UnusableKey(f"gpg did not encrypt to {names} within {_PROBE_TIMEOUT} seconds") from error
-    except OSError as error:
-        raise UnusableTool(f"gpg cannot be started: {error.strerror}") from error
+    done = run_gpg(command, f"encrypt to {names}", _PROBE)
     if done.returncode == 0 and done.stdout:
+        packets = PacketReader()
+        packets.read(memoryview(done.stdout))
+        if packets.flaw or not packets.is_whole:
+            raise UnusableTool(f"what gpg encrypts to {names} is no archive: {packets.flaw or 'it is cut off'}")
         return
     advice = [_describe_untrusted(key, gpg) for key in untrusted]
-    words = [f"  {readable(line)}" for line in done.stderr.splitlines()]
+    words = words_of(done.stderr)
     if signer and b"No pinentry" in done.stderr:
         raise UnusableKey(
             f"GpgSignKey: gpg does not sign with {signer} unless it is told a passphrase, and at night nobody does:",

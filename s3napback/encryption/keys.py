@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
+import stat
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+from s3napback.crews import TookTooLong, within
 from s3napback.encryption.key import CERTAIN, TRUSTED, Key, read_listing
 from s3napback.encryption.naming import Form, KeyName, read_key_name
+from s3napback.encryption.options import Purpose, chosen_home, gpg_command
+from s3napback.encryption.running import ANSWER_TIMEOUT, run_gpg, words_of
 from s3napback.errors import UnusableKey, UnusableTool
-from s3napback.formatting import readable, shell_command, shown
+from s3napback.formatting import shell_command, shown
 from s3napback.ownership import require_own
 from s3napback.streams.environment import Family, child_environment
 
 EXPIRY_NOTICE = timedelta(days=30)
-ANSWER_TIMEOUT = 60
-"""Seconds that gpg may take to show its keys."""
 PRIVATE_HOME_OPTIONS = ("--no-autostart",)
 
 # One of these lies in every home that can name a key; gpg would create the first one otherwise.
@@ -29,8 +30,6 @@ _HOME_PATTERNS = (
     *("*.conf*", "pubring.*", "secring.gpg", "trustdb.gpg", "tofu.db", "trustlist.txt", "S.*"),
     *("public-keys.d", "public-keys.d/*", "private-keys-v1.d", "private-keys-v1.d/*"),
 )
-
-_STATUS = b"[GNUPG:] "
 
 
 class KeyRing:
@@ -54,14 +53,21 @@ class KeyRing:
 
         # It warns of every failure of gpg, which our errors say better.
         logging.getLogger("gnupg").setLevel(logging.CRITICAL)
+        program, *options = gpg_command(home, Purpose.LOOKING, private=private)
         try:
-            self._gpg: Any = gnupg.GPG(
-                gnupghome=None if home is None else str(home),
-                # Without it gpg would take what we pass for the characters of the C locale.
-                options=["--display-charset", "utf-8", *(PRIVATE_HOME_OPTIONS if private else ())],
-                env=child_environment(os.environ, Family.GPG),
-                encoding="utf-8",
+            # It asks gpg for its version, without a limit of its own.
+            self._gpg: Any = within(
+                ANSWER_TIMEOUT,
+                lambda: gnupg.GPG(
+                    gpgbinary=program,
+                    # Without the character set gpg would take what we pass for the characters of the C locale.
+                    options=[*options, "--display-charset", "utf-8", *(PRIVATE_HOME_OPTIONS if private else ())],
+                    env=child_environment(os.environ, Family.GPG),
+                    encoding="utf-8",
+                ),
             )
+        except TookTooLong as error:
+            raise UnusableTool(f"gpg did not tell its version within {ANSWER_TIMEOUT:g} seconds") from error
         except (OSError, ValueError) as error:
             raise UnusableTool("gpg cannot be used:", *(f"  {line}" for line in str(error).splitlines())) from error
         self._private = private
@@ -160,30 +166,28 @@ class KeyRing:
         which = "--list-secret-keys" if secret else "--list-keys"
         # How python-gnupg reads a listing breaks at line ends of other alphabets in user ids, and leaves out of which
         # user id gpg is sure.
-        return read_listing(self._ask(which, "--fingerprint", "--fingerprint"))
+        found: dict[str, Key] = {}
+        for key in read_listing(self._ask(which, "--fingerprint", "--fingerprint")):
+            # A key that lies in two keyrings is told twice.
+            found.setdefault(key.fingerprint, key)
+        return list(found.values())
 
     def _ask(self, *arguments: str) -> bytes:
-        """What gpg writes to its standard output."""
-        command = self._gpg.make_args(arguments, False)
-        try:
-            done = subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                env=self._gpg.env,
-                timeout=ANSWER_TIMEOUT,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise UnusableTool(f"gpg did not show its keys within {ANSWER_TIMEOUT} seconds") from error
+        """What gpg writes to its standard output.
+
+        Raises:
+            UnusableTool: it failed, or took too long.
+        """
+        done = run_gpg(self._gpg.make_args(arguments, False), "show its keys")
         if done.returncode:
-            words = [f"  {readable(line)}" for line in done.stderr.splitlines() if not line.startswith(_STATUS)]
-            raise UnusableTool("gpg cannot show its keys:", *words)
+            raise UnusableTool("gpg cannot show its keys:", *words_of(done.stderr))
         return done.stdout
 
     def take_in(self, file: Path) -> bool:
         """Import the public keys of a file, armoured or not; whether there were any."""
-        return bool(self._gpg.import_keys_file(str(file)).fingerprints)
+        command = self._gpg.make_args(["--import", str(file)], False)
+        done = run_gpg(command, "import keys")
+        return b"[GNUPG:] IMPORT_OK " in done.stderr
 
     def export(self) -> bytes:
         """All public keys; nothing if there is none.
@@ -223,10 +227,14 @@ def require_home(home: Path | None, environment: Mapping[str, str]) -> None:
     require_own_home(home, environment)
 
 
-def chosen_home(home: Path | None, environment: Mapping[str, str]) -> Path:
-    """GpgHome, or what gpg takes in its place."""
-    user = environment.get("HOME") or os.path.expanduser("~")  # noqa: PTH111 - Path raises where there is no home
-    return home or Path(environment.get("GNUPGHOME") or Path(user, ".gnupg"))
+def exposure_warnings(home: Path | None, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """A remark if others may look into a home; gpg itself would repeat it with every archive."""
+    folder = chosen_home(home, environment)
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if not mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return ()
+    command = shell_command(["chmod", "700", str(folder)])
+    return (f"gpg's home {folder} is open to others (mode {mode:04o}); close it with: {command}",)
 
 
 def require_own_home(home: Path | None, environment: Mapping[str, str]) -> None:

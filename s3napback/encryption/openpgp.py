@@ -1,10 +1,13 @@
-"""Whether an OpenPGP message has come to its end, told by the lengths of its packets (RFC 4880, section 4.2)."""
+"""Whether an OpenPGP message is one that we make, and has come to its end, told by its packets (RFC 4880, 4.2)."""
 
 from __future__ import annotations
 
+_A_PACKET = 0x80
 _NEW_FORMAT = 0x40
 _PARTIAL = range(224, 255)
 _INDETERMINATE = 3
+_SESSION_KEY = 1
+_LITERAL = 11
 _ENCRYPTED_DATA = (9, 18, 20)
 """Tags of the packets that end an encrypted message (RFC 4880, 5.7 and 5.13; GnuPG 2.3 adds another one)."""
 
@@ -22,6 +25,12 @@ class PacketReader:
         self._goes_on = False
         self._is_endless = False
         self._tag = 0
+        self._flaw = ""
+
+    @property
+    def flaw(self) -> str:
+        """Why this is no message that a recipient's key alone decrypts, as the end of a sentence; empty if it is."""
+        return self._flaw
 
     @property
     def is_whole(self) -> bool:
@@ -45,8 +54,8 @@ class PacketReader:
     def _read_header(self) -> None:
         """Begin a body if the header is whole: a tag and a length, or where a body goes on in pieces, a length only."""
         header = self._header
-        if not self._goes_on:
-            self._tag = header[0] & 0x3F if header[0] & _NEW_FORMAT else header[0] >> 2 & 0x0F
+        if not self._goes_on and len(header) == 1:
+            self._read_tag(header[0])
         if not self._goes_on and not header[0] & _NEW_FORMAT:
             self._read_old_length(header[0] & 3, header[1:])
             return
@@ -63,6 +72,15 @@ class PacketReader:
         elif first == 255 and len(octets) == 5:
             self._begin(int.from_bytes(octets[1:], "big"))
 
+    def _read_tag(self, octet: int) -> None:
+        before, self._tag = self._tag, octet & 0x3F if octet & _NEW_FORMAT else octet >> 2 & 0x0F
+        # Session keys for the recipients, and what they encrypt: nothing in front, between or behind (5.1, 11.3).
+        expected = (_SESSION_KEY,) if not before else (_SESSION_KEY, *_ENCRYPTED_DATA)
+        if not octet & _A_PACKET:
+            self._flaw = self._flaw or "it is not made of OpenPGP packets"
+        elif self._tag not in expected or before in _ENCRYPTED_DATA:
+            self._flaw = self._flaw or f"it holds a packet of type {self._tag}, which is out of place"
+
     def _read_old_length(self, length_type: int, octets: bytearray) -> None:
         if length_type == _INDETERMINATE:
             self._is_endless = True
@@ -73,3 +91,21 @@ class PacketReader:
         self._rest_of_body = length
         self._goes_on = goes_on
         self._header.clear()
+
+
+def literal_content(message: bytes) -> bytes | None:
+    """What a message holds that is nothing but binary data, without name or change; None if it is another one.
+
+    Args:
+        message: one literal packet in the new format (RFC 4880, 5.9), as gpg writes it, of less than 8,384 bytes.
+    """
+    if message[:1] != bytes([_A_PACKET | _NEW_FORMAT | _LITERAL]) or len(message) < 3:
+        return None
+    length, start = message[1], 2
+    if 192 <= length < 224:
+        length, start = (length - 192 << 8) + message[2] + 192, 3
+    body = message[start:]
+    # The format, a name and its length, and the date.
+    if len(body) != length or body[:2] != b"b\0":
+        return None
+    return body[6:]

@@ -132,13 +132,19 @@ class Report:
     def remarks(self) -> list[str]:
         """What else should be said, one sentence each."""
         found = []
-        nameless = sum(row.archive.record is None for row in self.rows)
+        nameless = sum(row.archive.record is None and not row.archive.flaw for row in self.rows)
+        unseen = sum(bool(row.archive.flaw) for row in self.rows)
         if not self.rows:
             found.append(f"There are no archives in {self.place}.")
         if nameless:
             found.append(
                 f"Objects without metadata among these: {nameless}. Something other than s3napback wrote them, or they "
                 "were copied without it; `restore --keys` restores a chain that is named by hand."
+            )
+        if unseen:
+            found.append(
+                f"Objects that cannot be looked at among these: {unseen}. The reason stands beside each; `prune` "
+                "deletes nothing under their names."
             )
         if self.others:
             perl = f", {self.perl_chunks} of them like the chunks of the Perl tool" if self.perl_chunks else ""

@@ -50,7 +50,8 @@ def _days(report: Report) -> Table:
 
 def _heading(prefix: str, row: Row) -> str:
     record = row.archive.record
-    parts = [str(record.owner.source), f"host {record.owner.host}"] if record else ["no metadata"]
+    nameless = "cannot be looked at" if row.archive.flaw else "no metadata"
+    parts = [str(record.owner.source), f"host {record.owner.host}"] if record else [nameless]
     if record and record.cycle:
         parts.append(f"cycle {record.cycle}")
     if row.claim not in (None, Claim.CURRENT, Claim.UNKNOWN):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 from s3napback.catalogue.claims import is_stray
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, read_catalogue
 from s3napback.catalogue.selection import matches, matching_archives
+from s3napback.catalogue.sums import sum_key
 from s3napback.config.settings import Configuration
 from s3napback.encryption.gpg import signer_fingerprint
 from s3napback.encryption.keys import require_own_home
@@ -21,7 +22,7 @@ from s3napback.recovery.moments import read_moment
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.opening.decrypting import Decryption
 from s3napback.recovery.opening.fetching import LARGEST_RANGE, Transport
-from s3napback.stores import Store
+from s3napback.stores import Store, StoredObject
 from s3napback.surroundings import configured_store, host_name
 
 logger = logging.getLogger("s3napback")
@@ -63,7 +64,7 @@ class Holdings:
         encryption = self.configuration.encryption
         signer = signer_fingerprint(encryption) if require_signature else ""
         decryption = Decryption(encryption.home, passphrase_file, signer)
-        return Decoder(transport, decryption, frozenset(self.catalogue.sums))
+        return Decoder(transport, decryption, frozenset(self.catalogue.sums), self.configuration.temp_dir)
 
     def has_any(self, word: str) -> bool:
         """Whether there are archives of the source that a word means, whole or not, whoever's."""
@@ -82,6 +83,8 @@ class Holdings:
             if not found:
                 raise NothingToRestore(f"{said}; set that Prefix, or name one with --from")
             logger.info("%s; they are passed over, unless --from names one", said)
+        if not any(archive.record for archive in found) and (unseen := self.unseen(found)):
+            raise NothingToRestore(*unseen)
         configured = bool(self.configuration.host_name) and not cycle_or_name
         own, note = own_archives(found, host_name(self.configuration), host_is_configured=configured)
         if note:
@@ -106,8 +109,18 @@ class Holdings:
         """The same chain, and why newer archives that were meant cannot be restored, one line each."""
         keys = {archive.key for archive in self.catalogue.archives}
         moment = read_moment(at, keys, self.configuration.store.prefix, today=today) if at else None
-        choice = choose(self.catalogue, self.own(word, cycle_or_name), moment)
-        return choice.archives, choice.notes
+        own = self.own(word, cycle_or_name)
+        choice = choose(self.catalogue, own, moment)
+        return choice.archives, (*self.unseen(own), *choice.notes)
+
+    def unseen(self, archives: Sequence[CataloguedArchive]) -> tuple[str, ...]:
+        """What under the names of these archives the store does not describe, one line each: it may be newer ones."""
+        bases = {archive.base for archive in archives}
+        return tuple(
+            f"{each.key} cannot be restored: it cannot be looked at: {each.flaw}"
+            for each in self.catalogue.archives
+            if each.flaw and each.base in bases
+        )
 
 
 def look_at_store(configuration: Configuration) -> Holdings:
@@ -128,8 +141,16 @@ def is_cold(archive: CataloguedArchive) -> bool:
     return stored.storage_class in COLD_CLASSES and 'ongoing-request="false"' not in stored.restore_state
 
 
-def cold_advice(chain: Sequence[CataloguedArchive], configuration: Configuration) -> tuple[str, ...]:
-    """Which archives must be asked for first, and how, line by line; empty if none must."""
+def cold_advice(
+    chain: Sequence[CataloguedArchive], configuration: Configuration, sums: Mapping[str, StoredObject]
+) -> tuple[str, ...]:
+    """Which archives must be asked for first, and how, line by line; empty if none must.
+
+    Args:
+        chain: what is to be restored.
+        configuration: which bucket.
+        sums: the checksum objects, by key. Earlier versions stored them as cold as their archives.
+    """
     cold = [archive for archive in chain if is_cold(archive)]
     if not cold:
         return ()
@@ -139,6 +160,11 @@ def cold_advice(chain: Sequence[CataloguedArchive], configuration: Configuration
         f"{archive.key} lies in cold storage ({archive.stored.storage_class})"
         + (", and its restoration is under way" if "true" in archive.stored.restore_state else "")
         for archive in cold
+    ]
+    lines += [
+        f"{key} lies there as well ({sums[key].storage_class}); nothing but a look at its archive's checksum needs it"
+        for key in map(sum_key, (archive.key for archive in cold if archive.record and not archive.record.recipients))
+        if key in sums and sums[key].storage_class in COLD_CLASSES
     ]
     return (
         *lines,

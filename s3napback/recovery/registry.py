@@ -10,13 +10,14 @@ from typing import Protocol
 from s3napback.archives import ArchiveRecord
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import S3napbackError, UnknownKind
-from s3napback.kinds import DIRECTORY, MYSQL, POSTGRESQL, SUBVERSION, SourceName, kind_of
+from s3napback.kinds import COMMAND, DIRECTORY, MYSQL, POSTGRESQL, SQLITE, SUBVERSION, SourceName, kind_of
 from s3napback.recovery.comparing import compare
-from s3napback.recovery.databases import dump_check, dump_ends
+from s3napback.recovery.databases import dump_beginnings, dump_check, dump_ends
 from s3napback.recovery.directory import DirectoryRestore, listing
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.single_file import TO_STANDARD_OUTPUT, FileRestore
 from s3napback.recovery.subversion import RepositoryRestore, revisions_check
+from s3napback.sources.sqlite import check_stage
 from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import Transformation
 from s3napback.surroundings import find_gnu_tar
@@ -117,7 +118,8 @@ def _database_restore(wanted: Wanted) -> Restore:
 
 
 def _database_check(record: ArchiveRecord, _parent: ArchiveRecord | None) -> Sequence[Consumer]:
-    return (dump_check(dump_ends(record.owner.source.kind)),)
+    kind = record.owner.source.kind
+    return (dump_check(dump_ends(kind), dump_beginnings(kind)),)
 
 
 def _repository_restore(wanted: Wanted) -> Restore:
@@ -131,6 +133,15 @@ def _repository_check(record: ArchiveRecord, parent: ArchiveRecord | None) -> Se
     return (revisions_check(record, parent),)
 
 
+def _database_file_restore(wanted: Wanted) -> Restore:
+    refuse_paths(wanted)
+    return FileRestore(wanted.where, checks=(check_stage(),))
+
+
+def _database_file_check(_record: ArchiveRecord, _parent: ArchiveRecord | None) -> Sequence[Consumer]:
+    return (check_stage(),)
+
+
 _OF_DATABASES = Recovery(_database_restore, _database_check)
 
 RECOVERIES: dict[str, Recovery] = {
@@ -138,6 +149,8 @@ RECOVERIES: dict[str, Recovery] = {
     MYSQL.name: _OF_DATABASES,
     POSTGRESQL.name: _OF_DATABASES,
     SUBVERSION.name: Recovery(_repository_restore, _repository_check),
+    SQLITE.name: Recovery(_database_file_restore, _database_file_check),
+    COMMAND.name: Recovery(_database_restore, _database_check),
 }
 
 

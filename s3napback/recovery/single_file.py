@@ -14,6 +14,7 @@ from s3napback.errors import S3napbackError
 from s3napback.recovery.folders import exists, open_path
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.staging import PREFIX, UnusableTarget
+from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import Block, Transformation
 
 TO_STANDARD_OUTPUT = Path("-")
@@ -34,7 +35,7 @@ class FileRestore:
     """
 
     where: Path
-    checks: Sequence[Transformation] = ()
+    checks: Sequence[Stage | Transformation] = ()
 
     def check(self) -> None:
         """Look whether it can be begun.

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from s3napback.archives import ArchiveRecord
 from s3napback.catalogue.contents import CataloguedArchive
-from s3napback.errors import PipelineError, UnusableTool
+from s3napback.errors import PipelineError, S3napbackError, UnusableTool
 from s3napback.formatting import readable, shell_command
 from s3napback.recovery.dump_stream import DumpReader, checked, dump_beginning
 from s3napback.recovery.folders import OPEN_FOLDER, names_in
@@ -22,7 +24,9 @@ from s3napback.recovery.staging import Staging, UnusableTarget, require_empty, r
 from s3napback.rotation import ArchiveType
 from s3napback.streams.confinement import start_confined
 from s3napback.streams.environment import Family, child_environment
+from s3napback.streams.findings import Finding
 from s3napback.streams.processes import Stage
+from s3napback.streams.receiving import Receiver, ReceiverFailed
 from s3napback.streams.transformations import Block, Transformation
 
 _TEMPORARY = {"TMPDIR": "."}
@@ -33,17 +37,8 @@ _REPOSITORY = "repository"
 _HEAD_SIZE = 64 * 1024
 
 
-@dataclass(frozen=True)
-class Expected:
-    """What the next dump has to continue.
-
-    Attributes:
-        uuid: of the repository; empty before the first one.
-        revision: the first one in it.
-    """
-
-    uuid: str = ""
-    revision: int = 0
+class NotLoaded(S3napbackError):
+    """The dumps are whole, and svnadmin makes no repository of them."""
 
 
 @dataclass(frozen=True)
@@ -73,13 +68,11 @@ class RepositoryRestore:
         with staging_in(self.where.absolute()) as staging:
             tools = _Tools(staging.tree)
             tools.run("svnadmin", "create", _REPOSITORY)
-            expected = Expected()
-            for archive in chain:
-                check = continuity_check(expected)
-                command = ("svnadmin", "load", "--quiet", "--force-uuid", _REPOSITORY)
-                load = Stage(command, environment=_TEMPORARY, family=Family.SUBVERSION, folder=staging.tree)
-                decoder.run(archive, check, load, use="loaded")
-                expected = _loaded(tools, archive, expected, decoder)
+            command = ("svnadmin", "load", "--quiet", "--force-uuid", "--bypass-prop-validation", _REPOSITORY)
+            load = Stage(command, environment=_TEMPORARY, family=Family.SUBVERSION, folder=staging.tree)
+            with Receiver(load, decoder.transport.stall_timeout) as receiver:
+                last = _load(decoder, chain, receiver)
+            _require_loaded(tools, last)
             self._publish(staging)
 
     def _publish(self, staging: Staging) -> None:
@@ -96,20 +89,54 @@ class RepositoryRestore:
                 raise UnusableTarget(reason) from error
 
 
-def continuity_check(expected: Expected) -> Transformation:
-    """Passes a dump on if it continues what was loaded before; svnadmin itself would renumber what does not."""
+def _load(decoder: Decoder, chain: Sequence[CataloguedArchive], receiver: Receiver) -> DumpReader:
+    """Give a whole chain to one ``svnadmin load``; returns what its last dump was found to be.
 
-    def check(blocks: Iterator[memoryview]) -> Iterator[Block]:
-        head = b""
-        for block in blocks:
-            head += bytes(block)
-            if len(head) >= _HEAD_SIZE:
-                break
-        _require_continuation(head[:_HEAD_SIZE], expected)
-        yield head
-        yield from blocks
+    A further one would not know the revisions that svn:mergeinfo speaks of, and drop or shift them
+    (``renumber_mergeinfo_revs`` in Subversion's ``libsvn_repos/load-fs-vtable.c``).
+    """
+    before = DumpReader()
+    for archive in chain:
+        look = Finding("the check of the dump's revisions", partial(continued, before=before, record=archive.record))
+        try:
+            decoder.run(archive, look.transformation, write=receiver.write, use="loaded")
+            if archive is chain[-1]:
+                receiver.finish()
+        except ReceiverFailed as error:
+            # svnadmin may have been at work on an earlier one when it failed.
+            which = decoder.transport.address(archive) + ("" if archive is chain[0] else ", or what it builds on,")
+            raise NotLoaded(*error.under(f"{which} was decoded, but cannot be loaded")) from error
+        before = look.result()
+    return before
 
-    return Transformation("the check of the dump's beginning", check)
+
+def continued(
+    blocks: Iterator[memoryview], before: DumpReader, record: ArchiveRecord | None
+) -> Generator[Block, None, DumpReader]:
+    """Passes a dump on if it continues what was loaded before; svnadmin itself would renumber what does not.
+
+    Args:
+        blocks: of the dump.
+        before: has read the one before it; a fresh one stands for none.
+        record: what the dump's metadata say; None if they were lost.
+
+    Returns:
+        What has read it.
+
+    Raises:
+        Damaged: it does not continue what was loaded, or is not what the metadata say.
+    """
+    head = b""
+    for block in blocks:
+        head += bytes(block)
+        if len(head) >= _HEAD_SIZE:
+            break
+    _require_continuation(head[:_HEAD_SIZE], before)
+    found = DumpReader()
+    yield from found.passed(itertools.chain((head,), blocks))
+    if record is not None:
+        _require_recorded(found, record)
+    return found
 
 
 def revisions_check(record: ArchiveRecord, parent: ArchiveRecord | None) -> Transformation:
@@ -124,9 +151,7 @@ def revisions_check(record: ArchiveRecord, parent: ArchiveRecord | None) -> Tran
 
 def _judge(dump: DumpReader, record: ArchiveRecord, parent: ArchiveRecord | None) -> None:
     """Compare a dump with what its metadata, and those of the archive it builds on, say."""
-    found = f"{dump.first}:{dump.last}"
-    if record.extra.get("revisions", found) != found or record.extra.get("uuid", dump.uuid) != dump.uuid:
-        raise Damaged(f"it holds the revisions {found} of {dump.uuid}, which is not what its metadata say")
+    _require_recorded(dump, record)
     before = parent.extra.get("revisions", "").rpartition(":")[2] if parent else "-1"
     if before and dump.first != int(before) + 1:
         raise Damaged(f"it begins with revision {dump.first}, and what it builds on ends with {before}")
@@ -134,28 +159,30 @@ def _judge(dump: DumpReader, record: ArchiveRecord, parent: ArchiveRecord | None
         raise Damaged(f"it is of another repository than what it builds on: {dump.uuid}")
 
 
-def _require_continuation(head: bytes, expected: Expected) -> None:
+def _require_recorded(dump: DumpReader, record: ArchiveRecord) -> None:
+    found = f"{dump.first}:{dump.last}"
+    if record.extra.get("revisions", found) != found or record.extra.get("uuid", dump.uuid) != dump.uuid:
+        raise Damaged(f"it holds the revisions {found} of {dump.uuid}, which is not what its metadata say")
+
+
+def _require_continuation(head: bytes, before: DumpReader) -> None:
     found = dump_beginning(head)
-    if found.revision != expected.revision:
+    if found.revision != before.last + 1:
         raise Damaged(
-            f"it begins with revision {found.revision}, and what is loaded so far continues with {expected.revision}"
+            f"it begins with revision {found.revision}, and what is loaded so far continues with {before.last + 1}"
         )
-    if expected.uuid and found.uuid != expected.uuid:
-        raise Damaged(f"it is of another repository: its UUID is {found.uuid}, and that of the FULL {expected.uuid}")
+    if before.uuid and found.uuid != before.uuid:
+        raise Damaged(f"it is of another repository: its UUID is {found.uuid}, and that of the FULL {before.uuid}")
 
 
-def _loaded(tools: _Tools, archive: CataloguedArchive, expected: Expected, decoder: Decoder) -> Expected:
-    """Look at what has been loaded, and tell what has to follow."""
-    youngest = int(tools.run("svnlook", "youngest", _REPOSITORY))
-    uuid = tools.run("svnlook", "uuid", _REPOSITORY)
-    address = decoder.transport.address(archive)
-    extra = archive.record.extra if archive.record else {}
-    wanted_last = extra.get("revisions", "").rpartition(":")[2]
-    if wanted_last and youngest != int(wanted_last):
-        raise PipelineError(f"{address} should end with revision {wanted_last}, and {youngest} is the youngest loaded")
-    if extra.get("uuid", uuid) != uuid or (expected.uuid and expected.uuid != uuid):
-        raise PipelineError(f"{address} is of another repository: the UUID is {uuid}")
-    return Expected(uuid, youngest + 1)
+def _require_loaded(tools: _Tools, last: DumpReader) -> None:
+    """Look whether the repository is what was given to svnadmin."""
+    found = (tools.run("svnlook", "uuid", _REPOSITORY), int(tools.run("svnlook", "youngest", _REPOSITORY)))
+    if found != (last.uuid, last.last):
+        raise NotLoaded(
+            f"svnadmin loaded revisions up to {found[1]} of {found[0]}, and the dumps hold those up to {last.last} of "
+            f"{last.uuid}"
+        )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from s3napback.errors import SourceError
 from s3napback.rotation import ArchiveType, SimpleCycle
 from s3napback.sources import WORKING, WORKING_INDEX, Dump
 from s3napback.sources.forgetting import forget
+from s3napback.sources.in_use import DatabasesInUse
 from s3napback.sources.indexing import Indexing, Plan
 from s3napback.sources.live_tree import LiveTree
 from s3napback.sources.looking import looks_for
@@ -159,12 +160,14 @@ class DirectorySource:
     Attributes:
         job: the configured source.
         tar: name of GNU tar's program.
+        databases: what is in use on this machine.
         margin: seconds before a backup, in which changed files are archived by the next one again; None is as many as
             this system needs.
     """
 
     job: Job
     tar: str = "tar"
+    databases: DatabasesInUse = field(default_factory=DatabasesInUse)
     margin: int | None = None
 
     def check(self, *, had_content: bool) -> Sequence[str]:
@@ -233,8 +236,10 @@ class DirectorySource:
             return "" if same else f"{self.job.target} was replaced, moved or unmounted while {self.tar} read it"
 
         stage = replace(self.plan(archive_type, folder), review=review, judge=swapped)
+        # As tar begins, and not when it has ended.
+        _ = self.databases.seen
         if snapshot is None:
-            return Dump(stage)
+            return Dump(stage, conclude=lambda: self.databases.warnings(self.job, ()))
         # A full archive that is not incremental opens every folder in the one above it, and follows no links.
         tree = LiveTree(os.path.realpath(self.job.target), time.time_ns()) if self._can_be_compared() else None
         guard = TarGuard(member, tree, self._mounts(member), is_full=archive_type is ArchiveType.FULL)
@@ -249,7 +254,8 @@ class DirectorySource:
             is_known = review.is_complete and guard.is_complete and (indexing is None or indexing.is_complete)
             added = indexing.left_out if indexing else ()
             forget(snapshot, {*review.left_out, *guard.left_out, *added} if is_known else None)
-            return [*guard.warnings, *(indexing.warnings if indexing else ())]
+            in_use = self.databases.warnings(self.job, guard.in_use)
+            return [*guard.warnings, *(indexing.warnings if indexing else ()), *in_use]
 
         parts = [Transformation("the guard", guarded)]
         if indexing is not None:

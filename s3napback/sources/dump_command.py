@@ -1,55 +1,125 @@
-"""Sources that one command dumps whole: databases. There is nothing to look at before, and nothing to remember."""
+"""Sources that one command dumps whole: databases. What the server says that it holds is held against the dump."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from s3napback.chains import Memory
 from s3napback.config.settings import Job
 from s3napback.deciding.facts import Footing, Untold
+from s3napback.errors import SourceError
+from s3napback.formatting import printable
 from s3napback.kinds import kind_of
 from s3napback.rotation import ArchiveType
 from s3napback.sources import Dump
-from s3napback.sources.programs import find_program
 from s3napback.streams.environment import Family
 from s3napback.streams.processes import Stage
+from s3napback.streams.transformations import Block, Transformation
 
-CommandBuilder = Callable[[str, Job], tuple[str, ...]]
-"""From a program's name and a job to the argument list that dumps it to standard output. Pure."""
+_NAMED = 5  # of the things that are missing, in a message
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """What a server said when it was asked.
+
+    Attributes:
+        command: the argument list that dumps it to standard output, by the program that belongs to the server.
+        is_empty: nobody has put a table into it.
+        names: what the dump must hold, as messages call it.
+        counts: of what else the dump must hold, how much there is, by what messages call it.
+        remarks: what should be said, one line each.
+        preamble: what is put before the dump, because the program leaves it out; lines of SQL or remarks.
+    """
+
+    command: tuple[str, ...]
+    is_empty: bool = False
+    names: frozenset[str] = frozenset()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+    preamble: bytes = b""
+
+    def lacking(self, found: Inventory) -> list[str]:
+        """What a dump does not hold."""
+        missing = sorted(self.names - found.names)
+        fewer = [
+            f"{wanted - found.counts.get(what, 0)} of {wanted} {what}"
+            for what, wanted in self.counts.items()
+            if found.counts.get(what, 0) < wanted
+        ]
+        return missing + fewer
+
+
+class Inventory(Protocol):
+    """Follows a dump, and remembers what it holds, in the words of ``Holdings``."""
+
+    @property
+    def names(self) -> set[str]:
+        """So far."""
+        ...
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """So far."""
+        ...
+
+    def passed(self, blocks: Iterator[memoryview]) -> Iterator[Block]:
+        """Pass the dump on."""
+        ...
+
+
+class Server(Protocol):
+    """The server of one database, or of all; asked by its own client, which is told what the dump program is told."""
+
+    def look(self) -> Holdings:
+        """Ask it.
+
+        Raises:
+            SourceError: it gives no answer, its dump would lack something, or settings would spoil the dump.
+        """
+        ...
+
+    def guess(self) -> tuple[str, ...]:
+        """The command that ``look`` would probably find, without asking anybody."""
+        ...
+
+    def inventory(self) -> Inventory:
+        """What is to follow one dump."""
+        ...
 
 
 @dataclass(frozen=True)
 class DumpCommandSource:
     """A source that is dumped whole every time.
 
-    Whether it exists and may be read is left to the dump itself: only that answers for all of it, and the message is
-    the tool's own.
-
     Attributes:
         job: the configured source.
-        build: makes the argument list.
-        programs: names under which the tool may be installed, the preferred one first.
-        package: the Debian package that brings it.
+        server: where it is.
         family: what kind of program it is, which decides on what it gets of our environment.
     """
 
     job: Job
-    build: CommandBuilder
-    programs: Sequence[str]
-    package: str
+    server: Server
     family: Family
+    _looks: list[Holdings] = field(default_factory=list, init=False, repr=False, compare=False)
+    _inventories: list[Inventory] = field(default_factory=list, init=False, repr=False, compare=False)
 
-    def check(self, *, had_content: bool) -> Sequence[str]:  # noqa: ARG002 - only the dump tells
+    def check(self, *, had_content: bool) -> Sequence[str]:
         """See ``Source``."""
-        find_program(self.programs, self.package)
-        return []
+        held = self._held()
+        if held.is_empty and had_content:
+            raise SourceError(
+                f"{self.job.source} holds no table, but did when it was backed up last. If that is meant, run once "
+                "with -f"
+            )
+        return held.remarks
 
     def has_content(self) -> bool:
         """See ``Source``."""
-        return True
+        return not self._held().is_empty
 
     def content(self) -> Mapping[str, object]:
         """See ``Source``."""
@@ -61,21 +131,50 @@ class DumpCommandSource:
 
     def dump(self, archive_type: ArchiveType, memory: Memory | None, folder: Path) -> Dump:  # noqa: ARG002
         """See ``Source``."""
-        return Dump(self._stage(find_program(self.programs, self.package)))
+        held, inventory = self._held(), self.server.inventory()
+        self._inventories[:] = [inventory]
+
+        def complete(blocks: Iterator[memoryview]) -> Iterator[Block]:
+            if held.preamble:
+                yield held.preamble
+            yield from inventory.passed(blocks)
+
+        return Dump(self._stage(held.command), guard=Transformation("the look at what is dumped", complete))
 
     def plan(self, archive_type: ArchiveType, folder: Path, memory: Memory | None = None) -> Stage:  # noqa: ARG002
-        """See ``Source``."""
-        return self._stage(self._program())
+        """See ``Source``. A server that did not answer before is not asked again."""
+        return self._stage(self._looks[-1].command if self._looks else self.server.guess())
 
     def flaw(self, head: bytes, tail: bytes) -> str:
-        """See ``Source``. A dump that is announced by a comment is ended by one, in every version of the programs."""
-        for beginning, end in kind_of(self.job.kind).marks:
-            if beginning in head and end not in tail:
-                return f"{self._program()} ended as if all were well, but the dump of {self.job.source} is cut off"
-        return ""
+        """See ``Source``."""
+        program = self._stage(self._looks[-1].command).name if self._looks else self.job.kind
+        marks = kind_of(self.job.kind).marks
+        ends = [end for beginning, end in marks if beginning in head]
+        if not ends:
+            return f"what {program} wrote of {self.job.source} does not begin like a dump"
+        if not any(end in tail for end in ends):
+            return f"{program} ended as if all were well, but the dump of {self.job.source} is cut off"
+        return self._lack(program)
 
-    def _program(self) -> str:
-        return next(filter(shutil.which, self.programs), self.programs[0])
+    def _lack(self, program: str) -> str:
+        if not self._inventories or not self._held().lacking(found := self._inventories[-1]):
+            return ""
+        # Something may have been dropped meanwhile.
+        held = self._held()
+        lacking = set(held.lacking(found)) & set(self.server.look().lacking(found))
+        if not lacking:
+            return ""
+        shown = ", ".join(printable(each) for each in sorted(lacking)[:_NAMED])
+        more = f" and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""
+        return (
+            f"{program} ended as if all were well, but the dump of {self.job.source} lacks what the server has: "
+            f"{shown}{more}"
+        )
 
-    def _stage(self, program: str) -> Stage:
-        return Stage(self.build(program, self.job), family=self.family)
+    def _held(self) -> Holdings:
+        if not self._looks:
+            self._looks.append(self.server.look())
+        return self._looks[-1]
+
+    def _stage(self, command: tuple[str, ...]) -> Stage:
+        return Stage(command, family=self.family)

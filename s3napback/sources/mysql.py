@@ -1,14 +1,28 @@
-"""MySQL and MariaDB databases, by mysqldump or mariadb-dump."""
+"""MySQL and MariaDB databases, by the dump program that belongs to the server."""
 
 from __future__ import annotations
 
-from s3napback.config.mysql_options import FIRST
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from s3napback.config.mysql_options import CONNECTION, FIRST, MYSQL_RULES, spoilt_by
 from s3napback.config.settings import Job
-from s3napback.sources.dump_command import DumpCommandSource
+from s3napback.errors import SourceError
+from s3napback.sources.dump_command import DumpCommandSource, Holdings, Inventory
+from s3napback.sources.mysql_answers import Answer, Row, questions, read_answer
+from s3napback.sources.mysql_inventory import EVENTS, ROUTINES, TRIGGERS, MySQLInventory, table_name
+from s3napback.sources.mysql_rights import missing_rights
+from s3napback.sources.programs import answer_of, find_program
 from s3napback.streams.environment import Family
 
 ALL = "all"
 """The target that stands for every database of the server."""
+
+_DUMPERS = ("mariadb-dump", "mysqldump")
+_CLIENTS = ("mariadb", "mysql")
+_PACKAGE = "mariadb-client"
 
 _DUMP_OPTIONS = (
     # Older programs default to three bytes a character, and lose the others.
@@ -16,36 +30,207 @@ _DUMP_OPTIONS = (
     # The program's own default, and Debian's configuration of it, refuse rows that the server holds.
     "--max-allowed-packet=1G",
     "--opt",
+    # Between LOCK and UNLOCK a table that takes its values from a sequence cannot be loaded (MariaDB, error 1100).
+    "--skip-add-locks",
     "--single-transaction",
     "--routines",
     "--events",
     "--triggers",
+    # What follows is the default, and an option file may say otherwise.
+    "--comments",
+    "--quote-names",
+    "--tz-utc",
 )
 
+_CLIENT_OPTIONS = (
+    "--default-character-set=utf8mb4",
+    "--batch",
+    "--skip-column-names",
+    "--skip-auto-rehash",
+    "--skip-xml",
+    "--skip-html",
+    "--skip-raw",
+    "--skip-vertical",
+    "--skip-auto-vertical-output",
+    "--skip-table",
+    "--connect-timeout=60",
+)
 
-def mysqldump_command(program: str, job: Job) -> tuple[str, ...]:
+_PATIENCE = 600.0  # seconds that the server may take for an answer, if StallTimeout is not less
+
+
+def mysqldump_command(program: str, job: Job, *more: str) -> tuple[str, ...]:
     """The argument list that writes one database, without its CREATE DATABASE, or all of them to standard output.
 
     Args:
         program: ``mariadb-dump`` or ``mysqldump``.
         job: its target is ``NAME``, ``all``, ``SOCKET:NAME`` or ``SOCKET:all``; MySQLOptions are used.
+        more: further options.
     """
-    socket, _, database = job.target.rpartition(":")
-    options = job.settings.mysql_options
-    first = [option for option in options if _comes_first(option)]
-    others = [option for option in options if not _comes_first(option)]
-    command = [program, *first, *_DUMP_OPTIONS]
-    if socket:
-        # A host named in .my.cnf would else be asked, and the socket be ignored.
-        command += ["--protocol=socket", "--host=localhost", f"--socket={socket}"]
-    what = ["--all-databases"] if database == ALL else ["--", database]
-    return (*command, *others, *what)
+    first, others = _options(job)
+    what = ["--all-databases"] if _database(job) == "" else ["--", _database(job)]
+    return (program, *first, *_DUMP_OPTIONS, *more, *_socket(job), *others, *what)
+
+
+def client_command(program: str, job: Job, statements: str) -> tuple[str, ...]:
+    """The argument list that asks the server which the dump would be of.
+
+    Args:
+        program: ``mariadb`` or ``mysql``.
+        statements: SQL; the database is the current one.
+    """
+    first, others = _options(job)
+    connection = MYSQL_RULES.chosen(others, CONNECTION)
+    database = [f"--database={_database(job)}"] if _database(job) else []
+    return (program, *first, *_CLIENT_OPTIONS, *_socket(job), *connection, *database, f"--execute={statements}")
 
 
 def mysql_source(job: Job) -> DumpCommandSource:
     """The source that a MySQL job describes."""
-    return DumpCommandSource(job, mysqldump_command, ("mariadb-dump", "mysqldump"), "mariadb-client", Family.MYSQL)
+    return DumpCommandSource(job, MySQLServer(job), Family.MYSQL)
+
+
+@dataclass(frozen=True)
+class MySQLServer:
+    """See ``Server``.
+
+    Attributes:
+        job: the configured source.
+    """
+
+    job: Job
+
+    def look(self) -> Holdings:
+        """See ``Server``."""
+        # Whoever has no client has no dump program either, as a rule, and this is the one to speak of.
+        find_program(_DUMPERS, _PACKAGE)
+        answer = self._ask()
+        program = self._program(answer)
+        self._check_option_files(program)
+        database = _database(self.job)
+        if rights := missing_rights(answer.grants, database, is_mariadb=answer.is_mariadb):
+            raise SourceError(
+                f"its user may not see everything, and what he may not see would be missing from "
+                f"the dump without a word. Run: {rights}"
+            )
+        tables = [row for row in answer.of("table") if self._is_wanted(row, row.name)]
+        triggers = [row for row in answer.of("trigger") if self._is_wanted(row, row.more)]
+        options, remarks = self._history(program, tables)
+        if database and not answer.is_mariadb:
+            # Those of the whole server would keep one database from being loaded beside others.
+            options += ("--set-gtid-purged=OFF",)
+        return Holdings(
+            mysqldump_command(program, self.job, *options),
+            is_empty=not answer.of("table"),
+            # Other names have another form within a remark of the dump.
+            names=frozenset(table_name(row.database, row.name) for row in tables if row.name.isprintable()),
+            counts={
+                ROUTINES: len(answer.of("routine")),
+                TRIGGERS: len(triggers),
+                EVENTS: len(answer.of("event")),
+            },
+            remarks=remarks,
+            preamble=b"".join(map(_preamble, answer.of("database"))) if database else b"",
+        )
+
+    def guess(self) -> tuple[str, ...]:
+        """See ``Server``."""
+        return mysqldump_command(next(filter(shutil.which, _DUMPERS), _DUMPERS[0]), self.job)
+
+    def inventory(self) -> Inventory:
+        """See ``Server``."""
+        return MySQLInventory()
+
+    def _ask(self) -> Answer:
+        client = find_program(_CLIENTS, _PACKAGE)
+        command = client_command(client, self.job, questions(of_all=not _database(self.job)))
+        try:
+            return read_answer(self._run(command))
+        except SourceError as error:
+            hint = f"  {client} gets in by what option files say below [client], and does not see [mysqldump]"
+            more = (hint,) if "(using password" in str(error) else ()
+            raise SourceError(*error.under("the server cannot be asked"), *more) from error
+        except ValueError as error:
+            raise SourceError(
+                f"{error}, which is no answer. Look at [mysql] and [mariadb-client] in option files"
+            ) from error
+
+    def _run(self, command: Sequence[str]) -> str:
+        patience = self.job.settings.stall_timeout
+        return answer_of(command, family=Family.MYSQL, timeout=min(patience or _PATIENCE, _PATIENCE))
+
+    def _program(self, answer: Answer) -> str:
+        """The dump program of the server's own making: the other one's dumps of it cannot all be loaded."""
+        installed = list(filter(shutil.which, _DUMPERS))
+        for name in installed:
+            if ("mariadb" in self._run((name, "--no-defaults", "--version")).lower()) == answer.is_mariadb:
+                return name
+        advice = (
+            f"MySQL's, which leaves things out. Install mariadb-dump (Debian's package is {_PACKAGE})"
+            if answer.is_mariadb
+            else "MariaDB's, whose dumps of MySQL cannot all be loaded. Install MySQL's own mysqldump (its package is "
+            "called mysql-client-core, mysql-client or mysql-community-client)"
+        )
+        server = f"MariaDB {answer.version}" if answer.is_mariadb else f"MySQL itself, {answer.version}"
+        raise SourceError(f"the server is {server}, and {installed[0]} is {advice}")
+
+    def _check_option_files(self, program: str) -> None:
+        first, _ = _options(self.job)
+        if "--no-defaults" in first:
+            return
+        # The second line has all settings, one behind the other.
+        words = self._run((program, *first, "--print-defaults")).partition("\n")[2].split()
+        if problems := spoilt_by(words):
+            raise SourceError(
+                f"option files have settings that would spoil the dump; take them out of [client] "
+                f"and [mysqldump] (see {program} --print-defaults):",
+                *(f"  {name}: {reason}" for name, reason in problems),
+            )
+
+    def _is_wanted(self, row: Row, table: str) -> bool:
+        """Whether something of a table is not left out by MySQLOptions."""
+        words = self.job.settings.mysql_options
+        database = row.database or _database(self.job)
+        return f"{database}.{table}" not in MYSQL_RULES.values_of(words, "--ignore-table") and (
+            database not in MYSQL_RULES.values_of(words, "--ignore-database")
+        )
+
+    def _history(self, program: str, tables: Sequence[Row]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The option by which former rows of system-versioned tables get into the dump, or what is to be said."""
+        versioned = [table_name(row.database, row.name) for row in tables if row.more == "SYSTEM VERSIONED"]
+        if not versioned:
+            return (), ()
+        if "--dump-history" in self._run((program, "--no-defaults", "--help")):
+            return ("--dump-history",), ()
+        return (), (
+            f"the former rows of the system-versioned table {versioned[0]} are not in the dump: {program} is too old",
+        )
+
+
+def _database(job: Job) -> str:
+    """Empty for all."""
+    name = job.target.rpartition(":")[2]
+    return "" if name == ALL else name
+
+
+def _socket(job: Job) -> tuple[str, ...]:
+    socket = job.target.rpartition(":")[0]
+    # A host named in .my.cnf would else be asked, and the socket be ignored.
+    return ("--protocol=socket", "--host=localhost", f"--socket={socket}") if socket else ()
+
+
+def _options(job: Job) -> tuple[list[str], list[str]]:
+    """MySQLOptions: those that come first, and the others."""
+    words = job.settings.mysql_options
+    return [word for word in words if _comes_first(word)], [word for word in words if not _comes_first(word)]
 
 
 def _comes_first(option: str) -> bool:
     return option.partition("=")[0] in FIRST
+
+
+def _preamble(database: Row) -> bytes:
+    """A database's own settings, for whatever name it is loaded under; the dump of one database leaves them out."""
+    if not re.fullmatch(r"\w+", database.more, re.ASCII) or not re.fullmatch(r"\w+", database.collation, re.ASCII):
+        return b""
+    return f"ALTER DATABASE CHARACTER SET {database.more} COLLATE {database.collation};\n".encode()

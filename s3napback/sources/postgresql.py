@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from s3napback.config.postgresql_options import CONNECTION, OF_DATABASES, POSTGRESQL_RULES
 from s3napback.config.settings import Job
-from s3napback.sources.dump_command import DumpCommandSource
+from s3napback.errors import SourceError
+from s3napback.sources.dump_command import DumpCommandSource, Holdings, Inventory
+from s3napback.sources.postgresql_answers import (
+    DATABASES,
+    HAS_TABLES,
+    PostgreSQLInventory,
+    database_name,
+    excluded,
+    own_definition,
+    read_databases,
+)
+from s3napback.sources.programs import answer_of, find_program
 from s3napback.streams.environment import Family
 
 ALL = "all"
 """The target that stands for every database of the server, and its roles."""
 
 _LOCK_TIMEOUT = 3_600_000  # milliseconds; without it a forgotten transaction would hold up the whole night
+_PACKAGE = "postgresql-client"
+_PATIENCE = 600.0  # seconds that the server may take for an answer, if StallTimeout is not less
+
+_NO_SETTINGS = "options=' '"  # pg_dumpall drops an empty value, and those of the environment would hold
 
 _DUMP_OPTIONS = (
     # Nobody is there to type one.
     "--no-password",
     f"--lock-wait-timeout={_LOCK_TIMEOUT}",
+)
+_ASKING = (
+    *("--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--no-password", "--set=ON_ERROR_STOP=1"),
+    *("--field-separator=\t", "--record-separator-zero"),
 )
 
 
@@ -22,10 +45,11 @@ def connection_string(database: str) -> str:
     """A database's name as libpq takes it without a second look, whatever the name is.
 
     A plain name with ``=`` in it, or one that begins like a URL, would be read as a connection string. Quoting is that
-    of PostgreSQL's manual, "Connection Strings".
+    of PostgreSQL's manual, "Connection Strings". Settings of PGOPTIONS and of a service do not hold, since they could
+    change what is dumped. The name is empty where libpq, or the program, chooses.
     """
     escaped = database.replace("\\", "\\\\").replace("'", "\\'")
-    return f"dbname='{escaped}'"
+    return f"dbname='{escaped}' {_NO_SETTINGS}" if database else _NO_SETTINGS
 
 
 def pg_dump_command(program: str, job: Job) -> tuple[str, ...]:
@@ -35,15 +59,106 @@ def pg_dump_command(program: str, job: Job) -> tuple[str, ...]:
         program: ``pg_dump``, or ``pg_dumpall`` where the target is ``all``.
         job: its target is ``NAME``, ``all``, ``USER@NAME`` or ``USER@all``; PostgreSQLOptions are used.
     """
-    user, _, database = job.target.rpartition("@")
-    command = [program, *_DUMP_OPTIONS]
-    if user:
-        command.append(f"--username={user}")
-    what = [] if database == ALL else [f"--dbname={connection_string(database)}"]
-    return (*command, *job.settings.postgresql_options, *what)
+    what = f"--dbname={connection_string(_database(job))}"
+    return (program, *_DUMP_OPTIONS, *_user(job), *job.settings.postgresql_options, what)
+
+
+def definition_command(job: Job) -> tuple[str, ...]:
+    """The argument list that writes the definition of a database itself, and little else."""
+    options = POSTGRESQL_RULES.chosen(job.settings.postgresql_options, CONNECTION | OF_DATABASES)
+    # Names of databases and roles have the encoding of the database that they were given in: bytes as they are.
+    small = ("--create", "--schema-only", "--exclude-schema=*", "--encoding=SQL_ASCII")
+    return ("pg_dump", *_DUMP_OPTIONS, *_user(job), *options, *small, f"--dbname={connection_string(_database(job))}")
+
+
+def psql_command(job: Job, database: str, query: str) -> tuple[str, ...]:
+    """The argument list that asks the server which the dump would be of."""
+    options = POSTGRESQL_RULES.chosen(job.settings.postgresql_options, CONNECTION)
+    return ("psql", *_ASKING, *_user(job), *options, f"--dbname={connection_string(database)}", f"--command={query}")
 
 
 def postgresql_source(job: Job) -> DumpCommandSource:
     """The source that a PostgreSQL job describes."""
-    program = "pg_dumpall" if job.target.rpartition("@")[2] == ALL else "pg_dump"
-    return DumpCommandSource(job, pg_dump_command, (program,), "postgresql-client", Family.POSTGRESQL)
+    return DumpCommandSource(job, PostgreSQLServer(job), Family.POSTGRESQL)
+
+
+@dataclass(frozen=True)
+class PostgreSQLServer:
+    """See ``Server``.
+
+    Attributes:
+        job: the configured source.
+    """
+
+    job: Job
+
+    def look(self) -> Holdings:
+        """See ``Server``."""
+        find_program((self._program,), _PACKAGE)
+        find_program(("psql",), _PACKAGE)
+        database = _database(self.job)
+        if not database:
+            return self._look_at_all()
+        is_empty = not self._has_tables(database)
+        preamble = own_definition(self._run(definition_command(self.job)))
+        return Holdings(self.guess(), is_empty=is_empty, preamble=preamble)
+
+    def guess(self) -> tuple[str, ...]:
+        """See ``Server``."""
+        return pg_dump_command(self._program, self.job)
+
+    def inventory(self) -> Inventory:
+        """See ``Server``."""
+        return PostgreSQLInventory()
+
+    @property
+    def _program(self) -> str:
+        return "pg_dump" if _database(self.job) else "pg_dumpall"
+
+    def _look_at_all(self) -> Holdings:
+        words = self.job.settings.postgresql_options
+        patterns = POSTGRESQL_RULES.values_of(words, "--exclude-database")
+        first = next(iter(POSTGRESQL_RULES.values_of(words, "--database", "-l")), "postgres")
+        states = [
+            (state, name)
+            for state, name in read_databases(self._run(psql_command(self.job, first, DATABASES)))
+            if not excluded(name, patterns)
+        ]
+        if closed := [name for state, name in states if state == "closed"]:
+            raise SourceError(
+                f"nobody may connect to the database {closed[0]}, and pg_dumpall would leave it out "
+                f'without a word. Run: ALTER DATABASE "{closed[0]}" ALLOW_CONNECTIONS true; or leave it out with '
+                "PostgreSQLOptions --exclude-database=PATTERN"
+            )
+        found = [name for state, name in states if state == "open"]
+        return Holdings(
+            self.guess(),
+            is_empty=not any(map(self._has_tables, found)),
+            names=frozenset(database_name(name) for name in found if name.isprintable()),
+            remarks=tuple(
+                f"{database_name(name)} is what an interrupted DROP DATABASE left, and is not dumped: drop it"
+                for state, name in states
+                if state == "broken"
+            ),
+        )
+
+    def _has_tables(self, database: str) -> bool:
+        return self._run(psql_command(self.job, database, HAS_TABLES)).startswith("t")
+
+    def _run(self, command: Sequence[str]) -> str:
+        patience = self.job.settings.stall_timeout
+        try:
+            return answer_of(command, family=Family.POSTGRESQL, timeout=min(patience or _PATIENCE, _PATIENCE))
+        except SourceError as error:
+            raise SourceError(*error.under("the server cannot be asked")) from error
+
+
+def _database(job: Job) -> str:
+    """Empty for all."""
+    name = job.target.rpartition("@")[2]
+    return "" if name == ALL else name
+
+
+def _user(job: Job) -> tuple[str, ...]:
+    user = job.target.rpartition("@")[0]
+    return (f"--username={user}",) if user else ()

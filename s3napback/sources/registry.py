@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from s3napback.config.settings import Job
 from s3napback.errors import UnknownKind
-from s3napback.kinds import DIRECTORY, MYSQL, POSTGRESQL, SUBVERSION, SUBVERSION_DIR, kind_of
+from s3napback.kinds import COMMAND, DIRECTORY, MYSQL, POSTGRESQL, SQLITE, SUBVERSION, SUBVERSION_DIR, kind_of
 from s3napback.sources import Expansion, Source
+from s3napback.sources.command import CommandSource
 from s3napback.sources.directory import DirectorySource
+from s3napback.sources.in_use import DatabasesInUse
 from s3napback.sources.mysql import mysql_source
 from s3napback.sources.postgresql import postgresql_source
+from s3napback.sources.sqlite import SQLiteSource
+from s3napback.sources.sqlite_pattern import expand_pattern
 from s3napback.sources.subversion import SubversionSource
 from s3napback.sources.subversion_dir import expand_subversion_dir
 
 Entry = TypeVar("Entry")
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What is looked up once for all sources of a run.
+
+    Attributes:
+        tar: the name under which GNU tar was found.
+        temp_dir: TempDir; empty is the system's.
+        databases: what is in use on this machine.
+    """
+
+    tar: str = "tar"
+    temp_dir: str = ""
+    databases: DatabasesInUse = field(default_factory=DatabasesInUse)
 
 
 class Expander(Protocol):
@@ -30,23 +49,26 @@ class Maker:
     """How sources of one kind are made.
 
     Attributes:
-        make: makes the source that a job describes; the second argument is the name under which GNU tar was found.
+        make: makes the source that a job describes.
         needs_tar: it is dumped by GNU tar.
     """
 
-    make: Callable[[Job, str], Source]
+    make: Callable[[Job, Tools], Source]
     needs_tar: bool = False
 
 
 MAKERS: dict[str, Maker] = {
-    DIRECTORY.name: Maker(DirectorySource, needs_tar=True),
-    MYSQL.name: Maker(lambda job, _tar: mysql_source(job)),
-    POSTGRESQL.name: Maker(lambda job, _tar: postgresql_source(job)),
-    SUBVERSION.name: Maker(lambda job, _tar: SubversionSource(job)),
+    DIRECTORY.name: Maker(lambda job, tools: DirectorySource(job, tools.tar, tools.databases), needs_tar=True),
+    MYSQL.name: Maker(lambda job, _tools: mysql_source(job)),
+    POSTGRESQL.name: Maker(lambda job, _tools: postgresql_source(job)),
+    SUBVERSION.name: Maker(lambda job, _tools: SubversionSource(job)),
+    SQLITE.name: Maker(lambda job, tools: SQLiteSource(job, tools.temp_dir)),
+    COMMAND.name: Maker(lambda job, _tools: CommandSource(job)),
 }
 
 EXPANDERS: dict[str, Expander] = {
     SUBVERSION_DIR.name: expand_subversion_dir,
+    SQLITE.name: expand_pattern,
 }
 
 
@@ -57,20 +79,20 @@ def needs_tar(job: Job) -> bool:
     return maker is not None and maker.needs_tar
 
 
-def make_source(job: Job, tar: str = "tar") -> Source:
+def make_source(job: Job, tools: Tools | None = None) -> Source:
     """The source that a job describes.
 
     Args:
-        tar: the name under which GNU tar was found.
+        tools: of the run.
 
     Raises:
         UnknownKind: nothing backs up this kind.
     """
-    return _entry(MAKERS, job.kind).make(job, tar)
+    return _entry(MAKERS, job.kind).make(job, tools or Tools())
 
 
 def expand_job(job: Job, all_jobs: Sequence[Job], *, may_be_empty: bool = False) -> Expansion:
-    """The jobs that one job stands for: itself, unless its kind is a folder of several sources.
+    """The jobs that one job stands for: itself, unless it is a folder, or a pattern, of several sources.
 
     Args:
         all_jobs: those of the whole configuration; what has a job of its own is left to that.
@@ -80,7 +102,7 @@ def expand_job(job: Job, all_jobs: Sequence[Job], *, may_be_empty: bool = False)
         SourceError: the folder does not exist, cannot be read, or holds nothing.
         UnknownKind: nothing looks into folders of this kind.
     """
-    if not kind_of(job.kind).folder_of:
+    if not kind_of(job.kind).stands_for_several(job.target):
         return Expansion((job,))
     return _entry(EXPANDERS, job.kind)(job, all_jobs, may_be_empty=may_be_empty)
 

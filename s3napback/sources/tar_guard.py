@@ -21,6 +21,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from s3napback.formatting import counted, printable, shortened
+from s3napback.sources.in_use import MOST, Data, named_in
 from s3napback.sources.live_tree import Folder, LiveTree
 from s3napback.sources.tar_renames import without_renames
 from s3napback.streams.tar_headers import (
@@ -66,6 +67,7 @@ class TarGuard:
 
     Attributes:
         is_complete: all paths that were left out are remembered.
+        in_use: data files of databases that names in the archive tell of, the first thousand.
     """
 
     def __init__(self, member: str, tree: LiveTree | None, mounts: Collection[bytes] = (), *, is_full: bool) -> None:
@@ -79,6 +81,7 @@ class TarGuard:
             is_full: it is a full archive, and lacks nothing that is old.
         """
         self.is_complete = True
+        self.in_use: list[Data] = []
         self._top = posixpath.normpath(member.encode("utf-8", "surrogateescape"))
         self._tree = tree
         self._strangers: dict[bytes, None] = {}
@@ -258,6 +261,8 @@ class TarGuard:
         self._expected.discard(hash(path))
         self._seen.append(hash(path))
         start = b"" if path == b"." else path + b"/"
+        if len(self.in_use) < MOST:
+            self.in_use += named_in(path, member.dumpdir or b"")
         entries = (member.dumpdir or b"").split(b"\0")
         self._expected.update(hash(start + entry[1:]) for entry in entries if entry.startswith(b"D"))
         if member.owner or member.permissions & 0o022:

@@ -87,7 +87,13 @@ class Store(Protocol):
         ...
 
     def put(
-        self, key: str, source: ByteSource, metadata: Mapping[str, str], *, expected_size: int | None = None
+        self,
+        key: str,
+        source: ByteSource,
+        metadata: Mapping[str, str],
+        *,
+        expected_size: int | None = None,
+        is_helper: bool = False,
     ) -> StoredObject:
         """Write one object to its end and confirm that it arrived whole.
 
@@ -99,6 +105,7 @@ class Store(Protocol):
             source: read to its end.
             metadata: ASCII names in lower case and ASCII values, 2 KB in all.
             expected_size: a guess at the number of bytes, for choosing the size of parts.
+            is_helper: it is a small object beside an archive, to be read at any time: StorageClass is not meant for it.
 
         Returns:
             The object as the store describes it afterwards, its size and metadata compared with what was sent.
@@ -123,8 +130,12 @@ class Store(Protocol):
         """Yield every object whose key begins with ``prefix`` (any string), in the order of keys."""
         ...
 
-    def delete(self, key: str) -> None:
-        """Remove one object; one that is absent already is no error."""
+    def delete(self, key: str) -> bool:
+        """Remove one object; one that is absent already is no error.
+
+        Returns:
+            Whether the store says that it keeps the object as an older version, and so the space.
+        """
         ...
 
     def discard_leftovers(self, key: str, *, count_only: bool = False) -> int:

@@ -118,10 +118,16 @@ class DirectoryStore:
                         return _describe(key, opened[1], metadata or {})
 
     def put(
-        self, key: str, source: ByteSource, metadata: Mapping[str, str], *, expected_size: int | None = None
+        self,
+        key: str,
+        source: ByteSource,
+        metadata: Mapping[str, str],
+        *,
+        expected_size: int | None = None,
+        is_helper: bool = False,
     ) -> StoredObject:
-        """Write beside, have it on disk, and rename into place; ``expected_size`` is not needed."""
-        del expected_size
+        """Write beside, have it on disk, and rename into place; ``expected_size`` and ``is_helper`` change nothing."""
+        del expected_size, is_helper
         places = self._places(key)
         with self._failing(f"writing {self.location}/{key}"), ExitStack() as undo:
             self._require_root()
@@ -165,14 +171,15 @@ class DirectoryStore:
             self._require_root()
         yield from self._walk(prefix)
 
-    def delete(self, key: str) -> None:
-        """Remove the data, then its metadata, then the folders that are empty now."""
+    def delete(self, key: str) -> bool:
+        """Remove the data, then its metadata, then the folders that are empty now; False: there are no versions."""
         places = self._places(key)
         with self._failing(f"deleting {self.location}/{key}"):
             self._require_root()
             if regular_file_status(self._root, places.data) is not None:
                 places.data.unlink(missing_ok=True)
             self._tidy(places)
+        return False
 
     def discard_leftovers(self, key: str, *, count_only: bool = False) -> int:
         """Remove unfinished data, and metadata that belongs to no data."""
@@ -268,7 +275,7 @@ class DirectoryStore:
                     levels.append(self._entries(Path(entry.path), key, prefix))
                     break
                 if entry.is_file(follow_symlinks=False):
-                    with suppress(FileNotFoundError):
+                    with self._failing(f"listing {self.location}/{prefix}"), suppress(FileNotFoundError):
                         yield _describe(key, entry.stat(follow_symlinks=False), {})
             else:
                 levels.pop()

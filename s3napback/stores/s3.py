@@ -3,36 +3,39 @@
 from __future__ import annotations
 
 import logging
-import threading
-import time
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from functools import partial
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from botocore.exceptions import ClientError, ProxyConnectionError
 
 from s3napback.config.settings import Credentials, StoreSettings
 from s3napback.errors import StoreError, StoreUnreachable, UnusableStore
 from s3napback.stores import ByteSource, StoredObject
 from s3napback.stores.parts import PartLimits, plan_parts
-from s3napback.stores.s3_client import make_client, waiting
+from s3napback.stores.s3_client import Clients, chosen_endpoint
 from s3napback.stores.s3_errors import (
     FAILURES,
-    NO_ANSWER,
     explain,
     is_definite,
+    is_passing,
     required,
     status_of,
     translate,
     translated,
 )
 from s3napback.stores.s3_listing import listed
-from s3napback.stores.s3_upload import PartBuffers, Patience, Target, Upload
+from s3napback.stores.s3_upload import PartBuffers, Target, Upload
+from s3napback.stores.waiting import IMPATIENT, PATIENT, Patience, Waiting, patiently
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 logger = logging.getLogger(__name__)
+
+_Answer = TypeVar("_Answer")
 
 _READ_BLOCK = 64 * 1024
 """Bytes. Reading waits until a block is full: on a slow line larger ones would look like silence."""
@@ -40,8 +43,8 @@ _READ_BLOCK = 64 * 1024
 _MOST_PAGES = 100
 """Of unfinished uploads to one key, of which each holds up to 1,000."""
 
-_SECOND_LOOKS = (0.5, 1.5)
-"""Pauses in seconds before a store that still shows the old object is asked again: not every store is consistent."""
+_LEAST_SECOND_LOOK = 2.0
+"""Seconds in which a store that still shows the old object is asked again in any case: not every one is consistent."""
 
 _ID = "s3napback-id"
 
@@ -54,7 +57,7 @@ class S3Store:
         credentials: from S3Keyfile; empty ones leave the search to boto3.
         patient: try for minutes, as a nightly run should; otherwise answer within seconds.
         limits: of parts; smaller in tests only.
-        outage_seconds: how long transfers wait for a network that has gone away; by default as ``patient`` says.
+        waiting: how long a failure is waited out; by default as ``patient`` and StallTimeout say.
     """
 
     def __init__(
@@ -64,17 +67,14 @@ class S3Store:
         *,
         patient: bool = True,
         limits: PartLimits | None = None,
-        outage_seconds: float | None = None,
+        waiting: Waiting | None = None,
     ) -> None:
         self._settings = settings
         self._bucket = settings.bucket
-        self._credentials = credentials
-        self._patient = patient
         self._limits = limits or PartLimits()
-        patience = waiting(settings.stall_timeout, patient=patient).outage_seconds
-        self._outage_seconds = patience if outage_seconds is None else outage_seconds
-        self._made_client: S3Client | None = None
-        self._making_client = threading.Lock()
+        self._waiting = waiting or (PATIENT if patient else IMPATIENT).within(settings.stall_timeout)
+        self._clients = Clients(settings, credentials, self._waiting)
+        self._has_said_refusal = False
 
     @property
     def location(self) -> str:
@@ -89,16 +89,20 @@ class S3Store:
     def check(self, *, for_writing: bool = True) -> None:
         """List one object: unlike the answer to a HEAD, that to a GET says what is wrong with the credentials."""
         del for_writing
-        doing = f"the store {self.identity} cannot be used"
+        elsewhere = "" if self._settings.endpoint else chosen_endpoint(os.environ)
+        doing = f"the store {self.identity}{f' at {elsewhere} (AWS_ENDPOINT_URL)' * bool(elsewhere)} cannot be used"
         try:
-            client = self._client()
-            client.list_objects_v2(Bucket=self._bucket, MaxKeys=1)
+            # A proxy is nearly always there: one that nothing listens at is a mistake, and said at once.
+            patiently(
+                lambda: self._clients.prompt().list_objects_v2(Bucket=self._bucket, MaxKeys=1),
+                doing,
+                Patience(self._waiting.outage_seconds),
+                at_once=(ProxyConnectionError,),
+            )
         except FAILURES as error:
-            if is_definite(error):
+            if is_definite(error) or isinstance(error, ProxyConnectionError):
                 raise UnusableStore(f"{doing}: {explain(error)}") from error
             raise StoreUnreachable(f"{doing} now: {explain(error)}") from error
-        except StoreError as error:
-            raise UnusableStore(str(error)) from error
 
     def is_recognised(self) -> bool:
         """True: a bucket cannot be unmounted."""
@@ -108,11 +112,44 @@ class S3Store:
         """Describe one object; None only on HTTP 404."""
         doing = f"looking at {self.location}/{key}"
         try:
-            answer = self._client().head_object(Bucket=self._bucket, Key=key)
+            answer = self._ask(partial(self._head_in_words, key), doing)
         except FAILURES as error:
             if status_of(error) == 404:
                 return None
             raise translate(error, doing) from error
+        return self._described(key, answer, doing)
+
+    def _head_once(self, key: str) -> StoredObject | None:
+        """The same without patience, for whoever has it himself."""
+        doing = f"looking at {self.location}/{key}"
+        with translated(doing):
+            try:
+                return self._described(key, self._clients.prompt().head_object(Bucket=self._bucket, Key=key), doing)
+            except ClientError as error:
+                if status_of(error) == 404:
+                    return None
+                raise
+
+    def _head_in_words(self, key: str, client: S3Client) -> Any:
+        """A HEAD; its failure in the store's words: an answer to a HEAD has none, one to a GET tells what is wrong."""
+        try:
+            return client.head_object(Bucket=self._bucket, Key=key)
+        except ClientError as error:
+            told = self._refusal_in_words(key, client) if status_of(error) in {400, 403} else None
+            if told is not None and status_of(told) == status_of(error):
+                raise told from error
+            raise
+
+    def _refusal_in_words(self, key: str, client: S3Client) -> ClientError | None:
+        try:
+            client.get_object(Bucket=self._bucket, Key=key, Range="bytes=0-0")["Body"].close()
+        except ClientError as error:
+            return error
+        except FAILURES:
+            return None
+        return None
+
+    def _described(self, key: str, answer: Any, doing: str) -> StoredObject:
         return StoredObject(
             key=key,
             size=required(answer, "ContentLength", doing),
@@ -124,7 +161,13 @@ class S3Store:
         )
 
     def put(
-        self, key: str, source: ByteSource, metadata: Mapping[str, str], *, expected_size: int | None = None
+        self,
+        key: str,
+        source: ByteSource,
+        metadata: Mapping[str, str],
+        *,
+        expected_size: int | None = None,
+        is_helper: bool = False,
     ) -> StoredObject:
         """Upload, and look at what has arrived.
 
@@ -133,12 +176,14 @@ class S3Store:
             StoreError: the upload failed and is gone, or its success, reported by the store, is not true.
         """
         target = Target(
-            client=self._client(),
+            client=self._clients.prompt,
+            slow_client=self._clients.slow,
             bucket=self._bucket,
             key=key,
-            options={"Metadata": dict(metadata), **self._storage_options()},
-            checksums=not self._settings.endpoint,
-            has_landed=lambda size: not _difference(self.head(key), size, metadata),
+            options={"Metadata": dict(metadata), **self._storage_options(is_helper=is_helper)},
+            is_amazon=not self._settings.endpoint,
+            # Without an identity the old object could be taken for the new one.
+            has_landed=lambda size: _ID in metadata and not _difference(self._head_once(key), size, metadata),
             confirm=lambda size: self._confirm(key, size, metadata),
         )
         chunk_size = min(max(self._settings.chunk_size, self._limits.smallest), self._limits.largest)
@@ -147,14 +192,14 @@ class S3Store:
             plan_parts(chunk_size, expected_size, self._limits),
             PartBuffers(chunk_size, self._settings.upload_threads),
             threads=self._settings.upload_threads,
-            outage_seconds=self._outage_seconds,
+            waiting=self._waiting,
         )
         return upload.run(source)
 
     def read(self, key: str, *, start: int = 0, end: int | None = None, version: str = "") -> Iterator[bytes]:
         """Yield blocks of 64 KiB at most; a connection that breaks is made again at the byte where it broke."""
         doing = f"reading {self.location}/{key}"
-        patience = Patience(self._outage_seconds)
+        patience = Patience(self._waiting.outage_seconds)
         position, stop = start, end
         while stop is None or position < stop:
             try:
@@ -168,19 +213,16 @@ class S3Store:
                         position += len(block)
                         patience.reset()
                         yield block
-            except NO_ANSWER as error:
-                if not patience.allows_another(error, doing):
-                    raise translate(error, doing) from error
             except FAILURES as error:
-                # the last bytes have come, and the checksum that the store keeps is another
-                raise translate(error, doing) from error
+                # What is definite here: the last bytes have come, and the checksum that the store keeps is another.
+                if not is_passing(error) or not patience.allows_another(error, doing):
+                    raise translate(error, doing) from error
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """List page by page; S3 lists in the order of the keys' UTF-8 bytes."""
         doing = f"listing {self.location}/{prefix}"
         with translated(doing):
-            pages = self._client().get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
-            for found in listed(pages, doing):
+            for found in listed(self._pages(prefix, doing), doing):
                 yield StoredObject(
                     key=found["Key"],
                     size=found["Size"],
@@ -189,44 +231,60 @@ class S3Store:
                     storage_class=found.get("StorageClass", ""),
                 )
 
-    def delete(self, key: str) -> None:
-        """Remove one object; S3 does not mind if there is none."""
+    def delete(self, key: str) -> bool:
+        """Remove one object; S3 does not mind if there is none. True if it has set a marker in the object's place."""
+        doing = f"deleting {self.location}/{key}"
         try:
-            self._client().delete_object(Bucket=self._bucket, Key=key)
+            answer = self._ask(lambda client: client.delete_object(Bucket=self._bucket, Key=key), doing)
         except FAILURES as error:
             if status_of(error) != 404:
-                raise translate(error, f"deleting {self.location}/{key}") from error
+                raise translate(error, doing) from error
+            return False
+        return bool(answer.get("DeleteMarker"))
 
     def discard_leftovers(self, key: str, *, count_only: bool = False) -> int:
         """Abort unfinished uploads to exactly this key, as far as the store lists them."""
         found = 0
-        client = self._client()
+        doing = f"looking for unfinished uploads to {self.location}/{key}"
         try:
-            pages = client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix=key)
-            for page in islice(pages, _MOST_PAGES):
-                for upload in page.get("Uploads", []):
-                    if upload["Key"] != key:
-                        continue
-                    if not count_only:
-                        client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload["UploadId"])
-                    found += 1
-        except FAILURES as error:
-            logger.debug("%s", translate(error, f"looking for unfinished uploads to {self.location}/{key}"))
+            for name in self._unfinished(key, doing):
+                if not count_only:
+                    self._ask(partial(_abort, self._bucket, key, name), doing)
+                found += 1
+        except (*FAILURES, StoreError) as error:
+            is_refused = status_of(error) == 403 and not self._has_said_refusal
+            self._has_said_refusal |= is_refused
+            level = logging.WARNING if is_refused else logging.DEBUG
+            logger.log(level, "%s; what uploads left unfinished stays, and costs space", translate(error, doing))
         return found
 
-    def _client(self) -> S3Client:
-        with self._making_client:
-            if self._made_client is None:
-                try:
-                    self._made_client = make_client(self._settings, self._credentials, patient=self._patient)
-                except (*FAILURES, ValueError) as error:
-                    raise StoreError(f"the store {self.identity} cannot be used: {explain(error)}") from error
-            return self._made_client
+    def _unfinished(self, key: str, doing: str) -> Iterator[str]:
+        more: dict[str, Any] = {}
+        for _ in range(_MOST_PAGES):
+            page = self._ask(partial(_list_uploads, self._bucket, key, more), doing)
+            yield from [upload["UploadId"] for upload in page.get("Uploads", []) if upload["Key"] == key]
+            more = {"KeyMarker": page.get("NextKeyMarker"), "UploadIdMarker": page.get("NextUploadIdMarker")}
+            if not page.get("IsTruncated") or not more["KeyMarker"]:
+                return
+            more = {name: value for name, value in more.items() if value}
 
-    def _storage_options(self) -> dict[str, Any]:
+    def _pages(self, prefix: str, doing: str) -> Iterator[Any]:
+        more: dict[str, Any] = {}
+        while True:
+            page = self._ask(partial(_list_objects, self._bucket, prefix, more), doing)
+            yield page
+            if not page.get("IsTruncated"):
+                return
+            more = {"ContinuationToken": required(page, "NextContinuationToken", doing)}
+
+    def _ask(self, request: Callable[[S3Client], _Answer], doing: str) -> _Answer:
+        """Make a request, as often as the policy says."""
+        return patiently(lambda: request(self._clients.prompt()), doing, Patience(self._waiting.outage_seconds))
+
+    def _storage_options(self, *, is_helper: bool) -> dict[str, Any]:
         settings = self._settings
         options = {
-            "StorageClass": settings.storage_class,
+            "StorageClass": "" if is_helper else settings.storage_class,
             "ServerSideEncryption": settings.server_side_encryption or ("aws:kms" if settings.sse_kms_key_id else ""),
             "SSEKMSKeyId": settings.sse_kms_key_id,
         }
@@ -234,15 +292,20 @@ class S3Store:
 
     def _confirm(self, key: str, size: int, metadata: Mapping[str, str]) -> StoredObject:
         """Describe the object just uploaded, if it is that."""
-        for pause in (*_SECOND_LOOKS, None):
+        doing = f"looking at {self.location}/{key}"
+        patience = Patience(max(self._waiting.outage_seconds, _LEAST_SECOND_LOOK))
+        hurry = Patience(_LEAST_SECOND_LOOK)
+        while True:
             found = self.head(key)
             difference = _difference(found, size, metadata)
             if found is not None and not difference:
                 return found
-            if pause is None or _is_ours(found, metadata):
-                break
-            time.sleep(pause)
-        raise StoreError(f"the store reported success but {self.location}/{key} {difference}")
+            problem = StoreError(f"the store reported success but {self.location}/{key} {difference}")
+            # What bears no identity is hardly the old archive, but the new one, of which something was lost.
+            is_nameless = found is not None and _ID in metadata and _ID not in found.metadata
+            left = hurry if is_nameless else patience
+            if _is_ours(found, metadata) or not left.allows_another(problem, doing):
+                raise problem
 
     def _get(self, key: str, start: int, end: int | None, version: str) -> Any:
         """Ask for the bytes ``[start, end)``; None if an open range begins at or past the end of the object."""
@@ -251,10 +314,10 @@ class S3Store:
         if start or end is not None:
             options["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
         try:
-            answer = self._client().get_object(Bucket=self._bucket, Key=key, **options)
-        except NO_ANSWER:
-            raise
+            answer = self._clients.prompt().get_object(Bucket=self._bucket, Key=key, **options)
         except FAILURES as error:
+            if is_passing(error):
+                raise
             if status_of(error) == 416 and end is None:
                 return None
             if status_of(error) == 416:
@@ -265,6 +328,18 @@ class S3Store:
             answer["Body"].close()
             raise problem
         return answer
+
+
+def _list_objects(bucket: str, prefix: str, more: Mapping[str, Any], client: S3Client) -> Any:
+    return client.list_objects_v2(Bucket=bucket, Prefix=prefix, **more)
+
+
+def _list_uploads(bucket: str, prefix: str, more: Mapping[str, Any], client: S3Client) -> Any:
+    return client.list_multipart_uploads(Bucket=bucket, Prefix=prefix, **more)
+
+
+def _abort(bucket: str, key: str, upload: str, client: S3Client) -> Any:
+    return client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
 
 
 def _problem_of_answer(answer: Any, address: str, start: int, end: int | None, version: str) -> StoreError | None:

@@ -1,117 +1,157 @@
-"""How boto3 is set up: retries, timeouts, credentials, and silence about secrets."""
+"""How boto3 is set up: timeouts, credentials, and silence about secrets."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from itertools import accumulate
+import threading
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import boto3
+import botocore.session
 from boto3.compat import filter_python_deprecation_warnings
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, NoCredentialsError, ProfileNotFound
 
 from s3napback.config.settings import Credentials, StoreSettings
+from s3napback.stores.s3_errors import UnusableCredentials, UnusableSettings
 from s3napback.stores.s3_session import LimitedSession
+from s3napback.stores.waiting import Waiting
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 _CHATTY = ("boto3", "botocore", "urllib3", "s3transfer")
-_LONGEST_PAUSE = 20  # seconds between two attempts (botocore's "standard" retries)
-_MOST_ATTEMPTS = 10
-_SLOWNESS = 10  # how many times as long as a silence a whole answer may take
 _LEAST_CONNECTIONS = 36
 """Enough for every thread that asks for metadata when a whole store is read; further ones would be closed at once."""
 
 
-@dataclass(frozen=True)
-class Waiting:
-    """How long a store is waited for.
-
-    Attributes:
-        attempts: at each request that finds the store overloaded, failing, or not there.
-        connect_seconds: until a connection has been made.
-        read_seconds: until an answer begins, or a connection goes on.
-        outage_seconds: from the first request that got no answer to the last one that is made again.
-    """
-
-    attempts: int = _MOST_ATTEMPTS
-    connect_seconds: int = 20
-    read_seconds: int = 60
-    outage_seconds: int = 90
-
-    @property
-    def answer_seconds(self) -> int:
-        """Until an answer has come to its end, however slowly it drips: ten minutes unless StallTimeout is less."""
-        return _SLOWNESS * self.read_seconds
-
-    def within(self, stall_timeout: int) -> Waiting:
-        """The same, in which nothing alone waits for longer than so many seconds; 0 changes nothing."""
-        if not stall_timeout:
-            return self
-        pauses = accumulate(min(2**number, _LONGEST_PAUSE) for number in range(self.attempts - 1))
-        return Waiting(
-            attempts=1 + sum(pause <= stall_timeout for pause in pauses),
-            connect_seconds=min(self.connect_seconds, stall_timeout),
-            read_seconds=min(self.read_seconds, stall_timeout),
-            outage_seconds=min(self.outage_seconds, stall_timeout),
-        )
+_METADATA_SECONDS = 5  # for an answer of a machine's metadata service; botocore's own is 1, at one attempt
+_METADATA_ATTEMPTS = 3
 
 
-_IMPATIENT = Waiting(attempts=2, connect_seconds=5, read_seconds=10, outage_seconds=0)
+class Clients:
+    """The clients of one store, which share credentials. Methods may be called from several threads."""
+
+    def __init__(self, settings: StoreSettings, credentials: Credentials, waiting: Waiting) -> None:
+        """Make none yet.
+
+        Args:
+            settings: which server.
+            credentials: from S3Keyfile; empty ones leave the search to boto3.
+            waiting: the limits of single requests.
+        """
+        self._settings = settings
+        self._given = credentials
+        self._waiting = waiting
+        self._lock = threading.Lock()
+        self._session: boto3.session.Session | None = None
+        self._made_for: boto3.session.Session | None = None
+        self._prompt: S3Client | None = None
+        self._slow: S3Client | None = None
+
+    def prompt(self) -> S3Client:
+        """The client for everything but completions. Credentials have been found, and renewed if they must be.
+
+        Raises:
+            UnusableSettings: a profile, the configuration of boto3 or the endpoint is wrong.
+            UnusableCredentials, NoCredentialsError: there are no usable credentials now.
+        """
+        with self._lock:
+            session = self._checked_session()
+            if self._prompt is None:
+                self._prompt = _make_client(session, self._settings, self._waiting)
+            return self._prompt
+
+    def slow(self) -> S3Client:
+        """The client for the request that puts an upload in place."""
+        with self._lock:
+            session = self._checked_session()
+            if self._slow is None:
+                self._slow = _make_client(session, self._settings, self._waiting.for_completion)
+            return self._slow
+
+    def _checked_session(self) -> boto3.session.Session:
+        """The session, after a look at what requests are signed with: here a failure can be told from a request's."""
+        session = self._session or _make_session(self._given)
+        # What a service did not tell this time it may tell the next time: nothing is kept of a failure.
+        self._session = None
+        try:
+            found = session.get_credentials()
+            frozen = found and found.get_frozen_credentials()
+        except Exception as error:
+            # A program of the user's, a file, a server: there is nothing that could not be raised here.
+            raise UnusableCredentials(error=error) from error
+        if frozen is None:
+            raise NoCredentialsError
+        named = {"access key": frozen.access_key, "secret key": frozen.secret_key, "session token": frozen.token}
+        for name, value in named.items():
+            if value and not (value.isascii() and value.isprintable() and " " not in value):
+                raise UnusableCredentials(error=ValueError(f"the {name} holds a line break, a blank or the like"))
+        if session is not self._made_for:
+            self._prompt = self._slow = None
+        self._session = self._made_for = session
+        return session
 
 
-def waiting(stall_timeout: int, *, patient: bool) -> Waiting:
-    """How long to wait for a store.
-
-    Args:
-        stall_timeout: StallTimeout.
-        patient: as a nightly run should, with ten attempts; otherwise two, with short timeouts.
-    """
-    return (Waiting() if patient else _IMPATIENT).within(stall_timeout)
+def chosen_endpoint(environment: Mapping[str, str]) -> str:
+    """The server that the environment chooses where no Endpoint is set (boto3's "Service-specific endpoints")."""
+    if environment.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+        return ""
+    return environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL") or ""
 
 
-def make_client(settings: StoreSettings, credentials: Credentials, *, patient: bool) -> S3Client:
-    """Make the client of one store. Nothing goes over the network yet but a search for credentials.
-
-    Args:
-        patient: see ``waiting``.
-
-    Raises:
-        BotoCoreError: a profile or the configuration of boto3 is wrong.
-        ValueError: the endpoint is not a URL.
-    """
+def _make_session(given: Credentials) -> boto3.session.Session:
     filter_python_deprecation_warnings()
     _keep_secrets_out_of_logs()
-    session = boto3.session.Session(
-        aws_access_key_id=credentials.key or None,
-        aws_secret_access_key=credentials.secret or None,
-        aws_session_token=credentials.token or None,
+    core = botocore.session.Session()
+    try:
+        core.get_scoped_config()
+    except ProfileNotFound as error:
+        if not given.key:
+            raise UnusableSettings(error=error) from error
+        # Whoever has a key file needs no profile, and cron may have got AWS_PROFILE from somewhere else.
+        core = botocore.session.Session(session_vars={"profile": (None, [], None, None)})
+    except BotoCoreError as error:
+        raise UnusableSettings(error=error) from error
+    for name, least in (
+        ("metadata_service_timeout", _METADATA_SECONDS),
+        ("metadata_service_num_attempts", _METADATA_ATTEMPTS),
+    ):
+        core.set_config_variable(name, max(least, core.get_config_variable(name) or 0))
+    return boto3.session.Session(
+        aws_access_key_id=given.key or None,
+        aws_secret_access_key=given.secret or None,
+        aws_session_token=given.token or None,
+        botocore_session=core,
     )
+
+
+def _make_client(session: boto3.session.Session, settings: StoreSettings, waiting: Waiting) -> S3Client:
     region = settings.region or session.region_name
     if settings.endpoint:
         region = region or "us-east-1"
-    client = session.client(
-        "s3",
-        region_name=region,
-        endpoint_url=settings.endpoint or None,
-        config=_client_config(settings, patient=patient),
-    )
+    try:
+        client = session.client(
+            "s3",
+            region_name=region,
+            endpoint_url=settings.endpoint or None,
+            config=_client_config(settings, waiting),
+        )
+    except (BotoCoreError, ValueError) as error:
+        raise UnusableSettings(error=error) from error
     # botocore has no public way to choose what it sends requests by.
     endpoint = vars(client)["_endpoint"]
-    limit = waiting(settings.stall_timeout, patient=patient).answer_seconds
-    endpoint.http_session = LimitedSession(endpoint.http_session, limit)
+    endpoint.http_session = LimitedSession(endpoint.http_session, waiting.answer_seconds)
     return client
 
 
-def _client_config(settings: StoreSettings, *, patient: bool) -> Config:
-    """Checksums beyond the signature's are for Amazon's S3 only, where uploads compute them without copying a part."""
-    limits = waiting(settings.stall_timeout, patient=patient)
+def _client_config(settings: StoreSettings, waiting: Waiting) -> Config:
+    """Repeating is ours (``waiting``), and so are checksums (``integrity``), computed without copying a part."""
     return Config(
-        retries={"mode": "standard", "total_max_attempts": limits.attempts},
-        connect_timeout=limits.connect_seconds,
-        read_timeout=limits.read_seconds,
+        retries={"mode": "standard", "total_max_attempts": 1},
+        connect_timeout=waiting.connect_seconds,
+        read_timeout=waiting.read_seconds,
         max_pool_connections=max(settings.upload_threads + 4, _LEAST_CONNECTIONS),
         tcp_keepalive=True,
         request_checksum_calculation="when_required",

@@ -30,6 +30,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from s3napback.errors import StoreError, StoreUnreachable
+from s3napback.stores.network import mistake, network_reason, without_secrets
 
 
 class SlowAnswer(BotoCoreError):
@@ -42,6 +43,22 @@ class OverlongAnswer(BotoCoreError):
     """An answer would fill the memory."""
 
     fmt = "the answer has more than {size} bytes: check Endpoint, and proxies on the way to it"
+
+
+class UnusableSettings(BotoCoreError):
+    """boto3 cannot begin with what it is told, by us or by its own configuration; ``error`` says why."""
+
+    fmt = "{error}"
+
+    @property
+    def reason(self) -> Exception:
+        """What boto3 said."""
+        reason: Exception = self.kwargs["error"]
+        return reason
+
+
+class UnusableCredentials(UnusableSettings):
+    """Whatever gives credentials has failed, with ``error``."""
 
 
 FAILURES = (BotoCoreError, ClientError, ResponseParserError, UnicodeEncodeError)
@@ -66,9 +83,17 @@ _CREDENTIALS = (
     UnknownCredentialError,
 )
 
+# "Error responses" in Amazon's manual: an overload, or bytes that arrived as others than were sent.
 _PASSING = frozenset(
-    {"InternalError", "RequestLimitExceeded", "RequestTimeout", "ServiceUnavailable", "SlowDown", "Throttling"}
+    {
+        *("InternalError", "RequestLimitExceeded", "RequestTimeout", "ServiceUnavailable", "SlowDown", "Throttling"),
+        *("ThrottlingException", "TooManyRequests", "OperationAborted", "BadDigest", "IncompleteBody"),
+        *("XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"),
+    }
 )
+_NOT_IMPLEMENTED = frozenset({501, 505})
+_REMOTE_PROVIDERS = ("iam-role", "container-role", "assume-role-with-web-identity", "sso", "assume-role")
+"""botocore's names of what asks a server for credentials: one that does not answer may do so later."""
 
 _RIGHTS = {
     "AbortMultipartUpload": "s3:AbortMultipartUpload",
@@ -98,6 +123,12 @@ _ADVICE = {
 }
 
 
+_FIXED: dict[type[BaseException], str] = {
+    ResponseParserError: "the answer is not that of an S3 server: check Endpoint, and proxies on the way to it",
+    UnicodeEncodeError: "the name is not valid UTF-8, which S3 demands",
+}
+
+
 def status_of(error: BaseException) -> int:
     """The HTTP status of a store's answer; 0 where there was none."""
     if not isinstance(error, ClientError):
@@ -114,29 +145,44 @@ def code_of(error: BaseException) -> str:
 
 def is_passing(error: BaseException) -> bool:
     """Whether the failure says nothing definite: no answer, an overloaded store, a server's own error."""
+    if isinstance(error, UnusableCredentials):
+        return is_passing(error.reason)
+    if isinstance(error, (CredentialRetrievalError, MetadataRetrievalError)):
+        return error.kwargs.get("provider", _REMOTE_PROVIDERS[0]) in _REMOTE_PROVIDERS
+    if isinstance(error, (*NO_ANSWER, SlowAnswer)):
+        return not mistake(error)
     status = status_of(error)
-    return (
-        isinstance(error, (*NO_ANSWER, SlowAnswer))
-        or status >= 500
-        or status in {408, 429}
-        or code_of(error) in _PASSING
-    )
+    return (status >= 500 and status not in _NOT_IMPLEMENTED) or status in {408, 429} or code_of(error) in _PASSING
 
 
 def explain(error: BaseException) -> str:
     """One line: HTTP status, code and message of the store, or why there was no answer, and what to do about it."""
+    if isinstance(error, UnusableSettings) and not isinstance(error, UnusableCredentials):
+        return explain(error.reason)
+    reason = error.reason if isinstance(error, UnusableCredentials) else error
+    if isinstance(reason, _CREDENTIALS) or reason is not error:
+        return _explain_credentials(reason)
     if isinstance(error, ClientError):
-        details: dict[str, Any] = dict(error.response.get("Error", {}))
-        answer = f"HTTP {status_of(error)} {details.get('Code', '')} {details.get('Message', '')}".rstrip()
-        advice = _advice(error)
-        return f"{answer} ({advice})" if advice else answer
-    if isinstance(error, ResponseParserError):
-        return "the answer is not that of an S3 server: check Endpoint, and proxies on the way to it"
-    if isinstance(error, UnicodeEncodeError):
-        return "the name is not valid UTF-8, which S3 demands"
-    if isinstance(error, _CREDENTIALS):
-        return f"no usable credentials: {error} (set S3Keyfile, or see to what boto3 finds them by)"
-    return str(error)
+        return _explain_answer(error)
+    if isinstance(error, NO_ANSWER):
+        return mistake(error) or " ".join(filter(None, (without_secrets(str(error)), network_reason(error))))
+    return _FIXED.get(type(error), "") or without_secrets(str(error))
+
+
+def _explain_answer(error: ClientError) -> str:
+    details: dict[str, Any] = dict(error.response.get("Error", {}))
+    code, message = (str(details.get(name) or "") for name in ("Code", "Message"))
+    parts = ["HTTP", str(status_of(error)), *([] if code == str(status_of(error)) else [code]), message]
+    answer = without_secrets(" ".join(filter(None, parts)))
+    advice = _advice(error)
+    return f"{answer} ({advice})" if advice else answer
+
+
+def _explain_credentials(error: BaseException) -> str:
+    text = without_secrets(str(error)) or type(error).__name__
+    if isinstance(error, (OSError, RuntimeError, ValueError)):
+        text = f"{text} ({type(error).__name__})"
+    return f"no usable credentials: {text} (set S3Keyfile, or see to what boto3 finds them by)"
 
 
 def translate(error: BaseException, doing: str) -> StoreError:
@@ -170,8 +216,9 @@ def translated(doing: str) -> Iterator[None]:
 
 def is_definite(error: BaseException) -> bool:
     """Whether asking again cannot help until an administrator changes something."""
-    return not is_passing(error) and isinstance(
-        error, (ClientError, ParamValidationError, ResponseParserError, *_CREDENTIALS)
+    return not is_passing(error) and (
+        isinstance(error, (ClientError, ParamValidationError, ResponseParserError, UnusableSettings, *_CREDENTIALS))
+        or bool(mistake(error))
     )
 
 
@@ -179,6 +226,10 @@ def _advice(error: ClientError) -> str:
     known = _ADVICE.get(code_of(error))
     if known:
         return known
+    if status_of(error) == 407:
+        return "the proxy wants a user and a password: correct HTTPS_PROXY or HTTP_PROXY"
+    if "object lock" in str(error).lower():
+        return "the bucket's Object Lock refuses this: look at its default retention, and at the rights of the key"
     if status_of(error) in {401, 403}:
         rights = _RIGHTS.get(error.operation_name, f"to {error.operation_name}")
         return f"the credentials lack rights: {rights}, and those of the key if the bucket is encrypted by KMS"

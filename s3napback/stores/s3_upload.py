@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
-import zlib
-from base64 import b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import ExitStack
@@ -22,8 +19,10 @@ from s3napback import ending
 from s3napback.crews import PATIENCE, Crew, TookTooLong, within
 from s3napback.errors import OutOfParts, StoreError
 from s3napback.stores import ByteSource, StoredObject
+from s3napback.stores.integrity import integrity_of, kept_with_part
 from s3napback.stores.parts import PartPlan, buffer_budget
-from s3napback.stores.s3_errors import FAILURES, NO_ANSWER, code_of, required, status_of, translate, translated
+from s3napback.stores.s3_errors import FAILURES, code_of, is_passing, required, status_of, translate, translated
+from s3napback.stores.waiting import Patience, Waiting, patiently
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -41,36 +40,6 @@ _ABORT_PATIENCE = 8.0
 """Seconds for the abort of an upload when a signal has come."""
 
 _Answer = TypeVar("_Answer")
-
-
-class Patience:
-    """Waits out a network that is away for a while, longer than the client's own retries do.
-
-    Args:
-        seconds: how long after the first failure another attempt may begin; two are made in any case.
-        cancelled: ends a wait early.
-    """
-
-    def __init__(self, seconds: float, cancelled: threading.Event | None = None) -> None:
-        self._seconds = seconds
-        self._cancelled = cancelled or threading.Event()
-        self.reset()
-
-    def reset(self) -> None:
-        """Begin anew: something has worked in between."""
-        self._failures = 0
-        self._first_failure = 0.0
-
-    def allows_another(self, error: Exception, doing: str) -> bool:
-        """Pause after a failure; True if another attempt is worth while."""
-        now = time.monotonic()
-        self._first_failure = self._first_failure or now
-        self._failures += 1
-        if self._failures > 2 and now - self._first_failure >= self._seconds:
-            return False
-        pause = min(0.5 * 2**self._failures, 15.0) if self._seconds else 0.1
-        logger.warning("%s: no answer (%s), trying again in %.0f seconds", doing, error, pause)
-        return not self._cancelled.wait(pause)
 
 
 class PartBuffers:
@@ -149,17 +118,20 @@ class Target:
     """Where an object goes and what it bears.
 
     Attributes:
+        client: gives the client for each request, credentials and all.
         options: metadata, storage class and encryption, as PutObject and CreateMultipartUpload take them.
-        checksums: whether to name a CRC-32 of the bytes, which Amazon's S3 stores, and demands with Object Lock.
+        slow_client: makes the client for the request that puts an upload in place.
+        is_amazon: which digest of the bytes is named, see ``integrity``.
         has_landed: given a number of bytes, tells whether the object in the store is the one being uploaded.
         confirm: given a number of bytes, describes the object in the store, or raises if it is not that one.
     """
 
-    client: S3Client
+    client: Callable[[], S3Client]
     bucket: str
     key: str
     options: dict[str, Any]
-    checksums: bool
+    slow_client: Callable[[], S3Client]
+    is_amazon: bool
     has_landed: Callable[[int], bool]
     confirm: Callable[[int], StoredObject]
 
@@ -181,15 +153,13 @@ class Piece:
 class Upload:
     """Uploads one object: in one request if it fits into one part, else in parts by several threads."""
 
-    def __init__(
-        self, target: Target, plan: PartPlan, buffers: PartBuffers, *, threads: int, outage_seconds: float
-    ) -> None:
+    def __init__(self, target: Target, plan: PartPlan, buffers: PartBuffers, *, threads: int, waiting: Waiting) -> None:
         self._target = target
         self._names: dict[str, Any] = {"Bucket": target.bucket, "Key": target.key}
         self._plan = plan
         self._buffers = buffers
         self._threads = threads
-        self._outage_seconds = outage_seconds
+        self._waiting = waiting
         self._cancelled = threading.Event()
         self._failure: BaseException | None = None
         self._size = 0
@@ -235,12 +205,13 @@ class Upload:
 
     def _put_object(self, piece: Piece) -> StoredObject:
         doing = f"uploading {self._target.address}"
-        checksum = self._checksum(piece)
+        integrity = self._integrity(piece)
         return self._finish(
-            lambda: self._target.client.put_object(
-                **self._names, Body=self._body(piece), **checksum, **self._target.options
+            lambda: self._target.client().put_object(
+                **self._names, Body=self._body(piece), **integrity, **self._target.options
             ),
             doing,
+            self._waiting.outage_seconds,
         )
 
     def _put_parts(self, pieces: Iterator[Piece]) -> StoredObject:
@@ -251,8 +222,9 @@ class Upload:
             sent = [crew.submit(self._put_part, names, piece) for piece in pieces]
             parts = self._collect(sent)
             stored = self._finish(
-                lambda: self._target.client.complete_multipart_upload(**names, MultipartUpload={"Parts": parts}),
+                lambda: self._target.slow_client().complete_multipart_upload(**names, MultipartUpload={"Parts": parts}),
                 f"completing the upload of {self._target.address}",
+                self._waiting.completion_seconds,
             )
             undo.pop_all()
         crew.close()
@@ -260,11 +232,13 @@ class Upload:
 
     def _create(self, undo: ExitStack) -> dict[str, Any]:
         """Begin a multipart upload that is aborted unless ``undo`` is emptied; returns the arguments that name it."""
-        checksums: dict[str, Any] = {"ChecksumAlgorithm": "CRC32"} if self._target.checksums else {}
+        checksums: dict[str, Any] = {"ChecksumAlgorithm": "CRC32"} if self._target.is_amazon else {}
         doing = f"beginning an upload to {self._target.address}"
         with translated(doing):
             answer = self._patiently(
-                lambda: self._target.client.create_multipart_upload(**self._names, **checksums, **self._target.options),
+                lambda: self._target.client().create_multipart_upload(
+                    **self._names, **checksums, **self._target.options
+                ),
                 doing,
             )
         names = {**self._names, "UploadId": required(answer, "UploadId", doing)}
@@ -274,11 +248,11 @@ class Upload:
     def _put_part(self, names: dict[str, Any], piece: Piece) -> dict[str, Any]:
         """Send one part, in a thread of its own, and return what the completion needs to know of it."""
         doing = f"uploading part {piece.number} of {self._target.address}"
-        checksum = self._checksum(piece)
+        integrity = self._integrity(piece)
         try:
             answer = self._patiently(
-                lambda: self._target.client.upload_part(
-                    **names, PartNumber=piece.number, Body=self._body(piece), **checksum
+                lambda: self._target.client().upload_part(
+                    **names, PartNumber=piece.number, Body=self._body(piece), **integrity
                 ),
                 doing,
             )
@@ -290,17 +264,14 @@ class Upload:
             raise
         finally:
             self._buffers.give_back(piece.buffer)
-        return {"PartNumber": piece.number, "ETag": tag, **checksum}
+        return {"PartNumber": piece.number, "ETag": tag, **kept_with_part(integrity)}
 
     def _body(self, piece: Piece) -> Any:
         """A body for one attempt: its position is that of its beginning."""
         return PartBody(piece.buffer, piece.length, self._cancelled)
 
-    def _checksum(self, piece: Piece) -> dict[str, Any]:
-        if not self._target.checksums:
-            return {}
-        crc = zlib.crc32(memoryview(piece.buffer)[: piece.length])
-        return {"ChecksumCRC32": b64encode(crc.to_bytes(4, "big")).decode()}
+    def _integrity(self, piece: Piece) -> dict[str, Any]:
+        return dict(integrity_of(memoryview(piece.buffer)[: piece.length], is_amazon=self._target.is_amazon))
 
     def _collect(self, sent: list[Future[dict[str, Any]]]) -> list[Any]:
         try:
@@ -309,15 +280,26 @@ class Upload:
             self._raise_failure()
             raise
 
-    def _finish(self, request: Callable[[], object], doing: str) -> StoredObject:
-        """Make the request that puts the object in place, and look; its failure may be that of the answer only."""
-        try:
-            self._patiently(request, doing)
-        except FAILURES as error:
-            failure = self._translate(error, doing)
-            if not self._has_landed(failure):
-                raise failure from error
-            logger.warning("%s, but the object has arrived whole", failure)
+    def _finish(self, request: Callable[[], object], doing: str, seconds: float) -> StoredObject:
+        """Make the request that puts the object in place, and look: its failure may be that of the answer only.
+
+        A store may still be at work when its answer has failed, and tell another request that there is no such upload.
+        """
+        patience = Patience(seconds, self._cancelled)
+        is_repeated = False
+        while True:
+            try:
+                request()
+                break
+            except FAILURES as error:
+                failure = self._translate(error, doing)
+                if self._has_landed(failure):
+                    logger.warning("%s, but the object has arrived whole", failure)
+                    break
+                is_worth = is_passing(error) or (is_repeated and code_of(error) == "NoSuchUpload")
+                if not is_worth or not patience.allows_another(error, doing):
+                    raise failure from error
+                is_repeated = True
         return self._target.confirm(self._size)
 
     def _has_landed(self, failure: StoreError) -> bool:
@@ -335,13 +317,7 @@ class Upload:
         return failure
 
     def _patiently(self, request: Callable[[], _Answer], doing: str) -> _Answer:
-        patience = Patience(self._outage_seconds, self._cancelled)
-        while True:
-            try:
-                return request()
-            except NO_ANSWER as error:
-                if self._cancelled.is_set() or not patience.allows_another(error, doing):
-                    raise
+        return patiently(request, doing, Patience(self._waiting.outage_seconds, self._cancelled))
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
@@ -355,10 +331,11 @@ class Upload:
     def _abort(self, names: dict[str, Any]) -> None:
         doing = f"aborting the upload to {self._target.address}"
         try:
-            within(
-                _ABORT_PATIENCE if ending.has_begun() else None,
-                lambda: self._target.client.abort_multipart_upload(**names),
-            )
+            if ending.has_begun():
+                within(_ABORT_PATIENCE, lambda: self._target.client().abort_multipart_upload(**names))
+            else:
+                patience = Patience(self._waiting.outage_seconds)
+                patiently(lambda: self._target.client().abort_multipart_upload(**names), doing, patience)
         except TookTooLong:
             logger.warning("%s failed: no answer within %g seconds; the next run tries again", doing, _ABORT_PATIENCE)
         except FAILURES as error:

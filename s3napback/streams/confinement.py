@@ -14,6 +14,7 @@ process, and ends. Where the kernel, a container or a service manager grants nei
 from __future__ import annotations
 
 import os
+import signal
 import struct
 import threading
 from collections.abc import Callable
@@ -30,6 +31,7 @@ _MS_BIND, _MS_REC, _MS_PRIVATE = 1 << 12, 1 << 14, 1 << 18
 _MOUNT_ATTR_RDONLY = 1
 _AT_FDCWD, _AT_EMPTY_PATH, _AT_RECURSIVE = -100, 0x1000, 0x8000
 _PR_SET_NO_NEW_PRIVS = 38
+_PR_SET_PDEATHSIG = 1
 _RULE_PATH_BENEATH = 1
 
 _WRITE_FILE = 1 << 1
@@ -90,6 +92,38 @@ class _Starter(threading.Thread, Generic[Started]):
                 os.close(inside)
 
 
+def enter_own_mounts() -> None:
+    """Give this process mounts of its own: what it mounts nobody else sees, and it ends with the process.
+
+    Raises:
+        OSError: that is not to be had.
+    """
+    _call("unshare", _CLONE_NEWNS)
+    _call("mount", b"none", b"/", None, _MS_REC | _MS_PRIVATE, None)
+
+
+def end_with_parent() -> None:
+    """Have SIGTERM sent to this process when the one that has started it ends; a change of user undoes that.
+
+    Raises:
+        OSError: that is not to be had.
+    """
+    _call("prctl", _PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+
+
+def mount_empty(path: str) -> None:
+    """Lay an empty file system over a folder, just large enough for a few folders; raises ``OSError``."""
+    _call("mount", b"tmpfs", os.fsencode(path), b"tmpfs", 0, b"size=64k,mode=755")
+
+
+def mount_folder(folder: int, path: str) -> None:
+    """Show a folder, of which this is the descriptor, at another one's path, too; raises ``OSError``.
+
+    The descriptor must have been opened since ``enter_own_mounts``.
+    """
+    _call("mount", f"/proc/self/fd/{folder}".encode(), os.fsencode(path), None, _MS_BIND, None)
+
+
 def _call(name: str, *arguments: object) -> int:
     """Call a function of the C library; raises ``OSError`` where it says that it failed, or is not there."""
     try:
@@ -129,8 +163,7 @@ def _enter_namespace(folder: int) -> int:
     Returns:
         The folder's descriptor there.
     """
-    _call("unshare", _CLONE_NEWNS)
-    _call("mount", b"none", b"/", None, _MS_REC | _MS_PRIVATE, None)
+    enter_own_mounts()
     below = _reopened(folder)
     try:
         path = f"/proc/self/fd/{below}".encode()

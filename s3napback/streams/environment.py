@@ -90,6 +90,17 @@ def user_of(uid: int) -> User:
     return User(uid, entry.pw_gid, groups, entry.pw_name, entry.pw_dir)
 
 
+def user_called(name: str) -> User:
+    """A user by name, or by number, with all groups.
+
+    Raises:
+        KeyError: the machine knows nobody of that name.
+    """
+    if name.isascii() and name.isdecimal():
+        return user_of(int(name))
+    return user_of(pwd.getpwnam(name).pw_uid)
+
+
 def child_environment(own: Mapping[str, str], family: Family, user: User | None = None) -> dict[str, str]:
     """All variables of a child process. Pure.
 

@@ -104,14 +104,34 @@ class PipeEnd:
         """
         rest = memoryview(data)
         while rest:
+            rest = rest[self.write_some(rest, stop) :]
+
+    def write_some(self, data: memoryview, stop: StopSignal, timeout: float | None = None) -> int:
+        """Write once, waiting for room.
+
+        Args:
+            data: not empty.
+            stop: ends the waiting.
+            timeout: in seconds; None waits for ever.
+
+        Returns:
+            Bytes written.
+
+        Raises:
+            CalledOff: ``stop`` was set.
+            Silence: there was no room within ``timeout``.
+            BrokenPipeError: the reader has closed its end.
+        """
+        while True:
             if stop.is_set:
                 raise CalledOff
             try:
-                count = os.write(self._descriptor, rest)
-                self.bytes_written += count
-                rest = rest[count:]
+                count = os.write(self._descriptor, data)
             except BlockingIOError:
-                self._wait(select.POLLOUT, stop, None)
+                self._wait(select.POLLOUT, stop, timeout)
+            else:
+                self.bytes_written += count
+                return count
 
     def _wait(self, event: int, stop: StopSignal, timeout: float | None) -> None:
         poll = select.poll()

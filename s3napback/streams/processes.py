@@ -60,7 +60,7 @@ class Stage:
     Attributes:
         command: program and arguments; no shell.
         warning_codes: exit statuses other than 0 that leave the output good, such as tar's 1.
-        environment: added to what ``family`` gets.
+        environment: added to what ``family`` gets. It may hold secrets, and is never shown.
         judge: given what it said, tells what is wrong although it ended well; empty if nothing is.
         folder: descriptor of the folder that it works in, the only one that it can change; None is anywhere.
         family: what kind of program it is, which decides on what it gets of our environment.
@@ -70,6 +70,8 @@ class Stage:
         may_pause: it may do other things than reading and writing streams for a long time, and is not silent as long
             as it uses the processor.
         review: reads along, for one run; None where every status but 0 and ``warning_codes`` is a failure.
+        umask: of what it makes; -1 leaves it ours.
+        title: what messages call it, where its program's name tells nobody anything.
     """
 
     command: tuple[str, ...]
@@ -83,11 +85,15 @@ class Stage:
     may_ask: bool = False
     may_pause: bool = False
     review: Review | None = None
+    umask: int = -1
+    title: str = ""
 
     @property
     def pasted(self) -> tuple[str, ...]:
-        """The command that does the same in a shell of our own user."""
-        place = () if self.directory is None else ("env", f"--chdir={self.directory}")
+        """The command that does the same in a shell of our own user, once values of its variables are filled in."""
+        where = () if self.directory is None else (f"--chdir={self.directory}",)
+        variables = tuple(f"{name}=…" for name in self.environment)
+        place = ("env", *where, *variables) if where or variables else ()
         if self.user is None:
             return (*place, *self.command)
         groups = ",".join(map(str, self.user.groups))
@@ -96,8 +102,8 @@ class Stage:
 
     @property
     def name(self) -> str:
-        """The program's name without its folder."""
-        return PurePath(self.command[0]).name
+        """What messages call it: its title, or the program's name without its folder."""
+        return self.title or PurePath(self.command[0]).name
 
 
 def rights_of(user: User | None) -> dict[str, Any]:
@@ -242,6 +248,7 @@ class Process:
             env={**child_environment(os.environ, stage.family, stage.user), **stage.environment},
             start_new_session=True,
             cwd=directory,
+            umask=stage.umask,
             **rights_of(stage.user),
         )
 

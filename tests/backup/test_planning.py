@@ -88,7 +88,7 @@ class Planner:
         with prepared_run(configuration, FIRST_DAY + timedelta(days=night), BackupOptions(), patient=False) as context:
             (job,) = configuration.jobs
             job = replace(job, schedule=schedule or job.schedule)
-            outcome = plan_source(replace(context, store=store), job, make_source(job, context.tar))
+            outcome = plan_source(replace(context, store=store), job, make_source(job, context.tools))
         return outcome, [key.replace(f"{self.site.name()}-", "") for key in store.asked]
 
 

@@ -316,3 +316,20 @@ def test_a_delete_that_is_refused_is_reported_and_the_others_go(
     ]
     # an archive that stays keeps what proves it whole
     assert {f"{plain.name()}-{end}.sha256" for end in ("6-FULL", "7-DIFF")} <= set(plain.archive_keys(sums=True))
+
+
+class KeepingVersions(DirectoryStore):
+    """A bucket with versions: deleting sets a marker."""
+
+    def delete(self, key: str) -> bool:
+        super().delete(key)
+        return True
+
+
+def test_a_bucket_that_keeps_versions_is_not_said_to_have_more_room(site: Site) -> None:
+    site.configure_cycle(CYCLE)
+    old_and_new(site)
+    said: list[str] = []
+    configuration, day = load_configuration(site.configuration), FIRST_DAY.replace(month=12)
+    command.prune(configuration, day, said.append, delete=True, store=KeepingVersions(site.vault))
+    assert "keeps them as older versions" in said[-1]

@@ -93,10 +93,10 @@ def test_content_that_is_not_whole_fails_though_every_mark_around_it_is_right(
     assert word in done.stdout
 
 
-def test_a_dump_without_remarks_is_taken_as_it_is(site: Site) -> None:
+def test_what_does_not_begin_like_a_dump_is_none(site: Site) -> None:
     site.configure("")
     put_archive(site, 0, b"CREATE TABLE x (y int);\n", source="MySQL shop", name="MySQL/shop")
-    assert "MySQL/shop-0: good" in site.run("verify", day=None).stdout
+    assert "it does not begin like a dump" in site.run("verify", day=None, expect=1).stdout
 
 
 def test_revisions_must_continue_those_of_the_archive_before(site: Site, tmp_path: Path) -> None:

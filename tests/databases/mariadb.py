@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from tests.databases.private_server import as_user, kept_open, running, short_folder
 
@@ -25,11 +26,12 @@ class MariaDB:
 
     socket: Path
     process: subprocess.Popen[bytes]
+    client: ClassVar[str] = "mariadb"
 
     def run(self, text: str | bytes, database: str = "", *, user: str = "root", password: str = "") -> bytes:
         """Let the client read SQL and return what it prints: rows as lines, columns between tabs, binary as hex."""
         data = text.encode() if isinstance(text, str) else text
-        command = ["mariadb", "--no-defaults", f"--socket={self.socket}", f"--user={user}", f"--password={password}"]
+        command = [self.client, "--no-defaults", f"--socket={self.socket}", f"--user={user}", f"--password={password}"]
         command += ["--batch", "--skip-column-names", "--binary-as-hex", "--default-character-set=utf8mb4"]
         command += ["--max-allowed-packet=1G", f"--database={database}"]
         done = subprocess.run(command, input=data, capture_output=True, check=False)
@@ -61,13 +63,13 @@ class MariaDB:
         """Everything that a database holds: each definition as the server writes it, each table's rows in order."""
         found = {}
         for name, kind in self.rows("SHOW FULL TABLES", database):
-            what = "VIEW" if kind == "VIEW" else "TABLE"
+            what = kind if kind in ("VIEW", "SEQUENCE") else "TABLE"
             found[f"definition of {name}"] = self.run(f"SHOW CREATE {what} {quoted(name)}", database)
             found[f"rows of {name}"] = self.run(f"SELECT * FROM {quoted(name)} ORDER BY 1", database)
         for kind, query in (
             ("TRIGGER", "SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = DATABASE()"),
             ("EVENT", "SELECT event_name FROM information_schema.events WHERE event_schema = DATABASE()"),
-            *((kind, _routines(kind)) for kind in ("PROCEDURE", "FUNCTION")),
+            *((kind, _routines(kind)) for kind in ("PROCEDURE", "FUNCTION", "PACKAGE", "PACKAGE BODY")),
         ):
             for (name,) in self.rows(query, database):
                 lines = self.rows(f"SHOW CREATE {kind} {quoted(name)}", database)

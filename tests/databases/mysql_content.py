@@ -58,6 +58,27 @@ INSERT INTO log (line) VALUES ('the first');
 """
 """SQL for the client, with definitions that need one another and values that quoting gets wrong easily."""
 
+OF_MARIADB = """
+CREATE SEQUENCE numbers START WITH 5 INCREMENT BY 3;
+CREATE TABLE numbered (id INT PRIMARY KEY DEFAULT NEXTVAL(numbers), word TEXT);
+INSERT INTO numbered (word) VALUES ('first'), ('second');
+SET timestamp = 1700000000;
+CREATE TABLE prices (id INT PRIMARY KEY, price INT) WITH SYSTEM VERSIONING;
+INSERT INTO prices VALUES (1, 10), (2, 20);
+SET timestamp = 1700000100;
+UPDATE prices SET price = 11 WHERE id = 1;
+SET timestamp = DEFAULT;
+CREATE TABLE hidden (shown INT, secret INT INVISIBLE DEFAULT 3, u UUID, i INET6);
+INSERT INTO hidden (shown, secret, u, i) VALUES (1, 2, '123e4567-e89b-12d3-a456-426614174000', '::1');
+SET sql_mode = ORACLE;
+DELIMITER //
+CREATE PACKAGE parcel AS FUNCTION weight RETURN INT; END//
+CREATE PACKAGE BODY parcel AS FUNCTION weight RETURN INT AS BEGIN RETURN 1; END; END//
+DELIMITER ;
+SET sql_mode = DEFAULT;
+"""
+"""What MySQL does not know."""
+
 LARGE_PICTURE = (
     "INSERT INTO pictures VALUES (4, REPEAT(UNHEX('00FF275C0A80'), 3500000), UNHEX('27005C5C0A0D1A22'), NULL)"
 )

@@ -42,11 +42,12 @@ class Repository:
         self.load((header + properties).encode())
 
     def load(self, dump: bytes) -> None:
-        command("svnadmin", "load", "--quiet", self.path, data=dump)
+        """Load a dump, or several that continue each other."""
+        command("svnadmin", "load", "--quiet", "--force-uuid", "--bypass-prop-validation", self.path, data=dump)
 
-    def dump(self) -> bytes:
+    def dump(self, *, deltas: bool = False) -> bytes:
         """All of it as text that is the same for equal repositories."""
-        return command("svnadmin", "dump", "--quiet", self.path)
+        return command("svnadmin", "dump", "--quiet", *(["--deltas"] if deltas else []), self.path)
 
     @property
     def youngest(self) -> int:
@@ -60,6 +61,26 @@ class Repository:
         """A copy as ``svnadmin hotcopy`` makes it, with the same UUID."""
         command("svnadmin", "hotcopy", self.path, path)
         return Repository(path, create=False)
+
+
+def add_odd_properties(repository: Repository) -> None:
+    """One revision as older versions made them: CRLF and Latin-1 where Subversion now wants neither."""
+    message, ignore = b"Latin-1: \xe4\r\n", b"*.o\r\n*.a\r\n"
+    number = repository.youngest + 1
+    # A dump with --deltas keeps nothing of a property that was set to the value which it had.
+    ignore += b"%d\n" % number
+    revision = _properties({b"svn:log": message, b"svn:author": b"zo\xeb", b"svn:date": b"2001-02-30T00:00:00.000000Z"})
+    node = _properties({b"svn:ignore": ignore, b"custom": bytes(range(1, 256))})
+    repository.load(
+        b"SVN-fs-dump-format-version: 2\n\nRevision-number: %d\n%s\n\n" % (number, revision)
+        + b"Node-path: trunk\nNode-kind: dir\nNode-action: change\n%s\n\n" % node
+    )
+
+
+def _properties(values: dict[bytes, bytes]) -> bytes:
+    pairs = [b"K %d\n%s\nV %d\n%s\n" % (len(key), key, len(value), value) for key, value in values.items()]
+    text = b"".join(pairs) + b"PROPS-END\n"
+    return b"Prop-content-length: %d\nContent-length: %d\n\n%s" % (len(text), len(text), text)
 
 
 def begin(path: Path, scratch: Path) -> Repository:
@@ -91,3 +112,14 @@ def grow(repository: Repository, scratch: Path, night: int) -> None:
     name, former = f"branches/{night}", "branches/one" if night == 1 else f"branches/{night - 1}"
     repository.commit("moved", ("mv", former, name), ("rm", f"trunk/night {night}"))
     repository.commit_nothing()
+
+
+MERGEINFO = ("/trunk:1-3", "/trunk:1-99", "/trunk:1-5", "/trunk:2-3*", "/trunk:4*", "/trunk/none:2,4-5*,7")
+"""Of revisions before the DIFF, within it, and such as there are none."""
+
+
+def merge(repository: Repository, night: int) -> None:
+    """Revisions with every shape of svn:mergeinfo, and what invalid properties the next commits carry along."""
+    for number, value in enumerate(MERGEINFO):
+        folder = f"merged {night} {number}"
+        repository.commit(f"merge {number}", ("mkdir", folder), ("propset", "svn:mergeinfo", value, folder))

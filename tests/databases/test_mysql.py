@@ -185,9 +185,10 @@ def test_the_older_name_of_the_program_serves_where_there_is_no_other(
     missing = site.run(expect=1).stderr
     assert "neither mariadb-dump nor mysqldump was found" in missing
     assert "mariadb-client" in missing
-    real = shutil.which("mariadb-dump")
-    assert real is not None
-    (programs / "mysqldump").symlink_to(real)
+    for new, old in (("mariadb-dump", "mysqldump"), ("mariadb", "mysql")):
+        real = shutil.which(new)
+        assert real is not None
+        (programs / old).symlink_to(real)
     assert "mysqldump --default-character-set" in site.run("-t", "-d", expect=None).stdout
     site.run()
     assert site.archive_keys() == ["MySQL/old-2"]

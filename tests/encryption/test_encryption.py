@@ -360,13 +360,12 @@ def test_the_private_home_is_removed_when_a_key_is_unusable(
     assert list(temporary.iterdir()) == []
 
 
-def test_the_command_is_a_pure_function_of_keys_and_home() -> None:
-    plain = encrypt_command(["A" * 40, "B" * 40], None, trust_always=False)
+def test_the_command_is_a_pure_function_of_its_beginning_and_keys() -> None:
+    plain = encrypt_command(["gpg"], ["A" * 40, "B" * 40], trust_always=False)
     assert plain[0] == "gpg"
     assert [plain[at + 1] for at, word in enumerate(plain) if word == "--recipient"] == ["A" * 40, "B" * 40]
-    assert "--homedir" not in plain
     assert "--trust-model" not in plain
-    private = encrypt_command(["A" * 40], Path("/h"), trust_always=True)
+    private = encrypt_command(["gpg", "--homedir", "/h"], ["A" * 40], trust_always=True)
     assert private[private.index("--homedir") + 1] == "/h"
     assert private[private.index("--trust-model") + 1] == "always"
 

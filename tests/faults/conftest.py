@@ -11,7 +11,15 @@ import pytest
 
 from tests.faults.machine import Bucket, Machine
 from tests.faults.runner import Runner, fork_server
-from tests.faults.subjects import DirectorySubject, RepositorySubject, Subject, mysql_subject, postgresql_subject
+from tests.faults.subjects import (
+    CommandSubject,
+    DirectorySubject,
+    RepositorySubject,
+    SQLiteSubject,
+    Subject,
+    mysql_subject,
+    postgresql_subject,
+)
 from tests.faulty_s3 import FaultyS3
 from tests.gpg_keys import Key
 from tests.servers import S3Server
@@ -23,6 +31,8 @@ SUBJECTS: dict[str, Callable[[Path], Subject]] = {
     "MySQL": lambda root: mysql_subject(root / "programs"),
     "PostgreSQL": lambda root: postgresql_subject(root / "programs"),
     "Subversion": lambda root: RepositorySubject(root / "source" / "repository"),
+    "SQLite": lambda root: SQLiteSubject(root / "source" / "data.db"),
+    "Command": lambda root: CommandSubject(root / "programs"),
 }
 
 

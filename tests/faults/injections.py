@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
+from tests.databases.sqlite_writer import held
 from tests.faults.machine import Machine
 from tests.faulty_s3 import Action, Answer, Fault, Forward, Request
 
@@ -32,8 +34,8 @@ def dumping(script: str) -> Injection:
 
     def inject(machine: Machine) -> AbstractContextManager[None]:
         program = machine.subject.program
-        # tar is asked for its version first, and that must work.
-        first = 'case "$1" in --version) exec REAL "$@";; esac\n' if program == "tar" else ""
+        # What is asked first must work: the version, settings, how a database itself is defined.
+        first = 'case "$*" in *--version | *--print-defaults* | *--schema-only*) exec REAL "$@";; esac\n'
         return machine.fake(program, first + script.replace("MIDDLE", str(machine.subject.middle)))
 
     return inject
@@ -50,7 +52,7 @@ def encrypting(script: str) -> Injection:
     def inject(machine: Machine) -> AbstractContextManager[None]:
         probed = machine.site.root / "probed"
         probed.unlink(missing_ok=True)
-        faulty = f'case "$*" in *--output*) [ -e {probed} ] && {{ {script}; }}; : > {probed};; esac\nexec REAL "$@"'
+        faulty = f'case "$*" in *--encrypt) [ -e {probed} ] && {{ {script}; }}; : > {probed};; esac\nexec REAL "$@"'
         return machine.fake("gpg", faulty.replace("MIDDLE", "20000"))
 
     return inject
@@ -72,6 +74,69 @@ def small_disk(folder: Path, size: str) -> Iterator[None]:
         # The disk has grown: what was on it is there.
         subprocess.run(["rm", "-rf", str(folder)], check=True)
         kept.rename(folder)
+
+
+@contextmanager
+def away(machine: Machine) -> Iterator[None]:
+    """The source is not where it was."""
+    path = _path_of(machine)
+    elsewhere = path.rename(path.with_name("elsewhere"))
+    try:
+        yield
+    finally:
+        elsewhere.rename(path)
+
+
+@contextmanager
+def damaged(machine: Machine) -> Iterator[None]:
+    """The source has lost a piece in its middle."""
+    path = _path_of(machine)
+    kept = path.read_bytes()
+    with path.open("r+b") as file:
+        file.seek(len(kept) // 2)
+        file.write(os.urandom(20_000))
+    try:
+        yield
+    finally:
+        path.write_bytes(kept)
+
+
+@contextmanager
+def locked(machine: Machine) -> Iterator[None]:
+    """A program keeps the source's database locked."""
+    statements = ("PRAGMA locking_mode = EXCLUSIVE", "BEGIN EXCLUSIVE", "INSERT INTO goods VALUES (-1, '')", "ROLLBACK")
+    with held(_path_of(machine), *statements):
+        yield
+
+
+@contextmanager
+def losing_the_copier(machine: Machine) -> Iterator[None]:
+    """The process that copies is killed, and not by us."""
+    ended = threading.Event()
+
+    def kill() -> None:
+        # A thread and no script, as no program's name stands for it.
+        while not ended.is_set():
+            found = machine.running.children() if machine.running else []
+            # The other one takes its room away.
+            if len(found) > 1:
+                with suppress(ProcessLookupError):
+                    os.kill(min(found), signal.SIGKILL)
+                return
+            time.sleep(0.001)
+
+    thread = threading.Thread(target=kill)
+    with locked(machine):
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+
+def _path_of(machine: Machine) -> Path:
+    return Path(machine.subject.label.partition(" ")[2])
 
 
 def full_temp_dir(machine: Machine) -> AbstractContextManager[None]:

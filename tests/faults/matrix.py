@@ -85,8 +85,17 @@ _SCRIPTS = {
     "output is cut off": ('REAL "$@" | head -c MIDDLE; cat >/dev/null; exit 0', ("cut off",), ""),
 }
 
-_DUMPS = {"tar": ("S3", "Directory"), "mysqldump": ("MySQL",), "pg_dump": ("PostgreSQL",), "svnadmin": ("Subversion",)}
-_PROGRAMS = {"mysqldump": "mariadb-dump"}
+_DUMPS = {
+    "tar": ("S3", "Directory"),
+    "mysqldump": ("MySQL",),
+    "pg_dump": ("PostgreSQL",),
+    "svnadmin": ("Subversion",),
+    "a Command": ("Command",),
+}
+_PROGRAMS = {"mysqldump": "mariadb-dump", "a Command": ""}
+
+_WORDS_OF_COMMANDS = {"output is cut off": ("wrote 100000 bytes, and LeastBytes is 250000",)}
+"""Nothing else can tell of what nobody looks into."""
 
 _DUMPING = tuple(
     Cell(
@@ -95,13 +104,24 @@ _DUMPING = tuple(
         where,
         Outcome.FAILS,
         inject.dumping(script),
-        (_PROGRAMS.get(stage, stage), *words),
+        (_PROGRAMS.get(stage, stage), *(_WORDS_OF_COMMANDS.get(fault, words) if where == "Command" else words)),
         general=general,
         full=where == "Directory",
     )
     for stage, machines in _DUMPS.items()
     for where in machines
     for fault, (script, words, general) in _SCRIPTS.items()
+)
+
+_COPYING = tuple(
+    Cell("SQLite's copy", fault, "SQLite", Outcome.FAILS, injection, words, general=general)
+    for fault, injection, words, general in (
+        ("fails at its start", inject.away, ("does not exist",), ""),
+        ("fails in the middle", inject.damaged, ("the copying of the database failed", "is damaged"), ""),
+        ("is killed", inject.losing_the_copier, ("killed by SIGKILL",), "StallTimeout 60"),
+        ("hangs", inject.locked, ("is locked by another program", "2 seconds (StallTimeout)"), IMPATIENT),
+        ("disk is full", inject.full_temp_dir, ("No space left on device for a copy", "TempDir"), ""),
+    )
 )
 
 _LOOKING = tuple(
@@ -365,6 +385,7 @@ _NETWORK = (
 
 MATRIX = (
     *_DUMPING,
+    *_COPYING,
     *_LOOKING,
     *_COMPRESSING,
     *_ENCRYPTING,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import os
+import sqlite3
 import subprocess
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -76,6 +78,13 @@ class DirectorySubject:
         assert difference.returncode == 0, difference.stdout
 
 
+NO_DUMP = 'case "$*" in *--print-defaults* | *--schema-only*) exit 0 ;; esac'
+"""What a dump program is asked besides, for the shell."""
+
+MARIADB_ANSWER = "s3napback\\t10.11.1-MariaDB\\nGRANT ALL PRIVILEGES ON *.* TO `root`@`localhost`\\n"
+"""What the client prints of a server that holds nothing worth mentioning, for ``printf``."""
+
+
 @dataclass
 class DatabaseSubject:
     """A database whose dump program is a script, since faults of the pipe need no server."""
@@ -85,6 +94,8 @@ class DatabaseSubject:
     program: str
     heading: str
     ending: str
+    client: str
+    answer: str
     middle: int = 100_000
     settings: str = "Fulls 2"
 
@@ -94,8 +105,11 @@ class DatabaseSubject:
         self.programs.mkdir(parents=True, exist_ok=True)
         self._dump = self.programs / f"{self.program}.sql"
         script = self.programs / self.program
-        script.write_text(f"#!/bin/sh\nexec cat {self._dump}\n")
+        script.write_text(f"#!/bin/sh\n{NO_DUMP}\nexec cat {self._dump}\n")
         script.chmod(0o755)
+        client = self.programs / self.client
+        client.write_text(f"#!/bin/sh\nprintf '{self.answer}'\n")
+        client.chmod(0o755)
         self.change(0)
 
     def change(self, night: int, *, large: int = 0) -> None:
@@ -144,10 +158,84 @@ class RepositorySubject:
         ).stdout
 
 
+@dataclass
+class CommandSubject:
+    """A command, which is a script of the machine's own."""
+
+    programs: Path
+    program: str = "dump-shop"
+    middle: int = 100_000
+    settings: str = "Fulls 2"
+
+    def __post_init__(self) -> None:
+        self.label, self.name = "Command shop", "Command/shop"
+        # So little is what it writes in the middle that a dump which is cut off there cannot be taken for a whole one.
+        self.directive = f"<Command shop>\nRun {self.program} --all\nLeastBytes 250000\n</Command>"
+        self.programs.mkdir(parents=True, exist_ok=True)
+        self._dump = self.programs / "shop.txt"
+        script = self.programs / self.program
+        script.write_text(f"#!/bin/sh\nexec cat {self._dump}\n")
+        script.chmod(0o755)
+        self.change(0)
+
+    def change(self, night: int, *, large: int = 0) -> None:
+        """See ``Subject``."""
+        self._dump.write_text(f"{night} {os.urandom(large * LARGE // 2 or 150_000).hex()}\n")
+
+    def assert_restored(self, dumps: Sequence[bytes], folder: Path) -> None:  # noqa: ARG002 - text needs none
+        """See ``Subject``."""
+        assert gzip.decompress(dumps[-1]) == self._dump.read_bytes()
+
+
+@dataclass
+class SQLiteSubject:
+    """An SQLite database with a write-ahead log."""
+
+    path: Path
+    program: str = ""
+    middle: int = 0
+    settings: str = "Fulls 2"
+
+    def __post_init__(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(self.path)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("CREATE TABLE goods (night INTEGER, data BLOB)")
+            connection.commit()
+        self.label = self.directive = f"SQLite {self.path}"
+        self.name = f"SQLite{self.path}"
+        self.change(0)
+
+    def change(self, night: int, *, large: int = 0) -> None:
+        """See ``Subject``."""
+        with closing(sqlite3.connect(self.path)) as connection:
+            connection.execute("DELETE FROM goods")
+            connection.execute("INSERT INTO goods VALUES (?, ?)", (night, os.urandom(large * LARGE or 150_000)))
+            connection.commit()
+
+    def assert_restored(self, dumps: Sequence[bytes], folder: Path) -> None:
+        """See ``Subject``."""
+        folder.mkdir()
+        copy = folder / "data.db"
+        copy.write_bytes(gzip.decompress(dumps[-1]))
+        assert self._content(copy) == self._content(self.path)
+
+    def _content(self, path: Path) -> list[tuple[int, bytes]]:
+        with closing(sqlite3.connect(path)) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            return connection.execute("SELECT night, data FROM goods").fetchall()
+
+
 def mysql_subject(programs: Path) -> DatabaseSubject:
     """A MySQL database."""
     return DatabaseSubject(
-        "MySQL", programs, "mariadb-dump", "-- MariaDB dump 10.19  Distrib 10.11", "-- Dump completed on 2026-01-01"
+        "MySQL",
+        programs,
+        "mariadb-dump",
+        "-- MariaDB dump 10.19  Distrib 10.11",
+        "-- Dump completed on 2026-01-01",
+        "mariadb",
+        MARIADB_ANSWER,
     )
 
 
@@ -159,4 +247,6 @@ def postgresql_subject(programs: Path) -> DatabaseSubject:
         "pg_dump",
         "--\n-- PostgreSQL database dump\n--\n",
         "\n--\n-- PostgreSQL database dump complete\n--\n",
+        "psql",
+        "t",
     )

@@ -25,7 +25,7 @@ The FULL of night 6 goes into the slot of the FULL of night 2, so a careless run
 FOUR_NIGHTS = range(2, 6)
 NEXT_NIGHT = 6
 SPARE_VERSION = 'case "$1" in --version) exec REAL "$@";; esac\n'
-PROBE_FIRST = 'case "$*" in *--output*) [ -e BEGUN ] && { FAULT; }; : > BEGUN;; esac; exec REAL "$@"'
+PROBE_FIRST = 'case "$*" in *--encrypt) [ -e BEGUN ] && { FAULT; }; : > BEGUN;; esac; exec REAL "$@"'
 """gpg encrypts a probe before anything starts, and that must succeed for the fault to befall the archive."""
 
 FAULTS = {

@@ -19,5 +19,10 @@ def test_a_dump_that_says_what_it_is_must_say_that_it_is_complete(kind: Kind, be
     head = beginning + b" 10.19  Distrib 10.11\n--\n"
     assert source.flaw(head, b"INSERT INTO x VALUES (1);\n" + end + b" on 2026-01-01\n") == ""
     assert f"the dump of {kind.name} shop is cut off" in source.flaw(head, b"INSERT INTO x VALUES (1")
-    # Told to leave remarks out, the tools leave out all of them.
-    assert source.flaw(b"CREATE TABLE x (y int);\n", b"INSERT INTO x VALUES (1);\n") == ""
+    for other in (
+        b"CREATE TABLE x (y int);\n",
+        b"<?xml version='1.0'?>\n",
+        b"Usage: mysqldump [OPTIONS]\n",
+        b"PGDMP\x01",
+    ):
+        assert "does not begin like a dump" in source.flaw(other, end + b"\n")

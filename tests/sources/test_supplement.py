@@ -139,7 +139,7 @@ def test_a_second_tar_that_fails_fails_the_source(night: Interrupted, script: st
 def test_what_either_tar_cannot_read_counts_for_max_unreadable(night: Interrupted, most: int, fails: bool) -> None:
     settings = JobSettings(max_unreadable=most)
     job = directory_source(night.root, settings).job
-    night.chain.source = DirectorySource(job, night.chain.source.tar, BLIND)
+    night.chain.source = DirectorySource(job, night.chain.source.tar, margin=BLIND)
     # Root is denied nothing; so the messages alone are played, and the files left out.
     night.does(
         'echo "tar: ${PWD#/}/d/a: Cannot open: Permission denied" >&2; tar --exclude=d/a "$@"; exit 2',

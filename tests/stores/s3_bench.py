@@ -9,6 +9,7 @@ from typing import Any
 from s3napback.config.settings import Credentials
 from s3napback.stores.parts import PartLimits
 from s3napback.stores.s3 import S3Store
+from s3napback.stores.waiting import IMPATIENT, Waiting
 from tests.faulty_s3 import FaultyS3
 from tests.servers import ACCESS_KEY, SECRET_KEY, S3Server
 from tests.stores.sources import BytesSource
@@ -25,6 +26,7 @@ class S3Bench:
         self.server = server
         self.proxy = proxy
         self.bucket = server.make_bucket()
+        self.waiting: Waiting | None = None
         self.settings = proxy.server.settings(self.bucket, chunk_size=PART, upload_threads=2)
         self.store = self.open()
         self.old = self.store.put("k", BytesSource(SMALL), metadata("old"))
@@ -32,7 +34,10 @@ class S3Bench:
 
     def open(self, *, limits: PartLimits | None = None, outage_seconds: float = 0, **settings: Any) -> S3Store:
         changed = replace(self.settings, **settings)
-        return S3Store(changed, CREDENTIALS, patient=False, limits=limits, outage_seconds=outage_seconds)
+        waiting = replace(IMPATIENT, outage_seconds=outage_seconds, completion_seconds=outage_seconds)
+        return S3Store(
+            changed, CREDENTIALS, limits=limits, waiting=(self.waiting or waiting).within(changed.stall_timeout)
+        )
 
     def assert_nothing_changed(self) -> None:
         self.proxy.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import time
@@ -15,8 +16,9 @@ import pytest
 
 from s3napback.config.settings import Credentials, StoreSettings
 from s3napback.errors import StoreError, StoreUnreachable, UnusableStore
-from s3napback.stores import s3_client
 from s3napback.stores.opening import open_store
+from s3napback.stores.s3_client import Clients
+from s3napback.stores.waiting import IMPATIENT, PATIENT
 from tests.faulty_s3 import (
     Action,
     Answer,
@@ -70,6 +72,19 @@ def crc_of(request: Request) -> str:
     return {name.lower(): value for name, value in request.headers.items()}["x-amz-checksum-crc32"]
 
 
+def test_with_an_endpoint_every_request_with_bytes_tells_their_md5_and_nothing_newer(on_moto: S3Bench) -> None:
+    """A bucket with Object Lock demands it; not every server takes the checksums of Amazon's."""
+    for data in (SMALL, LARGE):
+        on_moto.store.put("k", BytesSource(data), metadata("new"))
+    bodies = [request for request in on_moto.proxy.seen if request.operation in {"PutObject", "UploadPart"}]
+    assert len(bodies) == 4
+    for request in bodies:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        assert headers["content-md5"] == b64encode(hashlib.md5(request.body).digest()).decode()
+    names = {name.lower() for request in on_moto.proxy.seen for name in request.headers}
+    assert not [name for name in names if "checksum" in name]
+
+
 def test_without_an_endpoint_bytes_that_do_not_match_the_stored_checksum_are_not_believed(
     on_moto: S3Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,7 +111,7 @@ def test_reading_goes_on_where_the_connection_broke(on_moto: S3Bench) -> None:
     version = on_moto.store.put("k", BytesSource(LARGE), metadata("new")).version
     on_moto.proxy.add(Fault("GetObject", cut_answer(3_000_000), nth=(1, 3)), Fault("GetObject", reset(), nth=2))
     on_moto.proxy.seen.clear()
-    assert b"".join(on_moto.store.read("k", version=version)) == LARGE
+    assert b"".join(on_moto.open(outage_seconds=5).read("k", version=version)) == LARGE
     assert on_moto.proxy.operations().count("GetObject") == 4
     on_moto.proxy.clear()
     on_moto.proxy.add(Fault("GetObject", cut_answer(3_000_000), nth=1))
@@ -183,6 +198,28 @@ UNUSABLE = {
     "RequestTimeTooSkewed": (403, "clock"),
     "PermanentRedirect": (301, "Region"),
 }
+
+
+def test_a_key_that_may_not_list_uploads_is_warned_of_once(on_moto: S3Bench, caplog: pytest.LogCaptureFixture) -> None:
+    on_moto.proxy.add(Fault("ListMultipartUploads", answer(403, "AccessDenied")))
+    for key in ("a", "b"):
+        on_moto.store.discard_leftovers(key)
+    (said,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert "s3:ListBucketMultipartUploads" in said
+
+
+def test_a_bucket_that_keeps_versions_says_so_when_something_is_deleted(on_moto: S3Bench) -> None:
+    assert not on_moto.store.delete("k")
+    versions: Any = {"Status": "Enabled"}
+    on_moto.server.client().put_bucket_versioning(Bucket=on_moto.bucket, VersioningConfiguration=versions)
+    on_moto.store.put("k", BytesSource(SMALL), metadata("new"))
+    assert on_moto.store.delete("k")
+
+
+def test_the_server_of_the_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(StoreUnreachable, match=r"s3:/some-bucket at http://127.0.0.1:\d+ \(AWS_ENDPOINT_URL\)"):
+        open_store(StoreSettings(bucket="some-bucket", region="us-east-1"), CREDENTIALS, patient=False).check()
 
 
 def test_the_check_says_what_to_do(on_moto: S3Bench) -> None:
@@ -287,10 +324,11 @@ def test_a_key_that_is_not_unicode_is_refused(on_moto: S3Bench) -> None:
 def test_a_dry_run_is_answered_soon_and_a_nightly_run_is_patient() -> None:
     settings = StoreSettings(bucket="some-bucket", endpoint="http://127.0.0.1:1", upload_threads=9)
     # the stubs leave out what a Config holds
-    patient: Any = s3_client.make_client(settings, CREDENTIALS, patient=True).meta.config
-    hasty: Any = s3_client.make_client(settings, CREDENTIALS, patient=False).meta.config
-    assert patient.retries == {"mode": "standard", "total_max_attempts": 10}
-    assert hasty.retries == {"mode": "standard", "total_max_attempts": 2}
+    patient: Any = Clients(settings, CREDENTIALS, PATIENT).prompt().meta.config
+    hasty: Any = Clients(settings, CREDENTIALS, IMPATIENT).prompt().meta.config
+    slow: Any = Clients(settings, CREDENTIALS, PATIENT).slow().meta.config
+    assert patient.retries == {"mode": "standard", "total_max_attempts": 1}, "a quota of botocore's is shared by all"
+    assert slow.read_timeout == 900
     assert (patient.connect_timeout, patient.read_timeout) == (20, 60)
     assert hasty.read_timeout <= 10
     assert patient.max_pool_connections > 9

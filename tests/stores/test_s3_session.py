@@ -33,7 +33,7 @@ CALLS: dict[str, Callable[[S3Store], object]] = {
 
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("s3napback.stores.s3_client._SLOWNESS", 1)
+    monkeypatch.setattr("s3napback.stores.waiting._SLOWNESS", 1)
 
 
 @pytest.mark.usefixtures("hurried")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from s3napback.errors import OutOfParts, PipelineError, StoreError, StoreUnreachable
-from s3napback.stores import s3_client
+from s3napback.stores.waiting import Waiting
 from tests.faulty_s3 import (
     Answer,
     Fault,
@@ -42,11 +42,16 @@ ONCE = {
 def test_a_request_that_fails_once_is_repeated(on_moto: S3Bench, operation: str) -> None:
     for name, fault in ONCE.items():
         on_moto.proxy.add(Fault(operation, fault, nth=1))
-        on_moto.store.put("k", BytesSource(LARGE), metadata("new"))
+        # Of the same identity the last one would be taken for this one, as an archive never is.
+        on_moto.store.put("k", BytesSource(LARGE), metadata(name))
         on_moto.proxy.clear()
         # an upload that the store began without our learning its name is left to the next run
         assert on_moto.store.discard_leftovers("k") == (operation == "CreateMultipartUpload" and "late" in name)
-        on_moto.assert_replaced_by(LARGE)
+        found = on_moto.store.head("k")
+        assert found is not None
+        assert found.metadata == metadata(name)
+    on_moto.store.put("k", BytesSource(LARGE), metadata("new"))
+    on_moto.assert_replaced_by(LARGE)
 
 
 @pytest.mark.parametrize("fault", [answer(503, "SlowDown"), answer(403, "AccessDenied")], ids=["503", "403"])
@@ -59,8 +64,8 @@ def test_a_part_that_cannot_be_sent_changes_nothing(on_moto: S3Bench, fault: Any
     on_moto.assert_nothing_changed()
 
 
-def test_a_server_that_says_nothing_is_noticed(on_moto: S3Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(s3_client, "_IMPATIENT", s3_client.Waiting(attempts=2, read_seconds=1, outage_seconds=0))
+def test_a_server_that_says_nothing_is_noticed(on_moto: S3Bench) -> None:
+    on_moto.waiting = Waiting(read_seconds=1, outage_seconds=0, completion_seconds=0)
     on_moto.proxy.add(Fault("UploadPart", stall(2)))
     with pytest.raises(StoreUnreachable, match="uploading part"):
         on_moto.open().put("k", BytesSource(LARGE), metadata("new"))
@@ -285,8 +290,8 @@ def test_a_store_that_refuses_grown_parts_gets_an_error_that_names_the_chunk_siz
     on_rclone.assert_nothing_changed()
 
 
-def test_a_slow_line_is_no_reason_to_give_up(on_moto: S3Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(s3_client, "_IMPATIENT", s3_client.Waiting(attempts=2, connect_seconds=1, outage_seconds=0))
+def test_a_slow_line_is_no_reason_to_give_up(on_moto: S3Bench) -> None:
+    on_moto.waiting = Waiting(connect_seconds=1, outage_seconds=0, completion_seconds=0)
     on_moto.proxy.bytes_per_second = 8_000_000
     began = time.monotonic()
     on_moto.open(chunk_size=4 * PART).put("k", EndlessSource(3 * PART), metadata("new"))

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 
 from s3napback.archives import metadata_digest
 from s3napback.catalogue.contents import CataloguedArchive
@@ -37,12 +38,14 @@ class Decoder:
         transport: fetches them.
         decryption: what gpg needs.
         sums: keys of the checksum objects in the store.
+        temp_dir: where programs that need room for what they read have it; None is the system's folder.
         proofs: of archives whose signature was found good, by key and version.
     """
 
     transport: Transport
     decryption: Decryption
     sums: frozenset[str] = frozenset()
+    temp_dir: Path | None = None
     proofs: dict[tuple[str, str], Proof] = field(default_factory=dict, repr=False)
 
     def open(self, archive: CataloguedArchive, *consumers: Stage | Transformation) -> Pipeline:
@@ -124,7 +127,11 @@ class Decoder:
             PipelineError: something failed; the message names the archive and says what it means.
         """
         # tar has more to do than to read: it deletes, and sets times and permissions when it has read everything.
-        patient = [replace(each, may_pause=True) if isinstance(each, Stage) else each for each in consumers]
+        room = {"TMPDIR": str(self.temp_dir)} if self.temp_dir else {}
+        patient = [
+            replace(each, may_pause=True, environment={**room, **each.environment}) if isinstance(each, Stage) else each
+            for each in consumers
+        ]
         try:
             with self.open(archive, *patient) as pipeline:
                 total = _read(pipeline, write)

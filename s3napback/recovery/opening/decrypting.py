@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from s3napback.encryption.gpg import SIGNED_DIGEST
+from s3napback.encryption.options import Purpose, gpg_command
 from s3napback.streams.environment import Family
 from s3napback.streams.processes import Stage
 
@@ -43,13 +44,13 @@ class Decryption:
         Args:
             digest: of the archive's metadata, which the signature must tell; empty where they were lost.
         """
-        home = () if self.home is None else ("--homedir", str(self.home))
+        gpg = gpg_command(self.home, Purpose.READING)
         passphrase: tuple[str, ...] = ()
         if self.passphrase_file is not None:
             passphrase = ("--pinentry-mode", "loopback", "--passphrase-file", str(self.passphrase_file))
         # A signature that nobody asks for must not matter where the key to check it is missing.
         signature = ("--status-fd", "2") if self.signer else ("--skip-verify",)
-        command = ("gpg", "--batch", *home, *passphrase, *signature, "--output", "-", "--decrypt")
+        command = (*gpg, *passphrase, *signature, "--output", "-", "--decrypt")
         judge = partial(signature_flaw, self.signer, digest) if self.signer else None
         may_ask = self.passphrase_file is None and _somebody_is_there()
         return Stage(command, environment=_terminal(), judge=judge, family=Family.GPG, may_ask=may_ask)

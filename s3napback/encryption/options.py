@@ -1,0 +1,124 @@
+"""Which of gpg's own settings count: those that choose keys and ciphers, and none by which an archive would differ.
+
+gpg reads its ``gpg.conf`` whenever it runs, and every option may stand there, and every command: ``textmode`` makes
+archives that no tar reads, ``passphrase-fd 0`` eats their beginning, ``skip-verify`` believes every signature. So gpg
+is told to read none of it (``--no-options``), and gets from us what is named here and found there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from pathlib import Path
+
+from s3napback.errors import UnusableKey
+from s3napback.ownership import read_own_file
+
+SYSTEM_FILE = Path("/etc/gnupg/gpg.conf")
+
+
+class Purpose(Enum):
+    """What gpg is run for."""
+
+    LOOKING = "to show keys"
+    WRITING = "to encrypt, and perhaps sign"
+    READING = "to decrypt, and perhaps check signatures"
+
+
+# gpg(1), "OPTIONS": where keys lie, which of them are trusted, and how gpg works with other processes.
+_FLAGS = frozenset(
+    {
+        *("no-default-keyring", "always-trust", "lock-once", "lock-multiple", "lock-never", "no-autostart"),
+        *("require-secmem", "disable-dirmngr", "no-allow-non-selfsigned-uid", "exit-on-status-write-error"),
+    }
+)
+_VALUES = frozenset(
+    {
+        *("keyring", "primary-keyring", "trustdb-name", "trust-model", "trusted-key", "tofu-default-policy"),
+        *("tofu-db-format", "marginals-needed", "completes-needed", "max-cert-depth", "min-cert-level"),
+        *("min-rsa-length", "weak-digest", "agent-program", "keyboxd-program"),
+    }
+)
+# gpg ends with an error where an anonymous recipient stands in front of one whom it knows.
+_INSTEAD = {"hidden-recipient": "hidden-encrypt-to"}
+_FLAGS_FOR = {
+    Purpose.LOOKING: _FLAGS,
+    Purpose.WRITING: _FLAGS | {"throw-keyids", "no-throw-keyids", "no-encrypt-to"},
+    Purpose.READING: _FLAGS | {"try-all-secrets"},
+}
+_VALUES_FOR = {
+    Purpose.LOOKING: _VALUES,
+    Purpose.WRITING: _VALUES
+    | {
+        *("encrypt-to", "hidden-encrypt-to", "recipient", "hidden-recipient"),
+        *("cipher-algo", "personal-cipher-preferences", "personal-cipher-prefs", "disable-cipher-algo"),
+        *("digest-algo", "personal-digest-preferences", "personal-digest-prefs"),
+    },
+    Purpose.READING: _VALUES | {"try-secret-key", "pinentry-mode", "passphrase-file"},
+}
+
+
+def gpg_command(home: Path | None, purpose: Purpose, *, private: bool = False) -> tuple[str, ...]:
+    """The beginning of every command that runs gpg: whatever its own settings say, it works on bytes alike.
+
+    Args:
+        home: GpgHome; None is gpg's own choice.
+        purpose: what it is run for.
+        private: the home is ours, for a short time, and nobody's settings count in it.
+
+    Raises:
+        UnusableKey: the settings cannot be read.
+        ChangeableByOthers: somebody else can change them.
+    """
+    counted = () if private else counted_options(home, purpose)
+    own_home = () if home is None else ("--homedir", str(home))
+    # Both are remarks on the machine, which would come with every archive; the home is looked at beforehand.
+    calm = ("--no-permission-warning", "--no-secmem-warning")
+    return ("gpg", "--no-options", "--batch", *calm, *own_home, *counted)
+
+
+def counted_options(home: Path | None, purpose: Purpose) -> tuple[str, ...]:
+    """What the settings of the machine and of a home say that counts, as arguments.
+
+    Raises:
+        UnusableKey, ChangeableByOthers: as ``gpg_command``.
+    """
+    # gpg 2.2 prefers a file of its own version, as gpg.conf-2.2.
+    folder = chosen_home(home, os.environ)
+    found: list[str] = []
+    for path in (SYSTEM_FILE, folder / "gpg.conf", *sorted(folder.glob("gpg.conf-2*"))):
+        try:
+            text = read_own_file(path)[0].decode(errors="surrogateescape")
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise UnusableKey(f"gpg's settings {path} cannot be read: {error.strerror}") from error
+        found += select_options(text.split("\n"), purpose)
+    return tuple(found)
+
+
+def select_options(lines: Sequence[str], purpose: Purpose) -> list[str]:
+    """Those options of a ``gpg.conf`` that count, as arguments. Pure.
+
+    Args:
+        lines: an option each, without the dashes; comments begin with ``#``, a value may stand in quotes.
+        purpose: what gpg is run for.
+    """
+    arguments: list[str] = []
+    for line in lines:
+        name, _, value = line.strip().removeprefix("--").replace("\t", " ").partition(" ")
+        value = value.strip()
+        if value.startswith('"'):
+            value = value[1:].removesuffix('"')
+        if name in _FLAGS_FOR[purpose]:
+            arguments.append(f"--{name}")
+        elif name in _VALUES_FOR[purpose] and value:
+            arguments += [f"--{_INSTEAD.get(name, name)}", value]
+    return arguments
+
+
+def chosen_home(home: Path | None, environment: Mapping[str, str]) -> Path:
+    """GpgHome, or what gpg takes in its place."""
+    user = environment.get("HOME") or os.path.expanduser("~")  # noqa: PTH111 - Path raises where there is no home
+    return home or Path(environment.get("GNUPGHOME") or Path(user, ".gnupg"))

@@ -1,0 +1,60 @@
+"""Running gpg for a short answer, and giving it up when none comes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+
+from s3napback.crews import TookTooLong, within
+from s3napback.errors import UnusableTool
+from s3napback.formatting import readable
+from s3napback.streams.environment import Family, child_environment
+
+ANSWER_TIMEOUT = 60.0
+"""Seconds that gpg may take to show keys, or to encrypt a few bytes. It waits for ever for a lock that a machine which
+is gone has left in its home, or for an agent that is stopped."""
+
+_BURYING_SECONDS = 5.0  # for a process that was killed to be gone, unless it hangs in a dead file system
+_STATUS = b"[GNUPG:] "
+
+
+def run_gpg(
+    command: Sequence[str], doing: str, stdin: bytes = b"", seconds: float | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    """Run gpg to its end, whatever that is.
+
+    Args:
+        command: with all arguments.
+        doing: ends the sentence ``gpg did not …``.
+        stdin: what it reads.
+        seconds: None is ``ANSWER_TIMEOUT``.
+
+    Raises:
+        UnusableTool: it cannot be started, or has not ended in time; what it said until then is told.
+    """
+    limit = ANSWER_TIMEOUT if seconds is None else seconds
+
+    def run() -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            command,
+            input=stdin,
+            capture_output=True,
+            env=child_environment(os.environ, Family.GPG),
+            timeout=limit,
+            check=False,
+        )
+
+    try:
+        return within(limit + _BURYING_SECONDS, run, "gpg")
+    except (subprocess.TimeoutExpired, TookTooLong) as error:
+        said = (error.stderr or b"") if isinstance(error, subprocess.TimeoutExpired) else b""
+        raise UnusableTool(f"gpg did not {doing} within {limit:g} seconds:", *words_of(said)) from error
+    except OSError as error:
+        raise UnusableTool(f"gpg cannot be started: {error.strerror}") from error
+
+
+def words_of(stderr: bytes) -> list[str]:
+    """What gpg said to people, indented, a line each."""
+    lines = [line for line in stderr.splitlines() if not line.startswith(_STATUS)]
+    return [f"  {readable(line)}" for line in lines] or ["  it said nothing"]

@@ -1,0 +1,198 @@
+"""What stands around every log handler: no log, whatever it does, holds a run up for long, or fails it.
+
+A handler that fails, or takes longer than ``LONGEST_SECONDS``, is switched off for the run, and the others tell that.
+What goes by mail is kept until the end, and is one letter then.
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from s3napback import ending
+from s3napback.crews import TookTooLong, within
+from s3napback.formatting import printable
+
+LONGEST_SECONDS = 10.0
+"""For one record, or one letter."""
+LAST_WORDS_SECONDS = 2.0
+"""The same once a signal has come."""
+
+LINES = "s3napback_lines"
+"""Attribute of a record whose message has several lines; a line end within any of them is data."""
+
+_outcomes: dict[str, str] = {}
+
+
+def note_outcome(configuration: str, text: str) -> None:
+    """Remember what came of a configuration so far, for the subject of the letter."""
+    _outcomes[configuration] = text
+
+
+def is_console(handler: logging.Handler) -> bool:
+    """Whether a handler writes to the terminal, or what stands for it."""
+    return isinstance(handler, ConsoleHandler) or (
+        isinstance(handler, logging.StreamHandler) and handler.stream in (sys.stderr, sys.stdout)
+    )
+
+
+class ConsoleHandler(logging.Handler):
+    """Writes to what standard error is at that moment; to the journal with priorities (sd-daemon(3))."""
+
+    _PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (logging.NOTSET, 7))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one entry, a line or several."""
+        try:
+            text = self.format(record)
+            if is_journal():
+                priority = next(number for level, number in self._PRIORITIES if record.levelno >= level)
+                text = "\n".join(f"<{priority}>{line}" for line in text.split("\n"))
+            sys.stderr.write(f"{text}\n")
+            sys.stderr.flush()
+        except Exception:  # noqa: BLE001 - handleError is where logging sends whatever goes wrong in a handler
+            self.handleError(record)
+
+
+def is_journal() -> bool:
+    """Whether standard error is a stream of systemd's journal, which adds the time itself (systemd.exec(5))."""
+    with suppress(OSError, ValueError, AttributeError):
+        status = os.fstat(sys.stderr.fileno())
+        return os.environ.get("JOURNAL_STREAM", "") == f"{status.st_dev}:{status.st_ino}"
+    return False
+
+
+class FailureReport:
+    """Says once that a console cannot be written to, where ``logging`` would print a traceback for every line."""
+
+    def __init__(self, handler: logging.Handler) -> None:
+        self._name = name_of(handler)
+        self._said = False
+
+    def __call__(self, _record: logging.LogRecord) -> None:
+        """Take the place of ``handleError``."""
+        if self._said:
+            return
+        self._said = True
+        error = sys.exc_info()[1]
+        _say(f"the log handler {self._name} cannot write: {type(error).__name__}: {error}; the run goes on without it")
+
+
+class Guard:
+    """Takes the place of a handler's methods ``handle`` and ``handleError``."""
+
+    def __init__(self, handler: logging.Handler) -> None:
+        self._handler = handler
+        self._handle: Callable[[logging.LogRecord], Any] = handler.handle
+        self._failure = ""
+        self._is_off = False
+        # An instance attribute shadows the method: handlers of a logging.ini can be of any class.
+        vars(handler).update(handle=self, handleError=self.note_failure)
+
+    def note_failure(self, _record: logging.LogRecord) -> None:
+        """Take the place of ``handleError``, which is called where the exception is handled."""
+        error = sys.exc_info()[1]
+        self._failure = f"cannot write: {type(error).__name__}: {error}"
+
+    def __call__(self, record: logging.LogRecord) -> Any:
+        """Take the place of ``handle``."""
+        return self.attempt(partial(self._handle, record))
+
+    def attempt(self, action: Callable[[], Any]) -> Any:
+        """Let the handler do something, unless it is off; False if it failed or has not come back."""
+        if self._is_off:
+            return False
+        seconds = LAST_WORDS_SECONDS if ending.has_begun() else LONGEST_SECONDS
+        try:
+            result = within(seconds, action, "log")
+        except TookTooLong:
+            self._failure = f"has not come back within {seconds:g} seconds"
+        except RuntimeError:
+            # At the end of the interpreter no thread begins any more.
+            result = action()
+        if not self._failure:
+            return result
+        self._switch_off()
+        return False
+
+    def _switch_off(self) -> None:
+        self._is_off = True
+        # A thread that hangs may hold its lock, which the end of logging waits for.
+        vars(self._handler).update(dict.fromkeys(("acquire", "release", "flush", "close"), _nothing))
+        line = f"the log handler {name_of(self._handler)} {self._failure}; the run goes on without it"
+        logger = logging.getLogger("s3napback")
+        if not any(map(is_console, (*logger.handlers, *logging.root.handlers))):
+            _say(line)
+        if not ending.has_begun():
+            logger.warning("%s", line)
+
+
+class Letter:
+    """Keeps what a mail handler is given, and sends it as one letter when the handler is flushed, at the end."""
+
+    def __init__(self, handler: logging.handlers.SMTPHandler, guard: Guard) -> None:
+        self._handler = handler
+        self._guard = guard
+        self._kept: list[logging.LogRecord] = []
+        self._subject = handler.subject
+        vars(handler).update(handle=self.keep, flush=self.send, getSubject=self._told)
+
+    def keep(self, record: logging.LogRecord) -> bool:
+        """Take a record."""
+        if not self._handler.filter(record):
+            return False
+        self._kept.append(record)
+        return True
+
+    def send(self) -> None:
+        """Send what there is, and nothing if there is nothing."""
+        if not self._kept:
+            return
+        records, self._kept = self._kept, []
+        # Its lock may be held by whoever flushes it.
+        self._guard.attempt(partial(self._handler.emit, _merged(records)))
+
+    def _told(self, _record: logging.LogRecord) -> str:
+        """The subject: as it was configured, whose it is, and what came of the run."""
+        host = os.uname().nodename
+        outcomes = [f"{configuration}: {text}" for configuration, text in _outcomes.items()]
+        parts = [self._subject, *([] if host in self._subject else [host]), *outcomes]
+        return printable("; ".join(parts))[:200]
+
+
+def _merged(records: list[logging.LogRecord]) -> logging.LogRecord:
+    """One record of several, with the gravest one's level."""
+    if len(records) == 1:
+        return records[0]
+    gravest = max(records, key=lambda record: record.levelno)
+    lines: list[str] = []
+    for record in records:
+        first, *others = getattr(record, LINES, None) or (record.getMessage(),)
+        lines += [f"{record.levelname} {record.name.removeprefix('s3napback.')}: {first}", *others]
+    merged = logging.makeLogRecord(vars(gravest))
+    merged.msg, merged.args = "\n".join(lines), ()
+    vars(merged)[LINES] = tuple(lines)
+    return merged
+
+
+def name_of(handler: logging.Handler) -> str:
+    """The name that ``logging.ini`` gives it, or that of its class."""
+    return handler.get_name() or type(handler).__name__
+
+
+def _nothing(*_arguments: object) -> None:
+    """Take the place of what could hang."""
+
+
+def _say(line: str) -> None:
+    try:
+        sys.stderr.write(f"{printable(line)}\n")
+    except (OSError, ValueError, AttributeError):
+        # Standard error is closed, or full as well, and there is nobody left to tell.
+        return

@@ -1,0 +1,111 @@
+"""What a server of MySQL or MariaDB is asked, and what its client prints of the answer. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+SYSTEM = ("information_schema", "performance_schema", "mysql", "sys", "ndbinfo")
+"""Databases that a server makes by itself."""
+
+_TAG = "s3napback"
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_MEANINGS = {"n": "\n", "t": "\t", "0": "\0"}
+
+
+class Row(NamedTuple):
+    """One thing that the server has.
+
+    Attributes:
+        kind: ``table``, ``routine``, ``trigger``, ``event``, or ``database``.
+        database: empty where only one is asked about.
+        name: its own.
+        more: a table's type, a trigger's table, a database's character set.
+        collation: a database's.
+    """
+
+    kind: str
+    database: str
+    name: str
+    more: str = ""
+    collation: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a server said.
+
+    Attributes:
+        version: as it calls it.
+        rows: all that the user may see.
+        grants: the user's.
+    """
+
+    version: str
+    rows: tuple[Row, ...]
+    grants: tuple[str, ...]
+
+    def of(self, kind: str) -> list[Row]:
+        """All things of one kind."""
+        return [row for row in self.rows if row.kind == kind]
+
+    @property
+    def is_mariadb(self) -> bool:
+        """Whose server it is."""
+        return "mariadb" in self.version.lower()
+
+
+def questions(*, of_all: bool) -> str:
+    """Statements for the client, which is connected to the database, or to none if ``of_all`` is asked about."""
+
+    def where(column: str) -> str:
+        if of_all:
+            return f"{column} NOT IN ({', '.join(map(repr, SYSTEM))})"
+        # The first lets the server look into this database only; names may differ in nothing but case.
+        return f"{column} = DATABASE() AND CAST({column} AS BINARY) = CAST(DATABASE() AS BINARY)"
+
+    def rows(kind: str, table: str, name: str, more: str, schema: str) -> str:
+        database = schema if of_all else "''"
+        columns = ", ".join((f"'{kind}'", database, name, more))
+        return " ".join(("SELECT", columns, "FROM", f"information_schema.{table}", "WHERE", where(schema)))
+
+    statements = (
+        # Whatever is set there, and whatever the client's --safe-updates sets: backquotes around names, and all rows.
+        "SET SESSION sql_mode = '', sql_select_limit = DEFAULT, sql_big_selects = 1",
+        f"SELECT '{_TAG}', VERSION()",
+        rows("table", "TABLES", "TABLE_NAME", "TABLE_TYPE", "TABLE_SCHEMA"),
+        rows("routine", "ROUTINES", "ROUTINE_NAME", "ROUTINE_TYPE", "ROUTINE_SCHEMA"),
+        rows("trigger", "TRIGGERS", "TRIGGER_NAME", "EVENT_OBJECT_TABLE", "TRIGGER_SCHEMA"),
+        rows("event", "EVENTS", "EVENT_NAME", "''", "EVENT_SCHEMA"),
+        rows(
+            "database", "SCHEMATA", "SCHEMA_NAME", "DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME", "SCHEMA_NAME"
+        ),
+        "SHOW GRANTS",
+    )
+    return "; ".join(statements)
+
+
+def read_answer(text: str) -> Answer:
+    """Read what the client printed with ``--batch --skip-column-names``.
+
+    Raises:
+        ValueError: it is no answer to the questions.
+    """
+    first, *others = text.split("\n")
+    tag, _, version = first.partition("\t")
+    if tag != _TAG:
+        raise ValueError(f"the client printed {first[:40]!r}")
+    lines = [line for line in others if line]
+    grants = [line for line in lines if line.startswith(("GRANT ", "REVOKE "))]
+    rows = [line.split("\t") for line in lines if line.count("\t") >= 3]
+    return Answer(_unescaped(version), tuple(_row(row) for row in rows), tuple(map(_unescaped, grants)))
+
+
+def _row(values: Sequence[str]) -> Row:
+    return Row(*map(_unescaped, values[:5]))
+
+
+def _unescaped(text: str) -> str:
+    return _ESCAPED.sub(lambda found: _MEANINGS.get(found[1], found[1]), text)

@@ -1,0 +1,67 @@
+"""What a dump of MySQL or MariaDB holds, read from its remarks and statements while it passes."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from s3napback.sources.mysql_answers import SYSTEM
+from s3napback.streams.transformations import Block
+
+_LONGEST = 2048  # bytes of a line that is looked for
+_SIGNS = re.compile(
+    rb"\n(?:"
+    rb"-- (?:(?P<what>Table|Temporary (?:table|view)|Sequence) structure for (?:table |view |)|Current Database: )"
+    rb"(?P<name>`(?:[^`\n]|``)*`)\n"
+    rb"|CREATE (?:OR REPLACE )?(?:DEFINER=[^\n]{0,900}? )?(?:AGGREGATE )?(?P<routine>PROCEDURE|FUNCTION|PACKAGE) "
+    rb"|/\*!5\d{4} CREATE\*/ [^\n]{0,900}?/\*!5\d{4} (?P<other>TRIGGER|EVENT) "
+    rb")"
+)
+"""Lines of ``client/mysqldump.cc``. Rows hold no line end, and a routine that looks like more can hide nothing else."""
+
+ROUTINES, TRIGGERS, EVENTS = "routines", "triggers", "events"
+
+
+def table_name(database: str, name: str) -> str:
+    """What messages call a table, view or sequence; the database is empty where there is only one."""
+    return f"{database}.{name}" if database else name
+
+
+class MySQLInventory:
+    """Follows one dump.
+
+    Attributes:
+        names: of tables, views and sequences.
+        counts: of routines, triggers and events.
+    """
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+        self.counts: Counter[str] = Counter()
+        self._database = ""
+
+    def passed(self, blocks: Iterator[memoryview]) -> Iterator[Block]:
+        """Pass it on."""
+        before = b"\n"
+        for block in blocks:
+            seen = before + bytes(block)
+            for sign in _SIGNS.finditer(seen):
+                if sign.end() > len(before):
+                    self._note(sign)
+            before = seen[-_LONGEST:]
+            yield block
+
+    def _note(self, sign: re.Match[bytes]) -> None:
+        if not sign["name"] and self._database in SYSTEM:
+            return
+        if sign["routine"]:
+            self.counts[ROUTINES] += 1
+        elif sign["other"]:
+            self.counts[TRIGGERS if sign["other"] == b"TRIGGER" else EVENTS] += 1
+        else:
+            name = sign["name"][1:-1].replace(b"``", b"`").decode(errors="replace")
+            if sign["what"]:
+                self.names.add(table_name(self._database, name))
+            else:
+                self._database = name

@@ -1,0 +1,100 @@
+"""Why there was no answer: what lies below the exceptions of botocore and urllib3, and which of it is a mistake.
+
+A network that is away comes back. A certificate that is not trusted, or a proxy whose name nobody knows, does not.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+from collections.abc import Iterator
+
+import urllib3.exceptions
+from botocore.exceptions import InvalidProxiesConfigError, ProxyConnectionError
+
+_SECRET = re.compile(r"(AWS4-HMAC-SHA256|Signature=|X-Amz-Signature=|Security-Token).*", re.IGNORECASE | re.DOTALL)
+_BROKEN_OFF = ("UNEXPECTED_EOF_WHILE_READING", "EOF occurred", "SHUTDOWN", "timed out")
+_NO_CERTIFICATES = ("NO_CERTIFICATE_OR_CRL_FOUND", "NO_START_LINE", "PEM lib")
+_NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
+_PROXY = "HTTPS_PROXY or HTTP_PROXY; NO_PROXY names hosts that need none"
+
+
+def without_secrets(text: str) -> str:
+    """A message of a library on one line, without the signature of a request, should it hold one."""
+    return " ".join(_SECRET.sub("…", text).split())
+
+
+def mistake(error: BaseException) -> str:
+    """What somebody has to correct before there can be an answer; empty if the network may be to blame."""
+    found = list(_causes(error))
+    if isinstance(error, ProxyConnectionError):
+        return _proxy_mistake(error, found)
+    unusable = (
+        *(urllib3.exceptions.ProxySchemeUnknown, urllib3.exceptions.ProxySchemeUnsupported),
+        *(urllib3.exceptions.LocationParseError, InvalidProxiesConfigError),
+    )
+    if any(isinstance(each, unusable) for each in found):
+        return f"{without_secrets(str(found[-1]))}: correct {_PROXY}, or Endpoint"
+    if any(isinstance(each, ValueError) and "Invalid header" in str(each) for each in found):
+        return "no usable credentials: a key or token holds a line break or the like"
+    if any(isinstance(each, (ssl.SSLError, urllib3.exceptions.SSLError)) for each in found):
+        return _tls_mistake(found)
+    return ""
+
+
+def network_reason(error: BaseException) -> str:
+    """What the operating system said, in brackets; empty if it said nothing."""
+    for each in _causes(error):
+        if isinstance(each, socket.gaierror):
+            return f"(the name of the host is not known: {each.strerror})"
+        if isinstance(each, OSError) and each.strerror:
+            return f"({each.strerror})"
+    return ""
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An exception and all that lies below it, wherever libraries put that."""
+    waiting: list[object] = [error]
+    seen: set[int] = set()
+    while waiting:
+        each = waiting.pop(0)
+        if not isinstance(each, BaseException) or id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield each
+        kwargs = getattr(each, "kwargs", None)
+        waiting += [kwargs.get("error")] if isinstance(kwargs, dict) else []
+        waiting += [getattr(each, "reason", None), getattr(each, "original_error", None), *each.args]
+        waiting += [each.__cause__, each.__context__]
+
+
+def _proxy_mistake(error: BaseException, found: list[BaseException]) -> str:
+    text = " ".join(str(each) for each in found)
+    refused = re.search(r"Tunnel connection failed: (4\d\d[^'\")]*)", text)
+    if refused:
+        return f"{error} answers {refused[1].strip()}: correct {_PROXY}"
+    if any(isinstance(each, socket.gaierror) for each in found):
+        return f"{error} (the name of the proxy is not known): correct {_PROXY}"
+    return ""
+
+
+def _tls_mistake(found: list[BaseException]) -> str:
+    text = " ".join(str(each) for each in found)
+    missing = [each for each in found if isinstance(each, FileNotFoundError | PermissionError | IsADirectoryError)]
+    untrusted = [each for each in found if isinstance(each, ssl.SSLCertVerificationError)]
+    verdict = f"no secure connection is possible: {without_secrets(str(found[-1]))}"
+    if untrusted:
+        verdict = (
+            f"the server's certificate is not trusted: {untrusted[0].verify_message or untrusted[0]}; if an authority "
+            "of your own has signed it, name the file of that one's certificate in AWS_CA_BUNDLE"
+        )
+    elif missing:
+        verdict = f"the certificates that AWS_CA_BUNDLE names cannot be read: {missing[0].strerror}"
+    elif any(word in text for word in _NO_CERTIFICATES):
+        verdict = "the file that AWS_CA_BUNDLE names holds no certificates in PEM form"
+    elif any(word in text for word in _NOT_TLS):
+        verdict = "the server does not speak TLS at this port: write http:// in Endpoint, or correct its port"
+    elif any(word in text for word in _BROKEN_OFF) or any(isinstance(each, ConnectionError) for each in found):
+        verdict = ""
+    return verdict

@@ -1,0 +1,122 @@
+"""One process that is given a stream piece by piece by whoever holds it, from as many sources as there are."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from s3napback.crews import Crew
+from s3napback.ending import deferred_signals
+from s3napback.errors import S3napbackError
+from s3napback.streams.pipes import PipeEnd, Silence, StopSignal, open_pipe
+from s3napback.streams.processes import Process, Stage, collect_messages, end_processes
+from s3napback.streams.silence import SilenceWatch
+from s3napback.streams.transformations import Block
+
+_QUOTED_LINES = 10
+_LAST_WORDS_TIME = 5.0  # seconds for what was said last to be read, once the process has ended
+
+
+class ReceiverFailed(S3napbackError):
+    """The process that was given a stream did not take it; what the stream comes from is not to blame."""
+
+
+class Receiver:
+    """A process that reads what is written to it, and whose own output counts as something said.
+
+    A context manager, used once: leaving it ends the process if it still runs. All methods are for one thread.
+    """
+
+    def __init__(self, stage: Stage, stall_timeout: float | None = None) -> None:
+        """Start nothing yet.
+
+        Args:
+            stage: what to start.
+            stall_timeout: seconds for which it may take nothing while it does not use the processor; None is for ever.
+        """
+        self._stage = stage
+        self._stall_timeout = stall_timeout
+        self._watch = SilenceWatch(stall_timeout)
+        self._ends: list[PipeEnd] = []
+        self._processes: list[Process] = []
+
+    def __enter__(self) -> Receiver:
+        self._stop = StopSignal()
+        self._threads = Crew(1, "receiver")
+        try:
+            with deferred_signals():
+                self._start()
+        except BaseException:
+            self._close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._close()
+
+    def write(self, block: Block) -> None:
+        """Give it more.
+
+        Raises:
+            ReceiverFailed: it has ended, or takes nothing for too long.
+        """
+        rest = memoryview(block)
+        try:
+            while rest:
+                try:
+                    rest = rest[self._input.write_some(rest, self._stop, self._stall_timeout) :]
+                except Silence:
+                    self._be_patient()
+        except BrokenPipeError:
+            self.finish()
+            raise ReceiverFailed(*self._with_words("ended before it had read everything")) from None
+
+    def finish(self) -> None:
+        """Nothing more will come: wait until it has ended.
+
+        Raises:
+            ReceiverFailed: not well, or not at all.
+        """
+        self._input.close()
+        while not self._process.wait(self._stall_timeout):
+            self._be_patient()
+        self._process.messages.ended.wait(_LAST_WORDS_TIME)
+        if not self._process.is_good:
+            raise ReceiverFailed(*self._with_words(self._process.describe_end()))
+
+    def _be_patient(self) -> None:
+        """Nothing has moved for StallTimeout. It may have more to do than to read."""
+        if not self._watch.has_worked(self._process.processor_time):
+            raise ReceiverFailed(
+                *self._with_words(f"has been silent for {self._stall_timeout:g} seconds (StallTimeout)")
+            )
+
+    def _with_words(self, what: str) -> tuple[str, ...]:
+        words = self._process.messages.lines()[-_QUOTED_LINES:]
+        return (f"{self._process.name} {what}" + (":" if words else ""), *(f"  {line}" for line in words))
+
+    def _start(self) -> None:
+        reader, self._input = self._open_pipe()
+        said, says = self._open_pipe()
+        self._process = Process(self._stage, reader, says, says)
+        self._processes.append(self._process)
+        # Only the child may hold these, else neither of us would ever see an end.
+        reader.close()
+        says.close()
+        self._input.keep()
+        self._threads.submit(collect_messages, [(said, self._process.messages)], self._stop)
+
+    def _open_pipe(self) -> tuple[PipeEnd, PipeEnd]:
+        ends = open_pipe()
+        self._ends += ends
+        return ends
+
+    def _close(self) -> None:
+        with deferred_signals():
+            self._stop.set()
+            end_processes(self._processes)
+            self._threads.close()
+            for end in self._ends:
+                end.close()
+            self._stop.close()

@@ -1,0 +1,124 @@
+"""One object that the store does not describe never keeps a command from the others, and deletes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from s3napback.catalogue.contents import read_catalogue
+from s3napback.errors import StoreUnreachable
+from s3napback.stores.opening import open_store
+from tests.faulty_s3 import Action, Fault, FaultyS3, answer
+from tests.servers import S3Server
+from tests.site import Site
+
+BAD = {
+    "encrypted with another's key": answer(400, "InvalidRequest"),
+    "of another account": answer(403, "AccessDenied"),
+}
+REFUSED = BAD["encrypted with another's key"]
+
+
+@dataclass
+class Two:
+    """A machine with two sources, three nights of both in the store, and rules for what the store answers."""
+
+    site: Site
+    proxy: FaultyS3
+    other: Path
+    keys: list[str]
+    """Of the other source's archives, the FULL first."""
+
+
+@pytest.fixture(scope="module")
+def nights(tmp_path_factory: pytest.TempPathFactory, rclone: S3Server) -> Iterator[Two]:
+    with FaultyS3(rclone) as proxy:
+        site = Site(tmp_path_factory.mktemp("bad") / "site", proxy.server)
+        other = site.root / "other"
+        other.mkdir()
+        site.configure(f"<Cycle nightly>\nDiffs 6\nDirectory {site.source}\nDirectory {other}\n</Cycle>")
+        keys: list[str] = []
+        for night in range(3):
+            (site.source / f"file{night}").write_text(f"{night}")
+            (other / f"file{night}").write_text(f"{night}")
+            site.run(day=night)
+            keys += {key for key in site.archive_keys() if key.startswith(site.name(other))} - {*keys}
+        assert [key[-4:] for key in keys] == ["FULL", "DIFF", "DIFF"]
+        yield Two(site, proxy, other, keys)
+
+
+@pytest.fixture
+def two(nights: Two) -> Iterator[Two]:
+    yield nights
+    nights.proxy.clear()
+
+
+@pytest.mark.parametrize("action", BAD.values(), ids=list(BAD))
+def test_a_bad_object_is_listed_with_its_reason_beside_all_others(two: Two, action: Action) -> None:
+    two.proxy.add(Fault("HeadObject", action, key=two.keys[2]))
+    plain = two.site.run("list", day=5).stdout
+    bad = [line for line in plain.splitlines() if "  no: " in line]
+    assert len(bad) == 1
+    assert two.keys[2] in bad[0]
+    assert "  no: it cannot be looked at: looking at s3://" in bad[0]
+    assert "HTTP 40" in bad[0]
+    assert plain.count("  yes\n") == 5
+    assert "Objects that cannot be looked at among these: 1" in plain
+
+
+def test_its_own_source_is_restored_as_of_the_day_before_and_that_is_said(two: Two, tmp_path: Path) -> None:
+    two.proxy.add(Fault("HeadObject", REFUSED, key=two.keys[2]))
+    done = two.site.run("restore", str(two.other), "--to", str(tmp_path / "out"), day=5)
+    assert f"{two.keys[2]} cannot be restored: it cannot be looked at" in done.stderr
+    assert {path.name for path in (tmp_path / "out").rglob("file*")} == {"file0", "file1"}
+    for options in ((), ("--all",)):
+        verified = two.site.run("verify", *options, day=5, expect=1)
+        assert f"{two.keys[2]} cannot be restored: it cannot be looked at" in verified.stdout
+        assert f"{two.keys[1]}: good" in verified.stdout
+
+
+def test_the_other_source_is_verified_and_restored_also_by_its_keys(two: Two, tmp_path: Path) -> None:
+    two.proxy.add(Fault("HeadObject", REFUSED, key=f"{two.site.name(two.other)}-.*"))
+    source = str(two.site.source)
+    two.site.run("verify", source, day=5)
+    keys = [key for key in two.site.archive_keys() if key not in two.keys]
+    two.site.run("restore", source, "--to", str(tmp_path / "out"), "--keys", *keys, day=5)
+    assert {path.name for path in (tmp_path / "out").rglob("file*")} == {"file0", "file1", "file2"}
+
+
+def test_a_source_of_which_nothing_can_be_looked_at_is_told_by_itself(two: Two, tmp_path: Path) -> None:
+    two.proxy.add(Fault("HeadObject", REFUSED, key=f"{two.site.name(two.other)}-.*"))
+    name = two.site.name(two.other)
+    done = two.site.run("restore", name, "--to", str(tmp_path / "out"), day=5, expect=1)
+    assert done.stderr.count("it cannot be looked at") == 3
+    verified = two.site.run("verify", day=5, expect=1)
+    assert verified.stderr.count("cannot be looked at") == 3
+    night = two.site.run(day=5, expect=1)
+    assert f"Directory {two.other} FAILED" in night.stderr
+    assert "1 done, 0 skipped, 1 failed" in night.stderr
+
+
+def test_an_object_that_the_store_has_lost_is_told_from_a_store_that_is_away(two: Two) -> None:
+    two.proxy.add(Fault("HeadObject", answer(500, "InternalError"), key=two.keys[1]))
+    store = open_store(two.proxy.server.settings(two.site.bucket), two.proxy.server.credentials, patient=False)
+    flaws = {archive.key: archive.flaw for archive in read_catalogue(store, "").archives if archive.flaw}
+    assert list(flaws) == [two.keys[1]]
+    assert "HTTP 500" in flaws[two.keys[1]]
+    two.proxy.add(Fault("ListObjectsV2", answer(500, "InternalError"), nth=range(2, 1000)))
+    with pytest.raises(StoreUnreachable):
+        read_catalogue(store, "")
+
+
+def test_nothing_is_pruned_under_the_name_of_a_bad_object_and_all_that_is_due_elsewhere(two: Two) -> None:
+    two.proxy.add(Fault("HeadObject", REFUSED, key=two.keys[2]))
+    two.site.configure(f"<Cycle nightly>\nFulls 2\nDirectory {two.site.source}\nDirectory {two.other}\n</Cycle>")
+    two.site.run(day=400)
+    before = two.site.archive_keys()
+    pruned = two.site.run("prune", "--yes", day=400)
+    assert f"{two.keys[2]}, of the same name, cannot be looked at" in pruned.stdout
+    gone = set(before) - set(two.site.archive_keys())
+    assert gone
+    assert not gone & set(two.keys)

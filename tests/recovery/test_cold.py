@@ -1,0 +1,75 @@
+"""Buckets that give nothing back at once, and buckets that let nothing go."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from tests.servers import S3Server
+from tests.site import Site
+
+
+def classes(site: Site, server: S3Server) -> dict[str, str]:
+    listing = server.client().list_objects_v2(Bucket=site.bucket)["Contents"]
+    return {found["Key"]: found.get("StorageClass", "STANDARD") for found in listing}
+
+
+def test_what_lies_in_cold_storage_is_restored_by_what_the_message_names(tmp_path: Path, moto: S3Server) -> None:
+    site = Site(tmp_path / "site", moto)
+    site.configure_cycle("Diffs 6", general="StorageClass GLACIER")
+    (site.source / "file").write_text("words")
+    site.run()
+    (key,) = site.archive_keys()
+    assert classes(site, moto) == {key: "GLACIER", f"{key}.sha256": "STANDARD"}
+    asked = site.run("restore", str(site.source), "--to", str(tmp_path / "out"), expect=1)
+    for named in [each for each in classes(site, moto) if f"{each} lies" in asked.stderr]:
+        moto.client().restore_object(Bucket=site.bucket, Key=named, RestoreRequest={"Days": 1})
+    done = site.run("restore", str(site.source), "--to", str(tmp_path / "out"))
+    assert "checksum" not in done.stderr
+    assert (tmp_path / "out" / site.name() / "file").read_text() == "words"
+    site.run("verify", "--keyless")
+
+
+def test_a_checksum_that_an_earlier_version_stored_cold_blocks_nothing(tmp_path: Path, moto: S3Server) -> None:
+    site = Site(tmp_path / "site", moto)
+    site.configure_cycle("Diffs 6", general="StorageClass GLACIER")
+    (site.source / "file").write_text("words")
+    site.run()
+    (key,) = site.archive_keys()
+    lies = f"{key}.sha256"
+    moto.client().copy_object(Bucket=site.bucket, Key=lies, CopySource=f"{site.bucket}/{lies}", StorageClass="GLACIER")
+    asked = site.run("restore", str(site.source), "--to", str(tmp_path / "out"), expect=1)
+    assert f"{key}.sha256 lies there as well (GLACIER)" in asked.stderr
+    moto.client().restore_object(Bucket=site.bucket, Key=key, RestoreRequest={"Days": 1})
+    done = site.run("restore", str(site.source), "--to", str(tmp_path / "out"))
+    assert "is restored without a look at its checksum" in done.stderr
+    assert (tmp_path / "out" / site.name() / "file").read_text() == "words"
+    # Whether the day is done is told by the checksum where DiffDir has been lost.
+    shutil.rmtree(site.diff_dir)
+    site.diff_dir.mkdir()
+    assert "1 done, 0 skipped, 0 failed" in site.run().stderr
+
+
+def locked_bucket(server: S3Server, name: str) -> str:
+    client = server.client()
+    client.create_bucket(Bucket=name, ObjectLockEnabledForBucket=True)
+    client.put_object_lock_configuration(
+        Bucket=name,
+        ObjectLockConfiguration={
+            "ObjectLockEnabled": "Enabled",
+            "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}},
+        },
+    )
+    return name
+
+
+def test_a_bucket_with_object_lock_and_a_default_retention_takes_archives_of_one_part_and_of_several(
+    tmp_path: Path, moto: S3Server
+) -> None:
+    site = Site(tmp_path / "site", moto, bucket=locked_bucket(moto, f"locked-{tmp_path.name.replace('_', '-')[-20:]}"))
+    site.configure_cycle("Fulls 1\nDiffs 1\nCompression none", general="ChunkSize 5242880")
+    (site.source / "big").write_bytes(bytes(7 << 20))
+    for night in range(3):
+        (site.source / f"file{night}").write_text(f"{night}")
+        site.run(day=night)
+    site.run("verify", day=2)

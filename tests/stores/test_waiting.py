@@ -1,0 +1,203 @@
+"""Every failure that does not mean no is tried again, by one policy, and nothing of that is shared."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+from botocore.exceptions import ClientError, ConnectionClosedError
+
+from s3napback.errors import StoreError, StoreUnreachable
+from s3napback.stores.s3 import S3Store
+from s3napback.stores.s3_errors import is_passing
+from s3napback.stores.waiting import IMPATIENT, PATIENT, Patience, Waiting, patiently
+from tests.faulty_s3 import Answer, Fault, Forward, Request, answer, delay, reset
+from tests.stores.s3_bench import S3Bench
+from tests.stores.sources import BytesSource
+from tests.stores.test_conformance import LARGE, PART, SMALL, content, metadata
+
+PASSING = [
+    *[(status, "Unknown") for status in (500, 502, 503, 504, 509, 520, 522, 524, 529, 408, 429)],
+    *[(400, code) for code in ("BadDigest", "XAmzContentSHA256Mismatch", "RequestTimeout", "IncompleteBody")],
+    *[(409, "OperationAborted"), (503, "SlowDown"), (400, "Throttling")],
+]
+DEFINITE = [
+    *[(400, "InvalidArgument"), (403, "AccessDenied"), (404, "NoSuchBucket"), (409, "BucketNotEmpty")],
+    *[(412, "PreconditionFailed"), (501, "NotImplemented"), (403, "RequestTimeTooSkewed")],
+]
+
+
+def refusal(status: int, code: str) -> ClientError:
+    return ClientError(
+        {"Error": {"Code": code, "Message": ""}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item]
+        "PutObject",
+    )
+
+
+@pytest.mark.parametrize(("status", "code"), PASSING)
+def test_what_says_nothing_definite_is_passing(status: int, code: str) -> None:
+    assert is_passing(refusal(status, code))
+
+
+@pytest.mark.parametrize(("status", "code"), DEFINITE)
+def test_what_says_no_is_not(status: int, code: str) -> None:
+    assert not is_passing(refusal(status, code))
+
+
+def test_a_failure_that_passes_is_tried_again_until_the_outage_has_lasted_for_too_long() -> None:
+    moments: list[float] = []
+
+    def fail() -> None:
+        moments.append(time.monotonic())
+        raise ConnectionClosedError(endpoint_url="http://x")
+
+    with pytest.raises(ConnectionClosedError):
+        patiently(fail, "asking", Patience(1.5))
+    assert len(moments) >= 3
+    assert 0.7 < moments[-1] - moments[0] < 3
+    del moments[:]
+    with pytest.raises(ConnectionClosedError):
+        patiently(fail, "asking", Patience(0))
+    assert len(moments) == 2, "two attempts in any case"
+
+
+def test_what_is_definite_is_asked_once() -> None:
+    asked = []
+
+    def refuse() -> None:
+        asked.append(1)
+        raise refusal(403, "AccessDenied")
+
+    with pytest.raises(ClientError):
+        patiently(refuse, "asking", Patience(100))
+    assert asked == [1]
+
+
+def test_a_cancelled_wait_ends_at_once() -> None:
+    cancelled = threading.Event()
+    threading.Timer(0.2, cancelled.set).start()
+    patience = Patience(100, cancelled)
+    began = time.monotonic()
+    while patience.allows_another(OSError("x"), "asking"):
+        pass
+    assert time.monotonic() - began < 2
+
+
+def test_stall_timeout_limits_every_wait() -> None:
+    limited = PATIENT.within(7)
+    assert limited == Waiting(7, 7, 7, 7)
+    assert PATIENT.within(0) == PATIENT
+    assert IMPATIENT.outage_seconds == 0
+
+
+ASKED: dict[str, Callable[[S3Store], object]] = {
+    "check": lambda store: store.check(),
+    "head": lambda store: store.head("k"),
+    "list": lambda store: list(store.list("")),
+    "read": lambda store: b"".join(store.read("k")),
+    "delete": lambda store: store.delete("other"),
+    "put": lambda store: store.put("k", BytesSource(SMALL), metadata("new")),
+    "parts": lambda store: store.put("k", BytesSource(LARGE), metadata("new")),
+    "leftovers": lambda store: store.discard_leftovers("k"),
+}
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_every_operation_survives_several_resets_and_refusals(on_rclone: S3Bench, name: str) -> None:
+    """botocore's own retries, whose quota all requests of a client share, would be used up by a hundred of them."""
+    on_rclone.proxy.add(Fault(".*", reset(), nth=(1, 2)), Fault(".*", answer(520, "Unknown"), nth=3))
+    ASKED[name](on_rclone.open(outage_seconds=20))
+    assert len(on_rclone.proxy.seen) >= 4
+
+
+@pytest.mark.parametrize(("status", "code"), [(400, "BadDigest"), (409, "OperationAborted"), (524, "Unknown")])
+@pytest.mark.parametrize("operation", ["PutObject", "UploadPart", "CompleteMultipartUpload"])
+def test_passing_answers_to_an_upload_cost_nothing_but_time(
+    on_rclone: S3Bench, operation: str, status: int, code: str
+) -> None:
+    on_rclone.proxy.add(Fault(operation, answer(status, code), nth=1))
+    data = SMALL if operation == "PutObject" else LARGE
+    on_rclone.open(outage_seconds=10).put("k", BytesSource(data), metadata("new"))
+    on_rclone.assert_replaced_by(data)
+    assert on_rclone.proxy.operations().count("AbortMultipartUpload") == 0
+
+
+def test_many_threads_that_are_throttled_for_a_while_all_come_through(on_rclone: S3Bench) -> None:
+    began = time.monotonic()
+    refuse = answer(503, "SlowDown")
+
+    def throttle(request: Request, forward: Forward) -> Answer | None:
+        if time.monotonic() - began < 3:
+            return refuse(request, forward)
+        return forward(request)
+
+    on_rclone.proxy.add(Fault("UploadPart", throttle))
+    data = bytes(range(256)) * (32 * PART // 256)
+    on_rclone.open(outage_seconds=15, upload_threads=32).put("k", BytesSource(data), metadata("new"))
+    assert content(on_rclone.store, "k") == data
+
+
+def busy_completion(seconds: float) -> Callable[[Request, Forward], Answer | None]:
+    """A store that goes on working when the connection has gone, and knows no such upload meanwhile."""
+    began: list[float] = []
+
+    def act(request: Request, forward: Forward) -> Answer | None:
+        if began:
+            return answer(404, "NoSuchUpload")(request, forward)
+        began.append(time.monotonic())
+        threading.Timer(seconds, forward, (request,)).start()
+        return None
+
+    return act
+
+
+def test_a_completion_that_goes_on_behind_a_broken_connection_is_looked_for(on_rclone: S3Bench) -> None:
+    on_rclone.waiting = Waiting(outage_seconds=1, completion_seconds=30)
+    on_rclone.proxy.add(Fault("CompleteMultipartUpload", busy_completion(3)))
+    on_rclone.open().put("k", BytesSource(LARGE), metadata("new"))
+    on_rclone.assert_replaced_by(LARGE)
+    assert "AbortMultipartUpload" not in on_rclone.proxy.operations()
+
+
+def test_a_slow_completion_is_waited_for_and_nothing_else_is(on_rclone: S3Bench) -> None:
+    on_rclone.waiting = Waiting(read_seconds=1, outage_seconds=0, completion_seconds=30)
+    on_rclone.proxy.add(Fault("CompleteMultipartUpload", delay(3)))
+    on_rclone.open().put("k", BytesSource(LARGE), metadata("new"))
+    assert on_rclone.proxy.operations().count("CompleteMultipartUpload") == 1
+    on_rclone.assert_replaced_by(LARGE)
+    on_rclone.proxy.add(Fault("HeadObject", delay(3)))
+    with pytest.raises(StoreUnreachable):
+        on_rclone.open().head("k")
+
+
+def test_an_upload_that_the_store_never_knew_is_a_failure_at_once(on_rclone: S3Bench) -> None:
+    on_rclone.waiting = Waiting(outage_seconds=60, completion_seconds=60)
+    on_rclone.proxy.add(Fault("CompleteMultipartUpload", answer(404, "NoSuchUpload")))
+    began = time.monotonic()
+    with pytest.raises(StoreError, match="NoSuchUpload"):
+        on_rclone.open().put("k", BytesSource(LARGE), metadata("new"))
+    assert time.monotonic() - began < 30
+    on_rclone.assert_nothing_changed()
+
+
+def test_a_store_that_shows_the_new_object_much_later_is_believed(on_rclone: S3Bench) -> None:
+    began = time.monotonic()
+
+    def lag(request: Request, forward: Forward) -> Answer | None:
+        if time.monotonic() - began < 4:
+            return answer(404, "NoSuchKey")(request, forward)
+        return forward(request)
+
+    on_rclone.proxy.add(Fault("HeadObject", lag))
+    on_rclone.open(outage_seconds=20).put("k", BytesSource(SMALL), metadata("new"))
+    on_rclone.assert_replaced_by(SMALL)
+
+
+def test_an_old_object_of_the_same_length_without_an_identity_is_not_taken_for_the_new_one(on_rclone: S3Bench) -> None:
+    store = on_rclone.open(outage_seconds=5)
+    store.put("sum", BytesSource(b"old"), {})
+    on_rclone.proxy.add(Fault("PutObject", answer(500, "InternalError"), nth=1))
+    store.put("sum", BytesSource(b"new"), {})
+    assert content(store, "sum") == b"new"

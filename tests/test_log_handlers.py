@@ -1,0 +1,172 @@
+"""A log that fails or hangs is switched off, and what is mailed is one letter a run."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.gpg_keys import Key
+from tests.mail_host import MailHost
+from tests.site import Site
+
+INI = """[loggers]
+keys=root
+[handlers]
+keys=far,near
+[formatters]
+keys=plain
+[formatter_plain]
+format=%(levelname)s %(message)s
+[logger_root]
+level=INFO
+handlers=far,near
+[handler_near]
+class=FileHandler
+args=('{log}',)
+formatter=plain
+[handler_far]
+class={far}
+level=ERROR
+"""
+
+
+@pytest.fixture
+def mail_host() -> Iterator[MailHost]:
+    host = MailHost()
+    thread = threading.Thread(target=host.serve)
+    thread.start()
+    yield host
+    host.listener.shutdown(socket.SHUT_RDWR)
+    host.listener.close()
+    thread.join(10)
+
+
+def configure(site: Site, far: str) -> tuple[str, Path]:
+    log = site.root / "log"
+    settings = site.root / "logging.ini"
+    settings.write_text(INI.format(log=log, far=far))
+    site.configure(f"<Cycle c>\nDirectory /nonexistent/a\nDirectory /nonexistent/b\nDirectory {site.source}\n</Cycle>")
+    return f"--log-config={settings}", log
+
+
+def smtp(port: int) -> str:
+    return f"logging.handlers.SMTPHandler\nargs=(('127.0.0.1', {port}), 'a@example.org', ['b@example.org'], 'trouble')"
+
+
+def test_a_run_with_several_errors_is_one_letter_whose_subject_says_what_came_of_it(
+    site: Site, mail_host: MailHost
+) -> None:
+    option, _ = configure(site, smtp(mail_host.listener.getsockname()[1]))
+    site.run(option, expect=1)
+    (letter,) = mail_host.letters
+    assert letter["Subject"] == f"trouble; {os.uname().nodename}; site: 1 done, 0 skipped, 2 failed"
+    text = letter.get_content()
+    assert "ERROR directory: Directory /nonexistent/a FAILED" in text
+    assert "ERROR directory: Directory /nonexistent/b FAILED" in text
+
+
+def test_a_run_that_could_not_begin_is_a_letter_too(site: Site, mail_host: MailHost) -> None:
+    option, _ = configure(site, smtp(mail_host.listener.getsockname()[1]))
+    site.configuration.write_text("Bucket\n")
+    site.run(option, expect=2)
+    (letter,) = mail_host.letters
+    assert letter["Subject"].endswith("; site: not begun")
+
+
+def test_a_run_without_errors_sends_nothing(site: Site, mail_host: MailHost) -> None:
+    option, _ = configure(site, smtp(mail_host.listener.getsockname()[1]))
+    site.configure_cycle("")
+    site.run(option)
+    assert mail_host.letters == []
+
+
+FAILING = "s3napback_test_handlers.{name}\nargs=()"
+HANDLERS = """
+import logging, time
+class Slow(logging.Handler):
+    def emit(self, record):
+        time.sleep(3600)
+class Broken(logging.Handler):
+    def emit(self, record):
+        try:
+            raise OSError(28, "No space left on device")
+        except OSError:
+            self.handleError(record)
+class SlowToClose(logging.Handler):
+    def emit(self, record):
+        pass
+    def close(self):
+        time.sleep(3600)
+"""
+HURRY = """
+import s3napback.log_handlers
+s3napback.log_handlers.LONGEST_SECONDS = 1.0
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("Slow", "has not come back within 1 seconds"), ("Broken", "No space left on device")]
+)
+def test_a_handler_that_fails_or_hangs_is_switched_off_and_the_other_log_tells_it(
+    site: Site, name: str, words: str
+) -> None:
+    option, log = configure(site, FAILING.format(name=name))
+    began = time.monotonic()
+    done = run_here(site, option)
+    assert done.returncode == 1
+    assert time.monotonic() - began < 15
+    told = f"the log handler far {'cannot write: OSError: [Errno 28] ' * (name == 'Broken')}{words}"
+    assert log.read_text().count(f"WARNING {told}; the run goes on without it") == 1
+    assert done.stderr.count(told) == 1, "no console in this logging.ini"
+    assert log.read_text().count("FAILED") == 2
+
+
+def test_a_log_that_cannot_be_closed_does_not_keep_the_run_from_ending(site: Site) -> None:
+    option, log = configure(site, FAILING.format(name="SlowToClose"))
+    done = run_here(site, option)
+    assert done.returncode == 1
+    assert "a log could not be closed" in done.stderr
+    assert log.read_text().count("FAILED") == 2
+
+
+def run_here(site: Site, option: str) -> subprocess.CompletedProcess[str]:
+    folder = site.root / "modules"
+    folder.mkdir()
+    (folder / "s3napback_test_handlers.py").write_text(HANDLERS)
+    program = f"import sys; sys.path.insert(0, {str(folder)!r})\n{HURRY}\nfrom s3napback.cli import main\nmain()"
+    command = [sys.executable, "-c", program, *site.command(option)[3:]]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=site.full_environment())
+
+
+def test_the_journal_gets_priorities_and_no_time_of_ours(site: Site) -> None:
+    site.configure(f"<Cycle c>\nDirectory /nonexistent/a\nDirectory {site.source}\n</Cycle>")
+    stream = site.root / "journal"
+    with stream.open("w") as file:
+        status = os.fstat(file.fileno())
+        environment = site.full_environment({"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"})
+        subprocess.run(site.command(), stderr=file, stdout=subprocess.DEVNULL, env=environment, check=False, timeout=60)
+    lines = stream.read_text().splitlines()
+    assert any(line.startswith("<3>ERROR directory: Directory /nonexistent/a FAILED") for line in lines)
+    assert lines[-1].startswith("<6>INFO s3napback: ")
+
+
+def test_a_quiet_run_says_nothing_unless_something_is_wrong(site: Site) -> None:
+    site.configure_cycle("")
+    done = site.run("--quiet")
+    assert (done.stdout, done.stderr) == ("", "")
+    site.configure(f"<Cycle c>\nDirectory /nonexistent/a\nDirectory {site.source}\n</Cycle>")
+    (line,) = site.run("-q", expect=1).stderr.splitlines()
+    assert "ERROR directory: Directory /nonexistent/a FAILED" in line
+
+
+def test_a_healthy_encrypted_machine_is_done_without_warnings(site: Site, key: Key) -> None:
+    site.configure_cycle("", general=key.directives)
+    assert site.run("--strict", "--quiet").stderr == ""
