@@ -180,6 +180,8 @@ def _spans(group: bytes | bytearray) -> dict[bytes, Span]:
             after = position + int(group[position:blank])
             spans[bytes(group[blank + 1 : equals])] = (equals + 1, after - 1)
             position = after
+        if position > end:
+            raise UnknownForm("a record in an extended header is longer than it")
     except ValueError:
         raise UnknownForm("a record in an extended header is broken") from None
     return spans

@@ -91,13 +91,13 @@ class Part:
         for entry in self.entries:
             was = next(old) if entry[:1] == STORED else None
             now = changes.get(entry[1:], was)
+            if now == LEFT_OUT and entry[:1] != ASKED:
+                now = was
             if isinstance(now, tuple):
                 entries.append(STORED + entry[1:])
                 records.append(now)
-            elif now is None or (now == LEFT_OUT and entry[:1] != ASKED):
-                entries.append(entry)
             else:
-                entries.append(now + entry[1:])
+                entries.append(entry if now is None else now + entry[1:])
         return Part(entries, records)
 
 
