@@ -65,20 +65,20 @@ class Part:
     records: Sequence[Record] = ()
 
     @cached_property
-    def _places(self) -> Mapping[bytes, int]:
-        return {entry[1:]: place for place, entry in enumerate(self.entries)}
+    def stored(self) -> Mapping[bytes, Record]:
+        """The records by name."""
+        names = (entry[1:] for entry in self.entries if entry.startswith(STORED))
+        return dict(zip(names, self.records, strict=True))
 
     @cached_property
-    def _of_place(self) -> Mapping[int, Record]:
-        stored = (place for place, entry in enumerate(self.entries) if entry[:1] == STORED)
-        return dict(zip(stored, self.records, strict=True))
+    def _letters(self) -> Mapping[bytes, bytes]:
+        return {entry[1:]: entry[:1] for entry in self.entries}
 
     def look_up(self, name: bytes) -> tuple[bytes, Record | None]:
         """The letter of a name, empty if it is not among these, and its record if it is stored."""
-        place = self._places.get(name)
-        if place is None:
-            return b"", None
-        return self.entries[place][:1], self._of_place.get(place)
+        if record := self.stored.get(name):
+            return STORED, record
+        return self._letters.get(name, b""), None
 
     def with_changes(self, changes: Mapping[bytes, Record | bytes]) -> Part:
         """The same with other records or letters for some names; names that are not in it are passed over."""
