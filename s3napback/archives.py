@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from urllib.parse import quote, unquote
@@ -182,6 +182,37 @@ def parse_time(text: str) -> datetime:
 
 
 @dataclass(frozen=True)
+class Unread:
+    """What an archive lacks, or does not have whole, because it could not be read that night.
+
+    Attributes:
+        count: how many paths; not more than ``paths`` are known by name.
+        paths: as in archives: normalised, relative to the root directory.
+    """
+
+    count: int = 0
+    paths: Sequence[bytes] = ()
+
+    def joined(self, paths: Collection[bytes], forgotten: int = 0) -> Unread:
+        """These, and some others.
+
+        Args:
+            paths: of the others.
+            forgotten: how many of them are not known by name.
+        """
+        others = {*paths}.difference(self.paths)
+        return Unread(self.count + len(others) + forgotten, tuple(sorted({*self.paths, *others})))
+
+    def covers(self, path: bytes) -> bool:
+        """Whether a path is one of them, or lies below one."""
+        return any(path == each or path.startswith(each + b"/") for each in self.paths)
+
+
+NOTHING_UNREAD = Unread()
+"""All of the source could be read."""
+
+
+@dataclass(frozen=True)
 class Transfer:
     """What is known of an archive's bytes once it has arrived.
 
@@ -191,6 +222,7 @@ class Transfer:
         read: bytes that the dump command wrote, before compression.
         seconds: from start to arrival.
         warnings: one line each.
+        unread: what could not be read of the source.
     """
 
     sha256: str
@@ -198,3 +230,4 @@ class Transfer:
     read: int
     seconds: float
     warnings: Sequence[str] = ()
+    unread: Unread = NOTHING_UNREAD

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from s3napback.errors import EXIT_BUG, Interrupted, S3napbackError
 from s3napback.formatting import printable
 from s3napback.log_handlers import note_outcome
 from s3napback.logs import log_lines
+from s3napback.speaking import confirm, say
 
 if TYPE_CHECKING:
     from s3napback.deciding.facts import BackupOptions
@@ -143,7 +143,7 @@ class Invocation:
 
         def act(path: Path) -> int:
             if has_heading and len(self.paths) > 1:
-                _say(f"{path}:")
+                say(f"{path}:")
             return action(path)
 
         sys.exit(max([_exit_code(partial(act, path)) for path in self.paths]))
@@ -156,7 +156,7 @@ def _run_one(path: Path, day: date, options: BackupOptions, *, test: bool, debug
     note_outcome(path.stem, "not begun")
     configuration = load_configuration(path)
     if test:
-        tally = backup.rehearse(configuration, day, options, _say, shows_commands=debug)
+        tally = backup.rehearse(configuration, day, options, say, shows_commands=debug)
     else:
         tally = backup.run(configuration, day, options)
     note_outcome(path.stem, f"{tally.done} done, {tally.skipped} skipped, {tally.failed} failed")
@@ -183,24 +183,50 @@ def list_command(invocation: Invocation, source: str | None, as_json: bool) -> N
 
     layout = listing.Layout.JSON if as_json else listing.suitable_layout(sys.stdout)
     invocation.run_each(
-        lambda path: listing.show(load_configuration(path), source or "", layout, _say), has_heading=not as_json
+        lambda path: listing.show(load_configuration(path), source or "", layout, say), has_heading=not as_json
     )
 
 
 @command_line.command("prune")
 @click.option("--yes", is_flag=True, help="Delete it, in place of only showing it.")
 @click.option("--unowned", is_flag=True, help="Also archives under names that no block of the configuration claims.")
+@click.option("--original", is_flag=True, help="What the original tool left, and nothing else.")
+@click.option(
+    "--upload-age", type=click.IntRange(0), default=7, metavar="DAYS", help="Unfinished uploads that are as old, 7 "
+    "days otherwise; younger ones may be another machine's that is at work.",
+)  # fmt: skip
 @click.pass_obj
-def prune_command(invocation: Invocation, yes: bool, unowned: bool) -> None:
+def prune_command(invocation: Invocation, *, yes: bool, unowned: bool, original: bool, upload_age: int) -> None:
     """Show, and with --yes delete, what the rotation no longer needs."""
     from s3napback.commands import prune
     from s3napback.config.loading import load_configuration
 
     delete = yes and not invocation.test
     invocation.run_each(
-        lambda path: prune.prune(load_configuration(path), invocation.day, _say, delete=delete, unowned=unowned),
+        lambda path: prune.prune(
+            load_configuration(path),
+            invocation.day,
+            say,
+            delete=delete,
+            unowned=unowned,
+            original=original,
+            upload_age=upload_age,
+        ),
         has_heading=True,
     )
+
+
+@command_line.command("migrate")
+@click.option("--to", "target", type=click.Path(path_type=Path), metavar="NEW.conf", help="Write it there; the file "
+    "must not exist. Otherwise it is printed.")  # fmt: skip
+@click.pass_obj
+def migrate_command(invocation: Invocation, target: Path | None) -> None:
+    """Write a configuration of the original's anew, in today's words, each change explained; -t shows a diff."""
+    from s3napback.commands import migrate
+
+    if target is not None and len(invocation.paths) > 1:
+        raise click.UsageError("--to takes one configuration: give -c once")
+    invocation.run_each(lambda path: migrate.migrate(path, target, say, test=invocation.test))
 
 
 class _RestoreCommand(click.Command):
@@ -228,6 +254,7 @@ class _RestoreCommand(click.Command):
 @click.option("--yes", "agreed", is_flag=True, help="Do not ask before --in-place.")
 @click.option("--passphrase-file", type=_FILE, metavar="FILE", help="Where the gpg key's passphrase stands.")
 @click.option("--require-signature", is_flag=True, help="Restore only what GpgSignKey has signed.")
+@click.option("--original", is_flag=True, help="Only what the original tool left; otherwise if nothing else is as old.")
 @click.option("-t", "-n", "--test", is_flag=True, help="Tell what would be fetched, in which order, and touch nothing.")
 @click.pass_obj
 def restore_command(
@@ -244,6 +271,7 @@ def restore_command(
     agreed: bool,
     passphrase_file: Path | None,
     require_signature: bool,
+    original: bool,
     test: bool,
 ) -> None:
     """Restore SOURCE, or only PATHs of a directory, as of a day."""
@@ -265,9 +293,10 @@ def restore_command(
         agreed=agreed,
         passphrase_file=passphrase_file,
         require_signature=require_signature,
+        original=original,
         test=test or invocation.test,
     )
-    invocation.run_each(lambda path: restore.restore(load_configuration(path), request, invocation.day, _say, _confirm))
+    invocation.run_each(lambda path: restore.restore(load_configuration(path), request, invocation.day, say, confirm))
 
 
 @command_line.command("verify")
@@ -280,6 +309,7 @@ def restore_command(
     "--compare", "against_live", is_flag=True, help="Compare the state of directories with what is there now."
 )
 @click.option("--passphrase-file", type=_FILE, metavar="FILE", help="Where the gpg key's passphrase stands.")
+@click.option("--original", is_flag=True, help="What the original tool left, be it of SOURCE or all of it.")
 @click.pass_obj
 def verify_command(
     invocation: Invocation,
@@ -292,6 +322,7 @@ def verify_command(
     keyless: bool,
     against_live: bool,
     passphrase_file: Path | None,
+    original: bool,
 ) -> None:
     """Decode the archives that a restore of SOURCE, or of all sources, would need, to nothing; report on each."""
     from s3napback.commands import verify
@@ -301,42 +332,12 @@ def verify_command(
         raise click.UsageError("--compare goes neither with --all nor with --keyless")
     if every and at:
         raise click.UsageError("--at names one state, so it does not go with --all")
-    request = verify.VerifyRequest(source or "", at or "", origin or "", every, keyless, against_live, passphrase_file)
-    invocation.run_each(
-        lambda path: verify.verify(load_configuration(path), request, invocation.day, _say), has_heading=True
+    request = verify.VerifyRequest(
+        source or "", at or "", origin or "", every, keyless, against_live, passphrase_file, original
     )
-
-
-def _confirm(question: str) -> bool | None:
-    """Ask the person at the terminal; None if there is none."""
-    if not sys.stdin.isatty():
-        return None
-    try:
-        return click.confirm(printable(question), err=True)
-    except click.Abort:
-        return False  # the person closed the terminal's input
-
-
-def _say(*lines: str) -> None:
-    """Print lines to standard output, whatever its encoding, with escapes in place of what a terminal would obey.
-
-    Everything that commands print goes through here, apart from the tables of ``list`` and what is restored. A reader
-    that has had enough, such as ``head``, is no error.
-    """
-    encoding = sys.stdout.encoding
-    text = "\n".join(map(printable, lines))
-    try:
-        click.echo(text.encode(encoding, "backslashreplace").decode(encoding))
-    except BrokenPipeError:
-        _drop_output()
-    except OSError as error:
-        # What is still held back would fail once more when Python ends.
-        _drop_output()
-        raise S3napbackError(f"standard output cannot be written to: {error.strerror}") from error
-
-
-def _drop_output() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    invocation.run_each(
+        lambda path: verify.verify(load_configuration(path), request, invocation.day, say), has_heading=True
+    )
 
 
 def _exit_code(action: Callable[[], int]) -> int:

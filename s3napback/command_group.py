@@ -47,6 +47,17 @@ class CommandGroup(click.Group):
         """See ``click``."""
         return super().get_command(ctx, ALIASES.get(cmd_name, cmd_name))
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """See ``click``. The original took configurations' names in this place, and gets the line that is meant."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            written = " ".join(f"-c {word}" for word in args if not word.startswith("-"))
+            hint = f"{error.message} Configurations are named with -c: s3napback {written}"
+            raise click.UsageError(hint, ctx) from error
+
     def _general_first(self, context: click.Context, words: Sequence[str]) -> list[str]:
         general = _options(self.params)
         at = _first_argument(words, general)

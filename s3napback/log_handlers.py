@@ -28,11 +28,19 @@ LINES = "s3napback_lines"
 """Attribute of a record whose message has several lines; a line end within any of them is data."""
 
 _outcomes: dict[str, str] = {}
+_letters: list[Letter] = []
 
 
 def note_outcome(configuration: str, text: str) -> None:
     """Remember what came of a configuration so far, for the subject of the letter."""
     _outcomes[configuration] = text
+
+
+def close_all() -> None:
+    """Close all handlers, and send what they have held back, also for each other; may hang."""
+    logging.shutdown()
+    for letter in _letters:
+        letter.send()
 
 
 def is_console(handler: logging.Handler) -> bool:
@@ -142,6 +150,7 @@ class Letter:
         self._kept: list[logging.LogRecord] = []
         self._subject = handler.subject
         vars(handler).update(handle=self.keep, flush=self.send, getSubject=self._told)
+        _letters.append(self)
 
     def keep(self, record: logging.LogRecord) -> bool:
         """Take a record."""

@@ -32,6 +32,7 @@ from s3napback.log_handlers import (
     FailureReport,
     Guard,
     Letter,
+    close_all,
     is_console,
     is_journal,
 )
@@ -218,7 +219,7 @@ def finish() -> None:
     # Otherwise done once more, without a limit, when the interpreter ends.
     atexit.unregister(logging.shutdown)
     try:
-        within(2 * LONGEST_SECONDS, logging.shutdown, "log")
+        within(2 * LONGEST_SECONDS, close_all, "log")
     except TookTooLong:
         ending.say_at_once("s3napback: a log could not be closed, and may lack its last lines")
 
@@ -235,7 +236,7 @@ def say_last(message: str) -> None:
             handler.handle(record)
     # What handlers have held back until now goes out.
     with suppress(TookTooLong):
-        within(LAST_WORDS_SECONDS, logging.shutdown, "log")
+        within(LAST_WORDS_SECONDS, close_all, "log")
 
 
 class _OneLineFormatter(logging.Formatter):

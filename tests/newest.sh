@@ -61,13 +61,14 @@ check_in() {
     mkdir -p "$root/var/lib/mysql-files"
     # shellcheck disable=SC2046 # a list of words
     within sh -c 'cd /checkout && exec "$@"' sh \
-        env LC_ALL=C.UTF-8 python3 -m pytest -q -p no:cacheprovider -n 2 --dist loadfile $(tests_for)
+        env LC_ALL=C.UTF-8 PATH="$scripts:$PATH" python3 -m pytest -q -p no:cacheprovider -n 2 --dist loadfile $(tests_for)
     rm -rf "$root"
 }
 
 # The wheel, and what it and its tests need, for the interpreter of the suite, fetched by this machine's pip.
 install_python() {
     version=$(chroot "$root" python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    scripts=/usr/local/lib/python$version/dist-packages/bin
     python3 -m pip wheel --quiet --no-deps --wheel-dir "$folder/$suite-wheel" .
     python3 -m pip install --quiet --only-binary=:all: --python-version "$version" --implementation cp \
         --target "$root/usr/local/lib/python$version/dist-packages" "$(echo "$folder/$suite-wheel"/*.whl)[test]"
@@ -80,6 +81,7 @@ within() {
         shift
         mount -t proc proc "$root/proc"
         mount --rbind /dev "$root/dev"
+        mount --rbind /sys "$root/sys"
         exec chroot "$root" "$@"' sh "$root" "$@"
 }
 

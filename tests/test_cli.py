@@ -58,7 +58,7 @@ def test_a_bug_is_called_one_and_does_not_stop_the_other_configurations(caplog: 
         turns.append(path.name)
         raise ZeroDivisionError("division by zero")
 
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG, logger="s3napback"):
         assert exit_code(act, "one", "other") == EXIT_BUG
     assert turns == ["one", "other"]
     shown, details = caplog.records[:2]

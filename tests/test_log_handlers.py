@@ -88,6 +88,32 @@ def test_a_run_without_errors_sends_nothing(site: Site, mail_host: MailHost) -> 
     assert mail_host.letters == []
 
 
+MEMORY = """[loggers]
+keys=root
+[handlers]
+keys=memory,mail
+[formatters]
+keys=
+[logger_root]
+level=ERROR
+handlers=memory
+[handler_memory]
+class=logging.handlers.MemoryHandler
+target=mail
+args=(100, CRITICAL)
+[handler_mail]
+class={mail}
+"""
+
+
+def test_what_another_handler_has_held_back_for_the_mail_is_sent_too(site: Site, mail_host: MailHost) -> None:
+    option, _ = configure(site, "NullHandler\nargs=()")
+    (site.root / "logging.ini").write_text(MEMORY.format(mail=smtp(mail_host.listener.getsockname()[1])))
+    site.run(option, expect=1)
+    (letter,) = mail_host.letters
+    assert letter.get_content().count("FAILED") == 2
+
+
 FAILING = "s3napback_test_handlers.{name}\nargs=()"
 HANDLERS = """
 import logging, time

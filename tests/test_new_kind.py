@@ -53,7 +53,7 @@ class Ledger:
 
     job: Job
 
-    def check(self, *, had_content: bool) -> Sequence[str]:  # noqa: ARG002 - one that is empty is cut off
+    def check(self, *, had_content: bool, remembered: Mapping[str, str]) -> Sequence[str]:  # noqa: ARG002
         if not self.has_content():
             raise SourceError(f"{self.job.source} does not exist")
         return []

@@ -44,7 +44,7 @@ RIGHTS = {
 
 ATTACKERS = {
     "whoever can write to the store, an archive without signature": (
-        *("archives", "links", "disagreement", "memory", "targets", "output"),
+        *("archives", "links", "disagreement", "memory", "originals", "targets", "output"),
         "fuzz_members",
     ),
     "whoever can write to the store, with `--require-signature`": ("signatures",),

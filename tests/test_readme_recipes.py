@@ -18,6 +18,8 @@ from tests.databases.postgres_content import EVERYTHING as POSTGRES_EVERYTHING
 from tests.databases.repository import Repository, add_odd_properties, begin, merge
 from tests.databases.sqlite_writer import make, numbers
 from tests.gpg_keys import GpgHome, gpg_home
+from tests.original.vectors import Bucket as OriginalBucket
+from tests.original.vectors import Nights as OriginalNights
 from tests.servers import S3Server
 from tests.site import Site
 
@@ -150,7 +152,7 @@ def test_only_what_the_perl_tool_left_is_deleted_by_its_recipe(
     tmp_path: Path, backups_key: GpgHome, moto: S3Server
 ) -> None:
     bucket = moto.make_bucket()
-    chunks = ["/etc-0-FULL:0000000000000", "/etc-0-FULL:0000005000000", "/home/build-3-DIFF:0000000000000"]
+    chunks = [f"/etc-0-FULL:{0:020d}", f"/etc-0-FULL:{1:020d}", f"/home/build-3-DIFF:{0:020d}"]
     ours = ["etc-0-FULL", "etc-0-FULL.sha256", "MySQL/a:b-0", "srv/12:30-0-FULL"]
     for key in [*chunks, *ours]:
         moto.client().put_object(Bucket=bucket, Key=key, Body=b"x")
@@ -161,6 +163,38 @@ def test_only_what_the_perl_tool_left_is_deleted_by_its_recipe(
     run_recipe(command.replace(" --dryrun", ""), backups_key, moto.environment())
     left = [found["Key"] for found in moto.client().list_objects_v2(Bucket=bucket)["Contents"]]
     assert sorted(left) == sorted(ours)
+
+
+def test_what_the_original_left_comes_back_by_hand(tmp_path: Path, backups_key: GpgHome, moto: S3Server) -> None:
+    source = tmp_path / "etc"
+    source.mkdir()
+    (source / "big").write_bytes(os.urandom(30_000))
+    (source / "gone").touch()
+    bucket = OriginalBucket()
+    nights = OriginalNights(bucket, str(source), tmp_path / "snapshot")
+    (recipient,) = backups_key.fingerprints()
+
+    def encrypted_by_it(data: bytes) -> bytes:
+        return backups_key.run("-r", recipient, "-e", stdin=data)
+
+    nights.run(3, "FULL", encrypted_by_it)
+    (source / "gone").unlink()
+    (source / "new").write_text("new")
+    nights.run(4, "DIFF", encrypted_by_it)
+    name = moto.make_bucket()
+    for key, (_, data) in bucket.objects.items():
+        moto.client().put_object(Bucket=name, Key=key, Body=data)
+    target = tmp_path / "recovered"
+    changes = {
+        "aws ": f"aws --endpoint-url {moto.endpoint} ",
+        "my-backups": name,
+        "/srv/recovered": str(target),
+        "/etc-": f"{source}-",
+    }
+    shown = run_recipe(adapted("original's archives by hand", changes), backups_key, moto.environment())
+    assert len(shown.splitlines()) == len(bucket.objects)
+    # The original's tar kept whole seconds.
+    subprocess.run(["diff", "-r", str(source), str(target / str(source)[1:])], check=True)
 
 
 def test_a_repository_can_be_loaded_by_hand(tmp_path: Path, backups_key: GpgHome) -> None:

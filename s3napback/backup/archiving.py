@@ -14,7 +14,7 @@ from pathlib import Path
 
 from s3napback.archives import ArchiveRecord, Owner, Transfer, join_prefix, metadata_digest, slot_keys
 from s3napback.backup.context import RunContext
-from s3napback.catalogue.sums import SumNote, format_sum, sum_key
+from s3napback.catalogue.sums import SumNote, format_sum, sum_key, sum_metadata
 from s3napback.chains import History, Link, Memory, SourceState, extended_chain
 from s3napback.crews import Crew
 from s3napback.deciding.facts import RunFacts
@@ -90,7 +90,9 @@ class _Making:
             record = self._record(dump, started)
             transfer = self._transfer(dump, record)
             transfer = replace(transfer, seconds=time.monotonic() - clock)
-            transfer = replace(transfer, warnings=(*transfer.warnings, *dump.conclude()))
+            concluded = dump.conclude()
+            warnings = (*transfer.warnings, *concluded.warnings)
+            transfer = replace(transfer, warnings=warnings, unread=concluded.unread)
             self._commit(dump, record, transfer, had_content=had_content)
         return replace(transfer, warnings=(*transfer.warnings, *self._tidy_up(record, transfer)))
 
@@ -193,9 +195,10 @@ class _Making:
             except S3napbackError as error:
                 warnings.append(f"{other}, which {plan.key} replaces, could not be deleted: {error}")
         base = plan.key.removeprefix(join_prefix(self.context.facts.prefix, ""))
-        text = format_sum(SumNote.of(record, base, transfer))
+        note = SumNote.of(record, base, transfer)
         try:
-            store.put(sum_key(plan.key), Measured(_Bytes(text)), {}, is_helper=True)
+            content = Measured(_Bytes(format_sum(note)))
+            store.put(sum_key(plan.key), content, sum_metadata(note), is_helper=True)
         except S3napbackError as error:
             warnings.append(f"the checksum of {plan.key} could not be written: {error}")
         return warnings

@@ -7,6 +7,7 @@ anything.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from s3napback.backup.context import RunContext
@@ -119,10 +120,16 @@ class Looks:
         notes: tuple[str, ...] = ()
         problem = None
         try:
-            notes = tuple(self.source.check(had_content=state.had_content and not self.context.facts.options.force))
+            notes = tuple(self._checked(state))
         except SourceError as error:
             problem = error
         return Inspection(self.source.content(), notes, problem)
+
+    def _checked(self, state: SourceState) -> Sequence[str]:
+        if self.context.facts.options.force:
+            return self.source.check(had_content=False, remembered={})
+        memory = state.newest.memory if state.newest else None
+        return self.source.check(had_content=state.had_content, remembered=memory.notes if memory else {})
 
     def footing(self, facts: SourceFacts) -> Footing:
         """That on which a DIFF would build, besides the archives."""

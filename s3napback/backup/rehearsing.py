@@ -17,7 +17,7 @@ from s3napback.formatting import human_bytes
 from s3napback.kinds import kind_of
 from s3napback.logs import log_lines, logger_for
 from s3napback.rotation import day_date
-from s3napback.sources import WORKING, NothingNew
+from s3napback.sources import WORKING, Alarm, NothingNew
 from s3napback.sources.registry import make_source
 from s3napback.streams.compression import compression_command
 
@@ -76,7 +76,8 @@ def rehearse_source(
     if shows_commands or kind_of(job.kind).needs_block:
         for line in _pasted(context, plan, stage.pasted).lines():
             say(f"    {line}")
-    return Prospect(fails=plan.problem is not None, warnings=int(plan.is_unexpected))
+    alarms = sum(isinstance(note, Alarm) for note in plan.notes)
+    return Prospect(fails=plan.problem is not None, warnings=plan.is_unexpected + alarms)
 
 
 def _described(context: RunContext, plan: Plan) -> Iterator[str]:

@@ -6,17 +6,22 @@ in parallel.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, partial
 
 from s3napback.archives import ArchiveRecord, Owner, join_prefix, split_key
-from s3napback.catalogue.sums import is_sum_key
+from s3napback.catalogue.sums import is_sum_key, sum_key, unread_count
 from s3napback.crews import Crew
 from s3napback.errors import StoreError, StoreUnreachable
+from s3napback.original.chains import OriginalArchive
+from s3napback.original.contents import original_archives
 from s3napback.rotation import ArchiveType, day_date
 from s3napback.stores import Store, StoredObject
+
+logger = logging.getLogger("s3napback")
 
 PARALLEL_REQUESTS = 32
 """Metadata requests under way at once."""
@@ -32,7 +37,7 @@ class CataloguedArchive:
         stored: the object.
         base: the key without prefix, slot and type.
         record: what its metadata says; None if it says nothing that we understand.
-        flaw: why the store does not tell its metadata, as a whole sentence; empty if it does.
+        flaw: what is wrong with it, or why the store does not tell its metadata, as a clause; empty if it does.
     """
 
     stored: StoredObject
@@ -73,11 +78,15 @@ class Catalogue:
         archives: in the order of keys.
         sums: the checksum objects, by key.
         others: keys that are neither an archive's nor a checksum's.
+        gone: keys of which the store has notes of its own, and no object.
+        original: what the original tool left, newest first; its chunks are among the others.
     """
 
     archives: tuple[CataloguedArchive, ...]
     sums: Mapping[str, StoredObject] = field(default_factory=dict)
     others: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+    original: tuple[OriginalArchive, ...] = ()
 
     def chain(self, archive: CataloguedArchive) -> Chain:
         """The chain that ends with ``archive``; links are found by identity, never by slot."""
@@ -86,7 +95,7 @@ class Catalogue:
         while True:
             record = links[-1].record
             if record is None:
-                return Chain(problem=f"it cannot be looked at: {links[-1].flaw}" if links[-1].flaw else _NO_METADATA)
+                return Chain(problem=links[-1].flaw or _NO_METADATA)
             if record.type is ArchiveType.FULL:
                 return Chain(tuple(reversed(links)))
             parent = self._by_id.get(record.parent)
@@ -167,7 +176,41 @@ def read_catalogue(store: Store, prefix: str) -> Catalogue:
         archives=tuple(described),
         sums=sums,
         others=tuple(found.key for found in listed if found.key not in sums and split_key(found.key) is None),
+        gone=tuple(store.gone(join_prefix(prefix, ""))),
+        original=tuple(original_archives(listed, prefix)),
     )
+
+
+def read_unread_counts(store: Store, catalogue: Catalogue, archives: Sequence[CataloguedArchive]) -> Mapping[str, int]:
+    """Of archives that lack something which could not be read how many paths that is, by their keys.
+
+    Raises:
+        StoreError: the metadata of a checksum object cannot be asked for.
+    """
+    keys = [sum_key(archive.key) for archive in archives if archive.record and sum_key(archive.key) in catalogue.sums]
+    with Crew(PARALLEL_REQUESTS, "metadata") as pool:
+        described = {found.key: found.metadata for found in pool.map(store.head, keys) if found is not None}
+    counts = {
+        archive.key: unread_count(described.get(sum_key(archive.key), {}), archive.record.id)
+        for archive in archives
+        if archive.record
+    }
+    return {key: count for key, count in counts.items() if count}
+
+
+def with_originals_of_root(catalogue: Catalogue, store: Store, prefix: str) -> Catalogue:
+    """The same, and what of the original lies outside of the Prefix, of which it knew nothing.
+
+    That it cannot be listed is a warning: a key may be meant for the Prefix alone.
+    """
+    if not prefix:
+        return catalogue
+    try:
+        found = original_archives(store.list(""), prefix)
+    except StoreError as error:
+        logger.warning("archives of the original tool are looked for below the Prefix alone: %s", error)
+        return catalogue
+    return replace(catalogue, original=tuple(found))
 
 
 def _look(store: Store, prefix: str, listed: StoredObject) -> CataloguedArchive | None:
@@ -179,10 +222,13 @@ def _look(store: Store, prefix: str, listed: StoredObject) -> CataloguedArchive 
     except StoreUnreachable as error:
         # A store that answers all others, and not for this one, has lost it.
         store.check(for_writing=False)
-        return CataloguedArchive(listed, base, None, str(error))
+        return CataloguedArchive(listed, base, None, f"it cannot be looked at: {error}")
     except StoreError as error:
-        return CataloguedArchive(listed, base, None, str(error))
-    return None if found is None else CataloguedArchive(found, base, ArchiveRecord.from_metadata(found.metadata))
+        return CataloguedArchive(listed, base, None, f"it cannot be looked at: {error}")
+    if found is None:
+        return None
+    flaw = f"it is damaged: {found.flaw}" if found.flaw else ""
+    return CataloguedArchive(found, base, ArchiveRecord.from_metadata(found.metadata), flaw)
 
 
 def _date(archive: CataloguedArchive) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from s3napback.archives import ArchiveRecord
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, newest_first
 from s3napback.config.settings import Job
 from s3napback.errors import SourceError
 from s3napback.kinds import KINDS, SourceName, kind_called, kind_of
+from s3napback.original.chains import OriginalArchive
 from s3napback.targets import InvalidNameError, normalised_path
 
 _MOST_NAMED = 5
@@ -23,7 +24,7 @@ def matches(word: str, archive: CataloguedArchive) -> bool:
     """
     if not word:
         return False
-    names, sources = _meanings(word)
+    names, sources = meanings(word)
     if archive.record is None:
         return archive.base in names
     source = archive.record.owner.source
@@ -34,6 +35,19 @@ def matches(word: str, archive: CataloguedArchive) -> bool:
     return own_name in names or (archive.base in names and f"/{archive.base}".endswith(f"/{own_name}"))
 
 
+def matches_original(word: str, archive: OriginalArchive) -> bool:
+    """Whether ``word`` means the source of an archive of the original, or what its keys begin with."""
+    if not word:
+        return False
+    names, sources = meanings(word)
+    if names & {archive.base, archive.name.series}:
+        return True
+    own = archive.name.sources
+    return bool(sources.intersection(own)) or bool(
+        names.intersection(kind_of(each.kind).key_base(each.target) for each in own)
+    )
+
+
 def holder_of(path: str, archives: Sequence[CataloguedArchive]) -> SourceName | None:
     """The innermost source that is a tree, and within which a path lies; None if there is none.
 
@@ -41,7 +55,15 @@ def holder_of(path: str, archives: Sequence[CataloguedArchive]) -> SourceName | 
         path: absolute.
         archives: of which sources there are any.
     """
-    sources = {archive.record.owner.source for archive in archives if archive.record}
+    return _innermost(path, {archive.record.owner.source for archive in archives if archive.record})
+
+
+def original_holder_of(path: str, archives: Sequence[OriginalArchive]) -> SourceName | None:
+    """The same, of the original's archives: what can be a directory counts as one."""
+    return _innermost(path, {source for archive in archives for source in archive.name.sources})
+
+
+def _innermost(path: str, sources: Collection[SourceName]) -> SourceName | None:
     below = [
         source
         for source in sources
@@ -54,7 +76,7 @@ def holder_of(path: str, archives: Sequence[CataloguedArchive]) -> SourceName | 
 
 def means(word: str, job: Job) -> bool:
     """Whether ``word`` means a source of the configuration; see ``matches``."""
-    names, sources = _meanings(word)
+    names, sources = meanings(word)
     return job.source in sources or job.name in names
 
 
@@ -64,7 +86,9 @@ def _own_name(record: ArchiveRecord) -> str:
     return kind_of(source.kind).key_base(source.target) if source.kind else "\0"
 
 
-def matching_archives(catalogue: Catalogue, word: str, *, cycle_or_name: str = "") -> list[CataloguedArchive]:
+def matching_archives(
+    catalogue: Catalogue, word: str, *, cycle_or_name: str = "", or_none: bool = False
+) -> list[CataloguedArchive]:
     """The archives of the source that ``word`` means, newest first.
 
     They can be of several owners, where one word fits a directory and a repository, or two machines share a store.
@@ -73,11 +97,14 @@ def matching_archives(catalogue: Catalogue, word: str, *, cycle_or_name: str = "
         catalogue: all there is.
         word: see ``matches``.
         cycle_or_name: keep only those of a Cycle, or under a name (a key base), if it is given.
+        or_none: that there are none of the source is no error.
 
     Raises:
         SourceError: there are none; the message names sources, or Cycles and names, that come near.
     """
     found = sorted((archive for archive in catalogue.archives if matches(word, archive)), key=newest_first)
+    if not found and or_none:
+        return []
     if not found:
         raise SourceError(_nothing_found(word, catalogue.archives))
     if not cycle_or_name:
@@ -107,7 +134,7 @@ def source_called(word: str) -> SourceName | None:
     return None
 
 
-def _meanings(word: str) -> tuple[set[str], set[SourceName]]:
+def meanings(word: str) -> tuple[set[str], set[SourceName]]:
     """The key bases, and the sources, that a word can stand for."""
     names = {word}
     sources = {SourceName.parse(word)}

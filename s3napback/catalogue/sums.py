@@ -10,8 +10,19 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-from s3napback.archives import UNKNOWN_OWNER, ArchiveRecord, Owner, Transfer, format_time, parse_time
+from s3napback.archives import (
+    METADATA_PREFIX,
+    NOTHING_UNREAD,
+    UNKNOWN_OWNER,
+    ArchiveRecord,
+    Owner,
+    Transfer,
+    Unread,
+    format_time,
+    parse_time,
+)
 from s3napback.kinds import SourceName
 from s3napback.stores import Store
 
@@ -22,8 +33,15 @@ LONGEST_SUM = 65_536
 
 _SUFFIX = ".sha256"
 _LONGEST_WARNINGS = 49_152  # bytes of them all, which leaves room for a key of 1,024 bytes and the rest
+_LONGEST_UNREAD = 10_240  # bytes of all paths that could not be read; more if the warnings leave some
+_ID = f"{METADATA_PREFIX}sum-of"
+_UNREAD = f"{METADATA_PREFIX}unread"
+# Of ASCII all that is printable, but for the sign of percentages.
+_PLAIN = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 _SUM = re.compile(r"(?P<escaped>\\?)(?P<digest>[0-9a-f]{64})  (?P<name>.+)", re.DOTALL)
-_COMMENT = re.compile(r"# (id|source|host|started|bytes stored|bytes read|seconds|warning) (.*)", re.DOTALL)
+_COMMENT = re.compile(
+    r"# (id|source|host|started|bytes stored|bytes read|seconds|warning|unread path|unread) (.*)", re.DOTALL
+)
 _WHOLE = re.compile(r"[0-9]{1,18}")
 _NUMBER = re.compile(r"[0-9]{1,18}(\.[0-9]{1,9})?")
 
@@ -44,6 +62,7 @@ class SumNote:
         read: bytes that the dump command wrote, before compression.
         seconds: from start to arrival.
         warnings: one line each.
+        unread: what could not be read of the source.
     """
 
     digest: str
@@ -55,6 +74,7 @@ class SumNote:
     read: int | None = None
     seconds: float | None = None
     warnings: Sequence[str] = ()
+    unread: Unread = NOTHING_UNREAD
 
     @classmethod
     def of(cls, record: ArchiveRecord, name: str, transfer: Transfer) -> SumNote:
@@ -69,6 +89,7 @@ class SumNote:
             read=transfer.read,
             seconds=transfer.seconds,
             warnings=tuple(transfer.warnings),
+            unread=transfer.unread,
         )
 
 
@@ -90,7 +111,7 @@ def summed_key(key: str) -> str:
 def format_sum(note: SumNote) -> bytes:
     """The content of the checksum object: a line that ``sha256sum --check`` reads, and comments, in UTF-8.
 
-    Of more warnings than there is room for it says how many they are.
+    Of more warnings than there is room for it says how many they are, and of paths that could not be read always.
     """
     comments = {
         "id": note.id,
@@ -101,12 +122,29 @@ def format_sum(note: SumNote) -> bytes:
         "bytes read": note.read,
         "seconds": None if note.seconds is None else f"{note.seconds:.1f}",
     }
+    warnings = _warning_lines(note.warnings)
+    room = _LONGEST_WARNINGS + _LONGEST_UNREAD - sum(map(_size, warnings))
     lines = [
         _sum_line(note.digest, note.name),
         *(f"# {name} {value}" for name, value in comments.items() if value is not None),
-        *_warning_lines(note.warnings),
+        *warnings,
+        *_unread_lines(note.unread, room),
     ]
     return "".join(f"{line}\n" for line in lines).encode(errors="surrogateescape")
+
+
+def sum_metadata(note: SumNote) -> dict[str, str]:
+    """Metadata of the checksum object, which tell without reading it that something could not be read.
+
+    The archive itself cannot have them: its own are set before its first byte is there.
+    """
+    return {_ID: note.id, _UNREAD: f"{note.unread.count}"} if note.unread.count else {}
+
+
+def unread_count(metadata: Mapping[str, str], archive_id: str) -> int:
+    """How many paths of an archive could not be read, by the metadata of the checksum object beside it."""
+    said = {name.lower(): value for name, value in metadata.items()}
+    return (_whole(said.get(_UNREAD, "")) or 0) if said.get(_ID) == archive_id else 0
 
 
 def parse_sum(data: bytes) -> SumNote | None:
@@ -116,10 +154,13 @@ def parse_sum(data: bytes) -> SumNote | None:
     if found is None:
         return None
     said: dict[str, str] = {}
-    warnings = []
+    warnings: list[str] = []
+    unread: list[bytes] = []
     for comment in filter(None, map(_COMMENT.fullmatch, lines)):
         if comment[1] == "warning":
             warnings.append(comment[2])
+        elif comment[1] == "unread path":
+            unread.append(unquote_to_bytes(comment[2]).lstrip(b"/"))
         else:
             said.setdefault(comment[1], comment[2])
     if not said.get("id"):
@@ -134,6 +175,7 @@ def parse_sum(data: bytes) -> SumNote | None:
         read=_whole(said.get("bytes read", "")),
         seconds=_number(said.get("seconds", "")),
         warnings=tuple(warnings),
+        unread=Unread(max(len(unread), _whole(said.get("unread", "")) or 0), tuple(unread)),
     )
 
 
@@ -160,11 +202,26 @@ def _warning_lines(warnings: Sequence[str]) -> list[str]:
     room = _LONGEST_WARNINGS
     for number, warning in enumerate(warnings):
         line = f"# warning {warning}"
-        room -= len(line.encode(errors="surrogateescape")) + 1
+        room -= _size(line)
         if room < 0:
             return [*lines, f"# {len(warnings) - number} more warnings"]
         lines.append(line)
     return lines
+
+
+def _unread_lines(unread: Unread, room: int) -> list[str]:
+    lines = [f"# unread {unread.count}"] if unread.count else []
+    for path in unread.paths:
+        line = f"# unread path /{quote_from_bytes(path, _PLAIN)}"
+        if _size(line) <= room:
+            room -= _size(line)
+            lines.append(line)
+    return lines
+
+
+def _size(line: str) -> int:
+    """Bytes of a line with its end."""
+    return len(line.encode(errors="surrogateescape")) + 1
 
 
 def _sum_line(digest: str, name: str) -> str:

@@ -20,7 +20,7 @@ from s3napback.deciding.plans import Plan, Skip
 from s3napback.errors import EXIT_BUG, S3napbackError, SourceError
 from s3napback.formatting import human_bytes, human_time
 from s3napback.logs import log_lines, logger_for
-from s3napback.sources import Expansion, NothingNew
+from s3napback.sources import Alarm, Expansion, NothingNew
 from s3napback.sources.registry import expand_job, make_source
 from s3napback.state import lock_holder, locked, make_diff_dir, require_own_diff_dir
 from s3napback.surroundings import diff_dir
@@ -189,7 +189,8 @@ def _try_to_back_up(context: RunContext, job: Job, tally: Tally, log: logging.Lo
     if plan.problem is not None:
         raise plan.problem
     for note in plan.notes:
-        log.info("%s", note)
+        log.log(logging.WARNING if isinstance(note, Alarm) else logging.INFO, "%s", note)
+    tally = replace(tally, warnings=tally.warnings + sum(isinstance(note, Alarm) for note in plan.notes))
     if plan.why:
         level = logging.WARNING if plan.is_unexpected else logging.INFO
         log.log(level, "%s: a FULL is made in the place of a DIFF: %s", job.source, plan.why)

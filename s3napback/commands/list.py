@@ -8,11 +8,16 @@ from enum import Enum
 from typing import Protocol, TextIO
 
 from s3napback.catalogue.claims import Claims, acting_host, unprotected
-from s3napback.catalogue.contents import CataloguedArchive, read_catalogue
-from s3napback.catalogue.selection import matches, matching_archives, means
+from s3napback.catalogue.contents import (
+    CataloguedArchive,
+    read_catalogue,
+    read_unread_counts,
+    with_originals_of_root,
+)
+from s3napback.catalogue.selection import matches, matches_original, matching_archives, means
 from s3napback.config.settings import Configuration
 from s3napback.listing.plain import plain_text
-from s3napback.listing.report import make_report
+from s3napback.listing.report import Shown, make_report
 from s3napback.surroundings import configured_store, host_name
 
 logger = logging.getLogger("s3napback")
@@ -59,8 +64,8 @@ def show(configuration: Configuration, word: str, layout: Layout, say: Say) -> i
     store = configured_store(configuration, patient=False)
     store.check(for_writing=False)
     prefix = configuration.store.prefix
-    catalogue = read_catalogue(store, prefix)
-    if not catalogue.archives and not store.is_recognised():
+    catalogue = with_originals_of_root(read_catalogue(store, prefix), store, prefix)
+    if not (catalogue.archives or catalogue.original) and not store.is_recognised():
         logger.warning(
             "%s does not hold the mark that backups leave there. Is the disk not mounted, or the folder another one?",
             store.location,
@@ -70,12 +75,14 @@ def show(configuration: Configuration, word: str, layout: Layout, say: Say) -> i
     lacking = [
         job for job in unprotected(catalogue, Claims(acting, configuration.jobs)) if not word or means(word, job)
     ]
-    is_found = not lacking or any(matches(word, archive) for archive in catalogue.archives)
+    original = [each for each in catalogue.original if not word or matches_original(word, each)]
+    is_found = not (lacking or original) or any(matches(word, archive) for archive in catalogue.archives)
     archives: Sequence[CataloguedArchive] = catalogue.archives
     if word:
         archives = matching_archives(catalogue, word) if is_found else ()
     claims = Claims(own, configuration.jobs)
-    report = make_report(catalogue, archives, claims, lacking, location=store.location, prefix=prefix)
+    shown = Shown(archives, lacking, read_unread_counts(store, catalogue, archives), original)
+    report = make_report(catalogue, shown, claims, location=store.location, prefix=prefix)
     if layout is Layout.JSON:
         # The document is in ASCII, and the only line ends in it are its own.
         say(*report.to_json().split("\n"))

@@ -21,6 +21,7 @@ from s3napback.catalogue.retention import (
     upload_keys,
 )
 from s3napback.catalogue.sums import SumNote, read_sum, sum_key, summed_key
+from s3napback.commands.prune_original import prune_originals
 from s3napback.config.settings import Configuration
 from s3napback.crews import Crew
 from s3napback.errors import StoreError, UnusableConfiguration
@@ -32,6 +33,10 @@ from s3napback.stores import Store, StoredObject
 from s3napback.surroundings import configured_store, diff_dir, host_name
 
 logger = logging.getLogger("s3napback")
+
+UPLOAD_AGE = 7
+"""Days after which an upload that is not finished is taken for one that nobody is at any more."""
+_DAY = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,8 @@ def prune(
     *,
     delete: bool,
     unowned: bool = False,
-    store: Store | None = None,
+    original: bool = False,
+    upload_age: int = UPLOAD_AGE,
 ) -> int:
     """Show what is not needed, and delete it if ``delete`` is set.
 
@@ -66,13 +72,15 @@ def prune(
         say: takes the lines that are the result.
         delete: do it. Otherwise nothing is touched: neither the store nor DiffDir.
         unowned: also names that no block claims.
-        store: to be used in place of a new one.
+        original: in place of all that, what the original tool left.
+        upload_age: days; what was begun later may be under way on another machine.
 
     Returns:
         The exit code: 1 if something could not be deleted.
 
     Raises:
         UnusableConfiguration: it has no sources, or the store cannot be used.
+        TooEarly: what the original left is still needed.
         LockHeld: a run is at work.
         StoreError: the store could not be read.
     """
@@ -81,13 +89,16 @@ def prune(
             f"{configuration.path} names no sources, so nothing tells which archives are still needed; "
             "nothing was deleted"
         )
+    if original:
+        with _alone(configuration, delete=delete):
+            return prune_originals(configuration, today, say, delete=delete, unowned=unowned)
     claims = Claims(host_name(configuration), configuration.jobs)
-    store = store or configured_store(configuration, patient=delete)
+    store = configured_store(configuration, patient=delete)
     with _alone(configuration, delete=delete):
         store.check(for_writing=delete)
         prefix = configuration.store.prefix
-        findings = _look(store, prefix, claims, day_number(today), unowned=unowned)
-        pruner = _Pruner(store, prefix, say, delete=delete)
+        findings = _look(store, prefix, claims, day_number(today), unowned=unowned, least_age=upload_age * _DAY)
+        pruner = _Pruner(store, prefix, say, delete=delete, least_age=upload_age * _DAY)
         for verdict in findings.verdicts:
             pruner.archive(verdict)
         for found in findings.sums:
@@ -111,7 +122,7 @@ def _alone(configuration: Configuration, *, delete: bool) -> Iterator[None]:
         yield
 
 
-def _look(store: Store, prefix: str, claims: Claims, day: int, *, unowned: bool) -> Findings:
+def _look(store: Store, prefix: str, claims: Claims, day: int, *, unowned: bool, least_age: float) -> Findings:
     catalogue = read_catalogue(store, prefix)
     verdicts = judge_archives(catalogue, claims, day, unowned=unowned)
     sums = [
@@ -121,7 +132,7 @@ def _look(store: Store, prefix: str, claims: Claims, day: int, *, unowned: bool)
     ]
     keys = upload_keys(catalogue, claims, prefix)
     keys += [verdict.archive.key for verdict in deletable(verdicts)]
-    return Findings(verdicts, sums, _unfinished(store, list(dict.fromkeys(keys))))
+    return Findings(verdicts, sums, _unfinished(store, list(dict.fromkeys(keys)), least_age))
 
 
 def _base(key: str, prefix: str) -> str:
@@ -137,20 +148,23 @@ def _note(store: Store, found: StoredObject) -> SumNote | None:
         return None
 
 
-def _unfinished(store: Store, keys: Sequence[str]) -> list[tuple[str, int]]:
+def _unfinished(store: Store, keys: Sequence[str], least_age: float) -> list[tuple[str, int]]:
     with Crew(PARALLEL_REQUESTS, "leftovers") as pool:
-        counts = list(pool.map(partial(store.discard_leftovers, count_only=True), keys))
+        counts = list(pool.map(partial(store.discard_leftovers, count_only=True, least_age=least_age), keys))
     return [(key, count) for key, count in zip(keys, counts, strict=True) if count]
 
 
 class _Pruner:
     """Shows one thing after the other, and deletes it if that is wanted."""
 
-    def __init__(self, store: Store, prefix: str, say: Callable[[str], None], *, delete: bool) -> None:
+    def __init__(
+        self, store: Store, prefix: str, say: Callable[[str], None], *, delete: bool, least_age: float
+    ) -> None:
         self._store = store
         self._prefix = prefix
         self._say = say
         self._delete = delete
+        self._least_age = least_age
         self._bytes = 0
         self._troubled: set[str] = set()
         self._counts = {"archive": 0, "checksum": 0, "unfinished upload": 0}
@@ -180,7 +194,7 @@ class _Pruner:
     def uploads(self, key: str, count: int) -> None:
         """Deal with what was begun and not finished."""
         shown = f"{counted(count, 'unfinished upload')} to {key}"
-        if self._carry_out(shown, partial(self._store.discard_leftovers, key)):
+        if self._carry_out(shown, partial(self._store.discard_leftovers, key, least_age=self._least_age)):
             self._counts["unfinished upload"] += count
 
     def summary(self) -> None:

@@ -4,21 +4,34 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
+from s3napback.archives import NOTHING_UNREAD, Unread
 from s3napback.catalogue.contents import CataloguedArchive
-from s3napback.catalogue.selection import holder_of
+from s3napback.catalogue.selection import holder_of, original_holder_of
 from s3napback.config.settings import Configuration
 from s3napback.errors import S3napbackError
 from s3napback.formatting import human_bytes, human_time
-from s3napback.kinds import SourceName
+from s3napback.kinds import DIRECTORY, SourceName
 from s3napback.recovery.choosing import chain_of_keys, source_of
-from s3napback.recovery.holdings import Holdings, StoredCold, cold_advice, look_at_store
-from s3napback.recovery.registry import UnclearRequest, Wanted, recovery_of
+from s3napback.recovery.holdings import Holdings, StoredCold, cold_advice, is_cold, look_at_store
+from s3napback.recovery.opening.decoder import Decoder
+from s3napback.recovery.original import as_catalogued, decoder_of_original, restore_of_original, source_of_original
+from s3napback.recovery.original_choice import (
+    Words,
+    choice_of_originals,
+    is_original_meant,
+    matching_originals,
+    require_kind,
+    with_all_originals,
+)
+from s3napback.recovery.paths import members_of_paths
+from s3napback.recovery.registry import Restorer, UnclearRequest, Wanted, recovery_of
 from s3napback.recovery.single_file import TO_STANDARD_OUTPUT
+from s3napback.recovery.unread import said_of, unread_in
 from s3napback.rotation import day_date
 from s3napback.standing import working_on
 
@@ -44,6 +57,7 @@ class RestoreRequest:
         agreed: ``--yes``.
         passphrase_file: for gpg.
         require_signature: restore only what GpgSignKey has signed.
+        original: only what the original tool left.
         test: only say what would be fetched.
     """
 
@@ -57,7 +71,27 @@ class RestoreRequest:
     agreed: bool = False
     passphrase_file: Path | None = None
     require_signature: bool = False
+    original: bool = False
     test: bool = False
+
+
+@dataclass(frozen=True)
+class _Meant:
+    """What will be restored.
+
+    Attributes:
+        chain: oldest first.
+        source: that it is of.
+        restore: makes what restores it.
+        decoder: makes what opens it.
+        is_original: the original tool made it.
+    """
+
+    chain: tuple[CataloguedArchive, ...]
+    source: SourceName
+    restore: Restorer
+    decoder: Callable[[], Decoder]
+    is_original: bool = False
 
 
 def restore(
@@ -83,24 +117,24 @@ def restore(
     clock = time.monotonic()
     holdings = look_at_store(configuration)
     request = _located(holdings, request)
-    chain = _chain(holdings, request, today)
-    source = source_of(request.source, chain)
-    task = recovery_of(source).restore(Wanted(source, request.where, request.paths, request.in_place))
+    meant = _meant(holdings, request, today)
+    unread = NOTHING_UNREAD if meant.is_original else _unread(holdings, meant.chain[-1], meant.source, request)
+    task = meant.restore(Wanted(meant.source, request.where, request.paths, request.in_place, unread))
     if request.test:
-        _rehearse(holdings, chain, say)
+        _rehearse(holdings, meant, say)
         return 0
     task.check()
-    if advice := cold_advice(chain, configuration, holdings.catalogue.sums):
+    if advice := _advice(meant, holdings):
         raise StoredCold(*advice)
     if request.in_place and not request.agreed:
-        _ask(request, source, confirm)
-    logger.info("restoring %s from %s", source, _described(holdings, chain))
-    with working_on(f"restoring {source} from {_described(holdings, chain)}"):
-        task.run(holdings.decoder(request.passphrase_file, require_signature=request.require_signature), chain)
-    fetched = sum(archive.stored.size for archive in chain)
+        _ask(request, meant.source, confirm)
+    logger.info("restoring %s from %s", meant.source, _described(holdings, meant))
+    with working_on(f"restoring {meant.source} from {_described(holdings, meant)}"):
+        task.run(meant.decoder(), meant.chain)
+    fetched = sum(archive.stored.size for archive in meant.chain)
     logger.info(
         "%s is restored to %s: %s fetched, %s",
-        *(source, "standard output" if request.where == TO_STANDARD_OUTPUT else request.where),
+        *(meant.source, "standard output" if request.where == TO_STANDARD_OUTPUT else request.where),
         *(human_bytes(fetched), human_time(time.monotonic() - clock)),
     )
     return 0
@@ -110,7 +144,10 @@ def _located(holdings: Holdings, request: RestoreRequest) -> RestoreRequest:
     """The same request, of the source within which a path lies that is none itself: ``/etc`` for ``/etc/hosts``."""
     if request.keys or not request.source.startswith("/") or holdings.has_any(request.source):
         return request
-    holder = holder_of(request.source, holdings.catalogue.archives)
+    catalogue = holdings.catalogue
+    holder = None if request.original else holder_of(request.source, catalogue.archives)
+    if holder is None and not matching_originals(catalogue, request.source):
+        holder = original_holder_of(request.source, catalogue.original)
     if holder is None:
         return request
     logger.info("%s lies in %s: restoring that of it", request.source, holder)
@@ -125,15 +162,70 @@ def _chain(holdings: Holdings, request: RestoreRequest, today: date) -> tuple[Ca
     return chain_of_keys(holdings.catalogue, request.keys, holdings.configuration.store.prefix).archives
 
 
-def _rehearse(holdings: Holdings, chain: Sequence[CataloguedArchive], say: Callable[[str], None]) -> None:
-    for number, archive in enumerate(chain, 1):
+def _unread(holdings: Holdings, newest: CataloguedArchive, source: SourceName, request: RestoreRequest) -> Unread:
+    """What could not be read of a directory that night; of what is wanted, it is said."""
+    if source.kind != DIRECTORY.name:
+        return NOTHING_UNREAD
+    unread = unread_in(holdings.store, newest)
+    names = members_of_paths(source.target, request.paths) if unread.count else ()
+    for line in said_of(unread, newest, [name.encode("utf-8", "surrogateescape") for name in names]):
+        logger.warning("%s", line)
+    return unread
+
+
+def _meant(holdings: Holdings, request: RestoreRequest, today: date) -> _Meant:
+    """Our own archives, or those of the original if they are named, or none of ours is as old."""
+    words = Words(request.source, request.at, request.keys, request.origin)
+    if is_original_meant(holdings, words, today, asked_for=request.original):
+        return _original(with_all_originals(holdings), request, words, today)
+
+    def decoder() -> Decoder:
+        return holdings.decoder(request.passphrase_file, require_signature=request.require_signature)
+
+    chain = _chain(holdings, request, today)
+    source = source_of(request.source, chain)
+    return _Meant(chain, source, recovery_of(source).restore, decoder)
+
+
+def _original(holdings: Holdings, request: RestoreRequest, words: Words, today: date) -> _Meant:
+    if request.require_signature:
+        raise UnclearRequest("--require-signature is for archives of our own: the original signed nothing")
+    choice = choice_of_originals(holdings, words, today)
+    for note in (*choice.notes, *choice.chain.doubts):
+        logger.warning("%s", note)
+    decoder = decoder_of_original(holdings.decoder(request.passphrase_file))
+    chain = as_catalogued(decoder, choice.chain.archives)
+    sources = choice.chain.archives[0].name.sources
+    if is_cold(chain[0]) or request.test:
+        source = sources[-1] if request.where == TO_STANDARD_OUTPUT else sources[0]
+    else:
+        source = source_of_original(decoder, chain[0], sources)
+    require_kind(request.source, source)
+    return _Meant(chain, source, restore_of_original, lambda: decoder, is_original=True)
+
+
+def _rehearse(holdings: Holdings, meant: _Meant, say: Callable[[str], None]) -> None:
+    for number, archive in enumerate(meant.chain, 1):
         day = f", of {day_date(archive.record.day)}" if archive.record else ""
+        if meant.is_original:
+            day = f", of {archive.stored.modified.astimezone().date()}, by the original tool"
         size = f"{human_bytes(archive.stored.size)} ({archive.stored.size} bytes)"
         say(f"{number}. {holdings.store.location}/{archive.key}{day}: {size}")
-    total = sum(archive.stored.size for archive in chain)
+    total = sum(archive.stored.size for archive in meant.chain)
     say(f"in all {human_bytes(total)} ({total} bytes) would be fetched, in this order")
-    for line in cold_advice(chain, holdings.configuration, holdings.catalogue.sums):
+    for line in _advice(meant, holdings):
         say(line)
+
+
+def _advice(meant: _Meant, holdings: Holdings) -> tuple[str, ...]:
+    sums = {} if meant.is_original else holdings.catalogue.sums
+    advice = cold_advice(meant.chain, holdings.configuration, sums)
+    if not (advice and meant.is_original):
+        return advice
+    return (
+        *advice,
+        "Each of its chunks is an object of its own: KEY:00000000000000000000 and so on, as many as list says",
+    )
 
 
 def _ask(request: RestoreRequest, source: SourceName, confirm: Callable[[str], bool | None]) -> None:
@@ -144,8 +236,10 @@ def _ask(request: RestoreRequest, source: SourceName, confirm: Callable[[str], b
         raise Declined("nothing was restored")
 
 
-def _described(holdings: Holdings, chain: Sequence[CataloguedArchive]) -> str:
-    newest = chain[-1]
+def _described(holdings: Holdings, meant: _Meant) -> str:
+    newest = meant.chain[-1]
     day = f" of {day_date(newest.record.day)}" if newest.record else ""
-    others = f", with {len(chain) - 1} before it" if len(chain) > 1 else ""
+    if meant.is_original:
+        day = f" of {newest.stored.modified.astimezone().date()}, an archive of the original tool"
+    others = f", with {len(meant.chain) - 1} before it" if len(meant.chain) > 1 else ""
     return f"{holdings.store.location}/{newest.key}{day}{others}"

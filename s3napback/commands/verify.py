@@ -13,6 +13,8 @@ from s3napback.archives import ArchiveRecord
 from s3napback.catalogue.claims import Claims, acting_host, is_stray, unprotected
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.catalogue.selection import means
+from s3napback.catalogue.sums import sum_key
+from s3napback.commands.verify_original import verify_originals
 from s3napback.config.settings import Configuration
 from s3napback.errors import S3napbackError, StoreError
 from s3napback.formatting import counted, human_bytes, human_time
@@ -20,7 +22,8 @@ from s3napback.kinds import NO_SOURCE
 from s3napback.recovery.holdings import Holdings, is_cold, look_at_store
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.opening.failures import Damaged
-from s3napback.recovery.registry import recovery_of
+from s3napback.recovery.original_choice import Words, is_original_meant, with_all_originals
+from s3napback.recovery.registry import UnclearRequest, recovery_of
 from s3napback.standing import working_on
 from s3napback.surroundings import host_name
 
@@ -39,6 +42,7 @@ class VerifyRequest:
         keyless: check stored bytes against their sums, for machines without the secret key.
         against_live: ``--compare``.
         passphrase_file: for gpg.
+        original: only what the original tool left.
     """
 
     source: str = ""
@@ -48,6 +52,7 @@ class VerifyRequest:
     keyless: bool = False
     against_live: bool = False
     passphrase_file: Path | None = None
+    original: bool = False
 
 
 def verify(configuration: Configuration, request: VerifyRequest, today: date, say: Callable[[str], None]) -> int:
@@ -64,22 +69,45 @@ def verify(configuration: Configuration, request: VerifyRequest, today: date, sa
         S3napbackError: the store cannot be read, or there is nothing to verify.
     """
     holdings = look_at_store(configuration)
+    if _is_original_meant(holdings, request, today):
+        return _verify_originals(holdings, request, today, say)
     lacking = _unprotected(holdings, request.source)
     for line in lacking:
         say(line)
     words = [request.source] if request.source else _all_sources(holdings)
     if request.source and lacking and not holdings.has_any(request.source):
         words = []
-    if not words and not lacking:
-        raise StoreError(f"there are no archives in {holdings.store.location} that could be verified")
+    bad = len(lacking) + (0 if request.source else _tell_losses(holdings, say))
+    if not words and not bad:
+        others = "; those of the original tool are, with --original" if holdings.catalogue.original else ""
+        raise StoreError(f"there are no archives in {holdings.store.location} that could be verified{others}")
     verification = Verification(holdings, request, today, say)
-    bad = len(lacking) + sum(verification.verify(word) for word in words)
-    if not request.source:
-        _warn_of_unseen(holdings)
+    bad += sum(verification.verify(word) for word in words)
     if bad:
         found = "difference" if request.against_live else "problem"
         logger.error("%s found", counted(bad, found))
     return 1 if bad else 0
+
+
+def _is_original_meant(holdings: Holdings, request: VerifyRequest, today: date) -> bool:
+    words = Words(request.source, request.at, (), request.origin)
+    try:
+        return request.original or (bool(request.source) and is_original_meant(holdings, words, today))
+    except S3napbackError:
+        # It is said where our own archives are looked for.
+        return False
+
+
+def _verify_originals(holdings: Holdings, request: VerifyRequest, today: date, say: Callable[[str], None]) -> int:
+    if request.keyless or request.against_live or request.origin:
+        raise UnclearRequest(
+            "--keyless, --compare and --from are for archives of our own: the original left no checksums, and no names"
+        )
+    if request.original and request.at and not request.source:
+        raise UnclearRequest("--at names one state, so it needs a SOURCE")
+    words = Words(request.source, request.at)
+    everything = with_all_originals(holdings)
+    return verify_originals(everything, words, today, say, every=request.every, passphrase_file=request.passphrase_file)
 
 
 def _all_sources(holdings: Holdings) -> list[str]:
@@ -108,13 +136,22 @@ def _unprotected(holdings: Holdings, word: str) -> Sequence[str]:
     ]
 
 
-def _warn_of_unseen(holdings: Holdings) -> None:
-    """Name what nobody can look at under names of which nothing else is known: it may be anybody's."""
-    archives = holdings.catalogue.archives
-    known = {archive.base for archive in archives if archive.record}
-    for archive in archives:
-        if archive.flaw and archive.base not in known:
-            logger.warning("%s cannot be looked at: %s", archive.key, archive.flaw)
+def _tell_losses(holdings: Holdings, say: Callable[[str], None]) -> int:
+    """Tell what is lost under names of which nothing else is known; returns how much of it was an archive of ours."""
+    known = {archive.base for archive in holdings.catalogue.archives if archive.record}
+    names = {job.name for job in holdings.configuration.jobs}
+    unseen = {archive.key for archive in holdings.catalogue.archives if archive.flaw}
+    bad = 0
+    for loss in holdings.losses:
+        if loss.base in known:
+            continue
+        if loss.key in unseen and loss.base not in names and sum_key(loss.key) not in holdings.catalogue.sums:
+            # It may be anybody's.
+            logger.warning("%s: %s", loss.key, loss.problem)
+            continue
+        say(f"{loss.key}: FAILED: {loss.problem}")
+        bad += 1
+    return bad
 
 
 @dataclass(frozen=True)
@@ -135,7 +172,7 @@ class Verification:
             return 1
         for problem in problems:
             self.say(problem)
-        bad = len(self.holdings.unseen(archives)) if self.request.every else len(problems)
+        bad = len(self.holdings.lost(archives)) if self.request.every else len(problems)
         if self.request.against_live:
             return bad + self._compare(archives)
         return bad + sum(not self._is_good(archive) for archive in archives)
@@ -147,7 +184,7 @@ class Verification:
         own = sorted(self.holdings.own(word, self.request.origin), key=lambda archive: archive.key)
         chains = {archive.key: self.holdings.catalogue.chain(archive) for archive in own}
         broken = [f"{key}: cannot be restored: {chain.problem}" for key, chain in chains.items() if chain.problem]
-        return [archive for archive in own if chains[archive.key].archives], [*self.holdings.unseen(own), *broken]
+        return [archive for archive in own if chains[archive.key].archives], [*self.holdings.lost(own), *broken]
 
     def _is_good(self, archive: CataloguedArchive) -> bool:
         clock = time.monotonic()

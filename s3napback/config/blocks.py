@@ -9,8 +9,9 @@ from s3napback.config.descriptions import BlockDescription, DirectiveDescription
 from s3napback.config.directives import Directives, find_block, find_directive, needed_by, similar_name
 from s3napback.config.excludes import check_pattern
 from s3napback.config.names import check_cycle_name
+from s3napback.config.old_ways import name_by_position, passed_over, repeated, words_of
 from s3napback.config.problems import Problems
-from s3napback.config.program_options import refused_options
+from s3napback.config.program_options import RULES, refused_options
 from s3napback.config.schedules import check_environment, job_settings, schedule, warn_of_short_memory
 from s3napback.config.scopes import Scope, Setting
 from s3napback.config.settings import Job, Position
@@ -42,6 +43,7 @@ class BlockReader:
     def __init__(self, problems: Problems) -> None:
         self._problems = problems
         self._cycles: dict[str, Position] = {}
+        self._cycles_begun = 0
         self.jobs: list[Job] = []
         self.excludes: list[tuple[str, Position]] = []
 
@@ -49,6 +51,8 @@ class BlockReader:
         """Read everything; returns the settings at file level."""
         contents = self._sorted(entries, Place.FILE, "")
         scope = Scope(Place.FILE, start, contents.settings)
+        if contents.sources:
+            self._add_jobs(contents, scope, "")
         for description, block in contents.blocks:
             if description.name == "Cycle":
                 self._read_cycle(block, scope)
@@ -60,19 +64,27 @@ class BlockReader:
         name = self._cycle_name(block)
         contents = self._sorted(block.entries, Place.CYCLE, "")
         scope = Scope(Place.CYCLE, block.position, contents.settings, outer)
-        plan = schedule(scope, self._problems)
-        for description, directive in contents.sources:
-            if not directive.values:
-                self._problems.error(directive.position, f"{description.name} needs a value: what to back up")
-            for value in directive.values:
-                self._add_job(description.name, value, directive.position, scope, (name, plan))
+        self._add_jobs(contents, scope, name)
         for inner, source in contents.blocks:
             self._read_source_block(inner.name, source, scope, cycle=name)
         if not (contents.sources or contents.blocks):
             self._problems.warning(block.position, f"{block.tag} holds no source: nothing is backed up by it")
 
+    def _add_jobs(self, contents: Contents, scope: Scope, cycle: str) -> None:
+        """Add what is named in a Cycle, or at file level, without a block of its own."""
+        plan = schedule(scope, self._problems)
+        for description, directive in contents.sources:
+            if not directive.values:
+                self._problems.error(directive.position, f"{description.name} needs a value: what to back up")
+            for value in directive.values:
+                self._add_job(description.name, value, directive.position, scope, (cycle, plan))
+
     def _cycle_name(self, block: Block) -> str:
-        name = self._one_value(block, "a unique name")
+        self._cycles_begun += 1
+        if not block.values:
+            name = name_by_position(block, self._cycles_begun, self._problems)
+        else:
+            name = self._one_value(block, "a unique name")
         if not name:
             return ""
         try:
@@ -100,7 +112,9 @@ class BlockReader:
         if len(block.values) == 1 and block.values[0]:
             return block.values[0]
         if len(block.values) > 1:
-            self._problems.error(block.position, f"{block.tag}: a block takes one value; put blanks in it in quotes")
+            each = "" if block.name.lower() == "cycle" else ", or give each a block of its own"
+            message = f"{block.tag}: a block takes one value; put blanks in it in quotes{each}"
+            self._problems.error(block.position, message)
         else:
             self._problems.error(block.position, f"<{block.name}> needs {what}: <{block.name} VALUE>")
         return ""
@@ -134,7 +148,7 @@ class BlockReader:
                 if block is not None:
                     contents.blocks.append((block, entry))
                 continue
-            directive = self._known_directive(entry, place)
+            directive = None if passed_over(entry, self._problems) else self._known_directive(entry, place)
             if directive is None:
                 continue
             if directive.type is Type.SOURCE:
@@ -148,10 +162,10 @@ class BlockReader:
     def _set(self, settings: dict[str, Setting], known: DirectiveDescription, entry: Directive, place: Place) -> None:
         before = settings.get(known.name)
         if before is not None and not known.adds_up:
-            self._problems.error(entry.position, f"{known.name} is set already {_where(before, entry)}")
+            repeated(known, entry, _where(before, entry), self._problems)
             return
         try:
-            value = convert(known, entry.values)
+            value = convert(known, words_of(known, entry, self._problems))
         except InvalidValueError as error:
             self._problems.error(entry.position, str(error))
             return
@@ -162,7 +176,7 @@ class BlockReader:
         settings[known.name] = Setting(value, entry.position, place)
 
     def _check_words(self, known: DirectiveDescription, words: tuple[str, ...], position: Position) -> None:
-        if known.name.endswith("Options"):
+        if known.name in RULES:
             for problem in refused_options(known.name, words):
                 self._problems.error(position, problem)
         if known is Directives.EXCLUDE:
@@ -188,7 +202,7 @@ class BlockReader:
         if place in known.places:
             return known
         if known.type is Type.SOURCE:
-            advice = f"belongs in a <Cycle>, or in a block of its own: <{known.name} …>"
+            advice = f"belongs at file level, in a <Cycle>, or in a block of its own: <{known.name} …>"
         elif known.places == {Place.SOURCE}:
             advice = f"belongs in a block of its own kind: {' or '.join(f'<{kind} …>' for kind in known.kinds)}"
         else:

@@ -25,6 +25,7 @@ class Type(Enum):
     TEXT = "text"
     PATH = "absolute path"
     INTEGER = "whole number"
+    TOLERANCE = "fail or warn"
     SWITCH = "On or Off"
     CHOICE = "one of"
     WORDS = "words"
@@ -108,6 +109,38 @@ class Integer(DirectiveDescription):
     def takes(self) -> str:
         """What it takes, for people."""
         return f"{self.type.value}, {self.minimum:,}–{self.maximum:,}"
+
+
+@dataclass(frozen=True)
+class Tolerance(DirectiveDescription):
+    """Takes ``fail``, which is 0, or ``warn`` with the number up to which something is only warned of.
+
+    Attributes:
+        value: when it is left out.
+        warned: the number where ``warn`` stands alone.
+        minimum: least number.
+        maximum: greatest number.
+    """
+
+    value: int = 0
+    warned: int = 0
+    minimum: int = 1
+    maximum: int = 0
+    type = Type.TOLERANCE
+
+    @property
+    def default(self) -> str:
+        """What holds when it is left out, for people."""
+        return self.shown(self.value)
+
+    @property
+    def takes(self) -> str:
+        """What it takes, for people."""
+        return f"fail, warn, or warn and a whole number, {self.minimum:,}–{self.maximum:,}"
+
+    def shown(self, number: int) -> str:
+        """A value as it is written."""
+        return f"warn {number}" if number else "fail"
 
 
 @dataclass(frozen=True)

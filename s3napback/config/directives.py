@@ -19,13 +19,13 @@ from s3napback.config.descriptions import (
     Sources,
     Switch,
     Text,
+    Tolerance,
     Words,
 )
 from s3napback.kinds import COMMAND, DIRECTORY, KINDS, MYSQL, POSTGRESQL, Kind, kind_called
 from s3napback.rotation import HanoiCycle, SimpleCycle
 
 _GLOBAL = frozenset({Place.FILE})
-_IN_CYCLE = frozenset({Place.CYCLE})
 _ANYWHERE = frozenset(Place)
 _IN_BLOCK = frozenset({Place.SOURCE})
 SIMPLE_CYCLE = "SimpleCycle"
@@ -190,11 +190,12 @@ class Directives:
         value=False,
         kinds=_OF_DIRECTORIES,
     )
-    MAX_UNREADABLE = Integer(
-        "MaxUnreadable",
+    UNREADABLE = Tolerance(
+        "Unreadable",
         _ANYWHERE,
-        "Files and folders that may be unreadable; with more of them the source fails.",
-        value=1000,  # more than that look like a broken disk, and less like files that each deserve a word
+        "What files and folders do that cannot be read: fail the source, or cost themselves, with a warning that names "
+        "them, as long as they are not more than the number (1000 if it is left out).",
+        warned=1000,  # more than that look like a broken disk, and less like files that each deserve a word
         kinds=_OF_DIRECTORIES,
         maximum=1_000_000,
     )
@@ -277,7 +278,7 @@ _CYCLE = BlockDescription("Cycle", "a unique name", _GLOBAL, "Settings, and the 
 
 
 def _directive_of(kind: Kind) -> DirectiveDescription:
-    return Sources(kind.name, _IN_CYCLE, kind.help)
+    return Sources(kind.name, _AROUND_SOURCES, kind.help)
 
 
 def _block_of(kind: Kind) -> BlockDescription:

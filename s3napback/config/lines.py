@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from s3napback.config.problems import Problems
@@ -63,12 +63,14 @@ class Line:
         name: of the directive or block, as written.
         values: the words after the name, without quotes.
         position: where it begins.
+        last: number of the last line of the file that belongs to it.
     """
 
     shape: Shape
     name: str
     values: tuple[str, ...]
     position: Position
+    last: int = 0
 
 
 @dataclass
@@ -113,11 +115,17 @@ def split_lines(text: str, file: str, problems: Problems) -> list[Line]:
             problems.error(position, str(error))
             end = end if end > offset else _end_of_line(text, offset)
             line = _salvaged_tag(text[offset:end], position)
+        following = number + text.count("\n", offset, end)
         if line is not None:
-            lines.append(line)
-        number += text.count("\n", offset, end)
+            lines.append(replace(line, last=following - text.endswith("\n", offset, end)))
+        number = following
         offset = end
     return lines
+
+
+def has_comment(text: str) -> bool:
+    """Whether the text of a logical line, which can be split, holds a comment behind its words."""
+    return sum(len(piece) for _kind, piece, _end in _pieces(text, 0)) < len(text)
 
 
 def _split_words(text: str, offset: int) -> tuple[list[_Word], int]:

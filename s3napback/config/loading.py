@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -15,18 +16,20 @@ from s3napback.config.directives import Directives
 from s3napback.config.excludes import check_reach
 from s3napback.config.key_file import UnusableKeyFile, read_key_file
 from s3napback.config.names import WantedName, key_problem, qualified_names
-from s3napback.config.problems import Problems
+from s3napback.config.problems import Change, Problems
 from s3napback.config.reading import read_configuration
 from s3napback.config.scopes import Scope
 from s3napback.config.settings import Configuration, Job, Position
 from s3napback.config.store_settings import encryption_settings, store_settings
 from s3napback.config.syntax import Entry
+from s3napback.config.tar_options import literal_pattern
 from s3napback.errors import ChangeableByOthers, ConfigurationError
 from s3napback.formatting import shown
-from s3napback.kinds import kind_of
+from s3napback.kinds import DIRECTORY, SUBVERSION, SUBVERSION_DIR, kind_of
 from s3napback.ownership import require_own
 
 SYSTEM_FOLDER = Path("/etc/s3napback")
+_ONCE_EXPANDED = (DIRECTORY.name, SUBVERSION.name, SUBVERSION_DIR.name)
 _OPTIONS_WITH_FILES = ("--exclude-from", "--owner-map", "--group-map", "--defaults-file", "--defaults-extra-file")
 
 
@@ -41,6 +44,23 @@ def resolve_configuration_path(argument: str, folder: Path = SYSTEM_FOLDER) -> P
     return folder / (argument if argument.endswith(".conf") else f"{argument}.conf")
 
 
+@dataclass(frozen=True)
+class Examined:
+    """A configuration, and what its files are like.
+
+    Attributes:
+        configuration: what it says.
+        entries: the tree of all its files.
+        changes: what is written as the original tool took it.
+        includes: the files that each ``Include`` has brought.
+    """
+
+    configuration: Configuration
+    entries: tuple[Entry, ...]
+    changes: tuple[Change, ...]
+    includes: Mapping[Position, Sequence[Path]]
+
+
 def load_configuration(path: Path) -> Configuration:
     """Read, validate and type a configuration with all that it includes.
 
@@ -49,8 +69,26 @@ def load_configuration(path: Path) -> Configuration:
     Raises:
         ConfigurationError: with every problem in it, each as ``file:line: what is wrong``.
     """
+    return examine(path).configuration
+
+
+def examine(path: Path, text: str | None = None) -> Examined:
+    """The same, and what the files are like.
+
+    Args:
+        path: of the configuration.
+        text: what it shall hold; it need not exist then.
+
+    Raises:
+        ConfigurationError: with every problem in it, each as ``file:line: what is wrong``.
+    """
     problems = Problems()
-    entries = _read(path, problems)
+    entries = _read(path, problems, text)
+    configuration = _configuration(path, entries, problems)
+    return Examined(configuration, entries, tuple(problems.changes), problems.includes)
+
+
+def _configuration(path: Path, entries: Sequence[Entry], problems: Problems) -> Configuration:
     reader = BlockReader(problems)
     general = reader.read_file(entries, Position(str(path), 1))
     store = store_settings(general, problems)
@@ -61,6 +99,7 @@ def load_configuration(path: Path) -> Configuration:
     check_reach(reader.excludes, reader.jobs, problems)
     for job in jobs:
         _check_option_files(job, problems)
+        _warn_of_wildcards(job, problems)
     if store.folder is None:
         _check_key_file(general, problems)
     problems.raise_errors()
@@ -78,9 +117,9 @@ def load_configuration(path: Path) -> Configuration:
     )
 
 
-def _read(path: Path, problems: Problems) -> tuple[Entry, ...]:
+def _read(path: Path, problems: Problems, text: str | None) -> tuple[Entry, ...]:
     try:
-        return read_configuration(path, problems)
+        return read_configuration(path, problems, text)
     except ConfigurationError as error:
         here = next((name for name in (path.name, path.stem) if os.path.isfile(name)), "")  # noqa: PTH113
         if not here or os.path.lexists(path) or not path.is_absolute():
@@ -106,16 +145,15 @@ def _named(jobs: Sequence[Job], prefix: str, problems: Problems) -> list[Job]:
 def _without_store(job: Job, folder: Path | None, problems: Problems) -> Job:
     """Leave a directory store that lies within a source's tree out of that source's archives.
 
-    Each archive would hold all those before it, and a part of itself.
+    Each archive would hold all those before it, and a part of itself. This goes by names alone, since a source that
+    hangs must not be touched yet; its own look finds all other ways in which a store can lie in it.
     """
     if folder is None or not kind_of(job.kind).holds_tree:
         return job
     if Path(job.target).is_relative_to(folder):
         problems.error(job.position, f"{job.source} lies in the store {folder} itself; give the store another folder")
-    if not folder.is_relative_to(job.target):
-        return job
-    literal = re.sub(r"([\\*?\[])", r"\\\1", str(folder))
-    return replace(job, settings=replace(job.settings, exclude=(*job.settings.exclude, literal)))
+    named = (literal_pattern(str(folder)),) if folder.is_relative_to(job.target) else ()
+    return replace(job, settings=replace(job.settings, exclude=(*job.settings.exclude, *named), store=folder))
 
 
 def _clash(job: Job, other: Job, name: str) -> str:
@@ -188,6 +226,14 @@ def _check_option_files(job: Job, problems: Problems) -> None:
             problems.error(job.position, f"{option}: {error}")
         except OSError as error:
             problems.error(job.position, f"{option}: {shown(value)} cannot be looked at: {error.strerror}")
+
+
+def _warn_of_wildcards(job: Job, problems: Problems) -> None:
+    """Warn of a path with wildcards, which the original's shell expanded; there may be one that is called so."""
+    if job.kind in _ONCE_EXPANDED and glob.has_magic(job.target) and not os.path.lexists(job.target):
+        folder = re.split(r"[*?[]", job.target)[0].rpartition("/")[0] or "/"
+        advice = f"name each one, or write {job.kind} {folder} and Exclude what is not to be in it"
+        problems.warning(job.position, f"{shown(str(job.source))}: wildcards are not expanded; {advice}")
 
 
 def _is_folder(path: Path) -> bool:

@@ -54,6 +54,10 @@ class Rules:
                     left.pop(0)
         return found
 
+    def name_of(self, word: str) -> str:
+        """An option's name, without the value that may be attached to it."""
+        return self._split(word)[0]
+
     def chosen(self, words: Sequence[str], names: frozenset[str]) -> list[str]:
         """Those of the words that are one of these options, or the value of one."""
         found = []

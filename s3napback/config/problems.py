@@ -2,14 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+
 from s3napback.config.settings import Position
 from s3napback.errors import ConfigurationError
 
 
+@dataclass(frozen=True)
+class Change:
+    """Something written as the original tool took it, and how it is written today.
+
+    Attributes:
+        position: of the directive or tag.
+        message: what is different, and what to write.
+        text: what stands in its place today; nothing where it is left out.
+        is_at_end: ``text`` comes after the last line of the file, and what is at the position stays.
+    """
+
+    position: Position
+    message: str
+    text: str = ""
+    is_at_end: bool = False
+
+
 class Problems:
-    """Errors and warnings of one configuration, each said once, in the order of files and lines."""
+    """Errors and warnings of one configuration, each said once, in the order of files and lines.
+
+    Attributes:
+        changes: what only the original's files have.
+        includes: the files that each ``Include`` has brought.
+    """
 
     def __init__(self) -> None:
+        self.changes: list[Change] = []
+        self.includes: dict[Position, list[Path]] = {}
         self._files: dict[str, int] = {}
         self._errors: dict[tuple[Position, str], None] = {}
         self._warnings: dict[tuple[Position, str], None] = {}
@@ -27,6 +54,18 @@ class Problems:
         """Remember something that is allowed and probably not meant."""
         self.open_file(position.file)
         self._warnings[position, message] = None
+
+    def outdated(self, change: Change, *, is_told: bool = True) -> None:
+        """Remember something that only the original's files have.
+
+        Args:
+            change: what it is, and what to write in its place.
+            is_told: whether it is a warning.
+        """
+        if is_told:
+            self.warning(change.position, change.message)
+        if change not in self.changes:
+            self.changes.append(change)
 
     def raise_errors(self) -> None:
         """End here if there was any error.

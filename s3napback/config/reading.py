@@ -26,20 +26,22 @@ class UnreadableFileError(Exception):
     """A file cannot be taken as text; the message says why, without naming it."""
 
 
-def read_configuration(path: Path, problems: Problems) -> tuple[Entry, ...]:
+def read_configuration(path: Path, problems: Problems, text: str | None = None) -> tuple[Entry, ...]:
     """Read a configuration file; what it includes stands where the ``Include`` stood.
 
     Args:
         path: the file.
         problems: takes what is wrong with the text of any of the files.
+        text: what the file shall hold, which need not exist then.
 
     Raises:
         ConfigurationError: the file itself cannot be read.
     """
-    try:
-        text = read_text(path)
-    except UnreadableFileError as error:
-        raise ConfigurationError([f"{path}: {error}"]) from error
+    if text is None:
+        try:
+            text = read_text(path)
+        except UnreadableFileError as error:
+            raise ConfigurationError([f"{path}: {error}"]) from error
     return _Reader(problems).entries(path, text)
 
 
@@ -120,12 +122,15 @@ class _Reader:
             except OSError as error:
                 self._problems.error(directive.position, f"{shown(value)} cannot be read: {error.strerror}")
                 continue
+            self._problems.includes.setdefault(directive.position, []).extend(paths)
             for path in paths:
                 yield from self._include(directive.position, path)
 
     def _matches(self, directive: Directive, value: str, folder: Path) -> list[Path]:
         """The files that one value of an ``Include`` means, in the order of their names."""
         path = folder / value
+        if path.is_dir() and not glob.has_magic(value):
+            return _files_in(path)
         if not value or value.startswith("~"):
             self._problems.error(
                 directive.position, f"{directive.name} “{value}”: write the file's name; ~ is no folder"
@@ -159,6 +164,17 @@ class _Reader:
             raise UnreadableFileError("is being read already: the Includes go round in a circle")
         if self._files_read == _MOST_FILES or len(self._open) == _DEEPEST_INCLUDE:
             raise UnreadableFileError("is one file too many: the Includes are too many or too deep")
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """Every file in a folder, hidden ones too, in the order of their names; folders in it are passed over.
+
+    The original's parser takes them all, and one that is left out would be a source that nobody backs up.
+    """
+    # Whoever can write to the folder could also take something away.
+    require_own(folder, shared=True)
+    with os.scandir(folder) as entries:
+        return sorted(Path(entry.path) for entry in entries if not entry.is_dir())
 
 
 def _before_wildcards(pattern: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from s3napback.config.descriptions import Place
 from s3napback.config.directives import HANOI_CYCLE, Directives, all_directives
 from s3napback.config.excludes import plain_pattern
-from s3napback.config.problems import Problems
+from s3napback.config.problems import Change, Problems
 from s3napback.config.scopes import Scope
 from s3napback.config.settings import JobSettings, Position
 from s3napback.formatting import shown
@@ -24,8 +24,7 @@ def schedule(scope: Scope, problems: Problems) -> Schedule | None:
     """The schedule that holds in a block; None if its settings contradict each other, which is then reported."""
     _check_compression(scope, problems)
     cycle_type = scope.text(Directives.CYCLE_TYPE)
-    if not _belong_to(cycle_type, scope, problems):
-        return None
+    _warn_of_the_other_cycle(cycle_type, scope, problems)
     if cycle_type == HANOI_CYCLE:
         return HanoiCycle(
             frequency=scope.integer(Directives.FREQUENCY),
@@ -41,19 +40,22 @@ def schedule(scope: Scope, problems: Problems) -> Schedule | None:
     return _checked(cycle, scope, problems)
 
 
-def _belong_to(cycle_type: str, scope: Scope, problems: Problems) -> bool:
-    """Whether no setting of the other cycle type is written here; one from file level just goes unused."""
-    good = True
+def _warn_of_the_other_cycle(cycle_type: str, scope: Scope, problems: Problems) -> None:
+    """Warn of settings of the other cycle type; one from file level may be meant for other blocks."""
     for description in _CYCLE_DIRECTIVES:
         setting = scope.find(description)
         if setting is None or description.cycle == cycle_type or setting.place is Place.FILE:
             continue
         why = scope.find(Directives.CYCLE_TYPE)
         reason = f"CycleType at {why.position}" if why else "the default CycleType"
-        message = f"{description.name} belongs to {description.cycle}, and this is a {cycle_type} ({reason})"
-        problems.error(setting.position, message)
-        good = False
-    return good
+        advice = f"leave it out, or write CycleType {description.cycle}"
+        message = f"{description.name} has no effect in a {cycle_type} ({reason}); {advice}"
+        # Written in a Cycle, it may have its effect in other blocks of it.
+        change = Change(setting.position, message)
+        if setting.place is scope.place:
+            problems.outdated(change)
+        else:
+            problems.warning(change.position, change.message)
 
 
 def _checked(cycle: SimpleCycle, scope: Scope, problems: Problems) -> SimpleCycle | None:
@@ -61,7 +63,9 @@ def _checked(cycle: SimpleCycle, scope: Scope, problems: Problems) -> SimpleCycl
         position = scope.at(Directives.PHASE)
         message = f"Phase {cycle.phase} must be less than Frequency, which is {cycle.frequency}"
         given = scope.find(Directives.FREQUENCY)
-        problems.error(position, f"{message} at {given.position}" if given else f"{message} by default")
+        where = f"at {given.position}" if given else "by default"
+        same = f"Phase {cycle.phase % cycle.frequency} falls on the same days"
+        problems.error(position, f"{message} {where}; {same}")
         return None
     if cycle.slots > _MOST_SLOTS:
         slots = f"Fulls × (Diffs + 1) is {cycle.slots:,} slots"
@@ -127,7 +131,7 @@ def job_settings(scope: Scope) -> JobSettings:
         exclude=tuple(dict.fromkeys(plain_pattern(pattern) for pattern in scope.all_words(Directives.EXCLUDE))),
         tar_options=scope.words(Directives.TAR_OPTIONS),
         one_file_system=scope.switch(Directives.ONE_FILE_SYSTEM),
-        max_unreadable=scope.integer(Directives.MAX_UNREADABLE),
+        unreadable=scope.integer(Directives.UNREADABLE),
         mysql_options=scope.words(Directives.MYSQL_OPTIONS),
         postgresql_options=scope.words(Directives.POSTGRESQL_OPTIONS),
         run=scope.words(Directives.RUN),

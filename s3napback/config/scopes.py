@@ -14,6 +14,7 @@ from s3napback.config.descriptions import (
     Place,
     Switch,
     Text,
+    Tolerance,
     Words,
 )
 from s3napback.config.settings import Position
@@ -68,8 +69,8 @@ class Scope:
         setting = self.find(directive)
         return str(setting.value) if setting else directive.value
 
-    def integer(self, directive: Integer) -> int:
-        """A setting that is a number, or its default."""
+    def integer(self, directive: Integer | Tolerance) -> int:
+        """A setting that is a number, or stands for one, or its default."""
         setting = self.find(directive)
         return setting.value if setting and isinstance(setting.value, int) else directive.value
 

@@ -95,6 +95,8 @@ class JobSettings:
     """How one source is dumped; each field is the directive of the same name.
 
     Attributes:
+        unreadable: paths that may be unreadable; 0 is ``fail``.
+        store: the folder of a directory store, which no archive may hold; None for another store. No directive.
         environment: of a command, variables by name; not shown by ``repr``.
         stall_timeout: in seconds; 0 is for ever.
     """
@@ -102,7 +104,7 @@ class JobSettings:
     exclude: tuple[str, ...] = ()
     tar_options: tuple[str, ...] = ()
     one_file_system: bool = Directives.ONE_FILE_SYSTEM.value
-    max_unreadable: int = Directives.MAX_UNREADABLE.value
+    unreadable: int = Directives.UNREADABLE.value
     mysql_options: tuple[str, ...] = ()
     postgresql_options: tuple[str, ...] = ()
     run: tuple[str, ...] = ()
@@ -113,6 +115,7 @@ class JobSettings:
     stall_timeout: int = Directives.STALL_TIMEOUT.value
     compression: str = Directives.COMPRESSION.value
     compression_level: int | None = None
+    store: Path | None = None
 
 
 @dataclass(frozen=True)

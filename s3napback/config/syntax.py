@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 from apacheconfig import ApacheConfigError, flavors, make_loader
 
 from s3napback.config.lines import Line, Shape, split_lines
-from s3napback.config.problems import Problems
+from s3napback.config.problems import Change, Problems
 from s3napback.config.settings import Position
 from s3napback.formatting import shown
 
@@ -86,7 +86,9 @@ def _balanced(lines: Sequence[Line], problems: Problems) -> list[Line]:
             continue
         balanced.append(line)
     for unclosed in reversed(opened):
-        problems.error(unclosed.position, f"{_tag_of(unclosed)} is never closed; </{unclosed.name}> is missing")
+        closing = f"</{unclosed.name}>"
+        message = f"{_tag_of(unclosed)} is never closed, and so ends with the file; write {closing} where it is to end"
+        problems.outdated(Change(unclosed.position, message, closing, is_at_end=True))
         balanced.append(_closing_tag_of(unclosed))
     return balanced
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from s3napback.config.option_rules import WHOLE_PATH, Rules, options, refused
 
 _SHAPE = "s3napback decides how the archive is written"
@@ -17,6 +19,11 @@ _OTHERS_FILES = (
     "stop the backup; name what is to be left out with Exclude"
 )
 
+_FORGOTTEN = (
+    "tar notes what lies beside a tag as known, so that DIFFs would lack it when the tag is gone; write "
+    "--exclude-caches or --exclude-tag=NAME, which keep the tag as well, or the same with -all"
+)
+
 READ_FILES = ("--exclude-from", "--group-map", "--owner-map")
 """Options that name a file whose content shapes archives."""
 
@@ -26,12 +33,11 @@ TAR_RULES = Rules(
     flags=options(
         """--acls --no-acls --selinux --no-selinux --xattrs --no-xattrs --sparse --dereference --hard-dereference
         --check-links --one-file-system --numeric-owner --preserve-permissions --same-permissions --ignore-failed-read
-        --exclude-backups --exclude-caches --exclude-caches-all --exclude-caches-under --exclude-vcs --atime-preserve
-        --totals"""
+        --exclude-backups --exclude-caches --exclude-caches-all --exclude-vcs --atime-preserve --totals"""
     ),
     values=options(
-        """--atime-preserve --exclude --exclude-from --exclude-tag --exclude-tag-all --exclude-tag-under --group
-        --group-map --hole-detection --mode --owner --owner-map --sort --sparse-version --warning --xattrs-exclude
+        """--atime-preserve --exclude --exclude-from --exclude-tag --exclude-tag-all --group --group-map
+        --hole-detection --mode --owner --owner-map --sort --sparse-version --warning --xattrs-exclude
         --xattrs-include"""
     ),
     shapes=dict.fromkeys(READ_FILES, WHOLE_PATH),
@@ -63,8 +69,14 @@ TAR_RULES = Rules(
             """--anchored --no-anchored --ignore-case --no-ignore-case --wildcards --no-wildcards
             --wildcards-match-slash --no-wildcards-match-slash""",
         ),
+        **refused(_FORGOTTEN, "--exclude-caches-under --exclude-tag-under"),
         **refused(_OTHERS_FILES, "--exclude-vcs-ignores --exclude-ignore --exclude-ignore-recursive"),
         "--remove-files": "it would delete what was backed up",
         "-X": "write --exclude-from=FILE",
     },
 )
+
+
+def literal_pattern(path: str) -> str:
+    """A pattern for Exclude that matches a path, and nothing but it and what lies below."""
+    return re.sub(r"([\\*?\[])", r"\\\1", path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from s3napback.config.descriptions import Choice, DirectiveDescription, Integer, Type
+from s3napback.config.descriptions import Choice, DirectiveDescription, Integer, Tolerance, Type
 from s3napback.formatting import shown
 from s3napback.targets import InvalidNameError, normalised_path
 
@@ -33,15 +33,19 @@ def convert(description: DirectiveDescription, words: tuple[str, ...]) -> Value:
         raise InvalidValueError(f"{name} needs a value: {description.takes}")
     if description.type is Type.WORDS:
         return _words(name, words)
+    if isinstance(description, Tolerance):
+        return _tolerance(description, words)
     if len(words) > 1:
         raise InvalidValueError(f"{name} takes one value and got {len(words)}; put a value with blanks in quotes")
-    word = words[0]
+    return _single(description, words[0])
+
+
+def _single(description: DirectiveDescription, word: str) -> Value:
+    name = description.name
     if isinstance(description, Integer):
         return _integer(description, word)
     if description.type is Type.SWITCH:
-        if word.lower() not in _SWITCHES:
-            raise InvalidValueError(f"{name} takes On or Off, not “{shown(word)}”")
-        return _SWITCHES[word.lower()]
+        return _switch(name, word)
     if isinstance(description, Choice):
         return _choice(description, word)
     if description.type is Type.PATH:
@@ -55,7 +59,7 @@ def _words(name: str, words: tuple[str, ...]) -> tuple[str, ...]:
     return words
 
 
-def _integer(description: Integer, word: str) -> int:
+def _integer(description: Integer | Tolerance, word: str) -> int:
     wanted = f"a whole number from {description.minimum:,} to {description.maximum:,}"
     if not _INTEGER.fullmatch(word):
         raise InvalidValueError(f"{description.name} takes {wanted}, not “{shown(word)}”")
@@ -63,6 +67,23 @@ def _integer(description: Integer, word: str) -> int:
     if not description.minimum <= number <= description.maximum:
         raise InvalidValueError(f"{description.name} takes {wanted}; {number} is out of range")
     return number
+
+
+def _switch(name: str, word: str) -> bool:
+    if word.lower() not in _SWITCHES:
+        raise InvalidValueError(f"{name} takes On or Off, not “{shown(word)}”")
+    return _SWITCHES[word.lower()]
+
+
+def _tolerance(description: Tolerance, words: tuple[str, ...]) -> int:
+    word, *more = (word.lower() for word in words)
+    if word == "fail" and not more:
+        return 0
+    if word == "warn" and not more:
+        return description.warned
+    if word == "warn" and len(more) == 1:
+        return _integer(description, more[0])
+    raise InvalidValueError(f"{description.name} takes {description.takes}; not “{shown(' '.join(words))}”")
 
 
 def _choice(description: Choice, word: str) -> str:

@@ -89,7 +89,7 @@ class Inspection:
 
     Attributes:
         content: the settings that shape what an archive of it holds, by name, as JSON can keep them.
-        notes: what should be said, one line each.
+        notes: what should be said, one line each; an ``Alarm`` of the source's is a warning.
         problem: why it cannot be backed up, if it cannot.
     """
 

@@ -105,7 +105,7 @@ def why_not_due(schedule: Schedule, day: int, newest: Link | None) -> str:
     return f"not due until {day_date(next_day)}"
 
 
-def _refuse_remembered_future(facts: SourceFacts) -> Refusal | None:
+def _refuse_remembered_future(facts: SourceFacts) -> Skip | Refusal | None:
     newest = facts.state.newest
     return _refuse_future(facts, newest.day) if newest else None
 
@@ -142,7 +142,7 @@ def _skip_done(facts: SourceFacts) -> Skip | None:
     return None
 
 
-def _refuse_stored_future(facts: SourceFacts) -> Refusal | None:
+def _refuse_stored_future(facts: SourceFacts) -> Skip | Refusal | None:
     # What state remembers counts. Where the clock was wrong once, slots hold archives of later days for a while.
     if facts.state.newest is not None:
         return None
@@ -232,9 +232,12 @@ def _is_done(facts: SourceFacts, key: str, held: Held) -> bool:
     return builds_on_known and facts.noted_id(key) == held.id
 
 
-def _refuse_future(facts: SourceFacts, newest: int) -> Refusal | None:
+def _refuse_future(facts: SourceFacts, newest: int) -> Skip | Refusal | None:
     if newest <= facts.run.day or facts.run.options.force:
         return None
+    if newest == facts.run.day + 1:
+        # So it is after a flight to the west over the date line, or midnight's clock set back by minutes.
+        return Skip(f"the newest archive is of {day_date(newest)}, which is tomorrow here; done until then")
     return Refusal(
         f"the newest archive is of {day_date(newest)}, and today is {day_date(facts.run.day)}: the clock may be "
         "wrong. If it is right, run once with -f"

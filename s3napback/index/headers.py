@@ -161,6 +161,8 @@ def path_below(path: bytes, top: bytes) -> bytes:
         path: as it stands in the archive.
         top: the source's, normalised.
     """
+    if path.startswith(top + b"/") and b"/." not in path and b"//" not in path:
+        return path[len(top) + 1 :].rstrip(b"/")
     normal = posixpath.normpath(path)
     if normal == top:
         return b""

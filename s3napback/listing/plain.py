@@ -6,17 +6,32 @@ from collections.abc import Sequence
 
 from s3napback.catalogue.contents import started
 from s3napback.formatting import human_bytes, printable
-from s3napback.listing.report import Report, Row
+from s3napback.listing.report import OriginalRow, Report, Row
 from s3napback.rotation import day_date
 
 _ARCHIVE_HEADINGS = (
-    *("SOURCE", "TYPE", "SLOT", "DAY", "BEGUN", "SIZE", "HOST", "CYCLE", "BLOCK", "CHAIN", "KEY", "RESTORABLE"),
+    *(
+        "SOURCE",
+        "TYPE",
+        "SLOT",
+        "DAY",
+        "BEGUN",
+        "SIZE",
+        "UNREAD",
+        "HOST",
+        "CYCLE",
+        "BLOCK",
+        "CHAIN",
+        "KEY",
+        "RESTORABLE",
+    ),
 )
-_RIGHT_ALIGNED = frozenset({"SLOT", "SIZE", "BACKUPS"})
+_ORIGINAL_HEADINGS = ("THE ORIGINAL'S", "TYPE", "SLOT", "STORED", "CHUNKS", "SIZE", "CHAIN", "KEY", "RESTORABLE")
+_RIGHT_ALIGNED = frozenset({"SLOT", "SIZE", "UNREAD", "BACKUPS", "CHUNKS"})
 
 
 def plain_text(report: Report) -> list[str]:
-    """What is lost first, then sources with their days, archives, remarks. Cells without a value hold ``-``."""
+    """What is lost first, then sources with their days, archives, the original's, remarks. ``-`` is without a value."""
     parts: list[list[str]] = [alarms] if (alarms := report.alarms()) else []
     if report.sources:
         days = [
@@ -26,6 +41,8 @@ def plain_text(report: Report) -> list[str]:
         parts.append(aligned(("CAN BE RESTORED", "HOST", "BACKUPS", "TO THESE DAYS"), days))
     if report.rows:
         parts.append(aligned(_ARCHIVE_HEADINGS, [_cells(row) for row in report.rows]))
+    if report.original:
+        parts.append(aligned(_ORIGINAL_HEADINGS, [original_cells(row) for row in report.original]))
     if remarks := report.remarks():
         parts.append(remarks)
     return [line for part in parts for line in ("", *part)][1:]
@@ -54,6 +71,22 @@ def restorable(row: Row) -> str:
     return "yes" if row.restorable else f"no: {row.chain.problem}"
 
 
+def original_cells(row: OriginalRow) -> tuple[str, ...]:
+    """What is shown of an archive of the original tool."""
+    archive = row.archive
+    return (
+        row.source,
+        archive.name.type.value,
+        f"{archive.name.slot}",
+        f"{archive.modified.astimezone():%Y-%m-%d %H:%M}",
+        f"{archive.chunks}",
+        human_bytes(archive.size),
+        row.chain_slots,
+        archive.base,
+        f"no: {row.chain.problem}" if row.chain.problem else "yes",
+    )
+
+
 def _cells(row: Row) -> tuple[str, ...]:
     record = row.archive.record
     return (
@@ -63,6 +96,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{day_date(record.day)}" if record else "",
         begun(row),
         human_bytes(row.archive.stored.size),
+        f"{row.unread}" if row.unread else "",
         record.owner.host if record else "",
         record.cycle if record else "",
         row.claim.value if row.claim else "",

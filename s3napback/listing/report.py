@@ -10,22 +10,27 @@ while ``format`` stays the same:
   be restored, ``YYYY-MM-DD``, the oldest first), ``newest`` (key of the newest archive that can be restored, or null).
 - ``archives``: in the order of the sources, the newest first. ``key`` (with prefix), ``name`` (key base, without
   prefix), ``slot``, ``type`` (``FULL``, ``DIFF``), ``size`` (bytes), ``stored`` (when the store took it),
-  ``storage_class``; ``restorable`` (true, false), ``problem`` (why not, else empty), ``chain`` (keys to be restored in
+  ``storage_class``; ``unread`` (how many paths of the source could not be read that night, as far as is known);
+  ``restorable`` (true, false), ``problem`` (why not, else empty), ``chain`` (keys to be restored in
   order; empty if not restorable); ``claim`` (null if the configuration has no blocks, else ``current``,
   ``former name``, ``no block``, ``name of another source``, ``another prefix, or a copy``, ``another host``,
   ``unknown``); and from the metadata, null without: ``source``, ``host``, ``cycle`` (empty outside any Cycle),
   ``day``, ``started``, ``id``, ``parent`` (empty for a FULL), ``compression``, ``recipients`` (fingerprints; none if
   not encrypted). Times are RFC 3339 in UTC.
+- ``original``: archives of the original tool, the newest first. ``key`` (of its chunks, without the number),
+  ``sources`` (of one of which it is), ``slot``, ``type``, ``chunks`` (their number), ``size`` (bytes), ``stored`` (when
+  the store took it), ``storage_class``, ``restorable``, ``problem``, ``chain`` (keys), ``doubts`` (what should be known
+  before it is relied upon).
 - ``lone_sums``: keys of checksums whose archive is not there.
-- ``others``: ``count`` of objects that are not s3napback's, and ``perl_chunks`` of them that look like the Perl tool's.
+- ``gone``: keys of archives of which a directory store still has notes.
+- ``others``: ``count`` of objects that are not s3napback's, and ``perl_chunks`` of them that are the original tool's.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from s3napback.archives import UNKNOWN_OWNER, Owner, format_time, split_key
@@ -33,10 +38,11 @@ from s3napback.catalogue.claims import Claim, Claims, is_stray
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, Chain, newest_first
 from s3napback.catalogue.retention import sums_without_archive
 from s3napback.config.settings import Job
+from s3napback.original.chains import OriginalArchive, OriginalChain, chain_to
+from s3napback.original.contents import is_original_chunk
 from s3napback.rotation import ArchiveType, day_date
 
 _FORMAT = 1
-_PERL_CHUNK = re.compile(r":\d{13}\Z")
 
 
 @dataclass(frozen=True)
@@ -46,11 +52,13 @@ class Row:
     Attributes:
         chain: that ends with it.
         claim: what the configuration has to do with it; None if that has no blocks.
+        unread: how many paths of the source could not be read that night.
     """
 
     archive: CataloguedArchive
     chain: Chain
     claim: Claim | None
+    unread: int = 0
 
     @property
     def restorable(self) -> bool:
@@ -72,6 +80,29 @@ class Row:
             f"{first}-{last}" if last > first else f"{first}"
             for first, last in runs(link.slot for link in self.chain.archives)
         )
+
+
+@dataclass(frozen=True)
+class OriginalRow:
+    """One archive of the original tool.
+
+    Attributes:
+        chain: that ends with it.
+    """
+
+    archive: OriginalArchive
+    chain: OriginalChain
+
+    @property
+    def source(self) -> str:
+        """What it is of: ``MySQL all``; a path alone tells no more than ``Directory or Subversion /etc``."""
+        sources = self.archive.name.sources
+        return f"{' or '.join(source.kind for source in sources)} {sources[0].target}"
+
+    @property
+    def chain_slots(self) -> str:
+        """The chain's slots, in order; empty if it cannot be restored."""
+        return ",".join(str(link.name.slot) for link in self.chain.archives)
 
 
 @dataclass(frozen=True)
@@ -102,8 +133,10 @@ class Report:
         unprotected: the configuration's sources of which nothing can be restored.
         rows: the archives of a source beside each other, the newest first; those without metadata last.
         lone_sums: keys of checksums without an archive.
+        gone: keys of which the store has notes of its own, and no archive.
         others: how many objects are not s3napback's.
-        perl_chunks: how many of those look like what the Perl tool left.
+        perl_chunks: how many of those are chunks of the original tool's archives.
+        original: these archives, the newest first.
     """
 
     location: str
@@ -113,8 +146,10 @@ class Report:
     sources: tuple[RestorableSource, ...]
     rows: tuple[Row, ...]
     lone_sums: tuple[str, ...]
+    gone: tuple[str, ...]
     others: int
     perl_chunks: int
+    original: tuple[OriginalRow, ...] = ()
 
     @property
     def place(self) -> str:
@@ -135,20 +170,33 @@ class Report:
         nameless = sum(row.archive.record is None and not row.archive.flaw for row in self.rows)
         unseen = sum(bool(row.archive.flaw) for row in self.rows)
         if not self.rows:
-            found.append(f"There are no archives in {self.place}.")
+            own = " of our own" if self.original else ""
+            found.append(f"There are no archives{own} in {self.place}.")
         if nameless:
             found.append(
                 f"Objects without metadata among these: {nameless}. Something other than s3napback wrote them, or they "
                 "were copied without it; `restore --keys` restores a chain that is named by hand."
             )
+        if lacking := sum(row.unread > 0 for row in self.rows):
+            found.append(
+                f"Archives that lack what could not be read that night: {lacking}. Which paths these are stands in the "
+                "archive's KEY.sha256."
+            )
         if unseen:
             found.append(
-                f"Objects that cannot be looked at among these: {unseen}. The reason stands beside each; `prune` "
-                "deletes nothing under their names."
+                f"Objects that cannot be looked at, or are damaged, among these: {unseen}. The reason stands beside "
+                "each; `prune` deletes nothing under their names."
             )
         if self.others:
-            perl = f", {self.perl_chunks} of them like the chunks of the Perl tool" if self.perl_chunks else ""
+            perl = f", {self.perl_chunks} of them chunks of the original tool's archives" if self.perl_chunks else ""
             found.append(f"Objects in {self.place} that are not s3napback's: {self.others}{perl}.")
+        if self.gone:
+            found.append(f"Archives that are gone, of which the store still has notes: {', '.join(self.gone)}.")
+        if doubtful := sum(bool(row.chain.doubts) for row in self.original):
+            found.append(
+                f"Archives of the original tool of which something should be known before they are relied upon: "
+                f"{doubtful}. `restore -t` tells."
+            )
         if self.lone_sums:
             found.append(f"Checksums whose archive is gone: {len(self.lone_sums)}. `prune` removes them.")
         return found
@@ -173,49 +221,63 @@ class Report:
                 for source in self.sources
             ],
             "archives": [_row_document(row) for row in self.rows],
+            "original": [_original_document(row) for row in self.original],
             "lone_sums": list(self.lone_sums),
+            "gone": list(self.gone),
             "others": {"count": self.others, "perl_chunks": self.perl_chunks},
         }
         return json.dumps(document, indent=1)
 
 
-def make_report(
-    catalogue: Catalogue,
-    archives: Sequence[CataloguedArchive],
-    claims: Claims,
-    unprotected: Sequence[Job],
-    *,
-    location: str,
-    prefix: str,
-) -> Report:
+@dataclass(frozen=True)
+class Shown:
+    """What is asked for of all that there is.
+
+    Attributes:
+        archives: our own.
+        unprotected: sources of the configuration of which nothing can be restored.
+        unread: by the keys of archives, how many paths could not be read; what is not there is 0.
+        original: archives of the original tool.
+    """
+
+    archives: Sequence[CataloguedArchive]
+    unprotected: Sequence[Job] = ()
+    unread: Mapping[str, int] = field(default_factory=dict)
+    original: Sequence[OriginalArchive] = ()
+
+
+def make_report(catalogue: Catalogue, shown: Shown, claims: Claims, *, location: str, prefix: str) -> Report:
     """Report on some archives of a catalogue.
 
     Args:
         catalogue: all there is, since chains need it.
-        archives: those to be shown.
+        shown: what is asked for.
         claims: of the configuration.
-        unprotected: those of its sources that are asked for, and of which nothing can be restored.
         location: the store's address.
         prefix: of the configuration.
     """
     rows = sorted(
-        (
-            Row(archive, catalogue.chain(archive), claims.judge(archive)[0] if claims.jobs else None)
-            for archive in archives
-        ),
+        (_row(archive, catalogue, claims, shown.unread.get(archive.key, 0)) for archive in shown.archives),
         key=_row_order,
     )
     return Report(
         location=location,
         prefix=prefix,
         host=claims.host,
-        unprotected=tuple(unprotected),
+        unprotected=tuple(shown.unprotected),
         sources=tuple(_restorable_sources(rows)),
         rows=tuple(rows),
         lone_sums=tuple(found.key for found in sums_without_archive(catalogue)),
+        gone=catalogue.gone,
         others=len(catalogue.others),
-        perl_chunks=sum(_PERL_CHUNK.search(key) is not None for key in catalogue.others),
+        perl_chunks=sum(is_original_chunk(key, prefix) for key in catalogue.others),
+        original=tuple(OriginalRow(each, chain_to(each, catalogue.original)) for each in shown.original),
     )
+
+
+def _row(archive: CataloguedArchive, catalogue: Catalogue, claims: Claims, unread: int) -> Row:
+    claim = claims.judge(archive)[0] if claims.jobs else None
+    return Row(archive, catalogue.chain(archive), claim, unread)
 
 
 def runs(numbers: Iterable[int]) -> list[tuple[int, int]]:
@@ -253,6 +315,24 @@ def _range(first: int, last: int) -> str:
     return f"{day_date(first)}{separator}{day_date(last)}"
 
 
+def _original_document(row: OriginalRow) -> dict[str, Any]:
+    archive = row.archive
+    return {
+        "key": archive.base,
+        "sources": [str(source) for source in archive.name.sources],
+        "slot": archive.name.slot,
+        "type": archive.name.type.value,
+        "chunks": archive.chunks,
+        "size": archive.size,
+        "stored": format_time(archive.modified),
+        "storage_class": archive.storage_class,
+        "restorable": bool(row.chain.archives),
+        "problem": row.chain.problem,
+        "chain": [link.base for link in row.chain.archives],
+        "doubts": list(row.chain.doubts),
+    }
+
+
 def _row_document(row: Row) -> dict[str, Any]:
     archive, record = row.archive, row.archive.record
     known = {
@@ -274,6 +354,7 @@ def _row_document(row: Row) -> dict[str, Any]:
         "size": archive.stored.size,
         "stored": format_time(archive.stored.modified),
         "storage_class": archive.stored.storage_class,
+        "unread": row.unread,
         "restorable": row.restorable,
         "problem": row.chain.problem,
         "chain": [link.key for link in row.chain.archives],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from itertools import groupby
 from typing import Literal
@@ -14,8 +15,8 @@ from rich.text import Text
 from s3napback.archives import join_prefix
 from s3napback.catalogue.claims import Claim
 from s3napback.formatting import human_bytes, printable
-from s3napback.listing.plain import begun, restorable
-from s3napback.listing.report import Report, Row
+from s3napback.listing.plain import begun, original_cells, restorable
+from s3napback.listing.report import OriginalRow, Report, Row
 from s3napback.rotation import day_date
 
 
@@ -30,6 +31,9 @@ def print_report(report: Report) -> None:
     for heading, rows in groupby(report.rows, partial(_heading, report.prefix)):
         console.print(_bold(heading), soft_wrap=True)
         console.print(_archives(list(rows)))
+    if report.original:
+        console.print(_bold("Archives of the original tool"), soft_wrap=True)
+        console.print(_originals(report.original))
     for remark in report.remarks():
         console.print(Text(printable(remark)))
 
@@ -50,7 +54,7 @@ def _days(report: Report) -> Table:
 
 def _heading(prefix: str, row: Row) -> str:
     record = row.archive.record
-    nameless = "cannot be looked at" if row.archive.flaw else "no metadata"
+    nameless = row.archive.flaw.partition(":")[0].removeprefix("it ") or "no metadata"
     parts = [str(record.owner.source), f"host {record.owner.host}"] if record else [nameless]
     if record and record.cycle:
         parts.append(f"cycle {record.cycle}")
@@ -63,9 +67,10 @@ def _heading(prefix: str, row: Row) -> str:
 
 def _archives(rows: list[Row]) -> Table:
     table = Table(box=SIMPLE)
-    for name in ("Slot", "Type", "Day and time", "Size", "Chain", "Restorable"):
+    unread = ("Unread",) if any(row.unread for row in rows) else ()
+    for name in ("Slot", "Type", "Day and time", "Size", *unread, "Chain", "Restorable"):
         least = 24 if name == "Restorable" else None
-        justify: Literal["left", "right"] = "right" if name in ("Slot", "Size") else "left"
+        justify: Literal["left", "right"] = "right" if name in ("Slot", "Size", "Unread") else "left"
         table.add_column(name, justify=justify, overflow="fold", min_width=least)
     for row in rows:
         cells = (
@@ -73,10 +78,22 @@ def _archives(rows: list[Row]) -> Table:
             row.type,
             _when(row),
             human_bytes(row.archive.stored.size),
+            *(f"{row.unread or '-'}" for _ in unread),
             row.chain_slots or "-",
             restorable(row),
         )
         table.add_row(*(Text(printable(cell)) for cell in cells), style="" if row.restorable else "red")
+    return table
+
+
+def _originals(rows: Sequence[OriginalRow]) -> Table:
+    table = Table(box=SIMPLE)
+    for name in ("Source", "Type", "Slot", "Stored", "Chunks", "Size", "Chain", "Key", "Restorable"):
+        justify: Literal["left", "right"] = "right" if name in ("Slot", "Chunks", "Size") else "left"
+        table.add_column(name, justify=justify, overflow="fold")
+    for row in rows:
+        style = "red" if row.chain.problem else ""
+        table.add_row(*(Text(printable(cell or "-")) for cell in original_cells(row)), style=style)
     return table
 
 

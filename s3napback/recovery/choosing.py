@@ -111,7 +111,7 @@ def choose(catalogue: Catalogue, found: Sequence[CataloguedArchive], moment: Mom
         NothingToRestore: there is none.
     """
     notes: list[str] = []
-    for archive in _fitting(found, moment or NEWEST):
+    for archive in fitting(found, moment or NEWEST):
         chain = catalogue.chain(archive)
         if chain.archives:
             return Choice(chain.archives, tuple(notes))
@@ -137,7 +137,7 @@ def chain_of_keys(catalogue: Catalogue, keys: Sequence[str], prefix: str = "") -
     return Choice(tuple(archive for archive in chosen if archive is not None))
 
 
-def _fitting(found: Sequence[CataloguedArchive], moment: Moment) -> list[CataloguedArchive]:
+def fitting(found: Sequence[CataloguedArchive], moment: Moment) -> list[CataloguedArchive]:
     """The archives as of ``moment``, those to be tried first in front."""
     ordered = sorted(found, key=newest_first)
     if moment.key:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from s3napback.archives import NOTHING_UNREAD, Unread
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.recovery.members import Gate
 from s3napback.recovery.opening.decoder import Decoder
@@ -59,6 +60,7 @@ class DirectoryRestore:
         where: below it everything gets its full path.
         in_place: merge into a directory that holds something.
         tar: name of GNU tar's program.
+        unread: what could not be read of the directory that night.
     """
 
     directory: str
@@ -66,6 +68,7 @@ class DirectoryRestore:
     where: Path
     in_place: bool = False
     tar: str = "tar"
+    unread: Unread = NOTHING_UNREAD
 
     def check(self) -> None:
         """Look whether it can be begun.
@@ -83,7 +86,7 @@ class DirectoryRestore:
         Raises:
             S3napbackError: what failed; nothing was published.
         """
-        wanted = WantedPaths.of(members_of_paths(self.directory, self.paths))
+        wanted = WantedPaths.of(members_of_paths(self.directory, self.paths), self.unread)
         gate = Gate(self.directory.strip("/"))
         with staging_in(self.where) as staging:
             gave_power = replay(decoder, chain, staging, wanted, gate, self.tar)
@@ -94,14 +97,30 @@ class DirectoryRestore:
             powers.tell(self.where)
 
 
+Preparation = Callable[[CataloguedArchive, Staging], Sequence[Transformation]]
+"""Is called before an archive is extracted; returns what its content passes first."""
+
+
+def nothing_first(_archive: CataloguedArchive, _staging: Staging) -> Sequence[Transformation]:
+    """The preparation that archives of our own need."""
+    return ()
+
+
 def replay(
-    decoder: Decoder, chain: Sequence[CataloguedArchive], staging: Staging, wanted: WantedPaths, gate: Gate, tar: str
+    decoder: Decoder,
+    chain: Sequence[CataloguedArchive],
+    staging: Staging,
+    wanted: WantedPaths,
+    gate: Gate,
+    tar: str,
+    prepare: Preparation = nothing_first,
 ) -> bool:
     """Extract a chain into a staging folder.
 
     Args:
         wanted: the members that are wanted, with all below them.
         gate: what reaches tar.
+        prepare: what is done before each archive.
 
     Returns:
         Whether an archive brought something that gives power.
@@ -114,22 +133,27 @@ def replay(
     gave_power = False
     reading = Reading()
     for archive in chain:
-        reading = _extract(
-            decoder, archive, staging, first_reading(gate, wanted) if wanted.names else whole_reading(gate), tar
-        )
+        first = prepare(archive, staging)
+        finding = first_reading(gate, wanted) if wanted.names else whole_reading(gate)
+        reading = _extract(decoder, archive, staging, finding, tar, first)
         gave_power |= reading.gave_power
         if reading.left_out:
-            again = _extract(decoder, archive, staging, second_reading(gate, wanted, reading.left_out), tar)
+            again = _extract(decoder, archive, staging, second_reading(gate, wanted, reading.left_out), tar, first)
             gave_power |= again.gave_power
     staging.finish()
     with looking_into_it():
-        require_all(staging.tree, wanted.names, reading.nearby)
+        require_all(staging.tree, wanted.names, reading.nearby, wanted.unread)
     return gave_power
 
 
 def _extract(
-    decoder: Decoder, archive: CataloguedArchive, staging: Staging, finding: Finding[Reading], tar: str
+    decoder: Decoder,
+    archive: CataloguedArchive,
+    staging: Staging,
+    finding: Finding[Reading],
+    tar: str,
+    first: Sequence[Transformation],
 ) -> Reading:
     with staging.extracting() as folder:
-        decoder.run(archive, finding.transformation, extract_stage(tar, folder), use="extracted")
+        decoder.run(archive, *first, finding.transformation, extract_stage(tar, folder), use="extracted")
     return finding.result()

@@ -7,10 +7,12 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 
 from s3napback.catalogue.claims import is_stray
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, read_catalogue
+from s3napback.catalogue.losses import Loss, losses
 from s3napback.catalogue.selection import matches, matching_archives
 from s3napback.catalogue.sums import sum_key
 from s3napback.config.settings import Configuration
@@ -83,8 +85,8 @@ class Holdings:
             if not found:
                 raise NothingToRestore(f"{said}; set that Prefix, or name one with --from")
             logger.info("%s; they are passed over, unless --from names one", said)
-        if not any(archive.record for archive in found) and (unseen := self.unseen(found)):
-            raise NothingToRestore(*unseen)
+        if not any(archive.record for archive in found) and (lost := self.lost(found)):
+            raise NothingToRestore(*lost)
         configured = bool(self.configuration.host_name) and not cycle_or_name
         own, note = own_archives(found, host_name(self.configuration), host_is_configured=configured)
         if note:
@@ -111,16 +113,18 @@ class Holdings:
         moment = read_moment(at, keys, self.configuration.store.prefix, today=today) if at else None
         own = self.own(word, cycle_or_name)
         choice = choose(self.catalogue, own, moment)
-        return choice.archives, (*self.unseen(own), *choice.notes)
+        return choice.archives, (*self.lost(own), *choice.notes)
 
-    def unseen(self, archives: Sequence[CataloguedArchive]) -> tuple[str, ...]:
-        """What under the names of these archives the store does not describe, one line each: it may be newer ones."""
+    def lost(self, archives: Sequence[CataloguedArchive]) -> tuple[str, ...]:
+        """What is lost under the names of these archives, one line each: it may be newer ones."""
         bases = {archive.base for archive in archives}
-        return tuple(
-            f"{each.key} cannot be restored: it cannot be looked at: {each.flaw}"
-            for each in self.catalogue.archives
-            if each.flaw and each.base in bases
-        )
+        return tuple(f"{loss.key} cannot be restored: {loss.problem}" for loss in self.losses if loss.base in bases)
+
+    @cached_property
+    def losses(self) -> Sequence[Loss]:
+        """Every archive of this Prefix that has lost what would tell of it, or is gone."""
+        names = {job.name for job in self.configuration.jobs}
+        return losses(self.catalogue, names, self.configuration.store.prefix)
 
 
 def look_at_store(configuration: Configuration) -> Holdings:

@@ -12,6 +12,7 @@ import posixpath
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from s3napback.archives import NOTHING_UNREAD, Unread
 from s3napback.errors import S3napbackError
 from s3napback.recovery.folders import cursor, exists, file_names, go_to
 from s3napback.recovery.members import Gate, lies_in
@@ -62,19 +63,21 @@ class WantedPaths:
     Attributes:
         names: the paths, as archives name them; none is everything.
         above: names of the folders above them.
+        unread: what of the directory could not be read that night.
     """
 
     names: tuple[str, ...]
     above: frozenset[str]
     _basenames: frozenset[str]
     _below: tuple[str, ...]
+    unread: Unread = NOTHING_UNREAD
 
     @classmethod
-    def of(cls, names: tuple[str, ...]) -> WantedPaths:
+    def of(cls, names: tuple[str, ...], unread: Unread = NOTHING_UNREAD) -> WantedPaths:
         """The paths of these names."""
         above = {"/".join(name.split("/")[:depth]) for name in names for depth in range(name.count("/") + 1)}
         basenames = {posixpath.basename(name).lower() for name in names}
-        return cls(names, frozenset({*above, ""}), frozenset(basenames), tuple(f"{name}/" for name in names))
+        return cls(names, frozenset({*above, ""}), frozenset(basenames), tuple(f"{name}/" for name in names), unread)
 
     def include(self, name: str) -> bool:
         """Whether it is one of the paths, or lies in one."""
@@ -159,13 +162,14 @@ class _Choice:
                 self.nearby[name] = None
 
 
-def require_all(tree: int, names: Sequence[str], nearby: Sequence[str]) -> None:
+def require_all(tree: int, names: Sequence[str], nearby: Sequence[str], unread: Unread = NOTHING_UNREAD) -> None:
     """Look whether every path was restored.
 
     Args:
         tree: descriptor of the folder that was extracted into.
         names: the paths, as archives name them.
         nearby: names from the newest archive's state that resemble them.
+        unread: what could not be read that night.
 
     Raises:
         NoSuchPath: one was not.
@@ -175,6 +179,8 @@ def require_all(tree: int, names: Sequence[str], nearby: Sequence[str]) -> None:
             *folders, last = file_names(name) or ["."]
             if go_to(place, folders) and exists(last, place.descriptor):
                 continue
+            if unread.covers(name.encode("utf-8", "surrogateescape")):
+                raise NoSuchPath(f"/{name} could not be read that night, and no older archive of its chain holds it")
             if name in nearby:
                 raise NoSuchPath(f"/{name} was there on that day, but Exclude left it out of the archives")
             raise NoSuchPath(f"/{name} was not there on that day{_near(name, nearby)}")

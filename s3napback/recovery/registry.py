@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from s3napback.archives import ArchiveRecord
+from s3napback.archives import NOTHING_UNREAD, ArchiveRecord, Unread
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import S3napbackError, UnknownKind
 from s3napback.kinds import COMMAND, DIRECTORY, MYSQL, POSTGRESQL, SQLITE, SUBVERSION, SourceName, kind_of
@@ -40,12 +40,14 @@ class Wanted:
         where: the target; ``-`` is standard output.
         paths: of a directory, what of it.
         in_place: merge into a live tree.
+        unread: of a directory, what could not be read of it that night.
     """
 
     source: SourceName
     where: Path
     paths: tuple[str, ...] = ()
     in_place: bool = False
+    unread: Unread = NOTHING_UNREAD
 
 
 class Restore(Protocol):
@@ -99,7 +101,7 @@ def _directory_restore(wanted: Wanted) -> Restore:
     if wanted.where == TO_STANDARD_OUTPUT:
         raise UnclearRequest("a directory cannot be restored to standard output: name a directory with --to")
     where = wanted.where.absolute()
-    return DirectoryRestore(wanted.source.target, wanted.paths, where, wanted.in_place, find_gnu_tar())
+    return DirectoryRestore(wanted.source.target, wanted.paths, where, wanted.in_place, find_gnu_tar(), wanted.unread)
 
 
 def _directory_check(record: ArchiveRecord, _parent: ArchiveRecord | None) -> Sequence[Consumer]:

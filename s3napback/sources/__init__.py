@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from s3napback.archives import NOTHING_UNREAD, Unread
 from s3napback.chains import Memory
 from s3napback.config.settings import Job
 from s3napback.deciding.facts import Footing
@@ -15,9 +16,17 @@ from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import UNCHANGED, Transformation
 
 
-def _nothing() -> Sequence[str]:
-    """Nothing is left to be done, nor to be said."""
-    return ()
+@dataclass(frozen=True)
+class Conclusion:
+    """What was learnt of a dump by its end.
+
+    Attributes:
+        warnings: one line each.
+        unread: what the archive lacks of the source.
+    """
+
+    warnings: Sequence[str] = ()
+    unread: Unread = NOTHING_UNREAD
 
 
 @dataclass(frozen=True)
@@ -27,21 +36,27 @@ class Dump:
     Attributes:
         stage: the process whose output is the content.
         snapshot: a file that the process leaves behind and a later DIFF needs; None if there is none.
-        index: likewise, made by ``guard``; it may have been given up, and not be there when the archive has arrived.
         notes: what else a later DIFF needs.
         metadata: what the archive says of itself beyond the common part, names in lower case.
         guard: passes the content on without what does not belong in it.
         conclude: to be called when the archive has arrived, before the snapshot is kept: completes it by what was
-            learnt meanwhile, and tells what should be warned of. Raises SourceError.
+            learnt meanwhile, and tells it. Raises SourceError.
+        index: another such file, made by ``guard``; it may have been given up, and not be there at the end.
     """
 
     stage: Stage
     snapshot: Path | None = None
-    index: Path | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
     guard: Transformation = UNCHANGED
-    conclude: Callable[[], Sequence[str]] = _nothing
+    conclude: Callable[[], Conclusion] = Conclusion
+    index: Path | None = None
+
+
+class Alarm(str):
+    """A line that deserves a look: it counts as a warning."""
+
+    __slots__ = ()
 
 
 class NothingNew(Exception):
@@ -54,14 +69,15 @@ class Source(Protocol):
     Everything but ``dump`` only looks; ``dump`` may write in the folder it is given.
     """
 
-    def check(self, *, had_content: bool) -> Sequence[str]:
+    def check(self, *, had_content: bool, remembered: Mapping[str, str]) -> Sequence[str]:
         """Look whether the source can be backed up.
 
         Args:
             had_content: it held something when it was backed up last, so that finding it empty is suspicious.
+            remembered: the notes of the archive that was made last; empty if nothing is to look suspicious.
 
         Returns:
-            What should be said about it, one line each.
+            What should be said about it, one line each; as ``Alarm`` what is a warning.
 
         Raises:
             SourceError: it does not exist, cannot be read, or is suddenly empty.

@@ -87,7 +87,7 @@ class CommandSource:
 
     job: Job
 
-    def check(self, *, had_content: bool) -> Sequence[str]:  # noqa: ARG002 - LeastBytes tells
+    def check(self, *, had_content: bool, remembered: Mapping[str, str]) -> Sequence[str]:  # noqa: ARG002
         """See ``Source``."""
         user = self._user()
         settings = self.job.settings

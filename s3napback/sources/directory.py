@@ -10,15 +10,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import cached_property, partial
 from pathlib import Path
 
 from s3napback.chains import Memory
 from s3napback.config.settings import Job, JobSettings
+from s3napback.config.tar_options import literal_pattern
 from s3napback.deciding.facts import Footing
 from s3napback.deciding.fulls import FILES_SETTING
 from s3napback.errors import SourceError
 from s3napback.rotation import ArchiveType, SimpleCycle
-from s3napback.sources import WORKING, WORKING_INDEX, Dump
+from s3napback.sources import WORKING, WORKING_INDEX, Alarm, Conclusion, Dump
+from s3napback.sources.answering import require_answer, what_holds_up
+from s3napback.sources.blame import Blame, reads_everything
 from s3napback.sources.forgetting import forget
 from s3napback.sources.in_use import DatabasesInUse
 from s3napback.sources.indexing import Indexing, Plan
@@ -27,6 +31,8 @@ from s3napback.sources.looking import looks_for
 from s3napback.sources.margin import margin
 from s3napback.sources.mounts import mounted_within, tells_holes
 from s3napback.sources.named_files import digests
+from s3napback.sources.own_store import store_within
+from s3napback.sources.remains import Holdings, absent_mounts, holdings_of, suspicion
 from s3napback.sources.snapshot import DamagedSnapshot, copy_cured, look_at_snapshot
 from s3napback.sources.tar_guard import TarGuard
 from s3napback.sources.tar_review import TarReview
@@ -140,6 +146,9 @@ def tar_command(
         command.append("--one-file-system")
     options = settings.tar_options if names is None else tuple(filter(_suits_names, settings.tar_options))
     command += ["--directory=/", *options]
+    if any(word.startswith("--warning=") for word in settings.tar_options):
+        # What these two say decides on what the next archive takes, so they must not be silenced; the last word counts.
+        command += ["--warning=failed-read", "--warning=file-removed"]
     command += exclude_options(settings.exclude, path, followed=followed)
     command += ["--anchored", f"--exclude-from={TOO_LONG}"]
     if names is not None:
@@ -170,19 +179,34 @@ class DirectorySource:
     databases: DatabasesInUse = field(default_factory=DatabasesInUse)
     margin: int | None = None
 
-    def check(self, *, had_content: bool) -> Sequence[str]:
+    def check(self, *, had_content: bool, remembered: Mapping[str, str]) -> Sequence[str]:
         """See ``Source``."""
+        require_answer(self.job.target, self.job.settings.stall_timeout or None)
         digests(self.job.settings.tar_options)
+        self._store_within()
         if not self.has_content() and had_content:
             raise SourceError(
                 f"{self.job.source} is empty, but held files when it was backed up last. Is a disk not mounted? "
                 "If it is meant to be empty, run once with -f"
             )
+        notes: list[str] = []
         if self._followed():
-            return [
-                f"{self.job.source} is a symbolic link; its content is taken from {os.path.realpath(self.job.target)}"
-            ]
-        return []
+            real = os.path.realpath(self.job.target)
+            notes.append(f"{self.job.source} is a symbolic link; its content is taken from {real}")
+        if before := Holdings.from_notes(remembered):
+            now = self._holdings()
+            if found := suspicion(before, now):
+                raise SourceError(
+                    f"{self.job.source} {found}. Is a disk not mounted, or another one? If it is meant to be so, run "
+                    "once with -f"
+                )
+            notes += map(Alarm, absent_mounts(self.job.target, before, now))
+        return notes
+
+    def _holdings(self) -> Holdings:
+        settings = self.job.settings
+        stays = settings.one_file_system or "--one-file-system" in settings.tar_options
+        return holdings_of(os.path.realpath(self.job.target), one_file_system=stays)
 
     def has_content(self) -> bool:
         """See ``Source``."""
@@ -199,7 +223,7 @@ class DirectorySource:
 
     def content(self) -> Mapping[str, object]:
         """See ``Source``."""
-        settings = self.job.settings
+        settings = self._settings
         named: dict[str, object] = {}
         # ``check`` reports what cannot be read.
         with suppress(SourceError):
@@ -228,62 +252,70 @@ class DirectorySource:
             except (OSError, DamagedSnapshot) as error:
                 raise SourceError(f"the snapshot {folder / memory.snapshot} cannot be copied: {error}") from error
         member = member_name(self.job.target, followed=self._followed())
-        review = TarReview(member, most=self.job.settings.max_unreadable, as_root=os.geteuid() == 0)
+        real = os.path.realpath(self.job.target)
+        blame = Blame(posixpath.normpath(os.fsencode(member)), real, is_almighty=reads_everything())
+        review = TarReview(blame, most=self.job.settings.unreadable)
         identity = _identity(self.job.target)
 
         def swapped(_said: Sequence[str]) -> str:
             same = _identity(self.job.target) == identity
             return "" if same else f"{self.job.target} was replaced, moved or unmounted while {self.tar} read it"
 
-        stage = replace(self.plan(archive_type, folder), review=review, judge=swapped)
+        stage = self.plan(archive_type, folder)
+        stage = replace(stage, review=review, judge=swapped, suspects=partial(what_holds_up, real))
+        notes = self._holdings().to_notes()
         # As tar begins, and not when it has ended.
         _ = self.databases.seen
         if snapshot is None:
-            return Dump(stage, conclude=lambda: self.databases.warnings(self.job, ()))
+            return Dump(
+                stage, notes=notes, conclude=lambda: Conclusion(self.databases.warnings(self.job, ()), review.unread)
+            )
         # A full archive that is not incremental opens every folder in the one above it, and follows no links.
-        tree = LiveTree(os.path.realpath(self.job.target), time.time_ns()) if self._can_be_compared() else None
+        tree = LiveTree(real, time.time_ns()) if self._can_be_compared() else None
         guard = TarGuard(member, tree, self._mounts(member), is_full=archive_type is ArchiveType.FULL)
 
         def guarded(blocks: Iterator[memoryview]) -> Iterator[Block]:
             with tree or nullcontext():
                 yield from guard.guarded(blocks)
 
-        indexing = self._indexing(archive_type, memory, folder, review)
+        second = TarReview(blame, most=self.job.settings.unreadable)
+        indexing = self._indexing(archive_type, memory, folder, (review, second))
 
-        def conclude() -> Sequence[str]:
+        def conclude() -> Conclusion:
             is_known = review.is_complete and guard.is_complete and (indexing is None or indexing.is_complete)
             added = indexing.left_out if indexing else ()
             forget(snapshot, {*review.left_out, *guard.left_out, *added} if is_known else None)
             in_use = self.databases.warnings(self.job, guard.in_use)
-            return [*guard.warnings, *(indexing.warnings if indexing else ()), *in_use]
+            unread = review.unread.joined(guard.left_out, guard.forgotten)
+            if indexing is None:
+                return Conclusion([*guard.warnings, *in_use], unread)
+            warnings = [*guard.warnings, *indexing.warnings, *in_use]
+            return Conclusion(warnings, unread.joined(indexing.unread, indexing.forgotten))
 
         parts = [Transformation("the guard", guarded)]
         if indexing is not None:
             parts.append(Transformation("the index", indexing.followed))
         index = folder / WORKING_INDEX if indexing else None
-        return Dump(stage, snapshot, index, guard=composed(*parts), conclude=conclude)
+        return Dump(stage, snapshot, notes, guard=composed(*parts), conclude=conclude, index=index)
 
     def _indexing(
-        self, archive_type: ArchiveType, memory: Memory | None, folder: Path, review: TarReview
+        self, archive_type: ArchiveType, memory: Memory | None, folder: Path, reviews: tuple[TarReview, TarReview]
     ) -> Indexing | None:
         """What makes the index; None for a DIFF on an archive of an earlier version, which has none."""
         parent = folder / memory.index if archive_type is ArchiveType.DIFF and memory and memory.index else None
         if archive_type is ArchiveType.DIFF and parent is None:
             return None
-        settings = self.job.settings
-        member = member_name(self.job.target, followed=self._followed())
-        second = TarReview(member, most=settings.max_unreadable, as_root=os.geteuid() == 0)
+        settings = self._settings
         return Indexing(
             Plan(
-                member=member,
+                member=member_name(self.job.target, followed=self._followed()),
                 top=os.path.realpath(self.job.target),
                 index=folder / WORKING_INDEX,
                 parent=parent,
                 looks=looks_for(settings.tar_options, one_file_system=settings.one_file_system),
-                supplement=lambda names: replace(self._stage(names=names), review=second),
-                review=review,
-                supplement_review=second,
-                most=settings.max_unreadable,
+                supplement=lambda names: replace(self._stage(names=names), review=reviews[1]),
+                reviews=reviews,
+                most=settings.unreadable,
                 stall_timeout=settings.stall_timeout or None,
             )
         )
@@ -309,7 +341,7 @@ class DirectorySource:
         return self._stage(snapshot=self._working_snapshot(folder))
 
     def _stage(self, *, snapshot: Path | None = None, names: Path | None = None) -> Stage:
-        settings = self.job.settings
+        settings = self._settings
         command = tar_command(
             self.tar,
             self.job.target,
@@ -329,6 +361,25 @@ class DirectorySource:
         if tail.strip(b"\0") or len(tail) < _END_SIZE:
             return f"{self.tar} ended as if all were well, but the archive of {self.job.target} is cut off"
         return ""
+
+    @cached_property
+    def _settings(self) -> JobSettings:
+        """The job's, with an own store excluded that names did not tell."""
+        settings = self.job.settings
+        try:
+            patterns = map(literal_pattern, self._store_within())
+        except SourceError:
+            return settings  # ``check`` reports it
+        return replace(settings, exclude=tuple(dict.fromkeys((*settings.exclude, *patterns))))
+
+    def _store_within(self) -> list[str]:
+        """The paths of an own store as the source's target begins them. Raises SourceError if the source lies in it."""
+        store = self.job.settings.store
+        if store is None:
+            return []
+        top = os.path.realpath(self.job.target)
+        below = (posixpath.relpath(path, top) for path in store_within(top, str(store)))
+        return [posixpath.join(self.job.target, path) for path in below]
 
     def _followed(self) -> bool:
         return Path(self.job.target).is_symlink()

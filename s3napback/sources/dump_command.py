@@ -107,7 +107,7 @@ class DumpCommandSource:
     _looks: list[Holdings] = field(default_factory=list, init=False, repr=False, compare=False)
     _inventories: list[Inventory] = field(default_factory=list, init=False, repr=False, compare=False)
 
-    def check(self, *, had_content: bool) -> Sequence[str]:
+    def check(self, *, had_content: bool, remembered: Mapping[str, str]) -> Sequence[str]:  # noqa: ARG002
         """See ``Source``."""
         held = self._held()
         if held.is_empty and had_content:

@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from s3napback.config.directives import Directives
 from s3napback.errors import PipelineError
 from s3napback.formatting import counted
 from s3napback.index.comparing import Comparison, Looks
@@ -37,9 +38,8 @@ class Plan:
         parent: the index of the archive that a DIFF builds on; None for a FULL.
         looks: how names are looked at.
         supplement: the tar that adds what a file names.
-        review: of the first tar.
-        supplement_review: of the second.
-        most: MaxUnreadable, of both together.
+        reviews: of the first tar, and of the second.
+        most: Unreadable, of both together.
         stall_timeout: in seconds, of silence; None is for ever.
     """
 
@@ -49,8 +49,7 @@ class Plan:
     parent: Path | None
     looks: Looks
     supplement: Callable[[Path], Stage]
-    review: TarReview
-    supplement_review: TarReview
+    reviews: tuple[TarReview, TarReview]
     most: int
     stall_timeout: float | None
 
@@ -60,12 +59,16 @@ class Indexing:
 
     Attributes:
         left_out: paths, normalised, as in the archive, of what the second tar was to add and could not.
+        unread: those among them that were there, and are not read because of that.
+        forgotten: how many others are not known by name.
         is_complete: all of them are remembered.
         warnings: what is to be told, one line each.
     """
 
     def __init__(self, plan: Plan) -> None:
         self.left_out: Collection[bytes] = ()
+        self.unread: Collection[bytes] = ()
+        self.forgotten = 0
         self.is_complete = True
         self.warnings: Sequence[str] = ()
         self._plan = plan
@@ -102,13 +105,16 @@ class Indexing:
             supplement.take(name)
         plan = self._plan
         stage = plan.supplement(plan.index.with_suffix(".names"))
-        yield from supplement.members(stage, plan.supplement_review, self._since_ns, plan.stall_timeout)
-        unreadable = plan.review.counted + plan.supplement_review.counted
+        yield from supplement.members(stage, plan.reviews[1], self._since_ns, plan.stall_timeout)
+        unreadable = sum(review.counted for review in plan.reviews)
         if unreadable > plan.most:
-            raise PipelineError(f"{counted(unreadable, 'path')} could not be read, and MaxUnreadable is {plan.most}")
+            limit = Directives.UNREADABLE.shown(plan.most)
+            raise PipelineError(f"{counted(unreadable, 'path')} could not be read, and Unreadable is “{limit}”")
 
     def _conclude(self, follower: Follower, supplement: Supplement) -> None:
-        review = self._plan.supplement_review
+        review = self._plan.reviews[1]
+        self.unread = {*supplement.left_out, *review.unread.paths}
+        self.forgotten = supplement.forgotten + review.unread.count - len(review.unread.paths)
         self.left_out = {*supplement.left_out, *review.left_out}
         self.is_complete = supplement.is_complete and review.is_complete
         self.warnings = supplement.warnings

@@ -39,11 +39,15 @@ class Mount:
         point: absolute path.
         type: such as ``ext4`` or ``fuse.sshfs``.
         options: of the mount and of the file system.
+        device: number of the file system's device, ``8:1``.
+        root: what of the file system is seen there, as a path within it.
     """
 
     point: str
     type: str
     options: frozenset[str] = frozenset()
+    device: str = ""
+    root: str = "/"
 
 
 def read_mounts(text: str) -> list[Mount]:
@@ -54,8 +58,12 @@ def read_mounts(text: str) -> list[Mount]:
         fields, about = first.split(" "), second.split(" ")
         if dash and len(fields) > 5 and len(about) > 2:
             options = frozenset({*fields[5].split(","), *about[2].split(",")})
-            mounts.append(Mount(_ESCAPE.sub(lambda found: chr(int(found[1], 8)), fields[4]), about[0], options))
+            mounts.append(Mount(_unescaped(fields[4]), about[0], options, fields[2], _unescaped(fields[3])))
     return mounts
+
+
+def _unescaped(path: str) -> str:
+    return _ESCAPE.sub(lambda found: chr(int(found[1], 8)), path)
 
 
 def tells_holes(path: str, *, one_file_system: bool) -> bool:
@@ -66,37 +74,59 @@ def tells_holes(path: str, *, one_file_system: bool) -> bool:
         one_file_system: what is mounted below does not count.
     """
     user = os.geteuid()
-    mounts = _current()
-    return bool(mounts) and all(_tells_holes(mount, user) for mount in _read_from(mounts, path, one_file_system))
+    mounts = current_mounts()
+    read = [mount_of(path, mounts)] if one_file_system else visible_within(path, mounts)
+    return bool(mounts) and all(_tells_holes(mount, user) for mount in read)
 
 
 def mounted_within(path: str) -> list[str]:
     """The paths below ``path`` (absolute, without symbolic links) at which something is mounted now."""
-    return [mount.point for mount in _current() if mount.point != path and _is_at_or_below(mount.point, path)]
+    return [mount.point for mount in current_mounts() if mount.point != path and is_at_or_below(mount.point, path)]
 
 
-def _current() -> list[Mount]:
+def current_mounts() -> list[Mount]:
+    """All that is mounted now, as far as this process can see it; nothing where there is no ``/proc``."""
     try:
         return read_mounts(os.fsdecode(_MOUNTS.read_bytes()))
     except OSError:
         return []
 
 
-def _read_from(mounts: Sequence[Mount], path: str, one_file_system: bool) -> Iterator[Mount]:
-    above = [mount for mount in mounts if _is_at_or_below(path, mount.point)]
+def visible_within(path: str, mounts: Sequence[Mount]) -> Iterator[Mount]:
+    """The mounts that are seen from a directory downwards, the first being its own."""
+    yield mount_of(path, mounts)
+    yield from (mount for mount in mounts if mount.point != path and is_at_or_below(mount.point, path))
+
+
+def mount_of(path: str, mounts: Sequence[Mount]) -> Mount:
+    """The file system on which a path lies: absolute, without symbolic links."""
+    above = [mount for mount in mounts if is_at_or_below(path, mount.point)]
     # Of mounts on the same place the last one is seen.
-    yield max(reversed(above), key=lambda mount: len(mount.point), default=Mount(path, "unknown"))
-    if not one_file_system:
-        yield from (mount for mount in mounts if mount.point != path and _is_at_or_below(mount.point, path))
+    return max(reversed(above), key=lambda mount: len(mount.point), default=Mount(path, "unknown"))
 
 
-def _is_at_or_below(path: str, folder: str) -> bool:
+def is_of_another_user(mount: Mount, user: int) -> bool:
+    """Whether somebody else than ``user`` has mounted it with FUSE, and answers for it."""
+    return mount.type.startswith("fuse") and f"user_id={user}" not in mount.options
+
+
+def is_made_by_the_kernel(mount: Mount) -> bool:
+    """Whether it holds no files, but what the kernel tells of itself."""
+    return mount.type in _MADE_BY_THE_KERNEL
+
+
+def is_of_this_machine(mount: Mount) -> bool:
+    """Whether it is an ordinary file system, on which no other machine or program decides who may read what."""
+    return mount.type in _COUNTING_BLOCKS
+
+
+def is_at_or_below(path: str, folder: str) -> bool:
+    """Whether a path is a folder's, or lies in it; both normalised."""
     return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
 def _tells_holes(mount: Mount, user: int) -> bool:
     # The kernel keeps everybody but its owner out of what a user has mounted, also root, unless it is told otherwise.
-    is_of_another = mount.type.startswith("fuse") and f"user_id={user}" not in mount.options
-    if is_of_another and "allow_other" not in mount.options:
+    if is_of_another_user(mount, user) and "allow_other" not in mount.options:
         return True
-    return mount.type in _COUNTING_BLOCKS or mount.type in _MADE_BY_THE_KERNEL
+    return is_of_this_machine(mount) or is_made_by_the_kernel(mount)

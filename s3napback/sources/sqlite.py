@@ -80,7 +80,7 @@ class SQLiteSource:
     temp_dir: str
     _held_tables: bool = field(default=False, init=False)
 
-    def check(self, *, had_content: bool) -> Sequence[str]:
+    def check(self, *, had_content: bool, remembered: Mapping[str, str]) -> Sequence[str]:  # noqa: ARG002
         """See ``Source``."""
         self._held_tables = had_content
         path = self.job.target

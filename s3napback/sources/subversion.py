@@ -56,7 +56,7 @@ class SubversionSource:
 
     job: Job
 
-    def check(self, *, had_content: bool) -> Sequence[str]:
+    def check(self, *, had_content: bool, remembered: Mapping[str, str]) -> Sequence[str]:  # noqa: ARG002
         """See ``Source``."""
         find_program((_DUMPER,), _PACKAGE)
         if self._youngest() == 0 and had_content:

@@ -75,6 +75,11 @@ class Supplement:
         self._count += 1
 
     @property
+    def forgotten(self) -> int:
+        """How many were left out that are not remembered."""
+        return self._dropped - len(self.left_out)
+
+    @property
     def is_needed(self) -> bool:
         """Something is to be added."""
         return self._count > 0

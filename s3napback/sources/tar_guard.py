@@ -67,6 +67,7 @@ class TarGuard:
 
     Attributes:
         is_complete: all paths that were left out are remembered.
+        forgotten: how many are not.
         in_use: data files of databases that names in the archive tell of, the first thousand.
     """
 
@@ -89,7 +90,7 @@ class TarGuard:
         self._renamed: dict[bytes, None] = {}
         self._mounts = mounts
         self._is_full = is_full
-        self._forgotten = 0
+        self.forgotten = 0
         # Hashes of paths: of directories that a list has named and that have not come yet, and of those that have.
         self._expected: set[int] = {hash(self._top)}
         self._seen = array("q")
@@ -128,7 +129,7 @@ class TarGuard:
             "was renamed meanwhile; the next archive takes all of it"
             for path in sorted(self._renamed)
         ]
-        if more := len(lines[_SHOWN:]) + self._forgotten:
+        if more := len(lines[_SHOWN:]) + self.forgotten:
             lines = [*lines[:_SHOWN], f"{counted(more, 'other path')} were kept out likewise"]
         return [*lines, self._flaw] if self._flaw else lines
 
@@ -296,7 +297,7 @@ class TarGuard:
         if len(self._strangers) + len(self._changed) < _REMEMBERED:
             among[path] = None
         else:
-            self._forgotten += 1
+            self.forgotten += 1
             self.is_complete = False
         return False
 

@@ -1,12 +1,17 @@
-"""Whether an archive is good although GNU tar could not read all of it: one user's files never cost the others'."""
+"""Whether an archive is good although GNU tar could not read all of it, and what it lacks.
+
+What any user can bring about never counts against it: one user's files never cost the others'.
+"""
 
 from __future__ import annotations
 
 import os
-import posixpath
 from collections.abc import Collection
 
+from s3napback.archives import Unread
+from s3napback.config.directives import Directives
 from s3napback.formatting import counted, printable, shortened
+from s3napback.sources.blame import STALE, TOO_LONG, VANISHED, Blame
 from s3napback.sources.tar_messages import Meaning, Said, understood
 
 TAR_FAILURE = 2
@@ -14,15 +19,6 @@ TAR_FAILURE = 2
 
 _SHOWN = 50
 _REMEMBERED_BYTES = 1 << 24
-_TOO_LONG = b"File name too long"
-_VANISHED = frozenset(
-    {
-        b"No such file or directory",
-        b"Not a directory",
-        b"Too many levels of symbolic links",
-        b"No such device or address",
-    }
-)
 _DENIED = b"Permission denied"
 
 
@@ -34,23 +30,23 @@ class TarReview:
             can be relied on.
     """
 
-    def __init__(self, member: str, *, most: int, as_root: bool) -> None:
+    def __init__(self, blame: Blame, *, most: int) -> None:
         """Begin.
 
         Args:
-            member: what tar was told to archive, relative to the root directory.
-            most: MaxUnreadable.
-            as_root: tar runs as root.
+            blame: knows what tar was told to archive, and whose doing it is that something cannot be read.
+            most: Unreadable.
         """
         self.is_complete = True
-        self._top = posixpath.normpath(os.fsencode(member))
+        self._top = blame.member
         self._most = most
-        self._as_root = as_root
+        self._blame = blame
         self._left_out: dict[bytes, Said] = {}
         self._removed: set[bytes] = set()
         self._room = _REMEMBERED_BYTES
         self._not_remembered = 0
         self._counted = 0
+        self._first = ""
         self._serious = ""
         self._remarks: list[str] = []
         self._more_remarks = 0
@@ -79,14 +75,15 @@ class TarReview:
         return path.startswith(self._top + b"/")
 
     def _leave_out(self, said: Said) -> None:
-        # A user can make any number of paths that are too long, or that vanish; a broken disk makes others.
-        self._counted += said.reason != _TOO_LONG and said.reason not in _VANISHED
+        if not self._blame.is_a_users(said.path, said.reason):
+            self._counted += 1
+            self._first = self._first or f"{_absolute(said.path)}: {said.reason.decode(errors='replace')}"
         if self._has_room(said.path):
             self._left_out[said.path] = said
         else:
             self._not_remembered += 1
             # What is too long to be opened is not readable tomorrow either, unless it gets another path.
-            self.is_complete = self.is_complete and said.reason == _TOO_LONG
+            self.is_complete = self.is_complete and said.reason == TOO_LONG
 
     def _has_room(self, path: bytes) -> bool:
         self._room -= len(path)
@@ -108,8 +105,18 @@ class TarReview:
         if self._serious:
             return self._serious
         if self._counted > self._most:
-            return f"{counted(self._counted, 'path')} could not be read, and MaxUnreadable is {self._most}"
+            advice = "" if self._most else "; with “warn” there, all the rest is backed up"
+            return (
+                f"{counted(self._counted, 'path')} could not be read, and Unreadable is "
+                f"“{Directives.UNREADABLE.shown(self._most)}”{advice}. The first is {self._first}"
+            )
         return ""
+
+    @property
+    def unread(self) -> Unread:
+        """What the archive lacks, or does not have whole, of what was there, and is not read because of that."""
+        there = [path for path, said in self._left_out.items() if said.reason not in VANISHED]
+        return Unread(len(there) + self._not_remembered, tuple(sorted(there)))
 
     @property
     def left_out(self) -> Collection[bytes]:
@@ -128,20 +135,24 @@ class TarReview:
         return [*lines, *self._remarks]
 
     def _sentence(self, said: Said) -> str:
-        path = shortened("/" + printable(os.fsdecode(said.path)))
+        path = _absolute(said.path)
         reason = said.reason.decode(errors="replace")
         if said.meaning is Meaning.CUT:
             return f"{path} is not whole in this archive, zeros stand for what could not be read: {reason}"
-        if said.reason == _TOO_LONG:
+        if said.reason == TOO_LONG:
             return f"{path} and what is below it are not in this archive: a path of that length cannot be opened"
-        if said.reason in _VANISHED:
+        if said.reason in VANISHED or said.reason == STALE:
             return f"{path} is not in this archive: it vanished or was replaced while tar was looking at it"
-        if self._as_root and (said.call, said.reason) == (b"stat", _DENIED):
+        if self._blame.is_almighty and (said.call, said.reason) == (b"stat", _DENIED):
             return (
                 f"{path} is not in this archive: {reason}, even to root. Probably a user has mounted a file system "
                 "there; Exclude silences this"
             )
         return f"{path} could not be read and is not in this archive: {reason}"
+
+
+def _absolute(path: bytes) -> str:
+    return shortened("/" + printable(os.fsdecode(path)))
 
 
 def _readable(line: bytes) -> str:

@@ -38,6 +38,7 @@ class StoredObject:
         storage_class: the store's name for cold or warm, empty where it has none.
         restore_state: of an object in cold storage, whether it is being made readable, or is for a while, as S3's
             ``x-amz-restore`` says it; empty in a listing.
+        flaw: what the store itself has noted of it and does not find any more, as a clause; empty if all fits.
     """
 
     key: str
@@ -47,6 +48,7 @@ class StoredObject:
     version: str = ""
     storage_class: str = ""
     restore_state: str = ""
+    flaw: str = ""
 
 
 class Store(Protocol):
@@ -130,6 +132,10 @@ class Store(Protocol):
         """Yield every object whose key begins with ``prefix`` (any string), in the order of keys."""
         ...
 
+    def gone(self, prefix: str) -> Iterator[str]:
+        """Yield keys below ``prefix`` of which the store has notes of its own, and no object any more."""
+        ...
+
     def delete(self, key: str) -> bool:
         """Remove one object; one that is absent already is no error.
 
@@ -138,12 +144,13 @@ class Store(Protocol):
         """
         ...
 
-    def discard_leftovers(self, key: str, *, count_only: bool = False) -> int:
+    def discard_leftovers(self, key: str, *, count_only: bool = False, least_age: float = 0) -> int:
         """Remove what earlier uploads to exactly this key left unfinished. Best effort.
 
         Args:
             key: an archive's.
             count_only: leave them where they are.
+            least_age: seconds; what was begun later may still be under way, on another machine, and stays.
 
         Returns:
             How many were removed, or are there.

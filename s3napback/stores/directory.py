@@ -115,7 +115,8 @@ class DirectoryStore:
                     # without metadata, another process may have replaced the object between the two looks
                     again = metadata is None and regular_file_status(self._root, places.data)
                     if metadata is not None or (again and again.st_ino == opened[1].st_ino):
-                        return _describe(key, opened[1], metadata or {})
+                        flaw = "" if metadata is not None else self._flaw(places, opened[1])
+                        return _describe(key, opened[1], metadata or {}, flaw)
 
     def put(
         self,
@@ -171,6 +172,16 @@ class DirectoryStore:
             self._require_root()
         yield from self._walk(prefix)
 
+    def gone(self, prefix: str) -> Iterator[str]:
+        """Walk the folders of the metadata, in any order."""
+        with self._failing(f"listing {self.location}/{prefix}"):
+            for folder, _folders, files in os.walk(self._objects):
+                key = decode_name(os.path.relpath(folder, self._objects))
+                if not key.startswith(prefix) or not any(name.endswith(".json") for name in files):
+                    continue
+                if regular_file_status(self._root, self._places(key).data) is None:
+                    yield key
+
     def delete(self, key: str) -> bool:
         """Remove the data, then its metadata, then the folders that are empty now; False: there are no versions."""
         places = self._places(key)
@@ -181,11 +192,13 @@ class DirectoryStore:
             self._tidy(places)
         return False
 
-    def discard_leftovers(self, key: str, *, count_only: bool = False) -> int:
+    def discard_leftovers(self, key: str, *, count_only: bool = False, least_age: float = 0) -> int:
         """Remove unfinished data, and metadata that belongs to no data."""
         places = self._places(key)
         with suppress(OSError, StoreError):
-            return len(self._leftovers(places)) if count_only else self._tidy(places)
+            if count_only:
+                return len(self._leftovers(places, least_age))
+            return self._tidy(places, least_age)
         return 0
 
     def _places(self, key: str) -> _Places:
@@ -228,23 +241,27 @@ class DirectoryStore:
         put_in_place(incoming, places.data, before=places.private, after=[places.data.parent, places.private])
         return status
 
-    def _tidy(self, places: _Places) -> int:
+    def _tidy(self, places: _Places, least_age: float = 0) -> int:
         """Remove all that does not belong to the data in place, and folders without content; returns how many files."""
-        leftovers = self._leftovers(places)
+        leftovers = self._leftovers(places, least_age)
         for path in leftovers:
             path.unlink(missing_ok=True)
         remove_empty_folders(places.private, self._root / _PRIVATE)
         remove_empty_folders(places.data.parent, self._root)
         return len(leftovers)
 
-    def _leftovers(self, places: _Places) -> Sequence[Path]:
+    def _leftovers(self, places: _Places, least_age: float) -> Sequence[Path]:
         """Files of unfinished uploads, and metadata that does not belong to the data in place."""
         status = regular_file_status(self._root, places.data)
+        latest = time.time() - least_age
         return [
             path
             for path in plain_files(self._root, places.private)
-            if path.name.startswith(_INCOMING)
-            or (path.suffix == ".json" and (status is None or _read_metadata(path, status) is None))
+            if (
+                path.name.startswith(_INCOMING)
+                or (path.suffix == ".json" and (status is None or _read_metadata(path, status) is None))
+            )
+            and path.lstat().st_mtime <= latest
         ]
 
     def _matching_metadata(self, places: _Places, status: os.stat_result) -> dict[str, str] | None:
@@ -253,6 +270,17 @@ class DirectoryStore:
             if metadata is not None:
                 return metadata
         return None
+
+    def _flaw(self, places: _Places, status: os.stat_result) -> str:
+        """Why no metadata fits the data, where there is metadata of that key."""
+        noted = [content for path in plain_files(self._root, places.private) if (content := _parse(path)) is not None]
+        if not noted:
+            return ""
+        sizes = {content["size"] for content in noted}
+        if status.st_size in sizes:
+            return "it was copied without its time, which cp -a keeps, or changed after it was written"
+        was = " or ".join(f"{size:,}" for size in sorted(sizes))
+        return f"it was changed after it was written: it has {status.st_size:,} bytes, and {was} were stored"
 
     def _stamps_in_use(self, places: _Places) -> set[tuple[int, int]]:
         """Length and modification time of the data in place, and all that metadata of this key claims to belong to."""
@@ -341,9 +369,9 @@ def _parse(path: Path) -> dict[str, Any] | None:
     return content if all(isinstance(content.get(name), int) for name in ("size", "mtime_ns")) else None
 
 
-def _describe(key: str, status: os.stat_result, metadata: Mapping[str, str]) -> StoredObject:
+def _describe(key: str, status: os.stat_result, metadata: Mapping[str, str], flaw: str = "") -> StoredObject:
     modified = datetime.fromtimestamp(status.st_mtime, timezone.utc)
-    return StoredObject(key, status.st_size, modified, metadata, _version(status))
+    return StoredObject(key, status.st_size, modified, metadata, _version(status), flaw=flaw)
 
 
 def _version(status: os.stat_result) -> str:

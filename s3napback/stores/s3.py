@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -231,6 +233,11 @@ class S3Store:
                     storage_class=found.get("StorageClass", ""),
                 )
 
+    def gone(self, prefix: str) -> Iterator[str]:
+        """None: S3 has an object with its metadata, or neither."""
+        del prefix
+        return iter(())
+
     def delete(self, key: str) -> bool:
         """Remove one object; S3 does not mind if there is none. True if it has set a marker in the object's place."""
         doing = f"deleting {self.location}/{key}"
@@ -242,12 +249,12 @@ class S3Store:
             return False
         return bool(answer.get("DeleteMarker"))
 
-    def discard_leftovers(self, key: str, *, count_only: bool = False) -> int:
+    def discard_leftovers(self, key: str, *, count_only: bool = False, least_age: float = 0) -> int:
         """Abort unfinished uploads to exactly this key, as far as the store lists them."""
         found = 0
         doing = f"looking for unfinished uploads to {self.location}/{key}"
         try:
-            for name in self._unfinished(key, doing):
+            for name in self._unfinished(key, doing, time.time() - least_age):
                 if not count_only:
                     self._ask(partial(_abort, self._bucket, key, name), doing)
                 found += 1
@@ -258,11 +265,12 @@ class S3Store:
             logger.log(level, "%s; what uploads left unfinished stays, and costs space", translate(error, doing))
         return found
 
-    def _unfinished(self, key: str, doing: str) -> Iterator[str]:
+    def _unfinished(self, key: str, doing: str, latest: float) -> Iterator[str]:
         more: dict[str, Any] = {}
         for _ in range(_MOST_PAGES):
             page = self._ask(partial(_list_uploads, self._bucket, key, more), doing)
-            yield from [upload["UploadId"] for upload in page.get("Uploads", []) if upload["Key"] == key]
+            uploads = [upload for upload in page.get("Uploads", []) if upload["Key"] == key]
+            yield from [each["UploadId"] for each in uploads if _begun(each) <= latest]
             more = {"KeyMarker": page.get("NextKeyMarker"), "UploadIdMarker": page.get("NextUploadIdMarker")}
             if not page.get("IsTruncated") or not more["KeyMarker"]:
                 return
@@ -332,6 +340,12 @@ class S3Store:
 
 def _list_objects(bucket: str, prefix: str, more: Mapping[str, Any], client: S3Client) -> Any:
     return client.list_objects_v2(Bucket=bucket, Prefix=prefix, **more)
+
+
+def _begun(upload: Mapping[str, Any]) -> float:
+    """When an upload was begun, in seconds since 1970; one whose time the store does not tell counts as old."""
+    initiated = upload.get("Initiated")
+    return initiated.timestamp() if isinstance(initiated, datetime) else 0.0
 
 
 def _list_uploads(bucket: str, prefix: str, more: Mapping[str, Any], client: S3Client) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from s3napback.errors import S3napbackError
 from s3napback.streams.culprits import Culprit, ElementsFailed
@@ -63,7 +64,9 @@ class PostMortem:
                 return
             if member.stage.may_pause and watch.has_worked(member.processor_time):
                 return
-        raise ElementsFailed(_accused(member, f"has been {watch.verdict} for {self._patience}"))
+        accused = _accused(member, f"has been {watch.verdict} for {self._patience}")
+        suspects = member.suspects if isinstance(member, Process) else ()
+        raise ElementsFailed(replace(accused, lines=(*accused.lines, *(f"  {line}" for line in suspects))))
 
     def _silent_member(self) -> int:
         """Follow the stream upwards, past all that only wait for their input, to the one that holds it up."""

@@ -69,6 +69,7 @@ class Stage:
         may_ask: before its first output it may be waiting for a person, for as long as that takes.
         may_pause: it may do other things than reading and writing streams for a long time, and is not silent as long
             as it uses the processor.
+        suspects: given the process's number while it is silent, tells what may hold it up, one line each.
         review: reads along, for one run; None where every status but 0 and ``warning_codes`` is a failure.
         umask: of what it makes; -1 leaves it ours.
         title: what messages call it, where its program's name tells nobody anything.
@@ -85,6 +86,7 @@ class Stage:
     may_ask: bool = False
     may_pause: bool = False
     review: Review | None = None
+    suspects: Callable[[int], Sequence[str]] | None = None
     umask: int = -1
     title: str = ""
 
@@ -256,6 +258,11 @@ class Process:
     def status(self) -> int | None:
         """The exit status, negative for a signal, None while it runs."""
         return self._popen.poll()
+
+    @property
+    def suspects(self) -> Sequence[str]:
+        """What may hold it up, one line each."""
+        return self.stage.suspects(self._popen.pid) if self.stage.suspects and self.status is None else ()
 
     @property
     def processor_time(self) -> int:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3napback.archives import UNKNOWN_OWNER, ArchiveRecord, Owner, Transfer, split_key
+from s3napback.archives import UNKNOWN_OWNER, ArchiveRecord, Owner, Transfer, Unread, split_key
 from s3napback.catalogue.sums import (
     LONGEST_SUM,
     SumNote,
@@ -22,7 +22,9 @@ from s3napback.catalogue.sums import (
     parse_sum,
     read_sum,
     sum_key,
+    sum_metadata,
     summed_key,
+    unread_count,
 )
 from s3napback.errors import StoreError
 from s3napback.kinds import KINDS, SourceName
@@ -55,6 +57,47 @@ abababababababababababababababababababababababababababababababab  etc-5-DIFF
 # warning file changed as we read it
 # warning two
 """
+
+
+UNREAD = Unread(3, (b"etc/a b%", "etc/\N{LATIN SMALL LETTER A WITH DIAERESIS}\n# id x\xff".encode("latin-1")))
+
+
+def test_what_could_not_be_read_stands_behind_all_that_older_versions_know() -> None:
+    note = replace(NOTE, unread=UNREAD)
+    text = format_sum(note)
+    lines = b"# unread 3\n# unread path /etc/a b%25\n# unread path /etc/%E4%0A# id x%FF\n"
+    assert text == GOLDEN + lines
+    assert parse_sum(text) == replace(note, seconds=61.3)
+    found = parse_sum(GOLDEN)
+    assert found is not None
+    assert found.unread == Unread()
+
+
+def test_of_more_paths_than_there_is_room_for_the_number_is_told() -> None:
+    warnings = ("w" * 600,) * 200
+    paths = tuple(f"etc/{number:05}/{'p' * 150}".encode() for number in range(5000))
+    text = format_sum(replace(NOTE, warnings=warnings, unread=Unread(6000, paths)))
+    assert len(text) < LONGEST_SUM - 4000
+    found = parse_sum(text)
+    assert found is not None
+    assert found.unread.count == 6000
+    assert 50 < len(found.unread.paths) < 100
+    without = parse_sum(format_sum(replace(NOTE, warnings=(), unread=Unread(6000, paths))))
+    assert without is not None
+    assert len(without.unread.paths) > 300
+
+
+def test_metadata_tell_the_number_for_that_archive_alone() -> None:
+    metadata = sum_metadata(replace(NOTE, unread=UNREAD))
+    assert unread_count({name.title(): value for name, value in metadata.items()}, NOTE.id) == 3
+    assert unread_count(metadata, "another") == 0
+    assert unread_count({}, NOTE.id) == 0
+    assert sum_metadata(NOTE) == {}
+
+
+def test_a_path_is_covered_by_a_folder_that_could_not_be_read() -> None:
+    assert all(map(Unread(1, (b"etc/a",)).covers, (b"etc/a", b"etc/a/b/c")))
+    assert not any(map(Unread(1, (b"etc/a",)).covers, (b"etc", b"etc/ab")))
 
 
 def test_the_text_is_this_one_since_stores_are_full_of_it() -> None:

@@ -49,20 +49,21 @@ def test_the_days_stand_first_and_every_archive_follows(site: Site) -> None:
     ]
     rows = [re.split(" {2,}", line) for line in archives.splitlines()]
     assert rows[0] == [
-        *("SOURCE", "TYPE", "SLOT", "DAY", "BEGUN", "SIZE", "HOST", "CYCLE", "BLOCK", "CHAIN", "KEY", "RESTORABLE")
+        *("SOURCE", "TYPE", "SLOT", "DAY", "BEGUN", "SIZE", "UNREAD"),
+        *("HOST", "CYCLE", "BLOCK", "CHAIN", "KEY", "RESTORABLE"),
     ]
-    fixed = (1, 2, 3, 6, 7, 8, 9)
+    fixed = (1, 2, 3, 6, 7, 8, 9, 10)
     assert [[row[column] for column in fixed] for row in rows[1:]] == [
-        ["DIFF", "1", "2026-01-08", "test-host", "nightly", "current", "0-1"],
-        ["FULL", "0", "2026-01-07", "test-host", "nightly", "current", "0"],
-        ["DIFF", "5", "2026-01-06", "test-host", "nightly", "current", "3-5"],
-        ["DIFF", "4", "2026-01-05", "test-host", "nightly", "current", "3-4"],
-        ["FULL", "3", "2026-01-04", "test-host", "nightly", "current", "3"],
-        ["DIFF", "2", "2026-01-03", "test-host", "nightly", "current", "-"],
+        ["DIFF", "1", "2026-01-08", "-", "test-host", "nightly", "current", "0-1"],
+        ["FULL", "0", "2026-01-07", "-", "test-host", "nightly", "current", "0"],
+        ["DIFF", "5", "2026-01-06", "-", "test-host", "nightly", "current", "3-5"],
+        ["DIFF", "4", "2026-01-05", "-", "test-host", "nightly", "current", "3-4"],
+        ["FULL", "3", "2026-01-04", "-", "test-host", "nightly", "current", "3"],
+        ["DIFF", "2", "2026-01-03", "-", "test-host", "nightly", "current", "-"],
     ]
     base = f"a b/{site.name()}"
-    assert [row[10] for row in rows[1:3]] == [f"{base}-1-DIFF", f"{base}-0-FULL"]
-    assert [row[11] for row in rows[1:]] == [
+    assert [row[11] for row in rows[1:3]] == [f"{base}-1-DIFF", f"{base}-0-FULL"]
+    assert [row[12] for row in rows[1:]] == [
         *["yes"] * 5,
         f"no: its FULL was overwritten: {base}-0-FULL is of 2026-01-07",
     ]
@@ -72,7 +73,7 @@ def test_the_json_document_has_the_documented_fields_and_no_others(any_site: Sit
     site = any_site
     site.configure_cycle(CYCLE)
     nights(site, 2)
-    put(site, "old-5-FULL:0000000000000")
+    put(site, f"old-5-FULL:{0:020d}")
     put(site, "lone-0-FULL.sha256")
     put(site, "unknown-0-FULL")
     found = document(site)
@@ -92,8 +93,25 @@ def test_the_json_document_has_the_documented_fields_and_no_others(any_site: Sit
                 "newest": f"{name}-1-DIFF",
             }
         ],
+        "original": found["original"],
         "lone_sums": ["lone-0-FULL.sha256"],
+        "gone": [],
         "others": {"count": 1, "perl_chunks": 1},
+    }
+    (original,) = found["original"]
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", original.pop("stored"))
+    assert original.pop("storage_class") in ("", "STANDARD")
+    assert original == {
+        "key": "old-5-FULL",
+        "sources": ["Directory /old", "Subversion /old"],
+        "slot": 5,
+        "type": "FULL",
+        "chunks": 1,
+        "size": original["size"],
+        "restorable": True,
+        "problem": "",
+        "chain": ["old-5-FULL"],
+        "doubts": [],
     }
     metadata = site.metadata(f"{name}-1-DIFF")
     assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", newest.pop("stored"))
@@ -104,6 +122,7 @@ def test_the_json_document_has_the_documented_fields_and_no_others(any_site: Sit
         "slot": 1,
         "type": "DIFF",
         "size": len(site.fetch(f"{name}-1-DIFF")),
+        "unread": 0,
         "restorable": True,
         "problem": "",
         "chain": [f"{name}-0-FULL", f"{name}-1-DIFF"],
@@ -194,11 +213,15 @@ def test_objects_that_are_not_ours_are_counted_and_no_error(any_site: Site) -> N
     site = any_site
     site.configure_cycle(CYCLE)
     put(site, "notes.txt")
-    put(site, "etc-5-FULL:0000000000000")
-    put(site, "etc-5-FULL:0000000000001")
+    put(site, "photos:0001")
     empty = site.run("list")
     assert f"There are no archives in {site.store().location}." in empty.stdout
-    assert "are not s3napback's: 3, 2 of them like the chunks of the Perl tool." in empty.stdout
+    assert "are not s3napback's: 2." in empty.stdout
+    put(site, f"etc-5-FULL:{0:020d}")
+    put(site, f"etc-5-FULL:{1:020d}")
+    empty = site.run("list")
+    assert f"There are no archives of our own in {site.store().location}." in empty.stdout
+    assert "are not s3napback's: 4, 2 of them chunks of the original tool's archives." in empty.stdout
     put(site, "etc-5-FULL")
     put(site, "etc-6-FULL.sha256")
     found = site.run("list")

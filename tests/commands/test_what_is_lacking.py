@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -117,3 +120,81 @@ def test_a_path_within_a_source_is_found_in_it(site: Site, tmp_path: Path) -> No
     assert "no archives of /elsewhere" in site.run(
         "restore", "/elsewhere", "--to", str(tmp_path / "no"), day=None, expect=1
     ).stderr  # fmt: skip
+
+
+def cut(archive: Path, _metadata: Path) -> None:
+    os.truncate(archive, 100)
+
+
+def touch_later(archive: Path, _metadata: Path) -> None:
+    """As a copy does that keeps no times."""
+    os.utime(archive, (1, 1))
+
+
+def remove(archive: Path, _metadata: Path) -> None:
+    archive.unlink()
+
+
+def remove_with_sum(archive: Path, _metadata: Path) -> None:
+    archive.unlink()
+    archive.with_name(f"{archive.name}.sha256").unlink()
+
+
+def lose_metadata(_archive: Path, metadata: Path) -> None:
+    shutil.rmtree(metadata)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (cut, "it is damaged: it was changed after it was written: it has 100 bytes, and"),
+        (touch_later, "it is damaged: it was copied without its time, which cp -a keeps, or changed after it"),
+        (remove, "it is gone; its checksum is still there"),
+        (remove_with_sum, "it is gone; what the store noted of it is still there"),
+        (lose_metadata, "it has no metadata"),
+    ],
+)
+@pytest.mark.parametrize("options", [[], ["--all"], ["--keyless"], ["--keyless", "--all"]])
+def test_an_archive_that_is_damaged_beyond_recognition_is_a_failure_of_every_check(
+    site: Site, tmp_path: Path, spoil: Callable[[Path, Path], None], words: str, options: list[str]
+) -> None:
+    site.configure_cycle(GROUPS)
+    for day in range(3):
+        (site.source / "file").write_text(str(day))
+        site.run(day=day)
+    key = f"{site.name()}-2-DIFF"
+    assert site.run("verify", *options, day=None).stdout.count("good") >= 1
+    spoil(site.vault / key, site.vault / ".s3napback/objects" / key)
+    for source in ([], [str(site.source)]):
+        checked = site.run("verify", *source, *options, day=None, expect=1)
+        assert f"{key} cannot be restored: {words}" in checked.stdout
+        assert f"{site.name()}-1-DIFF: good" in checked.stdout
+    restored = site.run("restore", str(site.source), "--to", str(tmp_path / "out"), day=None)
+    assert f"{key} cannot be restored: {words}" in restored.stderr
+    assert (tmp_path / "out" / site.name() / "file").read_text() == "1"
+    assert key in site.run("list", day=None).stdout
+
+
+@pytest.mark.parametrize("spoil", [cut, remove, lose_metadata])
+def test_the_only_archive_of_a_source_does_not_drop_out_either(site: Site, spoil: Callable[[Path, Path], None]) -> None:
+    site.configure_cycle(GROUPS)
+    site.run(day=0)
+    key = f"{site.name()}-0-FULL"
+    spoil(site.vault / key, site.vault / ".s3napback/objects" / key)
+    text = site.configuration.read_text()
+    site.configuration.write_text("".join(line for line in text.splitlines(True) if line.startswith("Bucket")))
+    assert f"{key}: FAILED: it " in site.run("verify", day=None, expect=1).stdout
+
+
+def test_a_slot_that_was_filled_under_its_other_key_misses_nothing(site: Site) -> None:
+    site.configure_cycle(GROUPS)
+    nights(site, 2)
+    (site.vault / f"{site.name()}-0-DIFF.sha256").write_text("left behind")
+    site.run("verify", day=None)
+
+
+def test_what_nothing_tells_to_be_ours_fails_no_check(site: Site) -> None:
+    site.configure_cycle(GROUPS)
+    nights(site, 1)
+    (site.vault / "photo-12").write_text("somebody's")
+    site.run("verify", day=None)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from s3napback.config.descriptions import Choice, DirectiveDescription, Integer, Place, Switch, Type
+from s3napback.config.descriptions import Choice, DirectiveDescription, Integer, Place, Switch, Tolerance, Type
 from s3napback.config.directives import (
     HANOI_CYCLE,
     SIMPLE_CYCLE,
@@ -60,11 +60,11 @@ def test_bounds_of_numbers_hold(directive: Integer) -> None:
             convert(directive, (str(number),))
 
 
-def test_every_kind_of_source_is_a_directive_in_cycles_and_a_block() -> None:
+def test_every_kind_of_source_is_a_directive_and_a_block() -> None:
     for kind, row in KINDS.items():
         directive, block = find_directive(kind), find_block(kind.lower())
         assert (directive is None) == row.needs_block
-        assert directive is None or directive.places == {Place.CYCLE}
+        assert directive is None or directive.places == {Place.FILE, Place.CYCLE}
         assert block is not None
         assert block.places == {Place.FILE, Place.CYCLE}
     assert {block.name for block in all_blocks()} == {"Cycle", *KINDS}
@@ -84,11 +84,31 @@ def in_force(**written: Value) -> Scope:
 
 
 @pytest.mark.parametrize(
+    ("words", "value"),
+    [(("fail",), 0), (("FAIL",), 0), (("warn",), 1000), (("Warn", "1"), 1), (("warn", "1000000"), 1_000_000)],
+)
+def test_unreadable_is_fail_or_warn_with_a_number(words: tuple[str, ...], value: int) -> None:
+    assert convert(Directives.UNREADABLE, words) == value
+
+
+@pytest.mark.parametrize(
+    "words", [("never",), ("fail", "3"), ("warn", "0"), ("warn", "1000001"), ("warn", "x"), ("warn", "1", "2"), ("7",)]
+)
+def test_unreadable_is_nothing_else(words: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidValueError, match="Unreadable takes"):
+        convert(Directives.UNREADABLE, words)
+
+
+@pytest.mark.parametrize(
     "directive",
-    [each for each in all_directives() if isinstance(each, Integer | Switch | Choice) and not each.otherwise],
+    [
+        each
+        for each in all_directives()
+        if isinstance(each, Integer | Switch | Choice | Tolerance) and not each.otherwise
+    ],
     ids=lambda each: each.name,
 )
-def test_to_write_a_default_changes_nothing(directive: Integer | Switch | Choice) -> None:
+def test_to_write_a_default_changes_nothing(directive: Integer | Switch | Choice | Tolerance) -> None:
     assert convert(directive, (directive.default,)) == directive.value
 
 
@@ -114,7 +134,6 @@ def test_defaults_are_these_since_configurations_rely_on_them() -> None:
         "Frequency": 1,
         "Fulls": 4,
         "Discs": 5,
-        "MaxUnreadable": 1000,
         "LeastBytes": 1,
         "StallTimeout": 14_400,
         "Compression": "gzip",

@@ -78,6 +78,7 @@ def test_harmless_tar_options_are_let_through(words: list[str]) -> None:
     -T --blocking-factor=64 --record-size=9K
     --add-file=x --format=gnu --pax-option=x --level=0 --newer=x -N --anchored --no-recursion -P --absolute-names
     --check-device --remove-f --to-c=x --use=x --unknown etc /etc - -- -Sz -Sf --exclude --sparse=x --help --version
+    --exclude-caches-under --exclude-tag-under=TAG
     --exclude-vcs-ignores --exclude-ignore=.gitignore --exclude-ignore-recursive=.gitignore --exclude-vcs-i
     --exclude-from=relative --exclude-from=- --owner-map=map --group-map=./map --exclude-from
     """),

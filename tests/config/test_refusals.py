@@ -15,8 +15,7 @@ from tests.config.helpers import in_block, problem_of, problems_of
         ("<Cycel a>\n</Cycel>", "test.conf:2: unknown block Cycel; did you mean Cycle?"),
         ("Cycle a", "test.conf:2: Cycle is a block: write <Cycle VALUE> … </Cycle>"),
         ("<Frequency 1>\n</Frequency>", "test.conf:2: Frequency is not a block: write “Frequency VALUE”"),
-        ("Directory /etc", "test.conf:2: Directory cannot stand at file level; it belongs in a <Cycle>, or in a block"),
-        (in_block("MySQL all"), "test.conf:3: MySQL cannot stand in a source's block; it belongs in a <Cycle>"),
+        (in_block("MySQL all"), "test.conf:3: MySQL cannot stand in a source's block; it belongs at file level, in a"),
         (in_block("Region x"), "test.conf:3: Region cannot stand in a source's block; it belongs at file level"),
         (
             in_block("<Cycle x>\n</Cycle>"),
@@ -26,7 +25,6 @@ from tests.config.helpers import in_block, problem_of, problems_of
             in_block("<MySQL x>\n</MySQL>"),
             "test.conf:3: <MySQL x> cannot stand in a source's block; it belongs at file",
         ),
-        ("Bucket other", "test.conf:2: Bucket is set already in line 1"),
         ("Frequency", "test.conf:2: Frequency needs a value: whole number"),
         ("Frequency 1 2", "test.conf:2: Frequency takes one value and got 2; put a value with blanks in quotes"),
         ("Frequency 0", "test.conf:2: Frequency takes a whole number from 1 to 36,500; 0 is out of range"),
@@ -50,21 +48,6 @@ from tests.config.helpers import in_block, problem_of, problems_of
         (in_block("Frequency 2\nPhase 2"), "test.conf:4: Phase 2 must be less than Frequency, which is 2 at "),
         (in_block("Fulls 10000\nDiffs 10"), "test.conf:3: Fulls × (Diffs + 1) is 110,000 slots"),
         (
-            in_block("Discs 3"),
-            "test.conf:3: Discs belongs to HanoiCycle, and this is a SimpleCycle (the default CycleType)",
-        ),
-        (in_block("ArchiveOldestDisc 1"), "test.conf:3: ArchiveOldestDisc belongs to HanoiCycle"),
-        (
-            in_block("CycleType HanoiCycle\nDiffs 0"),
-            "test.conf:4: Diffs belongs to SimpleCycle, and this is a HanoiCycle",
-        ),
-        (in_block("CycleType HanoiCycle\nFulls 2"), "test.conf:4: Fulls belongs to SimpleCycle"),
-        (in_block("CycleType HanoiCycle\nPhase 0"), "test.conf:4: Phase belongs to SimpleCycle"),
-        (
-            "<Cycle a>\nDiffs 1\n<Directory /a>\nCycleType HanoiCycle\n</Directory>\n</Cycle>",
-            "test.conf:3: Diffs belongs to SimpleCycle, and this is a HanoiCycle",
-        ),
-        (
             in_block("CompressionLevel 10"),
             "test.conf:3: CompressionLevel 10 is out of range: it is 1 to 9 with Compression",
         ),
@@ -72,7 +55,6 @@ from tests.config.helpers import in_block, problem_of, problems_of
             in_block("TarOptions --gzip"),
             "test.conf:3: TarOptions --gzip: compression is set by the Compression directive",
         ),
-        ("<Cycle>\n</Cycle>", "test.conf:2: <Cycle> needs a unique name: <Cycle VALUE>"),
         ("<Cycle a b>\n</Cycle>", "test.conf:2: <Cycle a b>: a block takes one value; put blanks in it in quotes"),
         ("<Cycle ..>\n</Cycle>", "test.conf:2: <Cycle ..>: a Cycle's name becomes part of keys"),
         ("<Cycle a>\n</Cycle>\n<Cycle a>\n</Cycle>", "test.conf:4: there is a <Cycle a> already, at "),

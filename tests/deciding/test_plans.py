@@ -57,6 +57,17 @@ def test_a_source_that_was_never_backed_up_waits_for_its_day_and_a_missed_one_do
     assert why_not_due(WEEKLY, DAY + 3, replace(NEWEST, day=DAY + 2)) != ""
 
 
+def test_an_archive_of_tomorrow_is_no_sign_of_a_wrong_clock_and_nothing_is_done_until_then() -> None:
+    facts = second_night()
+    newest = replace(facts.state.history.chain[-1], day=facts.run.day + 1)
+    flown = replace(facts, state=replace(facts.state, history=replace(facts.state.history, chain=(newest,))))
+    tomorrow = day_date(facts.run.day + 1)
+    assert decide(flown) == Skip(f"the newest archive is of {tomorrow}, which is tomorrow here; done until then")
+    assert isinstance(decide(replace(flown, run=replace(flown.run, options=BackupOptions(force=True)))), Plan)
+    later = replace(facts.run, day=facts.run.day - 1)
+    assert isinstance(decide(replace(flown, run=later)), Refusal)
+
+
 def test_what_is_not_due_is_skipped_without_a_look_unless_it_is_forced() -> None:
     facts = imagined(DAY + 3, WEEKLY)
     assert decided_by_and_by(facts) == (Skip(f"not due until {day_date(DAY + 7)}"), [])
@@ -174,10 +185,10 @@ def test_a_checksum_is_looked_at_only_beside_an_archive_of_today() -> None:
 
 def test_a_clock_that_was_set_back_is_refused_by_state_and_without_it_by_the_slot() -> None:
     facts = second_night()
-    back = replace(facts, run=replace(facts.run, day=DAY - 1))
+    back = replace(facts, run=replace(facts.run, day=DAY - 2))
     outcome, asked = decided_by_and_by(back)
     assert isinstance(outcome, Refusal)
-    assert f"the newest archive is of {day_date(DAY)}, and today is {day_date(DAY - 1)}" in outcome.reason
+    assert f"the newest archive is of {day_date(DAY)}, and today is {day_date(DAY - 2)}" in outcome.reason
     assert asked == []
     lost = forgetting(facts)
     later = decide(holding(lost, replace(today(lost), day=DAY + 15)))

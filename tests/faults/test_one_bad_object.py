@@ -66,7 +66,7 @@ def test_a_bad_object_is_listed_with_its_reason_beside_all_others(two: Two, acti
     assert "  no: it cannot be looked at: looking at s3://" in bad[0]
     assert "HTTP 40" in bad[0]
     assert plain.count("  yes\n") == 5
-    assert "Objects that cannot be looked at among these: 1" in plain
+    assert "Objects that cannot be looked at, or are damaged, among these: 1" in plain
 
 
 def test_its_own_source_is_restored_as_of_the_day_before_and_that_is_said(two: Two, tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_a_source_of_which_nothing_can_be_looked_at_is_told_by_itself(two: Two, 
     done = two.site.run("restore", name, "--to", str(tmp_path / "out"), day=5, expect=1)
     assert done.stderr.count("it cannot be looked at") == 3
     verified = two.site.run("verify", day=5, expect=1)
-    assert verified.stderr.count("cannot be looked at") == 3
+    assert verified.stdout.count("FAILED: it cannot be looked at") == 3
     night = two.site.run(day=5, expect=1)
     assert f"Directory {two.other} FAILED" in night.stderr
     assert "1 done, 0 skipped, 1 failed" in night.stderr

@@ -184,6 +184,22 @@ def put(
     return key, metadata
 
 
+def put_original(vault: Path, slot: int, data: bytes) -> None:
+    """Store the bytes of one archive of a chain as the original tool did, in two chunks."""
+    kind = "DIFF" if slot else "FULL"
+    half = len(data) // 2 + 1
+    for number, chunk in enumerate((data[:half], data[half:])):
+        path = vault / f"estate-{slot}-{kind}:{number:020d}"
+        path.write_bytes(chunk)
+        os.utime(path, times=(MTIME + slot * 86_400,) * 2)
+
+
+def moved_folder(name: str, *entries: bytes) -> bytes:
+    """A folder in the older GNU format, with what tar records of it: entries, and directories that were moved."""
+    content = dumpdir(entries)
+    return header(f"{name}/", b"D", size=len(content), mode=0o755, magic=GNU) + padded(content)
+
+
 def record(slot: int, source: str = "Directory /estate") -> ArchiveRecord:
     """What the metadata of a chain's archive say."""
     return ArchiveRecord(

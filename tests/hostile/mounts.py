@@ -18,10 +18,23 @@ def mounted_by_a_user(place: Path) -> Iterator[None]:
 
     Nobody answers for it; the kernel refuses before it would ask.
     """
+    with _fuse(place, ""):
+        yield
+
+
+@contextmanager
+def never_answering(place: Path) -> Iterator[None]:
+    """The same with allow_other: whoever asks it for anything waits, until he is killed."""
+    with _fuse(place, ",allow_other"):
+        yield
+
+
+@contextmanager
+def _fuse(place: Path, more: str) -> Iterator[None]:
     library = ctypes.CDLL(None, use_errno=True)
     descriptor = os.open("/dev/fuse", os.O_RDWR)
     try:
-        options = f"fd={descriptor},rootmode=40000,user_id={_USER},group_id={_USER}"
+        options = f"fd={descriptor},rootmode=40000,user_id={_USER},group_id={_USER}{more}"
         if library.mount(b"nobody", os.fsencode(place), b"fuse", 0, options.encode()):
             raise OSError(ctypes.get_errno(), "cannot mount")
         try:

@@ -27,12 +27,14 @@ class PausingNights:
     Attributes:
         archives: made so far, oldest first.
         warnings: of the last one.
+        stall_timeout: in seconds; None is for ever.
     """
 
     source: DirectorySource
     folder: Path
     archives: list[Path] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    stall_timeout: float | None = None
 
     def back_up(self, meanwhile: Callable[[], object] = lambda: None) -> Path:
         """Make the next archive; ``meanwhile`` is called once tar has scanned all, and has written its first bytes."""
@@ -43,14 +45,16 @@ class PausingNights:
         made = self.folder / f"{len(self.archives)}.tar"
         buffer = memoryview(bytearray(1 << 16))
         with (
-            Pipeline([dump.stage, composed(dump.guard, make_compression("none"))]) as pipeline,
+            Pipeline(
+                [dump.stage, composed(dump.guard, make_compression("none"))], stall_timeout=self.stall_timeout
+            ) as pipeline,
             made.open("wb") as output,
         ):
             output.write(buffer[: pipeline.readinto(buffer)])
             meanwhile()
             while count := pipeline.readinto(buffer):
                 output.write(buffer[:count])
-        self.warnings = [*pipeline.warnings, *dump.conclude()]
+        self.warnings = [*pipeline.warnings, *dump.conclude().warnings]
         (self.folder / WORKING).replace(kept)
         (self.folder / WORKING_INDEX).replace(self.folder / "kept.index")
         for rubbish in self.folder.glob("working.*"):

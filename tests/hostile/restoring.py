@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tests.faults.runner import Ended, fork_server
-from tests.hostile.archives import put, zipped
+from tests.hostile.archives import put, put_original, zipped
 from tests.hostile.world import PART, SOURCE, USER, World
 
 USERS = {"root": 0, "somebody": USER} if os.geteuid() == 0 else {"oneself": 0}
@@ -127,6 +127,15 @@ class Restorer:
 
     def attempt(self, who: str, shape: Shape, chain: Sequence[bytes], *options: str) -> tuple[Ended, list[str]]:
         """Restore a chain of tar archives; returns how it ended, and the harm that was done."""
+        return self._attempt(who, shape, chain, put, *options)
+
+    def attempt_original(self, who: str, shape: Shape, chain: Sequence[bytes]) -> tuple[Ended, list[str]]:
+        """The same, with a chain that says it is of the original tool."""
+        return self._attempt(who, shape, chain, put_original)
+
+    def _attempt(
+        self, who: str, shape: Shape, chain: Sequence[bytes], put: Callable[[Path, int, bytes], object], *options: str
+    ) -> tuple[Ended, list[str]]:
         world = self.world(who)
         world.prepare(in_place=shape.in_place)
         for slot, content in enumerate(chain):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import random
 import resource
+import signal
 import subprocess
 import sys
 import threading
@@ -123,31 +126,87 @@ def run_as_user(site: Site, day: int, *, expect: int = 0) -> str:
     return done.stderr
 
 
+def restored(site: Site, where: str, *paths: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
+    return site.run("restore", str(site.source), *paths, "--to", str(site.root / where), day=None, expect=expect)
+
+
+def assert_restore_says_so(site: Site) -> None:
+    """Of a FULL without ``docs/secret`` and ``closed``: for everything, for what lies below, and for nothing else."""
+    whole = restored(site, "whole").stderr
+    for path in ("docs/secret", "closed"):
+        assert f"WARNING s3napback: {site.source}/{path} could not be read when {site.name()}-14-FULL of" in whole
+    assert "docs/secret" in restored(site, "above", "docs").stderr
+    assert "WARNING" not in restored(site, "other", "docs/open").stderr
+    for path in ("docs/secret", "closed/inner"):
+        refused = restored(site, "none", path, expect=1).stderr
+        assert f"{path} could not be read that night, and no older archive of its chain holds it" in refused
+
+
+def test_an_older_content_that_is_restored_is_said_to_be_older(user_site: Site) -> None:
+    site = user_site
+    site.configure_cycle("Diffs 6\nUnreadable warn")
+    run_as_user(site, 0)
+    (site.source / "docs/secret").write_text("changed")
+    (site.source / "docs/secret").chmod(0)
+    run_as_user(site, 1)
+    (key,) = (key for key in site.archive_keys() if key.endswith("DIFF"))
+    log = restored(site, "out", "docs/secret").stderr
+    assert f"secret could not be read when {key} of 2026-01-02 was made: what comes back of it is from an older" in log
+    assert (site.root / "out" / site.name() / "docs/secret").read_text() == "docs/secret"
+    site.store().delete(f"{key}.sha256")
+    assert "WARNING" not in restored(site, "without", "docs/secret").stderr
+
+
 def test_what_an_ordinary_user_may_not_read_is_named_and_taken_once_it_can_be_read(user_site: Site) -> None:
     site = user_site
-    site.configure_cycle("Diffs 6")
+    site.configure_cycle("Diffs 6\nUnreadable warn")
     (site.source / "docs/secret").chmod(0)
     (site.source / "closed").chmod(0)
     log = run_as_user(site, 0)
     for path in ("docs/secret", "closed"):
         assert f"{site.source}/{path} could not be read and is not in this archive: Permission denied" in log
-    assert "# warning " in site.fetch(f"{site.archive_keys()[0]}.sha256").decode()
+    beside = site.fetch(f"{site.archive_keys()[0]}.sha256").decode()
+    assert "# warning " in beside
+    assert beside.endswith(f"# unread 2\n# unread path {site.source}/closed\n# unread path {site.source}/docs/secret\n")
+    assert [each["unread"] for each in json.loads(site.run("list", "--json", day=None).stdout)["archives"]] == [2]
+    assert_restore_says_so(site)
     (site.source / "docs/secret").chmod(0o600)
     (site.source / "closed").chmod(0o700)
     assert "WARNING" not in run_as_user(site, 1)
+    assert "WARNING" not in restored(site, "after", "docs/secret").stderr
     assert [key[-4:] for key in site.archive_keys()] == ["FULL", "DIFF"]
     assert_same_tree(site.source, site.recover(site.archive_keys(), site.root / "out"))
 
 
-def test_more_than_max_unreadable_fail_the_source(user_site: Site) -> None:
+def test_what_cannot_be_read_fails_the_source_unless_it_may_and_so_do_more_than_may(user_site: Site) -> None:
     site = user_site
     (site.source / "docs/secret").chmod(0)
     (site.source / "closed").chmod(0)
-    site.configure_cycle("Diffs 6\nMaxUnreadable 1")
-    assert "2 paths could not be read, and MaxUnreadable is 1" in run_as_user(site, 0, expect=1)
-    assert site.archive_keys() == []
-    site.configure_cycle("Diffs 6\nMaxUnreadable 2")
+    for setting, shown in (("", "fail"), ("Unreadable fail", "fail"), ("Unreadable warn 1", "warn 1")):
+        site.configure_cycle(f"Diffs 6\n{setting}")
+        assert f"2 paths could not be read, and Unreadable is “{shown}”" in run_as_user(site, 0, expect=1)
+        assert site.archive_keys() == []
+    site.configure_cycle("Diffs 0\nUnreadable warn 2")
     run_as_user(site, 0)
+    assert "# unread 2\n" in site.fetch(f"{site.archive_keys()[0]}.sha256").decode()
+
+
+def test_a_file_that_its_owner_holds_by_a_lease_costs_itself(site: Site) -> None:
+    """tar opens without waiting, which the kernel refuses then; Samba takes such leases, and so can any user."""
+    site.configure_cycle("Diffs 6")
+    for name in ("held", "other"):
+        (site.source / name).write_text(name)
+    with (site.source / "held").open("r+b") as held:
+        fcntl.fcntl(held, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        before = signal.signal(signal.SIGIO, signal.SIG_IGN)
+        try:
+            log = site.run(day=0).stderr
+        finally:
+            fcntl.fcntl(held, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+            signal.signal(signal.SIGIO, before)
+    assert f"{site.source}/held could not be read and is not in this archive: Resource temporarily unavailable" in log
+    site.run(day=1)
+    assert_same_tree(site.source, site.recover(site.archive_keys(), site.root / "out"))
 
 
 def test_a_source_that_cannot_be_read_itself_fails(user_site: Site) -> None:
@@ -183,7 +242,7 @@ def test_a_file_system_that_a_user_has_mounted_costs_no_more_than_itself(site: S
 
 
 def test_a_breaking_disk_costs_the_files_that_it_does_not_give_and_they_are_taken_again(site: Site) -> None:
-    site.configure_cycle("Diffs 6")
+    site.configure_cycle("Diffs 6\nUnreadable warn")
     place = site.source / "disk"
     place.mkdir()
     (site.source / "other").write_text("other")
@@ -317,7 +376,7 @@ def test_a_user_who_never_stops_renaming_folders_costs_nobody_a_night(site: Site
 def test_names_cannot_make_a_failure_look_like_an_unreadable_file(user_site: Site) -> None:
     """tar's own failure stays one, whatever stands in the names that it mentions."""
     site = user_site
-    site.configure_cycle("Diffs 6")
+    site.configure_cycle("Diffs 6\nUnreadable warn")
     for name in ("x: Cannot open: Permission denied", "y\ntar: z: Cannot stat: Permission denied", "-: Cannot open: x"):
         (site.source / name).write_text("")
         (site.source / name).chmod(0)

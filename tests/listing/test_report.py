@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import pytest
 
 from s3napback.catalogue.claims import Claims, unprotected
 from s3napback.catalogue.contents import Catalogue
 from s3napback.listing.plain import aligned, plain_text
-from s3napback.listing.report import Report, make_report, runs
+from s3napback.listing.report import Report, Shown, make_report, runs
 from tests.catalogues import HOST, archive, catalogue, group, job, keys, nameless
 
 
-def report_on(found: Catalogue, *, configured: bool = True, prefix: str = "") -> Report:
+def report_on(
+    found: Catalogue, *, configured: bool = True, prefix: str = "", unread: Mapping[str, int] | None = None
+) -> Report:
     claims = Claims(HOST, (job(),) if configured else ())
-    return make_report(found, found.archives, claims, unprotected(found, claims), location="s3://bucket", prefix=prefix)
+    shown = Shown(found.archives, unprotected(found, claims), unread or {})
+    return make_report(found, shown, claims, location="s3://bucket", prefix=prefix)
 
 
 def test_archives_of_a_source_stand_together_the_newest_first_and_nameless_ones_last() -> None:
@@ -51,6 +55,16 @@ def test_the_same_source_of_two_hosts_is_two_sources() -> None:
     assert [(source.owner.host, source.days) for source in report.sources] == [("other", (11,)), (HOST, (10,))]
 
 
+def test_how_many_paths_could_not_be_read_stands_beside_each_archive() -> None:
+    report = report_on(catalogue(group("etc", 0, 10, 2)), unread={"etc-1-DIFF": 3})
+    assert [row.unread for row in report.rows] == [3, 0]
+    assert [each["unread"] for each in json.loads(report.to_json())["archives"]] == [3, 0]
+    headings, newest, oldest = (line.split() for line in plain_text(report)[3:6])
+    column = headings.index("UNREAD") + 3  # source, begin and size are two words each
+    assert (newest[column], oldest[column]) == ("3", "-")
+    assert "Archives that lack what could not be read that night: 1." in report.remarks()[0]
+
+
 def test_remarks_are_made_only_of_what_is_there() -> None:
     assert report_on(catalogue([archive("etc", 0, 10)])).remarks() == []
     assert report_on(catalogue([]), prefix="below").remarks() == ["There are no archives in s3://bucket/below."]
@@ -58,7 +72,10 @@ def test_remarks_are_made_only_of_what_is_there() -> None:
     found = catalogue([nameless("x-0", "x")], sums=["gone-0-FULL"], others=chunks)
     nameless_one, others, sums = report_on(found).remarks()
     assert "Objects without metadata among these: 1." in nameless_one
-    assert others == "Objects in s3://bucket that are not s3napback's: 3, 2 of them like the chunks of the Perl tool."
+    assert (
+        others
+        == "Objects in s3://bucket that are not s3napback's: 3, 2 of them chunks of the original tool's archives."
+    )
     assert sums == "Checksums whose archive is gone: 1. `prune` removes them."
 
 

@@ -36,6 +36,12 @@ def test_wrong_usage_is_exit_2() -> None:
     assert "/nonexistent/x.conf" in missing.stderr
 
 
+def test_names_of_configurations_as_arguments_get_the_line_that_is_meant() -> None:
+    done = run_plain("nightly", "weekly")
+    assert done.returncode == 2
+    assert "No such command 'nightly'. Configurations are named with -c: s3napback -c nightly -c weekly" in done.stderr
+
+
 def test_a_run_says_what_it_did_and_sums_up(site: Site) -> None:
     (site.source / "file").write_bytes(bytes(1_000_000))
     site.configure_cycle("")

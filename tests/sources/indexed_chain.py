@@ -69,7 +69,7 @@ class IndexedChain:
             between()
             while count := pipeline.readinto(buffer):
                 output.write(buffer[:count])
-        self.warnings = [*pipeline.warnings, *dump.conclude()]
+        self.warnings = [*pipeline.warnings, *dump.conclude().warnings]
         for working, name in ((dump.snapshot, "kept.snapshot"), (dump.index, "kept.index")):
             if working is not None and working.exists():
                 working.replace(self.folder / name)

@@ -183,14 +183,14 @@ def test_a_program_that_others_can_change_is_not_run_with_our_rights(tmp_path: P
     program.chmod(0o775)
     os.chown(program, os.geteuid(), 12345) if os.geteuid() == 0 else program.chmod(0o777)
     with pytest.raises(SourceError, match=r"Command x: .*program is not used: .*or run it with another user's rights"):
-        source(str(program)).check(had_content=False)
+        source(str(program)).check(had_content=False, remembered={})
     program.chmod(0o755)
-    assert source(str(program)).check(had_content=False) == []
+    assert source(str(program)).check(had_content=False, remembered={}) == []
 
 
 def test_only_root_takes_another_users_rights(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 4711)
     with pytest.raises(SourceError, match="only root can run a program with the rights of"):
-        source("true", run_as="12345").check(had_content=False)
-    assert source("true", run_as="4711").check(had_content=False) == []
+        source("true", run_as="12345").check(had_content=False, remembered={})
+    assert source("true", run_as="4711").check(had_content=False, remembered={}) == []
     assert source("true", run_as="12345").plan(ArchiveType.FULL, Path("/")).user is None

@@ -58,7 +58,7 @@ def test_a_name_that_begins_like_an_option_is_none_where_it_comes_first() -> Non
 
 def test_a_symbolic_link_is_followed_and_that_is_said(tree: Path, linked: Path, tmp_path: Path) -> None:
     source = directory_source(linked)
-    assert source.check(had_content=False) == [
+    assert source.check(had_content=False, remembered={}) == [
         f"Directory {linked} is a symbolic link; its content is taken from {tree}"
     ]
     archive(source, tmp_path / "out")
@@ -319,7 +319,7 @@ def test_what_shapes_the_content_is_told(tree: Path, linked: Path) -> None:
 
 def assert_refused(source: DirectorySource, words: str, *, had_content: bool = False) -> None:
     with pytest.raises(SourceError, match=words):
-        source.check(had_content=had_content)
+        source.check(had_content=had_content, remembered={})
 
 
 def test_a_directory_that_does_not_exist_is_refused(tmp_path: Path) -> None:
@@ -343,11 +343,11 @@ def test_a_directory_that_held_files_and_is_empty_is_refused(tmp_path: Path) -> 
     empty = tmp_path / "empty"
     empty.mkdir()
     source = directory_source(empty)
-    assert source.check(had_content=False) == []
+    assert source.check(had_content=False, remembered={}) == []
     assert not source.has_content()
     assert_refused(source, "is empty.*mounted.*-f", had_content=True)
     (empty / ".hidden").write_text("")
-    assert source.check(had_content=True) == []
+    assert source.check(had_content=True, remembered={}) == []
     assert source.has_content()
 
 

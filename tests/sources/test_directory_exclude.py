@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,8 @@ from s3napback.sources.directory import DirectorySource, exclude_options, tar_co
 from s3napback.streams.followers import Ends
 from s3napback.streams.pipeline import Pipeline
 from s3napback.streams.transformations import Transformation
-from tests.sources.chains import FILES, archive, directory_source, member_names
+from tests.sources.chains import FILES, NightlyChain, archive, directory_source, member_names
+from tests.sources.trees import assert_same_tree
 
 
 def archived_files(source: DirectorySource, folder: Path) -> set[str]:
@@ -168,3 +171,49 @@ def test_patterns_below_a_followed_link(
     exclude = (pattern.format(link=linked, tree=tree, parent=tree.parent),)
     source = directory_source(linked, JobSettings(exclude=exclude))
     assert {*FILES} - archived_files(source, tmp_path / "out") == expected
+
+
+@pytest.mark.parametrize(
+    "option", ["--exclude-caches", "--exclude-caches-all", "--exclude-tag=TAG", "--exclude-tag-all=TAG"]
+)
+def test_what_a_tag_kept_out_is_in_the_next_diff_when_the_tag_is_gone(option: str, tmp_path: Path) -> None:
+    tagged = tmp_path / "tree/folder"
+    (tagged / "deep/er").mkdir(parents=True)
+    for name in ("file", "deep/file", "deep/er/file"):
+        (tagged / name).write_text(name)
+        os.utime(tagged / name, (1_500_000_000, 1_500_000_000))
+    (tagged / "CACHEDIR.TAG").write_text("Signature: 8a477f597d28d172789f06886806bc55\n")
+    (tagged / "TAG").touch()
+    chain = NightlyChain(directory_source(tmp_path / "tree", JobSettings(tar_options=(option,))), tmp_path / "out")
+    chain.backup()
+    time.sleep(0.02)
+    assert not [name for name in member_names(chain.backup()) if name.endswith("/file")]
+    (tagged / "CACHEDIR.TAG").unlink()
+    (tagged / "TAG").unlink()
+    assert len([name for name in member_names(chain.backup()) if name.endswith("/file")]) == 3
+    assert_same_tree(tmp_path / "tree", chain.replay(tmp_path / "target"))
+
+
+def test_what_was_hidden_by_another_file_system_is_in_the_next_diff_when_that_is_gone(tmp_path: Path) -> None:
+    place = tmp_path / "tree/place"
+    place.mkdir(parents=True)
+    (place / "hidden").write_text("hidden")
+    os.utime(place / "hidden", (1_500_000_000, 1_500_000_000))
+    settings = JobSettings(one_file_system=True)
+    chain = NightlyChain(directory_source(tmp_path / "tree", settings), tmp_path / "out")
+    subprocess.run(["mount", "-t", "tmpfs", "none", str(place)], check=True)
+    try:
+        (place / "other").write_text("other")
+        chain.backup()
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+    chain.backup()
+    assert_same_tree(tmp_path / "tree", chain.replay(tmp_path / "target"))
+
+
+@pytest.mark.parametrize("word", ["none", "no-failed-read", "all"])
+def test_what_tar_could_not_read_is_said_whatever_is_silenced(word: str) -> None:
+    settings = JobSettings(tar_options=("--ignore-failed-read", f"--warning={word}"))
+    command = tar_command("tar", "/etc/shadow", settings, snapshot=None)
+    done = subprocess.run(command, check=True, capture_output=True, user=65534, group=65534, extra_groups=[])
+    assert b"etc/shadow: Warning: Cannot open: Permission denied" in done.stderr

@@ -235,7 +235,7 @@ def test_what_cannot_be_read_is_taken_as_soon_as_it_can(tmp_path: Path) -> None:
     disk = root / "disk"
     quietly(disk / "file", "x" * 5000)
     quietly(root / "kept", "kept")
-    chain = blind_chain(root, tmp_path)
+    chain = blind_chain(root, tmp_path, unreadable=10)
     chain.back_up()
     with failing_disk(disk, tmp_path / "image", {"file": b"y" * 9000}):
         (disk / "file").lstat()

@@ -23,7 +23,7 @@ from tests.sources.trees import assert_same_tree
 class Interrupted:
     """A chain whose second tar is another program: a shell script that does something around the real one."""
 
-    def __init__(self, tmp_path: Path, settings: JobSettings = JobSettings(max_unreadable=2)) -> None:  # noqa: B008
+    def __init__(self, tmp_path: Path, settings: JobSettings = JobSettings(unreadable=2)) -> None:  # noqa: B008
         self.root = tmp_path / "tree"
         self.secret = tmp_path / "secret"
         for name in ("d/a", "d/b", "e/a"):
@@ -136,17 +136,17 @@ def test_a_second_tar_that_fails_fails_the_source(night: Interrupted, script: st
 
 
 @pytest.mark.parametrize(("most", "fails"), [(1, True), (2, False)])
-def test_what_either_tar_cannot_read_counts_for_max_unreadable(night: Interrupted, most: int, fails: bool) -> None:
-    settings = JobSettings(max_unreadable=most)
+def test_what_either_tar_cannot_read_counts_for_unreadable(night: Interrupted, most: int, fails: bool) -> None:
+    settings = JobSettings(unreadable=most)
     job = directory_source(night.root, settings).job
     night.chain.source = DirectorySource(job, night.chain.source.tar, margin=BLIND)
-    # Root is denied nothing; so the messages alone are played, and the files left out.
+    # Broken disks are rare; so the messages alone are played, and the files left out.
     night.does(
-        'echo "tar: ${PWD#/}/d/a: Cannot open: Permission denied" >&2; tar --exclude=d/a "$@"; exit 2',
-        first='echo "tar: ${PWD#/}/d/b: Cannot open: Permission denied" >&2; tar "$@"; exit 2',
+        'echo "tar: ${PWD#/}/d/a: Cannot open: Input/output error" >&2; tar --exclude=d/a "$@"; exit 2',
+        first='echo "tar: ${PWD#/}/d/b: Cannot open: Input/output error" >&2; tar "$@"; exit 2',
     )
     if fails:
-        with pytest.raises(PipelineError, match="2 paths could not be read, and MaxUnreadable is 1"):
+        with pytest.raises(PipelineError, match="2 paths could not be read, and Unreadable is"):
             night.back_up()
         return
     assert night.back_up() == ["e/a"]

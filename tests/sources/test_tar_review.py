@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import posixpath
+
 import pytest
 
+from s3napback.archives import Unread
+from s3napback.sources.blame import Blame
+from s3napback.sources.mounts import Mount
 from s3napback.sources.tar_review import TarReview
 
 CLOSING = b"tar: Exiting with failure status due to previous errors"
 
 
-def reviewed(*lines: str, member: str = "home", most: int = 1000, as_root: bool = True) -> TarReview:
-    review = TarReview(member, most=most, as_root=as_root)
+MOUNTS = (
+    Mount("/", "ext4"),
+    Mount("/home/u/fuse", "fuse.sshfs", frozenset({"user_id=77"})),
+    Mount("/home/nfs", "nfs4"),
+    Mount("/home/proc", "proc"),
+)
+
+
+def reviewed(*lines: str, member: str = "home", most: int = 1000, almighty: bool = True) -> TarReview:
+    blame = Blame(posixpath.normpath(member).encode(), f"/{posixpath.normpath(member)}", almighty, lambda: MOUNTS)
+    review = TarReview(blame, most=most)
     for line in lines:
         review.read(line.encode())
     review.read(CLOSING)
@@ -18,6 +32,7 @@ def reviewed(*lines: str, member: str = "home", most: int = 1000, as_root: bool 
 
 
 DENIED = "tar: home/u/{}: Cannot open: Permission denied"
+FAILED = "tar: home/u/{}: Read error at byte 0, while reading 512 bytes: Input/output error"
 
 
 def test_what_cannot_be_read_below_the_source_is_excused() -> None:
@@ -67,22 +82,78 @@ def test_the_root_directory_itself_and_a_link_itself(member: str, line: str) -> 
 
 
 def test_only_so_many() -> None:
-    lines = [DENIED.format(number) for number in range(3)]
+    lines = [FAILED.format(number) for number in range(3)]
     assert reviewed(*lines, most=3).excuses(2)
     review = reviewed(*lines, most=2)
     assert not review.excuses(2)
-    assert review.complaint == "3 paths could not be read, and MaxUnreadable is 2"
+    first = "The first is /home/u/0: Input/output error"
+    assert review.complaint == f"3 paths could not be read, and Unreadable is “warn 2”. {first}"
+    advice = "; with “warn” there, all the rest is backed up"
+    assert reviewed(*lines, most=0).complaint.endswith(f"and Unreadable is “fail”{advice}. {first}")
 
 
-@pytest.mark.parametrize("reason", ["File name too long", "No such file or directory", "Not a directory"])
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "File name too long",
+        "No such file or directory",
+        "Not a directory",
+        "Resource temporarily unavailable",
+        "Required key not available",
+        "Stale file handle",
+    ],
+)
 def test_what_any_user_can_make_any_number_of_does_not_count(reason: str) -> None:
     lines = [f"tar: home/u/{number}: Cannot open: {reason}" for number in range(50)]
     assert reviewed(*lines, most=0).excuses(2)
 
 
+@pytest.mark.parametrize(
+    ("path", "reason", "almighty"),
+    [
+        ("u/fuse", "Permission denied", False),
+        ("u/fuse/below", "Input/output error", True),
+        ("u/fuse", "Transport endpoint is not connected", True),
+        ("proc/1/mem", "Input/output error", True),
+        ("u/file", "Permission denied", True),  # of a mount that is gone again; nothing else denies this to root
+    ],
+)
+def test_what_a_users_file_system_answers_does_not_count_either(path: str, reason: str, almighty: bool) -> None:
+    assert reviewed(f"tar: home/{path}: Cannot stat: {reason}", most=0, almighty=almighty).excuses(2)
+
+
+@pytest.mark.parametrize(
+    ("path", "reason", "almighty"),
+    [
+        ("u/file", "Input/output error", True),
+        ("u/file", "Permission denied", False),
+        ("u/fuse2", "Permission denied", False),
+        ("nfs/file", "Permission denied", True),
+        ("nfs", "Stale file handle", True),
+        ("u/file", "Cannot allocate memory", True),
+    ],
+)
+def test_all_else_counts(path: str, reason: str, almighty: bool) -> None:
+    assert not reviewed(f"tar: home/{path}: Cannot open: {reason}", most=0, almighty=almighty).excuses(2)
+
+
+def test_below_a_link_it_counts_where_the_link_leads_to() -> None:
+    blame = Blame(b"l", "/home/u/fuse", is_almighty=False, look=lambda: MOUNTS)
+    assert blame.is_a_users(b"l/x", b"Input/output error")
+    assert not Blame(b"l", "/home/u", is_almighty=False, look=lambda: MOUNTS).is_a_users(b"l/x", b"Input/output error")
+    assert Blame(b".", "/", is_almighty=False, look=lambda: MOUNTS).is_a_users(b"home/u/fuse/x", b"Input/output error")
+
+
 def test_a_path_is_counted_once() -> None:
-    twice = ["tar: home/u: Cannot stat: Permission denied", "tar: home/u/: Cannot open: Permission denied"]
+    twice = ["tar: home/u: Cannot stat: Input/output error", "tar: home/u/: Cannot open: Input/output error"]
     assert reviewed(*twice, most=1).excuses(2)
+
+
+def test_what_the_archive_lacks_is_told_apart_from_what_was_gone() -> None:
+    gone = "tar: home/gone: Cannot stat: No such file or directory"
+    review = reviewed(DENIED.format("b"), FAILED.format("a"), gone, "tar: home/c: File removed before we read it")
+    assert review.unread == Unread(2, (b"home/u/a", b"home/u/b"))
+    assert review.left_out == {b"home/u/a", b"home/u/b", b"home/gone", b"home/c"}
 
 
 def test_the_first_fifty_are_named_and_the_others_counted() -> None:
@@ -128,4 +199,4 @@ def test_sentences() -> None:
     assert "Exclude" in mounted
     assert len(shortened) < 700
     assert shortened.endswith("e could not be read and is not in this archive: Permission denied")
-    assert "even to root" not in reviewed("tar: home/d: Cannot stat: Permission denied", as_root=False).warnings[0]
+    assert "even to root" not in reviewed("tar: home/d: Cannot stat: Permission denied", almighty=False).warnings[0]

@@ -1,0 +1,65 @@
+"""Archives that have lost what would tell of them, or are gone: none drops out of what is listed or verified. Pure.
+
+Whatever an archive consists of (the object, its checksum, the store's own notes of it), each of these alone tells that
+there was one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from s3napback.archives import join_prefix, split_key
+from s3napback.catalogue.claims import is_stray
+from s3napback.catalogue.contents import Catalogue
+from s3napback.catalogue.sums import sum_key, summed_key
+
+
+@dataclass(frozen=True)
+class Loss:
+    """One archive that cannot be restored by its metadata.
+
+    Attributes:
+        key: its key, with the prefix.
+        base: the key without prefix, slot and type.
+        problem: what is wrong, as a clause.
+    """
+
+    key: str
+    base: str
+    problem: str
+
+
+def losses(catalogue: Catalogue, names: Collection[str], prefix: str) -> list[Loss]:
+    """What was an archive of this Prefix, in the order of keys.
+
+    An object without metadata that nothing else speaks for may be anybody's, and is left out.
+
+    Args:
+        names: key bases that the configuration claims.
+        prefix: of the configuration.
+    """
+    in_use = {*names, *(each.base for each in catalogue.archives if each.record and not is_stray(each))}
+    found = [
+        Loss(each.key, each.base, catalogue.chain(each).problem)
+        for each in catalogue.archives
+        if each.record is None and (each.flaw or sum_key(each.key) in catalogue.sums or each.base in in_use)
+    ]
+    return sorted([*found, *_gone(catalogue, prefix)], key=lambda loss: loss.key)
+
+
+def _gone(catalogue: Catalogue, prefix: str) -> Iterator[Loss]:
+    filled = {(each.base, each.slot) for each in catalogue.archives}
+    noted = {**dict.fromkeys(catalogue.gone, "what the store noted of it"), **_summed(catalogue)}
+    present = {each.key for each in catalogue.archives}
+    for key, rest in noted.items():
+        parts = split_key(key.removeprefix(join_prefix(prefix, "")))
+        # Where another archive has filled the slot under its other key, no more than the deletion was left undone.
+        if parts is not None and key not in present and parts[:2] not in filled:
+            yield Loss(
+                key, parts[0], f"it is gone; {rest} is still there. If it was deleted on purpose, prune tidies up"
+            )
+
+
+def _summed(catalogue: Catalogue) -> dict[str, str]:
+    return dict.fromkeys(map(summed_key, catalogue.sums), "its checksum")

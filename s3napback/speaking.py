@@ -1,0 +1,43 @@
+"""What commands say to whoever called them, and what they ask: standard output and the terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from s3napback.errors import S3napbackError
+from s3napback.formatting import printable
+
+
+def confirm(question: str) -> bool | None:
+    """Ask the person at the terminal; None if there is none."""
+    if not sys.stdin.isatty():
+        return None
+    try:
+        return click.confirm(printable(question), err=True)
+    except click.Abort:
+        return False  # the person closed the terminal's input
+
+
+def say(*lines: str) -> None:
+    """Print lines to standard output, whatever its encoding, with escapes in place of what a terminal would obey.
+
+    Everything that commands print goes through here, apart from the tables of ``list`` and what is restored. A reader
+    that has had enough, such as ``head``, is no error.
+    """
+    encoding = sys.stdout.encoding
+    text = "\n".join(map(printable, lines))
+    try:
+        click.echo(text.encode(encoding, "backslashreplace").decode(encoding))
+    except BrokenPipeError:
+        _drop_output()
+    except OSError as error:
+        # What is still held back would fail once more when Python ends.
+        _drop_output()
+        raise S3napbackError(f"standard output cannot be written to: {error.strerror}") from error
+
+
+def _drop_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,57 @@
+"""What is said of a restore when something of it could not be read that night."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from s3napback.archives import NOTHING_UNREAD, Unread
+from s3napback.catalogue.sums import SumNote, format_sum, sum_key, sum_metadata
+from s3napback.recovery.unread import said_of, unread_in
+from s3napback.stores.directory import DirectoryStore
+from tests.catalogues import archive
+from tests.stores.sources import BytesSource
+
+ARCHIVE = archive("etc", 0, 10)
+UNREAD = Unread(2, (b"etc/a", b"etc/b\nc"))
+
+
+def noted(store: DirectoryStore, unread: Unread, *, of: str, told: int | None = None) -> None:
+    note = SumNote("ab" * 32, "etc-0-FULL", of, unread=unread)
+    metadata = sum_metadata(SumNote("", "", of, unread=Unread(told))) if told is not None else sum_metadata(note)
+    store.put(sum_key(ARCHIVE.key), BytesSource(format_sum(note)), metadata)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> DirectoryStore:
+    return DirectoryStore(tmp_path)
+
+
+def test_it_is_read_from_the_checksum_of_that_archive(store: DirectoryStore) -> None:
+    assert ARCHIVE.record is not None
+    assert unread_in(store, ARCHIVE) == NOTHING_UNREAD
+    noted(store, UNREAD, of=ARCHIVE.record.id)
+    assert unread_in(store, ARCHIVE) == UNREAD
+    noted(store, UNREAD, of="another")
+    assert unread_in(store, ARCHIVE) == NOTHING_UNREAD
+    note = SumNote("ab" * 32, "etc-0-FULL", "another", unread=UNREAD)
+    metadata = sum_metadata(SumNote("", "", ARCHIVE.record.id, unread=UNREAD))
+    store.put(sum_key(ARCHIVE.key), BytesSource(format_sum(note)), metadata)
+    assert unread_in(store, ARCHIVE) == Unread(2)
+    noted(store, UNREAD, of=ARCHIVE.record.id, told=7)
+    assert unread_in(store, ARCHIVE) == Unread(7, UNREAD.paths)
+
+
+def test_what_is_wanted_is_named_and_what_is_not_known_by_name_is_counted() -> None:
+    def about(unread: Unread, *names: bytes) -> list[str]:
+        return [line.partition(" could not")[0] for line in said_of(unread, ARCHIVE, names)]
+
+    assert about(UNREAD) == about(UNREAD, b"etc") == about(UNREAD, b".") == ["/etc/a", "/etc/b\\nc"]
+    assert about(UNREAD, b"etc/a/below") == about(UNREAD, b"etc/a") == ["/etc/a"]
+    assert about(UNREAD, b"etc/ab") == []
+    more = Unread(9, UNREAD.paths)
+    assert about(more)[-1] == "7 other paths"
+    assert about(more, b"etc/x") == ["7 other paths, which may lie in what is restored"]
+    many = Unread(8, tuple(b"etc/%d" % number for number in range(8)))
+    assert about(many, b"etc")[5:] == ["3 other paths"]
