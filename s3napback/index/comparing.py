@@ -26,10 +26,6 @@ from s3napback.index.records import (
 )
 from s3napback.index.walking import Walk
 
-CACHE_TAG = b"CACHEDIR.TAG"
-"""The file in a cache's folder (bford.info/cachedir)."""
-
-_CACHE_SIGNATURE = b"Signature: 8a477f597d28d172789f06886806bc55"
 _PIECE_BYTES = 1 << 17
 _ARCHIVED_TYPES = frozenset((stat.S_IFREG, stat.S_IFLNK, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO))
 
@@ -43,14 +39,12 @@ class Looks:
         one_file_system: what lies on another one than its folder is left out.
         compares_mode: the archive has the files' own.
         compares_owner: likewise, of users and groups.
-        tags: names of files that leave out all that lies beside them.
     """
 
     follows: bool = False
     one_file_system: bool = False
     compares_mode: bool = True
     compares_owner: bool = True
-    tags: Sequence[bytes] = ()
 
     def look(self, name: bytes, folder: int) -> os.stat_result:
         """What lies under a name in a folder, a descriptor.
@@ -114,7 +108,7 @@ class Comparison:
             for _start, entries in _pieces(dumpdir):
                 self.new.add(path, Part(entries))
             return
-        place = _Place(self, path, written, dumpdir)
+        place = _Place(self, path, written)
         for start, entries in _pieces(dumpdir):
             yield from place.judge(start, entries)
 
@@ -122,7 +116,7 @@ class Comparison:
 class _Place:
     """One directory that is being judged."""
 
-    def __init__(self, whole: Comparison, path: bytes, written: bytes, dumpdir: bytes | bytearray) -> None:
+    def __init__(self, whole: Comparison, path: bytes, written: bytes) -> None:
         self._walk = whole.walk
         self._looks = whole.looks
         self._new = whole.new
@@ -133,7 +127,6 @@ class _Place:
         self._folder = -1
         self._device = 0
         self._has_folder: bool | None = None
-        self._is_tagged = any(self._bears(tag, dumpdir) for tag in self._looks.tags)
 
     def judge(self, start: int, entries: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
         """Judge a piece of the list, of which ``start`` tells where it begins."""
@@ -192,22 +185,22 @@ class _Place:
         if stat.S_IFMT(status.st_mode) not in _ARCHIVED_TYPES or self._is_elsewhere(status):
             return DIRECTORY, None, False
         if self._is_full:
-            return (DIRECTORY if self._is_tagged else LEFT_OUT), None, False
+            return LEFT_OUT, None, False
         unread = UNREAD if letter in (STORED, UNREAD) else ASKED
         return self._compared(name, record, status, unread)
 
     def _compared(
         self, name: bytes, record: Record | None, status: os.stat_result, unread: bytes
     ) -> tuple[bytes, Record | None, bool]:
-        is_kept = self._is_tagged or (record is not None and self._is_equal(record, status, name))
-        if status.st_nlink > 1 and not self._is_tagged:
+        is_kept = record is not None and self._is_equal(record, status, name)
+        if status.st_nlink > 1:
             inode = (status.st_dev, status.st_ino)
             if is_kept:
                 self._new.note_name(inode, self._written, name)
             else:
                 self._new.note_taken(inode)
         if is_kept:
-            return (DIRECTORY, None, False) if record is None else (STORED, record, False)
+            return STORED, record, False
         return unread, None, True
 
     def _is_equal(self, record: Record, status: os.stat_result, name: bytes) -> bool:
@@ -242,21 +235,6 @@ class _Place:
 
     def _is_elsewhere(self, status: os.stat_result) -> bool:
         return self._looks.one_file_system and status.st_dev != self._device
-
-    def _bears(self, tag: bytes, dumpdir: bytes | bytearray) -> bool:
-        """Whether a folder is left out below itself for a file in it; a cache's has to say that it is one."""
-        entries = [letter + tag + b"\0" for letter in (UNREAD, LEFT_OUT)]
-        if not any(dumpdir.startswith(entry) or b"\0" + entry in dumpdir for entry in entries):
-            return False
-        if tag != CACHE_TAG:
-            return True
-        try:
-            self._status(tag)
-            descriptor = os.open(tag, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self._folder)
-        except OSError:
-            return False
-        with os.fdopen(descriptor, "rb") as file:
-            return file.read(len(_CACHE_SIGNATURE)) == _CACHE_SIGNATURE
 
 
 class _Cursor:

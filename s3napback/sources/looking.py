@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
-from s3napback.index.comparing import CACHE_TAG, Looks
+from s3napback.index.comparing import Looks
 
 _OWNER_OPTIONS = frozenset({"--owner", "--owner-map", "--group", "--group-map"})
 
@@ -18,18 +17,4 @@ def looks_for(options: Sequence[str], *, one_file_system: bool) -> Looks:
         one_file_system=one_file_system or "--one-file-system" in names,
         compares_mode="--mode" not in names,
         compares_owner=not names & _OWNER_OPTIONS,
-        tags=(
-            *(os.fsencode(tag) for tag in _values("--exclude-tag-under", options)),
-            *((CACHE_TAG,) if "--exclude-caches-under" in names else ()),
-        ),
     )
-
-
-def _values(wanted: str, options: Sequence[str]) -> Sequence[str]:
-    """What an option is given, attached or as the next word."""
-    found = []
-    for option, following in zip(options, [*options[1:], ""], strict=False):
-        name, equals, value = option.partition("=")
-        if name == wanted:
-            found.append(value if equals else following)
-    return found

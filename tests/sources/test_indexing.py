@@ -109,11 +109,8 @@ EXCLUSIONS: Sequence[tuple[Sequence[str], dict[str, object], Callable[[Path], Pa
     (("--exclude-vcs",), {}, lambda top: top / ".git/config"),
     (("--exclude-caches",), {}, lambda top: top / "marked/x"),
     (("--exclude-caches-all",), {}, lambda top: top / "marked/x"),
-    (("--exclude-caches-under",), {}, lambda top: top / "marked/x"),
     (("--exclude-tag=.tag",), {}, lambda top: top / "marked/x"),
     (("--exclude-tag-all=.tag",), {}, lambda top: top / "marked/x"),
-    (("--exclude-tag-under=.tag",), {}, lambda top: top / "marked/x"),
-    (("--exclude-tag-under", ".tag"), {}, lambda top: top / "marked/x"),
 )
 
 
@@ -147,17 +144,6 @@ def test_what_an_option_excludes_is_never_taken(
     assert name not in taken
     assert taken <= (new if path.name in ("listed",) else set())
     assert set(chain.back_up()) <= tags
-
-
-def test_what_a_removed_tag_left_out_is_taken_however_old_it_is(tmp_path: Path) -> None:
-    root = tmp_path / "tree"
-    quietly(root / "marked/inner", "inner")
-    tag = quietly(root / "marked/.tag", "")
-    chain = blind_chain(root, tmp_path, "--exclude-tag-under=.tag")
-    assert chain.back_up() == []
-    tag.unlink()
-    assert chain.back_up() == ["marked/inner"]
-    assert_same_tree(root, chain.replay(tmp_path / "out"))
 
 
 def test_a_file_that_lies_on_another_file_system_is_left_out_as_long_as_it_does(tmp_path: Path) -> None:
