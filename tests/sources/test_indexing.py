@@ -231,6 +231,28 @@ def test_what_cannot_be_read_is_taken_as_soon_as_it_can(tmp_path: Path) -> None:
     assert_same_tree(root, chain.replay(tmp_path / "out"))
 
 
+@pytest.mark.parametrize("version", ["0.0", "0.1", "1.0"])
+def test_files_with_holes_are_compared_by_their_real_size(tmp_path: Path, version: str) -> None:
+    root = tmp_path / "tree"
+    root.mkdir()
+
+    def write(size: int) -> None:
+        with (root / "file").open("wb") as file:
+            file.truncate(size)
+            file.seek(100_000)
+            file.write(b"island")
+        os.utime(root / "file", ns=(OLD, OLD))
+
+    write(300_000)
+    chain = blind_chain(root, tmp_path, "--sparse", f"--sparse-version={version}")
+    chain.back_up()
+    assert chain.back_up() == []
+    write(400_000)
+    assert len(chain.back_up()) == 1
+    assert_same_tree(root, chain.replay(tmp_path / "out"))
+    assert (chain.back_up(), chain.warnings) == ([], [])
+
+
 def test_sockets_are_not_asked_for_again_and_again(tmp_path: Path) -> None:
     root = tmp_path / "tree"
     root.mkdir()
