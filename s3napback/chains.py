@@ -20,11 +20,16 @@ class Memory:
         snapshot: name of the file beside the state that holds GNU tar's snapshot; empty if there is none.
         snapshot_sha256: of that file, in hexadecimal.
         notes: what other kinds of source remember, such as a revision.
+        index: name of the file beside it that tells what the archives hold; empty if there is none, as in chains that
+            an earlier version began.
+        index_sha256: of that file, in hexadecimal.
     """
 
     snapshot: str = ""
     snapshot_sha256: str = ""
     notes: Mapping[str, str] = field(default_factory=dict)
+    index: str = ""
+    index_sha256: str = ""
 
 
 @dataclass(frozen=True)

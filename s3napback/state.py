@@ -1,9 +1,9 @@
 """What DiffDir holds: for each name the chain to its newest archive, and the snapshots a DIFF needs.
 
-Layout: ``DIFFDIR/STORE/NAME/state.json`` with the snapshot files beside it. ``STORE`` and ``NAME`` are readable
-abbreviations made unique by a hash, so that several configurations can share one DiffDir. A commit writes the snapshot
-under the archive's id, flushes it, and then replaces ``state.json`` in one step; whatever that file does not mention is
-rubbish of an interrupted run.
+Layout: ``DIFFDIR/STORE/NAME/state.json`` with the snapshots and indexes beside it. ``STORE`` and ``NAME`` are readable
+abbreviations made unique by a hash, so that several configurations can share one DiffDir. A commit writes both
+under the archive's id, flushes them, and then replaces ``state.json`` in one step; whatever that file does not mention
+is rubbish of an interrupted run.
 """
 
 from __future__ import annotations
@@ -101,12 +101,13 @@ class StoreState:
                     if not any(each.iterdir()):
                         each.rmdir()
 
-    def commit(self, state: SourceState, working: Path | None = None) -> None:
+    def commit(self, state: SourceState, working: Path | None = None, index: Path | None = None) -> None:
         """Make ``state`` the state of its name, in one step that a crash cannot divide.
 
         Args:
             state: the new state; its newest link's memory names the snapshot if there is one.
             working: the snapshot to be kept under that name.
+            index: the index to be kept under the name that this memory has for it.
 
         Raises:
             StateError: it could not be written; the former state then still holds.
@@ -116,13 +117,16 @@ class StoreState:
             for each in (self._root, folder):
                 _make_private(each)
             newest = state.newest
-            if working is not None and newest is not None and newest.memory is not None:
-                sync_file(working)
-                working.replace(folder / newest.memory.snapshot)
+            if newest is not None and newest.memory is not None:
+                memory = newest.memory
+                for file, name in ((working, memory.snapshot), (index, memory.index)):
+                    if file is not None and name:
+                        sync_file(file)
+                        file.replace(folder / name)
             new = folder / _NEW_STATE
             new.unlink(missing_ok=True)  # of a run that was interrupted
             write_private(new, json.dumps(_to_json(state), indent=1, sort_keys=True).encode())
-            # The snapshot's name must not come later than the state that speaks of it.
+            # Their names must not come later than the state that speaks of them.
             put_in_place(new, folder / _STATE, before=folder, after=[folder])
             self._discard_rubbish(folder)
         except OSError as error:
@@ -136,7 +140,8 @@ class StoreState:
         except DamagedState:
             wanted = {_STATE}
         else:
-            wanted = {link.memory.snapshot for link in state.history.chain if link.memory} | {_STATE}
+            memories = [link.memory for link in state.history.chain if link.memory]
+            wanted = {_STATE, *(memory.snapshot for memory in memories), *(memory.index for memory in memories)}
         for file in folder.iterdir():
             if file.name not in wanted:
                 file.unlink(missing_ok=True)

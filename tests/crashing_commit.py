@@ -22,8 +22,7 @@ from tests.test_state import STORE, next_night
 def commit_next_night(diff_dir: Path) -> None:
     state = StoreState(diff_dir, STORE, "")
     with state.workplace("etc") as folder:
-        new_state, working = next_night(folder)
-        state.commit(new_state, working)
+        state.commit(*next_night(folder))
 
 
 def reported(name: str, call: Callable[..., Any]) -> Callable[..., Any]:

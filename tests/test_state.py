@@ -18,7 +18,7 @@ from s3napback.chains import History, Link, Memory, SourceState, extended_chain
 from s3napback.errors import DamagedState, StateError
 from s3napback.kinds import SourceName
 from s3napback.rotation import ArchiveType
-from s3napback.sources import WORKING
+from s3napback.sources import WORKING, WORKING_INDEX
 from s3napback.state import StoreState, locked, make_diff_dir
 from tests.sources.trees import describe_tree
 
@@ -31,9 +31,14 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def index_of(snapshot: bytes) -> bytes:
+    return b"index beside " + snapshot
+
+
 def link(number: int, snapshot: bytes) -> Link:
     archive_type = ArchiveType.DIFF if number else ArchiveType.FULL
-    memory = Memory(f"id{number}.snapshot", sha256(snapshot), {"revision": "7"})
+    index = sha256(index_of(snapshot))
+    memory = Memory(f"id{number}.snapshot", sha256(snapshot), {"revision": "7"}, f"id{number}.index", index)
     return Link(f"id{number}", f"etc-{number}-{archive_type.value}", number, archive_type, 20_000 + number, 99, memory)
 
 
@@ -52,7 +57,8 @@ def state_of(*links: Link, name: str = "etc") -> SourceState:
 def commit(state: StoreState, new: SourceState, snapshot: bytes) -> None:
     with state.workplace(new.name) as folder:
         (folder / WORKING).write_bytes(snapshot)
-        state.commit(new, folder / WORKING)
+        (folder / WORKING_INDEX).write_bytes(index_of(snapshot))
+        state.commit(new, folder / WORKING, folder / WORKING_INDEX)
 
 
 def commit_nights(state: StoreState, count: int) -> SourceState:
@@ -66,19 +72,23 @@ def commit_nights(state: StoreState, count: int) -> SourceState:
     return new
 
 
-def next_night(folder: Path) -> tuple[SourceState, Path]:
-    """A third night's state and working snapshot, for committing on top of two others."""
+def next_night(folder: Path) -> tuple[SourceState, Path, Path]:
+    """A third night's state with working snapshot and index, for committing on top of two others."""
     links = [link(number, f"snapshot {number}".encode()) for number in range(3)]
     (folder / WORKING).write_bytes(b"snapshot 2")
-    return state_of(*extended_chain((links[0], links[1]), links[2])), folder / WORKING
+    (folder / WORKING_INDEX).write_bytes(index_of(b"snapshot 2"))
+    new = state_of(*extended_chain((links[0], links[1]), links[2]))
+    return new, folder / WORKING, folder / WORKING_INDEX
 
 
 def snapshot_matches(state: StoreState, found: SourceState) -> bool:
-    """Whether every snapshot that is remembered is there, and is the one that was."""
+    """Whether every snapshot and every index that is remembered is there, and is the one that was."""
     memories = [each.memory for each in found.history.chain if each.memory]
     folder = state.folder(found.name)
     return bool(memories) and all(
-        sha256((folder / memory.snapshot).read_bytes()) == memory.snapshot_sha256 for memory in memories
+        sha256((folder / name).read_bytes()) == digest
+        for memory in memories
+        for name, digest in ((memory.snapshot, memory.snapshot_sha256), (memory.index, memory.index_sha256))
     )
 
 
@@ -105,7 +115,10 @@ def test_what_was_committed_is_loaded_again(state: StoreState) -> None:
 def test_only_the_newest_archive_and_its_parent_keep_a_snapshot(state: StoreState) -> None:
     new = commit_nights(state, 4)
     assert [each.memory is not None for each in new.history.chain] == [False, False, True, True]
-    assert {path.name for path in state.folder("etc").iterdir()} == {"id2.snapshot", "id3.snapshot", "state.json"}
+    assert {path.name for path in state.folder("etc").iterdir()} == {
+        *("id2.snapshot", "id3.snapshot", "id2.index", "id3.index"),
+        "state.json",
+    }
     assert snapshot_matches(state, new)
     assert state.load("etc") == new
 
@@ -185,7 +198,8 @@ def test_whenever_a_commit_is_killed_the_old_state_or_the_new_is_whole(diff_dir:
         outcomes.append(len(found.history.chain))
         assert found == old or len(found.history.chain) == 3
         with state.workplace("etc") as folder:
-            kept = {each.memory.snapshot for each in found.history.chain if each.memory}
+            memories = [each.memory for each in found.history.chain if each.memory]
+            kept = {name for memory in memories for name in (memory.snapshot, memory.index)}
             assert {path.name for path in folder.iterdir()} == {"state.json", *kept}
             assert state.load("etc") == found
     assert outcomes == sorted(outcomes)
@@ -229,9 +243,15 @@ def test_leftovers_are_gone_when_the_next_workplace_is_entered_and_when_it_is_le
         (folder / name).write_text("rubbish")
     with state.workplace("etc") as found:
         assert found == folder
-        assert {path.name for path in folder.iterdir()} == {"state.json", "id0.snapshot", "id1.snapshot"}
+        assert {path.name for path in folder.iterdir()} == {
+            "state.json",
+            *(f"id{number}.{what}" for number in (0, 1) for what in ("snapshot", "index")),
+        }
         (folder / WORKING).write_text("half a snapshot")
-    assert {path.name for path in folder.iterdir()} == {"state.json", "id0.snapshot", "id1.snapshot"}
+    assert {path.name for path in folder.iterdir()} == {
+        "state.json",
+        *(f"id{number}.{what}" for number in (0, 1) for what in ("snapshot", "index")),
+    }
     assert state.load("etc") == old
 
 
@@ -385,7 +405,7 @@ def test_damaged_state_is_replaced_by_the_next_commit(state: StoreState) -> None
     (state.folder("etc") / "state.json").write_text("{")
     new = commit_nights(state, 1)
     assert state.load("etc") == new
-    assert {path.name for path in state.folder("etc").iterdir()} == {"state.json", "id0.snapshot"}
+    assert {path.name for path in state.folder("etc").iterdir()} == {"state.json", "id0.snapshot", "id0.index"}
 
 
 def test_the_default_diff_dir_is_made_with_its_parents(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from pathlib import Path
 
 from s3napback.archives import ArchiveRecord, Owner, Transfer, join_prefix, metadata_digest, slot_keys
 from s3napback.backup.context import RunContext
@@ -127,9 +128,9 @@ class _Making:
         settings, encryption = self.plan.job.settings, self.context.encryption
         read, ends = Counter(), Ends()
         content = (
-            Transformation("the count", read.passed),
             Transformation("the look at both ends", ends.passed),
             dump.guard,
+            Transformation("the count", read.passed),
             make_compression(settings.compression, settings.compression_level),
         )
         elements: list[Stage | Transformation] = [dump.stage, composed(*content)]
@@ -180,7 +181,7 @@ class _Making:
             expected_sizes={**plan.state.expected_sizes, record.type.value: transfer.stored},
         )
         with deferred_signals():
-            self.context.state.commit(state, dump.snapshot)
+            self.context.state.commit(state, dump.snapshot, dump.index)
         logger.debug("committed %s with id %s to %s", link.key, link.id, self.context.state.folder(plan.job.name))
 
     def _tidy_up(self, record: ArchiveRecord, transfer: Transfer) -> list[str]:
@@ -206,8 +207,16 @@ class _Making:
 def _memory(dump: Dump, record: ArchiveRecord) -> Memory:
     if dump.snapshot is None:
         return Memory(notes=dump.notes)
-    with dump.snapshot.open("rb") as stream:
-        return Memory(f"{record.id}.snapshot", file_sha256(stream), dump.notes)
+    memory = Memory(f"{record.id}.snapshot", _sha256(dump.snapshot), notes=dump.notes)
+    # Its making may have been given up; the chain then goes on without.
+    if dump.index is None or not dump.index.exists():
+        return memory
+    return replace(memory, index=f"{record.id}.index", index_sha256=_sha256(dump.index))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return file_sha256(stream)
 
 
 class _Judged:

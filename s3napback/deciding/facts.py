@@ -108,6 +108,7 @@ class Snapshot:
         damage: why it is no whole snapshot, as a clause.
         sha256: of all of it, in hexadecimal.
         time: when the backup that left it began, in seconds since 1970.
+        index_sha256: of the index beside it; empty if there is none that can be read.
     """
 
     is_there: bool = True
@@ -115,6 +116,7 @@ class Snapshot:
     damage: str = ""
     sha256: str = ""
     time: int = 0
+    index_sha256: str = ""
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,8 @@ class Reason(Enum):
     SNAPSHOT_DAMAGED = "the snapshot of the last backup is damaged: {why}"
     SNAPSHOT_ALTERED = "the snapshot of the last backup is damaged: its checksum differs"
     SNAPSHOT_OF_THE_FUTURE = "the snapshot of the last backup bears a time in the future"
+    INDEX_MISSING = "the index of the last backup is missing, or cannot be read"
+    INDEX_ALTERED = "the index of the last backup is damaged: its checksum differs"
     REVISION_UNKNOWN = "state does not tell which revision was archived last"
     OTHER_REPOSITORY = "the repository's UUID is {uuid}, and was {before}: it is another repository"
     REVISIONS_GONE = "its youngest revision is {youngest}, and {archived} was archived: an older copy was put back"
@@ -117,7 +119,14 @@ def _why_not_from_snapshot(found: Snapshot, memory: Memory, now: float) -> Why |
     if found.sha256 != memory.snapshot_sha256:
         return Why(Reason.SNAPSHOT_ALTERED)
     # tar would leave out all that changed until then.
-    return Why(Reason.SNAPSHOT_OF_THE_FUTURE) if found.time > now else None
+    return Why(Reason.SNAPSHOT_OF_THE_FUTURE) if found.time > now else _why_not_from_index(found, memory)
+
+
+def _why_not_from_index(found: Snapshot, memory: Memory) -> Why | None:
+    # A chain that an earlier version began has none, and goes on without.
+    if not memory.index or found.index_sha256 == memory.index_sha256:
+        return None
+    return Why(Reason.INDEX_ALTERED if found.index_sha256 else Reason.INDEX_MISSING)
 
 
 REVISION_NOTES = frozenset({"uuid", "revision", "mark"})

@@ -41,6 +41,7 @@ class Dump:
         guard: passes the content on without what does not belong in it.
         conclude: to be called when the archive has arrived, before the snapshot is kept: completes it by what was
             learnt meanwhile, and tells it. Raises SourceError.
+        index: another such file, made by ``guard``; it may have been given up, and not be there at the end.
     """
 
     stage: Stage
@@ -49,6 +50,7 @@ class Dump:
     metadata: Mapping[str, str] = field(default_factory=dict)
     guard: Transformation = UNCHANGED
     conclude: Callable[[], Conclusion] = Conclusion
+    index: Path | None = None
 
 
 class Alarm(str):
@@ -154,3 +156,6 @@ class Expansion:
 
 WORKING = "working.snapshot"
 """Name of the snapshot that a running backup writes; it is never committed under this name."""
+
+WORKING_INDEX = "working.index"
+"""The same of the index."""

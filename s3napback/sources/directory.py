@@ -20,12 +20,15 @@ from s3napback.deciding.facts import Footing
 from s3napback.deciding.fulls import FILES_SETTING
 from s3napback.errors import SourceError
 from s3napback.rotation import ArchiveType, SimpleCycle
-from s3napback.sources import WORKING, Alarm, Conclusion, Dump
+from s3napback.sources import WORKING, WORKING_INDEX, Alarm, Conclusion, Dump
 from s3napback.sources.answering import require_answer, what_holds_up
 from s3napback.sources.blame import Blame, reads_everything
 from s3napback.sources.forgetting import forget
 from s3napback.sources.in_use import DatabasesInUse
+from s3napback.sources.indexing import Indexing, Plan
 from s3napback.sources.live_tree import LiveTree
+from s3napback.sources.looking import looks_for
+from s3napback.sources.margin import margin
 from s3napback.sources.mounts import mounted_within, tells_holes
 from s3napback.sources.named_files import digests
 from s3napback.sources.own_store import store_within
@@ -34,7 +37,7 @@ from s3napback.sources.snapshot import DamagedSnapshot, copy_cured, look_at_snap
 from s3napback.sources.tar_guard import TarGuard
 from s3napback.sources.tar_review import TarReview
 from s3napback.streams.processes import Stage
-from s3napback.streams.transformations import Block, Transformation
+from s3napback.streams.transformations import Block, Transformation, composed
 
 _END_SIZE = 1024
 TAR_WARNING = 1
@@ -118,6 +121,7 @@ def tar_command(
     snapshot: Path | None,
     followed: bool = False,
     sparse: bool = False,
+    names: Path | None = None,
 ) -> tuple[str, ...]:
     """The argument list that writes an archive of ``path`` to standard output.
 
@@ -128,6 +132,7 @@ def tar_command(
         snapshot: the file that tar reads and rewrites; None for an archive on which no DIFF will build.
         followed: see ``member_name``.
         sparse: holes are not archived as zeros.
+        names: a file that tells what of it is archived, each name ended by a NUL; of directories nothing below them.
     """
     # tar would read a backslash in the name as the beginning of an escape. The style of quoting is what it says of
     # names: ``TarReview`` relies on it.
@@ -139,13 +144,22 @@ def tar_command(
         command += [f"--listed-incremental={snapshot}", "--no-check-device"]
     if settings.one_file_system:
         command.append("--one-file-system")
-    command += ["--directory=/", *settings.tar_options]
+    options = settings.tar_options if names is None else tuple(filter(_suits_names, settings.tar_options))
+    command += ["--directory=/", *options]
     if any(word.startswith("--warning=") for word in settings.tar_options):
         # What these two say decides on what the next archive takes, so they must not be silenced; the last word counts.
         command += ["--warning=failed-read", "--warning=file-removed"]
     command += exclude_options(settings.exclude, path, followed=followed)
     command += ["--anchored", f"--exclude-from={TOO_LONG}"]
+    if names is not None:
+        # Not before the exclusions, of which it would change the meaning.
+        return (*command, "--no-recursion", "--null", "--verbatim-files-from", f"--files-from={names}")
     return (*command, "--", member_name(path, followed=followed))
+
+
+def _suits_names(option: str) -> bool:
+    """Whether an option makes sense where single names are archived: links to others are missing there by intent."""
+    return option not in ("--check-links", "-l")
 
 
 @dataclass(frozen=True)
@@ -156,11 +170,14 @@ class DirectorySource:
         job: the configured source.
         tar: name of GNU tar's program.
         databases: what is in use on this machine.
+        margin: seconds before a backup, in which changed files are archived by the next one again; None is as many as
+            this system needs.
     """
 
     job: Job
     tar: str = "tar"
     databases: DatabasesInUse = field(default_factory=DatabasesInUse)
+    margin: int | None = None
 
     def check(self, *, had_content: bool, remembered: Mapping[str, str]) -> Sequence[str]:
         """See ``Source``."""
@@ -221,7 +238,7 @@ class DirectorySource:
 
     def footing(self, memory: Memory, folder: Path) -> Footing:
         """See ``Source``."""
-        return look_at_snapshot(folder / memory.snapshot)
+        return look_at_snapshot(folder / memory.snapshot, folder / memory.index if memory.index else None)
 
     def dump(self, archive_type: ArchiveType, memory: Memory | None, folder: Path) -> Dump:
         """See ``Source``."""
@@ -231,7 +248,7 @@ class DirectorySource:
         if archive_type is ArchiveType.DIFF and memory is not None and snapshot is not None:
             try:
                 with (folder / memory.snapshot).open("rb") as source, snapshot.open("wb") as target:
-                    copy_cured(source, target)
+                    copy_cured(source, target, margin=margin() if self.margin is None else self.margin)
             except (OSError, DamagedSnapshot) as error:
                 raise SourceError(f"the snapshot {folder / memory.snapshot} cannot be copied: {error}") from error
         member = member_name(self.job.target, followed=self._followed())
@@ -261,13 +278,47 @@ class DirectorySource:
             with tree or nullcontext():
                 yield from guard.guarded(blocks)
 
-        def conclude() -> Conclusion:
-            is_known = review.is_complete and guard.is_complete
-            forget(snapshot, {*review.left_out, *guard.left_out} if is_known else None)
-            warnings = [*guard.warnings, *self.databases.warnings(self.job, guard.in_use)]
-            return Conclusion(warnings, review.unread.joined(guard.left_out, guard.forgotten))
+        second = TarReview(blame, most=self.job.settings.unreadable)
+        indexing = self._indexing(archive_type, memory, folder, (review, second))
 
-        return Dump(stage, snapshot, notes, guard=Transformation("the guard", guarded), conclude=conclude)
+        def conclude() -> Conclusion:
+            is_known = review.is_complete and guard.is_complete and (indexing is None or indexing.is_complete)
+            added = indexing.left_out if indexing else ()
+            forget(snapshot, {*review.left_out, *guard.left_out, *added} if is_known else None)
+            in_use = self.databases.warnings(self.job, guard.in_use)
+            unread = review.unread.joined(guard.left_out, guard.forgotten)
+            if indexing is None:
+                return Conclusion([*guard.warnings, *in_use], unread)
+            warnings = [*guard.warnings, *indexing.warnings, *in_use]
+            return Conclusion(warnings, unread.joined(indexing.unread, indexing.forgotten))
+
+        parts = [Transformation("the guard", guarded)]
+        if indexing is not None:
+            parts.append(Transformation("the index", indexing.followed))
+        index = folder / WORKING_INDEX if indexing else None
+        return Dump(stage, snapshot, notes, guard=composed(*parts), conclude=conclude, index=index)
+
+    def _indexing(
+        self, archive_type: ArchiveType, memory: Memory | None, folder: Path, reviews: tuple[TarReview, TarReview]
+    ) -> Indexing | None:
+        """What makes the index; None for a DIFF on an archive of an earlier version, which has none."""
+        parent = folder / memory.index if archive_type is ArchiveType.DIFF and memory and memory.index else None
+        if archive_type is ArchiveType.DIFF and parent is None:
+            return None
+        settings = self._settings
+        return Indexing(
+            Plan(
+                member=member_name(self.job.target, followed=self._followed()),
+                top=os.path.realpath(self.job.target),
+                index=folder / WORKING_INDEX,
+                parent=parent,
+                looks=looks_for(settings.tar_options, one_file_system=settings.one_file_system),
+                supplement=lambda names: replace(self._stage(names=names), review=reviews[1]),
+                reviews=reviews,
+                most=settings.unreadable,
+                stall_timeout=settings.stall_timeout or None,
+            )
+        )
 
     def _mounts(self, member: str) -> Sequence[bytes]:
         top = os.path.realpath(self.job.target)
@@ -287,14 +338,18 @@ class DirectorySource:
         memory: Memory | None = None,  # noqa: ARG002
     ) -> Stage:
         """See ``Source``."""
+        return self._stage(snapshot=self._working_snapshot(folder))
+
+    def _stage(self, *, snapshot: Path | None = None, names: Path | None = None) -> Stage:
         settings = self._settings
         command = tar_command(
             self.tar,
             self.job.target,
             settings,
-            snapshot=self._working_snapshot(folder),
+            snapshot=snapshot,
             followed=self._followed(),
             sparse=tells_holes(os.path.realpath(self.job.target), one_file_system=settings.one_file_system),
+            names=names,
         )
         return Stage(command, warning_codes=frozenset({TAR_WARNING}))
 

@@ -54,8 +54,13 @@ def read_snapshot_header(stream: BinaryIO) -> bytes:
     return header
 
 
-def copy_cured(source: BinaryIO, target: Sink) -> str:
+def copy_cured(source: BinaryIO, target: Sink, *, margin: int = 0) -> str:
     """Copy a snapshot with every device number set to 0, in memory that does not grow with the number of files.
+
+    Args:
+        source: the snapshot.
+        target: takes the copy.
+        margin: seconds by which its time is set back, so that tar takes again what was written shortly before it.
 
     Returns:
         SHA-256 of what was read, in hexadecimal.
@@ -65,7 +70,10 @@ def copy_cured(source: BinaryIO, target: Sink) -> str:
     """
     window = _Window(source)
     window.fill()
-    target.write(window.take(_match_header(window.data).end()))
+    header = _match_header(window.data)
+    target.write(header[0][: header.start(1)] + b"%d" % max(0, int(header[1]) - margin))
+    target.write(header[0][header.end(1) :])
+    window.take(header.end())
     while window.has_more():
         _copy_record_start(window, target)
         _copy_entries(window, target)
@@ -144,8 +152,8 @@ def _copy_entries(window: _Window, target: Sink) -> None:
     target.write(window.take(end + len(_RECORD_END)))
 
 
-def look_at_snapshot(path: Path) -> Snapshot:
-    """What is left of a snapshot that a DIFF would build on."""
+def look_at_snapshot(path: Path, index: Path | None = None) -> Snapshot:
+    """What is left of a snapshot that a DIFF would build on, and of the index beside it, where there was one."""
     try:
         with path.open("rb") as stream:
             time = snapshot_time(stream)
@@ -159,4 +167,12 @@ def look_at_snapshot(path: Path) -> Snapshot:
         return Snapshot(unreadable=error.strerror or str(error))
     except DamagedSnapshot as error:
         return Snapshot(damage=str(error))
-    return Snapshot(sha256=sha256, time=time)
+    return Snapshot(sha256=sha256, time=time, index_sha256=_sha256_if_there(index) if index else "")
+
+
+def _sha256_if_there(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            return file_sha256(stream)
+    except OSError:
+        return ""

@@ -95,6 +95,11 @@ class TarReview:
         return status == TAR_FAILURE and is_known and self._counted <= self._most
 
     @property
+    def counted(self) -> int:
+        """Paths that could not be read, as MaxUnreadable counts them, so far."""
+        return self._counted
+
+    @property
     def complaint(self) -> str:
         """See ``Review``."""
         if self._serious:

@@ -31,10 +31,10 @@ from tests.catalogues import HOST, job
 NOW = 2_000_000_000
 """Seconds since 1970."""
 
-KEPT = Memory("x.snapshot", "ab", {"uuid": "uuid", "revision": "7", "mark": "7 then"})
+KEPT = Memory("x.snapshot", "ab", {"uuid": "uuid", "revision": "7", "mark": "7 then"}, "x.index", "ef")
 """What is remembered of an archive that can be built on, whatever kind its source is of."""
 
-WHOLE_SNAPSHOT = Snapshot(sha256="ab", time=NOW)
+WHOLE_SNAPSHOT = Snapshot(sha256="ab", time=NOW, index_sha256="ef")
 KNOWN_REVISIONS = Revisions(9, "uuid", "7 then")
 
 
@@ -106,6 +106,7 @@ GOOD_FOOTINGS: st.SearchStrategy[Footing] = st.sampled_from([WHOLE_SNAPSHOT, KNO
 WRONG_FOOTINGS: st.SearchStrategy[Footing] = st.sampled_from(
     [
         *(Snapshot(is_there=False), Snapshot(sha256="cd"), replace(WHOLE_SNAPSHOT, time=NOW + 1)),
+        replace(WHOLE_SNAPSHOT, index_sha256=""),
         *(Revisions(9, "another", "7 then"), Revisions(6, "uuid"), Revisions(9, "uuid", "7 another time")),
     ]
 )

@@ -15,7 +15,7 @@ from s3napback.deciding.fulls import Reason, changed_settings
 from s3napback.deciding.plans import Plan, decide
 from s3napback.rotation import ArchiveType, HanoiCycle, Schedule, SimpleCycle, day_date
 from tests.catalogues import job
-from tests.deciding.facts import KNOWN_REVISIONS, NOW, WHOLE_SNAPSHOT, any_facts, imagined, link, plan_of
+from tests.deciding.facts import KEPT, KNOWN_REVISIONS, NOW, WHOLE_SNAPSHOT, any_facts, imagined, link, plan_of
 
 FULL, DIFF = ArchiveType.FULL, ArchiveType.DIFF
 WEEKLY_FULL = SimpleCycle(diffs=6, fulls=3)
@@ -238,6 +238,8 @@ OF_SNAPSHOTS: Mapping[Reason, Trouble] = {
     Reason.SNAPSHOT_DAMAGED: lambda facts: with_footing(facts, damage="it ends within a directory's record"),
     Reason.SNAPSHOT_ALTERED: lambda facts: with_footing(facts, sha256="cd"),
     Reason.SNAPSHOT_OF_THE_FUTURE: lambda facts: with_footing(facts, time=NOW + 1),
+    Reason.INDEX_MISSING: lambda facts: with_footing(facts, index_sha256=""),
+    Reason.INDEX_ALTERED: lambda facts: with_footing(facts, index_sha256="gh"),
 }
 OF_REVISIONS: Mapping[Reason, Trouble] = {
     Reason.REVISION_UNKNOWN: lambda facts: with_links(
@@ -266,6 +268,8 @@ WORDS = {
     Reason.SNAPSHOT_DAMAGED: "the snapshot of the last backup is damaged: it ends within a directory's record",
     Reason.SNAPSHOT_ALTERED: "the snapshot of the last backup is damaged: its checksum differs",
     Reason.SNAPSHOT_OF_THE_FUTURE: "the snapshot of the last backup bears a time in the future",
+    Reason.INDEX_MISSING: "the index of the last backup is missing, or cannot be read",
+    Reason.INDEX_ALTERED: "the index of the last backup is damaged: its checksum differs",
     Reason.REVISION_UNKNOWN: "state does not tell which revision was archived last",
     Reason.OTHER_REPOSITORY: "the repository's UUID is another, and was uuid: it is another repository",
     Reason.REVISIONS_GONE: "its youngest revision is 6, and 7 was archived: an older copy was put back",
@@ -341,3 +345,8 @@ def test_a_diff_is_made_only_on_what_is_all_there(facts: SourceFacts) -> None:
     assert history.schedule == facts.schedule.describe()
     assert history.content == plan.content
     assert facts.footing in (WHOLE_SNAPSHOT, KNOWN_REVISIONS, Untold())
+
+
+def test_a_chain_that_began_without_an_index_goes_on_without() -> None:
+    facts = with_memory(intact(WHOLE_SNAPSHOT), replace(KEPT, index="", index_sha256=""))
+    assert plan_of(with_footing(facts, index_sha256="")).why is None

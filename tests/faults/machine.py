@@ -257,10 +257,11 @@ class Machine:
             time.sleep(0.05)
 
     def check_diff_dir_is_tidy(self) -> None:
-        """DiffDir holds nothing but states, and the snapshots that they name."""
+        """DiffDir holds nothing but states, and the snapshots and indexes that they name."""
         for state in self.site.diff_dir.glob("*/*/state.json"):
             links = json.loads(state.read_text())["history"]["chain"]
-            wanted = {link["memory"]["snapshot"] for link in links if link["memory"]} - {""}
+            memories = [link["memory"] for link in links if link["memory"]]
+            wanted = {memory[what] for memory in memories for what in ("snapshot", "index")} - {""}
             assert {path.name for path in state.parent.iterdir()} == wanted | {"state.json"}
 
     def slot_of(self, key: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from s3napback.chains import Memory
 from s3napback.rotation import ArchiveType
-from s3napback.sources import WORKING
+from s3napback.sources import WORKING, WORKING_INDEX
 from s3napback.sources.directory import DirectorySource
 from s3napback.streams.compression import make_compression
 from s3napback.streams.pipeline import Pipeline
@@ -22,7 +22,7 @@ HOLDING_UP = 4 << 20
 
 @dataclass
 class PausingNights:
-    """Night after night, each with a snapshot kept for the next one's DIFF.
+    """Night after night, each with a snapshot and an index kept for the next one's DIFF.
 
     Attributes:
         archives: made so far, oldest first.
@@ -40,7 +40,7 @@ class PausingNights:
         """Make the next archive; ``meanwhile`` is called once tar has scanned all, and has written its first bytes."""
         self.folder.mkdir(exist_ok=True)
         kept = self.folder / "kept.snapshot"
-        memory = Memory(snapshot=kept.name) if self.archives else None
+        memory = Memory(snapshot=kept.name, index="kept.index") if self.archives else None
         dump = self.source.dump(ArchiveType.DIFF if memory else ArchiveType.FULL, memory, self.folder)
         made = self.folder / f"{len(self.archives)}.tar"
         buffer = memoryview(bytearray(1 << 16))
@@ -56,6 +56,9 @@ class PausingNights:
                 output.write(buffer[:count])
         self.warnings = [*pipeline.warnings, *dump.conclude().warnings]
         (self.folder / WORKING).replace(kept)
+        (self.folder / WORKING_INDEX).replace(self.folder / "kept.index")
+        for rubbish in self.folder.glob("working.*"):
+            rubbish.unlink()
         self.archives.append(made)
         return made
 

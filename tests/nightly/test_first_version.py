@@ -72,3 +72,13 @@ def test_the_next_night_builds_on_its_chain(machine: Path, tmp_path: Path) -> No
     assert "source-2-DIFF" in said
     assert "FULL" not in said
     assert_same_tree(machine / "source", restored(tmp_path))
+    assert not list(machine.rglob("*.index"))
+
+
+def test_its_chain_gets_an_index_with_the_next_full(machine: Path, tmp_path: Path) -> None:
+    run("--today", "2026-01-03")
+    run("--today", "2026-01-04", "--full")
+    (machine / "source/third").write_text("third\n")
+    assert "source-4-DIFF" in run("--today", "2026-01-05")
+    assert len(list(machine.rglob("*.index"))) == 2
+    assert_same_tree(machine / "source", restored(tmp_path))

@@ -164,6 +164,20 @@ def test_a_snapshot_that_cannot_be_trusted_makes_a_full(how: str, diffs: Site) -
     assert diffs.slots()[-1] == "2-FULL"
 
 
+@pytest.mark.parametrize("how", ["missing", "damaged"])
+def test_an_index_that_cannot_be_trusted_makes_a_full(how: str, diffs: Site) -> None:
+    for index in diffs.diff_dir.rglob("*.index"):
+        data = index.read_bytes()
+        index.unlink()
+        if how == "damaged":
+            index.write_bytes(data[:-10] + b"x" + data[-9:])
+    done = diffs.run(day=2)
+    assert f"the index of the last backup is {how}" in done.stderr
+    assert diffs.slots()[-1] == "2-FULL"
+    diffs.run(day=3)
+    assert diffs.slots()[-1] == "3-DIFF"
+
+
 def set_snapshot_time(site: Site, seconds: int) -> None:
     """Make the snapshots look like those of a run under a clock that was ahead."""
     state_file = next(site.diff_dir.rglob("state.json"))

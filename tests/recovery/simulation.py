@@ -10,13 +10,17 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
+from unittest.mock import patch
 
 from s3napback.archives import ArchiveRecord
 from s3napback.catalogue.contents import Catalogue, read_catalogue
 from s3napback.commands import backup, restore
 from s3napback.config.loading import load_configuration
 from s3napback.deciding.facts import BackupOptions
+from s3napback.sources import directory
 from tests.site import FIRST_DAY, Site
+from tests.sources.indexed_chain import BLIND
+from tests.sources.quiet_edits import QuietTree
 from tests.sources.trees import Entry, RandomTree, describe_tree
 
 Description = dict[str, Entry]
@@ -28,17 +32,19 @@ class Weeks:
 
     Attributes:
         general: directives that stand above the Cycle.
+        is_quiet: no time ever tells that something changed.
         states: of each archive, by its id, what the directory was like.
     """
 
     site: Site
     seed: int
     general: str = ""
+    is_quiet: bool = False
     states: dict[str, Description] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
-        self._tree = RandomTree(self.site.source, self.seed)
+        self._tree = (QuietTree if self.is_quiet else RandomTree)(self.site.source, self.seed)
         self._settings = {"Diffs": 3, "Fulls": 3, "Frequency": 1}
         self._excluded = ""
         self._compression = self._random.choice(("gzip", "zstd", "none"))
@@ -83,7 +89,8 @@ class Weeks:
         directives += [f'Exclude "{self._excluded}"'] if self._excluded else []
         self.site.configure_cycle("\n".join(directives), general=self.general)
         configuration = load_configuration(self.site.configuration)
-        with self._failing_tar() if fails else nullcontext():
+        blindness = patch.object(directory, "margin", lambda: BLIND) if self.is_quiet else nullcontext()
+        with self._failing_tar() if fails else nullcontext(), blindness:
             tally = backup.run(configuration, day, BackupOptions(force=force))
         assert tally.failed == (fails and not tally.skipped)
         for archive in self._catalogue().archives:

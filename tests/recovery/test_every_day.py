@@ -17,11 +17,21 @@ from tests.sources.trees import describe_tree, tree_differences
 NIGHTS = 12
 
 
-@pytest.mark.parametrize(("kind", "seed"), [("directory", 1), ("directory", 2), ("directory", 3), ("rclone", 4)])
+@pytest.mark.parametrize(
+    ("kind", "seed"),
+    [
+        ("directory", 1),
+        ("directory", 2),
+        ("directory", 3),
+        ("rclone", 4),
+        ("quiet directory", 5),
+        ("quiet directory", 6),
+    ],
+)
 def test_every_day_that_can_be_restored_gives_its_tree_and_every_path_in_it_by_itself(
     tmp_path: Path, rclone: S3Server, kind: str, seed: int
 ) -> None:
-    weeks = Weeks(Site(tmp_path / "site", rclone if kind == "rclone" else None), seed)
+    weeks = Weeks(Site(tmp_path / "site", rclone if kind == "rclone" else None), seed, is_quiet="quiet" in kind)
     weeks.pass_by(NIGHTS)
     archives = weeks.restorable()
     assert archives

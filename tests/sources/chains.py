@@ -33,9 +33,9 @@ FILES = (  # of the fixture ``tree``; each holds its own name
 
 
 def directory_source(
-    path: Path | str, settings: JobSettings | None = None, schedule: Schedule | None = None
+    path: Path | str, settings: JobSettings | None = None, schedule: Schedule | None = None, *, margin: int = 0
 ) -> DirectorySource:
-    """A source in a cycle with DIFFs, unless told otherwise."""
+    """A source in a cycle with DIFFs, unless told otherwise; tests do not wait until a margin has passed."""
     job = Job(
         kind="Directory",
         target=str(path),
@@ -45,7 +45,7 @@ def directory_source(
         settings=settings or JobSettings(),
         position=Position("test.conf", 1),
     )
-    return DirectorySource(job)
+    return DirectorySource(job, margin=margin)
 
 
 class NightlyChain:

@@ -296,3 +296,11 @@ def test_a_snapshot_of_the_future_is_a_problem(kept: Path) -> None:
         moment = snapshot_time(stream)
     assert reason_against(kept, sha256(kept), moment) is None
     assert reason_against(kept, sha256(kept), moment - 1) is Reason.SNAPSHOT_OF_THE_FUTURE
+
+
+@pytest.mark.parametrize(("margin", "seconds"), [(0, 1000), (120, 880), (-(10**11), 10**11 + 1000), (5000, 0)])
+def test_the_time_of_the_copy_is_set_back_by_a_margin_and_nothing_else_is(margin: int, seconds: int) -> None:
+    rest = b"\x00123456789\0" + b"0\0001\0002\0000\0005\0a\0Yb\0\0\0"
+    target = io.BytesIO()
+    copy_cured(io.BytesIO(b"GNU tar-1.34-2\n1000" + rest), target, margin=margin)
+    assert target.getvalue() == b"GNU tar-1.34-2\n%d" % seconds + rest

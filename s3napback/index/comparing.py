@@ -1,0 +1,274 @@
+"""What a DIFF has to take besides what tar takes: names that are not as the parent archive has them.
+
+tar goes by time alone: what is older than the last archive is the same, it thinks. Here each name that it passes over
+is held against what the parent archive holds under it. What differs, or was never archived, is *taken*.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from s3napback.index.database import NewIndex, ParentIndex
+from s3napback.index.records import (
+    ASKED,
+    DIRECTORY,
+    LEFT_OUT,
+    NANOSECONDS,
+    PART,
+    STORED,
+    UNREAD,
+    Part,
+    Record,
+    has_measure,
+)
+from s3napback.index.walking import Walk
+
+_PIECE_BYTES = 1 << 17
+_ARCHIVED_TYPES = frozenset((stat.S_IFREG, stat.S_IFLNK, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO))
+
+
+@dataclass(frozen=True)
+class Looks:
+    """How names are looked at, as tar's options have it.
+
+    Attributes:
+        follows: symbolic links stand for what they lead to.
+        one_file_system: what lies on another one than its folder is left out.
+        compares_mode: the archive has the files' own.
+        compares_owner: likewise, of users and groups.
+    """
+
+    follows: bool = False
+    one_file_system: bool = False
+    compares_mode: bool = True
+    compares_owner: bool = True
+
+    def look(self, name: bytes, folder: int) -> os.stat_result:
+        """What lies under a name in a folder, a descriptor.
+
+        Raises:
+            OSError: it cannot be looked at.
+        """
+        return os.stat(name, dir_fd=folder, follow_symlinks=self.follows)
+
+    def are_equal(self, record: Record, status: os.stat_result, name: bytes, folder: int) -> bool:
+        """Whether what was looked at is what a record says.
+
+        Raises:
+            OSError: a symbolic link cannot be read.
+        """
+        _kind, measure, seconds, nanoseconds = record
+        if status.st_mtime_ns != seconds * NANOSECONDS + nanoseconds:
+            return False
+        return self.are_alike(record, status) and has_measure(status, measure, name, folder)
+
+    def are_alike(self, record: Record, status: os.stat_result) -> bool:
+        """Whether type, permissions and owners are what a record says."""
+        mode, user, group = record[0]
+        if status.st_mode != mode and (self.compares_mode or stat.S_IFMT(status.st_mode) != stat.S_IFMT(mode)):
+            return False
+        return not self.compares_owner or (status.st_uid, status.st_gid) == (user, group)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Judges one directory of an archive after the other, and writes what is known of their names into the new index.
+
+    Attributes:
+        walk: through the tree as it is.
+        looks: see there.
+        new: the index of this archive.
+        parent: that of the archive on which a DIFF builds; None for a FULL, for which tar takes all by itself.
+    """
+
+    walk: Walk
+    looks: Looks
+    new: NewIndex
+    parent: ParentIndex | None = None
+
+    def judge(self, path: bytes, written: bytes, dumpdir: bytes | bytearray) -> Iterator[tuple[int, bytes]]:
+        """Judge a directory by the list of what it held.
+
+        Args:
+            path: relative to the source.
+            written: as it stands in the archive, with the slash at its end.
+            dumpdir: tar's list.
+
+        Yields:
+            Of each name that is to be taken, where its letter stands in the list, and the name as it would stand in
+            the archive.
+
+        Raises:
+            SourceError: an index cannot be read or written.
+        """
+        if self.parent is None and not _has_letter(LEFT_OUT, dumpdir):
+            for _start, entries in _pieces(dumpdir):
+                self.new.add(path, Part(entries))
+            return
+        place = _Place(self, path, written)
+        for start, entries in _pieces(dumpdir):
+            yield from place.judge(start, entries)
+
+
+class _Place:
+    """One directory that is being judged."""
+
+    def __init__(self, whole: Comparison, path: bytes, written: bytes) -> None:
+        self._walk = whole.walk
+        self._looks = whole.looks
+        self._new = whole.new
+        self._is_full = whole.parent is None
+        self._parent = _Cursor(whole.parent, path)
+        self._path = path
+        self._written = written
+        self._folder = -1
+        self._device = 0
+        self._has_folder: bool | None = None
+
+    def judge(self, start: int, entries: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
+        """Judge a piece of the list, of which ``start`` tells where it begins."""
+        known, records = [], []
+        for entry in entries:
+            letter, name = entry[:1], entry[1:]
+            record = self._plainly_kept(name) if letter == LEFT_OUT else None
+            if record is not None:
+                letter = STORED
+            elif letter == LEFT_OUT:
+                letter, record, is_taken = self._passed_over(name)
+                if is_taken:
+                    yield start, self._written + name
+            elif letter == UNREAD and not self._is_full:
+                self._note_links(name)
+            known.append(letter + name)
+            if record is not None:
+                records.append(record)
+            start += len(entry) + 1
+        self._new.add(self._path, Part(known, records))
+
+    def _plainly_kept(self, name: bytes) -> Record | None:
+        """The record of a regular file with a single name that is as it was: the most frequent case, for speed alone.
+
+        None is everything else.
+        """
+        record = self._parent.part_of(name).stored.get(name)
+        if record is None or self._looks.one_file_system:
+            return None
+        try:
+            status = self._status(name)
+        except OSError:
+            return None
+        kind, size, seconds, nanoseconds = record
+        is_same = (
+            status.st_mtime_ns == seconds * NANOSECONDS + nanoseconds
+            and status.st_size == size
+            and (status.st_mode, status.st_uid, status.st_gid) == kind
+            and stat.S_ISREG(kind[0])
+            and status.st_nlink == 1
+        )
+        return record if is_same else None
+
+    def _passed_over(self, name: bytes) -> tuple[bytes, Record | None, bool]:
+        """Of a name that tar has not taken, what is known now, and whether it is to be taken."""
+        letter, record = self._parent.part_of(name).look_up(name)
+        if letter == LEFT_OUT:
+            return letter, None, False
+        try:
+            status = self._status(name)
+        except (FileNotFoundError, NotADirectoryError):
+            # tar still saw it, and says so; it is as it was then.
+            return (letter, record, False) if record else (DIRECTORY, None, False)
+        except OSError:
+            return UNREAD, None, not self._is_full
+        if stat.S_IFMT(status.st_mode) not in _ARCHIVED_TYPES or self._is_elsewhere(status):
+            return DIRECTORY, None, False
+        if self._is_full:
+            return LEFT_OUT, None, False
+        unread = UNREAD if letter in (STORED, UNREAD) else ASKED
+        return self._compared(name, record, status, unread)
+
+    def _compared(
+        self, name: bytes, record: Record | None, status: os.stat_result, unread: bytes
+    ) -> tuple[bytes, Record | None, bool]:
+        is_kept = record is not None and self._is_equal(record, status, name)
+        if status.st_nlink > 1:
+            inode = (status.st_dev, status.st_ino)
+            if is_kept:
+                self._new.note_name(inode, self._written, name)
+            else:
+                self._new.note_taken(inode)
+        if is_kept:
+            return STORED, record, False
+        return unread, None, True
+
+    def _is_equal(self, record: Record, status: os.stat_result, name: bytes) -> bool:
+        try:
+            return self._looks.are_equal(record, status, name, self._folder)
+        except OSError:
+            return False
+
+    def _note_links(self, name: bytes) -> None:
+        """Note what tar takes by itself if the same file has other names, which may have to be taken."""
+        try:
+            status = self._status(name)
+        except OSError:
+            return
+        if status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode):
+            self._new.note_name((status.st_dev, status.st_ino), self._written, name)
+
+    def _status(self, name: bytes) -> os.stat_result:
+        if self._has_folder is None:
+            self._has_folder = self._opened()
+        if not self._has_folder:
+            raise FileNotFoundError
+        return self._looks.look(name, self._folder)
+
+    def _opened(self) -> bool:
+        try:
+            self._folder = self._walk.folder(self._path)
+            self._device = os.fstat(self._folder).st_dev
+        except OSError:
+            return False
+        return True
+
+    def _is_elsewhere(self, status: os.stat_result) -> bool:
+        return self._looks.one_file_system and status.st_dev != self._device
+
+
+class _Cursor:
+    """Looks names of one directory up in the parent's index, which come in order."""
+
+    def __init__(self, parent: ParentIndex | None, path: bytes) -> None:
+        self._parent = parent
+        self._path = path
+        self._part = Part(())
+        self._first = b""
+        self._beyond: bytes | None = b""
+
+    def part_of(self, name: bytes) -> Part:
+        if self._parent is None:
+            return self._part
+        if name < self._first or (self._beyond is not None and name >= self._beyond):
+            self._part, self._beyond = self._parent.part(self._path, name)
+            self._first = self._part.entries[0][1:] if self._part.entries else b""
+        return self._part
+
+
+def _has_letter(letter: bytes, dumpdir: bytes | bytearray) -> bool:
+    return dumpdir.startswith(letter) or b"\0" + letter in dumpdir
+
+
+def _pieces(dumpdir: bytes | bytearray) -> Iterator[tuple[int, list[bytes]]]:
+    """Where each piece of a list begins, and its entries: a folder may hold millions."""
+    start, end = 0, len(dumpdir)
+    while start < end and dumpdir[start]:
+        beyond = start
+        after = dumpdir.find(b"\0", min(start + _PIECE_BYTES, end - 2)) + 1
+        entries = bytes(dumpdir[start:after]).split(b"\0")[:PART]
+        entries = [entry for entry in entries if entry]
+        for entry in entries:
+            beyond += len(entry) + 1
+        yield start, entries
+        start = beyond

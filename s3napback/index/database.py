@@ -1,0 +1,255 @@
+"""The index of a tree as a file: for each directory, parts of what is known of its names. SQLite, one writer.
+
+A path is relative to the source, which is empty itself. Parts of one directory follow each other in the order of their
+first names. The file is written for one archive and never changed later; a file that was cut off by a crash is never
+put in place, so that no journal is needed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from s3napback.durable import create_private
+from s3napback.errors import SourceError
+from s3napback.index.records import DamagedIndex, Part, Record, decode, encode
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+_CACHE_KIB = 4096
+_SCHEMA = (
+    "CREATE TABLE folder (path BLOB NOT NULL, first BLOB NOT NULL, part BLOB NOT NULL, PRIMARY KEY (path, first)) "
+    "WITHOUT ROWID"
+)
+_TEMPORARY = (
+    "CREATE TABLE links.name (device, inode, folder BLOB, name BLOB)",
+    "CREATE TABLE links.taken (device, inode, PRIMARY KEY (device, inode)) WITHOUT ROWID",
+)
+_BATCH = 200
+HELD = 50_000
+"""Names of which something may still become known, at most, that are kept in memory."""
+
+
+Inode = tuple[int, int]
+
+
+def _connect(path: Path, *, read_only: bool = False) -> Connection:
+    import sqlite3  # noqa: PLC0415 - loaded only where it is used
+
+    # Names of files may hold what is special in an address; those of state do not.
+    address = f"{path.absolute().as_uri()}?{'mode=ro&immutable=1' if read_only else 'mode=rw'}"
+    connection = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
+    connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+    return connection
+
+
+class _Failing:
+    """A context in which what goes wrong with a file fails the source. Entered so often that it has to be lean."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is None:
+            return
+        import sqlite3  # noqa: PLC0415 - loaded only where it is used
+
+        if isinstance(error, (sqlite3.Error, DamagedIndex, OSError)):
+            raise SourceError(f"the index {self._path} cannot be used: {error}") from error
+
+
+class ParentIndex:
+    """The index of the archive that a DIFF builds on. A context manager, for one thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._failing = _Failing(path)
+        self._connection: Connection | None = None
+
+    def __enter__(self) -> ParentIndex:
+        with self._failing:
+            self._connection = _connect(self._path, read_only=True)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+    def part(self, path: bytes, name: bytes) -> tuple[Part, bytes | None]:
+        """The part in which a name of a directory would stand, and the first name of the next one, if there is one.
+
+        Raises:
+            SourceError: the file is damaged.
+        """
+        with self._failing:
+            connection = _opened(self._connection)
+            found = connection.execute(
+                "SELECT part FROM folder WHERE path = ? AND first <= ? ORDER BY first DESC LIMIT 1", (path, name)
+            ).fetchone()
+            beyond = connection.execute(
+                "SELECT min(first) FROM folder WHERE path = ? AND first > ?", (path, name)
+            ).fetchone()
+            return decode(found[0]) if found else Part(()), beyond[0]
+
+
+class NewIndex:
+    """The index that is being made. A context manager, for one thread; the file is whole once ``finish`` was called."""
+
+    def __init__(self, path: Path, links: Path) -> None:
+        """Describe it.
+
+        Args:
+            path: of a file that does not exist.
+            links: of another one, which is of no use later.
+        """
+        self._path = path
+        self._failing = _Failing(path)
+        self._links = links
+        self._held: dict[bytes, list[Part]] = {}
+        self._held_names = 0
+        self._rows: list[tuple[bytes, bytes, bytes]] = []
+        self._connection: Connection | None = None
+        self._names: list[tuple[int, int, bytes, bytes]] = []
+
+    def __enter__(self) -> NewIndex:
+        with self._failing:
+            self._connection = self._open()
+        return self
+
+    def _open(self) -> Connection:
+        for path in (self._path, self._links):
+            os.close(create_private(path))
+        connection = _connect(self._path)
+        connection.execute("ATTACH DATABASE ? AS links", (str(self._links),))
+        for schema in ("main", "links"):
+            connection.execute(f"PRAGMA {schema}.journal_mode=OFF")
+            connection.execute(f"PRAGMA {schema}.synchronous=OFF")
+        for statement in (_SCHEMA, *_TEMPORARY, "BEGIN"):
+            connection.execute(statement)
+        return connection
+
+    def __exit__(self, *_error: object) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+    def finish(self) -> None:
+        """Nothing more comes.
+
+        Raises:
+            SourceError: it cannot be written.
+        """
+        with self._failing:
+            for path, parts in self._held.items():
+                for part in parts:
+                    self._write(path, part)
+            self._held.clear()
+            self._write_rows()
+            self._execute("COMMIT")
+
+    def add(self, path: bytes, part: Part) -> None:
+        """Add the next part of a directory.
+
+        Raises:
+            SourceError: it cannot be written, which holds for all methods.
+        """
+        if self._held_names < HELD:
+            # What comes of its names is soon known, and then it is written once.
+            self._held.setdefault(path, []).append(part)
+            self._held_names += len(part.entries)
+            return
+        with self._failing:
+            self._write(path, part)
+
+    def change(self, path: bytes, changes: Mapping[bytes, Record | bytes]) -> None:
+        """Change records or letters of names in a directory that is in it; of others nothing is known."""
+        with self._failing:
+            held = self._held.pop(path, ())
+            for part in held:
+                self._held_names -= len(part.entries)
+                self._write(path, part.with_changes(changes))
+            if not held:
+                self._change_written(path, changes)
+
+    def _change_written(self, path: bytes, changes: Mapping[bytes, Record | bytes]) -> None:
+        self._write_rows()
+        first, last = min(changes), max(changes)
+        found = self._execute(
+            "SELECT first, part FROM folder WHERE path = ? AND first <= ? AND first >= "
+            "ifnull((SELECT max(first) FROM folder WHERE path = ? AND first <= ?), x'')",
+            *(path, last, path, first),
+        )
+        for _first, data in found.fetchall():
+            self._write(path, decode(data).with_changes(changes))
+
+    def _write(self, path: bytes, part: Part) -> None:
+        self._rows.append((path, part.entries[0][1:], encode(part)))
+        if len(self._rows) >= _BATCH:
+            self._write_rows()
+
+    def _write_rows(self) -> None:
+        self._many("INSERT OR REPLACE INTO folder VALUES (?, ?, ?)", self._rows)
+        self._rows.clear()
+
+    def record(self, path: bytes, name: bytes) -> Record | None:
+        """What a name in a directory is stored as; None if it is not."""
+        with self._failing:
+            self._write_rows()
+            found = self._execute(
+                "SELECT part FROM folder WHERE path = ? AND first <= ? ORDER BY first DESC LIMIT 1", path, name
+            ).fetchone()
+            return decode(found[0]).look_up(name)[1] if found else None
+
+    def note_name(self, inode: Inode, folder: bytes, name: bytes) -> None:
+        """Note a name of a file that has several.
+
+        Args:
+            folder: as it stands in the archive.
+        """
+        self._names.append((*_signed(inode), folder, name))
+        if len(self._names) == _BATCH:
+            self._write_names()
+
+    def note_taken(self, inode: Inode) -> None:
+        """Note that a file that has several names is taken, so that all that are noted have to be."""
+        with self._failing:
+            self._execute("INSERT OR IGNORE INTO links.taken VALUES (?, ?)", *_signed(inode))
+
+    def names_of_taken(self) -> Iterator[bytes]:
+        """The whole names, as they stand in the archive, of those that are noted of files that are taken."""
+        self._write_names()
+        with self._failing:
+            found = self._execute("SELECT folder, name FROM links.name JOIN links.taken USING (device, inode)")
+        for folder, name in found:
+            yield folder + name
+
+    def _write_names(self) -> None:
+        with self._failing:
+            self._many("INSERT INTO links.name VALUES (?, ?, ?, ?)", self._names)
+        self._names.clear()
+
+    def _execute(self, statement: str, *values: object) -> Any:
+        return _opened(self._connection).execute(statement, values)
+
+    def _many(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
+        _opened(self._connection).executemany(statement, rows)
+
+
+def _signed(inode: Inode) -> Inode:
+    """Numbers as SQLite has them, whose highest bit is a sign."""
+    device, number = (value - (value >> 63 << 64) for value in inode)
+    return device, number
+
+
+def _opened(connection: Connection | None) -> Connection:
+    if connection is None:
+        raise ValueError("the index is used outside of its context")
+    return connection

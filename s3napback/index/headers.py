@@ -1,0 +1,189 @@
+"""What a member's headers say of it, read lean: tar has just written them for us, and writes few forms. Pure.
+
+``streams/tar_headers.py`` reads strictly what somebody else may have made. This here reads what passes while an archive
+is made, and takes a tenth of the time.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import stat
+from collections.abc import Mapping
+
+from s3napback.index.records import NANOSECONDS, Kind, Record, link_measure
+from s3napback.streams.tar_headers import BLOCK_SIZE, DUMPDIR, EXTENDED, SYMBOLIC_LINK
+
+_TYPES = {
+    b"0": stat.S_IFREG,
+    b"2": stat.S_IFLNK,
+    b"3": stat.S_IFCHR,
+    b"4": stat.S_IFBLK,
+    b"6": stat.S_IFIFO,
+}
+Span = tuple[int, int]
+"""Where a value begins and ends."""
+
+
+class UnknownForm(Exception):
+    """tar has written what this does not know."""
+
+
+def group_length(data: bytes | bytearray | memoryview, start: int) -> int:
+    """Bytes of all headers of the member that begins at ``start``, as far as what is there tells.
+
+    What it returns is larger than what is there as long as that is not whole.
+    """
+    length = 0
+    while True:
+        at = start + length
+        if len(data) < at + BLOCK_SIZE or data[at + 156 : at + 157] != EXTENDED:
+            return length + BLOCK_SIZE
+        try:
+            size = number(bytes(data[at + 124 : at + 136]))
+        except UnknownForm:
+            # Whoever reads the headers finds out.
+            return length + BLOCK_SIZE
+        length += BLOCK_SIZE + size + -size % BLOCK_SIZE
+
+
+class Headers:
+    """All headers of one member.
+
+    Attributes:
+        type: one byte.
+    """
+
+    def __init__(self, group: bytes | bytearray) -> None:
+        """Read them.
+
+        Args:
+            group: one extended header with its content, or none; and the member's own.
+
+        Raises:
+            UnknownForm: they are of another form.
+        """
+        self.group = group
+        self.block = bytes(group[-BLOCK_SIZE:])
+        self.type = self.block[156:157]
+        self._spans: Mapping[bytes, Span] = _spans(group) if len(group) > BLOCK_SIZE else {}
+
+    @property
+    def path(self) -> bytes:
+        """As it stands in the archive."""
+        for keyword in (b"GNU.sparse.name", b"path"):
+            if keyword in self._spans:
+                return self._value(keyword)
+        return self.block[:100].partition(b"\0")[0]
+
+    @property
+    def link(self) -> bytes:
+        """What a link's target is called."""
+        return self._value(b"linkpath") if b"linkpath" in self._spans else self.block[157:257].partition(b"\0")[0]
+
+    @property
+    def dumpdir(self) -> Span | None:
+        """Where in the group the list of a directory's entries stands."""
+        return self._spans.get(DUMPDIR)
+
+    @property
+    def stored_size(self) -> int:
+        """Bytes of the content that follow, without padding."""
+        return self._number(b"size", slice(124, 136))
+
+    @property
+    def kind(self) -> Kind:
+        """Type, permissions and owners; of a hard link as if it were the file."""
+        mode = number(self.block[100:108]) & 0o7777
+        owner, group = self._number(b"uid", slice(108, 116)), self._number(b"gid", slice(116, 124))
+        return mode | _TYPES.get(self.type, stat.S_IFREG), owner, group
+
+    @property
+    def record(self) -> Record:
+        """What is to be remembered of it; it is no directory and no hard link."""
+        return (self.kind, self._measure(), *self.modified)
+
+    @property
+    def modified(self) -> tuple[int, int]:
+        """Seconds since 1970, and nanoseconds."""
+        if b"mtime" not in self._spans:
+            return number(self.block[136:148]), 0
+        return moment(self._value(b"mtime"))
+
+    def _measure(self) -> int:
+        if self.type == SYMBOLIC_LINK:
+            return link_measure(self.link)
+        if self.type in (b"3", b"4"):
+            return os.makedev(number(self.block[329:337]), number(self.block[337:345]))
+        for keyword in (b"GNU.sparse.realsize", b"GNU.sparse.size"):
+            if keyword in self._spans:
+                return int(self._value(keyword))
+        return self.stored_size
+
+    def _value(self, keyword: bytes) -> bytes:
+        start, end = self._spans[keyword]
+        return bytes(self.group[start:end])
+
+    def _number(self, keyword: bytes, place: slice) -> int:
+        return int(self._value(keyword)) if keyword in self._spans else number(self.block[place])
+
+
+def moment(text: bytes) -> tuple[int, int]:
+    """Seconds and nanoseconds of a time as extended headers write it."""
+    seconds, _, fraction = text.partition(b".")
+    nanoseconds = int(fraction[:9].ljust(9, b"0")) if fraction else 0
+    if text.startswith(b"-") and nanoseconds:
+        return int(seconds) - 1, NANOSECONDS - nanoseconds
+    return int(seconds), nanoseconds
+
+
+def number(field: bytes) -> int:
+    """A number of a header: octal, or in base 256 (tar's manual, "Basic Tar Format").
+
+    Raises:
+        UnknownForm: it is neither.
+    """
+    if field[:1] == b"\x80":
+        return int.from_bytes(field[1:], "big")
+    if field[:1] == b"\xff":
+        return int.from_bytes(field[1:], "big", signed=True)
+    digits = field.strip(b"\0 ")
+    try:
+        return int(digits, 8) if digits else 0
+    except ValueError:
+        raise UnknownForm(f"a number in a header is {field!r}") from None
+
+
+def path_below(path: bytes, top: bytes) -> bytes:
+    """What the index calls a path: relative to the source, which is empty itself.
+
+    Args:
+        path: as it stands in the archive.
+        top: the source's, normalised.
+    """
+    if path.startswith(top + b"/") and b"/." not in path and b"//" not in path:
+        return path[len(top) + 1 :].rstrip(b"/")
+    normal = posixpath.normpath(path)
+    if normal == top:
+        return b""
+    return normal if top == b"." else normal[len(top) + 1 :]
+
+
+def _spans(group: bytes | bytearray) -> dict[bytes, Span]:
+    size = number(bytes(group[124:136]))
+    if BLOCK_SIZE + size + -size % BLOCK_SIZE + BLOCK_SIZE != len(group):
+        raise UnknownForm("there is more than one extended header")
+    spans: dict[bytes, Span] = {}
+    position, end = BLOCK_SIZE, BLOCK_SIZE + size
+    try:
+        while position < end:
+            blank = group.index(b" ", position)
+            equals = group.index(b"=", blank)
+            after = position + int(group[position:blank])
+            spans[bytes(group[blank + 1 : equals])] = (equals + 1, after - 1)
+            position = after
+        if position > end:
+            raise UnknownForm("a record in an extended header is longer than it")
+    except ValueError:
+        raise UnknownForm("a record in an extended header is broken") from None
+    return spans

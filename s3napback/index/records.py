@@ -1,0 +1,187 @@
+"""What is remembered of each name in a directory, and the bytes that it is kept in. Pure.
+
+A name is *stored* (its record says what the archive holds), *unread* (it was listed, and is in no archive of the chain
+as it was), or *left out* (a pattern excludes it). Of any other name nothing is known: it was a directory, a socket, on
+another file system, or not there.
+
+A part is up to ``PART`` names of one directory, in the order of the bytes, as columns: equal things lie side by side
+and are deflated well. A file takes some 20 bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+import sys
+import zlib
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+STORED, UNREAD, LEFT_OUT, DIRECTORY = b"S", b"Y", b"N", b"D"
+"""First byte of an entry, before the name. Those but ``STORED`` are tar's own letters (its manual, "Dumpdir")."""
+
+ASKED = b"A"
+"""The same of a name that is unread so far and was never known before: only such a one can turn out to be left out."""
+
+PART = 4096
+"""Names that are looked at together."""
+
+NANOSECONDS = 1_000_000_000
+
+Kind = tuple[int, int, int]
+"""Type with permissions as in ``st_mode``, user and group."""
+
+Record = tuple[Kind, int, int, int]
+"""Kind; measure; seconds since 1970; nanoseconds.
+
+The measure is a regular file's size, a device's number, and a symbolic link's length and checksum.
+"""
+
+_HEAD = struct.Struct("<III")
+_KIND = struct.Struct("<IQQ")
+_LEVEL = 1
+_WINDOW, _SMALL_WINDOW = -15, -12  # raw deflate's, as exponents of two
+_TINY, _SMALL = 400, 1 << 12  # bytes
+_AS_IT_IS, _DEFLATED = b"=", b"z"
+
+
+class DamagedIndex(Exception):
+    """What was read is no part of an index."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Names of one directory with what is known of them.
+
+    Attributes:
+        entries: a letter and a name each, in order.
+        records: of those that are ``STORED``, in the same order.
+    """
+
+    entries: Sequence[bytes]
+    records: Sequence[Record] = ()
+
+    @cached_property
+    def stored(self) -> Mapping[bytes, Record]:
+        """The records by name."""
+        names = (entry[1:] for entry in self.entries if entry.startswith(STORED))
+        return dict(zip(names, self.records, strict=True))
+
+    @cached_property
+    def _letters(self) -> Mapping[bytes, bytes]:
+        return {entry[1:]: entry[:1] for entry in self.entries}
+
+    def look_up(self, name: bytes) -> tuple[bytes, Record | None]:
+        """The letter of a name, empty if it is not among these, and its record if it is stored."""
+        if record := self.stored.get(name):
+            return STORED, record
+        return self._letters.get(name, b""), None
+
+    def with_changes(self, changes: Mapping[bytes, Record | bytes]) -> Part:
+        """The same with other records or letters for some names; names that are not in it are passed over."""
+        if not self.records and [UNREAD + name for name in changes] == self.entries:
+            records = [change for change in changes.values() if isinstance(change, tuple)]
+            if len(records) == len(changes):
+                return Part([STORED + name for name in changes], records)
+        entries, records = [], []
+        old = iter(self.records)
+        for entry in self.entries:
+            was = next(old) if entry[:1] == STORED else None
+            now = changes.get(entry[1:], was)
+            if now == LEFT_OUT and entry[:1] != ASKED:
+                now = was
+            if isinstance(now, tuple):
+                entries.append(STORED + entry[1:])
+                records.append(now)
+            else:
+                entries.append(entry if now is None else now + entry[1:])
+        return Part(entries, records)
+
+
+def encode(part: Part) -> bytes:
+    """The bytes that ``decode`` makes the same part of."""
+    kinds: dict[Kind, int] = {}
+    names = b"\0".join(part.entries)
+    count = len(part.records)
+    columns = []
+    if part.records:
+        of_records, measures, seconds, nanoseconds = zip(*part.records, strict=True)
+        numbers = [kinds.setdefault(kind, len(kinds)) for kind in of_records]
+        columns = [
+            *(_KIND.pack(*kind) for kind in kinds),
+            _column("H", numbers),
+            _column("q", measures),
+            _column("q", seconds),
+            _column("I", nanoseconds),
+        ]
+    return _deflated(b"".join([_HEAD.pack(len(names), count, len(kinds)), names, *columns]))
+
+
+def _column(code: str, values: Iterable[int]) -> bytes:
+    column = array(code, values)
+    if sys.byteorder == "big":
+        column.byteswap()
+    return column.tobytes()
+
+
+def _deflated(content: bytes) -> bytes:
+    # Most directories are small; to deflate them would take longer than all the rest, as would the tables for a large
+    # window.
+    if len(content) < _TINY:
+        return _AS_IT_IS + content
+    window, memory = (_SMALL_WINDOW, 4) if len(content) < _SMALL else (_WINDOW, 8)
+    stream = zlib.compressobj(_LEVEL, zlib.DEFLATED, window, memory)
+    return _DEFLATED + stream.compress(content) + stream.flush()
+
+
+def _inflated(data: bytes) -> bytes:
+    return data[1:] if data[:1] == _AS_IT_IS else zlib.decompress(data[1:], _WINDOW)
+
+
+def decode(data: bytes) -> Part:
+    """Read a part.
+
+    Raises:
+        DamagedIndex: it is none.
+    """
+    try:
+        content = _inflated(data)
+        length, count, kind_count = _HEAD.unpack_from(content)
+        at = _HEAD.size
+        entries = content[at : at + length].split(b"\0") if length else []
+        at += length
+        kinds: list[Kind] = list(_KIND.iter_unpack(content[at : at + kind_count * _KIND.size]))
+        at += kind_count * _KIND.size
+        numbers = struct.unpack_from(f"<{count}H", content, at)
+        columns = [struct.unpack_from(f"<{count}q", content, at + count * start) for start in (2, 10)]
+        nanoseconds = struct.unpack_from(f"<{count}I", content, at + count * 18)
+        records = list(zip([kinds[number] for number in numbers], *columns, nanoseconds, strict=True))
+    except (zlib.error, struct.error, IndexError, ValueError) as error:
+        raise DamagedIndex(str(error)) from error
+    return Part(entries, records)
+
+
+def link_measure(target: bytes) -> int:
+    """The measure of a symbolic link by what it says."""
+    return len(target) << 32 | zlib.crc32(target)
+
+
+def has_measure(status: os.stat_result, measure: int, name: bytes, folder: int) -> bool:
+    """Whether what was looked at has a measure.
+
+    Args:
+        status: what it is.
+        measure: of a record of the same type.
+        name: under which it lies in ``folder``, a descriptor; a symbolic link is read there.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if stat.S_ISREG(status.st_mode):
+        return status.st_size == measure
+    if stat.S_ISLNK(status.st_mode):
+        return link_measure(os.readlink(name, dir_fd=folder)) == measure
+    return stat.S_ISFIFO(status.st_mode) or status.st_rdev == measure

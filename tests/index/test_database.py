@@ -1,0 +1,55 @@
+"""An index that cannot be read or written fails the source, with words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from s3napback.errors import SourceError
+from s3napback.index.database import NewIndex, ParentIndex
+from s3napback.index.records import STORED, UNREAD, Part
+
+RECORD = ((0o100644, 0, 0), 1, 2, 3)
+
+
+def make(path: Path) -> Path:
+    with NewIndex(path, path.with_suffix(".links")) as new:
+        new.add(b"etc", Part([UNREAD + b"passwd", UNREAD + b"shadow"]))
+        new.change(b"etc", {b"passwd": RECORD})
+        assert new.record(b"etc", b"passwd") == RECORD
+        assert new.record(b"etc", b"shadow") is None
+        assert new.record(b"nowhere", b"passwd") is None
+        new.finish()
+    return path
+
+
+def test_what_was_written_is_read(tmp_path: Path) -> None:
+    with ParentIndex(make(tmp_path / "50% #?.index")) as parent:
+        part, beyond = parent.part(b"etc", b"shadow")
+        assert part.look_up(b"passwd") == (STORED, RECORD)
+        assert part.look_up(b"shadow") == (UNREAD, None)
+        assert beyond is None
+        assert parent.part(b"other", b"x")[0].entries == ()
+
+
+def test_names_of_one_file_are_told_if_it_is_taken(tmp_path: Path) -> None:
+    with NewIndex(tmp_path / "index", tmp_path / "links") as new:
+        for number in range(3):
+            new.note_name((1, 2**64 - 1 - number), b"d/", b"%d" % number)
+        new.note_name((1, 2**64 - 1), b"e/", b"another")
+        new.note_taken((1, 2**64 - 1))
+        assert sorted(new.names_of_taken()) == [b"d/0", b"e/another"]
+
+
+@pytest.mark.parametrize("content", [b"", b"rubbish" * 1000])
+def test_what_is_no_index_fails_the_source(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.index").write_bytes(content)
+    with pytest.raises(SourceError, match=r"x\.index cannot be used"), ParentIndex(tmp_path / "x.index") as parent:
+        parent.part(b"etc", b"passwd")
+
+
+def test_one_that_cannot_be_made_fails_the_source(tmp_path: Path) -> None:
+    make(tmp_path / "x.index")
+    with pytest.raises(SourceError, match=r"x\.index cannot be used: .*exists"):
+        make(tmp_path / "x.index")

@@ -1,0 +1,274 @@
+"""DIFFs are exact: what times do not tell is taken all the same, nothing else is, and plain tar replays it."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from s3napback.config.settings import JobSettings
+from s3napback.index import comparing, database, follower
+from s3napback.rotation import ArchiveType
+from tests.hostile.mounts import failing_disk
+from tests.sources.chains import directory_source
+from tests.sources.indexed_chain import BLIND, IndexedChain
+from tests.sources.quiet_edits import OLD, QuietTree
+from tests.sources.trees import RandomTree, assert_same_tree
+
+NIGHTS = 4
+
+
+def quietly(path: Path, text: str) -> Path:
+    """Write to a file so that its time does not tell."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    os.utime(path, ns=(OLD, OLD))
+    return path
+
+
+def blind_chain(root: Path, tmp_path: Path, *options: str, **settings: object) -> IndexedChain:
+    """One in which tar takes nothing that it knows by name, so that all depends on the index."""
+    chosen = replace(JobSettings(tar_options=options), **settings)  # type: ignore[arg-type]
+    return IndexedChain(directory_source(root, chosen, margin=BLIND), tmp_path / "work")
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("is_followed", [False, True])
+def test_what_no_time_tells_of_is_in_the_next_diff(tmp_path: Path, seed: int, is_followed: bool) -> None:
+    tree = QuietTree(tmp_path / "tree", seed)
+    root = tree.root
+    if is_followed:
+        root = tmp_path / "link"
+        root.symlink_to("tree")
+    chain = blind_chain(root, tmp_path)
+    for _night in range(NIGHTS):
+        chain.back_up()
+        assert chain.warnings == []
+        assert_same_tree(tree.root, chain.replay(tmp_path / "out"), hard_links=False)
+        tree.edit(12)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_what_did_not_change_is_never_taken_twice(tmp_path: Path, seed: int) -> None:
+    tree = RandomTree(tmp_path / "tree", seed, size=150)
+    root = tree.root
+    for number, moment in enumerate((-2_177_452_800 * 10**9 + 1, -1, 10**9, 15_000_000_000 * 10**9 + 999_999_999)):
+        os.utime(quietly(root / f"time {number}", ""), ns=(moment, moment))
+    quietly(root / ("long" * 20) / ("long" * 50) / ("name" * 40), "long")
+    os.chown(quietly(root / "owner", "x"), 4_294_967_290, 3_000_000_000)
+    os.setxattr(quietly(root / "attribute", "x"), "user.a=b", b"1\n2\0")
+    os.mknod(root / "device", stat.S_IFCHR | 0o600, os.makedev(1, 3))
+    os.mkfifo(root / "pipe")
+    chain = blind_chain(root, tmp_path, "--sparse")
+    chain.back_up()
+    assert_same_tree(root, chain.replay(tmp_path / "out"))
+    assert (chain.back_up(), chain.warnings) == ([], [])
+    tree.edit(30)
+    chain.back_up()
+    assert chain.back_up() == []
+
+
+@pytest.mark.parametrize("held", [0, 1000])
+def test_names_are_compared_piece_by_piece_where_a_folder_holds_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: int
+) -> None:
+    for module in (comparing, follower):
+        monkeypatch.setattr(module, "PART", 32)
+    monkeypatch.setattr(database, "HELD", held)
+    root = tmp_path / "tree"
+    root.mkdir()
+    names = [f"{number:03}" for number in range(100)]
+    for name in names:
+        (root / name).touch()
+    chain = blind_chain(root, tmp_path)
+    assert sorted(chain.back_up()) == names
+    assert chain.back_up() == []
+    quietly(root / "000", "first")
+    quietly(root / "031", "at the end of a part")
+    quietly(root / "032", "at the beginning of a part")
+    (root / "050").unlink()
+    quietly(root / "05", "between two others")
+    quietly(root / "099", "last")
+    quietly(root / "100", "beyond the last")
+    assert sorted(chain.back_up()) == ["000", "031", "032", "05", "099", "100"]
+    assert chain.back_up() == []
+    assert_same_tree(root, chain.replay(tmp_path / "out"))
+
+
+EXCLUSIONS: Sequence[tuple[Sequence[str], dict[str, object], Callable[[Path], Path]]] = (
+    (("--exclude=*.o",), {}, lambda top: top / "a.o"),
+    ((), {"exclude": ("*.o",)}, lambda top: top / "deep/b.o"),
+    ((), {"exclude": ("cache/*",)}, lambda top: top / "cache/a"),
+    (("--exclude-from=LIST",), {}, lambda top: top / "listed"),
+    (("--exclude-backups",), {}, lambda top: top / "file~"),
+    (("--exclude-vcs",), {}, lambda top: top / ".git/config"),
+    (("--exclude-caches",), {}, lambda top: top / "marked/x"),
+    (("--exclude-caches-all",), {}, lambda top: top / "marked/x"),
+    (("--exclude-tag=.tag",), {}, lambda top: top / "marked/x"),
+    (("--exclude-tag-all=.tag",), {}, lambda top: top / "marked/x"),
+)
+
+
+@pytest.mark.parametrize(
+    ("options", "settings", "excluded"), EXCLUSIONS, ids=lambda each: str(each) if isinstance(each, tuple) else ""
+)
+def test_what_an_option_excludes_is_never_taken(
+    tmp_path: Path, options: Sequence[str], settings: dict[str, object], excluded: Callable[[Path], Path]
+) -> None:
+    (tmp_path / "list").write_text("listed\n")
+    root = tmp_path / "tree"
+    quietly(root / "kept", "kept")
+    quietly(root / "marked/.tag", "")
+    quietly(root / "marked/CACHEDIR.TAG", "Signature: 8a477f597d28d172789f06886806bc55\n")
+    path = quietly(excluded(root), "excluded at first")
+    chain = blind_chain(root, tmp_path, *(each.replace("LIST", str(tmp_path / "list")) for each in options), **settings)
+    name = str(path.relative_to(root))
+    another = quietly(path.with_name("another~" if path.name == "file~" else f"another-{path.name}"), "")
+    another.unlink() if path.name in ("listed", "config") else None
+    assert name not in chain.back_up()
+    quietly(path, "excluded and changed")
+    quietly(root / "kept", "kept, and changed")
+    # Of what a tag leaves out tar takes the tag itself, each time.
+    tags = {"marked/.tag", "marked/CACHEDIR.TAG"}
+    assert set(chain.back_up()) - tags == {"kept"}
+    path.unlink()
+    path.symlink_to("excluded")
+    quietly(path.parent / ("more~" if path.name == "file~" else f"more-{path.name}"), "new")
+    new = {str(each.relative_to(root)) for each in path.parent.glob("more*")}
+    taken = set(chain.back_up()) - tags
+    assert name not in taken
+    assert taken <= (new if path.name in ("listed",) else set())
+    assert set(chain.back_up()) <= tags
+
+
+def test_a_file_that_lies_on_another_file_system_is_left_out_as_long_as_it_does(tmp_path: Path) -> None:
+    root = tmp_path / "tree"
+    covered = quietly(root / "covered", "below")
+    quietly(root / "kept", "kept")
+    other = Path("/dev/shm") / f"other-{os.getpid()}"
+    chain = blind_chain(root, tmp_path, one_file_system=True)
+    try:
+        quietly(other, "of another file system")
+        subprocess.run(["mount", "--bind", str(other), str(covered)], check=True)
+        try:
+            assert chain.back_up() == ["kept"]
+            quietly(other, "of another file system, and changed")
+            assert chain.back_up() == []
+        finally:
+            subprocess.run(["umount", str(covered)], check=True)
+    finally:
+        other.unlink()
+    assert chain.back_up() == ["covered"]
+    assert_same_tree(root, chain.replay(tmp_path / "out"))
+
+
+def test_of_one_file_with_two_names_both_are_taken_and_stay_one(tmp_path: Path) -> None:
+    root = tmp_path / "tree"
+    quietly(root / "one/name", "first")
+    (root / "two").mkdir()
+    (root / "two/name").hardlink_to(root / "one/name")
+    quietly(root / "alone", "first")
+    chain = blind_chain(root, tmp_path)
+    chain.back_up()
+    quietly(root / "one/name", "changed")
+    assert sorted(chain.back_up()) == ["one/name", "two/name"]
+    assert_same_tree(root, chain.replay(tmp_path / "out"))
+    # tar takes the new name by itself, and the supplement the changed one: they must come back as one.
+    quietly(root / "one/name", "changed again, and another name")
+    (root / "new").hardlink_to(root / "one/name")
+    chain.back_up()
+    assert_same_tree(root, chain.replay(tmp_path / "out"))
+    assert chain.back_up() == []
+
+
+@pytest.mark.parametrize("option", ["--owner=1000", "--group=1000", "--mode=a+r", "--owner=root:0", "--numeric-owner"])
+def test_headers_that_are_altered_make_nothing_look_changed(tmp_path: Path, option: str) -> None:
+    root = tmp_path / "tree"
+    os.chown(quietly(root / "file", "first"), 1234, 1234)
+    (root / "file").chmod(0o600)
+    chain = blind_chain(root, tmp_path, option)
+    chain.back_up()
+    assert chain.back_up() == []
+    quietly(root / "file", "changed")
+    assert (chain.back_up(), chain.warnings) == (["file"], [])
+
+
+@pytest.mark.parametrize("option", ["--dereference", "-h"])
+def test_followed_links_stand_for_what_they_lead_to(tmp_path: Path, option: str) -> None:
+    root = tmp_path / "tree"
+    quietly(tmp_path / "elsewhere/inner", "first")
+    target = quietly(tmp_path / "target", "first")
+    root.mkdir()
+    (root / "link").symlink_to("../target")
+    (root / "folder").symlink_to("../elsewhere")
+    chain = blind_chain(root, tmp_path, option)
+    chain.back_up()
+    assert chain.back_up() == []
+    quietly(target, "changed")
+    quietly(tmp_path / "elsewhere/inner", "changed")
+    chain.back_up()
+    assert (chain.replay(tmp_path / "out") / "link").read_text() == "changed"
+    assert (tmp_path / "out" / str(root)[1:] / "folder/inner").read_text() == "changed"
+
+
+def test_what_cannot_be_read_is_taken_as_soon_as_it_can(tmp_path: Path) -> None:
+    root = tmp_path / "tree"
+    disk = root / "disk"
+    quietly(disk / "file", "x" * 5000)
+    quietly(root / "kept", "kept")
+    chain = blind_chain(root, tmp_path, unreadable=10)
+    chain.back_up()
+    with failing_disk(disk, tmp_path / "image", {"file": b"y" * 9000}):
+        (disk / "file").lstat()
+        chain.back_up()
+        assert any("could not be read" in line or "not whole" in line for line in chain.warnings)
+    assert chain.back_up() == ["disk/file"]
+    assert_same_tree(root, chain.replay(tmp_path / "out"))
+
+
+@pytest.mark.parametrize("version", ["0.0", "0.1", "1.0"])
+def test_files_with_holes_are_compared_by_their_real_size(tmp_path: Path, version: str) -> None:
+    root = tmp_path / "tree"
+    root.mkdir()
+
+    def write(size: int) -> None:
+        with (root / "file").open("wb") as file:
+            file.truncate(size)
+            file.seek(100_000)
+            file.write(b"island")
+        os.utime(root / "file", ns=(OLD, OLD))
+
+    write(300_000)
+    chain = blind_chain(root, tmp_path, "--sparse", f"--sparse-version={version}")
+    chain.back_up()
+    assert chain.back_up() == []
+    write(400_000)
+    assert len(chain.back_up()) == 1
+    assert_same_tree(root, chain.replay(tmp_path / "out"))
+    assert (chain.back_up(), chain.warnings) == ([], [])
+
+
+def test_sockets_are_not_asked_for_again_and_again(tmp_path: Path) -> None:
+    root = tmp_path / "tree"
+    root.mkdir()
+    os.mknod(root / "socket", stat.S_IFSOCK | 0o600)
+    quietly(root / "kept", "kept")
+    chain = blind_chain(root, tmp_path)
+    chain.back_up()
+    assert (chain.back_up(), chain.warnings) == ([], [])
+
+
+def test_an_archive_whose_tree_tar_takes_alone_is_tars_own_byte_for_byte(tmp_path: Path) -> None:
+    tree = RandomTree(tmp_path / "tree", 5, size=100)
+    dump = directory_source(tree.root).dump(ArchiveType.FULL, None, tmp_path)
+    own = subprocess.run(dump.stage.command, check=True, capture_output=True, env={**os.environ, "LC_ALL": "C"}).stdout
+    for size in (511, 1537, 1 << 18):
+        pieces = (memoryview(own)[start : start + size] for start in range(0, len(own), size))
+        assert b"".join(map(bytes, dump.guard.transform(pieces))) == own
+        for file in tmp_path.glob("working.*"):
+            file.unlink()
