@@ -120,7 +120,9 @@ RECORDS = st.builds(
 def test_what_an_archive_says_of_itself_is_read_back_as_it_was(record: ArchiveRecord) -> None:
     metadata = record.to_metadata()
     assert ArchiveRecord.from_metadata(metadata) == record
-    assert Held.of(metadata) == Held(record.owner, record.id, record.parent, record.day)
+    assert Held.of(metadata) == Held(
+        record.owner, record.id, record.parent, record.day, is_encrypted=bool(record.recipients)
+    )
 
 
 @given(RECORDS)
