@@ -194,9 +194,10 @@ def set_snapshot_time(site: Site, seconds: int) -> None:
 
 def test_a_clock_set_back_fails_the_source_and_names_the_clock(diffs: Site) -> None:
     before = diffs.contents()
-    done = diffs.run(day=0, expect=1)
+    done = diffs.run(day=-1, expect=1)
     assert "clock" in done.stderr
     assert "2026-01-02" in done.stderr
+    assert "which is tomorrow here" in diffs.run(day=0).stderr
     assert diffs.contents() == before
     diffs.run("-f", day=0)
 
