@@ -222,7 +222,7 @@ def test_what_is_shown_to_be_pasted_is_one_line_and_the_same_for_a_shell(tmp_pat
     repository.parent.mkdir()
     subprocess.run(["svnadmin", "create", repository], check=True)
     site.configure(f"<Cycle nightly>\nSubversionDir {repository.parent}\n</Cycle>")
-    shown, _ = check(run(site, "-t"))
+    shown, _ = check(run(site, "-t", "-d"))
     (line,) = [line for line in shown.split("\n") if "svnadmin" in line]
     words = subprocess.run(
         ["bash", "-c", f"printf '%s\\0' {line.strip().removesuffix(chr(92))}"], capture_output=True, check=True
