@@ -6,11 +6,14 @@ decoding, or what followed it, is told by the part of the pipeline that failed, 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from s3napback.errors import PipelineError, StoreError
 from s3napback.streams.culprits import Culprit, ElementsFailed
 from s3napback.streams.transformations import Feed
+
+logger = logging.getLogger("s3napback")
 
 
 class Damaged(PipelineError):
@@ -64,7 +67,11 @@ def explained(address: str, error: ElementsFailed, consumers: Sequence[object], 
     alike = [culprit for culprit, is_using in zip(error.culprits, using, strict=True) if is_using == using[0]]
     words = " ".join(line for culprit in alike for line in culprit.lines)
     heading = _of_use(alike[0], words, use) if using[0] else _of_opening(alike[0], words)
-    return PipelineError(f"{address} {heading}", *(f"  {line}" for line in error.lines))
+    # What failed because of that would hide it from whoever reads at night.
+    for culprit in error.culprits[1:]:
+        for line in culprit.lines:
+            logger.debug("besides: %s", line)
+    return PipelineError(f"{address} {heading}", *(f"  {line}" for line in error.culprits[0].lines))
 
 
 def _of_use(culprit: Culprit, words: str, use: str) -> str:

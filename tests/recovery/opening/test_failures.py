@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,11 @@ from s3napback.recovery.databases import dump_check
 from s3napback.recovery.members import Gate
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.opening.decrypting import Decryption
+from s3napback.recovery.opening.failures import explained
 from s3napback.recovery.opening.fetching import Transport
 from s3napback.recovery.paths import whole_reading
 from s3napback.stores.directory import DirectoryStore
+from s3napback.streams.culprits import Culprit, ElementsFailed
 from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import Block, Transformation
 from tests.recovery.helpers import file_member, put_archive, tar_of
@@ -179,3 +182,18 @@ def test_the_readme_explains_every_heading() -> None:
     headings = {heading.partition(":")[0] for _content, _consumers, heading in USES.values()}
     for heading in {*headings, "cannot be fetched", "is damaged", "is not trusted", "cannot be decoded"}:
         assert f'It "{heading}"' in readme
+
+
+def test_what_failed_because_of_the_cause_does_not_hide_it(caplog: pytest.LogCaptureFixture) -> None:
+    gpg, tar = shell("exit 2"), shell("exit 3")
+    error = ElementsFailed(
+        Culprit(gpg, ["gpg failed with exit status 2:", "  gpg: decryption failed: No secret key"]),
+        Culprit(tar, ["tar failed with exit status 2:", "  tar: This does not look like a tar archive"]),
+    )
+    with caplog.at_level(logging.DEBUG, logger="s3napback"):
+        told = explained("s3://bucket/etc-0-FULL", error, [tar], "extracted")
+    assert told.lines[0].startswith(
+        "s3://bucket/etc-0-FULL cannot be decoded: it is encrypted to a key that is not here"
+    )
+    assert told.lines[1:] == ("  gpg failed with exit status 2:", "    gpg: decryption failed: No secret key")
+    assert "besides: tar failed with exit status 2:" in caplog.text
