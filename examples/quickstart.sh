@@ -1,5 +1,6 @@
 #!/bin/sh
-# A rehearsal of s3napback that leaves nothing behind: two nights of backups, and a recovery with plain gpg and tar.
+# A rehearsal of s3napback that leaves nothing behind: two nights of backups, a look, one file of the day before, and a
+# recovery with plain gpg and tar.
 #
 #     sh examples/quickstart.sh [DIRECTORY]
 #
@@ -21,6 +22,8 @@ main() {
     back_up_first_night
     change_something
     back_up_second_night
+    look
+    recover_one_file
     recover
     say "Done: both archives were read back with plain tools, and nothing is missing." \
         "Everything of this rehearsal is now deleted again."
@@ -195,10 +198,23 @@ change_something() {
 }
 
 back_up_second_night() {
-    say "The second night, $second_night: a DIFF, which holds only what has changed"
+    say "The second night, $second_night: a DIFF, which holds what has changed" \
+        "(and this time nearly everything: what was younger than two minutes on one night is taken again on the next)"
     run s3napback -c "$configuration" --today "$second_night"
     say "What is in the store now (besides what it knows of each archive, in .s3napback):"
     (cd "$store" && find . -path ./.s3napback -prune -o -type f -exec ls -l {} +)
+}
+
+look() {
+    say "What can be restored, and is it whole?"
+    run s3napback -c "$configuration" list
+    run s3napback -c "$configuration" verify
+}
+
+recover_one_file() {
+    say "One file as it was on the first night"
+    run s3napback -c "$configuration" restore "$tree/quickstart files/edited" --at "$first_night" --to "$work/yesterday"
+    run cat "$work/yesterday$tree/quickstart files/edited"
 }
 
 recover() {
