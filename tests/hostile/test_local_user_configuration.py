@@ -408,7 +408,7 @@ def test_an_empty_element_of_pythonpath_is_not_the_current_folder(modules: str, 
 
 AS_USER = """
 import contextlib, io, os, sys
-import encodings.idna, isal.isal_zlib, s3napback.cli
+import encodings.idna, isal.isal_zlib, sqlite3, s3napback.cli
 user, *arguments = sys.argv[1:]
 # Another user may not be allowed to read this Python's modules, so all are loaded by a run and a list before.
 for command in (["-f"], ["list"]):
@@ -469,7 +469,8 @@ if IS_ROOT:
         text = his.configuration.read_text()
         his.configuration.write_text(text.replace(f"DiffDir {his.diff_dir}\n", ""))
         done = run_as(OTHER, his, site, "-t", home=home)
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == 1, done.stderr
+        assert "Permission denied" in done.stderr
         his.configuration.write_text(text)
         done = run_as(OTHER, his, site, home=home)
         assert done.returncode == 0, done.stderr

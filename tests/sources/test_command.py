@@ -154,7 +154,6 @@ def test_it_rotates_like_any_other_always_full_source(site: Site) -> None:
     ("body", "words"),
     [
         ("<Command x>\n</Command>", "<Command x> needs Run: The program and its arguments"),
-        ("<Command x>\nRun a\nRun b\n</Command>", "Run is set already in line"),
         ("<Command x>\nRun bin/a\n</Command>", "Run: write the program's name alone, or its whole path"),
         ("<Command a//b>\nRun a\n</Command>", "cannot be part of a key"),
         ("<Command x>\nRun a\nEnvironment secret\n</Command>", "Environment takes NAME=VALUE"),
