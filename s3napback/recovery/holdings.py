@@ -80,7 +80,8 @@ class Holdings:
         """
         matching = matching_archives(self.catalogue, word, cycle_or_name=cycle_or_name)
         found = [archive for archive in matching if not is_stray(archive) or archive.base in (word, cycle_or_name)]
-        if others := sorted({archive.base for archive in matching if archive not in found}):
+        keys = {archive.key for archive in found}
+        if others := sorted({archive.base for archive in matching if archive.key not in keys}):
             said = f"{word}: there are archives under other names, {', '.join(others)}: of another Prefix, or copies"
             if not found:
                 raise NothingToRestore(f"{said}; set that Prefix, or name one with --from")
