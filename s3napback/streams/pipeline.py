@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
 
-from s3napback.crews import Crew
-from s3napback.ending import deferred_signals
 from s3napback.errors import PipelineError
-from s3napback.streams.pipes import PipeEnd, Silence, StopSignal, open_pipe
+from s3napback.streams.pipes import PipeEnd, Silence
 from s3napback.streams.post_mortem import PostMortem
-from s3napback.streams.processes import Messages, Process, Stage, collect_messages, end_processes
+from s3napback.streams.processes import Messages, Process, Stage, collect_messages
 from s3napback.streams.pumps import Pump, feeding, transforming
+from s3napback.streams.running import Running
 from s3napback.streams.silence import SilenceWatch
 from s3napback.streams.transformations import UNCHANGED, Feed, Transformation
 
 
-class Pipeline:
+class Pipeline(Running):
     """A dump command, transformations and further commands, each reading what the one before it writes.
 
     A context manager, used once: entering starts everything, leaving ends whatever still runs and gives back every
@@ -47,31 +45,15 @@ class Pipeline:
         # Whether the first stage has produced anything is known to the pump behind it, so there always is one.
         is_pumped = isinstance(first, Feed) or (others and not isinstance(others[0], Stage))
         self._elements = [first, *([] if is_pumped else [UNCHANGED]), *others]
+        # One for each, and one for what they say.
+        super().__init__(len(self._elements) + 1, "pipeline")
         self._watch = SilenceWatch(stall_timeout, least_rate)
         self._given = 0
-        self._processes: list[Process] = []
         self._pumps: list[Pump] = []
         self._members: list[Process | Pump] = []
-        self._ends: list[PipeEnd] = []
         self._post_mortem = PostMortem(self._members, stall_timeout)
         self._failure: PipelineError | None = None
         self.warnings: list[str] = []
-
-    def __enter__(self) -> Pipeline:
-        self._stop = StopSignal()
-        self._threads = Crew(len(self._elements) + 1, "pipeline")
-        try:
-            with deferred_signals():
-                self._start()
-        except BaseException:
-            self._close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._close()
 
     def readinto(self, buffer: memoryview, /) -> int:
         """Read the next bytes of the output.
@@ -140,17 +122,3 @@ class Pipeline:
         self._pumps.append(pump)
         self._members.append(pump)
         pump.future = self._threads.submit(pump.run)
-
-    def _open_pipe(self) -> tuple[PipeEnd, PipeEnd]:
-        ends = open_pipe()
-        self._ends += ends
-        return ends
-
-    def _close(self) -> None:
-        with deferred_signals():
-            self._stop.set()
-            end_processes(self._processes)
-            self._threads.close()
-            for end in self._ends:
-                end.close()
-            self._stop.close()

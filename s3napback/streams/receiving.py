@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-
-from s3napback.crews import Crew
-from s3napback.ending import deferred_signals
 from s3napback.errors import S3napbackError
-from s3napback.streams.pipes import PipeEnd, Silence, StopSignal, open_pipe
-from s3napback.streams.processes import Process, Stage, collect_messages, end_processes
+from s3napback.streams.pipes import Silence
+from s3napback.streams.processes import Process, Stage, collect_messages
+from s3napback.streams.running import Running
 from s3napback.streams.silence import SilenceWatch
 from s3napback.streams.transformations import Block
 
@@ -20,7 +17,7 @@ class ReceiverFailed(S3napbackError):
     """The process that was given a stream did not take it; what the stream comes from is not to blame."""
 
 
-class Receiver:
+class Receiver(Running):
     """A process that reads what is written to it, and whose own output counts as something said.
 
     A context manager, used once: leaving it ends the process if it still runs. All methods are for one thread.
@@ -33,27 +30,10 @@ class Receiver:
             stage: what to start.
             stall_timeout: seconds for which it may take nothing while it does not use the processor; None is for ever.
         """
+        super().__init__(1, "receiver")
         self._stage = stage
         self._stall_timeout = stall_timeout
         self._watch = SilenceWatch(stall_timeout)
-        self._ends: list[PipeEnd] = []
-        self._processes: list[Process] = []
-
-    def __enter__(self) -> Receiver:
-        self._stop = StopSignal()
-        self._threads = Crew(1, "receiver")
-        try:
-            with deferred_signals():
-                self._start()
-        except BaseException:
-            self._close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._close()
 
     def write(self, block: Block) -> None:
         """Give it more.
@@ -106,17 +86,3 @@ class Receiver:
         says.close()
         self._input.keep()
         self._threads.submit(collect_messages, [(said, self._process.messages)], self._stop)
-
-    def _open_pipe(self) -> tuple[PipeEnd, PipeEnd]:
-        ends = open_pipe()
-        self._ends += ends
-        return ends
-
-    def _close(self) -> None:
-        with deferred_signals():
-            self._stop.set()
-            end_processes(self._processes)
-            self._threads.close()
-            for end in self._ends:
-                end.close()
-            self._stop.close()
