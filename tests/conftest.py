@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +16,7 @@ from tests.databases.mariadb import MariaDB, mariadb_server
 from tests.databases.postgres import Postgres, postgres_server
 from tests.faulty_s3 import FaultyS3
 from tests.gpg_keys import Key, gpg_home
+from tests.mail_host import MailHost
 from tests.servers import S3Server, moto_server, rclone_server
 from tests.site import Site
 
@@ -123,3 +126,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = [item for item in items if item.get_closest_marker("mysql")]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture
+def mail_host() -> Iterator[MailHost]:
+    """Takes the mail that is sent to it, until the test ends."""
+    host = MailHost()
+    thread = threading.Thread(target=host.serve)
+    thread.start()
+    yield host
+    host.listener.shutdown(socket.SHUT_RDWR)
+    host.listener.close()
+    thread.join(10)
+    assert not thread.is_alive()

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,17 +33,6 @@ formatter=plain
 class={far}
 level=ERROR
 """
-
-
-@pytest.fixture
-def mail_host() -> Iterator[MailHost]:
-    host = MailHost()
-    thread = threading.Thread(target=host.serve)
-    thread.start()
-    yield host
-    host.listener.shutdown(socket.SHUT_RDWR)
-    host.listener.close()
-    thread.join(10)
 
 
 def configure(site: Site, far: str) -> tuple[str, Path]:

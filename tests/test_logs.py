@@ -8,8 +8,6 @@ import re
 import socket
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -344,18 +342,6 @@ def test_a_message_that_does_not_fit_its_arguments_stops_nothing() -> None:
 
 
 # The example at the top level
-
-
-@pytest.fixture
-def mail_host() -> Iterator[MailHost]:
-    host = MailHost()
-    thread = threading.Thread(target=host.serve)
-    thread.start()
-    yield host
-    host.listener.shutdown(socket.SHUT_RDWR)
-    host.listener.close()
-    thread.join(10)
-    assert not thread.is_alive()
 
 
 def adapted_example(folder: Path, port: int, changes: dict[str, str] | None = None) -> Path:
