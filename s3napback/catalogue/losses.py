@@ -10,9 +10,11 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from s3napback.archives import join_prefix, split_key
-from s3napback.catalogue.claims import is_stray
+from s3napback.catalogue.claims import Claims, acting_host, is_stray, unprotected
 from s3napback.catalogue.contents import Catalogue
+from s3napback.catalogue.selection import means
 from s3napback.catalogue.sums import sum_key, summed_key
+from s3napback.config.settings import Configuration, Job
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,20 @@ class Loss:
     key: str
     base: str
     problem: str
+
+
+def unprotected_sources(catalogue: Catalogue, configuration: Configuration, host: str, word: str = "") -> list[Job]:
+    """The configured sources of which no archive can be restored.
+
+    Args:
+        catalogue: all there is.
+        configuration: without sources in it there are none.
+        host: HostName, or the machine's own name.
+        word: only those that it means; see ``selection.matches``.
+    """
+    acting = acting_host(catalogue, host, is_configured=bool(configuration.host_name))
+    lacking = unprotected(catalogue, Claims(acting, configuration.jobs))
+    return [job for job in lacking if not word or means(word, job)]
 
 
 def losses(catalogue: Catalogue, names: Collection[str], prefix: str) -> list[Loss]:

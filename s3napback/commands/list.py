@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Protocol, TextIO
 
-from s3napback.catalogue.claims import Claims, acting_host, unprotected
+from s3napback.catalogue.claims import Claims
 from s3napback.catalogue.contents import (
     CataloguedArchive,
     read_catalogue,
     read_unread_counts,
     with_originals_of_root,
 )
-from s3napback.catalogue.selection import matches, matches_original, matching_archives, means
+from s3napback.catalogue.losses import unprotected_sources
+from s3napback.catalogue.selection import matches, matches_original, matching_archives
 from s3napback.config.settings import Configuration
 from s3napback.listing.plain import plain_text
 from s3napback.listing.report import Shown, make_report
@@ -71,10 +72,7 @@ def show(configuration: Configuration, word: str, layout: Layout, say: Say) -> i
             store.location,
         )
     own = host_name(configuration)
-    acting = acting_host(catalogue, own, is_configured=bool(configuration.host_name))
-    lacking = [
-        job for job in unprotected(catalogue, Claims(acting, configuration.jobs)) if not word or means(word, job)
-    ]
+    lacking = unprotected_sources(catalogue, configuration, own, word)
     original = [each for each in catalogue.original if not word or matches_original(word, each)]
     is_found = not (lacking or original) or any(matches(word, archive) for archive in catalogue.archives)
     archives: Sequence[CataloguedArchive] = catalogue.archives

@@ -10,9 +10,9 @@ from datetime import date
 from pathlib import Path
 
 from s3napback.archives import ArchiveRecord
-from s3napback.catalogue.claims import Claims, acting_host, is_stray, unprotected
+from s3napback.catalogue.claims import is_stray
 from s3napback.catalogue.contents import CataloguedArchive
-from s3napback.catalogue.selection import means
+from s3napback.catalogue.losses import unprotected_sources
 from s3napback.catalogue.sums import sum_key
 from s3napback.commands.verify_original import verify_originals
 from s3napback.config.settings import Configuration
@@ -126,13 +126,11 @@ def _all_sources(holdings: Holdings) -> list[str]:
 def _unprotected(holdings: Holdings, word: str) -> Sequence[str]:
     """The configured sources, or the one asked for, of which nothing can be restored, as lines of the report."""
     configuration = holdings.configuration
-    host = acting_host(holdings.catalogue, host_name(configuration), is_configured=bool(configuration.host_name))
-    lacking = unprotected(holdings.catalogue, Claims(host, configuration.jobs))
+    lacking = unprotected_sources(holdings.catalogue, configuration, host_name(configuration), word)
     return [
         f"{job.source}{f' (Cycle {job.cycle})' if job.cycle else ''}: FAILED: it is configured, and there is no whole "
         "backup of it"
         for job in lacking
-        if not word or means(word, job)
     ]
 
 
