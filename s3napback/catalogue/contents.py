@@ -184,18 +184,33 @@ def read_catalogue(store: Store, prefix: str) -> Catalogue:
 def read_unread_counts(store: Store, catalogue: Catalogue, archives: Sequence[CataloguedArchive]) -> Mapping[str, int]:
     """Of archives that lack something which could not be read how many paths that is, by their keys.
 
+    That a checksum object cannot be looked at is a warning, and nothing is known of its archive then.
+
     Raises:
-        StoreError: the metadata of a checksum object cannot be asked for.
+        StoreUnreachable: the store has stopped to answer.
     """
     keys = [sum_key(archive.key) for archive in archives if archive.record and sum_key(archive.key) in catalogue.sums]
     with Crew(PARALLEL_REQUESTS, "metadata") as pool:
-        described = {found.key: found.metadata for found in pool.map(store.head, keys) if found is not None}
+        described = {
+            found.key: found.metadata for found in pool.map(partial(_look_at_sum, store), keys) if found is not None
+        }
     counts = {
         archive.key: unread_count(described.get(sum_key(archive.key), {}), archive.record.id)
         for archive in archives
         if archive.record
     }
     return {key: count for key, count in counts.items() if count}
+
+
+def _look_at_sum(store: Store, key: str) -> StoredObject | None:
+    """A checksum object; None if it has gone, or cannot be looked at."""
+    try:
+        return store.head(key)
+    except StoreUnreachable:
+        raise
+    except StoreError as error:
+        logger.warning("%s; whether it lacks what could not be read is not known", error)
+        return None
 
 
 def with_originals_of_root(catalogue: Catalogue, store: Store, prefix: str) -> Catalogue:

@@ -69,6 +69,14 @@ def test_a_bad_object_is_listed_with_its_reason_beside_all_others(two: Two, acti
     assert "Objects that cannot be looked at, or are damaged, among these: 1" in plain
 
 
+def test_a_checksum_that_cannot_be_looked_at_keeps_nothing_from_being_listed(two: Two) -> None:
+    two.proxy.add(Fault("HeadObject", REFUSED, key=rf"{two.keys[1]}\.sha256"))
+    done = two.site.run("list", day=5)
+    assert done.stdout.count("  yes\n") == 6
+    assert f"{two.keys[1]}.sha256" in done.stderr
+    assert "whether it lacks what could not be read is not known" in done.stderr
+
+
 def test_its_own_source_is_restored_as_of_the_day_before_and_that_is_said(two: Two, tmp_path: Path) -> None:
     two.proxy.add(Fault("HeadObject", REFUSED, key=two.keys[2]))
     done = two.site.run("restore", str(two.other), "--to", str(tmp_path / "out"), day=5)
