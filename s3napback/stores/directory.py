@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import secrets
 import time
@@ -253,7 +254,7 @@ class DirectoryStore:
     def _leftovers(self, places: _Places, least_age: float) -> Sequence[Path]:
         """Files of unfinished uploads, and metadata that does not belong to the data in place."""
         status = regular_file_status(self._root, places.data)
-        latest = time.time() - least_age
+        latest = time.time() - least_age if least_age else math.inf
         return [
             path
             for path in plain_files(self._root, places.private)
