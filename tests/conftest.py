@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import threading
@@ -32,7 +33,11 @@ def pytest_configure() -> None:
 
     A shell starts what runs in the background with SIGINT and SIGQUIT ignored, ``nohup`` does so with SIGHUP, and no
     shell can undo it. A program that is told to end by an ignored signal does not end.
+
+    Where Python may keep no bytecode, every command would compile all its modules anew, which takes longer than most
+    commands do.
     """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     for number in signal.valid_signals():
         if signal.getsignal(number) is signal.SIG_IGN and number not in IGNORED_BY_PYTHON:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
