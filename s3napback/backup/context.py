@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
+from s3napback.backup.survey import Survey
 from s3napback.config.settings import Configuration
 from s3napback.deciding.facts import BackupOptions, RunFacts
 from s3napback.encryption.gpg import Encryption, prepare_encryption
@@ -30,6 +31,7 @@ class RunContext:
         temp_dir: where UseTempFile puts the encrypted stream, and SQLite databases are copied to.
         encryption: how archives are encrypted; None is not at all.
         tools: what its sources are made with.
+        survey: what one look at all of the store has told.
         unreachable: why the store could not be looked at. It may answer by the time that a source needs it.
     """
 
@@ -38,6 +40,7 @@ class RunContext:
     store: Store
     state: StoreState
     temp_dir: Path
+    survey: Survey
     encryption: Encryption | None = None
     tools: Tools = field(default_factory=Tools)
     unreachable: StoreUnreachable | None = None
@@ -88,6 +91,7 @@ def prepared_run(
             store=store,
             state=StoreState(diff_dir(configuration), store.identity, prefix),
             temp_dir=folder,
+            survey=Survey(store, prefix, len(configuration.jobs)),
             encryption=encryption,
             tools=Tools(tar, str(folder), DatabasesInUse(configuration.jobs)),
             unreachable=unreachable,
