@@ -17,7 +17,7 @@ from s3napback.cli import EXIT_CODES, command_line
 from s3napback.config.loading import load_configuration
 from s3napback.rotation import SimpleCycle
 from tests import manual
-from tests.faults.matrix import as_markdown
+from tests.faults.matrix_table import as_markdown
 from tests.faulty_s3 import Fault, FaultyS3, answer
 from tests.rotations import guaranteed
 from tests.servers import S3Server
@@ -53,7 +53,7 @@ ATTACKERS = {
     "a user who has files in a source": ("local_user_night", "local_user_swaps"),
     "a user who has the folder WHERE, or one above it": ("targets",),
     "a user who can write where s3napback is started, or somewhere on the way to its files": (
-        "local_user_configuration",
+        *("local_user_configuration", "local_user_current_folder", "ordinary_user_configuration"),
     ),
     "a repository's owner": ("repository_owner",),
     "a user who owns an SQLite database, or its folder": ("sqlite_owner",),
