@@ -20,6 +20,7 @@ from s3napback.errors import EXIT_BUG, Interrupted, S3napbackError
 from s3napback.formatting import printable
 from s3napback.log_handlers import note_outcome
 from s3napback.logs import log_lines
+from s3napback.overview import schedule_command
 from s3napback.speaking import confirm, say
 
 if TYPE_CHECKING:
@@ -346,6 +347,9 @@ def verify_command(
     invocation.run_each(
         lambda path: verify.verify(load_for_reading(path), request, invocation.day, say), has_heading=True
     )
+
+
+command_line.add_command(schedule_command)
 
 
 def _exit_code(action: Callable[[], int]) -> int:
