@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -64,15 +64,15 @@ def day(_context: click.Context, parameter: click.Parameter, value: str | None) 
     raise click.BadParameter(f"{value!r} is no date; write it as 2026-11-23", param=parameter)
 
 
-def count(_context: click.Context, parameter: click.Parameter, value: str) -> int:
-    """A whole number from 0 on.
+def whole_number(least: int, most: int) -> Callable[[click.Context, click.Parameter, str], int]:
+    """Reads a whole number, or raises ``click.BadParameter`` if it is none, or out of range."""
 
-    Raises:
-        click.BadParameter: it is none.
-    """
-    if not re.fullmatch(r"\d{1,9}", value, re.ASCII):
-        raise click.BadParameter(f"{value!r} is no whole number", param=parameter)
-    return int(value)
+    def read(_context: click.Context, parameter: click.Parameter, value: str) -> int:
+        if re.fullmatch(r"\d{1,9}", value, re.ASCII) and least <= int(value) <= most:
+            return int(value)
+        raise click.BadParameter(f"{value!r} is no whole number from {least} to {most}", param=parameter)
+
+    return read
 
 
 def whole_path(_context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
@@ -114,6 +114,19 @@ def require_none_of_the_run(context: click.Context, **options: bool) -> None:
     for name in [name for name, is_given in options.items() if is_given]:
         written = "--" + name.replace("_", "-")
         raise click.UsageError(f"{written} is for the nightly run, and has no meaning for {context.invoked_subcommand}")
+
+
+class SeveralKeys(click.Command):
+    """Takes several words after one ``--keys``."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """See ``click``."""
+        words: list[str] = []
+        in_keys = False
+        for word in args:
+            in_keys = word == "--keys" or (in_keys and not word.startswith("-"))
+            words += ["--keys", word] if in_keys and word != "--keys" else [] if in_keys else [word]
+        return super().parse_args(context, words)
 
 
 class CommandGroup(click.Group):
