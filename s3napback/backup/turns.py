@@ -143,7 +143,7 @@ def expanded(context: RunContext, job: Job) -> Expansion:
     except SourceError as error:
         if not force and (reason := folder_not_due(context, job)):
             return Expansion(remarks=[(logging.INFO, f"{job.source}: {reason}")])
-        return Expansion(remarks=[(logging.ERROR, f"{job.source} FAILED: {error}")])
+        return Expansion(remarks=[(logging.ERROR, str(SourceError(*error.under(f"{job.source} FAILED"))))])
 
 
 def remarks_tally(expansion: Expansion) -> Tally:

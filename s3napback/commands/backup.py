@@ -15,6 +15,7 @@ from s3napback.backup.together import back_up_together
 from s3napback.backup.turns import Tidying, Turns, expanded, remarks_tally
 from s3napback.config.settings import Configuration, Job
 from s3napback.deciding.facts import BackupOptions
+from s3napback.errors import ConfigurationError
 from s3napback.formatting import human_bytes, human_time
 from s3napback.logs import logger_for
 from s3napback.state import lock_holder, locked, make_diff_dir, require_own_diff_dir
@@ -36,6 +37,7 @@ def run(configuration: Configuration, today: date, options: BackupOptions) -> Ta
         LockHeld: another run is at work.
     """
     clock = time.monotonic()
+    _require_jobs(configuration)
     with ExitStack() as stack:
         folder = diff_dir(configuration)
         if configuration.diff_dir is None:
@@ -71,6 +73,7 @@ def rehearse(
     Raises:
         UnusableConfiguration: nothing of it would be begun.
     """
+    _require_jobs(configuration)
     require_own_diff_dir(diff_dir(configuration))
     with prepared_run(configuration, today, options, patient=False) as context:
         tally = Tally(warnings=_warn(context.warnings))
@@ -90,6 +93,14 @@ def rehearse(
                 )
                 tally += Tally(warnings=prospect.warnings) + (FAILED if prospect.fails else NOTHING)
     return tally
+
+
+def _require_jobs(configuration: Configuration) -> None:
+    """Refuse a run that would back up nothing, and so be a success each night."""
+    if not configuration.jobs:
+        raise ConfigurationError(
+            [f"{configuration.path}: it names no source, so nothing is backed up; does an Include match nothing?"]
+        )
 
 
 def _warn(warnings: tuple[str, ...]) -> int:

@@ -109,7 +109,8 @@ class S3Store:
         del for_writing
         prefix = join_prefix(self._settings.prefix, "")
         elsewhere = "" if self._settings.endpoint else chosen_endpoint(os.environ)
-        doing = f"the store {self.identity}{f' at {elsewhere} (AWS_ENDPOINT_URL)' * bool(elsewhere)} cannot be used"
+        named = self.identity if self._settings.endpoint else self.location
+        doing = f"the store {named}{f' at {elsewhere} (AWS_ENDPOINT_URL)' * bool(elsewhere)} cannot be used"
         try:
             # A proxy is nearly always there: one that nothing listens at is a mistake, and said at once.
             page = patiently(
