@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 
 from s3napback.index.comparing import Comparison
 from s3napback.index.database import NewIndex
+from s3napback.index.head import HEAD_LENGTH
 from s3napback.index.headers import Headers, UnknownForm, group_length, moment, number, path_below
 from s3napback.index.lines import FILE, LineWriter, has_special, moment_text
 from s3napback.index.records import PART, UNREAD, Kind, Record
@@ -35,6 +36,7 @@ class Gatherer:
         pending: what was not written yet of the present folder, by name.
         lines: the same as lines, in the order of the archive.
         folder: the present one, as in the archive.
+        at: where in the archive the next member begins, in bytes.
         writer: of the lines.
     """
 
@@ -49,10 +51,12 @@ class Gatherer:
         self.pending: dict[bytes, Record | bytes] = {}
         self.lines: list[bytes] = []
         self.folder = b""
+        self.at = HEAD_LENGTH
         self.writer = writer
         self._new = new
         self._top = top
         self._path = b""
+        self._began = HEAD_LENGTH
 
     def begin(self, folder: bytes) -> None:
         """What comes now lies in another folder, named as in the archive, without a slash at its end."""
@@ -69,8 +73,9 @@ class Gatherer:
     def flush(self) -> None:
         """Write what is pending."""
         if self.lines:
-            self.writer.write(self.folder, self.lines)
+            self.writer.write(self.folder, self.lines, self._began)
             self.lines = []
+        self._began = self.at
         if self.pending:
             if self._new is not None:
                 self._new.change(self._path, self.pending)
@@ -85,11 +90,14 @@ class Gatherer:
         folder, _, name = headers.path.rpartition(b"/")
         self.put(folder, name, record)
         self.lines.append(self.writer.line(headers, name))
+        self.at += len(headers.group) + headers.stored_size + -headers.stored_size % BLOCK_SIZE
 
     def put_folder(self, headers: Headers) -> None:
         """Write the line of a directory."""
         self.flush()
-        self.writer.write_folder(headers)
+        self.writer.write_folder(headers, self.at)
+        self.at += len(headers.group)
+        self._began = self.at
 
     def linked(self, headers: Headers) -> Record | bytes:
         """A hard link is stored as what it leads to was, whatever its own header says: that may be younger."""
@@ -223,8 +231,9 @@ class Follower:
             measure = int(size, 8)
             gatherer.pending[name] = (kinds[who], measure, seconds, nanoseconds)
             gatherer.lines.append(b"%s %d %s %s\n" % (labels[who][form], measure, shown, name))
-            length += measure
-            position += length + -length % BLOCK_SIZE
+            length += measure + -measure % BLOCK_SIZE
+            gatherer.at += length
+            position += length
         return position
 
     def _learn_kind(self, who: bytes) -> None:

@@ -2,18 +2,21 @@
 
 ::
 
+    :2
     kind 0 folder 755 0 0 0
-    0 5 1790000000 /srv/data
+    0 5 1790000000 srv/data
+    :7 srv/data
     kind 1 file 644 1000 1000 3
-    :srv/data
     1 1200 1790000001.123456789 letter.txt
 
-A kind has a number, a type, permissions, user and group, and the blocks of 512 bytes that a member's headers take. A
-line that begins with a colon names the folder in which what follows lies. A member's line has its kind, its size, its
-time of modification, its name, and after a tab what a link leads to, a device's number, or the bytes that a sparse
-file takes in the archive. A folder's has in place of the size the blocks of its headers, and its whole path.
+A line that begins with a colon tells where in the archive that begins of which the next lines tell, in blocks of 512
+bytes, and the folder in which it lies; folders themselves lie in none. A kind has a number, a type, permissions, user
+and group, and the blocks that a member's headers take. A member's line has its kind, its size, its time of
+modification, its name, and after a tab what a link leads to, a device's number, or the bytes that a sparse file takes
+in the archive. A folder's has in place of the size the blocks of its headers, and its whole path.
 
-So each member begins where the one before it ends. Backslash, newline and tab in names are ``\\\\``, ``\\n``, ``\\t``.
+So each member begins where the one before it ends, and whoever looks for one reads the lines of its folder.
+Backslash, newline and tab in names are ``\\\\``, ``\\n``, ``\\t``.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ import hashlib
 import os
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -50,6 +53,8 @@ LONGEST_LINE = 1 << 16
 _LEVEL = 6
 _GZIP = 31  # zlib's largest window, with gzip's header and trailer
 _MOST_KINDS = 10_000
+_PLACE = re.compile(rb":([0-9]{1,16})(?: (.*))?", re.DOTALL)
+_KINDS = re.compile(rb"^kind .*$", re.MULTILINE)
 _KIND = re.compile(rb"kind ([0-9]{1,9}) ([a-z]{4,7}) ([0-7]{1,4}) ([0-9]{1,20}) ([0-9]{1,20}) ([0-9]{1,9})")
 _MEMBER = re.compile(rb"([0-9]{1,9}) ([0-9]{1,19}) (-?[0-9]{1,19})(?:\.([0-9]{9}))? ([^\t]+)(?:\t(.+))?", re.DOTALL)
 _SPECIAL = re.compile(rb"[\\\n\t]")
@@ -118,7 +123,7 @@ class LineWriter:
         self._labels: dict[tuple[bytes, ...], bytes] = {}
         self._kinds = 0
         self._pending: list[bytes] = []
-        self._folder: bytes | None = None
+        self._place: bytes | None = b""
 
     def __enter__(self) -> LineWriter:
         os.close(create_private(self._path))
@@ -139,22 +144,34 @@ class LineWriter:
             self._pending.append(b"kind %s %s\n" % (self._labels[key], b" ".join(key)))
         return self._labels[key]
 
-    def write(self, folder: bytes, lines: Iterable[bytes]) -> None:
-        """Write the lines of members in one folder, which is named as in the archive."""
-        if folder != self._folder:
-            self._folder = folder
-            self._pending.append(b":%s\n" % escaped(folder))
+    def write(self, folder: bytes, lines: Iterable[bytes], start: int) -> None:
+        """Write the lines of members in one folder.
+
+        Args:
+            folder: as the archive names it.
+            lines: of ``line``.
+            start: where the first of them begins in the archive, in bytes.
+        """
+        if folder != self._place or not folder:
+            self._begin(b":%d %s\n" % (start // BLOCK_SIZE, escaped(folder)), folder)
         self._pending += lines
         self._flush()
 
-    def write_folder(self, headers: Headers) -> None:
-        """Write the line of a folder."""
+    def write_folder(self, headers: Headers, start: int) -> None:
+        """Write the line of a folder, whose headers begin at ``start``."""
+        if self._place is not None:
+            self._begin(b":%d\n" % (start // BLOCK_SIZE), None)
         mode, owner, group = headers.kind
         label = self.label(FOLDER, mode & 0o7777, owner, group, 0)
         blocks = len(headers.group) // BLOCK_SIZE
         time = moment_text(*headers.modified)
-        self._pending.append(b"%s %d %s /%s\n" % (label, blocks, time, escaped(headers.path.rstrip(b"/"))))
+        self._pending.append(b"%s %d %s %s\n" % (label, blocks, time, escaped(headers.path.rstrip(b"/"))))
         self._flush()
+
+    def _begin(self, line: bytes, place: bytes | None) -> None:
+        self._place = place
+        # Kinds may have been told in front of it: they hold wherever they stand.
+        self._pending.append(line)
 
     def line(self, headers: Headers, name: bytes) -> bytes:
         """The line of a member that is no folder.
@@ -225,44 +242,76 @@ class Entry(NamedTuple):
     end: int
 
 
-def read_entries(blocks: Iterable[bytes], start: int) -> Iterator[Entry]:
+Kinds = dict[bytes, tuple[bytes, int, int, int, int]]
+
+
+def read_entries(blocks: Iterable[bytes], wants: Callable[[bytes], bool] = lambda _folder: True) -> Iterator[Entry]:
     """Read lines.
 
     Args:
         blocks: of the text.
-        start: where the first member begins.
+        wants: whether what lies in a folder is of interest, which is named as in the archive. Folders always are.
 
     Raises:
-        DamagedIndex: they are none.
+        DamagedIndex: they are none, as far as they were of interest.
     """
-    kinds: dict[bytes, tuple[bytes, int, int, int, int]] = {}
-    folder = b""
-    for line in _lines(blocks):
-        if line[:1] == b":":
-            folder = unescaped(line[1:])
-        elif found := _MEMBER.fullmatch(line):
-            entry = _entry(found, kinds, folder, start)
-            start = entry.end
-            yield entry
-        elif found := _KIND.fullmatch(line):
-            label, kind, mode, owner, group, length = found.groups()
-            if kind not in _TYPES.values():
-                raise DamagedIndex(f"it tells of a member of an unknown type ({kind!r})")
-            kinds[label] = (kind, int(mode, 8), int(owner), int(group), int(length) * BLOCK_SIZE)
-        else:
-            raise DamagedIndex(f"a line in it is broken ({line!r:.200})")
+    kinds: Kinds = {}
+    place = _Place()
+    for text in _whole_lines(blocks):
+        first, *others = text.split(b"\n:")
+        if first.startswith(b":"):
+            place, first = _begun(first[1:], wants)
+        yield from place.entries(first, kinds)
+        for section in others:
+            place, rest = _begun(section, wants)
+            yield from place.entries(rest, kinds)
 
 
-def _entry(
-    found: re.Match[bytes], kinds: Mapping[bytes, tuple[bytes, int, int, int, int]], folder: bytes, start: int
-) -> Entry:
+def _begun(section: bytes, wants: Callable[[bytes], bool]) -> tuple[_Place, bytes]:
+    line, _, rest = section.partition(b"\n")
+    found = _PLACE.fullmatch(b":" + line)
+    if found is None:
+        raise DamagedIndex(f"a line in it is broken ({line!r:.200})")
+    folder = None if found[2] is None else unescaped(found[2])
+    return _Place(folder, int(found[1]) * BLOCK_SIZE, folder is None or wants(folder)), rest
+
+
+@dataclass
+class _Place:
+    """Where the next lines are."""
+
+    folder: bytes | None = None
+    start: int = 0
+    is_wanted: bool = True
+
+    def entries(self, text: bytes, kinds: Kinds) -> Iterator[Entry]:
+        for line in text.split(b"\n") if self.is_wanted else _KINDS.findall(text):
+            if found := _MEMBER.fullmatch(line):
+                entry = _entry(found, kinds, self.folder, self.start)
+                self.start = entry.end
+                yield entry
+            elif line:
+                _learn_kind(line, kinds)
+
+
+def _learn_kind(line: bytes, kinds: Kinds) -> None:
+    found = _KIND.fullmatch(line)
+    if found is None or found[2] not in _TYPES.values():
+        raise DamagedIndex(f"a line in it is broken ({line!r:.200})")
+    label, kind, mode, owner, group, length = found.groups()
+    kinds[label] = (kind, int(mode, 8), int(owner), int(group), int(length) * BLOCK_SIZE)
+
+
+def _entry(found: re.Match[bytes], kinds: Kinds, folder: bytes | None, start: int) -> Entry:
     label, size_text, seconds, fraction, text, more = found.groups()
     if label not in kinds:
         raise DamagedIndex("a member in it is of a kind that it does not tell")
     kind, mode, owner, group, length = kinds[label]
     size, name, more = int(size_text), unescaped(text), unescaped(more or b"")
+    if (kind == FOLDER) != (folder is None):
+        raise DamagedIndex("a member in it stands where it cannot")
     if kind == FOLDER:
-        path, length, size = name.removeprefix(b"/"), size * BLOCK_SIZE, 0
+        path, length, size = name, size * BLOCK_SIZE, 0
     else:
         path = b"%s/%s" % (folder, name) if folder else name
     stored = int(more) if kind == FILE and more.isdigit() else size
@@ -273,11 +322,13 @@ def _entry(
     return Entry(path, kind, mode, owner, group, size, int(seconds), int(fraction or 0), more, start, content, end)
 
 
-def _lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
+def _whole_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """The text in pieces that end with a line, without the last newline."""
     rest = b""
     for block in blocks:
-        *whole, rest = (rest + block).split(b"\n")
-        yield from whole
+        whole, newline, rest = (rest + block).rpartition(b"\n")
+        if newline:
+            yield whole
         if len(rest) > LONGEST_LINE:
             raise DamagedIndex("a line in it is too long")
     if rest:

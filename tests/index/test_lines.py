@@ -16,7 +16,7 @@ import pytest
 
 from s3napback.config.settings import JobSettings
 from s3napback.index.document import DocumentReader, first_part
-from s3napback.index.head import HEAD_LENGTH, head_of, secret_in
+from s3napback.index.head import head_of, secret_in
 from s3napback.index.lines import FILE, FOLDER, LINK, SYMLINK, Entry, Lines, escaped, read_entries, unescaped
 from s3napback.index.records import DamagedIndex
 from s3napback.rotation import ArchiveType, SimpleCycle
@@ -86,7 +86,7 @@ def test_every_member_is_told_with_its_place_and_what_it_is(
 ) -> None:
     stored, lines, _ = made(odd_tree(tmp_path / "tree"), tmp_path / "work", *options, diffs=diffs)
     (tmp_path / "archive").write_bytes(stored)
-    entries = list(read_entries(text_of(lines), HEAD_LENGTH))
+    entries = list(read_entries(text_of(lines)))
     with tarfile.open(tmp_path / "archive", errors="surrogateescape") as archive:
         members = list(archive)
     assert len(entries) == len(members)
@@ -135,7 +135,22 @@ def test_a_name_comes_back_from_its_line(name: bytes) -> None:
     assert not {b"\n", b"\t"} & {escaped(name)[place : place + 1] for place in range(len(escaped(name)))}
 
 
+@pytest.mark.parametrize("size", [1, 77, 1 << 20])
+def test_whoever_wants_one_folder_reads_its_members_alone(tmp_path: Path, size: int) -> None:
+    _, lines, _ = made(odd_tree(tmp_path / "tree"), tmp_path / "work")
+    text = next(text_of(lines))
+    pieces = [text[start : start + size] for start in range(0, len(text), size)]
+    every = list(read_entries([text]))
+    odd = os.fsencode(tmp_path / "tree" / "odd").lstrip(b"/")
+    found = list(read_entries(pieces, lambda folder: folder == odd))
+    assert found == [each for each in every if each.type == FOLDER or each.path.rpartition(b"/")[0] == odd]
+    assert len(found) < len(every)
+
+
 BROKEN = [
+    b":3\nkind 0 file 644 0 0 1\n0 1 1 name\n",
+    b"kind 0 folder 755 0 0 0\n0 1 1 name\n",
+    b":x folder\n",
     b"nonsense\n",
     b"0 1 1 name\n",
     b"kind 0 file 644 0 0 0\n0 1 1 name\n",
@@ -150,13 +165,13 @@ BROKEN = [
 @pytest.mark.parametrize("text", BROKEN)
 def test_lines_of_another_form_are_refused(text: bytes) -> None:
     with pytest.raises(DamagedIndex):
-        list(read_entries([text], 1024))
+        list(read_entries([b":2 folder\n" + text]))
 
 
 def read(stored: bytes, secret: bytes, size: int = 1 << 30, archive_id: str = ID) -> list[Entry]:
     reader = DocumentReader((stored[place : place + 777] for place in range(0, len(stored), 777)), size)
     document = reader.document(archive_id, secret)
-    return list(read_entries(reader.lines(document), HEAD_LENGTH))
+    return list(read_entries(reader.lines(document)))
 
 
 @pytest.fixture(scope="module")
