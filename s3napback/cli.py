@@ -20,6 +20,7 @@ from s3napback.errors import EXIT_BUG, Interrupted, S3napbackError
 from s3napback.formatting import printable
 from s3napback.log_handlers import note_outcome
 from s3napback.logs import log_lines
+from s3napback.overview import schedule_command
 from s3napback.speaking import confirm, say
 
 if TYPE_CHECKING:
@@ -179,11 +180,11 @@ _FROM = click.option(
 def list_command(invocation: Invocation, source: str | None, as_json: bool) -> None:
     """Show the days to which each source can be restored, and every archive; of one SOURCE, if that is given."""
     from s3napback.commands import list as listing
-    from s3napback.config.loading import load_configuration
+    from s3napback.config.loading import load_for_reading
 
     layout = listing.Layout.JSON if as_json else listing.suitable_layout(sys.stdout)
     invocation.run_each(
-        lambda path: listing.show(load_configuration(path), source or "", layout, say), has_heading=not as_json
+        lambda path: listing.show(load_for_reading(path), source or "", layout, say), has_heading=not as_json
     )
 
 
@@ -282,7 +283,7 @@ def restore_command(
 ) -> None:
     """Restore SOURCE, or only PATHs of a directory, as of a day."""
     from s3napback.commands import restore
-    from s3napback.config.loading import load_configuration
+    from s3napback.config.loading import load_for_reading
 
     if len(invocation.paths) > 1:
         raise click.UsageError("restore works with one configuration: give -c once")
@@ -304,7 +305,7 @@ def restore_command(
         original=original,
         test=test or invocation.test,
     )
-    invocation.run_each(lambda path: restore.restore(load_configuration(path), request, invocation.day, say, confirm))
+    invocation.run_each(lambda path: restore.restore(load_for_reading(path), request, invocation.day, say, confirm))
 
 
 @command_line.command("verify")
@@ -334,7 +335,7 @@ def verify_command(
 ) -> None:
     """Decode the archives that a restore of SOURCE, or of all sources, would need, to nothing; report on each."""
     from s3napback.commands import verify
-    from s3napback.config.loading import load_configuration
+    from s3napback.config.loading import load_for_reading
 
     if against_live and (every or keyless):
         raise click.UsageError("--compare goes neither with --all nor with --keyless")
@@ -344,8 +345,11 @@ def verify_command(
         source or "", at or "", origin or "", every, keyless, against_live, passphrase_file, original
     )
     invocation.run_each(
-        lambda path: verify.verify(load_configuration(path), request, invocation.day, say), has_heading=True
+        lambda path: verify.verify(load_for_reading(path), request, invocation.day, say), has_heading=True
     )
+
+
+command_line.add_command(schedule_command)
 
 
 def _exit_code(action: Callable[[], int]) -> int:

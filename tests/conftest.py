@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import threading
@@ -15,6 +16,7 @@ from hypothesis import settings
 from tests.databases.mariadb import MariaDB, mariadb_server
 from tests.databases.postgres import Postgres, postgres_server
 from tests.faulty_s3 import FaultyS3
+from tests.forked_command import FORKED
 from tests.gpg_keys import Key, gpg_home
 from tests.mail_host import MailHost
 from tests.servers import S3Server, moto_server, rclone_server
@@ -32,11 +34,20 @@ def pytest_configure() -> None:
 
     A shell starts what runs in the background with SIGINT and SIGQUIT ignored, ``nohup`` does so with SIGHUP, and no
     shell can undo it. A program that is told to end by an ignored signal does not end.
+
+    Where Python may keep no bytecode, every command would compile all its modules anew, which takes longer than most
+    commands do.
     """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     for number in signal.valid_signals():
         if signal.getsignal(number) is signal.SIG_IGN and number not in IGNORED_BY_PYTHON:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def pytest_unconfigure() -> None:
+    """End what commands were forked from."""
+    FORKED.stop()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
