@@ -21,7 +21,7 @@ from s3napback.archives import (
     metadata_digest,
     slot_keys,
 )
-from s3napback.backup.beside import BytesOf, put_index
+from s3napback.backup.beside import BytesOf, OpenLines, put_index
 from s3napback.backup.context import RunContext
 from s3napback.catalogue.indexes import index_key
 from s3napback.catalogue.sums import SumNote, format_sum, sum_key, sum_metadata
@@ -107,8 +107,9 @@ class _Making:
             concluded = dump.conclude()
             warnings = (*transfer.warnings, *concluded.warnings)
             transfer = replace(transfer, warnings=warnings, unread=concluded.unread)
-            self._commit(dump, record, transfer, had_content=had_content)
-            left = self._put_index(dump, record, segments)
+            with self._kept_lines(dump) as lines:
+                self._commit(dump, record, transfer, had_content=had_content)
+                left = self._put_index(record, segments, lines)
         return replace(transfer, warnings=(*transfer.warnings, *left, *self._tidy_up(record, transfer)))
 
     def _discard_leftovers(self) -> None:
@@ -200,13 +201,23 @@ class _Making:
             self.context.state.commit(state, dump.snapshot, dump.index)
         logger.debug("committed %s with id %s to %s", link.key, link.id, self.context.state.folder(plan.job.name))
 
-    def _put_index(self, dump: Dump, record: ArchiveRecord, segments: Segments | None) -> list[str]:
+    @contextmanager
+    def _kept_lines(self, dump: Dump) -> Iterator[OpenLines | None]:
+        """What is to stand in the index, in a file that is open: its name is gone once state is committed."""
+        lines = dump.listing() if dump.listing else None
+        if lines is None:
+            yield None
+            return
+        with lines.path.open("rb") as file:
+            yield OpenLines(lines, file)
+
+    def _put_index(self, record: ArchiveRecord, segments: Segments | None, lines: OpenLines | None) -> list[str]:
         """Write the index beside the archive; failing at it is a warning, since everything works without."""
-        if segments is None or dump.listing is None:
+        if segments is None:
             return []
         context, key = self.context, self.plan.key
         try:
-            put_index(context.store, key, record, segments, dump.listing(), context.encryption)
+            put_index(context.store, key, record, segments, lines, context.encryption)
         except (S3napbackError, OSError) as error:
             return [f"the index of {key} could not be written, so single files of it are found by reading it: {error}"]
         return []

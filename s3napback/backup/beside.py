@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
 
 from s3napback.archives import ArchiveRecord, metadata_digest
 from s3napback.catalogue.indexes import index_key, index_metadata
@@ -20,12 +22,25 @@ from s3napback.streams.transformations import Block, Feed
 _PIECE = 1 << 18  # bytes
 
 
+@dataclass(frozen=True)
+class OpenLines:
+    """The lines of an archive's members.
+
+    Attributes:
+        lines: what they are.
+        file: that holds them, at its beginning.
+    """
+
+    lines: Lines
+    file: BinaryIO
+
+
 def put_index(
     store: Store,
     key: str,
     record: ArchiveRecord,
     segments: Segments,
-    lines: Lines | None,
+    lines: OpenLines | None,
     encryption: Encryption | None,
 ) -> None:
     """Write the index of an archive that has just arrived, encrypted as the archive is.
@@ -44,13 +59,12 @@ def put_index(
     if lines is None:
         store.delete(index_key(key))
         return
-    begun = first_part(record.id, segments, lines)
+    begun = first_part(record.id, segments, lines.lines)
 
     def blocks() -> Iterator[Block]:
         yield begun
-        with lines.path.open("rb") as file:
-            while piece := file.read(_PIECE):
-                yield piece
+        while piece := lines.file.read(_PIECE):
+            yield piece
 
     elements: list[Feed | Stage] = [Feed("the index", blocks)]
     if encryption:
