@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from types import ModuleType
 
 import boto3
@@ -84,7 +85,9 @@ def fork_at_requests(channel: socket.socket) -> bool:
         for descriptor in descriptors:
             os.close(descriptor)
         channel.send(str(child).encode())
-        channel.send(str(os.waitpid(child, 0)[1]).encode())
+        status = os.waitpid(child, 0)[1]
+        with suppress(BrokenPipeError):  # nobody waits for a command that took too long
+            channel.send(str(status).encode())
 
 
 def _become(request: Mapping[str, object], output: int, errors: int) -> None:
