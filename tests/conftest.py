@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from s3napback.cli import Invocation
 from tests.botocore_data import share_botocore_data
 from tests.databases.mariadb import MariaDB, mariadb_server
 from tests.databases.postgres import Postgres, postgres_server
@@ -158,3 +159,16 @@ def mail_host() -> Iterator[MailHost]:
     host.listener.close()
     thread.join(10)
     assert not thread.is_alive()
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """What the group and a command were given, without anything being done."""
+    given: dict[str, object] = {}
+    monkeypatch.setattr("s3napback.logs.configure_logging", lambda *_arguments, **_options: None)
+
+    def note(_invocation: Invocation, _action: object, **_options: object) -> None:
+        given.update({"paths": [str(path) for path in _invocation.paths], "test": _invocation.test})
+
+    monkeypatch.setattr(Invocation, "run_each", note)
+    return given

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.faults.cells import Cell
 from tests.faults.harm import assert_harmless
 from tests.faults.machine import Machine
-from tests.faults.matrix import MATRIX, Cell
+from tests.faults.matrix import MATRIX
 
 pytestmark = pytest.mark.long(80)
 
