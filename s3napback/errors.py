@@ -1,4 +1,6 @@
-"""Every failure that a person may meet, and the exit code it leads to.
+"""The families of failures that a person may meet, and the exit code that each leads to.
+
+What can fail in one place only is defined there, as one of these families: whoever catches it knows that place.
 
 The message of an exception is written for the administrator who reads it at night: it names what failed, and where the
 cause does not say so by itself, what to do. Only ``s3napback.cli`` prints it.

@@ -33,7 +33,7 @@ from s3napback.sources.named_files import digests
 from s3napback.sources.own_store import store_within
 from s3napback.sources.presence import holds_anything, nothing_left, require_something_left
 from s3napback.sources.remains import Holdings, absent_mounts, holdings_of, suspicion
-from s3napback.sources.snapshot import DamagedSnapshot, copy_cured, look_at_snapshot
+from s3napback.sources.snapshot import begin_snapshot, look_at_snapshot
 from s3napback.sources.tar_guard import TarGuard
 from s3napback.sources.tar_review import TarReview
 from s3napback.streams.processes import Stage
@@ -236,25 +236,16 @@ class DirectorySource:
 
     def dump(self, archive_type: ArchiveType, memory: Memory | None, folder: Path) -> Dump:
         """See ``Source``."""
+        is_diff = archive_type is ArchiveType.DIFF
         snapshot = self._working_snapshot(folder)
         if snapshot is not None:
-            snapshot.touch(mode=0o600, exist_ok=False)
-        if archive_type is ArchiveType.DIFF and memory is not None and snapshot is not None:
-            try:
-                with (folder / memory.snapshot).open("rb") as source, snapshot.open("wb") as target:
-                    copy_cured(source, target, margin=margin() if self.margin is None else self.margin)
-            except (OSError, DamagedSnapshot) as error:
-                raise SourceError(f"the snapshot {folder / memory.snapshot} cannot be copied: {error}") from error
+            before = folder / memory.snapshot if is_diff and memory else None
+            begin_snapshot(snapshot, before, margin=margin() if self.margin is None else self.margin)
         member = member_name(self.job.target, followed=self._followed())
         real = os.path.realpath(self.job.target)
         blame = Blame(posixpath.normpath(os.fsencode(member)), real, is_almighty=reads_everything())
         review = TarReview(blame, most=self.job.settings.unreadable)
-        identity = _identity(self.job.target)
-
-        def swapped(_said: Sequence[str]) -> str:
-            same = _identity(self.job.target) == identity
-            return "" if same else f"{self.job.target} was replaced, moved or unmounted while {self.tar} read it"
-
+        swapped = partial(self._swapped, _identity(self.job.target))
         stage = self.plan(archive_type, folder)
         stage = replace(stage, review=review, judge=swapped, suspects=partial(what_holds_up, real))
         notes = self._holdings().to_notes()
@@ -266,7 +257,7 @@ class DirectorySource:
             )
         # A full archive that is not incremental opens every folder in the one above it, and follows no links.
         tree = LiveTree(real, time.time_ns()) if self._can_be_compared() else None
-        guard = TarGuard(member, tree, self._mounts(member), is_full=archive_type is ArchiveType.FULL)
+        guard = TarGuard(member, tree, self._mounts(member), is_full=not is_diff)
 
         def guarded(blocks: Iterator[memoryview]) -> Iterator[Block]:
             with tree or nullcontext():
@@ -275,22 +266,29 @@ class DirectorySource:
         second = TarReview(blame, most=self.job.settings.unreadable)
         indexing = self._indexing(archive_type, memory, folder, (review, second))
 
-        def conclude() -> Conclusion:
-            is_known = review.is_complete and guard.is_complete and (indexing is None or indexing.is_complete)
-            added = indexing.left_out if indexing else ()
-            forget(snapshot, {*review.left_out, *guard.left_out, *added} if is_known else None)
-            in_use = self.databases.warnings(self.job, guard.in_use)
-            unread = review.unread.joined(guard.left_out, guard.forgotten)
-            if indexing is None:
-                return Conclusion([*guard.warnings, *in_use], unread)
-            warnings = [*guard.warnings, *indexing.warnings, *in_use]
-            return Conclusion(warnings, unread.joined(indexing.unread, indexing.forgotten))
-
+        conclude = partial(self._conclude, snapshot, review, guard, indexing)
         parts = [Transformation("the guard", guarded)]
         if indexing is not None:
             parts.append(Transformation("the index", indexing.followed))
         index = folder / WORKING_INDEX if indexing else None
         return Dump(stage, snapshot, notes, guard=composed(*parts), conclude=conclude, index=index)
+
+    def _conclude(self, snapshot: Path, review: TarReview, guard: TarGuard, indexing: Indexing | None) -> Conclusion:
+        """Once the archive has been written: what of the source is not in it, which the snapshot then forgets."""
+        is_known = review.is_complete and guard.is_complete and (indexing is None or indexing.is_complete)
+        added = indexing.left_out if indexing else ()
+        forget(snapshot, {*review.left_out, *guard.left_out, *added} if is_known else None)
+        in_use = self.databases.warnings(self.job, guard.in_use)
+        unread = review.unread.joined(guard.left_out, guard.forgotten)
+        if indexing is None:
+            return Conclusion([*guard.warnings, *in_use], unread)
+        warnings = [*guard.warnings, *indexing.warnings, *in_use]
+        return Conclusion(warnings, unread.joined(indexing.unread, indexing.forgotten))
+
+    def _swapped(self, identity: object, _said: Sequence[str]) -> str:
+        """See ``Stage.judge``; ``identity`` is that of what was there when tar began."""
+        same = _identity(self.job.target) == identity
+        return "" if same else f"{self.job.target} was replaced, moved or unmounted while {self.tar} read it"
 
     def _indexing(
         self, archive_type: ArchiveType, memory: Memory | None, folder: Path, reviews: tuple[TarReview, TarReview]

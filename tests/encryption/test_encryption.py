@@ -115,32 +115,6 @@ def test_an_unknown_recipient_is_told(home: GpgHome) -> None:
     assert f"gpg --homedir {home.path} --import" in message
 
 
-def test_what_is_wrong_with_a_key_of_a_keyring_is_mended_where_its_secret_part_is(
-    other: GpgHome, tmp_path: Path
-) -> None:
-    expired = other.make_key("old@example.org", made="20250101T000000", expires="20d")
-    keyring = tmp_path / "backups.pub"
-    keyring.write_bytes(other.export())
-    mend = {
-        "stranger@example.org": f"run: gpg --export stranger@example.org, and bring what that writes to {keyring}",
-        "old@example.org": f"gpg --quick-set-expire {expired} 1y (where its secret part is; then bring what "
-        f"gpg --export writes to {keyring})",
-    }
-    for recipient, advice in mend.items():
-        with (
-            pytest.raises(UnusableKey) as caught,
-            prepare_encryption(EncryptionSettings((recipient,), keyring=keyring), TODAY),
-        ):
-            pass
-        assert advice in "\n".join(caught.value.lines)
-    keyring.write_text("-----BEGIN")
-    with (
-        pytest.raises(UnusableKey, match="no public key in it; write it anew with: gpg --export RECIPIENT"),
-        prepare_encryption(EncryptionSettings(("x@example.org",), keyring=keyring), TODAY),
-    ):
-        pass
-
-
 def test_everything_wrong_with_several_recipients_is_told_at_once(home: GpgHome) -> None:
     home.make_key("known@example.org")
     message = refusal(home, "first@example.org", "known@example.org", "second@example.org")
