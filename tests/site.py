@@ -135,7 +135,7 @@ class Site:
 
     def archive_keys(self, *, sums: bool = False) -> list[str]:
         """Keys of the archives in the store, in order; with ``sums`` those of the checksums as well."""
-        return [found.key for found in self.store().list("") if sums or not found.key.endswith(".sha256")]
+        return [found.key for found in self.store().list("") if sums or not found.key.endswith((".sha256", ".index"))]
 
     def slots(self) -> list[str]:
         """What follows the source's name in the keys: ``0-FULL``, ``1-DIFF``."""

@@ -25,6 +25,8 @@ from s3napback.sources import Alarm, Expansion, NothingNew
 from s3napback.sources.registry import expand_job, make_source
 
 _TIDYING_THREADS = 4
+_MOST_WAITING = 16
+"""Archives whose index and checksum are still to be written; each holds a file open."""
 
 
 class Tidying:
@@ -56,6 +58,9 @@ class Tidying:
         if self._crew is None:
             return _tidied(job, made)
         self._begun.append(self._crew.submit(_tidied, job, made))
+        waiting = [future for future in list(self._begun) if not future.done()]
+        if len(waiting) > _MOST_WAITING:
+            result_of(waiting[0])
         return NOTHING
 
     def finish(self) -> Tally:
@@ -69,7 +74,7 @@ class Tidying:
 def _tidied(job: Job, made: Made) -> Tally:
     log = logger_for(job.kind)
     try:
-        warnings = made.tidy_up()
+        warnings = made.finish()
     except Exception as error:
         log.error("%s: a bug in s3napback, after the archive was made: %s: %s", job.source, type(error).__name__, error)
         log.debug("details", exc_info=True)

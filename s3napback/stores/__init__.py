@@ -123,7 +123,8 @@ class Store(Protocol):
             is_helper: it is a small object beside an archive, to be read at any time: StorageClass is not meant for it.
 
         Returns:
-            The object as the store describes it afterwards, its size and metadata compared with what was sent.
+            The object as the store describes it afterwards, its size and metadata compared with what was sent; of a
+            helper that fits into one request, which a digest goes along with, as it was sent.
         """
         ...
 

@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,7 +17,7 @@ from s3napback.config.settings import Credentials, StoreSettings
 from s3napback.errors import StoreError, StoreUnreachable, UnusableStore
 from s3napback.stores import ByteSource, StoredObject
 from s3napback.stores.parts import PartLimits, plan_parts
-from s3napback.stores.s3_answers import IDENTITY, difference, is_ours, problem_of_answer
+from s3napback.stores.s3_answers import IDENTITY, as_sent, begun, difference, is_ours, problem_of_answer
 from s3napback.stores.s3_client import Clients, chosen_endpoint
 from s3napback.stores.s3_errors import (
     FAILURES,
@@ -196,6 +195,8 @@ class S3Store:
             OutOfParts: the source holds more than one upload can; a larger ``expected_size`` mends that.
             StoreError: the upload failed and is gone, or its success, reported by the store, is not true.
         """
+        # A helper must not wait until a large upload has room for it; of its buffer only what it fills takes memory.
+        chunk_size = self._limits.smallest if is_helper else self._chunk_size
         target = Target(
             client=self._clients.prompt,
             slow_client=self._clients.slow,
@@ -205,10 +206,10 @@ class S3Store:
             is_amazon=not self._settings.endpoint,
             # Without an identity the old object could be taken for the new one.
             has_landed=lambda size: IDENTITY in metadata and not difference(self._head_once(key), size, metadata),
-            confirm=lambda size: self._confirm(key, size, metadata),
+            confirm=lambda size: (
+                as_sent(key, size, metadata) if is_helper and size <= chunk_size else self._confirm(key, size, metadata)
+            ),
         )
-        # A helper must not wait until a large upload has room for it; of its buffer only what it fills takes memory.
-        chunk_size = self._limits.smallest if is_helper else self._chunk_size
         upload = Upload(
             target,
             plan_parts(chunk_size, expected_size, self._limits),
@@ -302,7 +303,7 @@ class S3Store:
     def _unfinished(self, key: str, doing: str, latest: float) -> Iterator[str]:
         for page in self._upload_pages(key, doing):
             uploads = [upload for upload in page.get("Uploads", []) if upload["Key"] == key]
-            yield from [each["UploadId"] for each in uploads if _begun(each) <= latest]
+            yield from [each["UploadId"] for each in uploads if begun(each) <= latest]
 
     def _upload_pages(self, prefix: str, doing: str) -> Iterator[Any]:
         more: dict[str, Any] = {}
@@ -385,12 +386,6 @@ class S3Store:
 
 def _list_objects(bucket: str, prefix: str, more: Mapping[str, Any], client: S3Client) -> Any:
     return client.list_objects_v2(Bucket=bucket, Prefix=prefix, **more)
-
-
-def _begun(upload: Mapping[str, Any]) -> float:
-    """When an upload was begun, in seconds since 1970; one whose time the store does not tell counts as old."""
-    initiated = upload.get("Initiated")
-    return initiated.timestamp() if isinstance(initiated, datetime) else 0.0
 
 
 def _list_uploads(bucket: str, prefix: str, more: Mapping[str, Any], client: S3Client) -> Any:

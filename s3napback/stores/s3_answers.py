@@ -1,8 +1,9 @@
-"""Whether what a bucket's server answers is about the object that is meant. Pure."""
+"""Whether what a bucket's server answers is about the object that is meant."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from typing import Any
 
 from s3napback.errors import StoreError
@@ -41,3 +42,14 @@ def difference(found: StoredObject | None, size: int, metadata: Mapping[str, str
         return f"bears another {IDENTITY}: {found.metadata.get(IDENTITY, 'none')} in place of {metadata.get(IDENTITY)}"
     wrong = [name for name, value in metadata.items() if found.metadata and found.metadata.get(name, "") != value]
     return f"has other metadata: {', '.join(wrong)}" if wrong else ""
+
+
+def as_sent(key: str, size: int, metadata: Mapping[str, str]) -> StoredObject:
+    """An object that the store was not asked for: it has taken it, with a digest."""
+    return StoredObject(key, size, datetime.now(timezone.utc), metadata)
+
+
+def begun(upload: Mapping[str, Any]) -> float:
+    """When an upload was begun, in seconds since 1970; one whose time the store does not tell counts as old."""
+    initiated = upload.get("Initiated")
+    return initiated.timestamp() if isinstance(initiated, datetime) else 0.0
