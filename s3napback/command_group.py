@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,8 @@ class CommandGroup(click.Group):
                 raise click.UsageError(
                     f"{error.message} The nightly run has no name: leave the word out", ctx
                 ) from error
-            written = " ".join(f"-c {word}" for word in args if not word.startswith("-"))
+            named = [*ctx.params.get("arguments", ()), *(word for word in args if not word.startswith("-"))]
+            written = shlex.join(part for word in named for part in ("-c", str(word)))
             hint = f"{error.message} Configurations are named with -c: s3napback {written}"
             raise click.UsageError(hint, ctx) from error
 

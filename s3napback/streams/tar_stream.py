@@ -239,8 +239,8 @@ def watched(blocks: Iterator[memoryview], look: Callable[[Member], None]) -> Ite
     """Pass an archive on as it is. A block goes on only after every header in it was looked at.
 
     The end mark goes on in one piece, after all that comes before has ended well. tar takes what a pipe has at the
-    moment for a record, and is gone as soon as it has seen two empty blocks: zeros that arrive after that, or the end of
-    a stream that is still on its way, would look as if it had not read everything.
+    moment for a record, and is gone as soon as it has seen two empty blocks: zeros that arrive after that, or the end
+    of a stream that is still on its way, would look as if it had not read everything.
 
     Args:
         blocks: of the archive.
