@@ -10,14 +10,16 @@ import logging
 import logging.handlers
 import os
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 from s3napback import ending
 from s3napback.crews import TookTooLong, within
 from s3napback.formatting import printable
+from s3napback.ownership import open_log
 
 LONGEST_SECONDS = 10.0
 """For one record, or one letter."""
@@ -66,6 +68,34 @@ class ConsoleHandler(logging.Handler):
             sys.stderr.flush()
         except Exception:  # noqa: BLE001 - handleError is where logging sends whatever goes wrong in a handler
             self.handleError(record)
+
+
+@contextmanager
+def opened_safely() -> Iterator[None]:
+    """While it is entered, handlers that are made open their files by ``open_log``, and follow nobody's links."""
+    usual = logging.FileHandler._open
+    setattr(logging.FileHandler, "_open", _opened)  # noqa: B010
+    try:
+        yield
+    finally:
+        setattr(logging.FileHandler, "_open", usual)  # noqa: B010
+
+
+def open_safely_from_now(handler: logging.Handler) -> None:
+    """Let a handler that writes to a file open it so whenever it is turned over."""
+    if isinstance(handler, logging.FileHandler):
+        vars(handler)["_open"] = partial(_opened, handler)
+
+
+def _opened(handler: logging.FileHandler) -> IO[Any]:
+    def opener(path: str, flags: int) -> int:
+        try:
+            return open_log(Path(path), flags)
+        except OSError as error:
+            error.filename = path
+            raise
+
+    return open(handler.baseFilename, handler.mode, encoding=handler.encoding, errors=handler.errors, opener=opener)
 
 
 def is_journal() -> bool:
@@ -117,6 +147,7 @@ class Guard:
         if self._is_off:
             return False
         seconds = LAST_WORDS_SECONDS if ending.has_begun() else LONGEST_SECONDS
+        result: Any = False
         try:
             result = within(seconds, action, "log")
         except TookTooLong:
@@ -124,6 +155,8 @@ class Guard:
         except RuntimeError:
             # At the end of the interpreter no thread begins any more.
             result = action()
+        except Exception as error:  # noqa: BLE001 - not every handler passes all that goes wrong to handleError
+            self._failure = f"cannot write: {type(error).__name__}: {error}"
         if not self._failure:
             return result
         self._switch_off()

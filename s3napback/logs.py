@@ -35,6 +35,8 @@ from s3napback.log_handlers import (
     close_all,
     is_console,
     is_journal,
+    open_safely_from_now,
+    opened_safely,
 )
 from s3napback.ownership import read_own_file
 
@@ -132,14 +134,15 @@ def _load(path: Path, debug: bool) -> None:
         parser = configparser.ConfigParser()
         # ``fileConfig`` evaluates expressions, so the file must not be another user's work.
         parser.read_string(read_own_file(path)[0].decode("utf-8"))
-        logging.config.fileConfig(parser, disable_existing_loggers=False)
-    except ChangeableByOthers:
-        raise
+        with opened_safely():
+            logging.config.fileConfig(parser, disable_existing_loggers=False)
     except Exception as error:
         logging.shutdown()  # closes the handlers that were opened before the one that failed
         _safeguard_all(debug)
         _remove_own_handlers()
         _log_to_console(debug)
+        if isinstance(error, ChangeableByOthers):
+            raise
         reason = _explain_file(path, error) if isinstance(error, OSError) else _explain(error)
         raise UnusableConfiguration(f"{path}: logging cannot be set up from this file: {reason}") from error
     _safeguard_all(debug)
@@ -204,6 +207,7 @@ def _safeguard(handler: logging.Handler, debug: bool) -> None:
     if isinstance(handler.formatter, _OneLineFormatter):
         return
     handler.setFormatter(_OneLineFormatter(handler.formatter or logging.Formatter(), debug))
+    open_safely_from_now(handler)
     if is_console(handler):
         vars(handler)["handleError"] = FailureReport(handler)
     else:

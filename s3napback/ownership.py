@@ -24,6 +24,7 @@ import pwd
 import shlex
 import stat
 import sys
+from collections.abc import Collection
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ from s3napback.errors import ChangeableByOthers
 
 _ROOT = 0
 _NULL_DEVICE = os.makedev(1, 3)
+_STREAMS = ("/dev/stdout", "/dev/stderr")  # links of the kernel's, which lead to no path
 _MOST_LINKS = 40  # as many as Linux follows (path_resolution(7))
 # A folder that may be searched and not read can still be looked at, where the system knows how.
 _LOOK = os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC | getattr(os, "O_PATH", os.O_RDONLY)
@@ -124,6 +126,37 @@ def open_own_for_writing(path: Path) -> int:
         return descriptor
 
 
+def open_log(path: Path, flags: int) -> int:
+    """Open a log for writing as ``os.open`` does; it is made (0666 less the umask) if it is not there.
+
+    It decides over nothing, so a group may write to the folders on its way if root or the caller owns them, as is usual
+    for ``/var/log``. What others can have put there is not used: a link, another name of a file, another user's file.
+
+    Raises:
+        ChangeableByOthers: somebody else owns a folder on the way, or can have prepared the file; it is as it was.
+        OSError: it cannot be opened.
+    """
+    opening = flags & ~os.O_TRUNC | os.O_WRONLY | os.O_CREAT
+    if str(path) in _STREAMS:
+        return os.open(path, opening | os.O_NOCTTY | os.O_CLOEXEC)
+    with ExitStack() as opened:
+        try:
+            folder, name = _Way(path, opened, is_for_log=True).end()
+        except FileNotFoundError:
+            folder, name = _Way(path.parent, opened, is_for_log=True).end()[0], path.name
+        descriptor = os.open(name or ".", opening | _OPEN, 0o666, dir_fd=folder.descriptor)
+        try:
+            status = os.fstat(descriptor)
+            _refuse(path, _prepared_fault(path, status, (_ROOT, os.geteuid())) if folder.shared else "")
+            if flags & os.O_TRUNC and stat.S_ISREG(status.st_mode):
+                os.ftruncate(descriptor, 0)
+            os.set_blocking(descriptor, True)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+
 def require_own_for_writing(path: Path) -> None:
     """Refuse what ``open_own_for_writing`` would refuse, touching nothing. What is not there passes.
 
@@ -151,18 +184,24 @@ def _prepared_folder(path: Path, opened: ExitStack) -> _Folder | None:
 
 
 def _judge_prepared(path: Path, status: os.stat_result, folder: _Folder) -> None:
-    remove = f"remove it with: rm {shlex.quote(str(path))}"
-    if not stat.S_ISREG(status.st_mode):
-        raise ChangeableByOthers(path, f"it is no plain file, and somebody may have planted it; {remove}")
-    if status.st_nlink != 1:
-        raise ChangeableByOthers(
-            path, f"it has {status.st_nlink} names (hard links), so it may be somebody else's file; {remove}"
-        )
-    if status.st_uid != os.geteuid():
-        raise ChangeableByOthers(path, f"it belongs to another user, {_user(status.st_uid)}; {remove}")
-    fault = _fault(status, path, _handle(folder, path.name), above=False)
+    fault = _prepared_fault(path, status, (os.geteuid(),))
+    _refuse(path, fault or _fault(status, path, _handle(folder, path.name), above=False))
+
+
+def _refuse(path: Path, fault: str) -> None:
     if fault:
         raise ChangeableByOthers(path, fault)
+
+
+def _prepared_fault(path: Path, status: os.stat_result, owners: Collection[int]) -> str:
+    remove = f"remove it with: rm {shlex.quote(str(path))}"
+    if not stat.S_ISREG(status.st_mode):
+        return f"it is no plain file, and somebody may have planted it; {remove}"
+    if status.st_nlink != 1:
+        return f"it has {status.st_nlink} names (hard links), so it may be somebody else's file; {remove}"
+    if status.st_uid not in owners:
+        return f"it belongs to another user, {_user(status.st_uid)}; {remove}"
+    return ""
 
 
 @dataclass(frozen=True)
@@ -172,7 +211,7 @@ class _Folder:
     Attributes:
         descriptor: open for looking only.
         path: without links.
-        shared: others may write to it, but its sticky bit is set.
+        shared: others may write to it, but its sticky bit is set; or a group may, and it is on the way to a log.
     """
 
     descriptor: int
@@ -183,9 +222,10 @@ class _Folder:
 class _Way:
     """The way from the root directory to a path; every folder on it is open and was found to be ours."""
 
-    def __init__(self, path: Path, opened: ExitStack) -> None:
+    def __init__(self, path: Path, opened: ExitStack, *, is_for_log: bool = False) -> None:
         self._path = path
         self._opened = opened
+        self._is_for_log = is_for_log
         whole = path if path.is_absolute() else Path.cwd() / path
         self._names = list(reversed(whole.parts[1:]))
         self._folders = [self._open(None, "/")]
@@ -231,7 +271,7 @@ class _Way:
     def _follow(self, folder: _Folder, name: str) -> None:
         # Where nobody else can write, whose a link is does not matter: a link cannot be changed, only replaced.
         status = self.entry(folder, name)
-        if folder.shared and (fault := _owner_fault(status, folder.path / name, above=True)):
+        if folder.shared and (fault := self._fault_of_link(status, folder, name)):
             raise ChangeableByOthers(self._path, fault)
         self._links += 1
         if self._links > _MOST_LINKS:
@@ -241,12 +281,19 @@ class _Way:
             del self._folders[1:]
         self._names += [part for part in reversed(target.parts) if part != target.anchor]
 
+    def _fault_of_link(self, status: os.stat_result, folder: _Folder, name: str) -> str:
+        if self._is_for_log:
+            return f"{folder.path / name} is a symbolic link where others may write; write the path without it"
+        return _owner_fault(status, folder.path / name, above=True)
+
     def _open(self, parent: _Folder | None, name: str) -> _Folder:
         descriptor = os.open(name, _LOOK, dir_fd=parent.descriptor if parent else None)
         self._opened.callback(os.close, descriptor)
         path = parent.path / name if parent else Path(name)
         status = os.fstat(descriptor)
-        shared = bool(status.st_mode & stat.S_ISVTX and status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
+        by_group, by_all = status.st_mode & stat.S_IWGRP, status.st_mode & stat.S_IWOTH
+        shared = bool(status.st_mode & stat.S_ISVTX and (by_group or by_all))
+        shared |= bool(self._is_for_log and by_group and not by_all and not _is_private_group(status.st_gid))
         handle = f"/proc/self/fd/{descriptor}"
         above = bool(self._names)
         fault = _owner_fault(status, path, above=above) if shared else _fault(status, path, handle, above=above)

@@ -11,6 +11,8 @@ from datetime import date
 from enum import Enum
 
 EPOCH = date(1970, 1, 1)
+LAST_DAY = (date.max - EPOCH).days
+"""The day number of the last date that can be written: 31 December 9999."""
 
 
 class ArchiveType(Enum):
@@ -28,6 +30,25 @@ def day_number(calendar_date: date) -> int:
 def day_date(day: int) -> date:
     """The calendar date of a day number."""
     return date.fromordinal(EPOCH.toordinal() + day)
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far one can go back in a cycle of which no backup has failed.
+
+    Attributes:
+        least_backups: that can be restored at any time.
+        most_backups: that can be restored at times.
+        least_age: in days; the oldest of them is never younger.
+        most_age: in days; nor does it get older.
+        after_days: that it takes until this holds.
+    """
+
+    least_backups: int
+    most_backups: int
+    least_age: int
+    most_age: int
+    after_days: int
 
 
 @dataclass(frozen=True)
@@ -76,6 +97,16 @@ class SimpleCycle:
         """How many slots one rotation has."""
         return self.fulls * (self.diffs + 1)
 
+    def refilled(self, day: int) -> int | None:
+        """The day on which the slot that ``day`` fills is filled anew."""
+        return (self.period(day) + self.slots) * self.frequency - self.phase
+
+    def reach(self) -> Reach:
+        """How far one can go back once all slots are filled."""
+        least = (self.fulls - 1) * (self.diffs + 1) + 1
+        oldest = self.slots * self.frequency - 1
+        return Reach(least, self.slots, (least - 1) * self.frequency, oldest, self.slots * self.frequency)
+
     def always_full(self) -> SimpleCycle:
         """The same cycle for sources that have no DIFFs: ``fulls`` slots."""
         return replace(self, diffs=0)
@@ -123,6 +154,20 @@ class HanoiCycle:
     def group(self, day: int) -> int:
         """Number of the group that ``day`` lies in: each archive is one by itself."""
         return self.period(day)
+
+    def refilled(self, day: int) -> int | None:
+        """The day on which the slot that ``day`` fills is filled anew; None for one that is kept for good."""
+        disc = min(self.slot(day), self.discs - 1)
+        if self.archive_oldest_disc and disc == self.discs - 1:
+            return None
+        return (self.period(day) + (1 << min(disc + 1, self.discs - 1))) * self.frequency
+
+    def reach(self) -> Reach:
+        """How far one can go back once all discs are filled; what is archived of the oldest one apart."""
+        turns = 1 << (self.discs - 1)
+        return Reach(
+            self.discs, self.discs, turns // 2 * self.frequency, turns * self.frequency - 1, turns * self.frequency
+        )
 
     def always_full(self) -> HanoiCycle:
         """The same cycle: it has no DIFFs."""

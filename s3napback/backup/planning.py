@@ -19,6 +19,7 @@ from s3napback.deciding.plans import Plan, Refusal, Skip, decide, why_not_due
 from s3napback.errors import DamagedState, SourceError, StoreError, StoreUnreachable
 from s3napback.kinds import kind_of
 from s3napback.sources import Source
+from s3napback.state import StoreState
 
 
 def plan_source(context: RunContext, job: Job, source: Source, *, ask_store: bool = True) -> Plan | Skip:
@@ -157,10 +158,14 @@ def folder_not_due(context: RunContext, job: Job) -> str:
 
     What it holds is known from state alone, since the folder may be missing.
     """
-    known = [state for state in context.state.all() if state.cycle == job.cycle and _stands_for(job, state)]
-    newest = [state.newest for state in known] or [None]
+    newest = [state.newest for state in remembered_of_several(context.state, job)] or [None]
     reasons = [why_not_due(job.schedule, context.facts.day, link) for link in newest]
     return reasons[0] if all(reasons) else ""
+
+
+def remembered_of_several(state: StoreState, job: Job) -> list[SourceState]:
+    """What is remembered of the sources that a job stands for which stands for several."""
+    return [each for each in state.all() if each.cycle == job.cycle and _stands_for(job, each)]
 
 
 def _stands_for(job: Job, state: SourceState) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import cached_property
 
 from s3napback.archives import UNKNOWN_OWNER, ArchiveRecord, Owner, slot_keys
 from s3napback.chains import Links, SourceState, base_for_slot
@@ -203,12 +204,12 @@ class SourceFacts:
         """Whose the archives of this source are."""
         return Owner(self.run.host, self.job.source)
 
-    @property
+    @cached_property
     def slot(self) -> int:
         """The slot to be filled."""
         return self.schedule.slot(self.run.day)
 
-    @property
+    @cached_property
     def keys(self) -> tuple[str, ...]:
         """Every key that an archive in that slot can have."""
         return slot_keys(self.run.prefix, self.job.kind, self.job.name, self.slot)

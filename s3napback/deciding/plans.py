@@ -91,15 +91,18 @@ def decide(facts: SourceFacts) -> Plan | Skip | Refusal:
     return _plan(facts)
 
 
+def is_due(schedule: Schedule, day: int, newest: Link | None) -> bool:
+    """Whether something is due on a day: a period begins, or that of an earlier night was missed."""
+    return schedule.is_due(day) or (newest is not None and schedule.period(newest.day) < schedule.period(day))
+
+
 def why_not_due(schedule: Schedule, day: int, newest: Link | None) -> str:
     """Why nothing is due on a day; empty if something is. A night that was missed is made up.
 
     Args:
         newest: the archive that was made last; None if there is none.
     """
-    if schedule.is_due(day):
-        return ""
-    if newest is not None and schedule.period(newest.day) < schedule.period(day):
+    if is_due(schedule, day, newest):
         return ""
     next_day = next(later for later in range(day + 1, day + schedule.frequency + 1) if schedule.is_due(later))
     return f"not due until {day_date(next_day)}"

@@ -19,7 +19,7 @@ from s3napback.recovery.private import private_folder
 from s3napback.recovery.refusals import Kind, Refusals
 
 _COPY = "copy"
-_PREFIX = ".s3napback-"
+_PREFIX = ".s3napback-restore-"
 _PIECE = 1 << 24  # bytes; copied at once, at most
 _LISTS = (os.fsdecode(ACCESS_LIST), os.fsdecode(DEFAULT_LIST))
 

@@ -6,26 +6,16 @@ folder that is read-only or that belongs to somebody else.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import stat
-import struct
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any
 
 from s3napback.formatting import human_bytes
+from s3napback.recovery.file_flags import APPEND_ONLY, IMMUTABLE, MOUNT_ROOT, flags_of
 from s3napback.recovery.folders import Cursor, cursor, entry_mode, exists, names_in, walk
-
-_NO_FOLLOW, _NO_AUTOMOUNT, _EMPTY_PATH = 0x100, 0x800, 0x1000
-_IMMUTABLE, _APPEND_ONLY, _MOUNT_ROOT = 0x10, 0x20, 0x2000
-"""Attributes that ``statx(2)`` tells (``<linux/stat.h>``)."""
-
-_ATTRIBUTES_AT = 8
-_STATX_SIZE = 256
 
 OF_ANOTHER_KIND = "a folder would meet another kind of file, or a symbolic link, or the other way round"
 
@@ -151,10 +141,10 @@ class Survey:
             return Obstacle(path, reason) if reason else True
         if stat.S_ISDIR(restored) != stat.S_ISDIR(live):
             return Obstacle(path, OF_ANOTHER_KIND)
-        attributes = _attributes(name, self.target.descriptor)
+        attributes = flags_of(name, self.target.descriptor)
         if stat.S_ISDIR(live):
             # Of folders on the way nothing is changed.
-            reason = "it is immutable (chattr +i)" if changes and attributes & _IMMUTABLE else ""
+            reason = "it is immutable (chattr +i)" if changes and attributes & IMMUTABLE else ""
         else:
             folder = self.target.descriptor
             reason = _not_replaceable(attributes) or _no_place_in(folder) or _not_ours(name, folder)
@@ -179,11 +169,11 @@ def _size(name: str, folder: int) -> int:
 
 
 def _not_replaceable(attributes: int) -> str:
-    if attributes & _MOUNT_ROOT:
+    if attributes & MOUNT_ROOT:
         return "something is mounted on it"
-    if attributes & _IMMUTABLE:
+    if attributes & IMMUTABLE:
         return "it is immutable (chattr +i)"
-    return "it can only be appended to (chattr +a)" if attributes & _APPEND_ONLY else ""
+    return "it can only be appended to (chattr +a)" if attributes & APPEND_ONLY else ""
 
 
 def _not_ours(name: str, folder: int) -> str:
@@ -198,27 +188,10 @@ def _no_place_in(folder: int) -> str:
     """Why entries of a folder cannot be made or replaced; empty if nothing speaks against it."""
     if os.fstatvfs(folder).f_flag & os.ST_RDONLY:
         return _READ_ONLY
-    if attributes := _attributes("", folder) & (_IMMUTABLE | _APPEND_ONLY):
-        return f"its folder is {'immutable (chattr +i)' if attributes & _IMMUTABLE else 'append-only (chattr +a)'}"
+    if attributes := flags_of("", folder) & (IMMUTABLE | APPEND_ONLY):
+        return f"its folder is {'immutable (chattr +i)' if attributes & IMMUTABLE else 'append-only (chattr +a)'}"
     is_locked = not os.access(f"/proc/self/fd/{folder}", os.W_OK | os.X_OK, effective_ids=True)
     # A folder of one's own is opened for as long as it takes.
     if is_locked and os.fstat(folder).st_uid != os.geteuid():
         return os.strerror(errno.EACCES)
     return ""
-
-
-@lru_cache(1)
-def _statx() -> Any:
-    return getattr(ctypes.CDLL(None, use_errno=True), "statx", None)
-
-
-def _attributes(name: str, folder: int) -> int:
-    """Attributes of an entry, or of the folder itself; none where the C library or the kernel do not tell."""
-    statx = _statx()
-    if statx is None:
-        return 0
-    buffer = ctypes.create_string_buffer(_STATX_SIZE)
-    flags = _NO_FOLLOW | _NO_AUTOMOUNT | (0 if name else _EMPTY_PATH)
-    if statx(folder, os.fsencode(name), flags, 0, buffer):
-        return 0
-    return int(struct.unpack_from("=Q", buffer, _ATTRIBUTES_AT)[0])

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import secrets
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from s3napback.recovery.folders import OPEN_FOLDER, UnusableFolder, names_in, unchanged, walk
+from s3napback.formatting import printable
+from s3napback.recovery.file_flags import APPEND_ONLY, flags_of
+from s3napback.recovery.folders import OPEN_FOLDER, UnusableFolder, exists, names_in, unchanged, walk
+
+logger = logging.getLogger("s3napback")
 
 
 @contextmanager
@@ -25,6 +32,8 @@ def private_folder(parent: int, prefix: str) -> Iterator[tuple[str, int]]:
         OSError: it cannot be made.
         UnusableFolder: somebody has put another folder in its place.
     """
+    if flags_of("", parent) & APPEND_ONLY:
+        raise OSError(errno.EPERM, "it is append-only (chattr +a), and nothing that is made in it could be removed")
     name = f"{prefix}{secrets.token_hex(8)}"
     os.mkdir(name, 0o700, dir_fd=parent)
     try:
@@ -39,10 +48,39 @@ def private_folder(parent: int, prefix: str) -> Iterator[tuple[str, int]]:
     finally:
         with unchanged(parent):
             empty(descriptor)
+            own = os.fstat(descriptor)
             os.close(descriptor)
             # It may bear another name by now, and this one may be somebody else's.
-            with suppress(OSError):
+            try:
                 os.rmdir(name, dir_fd=parent)
+            except OSError as error:
+                _tell_of_rest(name, parent, own, error)
+
+
+def _tell_of_rest(name: str, parent: int, own: os.stat_result, error: OSError) -> None:
+    with suppress(OSError):
+        is_own = exists(name, parent) and os.path.samestat(os.lstat(name, dir_fd=parent), own)
+        path = f"{os.readlink(f'/proc/self/fd/{parent}')}/{name}"  # noqa: PTH115
+        reason = error.strerror if is_own else "it was moved or replaced by somebody"
+        logger.warning("%s is left, and cannot be removed: %s", printable(path), reason)
+
+
+def tell_of_leftovers(folder: int, prefix: str) -> None:
+    """Warn of what others of our runs have left in a folder, because they were ended by force.
+
+    Args:
+        folder: its descriptor.
+        prefix: how the names of what is private begin.
+    """
+    with suppress(OSError):
+        for name in filter(lambda each: each.startswith(prefix), names_in(folder)):
+            if os.lstat(name, dir_fd=folder).st_uid == os.geteuid():
+                path = f"{os.readlink(f'/proc/self/fd/{folder}')}/{name}"  # noqa: PTH115
+                logger.warning(
+                    "%s was left by a restore that was ended by force, unless that is still at work; remove it with: "
+                    "rm -rf -- %s",
+                    *(printable(path), printable(shlex.quote(path))),
+                )
 
 
 def _is_private(folder: int, parent: int) -> bool:

@@ -13,6 +13,7 @@ from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import S3napbackError
 from s3napback.recovery.folders import exists, open_path
 from s3napback.recovery.opening.decoder import Decoder
+from s3napback.recovery.private import tell_of_leftovers
 from s3napback.recovery.staging import PREFIX, UnusableTarget
 from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import Block, Transformation
@@ -70,6 +71,7 @@ class FileRestore:
             try:
                 folder = open_path(where.parent).descriptor
                 stack.callback(os.close, folder)
+                tell_of_leftovers(folder, PREFIX)
                 name = f"{PREFIX}{secrets.token_hex(8)}"
                 descriptor = os.open(name, _NEW_FILE, 0o600, dir_fd=folder)
             except OSError as error:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from s3napback.errors import S3napbackError
+from s3napback.recovery.file_flags import APPEND_ONLY, IMMUTABLE, flags_of
 from s3napback.recovery.folders import (
     OPEN_FOLDER,
     Cursor,
@@ -28,7 +29,7 @@ from s3napback.recovery.folders import (
     unchanged,
     walk,
 )
-from s3napback.recovery.private import private_folder
+from s3napback.recovery.private import private_folder, tell_of_leftovers
 
 PREFIX = ".s3napback-restore-"
 _TOKEN_SIZE = 32
@@ -50,7 +51,7 @@ def looking_into_it() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UnusableTarget(f"what was extracted cannot be looked into: {error}; nothing was published") from error
+        raise UnusableTarget(f"what was extracted cannot be looked into: {error}; nothing was restored") from error
 
 
 @dataclass
@@ -172,6 +173,7 @@ def staging_in(where: Path, elsewhere: Path | None = None, merged: Sequence[str]
             else:
                 home = _beside(opened.descriptor, merged)
             stack.callback(os.close, home)
+            tell_of_leftovers(home, PREFIX)
             _name, folder = stack.enter_context(private_folder(home, PREFIX))
         except OSError as error:
             advice = "" if elsewhere else "; with --staging a restore can be prepared elsewhere" if merged else ""
@@ -198,7 +200,8 @@ def _beside(where: int, names: Sequence[str]) -> int:
 
 def _is_writable(folder: int) -> bool:
     is_allowed = os.access(f"/proc/self/fd/{folder}", os.W_OK | os.X_OK, effective_ids=True)
-    return is_allowed and not os.fstatvfs(folder).f_flag & os.ST_RDONLY
+    is_read_only = os.fstatvfs(folder).f_flag & os.ST_RDONLY or flags_of("", folder) & (IMMUTABLE | APPEND_ONLY)
+    return is_allowed and not is_read_only
 
 
 def _made_inside(name: str, folder: int, stack: ExitStack) -> int:
@@ -232,6 +235,10 @@ def require_empty(where: Path) -> None:
         opened = open_path(where)
     except FileNotFoundError:
         return
+    except NotADirectoryError as error:
+        raise UnusableTarget(
+            f"{where} cannot be restored to: it, or what stands before it, is a file; name an empty or new directory"
+        ) from error
     except OSError as error:
         raise UnusableTarget(f"{where} cannot be restored to: {error.strerror}") from error
     try:

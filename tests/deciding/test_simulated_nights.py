@@ -11,7 +11,7 @@ from s3napback.archives import slot_keys
 from s3napback.chains import History, Link, Memory, extended_chain
 from s3napback.deciding.facts import BackupOptions
 from s3napback.deciding.plans import why_not_due
-from s3napback.rotation import ArchiveType, SimpleCycle
+from s3napback.rotation import ArchiveType, Schedule, SimpleCycle
 from tests.deciding.facts import imagined, plan_of
 from tests.rotations import guaranteed
 
@@ -54,7 +54,7 @@ class SimulatedStore:
 class SimulatedSource:
     """Makes archives as it is decided, and holds them to the promises."""
 
-    schedule: SimpleCycle
+    schedule: Schedule
     content: str = "as it was"
     history: History = field(default_factory=History)
     store: SimulatedStore = field(default_factory=SimulatedStore)
@@ -77,7 +77,7 @@ class SimulatedSource:
         newest = self.history.chain[-1] if self.history.chain else None
         return not why_not_due(self.schedule, day, newest)
 
-    def change_schedule(self, schedule: SimpleCycle) -> None:
+    def change_schedule(self, schedule: Schedule) -> None:
         self.schedule = schedule
         self.periods = []
 

@@ -14,8 +14,10 @@ import signal
 import sys
 from pathlib import Path
 
+import s3napback.ending
 from s3napback.cli import main
-from tests.faults.fork_server import LOADED, become_user, open_second_wall
+from tests.faults.fork_server import become_user, open_second_wall
+from tests.forking import LOADED
 
 assert LOADED
 SECONDS = 60  # for one run
@@ -31,6 +33,8 @@ def serve(output: Path, user: int) -> None:
     if user:
         become_user(user)
     vars(gc)["freeze"] = gc.collect
+    # A run starts a thread for its own end, and it would outlive each of thousands of runs.
+    vars(s3napback.ending)["catch_signals"] = lambda: None
     open_second_wall()
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     for line in sys.stdin:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from tests.recovery.helpers import file_member, folder_member, leftovers, put_ar
 from tests.recovery.ordinary import USER, as_user, give, open_folder
 from tests.site import Site
 from tests.sources.trees import describe_tree, tree_differences
+from tests.waiting import becomes
 
 
 def mount(path: Path, *options: str) -> None:
@@ -139,3 +142,62 @@ def test_an_ordinary_user_restores_the_own_home_into_a_root_of_others(paths: tup
         assert (root / "home/alice/docs/b").read_text() == "restored"
         assert [path.name for path in (root / "home/alice").iterdir()] == ["docs"]
         assert [path.name for path in root.iterdir()] == ["home"]
+
+
+@pytest.fixture
+def simple(site: Site) -> Site:
+    """A site with a small archive of /etc."""
+    site.configure("")
+    put_archive(site, 0, tar_of((folder_member("etc", ["Yfile"]), b""), (file_member("etc/file"), b"x")))
+    return site
+
+
+@contextmanager
+def append_only(folder: Path) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["chattr", "+a", str(folder)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["chattr", "-a", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("is_where", [True, False])
+def test_nothing_is_left_in_a_folder_to_which_can_only_be_added(simple: Site, tmp_path: Path, is_where: bool) -> None:
+    folder = tmp_path / "growing"
+    staging = {} if is_where else {"staging": folder}
+    with append_only(folder), pytest.raises(UnusableTarget, match="append-only"):
+        restore_here(simple, "/etc", folder if is_where else tmp_path / "out", **staging)
+    assert list(folder.iterdir()) == []
+    assert not (tmp_path / "out").exists()
+
+
+def test_merging_below_a_folder_to_which_can_only_be_added_is_prepared_further_down(
+    simple: Site, tmp_path: Path
+) -> None:
+    (tmp_path / "live/etc").mkdir(parents=True)
+    with append_only(tmp_path / "live"):
+        restore_here(simple, "/etc", tmp_path / "live", in_place=True, agreed=True)
+    assert [path.name for path in (tmp_path / "live").rglob("*")] == ["etc", "file"]
+
+
+def test_what_a_killed_restore_has_left_is_named_and_nobody_else_s_is(
+    simple: Site, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    where = tmp_path / "it's here"
+    simple.fake_program("tar", 'case "$*" in *--extract*) touch begun; sleep 5 ;; esac\nexec REAL "$@"')
+    command = simple.command("restore", "/etc", f"--to={where}")
+    with subprocess.Popen(command, env=simple.full_environment(), stderr=subprocess.DEVNULL) as running:
+        assert becomes(lambda: bool([*where.glob(".s3napback-restore-*/tree/begun")]), 30)
+        running.send_signal(signal.SIGKILL)
+    (left,) = leftovers(where)
+    assert left.stat().st_mode & 0o7777 == 0o700
+    theirs = where / ".s3napback-restore-theirs"
+    theirs.mkdir()
+    os.chown(theirs, USER, USER)
+    restore_here(simple, "/etc", where)
+    assert (where / "etc/file").read_text() == "x"
+    (said,) = [record.getMessage() for record in caplog.records if "ended by force" in record.getMessage()]
+    assert str(left) in said
+    subprocess.run(["sh", "-c", said.partition("remove it with: ")[2]], check=True)
+    assert leftovers(where) == [theirs]

@@ -1,0 +1,33 @@
+"""Flags of files and folders by which the kernel keeps even root from changing them, and what is mounted on them."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+from functools import lru_cache
+from typing import Any
+
+_NO_FOLLOW, _NO_AUTOMOUNT, _EMPTY_PATH = 0x100, 0x800, 0x1000
+IMMUTABLE, APPEND_ONLY, MOUNT_ROOT = 0x10, 0x20, 0x2000
+"""Attributes that ``statx(2)`` tells (``<linux/stat.h>``); the first two are those of chattr(1)."""
+
+_ATTRIBUTES_AT = 8
+_STATX_SIZE = 256
+
+
+@lru_cache(1)
+def _statx() -> Any:
+    return getattr(ctypes.CDLL(None, use_errno=True), "statx", None)
+
+
+def flags_of(name: str, folder: int) -> int:
+    """Flags of an entry, or of the folder itself; none where the C library or the kernel do not tell."""
+    statx = _statx()
+    if statx is None:
+        return 0
+    buffer = ctypes.create_string_buffer(_STATX_SIZE)
+    flags = _NO_FOLLOW | _NO_AUTOMOUNT | (0 if name else _EMPTY_PATH)
+    if statx(folder, os.fsencode(name), flags, 0, buffer):
+        return 0
+    return int(struct.unpack_from("=Q", buffer, _ATTRIBUTES_AT)[0])
