@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.test_restore_original import Machine, dump, repository
+from tests.gpg_keys import Key
 from tests.original.vectors import DUMP, Bucket, Nights, bucket_of_six_nights
 from tests.servers import S3Server
 
@@ -177,3 +178,15 @@ def test_in_a_folder_keys_may_be_written_as_they_were_in_the_bucket(machine: Mac
     where = machine.folder / "wiki.sql"
     machine.run("restore", "MySQL//run/m.sock/wiki", "--to", str(where), "--keys", "MySQL//run/m.sock/wiki-1")
     assert where.read_bytes() == DUMP
+
+
+def test_what_a_very_old_gpg_made_is_refused_with_where_to_read_on(
+    tmp_path: Path, key: Key, caplog: pytest.LogCaptureFixture
+) -> None:
+    bucket = Bucket()
+    old = ("--rfc2440", "--cipher-algo", "3DES", "--trust-model", "always")
+    bucket.put("MySQL/wiki-0", key.home.run(*old, "--recipient", key.fingerprint, "--encrypt", stdin=DUMP))
+    machine = Machine(tmp_path, bucket, general=key.directives)
+    machine.run("restore", "MySQL/wiki", "--to", str(tmp_path / "wiki.sql"), expect=1)
+    assert "it bears no protection against changes" in caplog.text
+    assert not (tmp_path / "wiki.sql").exists()

@@ -34,7 +34,11 @@ _NO_KEY = (
 )
 _OF_DECODING = (
     ("manipulated", "its bytes have been changed since it was made"),
-    ("not integrity protected", "its bytes have been changed since it was made"),
+    (
+        "not integrity protected",
+        "it bears no protection against changes, which somebody has taken away, unless a very old gpg made it: the README "
+        "tells under “Old archives” how such a one is read by hand",
+    ),
     ("Checksum error", "its bytes have been changed since it was made"),
     ("Bad passphrase", "the passphrase is wrong"),
     ("No passphrase given", "the key needs a passphrase: run on a terminal, or name a file with --passphrase-file"),
