@@ -102,6 +102,8 @@ DIFFERENCES: dict[str, Check | str] = {
     "Sources are done in the order of the file": goes_in_order,
     "HanoiCycle goes by the local day.": ELSEWHERE,
     "Wildcards in `Directory /home/*`": warns_of_wildcards,
+    "A `Directory` that is a symbolic link": ELSEWHERE,
+    "A MySQL dump is as of one moment": ELSEWHERE,
     "A second `GpgRecipient` is encrypted for": encrypts_for_both,
     "Log lines go to standard error": ELSEWHERE,
     "`-t` touches nothing.": ELSEWHERE,
