@@ -22,6 +22,7 @@ from tests.faulty_s3 import operation_of
 from tests.servers import S3Server
 
 _BLOCK = 1 << 20
+_PAGE = 1_000
 _numbers = itertools.count(1)
 
 
@@ -60,8 +61,13 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         listed = [] if "uploads" in self._query else sorted(self.server.objects.items())
         prefix = f"{self._path}/{self._query.get('prefix', [''])[0]}"
-        entries = "".join(_entry(path, found) for path, found in listed if path.startswith(prefix))
-        self._answer(body=f"<Result><EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>{entries}</Result>")
+        begin = int(self._query.get("continuation-token", ["0"])[0])
+        found = [(path, each) for path, each in listed if path.startswith(prefix)]
+        more = begin + _PAGE < len(found)
+        token = f"<NextContinuationToken>{begin + _PAGE}</NextContinuationToken>" * more
+        entries = "".join(_entry(path, each) for path, each in found[begin : begin + _PAGE])
+        head = f"<EncodingType>url</EncodingType><IsTruncated>{str(more).lower()}</IsTruncated>{token}"
+        self._answer(body=f"<Result>{head}{entries}</Result>")
 
     def do_HEAD(self) -> None:
         found = self.server.objects.get(self._path)
