@@ -14,6 +14,7 @@ from pathlib import Path
 from s3napback.config.settings import StoreSettings
 from s3napback.stores import Store
 from s3napback.stores.opening import open_store
+from s3napback.watch.keys import is_word_key
 from tests.servers import S3Server
 
 FIRST_DAY = date(2026, 1, 1)
@@ -128,7 +129,8 @@ class Site:
 
     def archive_keys(self, *, sums: bool = False) -> list[str]:
         """Keys of the archives in the store, in order; with ``sums`` those of the checksums as well."""
-        return [found.key for found in self.store().list("") if sums or not found.key.endswith(".sha256")]
+        keys = [found.key for found in self.store().list("") if not is_word_key(found.key)]
+        return [key for key in keys if sums or not key.endswith(".sha256")]
 
     def slots(self) -> list[str]:
         """What follows the source's name in the keys: ``0-FULL``, ``1-DIFF``."""
