@@ -154,8 +154,9 @@ class Site:
         return found.metadata
 
     def diff_dir_contents(self) -> dict[str, bytes]:
-        """DiffDir's files with their bytes; the lock, which every run opens, left out."""
-        files = (path for path in sorted(self.diff_dir.rglob("*")) if path.is_file() and path.name != "lock")
+        """DiffDir's files with their bytes; the lock and what tells DiffDirs apart, which every run opens, left out."""
+        own = ("lock", "instance")
+        files = (path for path in sorted(self.diff_dir.rglob("*")) if path.is_file() and path.name not in own)
         return {str(path.relative_to(self.diff_dir)): path.read_bytes() for path in files}
 
     def recover(self, keys: Sequence[str], target: Path, *, decrypt: Sequence[str] = (), unpack: str = "z") -> Path:

@@ -14,6 +14,7 @@ from datetime import date, datetime, timezone
 from s3napback import __version__
 from s3napback.backup.journal import Journal, error_class, has_failed
 from s3napback.backup.planning import remembered_of_several
+from s3napback.catalogue.words import fetched
 from s3napback.chains import SourceState
 from s3napback.config.settings import Configuration, Job
 from s3napback.crews import TookTooLong, within
@@ -24,7 +25,7 @@ from s3napback.stores import Store
 from s3napback.surroundings import configured_store, diff_dir, host_name
 from s3napback.watch.composing import Attempt, Kept, Run, compose
 from s3napback.watch.keys import Place
-from s3napback.watch.word import LARGEST, Unreadable, Word, read, written
+from s3napback.watch.word import Unreadable, Word, read, written
 
 logger = logging.getLogger("s3napback")
 
@@ -142,13 +143,8 @@ def _loaded(state: StoreState, job: Job) -> SourceState | None:
 
 def _previous(store: Store, key: str) -> Word | None:
     """The word before; None if there is none that can be read."""
-    data = bytearray()
     try:
-        for block in store.read(key):
-            data += block
-            if len(data) > LARGEST:
-                break
-        return read(bytes(data))
+        return read(fetched(store, key))
     except (StoreError, Unreadable) as error:
         logger.debug("%s: the word of the run before cannot be read: %s", key, error)
         return None

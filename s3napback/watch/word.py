@@ -31,6 +31,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from s3napback.archives import format_time, parse_time
@@ -258,7 +259,7 @@ class _Said:
 
     def time(self, name: str) -> datetime | None:
         found = self.optional_text(name)
-        return None if found is None else parse_time(found)
+        return None if found is None else _parse_time(found)
 
     def day(self, name: str) -> date | None:
         found = self.optional_text(name)
@@ -277,6 +278,10 @@ def _of(kind: type[_Kind], value: object) -> _Kind:
     if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
         raise ValueError(kind.__name__)
     return value
+
+
+_parse_time = lru_cache(1_000)(parse_time)
+"""Most sources of a word have the same deadlines."""
 
 
 def _whole(text: str) -> int:

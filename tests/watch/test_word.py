@@ -103,7 +103,12 @@ def test_what_is_no_word_is_told_and_does_no_harm(data: bytes, why: str) -> None
         read(data)
 
 
-@given(st.binary() | st.recursive(st.none() | st.integers() | st.floats() | st.text(), st.lists).map(lambda each: json.dumps(each).encode()))
+@given(
+    st.binary()
+    | st.recursive(st.none() | st.integers() | st.floats() | st.text(), st.lists).map(
+        lambda each: json.dumps(each).encode()
+    )
+)
 def test_nothing_that_can_lie_there_is_a_bug(data: bytes) -> None:
     with pytest.raises(Unreadable):
         read(data)
