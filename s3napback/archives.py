@@ -162,7 +162,9 @@ def metadata_digest(metadata: Mapping[str, str]) -> str:
 
     A signature holds it, so that a signed archive cannot pass for another one, nor for a newer one.
     """
-    lines = [f"{name.lower()}={value}\n" for name, value in metadata.items()]
+    # Ours have neither; whoever folds one line into another's name or value must not come to the same text.
+    folds, signs = str.maketrans({"\n": "\\n"}), str.maketrans({"=": "\\="})
+    lines = [f"{name.lower().translate(signs)}={value}".translate(folds) + "\n" for name, value in metadata.items()]
     own = sorted(line for line in lines if line.startswith(METADATA_PREFIX))
     return hashlib.sha256("".join(own).encode()).hexdigest()
 

@@ -15,12 +15,14 @@ from s3napback.config.settings import StoreSettings
 from s3napback.stores import Store
 from s3napback.stores.opening import open_store
 from s3napback.watch.keys import is_word_key
+from tests.forked_command import FORKED
 from tests.servers import S3Server
 
 FIRST_DAY = date(2026, 1, 1)
 """Its day number, 20454, is a multiple of 7: daily cycles of 6 or 13 DIFFs begin a group on it."""
 
 TIME_LIMIT = 120  # seconds for one command
+START = (sys.executable, "-m", "s3napback")
 
 
 @dataclass
@@ -91,7 +93,7 @@ class Site:
         if isinstance(day, int):
             day = FIRST_DAY + timedelta(days=day)
         today = [f"--today={day.isoformat()}"] if day is not None else []
-        return [sys.executable, "-m", "s3napback", "-c", str(self.configuration), *today, *options]
+        return [*START, "-c", str(self.configuration), *today, *options]
 
     def run(
         self,
@@ -101,20 +103,25 @@ class Site:
         environment: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run the command line on a day (a date, or days after ``FIRST_DAY``) and check its exit code."""
-        done = subprocess.run(
-            self.command(*options, day=day),
+        done = self._run(self.command(*options, day=day), self.full_environment(environment))
+        assert expect is None or done.returncode == expect, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    def _run(self, command: list[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        if FORKED.suits(environment):
+            return FORKED.run(command[len(START) :], environment, self.root, TIME_LIMIT)
+        return subprocess.run(
+            command,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             errors="surrogateescape",
             timeout=TIME_LIMIT,
-            env=self.full_environment(environment),
+            env=environment,
             cwd=self.root,
             check=False,
         )
-        assert expect is None or done.returncode == expect, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
-        assert "Traceback" not in done.stderr, done.stderr
-        return done
 
     def full_environment(self, environment: Mapping[str, str] | None = None) -> dict[str, str]:
         """This process's environment with the site's, without credentials that the machine may have."""
@@ -185,3 +192,11 @@ class Site:
         path.chmod(0o755)
         self.environment["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
         return path
+
+
+def site_of_one_file(root: Path) -> Site:
+    """A site that is ready for a first backup, of one file."""
+    site = Site(root)
+    (site.source / "file").write_text("content")
+    site.configure_cycle("")
+    return site

@@ -72,30 +72,36 @@ def load_configuration(path: Path) -> Configuration:
     return examine(path).configuration
 
 
-def examine(path: Path, text: str | None = None) -> Examined:
+def load_for_reading(path: Path) -> Configuration:
+    """The same, where the store is only read, perhaps on a bare machine: DiffDir and TempDir may be missing."""
+    return examine(path, is_for_reading=True).configuration
+
+
+def examine(path: Path, text: str | None = None, *, is_for_reading: bool = False) -> Examined:
     """The same, and what the files are like.
 
     Args:
         path: of the configuration.
         text: what it shall hold; it need not exist then.
+        is_for_reading: see ``load_for_reading``.
 
     Raises:
         ConfigurationError: with every problem in it, each as ``file:line: what is wrong``.
     """
     problems = Problems()
     entries = _read(path, problems, text)
-    configuration = _configuration(path, entries, problems)
+    configuration = _configuration(path, entries, problems, is_for_reading=is_for_reading)
     return Examined(configuration, entries, tuple(problems.changes), problems.includes)
 
 
-def _configuration(path: Path, entries: Sequence[Entry], problems: Problems) -> Configuration:
+def _configuration(path: Path, entries: Sequence[Entry], problems: Problems, *, is_for_reading: bool) -> Configuration:
     reader = BlockReader(problems)
     general = reader.read_file(entries, Position(str(path), 1))
     store = store_settings(general, problems)
     encryption = encryption_settings(general, problems)
     _check_host_name(general, problems)
     jobs = [_without_store(job, store.folder, problems) for job in _named(reader.jobs, store.prefix, problems)]
-    _check_folders(general, problems)
+    _check_folders(general, problems, may_be_missing=is_for_reading)
     check_reach(reader.excludes, reader.jobs, problems)
     for job in jobs:
         _check_option_files(job, problems)
@@ -103,8 +109,6 @@ def _configuration(path: Path, entries: Sequence[Entry], problems: Problems) -> 
     if store.folder is None:
         _check_key_file(general, problems)
     problems.raise_errors()
-    if not jobs:
-        problems.warning(general.position, "nothing is backed up: there is neither a <Cycle> with sources nor a block")
     return Configuration(
         path=path,
         store=store,
@@ -170,12 +174,12 @@ def _check_host_name(general: Scope, problems: Problems) -> None:
         problems.error(general.at(Directives.HOST_NAME), "HostName is one word of at most 255 characters")
 
 
-def _check_folders(general: Scope, problems: Problems) -> None:
+def _check_folders(general: Scope, problems: Problems, *, may_be_missing: bool) -> None:
     for directive in (Directives.DIFF_DIR, Directives.TEMP_DIR):
         folder = general.path(directive)
         if folder is None:
             continue
-        if not _is_folder(folder):
+        if not _is_folder(folder) and not (may_be_missing and not os.path.lexists(folder)):
             problems.error(general.at(directive), _not_a_folder(directive.name, folder))
             continue
         # In TempDir we use nothing but files of our own, and those without a name.

@@ -16,6 +16,7 @@ from s3napback.archives import NOTHING_UNREAD, Unread
 from s3napback.errors import S3napbackError
 from s3napback.recovery.folders import cursor, exists, file_names, go_to
 from s3napback.recovery.members import Gate, Passed, lies_in
+from s3napback.recovery.opening.failures import Damaged
 from s3napback.streams.findings import Finding
 from s3napback.streams.tar_headers import Member
 from s3napback.streams.transformations import Block
@@ -23,6 +24,8 @@ from s3napback.streams.transformations import Block
 _MOST_NAMES = 2000
 _MOST_NEAR = 5
 _CHOICE = "the choice of members"
+_MOST_LEFT_OUT = 1 << 28  # bytes of memory, of hard links to what was not chosen; about a million of them
+_EACH = 256
 
 
 class NoSuchPath(S3napbackError):
@@ -146,15 +149,25 @@ class _Choice:
     wanted: WantedPaths
     left_out: dict[str, str] = field(default_factory=dict)
     nearby: dict[str, None] = field(default_factory=dict)
+    _size: int = 0
 
     def takes(self, member: Member) -> bool:
         self._note_names(member)
         if not self.wanted.include(member.name):
             return member.is_directory and member.name in self.wanted.above
         if member.link_target and not self.wanted.include(member.link_target):
-            self.left_out[member.name] = member.link_target
+            self._leave_out(member)
             return False
         return True
+
+    def _leave_out(self, member: Member) -> None:
+        self.left_out[member.name] = member.link_target
+        self._size += _EACH + len(member.name) + len(member.link_target)
+        if self._size > _MOST_LEFT_OUT:
+            raise Damaged(
+                f"it holds so many hard links to what was not asked for (more than {len(self.left_out) - 1}) that they "
+                "cannot be remembered: restore the whole directory instead of PATHs"
+            )
 
     def _note_names(self, member: Member) -> None:
         for name in (member.name, *(posixpath.join(member.name, entry) for entry in member.entries)):

@@ -28,6 +28,11 @@ _LONGEST = 1 << 16
 
 _MOST_REMARKS = 20
 
+_MOST_MEMORY = 1 << 28
+"""Bytes, about, of paths that are not there; far more than any honest archive has that a target does not take."""
+
+_EACH = 256
+
 
 class Meaning(Enum):
     """What a line is about."""
@@ -147,6 +152,7 @@ class ExtractionReview:
         self._top = top
         self._refused = {*refused}
         self._room = REMEMBERED_BYTES
+        self._memory = _MOST_MEMORY
         self._has_refused = False
         self._serious = ""
 
@@ -166,8 +172,12 @@ class ExtractionReview:
         self._has_refused = True
         if said.meaning is Meaning.BELOW:
             # It is part of the folder that was refused, of which people know already.
-            self._refused.add(path)
             return
+        if said.kind in (Kind.ENTRY, Kind.CONTENT, Kind.LINK):
+            self._memory -= _EACH + len(path) + len(said.link)
+            if self._memory < 0:
+                self._remark(b"the target does not take so much of this archive that it cannot be remembered")
+                return
         if said.kind in (Kind.ENTRY, Kind.CONTENT):
             self._refused.add(path)
         if said.kind is Kind.CONTENT:

@@ -6,10 +6,12 @@ import os
 import pty
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,23 @@ def test_a_bare_machine_gets_the_tree_of_any_day_back(any_site: Site, key: Key, 
         assert_same_tree(tmp_path / f"as-of-{night}", where / site.name(), hard_links=False)
         assert not leftovers(where)
     assert not site.diff_dir.exists()
+
+
+def test_a_copy_of_the_whole_configuration_will_do_before_anything_is_made_for_it(site: Site, tmp_path: Path) -> None:
+    database = tmp_path / "wiki.db"
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("CREATE TABLE pages (text)")
+    site.configure_cycle(f"SQLite {database}")
+    site.run()
+    for folder in (site.diff_dir, site.temp_dir, site.source):
+        shutil.rmtree(folder, ignore_errors=True)
+    database.unlink()
+    site.run("restore", str(site.source), "--to", str(tmp_path / "out"), day=None)
+    site.run("restore", f"SQLite{database}", "--to", str(database), day=None)
+    assert database.read_bytes().startswith(b"SQLite format 3")
+    for command in (["list"], ["verify"]):
+        site.run(*command, day=None)
+    assert f"mkdir -m 700 -p {site.diff_dir}" in site.run("-t", expect=2).stderr
 
 
 def test_at_takes_a_date_a_time_or_a_key(site: Site, tmp_path: Path) -> None:
@@ -124,8 +143,10 @@ def test_where_must_be_new_or_empty_but_for_a_new_disks_lost_and_found(site: Sit
     (disk / "lost+found").mkdir(parents=True)
     file.write_text("")
     for target in (occupied, file):
-        refused = site.run("restore", str(site.source), "--to", str(target), day=None, expect=1)
+        refused = site.run("restore", str(site.source), "--to", str(target), day=None, expect=2)
         assert str(target) in refused.stderr
+        rehearsed = site.run("restore", str(site.source), "--to", str(target), "-t", day=None, expect=2)
+        assert str(target) in rehearsed.stderr
     assert [path.name for path in occupied.iterdir()] == ["some"]
     site.run("restore", str(site.source), "--to", str(disk), day=None)
     assert sorted(path.name for path in disk.iterdir()) == sorted(["lost+found", site.name().split("/")[0]])

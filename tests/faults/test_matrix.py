@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.faults.cells import Cell
 from tests.faults.harm import assert_harmless
 from tests.faults.machine import Machine
-from tests.faults.matrix import MATRIX, Cell
+from tests.faults.matrix import MATRIX
 
 
 @pytest.mark.parametrize("cell", [cell for cell in MATRIX if cell.where != "S3"], ids=lambda cell: cell.title)

@@ -11,11 +11,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from s3napback.recovery import paths
+from s3napback.recovery.members import Gate
+from s3napback.recovery.opening.failures import Damaged
+from s3napback.recovery.paths import WantedPaths, first_reading
 from tests.faults.runner import Ended
-from tests.hostile.archives import END, GNU, header, put, zipped
-from tests.hostile.attacks import ORDINARY, START, W
+from tests.hostile.archives import END, GNU, hard_link, header, put, zipped
+from tests.hostile.attacks import ORDINARY, START, W, full
 from tests.hostile.restoring import SHAPES, USERS, Restorer, harm_done, surroundings
-from tests.hostile.world import World
+from tests.hostile.world import PART, SOURCE, World
 
 MOST = 180_000  # KiB that a process of a restore may have in memory at once; an honest one needs 80,000
 LIMIT = 3_000_000  # KiB of address space, so that a failure does not take the machine along
@@ -100,6 +104,22 @@ def test_a_sum_without_end_takes_no_memory(restores: Restorer, size: int) -> Non
     assert ended.code in (0, 1), ended.stderr
     assert memory < MOST, ended.stderr
     assert not harm_done(world, SHAPES["whole"], ended)
+
+
+def test_hard_links_without_end_take_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those to what was not asked for are remembered, for a second reading."""
+    monkeypatch.setattr(paths, "_MOST_LEFT_OUT", 100_000)
+    links = [hard_link(f"{W}/{number}", f"{SOURCE}/other") for number in range(1000)]
+
+    def read(content: bytes) -> int:
+        finding = first_reading(Gate(SOURCE), WantedPaths.of((PART,)))
+        for _block in finding.transformation.transform(iter([memoryview(content)])):
+            pass
+        return len(finding.result().left_out)
+
+    assert read(full(*links[:300])) == 300
+    with pytest.raises(Damaged, match="restore the whole directory instead of PATHs"):
+        read(full(*links))
 
 
 @pytest.mark.parametrize("shape", SHAPES)

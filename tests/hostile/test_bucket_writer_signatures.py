@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 
@@ -113,6 +114,27 @@ class Trial:
             **{**environment, **front},
         )
         return ended, harm_done(self.world, SHAPES[shape], ended), heard.read_bytes()
+
+
+FOLDED: Sequence[Callable[[str, str, str, str], Mapping[str, str]]] = [
+    lambda name, value, next_name, next_value: {name: f"{value}\n{next_name}={next_value}"},
+    lambda name, value, next_name, next_value: {f"{name}={value}\n{next_name}": next_value},
+    lambda name, value, next_name, next_value: {f"{name}={value}".upper(): "", next_name: next_value},
+]
+
+
+@pytest.mark.parametrize("fold", FOLDED)
+def test_metadata_that_are_folded_into_each_other_are_not_what_was_signed(
+    fold: Callable[[str, str, str, str], Mapping[str, str]],
+) -> None:
+    metadata = {**record(1).to_metadata(), "s3napback-cycle": "a=b"}
+    names = sorted(metadata)
+    for name, next_name in pairwise(names):
+        rest = {each: value for each, value in metadata.items() if each not in (name, next_name)}
+        folded = {**rest, **fold(name, metadata[name], next_name, metadata[next_name])}
+        assert metadata_digest(folded) != metadata_digest(metadata)
+    without = {name: value for name, value in metadata.items() if name != "s3napback-cycle"}
+    assert metadata_digest({**without, "s3napback-cycle=a": "b"}) != metadata_digest(metadata)
 
 
 @pytest.mark.parametrize(("shape", "who"), [("whole", who) for who in USERS] + EVERY[-1:])

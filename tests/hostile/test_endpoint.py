@@ -6,6 +6,7 @@ import random
 import shutil
 import signal
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faulty_s3 import Action, Fault, FaultyS3, stall
+from tests.faulty_s3 import Action, Answer, Fault, FaultyS3, stall
 from tests.hostile.answers import drip, endless_answer
 from tests.hostile.interrupting import LIMIT, Ended, interrupt
 from tests.servers import S3Server
@@ -268,6 +269,48 @@ def test_stall_timeout_ends_a_restore_from_a_bucket(site: Site, proxy: FaultyS3,
 def test_an_answer_without_end_ends_a_command_and_not_the_memory(site: Site, proxy: FaultyS3) -> None:
     proxy.add(Fault("ListObjectsV2", endless_answer(b" " * 4096, begin=b"<ListBucketResult>")))
     assert "the answer has more than" in site.run("list", expect=1).stderr
+
+
+@pytest.mark.parametrize(
+    ("operation", "status"), [("ListObjectsV2", 307), ("GetObject", 302), ("GetObject", 308), ("HeadObject", 301)]
+)
+def test_a_redirect_leads_nowhere(site: Site, proxy: FaultyS3, operation: str, status: int) -> None:
+    """It would bring credentials, and what is asked for, to whoever the endpoint names."""
+    with socket.socket() as elsewhere:
+        elsewhere.bind(("127.0.0.1", 0))
+        elsewhere.listen()
+        elsewhere.setblocking(False)
+        address = "http://{}:{}/".format(*elsewhere.getsockname())
+        headers = {"Location": address, "x-amz-bucket-region": "eu-west-1"}
+        body = f"<Error><Code>TemporaryRedirect</Code><Endpoint>{address}</Endpoint></Error>".encode()
+        was_met = hits(proxy, operation, lambda _request, _forward: Answer(status, headers, body))
+        configure(site, "StallTimeout 2")
+        target = site.root / "restored"
+        site.run("restore", str(site.source), f"--to={target}", expect=None)
+        assert was_met()
+        with pytest.raises(BlockingIOError):
+            elsewhere.accept()
+    shutil.rmtree(target, ignore_errors=True)
+
+
+BOMB = (
+    b"<?xml version='1.0'?><!DOCTYPE x [<!ENTITY a '%s'>%s]><ListBucketResult><Name>&j;</Name></ListBucketResult>"
+    % (
+        b"bomb" * 100,
+        b"".join(b"<!ENTITY %c '%s'>" % (letter, b"&%c;" % (letter - 1) * 20) for letter in range(ord("b"), ord("k"))),
+    )
+)
+
+
+def test_an_answer_that_unfolds_itself_takes_no_memory(site: Site, proxy: FaultyS3) -> None:
+    proxy.add(Fault("ListObjectsV2", lambda _request, _forward: Answer(200, {}, BOMB)))
+    limited = ["prlimit", "--as=2000000000", *site.command("list")]
+    done = subprocess.run(
+        limited, env=site.full_environment(), capture_output=True, text=True, check=False, timeout=LIMIT * 4
+    )
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "MemoryError" not in done.stderr
 
 
 def test_a_checksum_object_without_measure_does_not_block_a_restore(site: Site) -> None:

@@ -101,6 +101,34 @@ def test_a_chain_of_a_developers_repository_is_made_with_the_developers_rights(
     assert loaded.dump().partition(b"Revision-number")[2] == repository.dump().partition(b"Revision-number")[2]
 
 
+HOOKS = [
+    f"{when}-{what}" for what in ("commit", "revprop-change", "lock", "unlock") for when in ("start", "pre", "post")
+]
+
+
+@pytest.mark.parametrize("owner", [DEVELOPER, 0])
+def test_no_hook_is_run_and_none_comes_back(site: Site, repository: Repository, tmp_path: Path, owner: int) -> None:
+    with short_folder("root") as folder:
+        folder.chmod(0o777)
+        for name in HOOKS:
+            hook = repository.path / "hooks" / name
+            hook.write_text(f"#!/bin/sh\ntouch {folder}/{name}\n")
+            hook.chmod(0o755)
+        give(repository.path, owner)
+        configure(site, repository.path)
+        site.run(day=0)
+        grow(repository, tmp_path / "scratch", 1)
+        assert [*folder.iterdir()]
+        for path in folder.iterdir():
+            path.unlink()
+        give(repository.path, owner)
+        site.run(day=1)
+        site.run("restore", str(repository.path), "--to", str(tmp_path / "restored"), day=None)
+        site.run("verify", day=None)
+        assert not [*folder.iterdir()]
+        assert not {*HOOKS} & {path.name for path in (tmp_path / "restored/hooks").iterdir()}
+
+
 def test_the_dry_run_shows_the_command_as_it_is_run(site: Site, repository: Repository, tmp_path: Path) -> None:
     configure(site, repository.path)
     printed = site.run("-t", "-d").stdout

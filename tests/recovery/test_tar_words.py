@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from s3napback.recovery import tar_words
 from s3napback.recovery.tar_words import TAR_FAILURE, ExtractionReview, Meaning, understood
 
 
@@ -61,3 +62,17 @@ def test_what_is_excused(lines: list[bytes], is_excused: bool) -> None:
     assert review.excuses(TAR_FAILURE) is is_excused
     assert not review.excuses(1)
     assert not review.excuses(139)
+
+
+def test_refusals_without_end_take_no_memory_and_are_no_excuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tar_words, "_MOST_MEMORY", 10_000)
+    review = ExtractionReview("etc")
+    for number in range(10):
+        review.read(b"tar: etc/%d: Cannot mkdir: File name too long" % number)
+        for inner in range(10):
+            review.read(b"tar: etc/%d/%d: Cannot open: No such file or directory" % (number, inner))
+    assert review.excuses(TAR_FAILURE)
+    for number in range(100):
+        review.read(b"tar: etc/other%d: Cannot mkdir: File name too long" % number)
+    assert not review.excuses(TAR_FAILURE)
+    assert len(review.remarks) <= 20

@@ -1,0 +1,104 @@
+"""Imports what commands need, and forks a process for each that is asked for: see ``forked_command.py``."""
+
+from __future__ import annotations
+
+import atexit
+import encodings.utf_8_sig
+import gc
+import json
+import os
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from types import ModuleType
+
+import boto3
+import gnupg
+from dateutil import parser
+from isal import isal_zlib
+
+import s3napback.commands.backup
+import s3napback.commands.list
+import s3napback.commands.prune
+import s3napback.commands.restore
+import s3napback.commands.verify
+import s3napback.config.loading
+import s3napback.stores.s3
+from s3napback.__main__ import main
+from tests.botocore_data import share_botocore_data
+
+LOADED: list[ModuleType] = [
+    *(encodings.utf_8_sig, boto3, gnupg, isal_zlib, parser, s3napback.commands.backup, s3napback.commands.list),
+    *(s3napback.commands.prune, s3napback.commands.restore, s3napback.commands.verify, s3napback.config.loading),
+    s3napback.stores.s3,
+]
+"""What a command would import when it needs it."""
+MESSAGE_SIZE = 200_000
+"""Of a request, in bytes: arguments and environment."""
+
+
+def serve(descriptor: int) -> None:
+    """Answer the requests that come by a socket, until the other side closes it."""
+    share_botocore_data(at_once=True)
+    with socket.socket(fileno=descriptor) as channel:
+        if not fork_at_requests(channel):
+            return
+    run_and_leave()
+
+
+def run_and_leave() -> None:
+    """Run the command line and end as Python does, but for taking apart all that was imported.
+
+    That takes longer than many a command does.
+    """
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code
+    else:
+        code = 0
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else 1)
+
+
+def fork_at_requests(channel: socket.socket) -> bool:
+    """Answer requests by the child's process id and, once it has ended, its status; True in the child."""
+    gc.freeze()
+    while True:
+        message, descriptors, _flags, _address = socket.recv_fds(channel, MESSAGE_SIZE, 2)
+        if not message:
+            return False
+        child = os.fork()
+        if child == 0:
+            channel.close()
+            _become(json.loads(message), *descriptors)
+            return True
+        for descriptor in descriptors:
+            os.close(descriptor)
+        channel.send(str(child).encode())
+        channel.send(str(os.waitpid(child, 0)[1]).encode())
+
+
+def _become(request: Mapping[str, object], output: int, errors: int) -> None:
+    """Take on what a process has when it starts."""
+    for descriptor, number in ((output, 1), (errors, 2)):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    os.chdir(str(request["folder"]))
+    os.umask(int(str(request["umask"])))
+    environment, arguments = request["environment"], request["arguments"]
+    assert isinstance(environment, dict)
+    assert isinstance(arguments, list)
+    os.environ.clear()
+    os.environ.update(environment)
+    time.tzset()
+    tempfile.tempdir = None
+    sys.argv = ["s3napback", *arguments]
