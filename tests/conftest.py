@@ -14,6 +14,7 @@ import pytest
 from hypothesis import settings
 
 from s3napback.cli import Invocation
+from tests.botocore_data import share_botocore_data
 from tests.databases.mariadb import MariaDB, mariadb_server
 from tests.databases.postgres import Postgres, postgres_server
 from tests.faulty_s3 import FaultyS3
@@ -31,7 +32,7 @@ IGNORED_BY_PYTHON = {signal.SIGPIPE, signal.SIGXFSZ}
 
 
 def pytest_configure() -> None:
-    """Undo what this process has inherited, for itself and all that the tests start.
+    """Undo what this process has inherited, for itself and all that the tests start, and keep what takes long to read.
 
     A shell starts what runs in the background with SIGINT and SIGQUIT ignored, ``nohup`` does so with SIGHUP, and no
     shell can undo it. A program that is told to end by an ignored signal does not end.
@@ -39,6 +40,7 @@ def pytest_configure() -> None:
     Where Python may keep no bytecode, every command would compile all its modules anew, which takes longer than most
     commands do.
     """
+    share_botocore_data()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     for number in signal.valid_signals():
         if signal.getsignal(number) is signal.SIG_IGN and number not in IGNORED_BY_PYTHON:

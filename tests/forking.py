@@ -28,6 +28,7 @@ import s3napback.commands.verify
 import s3napback.config.loading
 import s3napback.stores.s3
 from s3napback.__main__ import main
+from tests.botocore_data import share_botocore_data
 
 LOADED: list[ModuleType] = [
     *(encodings.utf_8_sig, boto3, gnupg, isal_zlib, parser, s3napback.commands.backup, s3napback.commands.list),
@@ -41,13 +42,31 @@ MESSAGE_SIZE = 200_000
 
 def serve(descriptor: int) -> None:
     """Answer the requests that come by a socket, until the other side closes it."""
+    share_botocore_data(at_once=True)
     with socket.socket(fileno=descriptor) as channel:
         if not fork_at_requests(channel):
             return
+    run_and_leave()
+
+
+def run_and_leave() -> None:
+    """Run the command line and end as Python does, but for taking apart all that was imported.
+
+    That takes longer than many a command does.
+    """
     try:
         main()
     except SystemExit as end:
-        _leave(end.code)
+        code = end.code
+    else:
+        code = 0
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else 1)
 
 
 def fork_at_requests(channel: socket.socket) -> bool:
@@ -83,16 +102,3 @@ def _become(request: Mapping[str, object], output: int, errors: int) -> None:
     time.tzset()
     tempfile.tempdir = None
     sys.argv = ["s3napback", *arguments]
-
-
-def _leave(code: object) -> None:
-    """End as Python does, but for taking apart all that was imported, which takes as long as most commands."""
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread() and not thread.daemon:
-            thread.join()
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    if code is None or isinstance(code, int):
-        os._exit(code or 0)
-    raise SystemExit(code)

@@ -142,7 +142,7 @@ class Catalogue:
             why = f"its FULL was overwritten: {fulls[-1].key} is of {_date(fulls[-1])}"
         elif fulls:
             why = f"an archive between {fulls[-1].key} and it is missing"
-        return why if len(links) == 1 else f"it builds on {last.key}, of which holds: {why}"
+        return why if len(links) == 1 else f"it builds on {last.key}, which cannot be restored: {why}"
 
 
 def newest_first(archive: CataloguedArchive) -> tuple[float, int, int, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import posixpath
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
@@ -32,6 +31,7 @@ from s3napback.sources.margin import margin
 from s3napback.sources.mounts import mounted_within, tells_holes
 from s3napback.sources.named_files import digests
 from s3napback.sources.own_store import store_within
+from s3napback.sources.presence import holds_anything, nothing_left, require_something_left
 from s3napback.sources.remains import Holdings, absent_mounts, holdings_of, suspicion
 from s3napback.sources.snapshot import begin_snapshot, look_at_snapshot
 from s3napback.sources.tar_guard import TarGuard
@@ -51,7 +51,6 @@ keeps all names below in memory: 3,000 nested directories with names of 255 byte
 snapshot. A name has at most 255 bytes, so above each one that is left out in this way there is one that tar names.
 """
 
-_NOT_EXPANDED = re.compile(r"[*?\[$~]|\{.*\}")
 _ALTERING_HEADERS = frozenset({"--owner", "--owner-map", "--group", "--group-map", "--mode", "--dereference"})
 
 _FORMAT_OPTIONS = (
@@ -189,8 +188,12 @@ class DirectorySource:
                 f"{self.job.source} is empty, but held files when it was backed up last. Is a disk not mounted? "
                 "If it is meant to be empty, run once with -f"
             )
+        followed = self._followed()
+        require_something_left(
+            self.job, tar_command(self.tar, self.job.target, self._settings, snapshot=None, followed=followed)
+        )
         notes: list[str] = []
-        if self._followed():
+        if followed:
             real = os.path.realpath(self.job.target)
             notes.append(f"{self.job.source} is a symbolic link; its content is taken from {real}")
         if before := Holdings.from_notes(remembered):
@@ -210,16 +213,7 @@ class DirectorySource:
 
     def has_content(self) -> bool:
         """See ``Source``."""
-        try:
-            with os.scandir(self.job.target) as entries:
-                return next(entries, None) is not None
-        except FileNotFoundError:
-            hint = "; wildcards and variables are not expanded" if _NOT_EXPANDED.search(self.job.target) else ""
-            raise SourceError(f"{self.job.source} does not exist{hint}") from None
-        except NotADirectoryError:
-            raise SourceError(f"{self.job.source} is not a directory") from None
-        except OSError as error:
-            raise SourceError(f"{self.job.source} cannot be read: {error.strerror}") from None
+        return holds_anything(self.job)
 
     def content(self) -> Mapping[str, object]:
         """See ``Source``."""
@@ -354,7 +348,7 @@ class DirectorySource:
     def flaw(self, head: bytes, tail: bytes) -> str:
         """See ``Source``."""
         if not head.strip(b"\0"):
-            return f"the archive of {self.job.target} would be empty: does an Exclude match the directory itself?"
+            return nothing_left(self.job)
         # Two blocks of zeros end an archive (tar's manual, "Basic Tar Format").
         if tail.strip(b"\0") or len(tail) < _END_SIZE:
             return f"{self.tar} ended as if all were well, but the archive of {self.job.target} is cut off"
