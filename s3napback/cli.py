@@ -98,7 +98,6 @@ def command_line(
 ) -> None:
     """Back up what the configurations name: the nightly run, unless a COMMAND says otherwise."""
     from s3napback.config.loading import resolve_configuration_path
-    from s3napback.deciding.facts import BackupOptions
     from s3napback.logs import configure_logging
 
     if context.invoked_subcommand is not None:
@@ -109,6 +108,8 @@ def command_line(
     configure_logging(log_config, paths, debug, quiet=quiet)
     context.obj = Invocation(tuple(paths), today or date.today(), test)
     if context.invoked_subcommand is None:
+        from s3napback.deciding.facts import BackupOptions
+
         wanted = BackupOptions(force=force, full=full, take_over=take_over)
         context.obj.run_each(
             lambda path: _run_one(path, context.obj.day, wanted, test=test, debug=debug, strict=strict),
