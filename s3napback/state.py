@@ -14,10 +14,11 @@ import json
 import os
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import datetime, timezone
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -73,12 +74,17 @@ class StoreState:
             return None
 
     def former_names(self, source: SourceName, cycle: str, name: str) -> list[str]:
-        """Other names under which the same source was kept in the same Cycle."""
-        return [
-            state.name
-            for state in self.all()
-            if state.source == source and state.cycle == cycle and state.name != name and state.newest
-        ]
+        """Other names under which the same source was kept in the same Cycle, before this was first asked."""
+        return [each for each in self._kept_before.get((source, cycle), ()) if each != name]
+
+    @cached_property
+    def _kept_before(self) -> Mapping[tuple[SourceName, str], Sequence[str]]:
+        """Names by source and Cycle: a first night asks for each of its sources, and all state is read only once."""
+        names: dict[tuple[SourceName, str], list[str]] = {}
+        for state in self.all():
+            if state.newest:
+                names.setdefault((state.source, state.cycle), []).append(state.name)
+        return names
 
     @contextmanager
     def workplace(self, name: str) -> Iterator[Path]:
