@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import NoReturn, Protocol
 
 import click
 
+from s3napback.command_group import day, whole_number
 from s3napback.speaking import say
 
 
@@ -26,19 +27,19 @@ class Invocation(Protocol):
 
 
 @click.command("schedule")
-@click.option("--days", "count", type=click.IntRange(1, 3660), default=35, metavar="N", help="How many days to tell "
-    "of; 35 otherwise.")  # fmt: skip
-@click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), metavar="YYYY-MM-DD", help="The first of them; "
+@click.option("--days", "count", callback=whole_number(1, 3660), default="35", metavar="N", help="How many days to "
+    "tell of; 35 otherwise.")  # fmt: skip
+@click.option("--from", "first", callback=day, metavar="YYYY-MM-DD", help="The first of them; "
     "today otherwise.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document for each configuration.")
 @click.pass_obj
-def schedule_command(invocation: Invocation, *, count: int, first: datetime | None, as_json: bool) -> None:
+def schedule_command(invocation: Invocation, *, count: int, first: date | None, as_json: bool) -> None:
     """Show which source will fill which slot on which day, and to which days one can go back then."""
     from s3napback.commands import schedule
     from s3napback.config.loading import load_configuration
     from s3napback.rotation import EPOCH
 
-    begin = first.date() if first else invocation.day
+    begin = first or invocation.day
     if not EPOCH <= begin <= date.max - timedelta(days=count):
         raise click.UsageError(f"--from {begin} with --days {count}: there are days from {EPOCH} to {date.max}")
     invocation.run_each(

@@ -189,3 +189,11 @@ class Site:
         path.chmod(0o755)
         self.environment["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
         return path
+
+
+def site_of_one_file(root: Path) -> Site:
+    """A site that is ready for a first backup, of one file."""
+    site = Site(root)
+    (site.source / "file").write_text("content")
+    site.configure_cycle("")
+    return site

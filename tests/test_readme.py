@@ -17,7 +17,7 @@ from s3napback.cli import EXIT_CODES, command_line
 from s3napback.config.loading import load_configuration
 from s3napback.rotation import SimpleCycle
 from tests import manual
-from tests.faults.matrix import as_markdown
+from tests.faults.matrix_table import as_markdown
 from tests.faulty_s3 import Fault, FaultyS3, answer
 from tests.rotations import guaranteed
 from tests.servers import S3Server

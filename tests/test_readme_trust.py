@@ -116,9 +116,12 @@ ATTACKS: Mapping[str, Sequence[Mapping[str, Sequence[str]]]] = {
             "test_local_user_configuration": [
                 "test_what_others_can_change_keeps_everything_from_starting",
                 "test_a_bare_name_never_means_a_file_of_the_current_folder",
-                "test_nothing_is_imported_or_run_from_the_current_folder",
                 "test_state_that_somebody_planted_is_not_read",
-            ]
+            ],
+            "test_local_user_current_folder": ["test_nothing_is_imported_or_run_from_the_current_folder"],
+            "test_ordinary_user_configuration": [
+                "test_neither_root_nor_a_third_user_takes_an_ordinary_users_configuration"
+            ],
         },
         {
             "test_local_user_logs": [

@@ -17,7 +17,7 @@ from s3napback.backup.rehearsing import rehearse_source
 from s3napback.config.settings import Configuration, Job
 from s3napback.deciding.facts import BackupOptions
 from s3napback.deciding.plans import Plan, Skip
-from s3napback.errors import EXIT_BUG, S3napbackError, SourceError
+from s3napback.errors import EXIT_BUG, ConfigurationError, S3napbackError, SourceError
 from s3napback.formatting import human_bytes, human_time
 from s3napback.logs import log_lines, logger_for
 from s3napback.sources import Alarm, Expansion, NothingNew
@@ -64,6 +64,7 @@ def run(configuration: Configuration, today: date, options: BackupOptions) -> Ta
         LockHeld: another run is at work.
     """
     clock = time.monotonic()
+    _require_jobs(configuration)
     with ExitStack() as stack:
         folder = diff_dir(configuration)
         if configuration.diff_dir is None:
@@ -101,6 +102,7 @@ def rehearse(
     Raises:
         UnusableConfiguration: nothing of it would be begun.
     """
+    _require_jobs(configuration)
     require_own_diff_dir(diff_dir(configuration))
     with prepared_run(configuration, today, options, patient=False) as context:
         tally = Tally(warnings=_warn(context.warnings))
@@ -121,6 +123,14 @@ def rehearse(
                 tally = _failed(tally) if prospect.fails else tally
                 tally = replace(tally, warnings=tally.warnings + prospect.warnings)
     return tally
+
+
+def _require_jobs(configuration: Configuration) -> None:
+    """Refuse a run that would back up nothing, and so be a success each night."""
+    if not configuration.jobs:
+        raise ConfigurationError(
+            [f"{configuration.path}: it names no source, so nothing is backed up; does an Include match nothing?"]
+        )
 
 
 def _warn(warnings: tuple[str, ...]) -> int:
@@ -161,7 +171,7 @@ def _expanded(context: RunContext, job: Job) -> Expansion:
     except SourceError as error:
         if not force and (reason := folder_not_due(context, job)):
             return Expansion(remarks=[(logging.INFO, f"{job.source}: {reason}")])
-        return Expansion(remarks=[(logging.ERROR, f"{job.source} FAILED: {error}")])
+        return Expansion(remarks=[(logging.ERROR, str(SourceError(*error.under(f"{job.source} FAILED"))))])
 
 
 def _back_up(context: RunContext, job: Job, tally: Tally) -> Tally:

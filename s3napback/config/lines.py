@@ -204,6 +204,8 @@ def _not_a_name(name: str) -> str:
     directive, equals, _ = name.partition("=")
     if equals and _NAME.fullmatch(directive):
         return f"write “{directive} VALUE” without “=”"
+    if name.endswith(":") and _NAME.fullmatch(name[:-1]):
+        return f"write “{name[:-1]} VALUE” without “:”"
     odd = next((character for character in name if character.isspace()), "")
     if odd:
         return f"the directive's name holds an unusual blank (U+{ord(odd):04X}); replace it with an ordinary one"

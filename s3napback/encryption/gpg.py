@@ -27,6 +27,8 @@ _PROBE = bytes(range(256)) + b"probe \t\r\nlast line \n\x1a"
 _PLAIN = ("--no-tty", "--quiet", "-z", "0", "--no-armor", "--no-textmode")
 SIGNED_DIGEST = "metadata@s3napback"
 """Name of the remark in a signature that says of which archive it is (RFC 4880, 5.2.3.16, notation data)."""
+SIGNED_INDEX = "index@s3napback"
+"""The same of an index, so that it cannot pass for an archive, nor an archive for it."""
 _KEYBOX_MAGIC = b"KBXf"  # bytes 8 to 11 of a keybox (GnuPG's kbx/keybox-blob.c)
 
 
@@ -48,8 +50,15 @@ class Encryption:
 
     def command_for(self, digest: str) -> tuple[str, ...]:
         """The command for one archive; a signature tells the digest of its metadata, ``archives.metadata_digest``."""
+        return self._telling(SIGNED_DIGEST, digest)
+
+    def command_for_index(self, digest: str) -> tuple[str, ...]:
+        """The command for the index of an archive with this digest of its metadata."""
+        return self._telling(SIGNED_INDEX, digest)
+
+    def _telling(self, name: str, digest: str) -> tuple[str, ...]:
         program, *options = self.command
-        return (program, "--sig-notation", f"{SIGNED_DIGEST}={digest}", *options) if self.signer else self.command
+        return (program, "--sig-notation", f"{name}={digest}", *options) if self.signer else self.command
 
 
 def encrypt_command(
@@ -102,9 +111,9 @@ def prepare_encryption(settings: EncryptionSettings, today: date) -> Iterator[En
         command = encrypt_command(beginning, fingerprints, trust_always=vouched_for, signer=sign_with)
         untrusted = [] if vouched_for else [key for key in keys if not key.is_trusted]
         _try_out_format(beginning)
-        _try_out(command, fingerprints, untrusted, ring.gpg, sign_with)
+        _try_out(command, fingerprints, untrusted, ring.place.gpg, sign_with)
         watched = [*keys, *([replace(signer, encryption_subkeys=())] if signer else [])]
-        expiring = dict.fromkeys(warning for key in watched if (warning := expiry_warning(key, today, ring.gpg)))
+        expiring = dict.fromkeys(warning for key in watched if (warning := expiry_warning(key, today, ring.place)))
         if settings.keyring is not None:
             exposed = _secret_warnings(beginning, settings.keyring)
         else:
@@ -150,9 +159,11 @@ def _open_ring(settings: EncryptionSettings) -> Iterator[tuple[Path | None, KeyR
         raise UnusableKey(f"GpgKeyring: {error.strerror}: set TMPDIR to one that can be written to") from error
     with tempfile.TemporaryDirectory(prefix="s3napback-gpg-") as folder:
         home = Path(folder)
-        ring = KeyRing(home, private=True)
+        ring = KeyRing(home, private=True, keyring=settings.keyring)
         if not ring.take_in(_importable(settings.keyring, home)):
-            raise UnusableKey(f"GpgKeyring {settings.keyring}: no public key in it")
+            raise UnusableKey(
+                f"GpgKeyring {settings.keyring}: no public key in it; write it anew with: gpg --export RECIPIENT"
+            )
         yield home, ring
 
 

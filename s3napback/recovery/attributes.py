@@ -164,12 +164,13 @@ def wrongly_owned(tree: int, owners: Mapping[bytes, tuple[int, int]]) -> Iterato
                         yield path
 
 
-def remove_cut(tree: int, paths: Iterable[bytes]) -> None:
+def remove_cut(tree: int, paths: Iterable[bytes], where: Path) -> None:
     """Remove files that were written in part only because they are too large for the target.
 
     Args:
         tree: descriptor of the folder that was extracted into.
         paths: in it.
+        where: the target, as messages call it.
 
     Raises:
         UnusableTarget: there was no room.
@@ -177,7 +178,7 @@ def remove_cut(tree: int, paths: Iterable[bytes]) -> None:
     """
     room = os.fstatvfs(tree)
     if room.f_bavail * room.f_frsize < _LEAST_ROOM:
-        raise UnusableTarget("there is not enough room for what is restored; nothing was published")
+        raise UnusableTarget(f"there is not enough room in {where} for what is to be restored; nothing was restored")
     with cursor(tree, is_own=True) as place:
         for path in paths:
             *folders, last = os.fsdecode(path).split("/")

@@ -59,7 +59,7 @@ def brought_over(staging: Staging, top: str, names: Sequence[str], refusals: Ref
                     move.move(file_names(name))
         except OSError as error:
             raise UnusableTarget(
-                f"what was extracted cannot be brought to {staging.where}: {error.strerror}; nothing was published"
+                f"what was extracted cannot be brought to {staging.where}: {error.strerror}; nothing was restored"
             ) from error
         yield tree
 

@@ -154,7 +154,7 @@ class Replay:
         for name in passed.settled:
             self.refusals.forget(_path(name))
         if review.cut:
-            remove_cut(tree, review.cut)
+            remove_cut(tree, review.cut, self.staging.where)
         self.refusals.add(review.refusals)
         copy_names(tree, review.links, self.refusals)
         strange = [*wrongly_owned(tree, review.owners)]

@@ -143,8 +143,10 @@ def test_where_must_be_new_or_empty_but_for_a_new_disks_lost_and_found(site: Sit
     (disk / "lost+found").mkdir(parents=True)
     file.write_text("")
     for target in (occupied, file):
-        refused = site.run("restore", str(site.source), "--to", str(target), day=None, expect=1)
+        refused = site.run("restore", str(site.source), "--to", str(target), day=None, expect=2)
         assert str(target) in refused.stderr
+        rehearsed = site.run("restore", str(site.source), "--to", str(target), "-t", day=None, expect=2)
+        assert str(target) in rehearsed.stderr
     assert [path.name for path in occupied.iterdir()] == ["some"]
     site.run("restore", str(site.source), "--to", str(disk), day=None)
     assert sorted(path.name for path in disk.iterdir()) == sorted(["lost+found", site.name().split("/")[0]])
