@@ -21,6 +21,7 @@ import gnupg
 from dateutil import parser
 from isal import isal_zlib
 
+import s3napback.cli
 import s3napback.commands.backup
 import s3napback.commands.list
 import s3napback.commands.migrate
@@ -34,9 +35,9 @@ from s3napback.__main__ import main
 from tests.botocore_data import share_botocore_data
 
 LOADED: list[ModuleType] = [
-    *(encodings.utf_8_sig, boto3, gnupg, isal_zlib, parser, s3napback.config.loading, s3napback.stores.s3),
+    *(encodings.utf_8_sig, boto3, gnupg, isal_zlib, parser, s3napback.cli, s3napback.config.loading),
     *(s3napback.commands.backup, s3napback.commands.list, s3napback.commands.migrate, s3napback.commands.prune),
-    *(s3napback.commands.restore, s3napback.commands.schedule, s3napback.commands.verify),
+    *(s3napback.commands.restore, s3napback.commands.schedule, s3napback.commands.verify, s3napback.stores.s3),
 ]
 """What a command would import when it needs it."""
 MESSAGE_SIZE = 200_000
