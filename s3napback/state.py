@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import re
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -31,6 +32,8 @@ STATE_FORMAT = 1
 _STATE = "state.json"
 _NEW_STATE = "state.json.new"
 _LOCK = "lock"
+_INSTANCE = "instance"
+_LONGEST_INSTANCE = 1_000
 
 
 class StoreState:
@@ -219,6 +222,22 @@ def make_diff_dir(diff_dir: Path) -> None:
         require_own(diff_dir)
     except OSError as error:
         raise StateError(f"cannot create {diff_dir}: {error.strerror}") from error
+
+
+def instance_of(diff_dir: Path, configuration: Path) -> str:
+    """What tells this DiffDir, in the hands of one configuration, from every other: random, made when it is missing.
+
+    Returns:
+        Hexadecimal digits; none if it can neither be read nor made.
+    """
+    path = diff_dir / _INSTANCE
+    try:
+        with suppress(FileExistsError):
+            write_private(path, f"{uuid.uuid4().hex}\n".encode())
+        secret = read_own_file(path, _LONGEST_INSTANCE)[0]
+    except (OSError, ChangeableByOthers):
+        return ""
+    return hashlib.sha256(secret + os.fsencode(configuration.absolute())).hexdigest()[:32]
 
 
 def _folder_name(label: str, identity: str) -> str:
