@@ -30,7 +30,7 @@ from s3napback.errors import EXIT_BUG, Interrupted, S3napbackError
 from s3napback.formatting import printable
 from s3napback.log_handlers import note_outcome
 from s3napback.logs import log_lines
-from s3napback.overview import schedule_command
+from s3napback.overview import schedule_command, status_command
 from s3napback.speaking import confirm, say
 
 if TYPE_CHECKING:
@@ -346,6 +346,7 @@ def verify_command(
 
 
 command_line.add_command(schedule_command)
+command_line.add_command(status_command)
 
 
 def _exit_code(action: Callable[[], int]) -> int:

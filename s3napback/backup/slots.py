@@ -10,7 +10,7 @@ from s3napback.backup.context import RunContext
 from s3napback.crews import begin, result_of
 from s3napback.deciding.facts import Held
 from s3napback.deciding.plans import Plan, why_not_replaced
-from s3napback.errors import SourceError
+from s3napback.errors import SourceRefused
 from s3napback.stores import StoredObject
 
 
@@ -33,7 +33,7 @@ class SlotWatch:
         """Judge the answers that have come; at the end of the archive wait for all of them.
 
         Raises:
-            SourceError: something there belongs to another owner.
+            SourceRefused: something there belongs to another owner.
             StoreError: the store did not tell.
         """
         for key, future in list(self._asked.items()):
@@ -46,4 +46,4 @@ class SlotWatch:
         held = None if found is None else Held.of(found.metadata)
         reason = why_not_replaced(run, Owner(run.host, plan.job.source), plan.taken_over, key, held)
         if reason:
-            raise SourceError(reason)
+            raise SourceRefused(reason, "owner")

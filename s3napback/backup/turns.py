@@ -35,13 +35,10 @@ class Tidying:
     A context manager; leaving it by an exception gives up what is under way. Methods may be called by several threads.
     """
 
-    def __init__(self, *, is_distant: bool) -> None:
-        """Begin nothing.
-
-        Args:
-            is_distant: the store is; otherwise there is nothing to be gained by threads.
-        """
-        self._crew = Crew(_TIDYING_THREADS, "tidying") if is_distant else None
+    def __init__(self, context: RunContext) -> None:
+        """Begin nothing. With a store that is not distant there is nothing to be gained by threads."""
+        self._journal = context.journal
+        self._crew = Crew(_TIDYING_THREADS, "tidying") if context.store.is_distant else None
         self._begun: list[Future[Tally]] = []
 
     def __enter__(self) -> Tidying:
@@ -56,8 +53,8 @@ class Tidying:
     def add(self, job: Job, made: Made) -> Tally:
         """Do it, or have it done; returns what came of it already."""
         if self._crew is None:
-            return _tidied(job, made)
-        self._begun.append(self._crew.submit(_tidied, job, made))
+            return self._tidied(job, made)
+        self._begun.append(self._crew.submit(self._tidied, job, made))
         waiting = [future for future in list(self._begun) if not future.done()]
         if len(waiting) > _MOST_WAITING:
             result_of(waiting[0])
@@ -70,18 +67,20 @@ class Tidying:
             tally += result_of(future)
         return tally
 
-
-def _tidied(job: Job, made: Made) -> Tally:
-    log = logger_for(job.kind)
-    try:
-        warnings = made.finish()
-    except Exception as error:
-        log.error("%s: a bug in s3napback, after the archive was made: %s: %s", job.source, type(error).__name__, error)
-        log.debug("details", exc_info=True)
-        return Tally(exit_code=EXIT_BUG)
-    for warning in warnings:
-        log.warning("%s: %s", job.source, warning)
-    return Tally(warnings=len(warnings))
+    def _tidied(self, job: Job, made: Made) -> Tally:
+        log = logger_for(job.kind)
+        try:
+            warnings = made.finish()
+        except Exception as error:
+            log.error(
+                "%s: a bug in s3napback, after the archive was made: %s: %s", job.source, type(error).__name__, error
+            )
+            log.debug("details", exc_info=True)
+            return Tally(exit_code=EXIT_BUG)
+        for warning in warnings:
+            log.warning("%s: %s", job.source, warning)
+        self._journal.warned(job, len(warnings))
+        return Tally(warnings=len(warnings))
 
 
 @dataclass(frozen=True)
@@ -99,6 +98,7 @@ class Turns:
     def expanded(self, job: Job) -> tuple[Sequence[Job], Tally]:
         """The sources that one job stands for, and what is to be said of that."""
         expansion = expanded(self.context, job)
+        self.context.journal.expanded(job, expansion)
         for level, remark in expansion.remarks:
             logger_for(job.kind).log(level, "%s", remark)
         return expansion.jobs, remarks_tally(expansion)
@@ -112,12 +112,14 @@ class Turns:
             ending.heed()  # else what a signal has ended would be told as if it had failed
             log_lines(log, logging.ERROR, error.under(f"{job.source} FAILED"))
             log.debug("details", exc_info=True)
+            self.context.journal.failed(job, error)
             return FAILED
         except Exception as error:
             # Even a bug that one source meets must not cost the others their backup.
             ending.heed()
             log.error("%s FAILED by a bug in s3napback: %s: %s", job.source, type(error).__name__, error)
             log.debug("details", exc_info=True)
+            self.context.journal.failed(job, error)
             return replace(FAILED, exit_code=EXIT_BUG)
 
     def _try_to_back_up(self, job: Job, log: logging.Logger) -> Tally:
@@ -125,6 +127,7 @@ class Turns:
         plan = plan_source(self.context, job, source)
         if isinstance(plan, Skip):
             log.info("%s: %s", job.source, plan.reason)
+            self.context.journal.skipped(job)
             return SKIPPED
         if plan.problem is not None:
             raise plan.problem
@@ -134,9 +137,11 @@ class Turns:
             made = make_archive(self.context, plan, source)
         except NothingNew as news:
             log.info("%s: %s", job.source, news)
+            self.context.journal.skipped(job, is_current=True)
             return tally + SKIPPED
         with self.speaking:
             tally += _report(self.context, plan, made.transfer, log)
+        self.context.journal.done(plan, made.transfer, tally.warnings)
         return tally + self.tidying.add(job, made)
 
 

@@ -6,9 +6,12 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import date
 
 from s3napback.backup.context import RunContext, prepared_run
+from s3napback.backup.journal import Journal
+from s3napback.backup.leaving import leaving_word
 from s3napback.backup.rehearsing import rehearse_source
 from s3napback.backup.tally import FAILED, NOTHING, Tally
 from s3napback.backup.together import back_up_together
@@ -38,13 +41,20 @@ def run(configuration: Configuration, today: date, options: BackupOptions) -> Ta
     """
     clock = time.monotonic()
     _require_jobs(configuration)
+    journal = Journal()
     with ExitStack() as stack:
+        # The outermost of all: a run that cannot begin leaves its word, too.
+        stack.enter_context(leaving_word(configuration, today, journal))
         folder = diff_dir(configuration)
         if configuration.diff_dir is None:
             make_diff_dir(folder)
         stack.enter_context(locked(folder, lock_holder(configuration.path)))
         context = stack.enter_context(prepared_run(configuration, today, options, patient=True))
+        context = replace(context, journal=journal)
+        journal.store = context.store
         tally = Tally(warnings=_warn(context.warnings)) + _back_up_all(context)
+        journal.exit_code = tally.exit_code
+    tally += Tally(warnings=journal.is_untold)
     logger.info(
         "%s: %s done, %s skipped, %s failed; %s read, %s stored; %s",
         *(configuration.path, tally.done, tally.skipped, tally.failed),
@@ -111,7 +121,7 @@ def _warn(warnings: tuple[str, ...]) -> int:
 
 def _back_up_all(context: RunContext) -> Tally:
     jobs, several = context.configuration.jobs, context.configuration.concurrency
-    with Tidying(is_distant=context.store.is_distant) as tidying:
+    with Tidying(context) as tidying:
         turns = Turns(context, tidying)
         if several.jobs == 1:
             tally = sum((_back_up(turns, job) for job in jobs), NOTHING)

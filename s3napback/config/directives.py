@@ -93,7 +93,7 @@ class Directives:
     JOBS_PER_SERVER = Integer(
         "JobsPerServer",
         _GLOBAL,
-        "Of these such as are dumped from one database server.",
+        "Sources dumped from one database server at the same time.",
         value=1,
         minimum=1,
         maximum=64,
@@ -199,6 +199,13 @@ class Directives:
         "Keep every backup of the oldest disc for good.",
         value=HanoiCycle.archive_oldest_disc,
         cycle=HANOI_CYCLE,
+    )
+    GRACE = Integer(
+        "Grace",
+        _ANYWHERE,
+        "Days that a backup may come later than its cycle says before `status` calls it late.",
+        value=0,
+        maximum=_EVER,
     )
     EXCLUDE = Words(
         "Exclude",

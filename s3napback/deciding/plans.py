@@ -31,9 +31,11 @@ class Refusal:
 
     Attributes:
         reason: why, and what to do.
+        about: what is wrong, in one word: ``owner``, ``clock``, ``store`` or ``key``.
     """
 
     reason: str
+    about: str
 
 
 @dataclass(frozen=True)
@@ -123,14 +125,15 @@ def _refuse_strange_store(facts: SourceFacts) -> Refusal | None:
         return None
     return Refusal(
         f"{facts.run.location} does not hold the mark that earlier backups left there. Is the disk not mounted? "
-        "If it was emptied on purpose, run once with -f"
+        "If it was emptied on purpose, run once with -f",
+        "store",
     )
 
 
 def _refuse_owner(facts: SourceFacts) -> Refusal | None:
     for key, held in _present(facts).items():
         if reason := why_not_replaced(facts.run, facts.own, facts.state.taken_over, key, held):
-            return Refusal(reason)
+            return Refusal(reason, "owner")
     return None
 
 
@@ -174,7 +177,8 @@ def _refuse_plain_text(facts: SourceFacts) -> Refusal | None:
         return None
     return Refusal(
         "its archives were encrypted until now, and no GpgRecipient is configured any more. Nothing was changed. Put "
-        "the recipient back; or if archives are to be plain text, write “Encryption Off”, or run once with -f"
+        "the recipient back; or if archives are to be plain text, write “Encryption Off”, or run once with -f",
+        "key",
     )
 
 
@@ -254,5 +258,6 @@ def _refuse_future(facts: SourceFacts, newest: int) -> Skip | Refusal | None:
         return Skip(f"the newest archive is of {day_date(newest)}, which is tomorrow here; done until then")
     return Refusal(
         f"the newest archive is of {day_date(newest)}, and today is {day_date(facts.run.day)}: the clock may be "
-        "wrong. If it is right, run once with -f"
+        "wrong. If it is right, run once with -f",
+        "clock",
     )

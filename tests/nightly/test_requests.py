@@ -39,6 +39,9 @@ def configure(site: Site, count: int, general: str = "") -> None:
     site.configure(f"<Cycle nightly>\nDiffs 6\n{directives}\n</Cycle>\n{weekly}", general=general)
 
 
+RUNS_WORD = Counter(GetObject=1, PutObject=1)
+
+
 class Watched:
     """A site with a server that tells which requests it got."""
 
@@ -49,7 +52,7 @@ class Watched:
     def requests(self, number: int, options: BackupOptions | None = None) -> Counter[str]:
         self.seen.clear()
         assert night(self.site, number, options).exit_code == 0
-        return Counter(self.seen)
+        return Counter(self.seen) - RUNS_WORD
 
 
 @pytest.fixture
