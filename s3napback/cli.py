@@ -30,7 +30,7 @@ from s3napback.errors import EXIT_BUG, Interrupted, S3napbackError
 from s3napback.formatting import printable
 from s3napback.log_handlers import note_outcome
 from s3napback.logs import log_lines
-from s3napback.overview import schedule_command
+from s3napback.overview import schedule_command, status_command
 from s3napback.speaking import confirm, say
 
 if TYPE_CHECKING:
@@ -98,7 +98,6 @@ def command_line(
 ) -> None:
     """Back up what the configurations name: the nightly run, unless a COMMAND says otherwise."""
     from s3napback.config.loading import configuration_paths
-    from s3napback.deciding.facts import BackupOptions
     from s3napback.logs import configure_logging
 
     if context.invoked_subcommand is not None:
@@ -107,6 +106,8 @@ def command_line(
     configure_logging(log_config, paths, debug, quiet=quiet)
     context.obj = Invocation(tuple(paths), today or date.today(), test)
     if context.invoked_subcommand is None:
+        from s3napback.deciding.facts import BackupOptions
+
         wanted = BackupOptions(force=force, full=full, take_over=take_over)
         context.obj.run_each(
             lambda path: _run_one(path, context.obj.day, wanted, test=test, debug=debug, strict=strict),
@@ -343,6 +344,7 @@ def verify_command(
 
 
 command_line.add_command(schedule_command)
+command_line.add_command(status_command)
 
 
 def _exit_code(action: Callable[[], int]) -> int:

@@ -65,6 +65,18 @@ class SourceError(S3napbackError):
     """A source is missing, unreadable or suddenly empty, or must not be backed up now."""
 
 
+class SourceRefused(SourceError):
+    """A source must not be backed up until somebody has looked.
+
+    Attributes:
+        about: what is wrong, in one word: ``owner``, ``clock``, ``store`` or ``key``.
+    """
+
+    def __init__(self, message: str, about: str) -> None:
+        super().__init__(message)
+        self.about = about
+
+
 class UnknownKind(SourceError):
     """Something is asked of a kind of source that is not known here."""
 

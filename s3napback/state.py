@@ -13,10 +13,12 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import datetime, timezone
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,8 @@ STATE_FORMAT = 1
 _STATE = "state.json"
 _NEW_STATE = "state.json.new"
 _LOCK = "lock"
+_INSTANCE = "instance"
+_LONGEST_INSTANCE = 1_000
 _ELSEWHERE = "set DiffDir to a folder that can be written to; under systemd, ReadWritePaths names it"
 
 
@@ -71,12 +75,17 @@ class StoreState:
             return None
 
     def former_names(self, source: SourceName, cycle: str, name: str) -> list[str]:
-        """Other names under which the same source was kept in the same Cycle."""
-        return [
-            state.name
-            for state in self.all()
-            if state.source == source and state.cycle == cycle and state.name != name and state.newest
-        ]
+        """Other names under which the same source was kept in the same Cycle, before this was first asked."""
+        return [each for each in self._kept_before.get((source, cycle), ()) if each != name]
+
+    @cached_property
+    def _kept_before(self) -> Mapping[tuple[SourceName, str], Sequence[str]]:
+        """Names by source and Cycle: a first night asks for each of its sources, and all state is read only once."""
+        names: dict[tuple[SourceName, str], list[str]] = {}
+        for state in self.all():
+            if state.newest:
+                names.setdefault((state.source, state.cycle), []).append(state.name)
+        return names
 
     @contextmanager
     def workplace(self, name: str) -> Iterator[Path]:
@@ -222,6 +231,22 @@ def make_diff_dir(diff_dir: Path) -> None:
         require_own(diff_dir)
     except OSError as error:
         raise UnusableDiffDir(f"cannot create {diff_dir}: {error.strerror}; {_ELSEWHERE}") from error
+
+
+def instance_of(diff_dir: Path, configuration: Path) -> str:
+    """What tells this DiffDir, in the hands of one configuration, from every other: random, made when it is missing.
+
+    Returns:
+        Hexadecimal digits; none if it can neither be read nor made.
+    """
+    path = diff_dir / _INSTANCE
+    try:
+        with suppress(FileExistsError):
+            write_private(path, f"{uuid.uuid4().hex}\n".encode())
+        secret = read_own_file(path, _LONGEST_INSTANCE)[0]
+    except (OSError, ChangeableByOthers):
+        return ""
+    return hashlib.sha256(secret + os.fsencode(configuration.absolute())).hexdigest()[:32]
 
 
 def _folder_name(label: str, identity: str) -> str:

@@ -37,6 +37,7 @@ from s3napback.archives import UNKNOWN_OWNER, Owner, format_time, split_key
 from s3napback.catalogue.claims import Claim, Claims, is_stray
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, Chain, newest_first
 from s3napback.catalogue.retention import sums_without_archive
+from s3napback.catalogue.succession import succeeds
 from s3napback.catalogue.sums import summed_key
 from s3napback.config.settings import Job
 from s3napback.original.chains import OriginalArchive, OriginalChain, chain_to
@@ -131,7 +132,7 @@ class Report:
 
     Attributes:
         place: address of the store, with the prefix.
-        unprotected: the configuration's sources of which nothing can be restored.
+        unprotected: the configuration's sources of which nothing of our own can be restored.
         rows: the archives of a source beside each other, the newest first; those without metadata last.
         lone_sums: keys of checksums without an archive.
         gone: keys of which the store has notes of its own, and no archive.
@@ -160,10 +161,16 @@ class Report:
     def alarms(self) -> list[str]:
         """What must be seen before anything else, one sentence each."""
         return [
-            f"NOTHING of {job.source}{f' (Cycle {job.cycle})' if job.cycle else ''} can be restored: it is configured, "
-            "and there is no whole backup of it."
+            f"NOTHING of {job.source}{f' (Cycle {job.cycle})' if job.cycle else ''} can be restored"
+            f"{' but what the original tool left' if self._was_left(job) else ''}: it is configured, and there is no "
+            f"whole backup of {'our own' if self._was_left(job) else 'it'}."
             for job in self.unprotected
         ]
+
+    def _was_left(self, job: Job) -> bool:
+        """Whether something of the original tool's can be restored of what a job backs up."""
+        whole = (row.archive.name.sources for row in self.original if row.chain.archives)
+        return any(succeeds(job, source) for sources in whole for source in sources)
 
     def remarks(self) -> list[str]:
         """What else should be said, one sentence each."""

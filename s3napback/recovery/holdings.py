@@ -66,7 +66,8 @@ class Holdings:
         encryption = self.configuration.encryption
         signer = signer_fingerprint(encryption) if require_signature else ""
         decryption = Decryption(encryption.home, passphrase_file, signer)
-        return Decoder(transport, decryption, frozenset(self.catalogue.sums), self.configuration.temp_dir)
+        sums, indexes = frozenset(self.catalogue.sums), frozenset(self.catalogue.indexes)
+        return Decoder(transport, decryption, sums, self.configuration.temp_dir, indexes=indexes)
 
     def has_any(self, word: str) -> bool:
         """Whether there are archives of the source that a word means, whole or not, whoever's."""

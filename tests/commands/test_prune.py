@@ -26,6 +26,8 @@ from tests.servers import S3Server
 from tests.site import FIRST_DAY, Site
 from tests.stores.sources import BytesSource
 
+pytestmark = pytest.mark.long(25)
+
 FIRST = day_number(FIRST_DAY)
 LATER = 100
 """Days after the first: long after any rotation in these tests."""

@@ -26,11 +26,7 @@ from tests.config.helpers import in_block, problem_of, problems_of
             "test.conf:3: <MySQL x> cannot stand in a source's block; it belongs at file",
         ),
         ("Frequency", "test.conf:2: Frequency needs a value: whole number"),
-        ("Frequency 1 2", "test.conf:2: Frequency takes one value and got 2; put a value with blanks in quotes"),
-        (
-            in_block("Diffs 6 Fulls 4"),
-            "test.conf:3: Diffs takes one value and got 3; put a value with blanks in quotes, and",
-        ),
+        ("UploadThreads 1 2", "test.conf:2: UploadThreads takes one value and got 2; put a value with blanks in"),
         ("Directory: /etc", "test.conf:2: write “Directory VALUE” without “:”"),
         ("Frequency 0", "test.conf:2: Frequency takes a whole number from 1 to 36,500; 0 is out of range"),
         ("Frequency 1.5", "test.conf:2: Frequency takes a whole number from 1 to 36,500, not “1.5”"),
