@@ -134,8 +134,8 @@ class Site:
         return open_store(self.server.settings(self.bucket), self.server.credentials)
 
     def archive_keys(self, *, sums: bool = False) -> list[str]:
-        """Keys of the archives in the store, in order; with ``sums`` those of the checksums as well."""
-        return [found.key for found in self.store().list("") if sums or not found.key.endswith(".sha256")]
+        """Keys of the archives in the store, in order; with ``sums`` those of what lies beside them as well."""
+        return [found.key for found in self.store().list("") if sums or not found.key.endswith((".sha256", ".index"))]
 
     def slots(self) -> list[str]:
         """What follows the source's name in the keys: ``0-FULL``, ``1-DIFF``."""
