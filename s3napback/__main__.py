@@ -1,11 +1,12 @@
 """Where every start begins: ``python -m s3napback``, and the console script."""
 
-from s3napback.start import forget_current_folder, use_utf8
+from s3napback.start import forget_current_folder, open_standard_streams, use_utf8
 
 
 def main() -> None:
     """Run the command line, taking nothing from the current folder."""
     forget_current_folder(run_as_module=__name__ == "__main__")
+    open_standard_streams()
     use_utf8()
     from s3napback.cli import main as run
 

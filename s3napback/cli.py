@@ -7,7 +7,7 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -15,12 +15,22 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from s3napback import __version__, ending, standing
-from s3napback.command_group import CommandGroup, OwnFile, given
+from s3napback.command_group import (
+    CommandGroup,
+    OwnFile,
+    SeveralKeys,
+    day,
+    given,
+    past,
+    require_none_of_the_run,
+    whole_number,
+    whole_path,
+)
 from s3napback.errors import EXIT_BUG, Interrupted, S3napbackError
 from s3napback.formatting import printable
 from s3napback.log_handlers import note_outcome
 from s3napback.logs import log_lines
-from s3napback.overview import schedule_command
+from s3napback.overview import schedule_command, status_command
 from s3napback.speaking import confirm, say
 
 if TYPE_CHECKING:
@@ -64,7 +74,7 @@ logger = logging.getLogger("s3napback")
 @click.option("-q", "--quiet", is_flag=True, help="Log nothing but warnings and errors to the terminal.")
 @click.option("--full", is_flag=True, help="Make FULLs where DIFFs would be due.")
 @click.option("--take-over", is_flag=True, help="Replace archives that belong to another host or source.")
-@click.option("--today", type=click.DateTime(["%Y-%m-%d"]), metavar="YYYY-MM-DD", help="Pretend that this is the date.")
+@click.option("--today", callback=day, metavar="YYYY-MM-DD", help="Pretend that this is the date.")
 @click.option("--strict", is_flag=True, help="Exit with 3 where there were warnings.")
 @click.option(
     "--log-config", type=click.Path(path_type=Path), metavar="FILE", help="Logging settings, in the format of Python's "
@@ -82,32 +92,29 @@ def command_line(
     quiet: bool,
     full: bool,
     take_over: bool,
-    today: datetime | None,
+    today: date | None,
     strict: bool,
     log_config: Path | None,
 ) -> None:
     """Back up what the configurations name: the nightly run, unless a COMMAND says otherwise."""
     from s3napback.config.loading import resolve_configuration_path
-    from s3napback.deciding.facts import BackupOptions
     from s3napback.logs import configure_logging
 
-    paths = [resolve_configuration_path(argument) for argument in arguments] or _default_configuration()
+    if context.invoked_subcommand is not None:
+        require_none_of_the_run(context, force=force, full=full, take_over=take_over, strict=strict)
+    paths = [resolve_configuration_path(argument) for argument in arguments] or [
+        path for path in [resolve_configuration_path(DEFAULT_CONFIGURATION)] if path.exists()
+    ]
     configure_logging(log_config, paths, debug, quiet=quiet)
-    context.obj = Invocation(tuple(paths), today.date() if today else date.today(), test)
+    context.obj = Invocation(tuple(paths), today or date.today(), test)
     if context.invoked_subcommand is None:
+        from s3napback.deciding.facts import BackupOptions
+
         wanted = BackupOptions(force=force, full=full, take_over=take_over)
         context.obj.run_each(
             lambda path: _run_one(path, context.obj.day, wanted, test=test, debug=debug, strict=strict),
             has_heading=test,
         )
-
-
-def _default_configuration() -> list[Path]:
-    """What is meant without ``-c``, if it is there."""
-    from s3napback.config.loading import resolve_configuration_path
-
-    path = resolve_configuration_path(DEFAULT_CONFIGURATION)
-    return [path] if path.exists() else []
 
 
 @dataclass(frozen=True)
@@ -165,7 +172,7 @@ def _run_one(path: Path, day: date, options: BackupOptions, *, test: bool, debug
 
 
 _AT = click.option(
-    "--at", callback=given, default=None, metavar="WHEN", help="A date, a time, yesterday, '3 days ago', or an "
+    "--at", callback=past, default=None, metavar="WHEN", help="A date, a time, yesterday, '3 days ago', or an "
     "archive's key; otherwise the newest.",
 )  # fmt: skip
 _FROM = click.option(
@@ -193,8 +200,8 @@ def list_command(invocation: Invocation, source: str | None, as_json: bool) -> N
 @click.option("--unowned", is_flag=True, help="Also archives under names that no block of the configuration claims.")
 @click.option("--original", is_flag=True, help="What the original tool left, and nothing else.")
 @click.option(
-    "--upload-age", type=click.IntRange(0), default=7, metavar="DAYS", help="Unfinished uploads that are as old, 7 "
-    "days otherwise; younger ones may be another machine's that is at work.",
+    "--upload-age", callback=whole_number(0, 36_500), default="7", metavar="DAYS", help="Unfinished uploads that are "
+    "as old, 7 days otherwise; younger ones may be another machine's that is at work.",
 )  # fmt: skip
 @click.pass_obj
 def prune_command(invocation: Invocation, *, yes: bool, unowned: bool, original: bool, upload_age: int) -> None:
@@ -218,8 +225,8 @@ def prune_command(invocation: Invocation, *, yes: bool, unowned: bool, original:
 
 
 @command_line.command("migrate")
-@click.option("--to", "target", type=click.Path(path_type=Path), metavar="NEW.conf", help="Write it there; the file "
-    "must not exist. Otherwise it is printed.")  # fmt: skip
+@click.option("--to", "target", callback=whole_path, type=click.Path(path_type=Path), metavar="NEW.conf",
+    help="Write it there; the file must not exist. Otherwise it is printed.")  # fmt: skip
 @click.pass_obj
 def migrate_command(invocation: Invocation, target: Path | None) -> None:
     """Write a configuration of the original's anew, in today's words, each change explained; -t shows a diff."""
@@ -230,23 +237,12 @@ def migrate_command(invocation: Invocation, target: Path | None) -> None:
     invocation.run_each(lambda path: migrate.migrate(path, target, say, test=invocation.test))
 
 
-class _RestoreCommand(click.Command):
-    """Takes several words after one ``--keys``."""
-
-    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        words: list[str] = []
-        in_keys = False
-        for word in args:
-            in_keys = word == "--keys" or (in_keys and not word.startswith("-"))
-            words += ["--keys", word] if in_keys and word != "--keys" else [] if in_keys else [word]
-        return super().parse_args(context, words)
-
-
-@command_line.command("restore", cls=_RestoreCommand)
+@command_line.command("restore", cls=SeveralKeys)
 @click.argument("source")
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
-@click.option("--to", "where", required=True, metavar="WHERE", help="A directory that is new or empty; for a database "
-    "a new file, or - for standard output; for Subversion a new repository, or - for its dumps.")  # fmt: skip
+@click.option("--to", "where", required=True, callback=whole_path, metavar="WHERE", help="A directory that is new or "
+    "empty; for a database a new file, or - for standard output; for Subversion a new repository, or - for its dumps.",
+)  # fmt: skip
 @_AT
 @_FROM
 @click.option("--keys", multiple=True, metavar="KEY...", help="The chain, named by hand, the FULL first: for "
@@ -350,6 +346,7 @@ def verify_command(
 
 
 command_line.add_command(schedule_command)
+command_line.add_command(status_command)
 
 
 def _exit_code(action: Callable[[], int]) -> int:
@@ -363,7 +360,9 @@ def _exit_code(action: Callable[[], int]) -> int:
     except (click.ClickException, click.exceptions.Exit):
         raise
     except Exception as error:
-        logger.error("a bug in s3napback: %s: %s; run with -d for details", type(error).__name__, error)
+        logger.error(
+            "a bug in s3napback: %s: %s; run it with -d, and report what that prints", type(error).__name__, error
+        )
         logger.debug("details", exc_info=True)
         return EXIT_BUG
 

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import difflib
 import os
-from collections.abc import Mapping, Sequence
+import re
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import click
 
 from s3napback.ownership import require_own
+from s3napback.speaking import cannot_be_written
 
 ALIASES: Mapping[str, str] = {"snapshots": "list", "check": "verify"}
 """What other backup programs call a command, and ours."""
 _NIGHTLY = frozenset({"run", "backup", "create", "save", "snapshot"})
+_ELSEWHERE: Mapping[str, str] = {
+    **dict.fromkeys(("--dry-run", "--dryrun", "--simulate", "--just-print"), "--test"),
+    "--verbose": "--debug",
+    "--silent": "--quiet",
+}
+"""What other programs call an option, and ours; it is named, not taken, lest it mean something else."""
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
 class OwnFile(click.Path):
@@ -37,8 +49,103 @@ def given(_context: click.Context, parameter: click.Parameter, value: str | None
     return value
 
 
+def day(_context: click.Context, parameter: click.Parameter, value: str | None) -> date | None:
+    """A calendar date, if one was given.
+
+    Raises:
+        click.BadParameter: it is none.
+    """
+    if value is None:
+        return None
+    try:
+        if _DAY.fullmatch(value):
+            return date.fromisoformat(value)
+    except ValueError:
+        pass
+    raise click.BadParameter(f"{value!r} is no date; write it as 2026-11-23", param=parameter)
+
+
+def whole_number(least: int, most: int) -> Callable[[click.Context, click.Parameter, str], int]:
+    """Reads a whole number, or raises ``click.BadParameter`` if it is none, or out of range."""
+
+    def read(_context: click.Context, parameter: click.Parameter, value: str) -> int:
+        if re.fullmatch(r"\d{1,9}", value, re.ASCII) and least <= int(value) <= most:
+            return int(value)
+        raise click.BadParameter(f"{value!r} is no whole number from {least} to {most}", param=parameter)
+
+    return read
+
+
+def whole_path(_context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
+    """A path that begins with no ``~``: within quotes, and behind ``--to=``, the shell leaves it as it is.
+
+    Raises:
+        click.BadParameter: it does, and a folder of that name would be made.
+    """
+    if value is not None and os.fsdecode(value).startswith("~"):
+        raise click.BadParameter(
+            "~ is expanded neither by the shell in this place, nor here; write the path in full", param=parameter
+        )
+    return value
+
+
+def past(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """A day that has been, or tomorrow, which it is elsewhere already: else the newest archive is not what is meant.
+
+    Raises:
+        click.BadParameter: it is empty, or begins with a later date.
+    """
+    given(context, parameter, value)
+    found = _DAY.match(value or "")
+    today = max(date.today(), getattr(context.obj, "day", date.min))
+    if found and found[0] > (today + timedelta(days=1)).isoformat():
+        raise click.BadParameter(f"{value} lies in the future; today is {today}", param=parameter)
+    return value
+
+
+def require_none_of_the_run(context: click.Context, **options: bool) -> None:
+    """Refuse a command with options that only the nightly run obeys: whoever writes them relies on them.
+
+    Args:
+        options: by the names of parameters, whether they were given.
+
+    Raises:
+        click.UsageError: there is one.
+    """
+    for name in [name for name, is_given in options.items() if is_given]:
+        written = "--" + name.replace("_", "-")
+        raise click.UsageError(f"{written} is for the nightly run, and has no meaning for {context.invoked_subcommand}")
+
+
+class SeveralKeys(click.Command):
+    """Takes several words after one ``--keys``."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """See ``click``."""
+        words: list[str] = []
+        in_keys = False
+        for word in args:
+            in_keys = word == "--keys" or (in_keys and not word.startswith("-"))
+            words += ["--keys", word] if in_keys and word != "--keys" else [] if in_keys else [word]
+        return super().parse_args(context, words)
+
+
 class CommandGroup(click.Group):
     """Commands with general options that may stand before the command or behind it."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """See ``click``. Its own words (help, version) may find no room, as those of commands."""
+        try:
+            return super().main(*args, **extra)
+        except click.NoSuchOption as error:
+            if error.option_name not in _ELSEWHERE:
+                raise
+            hint = f"{error.message} Here it is called {_ELSEWHERE[error.option_name]}"
+            raise click.UsageError(hint, error.ctx) from error
+        except OSError as error:
+            if error.filename is not None:
+                raise
+            raise cannot_be_written(error) from error
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """See ``click``. General options behind the command are moved in front of it."""
@@ -59,7 +166,10 @@ class CommandGroup(click.Group):
                 raise click.UsageError(
                     f"{error.message} The nightly run has no name: leave the word out", ctx
                 ) from error
-            written = " ".join(f"-c {word}" for word in args if not word.startswith("-"))
+            if near := difflib.get_close_matches(args[0].lower(), [*self.commands, *ALIASES], 1):
+                raise click.UsageError(f"{error.message} Did you mean {near[0]!r}?", ctx) from error
+            named = [*ctx.params.get("arguments", ()), *(word for word in args if not word.startswith("-"))]
+            written = shlex.join(part for word in named for part in ("-c", str(word)))
             hint = f"{error.message} Configurations are named with -c: s3napback {written}"
             raise click.UsageError(hint, ctx) from error
 

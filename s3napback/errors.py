@@ -1,4 +1,6 @@
-"""Every failure that a person may meet, and the exit code it leads to.
+"""The families of failures that a person may meet, and the exit code that each leads to.
+
+What can fail in one place only is defined there, as one of these families: whoever catches it knows that place.
 
 The message of an exception is written for the administrator who reads it at night: it names what failed, and where the
 cause does not say so by itself, what to do. Only ``s3napback.cli`` prints it.
@@ -40,6 +42,7 @@ class S3napbackError(Exception):
     def under(self, title: str) -> tuple[str, ...]:
         """The message as part of a report: its first line behind ``title`` and a colon, the others indented."""
         first, *others = self.lines or ("",)
+        first = without_subject(first, title.removesuffix(" FAILED"))
         return (f"{title}: {first}", *(f"  {line}" for line in others))
 
     def __str__(self) -> str:
@@ -50,8 +53,28 @@ class S3napbackError(Exception):
         return text
 
 
+def without_subject(text: str, subject: str) -> str:
+    """What is said of a subject that stands before it already, which a text may begin with."""
+    for mark in (": ", " "):
+        if text.startswith(subject + mark):
+            return text[len(subject + mark) :]
+    return text
+
+
 class SourceError(S3napbackError):
     """A source is missing, unreadable or suddenly empty, or must not be backed up now."""
+
+
+class SourceRefused(SourceError):
+    """A source must not be backed up until somebody has looked.
+
+    Attributes:
+        about: what is wrong, in one word: ``owner``, ``clock``, ``store`` or ``key``.
+    """
+
+    def __init__(self, message: str, about: str) -> None:
+        super().__init__(message)
+        self.about = about
 
 
 class UnknownKind(SourceError):
@@ -130,6 +153,10 @@ class UnusableStore(UnusableConfiguration):
 
 class UnusableTool(UnusableConfiguration):
     """A program that the configuration needs is missing or of the wrong kind."""
+
+
+class UnusableDiffDir(StateError, UnusableConfiguration):
+    """DiffDir cannot be made or written to."""
 
 
 class LockHeld(S3napbackError):

@@ -1,19 +1,31 @@
-"""The part of the command line that looks at the whole: what is going to be done."""
+"""The part of the command line that looks at the whole: how things stand, and what is going to be done."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import NoReturn, Protocol
 
 import click
 
+from s3napback.command_group import day, given, whole_number
 from s3napback.speaking import say
 
 
 class Invocation(Protocol):
     """What these commands need of the options that stand before them."""
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Of the configurations."""
+        ...
+
+    @property
+    def test(self) -> bool:
+        """Whether nothing may be touched."""
+        ...
 
     @property
     def day(self) -> date:
@@ -26,22 +38,45 @@ class Invocation(Protocol):
 
 
 @click.command("schedule")
-@click.option("--days", "count", type=click.IntRange(1, 3660), default=35, metavar="N", help="How many days to tell "
-    "of; 35 otherwise.")  # fmt: skip
-@click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), metavar="YYYY-MM-DD", help="The first of them; "
+@click.option("--days", "count", callback=whole_number(1, 3660), default="35", metavar="N", help="How many days to "
+    "tell of; 35 otherwise.")  # fmt: skip
+@click.option("--from", "first", callback=day, metavar="YYYY-MM-DD", help="The first of them; "
     "today otherwise.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document for each configuration.")
 @click.pass_obj
-def schedule_command(invocation: Invocation, *, count: int, first: datetime | None, as_json: bool) -> None:
+def schedule_command(invocation: Invocation, *, count: int, first: date | None, as_json: bool) -> None:
     """Show which source will fill which slot on which day, and to which days one can go back then."""
     from s3napback.commands import schedule
     from s3napback.config.loading import load_configuration
     from s3napback.rotation import EPOCH
 
-    begin = first.date() if first else invocation.day
+    begin = first or invocation.day
     if not EPOCH <= begin <= date.max - timedelta(days=count):
         raise click.UsageError(f"--from {begin} with --days {count}: there are days from {EPOCH} to {date.max}")
     invocation.run_each(
         lambda path: schedule.show(load_configuration(path), invocation.day, begin, count, say, as_json=as_json),
         has_heading=not as_json,
+    )
+
+
+@click.command("status")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document for each configuration.")
+@click.option("--check", "is_check", is_flag=True, help="Print one line, and exit with 0, 1, 2 or 3 as monitoring "
+    "plugins do: all is well, a warning, critical, not known.")  # fmt: skip
+@click.option("--forget", callback=given, metavar="HOST/CONF", help="Note that this machine, or its configuration, is "
+    "gone on purpose.")  # fmt: skip
+@click.pass_obj
+def status_command(invocation: Invocation, *, as_json: bool, is_check: bool, forget: str | None) -> None:
+    """Show how things stand with each source; of every host, if the configuration names no sources."""
+    from s3napback.commands import status
+    from s3napback.config.loading import load_configuration
+
+    if sum((as_json, is_check, forget is not None)) > 1:
+        raise click.UsageError("--json, --check and --forget do not go together")
+    if is_check and invocation.paths:
+        sys.exit(status.check(invocation.paths, say))
+    if forget is not None:
+        invocation.run_each(lambda path: status.forget(load_configuration(path), forget, say, test=invocation.test))
+    invocation.run_each(
+        lambda path: status.show(load_configuration(path), say, as_json=as_json), has_heading=not as_json
     )

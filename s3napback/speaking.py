@@ -34,9 +34,14 @@ def say(*lines: str) -> None:
     except BrokenPipeError:
         _drop_output()
     except OSError as error:
-        # What is still held back would fail once more when Python ends.
-        _drop_output()
-        raise S3napbackError(f"standard output cannot be written to: {error.strerror}") from error
+        raise cannot_be_written(error) from error
+
+
+def cannot_be_written(error: OSError) -> S3napbackError:
+    """What is to be said if standard output takes nothing, of which what is still held back is dropped."""
+    # It would fail once more when Python ends.
+    _drop_output()
+    return S3napbackError(f"standard output cannot be written to: {error.strerror}")
 
 
 def _drop_output() -> None:

@@ -42,6 +42,22 @@ def use_utf8() -> None:
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - it is this very program
 
 
+def open_standard_streams() -> None:
+    """Have standard input, output and error be open, whoever started us.
+
+    A file that is opened would get the free number otherwise, and what is printed would land in it. Standard output
+    that was closed takes nothing: what cannot be shown is no success.
+    """
+    for number, flags in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_RDWR)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, flags), True)  # it gets the lowest free number
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+
+
 def _absolute(folder: str) -> str:
     try:
         return os.path.abspath(folder)

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from s3napback.cli import Invocation
+from tests.botocore_data import share_botocore_data
 from tests.databases.mariadb import MariaDB, mariadb_server
 from tests.databases.postgres import Postgres, postgres_server
 from tests.faulty_s3 import FaultyS3
@@ -30,7 +32,7 @@ IGNORED_BY_PYTHON = {signal.SIGPIPE, signal.SIGXFSZ}
 
 
 def pytest_configure() -> None:
-    """Undo what this process has inherited, for itself and all that the tests start.
+    """Undo what this process has inherited, for itself and all that the tests start, and keep what takes long to read.
 
     A shell starts what runs in the background with SIGINT and SIGQUIT ignored, ``nohup`` does so with SIGHUP, and no
     shell can undo it. A program that is told to end by an ignored signal does not end.
@@ -38,6 +40,7 @@ def pytest_configure() -> None:
     Where Python may keep no bytecode, every command would compile all its modules anew, which takes longer than most
     commands do.
     """
+    share_botocore_data()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     for number in signal.valid_signals():
         if signal.getsignal(number) is signal.SIG_IGN and number not in IGNORED_BY_PYTHON:
@@ -132,11 +135,17 @@ def faulty() -> Iterator[Callable[[S3Server], FaultyS3]]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what only ``--mysql`` asks for."""
+    """Leave out what only ``--mysql`` asks for, and begin with the files that take longest."""
     if not config.getoption("--mysql"):
         left_out = [item for item in items if item.get_closest_marker("mysql")]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+    items.sort(key=_seconds, reverse=True)
+
+
+def _seconds(item: pytest.Item) -> float:
+    mark = item.get_closest_marker("long")
+    return float(mark.args[0]) if mark else 0.0
 
 
 @pytest.fixture
@@ -150,3 +159,16 @@ def mail_host() -> Iterator[MailHost]:
     host.listener.close()
     thread.join(10)
     assert not thread.is_alive()
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """What the group and a command were given, without anything being done."""
+    given: dict[str, object] = {}
+    monkeypatch.setattr("s3napback.logs.configure_logging", lambda *_arguments, **_options: None)
+
+    def note(_invocation: Invocation, _action: object, **_options: object) -> None:
+        given.update({"paths": [str(path) for path in _invocation.paths], "test": _invocation.test})
+
+    monkeypatch.setattr(Invocation, "run_each", note)
+    return given

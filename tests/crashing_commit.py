@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from s3napback.state import StoreState
-from tests.test_state import STORE, next_night
+from tests.states import STORE, next_night
 
 
 def commit_next_night(diff_dir: Path) -> None:

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
+from s3napback.catalogue.indexes import is_index_key
 from s3napback.config.settings import StoreSettings
 from s3napback.stores import Store
 from s3napback.stores.opening import open_store
+from s3napback.watch.keys import is_word_key
 from tests.forked_command import FORKED
 from tests.servers import S3Server
 
@@ -134,8 +136,9 @@ class Site:
         return open_store(self.server.settings(self.bucket), self.server.credentials)
 
     def archive_keys(self, *, sums: bool = False) -> list[str]:
-        """Keys of the archives in the store, in order; with ``sums`` those of what lies beside them as well."""
-        return [found.key for found in self.store().list("") if sums or not found.key.endswith((".sha256", ".index"))]
+        """Keys of the archives in the store, in order; with ``sums`` those of the checksums as well."""
+        keys = [found.key for found in self.store().list("") if not (is_word_key(found.key) or is_index_key(found.key))]
+        return [key for key in keys if sums or not key.endswith(".sha256")]
 
     def slots(self) -> list[str]:
         """What follows the source's name in the keys: ``0-FULL``, ``1-DIFF``."""
@@ -159,8 +162,9 @@ class Site:
         return found.metadata
 
     def diff_dir_contents(self) -> dict[str, bytes]:
-        """DiffDir's files with their bytes; the lock, which every run opens, left out."""
-        files = (path for path in sorted(self.diff_dir.rglob("*")) if path.is_file() and path.name != "lock")
+        """DiffDir's files with their bytes; the lock and what tells DiffDirs apart, which every run opens, left out."""
+        own = ("lock", "instance")
+        files = (path for path in sorted(self.diff_dir.rglob("*")) if path.is_file() and path.name not in own)
         return {str(path.relative_to(self.diff_dir)): path.read_bytes() for path in files}
 
     def recover(self, keys: Sequence[str], target: Path, *, decrypt: Sequence[str] = (), unpack: str = "z") -> Path:
@@ -189,3 +193,11 @@ class Site:
         path.chmod(0o755)
         self.environment["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
         return path
+
+
+def site_of_one_file(root: Path) -> Site:
+    """A site that is ready for a first backup, of one file."""
+    site = Site(root)
+    (site.source / "file").write_text("content")
+    site.configure_cycle("")
+    return site

@@ -21,8 +21,8 @@ from s3napback.ownership import (
     open_own_for_writing,
     read_own_file,
     require_own,
-    require_own_for_writing,
 )
+from tests.verdicts import verdict, verdict_as
 
 OTHER = 1234
 IS_ROOT = os.geteuid() == 0
@@ -35,38 +35,6 @@ def folder(tmp_path: Path) -> Path:
     place.mkdir(mode=0o755)
     (place / "file").write_text("content")
     return place
-
-
-def verdict(action: Callable[[], object]) -> str:
-    """Why something was refused; empty if it was not."""
-    try:
-        result = action()
-    except ChangeableByOthers as error:
-        return str(error)
-    if isinstance(result, int):
-        os.close(result)
-    return ""
-
-
-def verdict_as(user: int, action: Callable[[], object]) -> str:
-    """The same, in a process of another user; its group has the same number and no name."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.setgroups([])
-            os.setresgid(user, user, user)
-            os.setresuid(user, user, user)
-            answer = f"-{verdict(action)}"
-            os.write(writer, answer.encode())
-        finally:
-            os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as stream:
-        answer = stream.read().decode()
-    assert answer, "the other process ended too soon"
-    os.waitpid(child, 0)
-    return answer.removeprefix("-")
 
 
 def read_refused(path: Path) -> str:
@@ -321,90 +289,6 @@ def test_a_private_group_is_nobody_else(folder: Path, monkeypatch: pytest.Monkey
     assert "can be written by others" in pretend("me", group, ["unknown"], {})
     assert "can be written by others" in pretend("me", group, [], {"she": (OTHER, group)})
     assert "can be written by others" in pretend("she", group, [], {"she": (OTHER, group)})
-
-
-# --- a file that we write to ---
-
-
-def test_a_file_to_be_written_is_made_private_and_opened_again_as_it_is(folder: Path) -> None:
-    path = folder / "lock"
-    require_own_for_writing(path)
-    assert not path.exists()
-    os.close(open_own_for_writing(path))
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    path.write_text("kept")
-    require_own_for_writing(path)
-    os.close(open_own_for_writing(path))
-    assert path.read_text() == "kept"
-    with pytest.raises(FileNotFoundError):
-        open_own_for_writing(folder / "missing/lock")
-    require_own_for_writing(folder / "missing/lock")
-
-
-def plant_link(place: Path, victim: Path) -> None:
-    place.symlink_to(victim)
-
-
-def plant_dangling_link(place: Path, victim: Path) -> None:
-    place.symlink_to(victim.with_name("new"))
-
-
-def plant_hard_link(place: Path, victim: Path) -> None:
-    os.link(victim, place)
-
-
-def plant_fifo(place: Path, victim: Path) -> None:
-    os.mkfifo(place)
-
-
-def plant_folder(place: Path, victim: Path) -> None:
-    place.mkdir()
-
-
-def plant_file_of_another(place: Path, victim: Path) -> None:
-    place.touch()
-    os.chown(place, OTHER, OTHER)
-
-
-def plant_writable_file(place: Path, victim: Path) -> None:
-    place.touch()
-    place.chmod(0o666)
-
-
-PLANTS = [
-    (plant_link, "no plain file"),
-    (plant_dangling_link, "no plain file"),
-    (plant_hard_link, "2 names"),
-    (plant_fifo, "no plain file"),
-    (plant_folder, "no plain file"),
-    (plant_writable_file, "can be written by others"),
-]
-if IS_ROOT:
-    PLANTS.append((plant_file_of_another, "belongs to another user"))
-
-
-@pytest.mark.parametrize(("plant", "words"), PLANTS)
-def test_what_somebody_planted_is_not_written_to(plant: Callable[[Path, Path], None], words: str, folder: Path) -> None:
-    plant(folder / "lock", folder / "file")
-
-    def found() -> tuple[object, ...]:
-        status = (folder / "file").stat()
-        return status.st_mode, status.st_mtime_ns, (folder / "file").read_bytes(), sorted(folder.iterdir())
-
-    before = found()
-    for action in (open_own_for_writing, require_own_for_writing):
-        refusal = verdict(partial(action, folder / "lock"))
-        assert words in refusal
-        assert f"{folder}/lock" in refusal.rpartition(": ")[2]
-    assert found() == before
-
-
-def test_nothing_is_written_where_others_may_prepare_it(folder: Path) -> None:
-    for mode in (0o777, 0o1777):
-        folder.chmod(mode)
-        assert verdict(lambda: open_own_for_writing(folder / "lock"))
-        assert verdict(lambda: require_own_for_writing(folder / "lock"))
-        assert not (folder / "lock").exists()
 
 
 # --- an ordinary user ---

@@ -17,13 +17,11 @@ from s3napback.cli import EXIT_CODES, command_line
 from s3napback.config.loading import load_configuration
 from s3napback.rotation import SimpleCycle
 from tests import manual
-from tests.faults.matrix import as_markdown
+from tests.faults.matrix_table import as_markdown
 from tests.faulty_s3 import Fault, FaultyS3, answer
 from tests.rotations import guaranteed
 from tests.servers import S3Server
 from tests.site import Site
-
-HOSTILE = Path(__file__).with_name("hostile")
 
 RIGHTS = {
     "AbortMultipartUpload": {"s3:AbortMultipartUpload"},
@@ -41,34 +39,6 @@ RIGHTS = {
 
 
 # --- tables ---
-
-ATTACKERS = {
-    "whoever can write to the store, an archive without signature": (
-        *("archives", "links", "disagreement", "memory", "originals", "targets", "output"),
-        "fuzz_members",
-    ),
-    "whoever can write to the store, with `--require-signature`": ("signatures",),
-    "whoever runs the S3 server, or stands between": ("endpoint", "signatures"),
-    "whoever has a key whose name resembles yours": ("signing_keys",),
-    "a user who has files in a source": ("local_user_night", "local_user_swaps"),
-    "a user who has the folder WHERE, or one above it": ("targets",),
-    "a user who can write where s3napback is started, or somewhere on the way to its files": (
-        "local_user_configuration",
-    ),
-    "a repository's owner": ("repository_owner",),
-    "a user who owns an SQLite database, or its folder": ("sqlite_owner",),
-    "the user whom `RunAs` names": ("command_user",),
-    "whoever writes the options of a database's dump": ("database_owner",),
-}
-"""The rows of the table of promises, and where the attacks are that would tell."""
-
-
-def test_each_promise_of_the_table_of_trust_has_attacks_of_its_own() -> None:
-    table = manual.section("Who is trusted with what").split("|---|---|---|\n")[1].split("\n\n")[0]
-    rows = [line.strip("| ").split(" | ")[0] for line in table.splitlines()]
-    assert rows == list(ATTACKERS)
-    there = {path.stem.removeprefix("test_").removeprefix("bucket_writer_") for path in HOSTILE.glob("test_*.py")}
-    assert {attack for attacks in ATTACKERS.values() for attack in attacks} == there
 
 
 def test_the_fault_matrix_is_shown_as_it_is() -> None:

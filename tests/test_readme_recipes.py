@@ -23,6 +23,8 @@ from tests.original.vectors import Nights as OriginalNights
 from tests.servers import S3Server
 from tests.site import Site
 
+pytestmark = pytest.mark.long(30)
+
 BACKUPS = "backups@example.org"
 NIGHTS = range(3)
 

@@ -2,83 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from s3napback.chains import History, Link, Memory, SourceState, extended_chain
-from s3napback.errors import DamagedState, StateError
+from s3napback.chains import Memory, SourceState
+from s3napback.errors import StateError
 from s3napback.kinds import SourceName
-from s3napback.rotation import ArchiveType
-from s3napback.sources import WORKING, WORKING_INDEX
-from s3napback.state import StoreState, locked, make_diff_dir
+from s3napback.sources import WORKING
+from s3napback.state import StoreState, _read_state, locked, make_diff_dir
 from tests.sources.trees import describe_tree
+from tests.states import STORE, commit, commit_nights, link, sha256, state_of
 
 PROJECT = Path(__file__).parents[1]
-STORE = "https://s3.example/bucket"
-NOBODY = 65534
-
-
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def index_of(snapshot: bytes) -> bytes:
-    return b"index beside " + snapshot
-
-
-def link(number: int, snapshot: bytes) -> Link:
-    archive_type = ArchiveType.DIFF if number else ArchiveType.FULL
-    index = sha256(index_of(snapshot))
-    memory = Memory(f"id{number}.snapshot", sha256(snapshot), {"revision": "7"}, f"id{number}.index", index)
-    return Link(f"id{number}", f"etc-{number}-{archive_type.value}", number, archive_type, 20_000 + number, 99, memory)
-
-
-def state_of(*links: Link, name: str = "etc") -> SourceState:
-    return SourceState(
-        name=name,
-        source=SourceName("Directory", f"/{name}"),
-        cycle="daily",
-        history=History(links, "SimpleCycle …", {"Exclude": ["*.o", "ä"], "OneFileSystem": False}),
-        had_content=True,
-        taken_over=("Directory /etc of host old",),
-        expected_sizes={"FULL": 10_000_000_000},
-    )
-
-
-def commit(state: StoreState, new: SourceState, snapshot: bytes) -> None:
-    with state.workplace(new.name) as folder:
-        (folder / WORKING).write_bytes(snapshot)
-        (folder / WORKING_INDEX).write_bytes(index_of(snapshot))
-        state.commit(new, folder / WORKING, folder / WORKING_INDEX)
-
-
-def commit_nights(state: StoreState, count: int) -> SourceState:
-    """One after the other; the last state."""
-    new = state_of()
-    for number in range(count):
-        snapshot = f"snapshot {number}".encode()
-        chain = extended_chain(new.history.chain, link(number, snapshot))
-        new = replace(new, history=replace(new.history, chain=chain))
-        commit(state, new, snapshot)
-    return new
-
-
-def next_night(folder: Path) -> tuple[SourceState, Path, Path]:
-    """A third night's state with working snapshot and index, for committing on top of two others."""
-    links = [link(number, f"snapshot {number}".encode()) for number in range(3)]
-    (folder / WORKING).write_bytes(b"snapshot 2")
-    (folder / WORKING_INDEX).write_bytes(index_of(b"snapshot 2"))
-    new = state_of(*extended_chain((links[0], links[1]), links[2]))
-    return new, folder / WORKING, folder / WORKING_INDEX
 
 
 def snapshot_matches(state: StoreState, found: SourceState) -> bool:
@@ -177,6 +118,24 @@ def test_a_former_name_of_the_same_source_and_cycle_is_found(state: StoreState) 
     assert state.former_names(SourceName("Directory", "/etc"), "daily", "etc") == []
     assert state.former_names(SourceName("Directory", "/etc"), "weekly", "daily/etc") == []
     assert state.former_names(SourceName("Directory", "/var"), "daily", "daily/etc") == []
+
+
+def test_all_state_is_read_once_however_many_sources_ask_for_their_former_names(
+    state: StoreState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        commit(state, state_of(link(0, b"snapshot"), name=f"source{number}"), b"snapshot")
+    reads: list[Path] = []
+
+    def counted(file: Path) -> SourceState:
+        reads.append(file)
+        return _read_state(file)
+
+    monkeypatch.setattr("s3napback.state._read_state", counted)
+    for number in range(5):
+        source = SourceName("Directory", f"/source{number}")
+        assert state.former_names(source, "daily", "new") == [f"source{number}"]
+    assert len(reads) == 5
 
 
 def kill_at_every_step(diff_dir: Path) -> list[str]:
@@ -303,109 +262,6 @@ def test_state_is_private_whatever_the_umask(diff_dir: Path, state: StoreState) 
     own_files = {name: mode for name, mode in modes.items() if name.endswith(("state.json", "lock"))}
     assert set(own_files.values()) == {0o600}
     assert len(own_files) == 2
-
-
-def plant_link_to_folder(place: Path, elsewhere: Path) -> None:
-    elsewhere.mkdir()
-    place.symlink_to(elsewhere)
-
-
-def plant_writable_folder(place: Path, elsewhere: Path) -> None:
-    place.mkdir()
-    place.chmod(0o777)
-
-
-def plant_folder_of_another_user(place: Path, elsewhere: Path) -> None:
-    place.mkdir(mode=0o700)
-    os.chown(place, NOBODY, NOBODY)
-
-
-def plant_file(place: Path, elsewhere: Path) -> None:
-    place.write_text("not a folder")
-
-
-PLANTS = [
-    (plant_link_to_folder, "planted"),
-    (plant_writable_folder, "can be written by others"),
-    (plant_file, "File exists"),
-]
-if os.geteuid() == 0:
-    PLANTS.append((plant_folder_of_another_user, "belongs to another user"))
-
-
-@pytest.mark.parametrize(("plant", "words"), PLANTS)
-@pytest.mark.parametrize("level", ["store", "name"])
-def test_a_folder_that_somebody_planted_is_refused(
-    tmp_path: Path, state: StoreState, plant: Callable[[Path, Path], None], words: str, level: str
-) -> None:
-    place = state.folder("etc") if level == "name" else state.folder("etc").parent
-    place.parent.mkdir(mode=0o700, exist_ok=True)
-    plant(place, tmp_path / "elsewhere")
-    with pytest.raises(StateError, match=words), state.workplace("etc"):
-        pass
-    with pytest.raises(StateError, match=words):
-        state.commit(state_of())
-    assert not (tmp_path / "elsewhere").exists() or list((tmp_path / "elsewhere").iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        b"",
-        b"[]",
-        b"\xff\xfe",
-        b"{}",
-        b'{"format": 1}',
-        b'{"format": 1, "history": {"chain": [{}]}}',
-        b'{"format": 1, "history": {"chain": [7], "schedule": "", "content": {}}, "taken_over": []}',
-    ],
-)
-def test_damaged_state_is_told_from_none(state: StoreState, text: bytes) -> None:
-    commit_nights(state, 1)
-    file = state.folder("etc") / "state.json"
-    file.write_bytes(text)
-    with pytest.raises(DamagedState, match="damaged") as caught:
-        state.load("etc")
-    assert str(file) in str(caught.value)
-    assert list(state.all()) == []
-
-
-@pytest.mark.parametrize("change", ["unknown field", "missing field", "unknown type"])
-def test_state_that_almost_makes_sense_is_damaged(state: StoreState, change: str) -> None:
-    commit_nights(state, 1)
-    file = state.folder("etc") / "state.json"
-    document = json.loads(file.read_text())
-    if change == "unknown field":
-        document["history"]["chain"][0]["colour"] = "red"
-    elif change == "missing field":
-        del document["history"]["chain"][0]["id"]
-    else:
-        document["history"]["chain"][0]["type"] = "HALF"
-    file.write_text(json.dumps(document))
-    with pytest.raises(DamagedState):
-        state.load("etc")
-
-
-def test_state_of_another_version_is_not_guessed_at(state: StoreState) -> None:
-    commit_nights(state, 1)
-    file = state.folder("etc") / "state.json"
-    file.write_text(file.read_text().replace('"format": 1', '"format": 2'))
-    with pytest.raises(DamagedState, match="another version"):
-        state.load("etc")
-
-
-def test_state_that_cannot_be_read_is_an_error_and_not_absent(state: StoreState) -> None:
-    (state.folder("etc") / "state.json").mkdir(parents=True)
-    with pytest.raises(StateError, match="cannot read"):
-        state.load("etc")
-
-
-def test_damaged_state_is_replaced_by_the_next_commit(state: StoreState) -> None:
-    commit_nights(state, 2)
-    (state.folder("etc") / "state.json").write_text("{")
-    new = commit_nights(state, 1)
-    assert state.load("etc") == new
-    assert {path.name for path in state.folder("etc").iterdir()} == {"state.json", "id0.snapshot", "id0.index"}
 
 
 def test_the_default_diff_dir_is_made_with_its_parents(tmp_path: Path) -> None:

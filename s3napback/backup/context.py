@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
+from s3napback.backup.journal import Journal
 from s3napback.config.settings import Configuration
 from s3napback.deciding.facts import BackupOptions, RunFacts
 from s3napback.encryption.gpg import Encryption, prepare_encryption
@@ -30,6 +31,7 @@ class RunContext:
         temp_dir: where UseTempFile puts the encrypted stream, and SQLite databases are copied to.
         encryption: how archives are encrypted; None is not at all.
         tools: what its sources are made with.
+        journal: of what came of each source.
         unreachable: why the store could not be looked at. It may answer by the time that a source needs it.
     """
 
@@ -40,6 +42,7 @@ class RunContext:
     temp_dir: Path
     encryption: Encryption | None = None
     tools: Tools = field(default_factory=Tools)
+    journal: Journal = field(default_factory=Journal)
     unreachable: StoreUnreachable | None = None
 
     @property

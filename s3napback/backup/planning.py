@@ -16,9 +16,9 @@ from s3napback.chains import SourceState
 from s3napback.config.settings import Job
 from s3napback.deciding.facts import Footing, Held, Inspection, Look, NotLookedAt, SourceFacts, Untold
 from s3napback.deciding.plans import Plan, Refusal, Skip, decide, why_not_due
-from s3napback.errors import DamagedState, SourceError, StoreError, StoreUnreachable
+from s3napback.errors import DamagedState, SourceError, SourceRefused, StoreError, StoreUnreachable
 from s3napback.kinds import kind_of
-from s3napback.sources import Source
+from s3napback.sources import Alarm, Source
 from s3napback.state import StoreState
 
 
@@ -40,7 +40,7 @@ def plan_source(context: RunContext, job: Job, source: Source, *, ask_store: boo
     facts = looks.first_facts()
     outcome = decide_by(looks, facts if ask_store else facts.with_imagined_store())
     if isinstance(outcome, Refusal):
-        raise SourceError(outcome.reason)
+        raise SourceRefused(outcome.reason, outcome.about)
     return outcome
 
 
@@ -143,7 +143,7 @@ class Looks:
         try:
             remembered = state.load(job.name)
         except DamagedState as error:
-            return fresh, (f"{error}; going on without it",)
+            return fresh, (Alarm(f"{error}; going on without it, so that this archive is a FULL"),)
         if remembered is not None:
             return replace(remembered, source=job.source, cycle=job.cycle), ()
         return fresh, tuple(
@@ -158,14 +158,18 @@ def folder_not_due(context: RunContext, job: Job) -> str:
 
     What it holds is known from state alone, since the folder may be missing.
     """
-    newest = [state.newest for state in remembered_of_several(context.state, job)] or [None]
+    newest = [state.newest for _, state in remembered_of_several(context.state, job)] or [None]
     reasons = [why_not_due(job.schedule, context.facts.day, link) for link in newest]
     return reasons[0] if all(reasons) else ""
 
 
-def remembered_of_several(state: StoreState, job: Job) -> list[SourceState]:
-    """What is remembered of the sources that a job stands for which stands for several."""
-    return [each for each in state.all() if each.cycle == job.cycle and _stands_for(job, each)]
+def remembered_of_several(state: StoreState, job: Job) -> list[tuple[Job, SourceState]]:
+    """The sources that a job which stands for several is known to stand for, and what is remembered of each."""
+    known = [each for each in state.all() if each.cycle == job.cycle and _stands_for(job, each)]
+    return [
+        (replace(job, kind=each.source.kind or job.kind, target=each.source.target, name=each.name), each)
+        for each in known
+    ]
 
 
 def _stands_for(job: Job, state: SourceState) -> bool:

@@ -12,7 +12,7 @@ from s3napback.backup.planning import plan_source
 from s3napback.config.settings import Job
 from s3napback.deciding.plans import Plan, Skip
 from s3napback.encryption.keys import PRIVATE_HOME_OPTIONS
-from s3napback.errors import S3napbackError, StoreError
+from s3napback.errors import S3napbackError, StoreError, without_subject
 from s3napback.formatting import human_bytes
 from s3napback.kinds import kind_of
 from s3napback.logs import log_lines, logger_for
@@ -70,7 +70,7 @@ def rehearse_source(
     for line in _described(context, plan):
         say(f"    {line}")
     if plan.problem is not None:
-        say(f"    would fail: {plan.problem}")
+        say(f"    would fail: {without_subject(str(plan.problem), str(job.source))}")
         log_lines(log, logging.WARNING, plan.problem.under(str(job.source)))
     # What somebody has written as a command is what there is to look at.
     if shows_commands or kind_of(job.kind).needs_block:

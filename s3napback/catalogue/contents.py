@@ -21,6 +21,7 @@ from s3napback.original.chains import OriginalArchive
 from s3napback.original.contents import original_archives
 from s3napback.rotation import ArchiveType, day_date
 from s3napback.stores import Store, StoredObject
+from s3napback.watch.keys import is_word_key
 
 logger = logging.getLogger("s3napback")
 
@@ -78,7 +79,7 @@ class Catalogue:
     Attributes:
         archives: in the order of keys.
         sums: the checksum objects, by key.
-        others: keys that are neither an archive's nor of what lies beside one.
+        others: keys that are neither an archive's nor of what lies beside one, nor of the word of a run.
         gone: keys of which the store has notes of its own, and no object.
         original: what the original tool left, newest first; its chunks are among the others.
         indexes: the index objects, by key.
@@ -145,7 +146,7 @@ class Catalogue:
             why = f"its FULL was overwritten: {fulls[-1].key} is of {_date(fulls[-1])}"
         elif fulls:
             why = f"an archive between {fulls[-1].key} and it is missing"
-        return why if len(links) == 1 else f"it builds on {last.key}, of which holds: {why}"
+        return why if len(links) == 1 else f"it builds on {last.key}, which cannot be restored: {why}"
 
 
 def newest_first(archive: CataloguedArchive) -> tuple[float, int, int, str]:
@@ -180,7 +181,11 @@ def read_catalogue(store: Store, prefix: str) -> Catalogue:
     return Catalogue(
         archives=tuple(described),
         sums=sums,
-        others=tuple(found.key for found in listed if found.key not in beside and split_key(found.key) is None),
+        others=tuple(
+            found.key
+            for found in listed
+            if found.key not in beside and split_key(found.key) is None and not is_word_key(found.key)
+        ),
         gone=tuple(store.gone(join_prefix(prefix, ""))),
         original=tuple(original_archives(listed, prefix)),
         indexes=indexes,

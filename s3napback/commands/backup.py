@@ -12,12 +12,14 @@ from datetime import date
 from s3napback.archives import Transfer
 from s3napback.backup.archiving import make_archive
 from s3napback.backup.context import RunContext, prepared_run
+from s3napback.backup.journal import Journal
+from s3napback.backup.leaving import leaving_word
 from s3napback.backup.planning import folder_not_due, plan_source
 from s3napback.backup.rehearsing import rehearse_source
 from s3napback.config.settings import Configuration, Job
 from s3napback.deciding.facts import BackupOptions
 from s3napback.deciding.plans import Plan, Skip
-from s3napback.errors import EXIT_BUG, S3napbackError, SourceError
+from s3napback.errors import EXIT_BUG, ConfigurationError, S3napbackError, SourceError
 from s3napback.formatting import human_bytes, human_time
 from s3napback.logs import log_lines, logger_for
 from s3napback.sources import Alarm, Expansion, NothingNew
@@ -64,15 +66,23 @@ def run(configuration: Configuration, today: date, options: BackupOptions) -> Ta
         LockHeld: another run is at work.
     """
     clock = time.monotonic()
+    _require_jobs(configuration)
+    journal = Journal()
     with ExitStack() as stack:
+        # The outermost of all: a run that cannot begin leaves its word, too.
+        stack.enter_context(leaving_word(configuration, today, journal))
         folder = diff_dir(configuration)
         if configuration.diff_dir is None:
             make_diff_dir(folder)
         stack.enter_context(locked(folder, lock_holder(configuration.path)))
         context = stack.enter_context(prepared_run(configuration, today, options, patient=True))
+        context = replace(context, journal=journal)
+        journal.store = context.store
         tally = Tally(warnings=_warn(context.warnings))
         for job in configuration.jobs:
             tally = _back_up_all(context, job, tally)
+        journal.exit_code = tally.exit_code
+    tally = replace(tally, warnings=tally.warnings + journal.is_untold)
     logger.info(
         "%s: %s done, %s skipped, %s failed; %s read, %s stored; %s",
         *(configuration.path, tally.done, tally.skipped, tally.failed),
@@ -101,6 +111,7 @@ def rehearse(
     Raises:
         UnusableConfiguration: nothing of it would be begun.
     """
+    _require_jobs(configuration)
     require_own_diff_dir(diff_dir(configuration))
     with prepared_run(configuration, today, options, patient=False) as context:
         tally = Tally(warnings=_warn(context.warnings))
@@ -123,6 +134,14 @@ def rehearse(
     return tally
 
 
+def _require_jobs(configuration: Configuration) -> None:
+    """Refuse a run that would back up nothing, and so be a success each night."""
+    if not configuration.jobs:
+        raise ConfigurationError(
+            [f"{configuration.path}: it names no source, so nothing is backed up; does an Include match nothing?"]
+        )
+
+
 def _warn(warnings: tuple[str, ...]) -> int:
     for warning in warnings:
         logger.warning("%s", warning)
@@ -135,6 +154,7 @@ def _back_up_all(context: RunContext, job: Job, tally: Tally) -> Tally:
     for level, remark in expansion.remarks:
         logger_for(job.kind).log(level, "%s", remark)
     tally = _with_remarks(tally, expansion)
+    context.journal.expanded(job, expansion)
     for each in expansion.jobs:
         tally = _back_up(context, each, tally)
     return tally
@@ -161,7 +181,7 @@ def _expanded(context: RunContext, job: Job) -> Expansion:
     except SourceError as error:
         if not force and (reason := folder_not_due(context, job)):
             return Expansion(remarks=[(logging.INFO, f"{job.source}: {reason}")])
-        return Expansion(remarks=[(logging.ERROR, f"{job.source} FAILED: {error}")])
+        return Expansion(remarks=[(logging.ERROR, str(SourceError(*error.under(f"{job.source} FAILED"))))])
 
 
 def _back_up(context: RunContext, job: Job, tally: Tally) -> Tally:
@@ -172,11 +192,13 @@ def _back_up(context: RunContext, job: Job, tally: Tally) -> Tally:
     except S3napbackError as error:
         log_lines(log, logging.ERROR, error.under(f"{job.source} FAILED"))
         log.debug("details", exc_info=True)
+        context.journal.failed(job, error)
         return _failed(tally)
     except Exception as error:
         # Even a bug that one source meets must not cost the others their backup.
         log.error("%s FAILED by a bug in s3napback: %s: %s", job.source, type(error).__name__, error)
         log.debug("details", exc_info=True)
+        context.journal.failed(job, error)
         return _failed(tally, EXIT_BUG)
 
 
@@ -185,6 +207,7 @@ def _try_to_back_up(context: RunContext, job: Job, tally: Tally, log: logging.Lo
     plan = plan_source(context, job, source)
     if isinstance(plan, Skip):
         log.info("%s: %s", job.source, plan.reason)
+        context.journal.skipped(job)
         return replace(tally, skipped=tally.skipped + 1)
     if plan.problem is not None:
         raise plan.problem
@@ -198,7 +221,10 @@ def _try_to_back_up(context: RunContext, job: Job, tally: Tally, log: logging.Lo
         transfer = make_archive(context, plan, source)
     except NothingNew as news:
         log.info("%s: %s", job.source, news)
+        context.journal.skipped(job, is_current=True)
         return replace(tally, skipped=tally.skipped + 1)
+    alarms = sum(isinstance(note, Alarm) for note in plan.notes)
+    context.journal.done(plan, transfer, alarms + len(transfer.warnings) + plan.is_unexpected)
     return _report(context, plan, transfer, tally, log)
 
 

@@ -31,6 +31,7 @@ from s3napback.recovery.original_choice import (
 from s3napback.recovery.paths import members_of_paths
 from s3napback.recovery.registry import Restorer, UnclearRequest, Wanted, recovery_of
 from s3napback.recovery.single_file import TO_STANDARD_OUTPUT
+from s3napback.recovery.staging import UnusableTarget
 from s3napback.recovery.unread import said_of, unread_in
 from s3napback.rotation import day_date
 from s3napback.standing import working_on
@@ -127,10 +128,13 @@ def restore(
     task = meant.restore(
         Wanted(meant.source, request.where, request.paths, request.in_place, request.strict, request.staging, unread)
     )
+    try:
+        task.check()
+    except UnusableTarget as error:
+        raise UnclearRequest(*error.lines) from error
     if request.test:
         _rehearse(holdings, meant, say)
         return 0
-    task.check()
     if advice := _advice(meant, holdings):
         raise StoredCold(*advice)
     if request.in_place and not request.agreed:

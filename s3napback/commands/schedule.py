@@ -15,7 +15,7 @@ from s3napback.errors import StateError
 from s3napback.foresight.calendar import foresee
 from s3napback.foresight.document import json_document
 from s3napback.foresight.plain import plain_text
-from s3napback.kinds import SourceName, kind_of
+from s3napback.kinds import kind_of
 from s3napback.rotation import day_number
 from s3napback.state import StoreState
 from s3napback.surroundings import configured_store, diff_dir, host_name
@@ -73,14 +73,8 @@ def _sources(configuration: Configuration, state: StoreState | None, day: int) -
             yield job, _continued(_load(state, job), job, day)
         else:
             # Whoever looked which sources these are might wait for a dead mount.
-            known = [(_single(job, each), each) for each in remembered_of_several(state, job)]
-            for single, each in known or [(job, _fresh(job))]:
+            for single, each in remembered_of_several(state, job) or [(job, _fresh(job))]:
                 yield single, _continued(each, single, day)
-
-
-def _single(job: Job, state: SourceState) -> Job:
-    source: SourceName = state.source
-    return replace(job, kind=source.kind or job.kind, target=source.target, name=state.name)
 
 
 def _load(state: StoreState, job: Job) -> SourceState:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -21,6 +22,9 @@ from s3napback.formatting import shown
 from s3napback.kinds import kind_of
 from s3napback.rotation import Schedule
 from s3napback.targets import InvalidNameError
+
+_SHELL_SIGN = re.compile(r"\d?[<>]|&&?$|\|\|?$|;|\$[\w{(]|`")
+"""How a word begins that means something to a shell alone."""
 
 
 @dataclass
@@ -183,10 +187,17 @@ class BlockReader:
             for pattern in words:
                 if check_pattern(pattern, position, self._problems):
                     self.excludes.append((pattern, position))
-        if known is Directives.RUN and "/" in words[0] and not words[0].startswith("/"):
-            self._problems.error(position, "Run: write the program's name alone, or its whole path")
+        if known is Directives.RUN:
+            self._check_command(words, position)
         if known is Directives.ENVIRONMENT:
             check_environment(words, position, self._problems)
+
+    def _check_command(self, words: tuple[str, ...], position: Position) -> None:
+        if "/" in words[0] and not words[0].startswith("/"):
+            self._problems.error(position, "Run: write the program's name alone, or its whole path")
+        if sign := next(filter(_SHELL_SIGN.match, words), ""):
+            advice = "no shell is started, and the program gets it as it is; put what needs a shell into a script"
+            self._problems.warning(position, f"Run: “{shown(sign)}”: {advice}")
 
     def _known_directive(self, entry: Directive, place: Place) -> DirectiveDescription | None:
         known = find_directive(entry.name)

@@ -184,6 +184,13 @@ class Directives:
         value=HanoiCycle.archive_oldest_disc,
         cycle=HANOI_CYCLE,
     )
+    GRACE = Integer(
+        "Grace",
+        _ANYWHERE,
+        "Days that a backup may come later than its cycle says before `status` calls it late.",
+        value=0,
+        maximum=_EVER,
+    )
     EXCLUDE = Words(
         "Exclude",
         _ANYWHERE,

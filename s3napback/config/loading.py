@@ -109,8 +109,6 @@ def _configuration(path: Path, entries: Sequence[Entry], problems: Problems, *, 
     if store.folder is None:
         _check_key_file(general, problems)
     problems.raise_errors()
-    if not jobs:
-        problems.warning(general.position, "nothing is backed up: there is neither a <Cycle> with sources nor a block")
     return Configuration(
         path=path,
         store=store,

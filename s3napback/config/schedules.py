@@ -141,6 +141,7 @@ def job_settings(scope: Scope) -> JobSettings:
         least_bytes=scope.integer(Directives.LEAST_BYTES),
         use_temp_file=scope.switch(Directives.USE_TEMP_FILE),
         stall_timeout=scope.integer(Directives.STALL_TIMEOUT),
+        grace=scope.integer(Directives.GRACE),
         compression=compression,
         compression_level=level if level and compression in _HIGHEST_LEVEL else None,
     )

@@ -99,6 +99,7 @@ class JobSettings:
         store: the folder of a directory store, which no archive may hold; None for another store. No directive.
         environment: of a command, variables by name; not shown by ``repr``.
         stall_timeout: in seconds; 0 is for ever.
+        grace: in days.
     """
 
     exclude: tuple[str, ...] = ()
@@ -113,6 +114,7 @@ class JobSettings:
     least_bytes: int = Directives.LEAST_BYTES.value
     use_temp_file: bool = Directives.USE_TEMP_FILE.value
     stall_timeout: int = Directives.STALL_TIMEOUT.value
+    grace: int = Directives.GRACE.value
     compression: str = Directives.COMPRESSION.value
     compression_level: int | None = None
     store: Path | None = None

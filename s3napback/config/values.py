@@ -36,7 +36,8 @@ def convert(description: DirectiveDescription, words: tuple[str, ...]) -> Value:
     if isinstance(description, Tolerance):
         return _tolerance(description, words)
     if len(words) > 1:
-        raise InvalidValueError(f"{name} takes one value and got {len(words)}; put a value with blanks in quotes")
+        advice = "put a value with blanks in quotes, and each directive on a line of its own"
+        raise InvalidValueError(f"{name} takes one value and got {len(words)}; {advice}")
     return _single(description, words[0])
 
 

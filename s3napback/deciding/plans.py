@@ -31,9 +31,11 @@ class Refusal:
 
     Attributes:
         reason: why, and what to do.
+        about: what is wrong, in one word: ``owner``, ``clock``, ``store`` or ``key``.
     """
 
     reason: str
+    about: str
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,8 @@ def _refuse_strange_store(facts: SourceFacts) -> Refusal | None:
         return None
     return Refusal(
         f"{facts.run.location} does not hold the mark that earlier backups left there. Is the disk not mounted? "
-        "If it was emptied on purpose, run once with -f"
+        "If it was emptied on purpose, run once with -f",
+        "store",
     )
 
 
@@ -134,7 +137,8 @@ def _refuse_owner(facts: SourceFacts) -> Refusal | None:
             return Refusal(
                 f"{facts.run.location}/{key} belongs to {held.owner}, not to {facts.own}. Nothing was changed. "
                 "Give this configuration a Prefix or another Bucket, or let it replace what is there by running once "
-                "with --take-over"
+                "with --take-over",
+                "owner",
             )
     return None
 
@@ -163,7 +167,8 @@ def _refuse_plain_text(facts: SourceFacts) -> Refusal | None:
         return None
     return Refusal(
         "its archives were encrypted until now, and no GpgRecipient is configured any more. Nothing was changed. Put "
-        "the recipient back; or if archives are to be plain text, write “Encryption Off”, or run once with -f"
+        "the recipient back; or if archives are to be plain text, write “Encryption Off”, or run once with -f",
+        "key",
     )
 
 
@@ -243,5 +248,6 @@ def _refuse_future(facts: SourceFacts, newest: int) -> Skip | Refusal | None:
         return Skip(f"the newest archive is of {day_date(newest)}, which is tomorrow here; done until then")
     return Refusal(
         f"the newest archive is of {day_date(newest)}, and today is {day_date(facts.run.day)}: the clock may be "
-        "wrong. If it is right, run once with -f"
+        "wrong. If it is right, run once with -f",
+        "clock",
     )

@@ -111,9 +111,9 @@ def prepare_encryption(settings: EncryptionSettings, today: date) -> Iterator[En
         command = encrypt_command(beginning, fingerprints, trust_always=vouched_for, signer=sign_with)
         untrusted = [] if vouched_for else [key for key in keys if not key.is_trusted]
         _try_out_format(beginning)
-        _try_out(command, fingerprints, untrusted, ring.gpg, sign_with)
+        _try_out(command, fingerprints, untrusted, ring.place.gpg, sign_with)
         watched = [*keys, *([replace(signer, encryption_subkeys=())] if signer else [])]
-        expiring = dict.fromkeys(warning for key in watched if (warning := expiry_warning(key, today, ring.gpg)))
+        expiring = dict.fromkeys(warning for key in watched if (warning := expiry_warning(key, today, ring.place)))
         if settings.keyring is not None:
             exposed = _secret_warnings(beginning, settings.keyring)
         else:
@@ -159,9 +159,11 @@ def _open_ring(settings: EncryptionSettings) -> Iterator[tuple[Path | None, KeyR
         raise UnusableKey(f"GpgKeyring: {error.strerror}: set TMPDIR to one that can be written to") from error
     with tempfile.TemporaryDirectory(prefix="s3napback-gpg-") as folder:
         home = Path(folder)
-        ring = KeyRing(home, private=True)
+        ring = KeyRing(home, private=True, keyring=settings.keyring)
         if not ring.take_in(_importable(settings.keyring, home)):
-            raise UnusableKey(f"GpgKeyring {settings.keyring}: no public key in it")
+            raise UnusableKey(
+                f"GpgKeyring {settings.keyring}: no public key in it; write it anew with: gpg --export RECIPIENT"
+            )
         yield home, ring
 
 

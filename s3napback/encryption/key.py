@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
 
 from s3napback.formatting import shown
 
@@ -77,19 +79,20 @@ class Key:
             own.append(max(expires for expires in subkeys if expires is not None))
         return min(own, default=None)
 
-    def defect(self, gpg: str = "gpg") -> str:
+    def defect(self, place: Place) -> str:
         """Why nothing can be encrypted to it, trust apart, and what to do; empty if something can.
 
         Args:
-            gpg: how the commands in the advice begin.
+            place: where it was found.
         """
-        whole = self._defect_as_a_whole(gpg)
-        return whole or ("" if "E" in self.capabilities else f"cannot encrypt: {self._subkey_defect(gpg)}")
+        whole = self._defect_as_a_whole(place)
+        return whole or ("" if "E" in self.capabilities else f"cannot encrypt: {self._subkey_defect(place)}")
 
-    def signing_defect(self, gpg: str = "gpg") -> str:
+    def signing_defect(self, place: Place) -> str:
         """Why nothing can be signed with it, and what to do; empty if something can."""
-        whole = self._defect_as_a_whole(gpg)
-        add = f"name another key, or add a subkey with: {gpg} --quick-add-key {self.fingerprint} future-default sign"
+        whole = self._defect_as_a_whole(place)
+        add = place.command(f"--quick-add-key {self.fingerprint} future-default sign")
+        add = f"name another key, or add a subkey with: {add}"
         return whole or ("" if "S" in self.capabilities else f"cannot sign; {add}")
 
     @property
@@ -106,9 +109,9 @@ class Key:
         }
         return whole.get(self.validity, "")
 
-    def _defect_as_a_whole(self, gpg: str) -> str:
-        extend = f"extend it with: {gpg} --quick-set-expire {self.fingerprint} 1y"
-        enable = f"enable it with: {gpg} --edit-key {self.fingerprint} enable save"
+    def _defect_as_a_whole(self, place: Place) -> str:
+        extend = "extend it with: " + place.command(f"--quick-set-expire {self.fingerprint} 1y")
+        enable = "enable it with: " + place.command(f"--edit-key {self.fingerprint} enable save")
         whole = {
             "r": "is revoked; name another key",
             "e": f"has expired{_on(self.expires)}; {extend}",
@@ -120,15 +123,46 @@ class Key:
             return f"is disabled; {enable}"
         return ""
 
-    def _subkey_defect(self, gpg: str) -> str:
-        add = f"name another key, or add a subkey with: {gpg} --quick-add-key {self.fingerprint} future-default encr"
+    def _subkey_defect(self, place: Place) -> str:
+        add = place.command(f"--quick-add-key {self.fingerprint} future-default encr")
+        add = f"name another key, or add a subkey with: {add}"
         expired = [expires for validity, expires in self.encryption_subkeys if validity == "e"]
         if expired:
-            extend = f"{gpg} --quick-set-expire {self.fingerprint} 1y '*'"
+            extend = place.command(f"--quick-set-expire {self.fingerprint} 1y '*'")
             return f"its encryption subkey has expired{_on(expired[-1])}; extend it with: {extend}"
         if self.encryption_subkeys:
             return f"its encryption subkey is revoked or invalid; {add}"
         return f"it has no encryption subkey; {add}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where keys were found, and so how a person changes them.
+
+    Attributes:
+        gpg: how a command begins that changes a key in a home.
+        keyring: the file of GpgKeyring, whose keys are changed elsewhere and brought again; None is a home.
+    """
+
+    gpg: str = "gpg"
+    keyring: Path | None = None
+
+    def command(self, arguments: str) -> str:
+        """What to run to change a key."""
+        if self.keyring is None:
+            return f"{self.gpg} {arguments}"
+        return f"gpg {arguments} (where its secret part is; then bring what gpg --export writes to {self.keyring})"
+
+    def bring(self, wanted: str) -> str:
+        """What to do to have a key here that is not.
+
+        Args:
+            wanted: as it is named in the configuration.
+        """
+        if self.keyring is None:
+            return f"import it with: {self.gpg} --import FILE"
+        where = shlex.quote(str(self.keyring))
+        return f"where you have it, run: gpg --export {shlex.quote(wanted)}, and bring what that writes to {where}"
 
 
 def read_listing(listing: bytes) -> list[Key]:

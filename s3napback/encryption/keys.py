@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from s3napback.crews import TookTooLong, within
-from s3napback.encryption.key import CERTAIN, TRUSTED, Key, read_listing
+from s3napback.encryption.key import CERTAIN, TRUSTED, Key, Place, read_listing
 from s3napback.encryption.naming import Form, KeyName, read_key_name
 from s3napback.encryption.options import Purpose, chosen_home, gpg_command
 from s3napback.encryption.running import ANSWER_TIMEOUT, run_gpg, words_of
@@ -36,15 +36,16 @@ class KeyRing:
     """The public keys of one gpg home.
 
     Attributes:
-        gpg: how a command begins that an administrator is advised to run.
+        place: what an administrator is advised to run.
     """
 
-    def __init__(self, home: Path | None, *, private: bool = False) -> None:
+    def __init__(self, home: Path | None, *, private: bool = False, keyring: Path | None = None) -> None:
         """Prepare to read it.
 
         Args:
             home: None is gpg's own choice.
             private: it is ours, for a short time: no daemon may be started for it, and nobody be sent there.
+            keyring: the file that its keys are from.
 
         Raises:
             UnusableTool: gpg is missing or cannot work with its configuration.
@@ -72,7 +73,8 @@ class KeyRing:
             raise UnusableTool("gpg cannot be used:", *(f"  {line}" for line in str(error).splitlines())) from error
         self._private = private
         self._gpg.decode_errors = "replace"
-        self.gpg = "gpg" if home is None or private else shell_command(["gpg", "--homedir", str(home)])
+        gpg = "gpg" if home is None or private else shell_command(["gpg", "--homedir", str(home)])
+        self.place = Place(gpg, keyring)
 
     def find(self, recipient: str) -> Key:
         """The one key that ``recipient`` stands for.
@@ -85,9 +87,9 @@ class KeyRing:
         """
         name = read_key_name("GpgRecipient", recipient)
         keys = self._named(name, self._list(), "public")
-        usable = [key for key in keys if not key.defect()]
+        usable = [key for key in keys if not key.defect(self.place)]
         if not usable:
-            defects = [f"  {key.fingerprint} {key.user} {key.defect(self.gpg)}" for key in keys]
+            defects = [f"  {key.fingerprint} {key.user} {key.defect(self.place)}" for key in keys]
             raise UnusableKey(f"{name}: the key cannot be used:", *defects)
         # A key that is not trusted must not make a trusted one of the same address ambiguous.
         trusted = [key for key in usable if name.validity(key) in TRUSTED]
@@ -114,9 +116,9 @@ class KeyRing:
         # Listed by their public parts, which alone tell whether they are valid.
         available = {key.fingerprint for key in self._list(secret=True)}
         keys = self._named(name, [key for key in self._list() if key.fingerprint in available], "secret")
-        usable = [key for key in keys if not key.signing_defect(self.gpg)]
+        usable = [key for key in keys if not key.signing_defect(self.place)]
         if not usable:
-            defects = [f"  {key.fingerprint} {key.user} {key.signing_defect(self.gpg)}" for key in keys]
+            defects = [f"  {key.fingerprint} {key.user} {key.signing_defect(self.place)}" for key in keys]
             raise UnusableKey(f"{name}: the key cannot be used:", *defects)
         return _only(name, usable)
 
@@ -141,7 +143,8 @@ class KeyRing:
             return ""
         return (
             "is not certain to be the one that is meant; compare the fingerprint with that on the machine that signs, "
-            f"and write it: {name.directive} {key.fingerprint}; or run: {self.gpg} --quick-lsign-key {key.fingerprint}"
+            f"and write it: {name.directive} {key.fingerprint}; or run: "
+            f"{self.place.gpg} --quick-lsign-key {key.fingerprint}"
         )
 
     def _named(self, name: KeyName, keys: Sequence[Key], part: str) -> list[Key]:
@@ -154,7 +157,7 @@ class KeyRing:
             if name.resembles(key)
         ]
         if not near:
-            raise UnusableKey(f"{name}: no such {part} key; import it with: {self.gpg} --import FILE")
+            raise UnusableKey(f"{name}: no such {part} key; {self.place.bring(name.text)}")
         why = (
             "a key for an id of eight digits is made in seconds"
             if name.form is Form.SHORT_ID
@@ -198,12 +201,12 @@ class KeyRing:
         return self._ask("--export")
 
 
-def expiry_warning(key: Key, today: date, gpg: str = "gpg") -> str:
+def expiry_warning(key: Key, today: date, place: Place) -> str:
     """A remark if nothing can be encrypted to ``key`` soon; else empty."""
     last = key.last_day
     if last is None or last - today > EXPIRY_NOTICE:
         return ""
-    extend = f"{gpg} --quick-set-expire {key.fingerprint} 1y, and again with '*' at its end for the subkeys"
+    extend = place.command(f"--quick-set-expire {key.fingerprint} 1y, and again with '*' at its end for the subkeys")
     return f"gpg key {key.fingerprint} {key.user} expires on {last}; extend it with: {extend}"
 
 

@@ -102,7 +102,7 @@ def _flaw(links: Sequence[OriginalArchive], fulls: Sequence[OriginalArchive]) ->
     """Why a chain cannot be restored."""
     broken = next((link for link in links if link.problem), None)
     if broken is not None:
-        return f"it builds on {broken.base}, of which holds: {broken.problem}"
+        return f"it builds on {broken.base}, which cannot be restored: {broken.problem}"
     pairs = [] if len(links) == 1 else [*pairwise(fulls[-2:]), *pairwise(links)]
     same = next((pair for pair in pairs if pair[0].modified == pair[1].modified), None)
     if same is not None:

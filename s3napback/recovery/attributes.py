@@ -14,7 +14,7 @@ from pathlib import Path
 
 from s3napback.recovery.folders import Cursor, cursor, exists, file_names, go_to
 from s3napback.recovery.members import ACCESS_LIST, CAPABILITY, DEFAULT_LIST, SET_ID
-from s3napback.recovery.refusals import Kind, Refusals
+from s3napback.recovery.refusals import Aspect, Refusals
 from s3napback.recovery.staging import UnusableTarget
 
 _LEAST_ROOM = 1 << 20
@@ -103,14 +103,14 @@ def _attributes_at(place: Cursor, name: str) -> frozenset[bytes] | None:
         return frozenset()
 
 
-def _verdict(attribute: bytes) -> tuple[Kind, str]:
+def _verdict(attribute: bytes) -> tuple[Aspect, str]:
     is_ours = attribute.startswith((b"user.", b"system."))
     reason = "the target does not take them" if is_ours or not os.geteuid() else "only root can set them"
     if attribute == CAPABILITY:
-        return Kind.CAPABILITIES, reason
+        return Aspect.CAPABILITIES, reason
     if attribute in (ACCESS_LIST, DEFAULT_LIST):
-        return Kind.ACCESS, reason.replace("them", "it")
-    return Kind.ATTRIBUTES, reason
+        return Aspect.ACCESS, reason.replace("them", "it")
+    return Aspect.ATTRIBUTES, reason
 
 
 def take_powers(tree: int, paths: Iterable[bytes]) -> Iterator[bytes]:
@@ -164,12 +164,13 @@ def wrongly_owned(tree: int, owners: Mapping[bytes, tuple[int, int]]) -> Iterato
                         yield path
 
 
-def remove_cut(tree: int, paths: Iterable[bytes]) -> None:
+def remove_cut(tree: int, paths: Iterable[bytes], where: Path) -> None:
     """Remove files that were written in part only because they are too large for the target.
 
     Args:
         tree: descriptor of the folder that was extracted into.
         paths: in it.
+        where: the target, as messages call it.
 
     Raises:
         UnusableTarget: there was no room.
@@ -177,7 +178,7 @@ def remove_cut(tree: int, paths: Iterable[bytes]) -> None:
     """
     room = os.fstatvfs(tree)
     if room.f_bavail * room.f_frsize < _LEAST_ROOM:
-        raise UnusableTarget("there is not enough room for what is restored; nothing was published")
+        raise UnusableTarget(f"there is not enough room in {where} for what is to be restored; nothing was restored")
     with cursor(tree, is_own=True) as place:
         for path in paths:
             *folders, last = os.fsdecode(path).split("/")

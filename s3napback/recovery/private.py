@@ -12,11 +12,9 @@ from contextlib import contextmanager, suppress
 
 from s3napback.formatting import printable
 from s3napback.recovery.file_flags import APPEND_ONLY, flags_of
-from s3napback.recovery.folders import OPEN_FOLDER, UnusableFolder, names_in, unchanged, walk
+from s3napback.recovery.folders import OPEN_FOLDER, UnusableFolder, exists, names_in, unchanged, walk
 
 logger = logging.getLogger("s3napback")
-
-_REPLACED = (errno.ENOENT, errno.ENOTDIR)
 
 
 @contextmanager
@@ -50,18 +48,20 @@ def private_folder(parent: int, prefix: str) -> Iterator[tuple[str, int]]:
     finally:
         with unchanged(parent):
             empty(descriptor)
+            own = os.fstat(descriptor)
             os.close(descriptor)
             # It may bear another name by now, and this one may be somebody else's.
             try:
                 os.rmdir(name, dir_fd=parent)
             except OSError as error:
-                _tell_of_rest(name, parent, error)
+                _tell_of_rest(name, parent, own, error)
 
 
-def _tell_of_rest(name: str, parent: int, error: OSError) -> None:
+def _tell_of_rest(name: str, parent: int, own: os.stat_result, error: OSError) -> None:
     with suppress(OSError):
+        is_own = exists(name, parent) and os.path.samestat(os.lstat(name, dir_fd=parent), own)
         path = f"{os.readlink(f'/proc/self/fd/{parent}')}/{name}"  # noqa: PTH115
-        reason = "it was moved or replaced by somebody" if error.errno in _REPLACED else error.strerror
+        reason = error.strerror if is_own else "it was moved or replaced by somebody"
         logger.warning("%s is left, and cannot be removed: %s", printable(path), reason)
 
 

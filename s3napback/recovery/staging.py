@@ -51,7 +51,7 @@ def looking_into_it() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UnusableTarget(f"what was extracted cannot be looked into: {error}; nothing was published") from error
+        raise UnusableTarget(f"what was extracted cannot be looked into: {error}; nothing was restored") from error
 
 
 @dataclass
@@ -235,6 +235,10 @@ def require_empty(where: Path) -> None:
         opened = open_path(where)
     except FileNotFoundError:
         return
+    except NotADirectoryError as error:
+        raise UnusableTarget(
+            f"{where} cannot be restored to: it, or what stands before it, is a file; name an empty or new directory"
+        ) from error
     except OSError as error:
         raise UnusableTarget(f"{where} cannot be restored to: {error.strerror}") from error
     try:

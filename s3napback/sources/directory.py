@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import posixpath
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
@@ -32,8 +31,9 @@ from s3napback.sources.margin import margin
 from s3napback.sources.mounts import mounted_within, tells_holes
 from s3napback.sources.named_files import digests
 from s3napback.sources.own_store import store_within
+from s3napback.sources.presence import holds_anything, nothing_left, require_something_left
 from s3napback.sources.remains import Holdings, absent_mounts, holdings_of, suspicion
-from s3napback.sources.snapshot import DamagedSnapshot, copy_cured, look_at_snapshot
+from s3napback.sources.snapshot import begin_snapshot, look_at_snapshot
 from s3napback.sources.tar_guard import TarGuard
 from s3napback.sources.tar_review import TarReview
 from s3napback.streams.processes import Stage
@@ -51,7 +51,6 @@ keeps all names below in memory: 3,000 nested directories with names of 255 byte
 snapshot. A name has at most 255 bytes, so above each one that is left out in this way there is one that tar names.
 """
 
-_NOT_EXPANDED = re.compile(r"[*?\[$~]|\{.*\}")
 
 _FORMAT_OPTIONS = (
     # Without them nanoseconds, access control lists and extended attributes are lost.
@@ -188,8 +187,12 @@ class DirectorySource:
                 f"{self.job.source} is empty, but held files when it was backed up last. Is a disk not mounted? "
                 "If it is meant to be empty, run once with -f"
             )
+        followed = self._followed()
+        require_something_left(
+            self.job, tar_command(self.tar, self.job.target, self._settings, snapshot=None, followed=followed)
+        )
         notes: list[str] = []
-        if self._followed():
+        if followed:
             real = os.path.realpath(self.job.target)
             notes.append(f"{self.job.source} is a symbolic link; its content is taken from {real}")
         if before := Holdings.from_notes(remembered):
@@ -209,16 +212,7 @@ class DirectorySource:
 
     def has_content(self) -> bool:
         """See ``Source``."""
-        try:
-            with os.scandir(self.job.target) as entries:
-                return next(entries, None) is not None
-        except FileNotFoundError:
-            hint = "; wildcards and variables are not expanded" if _NOT_EXPANDED.search(self.job.target) else ""
-            raise SourceError(f"{self.job.source} does not exist{hint}") from None
-        except NotADirectoryError:
-            raise SourceError(f"{self.job.source} is not a directory") from None
-        except OSError as error:
-            raise SourceError(f"{self.job.source} cannot be read: {error.strerror}") from None
+        return holds_anything(self.job)
 
     def content(self) -> Mapping[str, object]:
         """See ``Source``."""
@@ -241,25 +235,16 @@ class DirectorySource:
 
     def dump(self, archive_type: ArchiveType, memory: Memory | None, folder: Path) -> Dump:
         """See ``Source``."""
+        is_diff = archive_type is ArchiveType.DIFF
         snapshot = self._working_snapshot(folder)
         if snapshot is not None:
-            snapshot.touch(mode=0o600, exist_ok=False)
-        if archive_type is ArchiveType.DIFF and memory is not None and snapshot is not None:
-            try:
-                with (folder / memory.snapshot).open("rb") as source, snapshot.open("wb") as target:
-                    copy_cured(source, target, margin=margin() if self.margin is None else self.margin)
-            except (OSError, DamagedSnapshot) as error:
-                raise SourceError(f"the snapshot {folder / memory.snapshot} cannot be copied: {error}") from error
+            before = folder / memory.snapshot if is_diff and memory else None
+            begin_snapshot(snapshot, before, margin=margin() if self.margin is None else self.margin)
         member = member_name(self.job.target, followed=self._followed())
         real = os.path.realpath(self.job.target)
         blame = Blame(posixpath.normpath(os.fsencode(member)), real, is_almighty=reads_everything())
         review = TarReview(blame, most=self.job.settings.unreadable)
-        begun = identity(self.job.target)
-
-        def swapped(_said: Sequence[str]) -> str:
-            same = identity(self.job.target) == begun
-            return "" if same else f"{self.job.target} was replaced, moved or unmounted while {self.tar} read it"
-
+        swapped = partial(self._swapped, identity(self.job.target))
         stage = self.plan(archive_type, folder)
         stage = replace(stage, review=review, judge=swapped, suspects=partial(what_holds_up, real))
         notes = self._holdings().to_notes()
@@ -269,7 +254,7 @@ class DirectorySource:
             return self._full_alone(stage, notes, folder, review)
         # A full archive that is not incremental opens every folder in the one above it, and follows no links.
         tree = LiveTree(real, time.time_ns()) if self._can_be_compared() else None
-        guard = TarGuard(member, tree, self._mounts(member), is_full=archive_type is ArchiveType.FULL)
+        guard = TarGuard(member, tree, self._mounts(member), is_full=not is_diff)
 
         def guarded(blocks: Iterator[memoryview]) -> Iterator[Block]:
             with tree or nullcontext():
@@ -278,17 +263,7 @@ class DirectorySource:
         second = TarReview(blame, most=self.job.settings.unreadable)
         indexing = self._indexing(archive_type, memory, folder, (review, second))
 
-        def conclude() -> Conclusion:
-            is_known = review.is_complete and guard.is_complete and (indexing is None or indexing.is_complete)
-            added = indexing.left_out if indexing else ()
-            forget(snapshot, {*review.left_out, *guard.left_out, *added} if is_known else None)
-            in_use = self.databases.warnings(self.job, guard.in_use)
-            unread = review.unread.joined(guard.left_out, guard.forgotten)
-            if indexing is None:
-                return Conclusion([*guard.warnings, *in_use], unread)
-            warnings = [*guard.warnings, *indexing.warnings, *in_use]
-            return Conclusion(warnings, unread.joined(indexing.unread, indexing.forgotten))
-
+        conclude = partial(self._conclude, snapshot, review, guard, indexing)
         parts = [Transformation("the guard", guarded)]
         if indexing is not None:
             parts.append(Transformation("the index", indexing.followed))
@@ -305,6 +280,23 @@ class DirectorySource:
 
         guard = Transformation("the list of members", listing.followed)
         return Dump(stage, notes=notes, guard=guard, conclude=conclude, listing=lambda: listing.lines)
+
+    def _conclude(self, snapshot: Path, review: TarReview, guard: TarGuard, indexing: Indexing | None) -> Conclusion:
+        """Once the archive has been written: what of the source is not in it, which the snapshot then forgets."""
+        is_known = review.is_complete and guard.is_complete and (indexing is None or indexing.is_complete)
+        added = indexing.left_out if indexing else ()
+        forget(snapshot, {*review.left_out, *guard.left_out, *added} if is_known else None)
+        in_use = self.databases.warnings(self.job, guard.in_use)
+        unread = review.unread.joined(guard.left_out, guard.forgotten)
+        if indexing is None:
+            return Conclusion([*guard.warnings, *in_use], unread)
+        warnings = [*guard.warnings, *indexing.warnings, *in_use]
+        return Conclusion(warnings, unread.joined(indexing.unread, indexing.forgotten))
+
+    def _swapped(self, begun: object, _said: Sequence[str]) -> str:
+        """See ``Stage.judge``; ``begun`` is the identity of what was there when tar began."""
+        same = identity(self.job.target) == begun
+        return "" if same else f"{self.job.target} was replaced, moved or unmounted while {self.tar} read it"
 
     def _indexing(
         self, archive_type: ArchiveType, memory: Memory | None, folder: Path, reviews: tuple[TarReview, TarReview]
@@ -362,7 +354,7 @@ class DirectorySource:
     def flaw(self, head: bytes, tail: bytes) -> str:
         """See ``Source``."""
         if not head.strip(b"\0"):
-            return f"the archive of {self.job.target} would be empty: does an Exclude match the directory itself?"
+            return nothing_left(self.job)
         # Two blocks of zeros end an archive (tar's manual, "Basic Tar Format").
         if tail.strip(b"\0") or len(tail) < _END_SIZE:
             return f"{self.tar} ended as if all were well, but the archive of {self.job.target} is cut off"

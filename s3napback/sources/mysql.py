@@ -110,7 +110,7 @@ class MySQLServer:
         database = _database(self.job)
         if rights := missing_rights(answer.grants, database, is_mariadb=answer.is_mariadb):
             raise SourceError(
-                f"its user may not see everything, and what he may not see would be missing from "
+                f"its user may not see everything, and what is hidden would be missing from "
                 f"the dump without a word. Run: {rights}"
             )
         tables = [row for row in answer.of("table") if self._is_wanted(row, row.name)]

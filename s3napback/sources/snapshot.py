@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from s3napback.deciding.facts import Snapshot
+from s3napback.errors import SourceError
 
 BLOCK = 1 << 20
 """Bytes of a snapshot that are looked at together."""
@@ -52,6 +53,27 @@ def read_snapshot_header(stream: BinaryIO) -> bytes:
     header = _match_header(stream.read(_HEADER_LIMIT))[0]
     stream.seek(len(header))
     return header
+
+
+def begin_snapshot(working: Path, before: Path | None, *, margin: int) -> None:
+    """Make the snapshot that tar reads and writes: an empty one, or a cured copy.
+
+    Args:
+        working: where; nothing may be there.
+        before: what it is to be a copy of.
+        margin: see ``copy_cured``.
+
+    Raises:
+        SourceError: what was before cannot be copied.
+    """
+    working.touch(mode=0o600, exist_ok=False)
+    if before is None:
+        return
+    try:
+        with before.open("rb") as source, working.open("wb") as target:
+            copy_cured(source, target, margin=margin)
+    except (OSError, DamagedSnapshot) as error:
+        raise SourceError(f"the snapshot {before} cannot be copied: {error}") from error
 
 
 def copy_cured(source: BinaryIO, target: Sink, *, margin: int = 0) -> str:

@@ -92,7 +92,8 @@ class S3Store:
         """List one object: unlike the answer to a HEAD, that to a GET says what is wrong with the credentials."""
         del for_writing
         elsewhere = "" if self._settings.endpoint else chosen_endpoint(os.environ)
-        doing = f"the store {self.identity}{f' at {elsewhere} (AWS_ENDPOINT_URL)' * bool(elsewhere)} cannot be used"
+        named = self.identity if self._settings.endpoint else self.location
+        doing = f"the store {named}{f' at {elsewhere} (AWS_ENDPOINT_URL)' * bool(elsewhere)} cannot be used"
         try:
             # A proxy is nearly always there: one that nothing listens at is a mistake, and said at once.
             patiently(

@@ -182,7 +182,8 @@ def _explain_credentials(error: BaseException) -> str:
     text = without_secrets(str(error)) or type(error).__name__
     if isinstance(error, (OSError, RuntimeError, ValueError)):
         text = f"{text} ({type(error).__name__})"
-    return f"no usable credentials: {text} (set S3Keyfile, or see to what boto3 finds them by)"
+    advice = "set S3Keyfile, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or write ~/.aws/credentials"
+    return f"no usable credentials: {text} ({advice})"
 
 
 def translate(error: BaseException, doing: str) -> StoreError:

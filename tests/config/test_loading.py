@@ -166,7 +166,12 @@ def test_source_blocks_outside_cycles_keep_the_plain_name(tmp_path: Path) -> Non
         ),
         (in_block("Exclude ~/x"), "test.conf:3: Exclude ~/x: ~ is not expanded"),
         ("GpgHome /etc\n", "test.conf:2: GpgHome without a GpgRecipient has no effect"),
-        ("", "test.conf:1: nothing is backed up"),
+        (
+            "<Command x>\nRun mongodump --archive | gzip\n</Command>",
+            "test.conf:3: Run: “|”: no shell is started, and the program gets it as it is",
+        ),
+        ("<Command x>\nRun dump 2>/dev/null\n</Command>", "test.conf:3: Run: “2>/dev/null”: no shell"),
+        ("<Command x>\nRun dump --password $SECRET\n</Command>", "test.conf:3: Run: “$SECRET”: no shell"),
     ],
 )
 def test_what_is_allowed_and_probably_not_meant_is_a_warning(tmp_path: Path, text: str, warning: str) -> None:

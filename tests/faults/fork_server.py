@@ -9,45 +9,24 @@ what kills it is a real signal.
 
 from __future__ import annotations
 
-import encodings.utf_8_sig
 import gc
 import json
 import os
 import re
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
-from types import ModuleType
 from typing import Any
 
-import boto3
-import gnupg
-from dateutil import parser
-from isal import isal_zlib
-
 import s3napback.backup.archiving
-import s3napback.commands.backup
-import s3napback.commands.restore
-import s3napback.config.loading
 import s3napback.sources.directory
-import s3napback.stores.s3
-import s3napback.stores.s3_client
 import s3napback.streams.processes
-from s3napback.cli import main
 from s3napback.streams.transformations import Block, Transformation
-
-# its first call loads a module, which an ordinary user may not be able to
-time.strptime("2026", "%Y")
+from tests.botocore_data import share_botocore_data
+from tests.forking import run_and_leave
 
 # Nights follow one another within seconds here, and a DIFF is to hold what has changed.
 vars(s3napback.sources.directory)["margin"] = lambda: 0
-
-LOADED: list[ModuleType] = [
-    *(encodings.utf_8_sig, boto3, gnupg, isal_zlib, parser),
-    *(s3napback.commands.backup, s3napback.commands.restore, s3napback.config.loading, s3napback.stores.s3),
-]
-"""What a run would import only when it needs it; another user may not be able to read it any more."""
 
 
 def breaking(after: float, act: Callable[[], None]) -> Transformation:
@@ -176,5 +155,6 @@ def become_user(user: int) -> None:
 
 
 if __name__ == "__main__":
+    share_botocore_data(at_once=True)
     if serve():
-        main()
+        run_and_leave()

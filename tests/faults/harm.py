@@ -6,8 +6,8 @@ import json
 import signal
 from collections.abc import Callable
 
+from tests.faults.cells import Cell, Outcome
 from tests.faults.machine import Machine, Observed
-from tests.faults.matrix import Cell, Outcome
 from tests.faults.runner import Ended
 
 EXIT_CODES = {

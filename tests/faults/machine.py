@@ -15,6 +15,7 @@ from pathlib import Path
 
 from s3napback.archives import ArchiveRecord
 from s3napback.rotation import day_number
+from s3napback.watch.keys import is_word_key
 from tests.faults.runner import Ended, Runner, Running
 from tests.faults.subjects import Subject
 from tests.faulty_s3 import FaultyS3
@@ -177,8 +178,9 @@ class Machine:
             path.unlink()
 
     def objects(self) -> dict[str, bytes]:
-        """All objects of the store."""
-        return self.site.contents() if self.bucket is None else self.bucket.objects()
+        """All objects of the store, but for the words that runs leave, which failed ones do as well."""
+        objects = self.site.contents() if self.bucket is None else self.bucket.objects()
+        return {key: data for key, data in objects.items() if not is_word_key(key)}
 
     def metadata(self, key: str) -> Mapping[str, str]:
         """An object's metadata."""

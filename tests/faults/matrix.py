@@ -1,74 +1,14 @@
 """The fault matrix: which faults are brought upon which stage of a run, and what must come of it.
 
-One table. ``test_matrix.py`` and ``test_matrix_s3.py`` make a test of each of its cells, and ``as_markdown`` shows it
-in README.
+One table. ``test_matrix.py`` and ``test_matrix_s3.py`` make a test of each of its cells; README shows what
+``matrix_table`` makes of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import Enum
-
 from tests.faults import injections as inject
-from tests.faults.injections import Injection
+from tests.faults.cells import Cell, Outcome
 from tests.faulty_s3 import answer, reset, stall
-
-
-class Outcome(Enum):
-    """What must come of a fault, beyond what must always hold; the value is its mark in README."""
-
-    FAILS = "fails"
-    """Exit code 1. Store and DiffDir are as they were."""
-    SURVIVES = "survives"
-    """Exit code 0: tried again, or not important. The new archive is good."""
-    LANDED = "lands"
-    """Exit code 1, although the archive has arrived whole: it is not built upon. All else is as it was."""
-    SPOILED = "noticed"
-    """Exit code 1: what the store keeps is not what it got. It is not built upon. All else is as it was."""
-    KILLED = "killed"
-    """Nothing is lost. The slot holds the old archive or, from completion on, the new one, whole."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One fault that befalls one stage.
-
-    Attributes:
-        stage: which one, a row of the table.
-        fault: which one, a column.
-        where: the machine on which it happens: ``S3``, or the kind of source with a directory store.
-        injection: brings it about.
-        outcome: what must come of it.
-        words: what the message must say besides the source's name.
-        fault_name: of the fork server's, for a fault that cannot come from outside.
-        settings: more of the Cycle's settings.
-        general: more settings at file level.
-        full: a FULL is due in the night of the fault, otherwise a DIFF.
-        large: how many times ``LARGE`` bytes are new in that night.
-        leaves_upload: the store is not able to discard the upload at once, and the next run must do it.
-        remembered: what has arrived is in DiffDir, too, so that the next DIFF builds on it.
-    """
-
-    stage: str
-    fault: str
-    where: str
-    outcome: Outcome
-    injection: Injection = inject.nothing
-    words: tuple[str, ...] = ()
-    fault_name: str = ""
-    settings: str = ""
-    general: str = ""
-    full: bool = False
-    large: int = 1
-    leaves_upload: bool = False
-    remembered: bool = False
-
-    @property
-    def title(self) -> str:
-        """For the test's name."""
-        return f"{self.stage}, {self.fault} ({self.where}{', FULL' if self.full else ''})"
-
 
 IMPATIENT = "StallTimeout 2"
 VERY_IMPATIENT = "StallTimeout 1"
@@ -414,38 +354,5 @@ MATRIX = (
     *_NETWORK,
 )
 
-_MEANINGS = {
-    Outcome.FAILS: "the source fails with a message that names stage and cause; store and DiffDir stay as they were",
-    Outcome.SURVIVES: "tried again, or of no importance: the archive arrives",
-    Outcome.LANDED: "the source fails although its archive has arrived whole; no DIFF is built on it",
-    Outcome.SPOILED: "the source fails: what the store keeps is not what it got; no DIFF is built on it",
-    Outcome.KILLED: "the slot holds the old archive, or from completion on the new one, whole",
-}
-
-
-def as_markdown() -> str:
-    """The matrix for README: a table for the stages on the machine, one for requests, one for kills."""
-    requests = dict.fromkeys(cell.stage for cell in (*_REFUSED, *_LOOKS, *_INDEXES, *_LIES))
-    kills = [cell for cell in MATRIX if cell.outcome is Outcome.KILLED]
-    local = [cell for cell in MATRIX if cell.stage not in requests and cell not in kills]
-    remote = [cell for cell in MATRIX if cell.stage in requests]
-    legend = "\n".join(f"- *{outcome.value}*: {meaning}." for outcome, meaning in _MEANINGS.items())
-    return "\n\n".join(
-        [_table("Stage", local), _table("Fault of the store", remote, turned=True), _list(kills), legend]
-    )
-
-
-def _table(corner: str, cells: Sequence[Cell], *, turned: bool = False) -> str:
-    marks: dict[tuple[str, str], dict[str, None]] = {}
-    for cell in cells:
-        place = (cell.fault, cell.stage) if turned else (cell.stage, cell.fault)
-        marks.setdefault(place, {})[cell.outcome.value] = None
-    rows = dict.fromkeys(row for row, _ in marks)
-    columns = dict.fromkeys(column for _, column in marks)
-    lines = [[corner, *columns], ["---"] * (len(columns) + 1)]
-    lines += [[row, *(", ".join(marks.get((row, column), ["–"])) for column in columns)] for row in rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def _list(kills: Sequence[Cell]) -> str:
-    return "SIGKILL: " + "; ".join(dict.fromkeys(cell.fault.removeprefix("killed ") for cell in kills)) + "."
+REQUESTS = frozenset(cell.stage for cell in (*_REFUSED, *_LOOKS, *_INDEXES, *_LIES))
+"""The stages that are requests to a store."""

@@ -21,6 +21,8 @@ from tests.faults.machine import Machine, Observed
 from tests.faults.runner import Ended
 from tests.faulty_s3 import Answer, Forward, Request
 
+pytestmark = pytest.mark.long(50)
+
 MOST_STEPS = 100
 """More steps than a run takes at files of the store and of DiffDir; most of them are around completion and commit."""
 

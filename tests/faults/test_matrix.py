@@ -6,9 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.faults.cells import Cell
 from tests.faults.harm import assert_harmless
 from tests.faults.machine import Machine
-from tests.faults.matrix import MATRIX, Cell
+from tests.faults.matrix import MATRIX
+
+pytestmark = pytest.mark.long(80)
 
 
 @pytest.mark.parametrize("cell", [cell for cell in MATRIX if cell.where != "S3"], ids=lambda cell: cell.title)

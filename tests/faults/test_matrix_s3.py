@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.cells import Cell
 from tests.faults.harm import assert_harmless
 from tests.faults.machine import Machine
-from tests.faults.matrix import MATRIX, Cell
+from tests.faults.matrix import MATRIX
 from tests.faults.subjects import LARGE
 from tests.faulty_s3 import Fault, FaultyS3, change_body, drop_last_part
 from tests.servers import S3Server
 from tests.site import Site
+
+pytestmark = pytest.mark.long(150)
 
 
 @pytest.mark.parametrize("cell", [cell for cell in MATRIX if cell.where == "S3"], ids=lambda cell: cell.title)

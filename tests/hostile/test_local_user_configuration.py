@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.gpg_keys import GpgHome, gpg_home
-from tests.site import TIME_LIMIT, Site
+from tests.site import TIME_LIMIT, Site, site_of_one_file
 
 OTHER = 1234
 IS_ROOT = os.geteuid() == 0
@@ -33,10 +31,7 @@ handlers=
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
-    site = Site(tmp_path / "site")
-    (site.source / "file").write_text("content")
-    site.configure_cycle("")
-    return site
+    return site_of_one_file(tmp_path / "site")
 
 
 @pytest.fixture(scope="module")
@@ -345,147 +340,3 @@ def test_state_that_somebody_planted_is_not_read(site: Site) -> None:
     os.mkfifo(state)
     make_writable(state.parent)
     assert f"{state.parent} can be written by others" in site.run("-f", expect=1).stderr
-
-
-# --- the current folder ---
-
-EVIL = "import os, pathlib\npathlib.Path({canary!r}).touch()\nos._exit(99)\n"
-
-
-@pytest.fixture
-def elsewhere(tmp_path: Path) -> Path:
-    """Another user's folder, in which modules and programs lie under names that we use."""
-    folder = tmp_path / "elsewhere"
-    folder.mkdir()
-    for name in ("click", "logging", "json", "boto3", "isal", "apacheconfig", "tempfile", "fcntl"):
-        (folder / f"{name}.py").write_text(EVIL.format(canary=str(folder / "PWNED")))
-    for name in ("tar", "gpg"):
-        (folder / name).write_text(f"#!/bin/sh\ntouch {folder}/PWNED\n")
-        (folder / name).chmod(0o755)
-    return folder
-
-
-AS_SCRIPT = "import sys; sys.path[0] = '/nonexistent'\nfrom s3napback.__main__ import main\nmain()"
-"""What a console script does: its own folder is first on the path of modules."""
-
-
-@pytest.mark.parametrize("start", [["-m", "s3napback"], ["-I", "-m", "s3napback"], ["-c", AS_SCRIPT]])
-def test_nothing_is_imported_or_run_from_the_current_folder(start: list[str], site: Site, elsewhere: Path) -> None:
-    environment = site.full_environment({"PATH": f".:{os.environ['PATH']}:"})
-    done = subprocess.run(
-        [sys.executable, *start, *site.command()[3:]],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=TIME_LIMIT,
-        env=environment,
-        cwd=elsewhere,
-    )
-    assert done.returncode == 0, done.stderr
-    assert not (elsewhere / "PWNED").exists()
-    assert len(site.archive_keys()) == 1
-
-
-@pytest.mark.parametrize("modules", [":/nonexistent", ".", "/nonexistent:"])
-def test_an_empty_element_of_pythonpath_is_not_the_current_folder(modules: str, site: Site, elsewhere: Path) -> None:
-    """What Python itself imports before the first line of ours cannot be helped."""
-    for name in ("logging", "json", "tempfile", "fcntl"):
-        (elsewhere / f"{name}.py").unlink()
-    done = subprocess.run(
-        [sys.executable, "-m", "s3napback", *site.command()[3:]],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=TIME_LIMIT,
-        env=site.full_environment({"PYTHONPATH": modules}),
-        cwd=elsewhere,
-    )
-    assert done.returncode == 0, done.stderr
-    assert not (elsewhere / "PWNED").exists()
-
-
-# --- an ordinary user ---
-
-AS_USER = """
-import contextlib, io, os, sys
-import encodings.idna, isal.isal_zlib, sqlite3, s3napback.cli
-user, *arguments = sys.argv[1:]
-# Another user may not be allowed to read this Python's modules, so all are loaded by a run and a list before.
-for command in (["-f"], ["list"]):
-    sys.argv = ["s3napback", "-c", os.environ["LOADING"], "--today=2026-01-01", *command]
-    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO(), "utf-8")):
-        s3napback.cli.main()
-os.setgroups([])
-os.setresgid(int(user), int(user), int(user))
-os.setresuid(int(user), int(user), int(user))
-os.environ["HOME"] = os.environ["HIS_HOME"]
-os.chdir("/")
-sys.argv = ["s3napback", *arguments]
-s3napback.cli.main()
-"""
-
-
-if IS_ROOT:
-
-    @pytest.fixture
-    def his() -> Iterator[Site]:
-        """An ordinary user's home with his configuration in it; not below pytest's folders, which only root enters."""
-        with tempfile.TemporaryDirectory() as folder:
-            Path(folder).chmod(0o755)
-            site = Site(Path(folder) / "his")
-            (site.source / "file").write_text("content")
-            site.configure_cycle("Diffs 1")
-            for path in [site.root, *site.root.rglob("*")]:
-                os.chown(path, OTHER, OTHER)
-            yield site
-
-    def run_as(
-        user: int, his: Site, loading: Site, *options: str, home: Path | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        environment = {
-            "LOADING": str(loading.configuration),
-            "HIS_HOME": str(home or his.root),
-            "PYTHONDONTWRITEBYTECODE": "1",
-        }
-        return subprocess.run(
-            [sys.executable, "-c", AS_USER, str(user), *his.command(*options)[3:]],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=TIME_LIMIT,
-            env=his.full_environment(environment),
-        )
-
-    def test_an_ordinary_user_backs_up_with_files_of_his_own(his: Site, site: Site) -> None:
-        for options in ((), ("-f",), ("list",)):
-            done = run_as(OTHER, his, site, *options)
-            assert done.returncode == 0, done.stderr
-        assert len(his.archive_keys()) == 1
-
-    def test_a_home_that_may_not_be_entered_is_no_obstacle(his: Site, site: Site, tmp_path: Path) -> None:
-        """As with ``setpriv`` or in a service, where HOME is still root's."""
-        home = tmp_path / "closed"
-        home.mkdir(mode=0o700)
-        text = his.configuration.read_text()
-        his.configuration.write_text(text.replace(f"DiffDir {his.diff_dir}\n", ""))
-        done = run_as(OTHER, his, site, "-t", home=home)
-        assert done.returncode == 1, done.stderr
-        assert "Permission denied" in done.stderr
-        his.configuration.write_text(text)
-        done = run_as(OTHER, his, site, home=home)
-        assert done.returncode == 0, done.stderr
-
-    def test_neither_root_nor_a_third_user_takes_an_ordinary_users_configuration(his: Site, site: Site) -> None:
-        assert f"chown root {his.root}" in his.run(expect=2).stderr
-        his.root.chmod(0o755)
-        done = run_as(OTHER + 1, his, site)
-        assert done.returncode == 2
-        assert f"{his.root} belongs to another user" in done.stderr
-        assert not list(his.vault.rglob("*"))
-
-    def test_an_ordinary_user_takes_a_configuration_of_roots(his: Site, site: Site) -> None:
-        for path in (his.configuration, his.root):
-            os.chown(path, 0, 0)
-        his.root.chmod(0o755)
-        done = run_as(OTHER, his, site)
-        assert done.returncode == 0, done.stderr

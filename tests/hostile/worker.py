@@ -16,7 +16,8 @@ from pathlib import Path
 
 import s3napback.ending
 from s3napback.cli import main
-from tests.faults.fork_server import LOADED, become_user, open_second_wall
+from tests.faults.fork_server import become_user, open_second_wall
+from tests.forking import LOADED
 
 assert LOADED
 SECONDS = 60  # for one run

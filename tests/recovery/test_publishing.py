@@ -129,4 +129,4 @@ def test_a_disk_that_cannot_be_read_before_publishing_is_told_and_nothing_is_pub
     monkeypatch.setattr("s3napback.recovery.replaying.require_all", fail)
     said = why_not(site, "/etc", tmp_path / "out")
     assert "what was extracted cannot be looked into" in said
-    assert "nothing was published" in said
+    assert "nothing was restored" in said

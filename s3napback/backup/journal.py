@@ -1,0 +1,102 @@
+"""What came of the sources of a run, noted as they have their turns: what the run's word is made of."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime, timezone
+
+from s3napback.archives import Transfer
+from s3napback.config.settings import Job
+from s3napback.deciding.plans import Plan
+from s3napback.errors import (
+    PipelineError,
+    S3napbackError,
+    SourceRefused,
+    StateError,
+    StoreError,
+    UnusableKey,
+    UnusableStore,
+    UnusableTool,
+)
+from s3napback.sources import Expansion
+from s3napback.stores import Store
+from s3napback.watch.composing import Attempt
+
+_CLASSES: tuple[tuple[type[Exception], str], ...] = (
+    (PipelineError, "tool"),
+    (StateError, "tool"),
+    (UnusableTool, "tool"),
+    (StoreError, "store"),
+    (UnusableStore, "store"),
+    (UnusableKey, "key"),
+    (S3napbackError, "source"),
+)
+
+
+def error_class(error: Exception) -> str:
+    """Of which of the word's classes a failure is. What it says holds paths, and stays here."""
+    if isinstance(error, SourceRefused):
+        return error.about
+    return next((name for kind, name in _CLASSES if isinstance(error, kind)), "bug")
+
+
+class Journal:
+    """Takes notes, from several threads if need be. What is not in it had no turn.
+
+    Attributes:
+        began: when the run did.
+        store: that the run has reached; None if it has not come so far.
+        exit_code: the run's.
+        is_untold: the run's word could not be left.
+    """
+
+    def __init__(self) -> None:
+        self.began = datetime.now(timezone.utc)
+        self.store: Store | None = None
+        self.exit_code = 0
+        self.is_untold = False
+        self._attempts: dict[str, Attempt] = {}
+        self._expansions: dict[str, Expansion] = {}
+
+    def done(self, plan: Plan, transfer: Transfer, warnings: int) -> None:
+        """A source's archive has arrived."""
+        self._attempts[plan.job.name] = Attempt(
+            outcome="done",
+            warnings=warnings,
+            read=transfer.read,
+            seconds=round(transfer.seconds, 1),
+            size_before=plan.state.expected_sizes.get(plan.type.value),
+        )
+
+    def skipped(self, job: Job, *, is_current: bool = False) -> None:
+        """Nothing was due; or nothing is new, so that the newest archive holds all that there is."""
+        self._attempts[job.name] = Attempt("skipped", is_current=is_current)
+
+    def failed(self, job: Job, error: Exception) -> None:
+        """A source has got no archive."""
+        self._attempts[job.name] = Attempt("failed", error_class(error))
+
+    def expanded(self, job: Job, expansion: Expansion) -> None:
+        """The sources were looked for that a job stands for."""
+        self._expansions[job.name] = expansion
+
+    @property
+    def attempts(self) -> Mapping[str, Attempt]:
+        """What came of each source, by its name."""
+        return self._attempts
+
+    def expansion_of(self, job: Job) -> Expansion | None:
+        """What a job was found to stand for; None if nobody has looked."""
+        return self._expansions.get(job.name)
+
+    def has_reached_store(self) -> bool:
+        """Whether the store has answered in this run, as far as is known."""
+        return self.store is not None and (
+            not self._attempts or any(attempt.error != "store" for attempt in self._attempts.values())
+        )
+
+
+def has_failed(expansion: Expansion) -> bool:
+    """Whether one of the sources that a job stands for could not be found."""
+    return any(level >= logging.ERROR for level, _ in expansion.remarks)

@@ -1,0 +1,150 @@
+"""The word that a run leaves in the store, however it ends: what ``status`` reads.
+
+It is never a reason to fail, and nothing but another word, and ``status``, depends on it.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, timezone
+
+from s3napback import __version__
+from s3napback.backup.journal import Journal, error_class, has_failed
+from s3napback.backup.planning import remembered_of_several
+from s3napback.catalogue.words import fetched
+from s3napback.chains import SourceState
+from s3napback.config.settings import Configuration, Job
+from s3napback.crews import TookTooLong, within
+from s3napback.errors import EXIT_BUG, Interrupted, LockHeld, S3napbackError, StateError, StoreError, UnusableStore
+from s3napback.kinds import kind_of
+from s3napback.state import StoreState, instance_of
+from s3napback.stores import Store
+from s3napback.surroundings import configured_store, diff_dir, host_name
+from s3napback.watch.composing import Attempt, Kept, Run, compose
+from s3napback.watch.keys import Place
+from s3napback.watch.word import Unreadable, Word, read, written
+
+logger = logging.getLogger("s3napback")
+
+_SECONDS = 300.0
+_HURRIED_SECONDS = 8.0  # after a signal; all of the clean-up has 22
+_UNREACHED = Attempt("failed")
+
+
+@contextmanager
+def leaving_word(configuration: Configuration, today: date, journal: Journal) -> Iterator[None]:
+    """Leave a word when the context ends, whatever ends it, unless another run is at work.
+
+    Args:
+        journal: is filled meanwhile.
+    """
+    try:
+        yield
+    except LockHeld:
+        raise
+    except Interrupted as interruption:
+        _Leaving(configuration, today, journal).leave(interruption.exit_code, hurried=True)
+        raise
+    except S3napbackError as error:
+        _Leaving(configuration, today, journal).leave(error.exit_code, error)
+        raise
+    except Exception as error:
+        _Leaving(configuration, today, journal).leave(EXIT_BUG, error)
+        raise
+    _Leaving(configuration, today, journal).leave(journal.exit_code)
+
+
+class _Leaving:
+    """One word on its way."""
+
+    def __init__(self, configuration: Configuration, today: date, journal: Journal) -> None:
+        self._configuration = configuration
+        self._today = today
+        self._journal = journal
+        self._place = Place(configuration.store.prefix, host_name(configuration), configuration.path.stem)
+
+    def leave(self, exit_code: int, error: Exception | None = None, *, hurried: bool = False) -> None:
+        """Write the word; failing at that is a warning."""
+        if isinstance(error, UnusableStore | StoreError):
+            return
+        try:
+            within(_HURRIED_SECONDS if hurried else _SECONDS, lambda: self._write(exit_code, error, hurried=hurried))
+        except (S3napbackError, TookTooLong, ValueError) as failure:
+            self._journal.is_untold = True
+            why = "the store took too long" if isinstance(failure, TookTooLong) else failure
+            logger.warning("the word on this run, %s, could not be left for `status`: %s", self._place.key, why)
+        except Exception as failure:
+            self._journal.is_untold = True
+            logger.warning("a bug in s3napback: the word on this run could not be left: %s", failure)
+            logger.debug("details", exc_info=True)
+
+    def _write(self, exit_code: int, error: Exception | None, *, hurried: bool) -> None:
+        journal = self._journal
+        is_quick = hurried or not journal.has_reached_store()
+        store = configured_store(self._configuration, patient=False) if is_quick else journal.store
+        if store is None or (journal.store is not None and not journal.has_reached_store() and not hurried):
+            return
+        state = StoreState(diff_dir(self._configuration), store.identity, self._configuration.store.prefix)
+        if not store.is_recognised() and state.knows_store():
+            return  # a disk is not mounted, and what lies in its place must not seem to be it from now on
+        previous = _previous(store, self._place.key)
+        run = Run(
+            place=self._place,
+            program=__version__,
+            instance=instance_of(diff_dir(self._configuration), self._configuration.path),
+            started=journal.began,
+            ended=datetime.now(timezone.utc),
+            today=self._today,
+            ran=journal.store is not None,
+            error=error_class(error) if error else None,
+            exit=exit_code,
+        )
+        word = compose(run, self._kept(state, run, previous), previous)
+        store.put(self._place.key, io.BytesIO(written(word)), {}, is_helper=True)
+
+    def _kept(self, state: StoreState, run: Run, previous: Word | None) -> list[Kept]:
+        """The sources of the configuration, with what is remembered of each and what came of it."""
+        default = Attempt("failed", run.error) if run.error else _UNREACHED
+        kept: list[Kept] = []
+        for job in self._configuration.jobs:
+            several = kind_of(job.kind).stands_for_several(job.target)
+            found = self._several(state, job, previous) if several else [(job, default)]
+            for each, otherwise in found:
+                attempt = self._journal.attempts.get(each.name, otherwise or default)
+                kept.append(Kept(each, _loaded(state, each), attempt))
+        return kept
+
+    def _several(self, state: StoreState, job: Job, previous: Word | None) -> Sequence[tuple[Job, Attempt | None]]:
+        """The sources that one job stands for, and what came of each that had no turn; None is what holds for all."""
+        expansion = self._journal.expansion_of(job)
+        there = {} if expansion is None else {each.name: each for each in expansion.jobs}
+        if there and expansion is not None and not has_failed(expansion):
+            return [(each, None) for each in there.values()]
+        # What state remembers may have been gone for years; what the last run has spoken of has not.
+        spoken = None if previous is None else {each.name for each in previous.sources}
+        known = [each for each, _ in remembered_of_several(state, job) if spoken is None or each.name in spoken]
+        lacking = [each for each in known if each.name not in there] or ([] if there else [job])
+        if expansion is None:
+            absent = None
+        else:
+            absent = Attempt("failed", "source") if has_failed(expansion) else Attempt("skipped")
+        return [*((each, None) for each in there.values()), *((each, absent) for each in lacking)]
+
+
+def _loaded(state: StoreState, job: Job) -> SourceState | None:
+    try:
+        return state.load(job.name)
+    except StateError:
+        return None
+
+
+def _previous(store: Store, key: str) -> Word | None:
+    """The word before; None if there is none that can be read."""
+    try:
+        return read(fetched(store, key))
+    except (StoreError, Unreadable) as error:
+        logger.debug("%s: the word of the run before cannot be read: %s", key, error)
+        return None

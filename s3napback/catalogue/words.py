@@ -1,0 +1,120 @@
+"""The words that runs have left in a store: how they are fetched, and what lies there without one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from functools import partial
+
+from s3napback.archives import ArchiveRecord, join_prefix
+from s3napback.catalogue.claims import possible_names
+from s3napback.crews import Crew
+from s3napback.errors import StoreError, StoreUnreachable
+from s3napback.stores import Store, StoredObject
+from s3napback.watch.keys import Place, place_of
+from s3napback.watch.overview import Stored, Wordless
+from s3napback.watch.states import Heard
+from s3napback.watch.word import LARGEST, Unreadable, read
+
+logger = logging.getLogger("s3napback")
+
+_PARALLEL_REQUESTS = 32
+_MOST_LOOKS = 500
+"""Names of archives without a word that are looked at: whose they are, only their metadata tell."""
+
+
+def fetched(store: Store, key: str) -> bytes:
+    """What lies under a key, or more bytes of it than a word has.
+
+    Raises:
+        StoreError: it is not there, or cannot be read.
+    """
+    data = bytearray()
+    for block in store.read(key):
+        data += block
+        if len(data) > LARGEST:
+            break
+    return bytes(data)
+
+
+def read_stored(store: Store, prefix: str, only: Place | None = None) -> Stored:
+    """What lies in a store below a prefix, by one listing, and each word in it.
+
+    Args:
+        only: the one word that matters; None if all do.
+
+    Raises:
+        StoreError: it cannot be listed, or has stopped to answer.
+        UnusableStore: it does not exist, or may not be read.
+    """
+    try:
+        listed = list(store.list(join_prefix(prefix, "")))
+    except StoreError:
+        store.check(for_writing=False)
+        raise
+    if not listed:
+        # What cannot be used at all may seem to hold nothing.
+        store.check(for_writing=False)
+    places = ((place_of(found.key), found) for found in listed)
+    wanted = [(place, found) for place, found in places if place is not None and only in (None, place)]
+    with Crew(_PARALLEL_REQUESTS, "words") as pool:
+        heard = list(pool.map(lambda each: _heard(store, *each), wanted))
+    return Stored({found.key: found.size for found in listed}, heard)
+
+
+def _heard(store: Store, place: Place, found: StoredObject) -> Heard:
+    if found.size > LARGEST:
+        return Heard(place, found.modified, flaw="it is larger than words are")
+    try:
+        return Heard(place, found.modified, read(fetched(store, found.key)))
+    except StoreUnreachable:
+        raise
+    except (StoreError, Unreadable) as error:
+        return Heard(place, found.modified, flaw=str(error))
+
+
+def read_wordless(store: Store, stored: Stored) -> list[Wordless]:
+    """The hosts whose archives lie in a store, and that have left no word beside them.
+
+    What other programs have stored, and what is left under a name that a host has given up, is passed over.
+
+    Raises:
+        StoreUnreachable: the store has stopped to answer.
+    """
+    # What ends in a type is nearly always ours.
+    names = sorted(stored.unspoken.items(), key=lambda each: not each[1].endswith(("-FULL", "-DIFF")))
+    if len(names) > _MOST_LOOKS:
+        logger.warning("names of archives that no run speaks of: %d; looked at are %d", len(names), _MOST_LOOKS)
+    with Crew(_PARALLEL_REQUESTS, "metadata") as pool:
+        owners = list(pool.map(partial(_owner, store), names[:_MOST_LOOKS]))
+    known = {(heard.place.prefix, heard.place.host) for heard in stored.heard}
+    found: dict[tuple[str, str], list[str]] = {}
+    for prefix, host, name in filter(None, owners):
+        if (prefix, host) not in known:
+            found.setdefault((prefix, host), []).append(name)
+    return [Wordless(host, prefix, tuple(sorted(each))) for (prefix, host), each in sorted(found.items())]
+
+
+def _owner(store: Store, each: tuple[str, str]) -> tuple[str, str, str] | None:
+    """Prefix, host and name of an archive; None if it is none of ours, or does not tell."""
+    base, key = each
+    described = None
+    try:
+        described = store.head(key)
+    except StoreUnreachable:
+        raise
+    except StoreError as error:
+        logger.debug("%s: whose it is cannot be told: %s", key, error)
+    record = None if described is None else ArchiveRecord.from_metadata(described.metadata)
+    if record is None:
+        return None
+    return _split(base, possible_names(record.owner.source, record.cycle), record.owner.host)
+
+
+def _split(base: str, names: Iterable[str], host: str) -> tuple[str, str, str]:
+    for name in sorted(names, key=len, reverse=True):
+        if base == name:
+            return "", host, name
+        if base.endswith(f"/{name}"):
+            return base.removesuffix(f"/{name}"), host, name
+    return "", host, base

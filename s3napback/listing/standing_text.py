@@ -1,0 +1,123 @@
+"""What ``status`` shows: a table, one line for monitoring, or a JSON document. Pure.
+
+``status --json`` prints one document for each configuration. It has these fields; new ones may be added, and none
+changes its meaning while ``format`` stays the same:
+
+- ``format``: 1. ``store``: its address. ``prefix``. ``state``: the worst of all (``OK``, ``WARNING``, ``CRITICAL``,
+  ``UNKNOWN``).
+- ``sources``: the worst first: ``state``, ``reasons`` (sentences without an end), ``prefix``, ``host``,
+  ``configuration``, ``source`` (``Directory /etc``); of what the last run has said: ``name``, ``cycle``, ``outcome``
+  (``done``, ``skipped``, ``failed``), ``error`` (its class, or null), ``warnings`` (their number), ``last_good`` (the
+  newest day that can be restored, or null), ``key``, ``size``, ``size_before``, ``read`` (bytes), ``seconds``,
+  ``expected_by``, ``critical_by``; all of these are null if no run has spoken of the source.
+- ``runs``: what is wrong with a run as a whole: ``state``, ``reasons``, ``prefix``, ``host``, ``configuration``.
+
+Times are RFC 3339 in UTC, days ``YYYY-MM-DD``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+
+from s3napback.archives import format_time
+from s3napback.formatting import human_bytes, human_time, printable
+from s3napback.listing.plain import aligned
+from s3napback.watch.overview import Standing, overall
+from s3napback.watch.states import State
+
+_FORMAT = 1
+_HEADINGS = ("STATE", "HOST/CONF", "SOURCE", "NEWEST", "AGE", "DUE BY", "LAST RUN", "SIZE", "TREND", "TOOK", "WHY")
+_OF_WORD = (
+    *("name", "cycle", "outcome", "error", "warnings", "last_good", "key", "size", "size_before", "read", "seconds"),
+    *("expected_by", "critical_by"),
+)
+
+
+def table(found: Sequence[Standing], today: date) -> list[str]:
+    """What needs attention first; a line in front says how much that is."""
+    rows = [_cells(each, today) for each in found]
+    return [f"{overall(found).name}: {_counts(found)}.", *(["", *aligned(_HEADINGS, rows)] if rows else [])]
+
+
+def check_line(found: Sequence[Standing]) -> str:
+    """One line as monitoring plugins print it, with the numbers behind a bar."""
+    state = overall(found)
+    bad = [each for each in found if each.verdict.state is not State.OK]
+    worst = f": {_named(bad[0])}: {bad[0].verdict.reasons[0]}" if bad else ""
+    numbers = " ".join(f"{each.name.lower()}={_number(found, each)}" for each in State)
+    # A bar begins the numbers, wherever it stands.
+    return f"{printable(f'{state.name} - {_counts(found)}{worst}').replace('|', '!')} | {numbers}"
+
+
+def json_document(found: Sequence[Standing], location: str, prefix: str) -> str:
+    """The document that the module's description describes."""
+    document = {
+        "format": _FORMAT,
+        "store": location,
+        "prefix": prefix,
+        "state": overall(found).name,
+        "sources": [{**_judged(each), **_of_source(each)} for each in found if each.source],
+        "runs": [_judged(each) for each in found if not each.source],
+    }
+    return json.dumps(document, indent=1)
+
+
+def _counts(found: Sequence[Standing]) -> str:
+    sources = sum(bool(each.source) for each in found)
+    bad = [
+        f"{number} {state.name.lower()}"
+        for state in State
+        if state is not State.OK and (number := _number(found, state))
+    ]
+    return f"{sources} source{'' if sources == 1 else 's'}, {', '.join(reversed(bad)) or 'all well'}"
+
+
+def _number(found: Sequence[Standing], state: State) -> int:
+    return sum(each.verdict.state is state for each in found)
+
+
+def _named(each: Standing) -> str:
+    return f"{each.place} {each.source}".rstrip()
+
+
+def _cells(each: Standing, today: date) -> tuple[str, ...]:
+    said, why = each.said, "; ".join(each.verdict.reasons)
+    prefix = f"{each.place.prefix}/" if each.place.prefix else ""
+    start = (each.verdict.state.name, f"{prefix}{each.place}", each.source or "all of it")
+    if said is None:
+        return (*start, "never" if each.source else "", "", "", "", "", "", "", why)
+    return (
+        *start,
+        f"{said.last_good}" if said.last_good else "never",
+        f"{(today - said.last_good).days} d" if said.last_good else "",
+        f"{said.expected_by:%Y-%m-%d %H:%MZ}" if said.expected_by else "",
+        said.outcome,
+        human_bytes(said.size) if said.size is not None else "",
+        f"{said.size / said.size_before - 1:+.0%}" if said.size is not None and said.size_before else "",
+        human_time(said.seconds) if said.seconds is not None else "",
+        why,
+    )
+
+
+def _judged(each: Standing) -> dict[str, Any]:
+    return {
+        "state": each.verdict.state.name,
+        "reasons": list(each.verdict.reasons),
+        "prefix": each.place.prefix,
+        "host": each.place.host,
+        "configuration": each.place.configuration,
+    }
+
+
+def _of_source(each: Standing) -> dict[str, Any]:
+    said = {name: _plain(getattr(each.said, name)) if each.said else None for name in _OF_WORD}
+    return {"source": each.source, **said}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return format_time(value)
+    return value.isoformat() if isinstance(value, date) else value

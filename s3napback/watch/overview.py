@@ -1,0 +1,152 @@
+"""How things stand in a store: every word in it, held against what lies there, and what nobody speaks of. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import cached_property
+
+from s3napback.archives import join_prefix, split_key
+from s3napback.config.settings import Job
+from s3napback.kinds import kind_of
+from s3napback.watch.keys import Place
+from s3napback.watch.states import Heard, State, Verdict, judge_run, judge_source, worst
+from s3napback.watch.word import SourceWord
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How things stand with one source, or, where there is none, with a host's run as a whole.
+
+    Attributes:
+        said: what the run has said of the source; None for the run as a whole, and where it has not spoken of it.
+        source: such as ``Directory /etc``; empty for the run as a whole.
+    """
+
+    place: Place
+    source: str
+    verdict: Verdict
+    said: SourceWord | None = None
+
+    @property
+    def last_good(self) -> date | None:
+        """The day to which the newest archive brings back; None if there is none."""
+        return self.said.last_good if self.said and self.said.key else None
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What lies in a store.
+
+    Attributes:
+        sizes: bytes of every object, by its key.
+        heard: every word.
+    """
+
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    heard: Sequence[Heard] = ()
+
+    @cached_property
+    def unspoken(self) -> dict[str, str]:
+        """Of every name of archives that no word speaks of one archive's key."""
+        spoken = {
+            join_prefix(heard.place.prefix, name)
+            for heard in self.heard
+            if heard.word is not None
+            for name in (*(each.name for each in heard.word.sources), *(each.name for each in heard.word.dropped))
+        }
+        found: dict[str, str] = {}
+        for key in self.sizes:
+            parts = split_key(key)
+            if parts is not None and parts[0] not in spoken:
+                found[parts[0]] = key
+        return found
+
+
+@dataclass(frozen=True)
+class Wordless:
+    """Archives of a host that has left no word.
+
+    Attributes:
+        host: HostName, as their metadata say.
+        prefix: below which they lie; empty if it cannot be told.
+        names: under which.
+    """
+
+    host: str
+    prefix: str
+    names: tuple[str, ...]
+
+
+def standings(stored: Stored, wordless: Iterable[Wordless], now: datetime) -> list[Standing]:
+    """How things stand with everything, the worst first.
+
+    Args:
+        now: timezone-aware.
+    """
+    found = [standing for heard in stored.heard for standing in _of_word(heard, stored, now)]
+    found += [
+        Standing(
+            Place(each.prefix, each.host, "-"),
+            "",
+            Verdict(State.UNKNOWN, (f"it has archives, and has left no word: {_some(each.names)}",)),
+        )
+        for each in wordless
+    ]
+    return in_order(found)
+
+
+def standings_of(configured: Sequence[Job], place: Place, stored: Stored, now: datetime) -> list[Standing]:
+    """How things stand with one configuration, the worst first: also with what no run has spoken of yet."""
+    heard = next((each for each in stored.heard if each.place == place), None)
+    if heard is None:
+        return [Standing(place, "", Verdict(State.UNKNOWN, ("no run of it has left its word yet",)))]
+    found = _of_word(heard, stored, now)
+    if heard.word is None or heard.word.forgotten:
+        return in_order(found)
+    told = {each.name for each in heard.word.sources}
+    lacking = Verdict(State.WARNING, ("it is configured, and no run has spoken of it yet",))
+    found += [
+        Standing(place, str(job.source), lacking)
+        for job in configured
+        if job.name not in told and not kind_of(job.kind).stands_for_several(job.target)
+    ]
+    return in_order(found)
+
+
+def in_order(found: Iterable[Standing]) -> list[Standing]:
+    """The worst first, then those of which there never was a backup, then by name."""
+    return sorted(
+        found,
+        key=lambda each: (
+            -each.verdict.state.badness,
+            each.last_good is not None,
+            *(each.place.prefix, each.place.host, each.place.configuration, each.source),
+        ),
+    )
+
+
+def overall(found: Iterable[Standing]) -> State:
+    """The worst of all."""
+    return worst(each.verdict.state for each in found)
+
+
+def _of_word(heard: Heard, stored: Stored, now: datetime) -> list[Standing]:
+    word, place = heard.word, heard.place
+    if word is None:
+        return [Standing(place, "", Verdict(State.UNKNOWN, (f"its word cannot be read: {heard.flaw}",)))]
+    if word.forgotten:
+        return []
+    whole = judge_run(word, heard.modified, now)
+    found = [
+        Standing(place, each.source, judge_source(each, place.prefix, stored.sizes, now), each) for each in word.sources
+    ]
+    if whole.state is not State.OK or not found:
+        found.append(Standing(place, "", whole))
+    return found
+
+
+def _some(names: Sequence[str], most: int = 3) -> str:
+    shown = ", ".join(name or "/" for name in names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

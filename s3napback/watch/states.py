@@ -1,0 +1,166 @@
+"""How things stand with a source, a host, a store: what a word says, held against what lies in the store. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+
+from s3napback.archives import join_prefix
+from s3napback.formatting import counted
+from s3napback.watch.keys import Place
+from s3napback.watch.word import SourceWord, Word
+
+CLOCK_TOLERANCE = timedelta(hours=1)
+"""Between a run's own clock and the store's."""
+
+LEAST_LOCK = timedelta(days=14)
+_SUSPICIOUS_MISSES = 2
+
+
+class State(Enum):
+    """How things stand; the value is the exit code of monitoring plugins."""
+
+    OK = 0
+    WARNING = 1
+    CRITICAL = 2
+    UNKNOWN = 3
+
+    @property
+    def badness(self) -> int:
+        """The higher, the worse: what is not known must not hide what is lost."""
+        return _ORDER.index(self)
+
+
+_ORDER = (State.OK, State.WARNING, State.UNKNOWN, State.CRITICAL)
+
+
+def worst(states: Iterable[State]) -> State:
+    """The worst of some states; OK if there are none."""
+    return max(states, key=lambda each: each.badness, default=State.OK)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How things stand with something, and why.
+
+    Attributes:
+        reasons: clauses, the worst first; none if all is well.
+    """
+
+    state: State
+    reasons: tuple[str, ...] = ()
+
+
+def judge_source(said: SourceWord, prefix: str, sizes: Mapping[str, int], now: datetime) -> Verdict:
+    """How things stand with one source.
+
+    Args:
+        said: what its run has said.
+        prefix: of the run's keys.
+        sizes: bytes of every object of the store, by its key.
+        now: timezone-aware.
+    """
+    return _joined([*_missing(said, prefix, sizes), *_late(said, now), *_outcome(said)])
+
+
+def judge_run(word: Word, modified: datetime, now: datetime) -> Verdict:
+    """How things stand with a run as a whole.
+
+    Args:
+        word: what it has said.
+        modified: when the store took that.
+        now: timezone-aware.
+    """
+    found: list[tuple[State, str]] = []
+    if word.missed >= _SUSPICIOUS_MISSES:
+        error = f" ({word.error})" if word.error else ""
+        found.append((State.CRITICAL, f"nothing was begun, {word.missed} times running{error}: exit {word.exit}"))
+    elif not word.ran:
+        error = f" ({word.error})" if word.error else ""
+        found.append((State.WARNING, f"nothing was begun{error}: exit {word.exit}"))
+    if abs(word.ended - modified) > CLOCK_TOLERANCE:
+        times = f"it ended at {_time(word.ended)} by its own, and the store took its word at {_time(modified)}"
+        found.append((State.WARNING, f"its clock and the store's differ: {times}"))
+    if word.other_instance:
+        found.append((State.WARNING, "another machine or DiffDir leaves its word under the same name"))
+    found += [
+        (State.WARNING, f"{each.name or '/'} is not configured any more; its last backup is of {each.last or 'never'}")
+        for each in word.dropped
+    ]
+    found += _locks(word, now)
+    return _joined(found)
+
+
+def _missing(said: SourceWord, prefix: str, sizes: Mapping[str, int]) -> list[tuple[State, str]]:
+    if said.key is None:
+        return []
+    size = sizes.get(join_prefix(prefix, said.key))
+    if size is None:
+        return [(State.CRITICAL, f"its newest archive {said.key} is not in the store")]
+    if size != said.size:
+        return [(State.CRITICAL, f"its newest archive {said.key} has {size} bytes, and had {said.size}")]
+    lost = [key for key in said.chain if join_prefix(prefix, key) not in sizes]
+    if lost:
+        return [(State.CRITICAL, f"{lost[0]}, which its newest archive builds on, is not in the store")]
+    if said.chain and size + sum(sizes[join_prefix(prefix, key)] for key in said.chain) != said.chain_size:
+        return [(State.CRITICAL, "an archive which its newest one builds on has another size than it had")]
+    return []
+
+
+def _late(said: SourceWord, now: datetime) -> list[tuple[State, str]]:
+    if said.critical_by is not None and now > said.critical_by:
+        return [(State.CRITICAL, f"no backup since {said.last_good or 'ever'}, and it was due by {_due(said)}")]
+    if said.expected_by is not None and now > said.expected_by:
+        last = said.last_good or "never"
+        return [(State.WARNING, f"late: the last backup is of {last}, the next was due by {_due(said)}")]
+    return []
+
+
+def _due(said: SourceWord) -> str:
+    return _time(said.expected_by) if said.expected_by else "an unknown day"
+
+
+def _outcome(said: SourceWord) -> list[tuple[State, str]]:
+    found = []
+    if said.outcome == "failed":
+        found.append((State.WARNING, f"the last run failed{f' ({said.error})' if said.error else ''}"))
+    elif said.key is None:
+        found.append((State.WARNING, "there is no backup yet"))
+    if said.warnings:
+        found.append((State.WARNING, f"the last run gave {counted(said.warnings, 'warning')}"))
+    return found
+
+
+def _locks(word: Word, now: datetime) -> list[tuple[State, str]]:
+    is_late = any(each.expected_by is not None and now > each.expected_by for each in word.sources)
+    if not is_late or word.locks_until is None or word.locks_until - now >= LEAST_LOCK:
+        return []
+    return [(State.WARNING, f"its newest backups are locked until {_time(word.locks_until)} only")]
+
+
+def _joined(found: Iterable[tuple[State, str]]) -> Verdict:
+    ordered = sorted(found, key=lambda each: -each[0].badness)
+    return Verdict(worst(state for state, _ in ordered), tuple(reason for _, reason in ordered))
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A word, as it was found.
+
+    Attributes:
+        place: whose it is, by its key.
+        modified: when the store took it.
+        word: what it says; None if it cannot be read.
+        flaw: why not, as a clause.
+    """
+
+    place: Place
+    modified: datetime
+    word: Word | None = None
+    flaw: str = ""

@@ -1,0 +1,1 @@
+"""Everything that the program can say, collected from its code: ``python -m tests.messages`` writes the lists."""
