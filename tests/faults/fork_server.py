@@ -52,7 +52,7 @@ def _run_out_of_memory() -> None:
 
 
 def _break_compression(after: float, act: Callable[[], None]) -> None:
-    def make_compression(_kind: str, _level: int | None = None) -> Transformation:
+    def make_compression(*_how: object) -> Transformation:
         return breaking(after, act)
 
     vars(s3napback.backup.archiving)["make_compression"] = make_compression

@@ -268,4 +268,4 @@ class Machine:
 
     def slot_of(self, key: str) -> str:
         """A key without its type and without what follows it."""
-        return key.removesuffix(".sha256").removesuffix("-FULL").removesuffix("-DIFF")
+        return key.removesuffix(".sha256").removesuffix(".index").removesuffix("-FULL").removesuffix("-DIFF")
