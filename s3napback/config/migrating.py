@@ -78,7 +78,9 @@ class Migration:
         return [*notes, *_comment(indentation, change.message), *_former(old), *new]
 
     def _change_at(self, position: Position) -> Change | None:
-        return next((each for each in self.examined.changes if each.position == position and not each.is_at_end), None)
+        found = [each for each in self.examined.changes if each.position == position and not each.is_at_end]
+        # What has no effect is left out, whatever else is to be said of it.
+        return min(found, key=lambda each: bool(each.text), default=None)
 
     def _include(self, line: Line, included: Sequence[Path], old: Sequence[str], path: Path) -> list[str]:
         """An Include as it is, unless one of the files must change, or would not be found any more."""

@@ -38,6 +38,7 @@ from s3napback.catalogue.claims import Claim, Claims, is_stray
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, Chain, newest_first
 from s3napback.catalogue.retention import sums_without_archive
 from s3napback.catalogue.succession import succeeds
+from s3napback.catalogue.sums import summed_key
 from s3napback.config.settings import Job
 from s3napback.original.chains import OriginalArchive, OriginalChain, chain_to
 from s3napback.original.contents import is_original_chunk
@@ -275,7 +276,7 @@ def make_report(catalogue: Catalogue, shown: Shown, claims: Claims, *, location:
         sources=tuple(_restorable_sources(rows)),
         rows=tuple(rows),
         lone_sums=tuple(found.key for found in sums_without_archive(catalogue)),
-        gone=catalogue.gone,
+        gone=tuple(key for key in catalogue.gone if summed_key(key) == key),
         others=len(catalogue.others),
         perl_chunks=sum(is_original_chunk(key, prefix) for key in catalogue.others),
         original=tuple(OriginalRow(each, chain_to(each, catalogue.original)) for each in shown.original),

@@ -141,6 +141,13 @@ def test_what_means_the_same_is_not_remarked(tmp_path: Path, old: Written, text:
     assert migrate(path, "-t").stdout == ""
 
 
+def test_what_has_no_effect_is_left_out_whatever_its_words(tmp_path: Path, old: Written) -> None:
+    new = tmp_path / "new.conf"
+    migrated(old("<Cycle a>\nCycleType HanoiCycle\nFulls 7 weeks\nMySQL all\n</Cycle>\n"), new)
+    assert "\nFulls" not in new.read_text()
+    assert not [warning for warning in told(load_configuration(new)) if "no effect" in warning]
+
+
 def test_an_included_file_that_must_change_stands_in_the_new_one_and_others_are_found(
     tmp_path: Path, old: Written
 ) -> None:
