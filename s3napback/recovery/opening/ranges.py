@@ -32,7 +32,6 @@ class StoredRanges:
 
     Attributes:
         head: the first bytes, which are fetched at once.
-        fetched: bytes so far.
     """
 
     def __init__(self, transport: Transport, archive: CataloguedArchive, head_size: int) -> None:
@@ -41,7 +40,6 @@ class StoredRanges:
         Raises:
             StoreError: it cannot be read.
         """
-        self.fetched = 0
         self._transport = transport
         self._archive = archive
         self.head = b""
@@ -64,7 +62,7 @@ class StoredRanges:
         data = transport.promptly(fetch, self._archive)
         if len(data) != end - start:
             raise Irregular(f"{transport.address(self._archive)} did not give what was asked for")
-        self.fetched += len(data)
+        transport.total.note(data)
         return data
 
 
