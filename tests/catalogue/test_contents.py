@@ -45,7 +45,10 @@ def test_an_overwritten_full_is_named() -> None:
     old = group("etc", 0, 10, 3)
     found = catalogue([*old[1:], archive("etc", 0, 16)])
     assert problem(found, "etc-1-DIFF") == "its FULL was overwritten: etc-0-FULL is of 1970-01-17"
-    assert problem(found, "etc-2-DIFF") == f"it builds on etc-1-DIFF, which cannot be restored: {problem(found, 'etc-1-DIFF')}"
+    assert (
+        problem(found, "etc-2-DIFF")
+        == f"it builds on etc-1-DIFF, which cannot be restored: {problem(found, 'etc-1-DIFF')}"
+    )
 
 
 def test_a_missing_diff_in_between_is_told_from_an_overwritten_full() -> None:

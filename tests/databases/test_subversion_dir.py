@@ -146,9 +146,7 @@ def test_a_folder_without_repositories_fails_and_the_others_are_done(
     other = f"{site.name()}-0-FULL"
     change(folder)
     failed = site.run(day=1, expect=1)
-    assert f"SubversionDir {folder} FAILED: {words}" in failed.stderr.replace(
-        " is not a", " not a"
-    )
+    assert f"SubversionDir {folder} FAILED: {words}" in failed.stderr.replace(" is not a", " not a")
     assert "1 done, 0 skipped, 1 failed" in failed.stderr
     changed = {key for key, data in site.contents().items() if objects.get(key) != data}
     assert changed <= {other, f"{other}.sha256"}

@@ -108,7 +108,10 @@ def test_two_spellings_of_a_path_are_never_one_chain() -> None:
 
 def test_a_broken_full_is_not_passed_over_for_an_older_one() -> None:
     archives = [archive("/a-0-FULL", 0), archive("/a-2-FULL", 2, "chunk 3 is missing"), archive("/a-3-DIFF", 3)]
-    assert chain_to(archives[2], archives).problem == "it builds on /a-2-FULL, which cannot be restored: chunk 3 is missing"
+    assert (
+        chain_to(archives[2], archives).problem
+        == "it builds on /a-2-FULL, which cannot be restored: chunk 3 is missing"
+    )
 
 
 def test_archives_of_one_second_have_no_order() -> None:

@@ -85,9 +85,7 @@ def test_one_that_matches_nothing_fails_unless_it_is_meant(
 ) -> None:
     body = f"<SQLite {srv}/*/none.db>\nFrequency 7\n</SQLite>"
     assert night(site, body, 0).failed == 1
-    assert (
-        f"SQLite {srv}/*/none.db FAILED: matches no file. Is a disk not mounted?" in caplog.text
-    )
+    assert f"SQLite {srv}/*/none.db FAILED: matches no file. Is a disk not mounted?" in caplog.text
     assert night(site, body, 0, force=True).failed == 0
     assert night(site, body, 1).failed == 0
 
