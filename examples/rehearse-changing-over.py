@@ -24,6 +24,7 @@ from pathlib import Path
 from s3napback.catalogue.succession import succeeds
 from s3napback.config.loading import load_configuration, resolve_configuration_path
 from s3napback.config.settings import Job
+from s3napback.errors import S3napbackError
 from s3napback.original.chains import OriginalArchive, chain_to
 from s3napback.original.contents import chunks_of, original_archives
 from s3napback.rotation import SimpleCycle
@@ -38,13 +39,27 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=60, help="give up after so many nights")
     parser.add_argument("--from", dest="first", type=date.fromisoformat, default=date.today(), metavar="YYYY-MM-DD")
     arguments = parser.parse_args()
-    jobs = load_configuration(resolve_configuration_path(arguments.configuration)).jobs
-    listing = [
-        StoredObject(each["Key"], each["Size"], datetime.fromisoformat(each["LastModified"].replace("Z", "+00:00")))
-        for each in json.loads(arguments.listing.read_text(encoding="utf-8")).get("Contents", [])
-    ]
+    try:
+        jobs = load_configuration(resolve_configuration_path(arguments.configuration)).jobs
+    except S3napbackError as error:
+        sys.exit("\n".join(error.lines))
+    listing = read_listing(arguments.listing)
     with tempfile.TemporaryDirectory(prefix="s3napback-rehearsal-") as folder:
         Rehearsal(Path(folder), listing, jobs).run(arguments.first, arguments.days)
+
+
+def read_listing(path: Path) -> list[StoredObject]:
+    """What aws has printed of a bucket; of an empty one it prints nothing."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        return [
+            StoredObject(each["Key"], each["Size"], datetime.fromisoformat(each["LastModified"].replace("Z", "+00:00")))
+            for each in (json.loads(text).get("Contents", []) if text.strip() else [])
+        ]
+    except OSError as error:
+        sys.exit(f"{path} cannot be read: {error.strerror}")
+    except (ValueError, LookupError, TypeError, AttributeError):
+        sys.exit(f"{path} is not what aws s3api list-objects-v2 --output json prints")
 
 
 class Rehearsal:

@@ -12,7 +12,9 @@ from urllib.parse import quote, unquote
 from s3napback.kinds import NO_SOURCE, SourceName, kind_of
 from s3napback.rotation import ArchiveType, day_date
 
-FORMAT = "1"
+FORMAT, SEGMENTED = "1", "2"
+"""What ``s3napback-format`` says. An archive in segments begins with a comment, and its zstd has several frames; both
+are read by every plain tool, and not by the first version of s3napback."""
 METADATA_PREFIX = "s3napback-"
 METADATA_LIMIT = 2048
 """Bytes of user metadata that S3 allows an object, names and values together (Amazon's user guide)."""
@@ -84,6 +86,7 @@ class ArchiveRecord:
         compression: ``gzip``, ``zstd`` or ``none``.
         recipients: fingerprints; none if the archive is not encrypted.
         extra: what a kind of source adds: names in lower case without a prefix, ``uuid`` and ``revisions``.
+        format: ``FORMAT``, or ``SEGMENTED``.
     """
 
     id: str
@@ -97,6 +100,7 @@ class ArchiveRecord:
     compression: str = "gzip"
     recipients: tuple[str, ...] = ()
     extra: Mapping[str, str] = field(default_factory=dict)
+    format: str = FORMAT
 
     def to_metadata(self) -> dict[str, str]:
         """User metadata of the object: lower-case names, percent-encoded ASCII values.
@@ -105,7 +109,7 @@ class ArchiveRecord:
             ValueError: it is more than S3 allows, because of a very long source or very many recipients.
         """
         values = {
-            "format": FORMAT,
+            "format": self.format,
             "id": self.id,
             "slot": str(self.slot),
             "type": self.type.value,
@@ -134,10 +138,11 @@ class ArchiveRecord:
             for name, value in metadata.items()
             if name.lower().startswith(METADATA_PREFIX)
         }
-        if values.pop("format", None) != FORMAT:
+        if values.get("format") not in (FORMAT, SEGMENTED):
             return None
         try:
             record = cls(
+                format=values.pop("format"),
                 id=values.pop("id"),
                 slot=int(values.pop("slot")),
                 type=ArchiveType(values.pop("type")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
@@ -167,7 +168,8 @@ class CommandGroup(click.Group):
                 ) from error
             if near := difflib.get_close_matches(args[0].lower(), [*self.commands, *ALIASES], 1):
                 raise click.UsageError(f"{error.message} Did you mean {near[0]!r}?", ctx) from error
-            written = " ".join(f"-c {word}" for word in args if not word.startswith("-"))
+            named = [*ctx.params.get("arguments", ()), *(word for word in args if not word.startswith("-"))]
+            written = shlex.join(part for word in named for part in ("-c", str(word)))
             hint = f"{error.message} Configurations are named with -c: s3napback {written}"
             raise click.UsageError(hint, ctx) from error
 

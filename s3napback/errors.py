@@ -155,6 +155,10 @@ class UnusableTool(UnusableConfiguration):
     """A program that the configuration needs is missing or of the wrong kind."""
 
 
+class UnusableDiffDir(StateError, UnusableConfiguration):
+    """DiffDir cannot be made or written to."""
+
+
 class LockHeld(S3napbackError):
     """Another run works with the same DiffDir."""
 

@@ -14,16 +14,17 @@ import json
 import os
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import datetime, timezone
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from s3napback.chains import History, Link, Memory, SourceState
 from s3napback.durable import put_in_place, sync_file, write_private
-from s3napback.errors import ChangeableByOthers, DamagedState, LockHeld, StateError
+from s3napback.errors import ChangeableByOthers, DamagedState, LockHeld, StateError, UnusableDiffDir
 from s3napback.kinds import SourceName
 from s3napback.ownership import open_own_for_writing, read_own_file, require_own, require_own_for_writing
 from s3napback.rotation import ArchiveType
@@ -34,6 +35,7 @@ _NEW_STATE = "state.json.new"
 _LOCK = "lock"
 _INSTANCE = "instance"
 _LONGEST_INSTANCE = 1_000
+_ELSEWHERE = "set DiffDir to a folder that can be written to; under systemd, ReadWritePaths names it"
 
 
 class StoreState:
@@ -73,12 +75,17 @@ class StoreState:
             return None
 
     def former_names(self, source: SourceName, cycle: str, name: str) -> list[str]:
-        """Other names under which the same source was kept in the same Cycle."""
-        return [
-            state.name
-            for state in self.all()
-            if state.source == source and state.cycle == cycle and state.name != name and state.newest
-        ]
+        """Other names under which the same source was kept in the same Cycle, before this was first asked."""
+        return [each for each in self._kept_before.get((source, cycle), ()) if each != name]
+
+    @cached_property
+    def _kept_before(self) -> Mapping[tuple[SourceName, str], Sequence[str]]:
+        """Names by source and Cycle: a first night asks for each of its sources, and all state is read only once."""
+        names: dict[tuple[SourceName, str], list[str]] = {}
+        for state in self.all():
+            if state.newest:
+                names.setdefault((state.source, state.cycle), []).append(state.name)
+        return names
 
     @contextmanager
     def workplace(self, name: str) -> Iterator[Path]:
@@ -161,13 +168,13 @@ def locked(diff_dir: Path, holder: str) -> Iterator[None]:
     Raises:
         LockHeld: another run holds it; the message says who.
         ChangeableByOthers: DiffDir or the lock is not our own; nothing was written to it.
-        StateError: the lock file cannot be opened.
+        UnusableDiffDir: the lock file cannot be opened.
     """
     path = diff_dir / _LOCK
     try:
         descriptor = open_own_for_writing(path)
     except OSError as error:
-        raise StateError(f"cannot open the lock {path}: {error.strerror}") from error
+        raise UnusableDiffDir(f"cannot open the lock {path}: {error.strerror}; {_ELSEWHERE}") from error
     with os.fdopen(descriptor, "r+", encoding="utf-8", errors="backslashreplace") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -183,18 +190,20 @@ def locked(diff_dir: Path, holder: str) -> Iterator[None]:
 
 
 def require_own_diff_dir(diff_dir: Path) -> None:
-    """Refuse a DiffDir, or a lock in it, that is not our own, as ``locked`` would, touching nothing.
+    """Refuse a DiffDir, or a lock in it, that ``locked`` would refuse, touching nothing. One that is not there passes.
 
     Raises:
-        ChangeableByOthers: it is not.
-        StateError: it cannot be looked at.
+        ChangeableByOthers: it is not our own.
+        UnusableDiffDir: it cannot be looked at, or written to.
     """
+    lock = diff_dir / _LOCK
     try:
-        require_own_for_writing(diff_dir / _LOCK)
-    except PermissionError:
-        return  # nor could anything be written there
+        require_own_for_writing(lock)
     except OSError as error:
-        raise StateError(f"cannot look at {diff_dir / _LOCK}: {error.strerror}") from error
+        raise UnusableDiffDir(f"cannot look at {lock}: {error.strerror}; {_ELSEWHERE}") from error
+    for path in (diff_dir, lock):
+        if path.exists() and not os.access(path, os.W_OK, effective_ids=True):
+            raise UnusableDiffDir(f"{path} cannot be written to; {_ELSEWHERE}")
 
 
 def _write_whole(descriptor: int, text: str) -> None:
@@ -213,7 +222,7 @@ def make_diff_dir(diff_dir: Path) -> None:
 
     Raises:
         ChangeableByOthers: it is there, and not ours.
-        StateError: it cannot be created.
+        UnusableDiffDir: it cannot be created.
     """
     try:
         for folder in [*reversed(diff_dir.parents), diff_dir]:
@@ -221,7 +230,7 @@ def make_diff_dir(diff_dir: Path) -> None:
                 folder.mkdir(mode=0o700)
         require_own(diff_dir)
     except OSError as error:
-        raise StateError(f"cannot create {diff_dir}: {error.strerror}") from error
+        raise UnusableDiffDir(f"cannot create {diff_dir}: {error.strerror}; {_ELSEWHERE}") from error
 
 
 def instance_of(diff_dir: Path, configuration: Path) -> str:

@@ -164,6 +164,8 @@ class DatabaseGrammar:
             outer = self._normalised_socket(outer)
         if not database:
             raise InvalidNameError("the database's name is empty")
+        if database == "--all-databases":
+            raise InvalidNameError("this is an option; all databases are called all")
         if any(component in ("", ".", "..") for component in database.split("/")):
             raise InvalidNameError("the database's name cannot be part of a key, because of its dots or slashes")
         return f"{outer}{mark}{database}"

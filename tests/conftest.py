@@ -135,11 +135,17 @@ def faulty() -> Iterator[Callable[[S3Server], FaultyS3]]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what only ``--mysql`` asks for."""
+    """Leave out what only ``--mysql`` asks for, and begin with the files that take longest."""
     if not config.getoption("--mysql"):
         left_out = [item for item in items if item.get_closest_marker("mysql")]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+    items.sort(key=_seconds, reverse=True)
+
+
+def _seconds(item: pytest.Item) -> float:
+    mark = item.get_closest_marker("long")
+    return float(mark.args[0]) if mark else 0.0
 
 
 @pytest.fixture

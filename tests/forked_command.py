@@ -13,7 +13,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -30,7 +32,12 @@ class ForkedCommand:
         self._environment: Mapping[str, str] = {}
 
     def suits(self, environment: Mapping[str, str]) -> bool:
-        """Whether a command with these variables would not run otherwise, were it started by itself."""
+        """Whether a command with these variables would not run otherwise, were it started by itself.
+
+        Commands of other threads have to be: here they would come one after the other.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return False
         self._start()
         return _deciding(environment) == _deciding(self._environment)
 
@@ -44,23 +51,33 @@ class ForkedCommand:
             folder: the current one.
             timeout: seconds.
         """
-        channel = self._start()
         umask = os.umask(0o077)
         os.umask(umask)
         request = {"arguments": arguments, "environment": environment, "folder": str(folder), "umask": umask}
         with _text_file() as output, _text_file() as errors:
-            socket.send_fds(channel, [json.dumps(request).encode()], [output.fileno(), errors.fileno()])
-            child = int(channel.recv(100))
-            channel.settimeout(timeout)
             try:
-                status = int(channel.recv(100))
+                status = self._status(json.dumps(request).encode(), [output.fileno(), errors.fileno()], timeout)
             except TimeoutError:
-                os.kill(child, signal.SIGKILL)
-                channel.settimeout(None)
-                channel.recv(100)
                 raise subprocess.TimeoutExpired(arguments, timeout, _text(output), _text(errors)) from None
             code = os.waitstatus_to_exitcode(status)
             return subprocess.CompletedProcess(arguments, code, _text(output), _text(errors))
+
+    def _status(self, request: bytes, descriptors: list[int], timeout: float) -> int:
+        """Have a command run; whatever interrupts that ends it, and leaves no answer for the next one."""
+        channel = self._start()
+        channel.settimeout(None)
+        child = 0
+        try:
+            socket.send_fds(channel, [request], descriptors)
+            child = int(channel.recv(100))
+            channel.settimeout(timeout)
+            return int(channel.recv(100))
+        except BaseException:
+            if child:
+                with suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """End what was started."""

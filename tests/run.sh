@@ -227,10 +227,10 @@ run_linters() {
     run lint-imports --cache-dir "$caches/import-linter"
 }
 
-# The checkout comes last on Python's path, so that the installed package is the one that is tested. Two workers share
-# the files among them; most tests wait for other processes.
+# The checkout comes last on Python's path, so that the installed package is the one that is tested. Three workers share
+# the files among them, on two cores, since most tests wait for other processes; those marked as long come first.
 run_tests() {
-    set -- -o cache_dir="$caches/pytest" --import-mode=append -n 2 --dist loadfile "$@"
+    set -- -o cache_dir="$caches/pytest" --import-mode=append -n 3 --dist loadfile --no-loadscope-reorder "$@"
     if test "${CI:-}" != true; then
         run pytest "$@"
         return

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
+from s3napback.catalogue.indexes import is_index_key
 from s3napback.config.settings import StoreSettings
 from s3napback.stores import Store
 from s3napback.stores.opening import open_store
@@ -136,7 +137,7 @@ class Site:
 
     def archive_keys(self, *, sums: bool = False) -> list[str]:
         """Keys of the archives in the store, in order; with ``sums`` those of the checksums as well."""
-        keys = [found.key for found in self.store().list("") if not is_word_key(found.key)]
+        keys = [found.key for found in self.store().list("") if not (is_word_key(found.key) or is_index_key(found.key))]
         return [key for key in keys if sums or not key.endswith(".sha256")]
 
     def slots(self) -> list[str]:

@@ -191,7 +191,7 @@ def test_metadata_that_are_not_whole_are_nobodys(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("format", "2"),
+        ("format", "3"),
         ("slot", "five"),
         ("slot", ""),
         ("type", "full"),

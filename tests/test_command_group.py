@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+from datetime import date, timedelta
+from pathlib import Path
+
 import click
 import pytest
 
 from s3napback.cli import command_line
+from s3napback.errors import S3napbackError
 
 
 @pytest.mark.parametrize(
@@ -62,3 +67,51 @@ def test_what_is_no_command_is_answered_with_what_is_meant(heard: dict[str, obje
     with pytest.raises(click.UsageError, match=advice):
         command_line.main(["-c", "./x.conf", word], standalone_mode=False)
     assert not heard
+
+
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        ("--dry-run", "Here it is called --test"),
+        ("list --verbose", "Here it is called --debug"),
+        ("lst", "Did you mean 'list'?"),
+        ("varify /etc", "Did you mean 'verify'?"),
+        ("--today yesterday", "'yesterday' is no date; write it as 2026-11-23"),
+        ("--today 31.12.2026", "is no date"),
+        ("--today 2026-02-30", "is no date"),
+        ("--today ٢٠٢٦-٠١-٠١", "is no date"),
+        ("schedule --days many", "'many' is no whole number from 1 to 3660"),
+        ("schedule --days 0", "'0' is no whole number from 1"),
+        ("prune --upload-age -1", "'-1' is no whole number from 0"),
+        ("restore /etc --to ~/x", "~ is expanded neither by the shell in this place, nor here"),
+        ("migrate --to=~/x", "~ is expanded neither"),
+        ("restore /etc --to x --at 9999-01-01", "9999-01-01 lies in the future; today is "),
+        ("verify --at '9999-01-01T10:00'", "lies in the future"),
+        ("restore /etc --to x --strict", "--strict is for the nightly run, and has no meaning for restore"),
+        ("list --full", "--full is for the nightly run"),
+        ("verify -f", "--force is for the nightly run"),
+        ("prune --yes --take-over", "--take-over is for the nightly run"),
+    ],
+)
+def test_a_mistake_is_named_before_anything_is_done(heard: dict[str, object], words: str, advice: str) -> None:
+    with pytest.raises(click.UsageError) as caught:
+        command_line.main(["-c", "./x.conf", *shlex.split(words)], standalone_mode=False)
+    assert advice in caught.value.format_message()
+    assert not heard
+
+
+def test_a_day_that_has_been_is_none_of_the_future(heard: dict[str, object]) -> None:
+    tomorrow = date.today() + timedelta(days=1)  # elsewhere it is already
+    for word in ("2026-01-01", "yesterday", "etc-0-FULL", str(tomorrow)):
+        command_line.main(["restore", "/etc", "--to", "x", "--at", word], standalone_mode=False)
+    assert heard
+
+
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["list", "--help"]])
+def test_what_finds_no_room_was_not_said(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    with (
+        Path("/dev/full").open("w") as full,
+        pytest.raises(S3napbackError, match="standard output cannot be written to"),
+    ):
+        monkeypatch.setattr("sys.stdout", full)
+        command_line.main(words, standalone_mode=False)

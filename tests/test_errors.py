@@ -15,6 +15,14 @@ def test_lines_are_data() -> None:
     )
 
 
+def test_what_an_error_is_about_is_named_once() -> None:
+    assert S3napbackError("Directory /a does not exist").under("Directory /a FAILED") == (
+        "Directory /a FAILED: does not exist",
+    )
+    assert S3napbackError("Directory /a: no room").under("Directory /a") == ("Directory /a: no room",)
+    assert S3napbackError("Directory /a/b is there").under("Directory /a") == ("Directory /a: Directory /a/b is there",)
+
+
 def test_an_error_within_another_message_is_one_line() -> None:
     assert str(S3napbackError("tar failed:", "  one", "  two", "gpg failed")) == "tar failed: one; two; gpg failed"
     assert str(S3napbackError("alone")) == "alone"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from s3napback.errors import ChangeableByOthers, LockHeld, StateError
-from s3napback.state import locked
+from s3napback.errors import ChangeableByOthers, LockHeld, StateError, UnusableDiffDir
+from s3napback.state import locked, require_own_diff_dir
 
 PROJECT = Path(__file__).parents[1]
 
@@ -74,6 +76,22 @@ def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path: Path, diff_di
     with pytest.raises(ChangeableByOthers, match="lock"), locked(diff_dir, "me"):
         pass
     assert victim.read_text() == "precious"
+
+
+def test_a_diff_dir_that_cannot_be_written_to_is_refused_before_and_by_a_run() -> None:
+    root = os.geteuid()
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        diff_dir = Path(folder)
+        diff_dir.chmod(0o555)
+        os.seteuid(root or 65_534)
+        try:
+            with pytest.raises(UnusableDiffDir, match="cannot be written to; set DiffDir to a folder that can"):
+                require_own_diff_dir(diff_dir)
+            with pytest.raises(UnusableDiffDir, match="cannot open the lock"), locked(diff_dir, "me"):
+                pass
+        finally:
+            os.seteuid(root)
+    assert UnusableDiffDir.exit_code == 2
 
 
 def test_the_lock_of_a_missing_diff_dir_is_a_clear_error(tmp_path: Path) -> None:

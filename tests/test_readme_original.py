@@ -14,6 +14,7 @@ from s3napback.config.syntax import Directive
 from s3napback.rotation import EPOCH, HanoiCycle, SimpleCycle, day_number
 from tests import manual
 from tests.config.helpers import load, only_job, parse, warnings_of
+from tests.config.original_ways import ways
 
 ELSEWHERE = ""
 """Tried by other tests: it takes a whole night, or a restore."""
@@ -101,6 +102,8 @@ DIFFERENCES: dict[str, Check | str] = {
     "Sources are done in the order of the file": goes_in_order,
     "HanoiCycle goes by the local day.": ELSEWHERE,
     "Wildcards in `Directory /home/*`": warns_of_wildcards,
+    "A `Directory` that is a symbolic link": ELSEWHERE,
+    "A MySQL dump is as of one moment": ELSEWHERE,
     "A second `GpgRecipient` is encrypted for": encrypts_for_both,
     "Log lines go to standard error": ELSEWHERE,
     "`-t` touches nothing.": ELSEWHERE,
@@ -109,9 +112,52 @@ DIFFERENCES: dict[str, Check | str] = {
 """The rows of the manual's table by how they begin, and what shows that the code does so."""
 
 
-def rows() -> list[str]:
-    text = manual.section("What differs from the original s3napback")
+WAYS = {
+    "`NotifyEmail`, `LogFile`, `LogLevel`": "settings that nothing ever read",
+    "`<Cycle>` without a name": "a cycle without a name",
+    "`Directory`, `MySQL` and so on outside": "sources outside of all blocks",
+    "`Fulls`, `Diffs`, `Phase` in a HanoiCycle; `Discs`": "a simple cycle's settings in a Hanoi cycle",
+    "`Include` of a folder": "a folder of configurations",
+    "`UseTempFile` without a value": "a switch without a value",
+    "A directive of one value twice": "a setting that stands there twice",
+    "The last block not closed": "a last block without its end",
+    "`Frequency 7 days`": "a number with a word behind it",
+    "A line that ends in `/a\\`": "a word that reaches up to the end of a continued line",
+    "`Exclude \"'*.o'\"`": "quotes that were meant for the shell",
+    '`MySQLOptions "': "several options in quotes",
+    "`Phase` not less": "a phase beyond the frequency",
+    "Relative paths": "paths that a shell or the current folder would complete",
+    "`<Cycle two words>`": "a cycle whose name is two words",
+    "`<Directory /a /b>`": "two directories in one block",
+    "`<Directory/etc>`": "a tag without a blank",
+    "A source twice": "a source that is named twice",
+    "`MySQL --all-databases`": "the option for all databases as a name",
+    "`Bucket`, `GpgRecipient`": "settings of the file in a block, where nobody looked for them",
+    "A number left out": "a number that was left out",
+    "A blank behind the backslash": "a blank behind the backslash",
+    "A file in Latin-1": ELSEWHERE,
+    "An unknown directive or block": "a directive that nobody knows",
+    "`s3napback nightly weekly`": ELSEWHERE,
+}
+"""The rows of the manual's table of old configurations by how they begin, and the example that shows it."""
+
+
+def rows(table: str = "What differs from the original s3napback") -> list[str]:
+    text = manual.section(table)
     return [line.removeprefix("| ") for line in text.split("|---|---|\n")[1].split("\n\n")[0].splitlines()]
+
+
+@pytest.mark.parametrize("start", WAYS)
+def test_what_is_told_of_old_configurations_has_an_example(start: str) -> None:
+    (row,) = [row for row in rows("Old configurations") if row.startswith(start)]
+    if WAYS[start]:
+        (way,) = [way for way in ways() if way.name == WAYS[start]]
+        assert ("| An error" in row) == bool(way.errors)
+        assert ("| A warning" in row) == bool(way.warnings) or "| Accepted" in row
+
+
+def test_the_table_of_old_configurations_is_complete() -> None:
+    assert len(rows("Old configurations")) == len(WAYS)
 
 
 def test_the_table_of_differences_is_complete() -> None:

@@ -8,6 +8,8 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from tests.manual import CHECKOUT
 from tests.original.vectors import Bucket
 
@@ -51,3 +53,23 @@ def test_it_gives_up_after_some_nights(tmp_path: Path) -> None:
     lines = rehearsed(tmp_path, bucket, "<Directory /etc>\nCycleType HanoiCycle\n</Directory>\n", "--days", "2")
     assert lines[-1] == "2026-01-02: the old archives of /etc have to stay: " + lines[-1].partition("stay: ")[2]
     assert "has not been filled yet" in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("configuration", "listing", "said"),
+    [
+        ("Bucket my-backups\nDirectori /etc\n", "{}", "old.conf:2: unknown directive Directori"),
+        ("Bucket my-backups\nDirectory /etc\n", "2009-03-01 04:00 /etc-0-FULL", "listing.json is not what aws s3api"),
+        ("Bucket my-backups\nDirectory /etc\n", None, "listing.json cannot be read: No such file or directory"),
+        ("Bucket my-backups\nDirectory /etc\n", "", "No block of the configuration backs any of this up."),
+    ],
+)
+def test_what_it_cannot_use_is_named(tmp_path: Path, configuration: str, listing: str | None, said: str) -> None:
+    path, listed = tmp_path / "old.conf", tmp_path / "listing.json"
+    path.write_text(configuration)
+    if listing is not None:
+        listed.write_text(listing)
+    command = [sys.executable, str(SCRIPT), str(path), str(listed)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert said in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 from tests.site import Site
@@ -23,3 +25,23 @@ def test_names_outside_ascii_are_the_same_files_in_every_locale(site: Site, envi
     out = site.root / "out"
     site.run("restore", str(source), "--to", str(out), environment=environment)
     assert [path.name for path in out.rglob("gr*")] == ["grün"]
+
+
+def test_closed_standard_streams_take_nothing_and_get_nothing(site: Site) -> None:
+    """A file that is opened would have their numbers otherwise, and get what is printed."""
+    (site.source / "file").write_text("x")
+    site.configure_cycle("")
+
+    def run(redirections: str, *options: str) -> subprocess.CompletedProcess[str]:
+        command = ["sh", "-c", f'exec "$@" {redirections}', "sh", *site.command(*options)]
+        return subprocess.run(command, env=site.full_environment(), capture_output=True, text=True, check=False)
+
+    assert run("<&- >&- 2>&-").returncode == 0
+    assert len(site.archive_keys()) == 1
+    assert (site.diff_dir / "lock").read_bytes() == b""
+    for options in (("list",), ("-t",), ("verify", "--keyless")):
+        done = run(">&-", *options)
+        assert done.returncode == 1, options
+        assert "standard output cannot be written to: Bad file descriptor" in done.stderr
+    asked = run("<&-", "restore", str(site.source), "--to", str(site.source), "--in-place")
+    assert "there is no terminal to ask on: add --yes" in asked.stderr

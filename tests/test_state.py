@@ -15,9 +15,9 @@ from s3napback.chains import Memory, SourceState
 from s3napback.errors import StateError
 from s3napback.kinds import SourceName
 from s3napback.sources import WORKING
-from s3napback.state import StoreState, locked, make_diff_dir
+from s3napback.state import StoreState, _read_state, locked, make_diff_dir
 from tests.sources.trees import describe_tree
-from tests.states import STORE, commit_nights, link, sha256, state_of
+from tests.states import STORE, commit, commit_nights, link, sha256, state_of
 
 PROJECT = Path(__file__).parents[1]
 
@@ -118,6 +118,24 @@ def test_a_former_name_of_the_same_source_and_cycle_is_found(state: StoreState) 
     assert state.former_names(SourceName("Directory", "/etc"), "daily", "etc") == []
     assert state.former_names(SourceName("Directory", "/etc"), "weekly", "daily/etc") == []
     assert state.former_names(SourceName("Directory", "/var"), "daily", "daily/etc") == []
+
+
+def test_all_state_is_read_once_however_many_sources_ask_for_their_former_names(
+    state: StoreState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        commit(state, state_of(link(0, b"snapshot"), name=f"source{number}"), b"snapshot")
+    reads: list[Path] = []
+
+    def counted(file: Path) -> SourceState:
+        reads.append(file)
+        return _read_state(file)
+
+    monkeypatch.setattr("s3napback.state._read_state", counted)
+    for number in range(5):
+        source = SourceName("Directory", f"/source{number}")
+        assert state.former_names(source, "daily", "new") == [f"source{number}"]
+    assert len(reads) == 5
 
 
 def kill_at_every_step(diff_dir: Path) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import time
 import uuid
@@ -12,8 +11,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from s3napback.archives import ArchiveRecord, Owner, Transfer, join_prefix, metadata_digest, slot_keys
+from s3napback.archives import (
+    FORMAT,
+    SEGMENTED,
+    ArchiveRecord,
+    Owner,
+    Transfer,
+    join_prefix,
+    metadata_digest,
+    slot_keys,
+)
+from s3napback.backup.beside import BytesOf, OpenLines, put_index
 from s3napback.backup.context import RunContext
+from s3napback.catalogue.indexes import index_key
 from s3napback.catalogue.sums import SumNote, format_sum, sum_key, sum_metadata
 from s3napback.chains import History, Link, Memory, SourceState, extended_chain
 from s3napback.crews import Crew
@@ -23,6 +33,7 @@ from s3napback.encryption.openpgp import PacketReader
 from s3napback.ending import deferred_signals
 from s3napback.errors import OutOfParts, PipelineError, S3napbackError, SourceError
 from s3napback.formatting import counted
+from s3napback.kinds import DIRECTORY
 from s3napback.sources import Dump, Source
 from s3napback.sources.snapshot import file_sha256
 from s3napback.standing import working_on
@@ -32,6 +43,7 @@ from s3napback.streams.environment import Family
 from s3napback.streams.followers import Counter, Ends
 from s3napback.streams.pipeline import Pipeline
 from s3napback.streams.processes import Stage
+from s3napback.streams.segments import Segments
 from s3napback.streams.spooling import Measured, spool
 from s3napback.streams.transformations import Transformation, composed
 
@@ -64,9 +76,10 @@ def leftover_keys(run: RunFacts, plan: Plan, *, limit: int = 7) -> list[str]:
         if newest is None or schedule.period(day) >= schedule.period(newest.day)
     )
     keys = (slot_keys(run.prefix, plan.job.kind, plan.job.name, slot) for slot in {plan.slot: None, **slots})
-    # A run that was killed after its commit may have been writing the checksum.
-    sums = [sum_key(newest.key)] if newest else []
-    return [key for pair in keys for key in pair] + sums
+    # A run that was killed after its commit may have been writing what lies beside the archive.
+    makers = (index_key, sum_key) if plan.job.kind == DIRECTORY.name else (sum_key,)
+    beside = [make(newest.key) for make in makers] if newest else []
+    return [key for pair in keys for key in pair] + beside
 
 
 @dataclass(frozen=True)
@@ -88,13 +101,16 @@ class _Making:
         with self.context.state.workplace(plan.job.name) as folder:
             dump = self.source.dump(plan.type, plan.parent.memory if plan.parent else None, folder)
             record = self._record(dump, started)
-            transfer = self._transfer(dump, record)
+            segments = Segments() if dump.listing else None
+            transfer = self._transfer(dump, record, segments)
             transfer = replace(transfer, seconds=time.monotonic() - clock)
             concluded = dump.conclude()
             warnings = (*transfer.warnings, *concluded.warnings)
             transfer = replace(transfer, warnings=warnings, unread=concluded.unread)
-            self._commit(dump, record, transfer, had_content=had_content)
-        return replace(transfer, warnings=(*transfer.warnings, *self._tidy_up(record, transfer)))
+            with self._kept_lines(dump) as lines:
+                self._commit(dump, record, transfer, had_content=had_content)
+                left = self._put_index(record, segments, lines)
+        return replace(transfer, warnings=(*transfer.warnings, *left, *self._tidy_up(record, transfer)))
 
     def _discard_leftovers(self) -> None:
         """Remove what earlier runs left unfinished; a distant store is asked for several keys at once."""
@@ -118,9 +134,10 @@ class _Making:
             compression=plan.job.settings.compression,
             recipients=encryption.fingerprints if encryption else (),
             extra=dump.metadata,
+            format=SEGMENTED if dump.listing else FORMAT,
         )
 
-    def _transfer(self, dump: Dump, record: ArchiveRecord) -> Transfer:
+    def _transfer(self, dump: Dump, record: ArchiveRecord, segments: Segments | None) -> Transfer:
         try:
             metadata = record.to_metadata()
         except ValueError as error:
@@ -131,7 +148,7 @@ class _Making:
             Transformation("the look at both ends", ends.passed),
             dump.guard,
             Transformation("the count", read.passed),
-            make_compression(settings.compression, settings.compression_level),
+            make_compression(settings.compression, settings.compression_level, segments),
         )
         elements: list[Stage | Transformation] = [dump.stage, composed(*content)]
         if encryption:
@@ -184,6 +201,27 @@ class _Making:
             self.context.state.commit(state, dump.snapshot, dump.index)
         logger.debug("committed %s with id %s to %s", link.key, link.id, self.context.state.folder(plan.job.name))
 
+    @contextmanager
+    def _kept_lines(self, dump: Dump) -> Iterator[OpenLines | None]:
+        """What is to stand in the index, in a file that is open: its name is gone once state is committed."""
+        lines = dump.listing() if dump.listing else None
+        if lines is None:
+            yield None
+            return
+        with lines.path.open("rb") as file:
+            yield OpenLines(lines, file)
+
+    def _put_index(self, record: ArchiveRecord, segments: Segments | None, lines: OpenLines | None) -> list[str]:
+        """Write the index beside the archive; failing at it is a warning, since everything works without."""
+        if segments is None:
+            return []
+        context, key = self.context, self.plan.key
+        try:
+            put_index(context.store, key, record, segments, lines, context.encryption)
+        except (S3napbackError, OSError) as error:
+            return [f"the index of {key} could not be written, so single files of it are found by reading it: {error}"]
+        return []
+
     def _tidy_up(self, record: ArchiveRecord, transfer: Transfer) -> list[str]:
         """Delete the slot's other key and write the checksum; failing at either is a warning, the archive is safe."""
         plan, store = self.plan, self.context.store
@@ -191,13 +229,14 @@ class _Making:
         for other in plan.superseded:
             try:
                 store.delete(other)
+                store.delete(index_key(other))
                 store.delete(sum_key(other))
             except S3napbackError as error:
                 warnings.append(f"{other}, which {plan.key} replaces, could not be deleted: {error}")
         base = plan.key.removeprefix(join_prefix(self.context.facts.prefix, ""))
         note = SumNote.of(record, base, transfer)
         try:
-            content = Measured(_Bytes(format_sum(note)))
+            content = Measured(BytesOf(format_sum(note)))
             store.put(sum_key(plan.key), content, sum_metadata(note), is_helper=True)
         except S3napbackError as error:
             warnings.append(f"the checksum of {plan.key} could not be written: {error}")
@@ -242,13 +281,3 @@ class _Judged:
         if self._packets is not None and not self._packets.is_whole:
             return "gpg ended as if all were well, but what it wrote is cut off"
         return self._source.flaw(self._ends.head, self._ends.tail)
-
-
-class _Bytes:
-    """Bytes in memory as a ``ByteSource``."""
-
-    def __init__(self, data: bytes) -> None:
-        self._stream = io.BytesIO(data)
-
-    def readinto(self, buffer: memoryview, /) -> int:
-        return self._stream.readinto(buffer)

@@ -18,7 +18,7 @@ from s3napback.deciding.facts import Footing, Held, Inspection, Look, NotLookedA
 from s3napback.deciding.plans import Plan, Refusal, Skip, decide, why_not_due
 from s3napback.errors import DamagedState, SourceError, SourceRefused, StoreError, StoreUnreachable
 from s3napback.kinds import kind_of
-from s3napback.sources import Source
+from s3napback.sources import Alarm, Source
 from s3napback.state import StoreState
 
 
@@ -143,7 +143,7 @@ class Looks:
         try:
             remembered = state.load(job.name)
         except DamagedState as error:
-            return fresh, (f"{error}; going on without it",)
+            return fresh, (Alarm(f"{error}; going on without it, so that this archive is a FULL"),)
         if remembered is not None:
             return replace(remembered, source=job.source, cycle=job.cycle), ()
         return fresh, tuple(

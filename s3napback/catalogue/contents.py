@@ -13,6 +13,7 @@ from datetime import datetime
 from functools import cached_property, partial
 
 from s3napback.archives import ArchiveRecord, Owner, join_prefix, split_key
+from s3napback.catalogue.indexes import is_index_key
 from s3napback.catalogue.sums import is_sum_key, sum_key, unread_count
 from s3napback.crews import Crew
 from s3napback.errors import StoreError, StoreUnreachable
@@ -78,9 +79,10 @@ class Catalogue:
     Attributes:
         archives: in the order of keys.
         sums: the checksum objects, by key.
-        others: keys that are neither an archive's nor a checksum's, nor of the word of a run.
+        others: keys that are neither an archive's nor of what lies beside one, nor of the word of a run.
         gone: keys of which the store has notes of its own, and no object.
         original: what the original tool left, newest first; its chunks are among the others.
+        indexes: the index objects, by key.
     """
 
     archives: tuple[CataloguedArchive, ...]
@@ -88,6 +90,7 @@ class Catalogue:
     others: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
     original: tuple[OriginalArchive, ...] = ()
+    indexes: Mapping[str, StoredObject] = field(default_factory=dict)
 
     def chain(self, archive: CataloguedArchive) -> Chain:
         """The chain that ends with ``archive``; links are found by identity, never by slot."""
@@ -170,7 +173,9 @@ def read_catalogue(store: Store, prefix: str) -> Catalogue:
     """
     listed = list(store.list(join_prefix(prefix, "")))
     sums = {found.key: found for found in listed if is_sum_key(found.key)}
-    candidates = [found for found in listed if found.key not in sums and split_key(found.key) is not None]
+    indexes = {found.key: found for found in listed if is_index_key(found.key)}
+    beside = {*sums, *indexes}
+    candidates = [found for found in listed if found.key not in beside and split_key(found.key) is not None]
     with Crew(PARALLEL_REQUESTS, "metadata") as pool:
         described = [found for found in pool.map(partial(_look, store, prefix), candidates) if found is not None]
     return Catalogue(
@@ -179,10 +184,11 @@ def read_catalogue(store: Store, prefix: str) -> Catalogue:
         others=tuple(
             found.key
             for found in listed
-            if found.key not in sums and split_key(found.key) is None and not is_word_key(found.key)
+            if found.key not in beside and split_key(found.key) is None and not is_word_key(found.key)
         ),
         gone=tuple(store.gone(join_prefix(prefix, ""))),
         original=tuple(original_archives(listed, prefix)),
+        indexes=indexes,
     )
 
 

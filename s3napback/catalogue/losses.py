@@ -1,7 +1,7 @@
 """Archives that have lost what would tell of them, or are gone: none drops out of what is listed or verified. Pure.
 
-Whatever an archive consists of (the object, its checksum, the store's own notes of it), each of these alone tells that
-there was one.
+Whatever an archive consists of (the object, its checksum, its index, the store's own notes of it), each of these alone
+tells that there was one.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from s3napback.archives import join_prefix, split_key
 from s3napback.catalogue.claims import Claims, acting_host, is_stray, unprotected
 from s3napback.catalogue.contents import Catalogue
+from s3napback.catalogue.indexes import index_key, indexed_key
 from s3napback.catalogue.selection import means
 from s3napback.catalogue.sums import sum_key, summed_key
 from s3napback.config.settings import Configuration, Job
@@ -59,14 +60,14 @@ def losses(catalogue: Catalogue, names: Collection[str], prefix: str) -> list[Lo
     found = [
         Loss(each.key, each.base, catalogue.chain(each).problem)
         for each in catalogue.archives
-        if each.record is None and (each.flaw or sum_key(each.key) in catalogue.sums or each.base in in_use)
+        if each.record is None and (each.flaw or _has_company(catalogue, each.key) or each.base in in_use)
     ]
     return sorted([*found, *_gone(catalogue, prefix)], key=lambda loss: loss.key)
 
 
 def _gone(catalogue: Catalogue, prefix: str) -> Iterator[Loss]:
     filled = {(each.base, each.slot) for each in catalogue.archives}
-    noted = {**dict.fromkeys(catalogue.gone, "what the store noted of it"), **_summed(catalogue)}
+    noted = {**dict.fromkeys(catalogue.gone, "what the store noted of it"), **_accompanied(catalogue)}
     present = {each.key for each in catalogue.archives}
     for key, rest in noted.items():
         parts = split_key(key.removeprefix(join_prefix(prefix, "")))
@@ -77,5 +78,10 @@ def _gone(catalogue: Catalogue, prefix: str) -> Iterator[Loss]:
             )
 
 
-def _summed(catalogue: Catalogue) -> dict[str, str]:
-    return dict.fromkeys(map(summed_key, catalogue.sums), "its checksum")
+def _has_company(catalogue: Catalogue, key: str) -> bool:
+    return sum_key(key) in catalogue.sums or index_key(key) in catalogue.indexes
+
+
+def _accompanied(catalogue: Catalogue) -> dict[str, str]:
+    indexed = dict.fromkeys(map(indexed_key, catalogue.indexes), "its index")
+    return {**indexed, **dict.fromkeys(map(summed_key, catalogue.sums), "its checksum")}

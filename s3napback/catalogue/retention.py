@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from s3napback.archives import ArchiveRecord, slot_keys, split_key
 from s3napback.catalogue.claims import Claim, Claims, keeps, possible_names
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, newest_first
+from s3napback.catalogue.indexes import indexed_key
 from s3napback.catalogue.sums import SumNote, summed_key
 from s3napback.config.settings import Job
 from s3napback.kinds import kind_of
@@ -134,11 +135,11 @@ class _Judge:
 
 
 def judge_sum(base: str, note: SumNote | None, claims: Claims, day: int, *, unowned: bool = False) -> bool:
-    """Whether a checksum object without an archive can go.
+    """Whether a checksum or an index without an archive can go.
 
     Args:
         base: the key base of the archive that it was of.
-        note: what it says; None if it is not one that s3napback wrote.
+        note: what it says, or its metadata do; None if it is not one that s3napback wrote.
         claims: of the configuration.
         day: today, as a day number.
         unowned: also those of sources that no block claims.
@@ -163,6 +164,12 @@ def sums_without_archive(catalogue: Catalogue) -> list[StoredObject]:
         for key, found in sorted(catalogue.sums.items())
         if (archive_key := summed_key(key)) not in present and split_key(archive_key) is not None
     ]
+
+
+def indexes_without_archive(catalogue: Catalogue) -> list[StoredObject]:
+    """Index objects of archives that are not there."""
+    present = {archive.key for archive in catalogue.archives}
+    return [found for key, found in sorted(catalogue.indexes.items()) if indexed_key(key) not in present]
 
 
 def upload_keys(catalogue: Catalogue, claims: Claims, prefix: str) -> list[str]:

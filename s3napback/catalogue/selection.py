@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection, Sequence
 
 from s3napback.archives import ArchiveRecord
@@ -14,6 +15,7 @@ from s3napback.original.chains import OriginalArchive
 from s3napback.targets import InvalidNameError, normalised_path
 
 _MOST_NAMED = 5
+_SLASHES = re.compile(r"//+")
 
 
 def matches(word: str, archive: CataloguedArchive) -> bool:
@@ -40,7 +42,10 @@ def matches_original(word: str, archive: OriginalArchive) -> bool:
     if not word:
         return False
     names, sources = meanings(word)
-    if names & {archive.base, archive.name.series}:
+    # In a folder that the bucket was copied to, doubled slashes are gone.
+    if {_SLASHES.sub("/", name) for name in names} & {
+        _SLASHES.sub("/", key) for key in (archive.base, archive.name.series)
+    }:
         return True
     own = archive.name.sources
     return bool(sources.intersection(own)) or bool(

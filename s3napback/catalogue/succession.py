@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 
 from s3napback.catalogue.claims import Claim, Claims, keeps
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive
@@ -26,13 +25,11 @@ class Succession:
     Attributes:
         claimed: a block of the configuration backs its source up.
         lacking: why our own archives have not caught up yet, as one clause; empty if they have.
-        complete_on: the first day on which that can be so; None if it is, or cannot be foretold.
     """
 
     archive: OriginalArchive
     claimed: bool
     lacking: str = ""
-    complete_on: date | None = None
 
 
 def successions(
@@ -67,9 +64,8 @@ def _of(
         if kind_of(job.kind).folder_of:
             targets = {source.target for source in sources}
             own = [each for each in own if each.record and each.record.owner.source.target in targets]
-        lacking, ready = _lacking(catalogue, job, own, day)
-        if lacking:
-            return Succession(archive, claimed=True, lacking=lacking, complete_on=ready)
+        if lacking := _lacking(catalogue, job, own, day):
+            return Succession(archive, claimed=True, lacking=lacking)
     return Succession(archive, claimed=bool(jobs))
 
 
@@ -84,21 +80,21 @@ def succeeds(job: Job, source: SourceName) -> bool:
     return job.kind == source.kind and not kind.is_path and kind.key_base(job.target) == kind.key_base(source.target)
 
 
-def _lacking(catalogue: Catalogue, job: Job, own: Sequence[CataloguedArchive], day: int) -> tuple[str, date | None]:
-    """Why a job's rotation is not complete, and when it can be."""
+def _lacking(catalogue: Catalogue, job: Job, own: Sequence[CataloguedArchive], day: int) -> str:
+    """Why a job's rotation is not complete; empty if it is."""
     where = f"{job.source}" + (f" in Cycle {job.cycle}" if job.cycle else "")
     days = [each.record.day for each in own if each.record and catalogue.chain(each).archives]
     if not days:
-        return f"there is no archive of our own of {where} that could be restored", None
+        return f"there is no archive of our own of {where} that could be restored"
     schedule = job.schedule
     if isinstance(schedule, HanoiCycle):
         filled = {min(each.slot, schedule.discs - 1) for each in own}
         missing = sorted(set(range(schedule.discs)) - filled)
-        return (f"disc {missing[-1]} of {where} has not been filled yet" if missing else ""), None
+        return f"disc {missing[-1]} of {where} has not been filled yet" if missing else ""
     oldest = min(each.record.day for each in own if each.record)
     ready = oldest + span(schedule) - schedule.frequency
     if day < ready:
-        return f"the first rotation of {where} is complete on {day_date(ready)}", day_date(ready)
+        return f"the first rotation of {where} is complete on {day_date(ready)}"
     if max(days) < day - span(schedule):
-        return f"the newest archive of our own of {where} is of {day_date(max(days))}", None
-    return "", None
+        return f"the newest archive of our own of {where} is of {day_date(max(days))}"
+    return ""

@@ -48,8 +48,7 @@ def migrate(path: Path, target: Path | None, say: Callable[[str], None], *, test
         old = read_text(path).splitlines()
         for line in difflib.unified_diff(old, text.splitlines(), str(path), str(target or path), lineterm=""):
             say(line)
-        return 0
-    if target is None:
+    elif target is None:
         for line in text.splitlines():
             say(line)
     else:

@@ -12,9 +12,11 @@ from functools import partial
 from s3napback.archives import ArchiveRecord, join_prefix, split_key
 from s3napback.catalogue.claims import Claims
 from s3napback.catalogue.contents import PARALLEL_REQUESTS, CataloguedArchive, read_catalogue
+from s3napback.catalogue.indexes import index_key, index_note, indexed_key
 from s3napback.catalogue.retention import (
     Verdict,
     deletable,
+    indexes_without_archive,
     judge_archives,
     judge_sum,
     sums_without_archive,
@@ -46,11 +48,13 @@ class Findings:
     Attributes:
         verdicts: on archives, in the order in which they can go.
         sums: checksum objects whose archives are gone.
+        indexes: index objects whose archives are gone.
         uploads: keys to which uploads were begun and not finished, with how many.
     """
 
     verdicts: Sequence[Verdict]
     sums: Sequence[StoredObject]
+    indexes: Sequence[StoredObject]
     uploads: Sequence[tuple[str, int]]
 
 
@@ -102,7 +106,9 @@ def prune(
         for verdict in findings.verdicts:
             pruner.archive(verdict)
         for found in findings.sums:
-            pruner.sum(found)
+            pruner.companion(found.key, summed_key(found.key), "checksum")
+        for found in findings.indexes:
+            pruner.companion(found.key, indexed_key(found.key), "index")
         for key, count in findings.uploads:
             pruner.uploads(key, count)
         pruner.summary()
@@ -128,15 +134,20 @@ def _look(store: Store, prefix: str, claims: Claims, day: int, *, unowned: bool,
     sums = [
         found
         for found in sums_without_archive(catalogue)
-        if judge_sum(_base(found.key, prefix), _note(store, found), claims, day, unowned=unowned)
+        if judge_sum(_base(summed_key(found.key), prefix), _note(store, found), claims, day, unowned=unowned)
+    ]
+    indexes = [
+        found
+        for found in indexes_without_archive(catalogue)
+        if judge_sum(_base(indexed_key(found.key), prefix), _index_note(store, found), claims, day, unowned=unowned)
     ]
     keys = upload_keys(catalogue, claims, prefix)
     keys += [verdict.archive.key for verdict in deletable(verdicts)]
-    return Findings(verdicts, sums, _unfinished(store, list(dict.fromkeys(keys)), least_age))
+    return Findings(verdicts, sums, indexes, _unfinished(store, list(dict.fromkeys(keys)), least_age))
 
 
 def _base(key: str, prefix: str) -> str:
-    parts = split_key(summed_key(key.removeprefix(join_prefix(prefix, ""))))
+    parts = split_key(key.removeprefix(join_prefix(prefix, "")))
     return parts[0] if parts else ""
 
 
@@ -146,6 +157,15 @@ def _note(store: Store, found: StoredObject) -> SumNote | None:
     except StoreError as error:
         logger.warning("%s stays, because it cannot be read: %s", found.key, error)
         return None
+
+
+def _index_note(store: Store, found: StoredObject) -> SumNote | None:
+    try:
+        described = store.head(found.key)
+    except StoreError as error:
+        logger.warning("%s stays, because it cannot be looked at: %s", found.key, error)
+        return None
+    return index_note(described.metadata) if described else None
 
 
 def _unfinished(store: Store, keys: Sequence[str], least_age: float) -> list[tuple[str, int]]:
@@ -167,12 +187,12 @@ class _Pruner:
         self._least_age = least_age
         self._bytes = 0
         self._troubled: set[str] = set()
-        self._counts = {"archive": 0, "checksum": 0, "unfinished upload": 0}
+        self._counts = {"archive": 0, "checksum": 0, "index": 0, "unfinished upload": 0}
         self._keeps_versions = False
         self.failed = 0
 
     def archive(self, verdict: Verdict) -> None:
-        """Deal with one archive and its checksum."""
+        """Deal with one archive and what lies beside it."""
         archive = verdict.archive
         shown = f"{archive.key} ({_description(archive)}): {verdict.needless}"
         kept = verdict.kept
@@ -186,10 +206,11 @@ class _Pruner:
         else:
             self._troubled.add(archive.base)
 
-    def sum(self, found: StoredObject) -> None:
-        """Deal with a checksum without its archive."""
-        if self._carry_out(f"{found.key}: there is no such archive any more", partial(self._delete_sum, found.key)):
-            self._counts["checksum"] += 1
+    def companion(self, key: str, archive_key: str, noun: str) -> None:
+        """Deal with what lies beside an archive, and the archive is gone."""
+        action = partial(self._delete_companion, key, archive_key)
+        if self._carry_out(f"{key}: there is no such archive any more", action):
+            self._counts[noun] += 1
 
     def uploads(self, key: str, count: int) -> None:
         """Deal with what was begun and not finished."""
@@ -226,7 +247,7 @@ class _Pruner:
         return True
 
     def _delete_archive(self, archive: CataloguedArchive) -> None:
-        """Delete an archive, if it is still the one that was judged, and then its checksum."""
+        """Delete an archive, if it is still the one that was judged, and then what lies beside it."""
         found = self._store.head(archive.key)
         if found is not None:
             record = ArchiveRecord.from_metadata(found.metadata)
@@ -236,10 +257,11 @@ class _Pruner:
                     "Is another machine at work under the same names?"
                 )
             self._keeps_versions |= self._store.delete(archive.key)
+        self._store.delete(index_key(archive.key))
         self._store.delete(sum_key(archive.key))
 
-    def _delete_sum(self, key: str) -> None:
-        if self._store.head(summed_key(key)) is not None:
+    def _delete_companion(self, key: str, archive_key: str) -> None:
+        if self._store.head(archive_key) is not None:
             raise StoreError(f"{self._store.location}/{key} stays: its archive has come back since it was looked at")
         self._store.delete(key)
 

@@ -99,10 +99,18 @@ def _is_original_meant(holdings: Holdings, request: VerifyRequest, today: date) 
 
 
 def _verify_originals(holdings: Holdings, request: VerifyRequest, today: date, say: Callable[[str], None]) -> int:
-    if request.keyless or request.against_live or request.origin:
+    if request.keyless:
         raise UnclearRequest(
-            "--keyless, --compare and --from are for archives of our own: the original left no checksums, and no names"
+            "--keyless checks sums, and the original left none: without the secret key no more is known than what list "
+            "shows, that no chunk is missing. Run verify --original where the key is"
         )
+    if request.against_live:
+        raise UnclearRequest(
+            "--compare is for archives of our own; of the original's, restore SOURCE --original --to WHERE, and look "
+            "at it with diff -r"
+        )
+    if request.origin:
+        raise UnclearRequest("--from names a Cycle, or a name in our own keys: it does not go with --original")
     if request.original and request.at and not request.source:
         raise UnclearRequest("--at names one state, so it needs a SOURCE")
     words = Words(request.source, request.at)

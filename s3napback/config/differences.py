@@ -41,7 +41,7 @@ def differences(entries: Sequence[Entry]) -> dict[Position, list[str]]:
         entries: the tree of a configuration.
     """
     found: dict[Position, list[str]] = {}
-    for position, note in (*_of_level(entries, {}), *_of_recipients(entries)):
+    for position, note in (*_of_level(entries, {}), *_of_excludes(entries, ()), *_of_recipients(entries)):
         found.setdefault(position, []).append(note)
     return found
 
@@ -98,6 +98,35 @@ def _of_missing_diffs(
         if kind is not None and kind.has_diffs:
             yield source.position, _NO_DIFFS
             return
+
+
+def _of_excludes(entries: Sequence[Entry], around: Sequence[Directive]) -> Iterator[tuple[Position, str]]:
+    """Patterns from around a block, which leave out what the original archived.
+
+    Args:
+        around: those of the file and of the blocks around.
+    """
+    known = (*around, *(each for each in entries if isinstance(each, Directive) and _is_exclude(each)))
+    for block in entries:
+        if not isinstance(block, Block):
+            continue
+        for pattern in known if _holds_tree(block) else ():
+            note = (
+                f"Exclude {' '.join(pattern.values)} of line {pattern.position.line} holds here, too; the original's "
+                "blocks inherited nothing, and archived that: move it into the blocks that are meant"
+            )
+            yield block.position, note
+        yield from _of_excludes(block.entries, known)
+
+
+def _is_exclude(entry: Directive) -> bool:
+    return entry.name.lower() == Directives.EXCLUDE.name.lower()
+
+
+def _holds_tree(block: Block) -> bool:
+    """Whether a block is of a directory, or names one itself."""
+    named = [block.name, *(entry.name for entry in block.entries if isinstance(entry, Directive))]
+    return any(kind is not None and kind.holds_tree for kind in map(kind_called, named))
 
 
 def _of_recipients(entries: Sequence[Entry]) -> Iterator[tuple[Position, str]]:

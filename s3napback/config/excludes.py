@@ -21,6 +21,10 @@ _ELSEWHERE: Sequence[tuple[re.Pattern[str], str]] = (
     (re.compile(r"[+-]$"), "signs have no meaning; write the patterns alone"),
     (re.compile(r"(?:re|rx|sh|fm|pp|pf|glob|regex|regexp|path):"), "patterns have no such beginning"),
     (re.compile(r"\^|.*[^\\]\$$"), "this is no regular expression: * is any text, ? any character"),
+    (
+        re.compile(r"""(?P<quote>["']).*(?P=quote)$""", re.DOTALL),
+        "the inner quotes are part of the pattern, since no shell takes them away; leave them out",
+    ),
     (re.compile(r".+[,;]$"), "patterns are separated by blanks alone"),
 )
 

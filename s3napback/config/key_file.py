@@ -11,7 +11,7 @@ from s3napback.config.reading import UnreadableFileError, read_text_and_status
 from s3napback.config.settings import Credentials
 from s3napback.errors import UnusableConfiguration
 
-_LINE = re.compile(r"\s*(?P<name>[A-Za-z]+)\s*=\s*(?P<value>.*?)\s*")
+_LINE = re.compile(r"\s*(?P<name>[A-Za-z]+)\s*[=:]\s*(?P<value>.*?)\s*")
 _NAMES = ("key", "secret", "token")
 
 
@@ -36,7 +36,8 @@ def read_key_file(path: Path) -> KeyFile:
     """Read ``key=``, ``secret=`` and, if there is one, ``token=``.
 
     Blanks around names and values do not count, empty lines and lines that begin with ``#`` are passed over. A value
-    may stand in quotes.
+    may stand in quotes. As in the properties of Java, by which js3tream read it, a colon does for ``=``, and ``!`` for
+    ``#``.
 
     Raises:
         UnusableKeyFile: unreadable, others can change it, an entry missing, given twice or unknown.
@@ -57,7 +58,7 @@ def read_key_file(path: Path) -> KeyFile:
 def _entries(path: Path, text: str) -> dict[str, str]:
     entries: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.lstrip().startswith("#"):
+        if not line.strip() or line.lstrip().startswith(("#", "!")):
             continue
         match = _LINE.fullmatch(line)
         if match is None:

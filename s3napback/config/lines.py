@@ -46,6 +46,12 @@ _PIECE = re.compile(
 _DOUBLE_QUOTED_ESCAPE = re.compile(r'\\([\n"\\])')
 
 
+BROKEN_WORD = (
+    "a word reaches up to the backslash at the end of the line, and ends there: what follows is another value (the "
+    "original joined them); write a blank before the backslash, or the whole word on one line"
+)
+
+
 class Shape(Enum):
     """What a logical line is."""
 
@@ -111,6 +117,8 @@ def split_lines(text: str, file: str, problems: Problems) -> list[Line]:
         try:
             words, end = _split_words(text, offset)
             line = _classify(words, position) if words else None
+            if is_broken_word(text[offset:end]):
+                problems.warning(position, BROKEN_WORD)
         except _BadLineError as error:
             problems.error(position, str(error))
             end = end if end > offset else _end_of_line(text, offset)
@@ -121,6 +129,20 @@ def split_lines(text: str, file: str, problems: Problems) -> list[Line]:
         number = following
         offset = end
     return lines
+
+
+def is_broken_word(text: str) -> bool:
+    """Whether a word of a logical line reaches up to the backslash that continues it, and another word follows."""
+    before, is_open = "blank", False
+    for kind, _piece, _end in _pieces(text, 0):
+        if kind == "continuation":
+            is_open = is_open or before not in ("blank", "continuation")
+        elif kind == "newline":
+            return False
+        elif kind != "blank" and is_open:
+            return True
+        before = kind
+    return False
 
 
 def has_comment(text: str) -> bool:

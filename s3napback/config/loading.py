@@ -45,6 +45,20 @@ def resolve_configuration_path(argument: str, folder: Path = SYSTEM_FOLDER) -> P
     return folder / (argument if argument.endswith(".conf") else f"{argument}.conf")
 
 
+def configuration_paths(arguments: Sequence[str], otherwise: str) -> list[Path]:
+    """The files that all ``-c`` mean, or without any the one of the name ``otherwise``, unless there is none."""
+    if arguments:
+        return [resolve_configuration_path(argument) for argument in arguments]
+    path = resolve_configuration_path(otherwise)
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError:
+        pass  # what keeps it from being read is said by whoever reads it
+    return [path]
+
+
 @dataclass(frozen=True)
 class Examined:
     """A configuration, and what its files are like.

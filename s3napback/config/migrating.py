@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from s3napback.config.lines import Line, Shape, has_comment, split_lines
+from s3napback.config.lines import BROKEN_WORD, Line, Shape, has_comment, is_broken_word, split_lines
 from s3napback.config.loading import Examined
 from s3napback.config.problems import Change, Problems
 from s3napback.config.settings import Position
@@ -40,7 +40,8 @@ class Migration:
             f"# Written by s3napback migrate from {shown(str(path))}",
             "# Where a comment names a line, it is one of that file.",
         )
-        return "\n".join([*heading, *self._file(path)]) + "\n"
+        written = "\n".join(self._file(path)) + "\n"
+        return written if written == self.read(path) else "\n".join([*heading, written])
 
     def _file(self, path: Path) -> list[str]:
         text = self.read(path).replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n")
@@ -65,6 +66,8 @@ class Migration:
         said = [*self.notes.get(line.position, ())]
         if line.shape is Shape.DIRECTIVE and change is None and line.values and has_comment("\n".join(old)):
             said.append(_COMMENT_NOTE)
+        if is_broken_word("\n".join(old)):
+            said.append(BROKEN_WORD)
         notes = [part for note in said for part in _comment(indentation, note)]
         included = self.examined.includes.get(line.position)
         if included is not None:
@@ -75,7 +78,9 @@ class Migration:
         return [*notes, *_comment(indentation, change.message), *_former(old), *new]
 
     def _change_at(self, position: Position) -> Change | None:
-        return next((each for each in self.examined.changes if each.position == position and not each.is_at_end), None)
+        found = [each for each in self.examined.changes if each.position == position and not each.is_at_end]
+        # What has no effect is left out, whatever else is to be said of it.
+        return min(found, key=lambda each: bool(each.text), default=None)
 
     def _include(self, line: Line, included: Sequence[Path], old: Sequence[str], path: Path) -> list[str]:
         """An Include as it is, unless one of the files must change, or would not be found any more."""

@@ -25,6 +25,20 @@ _IGNORED = {
 }
 """Directives of its examples of 2008 and 2009, which it never looked at, in lower case."""
 
+_FIRST_COUNTS = (
+    Directives.CYCLE_TYPE,
+    Directives.FREQUENCY,
+    Directives.PHASE,
+    Directives.DIFFS,
+    Directives.FULLS,
+    Directives.DISCS,
+    Directives.ARCHIVE_OLDEST_DISC,
+    Directives.USE_TEMP_FILE,
+    Directives.CHUNK_SIZE,
+)
+"""Directives of the original's of which it looked at the first word: ``Frequency 7 days``. A path or a name of several
+words has more probably lost its quotes."""
+
 _OPTIONS_IN_ONE = (Directives.MYSQL_OPTIONS.name, Directives.POSTGRESQL_OPTIONS.name)
 _SHELL_SYNTAX = re.compile(r"[$`;&|<>(){}*?~\\\n]")
 _SEVERAL_OPTIONS = re.compile(r"-.*\s-|-[A-Za-z]\s|--[A-Za-z-]+\s", re.DOTALL)
@@ -62,7 +76,7 @@ def repeated(known: DirectiveDescription, entry: Directive, where: str, problems
 
 
 def words_of(known: DirectiveDescription, entry: Directive, problems: Problems) -> tuple[str, ...]:
-    """The words of a directive as they are written today: a switch has one, and each option is one.
+    """The words of a directive as they are written today: a number or a switch has one, and each option is one.
 
     Raises:
         InvalidValueError: options in quotes cannot be split.
@@ -71,6 +85,11 @@ def words_of(known: DirectiveDescription, entry: Directive, problems: Problems) 
         message = f"{known.name} without a value is On"
         problems.outdated(Change(entry.position, message, f"{known.name} On"), is_told=False)
         return ("On",)
+    if known in _FIRST_COUNTS and len(entry.values) > 1 and not entry.values[0].startswith("="):
+        first = entry.values[0]
+        message = f"{known.name} takes one value, and the first of these counts; write {known.name} {shown(first)}"
+        problems.outdated(Change(entry.position, message, f"{known.name} {first}"))
+        return (first,)
     if known.name in _OPTIONS_IN_ONE and any(map(_holds_several, entry.values)):
         return _separate_options(known.name, entry, problems)
     return entry.values

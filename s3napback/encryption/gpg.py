@@ -27,6 +27,8 @@ _PROBE = bytes(range(256)) + b"probe \t\r\nlast line \n\x1a"
 _PLAIN = ("--no-tty", "--quiet", "-z", "0", "--no-armor", "--no-textmode")
 SIGNED_DIGEST = "metadata@s3napback"
 """Name of the remark in a signature that says of which archive it is (RFC 4880, 5.2.3.16, notation data)."""
+SIGNED_INDEX = "index@s3napback"
+"""The same of an index, so that it cannot pass for an archive, nor an archive for it."""
 _KEYBOX_MAGIC = b"KBXf"  # bytes 8 to 11 of a keybox (GnuPG's kbx/keybox-blob.c)
 
 
@@ -48,8 +50,15 @@ class Encryption:
 
     def command_for(self, digest: str) -> tuple[str, ...]:
         """The command for one archive; a signature tells the digest of its metadata, ``archives.metadata_digest``."""
+        return self._telling(SIGNED_DIGEST, digest)
+
+    def command_for_index(self, digest: str) -> tuple[str, ...]:
+        """The command for the index of an archive with this digest of its metadata."""
+        return self._telling(SIGNED_INDEX, digest)
+
+    def _telling(self, name: str, digest: str) -> tuple[str, ...]:
         program, *options = self.command
-        return (program, "--sig-notation", f"{SIGNED_DIGEST}={digest}", *options) if self.signer else self.command
+        return (program, "--sig-notation", f"{name}={digest}", *options) if self.signer else self.command
 
 
 def encrypt_command(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -43,8 +44,18 @@ def _connect(path: Path, *, read_only: bool = False) -> Connection:
     # Names of files may hold what is special in an address; those of state do not.
     address = f"{path.absolute().as_uri()}?{'mode=ro&immutable=1' if read_only else 'mode=rw'}"
     connection = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
-    connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+    with _closed_on_failure(connection):
+        connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
     return connection
+
+
+@contextmanager
+def _closed_on_failure(connection: Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
 
 
 class _Failing:
@@ -129,12 +140,13 @@ class NewIndex:
         for path in (self._path, self._links):
             os.close(create_private(path))
         connection = _connect(self._path)
-        connection.execute("ATTACH DATABASE ? AS links", (str(self._links),))
-        for schema in ("main", "links"):
-            connection.execute(f"PRAGMA {schema}.journal_mode=OFF")
-            connection.execute(f"PRAGMA {schema}.synchronous=OFF")
-        for statement in (_SCHEMA, *_TEMPORARY, "BEGIN"):
-            connection.execute(statement)
+        with _closed_on_failure(connection):
+            connection.execute("ATTACH DATABASE ? AS links", (str(self._links),))
+            for schema in ("main", "links"):
+                connection.execute(f"PRAGMA {schema}.journal_mode=OFF")
+                connection.execute(f"PRAGMA {schema}.synchronous=OFF")
+            for statement in (_SCHEMA, *_TEMPORARY, "BEGIN"):
+                connection.execute(statement)
         return connection
 
     def __exit__(self, *_error: object) -> None:

@@ -92,6 +92,14 @@ class Headers:
         return self._number(b"size", slice(124, 136))
 
     @property
+    def real_size(self) -> int:
+        """Bytes of the content once it is restored; of a sparse file more than are stored."""
+        for keyword in (b"GNU.sparse.realsize", b"GNU.sparse.size"):
+            if keyword in self._spans:
+                return int(self._value(keyword))
+        return self.stored_size
+
+    @property
     def kind(self) -> Kind:
         """Type, permissions and owners; of a hard link as if it were the file."""
         mode = number(self.block[100:108]) & 0o7777
@@ -115,10 +123,7 @@ class Headers:
             return link_measure(self.link)
         if self.type in (b"3", b"4"):
             return os.makedev(number(self.block[329:337]), number(self.block[337:345]))
-        for keyword in (b"GNU.sparse.realsize", b"GNU.sparse.size"):
-            if keyword in self._spans:
-                return int(self._value(keyword))
-        return self.stored_size
+        return self.real_size
 
     def _value(self, keyword: bytes) -> bytes:
         start, end = self._spans[keyword]

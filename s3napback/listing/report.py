@@ -37,6 +37,8 @@ from s3napback.archives import UNKNOWN_OWNER, Owner, format_time, split_key
 from s3napback.catalogue.claims import Claim, Claims, is_stray
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, Chain, newest_first
 from s3napback.catalogue.retention import sums_without_archive
+from s3napback.catalogue.succession import succeeds
+from s3napback.catalogue.sums import summed_key
 from s3napback.config.settings import Job
 from s3napback.original.chains import OriginalArchive, OriginalChain, chain_to
 from s3napback.original.contents import is_original_chunk
@@ -130,7 +132,7 @@ class Report:
 
     Attributes:
         place: address of the store, with the prefix.
-        unprotected: the configuration's sources of which nothing can be restored.
+        unprotected: the configuration's sources of which nothing of our own can be restored.
         rows: the archives of a source beside each other, the newest first; those without metadata last.
         lone_sums: keys of checksums without an archive.
         gone: keys of which the store has notes of its own, and no archive.
@@ -159,10 +161,16 @@ class Report:
     def alarms(self) -> list[str]:
         """What must be seen before anything else, one sentence each."""
         return [
-            f"NOTHING of {job.source}{f' (Cycle {job.cycle})' if job.cycle else ''} can be restored: it is configured, "
-            "and there is no whole backup of it."
+            f"NOTHING of {job.source}{f' (Cycle {job.cycle})' if job.cycle else ''} can be restored"
+            f"{' but what the original tool left' if self._was_left(job) else ''}: it is configured, and there is no "
+            f"whole backup of {'our own' if self._was_left(job) else 'it'}."
             for job in self.unprotected
         ]
+
+    def _was_left(self, job: Job) -> bool:
+        """Whether something of the original tool's can be restored of what a job backs up."""
+        whole = (row.archive.name.sources for row in self.original if row.chain.archives)
+        return any(succeeds(job, source) for sources in whole for source in sources)
 
     def remarks(self) -> list[str]:
         """What else should be said, one sentence each."""
@@ -268,7 +276,7 @@ def make_report(catalogue: Catalogue, shown: Shown, claims: Claims, *, location:
         sources=tuple(_restorable_sources(rows)),
         rows=tuple(rows),
         lone_sums=tuple(found.key for found in sums_without_archive(catalogue)),
-        gone=catalogue.gone,
+        gone=tuple(key for key in catalogue.gone if summed_key(key) == key),
         others=len(catalogue.others),
         perl_chunks=sum(is_original_chunk(key, prefix) for key in catalogue.others),
         original=tuple(OriginalRow(each, chain_to(each, catalogue.original)) for each in shown.original),

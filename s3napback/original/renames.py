@@ -21,6 +21,7 @@ from s3napback.streams.tar_headers import (
     OLD_DIRECTORY,
     Header,
     MalformedArchive,
+    plain_name,
     read_header,
 )
 from s3napback.streams.tar_stream import LONGEST_LIST, LONGEST_NAME
@@ -173,10 +174,12 @@ def _renames(records: Sequence[bytes]) -> tuple[Rename, ...]:
 
 
 def _name(record: bytes) -> str:
-    name = record[1:].decode("utf-8", "surrogateescape").rstrip("/")
-    if name.startswith("/") or any(part in ("", ".", "..") for part in name.split("/") if name):
+    """The name in a record, which is spelt as the configuration spelt the directory: ``tmp//h/./a``."""
+    name = record[1:].decode("utf-8", "surrogateescape")
+    plain = plain_name(name)
+    if name.startswith("/") or ".." in name.split("/") or (name and not plain):
         raise UnclearRenames(f"it holds the record of a rename with a name that leads out of it ({record!r:.200})")
-    return name
+    return plain
 
 
 def _require_independence(renames: Sequence[Rename]) -> None:

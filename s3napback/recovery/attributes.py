@@ -14,7 +14,7 @@ from pathlib import Path
 
 from s3napback.recovery.folders import Cursor, cursor, exists, file_names, go_to
 from s3napback.recovery.members import ACCESS_LIST, CAPABILITY, DEFAULT_LIST, SET_ID
-from s3napback.recovery.refusals import Kind, Refusals
+from s3napback.recovery.refusals import Aspect, Refusals
 from s3napback.recovery.staging import UnusableTarget
 
 _LEAST_ROOM = 1 << 20
@@ -103,14 +103,14 @@ def _attributes_at(place: Cursor, name: str) -> frozenset[bytes] | None:
         return frozenset()
 
 
-def _verdict(attribute: bytes) -> tuple[Kind, str]:
+def _verdict(attribute: bytes) -> tuple[Aspect, str]:
     is_ours = attribute.startswith((b"user.", b"system."))
     reason = "the target does not take them" if is_ours or not os.geteuid() else "only root can set them"
     if attribute == CAPABILITY:
-        return Kind.CAPABILITIES, reason
+        return Aspect.CAPABILITIES, reason
     if attribute in (ACCESS_LIST, DEFAULT_LIST):
-        return Kind.ACCESS, reason.replace("them", "it")
-    return Kind.ATTRIBUTES, reason
+        return Aspect.ACCESS, reason.replace("them", "it")
+    return Aspect.ATTRIBUTES, reason
 
 
 def take_powers(tree: int, paths: Iterable[bytes]) -> Iterator[bytes]:

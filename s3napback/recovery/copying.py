@@ -16,7 +16,7 @@ from pathlib import Path
 from s3napback.recovery.folders import cursor, entry_mode, go_to, unchanged
 from s3napback.recovery.members import ACCESS_LIST, CAPABILITY, DEFAULT_LIST, SET_ID
 from s3napback.recovery.private import private_folder
-from s3napback.recovery.refusals import Kind, Refusals
+from s3napback.recovery.refusals import Aspect, Refusals
 
 _COPY = "copy"
 _PREFIX = ".s3napback-restore-"
@@ -66,14 +66,14 @@ class Copier:
     _pools: dict[int, int] = field(default_factory=dict)
 
     @contextmanager
-    def noting(self, path: bytes, kind: Kind) -> Iterator[None]:
+    def noting(self, path: bytes, aspect: Aspect) -> Iterator[None]:
         """While it is entered, what the target refuses is noted and ends it."""
         try:
             yield
         except OSError as error:
             if error.errno not in _REFUSING:
                 raise
-            self.refusals.note(path, kind, os.strerror(error.errno))
+            self.refusals.note(path, aspect, os.strerror(error.errno))
 
     def copy(self, name: str, source: int, target: int, path: bytes, new_name: str = "") -> None:
         """Copy anything but a folder beside its place, and rename it then.
@@ -91,7 +91,7 @@ class Copier:
         status = os.lstat(name, dir_fd=source)
         with private_folder(target, _PREFIX) as (_beside, folder):
             if not self._linked(status, folder, path):
-                with self.noting(path, Kind.ENTRY):
+                with self.noting(path, Aspect.ENTRY):
                     _make(name, status, source, folder)
                 if not os.path.lexists(f"/proc/self/fd/{folder}/{_COPY}"):
                     return
@@ -108,7 +108,7 @@ class Copier:
         try:
             os.link(first[1], _COPY, src_dir_fd=first[0], dst_dir_fd=folder, follow_symlinks=False)
         except OSError as error:
-            self.refusals.note(path, Kind.COPY, _words(error))
+            self.refusals.note(path, Aspect.COPY, _words(error))
             return False
         return True
 
@@ -142,20 +142,20 @@ class Copier:
         now = place.look()
         is_others = not os.geteuid() and (now.st_uid, now.st_gid) != (status.st_uid, status.st_gid)
         if is_others:
-            with self.noting(place.path, Kind.OWNER):
+            with self.noting(place.path, Aspect.OWNER):
                 os.chown(place.way, status.st_uid, status.st_gid, follow_symlinks=follows)
                 now = place.look()
                 is_others = (now.st_uid, now.st_gid) != (status.st_uid, status.st_gid)
                 if is_others:
-                    self.refusals.note(place.path, Kind.OWNER, "the target takes no others")
+                    self.refusals.note(place.path, Aspect.OWNER, "the target takes no others")
         self._give_attributes(source, place)
         if is_others and stat.S_ISREG(now.st_mode) and mode & SET_ID:
             mode &= ~SET_ID
-            self.refusals.note(place.path, Kind.POWER, "it would have run with other rights than it had")
+            self.refusals.note(place.path, Aspect.POWER, "it would have run with other rights than it had")
         if not stat.S_ISLNK(now.st_mode) and stat.S_IMODE(place.look().st_mode) != mode:
-            with self.noting(place.path, Kind.MODE):
+            with self.noting(place.path, Aspect.MODE):
                 Path(place.way).chmod(mode)
-        with self.noting(place.path, Kind.TIMES):
+        with self.noting(place.path, Aspect.TIMES):
             os.utime(place.way, ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=follows)
 
     def _give_attributes(self, source: str, place: _Place) -> None:
@@ -174,10 +174,10 @@ class Copier:
             except OSError as error:
                 # Labels of the security system are the live system's own business where it does not take them.
                 if name == CAPABILITY.decode():
-                    self.refusals.note(place.path, Kind.CAPABILITIES, _words(error))
+                    self.refusals.note(place.path, Aspect.CAPABILITIES, _words(error))
                 elif not name.startswith("security."):
-                    kind = Kind.ACCESS if name in _LISTS else Kind.ATTRIBUTES
-                    self.refusals.note(place.path, kind, _words(error))
+                    aspect = Aspect.ACCESS if name in _LISTS else Aspect.ATTRIBUTES
+                    self.refusals.note(place.path, aspect, _words(error))
 
 
 def copy_names(tree: int, links: Mapping[bytes, bytes], refusals: Refusals) -> None:

@@ -11,11 +11,14 @@ from pathlib import Path
 
 from s3napback.archives import NOTHING_UNREAD, Unread
 from s3napback.catalogue.contents import CataloguedArchive
+from s3napback.errors import PipelineError, StoreError
+from s3napback.logs import log_lines
 from s3napback.recovery.attributes import Nature, nature_of
 from s3napback.recovery.folders import file_names
 from s3napback.recovery.members import Gate
 from s3napback.recovery.opening.decoder import Decoder
-from s3napback.recovery.paths import WantedPaths, members_of_paths, outermost, whole_reading
+from s3napback.recovery.paths import NoSuchPath, WantedPaths, members_of_paths, outermost, whole_reading
+from s3napback.recovery.picking import in_parts
 from s3napback.recovery.powers import Powers, powers_in
 from s3napback.recovery.publishing import brought_over, publish
 from s3napback.recovery.refusals import Incomplete
@@ -67,9 +70,20 @@ class DirectoryRestore:
             require_empty(self.where)
 
     def run(self, decoder: Decoder, chain: Sequence[CataloguedArchive]) -> None:
-        """Restore; see ``restore``."""
+        """Restore; see ``restore``. PATHs are fetched in parts where the archives' indexes allow that."""
         names = members_of_paths(self.directory, self.paths)
-        self.restore(decoder, chain, WantedPaths.of(names, self.unread))
+        wanted = WantedPaths.of(names, self.unread)
+        in_part = in_parts(decoder, chain, wanted) if names else decoder
+        if in_part.parts:
+            try:
+                self.restore(in_part, chain, wanted)
+            except (PipelineError, StoreError, NoSuchPath) as error:
+                # Whatever it was, what the whole archives say of it is certain.
+                logger.info("the archives are read whole, because reading them in parts failed:")
+                log_lines(logger, logging.INFO, error.lines)
+            else:
+                return
+        self.restore(decoder, chain, wanted)
 
     def restore(
         self,

@@ -12,7 +12,7 @@ from s3napback.catalogue.contents import Catalogue, with_originals_of_root
 from s3napback.catalogue.selection import matches, matches_original, source_called
 from s3napback.kinds import SourceName
 from s3napback.original.chains import OriginalArchive, OriginalChain, chain_by_hand, chain_to
-from s3napback.original.keys import parse_base
+from s3napback.original.keys import parse_base, plain_path
 from s3napback.recovery.choosing import NothingToRestore, fitting
 from s3napback.recovery.holdings import Holdings
 from s3napback.recovery.moments import NEWEST, Moment, read_moment
@@ -58,11 +58,24 @@ def matching_originals(catalogue: Catalogue, word: str) -> list[OriginalArchive]
 
 
 def named_originals(catalogue: Catalogue, keys: Sequence[str], prefix: str) -> list[OriginalArchive]:
-    """The archives that bear these keys without the chunks' numbers; none unless all are the original's."""
-    by_base = {archive.base: archive for archive in catalogue.original}
-    found = [by_base.get(key) or by_base.get(join_prefix(prefix, key)) for key in keys]
+    """The archives that bear these keys without the chunks' numbers; none unless all are the original's.
+
+    In a folder that the bucket was copied to, leading and doubled slashes are gone: a key counts without them, too, as
+    long as only one archive is called so.
+    """
+    found = [_called(catalogue.original, (key, join_prefix(prefix, key))) for key in keys]
     named = [archive for archive in found if archive is not None]
     return named if len(named) == len(keys) else []
+
+
+def _called(archives: Sequence[OriginalArchive], keys: Sequence[str]) -> OriginalArchive | None:
+    by_base = {archive.base: archive for archive in archives}
+    exact = next((by_base[key] for key in keys if key in by_base), None)
+    if exact is not None:
+        return exact
+    paths = {plain_path(key) for key in keys}
+    alike = [archive for archive in archives if plain_path(archive.base) in paths]
+    return alike[0] if len(alike) == 1 else None
 
 
 def with_all_originals(holdings: Holdings) -> Holdings:
@@ -151,6 +164,7 @@ def choose_original(catalogue: Catalogue, word: str, at: str, prefix: str, *, to
     if not found:
         raise NothingToRestore(f"there are no archives of {word} among those of the original tool")
     bases = {archive.base for archive in catalogue.original}
+    at = next((archive.base for archive in named_originals(catalogue, [at], prefix)), at) if at else ""
     moment = read_moment(at, bases, prefix, today=today) if at else NEWEST
     fit = _as_of(found, moment)
     if moment.key and not fit:

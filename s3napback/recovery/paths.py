@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from s3napback.archives import NOTHING_UNREAD, Unread
 from s3napback.errors import S3napbackError
-from s3napback.recovery.folders import cursor, exists, file_names, go_to
+from s3napback.recovery.folders import Cursor, cursor, exists, file_names, go_to
 from s3napback.recovery.members import Gate, Passed, lies_in
 from s3napback.recovery.opening.failures import Damaged
 from s3napback.streams.findings import Finding
@@ -175,6 +175,17 @@ class _Choice:
                 self.nearby[name] = None
 
 
+def _left_out(place: Cursor, name: str, nearby: Sequence[str]) -> str:
+    """The name, or a folder above it, that was there and was not archived; empty if there was none."""
+    parts = name.split("/")
+    for number in range(1, len(parts) + 1):
+        *folders, last = parts[:number]
+        above = "/".join(parts[:number])
+        if above in nearby and not (go_to(place, folders) and exists(last, place.descriptor)):
+            return above
+    return ""
+
+
 def require_all(tree: int, names: Sequence[str], nearby: Sequence[str], unread: Unread = NOTHING_UNREAD) -> None:
     """Look whether every path was restored.
 
@@ -194,8 +205,8 @@ def require_all(tree: int, names: Sequence[str], nearby: Sequence[str], unread: 
                 continue
             if unread.covers(name.encode("utf-8", "surrogateescape")):
                 raise NoSuchPath(f"/{name} could not be read that night, and no older archive of its chain holds it")
-            if name in nearby:
-                raise NoSuchPath(f"/{name} was there on that day, but Exclude left it out of the archives")
+            if left_out := _left_out(place, name, nearby):
+                raise NoSuchPath(f"/{left_out} was there on that day, but Exclude left it out of the archives")
             raise NoSuchPath(f"/{name} was not there on that day{_near(name, nearby)}")
 
 

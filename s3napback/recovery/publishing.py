@@ -23,7 +23,7 @@ from s3napback.recovery.folders import (
 )
 from s3napback.recovery.obstacles import OF_ANOTHER_KIND, Survey
 from s3napback.recovery.private import private_folder
-from s3napback.recovery.refusals import Kind, Refusals
+from s3napback.recovery.refusals import Aspect, Refusals
 from s3napback.recovery.staging import PREFIX, Staging, UnusableTarget, require_empty_folder
 
 _MOST_SHOWN = 20
@@ -234,7 +234,7 @@ class _Move:
         if not is_folder:
             self.copier.copy(name, self.source.descriptor, self.target.descriptor, path)
             return
-        with self.copier.noting(path, Kind.ENTRY):
+        with self.copier.noting(path, Aspect.ENTRY):
             os.mkdir(name, 0o700, dir_fd=self.target.descriptor)
             self._merge(name)
 
@@ -276,9 +276,9 @@ class _Move:
 
     def _finish_root(self, frame: _Frame, where: int) -> None:
         """Give WHERE the root directory's times and permissions, but nothing by which more people could enter it."""
-        with self.copier.noting(b"", Kind.MODE):
+        with self.copier.noting(b"", Aspect.MODE):
             os.fchmod(where, stat.S_IMODE(frame.restored.st_mode & frame.live.st_mode))
-        with self.copier.noting(b"", Kind.TIMES):
+        with self.copier.noting(b"", Aspect.TIMES):
             os.utime(where, ns=(frame.restored.st_atime_ns, frame.restored.st_mtime_ns))
 
 

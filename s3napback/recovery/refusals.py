@@ -16,7 +16,7 @@ REMEMBERED_BYTES = 1 << 24
 """Of paths; of more only the number is known."""
 
 
-class Kind(Enum):
+class Aspect(Enum):
     """What of a path was not taken, as a report names it."""
 
     ENTRY = "not made"
@@ -33,7 +33,7 @@ class Kind(Enum):
     STATE = "not looked at"
 
 
-NOT_THERE = frozenset({Kind.ENTRY, Kind.CONTENT, Kind.LINK})
+NOT_THERE = frozenset({Aspect.ENTRY, Aspect.CONTENT, Aspect.LINK})
 """Of these nothing is in the restored tree."""
 
 
@@ -45,23 +45,23 @@ class Incomplete(S3napbackError):
 class Refusals:
     """What was refused. Paths are bytes, as archives name them."""
 
-    _found: dict[bytes, dict[Kind, str]] = field(default_factory=dict)
-    _more: dict[tuple[Kind, str], int] = field(default_factory=dict)
+    _found: dict[bytes, dict[Aspect, str]] = field(default_factory=dict)
+    _more: dict[tuple[Aspect, str], int] = field(default_factory=dict)
     _room: int = REMEMBERED_BYTES
 
     def __bool__(self) -> bool:
         return bool(self._found or self._more)
 
-    def note(self, path: bytes, kind: Kind, reason: str) -> None:
+    def note(self, path: bytes, aspect: Aspect, reason: str) -> None:
         """Take in one."""
         known = self._found.get(path)
         if known is not None:
-            known[kind] = reason
+            known[aspect] = reason
         elif self._room >= len(path):
             self._room -= len(path)
-            self._found[path] = {kind: reason}
+            self._found[path] = {aspect: reason}
         else:
-            self._more[kind, reason] = self._more.get((kind, reason), 0) + 1
+            self._more[aspect, reason] = self._more.get((aspect, reason), 0) + 1
 
     def forget(self, path: bytes) -> None:
         """Forget a path: another archive brings it anew, or knows it gone."""
@@ -70,25 +70,25 @@ class Refusals:
     def copied(self, path: bytes) -> None:
         """Take in that a path that was not made, another name of a file, is a copy of it now."""
         found = self._found.get(path, {})
-        if Kind.LINK in found:
-            found[Kind.COPY] = found.pop(Kind.LINK)
+        if Aspect.LINK in found:
+            found[Aspect.COPY] = found.pop(Aspect.LINK)
 
     def add(self, others: Refusals) -> None:
         """Take in all that another one holds."""
-        for path, kinds in others._found.items():
-            for kind, reason in kinds.items():
-                self.note(path, kind, reason)
+        for path, aspects in others._found.items():
+            for aspect, reason in aspects.items():
+                self.note(path, aspect, reason)
         for what, count in others._more.items():
             self._more[what] = self._more.get(what, 0) + count
 
     def keep(self, is_meant: Callable[[bytes], bool]) -> None:
         """Forget all paths but those of which this is true."""
-        self._found = {path: kinds for path, kinds in self._found.items() if is_meant(path)}
+        self._found = {path: aspects for path, aspects in self._found.items() if is_meant(path)}
 
-    def paths(self, *kinds: Kind) -> Iterator[bytes]:
-        """All remembered paths, or those with one of some kinds of refusals."""
+    def paths(self, *aspects: Aspect) -> Iterator[bytes]:
+        """All remembered paths, or those of which one of some aspects was refused."""
         for path, found in self._found.items():
-            if not kinds or any(kind in found for kind in kinds):
+            if not aspects or any(aspect in found for aspect in aspects):
                 yield path
 
     def is_there(self, path: bytes) -> bool:
@@ -96,15 +96,15 @@ class Refusals:
         return not NOT_THERE & self._found.get(path, {}).keys()
 
     def lines(self, where: Path) -> Iterator[str]:
-        """What to tell people: a heading for each kind and reason, below it the first paths."""
-        groups: dict[tuple[Kind, str], list[bytes]] = {what: [] for what in self._more}
-        for path, kinds in self._found.items():
-            for kind, reason in kinds.items():
-                groups.setdefault((kind, reason), []).append(path)
-        order = list(Kind)
-        for (kind, reason), paths in sorted(groups.items(), key=lambda item: (order.index(item[0][0]), item[0][1])):
-            more = self._more.get((kind, reason), 0)
-            yield f"{counted(len(paths) + more, 'path')}: {kind.value} ({reason})"
+        """What to tell people: a heading for each aspect and reason, below it the first paths."""
+        groups: dict[tuple[Aspect, str], list[bytes]] = {what: [] for what in self._more}
+        for path, aspects in self._found.items():
+            for aspect, reason in aspects.items():
+                groups.setdefault((aspect, reason), []).append(path)
+        order = list(Aspect)
+        for (aspect, reason), paths in sorted(groups.items(), key=lambda item: (order.index(item[0][0]), item[0][1])):
+            more = self._more.get((aspect, reason), 0)
+            yield f"{counted(len(paths) + more, 'path')}: {aspect.value} ({reason})"
             for path in sorted(paths)[:_MOST_SHOWN]:
                 yield f"  {shortened(printable(str(where / os.fsdecode(path))))}"
             if more := more + max(0, len(paths) - _MOST_SHOWN):

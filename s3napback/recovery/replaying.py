@@ -15,7 +15,7 @@ from s3napback.recovery.folders import Cursor, cursor, exists, go_to
 from s3napback.recovery.members import Gate, Passed
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.paths import Reading, WantedPaths, first_reading, require_all, second_reading, whole_reading
-from s3napback.recovery.refusals import NOT_THERE, Kind, Refusals
+from s3napback.recovery.refusals import NOT_THERE, Aspect, Refusals
 from s3napback.recovery.staging import Staging, UnusableTarget, looking_into_it
 from s3napback.recovery.tar_words import ExtractionReview
 from s3napback.streams.findings import Finding
@@ -159,11 +159,11 @@ class Replay:
         copy_names(tree, review.links, self.refusals)
         strange = [*wrongly_owned(tree, review.owners)]
         for path in strange:
-            self.refusals.note(path, Kind.OWNER, review.owner_reason)
+            self.refusals.note(path, Aspect.OWNER, review.owner_reason)
         look_for_attributes(tree, passed.attributes, self.refusals)
         robbed = [] if self.is_powerless else [*map(_path, passed.set_ids), *strange]
         for path in take_powers(tree, robbed):
-            self.refusals.note(path, Kind.POWER, "it would have run with other rights than it had")
+            self.refusals.note(path, Aspect.POWER, "it would have run with other rights than it had")
         self.foreign = self.foreign or bool(passed.foreign)
         self.unnoticed += passed.unnoticed
 

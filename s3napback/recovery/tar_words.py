@@ -17,7 +17,7 @@ from enum import Enum
 
 from s3napback.formatting import printable, shortened
 from s3napback.recovery.members import lies_in
-from s3napback.recovery.refusals import REMEMBERED_BYTES, Kind, Refusals
+from s3napback.recovery.refusals import REMEMBERED_BYTES, Aspect, Refusals
 from s3napback.sources.tar_messages import LINE, REASON, unquoted
 
 TAR_FAILURE = 2
@@ -50,7 +50,7 @@ class Said:
 
     Attributes:
         path: what it is about, as in the archive; empty if it is about nothing.
-        kind: what could not be done.
+        aspect: what could not be done.
         reason: the C library's text, in English.
         owner: user and group that could not be set.
         link: the other name of the file, as in the archive, that a hard link could not be made to.
@@ -58,7 +58,7 @@ class Said:
 
     meaning: Meaning
     path: bytes = b""
-    kind: Kind = Kind.ENTRY
+    aspect: Aspect = Aspect.ENTRY
     reason: bytes = b""
     owner: tuple[int, int] = (0, 0)
     link: bytes = b""
@@ -77,16 +77,16 @@ _REFUSALS = frozenset(
 _ABSENT = frozenset({b"No such file or directory", b"Not a directory"})
 
 _TEXTS = tuple(
-    (kind, re.compile(text + REASON, re.DOTALL))
-    for kind, text in (
-        (Kind.ENTRY, rb"Cannot (?:mkdir|mknod|mkfifo|open)"),
-        (Kind.ENTRY, rb"Cannot create symlink to '.*'"),
-        (Kind.LINK, rb"Cannot hard link to '(?P<link>.*)'"),
-        (Kind.CONTENT, rb"Cannot (?:write|close)"),
-        (Kind.OWNER, rb"Cannot change ownership to uid (?P<uid>\d+), gid (?P<gid>\d+)"),
-        (Kind.MODE, rb"Cannot change mode to [-rwxsStT]+"),
-        (Kind.TIMES, rb"Cannot utime"),
-        (Kind.STATE, rb"Cannot (?:stat|fstat)"),
+    (aspect, re.compile(text + REASON, re.DOTALL))
+    for aspect, text in (
+        (Aspect.ENTRY, rb"Cannot (?:mkdir|mknod|mkfifo|open)"),
+        (Aspect.ENTRY, rb"Cannot create symlink to '.*'"),
+        (Aspect.LINK, rb"Cannot hard link to '(?P<link>.*)'"),
+        (Aspect.CONTENT, rb"Cannot (?:write|close)"),
+        (Aspect.OWNER, rb"Cannot change ownership to uid (?P<uid>\d+), gid (?P<gid>\d+)"),
+        (Aspect.MODE, rb"Cannot change mode to [-rwxsStT]+"),
+        (Aspect.TIMES, rb"Cannot utime"),
+        (Aspect.STATE, rb"Cannot (?:stat|fstat)"),
     )
 )
 _CUT = re.compile(rb"Wrote only \d+ of \d+ bytes?")
@@ -109,20 +109,20 @@ def understood(line: bytes) -> Said:
     if _NOISE.fullmatch(words):
         return Said(Meaning.NOISE, path)
     if _CUT.fullmatch(words):
-        return Said(Meaning.CUT, path, Kind.CONTENT, b"File too large")
-    matches = ((kind, pattern.fullmatch(words)) for kind, pattern in _TEXTS)
-    return next((_judged(path, kind, text) for kind, text in matches if text), Said(Meaning.SERIOUS, path))
+        return Said(Meaning.CUT, path, Aspect.CONTENT, b"File too large")
+    matches = ((aspect, pattern.fullmatch(words)) for aspect, pattern in _TEXTS)
+    return next((_judged(path, aspect, text) for aspect, text in matches if text), Said(Meaning.SERIOUS, path))
 
 
-def _judged(path: bytes, kind: Kind, text: re.Match[bytes]) -> Said:
+def _judged(path: bytes, aspect: Aspect, text: re.Match[bytes]) -> Said:
     words = text.groupdict()
     reason = text["reason"]
     if reason in _ABSENT:
-        return Said(Meaning.BELOW, path, kind, reason)
-    if reason not in _REFUSALS or kind is Kind.STATE:
-        return Said(Meaning.SERIOUS, path, kind, reason)
+        return Said(Meaning.BELOW, path, aspect, reason)
+    if reason not in _REFUSALS or aspect is Aspect.STATE:
+        return Said(Meaning.SERIOUS, path, aspect, reason)
     link = posixpath.normpath(unquoted(words["link"])) if "link" in words else b""
-    return Said(Meaning.REFUSED, path, kind, reason, (int(words.get("uid", 0)), int(words.get("gid", 0))), link)
+    return Said(Meaning.REFUSED, path, aspect, reason, (int(words.get("uid", 0)), int(words.get("gid", 0))), link)
 
 
 class ExtractionReview:
@@ -173,21 +173,21 @@ class ExtractionReview:
         if said.meaning is Meaning.BELOW:
             # It is part of the folder that was refused, of which people know already.
             return
-        if said.kind in (Kind.ENTRY, Kind.CONTENT, Kind.LINK):
+        if said.aspect in (Aspect.ENTRY, Aspect.CONTENT, Aspect.LINK):
             self._memory -= _EACH + len(path) + len(said.link)
             if self._memory < 0:
                 self._remark(b"the target does not take so much of this archive that it cannot be remembered")
                 return
-        if said.kind in (Kind.ENTRY, Kind.CONTENT):
+        if said.aspect in (Aspect.ENTRY, Aspect.CONTENT):
             self._refused.add(path)
-        if said.kind is Kind.CONTENT:
+        if said.aspect is Aspect.CONTENT:
             self.cut.add(path)
-        if said.kind is Kind.LINK:
+        if said.aspect is Aspect.LINK:
             self.links[path] = said.link
-        if said.kind is Kind.OWNER:
+        if said.aspect is Aspect.OWNER:
             self._note_owner(path, said)
         else:
-            self.refusals.note(path, said.kind, said.reason.decode())
+            self.refusals.note(path, said.aspect, said.reason.decode())
 
     def _note_owner(self, path: bytes, said: Said) -> None:
         self._room -= len(path)
@@ -195,7 +195,7 @@ class ExtractionReview:
         if self._room >= 0:
             self.owners[path] = said.owner
         else:
-            self.refusals.note(path, said.kind, said.reason.decode())
+            self.refusals.note(path, said.aspect, said.reason.decode())
 
     def _remark(self, line: bytes) -> None:
         words = shortened(printable(line.decode(errors="replace")))

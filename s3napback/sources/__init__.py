@@ -11,6 +11,7 @@ from s3napback.archives import NOTHING_UNREAD, Unread
 from s3napback.chains import Memory
 from s3napback.config.settings import Job
 from s3napback.deciding.facts import Footing
+from s3napback.index.lines import Lines
 from s3napback.rotation import ArchiveType
 from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import UNCHANGED, Transformation
@@ -42,6 +43,7 @@ class Dump:
         conclude: to be called when the archive has arrived, before the snapshot is kept: completes it by what was
             learnt meanwhile, and tells it. Raises SourceError.
         index: another such file, made by ``guard``; it may have been given up, and not be there at the end.
+        listing: tells, when the archive has arrived, what is in it; None if ``guard`` does not follow it.
     """
 
     stage: Stage
@@ -51,6 +53,7 @@ class Dump:
     guard: Transformation = UNCHANGED
     conclude: Callable[[], Conclusion] = Conclusion
     index: Path | None = None
+    listing: Callable[[], Lines | None] | None = None
 
 
 class Alarm(str):
@@ -159,3 +162,6 @@ WORKING = "working.snapshot"
 
 WORKING_INDEX = "working.index"
 """The same of the index."""
+
+WORKING_LINES = "working.lines"
+"""The same of the lines that tell what an archive holds."""

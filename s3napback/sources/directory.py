@@ -19,14 +19,14 @@ from s3napback.deciding.facts import Footing
 from s3napback.deciding.fulls import FILES_SETTING
 from s3napback.errors import SourceError
 from s3napback.rotation import ArchiveType, SimpleCycle
-from s3napback.sources import WORKING, WORKING_INDEX, Alarm, Conclusion, Dump
+from s3napback.sources import WORKING, WORKING_INDEX, WORKING_LINES, Alarm, Conclusion, Dump
 from s3napback.sources.answering import require_answer, what_holds_up
 from s3napback.sources.blame import Blame, reads_everything
 from s3napback.sources.forgetting import forget
 from s3napback.sources.in_use import DatabasesInUse
-from s3napback.sources.indexing import Indexing, Plan
-from s3napback.sources.live_tree import LiveTree
-from s3napback.sources.looking import looks_for
+from s3napback.sources.indexing import Indexing, Listing, Plan
+from s3napback.sources.live_tree import LiveTree, identity
+from s3napback.sources.looking import alters_headers, looks_for
 from s3napback.sources.margin import margin
 from s3napback.sources.mounts import mounted_within, tells_holes
 from s3napback.sources.named_files import digests
@@ -51,7 +51,6 @@ keeps all names below in memory: 3,000 nested directories with names of 255 byte
 snapshot. A name has at most 255 bytes, so above each one that is left out in this way there is one that tar names.
 """
 
-_ALTERING_HEADERS = frozenset({"--owner", "--owner-map", "--group", "--group-map", "--mode", "--dereference"})
 
 _FORMAT_OPTIONS = (
     # Without them nanoseconds, access control lists and extended attributes are lost.
@@ -245,16 +244,14 @@ class DirectorySource:
         real = os.path.realpath(self.job.target)
         blame = Blame(posixpath.normpath(os.fsencode(member)), real, is_almighty=reads_everything())
         review = TarReview(blame, most=self.job.settings.unreadable)
-        swapped = partial(self._swapped, _identity(self.job.target))
+        swapped = partial(self._swapped, identity(self.job.target))
         stage = self.plan(archive_type, folder)
         stage = replace(stage, review=review, judge=swapped, suspects=partial(what_holds_up, real))
         notes = self._holdings().to_notes()
         # As tar begins, and not when it has ended.
         _ = self.databases.seen
         if snapshot is None:
-            return Dump(
-                stage, notes=notes, conclude=lambda: Conclusion(self.databases.warnings(self.job, ()), review.unread)
-            )
+            return self._full_alone(stage, notes, folder, review)
         # A full archive that is not incremental opens every folder in the one above it, and follows no links.
         tree = LiveTree(real, time.time_ns()) if self._can_be_compared() else None
         guard = TarGuard(member, tree, self._mounts(member), is_full=not is_diff)
@@ -271,7 +268,18 @@ class DirectorySource:
         if indexing is not None:
             parts.append(Transformation("the index", indexing.followed))
         index = folder / WORKING_INDEX if indexing else None
-        return Dump(stage, snapshot, notes, guard=composed(*parts), conclude=conclude, index=index)
+        listing = (lambda: indexing.lines) if indexing else None
+        return Dump(stage, snapshot, notes, guard=composed(*parts), conclude=conclude, index=index, listing=listing)
+
+    def _full_alone(self, stage: Stage, notes: Mapping[str, str], folder: Path, review: TarReview) -> Dump:
+        """A dump on which no DIFF will build."""
+        listing = Listing(member_name(self.job.target, followed=self._followed()), folder / WORKING_LINES)
+
+        def conclude() -> Conclusion:
+            return Conclusion([*listing.warnings, *self.databases.warnings(self.job, ())], review.unread)
+
+        guard = Transformation("the list of members", listing.followed)
+        return Dump(stage, notes=notes, guard=guard, conclude=conclude, listing=lambda: listing.lines)
 
     def _conclude(self, snapshot: Path, review: TarReview, guard: TarGuard, indexing: Indexing | None) -> Conclusion:
         """Once the archive has been written: what of the source is not in it, which the snapshot then forgets."""
@@ -285,9 +293,9 @@ class DirectorySource:
         warnings = [*guard.warnings, *indexing.warnings, *in_use]
         return Conclusion(warnings, unread.joined(indexing.unread, indexing.forgotten))
 
-    def _swapped(self, identity: object, _said: Sequence[str]) -> str:
-        """See ``Stage.judge``; ``identity`` is that of what was there when tar began."""
-        same = _identity(self.job.target) == identity
+    def _swapped(self, begun: object, _said: Sequence[str]) -> str:
+        """See ``Stage.judge``; ``begun`` is the identity of what was there when tar began."""
+        same = identity(self.job.target) == begun
         return "" if same else f"{self.job.target} was replaced, moved or unmounted while {self.tar} read it"
 
     def _indexing(
@@ -319,9 +327,7 @@ class DirectorySource:
 
     def _can_be_compared(self) -> bool:
         """Whether somebody could bring in what only we may read, and headers tell what lies in the tree."""
-        words = {word.partition("=")[0] for word in self.job.settings.tar_options}
-        short = {letter for word in words if not word.startswith("--") for letter in word[1:]}
-        return os.geteuid() == 0 and not words & _ALTERING_HEADERS and "h" not in short
+        return os.geteuid() == 0 and not alters_headers(self.job.settings.tar_options)
 
     def plan(
         self,
@@ -380,12 +386,3 @@ class DirectorySource:
         schedule = self.job.schedule
         builds_diffs = isinstance(schedule, SimpleCycle) and schedule.diffs > 0
         return folder / WORKING if builds_diffs else None
-
-
-def _identity(path: str) -> tuple[int, int] | None:
-    """Device and inode number of a directory; None if it is not there."""
-    try:
-        status = Path(path).stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino

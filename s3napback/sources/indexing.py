@@ -1,4 +1,8 @@
-"""An archive's index made while the archive passes, and what a DIFF lacks by it added to the same stream."""
+"""An archive's index made while the archive passes, and what a DIFF lacks by it added to the same stream.
+
+Two things are made: of an archive on which DIFFs can build the index of the tree, for state; and of every one the lines
+that tell where in it each member stands, for the store.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,8 @@ from s3napback.formatting import counted
 from s3napback.index.comparing import Comparison, Looks
 from s3napback.index.database import NewIndex, ParentIndex
 from s3napback.index.follower import Follower, Gatherer
+from s3napback.index.head import SECRET_SIZE, head_of
+from s3napback.index.lines import Lines, LineWriter
 from s3napback.index.walking import Walk
 from s3napback.sources.supplement import Supplement
 from s3napback.sources.tar_review import TarReview
@@ -54,10 +60,48 @@ class Plan:
     stall_timeout: float | None
 
 
+class Listing:
+    """The making of the lines alone.
+
+    Attributes:
+        lines: what was made; None until the archive has ended, or if tar wrote what cannot be followed.
+        warnings: what is to be told, one line each.
+    """
+
+    def __init__(self, member: str, path: Path) -> None:
+        """Begin.
+
+        Args:
+            member: the source as tar was told, relative to the root directory.
+            path: of a file for the lines, that does not exist.
+        """
+        self.lines: Lines | None = None
+        self.warnings: Sequence[str] = ()
+        self._top = posixpath.normpath(os.fsencode(member))
+        self._path = path
+
+    def followed(self, blocks: Iterator[memoryview]) -> Iterator[Block]:
+        """Pass the archive on, with a head."""
+        secret = os.urandom(SECRET_SIZE)
+        with LineWriter(self._path) as writer:
+            gatherer = Gatherer(None, self._top, writer)
+            follower = Follower(gatherer, None, self._top, _take_nothing)
+            yield head_of(secret)
+            yield from follower.followed(blocks)
+            if follower.has_ended:
+                yield _end_behind(len(head_of(secret)) + follower.passed)
+            gatherer.flush()
+            lines = writer.finish(secret)
+        self.lines = None if follower.flaw else lines
+        if self.lines is None:
+            self.warnings = [_without_lines(_odd(follower) if follower.flaw else writer.problem)]
+
+
 class Indexing:
     """The making of one archive's index.
 
     Attributes:
+        lines: see ``Listing``.
         left_out: paths, normalised, as in the archive, of what the second tar was to add and could not.
         unread: those among them that were there, and are not read because of that.
         forgotten: how many others are not known by name.
@@ -66,6 +110,7 @@ class Indexing:
     """
 
     def __init__(self, plan: Plan) -> None:
+        self.lines: Lines | None = None
         self.left_out: Collection[bytes] = ()
         self.unread: Collection[bytes] = ()
         self.forgotten = 0
@@ -78,25 +123,32 @@ class Indexing:
         """Pass the archive on, with what is added."""
         plan = self._plan
         top = posixpath.normpath(os.fsencode(plan.member))
+        secret = os.urandom(SECRET_SIZE)
         with ExitStack() as stack:
+            writer = stack.enter_context(LineWriter(plan.index.with_suffix(".lines")))
             new = stack.enter_context(NewIndex(plan.index, plan.index.with_suffix(".links")))
             parent = stack.enter_context(ParentIndex(plan.parent)) if plan.parent else None
             walk = stack.enter_context(Walk(plan.top, follows=plan.looks.follows))
-            gatherer = Gatherer(new, top)
+            gatherer = Gatherer(new, top, writer)
             supplement = Supplement(plan.index.with_suffix(".names"), top, gatherer, walk, plan.looks)
             stack.enter_context(closing(supplement))
             comparison = Comparison(walk, plan.looks, new, parent)
             follower = Follower(gatherer, comparison, top, supplement.take)
+            yield head_of(secret)
             yield from follower.followed(blocks)
             if follower.has_ended:
-                passed = follower.passed
+                passed = len(head_of(secret)) + follower.passed
                 for piece in self._added(new, supplement):
                     passed += len(piece)
                     yield piece
-                yield END_MARK + bytes(-(passed + len(END_MARK)) % _RECORD_SIZE)
+                yield _end_behind(passed)
             gatherer.flush()
             new.finish()
+            lines = writer.finish(secret)
+        self.lines = None if follower.flaw else lines
         self._conclude(follower, supplement)
+        if writer.problem and not follower.flaw:
+            self.warnings = [*self.warnings, _without_lines(writer.problem)]
 
     def _added(self, new: NewIndex, supplement: Supplement) -> Iterator[Block]:
         if not supplement.is_needed:
@@ -120,7 +172,24 @@ class Indexing:
         self.warnings = supplement.warnings
         if follower.flaw:
             if supplement.is_needed:
-                raise PipelineError(f"tar wrote what cannot be followed: {follower.flaw}")
+                raise PipelineError(_odd(follower))
             self._plan.index.unlink()
             lost = "no index could be made, so that the next DIFFs go by time alone"
-            self.warnings = [f"{lost}: tar wrote what cannot be followed ({follower.flaw})"]
+            self.warnings = [f"{lost}: {_odd(follower)}"]
+
+
+def _without_lines(problem: str) -> str:
+    return f"no list could be made of what is in the archive, so that single files are found by reading it: {problem}"
+
+
+def _take_nothing(_name: bytes) -> None:
+    """Nothing is added to an archive on which no DIFF builds, and which is none."""
+
+
+def _end_behind(passed: int) -> bytes:
+    """tar's end mark, behind so many bytes."""
+    return END_MARK + bytes(-(passed + len(END_MARK)) % _RECORD_SIZE)
+
+
+def _odd(follower: Follower) -> str:
+    return f"tar wrote what cannot be followed ({follower.flaw})"

@@ -134,3 +134,12 @@ def _real_size(member: Member) -> int:
         if keyword in member.records:
             return int(member.records[keyword])
     return member.size
+
+
+def identity(path: str) -> tuple[int, int] | None:
+    """Device and inode number of a directory; None if it is not there."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - a path as text, as everywhere here
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

@@ -18,3 +18,13 @@ def looks_for(options: Sequence[str], *, one_file_system: bool) -> Looks:
         compares_mode="--mode" not in names,
         compares_owner=not names & _OWNER_OPTIONS,
     )
+
+
+_ALTERING_HEADERS = frozenset({"--owner", "--owner-map", "--group", "--group-map", "--mode", "--dereference"})
+
+
+def alters_headers(options: Sequence[str]) -> bool:
+    """Whether TarOptions have something else written of a file than what it is."""
+    words = {word.partition("=")[0] for word in options}
+    short = {letter for word in words if not word.startswith("--") for letter in word[1:]}
+    return bool(words & _ALTERING_HEADERS) or "h" in short

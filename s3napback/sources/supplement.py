@@ -137,7 +137,7 @@ class Supplement:
         folder, _, name = headers.path.rpartition(b"/")
         record = self._gatherer.linked(headers) if headers.type == HARD_LINK else headers.record
         if isinstance(record, tuple) and not member.is_directory and self._lies_there(folder, name, record, since_ns):
-            self._gatherer.put(folder, name, record)
+            self._gatherer.put_member(headers, record)
             return True
         self._dropped += 1
         self.is_complete = len(self.left_out) < _REMEMBERED

@@ -94,8 +94,8 @@ class DirectoryStore:
         with suppress(OSError):
             if for_writing and os.statvfs(self._root).f_flag & os.ST_RDONLY:
                 return (
-                    f"{folder} is read-only here; if systemd started this, write ReadWritePaths={self._root} into the "
-                    "unit (systemctl edit s3napback), else mount the disk for writing"
+                    f"{folder} is read-only here; if systemd started this, write ReadWritePaths={self._root} below "
+                    "[Service] (systemctl edit s3napback.service), else mount the disk for writing"
                 )
         return f"{folder} may not be {'read and written' if for_writing else 'read'} by this user"
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
+from s3napback.streams.segments import SEGMENT_SIZE, Segments
 from s3napback.streams.transformations import UNCHANGED, Block, Transformation
 
 if TYPE_CHECKING:
@@ -29,19 +30,26 @@ _HIGHEST_PARALLEL_LEVEL = 9
 """Of zstd. Higher ones look back so far that each thread would have to read most of what its neighbours read."""
 
 
-def make_compression(name: str, level: int | None = None) -> Transformation:
+def make_compression(name: str, level: int | None = None, segments: Segments | None = None) -> Transformation:
     """The transformation that compresses.
 
     Args:
         name: ``gzip``, ``zstd`` or ``none``.
         level: None is the default; gzip has 1 to 9, zstd 1 to 19; without meaning for ``none``.
+        segments: is told of them, if the stream is to have any. zstd's highest levels, which look back much farther
+            than a segment is long, make none.
 
     Raises:
         ValueError: no such compression or level.
     """
     chosen = _checked_level(name, level)
-    makers: dict[str, Callable[[int, Iterator[memoryview]], Iterator[Block]]] = {"gzip": _gzip, "zstd": _zstd}
-    return Transformation(name, partial(makers[name], chosen)) if name in makers else UNCHANGED
+    if name == "none":
+        return UNCHANGED if segments is None else Transformation(name, partial(_cut, segments))
+    if name == "gzip":
+        return Transformation(name, partial(_gzip, chosen, segments))
+    if segments is not None and chosen <= _HIGHEST_PARALLEL_LEVEL:
+        return Transformation(name, partial(_zstd_frames, chosen, segments))
+    return Transformation(name, partial(_zstd, chosen))
 
 
 def compression_command(name: str, level: int | None = None) -> tuple[str, ...]:
@@ -65,10 +73,28 @@ def _checked_level(name: str, level: int | None) -> int:
     return level
 
 
-def _gzip(level: int, blocks: Iterator[memoryview]) -> Iterator[Block]:
+def _cut(segments: Segments, blocks: Iterator[memoryview]) -> Iterator[Block]:
+    """Segments of what is not compressed."""
+    left = SEGMENT_SIZE
+    for block in blocks:
+        rest = block
+        while rest:
+            piece = rest[:left]
+            segments.add(piece)
+            left -= len(piece)
+            rest = rest[len(piece) :]
+            if not left:
+                segments.end()
+                left = SEGMENT_SIZE
+        yield block
+    segments.finish()
+
+
+def _gzip(level: int, segments: Segments | None, blocks: Iterator[memoryview]) -> Iterator[Block]:
     from s3napback.streams.parallel_gzip import gzipped  # noqa: PLC0415 - loaded only where it is used
 
-    return gzipped(blocks, partial(_fast_deflate if level < _FASTEST_ZLIB_LEVEL else _deflate, level), _threads())
+    make = partial(_fast_deflate if level < _FASTEST_ZLIB_LEVEL else _deflate, level)
+    return gzipped(blocks, make, _threads(), segments)
 
 
 def _fast_deflate(level: int, window: bytes) -> Deflate:
@@ -86,6 +112,12 @@ def _deflate(level: int, window: bytes) -> Deflate:
 def _threads() -> int:
     """As many as there are processors for us, but not more than keep all that reads and writes busy."""
     return min(_MOST_THREADS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
+def _zstd_frames(level: int, segments: Segments, blocks: Iterator[memoryview]) -> Iterator[Block]:
+    from s3napback.streams.parallel_zstd import frames  # noqa: PLC0415 - loaded only where it is used
+
+    return frames(blocks, level, _threads(), segments)
 
 
 def _zstd(level: int, blocks: Iterator[memoryview]) -> Iterator[Block]:

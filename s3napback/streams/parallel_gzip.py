@@ -3,6 +3,7 @@
 What comes out is one gzip member with one checksum over all (RFC 1952), as from a single thread: the blocks end on
 byte boundaries (zlib's sync flush), and the checksums of the blocks are combined. So does pigz. Where data does not
 shrink, as within photographs and films, only samples of the following blocks are deflated until some shrink again.
+Where segments are wanted (``segments.py``), the first block of each knows of nothing before it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Protocol
 
 from isal import isal_zlib
 
+from s3napback.streams.segments import SEGMENT_SIZE, Segments
 from s3napback.streams.transformations import Block
 
 BLOCK_SIZE = 1 << 19
@@ -24,6 +26,8 @@ BLOCK_SIZE = 1 << 19
 
 WINDOW_SIZE = 1 << 15
 """Bytes that deflate looks back (RFC 1951)."""
+
+_SEGMENT_BLOCKS = SEGMENT_SIZE // BLOCK_SIZE
 
 _AHEAD = 8
 """Blocks that may wait besides those being deflated: tar is slow with small files and fast with large ones, and what it
@@ -68,9 +72,14 @@ class _Piece:
     length: int
 
 
-def gzipped(blocks: Iterator[memoryview], make_deflate: Callable[[bytes], Deflate], threads: int) -> Iterator[Block]:
+def gzipped(
+    blocks: Iterator[memoryview],
+    make_deflate: Callable[[bytes], Deflate],
+    threads: int,
+    segments: Segments | None = None,
+) -> Iterator[Block]:
     """Compress a stream, as ``ParallelGzip`` does. Closing the generator ends the threads."""
-    with closing(ParallelGzip(make_deflate, threads)) as gzip:
+    with closing(ParallelGzip(make_deflate, threads, segments)) as gzip:
         for block in blocks:
             yield from gzip.compress(block)
         yield from gzip.finish()
@@ -82,12 +91,15 @@ class ParallelGzip:
     Buffers are used again and again: allocated anew for each block, they would leave the heap full of holes.
     """
 
-    def __init__(self, make_deflate: Callable[[bytes], Deflate], threads: int) -> None:
+    def __init__(
+        self, make_deflate: Callable[[bytes], Deflate], threads: int, segments: Segments | None = None
+    ) -> None:
         """Begin a stream.
 
         Args:
             make_deflate: begins a raw deflate stream that knows what came before it, at most ``WINDOW_SIZE`` bytes.
             threads: how many blocks are deflated at the same time.
+            segments: is told of them; the first block of each knows of nothing before it.
         """
         self._make_deflate = make_deflate
         self._executor = ThreadPoolExecutor(threads, "gzip")
@@ -98,7 +110,10 @@ class ParallelGzip:
         self._filled = 0
         self._window = b""
         self._shrinks = True
-        self._ready = [_HEADER]
+        self._segments = segments
+        self._begun = self._collected = 0
+        self._ready: list[bytes] = []
+        self._put(_HEADER)
         self._crc = 0
         self._length = 0
 
@@ -118,7 +133,9 @@ class ParallelGzip:
         """Return the rest of the stream, checksum and length included."""
         self._begin(isal_zlib.Z_FINISH)
         self._collect(0)
-        self._ready.append(struct.pack("<2I", self._crc, self._length & 0xFFFFFFFF))
+        self._put(struct.pack("<2I", self._crc, self._length & 0xFFFFFFFF))
+        if self._segments is not None:
+            self._segments.finish()
         return self._take()
 
     def close(self) -> None:
@@ -128,7 +145,9 @@ class ParallelGzip:
     def _begin(self, flush: int) -> None:
         buffer, length = self._buffer, self._filled
         self._pending.append(self._executor.submit(self._deflate, buffer, length, self._window, flush))
-        self._window = bytes(memoryview(buffer)[max(0, length - WINDOW_SIZE) : length])
+        self._begun += 1
+        is_next_first = self._segments is not None and self._begun % _SEGMENT_BLOCKS == 0
+        self._window = b"" if is_next_first else bytes(memoryview(buffer)[max(0, length - WINDOW_SIZE) : length])
         self._buffer = self._free.pop() if self._free else bytearray(BLOCK_SIZE)
         self._filled = 0
 
@@ -158,9 +177,19 @@ class ParallelGzip:
             self._free.append(piece.buffer)
             self._crc = isal_zlib.crc32_combine(self._crc, piece.crc, piece.length)
             self._length += piece.length
-            self._ready += piece.deflated
+            self._put(*piece.deflated)
+            self._collected += 1
+            # One that is not full is the last of all.
+            if self._segments is not None and self._collected % _SEGMENT_BLOCKS == 0 and piece.length == BLOCK_SIZE:
+                self._segments.end()
             if len(self._pending) <= most_pending:
                 return
+
+    def _put(self, *pieces: bytes) -> None:
+        self._ready += pieces
+        if self._segments is not None:
+            for piece in pieces:
+                self._segments.add(piece)
 
     def _take(self) -> Sequence[bytes]:
         ready, self._ready = self._ready, []

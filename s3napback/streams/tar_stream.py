@@ -46,11 +46,12 @@ class TarFollower:
 
     Attributes:
         has_ended: the end mark has begun.
+        zeros: bytes of the end mark, and of what fills it up, so far.
     """
 
     def __init__(self) -> None:
         self.has_ended = False
-        self._zeros = 0
+        self.zeros = 0
         self._left = 0
         self._padding = 0
         self._partial = bytearray()
@@ -105,21 +106,21 @@ class TarFollower:
         Raises:
             MalformedArchive: the archive has not come to its end.
         """
-        if self._zeros < len(END_MARK):
+        if self.zeros < len(END_MARK):
             raise MalformedArchive("tar's end mark is missing: the archive has lost its end")
 
     def _take_zeros(self, rest: memoryview) -> None:
         # tar stops at the first empty block, whatever stands behind it.
         if bytes(rest).strip(b"\0"):
             raise MalformedArchive("there is something behind tar's end mark")
-        self._zeros += len(rest)
+        self.zeros += len(rest)
 
     def _take_header(self, block: bytes) -> Member | None:
         if block == _EMPTY_BLOCK:
             if self._raw:
                 raise MalformedArchive("the archive ends within a member's headers")
             self.has_ended = True
-            self._zeros = BLOCK_SIZE
+            self.zeros = BLOCK_SIZE
             return None
         header = read_header(block)
         self._raw.append(block)
@@ -237,6 +238,10 @@ class _MapInContent:
 def watched(blocks: Iterator[memoryview], look: Callable[[Member], None]) -> Iterator[Block]:
     """Pass an archive on as it is. A block goes on only after every header in it was looked at.
 
+    The end mark goes on in one piece, after all that comes before has ended well. tar takes what a pipe has at the
+    moment for a record, and is gone as soon as it has seen two empty blocks: zeros that arrive after that, or the end
+    of a stream that is still on its way, would look as if it had not read everything.
+
     Args:
         blocks: of the archive.
         look: is given each member, in order; what it raises ends the stream.
@@ -245,12 +250,20 @@ def watched(blocks: Iterator[memoryview], look: Callable[[Member], None]) -> Ite
         MalformedArchive: it is no whole archive, or none that tar would write for us.
     """
     follower = TarFollower()
+    passed = 0
     for block in blocks:
+        zeros = follower.zeros
         for part in follower.feed(block):
             if isinstance(part, Member):
                 look(part)
-        yield block
+        content = len(block) - (follower.zeros - zeros)
+        if content > 0:
+            yield block[:content]
+        else:
+            # The first empty block may have begun in the piece before, which has gone on.
+            passed -= content
     follower.finish()
+    yield END_MARK[passed:]
 
 
 def selected(

@@ -133,7 +133,7 @@ def test_leftovers_are_looked_for_in_the_slots_since_the_newest_archive() -> Non
     plan = planned(cycle, DAY, remembered(day=DAY - 2, slot=4))
     assert leftover_keys(RUN, plan) == [
         *("below/etc-6-FULL", "below/etc-6-DIFF", "below/etc-5-FULL", "below/etc-5-DIFF"),
-        *("below/etc-4-FULL", "below/etc-4-DIFF", "below/etc-4-FULL.sha256"),
+        *("below/etc-4-FULL", "below/etc-4-DIFF", "below/etc-4-FULL.index", "below/etc-4-FULL.sha256"),
     ]
 
 
@@ -148,4 +148,5 @@ def test_leftovers_of_a_source_that_was_never_backed_up_are_looked_for_in_few_sl
 
 def test_the_slot_of_a_forced_run_is_looked_at_once() -> None:
     plan = planned(HanoiCycle(discs=1), DAY, remembered(day=DAY))
-    assert leftover_keys(RUN, plan) == ["below/etc-0-FULL", "below/etc-0-DIFF", "below/etc-0-FULL.sha256"]
+    pair = ["below/etc-0-FULL", "below/etc-0-DIFF"]
+    assert leftover_keys(RUN, plan) == [*pair, "below/etc-0-FULL.index", "below/etc-0-FULL.sha256"]

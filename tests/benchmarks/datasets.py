@@ -58,6 +58,9 @@ def make_mixed_tree(folder: Path, size: int) -> Path:
     """Copy files of this system, ``size`` bytes in all, chosen by chance but always the same."""
     left = size
     for path in sorted(_system_files(), key=lambda path: hashlib.sha256(os.fsencode(path)).digest()):
+        # Not of each of a hundred thousand, of which a small tree needs few.
+        if path.is_symlink() or not path.is_file() or not os.access(path, os.R_OK):
+            continue
         length = path.stat().st_size
         if length > left:
             continue
@@ -71,12 +74,11 @@ def make_mixed_tree(folder: Path, size: int) -> Path:
 
 
 def _system_files() -> Iterator[Path]:
+    """Whatever bears a name there, be it a file or not."""
     for top in _SYSTEM_FOLDERS:
         for folder, _folders, names in os.walk(top):
             for name in names:
-                path = Path(folder, name)
-                if path.is_file() and not path.is_symlink() and os.access(path, os.R_OK):
-                    yield path
+                yield Path(folder, name)
 
 
 def make_small_files(folder: Path, count: int) -> Path:

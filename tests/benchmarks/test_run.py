@@ -6,7 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.benchmarks.cases import CASES
+
+pytestmark = pytest.mark.long(45)
 
 PROGRAM = Path(__file__).with_name("run.py")
 

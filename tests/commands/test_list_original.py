@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.commands.test_restore_original import Machine, dump, repository
-from tests.original.vectors import Bucket, Nights, bucket_of_six_nights
+from tests.gpg_keys import Key
+from tests.original.vectors import DUMP, Bucket, Nights, bucket_of_six_nights
 from tests.servers import S3Server
 
 
@@ -145,3 +146,47 @@ def test_without_a_word_of_it_the_original_s_are_left_out(machine: Machine, capl
         assert machine.run("verify", expect=1).stdout == ""
     assert "there are no archives in" in caplog.text
     assert "--original" in caplog.text
+
+
+def test_of_what_only_the_original_has_kept_list_says_so(machine: Machine, source: Path) -> None:
+    text = f"<Directory {source}>\n</Directory>\n<Directory /nobody/kept/it>\n</Directory>\n"
+    machine.configuration.write_text(f"{machine.configuration.read_text()}{text}")
+    first, second, *_ = machine.run("list").stdout.split("\n")
+    left = "can be restored but what the original tool left: it is configured, and there is no whole backup of our own."
+    assert first == f"NOTHING of Directory {source} {left}"
+    assert second.startswith("NOTHING of Directory /nobody/kept/it can be restored: it is configured, and")
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("--keyless", "Run verify --original where the key is"),
+        ("--compare", "restore SOURCE --original --to WHERE"),
+        ("--from=x", "it does not go with --original"),
+    ],
+)
+def test_what_cannot_be_verified_of_the_original_s_is_refused_with_what_can(
+    machine: Machine, caplog: pytest.LogCaptureFixture, option: str, words: str
+) -> None:
+    machine.run("verify", "--original", option, expect=2)
+    assert words in caplog.text
+
+
+def test_in_a_folder_keys_may_be_written_as_they_were_in_the_bucket(machine: Machine, source: Path) -> None:
+    assert machine.restored(source, "--at", f"/{source}-3-FULL")["f"] == b"2"
+    assert machine.restored(source, "--keys", f"//{source}-3-FULL", f"{source}-4-DIFF")["f"] == b"5"
+    where = machine.folder / "wiki.sql"
+    machine.run("restore", "MySQL//run/m.sock/wiki", "--to", str(where), "--keys", "MySQL//run/m.sock/wiki-1")
+    assert where.read_bytes() == DUMP
+
+
+def test_what_a_very_old_gpg_made_is_refused_with_where_to_read_on(
+    tmp_path: Path, key: Key, caplog: pytest.LogCaptureFixture
+) -> None:
+    bucket = Bucket()
+    old = ("--rfc2440", "--cipher-algo", "3DES", "--trust-model", "always")
+    bucket.put("MySQL/wiki-0", key.home.run(*old, "--recipient", key.fingerprint, "--encrypt", stdin=DUMP))
+    machine = Machine(tmp_path, bucket, general=key.directives)
+    machine.run("restore", "MySQL/wiki", "--to", str(tmp_path / "wiki.sql"), expect=1)
+    assert "it bears no protection against changes" in caplog.text
+    assert not (tmp_path / "wiki.sql").exists()

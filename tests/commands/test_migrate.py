@@ -110,6 +110,9 @@ def test_each_change_is_explained_in_front_of_it(tmp_path: Path, old: Written) -
         ("Frequency 7\n<Directory /a>\nDiffs 0\n</Directory>\n", "write Frequency 1 to have it as it was"),
         ("<Cycle a>\nUseTempFile\n<MySQL all>\n</MySQL>\n</Cycle>\n", "UseTempFile On of line 4 holds here, too"),
         ("<Directory /a>\n</Directory>\n", "Diffs is left out, which means 0"),
+        ("Exclude *.o\n<Cycle a>\nDirectory /a\n</Cycle>\n", "Exclude *.o of line 3 holds here, too"),
+        ("<Cycle a>\nExclude b\n<Directory /a>\n</Directory>\n</Cycle>\n", "Exclude b of line 4 holds here, too"),
+        ("Directory /a\\\n  /b\n", "what follows is another value (the original joined them)"),
         ("<Cycle a>\nSubversion /a\n</Cycle>\n", "Diffs is left out, which means 0"),
         ("<Directory /a>\nDiffs 6 # a week\n</Directory>\n", "what stands behind # is a comment"),
         ("GpgRecipient a@b.example\nGpgRecipient c@d.example\n", "encrypted for c@d.example as well"),
@@ -127,14 +130,22 @@ def test_what_means_something_else_today_is_remarked(tmp_path: Path, old: Writte
         "<Directory /a>\nDiffs 3\n</Directory>\n",
         "<Cycle a>\nCycleType hanoicycle\nDirectory /a\n</Cycle>\n",
         "<MySQL all>\n</MySQL>\n",
+        "Exclude *.o\n<MySQL all>\n</MySQL>\n",
+        "Directory /a \\\n/b\\\n\nDiffs 1\n",
         "Exclude '*.o' \"/a # b\" /c#d\n",
     ],
 )
 def test_what_means_the_same_is_not_remarked(tmp_path: Path, old: Written, text: str) -> None:
     path = old(text)
-    heading, _, rest = migrated(path, tmp_path / "new.conf").split("\n", 2)
-    assert heading.startswith("# Written by s3napback migrate from ")
-    assert rest == path.read_text()
+    assert migrated(path, tmp_path / "new.conf") == path.read_text()
+    assert migrate(path, "-t").stdout == ""
+
+
+def test_what_has_no_effect_is_left_out_whatever_its_words(tmp_path: Path, old: Written) -> None:
+    new = tmp_path / "new.conf"
+    migrated(old("<Cycle a>\nCycleType HanoiCycle\nFulls 7 weeks\nMySQL all\n</Cycle>\n"), new)
+    assert "\nFulls" not in new.read_text()
+    assert not [warning for warning in told(load_configuration(new)) if "no effect" in warning]
 
 
 def test_an_included_file_that_must_change_stands_in_the_new_one_and_others_are_found(

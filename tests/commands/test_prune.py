@@ -26,6 +26,8 @@ from tests.servers import S3Server
 from tests.site import FIRST_DAY, Site
 from tests.stores.sources import BytesSource
 
+pytestmark = pytest.mark.long(25)
+
 FIRST = day_number(FIRST_DAY)
 LATER = 100
 """Days after the first: long after any rotation in these tests."""
@@ -85,8 +87,8 @@ def test_each_line_says_what_it_is_and_why(site: Site) -> None:
     shown = site.run("prune", day=LATER).stdout.splitlines()
     assert shown[0] == (
         f"would delete  {site.name()}-5-DIFF (Directory {site.source} of 2026-03-04, 1.0 kB): it cannot be restored: "
-        f"it builds on {site.name()}-4-DIFF, which cannot be restored: its FULL was overwritten: {site.name()}-0-FULL is of "
-        "2026-04-01"
+        f"it builds on {site.name()}-4-DIFF, which cannot be restored: its FULL was overwritten: {site.name()}-0-FULL "
+        "is of 2026-04-01"
     )
     assert shown[2].endswith("1.0 kB): slot 7 is beyond the present cycle, which has 6")
 

@@ -21,6 +21,7 @@ def write(folder: Path, content: bytes, mode: int = 0o600) -> Path:
         b"key=AKID\nsecret=s3c/r+t=\n",
         b"\xef\xbb\xbf# mine\r\n key = AKID \r\n\r\nSecret =\ts3c/r+t= \r\n",
         b"secret='s3c/r+t='\nkey=\"AKID\"",
+        b"! of js3tream\nkey: AKID\nsecret : s3c/r+t=\n",
     ],
 )
 def test_key_and_secret_are_read_however_they_are_spaced(tmp_path: Path, content: bytes) -> None:

@@ -25,9 +25,8 @@ def assert_told(told: list[str], expected: list[str], first_line: int) -> None:
         assert line.startswith(f"test.conf:{int(number) + first_line}: {text}")
 
 
-def test_there_are_fifteen_of_them() -> None:
-    assert len(WAYS) == 15
-    assert len({way.name for way in WAYS}) == 15
+def test_no_two_are_called_the_same() -> None:
+    assert len({way.name for way in WAYS}) == len(WAYS) >= 15
 
 
 @pytest.mark.parametrize("way", ACCEPTED, ids=id_of)

@@ -14,6 +14,8 @@ from tests.faulty_s3 import Answer, Fault, FaultyS3, Forward, Request
 from tests.servers import S3Server
 from tests.site import Site
 
+pytestmark = pytest.mark.long(25)
+
 RANDOM_MYSQL = "CREATE TABLE big AS SELECT seq, RANDOM_BYTES(1000) AS noise FROM seq_1_to_{rows}"
 RANDOM_POSTGRES = """
 CREATE TABLE big AS SELECT n, repeat(md5(n::text), 30) AS noise FROM generate_series(1, {rows}) AS n

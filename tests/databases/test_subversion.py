@@ -248,7 +248,7 @@ def test_a_failed_diff_leaves_the_state_and_is_made_up(site: Site, repository: R
 def test_a_missing_repository_or_program_is_told_by_the_dry_run(site: Site, tmp_path: Path) -> None:
     site.configure(f"<Subversion {tmp_path}/none>\nDiffs 2\n</Subversion>")
     rehearsed = site.run("-t", expect=1)
-    assert f"would fail: does not exist" in rehearsed.stdout
+    assert "would fail: does not exist" in rehearsed.stdout
     assert "does not exist" in rehearsed.stderr
     site.environment["PATH"] = str(site.root)
     assert "svnadmin was not found on PATH; install it (Debian's package is subversion)" in site.run(expect=1).stderr

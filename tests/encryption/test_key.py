@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
+import pytest
+
+from s3napback.config.settings import EncryptionSettings
+from s3napback.encryption.gpg import prepare_encryption
 from s3napback.encryption.key import UserId, read_listing
+from s3napback.errors import UnusableKey
+from tests.gpg_keys import gpg_home
 
 LISTING = b"""tru::1:1795655405:0:3:1:5
 pub:f:255:22:50DB472CEFF5C170:1795655405:20990102T000000::-:::scESC:::::ed25519:::0:
@@ -38,3 +45,28 @@ def test_a_listing_is_read() -> None:
 
 def test_nothing_listed_is_no_key() -> None:
     assert read_listing(b"") == read_listing(b"tru::1:1795655405:0:3:1:5\n") == []
+
+
+def test_what_is_wrong_with_a_key_of_a_keyring_is_mended_where_its_secret_part_is(tmp_path: Path) -> None:
+    keyring = tmp_path / "backups.pub"
+    with gpg_home() as other:
+        expired = other.make_key("old@example.org", made="20250101T000000", expires="20d")
+        keyring.write_bytes(other.export())
+    mend = {
+        "stranger@example.org": f"run: gpg --export stranger@example.org, and bring what that writes to {keyring}",
+        "old@example.org": f"gpg --quick-set-expire {expired} 1y (where its secret part is; then bring what "
+        f"gpg --export writes to {keyring})",
+    }
+    for recipient, advice in mend.items():
+        with (
+            pytest.raises(UnusableKey) as caught,
+            prepare_encryption(EncryptionSettings((recipient,), keyring=keyring), date(2026, 1, 1)),
+        ):
+            pass
+        assert advice in "\n".join(caught.value.lines)
+    keyring.write_text("-----BEGIN")
+    with (
+        pytest.raises(UnusableKey, match="no public key in it; write it anew with: gpg --export RECIPIENT"),
+        prepare_encryption(EncryptionSettings(("x@example.org",), keyring=keyring), date(2026, 1, 1)),
+    ):
+        pass

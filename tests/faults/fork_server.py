@@ -15,7 +15,6 @@ import os
 import re
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -24,13 +23,7 @@ import s3napback.sources.directory
 import s3napback.streams.processes
 from s3napback.streams.transformations import Block, Transformation
 from tests.botocore_data import share_botocore_data
-from tests.forking import LOADED, run_and_leave
-
-# Another user may not be able to read it any more.
-assert LOADED
-
-# its first call loads a module, which an ordinary user may not be able to
-time.strptime("2026", "%Y")
+from tests.forking import run_and_leave
 
 # Nights follow one another within seconds here, and a DIFF is to hold what has changed.
 vars(s3napback.sources.directory)["margin"] = lambda: 0
@@ -59,7 +52,7 @@ def _run_out_of_memory() -> None:
 
 
 def _break_compression(after: float, act: Callable[[], None]) -> None:
-    def make_compression(_kind: str, _level: int | None = None) -> Transformation:
+    def make_compression(_kind: str, _level: int | None = None, _segments: object = None) -> Transformation:
         return breaking(after, act)
 
     vars(s3napback.backup.archiving)["make_compression"] = make_compression
@@ -116,6 +109,7 @@ FAULTS: dict[str, Callable[[], None]] = {
         ("os.rename", "state.json.new"), (r"os\.(listdir|scandir)", "/diffs/")
     ),
     "killed before the object is renamed": lambda: _kill_at(("os.rename", "/objects/")),
+    "killed between commit and index": lambda: _kill_at(("os.rename", ".index/incoming-")),
     "killed between commit and checksum": lambda: _kill_at(("os.rename", ".sha256/incoming-")),
     "without the second wall": open_second_wall,
 }

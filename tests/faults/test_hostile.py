@@ -20,6 +20,8 @@ from tests.servers import S3Server
 from tests.site import Site
 from tests.stores.sources import BytesSource
 
+pytestmark = pytest.mark.long(60)
+
 NAMES = (
     "-rf",
     "--checkpoint-action=exec=touch PWNED",

@@ -21,6 +21,8 @@ from tests.faults.machine import Machine, Observed
 from tests.faults.runner import Ended
 from tests.faulty_s3 import Answer, Forward, Request
 
+pytestmark = pytest.mark.long(50)
+
 MOST_STEPS = 100
 """More steps than a run takes at files of the store and of DiffDir; most of them are around completion and commit."""
 
@@ -92,7 +94,7 @@ class Storm:
         now = machine.observe()
         changed = [key for key in {*before.objects, *now.objects} if before.objects.get(key) != now.objects.get(key)]
         assert len({machine.slot_of(key) for key in changed}) <= 1, changed
-        landed = any(not key.endswith(".sha256") for key in changed)
+        landed = any(not key.endswith((".sha256", ".index")) for key in changed)
         if landed:
             machine.check_newest()
         self.kills += ended.code != 0

@@ -11,6 +11,8 @@ from tests.faults.harm import assert_harmless
 from tests.faults.machine import Machine
 from tests.faults.matrix import MATRIX
 
+pytestmark = pytest.mark.long(80)
+
 
 @pytest.mark.parametrize("cell", [cell for cell in MATRIX if cell.where != "S3"], ids=lambda cell: cell.title)
 def test_a_fault_loses_nothing_and_the_next_night_works(cell: Cell, machine_at: Callable[[str], Machine]) -> None:

@@ -17,6 +17,8 @@ from tests.faulty_s3 import Fault, FaultyS3, change_body, drop_last_part
 from tests.servers import S3Server
 from tests.site import Site
 
+pytestmark = pytest.mark.long(150)
+
 
 @pytest.mark.parametrize("cell", [cell for cell in MATRIX if cell.where == "S3"], ids=lambda cell: cell.title)
 def test_a_fault_loses_nothing_and_the_next_night_works(cell: Cell, machine_at: Callable[[str], Machine]) -> None:

@@ -47,8 +47,14 @@ SHAPES = {
 
 EVERY = [(shape, who) for shape in SHAPES for who in USERS]
 """All ways for all users."""
-CROSSED = [(shape, list(USERS)[-(number in (1, 2))]) for number, shape in enumerate(SHAPES)]
-"""All ways, each for one of the users."""
+_FIRST, *_, _LAST = [*USERS] * 2
+CROSSED = (
+    {("whole", _FIRST), ("PATH in place", _LAST)},
+    {("PATH", _LAST), ("in place", _FIRST)},
+    {("whole", _LAST), ("PATH in place", _FIRST)},
+    {("PATH", _FIRST), ("in place", _LAST)},
+)
+"""Two ways for an attack, one for each user; four attacks that follow one another meet all ways for all users."""
 
 _SANDBOX = """
 mount --bind "$0" "$0" && mount -o remount,bind,ro / || exit

@@ -11,6 +11,8 @@ from tests.hostile.attacks_by_records import RECORDS, RENAMES
 from tests.hostile.restoring import EVERY, SHAPES, Restorer
 from tests.hostile.world import SOURCE
 
+pytestmark = pytest.mark.long(40)
+
 
 def cases(families: tuple[Attacks, ...]) -> list[object]:
     return [pytest.param(family, name, id=name) for family in families for name in family("/out")]

@@ -9,6 +9,8 @@ from tests.hostile.attacks_by_links import LINKS, SINGLE_LINKS
 from tests.hostile.restoring import EVERY, SHAPES, Restorer
 from tests.hostile.test_bucket_writer_archives import cases
 
+pytestmark = pytest.mark.long(30)
+
 
 @pytest.mark.crossed
 @pytest.mark.parametrize(("shape", "who"), EVERY)

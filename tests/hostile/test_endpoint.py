@@ -141,6 +141,24 @@ def test_a_signal_ends_children_that_do_not_want_to(site: Site, backup_home: Pat
     assert_orderly(interrupt(site, "--full", "-f", when=note.exists))
 
 
+HANGING = 'trap "" TERM INT HUP; touch {note}; while :; do sleep 1; done'
+
+
+@pytest.mark.parametrize(("command", "action"), [("restore", "--extract"), ("verify --compare", "--compare")])
+def test_a_signal_ends_reading_whose_children_do_not_want_to(vault: Site, command: str, action: str) -> None:
+    """What extracts can leave its note only where it extracts to."""
+    target = vault.root / "restored"
+    note = "begun" if command == "restore" else str(vault.root / "hangs")
+    vault.fake_program("tar", f'case "$*" in *{action}*) {HANGING.format(note=note)} ;; esac; exec REAL "$@"')
+    options = [str(vault.source), f"--to={target}"] if command == "restore" else []
+    notes = vault.root / "hangs", target
+    ended = interrupt(
+        vault, *command.split(), *options, when=lambda: notes[0].exists() or bool([*notes[1].glob("*/tree/begun")])
+    )
+    assert_orderly(ended)
+    assert not target.exists()
+
+
 @pytest.fixture
 def backup_home(site: Site) -> Iterator[Path]:
     """A home that looks used; what gpg does with it does not matter."""

@@ -102,11 +102,6 @@ def test_only_what_was_left_out_is_taken_again(nights: PausingNights, home: Path
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
-    return Site(tmp_path / "site")
-
-
-@pytest.fixture
 def user_site(site: Site) -> Site:
     """A machine on which modes of files mean something, as they do to an ordinary user."""
     for name in ("docs/secret", "docs/open", "closed/inner"):

@@ -17,11 +17,6 @@ _OLD = 1_500_000_000  # long before any backup
 _USER = 4711
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
-    return Site(tmp_path / "site")
-
-
 def give_to(user: int, *paths: Path) -> None:
     for path in paths:
         os.lchown(path, user, user)

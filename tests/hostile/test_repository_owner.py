@@ -33,11 +33,6 @@ def give(folder: Path, uid: int) -> None:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
-    return Site(tmp_path / "site")
-
-
-@pytest.fixture
 def repository(tmp_path: Path) -> Repository:
     """One of a developer's, in a folder that only root can pass."""
     made = begin(tmp_path / "repository", tmp_path / "scratch")

@@ -29,11 +29,6 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root backs up wh
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
-    return Site(tmp_path / "site")
-
-
-@pytest.fixture
 def home() -> Iterator[Path]:
     """A folder of the owner's, to which everybody finds a way."""
     with short_folder("root") as folder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,15 @@ def test_what_is_no_index_fails_the_source(tmp_path: Path, content: bytes) -> No
     (tmp_path / "x.index").write_bytes(content)
     with pytest.raises(SourceError, match=r"x\.index cannot be used"), ParentIndex(tmp_path / "x.index") as parent:
         parent.part(b"etc", b"passwd")
+
+
+def test_what_is_no_index_is_closed_as_soon_as_that_is_known(tmp_path: Path) -> None:
+    (tmp_path / "x.index").write_bytes(b"rubbish" * 1000)
+    with pytest.raises(SourceError) as caught, ParentIndex(tmp_path / "x.index"):
+        pass
+    # The error holds all that was open where it was raised.
+    assert caught.value
+    assert str(tmp_path / "x.index") not in {os.path.realpath(each) for each in Path("/proc/self/fd").iterdir()}
 
 
 def test_one_that_cannot_be_made_fails_the_source(tmp_path: Path) -> None:

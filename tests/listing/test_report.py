@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -77,6 +78,12 @@ def test_remarks_are_made_only_of_what_is_there() -> None:
         == "Objects in s3://bucket that are not s3napback's: 3, 2 of them chunks of the original tool's archives."
     )
     assert sums == "Checksums whose archive is gone: 1. `prune` removes them."
+
+
+def test_a_lost_checksum_is_no_archive_that_is_gone() -> None:
+    found = replace(catalogue([archive("etc", 0, 10)]), gone=("etc-0-FULL.sha256", "etc-1-DIFF"))
+    (gone,) = report_on(found).remarks()
+    assert gone == "Archives that are gone, of which the store still has notes: etc-1-DIFF."
 
 
 def test_a_configuration_without_blocks_claims_nothing() -> None:

@@ -40,6 +40,7 @@ def test_names_of_configurations_as_arguments_get_the_line_that_is_meant() -> No
     done = run_plain("nightly", "weekly")
     assert done.returncode == 2
     assert "No such command 'nightly'. Configurations are named with -c: s3napback -c nightly -c weekly" in done.stderr
+    assert "s3napback -c ./a.conf -c nightly" in run_plain("-tc", "./a.conf", "nightly").stderr
 
 
 def test_a_run_says_what_it_did_and_sums_up(site: Site) -> None:

@@ -120,6 +120,22 @@ def test_a_source_that_does_not_exist_is_planned_and_would_fail(site: Site) -> N
     assert "/nonexistent/here: does not exist" in done.stderr
 
 
+def test_a_directory_that_is_excluded_itself_would_fail(site: Site) -> None:
+    (site.source / "file").touch()
+    site.configure_cycle(f"Exclude {site.source.name}")
+    done = site.run("-t", expect=1)
+    assert f"    would fail: nothing of {site.source} would be archived: an Exclude" in done.stdout
+    assert "would be archived: an Exclude" in site.run(expect=1).stderr
+    assert not site.archive_keys()
+
+
+def test_what_backs_up_nothing_is_no_success(site: Site) -> None:
+    (site.root / "conf.d").mkdir()
+    site.configure("Include conf.d/*.conf")
+    for options in (("-t",), ()):
+        assert "it names no source, so nothing is backed up" in site.run(*options, expect=2).stderr
+
+
 def test_a_store_that_cannot_be_reached_is_said(tmp_path: Path, rclone: S3Server) -> None:
     site = Site(tmp_path / "site", rclone.behind(f"http://127.0.0.1:{free_port()}"), "bucket")
     site.configure_cycle("Diffs 3")

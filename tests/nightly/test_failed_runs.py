@@ -17,6 +17,8 @@ from tests.servers import S3Server
 from tests.site import Site
 from tests.waiting import becomes, is_running
 
+pytestmark = pytest.mark.long(30)
+
 CYCLE = "Diffs 3\nFulls 1"
 """Four slots, and the day number of night 2 is a multiple of 4: nights 2 to 5 fill slots 0 to 3.
 

@@ -205,7 +205,8 @@ def test_a_clock_set_back_fails_the_source_and_names_the_clock(diffs: Site) -> N
 def test_damaged_state_is_said_and_makes_a_full(diffs: Site) -> None:
     next(diffs.diff_dir.rglob("state.json")).write_text("{ not json")
     done = diffs.run(day=2)
-    assert "damaged" in done.stderr
+    (line,) = (line for line in done.stderr.splitlines() if "state.json is damaged" in line)
+    assert " WARNING " in line
     assert diffs.slots()[-1] == "2-FULL"
     diffs.run(day=3)
     assert diffs.slots()[-1] == "3-DIFF"

@@ -7,8 +7,12 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from tests.gpg_keys import Key
 from tests.site import Site
+
+pytestmark = pytest.mark.long(35)
 
 NIGHTS = 14
 CONFIGURATION = """

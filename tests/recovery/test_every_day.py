@@ -14,6 +14,8 @@ from tests.servers import S3Server
 from tests.site import Site
 from tests.sources.trees import describe_tree, tree_differences
 
+pytestmark = pytest.mark.long(30)
+
 NIGHTS = 12
 
 

@@ -20,11 +20,6 @@ from tests.databases.sqlite_nights import night, restored, verified
 from tests.site import Site
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
-    return Site(tmp_path / "site")
-
-
 def block(run: str, settings: str = "", name: str = "x") -> str:
     return f"<Command {name}>\nFulls 2\nRun {run}\n{settings}\n</Command>"
 

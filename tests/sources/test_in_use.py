@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import pytest
 
@@ -12,11 +11,6 @@ from tests.catalogues import job
 from tests.databases.sqlite_nights import night
 from tests.databases.sqlite_writer import held, make
 from tests.site import Site
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
-    return Site(tmp_path / "site")
 
 
 def said(caplog: pytest.LogCaptureFixture) -> list[str]:

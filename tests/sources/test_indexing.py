@@ -13,7 +13,9 @@ import pytest
 
 from s3napback.config.settings import JobSettings
 from s3napback.index import comparing, database, follower
+from s3napback.index.head import HEAD_LENGTH, secret_in
 from s3napback.rotation import ArchiveType
+from s3napback.streams.tar_stream import END_MARK
 from tests.hostile.mounts import failing_disk
 from tests.sources.chains import directory_source
 from tests.sources.indexed_chain import BLIND, IndexedChain
@@ -269,6 +271,10 @@ def test_an_archive_whose_tree_tar_takes_alone_is_tars_own_byte_for_byte(tmp_pat
     own = subprocess.run(dump.stage.command, check=True, capture_output=True, env={**os.environ, "LC_ALL": "C"}).stdout
     for size in (511, 1537, 1 << 18):
         pieces = (memoryview(own)[start : start + size] for start in range(0, len(own), size))
-        assert b"".join(map(bytes, dump.guard.transform(pieces))) == own
+        passed = b"".join(map(bytes, dump.guard.transform(pieces)))
+        assert secret_in(passed) is not None
+        assert passed[HEAD_LENGTH:].rstrip(b"\0") == own.rstrip(b"\0")
+        assert passed.endswith(END_MARK)
+        assert len(passed) % 10_240 == 0
         for file in tmp_path.glob("working.*"):
             file.unlink()

@@ -16,11 +16,6 @@ from tests.site import Site
 QUICK = 60  # seconds; far less than StallTimeout
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
-    return Site(tmp_path / "site")
-
-
 def test_the_files_that_options_name_are_found_and_nothing_else() -> None:
     options = ("--exclude-from=/a=b", "--sparse", "--owner-map=/o", "--group-map=/g", "--exclude=/x", "--exclude-tag=t")
     assert named_files(options) == ("/a=b", "/o", "/g")

@@ -47,16 +47,16 @@ def unmount(place: Path) -> None:
 
 
 def test_a_fresh_file_system_is_not_taken_for_a_deletion(site: Site, mount: MakeMount) -> None:
-    image = site.root / "image"
-    image.touch()
-    make = ("mkfs.ext4", "-q", "-F", str(image), "8M")
-    subprocess.run(make, check=True)
-    mount(site.source, "-o", "loop", str(image))
+    # Two: a mount namespace that another process makes meanwhile keeps the first one's device, and what it has read.
+    images = [site.root / "image", site.root / "fresh"]
+    for image in images:
+        image.touch()
+        subprocess.run(["mkfs.ext4", "-q", "-F", str(image), "8M"], check=True)
+    mount(site.source, "-o", "loop", str(images[0]))
     fill(site.source, "photos/1", "letters/1")
     site.run(day=0)
     unmount(site.source)
-    subprocess.run(make, check=True)
-    mount(site.source, "-o", "loop", str(image))
+    mount(site.source, "-o", "loop", str(images[1]))
     (site.source / "photos").mkdir()
     log = site.run(day=1, expect=1).stderr
     assert "holds no files, but held some when it was backed up last (letters, photos). Is a disk not mounted" in log

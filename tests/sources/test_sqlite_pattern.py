@@ -23,11 +23,6 @@ SQLITE = KINDS["SQLite"]
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
-    return Site(tmp_path / "site")
-
-
-@pytest.fixture
 def srv(tmp_path: Path) -> Path:
     for name in ("a", "b", ".hidden"):
         (tmp_path / "srv" / name).mkdir(parents=True)

@@ -29,7 +29,10 @@ def cut(data: bytes, size: int) -> Iterator[memoryview]:
 
 def members(data: bytes, size: int = 1 << 18) -> list[Member]:
     found: list[Member] = []
-    assert b"".join(bytes(block) for block in watched(cut(data, size), found.append)) == data
+    passed = b"".join(bytes(block) for block in watched(cut(data, size), found.append))
+    assert passed.endswith(END_MARK)
+    assert data.startswith(passed)
+    assert not data[len(passed) :].strip(b"\0")
     return found
 
 
@@ -131,6 +134,23 @@ def test_chosen_members_pass_as_they_were(tmp_path: Path, size: int) -> None:
         content = archive.extractfile("d/a")
         assert content is not None
         assert content.read() == (tmp_path / "d/a").read_bytes()
+
+
+@pytest.mark.parametrize("size", PIECES)
+def test_the_end_mark_goes_on_when_all_before_it_has_ended(size: int) -> None:
+    content = block(b"a", size=b"%011o\0" % 600) + bytes(1024)
+    passed: list[bytes] = []
+    at_the_end: list[bytes] = []
+
+    def source() -> Iterator[memoryview]:
+        yield from cut(content + bytes(9 * 512), size)
+        at_the_end.append(b"".join(passed))
+
+    for piece in watched(source(), lambda _member: None):
+        passed.append(bytes(piece))
+    assert b"".join(passed) == content + END_MARK
+    (before,) = at_the_end
+    assert len(content) <= len(before) < len(content) + 512
 
 
 def test_entries_are_all_names_that_a_directory_held(tmp_path: Path) -> None:

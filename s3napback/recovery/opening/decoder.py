@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -40,6 +40,8 @@ class Decoder:
         sums: keys of the checksum objects in the store.
         temp_dir: where programs that need room for what they read have it; None is the system's folder.
         proofs: of archives whose signature was found good, by key and version.
+        indexes: keys of the index objects in the store.
+        parts: of archives that are not read whole, by key: what begins a smaller archive of what is wanted of it.
     """
 
     transport: Transport
@@ -47,6 +49,8 @@ class Decoder:
     sums: frozenset[str] = frozenset()
     temp_dir: Path | None = None
     proofs: dict[tuple[str, str], Proof] = field(default_factory=dict, repr=False)
+    indexes: frozenset[str] = frozenset()
+    parts: Mapping[str, Callable[[], Iterator[Block]]] = field(default_factory=dict)
 
     def open(self, archive: CataloguedArchive, *consumers: Stage | Transformation) -> Pipeline:
         """A pipeline, not yet started, whose output is what the last consumer writes, or the archive's content.
@@ -57,6 +61,8 @@ class Decoder:
         """
         if not archive.stored.size:
             raise Damaged(f"{self.transport.address(archive)} is empty, which no archive is")
+        if archive.key in self.parts:
+            return self._pipeline(Feed(self.transport.address(archive), self.parts[archive.key]), *consumers)
         encrypted = self._is_encrypted(archive)
         if self.decryption.signer and not encrypted:
             raise Damaged(

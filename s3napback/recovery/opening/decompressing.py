@@ -77,25 +77,29 @@ def _gunzipped(blocks: Iterator[memoryview]) -> Iterator[Block]:
 
 
 def _unzstded(blocks: Iterator[memoryview]) -> Iterator[Block]:
+    """Decompress frames that follow each other; each must come to its end."""
     import zstandard  # noqa: PLC0415 - loaded only where it is used
 
     # Neither of the library's streaming readers tells a stream that was cut off from one that ended.
-    stream = zstandard.ZstdDecompressor().decompressobj()
+    decompressor = zstandard.ZstdDecompressor()
+    stream = decompressor.decompressobj()
     slice_size = _ZSTD_SLICE
+    is_behind = False
     try:
         for block in blocks:
             position = 0
             while position < len(block):
                 if stream.eof:
-                    raise Damaged("decompression failed: there is something behind zstd's end mark")
-                piece = stream.decompress(block[position : position + slice_size])
-                position += slice_size
+                    stream, is_behind = decompressor.decompressobj(), True
+                slice_ = block[position : position + slice_size]
+                piece = stream.decompress(slice_)
+                is_behind = is_behind and not piece
+                position += len(slice_) - len(stream.unused_data)
                 # A hole's four bytes become 128 KiB, and it goes on for a while.
                 slice_size = max(_SMALLEST_SLICE, slice_size // 2) if len(piece) > _PIECE else _ZSTD_SLICE
                 yield piece
     except zstandard.ZstdError as error:
-        raise Damaged(f"decompression failed: {error}") from error
-    if stream.unused_data:
-        raise Damaged("decompression failed: there is something behind zstd's end mark")
+        flaw = "there is something behind zstd's end mark" if is_behind else str(error)
+        raise Damaged(f"decompression failed: {flaw}") from error
     if not stream.eof:
         raise Damaged("decompression failed: zstd's end mark is missing")

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from s3napback.encryption.entering import SessionKey
 from s3napback.encryption.gpg import SIGNED_DIGEST
 from s3napback.encryption.options import Purpose, gpg_command
+from s3napback.encryption.running import ANSWER_TIMEOUT
+from s3napback.encryption.session import session_key
 from s3napback.streams.environment import Family
 from s3napback.streams.processes import Stage
 
@@ -38,25 +41,38 @@ class Decryption:
     passphrase_file: Path | None = None
     signer: str = ""
 
-    def stage(self, digest: str = "") -> Stage:
+    def stage(self, digest: str = "", *, notation: str = SIGNED_DIGEST) -> Stage:
         """The process that decrypts its standard input.
 
         Args:
             digest: of the archive's metadata, which the signature must tell; empty where they were lost.
+            notation: in which remark it must tell that.
         """
-        gpg = gpg_command(self.home, Purpose.READING)
-        passphrase: tuple[str, ...] = ()
-        if self.passphrase_file is not None:
-            passphrase = ("--pinentry-mode", "loopback", "--passphrase-file", str(self.passphrase_file))
         # A signature that nobody asks for must not matter where the key to check it is missing.
         signature = ("--status-fd", "2") if self.signer else ("--skip-verify",)
-        command = (*gpg, *passphrase, *signature, "--output", "-", "--decrypt")
-        judge = partial(signature_flaw, self.signer, digest) if self.signer else None
-        may_ask = self.passphrase_file is None and _somebody_is_there()
-        return Stage(command, environment=_terminal(), judge=judge, family=Family.GPG, may_ask=may_ask)
+        command = (*self._beginning(), *signature, "--output", "-", "--decrypt")
+        judge = partial(signature_flaw, self.signer, digest, notation=notation) if self.signer else None
+        return Stage(command, environment=_terminal(), judge=judge, family=Family.GPG, may_ask=self._may_ask())
+
+    def session_key(self, head: bytes) -> SessionKey:
+        """The session key of an archive, by its beginning.
+
+        Raises:
+            Unpredictable: gpg does not tell it.
+        """
+        return session_key(self._beginning(), head, _terminal(), None if self._may_ask() else ANSWER_TIMEOUT)
+
+    def _beginning(self) -> tuple[str, ...]:
+        gpg = gpg_command(self.home, Purpose.READING)
+        if self.passphrase_file is None:
+            return gpg
+        return (*gpg, "--pinentry-mode", "loopback", "--passphrase-file", str(self.passphrase_file))
+
+    def _may_ask(self) -> bool:
+        return self.passphrase_file is None and _somebody_is_there()
 
 
-def signature_flaw(signer: str, digest: str, lines: Sequence[str]) -> str:
+def signature_flaw(signer: str, digest: str, lines: Sequence[str], *, notation: str = SIGNED_DIGEST) -> str:
     """Why what gpg decrypted is not trusted; empty if it is signed by the right key and nobody else, as this archive.
 
     Args:
@@ -64,6 +80,7 @@ def signature_flaw(signer: str, digest: str, lines: Sequence[str]) -> str:
         digest: of the archive's metadata; empty if they were lost.
         lines: what gpg said, with its status lines (GnuPG's ``doc/DETAILS``). Whatever else it prints of a message has
             its control characters escaped, and cannot look like one.
+        notation: in which remark the digest must stand.
     """
     status = [line.removeprefix(_STATUS).split() for line in lines if line.startswith(_STATUS)]
     verdicts = {words[0] for words in status if words and words[0].endswith("SIG")}
@@ -73,18 +90,18 @@ def signature_flaw(signer: str, digest: str, lines: Sequence[str]) -> str:
     # The last word is the primary key's fingerprint, whichever subkey signed.
     if [words[-1] for words in valid] != [signer] or not verdicts <= {"NEWSIG", "GOODSIG", "VALIDSIG"}:
         return f"it is not signed by {signer}, as --require-signature asks for, or the signature is not valid any more"
-    if digest and digest not in _signed_digests(status):
+    if digest and digest not in _signed_digests(status, notation):
         return f"{signer} has signed it, but not with these metadata: somebody has put another archive in its place"
     return ""
 
 
-def _signed_digests(status: Sequence[Sequence[str]]) -> list[str]:
+def _signed_digests(status: Sequence[Sequence[str]], notation: str) -> list[str]:
     """What a signature tells of metadata. gpg cuts long values into several lines."""
     found: list[str] = []
     is_ours = False
     for words in status:
         if words[:1] == ["NOTATION_NAME"]:
-            is_ours = words[1:] == [SIGNED_DIGEST]
+            is_ours = words[1:] == [notation]
             found += [""] if is_ours else []
         elif words[:1] == ["NOTATION_DATA"] and is_ours:
             found[-1] += words[-1]

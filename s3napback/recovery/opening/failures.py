@@ -32,9 +32,13 @@ _NO_KEY = (
     "it is encrypted to a key that is not here, or that gpg could not unlock: import the secret key into gpg, or set "
     "GpgHome; where nobody can be asked for a passphrase, use --passphrase-file"
 )
+_UNPROTECTED = (
+    "it bears no protection against changes, which somebody has taken away, unless a very old gpg made it: the README "
+    "tells under “Old archives” how such a one is read by hand"
+)
 _OF_DECODING = (
     ("manipulated", "its bytes have been changed since it was made"),
-    ("not integrity protected", "its bytes have been changed since it was made"),
+    ("not integrity protected", _UNPROTECTED),
     ("Checksum error", "its bytes have been changed since it was made"),
     ("Bad passphrase", "the passphrase is wrong"),
     ("No passphrase given", "the key needs a passphrase: run on a terminal, or name a file with --passphrase-file"),

@@ -1,0 +1,85 @@
+"""What is written beside an archive: the index that tells where in it each member stands."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from s3napback.archives import ArchiveRecord, metadata_digest
+from s3napback.catalogue.indexes import index_key, index_metadata
+from s3napback.encryption.gpg import Encryption
+from s3napback.index.document import first_part
+from s3napback.index.lines import Lines
+from s3napback.stores import Store
+from s3napback.streams.environment import Family
+from s3napback.streams.pipeline import Pipeline
+from s3napback.streams.processes import Stage
+from s3napback.streams.segments import Segments
+from s3napback.streams.transformations import Block, Feed
+
+_PIECE = 1 << 18  # bytes
+
+
+@dataclass(frozen=True)
+class OpenLines:
+    """The lines of an archive's members.
+
+    Attributes:
+        lines: what they are.
+        file: that holds them, at its beginning.
+    """
+
+    lines: Lines
+    file: BinaryIO
+
+
+def put_index(
+    store: Store,
+    key: str,
+    record: ArchiveRecord,
+    segments: Segments,
+    lines: OpenLines | None,
+    encryption: Encryption | None,
+) -> None:
+    """Write the index of an archive that has just arrived, encrypted as the archive is.
+
+    Args:
+        store: where the archive lies.
+        key: the archive's.
+        record: likewise.
+        segments: of its compressed stream.
+        lines: of its members; None if they could not be followed, and then an older archive's index is removed.
+        encryption: None if there is none.
+
+    Raises:
+        S3napbackError: it could not be written; an older archive's stays, and is told by the id that it bears.
+    """
+    if lines is None:
+        store.delete(index_key(key))
+        return
+    begun = first_part(record.id, segments, lines.lines)
+
+    def blocks() -> Iterator[Block]:
+        yield begun
+        while piece := lines.file.read(_PIECE):
+            yield piece
+
+    elements: list[Feed | Stage] = [Feed("the index", blocks)]
+    if encryption:
+        command = encryption.command_for_index(metadata_digest(record.to_metadata()))
+        elements.append(Stage(command, family=Family.GPG))
+    with Pipeline(elements) as pipeline:
+        store.put(index_key(key), pipeline, index_metadata(record), is_helper=True)
+
+
+class BytesOf:
+    """Bytes in memory as a ``ByteSource``."""
+
+    def __init__(self, data: bytes) -> None:
+        self._stream = io.BytesIO(data)
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """See ``ByteSource``."""
+        return self._stream.readinto(buffer)

@@ -1,0 +1,68 @@
+"""The session key of one message, asked of gpg for its beginning alone.
+
+gpg prints the key wherever it logs to; so its log goes nowhere, and its status comes through a pipe of our own. What
+its status says counts, and not its exit code: it is always told that the message was cut off.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+
+from s3napback.encryption.chunks import Unpredictable
+from s3napback.encryption.entering import AES, SessionKey
+from s3napback.streams.environment import Family, child_environment
+
+_LINE = re.compile(rb"\[GNUPG:\] SESSION_KEY ([789]):([0-9A-Fa-f]{32,64})")
+
+
+def session_key(
+    command: Sequence[str], head: bytes, environment: Mapping[str, str], seconds: float | None
+) -> SessionKey:
+    """The session key of a message.
+
+    Args:
+        command: gpg with what it needs to decrypt, without a command or an output.
+        head: of the message.
+        environment: added to what gpg gets to know of ours.
+        seconds: that it may take; None if somebody may be asked for a passphrase.
+
+    Raises:
+        Unpredictable: gpg does not tell one that can be used. No cause is kept, since it would hold what gpg wrote.
+    """
+    arguments = (
+        *(*command, "--quiet", "--logger-file", "/dev/null", "--status-fd", "1", "--show-session-key"),
+        *("--skip-verify", "--yes", "--output", "/dev/null", "--decrypt"),
+    )
+    said = _said(arguments, head, {**child_environment(os.environ, Family.GPG), **environment}, seconds)
+    found = [match for line in said.splitlines() if (match := _LINE.fullmatch(line))]
+    if len(found) != 1:
+        raise Unpredictable("gpg does not tell its session key")
+    algorithm, value = int(found[0][1]), bytes.fromhex(found[0][2].decode())
+    if len(value) != AES[algorithm]:
+        raise Unpredictable("gpg tells a session key of another length")
+    return SessionKey(algorithm, value)
+
+
+def _said(arguments: Sequence[str], head: bytes, environment: Mapping[str, str], seconds: float | None) -> bytes:
+    problem = ""
+    try:
+        with subprocess.Popen(
+            arguments,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=dict(environment),
+        ) as gpg:
+            try:
+                return gpg.communicate(head, timeout=seconds)[0]
+            except subprocess.TimeoutExpired:
+                problem = "gpg does not answer"
+            finally:
+                if gpg.poll() is None:
+                    gpg.kill()
+    except OSError as error:
+        problem = f"gpg cannot be started: {error.strerror}"
+    raise Unpredictable(problem)

@@ -1,0 +1,352 @@
+"""The members of an archive as lines that a person can read, in the order of the archive, deflated as they come.
+
+::
+
+    :2
+    kind 0 folder 755 0 0 0
+    0 5 1790000000 srv/data
+    :7 srv/data
+    kind 1 file 644 1000 1000 3
+    1 1200 1790000001.123456789 letter.txt
+
+A line that begins with a colon tells where in the archive that begins of which the next lines tell, in blocks of 512
+bytes, and the folder in which it lies; folders themselves lie in none. A kind has a number, a type, permissions, user
+and group, and the blocks that a member's headers take. A member's line has its kind, its size, its time of
+modification, its name, and after a tab what a link leads to, a device's number, or the bytes that a sparse file takes
+in the archive. A folder's has in place of the size the blocks of its headers, and its whole path.
+
+So each member begins where the one before it ends, and whoever looks for one reads the lines of its folder.
+Backslash, newline and tab in names are ``\\\\``, ``\\n``, ``\\t``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, cast
+
+from s3napback.durable import create_private
+from s3napback.index.headers import Headers, UnknownForm, number
+from s3napback.index.records import DamagedIndex
+from s3napback.streams.tar_headers import BLOCK_SIZE
+
+FILE, LINK, SYMLINK, CHARACTER, BLOCK, FOLDER, PIPE = (
+    b"file",
+    b"link",
+    b"symlink",
+    b"char",
+    b"block",
+    b"folder",
+    b"pipe",
+)
+_TYPES = {b"0": FILE, b"1": LINK, b"2": SYMLINK, b"3": CHARACTER, b"4": BLOCK, b"5": FOLDER, b"6": PIPE}
+_DEVICES = (CHARACTER, BLOCK)
+
+LONGEST_LINE = 1 << 16
+"""Bytes; a path has at most 4,096, a link's target as many, and each may be escaped."""
+
+_LEVEL = 6
+_GZIP = 31  # zlib's largest window, with gzip's header and trailer
+_MOST_KINDS = 10_000
+_PLACE = re.compile(rb":([0-9]{1,16})(?: (.*))?", re.DOTALL)
+_KINDS = re.compile(rb"^kind .*$", re.MULTILINE)
+_KIND = re.compile(rb"kind ([0-9]{1,9}) ([a-z]{4,7}) ([0-7]{1,4}) ([0-9]{1,20}) ([0-9]{1,20}) ([0-9]{1,9})")
+_MEMBER = re.compile(rb"([0-9]{1,9}) ([0-9]{1,19}) (-?[0-9]{1,19})(?:\.([0-9]{9}))? ([^\t]+)(?:\t(.+))?", re.DOTALL)
+_SPECIAL = re.compile(rb"[\\\n\t]")
+_ESCAPES = {b"\\": b"\\\\", b"\n": b"\\n", b"\t": b"\\t"}
+_ESCAPED = re.compile(rb"\\(.?)", re.DOTALL)
+_MEANT = {b"\\": b"\\", b"n": b"\n", b"t": b"\t"}
+
+has_special = _SPECIAL.search
+"""Whether a name cannot stand in a line as it is."""
+
+
+def escaped(name: bytes) -> bytes:
+    """A name as it stands in a line."""
+    return _SPECIAL.sub(lambda found: _ESCAPES[found[0]], name) if has_special(name) else name
+
+
+def unescaped(text: bytes) -> bytes:
+    """The name that stands in a line.
+
+    Raises:
+        DamagedIndex: it is none.
+    """
+    if b"\\" not in text:
+        return text
+    try:
+        return _ESCAPED.sub(lambda found: _MEANT[found[1]], text)
+    except KeyError:
+        raise DamagedIndex(f"a name in it is broken ({text!r:.200})") from None
+
+
+def moment_text(seconds: int, nanoseconds: int) -> bytes:
+    """A time as it stands in a line."""
+    return b"%d.%09d" % (seconds, nanoseconds) if nanoseconds else b"%d" % seconds
+
+
+@dataclass(frozen=True)
+class Lines:
+    """The lines of one archive, in a file that holds them deflated.
+
+    Attributes:
+        path: of the file.
+        secret: with which the archive begins.
+        length: bytes of the lines.
+        sha256: of these.
+    """
+
+    path: Path
+    secret: bytes
+    length: int
+    sha256: bytes
+
+
+class LineWriter:
+    """Writes the lines. A context manager, for one thread.
+
+    Attributes:
+        problem: why they cannot be written, as on a full disk; empty if they can. The archive does not need them.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Describe them.
+
+        Args:
+            path: of a file that does not exist.
+        """
+        self.problem = ""
+        self._path = path
+        self._file: BinaryIO | None = None
+        self._deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
+        self._hash = hashlib.sha256()
+        self._length = 0
+        self._labels: dict[tuple[bytes, ...], bytes] = {}
+        self._kinds = 0
+        self._pending: list[bytes] = []
+        self._place: bytes | None = b""
+
+    def __enter__(self) -> LineWriter:
+        try:
+            os.close(create_private(self._path))
+            self._file = cast(BinaryIO, self._path.open("r+b", buffering=0))
+        except OSError as error:
+            self.problem = f"{self._path}: {error.strerror}"
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def label(self, kind: bytes, mode: int, owner: int, group: int, blocks: int) -> bytes:
+        """What a kind of member is called in its line."""
+        key = (kind, b"%o %d %d %d" % (mode, owner, group, blocks))
+        if key not in self._labels:
+            if len(self._labels) >= _MOST_KINDS:
+                self._labels.clear()
+            self._labels[key] = b"%d" % self._kinds
+            self._kinds += 1
+            self._pending.append(b"kind %s %s\n" % (self._labels[key], b" ".join(key)))
+        return self._labels[key]
+
+    def write(self, folder: bytes, lines: Iterable[bytes], start: int) -> None:
+        """Write the lines of members in one folder.
+
+        Args:
+            folder: as the archive names it.
+            lines: of ``line``.
+            start: where the first of them begins in the archive, in bytes.
+        """
+        if folder != self._place or not folder:
+            self._begin(b":%d %s\n" % (start // BLOCK_SIZE, escaped(folder)), folder)
+        self._pending += lines
+        self._flush()
+
+    def write_folder(self, headers: Headers, start: int) -> None:
+        """Write the line of a folder, whose headers begin at ``start``."""
+        if self._place is not None:
+            self._begin(b":%d\n" % (start // BLOCK_SIZE), None)
+        mode, owner, group = headers.kind
+        label = self.label(FOLDER, mode & 0o7777, owner, group, 0)
+        blocks = len(headers.group) // BLOCK_SIZE
+        time = moment_text(*headers.modified)
+        self._pending.append(b"%s %d %s %s\n" % (label, blocks, time, escaped(headers.path.rstrip(b"/"))))
+        self._flush()
+
+    def _begin(self, line: bytes, place: bytes | None) -> None:
+        self._place = place
+        # Kinds may have been told in front of it: they hold wherever they stand.
+        self._pending.append(line)
+
+    def line(self, headers: Headers, name: bytes) -> bytes:
+        """The line of a member that is no folder.
+
+        Raises:
+            UnknownForm: it is of no type that tar writes for us.
+        """
+        kind = _TYPES.get(headers.type)
+        if kind is None or kind == FOLDER:
+            raise UnknownForm(f"a member is of the type {headers.type!r}")
+        mode, owner, group = headers.kind
+        label = self.label(kind, mode & 0o7777, owner, group, len(headers.group) // BLOCK_SIZE)
+        size = headers.real_size if kind == FILE else 0
+        line = b"%s %d %s %s" % (label, size, moment_text(*headers.modified), escaped(name))
+        if more := _more(kind, headers, size):
+            line += b"\t" + more
+        return line + b"\n"
+
+    def _flush(self) -> None:
+        text = b"".join(self._pending)
+        self._pending.clear()
+        self._hash.update(text)
+        self._length += len(text)
+        self._put(self._deflate.compress(text))
+
+    def _put(self, data: bytes) -> None:
+        try:
+            rest = memoryview(data)
+            while rest and self._file is not None and not self.problem:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            self.problem = f"{self._path}: {error.strerror}"
+
+    def finish(self, secret: bytes) -> Lines | None:
+        """Nothing more comes. None if they could not be written."""
+        self._flush()
+        self._put(self._deflate.flush())
+        return None if self.problem else Lines(self._path, secret, self._length, self._hash.digest())
+
+
+def _more(kind: bytes, headers: Headers, size: int) -> bytes:
+    if kind in (LINK, SYMLINK):
+        return escaped(headers.link)
+    if kind in _DEVICES:
+        return b"%d %d" % (number(headers.block[329:337]), number(headers.block[337:345]))
+    return b"%d" % headers.stored_size if kind == FILE and headers.stored_size != size else b""
+
+
+class Entry(NamedTuple):
+    """One member, as a line tells.
+
+    Attributes:
+        path: as it stands in the archive; of a folder without the slash at its end.
+        type: ``FILE`` and so on.
+        mode: its permissions.
+        size: bytes of its content once it is restored.
+        seconds: of its modification, since 1970.
+        more: what stands behind the tab, unescaped; empty if nothing does.
+        start: where its headers begin in the archive's stream, in bytes.
+        content: where its content begins.
+        end: where the next member begins.
+    """
+
+    path: bytes
+    type: bytes
+    mode: int
+    owner: int
+    group: int
+    size: int
+    seconds: int
+    nanoseconds: int
+    more: bytes
+    start: int
+    content: int
+    end: int
+
+
+Kinds = dict[bytes, tuple[bytes, int, int, int, int]]
+
+
+def read_entries(blocks: Iterable[bytes], wants: Callable[[bytes], bool] = lambda _folder: True) -> Iterator[Entry]:
+    """Read lines.
+
+    Args:
+        blocks: of the text.
+        wants: whether what lies in a folder is of interest, which is named as in the archive. Folders always are.
+
+    Raises:
+        DamagedIndex: they are none, as far as they were of interest.
+    """
+    kinds: Kinds = {}
+    place = _Place()
+    for text in _whole_lines(blocks):
+        first, *others = text.split(b"\n:")
+        if first.startswith(b":"):
+            place, first = _begun(first[1:], wants)
+        yield from place.entries(first, kinds)
+        for section in others:
+            place, rest = _begun(section, wants)
+            yield from place.entries(rest, kinds)
+
+
+def _begun(section: bytes, wants: Callable[[bytes], bool]) -> tuple[_Place, bytes]:
+    line, _, rest = section.partition(b"\n")
+    found = _PLACE.fullmatch(b":" + line)
+    if found is None:
+        raise DamagedIndex(f"a line in it is broken ({line!r:.200})")
+    folder = None if found[2] is None else unescaped(found[2])
+    return _Place(folder, int(found[1]) * BLOCK_SIZE, folder is None or wants(folder)), rest
+
+
+@dataclass
+class _Place:
+    """Where the next lines are."""
+
+    folder: bytes | None = None
+    start: int = 0
+    is_wanted: bool = True
+
+    def entries(self, text: bytes, kinds: Kinds) -> Iterator[Entry]:
+        for line in text.split(b"\n") if self.is_wanted else _KINDS.findall(text):
+            if found := _MEMBER.fullmatch(line):
+                entry = _entry(found, kinds, self.folder, self.start)
+                self.start = entry.end
+                yield entry
+            elif line:
+                _learn_kind(line, kinds)
+
+
+def _learn_kind(line: bytes, kinds: Kinds) -> None:
+    found = _KIND.fullmatch(line)
+    if found is None or found[2] not in _TYPES.values():
+        raise DamagedIndex(f"a line in it is broken ({line!r:.200})")
+    label, kind, mode, owner, group, length = found.groups()
+    kinds[label] = (kind, int(mode, 8), int(owner), int(group), int(length) * BLOCK_SIZE)
+
+
+def _entry(found: re.Match[bytes], kinds: Kinds, folder: bytes | None, start: int) -> Entry:
+    label, size_text, seconds, fraction, text, more = found.groups()
+    if label not in kinds:
+        raise DamagedIndex("a member in it is of a kind that it does not tell")
+    kind, mode, owner, group, length = kinds[label]
+    size, name, more = int(size_text), unescaped(text), unescaped(more or b"")
+    if (kind == FOLDER) != (folder is None):
+        raise DamagedIndex("a member in it stands where it cannot")
+    if kind == FOLDER:
+        path, length, size = name, size * BLOCK_SIZE, 0
+    else:
+        path = b"%s/%s" % (folder, name) if folder else name
+    stored = int(more) if kind == FILE and more.isdigit() else size
+    if not length:
+        raise DamagedIndex("a member in it has no headers")
+    content = start + length
+    end = content + stored + -stored % BLOCK_SIZE
+    return Entry(path, kind, mode, owner, group, size, int(seconds), int(fraction or 0), more, start, content, end)
+
+
+def _whole_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """The text in pieces that end with a line, without the last newline."""
+    rest = b""
+    for block in blocks:
+        whole, newline, rest = (rest + block).rpartition(b"\n")
+        if newline:
+            yield whole
+        if len(rest) > LONGEST_LINE:
+            raise DamagedIndex("a line in it is too long")
+    if rest:
+        raise DamagedIndex("its last line is not whole")

@@ -1,0 +1,195 @@
+"""Any part of an archive's content, of which only the segments that hold it are fetched, and checked before use."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+
+from s3napback.catalogue.contents import CataloguedArchive
+from s3napback.encryption.chunks import boundaries
+from s3napback.errors import StoreError
+from s3napback.recovery.opening.fetching import Transport
+from s3napback.streams.segments import SEGMENT_SIZE, Segment, Segments
+
+_RAW_DEFLATE = -15
+_GZIP_HEADER = 10  # bytes of one that we write
+_GZIP_TRAILER = 8
+_KEPT = 3
+_PIECE = 1 << 20
+
+Read = Callable[[int, int], bytes]
+"""Gives the bytes from one place to another."""
+
+
+class Irregular(StoreError):
+    """An archive cannot be read in parts, or what came is not what its index tells. Reading the whole may do."""
+
+
+class StoredRanges:
+    """Parts of the stored bytes of one version of an archive.
+
+    Attributes:
+        head: the first bytes, which are fetched at once.
+    """
+
+    def __init__(self, transport: Transport, archive: CataloguedArchive, head_size: int) -> None:
+        """Fetch the head.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        self._transport = transport
+        self._archive = archive
+        self.head = b""
+        self.head = self.read(0, head_size)
+
+    def read(self, start: int, end: int) -> bytes:
+        """The bytes from one place to another, or to the end.
+
+        Raises:
+            StoreError: they cannot be read, or the archive was replaced.
+        """
+        end = min(end, self._archive.stored.size)
+        if start >= end or end <= len(self.head):
+            return self.head[start:end]
+        transport, stored = self._transport, self._archive.stored
+
+        def fetch() -> bytes:
+            return b"".join(transport.store.read(stored.key, start=start, end=end, version=stored.version))
+
+        data = transport.promptly(fetch, self._archive)
+        if len(data) != end - start:
+            raise Irregular(f"{transport.address(self._archive)} did not give what was asked for")
+        transport.total.note(data)
+        return data
+
+
+class Content:
+    """The content of an archive, read by its segments."""
+
+    def __init__(self, read: Read, segments: Segments, compression: str) -> None:
+        """Describe it.
+
+        Args:
+            read: gives parts of the compressed stream.
+            segments: of that.
+            compression: ``gzip``, ``zstd`` or ``none``.
+        """
+        self._read = read
+        self._segments = list(segments)
+        self._starts = boundaries([each.length for each in self._segments])
+        self._compression = compression
+        self._kept: OrderedDict[int, bytes] = OrderedDict()
+
+    @property
+    def longest(self) -> int:
+        """Bytes that it can have at most."""
+        return len(self._segments) * SEGMENT_SIZE
+
+    def cost(self, places: Iterator[tuple[int, int]]) -> int:
+        """Bytes of all segments in which some parts lie, which are told in order."""
+        total, last = 0, -1
+        for start, end in places:
+            first, beyond = max(start // SEGMENT_SIZE, last + 1), min(-(-end // SEGMENT_SIZE), len(self._segments))
+            if beyond > first:
+                total += self._starts[beyond] - self._starts[first]
+                last = beyond - 1
+        return total
+
+    def pieces(self, start: int, end: int) -> Iterator[bytes]:
+        """The bytes from one place to another, in pieces.
+
+        Raises:
+            Irregular: they are not what the index tells.
+            StoreError: they cannot be read.
+        """
+        while start < end:
+            number = start // SEGMENT_SIZE
+            if number >= len(self._segments):
+                raise Irregular("the index tells of what lies beyond the archive's end")
+            segment = self._segment(number)
+            place = start - number * SEGMENT_SIZE
+            piece = segment[place : min(place + _PIECE, place + end - start)]
+            if not piece:
+                raise Irregular("the index tells of what lies beyond the archive's end")
+            yield piece
+            start += len(piece)
+
+    def read(self, start: int, end: int) -> bytes:
+        """The same in one piece."""
+        return b"".join(self.pieces(start, end))
+
+    def _segment(self, number: int) -> bytes:
+        if number in self._kept:
+            self._kept.move_to_end(number)
+            return self._kept[number]
+        start, end = self._starts[number], self._starts[number + 1]
+        stored = self._read(start, end)
+        segment: Segment = self._segments[number]
+        if len(stored) != segment.length or hashlib.sha256(stored).digest() != segment.sha256:
+            raise Irregular("a part of the archive is not the one of which its index has a sum")
+        plain = self._decompressed(number, stored)
+        is_last = number == len(self._segments) - 1
+        if len(plain) != SEGMENT_SIZE and not (is_last and len(plain) < SEGMENT_SIZE):
+            raise Irregular("a part of the archive has another length than parts have")
+        self._kept[number] = plain
+        if len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
+        return plain
+
+    def _decompressed(self, number: int, stored: bytes) -> bytes:
+        if self._compression == "none":
+            return stored
+        try:
+            return _unzstded(stored) if self._compression == "zstd" else _inflated(stored, is_first=number == 0)
+        except (zlib.error, ValueError) as error:
+            raise Irregular(f"a part of the archive cannot be decompressed ({error})") from error
+
+
+def _inflated(stored: bytes, *, is_first: bool) -> bytes:
+    stream = zlib.decompressobj(_RAW_DEFLATE)
+    plain = stream.decompress(memoryview(stored)[_GZIP_HEADER * is_first :], SEGMENT_SIZE + 1)
+    if stream.unconsumed_tail or (stream.eof and len(stream.unused_data) != _GZIP_TRAILER):
+        raise ValueError("it goes on")
+    return plain
+
+
+def _unzstded(stored: bytes) -> bytes:
+    import zstandard  # noqa: PLC0415 - loaded only where it is used
+
+    try:
+        if zstandard.frame_content_size(stored) > SEGMENT_SIZE:
+            raise ValueError("it is longer than a part can be")
+        plain: bytes = zstandard.ZstdDecompressor().decompress(stored, max_output_size=SEGMENT_SIZE)
+    except zstandard.ZstdError as error:
+        raise ValueError(str(error)) from error
+    return plain
+
+
+def beginning(stored: bytes, compression: str, wanted: int) -> bytes:
+    """The first bytes of a content, of the first ones of its compressed stream; fewer if those do not tell.
+
+    Raises:
+        Irregular: they are damaged.
+    """
+    if compression == "none":
+        return stored[:wanted]
+    try:
+        if compression == "gzip":
+            return zlib.decompressobj(_RAW_DEFLATE).decompress(memoryview(stored)[_GZIP_HEADER:], wanted)
+        return _first_of_zstd(stored, wanted)
+    except (zlib.error, ValueError) as error:
+        raise Irregular(f"the archive's beginning cannot be decompressed ({error})") from error
+
+
+def _first_of_zstd(stored: bytes, wanted: int) -> bytes:
+    import zstandard  # noqa: PLC0415 - loaded only where it is used
+
+    try:
+        with zstandard.ZstdDecompressor().stream_reader(stored) as stream:
+            first: bytes = stream.read(wanted)
+    except zstandard.ZstdError as error:
+        raise ValueError(str(error)) from error
+    return first
