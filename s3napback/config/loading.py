@@ -16,6 +16,7 @@ from s3napback.config.directives import Directives
 from s3napback.config.excludes import check_reach
 from s3napback.config.key_file import UnusableKeyFile, read_key_file
 from s3napback.config.names import WantedName, key_problem, qualified_names
+from s3napback.config.notices import notices
 from s3napback.config.problems import Change, Problems
 from s3napback.config.reading import read_configuration
 from s3napback.config.scopes import Scope
@@ -114,6 +115,7 @@ def _configuration(path: Path, entries: Sequence[Entry], problems: Problems, *, 
     store = store_settings(general, problems)
     encryption = encryption_settings(general, problems)
     _check_host_name(general, problems)
+    told = notices(general, problems)
     jobs = [_without_store(job, store.folder, problems) for job in _named(reader.jobs, store.prefix, problems)]
     _check_folders(general, problems, may_be_missing=is_for_reading)
     check_reach(reader.excludes, reader.jobs, problems)
@@ -130,6 +132,7 @@ def _configuration(path: Path, entries: Sequence[Entry], problems: Problems, *, 
         host_name=general.text(Directives.HOST_NAME),
         diff_dir=general.path(Directives.DIFF_DIR),
         temp_dir=general.path(Directives.TEMP_DIR),
+        notices=told,
         jobs=tuple(jobs),
         warnings=problems.warnings,
     )
