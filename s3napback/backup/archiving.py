@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 import uuid
 from collections.abc import Iterator
@@ -43,7 +44,7 @@ from s3napback.streams.environment import Family
 from s3napback.streams.followers import Counter, Ends
 from s3napback.streams.pipeline import Pipeline
 from s3napback.streams.processes import Stage
-from s3napback.streams.segments import Segments
+from s3napback.streams.segments import KEY_SIZE, Segments
 from s3napback.streams.spooling import Measured, spool
 from s3napback.streams.transformations import Transformation, composed
 
@@ -101,7 +102,7 @@ class _Making:
         with self.context.state.workplace(plan.job.name) as folder:
             dump = self.source.dump(plan.type, plan.parent.memory if plan.parent else None, folder)
             record = self._record(dump, started)
-            segments = Segments() if dump.listing else None
+            segments = self._segments() if dump.listing else None
             transfer = self._transfer(dump, record, segments)
             transfer = replace(transfer, seconds=time.monotonic() - clock)
             concluded = dump.conclude()
@@ -111,6 +112,11 @@ class _Making:
                 self._commit(dump, record, transfer, had_content=had_content)
                 left = self._put_index(record, segments, lines)
         return replace(transfer, warnings=(*transfer.warnings, *left, *self._tidy_up(record, transfer)))
+
+    def _segments(self) -> Segments:
+        """Where archives are signed, sums without a key: who may read an archive could otherwise make another one."""
+        encryption = self.context.encryption
+        return Segments() if encryption and encryption.signer else Segments(os.urandom(KEY_SIZE))
 
     def _discard_leftovers(self) -> None:
         """Remove what earlier runs left unfinished; a distant store is asked for several keys at once."""
