@@ -100,8 +100,8 @@ def test_the_session_key_is_shown_nowhere(home: GpgHome, tmp_path: Path, capfd: 
         key = key_of(home, stored)
         with pytest.raises(Unpredictable) as caught:
             Ciphertext(lambda start, end: stored[start:end], stored[:100], key)
-        with pytest.raises(Unpredictable) as refused:
-            session_key(("gpg", "--no-options", "--batch", "--homedir", str(tmp_path)), stored[:HEAD], {}, 30)
+        with gpg_home() as other, pytest.raises(Unpredictable) as refused:
+            key_of(other, stored)
     finally:
         (home.path / "gpg.conf").unlink()
     said = capfd.readouterr()
