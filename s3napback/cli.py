@@ -31,6 +31,7 @@ from s3napback.formatting import printable
 from s3napback.log_handlers import note_outcome
 from s3napback.logs import log_lines
 from s3napback.overview import schedule_command, status_command
+from s3napback.peeking import dump_command
 from s3napback.speaking import confirm, say
 
 if TYPE_CHECKING:
@@ -97,14 +98,12 @@ def command_line(
     log_config: Path | None,
 ) -> None:
     """Back up what the configurations name: the nightly run, unless a COMMAND says otherwise."""
-    from s3napback.config.loading import resolve_configuration_path
+    from s3napback.config.loading import configuration_paths
     from s3napback.logs import configure_logging
 
     if context.invoked_subcommand is not None:
         require_none_of_the_run(context, force=force, full=full, take_over=take_over, strict=strict)
-    paths = [resolve_configuration_path(argument) for argument in arguments] or [
-        path for path in [resolve_configuration_path(DEFAULT_CONFIGURATION)] if path.exists()
-    ]
+    paths = configuration_paths(arguments, DEFAULT_CONFIGURATION)
     configure_logging(log_config, paths, debug, quiet=quiet)
     context.obj = Invocation(tuple(paths), today or date.today(), test)
     if context.invoked_subcommand is None:
@@ -345,6 +344,7 @@ def verify_command(
     )
 
 
+command_line.add_command(dump_command)
 command_line.add_command(schedule_command)
 command_line.add_command(status_command)
 

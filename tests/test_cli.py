@@ -93,6 +93,16 @@ def test_without_a_name_s3napback_conf_is_meant_if_it_is_there(
     assert heard["paths"] == [str(tmp_path / "s3napback.conf")]
 
 
+def test_a_default_configuration_that_cannot_be_looked_at_is_no_absent_one(
+    heard: dict[str, object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    looped = tmp_path / "s3napback.conf"
+    looped.symlink_to(looped)
+    monkeypatch.setattr("s3napback.config.loading.resolve_configuration_path", lambda _argument: looped)
+    command_line.main(["list"], standalone_mode=False)
+    assert heard["paths"] == [str(looped)]
+
+
 def test_several_configurations_each_have_a_heading(capsys: pytest.CaptureFixture[str]) -> None:
     for paths, printed in (("a", "b"), "a:\nb:\n"), (("a",), ""):
         with pytest.raises(SystemExit):

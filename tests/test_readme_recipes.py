@@ -111,6 +111,11 @@ def test_recovery_by_hand_from_a_folder(tmp_path: Path, backups_key: GpgHome) ->
     target = tmp_path / "recovered"
     names = {f"etc-{slot}": f"{name}-{slot}" for slot in slots}
     places = {"/srv/vault": str(site.vault), "/srv/recovered": str(target)}
+    index = {"/srv/vault": str(site.vault), "etc-0-FULL": f"{name}-0-FULL"}
+    told = run_recipe(adapted("index in a folder", index), backups_key)
+    assert told.startswith("s3napback-index 1\narchive ")
+    members = {line.rpartition(" ")[2] for line in told.splitlines()}
+    assert {path.name for path in site.source.iterdir() if path.is_file()} & members
     run_recipe(adapted("directory from a folder", {**names, **places}), backups_key)
     assert_same_trees(site.source, target / name)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -45,7 +46,7 @@ from s3napback.streams.environment import Family
 from s3napback.streams.followers import Counter, Ends
 from s3napback.streams.pipeline import Pipeline
 from s3napback.streams.processes import Stage
-from s3napback.streams.segments import Segments
+from s3napback.streams.segments import KEY_SIZE, Segments
 from s3napback.streams.spooling import Measured, spool
 from s3napback.streams.transformations import Transformation, composed
 
@@ -114,7 +115,7 @@ class _Making:
         with self.context.state.workplace(plan.job.name) as folder:
             dump = self.source.dump(plan.type, plan.parent.memory if plan.parent else None, folder)
             record = self._record(dump, started)
-            segments = Segments() if dump.listing else None
+            segments = self._segments() if dump.listing else None
             transfer, stored = self._transfer(dump, record, segments)
             transfer = replace(transfer, seconds=time.monotonic() - clock)
             concluded = dump.conclude()
@@ -125,6 +126,11 @@ class _Making:
                 self._commit(dump, record, stored, had_content=had_content)
                 closing = undo.pop_all()
         return Made(transfer, partial(self._finish, record, transfer, segments, lines, closing))
+
+    def _segments(self) -> Segments:
+        """Where archives are signed, sums without a key: who may read an archive could otherwise make another one."""
+        encryption = self.context.encryption
+        return Segments() if encryption and encryption.signer else Segments(os.urandom(KEY_SIZE))
 
     def _discard_leftovers(self) -> None:
         """Remove what earlier runs left unfinished; a distant store is asked for several keys at once."""

@@ -49,14 +49,14 @@ class Journal:
         began: when the run did.
         store: that the run has reached; None if it has not come so far.
         exit_code: the run's.
-        is_untold: the run's word could not be left.
+        untold: warnings that came after the run's end: of its word, and of whom it tells.
     """
 
     def __init__(self) -> None:
         self.began = datetime.now(timezone.utc)
         self.store: Store | None = None
         self.exit_code = 0
-        self.is_untold = False
+        self.untold = 0
         self._attempts: dict[str, Attempt] = {}
         self._expansions: dict[str, Expansion] = {}
 

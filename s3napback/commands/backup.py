@@ -44,17 +44,18 @@ def run(configuration: Configuration, today: date, options: BackupOptions) -> Ta
     journal = Journal()
     with ExitStack() as stack:
         # The outermost of all: a run that cannot begin leaves its word, too.
-        stack.enter_context(leaving_word(configuration, today, journal))
+        telling = stack.enter_context(leaving_word(configuration, today, journal))
         folder = diff_dir(configuration)
         if configuration.diff_dir is None:
             make_diff_dir(folder)
         stack.enter_context(locked(folder, lock_holder(configuration.path)))
+        telling.begin()
         context = stack.enter_context(prepared_run(configuration, today, options, patient=True))
         context = replace(context, journal=journal)
         journal.store = context.store
         tally = Tally(warnings=_warn(context.warnings)) + _back_up_all(context)
         journal.exit_code = tally.exit_code
-    tally += Tally(warnings=journal.is_untold)
+    tally += Tally(warnings=journal.untold)
     logger.info(
         "%s: %s done, %s skipped, %s failed; %s read, %s stored; %s",
         *(configuration.path, tally.done, tally.skipped, tally.failed),

@@ -141,12 +141,12 @@ def restore(
         _ask(request, meant.source, confirm)
     logger.info("restoring %s from %s", meant.source, _described(holdings, meant))
     with working_on(f"restoring {meant.source} from {_described(holdings, meant)}"):
-        task.run(meant.decoder(), meant.chain)
-    fetched = sum(archive.stored.size for archive in meant.chain)
+        decoder = meant.decoder()
+        task.run(decoder, meant.chain)
     logger.info(
         "%s is restored to %s: %s fetched, %s",
         *(meant.source, "standard output" if request.where == TO_STANDARD_OUTPUT else request.where),
-        *(human_bytes(fetched), human_time(time.monotonic() - clock)),
+        *(human_bytes(decoder.transport.total.size), human_time(time.monotonic() - clock)),
     )
     return 0
 

@@ -16,6 +16,7 @@ from s3napback.config.directives import Directives
 from s3napback.config.excludes import check_reach
 from s3napback.config.key_file import UnusableKeyFile, read_key_file
 from s3napback.config.names import WantedName, key_problem, qualified_names
+from s3napback.config.notices import notices
 from s3napback.config.problems import Change, Problems
 from s3napback.config.reading import read_configuration
 from s3napback.config.scopes import Scope
@@ -42,6 +43,20 @@ def resolve_configuration_path(argument: str, folder: Path = SYSTEM_FOLDER) -> P
     if not argument or "/" in argument or argument in (".", ".."):
         return Path(argument)
     return folder / (argument if argument.endswith(".conf") else f"{argument}.conf")
+
+
+def configuration_paths(arguments: Sequence[str], otherwise: str) -> list[Path]:
+    """The files that all ``-c`` mean, or without any the one of the name ``otherwise``, unless there is none."""
+    if arguments:
+        return [resolve_configuration_path(argument) for argument in arguments]
+    path = resolve_configuration_path(otherwise)
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError:
+        pass  # what keeps it from being read is said by whoever reads it
+    return [path]
 
 
 @dataclass(frozen=True)
@@ -100,6 +115,7 @@ def _configuration(path: Path, entries: Sequence[Entry], problems: Problems, *, 
     store = store_settings(general, problems)
     encryption = encryption_settings(general, problems)
     _check_host_name(general, problems)
+    told = notices(general, problems)
     jobs = [_without_store(job, store.folder, problems) for job in _named(reader.jobs, store.prefix, problems)]
     _check_folders(general, problems, may_be_missing=is_for_reading)
     check_reach(reader.excludes, reader.jobs, problems)
@@ -117,6 +133,7 @@ def _configuration(path: Path, entries: Sequence[Entry], problems: Problems, *, 
         concurrency=Concurrency(general.integer(Directives.JOBS), general.integer(Directives.JOBS_PER_SERVER)),
         diff_dir=general.path(Directives.DIFF_DIR),
         temp_dir=general.path(Directives.TEMP_DIR),
+        notices=told,
         jobs=tuple(jobs),
         warnings=problems.warnings,
     )

@@ -87,15 +87,25 @@ class Holdings:
             said = f"{word}: there are archives under other names, {', '.join(others)}: of another Prefix, or copies"
             if not found:
                 raise NothingToRestore(f"{said}; set that Prefix, or name one with --from")
-            logger.info("%s; they are passed over, unless --from names one", said)
+            self._tell(logging.INFO, f"{said}; they are passed over, unless --from names one")
         if not any(archive.record for archive in found) and (lost := self.lost(found)):
             raise NothingToRestore(*lost)
         configured = bool(self.configuration.host_name) and not cycle_or_name
         own, note = own_archives(found, host_name(self.configuration), host_is_configured=configured)
         if note:
-            logger.warning("%s: %s", word, note)
+            self._tell(logging.WARNING, f"{word}: {note}")
         only_source(own, word)
         return own
+
+    def _tell(self, level: int, text: str) -> None:
+        """Log what comes up with each question about a source, once."""
+        if text not in self._told:
+            self._told.add(text)
+            logger.log(level, "%s", text)
+
+    @cached_property
+    def _told(self) -> set[str]:
+        return set()
 
     def chain(self, word: str, at: str, today: date, cycle_or_name: str = "") -> tuple[CataloguedArchive, ...]:
         """The chain to the newest archive as of ``at`` that can be restored; says which newer ones cannot.

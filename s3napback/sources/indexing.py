@@ -92,10 +92,9 @@ class Listing:
                 yield _end_behind(len(head_of(secret)) + follower.passed)
             gatherer.flush()
             lines = writer.finish(secret)
-        if follower.flaw:
-            self.warnings = [f"there is no list of what is in it: {_odd(follower)}"]
-        else:
-            self.lines = lines
+        self.lines = None if follower.flaw else lines
+        if self.lines is None:
+            self.warnings = [_without_lines(_odd(follower) if follower.flaw else writer.problem)]
 
 
 class Indexing:
@@ -148,6 +147,8 @@ class Indexing:
             lines = writer.finish(secret)
         self.lines = None if follower.flaw else lines
         self._conclude(follower, supplement)
+        if writer.problem and not follower.flaw:
+            self.warnings = [*self.warnings, _without_lines(writer.problem)]
 
     def _added(self, new: NewIndex, supplement: Supplement) -> Iterator[Block]:
         if not supplement.is_needed:
@@ -175,6 +176,10 @@ class Indexing:
             self._plan.index.unlink()
             lost = "no index could be made, so that the next DIFFs go by time alone"
             self.warnings = [f"{lost}: {_odd(follower)}"]
+
+
+def _without_lines(problem: str) -> str:
+    return f"no list could be made of what is in the archive, so that single files are found by reading it: {problem}"
 
 
 def _take_nothing(_name: bytes) -> None:

@@ -44,6 +44,7 @@ def test_a_command_takes_what_its_own_prefix_claims_and_says_what_else_there_is(
     log = site.run("restore", str(site.source), "--to", str(tmp_path / "own"), day=None).stderr
     assert (tmp_path / "own" / site.name() / "file").read_text() == "first"
     assert f"other names, b/{site.name()}: of another Prefix, or copies; they are passed over" in log
+    assert log.count("they are passed over") == 1
     checked = site.run("verify", day=None)
     assert [line.partition(":")[0] for line in checked.stdout.splitlines()] == [f"{site.name()}-0-FULL"]
     assert "2 archives passed over: of another Prefix, or copies" in checked.stderr

@@ -52,7 +52,7 @@ def _run_out_of_memory() -> None:
 
 
 def _break_compression(after: float, act: Callable[[], None]) -> None:
-    def make_compression(_kind: str, _level: int | None = None) -> Transformation:
+    def make_compression(_kind: str, _level: int | None = None, _segments: object = None) -> Transformation:
         return breaking(after, act)
 
     vars(s3napback.backup.archiving)["make_compression"] = make_compression
@@ -109,6 +109,7 @@ FAULTS: dict[str, Callable[[], None]] = {
         ("os.rename", "state.json.new"), (r"os\.(listdir|scandir)", "/diffs/")
     ),
     "killed before the object is renamed": lambda: _kill_at(("os.rename", "/objects/")),
+    "killed between commit and index": lambda: _kill_at(("os.rename", ".index/incoming-")),
     "killed between commit and checksum": lambda: _kill_at(("os.rename", ".sha256/incoming-")),
     "without the second wall": open_second_wall,
 }

@@ -18,9 +18,10 @@ from tests.faulty_s3 import Action, Answer, Fault, Forward, Request
 Injection = Callable[[Machine], AbstractContextManager[None]]
 """Brings a fault about; at the end of the context it is gone."""
 
-ARCHIVE = r".*(?<!\.sha256)"
-"""Keys of archives, not of their sums."""
+ARCHIVE = r".*(?<!\.sha256)(?<!\.index)"
+"""Keys of archives, not of what lies beside them."""
 SUM = r".*\.sha256"
+INDEX = r".*\.index"
 
 
 @contextmanager

@@ -195,7 +195,7 @@ class Machine:
 
     def records(self) -> dict[str, ArchiveRecord]:
         """What the archives say of themselves, by key."""
-        keys = [key for key in self.objects() if not key.endswith(".sha256")]
+        keys = [key for key in self.objects() if not key.endswith((".sha256", ".index"))]
         found = {key: ArchiveRecord.from_metadata(self.metadata(key)) for key in keys}
         return {key: record for key, record in found.items() if record is not None}
 
@@ -268,4 +268,4 @@ class Machine:
 
     def slot_of(self, key: str) -> str:
         """A key without its type and without what follows it."""
-        return key.removesuffix(".sha256").removesuffix("-FULL").removesuffix("-DIFF")
+        return key.removesuffix(".sha256").removesuffix(".index").removesuffix("-FULL").removesuffix("-DIFF")

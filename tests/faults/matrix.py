@@ -154,17 +154,21 @@ _KILLS = (
             ("killed before the snapshot is moved", False),
             ("killed before the state is renamed", False),
             ("killed after the state was renamed", True),
+            ("killed between commit and index", True),
             ("killed between commit and checksum", True),
         )
         for full in (False, True)
     ),
-    Cell(
-        "s3napback",
-        "killed between commit and checksum",
-        "S3",
-        Outcome.KILLED,
-        inject.killing("PutObject", after=False, key=inject.SUM),
-        remembered=True,
+    *(
+        Cell(
+            "s3napback",
+            f"killed between commit and {what}",
+            "S3",
+            Outcome.KILLED,
+            inject.killing("PutObject", after=False, key=key),
+            remembered=True,
+        )
+        for what, key in (("index", inject.INDEX), ("checksum", inject.SUM))
     ),
 )
 
@@ -235,6 +239,17 @@ _LOOKS = (
         )
         for fault, (action, _) in _LASTING.items()
     ),
+)
+_INDEXES = tuple(
+    Cell(
+        "put index",
+        fault,
+        "S3",
+        Outcome.SURVIVES,
+        inject.answering(("PutObject", _LASTING[fault][0]), key=inject.INDEX),
+        general=VERY_IMPATIENT,
+    )
+    for fault in ("503", "403")
 )
 _LIES = (
     Cell(
@@ -334,9 +349,10 @@ MATRIX = (
     *_REFUSED,
     *_ONCE,
     *_LOOKS,
+    *_INDEXES,
     *_LIES,
     *_NETWORK,
 )
 
-REQUESTS = frozenset(cell.stage for cell in (*_REFUSED, *_LOOKS, *_LIES))
+REQUESTS = frozenset(cell.stage for cell in (*_REFUSED, *_LOOKS, *_INDEXES, *_LIES))
 """The stages that are requests to a store."""

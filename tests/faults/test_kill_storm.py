@@ -94,7 +94,7 @@ class Storm:
         now = machine.observe()
         changed = [key for key in {*before.objects, *now.objects} if before.objects.get(key) != now.objects.get(key)]
         assert len({machine.slot_of(key) for key in changed}) <= 1, changed
-        landed = any(not key.endswith(".sha256") for key in changed)
+        landed = any(not key.endswith((".sha256", ".index")) for key in changed)
         if landed:
             machine.check_newest()
         self.kills += ended.code != 0

@@ -329,7 +329,7 @@ def test_a_lock_that_is_another_file_is_neither_cut_off_nor_written_to(option: s
     said = site.run(option, expect=2).stderr
     assert f"rm {site.diff_dir}/lock" in said
     assert victim.read_text() == "precious"
-    assert not list(site.vault.rglob("*"))
+    assert not site.archive_keys()
 
 
 def test_state_that_somebody_planted_is_not_read(site: Site) -> None:

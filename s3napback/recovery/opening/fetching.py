@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
 
@@ -25,6 +25,32 @@ LARGEST_RANGE = 16 * 1024 * 1024
 _Result = TypeVar("_Result")
 
 
+class Arrived:
+    """Counts what has come from the store. For several threads.
+
+    Attributes:
+        size: in bytes.
+    """
+
+    def __init__(self, total: Arrived | None = None) -> None:
+        """Begin.
+
+        Args:
+            total: counts the same, and what comes elsewhere.
+        """
+        self.size = 0
+        self._total = total
+        self._lock = threading.Lock()
+
+    def note(self, block: Block) -> Block:
+        """Count a block, and return it."""
+        with self._lock:
+            self.size += len(block)
+        if self._total is not None:
+            self._total.note(block)
+        return block
+
+
 @dataclass(frozen=True)
 class Transport:
     """How archives are fetched.
@@ -34,12 +60,14 @@ class Transport:
         threads: ranges under way at once.
         range_size: bytes of one range.
         stall_timeout: seconds after which what does not move is given up; None is for ever.
+        total: counts all that has come.
     """
 
     store: Store
     threads: int = 4
     range_size: int = LARGEST_RANGE
     stall_timeout: float | None = None
+    total: Arrived = field(default_factory=Arrived, compare=False)
 
     def address(self, archive: CataloguedArchive) -> str:
         """Where an archive lies, as people write it."""
@@ -57,7 +85,7 @@ class Transport:
         Args:
             through: what they pass first.
         """
-        arrived = Arrived()
+        arrived = Arrived(self.total)
 
         def blocks() -> Iterator[Block]:
             stored = stored_bytes(self, archive, digest=digest, arrived=arrived)
@@ -78,24 +106,6 @@ class Transport:
                 f"reading {self.address(archive)} failed: the store has been silent for {self.stall_timeout:g} seconds "
                 "(StallTimeout)"
             ) from None
-
-
-class Arrived:
-    """Counts what has come from the store. For several threads.
-
-    Attributes:
-        size: in bytes.
-    """
-
-    def __init__(self) -> None:
-        self.size = 0
-        self._lock = threading.Lock()
-
-    def note(self, block: Block) -> Block:
-        """Count a block, and return it."""
-        with self._lock:
-            self.size += len(block)
-        return block
 
 
 def stored_bytes(

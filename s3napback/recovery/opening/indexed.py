@@ -142,7 +142,7 @@ def look_up(
 def _opened(decoder: Decoder, archive: CataloguedArchive, *, is_encrypted: bool) -> Pipeline:
     key = index_key(archive.key)
     transport = decoder.transport
-    feed = Feed(f"{transport.store.location}/{key}", lambda: iter(transport.store.read(key)))
+    feed = Feed(f"{transport.store.location}/{key}", lambda: map(transport.total.note, transport.store.read(key)))
     elements: list[Feed | Stage] = [feed]
     if is_encrypted:
         digest = metadata_digest(archive.stored.metadata)
