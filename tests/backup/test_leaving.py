@@ -20,6 +20,7 @@ from s3napback.config.loading import load_configuration
 from s3napback.deciding.facts import BackupOptions
 from s3napback.errors import Interrupted, S3napbackError
 from s3napback.state import locked
+from s3napback.stores.opening import open_store
 from s3napback.watch.keys import Place
 from s3napback.watch.word import Word, read
 from tests.faulty_s3 import Fault, FaultyS3, answer, stall
@@ -162,6 +163,9 @@ def test_what_lies_under_the_key_is_not_believed_and_is_replaced(site: Site) -> 
 
 
 def test_a_disk_that_is_not_mounted_does_not_seem_to_be_from_then_on(site: Site) -> None:
+    """Not even if a source was not due, so that nothing is known to be wrong with the store."""
+    weekly = f"<Directory {site.diff_dir}>\nFrequency 7\n</Directory>"
+    site.configure(f"<Cycle nightly>\n{CYCLE}\nDirectory {site.source}\n{weekly}\n</Cycle>")
     back_up(site)
     site.vault.rename(site.root / "unmounted")
     site.vault.mkdir()
@@ -252,7 +256,22 @@ def test_a_signal_leaves_a_word_no_more_time_than_there_is(
     journal = Journal()
     clock = time.monotonic()
     with pytest.raises(Interrupted), leaving.leaving_word(load_configuration(site.configuration), FIRST_DAY, journal):
-        journal.store = site.store()
+        journal.store, journal.answered = site.store(), True
         raise Interrupted(signal.SIGTERM)
     assert time.monotonic() - clock < 5
     assert journal.untold == 2
+
+
+def test_a_store_that_does_not_answer_is_not_asked_again_for_the_word(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing was due: the run has not needed the store, and does not wait for it now."""
+    back_up(site)
+    site.configure("<Cycle nightly>\nFrequency 7\nDirectory /etc\n</Cycle>", general="Endpoint http://127.0.0.1:9")
+    text = site.configuration.read_text().replace(f"file://{site.vault}", "nowhere")
+    site.configuration.write_text(text)
+    configuration, journal = load_configuration(site.configuration), Journal()
+    with leaving.leaving_word(configuration, FIRST_DAY, journal):
+        journal.store = open_store(configuration.store)
+        journal.skipped(configuration.jobs[0])
+    assert (journal.untold, caplog.text) == (0, "")
