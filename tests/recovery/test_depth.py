@@ -22,7 +22,7 @@ from tests.site import FIRST_DAY, Site
 
 LEVELS = 5000
 TRUNK = "ddd"
-"""Name of each folder; the longer it is, the fewer of them tar can read, each of which costs the kernel all above it."""
+"""Name of each folder; the longer it is, the fewer of them tar can read; each costs the kernel all above it."""
 
 LONGEST_PATH = 4095
 """Bytes that the kernel takes of a path (``PATH_MAX`` in ``<linux/limits.h>``, less its end)."""
@@ -120,8 +120,7 @@ def test_five_thousand_levels_come_back_as_far_as_tar_can_read_them(
 
     restore_here(site, str(site.source), tmp_path / "out", at=date(2027, 1, 1).isoformat())
 
-    # tar takes a folder by its path with a slash at the end.
-    longest = LONGEST_PATH - len(f"{site.name()}/") - 1
+    longest = LONGEST_PATH - len(f"{site.name()}/")
     expected = described(site.source, longest)
     assert max(name.count("/") for name in expected) > 950
     found = described(tmp_path / "out" / site.name(), LEVELS * 5)
