@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 
 from s3napback.archives import Transfer
@@ -48,14 +49,14 @@ class Journal:
         began: when the run did.
         store: that the run has reached; None if it has not come so far.
         exit_code: the run's.
-        is_untold: the run's word could not be left.
+        untold: warnings that came after the run's end: of its word, and of whom it tells.
     """
 
     def __init__(self) -> None:
         self.began = datetime.now(timezone.utc)
         self.store: Store | None = None
         self.exit_code = 0
-        self.is_untold = False
+        self.untold = 0
         self._attempts: dict[str, Attempt] = {}
         self._expansions: dict[str, Expansion] = {}
 
@@ -76,6 +77,12 @@ class Journal:
     def failed(self, job: Job, error: Exception) -> None:
         """A source has got no archive."""
         self._attempts[job.name] = Attempt("failed", error_class(error))
+
+    def warned(self, job: Job, count: int) -> None:
+        """So many warnings have come after a source's archive had arrived."""
+        attempt = self._attempts.get(job.name)
+        if attempt is not None and count:
+            self._attempts[job.name] = replace(attempt, warnings=attempt.warnings + count)
 
     def expanded(self, job: Job, expansion: Expansion) -> None:
         """The sources were looked for that a job stands for."""

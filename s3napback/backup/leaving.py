@@ -14,6 +14,7 @@ from datetime import date, datetime, timezone
 from s3napback import __version__
 from s3napback.backup.journal import Journal, error_class, has_failed
 from s3napback.backup.planning import remembered_of_several
+from s3napback.backup.telling import Telling
 from s3napback.catalogue.words import fetched
 from s3napback.chains import SourceState
 from s3napback.config.settings import Configuration, Job
@@ -35,26 +36,27 @@ _UNREACHED = Attempt("failed")
 
 
 @contextmanager
-def leaving_word(configuration: Configuration, today: date, journal: Journal) -> Iterator[None]:
-    """Leave a word when the context ends, whatever ends it, unless another run is at work.
+def leaving_word(configuration: Configuration, today: date, journal: Journal) -> Iterator[Telling]:
+    """Leave a word when the context ends, whatever ends it, unless another run is at work; and tell whoever asked.
 
     Args:
         journal: is filled meanwhile.
     """
+    leaving = _Leaving(configuration, today, journal)
     try:
-        yield
+        yield leaving.telling
     except LockHeld:
         raise
     except Interrupted as interruption:
-        _Leaving(configuration, today, journal).leave(interruption.exit_code, hurried=True)
+        leaving.leave(interruption.exit_code, hurried=True)
         raise
     except S3napbackError as error:
-        _Leaving(configuration, today, journal).leave(error.exit_code, error)
+        leaving.leave(error.exit_code, error)
         raise
     except Exception as error:
-        _Leaving(configuration, today, journal).leave(EXIT_BUG, error)
+        leaving.leave(EXIT_BUG, error)
         raise
-    _Leaving(configuration, today, journal).leave(journal.exit_code)
+    leaving.leave(journal.exit_code)
 
 
 class _Leaving:
@@ -64,20 +66,27 @@ class _Leaving:
         self._configuration = configuration
         self._today = today
         self._journal = journal
+        self._word: Word | None = None
+        self.telling = Telling(configuration.notices)
         self._place = Place(configuration.store.prefix, host_name(configuration), configuration.path.stem)
 
     def leave(self, exit_code: int, error: Exception | None = None, *, hurried: bool = False) -> None:
-        """Write the word; failing at that is a warning."""
-        if isinstance(error, UnusableStore | StoreError):
-            return
+        """Write the word, and tell whoever asked; failing at that is a warning."""
+        self._leave_word(exit_code, error, hurried=hurried)
+        self.telling.end(exit_code, self._word, self._configuration.path, hurried=hurried)
+        self._journal.untold += self.telling.warnings
+
+    def _leave_word(self, exit_code: int, error: Exception | None, *, hurried: bool) -> None:
         try:
             within(_HURRIED_SECONDS if hurried else _SECONDS, lambda: self._write(exit_code, error, hurried=hurried))
         except (S3napbackError, TookTooLong, ValueError) as failure:
-            self._journal.is_untold = True
+            if isinstance(error, UnusableStore):
+                return  # there is no store, as is said already
+            self._journal.untold += 1
             why = "the store took too long" if isinstance(failure, TookTooLong) else failure
             logger.warning("the word on this run, %s, could not be left for `status`: %s", self._place.key, why)
         except Exception as failure:
-            self._journal.is_untold = True
+            self._journal.untold += 1
             logger.warning("a bug in s3napback: the word on this run could not be left: %s", failure)
             logger.debug("details", exc_info=True)
 
@@ -85,12 +94,11 @@ class _Leaving:
         journal = self._journal
         is_quick = hurried or not journal.has_reached_store()
         store = configured_store(self._configuration, patient=False) if is_quick else journal.store
-        if store is None or (journal.store is not None and not journal.has_reached_store() and not hurried):
+        if store is None:
             return
         state = StoreState(diff_dir(self._configuration), store.identity, self._configuration.store.prefix)
-        if not store.is_recognised() and state.knows_store():
-            return  # a disk is not mounted, and what lies in its place must not seem to be it from now on
-        previous = _previous(store, self._place.key)
+        is_there = self._is_there(store, state, error, hurried=hurried)
+        previous = _previous(store, self._place.key) if is_there else None
         run = Run(
             place=self._place,
             program=__version__,
@@ -102,8 +110,18 @@ class _Leaving:
             error=error_class(error) if error else None,
             exit=exit_code,
         )
-        word = compose(run, self._kept(state, run, previous), previous)
-        store.put(self._place.key, io.BytesIO(written(word)), {}, is_helper=True)
+        self._word = compose(run, self._kept(state, run, previous), previous)
+        if is_there:
+            store.put(self._place.key, io.BytesIO(written(self._word)), {}, is_helper=True)
+
+    def _is_there(self, store: Store, state: StoreState, error: Exception | None, *, hurried: bool) -> bool:
+        """Whether the word can be left in the store at all."""
+        if isinstance(error, UnusableStore | StoreError):
+            return False
+        if self._journal.store is not None and not self._journal.has_reached_store() and not hurried:
+            return False
+        # Where a disk is not mounted, what lies in its place must not seem to be it from now on.
+        return store.is_recognised() or not state.knows_store()
 
     def _kept(self, state: StoreState, run: Run, previous: Word | None) -> list[Kept]:
         """The sources of the configuration, with what is remembered of each and what came of it."""

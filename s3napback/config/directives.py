@@ -82,6 +82,22 @@ class Directives:
         minimum=1,
         maximum=64,
     )
+    JOBS = Integer(
+        "Jobs",
+        _GLOBAL,
+        "Sources backed up at the same time; memory for parts is shared among them.",
+        value=1,
+        minimum=1,
+        maximum=64,
+    )
+    JOBS_PER_SERVER = Integer(
+        "JobsPerServer",
+        _GLOBAL,
+        "Sources dumped from one database server at the same time.",
+        value=1,
+        minimum=1,
+        maximum=64,
+    )
     ENCRYPTION = Choice(
         "Encryption",
         _GLOBAL,
@@ -119,6 +135,24 @@ class Directives:
     )
     HOST_NAME = Text(
         "HostName", _GLOBAL, "The name under which archives in the store are owned.", otherwise="the machine's name"
+    )
+    PING_URL = Text(
+        "PingUrl",
+        _GLOBAL,
+        "Address that is asked for when a run begins (with /start behind it), has been good, or has not (with /fail).",
+        otherwise="none",
+    )
+    METRICS_FILE = AbsolutePath(
+        "MetricsFile",
+        _GLOBAL,
+        "File of metrics for Prometheus' node_exporter, written anew after each run.",
+        otherwise="none",
+    )
+    ON_SUCCESS = Words(
+        "OnSuccess", _GLOBAL, "Program and arguments to be run after a good run.", otherwise="none", adds_up=False
+    )
+    ON_FAILURE = Words(
+        "OnFailure", _GLOBAL, "Program and arguments to be run after any other run.", otherwise="none", adds_up=False
     )
     CYCLE_TYPE = Choice(
         "CycleType",

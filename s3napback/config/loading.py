@@ -16,10 +16,11 @@ from s3napback.config.directives import Directives
 from s3napback.config.excludes import check_reach
 from s3napback.config.key_file import UnusableKeyFile, read_key_file
 from s3napback.config.names import WantedName, key_problem, qualified_names
+from s3napback.config.notices import notices
 from s3napback.config.problems import Change, Problems
 from s3napback.config.reading import read_configuration
 from s3napback.config.scopes import Scope
-from s3napback.config.settings import Configuration, Job, Position
+from s3napback.config.settings import Concurrency, Configuration, Job, Position
 from s3napback.config.store_settings import encryption_settings, store_settings
 from s3napback.config.syntax import Entry
 from s3napback.config.tar_options import literal_pattern
@@ -114,6 +115,7 @@ def _configuration(path: Path, entries: Sequence[Entry], problems: Problems, *, 
     store = store_settings(general, problems)
     encryption = encryption_settings(general, problems)
     _check_host_name(general, problems)
+    told = notices(general, problems)
     jobs = [_without_store(job, store.folder, problems) for job in _named(reader.jobs, store.prefix, problems)]
     _check_folders(general, problems, may_be_missing=is_for_reading)
     check_reach(reader.excludes, reader.jobs, problems)
@@ -128,8 +130,10 @@ def _configuration(path: Path, entries: Sequence[Entry], problems: Problems, *, 
         store=store,
         encryption=encryption,
         host_name=general.text(Directives.HOST_NAME),
+        concurrency=Concurrency(general.integer(Directives.JOBS), general.integer(Directives.JOBS_PER_SERVER)),
         diff_dir=general.path(Directives.DIFF_DIR),
         temp_dir=general.path(Directives.TEMP_DIR),
+        notices=told,
         jobs=tuple(jobs),
         warnings=problems.warnings,
     )

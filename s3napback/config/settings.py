@@ -149,6 +149,36 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Notices:
+    """Whom a run tells how it went.
+
+    Attributes:
+        ping_url: without a slash at its end, not shown by ``repr``; empty is nobody.
+        metrics_file: for the node exporter of Prometheus.
+        on_success: program and arguments, to be run after a good run; empty is none.
+        on_failure: the same after any other.
+    """
+
+    ping_url: str = field(default="", repr=False)
+    metrics_file: Path | None = None
+    on_success: tuple[str, ...] = ()
+    on_failure: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Concurrency:
+    """How much is done at a time.
+
+    Attributes:
+        jobs: sources.
+        jobs_per_server: of them such as are dumped from one database server.
+    """
+
+    jobs: int = Directives.JOBS.value
+    jobs_per_server: int = Directives.JOBS_PER_SERVER.value
+
+
+@dataclass(frozen=True)
 class Configuration:
     """One configuration file with all it includes.
 
@@ -166,5 +196,7 @@ class Configuration:
     host_name: str = ""
     diff_dir: Path | None = None
     temp_dir: Path | None = None
+    notices: Notices = field(default_factory=Notices)
+    concurrency: Concurrency = Concurrency()
     jobs: tuple[Job, ...] = ()
     warnings: tuple[str, ...] = ()

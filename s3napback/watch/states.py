@@ -86,7 +86,7 @@ def judge_run(word: Word, modified: datetime, now: datetime) -> Verdict:
     if word.other_instance:
         found.append((State.WARNING, "another machine or DiffDir leaves its word under the same name"))
     found += [
-        (State.WARNING, f"{each.name or '/'} is not configured any more; its last backup is of {each.last or 'never'}")
+        (State.WARNING, f"{each.name or '/'} is not backed up any more; its last backup is of {each.last or 'never'}")
         for each in word.dropped
     ]
     found += _locks(word, now)

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.site import Site
+from tests.waiting import becomes
 
 LIMIT = 30.0
 """Seconds from a signal to the end, as README promises."""
 
-MARK = "S3NAPBACK_TEST_MARK"
+MARK = "/interrupted-by-a-test-"
+"""Begins an element of PATH, which is among the few things that children inherit."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class Ended:
 
 def interrupt(site: Site, *options: str, when: Callable[[], bool], number: signal.Signals = signal.SIGTERM) -> Ended:
     """Run a command, wait until it hangs (``when``), and signal it."""
-    mark = f"{site.root}-{time.monotonic_ns()}"
+    mark = f"{MARK}{os.getpid()}-{time.monotonic_ns()}"
+    search_path = f"{site.full_environment()['PATH']}{os.pathsep}{mark}"
     error_file = site.root / "stderr.txt"
     with error_file.open("wb") as errors:
         process = subprocess.Popen(
@@ -45,7 +48,7 @@ def interrupt(site: Site, *options: str, when: Callable[[], bool], number: signa
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=errors,
-            env=site.full_environment({MARK: mark}),
+            env=site.full_environment({"PATH": search_path}),
             cwd=site.root,
         )
     try:
@@ -58,7 +61,10 @@ def interrupt(site: Site, *options: str, when: Callable[[], bool], number: signa
         began = time.monotonic()
         process.send_signal(number)
         process.wait(LIMIT + 10)
-        return Ended(process.returncode, error_file.read_text(), time.monotonic() - began, _running(mark))
+        seconds = time.monotonic() - began
+        # What a killed shell was just waiting for ends by itself.
+        becomes(lambda: not _running(mark), 3)
+        return Ended(process.returncode, error_file.read_text(), seconds, _running(mark))
     finally:
         process.kill()
         process.wait()
@@ -67,10 +73,10 @@ def interrupt(site: Site, *options: str, when: Callable[[], bool], number: signa
 
 
 def _running(mark: str) -> list[int]:
-    wanted = f"{MARK}={mark}".encode()
+    wanted = f"{os.pathsep}{mark}\0".encode()
     found = []
     for entry in Path("/proc").iterdir():
         with suppress(OSError):
-            if entry.name.isdecimal() and wanted in (entry / "environ").read_bytes().split(b"\0"):
+            if entry.name.isdecimal() and wanted in (entry / "environ").read_bytes():
                 found.append(int(entry.name))
     return found

@@ -268,7 +268,7 @@ def test_what_a_neighbour_has_signed_is_not_restored(home: GpgHome, evil: GpgHom
     (key,) = site.archive_keys()
     stolen, metadata = site.fetch(key), site.metadata(key)
     restore = ("restore", str(site.source), "--require-signature", "--to")
-    site.run("-f", *restore, str(tmp_path / "theirs"))
+    site.run(*restore, str(tmp_path / "theirs"))
     site.configure_cycle("", general=general + ADDRESS)
     assert "is not signed" in site.run(*restore, str(tmp_path / "refused"), expect=1).stderr
     home.run("--yes", "--delete-secret-keys", ours)

@@ -109,9 +109,9 @@ def test_sources_that_cannot_be_backed_up_do_not_stop_the_others(site: Site) -> 
     site.configure(f"<Cycle c>\nDirectory {emptied} /nonexistent/here {file} {site.source}\n</Cycle>")
     done = site.run(day=1, expect=1)
     assert "1 done, 0 skipped, 3 failed" in done.stderr
-    assert "/nonexistent/here does not exist" in done.stderr
-    assert f"{file} is not a directory" in done.stderr
-    assert f"{emptied} is empty" in done.stderr
+    assert "/nonexistent/here FAILED: does not exist" in done.stderr
+    assert f"{file} FAILED: is not a directory" in done.stderr
+    assert f"{emptied} FAILED: is empty" in done.stderr
     done = site.run("-f", day=1, expect=1)
     assert "2 done" in done.stderr
 

@@ -41,7 +41,9 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_answer_that_drips_is_given_up(on_rclone: S3Bench, operation: str) -> None:
     on_rclone.proxy.add(Fault(operation, drip(0.4)))
     began = time.monotonic()
-    with pytest.raises(StoreUnreachable, match=r"no whole answer from http://127.0.0.1:.* within 1 seconds"):
+    # On a machine that is very busy two drops can be a second apart.
+    given_up = r"no whole answer from http://127.0.0.1:.* within 1 seconds|[Rr]ead timeout"
+    with pytest.raises(StoreUnreachable, match=given_up):
         CALLS[operation](on_rclone.open(stall_timeout=1))
     assert time.monotonic() - began < 15
 

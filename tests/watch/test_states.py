@@ -61,7 +61,7 @@ def test_a_source_is_judged_by_its_deadlines_its_last_run_and_what_lies_in_the_s
         (word(), 1, State.OK, ""),
         (word(ran=False, exit=2, missed=1, error="key"), 1, State.WARNING, "nothing was begun (key): exit 2"),
         (word(ran=False, exit=2, missed=2), 1, State.CRITICAL, "nothing was begun, 2 times running: exit 2"),
-        (word(dropped=(Dropped("srv", TODAY, TODAY),)), 1, State.WARNING, "srv is not configured any more"),
+        (word(dropped=(Dropped("srv", TODAY, TODAY),)), 1, State.WARNING, "srv is not backed up any more"),
         (word(), 2.1, State.WARNING, "its clock and the store's differ"),
         (word(), -0.1, State.WARNING, "its clock and the store's differ"),
         (word(), 1.9, State.OK, ""),

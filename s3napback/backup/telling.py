@@ -1,0 +1,190 @@
+"""Whom a run tells that it begins and how it went: a web address, a file of metrics, commands.
+
+Nothing of it can fail a backup, or keep it for long: what goes wrong is a warning.
+"""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import os
+import signal
+import subprocess
+import tempfile
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit
+
+from s3napback import __version__
+from s3napback.config.settings import Notices
+from s3napback.crews import TookTooLong, within
+from s3napback.durable import create_private
+from s3napback.errors import ChangeableByOthers
+from s3napback.formatting import printable, readable
+from s3napback.ownership import require_own
+from s3napback.streams.environment import Family, child_environment
+from s3napback.watch.metrics import metrics_text
+from s3napback.watch.word import Word
+
+logger = logging.getLogger("s3napback.notices")
+
+PING_SECONDS = 10.0
+COMMAND_SECONDS = 60.0
+HURRIED_SECONDS = 4.0
+"""Of both, after a signal; all of the clean-up has 22."""
+
+_MOST_LINES = 200
+
+
+class Telling:
+    """One run's notices."""
+
+    def __init__(self, notices: Notices) -> None:
+        self._notices = notices
+        self._run_id = str(uuid.uuid4())
+        self.warnings = 0
+
+    def begin(self) -> None:
+        """The run begins."""
+        self._ping("/start", PING_SECONDS)
+
+    def end(self, exit_code: int, word: Word | None, configuration: Path, *, hurried: bool = False) -> None:
+        """The run has ended.
+
+        Args:
+            word: what it says of itself; None if it came to none.
+            hurried: a signal has ended it.
+        """
+        if word is not None:
+            self._write_metrics(word)
+        is_good = exit_code == 0
+        self._ping("" if is_good else "/fail", HURRIED_SECONDS if hurried else PING_SECONDS)
+        command = self._notices.on_success if is_good else self._notices.on_failure
+        if command:
+            told = _told(exit_code, word, configuration)
+            self._run(command, told, HURRIED_SECONDS if hurried else COMMAND_SECONDS)
+
+    def _warn(self, text: str, *values: object) -> None:
+        self.warnings += 1
+        logger.warning(text, *values)
+
+    def _ping(self, end: str, seconds: float) -> None:
+        url = self._notices.ping_url
+        if not url:
+            return
+        try:
+            why = within(seconds, lambda: _failure(f"{url}{end}?rid={self._run_id}", seconds), "ping")
+        except TookTooLong:
+            why = f"no answer within {seconds:g} seconds"
+        if why:
+            self._warn("the ping%s to %s failed: %s", end, _public(url), why)
+
+    def _write_metrics(self, word: Word) -> None:
+        path = self._notices.metrics_file
+        if path is None:
+            return
+        new = path.with_name(f".{path.name}.new")
+        try:
+            new.unlink(missing_ok=True)
+            descriptor = create_private(new)
+            with os.fdopen(descriptor, "wb") as file:
+                # Another user reads it: the node exporter's.
+                os.fchmod(descriptor, 0o644)
+                file.write(metrics_text(word).encode())
+            new.replace(path)
+        except OSError as error:
+            self._warn("MetricsFile %s could not be written: %s", path, error.strerror)
+            with suppress(OSError):
+                new.unlink(missing_ok=True)
+
+    def _run(self, command: Sequence[str], more: Mapping[str, str], seconds: float) -> None:
+        name = printable(command[0])
+        try:
+            if "/" in command[0]:
+                require_own(Path(command[0]))
+            with tempfile.TemporaryFile() as output:
+                status = _status(command, more, output, seconds)
+                _log(output, name)
+        except (OSError, ChangeableByOthers) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            self._warn("%s could not be run: %s", name, why)
+            return
+        if status is None:
+            self._warn("%s did not end within %g seconds, and was ended", name, seconds)
+        elif status:
+            self._warn("%s ended with exit status %d", name, status)
+
+
+def _failure(url: str, seconds: float) -> str:
+    """Ask for an address; why that failed, without the address, which is a secret; empty if it did not."""
+    try:
+        # Of which scheme it is was looked at when the configuration was read.
+        request = urllib.request.Request(url, headers={"User-Agent": f"s3napback/{__version__}"})  # noqa: S310
+        with urllib.request.urlopen(request, timeout=seconds) as answer:  # noqa: S310
+            answer.read(1_000)
+    except urllib.error.HTTPError as error:
+        with error:
+            return f"HTTP {error.code}"
+    except urllib.error.URLError as error:
+        return type(error.reason).__name__
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        return type(error).__name__
+    return ""
+
+
+def _public(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}/…"
+
+
+def _told(exit_code: int, word: Word | None, configuration: Path) -> dict[str, str]:
+    """What a command gets to know, beside what every program gets."""
+    sources = () if word is None else word.sources
+    counts = {outcome: sum(each.outcome == outcome for each in sources) for outcome in ("done", "skipped", "failed")}
+    return {
+        "S3NAPBACK_EXIT": f"{exit_code}",
+        "S3NAPBACK_CONFIGURATION": str(configuration),
+        "S3NAPBACK_HOST": "" if word is None else word.host,
+        **{f"S3NAPBACK_{outcome.upper()}": f"{count}" for outcome, count in counts.items()},
+        "S3NAPBACK_WARNINGS": f"{sum(each.warnings for each in sources if each.outcome == 'done')}",
+        "S3NAPBACK_FAILED_SOURCES": "\n".join(each.source for each in sources if each.outcome == "failed"),
+    }
+
+
+def _status(command: Sequence[str], more: Mapping[str, str], output: IO[bytes], seconds: float) -> int | None:
+    """The exit status of a command; None if it had to be ended, with all of its process group."""
+    environment = {**child_environment(os.environ, Family.PLAIN), **more}
+    process = subprocess.Popen(
+        list(command),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        env=environment,
+        cwd="/",
+        start_new_session=True,
+    )
+    try:
+        return process.wait(seconds)
+    except BaseException as error:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(1)
+        if isinstance(error, subprocess.TimeoutExpired):
+            return None
+        raise
+
+
+def _log(output: IO[bytes], name: str) -> None:
+    output.seek(0)
+    for number, line in enumerate(output.read(100_000).splitlines()):
+        if number == _MOST_LINES:
+            logger.info("%s says more", name)
+            return
+        if line.strip():
+            logger.info("%s: %s", name, readable(line))

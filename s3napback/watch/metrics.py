@@ -1,0 +1,98 @@
+"""The word of a run as metrics, in the text format that Prometheus' node exporter collects from files. Pure.
+
+Every metric has the labels ``host`` and ``configuration``; those of sources ``source`` and ``cycle`` as well, and
+``name``, since a source may be kept under several. Times are seconds since 1970, UTC. What is not known is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time
+
+from s3napback.watch.word import SourceWord, Word
+
+
+@dataclass(frozen=True)
+class _Metric:
+    name: str
+    help: str
+
+
+_RUN = {
+    "ended": _Metric("s3napback_run_timestamp_seconds", "When the last run ended, however it did."),
+    "duration": _Metric("s3napback_run_duration_seconds", "How long the last run took."),
+    "exit": _Metric("s3napback_run_exit_code", "Exit code of the last run; 0 is good."),
+    "failed": _Metric("s3napback_run_failed_sources", "Sources that the last run could not back up."),
+    "missed": _Metric("s3napback_run_missed", "Runs in a row, with the last one, that could begin nothing."),
+}
+_SOURCE = {
+    "success": _Metric("s3napback_last_success_timestamp_seconds", "Begin of the newest day that can be restored."),
+    "failed": _Metric("s3napback_last_run_failed", "1 if the last run could not back the source up, else 0."),
+    "warnings": _Metric("s3napback_warnings", "Warnings with which the newest archive was made."),
+    "duration": _Metric("s3napback_duration_seconds", "How long the newest archive took."),
+    "read": _Metric("s3napback_read_bytes", "Bytes that the source gave for the newest archive."),
+    "stored": _Metric("s3napback_stored_bytes", "Bytes of the newest archive in the store."),
+    "expected": _Metric("s3napback_expected_by_timestamp_seconds", "By when the next backup is to be there."),
+    "critical": _Metric("s3napback_critical_by_timestamp_seconds", "From when on its lack is critical."),
+}
+
+
+def metrics_text(word: Word) -> str:
+    """All metrics of a run, each with its help and type, each line with its end."""
+    common = {"host": word.host, "configuration": word.configuration}
+    run = _of_run(word)
+    lines = [line for key, metric in _RUN.items() for line in _lines(metric, [(common, run[key])])]
+    sources = [
+        ({**common, "source": each.source, "cycle": each.cycle, "name": each.name}, _of_source(each))
+        for each in word.sources
+    ]
+    for key, metric in _SOURCE.items():
+        lines += _lines(metric, ((labels, values[key]) for labels, values in sources))
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _of_run(word: Word) -> Mapping[str, float | None]:
+    return {
+        "ended": word.ended.timestamp(),
+        "duration": (word.ended - word.started).total_seconds(),
+        "exit": word.exit,
+        "failed": sum(each.outcome == "failed" for each in word.sources),
+        "missed": word.missed,
+    }
+
+
+def _of_source(said: SourceWord) -> Mapping[str, float | None]:
+    return {
+        "success": _begin(said.last_good) if said.key is not None else None,
+        "failed": said.outcome == "failed",
+        "warnings": said.warnings,
+        "duration": said.seconds,
+        "read": said.read,
+        "stored": said.size,
+        "expected": _seconds(said.expected_by),
+        "critical": _seconds(said.critical_by),
+    }
+
+
+def _begin(day: date | None) -> float | None:
+    return None if day is None else datetime.combine(day, time.min).timestamp()
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()
+
+
+def _lines(metric: _Metric, samples: Iterable[tuple[Mapping[str, str], float | None]]) -> Iterator[str]:
+    yield f"# HELP {metric.name} {metric.help}"
+    yield f"# TYPE {metric.name} gauge"
+    for labels, value in samples:
+        if value is not None:
+            shown = ",".join(f'{name}="{_escaped(text)}"' for name, text in labels.items())
+            yield f"{metric.name}{{{shown}}} {float(value):.15g}"
+
+
+def _escaped(text: str) -> str:
+    """A label's value as the format wants it. Bytes of names that are not UTF-8 are shown by their codes."""
+    plain = text.encode("utf-8", "backslashreplace").decode()
+    return plain.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
