@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from s3napback.recovery.clashes import Folding
 from s3napback.recovery.folders import Cursor, cursor, exists, file_names, go_to
 from s3napback.recovery.members import ACCESS_LIST, CAPABILITY, DEFAULT_LIST, SET_ID
 from s3napback.recovery.refusals import Aspect, Refusals
@@ -21,6 +22,8 @@ _LEAST_ROOM = 1 << 20
 """Bytes; where there is less, it is for want of room that something was not written whole."""
 
 _PROBE = "probe"
+_OTHER_CASE = "PROBE"
+_FORMS = "prob\u00e9", "probe\u0301"
 _STRANGER = 54321
 """A user, and a group, that is hardly anybody's."""
 
@@ -69,6 +72,26 @@ def nature_of(folder: int) -> Nature:
     finally:
         os.close(descriptor)
         os.unlink(_PROBE, dir_fd=folder)
+
+
+def folding_of(folder: int) -> Folding:
+    """What a folder does not tell apart of names. Try with files that are gone afterwards; what fails tells nothing.
+
+    Args:
+        folder: descriptor of one of the caller's own.
+    """
+    return Folding(_is_same(folder, _PROBE, _OTHER_CASE), _is_same(folder, *_FORMS))
+
+
+def _is_same(folder: int, name: str, other: str) -> bool:
+    try:
+        os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder))
+    except (OSError, UnicodeEncodeError):
+        return False
+    try:
+        return exists(other, folder)
+    finally:
+        os.unlink(name, dir_fd=folder)
 
 
 def look_for_attributes(tree: int, wanted: Iterable[tuple[str, tuple[bytes, ...]]], refusals: Refusals) -> None:

@@ -160,7 +160,9 @@ class Cursor:
         if len(self._above) > _KEPT:
             place = len(self._above) - _KEPT
             descriptor, identity = self._above[place]
-            os.close(descriptor)
+            # It is closed already where the cursor comes from a folder further down.
+            if descriptor >= 0:
+                os.close(descriptor)
             self._above[place] = (-1, identity)
 
     def leave(self) -> str:
