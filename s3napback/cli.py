@@ -31,6 +31,7 @@ from s3napback.formatting import printable
 from s3napback.log_handlers import note_outcome
 from s3napback.logs import log_lines
 from s3napback.overview import schedule_command, status_command
+from s3napback.peeking import dump_command
 from s3napback.speaking import confirm, say
 
 if TYPE_CHECKING:
@@ -343,6 +344,7 @@ def verify_command(
     )
 
 
+command_line.add_command(dump_command)
 command_line.add_command(schedule_command)
 command_line.add_command(status_command)
 

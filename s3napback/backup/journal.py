@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 
 from s3napback.archives import Transfer
@@ -78,6 +79,12 @@ class Journal:
     def failed(self, job: Job, error: Exception) -> None:
         """A source has got no archive."""
         self._attempts[job.name] = Attempt("failed", error_class(error))
+
+    def warned(self, job: Job, count: int) -> None:
+        """So many warnings have come after a source's archive had arrived."""
+        attempt = self._attempts.get(job.name)
+        if attempt is not None and count:
+            self._attempts[job.name] = replace(attempt, warnings=attempt.warnings + count)
 
     def expanded(self, job: Job, expansion: Expansion) -> None:
         """The sources were looked for that a job stands for."""

@@ -14,6 +14,7 @@ from functools import cached_property, partial
 
 from s3napback.archives import ArchiveRecord, Owner, join_prefix, split_key
 from s3napback.catalogue.indexes import is_index_key
+from s3napback.catalogue.remembering import HeadMemory
 from s3napback.catalogue.sums import is_sum_key, sum_key, unread_count
 from s3napback.crews import Crew
 from s3napback.errors import StoreError, StoreUnreachable
@@ -162,8 +163,11 @@ def started(archive: CataloguedArchive) -> datetime:
     return archive.record.started if archive.record else archive.stored.modified
 
 
-def read_catalogue(store: Store, prefix: str) -> Catalogue:
+def read_catalogue(store: Store, prefix: str, memory: HeadMemory | None = None) -> Catalogue:
     """Read what a store holds below a prefix.
+
+    Args:
+        memory: looks at objects; by default each is asked for.
 
     What the store lists and does not describe, as an object that somebody has encrypted with a key of his own, or that
     belongs to another account, is in the catalogue as well, with the reason.
@@ -177,7 +181,8 @@ def read_catalogue(store: Store, prefix: str) -> Catalogue:
     beside = {*sums, *indexes}
     candidates = [found for found in listed if found.key not in beside and split_key(found.key) is not None]
     with Crew(PARALLEL_REQUESTS, "metadata") as pool:
-        described = [found for found in pool.map(partial(_look, store, prefix), candidates) if found is not None]
+        look = partial(_look, store, memory or HeadMemory(store), prefix)
+        described = [found for found in pool.map(look, candidates) if found is not None]
     return Catalogue(
         archives=tuple(described),
         sums=sums,
@@ -192,7 +197,9 @@ def read_catalogue(store: Store, prefix: str) -> Catalogue:
     )
 
 
-def read_unread_counts(store: Store, catalogue: Catalogue, archives: Sequence[CataloguedArchive]) -> Mapping[str, int]:
+def read_unread_counts(
+    memory: HeadMemory, catalogue: Catalogue, archives: Sequence[CataloguedArchive]
+) -> Mapping[str, int]:
     """Of archives that lack something which could not be read how many paths that is, by their keys.
 
     That a checksum object cannot be looked at is a warning, and nothing is known of its archive then.
@@ -200,10 +207,11 @@ def read_unread_counts(store: Store, catalogue: Catalogue, archives: Sequence[Ca
     Raises:
         StoreUnreachable: the store has stopped to answer.
     """
-    keys = [sum_key(archive.key) for archive in archives if archive.record and sum_key(archive.key) in catalogue.sums]
+    keys = [sum_key(archive.key) for archive in archives if archive.record]
+    sums = [catalogue.sums[key] for key in keys if key in catalogue.sums]
     with Crew(PARALLEL_REQUESTS, "metadata") as pool:
         described = {
-            found.key: found.metadata for found in pool.map(partial(_look_at_sum, store), keys) if found is not None
+            found.key: found.metadata for found in pool.map(partial(_look_at_sum, memory), sums) if found is not None
         }
     counts = {
         archive.key: unread_count(described.get(sum_key(archive.key), {}), archive.record.id)
@@ -213,10 +221,10 @@ def read_unread_counts(store: Store, catalogue: Catalogue, archives: Sequence[Ca
     return {key: count for key, count in counts.items() if count}
 
 
-def _look_at_sum(store: Store, key: str) -> StoredObject | None:
+def _look_at_sum(memory: HeadMemory, listed: StoredObject) -> StoredObject | None:
     """A checksum object; None if it has gone, or cannot be looked at."""
     try:
-        return store.head(key)
+        return memory.head(listed)
     except StoreUnreachable:
         raise
     except StoreError as error:
@@ -239,12 +247,12 @@ def with_originals_of_root(catalogue: Catalogue, store: Store, prefix: str) -> C
     return replace(catalogue, original=tuple(found))
 
 
-def _look(store: Store, prefix: str, listed: StoredObject) -> CataloguedArchive | None:
+def _look(store: Store, memory: HeadMemory, prefix: str, listed: StoredObject) -> CataloguedArchive | None:
     """One archive; None if it has gone since it was listed."""
     parts = split_key(listed.key.removeprefix(join_prefix(prefix, "")))
     base = parts[0] if parts else listed.key
     try:
-        found = store.head(listed.key)
+        found = memory.head(listed)
     except StoreUnreachable as error:
         # A store that answers all others, and not for this one, has lost it.
         store.check(for_writing=False)

@@ -24,11 +24,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
+
+from isal import isal_zlib
 
 from s3napback.durable import create_private
 from s3napback.index.headers import Headers, UnknownForm, number
@@ -50,7 +51,7 @@ _DEVICES = (CHARACTER, BLOCK)
 LONGEST_LINE = 1 << 16
 """Bytes; a path has at most 4,096, a link's target as many, and each may be escaped."""
 
-_LEVEL = 6
+_LEVEL = 3  # of ISA-L, which is ten times as fast as zlib's 6, and makes a twentieth more
 _GZIP = 31  # zlib's largest window, with gzip's header and trailer
 _MOST_KINDS = 10_000
 _PLACE = re.compile(rb":([0-9]{1,16})(?: (.*))?", re.DOTALL)
@@ -123,7 +124,7 @@ class LineWriter:
         self.problem = ""
         self._path = path
         self._file: BinaryIO | None = None
-        self._deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
+        self._deflate = isal_zlib.compressobj(_LEVEL, wbits=_GZIP)
         self._hash = hashlib.sha256()
         self._length = 0
         self._labels: dict[tuple[bytes, ...], bytes] = {}
