@@ -43,10 +43,19 @@ def test_a_hole_is_filled_piece_by_piece(stream: bytes, largest: int) -> None:
     assert max(sizes) <= largest * MEBIBYTE
 
 
-def test_several_streams_one_after_the_other_are_not_one() -> None:
-    for stream in (gzip.compress(b"x"), zstandard.compress(b"x")):
-        with pytest.raises(Damaged, match="behind"):
-            list(decompressed(blocks(stream + stream)))
+def test_several_streams_of_gzip_one_after_the_other_are_not_one() -> None:
+    stream = gzip.compress(b"x")
+    with pytest.raises(Damaged, match="behind"):
+        list(decompressed(blocks(stream + stream)))
+
+
+def test_frames_of_zstd_one_after_the_other_are_one_stream_and_nothing_else_follows_them() -> None:
+    frame = zstandard.compress(b"x")
+    assert b"".join(map(bytes, decompressed(blocks(frame * 3)))) == b"xxx"
+    with pytest.raises(Damaged, match="behind"):
+        list(decompressed(blocks(frame * 2 + b"rubbish")))
+    with pytest.raises(Damaged, match="end mark is missing"):
+        list(decompressed(blocks(frame * 2 + frame[:-1])))
 
 
 def test_content_that_is_not_compressed_as_the_metadata_say_is_refused() -> None:
