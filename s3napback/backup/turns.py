@@ -24,7 +24,7 @@ from s3napback.logs import log_lines, logger_for
 from s3napback.sources import Alarm, Expansion, NothingNew
 from s3napback.sources.registry import expand_job, make_source
 
-_TIDYING_THREADS = 4
+_TIDYING_THREADS = 2  # each has a buffer of 5 MiB
 _MOST_WAITING = 16
 """Archives whose index and checksum are still to be written; each holds a file open."""
 

@@ -7,7 +7,7 @@ in parallel.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, partial
@@ -83,6 +83,7 @@ class Catalogue:
         others: keys that are neither an archive's nor of what lies beside one, nor of the word of a run.
         gone: keys of which the store has notes of its own, and no object.
         original: what the original tool left, newest first; its chunks are among the others.
+        passed_over: keys of archives that nobody asked for, and of which no more is known than that they are there.
         indexes: the index objects, by key.
     """
 
@@ -91,6 +92,7 @@ class Catalogue:
     others: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
     original: tuple[OriginalArchive, ...] = ()
+    passed_over: frozenset[str] = frozenset()
     indexes: Mapping[str, StoredObject] = field(default_factory=dict)
 
     def chain(self, archive: CataloguedArchive) -> Chain:
@@ -163,11 +165,14 @@ def started(archive: CataloguedArchive) -> datetime:
     return archive.record.started if archive.record else archive.stored.modified
 
 
-def read_catalogue(store: Store, prefix: str, memory: HeadMemory | None = None) -> Catalogue:
+def read_catalogue(
+    store: Store, prefix: str, memory: HeadMemory | None = None, is_wanted: Callable[[str], bool] = lambda _base: True
+) -> Catalogue:
     """Read what a store holds below a prefix.
 
     Args:
         memory: looks at objects; by default each is asked for.
+        is_wanted: of which key bases archives are looked at. The others are passed over.
 
     What the store lists and does not describe, as an object that somebody has encrypted with a key of his own, or that
     belongs to another account, is in the catalogue as well, with the reason.
@@ -179,7 +184,8 @@ def read_catalogue(store: Store, prefix: str, memory: HeadMemory | None = None) 
     sums = {found.key: found for found in listed if is_sum_key(found.key)}
     indexes = {found.key: found for found in listed if is_index_key(found.key)}
     beside = {*sums, *indexes}
-    candidates = [found for found in listed if found.key not in beside and split_key(found.key) is not None]
+    archives = [found for found in listed if found.key not in beside and split_key(found.key) is not None]
+    candidates = [found for found in archives if is_wanted(_base(found.key, prefix))]
     with Crew(PARALLEL_REQUESTS, "metadata") as pool:
         look = partial(_look, store, memory or HeadMemory(store), prefix)
         described = [found for found in pool.map(look, candidates) if found is not None]
@@ -194,7 +200,13 @@ def read_catalogue(store: Store, prefix: str, memory: HeadMemory | None = None) 
         gone=tuple(store.gone(join_prefix(prefix, ""))),
         original=tuple(original_archives(listed, prefix)),
         indexes=indexes,
+        passed_over=frozenset(found.key for found in archives) - {found.key for found in candidates},
     )
+
+
+def _base(key: str, prefix: str) -> str:
+    parts = split_key(key.removeprefix(join_prefix(prefix, "")))
+    return parts[0] if parts else key
 
 
 def read_unread_counts(
@@ -249,8 +261,7 @@ def with_originals_of_root(catalogue: Catalogue, store: Store, prefix: str) -> C
 
 def _look(store: Store, memory: HeadMemory, prefix: str, listed: StoredObject) -> CataloguedArchive | None:
     """One archive; None if it has gone since it was listed."""
-    parts = split_key(listed.key.removeprefix(join_prefix(prefix, "")))
-    base = parts[0] if parts else listed.key
+    base = _base(listed.key, prefix)
     try:
         found = memory.head(listed)
     except StoreUnreachable as error:

@@ -195,7 +195,7 @@ class S3Store:
             OutOfParts: the source holds more than one upload can; a larger ``expected_size`` mends that.
             StoreError: the upload failed and is gone, or its success, reported by the store, is not true.
         """
-        # A helper must not wait until a large upload has room for it; of its buffer only what it fills takes memory.
+        # A helper must not wait until a large upload has room for it.
         chunk_size = self._limits.smallest if is_helper else self._chunk_size
         target = Target(
             client=self._clients.prompt,

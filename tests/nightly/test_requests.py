@@ -198,4 +198,5 @@ def test_what_a_killed_run_left_is_found_also_where_uploads_are_told_by_their_ke
 
     proxy.add(Fault("ListMultipartUploads", as_minio))
     assert night(site, 0).done == 1
+    proxy.clear()
     assert proxy.server.unfinished_uploads(site.bucket) == []
