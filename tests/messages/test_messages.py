@@ -23,6 +23,7 @@ NAMES_OF_OTHERS = {
 OPTIONS_OF_OTHERS = {
     *("--edit-key", "--export", "--import", "--passwd", "--quick-add-key", "--quick-lsign-key", "--quick-set-expire"),
     *("--bucket", "--endpoint-url", "--key", "--restore-request", "--print-defaults", "--single-transaction"),
+    *("--versioning-configuration", "--version-id"),
     *("--exclude-caches", "--exclude-database", "--exclude-tag", "--owner"),
 }
 """Options of gpg, aws, tar, and the dump programs, which messages tell to use."""
