@@ -5,7 +5,7 @@ A chain is a FULL and the DIFFs after it, oldest first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from s3napback.kinds import SourceName
@@ -53,6 +53,33 @@ class Link:
     memory: Memory | None = None
 
 
+@dataclass(frozen=True)
+class Stored:
+    """What was seen of an archive of ours when it had arrived, so that a listing can tell that it is there still.
+
+    Attributes:
+        mark: the store's, which tells it from every other object under its key.
+        host: of whom the archive is.
+        source: the same, ``Directory /etc``.
+        id: the archive's.
+        parent: id of the archive that it builds on; empty for a FULL.
+        day: that it counts for, as a day number.
+        is_encrypted: it is.
+    """
+
+    mark: str
+    host: str
+    source: str
+    id: str
+    parent: str = ""
+    day: int = 0
+    is_encrypted: bool = False
+
+
+MOST_STORED = 1_000
+"""Archives of one name that a listing is enough for; of further ones, the oldest, the store is asked."""
+
+
 Links = tuple[Link, ...]
 """A chain as it is remembered, or the part of one that a DIFF builds on."""
 
@@ -84,6 +111,7 @@ class SourceState:
         had_content: the source held something when it was backed up last.
         taken_over: owners whose archives this name may replace, as ``--take-over`` allowed.
         expected_sizes: bytes that an archive of each type is likely to need, by type.
+        stored: archives of this name, by key, as they were seen in the store.
     """
 
     name: str
@@ -93,6 +121,7 @@ class SourceState:
     had_content: bool = False
     taken_over: tuple[str, ...] = ()
     expected_sizes: dict[str, int] = field(default_factory=dict)
+    stored: Mapping[str, Stored] = field(default_factory=dict)
 
     @property
     def newest(self) -> Link | None:
@@ -117,3 +146,11 @@ def extended_chain(base: Links, link: Link) -> Links:
     The parent does because filling the newest slot once more builds on it.
     """
     return (*(replace(old, memory=None) for old in base[:-1]), *base[-1:], link)
+
+
+def with_stored(
+    known: Mapping[str, Stored], key: str, stored: Stored, superseded: Collection[str]
+) -> dict[str, Stored]:
+    """What is remembered of archives, with a new one and without those that it supersedes; the newest ones only."""
+    found = {old: each for old, each in known.items() if old not in {key, *superseded}} | {key: stored}
+    return dict(sorted(found.items(), key=lambda item: -item[1].day)[:MOST_STORED])

@@ -32,6 +32,7 @@ from s3napback.formatting import printable
 from s3napback.log_handlers import note_outcome
 from s3napback.logs import log_lines
 from s3napback.overview import list_command, schedule_command, status_command
+from s3napback.peeking import dump_command
 from s3napback.speaking import confirm, say
 
 if TYPE_CHECKING:
@@ -265,7 +266,7 @@ def restore_command(
 ) -> None:
     """Restore SOURCE, or only PATHs of a directory, as of a day."""
     from s3napback.commands import restore
-    from s3napback.config.loading import load_for_reading
+    from s3napback.config.loading import load_for_reading as load
 
     if len(invocation.paths) > 1:
         raise click.UsageError("restore works with one configuration: give -c once")
@@ -287,9 +288,7 @@ def restore_command(
         original=original,
         test=test or invocation.test,
     )
-    invocation.run_each(
-        lambda path: restore.restore(load_for_reading(path, as_of), request, invocation.day, say, confirm)
-    )
+    invocation.run_each(lambda path: restore.restore(load(path, as_of), request, invocation.day, say, confirm))
 
 
 @command_line.command("verify")
@@ -336,6 +335,7 @@ def verify_command(
 
 
 command_line.add_command(list_command)
+command_line.add_command(dump_command)
 command_line.add_command(schedule_command)
 command_line.add_command(status_command)
 

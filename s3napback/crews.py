@@ -13,6 +13,8 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
+from s3napback.ending import slices
+
 PATIENCE = 3.0
 """Seconds that threads have to come back from what they are doing once their work is not wanted any more."""
 
@@ -67,7 +69,7 @@ class Crew:
     def map(self, function: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
         """Call the function with every item, several at a time; results come in the items' order."""
         futures = [self.submit(function, item) for item in items]
-        return (future.result() for future in futures)
+        return map(result_of, futures)
 
     def close(self, patience: float | None = PATIENCE) -> bool:
         """Begin nothing any more, and wait for what is under way.
@@ -113,6 +115,12 @@ def within(seconds: float | None, call: Callable[[], _Result], name: str = "call
     return future.result()
 
 
+def result_of(future: Future[_Result]) -> _Result:
+    """Wait for a call to come back, for ever but where a signal reaches us; return what it returns, or raise."""
+    has_come(future, None)
+    return future.result()
+
+
 def begin(call: Callable[[], _Result], name: str = "call") -> Future[_Result]:
     """Make a call in a thread of its own, which nobody waits for at the end."""
     future: Future[_Result] = Future()
@@ -122,7 +130,7 @@ def begin(call: Callable[[], _Result], name: str = "call") -> Future[_Result]:
 
 def has_come(future: Future[Any], seconds: float | None) -> bool:
     """Wait until a call has come back, but no longer than so many seconds; None is for ever."""
-    return bool(concurrent.futures.wait([future], seconds).done)
+    return any(concurrent.futures.wait([future], piece).done for piece in slices(seconds))
 
 
 def _carry_out(future: Future[Any], call: Callable[[], Any]) -> None:

@@ -8,6 +8,7 @@ itself: the main thread may hang where no signal reaches it. ``.github/ARCHITECT
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import signal
@@ -31,12 +32,65 @@ _LOOK_SECONDS = 3.0  # between two looks for a signal that the main thread does 
 _CHILDREN_SECONDS = 1.0  # for children to follow SIGTERM, at the very end, and to be gone after SIGKILL
 _SPEAKING_SECONDS = 0.5
 
+_SLICE_SECONDS = 0.5  # of a wait, in a thread that no signal reaches
+
 _begun = threading.Event()
+_number = signal.SIGTERM  # of the signal that has come
+_thread = threading.local()
 
 
 def has_begun() -> bool:
     """Whether a signal has asked the run to end. Whoever cleans up then does not wait for long."""
     return _begun.is_set()
+
+
+@contextmanager
+def heeding() -> Iterator[None]:
+    """While the context lasts, this thread takes part in the run, and ends when a signal asks to, at its next wait."""
+    _thread.heeds = True
+    try:
+        yield
+    finally:
+        _thread.heeds = False
+
+
+def heeds() -> bool:
+    """Whether this thread has to look for a signal while it waits. The main thread is told by the interpreter."""
+    return getattr(_thread, "heeds", False)
+
+
+def heed() -> None:
+    """Raise ``Interrupted``, once, in a thread that takes part in the run, if a signal has come.
+
+    Its clean-up is then left alone, as the main thread's is.
+    """
+    if _begun.is_set() and heeds():
+        _thread.heeds = False
+        raise Interrupted(_number)
+
+
+def slices(seconds: float | None) -> Iterator[float | None]:
+    """Cut a wait into pieces between which this thread heeds signals; in other threads there is one piece.
+
+    Args:
+        seconds: in all; None is for ever.
+    """
+    if not heeds():
+        yield seconds
+        return
+    deadline = math.inf if seconds is None else time.monotonic() + seconds
+    while True:
+        heed()
+        left = deadline - time.monotonic()
+        yield max(0.0, min(_SLICE_SECONDS, left))
+        if left <= _SLICE_SECONDS:
+            return
+
+
+def wait_for_change(condition: threading.Condition) -> None:
+    """Wait until a condition may have changed, which the caller holds."""
+    heed()
+    condition.wait(_SLICE_SECONDS if heeds() else None)
 
 
 def catch_signals(cleaning_seconds: float = CLEANING_SECONDS) -> None:
@@ -52,7 +106,7 @@ def catch_signals(cleaning_seconds: float = CLEANING_SECONDS) -> None:
     def interrupt(number: int, _frame: FrameType | None) -> None:
         for each in caught:
             signal.signal(each, signal.SIG_IGN)
-        _begun.set()
+        _begin(number)
         raise Interrupted(number)
 
     reader, writer = os.pipe()
@@ -96,7 +150,7 @@ def leave(code: int) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):
             stream.flush()
-    _end_children()
+    end_descendants()
     os._exit(code)
 
 
@@ -108,18 +162,24 @@ def say_at_once(text: str) -> None:
             os.write(descriptor, f"{text}\n".encode(errors="backslashreplace")[: select.PIPE_BUF])
 
 
+def _begin(number: int) -> None:
+    global _number  # noqa: PLW0603 - a process ends once
+    _number = signal.Signals(number)
+    _begun.set()
+
+
 def _watch(reader: int, caught: Collection[signal.Signals], cleaning_seconds: float) -> None:
     # Only what a thread blocks itself does the system call pending for it.
     signal.pthread_sigmask(signal.SIG_BLOCK, caught)
     number = _first_signal(reader, caught)
-    _begun.set()
+    _begin(number)
     time.sleep(cleaning_seconds)
     say_at_once(
         f"s3napback: {signal.Signals(number).name} came {cleaning_seconds:.0f} seconds ago, and something hangs: ended "
         "by force. What was there before stays; unfinished uploads, and .s3napback-restore-… in a restore's target, "
         "may be left behind"
     )
-    _end_children()
+    end_descendants()
     os._exit(128 + number)
 
 
@@ -151,7 +211,7 @@ _known: set[_Process] = set()
 """Descendants seen so far, also by the other thread: the end by force may come while an orderly one is at this."""
 
 
-def _end_children() -> None:
+def end_descendants() -> None:
     """End all that descends from us, and reap what ends. What has made itself a daemon, as gpg's agent, goes on."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         # Whoever has lost its parent to the first signal is known from an earlier look only.

@@ -22,7 +22,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from s3napback.chains import History, Link, Memory, SourceState
+from s3napback.chains import History, Link, Memory, SourceState, Stored
 from s3napback.durable import put_in_place, sync_file, write_private
 from s3napback.errors import ChangeableByOthers, DamagedState, LockHeld, StateError, UnusableDiffDir
 from s3napback.kinds import SourceName
@@ -32,6 +32,7 @@ from s3napback.rotation import ArchiveType
 STATE_FORMAT = 1
 _STATE = "state.json"
 _NEW_STATE = "state.json.new"
+_UPLOADING = "uploading"
 _LOCK = "lock"
 _INSTANCE = "instance"
 _LONGEST_INSTANCE = 1_000
@@ -141,6 +142,25 @@ class StoreState:
             self._discard_rubbish(folder)
         except OSError as error:
             raise StateError(f"cannot write the state in {folder}: {error.strerror}") from error
+
+    def note_upload(self, name: str, key: str) -> None:
+        """Note, within the workplace of a name, where an upload begins: if nothing undoes it, the next run does.
+
+        Raises:
+            StateError: it cannot be written.
+        """
+        path = self.folder(name) / _UPLOADING
+        try:
+            write_private(path, key.encode("utf-8", "surrogateescape"))
+        except OSError as error:
+            raise StateError(f"cannot write {path}: {error.strerror}") from error
+
+    def noted_upload(self, name: str) -> str:
+        """The key of the upload that a run of this name was at when it was killed; empty if none was."""
+        try:
+            return read_own_file(self.folder(name) / _UPLOADING)[0].decode("utf-8", "surrogateescape")
+        except (OSError, ChangeableByOthers):
+            return ""
 
     def _discard_rubbish(self, folder: Path) -> None:
         try:
@@ -287,6 +307,8 @@ def _read_state(file: Path) -> SourceState:
         chain = tuple(_read_link(link) for link in history.pop("chain"))
         document["source"] = SourceName.parse(document["source"])
         document["taken_over"] = tuple(document["taken_over"])
+        # Earlier versions did not keep it.
+        document["stored"] = {key: Stored(**each) for key, each in document.get("stored", {}).items()}
         return SourceState(history=History(chain=chain, **history), **document)
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(file) from None

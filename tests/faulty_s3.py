@@ -288,7 +288,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         began = time.monotonic()
         body = self._receive(int(self.headers.get("Content-Length", 0)))
-        operation = _operation(self.command, self.path)
+        operation = operation_of(self.command, self.path)
         request = Request(operation, self.command, self.path, dict(self.headers.items()), body, began)
         reply = self.server.proxy.handle(request)
         if reply is None or self.server.proxy.away:
@@ -368,7 +368,8 @@ _ABOUT_A_BUCKET = {
 }
 
 
-def _operation(method: str, path: str) -> str:
+def operation_of(method: str, path: str) -> str:
+    """The S3 operation that a request is, as Amazon's manual names it; empty if it is none that we know."""
     parts = urlsplit(path)
     query = parse_qs(parts.query, keep_blank_values=True)
     about_object = "/" in parts.path.strip("/")

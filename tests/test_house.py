@@ -18,7 +18,7 @@ ROOMS = {
     if (path.suffix == ".py" or (path / "__init__.py").exists()) and not path.name.startswith("__")
 }
 
-TESTED_ELSEWHERE = {"overview.py": "commands/test_schedule.py"}
+TESTED_ELSEWHERE = {"overview.py": "commands/test_schedule.py", "peeking.py": "commands/test_dump.py"}
 """A command's part of the command line is tried where the command is."""
 
 LINES = 400

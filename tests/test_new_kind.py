@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from s3napback.archives import ArchiveRecord
+from s3napback.backup.tally import Tally
 from s3napback.chains import Memory
 from s3napback.commands import backup, prune, restore, verify
 from s3napback.commands import list as listing
@@ -126,7 +127,7 @@ class Books:
         for path in (self.daily, self.yearly):
             path.write_bytes(self.content(path, night))
 
-    def back_up(self, night: int) -> backup.Tally:
+    def back_up(self, night: int) -> Tally:
         return backup.run(self.configure(), _day(night), BackupOptions())
 
     def nights(self, count: int) -> None:

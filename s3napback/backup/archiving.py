@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 
 from s3napback.archives import (
@@ -23,9 +25,10 @@ from s3napback.archives import (
 )
 from s3napback.backup.beside import BytesOf, OpenLines, put_index
 from s3napback.backup.context import RunContext
+from s3napback.backup.slots import SlotWatch
 from s3napback.catalogue.indexes import index_key
 from s3napback.catalogue.sums import SumNote, format_sum, sum_key, sum_metadata
-from s3napback.chains import History, Link, Memory, SourceState, extended_chain
+from s3napback.chains import History, Link, Memory, SourceState, Stored, extended_chain, with_stored
 from s3napback.crews import Crew
 from s3napback.deciding.facts import RunFacts
 from s3napback.deciding.plans import Plan
@@ -37,27 +40,38 @@ from s3napback.kinds import DIRECTORY
 from s3napback.sources import Dump, Source
 from s3napback.sources.snapshot import file_sha256
 from s3napback.standing import working_on
-from s3napback.stores import ByteSource
+from s3napback.stores import ByteSource, StoredObject
 from s3napback.streams.compression import make_compression
 from s3napback.streams.environment import Family
 from s3napback.streams.followers import Counter, Ends
 from s3napback.streams.pipeline import Pipeline
 from s3napback.streams.processes import Stage
-from s3napback.streams.segments import Segments
+from s3napback.streams.segments import KEY_SIZE, Segments
 from s3napback.streams.spooling import Measured, spool
 from s3napback.streams.transformations import Transformation, composed
 
 logger = logging.getLogger("s3napback.archiving")
 
 
-def make_archive(context: RunContext, plan: Plan, source: Source) -> Transfer:
+@dataclass(frozen=True)
+class Made:
+    """An archive that has arrived, and is remembered.
+
+    Attributes:
+        transfer: what is known of its bytes.
+        finish: writes index and checksum and deletes the slot's other key, which nothing waits for; returns warnings,
+            since the archive is safe. To be called once: it holds a file open.
+    """
+
+    transfer: Transfer
+    finish: Callable[[], Sequence[str]]
+
+
+def make_archive(context: RunContext, plan: Plan, source: Source) -> Made:
     """Make one archive and commit it.
 
     The order is the promise: the archive arrives whole, state follows, and what the new archive made superfluous goes
     last. A failure before the commit leaves the former archive and DiffDir as they were.
-
-    Returns:
-        What is known of the bytes that have arrived under the plan's key.
 
     Raises:
         S3napbackError: what failed. Nothing was changed then, but for what ``OutOfParts`` notes in state.
@@ -90,7 +104,7 @@ class _Making:
     plan: Plan
     source: Source
 
-    def make(self) -> Transfer:
+    def make(self) -> Made:
         """See ``make_archive``."""
         plan = self.plan
         started = datetime.now(timezone.utc)
@@ -101,20 +115,31 @@ class _Making:
         with self.context.state.workplace(plan.job.name) as folder:
             dump = self.source.dump(plan.type, plan.parent.memory if plan.parent else None, folder)
             record = self._record(dump, started)
-            segments = Segments() if dump.listing else None
-            transfer = self._transfer(dump, record, segments)
+            segments = self._segments() if dump.listing else None
+            transfer, stored = self._transfer(dump, record, segments)
             transfer = replace(transfer, seconds=time.monotonic() - clock)
             concluded = dump.conclude()
             warnings = (*transfer.warnings, *concluded.warnings)
             transfer = replace(transfer, warnings=warnings, unread=concluded.unread)
-            with self._kept_lines(dump) as lines:
-                self._commit(dump, record, transfer, had_content=had_content)
-                left = self._put_index(record, segments, lines)
-        return replace(transfer, warnings=(*transfer.warnings, *left, *self._tidy_up(record, transfer)))
+            with ExitStack() as undo:
+                lines = self._kept_lines(dump, undo)
+                self._commit(dump, record, stored, had_content=had_content)
+                closing = undo.pop_all()
+        return Made(transfer, partial(self._finish, record, transfer, segments, lines, closing))
+
+    def _segments(self) -> Segments:
+        """Where archives are signed, sums without a key: who may read an archive could otherwise make another one."""
+        encryption = self.context.encryption
+        return Segments() if encryption and encryption.signer else Segments(os.urandom(KEY_SIZE))
 
     def _discard_leftovers(self) -> None:
         """Remove what earlier runs left unfinished; a distant store is asked for several keys at once."""
-        keys = leftover_keys(self.context.facts, self.plan)
+        noted = self.context.state.noted_upload(self.plan.job.name)
+        keys = [
+            key
+            for key in dict.fromkeys([*leftover_keys(self.context.facts, self.plan), noted])
+            if key and (key == noted or self.context.survey.may_be_unfinished(key))
+        ]
         with Crew(self.context.configuration.store.upload_threads, "leftovers") as threads:
             for key, count in zip(keys, threads.map(self.context.store.discard_leftovers, keys), strict=True):
                 if count:
@@ -137,7 +162,7 @@ class _Making:
             format=SEGMENTED if dump.listing else FORMAT,
         )
 
-    def _transfer(self, dump: Dump, record: ArchiveRecord, segments: Segments | None) -> Transfer:
+    def _transfer(self, dump: Dump, record: ArchiveRecord, segments: Segments | None) -> tuple[Transfer, StoredObject]:
         try:
             metadata = record.to_metadata()
         except ValueError as error:
@@ -160,14 +185,16 @@ class _Making:
             what = f"{self.plan.job.source} -> {self.context.store.location}/{self.plan.key}"
             stack.enter_context(working_on(what, counts, expected=expected_size or 0))
             pipeline = stack.enter_context(Pipeline(elements, stall_timeout=settings.stall_timeout or None))
-            stream: ByteSource = _Judged(pipeline, self.source, ends, PacketReader() if encryption else None)
+            slot = SlotWatch(self.context, self.plan)
+            stream: ByteSource = _Judged(pipeline, self.source, ends, slot, PacketReader() if encryption else None)
             if settings.use_temp_file:
                 spooled = stack.enter_context(spool(stream, self.context.temp_dir))
                 stream, expected_size = spooled, spooled.size
             measured = Measured(stream)
+            self.context.state.note_upload(self.plan.job.name, self.plan.key)
             with self._noting_lack_of_parts():
-                self.context.store.put(self.plan.key, measured, metadata, expected_size=expected_size)
-            return Transfer(measured.sha256, measured.size, read.count, 0.0, tuple(pipeline.warnings))
+                stored = self.context.store.put(self.plan.key, measured, metadata, expected_size=expected_size)
+            return Transfer(measured.sha256, measured.size, read.count, 0.0, tuple(pipeline.warnings)), stored
 
     @contextmanager
     def _noting_lack_of_parts(self) -> Iterator[None]:
@@ -180,10 +207,10 @@ class _Making:
             self.context.state.commit(replace(state, expected_sizes=sizes))
             raise
 
-    def _commit(self, dump: Dump, record: ArchiveRecord, transfer: Transfer, *, had_content: bool) -> None:
+    def _commit(self, dump: Dump, record: ArchiveRecord, stored: StoredObject, *, had_content: bool) -> None:
         plan = self.plan
         memory = _memory(dump, record)
-        link = Link(record.id, plan.key, record.slot, record.type, record.day, transfer.stored, memory)
+        link = Link(record.id, plan.key, record.slot, record.type, record.day, stored.size, memory)
         state = SourceState(
             name=plan.job.name,
             source=plan.job.source,
@@ -195,21 +222,39 @@ class _Making:
             ),
             had_content=had_content,
             taken_over=plan.taken_over,
-            expected_sizes={**plan.state.expected_sizes, record.type.value: transfer.stored},
+            expected_sizes={**plan.state.expected_sizes, record.type.value: stored.size},
+            stored=self._remembered(record, stored),
         )
         with deferred_signals():
             self.context.state.commit(state, dump.snapshot, dump.index)
         logger.debug("committed %s with id %s to %s", link.key, link.id, self.context.state.folder(plan.job.name))
 
-    @contextmanager
-    def _kept_lines(self, dump: Dump) -> Iterator[OpenLines | None]:
+    def _remembered(self, record: ArchiveRecord, stored: StoredObject) -> Mapping[str, Stored]:
+        """What is known of archives of this name, so that the next run's listing is enough."""
+        if not (self.context.store.is_distant and stored.mark):
+            return {}
+        owner, superseded = record.owner, self.plan.superseded
+        seen = Stored(
+            stored.mark, owner.host, str(owner.source), record.id, record.parent, record.day, bool(record.recipients)
+        )
+        return with_stored(self.plan.state.stored, self.plan.key, seen, superseded)
+
+    def _kept_lines(self, dump: Dump, closing: ExitStack) -> OpenLines | None:
         """What is to stand in the index, in a file that is open: its name is gone once state is committed."""
         lines = dump.listing() if dump.listing else None
-        if lines is None:
-            yield None
-            return
-        with lines.path.open("rb") as file:
-            yield OpenLines(lines, file)
+        return None if lines is None else OpenLines(lines, closing.enter_context(lines.path.open("rb")))
+
+    def _finish(
+        self,
+        record: ArchiveRecord,
+        transfer: Transfer,
+        segments: Segments | None,
+        lines: OpenLines | None,
+        closing: ExitStack,
+    ) -> list[str]:
+        """Write what stands beside the archive, and delete what it replaces; failing at that is a warning."""
+        with closing:
+            return [*self._put_index(record, segments, lines), *self._tidy_up(record, transfer)]
 
     def _put_index(self, record: ArchiveRecord, segments: Segments | None, lines: OpenLines | None) -> list[str]:
         """Write the index beside the archive; failing at it is a warning, since everything works without."""
@@ -259,12 +304,15 @@ def _sha256(path: Path) -> str:
 
 
 class _Judged:
-    """A pipeline's output whose end is reported only if nothing is wrong with what was dumped, and encrypted."""
+    """A pipeline's output whose end is told only if nothing is wrong with what was dumped, encrypted, or replaced."""
 
-    def __init__(self, pipeline: Pipeline, source: Source, ends: Ends, packets: PacketReader | None) -> None:
+    def __init__(
+        self, pipeline: Pipeline, source: Source, ends: Ends, slot: SlotWatch, packets: PacketReader | None
+    ) -> None:
         self._pipeline = pipeline
         self._source = source
         self._ends = ends
+        self._slot = slot
         self._packets = packets
 
     def readinto(self, buffer: memoryview, /) -> int:
@@ -275,6 +323,7 @@ class _Judged:
                 raise PipelineError(f"what gpg wrote is no archive: {self._packets.flaw}")
         if count == 0 and (flaw := self._flaw()):
             raise PipelineError(flaw)
+        self._slot.judge(at_the_end=count == 0)
         return count
 
     def _flaw(self) -> str:

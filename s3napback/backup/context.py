@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from s3napback.backup.journal import Journal
+from s3napback.backup.survey import Survey
 from s3napback.config.settings import Configuration
 from s3napback.deciding.facts import BackupOptions, RunFacts
 from s3napback.encryption.gpg import Encryption, prepare_encryption
@@ -32,6 +33,7 @@ class RunContext:
         encryption: how archives are encrypted; None is not at all.
         tools: what its sources are made with.
         journal: of what came of each source.
+        survey: what one look at all of the store has told.
         unreachable: why the store could not be looked at. It may answer by the time that a source needs it.
     """
 
@@ -40,6 +42,7 @@ class RunContext:
     store: Store
     state: StoreState
     temp_dir: Path
+    survey: Survey
     encryption: Encryption | None = None
     tools: Tools = field(default_factory=Tools)
     journal: Journal = field(default_factory=Journal)
@@ -91,6 +94,7 @@ def prepared_run(
             store=store,
             state=StoreState(diff_dir(configuration), store.identity, prefix),
             temp_dir=folder,
+            survey=Survey(store, prefix, len(configuration.jobs)),
             encryption=encryption,
             tools=Tools(tar, str(folder), DatabasesInUse(configuration.jobs)),
             unreachable=unreachable,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 
 from s3napback.archives import Transfer
@@ -46,7 +47,8 @@ class Journal:
 
     Attributes:
         began: when the run did.
-        store: that the run has reached; None if it has not come so far.
+        store: that the run works with; None if it has not come so far.
+        answered: the store did when the run began.
         exit_code: the run's.
         untold: warnings that came after the run's end: of its word, and of whom it tells.
     """
@@ -54,6 +56,7 @@ class Journal:
     def __init__(self) -> None:
         self.began = datetime.now(timezone.utc)
         self.store: Store | None = None
+        self.answered = False
         self.exit_code = 0
         self.untold = 0
         self._attempts: dict[str, Attempt] = {}
@@ -77,6 +80,12 @@ class Journal:
         """A source has got no archive."""
         self._attempts[job.name] = Attempt("failed", error_class(error))
 
+    def warned(self, job: Job, count: int) -> None:
+        """So many warnings have come after a source's archive had arrived."""
+        attempt = self._attempts.get(job.name)
+        if attempt is not None and count:
+            self._attempts[job.name] = replace(attempt, warnings=attempt.warnings + count)
+
     def expanded(self, job: Job, expansion: Expansion) -> None:
         """The sources were looked for that a job stands for."""
         self._expansions[job.name] = expansion
@@ -92,9 +101,10 @@ class Journal:
 
     def has_reached_store(self) -> bool:
         """Whether the store has answered in this run, as far as is known."""
-        return self.store is not None and (
-            not self._attempts or any(attempt.error != "store" for attempt in self._attempts.values())
-        )
+        attempts = self._attempts.values()
+        if any(attempt.outcome == "done" for attempt in attempts):
+            return True
+        return self.answered and (not attempts or any(attempt.error != "store" for attempt in attempts))
 
 
 def has_failed(expansion: Expansion) -> bool:

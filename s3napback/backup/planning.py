@@ -86,7 +86,7 @@ class Looks:
             case Look.MARK:
                 return replace(facts, has_lost_mark=self.has_lost_mark())
             case Look.KEY:
-                return replace(facts, objects={**facts.objects, key: self.held(key)})
+                return replace(facts, objects={**facts.objects, key: self.held(key, facts.state)})
             case Look.SUM:
                 return replace(facts, noted_ids={**facts.noted_ids, key: self.noted_id(key)})
             case Look.SOURCE:
@@ -98,8 +98,18 @@ class Looks:
         """Whether the store does not bear the mark that earlier backups left there."""
         return not self.context.store.is_recognised() and self.context.state.knows_store()
 
-    def held(self, key: str) -> Held | None:
-        """What lies under a key; None only if it is definitely nothing."""
+    def held(self, key: str, state: SourceState) -> Held | None:
+        """What lies under a key; None only if it is definitely nothing.
+
+        The run's listing is enough where it shows an archive of ours as it was when it had arrived, or nothing, and we
+        know of nothing there either. Whatever is replaced is looked at once more in any case, by ``SlotWatch``.
+        """
+        mark = self.context.survey.mark(key)
+        known = state.stored.get(key)
+        if mark and known and known.mark == mark:
+            return Held.remembered(known)
+        if mark is None and not known and all(link.key != key for link in state.history.chain):
+            return None
         found = self.context.store.head(key)
         return None if found is None else Held.of(found.metadata)
 

@@ -7,13 +7,14 @@ in parallel.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, partial
 
 from s3napback.archives import ArchiveRecord, Owner, join_prefix, split_key
 from s3napback.catalogue.indexes import is_index_key
+from s3napback.catalogue.remembering import HeadMemory
 from s3napback.catalogue.sums import is_sum_key, sum_key, unread_count
 from s3napback.crews import Crew
 from s3napback.errors import StoreError, StoreUnreachable
@@ -82,6 +83,7 @@ class Catalogue:
         others: keys that are neither an archive's nor of what lies beside one, nor of the word of a run.
         gone: keys of which the store has notes of its own, and no object.
         original: what the original tool left, newest first; its chunks are among the others.
+        passed_over: keys of archives that nobody asked for, and of which no more is known than that they are there.
         indexes: the index objects, by key.
     """
 
@@ -90,6 +92,7 @@ class Catalogue:
     others: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
     original: tuple[OriginalArchive, ...] = ()
+    passed_over: frozenset[str] = frozenset()
     indexes: Mapping[str, StoredObject] = field(default_factory=dict)
 
     def chain(self, archive: CataloguedArchive) -> Chain:
@@ -162,8 +165,14 @@ def started(archive: CataloguedArchive) -> datetime:
     return archive.record.started if archive.record else archive.stored.modified
 
 
-def read_catalogue(store: Store, prefix: str) -> Catalogue:
+def read_catalogue(
+    store: Store, prefix: str, memory: HeadMemory | None = None, is_wanted: Callable[[str], bool] = lambda _base: True
+) -> Catalogue:
     """Read what a store holds below a prefix.
+
+    Args:
+        memory: looks at objects; by default each is asked for.
+        is_wanted: of which key bases archives are looked at. The others are passed over.
 
     What the store lists and does not describe, as an object that somebody has encrypted with a key of his own, or that
     belongs to another account, is in the catalogue as well, with the reason.
@@ -175,9 +184,11 @@ def read_catalogue(store: Store, prefix: str) -> Catalogue:
     sums = {found.key: found for found in listed if is_sum_key(found.key)}
     indexes = {found.key: found for found in listed if is_index_key(found.key)}
     beside = {*sums, *indexes}
-    candidates = [found for found in listed if found.key not in beside and split_key(found.key) is not None]
+    archives = [found for found in listed if found.key not in beside and split_key(found.key) is not None]
+    candidates = [found for found in archives if is_wanted(_base(found.key, prefix))]
     with Crew(PARALLEL_REQUESTS, "metadata") as pool:
-        described = [found for found in pool.map(partial(_look, store, prefix), candidates) if found is not None]
+        look = partial(_look, store, memory or HeadMemory(store), prefix)
+        described = [found for found in pool.map(look, candidates) if found is not None]
     return Catalogue(
         archives=tuple(described),
         sums=sums,
@@ -189,10 +200,18 @@ def read_catalogue(store: Store, prefix: str) -> Catalogue:
         gone=tuple(store.gone(join_prefix(prefix, ""))),
         original=tuple(original_archives(listed, prefix)),
         indexes=indexes,
+        passed_over=frozenset(found.key for found in archives) - {found.key for found in candidates},
     )
 
 
-def read_unread_counts(store: Store, catalogue: Catalogue, archives: Sequence[CataloguedArchive]) -> Mapping[str, int]:
+def _base(key: str, prefix: str) -> str:
+    parts = split_key(key.removeprefix(join_prefix(prefix, "")))
+    return parts[0] if parts else key
+
+
+def read_unread_counts(
+    memory: HeadMemory, catalogue: Catalogue, archives: Sequence[CataloguedArchive]
+) -> Mapping[str, int]:
     """Of archives that lack something which could not be read how many paths that is, by their keys.
 
     That a checksum object cannot be looked at is a warning, and nothing is known of its archive then.
@@ -200,10 +219,11 @@ def read_unread_counts(store: Store, catalogue: Catalogue, archives: Sequence[Ca
     Raises:
         StoreUnreachable: the store has stopped to answer.
     """
-    keys = [sum_key(archive.key) for archive in archives if archive.record and sum_key(archive.key) in catalogue.sums]
+    keys = [sum_key(archive.key) for archive in archives if archive.record]
+    sums = [catalogue.sums[key] for key in keys if key in catalogue.sums]
     with Crew(PARALLEL_REQUESTS, "metadata") as pool:
         described = {
-            found.key: found.metadata for found in pool.map(partial(_look_at_sum, store), keys) if found is not None
+            found.key: found.metadata for found in pool.map(partial(_look_at_sum, memory), sums) if found is not None
         }
     counts = {
         archive.key: unread_count(described.get(sum_key(archive.key), {}), archive.record.id)
@@ -213,10 +233,10 @@ def read_unread_counts(store: Store, catalogue: Catalogue, archives: Sequence[Ca
     return {key: count for key, count in counts.items() if count}
 
 
-def _look_at_sum(store: Store, key: str) -> StoredObject | None:
+def _look_at_sum(memory: HeadMemory, listed: StoredObject) -> StoredObject | None:
     """A checksum object; None if it has gone, or cannot be looked at."""
     try:
-        return store.head(key)
+        return memory.head(listed)
     except StoreUnreachable:
         raise
     except StoreError as error:
@@ -239,12 +259,11 @@ def with_originals_of_root(catalogue: Catalogue, store: Store, prefix: str) -> C
     return replace(catalogue, original=tuple(found))
 
 
-def _look(store: Store, prefix: str, listed: StoredObject) -> CataloguedArchive | None:
+def _look(store: Store, memory: HeadMemory, prefix: str, listed: StoredObject) -> CataloguedArchive | None:
     """One archive; None if it has gone since it was listed."""
-    parts = split_key(listed.key.removeprefix(join_prefix(prefix, "")))
-    base = parts[0] if parts else listed.key
+    base = _base(listed.key, prefix)
     try:
-        found = store.head(listed.key)
+        found = memory.head(listed)
     except StoreUnreachable as error:
         # A store that answers all others, and not for this one, has lost it.
         store.check(for_writing=False)

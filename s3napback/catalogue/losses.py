@@ -66,9 +66,10 @@ def losses(catalogue: Catalogue, names: Collection[str], prefix: str) -> list[Lo
 
 
 def _gone(catalogue: Catalogue, prefix: str) -> Iterator[Loss]:
-    filled = {(each.base, each.slot) for each in catalogue.archives}
+    over = (split_key(key.removeprefix(join_prefix(prefix, ""))) for key in catalogue.passed_over)
+    filled = {*((each.base, each.slot) for each in catalogue.archives), *(parts[:2] for parts in over if parts)}
     noted = {**dict.fromkeys(catalogue.gone, "what the store noted of it"), **_accompanied(catalogue)}
-    present = {each.key for each in catalogue.archives}
+    present = {*catalogue.passed_over, *(each.key for each in catalogue.archives)}
     for key, rest in noted.items():
         parts = split_key(key.removeprefix(join_prefix(prefix, "")))
         # Where another archive has filled the slot under its other key, no more than the deletion was left undone.

@@ -158,7 +158,7 @@ def judge_sum(base: str, note: SumNote | None, claims: Claims, day: int, *, unow
 
 def sums_without_archive(catalogue: Catalogue) -> list[StoredObject]:
     """Checksum objects of archives that are not there; of other files' sums there are none."""
-    present = {archive.key for archive in catalogue.archives}
+    present = {*catalogue.passed_over, *(archive.key for archive in catalogue.archives)}
     return [
         found
         for key, found in sorted(catalogue.sums.items())
@@ -168,7 +168,7 @@ def sums_without_archive(catalogue: Catalogue) -> list[StoredObject]:
 
 def indexes_without_archive(catalogue: Catalogue) -> list[StoredObject]:
     """Index objects of archives that are not there."""
-    present = {archive.key for archive in catalogue.archives}
+    present = {*catalogue.passed_over, *(archive.key for archive in catalogue.archives)}
     return [found for key, found in sorted(catalogue.indexes.items()) if indexed_key(key) not in present]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from enum import Enum
 from typing import Protocol, TextIO
@@ -10,11 +11,12 @@ from typing import Protocol, TextIO
 from s3napback.catalogue.claims import Claims
 from s3napback.catalogue.contents import (
     CataloguedArchive,
-    read_catalogue,
     read_unread_counts,
     with_originals_of_root,
 )
 from s3napback.catalogue.losses import unprotected_sources
+from s3napback.catalogue.narrowing import read_catalogue_of
+from s3napback.catalogue.remembering import HeadMemory, cache_folder
 from s3napback.catalogue.selection import matches, matches_original, matching_archives
 from s3napback.config.settings import Configuration
 from s3napback.listing.plain import plain_text
@@ -65,13 +67,14 @@ def show(configuration: Configuration, word: str, layout: Layout, say: Say) -> i
     store = configured_store(configuration, patient=False)
     store.check(for_writing=False)
     prefix = configuration.store.prefix
-    catalogue = with_originals_of_root(read_catalogue(store, prefix), store, prefix)
+    memory = HeadMemory(store, cache_folder(os.environ), f"{store.identity}\0{prefix}")
+    own = host_name(configuration)
+    catalogue = with_originals_of_root(read_catalogue_of(store, prefix, word, own, memory), store, prefix)
     if not (catalogue.archives or catalogue.original) and not store.is_recognised():
         logger.warning(
             "%s does not hold the mark that backups leave there. Is the disk not mounted, or the folder another one?",
             store.location,
         )
-    own = host_name(configuration)
     lacking = unprotected_sources(catalogue, configuration, own, word)
     original = [each for each in catalogue.original if not word or matches_original(word, each)]
     is_found = not (lacking or original) or any(matches(word, archive) for archive in catalogue.archives)
@@ -79,7 +82,8 @@ def show(configuration: Configuration, word: str, layout: Layout, say: Say) -> i
     if word:
         archives = matching_archives(catalogue, word) if is_found else ()
     claims = Claims(own, configuration.jobs)
-    shown = Shown(archives, lacking, read_unread_counts(store, catalogue, archives), original)
+    shown = Shown(archives, lacking, read_unread_counts(memory, catalogue, archives), original)
+    memory.save([*(archive.key for archive in catalogue.archives), *catalogue.sums, *catalogue.passed_over])
     report = make_report(catalogue, shown, claims, location=store.location, prefix=prefix)
     if layout is Layout.JSON:
         # The document is in ASCII, and the only line ends in it are its own.

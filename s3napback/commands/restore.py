@@ -121,7 +121,7 @@ def restore(
             output a part may have gone.
     """
     clock = time.monotonic()
-    holdings = look_at_store(configuration)
+    holdings = look_at_store(configuration, "" if request.keys else request.source, request.origin)
     request = _located(holdings, request)
     meant = _meant(holdings, request, today)
     unread = NOTHING_UNREAD if meant.is_original else _unread(holdings, meant.chain[-1], meant.source, request)

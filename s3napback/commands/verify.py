@@ -68,7 +68,7 @@ def verify(configuration: Configuration, request: VerifyRequest, today: date, sa
     Raises:
         S3napbackError: the store cannot be read, or there is nothing to verify.
     """
-    holdings = look_at_store(configuration)
+    holdings = look_at_store(configuration, request.source, request.origin)
     if _is_original_meant(holdings, request, today):
         return _verify_originals(holdings, request, today, say)
     lacking = _unprotected(holdings, request.source)

@@ -82,6 +82,22 @@ class Directives:
         minimum=1,
         maximum=64,
     )
+    JOBS = Integer(
+        "Jobs",
+        _GLOBAL,
+        "Sources backed up at the same time; memory for parts is shared among them.",
+        value=1,
+        minimum=1,
+        maximum=64,
+    )
+    JOBS_PER_SERVER = Integer(
+        "JobsPerServer",
+        _GLOBAL,
+        "Sources dumped from one database server at the same time.",
+        value=1,
+        minimum=1,
+        maximum=64,
+    )
     ENCRYPTION = Choice(
         "Encryption",
         _GLOBAL,

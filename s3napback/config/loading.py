@@ -21,7 +21,7 @@ from s3napback.config.notices import notices
 from s3napback.config.problems import Change, Problems
 from s3napback.config.reading import read_configuration
 from s3napback.config.scopes import Scope
-from s3napback.config.settings import Configuration, Job, Position
+from s3napback.config.settings import Concurrency, Configuration, Job, Position
 from s3napback.config.store_settings import encryption_settings, store_settings
 from s3napback.config.syntax import Entry
 from s3napback.config.tar_options import literal_pattern
@@ -136,6 +136,7 @@ def _configuration(path: Path, entries: Sequence[Entry], problems: Problems, *, 
         store=store,
         encryption=encryption,
         host_name=general.text(Directives.HOST_NAME),
+        concurrency=Concurrency(general.integer(Directives.JOBS), general.integer(Directives.JOBS_PER_SERVER)),
         diff_dir=general.path(Directives.DIFF_DIR),
         temp_dir=general.path(Directives.TEMP_DIR),
         notices=told,

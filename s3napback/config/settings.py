@@ -169,6 +169,19 @@ class Notices:
 
 
 @dataclass(frozen=True)
+class Concurrency:
+    """How much is done at a time.
+
+    Attributes:
+        jobs: sources.
+        jobs_per_server: of them such as are dumped from one database server.
+    """
+
+    jobs: int = Directives.JOBS.value
+    jobs_per_server: int = Directives.JOBS_PER_SERVER.value
+
+
+@dataclass(frozen=True)
 class Configuration:
     """One configuration file with all it includes.
 
@@ -187,5 +200,6 @@ class Configuration:
     diff_dir: Path | None = None
     temp_dir: Path | None = None
     notices: Notices = field(default_factory=Notices)
+    concurrency: Concurrency = Concurrency()
     jobs: tuple[Job, ...] = ()
     warnings: tuple[str, ...] = ()

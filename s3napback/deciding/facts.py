@@ -13,9 +13,10 @@ from enum import Enum
 from functools import cached_property
 
 from s3napback.archives import UNKNOWN_OWNER, ArchiveRecord, Owner, slot_keys
-from s3napback.chains import Links, SourceState, base_for_slot
+from s3napback.chains import Links, SourceState, Stored, base_for_slot
 from s3napback.config.settings import Job
 from s3napback.errors import SourceError
+from s3napback.kinds import SourceName
 from s3napback.rotation import Schedule
 
 
@@ -82,6 +83,12 @@ class Held:
         """Read an object's metadata."""
         record = ArchiveRecord.from_metadata(metadata)
         return cls(record.owner, record.id, record.parent, record.day, bool(record.recipients)) if record else cls()
+
+    @classmethod
+    def remembered(cls, stored: Stored) -> Held:
+        """What is known of an archive that state remembers."""
+        owner = Owner(stored.host, SourceName.parse(stored.source))
+        return cls(owner, stored.id, stored.parent, stored.day, stored.is_encrypted)
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from s3napback.archives import archive_key
+from s3napback.archives import Owner, archive_key
 from s3napback.chains import Link, Links, SourceState
 from s3napback.config.settings import Job
-from s3napback.deciding.facts import Held, SourceFacts
+from s3napback.deciding.facts import Held, RunFacts, SourceFacts
 from s3napback.deciding.fulls import Reason, Why, why_full
 from s3napback.errors import SourceError
 from s3napback.rotation import ArchiveType, Schedule, day_date
@@ -132,15 +132,25 @@ def _refuse_strange_store(facts: SourceFacts) -> Refusal | None:
 
 def _refuse_owner(facts: SourceFacts) -> Refusal | None:
     for key, held in _present(facts).items():
-        may_be_replaced = facts.run.options.take_over or str(held.owner) in facts.state.taken_over
-        if held.owner != facts.own and not may_be_replaced:
-            return Refusal(
-                f"{facts.run.location}/{key} belongs to {held.owner}, not to {facts.own}. Nothing was changed. "
-                "Give this configuration a Prefix or another Bucket, or let it replace what is there by running once "
-                "with --take-over",
-                "owner",
-            )
+        if reason := why_not_replaced(facts.run, facts.own, facts.state.taken_over, key, held):
+            return Refusal(reason, "owner")
     return None
+
+
+def why_not_replaced(run: RunFacts, own: Owner, taken_over: Collection[str], key: str, held: Held | None) -> str:
+    """Why what lies under a key must not be replaced, or deleted; empty if it may be, or nothing is there.
+
+    Args:
+        own: whose the archives of the source are.
+        taken_over: owners whose archives may be replaced all the same.
+    """
+    if held is None or held.owner == own or run.options.take_over or str(held.owner) in taken_over:
+        return ""
+    return (
+        f"{run.location}/{key} belongs to {held.owner}, not to {own}. Nothing was changed. "
+        "Give this configuration a Prefix or another Bucket, or let it replace what is there by running once "
+        "with --take-over"
+    )
 
 
 def _skip_done(facts: SourceFacts) -> Skip | None:

@@ -11,16 +11,17 @@ import hashlib
 import hmac
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 from s3napback.index.lines import Lines
 from s3napback.index.records import DamagedIndex
-from s3napback.streams.segments import SEGMENT_SIZE, Segment, Segments
+from s3napback.streams.segments import KEY_SIZE, MAC_SIZE, SEGMENT_SIZE, SHA256_SIZE, Segment, Segments
 
 _TITLE = b"s3napback-index 1"
 _ID = re.compile(rb"[0-9a-f]{32}")
+_SEGMENT_KEY = re.compile(rb"segment-key ([0-9a-f]{%d})" % (2 * KEY_SIZE))
 _PIECE = 1 << 20
 _GZIP = 31
 _LONGEST_LINE = 200
@@ -51,7 +52,8 @@ def first_part(archive_id: str, segments: Segments, lines: Lines) -> bytes:
     """The first member of gzip."""
     text = [_TITLE, b"archive %s" % archive_id.encode(), b"bytes-in-segment %d" % SEGMENT_SIZE]
     if segments.is_whole:
-        text += [b"segment %d %s" % (each.length, each.sha256.hex().encode()) for each in segments]
+        text += [b"segment-key %s" % segments.key.hex().encode()] if segments.key else []
+        text += [b"segment %d %s" % (each.length, each.sum.hex().encode()) for each in segments]
     text.append(b"members %d %s" % (lines.length, lines.sha256.hex().encode()))
     whole = b"".join(b"%s\n" % line for line in text)
     whole += b"hmac %s\n" % _code(lines.secret, whole)
@@ -97,14 +99,16 @@ class DocumentReader:
         length, sha256 = _numbered(b"members", members)
         return Document(archive_id, self._segments(segments), length, sha256)
 
-    def _segments(self, lines: Iterable[bytes]) -> Segments:
-        segments, total = Segments(), 0
-        for line in lines:
-            length, sha256 = _numbered(b"segment", line)
+    def _segments(self, lines: Sequence[bytes]) -> Segments:
+        found = _SEGMENT_KEY.fullmatch(lines[0]) if lines else None
+        segments, total = Segments(bytes.fromhex(found[1].decode()) if found else b""), 0
+        size = MAC_SIZE if found else SHA256_SIZE
+        for line in lines[1 if found else 0 :]:
+            length, sum_ = _numbered(b"segment", line, size)
             total += length
             if not 0 <= length <= _LARGEST_SEGMENT or total > self._stored:
                 raise DamagedIndex("it tells of segments that cannot be")
-            segments.append(Segment(length, sha256))
+            segments.append(Segment(length, sum_))
         segments.is_whole = len(segments) > 0
         return segments
 
@@ -149,8 +153,8 @@ class DocumentReader:
         raise DamagedIndex("it is cut off")
 
 
-def _numbered(word: bytes, line: bytes) -> tuple[int, bytes]:
-    found = re.fullmatch(rb"%s ([0-9]{1,15}) ([0-9a-f]{64})" % word, line)
+def _numbered(word: bytes, line: bytes, size: int = SHA256_SIZE) -> tuple[int, bytes]:
+    found = re.fullmatch(rb"%s ([0-9]{1,15}) ([0-9a-f]{%d})" % (word, 2 * size), line)
     if found is None:
         raise DamagedIndex(f"a line in it is broken ({line!r:.200})")
     return int(found[1]), bytes.fromhex(found[2].decode())

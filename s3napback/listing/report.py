@@ -36,6 +36,7 @@ from typing import Any
 from s3napback.archives import UNKNOWN_OWNER, Owner, format_time, split_key
 from s3napback.catalogue.claims import Claim, Claims, is_stray
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, Chain, newest_first
+from s3napback.catalogue.indexes import is_index_key
 from s3napback.catalogue.retention import sums_without_archive
 from s3napback.catalogue.succession import succeeds
 from s3napback.catalogue.sums import summed_key
@@ -276,7 +277,7 @@ def make_report(catalogue: Catalogue, shown: Shown, claims: Claims, *, location:
         sources=tuple(_restorable_sources(rows)),
         rows=tuple(rows),
         lone_sums=tuple(found.key for found in sums_without_archive(catalogue)),
-        gone=tuple(key for key in catalogue.gone if summed_key(key) == key),
+        gone=tuple(key for key in catalogue.gone if summed_key(key) == key and not is_index_key(key)),
         others=len(catalogue.others),
         perl_chunks=sum(is_original_chunk(key, prefix) for key in catalogue.others),
         original=tuple(OriginalRow(each, chain_to(each, catalogue.original)) for each in shown.original),

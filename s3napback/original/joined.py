@@ -49,6 +49,11 @@ class JoinedStore:
         """That of the store."""
         return self._store.identity
 
+    @property
+    def is_distant(self) -> bool:
+        """That of the store."""
+        return self._store.is_distant
+
     def check(self, *, for_writing: bool = True) -> None:
         """Look whether the store can be used."""
         self._store.check(for_writing=for_writing)
@@ -120,6 +125,11 @@ class JoinedStore:
 
     def gone(self, prefix: str) -> Iterator[str]:
         """None: nothing was noted of them anywhere."""
+        del prefix
+        return iter(())
+
+    def unfinished(self, prefix: str) -> Iterator[str]:
+        """There are none of ours."""
         del prefix
         return iter(())
 

@@ -11,8 +11,9 @@ from functools import cached_property
 from pathlib import Path
 
 from s3napback.catalogue.claims import is_stray
-from s3napback.catalogue.contents import Catalogue, CataloguedArchive, read_catalogue
+from s3napback.catalogue.contents import Catalogue, CataloguedArchive
 from s3napback.catalogue.losses import Loss, losses
+from s3napback.catalogue.narrowing import read_catalogue_of
 from s3napback.catalogue.selection import matches, matching_archives
 from s3napback.catalogue.sums import sum_key
 from s3napback.config.settings import Configuration
@@ -139,8 +140,12 @@ class Holdings:
         return losses(self.catalogue, names, self.configuration.store.prefix)
 
 
-def look_at_store(configuration: Configuration) -> Holdings:
+def look_at_store(configuration: Configuration, word: str = "", origin: str = "") -> Holdings:
     """Look at a configuration's store.
+
+    Args:
+        word: the source that is asked for; empty is everything.
+        origin: ``--from``.
 
     Raises:
         S3napbackError: it cannot be used, or read.
@@ -148,7 +153,9 @@ def look_at_store(configuration: Configuration) -> Holdings:
     # A person is waiting: a store that is not there at all is said at once, one that goes away later is waited for.
     configured_store(configuration, patient=False).check(for_writing=False)
     store = configured_store(configuration)
-    return Holdings(configuration, store, read_catalogue(store, configuration.store.prefix))
+    prefix = configuration.store.prefix
+    catalogue = read_catalogue_of(store, prefix, word, host_name(configuration), origin=origin)
+    return Holdings(configuration, store, catalogue)
 
 
 def is_cold(archive: CataloguedArchive) -> bool:

@@ -14,6 +14,7 @@ from s3napback.kinds import COMMAND, DIRECTORY, MYSQL, POSTGRESQL, SQLITE, SUBVE
 from s3napback.recovery.comparing import compare
 from s3napback.recovery.databases import dump_beginnings, dump_check, dump_ends
 from s3napback.recovery.directory import DirectoryRestore, listing
+from s3napback.recovery.dumping import FileDump
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.single_file import TO_STANDARD_OUTPUT, FileRestore
 from s3napback.recovery.subversion import RepositoryRestore, revisions_check
@@ -103,7 +104,11 @@ def refuse_paths(wanted: Wanted) -> None:
 
 def _directory_restore(wanted: Wanted) -> Restore:
     if wanted.where == TO_STANDARD_OUTPUT:
-        raise UnclearRequest("a directory cannot be restored to standard output: name a directory with --to")
+        if len(wanted.paths) != 1 or wanted.in_place or wanted.staging:
+            raise UnclearRequest(
+                "of a directory only one file can go to standard output: name it as PATH, or a directory with --to"
+            )
+        return FileDump(wanted.source.target, wanted.paths[0], find_gnu_tar())
     where = wanted.where.absolute()
     staging = wanted.staging.absolute() if wanted.staging else None
     return DirectoryRestore(

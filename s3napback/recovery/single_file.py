@@ -64,7 +64,7 @@ class FileRestore:
     @contextmanager
     def _opened(self) -> Iterator[Callable[[Block], None]]:
         if self.where == TO_STANDARD_OUTPUT:
-            yield _write_to_standard_output
+            yield write_to_standard_output
             return
         where = self.where.absolute()
         with ExitStack() as stack:
@@ -91,7 +91,12 @@ def _remove(name: str, folder: int) -> None:
         os.unlink(name, dir_fd=folder)
 
 
-def _write_to_standard_output(block: Block) -> None:
+def write_to_standard_output(block: Block) -> None:
+    """Write all of a block.
+
+    Raises:
+        BrokenOutput: nobody reads it any more.
+    """
     _write(1, block, "standard output")
 
 

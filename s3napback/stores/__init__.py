@@ -53,12 +53,20 @@ class StoredObject:
     flaw: str = ""
     version_id: str = ""
 
+    @property
+    def mark(self) -> str:
+        """What tells it from whatever else lay, or will lie, under its key, also in a listing; empty if nothing does.
+
+        A HEAD tells the time in seconds, and listings more.
+        """
+        return f"{self.version} {self.size} {int(self.modified.timestamp())}" if self.version else ""
+
 
 class Store(Protocol):
     """The operations s3napback needs of a place for archives.
 
     Every method raises ``StoreError`` (``StoreUnreachable`` where no answer came) when it could not be carried out.
-    Methods may be called from several threads, ``put`` only from one at a time.
+    Methods may be called from several threads.
     """
 
     @property
@@ -69,6 +77,11 @@ class Store(Protocol):
     @property
     def identity(self) -> str:
         """What tells this store from every other one, for keeping state (endpoint and bucket, or the folder)."""
+        ...
+
+    @property
+    def is_distant(self) -> bool:
+        """Whether each look takes a while, so that few are better. Whatever changes has a new ``mark`` then."""
         ...
 
     def check(self, *, for_writing: bool = True) -> None:
@@ -113,7 +126,8 @@ class Store(Protocol):
             is_helper: it is a small object beside an archive, to be read at any time: StorageClass is not meant for it.
 
         Returns:
-            The object as the store describes it afterwards, its size and metadata compared with what was sent.
+            The object as the store describes it afterwards, its size and metadata compared with what was sent; of a
+            helper that fits into one request, which a digest goes along with, as it was sent.
         """
         ...
 
@@ -144,6 +158,13 @@ class Store(Protocol):
 
         Returns:
             Whether the store says that it keeps the object as an older version, and so the space.
+        """
+        ...
+
+    def unfinished(self, prefix: str) -> Iterator[str]:
+        """Yield keys below ``prefix`` to which uploads were begun and not finished, each once or more. Best effort.
+
+        Some stores tell of uploads only whoever asks for exactly their key.
         """
         ...
 

@@ -78,6 +78,11 @@ class DirectoryStore:
         """The folder."""
         return self.location
 
+    @property
+    def is_distant(self) -> bool:
+        """False; and metadata lies in files of its own, which can be lost while the data stays as it is."""
+        return False
+
     def check(self, *, for_writing: bool = True) -> None:
         """Look whether the folder exists and may be read, and written to."""
         if not self._root.is_dir():
@@ -181,6 +186,14 @@ class DirectoryStore:
                 if not key.startswith(prefix) or not any(name.endswith(".json") for name in files):
                     continue
                 if regular_file_status(self._root, self._places(key).data) is None:
+                    yield key
+
+    def unfinished(self, prefix: str) -> Iterator[str]:
+        """Walk the folders of the metadata, in any order."""
+        with self._failing(f"listing {self.location}/{prefix}"):
+            for folder, _folders, files in os.walk(self._objects):
+                key = decode_name(os.path.relpath(folder, self._objects))
+                if key.startswith(prefix) and any(name.startswith(_INCOMING) for name in files):
                     yield key
 
     def delete(self, key: str) -> bool:

@@ -12,7 +12,7 @@ def open_store(settings: StoreSettings, credentials: Credentials | None = None, 
     """Make the store that ``settings`` name. Nothing is read, written or asked yet: ``Store.check`` does that.
 
     Args:
-        settings: of the configuration; their prefix and key file are the caller's business.
+        settings: of the configuration; their key file is the caller's business, and keys are given with the prefix.
         credentials: from S3Keyfile; None leaves the search for them to boto3.
         patient: False for a dry run, which rather says that it could not look than wait for minutes.
 

@@ -7,16 +7,17 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError, ProxyConnectionError
 
+from s3napback.archives import join_prefix
 from s3napback.config.settings import Credentials, StoreSettings
 from s3napback.errors import StoreError, StoreUnreachable, UnusableStore
 from s3napback.stores import ByteSource, StoredObject
 from s3napback.stores.parts import PartLimits, plan_parts
+from s3napback.stores.s3_answers import IDENTITY, as_sent, begun, difference, is_ours, problem_of_answer
 from s3napback.stores.s3_client import Clients, chosen_endpoint
 from s3napback.stores.s3_errors import (
     FAILURES,
@@ -43,12 +44,12 @@ _READ_BLOCK = 64 * 1024
 """Bytes. Reading waits until a block is full: on a slow line larger ones would look like silence."""
 
 _MOST_PAGES = 100
-"""Of unfinished uploads to one key, of which each holds up to 1,000."""
+"""Of unfinished uploads, of which each holds up to 1,000."""
 
 _LEAST_SECOND_LOOK = 2.0
 """Seconds in which a store that still shows the old object is asked again in any case: not every one is consistent."""
 
-_ID = "s3napback-id"
+_FRESH_SECONDS = 10.0  # for which a listing can begin with the page that the check has seen
 
 
 class S3Store:
@@ -76,7 +77,13 @@ class S3Store:
         self._limits = limits or PartLimits()
         self._waiting = waiting or (PATIENT if patient else IMPATIENT).within(settings.stall_timeout)
         self._clients = Clients(settings, credentials, self._waiting)
+        self._buffers = PartBuffers(self._chunk_size, settings.upload_threads)
         self._has_said_refusal = False
+        self._first_page: tuple[float, Any] | None = None
+
+    @property
+    def _chunk_size(self) -> int:
+        return min(max(self._settings.chunk_size, self._limits.smallest), self._limits.largest)
 
     @property
     def location(self) -> str:
@@ -88,16 +95,25 @@ class S3Store:
         """The server and the bucket; Amazon's bucket names are unique by themselves."""
         return f"{(self._settings.endpoint or 's3:').rstrip('/')}/{self._bucket}"
 
+    @property
+    def is_distant(self) -> bool:
+        """True; metadata changes only together with the object."""
+        return True
+
     def check(self, *, for_writing: bool = True) -> None:
-        """List one object: unlike the answer to a HEAD, that to a GET says what is wrong with the credentials."""
+        """List the Prefix: unlike the answer to a HEAD, that to a GET says what is wrong with the credentials.
+
+        The page is kept for the listing that mostly follows.
+        """
         del for_writing
+        prefix = join_prefix(self._settings.prefix, "")
         elsewhere = "" if self._settings.endpoint else chosen_endpoint(os.environ)
         named = self.identity if self._settings.endpoint else self.location
         doing = f"the store {named}{f' at {elsewhere} (AWS_ENDPOINT_URL)' * bool(elsewhere)} cannot be used"
         try:
             # A proxy is nearly always there: one that nothing listens at is a mistake, and said at once.
-            patiently(
-                lambda: self._clients.prompt().list_objects_v2(Bucket=self._bucket, MaxKeys=1),
+            page = patiently(
+                lambda: _list_objects(self._bucket, prefix, {}, self._clients.prompt()),
                 doing,
                 Patience(self._waiting.outage_seconds),
                 at_once=(ProxyConnectionError,),
@@ -106,6 +122,7 @@ class S3Store:
             if is_definite(error) or isinstance(error, ProxyConnectionError):
                 raise UnusableStore(f"{doing}: {explain(error)}") from error
             raise StoreUnreachable(f"{doing} now: {explain(error)}") from error
+        self._first_page = time.monotonic(), page
 
     def is_recognised(self) -> bool:
         """True: a bucket cannot be unmounted."""
@@ -153,7 +170,6 @@ class S3Store:
         return None
 
     def _named(self, key: str) -> dict[str, Any]:
-        """What a HEAD or GET of an object names."""
         return {"Bucket": self._bucket, "Key": key}
 
     def _described(self, key: str, answer: Any, doing: str) -> StoredObject:
@@ -182,6 +198,8 @@ class S3Store:
             OutOfParts: the source holds more than one upload can; a larger ``expected_size`` mends that.
             StoreError: the upload failed and is gone, or its success, reported by the store, is not true.
         """
+        # A helper must not wait until a large upload has room for it.
+        chunk_size = self._limits.smallest if is_helper else self._chunk_size
         target = Target(
             client=self._clients.prompt,
             slow_client=self._clients.slow,
@@ -190,17 +208,19 @@ class S3Store:
             options={"Metadata": dict(metadata), **self._storage_options(is_helper=is_helper)},
             is_amazon=not self._settings.endpoint,
             # Without an identity the old object could be taken for the new one.
-            has_landed=lambda size: _ID in metadata and not _difference(self._head_once(key), size, metadata),
-            confirm=lambda size: self._confirm(key, size, metadata),
+            has_landed=lambda size: IDENTITY in metadata and not difference(self._head_once(key), size, metadata),
+            confirm=lambda size: (
+                as_sent(key, size, metadata) if is_helper and size <= chunk_size else self._confirm(key, size, metadata)
+            ),
         )
-        chunk_size = min(max(self._settings.chunk_size, self._limits.smallest), self._limits.largest)
         upload = Upload(
             target,
             plan_parts(chunk_size, expected_size, self._limits),
-            PartBuffers(chunk_size, self._settings.upload_threads),
+            PartBuffers(chunk_size, 1) if is_helper else self._buffers,
             threads=self._settings.upload_threads,
             waiting=self._waiting,
         )
+        self._first_page = None
         return upload.run(source)
 
     def read(self, key: str, *, start: int = 0, end: int | None = None, version: str = "") -> Iterator[bytes]:
@@ -246,6 +266,7 @@ class S3Store:
     def delete(self, key: str) -> bool:
         """Remove one object; S3 does not mind if there is none. True if it has set a marker in the object's place."""
         doing = f"deleting {self.location}/{key}"
+        self._first_page = None
         try:
             answer = self._ask(lambda client: client.delete_object(Bucket=self._bucket, Key=key), doing)
         except FAILURES as error:
@@ -253,6 +274,15 @@ class S3Store:
                 raise translate(error, doing) from error
             return False
         return bool(answer.get("DeleteMarker"))
+
+    def unfinished(self, prefix: str) -> Iterator[str]:
+        """List uploads; MinIO shows none but to whoever asks for exactly their key."""
+        doing = f"looking for unfinished uploads to {self.location}/{prefix}"
+        try:
+            for page in self._upload_pages(prefix, doing):
+                yield from (upload["Key"] for upload in page.get("Uploads", []))
+        except FAILURES as error:
+            self._say_that_leftovers_stay(error, doing)
 
     def discard_leftovers(self, key: str, *, count_only: bool = False, least_age: float = 0) -> int:
         """Abort unfinished uploads to exactly this key, as far as the store lists them."""
@@ -264,18 +294,25 @@ class S3Store:
                     self._ask(partial(_abort, self._bucket, key, name), doing)
                 found += 1
         except (*FAILURES, StoreError) as error:
-            is_refused = status_of(error) == 403 and not self._has_said_refusal
-            self._has_said_refusal |= is_refused
-            level = logging.WARNING if is_refused else logging.DEBUG
-            logger.log(level, "%s; what uploads left unfinished stays, and costs space", translate(error, doing))
+            self._say_that_leftovers_stay(error, doing)
         return found
 
+    def _say_that_leftovers_stay(self, error: BaseException, doing: str) -> None:
+        is_refused = status_of(error) == 403 and not self._has_said_refusal
+        self._has_said_refusal |= is_refused
+        level = logging.WARNING if is_refused else logging.DEBUG
+        logger.log(level, "%s; what uploads left unfinished stays, and costs space", translate(error, doing))
+
     def _unfinished(self, key: str, doing: str, latest: float) -> Iterator[str]:
+        for page in self._upload_pages(key, doing):
+            uploads = [upload for upload in page.get("Uploads", []) if upload["Key"] == key]
+            yield from [each["UploadId"] for each in uploads if begun(each) <= latest]
+
+    def _upload_pages(self, prefix: str, doing: str) -> Iterator[Any]:
         more: dict[str, Any] = {}
         for _ in range(_MOST_PAGES):
-            page = self._ask(partial(_list_uploads, self._bucket, key, more), doing)
-            uploads = [upload for upload in page.get("Uploads", []) if upload["Key"] == key]
-            yield from [each["UploadId"] for each in uploads if _begun(each) <= latest]
+            page = self._ask(partial(_list_uploads, self._bucket, prefix, more), doing)
+            yield page
             more = {"KeyMarker": page.get("NextKeyMarker"), "UploadIdMarker": page.get("NextUploadIdMarker")}
             if not page.get("IsTruncated") or not more["KeyMarker"]:
                 return
@@ -283,12 +320,19 @@ class S3Store:
 
     def _pages(self, prefix: str, doing: str) -> Iterator[Any]:
         more: dict[str, Any] = {}
+        page = self._kept_page() if prefix == join_prefix(self._settings.prefix, "") else None
         while True:
-            page = self._ask(partial(_list_objects, self._bucket, prefix, more), doing)
+            page = page or self._ask(partial(_list_objects, self._bucket, prefix, more), doing)
             yield page
             if not page.get("IsTruncated"):
                 return
             more = {"ContinuationToken": required(page, "NextContinuationToken", doing)}
+            page = None
+
+    def _kept_page(self) -> Any:
+        """What the check has just seen, once."""
+        kept, self._first_page = self._first_page, None
+        return kept[1] if kept and time.monotonic() - kept[0] < _FRESH_SECONDS else None
 
     def _ask(self, request: Callable[[S3Client], _Answer], doing: str) -> _Answer:
         """Make a request, as often as the policy says."""
@@ -310,14 +354,14 @@ class S3Store:
         hurry = Patience(_LEAST_SECOND_LOOK)
         while True:
             found = self.head(key)
-            difference = _difference(found, size, metadata)
-            if found is not None and not difference:
+            wrong = difference(found, size, metadata)
+            if found is not None and not wrong:
                 return found
-            problem = StoreError(f"the store reported success but {self.location}/{key} {difference}")
+            problem = StoreError(f"the store reported success but {self.location}/{key} {wrong}")
             # What bears no identity is hardly the old archive, but the new one, of which something was lost.
-            is_nameless = found is not None and _ID in metadata and _ID not in found.metadata
+            is_nameless = found is not None and IDENTITY in metadata and IDENTITY not in found.metadata
             left = hurry if is_nameless else patience
-            if _is_ours(found, metadata) or not left.allows_another(problem, doing):
+            if is_ours(found, metadata) or not left.allows_another(problem, doing):
                 raise problem
 
     def _get(self, key: str, start: int, end: int | None, version: str) -> Any:
@@ -336,7 +380,7 @@ class S3Store:
             if status_of(error) == 416:
                 raise StoreError(f"reading {address} failed: it ends before byte {start}") from error
             raise translate(error, f"reading {address}") from error
-        problem = _problem_of_answer(answer, address, start, end, version)
+        problem = problem_of_answer(answer, address, start, end, version)
         if problem:
             answer["Body"].close()
             raise problem
@@ -347,45 +391,9 @@ def _list_objects(bucket: str, prefix: str, more: Mapping[str, Any], client: S3C
     return client.list_objects_v2(Bucket=bucket, Prefix=prefix, **more)
 
 
-def _begun(upload: Mapping[str, Any]) -> float:
-    """When an upload was begun, in seconds since 1970; one whose time the store does not tell counts as old."""
-    initiated = upload.get("Initiated")
-    return initiated.timestamp() if isinstance(initiated, datetime) else 0.0
-
-
 def _list_uploads(bucket: str, prefix: str, more: Mapping[str, Any], client: S3Client) -> Any:
     return client.list_multipart_uploads(Bucket=bucket, Prefix=prefix, **more)
 
 
 def _abort(bucket: str, key: str, upload: str, client: S3Client) -> Any:
     return client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
-
-
-def _problem_of_answer(answer: Any, address: str, start: int, end: int | None, version: str) -> StoreError | None:
-    """Look whether the answer is about another object, or a server has answered something else than was asked for.
-
-    The versions are compared here and not by the server (``If-Match``), because not every one does that.
-    """
-    if version and answer.get("ETag", "").strip('"') != version:
-        return StoreError(f"reading {address} failed: it has been replaced by another object meanwhile")
-    if start and not answer.get("ContentRange", "").startswith(f"bytes {start}-"):
-        return StoreError(f"reading {address} failed: the store does not give parts of objects")
-    if end is not None and answer.get("ContentLength") != end - start:
-        return StoreError(f"reading {address} failed: it ends before byte {end}")
-    return None
-
-
-def _is_ours(found: StoredObject | None, metadata: Mapping[str, str]) -> bool:
-    return found is not None and found.metadata.get(_ID) == metadata.get(_ID)
-
-
-def _difference(found: StoredObject | None, size: int, metadata: Mapping[str, str]) -> str:
-    """What tells the object in the store from the one sent, as the end of a sentence; empty if nothing does."""
-    if found is None:
-        return "is absent"
-    if found.size != size:
-        return f"has {found.size} bytes in place of {size}"
-    if not _is_ours(found, metadata):
-        return f"bears another {_ID}: {found.metadata.get(_ID, 'none')} in place of {metadata.get(_ID)}"
-    wrong = [name for name, value in metadata.items() if found.metadata and found.metadata.get(name, "") != value]
-    return f"has other metadata: {', '.join(wrong)}" if wrong else ""

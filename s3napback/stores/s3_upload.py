@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import ExitStack
@@ -16,7 +17,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from s3napback import ending
-from s3napback.crews import PATIENCE, Crew, TookTooLong, within
+from s3napback.crews import PATIENCE, Crew, TookTooLong, result_of, within
 from s3napback.errors import OutOfParts, StoreError
 from s3napback.stores import ByteSource, StoredObject
 from s3napback.stores.integrity import integrity_of, kept_with_part
@@ -43,36 +44,52 @@ _Answer = TypeVar("_Answer")
 
 
 class PartBuffers:
-    """Hands out buffers and takes them back for reuse, so that their sum never exceeds the budget."""
+    """Hands out buffers and takes them back for reuse, so that their sum never exceeds the budget.
+
+    All uploads of a store share them. Who waits is served in turn, so that a large part is not passed over for ever;
+    and nobody waits for a second one while he holds what has been filled and not sent, so that one always comes free.
+    """
 
     def __init__(self, chunk_size: int, threads: int) -> None:
         self._chunk_size = chunk_size
         self._threads = threads
         self._condition = threading.Condition()
         self._free: list[bytearray] = []
+        self._waiting: deque[object] = deque()
         self._held = 0
         self.most_held = 0
 
     def take(self, size: int) -> bytearray:
         """Return a buffer of ``size`` bytes with any content; waits until one may be had."""
-        budget = buffer_budget(self._chunk_size, self._threads, size)
+        ticket = object()
         with self._condition:
-            while True:
-                if self._free and len(self._free[-1]) == size:
-                    return self._free.pop()
-                self._held -= sum(map(len, self._free))
-                self._free.clear()
-                if self._held + size <= budget:
-                    self._held += size
-                    self.most_held = max(self.most_held, self._held)
-                    return bytearray(size)
-                self._condition.wait()
+            self._waiting.append(ticket)
+            try:
+                while True:
+                    buffer = self._found(size) if self._waiting[0] is ticket else None
+                    if buffer is not None:
+                        return buffer
+                    ending.wait_for_change(self._condition)
+            finally:
+                self._waiting.remove(ticket)
+                self._condition.notify_all()
+
+    def _found(self, size: int) -> bytearray | None:
+        if self._free and len(self._free[-1]) == size:
+            return self._free.pop()
+        self._held -= sum(map(len, self._free))
+        self._free.clear()
+        if self._held + size > buffer_budget(self._chunk_size, self._threads, size):
+            return None
+        self._held += size
+        self.most_held = max(self.most_held, self._held)
+        return bytearray(size)
 
     def give_back(self, buffer: bytearray) -> None:
         """Let another part have the buffer."""
         with self._condition:
             self._free.append(buffer)
-            self._condition.notify()
+            self._condition.notify_all()
 
 
 class PartBody:
@@ -143,11 +160,12 @@ class Target:
 
 @dataclass(frozen=True)
 class Piece:
-    """One part's number (from 1), its bytes, and whether they fill the buffer."""
+    """One part's number (from 1), its bytes, and whether they are all there is."""
 
     number: int
     buffer: bytearray = field(repr=False)
     length: int
+    is_all: bool = False
 
 
 class Upload:
@@ -162,6 +180,7 @@ class Upload:
         self._waiting = waiting
         self._cancelled = threading.Event()
         self._failure: BaseException | None = None
+        self._unsent: dict[int, bytearray] = {}
         self._size = 0
 
     def run(self, source: ByteSource) -> StoredObject:
@@ -172,14 +191,17 @@ class Upload:
             StoreError: the store failed. Whatever the source raises passes through. In all cases the upload is gone.
         """
         pieces = self._pieces(source)
-        first = next(pieces)
-        second = next(pieces, None)
-        if second is None:
-            return self._put_object(first)
-        return self._put_parts(chain((first, second), pieces))
+        try:
+            first = next(pieces)
+            return self._put_object(first) if first.is_all else self._put_parts(chain((first,), pieces))
+        finally:
+            # What a thread has begun to send it gives back itself, even if it has been given up.
+            while self._unsent:
+                self._buffers.give_back(self._unsent.popitem()[1])
 
     def _pieces(self, source: ByteSource) -> Iterator[Piece]:
         """Cut the source into parts; the first comes even if it is empty."""
+        ahead = b""
         for number in range(1, self._plan.limits.most + 1):
             if self._plan.grows_at(number):
                 logger.warning(
@@ -189,14 +211,18 @@ class Upload:
                     self._plan.size(number),
                 )
             buffer = self._buffers.take(self._plan.size(number))
+            self._unsent[id(buffer)] = buffer
             self._raise_failure()
-            length = _fill(buffer, source)
+            length = _fill(buffer, source, ahead)
             self._size += length
+            # Another buffer, to see whether there is more, might never come free while all wait for one.
+            ahead = _next_byte(source) if number == 1 and length == len(buffer) else b""
+            is_all = number == 1 and not ahead
             if length or number == 1:
-                yield Piece(number, buffer, length)
-            if length < len(buffer):
+                yield Piece(number, buffer, length, is_all)
+            if is_all or length < len(buffer):
                 return
-        if _fill(bytearray(1), source):
+        if _next_byte(source):
             raise OutOfParts(
                 f"uploading {self._target.address} failed: it is larger than the {self._size} bytes that "
                 f"{self._plan.limits.most} parts hold (set ChunkSize to at least {self._size // 2500})",
@@ -248,6 +274,7 @@ class Upload:
     def _put_part(self, names: dict[str, Any], piece: Piece) -> dict[str, Any]:
         """Send one part, in a thread of its own, and return what the completion needs to know of it."""
         doing = f"uploading part {piece.number} of {self._target.address}"
+        self._unsent.pop(id(piece.buffer))
         integrity = self._integrity(piece)
         try:
             answer = self._patiently(
@@ -275,7 +302,7 @@ class Upload:
 
     def _collect(self, sent: list[Future[dict[str, Any]]]) -> list[Any]:
         try:
-            return [future.result() for future in sent]
+            return [result_of(future) for future in sent]
         except Exception:
             self._raise_failure()
             raise
@@ -343,10 +370,17 @@ class Upload:
                 logger.warning("%s; the next run tries again", translate(error, doing))
 
 
-def _fill(buffer: bytearray, source: ByteSource) -> int:
-    """Read until the buffer is full or the source ends, and return the number of bytes."""
+def _next_byte(source: ByteSource) -> bytes:
+    """One byte; none at the end."""
+    buffer = bytearray(1)
+    return bytes(buffer[: _fill(buffer, source)])
+
+
+def _fill(buffer: bytearray, source: ByteSource, ahead: bytes = b"") -> int:
+    """Fill the buffer with what was read ahead, and until it is full or the source ends; return the number of bytes."""
     view = memoryview(buffer)
-    length = 0
+    length = len(ahead)
+    view[:length] = ahead
     while length < len(view):
         count = source.readinto(view[length:])
         if not count:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from itertools import cycle
 
-from s3napback.crews import PATIENCE, Crew
+from s3napback.crews import PATIENCE, Crew, result_of
 from s3napback.stores import ByteSource
 
 BLOCK_SIZE = 4 * 1024 * 1024
@@ -36,10 +36,10 @@ def write_stream(source: ByteSource, descriptor: int) -> None:
         pending: Future[None] | None = None
         for block in _blocks(source):
             if pending is not None:
-                pending.result()
+                result_of(pending)
             pending = writer.submit(_write_block, own, block)
         if pending is not None:
-            pending.result()
+            result_of(pending)
     finally:
         if writer.close(PATIENCE):
             os.close(own)

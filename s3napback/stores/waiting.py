@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from s3napback.ending import slices
 from s3napback.stores.s3_errors import FAILURES, explain, is_passing
 
 logger = logging.getLogger(__name__)
@@ -109,7 +110,7 @@ class Patience:
         pause = min(_FIRST_PAUSE * 2 ** (self._failures - 1), _LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311
         pause = min(pause, max(left, 0.1))
         self._remark(error, doing, now, left)
-        return not self._cancelled.wait(pause)
+        return not any(map(self._cancelled.wait, slices(pause)))
 
     def _remark(self, error: BaseException, doing: str, now: float, left: float) -> None:
         is_due = now - self._first_failure >= _SILENT_SECONDS and now - Patience._last_remark >= _SPEAKING_INTERVAL

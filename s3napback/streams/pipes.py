@@ -8,6 +8,8 @@ import os
 import select
 import time
 
+from s3napback.ending import slices
+
 PIPE_SIZE = 1 << 20  # bytes; the most that Linux allows an ordinary user
 _GATHERING_TIME = 0.00025  # seconds; tar writes 10 KiB at a time, taking each by itself would cost more than waiting
 
@@ -137,7 +139,7 @@ class PipeEnd:
         poll = select.poll()
         poll.register(self._descriptor, event)
         poll.register(stop.fileno(), select.POLLIN)
-        if not poll.poll(None if timeout is None else timeout * 1000):
+        if not any(poll.poll(None if piece is None else piece * 1000) for piece in slices(timeout)):
             raise Silence
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, Protocol
 
+from s3napback.ending import slices
 from s3napback.formatting import readable, shell_command, shortened
 from s3napback.streams.confinement import start_confined
 from s3napback.streams.culprits import Culprit, ElementsFailed
@@ -275,11 +276,11 @@ class Process:
 
     def wait(self, timeout: float | None) -> bool:
         """Wait for its end, in seconds; False if it has not come."""
-        try:
-            self._popen.wait(timeout)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
+        for piece in slices(timeout):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._popen.wait(piece)
+                return True
+        return False
 
     def send(self, number: signal.Signals) -> None:
         """Signal its whole group, unless it has ended."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future
-from concurrent.futures import wait as wait_for_futures
 from contextlib import closing
 from typing import Literal
 
+from s3napback.crews import has_come
 from s3napback.streams.pipes import PipeEnd, StopSignal
 from s3napback.streams.transformations import UNCHANGED, Block, Feed, Transformation
 
@@ -96,7 +96,7 @@ class Pump:
 
     def wait(self, timeout: float | None) -> bool:
         """Wait for its end, in seconds; False if it has not come."""
-        return not wait_for_futures([self.future], timeout).not_done
+        return has_come(self.future, timeout)
 
     @property
     def error(self) -> BaseException | None:

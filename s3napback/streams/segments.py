@@ -10,11 +10,55 @@ import hashlib
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 SEGMENT_SIZE = 1 << 22
 """Bytes of the plain stream in each segment but the last."""
 
-_ENTRY = struct.Struct("<I32s")
+KEY_SIZE = 32
+"""Bytes of a key for sums."""
+
+SHA256_SIZE, MAC_SIZE = 32, 16
+"""Bytes of a sum without a key, and with one."""
+
+
+class _Sum(Protocol):
+    def update(self, data: bytes | memoryview, /) -> object: ...
+
+    def digest(self) -> bytes: ...
+
+
+class _Mac:
+    """AES-GMAC (NIST SP 800-38D), of which processors make ten times as much in the same time as of SHA-256."""
+
+    def __init__(self, key: bytes, number: int) -> None:
+        from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes  # noqa: PLC0415 - where it is used
+
+        nonce = number.to_bytes(12, "big")
+        self._encryptor = Cipher(algorithms.AES(key), modes.GCM(nonce)).encryptor()
+        self.update = self._encryptor.authenticate_additional_data
+
+    def digest(self) -> bytes:
+        self._encryptor.finalize()
+        return self._encryptor.tag
+
+
+def _begin(key: bytes, number: int) -> _Sum:
+    return _Mac(key, number) if key else hashlib.sha256()
+
+
+def sum_of(key: bytes, number: int, data: bytes) -> bytes:
+    """The sum of one segment.
+
+    Args:
+        key: which only those know who may read the archive; empty where nobody at all shall be able to make another
+            segment of the same sum: then it is SHA-256, which takes longer.
+        number: of the segment, from 0.
+        data: of the compressed stream.
+    """
+    begun = _begin(key, number)
+    begun.update(data)
+    return begun.digest()
 
 
 @dataclass(frozen=True)
@@ -23,35 +67,38 @@ class Segment:
 
     Attributes:
         length: bytes of the compressed stream.
-        sha256: of these.
+        sum: of these.
     """
 
     length: int
-    sha256: bytes
+    sum: bytes
 
 
 class Segments:
     """The segments of one stream, in order; noted while it is compressed, some 40 bytes for each.
 
     Attributes:
+        key: of the sums; see ``sum_of``. It is shown nowhere but in the index.
         is_whole: the stream has come to its end, and these are all.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, key: bytes = b"") -> None:
+        self.key = key
         self.is_whole = False
+        self._entry = struct.Struct(f"<I{MAC_SIZE if key else SHA256_SIZE}s")
         self._entries = bytearray()
         self._length = 0
-        self._hash = hashlib.sha256()
+        self._sum = _begin(key, 0)
 
     def add(self, piece: bytes | memoryview) -> None:
         """What comes next belongs to the present segment."""
         self._length += len(piece)
-        self._hash.update(piece)
+        self._sum.update(piece)
 
     def end(self) -> None:
         """The present segment has ended."""
-        self._entries += _ENTRY.pack(self._length, self._hash.digest())
-        self._length, self._hash = 0, hashlib.sha256()
+        self._entries += self._entry.pack(self._length, self._sum.digest())
+        self._length, self._sum = 0, _begin(self.key, len(self))
 
     def finish(self) -> None:
         """The stream has ended, and the present segment with it."""
@@ -60,11 +107,11 @@ class Segments:
 
     def append(self, segment: Segment) -> None:
         """Note a whole one."""
-        self._entries += _ENTRY.pack(segment.length, segment.sha256)
+        self._entries += self._entry.pack(segment.length, segment.sum)
 
     def __len__(self) -> int:
-        return len(self._entries) // _ENTRY.size
+        return len(self._entries) // self._entry.size
 
     def __iter__(self) -> Iterator[Segment]:
-        for length, sha256 in _ENTRY.iter_unpack(self._entries):
-            yield Segment(length, sha256)
+        for length, sum_ in self._entry.iter_unpack(self._entries):
+            yield Segment(length, sum_)

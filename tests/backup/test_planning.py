@@ -12,6 +12,7 @@ import pytest
 from s3napback.backup.archiving import leftover_keys
 from s3napback.backup.context import RunContext, prepared_run
 from s3napback.backup.planning import folder_not_due, plan_source
+from s3napback.backup.survey import Survey
 from s3napback.chains import History, Link, SourceState
 from s3napback.commands import backup
 from s3napback.config.loading import load_configuration
@@ -39,7 +40,8 @@ def context(tmp_path: Path) -> RunContext:
     store = DirectoryStore(tmp_path)
     (tmp_path / "diffs").mkdir()
     configuration = Configuration(tmp_path / "x.conf", StoreSettings(folder=tmp_path, prefix="below"))
-    return RunContext(configuration, RUN, store, StoreState(tmp_path / "diffs", store.identity, ""), tmp_path)
+    state = StoreState(tmp_path / "diffs", store.identity, "")
+    return RunContext(configuration, RUN, store, state, tmp_path, Survey(store, "below", 1))
 
 
 def remembered(name: str = "etc", *, day: int | None = None, slot: int = 0, cycle: str = "nightly") -> SourceState:

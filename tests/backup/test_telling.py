@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from s3napback.backup import telling
+from s3napback.backup.tally import Tally
 from s3napback.backup.telling import Telling
 from s3napback.commands import backup
 from s3napback.config.loading import load_configuration
@@ -34,7 +35,7 @@ def site(tmp_path: Path) -> Site:
     return made
 
 
-def back_up(site: Site, general: str, body: str = "") -> backup.Tally:
+def back_up(site: Site, general: str, body: str = "") -> Tally:
     site.configure(body or f"<Cycle nightly>\nDirectory {site.source}\n</Cycle>", general=general)
     return backup.run(load_configuration(site.configuration), FIRST_DAY, BackupOptions())
 

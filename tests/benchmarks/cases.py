@@ -274,6 +274,31 @@ def _dry_run(laboratory: Laboratory) -> Trial:
     return Trial(Contender(f"s3napback -t, {count} sources", run), limit=0.6)
 
 
+def _many_small_sources(laboratory: Laboratory) -> Trial:
+    count = laboratory.scale.sources
+    sources = [laboratory.fresh(f"small-sources/number-{number}") for number in range(count)]
+    for source in sources:
+        (source / "file").write_text("content")
+    directives = "\n".join(f"Directory {source}" for source in sources)
+
+    def nights(jobs: int) -> Callable[[int], Usage]:
+        def run(_round: int) -> Usage:
+            with slow_store(laboratory.scale.short_delay) as server:
+                site = laboratory.site(f"jobs-{jobs}", sources[0], cycle=_MANY_DIFFS, server=server)
+                text = site.configuration.read_text().replace(f"Directory {sources[0]}", directives)
+                site.configuration.write_text(f"Jobs {jobs}\n{text}")
+                laboratory.back_up(site)
+                return laboratory.back_up(site, day=1)
+
+        return run
+
+    # One after the other, the two requests of each that have to wait for each other: its archive and the look at it.
+    limit = 2 * count * laboratory.scale.short_delay + 0.12 * count + 1
+    title = f"{count} sources"
+    one = Contender(f"{title}, Jobs 1", nights(1), 0.4)
+    return Trial(Contender(f"{title}, Jobs 4", nights(4)), [one], limit=limit)
+
+
 _FULL_TO_FOLDER = "FULL of the mixed tree, encrypted, to a directory store"
 
 CASES = (
@@ -284,6 +309,9 @@ CASES = (
     Case("diff-changed", "DIFF of small files, 1 % changed", lambda laboratory: _diff(laboratory, 0.3, changed=0.01)),
     Case("restore", "Restore of the mixed tree", _restore),
     Case("slow-store", "Upload in parts of 5 MiB to a store that answers each request 100 ms late", _slow_store),
+    Case(
+        "many-sources", "A night of DIFFs of small directories, each request answered 50 ms late", _many_small_sources
+    ),
     Case("memory-stream", "Peak memory against the length of a stream", _memory_of_stream),
     Case("memory-files", "Peak memory of a DIFF against the number of files", _memory_of_files),
     Case("help", "Start-up", _help),

@@ -28,7 +28,8 @@ class Scale:
         long_delay: the same of a store that is slower than any source.
         streams: bytes of a short and of a long stream, for comparing memory.
         file_counts: files in a small and in a large tree, for comparing memory.
-        sources: in the configuration whose dry run is timed.
+        sources: in the configuration whose dry run is timed, and of the night with many small ones.
+        short_delay: seconds that a store takes for each request of that night.
     """
 
     mixed: int = 1 << 30
@@ -40,6 +41,7 @@ class Scale:
     streams: tuple[int, int] = (1_000_000_000, 20_000_000_000)
     file_counts: tuple[int, int] = (1_000, 1_000_000)
     sources: int = 50
+    short_delay: float = 0.05
 
 
 SMALL = Scale(

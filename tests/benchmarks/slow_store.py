@@ -6,18 +6,24 @@ that one uses the time in which it waits.
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from email.utils import formatdate
+from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
+from tests.faulty_s3 import operation_of
 from tests.servers import S3Server
 
 _BLOCK = 1 << 20
+_PAGE = 1_000
+_numbers = itertools.count(1)
 
 
 @dataclass
@@ -26,6 +32,8 @@ class _Object:
 
     metadata: dict[str, str]
     parts: dict[int, int] = field(default_factory=dict)
+    tag: str = field(default_factory=lambda: f'"{next(_numbers):x}"')
+    modified: float = field(default_factory=time.time)
 
     @property
     def size(self) -> int:
@@ -35,9 +43,10 @@ class _Object:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, seen: list[str]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.seconds = seconds
+        self.seen = seen
         self.objects: dict[str, _Object] = {}
         self.uploads: dict[str, _Object] = {}
 
@@ -50,14 +59,23 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
     def do_GET(self) -> None:
-        self._answer(body="<Result><IsTruncated>false</IsTruncated></Result>")
+        listed = [] if "uploads" in self._query else sorted(self.server.objects.items())
+        prefix = f"{self._path}/{self._query.get('prefix', [''])[0]}"
+        begin = int(self._query.get("continuation-token", ["0"])[0])
+        found = [(path, each) for path, each in listed if path.startswith(prefix)]
+        more = begin + _PAGE < len(found)
+        token = f"<NextContinuationToken>{begin + _PAGE}</NextContinuationToken>" * more
+        entries = "".join(_entry(path, each) for path, each in found[begin : begin + _PAGE])
+        head = f"<EncodingType>url</EncodingType><IsTruncated>{str(more).lower()}</IsTruncated>{token}"
+        self._answer(body=f"<Result>{head}{entries}</Result>")
 
     def do_HEAD(self) -> None:
         found = self.server.objects.get(self._path)
         if found is None:
             self._answer(404)
         else:
-            self._answer(length=found.size, headers={"Last-Modified": formatdate(usegmt=True), **found.metadata})
+            modified = formatdate(found.modified, usegmt=True)
+            self._answer(length=found.size, headers={"Last-Modified": modified, "ETag": found.tag, **found.metadata})
 
     def do_PUT(self) -> None:
         length = self._drain()
@@ -81,7 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     @property
     def _path(self) -> str:
-        return urlsplit(self.path).path
+        return unquote(urlsplit(self.path).path)
 
     @property
     def _query(self) -> dict[str, list[str]]:
@@ -105,6 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(
         self, status: int = 200, *, body: str = "", length: int | None = None, headers: dict[str, str] | None = None
     ) -> None:
+        self.server.seen.append(operation_of(self.command, self.path))
         time.sleep(self.server.seconds)
         self.send_response_only(status)
         for name, value in {"ETag": '"tag"', **(headers or {})}.items():
@@ -114,10 +133,19 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body.encode())
 
 
+def _entry(path: str, found: _Object) -> str:
+    modified = datetime.fromtimestamp(found.modified, timezone.utc).isoformat(timespec="milliseconds")
+    key = quote(path.lstrip("/").partition("/")[2])
+    return (
+        f"<Contents><Key>{key}</Key><LastModified>{modified.replace('+00:00', 'Z')}</LastModified>"
+        f"<ETag>{escape(found.tag)}</ETag><Size>{found.size}</Size></Contents>"
+    )
+
+
 @contextmanager
-def slow_store(seconds: float) -> Iterator[S3Server]:
-    """Run the server; every answer comes ``seconds`` late."""
-    http = _Server(seconds)
+def slow_store(seconds: float, seen: list[str] | None = None) -> Iterator[S3Server]:
+    """Run the server; every answer comes ``seconds`` late, and the operations asked for are added to ``seen``."""
+    http = _Server(seconds, [] if seen is None else seen)
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:

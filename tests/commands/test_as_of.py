@@ -208,9 +208,9 @@ def test_an_archive_in_parts_that_nothing_vouches_for_is_restored_if_it_is_named
         (("list", "--as-of", "2999-01-01T00:00:00Z"), r"lies in the future; by the store's clock it is \d{4}-"),
         (("verify", "--as-of", "2026-01-01"), "'2026-01-01' is no time; write it as '2026-11-23 14:30'"),
         (("list", "--as-of", "yesterday"), "'yesterday' is no time"),
-        (("prune", "--as-of", "2026-01-02T00:00:00Z"), "It is for list, restore and verify, which only read"),
-        (("--as-of", "2026-01-02T00:00:00Z"), "It is for list, restore and verify, which only read"),
-        (("status", "--as-of", "2026-01-02T00:00:00Z"), "It is for list, restore and verify, which only read"),
+        (("prune", "--as-of", "2026-01-02T00:00:00Z"), "It is for list, restore, dump and verify, which only read"),
+        (("--as-of", "2026-01-02T00:00:00Z"), "It is for list, restore, dump and verify, which only read"),
+        (("status", "--as-of", "2026-01-02T00:00:00Z"), "It is for list, restore, dump and verify, which only read"),
     ],
     ids=["future", "date", "word", "prune", "night", "status"],
 )

@@ -130,6 +130,8 @@ def test_defaults_are_these_since_configurations_rely_on_them() -> None:
     assert values == {
         "ChunkSize": 25_000_000,
         "UploadThreads": 4,
+        "Jobs": 1,
+        "JobsPerServer": 1,
         "CycleType": "SimpleCycle",
         "Frequency": 1,
         "Fulls": 4,

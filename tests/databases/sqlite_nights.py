@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+from s3napback.backup.tally import Tally
 from s3napback.commands import backup, restore, verify
 from s3napback.config.loading import load_configuration
 from s3napback.deciding.facts import BackupOptions
 from tests.site import FIRST_DAY, Site
 
 
-def night(site: Site, body: str, number: int = 0, *, force: bool = False, general: str = "") -> backup.Tally:
+def night(site: Site, body: str, number: int = 0, *, force: bool = False, general: str = "") -> Tally:
     """Back up what a configuration's body says."""
     site.configure(body, general=general)
     configuration = load_configuration(site.configuration)

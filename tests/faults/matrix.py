@@ -233,8 +233,8 @@ _LOOKS = (
             fault,
             "S3",
             Outcome.LANDED,
-            # Two looks at the slot and one at the chain come before.
-            inject.answering(("HeadObject", action, range(4, 100))),
+            # One look at the slot comes before.
+            inject.answering(("HeadObject", action, range(2, 100))),
             general=VERY_IMPATIENT,
         )
         for fault, (action, _) in _LASTING.items()

@@ -63,7 +63,7 @@ def made(root: Path, folder: Path, *options: str, diffs: int = 6) -> tuple[bytes
     if not diffs:
         source = replace(source, job=replace(source.job, schedule=SimpleCycle()))
     dump = source.dump(ArchiveType.FULL, None, folder)
-    segments, stored = Segments(), bytearray()
+    segments, stored = Segments(os.urandom(32)), bytearray()
     buffer = memoryview(bytearray(1 << 16))
     with Pipeline([dump.stage, composed(dump.guard, make_compression("none", None, segments))]) as pipeline:
         while count := pipeline.readinto(buffer):

@@ -20,7 +20,9 @@ def test_what_lies_in_cold_storage_is_restored_by_what_the_message_names(tmp_pat
     (site.source / "file").write_text("words")
     site.run()
     (key,) = site.archive_keys()
-    assert classes(site, moto) == {key: "GLACIER", f"{key}.sha256": "STANDARD"}
+    stored = classes(site, moto)
+    assert f"{key}.sha256" in stored
+    assert {name for name, kind in stored.items() if kind != "STANDARD"} == {key}
     asked = site.run("restore", str(site.source), "--to", str(tmp_path / "out"), expect=1)
     for named in [each for each in classes(site, moto) if f"{each} lies" in asked.stderr]:
         moto.client().restore_object(Bucket=site.bucket, Key=named, RestoreRequest={"Days": 1})

@@ -39,14 +39,16 @@ class SourceThatFails(BytesSource):
 
 
 class EndlessSource:
-    """Gives ``size`` bytes without holding them in memory."""
+    """Gives ``size`` bytes, of 256 values in turn, without holding them in memory."""
 
     def __init__(self, size: int) -> None:
         self._left = size
-        self._block = bytes(range(256)) * 256
+        self._next = 0
+        self._block = bytes(range(256)) * 257
 
     def readinto(self, buffer: memoryview, /) -> int:
-        count = min(len(buffer), len(self._block), self._left)
-        buffer[:count] = self._block[:count]
+        count = min(len(buffer), len(self._block) - 256, self._left)
+        buffer[:count] = self._block[self._next : self._next + count]
+        self._next = (self._next + count) % 256
         self._left -= count
         return count

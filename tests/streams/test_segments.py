@@ -18,7 +18,7 @@ import zstandard
 from s3napback.recovery.opening.decompressing import decompressed
 from s3napback.streams.compression import make_compression
 from s3napback.streams.parallel_gzip import BLOCK_SIZE
-from s3napback.streams.segments import SEGMENT_SIZE, Segments
+from s3napback.streams.segments import SEGMENT_SIZE, Segments, sum_of
 from tests.streams.helpers import made_of
 
 WAYS = [("gzip", 1), ("gzip", 6), ("zstd", 1), ("zstd", 9), ("none", None)]
@@ -28,16 +28,17 @@ PLAIN = (b"".join(_WORDS) + random.Random(1).randbytes(SEGMENT_SIZE))[-LENGTHS[-
 HEADER, TRAILER = 10, 8
 
 
-def made(name: str, level: int | None, plain: bytes) -> tuple[bytes, Segments]:
-    segments = Segments()
+def made(name: str, level: int | None, plain: bytes, key: bytes = b"") -> tuple[bytes, Segments]:
+    segments = Segments(key)
     return made_of(plain, make_compression(name, level, segments).transform, 1 << 18), segments
 
 
 def cut(stored: bytes, segments: Segments) -> Iterator[bytes]:
     position = 0
-    for segment in segments:
+    for number, segment in enumerate(segments):
         piece = stored[position : position + segment.length]
-        assert hashlib.sha256(piece).digest() == segment.sha256
+        assert sum_of(segments.key, number, piece) == segment.sum
+        assert segments.key or hashlib.sha256(piece).digest() == segment.sum
         position += segment.length
         yield piece
     assert position == len(stored)
@@ -52,13 +53,22 @@ def entered(name: str, number: int, piece: bytes) -> bytes:
 @pytest.mark.parametrize(("name", "level"), WAYS)
 @pytest.mark.parametrize("length", LENGTHS)
 def test_each_segment_is_decompressed_by_itself(name: str, level: int | None, length: int) -> None:
-    stored, segments = made(name, level, PLAIN[:length])
+    stored, segments = made(name, level, PLAIN[:length], bytes(32) if length % 2 else b"")
     assert segments.is_whole
     assert len(segments) == length // SEGMENT_SIZE + 1
     for number, piece in enumerate(cut(stored, segments)):
         start = number * SEGMENT_SIZE
         assert entered(name, number, piece) == PLAIN[:length][start : start + SEGMENT_SIZE]
     assert b"".join(map(bytes, decompressed(iter([memoryview(stored)])))) == PLAIN[:length]
+
+
+@pytest.mark.parametrize("key", [b"", bytes(range(32))])
+def test_a_sum_is_of_one_segment_in_its_place_with_its_key(key: bytes) -> None:
+    data = PLAIN[:100_000]
+    found = sum_of(key, 3, data)
+    assert found != sum_of(key, 3, data[:-1] + bytes([data[-1] ^ 1]))
+    assert found != sum_of(bytes(31) + b"x", 3, data)
+    assert not key or found != sum_of(key, 4, data)
 
 
 READERS = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.encryption.chunks import boundaries
 from s3napback.errors import StoreError
 from s3napback.recovery.opening.fetching import Transport
-from s3napback.streams.segments import SEGMENT_SIZE, Segment, Segments
+from s3napback.streams.segments import SEGMENT_SIZE, Segment, Segments, sum_of
 
 _RAW_DEFLATE = -15
 _GZIP_HEADER = 10  # bytes of one that we write
@@ -78,6 +78,7 @@ class Content:
             compression: ``gzip``, ``zstd`` or ``none``.
         """
         self._read = read
+        self._key = segments.key
         self._segments = list(segments)
         self._starts = boundaries([each.length for each in self._segments])
         self._compression = compression
@@ -128,7 +129,8 @@ class Content:
         start, end = self._starts[number], self._starts[number + 1]
         stored = self._read(start, end)
         segment: Segment = self._segments[number]
-        if len(stored) != segment.length or hashlib.sha256(stored).digest() != segment.sha256:
+        found = sum_of(self._key, number, stored)
+        if len(stored) != segment.length or not hmac.compare_digest(found, segment.sum):
             raise Irregular("a part of the archive is not the one of which its index has a sum")
         plain = self._decompressed(number, stored)
         is_last = number == len(self._segments) - 1

@@ -1,0 +1,60 @@
+"""Looking only at what can be of the source that somebody asks for, where that tells all that he would be told."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import PurePosixPath
+
+from s3napback.catalogue.contents import Catalogue, read_catalogue
+from s3napback.catalogue.remembering import HeadMemory
+from s3napback.catalogue.selection import holder_of, matches, meanings
+from s3napback.kinds import kind_of
+from s3napback.stores import Store
+
+
+def read_catalogue_of(
+    store: Store, prefix: str, word: str, host: str, memory: HeadMemory | None = None, *, origin: str = ""
+) -> Catalogue:
+    """What a store holds of the source that a word means; all of it, where less would not tell enough.
+
+    Less is enough where everything found is of this host, its source is found, and each chain of it is whole.
+
+    Args:
+        store: the store.
+        prefix: of the configuration.
+        word: see ``selection.matches``; empty is everything.
+        host: HostName, or the machine's own name.
+        memory: looks at objects; by default each is asked for.
+        origin: ``--from``: a Cycle's name or a key base.
+
+    Raises:
+        StoreError: it cannot be listed, or has stopped to answer.
+    """
+    memory = memory or HeadMemory(store)
+    if word:
+        found = read_catalogue(store, prefix, memory, partial(can_be_of, word, origin))
+        if _is_enough(found, word, host):
+            return found
+    return read_catalogue(store, prefix, memory)
+
+
+def can_be_of(word: str, origin: str, base: str) -> bool:
+    """Whether archives with a key base can be of the source that a word means, of one above it, or of one below it."""
+    names, sources = meanings(word)
+    names = names | {origin} | {kind_of(each.kind).key_base(each.target) for each in sources if each.kind}
+    if word.startswith("/"):
+        names |= {str(each).lstrip("/") for each in PurePosixPath(word).parents}
+    # In front of the name there may be that of a Cycle.
+    return any(f"/{name}/" in f"/{base}/" for name in names - {""}) or (
+        "" in names and (not base or base.endswith("/"))
+    )
+
+
+def _is_enough(found: Catalogue, word: str, host: str) -> bool:
+    records = [archive.record for archive in found.archives]
+    if any(record is None or record.owner.host != host for record in records):
+        return False
+    matching = [archive for archive in found.archives if matches(word, archive)]
+    if not matching:
+        return holder_of(word, found.archives) is not None
+    return all(found.chain(archive).archives for archive in matching)

@@ -1,0 +1,173 @@
+"""One file of a directory to standard output, as it was: from the newest archive of the chain that holds it.
+
+Nothing is extracted to disk. What comes out is true only if the command ends well, as with every stream.
+"""
+
+from __future__ import annotations
+
+import logging
+import posixpath
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from s3napback.catalogue.contents import CataloguedArchive
+from s3napback.errors import PipelineError, StoreError
+from s3napback.logs import log_lines
+from s3napback.recovery.members import Gate
+from s3napback.recovery.opening.decoder import Decoder
+from s3napback.recovery.paths import NoSuchPath, WantedPaths, members_of_paths
+from s3napback.recovery.picking import in_parts
+from s3napback.recovery.single_file import write_to_standard_output
+from s3napback.streams.findings import Finding
+from s3napback.streams.processes import Stage
+from s3napback.streams.tar_headers import HARD_LINK, REGULAR, Member
+from s3napback.streams.transformations import Block
+
+logger = logging.getLogger("s3napback")
+
+
+class _Fate(Enum):
+    """What one archive tells of a file."""
+
+    GIVEN = "given"
+    LINKED = "linked"
+    """It is another name of a file in the same archive."""
+    OLDER = "older"
+    """An older archive holds it."""
+    UNREAD = "unread"
+    FOLDER = "folder"
+    OTHER = "other"
+    """It is no file that has content."""
+    GONE = "gone"
+
+
+@dataclass
+class _Search:
+    """The search for one file in one archive. Lives within the generator that reads it."""
+
+    name: str
+    fate: _Fate = _Fate.GONE
+    target: str = ""
+
+    def takes(self, member: Member) -> bool:
+        if member.is_directory:
+            self._look_at_folder(member)
+            return False
+        if member.name != self.name:
+            return False
+        if member.type == HARD_LINK:
+            self.fate, self.target = _Fate.LINKED, member.link_target
+            return False
+        self.fate = _Fate.GIVEN if member.type == REGULAR else _Fate.OTHER
+        return self.fate is _Fate.GIVEN
+
+    def _look_at_folder(self, member: Member) -> None:
+        if member.name == self.name:
+            self.fate = _Fate.FOLDER
+        if member.name != posixpath.dirname(self.name) or member.dumpdir is None:
+            return
+        base = posixpath.basename(self.name).encode("utf-8", "surrogateescape")
+        letters = {entry[:1] for entry in member.dumpdir.split(b"\0") if entry[1:] == base}
+        if letters & {b"N"}:
+            self.fate = _Fate.OLDER
+        elif letters & {b"Y"}:
+            # If it is in this archive, that is found out later: folders come first.
+            self.fate = _Fate.UNREAD
+
+
+@dataclass(frozen=True)
+class FileDump:
+    """What is wanted.
+
+    Attributes:
+        directory: the source's path.
+        path: of the file, absolute or relative to the directory.
+        tar: name of GNU tar's program.
+    """
+
+    directory: str
+    path: str
+    tar: str
+
+    def check(self) -> None:
+        """Look whether it can be begun.
+
+        Raises:
+            NoSuchPath: the path does not lie in the source.
+        """
+        members_of_paths(self.directory, (self.path,))
+
+    def run(self, decoder: Decoder, chain: Sequence[CataloguedArchive]) -> None:
+        """Write the file.
+
+        Raises:
+            NoSuchPath: it was not there on that day, could not be read, or is no file.
+            S3napbackError: what failed. Standard output may have got a part by then.
+        """
+        (name,) = members_of_paths(self.directory, (self.path,))
+        in_part = in_parts(decoder, chain, WantedPaths.of((name,)))
+        fate = _Fate.GONE
+        for archive in reversed(chain):
+            fate = self._given(in_part, decoder, archive, name)
+            if fate is not _Fate.OLDER:
+                break
+        if fate is not _Fate.GIVEN:
+            raise NoSuchPath(_refusal(name, fate))
+
+    def _given(self, in_part: Decoder, whole: Decoder, archive: CataloguedArchive, name: str) -> _Fate:
+        written = _Written()
+        try:
+            return self._searched(in_part, archive, name, written)
+        except (PipelineError, StoreError) as error:
+            if archive.key not in in_part.parts or written.size:
+                raise
+            logger.info("the archive is read whole, because reading it in parts failed:")
+            log_lines(logger, logging.INFO, error.lines)
+            return self._searched(whole, archive, name, written)
+
+    def _searched(self, decoder: Decoder, archive: CataloguedArchive, name: str, written: _Written) -> _Fate:
+        search = self._read(decoder, archive, name, written)
+        if search.fate is _Fate.LINKED:
+            search = self._read(decoder, archive, search.target, written)
+        return search.fate
+
+    def _read(self, decoder: Decoder, archive: CataloguedArchive, name: str, written: _Written) -> _Search:
+        gate = Gate(self.directory.strip("/"))
+
+        def look(blocks: Iterator[memoryview]) -> Generator[Block, None, _Search]:
+            search = _Search(name)
+            yield from gate.chosen(blocks, search.takes)
+            return search
+
+        finding = Finding("the search for the file", look)
+        stage = Stage((self.tar, "--extract", "--to-stdout", "--file=-"))
+        decoder.run(archive, finding.transformation, stage, write=written.write, use="read")
+        return finding.result()
+
+
+@dataclass
+class _Written:
+    """What has gone to standard output.
+
+    Attributes:
+        size: in bytes.
+    """
+
+    size: int = 0
+
+    def write(self, block: Block) -> None:
+        self.size += len(block)
+        write_to_standard_output(block)
+
+
+def _refusal(name: str, fate: _Fate) -> str:
+    if fate is _Fate.FOLDER:
+        return f"/{name} is a folder, and only a file can be written to standard output: use restore, with --to WHERE"
+    if fate is _Fate.OTHER:
+        return f"/{name} is no file that has content: restore it to look at it"
+    if fate is _Fate.UNREAD:
+        return f"/{name} could not be read that night; an older day may have it (--at)"
+    if fate is _Fate.OLDER:
+        return f"/{name} was there on that day, but Exclude left it out of the archives"
+    return f"/{name} was not there on that day"

@@ -1,0 +1,55 @@
+"""Whether what a bucket's server answers is about the object that is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+from s3napback.errors import StoreError
+from s3napback.stores import StoredObject
+
+IDENTITY = "s3napback-id"
+"""Name of the metadata that tells an archive from every other one."""
+
+
+def problem_of_answer(answer: Any, address: str, start: int, end: int | None, version: str) -> StoreError | None:
+    """Look whether the answer is about another object, or a server has answered something else than was asked for.
+
+    The versions are compared here and not by the server (``If-Match``), because not every one does that.
+    """
+    if version and answer.get("ETag", "").strip('"') != version:
+        return StoreError(f"reading {address} failed: it has been replaced by another object meanwhile")
+    if start and not answer.get("ContentRange", "").startswith(f"bytes {start}-"):
+        return StoreError(f"reading {address} failed: the store does not give parts of objects")
+    if end is not None and answer.get("ContentLength") != end - start:
+        return StoreError(f"reading {address} failed: it ends before byte {end}")
+    return None
+
+
+def is_ours(found: StoredObject | None, metadata: Mapping[str, str]) -> bool:
+    """Whether an object bears the identity that was sent, or as little as was sent."""
+    return found is not None and found.metadata.get(IDENTITY) == metadata.get(IDENTITY)
+
+
+def difference(found: StoredObject | None, size: int, metadata: Mapping[str, str]) -> str:
+    """What tells the object in the store from the one sent, as the end of a sentence; empty if nothing does."""
+    if found is None:
+        return "is absent"
+    if found.size != size:
+        return f"has {found.size} bytes in place of {size}"
+    if not is_ours(found, metadata):
+        return f"bears another {IDENTITY}: {found.metadata.get(IDENTITY, 'none')} in place of {metadata.get(IDENTITY)}"
+    wrong = [name for name, value in metadata.items() if found.metadata and found.metadata.get(name, "") != value]
+    return f"has other metadata: {', '.join(wrong)}" if wrong else ""
+
+
+def as_sent(key: str, size: int, metadata: Mapping[str, str]) -> StoredObject:
+    """An object that the store was not asked for: it has taken it, with a digest."""
+    return StoredObject(key, size, datetime.now(timezone.utc), metadata)
+
+
+def begun(upload: Mapping[str, Any]) -> float:
+    """When an upload was begun, in seconds since 1970; one whose time the store does not tell counts as old."""
+    initiated = upload.get("Initiated")
+    return initiated.timestamp() if isinstance(initiated, datetime) else 0.0

@@ -1,0 +1,109 @@
+"""``dump`` writes one file as it was on a day, or says why it cannot."""
+
+from __future__ import annotations
+
+import logging
+import os
+from datetime import date
+
+import pytest
+
+from s3napback.commands.restore import RestoreRequest, restore
+from s3napback.config.loading import load_configuration
+from s3napback.recovery import picking
+from s3napback.recovery.opening import indexed
+from s3napback.recovery.single_file import TO_STANDARD_OUTPUT
+from tests.commands.test_index_objects import night
+from tests.site import Site
+
+LONG = "content of some length " * 5000
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """A chain of three nights: what a file was on each, and of what kind."""
+    site = Site(tmp_path_factory.mktemp("dump") / "site")
+    folder = site.source / "deep"
+    folder.mkdir()
+    (folder / "changing").write_text("0")
+    (folder / "staying").write_text(LONG)
+    (folder / "going").write_text("going")
+    (folder / "left out").write_text("secret")
+    (folder / "linked").hardlink_to(folder / "staying")
+    (folder / "link").symlink_to("staying")
+    with (folder / "sparse").open("wb") as file:
+        file.seek(3_000_000)
+        file.write(b"end")
+    os.mkfifo(folder / "pipe")
+    site.configure_cycle('Diffs 6\nFulls 2\nExclude "left out"')
+    for number in range(3):
+        (folder / "changing").write_text(f"{number}")
+        night(site, number)
+        (folder / "going").unlink(missing_ok=True)
+    return site
+
+
+def dumped(site: Site, *words: str, expect: int = 0) -> tuple[bytes, str]:
+    done = site.run("dump", str(site.source), *words, day=None, expect=expect)
+    return done.stdout.encode(errors="surrogateescape"), done.stderr
+
+
+FILES = [
+    (("deep/changing",), b"2"),
+    (("deep/changing", "--at", "2026-01-02"), b"1"),
+    (("deep/changing", "--at", "2026-01-01"), b"0"),
+    (("deep/staying",), LONG.encode()),
+    (("deep/linked",), LONG.encode()),
+    (("deep/sparse",), bytes(3_000_000) + b"end"),
+    (("deep/going", "--at", "2026-01-01"), b"going"),
+]
+
+
+@pytest.mark.parametrize(("words", "content"), FILES)
+def test_a_file_comes_as_it_was(filled: Site, words: tuple[str, ...], content: bytes) -> None:
+    assert dumped(filled, *words)[0] == content
+
+
+@pytest.mark.parametrize(("words", "content"), FILES)
+def test_a_file_comes_in_parts_as_it_was(
+    filled: Site,
+    words: tuple[str, ...],
+    content: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+    capfdbinary: pytest.CaptureFixture[bytes],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(indexed, "LEAST_SIZE", 1)
+    monkeypatch.setattr(picking, "_WORTH_WHILE", 1000)
+    caplog.set_level(logging.INFO)
+    path, *rest = words
+    request = RestoreRequest(str(filled.source), TO_STANDARD_OUTPUT, (path,), rest[-1] if rest else "")
+    restore(load_configuration(filled.configuration), request, date(2027, 1, 1), print, lambda _: None)
+    assert capfdbinary.readouterr().out == content
+    assert "read whole" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("path", "word"),
+    [
+        ("deep", "is a folder"),
+        (".", "is a folder"),
+        ("deep/link", "no file that has content"),
+        ("deep/pipe", "no file that has content"),
+        ("deep/going", "was not there on that day"),
+        ("nowhere/at all", "was not there on that day"),
+        ("deep/left out", "Exclude left it out"),
+        ("/elsewhere", "does not lie in"),
+    ],
+)
+def test_what_is_no_file_of_that_day_is_an_error_that_says_so(filled: Site, path: str, word: str) -> None:
+    out, said = dumped(filled, path, expect=1)
+    assert out == b""
+    assert word in said
+
+
+def test_of_a_directory_nothing_else_goes_to_standard_output(filled: Site) -> None:
+    done = filled.run("restore", str(filled.source), "--to", "-", day=None, expect=2)
+    assert "only one file can go to standard output" in done.stderr
+    done = filled.run("restore", str(filled.source), "deep/changing", "--to", "-", day=None)
+    assert done.stdout == "2"
