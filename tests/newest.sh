@@ -61,7 +61,7 @@ check_in() {
     mkdir -p "$root/var/lib/mysql-files"
     # shellcheck disable=SC2046 # a list of words
     within sh -c 'cd /checkout && exec "$@"' sh \
-        env LC_ALL=C.UTF-8 PATH="$scripts:$PATH" python3 -m pytest -q -p no:cacheprovider -n 2 --dist loadfile $(tests_for)
+        env LC_ALL=C.UTF-8 TMPDIR=/tmp PATH="$scripts:$PATH" python3 -m pytest -q -p no:cacheprovider -n 2 --dist loadfile $(tests_for)
     rm -rf "$root"
 }
 
