@@ -12,6 +12,7 @@ words, and never begins a new line of a log.
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -170,8 +171,10 @@ class Interrupted(BaseException):
 
     Attributes:
         exit_code: 128 plus the signal's number, as shells count it.
+        moment: at which it came, by the monotonic clock.
     """
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"interrupted by {signal.Signals(signal_number).name}")
         self.exit_code = 128 + signal_number
+        self.moment = time.monotonic()

@@ -47,7 +47,8 @@ class Journal:
 
     Attributes:
         began: when the run did.
-        store: that the run has reached; None if it has not come so far.
+        store: that the run works with; None if it has not come so far.
+        answered: the store did when the run began.
         exit_code: the run's.
         untold: warnings that came after the run's end: of its word, and of whom it tells.
     """
@@ -55,6 +56,7 @@ class Journal:
     def __init__(self) -> None:
         self.began = datetime.now(timezone.utc)
         self.store: Store | None = None
+        self.answered = False
         self.exit_code = 0
         self.untold = 0
         self._attempts: dict[str, Attempt] = {}
@@ -99,9 +101,10 @@ class Journal:
 
     def has_reached_store(self) -> bool:
         """Whether the store has answered in this run, as far as is known."""
-        return self.store is not None and (
-            not self._attempts or any(attempt.error != "store" for attempt in self._attempts.values())
-        )
+        attempts = self._attempts.values()
+        if any(attempt.outcome == "done" for attempt in attempts):
+            return True
+        return self.answered and (not attempts or any(attempt.error != "store" for attempt in attempts))
 
 
 def has_failed(expansion: Expansion) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timezone
@@ -19,6 +20,7 @@ from s3napback.catalogue.words import fetched
 from s3napback.chains import SourceState
 from s3napback.config.settings import Configuration, Job
 from s3napback.crews import TookTooLong, within
+from s3napback.ending import CLEANING_SECONDS
 from s3napback.errors import EXIT_BUG, Interrupted, LockHeld, S3napbackError, StateError, StoreError, UnusableStore
 from s3napback.kinds import kind_of
 from s3napback.state import StoreState, instance_of
@@ -31,7 +33,8 @@ from s3napback.watch.word import Unreadable, Word, read, written
 logger = logging.getLogger("s3napback")
 
 _SECONDS = 300.0
-_HURRIED_SECONDS = 8.0  # after a signal; all of the clean-up has 22
+_HURRIED_SECONDS = 8.0  # after a signal, if the clean-up so far has left as much
+_LAST_SECONDS = 4.0  # of the time that a signal leaves, for whom else there is to tell, and the very end
 _UNREACHED = Attempt("failed")
 
 
@@ -48,7 +51,7 @@ def leaving_word(configuration: Configuration, today: date, journal: Journal) ->
     except LockHeld:
         raise
     except Interrupted as interruption:
-        leaving.leave(interruption.exit_code, hurried=True)
+        leaving.leave(interruption.exit_code, deadline=interruption.moment + CLEANING_SECONDS)
         raise
     except S3napbackError as error:
         leaving.leave(error.exit_code, error)
@@ -70,15 +73,25 @@ class _Leaving:
         self.telling = Telling(configuration.notices)
         self._place = Place(configuration.store.prefix, host_name(configuration), configuration.path.stem)
 
-    def leave(self, exit_code: int, error: Exception | None = None, *, hurried: bool = False) -> None:
-        """Write the word, and tell whoever asked; failing at that is a warning."""
-        self._leave_word(exit_code, error, hurried=hurried)
-        self.telling.end(exit_code, self._word, self._configuration.path, hurried=hurried)
+    def leave(self, exit_code: int, error: Exception | None = None, *, deadline: float | None = None) -> None:
+        """Write the word, and tell whoever asked; failing at that is a warning.
+
+        Args:
+            exit_code: the run's.
+            error: why nothing ran.
+            deadline: by the monotonic clock, when a signal has come: the process is ended by force then.
+        """
+        self._leave_word(exit_code, error, deadline)
+        self.telling.end(exit_code, self._word, self._configuration.path, deadline)
         self._journal.untold += self.telling.warnings
 
-    def _leave_word(self, exit_code: int, error: Exception | None, *, hurried: bool) -> None:
+    def _leave_word(self, exit_code: int, error: Exception | None, deadline: float | None) -> None:
+        hurried = deadline is not None
+        seconds = _SECONDS
+        if deadline is not None:
+            seconds = max(0.0, min(_HURRIED_SECONDS, deadline - _LAST_SECONDS - time.monotonic()))
         try:
-            within(_HURRIED_SECONDS if hurried else _SECONDS, lambda: self._write(exit_code, error, hurried=hurried))
+            within(seconds, lambda: self._write(exit_code, error, hurried=hurried))
         except (S3napbackError, TookTooLong, ValueError) as failure:
             if isinstance(error, UnusableStore):
                 return  # there is no store, as is said already

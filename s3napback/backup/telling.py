@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import tempfile
+import time
 import urllib.error
 import urllib.request
 import uuid
@@ -35,8 +36,10 @@ logger = logging.getLogger("s3napback.notices")
 
 PING_SECONDS = 10.0
 COMMAND_SECONDS = 60.0
-HURRIED_SECONDS = 4.0
-"""Of both, after a signal; all of the clean-up has 22."""
+HURRIED_SECONDS = 2.0
+"""Of each, after a signal, if there is as much."""
+
+_LAST_SECONDS = 1.0  # for the very end
 
 _MOST_LINES = 200
 
@@ -53,21 +56,21 @@ class Telling:
         """The run begins."""
         self._ping("/start", PING_SECONDS)
 
-    def end(self, exit_code: int, word: Word | None, configuration: Path, *, hurried: bool = False) -> None:
+    def end(self, exit_code: int, word: Word | None, configuration: Path, deadline: float | None = None) -> None:
         """The run has ended.
 
         Args:
             word: what it says of itself; None if it came to none.
-            hurried: a signal has ended it.
+            deadline: by the monotonic clock, when a signal has ended it: the process is ended by force then.
         """
         if word is not None:
             self._write_metrics(word)
         is_good = exit_code == 0
-        self._ping("" if is_good else "/fail", HURRIED_SECONDS if hurried else PING_SECONDS)
+        self._ping("" if is_good else "/fail", _limited(PING_SECONDS, deadline))
         command = self._notices.on_success if is_good else self._notices.on_failure
         if command:
             told = _told(exit_code, word, configuration)
-            self._run(command, told, HURRIED_SECONDS if hurried else COMMAND_SECONDS)
+            self._run(command, told, _limited(COMMAND_SECONDS, deadline))
 
     def _warn(self, text: str, *values: object) -> None:
         self.warnings += 1
@@ -118,6 +121,11 @@ class Telling:
             self._warn("%s did not end within %g seconds, and was ended", name, seconds)
         elif status:
             self._warn("%s ended with exit status %d", name, status)
+
+
+def _limited(seconds: float, deadline: float | None) -> float:
+    """How long something may take; hardly at all when the time that a signal has left is over."""
+    return seconds if deadline is None else max(0.1, min(HURRIED_SECONDS, deadline - _LAST_SECONDS - time.monotonic()))
 
 
 def _failure(url: str, seconds: float) -> str:

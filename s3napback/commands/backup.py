@@ -52,7 +52,7 @@ def run(configuration: Configuration, today: date, options: BackupOptions) -> Ta
         telling.begin()
         context = stack.enter_context(prepared_run(configuration, today, options, patient=True))
         context = replace(context, journal=journal)
-        journal.store = context.store
+        journal.store, journal.answered = context.store, context.unreachable is None
         tally = Tally(warnings=_warn(context.warnings)) + _back_up_all(context)
         journal.exit_code = tally.exit_code
     tally += Tally(warnings=journal.untold)

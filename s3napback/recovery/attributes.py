@@ -5,6 +5,7 @@ tar says nothing where a target takes an owner and forgets it, and does not quot
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from s3napback.recovery.clashes import Folding
 from s3napback.recovery.folders import Cursor, cursor, exists, file_names, go_to
 from s3napback.recovery.members import ACCESS_LIST, CAPABILITY, DEFAULT_LIST, SET_ID
 from s3napback.recovery.refusals import Aspect, Refusals
@@ -21,6 +23,8 @@ _LEAST_ROOM = 1 << 20
 """Bytes; where there is less, it is for want of room that something was not written whole."""
 
 _PROBE = "probe"
+_OTHER_CASE = "PROBE"
+_FORMS = "prob\u00e9", "probe\u0301"
 _STRANGER = 54321
 """A user, and a group, that is hardly anybody's."""
 
@@ -69,6 +73,26 @@ def nature_of(folder: int) -> Nature:
     finally:
         os.close(descriptor)
         os.unlink(_PROBE, dir_fd=folder)
+
+
+def folding_of(folder: int) -> Folding:
+    """What a folder does not tell apart of names. Try with files that are gone afterwards; what fails tells nothing.
+
+    Args:
+        folder: descriptor of one of the caller's own.
+    """
+    return Folding(_is_same(folder, _PROBE, _OTHER_CASE), _is_same(folder, *_FORMS))
+
+
+def _is_same(folder: int, name: str, other: str) -> bool:
+    try:
+        os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder))
+    except (OSError, UnicodeEncodeError):
+        return False
+    try:
+        return exists(other, folder)
+    finally:
+        os.unlink(name, dir_fd=folder)
 
 
 def look_for_attributes(tree: int, wanted: Iterable[tuple[str, tuple[bytes, ...]]], refusals: Refusals) -> None:
@@ -176,8 +200,7 @@ def remove_cut(tree: int, paths: Iterable[bytes], where: Path) -> None:
         UnusableTarget: there was no room.
         OSError: that was not possible.
     """
-    room = os.fstatvfs(tree)
-    if room.f_bavail * room.f_frsize < _LEAST_ROOM:
+    if not _has_room(tree):
         raise UnusableTarget(f"there is not enough room in {where} for what is to be restored; nothing was restored")
     with cursor(tree, is_own=True) as place:
         for path in paths:
@@ -185,3 +208,20 @@ def remove_cut(tree: int, paths: Iterable[bytes], where: Path) -> None:
             if go_to(place, folders):
                 with suppress(FileNotFoundError):
                     os.unlink(last, dir_fd=place.descriptor)
+
+
+def _has_room(folder: int) -> bool:
+    """Whether a little more can be written; of quotas no system call for file systems tells."""
+    room = os.fstatvfs(folder)
+    if room.f_bavail * room.f_frsize < _LEAST_ROOM:
+        return False
+    descriptor = os.open(_PROBE, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
+    try:
+        return os.write(descriptor, bytes(_LEAST_ROOM)) == _LEAST_ROOM
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        return False
+    finally:
+        os.close(descriptor)
+        os.unlink(_PROBE, dir_fd=folder)

@@ -13,17 +13,25 @@ from s3napback.archives import NOTHING_UNREAD, Unread
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import PipelineError, StoreError
 from s3napback.logs import log_lines
-from s3napback.recovery.attributes import Nature, nature_of
+from s3napback.recovery.attributes import Nature, folding_of, nature_of
 from s3napback.recovery.folders import file_names
 from s3napback.recovery.members import Gate
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.paths import NoSuchPath, WantedPaths, members_of_paths, outermost, whole_reading
 from s3napback.recovery.picking import in_parts
 from s3napback.recovery.powers import Powers, powers_in
+from s3napback.recovery.private import private_folder
 from s3napback.recovery.publishing import brought_over, publish
 from s3napback.recovery.refusals import Incomplete
 from s3napback.recovery.replaying import Preparation, Replay, nothing_first
-from s3napback.recovery.staging import UnusableTarget, looking_into_it, require_empty, require_empty_folder, staging_in
+from s3napback.recovery.staging import (
+    PREFIX,
+    UnusableTarget,
+    looking_into_it,
+    require_empty,
+    require_empty_folder,
+    staging_in,
+)
 from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import Transformation
 
@@ -108,9 +116,12 @@ class DirectoryRestore:
         with staging_in(self.where, self.staging, merged) as staging, ExitStack() as stack:
             with looking_into_it():
                 nature = nature_of(staging.tree)
-            replay = Replay(
-                decoder, staging, replace(gate, user=nature.user, group=nature.group), self.tar, nature.is_powerless
-            )
+                folding = folding_of(staging.tree)
+                if staging.is_elsewhere and not self.in_place:
+                    with private_folder(staging.target, PREFIX) as (_name, probed):
+                        folding |= folding_of(probed)
+            gate = replace(gate, user=nature.user, group=nature.group, folding=folding)
+            replay = Replay(decoder, staging, gate, self.tar, nature.is_powerless)
             gave_power = replay.run(chain, wanted, asked, prepare)
             names = replay.there(outermost(asked) or (gate.top,))
             with looking_into_it():

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 
+from s3napback.recovery.clashes import TELLS_APART, Clashes, Folding
 from s3napback.recovery.opening.failures import Damaged
 from s3napback.streams.tar_headers import (
     BLOCK_DEVICE,
@@ -69,6 +70,10 @@ def attributes_of(member: Member) -> tuple[bytes, ...]:
     return tuple(found)
 
 
+def _everything(_: object) -> bool:
+    return True
+
+
 @dataclass
 class Passed:
     """What was noticed of the members that were passed on. Of those that others follow, too.
@@ -80,6 +85,7 @@ class Passed:
         foreign: name of one that belongs to somebody else than all will belong to; empty if none does.
         set_ids: names of those among them that run with their owner's rights.
         settled: of the names that were asked for, those that it brings anew or knows gone.
+        clashing: names that were not passed on, since the target takes them for others that were.
     """
 
     gave_power: bool = False
@@ -88,6 +94,7 @@ class Passed:
     foreign: str = ""
     set_ids: list[str] = field(default_factory=list)
     settled: set[str] = field(default_factory=set)
+    clashing: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -101,12 +108,14 @@ class Gate:
         user: whom everything belongs to at the target, whatever archives say; None if it takes what they say.
         group: the same of groups.
         lacking: names of which it shall be noticed whether this archive brings them anew, or knows them gone.
+        folding: what the target does not tell apart of names.
     """
 
     top: str
     user: int | None = None
     group: int | None = None
     lacking: frozenset[str] = frozenset()
+    folding: Folding = TELLS_APART
 
     def whole(self, blocks: Iterator[memoryview]) -> Generator[Block, None, Passed]:
         """Pass an archive on as it is.
@@ -114,6 +123,8 @@ class Gate:
         Raises:
             Damaged: it is none of this source.
         """
+        if self.folding:
+            return (yield from self.chosen(blocks, _everything))
         passage = _Passage(self)
 
         def look(member: Member) -> None:
@@ -124,27 +135,36 @@ class Gate:
         return passage.ended()
 
     def chosen(
-        self, blocks: Iterator[memoryview], chooses: Callable[[Member], bool], *, with_entries: bool = True
+        self,
+        blocks: Iterator[memoryview],
+        chooses: Callable[[Member], bool],
+        *,
+        concerns: Callable[[str], bool] = _everything,
+        with_entries: bool = True,
     ) -> Generator[Block, None, Passed]:
         """Pass those members on that ``chooses`` wants; it is asked once for each, in order.
 
         Args:
+            concerns: tells of a name whether it may be wanted.
             with_entries: otherwise folders lose the record of what they held.
 
         Raises:
             Damaged: it is none of this source.
         """
         passage = _Passage(self)
+        clashes = Clashes(self.folding, concerns) if self.folding else None
 
         def lets_in(member: Member) -> bool:
             passage.refuse_foreign(member)
-            is_wanted = chooses(member)
+            is_wanted = chooses(member) and (clashes is None or clashes.passes(member))
             if is_wanted:
                 passage.note(member)
             return is_wanted
 
         headers = Member.whole_headers if with_entries else without_entries
         yield from passage.guarded(selected(blocks, lets_in, headers))
+        if clashes is not None:
+            passage.found.clashing |= clashes.lost
         return passage.ended()
 
 

@@ -86,6 +86,10 @@ class WantedPaths:
         """Whether it is one of the paths, or lies in one."""
         return name in self.names or name.startswith(self._below) or "" in self.names
 
+    def concerns(self, name: str) -> bool:
+        """Whether it is wanted, or a folder on the way to what is."""
+        return self.include(name) or name in self.above
+
     def resemble(self, name: str) -> bool:
         """Whether a person may have meant it with one of the paths."""
         folder, _, base = name.rpartition("/")
@@ -121,7 +125,7 @@ def first_reading(gate: Gate, wanted: WantedPaths) -> Finding[Reading]:
 
     def read(blocks: Iterator[memoryview]) -> Generator[Block, None, Reading]:
         choice = _Choice(wanted)
-        passed = yield from gate.chosen(blocks, choice.takes)
+        passed = yield from gate.chosen(blocks, choice.takes, concerns=wanted.concerns)
         return Reading(passed, choice.left_out, tuple(choice.nearby))
 
     return Finding(_CHOICE, read)
@@ -137,7 +141,7 @@ def second_reading(gate: Gate, wanted: WantedPaths, left_out: Mapping[str, str])
         return member.name in needed
 
     def read(blocks: Iterator[memoryview]) -> Generator[Block, None, Reading]:
-        return Reading((yield from gate.chosen(blocks, takes)))
+        return Reading((yield from gate.chosen(blocks, takes, concerns=wanted.concerns)))
 
     return Finding(_CHOICE, read)
 

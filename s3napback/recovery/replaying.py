@@ -125,7 +125,7 @@ class Replay:
             UnusableTarget: none is, since the target does not take them.
         """
         with looking_into_it(), cursor(self.staging.tree, is_own=True) as place:
-            found = [name for name in names if _exists(place, _path(name))]
+            found = [name for name in names if _exists(place, _path(name)) and not self._is_refused(_path(name))]
         if not found:
             raise UnusableTarget("nothing was restored:", *self.refusals.lines(self.staging.where))
         return found
@@ -153,6 +153,8 @@ class Replay:
         tree = self.staging.tree
         for name in passed.settled:
             self.refusals.forget(_path(name))
+        for name in passed.clashing:
+            self.refusals.note(_path(name), Aspect.ENTRY, "the target takes its name for that of another")
         if review.cut:
             remove_cut(tree, review.cut, self.staging.where)
         self.refusals.add(review.refusals)

@@ -14,7 +14,7 @@ from s3napback.errors import SourceError
 from s3napback.formatting import printable
 from s3napback.kinds import kind_of
 from s3napback.rotation import ArchiveType
-from s3napback.sources import Dump
+from s3napback.sources import Alarm, Dump
 from s3napback.streams.environment import Family
 from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import Block, Transformation
@@ -31,7 +31,7 @@ class Holdings:
         is_empty: nobody has put a table into it.
         names: what the dump must hold, as messages call it.
         counts: of what else the dump must hold, how much there is, by what messages call it.
-        remarks: what should be said, one line each.
+        remarks: what should be warned of, one line each.
         preamble: what is put before the dump, because the program leaves it out; lines of SQL or remarks.
     """
 
@@ -115,7 +115,7 @@ class DumpCommandSource:
                 f"{self.job.source} holds no table, but did when it was backed up last. If that is meant, run once "
                 "with -f"
             )
-        return held.remarks
+        return [Alarm(remark) for remark in held.remarks]
 
     def has_content(self) -> bool:
         """See ``Source``."""
@@ -164,7 +164,8 @@ class DumpCommandSource:
         lacking = set(held.lacking(found)) & set(self.server.look().lacking(found))
         if not lacking:
             return ""
-        shown = ", ".join(printable(each) for each in sorted(lacking)[:_NAMED])
+        # A database, or a schema, before what is in it.
+        shown = ", ".join(printable(each) for each in sorted(lacking, key=lambda each: (len(each), each))[:_NAMED])
         more = f" and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""
         return (
             f"{program} ended as if all were well, but the dump of {self.job.source} lacks what the server has: "

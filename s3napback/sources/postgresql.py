@@ -11,13 +11,12 @@ from s3napback.errors import SourceError
 from s3napback.sources.dump_command import DumpCommandSource, Holdings, Inventory
 from s3napback.sources.postgresql_answers import (
     DATABASES,
-    HAS_TABLES,
-    PostgreSQLInventory,
     database_name,
     excluded,
     own_definition,
     read_databases,
 )
+from s3napback.sources.postgresql_inventory import Contents, PostgreSQLInventory, questions, read_things
 from s3napback.sources.programs import answer_of, find_program
 from s3napback.streams.environment import Family
 
@@ -35,6 +34,8 @@ _DUMP_OPTIONS = (
     "--no-password",
     f"--lock-wait-timeout={_LOCK_TIMEOUT}",
 )
+_OWN_NAMES = "--command=SET search_path = pg_catalog"
+_OR_WITHOUT = ", or set PostgreSQLOptions --no-subscriptions"
 _ASKING = (
     *("--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--no-password", "--set=ON_ERROR_STOP=1"),
     *("--field-separator=\t", "--record-separator-zero"),
@@ -74,7 +75,11 @@ def definition_command(job: Job) -> tuple[str, ...]:
 def psql_command(job: Job, database: str, query: str) -> tuple[str, ...]:
     """The argument list that asks the server which the dump would be of."""
     options = POSTGRESQL_RULES.chosen(job.settings.postgresql_options, CONNECTION)
-    return ("psql", *_ASKING, *_user(job), *options, f"--dbname={connection_string(database)}", f"--command={query}")
+    # Whoever dumps as another role sees what that one sees.
+    roles = POSTGRESQL_RULES.values_of(job.settings.postgresql_options, "--role")
+    role = [f"--command=SET ROLE {_quoted(name)}" for name in roles[-1:]]
+    where = f"--dbname={connection_string(database)}"
+    return ("psql", *_ASKING, *_user(job), *options, where, *role, _OWN_NAMES, f"--command={query}")
 
 
 def postgresql_source(job: Job) -> DumpCommandSource:
@@ -99,9 +104,15 @@ class PostgreSQLServer:
         database = _database(self.job)
         if not database:
             return self._look_at_all()
-        is_empty = not self._has_tables(database)
-        preamble = own_definition(self._run(definition_command(self.job)))
-        return Holdings(self.guess(), is_empty=is_empty, preamble=preamble)
+        contents = self._contents(database)
+        return Holdings(
+            self.guess(),
+            is_empty=contents.is_empty,
+            names=contents.names(),
+            counts=contents.counts(),
+            remarks=contents.remarks(),
+            preamble=own_definition(self._run(definition_command(self.job))),
+        )
 
     def guess(self) -> tuple[str, ...]:
         """See ``Server``."""
@@ -131,19 +142,36 @@ class PostgreSQLServer:
                 "PostgreSQLOptions --exclude-database=PATTERN"
             )
         found = [name for state, name in states if state == "open"]
+        plain = [name for name in found if name.isprintable()]
+        contents = [self._contents(name, of_all=True) for name in found]
+        named = [each for each in contents if each.database in plain]
+        broken = tuple(
+            f"{database_name(name)} is what an interrupted DROP DATABASE left, and is not dumped: drop it"
+            for state, name in states
+            if state == "broken"
+        )
         return Holdings(
             self.guess(),
-            is_empty=not any(map(self._has_tables, found)),
-            names=frozenset(database_name(name) for name in found if name.isprintable()),
-            remarks=tuple(
-                f"{database_name(name)} is what an interrupted DROP DATABASE left, and is not dumped: drop it"
-                for state, name in states
-                if state == "broken"
-            ),
+            is_empty=all(each.is_empty for each in contents),
+            names=frozenset(map(database_name, plain)).union(*(each.names() for each in named)),
+            counts={what: count for each in named for what, count in each.counts().items()},
+            remarks=(*broken, *(remark for each in contents for remark in each.remarks())),
         )
 
-    def _has_tables(self, database: str) -> bool:
-        return self._run(psql_command(self.job, database, HAS_TABLES)).startswith("t")
+    def _contents(self, database: str, *, of_all: bool = False) -> Contents:
+        version = self._run(psql_command(self.job, database, "SHOW server_version_num")).strip("\0")
+        try:
+            things = read_things(self._run(psql_command(self.job, database, questions(int(version)))))
+        except ValueError as error:
+            raise SourceError(f"the server cannot be asked: {error}") from error
+        contents = Contents(things, self.job.settings.postgresql_options, database if of_all else "")
+        if hidden := contents.hidden():
+            raise SourceError(
+                f"only a superuser may see {hidden[0]}, and the dump would lack that without a word. Dump it as one, "
+                f"such as PostgreSQL postgres@{ALL if of_all else database}"
+                f"{_OR_WITHOUT * hidden[0].startswith('the subscription')}"
+            )
+        return contents
 
     def _run(self, command: Sequence[str]) -> str:
         patience = self.job.settings.stall_timeout
@@ -162,3 +190,8 @@ def _database(job: Job) -> str:
 def _user(job: Job) -> tuple[str, ...]:
     user = job.target.rpartition("@")[0]
     return (f"--username={user}",) if user else ()
+
+
+def _quoted(name: str) -> str:
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'

@@ -3,25 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator, Sequence
-
-from s3napback.streams.transformations import Block
+from collections.abc import Sequence
 
 PREFIX = "--| "
 """What begins the lines of SQL by which a dump's database is made: for psql they are remarks."""
-
-HAS_TABLES = """
-SELECT EXISTS (
-    SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND n.nspname !~ '^(pg_|information_schema$)'
-    AND NOT EXISTS (
-        SELECT FROM pg_catalog.pg_depend d
-        WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.deptype = 'e'
-    )
-)
-"""
-"""Whether anybody has put a relation into the database that belongs to no extension."""
 
 DATABASES = """
 SELECT CASE WHEN datconnlimit = -2 THEN 'broken' WHEN datallowconn THEN 'open' ELSE 'closed' END, datname
@@ -36,8 +21,6 @@ _BEHIND = re.compile(
     re.DOTALL,
 )
 """What stands between the last statement of an entry and the next one, or the end of the dump."""
-_LONGEST = 1024  # bytes of a line that is looked for
-_SIGN = re.compile(rb'\n-- Database "([^\n]{0,900})" dump\n')
 
 
 def database_name(name: str) -> str:
@@ -84,28 +67,6 @@ def matches(pattern: str, name: str) -> bool:
         return re.fullmatch(regex, name, re.DOTALL) is not None
     except re.error:
         return False
-
-
-class PostgreSQLInventory:
-    """Follows the dump of a whole server.
-
-    Attributes:
-        names: of databases.
-        counts: nothing.
-    """
-
-    def __init__(self) -> None:
-        self.names: set[str] = set()
-        self.counts: Counter[str] = Counter()
-
-    def passed(self, blocks: Iterator[memoryview]) -> Iterator[Block]:
-        """Pass it on."""
-        before = b"\n"
-        for block in blocks:
-            seen = before + bytes(block)
-            self.names.update(database_name(sign.decode(errors="surrogateescape")) for sign in _SIGN.findall(seen))
-            before = seen[-_LONGEST:]
-            yield block
 
 
 def read_databases(text: str) -> list[tuple[str, str]]:

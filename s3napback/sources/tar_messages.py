@@ -20,6 +20,7 @@ class Meaning(Enum):
     LEFT_OUT = "one file or directory could not be read"
     CUT = "a file's beginning was read, and zeros stand for the rest"
     REMOVED = "a file was gone before it was read"
+    BARE = "the list of access rights or the extended attributes of something could not be read"
     REMARK = "nothing that spoils the archive"
     SERIOUS = "anything else"
 
@@ -51,6 +52,7 @@ _TEXTS = (
     (Meaning.LEFT_OUT, rb"(?P<reason>Unknown file type); file ignored"),
     (Meaning.CUT, rb"(?:Warning: )?Read error at byte \d+, while reading \d+ bytes?" + REASON),
     (Meaning.REMOVED, rb"File removed before we read it"),
+    (Meaning.BARE, rb"Warning: Cannot (?P<call>\w*(?:acl|xattr)\w*)" + REASON),
     (Meaning.REMARK, rb"file changed as we read it"),
     (Meaning.REMARK, rb"File shrank by \d+ bytes?; padding with zeros"),
     (Meaning.REMARK, rb"(?:socket|door) ignored"),

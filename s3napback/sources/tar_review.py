@@ -50,12 +50,16 @@ class TarReview:
         self._serious = ""
         self._remarks: list[str] = []
         self._more_remarks = 0
+        self._bare: dict[bytes, tuple[bytes, int]] = {}
 
     def read(self, line: bytes) -> None:
         """See ``Review``."""
         said = understood(line)
         if said.meaning in (Meaning.REMARK, Meaning.REMOVED):
             self._remark(line, said)
+        elif said.meaning is Meaning.BARE:
+            first, count = self._bare.get(said.reason, (said.path, 0))
+            self._bare[said.reason] = first, count + 1
         elif said.meaning is Meaning.SERIOUS or not self._is_below(said.path):
             self._serious = self._serious or _readable(line)
         elif said.path not in self._left_out:
@@ -130,6 +134,11 @@ class TarReview:
         lines = [self._sentence(self._left_out[path]) for path in paths[:_SHOWN]]
         if more := len(paths) - len(lines) + self._not_remembered:
             lines.append(f"{counted(more, 'other path')} could not be read either")
+        for reason, (first, count) in self._bare.items():
+            lines.append(
+                f"{counted(count, 'path')} came without access rights (ACL) or extended attributes, which could not be "
+                f"read: {reason.decode(errors='replace')}. The first is {_absolute(first)}"
+            )
         if self._more_remarks:
             return [*lines, *self._remarks, f"tar made {counted(self._more_remarks, 'other remark')}"]
         return [*lines, *self._remarks]

@@ -5,22 +5,27 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from s3napback.backup import leaving
+from s3napback.backup.journal import Journal
 from s3napback.commands import backup
 from s3napback.config.loading import load_configuration
 from s3napback.deciding.facts import BackupOptions
-from s3napback.errors import S3napbackError
+from s3napback.errors import Interrupted, S3napbackError
 from s3napback.state import locked
+from s3napback.stores.opening import open_store
 from s3napback.watch.keys import Place
 from s3napback.watch.word import Word, read
-from tests.faulty_s3 import Fault, FaultyS3, answer
+from tests.faulty_s3 import Fault, FaultyS3, answer, stall
 from tests.servers import S3Server
 from tests.site import FIRST_DAY, Site
 from tests.stores.sources import BytesSource
@@ -141,6 +146,30 @@ def test_what_is_not_configured_any_more_is_told_for_seven_days(site: Site) -> N
         assert told == ([(site.name(other), FIRST_DAY, FIRST_DAY + timedelta(days=1))] if night < 8 else [])
 
 
+def test_sources_behind_a_pattern_are_told_one_by_one_also_when_none_of_them_is_found(site: Site) -> None:
+    databases = [site.source / name for name in ("one.db", "two.db")]
+    for path in databases:
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute("CREATE TABLE words (word)")
+    site.configure(f"<Cycle nightly>\nFulls 2\nSQLite {site.source}/*.db\n</Cycle>")
+
+    def told() -> list[tuple[str, str, bool]]:
+        sources = word_of(site).sources
+        return [(Path(each.name).name, each.outcome, each.last_good == FIRST_DAY) for each in sources]
+
+    back_up(site)
+    assert told() == [("one.db", "done", True), ("two.db", "done", True)]
+    aside = site.root / "aside"
+    site.source.rename(aside)
+    back_up(site, 1)
+    assert told() == [("one.db", "failed", True), ("two.db", "failed", True)]
+    aside.rename(site.source)
+    databases[1].unlink()
+    back_up(site, 2)
+    assert told() == [("one.db", "done", False)]
+    assert [(Path(each.name).name, each.last) for each in word_of(site).dropped] == [("two.db", FIRST_DAY)]
+
+
 def test_a_clone_is_another_instance(site: Site) -> None:
     back_up(site)
     mine = word_of(site).instance
@@ -160,6 +189,9 @@ def test_what_lies_under_the_key_is_not_believed_and_is_replaced(site: Site) -> 
 
 
 def test_a_disk_that_is_not_mounted_does_not_seem_to_be_from_then_on(site: Site) -> None:
+    """Not even if a source was not due, so that nothing is known to be wrong with the store."""
+    weekly = f"<Directory {site.diff_dir}>\nFrequency 7\n</Directory>"
+    site.configure(f"<Cycle nightly>\n{CYCLE}\nDirectory {site.source}\n{weekly}\n</Cycle>")
     back_up(site)
     site.vault.rename(site.root / "unmounted")
     site.vault.mkdir()
@@ -220,7 +252,8 @@ def test_a_run_that_a_signal_ends_leaves_its_word(tmp_path: Path, moto: S3Server
     site = Site(tmp_path, moto, moto.make_bucket())
     (site.source / "file").write_text("content")
     waits = "<Command waits>\nRun sleep 60\n</Command>"
-    site.configure(f"<Cycle nightly>\n{CYCLE}\nDirectory {site.source}\n{waits}\n</Cycle>")
+    told = f"OnFailure /usr/bin/touch {tmp_path}/told\nMetricsFile {tmp_path}/x.prom"
+    site.configure(f"<Cycle nightly>\n{CYCLE}\nDirectory {site.source}\n{waits}\n</Cycle>", general=told)
     with subprocess.Popen(site.command(), env=site.full_environment(), stderr=subprocess.PIPE, text=True) as run:
         assert run.stderr is not None
         # The directory's line is the sign that the second source has its turn.
@@ -232,4 +265,39 @@ def test_a_run_that_a_signal_ends_leaves_its_word(tmp_path: Path, moto: S3Server
     assert run.returncode == 143
     word = word_of(site)
     assert (word.ran, word.exit) == (True, 143)
+    assert (tmp_path / "told").exists()
+    assert "s3napback_run_exit_code" in (tmp_path / "x.prom").read_text()
     assert [(each.outcome, each.error) for each in word.sources] == [("done", None), ("failed", None)]
+
+
+def test_a_signal_leaves_a_word_no_more_time_than_there_is(
+    tmp_path: Path, moto: S3Server, faulty: Callable[[S3Server], FaultyS3], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store takes the archive, and then nothing any more; there are five seconds until the end by force."""
+    monkeypatch.setattr(leaving, "CLEANING_SECONDS", 5.0)
+    proxy = faulty(moto)
+    site = Site(tmp_path, proxy.server, moto.make_bucket())
+    site.configure_cycle(CYCLE, general="OnFailure /bin/sleep 60")
+    proxy.add(Fault("PutObject", stall(6), key=".*s3napback-status.*"))
+    journal = Journal()
+    clock = time.monotonic()
+    with pytest.raises(Interrupted), leaving.leaving_word(load_configuration(site.configuration), FIRST_DAY, journal):
+        journal.store, journal.answered = site.store(), True
+        raise Interrupted(signal.SIGTERM)
+    assert time.monotonic() - clock < 5
+    assert journal.untold == 2
+
+
+def test_a_store_that_does_not_answer_is_not_asked_again_for_the_word(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing was due: the run has not needed the store, and does not wait for it now."""
+    back_up(site)
+    site.configure("<Cycle nightly>\nFrequency 7\nDirectory /etc\n</Cycle>", general="Endpoint http://127.0.0.1:9")
+    text = site.configuration.read_text().replace(f"file://{site.vault}", "nowhere")
+    site.configuration.write_text(text)
+    configuration, journal = load_configuration(site.configuration), Journal()
+    with leaving.leaving_word(configuration, FIRST_DAY, journal):
+        journal.store = open_store(configuration.store)
+        journal.skipped(configuration.jobs[0])
+    assert (journal.untold, caplog.text) == (0, "")

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from s3napback.sources.postgresql import PostgreSQLServer
 from s3napback.sources.postgresql_answers import matches, own_definition
+from s3napback.sources.postgresql_inventory import PostgreSQLInventory
+from tests.catalogues import job
 from tests.databases.postgres import Postgres, postgres_server, quoted
 from tests.databases.recovery import unharmed
 from tests.site import Site
@@ -104,6 +107,116 @@ def test_a_dump_without_a_database_that_the_server_has_fails(site: Site, postgre
     site.configure("<PostgreSQL all>\n</PostgreSQL>")
     site.fake_program("pg_dumpall", f'REAL --exclude-database={database} "$@"')
     assert f"lacks what the server has: the database {database}" in site.run(expect=1).stderr
+
+
+OF_EVERY_KIND = """
+CREATE SCHEMA sales; CREATE TABLE sales.odd (a int); INSERT INTO sales.odd VALUES (1);
+CREATE VIEW dear AS SELECT 1 AS a; CREATE SEQUENCE numbers; CREATE UNLOGGED TABLE brief AS SELECT 1 AS a;
+CREATE TABLE log (a int) PARTITION BY RANGE (a); CREATE TABLE log_1 PARTITION OF log FOR VALUES FROM (1) TO (9);
+CREATE FUNCTION tidy() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER tidy AFTER INSERT ON log FOR EACH ROW EXECUTE FUNCTION tidy();
+CREATE POLICY mine ON first USING (true); CREATE RULE twice AS ON INSERT TO first DO ALSO NOTHING;
+CREATE EXTENSION postgres_fdw; CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw;
+CREATE FOREIGN TABLE distant (a int) SERVER far; CREATE TYPE span AS RANGE (subtype = int4);
+CREATE PUBLICATION news FOR TABLE first; SELECT lo_from_bytea(0, 'x'), lo_from_bytea(0, '');
+CREATE SUBSCRIPTION others CONNECTION 'dbname=x' PUBLICATION y WITH (connect = false, slot_name = NONE);
+CREATE FUNCTION seen() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+CREATE EVENT TRIGGER watch ON ddl_command_start EXECUTE FUNCTION seen();
+"""
+
+
+@pytest.fixture(scope="module")
+def varied(postgres: Postgres) -> Iterator[str]:
+    """A database with one thing of every kind of which a dump could lack some."""
+    postgres.create("varied")
+    postgres.run("CREATE TABLE first (id int GENERATED ALWAYS AS IDENTITY)", "varied")
+    postgres.run(OF_EVERY_KIND, "varied")
+    yield "varied"
+    postgres.run("DROP SUBSCRIPTION others", "varied")
+    postgres.drop("varied")
+
+
+MISSING = {
+    "Data for Name: odd; Type: TABLE DATA": "rows of the table sales.odd",
+    "Name: odd; Type: TABLE;": "the table sales.odd",
+    "Name: brief; Type: TABLE;": "the table public.brief",
+    "Name: log; Type: TABLE;": "the table public.log",
+    "Name: dear; Type: VIEW": "the view public.dear",
+    "Name: numbers; Type: SEQUENCE;": "the sequence public.numbers",
+    "Name: distant; Type: FOREIGN TABLE": "the foreign table public.distant",
+    "Name: sales; Type: SCHEMA": "the schema sales",
+    "Name: postgres_fdw; Type: EXTENSION": "the extension postgres_fdw",
+    "Name: far; Type: SERVER": "the server far",
+    "Name: news; Type: PUBLICATION;": "the publication news",
+    "Name: others; Type: SUBSCRIPTION": "the subscription others",
+    "Name: watch; Type: EVENT TRIGGER": "the event trigger watch",
+    "Name: seen(); Type: FUNCTION": "1 of 2 routines",
+    "Name: log tidy; Type: TRIGGER": "1 of 1 triggers",
+    "Name: first mine; Type: POLICY": "1 of 1 policies",
+    "Name: first twice; Type: RULE": "1 of 1 rules",
+    "SELECT pg_catalog.lo_open": "2 of 2 large objects",
+}
+
+
+def test_a_dump_of_one_database_that_lacks_something_fails(
+    postgres: Postgres, varied: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in postgres.environment.items():
+        monkeypatch.setenv(name, value)
+    held = PostgreSQLServer(job(source=f"PostgreSQL {varied}")).look()
+    content = subprocess.run(held.command, capture_output=True, check=True).stdout
+
+    def lacking(dump: bytes) -> list[str]:
+        inventory = PostgreSQLInventory()
+        assert b"".join(map(bytes, inventory.passed(iter([memoryview(dump)])))) == dump
+        return held.lacking(inventory)
+
+    assert lacking(content) == []
+    for entry, missing in MISSING.items():
+        assert lacking(content.replace(entry.encode(), b"something else")) == [missing], entry
+
+
+def test_what_only_a_superuser_may_see_fails_the_dump_of_another(site: Site, postgres: Postgres, varied: str) -> None:
+    mapping = "USER MAPPING FOR postgres SERVER far"
+    postgres.run(
+        f"CREATE ROLE lowly LOGIN; GRANT pg_read_all_data TO lowly; CREATE {mapping} OPTIONS (user 'a')", varied
+    )
+    postgres.run(
+        "SELECT lo_unlink(oid) FROM pg_largeobject_metadata; ALTER TABLE first DISABLE ROW LEVEL SECURITY", varied
+    )
+    site.environment.update(postgres.environment)
+    site.configure(f"<PostgreSQL lowly@{varied}>\n</PostgreSQL>")
+    hidden = "the options of the user mapping of postgres for the server far"
+    assert f"only a superuser may see {hidden}, and the dump would lack that" in site.run(expect=1).stderr
+    options = "--no-role-passwords --no-subscriptions"
+    site.configure(f"<PostgreSQL lowly@all>\nPostgreSQLOptions {options}\n</PostgreSQL>")
+    assert f"only a superuser may see {hidden} of the database {varied}" in site.run(expect=1).stderr
+    site.configure(f"<PostgreSQL lowly@{varied}>\n</PostgreSQL>")
+    postgres.run(f"DROP {mapping}", varied)
+    assert "only a superuser may see the subscription others" in site.run(expect=1).stderr
+    site.configure(f"<PostgreSQL lowly@{varied}>\nPostgreSQLOptions --no-subscriptions\n</PostgreSQL>")
+    site.run()
+    postgres.run("GRANT postgres TO lowly")
+    site.configure(f"<PostgreSQL lowly@{varied}>\nPostgreSQLOptions --role=postgres\n</PostgreSQL>")
+    site.run("-f")
+    assert b"CREATE SUBSCRIPTION others" in restored(site, f"PostgreSQL/{varied}")
+    postgres.run("DROP OWNED BY lowly; DROP ROLE lowly")
+
+
+def test_what_no_dump_takes_is_told(site: Site, postgres: Postgres, database: str) -> None:
+    site.environment.update(postgres.environment)
+    postgres.run(
+        "CREATE EXTENSION postgres_fdw; ALTER EXTENSION postgres_fdw ADD TABLE first; "
+        "CREATE FUNCTION pg_catalog.own() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        database,
+    )
+    site.configure(f"<PostgreSQL {database}>\n</PostgreSQL>")
+    told = site.run().stderr
+    assert "the rows of the table public.first are not in the dump: it belongs to the extension postgres_fdw" in told
+    assert "the routine pg_catalog.own is not in the dump" in told
+    assert told.count(" WARNING ") == 2
+    postgres.run("CREATE TABLE information_schema.hidden AS SELECT 1 AS a", database)
+    assert "lacks what the server has: the table information_schema.hidden" in site.run("-f", expect=1).stderr
 
 
 @pytest.mark.parametrize("source", ["NAME", "all"])

@@ -62,6 +62,37 @@ def test_a_tree_can_be_deeper_than_a_path_is_long_and_than_files_may_be_open(tmp
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_tree_can_branch_at_any_depth(tmp_path: Path) -> None:
+    trunk = tmp_path.joinpath(*["d"] * 80)
+    for number in range(3):
+        (trunk / f"{number}/below/it").mkdir(parents=True)
+    top = opened(tmp_path)
+    try:
+        assert sum(1 for step in walk(top) if step.left) == 80 + 3 * 3
+        with cursor(top) as place:
+            for depth in (80, 60, 79, 20, 83):
+                assert go_to(place, (["d"] * 80 + ["2", "below", "it"])[:depth])
+                assert os.path.samestat(os.fstat(place.descriptor), tmp_path.joinpath(*place.names).stat())
+        empty(top)
+    finally:
+        os.close(top)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_read_from_its_beginning_each_time(tmp_path: Path) -> None:
+    """On btrfs it shows what came into it since it was opened only if it is begun anew."""
+    for name in "abc":
+        (tmp_path / name).touch()
+    top = opened(tmp_path)
+    try:
+        with os.scandir(top) as begun:
+            next(begun)
+            assert names_in(top) == ["a", "b", "c"]
+            assert [step.others for step in walk(top)] != [()]
+    finally:
+        os.close(top)
+
+
 def test_a_walk_comes_to_each_folder_and_back(tmp_path: Path) -> None:
     for path in ("a/b", "c"):
         (tmp_path / path).mkdir(parents=True)

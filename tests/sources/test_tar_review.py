@@ -183,6 +183,18 @@ def test_other_remarks_stay() -> None:
     assert review.warnings[1:] == ["tar: home/log: file changed as we read it"]
 
 
+def test_access_rights_and_attributes_that_could_not_be_read_are_told_once_for_each_reason() -> None:
+    lines = [f"tar: home/d/{number}: Warning: Cannot file_has_acl_at: File name too long" for number in range(60)]
+    review = reviewed(*lines, "tar: home/x: Warning: Cannot flistxattr: Input/output error")
+    assert review.warnings == [
+        f"{count} came without access rights (ACL) or extended attributes, which could not be read: {reason}"
+        for count, reason in (
+            ("60 paths", "File name too long. The first is /home/d/0"),
+            ("1 path", "Input/output error. The first is /home/x"),
+        )
+    ]
+
+
 def test_sentences() -> None:
     review = reviewed(
         "tar: home/a: Read error at byte 0, while reading 10 bytes: Input/output error",

@@ -1,0 +1,130 @@
+"""Names that the target takes for one: ``Makefile`` and ``makefile`` on exFAT, NTFS, SMB and disks of a Mac.
+
+tar would write one over the other and say nothing. So of such names only the first reaches it. Pure.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from s3napback.recovery.opening.failures import Damaged
+from s3napback.streams.tar_headers import HARD_LINK, Member
+
+_REMEMBERED_BYTES = 1 << 26
+_ARCHIVED = b"YD"
+"""Letters of a folder's entries that the archive holds (GNU tar's manual, "Dumpdir")."""
+
+
+@dataclass(frozen=True)
+class Folding:
+    """What a target does not tell apart.
+
+    Attributes:
+        case: small and capital letters.
+        forms: letters with accents, as one character and as two.
+    """
+
+    case: bool = False
+    forms: bool = False
+
+    def __bool__(self) -> bool:
+        return self.case or self.forms
+
+    def __or__(self, other: Folding) -> Folding:
+        return Folding(self.case or other.case, self.forms or other.forms)
+
+    def key(self, name: str) -> str:
+        """What is the same for names that the target takes for one."""
+        if name.isascii():
+            return name.lower() if self.case else name
+        name = unicodedata.normalize("NFC", name) if self.forms else name
+        # Letter by letter, as file systems do it: of two letters that are one none becomes the other.
+        return "".join(map(_lowered, name)) if self.case else name
+
+
+TELLS_APART = Folding()
+"""What most targets do."""
+
+
+def _lowered(letter: str) -> str:
+    upper = letter.upper()
+    lower = (upper if len(upper) == 1 else letter).lower()
+    return lower if len(lower) == 1 else letter
+
+
+def _everything(_name: str) -> bool:
+    return True
+
+
+@dataclass
+class Clashes:
+    """The names of one archive, as they pass. Lives within the generator that passes it on.
+
+    Attributes:
+        folding: what the target does not tell apart.
+        concerns: tells of a name whether it is wanted.
+        lost: names that do not pass, or that another one is written over; of a folder only its own.
+    """
+
+    folding: Folding
+    concerns: Callable[[str], bool] = _everything
+    lost: set[str] = field(default_factory=set)
+    _first: dict[bytes, bytes] = field(default_factory=dict)
+    _room: int = _REMEMBERED_BYTES
+    _has_lists: bool = False
+
+    def passes(self, member: Member) -> bool:
+        """Whether a member does; folders come before what lies in them."""
+        if member.dumpdir is not None:
+            self._has_lists = True
+            self._look_into(member)
+        elif not self._has_lists and self.concerns(member.name):
+            self._take_first(member.name)
+        names = (member.name, member.link_target) if member.type == HARD_LINK else (member.name,)
+        if not any(map(self._is_lost, names)):
+            return True
+        if member.type == HARD_LINK and not self._is_lost(member.name):
+            self._lose(member.name)
+        return False
+
+    def _look_into(self, folder: Member) -> None:
+        """What the archive holds comes before what only older ones hold, which it is written over."""
+        claimed: set[str] = set()
+        below = f"{folder.name}/" if folder.name else ""
+        entries = [entry for entry in (folder.dumpdir or b"").split(b"\0") if entry]
+        for is_archived in (True, False):
+            for entry in entries:
+                name = below + entry[1:].decode("utf-8", "surrogateescape")
+                if (entry[:1] in _ARCHIVED) is not is_archived or not self.concerns(name):
+                    continue
+                key = self.folding.key(name[len(below) :])
+                if key in claimed:
+                    self._lose(name)
+                elif is_archived:
+                    claimed.add(key)
+
+    def _take_first(self, name: str) -> None:
+        """Names are kept as 16 bytes each, since there may be millions."""
+        exact = _short(name)
+        if self._first.setdefault(_short(self.folding.key(name)), exact) != exact:
+            self._lose(name)
+
+    def _lose(self, name: str) -> None:
+        self._room -= len(name)
+        if self._room < 0:
+            raise Damaged("it holds more names that differ in nothing but small and capital letters than any disk has")
+        self.lost.add(name)
+
+    def _is_lost(self, name: str) -> bool:
+        while self.lost and name:
+            if name in self.lost:
+                return True
+            name = name.rpartition("/")[0]
+        return False
+
+
+def _short(name: str) -> bytes:
+    return hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=16).digest()

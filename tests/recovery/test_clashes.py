@@ -1,0 +1,130 @@
+"""A target that takes several names for one gets the first of them, and is said not to have the others."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from s3napback.commands import backup
+from s3napback.config.loading import load_configuration
+from s3napback.deciding.facts import BackupOptions
+from s3napback.recovery import attributes, directory
+from s3napback.recovery.clashes import TELLS_APART, Folding
+from s3napback.recovery.refusals import Incomplete
+from s3napback.sources import directory as source
+from tests.recovery.helpers import restore_here
+from tests.site import FIRST_DAY, Site
+
+BOTH = Folding(case=True, forms=True)
+
+
+@pytest.mark.parametrize(
+    ("folding", "one", "other", "is_same"),
+    [
+        (Folding(case=True), "Makefile", "makefile", True),
+        (Folding(case=True), "ÄRGER", "ärger", True),
+        (Folding(case=True), "straße", "STRASSE", False),
+        (Folding(case=True), "\u00e4", "a\u0308", False),
+        (Folding(forms=True), "\u00e4", "a\u0308", True),
+        (Folding(forms=True), "\u00c4", "\u00e4", False),
+        (BOTH, "\u00c4", "a\u0308", True),
+        (BOTH, "a\udcff", "A\udcff", True),
+        (TELLS_APART, "a", "A", False),
+    ],
+)
+def test_what_is_one_name(folding: Folding, one: str, other: str, is_same: bool) -> None:
+    assert (folding.key(one) == folding.key(other)) is is_same
+
+
+def test_a_target_is_asked_and_nothing_is_left_of_that(tmp_path: Path) -> None:
+    folder = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        assert attributes.folding_of(folder) == TELLS_APART
+        # No file system of every machine folds names, so a link stands for what it would show.
+        for other, folding in (("PROBE", Folding(case=True)), ("probe\u0301", Folding(forms=True))):
+            (tmp_path / other).symlink_to("probe")
+            assert attributes.folding_of(folder) == folding
+            (tmp_path / other).unlink()
+    finally:
+        os.close(folder)
+    assert not list(tmp_path.iterdir())
+
+
+@contextmanager
+def folding_target() -> Iterator[None]:
+    """A target that is said to fold names. Lest it is needed by every machine, no real one is mounted."""
+    with patch.object(directory, "folding_of", lambda _folder: Folding(case=True)):
+        yield
+
+
+def backed_up(site: Site, night: int) -> None:
+    """What was archived once is not archived again because it was young then."""
+    day = FIRST_DAY + timedelta(days=night)
+    time.sleep(0.05)
+    with patch.object(source, "margin", lambda: 0):
+        assert not backup.run(load_configuration(site.configuration), day, BackupOptions()).failed
+
+
+def restored(site: Site, where: Path, *paths: str) -> tuple[dict[str, str], list[str]]:
+    """Files with what they hold, and the paths that are said to be missing."""
+    lacking: list[str] = []
+    with folding_target():
+        try:
+            restore_here(site, str(site.source), where, at=date(2027, 1, 1).isoformat(), paths=paths)
+        except Incomplete as error:
+            lines = [str(line).strip() for line in error.args]
+            assert lines[1] == f"{len(lines) - 2} path{'s' * (len(lines) > 3)}: not made ({REASON})"
+            lacking = [line.removeprefix(f"{where}/{site.name()}/") for line in lines[2:]]
+    top = where / site.name()
+    return {str(path.relative_to(top)): path.read_text() for path in top.rglob("*") if path.is_file()}, lacking
+
+
+REASON = "the target takes its name for that of another"
+
+
+def fill(top: Path) -> None:
+    for name in ("Name", "name", "Folder/x", "folder/y", "folder/z", "alone", "below/A", "below/a"):
+        (top / name).parent.mkdir(exist_ok=True)
+        (top / name).write_text(name)
+    (top / "to it").hardlink_to(top / "name")
+
+
+@pytest.mark.parametrize("diffs", [0, 6])
+def test_the_first_of_them_comes_back_and_the_others_are_named(site: Site, tmp_path: Path, diffs: int) -> None:
+    site.configure_cycle(f"Diffs {diffs}")
+    fill(site.source)
+    backed_up(site, 0)
+    found, lacking = restored(site, tmp_path / "out")
+    # Without a list of the folder's names it is the order in which the file system gave them.
+    kept = [name for name in ("Name", "name") if name in found]
+    assert len(kept) == 1
+    assert {name: text for name, text in found.items() if name != "to it"} == {
+        name: name for name in found if name != "to it"
+    }
+    if diffs:
+        assert sorted(found) == ["Folder/x", "Name", "alone", "below/A"]
+        assert lacking == ["below/a", "folder", "name", "to it"]
+    everything = {"Name", "name", "to it", "alone", "below/A", "below/a", "Folder/x", "folder/y", "folder/z"}
+    gone = {name for name in everything if name in lacking or name.partition("/")[0] in lacking}
+    assert {*found} == everything - gone
+
+
+def test_in_a_chain_the_newest_one_comes_back_and_what_is_alone_again_is_not_missed(site: Site, tmp_path: Path) -> None:
+    site.configure_cycle("Diffs 6")
+    (site.source / "Old").write_text("old")
+    (site.source / "both").write_text("small")
+    (site.source / "Both").write_text("large")
+    backed_up(site, 0)
+    (site.source / "old").write_text("new")
+    (site.source / "Both").unlink()
+    (site.source / "both").write_text("alone")
+    backed_up(site, 1)
+    assert restored(site, tmp_path / "one") == ({"old": "new", "both": "alone", "Old": "old"}, ["Old"])
+    assert restored(site, tmp_path / "two", str(site.source / "Old")) == ({"Old": "old"}, [])

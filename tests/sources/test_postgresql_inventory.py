@@ -1,0 +1,115 @@
+"""What a dump of PostgreSQL holds is read while it passes, and what it must hold depends on PostgreSQLOptions."""
+
+from __future__ import annotations
+
+import pytest
+
+from s3napback.sources.postgresql_inventory import Contents, PostgreSQLInventory, Thing, read_things
+
+DUMP = b"""--
+-- PostgreSQL database cluster dump
+--
+--
+-- Database "shop" dump
+--
+--
+-- Name: odd; Type: TABLE; x; Type: TABLE; Schema: b\xc3\xbcro; Owner: postgres
+--
+--
+-- Name: numbers; Type: SEQUENCE; Schema: public; Owner: postgres
+--
+-- Name: numbers; Type: SEQUENCE OWNED BY; Schema: public; Owner: postgres
+--
+-- Name: tidy(before bigint); Type: PROCEDURE; Schema: public; Owner: postgres
+--
+-- Name: PROCEDURE tidy(before bigint); Type: COMMENT; Schema: public; Owner: postgres
+--
+-- Name: orders remember; Type: TRIGGER; Schema: public; Owner: postgres
+--
+-- Name: far; Type: SERVER; Schema: -; Owner: postgres
+--
+--
+-- Data for Name: orders; Type: TABLE DATA; Schema: public; Owner: postgres
+--
+COPY public.orders (text) FROM stdin;
+\\n-- Name: none; Type: TABLE; Schema: public; Owner: postgres
+\\.
+SELECT pg_catalog.lo_open('424242', 131072);
+"""
+
+
+@pytest.mark.parametrize("size", [1, 7, 100, 10_000])
+def test_names_and_counts_do_not_depend_on_blocks(size: int) -> None:
+    inventory = PostgreSQLInventory()
+    blocks = (memoryview(DUMP[start : start + size]) for start in range(0, len(DUMP), size))
+    assert b"".join(map(bytes, inventory.passed(blocks))) == DUMP
+    assert inventory.names == {
+        "the database shop",
+        "the table büro.odd; Type: TABLE; x of the database shop",
+        "the sequence public.numbers of the database shop",
+        "the server far of the database shop",
+        "rows of the table public.orders of the database shop",
+    }
+    assert inventory.counts == {
+        "routines of the database shop": 1,
+        "triggers of the database shop": 1,
+        "large objects of the database shop": 1,
+    }
+
+
+THINGS = [
+    Thing("schema", "", "sales", ""),
+    Thing("table", "sales", "Orders", "p"),
+    Thing("triggers", "sales", "Orders", ""),
+    Thing("view", "public", "grün", ""),
+    Thing("extension", "", "hstore", ""),
+    Thing("publication", "", "news", ""),
+]
+ALL = {
+    "the schema sales",
+    "the table sales.Orders",
+    "rows of the table sales.Orders",
+    "1 triggers",
+    "the view public.grün",
+    "the extension hstore",
+    "the publication news",
+}
+OF_ORDERS = {"the table sales.Orders", "rows of the table sales.Orders", "1 triggers"}
+
+
+@pytest.mark.parametrize(
+    ("options", "left_out"),
+    [
+        ((), set()),
+        (("--exclude-schema=s*",), {*OF_ORDERS, "the schema sales"}),
+        (("-N", "Sales"), {*OF_ORDERS, "the schema sales"}),
+        (("--exclude-table=orders",), set()),
+        (('--exclude-table="Orders"',), OF_ORDERS),
+        (("-T", 'sales."Orders"'), OF_ORDERS),
+        (("-T", '"sales.Orders"'), set()),
+        (("-T", 'public."Orders"'), set()),
+        (("--exclude-table-and-children=other",), {*OF_ORDERS, "the view public.grün"}),
+        (('--exclude-table-data="Orders"',), {"rows of the table sales.Orders"}),
+        (("--exclude-table-data-and-children=other",), {"rows of the table sales.Orders"}),
+        (("--exclude-extension=hst*",), {"the extension hstore"}),
+        (("--no-publications",), {"the publication news"}),
+        (("--encoding=LATIN1",), {"the view public.grün"}),
+    ],
+)
+def test_what_options_leave_out_is_not_missed(options: tuple[str, ...], left_out: set[str]) -> None:
+    contents = Contents(THINGS, options)
+    wanted = {*contents.names(), *(f"{count} {what}" for what, count in contents.counts().items())}
+    assert wanted == ALL - left_out
+    assert not contents.is_empty
+
+
+def test_only_relations_keep_a_database_from_being_empty() -> None:
+    assert Contents([Thing("extension", "", "hstore", ""), Thing("routines", "public", "", "")], ()).is_empty
+
+
+def test_what_is_no_answer_is_told() -> None:
+    assert read_things("table\tpublic\todd\nname\tp\0view\tpublic\twith\ttab\t\0") == [
+        THINGS[1]._replace(schema="public", name="odd\nname")
+    ]
+    with pytest.raises(ValueError, match="psql printed"):
+        read_things("+----+\t| x |\ta\tb")
