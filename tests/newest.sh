@@ -12,7 +12,7 @@
 
 set -eu
 
-BASE='python3 python3-venv ca-certificates gnupg tar acl attr zstd postgresql postgresql-client subversion sqlite3'
+BASE='python3 python3-venv ca-certificates gnupg tar acl attr zstd postgresql postgresql-client subversion sqlite3 e2fsprogs'
 
 main() {
     cd "$(dirname "$0")/.."
@@ -61,7 +61,7 @@ check_in() {
     mkdir -p "$root/var/lib/mysql-files"
     # shellcheck disable=SC2046 # a list of words
     within sh -c 'cd /checkout && exec "$@"' sh \
-        env LC_ALL=C.UTF-8 PATH="$scripts:$PATH" python3 -m pytest -q -p no:cacheprovider -n 2 --dist loadfile $(tests_for)
+        env LC_ALL=C.UTF-8 TMPDIR=/tmp PATH="$scripts:$PATH" python3 -m pytest -q -p no:cacheprovider -n 2 --dist loadfile $(tests_for)
     rm -rf "$root"
 }
 
@@ -74,15 +74,20 @@ install_python() {
         --target "$root/usr/local/lib/python$version/dist-packages" "$(echo "$folder/$suite-wheel"/*.whl)[test]"
 }
 
-# The mounts end with the command. Nothing is reached by any network but what listens on this machine.
+# The mounts end with the command. The root is a mount of its own, as on any machine: within a mere chroot the kernel
+# shows no mount for it, and makes no user namespaces. Nothing is reached by any network but what listens on this machine.
 within() {
     unshare --mount --pid --fork --kill-child sh -eu -c '
         root=$1
         shift
+        mount --bind "$root" "$root"
         mount -t proc proc "$root/proc"
         mount --rbind /dev "$root/dev"
         mount --rbind /sys "$root/sys"
-        exec chroot "$root" "$@"' sh "$root" "$@"
+        cd "$root"
+        pivot_root . .
+        umount -l .
+        exec chroot . "$@"' sh "$root" "$@"
 }
 
 tests_for() {

@@ -308,6 +308,8 @@ def _entries(folder: int) -> tuple[list[str], tuple[str, ...]]:
     others: list[str] = []
     if fcntl.fcntl(folder, fcntl.F_GETFL) & os.O_PATH:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    # btrfs shows what there was when the folder was opened, or begun anew.
+    os.lseek(folder, 0, os.SEEK_SET)
     with os.scandir(folder) as entries:
         for entry in entries:
             (folders if entry.is_dir(follow_symlinks=False) else others).append(entry.name)
