@@ -5,6 +5,7 @@ tar says nothing where a target takes an owner and forgets it, and does not quot
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
@@ -199,8 +200,7 @@ def remove_cut(tree: int, paths: Iterable[bytes], where: Path) -> None:
         UnusableTarget: there was no room.
         OSError: that was not possible.
     """
-    room = os.fstatvfs(tree)
-    if room.f_bavail * room.f_frsize < _LEAST_ROOM:
+    if not _has_room(tree):
         raise UnusableTarget(f"there is not enough room in {where} for what is to be restored; nothing was restored")
     with cursor(tree, is_own=True) as place:
         for path in paths:
@@ -208,3 +208,20 @@ def remove_cut(tree: int, paths: Iterable[bytes], where: Path) -> None:
             if go_to(place, folders):
                 with suppress(FileNotFoundError):
                     os.unlink(last, dir_fd=place.descriptor)
+
+
+def _has_room(folder: int) -> bool:
+    """Whether a little more can be written; of quotas no system call for file systems tells."""
+    room = os.fstatvfs(folder)
+    if room.f_bavail * room.f_frsize < _LEAST_ROOM:
+        return False
+    descriptor = os.open(_PROBE, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
+    try:
+        return os.write(descriptor, bytes(_LEAST_ROOM)) == _LEAST_ROOM
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        return False
+    finally:
+        os.close(descriptor)
+        os.unlink(_PROBE, dir_fd=folder)

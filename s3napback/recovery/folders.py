@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 from s3napback.errors import S3napbackError
 
 OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_PASS_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MOST_LINKS = 40
 """Symbolic links in one path, as Linux counts them (``path_resolution(7)``)."""
 
@@ -35,6 +37,18 @@ class Opened:
 
     descriptor: int
     made: int = 0
+
+
+def _passable(name: str, folder: int) -> int:
+    """A folder's descriptor, which is good for going through only if its owner lets us do no more (``/home``, 0711)."""
+    try:
+        return os.open(name, OPEN_FOLDER, dir_fd=folder)
+    except PermissionError:
+        inner = os.open(name, _PASS_FOLDER, dir_fd=folder)
+        if os.fstat(inner).st_uid == os.geteuid():
+            os.close(inner)
+            raise
+        return inner
 
 
 def open_path(path: Path, *, make: bool = False, mode: int = 0o755) -> Opened:
@@ -70,7 +84,7 @@ def open_path(path: Path, *, make: bool = False, mode: int = 0o755) -> Opened:
                 inner = os.open("/" if target.startswith("/") else ".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=current)
             else:
                 try:
-                    inner = os.open(name, OPEN_FOLDER, dir_fd=current)
+                    inner = _passable(name, current) if names else os.open(name, OPEN_FOLDER, dir_fd=current)
                 except FileNotFoundError:
                     if not make:
                         raise
@@ -150,7 +164,7 @@ class Cursor:
     def enter(self, name: str) -> None:
         """Go into a folder; raises ``OSError`` if there is none."""
         mode = _opened_to_us(name, self.descriptor) if self.is_own and os.geteuid() else None
-        inner = os.open(name, OPEN_FOLDER, dir_fd=self.descriptor)
+        inner = _passable(name, self.descriptor)
         self._modes.append(mode)
         status = os.fstat(self.descriptor)
         self._above.append((self.descriptor, (status.st_dev, status.st_ino)))
@@ -169,7 +183,7 @@ class Cursor:
         """Go back to the folder above; returns the name of the one that was left."""
         above, identity = self._above.pop()
         if above < 0:
-            above = os.open("..", OPEN_FOLDER, dir_fd=self.descriptor)
+            above = _passable("..", self.descriptor)
             status = os.fstat(above)
             if (status.st_dev, status.st_ino) != identity:
                 os.close(above)
@@ -292,6 +306,10 @@ def _entries(folder: int) -> tuple[list[str], tuple[str, ...]]:
     """Names of the folders in a folder, and of all else."""
     folders: list[str] = []
     others: list[str] = []
+    if fcntl.fcntl(folder, fcntl.F_GETFL) & os.O_PATH:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    # btrfs shows what there was when the folder was opened, or begun anew.
+    os.lseek(folder, 0, os.SEEK_SET)
     with os.scandir(folder) as entries:
         for entry in entries:
             (folders if entry.is_dir(follow_symlinks=False) else others).append(entry.name)

@@ -79,6 +79,20 @@ def test_a_tree_can_branch_at_any_depth(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_is_read_from_its_beginning_each_time(tmp_path: Path) -> None:
+    """On btrfs it shows what came into it since it was opened only if it is begun anew."""
+    for name in "abc":
+        (tmp_path / name).touch()
+    top = opened(tmp_path)
+    try:
+        with os.scandir(top) as begun:
+            next(begun)
+            assert names_in(top) == ["a", "b", "c"]
+            assert [step.others for step in walk(top)] != [()]
+    finally:
+        os.close(top)
+
+
 def test_a_walk_comes_to_each_folder_and_back(tmp_path: Path) -> None:
     for path in ("a/b", "c"):
         (tmp_path / path).mkdir(parents=True)

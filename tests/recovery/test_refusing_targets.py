@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
+from s3napback.recovery.attributes import remove_cut
 from s3napback.recovery.refusals import Incomplete
 from s3napback.recovery.staging import UnusableTarget
 from tests.recovery.helpers import (
@@ -258,6 +261,22 @@ def test_a_full_disk_fails_the_whole_restore(site: Site, tmp_path: Path) -> None
         with pytest.raises(UnusableTarget, match="not enough room"):
             restore_here(site, "/etc", small / "out")
         assert not list(small.iterdir())
+
+
+def test_a_quota_is_want_of_room_though_the_disk_has_some(tmp_path: Path) -> None:
+    """Quotas are not in every kernel, so the system call says what it says then."""
+    (tmp_path / "cut").touch()
+    folder = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with (
+            patch("s3napback.recovery.attributes.os.write", side_effect=OSError(errno.EDQUOT, "Disk quota exceeded")),
+            pytest.raises(UnusableTarget, match="not enough room"),
+        ):
+            remove_cut(folder, [b"cut"], tmp_path)
+        remove_cut(folder, [b"cut"], tmp_path)
+    finally:
+        os.close(folder)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["two", "a 'quoted': name\nof \\ two lines"])

@@ -138,10 +138,14 @@ def test_an_ordinary_user_restores_the_own_home_into_a_root_of_others(paths: tup
         root = base / "root"
         (root / "home/alice").mkdir(parents=True)
         os.chown(root / "home/alice", USER, USER)
+        # Others may go through it to what they know, and see no names.
+        (root / "home").chmod(0o711)
         as_user(lambda: restore_here(site, "/home/alice", root, paths=paths, in_place=True, agreed=True))
         assert (root / "home/alice/docs/b").read_text() == "restored"
         assert [path.name for path in (root / "home/alice").iterdir()] == ["docs"]
         assert [path.name for path in root.iterdir()] == ["home"]
+        as_user(lambda: restore_here(site, "/home/alice", root / "home/alice/new", paths=paths))
+        assert (root / "home/alice/new/home/alice/docs/a").read_text() == "restored"
 
 
 @pytest.fixture

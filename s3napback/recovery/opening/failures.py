@@ -55,7 +55,10 @@ _OF_DECODING = (
 )
 
 
-_OF_USE = (("No space left", "there is not enough room for what is restored"),)
+_OF_USE = (
+    ("No space left", "there is not enough room for what is restored"),
+    ("Disk quota exceeded", "there is not enough room for what is restored: the quota is used up"),
+)
 
 
 def explained(address: str, error: ElementsFailed, consumers: Sequence[object], use: str) -> PipelineError:
