@@ -16,6 +16,8 @@ FORMAT, SEGMENTED = "1", "2"
 """What ``s3napback-format`` says. An archive in segments begins with a comment, and its zstd has several frames; both
 are read by every plain tool, and not by the first version of s3napback."""
 METADATA_PREFIX = "s3napback-"
+SUM_SUFFIX = ".sha256"
+"""What follows an archive's key in that of its checksum object."""
 METADATA_LIMIT = 2048
 """Bytes of user metadata that S3 allows an object, names and values together (Amazon's user guide)."""
 

@@ -7,7 +7,7 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -16,6 +16,7 @@ import click
 
 from s3napback import __version__, ending, standing
 from s3napback.command_group import (
+    AS_OF,
     CommandGroup,
     OwnFile,
     SeveralKeys,
@@ -30,7 +31,7 @@ from s3napback.errors import EXIT_BUG, Interrupted, S3napbackError
 from s3napback.formatting import printable
 from s3napback.log_handlers import note_outcome
 from s3napback.logs import log_lines
-from s3napback.overview import schedule_command, status_command
+from s3napback.overview import list_command, schedule_command, status_command
 from s3napback.peeking import dump_command
 from s3napback.speaking import confirm, say
 
@@ -179,21 +180,6 @@ _FROM = click.option(
 )
 
 
-@command_line.command("list")
-@click.argument("source", required=False, callback=given)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document for each configuration.")
-@click.pass_obj
-def list_command(invocation: Invocation, source: str | None, as_json: bool) -> None:
-    """Show the days to which each source can be restored, and every archive; of one SOURCE, if that is given."""
-    from s3napback.commands import list as listing
-    from s3napback.config.loading import load_for_reading
-
-    layout = listing.Layout.JSON if as_json else listing.suitable_layout(sys.stdout)
-    invocation.run_each(
-        lambda path: listing.show(load_for_reading(path), source or "", layout, say), has_heading=not as_json
-    )
-
-
 @command_line.command("prune")
 @click.option("--yes", is_flag=True, help="Delete it, in place of only showing it.")
 @click.option("--unowned", is_flag=True, help="Also archives under names that no block of the configuration claims.")
@@ -243,6 +229,7 @@ def migrate_command(invocation: Invocation, target: Path | None) -> None:
     "empty; for a database a new file, or - for standard output; for Subversion a new repository, or - for its dumps.",
 )  # fmt: skip
 @_AT
+@AS_OF
 @_FROM
 @click.option("--keys", multiple=True, metavar="KEY...", help="The chain, named by hand, the FULL first: for "
     "copies that lost their metadata.")  # fmt: skip
@@ -265,6 +252,7 @@ def restore_command(
     paths: tuple[str, ...],
     where: str,
     at: str | None,
+    as_of: datetime | None,
     origin: str | None,
     keys: tuple[str, ...],
     in_place: bool,
@@ -278,7 +266,7 @@ def restore_command(
 ) -> None:
     """Restore SOURCE, or only PATHs of a directory, as of a day."""
     from s3napback.commands import restore
-    from s3napback.config.loading import load_for_reading
+    from s3napback.config.loading import load_for_reading as load
 
     if len(invocation.paths) > 1:
         raise click.UsageError("restore works with one configuration: give -c once")
@@ -300,12 +288,13 @@ def restore_command(
         original=original,
         test=test or invocation.test,
     )
-    invocation.run_each(lambda path: restore.restore(load_for_reading(path), request, invocation.day, say, confirm))
+    invocation.run_each(lambda path: restore.restore(load(path, as_of), request, invocation.day, say, confirm))
 
 
 @command_line.command("verify")
 @click.argument("source", required=False, callback=given)
 @_AT
+@AS_OF
 @_FROM
 @click.option("--all", "every", is_flag=True, help="Every archive that can be restored, not only the newest chain.")
 @click.option("--keyless", is_flag=True, help="Check stored bytes against their sums, where the secret key is not.")
@@ -321,6 +310,7 @@ def verify_command(
     *,
     source: str | None,
     at: str | None,
+    as_of: datetime | None,
     origin: str | None,
     every: bool,
     keyless: bool,
@@ -340,10 +330,11 @@ def verify_command(
         source or "", at or "", origin or "", every, keyless, against_live, passphrase_file, original
     )
     invocation.run_each(
-        lambda path: verify.verify(load_for_reading(path), request, invocation.day, say), has_heading=True
+        lambda path: verify.verify(load_for_reading(path, as_of), request, invocation.day, say), has_heading=True
     )
 
 
+command_line.add_command(list_command)
 command_line.add_command(dump_command)
 command_line.add_command(schedule_command)
 command_line.add_command(status_command)

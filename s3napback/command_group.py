@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ _ELSEWHERE: Mapping[str, str] = {
     "--silent": "--quiet",
 }
 """What other programs call an option, and ours; it is named, not taken, lest it mean something else."""
+_OF_READERS = "It is for list, restore, dump and verify, which only read: what was cannot be changed, nor backed up to."
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
@@ -103,6 +104,25 @@ def past(context: click.Context, parameter: click.Parameter, value: str | None) 
     return value
 
 
+def instant(_context: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
+    """A point in time, if one was given; a date alone is none: it can mean its begin or its end.
+
+    Raises:
+        click.BadParameter: it is none.
+    """
+    from s3napback.recovery.moments import read_time  # noqa: PLC0415 - takes a while, and most commands need none
+
+    if value is None:
+        return None
+    try:
+        return read_time(value)
+    except (ValueError, OverflowError):
+        raise click.BadParameter(
+            f"{value!r} is no time; write it as '2026-11-23 14:30', or with a zone as 2026-11-23T14:30:00Z",
+            param=parameter,
+        ) from None
+
+
 def require_none_of_the_run(context: click.Context, **options: bool) -> None:
     """Refuse a command with options that only the nightly run obeys: whoever writes them relies on them.
 
@@ -115,6 +135,12 @@ def require_none_of_the_run(context: click.Context, **options: bool) -> None:
     for name in [name for name, is_given in options.items() if is_given]:
         written = "--" + name.replace("_", "-")
         raise click.UsageError(f"{written} is for the nightly run, and has no meaning for {context.invoked_subcommand}")
+
+
+AS_OF = click.option(
+    "--as-of", callback=instant, default=None, metavar="TIME", help="Show the store as it was at this time by its own "
+    "clock, as far as it keeps older versions: what has been overwritten or deleted since is there, and nothing newer.",
+)  # fmt: skip
 
 
 class SeveralKeys(click.Command):
@@ -138,6 +164,8 @@ class CommandGroup(click.Group):
         try:
             return super().main(*args, **extra)
         except click.NoSuchOption as error:
+            if error.option_name == "--as-of":
+                raise click.UsageError(f"{error.message} {_OF_READERS}", error.ctx) from error
             if error.option_name not in _ELSEWHERE:
                 raise
             hint = f"{error.message} Here it is called {_ELSEWHERE[error.option_name]}"

@@ -1,16 +1,16 @@
-"""The part of the command line that looks at the whole: how things stand, and what is going to be done."""
+"""The part of the command line that looks at the whole: what is there, how things stand, and what will be done."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import NoReturn, Protocol
 
 import click
 
-from s3napback.command_group import day, given, whole_number
+from s3napback.command_group import AS_OF, day, given, whole_number
 from s3napback.speaking import say
 
 
@@ -35,6 +35,22 @@ class Invocation(Protocol):
     def run_each(self, action: Callable[[Path], int], *, has_heading: bool = False) -> NoReturn:
         """Do something with each configuration, and end the process with the highest exit code."""
         ...
+
+
+@click.command("list")
+@click.argument("source", required=False, callback=given)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document for each configuration.")
+@AS_OF
+@click.pass_obj
+def list_command(invocation: Invocation, /, *, source: str | None, as_json: bool, as_of: datetime | None) -> None:
+    """Show the days to which each source can be restored, and every archive; of one SOURCE, if that is given."""
+    from s3napback.commands import list as listing
+    from s3napback.config.loading import load_for_reading
+
+    layout = listing.Layout.JSON if as_json else listing.suitable_layout(sys.stdout)
+    invocation.run_each(
+        lambda path: listing.show(load_for_reading(path, as_of), source or "", layout, say), has_heading=not as_json
+    )
 
 
 @click.command("schedule")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import click
 
-from s3napback.command_group import OwnFile, given, past
+from s3napback.command_group import AS_OF, OwnFile, given, past
 from s3napback.overview import Invocation
 from s3napback.speaking import say
 
@@ -16,6 +17,7 @@ from s3napback.speaking import say
 @click.argument("path")
 @click.option("--at", callback=past, metavar="WHEN", help="A date, a time, yesterday, '3 days ago', or an archive's "
     "key; otherwise the newest.")  # fmt: skip
+@AS_OF
 @click.option(
     "--from", "origin", callback=given, metavar="NAME", help="Only from this Cycle, or archives of this name."
 )
@@ -29,6 +31,7 @@ def dump_command(
     source: str,
     path: str,
     at: str | None,
+    as_of: datetime | None,
     origin: str | None,
     passphrase_file: Path | None,
     require_signature: bool,
@@ -53,5 +56,5 @@ def dump_command(
         test=invocation.test,
     )
     invocation.run_each(
-        lambda conf: restore.restore(load_for_reading(conf), request, invocation.day, say, lambda _: None)
+        lambda conf: restore.restore(load_for_reading(conf, as_of), request, invocation.day, say, lambda _: None)
     )

@@ -360,6 +360,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.close()
 
 
+_ABOUT_A_BUCKET = {
+    "uploads": "ListMultipartUploads",
+    "versions": "ListObjectVersions",
+    "versioning": "GetBucketVersioning",
+    "lifecycle": "GetBucketLifecycleConfiguration",
+}
+
+
 def operation_of(method: str, path: str) -> str:
     """The S3 operation that a request is, as Amazon's manual names it; empty if it is none that we know."""
     parts = urlsplit(path)
@@ -371,8 +379,8 @@ def operation_of(method: str, path: str) -> str:
             by_method["POST"] = "CreateMultipartUpload" if "uploads" in query else "CompleteMultipartUpload"
         else:
             by_method = {"PUT": "PutObject", "GET": "GetObject", "HEAD": "HeadObject", "DELETE": "DeleteObject"}
-    elif "uploads" in query:
-        by_method = {"GET": "ListMultipartUploads"}
+    elif asked := _ABOUT_A_BUCKET.keys() & query.keys():
+        by_method = {"GET": _ABOUT_A_BUCKET[asked.pop()]}
     else:
         by_method = {"GET": "ListObjectsV2", "PUT": "CreateBucket", "HEAD": "HeadBucket"}
     return by_method.get(method, "")

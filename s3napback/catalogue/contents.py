@@ -272,8 +272,7 @@ def _look(store: Store, memory: HeadMemory, prefix: str, listed: StoredObject) -
         return CataloguedArchive(listed, base, None, f"it cannot be looked at: {error}")
     if found is None:
         return None
-    flaw = f"it is damaged: {found.flaw}" if found.flaw else ""
-    return CataloguedArchive(found, base, ArchiveRecord.from_metadata(found.metadata), flaw)
+    return CataloguedArchive(found, base, ArchiveRecord.from_metadata(found.metadata), found.flaw)
 
 
 def _date(archive: CataloguedArchive) -> str:

@@ -15,6 +15,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 from s3napback.archives import (
     METADATA_PREFIX,
     NOTHING_UNREAD,
+    SUM_SUFFIX,
     UNKNOWN_OWNER,
     ArchiveRecord,
     Owner,
@@ -31,7 +32,6 @@ logger = logging.getLogger("s3napback")
 LONGEST_SUM = 65_536
 """Bytes of a checksum object. None that we write is longer; a longer one in a store is not ours, and not read whole."""
 
-_SUFFIX = ".sha256"
 _LONGEST_WARNINGS = 49_152  # bytes of them all, which leaves room for a key of 1,024 bytes and the rest
 _LONGEST_UNREAD = 10_240  # bytes of all paths that could not be read; more if the warnings leave some
 _ID = f"{METADATA_PREFIX}sum-of"
@@ -95,17 +95,17 @@ class SumNote:
 
 def sum_key(key: str) -> str:
     """The key of the checksum object of the archive with this key."""
-    return key + _SUFFIX
+    return key + SUM_SUFFIX
 
 
 def is_sum_key(key: str) -> bool:
     """Whether what lies under a key can be a checksum object; it may be another program's."""
-    return key.endswith(_SUFFIX)
+    return key.endswith(SUM_SUFFIX)
 
 
 def summed_key(key: str) -> str:
     """The key that a checksum object's key was made of: the inverse of ``sum_key``."""
-    return key.removesuffix(_SUFFIX)
+    return key.removesuffix(SUM_SUFFIX)
 
 
 def format_sum(note: SumNote) -> bytes:

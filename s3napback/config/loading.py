@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -87,9 +88,14 @@ def load_configuration(path: Path) -> Configuration:
     return examine(path).configuration
 
 
-def load_for_reading(path: Path) -> Configuration:
-    """The same, where the store is only read, perhaps on a bare machine: DiffDir and TempDir may be missing."""
-    return examine(path, is_for_reading=True).configuration
+def load_for_reading(path: Path, as_of: datetime | None = None) -> Configuration:
+    """The same, where the store is only read, perhaps on a bare machine: DiffDir and TempDir may be missing.
+
+    Args:
+        as_of: the store is read as it was then, timezone-aware; None is now.
+    """
+    found = examine(path, is_for_reading=True).configuration
+    return replace(found, store=replace(found.store, as_of=as_of))
 
 
 def examine(path: Path, text: str | None = None, *, is_for_reading: bool = False) -> Examined:

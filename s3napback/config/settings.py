@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from s3napback.config.directives import Directives
@@ -55,6 +56,7 @@ class StoreSettings:
         upload_threads: parts under way at once.
         stall_timeout: seconds without an answer after which a request fails, where its own limits are not shorter; 0
             leaves it to those.
+        as_of: the store is shown as it was at this moment, timezone-aware, and can be read alone; None is now.
     """
 
     bucket: str = ""
@@ -69,6 +71,7 @@ class StoreSettings:
     chunk_size: int = Directives.CHUNK_SIZE.value
     upload_threads: int = Directives.UPLOAD_THREADS.value
     stall_timeout: int = Directives.STALL_TIMEOUT.value
+    as_of: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -10,21 +10,28 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from heapq import merge
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from s3napback.durable import create_private
 from s3napback.errors import SourceError
-from s3napback.index.records import DamagedIndex, Part, Record, decode, encode
+from s3napback.index.records import ASKED, LEFT_OUT, UNREAD, DamagedIndex, Part, Record, decode, encode
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
 _CACHE_KIB = 4096
 _SCHEMA = (
-    "CREATE TABLE folder (path BLOB NOT NULL, first BLOB NOT NULL, part BLOB NOT NULL, PRIMARY KEY (path, first)) "
-    "WITHOUT ROWID"
+    "CREATE TABLE folder (path BLOB NOT NULL, first BLOB NOT NULL, part BLOB NOT NULL, odd INTEGER NOT NULL, "
+    "PRIMARY KEY (path, first)) WITHOUT ROWID"
+)
+_ODD = (UNREAD, LEFT_OUT, ASKED)
+_CHANGED = (
+    "SELECT DISTINCT here.path FROM {0}.folder AS here LEFT JOIN {1}.folder AS there "
+    "ON there.path = here.path AND there.first = here.first "
+    "WHERE there.part IS NULL OR there.part <> here.part ORDER BY here.path"
 )
 _TEMPORARY = (
     "CREATE TABLE links.name (device, inode, folder BLOB, name BLOB)",
@@ -127,7 +134,7 @@ class NewIndex:
         self._links = links
         self._held: dict[bytes, list[Part]] = {}
         self._held_names = 0
-        self._rows: list[tuple[bytes, bytes, bytes]] = []
+        self._rows: list[tuple[bytes, bytes, bytes, bool]] = []
         self._connection: Connection | None = None
         self._names: list[tuple[int, int, bytes, bytes]] = []
 
@@ -203,12 +210,13 @@ class NewIndex:
             self._write(path, decode(data).with_changes(changes))
 
     def _write(self, path: bytes, part: Part) -> None:
-        self._rows.append((path, part.entries[0][1:], encode(part)))
+        is_odd = any(entry[:1] in _ODD for entry in part.entries)
+        self._rows.append((path, part.entries[0][1:], encode(part), is_odd))
         if len(self._rows) >= _BATCH:
             self._write_rows()
 
     def _write_rows(self) -> None:
-        self._many("INSERT OR REPLACE INTO folder VALUES (?, ?, ?)", self._rows)
+        self._many("INSERT OR REPLACE INTO folder VALUES (?, ?, ?, ?)", self._rows)
         self._rows.clear()
 
     def record(self, path: bytes, name: bytes) -> Record | None:
@@ -219,6 +227,35 @@ class NewIndex:
                 "SELECT part FROM folder WHERE path = ? AND first <= ? ORDER BY first DESC LIMIT 1", path, name
             ).fetchone()
             return decode(found[0]).look_up(name)[1] if found else None
+
+    def differing(self, parent: Path | None) -> Iterator[tuple[bytes, Iterator[bytes], Iterator[bytes]]]:
+        """Directories of which something is to be told that the archive's members do not tell; once it is finished.
+
+        Args:
+            parent: the index that a DIFF builds on; None for a FULL.
+
+        Yields:
+            The path of each, and the entries, each a letter and a name, of this index and of the parent's, in order.
+            Of a FULL, parts in which all names are stored are left out.
+        """
+        with self._failing:
+            if parent is None:
+                for (path,) in self._execute("SELECT DISTINCT path FROM folder WHERE odd ORDER BY path"):
+                    yield path, self._entries("main", path, only_odd=True), iter(())
+                return
+            self._execute("ATTACH DATABASE ? AS parent", f"{parent.absolute().as_uri()}?mode=ro&immutable=1")
+            paths = (self._execute(_CHANGED.format(*names)) for names in (("main", "parent"), ("parent", "main")))
+            last = None
+            for (path,) in merge(*paths):
+                if path != last:
+                    yield path, self._entries("main", path), self._entries("parent", path)
+                last = path
+
+    def _entries(self, schema: str, path: bytes, *, only_odd: bool = False) -> Iterator[bytes]:
+        odd = " AND odd" if only_odd else ""
+        # The names of both schemas are our own.
+        for (data,) in self._execute(f"SELECT part FROM {schema}.folder WHERE path = ?{odd} ORDER BY first", path):  # noqa: S608
+            yield from decode(data).entries
 
     def note_name(self, inode: Inode, folder: bytes, name: bytes) -> None:
         """Note a name of a file that has several.

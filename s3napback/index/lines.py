@@ -15,6 +15,11 @@ and group, and the blocks that a member's headers take. A member's line has its 
 modification, its name, and after a tab what a link leads to, a device's number, or the bytes that a sparse file takes
 in the archive. A folder's has in place of the size the blocks of its headers, and its whole path.
 
+Behind the members stands what they do not tell of the names in a folder, which ``::`` and its path, relative to the
+source, begin: ``Y`` is one that was there and could not be read, ``N`` one that is left out by a pattern, ``D`` in a
+DIFF a folder or what is never archived, and ``-`` one that the archive before it had, and that is gone. In a DIFF,
+names that neither its members nor these lines tell of are as they were; the folders are all among the members.
+
 So each member begins where the one before it ends, and whoever looks for one reads the lines of its folder.
 Backslash, newline and tab in names are ``\\\\``, ``\\n``, ``\\t``.
 """
@@ -33,7 +38,7 @@ from isal import isal_zlib
 
 from s3napback.durable import create_private
 from s3napback.index.headers import Headers, UnknownForm, number
-from s3napback.index.records import DamagedIndex
+from s3napback.index.records import PART, DamagedIndex
 from s3napback.streams.tar_headers import BLOCK_SIZE
 
 FILE, LINK, SYMLINK, CHARACTER, BLOCK, FOLDER, PIPE = (
@@ -131,6 +136,7 @@ class LineWriter:
         self._kinds = 0
         self._pending: list[bytes] = []
         self._place: bytes | None = b""
+        self._told: bytes | None = None
 
     def __enter__(self) -> LineWriter:
         try:
@@ -178,6 +184,16 @@ class LineWriter:
         time = moment_text(*headers.modified)
         self._pending.append(b"%s %d %s %s\n" % (label, blocks, time, escaped(headers.path.rstrip(b"/"))))
         self._flush()
+
+    def write_names(self, folder: bytes, names: Iterable[bytes]) -> None:
+        """Write what the members do not tell of a folder, whose path is relative to the source: letters with names."""
+        for name in names:
+            if folder != self._told:
+                self._pending.append(b"::%s\n" % escaped(folder))
+                self._told = folder
+            self._pending.append(b"%s\n" % escaped(name))
+            if len(self._pending) > PART:
+                self._flush()
 
     def _begin(self, line: bytes, place: bytes | None) -> None:
         self._place = place
@@ -285,8 +301,25 @@ def read_entries(blocks: Iterable[bytes], wants: Callable[[bytes], bool] = lambd
             yield from place.entries(rest, kinds)
 
 
+def read_names(blocks: Iterable[bytes]) -> Iterator[tuple[bytes, bytes, bytes]]:
+    """Of the same lines, what the members do not tell: a folder, relative to the source, a letter and a name each.
+
+    Raises:
+        DamagedIndex: they are none.
+    """
+    folder: bytes | None = None
+    for text in _whole_lines(blocks):
+        for line in text.split(b"\n"):
+            if line.startswith(b":"):
+                folder = unescaped(line[2:]) if line.startswith(b"::") else None
+            elif folder is not None and line:
+                yield folder, line[:1], unescaped(line[1:])
+
+
 def _begun(section: bytes, wants: Callable[[bytes], bool]) -> tuple[_Place, bytes]:
     line, _, rest = section.partition(b"\n")
+    if line.startswith(b":"):
+        return _Place(is_of_names=True), rest
     found = _PLACE.fullmatch(b":" + line)
     if found is None:
         raise DamagedIndex(f"a line in it is broken ({line!r:.200})")
@@ -301,8 +334,11 @@ class _Place:
     folder: bytes | None = None
     start: int = 0
     is_wanted: bool = True
+    is_of_names: bool = False
 
     def entries(self, text: bytes, kinds: Kinds) -> Iterator[Entry]:
+        if self.is_of_names:
+            return
         for line in text.split(b"\n") if self.is_wanted else _KINDS.findall(text):
             if found := _MEMBER.fullmatch(line):
                 entry = _entry(found, kinds, self.folder, self.start)

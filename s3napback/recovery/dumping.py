@@ -30,13 +30,16 @@ logger = logging.getLogger("s3napback")
 class _Fate(Enum):
     """What one archive tells of a file."""
 
-    GIVEN = "it holds the file"
-    LINKED = "it holds it as another name of a file"
-    OLDER = "an older archive holds it"
-    UNREAD = "it could not be read that night"
-    FOLDER = "it is a folder"
-    OTHER = "it is no file that has content"
-    GONE = "it was not there"
+    GIVEN = "given"
+    LINKED = "linked"
+    """It is another name of a file in the same archive."""
+    OLDER = "older"
+    """An older archive holds it."""
+    UNREAD = "unread"
+    FOLDER = "folder"
+    OTHER = "other"
+    """It is no file that has content."""
+    GONE = "gone"
 
 
 @dataclass

@@ -179,8 +179,12 @@ def cold_advice(
         return ()
     settings = configuration.store
     endpoint = f"--endpoint-url {settings.endpoint} " if settings.endpoint else ""
+    request = "--restore-request Days=7"
+    if any(archive.stored.version_id for archive in cold):
+        request = f"--version-id VERSION {request}"
     lines = [
         f"{archive.key} lies in cold storage ({archive.stored.storage_class})"
+        + (f", version {archive.stored.version_id}" if archive.stored.version_id else "")
         + (", and its restoration is under way" if "true" in archive.stored.restore_state else "")
         for archive in cold
     ]
@@ -192,5 +196,5 @@ def cold_advice(
     return (
         *lines,
         "Ask the store to bring each of them out, wait until it has (hours), and run again:",
-        f"  aws {endpoint}s3api restore-object --bucket {settings.bucket} --key KEY --restore-request Days=7",
+        f"  aws {endpoint}s3api restore-object --bucket {settings.bucket} --key KEY {request}",
     )

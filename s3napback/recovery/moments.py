@@ -77,6 +77,16 @@ def read_moment(text: str, keys: Collection[str], prefix: str = "", *, today: da
         ) from None
 
 
+def read_time(text: str) -> datetime:
+    """A date with a time of the day, as ``2026-11-23 14:30``, local without a time zone.
+
+    Raises:
+        ValueError: it is none.
+        OverflowError: it is out of range.
+    """
+    return _instant(text.strip())
+
+
 def _day(word: str, today: date) -> date | None:
     """The calendar date that a word means; None if it is no date. ValueError if there is no such date."""
     if word in ("today", "yesterday"):

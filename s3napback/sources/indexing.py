@@ -22,6 +22,7 @@ from s3napback.index.database import NewIndex, ParentIndex
 from s3napback.index.follower import Follower, Gatherer
 from s3napback.index.head import SECRET_SIZE, head_of
 from s3napback.index.lines import Lines, LineWriter
+from s3napback.index.naming import told
 from s3napback.index.walking import Walk
 from s3napback.sources.supplement import Supplement
 from s3napback.sources.tar_review import TarReview
@@ -144,6 +145,9 @@ class Indexing:
                 yield _end_behind(passed)
             gatherer.flush()
             new.finish()
+            if not follower.flaw:
+                for path, now, before in new.differing(plan.parent):
+                    writer.write_names(path, told(now, before if plan.parent else None))
             lines = writer.finish(secret)
         self.lines = None if follower.flaw else lines
         self._conclude(follower, supplement)

@@ -115,6 +115,7 @@ class MySQLServer:
             )
         tables = [row for row in answer.of("table") if self._is_wanted(row, row.name)]
         triggers = [row for row in answer.of("trigger") if self._is_wanted(row, row.more)]
+        routines, events = ([row for row in answer.of(kind) if self._is_wanted(row)] for kind in ("routine", "event"))
         options, remarks = self._history(program, tables)
         if database and not answer.is_mariadb:
             # Those of the whole server would keep one database from being loaded beside others.
@@ -125,9 +126,9 @@ class MySQLServer:
             # Other names have another form within a remark of the dump.
             names=frozenset(table_name(row.database, row.name) for row in tables if row.name.isprintable()),
             counts={
-                ROUTINES: len(answer.of("routine")),
+                ROUTINES: len(routines),
                 TRIGGERS: len(triggers),
-                EVENTS: len(answer.of("event")),
+                EVENTS: len(events),
             },
             remarks=remarks,
             preamble=b"".join(map(_preamble, answer.of("database"))) if database else b"",
@@ -187,8 +188,8 @@ class MySQLServer:
                 *(f"  {name}: {reason}" for name, reason in problems),
             )
 
-    def _is_wanted(self, row: Row, table: str) -> bool:
-        """Whether something of a table is not left out by MySQLOptions."""
+    def _is_wanted(self, row: Row, table: str = "") -> bool:
+        """Whether something of a database, or of a table, is not left out by MySQLOptions."""
         words = self.job.settings.mysql_options
         database = row.database or _database(self.job)
         return f"{database}.{table}" not in MYSQL_RULES.values_of(words, "--ignore-table") and (

@@ -7,12 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-SYSTEM = ("information_schema", "performance_schema", "mysql", "sys", "ndbinfo")
-"""Databases that a server makes by itself."""
+SYSTEM = ("information_schema", "performance_schema", "mysql", "sys")
+"""Databases that a server makes by itself. A cluster of MySQL makes ``ndbinfo`` as well, which else is anybody's."""
 
 _TAG = "s3napback"
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _MEANINGS = {"n": "\n", "t": "\t", "0": "\0"}
+
+
+_STRAY = (
+    "SELECT 'table', TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES "
+    "WHERE TABLE_SCHEMA = 'sys' AND TABLE_TYPE NOT LIKE '%VIEW' AND TABLE_NAME <> 'sys_config'"
+)
+"""Tables that somebody has put into ``sys``, which no dump of all databases holds."""
 
 
 class Row(NamedTuple):
@@ -62,7 +69,8 @@ def questions(*, of_all: bool) -> str:
 
     def where(column: str) -> str:
         if of_all:
-            return f"{column} NOT IN ({', '.join(map(repr, SYSTEM))})"
+            names = ", ".join(map(repr, SYSTEM))
+            return f"{column} NOT IN ({names}) AND ({column} <> 'ndbinfo' OR VERSION() LIKE '%MariaDB%')"
         # The first lets the server look into this database only; names may differ in nothing but case.
         return f"{column} = DATABASE() AND CAST({column} AS BINARY) = CAST(DATABASE() AS BINARY)"
 
@@ -82,6 +90,7 @@ def questions(*, of_all: bool) -> str:
         rows(
             "database", "SCHEMATA", "SCHEMA_NAME", "DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME", "SCHEMA_NAME"
         ),
+        *([_STRAY] if of_all else []),
         "SHOW GRANTS",
     )
     return "; ".join(statements)

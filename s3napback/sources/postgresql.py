@@ -105,11 +105,6 @@ class PostgreSQLServer:
         if not database:
             return self._look_at_all()
         contents = self._contents(database)
-        if hidden := contents.hidden():
-            raise SourceError(
-                f"only a superuser may see {hidden[0]}, and the dump would lack that without a word. Dump it as one, "
-                f"such as PostgreSQL postgres@{database}{_OR_WITHOUT * hidden[0].startswith('the subscription')}"
-            )
         return Holdings(
             self.guess(),
             is_empty=contents.is_empty,
@@ -169,7 +164,14 @@ class PostgreSQLServer:
             things = read_things(self._run(psql_command(self.job, database, questions(int(version)))))
         except ValueError as error:
             raise SourceError(f"the server cannot be asked: {error}") from error
-        return Contents(things, self.job.settings.postgresql_options, database if of_all else "")
+        contents = Contents(things, self.job.settings.postgresql_options, database if of_all else "")
+        if hidden := contents.hidden():
+            raise SourceError(
+                f"only a superuser may see {hidden[0]}, and the dump would lack that without a word. Dump it as one, "
+                f"such as PostgreSQL postgres@{ALL if of_all else database}"
+                f"{_OR_WITHOUT * hidden[0].startswith('the subscription')}"
+            )
+        return contents
 
     def _run(self, command: Sequence[str]) -> str:
         patience = self.job.settings.stall_timeout

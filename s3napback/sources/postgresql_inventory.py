@@ -184,12 +184,12 @@ class Contents:
 
     def hidden(self) -> list[str]:
         """What the user of the dump may not see, so that it would be missing, as messages call it."""
+        found = {"mapping": "the options of the user mapping of {0.name} for the server {0.more}"}
+        found["subscription"] = "the subscription {0.name}"
         return [
-            f"the options of the user mapping of {thing.name} for the server {thing.more}"
-            if thing.kind == "mapping"
-            else f"the subscription {thing.name}"
+            _of(found[thing.kind].format(thing), self.database)
             for thing in self._wanted()
-            if thing.kind == "mapping" or (thing.kind == "subscription" and thing.more)
+            if thing.kind in found and thing.more
         ]
 
     def remarks(self) -> tuple[str, ...]:

@@ -38,7 +38,9 @@ class StoredObject:
         storage_class: the store's name for cold or warm, empty where it has none.
         restore_state: of an object in cold storage, whether it is being made readable, or is for a while, as S3's
             ``x-amz-restore`` says it; empty in a listing.
-        flaw: what the store itself has noted of it and does not find any more, as a clause; empty if all fits.
+        version_id: by which a store that keeps older versions gives this one; told only of the past.
+        flaw: what the store itself has noted of it and does not find any more, or why what it says cannot be relied
+            upon, as a clause whose first words are the short form; empty if all fits.
     """
 
     key: str
@@ -49,6 +51,7 @@ class StoredObject:
     storage_class: str = ""
     restore_state: str = ""
     flaw: str = ""
+    version_id: str = ""
 
     @property
     def mark(self) -> str:

@@ -292,9 +292,10 @@ class DirectoryStore:
             return ""
         sizes = {content["size"] for content in noted}
         if status.st_size in sizes:
-            return "it was copied without its time, which cp -a keeps, or changed after it was written"
+            return "it is damaged: it was copied without its time, which cp -a keeps, or changed after it was written"
         was = " or ".join(f"{size:,}" for size in sorted(sizes))
-        return f"it was changed after it was written: it has {status.st_size:,} bytes, and {was} were stored"
+        now = f"it has {status.st_size:,} bytes, and {was} were stored"
+        return f"it is damaged: it was changed after it was written: {now}"
 
     def _stamps_in_use(self, places: _Places) -> set[tuple[int, int]]:
         """Length and modification time of the data in place, and all that metadata of this key claims to belong to."""

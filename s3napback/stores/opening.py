@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from s3napback.config.settings import Credentials, StoreSettings
+from s3napback.errors import UnusableStore
 from s3napback.stores import Store
 from s3napback.stores.directory import DirectoryStore
 
@@ -14,9 +15,21 @@ def open_store(settings: StoreSettings, credentials: Credentials | None = None, 
         settings: of the configuration; their key file is the caller's business, and keys are given with the prefix.
         credentials: from S3Keyfile; None leaves the search for them to boto3.
         patient: False for a dry run, which rather says that it could not look than wait for minutes.
+
+    Raises:
+        UnusableStore: ``settings.as_of`` is set, and the store keeps no older versions.
     """
+    if settings.folder is not None and settings.as_of is not None:
+        raise UnusableStore(
+            f"file://{settings.folder} cannot be shown as of another time: a folder keeps no older versions. What a "
+            "snapshot of its file system holds can be read as a store of its own: set Bucket to it"
+        )
     if settings.folder is not None:
         return DirectoryStore(settings.folder)
+    if settings.as_of is not None:
+        from s3napback.stores.s3_past import S3StoreAsOf  # noqa: PLC0415 - as below
+
+        return S3StoreAsOf(settings, credentials or Credentials(), settings.as_of, patient=patient)
     # boto3 takes a good part of a second to import, and a directory store can do without
     from s3napback.stores.s3 import S3Store  # noqa: PLC0415
 

@@ -132,7 +132,7 @@ class S3Store:
         """Describe one object; None only on HTTP 404."""
         doing = f"looking at {self.location}/{key}"
         try:
-            answer = self._ask(partial(self._head_in_words, key), doing)
+            answer = self._ask(partial(self._head_in_words, self._named(key)), doing)
         except FAILURES as error:
             if status_of(error) == 404:
                 return None
@@ -150,24 +150,27 @@ class S3Store:
                     return None
                 raise
 
-    def _head_in_words(self, key: str, client: S3Client) -> Any:
+    def _head_in_words(self, named: dict[str, Any], client: S3Client) -> Any:
         """A HEAD; its failure in the store's words: an answer to a HEAD has none, one to a GET tells what is wrong."""
         try:
-            return client.head_object(Bucket=self._bucket, Key=key)
+            return client.head_object(**named)
         except ClientError as error:
-            told = self._refusal_in_words(key, client) if status_of(error) in {400, 403} else None
+            told = self._refusal_in_words(named, client) if status_of(error) in {400, 403} else None
             if told is not None and status_of(told) == status_of(error):
                 raise told from error
             raise
 
-    def _refusal_in_words(self, key: str, client: S3Client) -> ClientError | None:
+    def _refusal_in_words(self, named: dict[str, Any], client: S3Client) -> ClientError | None:
         try:
-            client.get_object(Bucket=self._bucket, Key=key, Range="bytes=0-0")["Body"].close()
+            client.get_object(**named, Range="bytes=0-0")["Body"].close()
         except ClientError as error:
             return error
         except FAILURES:
             return None
         return None
+
+    def _named(self, key: str) -> dict[str, Any]:
+        return {"Bucket": self._bucket, "Key": key}
 
     def _described(self, key: str, answer: Any, doing: str) -> StoredObject:
         return StoredObject(
@@ -364,11 +367,11 @@ class S3Store:
     def _get(self, key: str, start: int, end: int | None, version: str) -> Any:
         """Ask for the bytes ``[start, end)``; None if an open range begins at or past the end of the object."""
         address = f"{self.location}/{key}"
-        options: dict[str, Any] = {}
+        options = self._named(key)
         if start or end is not None:
             options["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
         try:
-            answer = self._clients.prompt().get_object(Bucket=self._bucket, Key=key, **options)
+            answer = self._clients.prompt().get_object(**options)
         except FAILURES as error:
             if is_passing(error):
                 raise

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -142,6 +144,30 @@ def test_what_is_not_configured_any_more_is_told_for_seven_days(site: Site) -> N
         back_up(site, night)
         told = [(each.name, each.last, each.since) for each in word_of(site).dropped]
         assert told == ([(site.name(other), FIRST_DAY, FIRST_DAY + timedelta(days=1))] if night < 8 else [])
+
+
+def test_sources_behind_a_pattern_are_told_one_by_one_also_when_none_of_them_is_found(site: Site) -> None:
+    databases = [site.source / name for name in ("one.db", "two.db")]
+    for path in databases:
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute("CREATE TABLE words (word)")
+    site.configure(f"<Cycle nightly>\nFulls 2\nSQLite {site.source}/*.db\n</Cycle>")
+
+    def told() -> list[tuple[str, str, bool]]:
+        sources = word_of(site).sources
+        return [(Path(each.name).name, each.outcome, each.last_good == FIRST_DAY) for each in sources]
+
+    back_up(site)
+    assert told() == [("one.db", "done", True), ("two.db", "done", True)]
+    aside = site.root / "aside"
+    site.source.rename(aside)
+    back_up(site, 1)
+    assert told() == [("one.db", "failed", True), ("two.db", "failed", True)]
+    aside.rename(site.source)
+    databases[1].unlink()
+    back_up(site, 2)
+    assert told() == [("one.db", "done", False)]
+    assert [(Path(each.name).name, each.last) for each in word_of(site).dropped] == [("two.db", FIRST_DAY)]
 
 
 def test_a_clone_is_another_instance(site: Site) -> None:

@@ -72,6 +72,9 @@ def test_a_broken_chain_is_a_failure_where_the_newest_archive_is_concerned(site:
     assert f"{site.name()}-1-DIFF cannot be restored: it is gone; its checksum is still there" in done.stdout
     assert f"{site.name()}-2-DIFF: cannot be restored" in done.stdout
     site.store().delete(f"{site.name()}-1-DIFF.sha256")
+    done = site.run("verify", "--all", day=None, expect=1)
+    assert f"{site.name()}-1-DIFF cannot be restored: it is gone; its index is still there" in done.stdout
+    site.store().delete(f"{site.name()}-1-DIFF.index")
     assert f"{site.name()}-2-DIFF: cannot be restored" in site.run("verify", "--all", day=None).stdout
 
 

@@ -136,9 +136,10 @@ def remove(archive: Path, _metadata: Path) -> None:
     archive.unlink()
 
 
-def remove_with_sum(archive: Path, _metadata: Path) -> None:
+def remove_with_what_lies_beside(archive: Path, _metadata: Path) -> None:
     archive.unlink()
-    archive.with_name(f"{archive.name}.sha256").unlink()
+    for beside in ("sha256", "index"):
+        archive.with_name(f"{archive.name}.{beside}").unlink()
 
 
 def lose_metadata(_archive: Path, metadata: Path) -> None:
@@ -151,7 +152,7 @@ def lose_metadata(_archive: Path, metadata: Path) -> None:
         (cut, "it is damaged: it was changed after it was written: it has 100 bytes, and"),
         (touch_later, "it is damaged: it was copied without its time, which cp -a keeps, or changed after it"),
         (remove, "it is gone; its checksum is still there"),
-        (remove_with_sum, "it is gone; what the store noted of it is still there"),
+        (remove_with_what_lies_beside, "it is gone; what the store noted of it is still there"),
         (lose_metadata, "it has no metadata"),
     ],
 )

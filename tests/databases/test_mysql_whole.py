@@ -219,6 +219,25 @@ def test_tables_that_options_leave_out_are_not_missed(site: Site, mariadb: Maria
     say(site, mariadb)
     site.configure(f"<MySQL {database}>\nMySQLOptions --ignore-table={database}.second\n</MySQL>")
     site.run()
+    mariadb.run("CREATE FUNCTION one() RETURNS INT RETURN 1", database)
+    site.configure(f"<MySQL all>\nMySQLOptions --ignore-database={database}\n</MySQL>")
+    site.run()
+
+
+def test_a_table_among_those_of_the_server_is_not_left_out_of_all_without_a_word(
+    site: Site, mariadb: MariaDB, database: str
+) -> None:
+    say(site, mariadb)
+    # A name that only a cluster of MySQL has for itself.
+    mariadb.run("CREATE DATABASE ndbinfo; CREATE TABLE ndbinfo.own (a INT); CREATE TABLE sys.stray (a INT)", database)
+    site.configure("<MySQL all>\n</MySQL>")
+    assert "lacks what the server has: sys.stray\n" in site.run(expect=1).stderr
+    mariadb.run("DROP TABLE sys.stray", database)
+    site.fake_program(
+        "mariadb-dump", 'case "$*" in *--opt*) exec REAL --ignore-database=ndbinfo "$@";; *) exec REAL "$@";; esac'
+    )
+    assert "lacks what the server has: ndbinfo.own\n" in site.run(expect=1).stderr
+    mariadb.run("DROP DATABASE ndbinfo", database)
 
 
 @pytest.mark.parametrize(

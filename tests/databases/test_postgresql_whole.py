@@ -188,6 +188,10 @@ def test_what_only_a_superuser_may_see_fails_the_dump_of_another(site: Site, pos
     site.configure(f"<PostgreSQL lowly@{varied}>\n</PostgreSQL>")
     hidden = "the options of the user mapping of postgres for the server far"
     assert f"only a superuser may see {hidden}, and the dump would lack that" in site.run(expect=1).stderr
+    options = "--no-role-passwords --no-subscriptions"
+    site.configure(f"<PostgreSQL lowly@all>\nPostgreSQLOptions {options}\n</PostgreSQL>")
+    assert f"only a superuser may see {hidden} of the database {varied}" in site.run(expect=1).stderr
+    site.configure(f"<PostgreSQL lowly@{varied}>\n</PostgreSQL>")
     postgres.run(f"DROP {mapping}", varied)
     assert "only a superuser may see the subscription others" in site.run(expect=1).stderr
     site.configure(f"<PostgreSQL lowly@{varied}>\nPostgreSQLOptions --no-subscriptions\n</PostgreSQL>")

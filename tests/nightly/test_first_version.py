@@ -80,5 +80,7 @@ def test_its_chain_gets_an_index_with_the_next_full(machine: Path, tmp_path: Pat
     run("--today", "2026-01-04", "--full")
     (machine / "source/third").write_text("third\n")
     assert "source-4-DIFF" in run("--today", "2026-01-05")
-    assert len(list(machine.rglob("*.index"))) == 2
+    kept = sorted(path.name for path in machine.rglob("*.index") if path.is_file())
+    assert kept[2:] == ["source-3-FULL.index", "source-4-DIFF.index"]
+    assert len(kept) == 4
     assert_same_tree(machine / "source", restored(tmp_path))

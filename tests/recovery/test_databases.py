@@ -60,7 +60,7 @@ def test_a_postgresql_dump_becomes_a_file_that_psql_takes(
     other_postgres.run(file.read_bytes(), "to_restore")
     assert other_postgres.describe("to_restore") == postgres.describe("to_restore")
     before = file.read_bytes()
-    refused = site.run("restore", "PostgreSQL/to_restore", "--to", str(file), day=None, expect=1)
+    refused = site.run("restore", "PostgreSQL/to_restore", "--to", str(file), day=None, expect=2)
     assert f"{file} exists" in refused.stderr
     assert file.read_bytes() == before
 
@@ -118,7 +118,7 @@ def test_a_repository_is_loaded_anew_with_its_uuid_and_every_revision(
     assert (restored.uuid, restored.youngest) == (repository.uuid, repository.youngest)
     assert restored.dump() == repository.dump()
     assert not leftovers(where)
-    site.run("restore", str(repository.path), "--to", str(where), day=None, expect=1)
+    site.run("restore", str(repository.path), "--to", str(where), day=None, expect=2)
     by_hand = Repository(tmp_path / "by hand")
     by_hand.load(to_standard_output(site, str(repository.path)))
     assert by_hand.dump() == repository.dump().replace(repository.uuid.encode(), by_hand.uuid.encode())

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import random
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -19,8 +21,10 @@ from s3napback.deciding.facts import BackupOptions
 from s3napback.errors import S3napbackError
 from s3napback.recovery import picking
 from s3napback.recovery.opening import indexed
+from tests.faulty_s3 import Answer, Fault, FaultyS3, Forward, Request
 from tests.gpg_keys import Key
 from tests.recovery.simulation import Weeks
+from tests.servers import S3Server
 from tests.site import FIRST_DAY, Site
 from tests.sources.trees import describe_tree
 
@@ -64,9 +68,9 @@ def test_every_path_comes_back_as_from_whole_archives(
             count += 1
 
 
-def large_site(root: Path, general: str = "", settings: str = "") -> tuple[Site, str]:
+def large_site(root: Path, general: str = "", settings: str = "", server: S3Server | None = None) -> tuple[Site, str]:
     """A site with a chain of three archives of two segments each; and the key of the FULL."""
-    site = Site(root)
+    site = Site(root, server)
     (site.source / "deep" / "er").mkdir(parents=True)
     chance = random.Random(6)
     for number in range(14):
@@ -184,6 +188,34 @@ def test_a_part_that_was_changed_is_never_restored(
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> tuple[Site, str]:
     return large_site(tmp_path_factory.mktemp("chain") / "site", settings="Compression none")
+
+
+@pytest.mark.parametrize("wrong", [0, 1, 2, 3])
+def test_a_range_that_a_server_answers_wrongly_is_noticed(
+    tmp_path: Path,
+    rclone: S3Server,
+    faulty: Callable[[S3Server], FaultyS3],
+    caplog: pytest.LogCaptureFixture,
+    wrong: int,
+) -> None:
+    proxy = faulty(rclone)
+    site, key = large_site(tmp_path / "site", server=proxy.server)
+    caplog.set_level(logging.INFO)
+
+    def act(request: Request, forward: Forward) -> Answer:
+        answer = forward(request)
+        assert "Range" in request.headers
+        return replace(answer, body=_flipped(answer.body, len(answer.body) // 2))
+
+    if wrong:
+        proxy.add(Fault("GetObject", act, nth=wrong, key=re.escape(key)))
+    seen = len(proxy.seen)
+    back = restored(site, tmp_path / "out", "deep/noise 12", at=key)
+    assert back.read_bytes() == (site.source / "deep/noise 12").read_bytes()
+    asked = [request for request in proxy.seen[seen:] if request.operation == "GetObject" and request.key == key]
+    assert len(asked) > 2
+    # Of the first range, the head, only the beginning is used.
+    assert (WHOLE in caplog.text) == (wrong > 1)
 
 
 def test_a_signature_on_the_index_is_required_where_one_on_archives_is(

@@ -33,12 +33,14 @@ class IndexedChain:
         folder: for archives and state.
         archives: made so far, oldest first.
         warnings: of the last one.
+        lines: that tell of its members, deflated; None if there are none.
     """
 
     source: DirectorySource
     folder: Path
     archives: list[Path] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    lines: bytes | None = None
 
     @property
     def memory(self) -> Memory:
@@ -70,6 +72,8 @@ class IndexedChain:
             while count := pipeline.readinto(buffer):
                 output.write(buffer[:count])
         self.warnings = [*pipeline.warnings, *dump.conclude().warnings]
+        listed = dump.listing() if dump.listing else None
+        self.lines = listed.path.read_bytes() if listed else None
         for working, name in ((dump.snapshot, "kept.snapshot"), (dump.index, "kept.index")):
             if working is not None and working.exists():
                 working.replace(self.folder / name)

@@ -43,10 +43,18 @@ def test_a_hole_is_filled_piece_by_piece(stream: bytes, largest: int) -> None:
     assert max(sizes) <= largest * MEBIBYTE
 
 
-def test_several_streams_one_after_the_other_are_not_one() -> None:
-    for stream in (gzip.compress(b"x"), zstandard.compress(b"x")):
-        with pytest.raises(Damaged, match="behind"):
-            list(decompressed(blocks(stream + stream)))
+def test_several_gzip_streams_one_after_the_other_are_not_one() -> None:
+    with pytest.raises(Damaged, match="behind"):
+        list(decompressed(blocks(gzip.compress(b"x") * 2)))
+
+
+def test_frames_of_zstd_follow_each_other_and_each_is_whole() -> None:
+    frame = zstandard.compress(b"x")
+    assert b"".join(decompressed(blocks(frame + frame))) == b"xx"
+    with pytest.raises(Damaged, match="end mark is missing"):
+        list(decompressed(blocks(frame + frame[:-1])))
+    with pytest.raises(Damaged, match="behind"):
+        list(decompressed(blocks(frame + b"no frame at all")))
 
 
 def test_content_that_is_not_compressed_as_the_metadata_say_is_refused() -> None:
