@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import re
+import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -45,6 +46,7 @@ class StoreState:
     def __init__(self, diff_dir: Path, store_identity: str, prefix: str) -> None:
         identity = f"{store_identity}\0{prefix}"
         self._root = diff_dir / _folder_name(f"{store_identity}-{prefix}".strip("-"), identity)
+        self._folders = threading.Lock()
 
     def folder(self, name: str) -> Path:
         """Where the state of a name lies, whether it exists or not."""
@@ -97,8 +99,9 @@ class StoreState:
         """
         folder = self.folder(name)
         try:
-            for each in (self._root, folder):
-                _make_private(each)
+            with self._folders:
+                for each in (self._root, folder):
+                    _make_private(each)
             self._discard_rubbish(folder)
         except OSError as error:
             raise StateError(f"cannot use {folder}: {error.strerror}") from error
@@ -108,9 +111,11 @@ class StoreState:
             # What cannot be removed now, the next workplace removes; it must not hide how the work ended.
             with suppress(OSError, StateError):
                 self._discard_rubbish(folder)
-                for each in (folder, self._root):
-                    if not any(each.iterdir()):
-                        each.rmdir()
+                # Another source may begin at this moment.
+                with self._folders:
+                    for each in (folder, self._root):
+                        if not any(each.iterdir()):
+                            each.rmdir()
 
     def commit(self, state: SourceState, working: Path | None = None, index: Path | None = None) -> None:
         """Make ``state`` the state of its name, in one step that a crash cannot divide.

@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -274,3 +275,14 @@ def test_a_default_diff_dir_that_cannot_be_made_is_a_clear_error(tmp_path: Path)
     (tmp_path / "file").write_text("")
     with pytest.raises(StateError, match="cannot create"):
         make_diff_dir(tmp_path / "file" / "diff")
+
+
+def test_sources_at_a_time_do_not_remove_each_others_folders(state: StoreState) -> None:
+    def work(number: int) -> None:
+        for _ in range(100):
+            with state.workplace(f"source-{number}") as folder:
+                assert folder.is_dir()
+
+    with ThreadPoolExecutor(4) as workers:
+        list(workers.map(work, range(4)))
+    assert not state.folder("source-0").parent.exists()

@@ -36,7 +36,7 @@ def session_key(
         *(*command, "--quiet", "--logger-file", "/dev/null", "--status-fd", "1", "--show-session-key"),
         *("--skip-verify", "--yes", "--output", "/dev/null", "--decrypt"),
     )
-    said = _said(arguments, head, {**child_environment(os.environ, Family.GPG), **environment}, seconds)
+    said = _said(arguments, head, environment, seconds)
     found = [match for line in said.splitlines() if (match := _LINE.fullmatch(line))]
     if len(found) != 1:
         raise Unpredictable("gpg does not tell its session key")
@@ -46,7 +46,8 @@ def session_key(
     return SessionKey(algorithm, value)
 
 
-def _said(arguments: Sequence[str], head: bytes, environment: Mapping[str, str], seconds: float | None) -> bytes:
+def _said(arguments: Sequence[str], head: bytes, more: Mapping[str, str], seconds: float | None) -> bytes:
+    environment = {**child_environment(os.environ, Family.GPG), **more}
     problem = ""
     try:
         with subprocess.Popen(
@@ -54,7 +55,7 @@ def _said(arguments: Sequence[str], head: bytes, environment: Mapping[str, str],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=dict(environment),
+            env=environment,
         ) as gpg:
             try:
                 return gpg.communicate(head, timeout=seconds)[0]
