@@ -41,12 +41,21 @@ class Invocation(Protocol):
 @click.argument("source", required=False, callback=given)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document for each configuration.")
 @AS_OF
+@click.option("--versions", is_flag=True, help="Every version of an archive that the store still holds, and when the "
+    "store changed: which TIME to name.")  # fmt: skip
 @click.pass_obj
-def list_command(invocation: Invocation, /, *, source: str | None, as_json: bool, as_of: datetime | None) -> None:
+def list_command(
+    invocation: Invocation, /, *, source: str | None, as_json: bool, as_of: datetime | None, versions: bool
+) -> None:
     """Show the days to which each source can be restored, and every archive; of one SOURCE, if that is given."""
     from s3napback.commands import list as listing
+    from s3napback.commands import versions as all_versions
     from s3napback.config.loading import load_for_reading
 
+    if versions and (as_json or as_of):
+        raise click.UsageError("--versions goes neither with --as-of, as it shows all that ever was, nor with --json")
+    if versions:
+        invocation.run_each(lambda path: all_versions.show(load_for_reading(path), source or "", say), has_heading=True)
     layout = listing.Layout.JSON if as_json else listing.suitable_layout(sys.stdout)
     invocation.run_each(
         lambda path: listing.show(load_for_reading(path, as_of), source or "", layout, say), has_heading=not as_json

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from s3napback.config.key_file import read_key_file
-from s3napback.config.settings import Configuration
+from s3napback.config.settings import Configuration, Credentials
 from s3napback.errors import ChangeableByOthers, UnusableConfiguration, UnusableTool
 from s3napback.ownership import require_own
 from s3napback.stores import Store
-from s3napback.stores.opening import open_store
+from s3napback.stores.opening import open_store, open_versions
+from s3napback.stores.versions import VersionedStore
 from s3napback.streams.environment import Family, child_environment
 
 _ANSWER_SECONDS = 60
@@ -91,11 +92,24 @@ def configured_store(configuration: Configuration, *, patient: bool = True) -> S
         UnusableStore: S3Keyfile cannot be used.
         UnusableConfiguration: others can change what boto3 and other programs read in our home.
     """
-    settings = configuration.store
+    return open_store(configuration.store, _credentials(configuration), patient=patient)
+
+
+def configured_versions(configuration: Configuration) -> VersionedStore:
+    """The same, to be asked for all its versions.
+
+    Raises:
+        UnusableStore: S3Keyfile cannot be used, or the store is of a kind that keeps none.
+        UnusableConfiguration: as ``configured_store``.
+    """
+    return open_versions(configuration.store, _credentials(configuration))
+
+
+def _credentials(configuration: Configuration) -> Credentials | None:
+    """Of S3Keyfile; None leaves the search to boto3."""
     _require_own_settings(os.environ)
-    if settings.key_file is None:
-        return open_store(settings, patient=patient)
-    return open_store(settings, read_key_file(settings.key_file).credentials, patient=patient)
+    key_file = configuration.store.key_file
+    return None if key_file is None else read_key_file(key_file).credentials
 
 
 def _require_own_settings(environment: Mapping[str, str]) -> None:

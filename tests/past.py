@@ -135,6 +135,11 @@ class Thief:
         self.past.server.client().delete_object(Bucket=self.past.bucket, Key=key, VersionId=found.version_id)
 
 
+def is_version(found: Any) -> bool:
+    """Whether it is a version, and no mark of a deletion."""
+    return isinstance(found, FakeKey)
+
+
 def tree(files: Mapping[str, bytes]) -> bytes:
     """An archive as a FULL without encryption is."""
     output = io.BytesIO()

@@ -6,6 +6,7 @@ from s3napback.config.settings import Credentials, StoreSettings
 from s3napback.errors import UnusableStore
 from s3napback.stores import Store
 from s3napback.stores.directory import DirectoryStore
+from s3napback.stores.versions import VersionedStore
 
 
 def open_store(settings: StoreSettings, credentials: Credentials | None = None, *, patient: bool = True) -> Store:
@@ -34,3 +35,16 @@ def open_store(settings: StoreSettings, credentials: Credentials | None = None, 
     from s3napback.stores.s3 import S3Store  # noqa: PLC0415
 
     return S3Store(settings, credentials or Credentials(), patient=patient)
+
+
+def open_versions(settings: StoreSettings, credentials: Credentials | None = None) -> VersionedStore:
+    """Make the store that ``settings`` name, to be asked for all its versions.
+
+    Raises:
+        UnusableStore: it is of a kind that keeps none.
+    """
+    if settings.folder is not None:
+        raise UnusableStore(f"file://{settings.folder} has no versions to list: a folder keeps none")
+    from s3napback.stores.s3_past import S3StoreWithVersions  # noqa: PLC0415 - as above
+
+    return S3StoreWithVersions(settings, credentials or Credentials(), patient=False)

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NoReturn
 
 from s3napback.archives import SUM_SUFFIX, join_prefix, split_key
@@ -31,7 +31,27 @@ _NOT_VOUCHED = (
 )
 
 
-class S3StoreAsOf(S3Store):
+class S3StoreWithVersions(S3Store):
+    """A bucket, of which all versions can be asked for."""
+
+    def versions(self, prefix: str) -> Iterator[StoredVersion]:
+        """See ``VersionedStore``."""
+        return listed_versions(self._ask, self._bucket, prefix)
+
+    def metadata_of(self, version: StoredVersion) -> Mapping[str, str]:
+        """See ``VersionedStore``."""
+        doing = f"looking at {self.location}/{version.key}, version {version.id}"
+        named = {**super()._named(version.key), "VersionId": version.id}
+        try:
+            answer = self._ask(partial(self._head_in_words, named), doing)
+        except FAILURES as error:
+            if status_of(error) == 404:
+                return {}
+            raise translate(error, doing) from error
+        return {name.lower(): value for name, value in answer.get("Metadata", {}).items()}
+
+
+class S3StoreAsOf(S3StoreWithVersions):
     """A bucket as it was at a moment by its own clock.
 
     Listings are of versions; HEAD and GET name the version that was listed. Nothing can be written.
@@ -109,8 +129,7 @@ class S3StoreAsOf(S3Store):
 
     def _has_versions(self) -> bool:
         """Whether any version is one that only a bucket with versions has."""
-        found = listed_versions(self._ask, self._bucket, join_prefix(self._settings.prefix, ""))
-        return any(version.id != "null" for version in found)
+        return any(version.id != "null" for version in self.versions(join_prefix(self._settings.prefix, "")))
 
     def head(self, key: str) -> StoredObject | None:
         """Describe what lay there; None if nothing did, or it was removed for good meanwhile."""
@@ -183,7 +202,7 @@ class S3StoreAsOf(S3Store):
             found: dict[str, list[StoredVersion]] = {}
             later = nameless = 0
             first_kept: datetime | None = None
-            for version in listed_versions(self._ask, self._bucket, prefix):
+            for version in self.versions(prefix):
                 if version.id != "null":
                     first_kept = min(first_kept or version.modified, version.modified)
                 if version.modified > self._moment:
@@ -261,16 +280,13 @@ class S3StoreAsOf(S3Store):
             raise translate(error, doing) from error
 
     def _identity(self, version: StoredVersion) -> str:
-        doing = f"looking at {self.location}/{version.key}"
         try:
-            answer = self._ask(
-                lambda client: client.head_object(Bucket=self._bucket, Key=version.key, VersionId=version.id), doing
-            )
-        except FAILURES as error:
-            if status_of(error) in {400, 403, 404}:
-                return ""
-            raise translate(error, doing) from error
-        return str({name.lower(): value for name, value in answer.get("Metadata", {}).items()}.get(_ID, ""))
+            return self.metadata_of(version).get(_ID, "")
+        except StoreUnreachable:
+            raise
+        except StoreError:
+            # One that somebody has encrypted with a key of his own, or that is another account's.
+            return ""
 
     def _tell_what_is_gone(self, key: str, version: StoredVersion, found: StoredObject) -> None:
         """Where later checksums of the time tell of a later archive, it has been removed for good."""

@@ -9,9 +9,10 @@ that a checksum object of that time tells of: such an object comes in one piece.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 _IN_PARTS = re.compile(r"-[0-9]+\Z")
 _ID = re.compile(rb"^# id (?P<id>[^\n]+)$", re.MULTILINE)
@@ -44,6 +45,35 @@ class StoredVersion:
     def came_in_parts(self) -> bool:
         """Whether its ETag is one of an upload in parts, ``…-NUMBER``."""
         return bool(_IN_PARTS.search(self.etag))
+
+
+class VersionedStore(Protocol):
+    """What a store that keeps versions tells of them all."""
+
+    @property
+    def location(self) -> str:
+        """See ``Store``."""
+        ...
+
+    def check(self, *, for_writing: bool = True) -> None:
+        """See ``Store``."""
+        ...
+
+    def versions(self, prefix: str) -> Iterator[StoredVersion]:
+        """Yield every version and deletion of the keys below a prefix.
+
+        Raises:
+            StoreError: they may not be listed.
+        """
+        ...
+
+    def metadata_of(self, version: StoredVersion) -> Mapping[str, str]:
+        """A version's metadata, names in lower case; empty if it is there no more.
+
+        Raises:
+            StoreError: the store does not tell.
+        """
+        ...
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.past import FIRST, Past, Thief, past_server, tree, written
+from tests.past import FIRST, Past, Thief, is_version, past_server, tree, written
 from tests.servers import S3Server
 from tests.site import Site
 
@@ -199,6 +199,27 @@ def test_an_archive_in_parts_that_nothing_vouches_for_is_restored_if_it_is_named
     assert files(tmp_path / "then" / site.name()) == files(site.source)
 
 
+def test_all_versions_are_listed_and_the_time_of_the_theft_stands_out(robbed: Robbed, tmp_path: Path) -> None:
+    done = robbed.site.run("list", "--versions")
+    archives, changes = done.stdout.split("\n\n")
+    kept = [found for found in robbed.past.versions() if found.name.endswith(("-FULL", "-DIFF")) and is_version(found)]
+    assert all(found.version_id in archives for found in kept)
+    assert len(archives.splitlines()) == len(kept) + 1
+    much = [line for line in changes.splitlines() if " much " in line]
+    # The first is of what was begun early and finished late, by its date.
+    assert len(much) == 2
+    assert f"{THEFT:%Y-%m-%d %H:%M:%S}  " in much[1]
+    moment = re.search(r"--as-of (\S+)$", much[1])
+    assert moment is not None
+    assert restored(robbed, tmp_path / "then", "--as-of", moment[1]) == robbed.copies[-1]
+
+
+def test_the_versions_of_one_source_are_listed(robbed: Robbed) -> None:
+    done = robbed.site.run("list", "--versions", str(robbed.site.source))
+    assert str(robbed.site.source) in done.stdout
+    assert "no version of an archive" in robbed.site.run("list", "--versions", "/other", expect=1).stderr
+
+
 # --- what cannot be shown ---
 
 
@@ -208,11 +229,13 @@ def test_an_archive_in_parts_that_nothing_vouches_for_is_restored_if_it_is_named
         (("list", "--as-of", "2999-01-01T00:00:00Z"), r"lies in the future; by the store's clock it is \d{4}-"),
         (("verify", "--as-of", "2026-01-01"), "'2026-01-01' is no time; write it as '2026-11-23 14:30'"),
         (("list", "--as-of", "yesterday"), "'yesterday' is no time"),
+        (("list", "--versions", "--as-of", "2026-01-02T00:00:00Z"), "--versions goes neither with --as-of"),
+        (("list", "--versions", "--json"), "nor with --json"),
         (("prune", "--as-of", "2026-01-02T00:00:00Z"), "It is for list, restore, dump and verify, which only read"),
         (("--as-of", "2026-01-02T00:00:00Z"), "It is for list, restore, dump and verify, which only read"),
         (("status", "--as-of", "2026-01-02T00:00:00Z"), "It is for list, restore, dump and verify, which only read"),
     ],
-    ids=["future", "date", "word", "prune", "night", "status"],
+    ids=["future", "date", "word", "versions", "json", "prune", "night", "status"],
 )
 def test_a_time_that_cannot_be_shown_is_refused(robbed: Robbed, options: tuple[str, ...], text: str) -> None:
     done = robbed.site.run(*options, expect=2, day=None)
@@ -235,6 +258,7 @@ def test_a_folder_is_refused(site: Site) -> None:
     site.configure_cycle("Diffs 0")
     done = site.run("list", "--as-of", evening(0), expect=2)
     assert "a folder keeps no older versions" in done.stderr
+    assert "has no versions to list" in site.run("list", "--versions", expect=2).stderr
 
 
 def test_what_a_lifecycle_rule_has_removed_is_not_passed_over_in_silence(server: S3Server, tmp_path: Path) -> None:

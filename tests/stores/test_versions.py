@@ -37,7 +37,7 @@ def chosen(
 
 
 def test_of_one_second_a_version_is_newer_than_a_deletion_and_the_first_listed_than_the_others() -> None:
-    listed = [version("b", 1), version("a", 1), version("old", 0), marker(1), marker(2)]
+    listed = [marker(1), version("b", 1), version("a", 1), version("old", 0), marker(2)]
     assert names(newest_first(listed)) == ["marker 2", "b", "a", "marker 1", "old"]
 
 
@@ -85,6 +85,11 @@ def test_where_nothing_vouches_the_newest_is_shown_as_such() -> None:
         version("new", 3), is_vouched=False
     )
     assert chosen(version("old", 1, parts=False), marker(2)) == Choice()
+
+
+def test_what_bears_the_id_and_not_the_size_is_not_vouched_for() -> None:
+    copy = version("copy", 5, size=11)
+    assert chosen(copy, sums={"a": 10}, ids={"copy": "a"}) == Choice(copy, is_vouched=False)
 
 
 def test_a_voucher_is_what_a_checksum_object_says() -> None:
