@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -28,6 +29,9 @@ from tests.site import Site
 settings.register_profile("s3napback", settings(deadline=None, database=None))
 settings.load_profile("s3napback")
 
+CACHE = tempfile.TemporaryDirectory(prefix="s3napback-tests-cache-", ignore_cleanup_errors=True)
+"""What ``list`` remembers, which is nobody's who runs the tests."""
+
 IGNORED_BY_PYTHON = {signal.SIGPIPE, signal.SIGXFSZ}
 
 
@@ -42,6 +46,7 @@ def pytest_configure() -> None:
     """
     share_botocore_data()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["XDG_CACHE_HOME"] = CACHE.name
     for number in signal.valid_signals():
         if signal.getsignal(number) is signal.SIG_IGN and number not in IGNORED_BY_PYTHON:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
@@ -51,6 +56,7 @@ def pytest_configure() -> None:
 def pytest_unconfigure() -> None:
     """End what commands were forked from."""
     FORKED.stop()
+    CACHE.cleanup()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -68,7 +68,11 @@ def losses(catalogue: Catalogue, names: Collection[str], prefix: str) -> list[Lo
 def _gone(catalogue: Catalogue, prefix: str) -> Iterator[Loss]:
     over = (split_key(key.removeprefix(join_prefix(prefix, ""))) for key in catalogue.passed_over)
     filled = {*((each.base, each.slot) for each in catalogue.archives), *(parts[:2] for parts in over if parts)}
-    noted = {**dict.fromkeys(catalogue.gone, "what the store noted of it"), **_accompanied(catalogue)}
+    noted = {
+        **dict.fromkeys(map(indexed_key, catalogue.indexes), "its index"),
+        **dict.fromkeys(catalogue.gone, "what the store noted of it"),
+        **dict.fromkeys(map(summed_key, catalogue.sums), "its checksum"),
+    }
     present = {*catalogue.passed_over, *(each.key for each in catalogue.archives)}
     for key, rest in noted.items():
         parts = split_key(key.removeprefix(join_prefix(prefix, "")))
@@ -81,8 +85,3 @@ def _gone(catalogue: Catalogue, prefix: str) -> Iterator[Loss]:
 
 def _has_company(catalogue: Catalogue, key: str) -> bool:
     return sum_key(key) in catalogue.sums or index_key(key) in catalogue.indexes
-
-
-def _accompanied(catalogue: Catalogue) -> dict[str, str]:
-    indexed = dict.fromkeys(map(indexed_key, catalogue.indexes), "its index")
-    return {**indexed, **dict.fromkeys(map(summed_key, catalogue.sums), "its checksum")}

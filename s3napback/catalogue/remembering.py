@@ -90,12 +90,12 @@ class HeadMemory:
 
 
 def cache_folder(environment: Mapping[str, str]) -> Path | None:
-    """The folder of what may be lost: below /var/cache for root, in the user's cache folder for everybody else."""
-    if os.geteuid() == 0:
-        return Path("/var/cache/s3napback")
+    """The folder of what may be lost: in XDG_CACHE_HOME, else below /var/cache for root, and at home for others."""
     base = environment.get("XDG_CACHE_HOME", "")
     if base.startswith("/"):
         return Path(base) / "s3napback"
+    if os.geteuid() == 0:
+        return Path("/var/cache/s3napback")
     home = environment.get("HOME", "")
     return Path(home) / ".cache" / "s3napback" if home.startswith("/") else None
 

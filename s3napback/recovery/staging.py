@@ -178,8 +178,22 @@ def staging_in(where: Path, elsewhere: Path | None = None, merged: Sequence[str]
         except OSError as error:
             advice = "" if elsewhere else "; with --staging a restore can be prepared elsewhere" if merged else ""
             raise UnusableTarget(f"nothing can be written to {at}: {error.strerror}{advice}") from error
+        _require_change(folder, at)
         tree, links = (_made_inside(name, folder, stack) for name in (_TREE, _LINKS))
         yield Staging(where, opened.descriptor, tree, links, elsewhere is not None)
+
+
+def _require_change(folder: int, at: Path) -> None:
+    """Refuse a file system on which what was made can be neither renamed nor removed, as some for archives are."""
+    os.mkdir(_LINKS, 0o700, dir_fd=folder)
+    try:
+        os.rename(_LINKS, _TREE, src_dir_fd=folder, dst_dir_fd=folder)
+        os.rmdir(_TREE, dir_fd=folder)
+    except OSError as error:
+        raise UnusableTarget(
+            f"{at} lets nothing be renamed or removed ({error.strerror}), and a restore has to: restore to another "
+            "disk, and copy it from there. Nothing was restored"
+        ) from error
 
 
 def _beside(where: int, names: Sequence[str]) -> int:

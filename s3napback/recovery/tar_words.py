@@ -89,6 +89,13 @@ _TEXTS = tuple(
         (Aspect.STATE, rb"Cannot (?:stat|fstat)"),
     )
 )
+_UNFIT = re.compile(rb"Cannot (?:mknod|mkfifo): (?P<reason>Input/output error)")
+"""What exfat-fuse answers where there are no such files at all."""
+
+_ILLEGAL = re.compile(rb"Cannot open: (?P<reason>No such file or directory)")
+_FORBIDDEN = re.compile(rb"[\x01-\x1f\"*:<>?|\\]")
+"""What a name on exFAT and NTFS must not hold; of these exfat-fuse says that they are not there."""
+
 _CUT = re.compile(rb"Wrote only \d+ of \d+ bytes?")
 _NOISE = re.compile(rb"implausibly old time stamp .*|time stamp .* is .* s in the future", re.DOTALL)
 _END = re.compile(rb"[^:]*tar: Exiting with failure status due to previous errors")
@@ -110,6 +117,9 @@ def understood(line: bytes) -> Said:
         return Said(Meaning.NOISE, path)
     if _CUT.fullmatch(words):
         return Said(Meaning.CUT, path, Aspect.CONTENT, b"File too large")
+    unfit = _UNFIT.fullmatch(words) or (_FORBIDDEN.search(posixpath.basename(path)) and _ILLEGAL.fullmatch(words))
+    if unfit:
+        return Said(Meaning.REFUSED, path, Aspect.ENTRY, unfit["reason"])
     matches = ((aspect, pattern.fullmatch(words)) for aspect, pattern in _TEXTS)
     return next((_judged(path, aspect, text) for aspect, text in matches if text), Said(Meaning.SERIOUS, path))
 

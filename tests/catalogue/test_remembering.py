@@ -151,7 +151,6 @@ def test_memories_that_nobody_uses_go(store: CountedStore, tmp_path: Path, monke
 
 
 def test_the_users_cache_folder_is_used() -> None:
-    expected = {"root": Path("/var/cache/s3napback"), "user": Path("/x/s3napback")}
-    assert (
-        cache_folder({"XDG_CACHE_HOME": "/x", "HOME": "/home/u"}) == expected["root" if os.geteuid() == 0 else "user"]
-    )
+    assert cache_folder({"XDG_CACHE_HOME": "/x", "HOME": "/home/u"}) == Path("/x/s3napback")
+    expected = Path("/var/cache/s3napback") if os.geteuid() == 0 else Path("/home/u/.cache/s3napback")
+    assert cache_folder({"XDG_CACHE_HOME": "relative", "HOME": "/home/u"}) == expected

@@ -27,7 +27,9 @@ _DEFINITIONS = {
         FROM information_schema.columns WHERE table_schema !~ '^(pg_|information_schema)'
         ORDER BY 1, 2, ordinal_position
     """,
-    "constraints": "SELECT conname, conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint ORDER BY 1",
+    "constraints": """
+        SELECT conname, conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint ORDER BY 1, 2, 3
+    """,
     "indexes": "SELECT schemaname, indexdef FROM pg_indexes WHERE schemaname !~ '^pg_' ORDER BY 1, 2",
     "views": "SELECT viewname, definition FROM pg_views WHERE schemaname !~ '^(pg_|information_schema)' ORDER BY 1",
     "triggers": "SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1",

@@ -51,7 +51,9 @@ def nights(tmp_path_factory: pytest.TempPathFactory, rclone: S3Server) -> Iterat
 
 
 @pytest.fixture
-def two(nights: Two) -> Iterator[Two]:
+def two(nights: Two, tmp_path: Path) -> Iterator[Two]:
+    # What an earlier test was told must not be remembered in place of what this one is told.
+    nights.site.environment["XDG_CACHE_HOME"] = str(tmp_path / "cache")
     yield nights
     nights.proxy.clear()
 

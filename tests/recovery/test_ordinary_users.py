@@ -13,6 +13,7 @@ from s3napback.config.loading import load_configuration
 from s3napback.deciding.facts import BackupOptions
 from tests.recovery.helpers import leftovers, restore_here
 from tests.recovery.ordinary import as_user, give, open_folder
+from tests.recovery.simulation import below
 from tests.site import FIRST_DAY, Site
 from tests.sources.trees import RandomTree, describe_tree, tree_differences
 
@@ -48,6 +49,11 @@ def live_through(site: Site, seed: int) -> None:
         where = site.root / f"out-{night}"
         restore_here(site, str(site.source), where, at=day_of(night).isoformat())
         assert not tree_differences(state, describe_tree(where / site.name(), hard_links=False))
+    for number, name in enumerate(chooser.sample(sorted(states[-1]), 3)):
+        where = site.root / f"part-{number}"
+        restore_here(site, str(site.source), where, at=day_of(NIGHTS - 1).isoformat(), paths=(str(site.source / name),))
+        found = below(describe_tree(where / site.name(), hard_links=False), name)
+        assert not tree_differences(below(states[-1], name), found)
     where = site.root / "merged"
     for _ in range(2):
         restore_here(site, str(site.source), where, in_place=True, agreed=True)

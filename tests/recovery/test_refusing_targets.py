@@ -263,6 +263,22 @@ def test_a_full_disk_fails_the_whole_restore(site: Site, tmp_path: Path) -> None
         assert not list(small.iterdir())
 
 
+@pytest.mark.parametrize("option", ["--delete-deny", "--rename-deny"])
+def test_a_target_on_which_nothing_can_be_changed_is_refused_before_anything_is_fetched(
+    site: Site, tmp_path: Path, option: str
+) -> None:
+    site.configure("")
+    full(site, (file_member("etc/a"), b"a"))
+    (tmp_path / "below").mkdir()
+    with (
+        mounted(tmp_path / "worm", "bindfs", option, str(tmp_path / "below")) as worm,
+        pytest.raises(UnusableTarget, match=r"lets nothing be renamed or removed .*restore to another disk"),
+    ):
+        restore_here(site, "/etc", worm / "out")
+    if option == "--rename-deny":
+        assert not leftovers(tmp_path / "below")
+
+
 def test_a_quota_is_want_of_room_though_the_disk_has_some(tmp_path: Path) -> None:
     """Quotas are not in every kernel, so the system call says what it says then."""
     (tmp_path / "cut").touch()

@@ -218,7 +218,7 @@ def test_a_bucket_that_keeps_versions_says_so_when_something_is_deleted(on_moto:
 
 def test_the_server_of_the_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
-    with pytest.raises(StoreUnreachable, match=r"s3:/some-bucket at http://127.0.0.1:\d+ \(AWS_ENDPOINT_URL\)"):
+    with pytest.raises(StoreUnreachable, match=r"s3://some-bucket at http://127.0.0.1:\d+ \(AWS_ENDPOINT_URL\)"):
         open_store(StoreSettings(bucket="some-bucket", region="us-east-1"), CREDENTIALS, patient=False).check()
 
 
