@@ -49,4 +49,4 @@ if os.geteuid() == 0:
         )
         assert done.returncode == 2
         assert f"the folder {site.vault} (Bucket file://…) is read-only here" in done.stderr
-        assert f"write ReadWritePaths={site.vault} into the unit" in done.stderr
+        assert f"write ReadWritePaths={site.vault} below [Service]" in done.stderr
