@@ -230,6 +230,8 @@ def _advice(error: ClientError) -> str:
     known = _ADVICE.get(code_of(error))
     if known:
         return known
+    if status_of(error) in _NOT_IMPLEMENTED and error.operation_name == "ListObjectVersions":
+        return "this server keeps no versions"
     if status_of(error) == 407:
         return "the proxy wants a user and a password: correct HTTPS_PROXY or HTTP_PROXY"
     if "object lock" in str(error).lower():

@@ -126,7 +126,7 @@ def test_a_version_removed_since_the_listing_is_not_there(past: Past) -> None:
     ("operation", "fault", "kind", "text"),
     [
         ("ListObjectVersions", answer(403, "AccessDenied"), UnusableStore, "lack rights: s3:ListBucketVersions"),
-        ("ListObjectVersions", answer(501, "NotImplemented"), UnusableStore, "cannot be shown: listing the versions"),
+        ("ListObjectVersions", answer(501, "NotImplemented"), UnusableStore, "this server keeps no versions"),
         ("ListObjectVersions", answer(503, "SlowDown"), StoreUnreachable, "listing the versions in s3://"),
         ("GetBucketVersioning", answer(503, "SlowDown"), StoreUnreachable, "looking whether s3://.* keeps versions"),
         ("GetBucketLifecycleConfiguration", answer(503, "SlowDown"), StoreUnreachable, "looking at the lifecycle"),
