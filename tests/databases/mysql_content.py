@@ -89,7 +89,7 @@ NAMES = (
     "with space",
     'it\'s "quoted"',
     "-dash",
-    "--all-databases",
+    "--all-databases-",
     "grüße-数",
     "a=b;c",
     "back`tick",
