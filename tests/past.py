@@ -36,6 +36,8 @@ def past_server() -> Iterator[S3Server]:
         yield S3Server("moto", f"http://{host}:{port}", 0)
     finally:
         server.stop()
+        # Of every version it keeps a file open.
+        backend().reset()
 
 
 @dataclass

@@ -83,7 +83,7 @@ JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
 JOIN pg_extension e ON e.oid = d.refobjid
 WHERE c.relkind = 'r' AND c.oid >= 16384 AND NOT c.oid = ANY (coalesce(e.extconfig, '{}'))
-AND pg_relation_size(c.oid) > 0
+AND CASE WHEN d.deptype = 'e' THEN pg_relation_size(c.oid) > 0 END
 UNION ALL
 SELECT 'mapping', '', coalesce(m.usename, 'public'), s.srvname
 FROM pg_user_mappings m JOIN pg_foreign_server s ON s.oid = m.srvid
@@ -95,6 +95,7 @@ AND NOT (m.umuser <> 0 AND m.usename = current_user
 """All that a dump should hold, in the words of messages. 16384 is FirstNormalObjectId: what has a smaller number was
 made with the server. Views of the standard may have been made anew, as notes of releases advise. pg_dump passes over
 the server's own schemas, and of an extension's tables writes only the rows of those that it calls its configuration.
+The size of a table is asked for last, since that waits for whoever has locked it.
 The view ``pg_user_mappings`` hides options from others, and pg_dump then writes the mapping without any."""
 
 _FROM_10 = """

@@ -327,7 +327,8 @@ class DirectoryStore:
         """What may be, or lead to, objects below ``prefix``, in order; the keys of folders end in a slash."""
         with self._failing(f"listing {self.location}/{prefix}"):
             try:
-                entries = [(entry, entry.is_dir(follow_symlinks=False)) for entry in os.scandir(folder)]
+                with os.scandir(folder) as found:
+                    entries = [(entry, entry.is_dir(follow_symlinks=False)) for entry in found]
             except FileNotFoundError:
                 return
         named = ((folder_key + decode_name(entry.name) + "/" * is_folder, entry) for entry, is_folder in entries)

@@ -79,7 +79,8 @@ def plain_files(root: Path, folder: Path) -> list[Path]:
     """
     regular_file_status(root, folder)
     try:
-        return sorted(Path(entry.path) for entry in os.scandir(folder) if entry.is_file(follow_symlinks=False))
+        with os.scandir(folder) as entries:
+            return sorted(Path(entry.path) for entry in entries if entry.is_file(follow_symlinks=False))
     except (FileNotFoundError, NotADirectoryError):
         return []
 

@@ -199,6 +199,27 @@ def answering(*faults: tuple[str, Action] | tuple[str, Action, int | range], key
     return inject
 
 
+def answering_once_it_lands(operation: str, action: Action) -> Injection:
+    """The S3 server treats requests of this operation in another way as soon as an archive has all been sent."""
+
+    @contextmanager
+    def inject(machine: Machine) -> Iterator[None]:
+        assert machine.bucket is not None
+        proxy = machine.bucket.proxy
+
+        def land(request: Request, forward: Forward) -> Answer:
+            proxy.add(Fault(operation, action, key=ARCHIVE))
+            return forward(request)
+
+        proxy.add(Fault("PutObject|CompleteMultipartUpload", land, key=ARCHIVE))
+        try:
+            yield
+        finally:
+            proxy.clear()
+
+    return inject
+
+
 def losing_the_network(operation: str, seconds: float) -> Injection:
     """From the first request of an operation on the network is away, and back after so many seconds."""
 

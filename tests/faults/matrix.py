@@ -125,7 +125,7 @@ _DISKS = (
     Cell("directory store", _FULL_DISK, "Directory", Outcome.FAILS, inject.full_vault, ("no space left",)),
     Cell("directory store", _FULL_DISK, "Directory", Outcome.FAILS, inject.full_vault, ("no space left",), full=True),
     Cell("tar", _FULL_DISK, "Directory", Outcome.FAILS, inject.full_diff_dir, ("diffs",)),
-    Cell("state commit", _FULL_DISK, "MySQL", Outcome.LANDED, inject.full_diff_dir, ("state", _NO_ROOM)),
+    Cell("note of the upload", _FULL_DISK, "MySQL", Outcome.FAILS, inject.full_diff_dir, (_NO_ROOM,)),
     *(
         Cell("state commit", _FULL_DISK, where, Outcome.LANDED, inject.diff_dir_that_fills, ("state", _NO_ROOM), full=f)
         for where, f in (("Directory", False), ("Directory", True), ("S3", False))
@@ -233,8 +233,7 @@ _LOOKS = (
             fault,
             "S3",
             Outcome.LANDED,
-            # One look at the slot comes before.
-            inject.answering(("HeadObject", action, range(2, 100))),
+            inject.answering_once_it_lands("HeadObject", action),
             general=VERY_IMPATIENT,
         )
         for fault, (action, _) in _LASTING.items()

@@ -81,8 +81,14 @@ class DirectorySubject:
 NO_DUMP = 'case "$*" in *--print-defaults* | *--schema-only*) exit 0 ;; esac'
 """What a dump program is asked besides, for the shell."""
 
-MARIADB_ANSWER = "s3napback\\t10.11.1-MariaDB\\nGRANT ALL PRIVILEGES ON *.* TO `root`@`localhost`\\n"
-"""What the client prints of a server that holds nothing worth mentioning, for ``printf``."""
+MARIADB_CLIENT = "printf 's3napback\\t10.11.1-MariaDB\\nGRANT ALL PRIVILEGES ON *.* TO `root`@`localhost`\\n'"
+"""Says of a server that it holds nothing worth mentioning."""
+
+POSTGRESQL_CLIENT = r"""case $* in
+    *server_version_num*) printf 150000 ;;
+    *) printf 'table\tpublic\tgoods\t\0' ;;
+esac"""
+"""Says of a server that it holds one table."""
 
 
 @dataclass
@@ -95,7 +101,7 @@ class DatabaseSubject:
     heading: str
     ending: str
     client: str
-    answer: str
+    client_script: str
     middle: int = 100_000
     settings: str = "Fulls 2"
 
@@ -108,7 +114,7 @@ class DatabaseSubject:
         script.write_text(f"#!/bin/sh\n{NO_DUMP}\nexec cat {self._dump}\n")
         script.chmod(0o755)
         client = self.programs / self.client
-        client.write_text(f"#!/bin/sh\nprintf '{self.answer}'\n")
+        client.write_text(f"#!/bin/sh\n{self.client_script}\n")
         client.chmod(0o755)
         self.change(0)
 
@@ -235,7 +241,7 @@ def mysql_subject(programs: Path) -> DatabaseSubject:
         "-- MariaDB dump 10.19  Distrib 10.11",
         "-- Dump completed on 2026-01-01",
         "mariadb",
-        MARIADB_ANSWER,
+        MARIADB_CLIENT,
     )
 
 
@@ -245,8 +251,8 @@ def postgresql_subject(programs: Path) -> DatabaseSubject:
         "PostgreSQL",
         programs,
         "pg_dump",
-        "--\n-- PostgreSQL database dump\n--\n",
+        "--\n-- PostgreSQL database dump\n--\n\n--\n-- Name: goods; Type: TABLE; Schema: public; Owner: shop\n--\n",
         "\n--\n-- PostgreSQL database dump complete\n--\n",
         "psql",
-        "t",
+        POSTGRESQL_CLIENT,
     )

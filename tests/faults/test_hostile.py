@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.runner import Runner
-from tests.faults.subjects import MARIADB_ANSWER, NO_DUMP
+from tests.faults.subjects import MARIADB_CLIENT, NO_DUMP
 from tests.faulty_s3 import Answer, Fault, FaultyS3, change_answer
 from tests.gpg_keys import gpg_home
 from tests.servers import S3Server
@@ -281,7 +281,7 @@ def test_secrets_are_neither_logged_nor_shown_to_other_users(
         general = f"GpgHome {home.path}\nGpgRecipient b@e.org\nChunkSize 5242880"
         site.configure(f"<Cycle a>\nDirectory {site.source}\nMySQL shop\n</Cycle>", general=general)
         (site.root / "key.txt").write_text("key=KEY\nsecret=TOPSECRETKEY\ntoken=TOPSECRETTOKEN\n")
-        site.fake_program("mariadb", f"printf '{MARIADB_ANSWER}'")
+        site.fake_program("mariadb", MARIADB_CLIENT)
         site.fake_program(
             "mariadb-dump",
             f'{NO_DUMP}; echo "-- MariaDB dump"; sleep 0.3; echo "-- Dump completed"',

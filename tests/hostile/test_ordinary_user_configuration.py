@@ -84,7 +84,7 @@ if IS_ROOT:
         text = his.configuration.read_text()
         his.configuration.write_text(text.replace(f"DiffDir {his.diff_dir}\n", ""))
         done = run_as(OTHER, his, site, "-t", home=home)
-        assert done.returncode == 1, done.stderr
+        assert done.returncode == 2, done.stderr
         assert "Permission denied" in done.stderr
         his.configuration.write_text(text)
         done = run_as(OTHER, his, site, home=home)

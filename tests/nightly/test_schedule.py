@@ -12,6 +12,7 @@ import pytest
 
 from tests.faulty_s3 import Fault, FaultyS3, answer
 from tests.gpg_keys import Key
+from tests.recovery.helpers import overwrite
 from tests.servers import S3Server
 from tests.site import Site
 from tests.stores.sources import BytesSource
@@ -228,8 +229,10 @@ def test_a_store_that_will_not_say_fails_the_source_rather_than_making_a_full(
     (site.source / "file").touch()
     site.configure_cycle("Diffs 6\nFulls 2")
     site.run(day=0)
-    before = site.contents()
     full = f"{site.name()}-0-FULL"
+    # What is as the listing had it is not asked for.
+    overwrite(site, full, site.fetch(full) + b"\0")
+    before = site.contents()
     proxy.add(Fault("HeadObject", answer(403, "AccessDenied"), key=full))
     done = site.run(day=1, expect=1)
     proxy.clear()
