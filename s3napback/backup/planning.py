@@ -175,7 +175,8 @@ def folder_not_due(context: RunContext, job: Job) -> str:
 
 def remembered_of_several(state: StoreState, job: Job) -> list[tuple[Job, SourceState]]:
     """The sources that a job which stands for several is known to stand for, and what is remembered of each."""
-    known = [each for each in state.all() if each.cycle == job.cycle and _stands_for(job, each)]
+    found = [each for each in state.all() if each.cycle == job.cycle and _stands_for(job, each)]
+    known = sorted(found, key=lambda each: each.name)
     return [
         (replace(job, kind=each.source.kind or job.kind, target=each.source.target, name=each.name), each)
         for each in known

@@ -97,7 +97,13 @@ _FORBIDDEN = re.compile(rb"[\x01-\x1f\"*:<>?|\\]")
 """What a name on exFAT and NTFS must not hold; of these exfat-fuse says that they are not there."""
 
 _CUT = re.compile(rb"Wrote only \d+ of \d+ bytes?")
-_NOISE = re.compile(rb"implausibly old time stamp .*|time stamp .* is .* s in the future", re.DOTALL)
+_TOO_LONG = re.compile(rb"Cannot stat: (?P<reason>File name too long)")
+_NOISE = re.compile(
+    rb"implausibly old time stamp .*|time stamp .* is .* s in the future"
+    # A line on why comes before it.
+    rb"|Not purging directory: unable to stat",
+    re.DOTALL,
+)
 _END = re.compile(rb"[^:]*tar: Exiting with failure status due to previous errors")
 
 
@@ -117,7 +123,8 @@ def understood(line: bytes) -> Said:
         return Said(Meaning.NOISE, path)
     if _CUT.fullmatch(words):
         return Said(Meaning.CUT, path, Aspect.CONTENT, b"File too large")
-    unfit = _UNFIT.fullmatch(words) or (_FORBIDDEN.search(posixpath.basename(path)) and _ILLEGAL.fullmatch(words))
+    unfit = _UNFIT.fullmatch(words) or _TOO_LONG.fullmatch(words)
+    unfit = unfit or (_FORBIDDEN.search(posixpath.basename(path)) and _ILLEGAL.fullmatch(words))
     if unfit:
         return Said(Meaning.REFUSED, path, Aspect.ENTRY, unfit["reason"])
     matches = ((aspect, pattern.fullmatch(words)) for aspect, pattern in _TEXTS)

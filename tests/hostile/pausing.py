@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from s3napback.chains import Memory
+from s3napback.index.head import HEAD_LENGTH
 from s3napback.rotation import ArchiveType
 from s3napback.sources import WORKING, WORKING_INDEX
 from s3napback.sources.directory import DirectorySource
@@ -50,7 +51,8 @@ class PausingNights:
             ) as pipeline,
             made.open("wb") as output,
         ):
-            output.write(buffer[: pipeline.readinto(buffer)])
+            while output.tell() <= HEAD_LENGTH:
+                output.write(buffer[: pipeline.readinto(buffer)])
             meanwhile()
             while count := pipeline.readinto(buffer):
                 output.write(buffer[:count])

@@ -90,7 +90,7 @@ def test_whoever_has_the_folder_cannot_have_another_file_written(dumped: Site, s
     script = f"cd {shared} || exit; count=0; while :; do count=$((count + 1)); {RACES[race]}; done"
     with at_work(USER, script):
         done = restored(dumped, shared / "where/dump")
-    assert done.returncode in (0, 1), done.stderr
+    assert done.returncode in (0, 1, 2), done.stderr
     assert (shared / "victim").read_text() == "precious\n"
     assert [*(shared / "etc").iterdir()] == []
     if done.returncode == 0:

@@ -24,6 +24,9 @@ LEVELS = 5000
 TRUNK = "ddd"
 """Name of each folder; the longer it is, the fewer of them tar can read; each costs the kernel all above it."""
 
+SOURCE_PATH = 150
+"""Bytes of the source's path."""
+
 LONGEST_PATH = 4095
 """Bytes that the kernel takes of a path (``PATH_MAX`` in ``<linux/limits.h>``, less its end)."""
 
@@ -49,6 +52,15 @@ def grow(top: Path) -> None:
             if level % 100 == 0:
                 branch(folder, level)
         os.close(folder)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """Its source has a path of the same length wherever the tests run, since that decides where tar's end is."""
+    padding = "p" * (SOURCE_PATH - len(str(tmp_path / "site/source")) - 1)
+    made = Site(tmp_path / padding / "site")
+    assert len(str(made.source)) == SOURCE_PATH
+    return made
 
 
 @pytest.fixture
