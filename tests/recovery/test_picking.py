@@ -39,8 +39,8 @@ def everything_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def encrypted_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a message of a few hundred bytes gpg shows no order of lengths, or no lengths, as the names in it are long."""
-    monkeypatch.setattr(indexed, "LEAST_SIZE", 10_000)
+    """Of a message of a few thousand bytes gpg shows no order of lengths, or no lengths, as the names in it are long."""
+    monkeypatch.setattr(indexed, "LEAST_SIZE", 100_000)
 
 
 def outcome(weeks: Weeks, where: Path, key: str, path: str) -> object:
