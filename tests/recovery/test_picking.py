@@ -39,7 +39,7 @@ def everything_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def encrypted_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a message of a few thousand bytes gpg shows no order of lengths, or no lengths, as the names in it are long."""
+    """Of a message of a few thousand bytes gpg shows no order of lengths, or none, as the names in it are long."""
     monkeypatch.setattr(indexed, "LEAST_SIZE", 100_000)
 
 
