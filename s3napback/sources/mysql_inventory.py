@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
+from s3napback.sources.dump_signs import watched
 from s3napback.sources.mysql_answers import SYSTEM
 from s3napback.streams.transformations import Block
 
@@ -43,14 +44,7 @@ class MySQLInventory:
 
     def passed(self, blocks: Iterator[memoryview]) -> Iterator[Block]:
         """Pass it on."""
-        before = b"\n"
-        for block in blocks:
-            seen = before + bytes(block)
-            for sign in _SIGNS.finditer(seen):
-                if sign.end() > len(before):
-                    self._note(sign)
-            before = seen[-_LONGEST:]
-            yield block
+        return watched(blocks, _SIGNS, _LONGEST, self._note)
 
     def _note(self, sign: re.Match[bytes]) -> None:
         if not sign["name"] and self._database in SYSTEM:

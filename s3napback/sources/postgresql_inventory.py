@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from s3napback.config.postgresql_options import POSTGRESQL_RULES
+from s3napback.sources.dump_signs import watched
 from s3napback.sources.postgresql_answers import database_name, matches
 from s3napback.streams.transformations import Block
 
@@ -266,14 +267,7 @@ class PostgreSQLInventory:
 
     def passed(self, blocks: Iterator[memoryview]) -> Iterator[Block]:
         """Pass it on."""
-        before = b"\n"
-        for block in blocks:
-            seen = before + bytes(block)
-            for sign in _SIGN.finditer(seen):
-                if sign.end() > len(before):
-                    self._note(sign)
-            before = seen[-_LONGEST:]
-            yield block
+        return watched(blocks, _SIGN, _LONGEST, self._note)
 
     def _note(self, sign: re.Match[bytes]) -> None:
         if sign["database"] is not None:
