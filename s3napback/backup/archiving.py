@@ -120,7 +120,7 @@ class _Making:
             transfer = replace(transfer, seconds=time.monotonic() - clock)
             concluded = dump.conclude()
             warnings = (*transfer.warnings, *concluded.warnings)
-            transfer = replace(transfer, warnings=warnings, unread=concluded.unread)
+            transfer = replace(transfer, warnings=warnings, unread=concluded.unread, counted=concluded.counted)
             with ExitStack() as undo:
                 lines = self._kept_lines(dump, undo)
                 self._commit(dump, record, stored, had_content=had_content)

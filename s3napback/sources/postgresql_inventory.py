@@ -11,6 +11,7 @@ from typing import NamedTuple
 from s3napback.config.postgresql_options import POSTGRESQL_RULES
 from s3napback.sources.dump_signs import watched
 from s3napback.sources.postgresql_answers import database_name, matches
+from s3napback.sources.postgresql_rows import PostgreSQLRows
 from s3napback.streams.transformations import Block
 
 ROUTINES, TRIGGERS, POLICIES, RULES, LARGE_OBJECTS = "routines", "triggers", "policies", "rules", "large objects"
@@ -264,10 +265,16 @@ class PostgreSQLInventory:
         self.names: set[str] = set()
         self.counts: Counter[str] = Counter()
         self._database = ""
+        self._rows = PostgreSQLRows()
+
+    @property
+    def rows(self) -> Mapping[tuple[str, ...], int]:
+        """Of each table; see ``Counted``."""
+        return self._rows.rows
 
     def passed(self, blocks: Iterator[memoryview]) -> Iterator[Block]:
         """Pass it on."""
-        return watched(blocks, _SIGN, _LONGEST, self._note)
+        return watched(self._rows.passed(blocks), _SIGN, _LONGEST, self._note)
 
     def _note(self, sign: re.Match[bytes]) -> None:
         if sign["database"] is not None:
