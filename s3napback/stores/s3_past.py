@@ -17,7 +17,7 @@ from s3napback.stores import ByteSource, StoredObject
 from s3napback.stores.s3 import S3Store
 from s3napback.stores.s3_errors import FAILURES, status_of, translate
 from s3napback.stores.s3_versions import Keeping, kept_since, listed_versions, look_at_keeping
-from s3napback.stores.versions import Choice, StoredVersion, Voucher, newest, newest_first, vouched, voucher_in
+from s3napback.stores.versions import StoredVersion, VersionAsOf, Voucher, newest, newest_first, vouched, voucher_in
 
 logger = logging.getLogger("s3napback")
 
@@ -70,7 +70,7 @@ class S3StoreAsOf(S3StoreWithVersions):
         self._histories: dict[str, Sequence[StoredVersion]] = {}
         self._covered: set[str] = set()
         self._has_told_of_parts = False
-        self._choices: dict[str, Choice] = {}
+        self._choices: dict[str, VersionAsOf] = {}
         self._vouchers: dict[str, Voucher | None] = {}
         self._listing = threading.Lock()
 
@@ -230,7 +230,7 @@ class S3StoreAsOf(S3StoreWithVersions):
             return [version for version in found if not version.came_in_parts]
         return found
 
-    def _choice(self, key: str) -> Choice:
+    def _choice(self, key: str) -> VersionAsOf:
         known = self._choices.get(key)
         if known is not None:
             return known
@@ -241,7 +241,7 @@ class S3StoreAsOf(S3StoreWithVersions):
             self._tell_of_parts(key, choice)
         return self._choices.setdefault(key, choice)
 
-    def _tell_of_parts(self, key: str, choice: Choice) -> None:
+    def _tell_of_parts(self, key: str, choice: VersionAsOf) -> None:
         if choice.passed_over:
             logger.warning(
                 "%s: %d later versions of %s are passed over, for which no checksum of that time vouches; they came in "
