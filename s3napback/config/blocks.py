@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from s3napback.config.descriptions import BlockDescription, DirectiveDescription, Place, Type
+from s3napback.config.descriptions import BlockDescription, DirectiveContext, DirectiveDescription, Type
 from s3napback.config.directives import Directives, find_block, find_directive, needed_by, similar_name
 from s3napback.config.excludes import check_pattern
 from s3napback.config.names import check_cycle_name
@@ -53,8 +53,8 @@ class BlockReader:
 
     def read_file(self, entries: Sequence[Entry], start: Position) -> Scope:
         """Read everything; returns the settings at file level."""
-        contents = self._sorted(entries, Place.FILE, "")
-        scope = Scope(Place.FILE, start, contents.settings)
+        contents = self._sorted(entries, DirectiveContext.FILE, "")
+        scope = Scope(DirectiveContext.FILE, start, contents.settings)
         if contents.sources:
             self._add_jobs(contents, scope, "")
         for description, block in contents.blocks:
@@ -66,8 +66,8 @@ class BlockReader:
 
     def _read_cycle(self, block: Block, outer: Scope) -> None:
         name = self._cycle_name(block)
-        contents = self._sorted(block.entries, Place.CYCLE, "")
-        scope = Scope(Place.CYCLE, block.position, contents.settings, outer)
+        contents = self._sorted(block.entries, DirectiveContext.CYCLE, "")
+        scope = Scope(DirectiveContext.CYCLE, block.position, contents.settings, outer)
         self._add_jobs(contents, scope, name)
         for inner, source in contents.blocks:
             self._read_source_block(inner.name, source, scope, cycle=name)
@@ -101,8 +101,8 @@ class BlockReader:
         return name
 
     def _read_source_block(self, kind: str, block: Block, outer: Scope, cycle: str) -> None:
-        contents = self._sorted(block.entries, Place.SOURCE, kind)
-        scope = Scope(Place.SOURCE, block.position, contents.settings, outer)
+        contents = self._sorted(block.entries, DirectiveContext.SOURCE, kind)
+        scope = Scope(DirectiveContext.SOURCE, block.position, contents.settings, outer)
         plan = schedule(scope, self._problems)
         written = [find_directive(entry.name) for entry in block.entries if isinstance(entry, Directive)]
         for needed in needed_by(kind):
@@ -143,7 +143,7 @@ class BlockReader:
         settings = job_settings(scope)
         self.jobs.append(Job(kind.name, target, kind.key_base(target), plan, cycle, settings, position))
 
-    def _sorted(self, entries: Sequence[Entry], place: Place, kind: str) -> Contents:
+    def _sorted(self, entries: Sequence[Entry], place: DirectiveContext, kind: str) -> Contents:
         """Sort a block's entries; those that are wrong are reported and left out."""
         contents = Contents()
         for entry in entries:
@@ -163,7 +163,9 @@ class BlockReader:
             self._set(contents.settings, directive, entry, place)
         return contents
 
-    def _set(self, settings: dict[str, Setting], known: DirectiveDescription, entry: Directive, place: Place) -> None:
+    def _set(
+        self, settings: dict[str, Setting], known: DirectiveDescription, entry: Directive, place: DirectiveContext
+    ) -> None:
         before = settings.get(known.name)
         if before is not None and not known.adds_up:
             repeated(known, entry, _where(before, entry), self._problems)
@@ -199,7 +201,7 @@ class BlockReader:
             advice = "no shell is started, and the program gets it as it is; put what needs a shell into a script"
             self._problems.warning(position, f"Run: “{shown(sign)}”: {advice}")
 
-    def _known_directive(self, entry: Directive, place: Place) -> DirectiveDescription | None:
+    def _known_directive(self, entry: Directive, place: DirectiveContext) -> DirectiveDescription | None:
         known = find_directive(entry.name)
         if known is None:
             block = find_block(entry.name)
@@ -214,14 +216,14 @@ class BlockReader:
             return known
         if known.type is Type.SOURCE:
             advice = f"belongs at file level, in a <Cycle>, or in a block of its own: <{known.name} …>"
-        elif known.places == {Place.SOURCE}:
+        elif known.places == {DirectiveContext.SOURCE}:
             advice = f"belongs in a block of its own kind: {' or '.join(f'<{kind} …>' for kind in known.kinds)}"
         else:
             advice = "belongs at file level, outside all blocks"
         self._problems.error(entry.position, f"{known.name} cannot stand {place.value}; it {advice}")
         return None
 
-    def _known_block(self, entry: Block, place: Place) -> BlockDescription | None:
+    def _known_block(self, entry: Block, place: DirectiveContext) -> BlockDescription | None:
         known = find_block(entry.name)
         if known is None:
             directive = find_directive(entry.name)
