@@ -28,6 +28,7 @@ from s3napback.command_group import (
     whole_path,
 )
 from s3napback.errors import EXIT_BUG, Interrupted, S3napbackError
+from s3napback.exercise import drill_command
 from s3napback.formatting import printable
 from s3napback.log_handlers import note_outcome
 from s3napback.logs import log_lines
@@ -336,6 +337,7 @@ def verify_command(
 
 command_line.add_command(list_command)
 command_line.add_command(dump_command)
+command_line.add_command(drill_command)
 command_line.add_command(schedule_command)
 command_line.add_command(status_command)
 

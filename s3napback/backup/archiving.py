@@ -27,6 +27,7 @@ from s3napback.backup.beside import BytesOf, OpenLines, put_index
 from s3napback.backup.context import RunContext
 from s3napback.backup.slots import SlotWatch
 from s3napback.catalogue.indexes import index_key
+from s3napback.catalogue.proofs import proof_key
 from s3napback.catalogue.sums import SumNote, format_sum, sum_key, sum_metadata
 from s3napback.chains import History, Link, Memory, SourceState, Stored, extended_chain, with_stored
 from s3napback.crews import Crew
@@ -276,6 +277,8 @@ class _Making:
                 store.delete(other)
                 store.delete(index_key(other))
                 store.delete(sum_key(other))
+                for is_good in (True, False):
+                    store.delete(proof_key(other, is_good=is_good))
             except S3napbackError as error:
                 warnings.append(f"{other}, which {plan.key} replaces, could not be deleted: {error}")
         base = plan.key.removeprefix(join_prefix(self.context.facts.prefix, ""))

@@ -14,6 +14,7 @@ from functools import cached_property, partial
 
 from s3napback.archives import ArchiveRecord, Owner, join_prefix, split_key
 from s3napback.catalogue.indexes import is_index_key
+from s3napback.catalogue.proofs import is_proof_key
 from s3napback.catalogue.remembering import HeadMemory
 from s3napback.catalogue.sums import is_sum_key, sum_key, unread_count
 from s3napback.crews import Crew
@@ -85,6 +86,7 @@ class Catalogue:
         original: what the original tool left, newest first; its chunks are among the others.
         passed_over: keys of archives that nobody asked for, and of which no more is known than that they are there.
         indexes: the index objects, by key.
+        proofs: what drills left, by key.
     """
 
     archives: tuple[CataloguedArchive, ...]
@@ -94,6 +96,7 @@ class Catalogue:
     original: tuple[OriginalArchive, ...] = ()
     passed_over: frozenset[str] = frozenset()
     indexes: Mapping[str, StoredObject] = field(default_factory=dict)
+    proofs: Mapping[str, StoredObject] = field(default_factory=dict)
 
     def chain(self, archive: CataloguedArchive) -> Chain:
         """The chain that ends with ``archive``; links are found by identity, never by slot."""
@@ -183,7 +186,8 @@ def read_catalogue(
     listed = sorted(store.list(join_prefix(prefix, "")), key=lambda found: found.key)
     sums = {found.key: found for found in listed if is_sum_key(found.key)}
     indexes = {found.key: found for found in listed if is_index_key(found.key)}
-    beside = {*sums, *indexes}
+    proofs = {found.key: found for found in listed if is_proof_key(found.key)}
+    beside = {*sums, *indexes, *proofs}
     archives = [found for found in listed if found.key not in beside and split_key(found.key) is not None]
     candidates = [found for found in archives if is_wanted(_base(found.key, prefix))]
     with Crew(PARALLEL_REQUESTS, "metadata") as pool:
@@ -200,6 +204,7 @@ def read_catalogue(
         gone=tuple(store.gone(join_prefix(prefix, ""))),
         original=tuple(original_archives(listed, prefix)),
         indexes=indexes,
+        proofs=proofs,
         passed_over=frozenset(found.key for found in archives) - {found.key for found in candidates},
     )
 

@@ -13,6 +13,7 @@ from s3napback.archives import ArchiveRecord, slot_keys, split_key
 from s3napback.catalogue.claims import Claim, Claims, keeps, possible_names
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, newest_first
 from s3napback.catalogue.indexes import indexed_key
+from s3napback.catalogue.proofs import proven_key
 from s3napback.catalogue.sums import SumNote, summed_key
 from s3napback.config.settings import Job
 from s3napback.kinds import kind_of
@@ -172,6 +173,12 @@ def indexes_without_archive(catalogue: Catalogue) -> list[StoredObject]:
     """Index objects of archives that are not there."""
     present = {*catalogue.passed_over, *(archive.key for archive in catalogue.archives)}
     return [found for key, found in sorted(catalogue.indexes.items()) if indexed_key(key) not in present]
+
+
+def proofs_without_archive(catalogue: Catalogue) -> list[StoredObject]:
+    """What drills left beside archives that are not there."""
+    present = {*catalogue.passed_over, *(archive.key for archive in catalogue.archives)}
+    return [found for key, found in sorted(catalogue.proofs.items()) if proven_key(key) not in present]
 
 
 def upload_keys(catalogue: Catalogue, claims: Claims, prefix: str) -> list[str]:

@@ -13,12 +13,14 @@ from s3napback.archives import ArchiveRecord, join_prefix, split_key
 from s3napback.catalogue.claims import Claims
 from s3napback.catalogue.contents import PARALLEL_REQUESTS, CataloguedArchive, read_catalogue
 from s3napback.catalogue.indexes import index_key, index_note, indexed_key
+from s3napback.catalogue.proofs import proof_key, proven_key
 from s3napback.catalogue.retention import (
     Disposition,
     deletable,
     indexes_without_archive,
     judge_archives,
     judge_sum,
+    proofs_without_archive,
     sums_without_archive,
     upload_keys,
 )
@@ -49,12 +51,14 @@ class Findings:
         dispositions: on archives, in the order in which they can go.
         sums: checksum objects whose archives are gone.
         indexes: index objects whose archives are gone.
+        proofs: what drills left beside archives that are gone.
         uploads: keys to which uploads were begun and not finished, with how many.
     """
 
     dispositions: Sequence[Disposition]
     sums: Sequence[StoredObject]
     indexes: Sequence[StoredObject]
+    proofs: Sequence[StoredObject]
     uploads: Sequence[tuple[str, int]]
 
 
@@ -109,6 +113,8 @@ def prune(
             pruner.companion(found.key, summed_key(found.key), "checksum")
         for found in findings.indexes:
             pruner.companion(found.key, indexed_key(found.key), "index")
+        for found in findings.proofs:
+            pruner.companion(found.key, proven_key(found.key), "proof")
         for key, count in findings.uploads:
             pruner.uploads(key, count)
         pruner.summary()
@@ -143,7 +149,12 @@ def _look(store: Store, prefix: str, claims: Claims, day: int, *, unowned: bool,
     ]
     keys = upload_keys(catalogue, claims, prefix)
     keys += [disposition.archive.key for disposition in deletable(dispositions)]
-    return Findings(dispositions, sums, indexes, _unfinished(store, list(dict.fromkeys(keys)), least_age))
+    proofs = [
+        found
+        for found in proofs_without_archive(catalogue)
+        if judge_sum(_base(proven_key(found.key), prefix), _index_note(store, found), claims, day, unowned=unowned)
+    ]
+    return Findings(dispositions, sums, indexes, proofs, _unfinished(store, list(dict.fromkeys(keys)), least_age))
 
 
 def _base(key: str, prefix: str) -> str:
@@ -187,7 +198,7 @@ class _Pruner:
         self._least_age = least_age
         self._bytes = 0
         self._troubled: set[str] = set()
-        self._counts = {"archive": 0, "checksum": 0, "index": 0, "unfinished upload": 0}
+        self._counts = {"archive": 0, "checksum": 0, "index": 0, "proof": 0, "unfinished upload": 0}
         self._keeps_versions = False
         self.failed = 0
 
@@ -259,6 +270,8 @@ class _Pruner:
             self._keeps_versions |= self._store.delete(archive.key)
         self._store.delete(index_key(archive.key))
         self._store.delete(sum_key(archive.key))
+        for is_good in (True, False):
+            self._store.delete(proof_key(archive.key, is_good=is_good))
 
     def _delete_companion(self, key: str, archive_key: str) -> None:
         if self._store.head(archive_key) is not None:

@@ -136,7 +136,7 @@ class MySQLTrial:
 
     def _rows(self, tables: Sequence[tuple[Table, bool]], where: Sequence[str]) -> dict[Table, int]:
         statements = (
-            f"SELECT COUNT(*) FROM {'.'.join(map(_quoted, table))}{' FOR SYSTEM_TIME ALL' * versioned};\n"
+            f"SELECT COUNT(*) FROM {'.'.join(map(_quoted, table))}{' FOR SYSTEM_TIME ALL' * versioned};\n"  # noqa: S608 - a name can be no parameter
             for table, versioned in tables
         )
         numbers = self._ask("".join(statements), *where).split()
@@ -146,7 +146,7 @@ class MySQLTrial:
         """Accounts with whose rights something runs, and which are not there; with what it is."""
         schema = "= DATABASE()" if self.database else f"NOT IN ({', '.join(map(repr, SYSTEM))})"
         union = " UNION ".join(
-            f"SELECT '{kind}' AS kind, DEFINER AS definer FROM information_schema.{table} WHERE {column} {schema}"
+            f"SELECT '{kind}' AS kind, DEFINER AS definer FROM information_schema.{table} WHERE {column} {schema}"  # noqa: S608
             for kind, table, column in _DEFINERS
         )
         text = self._ask(

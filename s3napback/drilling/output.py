@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 from s3napback.drilling.scratch import scratch_in
 from s3napback.drilling.task import Proven, Task
@@ -43,7 +44,7 @@ def prove_output(task: Task) -> Proven:
         stage = Stage(program, family=Family.PLAIN, user=user, directory=str(scratch.path), umask=0o077)
         with Receiver(stage, task.decoder.transport.stall_timeout) as receiver:
             try:
-                task.decoder.run(archive, *checks, write=_tolerant(receiver), use="judged")
+                task.decoder.run(archive, *checks, write=_Tolerant(receiver).write, use="judged")
                 receiver.finish()
             except ReceiverFailed as error:
                 raise Damaged(*error.under(f"{address} was decoded, and is not good by the judgement of")) from error
@@ -67,10 +68,6 @@ class _Tolerant:
             if not self._receiver.is_good:
                 raise
             self._is_done = True
-
-
-def _tolerant(receiver: Receiver) -> object:
-    return _Tolerant(receiver).write
 
 
 def _require_size(task: Task, count: int) -> None:
@@ -102,6 +99,6 @@ def _require_program(program: str, user: User | None) -> None:
         raise NoServer(f"there is no program {shown(program)}, which Drill names")
     if user is None:
         try:
-            require_own(found)
+            require_own(Path(found))
         except ChangeableByOthers as error:
             raise NoServer(*error.lines) from error

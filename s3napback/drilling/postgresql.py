@@ -17,7 +17,7 @@ from s3napback.sources.dump_command import Inventory
 from s3napback.sources.postgresql import connection_string
 from s3napback.sources.postgresql_answers import PREFIX, database_name
 from s3napback.sources.postgresql_inventory import (
-    Contents,
+    DatabaseContents,
     PostgreSQLInventory,
     questions,
     read_things,
@@ -134,9 +134,9 @@ class PostgreSQLTrial:
             stack.enter_context(running(self._tools, command, ping))
             if self.database:
                 self._create(head)
-            load = (self._program("psql"), "--no-psqlrc", "--quiet", "--no-password", "--set=VERBOSITY=verbose")
-            load += ("--output=/dev/null", f"--dbname={connection_string(self.database or 'postgres')}")
-            stage = self._tools.stage(*load, review=self._reading)
+            load = ("--no-psqlrc", "--quiet", "--no-password", "--set=VERBOSITY=verbose", "--output=/dev/null")
+            where = f"--dbname={connection_string(self.database or 'postgres')}"
+            stage = self._tools.stage(self._program("psql"), *load, where, review=self._reading)
             yield stack.enter_context(Receiver(stage))
 
     def _choose(self, head: bytes) -> None:
@@ -189,10 +189,9 @@ class PostgreSQLTrial:
         rows: dict[Table, int] = {}
         for database in self._databases():
             of = "" if self.database else database
-            things = read_things(
-                self._ask(database, questions(int(self._ask(database, "SHOW server_version_num").strip("\0"))))
-            )
-            contents = Contents(things, (), of)
+            version = int(self._ask(database, "SHOW server_version_num").strip("\0"))
+            things = read_things(self._ask(database, questions(version)))
+            contents = DatabaseContents(things, (), of)
             names |= contents.names()
             counts.update(contents.counts())
             rows.update(self._rows(database, (of,) if of else ()))

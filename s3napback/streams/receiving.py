@@ -70,6 +70,11 @@ class Receiver(Running):
         """Whether it runs no more."""
         return self._process.status is not None
 
+    @property
+    def is_good(self) -> bool:
+        """Whether it has ended well."""
+        return self._process.is_good
+
     def words(self) -> list[str]:
         """The last lines that it said so far."""
         return self._process.messages.lines()[-_QUOTED_LINES:]
