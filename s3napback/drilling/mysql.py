@@ -41,6 +41,12 @@ _DEFINERS = (
 )
 
 
+_MISSING = """SELECT definer, GROUP_CONCAT(kind) FROM ({}) AS x WHERE definer <> ''
+AND CAST(definer AS BINARY) NOT IN (SELECT CAST(CONCAT(User, '@', Host) AS BINARY) FROM mysql.user)
+AND CAST(definer AS BINARY) NOT IN (SELECT CAST(User AS BINARY) FROM mysql.user WHERE Host = '')
+GROUP BY definer;"""
+
+
 @dataclass(frozen=True)
 class MySQLTrial:
     """See ``Trial``.
@@ -149,13 +155,7 @@ class MySQLTrial:
             f"SELECT '{kind}' AS kind, DEFINER AS definer FROM information_schema.{table} WHERE {column} {schema}"  # noqa: S608
             for kind, table, column in _DEFINERS
         )
-        text = self._ask(
-            f"SELECT definer, GROUP_CONCAT(kind) FROM ({union}) AS x WHERE definer <> '' AND "
-            "CAST(definer AS BINARY) NOT IN (SELECT CAST(CONCAT(User, '@', Host) AS BINARY) FROM mysql.user) AND "
-            "CAST(definer AS BINARY) NOT IN (SELECT CAST(User AS BINARY) FROM mysql.user WHERE Host = '') "
-            "GROUP BY definer;",
-            *where,
-        )
+        text = self._ask(_MISSING.format(union), *where)
         return [(name, kinds) for name, _, kinds in (line.partition("\t") for line in text.splitlines())]
 
     def _flaws(self, where: Sequence[str]) -> list[str]:

@@ -80,6 +80,8 @@ def scratch_in(parent: Path, needed: int = 0, user: User | None = None) -> Itera
             _refuse_live(parent)
             remove_leftovers(parent)
             _require_room(parent, needed)
+            if user is not None:
+                _require_way(parent, user)
             path = parent / f"{PREFIX}{secrets.token_hex(4)}"
             path.mkdir(mode=0o700)
             stack.callback(shutil.rmtree, path, ignore_errors=True)
@@ -106,6 +108,15 @@ def _refuse_live(parent: Path) -> None:
                     f"{folder} holds {mark}: it is the data folder of a server of databases, and nothing is tried "
                     "there; name another folder with --scratch"
                 )
+
+
+def _require_way(parent: Path, user: User) -> None:
+    for folder in (parent, *parent.parents):
+        status = folder.stat()
+        if not status.st_mode & (0o100 if status.st_uid == user.uid else 0o001):
+            raise UnusableScratch(
+                f"what is tried has the rights of {user}, who cannot enter {folder}: name another folder with --scratch"
+            )
 
 
 def _require_room(parent: Path, needed: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,14 +19,14 @@ from pathlib import Path
 from s3napback.drilling.scratch import Scratch
 from s3napback.errors import PipelineError, S3napbackError
 from s3napback.formatting import readable, shell_command
-from s3napback.streams.environment import Family
-from s3napback.streams.pipeline import Pipeline
-from s3napback.streams.processes import Review, Stage
+from s3napback.streams.confinement import start_confined
+from s3napback.streams.environment import Family, child_environment
+from s3napback.streams.processes import Review, Stage, rights_of, start_problem
 from s3napback.streams.receiving import Receiver
-from s3napback.streams.transformations import Feed
 
 _STARTING = 120.0  # seconds that a server may take to answer
 _STEP = 0.1
+_QUOTED_LINES = 10
 _MORE_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/sbin", "/usr/libexec")
 
 
@@ -85,13 +86,33 @@ class Tools:
         Raises:
             PipelineError: it failed; its own words are in the message.
         """
-        words = text.encode(errors="surrogateescape")
-        feeds = [Feed("the questions", lambda: iter([words]))] if words else []
-        found = bytearray()
-        buffer = memoryview(bytearray(1 << 16))
-        with Pipeline([*feeds, self.stage(*command)]) as pipeline:
-            while count := pipeline.readinto(buffer):
-                found += buffer[:count]
+        stage = self.stage(*command)
+
+        def start(path: str) -> subprocess.Popen[bytes]:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={**child_environment(os.environ, stage.family, stage.user), **stage.environment},
+                cwd=path,
+                start_new_session=True,
+                **rights_of(stage.user),
+            )
+
+        try:
+            process = start_confined(self.scratch.descriptor, start, offline=True)
+        except OSError as error:
+            raise PipelineError(start_problem(command[0], stage.user, error)) from error
+        with process:
+            try:
+                found, said = process.communicate(text.encode(errors="surrogateescape"))
+            except BaseException:
+                process.kill()
+                raise
+        if process.returncode:
+            words = [f"  {readable(line)}" for line in said.splitlines()[-_QUOTED_LINES:]]
+            raise PipelineError(f"{Path(command[0]).name} failed with exit status {process.returncode}:", *words)
         return found.decode(errors="surrogateescape")
 
 
