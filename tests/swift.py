@@ -1,4 +1,4 @@
-"""OpenStack Swift with its S3 API for tests: a proxy and one server each of accounts, containers and objects."""
+"""OpenStack Swift with its S3 API for tests: a proxy, memcached, and a server each of accounts, containers and objects."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ for kind, port in (server.split(":") for server in servers):
 
 FILTERS = {
     "catch_errors": "",
+    "memcache": "memcache_servers = 127.0.0.1:{cache}",
     "listing_formats": "",
     "bulk": "",
     "s3api": "location = us-east-1\nallow_multipart_uploads = true",
@@ -44,7 +45,7 @@ FILTERS = {
 
 @contextmanager
 def swift_server(folder: Path) -> Iterator[S3Server]:
-    """Run Swift's four servers; each needs a file system with extended attributes of users below ``folder``."""
+    """Run Swift; its servers need a file system with extended attributes of users below ``folder``."""
     (folder / "devices" / "one").mkdir(parents=True)
     policy = "[storage-policy:0]\nname = one\ndefault = yes\n"
     hashes = "swift_hash_path_prefix = before\nswift_hash_path_suffix = behind\n"
@@ -53,12 +54,25 @@ def swift_server(folder: Path) -> Iterator[S3Server]:
         behind: list[str] = []
         for kind in KINDS:
             endpoint, _process = stack.enter_context(_server(folder, kind, [f"{kind}-server"], ""))
-            behind.append(f"{kind}:{urlsplit(endpoint).port}")
+            behind.append(f"{kind}:{_port(endpoint)}")
         subprocess.run([sys.executable, "-W", "ignore", "-c", RINGS, str(folder), *behind], check=True)
+        (folder / "cache").mkdir()
+        cache, _process = stack.enter_context(running(_memcached, folder / "cache"))
         filters = "".join(f"[filter:{name}]\nuse = egg:swift#{name}\n{more}\n" for name, more in FILTERS.items())
-        settings = f"account_autocreate = true\n{filters}"
+        settings = f"account_autocreate = true\n{filters}".format(cache=_port(cache))
         endpoint, process = stack.enter_context(_server(folder, "proxy", [*FILTERS, "proxy-server"], settings))
         yield S3Server("swift", endpoint, process, access_key=USER, secret_key=PASSWORD)
+
+
+def _port(endpoint: str) -> int:
+    port = urlsplit(endpoint).port
+    assert port
+    return port
+
+
+def _memcached(port: int) -> list[str]:
+    arguments = ["-u", getpass.getuser(), "-l", "127.0.0.1", "-p", str(port), "-U", "0", "-m", "16", "-t", "1"]
+    return [program("memcached"), *arguments]
 
 
 @contextmanager
