@@ -68,6 +68,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--fuzz-members", type=float, default=10, metavar="SECONDS", help="restore random archives so long"
     )
+    parser.addoption("--lock-rounds", type=int, default=5, metavar="N", help="so many times 400 nights for each cycle")
     parser.addoption("--every-user", action="store_true", help="each hostile archive as root and as an ordinary user")
     parser.addoption("--mysql", action="store_true", help="also what needs a server of MySQL itself on PATH")
     parser.addoption("--fuzz-seed", default="1", metavar="SEED", help="which are drawn from this seed")

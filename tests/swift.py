@@ -1,4 +1,4 @@
-"""OpenStack Swift with its S3 API for tests: a proxy, memcached, and a server each of accounts, containers and objects."""
+"""OpenStack Swift with its S3 API for tests: proxy, memcached, and a server each of accounts, containers, objects."""
 
 from __future__ import annotations
 
