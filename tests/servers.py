@@ -1,6 +1,6 @@
 """S3 servers for tests: moto's and rclone's, on free ports of the loopback device, in folders of their own.
 
-``tests/seaweedfs.py`` has another one.
+``tests/seaweedfs.py`` and ``tests/swift.py`` have others.
 
 ``tests/conftest.py`` makes fixtures of them, one process each for the whole test session.
 """
@@ -42,7 +42,7 @@ class S3Server:
     """A running server, or a faulty proxy in front of one (see ``behind``).
 
     Attributes:
-        kind: ``moto``, ``rclone`` or ``seaweedfs``.
+        kind: ``moto``, ``rclone``, ``seaweedfs`` or ``swift``.
         endpoint: its URL.
         process_id: of the server.
         folder: where rclone keeps buckets, each a subfolder; None for the others.
