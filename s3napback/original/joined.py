@@ -9,6 +9,7 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import accumulate
 from typing import NoReturn
 
@@ -118,9 +119,10 @@ class JoinedStore:
         *,
         expected_size: int | None = None,
         is_helper: bool = False,
+        lock_until: datetime | None = None,
     ) -> StoredObject:
         """Refused."""
-        del source, metadata, expected_size, is_helper
+        del source, metadata, expected_size, is_helper, lock_until
         self._refuse(key)
 
     def gone(self, prefix: str) -> Iterator[str]:

@@ -168,9 +168,10 @@ class S3StoreAsOf(S3StoreWithVersions):
         *,
         expected_size: int | None = None,
         is_helper: bool = False,
+        lock_until: datetime | None = None,
     ) -> StoredObject:
         """Refused."""
-        del source, metadata, expected_size, is_helper
+        del source, metadata, expected_size, is_helper, lock_until
         self._refuse(key)
 
     def delete(self, key: str) -> bool:

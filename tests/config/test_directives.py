@@ -128,6 +128,7 @@ def test_defaults_are_these_since_configurations_rely_on_them() -> None:
         each.name: each.value for each in all_directives() if isinstance(each, Integer | Switch | Choice) and each.value
     }
     assert values == {
+        "LockDays": 14,
         "ChunkSize": 25_000_000,
         "UploadThreads": 4,
         "Jobs": 1,
