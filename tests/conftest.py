@@ -22,6 +22,7 @@ from tests.faulty_s3 import FaultyS3
 from tests.forked_command import FORKED
 from tests.gpg_keys import Key, gpg_home
 from tests.mail_host import MailHost
+from tests.seaweedfs import seaweedfs_server
 from tests.servers import S3Server, moto_server, rclone_server
 from tests.site import Site
 
@@ -84,6 +85,13 @@ def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """moto's server, for the session; every test makes buckets of its own with ``moto.make_bucket()``."""
     with moto_server(tmp_path_factory.mktemp("moto")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """SeaweedFS, for the session; every test makes buckets of its own with ``seaweedfs.make_bucket()``."""
+    with seaweedfs_server(tmp_path_factory.mktemp("seaweedfs")) as server:
         yield server
 
 

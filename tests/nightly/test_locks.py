@@ -63,8 +63,8 @@ class Vault:
 
     def ledger(self) -> dict[str, Any]:
         (file,) = self.site.diff_dir.rglob("locks.json")
-        found: dict[str, Any] = json.loads(file.read_text())
-        return found["archives"]
+        found: dict[str, Any] = json.loads(file.read_text())["archives"]
+        return found
 
     def count(self, operation: str) -> int:
         return self.proxy.operations().count(operation)
