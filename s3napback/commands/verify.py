@@ -22,7 +22,7 @@ from s3napback.kinds import NO_SOURCE
 from s3napback.recovery.holdings import Holdings, is_cold, look_at_store
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.opening.failures import Damaged
-from s3napback.recovery.original_choice import Words, is_original_meant, with_all_originals
+from s3napback.recovery.original_choice import OriginalRequest, is_original_meant, with_all_originals
 from s3napback.recovery.registry import UnclearRequest, recovery_of
 from s3napback.standing import working_on
 from s3napback.surroundings import host_name
@@ -90,7 +90,7 @@ def verify(configuration: Configuration, request: VerifyRequest, today: date, sa
 
 
 def _is_original_meant(holdings: Holdings, request: VerifyRequest, today: date) -> bool:
-    words = Words(request.source, request.at, (), request.origin)
+    words = OriginalRequest(request.source, request.at, (), request.origin)
     try:
         return request.original or (bool(request.source) and is_original_meant(holdings, words, today))
     except S3napbackError:
@@ -113,7 +113,7 @@ def _verify_originals(holdings: Holdings, request: VerifyRequest, today: date, s
         raise UnclearRequest("--from names a Cycle, or a name in our own keys: it does not go with --original")
     if request.original and request.at and not request.source:
         raise UnclearRequest("--at names one state, so it needs a SOURCE")
-    words = Words(request.source, request.at)
+    words = OriginalRequest(request.source, request.at)
     everything = with_all_originals(holdings)
     return verify_originals(everything, words, today, say, every=request.every, passphrase_file=request.passphrase_file)
 
