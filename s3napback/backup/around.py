@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from s3napback import ending
-from s3napback.backup.hooks import Came, Words, program_problem, run_after, run_before
+from s3napback.backup.hooks import HookOutput, HookResult, program_problem, run_after, run_before
 from s3napback.backup.tally import NOTHING, Tally
 from s3napback.backup.unfinished import Mark, block_of, marks_of, put_mark
 from s3napback.config.settings import Configuration, Job
@@ -53,7 +53,7 @@ class Around:
         self._configuration = configuration
         self._host = host
         self._folder = folder
-        self._blocks: dict[object, Block] = {}
+        self._blocks: dict[object, HookedBlock] = {}
         self._adding = threading.Lock()
 
     def __enter__(self) -> Around:
@@ -67,7 +67,7 @@ class Around:
             for each in [begin(block.end, "after") for block in self._blocks.values()]:
                 each.result()
 
-    def block_of(self, job: Job) -> Block:
+    def block_of(self, job: Job) -> HookedBlock:
         """The block that a source belongs to, be it the whole of it or one of several."""
         with self._adding:
             if job.position not in self._blocks:
@@ -97,11 +97,11 @@ class Around:
             mark.remove()
         return tally
 
-    def _block(self, job: Job) -> Block:
-        return Block(self._configuration, self._host, self._folder, job)
+    def _block(self, job: Job) -> HookedBlock:
+        return HookedBlock(self._configuration, self._host, self._folder, job)
 
 
-class Block:
+class HookedBlock:
     """One block; does nothing where nothing is configured. Methods may be called from several threads."""
 
     def __init__(self, configuration: Configuration, host: str, folder: Path, job: Job) -> None:
@@ -188,7 +188,7 @@ class Block:
             return "interrupted"
         return next((each for each in ("interrupted", "failed", "done") if each in self._outcomes), "skipped")
 
-    def _run_after(self, mark: Mark | None, outcome: str) -> Came:
+    def _run_after(self, mark: Mark | None, outcome: str) -> HookResult:
         with working_on(f"{self._job.source}: After"), ending.deferred_signals():
             came = run_after(self._stage("After", outcome), self._job.settings.stall_timeout or None)
             if came.was_done and mark is not None:
@@ -197,7 +197,7 @@ class Block:
                     mark.remove()
         return came
 
-    def _tell(self, level: int, came: Came) -> None:
+    def _tell(self, level: int, came: HookResult) -> None:
         first, *others = came.failure
         title = f"{self._job.source}: After"
         log_lines(logger_for(self._job.kind), level, [f"{title}: {first}", *(f"  {line}" for line in others)])
@@ -214,5 +214,5 @@ class Block:
             **({"S3NAPBACK_OUTCOME": outcome} if outcome else {}),
         }
         command = job.settings.before if name == "Before" else job.settings.after
-        review = Words(logger_for(job.kind), f"{job.source}: {name}")
+        review = HookOutput(logger_for(job.kind), f"{job.source}: {name}")
         return Stage(command, environment=told, directory="/", umask=_UMASK, review=review)

@@ -28,7 +28,7 @@ _LAST_LINES = 3
 
 
 @dataclass(frozen=True)
-class Came:
+class HookResult:
     """What came of a command.
 
     Attributes:
@@ -40,7 +40,7 @@ class Came:
     was_done: bool = True
 
 
-class Words:
+class HookOutput:
     """Brings into the log what a command says, as it says it. Fulfils ``Review``, and excuses nothing."""
 
     complaint = ""
@@ -84,7 +84,7 @@ def program_problem(command: Sequence[str]) -> str:
     return ""
 
 
-def run_before(stage: Stage, seconds: float | None) -> Came:
+def run_before(stage: Stage, seconds: float | None) -> HookResult:
     """Run a command to its end; a signal ends it.
 
     Args:
@@ -97,19 +97,19 @@ def run_before(stage: Stage, seconds: float | None) -> Came:
         with Program(stage) as program:
             return _judged(stage, program) if program.wait(seconds) else _too_long(stage, seconds)
     except PipelineError as error:
-        return Came(error.lines)
+        return HookResult(error.lines)
 
 
-def run_after(stage: Stage, seconds: float | None) -> Came:
+def run_after(stage: Stage, seconds: float | None) -> HookResult:
     """Run a command to its end; a signal leaves it no more than ``HURRIED_SECONDS``. To be called with it deferred."""
     # In a thread that no signal reaches.
     return begin(lambda: _run_hurried(stage, seconds), "after").result()
 
 
-def _run_hurried(stage: Stage, seconds: float | None) -> Came:
+def _run_hurried(stage: Stage, seconds: float | None) -> HookResult:
     limit = _Limit(seconds)
     if limit.is_over():
-        return Came((f"{stage.name} is left to the next run, since a signal has come",), was_done=False)
+        return HookResult((f"{stage.name} is left to the next run, since a signal has come",), was_done=False)
     try:
         with Program(stage) as program:
             while not program.wait(_LOOK_SECONDS):
@@ -117,7 +117,7 @@ def _run_hurried(stage: Stage, seconds: float | None) -> Came:
                     return limit.verdict(stage)
             return _judged(stage, program)
     except PipelineError as error:
-        return Came(error.lines)
+        return HookResult(error.lines)
 
 
 class _Limit:
@@ -136,20 +136,20 @@ class _Limit:
             self._deadline = hurried if self._deadline is None else min(hurried, self._deadline)
         return self._deadline is not None and time.monotonic() >= self._deadline
 
-    def verdict(self, stage: Stage) -> Came:
+    def verdict(self, stage: Stage) -> HookResult:
         if not self._is_hurried:
             return _too_long(stage, self._seconds)
         why = f"did not end within the {HURRIED_SECONDS:g} seconds that a signal leaves it"
-        return Came((f"{stage.name} {why}, and was ended; the next run begins with it",), was_done=False)
+        return HookResult((f"{stage.name} {why}, and was ended; the next run begins with it",), was_done=False)
 
 
-def _too_long(stage: Stage, seconds: float | None) -> Came:
+def _too_long(stage: Stage, seconds: float | None) -> HookResult:
     what = counted(round(seconds or 0), "second")
-    return Came((f"{stage.name} did not end within {what} (StallTimeout), and was ended",), was_done=False)
+    return HookResult((f"{stage.name} did not end within {what} (StallTimeout), and was ended",), was_done=False)
 
 
-def _judged(stage: Stage, program: Program) -> Came:
+def _judged(stage: Stage, program: Program) -> HookResult:
     if program.is_good:
-        return Came()
+        return HookResult()
     words = program.last_words(_LAST_LINES)
-    return Came((f"{stage.name} {program.describe_end()}{':' if words else ''}", *words))
+    return HookResult((f"{stage.name} {program.describe_end()}{':' if words else ''}", *words))

@@ -12,7 +12,7 @@ from types import TracebackType
 from s3napback import ending
 from s3napback.archives import Transfer
 from s3napback.backup.archiving import Made, make_archive
-from s3napback.backup.around import Around, Block
+from s3napback.backup.around import Around, HookedBlock
 from s3napback.backup.context import RunContext
 from s3napback.backup.planning import folder_not_due, plan_source
 from s3napback.backup.tally import FAILED, NOTHING, SKIPPED, Tally
@@ -107,7 +107,7 @@ class Turns:
             logger_for(job.kind).log(level, "%s", remark)
         return expansion.jobs, remarks_tally(expansion) + block.expect(len(expansion.jobs))
 
-    def _expansion(self, job: Job, block: Block) -> Expansion:
+    def _expansion(self, job: Job, block: HookedBlock) -> Expansion:
         if not (block.has_before and kind_of(job.kind).stands_for_several(job.target)):
             return expanded(self.context, job)
         # What is there is seen only when Before has been run, which it is for something that is due.
@@ -130,7 +130,7 @@ class Turns:
         self.context.journal.warned(job, after.exit_code)
         return tally + after
 
-    def _back_up(self, job: Job, block: Block) -> Tally:
+    def _back_up(self, job: Job, block: HookedBlock) -> Tally:
         log = logger_for(job.kind)
         try:
             return self._try_to_back_up(job, block, log)
@@ -148,7 +148,7 @@ class Turns:
             self.context.journal.failed(job, error)
             return replace(FAILED, exit_code=EXIT_BUG)
 
-    def _try_to_back_up(self, job: Job, block: Block, log: logging.Logger) -> Tally:
+    def _try_to_back_up(self, job: Job, block: HookedBlock, log: logging.Logger) -> Tally:
         source = make_source(job, self.context.tools)
         plan = plan_source(self.context, job, source, before=block.begin)
         if isinstance(plan, Skip):
