@@ -305,6 +305,20 @@ class Directives:
         minimum=1,
         maximum=10**15,
     )
+    BEFORE = WordList(
+        "Before",
+        _IN_BLOCK,
+        "Program and arguments to be run before the block's sources are looked at; they fail if it does.",
+        otherwise="nothing",
+        adds_up=False,
+    )
+    AFTER = WordList(
+        "After",
+        _IN_BLOCK,
+        "Program and arguments to be run when the block's sources are done, whatever came of them and of Before.",
+        otherwise="nothing",
+        adds_up=False,
+    )
     USE_TEMP_FILE = Switch(
         "UseTempFile",
         _ANYWHERE,

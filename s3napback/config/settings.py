@@ -119,6 +119,8 @@ class JobSettings:
     run_as: str = Directives.RUN_AS.value
     environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     least_bytes: int = Directives.LEAST_BYTES.value
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
     use_temp_file: bool = Directives.USE_TEMP_FILE.value
     stall_timeout: int = Directives.STALL_TIMEOUT.value
     grace: int = Directives.GRACE.value
