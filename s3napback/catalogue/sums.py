@@ -43,9 +43,13 @@ _UNREAD = f"{METADATA_PREFIX}unread"
 _PLAIN = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 _SUM = re.compile(r"(?P<escaped>\\?)(?P<digest>[0-9a-f]{64})  (?P<name>.+)", re.DOTALL)
 _COMMENT = re.compile(
+<<<<<<< HEAD
     r"# (id|source|host|started|bytes stored|bytes read|seconds|warning|unread path|unread|rows|more rows|structure)"
     r" (.*)",
     re.DOTALL,
+=======
+    r"# (id|source|host|started|bytes stored|bytes read|seconds|index|warning|unread path|unread) (.*)", re.DOTALL
+>>>>>>> main
 )
 _WHOLE = re.compile(r"[0-9]{1,18}")
 _NUMBER = re.compile(r"[0-9]{1,18}(\.[0-9]{1,9})?")
@@ -68,8 +72,12 @@ class SumNote:
         seconds: from start to arrival.
         warnings: one line each.
         unread: what could not be read of the source.
+<<<<<<< HEAD
         counted: what was found in it.
         more_rows: of how many tables more only the sum of their rows is noted, and that sum.
+=======
+        index: SHA-256 of the stored bytes of the index beside it, likewise; empty if there is none.
+>>>>>>> main
     """
 
     digest: str
@@ -82,12 +90,16 @@ class SumNote:
     seconds: float | None = None
     warnings: Sequence[str] = ()
     unread: Unread = NOTHING_UNREAD
+<<<<<<< HEAD
     counted: Counted = NOTHING_COUNTED
     more_rows: tuple[int, int] = (0, 0)
+=======
+    index: str = ""
+>>>>>>> main
 
     @classmethod
-    def of(cls, record: ArchiveRecord, name: str, transfer: Transfer) -> SumNote:
-        """The note on an archive that has arrived."""
+    def of(cls, record: ArchiveRecord, name: str, transfer: Transfer, index: str = "") -> SumNote:
+        """The note on an archive that has arrived, and on the index beside it."""
         return cls(
             digest=transfer.sha256,
             name=name,
@@ -99,7 +111,11 @@ class SumNote:
             seconds=transfer.seconds,
             warnings=tuple(transfer.warnings),
             unread=transfer.unread,
+<<<<<<< HEAD
             counted=transfer.counted,
+=======
+            index=index,
+>>>>>>> main
         )
 
 
@@ -131,6 +147,7 @@ def format_sum(note: SumNote) -> bytes:
         "bytes stored": note.stored,
         "bytes read": note.read,
         "seconds": None if note.seconds is None else f"{note.seconds:.1f}",
+        "index": note.index or None,
     }
     comments["structure"] = note.counted.structure or None
     warnings = _warning_lines(note.warnings)
@@ -192,6 +209,7 @@ def parse_sum(data: bytes) -> SumNote | None:
         read=_whole(said.get("bytes read", "")),
         seconds=_number(said.get("seconds", "")),
         warnings=tuple(warnings),
+        index=said.get("index", ""),
         unread=Unread(max(len(unread), _whole(said.get("unread", "")) or 0), tuple(unread)),
         counted=Counted(rows, said.get("structure", "")),
         more_rows=_pair(said.get("more rows", "")),
