@@ -43,13 +43,9 @@ _UNREAD = f"{METADATA_PREFIX}unread"
 _PLAIN = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 _SUM = re.compile(r"(?P<escaped>\\?)(?P<digest>[0-9a-f]{64})  (?P<name>.+)", re.DOTALL)
 _COMMENT = re.compile(
-<<<<<<< HEAD
-    r"# (id|source|host|started|bytes stored|bytes read|seconds|warning|unread path|unread|rows|more rows|structure)"
+    r"# (id|source|host|started|bytes stored|bytes read|seconds|index|warning|unread path|unread|rows|more rows|structure)"
     r" (.*)",
     re.DOTALL,
-=======
-    r"# (id|source|host|started|bytes stored|bytes read|seconds|index|warning|unread path|unread) (.*)", re.DOTALL
->>>>>>> main
 )
 _WHOLE = re.compile(r"[0-9]{1,18}")
 _NUMBER = re.compile(r"[0-9]{1,18}(\.[0-9]{1,9})?")
@@ -72,12 +68,9 @@ class SumNote:
         seconds: from start to arrival.
         warnings: one line each.
         unread: what could not be read of the source.
-<<<<<<< HEAD
         counted: what was found in it.
         more_rows: of how many tables more only the sum of their rows is noted, and that sum.
-=======
         index: SHA-256 of the stored bytes of the index beside it, likewise; empty if there is none.
->>>>>>> main
     """
 
     digest: str
@@ -90,12 +83,9 @@ class SumNote:
     seconds: float | None = None
     warnings: Sequence[str] = ()
     unread: Unread = NOTHING_UNREAD
-<<<<<<< HEAD
     counted: Counted = NOTHING_COUNTED
     more_rows: tuple[int, int] = (0, 0)
-=======
     index: str = ""
->>>>>>> main
 
     @classmethod
     def of(cls, record: ArchiveRecord, name: str, transfer: Transfer, index: str = "") -> SumNote:
@@ -111,11 +101,8 @@ class SumNote:
             seconds=transfer.seconds,
             warnings=tuple(transfer.warnings),
             unread=transfer.unread,
-<<<<<<< HEAD
             counted=transfer.counted,
-=======
             index=index,
->>>>>>> main
         )
 
 

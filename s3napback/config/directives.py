@@ -305,7 +305,6 @@ class Directives:
         minimum=1,
         maximum=10**15,
     )
-<<<<<<< HEAD
     DRILL = WordList(
         "Drill",
         _IN_BLOCK,
@@ -321,7 +320,7 @@ class Directives:
         value=0,
         minimum=0,
         maximum=36_500,
-=======
+    )
     BEFORE = WordList(
         "Before",
         _IN_BLOCK,
@@ -335,7 +334,6 @@ class Directives:
         "Program and arguments to be run when the block's sources are done, whatever came of them and of Before.",
         otherwise="nothing",
         adds_up=False,
->>>>>>> main
     )
     USE_TEMP_FILE = Switch(
         "UseTempFile",
