@@ -22,8 +22,10 @@ from tests.faulty_s3 import FaultyS3
 from tests.forked_command import FORKED
 from tests.gpg_keys import Key, gpg_home
 from tests.mail_host import MailHost
+from tests.seaweedfs import seaweedfs_server
 from tests.servers import S3Server, moto_server, rclone_server
 from tests.site import Site
+from tests.swift import swift_server
 
 # A slow machine is no failure, and the checkout may be one that cannot be written to.
 settings.register_profile("s3napback", settings(deadline=None, database=None))
@@ -66,6 +68,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--fuzz-members", type=float, default=10, metavar="SECONDS", help="restore random archives so long"
     )
+    parser.addoption("--lock-rounds", type=int, default=5, metavar="N", help="so many times 400 nights for each cycle")
     parser.addoption("--every-user", action="store_true", help="each hostile archive as root and as an ordinary user")
     parser.addoption("--mysql", action="store_true", help="also what needs a server of MySQL itself on PATH")
     parser.addoption("--fuzz-seed", default="1", metavar="SEED", help="which are drawn from this seed")
@@ -83,6 +86,20 @@ def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """moto's server, for the session; every test makes buckets of its own with ``moto.make_bucket()``."""
     with moto_server(tmp_path_factory.mktemp("moto")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """SeaweedFS, for the session; every test makes buckets of its own with ``seaweedfs.make_bucket()``."""
+    with seaweedfs_server(tmp_path_factory.mktemp("seaweedfs")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def swift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """OpenStack Swift, for the session; every test makes buckets of its own with ``swift.make_bucket()``."""
+    with swift_server(tmp_path_factory.mktemp("swift")) as server:
         yield server
 
 

@@ -1,5 +1,7 @@
 """S3 servers for tests: moto's and rclone's, on free ports of the loopback device, in folders of their own.
 
+``tests/seaweedfs.py`` and ``tests/swift.py`` have others.
+
 ``tests/conftest.py`` makes fixtures of them, one process each for the whole test session.
 """
 
@@ -12,11 +14,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -39,10 +42,10 @@ class S3Server:
     """A running server, or a faulty proxy in front of one (see ``behind``).
 
     Attributes:
-        kind: ``moto`` or ``rclone``.
+        kind: ``moto``, ``rclone``, ``seaweedfs`` or ``swift``.
         endpoint: its URL.
         process_id: of the server.
-        folder: where rclone keeps buckets, each a subfolder; None for moto, which keeps them in memory.
+        folder: where rclone keeps buckets, each a subfolder; None for the others.
     """
 
     kind: str
@@ -122,9 +125,9 @@ def rclone_server(folder: Path) -> Iterator[S3Server]:
 
     def command(port: int) -> list[str]:
         address = ["--addr", f"127.0.0.1:{port}", "--auth-key", f"{ACCESS_KEY},{SECRET_KEY}"]
-        return [_program("rclone"), "--config", os.devnull, "serve", "s3", *address, str(buckets)]
+        return [program("rclone"), "--config", os.devnull, "serve", "s3", *address, str(buckets)]
 
-    with _running(command, folder) as (endpoint, process_id):
+    with running(command, folder) as (endpoint, process_id):
         yield S3Server("rclone", endpoint, process_id, buckets)
 
 
@@ -136,7 +139,7 @@ def moto_server(folder: Path) -> Iterator[S3Server]:
     def command(port: int) -> list[str]:
         return [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
 
-    with _running(command, folder) as (endpoint, process_id):
+    with running(command, folder) as (endpoint, process_id):
         yield S3Server("moto", endpoint, process_id)
 
 
@@ -148,9 +151,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def _running(command: Callable[[int], list[str]], folder: Path) -> Iterator[tuple[str, int]]:
+def running(
+    command: Callable[[int], list[str]], folder: Path, variables: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[tuple[str, int]]:
     """Start a server, wait until it listens, and end it; another process may snatch the port, hence the attempts."""
-    environment = {**os.environ, "HOME": str(folder), "XDG_CACHE_HOME": str(folder / "cache"), "TMPDIR": str(folder)}
+    own = {"HOME": str(folder), "XDG_CACHE_HOME": str(folder / "cache"), "TMPDIR": str(folder)}
+    environment = {**os.environ, **own, **variables}
     log = folder / "server.log"
     for _attempt in range(3):
         port = free_port()
@@ -165,7 +171,7 @@ def _running(command: Callable[[int], list[str]], folder: Path) -> Iterator[tupl
         finally:
             process.terminate()
             try:
-                process.wait(10)
+                process.wait(1)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -182,7 +188,7 @@ def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
     return False
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
     """The path of a program, be it on PATH or only beside this Python."""
     beside = Path(sys.executable).with_name(name)
     found = str(beside) if beside.exists() else shutil.which(name)

@@ -73,6 +73,17 @@ def test_every_function_fits_in_one_look() -> None:
     assert long == []
 
 
+def test_a_name_stands_for_one_class() -> None:
+    """A protocol may bear the name of what fulfils it."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        for name in re.findall(r"^class ([A-Z]\w*)(?!\w|\(Protocol\))", text, re.MULTILINE):
+            found.setdefault(name, []).append(str(path.relative_to(PACKAGE)))
+    assert len(found) > 300
+    assert {name: places for name, places in found.items() if len(places) > 1} == {}
+
+
 def test_the_list_of_the_house_is_whole() -> None:
     assert sorted(listed()) == sorted(ROOMS)
 

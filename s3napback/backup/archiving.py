@@ -254,20 +254,23 @@ class _Making:
     ) -> list[str]:
         """Write what stands beside the archive, and delete what it replaces; failing at that is a warning."""
         with closing:
-            return [*self._put_index(record, segments, lines), *self._tidy_up(record, transfer)]
+            index, warnings = self._put_index(record, segments, lines)
+            return [*warnings, *self._tidy_up(record, transfer, index)]
 
-    def _put_index(self, record: ArchiveRecord, segments: Segments | None, lines: OpenLines | None) -> list[str]:
-        """Write the index beside the archive; failing at it is a warning, since everything works without."""
+    def _put_index(
+        self, record: ArchiveRecord, segments: Segments | None, lines: OpenLines | None
+    ) -> tuple[str, Sequence[str]]:
+        """Write the index beside the archive, and tell its sum; failing is a warning, since all works without."""
         if segments is None:
-            return []
+            return "", ()
         context, key = self.context, self.plan.key
         try:
-            put_index(context.store, key, record, segments, lines, context.encryption)
+            return put_index(context.store, key, record, segments, lines, context.encryption), ()
         except (S3napbackError, OSError) as error:
-            return [f"the index of {key} could not be written, so single files of it are found by reading it: {error}"]
-        return []
+            lost = f"the index of {key} could not be written, so single files of it are found by reading it: {error}"
+            return "", (lost,)
 
-    def _tidy_up(self, record: ArchiveRecord, transfer: Transfer) -> list[str]:
+    def _tidy_up(self, record: ArchiveRecord, transfer: Transfer, index: str) -> list[str]:
         """Delete the slot's other key and write the checksum; failing at either is a warning, the archive is safe."""
         plan, store = self.plan, self.context.store
         warnings = []
@@ -279,7 +282,7 @@ class _Making:
             except S3napbackError as error:
                 warnings.append(f"{other}, which {plan.key} replaces, could not be deleted: {error}")
         base = plan.key.removeprefix(join_prefix(self.context.facts.prefix, ""))
-        note = SumNote.of(record, base, transfer)
+        note = SumNote.of(record, base, transfer, index)
         try:
             content = Measured(BytesOf(format_sum(note)))
             store.put(sum_key(plan.key), content, sum_metadata(note), is_helper=True)

@@ -17,6 +17,7 @@ from s3napback.streams.environment import Family
 from s3napback.streams.pipeline import Pipeline
 from s3napback.streams.processes import Stage
 from s3napback.streams.segments import Segments
+from s3napback.streams.spooling import Measured
 from s3napback.streams.transformations import Block, Feed
 
 _PIECE = 1 << 18  # bytes
@@ -42,7 +43,7 @@ def put_index(
     segments: Segments,
     lines: OpenLines | None,
     encryption: Encryption | None,
-) -> None:
+) -> str:
     """Write the index of an archive that has just arrived, encrypted as the archive is.
 
     Args:
@@ -53,12 +54,15 @@ def put_index(
         lines: of its members; None if they could not be followed, and then an older archive's index is removed.
         encryption: None if there is none.
 
+    Returns:
+        SHA-256 of its stored bytes, in hexadecimal; empty if none was written.
+
     Raises:
         S3napbackError: it could not be written; an older archive's stays, and is told by the id that it bears.
     """
     if lines is None:
         store.delete(index_key(key))
-        return
+        return ""
     begun = first_part(record.id, segments, lines.lines)
 
     def blocks() -> Iterator[Block]:
@@ -71,7 +75,9 @@ def put_index(
         command = encryption.command_for_index(metadata_digest(record.to_metadata()))
         elements.append(Stage(command, family=Family.GPG))
     with Pipeline(elements) as pipeline:
-        store.put(index_key(key), pipeline, index_metadata(record), is_helper=True)
+        measured = Measured(pipeline)
+        store.put(index_key(key), measured, index_metadata(record), is_helper=True)
+    return measured.sha256
 
 
 class BytesOf:

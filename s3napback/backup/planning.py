@@ -36,7 +36,7 @@ def plan_source(context: RunContext, job: Job, source: Source, *, ask_store: boo
         StateError: state cannot be read.
         StoreError: the store's answer does not allow a decision.
     """
-    looks = Looks(context, job, source)
+    looks = Probes(context, job, source)
     facts = looks.first_facts()
     outcome = decide_by(looks, facts if ask_store else facts.with_imagined_store())
     if isinstance(outcome, Refusal):
@@ -44,7 +44,7 @@ def plan_source(context: RunContext, job: Job, source: Source, *, ask_store: boo
     return outcome
 
 
-def decide_by(looks: Looks, facts: SourceFacts) -> Plan | Skip | Refusal:
+def decide_by(looks: Probes, facts: SourceFacts) -> Plan | Skip | Refusal:
     """Decide, looking at what the decision turns out to depend on.
 
     Args:
@@ -59,7 +59,7 @@ def decide_by(looks: Looks, facts: SourceFacts) -> Plan | Skip | Refusal:
 
 
 @dataclass(frozen=True)
-class Looks:
+class Probes:
     """The ways of finding out about one source, one for each kind of fact; none of them changes anything."""
 
     context: RunContext

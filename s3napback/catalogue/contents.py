@@ -180,7 +180,7 @@ def read_catalogue(
     Raises:
         StoreError: it cannot be listed, or has stopped to answer.
     """
-    listed = list(store.list(join_prefix(prefix, "")))
+    listed = sorted(store.list(join_prefix(prefix, "")), key=lambda found: found.key)
     sums = {found.key: found for found in listed if is_sum_key(found.key)}
     indexes = {found.key: found for found in listed if is_index_key(found.key)}
     beside = {*sums, *indexes}

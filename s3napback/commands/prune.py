@@ -14,7 +14,7 @@ from s3napback.catalogue.claims import Claims
 from s3napback.catalogue.contents import PARALLEL_REQUESTS, CataloguedArchive, read_catalogue
 from s3napback.catalogue.indexes import index_key, index_note, indexed_key
 from s3napback.catalogue.retention import (
-    Verdict,
+    Disposition,
     deletable,
     indexes_without_archive,
     judge_archives,
@@ -46,13 +46,13 @@ class Findings:
     """What can be deleted, and what stays although the rotation does not need it.
 
     Attributes:
-        verdicts: on archives, in the order in which they can go.
+        dispositions: on archives, in the order in which they can go.
         sums: checksum objects whose archives are gone.
         indexes: index objects whose archives are gone.
         uploads: keys to which uploads were begun and not finished, with how many.
     """
 
-    verdicts: Sequence[Verdict]
+    dispositions: Sequence[Disposition]
     sums: Sequence[StoredObject]
     indexes: Sequence[StoredObject]
     uploads: Sequence[tuple[str, int]]
@@ -103,8 +103,8 @@ def prune(
         prefix = configuration.store.prefix
         findings = _look(store, prefix, claims, day_number(today), unowned=unowned, least_age=upload_age * _DAY)
         pruner = _Pruner(store, prefix, say, delete=delete, least_age=upload_age * _DAY)
-        for verdict in findings.verdicts:
-            pruner.archive(verdict)
+        for disposition in findings.dispositions:
+            pruner.archive(disposition)
         for found in findings.sums:
             pruner.companion(found.key, summed_key(found.key), "checksum")
         for found in findings.indexes:
@@ -130,7 +130,7 @@ def _alone(configuration: Configuration, *, delete: bool) -> Iterator[None]:
 
 def _look(store: Store, prefix: str, claims: Claims, day: int, *, unowned: bool, least_age: float) -> Findings:
     catalogue = read_catalogue(store, prefix)
-    verdicts = judge_archives(catalogue, claims, day, unowned=unowned)
+    dispositions = judge_archives(catalogue, claims, day, unowned=unowned)
     sums = [
         found
         for found in sums_without_archive(catalogue)
@@ -142,8 +142,8 @@ def _look(store: Store, prefix: str, claims: Claims, day: int, *, unowned: bool,
         if judge_sum(_base(indexed_key(found.key), prefix), _index_note(store, found), claims, day, unowned=unowned)
     ]
     keys = upload_keys(catalogue, claims, prefix)
-    keys += [verdict.archive.key for verdict in deletable(verdicts)]
-    return Findings(verdicts, sums, indexes, _unfinished(store, list(dict.fromkeys(keys)), least_age))
+    keys += [disposition.archive.key for disposition in deletable(dispositions)]
+    return Findings(dispositions, sums, indexes, _unfinished(store, list(dict.fromkeys(keys)), least_age))
 
 
 def _base(key: str, prefix: str) -> str:
@@ -191,11 +191,11 @@ class _Pruner:
         self._keeps_versions = False
         self.failed = 0
 
-    def archive(self, verdict: Verdict) -> None:
+    def archive(self, disposition: Disposition) -> None:
         """Deal with one archive and what lies beside it."""
-        archive = verdict.archive
-        shown = f"{archive.key} ({_description(archive)}): {verdict.needless}"
-        kept = verdict.kept
+        archive = disposition.archive
+        shown = f"{archive.key} ({_description(archive)}): {disposition.needless}"
+        kept = disposition.kept
         if archive.base in self._troubled:
             kept = "a later one of its name could not be deleted, and may build on it"
         if kept:

@@ -11,23 +11,23 @@ import difflib
 from s3napback.config.descriptions import (
     AbsolutePath,
     BlockDescription,
-    Choice,
+    DirectiveContext,
     DirectiveDescription,
+    Enumeration,
     Files,
     Integer,
-    Place,
     Sources,
     Switch,
     Text,
     Tolerance,
-    Words,
+    WordList,
 )
 from s3napback.kinds import COMMAND, DIRECTORY, KINDS, MYSQL, POSTGRESQL, Kind, kind_called
 from s3napback.rotation import HanoiCycle, SimpleCycle
 
-_GLOBAL = frozenset({Place.FILE})
-_ANYWHERE = frozenset(Place)
-_IN_BLOCK = frozenset({Place.SOURCE})
+_GLOBAL = frozenset({DirectiveContext.FILE})
+_ANYWHERE = frozenset(DirectiveContext)
+_IN_BLOCK = frozenset({DirectiveContext.SOURCE})
 SIMPLE_CYCLE = "SimpleCycle"
 HANOI_CYCLE = "HanoiCycle"
 _EVER = 36_500
@@ -56,7 +56,7 @@ class Directives:
         otherwise="boto3's own search for credentials",
     )
     STORAGE_CLASS = Text("StorageClass", _GLOBAL, "S3 storage class of new archives.", otherwise="the bucket's")
-    SERVER_SIDE_ENCRYPTION = Choice(
+    SERVER_SIDE_ENCRYPTION = Enumeration(
         "ServerSideEncryption",
         _GLOBAL,
         "Encryption at rest by the S3 server, besides gpg's.",
@@ -98,14 +98,14 @@ class Directives:
         minimum=1,
         maximum=64,
     )
-    ENCRYPTION = Choice(
+    ENCRYPTION = Enumeration(
         "Encryption",
         _GLOBAL,
         "Off says that archives are meant to be plain text; without it and without a GpgRecipient each run warns.",
         otherwise="the one that GpgRecipient implies",
         choices=("On", "Off"),
     )
-    GPG_RECIPIENT = Words(
+    GPG_RECIPIENT = WordList(
         "GpgRecipient",
         _GLOBAL,
         "Whom archives are encrypted for: fingerprint, address or whole user id; may be repeated.",
@@ -148,13 +148,13 @@ class Directives:
         "File of metrics for Prometheus' node_exporter, written anew after each run.",
         otherwise="none",
     )
-    ON_SUCCESS = Words(
+    ON_SUCCESS = WordList(
         "OnSuccess", _GLOBAL, "Program and arguments to be run after a good run.", otherwise="none", adds_up=False
     )
-    ON_FAILURE = Words(
+    ON_FAILURE = WordList(
         "OnFailure", _GLOBAL, "Program and arguments to be run after any other run.", otherwise="none", adds_up=False
     )
-    CYCLE_TYPE = Choice(
+    CYCLE_TYPE = Enumeration(
         "CycleType",
         _ANYWHERE,
         "SimpleCycle keeps backups at fixed intervals, HanoiCycle on a decaying schedule.",
@@ -225,7 +225,7 @@ class Directives:
         value=0,
         maximum=_EVER,
     )
-    EXCLUDE = Words(
+    EXCLUDE = WordList(
         "Exclude",
         _ANYWHERE,
         "Patterns of what to leave out; anchored with a leading slash, else matched at any depth; adds up inwards.",
@@ -248,24 +248,24 @@ class Directives:
         kinds=_OF_DIRECTORIES,
         maximum=1_000_000,
     )
-    TAR_OPTIONS = Words(
+    TAR_OPTIONS = WordList(
         "TarOptions",
         _ANYWHERE,
         "More options for tar, values attached with “=”.",
         otherwise="none",
         kinds=_OF_DIRECTORIES,
     )
-    MYSQL_OPTIONS = Words(
+    MYSQL_OPTIONS = WordList(
         "MySQLOptions", _ANYWHERE, "More options for mysqldump.", otherwise="none", kinds=(MYSQL.name,)
     )
-    POSTGRESQL_OPTIONS = Words(
+    POSTGRESQL_OPTIONS = WordList(
         "PostgreSQLOptions",
         _ANYWHERE,
         "More options for pg_dump and pg_dumpall.",
         otherwise="none",
         kinds=(POSTGRESQL.name,),
     )
-    RUN = Words(
+    RUN = WordList(
         "Run",
         _IN_BLOCK,
         "The program and its arguments; what it writes to standard output is kept.",
@@ -277,7 +277,7 @@ class Directives:
     RUN_AS = Text(
         "RunAs", _IN_BLOCK, "Whose rights the program has; only for root.", otherwise="one's own", kinds=_OF_COMMANDS
     )
-    ENVIRONMENT = Words(
+    ENVIRONMENT = WordList(
         "Environment", _IN_BLOCK, "NAME=VALUE, given to the program.", otherwise="nothing", kinds=_OF_COMMANDS
     )
     LEAST_BYTES = Integer(
@@ -303,7 +303,7 @@ class Directives:
         value=14_400,  # tar may look at many millions of unchanged files before it writes; morning comes later still
         maximum=_LONGEST_STALL,
     )
-    COMPRESSION = Choice(
+    COMPRESSION = Enumeration(
         "Compression", _ANYWHERE, "How archives are compressed.", value="gzip", choices=("gzip", "zstd", "none")
     )
     COMPRESSION_LEVEL = Integer(
@@ -322,7 +322,7 @@ _INCLUDES = (
     Files("IncludeOptional", _ANYWHERE, "Like Include, for files that may be absent."),
 )
 
-_AROUND_SOURCES = frozenset({Place.FILE, Place.CYCLE})
+_AROUND_SOURCES = frozenset({DirectiveContext.FILE, DirectiveContext.CYCLE})
 _CYCLE = BlockDescription("Cycle", "a unique name", _GLOBAL, "Settings, and the sources that they hold for.")
 
 

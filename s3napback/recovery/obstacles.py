@@ -36,7 +36,7 @@ class Obstacle:
 
 
 @dataclass
-class Survey:
+class MergeSurvey:
     """A look at both trees before they are merged.
 
     Attributes:

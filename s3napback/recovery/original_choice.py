@@ -23,7 +23,7 @@ logger = logging.getLogger("s3napback")
 
 
 @dataclass(frozen=True)
-class Words:
+class OriginalRequest:
     """What the command line says of which archives are meant.
 
     Attributes:
@@ -84,7 +84,7 @@ def with_all_originals(holdings: Holdings) -> Holdings:
     return replace(holdings, catalogue=with_originals_of_root(holdings.catalogue, holdings.store, prefix))
 
 
-def is_original_meant(holdings: Holdings, words: Words, today: date, *, asked_for: bool = False) -> bool:
+def is_original_meant(holdings: Holdings, words: OriginalRequest, today: date, *, asked_for: bool = False) -> bool:
     """Whether the original's archives are meant: they are named, or none of our own is as old.
 
     Args:
@@ -117,7 +117,7 @@ def is_original_meant(holdings: Holdings, words: Words, today: date, *, asked_fo
     return True
 
 
-def choice_of_originals(holdings: Holdings, words: Words, today: date) -> OriginalChoice:
+def choice_of_originals(holdings: Holdings, words: OriginalRequest, today: date) -> OriginalChoice:
     """The chain that is meant.
 
     Raises:

@@ -23,7 +23,7 @@ from s3napback.recovery.folders import (
     file_names,
     names_in,
 )
-from s3napback.recovery.obstacles import OF_ANOTHER_KIND, Survey
+from s3napback.recovery.obstacles import OF_ANOTHER_KIND, MergeSurvey
 from s3napback.recovery.private import private_folder
 from s3napback.recovery.refusals import Aspect, Refusals
 from s3napback.recovery.staging import PREFIX, Staging, UnusableTarget, require_empty_folder
@@ -98,7 +98,7 @@ def publish(staging: Staging, tree: int, top: str, names: Sequence[str], refusal
 
 def _require_free_way(source: Cursor, target: Cursor, names: Sequence[str], where: Path) -> int:
     """Look at everything before anything is changed; returns how many files and folders will be put into place."""
-    survey = Survey(source, target)
+    survey = MergeSurvey(source, target)
     try:
         obstacles = [each for name in names for each in survey.obstacles(file_names(name))]
         obstacles += survey.narrow()

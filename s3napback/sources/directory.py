@@ -24,7 +24,7 @@ from s3napback.sources.answering import require_answer, what_holds_up
 from s3napback.sources.blame import Blame, reads_everything
 from s3napback.sources.forgetting import forget
 from s3napback.sources.in_use import DatabasesInUse
-from s3napback.sources.indexing import Indexing, Listing, Plan
+from s3napback.sources.indexing import Indexing, IndexingTask, Listing
 from s3napback.sources.live_tree import LiveTree, identity
 from s3napback.sources.looking import alters_headers, looks_for
 from s3napback.sources.margin import margin
@@ -32,7 +32,7 @@ from s3napback.sources.mounts import mounted_within, tells_holes
 from s3napback.sources.named_files import digests
 from s3napback.sources.own_store import store_within
 from s3napback.sources.presence import holds_anything, nothing_left, require_something_left
-from s3napback.sources.remains import Holdings, absent_mounts, holdings_of, suspicion
+from s3napback.sources.remains import DirectoryHoldings, absent_mounts, holdings_of, suspicion
 from s3napback.sources.snapshot import begin_snapshot, look_at_snapshot
 from s3napback.sources.tar_guard import TarGuard
 from s3napback.sources.tar_review import TarReview
@@ -195,7 +195,7 @@ class DirectorySource:
         if followed:
             real = os.path.realpath(self.job.target)
             notes.append(f"{self.job.source} is a symbolic link; its content is taken from {real}")
-        if before := Holdings.from_notes(remembered):
+        if before := DirectoryHoldings.from_notes(remembered):
             now = self._holdings()
             if found := suspicion(before, now):
                 raise SourceError(
@@ -205,7 +205,7 @@ class DirectorySource:
             notes += map(Alarm, absent_mounts(self.job.target, before, now))
         return notes
 
-    def _holdings(self) -> Holdings:
+    def _holdings(self) -> DirectoryHoldings:
         settings = self.job.settings
         stays = settings.one_file_system or "--one-file-system" in settings.tar_options
         return holdings_of(os.path.realpath(self.job.target), one_file_system=stays)
@@ -307,7 +307,7 @@ class DirectorySource:
             return None
         settings = self._settings
         return Indexing(
-            Plan(
+            IndexingTask(
                 member=member_name(self.job.target, followed=self._followed()),
                 top=os.path.realpath(self.job.target),
                 index=folder / WORKING_INDEX,

@@ -35,7 +35,7 @@ _RECORD_SIZE = 20 * 512
 
 
 @dataclass(frozen=True)
-class Plan:
+class IndexingTask:
     """What is to be indexed.
 
     Attributes:
@@ -110,7 +110,7 @@ class Indexing:
         warnings: what is to be told, one line each.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: IndexingTask) -> None:
         self.lines: Lines | None = None
         self.left_out: Collection[bytes] = ()
         self.unread: Collection[bytes] = ()

@@ -146,7 +146,7 @@ class Store(Protocol):
         ...
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
-        """Yield every object whose key begins with ``prefix`` (any string), in the order of keys."""
+        """Yield every object whose key begins with ``prefix`` (any string). The order is the store's own."""
         ...
 
     def gone(self, prefix: str) -> Iterator[str]:

@@ -246,7 +246,7 @@ class S3Store:
                     raise translate(error, doing) from error
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
-        """List page by page; S3 lists in the order of the keys' UTF-8 bytes."""
+        """List page by page, in the server's order: Amazon's is that of the keys' UTF-8 bytes."""
         doing = f"listing {self.location}/{prefix}"
         with translated(doing):
             for found in listed(self._pages(prefix, doing), doing):

@@ -122,8 +122,8 @@ def look_up(
     """
     archive = entered.archive
     try:
-        with _opened(decoder, archive, is_encrypted=bool(looks_encrypted(entered.stored.head))) as pipeline:
-            reader = DocumentReader(_blocks(pipeline), archive.stored.size)
+        with opened_index(decoder, archive, is_encrypted=bool(looks_encrypted(entered.stored.head))) as pipeline:
+            reader = DocumentReader(index_blocks(pipeline), archive.stored.size)
             document = reader.document(entered.record.id, entered.secret)
             if not document.segments.is_whole:
                 raise Irregular("it has no segments")
@@ -148,14 +148,15 @@ def text_of(decoder: Decoder, entered: Entered) -> Iterator[bytes]:
     """
     archive = entered.archive
     try:
-        with _opened(decoder, archive, is_encrypted=bool(looks_encrypted(entered.stored.head))) as pipeline:
-            reader = DocumentReader(_blocks(pipeline), archive.stored.size)
+        with opened_index(decoder, archive, is_encrypted=bool(looks_encrypted(entered.stored.head))) as pipeline:
+            reader = DocumentReader(index_blocks(pipeline), archive.stored.size)
             yield from reader.lines(reader.document(entered.record.id, entered.secret))
     except (DamagedIndex, PipelineError, UnusableTool) as error:
         raise Irregular(str(error)) from error
 
 
-def _opened(decoder: Decoder, archive: CataloguedArchive, *, is_encrypted: bool) -> Pipeline:
+def opened_index(decoder: Decoder, archive: CataloguedArchive, *, is_encrypted: bool) -> Pipeline:
+    """A pipeline, not yet started, whose output is the decrypted index of an archive."""
     key = index_key(archive.key)
     transport = decoder.transport
     feed = Feed(f"{transport.store.location}/{key}", lambda: map(transport.total.note, transport.store.read(key)))
@@ -166,7 +167,8 @@ def _opened(decoder: Decoder, archive: CataloguedArchive, *, is_encrypted: bool)
     return Pipeline(elements, stall_timeout=transport.stall_timeout)
 
 
-def _blocks(pipeline: Pipeline) -> Iterator[bytes]:
+def index_blocks(pipeline: Pipeline) -> Iterator[bytes]:
+    """What comes out of it, in pieces."""
     buffer = memoryview(bytearray(_PIECE))
     while count := pipeline.readinto(buffer):
         yield bytes(buffer[:count])
