@@ -52,12 +52,12 @@ def _request(source: str, at: str | None, options: dict[str, Any]) -> LookReques
 
 
 def _output(*, as_json: bool, as_names: bool = False) -> Output:
-    from s3napback.commands.looking import Layout, Output
+    from s3napback.commands.looking import Output, OutputForm
 
     if as_json and as_names:
         raise click.UsageError("--json and -0 do not go together")
-    layout = Layout.TERMINAL if sys.stdout.isatty() else Layout.PLAIN
-    layout = Layout.JSON if as_json else Layout.NAMES if as_names else layout
+    layout = OutputForm.TERMINAL if sys.stdout.isatty() else OutputForm.PLAIN
+    layout = OutputForm.JSON if as_json else OutputForm.NAMES if as_names else layout
     return Output(layout, say, say_bytes)
 
 

@@ -59,7 +59,7 @@ class Node(NamedTuple):
         return self[2:7] if self.letter == IS_FOLDER else self[2:10]
 
 
-class Row(NamedTuple):
+class MemberRow(NamedTuple):
     """A member of an archive that is no folder.
 
     Attributes:

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from s3napback.browsing.nodes import FolderRow, Row, relative
-from s3napback.browsing.wanted import Wanted
+from s3napback.browsing.interest import Interest
+from s3napback.browsing.nodes import FolderRow, MemberRow, relative
 from s3napback.index.lines import FOLDER, LINK, LONGEST_LINE, SYMLINK, unescaped
 from s3napback.index.records import DamagedIndex
 
@@ -32,7 +32,7 @@ class Listener(Protocol):
         """A folder is in the archive."""
         ...
 
-    def members(self, folder: bytes, rows: Iterable[Row]) -> None:
+    def members(self, folder: bytes, rows: Iterable[MemberRow]) -> None:
         """Other members lie in a folder."""
         ...
 
@@ -41,7 +41,7 @@ class Listener(Protocol):
         ...
 
 
-def tell(pieces: Iterable[bytes], top: bytes, wanted: Wanted, listener: Listener) -> None:
+def tell(pieces: Iterable[bytes], top: bytes, wanted: Interest, listener: Listener) -> None:
     """Read lines to their end.
 
     Args:
@@ -67,7 +67,7 @@ def tell(pieces: Iterable[bytes], top: bytes, wanted: Wanted, listener: Listener
 
 
 class _Reader:
-    def __init__(self, top: bytes, wanted: Wanted, listener: Listener) -> None:
+    def __init__(self, top: bytes, wanted: Interest, listener: Listener) -> None:
         self._top = top
         self._wanted = wanted
         self._listener = listener
@@ -120,7 +120,7 @@ class _Reader:
             if self._wanted.needs(path):
                 self._listener.folder(FolderRow(path, mode, owner, group, int(seconds), int(fraction or 0)))
 
-    def _rows(self, folder: bytes, text: bytes) -> Iterator[Row]:
+    def _rows(self, folder: bytes, text: bytes) -> Iterator[MemberRow]:
         literal = self._literal
         includes = self._wanted.includes
         for found in self._candidates(text, literal):
@@ -136,7 +136,7 @@ class _Reader:
                     said = _within(said, self._top)
                 elif kind == SYMLINK:
                     length = len(said)
-            yield Row(name, kind, mode, owner, group, length, int(seconds), int(fraction or 0), said)
+            yield MemberRow(name, kind, mode, owner, group, length, int(seconds), int(fraction or 0), said)
 
     def _candidates(self, text: bytes, literal: bytes) -> Iterable[tuple[bytes, ...]]:
         if not literal:

@@ -14,8 +14,19 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from s3napback.browsing.nodes import IS_FOLDER, LETTERS, MISSING, OLDER, THERE, FolderRow, Node, Row, joined, split
-from s3napback.browsing.wanted import Wanted
+from s3napback.browsing.interest import Interest
+from s3napback.browsing.nodes import (
+    IS_FOLDER,
+    LETTERS,
+    MISSING,
+    OLDER,
+    THERE,
+    FolderRow,
+    MemberRow,
+    Node,
+    joined,
+    split,
+)
 from s3napback.index.lines import LINK
 from s3napback.index.naming import GONE
 from s3napback.index.records import DIRECTORY, LEFT_OUT, UNREAD
@@ -75,7 +86,7 @@ class Tree:
         unresolved: paths that hard links lead to, and that were not of interest.
     """
 
-    def __init__(self, wanted: Wanted, *, is_recorded: bool = False) -> None:
+    def __init__(self, wanted: Interest, *, is_recorded: bool = False) -> None:
         """Begin with nothing.
 
         Args:
@@ -172,7 +183,7 @@ class Tree:
         ).fetchone()
         return found[0] if found else 0
 
-    def members(self, folder: bytes, rows: Iterable[Row]) -> None:
+    def members(self, folder: bytes, rows: Iterable[MemberRow]) -> None:
         """Other members lie in a folder."""
         batch: list[tuple[object, ...]] = []
         number = self.number
@@ -193,7 +204,7 @@ class Tree:
             self._connected.executemany(_PUT, batch)
             batch.clear()
 
-    def _put_link(self, folder: bytes, row: Row) -> None:
+    def _put_link(self, folder: bytes, row: MemberRow) -> None:
         """A hard link is what it leads to, whatever its own header says: that may be younger."""
         target = self._execute(
             f"SELECT {_FIELDS} FROM node WHERE folder = ? AND name = ? AND origin = ?", *split(row.more), self.number

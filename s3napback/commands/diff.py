@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
 from s3napback.browsing.differing import ADDED, CHANGED, OTHER_TYPE, REMOVED, Difference, differences
+from s3napback.browsing.interest import Interest
 from s3napback.browsing.nodes import IS_FOLDER
 from s3napback.browsing.showing import json_line, json_of, json_of_path, size_text, text_of_name
-from s3napback.browsing.wanted import Wanted
 from s3napback.catalogue.contents import CataloguedArchive
-from s3napback.commands.looking import Layout, Looker, LookRequest, Output, require_directory, top_of
+from s3napback.commands.looking import Looker, LookRequest, Output, OutputForm, require_directory, top_of
 from s3napback.config.settings import Configuration
 from s3napback.formatting import counted
 from s3napback.recovery.choosing import NothingToRestore
@@ -47,20 +47,20 @@ def show(
     source = looker.source(word)
     require_directory(source)
     old, new = _chains(looker, word, moments)
-    wanted = Wanted(top=top_of(source))
+    wanted = Interest(top=top_of(source))
     logger.info("from %s to %s", _described(old[-1]), _described(new[-1]))
     with looker.looking(), looker.tree_of(source, old, wanted) as before, looker.tree_of(source, new, wanted) as after:
         for newest in (old[-1], new[-1]):
             looker.tell_unread(newest, b"")
         found: Counter[str] = Counter()
         differing = _counted(differences(before.nodes(), after.nodes()), found)
-        if output.layout is Layout.JSON:
+        if output.form is OutputForm.JSON:
             head = {"source": str(source), "from": old[-1].key, "to": new[-1].key}
             output.lines(_json(head, differing, wanted))
-        elif output.layout is Layout.NAMES:
+        elif output.form is OutputForm.NAMES:
             output.names(f"{each.letter} ".encode() + wanted.absolute(each.path) for each in differing)
         else:
-            output.lines(_line(each, wanted, is_exact=output.layout.is_exact) for each in differing)
+            output.lines(_line(each, wanted, is_exact=output.form.is_exact) for each in differing)
     said = ", ".join(f"{found[letter]} {word}" for letter, word in _WORDS.items() if found[letter])
     logger.info("%s: %s", counted(sum(found.values()), "difference"), said or "both are the same")
     return 0
@@ -91,7 +91,7 @@ def _counted(found: Iterable[Difference], counts: Counter[str]) -> Iterator[Diff
         yield each
 
 
-def _line(found: Difference, wanted: Wanted, *, is_exact: bool) -> str:
+def _line(found: Difference, wanted: Interest, *, is_exact: bool) -> str:
     node = found.new or found.old
     slash = "/" if node is not None and node.letter == IS_FOLDER and found.path else ""
     more = ""
@@ -101,7 +101,7 @@ def _line(found: Difference, wanted: Wanted, *, is_exact: bool) -> str:
     return f"{found.letter}  {text_of_name(wanted.absolute(found.path))}{slash}{more}"
 
 
-def _json(head: dict[str, str], found: Iterable[Difference], wanted: Wanted) -> Iterator[str]:
+def _json(head: dict[str, str], found: Iterable[Difference], wanted: Interest) -> Iterator[str]:
     yield json_line(head)[:-1] + ', "differences": ['
     before = " "
     for each in found:

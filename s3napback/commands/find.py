@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from s3napback.browsing.interest import Interest, Pattern, read_pattern
 from s3napback.browsing.lineages import Lineages, Version, lineages_of, versions
 from s3napback.browsing.nodes import MISSING
 from s3napback.browsing.showing import json_line, json_of, json_of_path, line_of, text_of_name
 from s3napback.browsing.tree import Tree
-from s3napback.browsing.wanted import Pattern, Wanted, read_pattern
 from s3napback.catalogue.contents import CataloguedArchive
-from s3napback.commands.looking import Layout, Looker, LookRequest, Output, require_directory, resolved, top_of
+from s3napback.commands.looking import Looker, LookRequest, Output, OutputForm, require_directory, resolved, top_of
 from s3napback.config.settings import Configuration
 from s3napback.kinds import DIRECTORY, SourceName
 from s3napback.recovery.choosing import NothingToRestore
@@ -81,7 +81,7 @@ def _directories(looker: Looker) -> list[str]:
 def _found(looker: Looker, word: str, at: str, pattern: Pattern) -> Iterator[Found]:
     source = looker.source(word)
     require_directory(source)
-    wanted = Wanted(pattern=pattern, top=top_of(source))
+    wanted = Interest(pattern=pattern, top=top_of(source))
     if at:
         chain = looker.chain(word, at)
         with looker.tree_of(source, chain, wanted) as tree:
@@ -101,7 +101,7 @@ def _found(looker: Looker, word: str, at: str, pattern: Pattern) -> Iterator[Fou
 class RecordedTree:
     """All that there was in some chains. A context manager, of a tree whose spans are to be asked for."""
 
-    def __init__(self, inspector: Inspector, lineages: Lineages, wanted: Wanted) -> None:
+    def __init__(self, inspector: Inspector, lineages: Lineages, wanted: Interest) -> None:
         self._inspector = inspector
         self._lineages = lineages
         self._wanted = wanted
@@ -141,11 +141,11 @@ class _Counter:
 
 
 def _show(found: Iterator[Found], pattern: str, output: Output) -> None:
-    if output.layout is Layout.JSON:
+    if output.form is OutputForm.JSON:
         output.lines(_json(found, pattern))
-    elif output.layout is Layout.NAMES:
+    elif output.form is OutputForm.NAMES:
         output.names(each.path for each in found if any(one.node.state != MISSING for one in each.versions))
-    elif output.layout is Layout.TERMINAL:
+    elif output.form is OutputForm.TERMINAL:
         output.lines(line for each in found for line in _for_people(each))
     else:
         output.lines(line for each in found for line in _plain(each))

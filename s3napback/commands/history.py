@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
+from s3napback.browsing.interest import Interest
 from s3napback.browsing.lineages import lineages_of
 from s3napback.browsing.nodes import MISSING, Node
 from s3napback.browsing.showing import columns, json_line, json_of, json_of_path, line_of, text_of_name
-from s3napback.browsing.wanted import Wanted
 from s3napback.catalogue.contents import CataloguedArchive, newest_first
 from s3napback.commands.find import RecordedTree
-from s3napback.commands.looking import Layout, Looker, LookRequest, Output, path_within, require_directory, top_of
+from s3napback.commands.looking import Looker, LookRequest, Output, OutputForm, path_within, require_directory, top_of
 from s3napback.config.settings import Configuration
 from s3napback.recovery.paths import NoSuchPath
 from s3napback.rotation import day_date
@@ -24,7 +24,7 @@ _GONE = "not there"
 
 
 @dataclass
-class Stage:
+class Period:
     """Some backups, one after the other, in which a path was the same.
 
     Attributes:
@@ -63,7 +63,7 @@ def show(configuration: Configuration, request: LookRequest, path: str, today: d
         logger.warning("%s", problem)
     numbered = lineages.numbered
     looker.require_warm(numbered)
-    wanted = Wanted(name, is_alone=True, top=top_of(source))
+    wanted = Interest(name, is_alone=True, top=top_of(source))
     known: dict[str, Node] = {}
     with looker.looking(), RecordedTree(looker.inspector(source), lineages, wanted) as tree:
         for node, first, last in tree.spans():
@@ -72,28 +72,28 @@ def show(configuration: Configuration, request: LookRequest, path: str, today: d
     if not known:
         shown = text_of_name(wanted.absolute(name))
         raise NoSuchPath(f"{shown} is in none of the {len(archives)} backups of {source}; find looks for names in all")
-    stages = list(_stages(archives, known))
-    if output.layout is Layout.JSON:
-        output.lines(_json(str(source), wanted.absolute(name), stages))
+    periods = list(_periods(archives, known))
+    if output.form is OutputForm.JSON:
+        output.lines(_json(str(source), wanted.absolute(name), periods))
     else:
-        output.lines(_lines(stages, is_exact=output.layout.is_exact))
+        output.lines(_lines(periods, is_exact=output.form.is_exact))
     return 0
 
 
-def _stages(archives: Sequence[CataloguedArchive], known: dict[str, Node]) -> Iterator[Stage]:
+def _periods(archives: Sequence[CataloguedArchive], known: dict[str, Node]) -> Iterator[Period]:
     """The backups in which a path was the same together, oldest first, without those before it came to be."""
-    stage: Stage | None = None
+    period: Period | None = None
     for archive in archives:
         node = known.get(archive.key)
-        if stage is not None and _is_same(stage.node, node):
-            stage.archives.append(archive)
+        if period is not None and _is_same(period.node, node):
+            period.archives.append(archive)
             continue
-        if stage is not None:
-            yield stage
-        if stage is not None or node is not None:
-            stage = Stage(node, [archive])
-    if stage is not None:
-        yield stage
+        if period is not None:
+            yield period
+        if period is not None or node is not None:
+            period = Period(node, [archive])
+    if period is not None:
+        yield period
 
 
 def _is_same(old: Node | None, new: Node | None) -> bool:
@@ -102,38 +102,38 @@ def _is_same(old: Node | None, new: Node | None) -> bool:
     return old[2:] == new[2:]
 
 
-def _lines(stages: Sequence[Stage], *, is_exact: bool) -> Iterator[str]:
-    days = [_days(stage) for stage in stages]
+def _lines(periods: Sequence[Period], *, is_exact: bool) -> Iterator[str]:
+    days = [_days(period) for period in periods]
     width = max(map(len, days), default=0)
-    for stage, day in zip(stages, days, strict=True):
+    for period, day in zip(periods, days, strict=True):
         what = _GONE
-        if stage.node is not None and stage.node.state == MISSING:
-            what = columns(stage.node, is_exact=is_exact)
-        elif stage.node is not None:
-            what = line_of(stage.node, b"", is_exact=is_exact).rstrip()
-        yield f"{day:<{width}}  {what.removesuffix('  /')}  {_keys(stage)}"
+        if period.node is not None and period.node.state == MISSING:
+            what = columns(period.node, is_exact=is_exact)
+        elif period.node is not None:
+            what = line_of(period.node, b"", is_exact=is_exact).rstrip()
+        yield f"{day:<{width}}  {what.removesuffix('  /')}  {_keys(period)}"
 
 
-def _days(stage: Stage) -> str:
-    days = [f"{day_date(each.record.day)}" if each.record else "-" for each in stage.archives]
+def _days(period: Period) -> str:
+    days = [f"{day_date(each.record.day)}" if each.record else "-" for each in period.archives]
     return days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}"
 
 
-def _keys(stage: Stage) -> str:
-    more = f" and {len(stage.archives) - 1} more" if len(stage.archives) > 1 else ""
-    return text_of_name(stage.archives[0].key.encode("utf-8", "surrogateescape")) + more
+def _keys(period: Period) -> str:
+    more = f" and {len(period.archives) - 1} more" if len(period.archives) > 1 else ""
+    return text_of_name(period.archives[0].key.encode("utf-8", "surrogateescape")) + more
 
 
-def _json(source: str, path: bytes, stages: Sequence[Stage]) -> Iterator[str]:
+def _json(source: str, path: bytes, periods: Sequence[Period]) -> Iterator[str]:
     yield json_line({"source": source, **json_of_path(path)})[:-1] + ', "history": ['
     before = " "
-    for stage in stages:
+    for period in periods:
         what: dict[str, object] = {"there": False}
-        if stage.node is not None:
-            what = {"there": stage.node.state != MISSING, **json_of(stage.node, path)}
+        if period.node is not None:
+            what = {"there": period.node.state != MISSING, **json_of(period.node, path)}
         archives = [
             {"archive": each.key, "day": f"{day_date(each.record.day)}" if each.record else None}
-            for each in stage.archives
+            for each in period.archives
         ]
         yield before + json_line({**what, "archives": archives})
         before = ","

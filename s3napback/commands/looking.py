@@ -14,9 +14,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
+from s3napback.browsing.interest import Interest
 from s3napback.browsing.nodes import MISSING, joined, split
 from s3napback.browsing.tree import Tree
-from s3napback.browsing.wanted import Wanted
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.catalogue.keeping import KeptStore, tidy
 from s3napback.catalogue.remembering import cache_folder
@@ -39,7 +39,7 @@ _MOST_LOOKED_AT = 5000
 _MOST_UNRESOLVED = 20_000
 
 
-class Layout(Enum):
+class OutputForm(Enum):
     """How the result is shown."""
 
     TERMINAL = "columns as people read them"
@@ -50,7 +50,7 @@ class Layout(Enum):
     @property
     def is_exact(self) -> bool:
         """Sizes in bytes, and times to the nanosecond."""
-        return self is not Layout.TERMINAL
+        return self is not OutputForm.TERMINAL
 
 
 class Say(Protocol):
@@ -74,12 +74,12 @@ class Output:
     """Where a result goes.
 
     Attributes:
-        layout: how it is shown.
+        form: how it is shown.
         say: takes lines.
         write: takes bytes as they are.
     """
 
-    layout: Layout
+    form: OutputForm
     say: Say
     write: Write
 
@@ -186,7 +186,7 @@ class Looker:
         if advice := cold_advice(archives, self.holdings.configuration, self.holdings.catalogue.sums):
             raise StoredCold(*advice)
 
-    def tree_of(self, source: SourceName, chain: Sequence[CataloguedArchive], wanted: Wanted) -> ReplayedTree:
+    def tree_of(self, source: SourceName, chain: Sequence[CataloguedArchive], wanted: Interest) -> ReplayedTree:
         """The tree after a chain; a context manager."""
         self.require_warm(chain)
         return ReplayedTree(self.inspector(source), chain, wanted)
@@ -200,7 +200,7 @@ class Looker:
 class ReplayedTree:
     """The tree after a chain. A context manager."""
 
-    def __init__(self, inspector: Inspector, chain: Sequence[CataloguedArchive], wanted: Wanted) -> None:
+    def __init__(self, inspector: Inspector, chain: Sequence[CataloguedArchive], wanted: Interest) -> None:
         self._inspector = inspector
         self._chain = chain
         self._wanted = wanted
@@ -224,7 +224,7 @@ class ReplayedTree:
         self._tree.__exit__(None, None, None)
 
 
-def resolved(wanted: Wanted, tree: Tree) -> Wanted:
+def resolved(wanted: Interest, tree: Tree) -> Interest:
     """What has to be of interest so that hard links to what was not are known."""
     if len(tree.unresolved) > _MOST_UNRESOLVED:
         # So many are kept better by the tree than in memory.
@@ -269,16 +269,16 @@ def top_of(source: SourceName) -> bytes:
 
 def no_such_path(looker: Looker, source: SourceName, chain: Sequence[CataloguedArchive], path: bytes) -> NoSuchPath:
     """The error that a path was not there on a day, with what lies near it and what to do."""
-    shown = printable(Wanted(top=top_of(source)).absolute(path).decode("utf-8", "surrogateescape"))
+    shown = printable(Interest(top=top_of(source)).absolute(path).decode("utf-8", "surrogateescape"))
     day = f" on {day_date(chain[-1].record.day)}" if chain[-1].record else ""
     folder, name = split(path)
-    with looker.tree_of(source, chain, Wanted(folder, is_deep=False, top=top_of(source))) as tree:
+    with looker.tree_of(source, chain, Interest(folder, is_deep=False, top=top_of(source))) as tree:
         nodes = islice((node for node in tree.nodes() if node.path != folder), _MOST_LOOKED_AT)
         names = {node.name.decode("utf-8", "surrogateescape"): node for node in nodes if node.state != MISSING}
     near = difflib.get_close_matches(name.decode("utf-8", "surrogateescape"), names, _MOST_NEAR, 0.6)
-    paths = [Wanted(top=top_of(source)).absolute(joined(folder, names[each].name)) for each in near]
+    paths = [Interest(top=top_of(source)).absolute(joined(folder, names[each].name)) for each in near]
     hint = "; near it are: " + ", ".join(printable(each.decode("utf-8", "surrogateescape")) for each in paths)
-    written = shell_word(Wanted(top=top_of(source)).absolute(path).decode("utf-8", "surrogateescape"))
+    written = shell_word(Interest(top=top_of(source)).absolute(path).decode("utf-8", "surrogateescape"))
     return NoSuchPath(
         f"{shown} was not there{day}{hint if near else ''}",
         f"“history {written}” tells on which days it was, and “find” looks for names on all of them",

@@ -6,15 +6,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
+from s3napback.browsing.interest import Interest
 from s3napback.browsing.nodes import IS_FOLDER, MISSING, Node
 from s3napback.browsing.showing import json_line, json_of, line_of
-from s3napback.browsing.wanted import Wanted
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.commands.looking import (
-    Layout,
     Looker,
     LookRequest,
     Output,
+    OutputForm,
     Say,
     no_such_path,
     path_within,
@@ -28,7 +28,7 @@ from s3napback.rotation import day_date
 
 
 @dataclass(frozen=True)
-class Listing:
+class ListedFolder:
     """What is to be listed.
 
     Attributes:
@@ -70,15 +70,15 @@ def show(
     if source.kind != DIRECTORY.name:
         _tell_of_dumps(looker, word, source, path, output.say)
         return 0
-    wanted = Listing(source, looker.chain(word, request.at), path_within(source, path), is_deep)
+    wanted = ListedFolder(source, looker.chain(word, request.at), path_within(source, path), is_deep)
     with looker.looking():
         _list(looker, wanted, output)
     return 0
 
 
-def _list(looker: Looker, listing: Listing, output: Output) -> None:
+def _list(looker: Looker, listing: ListedFolder, output: Output) -> None:
     source, chain, path = listing.source, listing.chain, listing.path
-    wanted = Wanted(path, is_deep=listing.is_deep, top=top_of(source))
+    wanted = Interest(path, is_deep=listing.is_deep, top=top_of(source))
     with looker.tree_of(source, chain, wanted) as tree:
         found = tree.node(path)
         if found is None:
@@ -87,12 +87,12 @@ def _list(looker: Looker, listing: Listing, output: Output) -> None:
         nodes: Iterator[Node] = iter([found])
         if found.letter == IS_FOLDER:
             nodes = (node for node in tree.nodes() if node.path != path)
-        if output.layout is Layout.JSON:
+        if output.form is OutputForm.JSON:
             output.lines(_json(listing, nodes, wanted))
-        elif output.layout is Layout.NAMES:
+        elif output.form is OutputForm.NAMES:
             output.names(_shown(node, path) for node in nodes if node.state != MISSING)
         else:
-            output.lines(line_of(node, _shown(node, path), is_exact=output.layout.is_exact) for node in nodes)
+            output.lines(line_of(node, _shown(node, path), is_exact=output.form.is_exact) for node in nodes)
 
 
 def _shown(node: Node, path: bytes) -> bytes:
@@ -100,7 +100,7 @@ def _shown(node: Node, path: bytes) -> bytes:
     return node.path[len(path) + 1 if path else 0 :] if node.path != path else node.name
 
 
-def _json(listing: Listing, nodes: Iterable[Node], wanted: Wanted) -> Iterator[str]:
+def _json(listing: ListedFolder, nodes: Iterable[Node], wanted: Interest) -> Iterator[str]:
     newest = listing.chain[-1]
     head = {
         "source": str(listing.source),

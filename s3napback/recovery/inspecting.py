@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from s3napback.archives import SEGMENTED
-from s3napback.browsing.nodes import FolderRow, Row, relative, split
+from s3napback.browsing.nodes import FolderRow, MemberRow, relative, split
 from s3napback.browsing.telling import tell
 from s3napback.browsing.tree import Tree
 from s3napback.catalogue.contents import CataloguedArchive
@@ -150,7 +150,7 @@ class _Members:
         self._top = top
         self._tree = tree
         self._folder = b""
-        self._rows: list[Row] = []
+        self._rows: list[MemberRow] = []
 
     def take(self, member: Member) -> None:
         """Tell of a member.
@@ -172,7 +172,7 @@ class _Members:
                     self.flush()
                     self._folder = folder
                 size, more = self._content(member)
-                self._rows.append(Row(name, _KINDS[member.type], *owners, size, *_modified(member), more))
+                self._rows.append(MemberRow(name, _KINDS[member.type], *owners, size, *_modified(member), more))
         except (UnknownForm, ValueError, KeyError) as error:
             raise Damaged(f"it holds a member of a form that s3napback never writes ({error})") from error
 

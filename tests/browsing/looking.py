@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from s3napback.commands import ls
-from s3napback.commands.looking import Layout, LookRequest, Output
+from s3napback.commands.looking import LookRequest, Output, OutputForm
 from s3napback.config.loading import load_configuration
 from tests.site import Site
 
@@ -32,7 +32,7 @@ Seen = tuple[int, int, int, int, int, str]
 class Caught:
     """Takes what a command shows."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: OutputForm) -> None:
         self.lines: list[str] = []
         self.data = b""
         self.output = Output(layout, self._say, self._write)
@@ -50,7 +50,7 @@ class Caught:
 
 def listed(site: Site, at: str, path: str = "", *, is_deep: bool = True) -> list[dict[str, Any]]:
     """The entries that ``ls`` tells of a day, as JSON."""
-    caught = Caught(Layout.JSON)
+    caught = Caught(OutputForm.JSON)
     request = LookRequest(str(site.source), at)
     ls.show(load_configuration(site.configuration), request, (path, is_deep), TODAY, caught.output)
     entries: list[dict[str, Any]] = caught.document["entries"]

@@ -108,7 +108,7 @@ def _runs(parts: list[tuple[bytes, bytes]]) -> Iterator[list[bytes]]:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Interest:
     """The names that are of interest.
 
     Attributes:
@@ -130,11 +130,11 @@ class Wanted:
     is_all_known: bool = False
     _places: frozenset[bytes] = field(default=frozenset(), repr=False)
 
-    def and_also(self, paths: frozenset[bytes]) -> Wanted:
+    def and_also(self, paths: frozenset[bytes]) -> Interest:
         """The same, and other paths."""
         return replace(self, also=self.also | paths, _places=frozenset(split(path)[0] for path in self.also | paths))
 
-    def knowing_all(self) -> Wanted:
+    def knowing_all(self) -> Interest:
         """The same, and something is known of all others."""
         return replace(self, is_all_known=True)
 
