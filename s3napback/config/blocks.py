@@ -184,9 +184,7 @@ class BlockReader:
     def _directive(self, entry: Directive, place: DirectiveContext) -> DirectiveDescription | None:
         return None if passed_over(entry, self._problems) else self._known_directive(entry, place)
 
-    def _set(
-        self, contents: Contents, known: DirectiveDescription, entry: Directive, place: DirectiveContext
-    ) -> None:
+    def _set(self, contents: Contents, known: DirectiveDescription, entry: Directive, place: DirectiveContext) -> None:
         before = contents.settings.get(known.name)
         if before is not None and not known.adds_up:
             repeated(known, entry, _where(before, entry), self._problems)
