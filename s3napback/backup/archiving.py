@@ -194,6 +194,7 @@ class _Making:
             self.context.state.note_upload(self.plan.job.name, self.plan.key)
             with self._noting_lack_of_parts():
                 stored = self.context.store.put(self.plan.key, measured, metadata, expected_size=expected_size)
+            self.context.survey.require_same_name(stored)
             return Transfer(measured.sha256, measured.size, read.count, 0.0, tuple(pipeline.warnings)), stored
 
     @contextmanager

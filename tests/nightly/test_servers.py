@@ -94,6 +94,20 @@ def test_a_wrong_secret_is_told_at_once(tmp_path: Path, server: S3Server) -> Non
     assert "correct secret= in S3Keyfile" in site.run(expect=2).stderr
 
 
+def test_a_name_that_the_store_shows_otherwise_is_refused(tmp_path: Path, seaweedfs: S3Server) -> None:
+    """It would answer whoever asks for the name, so that every night were a success, and nothing could be restored."""
+    site = Site(tmp_path / "site", seaweedfs)
+    odd = site.root / "a\\b+ü"
+    odd.mkdir()
+    (odd / "file").write_text("content")
+    site.configure(f'<Cycle nightly>\nDirectory "{odd}"\nDirectory {site.source}\n</Cycle>')
+    for day in range(2):
+        done = site.run(day=day, expect=1)
+        assert "1 done, 0 skipped, 1 failed" in done.stderr
+        assert f"/a\\b+ü-{(day + 2) % 4}-FULL as " in done.stderr
+        assert not (site.diff_dir / site.name(odd)).exists()
+
+
 def test_prune_deletes_what_a_shorter_rotation_no_longer_fills(tmp_path: Path, server: S3Server) -> None:
     site = Site(tmp_path / "site", server)
     site.configure_cycle("Diffs 0\nFulls 3")
