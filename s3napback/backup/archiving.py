@@ -199,6 +199,7 @@ class _Making:
                     self.plan.key, measured, metadata, expected_size=expected_size, lock_until=self.locking.until
                 )
             self.locking.note(stored)
+            self.context.survey.require_same_name(stored)
             return Transfer(measured.sha256, measured.size, read.count, 0.0, tuple(pipeline.warnings)), stored
 
     @contextmanager
