@@ -29,8 +29,9 @@ from s3napback.stores.s3_errors import (
     translate,
     translated,
 )
-from s3napback.stores.s3_listing import listed
+from s3napback.stores.s3_listing import list_objects, list_uploads, listed
 from s3napback.stores.s3_upload import PartBuffers, Target, Upload
+from s3napback.stores.throttle import Throttle
 from s3napback.stores.waiting import IMPATIENT, PATIENT, Patience, Waiting, patiently
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class S3Store:
         self._waiting = waiting or (PATIENT if patient else IMPATIENT).within(settings.stall_timeout)
         self._clients = Clients(settings, credentials, self._waiting)
         self._buffers = PartBuffers(self._chunk_size, settings.upload_threads)
+        self._throttle = Throttle(settings.bandwidth)
         self._has_said_refusal = False
         self._first_page: tuple[float, Any] | None = None
 
@@ -113,7 +115,7 @@ class S3Store:
         try:
             # A proxy is nearly always there: one that nothing listens at is a mistake, and said at once.
             page = patiently(
-                lambda: _list_objects(self._bucket, prefix, {}, self._clients.prompt()),
+                lambda: list_objects(self._bucket, prefix, {}, self._clients.prompt()),
                 doing,
                 Patience(self._waiting.outage_seconds),
                 at_once=(ProxyConnectionError,),
@@ -207,6 +209,7 @@ class S3Store:
             key=key,
             options={"Metadata": dict(metadata), **self._storage_options(is_helper=is_helper)},
             is_amazon=not self._settings.endpoint,
+            throttle=self._throttle,
             # Without an identity the old object could be taken for the new one.
             has_landed=lambda size: IDENTITY in metadata and not difference(self._head_once(key), size, metadata),
             confirm=lambda size: (
@@ -236,7 +239,8 @@ class S3Store:
                 version = answer.get("ETag", "").strip('"')
                 stop = position + int(required(answer, "ContentLength", doing))
                 with closing(answer["Body"]) as body:
-                    for block in iter(partial(body.read, _READ_BLOCK), b""):
+                    for block in iter(lambda: body.read(self._throttle.piece(_READ_BLOCK)), b""):
+                        self._throttle.take(len(block))
                         position += len(block)
                         patience.reset()
                         yield block
@@ -311,7 +315,7 @@ class S3Store:
     def _upload_pages(self, prefix: str, doing: str) -> Iterator[Any]:
         more: dict[str, Any] = {}
         for _ in range(_MOST_PAGES):
-            page = self._ask(partial(_list_uploads, self._bucket, prefix, more), doing)
+            page = self._ask(partial(list_uploads, self._bucket, prefix, more), doing)
             yield page
             more = {"KeyMarker": page.get("NextKeyMarker"), "UploadIdMarker": page.get("NextUploadIdMarker")}
             if not page.get("IsTruncated") or not more["KeyMarker"]:
@@ -322,7 +326,7 @@ class S3Store:
         more: dict[str, Any] = {}
         page = self._kept_page() if prefix == join_prefix(self._settings.prefix, "") else None
         while True:
-            page = page or self._ask(partial(_list_objects, self._bucket, prefix, more), doing)
+            page = page or self._ask(partial(list_objects, self._bucket, prefix, more), doing)
             yield page
             if not page.get("IsTruncated"):
                 return
@@ -385,14 +389,6 @@ class S3Store:
             answer["Body"].close()
             raise problem
         return answer
-
-
-def _list_objects(bucket: str, prefix: str, more: Mapping[str, Any], client: S3Client) -> Any:
-    return client.list_objects_v2(Bucket=bucket, Prefix=prefix, **more)
-
-
-def _list_uploads(bucket: str, prefix: str, more: Mapping[str, Any], client: S3Client) -> Any:
-    return client.list_multipart_uploads(Bucket=bucket, Prefix=prefix, **more)
 
 
 def _abort(bucket: str, key: str, upload: str, client: S3Client) -> Any:
