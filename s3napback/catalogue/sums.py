@@ -43,8 +43,8 @@ _UNREAD = f"{METADATA_PREFIX}unread"
 _PLAIN = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 _SUM = re.compile(r"(?P<escaped>\\?)(?P<digest>[0-9a-f]{64})  (?P<name>.+)", re.DOTALL)
 _COMMENT = re.compile(
-    r"# (id|source|host|started|bytes stored|bytes read|seconds|index|warning|unread path|unread|rows|more rows|structure)"
-    r" (.*)",
+    r"# (id|source|host|started|bytes stored|bytes read|seconds|index|structure|warning|unread path|unread|rows|"
+    r"more rows) (.*)",
     re.DOTALL,
 )
 _WHOLE = re.compile(r"[0-9]{1,18}")

@@ -20,7 +20,7 @@ from s3napback.catalogue.sums import SumNote, read_sum, sum_key
 from s3napback.config.settings import Configuration, Job
 from s3napback.drilling.registry import prover_of
 from s3napback.drilling.task import Proven, Task
-from s3napback.drilling.throwaway import NoServer
+from s3napback.drilling.throwaway import NotTried
 from s3napback.errors import S3napbackError, StoreError
 from s3napback.formatting import counted, human_time
 from s3napback.kinds import SourceName, kind_of
@@ -185,7 +185,7 @@ class _Drills:
         except (Damaged, S3napbackError) as error:
             self._tell(f"{what}: NOT PROVEN", error)
             # What cannot be tried here says nothing of the archive.
-            if not isinstance(error, NoServer):
+            if not isinstance(error, NotTried):
                 self._remember(chain[-1], is_good=False, said=type(error).__name__)
             return False
         self.say(f"{what}: {_COUNTED}{proven.said}, {human_time(time.monotonic() - clock)}")
@@ -201,7 +201,7 @@ class _Drills:
     def _proven(self, source: SourceName, chain: Sequence[CataloguedArchive]) -> Proven:
         for archive in chain:
             if is_cold(archive):
-                raise NoServer(f"{archive.key} lies in cold storage ({archive.stored.storage_class})")
+                raise NotTried(f"{archive.key} lies in cold storage ({archive.stored.storage_class})")
         notes = [self._note(archive) for archive in chain]
         needed = sum(note.read or 0 for note in notes if note) or sum(archive.stored.size for archive in chain)
         configuration = self.holdings.configuration

@@ -324,7 +324,7 @@ class Directives:
     )
     DRILL_EVERY = Integer(
         "DrillEvery",
-        _ANYWHERE,
+        ANYWHERE,
         "Days after which “drill --due” proves a source again; 0 is never.",
         value=0,
         minimum=0,

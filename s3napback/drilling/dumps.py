@@ -55,7 +55,7 @@ class Trial(Protocol):
         """Run the server, and a client that is given the dump.
 
         Raises:
-            NoServer: there is none for this dump.
+            NotTried: there is none for this dump.
         """
         ...
 

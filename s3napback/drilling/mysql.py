@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from s3napback.drilling.dumps import Loaded, Table
 from s3napback.drilling.scratch import Scratch
-from s3napback.drilling.throwaway import NoServer, Tools, find_server, running
+from s3napback.drilling.throwaway import NotTried, Tools, find_server, running
 from s3napback.errors import PipelineError
 from s3napback.formatting import printable
 from s3napback.sources.dump_command import Inventory
@@ -83,7 +83,7 @@ class MySQLTrial:
         try:
             self._tools.answer(*_installation(server, str(data), is_mariadb=is_mariadb))
         except PipelineError as error:
-            raise NoServer(*error.under("a server for the proof cannot be set up")) from error
+            raise NotTried(*error.under("a server for the proof cannot be set up")) from error
         more = () if is_mariadb else ("--mysqlx=OFF",)
         command = (server, "--no-defaults", f"--datadir={data}", f"--socket={socket}", *_SERVER_OPTIONS, *more)
         command += (f"--pid-file={self.scratch.path / 'pid'}", f"--tmpdir={self.scratch.path}")
@@ -101,10 +101,10 @@ class MySQLTrial:
         server = find_server(names, f"install {package}")
         said = self._tools.answer(server, "--no-defaults", "--version")
         if ("mariadb" in said.lower()) != is_mariadb:
-            raise NoServer(f"{server} is {said.strip()}, and the dump is of {'MariaDB' if is_mariadb else 'MySQL'}")
+            raise NotTried(f"{server} is {said.strip()}, and the dump is of {'MariaDB' if is_mariadb else 'MySQL'}")
         own = _OWN.search(said)
         if own and made_by and (int(own[1]), int(own[2])) < (int(made_by["major"]), int(made_by["minor"])):
-            raise NoServer(
+            raise NotTried(
                 f"the dump is of the server {made_by['version'].decode(errors='replace')}, and {server} is older: "
                 f"{said.strip()}"
             )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from s3napback.drilling.scratch import scratch_in
 from s3napback.drilling.task import Proven, Task
-from s3napback.drilling.throwaway import NoServer
+from s3napback.drilling.throwaway import NotTried
 from s3napback.errors import ChangeableByOthers
 from s3napback.formatting import human_bytes, shown
 from s3napback.ownership import require_own
@@ -26,7 +26,7 @@ def prove_output(task: Task) -> Proven:
 
     Raises:
         Damaged: it is not good.
-        NoServer: the program is not there.
+        NotTried: the program is not there.
         S3napbackError: it cannot be read.
     """
     archive, address = task.chain[-1], task.decoder.transport.address(task.chain[-1])
@@ -85,20 +85,20 @@ def _user(task: Task) -> User | None:
     try:
         user = user_called(name)
     except KeyError:
-        raise NoServer(f"there is no user {shown(name)} here, whom RunAs names") from None
+        raise NotTried(f"there is no user {shown(name)} here, whom RunAs names") from None
     if user.uid == os.geteuid():
         return None
     if os.geteuid():
-        raise NoServer(f"only root can run a program with the rights of {user} (RunAs)")
+        raise NotTried(f"only root can run a program with the rights of {user} (RunAs)")
     return user
 
 
 def _require_program(program: str, user: User | None) -> None:
     found = shutil.which(program)
     if found is None:
-        raise NoServer(f"there is no program {shown(program)}, which Drill names")
+        raise NotTried(f"there is no program {shown(program)}, which Drill names")
     if user is None:
         try:
             require_own(Path(found))
         except ChangeableByOthers as error:
-            raise NoServer(*error.lines) from error
+            raise NotTried(*error.lines) from error

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from s3napback.drilling.dumps import Loaded, Table
 from s3napback.drilling.scratch import Scratch
-from s3napback.drilling.throwaway import NoServer, Tools, find_server, running
+from s3napback.drilling.throwaway import NotTried, Tools, find_server, running
 from s3napback.errors import PipelineError
 from s3napback.formatting import readable
 from s3napback.sources.dump_command import Inventory
@@ -135,7 +135,7 @@ class PostgreSQLTrial:
         try:
             self._tools.answer(*setup, "--encoding=UTF8", "--locale=C.UTF-8")
         except PipelineError as error:
-            raise NoServer(*error.under("a server for the proof cannot be set up")) from error
+            raise NotTried(*error.under("a server for the proof cannot be set up")) from error
         settings = [word for setting in _SERVER_SETTINGS for word in ("-c", setting)]
         command = (self._program("postgres"), "-D", str(data), "-k", str(self.scratch.path), *settings)
         ping = (*self._psql("postgres"), "--command=SELECT 1")
@@ -162,7 +162,7 @@ class PostgreSQLTrial:
             return
         enough = sorted(version for version in found if version >= wanted)
         if not enough:
-            raise NoServer(
+            raise NotTried(
                 f"the dump is of a server of version {wanted}, and the newest here is {max(found)}: install "
                 f"postgresql-{wanted}"
             )
@@ -192,7 +192,7 @@ class PostgreSQLTrial:
     def loaded(self, inventory: Inventory) -> Loaded:
         """See ``Trial``."""
         if self._reading.not_here and not self._reading.errors:
-            raise NoServer(f"the dump cannot be tried here: the {self._reading.not_here[0]}; install it")
+            raise NotTried(f"the dump cannot be tried here: the {self._reading.not_here[0]}; install it")
         names: set[str] = set()
         counts: dict[str, int] = {}
         rows: dict[Table, int] = {}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from s3napback.drilling.directories import prove_directory
 from s3napback.drilling.dumps import Loaded, Trial, prove_dump
 from s3napback.drilling.mysql import MySQLTrial
 from s3napback.drilling.output import prove_output
 from s3napback.drilling.postgresql import PostgreSQLTrial
 from s3napback.drilling.scratch import Scratch, nobody, scratch_in
 from s3napback.drilling.task import Proven, Prover, Task
-from s3napback.drilling.trees import prove_database_file, prove_directory, prove_repository
+from s3napback.drilling.trees import prove_database_file, prove_repository
 from s3napback.errors import UnknownKind
 from s3napback.formatting import counted
 from s3napback.kinds import COMMAND, DIRECTORY, MYSQL, POSTGRESQL, SQLITE, SUBVERSION, SourceName, kind_of

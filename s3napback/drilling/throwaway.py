@@ -30,7 +30,7 @@ _QUOTED_LINES = 10
 _MORE_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/sbin", "/usr/libexec")
 
 
-class NoServer(S3napbackError):
+class NotTried(S3napbackError):
     """What an archive holds cannot be tried here, whatever it is."""
 
 
@@ -43,13 +43,13 @@ def find_server(names: Sequence[str], advice: str, folders: Sequence[Path] = ())
         folders: where to look first.
 
     Raises:
-        NoServer: there is none.
+        NotTried: there is none.
     """
     places = os.pathsep.join((*map(str, folders), os.environ.get("PATH", os.defpath), *_MORE_FOLDERS))
     for name in names:
         if (found := shutil.which(name, path=places)) is not None:
             return found
-    raise NoServer(f"{' or '.join(names)} is missing, so the dump cannot be loaded here: {advice}")
+    raise NotTried(f"{' or '.join(names)} is missing, so the dump cannot be loaded here: {advice}")
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def running(tools: Tools, command: Sequence[str], ping: Sequence[str]) -> Iterat
         ping: a command that succeeds as soon as it answers.
 
     Raises:
-        NoServer: it does not start; its own words are in the message.
+        NotTried: it does not start; its own words are in the message.
     """
     with Receiver(tools.stage(*command)) as server:
         deadline = time.monotonic() + _STARTING
@@ -135,7 +135,7 @@ def running(tools: Tools, command: Sequence[str], ping: Sequence[str]) -> Iterat
                 tools.answer(*ping)
             except PipelineError:
                 if server.has_ended or time.monotonic() > deadline:
-                    raise NoServer(*_not_started(command, server.words())) from None
+                    raise NotTried(*_not_started(command, server.words())) from None
                 time.sleep(_STEP)
             else:
                 break

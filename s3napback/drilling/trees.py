@@ -50,8 +50,3 @@ def prove_database_file(task: Task) -> Proven:
             raise Damaged(*error.under(f"{task.source} was restored, and its rows cannot be counted")) from error
     tables, rows = map(int, said.split())
     return Proven(f"{counted(tables, 'table')} with {counted(rows, 'row')}, checked by SQLite")
-
-
-def prove_directory(task: Task) -> Proven:
-    """To come."""
-    raise NotImplementedError
