@@ -6,14 +6,15 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from s3napback.backup.around import hooks_problem
 from s3napback.backup.context import RunContext
 from s3napback.backup.pasting import Pasted
 from s3napback.backup.planning import plan_source
 from s3napback.config.settings import Job
 from s3napback.deciding.plans import Plan, Skip
 from s3napback.encryption.keys import PRIVATE_HOME_OPTIONS
-from s3napback.errors import S3napbackError, StoreError, without_subject
-from s3napback.formatting import human_bytes
+from s3napback.errors import S3napbackError, SourceError, StoreError, without_subject
+from s3napback.formatting import human_bytes, shell_command
 from s3napback.kinds import kind_of
 from s3napback.logs import log_lines, logger_for
 from s3napback.rotation import day_date
@@ -67,17 +68,35 @@ def rehearse_source(
         say(f"{job.source}: {news}")
         return Prospect()
     say(f"{job.source} -> {context.store.location}/{plan.key}")
-    for line in _described(context, plan):
+    for line in (*_described(context, plan), *hook_lines(job)):
         say(f"    {line}")
-    if plan.problem is not None:
-        say(f"    would fail: {without_subject(str(plan.problem), str(job.source))}")
-        log_lines(log, logging.WARNING, plan.problem.under(str(job.source)))
+    problem = _problem(plan, say)
+    if problem is not None:
+        say(f"    would fail: {without_subject(str(problem), str(job.source))}")
+        log_lines(log, logging.WARNING, problem.under(str(job.source)))
     # What somebody has written as a command is what there is to look at.
     if shows_commands or kind_of(job.kind).needs_block:
         for line in _pasted(context, plan, stage.pasted).lines():
             say(f"    {line}")
     alarms = sum(isinstance(note, Alarm) for note in plan.notes)
-    return Prospect(fails=plan.problem is not None, warnings=plan.is_unexpected + alarms)
+    return Prospect(fails=problem is not None, warnings=plan.is_unexpected + alarms)
+
+
+def hook_lines(job: Job) -> Iterator[str]:
+    """What stands around a block, as commands for a shell."""
+    for name, command in (("Before", job.settings.before), ("After", job.settings.after)):
+        if command:
+            yield f"{name}: {shell_command(command)}"
+
+
+def _problem(plan: Plan, say: Callable[[str], None]) -> SourceError | None:
+    """Why a source would fail. What it is like now tells nothing where Before, which was not run, brings it about."""
+    if problem := hooks_problem(plan.job):
+        return SourceError(problem)
+    if plan.problem is None or not plan.job.settings.before:
+        return plan.problem
+    say(f"    as it is now, without Before: {without_subject(str(plan.problem), str(plan.job.source))}")
+    return None
 
 
 def _described(context: RunContext, plan: Plan) -> Iterator[str]:

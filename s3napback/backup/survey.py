@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from s3napback.archives import join_prefix, split_key
@@ -63,6 +64,10 @@ class Survey:
         """The mark of what lies under an archive's key; None if the listing shows nothing there; empty if unknown."""
         seen = self._look()
         return seen.marks.get(key, None if seen.is_whole else "")
+
+    def archive_keys(self) -> Collection[str]:
+        """Keys of the archives that the listing shows."""
+        return self._look().marks
 
     def may_be_unfinished(self, key: str) -> bool:
         """Whether an upload to a key may have been begun and not finished."""

@@ -66,6 +66,22 @@ class Directives:
     SSE_KMS_KEY_ID = Text(
         "SseKmsKeyId", _GLOBAL, "Key for ServerSideEncryption aws:kms or aws:kms:dsse.", otherwise="the account's"
     )
+    OBJECT_LOCK = Enumeration(
+        "ObjectLock",
+        _GLOBAL,
+        "Locks archives until their slots are filled anew, so that nobody can delete them for good before; only an "
+        "administrator can who may bypass governance, and nobody compliance.",
+        otherwise="the bucket's default retention",
+        choices=("governance", "compliance"),
+    )
+    LOCK_DAYS = Integer(
+        "LockDays",
+        _GLOBAL,
+        "Days that ObjectLock lasts longer: for so long the machine may be off, or its runs fail.",
+        value=14,
+        minimum=1,
+        maximum=_EVER,
+    )
     CHUNK_SIZE = Integer(
         "ChunkSize",
         _GLOBAL,
@@ -288,6 +304,20 @@ class Directives:
         kinds=_OF_COMMANDS,
         minimum=1,
         maximum=10**15,
+    )
+    BEFORE = WordList(
+        "Before",
+        _IN_BLOCK,
+        "Program and arguments to be run before the block's sources are looked at; they fail if it does.",
+        otherwise="nothing",
+        adds_up=False,
+    )
+    AFTER = WordList(
+        "After",
+        _IN_BLOCK,
+        "Program and arguments to be run when the block's sources are done, whatever came of them and of Before.",
+        otherwise="nothing",
+        adds_up=False,
     )
     USE_TEMP_FILE = Switch(
         "UseTempFile",

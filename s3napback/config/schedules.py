@@ -139,6 +139,8 @@ def job_settings(scope: Scope) -> JobSettings:
         run_as=scope.text(Directives.RUN_AS),
         environment=tuple(_variable(word) for word in scope.words(Directives.ENVIRONMENT)),
         least_bytes=scope.integer(Directives.LEAST_BYTES),
+        before=scope.words(Directives.BEFORE),
+        after=scope.words(Directives.AFTER),
         use_temp_file=scope.switch(Directives.USE_TEMP_FILE),
         stall_timeout=scope.integer(Directives.STALL_TIMEOUT),
         grace=scope.integer(Directives.GRACE),

@@ -50,7 +50,9 @@ FILE, LINK, SYMLINK, CHARACTER, BLOCK, FOLDER, PIPE = (
     b"folder",
     b"pipe",
 )
-_TYPES = {b"0": FILE, b"1": LINK, b"2": SYMLINK, b"3": CHARACTER, b"4": BLOCK, b"5": FOLDER, b"6": PIPE}
+TYPES = {b"0": FILE, b"1": LINK, b"2": SYMLINK, b"3": CHARACTER, b"4": BLOCK, b"5": FOLDER, b"6": PIPE}
+"""By the types of tar's headers."""
+
 _DEVICES = (CHARACTER, BLOCK)
 
 LONGEST_LINE = 1 << 16
@@ -207,7 +209,7 @@ class LineWriter:
         Raises:
             UnknownForm: it is of no type that tar writes for us.
         """
-        kind = _TYPES.get(headers.type)
+        kind = TYPES.get(headers.type)
         if kind is None or kind == FOLDER:
             raise UnknownForm(f"a member is of the type {headers.type!r}")
         mode, owner, group = headers.kind
@@ -351,7 +353,7 @@ class _Place:
 
 def _learn_kind(line: bytes, kinds: Kinds) -> None:
     found = _KIND.fullmatch(line)
-    if found is None or found[2] not in _TYPES.values():
+    if found is None or found[2] not in TYPES.values():
         raise DamagedIndex(f"a line in it is broken ({line!r:.200})")
     label, kind, mode, owner, group, length = found.groups()
     if False:

@@ -29,6 +29,9 @@ HEAD_SIZE = 384 * 1024
 LEAST_SIZE = 1 << 21
 """Bytes of an archive below which to read it whole is as quick."""
 
+_SPARE = 1 << 21
+"""Bytes by which an index may be larger than its archive, as that of a few small files is."""
+
 _TOLD = 1 << 18  # bytes of the compressed stream; what zstd compresses at once becomes no more than half of that
 _PIECE = 1 << 18
 
@@ -122,8 +125,8 @@ def look_up(
     """
     archive = entered.archive
     try:
-        with _opened(decoder, archive, is_encrypted=bool(looks_encrypted(entered.stored.head))) as pipeline:
-            reader = DocumentReader(_blocks(pipeline), archive.stored.size)
+        with opened_index(decoder, archive, is_encrypted=bool(looks_encrypted(entered.stored.head))) as pipeline:
+            reader = DocumentReader(index_blocks(pipeline), archive.stored.size)
             document = reader.document(entered.record.id, entered.secret)
             if not document.segments.is_whole:
                 raise Irregular("it has no segments")
@@ -139,16 +142,17 @@ def look_up(
     return content
 
 
-def _opened(decoder: Decoder, archive: CataloguedArchive, *, is_encrypted: bool) -> Pipeline:
+def opened_index(decoder: Decoder, archive: CataloguedArchive, *, is_encrypted: bool) -> Pipeline:
+    """A pipeline, not yet started, whose output is the decrypted index of an archive."""
     key = index_key(archive.key)
     transport = decoder.transport
 
     def fetched() -> Iterator[Block]:
-        left = archive.stored.size
+        left = archive.stored.size + _SPARE
         for block in map(transport.total.note, transport.store.read(key)):
             left -= len(block)
             if left < 0:
-                raise Irregular("its index is larger than the archive")
+                raise Irregular("its index is far larger than the archive")
             yield block
 
     feed = Feed(f"{transport.store.location}/{key}", fetched)
@@ -159,7 +163,8 @@ def _opened(decoder: Decoder, archive: CataloguedArchive, *, is_encrypted: bool)
     return Pipeline(elements, stall_timeout=transport.stall_timeout)
 
 
-def _blocks(pipeline: Pipeline) -> Iterator[bytes]:
+def index_blocks(pipeline: Pipeline) -> Iterator[bytes]:
+    """What comes out of it, in pieces."""
     buffer = memoryview(bytearray(_PIECE))
     while count := pipeline.readinto(buffer):
         yield bytes(buffer[:count])
