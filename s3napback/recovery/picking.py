@@ -159,7 +159,7 @@ def _require_same(raw: bytes, entry: Entry) -> None:
             entry.type == FOLDER or headers.stored_size + -headers.stored_size % BLOCK_SIZE == entry.end - entry.content
         )
         is_same = is_same and all((headers.type == type_) == (entry.type == word) for type_, word in _TYPES)
-        pass
+        is_same = is_same and (entry.type not in (LINK, SYMLINK) or headers.link == entry.more)
     except (UnknownForm, ValueError, IndexError):
         is_same = False
     if not is_same:
