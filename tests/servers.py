@@ -66,6 +66,15 @@ class S3Server:
         self.client().create_bucket(Bucket=name, ObjectLockEnabledForBucket=locks)
         return name
 
+    def make_locked_bucket(self) -> str:
+        """The same with Object Lock: what is put there, nobody deletes before a day has passed."""
+        name = f"test-bucket-{next(_bucket_numbers)}"
+        self.client().create_bucket(Bucket=name, ObjectLockEnabledForBucket=True)
+        retention: Any = {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": 1}}
+        lock: Any = {"ObjectLockEnabled": "Enabled", "Rule": retention}
+        self.client().put_object_lock_configuration(Bucket=name, ObjectLockConfiguration=lock)
+        return name
+
     def settings(self, bucket: str, **others: Any) -> StoreSettings:
         """Settings of a store in ``bucket``."""
         return replace(StoreSettings(bucket=bucket, endpoint=self.endpoint, region="us-east-1"), **others)

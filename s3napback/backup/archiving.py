@@ -29,7 +29,7 @@ from s3napback.backup.locking import Locking
 from s3napback.backup.slots import SlotWatch
 from s3napback.catalogue.indexes import index_key
 from s3napback.catalogue.sums import SumNote, format_sum, sum_key, sum_metadata
-from s3napback.chains import History, Link, Memory, SourceState, Stored, extended_chain, with_stored
+from s3napback.chains import History, Link, Memory, SourceState, Stored, abbreviated, extended_chain, with_stored
 from s3napback.crews import Crew
 from s3napback.deciding.facts import RunFacts
 from s3napback.deciding.plans import Plan
@@ -199,6 +199,7 @@ class _Making:
                     self.plan.key, measured, metadata, expected_size=expected_size, lock_until=self.locking.until
                 )
             self.locking.note(stored)
+            self.context.survey.require_same_name(stored)
             return Transfer(measured.sha256, measured.size, read.count, 0.0, tuple(pipeline.warnings)), stored
 
     @contextmanager
@@ -223,7 +224,7 @@ class _Making:
             history=History(
                 chain=extended_chain(plan.base, link),
                 schedule=plan.job.schedule.describe(),
-                content=plan.content,
+                content=abbreviated(plan.content),
             ),
             had_content=had_content,
             taken_over=plan.taken_over,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,7 @@ from s3napback.config.settings import Job
 from s3napback.crews import Crew, result_of
 from s3napback.deciding.plans import Plan, Skip
 from s3napback.errors import EXIT_BUG, S3napbackError, SourceError
-from s3napback.formatting import human_bytes, human_time
+from s3napback.formatting import counted, human_bytes, human_time
 from s3napback.kinds import kind_of
 from s3napback.logs import log_lines, logger_for
 from s3napback.sources import Alarm, Expansion, NothingNew
@@ -85,6 +86,10 @@ class Tidying:
         return Tally(warnings=len(warnings))
 
 
+class OutOfTime(Exception):
+    """The run has taken as long as it may: a source that is due does not begin. The message says so."""
+
+
 @dataclass(frozen=True)
 class Turns:
     """Gives sources their turns. Methods may be called by several threads.
@@ -114,10 +119,20 @@ class Turns:
         if not self.context.facts.options.force and (reason := folder_not_due(self.context, job)):
             return Expansion(remarks=[(logging.INFO, f"{job.source}: {reason}")])
         try:
+            self._require_time()
             block.begin()
+        except OutOfTime as late:
+            return Expansion(remarks=[(logging.WARNING, f"{job.source}: {late}")])
         except S3napbackError as error:
             return failed_expansion(job, error)
         return expanded(self.context, job)
+
+    def _require_time(self) -> None:
+        hours = self.context.configuration.longest_run
+        if hours and time.monotonic() - self.context.journal.clock >= hours * 3600:
+            raise OutOfTime(
+                f"not begun, since the run has taken {counted(hours, 'hour')} (LongestRun); it waits for the next night"
+            )
 
     def back_up(self, job: Job) -> Tally:
         """Back up one source, with what is to be done around its block."""
@@ -134,6 +149,10 @@ class Turns:
         log = logger_for(job.kind)
         try:
             return self._try_to_back_up(job, block, log)
+        except OutOfTime as late:
+            log.warning("%s: %s", job.source, late)
+            self.context.journal.put_off(job)
+            return SKIPPED + Tally(warnings=1)
         except S3napbackError as error:
             ending.heed()  # else what a signal has ended would be told as if it had failed
             log_lines(log, logging.ERROR, error.under(f"{job.source} FAILED"))
@@ -149,8 +168,12 @@ class Turns:
             return replace(FAILED, exit_code=EXIT_BUG)
 
     def _try_to_back_up(self, job: Job, block: HookedBlock, log: logging.Logger) -> Tally:
+        def begin() -> None:
+            self._require_time()
+            block.begin()
+
         source = make_source(job, self.context.tools)
-        plan = plan_source(self.context, job, source, before=block.begin)
+        plan = plan_source(self.context, job, source, before=begin)
         if isinstance(plan, Skip):
             log.info("%s: %s", job.source, plan.reason)
             self.context.journal.skipped(job)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import date
@@ -21,7 +21,7 @@ from s3napback.backup.turns import Tidying, Turns, expanded, remarks_tally
 from s3napback.backup.unfinished import marks_of
 from s3napback.config.settings import Configuration, Job
 from s3napback.deciding.facts import BackupOptions
-from s3napback.errors import ConfigurationError
+from s3napback.errors import ConfigurationError, StateError
 from s3napback.formatting import human_bytes, human_time
 from s3napback.logs import logger_for
 from s3napback.state import lock_holder, locked, make_diff_dir, require_own_diff_dir
@@ -139,7 +139,7 @@ def _warn(warnings: tuple[str, ...]) -> int:
 
 
 def _back_up_all(context: RunContext, around: Around) -> Tally:
-    jobs, several = context.configuration.jobs, context.configuration.concurrency
+    jobs, several = _in_order(context), context.configuration.concurrency
     with Tidying(context) as tidying, around:
         turns = Turns(context, tidying, around)
         if several.jobs == 1:
@@ -148,6 +148,25 @@ def _back_up_all(context: RunContext, around: Around) -> Tally:
             tally = back_up_together(turns, jobs, several)
         tally += tidying.finish()
     return tally + renew_locks(context)
+
+
+def _in_order(context: RunContext) -> Sequence[Job]:
+    """As they are configured; where a run may end early, those first that have been put off for the longest time."""
+    jobs = context.configuration.jobs
+    if not context.configuration.longest_run:
+        return jobs
+    return sorted(jobs, key=lambda job: -max(1, _missed(context, job)))
+
+
+def _missed(context: RunContext, job: Job) -> int:
+    """Periods that have begun since that of its newest archive."""
+    try:
+        state = context.state.load(job.name)
+    except StateError:
+        return 0
+    newest = None if state is None else state.newest
+    schedule = job.schedule
+    return 0 if newest is None else schedule.period(context.facts.day) - schedule.period(newest.day)
 
 
 def _back_up(turns: Turns, job: Job) -> Tally:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from s3napback.config.descriptions import BlockDescription, DirectiveContext, DirectiveDescription, Type
-from s3napback.config.directives import Directives, find_block, find_directive, needed_by, similar_name
+from s3napback.config.directives import Directives
 from s3napback.config.excludes import check_pattern
 from s3napback.config.names import check_cycle_name
+from s3napback.config.naming import find_block, find_directive, needed_by, similar_name
 from s3napback.config.old_ways import name_by_position, passed_over, repeated, words_of
 from s3napback.config.problems import Problems
 from s3napback.config.program_options import RULES, refused_options

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable
 
 from s3napback.config.descriptions import DirectiveContext
-from s3napback.config.directives import HANOI_CYCLE, Directives, all_directives
+from s3napback.config.directives import HANOI_CYCLE, Directives
 from s3napback.config.excludes import plain_pattern
+from s3napback.config.naming import all_directives
 from s3napback.config.problems import Change, Problems
 from s3napback.config.scopes import Scope
 from s3napback.config.settings import JobSettings, Position

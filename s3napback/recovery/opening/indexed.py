@@ -142,6 +142,22 @@ def look_up(
     return content
 
 
+def text_of(decoder: Decoder, entered: Entered) -> Iterator[bytes]:
+    """The lines of an archive's index, in pieces; only when all of them have come do they count.
+
+    Raises:
+        Irregular: the index does not count.
+        StoreError: it cannot be read.
+    """
+    archive = entered.archive
+    try:
+        with opened_index(decoder, archive, is_encrypted=bool(looks_encrypted(entered.stored.head))) as pipeline:
+            reader = DocumentReader(index_blocks(pipeline), archive.stored.size)
+            yield from reader.lines(reader.document(entered.record.id, entered.secret))
+    except (DamagedIndex, PipelineError, UnusableTool) as error:
+        raise Irregular(str(error)) from error
+
+
 def opened_index(decoder: Decoder, archive: CataloguedArchive, *, is_encrypted: bool) -> Pipeline:
     """A pipeline, not yet started, whose output is the decrypted index of an archive."""
     key = index_key(archive.key)
