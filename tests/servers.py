@@ -60,10 +60,10 @@ class S3Server:
         """What the server knows its one user by."""
         return Credentials(self.access_key, self.secret_key)
 
-    def make_bucket(self) -> str:
-        """Make a bucket that no other test uses, and return its name."""
+    def make_bucket(self, *, locks: bool = False) -> str:
+        """Make a bucket that no other test uses, and return its name; in one with locks objects can be locked."""
         name = f"test-bucket-{next(_bucket_numbers)}"
-        self.client().create_bucket(Bucket=name)
+        self.client().create_bucket(Bucket=name, ObjectLockEnabledForBucket=locks)
         return name
 
     def make_locked_bucket(self) -> str:

@@ -10,6 +10,7 @@ import logging
 import string
 import threading
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -71,6 +72,10 @@ class Survey:
         """The mark of what lies under an archive's key; None if the listing shows nothing there; empty if unknown."""
         seen = self._look()
         return seen.marks.get(key, None if seen.is_whole else "")
+
+    def archive_keys(self) -> Collection[str]:
+        """Keys of the archives that the listing shows."""
+        return self._look().marks
 
     def may_be_unfinished(self, key: str) -> bool:
         """Whether an upload to a key may have been begun and not finished."""
