@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from s3napback.catalogue.contents import Catalogue, read_catalogue
 from s3napback.catalogue.remembering import HeadMemory
-from s3napback.catalogue.selection import holder_of, matches, meanings
+from s3napback.catalogue.selection import holder_of, meanings, meant
 from s3napback.kinds import kind_of
 from s3napback.stores import Store
 
@@ -54,7 +54,7 @@ def _is_enough(found: Catalogue, word: str, host: str) -> bool:
     records = [archive.record for archive in found.archives]
     if any(record is None or record.owner.host != host for record in records):
         return False
-    matching = [archive for archive in found.archives if matches(word, archive)]
+    matching = meant(word, found)
     if not matching:
         return holder_of(word, found.archives) is not None
     return all(found.chain(archive).archives for archive in matching)
