@@ -68,10 +68,12 @@ class Chain:
     Attributes:
         archives: a FULL and the DIFFs on it, oldest first; empty if the chain is broken.
         problem: why it is broken, as one clause; empty if it is whole.
+        is_outlived: it is broken because the rotation has gone on, and filled the slot of its FULL anew.
     """
 
     archives: tuple[CataloguedArchive, ...] = ()
     problem: str = ""
+    is_outlived: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ class Catalogue:
                 return Chain(tuple(reversed(links)))
             parent = self._by_id.get(record.parent)
             if parent is None:
-                return Chain(problem=self._missing_parent(links))
+                return self._without_parent(links)
             if parent.key in seen:
                 return Chain(problem="its metadata names parents in a circle")
             seen.add(parent.key)
@@ -164,21 +166,23 @@ class Catalogue:
             found.setdefault(archive.base, []).append(archive)
         return found
 
-    def _missing_parent(self, links: Sequence[CataloguedArchive]) -> str:
-        """What became of the parent of the last link, as far as the slots below tell."""
+    def _without_parent(self, links: Sequence[CataloguedArchive]) -> Chain:
+        """A chain of which the parent of the last link is missing; what became of that the slots below tell."""
         last = links[-1]
         below = [other for other in self._by_base[last.base] if other.slot < last.slot]
         fulls = [other for other in below if other.record and other.record.type is ArchiveType.FULL]
         nameless = [other for other in below if other.record is None]
-        why = "the archive it builds on is no longer in the store"
+        why, is_outlived = "the archive it builds on is no longer in the store", False
         if nameless:
             lost = "cannot be looked at" if nameless[-1].flaw else "has lost its metadata"
             why = f"the archive it builds on is missing, unless it is {nameless[-1].key}, which {lost}"
         elif fulls and newest_first(fulls[-1]) < newest_first(last):
-            why = f"its FULL was overwritten: {fulls[-1].key} is of {_date(fulls[-1])}"
+            why, is_outlived = f"its FULL was overwritten: {fulls[-1].key} is of {_date(fulls[-1])}", True
         elif fulls:
             why = f"an archive between {fulls[-1].key} and it is missing"
-        return why if len(links) == 1 else f"it builds on {last.key}, which cannot be restored: {why}"
+        if len(links) > 1:
+            why = f"it builds on {last.key}, which cannot be restored: {why}"
+        return Chain(problem=why, is_outlived=is_outlived)
 
 
 def own_name(source: SourceName) -> str:
