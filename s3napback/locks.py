@@ -7,9 +7,11 @@ never made shorter, so that only what makes one longer has to be asked for.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta, timezone
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime, time, timedelta, timezone
+from typing import Any
 
 from s3napback.rotation import LAST_DAY, Schedule, day_date, day_number
 
@@ -123,3 +125,40 @@ def moment_of(day: int) -> datetime:
 def whole_day(moment: datetime) -> int:
     """The last day that is over everywhere at a moment: what a lock until then is good for."""
     return day_number((moment.astimezone(timezone.utc) - _ALL_ZONES).date())
+
+
+_FORMAT = 1
+
+
+def ledger_document(ledger: Ledger) -> bytes:
+    """A ledger as a JSON document that a person can read: days are written as dates."""
+    archives = {key: asdict(archive) for key, archive in ledger.items()}
+    for archive in archives.values():
+        archive["day"] = str(day_date(archive["day"]))
+        for lock in archive["objects"].values():
+            lock["until"] = str(day_date(lock["until"])) if lock["until"] else None
+    return json.dumps({"format": _FORMAT, "archives": archives}, indent=1, sort_keys=True).encode()
+
+
+def read_ledger(document: bytes) -> Ledger:
+    """What ``ledger_document`` has written; nothing of a document that makes no sense, which costs looks only."""
+    try:
+        found = json.loads(document)
+        if found["format"] != _FORMAT:
+            return {}
+        return {key: _archive(each) for key, each in found["archives"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _archive(written: Mapping[str, Any]) -> LockedArchive:
+    objects = {
+        str(key): Lock(str(lock["version"]), _day(lock["until"]) if lock["until"] else 0)
+        for key, lock in written["objects"].items()
+    }
+    identity, parent, slot = str(written["id"]), str(written["parent"]), int(written["slot"])
+    return LockedArchive(identity, parent, slot, _day(written["day"]), objects)
+
+
+def _day(written: str) -> int:
+    return day_number(date.fromisoformat(written))

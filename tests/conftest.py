@@ -25,6 +25,7 @@ from tests.mail_host import MailHost
 from tests.seaweedfs import seaweedfs_server
 from tests.servers import S3Server, moto_server, rclone_server
 from tests.site import Site
+from tests.swift import swift_server
 
 # A slow machine is no failure, and the checkout may be one that cannot be written to.
 settings.register_profile("s3napback", settings(deadline=None, database=None))
@@ -92,6 +93,13 @@ def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """SeaweedFS, for the session; every test makes buckets of its own with ``seaweedfs.make_bucket()``."""
     with seaweedfs_server(tmp_path_factory.mktemp("seaweedfs")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def swift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """OpenStack Swift, for the session; every test makes buckets of its own with ``swift.make_bucket()``."""
+    with swift_server(tmp_path_factory.mktemp("swift")) as server:
         yield server
 
 

@@ -1,6 +1,6 @@
 """S3 servers for tests: moto's and rclone's, on free ports of the loopback device, in folders of their own.
 
-``tests/seaweedfs.py`` has another one.
+``tests/seaweedfs.py`` and ``tests/swift.py`` have others.
 
 ``tests/conftest.py`` makes fixtures of them, one process each for the whole test session.
 """
@@ -42,7 +42,7 @@ class S3Server:
     """A running server, or a faulty proxy in front of one (see ``behind``).
 
     Attributes:
-        kind: ``moto``, ``rclone`` or ``seaweedfs``.
+        kind: ``moto``, ``rclone``, ``seaweedfs`` or ``swift``.
         endpoint: its URL.
         process_id: of the server.
         folder: where rclone keeps buckets, each a subfolder; None for the others.
@@ -60,10 +60,19 @@ class S3Server:
         """What the server knows its one user by."""
         return Credentials(self.access_key, self.secret_key)
 
-    def make_bucket(self) -> str:
-        """Make a bucket that no other test uses, and return its name."""
+    def make_bucket(self, *, locks: bool = False) -> str:
+        """Make a bucket that no other test uses, and return its name; in one with locks objects can be locked."""
         name = f"test-bucket-{next(_bucket_numbers)}"
-        self.client().create_bucket(Bucket=name)
+        self.client().create_bucket(Bucket=name, ObjectLockEnabledForBucket=locks)
+        return name
+
+    def make_locked_bucket(self) -> str:
+        """The same with Object Lock: what is put there, nobody deletes before a day has passed."""
+        name = f"test-bucket-{next(_bucket_numbers)}"
+        self.client().create_bucket(Bucket=name, ObjectLockEnabledForBucket=True)
+        retention: Any = {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": 1}}
+        lock: Any = {"ObjectLockEnabled": "Enabled", "Rule": retention}
+        self.client().put_object_lock_configuration(Bucket=name, ObjectLockConfiguration=lock)
         return name
 
     def settings(self, bucket: str, **others: Any) -> StoreSettings:

@@ -21,6 +21,7 @@ from s3napback.rotation import day_date
 from s3napback.sources import WORKING, Alarm, NothingNew
 from s3napback.sources.registry import make_source
 from s3napback.streams.compression import compression_command
+from s3napback.streams.processes import Stage, too_long
 
 
 @dataclass(frozen=True)
@@ -70,16 +71,19 @@ def rehearse_source(
     say(f"{job.source} -> {context.store.location}/{plan.key}")
     for line in (*_described(context, plan), *hook_lines(job)):
         say(f"    {line}")
+    unstartable = too_long(stage)
+    if unstartable:
+        say(f"    would fail: {unstartable}")
     problem = _problem(plan, say)
     if problem is not None:
         say(f"    would fail: {without_subject(str(problem), str(job.source))}")
         log_lines(log, logging.WARNING, problem.under(str(job.source)))
     # What somebody has written as a command is what there is to look at.
-    if shows_commands or kind_of(job.kind).needs_block:
-        for line in _pasted(context, plan, stage.pasted).lines():
+    if not unstartable and (shows_commands or kind_of(job.kind).needs_block):
+        for line in _pasted(context, plan, stage).lines():
             say(f"    {line}")
     alarms = sum(isinstance(note, Alarm) for note in plan.notes)
-    return Prospect(fails=problem is not None, warnings=plan.is_unexpected + alarms)
+    return Prospect(fails=problem is not None or bool(unstartable), warnings=plan.is_unexpected + alarms)
 
 
 def hook_lines(job: Job) -> Iterator[str]:
@@ -116,8 +120,9 @@ def _would_fail(job: Job, error: S3napbackError, say: Callable[[str], None]) -> 
     return Prospect(fails=True)
 
 
-def _pasted(context: RunContext, plan: Plan, dump: tuple[str, ...]) -> Pasted:
+def _pasted(context: RunContext, plan: Plan, stage: Stage) -> Pasted:
     """The commands of an archive, with what they need of a run's private folders."""
+    dump = stage.pasted
     settings, keyring = plan.job.settings, context.configuration.encryption.keyring
     compression = compression_command(settings.compression, settings.compression_level)
     encryption = context.encryption.command if context.encryption else ()
@@ -129,6 +134,10 @@ def _pasted(context: RunContext, plan: Plan, dump: tuple[str, ...]) -> Pasted:
         places[snapshot] = "snapshot"
         if plan.parent and plan.parent.memory:
             preparations.append(("cp", "--", str(folder / plan.parent.memory.snapshot), snapshot))
+    files = {
+        path.name: content.decode("utf-8", "surrogateescape").splitlines() for path, content in stage.lists.items()
+    }
+    places |= {str(path): path.name for path in stage.lists}
     if encryption and keyring is not None:
         home = encryption[encryption.index("--homedir") + 1]
         places[home] = "gpg"
@@ -136,4 +145,4 @@ def _pasted(context: RunContext, plan: Plan, dump: tuple[str, ...]) -> Pasted:
             ("mkdir", "-m", "700", home),
             ("gpg", "--batch", "--quiet", "--homedir", home, *PRIVATE_HOME_OPTIONS, "--import", str(keyring)),
         ]
-    return Pasted([stage for stage in (dump, compression, encryption) if stage], places, preparations)
+    return Pasted([words for words in (dump, compression, encryption) if words], places, preparations, files)

@@ -14,6 +14,7 @@ from s3napback.backup.context import RunContext, prepared_run
 from s3napback.backup.journal import Journal, has_failed
 from s3napback.backup.leaving import leaving_word
 from s3napback.backup.rehearsing import hook_lines, rehearse_source
+from s3napback.backup.renewing import renew_locks
 from s3napback.backup.tally import FAILED, NOTHING, Tally
 from s3napback.backup.together import back_up_together
 from s3napback.backup.turns import Tidying, Turns, expanded, remarks_tally
@@ -145,7 +146,8 @@ def _back_up_all(context: RunContext, around: Around) -> Tally:
             tally = sum((_back_up(turns, job) for job in jobs), NOTHING)
         else:
             tally = back_up_together(turns, jobs, several)
-        return tally + tidying.finish()
+        tally += tidying.finish()
+    return tally + renew_locks(context)
 
 
 def _in_order(context: RunContext) -> Sequence[Job]:

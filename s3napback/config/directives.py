@@ -61,6 +61,22 @@ class Directives:
     SSE_KMS_KEY_ID = Text(
         "SseKmsKeyId", GLOBAL, "Key for ServerSideEncryption aws:kms or aws:kms:dsse.", otherwise="the account's"
     )
+    OBJECT_LOCK = Enumeration(
+        "ObjectLock",
+        GLOBAL,
+        "Locks archives until their slots are filled anew, so that nobody can delete them for good before; only an "
+        "administrator can who may bypass governance, and nobody compliance.",
+        otherwise="the bucket's default retention",
+        choices=("governance", "compliance"),
+    )
+    LOCK_DAYS = Integer(
+        "LockDays",
+        GLOBAL,
+        "Days that ObjectLock lasts longer: for so long the machine may be off, or its runs fail.",
+        value=14,
+        minimum=1,
+        maximum=_EVER,
+    )
     CHUNK_SIZE = Integer(
         "ChunkSize",
         GLOBAL,

@@ -57,6 +57,8 @@ class StoreSettings:
         upload_threads: parts under way at once.
         stall_timeout: seconds without an answer after which a request fails, where its own limits are not shorter; 0
             leaves it to those.
+        object_lock: ``governance`` or ``compliance``; empty locks nothing.
+        lock_days: days for which what is locked stays so after its slot should have been filled anew.
         bandwidth: how fast bytes may go to it and come from it.
         as_of: the store is shown as it was at this moment, timezone-aware, and can be read alone; None is now.
     """
@@ -73,6 +75,8 @@ class StoreSettings:
     chunk_size: int = Directives.CHUNK_SIZE.value
     upload_threads: int = Directives.UPLOAD_THREADS.value
     stall_timeout: int = Directives.STALL_TIMEOUT.value
+    object_lock: str = ""
+    lock_days: int = Directives.LOCK_DAYS.value
     bandwidth: Bandwidth = UNLIMITED
     as_of: datetime | None = None
 

@@ -40,6 +40,7 @@ def store_settings(scope: Scope, problems: Problems) -> StoreSettings:
     bucket, folder = _bucket(scope, problems)
     if folder is not None:
         _warn_of_unused(scope, problems)
+    _check_locks(scope, folder, problems)
     encryption = scope.text(Directives.SERVER_SIDE_ENCRYPTION)
     if scope.find(Directives.SSE_KMS_KEY_ID) and not encryption.startswith("aws:kms"):
         problems.error(
@@ -66,6 +67,8 @@ def store_settings(scope: Scope, problems: Problems) -> StoreSettings:
         chunk_size=_chunk_size(scope, problems),
         upload_threads=scope.integer(Directives.UPLOAD_THREADS),
         stall_timeout=scope.integer(Directives.STALL_TIMEOUT),
+        object_lock=scope.text(Directives.OBJECT_LOCK),
+        lock_days=scope.integer(Directives.LOCK_DAYS),
         bandwidth=_bandwidth(scope, problems),
     )
 
@@ -92,6 +95,16 @@ def encryption_settings(scope: Scope, problems: Problems) -> EncryptionSettings:
         sign_key=scope.text(Directives.GPG_SIGN_KEY),
         is_off=scope.text(Directives.ENCRYPTION) == "Off",
     )
+
+
+def _check_locks(scope: Scope, folder: Path | None, problems: Problems) -> None:
+    """A protection that is wanted and cannot be had is no matter of a warning."""
+    if scope.find(Directives.OBJECT_LOCK) and folder is not None:
+        problems.error(
+            scope.at(Directives.OBJECT_LOCK), "ObjectLock needs a bucket: in a directory store nothing can be locked"
+        )
+    if scope.find(Directives.LOCK_DAYS) and not scope.find(Directives.OBJECT_LOCK):
+        problems.warning(scope.at(Directives.LOCK_DAYS), "LockDays without ObjectLock has no effect: nothing is locked")
 
 
 def _check_purpose(scope: Scope, problems: Problems) -> None:

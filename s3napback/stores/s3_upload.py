@@ -100,7 +100,8 @@ class Target:
         slow_client: makes the client for the request that puts an upload in place.
         is_amazon: which digest of the bytes is named, see ``integrity``.
         has_landed: given a number of bytes, tells whether the object in the store is the one being uploaded.
-        confirm: given a number of bytes, describes the object in the store, or raises if it is not that one.
+        confirm: given a number of bytes, and the version that the store has named, if it has, describes the object in
+            the store, or raises if it is not that one.
         throttle: how fast its bytes may go out.
     """
 
@@ -111,7 +112,7 @@ class Target:
     slow_client: Callable[[], S3Client]
     is_amazon: bool
     has_landed: Callable[[int], bool]
-    confirm: Callable[[int], StoredObject]
+    confirm: Callable[[int, str], StoredObject]
     throttle: Throttle
 
     @property
@@ -269,16 +270,17 @@ class Upload:
             self._raise_failure()
             raise
 
-    def _finish(self, request: Callable[[], object], doing: str, seconds: float) -> StoredObject:
+    def _finish(self, request: Callable[[], Any], doing: str, seconds: float) -> StoredObject:
         """Make the request that puts the object in place, and look: its failure may be that of the answer only.
 
         A store may still be at work when its answer has failed, and tell another request that there is no such upload.
         """
         patience = Patience(seconds, self._cancelled)
         is_repeated = False
+        version = ""
         while True:
             try:
-                request()
+                version = request().get("VersionId", "")
                 break
             except FAILURES as error:
                 failure = self._translate(error, doing)
@@ -289,7 +291,7 @@ class Upload:
                 if not is_worth or not patience.allows_another(error, doing):
                     raise failure from error
                 is_repeated = True
-        return self._target.confirm(self._size)
+        return self._target.confirm(self._size, version)
 
     def _has_landed(self, failure: StoreError) -> bool:
         try:

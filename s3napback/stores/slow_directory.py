@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 
 from s3napback.stores import ByteSource, StoredObject
@@ -26,10 +27,13 @@ class SlowDirectoryStore(DirectoryStore):
         *,
         expected_size: int | None = None,
         is_helper: bool = False,
+        lock_until: datetime | None = None,
     ) -> StoredObject:
         """See ``Store``."""
         slowed = ThrottledSource(source, self._throttle)
-        return super().put(key, slowed, metadata, expected_size=expected_size, is_helper=is_helper)
+        return super().put(
+            key, slowed, metadata, expected_size=expected_size, is_helper=is_helper, lock_until=lock_until
+        )
 
     def read(self, key: str, *, start: int = 0, end: int | None = None, version: str = "") -> Iterator[bytes]:
         """See ``Store``."""

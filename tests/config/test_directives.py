@@ -133,6 +133,7 @@ def test_defaults_are_these_since_configurations_rely_on_them() -> None:
         if isinstance(each, Integer | Switch | Enumeration) and each.value
     }
     assert values == {
+        "LockDays": 14,
         "ChunkSize": 25_000_000,
         "UploadThreads": 4,
         "Jobs": 1,

@@ -57,7 +57,7 @@ class Bench:
     listed_as: Callable[[str], str] = str
 
 
-@pytest.fixture(params=["directory", "moto", "rclone", "seaweedfs"])
+@pytest.fixture(params=["directory", "moto", "rclone", "seaweedfs", "swift"])
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
     if request.param == "directory":
         root = tmp_path / "vault"
