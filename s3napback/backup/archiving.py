@@ -28,7 +28,6 @@ from s3napback.backup.context import RunContext
 from s3napback.backup.locking import Locking
 from s3napback.backup.slots import SlotWatch
 from s3napback.catalogue.indexes import index_key
-from s3napback.catalogue.proofs import proof_key
 from s3napback.catalogue.sums import SumNote, format_sum, sum_key, sum_metadata
 from s3napback.chains import History, Link, Memory, SourceState, Stored, abbreviated, extended_chain, with_stored
 from s3napback.crews import Crew
@@ -51,6 +50,7 @@ from s3napback.streams.processes import Stage
 from s3napback.streams.segments import KEY_SIZE, Segments
 from s3napback.streams.spooling import Measured, spool
 from s3napback.streams.transformations import Transformation, composed
+from s3napback.watch.proofs import proof_key
 
 logger = logging.getLogger("s3napback.archiving")
 

@@ -14,7 +14,6 @@ from functools import cached_property, partial
 
 from s3napback.archives import ArchiveRecord, Owner, join_prefix, split_key
 from s3napback.catalogue.indexes import is_index_key
-from s3napback.catalogue.proofs import is_proof_key
 from s3napback.catalogue.remembering import HeadMemory
 from s3napback.catalogue.sums import is_sum_key, sum_key, unread_count
 from s3napback.crews import Crew
@@ -25,6 +24,7 @@ from s3napback.original.contents import original_archives
 from s3napback.rotation import ArchiveType, day_date
 from s3napback.stores import Store, StoredObject
 from s3napback.watch.keys import is_word_key
+from s3napback.watch.proofs import is_proof_key
 
 logger = logging.getLogger("s3napback")
 

@@ -13,12 +13,12 @@ from s3napback.archives import ArchiveRecord, slot_keys, split_key
 from s3napback.catalogue.claims import Claim, Claims, possible_names
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, newest_first
 from s3napback.catalogue.indexes import indexed_key
-from s3napback.catalogue.proofs import proven_key
 from s3napback.catalogue.sums import SumNote, summed_key
 from s3napback.config.settings import Job
 from s3napback.kinds import kind_of
 from s3napback.rotation import HanoiCycle, Schedule, day_number
 from s3napback.stores import StoredObject
+from s3napback.watch.proofs import proven_key
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,19 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from functools import cached_property
 from pathlib import Path
 
+from s3napback.backup.telling import Telling
 from s3napback.catalogue.claims import is_stray
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.catalogue.indexes import index_metadata
-from s3napback.catalogue.proofs import Proof, Seen, newest_of, newest_proofs, proof_key
 from s3napback.catalogue.sums import SumNote, read_sum, sum_key
 from s3napback.config.settings import Configuration, Job
 from s3napback.drilling.registry import prover_of
+from s3napback.drilling.scratch import UnusableScratch
 from s3napback.drilling.task import Proven, Task
 from s3napback.drilling.throwaway import NotTried
 from s3napback.errors import S3napbackError, StoreError
@@ -31,6 +32,8 @@ from s3napback.recovery.registry import UnclearRequest
 from s3napback.rotation import day_date
 from s3napback.standing import working_on
 from s3napback.surroundings import host_name
+from s3napback.watch.metrics import Drilled, drill_metrics_text
+from s3napback.watch.proofs import Proof, Seen, newest_of, newest_proofs, proof_key
 
 logger = logging.getLogger("s3napback")
 
@@ -91,8 +94,10 @@ def drill(configuration: Configuration, request: DrillRequest, today: date, say:
     if not words:
         say("nothing is due")
     bad = drills.run(words)
+    if request.due and not request.test:
+        drills.tell(bad)
     if bad:
-        logger.error("%s not proven", counted(bad, "source"))
+        logger.error("%s not proven", counted(len(bad), "source"))
     return 1 if bad else 0
 
 
@@ -104,6 +109,7 @@ class _Drills:
     request: DrillRequest
     today: date
     say: Callable[[str], None]
+    fresh: set[str] = field(default_factory=set)
 
     @cached_property
     def proofs(self) -> Mapping[str, Seen]:
@@ -150,9 +156,9 @@ class _Drills:
                 found.setdefault(str(source), []).append(archive.key)
         return found
 
-    def run(self, words: Sequence[str]) -> int:
-        """Prove; returns how many were not proven."""
-        bad = 0
+    def run(self, words: Sequence[str]) -> list[str]:
+        """Prove; returns what was not proven."""
+        bad: list[str] = []
         clock = time.monotonic()
         for number, word in enumerate(words):
             if self.request.longest and time.monotonic() - clock > self.request.longest * 3600:
@@ -162,8 +168,29 @@ class _Drills:
                 )
                 logger.info("not begun: %s", ", ".join(words[number:]))
                 break
-            bad += not self._prove(word)
+            if not self._prove(word):
+                bad.append(word)
         return bad
+
+    def tell(self, bad: Sequence[str]) -> None:
+        """Tell whoever is told of failed nights, and write the metrics."""
+        configuration, now = self.holdings.configuration, datetime.now(timezone.utc)
+        drilled = []
+        for source, seen in self._drilled().items():
+            good = now if source in self.fresh else seen.moment if seen and seen.is_good else None
+            drilled.append(Drilled(source, good, source in bad or (good is None and seen is not None)))
+        host = host_name(configuration)
+        text = drill_metrics_text(host, configuration.path.stem, drilled)
+        Telling(configuration.notices).end_drill(text, bad, host, configuration.path)
+
+    def _drilled(self) -> dict[str, Seen | None]:
+        """The newest drill before this one of every source that is drilled on a schedule."""
+        jobs = [job for job in self.holdings.configuration.jobs if job.settings.drill_every]
+        found: dict[str, Seen | None] = {}
+        for job in jobs:
+            for source, keys in self._keys_of(job).items():
+                found[source] = newest_of(keys, self.proofs)
+        return found
 
     def _prove(self, word: str) -> bool:
         clock = time.monotonic()
@@ -185,13 +212,14 @@ class _Drills:
         except (Damaged, S3napbackError) as error:
             self._tell(f"{what}: NOT PROVEN", error)
             # What cannot be tried here says nothing of the archive.
-            if not isinstance(error, NotTried):
+            if not isinstance(error, NotTried | UnusableScratch):
                 self._remember(chain[-1], is_good=False, said=type(error).__name__)
             return False
         self.say(f"{what}: {_COUNTED}{proven.said}, {human_time(time.monotonic() - clock)}")
         for remark in proven.remarks:
             self.say(f"  {remark}")
         self._remember(chain[-1], is_good=True, said=proven.said)
+        self.fresh.add(str(source))
         return not problems
 
     def _tell(self, title: str, error: S3napbackError) -> None:
@@ -205,7 +233,7 @@ class _Drills:
         notes = [self._note(archive) for archive in chain]
         needed = sum(note.read or 0 for note in notes if note) or sum(archive.stored.size for archive in chain)
         configuration = self.holdings.configuration
-        scratch = self.request.scratch or configuration.temp_dir or Path(tempfile.gettempdir())
+        scratch = self.request.keep or self.request.scratch or configuration.temp_dir or Path(tempfile.gettempdir())
         task = Task(
             source=source,
             chain=chain,
@@ -216,7 +244,7 @@ class _Drills:
             job=next((job for job in configuration.jobs if job.source == source), None),
             sample=self.request.sample,
             against_live=self.request.against_live,
-            keep=self.request.keep.absolute() if self.request.keep else None,
+            keeps=self.request.keep is not None,
         )
         return prover_of(source)(task)
 

@@ -13,7 +13,6 @@ from s3napback.archives import ArchiveRecord, join_prefix, split_key
 from s3napback.catalogue.claims import Claims
 from s3napback.catalogue.contents import PARALLEL_REQUESTS, CataloguedArchive, read_catalogue
 from s3napback.catalogue.indexes import index_key, index_note, indexed_key
-from s3napback.catalogue.proofs import proof_key, proven_key
 from s3napback.catalogue.retention import (
     Disposition,
     deletable,
@@ -36,6 +35,7 @@ from s3napback.rotation import day_date, day_number
 from s3napback.state import lock_holder, locked, make_diff_dir
 from s3napback.stores import KeepingStore, Store, StoredObject
 from s3napback.surroundings import configured_store, diff_dir, host_name
+from s3napback.watch.proofs import proof_key, proven_key
 
 logger = logging.getLogger("s3napback")
 

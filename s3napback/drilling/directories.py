@@ -45,7 +45,7 @@ def prove_directory(task: Task) -> Proven:
         if chosen == []:
             return Proven("no file is in it")
         paths = () if chosen is None else tuple(os.fsdecode(interest.absolute(node.path)) for node in chosen)
-        with scratch_in(task.scratch, 0 if paths else task.needed) as scratch:
+        with scratch_in(task.scratch, 0 if paths else task.needed, keeps=task.keeps) as scratch:
             where = scratch.path / _RESTORED
             try:
                 recovery_of(task.source).restore(Wanted(task.source, where, paths)).run(task.decoder, task.chain)

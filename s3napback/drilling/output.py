@@ -40,7 +40,7 @@ def prove_output(task: Task) -> Proven:
         return Proven(f"{human_bytes(read.count)}; nothing judges what they are, since its block has no Drill")
     user = _user(task)
     _require_program(program[0], user)
-    with scratch_in(task.scratch, user=user) as scratch:
+    with scratch_in(task.scratch, user=user, keeps=task.keeps) as scratch:
         stage = Stage(program, family=Family.PLAIN, user=user, directory=str(scratch.path), umask=0o077)
         with Receiver(stage, task.decoder.transport.stall_timeout) as receiver:
             try:

@@ -20,7 +20,7 @@ from s3napback.kinds import COMMAND, DIRECTORY, MYSQL, POSTGRESQL, SQLITE, SUBVE
 def _of_server(make: Callable[[Scratch, str], Trial], separator: str) -> Prover:
     def prove(task: Task) -> Proven:
         name = task.source.target.rpartition(separator)[2]
-        with scratch_in(task.scratch, task.needed, nobody()) as scratch:
+        with scratch_in(task.scratch, task.needed, nobody(), keeps=task.keeps) as scratch:
             trial = make(scratch, "" if name == "all" else name)
             loaded = prove_dump(task.decoder, task.chain[-1], task.source.kind, trial, task.note)
         return Proven(_rows_of(loaded), tuple(f"needs {each} where it is loaded" for each in loaded.needs))

@@ -63,13 +63,14 @@ class Scratch:
 
 
 @contextmanager
-def scratch_in(parent: Path, needed: int = 0, user: User | None = None) -> Iterator[Scratch]:
+def scratch_in(parent: Path, needed: int = 0, user: User | None = None, *, keeps: bool = False) -> Iterator[Scratch]:
     """A scratch folder, after those that drills left there which were ended by force are gone.
 
     Args:
         parent: the folder to make it in.
         needed: bytes that there has to be room for.
         user: whose it shall be, and whose rights what is tried in it has; None are ours.
+        keeps: it stays when all is over, and bears a name then by which people find it.
 
     Raises:
         UnusableScratch: it cannot be made, is too small, or belongs to a live server.
@@ -84,7 +85,7 @@ def scratch_in(parent: Path, needed: int = 0, user: User | None = None) -> Itera
                 _require_way(parent, user)
             path = parent / f"{PREFIX}{secrets.token_hex(4)}"
             path.mkdir(mode=0o700)
-            stack.callback(shutil.rmtree, path, ignore_errors=True)
+            stack.callback(_keep if keeps else _remove, path)
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
             stack.callback(os.close, descriptor)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -93,6 +94,16 @@ def scratch_in(parent: Path, needed: int = 0, user: User | None = None) -> Itera
         except OSError as error:
             raise UnusableScratch(f"nothing can be tried in {parent}: {error.strerror}") from error
         yield Scratch(path, descriptor, user)
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def _keep(path: Path) -> None:
+    kept = path.with_name(f"s3napback-drill-{time.strftime('%Y%m%d-%H%M%S')}{path.name.removeprefix(PREFIX)}")
+    path.rename(kept)
+    logger.info("what was restored is kept in %s", kept)
 
 
 def nobody() -> User | None:

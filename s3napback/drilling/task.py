@@ -27,7 +27,7 @@ class Task:
         job: the configured source; None if none is.
         sample: of a directory, how many files to look at; 0 is all.
         against_live: hold a directory against what is there now.
-        keep: the folder in which what was restored stays, absolute; None if it goes.
+        keeps: what was restored stays.
     """
 
     source: SourceName
@@ -39,7 +39,7 @@ class Task:
     job: Job | None = None
     sample: int = 0
     against_live: bool = False
-    keep: Path | None = None
+    keeps: bool = False
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ def prove_repository(task: Task) -> Proven:
         Damaged: it cannot be loaded, or is not good.
         S3napbackError: it cannot be read.
     """
-    with scratch_in(task.scratch, task.needed) as scratch:
+    with scratch_in(task.scratch, task.needed, keeps=task.keeps) as scratch:
         where = scratch.path / _RESTORED
         recovery_of(task.source).restore(Wanted(task.source, where)).run(task.decoder, task.chain)
         tools = Tools(scratch)
@@ -41,7 +41,7 @@ def prove_database_file(task: Task) -> Proven:
         Damaged: it cannot be read by SQLite.
         S3napbackError: it is not good, or cannot be read.
     """
-    with scratch_in(task.scratch, task.needed) as scratch:
+    with scratch_in(task.scratch, task.needed, keeps=task.keeps) as scratch:
         where = scratch.path / _RESTORED
         recovery_of(task.source).restore(Wanted(task.source, where)).run(task.decoder, task.chain)
         try:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -182,3 +185,43 @@ def test_an_account_that_a_dump_of_all_needs_and_lacks_is_found(site: Site, mari
     assert "the account ghost@localhost, which defined a view, is not in it" in shown
     assert "  needs the account ghost@localhost, which defined a view where it is loaded" in shown
     mariadb.drop("small")
+
+
+def test_what_a_drill_left_that_was_killed_is_ended_and_removed_by_the_next(
+    site: Site, mariadb: MariaDB, scratch: Path
+) -> None:
+    mariadb.drop("small")
+    mariadb.create("small")
+    mariadb.run(SMALL, "small")
+    say(site, mariadb)
+    site.configure("<MySQL small>\n</MySQL>")
+    site.run()
+    command = site.command("drill", f"--scratch={scratch}")
+    with subprocess.Popen(command, env=site.full_environment(), stdout=subprocess.DEVNULL) as drill:
+        deadline = time.monotonic() + 60
+        while not any(path.is_socket() for path in scratch.rglob("socket")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        drill.kill()
+    assert left(scratch)
+    # A thief's folder of that name is none of ours, and stays.
+    foreign = scratch / ".s3napback-drill-foreign"
+    foreign.mkdir()
+    os.chown(foreign, 4711, 4711)
+    assert ": proven: " in site.run("drill", f"--scratch={scratch}").stdout
+    assert left(scratch) == [str(foreign)]
+    mariadb.drop("small")
+
+
+def test_a_live_server_is_left_alone(site: Site, mariadb: MariaDB) -> None:
+    mariadb.drop("small")
+    mariadb.create("small")
+    mariadb.run(SMALL, "small")
+    say(site, mariadb)
+    site.configure("<MySQL small>\n</MySQL>")
+    site.run()
+    data = mariadb.socket.parent / "data"
+    shown = site.run("drill", f"--scratch={data}", expect=1).stdout
+    assert "it is the data folder of a server of databases" in shown
+    assert mariadb.rows("SELECT COUNT(*) FROM first", "small") == [["3"]]
+    # What only cannot be tried is not said to be bad.
+    assert not [key for key in site.archive_keys(sums=True) if "proven" in key]
