@@ -7,11 +7,13 @@ never made shorter, so that only what makes one longer has to be asked for.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta, timezone
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime, time, timedelta, timezone
+from typing import Any
 
-from s3napback.rotation import LAST_DAY, Schedule, day_date, day_number
+from s3napback.rotation import LAST_DAY, HanoiCycle, Schedule, day_date, day_number
 
 LONGEST = 36_500
 """Days that a lock lasts at most from the day on which it is asked for: Amazon takes no longer one."""
@@ -115,6 +117,47 @@ def renewals(ledger: Ledger, schedule: Schedule, today: int, lock_days: int) -> 
     return found
 
 
+@dataclass(frozen=True)
+class LockForecast:
+    """What locks come to, if every backup succeeds.
+
+    Attributes:
+        is_ruled: archives are locked by ``locked_until``; else by the bucket's default retention alone.
+        days: that a lock lasts longer than the archive is needed.
+        retention: days of default retention that keep every archive locked as long, from the day on which it is made.
+        newest_least: days for which the newest backup, with all that it builds on, stays locked at least when no run
+            comes any more: on the eve of the next one.
+        newest_most: the same, right after it was made.
+    """
+
+    is_ruled: bool
+    days: int
+    retention: int
+    newest_least: int
+    newest_most: int
+
+
+@dataclass(frozen=True)
+class LockTerms:
+    """By what archives are locked, or could be.
+
+    Attributes:
+        is_ruled: by ``locked_until``; else by the bucket's default retention alone.
+        days: that a lock is to last longer than the archive is needed.
+    """
+
+    is_ruled: bool
+    days: int
+
+    def forecast(self, schedule: Schedule) -> LockForecast:
+        """What locks come to in a cycle. What ArchiveOldestDisc keeps for good apart: a default retention ends."""
+        retention = schedule.span + self.days
+        stays = schedule.least_stay + self.days
+        if isinstance(schedule, HanoiCycle) and not self.is_ruled:
+            stays = retention
+        return LockForecast(self.is_ruled, self.days, retention, stays - schedule.frequency + 1, stays)
+
+
 def moment_of(day: int) -> datetime:
     """The moment at which a day is over in every time zone, in UTC."""
     return datetime.combine(day_date(min(day, LAST_DAY - 2)), time.min, timezone.utc) + _ALL_ZONES
@@ -123,3 +166,40 @@ def moment_of(day: int) -> datetime:
 def whole_day(moment: datetime) -> int:
     """The last day that is over everywhere at a moment: what a lock until then is good for."""
     return day_number((moment.astimezone(timezone.utc) - _ALL_ZONES).date())
+
+
+_FORMAT = 1
+
+
+def ledger_document(ledger: Ledger) -> bytes:
+    """A ledger as a JSON document that a person can read: days are written as dates."""
+    archives = {key: asdict(archive) for key, archive in ledger.items()}
+    for archive in archives.values():
+        archive["day"] = str(day_date(archive["day"]))
+        for lock in archive["objects"].values():
+            lock["until"] = str(day_date(lock["until"])) if lock["until"] else None
+    return json.dumps({"format": _FORMAT, "archives": archives}, indent=1, sort_keys=True).encode()
+
+
+def read_ledger(document: bytes) -> Ledger:
+    """What ``ledger_document`` has written; nothing of a document that makes no sense, which costs looks only."""
+    try:
+        found = json.loads(document)
+        if found["format"] != _FORMAT:
+            return {}
+        return {key: _archive(each) for key, each in found["archives"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _archive(written: Mapping[str, Any]) -> LockedArchive:
+    objects = {
+        str(key): Lock(str(lock["version"]), _day(lock["until"]) if lock["until"] else 0)
+        for key, lock in written["objects"].items()
+    }
+    identity, parent, slot = str(written["id"]), str(written["parent"]), int(written["slot"])
+    return LockedArchive(identity, parent, slot, _day(written["day"]), objects)
+
+
+def _day(written: str) -> int:
+    return day_number(date.fromisoformat(written))

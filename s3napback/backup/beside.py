@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import BinaryIO
 
 from s3napback.archives import ArchiveRecord, metadata_digest
@@ -12,7 +13,7 @@ from s3napback.catalogue.indexes import index_key, index_metadata
 from s3napback.encryption.gpg import Encryption
 from s3napback.index.document import first_part
 from s3napback.index.lines import Lines
-from s3napback.stores import Store
+from s3napback.stores import Store, StoredObject
 from s3napback.streams.environment import Family
 from s3napback.streams.pipeline import Pipeline
 from s3napback.streams.processes import Stage
@@ -36,6 +37,22 @@ class OpenLines:
     file: BinaryIO
 
 
+@dataclass(frozen=True)
+class PutIndex:
+    """An index that has arrived.
+
+    Attributes:
+        sha256: of its stored bytes, in hexadecimal; empty if there is none.
+        stored: as the store has it.
+    """
+
+    sha256: str = ""
+    stored: StoredObject | None = None
+
+
+NO_INDEX = PutIndex()
+
+
 def put_index(
     store: Store,
     key: str,
@@ -43,7 +60,8 @@ def put_index(
     segments: Segments,
     lines: OpenLines | None,
     encryption: Encryption | None,
-) -> str:
+    lock_until: datetime | None = None,
+) -> PutIndex:
     """Write the index of an archive that has just arrived, encrypted as the archive is.
 
     Args:
@@ -53,16 +71,17 @@ def put_index(
         segments: of its compressed stream.
         lines: of its members; None if they could not be followed, and then an older archive's index is removed.
         encryption: None if there is none.
+        lock_until: as ``Store.put`` takes it.
 
     Returns:
-        SHA-256 of its stored bytes, in hexadecimal; empty if none was written.
+        What has arrived; ``NO_INDEX`` if none was written.
 
     Raises:
         S3napbackError: it could not be written; an older archive's stays, and is told by the id that it bears.
     """
     if lines is None:
         store.delete(index_key(key))
-        return ""
+        return NO_INDEX
     begun = first_part(record.id, segments, lines.lines)
 
     def blocks() -> Iterator[Block]:
@@ -76,8 +95,9 @@ def put_index(
         elements.append(Stage(command, family=Family.GPG))
     with Pipeline(elements) as pipeline:
         measured = Measured(pipeline)
-        store.put(index_key(key), measured, index_metadata(record), is_helper=True)
-    return measured.sha256
+        metadata = index_metadata(record)
+        stored = store.put(index_key(key), measured, metadata, is_helper=True, lock_until=lock_until)
+    return PutIndex(measured.sha256, stored)
 
 
 class BytesOf:

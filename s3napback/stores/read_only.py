@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import NoReturn
 
 from s3napback.errors import StoreError
@@ -28,9 +29,10 @@ class ReadOnlyStore(ABC):
         *,
         expected_size: int | None = None,
         is_helper: bool = False,
+        lock_until: datetime | None = None,
     ) -> StoredObject:
         """Refused."""
-        del source, metadata, expected_size, is_helper
+        del source, metadata, expected_size, is_helper, lock_until
         self._refuse(key)
 
     def delete(self, key: str) -> bool:

@@ -62,7 +62,7 @@ def look_at_keeping(ask: Ask, bucket: str, prefix: str) -> Keeping:
         page = ask(lambda client: client.list_object_versions(Bucket=bucket, Prefix=prefix, MaxKeys=1), doing)
     except FAILURES as error:
         raise translate(error, doing) from error
-    versioning, (days, rule) = _versioning(ask, bucket), _noncurrent_days(ask, bucket, prefix)
+    versioning, (days, rule) = _versioning(ask, bucket), noncurrent_days(ask, bucket, prefix)
     return Keeping(_clock(page), versioning, days, rule)
 
 
@@ -132,7 +132,7 @@ def _versioning(ask: Ask, bucket: str) -> str | None:
         return None
 
 
-def _noncurrent_days(ask: Ask, bucket: str, prefix: str) -> tuple[int | None, str]:
+def noncurrent_days(ask: Ask, bucket: str, prefix: str) -> tuple[int | None, str]:
     """The least days of a lifecycle rule for older versions that may concern keys below a prefix, and its name."""
     doing = f"looking at the lifecycle rules of s3://{bucket}"
     try:

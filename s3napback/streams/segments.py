@@ -116,6 +116,9 @@ class Segments:
         """Note a whole one."""
         self._entries += self._entry.pack(segment.length, segment.sum)
 
+    def __getitem__(self, number: int) -> Segment:
+        return Segment(*self._entry.unpack_from(self._entries, number * self._entry.size))
+
     def __len__(self) -> int:
         return len(self._entries) // self._entry.size
 

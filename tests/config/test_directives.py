@@ -16,16 +16,8 @@ from s3napback.config.descriptions import (
     Tolerance,
     Type,
 )
-from s3napback.config.directives import (
-    HANOI_CYCLE,
-    SIMPLE_CYCLE,
-    Directives,
-    all_blocks,
-    all_directives,
-    find_block,
-    find_directive,
-    similar_name,
-)
+from s3napback.config.directives import HANOI_CYCLE, SIMPLE_CYCLE, Directives
+from s3napback.config.naming import all_blocks, all_directives, find_block, find_directive, similar_name
 from s3napback.config.problems import Problems
 from s3napback.config.schedules import job_settings, schedule
 from s3napback.config.scopes import Scope, Setting
@@ -141,6 +133,7 @@ def test_defaults_are_these_since_configurations_rely_on_them() -> None:
         if isinstance(each, Integer | Switch | Enumeration) and each.value
     }
     assert values == {
+        "LockDays": 14,
         "ChunkSize": 25_000_000,
         "UploadThreads": 4,
         "Jobs": 1,

@@ -21,13 +21,16 @@ from s3napback.recovery.opening.decrypting import looks_encrypted
 from s3napback.recovery.opening.ranges import Content, Irregular, Read, StoredRanges, beginning
 from s3napback.streams.pipeline import Pipeline
 from s3napback.streams.processes import Stage
-from s3napback.streams.transformations import Feed
+from s3napback.streams.transformations import Block, Feed
 
 HEAD_SIZE = 384 * 1024
 """Bytes of an encrypted archive that tell how it is written."""
 
 LEAST_SIZE = 1 << 21
 """Bytes of an archive below which to read it whole is as quick."""
+
+_SPARE = 1 << 21
+"""Bytes by which an index may be larger than its archive, as that of a few small files is."""
 
 _TOLD = 1 << 18  # bytes of the compressed stream; what zstd compresses at once becomes no more than half of that
 _PIECE = 1 << 18
@@ -159,7 +162,16 @@ def opened_index(decoder: Decoder, archive: CataloguedArchive, *, is_encrypted: 
     """A pipeline, not yet started, whose output is the decrypted index of an archive."""
     key = index_key(archive.key)
     transport = decoder.transport
-    feed = Feed(f"{transport.store.location}/{key}", lambda: map(transport.total.note, transport.store.read(key)))
+
+    def fetched() -> Iterator[Block]:
+        left = archive.stored.size + _SPARE
+        for block in map(transport.total.note, transport.store.read(key)):
+            left -= len(block)
+            if left < 0:
+                raise Irregular("its index is far larger than the archive")
+            yield block
+
+    feed = Feed(f"{transport.store.location}/{key}", fetched)
     elements: list[Feed | Stage] = [feed]
     if is_encrypted:
         digest = metadata_digest(archive.stored.metadata)
