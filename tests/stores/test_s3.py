@@ -283,7 +283,7 @@ def test_a_store_that_was_looked_at_by_somebody_who_waits_is_listed_once(on_rclo
     patient = open_store(on_rclone.settings, CREDENTIALS, after=impatient)
     assert [found.key for found in patient.list("")] == ["k"]
     assert [request.operation for request in on_rclone.proxy.seen] == ["ListObjectsV2"]
-    on_rclone.proxy.add(Fault("HeadObject", reset, nth=1))
+    on_rclone.proxy.add(Fault("HeadObject", reset(), nth=1))
     assert patient.head("k") == on_rclone.old
 
 
