@@ -210,7 +210,8 @@ class NewIndex:
             self._write(path, decode(data).with_changes(changes))
 
     def _write(self, path: bytes, part: Part) -> None:
-        is_odd = any(entry[:1] in _ODD for entry in part.entries)
+        names = b"\0" + b"\0".join(part.entries)
+        is_odd = any(b"\0" + letter in names for letter in _ODD)
         self._rows.append((path, part.entries[0][1:], encode(part), is_odd))
         if len(self._rows) >= _BATCH:
             self._write_rows()
