@@ -228,7 +228,7 @@ class _Place:
         if status.st_nlink > 1:
             inode = (status.st_dev, status.st_ino)
             if is_kept:
-                self._new.note_name(inode, self._written, name)
+                self._new.note_name(inode, self._written, name, is_kept=True)
             else:
                 self._new.note_taken(inode)
         if is_kept:
@@ -248,7 +248,7 @@ class _Place:
         except OSError:
             return
         if status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode):
-            self._new.note_name((status.st_dev, status.st_ino), self._written, name)
+            self._new.note_name((status.st_dev, status.st_ino), self._written, name, is_kept=False)
 
     def _status(self, name: bytes) -> os.stat_result:
         if not self._is_there():
