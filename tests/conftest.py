@@ -71,6 +71,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--lock-rounds", type=int, default=5, metavar="N", help="so many times 400 nights for each cycle")
     parser.addoption("--every-user", action="store_true", help="each hostile archive as root and as an ordinary user")
     parser.addoption("--mysql", action="store_true", help="also what needs a server of MySQL itself on PATH")
+    parser.addoption("--large", action="store_true", help="also what takes gigabytes of disk")
     parser.addoption("--fuzz-seed", default="1", metavar="SEED", help="which are drawn from this seed")
     parser.addoption("--fuzz", type=int, default=300, metavar="N", help="so many inputs for each test of a fuzzer")
 
@@ -158,11 +159,12 @@ def faulty() -> Iterator[Callable[[S3Server], FaultyS3]]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what only ``--mysql`` asks for, and begin with the files that take longest."""
-    if not config.getoption("--mysql"):
-        left_out = [item for item in items if item.get_closest_marker("mysql")]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+    """Leave out what only ``--mysql`` or ``--large`` ask for, and begin with the files that take longest."""
+    for option in ("mysql", "large"):
+        if not config.getoption(f"--{option}"):
+            left_out = [item for item in items if item.get_closest_marker(option)]
+            config.hook.pytest_deselected(items=left_out)
+            items[:] = [item for item in items if item not in left_out]
     items.sort(key=_seconds, reverse=True)
 
 
