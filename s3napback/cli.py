@@ -106,9 +106,10 @@ def command_line(
     if context.invoked_subcommand is not None:
         require_none_of_the_run(context, force=force, full=full, take_over=take_over, strict=strict)
     paths = configuration_paths(arguments, DEFAULT_CONFIGURATION)
-    configure_logging(log_config, paths, debug, quiet=quiet)
+    is_run = context.invoked_subcommand is None
+    configure_logging(log_config, paths, debug, quiet=quiet, begins_with_failure=is_run and not test)
     context.obj = Invocation(tuple(paths), today or date.today(), test)
-    if context.invoked_subcommand is None:
+    if is_run:
         from s3napback.deciding.facts import BackupOptions
 
         wanted = BackupOptions(force=force, full=full, take_over=take_over)
