@@ -31,6 +31,7 @@ from s3napback.errors import EXIT_BUG, Interrupted, S3napbackError
 from s3napback.formatting import printable
 from s3napback.log_handlers import note_outcome
 from s3napback.logs import log_lines
+from s3napback.looking import diff_command, find_command, history_command, ls_command
 from s3napback.overview import doctor_command, list_command, schedule_command, status_command
 from s3napback.peeking import dump_command
 from s3napback.speaking import confirm, say
@@ -335,6 +336,8 @@ def verify_command(
 
 
 command_line.add_command(list_command)
+for _command in (ls_command, find_command, history_command, diff_command):
+    command_line.add_command(_command)
 command_line.add_command(dump_command)
 command_line.add_command(schedule_command)
 command_line.add_command(status_command)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from s3napback.config.descriptions import DirectiveContext, DirectiveDescription
-from s3napback.config.directives import all_blocks, all_directives
+from s3napback.config.naming import all_blocks, all_directives
 
 CHECKOUT = Path(__file__).parent.parent
 README = CHECKOUT / "README.md"

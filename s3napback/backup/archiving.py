@@ -29,7 +29,7 @@ from s3napback.backup.locking import Locking
 from s3napback.backup.slots import SlotWatch
 from s3napback.catalogue.indexes import index_key
 from s3napback.catalogue.sums import SumNote, format_sum, sum_key, sum_metadata
-from s3napback.chains import History, Link, Memory, SourceState, Stored, extended_chain, with_stored
+from s3napback.chains import History, Link, Memory, SourceState, Stored, abbreviated, extended_chain, with_stored
 from s3napback.crews import Crew
 from s3napback.deciding.facts import RunFacts
 from s3napback.deciding.plans import Plan
@@ -199,6 +199,7 @@ class _Making:
                     self.plan.key, measured, metadata, expected_size=expected_size, lock_until=self.locking.until
                 )
             self.locking.note(stored)
+            self.context.survey.require_same_name(stored)
             return Transfer(measured.sha256, measured.size, read.count, 0.0, tuple(pipeline.warnings)), stored
 
     @contextmanager
@@ -223,7 +224,7 @@ class _Making:
             history=History(
                 chain=extended_chain(plan.base, link),
                 schedule=plan.job.schedule.describe(),
-                content=plan.content,
+                content=abbreviated(plan.content),
             ),
             had_content=had_content,
             taken_over=plan.taken_over,
@@ -259,22 +260,25 @@ class _Making:
     ) -> list[str]:
         """Write what stands beside the archive, and delete what it replaces; failing at that is a warning."""
         with closing:
-            warnings = [*self._put_index(record, segments, lines), *self._tidy_up(record, transfer)]
-            return [*warnings, *self.locking.finish(record)]
+            index, warnings = self._put_index(record, segments, lines)
+            return [*warnings, *self._tidy_up(record, transfer, index), *self.locking.finish(record)]
 
-    def _put_index(self, record: ArchiveRecord, segments: Segments | None, lines: OpenLines | None) -> list[str]:
-        """Write the index beside the archive; failing at it is a warning, since everything works without."""
+    def _put_index(
+        self, record: ArchiveRecord, segments: Segments | None, lines: OpenLines | None
+    ) -> tuple[str, Sequence[str]]:
+        """Write the index beside the archive, and tell its sum; failing is a warning, since all works without."""
         if segments is None:
-            return []
+            return "", ()
         context, key = self.context, self.plan.key
         try:
-            until = self.locking.until
-            self.locking.note(put_index(context.store, key, record, segments, lines, context.encryption, until))
+            index = put_index(context.store, key, record, segments, lines, context.encryption, self.locking.until)
         except (S3napbackError, OSError) as error:
-            return [f"the index of {key} could not be written, so single files of it are found by reading it: {error}"]
-        return []
+            lost = f"the index of {key} could not be written, so single files of it are found by reading it: {error}"
+            return "", (lost,)
+        self.locking.note(index.stored)
+        return index.sha256, ()
 
-    def _tidy_up(self, record: ArchiveRecord, transfer: Transfer) -> list[str]:
+    def _tidy_up(self, record: ArchiveRecord, transfer: Transfer, index: str) -> list[str]:
         """Delete the slot's other key and write the checksum; failing at either is a warning, the archive is safe."""
         plan, store = self.plan, self.context.store
         warnings = []
@@ -286,7 +290,7 @@ class _Making:
             except S3napbackError as error:
                 warnings.append(f"{other}, which {plan.key} replaces, could not be deleted: {error}")
         base = plan.key.removeprefix(join_prefix(self.context.facts.prefix, ""))
-        note = SumNote.of(record, base, transfer)
+        note = SumNote.of(record, base, transfer, index)
         try:
             content = Measured(BytesOf(format_sum(note)))
             metadata, until = sum_metadata(note), self.locking.until

@@ -18,6 +18,7 @@ from s3napback.streams.environment import Family
 from s3napback.streams.pipeline import Pipeline
 from s3napback.streams.processes import Stage
 from s3napback.streams.segments import Segments
+from s3napback.streams.spooling import Measured
 from s3napback.streams.transformations import Block, Feed
 
 _PIECE = 1 << 18  # bytes
@@ -36,6 +37,22 @@ class OpenLines:
     file: BinaryIO
 
 
+@dataclass(frozen=True)
+class PutIndex:
+    """An index that has arrived.
+
+    Attributes:
+        sha256: of its stored bytes, in hexadecimal; empty if there is none.
+        stored: as the store has it.
+    """
+
+    sha256: str = ""
+    stored: StoredObject | None = None
+
+
+NO_INDEX = PutIndex()
+
+
 def put_index(
     store: Store,
     key: str,
@@ -44,7 +61,7 @@ def put_index(
     lines: OpenLines | None,
     encryption: Encryption | None,
     lock_until: datetime | None = None,
-) -> StoredObject | None:
+) -> PutIndex:
     """Write the index of an archive that has just arrived, encrypted as the archive is.
 
     Args:
@@ -57,14 +74,14 @@ def put_index(
         lock_until: as ``Store.put`` takes it.
 
     Returns:
-        What has arrived; None if it was not written.
+        What has arrived; ``NO_INDEX`` if none was written.
 
     Raises:
         S3napbackError: it could not be written; an older archive's stays, and is told by the id that it bears.
     """
     if lines is None:
         store.delete(index_key(key))
-        return None
+        return NO_INDEX
     begun = first_part(record.id, segments, lines.lines)
 
     def blocks() -> Iterator[Block]:
@@ -77,8 +94,10 @@ def put_index(
         command = encryption.command_for_index(metadata_digest(record.to_metadata()))
         elements.append(Stage(command, family=Family.GPG))
     with Pipeline(elements) as pipeline:
+        measured = Measured(pipeline)
         metadata = index_metadata(record)
-        return store.put(index_key(key), pipeline, metadata, is_helper=True, lock_until=lock_until)
+        stored = store.put(index_key(key), measured, metadata, is_helper=True, lock_until=lock_until)
+    return PutIndex(measured.sha256, stored)
 
 
 class BytesOf:

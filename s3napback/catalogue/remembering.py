@@ -105,10 +105,19 @@ def cache_folder(environment: Mapping[str, str]) -> Path | None:
     return Path(home) / ".cache" / "s3napback" if home.startswith("/") else None
 
 
-def _write(file: Path, known: Mapping[str, Any]) -> None:
-    for folder in (*reversed(file.parent.parents), file.parent):
+def private_folder(path: Path) -> None:
+    """Make a folder with those above it, as far as they are not there, for ourselves alone.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    for folder in (*reversed(path.parents), path):
         with suppress(FileExistsError):
             folder.mkdir(mode=0o700)
+
+
+def _write(file: Path, known: Mapping[str, Any]) -> None:
+    private_folder(file.parent)
     require_own(file.parent)
     body = json.dumps(known, separators=(",", ":")).encode()
     new = file.with_name(f"{file.name}.{secrets.token_hex(4)}.new")

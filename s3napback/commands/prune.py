@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
@@ -144,7 +144,7 @@ def _look(store: Store, prefix: str, claims: Claims, day: int, *, unowned: bool,
     ]
     keys = upload_keys(catalogue, claims, prefix)
     keys += [disposition.archive.key for disposition in deletable(dispositions)]
-    return Findings(dispositions, sums, indexes, _unfinished(store, list(dict.fromkeys(keys)), least_age))
+    return Findings(dispositions, sums, indexes, _unfinished(store, prefix, dict.fromkeys(keys), least_age))
 
 
 def _base(key: str, prefix: str) -> str:
@@ -169,7 +169,15 @@ def _index_note(store: Store, found: StoredObject) -> SumNote | None:
     return index_note(described.metadata) if described else None
 
 
-def _unfinished(store: Store, keys: Sequence[str], least_age: float) -> list[tuple[str, int]]:
+def _unfinished(store: Store, prefix: str, ours: Collection[str], least_age: float) -> list[tuple[str, int]]:
+    """Keys of ours to which uploads were begun and not finished, with how many.
+
+    One listing tells where a distant store has any. MinIO tells of none in it, and removes them itself after a day.
+    """
+    keys = ours
+    if store.is_distant:
+        begun = frozenset(store.unfinished(join_prefix(prefix, "")))
+        keys = [key for key in ours if key in begun]
     with Crew(PARALLEL_REQUESTS, "leftovers") as pool:
         counts = list(pool.map(partial(store.discard_leftovers, count_only=True, least_age=least_age), keys))
     return [(key, count) for key, count in zip(keys, counts, strict=True) if count]

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from s3napback.config.descriptions import BlockDescription, DirectiveContext, DirectiveDescription, Type
-from s3napback.config.directives import Directives, find_block, find_directive, needed_by, similar_name
+from s3napback.config.directives import Directives
 from s3napback.config.excludes import check_pattern
 from s3napback.config.names import check_cycle_name
+from s3napback.config.naming import find_block, find_directive, needed_by, similar_name
 from s3napback.config.old_ways import name_by_position, passed_over, repeated, words_of
 from s3napback.config.problems import Problems
 from s3napback.config.program_options import RULES, refused_options
@@ -207,17 +208,17 @@ class BlockReader:
             for pattern in words:
                 if check_pattern(pattern, position, self._problems):
                     self.excludes.append((pattern, position))
-        if known is Directives.RUN:
-            self._check_command(words, position)
+        if known in (Directives.RUN, Directives.BEFORE, Directives.AFTER):
+            self._check_command(known.name, words, position)
         if known is Directives.ENVIRONMENT:
             check_environment(words, position, self._problems)
 
-    def _check_command(self, words: tuple[str, ...], position: Position) -> None:
+    def _check_command(self, name: str, words: tuple[str, ...], position: Position) -> None:
         if "/" in words[0] and not words[0].startswith("/"):
-            self._problems.error(position, "Run: write the program's name alone, or its whole path")
+            self._problems.error(position, f"{name}: write the program's name alone, or its whole path")
         if sign := next(filter(_SHELL_SIGN.match, words), ""):
             advice = "no shell is started, and the program gets it as it is; put what needs a shell into a script"
-            self._problems.warning(position, f"Run: “{shown(sign)}”: {advice}")
+            self._problems.warning(position, f"{name}: “{shown(sign)}”: {advice}")
 
     def _known_directive(self, entry: Directive, place: DirectiveContext) -> DirectiveDescription | None:
         known = find_directive(entry.name)
@@ -235,7 +236,9 @@ class BlockReader:
         if known.type is Type.SOURCE:
             advice = f"belongs at file level, in a <Cycle>, or in a block of its own: <{known.name} …>"
         elif known.places == {DirectiveContext.SOURCE}:
-            advice = f"belongs in a block of its own kind: {' or '.join(f'<{kind} …>' for kind in known.kinds)}"
+            blocks = [f"<{kind} …>" for kind in known.kinds]
+            kind = f"of its own kind: {' or '.join(blocks)}" if blocks else "of a source's own, such as <Directory …>"
+            advice = f"belongs in a block {kind}"
         else:
             advice = "belongs at file level, outside all blocks"
         self._problems.error(entry.position, f"{known.name} cannot stand {place.value}; it {advice}")

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable
 
 from s3napback.config.descriptions import DirectiveContext
-from s3napback.config.directives import HANOI_CYCLE, Directives, all_directives
+from s3napback.config.directives import HANOI_CYCLE, Directives
 from s3napback.config.excludes import plain_pattern
+from s3napback.config.naming import all_directives
 from s3napback.config.problems import Change, Problems
 from s3napback.config.scopes import Scope
 from s3napback.config.settings import JobSettings, Position
@@ -139,6 +140,8 @@ def job_settings(scope: Scope) -> JobSettings:
         run_as=scope.text(Directives.RUN_AS),
         environment=tuple(_variable(word) for word in scope.words(Directives.ENVIRONMENT)),
         least_bytes=scope.integer(Directives.LEAST_BYTES),
+        before=scope.words(Directives.BEFORE),
+        after=scope.words(Directives.AFTER),
         use_temp_file=scope.switch(Directives.USE_TEMP_FILE),
         stall_timeout=scope.integer(Directives.STALL_TIMEOUT),
         grace=scope.integer(Directives.GRACE),

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from s3napback.config.bandwidth import UNLIMITED, Bandwidth, InvalidBandwidthError, parse_bandwidth
 from s3napback.config.descriptions import Text
 from s3napback.config.directives import Directives
 from s3napback.config.names import normalised_prefix
@@ -68,6 +69,7 @@ def store_settings(scope: Scope, problems: Problems) -> StoreSettings:
         stall_timeout=scope.integer(Directives.STALL_TIMEOUT),
         object_lock=scope.text(Directives.OBJECT_LOCK),
         lock_days=scope.integer(Directives.LOCK_DAYS),
+        bandwidth=_bandwidth(scope, problems),
     )
 
 
@@ -133,6 +135,15 @@ def _check_sign_key(scope: Scope, problems: Problems) -> None:
         problems.error(position, "GpgSignKey needs a GpgRecipient: only archives that are encrypted are signed")
     if scope.find(Directives.GPG_KEYRING):
         problems.error(position, "GpgSignKey does not go with GpgKeyring, which holds no secret keys; set GpgHome")
+
+
+def _bandwidth(scope: Scope, problems: Problems) -> Bandwidth:
+    words = scope.words(Directives.BANDWIDTH_LIMIT)
+    try:
+        return parse_bandwidth(" ".join(words)) if words else UNLIMITED
+    except InvalidBandwidthError as error:
+        problems.error(scope.at(Directives.BANDWIDTH_LIMIT), f"BandwidthLimit: {shown(str(error), 200)}")
+        return UNLIMITED
 
 
 def _bucket(scope: Scope, problems: Problems) -> tuple[str, Path | None]:

@@ -6,6 +6,8 @@ from s3napback.config.settings import Credentials, StoreSettings
 from s3napback.errors import UnusableStore
 from s3napback.stores import Store
 from s3napback.stores.directory import DirectoryStore
+from s3napback.stores.slow_directory import SlowDirectoryStore
+from s3napback.stores.throttle import Throttle
 from s3napback.stores.versions import VersionedStore
 
 
@@ -25,6 +27,8 @@ def open_store(settings: StoreSettings, credentials: Credentials | None = None, 
             f"file://{settings.folder} cannot be shown as of another time: a folder keeps no older versions. What a "
             "snapshot of its file system holds can be read as a store of its own: set Bucket to it"
         )
+    if settings.folder is not None and settings.bandwidth.is_limited:
+        return SlowDirectoryStore(settings.folder, Throttle(settings.bandwidth))
     if settings.folder is not None:
         return DirectoryStore(settings.folder)
     if settings.as_of is not None:

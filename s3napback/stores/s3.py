@@ -31,10 +31,11 @@ from s3napback.stores.s3_errors import (
     translated,
 )
 from s3napback.stores.s3_leftovers import Leftovers
-from s3napback.stores.s3_listing import listed
+from s3napback.stores.s3_listing import list_objects, listed
 from s3napback.stores.s3_locks import Locks
 from s3napback.stores.s3_upload import PartBuffers, Target, Upload
 from s3napback.stores.s3_versions import noncurrent_days
+from s3napback.stores.throttle import Throttle
 from s3napback.stores.waiting import IMPATIENT, PATIENT, Patience, Waiting, patiently
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class S3Store:
         self._buffers = PartBuffers(self._chunk_size, settings.upload_threads)
         self._leftovers = Leftovers(self._ask, self._bucket, self.location)
         self._locks = Locks(settings.object_lock, self._bucket, self.location, self._ask)
+        self._throttle = Throttle(settings.bandwidth)
         self._first_page: tuple[float, Any] | None = None
 
     @property
@@ -114,7 +116,7 @@ class S3Store:
         try:
             # A proxy is nearly always there: one that nothing listens at is a mistake, and said at once.
             page = patiently(
-                lambda: _list_objects(self._bucket, prefix, {}, self._clients.prompt()),
+                lambda: list_objects(self._bucket, prefix, {}, self._clients.prompt()),
                 doing,
                 Patience(self._waiting.outage_seconds),
                 at_once=(ProxyConnectionError,),
@@ -218,6 +220,7 @@ class S3Store:
                 **self._locks.arguments(until),
             },
             is_amazon=not self._settings.endpoint,
+            throttle=self._throttle,
             # Without an identity the old object could be taken for the new one.
             has_landed=lambda size: IDENTITY in metadata and not difference(self._head_once(key), size, metadata),
             confirm=lambda size, version: (
@@ -250,7 +253,8 @@ class S3Store:
                 version = answer.get("ETag", "").strip('"')
                 stop = position + int(required(answer, "ContentLength", doing))
                 with closing(answer["Body"]) as body:
-                    for block in iter(partial(body.read, _READ_BLOCK), b""):
+                    for block in iter(lambda: body.read(self._throttle.piece(_READ_BLOCK)), b""):
+                        self._throttle.take(len(block))
                         position += len(block)
                         patience.reset()
                         yield block
@@ -309,7 +313,7 @@ class S3Store:
         more: dict[str, Any] = {}
         page = self._kept_page() if prefix == join_prefix(self._settings.prefix, "") else None
         while True:
-            page = page or self._ask(partial(_list_objects, self._bucket, prefix, more), doing)
+            page = page or self._ask(partial(list_objects, self._bucket, prefix, more), doing)
             yield page
             if not page.get("IsTruncated"):
                 return
@@ -372,7 +376,3 @@ class S3Store:
             answer["Body"].close()
             raise problem
         return answer
-
-
-def _list_objects(bucket: str, prefix: str, more: Mapping[str, Any], client: S3Client) -> Any:
-    return client.list_objects_v2(Bucket=bucket, Prefix=prefix, **more)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from s3napback.errors import StoreError
 from s3napback.stores.s3_answers import begun
 from s3napback.stores.s3_errors import FAILURES, status_of, translate
+from s3napback.stores.s3_listing import list_uploads
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -78,16 +79,12 @@ class Leftovers:
     def _pages(self, prefix: str, doing: str) -> Iterator[Any]:
         more: dict[str, Any] = {}
         for _ in range(_MOST_PAGES):
-            page = self._ask(partial(_list_uploads, self._bucket, prefix, more), doing)
+            page = self._ask(partial(list_uploads, self._bucket, prefix, more), doing)
             yield page
             more = {"KeyMarker": page.get("NextKeyMarker"), "UploadIdMarker": page.get("NextUploadIdMarker")}
             if not page.get("IsTruncated") or not more["KeyMarker"]:
                 return
             more = {name: value for name, value in more.items() if value}
-
-
-def _list_uploads(bucket: str, prefix: str, more: Mapping[str, Any], client: S3Client) -> Any:
-    return client.list_multipart_uploads(Bucket=bucket, Prefix=prefix, **more)
 
 
 def _abort(bucket: str, key: str, upload: str, client: S3Client) -> Any:

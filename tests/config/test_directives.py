@@ -16,16 +16,8 @@ from s3napback.config.descriptions import (
     Tolerance,
     Type,
 )
-from s3napback.config.directives import (
-    HANOI_CYCLE,
-    SIMPLE_CYCLE,
-    Directives,
-    all_blocks,
-    all_directives,
-    find_block,
-    find_directive,
-    similar_name,
-)
+from s3napback.config.directives import HANOI_CYCLE, SIMPLE_CYCLE, Directives
+from s3napback.config.naming import all_blocks, all_directives, find_block, find_directive, similar_name
 from s3napback.config.problems import Problems
 from s3napback.config.schedules import job_settings, schedule
 from s3napback.config.scopes import Scope, Setting

@@ -7,7 +7,7 @@ import re
 import click
 
 from s3napback.cli import command_line
-from s3napback.config.directives import all_directives
+from s3napback.config.naming import all_directives
 from s3napback.kinds import KINDS
 from tests.messages.collecting import collected, listed
 
