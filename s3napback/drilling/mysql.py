@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from s3napback.drilling.dumps import Loaded, Table
 from s3napback.drilling.scratch import Scratch
-from s3napback.drilling.throwaway import NotTried, Tools, find_server, running
+from s3napback.drilling.throwaway import NotTried, TrialTools, find_server, running
 from s3napback.errors import PipelineError
 from s3napback.formatting import printable
 from s3napback.sources.dump_command import Inventory
@@ -69,8 +69,8 @@ class MySQLTrial:
         return MySQLInventory()
 
     @property
-    def _tools(self) -> Tools:
-        return Tools(self.scratch)
+    def _tools(self) -> TrialTools:
+        return TrialTools(self.scratch)
 
     @contextmanager
     def serve(self, head: bytes) -> Iterator[Receiver]:

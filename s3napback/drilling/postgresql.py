@@ -10,7 +10,7 @@ from pathlib import Path
 
 from s3napback.drilling.dumps import Loaded, Table
 from s3napback.drilling.scratch import Scratch
-from s3napback.drilling.throwaway import NotTried, Tools, find_server, running
+from s3napback.drilling.throwaway import NotTried, TrialTools, find_server, running
 from s3napback.errors import PipelineError
 from s3napback.formatting import readable
 from s3napback.sources.dump_command import Inventory
@@ -119,8 +119,8 @@ class PostgreSQLTrial:
         return PostgreSQLInventory()
 
     @property
-    def _tools(self) -> Tools:
-        return Tools(self.scratch, {"PGHOST": str(self.scratch.path), "PGUSER": _USER})
+    def _tools(self) -> TrialTools:
+        return TrialTools(self.scratch, {"PGHOST": str(self.scratch.path), "PGUSER": _USER})
 
     def _program(self, name: str) -> str:
         return find_server((name,), "install postgresql", self._programs)

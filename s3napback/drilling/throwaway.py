@@ -53,7 +53,7 @@ def find_server(names: Sequence[str], advice: str, folders: Sequence[Path] = ())
 
 
 @dataclass(frozen=True)
-class Tools:
+class TrialTools:
     """Programs that work in a scratch folder.
 
     Attributes:
@@ -117,7 +117,7 @@ class Tools:
 
 
 @contextmanager
-def running(tools: Tools, command: Sequence[str], ping: Sequence[str]) -> Iterator[Receiver]:
+def running(tools: TrialTools, command: Sequence[str], ping: Sequence[str]) -> Iterator[Receiver]:
     """Run a server until the end of the block.
 
     Args:

@@ -6,7 +6,7 @@ import sys
 
 from s3napback.drilling.scratch import scratch_in
 from s3napback.drilling.task import Proven, Task
-from s3napback.drilling.throwaway import Tools
+from s3napback.drilling.throwaway import TrialTools
 from s3napback.errors import PipelineError
 from s3napback.formatting import counted
 from s3napback.recovery.opening.failures import Damaged
@@ -25,7 +25,7 @@ def prove_repository(task: Task) -> Proven:
     with scratch_in(task.scratch, task.needed, keeps=task.keeps) as scratch:
         where = scratch.path / _RESTORED
         recovery_of(task.source).restore(Wanted(task.source, where)).run(task.decoder, task.chain)
-        tools = Tools(scratch)
+        tools = TrialTools(scratch)
         try:
             tools.answer("svnadmin", "verify", "--quiet", _RESTORED)
         except PipelineError as error:
@@ -45,7 +45,7 @@ def prove_database_file(task: Task) -> Proven:
         where = scratch.path / _RESTORED
         recovery_of(task.source).restore(Wanted(task.source, where)).run(task.decoder, task.chain)
         try:
-            said = Tools(scratch).answer(sys.executable, "-I", "-m", "s3napback.drilling.sqlite_rows", str(where))
+            said = TrialTools(scratch).answer(sys.executable, "-I", "-m", "s3napback.drilling.sqlite_rows", str(where))
         except PipelineError as error:
             raise Damaged(*error.under(f"{task.source} was restored, and its rows cannot be counted")) from error
     tables, rows = map(int, said.split())
