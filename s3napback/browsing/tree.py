@@ -330,6 +330,16 @@ class Tree:
         """Make ``links_to`` fast."""
         self._execute("CREATE INDEX linked ON node (link, origin) WHERE link IS NOT NULL")
 
+    def keep_header(self, path: bytes, header: bytes) -> None:
+        """Keep something for a path."""
+        self._execute("CREATE TEMPORARY TABLE IF NOT EXISTS header (path BLOB PRIMARY KEY, header BLOB) WITHOUT ROWID")
+        self._execute("INSERT OR REPLACE INTO header VALUES (?, ?)", path, header)
+
+    def header(self, path: bytes) -> bytes:
+        """What was kept for a path; nothing if nothing was."""
+        found = self._execute("SELECT header FROM temp.header WHERE path = ?", path).fetchone()
+        return found[0] if found else b""
+
     def links_to(self, target: bytes, number: int) -> bytes | None:
         """The first path that is a hard link to a member of an archive."""
         found = self._execute(
