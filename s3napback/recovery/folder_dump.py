@@ -67,7 +67,7 @@ class FolderDump:
         path = relative(self.name.encode("utf-8", "surrogateescape"), top) or b""
         with Tree(Interest(path)) as tree:
             Inspector(decoder, top).replay(tree, chain)
-            tree.index_links()
+            tree.prepare_for_dump()
             output = _Output(tree, path)
             in_part = in_parts(decoder, chain, WantedPaths.of((self.name,))) if path else decoder
             for number in range(len(chain), 0, -1):

@@ -97,9 +97,9 @@ def test_a_folder_as_tar_is_what_is_restored_of_it(tmp_path: Path, kind: str, se
             where = tmp_path / f"tar-{number}-{place}"
             where.mkdir()
             dumped = weeks.site.command("dump", "--at", key, "--", str(weeks.site.source), folder, day=None)
-            with subprocess.Popen(dumped, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as dump:
-                subprocess.run(["tar", "-xp", "--numeric-owner", "-C", str(where)], stdin=dump.stdout, check=True)
-            assert dump.returncode == 0
+            dump = subprocess.run(dumped, capture_output=True, check=False)
+            assert dump.returncode == 0, dump.stderr
+            subprocess.run(["tar", "-xp", "--numeric-owner", "-C", str(where)], input=dump.stdout, check=True)
             below = {name: each for name, each in expected.items() if folder == "." or name.startswith(f"{folder}/")}
             found = tree_as_seen(where / weeks.site.name())
             assert {name: each for name, each in found.items() if name not in below and name != folder} == {
