@@ -188,7 +188,7 @@ class Inspector:
 
     def _read_whole(self, tree: Tree, archive: CataloguedArchive) -> None:
         follower = TarFollower()
-        members = _Members(self.top, tree)
+        members = Members(self.top, tree)
 
         def take(block: Block) -> None:
             try:
@@ -206,7 +206,7 @@ class Inspector:
         members.flush()
 
 
-class _Members:
+class Members:
     """Tells a tree of members as they pass."""
 
     def __init__(self, top: bytes, tree: Tree) -> None:
