@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from s3napback.config.key_file import read_key_file
 from s3napback.config.settings import Configuration, Credentials
@@ -18,6 +19,9 @@ from s3napback.stores import Store
 from s3napback.stores.opening import open_store, open_versions
 from s3napback.stores.versions import VersionedStore
 from s3napback.streams.environment import Family, child_environment
+
+if TYPE_CHECKING:
+    from s3napback.stores.s3_examining import ExaminedBucket
 
 _ANSWER_SECONDS = 60
 _TAR_NAMES = ("tar", "gtar")
@@ -104,6 +108,20 @@ def configured_versions(configuration: Configuration) -> VersionedStore:
         UnusableConfiguration: as ``configured_store``.
     """
     return open_versions(configuration.store, _credentials(configuration))
+
+
+def examined_bucket(configuration: Configuration) -> ExaminedBucket | None:
+    """The same, to be asked what protects it; None of a directory store.
+
+    Raises:
+        UnusableStore: S3Keyfile cannot be used.
+        UnusableConfiguration: as ``configured_store``.
+    """
+    if configuration.store.folder is not None:
+        return None
+    from s3napback.stores.s3_examining import ExaminedBucket  # noqa: PLC0415 - boto3 takes a while to import
+
+    return ExaminedBucket(configuration.store, _credentials(configuration) or Credentials(), patient=False)
 
 
 def _credentials(configuration: Configuration) -> Credentials | None:

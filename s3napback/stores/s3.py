@@ -34,6 +34,7 @@ from s3napback.stores.s3_leftovers import Leftovers
 from s3napback.stores.s3_listing import list_objects, listed
 from s3napback.stores.s3_locks import Locks
 from s3napback.stores.s3_upload import PartBuffers, Target, Upload
+from s3napback.stores.s3_versions import noncurrent_days
 from s3napback.stores.throttle import Throttle
 from s3napback.stores.waiting import IMPATIENT, PATIENT, Patience, Waiting, patiently
 
@@ -305,6 +306,10 @@ class S3Store:
     def lock(self, key: str, version: str, until: datetime) -> None:
         """Lock a version for longer."""
         self._locks.retain(key, version, until)
+
+    def keeps_for(self, prefix: str) -> int | None:
+        """Days that a lifecycle rule gives to what is replaced or deleted below a prefix; None if none is known."""
+        return noncurrent_days(self._ask, self._bucket, prefix)[0]
 
     def _pages(self, prefix: str, doing: str) -> Iterator[Any]:
         more: dict[str, Any] = {}

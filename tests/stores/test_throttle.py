@@ -86,6 +86,7 @@ def test_pieces_are_small_enough_for_many_to_share_the_least_rate() -> None:
 
 def test_threads_share_one_rate_evenly() -> None:
     throttle = Throttle(Bandwidth(otherwise=RATE))
+    throttle.take(RATE)  # what may come at once
     counts = [0] * 8
     end = time.monotonic() + 1.5
 
@@ -127,15 +128,15 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, rclone: S3Server) -> S
 
 def test_a_store_takes_and_gives_at_the_rate(store: Store) -> None:
     # Over plain HTTP a part is read twice, of which one counts; threads share the rate.
-    data = os.urandom(12_000_000)
+    data = os.urandom(18_000_000)
     began = time.monotonic()
     store.put("k", BytesSource(data), {})
     taken = time.monotonic() - began
     began = time.monotonic()
     assert b"".join(store.read("k")) == data
     given = time.monotonic() - began
-    assert 1.0 < taken < 4
-    assert 0.8 < given < 3
+    assert 1.8 < taken < 4
+    assert 1.8 < given < 4
 
 
 def test_two_uploads_at_a_time_share_it(rclone: S3Server) -> None:
