@@ -6,15 +6,18 @@ import logging
 import random
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from s3napback.catalogue.indexes import index_key
+from s3napback.errors import S3napbackError
 from s3napback.recovery import picking
 from s3napback.recovery.opening import indexed, ranges
 from tests.gpg_keys import Key
 from tests.recovery.simulation import Weeks
 from tests.recovery.test_picking import back_up, large_site, outcome, restored
+from tests.servers import S3Server
 from tests.site import Site
 
 
@@ -68,6 +71,29 @@ def test_chains_of_every_shape_give_the_newest_state_of_a_path(tmp_path: Path, w
     assert restored(site, tmp_path / "out", "deep/changed").read_text() == expected
     wanted = "deep/er/wanted\n"
     assert restored(site, tmp_path / "again", wanted).read_bytes() == (site.source / wanted).read_bytes()
+
+
+@pytest.mark.parametrize("is_distant", [False, True])
+def test_an_archive_that_is_replaced_between_its_index_and_its_parts_is_not_mixed_with_the_new_one(
+    tmp_path: Path, rclone: S3Server, monkeypatch: pytest.MonkeyPatch, is_distant: bool
+) -> None:
+    site, full = large_site(tmp_path / "site", server=rclone if is_distant else None)
+    look_up = indexed.look_up
+    replaced: list[str] = []
+
+    def late(*arguments: Any) -> object:
+        content = look_up(*arguments)
+        if not replaced:
+            replaced.append(full)
+            (site.source / "deep/noise 00").write_bytes(b"another")
+            back_up(site, 0, force=True, full=True)
+        return content
+
+    monkeypatch.setattr(picking, "look_up", late)
+    with pytest.raises(S3napbackError, match="replaced"):
+        restored(site, tmp_path / "out", "deep/noise 12", at=full)
+    assert replaced
+    assert not (tmp_path / "out" / site.name()).exists()
 
 
 def test_the_session_key_is_in_no_log_no_argument_and_no_frame_of_an_error(
