@@ -32,7 +32,7 @@ from s3napback.formatting import printable
 from s3napback.log_handlers import note_outcome
 from s3napback.logs import log_lines
 from s3napback.looking import diff_command, find_command, history_command, ls_command
-from s3napback.overview import list_command, schedule_command, status_command
+from s3napback.overview import doctor_command, list_command, schedule_command, status_command
 from s3napback.peeking import dump_command
 from s3napback.speaking import confirm, say
 
@@ -342,6 +342,7 @@ for _command in (ls_command, find_command, history_command, diff_command):
 command_line.add_command(dump_command)
 command_line.add_command(schedule_command)
 command_line.add_command(status_command)
+command_line.add_command(doctor_command)
 
 
 def _exit_code(action: Callable[[], int]) -> int:

@@ -63,6 +63,7 @@ class S3Store:
         patient: try for minutes, as a nightly run should; otherwise answer within seconds.
         limits: of parts; smaller in tests only.
         waiting: how long a failure is waited out; by default as ``patient`` and StallTimeout say.
+        after: the same store, which was checked with other patience: what it has learnt is learnt.
     """
 
     def __init__(
@@ -73,17 +74,18 @@ class S3Store:
         patient: bool = True,
         limits: PartLimits | None = None,
         waiting: Waiting | None = None,
+        after: S3Store | None = None,
     ) -> None:
         self._settings = settings
         self._bucket = settings.bucket
         self._limits = limits or PartLimits()
         self._waiting = waiting or (PATIENT if patient else IMPATIENT).within(settings.stall_timeout)
-        self._clients = Clients(settings, credentials, self._waiting)
+        self._clients: Clients = Clients(settings, credentials, self._waiting, after._clients if after else None)
         self._buffers = PartBuffers(self._chunk_size, settings.upload_threads)
         self._leftovers = Leftovers(self._ask, self._bucket, self.location)
         self._locks = Locks(settings.object_lock, self._bucket, self.location, self._ask)
         self._throttle = Throttle(settings.bandwidth)
-        self._first_page: tuple[float, Any] | None = None
+        self._first_page: tuple[float, Any] | None = after._first_page if after else None
 
     @property
     def _chunk_size(self) -> int:
