@@ -231,13 +231,16 @@ def read_catalogue(
     with Crew(PARALLEL_REQUESTS, "metadata") as pool:
         look = partial(_look, store, memory or HeadMemory(store), prefix)
         described = [found for found in pool.map(look, candidates) if found is not None]
+    closed = [CataloguedArchive(found, found.key, None, found.flaw) for found in listed if _is_closed(found)]
     return Catalogue(
-        archives=tuple(described),
+        archives=(*described, *closed),
         sums=sums,
         others=tuple(
             found.key
             for found in listed
-            if found.key not in beside and split_key(found.key) is None and not is_word_key(found.key)
+            if found.key not in beside
+            and split_key(found.key) is None
+            and not (is_word_key(found.key) or _is_closed(found))
         ),
         gone=tuple(store.gone(join_prefix(prefix, ""))),
         original=tuple(original_archives(listed, prefix)),
@@ -245,6 +248,11 @@ def read_catalogue(
         proofs=proofs,
         passed_over=frozenset(found.key for found in archives) - {found.key for found in candidates},
     )
+
+
+def _is_closed(listed: StoredObject) -> bool:
+    """Whether it is a folder whose archives nobody can see."""
+    return bool(listed.flaw) and listed.key.endswith("/")
 
 
 def _base(key: str, prefix: str) -> str:
