@@ -5,8 +5,10 @@ A chain is a FULL and the DIFFs after it, oldest first.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from s3napback.kinds import SourceName
 from s3napback.rotation import ArchiveType
@@ -146,6 +148,29 @@ def extended_chain(base: Links, link: Link) -> Links:
     The parent does because filling the newest slot once more builds on it.
     """
     return (*(replace(old, memory=None) for old in base[:-1]), *base[-1:], link)
+
+
+_LONGEST_LIST = 2_000
+"""Characters of a list that state keeps word by word."""
+
+
+def abbreviated(content: Mapping[str, object]) -> dict[str, object]:
+    """Settings as state keeps them: of a long list a digest, since each source would keep the whole of it.
+
+    What an earlier version kept comes out the same. For whom archives are encrypted is asked for by others.
+    """
+    return {name: value if name == "GpgRecipient" else _abbreviated(value) for name, value in content.items()}
+
+
+def _abbreviated(value: object) -> object:
+    words = value if isinstance(value, list) and all(isinstance(word, str) for word in value) else ()
+    return _digest(tuple(words)) if sum(map(len, words)) > _LONGEST_LIST else value
+
+
+@lru_cache(maxsize=8)
+def _digest(words: tuple[str, ...]) -> str:
+    lines = "\0".join(words).encode("utf-8", "surrogateescape")
+    return f"sha256 of {len(words)}: {hashlib.sha256(lines).hexdigest()}"
 
 
 def with_stored(

@@ -36,12 +36,18 @@ _SLICE_SECONDS = 0.5  # of a wait, in a thread that no signal reaches
 
 _begun = threading.Event()
 _number = signal.SIGTERM  # of the signal that has come
+_moment = math.inf  # at which it came, by the monotonic clock
 _thread = threading.local()
 
 
 def has_begun() -> bool:
     """Whether a signal has asked the run to end. Whoever cleans up then does not wait for long."""
     return _begun.is_set()
+
+
+def seconds_left() -> float:
+    """Until the end by force, if a signal has come; infinitely many otherwise."""
+    return _moment + CLEANING_SECONDS - time.monotonic()
 
 
 @contextmanager
@@ -163,8 +169,9 @@ def say_at_once(text: str) -> None:
 
 
 def _begin(number: int) -> None:
-    global _number  # noqa: PLW0603 - a process ends once
+    global _number, _moment  # noqa: PLW0603 - a process ends once
     _number = signal.Signals(number)
+    _moment = min(_moment, time.monotonic())
     _begun.set()
 
 

@@ -97,9 +97,26 @@ class SimpleCycle:
         """How many slots one rotation has."""
         return self.fulls * (self.diffs + 1)
 
+    @property
+    def span(self) -> int:
+        """Days after which the rotation has filled each of its slots and begins anew."""
+        return self.slots * self.frequency
+
+    @property
+    def least_stay(self) -> int:
+        """Days from any backup for which it, and all that it builds on, stays in its slots."""
+        return (self.slots - self.diffs) * self.frequency
+
+    def next_filled(self, slot: int, day: int) -> int | None:
+        """The first day after the period of ``day`` on which a slot is filled; None if it never is."""
+        if not 0 <= slot < self.slots:
+            return None
+        periods = 1 + (slot - self._turn(day) - 1) % self.slots
+        return (self.period(day) + periods) * self.frequency - self.phase
+
     def refilled(self, day: int) -> int | None:
         """The day on which the slot that ``day`` fills is filled anew."""
-        return (self.period(day) + self.slots) * self.frequency - self.phase
+        return self.next_filled(self.slot(day), day)
 
     def reach(self) -> Reach:
         """How far one can go back once all slots are filled."""
@@ -141,7 +158,7 @@ class HanoiCycle:
 
     def slot(self, day: int) -> int:
         """The disc of the day's period, or the slot that keeps an archived oldest disc for good."""
-        turns, turn = divmod(self.period(day), 1 << (self.discs - 1))
+        turns, turn = divmod(self.period(day), self._turns)
         disc = _trailing_zeros(turn + 1)
         if self.archive_oldest_disc and disc == self.discs - 1:
             return disc + turns
@@ -155,16 +172,38 @@ class HanoiCycle:
         """Number of the group that ``day`` lies in: each archive is one by itself."""
         return self.period(day)
 
+    @property
+    def span(self) -> int:
+        """Days after which the rotation has filled each of its slots and begins anew."""
+        return self._turns * self.frequency
+
+    @property
+    def least_stay(self) -> int:
+        """Days from any backup for which it stays in its slot: those of the disc that is filled most often."""
+        return min(2, self._turns) * self.frequency
+
+    def next_filled(self, slot: int, day: int) -> int | None:
+        """The first day after the period of ``day`` on which a slot is filled; None if it never is."""
+        period, last = self.period(day), self.discs - 1
+        if slot < last:
+            step = 1 << (slot + 1)
+            return (period + 1 + (step // 2 - period - 2) % step) * self.frequency
+        if self.archive_oldest_disc:
+            filled = (slot - last + 1) * self._turns - 1
+            return filled * self.frequency if filled > period else None
+        return (period + 1 + (-period - 2) % self._turns) * self.frequency if slot == last else None
+
     def refilled(self, day: int) -> int | None:
         """The day on which the slot that ``day`` fills is filled anew; None for one that is kept for good."""
-        disc = min(self.slot(day), self.discs - 1)
-        if self.archive_oldest_disc and disc == self.discs - 1:
-            return None
-        return (self.period(day) + (1 << min(disc + 1, self.discs - 1))) * self.frequency
+        return self.next_filled(self.slot(day), day)
+
+    @property
+    def _turns(self) -> int:
+        return 1 << (self.discs - 1)
 
     def reach(self) -> Reach:
         """How far one can go back once all discs are filled; what is archived of the oldest one apart."""
-        turns = 1 << (self.discs - 1)
+        turns = self._turns
         return Reach(
             self.discs, self.discs, turns // 2 * self.frequency, turns * self.frequency - 1, turns * self.frequency
         )

@@ -37,6 +37,18 @@ def say(*lines: str) -> None:
         raise cannot_be_written(error) from error
 
 
+def say_bytes(data: bytes) -> None:
+    """Write bytes to standard output as they are: names that a program reads."""
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        _drop_output()
+    except OSError as error:
+        raise cannot_be_written(error) from error
+
+
 def cannot_be_written(error: OSError) -> S3napbackError:
     """What is to be said if standard output takes nothing, of which what is still held back is dropped."""
     # It would fail once more when Python ends.

@@ -15,7 +15,7 @@ import os
 import re
 import threading
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import datetime, timezone
@@ -27,6 +27,7 @@ from s3napback.chains import History, Link, Memory, SourceState, Stored
 from s3napback.durable import put_in_place, sync_file, write_private
 from s3napback.errors import ChangeableByOthers, DamagedState, LockHeld, StateError, UnusableDiffDir
 from s3napback.kinds import SourceName
+from s3napback.locks import Ledger, ledger_document, read_ledger
 from s3napback.ownership import open_own_for_writing, read_own_file, require_own, require_own_for_writing
 from s3napback.rotation import ArchiveType
 
@@ -34,6 +35,7 @@ STATE_FORMAT = 1
 _STATE = "state.json"
 _NEW_STATE = "state.json.new"
 _UPLOADING = "uploading"
+_LOCKS = "locks.json"
 _LOCK = "lock"
 _INSTANCE = "instance"
 _LONGEST_INSTANCE = 1_000
@@ -54,11 +56,14 @@ class StoreState:
 
     def knows_store(self) -> bool:
         """Whether anything was ever committed for this store."""
-        return any(state.newest for state in self.all())
+        return any(state.newest for state in self._in(self._root.glob(f"*/{_STATE}")))
 
     def all(self) -> Iterator[SourceState]:
         """Every name's state that can be read."""
-        for file in sorted(self._root.glob(f"*/{_STATE}")):
+        yield from self._in(sorted(self._root.glob(f"*/{_STATE}")))
+
+    def _in(self, files: Iterable[Path]) -> Iterator[SourceState]:
+        for file in files:
             try:
                 yield _read_state(file)
             except StateError:
@@ -167,16 +172,49 @@ class StoreState:
         except (OSError, ChangeableByOthers):
             return ""
 
+    def locks(self, name: str) -> Ledger:
+        """What is remembered of the locks of a name's archives; nothing if that is lost or damaged.
+
+        Raises:
+            StateError: it cannot be read.
+        """
+        path = self.folder(name) / _LOCKS
+        try:
+            return read_ledger(read_own_file(path)[0])
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise StateError(f"cannot read {path}: {error.strerror}") from error
+        except ChangeableByOthers as error:
+            raise StateError(str(error)) from error
+
+    def remember_locks(self, name: str, ledger: Ledger) -> None:
+        """Remember the locks of a name's archives, in one step; of a name without state nothing is.
+
+        Raises:
+            StateError: it cannot be written.
+        """
+        folder = self.folder(name)
+        new = folder / f"{_LOCKS}.new"
+        try:
+            if not folder.is_dir():
+                return
+            new.unlink(missing_ok=True)  # of a run that was interrupted
+            write_private(new, ledger_document(ledger))
+            put_in_place(new, folder / _LOCKS, before=folder, after=[folder])
+        except OSError as error:
+            raise StateError(f"cannot write {folder / _LOCKS}: {error.strerror}") from error
+
     def _discard_rubbish(self, folder: Path) -> None:
         try:
             state = _read_state(folder / _STATE)
         except FileNotFoundError:
             wanted = set()
         except DamagedState:
-            wanted = {_STATE}
+            wanted = {_STATE, _LOCKS}
         else:
             memories = [link.memory for link in state.history.chain if link.memory]
-            wanted = {_STATE, *(memory.snapshot for memory in memories), *(memory.index for memory in memories)}
+            wanted = {_STATE, _LOCKS, *(memory.snapshot for memory in memories), *(memory.index for memory in memories)}
         for file in folder.iterdir():
             if file.name not in wanted:
                 file.unlink(missing_ok=True)

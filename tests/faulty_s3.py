@@ -361,10 +361,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 _ABOUT_A_BUCKET = {
-    "uploads": "ListMultipartUploads",
-    "versions": "ListObjectVersions",
-    "versioning": "GetBucketVersioning",
-    "lifecycle": "GetBucketLifecycleConfiguration",
+    "uploads": {"GET": "ListMultipartUploads"},
+    "versions": {"GET": "ListObjectVersions"},
+    "versioning": {"GET": "GetBucketVersioning", "PUT": "PutBucketVersioning"},
+    "lifecycle": {"GET": "GetBucketLifecycleConfiguration", "PUT": "PutBucketLifecycleConfiguration"},
+    "object-lock": {"GET": "GetObjectLockConfiguration"},
+    "policy": {"PUT": "PutBucketPolicy"},
 }
 
 
@@ -377,10 +379,12 @@ def operation_of(method: str, path: str) -> str:
         if "uploadId" in query or "uploads" in query:
             by_method = {"PUT": "UploadPart", "DELETE": "AbortMultipartUpload", "GET": "ListParts"}
             by_method["POST"] = "CreateMultipartUpload" if "uploads" in query else "CompleteMultipartUpload"
+        elif "retention" in query:
+            by_method = {"PUT": "PutObjectRetention"}
         else:
             by_method = {"PUT": "PutObject", "GET": "GetObject", "HEAD": "HeadObject", "DELETE": "DeleteObject"}
     elif asked := _ABOUT_A_BUCKET.keys() & query.keys():
-        by_method = {"GET": _ABOUT_A_BUCKET[asked.pop()]}
+        by_method = _ABOUT_A_BUCKET[asked.pop()]
     else:
         by_method = {"GET": "ListObjectsV2", "PUT": "CreateBucket", "HEAD": "HeadBucket"}
     return by_method.get(method, "")

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from s3napback.config.descriptions import DirectiveDescription, Place
-from s3napback.config.directives import all_blocks, all_directives
+from s3napback.config.descriptions import DirectiveContext, DirectiveDescription
+from s3napback.config.naming import all_blocks, all_directives
 
 CHECKOUT = Path(__file__).parent.parent
 README = CHECKOUT / "README.md"
 
 _FENCE = re.compile(r"(?:^<!-- tested: (?P<mark>[^\n]+) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
 _HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
-_PLACES = {Place.FILE: "file", Place.CYCLE: "Cycle", Place.SOURCE: "source"}
+_PLACES = {DirectiveContext.FILE: "file", DirectiveContext.CYCLE: "Cycle", DirectiveContext.SOURCE: "source"}
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _where(places: frozenset[Place]) -> str:
+def _where(places: frozenset[DirectiveContext]) -> str:
     return ", ".join(name for place, name in _PLACES.items() if place in places)
 
 

@@ -1,5 +1,7 @@
 """S3 servers for tests: moto's and rclone's, on free ports of the loopback device, in folders of their own.
 
+``tests/seaweedfs.py``, ``tests/swift.py`` and ``tests/ceph.py`` have others.
+
 ``tests/conftest.py`` makes fixtures of them, one process each for the whole test session.
 """
 
@@ -12,11 +14,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -39,10 +42,10 @@ class S3Server:
     """A running server, or a faulty proxy in front of one (see ``behind``).
 
     Attributes:
-        kind: ``moto`` or ``rclone``.
+        kind: ``moto``, ``rclone``, ``seaweedfs``, ``swift`` or ``ceph``.
         endpoint: its URL.
         process_id: of the server.
-        folder: where rclone keeps buckets, each a subfolder; None for moto, which keeps them in memory.
+        folder: where rclone keeps buckets, each a subfolder; None for the others.
     """
 
     kind: str
@@ -57,10 +60,19 @@ class S3Server:
         """What the server knows its one user by."""
         return Credentials(self.access_key, self.secret_key)
 
-    def make_bucket(self) -> str:
-        """Make a bucket that no other test uses, and return its name."""
+    def make_bucket(self, *, locks: bool = False) -> str:
+        """Make a bucket that no other test uses, and return its name; in one with locks objects can be locked."""
         name = f"test-bucket-{next(_bucket_numbers)}"
-        self.client().create_bucket(Bucket=name)
+        self.client().create_bucket(Bucket=name, ObjectLockEnabledForBucket=locks)
+        return name
+
+    def make_locked_bucket(self) -> str:
+        """The same with Object Lock: what is put there, nobody deletes before a day has passed."""
+        name = f"test-bucket-{next(_bucket_numbers)}"
+        self.client().create_bucket(Bucket=name, ObjectLockEnabledForBucket=True)
+        retention: Any = {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": 1}}
+        lock: Any = {"ObjectLockEnabled": "Enabled", "Rule": retention}
+        self.client().put_object_lock_configuration(Bucket=name, ObjectLockConfiguration=lock)
         return name
 
     def settings(self, bucket: str, **others: Any) -> StoreSettings:
@@ -122,9 +134,9 @@ def rclone_server(folder: Path) -> Iterator[S3Server]:
 
     def command(port: int) -> list[str]:
         address = ["--addr", f"127.0.0.1:{port}", "--auth-key", f"{ACCESS_KEY},{SECRET_KEY}"]
-        return [_program("rclone"), "--config", os.devnull, "serve", "s3", *address, str(buckets)]
+        return [program("rclone"), "--config", os.devnull, "serve", "s3", *address, str(buckets)]
 
-    with _running(command, folder) as (endpoint, process_id):
+    with running(command, folder) as (endpoint, process_id):
         yield S3Server("rclone", endpoint, process_id, buckets)
 
 
@@ -136,7 +148,7 @@ def moto_server(folder: Path) -> Iterator[S3Server]:
     def command(port: int) -> list[str]:
         return [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
 
-    with _running(command, folder) as (endpoint, process_id):
+    with running(command, folder) as (endpoint, process_id):
         yield S3Server("moto", endpoint, process_id)
 
 
@@ -148,24 +160,38 @@ def free_port() -> int:
 
 
 @contextmanager
-def _running(command: Callable[[int], list[str]], folder: Path) -> Iterator[tuple[str, int]]:
-    """Start a server, wait until it listens, and end it; another process may snatch the port, hence the attempts."""
-    environment = {**os.environ, "HOME": str(folder), "XDG_CACHE_HOME": str(folder / "cache"), "TMPDIR": str(folder)}
+def running(
+    command: Callable[[int], list[str]],
+    folder: Path,
+    variables: Mapping[str, str] = MappingProxyType({}),
+    *,
+    port: int | None = None,
+) -> Iterator[tuple[str, int]]:
+    """Start a server, wait until it listens, and end it; another process may snatch the port, hence the attempts.
+
+    Args:
+        command: given a port, the arguments.
+        folder: what it writes goes there.
+        variables: of its environment.
+        port: the only one that will do.
+    """
+    own = {"HOME": str(folder), "XDG_CACHE_HOME": str(folder / "cache"), "TMPDIR": str(folder)}
+    environment = {**os.environ, **own, **variables}
     log = folder / "server.log"
     for _attempt in range(3):
-        port = free_port()
+        chosen = port or free_port()
         with log.open("ab") as output:
             process = subprocess.Popen(
-                command(port), stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
+                command(chosen), stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
             )
         try:
-            if _listens(process, port):
-                yield f"http://127.0.0.1:{port}", process.pid
+            if _listens(process, chosen):
+                yield f"http://127.0.0.1:{chosen}", process.pid
                 return
         finally:
             process.terminate()
             try:
-                process.wait(10)
+                process.wait(1)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -182,7 +208,7 @@ def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
     return False
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
     """The path of a program, be it on PATH or only beside this Python."""
     beside = Path(sys.executable).with_name(name)
     found = str(beside) if beside.exists() else shutil.which(name)

@@ -12,8 +12,8 @@ import pytest
 
 from s3napback.cli import command_line
 from s3napback.config.descriptions import Type
-from s3napback.config.directives import all_blocks, all_directives, find_directive
 from s3napback.config.loading import load_configuration
+from s3napback.config.naming import all_blocks, all_directives, find_directive
 from s3napback.config.settings import Configuration
 from s3napback.rotation import HanoiCycle
 from tests.manual import CHECKOUT

@@ -18,7 +18,8 @@ ROOMS = {
     if (path.suffix == ".py" or (path / "__init__.py").exists()) and not path.name.startswith("__")
 }
 
-TESTED_ELSEWHERE = {"overview.py": "commands/test_schedule.py", "peeking.py": "commands/test_dump.py"}
+TESTED_ELSEWHERE = {"overview.py": "commands/test_schedule.py", "peeking.py": "commands/test_dump.py",
+                    "looking.py": "browsing/test_commands.py"}  # fmt: skip
 """A command's part of the command line is tried where the command is."""
 
 LINES = 400
@@ -70,6 +71,17 @@ def test_every_function_fits_in_one_look() -> None:
         if length >= LINES_OF_A_FUNCTION
     ]
     assert long == []
+
+
+def test_a_name_stands_for_one_class() -> None:
+    """A protocol may bear the name of what fulfils it."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        for name in re.findall(r"^class ([A-Z]\w*)(?!\w|\(Protocol\))", text, re.MULTILINE):
+            found.setdefault(name, []).append(str(path.relative_to(PACKAGE)))
+    assert len(found) > 300
+    assert {name: places for name, places in found.items() if len(places) > 1} == {}
 
 
 def test_the_list_of_the_house_is_whole() -> None:

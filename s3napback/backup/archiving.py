@@ -25,10 +25,11 @@ from s3napback.archives import (
 )
 from s3napback.backup.beside import BytesOf, OpenLines, put_index
 from s3napback.backup.context import RunContext
+from s3napback.backup.locking import Locking
 from s3napback.backup.slots import SlotWatch
 from s3napback.catalogue.indexes import index_key
 from s3napback.catalogue.sums import SumNote, format_sum, sum_key, sum_metadata
-from s3napback.chains import History, Link, Memory, SourceState, Stored, extended_chain, with_stored
+from s3napback.chains import History, Link, Memory, SourceState, Stored, abbreviated, extended_chain, with_stored
 from s3napback.crews import Crew
 from s3napback.deciding.facts import RunFacts
 from s3napback.deciding.plans import Plan
@@ -77,7 +78,7 @@ def make_archive(context: RunContext, plan: Plan, source: Source) -> Made:
         S3napbackError: what failed. Nothing was changed then, but for what ``OutOfParts`` notes in state.
         NothingNew: there is nothing to store.
     """
-    return _Making(context, plan, source).make()
+    return _Making(context, plan, source, Locking(context, plan)).make()
 
 
 def leftover_keys(run: RunFacts, plan: Plan, *, limit: int = 7) -> list[str]:
@@ -103,6 +104,7 @@ class _Making:
     context: RunContext
     plan: Plan
     source: Source
+    locking: Locking
 
     def make(self) -> Made:
         """See ``make_archive``."""
@@ -193,7 +195,11 @@ class _Making:
             measured = Measured(stream)
             self.context.state.note_upload(self.plan.job.name, self.plan.key)
             with self._noting_lack_of_parts():
-                stored = self.context.store.put(self.plan.key, measured, metadata, expected_size=expected_size)
+                stored = self.context.store.put(
+                    self.plan.key, measured, metadata, expected_size=expected_size, lock_until=self.locking.until
+                )
+            self.locking.note(stored)
+            self.context.survey.require_same_name(stored)
             return Transfer(measured.sha256, measured.size, read.count, 0.0, tuple(pipeline.warnings)), stored
 
     @contextmanager
@@ -218,7 +224,7 @@ class _Making:
             history=History(
                 chain=extended_chain(plan.base, link),
                 schedule=plan.job.schedule.describe(),
-                content=plan.content,
+                content=abbreviated(plan.content),
             ),
             had_content=had_content,
             taken_over=plan.taken_over,
@@ -254,20 +260,25 @@ class _Making:
     ) -> list[str]:
         """Write what stands beside the archive, and delete what it replaces; failing at that is a warning."""
         with closing:
-            return [*self._put_index(record, segments, lines), *self._tidy_up(record, transfer)]
+            index, warnings = self._put_index(record, segments, lines)
+            return [*warnings, *self._tidy_up(record, transfer, index), *self.locking.finish(record)]
 
-    def _put_index(self, record: ArchiveRecord, segments: Segments | None, lines: OpenLines | None) -> list[str]:
-        """Write the index beside the archive; failing at it is a warning, since everything works without."""
+    def _put_index(
+        self, record: ArchiveRecord, segments: Segments | None, lines: OpenLines | None
+    ) -> tuple[str, Sequence[str]]:
+        """Write the index beside the archive, and tell its sum; failing is a warning, since all works without."""
         if segments is None:
-            return []
+            return "", ()
         context, key = self.context, self.plan.key
         try:
-            put_index(context.store, key, record, segments, lines, context.encryption)
+            index = put_index(context.store, key, record, segments, lines, context.encryption, self.locking.until)
         except (S3napbackError, OSError) as error:
-            return [f"the index of {key} could not be written, so single files of it are found by reading it: {error}"]
-        return []
+            lost = f"the index of {key} could not be written, so single files of it are found by reading it: {error}"
+            return "", (lost,)
+        self.locking.note(index.stored)
+        return index.sha256, ()
 
-    def _tidy_up(self, record: ArchiveRecord, transfer: Transfer) -> list[str]:
+    def _tidy_up(self, record: ArchiveRecord, transfer: Transfer, index: str) -> list[str]:
         """Delete the slot's other key and write the checksum; failing at either is a warning, the archive is safe."""
         plan, store = self.plan, self.context.store
         warnings = []
@@ -279,10 +290,11 @@ class _Making:
             except S3napbackError as error:
                 warnings.append(f"{other}, which {plan.key} replaces, could not be deleted: {error}")
         base = plan.key.removeprefix(join_prefix(self.context.facts.prefix, ""))
-        note = SumNote.of(record, base, transfer)
+        note = SumNote.of(record, base, transfer, index)
         try:
             content = Measured(BytesOf(format_sum(note)))
-            store.put(sum_key(plan.key), content, sum_metadata(note), is_helper=True)
+            metadata, until = sum_metadata(note), self.locking.until
+            self.locking.note(store.put(sum_key(plan.key), content, metadata, is_helper=True, lock_until=until))
         except S3napbackError as error:
             warnings.append(f"the checksum of {plan.key} could not be written: {error}")
         return warnings

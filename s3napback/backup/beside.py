@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import BinaryIO
 
 from s3napback.archives import ArchiveRecord, metadata_digest
@@ -12,11 +13,12 @@ from s3napback.catalogue.indexes import index_key, index_metadata
 from s3napback.encryption.gpg import Encryption
 from s3napback.index.document import first_part
 from s3napback.index.lines import Lines
-from s3napback.stores import Store
+from s3napback.stores import Store, StoredObject
 from s3napback.streams.environment import Family
 from s3napback.streams.pipeline import Pipeline
 from s3napback.streams.processes import Stage
 from s3napback.streams.segments import Segments
+from s3napback.streams.spooling import Measured
 from s3napback.streams.transformations import Block, Feed
 
 _PIECE = 1 << 18  # bytes
@@ -35,6 +37,22 @@ class OpenLines:
     file: BinaryIO
 
 
+@dataclass(frozen=True)
+class PutIndex:
+    """An index that has arrived.
+
+    Attributes:
+        sha256: of its stored bytes, in hexadecimal; empty if there is none.
+        stored: as the store has it.
+    """
+
+    sha256: str = ""
+    stored: StoredObject | None = None
+
+
+NO_INDEX = PutIndex()
+
+
 def put_index(
     store: Store,
     key: str,
@@ -42,7 +60,8 @@ def put_index(
     segments: Segments,
     lines: OpenLines | None,
     encryption: Encryption | None,
-) -> None:
+    lock_until: datetime | None = None,
+) -> PutIndex:
     """Write the index of an archive that has just arrived, encrypted as the archive is.
 
     Args:
@@ -52,13 +71,17 @@ def put_index(
         segments: of its compressed stream.
         lines: of its members; None if they could not be followed, and then an older archive's index is removed.
         encryption: None if there is none.
+        lock_until: as ``Store.put`` takes it.
+
+    Returns:
+        What has arrived; ``NO_INDEX`` if none was written.
 
     Raises:
         S3napbackError: it could not be written; an older archive's stays, and is told by the id that it bears.
     """
     if lines is None:
         store.delete(index_key(key))
-        return
+        return NO_INDEX
     begun = first_part(record.id, segments, lines.lines)
 
     def blocks() -> Iterator[Block]:
@@ -71,7 +94,10 @@ def put_index(
         command = encryption.command_for_index(metadata_digest(record.to_metadata()))
         elements.append(Stage(command, family=Family.GPG))
     with Pipeline(elements) as pipeline:
-        store.put(index_key(key), pipeline, index_metadata(record), is_helper=True)
+        measured = Measured(pipeline)
+        metadata = index_metadata(record)
+        stored = store.put(index_key(key), measured, metadata, is_helper=True, lock_until=lock_until)
+    return PutIndex(measured.sha256, stored)
 
 
 class BytesOf:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -47,6 +48,7 @@ class Journal:
 
     Attributes:
         began: when the run did.
+        clock: the same by the monotonic clock, in seconds.
         store: that the run works with; None if it has not come so far.
         answered: the store did when the run began.
         exit_code: the run's.
@@ -55,6 +57,7 @@ class Journal:
 
     def __init__(self) -> None:
         self.began = datetime.now(timezone.utc)
+        self.clock = time.monotonic()
         self.store: Store | None = None
         self.answered = False
         self.exit_code = 0
@@ -75,6 +78,10 @@ class Journal:
     def skipped(self, job: Job, *, is_current: bool = False) -> None:
         """Nothing was due; or nothing is new, so that the newest archive holds all that there is."""
         self._attempts[job.name] = Attempt("skipped", is_current=is_current)
+
+    def put_off(self, job: Job) -> None:
+        """A source has not begun, for want of time."""
+        self._attempts[job.name] = Attempt("skipped", "time")
 
     def failed(self, job: Job, error: Exception) -> None:
         """A source has got no archive."""

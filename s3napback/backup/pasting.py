@@ -22,11 +22,13 @@ class Pasted:
         stages: commands whose standard output is the next one's input.
         places: paths that only a run has, and the names in the shell's folder that stand for them.
         preparations: commands before the stages, word by word; ``places`` count in them as well.
+        files: lines of files in the shell's folder, by name. A shell's own printf has no longest command line.
     """
 
     stages: Sequence[Sequence[str]]
     places: Mapping[str, str] = field(default_factory=dict)
     preparations: Sequence[Sequence[str]] = ()
+    files: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
         """The text, for any POSIX shell."""
@@ -37,10 +39,14 @@ class Pasted:
         return [
             "(work=$(mktemp -d) && trap 'rm -rf \"$work\"' EXIT \\",
             *(f"&& {self._line(each)} \\" for each in self.preparations),
+            *(f"&& {self._printed(lines)} >{_WORK}/{name} \\" for name, lines in self.files.items()),
             f"&& {pipeline[0]} \\",
             *(f"{line} \\" for line in pipeline[1:-1]),
             f"{pipeline[-1]})",
         ]
+
+    def _printed(self, lines: Sequence[str]) -> str:
+        return self._line(("printf", "%s\\n", *lines))
 
     def _line(self, command: Sequence[str]) -> str:
         return " ".join(map(self._word, command))

@@ -7,7 +7,7 @@ anything.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from s3napback.backup.context import RunContext
@@ -22,7 +22,14 @@ from s3napback.sources import Alarm, Source
 from s3napback.state import StoreState
 
 
-def plan_source(context: RunContext, job: Job, source: Source, *, ask_store: bool = True) -> Plan | Skip:
+def plan_source(
+    context: RunContext,
+    job: Job,
+    source: Source,
+    *,
+    ask_store: bool = True,
+    before: Callable[[], None] = lambda: None,
+) -> Plan | Skip:
     """Plan one source.
 
     Args:
@@ -30,13 +37,14 @@ def plan_source(context: RunContext, job: Job, source: Source, *, ask_store: boo
         job: the configured source.
         source: the same, as it can be looked at.
         ask_store: otherwise the store is taken to hold what state remembers.
+        before: called when the source is about to be looked at, which it is if all else lets it be backed up.
 
     Raises:
         SourceError: the slot belongs to another owner, the clock was set back, or the store is not what it was.
         StateError: state cannot be read.
         StoreError: the store's answer does not allow a decision.
     """
-    looks = Looks(context, job, source)
+    looks = Probes(context, job, source, before)
     facts = looks.first_facts()
     outcome = decide_by(looks, facts if ask_store else facts.with_imagined_store())
     if isinstance(outcome, Refusal):
@@ -44,7 +52,7 @@ def plan_source(context: RunContext, job: Job, source: Source, *, ask_store: boo
     return outcome
 
 
-def decide_by(looks: Looks, facts: SourceFacts) -> Plan | Skip | Refusal:
+def decide_by(looks: Probes, facts: SourceFacts) -> Plan | Skip | Refusal:
     """Decide, looking at what the decision turns out to depend on.
 
     Args:
@@ -59,12 +67,13 @@ def decide_by(looks: Looks, facts: SourceFacts) -> Plan | Skip | Refusal:
 
 
 @dataclass(frozen=True)
-class Looks:
+class Probes:
     """The ways of finding out about one source, one for each kind of fact; none of them changes anything."""
 
     context: RunContext
     job: Job
     source: Source
+    before: Callable[[], None] = lambda: None
 
     def first_facts(self) -> SourceFacts:
         """What every decision begins with: the run, the job, and what is remembered.
@@ -90,8 +99,10 @@ class Looks:
             case Look.SUM:
                 return replace(facts, noted_ids={**facts.noted_ids, key: self.noted_id(key)})
             case Look.SOURCE:
+                self.before()
                 return replace(facts, inspection=self.inspection(facts.state))
             case Look.FOOTING:
+                self.before()
                 return replace(facts, footing=self.footing(facts))
 
     def has_lost_mark(self) -> bool:

@@ -6,20 +6,22 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from s3napback.backup.around import hooks_problem
 from s3napback.backup.context import RunContext
 from s3napback.backup.pasting import Pasted
 from s3napback.backup.planning import plan_source
 from s3napback.config.settings import Job
 from s3napback.deciding.plans import Plan, Skip
 from s3napback.encryption.keys import PRIVATE_HOME_OPTIONS
-from s3napback.errors import S3napbackError, StoreError, without_subject
-from s3napback.formatting import human_bytes
+from s3napback.errors import S3napbackError, SourceError, StoreError, without_subject
+from s3napback.formatting import human_bytes, shell_command
 from s3napback.kinds import kind_of
 from s3napback.logs import log_lines, logger_for
 from s3napback.rotation import day_date
 from s3napback.sources import WORKING, Alarm, NothingNew
 from s3napback.sources.registry import make_source
 from s3napback.streams.compression import compression_command
+from s3napback.streams.processes import Stage, too_long
 
 
 @dataclass(frozen=True)
@@ -67,17 +69,38 @@ def rehearse_source(
         say(f"{job.source}: {news}")
         return Prospect()
     say(f"{job.source} -> {context.store.location}/{plan.key}")
-    for line in _described(context, plan):
+    for line in (*_described(context, plan), *hook_lines(job)):
         say(f"    {line}")
-    if plan.problem is not None:
-        say(f"    would fail: {without_subject(str(plan.problem), str(job.source))}")
-        log_lines(log, logging.WARNING, plan.problem.under(str(job.source)))
+    unstartable = too_long(stage)
+    if unstartable:
+        say(f"    would fail: {unstartable}")
+    problem = _problem(plan, say)
+    if problem is not None:
+        say(f"    would fail: {without_subject(str(problem), str(job.source))}")
+        log_lines(log, logging.WARNING, problem.under(str(job.source)))
     # What somebody has written as a command is what there is to look at.
-    if shows_commands or kind_of(job.kind).needs_block:
-        for line in _pasted(context, plan, stage.pasted).lines():
+    if not unstartable and (shows_commands or kind_of(job.kind).needs_block):
+        for line in _pasted(context, plan, stage).lines():
             say(f"    {line}")
     alarms = sum(isinstance(note, Alarm) for note in plan.notes)
-    return Prospect(fails=plan.problem is not None, warnings=plan.is_unexpected + alarms)
+    return Prospect(fails=problem is not None or bool(unstartable), warnings=plan.is_unexpected + alarms)
+
+
+def hook_lines(job: Job) -> Iterator[str]:
+    """What stands around a block, as commands for a shell."""
+    for name, command in (("Before", job.settings.before), ("After", job.settings.after)):
+        if command:
+            yield f"{name}: {shell_command(command)}"
+
+
+def _problem(plan: Plan, say: Callable[[str], None]) -> SourceError | None:
+    """Why a source would fail. What it is like now tells nothing where Before, which was not run, brings it about."""
+    if problem := hooks_problem(plan.job):
+        return SourceError(problem)
+    if plan.problem is None or not plan.job.settings.before:
+        return plan.problem
+    say(f"    as it is now, without Before: {without_subject(str(plan.problem), str(plan.job.source))}")
+    return None
 
 
 def _described(context: RunContext, plan: Plan) -> Iterator[str]:
@@ -97,8 +120,9 @@ def _would_fail(job: Job, error: S3napbackError, say: Callable[[str], None]) -> 
     return Prospect(fails=True)
 
 
-def _pasted(context: RunContext, plan: Plan, dump: tuple[str, ...]) -> Pasted:
+def _pasted(context: RunContext, plan: Plan, stage: Stage) -> Pasted:
     """The commands of an archive, with what they need of a run's private folders."""
+    dump = stage.pasted
     settings, keyring = plan.job.settings, context.configuration.encryption.keyring
     compression = compression_command(settings.compression, settings.compression_level)
     encryption = context.encryption.command if context.encryption else ()
@@ -110,6 +134,10 @@ def _pasted(context: RunContext, plan: Plan, dump: tuple[str, ...]) -> Pasted:
         places[snapshot] = "snapshot"
         if plan.parent and plan.parent.memory:
             preparations.append(("cp", "--", str(folder / plan.parent.memory.snapshot), snapshot))
+    files = {
+        path.name: content.decode("utf-8", "surrogateescape").splitlines() for path, content in stage.lists.items()
+    }
+    places |= {str(path): path.name for path in stage.lists}
     if encryption and keyring is not None:
         home = encryption[encryption.index("--homedir") + 1]
         places[home] = "gpg"
@@ -117,4 +145,4 @@ def _pasted(context: RunContext, plan: Plan, dump: tuple[str, ...]) -> Pasted:
             ("mkdir", "-m", "700", home),
             ("gpg", "--batch", "--quiet", "--homedir", home, *PRIVATE_HOME_OPTIONS, "--import", str(keyring)),
         ]
-    return Pasted([stage for stage in (dump, compression, encryption) if stage], places, preparations)
+    return Pasted([words for words in (dump, compression, encryption) if words], places, preparations, files)

@@ -42,6 +42,8 @@ HURRIED_SECONDS = 2.0
 _LAST_SECONDS = 1.0  # for the very end
 
 _MOST_LINES = 200
+_LONGEST_VALUE = 64 << 10
+"""Bytes of a variable's value; the kernel takes 128 KiB, name and all (execve(2)), and starts nothing with more."""
 
 
 class Telling:
@@ -160,8 +162,19 @@ def _told(exit_code: int, word: Word | None, configuration: Path) -> dict[str, s
         "S3NAPBACK_HOST": "" if word is None else word.host,
         **{f"S3NAPBACK_{outcome.upper()}": f"{count}" for outcome, count in counts.items()},
         "S3NAPBACK_WARNINGS": f"{sum(each.warnings for each in sources if each.outcome == 'done')}",
-        "S3NAPBACK_FAILED_SOURCES": "\n".join(each.source for each in sources if each.outcome == "failed"),
+        "S3NAPBACK_FAILED_SOURCES": _within_room([each.source for each in sources if each.outcome == "failed"]),
     }
+
+
+def _within_room(lines: Sequence[str]) -> str:
+    """Lines as the value of a variable: of more than it can hold the first ones, and how many there are besides."""
+    value = "\n".join(lines)
+    if len(value.encode("utf-8", "surrogateescape")) <= _LONGEST_VALUE:
+        return value
+    kept, size = 0, 0
+    while (size := size + len(lines[kept].encode("utf-8", "surrogateescape")) + 1) <= _LONGEST_VALUE:
+        kept += 1
+    return "\n".join((*lines[:kept], f"… and {len(lines) - kept} more"))
 
 
 def _status(command: Sequence[str], more: Mapping[str, str], output: IO[bytes], seconds: float) -> int | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
@@ -12,6 +14,7 @@ from types import TracebackType
 from s3napback import ending
 from s3napback.archives import Transfer
 from s3napback.backup.archiving import Made, make_archive
+from s3napback.backup.around import Around, HookedBlock
 from s3napback.backup.context import RunContext
 from s3napback.backup.planning import folder_not_due, plan_source
 from s3napback.backup.tally import FAILED, NOTHING, SKIPPED, Tally
@@ -19,7 +22,8 @@ from s3napback.config.settings import Job
 from s3napback.crews import Crew, result_of
 from s3napback.deciding.plans import Plan, Skip
 from s3napback.errors import EXIT_BUG, S3napbackError, SourceError
-from s3napback.formatting import human_bytes, human_time
+from s3napback.formatting import counted, human_bytes, human_time
+from s3napback.kinds import kind_of
 from s3napback.logs import log_lines, logger_for
 from s3napback.sources import Alarm, Expansion, NothingNew
 from s3napback.sources.registry import expand_job, make_source
@@ -40,6 +44,8 @@ class Tidying:
         self._journal = context.journal
         self._crew = Crew(_TIDYING_THREADS, "tidying") if context.store.is_distant else None
         self._begun: list[Future[Tally]] = []
+        self._waiting: deque[Future[Tally]] = deque()
+        self._noting = threading.Lock()
 
     def __enter__(self) -> Tidying:
         return self
@@ -54,11 +60,19 @@ class Tidying:
         """Do it, or have it done; returns what came of it already."""
         if self._crew is None:
             return self._tidied(job, made)
-        self._begun.append(self._crew.submit(self._tidied, job, made))
-        waiting = [future for future in list(self._begun) if not future.done()]
-        if len(waiting) > _MOST_WAITING:
-            result_of(waiting[0])
+        oldest = self._begin(self._crew.submit(self._tidied, job, made))
+        if oldest is not None:
+            result_of(oldest)
         return NOTHING
+
+    def _begin(self, future: Future[Tally]) -> Future[Tally] | None:
+        """Note what was begun; returns what has to end first if too much is under way."""
+        with self._noting:
+            self._begun.append(future)
+            self._waiting.append(future)
+            while self._waiting[0].done() and len(self._waiting) > 1:
+                self._waiting.popleft()
+            return self._waiting[0] if len(self._waiting) > _MOST_WAITING else None
 
     def finish(self) -> Tally:
         """Wait until all is done; returns what came of it."""
@@ -83,6 +97,10 @@ class Tidying:
         return Tally(warnings=len(warnings))
 
 
+class OutOfTime(Exception):
+    """The run has taken as long as it may: a source that is due does not begin. The message says so."""
+
+
 @dataclass(frozen=True)
 class Turns:
     """Gives sources their turns. Methods may be called by several threads.
@@ -93,21 +111,59 @@ class Turns:
 
     context: RunContext
     tidying: Tidying
+    around: Around
     speaking: threading.Lock = field(default_factory=threading.Lock)
 
     def expanded(self, job: Job) -> tuple[Sequence[Job], Tally]:
         """The sources that one job stands for, and what is to be said of that."""
-        expansion = expanded(self.context, job)
+        block = self.around.block_of(job)
+        expansion = self._expansion(job, block)
         self.context.journal.expanded(job, expansion)
         for level, remark in expansion.remarks:
             logger_for(job.kind).log(level, "%s", remark)
-        return expansion.jobs, remarks_tally(expansion)
+        return expansion.jobs, remarks_tally(expansion) + block.expect(len(expansion.jobs))
+
+    def _expansion(self, job: Job, block: HookedBlock) -> Expansion:
+        if not (block.has_before and kind_of(job.kind).stands_for_several(job.target)):
+            return expanded(self.context, job)
+        # What is there is seen only when Before has been run, which it is for something that is due.
+        if not self.context.facts.options.force and (reason := folder_not_due(self.context, job)):
+            return Expansion(remarks=[(logging.INFO, f"{job.source}: {reason}")])
+        try:
+            self._require_time()
+            block.begin()
+        except OutOfTime as late:
+            return Expansion(remarks=[(logging.WARNING, f"{job.source}: {late}")])
+        except S3napbackError as error:
+            return failed_expansion(job, error)
+        return expanded(self.context, job)
+
+    def _require_time(self) -> None:
+        hours = self.context.configuration.longest_run
+        if hours and time.monotonic() - self.context.journal.clock >= hours * 3600:
+            raise OutOfTime(
+                f"not begun, since the run has taken {counted(hours, 'hour')} (LongestRun); it waits for the next night"
+            )
 
     def back_up(self, job: Job) -> Tally:
-        """Back up one source."""
+        """Back up one source, with what is to be done around its block."""
+        block, outcome = self.around.block_of(job), "interrupted"
+        try:
+            tally = self._back_up(job, block)
+            outcome = "failed" if tally.failed else "done" if tally.done else "skipped"
+        finally:
+            after = block.leave(outcome)
+        self.context.journal.warned(job, after.exit_code)
+        return tally + after
+
+    def _back_up(self, job: Job, block: HookedBlock) -> Tally:
         log = logger_for(job.kind)
         try:
-            return self._try_to_back_up(job, log)
+            return self._try_to_back_up(job, block, log)
+        except OutOfTime as late:
+            log.warning("%s: %s", job.source, late)
+            self.context.journal.put_off(job)
+            return SKIPPED + Tally(warnings=1)
         except S3napbackError as error:
             ending.heed()  # else what a signal has ended would be told as if it had failed
             log_lines(log, logging.ERROR, error.under(f"{job.source} FAILED"))
@@ -122,9 +178,13 @@ class Turns:
             self.context.journal.failed(job, error)
             return replace(FAILED, exit_code=EXIT_BUG)
 
-    def _try_to_back_up(self, job: Job, log: logging.Logger) -> Tally:
+    def _try_to_back_up(self, job: Job, block: HookedBlock, log: logging.Logger) -> Tally:
+        def begin() -> None:
+            self._require_time()
+            block.begin()
+
         source = make_source(job, self.context.tools)
-        plan = plan_source(self.context, job, source)
+        plan = plan_source(self.context, job, source, before=begin)
         if isinstance(plan, Skip):
             log.info("%s: %s", job.source, plan.reason)
             self.context.journal.skipped(job)
@@ -153,7 +213,12 @@ def expanded(context: RunContext, job: Job) -> Expansion:
     except SourceError as error:
         if not force and (reason := folder_not_due(context, job)):
             return Expansion(remarks=[(logging.INFO, f"{job.source}: {reason}")])
-        return Expansion(remarks=[(logging.ERROR, str(SourceError(*error.under(f"{job.source} FAILED"))))])
+        return failed_expansion(job, error)
+
+
+def failed_expansion(job: Job, error: S3napbackError) -> Expansion:
+    """No source at all, because of a failure."""
+    return Expansion(remarks=[(logging.ERROR, str(SourceError(*error.under(f"{job.source} FAILED"))))])
 
 
 def remarks_tally(expansion: Expansion) -> Tally:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from s3napback.archives import ArchiveRecord, slot_keys, split_key
-from s3napback.catalogue.claims import Claim, Claims, keeps, possible_names
+from s3napback.catalogue.claims import Claim, Claims, possible_names
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, newest_first
 from s3napback.catalogue.indexes import indexed_key
 from s3napback.catalogue.sums import SumNote, summed_key
@@ -21,7 +21,7 @@ from s3napback.stores import StoredObject
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Disposition:
     """What is to become of an archive that the rotation no longer needs.
 
     Attributes:
@@ -41,7 +41,7 @@ def span(schedule: Schedule) -> int:
     return schedule.frequency * schedule.slots
 
 
-def judge_archives(catalogue: Catalogue, claims: Claims, day: int, *, unowned: bool = False) -> list[Verdict]:
+def judge_archives(catalogue: Catalogue, claims: Claims, day: int, *, unowned: bool = False) -> list[Disposition]:
     """Every archive that the rotation no longer needs, in the order in which they can go: DIFFs before their FULL.
 
     Without blocks in the configuration there is none.
@@ -55,11 +55,13 @@ def judge_archives(catalogue: Catalogue, claims: Claims, day: int, *, unowned: b
     if not claims.jobs:
         return []
     judge = _Judge(catalogue, claims, day, unowned=unowned)
-    verdicts = [verdict for archive in catalogue.archives if (verdict := judge.first_verdict(archive)) is not None]
-    going = {verdict.archive.key for verdict in verdicts if not verdict.kept}
+    dispositions = [
+        disposition for archive in catalogue.archives if (disposition := judge.first_disposition(archive)) is not None
+    ]
+    going = {disposition.archive.key for disposition in dispositions if not disposition.kept}
     supports = _supports(catalogue, (archive for archive in catalogue.archives if archive.key not in going))
-    verdicts = [_unless_support(verdict, supports) for verdict in verdicts]
-    return sorted(verdicts, key=lambda verdict: newest_first(verdict.archive))
+    dispositions = [_unless_support(disposition, supports) for disposition in dispositions]
+    return sorted(dispositions, key=lambda disposition: newest_first(disposition.archive))
 
 
 class _Judge:
@@ -71,6 +73,9 @@ class _Judge:
         self._day = day
         self._unowned = unowned
         self._protected = _newest_ids(catalogue, claims)
+        self._spans: dict[str, int] = {}
+        for job in claims.jobs:
+            self._spans[job.cycle] = max(span(job.schedule), self._spans.get(job.cycle, 0))
         self._newest_of_slot: dict[tuple[str, int], CataloguedArchive] = {}
         self._newest_day: dict[str, int] = {}
         self._bases_with_nameless: set[str] = set()
@@ -83,14 +88,14 @@ class _Judge:
                 known = self._newest_day.get(archive.base, archive.record.day)
                 self._newest_day[archive.base] = max(known, archive.record.day)
 
-    def first_verdict(self, archive: CataloguedArchive) -> Verdict | None:
+    def first_disposition(self, archive: CataloguedArchive) -> Disposition | None:
         """What holds for an archive by itself; None if the rotation needs it, or it is not ours to judge."""
         record = archive.record
         claim, job = self._claims.judge(archive)
         if record is None or not _is_where_it_was_made(archive, record):
             return None
         needless = self._needless(archive, record, claim, job)
-        return Verdict(archive, needless, self._reason_to_stay(archive, record, claim, job)) if needless else None
+        return Disposition(archive, needless, self._reason_to_stay(archive, record, claim, job)) if needless else None
 
     def _needless(self, archive: CataloguedArchive, record: ArchiveRecord, claim: Claim, job: Job | None) -> str:
         if claim is Claim.NO_BLOCK and self._unowned:
@@ -130,8 +135,7 @@ class _Judge:
         """Of the job that keeps the source; else of its Cycle's jobs, or of all: the longest."""
         if job is not None:
             return span(job.schedule)
-        spans = [span(other.schedule) for other in self._claims.jobs if other.cycle == record.cycle]
-        return max(spans or [span(other.schedule) for other in self._claims.jobs])
+        return self._spans.get(record.cycle) or max(self._spans.values())
 
 
 def judge_sum(base: str, note: SumNote | None, claims: Claims, day: int, *, unowned: bool = False) -> bool:
@@ -147,7 +151,7 @@ def judge_sum(base: str, note: SumNote | None, claims: Claims, day: int, *, unow
     if note is None or note.started is None or note.owner.host != claims.host or not claims.jobs:
         return False
     source = note.owner.source
-    jobs = [job for job in claims.jobs if keeps(job, source)]
+    jobs = claims.keepers(source)
     if not jobs and not unowned:
         return False
     plain = possible_names(source, "")
@@ -237,13 +241,13 @@ def _supports(catalogue: Catalogue, staying: Iterable[CataloguedArchive]) -> Map
     return supports
 
 
-def _unless_support(verdict: Verdict, supports: Mapping[str, str]) -> Verdict:
-    record = verdict.archive.record
-    if verdict.kept or record is None or record.id not in supports:
-        return verdict
-    return Verdict(verdict.archive, verdict.needless, f"{supports[record.id]}, which stays, builds on it")
+def _unless_support(disposition: Disposition, supports: Mapping[str, str]) -> Disposition:
+    record = disposition.archive.record
+    if disposition.kept or record is None or record.id not in supports:
+        return disposition
+    return Disposition(disposition.archive, disposition.needless, f"{supports[record.id]}, which stays, builds on it")
 
 
-def deletable(verdicts: Sequence[Verdict]) -> list[Verdict]:
+def deletable(dispositions: Sequence[Disposition]) -> list[Disposition]:
     """Those of which nothing says that they should stay."""
-    return [verdict for verdict in verdicts if not verdict.kept]
+    return [disposition for disposition in dispositions if not disposition.kept]

@@ -40,7 +40,7 @@ _UNREAD = f"{METADATA_PREFIX}unread"
 _PLAIN = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 _SUM = re.compile(r"(?P<escaped>\\?)(?P<digest>[0-9a-f]{64})  (?P<name>.+)", re.DOTALL)
 _COMMENT = re.compile(
-    r"# (id|source|host|started|bytes stored|bytes read|seconds|warning|unread path|unread) (.*)", re.DOTALL
+    r"# (id|source|host|started|bytes stored|bytes read|seconds|index|warning|unread path|unread) (.*)", re.DOTALL
 )
 _WHOLE = re.compile(r"[0-9]{1,18}")
 _NUMBER = re.compile(r"[0-9]{1,18}(\.[0-9]{1,9})?")
@@ -63,6 +63,7 @@ class SumNote:
         seconds: from start to arrival.
         warnings: one line each.
         unread: what could not be read of the source.
+        index: SHA-256 of the stored bytes of the index beside it, likewise; empty if there is none.
     """
 
     digest: str
@@ -75,10 +76,11 @@ class SumNote:
     seconds: float | None = None
     warnings: Sequence[str] = ()
     unread: Unread = NOTHING_UNREAD
+    index: str = ""
 
     @classmethod
-    def of(cls, record: ArchiveRecord, name: str, transfer: Transfer) -> SumNote:
-        """The note on an archive that has arrived."""
+    def of(cls, record: ArchiveRecord, name: str, transfer: Transfer, index: str = "") -> SumNote:
+        """The note on an archive that has arrived, and on the index beside it."""
         return cls(
             digest=transfer.sha256,
             name=name,
@@ -90,6 +92,7 @@ class SumNote:
             seconds=transfer.seconds,
             warnings=tuple(transfer.warnings),
             unread=transfer.unread,
+            index=index,
         )
 
 
@@ -121,6 +124,7 @@ def format_sum(note: SumNote) -> bytes:
         "bytes stored": note.stored,
         "bytes read": note.read,
         "seconds": None if note.seconds is None else f"{note.seconds:.1f}",
+        "index": note.index or None,
     }
     warnings = _warning_lines(note.warnings)
     room = _LONGEST_WARNINGS + _LONGEST_UNREAD - sum(map(_size, warnings))
@@ -175,6 +179,7 @@ def parse_sum(data: bytes) -> SumNote | None:
         read=_whole(said.get("bytes read", "")),
         seconds=_number(said.get("seconds", "")),
         warnings=tuple(warnings),
+        index=said.get("index", ""),
         unread=Unread(max(len(unread), _whole(said.get("unread", "")) or 0), tuple(unread)),
     )
 

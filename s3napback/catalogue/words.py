@@ -12,7 +12,7 @@ from s3napback.crews import Crew
 from s3napback.errors import StoreError, StoreUnreachable
 from s3napback.stores import Store, StoredObject
 from s3napback.watch.keys import Place, place_of
-from s3napback.watch.overview import Stored, Wordless
+from s3napback.watch.overview import StoreContents, Wordless
 from s3napback.watch.states import Heard
 from s3napback.watch.word import LARGEST, Unreadable, read
 
@@ -37,7 +37,7 @@ def fetched(store: Store, key: str) -> bytes:
     return bytes(data)
 
 
-def read_stored(store: Store, prefix: str, only: Place | None = None) -> Stored:
+def read_stored(store: Store, prefix: str, only: Place | None = None) -> StoreContents:
     """What lies in a store below a prefix, by one listing, and each word in it.
 
     Args:
@@ -59,7 +59,7 @@ def read_stored(store: Store, prefix: str, only: Place | None = None) -> Stored:
     wanted = [(place, found) for place, found in places if place is not None and only in (None, place)]
     with Crew(_PARALLEL_REQUESTS, "words") as pool:
         heard = list(pool.map(lambda each: _heard(store, *each), wanted))
-    return Stored({found.key: found.size for found in listed}, heard)
+    return StoreContents({found.key: found.size for found in listed}, heard)
 
 
 def _heard(store: Store, place: Place, found: StoredObject) -> Heard:
@@ -73,7 +73,7 @@ def _heard(store: Store, place: Place, found: StoredObject) -> Heard:
         return Heard(place, found.modified, flaw=str(error))
 
 
-def read_wordless(store: Store, stored: Stored) -> list[Wordless]:
+def read_wordless(store: Store, stored: StoreContents) -> list[Wordless]:
     """The hosts whose archives lie in a store, and that have left no word beside them.
 
     What other programs have stored, and what is left under a name that a host has given up, is passed over.

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import date
 
+from s3napback.backup.around import Around
 from s3napback.backup.context import RunContext, prepared_run
-from s3napback.backup.journal import Journal
+from s3napback.backup.journal import Journal, has_failed
 from s3napback.backup.leaving import leaving_word
-from s3napback.backup.rehearsing import rehearse_source
+from s3napback.backup.rehearsing import hook_lines, rehearse_source
+from s3napback.backup.renewing import renew_locks
 from s3napback.backup.tally import FAILED, NOTHING, Tally
 from s3napback.backup.together import back_up_together
 from s3napback.backup.turns import Tidying, Turns, expanded, remarks_tally
+from s3napback.backup.unfinished import marks_of
 from s3napback.config.settings import Configuration, Job
 from s3napback.deciding.facts import BackupOptions
-from s3napback.errors import ConfigurationError
+from s3napback.errors import ConfigurationError, StateError
 from s3napback.formatting import human_bytes, human_time
 from s3napback.logs import logger_for
 from s3napback.state import lock_holder, locked, make_diff_dir, require_own_diff_dir
-from s3napback.surroundings import diff_dir
+from s3napback.surroundings import diff_dir, host_name
 
 logger = logging.getLogger("s3napback")
 
@@ -50,10 +53,12 @@ def run(configuration: Configuration, today: date, options: BackupOptions) -> Ta
             make_diff_dir(folder)
         stack.enter_context(locked(folder, lock_holder(configuration.path)))
         telling.begin()
+        around = Around(configuration, host_name(configuration), folder)
+        undone = around.undo_unfinished()
         context = stack.enter_context(prepared_run(configuration, today, options, patient=True))
         context = replace(context, journal=journal)
         journal.store, journal.answered = context.store, context.unreachable is None
-        tally = Tally(warnings=_warn(context.warnings)) + _back_up_all(context)
+        tally = Tally(warnings=_warn(context.warnings)) + undone + _back_up_all(context, around)
         journal.exit_code = tally.exit_code
     tally += Tally(warnings=journal.untold)
     logger.info(
@@ -91,18 +96,31 @@ def rehearse(
         if context.unreachable:
             logger.warning("could not look into the store, planning without: %s", context.unreachable)
             tally += Tally(exit_code=1)
+        for mark in marks_of(diff_dir(configuration), configuration.path):
+            say(f"an earlier run was ended before After, with which this one would begin: {mark.after or mark.path}")
         for job in configuration.jobs:
-            expansion = expanded(context, job)
-            for level, remark in expansion.remarks:
-                if level >= logging.ERROR:
-                    say(f"{job.source}: would fail")
-                logger_for(job.kind).log(min(level, logging.WARNING), "%s", remark)
-            tally += remarks_tally(expansion)
-            for each in expansion.jobs:
-                prospect = rehearse_source(
-                    context, each, say, ask_store=context.unreachable is None, shows_commands=shows_commands
-                )
-                tally += Tally(warnings=prospect.warnings) + (FAILED if prospect.fails else NOTHING)
+            tally += _rehearse_job(context, job, say, shows_commands=shows_commands)
+    return tally
+
+
+def _rehearse_job(context: RunContext, job: Job, say: Callable[[str], None], *, shows_commands: bool) -> Tally:
+    """Tell what would be done for the sources that one job stands for."""
+    expansion = expanded(context, job)
+    if job.settings.before and has_failed(expansion):
+        say(f"{job.source}: what it holds is seen only after Before, which is not run now")
+        for line in hook_lines(job):
+            say(f"    {line}")
+        return NOTHING
+    for level, remark in expansion.remarks:
+        if level >= logging.ERROR:
+            say(f"{job.source}: would fail")
+        logger_for(job.kind).log(min(level, logging.WARNING), "%s", remark)
+    tally = remarks_tally(expansion)
+    for each in expansion.jobs:
+        prospect = rehearse_source(
+            context, each, say, ask_store=context.unreachable is None, shows_commands=shows_commands
+        )
+        tally += Tally(warnings=prospect.warnings) + (FAILED if prospect.fails else NOTHING)
     return tally
 
 
@@ -120,15 +138,35 @@ def _warn(warnings: tuple[str, ...]) -> int:
     return len(warnings)
 
 
-def _back_up_all(context: RunContext) -> Tally:
-    jobs, several = context.configuration.jobs, context.configuration.concurrency
-    with Tidying(context) as tidying:
-        turns = Turns(context, tidying)
+def _back_up_all(context: RunContext, around: Around) -> Tally:
+    jobs, several = _in_order(context), context.configuration.concurrency
+    with Tidying(context) as tidying, around:
+        turns = Turns(context, tidying, around)
         if several.jobs == 1:
             tally = sum((_back_up(turns, job) for job in jobs), NOTHING)
         else:
             tally = back_up_together(turns, jobs, several)
-        return tally + tidying.finish()
+        tally += tidying.finish()
+    return tally + renew_locks(context)
+
+
+def _in_order(context: RunContext) -> Sequence[Job]:
+    """As they are configured; where a run may end early, those first that have been put off for the longest time."""
+    jobs = context.configuration.jobs
+    if not context.configuration.longest_run:
+        return jobs
+    return sorted(jobs, key=lambda job: -max(1, _missed(context, job)))
+
+
+def _missed(context: RunContext, job: Job) -> int:
+    """Periods that have begun since that of its newest archive."""
+    try:
+        state = context.state.load(job.name)
+    except StateError:
+        return 0
+    newest = None if state is None else state.newest
+    schedule = job.schedule
+    return 0 if newest is None else schedule.period(context.facts.day) - schedule.period(newest.day)
 
 
 def _back_up(turns: Turns, job: Job) -> Tally:

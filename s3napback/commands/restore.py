@@ -21,7 +21,7 @@ from s3napback.recovery.holdings import Holdings, StoredCold, cold_advice, is_co
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.original import as_catalogued, decoder_of_original, restore_of_original, source_of_original
 from s3napback.recovery.original_choice import (
-    Words,
+    OriginalRequest,
     choice_of_originals,
     is_original_meant,
     matching_originals,
@@ -186,7 +186,7 @@ def _unread(holdings: Holdings, newest: CataloguedArchive, source: SourceName, r
 
 def _meant(holdings: Holdings, request: RestoreRequest, today: date) -> _Meant:
     """Our own archives, or those of the original if they are named, or none of ours is as old."""
-    words = Words(request.source, request.at, request.keys, request.origin)
+    words = OriginalRequest(request.source, request.at, request.keys, request.origin)
     if is_original_meant(holdings, words, today, asked_for=request.original):
         return _original(with_all_originals(holdings), request, words, today)
 
@@ -198,7 +198,7 @@ def _meant(holdings: Holdings, request: RestoreRequest, today: date) -> _Meant:
     return _Meant(chain, source, recovery_of(source).restore, decoder)
 
 
-def _original(holdings: Holdings, request: RestoreRequest, words: Words, today: date) -> _Meant:
+def _original(holdings: Holdings, request: RestoreRequest, words: OriginalRequest, today: date) -> _Meant:
     if request.require_signature:
         raise UnclearRequest("--require-signature is for archives of our own: the original signed nothing")
     choice = choice_of_originals(holdings, words, today)

@@ -12,6 +12,7 @@ from pathlib import Path
 from s3napback.archives import ArchiveRecord
 from s3napback.catalogue.claims import is_stray
 from s3napback.catalogue.contents import CataloguedArchive
+from s3napback.catalogue.indexes import index_key
 from s3napback.catalogue.losses import unprotected_sources
 from s3napback.catalogue.sums import sum_key
 from s3napback.commands.verify_original import verify_originals
@@ -22,12 +23,18 @@ from s3napback.kinds import NO_SOURCE
 from s3napback.recovery.holdings import Holdings, is_cold, look_at_store
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.opening.failures import Damaged
-from s3napback.recovery.original_choice import Words, is_original_meant, with_all_originals
+from s3napback.recovery.opening.index_check import IndexCheck
+from s3napback.recovery.original_choice import OriginalRequest, is_original_meant, with_all_originals
 from s3napback.recovery.registry import UnclearRequest, recovery_of
 from s3napback.standing import working_on
 from s3napback.surroundings import host_name
 
 logger = logging.getLogger("s3napback")
+
+_WRONG_INDEX = (
+    "the archive itself is good, and restore of the whole source does not need the index. Delete it, so that PATHs are "
+    "looked for in the archive"
+)
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,7 @@ def verify(configuration: Configuration, request: VerifyRequest, today: date, sa
 
 
 def _is_original_meant(holdings: Holdings, request: VerifyRequest, today: date) -> bool:
-    words = Words(request.source, request.at, (), request.origin)
+    words = OriginalRequest(request.source, request.at, (), request.origin)
     try:
         return request.original or (bool(request.source) and is_original_meant(holdings, words, today))
     except S3napbackError:
@@ -113,7 +120,7 @@ def _verify_originals(holdings: Holdings, request: VerifyRequest, today: date, s
         raise UnclearRequest("--from names a Cycle, or a name in our own keys: it does not go with --original")
     if request.original and request.at and not request.source:
         raise UnclearRequest("--at names one state, so it needs a SOURCE")
-    words = Words(request.source, request.at)
+    words = OriginalRequest(request.source, request.at)
     everything = with_all_originals(holdings)
     return verify_originals(everything, words, today, say, every=request.every, passphrase_file=request.passphrase_file)
 
@@ -195,35 +202,45 @@ class Verification:
     def _is_good(self, archive: CataloguedArchive) -> bool:
         clock = time.monotonic()
         decoder = self.holdings.decoder(self.request.passphrase_file)
+        index = IndexCheck(decoder, archive, self.holdings.catalogue.indexes.get(index_key(archive.key)))
         try:
             if is_cold(archive):
                 raise StoreError(f"it lies in cold storage ({archive.stored.storage_class}) and cannot be read now")
             with working_on(f"verifying {archive.key}"):
                 if self.request.keyless:
                     decoder.check_sum(archive)
+                    index.check_sum()
                 else:
-                    self._check_content(decoder, archive)
+                    self._check_content(decoder, archive, index)
+            if index.is_wrong:
+                raise Damaged(f"its index is wrong, {index_key(archive.key)}: {index.flaw}", _WRONG_INDEX)
         except S3napbackError as error:
             self._report_failure(archive.key, error)
             return False
         seconds = time.monotonic() - clock
         self.say(f"{archive.key}: good, {human_bytes(archive.stored.size)}, {human_time(seconds)}")
+        if index.flaw:
+            logger.warning(
+                "%s is of no use, so that single files of this archive are found by reading all of it: %s",
+                index_key(archive.key),
+                index.flaw,
+            )
         return True
 
     def _report_failure(self, subject: str, error: S3napbackError) -> None:
         for line in error.under(f"{subject}: FAILED"):
             self.say(line)
 
-    def _check_content(self, decoder: Decoder, archive: CataloguedArchive) -> None:
+    def _check_content(self, decoder: Decoder, archive: CataloguedArchive, index: IndexCheck) -> None:
         record = archive.record
         if record is None:
             raise Damaged("it has no metadata, which would tell what it holds")
         check = recovery_of(record.owner.source).check
-        decoder.run(archive, *check(record, self._parent(record)))
+        decoder.run(archive, *check(record, self._parent(record)), watching=index.watching)
 
     def _parent(self, record: ArchiveRecord) -> ArchiveRecord | None:
-        records = (each.record for each in self.holdings.catalogue.archives)
-        return next((each for each in records if each and each.id == record.parent), None)
+        parent = self.holdings.catalogue.with_id(record.parent)
+        return parent.record if parent else None
 
     def _compare(self, chain: Sequence[CataloguedArchive]) -> int:
         record = chain[-1].record

@@ -18,14 +18,14 @@ from s3napback.recovery.holdings import Holdings, is_cold
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.opening.failures import Damaged
 from s3napback.recovery.original import (
-    Revisions,
+    RevisionRange,
     as_catalogued,
     checks_of_original,
     decoder_of_original,
     revisions_of_original,
     source_of_original,
 )
-from s3napback.recovery.original_choice import Words, choice_of_originals, matching_originals
+from s3napback.recovery.original_choice import OriginalRequest, choice_of_originals, matching_originals
 from s3napback.standing import working_on
 from s3napback.surroundings import find_gnu_tar
 
@@ -34,7 +34,7 @@ logger = logging.getLogger("s3napback")
 
 def verify_originals(
     holdings: Holdings,
-    words: Words,
+    words: OriginalRequest,
     today: date,
     say: Callable[[str], None],
     *,
@@ -73,7 +73,7 @@ def verify_originals(
 
 
 def _chosen(
-    holdings: Holdings, words: Words, today: date, *, every: bool
+    holdings: Holdings, words: OriginalRequest, today: date, *, every: bool
 ) -> tuple[Sequence[OriginalChain], Sequence[str]]:
     """The chains to look at, and what there is to say of archives that nothing can be restored from."""
     if words.source and not every:
@@ -131,7 +131,7 @@ class _Verification:
         Args:
             is_begun: what the first one builds on is not known.
         """
-        before: Revisions | None = None if is_begun else Revisions()
+        before: RevisionRange | None = None if is_begun else RevisionRange()
         source: SourceName | None = None
         for archive in archives:
             (catalogued,) = as_catalogued(self.decoder, [archive])

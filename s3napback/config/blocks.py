@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from s3napback.config.descriptions import BlockDescription, DirectiveDescription, Place, Type
-from s3napback.config.directives import Directives, find_block, find_directive, needed_by, similar_name
+from s3napback.config.descriptions import BlockDescription, DirectiveContext, DirectiveDescription, Type
+from s3napback.config.directives import Directives
 from s3napback.config.excludes import check_pattern
 from s3napback.config.names import check_cycle_name
+from s3napback.config.naming import find_block, find_directive, needed_by, similar_name
 from s3napback.config.old_ways import name_by_position, passed_over, repeated, words_of
 from s3napback.config.problems import Problems
 from s3napback.config.program_options import RULES, refused_options
 from s3napback.config.schedules import check_environment, job_settings, schedule, warn_of_short_memory
 from s3napback.config.scopes import Scope, Setting
-from s3napback.config.settings import Job, Position
+from s3napback.config.settings import Job, JobSettings, Position
 from s3napback.config.syntax import Block, Directive, Entry
 from s3napback.config.values import InvalidValueError, convert
 from s3napback.formatting import shown
@@ -29,11 +30,21 @@ _SHELL_SIGN = re.compile(r"\d?[<>]|&&?$|\|\|?$|;|\$[\w{(]|`")
 
 @dataclass
 class Contents:
-    """What a file or block holds, sorted by what it is."""
+    """What a file or block holds, sorted by what it is.
+
+    Attributes:
+        words: of settings that are several; those of every line, which ``add_up`` makes the setting.
+    """
 
     settings: dict[str, Setting] = field(default_factory=dict)
     sources: list[tuple[DirectiveDescription, Directive]] = field(default_factory=list)
     blocks: list[tuple[BlockDescription, Block]] = field(default_factory=list)
+    words: dict[str, list[str]] = field(default_factory=dict)
+
+    def add_up(self) -> None:
+        """Have each setting of several words hold those of all of its lines."""
+        for name, words in self.words.items():
+            self.settings[name] = replace(self.settings[name], value=tuple(words))
 
 
 class BlockReader:
@@ -53,8 +64,8 @@ class BlockReader:
 
     def read_file(self, entries: Sequence[Entry], start: Position) -> Scope:
         """Read everything; returns the settings at file level."""
-        contents = self._sorted(entries, Place.FILE, "")
-        scope = Scope(Place.FILE, start, contents.settings)
+        contents = self._sorted(entries, DirectiveContext.FILE, "")
+        scope = Scope(DirectiveContext.FILE, start, contents.settings)
         if contents.sources:
             self._add_jobs(contents, scope, "")
         for description, block in contents.blocks:
@@ -66,8 +77,8 @@ class BlockReader:
 
     def _read_cycle(self, block: Block, outer: Scope) -> None:
         name = self._cycle_name(block)
-        contents = self._sorted(block.entries, Place.CYCLE, "")
-        scope = Scope(Place.CYCLE, block.position, contents.settings, outer)
+        contents = self._sorted(block.entries, DirectiveContext.CYCLE, "")
+        scope = Scope(DirectiveContext.CYCLE, block.position, contents.settings, outer)
         self._add_jobs(contents, scope, name)
         for inner, source in contents.blocks:
             self._read_source_block(inner.name, source, scope, cycle=name)
@@ -77,11 +88,12 @@ class BlockReader:
     def _add_jobs(self, contents: Contents, scope: Scope, cycle: str) -> None:
         """Add what is named in a Cycle, or at file level, without a block of its own."""
         plan = schedule(scope, self._problems)
+        settings = job_settings(scope)
         for description, directive in contents.sources:
             if not directive.values:
                 self._problems.error(directive.position, f"{description.name} needs a value: what to back up")
             for value in directive.values:
-                self._add_job(description.name, value, directive.position, scope, (cycle, plan))
+                self._add_job(description.name, value, directive.position, scope, (cycle, plan, settings))
 
     def _cycle_name(self, block: Block) -> str:
         self._cycles_begun += 1
@@ -101,8 +113,8 @@ class BlockReader:
         return name
 
     def _read_source_block(self, kind: str, block: Block, outer: Scope, cycle: str) -> None:
-        contents = self._sorted(block.entries, Place.SOURCE, kind)
-        scope = Scope(Place.SOURCE, block.position, contents.settings, outer)
+        contents = self._sorted(block.entries, DirectiveContext.SOURCE, kind)
+        scope = Scope(DirectiveContext.SOURCE, block.position, contents.settings, outer)
         plan = schedule(scope, self._problems)
         written = [find_directive(entry.name) for entry in block.entries if isinstance(entry, Directive)]
         for needed in needed_by(kind):
@@ -110,7 +122,7 @@ class BlockReader:
                 self._problems.error(block.position, f"{block.tag} needs {needed.name}: {needed.help}")
         target = self._one_value(block, "what to back up")
         if target:
-            self._add_job(kind, target, block.position, scope, (cycle, plan))
+            self._add_job(kind, target, block.position, scope, (cycle, plan, job_settings(scope)))
 
     def _one_value(self, block: Block, what: str) -> str:
         if len(block.values) == 1 and block.values[0]:
@@ -124,9 +136,14 @@ class BlockReader:
         return ""
 
     def _add_job(
-        self, kind_name: str, value: str, position: Position, scope: Scope, cycle_and_plan: tuple[str, Schedule | None]
+        self,
+        kind_name: str,
+        value: str,
+        position: Position,
+        scope: Scope,
+        of_scope: tuple[str, Schedule | None, JobSettings],
     ) -> None:
-        cycle, plan = cycle_and_plan
+        cycle, plan, settings = of_scope
         kind = kind_of(kind_name)
         try:
             target = kind.grammar.normalised(value)
@@ -140,31 +157,36 @@ class BlockReader:
         if not kind.has_diffs:
             warn_of_short_memory(f"{kind.name} {target}", position, plan, scope, self._problems)
             plan = plan.always_full()
-        settings = job_settings(scope)
         self.jobs.append(Job(kind.name, target, kind.key_base(target), plan, cycle, settings, position))
 
-    def _sorted(self, entries: Sequence[Entry], place: Place, kind: str) -> Contents:
+    def _sorted(self, entries: Sequence[Entry], place: DirectiveContext, kind: str) -> Contents:
         """Sort a block's entries; those that are wrong are reported and left out."""
         contents = Contents()
+        known: dict[str, DirectiveDescription] = {}
         for entry in entries:
             if isinstance(entry, Block):
                 block = self._known_block(entry, place)
                 if block is not None:
                     contents.blocks.append((block, entry))
                 continue
-            directive = None if passed_over(entry, self._problems) else self._known_directive(entry, place)
+            directive = known.get(entry.name) or self._directive(entry, place)
             if directive is None:
                 continue
+            known[entry.name] = directive
             if directive.type is Type.SOURCE:
                 contents.sources.append((directive, entry))
                 continue
             if kind and directive.kinds and kind not in directive.kinds:
                 self._problems.warning(entry.position, f"{directive.name} has no effect on {kind}")
-            self._set(contents.settings, directive, entry, place)
+            self._set(contents, directive, entry, place)
+        contents.add_up()
         return contents
 
-    def _set(self, settings: dict[str, Setting], known: DirectiveDescription, entry: Directive, place: Place) -> None:
-        before = settings.get(known.name)
+    def _directive(self, entry: Directive, place: DirectiveContext) -> DirectiveDescription | None:
+        return None if passed_over(entry, self._problems) else self._known_directive(entry, place)
+
+    def _set(self, contents: Contents, known: DirectiveDescription, entry: Directive, place: DirectiveContext) -> None:
+        before = contents.settings.get(known.name)
         if before is not None and not known.adds_up:
             repeated(known, entry, _where(before, entry), self._problems)
             return
@@ -175,9 +197,8 @@ class BlockReader:
             return
         if isinstance(value, tuple):
             self._check_words(known, value, entry.position)
-        if before is not None and isinstance(before.value, tuple) and isinstance(value, tuple):
-            value = (*before.value, *value)
-        settings[known.name] = Setting(value, entry.position, place)
+            contents.words.setdefault(known.name, []).extend(value)
+        contents.settings[known.name] = Setting(value, entry.position, place)
 
     def _check_words(self, known: DirectiveDescription, words: tuple[str, ...], position: Position) -> None:
         if known.name in RULES:
@@ -187,19 +208,19 @@ class BlockReader:
             for pattern in words:
                 if check_pattern(pattern, position, self._problems):
                     self.excludes.append((pattern, position))
-        if known is Directives.RUN:
-            self._check_command(words, position)
+        if known in (Directives.RUN, Directives.BEFORE, Directives.AFTER):
+            self._check_command(known.name, words, position)
         if known is Directives.ENVIRONMENT:
             check_environment(words, position, self._problems)
 
-    def _check_command(self, words: tuple[str, ...], position: Position) -> None:
+    def _check_command(self, name: str, words: tuple[str, ...], position: Position) -> None:
         if "/" in words[0] and not words[0].startswith("/"):
-            self._problems.error(position, "Run: write the program's name alone, or its whole path")
+            self._problems.error(position, f"{name}: write the program's name alone, or its whole path")
         if sign := next(filter(_SHELL_SIGN.match, words), ""):
             advice = "no shell is started, and the program gets it as it is; put what needs a shell into a script"
-            self._problems.warning(position, f"Run: “{shown(sign)}”: {advice}")
+            self._problems.warning(position, f"{name}: “{shown(sign)}”: {advice}")
 
-    def _known_directive(self, entry: Directive, place: Place) -> DirectiveDescription | None:
+    def _known_directive(self, entry: Directive, place: DirectiveContext) -> DirectiveDescription | None:
         known = find_directive(entry.name)
         if known is None:
             block = find_block(entry.name)
@@ -214,14 +235,16 @@ class BlockReader:
             return known
         if known.type is Type.SOURCE:
             advice = f"belongs at file level, in a <Cycle>, or in a block of its own: <{known.name} …>"
-        elif known.places == {Place.SOURCE}:
-            advice = f"belongs in a block of its own kind: {' or '.join(f'<{kind} …>' for kind in known.kinds)}"
+        elif known.places == {DirectiveContext.SOURCE}:
+            blocks = [f"<{kind} …>" for kind in known.kinds]
+            kind = f"of its own kind: {' or '.join(blocks)}" if blocks else "of a source's own, such as <Directory …>"
+            advice = f"belongs in a block {kind}"
         else:
             advice = "belongs at file level, outside all blocks"
         self._problems.error(entry.position, f"{known.name} cannot stand {place.value}; it {advice}")
         return None
 
-    def _known_block(self, entry: Block, place: Place) -> BlockDescription | None:
+    def _known_block(self, entry: Block, place: DirectiveContext) -> BlockDescription | None:
         known = find_block(entry.name)
         if known is None:
             directive = find_directive(entry.name)

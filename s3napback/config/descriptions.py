@@ -11,7 +11,7 @@ from enum import Enum
 from typing import ClassVar
 
 
-class Place(Enum):
+class DirectiveContext(Enum):
     """Where a directive may be written."""
 
     FILE = "at file level"
@@ -50,7 +50,7 @@ class DirectiveDescription:
     """
 
     name: str
-    places: frozenset[Place]
+    places: frozenset[DirectiveContext]
     help: str
     otherwise: str = ""
     cycle: str = ""
@@ -161,7 +161,7 @@ class Switch(DirectiveDescription):
 
 
 @dataclass(frozen=True)
-class Choice(DirectiveDescription):
+class Enumeration(DirectiveDescription):
     """Takes one of a few words.
 
     Attributes:
@@ -185,7 +185,7 @@ class Choice(DirectiveDescription):
 
 
 @dataclass(frozen=True)
-class Words(DirectiveDescription):
+class WordList(DirectiveDescription):
     """Takes words, again and again; left out, there are none."""
 
     adds_up: bool = True
@@ -221,5 +221,5 @@ class BlockDescription:
 
     name: str
     value: str
-    places: frozenset[Place]
+    places: frozenset[DirectiveContext]
     help: str

@@ -1,33 +1,28 @@
 """The table of all directives and blocks: what each is called, takes, defaults to, and where it may stand.
 
 Validation is driven by it, settings are read by its rows, and the manual and ``--help`` are tested against it. It is
-the only place of defaults, but for those of cycles, which are cycles' own.
+the only place of defaults, but for those of cycles, which are cycles' own. What is found in it by its name, ``naming``
+finds.
 """
 
 from __future__ import annotations
 
-import difflib
-
 from s3napback.config.descriptions import (
     AbsolutePath,
-    BlockDescription,
-    Choice,
-    DirectiveDescription,
-    Files,
+    DirectiveContext,
+    Enumeration,
     Integer,
-    Place,
-    Sources,
     Switch,
     Text,
     Tolerance,
-    Words,
+    WordList,
 )
-from s3napback.kinds import COMMAND, DIRECTORY, KINDS, MYSQL, POSTGRESQL, Kind, kind_called
+from s3napback.kinds import COMMAND, DIRECTORY, MYSQL, POSTGRESQL
 from s3napback.rotation import HanoiCycle, SimpleCycle
 
-_GLOBAL = frozenset({Place.FILE})
-_ANYWHERE = frozenset(Place)
-_IN_BLOCK = frozenset({Place.SOURCE})
+GLOBAL = frozenset({DirectiveContext.FILE})
+ANYWHERE = frozenset(DirectiveContext)
+_IN_BLOCK = frozenset({DirectiveContext.SOURCE})
 SIMPLE_CYCLE = "SimpleCycle"
 HANOI_CYCLE = "HanoiCycle"
 _EVER = 36_500
@@ -42,33 +37,49 @@ class Directives:
 
     BUCKET = Text(
         "Bucket",
-        _GLOBAL,
+        GLOBAL,
         "Where archives go: the name of an S3 bucket, or file:///FOLDER for a directory store.",
         otherwise="required",
     )
-    PREFIX = Text("Prefix", _GLOBAL, "Put before every key, followed by a slash.", otherwise="none")
-    ENDPOINT = Text("Endpoint", _GLOBAL, "URL of another S3 server.", otherwise="Amazon's")
-    REGION = Text("Region", _GLOBAL, "The bucket's region.", otherwise="the account's")
+    PREFIX = Text("Prefix", GLOBAL, "Put before every key, followed by a slash.", otherwise="none")
+    ENDPOINT = Text("Endpoint", GLOBAL, "URL of another S3 server.", otherwise="Amazon's")
+    REGION = Text("Region", GLOBAL, "The bucket's region.", otherwise="the account's")
     S3_KEYFILE = AbsolutePath(
         "S3Keyfile",
-        _GLOBAL,
+        GLOBAL,
         "File with the lines key=…, secret=… and, if there is one, token=….",
         otherwise="boto3's own search for credentials",
     )
-    STORAGE_CLASS = Text("StorageClass", _GLOBAL, "S3 storage class of new archives.", otherwise="the bucket's")
-    SERVER_SIDE_ENCRYPTION = Choice(
+    STORAGE_CLASS = Text("StorageClass", GLOBAL, "S3 storage class of new archives.", otherwise="the bucket's")
+    SERVER_SIDE_ENCRYPTION = Enumeration(
         "ServerSideEncryption",
-        _GLOBAL,
+        GLOBAL,
         "Encryption at rest by the S3 server, besides gpg's.",
         otherwise="the bucket's",
         choices=("AES256", "aws:kms", "aws:kms:dsse"),
     )
     SSE_KMS_KEY_ID = Text(
-        "SseKmsKeyId", _GLOBAL, "Key for ServerSideEncryption aws:kms or aws:kms:dsse.", otherwise="the account's"
+        "SseKmsKeyId", GLOBAL, "Key for ServerSideEncryption aws:kms or aws:kms:dsse.", otherwise="the account's"
+    )
+    OBJECT_LOCK = Enumeration(
+        "ObjectLock",
+        GLOBAL,
+        "Locks archives until their slots are filled anew, so that nobody can delete them for good before; only an "
+        "administrator can who may bypass governance, and nobody compliance.",
+        otherwise="the bucket's default retention",
+        choices=("governance", "compliance"),
+    )
+    LOCK_DAYS = Integer(
+        "LockDays",
+        GLOBAL,
+        "Days that ObjectLock lasts longer: for so long the machine may be off, or its runs fail.",
+        value=14,
+        minimum=1,
+        maximum=_EVER,
     )
     CHUNK_SIZE = Integer(
         "ChunkSize",
-        _GLOBAL,
+        GLOBAL,
         "Size in bytes of the parts in which an archive is uploaded; at least 5 MiB are used.",
         value=25_000_000,
         minimum=1,
@@ -76,7 +87,7 @@ class Directives:
     )
     UPLOAD_THREADS = Integer(
         "UploadThreads",
-        _GLOBAL,
+        GLOBAL,
         "Parts uploaded at the same time; memory is (UploadThreads + 1) × ChunkSize.",
         value=4,
         minimum=1,
@@ -84,7 +95,7 @@ class Directives:
     )
     JOBS = Integer(
         "Jobs",
-        _GLOBAL,
+        GLOBAL,
         "Sources backed up at the same time; memory for parts is shared among them.",
         value=1,
         minimum=1,
@@ -92,78 +103,92 @@ class Directives:
     )
     JOBS_PER_SERVER = Integer(
         "JobsPerServer",
-        _GLOBAL,
+        GLOBAL,
         "Sources dumped from one database server at the same time.",
         value=1,
         minimum=1,
         maximum=64,
     )
-    ENCRYPTION = Choice(
+    BANDWIDTH_LIMIT = WordList(
+        "BandwidthLimit",
+        GLOBAL,
+        "Bytes per second to and from the store, all at once: 2M, or by the local time: 08:00-18:00 2M, else 20M.",
+        otherwise="none",
+        adds_up=False,
+    )
+    LONGEST_RUN = Integer(
+        "LongestRun",
+        GLOBAL,
+        "Hours from a run's begin after which no further source begins: it waits for the next night; 0 is for ever.",
+        value=0,
+        maximum=8_760,
+    )
+    ENCRYPTION = Enumeration(
         "Encryption",
-        _GLOBAL,
+        GLOBAL,
         "Off says that archives are meant to be plain text; without it and without a GpgRecipient each run warns.",
         otherwise="the one that GpgRecipient implies",
         choices=("On", "Off"),
     )
-    GPG_RECIPIENT = Words(
+    GPG_RECIPIENT = WordList(
         "GpgRecipient",
-        _GLOBAL,
+        GLOBAL,
         "Whom archives are encrypted for: fingerprint, address or whole user id; may be repeated.",
         otherwise="none: no encryption",
     )
     GPG_KEYRING = AbsolutePath(
-        "GpgKeyring", _GLOBAL, "File of public keys that holds the recipients' keys.", otherwise="gpg's own"
+        "GpgKeyring", GLOBAL, "File of public keys that holds the recipients' keys.", otherwise="gpg's own"
     )
     GPG_SIGN_KEY = Text(
         "GpgSignKey",
-        _GLOBAL,
+        GLOBAL,
         "Key to sign archives with, for --require-signature; best its fingerprint.",
         otherwise="none: no signatures",
     )
-    GPG_HOME = AbsolutePath("GpgHome", _GLOBAL, "gpg's home folder.", otherwise="gpg's own")
+    GPG_HOME = AbsolutePath("GpgHome", GLOBAL, "gpg's home folder.", otherwise="gpg's own")
     DIFF_DIR = AbsolutePath(
         "DiffDir",
-        _GLOBAL,
+        GLOBAL,
         "Folder for what DIFFs need: tar's snapshots and the chains; must exist if it is given.",
         otherwise="/var/lib/s3napback, or the user's state folder",
     )
     TEMP_DIR = AbsolutePath(
         "TempDir",
-        _GLOBAL,
+        GLOBAL,
         "Folder for the files of UseTempFile and copies of SQLite databases; must exist if it is given.",
         otherwise="the system's",
     )
     HOST_NAME = Text(
-        "HostName", _GLOBAL, "The name under which archives in the store are owned.", otherwise="the machine's name"
+        "HostName", GLOBAL, "The name under which archives in the store are owned.", otherwise="the machine's name"
     )
     PING_URL = Text(
         "PingUrl",
-        _GLOBAL,
+        GLOBAL,
         "Address that is asked for when a run begins (with /start behind it), has been good, or has not (with /fail).",
         otherwise="none",
     )
     METRICS_FILE = AbsolutePath(
         "MetricsFile",
-        _GLOBAL,
+        GLOBAL,
         "File of metrics for Prometheus' node_exporter, written anew after each run.",
         otherwise="none",
     )
-    ON_SUCCESS = Words(
-        "OnSuccess", _GLOBAL, "Program and arguments to be run after a good run.", otherwise="none", adds_up=False
+    ON_SUCCESS = WordList(
+        "OnSuccess", GLOBAL, "Program and arguments to be run after a good run.", otherwise="none", adds_up=False
     )
-    ON_FAILURE = Words(
-        "OnFailure", _GLOBAL, "Program and arguments to be run after any other run.", otherwise="none", adds_up=False
+    ON_FAILURE = WordList(
+        "OnFailure", GLOBAL, "Program and arguments to be run after any other run.", otherwise="none", adds_up=False
     )
-    CYCLE_TYPE = Choice(
+    CYCLE_TYPE = Enumeration(
         "CycleType",
-        _ANYWHERE,
+        ANYWHERE,
         "SimpleCycle keeps backups at fixed intervals, HanoiCycle on a decaying schedule.",
         value=SIMPLE_CYCLE,
         choices=(SIMPLE_CYCLE, HANOI_CYCLE),
     )
     FREQUENCY = Integer(
         "Frequency",
-        _ANYWHERE,
+        ANYWHERE,
         "Days from one backup to the next.",
         value=SimpleCycle.frequency,
         minimum=1,
@@ -171,7 +196,7 @@ class Directives:
     )
     PHASE = Integer(
         "Phase",
-        _ANYWHERE,
+        ANYWHERE,
         "Shifts the days on which backups fall; less than Frequency.",
         value=SimpleCycle.phase,
         cycle=SIMPLE_CYCLE,
@@ -179,7 +204,7 @@ class Directives:
     )
     OFFSET = Integer(
         "Offset",
-        _ANYWHERE,
+        ANYWHERE,
         "Backups by which FULLs come earlier; with Frequency 1 and Diffs 6 it chooses their day of the week.",
         value=SimpleCycle.offset,
         cycle=SIMPLE_CYCLE,
@@ -187,7 +212,7 @@ class Directives:
     )
     DIFFS = Integer(
         "Diffs",
-        _ANYWHERE,
+        ANYWHERE,
         "Incremental backups after each full one; databases have none.",
         value=SimpleCycle.diffs,
         cycle=SIMPLE_CYCLE,
@@ -195,7 +220,7 @@ class Directives:
     )
     FULLS = Integer(
         "Fulls",
-        _ANYWHERE,
+        ANYWHERE,
         "Full backups kept, each with its Diffs.",
         value=SimpleCycle.fulls,
         cycle=SIMPLE_CYCLE,
@@ -204,7 +229,7 @@ class Directives:
     )
     DISCS = Integer(
         "Discs",
-        _ANYWHERE,
+        ANYWHERE,
         "Full backups kept, their ages being powers of two.",
         value=HanoiCycle.discs,
         cycle=HANOI_CYCLE,
@@ -213,59 +238,59 @@ class Directives:
     )
     ARCHIVE_OLDEST_DISC = Switch(
         "ArchiveOldestDisc",
-        _ANYWHERE,
+        ANYWHERE,
         "Keep every backup of the oldest disc for good.",
         value=HanoiCycle.archive_oldest_disc,
         cycle=HANOI_CYCLE,
     )
     GRACE = Integer(
         "Grace",
-        _ANYWHERE,
+        ANYWHERE,
         "Days that a backup may come later than its cycle says before `status` calls it late.",
         value=0,
         maximum=_EVER,
     )
-    EXCLUDE = Words(
+    EXCLUDE = WordList(
         "Exclude",
-        _ANYWHERE,
+        ANYWHERE,
         "Patterns of what to leave out; anchored with a leading slash, else matched at any depth; adds up inwards.",
         otherwise="nothing",
         kinds=_OF_DIRECTORIES,
     )
     ONE_FILE_SYSTEM = Switch(
         "OneFileSystem",
-        _ANYWHERE,
+        ANYWHERE,
         "Stay on the file system on which the directory lies.",
         value=False,
         kinds=_OF_DIRECTORIES,
     )
     UNREADABLE = Tolerance(
         "Unreadable",
-        _ANYWHERE,
+        ANYWHERE,
         "What files and folders do that cannot be read: fail the source, or cost themselves, with a warning that names "
         "them, as long as they are not more than the number (1000 if it is left out).",
         warned=1000,  # more than that look like a broken disk, and less like files that each deserve a word
         kinds=_OF_DIRECTORIES,
         maximum=1_000_000,
     )
-    TAR_OPTIONS = Words(
+    TAR_OPTIONS = WordList(
         "TarOptions",
-        _ANYWHERE,
+        ANYWHERE,
         "More options for tar, values attached with “=”.",
         otherwise="none",
         kinds=_OF_DIRECTORIES,
     )
-    MYSQL_OPTIONS = Words(
-        "MySQLOptions", _ANYWHERE, "More options for mysqldump.", otherwise="none", kinds=(MYSQL.name,)
+    MYSQL_OPTIONS = WordList(
+        "MySQLOptions", ANYWHERE, "More options for mysqldump.", otherwise="none", kinds=(MYSQL.name,)
     )
-    POSTGRESQL_OPTIONS = Words(
+    POSTGRESQL_OPTIONS = WordList(
         "PostgreSQLOptions",
-        _ANYWHERE,
+        ANYWHERE,
         "More options for pg_dump and pg_dumpall.",
         otherwise="none",
         kinds=(POSTGRESQL.name,),
     )
-    RUN = Words(
+    RUN = WordList(
         "Run",
         _IN_BLOCK,
         "The program and its arguments; what it writes to standard output is kept.",
@@ -277,7 +302,7 @@ class Directives:
     RUN_AS = Text(
         "RunAs", _IN_BLOCK, "Whose rights the program has; only for root.", otherwise="one's own", kinds=_OF_COMMANDS
     )
-    ENVIRONMENT = Words(
+    ENVIRONMENT = WordList(
         "Environment", _IN_BLOCK, "NAME=VALUE, given to the program.", otherwise="nothing", kinds=_OF_COMMANDS
     )
     LEAST_BYTES = Integer(
@@ -289,89 +314,37 @@ class Directives:
         minimum=1,
         maximum=10**15,
     )
+    BEFORE = WordList(
+        "Before",
+        _IN_BLOCK,
+        "Program and arguments to be run before the block's sources are looked at; they fail if it does.",
+        otherwise="nothing",
+        adds_up=False,
+    )
+    AFTER = WordList(
+        "After",
+        _IN_BLOCK,
+        "Program and arguments to be run when the block's sources are done, whatever came of them and of Before.",
+        otherwise="nothing",
+        adds_up=False,
+    )
     USE_TEMP_FILE = Switch(
         "UseTempFile",
-        _ANYWHERE,
+        ANYWHERE,
         "Finish the dump, encrypted, in a temporary file before the upload begins.",
         value=False,
     )
     STALL_TIMEOUT = Integer(
         "StallTimeout",
-        _ANYWHERE,
+        ANYWHERE,
         "Seconds without any progress after which a source fails; the store's, and those of restore and verify, are "
         "those at file level; 0 is for ever.",
         value=14_400,  # tar may look at many millions of unchanged files before it writes; morning comes later still
         maximum=_LONGEST_STALL,
     )
-    COMPRESSION = Choice(
-        "Compression", _ANYWHERE, "How archives are compressed.", value="gzip", choices=("gzip", "zstd", "none")
+    COMPRESSION = Enumeration(
+        "Compression", ANYWHERE, "How archives are compressed.", value="gzip", choices=("gzip", "zstd", "none")
     )
     COMPRESSION_LEVEL = Integer(
-        "CompressionLevel", _ANYWHERE, "1–9 for gzip, 1–19 for zstd.", otherwise="a fast one", minimum=1, maximum=19
+        "CompressionLevel", ANYWHERE, "1–9 for gzip, 1–19 for zstd.", otherwise="a fast one", minimum=1, maximum=19
     )
-
-
-_SETTINGS = tuple(each for each in vars(Directives).values() if isinstance(each, DirectiveDescription))
-
-_INCLUDES = (
-    Files(
-        "Include",
-        _ANYWHERE,
-        "Reads other files at this place; names are relative to this file's folder, and wildcards may match nothing.",
-    ),
-    Files("IncludeOptional", _ANYWHERE, "Like Include, for files that may be absent."),
-)
-
-_AROUND_SOURCES = frozenset({Place.FILE, Place.CYCLE})
-_CYCLE = BlockDescription("Cycle", "a unique name", _GLOBAL, "Settings, and the sources that they hold for.")
-
-
-def _directive_of(kind: Kind) -> DirectiveDescription:
-    return Sources(kind.name, _AROUND_SOURCES, kind.help)
-
-
-def _block_of(kind: Kind) -> BlockDescription:
-    return BlockDescription(kind.name, kind.grammar.what, _AROUND_SOURCES, kind.block_help)
-
-
-def all_directives() -> tuple[DirectiveDescription, ...]:
-    """The table of directives; those of sources follow from their kinds."""
-    return (*_SETTINGS, *(_directive_of(kind) for kind in KINDS.values() if not kind.needs_block), *_INCLUDES)
-
-
-def all_blocks() -> tuple[BlockDescription, ...]:
-    """The table of blocks; those of sources follow from their kinds."""
-    return (_CYCLE, *map(_block_of, KINDS.values()))
-
-
-_WITHOUT_KINDS = {description.name.lower(): description for description in (*_SETTINGS, *_INCLUDES)}
-
-
-def find_directive(name: str) -> DirectiveDescription | None:
-    """The directive called ``name``, in any case."""
-    kind = kind_called(name)
-    if kind is None:
-        return _WITHOUT_KINDS.get(name.lower())
-    return None if kind.needs_block else _directive_of(kind)
-
-
-def find_block(name: str) -> BlockDescription | None:
-    """The block called ``name``, in any case."""
-    kind = kind_called(name)
-    if kind is None:
-        return _CYCLE if name.lower() == _CYCLE.name.lower() else None
-    return _block_of(kind)
-
-
-def needed_by(kind: str) -> tuple[DirectiveDescription, ...]:
-    """What a block of a kind of source cannot do without."""
-    return tuple(each for each in _SETTINGS if each.is_needed and kind in each.kinds)
-
-
-def similar_name(name: str) -> str:
-    """The directive or block whose name begins with ``name``, or looks most like it; empty if none does."""
-    names = [*(directive.name for directive in all_directives()), *(block.name for block in all_blocks())]
-    known = {each.lower(): each for each in names}
-    begun = sorted((each for each in known if len(name) > 1 and each.startswith(name.lower())), key=len)
-    alike = begun or difflib.get_close_matches(name.lower(), known, 1, 0.6)
-    return known[alike[0]] if alike else ""

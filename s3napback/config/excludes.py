@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Sequence
 
 from s3napback.config.problems import Problems
 from s3napback.config.settings import Job, Position
@@ -28,10 +29,13 @@ _ELSEWHERE: Sequence[tuple[re.Pattern[str], str]] = (
     (re.compile(r".+[,;]$"), "patterns are separated by blanks alone"),
 )
 
+# Of a long list nearly no pattern is one of these.
+_ANY_ELSEWHERE = re.compile("|".join(f"(?:{looks.pattern})" for looks, _ in _ELSEWHERE), re.DOTALL)
+
 
 def plain_pattern(pattern: str) -> str:
     """A pattern without doubled slashes and without one at its end, with which tar would find nothing."""
-    return _SLASHES.sub("/", pattern).rstrip("/")
+    return (_SLASHES.sub("/", pattern) if "//" in pattern else pattern).rstrip("/")
 
 
 def check_pattern(pattern: str, position: Position, problems: Problems) -> bool:
@@ -39,6 +43,8 @@ def check_pattern(pattern: str, position: Position, problems: Problems) -> bool:
     if not plain_pattern(pattern):
         problems.error(position, f"Exclude {shown(pattern)} would leave out everything")
         return False
+    if not _ANY_ELSEWHERE.match(pattern):
+        return True
     for looks, advice in _ELSEWHERE:
         if looks.match(pattern):
             problems.warning(position, f"Exclude {shown(pattern)}: {advice}")
@@ -48,11 +54,12 @@ def check_pattern(pattern: str, position: Position, problems: Problems) -> bool:
 
 def check_reach(patterns: Iterable[tuple[str, Position]], jobs: Sequence[Job], problems: Problems) -> None:
     """Warn of patterns with a leading slash that can match nothing in any source."""
-    trees = [job.target.rstrip("/") for job in jobs if kind_of(job.kind).holds_tree]
+    trees = sorted({job.target.rstrip("/") for job in jobs if kind_of(job.kind).holds_tree})
     if not trees:
         return
+    around = {f"{tree}/" for tree in trees}
     for pattern, position in patterns:
-        if pattern.startswith("/") and not any(_reaches(plain_pattern(pattern), tree) for tree in trees):
+        if pattern.startswith("/") and not _reaches(plain_pattern(pattern), trees, around):
             problems.warning(
                 position,
                 f"Exclude {shown(pattern)} lies in no Directory of this configuration: a leading slash is the root "
@@ -60,10 +67,21 @@ def check_reach(patterns: Iterable[tuple[str, Position]], jobs: Sequence[Job], p
             )
 
 
-def _reaches(pattern: str, tree: str) -> bool:
+def _reaches(pattern: str, trees: Sequence[str], around: Collection[str]) -> bool:
+    """Whether a pattern can match anything in one of many trees.
+
+    Args:
+        pattern: with a leading slash.
+        trees: in order, without a slash at the end.
+        around: the same with one.
+    """
     found = _WILDCARD.search(pattern)
     literal = pattern[: found.start()] if found else pattern
-    if literal.startswith(f"{tree}/") or literal == tree:
+    if any(literal[: slash.end()] in around for slash in re.finditer("/", literal)):
         return True
     # What a wildcard stands for may hold slashes; without one the pattern must be the tree or lie above it.
-    return tree.startswith(literal) if found else f"{tree}/".startswith(f"{literal}/")
+    place = bisect_left(trees, literal)
+    if found or (place < len(trees) and trees[place] == literal):
+        return place < len(trees) and trees[place].startswith(literal)
+    place = bisect_left(trees, f"{literal}/")
+    return place < len(trees) and trees[place].startswith(f"{literal}/")

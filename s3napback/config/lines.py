@@ -43,6 +43,9 @@ _PIECE = re.compile(
     """,
     re.VERBOSE,
 )
+_PLAIN = r"""[^\x00-\x20\x7f-\x9f"'\\#]"""
+_ORDINARY = re.compile(rf"[ \t]*(?P<name>{_NAME.pattern})(?P<values>(?:[ \t]+(?!=){_PLAIN}+)*)[ \t]*(?:\n|\Z)")
+"""A directive in which no sign has a meaning: in a long list nearly every line is one."""
 _DOUBLE_QUOTED_ESCAPE = re.compile(r'\\([\n"\\])')
 
 
@@ -113,6 +116,12 @@ def split_lines(text: str, file: str, problems: Problems) -> list[Line]:
     offset, number = 0, 1
     while offset < len(text):
         position = Position(file, number)
+        if ordinary := _ORDINARY.match(text, offset):
+            values = tuple(filter(None, ordinary["values"].replace("\t", " ").split(" ")))
+            lines.append(Line(Shape.DIRECTIVE, ordinary["name"], values, position, number))
+            offset = ordinary.end()
+            number += 1
+            continue
         end = offset
         try:
             words, end = _split_words(text, offset)

@@ -112,7 +112,7 @@ def examine(path: Path, text: str | None = None, *, is_for_reading: bool = False
     problems = Problems()
     entries = _read(path, problems, text)
     configuration = _configuration(path, entries, problems, is_for_reading=is_for_reading)
-    return Examined(configuration, entries, tuple(problems.changes), problems.includes)
+    return Examined(configuration, entries, problems.changes, problems.includes)
 
 
 def _configuration(path: Path, entries: Sequence[Entry], problems: Problems, *, is_for_reading: bool) -> Configuration:
@@ -137,6 +137,7 @@ def _configuration(path: Path, entries: Sequence[Entry], problems: Problems, *, 
         encryption=encryption,
         host_name=general.text(Directives.HOST_NAME),
         concurrency=Concurrency(general.integer(Directives.JOBS), general.integer(Directives.JOBS_PER_SERVER)),
+        longest_run=general.integer(Directives.LONGEST_RUN),
         diff_dir=general.path(Directives.DIFF_DIR),
         temp_dir=general.path(Directives.TEMP_DIR),
         notices=told,
@@ -180,8 +181,10 @@ def _without_store(job: Job, folder: Path | None, problems: Problems) -> Job:
         return job
     if Path(job.target).is_relative_to(folder):
         problems.error(job.position, f"{job.source} lies in the store {folder} itself; give the store another folder")
-    named = (literal_pattern(str(folder)),) if folder.is_relative_to(job.target) else ()
-    return replace(job, settings=replace(job.settings, exclude=(*job.settings.exclude, *named), store=folder))
+    exclude = job.settings.exclude
+    if folder.is_relative_to(job.target):
+        exclude = (*exclude, literal_pattern(str(folder)))
+    return replace(job, settings=replace(job.settings, exclude=exclude, store=folder))
 
 
 def _clash(job: Job, other: Job, name: str) -> str:

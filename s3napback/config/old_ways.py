@@ -85,7 +85,7 @@ def words_of(known: DirectiveDescription, entry: Directive, problems: Problems) 
         message = f"{known.name} without a value is On"
         problems.outdated(Change(entry.position, message, f"{known.name} On"), is_told=False)
         return ("On",)
-    if known in _FIRST_COUNTS and len(entry.values) > 1 and not entry.values[0].startswith("="):
+    if len(entry.values) > 1 and known in _FIRST_COUNTS and not entry.values[0].startswith("="):
         first = entry.values[0]
         message = f"{known.name} takes one value, and the first of these counts; write {known.name} {shown(first)}"
         problems.outdated(Change(entry.position, message, f"{known.name} {first}"))

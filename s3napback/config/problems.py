@@ -30,12 +30,11 @@ class Problems:
     """Errors and warnings of one configuration, each said once, in the order of files and lines.
 
     Attributes:
-        changes: what only the original's files have.
         includes: the files that each ``Include`` has brought.
     """
 
     def __init__(self) -> None:
-        self.changes: list[Change] = []
+        self._changes: dict[Change, None] = {}
         self.includes: dict[Position, list[Path]] = {}
         self._files: dict[str, int] = {}
         self._errors: dict[tuple[Position, str], None] = {}
@@ -64,8 +63,12 @@ class Problems:
         """
         if is_told:
             self.warning(change.position, change.message)
-        if change not in self.changes:
-            self.changes.append(change)
+        self._changes[change] = None
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """What only the original's files have, in the order in which it was found."""
+        return tuple(self._changes)
 
     def raise_errors(self) -> None:
         """End here if there was any error.

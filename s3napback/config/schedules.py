@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from s3napback.config.descriptions import Place
-from s3napback.config.directives import HANOI_CYCLE, Directives, all_directives
+from s3napback.config.descriptions import DirectiveContext
+from s3napback.config.directives import HANOI_CYCLE, Directives
 from s3napback.config.excludes import plain_pattern
+from s3napback.config.naming import all_directives
 from s3napback.config.problems import Change, Problems
 from s3napback.config.scopes import Scope
 from s3napback.config.settings import JobSettings, Position
@@ -45,7 +46,7 @@ def _warn_of_the_other_cycle(cycle_type: str, scope: Scope, problems: Problems) 
     """Warn of settings of the other cycle type; one from file level may be meant for other blocks."""
     for description in _CYCLE_DIRECTIVES:
         setting = scope.find(description)
-        if setting is None or description.cycle == cycle_type or setting.place is Place.FILE:
+        if setting is None or description.cycle == cycle_type or setting.place is DirectiveContext.FILE:
             continue
         why = scope.find(Directives.CYCLE_TYPE)
         reason = f"CycleType at {why.position}" if why else "the default CycleType"
@@ -81,7 +82,7 @@ def _checked(cycle: SimpleCycle, scope: Scope, problems: Problems) -> SimpleCycl
 def warn_of_short_memory(source: str, position: Position, plan: Schedule, scope: Scope, problems: Problems) -> None:
     """Warn if a source that is always full is kept much shorter than its cycle suggests, and nobody said so for it."""
     fulls = scope.find(Directives.FULLS)
-    chosen = fulls is not None and fulls.place is Place.SOURCE
+    chosen = fulls is not None and fulls.place is DirectiveContext.SOURCE
     if isinstance(plan, SimpleCycle) and plan.diffs > 0 and not chosen:
         kept = "only the last backup is" if plan.fulls == 1 else f"only the last {plan.fulls} backups are"
         advice = "a block of its own with more Fulls keeps more"
@@ -139,6 +140,8 @@ def job_settings(scope: Scope) -> JobSettings:
         run_as=scope.text(Directives.RUN_AS),
         environment=tuple(_variable(word) for word in scope.words(Directives.ENVIRONMENT)),
         least_bytes=scope.integer(Directives.LEAST_BYTES),
+        before=scope.words(Directives.BEFORE),
+        after=scope.words(Directives.AFTER),
         use_temp_file=scope.switch(Directives.USE_TEMP_FILE),
         stall_timeout=scope.integer(Directives.STALL_TIMEOUT),
         grace=scope.integer(Directives.GRACE),

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from s3napback.config.descriptions import (
     AbsolutePath,
-    Choice,
+    DirectiveContext,
     DirectiveDescription,
+    Enumeration,
     Integer,
-    Place,
     Switch,
     Text,
     Tolerance,
-    Words,
+    WordList,
 )
 from s3napback.config.settings import Position
 from s3napback.config.values import Value
@@ -33,7 +33,7 @@ class Setting:
 
     value: Value
     position: Position
-    place: Place
+    place: DirectiveContext
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Scope:
         position: of the block's tag.
     """
 
-    place: Place
+    place: DirectiveContext
     position: Position
     own: Mapping[str, Setting] = field(default_factory=dict)
     outer: Scope | None = None
@@ -64,7 +64,7 @@ class Scope:
         setting = self.find(directive)
         return self.position if setting is None else setting.position
 
-    def text(self, directive: Text | Choice) -> str:
+    def text(self, directive: Text | Enumeration) -> str:
         """A setting that is a text or a choice, or its default."""
         setting = self.find(directive)
         return str(setting.value) if setting else directive.value
@@ -84,12 +84,12 @@ class Scope:
         setting = self.find(directive)
         return setting.value if setting and isinstance(setting.value, Path) else None
 
-    def words(self, directive: Words) -> tuple[str, ...]:
+    def words(self, directive: WordList) -> tuple[str, ...]:
         """A setting that is several words."""
         setting = self.find(directive)
         return setting.value if setting and isinstance(setting.value, tuple) else ()
 
-    def all_words(self, directive: Words) -> tuple[str, ...]:
+    def all_words(self, directive: WordList) -> tuple[str, ...]:
         """The words of every scope from the outermost inwards, each once."""
         outer = self.outer.all_words(directive) if self.outer else ()
         own = self.own.get(directive.name)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from s3napback.config.bandwidth import UNLIMITED, Bandwidth
 from s3napback.config.directives import Directives
 from s3napback.kinds import SourceName
 from s3napback.rotation import Schedule
@@ -56,6 +57,9 @@ class StoreSettings:
         upload_threads: parts under way at once.
         stall_timeout: seconds without an answer after which a request fails, where its own limits are not shorter; 0
             leaves it to those.
+        object_lock: ``governance`` or ``compliance``; empty locks nothing.
+        lock_days: days for which what is locked stays so after its slot should have been filled anew.
+        bandwidth: how fast bytes may go to it and come from it.
         as_of: the store is shown as it was at this moment, timezone-aware, and can be read alone; None is now.
     """
 
@@ -71,6 +75,9 @@ class StoreSettings:
     chunk_size: int = Directives.CHUNK_SIZE.value
     upload_threads: int = Directives.UPLOAD_THREADS.value
     stall_timeout: int = Directives.STALL_TIMEOUT.value
+    object_lock: str = ""
+    lock_days: int = Directives.LOCK_DAYS.value
+    bandwidth: Bandwidth = UNLIMITED
     as_of: datetime | None = None
 
 
@@ -115,6 +122,8 @@ class JobSettings:
     run_as: str = Directives.RUN_AS.value
     environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     least_bytes: int = Directives.LEAST_BYTES.value
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
     use_temp_file: bool = Directives.USE_TEMP_FILE.value
     stall_timeout: int = Directives.STALL_TIMEOUT.value
     grace: int = Directives.GRACE.value
@@ -190,6 +199,7 @@ class Configuration:
         host_name: HostName, or empty for the machine's own.
         diff_dir: DiffDir if it was given.
         temp_dir: TempDir if it was given.
+        longest_run: hours after which no source begins any more; 0 is for ever.
         warnings: one line each, ``file:line: what``, for things that are allowed and probably not meant.
     """
 
@@ -201,5 +211,6 @@ class Configuration:
     temp_dir: Path | None = None
     notices: Notices = field(default_factory=Notices)
     concurrency: Concurrency = Concurrency()
+    longest_run: int = Directives.LONGEST_RUN.value
     jobs: tuple[Job, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from s3napback.config.bandwidth import UNLIMITED, Bandwidth, InvalidBandwidthError, parse_bandwidth
 from s3napback.config.descriptions import Text
 from s3napback.config.directives import Directives
 from s3napback.config.names import normalised_prefix
@@ -39,6 +40,7 @@ def store_settings(scope: Scope, problems: Problems) -> StoreSettings:
     bucket, folder = _bucket(scope, problems)
     if folder is not None:
         _warn_of_unused(scope, problems)
+    _check_locks(scope, folder, problems)
     encryption = scope.text(Directives.SERVER_SIDE_ENCRYPTION)
     if scope.find(Directives.SSE_KMS_KEY_ID) and not encryption.startswith("aws:kms"):
         problems.error(
@@ -65,6 +67,9 @@ def store_settings(scope: Scope, problems: Problems) -> StoreSettings:
         chunk_size=_chunk_size(scope, problems),
         upload_threads=scope.integer(Directives.UPLOAD_THREADS),
         stall_timeout=scope.integer(Directives.STALL_TIMEOUT),
+        object_lock=scope.text(Directives.OBJECT_LOCK),
+        lock_days=scope.integer(Directives.LOCK_DAYS),
+        bandwidth=_bandwidth(scope, problems),
     )
 
 
@@ -90,6 +95,16 @@ def encryption_settings(scope: Scope, problems: Problems) -> EncryptionSettings:
         sign_key=scope.text(Directives.GPG_SIGN_KEY),
         is_off=scope.text(Directives.ENCRYPTION) == "Off",
     )
+
+
+def _check_locks(scope: Scope, folder: Path | None, problems: Problems) -> None:
+    """A protection that is wanted and cannot be had is no matter of a warning."""
+    if scope.find(Directives.OBJECT_LOCK) and folder is not None:
+        problems.error(
+            scope.at(Directives.OBJECT_LOCK), "ObjectLock needs a bucket: in a directory store nothing can be locked"
+        )
+    if scope.find(Directives.LOCK_DAYS) and not scope.find(Directives.OBJECT_LOCK):
+        problems.warning(scope.at(Directives.LOCK_DAYS), "LockDays without ObjectLock has no effect: nothing is locked")
 
 
 def _check_purpose(scope: Scope, problems: Problems) -> None:
@@ -120,6 +135,15 @@ def _check_sign_key(scope: Scope, problems: Problems) -> None:
         problems.error(position, "GpgSignKey needs a GpgRecipient: only archives that are encrypted are signed")
     if scope.find(Directives.GPG_KEYRING):
         problems.error(position, "GpgSignKey does not go with GpgKeyring, which holds no secret keys; set GpgHome")
+
+
+def _bandwidth(scope: Scope, problems: Problems) -> Bandwidth:
+    words = scope.words(Directives.BANDWIDTH_LIMIT)
+    try:
+        return parse_bandwidth(" ".join(words)) if words else UNLIMITED
+    except InvalidBandwidthError as error:
+        problems.error(scope.at(Directives.BANDWIDTH_LIMIT), f"BandwidthLimit: {shown(str(error), 200)}")
+        return UNLIMITED
 
 
 def _bucket(scope: Scope, problems: Problems) -> tuple[str, Path | None]:

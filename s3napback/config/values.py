@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from s3napback.config.descriptions import Choice, DirectiveDescription, Integer, Tolerance, Type
+from s3napback.config.descriptions import DirectiveDescription, Enumeration, Integer, Tolerance, Type
 from s3napback.formatting import shown
 from s3napback.targets import InvalidNameError, normalised_path
 
@@ -47,7 +47,7 @@ def _single(description: DirectiveDescription, word: str) -> Value:
         return _integer(description, word)
     if description.type is Type.SWITCH:
         return _switch(name, word)
-    if isinstance(description, Choice):
+    if isinstance(description, Enumeration):
         return _choice(description, word)
     if description.type is Type.PATH:
         return _path(name, word)
@@ -87,7 +87,7 @@ def _tolerance(description: Tolerance, words: tuple[str, ...]) -> int:
     raise InvalidValueError(f"{description.name} takes {description.takes}; not “{shown(' '.join(words))}”")
 
 
-def _choice(description: Choice, word: str) -> str:
+def _choice(description: Enumeration, word: str) -> str:
     for choice in description.choices:
         if choice.lower() == word.lower():
             return choice

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from s3napback.chains import Link, Links, Memory
+from s3napback.chains import Link, Links, Memory, abbreviated
 from s3napback.deciding.facts import Footing, Revisions, Snapshot, SourceFacts
 from s3napback.kinds import kind_of
 from s3napback.rotation import day_date
@@ -163,5 +163,6 @@ def changed_settings(before: Mapping[str, object], now: Mapping[str, object]) ->
     What the chain does not remember because it was made by a version that did not ask, is not held against it: a new
     version must not make FULLs of everything.
     """
-    known_now = {name for name in now if name in before or name != FILES_SETTING}
-    return sorted(name for name in {*before, *known_now} if before.get(name) != now.get(name))
+    then, now = abbreviated(before), abbreviated(now)
+    known_now = {name for name in now if name in then or name != FILES_SETTING}
+    return sorted(name for name in {*then, *known_now} if then.get(name) != now.get(name))

@@ -6,7 +6,8 @@ are foretold by it, and compared with what stands there whenever it is read. Whe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain
 
@@ -134,6 +135,6 @@ def _length(octets: bytes) -> tuple[int, int, bool]:
     raise Unpredictable("a length in it is cut off")
 
 
-def boundaries(lengths: Sequence[int]) -> list[int]:
+def boundaries(lengths: Iterable[int]) -> Sequence[int]:
     """Where each of some things begins that follow each other, and where the last one ends."""
-    return list(accumulate(chain([0], lengths)))
+    return array("q", accumulate(chain([0], lengths)))

@@ -79,7 +79,7 @@ class Key:
             own.append(max(expires for expires in subkeys if expires is not None))
         return min(own, default=None)
 
-    def defect(self, place: Place) -> str:
+    def defect(self, place: KeyOrigin) -> str:
         """Why nothing can be encrypted to it, trust apart, and what to do; empty if something can.
 
         Args:
@@ -88,7 +88,7 @@ class Key:
         whole = self._defect_as_a_whole(place)
         return whole or ("" if "E" in self.capabilities else f"cannot encrypt: {self._subkey_defect(place)}")
 
-    def signing_defect(self, place: Place) -> str:
+    def signing_defect(self, place: KeyOrigin) -> str:
         """Why nothing can be signed with it, and what to do; empty if something can."""
         whole = self._defect_as_a_whole(place)
         add = place.command(f"--quick-add-key {self.fingerprint} future-default sign")
@@ -109,7 +109,7 @@ class Key:
         }
         return whole.get(self.validity, "")
 
-    def _defect_as_a_whole(self, place: Place) -> str:
+    def _defect_as_a_whole(self, place: KeyOrigin) -> str:
         extend = "extend it with: " + place.command(f"--quick-set-expire {self.fingerprint} 1y")
         enable = "enable it with: " + place.command(f"--edit-key {self.fingerprint} enable save")
         whole = {
@@ -123,7 +123,7 @@ class Key:
             return f"is disabled; {enable}"
         return ""
 
-    def _subkey_defect(self, place: Place) -> str:
+    def _subkey_defect(self, place: KeyOrigin) -> str:
         add = place.command(f"--quick-add-key {self.fingerprint} future-default encr")
         add = f"name another key, or add a subkey with: {add}"
         expired = [expires for validity, expires in self.encryption_subkeys if validity == "e"]
@@ -136,7 +136,7 @@ class Key:
 
 
 @dataclass(frozen=True)
-class Place:
+class KeyOrigin:
     """Where keys were found, and so how a person changes them.
 
     Attributes:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from s3napback.crews import TookTooLong, within
-from s3napback.encryption.key import CERTAIN, TRUSTED, Key, Place, read_listing
+from s3napback.encryption.key import CERTAIN, TRUSTED, Key, KeyOrigin, read_listing
 from s3napback.encryption.naming import Form, KeyName, read_key_name
 from s3napback.encryption.options import Purpose, chosen_home, gpg_command
 from s3napback.encryption.running import ANSWER_TIMEOUT, run_gpg, words_of
@@ -74,7 +74,7 @@ class KeyRing:
         self._private = private
         self._gpg.decode_errors = "replace"
         gpg = "gpg" if home is None or private else shell_command(["gpg", "--homedir", str(home)])
-        self.place = Place(gpg, keyring)
+        self.place = KeyOrigin(gpg, keyring)
 
     def find(self, recipient: str) -> Key:
         """The one key that ``recipient`` stands for.
@@ -201,7 +201,7 @@ class KeyRing:
         return self._ask("--export")
 
 
-def expiry_warning(key: Key, today: date, place: Place) -> str:
+def expiry_warning(key: Key, today: date, place: KeyOrigin) -> str:
     """A remark if nothing can be encrypted to ``key`` soon; else empty."""
     last = key.last_day
     if last is None or last - today > EXPIRY_NOTICE:

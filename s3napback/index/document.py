@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
@@ -25,7 +25,9 @@ _SEGMENT_KEY = re.compile(rb"segment-key ([0-9a-f]{%d})" % (2 * KEY_SIZE))
 _PIECE = 1 << 20
 _GZIP = 31
 _LONGEST_LINE = 200
-_SHORTEST_SEGMENT = 16
+_SHORTEST_SEGMENT = 64
+"""Bytes; of four mebibytes of zeros zstd makes twice as many, and nothing is compressed better."""
+
 _LONGEST_PART = 1 << 28  # bytes, which some ten terabytes need
 _LARGEST_SEGMENT = SEGMENT_SIZE + (SEGMENT_SIZE >> 8) + 4096
 """Bytes; of what cannot be compressed gzip makes a hundredth of a hundredth more, and zstd less."""
@@ -85,32 +87,51 @@ class DocumentReader:
         Raises:
             DamagedIndex: it is not of this archive, or not of whoever made that.
         """
-        most = min(_LONGEST_LINE * (self._stored // _SHORTEST_SEGMENT + 16), _LONGEST_PART)
-        text = b"".join(self._inflated(most))
-        body, mark, code = text.rpartition(b"hmac ")
-        if not mark or not hmac.compare_digest(code, _code(secret, body) + b"\n"):
-            raise DamagedIndex("it was not made together with its archive")
-        title, *rest = body.split(b"\n")
-        named, size, *segments, members = [*rest[:-1], b"", b"", b""] if len(rest) < 4 else rest[:-1]
+        lines = self._authenticated(secret)
+        title, named, size = (next(lines, b"") for _ in range(3))
         if (title, size) != (_TITLE, b"bytes-in-segment %d" % SEGMENT_SIZE):
             raise DamagedIndex("it is of a form that this version of s3napback does not know")
         if named != b"archive %s" % archive_id.encode() or not _ID.fullmatch(archive_id.encode()):
             raise DamagedIndex("it is of another archive")
+        segments, members = self._segments(lines)
         length, sha256 = _numbered(b"members", members)
-        return Document(archive_id, self._segments(segments), length, sha256)
+        for line in lines:
+            raise DamagedIndex(f"a line in it is broken ({line!r:.200})")
+        return Document(archive_id, segments, length, sha256)
 
-    def _segments(self, lines: Sequence[bytes]) -> Segments:
-        found = _SEGMENT_KEY.fullmatch(lines[0]) if lines else None
+    def _authenticated(self, secret: bytes) -> Iterator[bytes]:
+        """The lines of the first part but the last, which is a code over them. Only when they have ended do they count.
+
+        They are not kept: whoever writes to a store can put whatever unfolds itself under the key of an index.
+        """
+        most = min(_LONGEST_LINE * (self._stored // _SHORTEST_SEGMENT + 16), _LONGEST_PART)
+        code = hmac.new(secret, digestmod=hashlib.sha256)
+        last: bytes | None = None
+        for line in _lines(self._inflated(most)):
+            if last is not None:
+                code.update(b"%s\n" % last)
+                yield last
+            last = line
+        if last is None or not hmac.compare_digest(last, b"hmac %s" % code.hexdigest().encode()):
+            raise DamagedIndex("it was not made together with its archive")
+
+    def _segments(self, lines: Iterator[bytes]) -> tuple[Segments, bytes]:
+        """The segments, and the line behind them."""
+        line = next(lines, b"")
+        found = _SEGMENT_KEY.fullmatch(line)
         segments, total = Segments(bytes.fromhex(found[1].decode()) if found else b""), 0
         size = MAC_SIZE if found else SHA256_SIZE
-        for line in lines[1 if found else 0 :]:
+        if found:
+            line = next(lines, b"")
+        while line.startswith(b"segment "):
             length, sum_ = _numbered(b"segment", line, size)
             total += length
-            if not 0 <= length <= _LARGEST_SEGMENT or total > self._stored:
+            if length > _LARGEST_SEGMENT or total > self._stored:
                 raise DamagedIndex("it tells of segments that cannot be")
             segments.append(Segment(length, sum_))
+            line = next(lines, b"")
         segments.is_whole = len(segments) > 0
-        return segments
+        return segments, line
 
     def lines(self, document: Document) -> Iterator[bytes]:
         """The text of the second part, in pieces. It is read to its end, or raises.
@@ -151,6 +172,17 @@ class DocumentReader:
         except zlib.error as error:
             raise DamagedIndex(f"it cannot be decompressed ({error})") from error
         raise DamagedIndex("it is cut off")
+
+
+def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for piece in pieces:
+        *whole, rest = (rest + piece).split(b"\n")
+        yield from whole
+        if len(rest) > _LONGEST_LINE:
+            raise DamagedIndex("a line in it is too long")
+    if rest:
+        raise DamagedIndex("its last line is not whole")
 
 
 def _numbered(word: bytes, line: bytes, size: int = SHA256_SIZE) -> tuple[int, bytes]:

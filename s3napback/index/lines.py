@@ -50,7 +50,9 @@ FILE, LINK, SYMLINK, CHARACTER, BLOCK, FOLDER, PIPE = (
     b"folder",
     b"pipe",
 )
-_TYPES = {b"0": FILE, b"1": LINK, b"2": SYMLINK, b"3": CHARACTER, b"4": BLOCK, b"5": FOLDER, b"6": PIPE}
+TYPES = {b"0": FILE, b"1": LINK, b"2": SYMLINK, b"3": CHARACTER, b"4": BLOCK, b"5": FOLDER, b"6": PIPE}
+"""By the types of tar's headers."""
+
 _DEVICES = (CHARACTER, BLOCK)
 
 LONGEST_LINE = 1 << 16
@@ -63,6 +65,7 @@ _PLACE = re.compile(rb":([0-9]{1,16})(?: (.*))?", re.DOTALL)
 _KINDS = re.compile(rb"^kind .*$", re.MULTILINE)
 _KIND = re.compile(rb"kind ([0-9]{1,9}) ([a-z]{4,7}) ([0-7]{1,4}) ([0-9]{1,20}) ([0-9]{1,20}) ([0-9]{1,9})")
 _MEMBER = re.compile(rb"([0-9]{1,9}) ([0-9]{1,19}) (-?[0-9]{1,19})(?:\.([0-9]{9}))? ([^\t]+)(?:\t(.+))?", re.DOTALL)
+_NUMBER = re.compile(rb"[0-9]{1,19}")
 _SPECIAL = re.compile(rb"[\\\n\t]")
 _ESCAPES = {b"\\": b"\\\\", b"\n": b"\\n", b"\t": b"\\t"}
 _ESCAPED = re.compile(rb"\\(.?)", re.DOTALL)
@@ -206,7 +209,7 @@ class LineWriter:
         Raises:
             UnknownForm: it is of no type that tar writes for us.
         """
-        kind = _TYPES.get(headers.type)
+        kind = TYPES.get(headers.type)
         if kind is None or kind == FOLDER:
             raise UnknownForm(f"a member is of the type {headers.type!r}")
         mode, owner, group = headers.kind
@@ -350,9 +353,13 @@ class _Place:
 
 def _learn_kind(line: bytes, kinds: Kinds) -> None:
     found = _KIND.fullmatch(line)
-    if found is None or found[2] not in _TYPES.values():
+    if found is None or found[2] not in TYPES.values():
         raise DamagedIndex(f"a line in it is broken ({line!r:.200})")
     label, kind, mode, owner, group, length = found.groups()
+    if len(kinds) >= 2 * _MOST_KINDS:
+        # Nobody speaks of these any more: see LineWriter.label.
+        for old in list(kinds)[:_MOST_KINDS]:
+            del kinds[old]
     kinds[label] = (kind, int(mode, 8), int(owner), int(group), int(length) * BLOCK_SIZE)
 
 
@@ -368,7 +375,9 @@ def _entry(found: re.Match[bytes], kinds: Kinds, folder: bytes | None, start: in
         path, length, size = name, size * BLOCK_SIZE, 0
     else:
         path = b"%s/%s" % (folder, name) if folder else name
-    stored = int(more) if kind == FILE and more.isdigit() else size
+    if kind == FILE and more and not _NUMBER.fullmatch(more):
+        raise DamagedIndex(f"a member in it takes no number of bytes ({more!r:.200})")
+    stored = int(more) if kind == FILE and more else size
     if not length:
         raise DamagedIndex("a member in it has no headers")
     content = start + length

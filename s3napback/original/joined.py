@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import NoReturn
 
 from s3napback.errors import StoreError
 from s3napback.original.contents import COLD_CLASSES, chunks_of, original_archives
-from s3napback.stores import ByteSource, Store, StoredObject
+from s3napback.stores import Store, StoredObject
+from s3napback.stores.read_only import ReadOnlyStore
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class _Joined:
     starts: tuple[int, ...]
 
 
-class JoinedStore:
+class JoinedStore(ReadOnlyStore):
     """The original's archives, by their BASE as key."""
 
     def __init__(self, store: Store) -> None:
@@ -110,40 +110,8 @@ class JoinedStore:
             if not archive.problem and (joined := self._look(archive.base)) is not None:
                 yield joined.whole
 
-    def put(
-        self,
-        key: str,
-        source: ByteSource,
-        metadata: Mapping[str, str],
-        *,
-        expected_size: int | None = None,
-        is_helper: bool = False,
-    ) -> StoredObject:
-        """Refused."""
-        del source, metadata, expected_size, is_helper
-        self._refuse(key)
-
-    def gone(self, prefix: str) -> Iterator[str]:
-        """None: nothing was noted of them anywhere."""
-        del prefix
-        return iter(())
-
-    def unfinished(self, prefix: str) -> Iterator[str]:
-        """There are none of ours."""
-        del prefix
-        return iter(())
-
-    def delete(self, key: str) -> bool:
-        """Refused."""
-        self._refuse(key)
-
-    def discard_leftovers(self, key: str, *, count_only: bool = False, least_age: float = 0) -> int:
-        """There are none of ours."""
-        del key, count_only, least_age
-        return 0
-
-    def _refuse(self, key: str) -> NoReturn:
-        raise StoreError(f"{self.location}/{key} is the original tool's, and never changed")
+    def _why_unchangeable(self, key: str) -> str:
+        return f"{self.location}/{key} is the original tool's, and never changed"
 
     def _restore_state(self, chunks: Sequence[StoredObject]) -> str:
         """That of the first chunk in cold storage that cannot be read now, else of any; empty where none is cold."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from s3napback.recovery.opening.failures import Damaged
@@ -47,6 +47,23 @@ class Folding:
 
 TELLS_APART = Folding()
 """What most targets do."""
+
+EITHER = Folding(case=True, forms=True)
+"""What the least discerning ones do."""
+
+WORDS = "the target takes its name for that of another"
+
+
+def same_names(folding: Folding, names: Iterable[str]) -> Iterator[str]:
+    """Those of a folder's names that a target takes for an earlier one of them, in the order of their letters."""
+    if not folding:
+        return
+    claimed: set[str] = set()
+    for name in sorted(names):
+        key = folding.key(name)
+        if key in claimed:
+            yield name
+        claimed.add(key)
 
 
 def _lowered(letter: str) -> str:

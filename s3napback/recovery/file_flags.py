@@ -5,8 +5,12 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
+from contextlib import suppress
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
+
+from s3napback.sources.mounts import unescaped
 
 _NO_FOLLOW, _NO_AUTOMOUNT, _EMPTY_PATH = 0x100, 0x800, 0x1000
 IMMUTABLE, APPEND_ONLY, MOUNT_ROOT = 0x10, 0x20, 0x2000
@@ -31,3 +35,14 @@ def flags_of(name: str, folder: int) -> int:
     if statx(folder, os.fsencode(name), flags, 0, buffer):
         return 0
     return int(struct.unpack_from("=Q", buffer, _ATTRIBUTES_AT)[0])
+
+
+def swapped_to() -> frozenset[tuple[int, int]]:
+    """Files that the system swaps to, which cannot be replaced meanwhile: their devices and inodes (``proc(5)``)."""
+    found = set()
+    with suppress(OSError):
+        for line in Path("/proc/swaps").read_text("utf-8", "surrogateescape").splitlines()[1:]:
+            with suppress(OSError):
+                status = Path(unescaped(line.split()[0])).stat()
+                found.add((status.st_dev, status.st_ino))
+    return frozenset(found)

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from s3napback.formatting import human_bytes
-from s3napback.recovery.file_flags import APPEND_ONLY, IMMUTABLE, MOUNT_ROOT, flags_of
+from s3napback.recovery.file_flags import APPEND_ONLY, IMMUTABLE, MOUNT_ROOT, flags_of, swapped_to
 from s3napback.recovery.folders import Cursor, cursor, entry_mode, exists, names_in, walk
 
 OF_ANOTHER_KIND = "a folder would meet another kind of file, or a symbolic link, or the other way round"
@@ -36,7 +36,7 @@ class Obstacle:
 
 
 @dataclass
-class Survey:
+class MergeSurvey:
     """A look at both trees before they are merged.
 
     Attributes:
@@ -48,6 +48,7 @@ class Survey:
     count: int = 0
     _needed: dict[int, int] = field(default_factory=dict)
     _free: dict[int, tuple[str, int]] = field(default_factory=dict)
+    _swapped_to: frozenset[tuple[int, int]] = field(default_factory=swapped_to)
 
     def obstacles(self, parts: Sequence[str]) -> Iterator[Obstacle]:
         """What is in the way of one name, on the way to it, and below it.
@@ -147,10 +148,18 @@ class Survey:
             reason = "it is immutable (chattr +i)" if changes and attributes & IMMUTABLE else ""
         else:
             folder = self.target.descriptor
-            reason = _not_replaceable(attributes) or _no_place_in(folder) or _not_ours(name, folder)
+            reason = (
+                self._in_use(name) or _not_replaceable(attributes) or _no_place_in(folder) or _not_ours(name, folder)
+            )
         if reason:
             return Obstacle(path, reason)
         return None if stat.S_ISDIR(live) else True
+
+    def _in_use(self, name: str) -> str:
+        if not self._swapped_to:
+            return ""
+        live = os.lstat(name, dir_fd=self.target.descriptor)
+        return "the system swaps to it (swapoff)" if (live.st_dev, live.st_ino) in self._swapped_to else ""
 
 
 def _size(name: str, folder: int) -> int:

@@ -150,7 +150,7 @@ def checks_of_original(source: SourceName, tar: str) -> Sequence[Consumer]:
 
 
 @dataclass(frozen=True)
-class Revisions:
+class RevisionRange:
     """What a dump of a repository holds.
 
     Attributes:
@@ -163,22 +163,22 @@ class Revisions:
     first: int = 0
     last: int = -1
 
-    def continues(self, before: Revisions) -> bool:
+    def continues(self, before: RevisionRange) -> bool:
         """Whether it builds on another dump."""
         return self.first == before.last + 1 and before.uuid in ("", self.uuid)
 
 
-def revisions_of_original(decoder: Decoder, archive: CataloguedArchive) -> Revisions:
+def revisions_of_original(decoder: Decoder, archive: CataloguedArchive) -> RevisionRange:
     """Read a dump of a repository to its end.
 
     Raises:
         PipelineError: it is none, or not whole.
     """
 
-    def look(blocks: Iterator[memoryview]) -> Generator[Block, None, Revisions]:
+    def look(blocks: Iterator[memoryview]) -> Generator[Block, None, RevisionRange]:
         reader = DumpReader()
         yield from reader.passed(blocks)
-        return Revisions(reader.uuid, reader.first, reader.last)
+        return RevisionRange(reader.uuid, reader.first, reader.last)
 
     finding = Finding("the check of revisions", look)
     decoder.run(archive, finding.transformation)

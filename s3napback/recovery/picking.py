@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import StoreError
 from s3napback.index.headers import Headers, UnknownForm
-from s3napback.index.lines import FILE, FOLDER, LINK, Entry
+from s3napback.index.lines import FILE, FOLDER, LINK, SYMLINK, Entry
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.opening.indexed import can_be_entered, enter, look_up
 from s3napback.recovery.opening.ranges import Content, Irregular
 from s3napback.recovery.paths import WantedPaths
-from s3napback.streams.tar_headers import BLOCK_SIZE, DIRECTORY, REGULAR, plain_name
+from s3napback.streams.tar_headers import BLOCK_SIZE, DIRECTORY, HARD_LINK, REGULAR, SYMBOLIC_LINK, plain_name
 from s3napback.streams.tar_stream import END_MARK
 from s3napback.streams.transformations import Block
 
@@ -29,6 +29,16 @@ logger = logging.getLogger("s3napback")
 MOST_MEMBERS = 50_000
 """Of one archive that are fetched in parts: for more than these it is read whole."""
 
+_LONGEST_HEADERS = 1 << 25
+"""Bytes of one member, which a folder of a million names needs."""
+
+_LONGEST_NAMES = 1 << 24
+"""Bytes of the names of all members that are fetched in parts; for more an archive is read whole."""
+
+_MOST_ROUNDS = 3
+"""Readings of an index. What tar writes has no link that leads to a link, and needs two."""
+
+_TYPES = ((REGULAR, FILE), (DIRECTORY, FOLDER), (HARD_LINK, LINK), (SYMBOLIC_LINK, SYMLINK))
 _WORTH_WHILE = 0.7
 """Where the segments that are needed are more than this part of an archive, it is read whole."""
 
@@ -78,41 +88,44 @@ def _pick(decoder: Decoder, archive: CataloguedArchive, wanted: WantedPaths) -> 
     """
     entered = enter(decoder, archive)
     names: frozenset[str] = frozenset()
-    while True:
+    for _ in range(_MOST_ROUNDS):
         found: list[Entry] = []
-        choice = _Choice(wanted, names, found)
+        choice = _Choice(wanted, names, frozenset(map(posixpath.dirname, names)), found)
         content = look_up(decoder, entered, choice.is_of_interest, choice.take)
         targets = {_text(entry.more) for entry in found if entry.type == LINK}
         missing = frozenset(target for target in targets if not wanted.include(target)) - names
         if not missing:
             break
         names |= missing
+    else:
+        raise Irregular("hard links in it lead to hard links")
     size = archive.stored.size
     if content.cost((entry.start, entry.end) for entry in found) > _WORTH_WHILE * size:
         raise Irregular("nearly all of it is needed")
     return _Picked(content, found)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Choice:
     """The choice from one index.
 
     Attributes:
         wanted: the paths.
         targets: names of what chosen hard links lead to, and is not among them.
+        folders: names of those in which that lies.
         found: what was chosen.
     """
 
     wanted: WantedPaths
     targets: frozenset[str]
+    folders: frozenset[str]
     found: list[Entry]
+    _length: int = 0
 
     def is_of_interest(self, folder: bytes) -> bool:
         """Whether something in a folder may be chosen."""
         name = _text(folder)
-        if self.wanted.include(name) or name in self.wanted.above:
-            return True
-        return any(posixpath.dirname(target) == name for target in self.targets)
+        return self.wanted.include(name) or name in self.wanted.above or name in self.folders
 
     def take(self, entry: Entry) -> None:
         """Choose it, or not."""
@@ -121,6 +134,9 @@ class _Choice:
         if is_chosen or (entry.type == FOLDER and name in self.wanted.above):
             if len(self.found) >= MOST_MEMBERS:
                 raise Irregular(f"more than {MOST_MEMBERS} members of it are needed")
+            self._length += len(entry.path) + len(entry.more)
+            if self._length > _LONGEST_NAMES or entry.content - entry.start > _LONGEST_HEADERS:
+                raise Irregular("names in it are too long to be remembered")
             self.found.append(entry)
 
 
@@ -142,8 +158,8 @@ def _require_same(raw: bytes, entry: Entry) -> None:
         is_same = headers.path.rstrip(b"/") == entry.path and (
             entry.type == FOLDER or headers.stored_size + -headers.stored_size % BLOCK_SIZE == entry.end - entry.content
         )
-        is_same = is_same and (headers.type == REGULAR) == (entry.type == FILE)
-        is_same = is_same and (headers.type == DIRECTORY) == (entry.type == FOLDER)
+        is_same = is_same and all((headers.type == type_) == (entry.type == word) for type_, word in _TYPES)
+        is_same = is_same and (entry.type not in (LINK, SYMLINK) or headers.link == entry.more)
     except (UnknownForm, ValueError, IndexError):
         is_same = False
     if not is_same:

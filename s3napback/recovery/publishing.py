@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from s3napback.formatting import counted, printable
+from s3napback.recovery.attributes import folding_of
+from s3napback.recovery.clashes import EITHER, WORDS, same_names
 from s3napback.recovery.copying import Copier
 from s3napback.recovery.folders import (
     OPEN_FOLDER,
@@ -21,7 +23,7 @@ from s3napback.recovery.folders import (
     file_names,
     names_in,
 )
-from s3napback.recovery.obstacles import OF_ANOTHER_KIND, Survey
+from s3napback.recovery.obstacles import OF_ANOTHER_KIND, MergeSurvey
 from s3napback.recovery.private import private_folder
 from s3napback.recovery.refusals import Aspect, Refusals
 from s3napback.recovery.staging import PREFIX, Staging, UnusableTarget, require_empty_folder
@@ -96,7 +98,7 @@ def publish(staging: Staging, tree: int, top: str, names: Sequence[str], refusal
 
 def _require_free_way(source: Cursor, target: Cursor, names: Sequence[str], where: Path) -> int:
     """Look at everything before anything is changed; returns how many files and folders will be put into place."""
-    survey = Survey(source, target)
+    survey = MergeSurvey(source, target)
     try:
         obstacles = [each for name in names for each in survey.obstacles(file_names(name))]
         obstacles += survey.narrow()
@@ -182,7 +184,7 @@ class _Move:
         if parts:
             self._move_one(parts[-1])
         else:
-            self._begin(names_in(self.source.descriptor), keeps_facts=False)
+            self._begin(self._apart(), keeps_facts=False)
         while self._frames:
             frame = self._frames[-1]
             if frame.names:
@@ -240,7 +242,23 @@ class _Move:
 
     def _merge(self, name: str) -> None:
         self._enter(name)
-        self._begin(names_in(self.source.descriptor), keeps_facts=False)
+        self._begin(self._apart(), keeps_facts=False)
+
+    def _apart(self) -> list[str]:
+        """The names of the restored folder, those apart that the live one takes for others of them.
+
+        tar has looked at the staging folder's file system, and this may be another one, or a folder with a rule of its
+        own (``chattr +F``).
+        """
+        names = names_in(self.source.descriptor)
+        if not any(same_names(EITHER, names)):
+            return names
+        with private_folder(self.target.descriptor, PREFIX) as (_name, probed):
+            folding = folding_of(probed)
+        lost = set(same_names(folding, names))
+        for name in sorted(lost):
+            self.copier.refusals.note(os.fsencode("/".join((*self.source.names, name))), Aspect.ENTRY, WORDS)
+        return [name for name in names if name not in lost]
 
     def _enter(self, name: str) -> None:
         self.source.enter(name)

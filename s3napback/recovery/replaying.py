@@ -12,6 +12,7 @@ from itertools import chain as chain_of
 from s3napback.archives import Unread
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.recovery.attributes import look_for_attributes, remove_cut, take_powers, wrongly_owned
+from s3napback.recovery.clashes import WORDS
 from s3napback.recovery.copying import copy_names
 from s3napback.recovery.folders import Cursor, cursor, exists, go_to
 from s3napback.recovery.members import Gate, Passed
@@ -167,7 +168,7 @@ class Replay:
         for name in passed.settled:
             self.refusals.forget(_path(name))
         for name in passed.clashing:
-            self.refusals.note(_path(name), Aspect.ENTRY, "the target takes its name for that of another")
+            self.refusals.note(_path(name), Aspect.ENTRY, WORDS)
         strange: list[bytes] = []
         for review in reviews:
             if review.cut:

@@ -34,7 +34,7 @@ _MOST_MEMORY = 1 << 28
 _EACH = 256
 
 
-class Meaning(Enum):
+class ExtractionMeaning(Enum):
     """What a line is about."""
 
     REFUSED = "the target did not take something"
@@ -45,7 +45,7 @@ class Meaning(Enum):
 
 
 @dataclass(frozen=True)
-class Said:
+class ExtractionLine:
     """A line that was understood.
 
     Attributes:
@@ -56,7 +56,7 @@ class Said:
         link: the other name of the file, as in the archive, that a hard link could not be made to.
     """
 
-    meaning: Meaning
+    meaning: ExtractionMeaning
     path: bytes = b""
     aspect: Aspect = Aspect.ENTRY
     reason: bytes = b""
@@ -107,39 +107,44 @@ _NOISE = re.compile(
 _END = re.compile(rb"[^:]*tar: Exiting with failure status due to previous errors")
 
 
-def understood(line: bytes) -> Said:
+def understood(line: bytes) -> ExtractionLine:
     """What a line says.
 
     Args:
         line: whole, without the line break.
     """
     if _END.fullmatch(line):
-        return Said(Meaning.NOISE)
+        return ExtractionLine(ExtractionMeaning.NOISE)
     found = LINE.fullmatch(line)
     if found is None:
-        return Said(Meaning.SERIOUS)
+        return ExtractionLine(ExtractionMeaning.SERIOUS)
     path, words = posixpath.normpath(unquoted(found["name"])), found["text"]
     if _NOISE.fullmatch(words):
-        return Said(Meaning.NOISE, path)
+        return ExtractionLine(ExtractionMeaning.NOISE, path)
     if _CUT.fullmatch(words):
-        return Said(Meaning.CUT, path, Aspect.CONTENT, b"File too large")
+        return ExtractionLine(ExtractionMeaning.CUT, path, Aspect.CONTENT, b"File too large")
     unfit = _UNFIT.fullmatch(words) or _TOO_LONG.fullmatch(words)
     unfit = unfit or (_FORBIDDEN.search(posixpath.basename(path)) and _ILLEGAL.fullmatch(words))
     if unfit:
-        return Said(Meaning.REFUSED, path, Aspect.ENTRY, unfit["reason"])
+        return ExtractionLine(ExtractionMeaning.REFUSED, path, Aspect.ENTRY, unfit["reason"])
     matches = ((aspect, pattern.fullmatch(words)) for aspect, pattern in _TEXTS)
-    return next((_judged(path, aspect, text) for aspect, text in matches if text), Said(Meaning.SERIOUS, path))
+    return next(
+        (_judged(path, aspect, text) for aspect, text in matches if text),
+        ExtractionLine(ExtractionMeaning.SERIOUS, path),
+    )
 
 
-def _judged(path: bytes, aspect: Aspect, text: re.Match[bytes]) -> Said:
+def _judged(path: bytes, aspect: Aspect, text: re.Match[bytes]) -> ExtractionLine:
     words = text.groupdict()
     reason = text["reason"]
     if reason in _ABSENT:
-        return Said(Meaning.BELOW, path, aspect, reason)
+        return ExtractionLine(ExtractionMeaning.BELOW, path, aspect, reason)
     if reason not in _REFUSALS or aspect is Aspect.STATE:
-        return Said(Meaning.SERIOUS, path, aspect, reason)
+        return ExtractionLine(ExtractionMeaning.SERIOUS, path, aspect, reason)
     link = posixpath.normpath(unquoted(words["link"])) if "link" in words else b""
-    return Said(Meaning.REFUSED, path, aspect, reason, (int(words.get("uid", 0)), int(words.get("gid", 0))), link)
+    return ExtractionLine(
+        ExtractionMeaning.REFUSED, path, aspect, reason, (int(words.get("uid", 0)), int(words.get("gid", 0))), link
+    )
 
 
 class ExtractionReview:
@@ -175,19 +180,19 @@ class ExtractionReview:
 
     def read(self, line: bytes) -> None:
         """See ``Review``."""
-        said = understood(line) if len(line) < _LONGEST else Said(Meaning.SERIOUS)
-        if said.meaning is Meaning.NOISE:
+        said = understood(line) if len(line) < _LONGEST else ExtractionLine(ExtractionMeaning.SERIOUS)
+        if said.meaning is ExtractionMeaning.NOISE:
             return
         path = b"" if said.path == b"." else said.path
         is_ours = lies_in(path.decode("utf-8", "surrogateescape"), self._top)
-        is_excused = said.meaning in (Meaning.REFUSED, Meaning.CUT) or (
-            said.meaning is Meaning.BELOW and self._is_below_refused(path)
+        is_excused = said.meaning in (ExtractionMeaning.REFUSED, ExtractionMeaning.CUT) or (
+            said.meaning is ExtractionMeaning.BELOW and self._is_below_refused(path)
         )
         if not is_ours or not is_excused:
             self._remark(line)
             return
         self._has_refused = True
-        if said.meaning is Meaning.BELOW:
+        if said.meaning is ExtractionMeaning.BELOW:
             # It is part of the folder that was refused, of which people know already.
             return
         if said.aspect in (Aspect.ENTRY, Aspect.CONTENT, Aspect.LINK):
@@ -206,7 +211,7 @@ class ExtractionReview:
         else:
             self.refusals.note(path, said.aspect, said.reason.decode())
 
-    def _note_owner(self, path: bytes, said: Said) -> None:
+    def _note_owner(self, path: bytes, said: ExtractionLine) -> None:
         self._room -= len(path)
         self.owner_reason = self.owner_reason or said.reason.decode()
         if self._room >= 0:

@@ -31,7 +31,7 @@ _PLACE = "/"
 _UMASK = 0o077
 
 
-class Words:
+class OutputLog:
     """Brings into the log what a command says, as it says it. Fulfils ``Review``, and excuses nothing."""
 
     complaint = ""
@@ -135,7 +135,7 @@ class CommandSource:
             family=Family.PLAIN,
             user=user,
             directory=_PLACE,
-            review=Words(self.job),
+            review=OutputLog(self.job),
             umask=_UMASK,
         )
 

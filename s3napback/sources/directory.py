@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -17,14 +16,16 @@ from s3napback.config.settings import Job, JobSettings
 from s3napback.config.tar_options import literal_pattern
 from s3napback.deciding.facts import Footing
 from s3napback.deciding.fulls import FILES_SETTING
+from s3napback.durable import write_private
 from s3napback.errors import SourceError
 from s3napback.rotation import ArchiveType, SimpleCycle
 from s3napback.sources import WORKING, WORKING_INDEX, WORKING_LINES, Alarm, Conclusion, Dump
 from s3napback.sources.answering import require_answer, what_holds_up
 from s3napback.sources.blame import Blame, reads_everything
+from s3napback.sources.exclusion import Exclusion, exclude_options, exclusion
 from s3napback.sources.forgetting import forget
 from s3napback.sources.in_use import DatabasesInUse
-from s3napback.sources.indexing import Indexing, Listing, Plan
+from s3napback.sources.indexing import Indexing, IndexingTask, Listing
 from s3napback.sources.live_tree import LiveTree, identity
 from s3napback.sources.looking import alters_headers, looks_for
 from s3napback.sources.margin import margin
@@ -32,7 +33,7 @@ from s3napback.sources.mounts import mounted_within, tells_holes
 from s3napback.sources.named_files import digests
 from s3napback.sources.own_store import store_within
 from s3napback.sources.presence import holds_anything, nothing_left, require_something_left
-from s3napback.sources.remains import Holdings, absent_mounts, holdings_of, suspicion
+from s3napback.sources.remains import DirectoryHoldings, absent_mounts, holdings_of, suspicion
 from s3napback.sources.snapshot import begin_snapshot, look_at_snapshot
 from s3napback.sources.tar_guard import TarGuard
 from s3napback.sources.tar_review import TarReview
@@ -74,43 +75,6 @@ def member_name(path: str, *, followed: bool) -> str:
     return f"{relative}/." if followed else relative
 
 
-def exclude_options(patterns: Sequence[str], path: str, *, followed: bool) -> list[str]:
-    """tar's options for Exclude, matching the names that ``member_name`` leads to.
-
-    A pattern with a leading slash is anchored there; another one is matched at any depth. Wildcards cross slashes in
-    both, as is tar's own default. A trailing slash would match nothing and is dropped.
-
-    tar's defaults for unanchored patterns are not spelled out: with ``--wildcards`` on its command line an incremental
-    tar 1.34 leaves out every directory's own entry, and with it owners, modes and deletions.
-    """
-    free = [pattern for pattern in patterns if not pattern.startswith("/")]
-    anchored = [pattern for pattern in patterns if pattern.startswith("/")]
-    options = [f"--exclude={pattern.rstrip('/')}" for pattern in free]
-    if anchored:
-        options.append("--anchored")
-        options += [
-            f"--exclude={member}"
-            for pattern in anchored
-            for member in _anchored_patterns(pattern, path, followed=followed)
-        ]
-    return options
-
-
-def _anchored_patterns(pattern: str, path: str, *, followed: bool) -> list[str]:
-    relative = posixpath.normpath("/" + pattern.strip("/")).lstrip("/")
-    if path == "/":
-        return [f"./{relative}"]
-    parts = relative.split("/")
-    depth = path.count("/")
-    if not followed or len(parts) <= depth or not fnmatchcase(path[1:], "/".join(parts[:depth])):
-        return [relative]
-    below = "/".join(parts[depth:])
-    pattern_below = f"{path[1:]}/./{below}"
-    # A wildcard before it may cross slashes, so the pattern itself counts as well, unless it could match the "." that
-    # stands for the whole directory.
-    return [pattern_below] if below[0] in ".*?[\\" else [relative, pattern_below]
-
-
 def tar_command(
     tar: str,
     path: str,
@@ -118,8 +82,8 @@ def tar_command(
     *,
     snapshot: Path | None,
     followed: bool = False,
-    sparse: bool = False,
     names: Path | None = None,
+    lists: Path | None = None,
 ) -> tuple[str, ...]:
     """The argument list that writes an archive of ``path`` to standard output.
 
@@ -129,25 +93,28 @@ def tar_command(
         settings: Exclude, TarOptions and OneFileSystem are used.
         snapshot: the file that tar reads and rewrites; None for an archive on which no DIFF will build.
         followed: see ``member_name``.
-        sparse: holes are not archived as zeros.
         names: a file that tells what of it is archived, each name ended by a NUL; of directories nothing below them.
+        lists: the folder of ``Exclusion``'s files, where there are any; None has everything in options.
     """
     # tar would read a backslash in the name as the beginning of an escape. The style of quoting is what it says of
     # names: ``TarReview`` relies on it.
     command = [tar, "--create", "--file=-", "--no-unquote", "--quoting-style=escape", *_FORMAT_OPTIONS]
-    if sparse:
-        command.append("--sparse")
     if snapshot is not None:
         # Device numbers change across reboots, LVM and NFS; and the cured snapshot holds none.
         command += [f"--listed-incremental={snapshot}", "--no-check-device"]
     if settings.one_file_system:
         command.append("--one-file-system")
-    options = settings.tar_options if names is None else tuple(filter(_suits_names, settings.tar_options))
-    command += ["--directory=/", *options]
+    options = settings.tar_options
+    if lists is None:
+        excluded = exclude_options(settings.exclude, path, followed=followed)
+    else:
+        found = exclusion(settings.exclude, options, path, followed=followed)
+        options, excluded = found.tar_options, found.options_in(lists)
+    command += ["--directory=/", *(options if names is None else filter(_suits_names, options))]
     if any(word.startswith("--warning=") for word in settings.tar_options):
         # What these two say decides on what the next archive takes, so they must not be silenced; the last word counts.
         command += ["--warning=failed-read", "--warning=file-removed"]
-    command += exclude_options(settings.exclude, path, followed=followed)
+    command += excluded
     command += ["--anchored", f"--exclude-from={TOO_LONG}"]
     if names is not None:
         # Not before the exclusions, of which it would change the meaning.
@@ -188,14 +155,13 @@ class DirectorySource:
                 "If it is meant to be empty, run once with -f"
             )
         followed = self._followed()
-        require_something_left(
-            self.job, tar_command(self.tar, self.job.target, self._settings, snapshot=None, followed=followed)
-        )
+        command = partial(tar_command, self.tar, self.job.target, self._settings, snapshot=None, followed=followed)
+        require_something_left(self.job, command, self._exclusion())
         notes: list[str] = []
         if followed:
             real = os.path.realpath(self.job.target)
             notes.append(f"{self.job.source} is a symbolic link; its content is taken from {real}")
-        if before := Holdings.from_notes(remembered):
+        if before := DirectoryHoldings.from_notes(remembered):
             now = self._holdings()
             if found := suspicion(before, now):
                 raise SourceError(
@@ -205,7 +171,7 @@ class DirectorySource:
             notes += map(Alarm, absent_mounts(self.job.target, before, now))
         return notes
 
-    def _holdings(self) -> Holdings:
+    def _holdings(self) -> DirectoryHoldings:
         settings = self.job.settings
         stays = settings.one_file_system or "--one-file-system" in settings.tar_options
         return holdings_of(os.path.realpath(self.job.target), one_file_system=stays)
@@ -247,6 +213,9 @@ class DirectorySource:
         swapped = partial(self._swapped, identity(self.job.target))
         stage = self.plan(archive_type, folder)
         stage = replace(stage, review=review, judge=swapped, suspects=partial(what_holds_up, real))
+        for path, lines in stage.lists.items():
+            path.unlink(missing_ok=True)
+            write_private(path, lines)
         notes = self._holdings().to_notes()
         # As tar begins, and not when it has ended.
         _ = self.databases.seen
@@ -307,13 +276,13 @@ class DirectorySource:
             return None
         settings = self._settings
         return Indexing(
-            Plan(
+            IndexingTask(
                 member=member_name(self.job.target, followed=self._followed()),
                 top=os.path.realpath(self.job.target),
                 index=folder / WORKING_INDEX,
                 parent=parent,
                 looks=looks_for(settings.tar_options, one_file_system=settings.one_file_system),
-                supplement=lambda names: replace(self._stage(names=names), review=reviews[1]),
+                supplement=lambda names: replace(self._stage(folder, names=names), review=reviews[1]),
                 reviews=reviews,
                 most=settings.unreadable,
                 stall_timeout=settings.stall_timeout or None,
@@ -336,20 +305,28 @@ class DirectorySource:
         memory: Memory | None = None,  # noqa: ARG002
     ) -> Stage:
         """See ``Source``."""
-        return self._stage(snapshot=self._working_snapshot(folder))
+        return self._stage(folder, snapshot=self._working_snapshot(folder))
 
-    def _stage(self, *, snapshot: Path | None = None, names: Path | None = None) -> Stage:
+    def _stage(self, folder: Path, *, snapshot: Path | None = None, names: Path | None = None) -> Stage:
         settings = self._settings
+        if tells_holes(os.path.realpath(self.job.target), one_file_system=settings.one_file_system):
+            # Holes are not archived as zeros.
+            settings = replace(settings, tar_options=("--sparse", *settings.tar_options))
         command = tar_command(
             self.tar,
             self.job.target,
             settings,
             snapshot=snapshot,
             followed=self._followed(),
-            sparse=tells_holes(os.path.realpath(self.job.target), one_file_system=settings.one_file_system),
             names=names,
+            lists=folder,
         )
-        return Stage(command, warning_codes=frozenset({TAR_WARNING}))
+        lists = self._exclusion().files_in(folder)
+        return Stage(command, warning_codes=frozenset({TAR_WARNING}), lists=lists)
+
+    def _exclusion(self) -> Exclusion:
+        settings = self._settings
+        return exclusion(settings.exclude, settings.tar_options, self.job.target, followed=self._followed())
 
     def flaw(self, head: bytes, tail: bytes) -> str:
         """See ``Source``."""

@@ -23,7 +23,7 @@ _NAMED = 5  # of the things that are missing, in a message
 
 
 @dataclass(frozen=True)
-class Holdings:
+class ServerReport:
     """What a server said when it was asked.
 
     Attributes:
@@ -54,7 +54,7 @@ class Holdings:
 
 
 class Inventory(Protocol):
-    """Follows a dump, and remembers what it holds, in the words of ``Holdings``."""
+    """Follows a dump, and remembers what it holds, in the words of ``ServerReport``."""
 
     @property
     def names(self) -> set[str]:
@@ -74,7 +74,7 @@ class Inventory(Protocol):
 class Server(Protocol):
     """The server of one database, or of all; asked by its own client, which is told what the dump program is told."""
 
-    def look(self) -> Holdings:
+    def look(self) -> ServerReport:
         """Ask it.
 
         Raises:
@@ -104,7 +104,7 @@ class DumpCommandSource:
     job: Job
     server: Server
     family: Family
-    _looks: list[Holdings] = field(default_factory=list, init=False, repr=False, compare=False)
+    _looks: list[ServerReport] = field(default_factory=list, init=False, repr=False, compare=False)
     _inventories: list[Inventory] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def check(self, *, had_content: bool, remembered: Mapping[str, str]) -> Sequence[str]:  # noqa: ARG002
@@ -172,7 +172,7 @@ class DumpCommandSource:
             f"{shown}{more}"
         )
 
-    def _held(self) -> Holdings:
+    def _held(self) -> ServerReport:
         if not self._looks:
             self._looks.append(self.server.look())
         return self._looks[-1]

@@ -26,6 +26,7 @@ _MAGIC = b"SQLite format 3\0"
 _LIKELY = (".db", ".db3", ".sqlite", ".sqlite3", ".s3db")
 _LOG = "-wal"
 _LOCK = re.compile(rb"POSIX +\S+ +\S+ +([0-9]+) ")
+_WILDCARD = re.compile(r"[*?\[\\]")
 _SIGNS = (b"-wal\0", b"-journal\0", b"ibtmp1\0", b"postmaster.pid\0")
 _LOGS = (b"-wal", b"-journal")
 _PAIRS = ((MYSQL.name, b"ibtmp1", b"ibdata1"), (POSTGRESQL.name, b"postmaster.pid", b"PG_VERSION"))
@@ -99,13 +100,20 @@ class DatabasesInUse:
         return (each for each in self.seen if f"{each.path}/".startswith(start) and _is_there(each))
 
     def _is_cared_for(self, found: Data, job: Job) -> bool:
-        if any(is_excluded(found.path, pattern) for pattern in job.settings.exclude):
+        if any(
+            _may_match(pattern, found.path) and is_excluded(found.path, pattern) for pattern in job.settings.exclude
+        ):
             return True
         same = [other for other in self.jobs if other.kind == found.kind]
         if found.kind != SQLITE.name:
             return bool(same)
         covers = kind_of(found.kind).covers
         return any(other.target == found.path or covers(other.target, found.path) for other in same)
+
+
+def _may_match(pattern: str, path: str) -> bool:
+    """Whether a path holds what stands first in a pattern: of a long list hardly any has to be looked at closely."""
+    return _WILDCARD.split(pattern, maxsplit=1)[0] in path
 
 
 def is_excluded(path: str, pattern: str) -> bool:

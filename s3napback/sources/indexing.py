@@ -35,7 +35,7 @@ _RECORD_SIZE = 20 * 512
 
 
 @dataclass(frozen=True)
-class Plan:
+class IndexingTask:
     """What is to be indexed.
 
     Attributes:
@@ -110,7 +110,7 @@ class Indexing:
         warnings: what is to be told, one line each.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: IndexingTask) -> None:
         self.lines: Lines | None = None
         self.left_out: Collection[bytes] = ()
         self.unread: Collection[bytes] = ()
@@ -155,10 +155,10 @@ class Indexing:
             self.warnings = [*self.warnings, _without_lines(writer.problem)]
 
     def _added(self, new: NewIndex, supplement: Supplement) -> Iterator[Block]:
-        if not supplement.is_needed:
-            return
         for name in new.names_of_taken():
             supplement.take(name)
+        if not supplement.is_needed:
+            return
         plan = self._plan
         stage = plan.supplement(plan.index.with_suffix(".names"))
         yield from supplement.members(stage, plan.reviews[1], self._since_ns, plan.stall_timeout)

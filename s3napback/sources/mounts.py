@@ -58,11 +58,12 @@ def read_mounts(text: str) -> list[Mount]:
         fields, about = first.split(" "), second.split(" ")
         if dash and len(fields) > 5 and len(about) > 2:
             options = frozenset({*fields[5].split(","), *about[2].split(",")})
-            mounts.append(Mount(_unescaped(fields[4]), about[0], options, fields[2], _unescaped(fields[3])))
+            mounts.append(Mount(unescaped(fields[4]), about[0], options, fields[2], unescaped(fields[3])))
     return mounts
 
 
-def _unescaped(path: str) -> str:
+def unescaped(path: str) -> str:
+    """A path as it is, of one that the kernel wrote into a list with octal escapes; see proc(5)."""
     return _ESCAPE.sub(lambda found: chr(int(found[1], 8)), path)
 
 

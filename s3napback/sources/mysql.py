@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from s3napback.config.mysql_options import CONNECTION, FIRST, MYSQL_RULES, spoilt_by
 from s3napback.config.settings import Job
 from s3napback.errors import SourceError
-from s3napback.sources.dump_command import DumpCommandSource, Holdings, Inventory
-from s3napback.sources.mysql_answers import Answer, Row, questions, read_answer
+from s3napback.sources.dump_command import DumpCommandSource, Inventory, ServerReport
+from s3napback.sources.mysql_answers import Answer, ServerObject, questions, read_answer
 from s3napback.sources.mysql_inventory import EVENTS, ROUTINES, TRIGGERS, MySQLInventory, table_name
 from s3napback.sources.mysql_rights import missing_rights
 from s3napback.sources.programs import answer_of, find_program
@@ -100,7 +100,7 @@ class MySQLServer:
 
     job: Job
 
-    def look(self) -> Holdings:
+    def look(self) -> ServerReport:
         """See ``Server``."""
         # Whoever has no client has no dump program either, as a rule, and this is the one to speak of.
         find_program(_DUMPERS, _PACKAGE)
@@ -120,7 +120,7 @@ class MySQLServer:
         if database and not answer.is_mariadb:
             # Those of the whole server would keep one database from being loaded beside others.
             options += ("--set-gtid-purged=OFF",)
-        return Holdings(
+        return ServerReport(
             mysqldump_command(program, self.job, *options),
             is_empty=not answer.of("table"),
             # Other names have another form within a remark of the dump.
@@ -188,7 +188,7 @@ class MySQLServer:
                 *(f"  {name}: {reason}" for name, reason in problems),
             )
 
-    def _is_wanted(self, row: Row, table: str = "") -> bool:
+    def _is_wanted(self, row: ServerObject, table: str = "") -> bool:
         """Whether something of a database, or of a table, is not left out by MySQLOptions."""
         words = self.job.settings.mysql_options
         database = row.database or _database(self.job)
@@ -196,7 +196,7 @@ class MySQLServer:
             database not in MYSQL_RULES.values_of(words, "--ignore-database")
         )
 
-    def _history(self, program: str, tables: Sequence[Row]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def _history(self, program: str, tables: Sequence[ServerObject]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The option by which former rows of system-versioned tables get into the dump, or what is to be said."""
         versioned = [table_name(row.database, row.name) for row in tables if row.more == "SYSTEM VERSIONED"]
         if not versioned:
@@ -230,7 +230,7 @@ def _comes_first(option: str) -> bool:
     return option.partition("=")[0] in FIRST
 
 
-def _preamble(database: Row) -> bytes:
+def _preamble(database: ServerObject) -> bytes:
     """A database's own settings, for whatever name it is loaded under; the dump of one database leaves them out."""
     if not re.fullmatch(r"\w+", database.more, re.ASCII) or not re.fullmatch(r"\w+", database.collation, re.ASCII):
         return b""

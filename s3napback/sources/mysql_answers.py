@@ -22,7 +22,7 @@ _STRAY = (
 """Tables that somebody has put into ``sys``, which no dump of all databases holds."""
 
 
-class Row(NamedTuple):
+class ServerObject(NamedTuple):
     """One thing that the server has.
 
     Attributes:
@@ -51,10 +51,10 @@ class Answer:
     """
 
     version: str
-    rows: tuple[Row, ...]
+    rows: tuple[ServerObject, ...]
     grants: tuple[str, ...]
 
-    def of(self, kind: str) -> list[Row]:
+    def of(self, kind: str) -> list[ServerObject]:
         """All things of one kind."""
         return [row for row in self.rows if row.kind == kind]
 
@@ -112,8 +112,8 @@ def read_answer(text: str) -> Answer:
     return Answer(_unescaped(version), tuple(_row(row) for row in rows), tuple(map(_unescaped, grants)))
 
 
-def _row(values: Sequence[str]) -> Row:
-    return Row(*map(_unescaped, values[:5]))
+def _row(values: Sequence[str]) -> ServerObject:
+    return ServerObject(*map(_unescaped, values[:5]))
 
 
 def _unescaped(text: str) -> str:

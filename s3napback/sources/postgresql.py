@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from s3napback.config.postgresql_options import CONNECTION, OF_DATABASES, POSTGRESQL_RULES
 from s3napback.config.settings import Job
 from s3napback.errors import SourceError
-from s3napback.sources.dump_command import DumpCommandSource, Holdings, Inventory
+from s3napback.sources.dump_command import DumpCommandSource, Inventory, ServerReport
 from s3napback.sources.postgresql_answers import (
     DATABASES,
     database_name,
@@ -16,7 +16,7 @@ from s3napback.sources.postgresql_answers import (
     own_definition,
     read_databases,
 )
-from s3napback.sources.postgresql_inventory import Contents, PostgreSQLInventory, questions, read_things
+from s3napback.sources.postgresql_inventory import DatabaseContents, PostgreSQLInventory, questions, read_things
 from s3napback.sources.programs import answer_of, find_program
 from s3napback.streams.environment import Family
 
@@ -97,7 +97,7 @@ class PostgreSQLServer:
 
     job: Job
 
-    def look(self) -> Holdings:
+    def look(self) -> ServerReport:
         """See ``Server``."""
         find_program((self._program,), _PACKAGE)
         find_program(("psql",), _PACKAGE)
@@ -105,7 +105,7 @@ class PostgreSQLServer:
         if not database:
             return self._look_at_all()
         contents = self._contents(database)
-        return Holdings(
+        return ServerReport(
             self.guess(),
             is_empty=contents.is_empty,
             names=contents.names(),
@@ -126,7 +126,7 @@ class PostgreSQLServer:
     def _program(self) -> str:
         return "pg_dump" if _database(self.job) else "pg_dumpall"
 
-    def _look_at_all(self) -> Holdings:
+    def _look_at_all(self) -> ServerReport:
         words = self.job.settings.postgresql_options
         patterns = POSTGRESQL_RULES.values_of(words, "--exclude-database")
         first = next(iter(POSTGRESQL_RULES.values_of(words, "--database", "-l")), "postgres")
@@ -150,7 +150,7 @@ class PostgreSQLServer:
             for state, name in states
             if state == "broken"
         )
-        return Holdings(
+        return ServerReport(
             self.guess(),
             is_empty=all(each.is_empty for each in contents),
             names=frozenset(map(database_name, plain)).union(*(each.names() for each in named)),
@@ -158,13 +158,13 @@ class PostgreSQLServer:
             remarks=(*broken, *(remark for each in contents for remark in each.remarks())),
         )
 
-    def _contents(self, database: str, *, of_all: bool = False) -> Contents:
+    def _contents(self, database: str, *, of_all: bool = False) -> DatabaseContents:
         version = self._run(psql_command(self.job, database, "SHOW server_version_num")).strip("\0")
         try:
             things = read_things(self._run(psql_command(self.job, database, questions(int(version)))))
         except ValueError as error:
             raise SourceError(f"the server cannot be asked: {error}") from error
-        contents = Contents(things, self.job.settings.postgresql_options, database if of_all else "")
+        contents = DatabaseContents(things, self.job.settings.postgresql_options, database if of_all else "")
         if hidden := contents.hidden():
             raise SourceError(
                 f"only a superuser may see {hidden[0]}, and the dump would lack that without a word. Dump it as one, "

@@ -151,7 +151,7 @@ def read_things(text: str) -> list[Thing]:
 
 
 @dataclass(frozen=True)
-class Contents:
+class DatabaseContents:
     """What one database holds, and what of that a dump must hold by PostgreSQLOptions.
 
     Attributes:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 
 from s3napback.config.settings import Job
 from s3napback.errors import SourceError
+from s3napback.sources.exclusion import Exclusion
 from s3napback.sources.programs import answer_of
 from s3napback.streams.environment import Family
 
+_NOWHERE = Path("/nowhere")
 _NOT_EXPANDED = re.compile(r"[*?\[$~]|\{.*\}")
 
 
@@ -32,28 +36,52 @@ def holds_anything(job: Job) -> bool:
         raise SourceError(f"{job.source} cannot be read: {error.strerror}") from None
 
 
-def require_something_left(job: Job, command: Sequence[str]) -> None:
+def require_something_left(job: Job, command: Callable[..., Sequence[str]], excluded: Exclusion) -> None:
     """Refuse a directory that is excluded itself, by its name or that of one above it.
 
     tar is asked, with the options of the backup: which pattern matches what only it knows for certain.
 
     Args:
         job: of the directory.
-        command: that archives it, the directory's name at its end behind ``--``.
+        command: makes the one that archives it, given the folder of ``excluded``'s files; the directory's name stands
+            at its end behind ``--``.
+        excluded: what it leaves out.
 
     Raises:
         SourceError: nothing would be archived.
     """
-    *options, dashes, name = command
     if not (job.settings.exclude or job.settings.tar_options):
         return
-    try:
-        patience = job.settings.stall_timeout or None
-        entry = answer_of((*options, "--no-recursion", dashes, name), family=Family.PLAIN, timeout=patience)
-    except SourceError:
-        return  # what else may be wrong with tar or the directory, the backup itself says
+    with ExitStack() as files:
+        # Nothing is written: a rehearsal asks as well.
+        opened = {name: _in_memory(name, lines, files) for name, lines in excluded.lists.items()}
+        *options, dashes, name = (_opened(word, opened) for word in command(lists=_NOWHERE))
+        try:
+            entry = answer_of(
+                (*options, "--no-recursion", dashes, name),
+                family=Family.PLAIN,
+                timeout=job.settings.stall_timeout or None,
+                descriptors=tuple(opened.values()),
+            )
+        except SourceError:
+            return  # what else may be wrong with tar or the directory, the backup itself says
     if not entry.strip("\0"):
         raise SourceError(nothing_left(job))
+
+
+def _in_memory(name: str, content: bytes, closing: ExitStack) -> int:
+    descriptor = os.memfd_create(name, os.MFD_CLOEXEC)
+    with os.fdopen(os.dup(descriptor), "wb") as file:
+        file.write(content)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    closing.callback(os.close, descriptor)
+    return descriptor
+
+
+def _opened(word: str, descriptors: Mapping[str, int]) -> str:
+    """A word of the command in which a file that is open has its place of a file in no folder."""
+    option, _, path = word.partition(f"={_NOWHERE}/")
+    return f"{option}=/proc/self/fd/{descriptors[path]}" if path in descriptors else word
 
 
 def nothing_left(job: Job) -> str:

@@ -39,6 +39,7 @@ def answer_of(
     user: User | None = None,
     directory: str | None = None,
     timeout: float | None = None,
+    descriptors: Sequence[int] = (),
 ) -> str:
     """What a program answers on standard output, without the newline at its end.
 
@@ -48,6 +49,7 @@ def answer_of(
         user: whose rights it has; None are ours.
         directory: where it is started, with our own rights; None is where we are.
         timeout: in seconds; None waits for ever.
+        descriptors: of open files that it gets, under the same numbers.
 
     Raises:
         SourceError: it cannot be started, takes too long, or fails; its own words are in the message.
@@ -61,6 +63,7 @@ def answer_of(
             cwd=directory,
             check=False,
             timeout=timeout,
+            pass_fds=descriptors,
             **rights_of(user),
         )
     except subprocess.TimeoutExpired:

@@ -36,7 +36,7 @@ _NOTE = "held"
 
 
 @dataclass(frozen=True)
-class Holdings:
+class DirectoryHoldings:
     """What a directory holds, as far as that is looked at.
 
     Attributes:
@@ -58,7 +58,7 @@ class Holdings:
         return {_NOTE: json.dumps(asdict(self))}
 
     @classmethod
-    def from_notes(cls, notes: Mapping[str, str]) -> Holdings | None:
+    def from_notes(cls, notes: Mapping[str, str]) -> DirectoryHoldings | None:
         """What ``to_notes`` wrote; None if it did not, or another version did."""
         try:
             document: dict[str, Any] = json.loads(notes[_NOTE])
@@ -67,7 +67,7 @@ class Holdings:
             return None
 
 
-def holdings_of(top: str, *, one_file_system: bool) -> Holdings:
+def holdings_of(top: str, *, one_file_system: bool) -> DirectoryHoldings:
     """Look at a directory; what is mounted in it is not entered, since it may hang.
 
     Args:
@@ -85,7 +85,7 @@ def holdings_of(top: str, *, one_file_system: bool) -> Holdings:
     with suppress(OSError):
         place = (Path(top).stat().st_ino, os.statvfs(top).f_fsid)
     points = {posixpath.relpath(mount.point, top): mount.type for mount in lasting}
-    return Holdings(heapq.nsmallest(_MOST_NAMES, names), files, are_all, place, points)
+    return DirectoryHoldings(heapq.nsmallest(_MOST_NAMES, names), files, are_all, place, points)
 
 
 def _comes_and_goes_by_hand(mount: Mount, user: int) -> bool:
@@ -113,7 +113,7 @@ def _entries(folder: str) -> Iterator[os.DirEntry[str]]:
         yield from entries
 
 
-def suspicion(before: Holdings, now: Holdings) -> str:
+def suspicion(before: DirectoryHoldings, now: DirectoryHoldings) -> str:
     """Why what a directory holds now cannot be what became of what it held, as a clause; empty if it can. Pure."""
     if not before.files or not now.are_all:
         return ""
@@ -129,7 +129,7 @@ def suspicion(before: Holdings, now: Holdings) -> str:
     return ""
 
 
-def absent_mounts(source: str, before: Holdings, now: Holdings) -> list[str]:
+def absent_mounts(source: str, before: DirectoryHoldings, now: DirectoryHoldings) -> list[str]:
     """What should be warned of because something is not mounted that was, one line each. Pure.
 
     Args:

@@ -15,7 +15,7 @@ from s3napback.deciding.facts import Footing, Untold
 from s3napback.errors import PipelineError, SourceError
 from s3napback.rotation import ArchiveType
 from s3napback.sources import Dump
-from s3napback.sources.sqlite_access import Place, first_bytes, reached
+from s3napback.sources.sqlite_access import DatabaseLocation, first_bytes, reached
 from s3napback.streams.environment import Family
 from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import Block, Transformation
@@ -137,7 +137,7 @@ class SQLiteSource:
         return ""
 
     @contextmanager
-    def _reached(self) -> Iterator[tuple[Place, bytes]]:
+    def _reached(self) -> Iterator[tuple[DatabaseLocation, bytes]]:
         try:
             with reached(self.job.target, os.geteuid()) as place:
                 yield place, first_bytes(place, _HEAD)

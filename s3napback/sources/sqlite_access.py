@@ -27,7 +27,7 @@ _MOST_LINKS = 40  # as many as the kernel follows
 
 
 @dataclass(frozen=True)
-class Place:
+class DatabaseLocation:
     """Where a database is.
 
     Attributes:
@@ -57,7 +57,7 @@ class _Way:
 
 
 @contextmanager
-def reached(path: str, caller: int) -> Iterator[Place]:
+def reached(path: str, caller: int) -> Iterator[DatabaseLocation]:
     """Walk to a database, without opening it.
 
     Args:
@@ -79,7 +79,7 @@ def reached(path: str, caller: int) -> Iterator[Place]:
         yield _judged(way, name, status, caller)
 
 
-def first_bytes(place: Place, count: int) -> bytes:
+def first_bytes(place: DatabaseLocation, count: int) -> bytes:
     """How a database's file begins.
 
     Raises:
@@ -125,7 +125,7 @@ def _open(name: str, folder: int | None, opened: ExitStack) -> int:
     return descriptor
 
 
-def _judged(way: _Way, name: str, status: os.stat_result, caller: int) -> Place:
+def _judged(way: _Way, name: str, status: os.stat_result, caller: int) -> DatabaseLocation:
     last = way.folders[-1]
     reader = caller or status.st_uid or last.st_uid
     for link, owner in way.links:
@@ -139,7 +139,7 @@ def _judged(way: _Way, name: str, status: os.stat_result, caller: int) -> Place:
     above = [each for each in way.folders[:-1] if not each.st_mode & stat.S_ISVTX]
     is_shared = any(_is_open(each, reader) for each in (*above, last, status))
     path = "/".join(["", *way.names, name])
-    return Place(way.folder, name, path, status, _user(reader, caller, is_shared, status, last), is_shared)
+    return DatabaseLocation(way.folder, name, path, status, _user(reader, caller, is_shared, status, last), is_shared)
 
 
 def _is_open(status: os.stat_result, reader: int) -> bool:

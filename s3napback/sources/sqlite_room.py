@@ -23,7 +23,7 @@ from typing import NoReturn
 
 from s3napback.errors import SourceError
 from s3napback.formatting import printable
-from s3napback.sources.sqlite_access import Place, reached
+from s3napback.sources.sqlite_access import DatabaseLocation, reached
 from s3napback.streams.confinement import end_with_parent, enter_own_mounts, mount_empty, mount_folder
 from s3napback.streams.environment import User
 
@@ -48,7 +48,7 @@ class View:
 
     folder: str
     source: str = ""
-    place: Place | None = None
+    place: DatabaseLocation | None = None
 
 
 Work = Callable[[View], None]
@@ -220,7 +220,7 @@ def _view(room: str, user: User | None, path: str, stack: ExitStack) -> View:
     return view
 
 
-def _narrowed(room: str, place: Place | None, view: View, stack: ExitStack) -> View:
+def _narrowed(room: str, place: DatabaseLocation | None, view: View, stack: ExitStack) -> View:
     """See the room and the database's folder, and nothing else."""
     inner = os.open(view.folder, _LOOK)
     stack.callback(os.close, inner)

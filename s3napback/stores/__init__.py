@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class ByteSource(Protocol):
@@ -38,7 +38,9 @@ class StoredObject:
         storage_class: the store's name for cold or warm, empty where it has none.
         restore_state: of an object in cold storage, whether it is being made readable, or is for a while, as S3's
             ``x-amz-restore`` says it; empty in a listing.
-        version_id: by which a store that keeps older versions gives this one; told only of the past.
+        version_id: by which a store that keeps older versions gives this one; empty in a listing of the present.
+        locked_until: it cannot be deleted for good until then, as far as the store tells, timezone-aware; never less.
+        lock_flaw: of what has just been put, why it is not locked as it was to be, as a clause; empty if it is.
         flaw: what the store itself has noted of it and does not find any more, or why what it says cannot be relied
             upon, as a clause whose first words are the short form; empty if all fits.
     """
@@ -52,6 +54,8 @@ class StoredObject:
     restore_state: str = ""
     flaw: str = ""
     version_id: str = ""
+    locked_until: datetime | None = None
+    lock_flaw: str = ""
 
     @property
     def mark(self) -> str:
@@ -112,6 +116,7 @@ class Store(Protocol):
         *,
         expected_size: int | None = None,
         is_helper: bool = False,
+        lock_until: datetime | None = None,
     ) -> StoredObject:
         """Write one object to its end and confirm that it arrived whole.
 
@@ -124,6 +129,8 @@ class Store(Protocol):
             metadata: ASCII names in lower case and ASCII values, 2 KB in all.
             expected_size: a guess at the number of bytes, for choosing the size of parts.
             is_helper: it is a small object beside an archive, to be read at any time: StorageClass is not meant for it.
+            lock_until: it is not to be deleted for good before, timezone-aware; where ObjectLock is not set it means
+                nothing. One that did not take is no failure, but told: ``StoredObject.lock_flaw``.
 
         Returns:
             The object as the store describes it afterwards, its size and metadata compared with what was sent; of a
@@ -146,7 +153,7 @@ class Store(Protocol):
         ...
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
-        """Yield every object whose key begins with ``prefix`` (any string), in the order of keys."""
+        """Yield every object whose key begins with ``prefix`` (any string). The order is the store's own."""
         ...
 
     def gone(self, prefix: str) -> Iterator[str]:
@@ -179,4 +186,31 @@ class Store(Protocol):
         Returns:
             How many were removed, or are there.
         """
+        ...
+
+
+@runtime_checkable
+class LockingStore(Protocol):
+    """What a store can besides, in which objects can be locked."""
+
+    def lock(self, key: str, version: str, until: datetime) -> None:
+        """Lock an object for longer.
+
+        Args:
+            key: the object.
+            version: which version of it; empty is the present one.
+            until: timezone-aware.
+
+        Raises:
+            StoreError: it could not be done.
+        """
+        ...
+
+
+@runtime_checkable
+class KeepingStore(Protocol):
+    """What a store can tell besides, which may keep what is replaced or deleted."""
+
+    def keeps_for(self, prefix: str) -> int | None:
+        """Days until what is replaced or deleted now below a prefix is removed for good; None if that is not known."""
         ...

@@ -132,9 +132,10 @@ class DirectoryStore:
         *,
         expected_size: int | None = None,
         is_helper: bool = False,
+        lock_until: datetime | None = None,
     ) -> StoredObject:
-        """Write beside, have it on disk, and rename into place; ``expected_size`` and ``is_helper`` change nothing."""
-        del expected_size, is_helper
+        """Write beside, have it on disk, and rename into place; what a folder cannot do changes nothing."""
+        del expected_size, is_helper, lock_until
         places = self._places(key)
         with self._failing(f"writing {self.location}/{key}"), ExitStack() as undo:
             self._require_root()

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,7 +18,7 @@ from s3napback.config.settings import Credentials, StoreSettings
 from s3napback.errors import StoreError, StoreUnreachable, UnusableStore
 from s3napback.stores import ByteSource, StoredObject
 from s3napback.stores.parts import PartLimits, plan_parts
-from s3napback.stores.s3_answers import IDENTITY, as_sent, begun, difference, is_ours, problem_of_answer
+from s3napback.stores.s3_answers import IDENTITY, as_sent, difference, is_ours, problem_of_answer
 from s3napback.stores.s3_client import Clients, chosen_endpoint
 from s3napback.stores.s3_errors import (
     FAILURES,
@@ -29,8 +30,12 @@ from s3napback.stores.s3_errors import (
     translate,
     translated,
 )
-from s3napback.stores.s3_listing import listed
+from s3napback.stores.s3_leftovers import Leftovers
+from s3napback.stores.s3_listing import list_objects, listed
+from s3napback.stores.s3_locks import Locks
 from s3napback.stores.s3_upload import PartBuffers, Target, Upload
+from s3napback.stores.s3_versions import noncurrent_days
+from s3napback.stores.throttle import Throttle
 from s3napback.stores.waiting import IMPATIENT, PATIENT, Patience, Waiting, patiently
 
 if TYPE_CHECKING:
@@ -42,9 +47,6 @@ _Answer = TypeVar("_Answer")
 
 _READ_BLOCK = 64 * 1024
 """Bytes. Reading waits until a block is full: on a slow line larger ones would look like silence."""
-
-_MOST_PAGES = 100
-"""Of unfinished uploads, of which each holds up to 1,000."""
 
 _LEAST_SECOND_LOOK = 2.0
 """Seconds in which a store that still shows the old object is asked again in any case: not every one is consistent."""
@@ -61,6 +63,7 @@ class S3Store:
         patient: try for minutes, as a nightly run should; otherwise answer within seconds.
         limits: of parts; smaller in tests only.
         waiting: how long a failure is waited out; by default as ``patient`` and StallTimeout say.
+        after: the same store, which was checked with other patience: what it has learnt is learnt.
     """
 
     def __init__(
@@ -71,15 +74,18 @@ class S3Store:
         patient: bool = True,
         limits: PartLimits | None = None,
         waiting: Waiting | None = None,
+        after: S3Store | None = None,
     ) -> None:
         self._settings = settings
         self._bucket = settings.bucket
         self._limits = limits or PartLimits()
         self._waiting = waiting or (PATIENT if patient else IMPATIENT).within(settings.stall_timeout)
-        self._clients = Clients(settings, credentials, self._waiting)
+        self._clients: Clients = Clients(settings, credentials, self._waiting, after._clients if after else None)
         self._buffers = PartBuffers(self._chunk_size, settings.upload_threads)
-        self._has_said_refusal = False
-        self._first_page: tuple[float, Any] | None = None
+        self._leftovers = Leftovers(self._ask, self._bucket, self.location)
+        self._locks = Locks(settings.object_lock, self._bucket, self.location, self._ask)
+        self._throttle = Throttle(settings.bandwidth)
+        self._first_page: tuple[float, Any] | None = after._first_page if after else None
 
     @property
     def _chunk_size(self) -> int:
@@ -103,9 +109,8 @@ class S3Store:
     def check(self, *, for_writing: bool = True) -> None:
         """List the Prefix: unlike the answer to a HEAD, that to a GET says what is wrong with the credentials.
 
-        The page is kept for the listing that mostly follows.
+        The page is kept for the listing that mostly follows. For writing, locks must be possible if they are wanted.
         """
-        del for_writing
         prefix = join_prefix(self._settings.prefix, "")
         elsewhere = "" if self._settings.endpoint else chosen_endpoint(os.environ)
         named = self.identity if self._settings.endpoint else self.location
@@ -113,7 +118,7 @@ class S3Store:
         try:
             # A proxy is nearly always there: one that nothing listens at is a mistake, and said at once.
             page = patiently(
-                lambda: _list_objects(self._bucket, prefix, {}, self._clients.prompt()),
+                lambda: list_objects(self._bucket, prefix, {}, self._clients.prompt()),
                 doing,
                 Patience(self._waiting.outage_seconds),
                 at_once=(ProxyConnectionError,),
@@ -122,6 +127,8 @@ class S3Store:
             if is_definite(error) or isinstance(error, ProxyConnectionError):
                 raise UnusableStore(f"{doing}: {explain(error)}") from error
             raise StoreUnreachable(f"{doing} now: {explain(error)}") from error
+        if for_writing:
+            self._locks.check()
         self._first_page = time.monotonic(), page
 
     def is_recognised(self) -> bool:
@@ -181,6 +188,8 @@ class S3Store:
             version=answer.get("ETag", "").strip('"'),
             storage_class=answer.get("StorageClass", ""),
             restore_state=answer.get("Restore", ""),
+            version_id=answer.get("VersionId", ""),
+            locked_until=answer.get("ObjectLockRetainUntilDate"),
         )
 
     def put(
@@ -191,8 +200,9 @@ class S3Store:
         *,
         expected_size: int | None = None,
         is_helper: bool = False,
+        lock_until: datetime | None = None,
     ) -> StoredObject:
-        """Upload, and look at what has arrived.
+        """Upload, and look at what has arrived, and whether it is locked.
 
         Raises:
             OutOfParts: the source holds more than one upload can; a larger ``expected_size`` mends that.
@@ -200,17 +210,25 @@ class S3Store:
         """
         # A helper must not wait until a large upload has room for it.
         chunk_size = self._limits.smallest if is_helper else self._chunk_size
+        until = self._locks.until(lock_until)
         target = Target(
             client=self._clients.prompt,
             slow_client=self._clients.slow,
             bucket=self._bucket,
             key=key,
-            options={"Metadata": dict(metadata), **self._storage_options(is_helper=is_helper)},
+            options={
+                "Metadata": dict(metadata),
+                **self._storage_options(is_helper=is_helper),
+                **self._locks.arguments(until),
+            },
             is_amazon=not self._settings.endpoint,
+            throttle=self._throttle,
             # Without an identity the old object could be taken for the new one.
             has_landed=lambda size: IDENTITY in metadata and not difference(self._head_once(key), size, metadata),
-            confirm=lambda size: (
-                as_sent(key, size, metadata) if is_helper and size <= chunk_size else self._confirm(key, size, metadata)
+            confirm=lambda size, version: (
+                as_sent(key, size, metadata, version)
+                if is_helper and size <= chunk_size
+                else self._confirm(key, size, metadata)
             ),
         )
         upload = Upload(
@@ -221,7 +239,8 @@ class S3Store:
             waiting=self._waiting,
         )
         self._first_page = None
-        return upload.run(source)
+        stored = upload.run(source)
+        return self._locks.confirmed(stored, until, self.head, is_seen=bool(stored.version))
 
     def read(self, key: str, *, start: int = 0, end: int | None = None, version: str = "") -> Iterator[bytes]:
         """Yield blocks of 64 KiB at most; a connection that breaks is made again at the byte where it broke."""
@@ -236,7 +255,8 @@ class S3Store:
                 version = answer.get("ETag", "").strip('"')
                 stop = position + int(required(answer, "ContentLength", doing))
                 with closing(answer["Body"]) as body:
-                    for block in iter(partial(body.read, _READ_BLOCK), b""):
+                    for block in iter(lambda: body.read(self._throttle.piece(_READ_BLOCK)), b""):
+                        self._throttle.take(len(block))
                         position += len(block)
                         patience.reset()
                         yield block
@@ -246,7 +266,7 @@ class S3Store:
                     raise translate(error, doing) from error
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
-        """List page by page; S3 lists in the order of the keys' UTF-8 bytes."""
+        """List page by page, in the server's order: Amazon's is that of the keys' UTF-8 bytes."""
         doing = f"listing {self.location}/{prefix}"
         with translated(doing):
             for found in listed(self._pages(prefix, doing), doing):
@@ -277,52 +297,25 @@ class S3Store:
 
     def unfinished(self, prefix: str) -> Iterator[str]:
         """List uploads; MinIO shows none but to whoever asks for exactly their key."""
-        doing = f"looking for unfinished uploads to {self.location}/{prefix}"
-        try:
-            for page in self._upload_pages(prefix, doing):
-                yield from (upload["Key"] for upload in page.get("Uploads", []))
-        except FAILURES as error:
-            self._say_that_leftovers_stay(error, doing)
+        return self._leftovers.keys(prefix)
 
     def discard_leftovers(self, key: str, *, count_only: bool = False, least_age: float = 0) -> int:
         """Abort unfinished uploads to exactly this key, as far as the store lists them."""
-        found = 0
-        doing = f"looking for unfinished uploads to {self.location}/{key}"
-        try:
-            for name in self._unfinished(key, doing, time.time() - least_age):
-                if not count_only:
-                    self._ask(partial(_abort, self._bucket, key, name), doing)
-                found += 1
-        except (*FAILURES, StoreError) as error:
-            self._say_that_leftovers_stay(error, doing)
-        return found
+        return self._leftovers.discard(key, count_only=count_only, least_age=least_age)
 
-    def _say_that_leftovers_stay(self, error: BaseException, doing: str) -> None:
-        is_refused = status_of(error) == 403 and not self._has_said_refusal
-        self._has_said_refusal |= is_refused
-        level = logging.WARNING if is_refused else logging.DEBUG
-        logger.log(level, "%s; what uploads left unfinished stays, and costs space", translate(error, doing))
+    def lock(self, key: str, version: str, until: datetime) -> None:
+        """Lock a version for longer."""
+        self._locks.retain(key, version, until)
 
-    def _unfinished(self, key: str, doing: str, latest: float) -> Iterator[str]:
-        for page in self._upload_pages(key, doing):
-            uploads = [upload for upload in page.get("Uploads", []) if upload["Key"] == key]
-            yield from [each["UploadId"] for each in uploads if begun(each) <= latest]
-
-    def _upload_pages(self, prefix: str, doing: str) -> Iterator[Any]:
-        more: dict[str, Any] = {}
-        for _ in range(_MOST_PAGES):
-            page = self._ask(partial(_list_uploads, self._bucket, prefix, more), doing)
-            yield page
-            more = {"KeyMarker": page.get("NextKeyMarker"), "UploadIdMarker": page.get("NextUploadIdMarker")}
-            if not page.get("IsTruncated") or not more["KeyMarker"]:
-                return
-            more = {name: value for name, value in more.items() if value}
+    def keeps_for(self, prefix: str) -> int | None:
+        """Days that a lifecycle rule gives to what is replaced or deleted below a prefix; None if none is known."""
+        return noncurrent_days(self._ask, self._bucket, prefix)[0]
 
     def _pages(self, prefix: str, doing: str) -> Iterator[Any]:
         more: dict[str, Any] = {}
         page = self._kept_page() if prefix == join_prefix(self._settings.prefix, "") else None
         while True:
-            page = page or self._ask(partial(_list_objects, self._bucket, prefix, more), doing)
+            page = page or self._ask(partial(list_objects, self._bucket, prefix, more), doing)
             yield page
             if not page.get("IsTruncated"):
                 return
@@ -385,15 +378,3 @@ class S3Store:
             answer["Body"].close()
             raise problem
         return answer
-
-
-def _list_objects(bucket: str, prefix: str, more: Mapping[str, Any], client: S3Client) -> Any:
-    return client.list_objects_v2(Bucket=bucket, Prefix=prefix, **more)
-
-
-def _list_uploads(bucket: str, prefix: str, more: Mapping[str, Any], client: S3Client) -> Any:
-    return client.list_multipart_uploads(Bucket=bucket, Prefix=prefix, **more)
-
-
-def _abort(bucket: str, key: str, upload: str, client: S3Client) -> Any:
-    return client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)

@@ -44,9 +44,9 @@ def difference(found: StoredObject | None, size: int, metadata: Mapping[str, str
     return f"has other metadata: {', '.join(wrong)}" if wrong else ""
 
 
-def as_sent(key: str, size: int, metadata: Mapping[str, str]) -> StoredObject:
+def as_sent(key: str, size: int, metadata: Mapping[str, str], version: str = "") -> StoredObject:
     """An object that the store was not asked for: it has taken it, with a digest."""
-    return StoredObject(key, size, datetime.now(timezone.utc), metadata)
+    return StoredObject(key, size, datetime.now(timezone.utc), metadata, version_id=version)
 
 
 def begun(upload: Mapping[str, Any]) -> float:

@@ -98,16 +98,18 @@ _REMOTE_PROVIDERS = ("iam-role", "container-role", "assume-role-with-web-identit
 _RIGHTS = {
     "AbortMultipartUpload": "s3:AbortMultipartUpload",
     "CompleteMultipartUpload": "s3:PutObject",
-    "CreateMultipartUpload": "s3:PutObject",
+    "CreateMultipartUpload": "s3:PutObject, and s3:PutObjectRetention with ObjectLock",
     "DeleteObject": "s3:DeleteObject",
     "GetBucketVersioning": "s3:GetBucketVersioning",
     "GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration",
     "GetObject": "s3:GetObject, and s3:GetObjectVersion with --as-of",
+    "GetObjectLockConfiguration": "s3:GetBucketObjectLockConfiguration",
     "HeadObject": "s3:GetObject and s3:ListBucket, and s3:GetObjectVersion with --as-of",
     "ListMultipartUploads": "s3:ListBucketMultipartUploads",
     "ListObjectVersions": "s3:ListBucketVersions",
     "ListObjectsV2": "s3:ListBucket",
-    "PutObject": "s3:PutObject",
+    "PutObject": "s3:PutObject, and s3:PutObjectRetention with ObjectLock",
+    "PutObjectRetention": "s3:PutObjectRetention",
     "UploadPart": "s3:PutObject",
 }
 
@@ -235,7 +237,10 @@ def _advice(error: ClientError) -> str:
     if status_of(error) == 407:
         return "the proxy wants a user and a password: correct HTTPS_PROXY or HTTP_PROXY"
     if "object lock" in str(error).lower():
-        return "the bucket's Object Lock refuses this: look at its default retention, and at the rights of the key"
+        return (
+            "the bucket's Object Lock refuses this: look at its default retention, and at the rights of the key; with "
+            "ObjectLock it needs s3:PutObjectRetention"
+        )
     if status_of(error) in {401, 403}:
         rights = _RIGHTS.get(error.operation_name, f"to {error.operation_name}")
         return f"the credentials lack rights: {rights}, and those of the key if the bucket is encrypted by KMS"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from s3napback.errors import StoreError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
 
 MOST_KEYS = 10_000_000
 """A thousand machines with a thousand sources have as many archives in ten slots."""
@@ -42,3 +45,13 @@ def listed(pages: Iterable[Any], doing: str) -> Iterator[Any]:
                 )
             first_keys.add(found[0]["Key"])
         yield from found
+
+
+def list_objects(bucket: str, prefix: str, more: Mapping[str, Any], client: S3Client) -> Any:
+    """One page of the objects below a prefix; ``more`` continues an earlier one."""
+    return client.list_objects_v2(Bucket=bucket, Prefix=prefix, **more)
+
+
+def list_uploads(bucket: str, prefix: str, more: Mapping[str, Any], client: S3Client) -> Any:
+    """The same of unfinished uploads."""
+    return client.list_multipart_uploads(Bucket=bucket, Prefix=prefix, **more)

@@ -8,16 +8,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import cached_property, partial
-from typing import Any, NoReturn
+from typing import Any
 
 from s3napback.archives import SUM_SUFFIX, join_prefix, split_key
 from s3napback.config.settings import Credentials, StoreSettings
 from s3napback.errors import StoreError, StoreUnreachable, UnusableStore
-from s3napback.stores import ByteSource, StoredObject
+from s3napback.stores import StoredObject
+from s3napback.stores.read_only import ReadOnlyStore
 from s3napback.stores.s3 import S3Store
 from s3napback.stores.s3_errors import FAILURES, status_of, translate
 from s3napback.stores.s3_versions import Keeping, kept_since, listed_versions, look_at_keeping
-from s3napback.stores.versions import Choice, StoredVersion, Voucher, newest, newest_first, vouched, voucher_in
+from s3napback.stores.versions import StoredVersion, VersionAsOf, Voucher, newest, newest_first, vouched, voucher_in
 
 logger = logging.getLogger("s3napback")
 
@@ -51,26 +52,32 @@ class S3StoreWithVersions(S3Store):
         return {name.lower(): value for name, value in answer.get("Metadata", {}).items()}
 
 
-class S3StoreAsOf(S3StoreWithVersions):
+class S3StoreAsOf(ReadOnlyStore, S3StoreWithVersions):
     """A bucket as it was at a moment by its own clock.
 
     Listings are of versions; HEAD and GET name the version that was listed. Nothing can be written.
     """
 
     def __init__(
-        self, settings: StoreSettings, credentials: Credentials, moment: datetime, *, patient: bool = True
+        self,
+        settings: StoreSettings,
+        credentials: Credentials,
+        moment: datetime,
+        *,
+        patient: bool = True,
+        after: S3Store | None = None,
     ) -> None:
         """See ``S3Store``.
 
         Args:
             moment: timezone-aware.
         """
-        super().__init__(settings, credentials, patient=patient)
+        super().__init__(settings, credentials, patient=patient, after=after)
         self._moment = moment.astimezone(timezone.utc)
         self._histories: dict[str, Sequence[StoredVersion]] = {}
         self._covered: set[str] = set()
         self._has_told_of_parts = False
-        self._choices: dict[str, Choice] = {}
+        self._choices: dict[str, VersionAsOf] = {}
         self._vouchers: dict[str, Voucher | None] = {}
         self._listing = threading.Lock()
 
@@ -160,35 +167,8 @@ class S3StoreAsOf(S3StoreWithVersions):
                     version_id=found.id,
                 )  # fmt: skip
 
-    def put(
-        self,
-        key: str,
-        source: ByteSource,
-        metadata: Mapping[str, str],
-        *,
-        expected_size: int | None = None,
-        is_helper: bool = False,
-    ) -> StoredObject:
-        """Refused."""
-        del source, metadata, expected_size, is_helper
-        self._refuse(key)
-
-    def delete(self, key: str) -> bool:
-        """Refused."""
-        self._refuse(key)
-
-    def discard_leftovers(self, key: str, *, count_only: bool = False, least_age: float = 0) -> int:
-        """Nothing unfinished is of the past."""
-        del key, count_only, least_age
-        return 0
-
-    def unfinished(self, prefix: str) -> Iterator[str]:
-        """Nothing unfinished is of the past."""
-        del prefix
-        return iter(())
-
-    def _refuse(self, key: str) -> NoReturn:
-        raise StoreError(f"{self.location}/{key} cannot be changed: the past can be read alone")
+    def _why_unchangeable(self, key: str) -> str:
+        return f"{self.location}/{key} cannot be changed: the past can be read alone"
 
     def _named(self, key: str) -> dict[str, Any]:
         choice = self._choices.get(key)
@@ -230,7 +210,7 @@ class S3StoreAsOf(S3StoreWithVersions):
             return [version for version in found if not version.came_in_parts]
         return found
 
-    def _choice(self, key: str) -> Choice:
+    def _choice(self, key: str) -> VersionAsOf:
         known = self._choices.get(key)
         if known is not None:
             return known
@@ -241,7 +221,7 @@ class S3StoreAsOf(S3StoreWithVersions):
             self._tell_of_parts(key, choice)
         return self._choices.setdefault(key, choice)
 
-    def _tell_of_parts(self, key: str, choice: Choice) -> None:
+    def _tell_of_parts(self, key: str, choice: VersionAsOf) -> None:
         if choice.passed_over:
             logger.warning(
                 "%s: %d later versions of %s are passed over, for which no checksum of that time vouches; they came in "

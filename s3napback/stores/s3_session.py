@@ -51,6 +51,8 @@ class LimitedSession:
         """
         is_stream, request.stream_output = request.stream_output, True
         position = _position(request.body)
+        if hasattr(request.body, "begin_sending"):
+            request.body.begin_sending()
         future = begin(partial(self._answer, request, is_stream=is_stream), "request")
         try:
             while not has_come(future, self._seconds):

@@ -10,7 +10,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import chain
@@ -21,18 +21,16 @@ from s3napback.crews import PATIENCE, Crew, TookTooLong, result_of, within
 from s3napback.errors import OutOfParts, StoreError
 from s3napback.stores import ByteSource, StoredObject
 from s3napback.stores.integrity import integrity_of, kept_with_part
+from s3napback.stores.part_body import PartBody
 from s3napback.stores.parts import PartPlan, buffer_budget
 from s3napback.stores.s3_errors import FAILURES, code_of, is_passing, required, status_of, translate, translated
+from s3napback.stores.throttle import Throttle
 from s3napback.stores.waiting import Patience, Waiting, patiently
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 logger = logging.getLogger(__name__)
-
-_SLICE = 256 * 1024
-"""Bytes handed to a socket at a time. A socket's timeout counts for one hand-over: a part as a whole would have to
-be gone within seconds, slices of this size only have to move."""
 
 _PARTS_PATIENCE = 60.0
 """Seconds that parts under way have to come to an end before their upload is aborted, as long as there is time."""
@@ -92,44 +90,6 @@ class PartBuffers:
             self._condition.notify_all()
 
 
-class PartBody:
-    """A file as botocore sees one: the filled piece of a buffer, given out in slices without copying.
-
-    ``read`` does not mind how many bytes it is asked for: urllib3 asks for 16 KiB at a time, and sends what it gets.
-    After cancellation it raises, so that neither this attempt goes on nor another begins.
-    """
-
-    def __init__(self, buffer: bytearray, length: int, cancelled: threading.Event) -> None:
-        self._view = memoryview(buffer)[:length]
-        self._position = 0
-        self._cancelled = cancelled
-        self._is_given_up = False
-
-    def __len__(self) -> int:
-        return len(self._view)
-
-    def tell(self) -> int:
-        """The position in bytes."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        """Move; ``whence`` as for files."""
-        self._position = offset + (0, self._position, len(self._view))[whence]
-        return self._position
-
-    def give_up(self) -> None:
-        """Let the request that is sending it fail."""
-        self._is_given_up = True
-
-    def read(self, _size: int = -1) -> memoryview:
-        """The next slice; empty at the end."""
-        if self._is_given_up or self._cancelled.is_set():
-            raise CancelledError("the upload was given up")
-        piece = self._view[self._position : self._position + _SLICE]
-        self._position += len(piece)
-        return piece
-
-
 @dataclass(frozen=True)
 class Target:
     """Where an object goes and what it bears.
@@ -140,7 +100,9 @@ class Target:
         slow_client: makes the client for the request that puts an upload in place.
         is_amazon: which digest of the bytes is named, see ``integrity``.
         has_landed: given a number of bytes, tells whether the object in the store is the one being uploaded.
-        confirm: given a number of bytes, describes the object in the store, or raises if it is not that one.
+        confirm: given a number of bytes, and the version that the store has named, if it has, describes the object in
+            the store, or raises if it is not that one.
+        throttle: how fast its bytes may go out.
     """
 
     client: Callable[[], S3Client]
@@ -150,7 +112,8 @@ class Target:
     slow_client: Callable[[], S3Client]
     is_amazon: bool
     has_landed: Callable[[int], bool]
-    confirm: Callable[[int], StoredObject]
+    confirm: Callable[[int, str], StoredObject]
+    throttle: Throttle
 
     @property
     def address(self) -> str:
@@ -295,7 +258,7 @@ class Upload:
 
     def _body(self, piece: Piece) -> Any:
         """A body for one attempt: its position is that of its beginning."""
-        return PartBody(piece.buffer, piece.length, self._cancelled)
+        return PartBody(piece.buffer, piece.length, self._cancelled, self._target.throttle)
 
     def _integrity(self, piece: Piece) -> dict[str, Any]:
         return dict(integrity_of(memoryview(piece.buffer)[: piece.length], is_amazon=self._target.is_amazon))
@@ -307,16 +270,17 @@ class Upload:
             self._raise_failure()
             raise
 
-    def _finish(self, request: Callable[[], object], doing: str, seconds: float) -> StoredObject:
+    def _finish(self, request: Callable[[], Any], doing: str, seconds: float) -> StoredObject:
         """Make the request that puts the object in place, and look: its failure may be that of the answer only.
 
         A store may still be at work when its answer has failed, and tell another request that there is no such upload.
         """
         patience = Patience(seconds, self._cancelled)
         is_repeated = False
+        version = ""
         while True:
             try:
-                request()
+                version = request().get("VersionId", "")
                 break
             except FAILURES as error:
                 failure = self._translate(error, doing)
@@ -327,7 +291,7 @@ class Upload:
                 if not is_worth or not patience.allows_another(error, doing):
                     raise failure from error
                 is_repeated = True
-        return self._target.confirm(self._size)
+        return self._target.confirm(self._size, version)
 
     def _has_landed(self, failure: StoreError) -> bool:
         try:

@@ -90,7 +90,7 @@ class Voucher:
 
 
 @dataclass(frozen=True)
-class Choice:
+class VersionAsOf:
     """What lay under a key at a moment.
 
     Attributes:
@@ -120,22 +120,22 @@ def voucher_in(data: bytes) -> Voucher | None:
     return Voucher(named["id"].decode(errors="surrogateescape"), int(stored["size"]) if stored else None)
 
 
-def newest(history: Sequence[StoredVersion]) -> Choice:
+def newest(history: Sequence[StoredVersion]) -> VersionAsOf:
     """What lay there, by the store's dates alone.
 
     Args:
         history: of one key until the moment, the newest first.
     """
     if not history or history[0].is_marker:
-        return Choice()
-    return Choice(history[0], is_vouched=not history[0].came_in_parts)
+        return VersionAsOf()
+    return VersionAsOf(history[0], is_vouched=not history[0].came_in_parts)
 
 
 def vouched(
     history: Sequence[StoredVersion],
     voucher_of: Callable[[str], Voucher | None],
     identity: Callable[[StoredVersion], str],
-) -> Choice:
+) -> VersionAsOf:
     """Which archive lay there, where dates alone do not tell.
 
     Args:
@@ -152,7 +152,7 @@ def vouched(
         if version.is_marker:
             break
         if not version.came_in_parts:
-            return Choice(version, passed_over=len(passed))
+            return VersionAsOf(version, passed_over=len(passed))
         name = identity(version)
         voucher = voucher_of(name) if name else None
         if voucher is not None and _fits(version, voucher):
@@ -161,9 +161,9 @@ def vouched(
                 for older in history[place + 1 :]
                 if not older.is_marker and _fits(older, voucher) and identity(older) == voucher.id
             ]
-            return Choice([version, *same][-1], passed_over=len(passed) + len(same))
+            return VersionAsOf([version, *same][-1], passed_over=len(passed) + len(same))
         passed.append(version)
-    return Choice(passed[0], is_vouched=False) if passed else Choice()
+    return VersionAsOf(passed[0], is_vouched=False) if passed else VersionAsOf()
 
 
 def _fits(version: StoredVersion, voucher: Voucher) -> bool:

@@ -30,6 +30,10 @@ _FIRST_LINES = 20
 _LAST_LINES = 50
 _LINE_BYTES = 1 << 16
 _READ_BYTES = 1 << 16
+_LONGEST_WORD = 1 << 17
+"""Bytes of a word of a command line, its last zero included (execve(2))."""
+_OTHER_BYTES = 8 << 10
+"""About what the environment takes besides a command line, generously."""
 
 
 class Review(Protocol):
@@ -74,6 +78,7 @@ class Stage:
         review: reads along, for one run; None where every status but 0 and ``warning_codes`` is a failure.
         umask: of what it makes; -1 leaves it ours.
         title: what messages call it, where its program's name tells nobody anything.
+        lists: what must stand in files, by their paths, before it is started; whoever plans it does not write them.
     """
 
     command: tuple[str, ...]
@@ -90,6 +95,7 @@ class Stage:
     suspects: Callable[[int], Sequence[str]] | None = None
     umask: int = -1
     title: str = ""
+    lists: Mapping[Path, bytes] = field(default_factory=dict)
 
     @property
     def pasted(self) -> tuple[str, ...]:
@@ -114,6 +120,16 @@ def rights_of(user: User | None) -> dict[str, Any]:
     return {} if user is None else {"user": user.uid, "group": user.gid, "extra_groups": list(user.groups)}
 
 
+def too_long(stage: Stage) -> str:
+    """Why a process could never be started, if its command line is longer than the system takes; else empty."""
+    words = [*stage.command, *(f"{name}={value}" for name, value in stage.environment.items())]
+    sizes = [len(os.fsencode(word)) + 1 for word in words]
+    pointers = 8 * len(words)
+    if max(sizes) <= _LONGEST_WORD and sum(sizes) + pointers + _OTHER_BYTES <= os.sysconf("SC_ARG_MAX"):
+        return ""
+    return start_problem(stage.command[0], None, OSError(errno.E2BIG, os.strerror(errno.E2BIG)))
+
+
 def start_problem(program: str, user: User | None, error: OSError | ValueError) -> str:
     """Why a process could not be started, and what to do."""
     if isinstance(error, OSError) and error.errno == errno.EPERM and user is not None:
@@ -125,6 +141,11 @@ def start_problem(program: str, user: User | None, error: OSError | ValueError) 
         return f"cannot start {program}: it is not installed, or not on PATH"
     if isinstance(error, FileNotFoundError) and not Path("/proc/self/fd").is_dir():
         return f"cannot start {program}: /proc is missing; mount it with: mount -t proc proc /proc"
+    if isinstance(error, OSError) and error.errno == errno.E2BIG:
+        return (
+            f"cannot start {program}: its command line, or one word of it, is longer than the system takes (see "
+            "getconf ARG_MAX). Give it fewer options, or its options in a file, if it reads one"
+        )
     return f"cannot start {program}: {error.strerror if isinstance(error, OSError) else error}"
 
 

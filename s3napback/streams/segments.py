@@ -22,10 +22,16 @@ SHA256_SIZE, MAC_SIZE = 32, 16
 """Bytes of a sum without a key, and with one."""
 
 
-class _Sum(Protocol):
-    def update(self, data: bytes | memoryview, /) -> object: ...
+class Sum(Protocol):
+    """One that is being taken."""
 
-    def digest(self) -> bytes: ...
+    def update(self, data: bytes | memoryview, /) -> object:
+        """What comes next."""
+        ...
+
+    def digest(self) -> bytes:
+        """The sum. To be asked for once, at the end."""
+        ...
 
 
 class _Mac:
@@ -43,7 +49,8 @@ class _Mac:
         return self._encryptor.tag
 
 
-def _begin(key: bytes, number: int) -> _Sum:
+def begin_sum(key: bytes, number: int) -> Sum:
+    """Begin the sum of one segment, of which ``sum_of`` tells more."""
     return _Mac(key, number) if key else hashlib.sha256()
 
 
@@ -56,7 +63,7 @@ def sum_of(key: bytes, number: int, data: bytes) -> bytes:
         number: of the segment, from 0.
         data: of the compressed stream.
     """
-    begun = _begin(key, number)
+    begun = begin_sum(key, number)
     begun.update(data)
     return begun.digest()
 
@@ -88,7 +95,7 @@ class Segments:
         self._entry = struct.Struct(f"<I{MAC_SIZE if key else SHA256_SIZE}s")
         self._entries = bytearray()
         self._length = 0
-        self._sum = _begin(key, 0)
+        self._sum = begin_sum(key, 0)
 
     def add(self, piece: bytes | memoryview) -> None:
         """What comes next belongs to the present segment."""
@@ -98,7 +105,7 @@ class Segments:
     def end(self) -> None:
         """The present segment has ended."""
         self._entries += self._entry.pack(self._length, self._sum.digest())
-        self._length, self._sum = 0, _begin(self.key, len(self))
+        self._length, self._sum = 0, begin_sum(self.key, len(self))
 
     def finish(self) -> None:
         """The stream has ended, and the present segment with it."""
@@ -108,6 +115,9 @@ class Segments:
     def append(self, segment: Segment) -> None:
         """Note a whole one."""
         self._entries += self._entry.pack(segment.length, segment.sum)
+
+    def __getitem__(self, number: int) -> Segment:
+        return Segment(*self._entry.unpack_from(self._entries, number * self._entry.size))
 
     def __len__(self) -> int:
         return len(self._entries) // self._entry.size

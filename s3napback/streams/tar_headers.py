@@ -47,6 +47,7 @@ _DUMPDIR_LETTERS = frozenset(b"YND")
 _TIMES = frozenset((b"mtime", b"atime", b"ctime"))
 _PLAIN = _TIMES | {b"path", b"linkpath", DUMPDIR}
 _VENDOR = b"SCHILY."
+_ENTRIES = re.compile(rb"(?:[YND](?!\.{1,2}\0)[^/\0]+\0)+\0")
 _ATTRIBUTES = b"SCHILY.xattr."
 _TIME = re.compile(rb"([0-9]{1,12})(?:\.([0-9]{1,9}))?")
 
@@ -370,6 +371,8 @@ def check_dumpdir(dumpdir: bytes) -> None:
         MalformedArchive: it holds anything else.
     """
     if dumpdir == b"\0":
+        return
+    if _ENTRIES.fullmatch(dumpdir):
         return
     if not dumpdir.endswith(b"\0\0"):
         raise MalformedArchive("a list of a directory's entries in it has lost its end")

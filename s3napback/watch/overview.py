@@ -36,7 +36,7 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoreContents:
     """What lies in a store.
 
     Attributes:
@@ -79,7 +79,7 @@ class Wordless:
     names: tuple[str, ...]
 
 
-def standings(stored: Stored, wordless: Iterable[Wordless], now: datetime) -> list[Standing]:
+def standings(stored: StoreContents, wordless: Iterable[Wordless], now: datetime) -> list[Standing]:
     """How things stand with everything, the worst first.
 
     Args:
@@ -97,7 +97,7 @@ def standings(stored: Stored, wordless: Iterable[Wordless], now: datetime) -> li
     return in_order(found)
 
 
-def standings_of(configured: Sequence[Job], place: Place, stored: Stored, now: datetime) -> list[Standing]:
+def standings_of(configured: Sequence[Job], place: Place, stored: StoreContents, now: datetime) -> list[Standing]:
     """How things stand with one configuration, the worst first: also with what no run has spoken of yet."""
     heard = next((each for each in stored.heard if each.place == place), None)
     if heard is None:
@@ -132,7 +132,7 @@ def overall(found: Iterable[Standing]) -> State:
     return worst(each.verdict.state for each in found)
 
 
-def _of_word(heard: Heard, stored: Stored, now: datetime) -> list[Standing]:
+def _of_word(heard: Heard, stored: StoreContents, now: datetime) -> list[Standing]:
     word, place = heard.word, heard.place
     if word is None:
         return [Standing(place, "", Verdict(State.UNKNOWN, (f"its word cannot be read: {heard.flaw}",)))]

@@ -126,7 +126,10 @@ def _outcome(said: SourceWord) -> list[tuple[State, str]]:
     found = []
     if said.outcome == "failed":
         found.append((State.WARNING, f"the last run failed{f' ({said.error})' if said.error else ''}"))
-    elif said.key is None:
+    elif said.error == "time":
+        # Whether that is bad is a matter of the day by which it must be there.
+        found.append((State.OK, "put off by the last run (LongestRun)"))
+    if said.outcome != "failed" and said.key is None:
         found.append((State.WARNING, "there is no backup yet"))
     if said.warnings:
         found.append((State.WARNING, f"the last run gave {counted(said.warnings, 'warning')}"))

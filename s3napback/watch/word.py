@@ -14,11 +14,12 @@ stays the same:
 - ``dropped``: names that were backed up and are not configured any more, for seven days: ``name``, ``last`` (the day of
   the last backup, or null), ``since`` (the day on which that was seen).
 - ``sources``: ``name``, ``source``, ``cycle``; ``outcome`` (``done``, ``skipped``, ``failed``); ``error`` (``source``,
-  ``tool``, ``store``, ``owner``, ``clock``, ``key``, ``bug``, or null); ``warnings`` (their number); ``key`` of the
-  newest archive, without the prefix, its ``size`` in bytes, ``size_before`` of the one of its type before, ``read``
-  bytes and ``seconds`` of its making, each null if not known; ``chain`` (keys of the archives that it builds on) and
-  ``chain_size`` (bytes of them all); ``last_good`` (the day to which the newest archive brings back); ``expected_by``,
-  ``critical_by`` (when the next backup has to be there, and when its lack is a disaster).
+  ``tool``, ``store``, ``owner``, ``clock``, ``key``, ``bug``, or null; ``time`` where it was skipped because
+  LongestRun was over); ``warnings`` (their number); ``key`` of the newest archive, without the prefix, its ``size`` in
+  bytes, ``size_before`` of the one of its type before, ``read`` bytes and ``seconds`` of its making, each null if not
+  known; ``chain`` (keys of the archives that it builds on) and ``chain_size`` (bytes of them all); ``last_good`` (the
+  day to which the newest archive brings back); ``expected_by``, ``critical_by`` (when the next backup has to be there,
+  and when its lack is a disaster).
 
 Times are RFC 3339 in UTC, days ``YYYY-MM-DD``. Texts of errors are not in it: they hold paths.
 """
@@ -41,7 +42,7 @@ LARGEST = 1_048_576
 """Bytes of a word. What is larger is not read."""
 
 OUTCOMES = ("done", "skipped", "failed")
-ERRORS = ("source", "tool", "store", "owner", "clock", "key", "bug")
+ERRORS = ("source", "tool", "store", "owner", "clock", "key", "bug", "time")
 
 _Kind = TypeVar("_Kind")
 

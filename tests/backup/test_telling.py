@@ -221,6 +221,17 @@ def test_commands_are_told_how_it_went_and_nothing_else(
     assert f"S3NAPBACK_CONFIGURATION={site.configuration}\n" in environment
 
 
+def test_a_command_is_told_of_more_failures_than_a_variable_holds(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    told = script(site, f'printf %s "$S3NAPBACK_FAILED_SOURCES" >{site.root}/failed')
+    failing = "".join(f"Directory /nowhere/at/all/{'long' * 30}/{number}\n" for number in range(600))
+    back_up(site, f"OnFailure {told}", failing)
+    assert "cannot be started" not in caplog.text
+    *lines, last = (site.root / "failed").read_text().splitlines()
+    assert lines[0] == f"Directory /nowhere/at/all/{'long' * 30}/0"
+    assert last == f"… and {600 - len(lines)} more"
+    assert 100 < len(lines) < 600
+
+
 @pytest.mark.parametrize(
     ("body", "why"),
     [("exit 3", "ended with exit status 3"), ("sleep 61 & sleep 60", "did not end within 0.5 seconds, and was ended")],

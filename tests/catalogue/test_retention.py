@@ -12,7 +12,7 @@ from s3napback.archives import UNKNOWN_OWNER, Owner
 from s3napback.catalogue.claims import Claims
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive
 from s3napback.catalogue.retention import (
-    Verdict,
+    Disposition,
     deletable,
     judge_archives,
     judge_sum,
@@ -33,12 +33,14 @@ TWO_WEEKS = SimpleCycle(diffs=6, fulls=2)
 LATER = 1000
 
 
-def judged(archives: Sequence[CataloguedArchive], *jobs: Job, day: int = LATER, unowned: bool = False) -> list[Verdict]:
+def judged(
+    archives: Sequence[CataloguedArchive], *jobs: Job, day: int = LATER, unowned: bool = False
+) -> list[Disposition]:
     return judge_archives(catalogue(archives), Claims(HOST, jobs), day, unowned=unowned)
 
 
 def deleted(archives: Sequence[CataloguedArchive], *jobs: Job, day: int = LATER, unowned: bool = False) -> list[str]:
-    return keys(verdict.archive for verdict in deletable(judged(archives, *jobs, day=day, unowned=unowned)))
+    return keys(disposition.archive for disposition in deletable(judged(archives, *jobs, day=day, unowned=unowned)))
 
 
 def note(host: str, source: str, day: int) -> SumNote:
@@ -46,8 +48,8 @@ def note(host: str, source: str, day: int) -> SumNote:
 
 
 def reason_to_keep(archives: Sequence[CataloguedArchive], key: str, *jobs: Job, day: int = LATER) -> str:
-    verdicts = judged(archives, *jobs, day=day, unowned=True)
-    return next(verdict.kept for verdict in verdicts if verdict.archive.key == key)
+    dispositions = judged(archives, *jobs, day=day, unowned=True)
+    return next(disposition.kept for disposition in dispositions if disposition.archive.key == key)
 
 
 @pytest.mark.parametrize(
@@ -90,9 +92,9 @@ def test_discs_beyond_the_present_number_go_but_not_those_kept_for_good() -> Non
 
 def test_an_orphaned_diff_goes_and_says_why() -> None:
     archives = [archive("etc", 0, 900), *group("etc", 0, 800, 3)[1:]]
-    verdicts = judged(archives, job("etc", TWO_WEEKS))
-    assert keys(verdict.archive for verdict in verdicts) == ["etc-2-DIFF", "etc-1-DIFF"]
-    assert verdicts[1].needless == ("it cannot be restored: its FULL was overwritten: etc-0-FULL is of 1972-06-19")
+    dispositions = judged(archives, job("etc", TWO_WEEKS))
+    assert keys(disposition.archive for disposition in dispositions) == ["etc-2-DIFF", "etc-1-DIFF"]
+    assert dispositions[1].needless == ("it cannot be restored: its FULL was overwritten: etc-0-FULL is of 1972-06-19")
 
 
 def test_a_diff_stays_where_its_parent_may_only_have_lost_its_metadata() -> None:
@@ -119,8 +121,10 @@ def test_a_former_name_goes_once_the_present_one_has_been_used_for_a_rotation() 
 
 def test_a_former_name_stays_while_it_is_all_there_is() -> None:
     former = group("etc", 0, 100, 3)
-    verdicts = judged(former, job("nightly/etc", TWO_WEEKS))
-    assert [verdict.kept for verdict in verdicts] == ["it belongs to the newest restorable backup of its source"] * 3
+    dispositions = judged(former, job("nightly/etc", TWO_WEEKS))
+    assert [disposition.kept for disposition in dispositions] == [
+        "it belongs to the newest restorable backup of its source"
+    ] * 3
 
 
 def test_discs_kept_for_good_stay_under_a_former_name() -> None:
@@ -267,7 +271,7 @@ def owner(each: CataloguedArchive) -> Owner:
 @settings(max_examples=400, deadline=None)
 @given(found=any_catalogue(), claims=claims_of_any_kind(), unowned=st.booleans())
 def test_whatever_lies_in_a_store_what_matters_stays(found: Catalogue, claims: Claims, unowned: bool) -> None:
-    going = [verdict.archive for verdict in deletable(judge_archives(found, claims, TODAY, unowned=unowned))]
+    going = [disposition.archive for disposition in deletable(judge_archives(found, claims, TODAY, unowned=unowned))]
     assert not going or claims.jobs
     own_sources = {each.source for each in claims.jobs} | {SourceName("Subversion", "/srv/svn/repo")}
     for each in going:

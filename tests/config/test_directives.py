@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from s3napback.config.descriptions import Choice, DirectiveDescription, Integer, Place, Switch, Tolerance, Type
-from s3napback.config.directives import (
-    HANOI_CYCLE,
-    SIMPLE_CYCLE,
-    Directives,
-    all_blocks,
-    all_directives,
-    find_block,
-    find_directive,
-    similar_name,
+from s3napback.config.descriptions import (
+    DirectiveContext,
+    DirectiveDescription,
+    Enumeration,
+    Integer,
+    Switch,
+    Tolerance,
+    Type,
 )
+from s3napback.config.directives import HANOI_CYCLE, SIMPLE_CYCLE, Directives
+from s3napback.config.naming import all_blocks, all_directives, find_block, find_directive, similar_name
 from s3napback.config.problems import Problems
 from s3napback.config.schedules import job_settings, schedule
 from s3napback.config.scopes import Scope, Setting
@@ -64,9 +64,9 @@ def test_every_kind_of_source_is_a_directive_and_a_block() -> None:
     for kind, row in KINDS.items():
         directive, block = find_directive(kind), find_block(kind.lower())
         assert (directive is None) == row.needs_block
-        assert directive is None or directive.places == {Place.FILE, Place.CYCLE}
+        assert directive is None or directive.places == {DirectiveContext.FILE, DirectiveContext.CYCLE}
         assert block is not None
-        assert block.places == {Place.FILE, Place.CYCLE}
+        assert block.places == {DirectiveContext.FILE, DirectiveContext.CYCLE}
     assert {block.name for block in all_blocks()} == {"Cycle", *KINDS}
 
 
@@ -79,8 +79,11 @@ def test_a_misspelt_name_is_recognised_and_a_strange_one_is_not() -> None:
 def in_force(**written: Value) -> Scope:
     """A file in which some directives are written, by their constants' names."""
     position = Position("x.conf", 1)
-    own = {getattr(Directives, name).name: Setting(value, position, Place.FILE) for name, value in written.items()}
-    return Scope(Place.FILE, position, own)
+    own = {
+        getattr(Directives, name).name: Setting(value, position, DirectiveContext.FILE)
+        for name, value in written.items()
+    }
+    return Scope(DirectiveContext.FILE, position, own)
 
 
 @pytest.mark.parametrize(
@@ -104,11 +107,11 @@ def test_unreadable_is_nothing_else(words: tuple[str, ...]) -> None:
     [
         each
         for each in all_directives()
-        if isinstance(each, Integer | Switch | Choice | Tolerance) and not each.otherwise
+        if isinstance(each, Integer | Switch | Enumeration | Tolerance) and not each.otherwise
     ],
     ids=lambda each: each.name,
 )
-def test_to_write_a_default_changes_nothing(directive: Integer | Switch | Choice | Tolerance) -> None:
+def test_to_write_a_default_changes_nothing(directive: Integer | Switch | Enumeration | Tolerance) -> None:
     assert convert(directive, (directive.default,)) == directive.value
 
 
@@ -125,9 +128,12 @@ def test_what_is_left_out_is_the_same_for_a_configuration_and_for_code() -> None
 
 def test_defaults_are_these_since_configurations_rely_on_them() -> None:
     values = {
-        each.name: each.value for each in all_directives() if isinstance(each, Integer | Switch | Choice) and each.value
+        each.name: each.value
+        for each in all_directives()
+        if isinstance(each, Integer | Switch | Enumeration) and each.value
     }
     assert values == {
+        "LockDays": 14,
         "ChunkSize": 25_000_000,
         "UploadThreads": 4,
         "Jobs": 1,

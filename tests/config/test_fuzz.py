@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from s3napback.config.directives import all_blocks, all_directives
 from s3napback.config.loading import load_configuration
+from s3napback.config.naming import all_blocks, all_directives
 from s3napback.errors import ConfigurationError
 
 _NAMES = [description.name for description in all_directives() if not description.name.startswith("Include")]

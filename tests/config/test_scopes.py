@@ -9,26 +9,26 @@ import pytest
 
 from s3napback.config.descriptions import (
     AbsolutePath,
-    Choice,
+    DirectiveContext,
     DirectiveDescription,
+    Enumeration,
     Integer,
-    Place,
     Switch,
     Text,
-    Words,
+    WordList,
 )
 from s3napback.config.scopes import Scope, Setting
 from s3napback.config.settings import Position
 from s3napback.config.values import Value
 
-ANYWHERE = frozenset(Place)
+ANYWHERE = frozenset(DirectiveContext)
 NUMBER = Integer("Number", ANYWHERE, "A number.", value=7, maximum=9)
 ON = Switch("On", ANYWHERE, "On by default.", value=True)
 OFF = Switch("Off", ANYWHERE, "Off by default.")
-COLOUR = Choice("Colour", ANYWHERE, "One of two.", value="red", choices=("red", "green"))
+COLOUR = Enumeration("Colour", ANYWHERE, "One of two.", value="red", choices=("red", "green"))
 NOTE = Text("Note", ANYWHERE, "A text.", otherwise="none")
 FOLDER = AbsolutePath("Folder", ANYWHERE, "A path.", otherwise="none")
-WORDS = Words("Words", ANYWHERE, "Words.", otherwise="none")
+WORDS = WordList("Words", ANYWHERE, "Words.", otherwise="none")
 
 READERS: list[tuple[Callable[[Scope], object], object, Value, DirectiveDescription]] = [
     (lambda scope: scope.integer(NUMBER), 7, 0, NUMBER),
@@ -49,9 +49,9 @@ def at(line: int) -> Position:
 def test_the_innermost_value_counts_and_then_the_tables(
     read: Callable[[Scope], object], default: object, value: Value, directive: DirectiveDescription
 ) -> None:
-    empty = Scope(Place.FILE, at(1))
-    inner = Scope(Place.CYCLE, at(3), {directive.name: Setting(value, at(4), Place.CYCLE)}, empty)
-    innermost = Scope(Place.SOURCE, at(5), {}, inner)
+    empty = Scope(DirectiveContext.FILE, at(1))
+    inner = Scope(DirectiveContext.CYCLE, at(3), {directive.name: Setting(value, at(4), DirectiveContext.CYCLE)}, empty)
+    innermost = Scope(DirectiveContext.SOURCE, at(5), {}, inner)
     assert read(empty) == default
     assert read(inner) == read(innermost) == value
     assert (empty.at(directive), innermost.at(directive)) == (at(1), at(4))
@@ -59,8 +59,8 @@ def test_the_innermost_value_counts_and_then_the_tables(
 
 
 def test_words_of_all_scopes_are_put_together_each_once() -> None:
-    outer = Scope(Place.FILE, at(1), {"Words": Setting(("a", "b"), at(2), Place.FILE)})
-    inner = Scope(Place.CYCLE, at(3), {"Words": Setting(("c", "a"), at(4), Place.CYCLE)}, outer)
+    outer = Scope(DirectiveContext.FILE, at(1), {"Words": Setting(("a", "b"), at(2), DirectiveContext.FILE)})
+    inner = Scope(DirectiveContext.CYCLE, at(3), {"Words": Setting(("c", "a"), at(4), DirectiveContext.CYCLE)}, outer)
     assert inner.words(WORDS) == ("c", "a")
     assert inner.all_words(WORDS) == ("a", "b", "c")
 
@@ -79,7 +79,7 @@ def test_words_of_all_scopes_are_put_together_each_once() -> None:
             "1–1,000",
         ),
         (
-            Choice("Class", ANYWHERE, "A class.", otherwise="the bucket's", choices=("a", "b", "c")),
+            Enumeration("Class", ANYWHERE, "A class.", otherwise="the bucket's", choices=("a", "b", "c")),
             "the bucket's",
             "a, b or c",
         ),

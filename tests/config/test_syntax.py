@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import re
 import shlex
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import apacheconfig
@@ -10,7 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3napback.config import syntax
+from s3napback.config import lines, syntax
+from s3napback.config.lines import Line, split_lines
+from s3napback.config.loading import load_configuration
 from s3napback.config.problems import Problems
 from s3napback.config.syntax import Block, Directive
 from tests.config.helpers import parse, syntax_problems
@@ -128,7 +133,7 @@ def test_a_text_without_directives_is_empty(text: str) -> None:
         ("\n</Cycle>\n", "f:2: </Cycle> closes nothing: no block is open here"),
         ("<Cycle x>\n<MySQL a>\n</Cycle>", "f:2: <MySQL a> is not closed before the </Cycle> in line 3"),
         ("<A>\n" * 1500 + "</A>\n" * 1500, "f:17: blocks are nested more than 16 deep"),
-        ("A\n" * 20_001, "f:20001: more than 20,000 directives in one file"),
+        ("A\n" * 100_001, "f:100001: more than 100,000 directives in one file"),
     ],
 )
 def test_what_cannot_be_read_is_named_with_its_line(text: str, problem: str) -> None:
@@ -182,3 +187,56 @@ def test_a_loader_that_gives_up_is_a_clean_error(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(syntax, "make_loader", _loader_that(lambda text: text + "<never closed>\n"))
     (problem,) = syntax_problems("\nDiffs 1\n")
     assert problem.startswith("f:2: the file cannot be read as Apache-style configuration")
+
+
+ORDINARY_OR_NOT = (
+    "Exclude",
+    " a",
+    "\t*.o",
+    " =x",
+    "=x",
+    "\n",
+    "\n\n",
+    " ",
+    '"q r"',
+    "\\",
+    "#",
+    " #c",
+    "%41",
+    "\u00a0",
+    "é",
+    "<",
+    ">",
+    "\x7f",
+)
+
+
+@given(lines_of_pieces=st.lists(st.lists(st.sampled_from(ORDINARY_OR_NOT), max_size=5), max_size=4))
+def test_lines_in_which_no_sign_has_a_meaning_are_read_as_all_others_are(lines_of_pieces: list[list[str]]) -> None:
+    text = "".join(f"A{''.join(pieces)}\n" for pieces in lines_of_pieces)
+
+    def found() -> tuple[list[Line], object]:
+        problems = Problems()
+        return split_lines(text, "f", problems), (problems._errors, problems.warnings)
+
+    at_once = found()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lines, "_ORDINARY", re.compile(r"(?!)"))
+        assert found() == at_once
+
+
+def test_a_long_list_takes_as_much_longer_as_it_is(tmp_path: Path) -> None:
+    def seconds(count: int) -> float:
+        parts = [range(begin, begin + 5_000) for begin in range(0, count, 5_000)]
+        for number, part in enumerate(parts):
+            (tmp_path / f"{number:02}.inc").write_text("".join(f"Exclude /etc/{each}\n" for each in part))
+        (tmp_path / "c.conf").write_text("Bucket example\nEncryption Off\nDirectory /etc\nInclude *.inc\n")
+        begun = time.process_time()
+        (job,) = load_configuration(tmp_path / "c.conf").jobs
+        took = time.process_time() - begun
+        assert len(job.settings.exclude) == count
+        return took
+
+    few, many = min(seconds(5_000) for _ in range(3)), seconds(40_000)
+    # Quadratic, as it was, it would be 64 times as long.
+    assert many < 20 * few

@@ -100,7 +100,14 @@ def mariadb_server(options: Sequence[str] = ()) -> Iterator[MariaDB]:
         done = subprocess.run(install, capture_output=True, cwd=folder, check=False, **as_user(USER))
         assert done.returncode == 0, done.stdout + done.stderr
         socket = folder / "s"
-        command = ["mariadbd", "--no-defaults", f"--datadir={data}", f"--socket={socket}", "--skip-networking"]
+        command = [
+            "mariadbd",
+            "--no-defaults",
+            f"--datadir={data}",
+            f"--tmpdir={data}",
+            f"--socket={socket}",
+            "--skip-networking",
+        ]
         command += [f"--pid-file={folder / 'pid'}", "--innodb-log-file-size=16M", "--innodb-flush-log-at-trx-commit=0"]
         command += ["--max-allowed-packet=1G", "--character-set-server=utf8mb4", *options]
         ping = ["mariadb-admin", "--no-defaults", f"--socket={socket}", "ping"]

@@ -21,6 +21,8 @@ from typing import Any
 import s3napback.backup.archiving
 import s3napback.sources.directory
 import s3napback.streams.processes
+from s3napback.recovery import picking
+from s3napback.recovery.opening import indexed
 from s3napback.streams.transformations import Block, Transformation
 from tests.botocore_data import share_botocore_data
 from tests.forking import run_and_leave
@@ -98,6 +100,13 @@ def open_second_wall() -> None:
     vars(s3napback.streams.processes)["start_confined"] = lambda folder, start: start(f"/proc/self/fd/{folder}")
 
 
+def _enter_everything() -> None:
+    """Archives are read in parts however small they are, and however much of them is needed."""
+    open_second_wall()
+    vars(indexed)["LEAST_SIZE"] = 1
+    vars(picking)["_WORTH_WHILE"] = 1000
+
+
 FAULTS: dict[str, Callable[[], None]] = {
     "": lambda: None,
     "compression fails at the start": lambda: _break_compression(1, _run_out_of_memory),
@@ -112,6 +121,7 @@ FAULTS: dict[str, Callable[[], None]] = {
     "killed between commit and index": lambda: _kill_at(("os.rename", ".index/incoming-")),
     "killed between commit and checksum": lambda: _kill_at(("os.rename", ".sha256/incoming-")),
     "without the second wall": open_second_wall,
+    "by indexes, without the second wall": _enter_everything,
 }
 
 

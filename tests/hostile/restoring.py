@@ -15,6 +15,7 @@ from typing import Protocol
 
 from tests.faults.runner import Ended, fork_server
 from tests.hostile.archives import put, put_original, zipped
+from tests.hostile.indexes import put_entered
 from tests.hostile.world import PART, SOURCE, USER, World
 
 USERS = {"root": 0, "somebody": USER} if os.geteuid() == 0 else {"oneself": 0}
@@ -113,12 +114,14 @@ class Restorer:
         *options: str,
         configuration: Path | None = None,
         walls: int = 0,
+        by_indexes: bool = False,
         **environment: str,
     ) -> Ended:
         """Restore what lies in a world's store.
 
         Args:
             walls: with 1 the kernel does not help; with 0 it helps root only.
+            by_indexes: archives are read in parts, and the kernel does not help.
         """
         arguments = [
             "-c",
@@ -129,6 +132,8 @@ class Restorer:
         ]
         variables = {**self.environment, "HOME": str(world.base / "home"), **environment}
         fault = "without the second wall" if world.user or walls == 1 else ""
+        if by_indexes:
+            fault = "by indexes, without the second wall"
         return self.runner.run([*arguments, *options], variables, fault=fault, user=world.user)
 
     def attempt(self, who: str, shape: Shape, chain: Sequence[bytes], *options: str) -> tuple[Ended, list[str]]:
@@ -138,6 +143,26 @@ class Restorer:
     def attempt_original(self, who: str, shape: Shape, chain: Sequence[bytes]) -> tuple[Ended, list[str]]:
         """The same, with a chain that says it is of the original tool."""
         return self._attempt(who, shape, chain, put_original)
+
+    def attempt_by_indexes(
+        self,
+        who: str,
+        shape: Shape,
+        chain: Sequence[bytes],
+        forge: Callable[[int, bytes], bytes | None],
+    ) -> tuple[Ended, list[str]]:
+        """The same in parts, by indexes of the archives.
+
+        Args:
+            forge: makes the index beside an archive, from its slot and its content.
+        """
+        world = self.world(who)
+        world.prepare(in_place=shape.in_place)
+        for slot, content in enumerate(chain):
+            put_entered(world.vault, slot, content, forge(slot, content))
+        world.give(world.vault)
+        ended = self.restore(world, shape, by_indexes=True)
+        return ended, harm_done(world, shape, ended)
 
     def _attempt(
         self, who: str, shape: Shape, chain: Sequence[bytes], put: Callable[[Path, int, bytes], object], *options: str

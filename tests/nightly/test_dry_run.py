@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from s3napback.streams.processes import Stage, too_long
 from tests.gpg_keys import Key
 from tests.servers import S3Server, free_port
 from tests.site import Site
@@ -207,3 +208,22 @@ REPLACED = {
     "GpgRecipient": "",
     "S3Keyfile": "S3Keyfile {site.root}/key.txt",
 }
+
+
+def test_a_command_that_is_longer_than_the_system_takes_would_fail(site: Site) -> None:
+    site.configure(f"<Command long>\nRun echo {'x' * 140_000}\n</Command>", general="Encryption Off")
+    done = site.run("-t", day=0, expect=1)
+    assert "would fail: cannot start echo: its command line, or one word of it, is longer" in done.stdout
+    assert "cannot start echo: its command line, or one word of it, is longer" in site.run(day=0, expect=1).stderr
+
+
+@pytest.mark.parametrize(
+    ("word", "count"), [("x" * 131_070, 1), ("x" * 131_071, 1), ("x" * 131_072, 1), ("x" * 100_000, 30)]
+)
+def test_what_is_too_long_is_what_the_system_refuses(word: str, count: int) -> None:
+    command = ("true", *[word] * count)
+    try:
+        is_refused = subprocess.run(command, check=False).returncode < 0
+    except OSError:
+        is_refused = True
+    assert bool(too_long(Stage(command))) == is_refused

@@ -86,6 +86,15 @@ def test_a_slot_that_holds_the_archive_of_another_rotation_costs_nothing_more(wa
     assert full == {**LISTINGS, "HeadObject": 3, "PutObject": 3, "DeleteObject": 3}
 
 
+def test_a_character_that_not_every_store_keeps_is_looked_for_in_a_listing_once(watched: Watched) -> None:
+    for name in ("a b", "c d"):
+        (watched.site.root / name).mkdir()
+    sources = "\n".join(f'Directory "{watched.site.root / name}"' for name in ("a b", "c d"))
+    watched.site.configure(f"<Cycle nightly>\nDiffs 6\n{sources}\n</Cycle>")
+    assert watched.requests(0)["ListObjectsV2"] == 2
+    assert watched.requests(1)["ListObjectsV2"] == 1
+
+
 def test_where_nothing_is_due_the_store_is_checked_and_no_more(watched: Watched) -> None:
     watched.site.configure_cycle("Frequency 7")
     watched.requests(0)

@@ -16,7 +16,7 @@ from s3napback.commands import backup
 from s3napback.config.loading import load_configuration
 from s3napback.deciding.facts import BackupOptions
 from s3napback.recovery import attributes, directory
-from s3napback.recovery.clashes import TELLS_APART, Folding
+from s3napback.recovery.clashes import TELLS_APART, WORDS, Folding
 from s3napback.recovery.refusals import Incomplete
 from s3napback.sources import directory as source
 from tests.recovery.helpers import restore_here
@@ -80,13 +80,10 @@ def restored(site: Site, where: Path, *paths: str) -> tuple[dict[str, str], list
             restore_here(site, str(site.source), where, at=date(2027, 1, 1).isoformat(), paths=paths)
         except Incomplete as error:
             lines = [str(line).strip() for line in error.args]
-            assert lines[1] == f"{len(lines) - 2} path{'s' * (len(lines) > 3)}: not made ({REASON})"
+            assert lines[1] == f"{len(lines) - 2} path{'s' * (len(lines) > 3)}: not made ({WORDS})"
             lacking = [line.removeprefix(f"{where}/{site.name()}/") for line in lines[2:]]
     top = where / site.name()
     return {str(path.relative_to(top)): path.read_text() for path in top.rglob("*") if path.is_file()}, lacking
-
-
-REASON = "the target takes its name for that of another"
 
 
 def fill(top: Path) -> None:

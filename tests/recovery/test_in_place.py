@@ -10,11 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from s3napback.commands import backup
+from s3napback.config.loading import load_configuration
+from s3napback.deciding.facts import BackupOptions
+from s3napback.recovery.clashes import WORDS
 from s3napback.recovery.refusals import Incomplete
 from s3napback.recovery.staging import UnusableTarget
 from tests.recovery.helpers import file_member, folder_member, leftovers, put_archive, restore_here, tar_of
 from tests.recovery.ordinary import as_user, give, open_folder
-from tests.site import Site
+from tests.site import FIRST_DAY, Site
 
 Held = Iterator[None]
 
@@ -74,6 +78,72 @@ def test_what_is_in_the_way_is_named_and_nothing_is_changed(site: Site, tmp_path
     assert not leftovers(tmp_path)
     restore_here(site, "/etc", tmp_path / "live", in_place=True, agreed=True)
     assert [(etc / name).read_text() for name in ("0", "a/file", "z")] == ["restored"] * 3
+
+
+def test_a_file_that_the_system_swaps_to_is_found_before(site: Site, tmp_path: Path) -> None:
+    site.configure("")
+    folders = (folder_member("etc", ["Y0", "Yswap file"]), b"")
+    put_archive(site, 0, tar_of(folders, *((file_member(f"etc/{name}"), b"restored") for name in ("0", "swap file"))))
+    etc = tmp_path / "live/etc"
+    etc.mkdir(parents=True)
+    (etc / "0").write_text("live")
+    swap = etc / "swap file"
+    swap.write_bytes(bytes(1 << 20))
+    swap.chmod(0o600)
+    run("mkswap", "--quiet", swap)
+    run("swapon", swap)
+    try:
+        with pytest.raises(UnusableTarget, match="Nothing was changed") as caught:
+            restore_here(site, "/etc", tmp_path / "live", in_place=True, agreed=True)
+    finally:
+        run("swapoff", swap)
+    assert [str(line).strip() for line in caught.value.args[1:]] == [
+        "1 path: the system swaps to it (swapoff)",
+        str(swap),
+    ]
+    assert (etc / "0").read_text() == "live"
+
+
+@contextmanager
+def exfat_disk(image: Path, place: Path) -> Held:
+    """A real file system that takes names for one that differ in small and capital letters only."""
+    with image.open("wb") as file:
+        file.truncate(8 << 20)
+    run("mkfs.exfat", image)
+    command = ["losetup", "--find", "--show", str(image)]
+    device = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    try:
+        subprocess.run(["mount.exfat-fuse", device, str(place)], check=True, capture_output=True)
+        try:
+            yield
+        finally:
+            run("umount", place)
+    finally:
+        run("losetup", "--detach", device)
+
+
+def test_a_mounted_disk_that_takes_names_for_one_gets_the_first_of_them(site: Site, tmp_path: Path) -> None:
+    site.configure_cycle("Diffs 6")
+    files = [
+        site.source / name for name in ("Name", "disk/Name", "disk/name", "disk/alone", "disk/new/A", "disk/new/a")
+    ]
+    for path in (*files, site.source / "name"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(path.name)
+    assert not backup.run(load_configuration(site.configuration), FIRST_DAY, BackupOptions()).failed
+    where = tmp_path / "live"
+    top = where / site.name()
+    (top / "disk").mkdir(parents=True)
+    with exfat_disk(tmp_path / "image", top / "disk"):
+        with pytest.raises(Incomplete) as caught:
+            restore_here(site, str(site.source), where, at="2026-12-31", in_place=True, agreed=True)
+        found = {str(path.relative_to(top)): path.read_text() for path in top.rglob("*") if path.is_file()}
+    lines = "\n".join(map(str, caught.value.args))
+    assert found == {
+        name: name.rpartition("/")[2] for name in ("Name", "name", "disk/Name", "disk/alone", "disk/new/A")
+    }
+    assert f"not made ({WORDS})\n  {top}/disk/name\n  {top}/disk/new/a" in lines
+    assert not leftovers(where)
 
 
 @pytest.mark.parametrize(("mode", "reason"), [(0o1777, "sticky bit"), (0o755, "Permission denied")])

@@ -167,7 +167,7 @@ def test_an_index_that_is_lost_or_of_an_older_archive_does_not_count(
     caplog.set_level(logging.INFO)
     (site.vault / index_key(key)).write_bytes(old)
     assert restored(site, tmp_path / "out", WANTED, at=key).exists()
-    assert "was not made together with its archive" in caplog.text
+    assert "it is of another archive" in caplog.text
     (site.vault / index_key(key)).unlink()
     assert restored(site, tmp_path / "again", WANTED, at=key).exists()
 

@@ -5,43 +5,43 @@ from __future__ import annotations
 import pytest
 
 from s3napback.recovery import tar_words
-from s3napback.recovery.tar_words import TAR_FAILURE, ExtractionReview, Meaning, understood
+from s3napback.recovery.tar_words import TAR_FAILURE, ExtractionMeaning, ExtractionReview, understood
 
 
 @pytest.mark.parametrize(
     ("line", "meaning"),
     [
-        (b"tar: etc/a: Cannot mknod: Operation not permitted", Meaning.REFUSED),
-        (b"tar: etc/a: Cannot change ownership to uid 5, gid 5: Invalid argument", Meaning.REFUSED),
-        (b"tar: etc/a: Cannot change mode to rwsr-xr-t: Operation not permitted", Meaning.REFUSED),
-        (b"tar: etc/a: Cannot create symlink to '/x: y': Operation not permitted", Meaning.REFUSED),
-        (b"tar: etc/a: Cannot hard link to 'etc/b': Operation not supported", Meaning.REFUSED),
-        (b"tar: etc/a: Cannot utime: Operation not permitted", Meaning.REFUSED),
-        (b"tar: etc/a: Cannot open: No such file or directory", Meaning.BELOW),
-        (b"tar: etc/a: Wrote only 512 of 10240 bytes", Meaning.CUT),
-        (b"tar: etc/a: implausibly old time stamp 1969-12-31 23:59:59", Meaning.NOISE),
-        (b"tar: Exiting with failure status due to previous errors", Meaning.NOISE),
-        (b"tar: etc/a\\:b: Cannot open: No such file or directory", Meaning.REFUSED),
-        (b"tar: etc\\:/a: Cannot open: No such file or directory", Meaning.BELOW),
-        (b"tar: etc/pipe: Cannot mkfifo: Input/output error", Meaning.REFUSED),
-        (b"tar: etc/a: Cannot mkdir: Input/output error", Meaning.SERIOUS),
-        (b"tar: etc/a: Cannot open: Input/output error", Meaning.SERIOUS),
-        (b"tar: etc/a: Cannot open: No space left on device", Meaning.SERIOUS),
-        (b"tar: etc/a: Cannot open: Read-only file system", Meaning.SERIOUS),
-        (b"tar: etc/a: Cannot open: File exists", Meaning.SERIOUS),
-        (b"tar: etc/a: Cannot rmdir: Operation not permitted", Meaning.SERIOUS),
-        (b"tar: etc/a: Cannot stat: Permission denied", Meaning.SERIOUS),
-        (b"tar: etc/a: Cannot stat: File name too long", Meaning.REFUSED),
-        (b"tar: etc/a: Not purging directory: unable to stat", Meaning.NOISE),
-        (b"tar: Unexpected EOF in archive", Meaning.SERIOUS),
-        (b"tar: Skipping to next header", Meaning.SERIOUS),
-        (b"tar: Error is not recoverable: exiting now", Meaning.SERIOUS),
-        (b"tar: etc/a: Directory renamed before its status could be extracted", Meaning.SERIOUS),
-        (b"Segmentation fault", Meaning.SERIOUS),
-        (b"", Meaning.SERIOUS),
+        (b"tar: etc/a: Cannot mknod: Operation not permitted", ExtractionMeaning.REFUSED),
+        (b"tar: etc/a: Cannot change ownership to uid 5, gid 5: Invalid argument", ExtractionMeaning.REFUSED),
+        (b"tar: etc/a: Cannot change mode to rwsr-xr-t: Operation not permitted", ExtractionMeaning.REFUSED),
+        (b"tar: etc/a: Cannot create symlink to '/x: y': Operation not permitted", ExtractionMeaning.REFUSED),
+        (b"tar: etc/a: Cannot hard link to 'etc/b': Operation not supported", ExtractionMeaning.REFUSED),
+        (b"tar: etc/a: Cannot utime: Operation not permitted", ExtractionMeaning.REFUSED),
+        (b"tar: etc/a: Cannot open: No such file or directory", ExtractionMeaning.BELOW),
+        (b"tar: etc/a: Wrote only 512 of 10240 bytes", ExtractionMeaning.CUT),
+        (b"tar: etc/a: implausibly old time stamp 1969-12-31 23:59:59", ExtractionMeaning.NOISE),
+        (b"tar: Exiting with failure status due to previous errors", ExtractionMeaning.NOISE),
+        (b"tar: etc/a\\:b: Cannot open: No such file or directory", ExtractionMeaning.REFUSED),
+        (b"tar: etc\\:/a: Cannot open: No such file or directory", ExtractionMeaning.BELOW),
+        (b"tar: etc/pipe: Cannot mkfifo: Input/output error", ExtractionMeaning.REFUSED),
+        (b"tar: etc/a: Cannot mkdir: Input/output error", ExtractionMeaning.SERIOUS),
+        (b"tar: etc/a: Cannot open: Input/output error", ExtractionMeaning.SERIOUS),
+        (b"tar: etc/a: Cannot open: No space left on device", ExtractionMeaning.SERIOUS),
+        (b"tar: etc/a: Cannot open: Read-only file system", ExtractionMeaning.SERIOUS),
+        (b"tar: etc/a: Cannot open: File exists", ExtractionMeaning.SERIOUS),
+        (b"tar: etc/a: Cannot rmdir: Operation not permitted", ExtractionMeaning.SERIOUS),
+        (b"tar: etc/a: Cannot stat: Permission denied", ExtractionMeaning.SERIOUS),
+        (b"tar: etc/a: Cannot stat: File name too long", ExtractionMeaning.REFUSED),
+        (b"tar: etc/a: Not purging directory: unable to stat", ExtractionMeaning.NOISE),
+        (b"tar: Unexpected EOF in archive", ExtractionMeaning.SERIOUS),
+        (b"tar: Skipping to next header", ExtractionMeaning.SERIOUS),
+        (b"tar: Error is not recoverable: exiting now", ExtractionMeaning.SERIOUS),
+        (b"tar: etc/a: Directory renamed before its status could be extracted", ExtractionMeaning.SERIOUS),
+        (b"Segmentation fault", ExtractionMeaning.SERIOUS),
+        (b"", ExtractionMeaning.SERIOUS),
     ],
 )
-def test_meanings(line: bytes, meaning: Meaning) -> None:
+def test_meanings(line: bytes, meaning: ExtractionMeaning) -> None:
     assert understood(line).meaning is meaning
 
 

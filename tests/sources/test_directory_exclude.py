@@ -5,18 +5,31 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from s3napback.config.settings import JobSettings
 from s3napback.rotation import ArchiveType
-from s3napback.sources.directory import DirectorySource, exclude_options, tar_command
+from s3napback.sources import exclusion
+from s3napback.sources.directory import DirectorySource, tar_command
+from s3napback.sources.exclusion import exclude_options
 from s3napback.streams.followers import Ends
 from s3napback.streams.pipeline import Pipeline
 from s3napback.streams.transformations import Transformation
 from tests.sources.chains import FILES, NightlyChain, archive, directory_source, member_names
 from tests.sources.trees import assert_same_tree
+
+
+@pytest.fixture(params=["in options", "in files"])
+def places(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Patterns as they are, and as if they were too many for a command line."""
+    if request.param == "in files":
+        monkeypatch.setattr(exclusion, "_ROOM", 0)
+    exclusion._exclusion.cache_clear()
+    yield
+    exclusion._exclusion.cache_clear()
 
 
 def archived_files(source: DirectorySource, folder: Path) -> set[str]:
@@ -60,6 +73,7 @@ def left_out(tree: Path, folder: Path, *patterns: str) -> set[str]:
         ("src*lib.o", {"src/deep/er/lib.o"}),
     ],
 )
+@pytest.mark.usefixtures("places")
 def test_a_pattern_leaves_out(tree: Path, tmp_path: Path, pattern: str, expected: set[str]) -> None:
     assert left_out(tree, tmp_path / "out", pattern.format(tree=tree)) == expected
 
@@ -82,6 +96,7 @@ def test_every_directory_that_no_pattern_matches_is_archived_itself(
     assert folders - {*names} == left
 
 
+@pytest.mark.usefixtures("places")
 def test_patterns_of_both_kinds_add_up(tree: Path, tmp_path: Path) -> None:
     found = left_out(tree, tmp_path / "out", "*.c", f"{tree}/home/foobar", "-dash", f"{tree}/proc")
     assert found == {
@@ -164,6 +179,7 @@ def test_an_archive_with_something_in_it_has_no_flaw(tree: Path, tmp_path: Path)
         ("*.o", {"var/lib/x.o", "src/main.o", "src/deep/er/lib.o", "src/deep/er/a b.o"}),
     ],
 )
+@pytest.mark.usefixtures("places")
 def test_patterns_below_a_followed_link(
     tree: Path, linked: Path, tmp_path: Path, pattern: str, expected: set[str]
 ) -> None:

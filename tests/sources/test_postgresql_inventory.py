@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from s3napback.sources.postgresql_inventory import Contents, PostgreSQLInventory, Thing, read_things
+from s3napback.sources.postgresql_inventory import DatabaseContents, PostgreSQLInventory, Thing, read_things
 
 DUMP = b"""--
 -- PostgreSQL database cluster dump
@@ -97,14 +97,14 @@ OF_ORDERS = {"the table sales.Orders", "rows of the table sales.Orders", "1 trig
     ],
 )
 def test_what_options_leave_out_is_not_missed(options: tuple[str, ...], left_out: set[str]) -> None:
-    contents = Contents(THINGS, options)
+    contents = DatabaseContents(THINGS, options)
     wanted = {*contents.names(), *(f"{count} {what}" for what, count in contents.counts().items())}
     assert wanted == ALL - left_out
     assert not contents.is_empty
 
 
 def test_only_relations_keep_a_database_from_being_empty() -> None:
-    assert Contents([Thing("extension", "", "hstore", ""), Thing("routines", "public", "", "")], ()).is_empty
+    assert DatabaseContents([Thing("extension", "", "hstore", ""), Thing("routines", "public", "", "")], ()).is_empty
 
 
 def test_what_is_no_answer_is_told() -> None:

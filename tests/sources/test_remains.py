@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from s3napback.sources.remains import Holdings, absent_mounts, holdings_of, suspicion
+from s3napback.sources.remains import DirectoryHoldings, absent_mounts, holdings_of, suspicion
 from tests.hostile.mounts import mounted_by_a_user
 from tests.site import Site
 
@@ -127,30 +127,38 @@ HERE, THERE = (2, 7), (3, 7)
 @pytest.mark.parametrize(
     ("before", "now", "is_suspicious"),
     [
-        (Holdings(["2026-01-01.sql"], 1, place=HERE), Holdings(["2026-01-02.sql"], 1, place=HERE), False),
-        (Holdings(["a"], 4, place=HERE), Holdings(["b"], 2, place=HERE), False),
-        (Holdings(["a"], 4, place=HERE), Holdings(["b"], 2, place=THERE), True),
-        (Holdings(["a"], 4, place=HERE), Holdings(["b"], 3, place=THERE), False),
-        (Holdings(["a"], 4, place=HERE), Holdings(["a", "b"], 2, place=THERE), False),
-        (Holdings(["a"], 4, place=HERE, mounts={".": "xfs"}), Holdings(["b"], 2, place=HERE, mounts={}), True),
-        (Holdings(["a"], 1000, False, HERE), Holdings(["README_TO_DECRYPT"], 1, place=HERE), True),
-        (Holdings(["a"], 1000, False, HERE), Holdings(["b"], 0, False, HERE), False),
+        (
+            DirectoryHoldings(["2026-01-01.sql"], 1, place=HERE),
+            DirectoryHoldings(["2026-01-02.sql"], 1, place=HERE),
+            False,
+        ),
+        (DirectoryHoldings(["a"], 4, place=HERE), DirectoryHoldings(["b"], 2, place=HERE), False),
+        (DirectoryHoldings(["a"], 4, place=HERE), DirectoryHoldings(["b"], 2, place=THERE), True),
+        (DirectoryHoldings(["a"], 4, place=HERE), DirectoryHoldings(["b"], 3, place=THERE), False),
+        (DirectoryHoldings(["a"], 4, place=HERE), DirectoryHoldings(["a", "b"], 2, place=THERE), False),
+        (
+            DirectoryHoldings(["a"], 4, place=HERE, mounts={".": "xfs"}),
+            DirectoryHoldings(["b"], 2, place=HERE, mounts={}),
+            True,
+        ),
+        (DirectoryHoldings(["a"], 1000, False, HERE), DirectoryHoldings(["README_TO_DECRYPT"], 1, place=HERE), True),
+        (DirectoryHoldings(["a"], 1000, False, HERE), DirectoryHoldings(["b"], 0, False, HERE), False),
     ],
 )
-def test_what_is_suspicious(before: Holdings, now: Holdings, is_suspicious: bool) -> None:
+def test_what_is_suspicious(before: DirectoryHoldings, now: DirectoryHoldings, is_suspicious: bool) -> None:
     assert bool(suspicion(before, now)) == is_suspicious
 
 
 def test_it_is_remembered_as_text_and_what_another_version_wrote_is_passed_over(tmp_path: Path) -> None:
     fill(tmp_path, "a\udcff", "b")
     found = holdings_of(str(tmp_path), one_file_system=False)
-    again = Holdings.from_notes(found.to_notes())
+    again = DirectoryHoldings.from_notes(found.to_notes())
     assert again is not None
     assert (again.names, again.files, again.mounts) == (found.names, found.files, found.mounts)
     assert suspicion(again, found) == ""
-    assert Holdings.from_notes({}) is None
-    assert Holdings.from_notes({"held": "[]"}) is None
-    assert Holdings.from_notes({"held": '{"else": 1}'}) is None
+    assert DirectoryHoldings.from_notes({}) is None
+    assert DirectoryHoldings.from_notes({"held": "[]"}) is None
+    assert DirectoryHoldings.from_notes({"held": '{"else": 1}'}) is None
 
 
 def test_looking_ends_after_a_thousand_files(tmp_path: Path) -> None:
@@ -161,7 +169,7 @@ def test_looking_ends_after_a_thousand_files(tmp_path: Path) -> None:
 
 
 def test_of_many_absent_mounts_some_are_named_and_the_others_counted() -> None:
-    before = Holdings(mounts={f"disk{number}": "ext4" for number in range(8)} | {".": "xfs"})
-    lines = absent_mounts("/srv", before, Holdings(mounts={}))
+    before = DirectoryHoldings(mounts={f"disk{number}": "ext4" for number in range(8)} | {".": "xfs"})
+    lines = absent_mounts("/srv", before, DirectoryHoldings(mounts={}))
     assert lines[0].startswith("/srv was a mounted file system (xfs)")
     assert lines[-1] == "4 other file systems below /srv are not mounted either"

@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from s3napback.config.bandwidth import UNLIMITED
+from s3napback.stores.part_body import PartBody
 from s3napback.stores.parts import MEBIBYTE, PartLimits, PartPlan, buffer_budget, plan_parts
-from s3napback.stores.s3_upload import PartBody, PartBuffers
+from s3napback.stores.s3_upload import PartBuffers
+from s3napback.stores.throttle import Throttle
 
 LIMITS = PartLimits()
 CHUNK = 25_000_000
@@ -82,7 +85,7 @@ def test_buffers_of_a_size_no_longer_wanted_are_let_go() -> None:
 
 def test_a_body_gives_large_slices_of_the_buffer_itself_whatever_it_is_asked_for() -> None:
     buffer = bytearray(MEBIBYTE)
-    body = PartBody(buffer, MEBIBYTE - 1, threading.Event())
+    body = PartBody(buffer, MEBIBYTE - 1, threading.Event(), Throttle(UNLIMITED))
     slices = [body.read(16_384) for _ in range(5)]
     assert [len(piece) for piece in slices] == [262_144, 262_144, 262_144, 262_143, 0]
     assert all(piece.obj is buffer for piece in slices)

@@ -10,12 +10,14 @@ from types import SimpleNamespace
 
 import pytest
 
+from s3napback.config.bandwidth import UNLIMITED
 from s3napback.errors import StoreError, StoreUnreachable
 from s3napback.stores import s3_listing, s3_session
+from s3napback.stores.part_body import PartBody
 from s3napback.stores.s3 import S3Store
 from s3napback.stores.s3_errors import SlowAnswer
 from s3napback.stores.s3_session import LimitedSession
-from s3napback.stores.s3_upload import PartBody
+from s3napback.stores.throttle import Throttle
 from tests.faulty_s3 import Answer, Fault, Forward, Request
 from tests.hostile.answers import drip, endless_answer, endless_listing
 from tests.stores.s3_bench import S3Bench
@@ -77,7 +79,7 @@ class HangingSession:
 
 
 def test_a_request_that_was_given_up_does_not_send_any_more() -> None:
-    body = PartBody(bytearray(10), 10, threading.Event())
+    body = PartBody(bytearray(10), 10, threading.Event(), Throttle(UNLIMITED))
     request = SimpleNamespace(
         url="https://host/key?X-Amz-Signature=secret", method="PUT", body=body, stream_output=False
     )

@@ -10,7 +10,7 @@ import pytest
 from s3napback.archives import Owner
 from s3napback.catalogue.sums import SumNote, format_sum
 from s3napback.kinds import SourceName
-from s3napback.stores.versions import Choice, StoredVersion, Voucher, newest, newest_first, vouched, voucher_in
+from s3napback.stores.versions import StoredVersion, VersionAsOf, Voucher, newest, newest_first, vouched, voucher_in
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
@@ -30,7 +30,7 @@ def names(versions: list[StoredVersion]) -> list[str]:
 
 def chosen(
     *versions: StoredVersion, sums: Mapping[str, int | None] | None = None, ids: Mapping[str, str] | None = None
-) -> Choice:
+) -> VersionAsOf:
     """Each version's identity is its id unless told otherwise."""
     vouchers = {name: Voucher(name, size) for name, size in (sums or {}).items()}
     return vouched(newest_first(versions), vouchers.get, lambda each: (ids or {}).get(each.id, each.id))
@@ -42,10 +42,10 @@ def test_of_one_second_a_version_is_newer_than_a_deletion_and_the_first_listed_t
 
 
 def test_what_is_deleted_is_not_there() -> None:
-    assert newest([]) == Choice()
-    assert newest([marker(2), version("a", 1)]) == Choice()
-    assert newest([version("a", 1, parts=False), marker(0)]) == Choice(version("a", 1, parts=False))
-    assert newest([version("a", 1)]) == Choice(version("a", 1), is_vouched=False)
+    assert newest([]) == VersionAsOf()
+    assert newest([marker(2), version("a", 1)]) == VersionAsOf()
+    assert newest([version("a", 1, parts=False), marker(0)]) == VersionAsOf(version("a", 1, parts=False))
+    assert newest([version("a", 1)]) == VersionAsOf(version("a", 1), is_vouched=False)
 
 
 @pytest.mark.parametrize(
@@ -58,38 +58,38 @@ def test_an_etag_tells_of_parts(etag: str, *, parts: bool) -> None:
 
 def test_an_archive_in_one_piece_needs_no_voucher() -> None:
     single = version("single", 2, parts=False)
-    assert chosen(single, version("older", 1)) == Choice(single)
-    assert chosen(version("newer", 3), single, sums={"older": 10}) == Choice(single, passed_over=1)
+    assert chosen(single, version("older", 1)) == VersionAsOf(single)
+    assert chosen(version("newer", 3), single, sums={"older": 10}) == VersionAsOf(single, passed_over=1)
 
 
 def test_an_archive_in_parts_counts_if_a_checksum_names_it() -> None:
     a, b = version("a", 1), version("b", 2)
-    assert chosen(a, b, sums={"a": 10, "b": 10}) == Choice(b)
-    assert chosen(a, b, sums={"a": 10}) == Choice(a, passed_over=1)
-    assert chosen(a, b, sums={"a": None}) == Choice(a, passed_over=1)
+    assert chosen(a, b, sums={"a": 10, "b": 10}) == VersionAsOf(b)
+    assert chosen(a, b, sums={"a": 10}) == VersionAsOf(a, passed_over=1)
+    assert chosen(a, b, sums={"a": None}) == VersionAsOf(a, passed_over=1)
 
 
 def test_of_one_id_the_earliest_counts() -> None:
     a, copy, between = version("a", 1), version("copy", 5), version("between", 3)
     ids = {"copy": "a"}
-    assert chosen(a, between, copy, sums={"a": 10}, ids=ids) == Choice(a, passed_over=1)
-    assert chosen(a, version("copy", 5, size=11), sums={"a": 10}, ids=ids) == Choice(a, passed_over=1)
-    assert chosen(a, marker(2), copy, sums={"a": 10}, ids=ids) == Choice(a, passed_over=1)
+    assert chosen(a, between, copy, sums={"a": 10}, ids=ids) == VersionAsOf(a, passed_over=1)
+    assert chosen(a, version("copy", 5, size=11), sums={"a": 10}, ids=ids) == VersionAsOf(a, passed_over=1)
+    assert chosen(a, marker(2), copy, sums={"a": 10}, ids=ids) == VersionAsOf(a, passed_over=1)
 
 
 def test_where_nothing_vouches_the_newest_is_shown_as_such() -> None:
     a, b = version("a", 1), version("b", 2)
-    assert chosen(a, b) == Choice(b, is_vouched=False)
+    assert chosen(a, b) == VersionAsOf(b, is_vouched=False)
     assert chosen(a, b, ids={"a": "", "b": ""}, sums={"": 10}).version == b
-    assert chosen(version("old", 1, parts=False), marker(2), version("new", 3)) == Choice(
+    assert chosen(version("old", 1, parts=False), marker(2), version("new", 3)) == VersionAsOf(
         version("new", 3), is_vouched=False
     )
-    assert chosen(version("old", 1, parts=False), marker(2)) == Choice()
+    assert chosen(version("old", 1, parts=False), marker(2)) == VersionAsOf()
 
 
 def test_what_bears_the_id_and_not_the_size_is_not_vouched_for() -> None:
     copy = version("copy", 5, size=11)
-    assert chosen(copy, sums={"a": 10}, ids={"copy": "a"}) == Choice(copy, is_vouched=False)
+    assert chosen(copy, sums={"a": 10}, ids={"copy": "a"}) == VersionAsOf(copy, is_vouched=False)
 
 
 def test_a_voucher_is_what_a_checksum_object_says() -> None:

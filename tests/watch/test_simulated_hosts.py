@@ -17,7 +17,7 @@ from s3napback.deciding.plans import Plan, decide
 from s3napback.rotation import HanoiCycle, Schedule, SimpleCycle, day_date
 from s3napback.watch.composing import Attempt, Kept, Run, compose
 from s3napback.watch.keys import Place
-from s3napback.watch.overview import Stored, Wordless, standings
+from s3napback.watch.overview import StoreContents, Wordless, standings
 from s3napback.watch.states import Heard, State
 from s3napback.watch.word import LARGEST, Unreadable, read, written
 from tests.catalogues import job
@@ -245,7 +245,7 @@ def expected_on(hosts: list[Host], morning: int, unread: set[int]) -> Counter[tu
 
 def seen_on(hosts: list[Host], morning: int) -> Counter[tuple[str, str, str]]:
     sizes = {key: size for host in hosts for key, size in host.objects.items()}
-    stored = Stored(sizes, [host.heard() for host in hosts if host.number != WORDLESS])
+    stored = StoreContents(sizes, [host.heard() for host in hosts if host.number != WORDLESS])
     below = f"prefix/{WORDLESS}/"
     unread = tuple(f"{each.place.prefix}/" for each in stored.heard if each.word is None)
     unspoken = [name for name in stored.unspoken if not name.startswith(unread or ("nowhere",))]

@@ -8,7 +8,7 @@ import pytest
 
 from s3napback.rotation import SimpleCycle
 from s3napback.watch.keys import Place
-from s3napback.watch.overview import Standing, Stored, Wordless, overall, standings, standings_of
+from s3napback.watch.overview import Standing, StoreContents, Wordless, overall, standings, standings_of
 from s3napback.watch.states import Heard, State, judge_run, judge_source
 from s3napback.watch.word import Dropped, SourceWord, Word
 from tests.catalogues import job
@@ -88,7 +88,7 @@ def shown(found: list[Standing]) -> list[tuple[str, str, str]]:
 
 def test_the_worst_stands_first_and_nothing_stands_for_what_is_well() -> None:
     late = word(source_word(source="Directory /b", **VERY_LATE), source_word(source="Directory /a", warnings=1))
-    stored = Stored(SIZES, [heard(late), heard(None, Place("p", "bad", "x"), "it makes no sense")])
+    stored = StoreContents(SIZES, [heard(late), heard(None, Place("p", "bad", "x"), "it makes no sense")])
     found = standings(stored, [Wordless("old", "q", ("etc", "srv"))], NOW)
     assert shown(found) == [
         ("CRITICAL", "atlas/nightly", "Directory /b"),
@@ -98,28 +98,28 @@ def test_the_worst_stands_first_and_nothing_stands_for_what_is_well() -> None:
     ]
     assert overall(found) is State.CRITICAL
     assert overall([]) is State.OK
-    assert shown(standings(Stored(SIZES, [heard(word(source_word()))]), [], NOW)) == [
+    assert shown(standings(StoreContents(SIZES, [heard(word(source_word()))]), [], NOW)) == [
         ("OK", "atlas/nightly", "Directory /etc")
     ]
 
 
 def test_one_configuration_is_asked_for_what_it_names() -> None:
     jobs = [job("etc", SimpleCycle()), job("srv", SimpleCycle(), source="Directory /srv")]
-    stored = Stored(SIZES, [heard(word(source_word()))])
+    stored = StoreContents(SIZES, [heard(word(source_word()))])
     assert shown(standings_of(jobs, PLACE, stored, NOW)) == [
         ("WARNING", "atlas/nightly", "Directory /srv"),
         ("OK", "atlas/nightly", "Directory /etc"),
     ]
-    assert shown(standings_of(jobs, PLACE, Stored(SIZES), NOW)) == [("UNKNOWN", "atlas/nightly", "")]
+    assert shown(standings_of(jobs, PLACE, StoreContents(SIZES), NOW)) == [("UNKNOWN", "atlas/nightly", "")]
 
 
 def test_who_is_gone_on_purpose_is_not_asked_for() -> None:
     gone = heard(word(source_word(**VERY_LATE), forgotten=True))
-    assert standings(Stored({}, [gone]), [], NOW) == []
+    assert standings(StoreContents({}, [gone]), [], NOW) == []
 
 
 def test_names_that_no_run_speaks_of_are_found_below_every_prefix() -> None:
     said = word(source_word(name="etc"), dropped=(Dropped("srv", TODAY, TODAY),))
     keys = ["p/etc-0-FULL", "p/etc-0-FULL.sha256", "p/srv-1-DIFF", "etc-0-FULL", "p/home-2-FULL", "p/notes.txt"]
-    stored = Stored(dict.fromkeys(keys, 1), [heard(said, Place("p", "atlas", "nightly"))])
+    stored = StoreContents(dict.fromkeys(keys, 1), [heard(said, Place("p", "atlas", "nightly"))])
     assert stored.unspoken == {"etc": "etc-0-FULL", "p/home": "p/home-2-FULL"}

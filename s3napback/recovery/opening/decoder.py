@@ -30,6 +30,10 @@ _LEAST_RATE = 128
 logger = logging.getLogger("s3napback")
 
 
+def _unwatched(decompression: Transformation) -> Transformation:
+    return decompression
+
+
 @dataclass(frozen=True)
 class Decoder:
     """Opens archives.
@@ -52,8 +56,18 @@ class Decoder:
     indexes: frozenset[str] = frozenset()
     parts: Mapping[str, Callable[[], Iterator[Block]]] = field(default_factory=dict)
 
-    def open(self, archive: CataloguedArchive, *consumers: Stage | Transformation) -> Pipeline:
+    def open(
+        self,
+        archive: CataloguedArchive,
+        *consumers: Stage | Transformation,
+        watching: Callable[[Transformation], Transformation] = _unwatched,
+    ) -> Pipeline:
         """A pipeline, not yet started, whose output is what the last consumer writes, or the archive's content.
+
+        Args:
+            archive: which one.
+            consumers: what follows decompression.
+            watching: makes of the decompression one that is watched.
 
         Raises:
             StoreError: its first bytes cannot be read.
@@ -78,7 +92,7 @@ class Decoder:
             "decompression", lambda blocks: decompressed(blocks, archive.record.compression if archive.record else "")
         )
         decrypt = [self._decryption_of(archive)] if encrypted else []
-        return self._pipeline(feed, *decrypt, decompress, *consumers)
+        return self._pipeline(feed, *decrypt, watching(decompress), *consumers)
 
     def _pipeline(self, *elements: Feed | Stage | Transformation) -> Pipeline:
         return Pipeline(elements, stall_timeout=self.transport.stall_timeout, least_rate=_LEAST_RATE)
@@ -116,6 +130,7 @@ class Decoder:
         write: Callable[[Block], None] | None = None,
         finish: Callable[[Pipeline], None] | None = None,
         use: str = "checked",
+        watching: Callable[[Transformation], Transformation] = _unwatched,
     ) -> int:
         """Decode one archive to its end.
 
@@ -125,6 +140,7 @@ class Decoder:
             write: takes what comes out at the end; nobody does otherwise.
             finish: is given the pipeline after a good end.
             use: what the consumers do with the content, as a participle, for the message of a failure: ``extracted``.
+            watching: see ``open``.
 
         Returns:
             Bytes that came out.
@@ -134,7 +150,7 @@ class Decoder:
         """
         patient = self._patient(consumers)
         try:
-            with self.open(archive, *patient) as pipeline:
+            with self.open(archive, *patient, watching=watching) as pipeline:
                 total = _read(pipeline, write)
                 if finish:
                     finish(pipeline)

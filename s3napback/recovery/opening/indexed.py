@@ -21,13 +21,16 @@ from s3napback.recovery.opening.decrypting import looks_encrypted
 from s3napback.recovery.opening.ranges import Content, Irregular, Read, StoredRanges, beginning
 from s3napback.streams.pipeline import Pipeline
 from s3napback.streams.processes import Stage
-from s3napback.streams.transformations import Feed
+from s3napback.streams.transformations import Block, Feed
 
 HEAD_SIZE = 384 * 1024
 """Bytes of an encrypted archive that tell how it is written."""
 
 LEAST_SIZE = 1 << 21
 """Bytes of an archive below which to read it whole is as quick."""
+
+_SPARE = 1 << 21
+"""Bytes by which an index may be larger than its archive, as that of a few small files is."""
 
 _TOLD = 1 << 18  # bytes of the compressed stream; what zstd compresses at once becomes no more than half of that
 _PIECE = 1 << 18
@@ -122,8 +125,8 @@ def look_up(
     """
     archive = entered.archive
     try:
-        with _opened(decoder, archive, is_encrypted=bool(looks_encrypted(entered.stored.head))) as pipeline:
-            reader = DocumentReader(_blocks(pipeline), archive.stored.size)
+        with opened_index(decoder, archive, is_encrypted=bool(looks_encrypted(entered.stored.head))) as pipeline:
+            reader = DocumentReader(index_blocks(pipeline), archive.stored.size)
             document = reader.document(entered.record.id, entered.secret)
             if not document.segments.is_whole:
                 raise Irregular("it has no segments")
@@ -139,10 +142,36 @@ def look_up(
     return content
 
 
-def _opened(decoder: Decoder, archive: CataloguedArchive, *, is_encrypted: bool) -> Pipeline:
+def text_of(decoder: Decoder, entered: Entered) -> Iterator[bytes]:
+    """The lines of an archive's index, in pieces; only when all of them have come do they count.
+
+    Raises:
+        Irregular: the index does not count.
+        StoreError: it cannot be read.
+    """
+    archive = entered.archive
+    try:
+        with opened_index(decoder, archive, is_encrypted=bool(looks_encrypted(entered.stored.head))) as pipeline:
+            reader = DocumentReader(index_blocks(pipeline), archive.stored.size)
+            yield from reader.lines(reader.document(entered.record.id, entered.secret))
+    except (DamagedIndex, PipelineError, UnusableTool) as error:
+        raise Irregular(str(error)) from error
+
+
+def opened_index(decoder: Decoder, archive: CataloguedArchive, *, is_encrypted: bool) -> Pipeline:
+    """A pipeline, not yet started, whose output is the decrypted index of an archive."""
     key = index_key(archive.key)
     transport = decoder.transport
-    feed = Feed(f"{transport.store.location}/{key}", lambda: map(transport.total.note, transport.store.read(key)))
+
+    def fetched() -> Iterator[Block]:
+        left = archive.stored.size + _SPARE
+        for block in map(transport.total.note, transport.store.read(key)):
+            left -= len(block)
+            if left < 0:
+                raise Irregular("its index is far larger than the archive")
+            yield block
+
+    feed = Feed(f"{transport.store.location}/{key}", fetched)
     elements: list[Feed | Stage] = [feed]
     if is_encrypted:
         digest = metadata_digest(archive.stored.metadata)
@@ -150,7 +179,8 @@ def _opened(decoder: Decoder, archive: CataloguedArchive, *, is_encrypted: bool)
     return Pipeline(elements, stall_timeout=transport.stall_timeout)
 
 
-def _blocks(pipeline: Pipeline) -> Iterator[bytes]:
+def index_blocks(pipeline: Pipeline) -> Iterator[bytes]:
+    """What comes out of it, in pieces."""
     buffer = memoryview(bytearray(_PIECE))
     while count := pipeline.readinto(buffer):
         yield bytes(buffer[:count])

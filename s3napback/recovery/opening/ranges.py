@@ -11,7 +11,7 @@ from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.encryption.chunks import boundaries
 from s3napback.errors import StoreError
 from s3napback.recovery.opening.fetching import Transport
-from s3napback.streams.segments import SEGMENT_SIZE, Segment, Segments, sum_of
+from s3napback.streams.segments import SEGMENT_SIZE, Segments, sum_of
 
 _RAW_DEFLATE = -15
 _GZIP_HEADER = 10  # bytes of one that we write
@@ -79,8 +79,8 @@ class Content:
         """
         self._read = read
         self._key = segments.key
-        self._segments = list(segments)
-        self._starts = boundaries([each.length for each in self._segments])
+        self._segments = segments
+        self._starts = boundaries(each.length for each in segments)
         self._compression = compression
         self._kept: OrderedDict[int, bytes] = OrderedDict()
 
@@ -128,7 +128,7 @@ class Content:
             return self._kept[number]
         start, end = self._starts[number], self._starts[number + 1]
         stored = self._read(start, end)
-        segment: Segment = self._segments[number]
+        segment = self._segments[number]
         found = sum_of(self._key, number, stored)
         if len(stored) != segment.length or not hmac.compare_digest(found, segment.sum):
             raise Irregular("a part of the archive is not the one of which its index has a sum")

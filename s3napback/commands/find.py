@@ -1,0 +1,193 @@
+"""``find``: names that a pattern fits, in all backups of a source, or of all sources."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from s3napback.browsing.interest import Interest, Pattern, read_pattern
+from s3napback.browsing.lineages import Lineages, Version, lineages_of, versions
+from s3napback.browsing.nodes import MISSING
+from s3napback.browsing.showing import json_line, json_of, json_of_path, line_of, text_of_name
+from s3napback.browsing.tree import Tree
+from s3napback.catalogue.contents import CataloguedArchive
+from s3napback.commands.looking import Looker, LookRequest, Output, OutputForm, require_directory, resolved, top_of
+from s3napback.config.settings import Configuration
+from s3napback.kinds import DIRECTORY, SourceName
+from s3napback.recovery.choosing import NothingToRestore
+from s3napback.recovery.inspecting import Inspector
+from s3napback.recovery.paths import NoSuchPath
+from s3napback.rotation import day_date
+
+logger = logging.getLogger("s3napback")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A path that fits.
+
+    Attributes:
+        source: in which it lies.
+        path: absolute.
+        versions: all that it was.
+        archives: by the numbers of these, from 1.
+    """
+
+    source: SourceName
+    path: bytes
+    versions: Sequence[Version]
+    archives: Sequence[CataloguedArchive]
+
+
+def show(configuration: Configuration, request: LookRequest, pattern: str, today: date, output: Output) -> int:
+    """Show what fits.
+
+    Args:
+        request: with a source, or without for all directories.
+        pattern: for names, or with a slash in it for absolute paths.
+        today: completes ``--at``.
+        output: takes the result.
+
+    Returns:
+        The exit code: that of a failure if nothing fits.
+
+    Raises:
+        S3napbackError: what failed.
+    """
+    looker = Looker(configuration, request, today)
+    wanted = read_pattern(pattern.encode("utf-8", "surrogateescape"))
+    words = [looker.located(request.source)[0]] if request.source else _directories(looker)
+    counter = _Counter()
+    with looker.looking():
+        found = (each for word in words for each in _found(looker, word, request.at, wanted))
+        _show(counter.counted(found), pattern, output)
+    if not counter.count:
+        hint = "" if set("*?[") & set(pattern) else f"; a pattern is for whole names: '*{pattern}*' fits parts of them"
+        raise NoSuchPath(f"nothing fits {pattern!r}{hint}")
+    return 0
+
+
+def _directories(looker: Looker) -> list[str]:
+    archives = looker.holdings.catalogue.archives
+    sources = {each.record.owner.source for each in archives if each.record}
+    found = sorted(str(source) for source in sources if source.kind == DIRECTORY.name)
+    if not found:
+        raise NothingToRestore("there are no archives of directories in the store under this Prefix")
+    return found
+
+
+def _found(looker: Looker, word: str, at: str, pattern: Pattern) -> Iterator[Found]:
+    source = looker.source(word)
+    require_directory(source)
+    wanted = Interest(pattern=pattern, top=top_of(source))
+    if at:
+        chain = looker.chain(word, at)
+        with looker.tree_of(source, chain, wanted) as tree:
+            for node in tree.nodes():
+                yield Found(source, wanted.absolute(node.path), [Version(node, [len(chain)])], chain)
+        return
+    lineages = lineages_of(looker.holdings.catalogue, looker.archives(word))
+    for problem in lineages.problems:
+        logger.warning("%s", problem)
+    numbered = lineages.numbered
+    looker.require_warm(numbered)
+    with RecordedTree(looker.inspector(source), lineages, wanted) as tree:
+        for path, found in versions(tree.spans()):
+            yield Found(source, wanted.absolute(path), found, numbered)
+
+
+class RecordedTree:
+    """All that there was in some chains. A context manager, of a tree whose spans are to be asked for."""
+
+    def __init__(self, inspector: Inspector, lineages: Lineages, wanted: Interest) -> None:
+        self._inspector = inspector
+        self._lineages = lineages
+        self._wanted = wanted
+        self._tree = Tree(wanted, is_recorded=True)
+
+    def __enter__(self) -> Tree:
+        self._tree.__enter__()
+        try:
+            self._replay()
+            if self._tree.unresolved:
+                self._tree.__exit__(None, None, None)
+                self._tree = Tree(resolved(self._wanted, self._tree), is_recorded=True)
+                self._tree.__enter__()
+                self._replay()
+        except BaseException:
+            self._tree.__exit__(None, None, None)
+            raise
+        return self._tree
+
+    def __exit__(self, *_error: object) -> None:
+        self._tree.__exit__(None, None, None)
+
+    def _replay(self) -> None:
+        first = 1
+        for chain in self._lineages.chains:
+            self._inspector.replay(self._tree, chain, first)
+            first += len(chain)
+
+
+class _Counter:
+    count = 0
+
+    def counted(self, found: Iterator[Found]) -> Iterator[Found]:
+        for each in found:
+            self.count += 1
+            yield each
+
+
+def _show(found: Iterator[Found], pattern: str, output: Output) -> None:
+    if output.form is OutputForm.JSON:
+        output.lines(_json(found, pattern))
+    elif output.form is OutputForm.NAMES:
+        output.names(each.path for each in found if any(one.node.state != MISSING for one in each.versions))
+    elif output.form is OutputForm.TERMINAL:
+        output.lines(line for each in found for line in _for_people(each))
+    else:
+        output.lines(line for each in found for line in _plain(each))
+
+
+def _for_people(found: Found) -> Iterator[str]:
+    yield text_of_name(found.path)
+    for version in found.versions:
+        yield f"  {line_of(version.node, b'', is_exact=False).rstrip()}  {days_of(version, found.archives)}"
+
+
+def _plain(found: Found) -> Iterator[str]:
+    for version in found.versions:
+        shown = line_of(version.node, found.path, is_exact=True)
+        yield f"{days_of(version, found.archives)}  {shown}"
+
+
+def days_of(version: Version, archives: Sequence[CataloguedArchive]) -> str:
+    """In which backups something was so: the first day, the last one, and how many there are."""
+    those = {number: archives[number - 1] for number in version.numbers}
+    days = [each.record.day for each in those.values() if each.record]
+    count = len({each.key for each in those.values()})
+    if not days:
+        return f"({count})"
+    first, last = f"{day_date(min(days))}", f"{day_date(max(days))}"
+    return f"{first} ({count})" if first == last else f"{first} to {last} ({count})"
+
+
+def _json(found: Iterator[Found], pattern: str) -> Iterator[str]:
+    yield json_line({"pattern": pattern})[:-1] + ', "matches": ['
+    before = " "
+    for each in found:
+        document: dict[str, object] = {"source": str(each.source), **json_of_path(each.path)}
+        document["versions"] = [
+            {**json_of(version.node, each.path), "archives": keys_of(version, each.archives)}
+            for version in each.versions
+        ]
+        yield before + json_line(document)
+        before = ","
+    yield "]}"
+
+
+def keys_of(version: Version, archives: Sequence[CataloguedArchive]) -> list[str]:
+    """Keys of the archives in which something was so."""
+    return list(dict.fromkeys(archives[number - 1].key for number in version.numbers))

@@ -1,0 +1,285 @@
+"""What ``ls``, ``find``, ``history`` and ``diff`` have in common: which archives are meant, and who looks into them."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from enum import Enum
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+from s3napback.browsing.interest import Interest
+from s3napback.browsing.nodes import MISSING, joined, split
+from s3napback.browsing.tree import Tree
+from s3napback.catalogue.contents import CataloguedArchive
+from s3napback.catalogue.keeping import KeptStore, tidy
+from s3napback.catalogue.remembering import cache_folder
+from s3napback.catalogue.selection import holder_of
+from s3napback.config.settings import Configuration
+from s3napback.formatting import printable, shell_word
+from s3napback.kinds import DIRECTORY, SourceName
+from s3napback.recovery.choosing import only_source
+from s3napback.recovery.holdings import Holdings, StoredCold, cold_advice, look_at_store
+from s3napback.recovery.inspecting import Inspector
+from s3napback.recovery.paths import NoSuchPath, members_of_paths
+from s3napback.recovery.unread import said_of, unread_in
+from s3napback.rotation import day_date
+
+logger = logging.getLogger("s3napback")
+
+_TOGETHER = 500
+_MOST_NEAR = 5
+_MOST_LOOKED_AT = 5000
+_MOST_UNRESOLVED = 20_000
+
+
+class OutputForm(Enum):
+    """How the result is shown."""
+
+    TERMINAL = "columns as people read them"
+    PLAIN = "the same with exact sizes and times"
+    JSON = "JSON"
+    NAMES = "names alone, each ended by a NUL"
+
+    @property
+    def is_exact(self) -> bool:
+        """Sizes in bytes, and times to the nanosecond."""
+        return self is not OutputForm.TERMINAL
+
+
+class Say(Protocol):
+    """What takes the lines of a result."""
+
+    def __call__(self, *lines: str) -> None:
+        """Show some lines."""
+        ...
+
+
+class Write(Protocol):
+    """What takes bytes of a result."""
+
+    def __call__(self, data: bytes) -> None:
+        """Show them as they are."""
+        ...
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a result goes.
+
+    Attributes:
+        form: how it is shown.
+        say: takes lines.
+        write: takes bytes as they are.
+    """
+
+    form: OutputForm
+    say: Say
+    write: Write
+
+    def lines(self, lines: Iterable[str]) -> None:
+        """Show lines, of which there may be millions."""
+        rest = iter(lines)
+        while together := list(islice(rest, _TOGETHER)):
+            self.say(*together)
+
+    def names(self, names: Iterable[bytes]) -> None:
+        """Show names as they are, each ended by a NUL."""
+        rest = iter(names)
+        while together := list(islice(rest, _TOGETHER)):
+            self.write(b"".join(b"%s\0" % name for name in together))
+
+
+@dataclass(frozen=True)
+class LookRequest:
+    """What the command line asks for.
+
+    Attributes:
+        source: as in the configuration; empty where that is left out.
+        at: as of when; empty is the newest.
+        origin: ``--from``: a Cycle's name or a key base.
+        passphrase_file: for gpg.
+        require_signature: only what GpgSignKey has signed counts.
+    """
+
+    source: str = ""
+    at: str = ""
+    origin: str = ""
+    passphrase_file: Path | None = None
+    require_signature: bool = False
+
+
+class Looker:
+    """Looks into the archives of one store."""
+
+    def __init__(self, configuration: Configuration, request: LookRequest, today: date, path: str = "") -> None:
+        """Look at the store.
+
+        Args:
+            configuration: a Bucket is enough.
+            request: what is asked for.
+            today: completes ``--at``.
+            path: absolute, by which the source is known where none is named.
+
+        Raises:
+            S3napbackError: it cannot be used, or read.
+        """
+        self.holdings: Holdings = look_at_store(configuration, request.source or path, request.origin)
+        self._request = request
+        self._today = today
+        self._folder = cache_folder(os.environ)
+        catalogue = self.holdings.catalogue
+        self._kept = KeptStore(self.holdings.store, self._folder, catalogue.indexes)
+
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        """Look, and afterwards keep the cache small."""
+        try:
+            yield
+        finally:
+            tidy(self._folder)
+
+    def holder(self, path: str) -> str:
+        """The source within which an absolute path lies; the path itself if it is a source, or lies in none."""
+        if self.holdings.has_any(path):
+            return path
+        holder = holder_of(path, self.holdings.catalogue.archives)
+        return path if holder is None else str(holder)
+
+    def located(self, word: str) -> tuple[str, str]:
+        """The source that a word means, and the path within it if it means one: ``/etc/hosts`` lies in ``/etc``."""
+        if not word.startswith("/") or self.holdings.has_any(word):
+            return word, ""
+        holder = self.holder(word)
+        return (word, "") if holder == word else (holder, word)
+
+    def archives(self, word: str) -> list[CataloguedArchive]:
+        """This host's archives of a source, newest first."""
+        return self.holdings.own(word, self._request.origin)
+
+    def chain(self, word: str, at: str) -> tuple[CataloguedArchive, ...]:
+        """The chain as of a moment."""
+        return self.holdings.chain(word, at, self._today, self._request.origin)
+
+    def source(self, word: str) -> SourceName:
+        """The one source that a word means."""
+        return only_source(self.archives(word), word)
+
+    def inspector(self, source: SourceName) -> Inspector:
+        """Who looks into the archives of a directory."""
+        request = self._request
+        decoder = self.holdings.decoder(request.passphrase_file, require_signature=request.require_signature)
+        return Inspector.of(decoder, source.target, self._kept)
+
+    def require_warm(self, archives: Sequence[CataloguedArchive]) -> None:
+        """Look whether archives can be read at once.
+
+        Raises:
+            StoredCold: one cannot.
+        """
+        if advice := cold_advice(archives, self.holdings.configuration, self.holdings.catalogue.sums):
+            raise StoredCold(*advice)
+
+    def tree_of(self, source: SourceName, chain: Sequence[CataloguedArchive], wanted: Interest) -> ReplayedTree:
+        """The tree after a chain; a context manager."""
+        self.require_warm(chain)
+        return ReplayedTree(self.inspector(source), chain, wanted)
+
+    def tell_unread(self, newest: CataloguedArchive, name: bytes) -> None:
+        """Say what could not be read that night, of what is shown."""
+        for line in said_of(unread_in(self.holdings.store, newest), newest, [name] if name else []):
+            logger.warning("%s", line)
+
+
+class ReplayedTree:
+    """The tree after a chain. A context manager."""
+
+    def __init__(self, inspector: Inspector, chain: Sequence[CataloguedArchive], wanted: Interest) -> None:
+        self._inspector = inspector
+        self._chain = chain
+        self._wanted = wanted
+        self._tree = Tree(wanted)
+
+    def __enter__(self) -> Tree:
+        self._tree.__enter__()
+        try:
+            self._inspector.replay(self._tree, self._chain)
+            if self._tree.unresolved:
+                self._tree.__exit__(None, None, None)
+                self._tree = Tree(resolved(self._wanted, self._tree))
+                self._tree.__enter__()
+                self._inspector.replay(self._tree, self._chain)
+        except BaseException:
+            self._tree.__exit__(None, None, None)
+            raise
+        return self._tree
+
+    def __exit__(self, *error: object) -> None:
+        self._tree.__exit__(None, None, None)
+
+
+def resolved(wanted: Interest, tree: Tree) -> Interest:
+    """What has to be of interest so that hard links to what was not are known."""
+    if len(tree.unresolved) > _MOST_UNRESOLVED:
+        # So many are kept better by the tree than in memory.
+        return wanted.knowing_all()
+    return wanted.and_also(frozenset(tree.unresolved))
+
+
+def require_directory(source: SourceName) -> None:
+    """Look whether archives of a source hold names.
+
+    Raises:
+        NoSuchPath: they are dumps.
+    """
+    if source.kind != DIRECTORY.name:
+        raise NoSuchPath(
+            f"{source} is dumped as a whole, and its archives hold no files: “list {source}” shows them, and restore "
+            "brings one back"
+        )
+
+
+def path_within(source: SourceName, path: str) -> bytes:
+    """The path of a name relative to a source.
+
+    Args:
+        path: absolute, or relative to the source; empty is the source.
+
+    Raises:
+        NoSuchPath: it does not lie in the source.
+    """
+    if not path:
+        return b""
+    (name,) = members_of_paths(source.target, (path,))
+    top = source.target.strip("/")
+    below = name[len(top) :].lstrip("/") if top else name
+    return b"" if below == "." else below.encode("utf-8", "surrogateescape")
+
+
+def top_of(source: SourceName) -> bytes:
+    """The absolute path of a directory."""
+    return source.target.encode("utf-8", "surrogateescape")
+
+
+def no_such_path(looker: Looker, source: SourceName, chain: Sequence[CataloguedArchive], path: bytes) -> NoSuchPath:
+    """The error that a path was not there on a day, with what lies near it and what to do."""
+    shown = printable(Interest(top=top_of(source)).absolute(path).decode("utf-8", "surrogateescape"))
+    day = f" on {day_date(chain[-1].record.day)}" if chain[-1].record else ""
+    folder, name = split(path)
+    with looker.tree_of(source, chain, Interest(folder, is_deep=False, top=top_of(source))) as tree:
+        nodes = islice((node for node in tree.nodes() if node.path != folder), _MOST_LOOKED_AT)
+        names = {node.name.decode("utf-8", "surrogateescape"): node for node in nodes if node.state != MISSING}
+    near = difflib.get_close_matches(name.decode("utf-8", "surrogateescape"), names, _MOST_NEAR, 0.6)
+    paths = [Interest(top=top_of(source)).absolute(joined(folder, names[each].name)) for each in near]
+    hint = "; near it are: " + ", ".join(printable(each.decode("utf-8", "surrogateescape")) for each in paths)
+    written = shell_word(Interest(top=top_of(source)).absolute(path).decode("utf-8", "surrogateescape"))
+    return NoSuchPath(
+        f"{shown} was not there{day}{hint if near else ''}",
+        f"“history {written}” tells on which days it was, and “find” looks for names on all of them",
+    )

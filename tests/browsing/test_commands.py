@@ -1,0 +1,221 @@
+"""``ls``, ``find``, ``history`` and ``diff`` as they are written on a command line, and what they say."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.commands.test_index_objects import night
+from tests.site import Site
+
+ODD = (
+    "new\nline",
+    "esc\x1b[31m",
+    os.fsdecode(b"inv\xff"),
+    "tab\t",
+    "star*",
+    "[a-z]?",
+    "back\\slash",
+    "\u202eabc",
+    "-rf",
+)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """A chain of four nights."""
+    site = Site(tmp_path_factory.mktemp("looking") / "site")
+    for folder in ("etc/ssh", "odd", "empty", "becomes"):
+        (site.source / folder).mkdir(parents=True)
+    for name in ODD:
+        (site.source / "odd" / name).write_text(name, errors="surrogateescape")
+    (site.source / "etc" / "hosts").write_text("0123456789")
+    (site.source / "etc" / "ssh" / "sshd_config").write_text("x" * 1200)
+    (site.source / "link").symlink_to("etc/hosts")
+    (site.source / "hard").hardlink_to(site.source / "etc" / "hosts")
+    (site.source / "left out").write_text("")
+    site.configure_cycle('Diffs 6\nFulls 2\nExclude "left out"')
+    night(site, 0)
+    (site.source / "etc" / "hosts").write_text("0123456789 and more")
+    night(site, 1)
+    (site.source / "etc" / "hosts").unlink()
+    (site.source / "becomes").rmdir()
+    (site.source / "becomes").write_text("a file")
+    night(site, 2)
+    (site.source / "etc" / "new").write_text("")
+    night(site, 3)
+    return site
+
+
+def said(site: Site, *words: str, expect: int = 0) -> tuple[list[str], str]:
+    done = site.run(*words, day=None, expect=expect)
+    return done.stdout.splitlines(), done.stderr
+
+
+def names(site: Site, *words: str) -> list[str]:
+    """What is printed with ``-0``."""
+    whole = site.run(*words, "-0", day=None).stdout
+    assert not whole or whole.endswith("\0")
+    return whole.split("\0")[:-1]
+
+
+def test_a_folder_is_listed_with_what_its_names_are(filled: Site) -> None:
+    lines, _ = said(filled, "ls", str(filled.source))
+    assert [line.split("  ")[-1] for line in lines] == [
+        "becomes",
+        "empty/",
+        "etc/",
+        "hard",
+        "link -> etc/hosts",
+        "odd/",
+    ]
+    (hard,) = (line for line in lines if line.endswith("hard"))
+    owners = rf"{os.geteuid()}:{os.getegid()}"
+    assert re.fullmatch(rf"-rw-r--r--  {owners} +19  20\d\d-\d\d-\d\d \d\d:\d\d:\d\d\.\d{{9}}[+-]\d{{4}}  hard", hard)
+
+
+@pytest.mark.parametrize("path", ["etc", "etc/", "./etc", "etc/../etc", "ABSOLUTE"])
+def test_a_path_is_absolute_or_relative_to_its_source(filled: Site, path: str) -> None:
+    written = str(filled.source / "etc") if path == "ABSOLUTE" else path
+    assert names(filled, "ls", str(filled.source), written, "--at", "2026-01-02") == ["hosts", "ssh"]
+
+
+def test_a_path_alone_is_looked_for_in_the_source_that_it_lies_in(filled: Site) -> None:
+    assert names(filled, "ls", str(filled.source / "etc"), "--at", "2026-01-01") == ["hosts", "ssh"]
+    assert names(filled, "ls", str(filled.source / "etc" / "ssh" / "sshd_config")) == ["sshd_config"]
+
+
+def test_names_of_every_kind_are_escaped_in_lines_and_exact_with_a_nul_behind_them(filled: Site) -> None:
+    assert sorted(names(filled, "ls", str(filled.source), "odd")) == sorted(ODD)
+    lines, _ = said(filled, "ls", str(filled.source), "odd")
+    assert len(lines) == len(ODD)
+    assert all(line.isprintable() for line in lines)
+    assert {line.split("  ")[-1] for line in lines} >= {"new\\nline", "esc\\x1b[31m", "inv\\xff", "\\u202eabc", "-rf"}
+    for name in ODD:
+        assert names(filled, "ls", str(filled.source), f"odd/{name}") == [name]
+
+
+def test_all_below_a_folder_is_listed_with_paths_from_there_on(filled: Site) -> None:
+    assert names(filled, "ls", str(filled.source), "etc", "-R") == ["new", "ssh", "ssh/sshd_config"]
+
+
+def test_json_tells_the_same_and_of_odd_names_their_bytes(filled: Site) -> None:
+    lines, _ = said(filled, "ls", str(filled.source), "odd", "--json")
+    document = json.loads("".join(lines))
+    assert document["day"] == "2026-01-04"
+    paths = [
+        bytes.fromhex(each["path_hex"]) if "path_hex" in each else each["path"].encode() for each in document["entries"]
+    ]
+    assert {Path(os.fsdecode(path)).name for path in paths} == set(ODD)
+    assert {each["type"] for each in document["entries"]} == {"file"}
+
+
+def test_what_was_not_there_is_an_error_that_names_what_is_near_and_what_to_do(filled: Site) -> None:
+    lines, errors = said(filled, "ls", str(filled.source), "etc/ssh/sshd_confg", expect=1)
+    assert lines == []
+    assert f"was not there on 2026-01-04; near it are: {filled.source}/etc/ssh/sshd_config" in errors
+    assert "history" in errors
+    _, errors = said(filled, "ls", str(filled.source), "/elsewhere", expect=1)
+    assert "does not lie in" in errors
+    _, errors = said(filled, "ls", str(filled.source), "--at", "2025-12-31", expect=1)
+    assert "no archive as old as" in errors
+
+
+def test_a_name_is_found_in_all_backups_in_which_it_is(filled: Site) -> None:
+    lines, _ = said(filled, "find", "h*")
+    assert [(line.partition(")")[0], line.rpartition("/")[2]) for line in lines] == [
+        ("2026-01-01 (1", "hard"),
+        ("2026-01-02 to 2026-01-04 (3", "hard"),
+        ("2026-01-01 (1", "hosts"),
+        ("2026-01-02 (1", "hosts"),
+    ]
+    assert names(filled, "find", "h*", str(filled.source)) == [f"{filled.source}/hard", f"{filled.source}/etc/hosts"]
+    assert names(filled, "find", "h*", "--at", "2026-01-03") == [f"{filled.source}/hard"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("star\\*", ["odd/star*"]),
+        ("[[]a-z[]][?]", ["odd/[a-z]?"]),
+        ("inv?", ["odd/" + os.fsdecode(b"inv\xff")]),
+        ("*\n*", ["odd/new\nline"]),
+        ("*/ssh/*", ["etc/ssh/sshd_config"]),
+        ("[!a-z]*", [f"odd/{name}" for name in sorted(("-rf", "[a-z]?", "\u202eabc"))]),
+        ("ne[a-v]", []),
+        ("ne[v-x]", ["etc/new"]),
+        ("becomes", ["becomes"]),
+    ],
+)
+def test_a_pattern_fits_whole_names_and_with_a_slash_paths(filled: Site, pattern: str, expected: list[str]) -> None:
+    if not expected:
+        assert "nothing fits" in said(filled, "find", pattern, expect=1)[1]
+        return
+    assert names(filled, "find", pattern) == [f"{filled.source}/{name}" for name in expected]
+
+
+def test_where_nothing_fits_a_pattern_it_is_said_how_parts_of_names_are_found(filled: Site) -> None:
+    assert "'*osts*' fits parts of them" in said(filled, "find", "osts", expect=1)[1]
+
+
+def test_a_history_tells_what_a_path_was_and_when_it_was_gone(filled: Site) -> None:
+    lines, _ = said(filled, "history", str(filled.source / "etc" / "hosts"))
+    key = f"{filled.name()}-"
+    assert [line.split("  ")[0].strip() for line in lines] == ["2026-01-01", "2026-01-02", "2026-01-03 to 2026-01-04"]
+    assert [line.split("  ")[-1] for line in lines] == [f"{key}0-FULL", f"{key}1-DIFF", f"{key}2-DIFF and 1 more"]
+    assert " 19  " in lines[1]
+    assert "not there" in lines[2]
+    lines, _ = said(filled, "history", str(filled.source), "becomes", "--json")
+    history = json.loads("".join(lines))["history"]
+    assert [(each["type"], len(each["archives"])) for each in history] == [("folder", 2), ("file", 2)]
+
+
+def test_a_history_of_what_never_was_is_an_error(filled: Site) -> None:
+    assert "is in none of the 4 backups" in said(filled, "history", str(filled.source / "never"), expect=1)[1]
+    assert "not absolute" in said(filled, "history", "never", expect=1)[1]
+
+
+def test_what_differs_between_two_days_is_told_with_a_letter(filled: Site) -> None:
+    source = filled.source
+    assert said(filled, "diff", str(source))[0] == [f"+  {source}/etc/new"]
+    expected = [f"T {source}/becomes", f"+ {source}/etc/new", f"- {source}/etc/hosts", f"M {source}/hard"]
+    assert sorted(names(filled, "diff", str(source), "2026-01-01")) == sorted(expected)
+    lines, errors = said(filled, "diff", str(source), "2026-01-02", "2026-01-01")
+    assert sorted(lines) == [f"M  {source}/etc/hosts", f"M  {source}/hard"]
+    assert "2 differences: 2 changed" in errors
+    assert said(filled, "diff", str(source), "2026-01-02", "2026-01-02")[0] == []
+
+
+def test_words_that_make_no_sense_are_refused(filled: Site) -> None:
+    source = str(filled.source)
+    said(filled, "ls", source, "-0", "--json", expect=2)
+    said(filled, "ls", source, "", expect=2)
+    said(filled, "diff", source, "2026-01-01", "2026-01-02", "2026-01-03", expect=2)
+    said(filled, "history", "a", "b", "c", expect=2)
+    said(filled, "find", "", expect=2)
+
+
+def test_a_reader_that_has_had_enough_is_no_error(filled: Site) -> None:
+    for words in (("ls", "-R", str(filled.source)), ("ls", "-R", "-0", str(filled.source)), ("find", "*", "--json")):
+        command = shlex.join(filled.command(*words, day=None))
+        done = subprocess.run(
+            ["bash", "-c", f"set -o pipefail; {command} | head -c 5"], capture_output=True, check=False, text=True
+        )
+        assert (done.returncode, len(done.stdout)) == (0, 5), done.stderr
+
+
+def test_of_what_is_dumped_as_a_whole_it_is_said_which_archives_there_are(tmp_path: Path) -> None:
+    site = Site(tmp_path / "site")
+    site.configure("<Cycle nightly>\nFulls 2\n<Command words>\nRun echo many words\nLeastBytes 1\n</Command>\n</Cycle>")
+    site.run("-q")
+    lines, _ = said(site, "ls", "Command words")
+    assert "dumped as a whole" in lines[0]
+    assert lines[1].startswith("2026-01-01")
+    assert "hold no files" in said(site, "diff", "Command words", expect=1)[1]
+    assert "no archives of directories" in said(site, "find", "x", expect=1)[1]
