@@ -32,10 +32,9 @@ from s3napback.streams.tar_headers import (
     Header,
     MalformedArchive,
     Member,
-    extended_header,
     read_header,
-    with_record,
 )
+from s3napback.streams.tar_rewriting import extended_header, with_record
 from s3napback.streams.tar_stream import END_MARK, TarFollower
 from s3napback.streams.transformations import Block
 
