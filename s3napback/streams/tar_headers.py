@@ -43,6 +43,7 @@ PAIRED = (b"GNU.sparse.offset", b"GNU.sparse.numbytes")
 OLD_SPARSE = {b"GNU.sparse.size", b"GNU.sparse.numblocks", b"GNU.sparse.map", *PAIRED}
 _NEW_SPARSE = {b"GNU.sparse.major", b"GNU.sparse.minor", b"GNU.sparse.realsize"}
 _ONCE = ({*_NAMES, b"size", DUMPDIR} | OLD_SPARSE | _NEW_SPARSE) - {*PAIRED}
+_PIECE = 1 << 16  # bytes
 _DUMPDIR_LETTERS = frozenset(b"YND")
 _TIMES = frozenset((b"mtime", b"atime", b"ctime"))
 _PLAIN = _TIMES | {b"path", b"linkpath", DUMPDIR}
@@ -225,7 +226,7 @@ class Member:
     @property
     def entries(self) -> Iterator[str]:
         """The names of all that the directory held, be it in this archive or not."""
-        for entry in (self.dumpdir or b"").split(b"\0"):
+        for entry in _entries_of(self.dumpdir or b""):
             if entry:
                 yield entry[1:].decode("utf-8", "surrogateescape")
 
@@ -376,12 +377,22 @@ def check_dumpdir(dumpdir: bytes) -> None:
         return
     if not dumpdir.endswith(b"\0\0"):
         raise MalformedArchive("a list of a directory's entries in it has lost its end")
-    for entry in dumpdir[:-2].split(b"\0"):
+    for entry in _entries_of(dumpdir[:-2]):
         if len(entry) < 2 or entry[0] not in _DUMPDIR_LETTERS or b"/" in entry or entry[1:] in (b".", b".."):
             raise MalformedArchive(
                 f"it holds the record of a rename, or another that s3napback never writes ({entry!r:.200}): "
                 "somebody else made it"
             )
+
+
+def _entries_of(dumpdir: bytes) -> Iterator[bytes]:
+    """What NULs part, a piece of a long list at a time: a folder can hold millions of names."""
+    begin = 0
+    while begin <= len(dumpdir):
+        end = dumpdir.find(b"\0", begin + _PIECE)
+        end = len(dumpdir) if end < 0 else end
+        yield from dumpdir[begin:end].split(b"\0")
+        begin = end + 1
 
 
 def stored_size(header: Header, records: Records) -> int:

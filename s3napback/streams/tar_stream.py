@@ -173,7 +173,7 @@ class TarFollower:
         if self._left:
             return
         content = bytes(self._collected)
-        self._collected.clear()
+        self._collected = bytearray()
         self._raw.append(content)
         header, self._collecting = self._collecting, None
         if header.type == OLD_DIRECTORY:
