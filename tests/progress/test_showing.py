@@ -18,7 +18,6 @@ from pathlib import Path
 
 import pytest
 
-from s3napback.screen import Foot, above, erasing
 from tests.site import Site
 from tests.waiting import becomes
 
@@ -163,18 +162,3 @@ def test_systemd_is_told_that_a_run_is_at_work(quick: Site, tmp_path: Path) -> N
         channel.settimeout(10)
         quick.run(environment={"NOTIFY_SOCKET": str(address)})
         assert channel.recv(1000) == b"READY=1\nSTATUS=at work"
-
-
-def test_what_is_written_meanwhile_stands_above(capfd: pytest.CaptureFixture[str]) -> None:
-    ours, theirs = os.pipe()
-    with Foot(theirs) as foot:
-        foot.draw(["one", "two"])
-        assert erasing()
-        with above():
-            os.write(theirs, b"log\n")
-        foot.draw(["three"])
-    os.close(theirs)
-    with os.fdopen(ours, "rb") as reader:
-        text = reader.read()
-    assert text == (b"\r\x1b[J\x1b[?7lone\r\ntwo\x1b[?7h\x1b[1A\r\r\x1b[Jlog\n\r\x1b[J\x1b[?7lthree\x1b[?7h\r\r\x1b[J")
-    assert not erasing()
