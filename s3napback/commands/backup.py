@@ -22,6 +22,7 @@ from s3napback.backup.unfinished import marks_of
 from s3napback.config.settings import Configuration, Job
 from s3napback.deciding.facts import BackupOptions
 from s3napback.errors import ConfigurationError, StateError
+from s3napback.foresight.early_deletion import early_deletions
 from s3napback.formatting import counted, human_bytes, human_time
 from s3napback.logs import logger_for
 from s3napback.standing import requests, whole_of
@@ -96,7 +97,7 @@ def rehearse(
     _require_jobs(configuration)
     require_own_diff_dir(diff_dir(configuration))
     with prepared_run(configuration, today, options, patient=False) as context:
-        tally = Tally(warnings=_warn(context.warnings))
+        tally = Tally(warnings=_warn((*context.warnings, *early_deletions(configuration))))
         if context.unreachable:
             logger.warning("could not look into the store, planning without: %s", context.unreachable)
             tally += Tally(exit_code=1)
