@@ -186,7 +186,8 @@ class _Making:
         counts = {"read": lambda: read.count, "stored": lambda: measured.size if measured else 0}
         with ExitStack() as stack:
             what = f"{self.plan.job.source} -> {self.context.store.location}/{self.plan.key}"
-            stack.enter_context(working_on(what, counts, expected=expected_size or 0))
+            title, stage = str(self.plan.job.source), record.type.value
+            stack.enter_context(working_on(what, counts, expected=expected_size or 0, title=title, stage=stage))
             pipeline = stack.enter_context(Pipeline(elements, stall_timeout=settings.stall_timeout or None))
             slot = SlotWatch(self.context, self.plan)
             stream: ByteSource = _Judged(pipeline, self.source, ends, slot, PacketReader() if encryption else None)

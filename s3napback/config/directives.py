@@ -51,6 +51,12 @@ class Directives:
         otherwise="boto3's own search for credentials",
     )
     STORAGE_CLASS = Text("StorageClass", GLOBAL, "S3 storage class of new archives.", otherwise="the bucket's")
+    FULL_STORAGE_CLASS = Text(
+        "FullStorageClass", GLOBAL, "The same of FULLs, where it is another one.", otherwise="StorageClass"
+    )
+    DIFF_STORAGE_CLASS = Text(
+        "DiffStorageClass", GLOBAL, "The same of DIFFs, where it is another one.", otherwise="StorageClass"
+    )
     SERVER_SIDE_ENCRYPTION = Enumeration(
         "ServerSideEncryption",
         GLOBAL,

@@ -69,6 +69,8 @@ class StoreSettings:
     region: str = ""
     prefix: str = ""
     storage_class: str = ""
+    full_storage_class: str = ""
+    diff_storage_class: str = ""
     server_side_encryption: str = ""
     sse_kms_key_id: str = ""
     key_file: Path | None = None
