@@ -30,6 +30,7 @@ class Scale:
         file_counts: files in a small and in a large tree, for comparing memory.
         sources: in the configuration whose dry run is timed, and of the night with many small ones.
         short_delay: seconds that a store takes for each request of that night.
+        nights: archives in which a name is looked for.
     """
 
     mixed: int = 1 << 30
@@ -42,6 +43,7 @@ class Scale:
     file_counts: tuple[int, int] = (1_000, 1_000_000)
     sources: int = 50
     short_delay: float = 0.05
+    nights: int = 28
 
 
 SMALL = Scale(
@@ -53,6 +55,7 @@ SMALL = Scale(
     streams=(10_000_000, 60_000_000),
     file_counts=(100, 1_000),
     sources=5,
+    nights=3,
 )
 
 
