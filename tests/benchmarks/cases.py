@@ -192,6 +192,35 @@ def _memory_of_files(laboratory: Laboratory) -> Trial:
     )
 
 
+def _find(laboratory: Laboratory) -> Trial:
+    """As on the second day that somebody looks: what is kept of the indexes lies in a cache folder of the laboratory's."""
+    tree = laboratory.small_files
+    site = laboratory.site("find", tree, server=laboratory.server)
+    site.environment["XDG_CACHE_HOME"] = laboratory.environment["XDG_CACHE_HOME"] = str(laboratory.folder / "cache")
+    for night in range(laboratory.scale.nights):
+        laboratory.back_up(site, day=night)
+
+    def run(_round: int) -> Usage:
+        return laboratory.back_up(site, "find", tree.name, day=None)
+
+    run(0)
+    return Trial(Contender(f"find, {laboratory.scale.nights} archives", run), limit=3.0)
+
+
+def _memory_of_names(laboratory: Laboratory) -> Trial:
+    few, many = laboratory.scale.file_counts
+
+    def list_of(count: int) -> Callable[[int], Usage]:
+        tree = datasets.make_empty_files(laboratory.folder / f"names-{count}", count)
+        site = laboratory.site(f"names-{count}-site", tree)
+        laboratory.back_up(site)
+        return lambda _round: laboratory.back_up(site, "ls", "-R", str(tree), day=None)
+
+    return Trial(
+        Contender(f"{many:,} files", list_of(many)), [Contender(f"{few:,} files", list_of(few), 1.7)], quantity="peak"
+    )
+
+
 def _help(laboratory: Laboratory) -> Trial:
     command = laboratory.site("help", laboratory.folder).command("--help", day=None)
 
@@ -257,6 +286,8 @@ CASES = (
     ),
     Case("memory-stream", "Peak memory against the length of a stream", _memory_of_stream),
     Case("memory-files", "Peak memory of a DIFF against the number of files", _memory_of_files),
+    Case("find", "A look for a name in archives of small files, a second time", _find),
+    Case("memory-names", "Peak memory of a listing against the number of files", _memory_of_names),
     Case("help", "Start-up", _help),
     Case("dry-run", "Dry run with a directory store", _dry_run),
     Case("incompressible", "FULL of one large file that does not compress", _incompressible),

@@ -32,6 +32,7 @@ class Scale:
         short_delay: seconds that a store takes for each request of that night.
         many: files of a megabyte, with a small one each.
         margin: seconds for which what was written is archived once more.
+        nights: archives in which a name is looked for.
     """
 
     mixed: int = 1 << 30
@@ -46,6 +47,7 @@ class Scale:
     short_delay: float = 0.05
     many: int = 4_000
     margin: float = 125
+    nights: int = 28
 
 
 SMALL = Scale(
@@ -59,6 +61,7 @@ SMALL = Scale(
     sources=5,
     many=12,
     margin=0,
+    nights=3,
 )
 
 
