@@ -61,6 +61,12 @@ class UnusableCredentials(UnusableSettings):
     """Whatever gives credentials has failed, with ``error``."""
 
 
+class NoCredentialsYet(BotoCoreError):
+    """Whatever gives credentials has not come back."""
+
+    fmt = "what gives them has not answered within {seconds:g} seconds"
+
+
 FAILURES = (BotoCoreError, ClientError, ResponseParserError, UnicodeEncodeError)
 """All that a call of a client may raise for reasons outside this program."""
 
@@ -151,7 +157,7 @@ def code_of(error: BaseException) -> str:
 def is_passing(error: BaseException) -> bool:
     """Whether the failure says nothing definite: no answer, an overloaded store, a server's own error."""
     if isinstance(error, UnusableCredentials):
-        return is_passing(error.reason)
+        return isinstance(error.reason, NoCredentialsYet) or is_passing(error.reason)
     if isinstance(error, (CredentialRetrievalError, MetadataRetrievalError)):
         return error.kwargs.get("provider", _REMOTE_PROVIDERS[0]) in _REMOTE_PROVIDERS
     if isinstance(error, (*NO_ANSWER, SlowAnswer)):
