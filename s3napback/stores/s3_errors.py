@@ -94,10 +94,16 @@ _PASSING = frozenset(
     {
         *("InternalError", "RequestLimitExceeded", "RequestTimeout", "ServiceUnavailable", "SlowDown", "Throttling"),
         *("ThrottlingException", "TooManyRequests", "OperationAborted", "BadDigest", "IncompleteBody"),
-        *("XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"),
+        *("XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch", "ConditionalRequestConflict"),
+        # what botocore repeats of itself, whatever the status: its ``retries/standard.py``
+        *("RequestTimeoutException", "PriorRequestNotComplete", "ThrottledException", "RequestThrottledException"),
+        *("TooManyRequestsException", "ProvisionedThroughputExceededException", "TransactionInProgressException"),
+        *("BandwidthLimitExceeded", "LimitExceededException", "RequestThrottled", "EC2ThrottledException"),
     }
 )
 _NOT_IMPLEMENTED = frozenset({501, 505})
+_PASSING_STATUS = frozenset({408, 425, 429, 499})
+"""RFC 8470's "too early", and what proxies answer for a client that they take to have gone, besides the well-known."""
 _REMOTE_PROVIDERS = ("iam-role", "container-role", "assume-role-with-web-identity", "sso", "assume-role")
 """botocore's names of what asks a server for credentials: one that does not answer may do so later."""
 
@@ -163,7 +169,12 @@ def is_passing(error: BaseException) -> bool:
     if isinstance(error, (*NO_ANSWER, SlowAnswer)):
         return not mistake(error)
     status = status_of(error)
-    return (status >= 500 and status not in _NOT_IMPLEMENTED) or status in {408, 429} or code_of(error) in _PASSING
+    return (status >= 500 and status not in _NOT_IMPLEMENTED) or _is_passing_answer(status, code_of(error))
+
+
+def _is_passing_answer(status: int, code: str) -> bool:
+    # A service behind the store may be named in front: KMS.ThrottlingException.
+    return status in _PASSING_STATUS or code.rpartition(".")[2] in _PASSING
 
 
 def explain(error: BaseException) -> str:
