@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import botocore.session
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, NoCredentialsError, ProfileNotFound
 
@@ -169,11 +170,18 @@ def _make_client(session: botocore.session.Session, settings: StoreSettings, wai
         )
     except (BotoCoreError, ValueError) as error:
         raise UnusableSettings(error=error) from error
+    if settings.requester_pays:
+        made.meta.events.register("before-sign.s3", _offer_to_pay)
     # botocore has no public way to choose what it sends requests by.
     endpoint = vars(made)["_endpoint"]
     endpoint.http_session = LimitedSession(endpoint.http_session, waiting.answer_seconds)
     client: S3Client = made
     return client
+
+
+def _offer_to_pay(request: AWSRequest, **_others: object) -> None:
+    """Put the header on a request, of whatever operation; not each has a parameter for it."""
+    request.headers["x-amz-request-payer"] = "requester"
 
 
 def _client_config(settings: StoreSettings, waiting: Waiting) -> Config:
