@@ -107,10 +107,10 @@ def command_line(
     if context.invoked_subcommand is not None:
         require_none_of_the_run(context, force=force, full=full, take_over=take_over, strict=strict)
     paths = configuration_paths(arguments, DEFAULT_CONFIGURATION)
-    is_run = context.invoked_subcommand is None
-    configure_logging(log_config, paths, debug, quiet=quiet, begins_with_failure=is_run and not test)
+    is_night = not (test or context.invoked_subcommand)
+    configure_logging(log_config, paths, debug, quiet=quiet, begins_with_failure=is_night)
     context.obj = Invocation(tuple(paths), today or date.today(), test, quiet)
-    if is_run:
+    if context.invoked_subcommand is None:
         from s3napback.deciding.facts import BackupOptions
 
         wanted = BackupOptions(force=force, full=full, take_over=take_over)

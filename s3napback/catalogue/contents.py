@@ -181,6 +181,8 @@ class Catalogue:
             why = f"the archive it builds on is missing, unless it is {nameless[-1].key}, which {lost}"
         elif fulls and newest_first(fulls[-1]) < newest_first(last):
             why, is_outlived = f"its FULL was overwritten: {fulls[-1].key} is of {_date(fulls[-1])}", True
+        elif fulls and {*range(fulls[-1].slot, last.slot)} <= {other.slot for other in below}:
+            why = f"an archive from {fulls[-1].key} on is another one than it was, such as an older version put back"
         elif fulls:
             why = f"an archive between {fulls[-1].key} and it is missing"
         if len(links) > 1:

@@ -67,6 +67,12 @@ class Directives:
     SSE_KMS_KEY_ID = Text(
         "SseKmsKeyId", GLOBAL, "Key for ServerSideEncryption aws:kms or aws:kms:dsse.", otherwise="the account's"
     )
+    REQUESTER_PAYS = Switch(
+        "RequesterPays",
+        GLOBAL,
+        "Pay for the requests, as a bucket of somebody else's may demand that is set up so.",
+        value=False,
+    )
     OBJECT_LOCK = Enumeration(
         "ObjectLock",
         GLOBAL,

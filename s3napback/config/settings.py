@@ -57,6 +57,7 @@ class StoreSettings:
         upload_threads: parts under way at once.
         stall_timeout: seconds without an answer after which a request fails, where its own limits are not shorter; 0
             leaves it to those.
+        requester_pays: every request says that whoever makes it pays for it.
         object_lock: ``governance`` or ``compliance``; empty locks nothing.
         lock_days: days for which what is locked stays so after its slot should have been filled anew.
         bandwidth: how fast bytes may go to it and come from it.
@@ -77,6 +78,7 @@ class StoreSettings:
     chunk_size: int = Directives.CHUNK_SIZE.value
     upload_threads: int = Directives.UPLOAD_THREADS.value
     stall_timeout: int = Directives.STALL_TIMEOUT.value
+    requester_pays: bool = Directives.REQUESTER_PAYS.value
     object_lock: str = ""
     lock_days: int = Directives.LOCK_DAYS.value
     bandwidth: Bandwidth = UNLIMITED

@@ -28,6 +28,7 @@ _S3_ONLY = (
     *_STORAGE_CLASSES,
     Directives.SERVER_SIDE_ENCRYPTION,
     Directives.SSE_KMS_KEY_ID,
+    Directives.REQUESTER_PAYS,
     Directives.UPLOAD_THREADS,
 )
 
@@ -66,6 +67,7 @@ def store_settings(scope: Scope, problems: Problems) -> StoreSettings:
         chunk_size=_chunk_size(scope, problems),
         upload_threads=scope.integer(Directives.UPLOAD_THREADS),
         stall_timeout=scope.integer(Directives.STALL_TIMEOUT),
+        requester_pays=scope.switch(Directives.REQUESTER_PAYS),
         object_lock=scope.text(Directives.OBJECT_LOCK),
         lock_days=scope.integer(Directives.LOCK_DAYS),
         bandwidth=_bandwidth(scope, problems),

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import botocore.session
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, NoCredentialsError, ProfileNotFound
 
 from s3napback.config.settings import Credentials, StoreSettings
-from s3napback.stores.s3_errors import UnusableCredentials, UnusableSettings
+from s3napback.crews import TookTooLong, within
+from s3napback.stores.s3_errors import NoCredentialsYet, UnusableCredentials, UnusableSettings
 from s3napback.stores.s3_session import LimitedSession
 from s3napback.stores.waiting import Waiting
 
@@ -29,6 +32,9 @@ _LEAST_CONNECTIONS = 36
 
 _METADATA_SECONDS = 5  # for an answer of a machine's metadata service; botocore's own is 1, at one attempt
 _METADATA_ATTEMPTS = 3
+
+_CREDENTIALS_SECONDS = 60.0
+"""For whatever gives credentials, a program, a service that drips, a file on a disk that is away: botocore has none."""
 
 
 class Clients:
@@ -53,6 +59,7 @@ class Clients:
         self._made_for: botocore.session.Session | None = None
         self._prompt: S3Client | None = None
         self._slow: S3Client | None = None
+        self._given_up = 0.0
 
     def prompt(self) -> S3Client:
         """The client for everything but completions. Credentials have been found, and renewed if they must be.
@@ -61,31 +68,37 @@ class Clients:
             UnusableSettings: a profile, the configuration of boto3 or the endpoint is wrong.
             UnusableCredentials, NoCredentialsError: there are no usable credentials now.
         """
+        began = time.monotonic()
         with self._lock:
-            session = self._checked_session()
+            session = self._checked_session(began)
             if self._prompt is None:
                 self._prompt = _make_client(session, self._settings, self._waiting)
             return self._prompt
 
     def slow(self) -> S3Client:
         """The client for the request that puts an upload in place."""
+        began = time.monotonic()
         with self._lock:
-            session = self._checked_session()
+            session = self._checked_session(began)
             if self._slow is None:
                 self._slow = _make_client(session, self._settings, self._waiting.for_completion)
             return self._slow
 
-    def _checked_session(self) -> botocore.session.Session:
-        """The session, after a look at what requests are signed with: here a failure can be told from a request's."""
-        session = self._session or _make_session(self._given)
+    def _checked_session(self, began: float) -> botocore.session.Session:
+        """The session, after a look at what requests are signed with: here a failure can be told from a request's.
+
+        Args:
+            began: when this was asked for. Whoever has waited behind a look that was given up does not wait once more.
+        """
+        limit = min(_CREDENTIALS_SECONDS, self._settings.stall_timeout or _CREDENTIALS_SECONDS)
+        kept = self._session
         # What a service did not tell this time it may tell the next time: nothing is kept of a failure.
         self._session = None
         try:
-            found = session.get_credentials()
-            frozen = found and found.get_frozen_credentials()
-        except Exception as error:
-            # A program of the user's, a file, a server: there is nothing that could not be raised here.
-            raise UnusableCredentials(error=error) from error
+            session, frozen = self._looked_up_in_time(kept, began, limit)
+        except TookTooLong as error:
+            self._given_up = time.monotonic()
+            raise UnusableCredentials(error=NoCredentialsYet(seconds=limit)) from error
         if frozen is None:
             raise NoCredentialsError
         named = {"access key": frozen.access_key, "secret key": frozen.secret_key, "session token": frozen.token}
@@ -96,6 +109,23 @@ class Clients:
             self._prompt = self._slow = None
         self._session = self._made_for = session
         return session
+
+    def _looked_up_in_time(
+        self, kept: botocore.session.Session | None, began: float, limit: float
+    ) -> tuple[botocore.session.Session, Any]:
+        if began < self._given_up:
+            raise TookTooLong
+        return within(limit, lambda: self._looked_up(kept), "credentials")
+
+    def _looked_up(self, kept: botocore.session.Session | None) -> tuple[botocore.session.Session, Any]:
+        """A session, and what it signs with now; None if it has nothing. May hang."""
+        session = kept or _make_session(self._given)
+        try:
+            found = session.get_credentials()
+            return session, found and found.get_frozen_credentials()
+        except Exception as error:
+            # A program of the user's, a file, a server: there is nothing that could not be raised here.
+            raise UnusableCredentials(error=error) from error
 
 
 def chosen_endpoint(environment: Mapping[str, str]) -> str:
@@ -140,11 +170,18 @@ def _make_client(session: botocore.session.Session, settings: StoreSettings, wai
         )
     except (BotoCoreError, ValueError) as error:
         raise UnusableSettings(error=error) from error
+    if settings.requester_pays:
+        made.meta.events.register("before-sign.s3", _offer_to_pay)
     # botocore has no public way to choose what it sends requests by.
     endpoint = vars(made)["_endpoint"]
     endpoint.http_session = LimitedSession(endpoint.http_session, waiting.answer_seconds)
     client: S3Client = made
     return client
+
+
+def _offer_to_pay(request: AWSRequest, **_others: object) -> None:
+    """Put the header on a request, of whatever operation; not each has a parameter for it."""
+    request.headers["x-amz-request-payer"] = "requester"
 
 
 def _client_config(settings: StoreSettings, waiting: Waiting) -> Config:

@@ -61,6 +61,12 @@ class UnusableCredentials(UnusableSettings):
     """Whatever gives credentials has failed, with ``error``."""
 
 
+class NoCredentialsYet(BotoCoreError):
+    """Whatever gives credentials has not come back."""
+
+    fmt = "what gives them has not answered within {seconds:g} seconds"
+
+
 FAILURES = (BotoCoreError, ClientError, ResponseParserError, UnicodeEncodeError)
 """All that a call of a client may raise for reasons outside this program."""
 
@@ -88,10 +94,16 @@ _PASSING = frozenset(
     {
         *("InternalError", "RequestLimitExceeded", "RequestTimeout", "ServiceUnavailable", "SlowDown", "Throttling"),
         *("ThrottlingException", "TooManyRequests", "OperationAborted", "BadDigest", "IncompleteBody"),
-        *("XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"),
+        *("XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch", "ConditionalRequestConflict"),
+        # what botocore repeats of itself, whatever the status: its ``retries/standard.py``
+        *("RequestTimeoutException", "PriorRequestNotComplete", "ThrottledException", "RequestThrottledException"),
+        *("TooManyRequestsException", "ProvisionedThroughputExceededException", "TransactionInProgressException"),
+        *("BandwidthLimitExceeded", "LimitExceededException", "RequestThrottled", "EC2ThrottledException"),
     }
 )
 _NOT_IMPLEMENTED = frozenset({501, 505})
+_PASSING_STATUS = frozenset({408, 425, 429, 499})
+"""RFC 8470's "too early", and what proxies answer for a client that they take to have gone, besides the well-known."""
 _REMOTE_PROVIDERS = ("iam-role", "container-role", "assume-role-with-web-identity", "sso", "assume-role")
 """botocore's names of what asks a server for credentials: one that does not answer may do so later."""
 
@@ -151,13 +163,18 @@ def code_of(error: BaseException) -> str:
 def is_passing(error: BaseException) -> bool:
     """Whether the failure says nothing definite: no answer, an overloaded store, a server's own error."""
     if isinstance(error, UnusableCredentials):
-        return is_passing(error.reason)
+        return isinstance(error.reason, NoCredentialsYet) or is_passing(error.reason)
     if isinstance(error, (CredentialRetrievalError, MetadataRetrievalError)):
         return error.kwargs.get("provider", _REMOTE_PROVIDERS[0]) in _REMOTE_PROVIDERS
     if isinstance(error, (*NO_ANSWER, SlowAnswer)):
         return not mistake(error)
     status = status_of(error)
-    return (status >= 500 and status not in _NOT_IMPLEMENTED) or status in {408, 429} or code_of(error) in _PASSING
+    return (status >= 500 and status not in _NOT_IMPLEMENTED) or _is_passing_answer(status, code_of(error))
+
+
+def _is_passing_answer(status: int, code: str) -> bool:
+    # A service behind the store may be named in front: KMS.ThrottlingException.
+    return status in _PASSING_STATUS or code.rpartition(".")[2] in _PASSING
 
 
 def explain(error: BaseException) -> str:

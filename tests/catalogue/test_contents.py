@@ -57,6 +57,15 @@ def test_a_missing_diff_in_between_is_told_from_an_overwritten_full() -> None:
     assert problem(found, "etc-3-DIFF") == "an archive between etc-0-FULL and it is missing"
 
 
+def test_an_older_archive_that_was_put_back_is_told_from_one_that_is_missing() -> None:
+    chain = group("etc", 0, 10, 4)
+    former = archive("etc", 1, 3, parent="etc-0@2")
+    found = catalogue([chain[0], former, *chain[2:]])
+    assert problem(found, "etc-2-DIFF") == (
+        "an archive from etc-0-FULL on is another one than it was, such as an older version put back"
+    )
+
+
 def test_a_missing_full_without_a_successor_is_just_missing() -> None:
     found = catalogue(group("etc", 0, 10, 2)[1:])
     assert problem(found, "etc-1-DIFF") == "the archive it builds on is no longer in the store"

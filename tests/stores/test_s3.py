@@ -67,6 +67,22 @@ def test_fulls_and_diffs_go_into_classes_of_their_own(on_moto: S3Bench) -> None:
     assert found.storage_class == ""
 
 
+def test_whoever_pays_for_requests_says_so_in_each_and_signs_it(on_rclone: S3Bench) -> None:
+    store = on_rclone.open(requester_pays=True)
+    store.check()
+    for data in (SMALL, LARGE):
+        store.put("k", BytesSource(data), metadata())
+    assert content(store, "k") == LARGE
+    assert list(store.unfinished("")) == []
+    store.delete("k")
+    seen = on_rclone.proxy.seen
+    assert len({request.operation for request in seen}) > 6
+    for request in seen:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        assert headers["x-amz-request-payer"] == "requester"
+        assert "x-amz-request-payer" in headers["authorization"]
+
+
 def test_without_an_endpoint_checksums_go_with_every_part(on_moto: S3Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", on_moto.settings.endpoint)
     store = on_moto.open(endpoint="")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
+from botocore.retries.standard import ThrottledRetryableChecker, TransientRetryableChecker
 
 from s3napback.errors import StoreError, StoreUnreachable
 from s3napback.stores.s3 import S3Store
@@ -19,9 +20,17 @@ from tests.stores.sources import BytesSource
 from tests.stores.test_conformance import LARGE, PART, SMALL, content, metadata
 
 PASSING = [
-    *[(status, "Unknown") for status in (500, 502, 503, 504, 509, 520, 522, 524, 529, 408, 429)],
+    *[(status, "Unknown") for status in (500, 502, 503, 504, 509, 520, 522, 524, 529, 408, 425, 429, 499)],
     *[(400, code) for code in ("BadDigest", "XAmzContentSHA256Mismatch", "RequestTimeout", "IncompleteBody")],
-    *[(409, "OperationAborted"), (503, "SlowDown"), (400, "Throttling")],
+    *[
+        (409, "OperationAborted"),
+        (409, "ConditionalRequestConflict"),
+        (503, "SlowDown"),
+        (400, "KMS.ThrottlingException"),
+    ],
+    # What botocore would repeat if it were let.
+    *[(400, code) for code in vars(ThrottledRetryableChecker)["_THROTTLED_ERROR_CODES"]],
+    *[(400, code) for code in vars(TransientRetryableChecker)["_TRANSIENT_ERROR_CODES"]],
 ]
 DEFINITE = [
     *[(400, "InvalidArgument"), (403, "AccessDenied"), (404, "NoSuchBucket"), (409, "BucketNotEmpty")],

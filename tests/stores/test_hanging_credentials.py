@@ -1,0 +1,77 @@
+"""What gives credentials and never comes to an end is given up: botocore would wait for ever, and our lock with it."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from s3napback.config.settings import Credentials, StoreSettings
+from s3napback.crews import Crew, result_of
+from s3napback.errors import StoreUnreachable
+from s3napback.stores.s3 import S3Store
+from s3napback.stores.waiting import IMPATIENT
+from tests.servers import S3Server
+from tests.stores.test_s3 import clean_environment
+
+ROLE = """
+role_arn = arn:aws:iam::123456789012:role/x
+source_profile = default
+aws_access_key_id = a
+aws_secret_access_key = b
+"""
+CONFIGURATIONS = {"program": "credential_process = /bin/sleep 15", "role": ROLE, "machine": "", "container": ""}
+
+
+@contextmanager
+def dripping() -> Iterator[str]:
+    """The URL of a service that gives one byte each tenth of a second, so that no limit of a silence is reached."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def drip(connection: socket.socket) -> None:
+            with connection, suppress(OSError):
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n")
+                while True:
+                    connection.sendall(b"x")
+                    time.sleep(0.1)
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    threading.Thread(target=drip, args=(listener.accept()[0],), daemon=True).start()
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("source", CONFIGURATIONS)
+def test_whatever_gives_credentials_and_hangs_is_given_up(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moto: S3Server
+) -> None:
+    monkeypatch.setattr("s3napback.stores.s3_client._CREDENTIALS_SECONDS", 1.0)
+    clean_environment(monkeypatch, moto)
+    config = tmp_path / "config"
+    config.write_text(f"[default]\n{CONFIGURATIONS[source]}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    with dripping() as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", url)
+        if source == "machine":
+            monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "false")
+            monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", url)
+        if source == "container":
+            monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", url)
+        store = S3Store(StoreSettings(bucket="some-bucket", endpoint=moto.endpoint), Credentials(), waiting=IMPATIENT)
+        began = time.monotonic()
+        # All that have waited behind one another are given up together.
+        with Crew(8, "asking") as crew:
+            for asked in [crew.submit(store.check) for _ in range(8)]:
+                with pytest.raises(StoreUnreachable, match="what gives them has not answered within 1 seconds"):
+                    result_of(asked)
+        assert time.monotonic() - began < 6
