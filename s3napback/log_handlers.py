@@ -21,6 +21,7 @@ from s3napback import ending
 from s3napback.crews import TookTooLong, within
 from s3napback.formatting import printable
 from s3napback.ownership import open_log
+from s3napback.screen import above
 
 LONGEST_SECONDS = 10.0
 """For one record, or one letter."""
@@ -87,8 +88,9 @@ class ConsoleHandler(logging.Handler):
             if is_journal():
                 priority = next(number for level, number in self._PRIORITIES if record.levelno >= level)
                 text = "\n".join(f"<{priority}>{line}" for line in text.split("\n"))
-            sys.stderr.write(f"{text}\n")
-            sys.stderr.flush()
+            with above():
+                sys.stderr.write(f"{text}\n")
+                sys.stderr.flush()
         except Exception:  # noqa: BLE001 - handleError is where logging sends whatever goes wrong in a handler
             self.handleError(record)
 

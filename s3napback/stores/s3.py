@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError, ProxyConnectionError
 
-from s3napback.archives import join_prefix
+from s3napback.archives import METADATA_PREFIX, join_prefix
 from s3napback.config.settings import Credentials, StoreSettings
 from s3napback.errors import StoreError, StoreUnreachable, UnusableStore
 from s3napback.stores import ByteSource, StoredObject
@@ -218,7 +218,7 @@ class S3Store:
             key=key,
             options={
                 "Metadata": dict(metadata),
-                **self._storage_options(is_helper=is_helper),
+                **self._storage_options(metadata, is_helper=is_helper),
                 **self._locks.arguments(until),
             },
             is_amazon=not self._settings.endpoint,
@@ -331,10 +331,12 @@ class S3Store:
         """Make a request, as often as the policy says."""
         return patiently(lambda: request(self._clients.prompt()), doing, Patience(self._waiting.outage_seconds))
 
-    def _storage_options(self, *, is_helper: bool) -> dict[str, Any]:
+    def _storage_options(self, metadata: Mapping[str, str], *, is_helper: bool) -> dict[str, Any]:
         settings = self._settings
+        own = {"FULL": settings.full_storage_class, "DIFF": settings.diff_storage_class}
+        storage_class = own.get(metadata.get(f"{METADATA_PREFIX}type", "")) or settings.storage_class
         options = {
-            "StorageClass": "" if is_helper else settings.storage_class,
+            "StorageClass": "" if is_helper else storage_class,
             "ServerSideEncryption": settings.server_side_encryption or ("aws:kms" if settings.sse_kms_key_id else ""),
             "SSEKMSKeyId": settings.sse_kms_key_id,
         }

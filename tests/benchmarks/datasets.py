@@ -33,6 +33,8 @@ class Scale:
         folders: with one file in each, where restoring them is timed.
         late_files: in the tree of which a late day is restored.
         days: of that chain.
+        many: files of a megabyte, with a small one each.
+        margin: seconds for which what was written is archived once more.
     """
 
     mixed: int = 1 << 30
@@ -48,6 +50,8 @@ class Scale:
     folders: int = 50_000
     late_files: int = 20_000
     days: int = 100
+    many: int = 4_000
+    margin: float = 125
 
 
 SMALL = Scale(
@@ -62,6 +66,8 @@ SMALL = Scale(
     folders=40,
     late_files=100,
     days=3,
+    many=12,
+    margin=0,
 )
 
 
@@ -96,6 +102,25 @@ def make_small_files(folder: Path, count: int) -> Path:
     """Make ``count`` files of a few hundred bytes of text."""
     for number, path in enumerate(_numbered(folder, count)):
         path.write_text(f"file {number}\n" + "some words that are always the same\n" * (number % 20))
+    return folder
+
+
+def make_many_files(folder: Path, count: int) -> Path:
+    """Make files of a megabyte that do not compress, and beside each one of 20 kB."""
+    generator = random.Random(5)
+    for number in range(count):
+        inner = folder / f"{number // 100:03}"
+        inner.mkdir(parents=True, exist_ok=True)
+        (inner / f"large-{number:05}").write_bytes(generator.randbytes(1_000_000))
+        (inner / f"small-{number:05}").write_bytes(generator.randbytes(20_000))
+    return folder
+
+
+def make_one_folder(folder: Path, count: int) -> Path:
+    """Make files without content, all in one folder."""
+    folder.mkdir(parents=True)
+    for number in range(count):
+        os.close(os.open(folder / f"file-{number:07}.txt", os.O_CREAT | os.O_WRONLY, 0o644))
     return folder
 
 

@@ -54,6 +54,19 @@ def test_storage_class_and_encryption_are_asked_for_when_an_object_begins(on_mot
     assert found.storage_class == "STANDARD_IA"
 
 
+def test_fulls_and_diffs_go_into_classes_of_their_own(on_moto: S3Bench) -> None:
+    store = on_moto.open(storage_class="GLACIER_IR", diff_storage_class="STANDARD_IA")
+    for archive_type, expected in (("FULL", "GLACIER_IR"), ("DIFF", "STANDARD_IA")):
+        store.put("k", BytesSource(SMALL), {**metadata(archive_type), "s3napback-type": archive_type})
+        found = store.head("k")
+        assert found is not None
+        assert found.storage_class == expected
+    store.put("k", BytesSource(SMALL), {"s3napback-type": "FULL"}, is_helper=True)
+    found = store.head("k")
+    assert found is not None
+    assert found.storage_class == ""
+
+
 def test_without_an_endpoint_checksums_go_with_every_part(on_moto: S3Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", on_moto.settings.endpoint)
     store = on_moto.open(endpoint="")
