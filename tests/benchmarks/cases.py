@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from tests.benchmarks import contenders, datasets
 from tests.benchmarks.contenders import Borg, Contender, Restic
