@@ -135,6 +135,7 @@ def _restore_folders(laboratory: Laboratory) -> Trial:
 
     def restoring(count: int) -> Callable[[int], Usage]:
         tree = datasets.make_many_folders(laboratory.folder / f"folders-{count}", count)
+        time.sleep(laboratory.scale.margin)  # what is archived once more would be all that DIFFs hold
         site = laboratory.site(f"folders-of-{count}", tree, cycle=_MANY_DIFFS)
         for day in range(3):
             laboratory.back_up(site, day=day)
@@ -148,6 +149,7 @@ def _restore_folders(laboratory: Laboratory) -> Trial:
 def _restore_late_day(laboratory: Laboratory) -> Trial:
     """How the time grows with the number of DIFFs in which hardly anything has changed."""
     tree = datasets.make_small_files(laboratory.folder / "late", laboratory.scale.late_files)
+    time.sleep(laboratory.scale.margin)
     site = laboratory.site("late-day", tree, cycle=_MANY_DIFFS)
     days = laboratory.scale.days
     for day in range(days):
