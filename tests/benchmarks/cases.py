@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from tests.benchmarks import contenders, datasets
 from tests.benchmarks.contenders import Borg, Contender, Restic
@@ -13,6 +14,7 @@ from tests.benchmarks.laboratory import Laboratory
 from tests.benchmarks.measuring import Run, Usage, measure
 from tests.benchmarks.slow_store import slow_store
 from tests.benchmarks.trials import Case, Trial, full
+from tests.site import Site
 
 MEMORY_GOAL = 220_000_000
 """Bytes that our process may take at ChunkSize 25000000 with 4 threads."""
@@ -126,6 +128,44 @@ def _restore(laboratory: Laboratory) -> Trial:
     (archive,) = site.vault.glob(f"{site.name(tree)}-*-FULL")
     by_hand = contenders.restore_by_hand(laboratory, archive)
     return Trial(Contender("s3napback", ours), [Contender("cat, gpg -d, tar xz", by_hand, 0.9)])
+
+
+def _restore_folders(laboratory: Laboratory) -> Trial:
+    """How the time of a chain of three grows with the number of folders, with one file in each."""
+
+    def restoring(count: int) -> Callable[[int], Usage]:
+        tree = datasets.make_many_folders(laboratory.folder / f"folders-{count}", count)
+        time.sleep(laboratory.scale.margin)  # what is archived once more would be all that DIFFs hold
+        site = laboratory.site(f"folders-of-{count}", tree, cycle=_MANY_DIFFS)
+        for day in range(3):
+            laboratory.back_up(site, day=day)
+        return _restoring(laboratory, site, tree, f"restored-{count}-folders")
+
+    count = laboratory.scale.folders
+    half = Contender(f"{count // 2:,} folders", restoring(count // 2), 2.2)
+    return Trial(Contender(f"{count:,} folders", restoring(count)), [half])
+
+
+def _restore_late_day(laboratory: Laboratory) -> Trial:
+    """How the time grows with the number of DIFFs in which hardly anything has changed."""
+    tree = datasets.make_small_files(laboratory.folder / "late", laboratory.scale.late_files)
+    time.sleep(laboratory.scale.margin)
+    site = laboratory.site("late-day", tree, cycle=_MANY_DIFFS)
+    days = laboratory.scale.days
+    for day in range(days):
+        datasets.change_small_files(tree, 1, 1.0, day)
+        laboratory.back_up(site, day=day)
+    late = _restoring(laboratory, site, tree, "late")
+    first = _restoring(laboratory, site, tree, "first", "--at", site.archive_keys()[0])
+    return Trial(Contender(f"day {days}", late), [Contender("a FULL", first)])
+
+
+def _restoring(laboratory: Laboratory, site: Site, tree: Path, name: str, *options: str) -> Callable[[int], Usage]:
+    def run(turn: int) -> Usage:
+        target = laboratory.fresh(f"{name}-{turn}")
+        return laboratory.back_up(site, "restore", str(tree), *options, "--to", str(target), day=None)
+
+    return run
 
 
 def _slow_store(laboratory: Laboratory) -> Trial:
@@ -280,6 +320,8 @@ CASES = (
     Case("diff-unchanged", "DIFF of small files, nothing changed", lambda laboratory: _diff(laboratory, 0.25)),
     Case("diff-changed", "DIFF of small files, 1 % changed", lambda laboratory: _diff(laboratory, 0.3, changed=0.01)),
     Case("restore", "Restore of the mixed tree", _restore),
+    Case("restore-folders", "Restore of a chain of three, as many files as folders", _restore_folders),
+    Case("restore-late-day", "Restore of a late day of a long chain", _restore_late_day),
     Case("slow-store", "Upload in parts of 5 MiB to a store that answers each request 100 ms late", _slow_store),
     Case(
         "many-sources", "A night of DIFFs of small directories, each request answered 50 ms late", _many_small_sources
