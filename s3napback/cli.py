@@ -28,6 +28,7 @@ from s3napback.command_group import (
     whole_path,
 )
 from s3napback.errors import EXIT_BUG, Interrupted, S3napbackError
+from s3napback.exercise import drill_command
 from s3napback.formatting import printable
 from s3napback.log_handlers import note_outcome
 from s3napback.logs import log_lines
@@ -106,9 +107,10 @@ def command_line(
     if context.invoked_subcommand is not None:
         require_none_of_the_run(context, force=force, full=full, take_over=take_over, strict=strict)
     paths = configuration_paths(arguments, DEFAULT_CONFIGURATION)
-    configure_logging(log_config, paths, debug, quiet=quiet)
-    context.obj = Invocation(tuple(paths), today or date.today(), test)
-    if context.invoked_subcommand is None:
+    is_run = context.invoked_subcommand is None
+    configure_logging(log_config, paths, debug, quiet=quiet, begins_with_failure=is_run and not test)
+    context.obj = Invocation(tuple(paths), today or date.today(), test, quiet)
+    if is_run:
         from s3napback.deciding.facts import BackupOptions
 
         wanted = BackupOptions(force=force, full=full, take_over=take_over)
@@ -126,11 +128,13 @@ class Invocation:
         paths: of the configurations, as ``-c`` named them.
         day: the calendar date of the run.
         test: ``-t``: nothing may be touched.
+        quiet: ``-q``: the terminal is shown nothing but warnings.
     """
 
     paths: tuple[Path, ...]
     day: date
     test: bool = False
+    quiet: bool = False
 
     def run_each(self, action: Callable[[Path], int], *, has_heading: bool = False) -> NoReturn:
         """Do something with each configuration, and end the process with the highest exit code.
@@ -155,7 +159,11 @@ class Invocation:
                 say(f"{path}:")
             return action(path)
 
-        sys.exit(max([_exit_code(partial(act, path)) for path in self.paths]))
+        from s3napback.progress.showing import showing_progress
+
+        with showing_progress(is_wanted=not (self.test or self.quiet)):
+            codes = [_exit_code(partial(act, path)) for path in self.paths]
+        sys.exit(max(codes))
 
 
 def _run_one(path: Path, day: date, options: BackupOptions, *, test: bool, debug: bool, strict: bool) -> int:
@@ -339,6 +347,7 @@ command_line.add_command(list_command)
 for _command in (ls_command, find_command, history_command, diff_command):
     command_line.add_command(_command)
 command_line.add_command(dump_command)
+command_line.add_command(drill_command)
 command_line.add_command(schedule_command)
 command_line.add_command(status_command)
 command_line.add_command(doctor_command)

@@ -86,17 +86,18 @@ def find_gnu_tar() -> str:
     )
 
 
-def configured_store(configuration: Configuration, *, patient: bool = True) -> Store:
+def configured_store(configuration: Configuration, *, patient: bool = True, after: Store | None = None) -> Store:
     """The store that the configuration names, not yet looked at.
 
     Args:
         patient: keep trying for minutes, as at night; otherwise give up soon.
+        after: the same, with other patience, already looked at.
 
     Raises:
         UnusableStore: S3Keyfile cannot be used.
         UnusableConfiguration: others can change what boto3 and other programs read in our home.
     """
-    return open_store(configuration.store, _credentials(configuration), patient=patient)
+    return open_store(configuration.store, _credentials(configuration), patient=patient, after=after)
 
 
 def configured_versions(configuration: Configuration) -> VersionedStore:

@@ -17,11 +17,10 @@ from s3napback.streams.tar_headers import (
     BLOCK_SIZE,
     DUMPDIR,
     EXTENDED,
-    extended_header,
     read_header,
     read_records,
-    with_record,
 )
+from s3napback.streams.tar_rewriting import extended_header, with_record
 
 _RENAMES = (b"R", b"T", b"X")
 _HINT = re.compile(rb"[=\0][RTX]")
