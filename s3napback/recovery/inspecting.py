@@ -32,15 +32,8 @@ from s3napback.recovery.opening.indexed import HEAD_SIZE, Entered, enter, text_o
 from s3napback.recovery.opening.ranges import Irregular, StoredRanges
 from s3napback.rotation import ArchiveType
 from s3napback.stores import Store
-from s3napback.streams.tar_headers import (
-    BLOCK_DEVICE,
-    CHARACTER_DEVICE,
-    HARD_LINK,
-    REGULAR,
-    SYMBOLIC_LINK,
-    MalformedArchive,
-    Member,
-)
+from s3napback.streams.dumpdirs import MalformedArchive
+from s3napback.streams.tar_headers import BLOCK_DEVICE, CHARACTER_DEVICE, HARD_LINK, REGULAR, SYMBOLIC_LINK, Member
 from s3napback.streams.tar_stream import TarFollower
 from s3napback.streams.transformations import Block
 

@@ -19,14 +19,7 @@ from functools import lru_cache
 
 from s3napback.recovery.folders import Cursor, file_names, go_to
 from s3napback.recovery.members import ACCESS_LIST, DEFAULT_LIST, OF_SECURITY_SYSTEMS
-from s3napback.streams.tar_headers import (
-    BLOCK_DEVICE,
-    CHARACTER_DEVICE,
-    PIPE,
-    REGULAR,
-    SYMBOLIC_LINK,
-    Member,
-)
+from s3napback.streams.tar_headers import BLOCK_DEVICE, CHARACTER_DEVICE, PIPE, REGULAR, SYMBOLIC_LINK, Member
 
 MISSING = "missing"
 

@@ -10,14 +10,8 @@ from dataclasses import dataclass, field
 from s3napback.recovery.clashes import TELLS_APART, Clashes, Folding
 from s3napback.recovery.groundwork import Groundwork
 from s3napback.recovery.opening.failures import Damaged
-from s3napback.streams.tar_headers import (
-    BLOCK_DEVICE,
-    CHARACTER_DEVICE,
-    HARD_LINK,
-    REGULAR,
-    MalformedArchive,
-    Member,
-)
+from s3napback.streams.dumpdirs import MalformedArchive
+from s3napback.streams.tar_headers import BLOCK_DEVICE, CHARACTER_DEVICE, HARD_LINK, REGULAR, Member
 from s3napback.streams.tar_rewriting import without_entries
 from s3napback.streams.tar_stream import selected, watched
 from s3napback.streams.transformations import Block

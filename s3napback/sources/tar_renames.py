@@ -13,13 +13,7 @@ import posixpath
 import re
 from collections.abc import Sequence
 
-from s3napback.streams.tar_headers import (
-    BLOCK_SIZE,
-    DUMPDIR,
-    EXTENDED,
-    read_header,
-    read_records,
-)
+from s3napback.streams.tar_headers import BLOCK_SIZE, DUMPDIR, EXTENDED, read_header, read_records
 from s3napback.streams.tar_rewriting import extended_header, with_record
 
 _RENAMES = (b"R", b"T", b"X")

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from s3napback.errors import PipelineError
+from s3napback.streams.dumpdirs import MalformedArchive, check_dumpdir, entries_of
 
 BLOCK_SIZE = 512
 """Bytes; headers and contents are padded to it."""
@@ -43,18 +43,11 @@ PAIRED = (b"GNU.sparse.offset", b"GNU.sparse.numbytes")
 OLD_SPARSE = {b"GNU.sparse.size", b"GNU.sparse.numblocks", b"GNU.sparse.map", *PAIRED}
 _NEW_SPARSE = {b"GNU.sparse.major", b"GNU.sparse.minor", b"GNU.sparse.realsize"}
 _ONCE = ({*_NAMES, b"size", DUMPDIR} | OLD_SPARSE | _NEW_SPARSE) - {*PAIRED}
-_PIECE = 1 << 16  # bytes
-_DUMPDIR_LETTERS = frozenset(b"YND")
 _TIMES = frozenset((b"mtime", b"atime", b"ctime"))
 _PLAIN = _TIMES | {b"path", b"linkpath", DUMPDIR}
 _VENDOR = b"SCHILY."
-_ENTRIES = re.compile(rb"(?:[YND](?!\.{1,2}\0)[^/\0]+\0)+\0")
 _ATTRIBUTES = b"SCHILY.xattr."
 _TIME = re.compile(rb"([0-9]{1,12})(?:\.([0-9]{1,9}))?")
-
-
-class MalformedArchive(PipelineError):
-    """What came out of decompression is no tar archive, or none such as tar writes for s3napback."""
 
 
 Records = Mapping[bytes, bytes]
@@ -226,7 +219,7 @@ class Member:
     @property
     def entries(self) -> Iterator[str]:
         """The names of all that the directory held, be it in this archive or not."""
-        for entry in _entries_of(self.dumpdir or b""):
+        for entry in entries_of(self.dumpdir or b""):
             if entry:
                 yield entry[1:].decode("utf-8", "surrogateescape")
 
@@ -358,41 +351,6 @@ def _check_records(member: Member) -> None:
         raise MalformedArchive("it holds an owner that is no number")
     if DUMPDIR in records and member.type != DIRECTORY:
         raise MalformedArchive("it holds a list of entries of something that is no directory")
-
-
-def check_dumpdir(dumpdir: bytes) -> None:
-    """Accept what a directory held only in the letters that tar writes for us.
-
-    With the others (``R``, ``T``, ``X``) a reading tar renames, to wherever they say; see "Dumpdir" in tar's manual.
-
-    Args:
-        dumpdir: entries, each a letter and a name and ended by a NUL, and one more NUL.
-
-    Raises:
-        MalformedArchive: it holds anything else.
-    """
-    if dumpdir == b"\0":
-        return
-    if _ENTRIES.fullmatch(dumpdir):
-        return
-    if not dumpdir.endswith(b"\0\0"):
-        raise MalformedArchive("a list of a directory's entries in it has lost its end")
-    for entry in _entries_of(dumpdir[:-2]):
-        if len(entry) < 2 or entry[0] not in _DUMPDIR_LETTERS or b"/" in entry or entry[1:] in (b".", b".."):
-            raise MalformedArchive(
-                f"it holds the record of a rename, or another that s3napback never writes ({entry!r:.200}): "
-                "somebody else made it"
-            )
-
-
-def _entries_of(dumpdir: bytes) -> Iterator[bytes]:
-    """What NULs part, a piece of a long list at a time: a folder can hold millions of names."""
-    begin = 0
-    while begin <= len(dumpdir):
-        end = dumpdir.find(b"\0", begin + _PIECE)
-        end = len(dumpdir) if end < 0 else end
-        yield from dumpdir[begin:end].split(b"\0")
-        begin = end + 1
 
 
 def stored_size(header: Header, records: Records) -> int:

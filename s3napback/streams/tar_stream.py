@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from s3napback.streams.dumpdirs import MalformedArchive, check_dumpdir
 from s3napback.streams.tar_headers import (
     BLOCK_SIZE,
     EXTENDED,
@@ -15,9 +16,7 @@ from s3napback.streams.tar_headers import (
     LONG_NAME,
     OLD_DIRECTORY,
     Header,
-    MalformedArchive,
     Member,
-    check_dumpdir,
     checked_member,
     read_header,
     read_records,
