@@ -32,7 +32,7 @@ from s3napback.formatting import printable
 from s3napback.log_handlers import note_outcome
 from s3napback.logs import log_lines
 from s3napback.looking import diff_command, find_command, history_command, ls_command
-from s3napback.overview import list_command, schedule_command, status_command
+from s3napback.overview import doctor_command, list_command, schedule_command, status_command
 from s3napback.peeking import dump_command
 from s3napback.speaking import confirm, say
 
@@ -106,9 +106,10 @@ def command_line(
     if context.invoked_subcommand is not None:
         require_none_of_the_run(context, force=force, full=full, take_over=take_over, strict=strict)
     paths = configuration_paths(arguments, DEFAULT_CONFIGURATION)
-    configure_logging(log_config, paths, debug, quiet=quiet)
+    is_run = context.invoked_subcommand is None
+    configure_logging(log_config, paths, debug, quiet=quiet, begins_with_failure=is_run and not test)
     context.obj = Invocation(tuple(paths), today or date.today(), test, quiet)
-    if context.invoked_subcommand is None:
+    if is_run:
         from s3napback.deciding.facts import BackupOptions
 
         wanted = BackupOptions(force=force, full=full, take_over=take_over)
@@ -347,6 +348,7 @@ for _command in (ls_command, find_command, history_command, diff_command):
 command_line.add_command(dump_command)
 command_line.add_command(schedule_command)
 command_line.add_command(status_command)
+command_line.add_command(doctor_command)
 
 
 def _exit_code(action: Callable[[], int]) -> int:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, time, timedelta, timezone
 from typing import Any
 
-from s3napback.rotation import LAST_DAY, Schedule, day_date, day_number
+from s3napback.rotation import LAST_DAY, HanoiCycle, Schedule, day_date, day_number
 
 LONGEST = 36_500
 """Days that a lock lasts at most from the day on which it is asked for: Amazon takes no longer one."""
@@ -115,6 +115,47 @@ def renewals(ledger: Ledger, schedule: Schedule, today: int, lock_days: int) -> 
             Renewal(key, each, lock.version, until) for each, lock in archive.objects.items() if lock.until < until
         ]
     return found
+
+
+@dataclass(frozen=True)
+class LockForecast:
+    """What locks come to, if every backup succeeds.
+
+    Attributes:
+        is_ruled: archives are locked by ``locked_until``; else by the bucket's default retention alone.
+        days: that a lock lasts longer than the archive is needed.
+        retention: days of default retention that keep every archive locked as long, from the day on which it is made.
+        newest_least: days for which the newest backup, with all that it builds on, stays locked at least when no run
+            comes any more: on the eve of the next one.
+        newest_most: the same, right after it was made.
+    """
+
+    is_ruled: bool
+    days: int
+    retention: int
+    newest_least: int
+    newest_most: int
+
+
+@dataclass(frozen=True)
+class LockTerms:
+    """By what archives are locked, or could be.
+
+    Attributes:
+        is_ruled: by ``locked_until``; else by the bucket's default retention alone.
+        days: that a lock is to last longer than the archive is needed.
+    """
+
+    is_ruled: bool
+    days: int
+
+    def forecast(self, schedule: Schedule) -> LockForecast:
+        """What locks come to in a cycle. What ArchiveOldestDisc keeps for good apart: a default retention ends."""
+        retention = schedule.span + self.days
+        stays = schedule.least_stay + self.days
+        if isinstance(schedule, HanoiCycle) and not self.is_ruled:
+            stays = retention
+        return LockForecast(self.is_ruled, self.days, retention, stays - schedule.frequency + 1, stays)
 
 
 def moment_of(day: int) -> datetime:

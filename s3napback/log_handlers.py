@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import logging.handlers
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -58,8 +59,30 @@ class ConsoleHandler(logging.Handler):
 
     _PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (logging.NOTSET, 7))
 
+    def __init__(self, *, begins_with_failure: bool = False) -> None:
+        """Begin.
+
+        Args:
+            begins_with_failure: what is no error is kept until there is one, which then comes first, or until the end.
+        """
+        super().__init__()
+        self._kept: list[logging.LogRecord] | None = [] if begins_with_failure else None
+
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one entry, a line or several."""
+        """Write one entry, a line or several, or keep it."""
+        if self._kept is not None and record.levelno < logging.ERROR:
+            self._kept.append(record)
+            return
+        self._write(record)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what was kept; from now on nothing is."""
+        kept, self._kept = self._kept or [], None
+        for record in kept:
+            self._write(record)
+
+    def _write(self, record: logging.LogRecord) -> None:
         try:
             text = self.format(record)
             if is_journal():
@@ -98,6 +121,13 @@ def _opened(handler: logging.FileHandler) -> IO[Any]:
             raise
 
     return open(handler.baseFilename, handler.mode, encoding=handler.encoding, errors=handler.errors, opener=opener)
+
+
+def is_pipe() -> bool:
+    """Whether standard error is a pipe, as cron's is, of which a mail is made afterwards."""
+    with suppress(OSError, ValueError, AttributeError):
+        return stat.S_ISFIFO(os.fstat(sys.stderr.fileno()).st_mode)
+    return False
 
 
 def is_journal() -> bool:

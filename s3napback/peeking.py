@@ -36,7 +36,7 @@ def dump_command(
     passphrase_file: Path | None,
     require_signature: bool,
 ) -> None:
-    """Write one file of a directory to standard output, as it was; it is whole only if this ends with 0."""
+    """Write a file of a directory, or a folder as tar, to standard output; it is whole only if this ends with 0."""
     from s3napback.commands import restore
     from s3napback.config.loading import load_for_reading
     from s3napback.recovery.single_file import TO_STANDARD_OUTPUT

@@ -15,7 +15,7 @@ import os
 import re
 import threading
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import datetime, timezone
@@ -56,11 +56,14 @@ class StoreState:
 
     def knows_store(self) -> bool:
         """Whether anything was ever committed for this store."""
-        return any(state.newest for state in self.all())
+        return any(state.newest for state in self._in(self._root.glob(f"*/{_STATE}")))
 
     def all(self) -> Iterator[SourceState]:
         """Every name's state that can be read."""
-        for file in sorted(self._root.glob(f"*/{_STATE}")):
+        yield from self._in(sorted(self._root.glob(f"*/{_STATE}")))
+
+    def _in(self, files: Iterable[Path]) -> Iterator[SourceState]:
+        for file in files:
             try:
                 yield _read_state(file)
             except StateError:

@@ -16,6 +16,7 @@ from hypothesis import settings
 
 from s3napback.cli import Invocation
 from tests.botocore_data import share_botocore_data
+from tests.ceph import ceph_server
 from tests.databases.mariadb import MariaDB, mariadb_server
 from tests.databases.postgres import Postgres, postgres_server
 from tests.faulty_s3 import FaultyS3
@@ -70,7 +71,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--lock-rounds", type=int, default=5, metavar="N", help="so many times 400 nights for each cycle")
     parser.addoption("--every-user", action="store_true", help="each hostile archive as root and as an ordinary user")
+    parser.addoption("--ceph", action="store_true", help="also on Ceph, whose programs must be on PATH")
     parser.addoption("--mysql", action="store_true", help="also what needs a server of MySQL itself on PATH")
+    parser.addoption("--large", action="store_true", help="also what takes gigabytes of disk")
     parser.addoption("--fuzz-seed", default="1", metavar="SEED", help="which are drawn from this seed")
     parser.addoption("--fuzz", type=int, default=300, metavar="N", help="so many inputs for each test of a fuzzer")
 
@@ -100,6 +103,13 @@ def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 def swift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """OpenStack Swift, for the session; every test makes buckets of its own with ``swift.make_bucket()``."""
     with swift_server(tmp_path_factory.mktemp("swift")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """Ceph's gateway, for the session; every test makes buckets of its own with ``ceph.make_bucket()``."""
+    with ceph_server(tmp_path_factory.mktemp("ceph")) as server:
         yield server
 
 
@@ -158,11 +168,12 @@ def faulty() -> Iterator[Callable[[S3Server], FaultyS3]]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what only ``--mysql`` asks for, and begin with the files that take longest."""
-    if not config.getoption("--mysql"):
-        left_out = [item for item in items if item.get_closest_marker("mysql")]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+    """Leave out what only an option asks for, and begin with the files that take longest."""
+    for option in ("mysql", "ceph", "large"):
+        if not config.getoption(f"--{option}"):
+            left_out = {item for item in items if item.get_closest_marker(option)}
+            config.hook.pytest_deselected(items=list(left_out))
+            items[:] = [item for item in items if item not in left_out]
     items.sort(key=_seconds, reverse=True)
 
 

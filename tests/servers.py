@@ -1,6 +1,6 @@
 """S3 servers for tests: moto's and rclone's, on free ports of the loopback device, in folders of their own.
 
-``tests/seaweedfs.py`` and ``tests/swift.py`` have others.
+``tests/seaweedfs.py``, ``tests/swift.py`` and ``tests/ceph.py`` have others.
 
 ``tests/conftest.py`` makes fixtures of them, one process each for the whole test session.
 """
@@ -42,7 +42,7 @@ class S3Server:
     """A running server, or a faulty proxy in front of one (see ``behind``).
 
     Attributes:
-        kind: ``moto``, ``rclone``, ``seaweedfs`` or ``swift``.
+        kind: ``moto``, ``rclone``, ``seaweedfs``, ``swift`` or ``ceph``.
         endpoint: its URL.
         process_id: of the server.
         folder: where rclone keeps buckets, each a subfolder; None for the others.
@@ -161,21 +161,32 @@ def free_port() -> int:
 
 @contextmanager
 def running(
-    command: Callable[[int], list[str]], folder: Path, variables: Mapping[str, str] = MappingProxyType({})
+    command: Callable[[int], list[str]],
+    folder: Path,
+    variables: Mapping[str, str] = MappingProxyType({}),
+    *,
+    port: int | None = None,
 ) -> Iterator[tuple[str, int]]:
-    """Start a server, wait until it listens, and end it; another process may snatch the port, hence the attempts."""
+    """Start a server, wait until it listens, and end it; another process may snatch the port, hence the attempts.
+
+    Args:
+        command: given a port, the arguments.
+        folder: what it writes goes there.
+        variables: of its environment.
+        port: the only one that will do.
+    """
     own = {"HOME": str(folder), "XDG_CACHE_HOME": str(folder / "cache"), "TMPDIR": str(folder)}
     environment = {**os.environ, **own, **variables}
     log = folder / "server.log"
     for _attempt in range(3):
-        port = free_port()
+        chosen = port or free_port()
         with log.open("ab") as output:
             process = subprocess.Popen(
-                command(port), stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
+                command(chosen), stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
             )
         try:
-            if _listens(process, port):
-                yield f"http://127.0.0.1:{port}", process.pid
+            if _listens(process, chosen):
+                yield f"http://127.0.0.1:{chosen}", process.pid
                 return
         finally:
             process.terminate()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
@@ -44,6 +45,8 @@ class Tidying:
         self._journal = context.journal
         self._crew = Crew(_TIDYING_THREADS, "tidying") if context.store.is_distant else None
         self._begun: list[Future[Tally]] = []
+        self._waiting: deque[Future[Tally]] = deque()
+        self._noting = threading.Lock()
 
     def __enter__(self) -> Tidying:
         return self
@@ -58,11 +61,19 @@ class Tidying:
         """Do it, or have it done; returns what came of it already."""
         if self._crew is None:
             return self._tidied(job, made)
-        self._begun.append(self._crew.submit(self._tidied, job, made))
-        waiting = [future for future in list(self._begun) if not future.done()]
-        if len(waiting) > _MOST_WAITING:
-            result_of(waiting[0])
+        oldest = self._begin(self._crew.submit(self._tidied, job, made))
+        if oldest is not None:
+            result_of(oldest)
         return NOTHING
+
+    def _begin(self, future: Future[Tally]) -> Future[Tally] | None:
+        """Note what was begun; returns what has to end first if too much is under way."""
+        with self._noting:
+            self._begun.append(future)
+            self._waiting.append(future)
+            while self._waiting[0].done() and len(self._waiting) > 1:
+                self._waiting.popleft()
+            return self._waiting[0] if len(self._waiting) > _MOST_WAITING else None
 
     def finish(self) -> Tally:
         """Wait until all is done; returns what came of it."""

@@ -178,6 +178,7 @@ class Interest:
     @property
     def literal(self) -> bytes:
         """Bytes that each name of interest holds, apart from those that are escaped; empty if there are none."""
-        if self.pattern is None or self.pattern.is_of_paths or self.also or self.is_all_known:
+        if self.also or self.is_all_known or (self.pattern is not None and self.pattern.is_of_paths):
             return b""
-        return b"" if re.search(rb"[\\\n\t]", self.pattern.literal) else self.pattern.literal
+        literal = split(self.path)[1] if self.is_alone else self.pattern.literal if self.pattern else b""
+        return b"" if re.search(rb"[\\\n\t]", literal) else literal

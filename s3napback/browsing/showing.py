@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime, timezone
+from functools import lru_cache
 
 from s3napback.browsing.nodes import IS_FOLDER, IS_SYMLINK, MISSING, OLDER, Node
 from s3napback.formatting import human_bytes, printable
@@ -18,26 +19,28 @@ def text_of_name(name: bytes) -> str:
     return printable(name.decode("utf-8", "surrogateescape"))
 
 
-def mode_text(node: Node) -> str:
+@lru_cache(4096)
+def permissions_text(letter: str, mode: int) -> str:
     """Type and permissions as ``ls -l`` writes them."""
-    if node.state == MISSING:
-        return "?---------"
-    letters = ["rwx"[place % 3] if node.mode >> (8 - place) & 1 else "-" for place in range(9)]
+    letters = ["rwx"[place % 3] if mode >> (8 - place) & 1 else "-" for place in range(9)]
     for place, bit, (both, alone) in ((2, 0o4000, "sS"), (5, 0o2000, "sS"), (8, 0o1000, "tT")):
-        if node.mode & bit:
+        if mode & bit:
             letters[place] = both if letters[place] == "x" else alone
-    return node.letter + "".join(letters)
+    return letter + "".join(letters)
 
 
 def time_text(seconds: int, nanoseconds: int, *, is_exact: bool) -> str:
     """A time in local time: to the minute, or to the nanosecond with its zone."""
+    return _time_form(seconds, is_exact=is_exact).replace("N", f"{nanoseconds:09}")
+
+
+@lru_cache(4096)
+def _time_form(seconds: int, *, is_exact: bool) -> str:
     try:
         moment = datetime.fromtimestamp(seconds, timezone.utc).astimezone()
     except (ValueError, OverflowError, OSError):
         return f"@{seconds}"
-    if not is_exact:
-        return f"{moment:%Y-%m-%d %H:%M}"
-    return f"{moment:%Y-%m-%d %H:%M:%S}.{nanoseconds:09}{moment:%z}"
+    return f"{moment:%Y-%m-%d %H:%M:%S}.N{moment:%z}" if is_exact else f"{moment:%Y-%m-%d %H:%M}"
 
 
 def size_text(node: Node, *, is_exact: bool) -> str:
@@ -51,9 +54,9 @@ def size_text(node: Node, *, is_exact: bool) -> str:
 
 def columns(node: Node, *, is_exact: bool) -> str:
     """Type, permissions, owners, size, time; each column of a width that most fit into."""
-    mode = mode_text(node)
     if node.state == MISSING:
-        return f"{mode}  {UNREAD_THEN}"
+        return f"?---------  {UNREAD_THEN}"
+    mode = permissions_text(node.letter, node.mode)
     owners = f"{node.owner}:{node.group}"
     time = time_text(node.seconds, node.nanoseconds, is_exact=is_exact)
     return f"{mode}  {owners:<9}  {size_text(node, is_exact=is_exact):>{12 if is_exact else 7}}  {time}"

@@ -22,6 +22,7 @@ _ALL = re.compile(_MEMBER % rb"[^\t\n]+", re.MULTILINE)
 _PLACE = re.compile(rb":[0-9]{1,16}(?: (.*))?", re.DOTALL)
 _HAS_MORE = re.compile(rb"symlink|link|char|block")
 
+_groups = re.Match.groups
 Kinds = dict[bytes, tuple[bytes, int, int, int]]
 
 
@@ -112,7 +113,7 @@ class _Reader:
             self._kinds[label] = (kind, int(mode, 8), int(owner), int(group))
 
     def _read_folders(self, text: bytes) -> None:
-        for label, _length, seconds, fraction, name, _more in _ALL.findall(text):
+        for label, _length, seconds, fraction, name, _more in map(_groups, _ALL.finditer(text)):
             kind, mode, owner, group = self._kind(label)
             if kind != FOLDER:
                 raise DamagedIndex("a member in it stands where it cannot")
@@ -140,7 +141,7 @@ class _Reader:
 
     def _candidates(self, text: bytes, literal: bytes) -> Iterable[tuple[bytes, ...]]:
         if not literal:
-            return _ALL.findall(text)
+            return map(_groups, _ALL.finditer(text))
         # To look for a few bytes alone is many times as fast as to read each line.
         lines = (_ALL.fullmatch(line) for line in _lines_with(literal, text))
         return [found.groups() for found in lines if found]

@@ -27,9 +27,11 @@ from s3napback.browsing.nodes import (
     joined,
     split,
 )
+from s3napback.browsing.statements import DOUBT, FIELDS, LINE, MISSING_OR, OUTPUT, PUT, PUT_LINES, RECORDING, SCHEMA
+from s3napback.errors import S3napbackError
 from s3napback.index.lines import LINK
 from s3napback.index.naming import GONE
-from s3napback.index.records import DIRECTORY, LEFT_OUT, UNREAD
+from s3napback.index.records import DIRECTORY, LEFT_OUT, UNREAD, DamagedIndex
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -38,43 +40,6 @@ _CACHE_KIB = 6144
 _DOUBTED = 4
 """Added to the state of what an archive does not tell of yet although it has to."""
 _BATCH = 2000
-
-_FIELDS = "letter, mode, owner, grp, size, seconds, nanoseconds, more"
-_SCHEMA = (
-    (
-        "CREATE TABLE node (folder BLOB NOT NULL, name BLOB NOT NULL, letter TEXT, mode INTEGER, owner, grp, "
-        "size INTEGER, seconds INTEGER, nanoseconds INTEGER, more BLOB, state INTEGER, since INTEGER, "
-        "lined INTEGER, origin INTEGER, link BLOB, PRIMARY KEY (folder, name)) WITHOUT ROWID"
-    ),
-    (
-        "CREATE TABLE span (folder BLOB, name BLOB, letter TEXT, mode INTEGER, owner, grp, size INTEGER, "
-        "seconds INTEGER, nanoseconds INTEGER, more BLOB, state INTEGER, first INTEGER, last INTEGER)"
-    ),
-    "CREATE TABLE present (number INTEGER)",
-    "INSERT INTO present VALUES (0)",
-)
-_PUT = f"""
-INSERT INTO node VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (folder, name) DO UPDATE SET
-since = CASE WHEN ({_FIELDS}, state & 3) IS
-(excluded.letter, excluded.mode, excluded.owner, excluded.grp, excluded.size, excluded.seconds, excluded.nanoseconds,
-excluded.more, excluded.state) THEN since ELSE excluded.since END,
-({_FIELDS}, state, lined, origin, link) =
-(excluded.letter, excluded.mode, excluded.owner, excluded.grp, excluded.size, excluded.seconds, excluded.nanoseconds,
-excluded.more, excluded.state, excluded.lined, excluded.origin, excluded.link)
-"""
-_KEEP = (
-    f"INSERT INTO span SELECT OLD.folder, OLD.name, {', '.join('OLD.' + each for each in _FIELDS.split(', '))}, "
-    "OLD.state & 3, OLD.since, (SELECT number FROM present) - 1"
-)  # fmt: skip
-_RECORDING = (
-    f"CREATE TRIGGER gone AFTER DELETE ON node WHEN OLD.since < (SELECT number FROM present) BEGIN {_KEEP}; END",
-    f"CREATE TRIGGER changed AFTER UPDATE ON node WHEN OLD.since < NEW.since BEGIN {_KEEP}; END",
-)
-_MISSING_OR = "INSERT INTO node (folder, name, letter, state, since, lined) VALUES (?, ?, '?', 2, ?, ?) ON CONFLICT DO "
-_OUTPUT = f"folder, name, {_FIELDS}, state & 3"
-
-Unresolved = frozenset[bytes]
 
 
 class Tree:
@@ -99,6 +64,7 @@ class Tree:
         self._is_recorded = is_recorded
         self._is_first = True
         self._has_doubts = False
+        self._folders: list[tuple[object, ...]] = []
         self._connection: Connection | None = None
 
     def __enter__(self) -> Tree:
@@ -109,8 +75,8 @@ class Tree:
         for statement in (
             "PRAGMA temp_store=FILE",
             f"PRAGMA cache_size=-{_CACHE_KIB}",
-            *_SCHEMA,
-            *(_RECORDING if self._is_recorded else ()),
+            *SCHEMA,
+            *(RECORDING if self._is_recorded else ()),
         ):
             connection.execute(statement)
         return self
@@ -129,20 +95,28 @@ class Tree:
             number: of the archive; archives of one chain follow each other without a gap.
             is_full: nothing of what was before it counts.
         """
-        before = (self.number, self._is_first)
         self._execute("BEGIN")
-        try:
+        with self._undone_on_failure(), _in_room():
             if is_full:
                 self._end_chain()
             self.number, self._is_first, self._has_doubts = number, is_full, False
             self._execute("UPDATE present SET number = ?", number)
             yield
+            self._put_folders()
             self._settle_doubts()
+            self._execute("COMMIT")
+
+    @contextmanager
+    def _undone_on_failure(self) -> Iterator[None]:
+        before = (self.number, self._is_first)
+        try:
+            yield
         except BaseException:
-            self._execute("ROLLBACK")
+            if self._connected.in_transaction:
+                self._execute("ROLLBACK")
+            self._folders.clear()
             self.number, self._is_first = before
             raise
-        self._execute("COMMIT")
 
     def _end_chain(self) -> None:
         """Forget what is there, or remember it as what was there up to the last archive."""
@@ -160,21 +134,33 @@ class Tree:
             dumpdir: the list of all that it held, if that is known; else ``names`` tells what is not as before.
         """
         folder, name = split(row.path)
-        if not self._is_first:
-            if dumpdir is not None:
-                self._purge(row.path, dumpdir)
-            elif self._lined(row.path) != self.number - 1:
-                # What was there before is gone, unless it is told of now.
-                changed = self._execute(
-                    "UPDATE node SET state = state | ? WHERE folder = ? AND name <> x'' AND lined < ?",
-                    *(_DOUBTED, row.path, self.number),
-                )
-                self._has_doubts |= changed.rowcount > 0
         values = (row.mode, row.owner, row.group, 0, row.seconds, row.nanoseconds, b"", THERE)
         number = self.number
-        self._execute(_PUT, folder, name, IS_FOLDER, *values, number, number, number, None)
+        self._folders.append((folder, name, IS_FOLDER, *values, number, number, number, row.path))
         if dumpdir is not None:
+            self._put_folders(is_told=True)
+            if not self._is_first:
+                self._purge(row.path, dumpdir)
             self._note_unread(row.path, dumpdir)
+        elif len(self._folders) >= _BATCH:
+            self._put_folders()
+
+    def _put_folders(self, *, is_told: bool = False) -> None:
+        """Write the folders that are waiting for that: together, as it is many times faster.
+
+        Args:
+            is_told: it is known what they held; else ``names`` tells what of it is not as before.
+        """
+        if not self._folders:
+            return
+        self._connected.executemany(LINE, self._folders)
+        self._folders.clear()
+        if not self._is_first and not is_told:
+            # What was in a folder that the archive before did not hold is gone, unless it is told of now.
+            changed = self._execute(DOUBT, self.number, self.number - 1)
+            self._has_doubts |= changed.rowcount > 0
+        self._execute(PUT_LINES)
+        self._execute("DELETE FROM line")
 
     def _lined(self, path: bytes) -> int:
         """The last archive that held a folder; 0 if there is none."""
@@ -185,6 +171,7 @@ class Tree:
 
     def members(self, folder: bytes, rows: Iterable[MemberRow]) -> None:
         """Other members lie in a folder."""
+        self._put_folders()
         batch: list[tuple[object, ...]] = []
         number = self.number
         for row in rows:
@@ -201,22 +188,23 @@ class Tree:
 
     def _put(self, batch: list[tuple[object, ...]]) -> None:
         if batch:
-            self._connected.executemany(_PUT, batch)
+            self._connected.executemany(PUT, batch)
             batch.clear()
 
     def _put_link(self, folder: bytes, row: MemberRow) -> None:
         """A hard link is what it leads to, whatever its own header says: that may be younger."""
         target = self._execute(
-            f"SELECT {_FIELDS} FROM node WHERE folder = ? AND name = ? AND origin = ?", *split(row.more), self.number
+            f"SELECT {FIELDS} FROM node WHERE folder = ? AND name = ? AND origin = ?", *split(row.more), self.number
         ).fetchone()
         if target is None:
             self.unresolved.add(row.more)
             target = ("-", *row[2:8], b"")
         number = self.number
-        self._execute(_PUT, folder, row.name, *target, THERE, number, number, number, row.more)
+        self._execute(PUT, folder, row.name, *target, THERE, number, number, number, row.more)
 
     def names(self, folder: bytes, entries: Iterable[bytes]) -> None:
         """What members do not tell of a folder's names, as ``index/lines.py`` says: a letter and a name each."""
+        self._put_folders()
         if self._is_first:
             self._note_missing(folder, (entry[1:] for entry in entries if entry[:1] == UNREAD))
             return
@@ -261,7 +249,7 @@ class Tree:
     def _note_missing(self, folder: bytes, names: Iterable[bytes]) -> None:
         number, includes = self.number, self.wanted.includes
         self._connected.executemany(
-            _MISSING_OR + "NOTHING", ((folder, name, number, number) for name in names if includes(folder, name))
+            MISSING_OR + "NOTHING", ((folder, name, number, number) for name in names if includes(folder, name))
         )
 
     def _note_unread(self, folder: bytes, dumpdir: bytes) -> None:
@@ -269,7 +257,7 @@ class Tree:
         number, includes = self.number, self.wanted.includes
         names = (entry[1:] for entry in _entries(dumpdir) if entry[:1] == UNREAD)
         self._connected.executemany(
-            _MISSING_OR + "UPDATE SET since = CASE WHEN state & 3 THEN since ELSE excluded.since END, "
+            MISSING_OR + "UPDATE SET since = CASE WHEN state & 3 THEN since ELSE excluded.since END, "
             "state = max(state & 3, 1) WHERE letter <> 'd'",
             ((folder, name, number, number) for name in names if includes(folder, name)),
         )
@@ -318,7 +306,7 @@ class Tree:
     def nodes(self) -> Iterator[Node]:
         """What is there after the last archive, folder by folder, and in these by name."""
         shows = self.wanted.shows
-        for values in self._execute(f"SELECT {_OUTPUT} FROM node ORDER BY folder, name"):
+        for values in self._execute(f"SELECT {OUTPUT} FROM node ORDER BY folder, name"):
             node = Node._make(values)
             if shows(node.folder, node.name):
                 yield node
@@ -326,7 +314,7 @@ class Tree:
     def node(self, path: bytes) -> Node | None:
         """What is there under a path."""
         found = self._execute(
-            f"SELECT {_OUTPUT} FROM node WHERE folder = ? AND name = ?",
+            f"SELECT {OUTPUT} FROM node WHERE folder = ? AND name = ?",
             *split(path),
         ).fetchone()
         return Node._make(found) if found else None
@@ -337,6 +325,10 @@ class Tree:
             "SELECT origin, link, state & 3 FROM node WHERE folder = ? AND name = ?", *split(path)
         ).fetchone()
         return (found[0], found[1]) if found and found[2] != MISSING else None
+
+    def index_links(self) -> None:
+        """Make ``links_to`` fast."""
+        self._execute("CREATE INDEX linked ON node (link, origin) WHERE link IS NOT NULL")
 
     def links_to(self, target: bytes, number: int) -> bytes | None:
         """The first path that is a hard link to a member of an archive."""
@@ -365,6 +357,20 @@ class Tree:
 
     def _execute(self, statement: str, *values: object) -> Any:
         return self._connected.execute(statement, values)
+
+
+@contextmanager
+def _in_room() -> Iterator[None]:
+    import sqlite3  # noqa: PLC0415 - loaded only where it is used
+
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise S3napbackError(
+            f"the names cannot be kept while they are sorted: {error}; TMPDIR can name a folder that has room for them"
+        ) from error
+    except OverflowError as error:
+        raise DamagedIndex("it tells of numbers that no file has") from error
 
 
 def _entries(dumpdir: bytes) -> Iterator[bytes]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
+from itertools import takewhile
+from operator import itemgetter
+from pathlib import PurePosixPath
 
 from s3napback.archives import ArchiveRecord
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive
 from s3napback.config.settings import Job
 from s3napback.kinds import SourceName, kind_of
+from s3napback.targets import has_wildcard
 
 
 class Claim(Enum):
@@ -54,26 +58,58 @@ class Claims:
             return Claim.UNKNOWN, None
         if record.owner.host != self.host:
             return Claim.OTHER_HOST, None
-        for job in self._own_blocks_first:
+        for job in self._candidates(record.owner.source):
             if record.owner.source in sources_of(job, archive.base):
                 return Claim.CURRENT, job
-        if any(job.name == archive.base for job in self.jobs):
+        if archive.base in self._names:
             return Claim.OTHER_SOURCE, None
         if is_stray(archive) or not record.owner.source.kind:
             return Claim.ELSEWHERE, None
         return self._judge_unclaimed(record)
 
+    def keepers(self, source: SourceName) -> list[Job]:
+        """The jobs that back up a source, under whatever name, and first the blocks of its own."""
+        return [job for job in self._candidates(source) if keeps(job, source)]
+
+    def _candidates(self, source: SourceName) -> Iterator[Job]:
+        """All jobs that can have to do with a source: there may be thousands, and each is asked for each archive."""
+        yield from self._single.get(source, ())
+        folders = {source.target, *map(str, PurePosixPath(source.target).parents)} if self._several else ()
+        found = [pair for folder in folders for pair in self._several.get(folder, ())]
+        yield from (job for _, job in sorted(found, key=itemgetter(0)))
+
     @cached_property
-    def _own_blocks_first(self) -> list[Job]:
-        """The jobs, those that stand for several last: a source that has a block of its own is left to that."""
-        return sorted(self.jobs, key=lambda job: kind_of(job.kind).stands_for_several(job.target))
+    def _names(self) -> frozenset[str]:
+        return frozenset(job.name for job in self.jobs)
+
+    @cached_property
+    def _single(self) -> Mapping[SourceName, Sequence[Job]]:
+        found: dict[SourceName, list[Job]] = {}
+        for job in self.jobs:
+            if not kind_of(job.kind).stands_for_several(job.target):
+                found.setdefault(job.source, []).append(job)
+        return found
+
+    @cached_property
+    def _several(self) -> Mapping[str, Sequence[tuple[int, Job]]]:
+        """Those that stand for several, with their number, by a folder in which all of these lie."""
+        found: dict[str, list[tuple[int, Job]]] = {}
+        for number, job in enumerate(self.jobs):
+            if kind_of(job.kind).stands_for_several(job.target):
+                found.setdefault(_folder_of(job.target), []).append((number, job))
+        return found
 
     def _judge_unclaimed(self, record: ArchiveRecord) -> tuple[Claim, Job | None]:
-        source = record.owner.source
-        for job in self._own_blocks_first:
-            if job.cycle == record.cycle and keeps(job, source):
+        for job in self.keepers(record.owner.source):
+            if job.cycle == record.cycle:
                 return Claim.FORMER_NAME, job
         return Claim.NO_BLOCK, None
+
+
+def _folder_of(target: str) -> str:
+    """The innermost folder in which everything lies that a path, or a pattern, means."""
+    fixed = takewhile(lambda part: not has_wildcard(part), target.split("/"))
+    return "/".join(fixed) or "/"
 
 
 def acting_host(catalogue: Catalogue, host: str, *, is_configured: bool) -> str:

@@ -7,7 +7,7 @@ in parallel.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, partial
@@ -18,6 +18,7 @@ from s3napback.catalogue.remembering import HeadMemory
 from s3napback.catalogue.sums import is_sum_key, sum_key, unread_count
 from s3napback.crews import Crew
 from s3napback.errors import StoreError, StoreUnreachable
+from s3napback.kinds import SourceName, kind_of
 from s3napback.original.chains import OriginalArchive
 from s3napback.original.contents import original_archives
 from s3napback.rotation import ArchiveType, day_date
@@ -67,10 +68,12 @@ class Chain:
     Attributes:
         archives: a FULL and the DIFFs on it, oldest first; empty if the chain is broken.
         problem: why it is broken, as one clause; empty if it is whole.
+        is_outlived: it is broken because the rotation has gone on, and filled the slot of its FULL anew.
     """
 
     archives: tuple[CataloguedArchive, ...] = ()
     problem: str = ""
+    is_outlived: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ class Catalogue:
                 return Chain(tuple(reversed(links)))
             parent = self._by_id.get(record.parent)
             if parent is None:
-                return Chain(problem=self._missing_parent(links))
+                return self._without_parent(links)
             if parent.key in seen:
                 return Chain(problem="its metadata names parents in a circle")
             seen.add(parent.key)
@@ -123,6 +126,34 @@ class Catalogue:
                     found[archive.record.owner] = chain
         return found
 
+    def with_id(self, identity: str) -> CataloguedArchive | None:
+        """The archive of an identity; None if it is not there."""
+        return self._by_id.get(identity)
+
+    def called(self, names: Collection[str], sources: Collection[SourceName]) -> list[CataloguedArchive]:
+        """The archives of any of some sources, and those under any of some names, in the order of keys.
+
+        Args:
+            names: key bases; an archive bears that of its key, and the one that its source has outside of Cycles.
+            sources: as metadata call them.
+        """
+        signs: list[str | SourceName] = [*names, *sources]
+        found = {number for sign in signs for number in self._by_sign.get(sign, ())}
+        return [self.archives[number] for number in sorted(found)]
+
+    @cached_property
+    def _by_sign(self) -> Mapping[str | SourceName, Sequence[int]]:
+        """Places of archives by everything that they can be called: each is looked for a thousand times."""
+        found: dict[str | SourceName, list[int]] = {}
+        for number, archive in enumerate(self.archives):
+            signs: list[str | SourceName] = [archive.base]
+            if archive.record:
+                source = archive.record.owner.source
+                signs += [source, own_name(source)]
+            for sign in dict.fromkeys(signs):
+                found.setdefault(sign, []).append(number)
+        return found
+
     @cached_property
     def _by_id(self) -> dict[str, CataloguedArchive]:
         return {archive.record.id: archive for archive in self.archives if archive.record}
@@ -135,21 +166,28 @@ class Catalogue:
             found.setdefault(archive.base, []).append(archive)
         return found
 
-    def _missing_parent(self, links: Sequence[CataloguedArchive]) -> str:
-        """What became of the parent of the last link, as far as the slots below tell."""
+    def _without_parent(self, links: Sequence[CataloguedArchive]) -> Chain:
+        """A chain of which the parent of the last link is missing; what became of that the slots below tell."""
         last = links[-1]
         below = [other for other in self._by_base[last.base] if other.slot < last.slot]
         fulls = [other for other in below if other.record and other.record.type is ArchiveType.FULL]
         nameless = [other for other in below if other.record is None]
-        why = "the archive it builds on is no longer in the store"
+        why, is_outlived = "the archive it builds on is no longer in the store", False
         if nameless:
             lost = "cannot be looked at" if nameless[-1].flaw else "has lost its metadata"
             why = f"the archive it builds on is missing, unless it is {nameless[-1].key}, which {lost}"
         elif fulls and newest_first(fulls[-1]) < newest_first(last):
-            why = f"its FULL was overwritten: {fulls[-1].key} is of {_date(fulls[-1])}"
+            why, is_outlived = f"its FULL was overwritten: {fulls[-1].key} is of {_date(fulls[-1])}", True
         elif fulls:
             why = f"an archive between {fulls[-1].key} and it is missing"
-        return why if len(links) == 1 else f"it builds on {last.key}, which cannot be restored: {why}"
+        if len(links) > 1:
+            why = f"it builds on {last.key}, which cannot be restored: {why}"
+        return Chain(problem=why, is_outlived=is_outlived)
+
+
+def own_name(source: SourceName) -> str:
+    """The key base that a source has where no Cycle qualifies it; what no key can be where its kind is not known."""
+    return kind_of(source.kind).key_base(source.target) if source.kind else "\0"
 
 
 def newest_first(archive: CataloguedArchive) -> tuple[float, int, int, str]:

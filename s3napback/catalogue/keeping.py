@@ -37,6 +37,9 @@ class KeptStore:
     """A store of which some objects, and some beginnings of objects, are read once only.
 
     It reads, and is like the store in everything else. Methods may be called from several threads.
+
+    Attributes:
+        objects: what is kept as a whole, by their keys.
     """
 
     def __init__(self, store: Store, folder: Path | None, objects: Mapping[str, StoredObject]) -> None:
@@ -49,7 +52,7 @@ class KeptStore:
         """
         self._store = store
         self._folder = folder if store.is_distant else None
-        self._objects = objects
+        self.objects = objects
         self._given: dict[str, set[Path]] = {}
 
     def __getattr__(self, name: str) -> Any:
@@ -66,8 +69,8 @@ class KeptStore:
     def read(self, key: str, *, start: int = 0, end: int | None = None, version: str = "") -> Iterator[bytes]:
         """See ``Store``."""
         file = None
-        if start == 0 and end is None and key in self._objects:
-            file = self._path(f"{key}\0{self._objects[key].mark}") if self._objects[key].mark else None
+        if start == 0 and end is None and key in self.objects:
+            file = self._path(f"{key}\0{self.objects[key].mark}") if self.objects[key].mark else None
         elif start == 0 and end is not None and _LEAST_BEGINNING < end <= LARGEST_BEGINNING and version:
             file = self._path(f"{key}\0{version}\0{end}")
         if file is None:

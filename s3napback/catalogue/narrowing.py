@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from s3napback.catalogue.contents import Catalogue, read_catalogue
 from s3napback.catalogue.remembering import HeadMemory
-from s3napback.catalogue.selection import holder_of, matches, meanings
+from s3napback.catalogue.selection import holder_of, meanings, meant
 from s3napback.kinds import kind_of
 from s3napback.stores import Store
 
@@ -17,7 +17,8 @@ def read_catalogue_of(
 ) -> Catalogue:
     """What a store holds of the source that a word means; all of it, where less would not tell enough.
 
-    Less is enough where everything found is of this host, its source is found, and each chain of it is whole.
+    Less is enough where its source is found, with archives of this host, and each chain of it is whole, or the rotation
+    has gone on since. (Of such a one nobody looks for a copy of its FULL under a name that has nothing to do with it.)
 
     Args:
         store: the store.
@@ -42,19 +43,21 @@ def can_be_of(word: str, origin: str, base: str) -> bool:
     """Whether archives with a key base can be of the source that a word means, of one above it, or of one below it."""
     names, sources = meanings(word)
     names = names | {origin} | {kind_of(each.kind).key_base(each.target) for each in sources if each.kind}
-    if word.startswith("/"):
-        names |= {str(each).lstrip("/") for each in PurePosixPath(word).parents}
+    above = {str(each).lstrip("/") for each in PurePosixPath(word).parents} if word.startswith("/") else set()
     # In front of the name there may be that of a Cycle.
-    return any(f"/{name}/" in f"/{base}/" for name in names - {""}) or (
-        "" in names and (not base or base.endswith("/"))
-    )
+    if any(f"/{name}/" in f"/{base}/" for name in names - {""}) or any(
+        f"/{base}".endswith(f"/{name}") for name in above - {""}
+    ):
+        return True
+    return "" in names | above and (not base or base.endswith("/"))
 
 
 def _is_enough(found: Catalogue, word: str, host: str) -> bool:
-    records = [archive.record for archive in found.archives]
-    if any(record is None or record.owner.host != host for record in records):
+    hosts = {archive.record.owner.host if archive.record else None for archive in found.archives}
+    if None in hosts or (hosts and host not in hosts):
         return False
-    matching = [archive for archive in found.archives if matches(word, archive)]
+    matching = meant(word, found)
     if not matching:
         return holder_of(word, found.archives) is not None
-    return all(found.chain(archive).archives for archive in matching)
+    chains = map(found.chain, matching)
+    return all(chain.archives or chain.is_outlived for chain in chains)

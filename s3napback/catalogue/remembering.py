@@ -30,7 +30,7 @@ MOST_OBJECTS = 200_000
 MOST_FILES = 50
 """One for each store and Prefix; those that were not used for longest go."""
 
-_FORMAT = "s3napback-heads-1"
+_FORMAT = "s3napback-heads-2"
 _LARGEST = 256 << 20  # bytes of a file that is read
 _LONGEST_AGE = 90 * 86_400.0  # seconds since a file was last used
 
@@ -63,13 +63,18 @@ class HeadMemory:
         sign = [listed.version, listed.size, listed.modified.timestamp(), listed.storage_class]
         entry = self._known.get(listed.key)
         if entry is not None and entry[0] == sign:
-            metadata, storage_class, modified = entry[1:]
+            metadata, storage_class, modified, locked = entry[1:]
             when = datetime.fromtimestamp(modified, timezone.utc)
-            return StoredObject(listed.key, listed.size, when, metadata, listed.version, storage_class)
+            # Locks are made longer meanwhile, and never shorter.
+            until = None if locked is None else datetime.fromtimestamp(locked, timezone.utc)
+            return StoredObject(
+                listed.key, listed.size, when, metadata, listed.version, storage_class, locked_until=until
+            )
         found = self._store.head(listed.key)
         # What was replaced between the listing and the look would be kept under the wrong sign.
         if found is not None and self._store.is_distant and found.mark and found.mark == listed.mark:
-            what = [dict(found.metadata), found.storage_class, found.modified.timestamp()]
+            locked = found.locked_until.timestamp() if found.locked_until else None
+            what = [dict(found.metadata), found.storage_class, found.modified.timestamp(), locked]
             self._known[listed.key] = [sign, *what]
             self._is_changed = True
         return found

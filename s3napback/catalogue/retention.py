@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from s3napback.archives import ArchiveRecord, slot_keys, split_key
-from s3napback.catalogue.claims import Claim, Claims, keeps, possible_names
+from s3napback.catalogue.claims import Claim, Claims, possible_names
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, newest_first
 from s3napback.catalogue.indexes import indexed_key
 from s3napback.catalogue.sums import SumNote, summed_key
@@ -73,6 +73,9 @@ class _Judge:
         self._day = day
         self._unowned = unowned
         self._protected = _newest_ids(catalogue, claims)
+        self._spans: dict[str, int] = {}
+        for job in claims.jobs:
+            self._spans[job.cycle] = max(span(job.schedule), self._spans.get(job.cycle, 0))
         self._newest_of_slot: dict[tuple[str, int], CataloguedArchive] = {}
         self._newest_day: dict[str, int] = {}
         self._bases_with_nameless: set[str] = set()
@@ -132,8 +135,7 @@ class _Judge:
         """Of the job that keeps the source; else of its Cycle's jobs, or of all: the longest."""
         if job is not None:
             return span(job.schedule)
-        spans = [span(other.schedule) for other in self._claims.jobs if other.cycle == record.cycle]
-        return max(spans or [span(other.schedule) for other in self._claims.jobs])
+        return self._spans.get(record.cycle) or max(self._spans.values())
 
 
 def judge_sum(base: str, note: SumNote | None, claims: Claims, day: int, *, unowned: bool = False) -> bool:
@@ -149,7 +151,7 @@ def judge_sum(base: str, note: SumNote | None, claims: Claims, day: int, *, unow
     if note is None or note.started is None or note.owner.host != claims.host or not claims.jobs:
         return False
     source = note.owner.source
-    jobs = [job for job in claims.jobs if keeps(job, source)]
+    jobs = claims.keepers(source)
     if not jobs and not unowned:
         return False
     plain = possible_names(source, "")

@@ -6,8 +6,7 @@ import difflib
 import re
 from collections.abc import Collection, Sequence
 
-from s3napback.archives import ArchiveRecord
-from s3napback.catalogue.contents import Catalogue, CataloguedArchive, newest_first
+from s3napback.catalogue.contents import Catalogue, CataloguedArchive, newest_first, own_name
 from s3napback.config.settings import Job
 from s3napback.errors import SourceError
 from s3napback.kinds import KINDS, SourceName, kind_called, kind_of
@@ -33,8 +32,13 @@ def matches(word: str, archive: CataloguedArchive) -> bool:
     if source in sources:
         return True
     # Whoever can write to the store can put an archive of one source under the name of another.
-    own_name = _own_name(archive.record)
-    return own_name in names or (archive.base in names and f"/{archive.base}".endswith(f"/{own_name}"))
+    own = own_name(source)
+    return own in names or (archive.base in names and f"/{archive.base}".endswith(f"/{own}"))
+
+
+def meant(word: str, catalogue: Catalogue) -> list[CataloguedArchive]:
+    """The archives that ``word`` means, in the order of keys."""
+    return [archive for archive in catalogue.called(*meanings(word)) if matches(word, archive)] if word else []
 
 
 def matches_original(word: str, archive: OriginalArchive) -> bool:
@@ -85,12 +89,6 @@ def means(word: str, job: Job) -> bool:
     return job.source in sources or job.name in names
 
 
-def _own_name(record: ArchiveRecord) -> str:
-    """The key base that the source has where no Cycle qualifies it."""
-    source = record.owner.source
-    return kind_of(source.kind).key_base(source.target) if source.kind else "\0"
-
-
 def matching_archives(
     catalogue: Catalogue, word: str, *, cycle_or_name: str = "", or_none: bool = False
 ) -> list[CataloguedArchive]:
@@ -107,7 +105,7 @@ def matching_archives(
     Raises:
         SourceError: there are none; the message names sources, or Cycles and names, that come near.
     """
-    found = sorted((archive for archive in catalogue.archives if matches(word, archive)), key=newest_first)
+    found = sorted(meant(word, catalogue), key=newest_first)
     if not found and or_none:
         return []
     if not found:

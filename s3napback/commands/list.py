@@ -17,7 +17,7 @@ from s3napback.catalogue.contents import (
 from s3napback.catalogue.losses import unprotected_sources
 from s3napback.catalogue.narrowing import read_catalogue_of
 from s3napback.catalogue.remembering import HeadMemory, cache_folder
-from s3napback.catalogue.selection import matches, matches_original, matching_archives
+from s3napback.catalogue.selection import matches_original, matching_archives, meant
 from s3napback.config.settings import Configuration
 from s3napback.listing.plain import plain_text
 from s3napback.listing.report import Shown, make_report
@@ -77,7 +77,7 @@ def show(configuration: Configuration, word: str, layout: Layout, say: Say) -> i
         )
     lacking = unprotected_sources(catalogue, configuration, own, word)
     original = [each for each in catalogue.original if not word or matches_original(word, each)]
-    is_found = not (lacking or original) or any(matches(word, archive) for archive in catalogue.archives)
+    is_found = not (lacking or original) or bool(meant(word, catalogue))
     archives: Sequence[CataloguedArchive] = catalogue.archives
     if word:
         archives = matching_archives(catalogue, word) if is_found else ()

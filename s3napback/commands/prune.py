@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timezone
 from functools import partial
 
 from s3napback.archives import ArchiveRecord, join_prefix, split_key
@@ -28,10 +28,11 @@ from s3napback.config.settings import Configuration
 from s3napback.crews import Crew
 from s3napback.errors import StoreError, UnusableConfiguration
 from s3napback.formatting import counted, human_bytes
+from s3napback.locks import whole_day
 from s3napback.logs import log_lines
 from s3napback.rotation import day_date, day_number
 from s3napback.state import lock_holder, locked, make_diff_dir
-from s3napback.stores import Store, StoredObject
+from s3napback.stores import KeepingStore, Store, StoredObject
 from s3napback.surroundings import configured_store, diff_dir, host_name
 
 logger = logging.getLogger("s3napback")
@@ -143,7 +144,7 @@ def _look(store: Store, prefix: str, claims: Claims, day: int, *, unowned: bool,
     ]
     keys = upload_keys(catalogue, claims, prefix)
     keys += [disposition.archive.key for disposition in deletable(dispositions)]
-    return Findings(dispositions, sums, indexes, _unfinished(store, list(dict.fromkeys(keys)), least_age))
+    return Findings(dispositions, sums, indexes, _unfinished(store, prefix, dict.fromkeys(keys), least_age))
 
 
 def _base(key: str, prefix: str) -> str:
@@ -168,7 +169,15 @@ def _index_note(store: Store, found: StoredObject) -> SumNote | None:
     return index_note(described.metadata) if described else None
 
 
-def _unfinished(store: Store, keys: Sequence[str], least_age: float) -> list[tuple[str, int]]:
+def _unfinished(store: Store, prefix: str, ours: Collection[str], least_age: float) -> list[tuple[str, int]]:
+    """Keys of ours to which uploads were begun and not finished, with how many.
+
+    One listing tells where a distant store has any. MinIO tells of none in it, and removes them itself after a day.
+    """
+    keys = ours
+    if store.is_distant:
+        begun = frozenset(store.unfinished(join_prefix(prefix, "")))
+        keys = [key for key in ours if key in begun]
     with Crew(PARALLEL_REQUESTS, "leftovers") as pool:
         counts = list(pool.map(partial(store.discard_leftovers, count_only=True, least_age=least_age), keys))
     return [(key, count) for key, count in zip(keys, counts, strict=True) if count]
@@ -186,25 +195,28 @@ class _Pruner:
         self._delete = delete
         self._least_age = least_age
         self._bytes = 0
-        self._troubled: set[str] = set()
+        self._now = datetime.now(timezone.utc)
+        self._troubled: dict[str, str] = {}
         self._counts = {"archive": 0, "checksum": 0, "index": 0, "unfinished upload": 0}
-        self._keeps_versions = False
+        self._hidden_until = ""
         self.failed = 0
 
     def archive(self, disposition: Disposition) -> None:
         """Deal with one archive and what lies beside it."""
         archive = disposition.archive
         shown = f"{archive.key} ({_description(archive)}): {disposition.needless}"
-        kept = disposition.kept
-        if archive.base in self._troubled:
-            kept = "a later one of its name could not be deleted, and may build on it"
+        until = archive.stored.locked_until
+        kept = disposition.kept or self._troubled.get(archive.base, "")
+        if not kept and until is not None and until > self._now:
+            kept = f"it is locked until {day_date(whole_day(until))}"
+            self._troubled[archive.base] = "a later one of its name is locked, and may build on it"
         if kept:
             self._say(f"stays         {shown}; but {kept}")
         elif self._carry_out(shown, partial(self._delete_archive, archive)):
             self._counts["archive"] += 1
             self._bytes += archive.stored.size
         else:
-            self._troubled.add(archive.base)
+            self._troubled[archive.base] = "a later one of its name could not be deleted, and may build on it"
 
     def companion(self, key: str, archive_key: str, noun: str) -> None:
         """Deal with what lies beside an archive, and the archive is gone."""
@@ -226,28 +238,41 @@ class _Pruner:
             self._say(f"{self._store.location}: nothing {'was' if self._delete else 'is'} to be deleted")
         elif self._delete:
             self._say(f"{self._store.location}: deleted {', '.join(parts)}{size}")
-            if self._keeps_versions:
+            if self._hidden_until:
                 self._say(
-                    "The bucket keeps them as older versions: their space is free when a lifecycle rule removes those"
+                    f"The bucket keeps them as older versions, {self._hidden_until}: their space is free when these go"
                 )
         else:
             self._say(f"{self._store.location}: {', '.join(parts)}{size} to be deleted; nothing is, without --yes")
 
     def _carry_out(self, shown: str, action: Callable[[], object]) -> bool:
+        """Do it, unless it is only to be shown; an action says whether older versions stay."""
         if not self._delete:
             self._say(f"would delete  {shown}")
             return True
         try:
-            action()
+            is_hidden = action() is True
         except StoreError as error:
             log_lines(logger, logging.ERROR, error.lines)
             self.failed += 1
             return False
-        self._say(f"deleted       {shown}")
+        if is_hidden:
+            self._hidden_until = self._hidden_until or self._versions_stay()
+            self._say(f"hidden        {shown}; its versions stay {self._hidden_until}")
+        else:
+            self._say(f"deleted       {shown}")
         return True
 
-    def _delete_archive(self, archive: CataloguedArchive) -> None:
+    def _versions_stay(self) -> str:
+        """Until when the store keeps what is replaced or deleted now."""
+        days = self._store.keeps_for(self._prefix) if isinstance(self._store, KeepingStore) else None
+        if days is None:
+            return "until somebody removes them"
+        return f"until {day_date(day_number(self._now.date()) + days)}"
+
+    def _delete_archive(self, archive: CataloguedArchive) -> bool:
         """Delete an archive, if it is still the one that was judged, and then what lies beside it."""
+        is_hidden = False
         found = self._store.head(archive.key)
         if found is not None:
             record = ArchiveRecord.from_metadata(found.metadata)
@@ -256,14 +281,15 @@ class _Pruner:
                     f"{self._store.location}/{archive.key} has been replaced since it was looked at, and stays. "
                     "Is another machine at work under the same names?"
                 )
-            self._keeps_versions |= self._store.delete(archive.key)
+            is_hidden = self._store.delete(archive.key)
         self._store.delete(index_key(archive.key))
         self._store.delete(sum_key(archive.key))
+        return is_hidden
 
-    def _delete_companion(self, key: str, archive_key: str) -> None:
+    def _delete_companion(self, key: str, archive_key: str) -> bool:
         if self._store.head(archive_key) is not None:
             raise StoreError(f"{self._store.location}/{key} stays: its archive has come back since it was looked at")
-        self._store.delete(key)
+        return self._store.delete(key)
 
 
 def _description(archive: CataloguedArchive) -> str:

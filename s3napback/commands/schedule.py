@@ -17,6 +17,7 @@ from s3napback.foresight.document import json_document
 from s3napback.foresight.early_deletion import early_deletions
 from s3napback.foresight.plain import plain_text
 from s3napback.kinds import kind_of
+from s3napback.locks import LockTerms
 from s3napback.rotation import day_number
 from s3napback.state import StoreState
 from s3napback.surroundings import configured_store, diff_dir, host_name
@@ -47,10 +48,12 @@ def show(
     run = RunFacts(host_name(configuration), day_number(start), prefix=configuration.store.prefix)
     sources = list(_sources(configuration, _state(configuration), day_number(start)))
     foreseen = foresee(sources, run, day_number(first), count)
+    store = configuration.store
+    terms = None if store.folder else LockTerms(bool(store.object_lock), store.lock_days)
     if as_json:
-        say(*json_document(str(configuration.path), first, count, foreseen).split("\n"))
+        say(*json_document(str(configuration.path), first, count, foreseen, terms).split("\n"))
     else:
-        say(*plain_text(first, first + timedelta(days=count - 1), foreseen))
+        say(*plain_text(first, first + timedelta(days=count - 1), foreseen, terms))
     return 0
 
 

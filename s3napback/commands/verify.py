@@ -242,8 +242,8 @@ class Verification:
         decoder.run(archive, *check(record, self._parent(record)), watching=index.watching)
 
     def _parent(self, record: ArchiveRecord) -> ArchiveRecord | None:
-        records = (each.record for each in self.holdings.catalogue.archives)
-        return next((each for each in records if each and each.id == record.parent), None)
+        parent = self.holdings.catalogue.with_id(record.parent)
+        return parent.record if parent else None
 
     def _compare(self, chain: Sequence[CataloguedArchive]) -> int:
         record = chain[-1].record

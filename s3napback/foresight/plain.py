@@ -12,6 +12,7 @@ from datetime import date
 
 from s3napback.foresight.calendar import Foreseen, Night
 from s3napback.formatting import counted, printable
+from s3napback.locks import LockForecast, LockTerms
 from s3napback.rotation import LAST_DAY, HanoiCycle, Schedule, day_date
 
 WIDTH = 80
@@ -19,17 +20,34 @@ _INDENT = "  "
 _MOST_RANGES = 8
 
 
-def plain_text(first: date, last: date, foreseen: Sequence[Foreseen]) -> list[str]:
-    """The calendars, one below the other, each below what holds for the sources that it is of."""
+def plain_text(first: date, last: date, foreseen: Sequence[Foreseen], terms: LockTerms | None = None) -> list[str]:
+    """The calendars, one below the other, each below what holds for the sources that it is of.
+
+    Args:
+        terms: of locks; None where nothing can be locked.
+    """
     parts = [[f"From {first} to {last}, if every backup succeeds and no setting changes."]]
-    parts += [[*_heading(each), "", *_indented(_calendar(each))] for each in foreseen]
+    parts += [[*_heading(each, terms), "", *_indented(_calendar(each))] for each in foreseen]
     return [line for part in parts for line in ("", *part)][1:]
 
 
-def _heading(each: Foreseen) -> Iterator[str]:
+def _heading(each: Foreseen, terms: LockTerms | None) -> Iterator[str]:
     yield printable(f"{f'Cycle {each.cycle}: ' if each.cycle else ''}{each.schedule.describe()}")
     yield from _indented(_wrapped(printable(", ".join(map(str, each.sources)))))
     yield from _indented(_wrapped(_reach(each.schedule)))
+    if terms is not None:
+        yield from _indented(_wrapped(_locks(terms.forecast(each.schedule))))
+
+
+def _locks(found: LockForecast) -> str:
+    longer = f"until it is replaced and {counted(found.days, 'day')} longer"
+    newest = _between(found.newest_least, found.newest_most, "day")
+    if found.is_ruled:
+        return f"Each archive is locked {longer}; if the machine dies, the newest backup for {newest}."
+    return (
+        f"In a bucket with Object Lock, a default retention of {counted(found.retention, 'day')} locks each archive "
+        f"{longer}; if the machine dies, the newest backup for {newest}."
+    )
 
 
 def _reach(schedule: Schedule) -> str:

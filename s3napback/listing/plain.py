@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from s3napback.catalogue.contents import started
 from s3napback.formatting import human_bytes, printable
 from s3napback.listing.report import OriginalRow, Report, Row
+from s3napback.locks import whole_day
 from s3napback.rotation import day_date
 
 _ARCHIVE_HEADINGS = (
@@ -40,12 +41,21 @@ def plain_text(report: Report) -> list[str]:
         ]
         parts.append(aligned(("CAN BE RESTORED", "HOST", "BACKUPS", "TO THESE DAYS"), days))
     if report.rows:
-        parts.append(aligned(_ARCHIVE_HEADINGS, [_cells(row) for row in report.rows]))
+        parts.append(_archives(report.rows))
     if report.original:
         parts.append(aligned(_ORIGINAL_HEADINGS, [original_cells(row) for row in report.original]))
     if remarks := report.remarks():
         parts.append(remarks)
     return [line for part in parts for line in ("", *part)][1:]
+
+
+def _archives(rows: Sequence[Row]) -> list[str]:
+    headings, cells = list(_ARCHIVE_HEADINGS), [_cells(row) for row in rows]
+    if any(row.archive.stored.locked_until for row in rows):
+        place = headings.index("KEY")
+        headings.insert(place, "LOCKED UNTIL")
+        cells = [(*each[:place], locked_until(row), *each[place:]) for row, each in zip(rows, cells, strict=True)]
+    return aligned(headings, cells)
 
 
 def aligned(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -64,6 +74,12 @@ def aligned(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]
 def begun(row: Row) -> str:
     """When the backup began, or the store took the archive, in local time."""
     return f"{started(row.archive).astimezone():%Y-%m-%d %H:%M}"
+
+
+def locked_until(row: Row) -> str:
+    """The last day on which the archive is locked, wherever one is; empty if it is not."""
+    until = row.archive.stored.locked_until
+    return f"{day_date(whole_day(until))}" if until else ""
 
 
 def restorable(row: Row) -> str:

@@ -10,7 +10,8 @@ while ``format`` stays the same:
   be restored, ``YYYY-MM-DD``, the oldest first), ``newest`` (key of the newest archive that can be restored, or null).
 - ``archives``: in the order of the sources, the newest first. ``key`` (with prefix), ``name`` (key base, without
   prefix), ``slot``, ``type`` (``FULL``, ``DIFF``), ``size`` (bytes), ``stored`` (when the store took it),
-  ``storage_class``; ``unread`` (how many paths of the source could not be read that night, as far as is known);
+  ``storage_class``; ``locked_until`` (it cannot be deleted for good before, as far as the store has told; null if it
+  can); ``unread`` (how many paths of the source could not be read that night, as far as is known);
   ``restorable`` (true, false), ``problem`` (why not, else empty), ``chain`` (keys to be restored in
   order; empty if not restorable); ``claim`` (null if the configuration has no blocks, else ``current``,
   ``former name``, ``no block``, ``name of another source``, ``another prefix, or a copy``, ``another host``,
@@ -363,6 +364,7 @@ def _row_document(row: Row) -> dict[str, Any]:
         "size": archive.stored.size,
         "stored": format_time(archive.stored.modified),
         "storage_class": archive.stored.storage_class,
+        "locked_until": row.archive.stored.locked_until and format_time(row.archive.stored.locked_until),
         "unread": row.unread,
         "restorable": row.restorable,
         "problem": row.chain.problem,

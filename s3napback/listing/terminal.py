@@ -15,7 +15,7 @@ from rich.text import Text
 from s3napback.archives import join_prefix
 from s3napback.catalogue.claims import Claim
 from s3napback.formatting import human_bytes, printable
-from s3napback.listing.plain import begun, original_cells, restorable
+from s3napback.listing.plain import begun, locked_until, original_cells, restorable
 from s3napback.listing.report import OriginalRow, Report, Row
 from s3napback.rotation import day_date
 
@@ -68,7 +68,8 @@ def _heading(prefix: str, row: Row) -> str:
 def _archives(rows: list[Row]) -> Table:
     table = Table(box=SIMPLE)
     unread = ("Unread",) if any(row.unread for row in rows) else ()
-    for name in ("Slot", "Type", "Day and time", "Size", *unread, "Chain", "Restorable"):
+    locked = ("Locked until",) if any(row.archive.stored.locked_until for row in rows) else ()
+    for name in ("Slot", "Type", "Day and time", "Size", *unread, "Chain", *locked, "Restorable"):
         least = 24 if name == "Restorable" else None
         justify: Literal["left", "right"] = "right" if name in ("Slot", "Size", "Unread") else "left"
         table.add_column(name, justify=justify, overflow="fold", min_width=least)
@@ -80,6 +81,7 @@ def _archives(rows: list[Row]) -> Table:
             human_bytes(row.archive.stored.size),
             *(f"{row.unread or '-'}" for _ in unread),
             row.chain_slots or "-",
+            *(locked_until(row) or "-" for _ in locked),
             restorable(row),
         )
         table.add_row(*(Text(printable(cell)) for cell in cells), style="" if row.restorable else "red")

@@ -1,5 +1,7 @@
 """One file of a directory to standard output, as it was: from the newest archive of the chain that holds it.
 
+Of a folder it becomes a tar.
+
 Nothing is extracted to disk. What comes out is true only if the command ends well, as with every stream.
 """
 
@@ -14,6 +16,7 @@ from enum import Enum
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import PipelineError, StoreError
 from s3napback.logs import log_lines
+from s3napback.recovery.folder_dump import FolderDump
 from s3napback.recovery.members import Gate
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.paths import NoSuchPath, WantedPaths, members_of_paths
@@ -82,7 +85,7 @@ class FileDump:
 
     Attributes:
         directory: the source's path.
-        path: of the file, absolute or relative to the directory.
+        path: of the file or folder, absolute or relative to the directory.
         tar: name of GNU tar's program.
     """
 
@@ -99,10 +102,10 @@ class FileDump:
         members_of_paths(self.directory, (self.path,))
 
     def run(self, decoder: Decoder, chain: Sequence[CataloguedArchive]) -> None:
-        """Write the file.
+        """Write the file, or the folder as tar.
 
         Raises:
-            NoSuchPath: it was not there on that day, could not be read, or is no file.
+            NoSuchPath: it was not there on that day, could not be read, or is no file that has content.
             S3napbackError: what failed. Standard output may have got a part by then.
         """
         (name,) = members_of_paths(self.directory, (self.path,))
@@ -112,7 +115,9 @@ class FileDump:
             fate = self._given(in_part, decoder, archive, name)
             if fate is not _Fate.OLDER:
                 break
-        if fate is not _Fate.GIVEN:
+        if fate is _Fate.FOLDER:
+            FolderDump(self.directory.strip("/"), name).run(decoder, chain)
+        elif fate is not _Fate.GIVEN:
             raise NoSuchPath(_refusal(name, fate))
 
     def _given(self, in_part: Decoder, whole: Decoder, archive: CataloguedArchive, name: str) -> _Fate:
@@ -162,8 +167,6 @@ class _Written:
 
 
 def _refusal(name: str, fate: _Fate) -> str:
-    if fate is _Fate.FOLDER:
-        return f"/{name} is a folder, and only a file can be written to standard output: use restore, with --to WHERE"
     if fate is _Fate.OTHER:
         return f"/{name} is no file that has content: restore it to look at it"
     if fate is _Fate.UNREAD:

@@ -14,7 +14,7 @@ from s3napback.catalogue.claims import is_stray
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive
 from s3napback.catalogue.losses import Loss, losses
 from s3napback.catalogue.narrowing import read_catalogue_of
-from s3napback.catalogue.selection import matches, matching_archives
+from s3napback.catalogue.selection import matching_archives, meant
 from s3napback.catalogue.sums import sum_key
 from s3napback.config.settings import Configuration
 from s3napback.encryption.gpg import signer_fingerprint
@@ -67,12 +67,12 @@ class Holdings:
         encryption = self.configuration.encryption
         signer = signer_fingerprint(encryption) if require_signature else ""
         decryption = Decryption(encryption.home, passphrase_file, signer)
-        sums, indexes = frozenset(self.catalogue.sums), frozenset(self.catalogue.indexes)
+        sums, indexes = self._beside
         return Decoder(transport, decryption, sums, self.configuration.temp_dir, indexes=indexes)
 
     def has_any(self, word: str) -> bool:
         """Whether there are archives of the source that a word means, whole or not, whoever's."""
-        return any(matches(word, archive) for archive in self.catalogue.archives)
+        return bool(meant(word, self.catalogue))
 
     def own(self, word: str, cycle_or_name: str = "") -> list[CataloguedArchive]:
         """This host's archives of the source that a word means, newest first; those under other names only if named.
@@ -122,8 +122,7 @@ class Holdings:
         self, word: str, at: str, today: date, cycle_or_name: str = ""
     ) -> tuple[tuple[CataloguedArchive, ...], tuple[str, ...]]:
         """The same chain, and why newer archives that were meant cannot be restored, one line each."""
-        keys = {archive.key for archive in self.catalogue.archives}
-        moment = read_moment(at, keys, self.configuration.store.prefix, today=today) if at else None
+        moment = read_moment(at, self._keys, self.configuration.store.prefix, today=today) if at else None
         own = self.own(word, cycle_or_name)
         choice = choose(self.catalogue, own, moment)
         return choice.archives, (*self.lost(own), *choice.notes)
@@ -131,7 +130,26 @@ class Holdings:
     def lost(self, archives: Sequence[CataloguedArchive]) -> tuple[str, ...]:
         """What is lost under the names of these archives, one line each: it may be newer ones."""
         bases = {archive.base for archive in archives}
-        return tuple(f"{loss.key} cannot be restored: {loss.problem}" for loss in self.losses if loss.base in bases)
+        found = (loss for base in sorted(bases) for loss in self._losses_by_base.get(base, ()))
+        return tuple(
+            f"{loss.key} cannot be restored: {loss.problem}" for loss in sorted(found, key=lambda each: each.key)
+        )
+
+    @cached_property
+    def _losses_by_base(self) -> Mapping[str, Sequence[Loss]]:
+        found: dict[str, list[Loss]] = {}
+        for loss in self.losses:
+            found.setdefault(loss.base, []).append(loss)
+        return found
+
+    @cached_property
+    def _keys(self) -> frozenset[str]:
+        return frozenset(archive.key for archive in self.catalogue.archives)
+
+    @cached_property
+    def _beside(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Keys of the checksum objects, and of the index objects."""
+        return frozenset(self.catalogue.sums), frozenset(self.catalogue.indexes)
 
     @cached_property
     def losses(self) -> Sequence[Loss]:
@@ -151,8 +169,9 @@ def look_at_store(configuration: Configuration, word: str = "", origin: str = ""
         S3napbackError: it cannot be used, or read.
     """
     # A person is waiting: a store that is not there at all is said at once, one that goes away later is waited for.
-    configured_store(configuration, patient=False).check(for_writing=False)
-    store = configured_store(configuration)
+    impatient = configured_store(configuration, patient=False)
+    impatient.check(for_writing=False)
+    store = configured_store(configuration, after=impatient)
     prefix = configuration.store.prefix
     catalogue = read_catalogue_of(store, prefix, word, host_name(configuration), origin=origin)
     return Holdings(configuration, store, catalogue)

@@ -7,8 +7,9 @@ certain, and takes as long as a restore.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from s3napback.archives import SEGMENTED
@@ -18,13 +19,16 @@ from s3napback.browsing.tree import Tree
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.catalogue.indexes import index_key
 from s3napback.catalogue.keeping import KeptStore
-from s3napback.errors import StoreError
+from s3napback.crews import Crew, result_of
+from s3napback.errors import S3napbackError, StoreError
+from s3napback.index.head import HEAD_LENGTH, secret_in
 from s3napback.index.headers import UnknownForm, moment, number
 from s3napback.index.lines import BLOCK, CHARACTER, FILE, LINK, PIPE, SYMLINK
 from s3napback.index.records import DamagedIndex
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.opening.failures import Damaged
-from s3napback.recovery.opening.indexed import HEAD_SIZE, enter, text_of
+from s3napback.recovery.opening.indexed import HEAD_SIZE, Entered, enter, text_of
+from s3napback.recovery.opening.ranges import Irregular, StoredRanges
 from s3napback.rotation import ArchiveType
 from s3napback.stores import Store
 from s3napback.streams.tar_headers import (
@@ -50,6 +54,22 @@ _KINDS = {
     b"6": PIPE,
 }
 _MOST_TOGETHER = 1000
+_AHEAD = 3
+_LARGEST_READ_AHEAD = 1 << 18
+"""Bytes of an index that is decrypted while others are told of; its lines take some twelve times as much."""
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """An index that may be read.
+
+    Attributes:
+        entered: the archive.
+        pieces: of the lines, if they are few.
+    """
+
+    entered: Entered
+    pieces: Sequence[bytes] | None = None
 
 
 @dataclass(frozen=True)
@@ -60,18 +80,21 @@ class Inspector:
         decoder: opens them.
         top: the source as archives name it, without slashes at its ends.
         kept: what the decoder's store keeps; None if it keeps nothing.
+        sizes: bytes of the indexes in the store, by their keys.
     """
 
     decoder: Decoder
     top: bytes
     kept: KeptStore | None = None
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, decoder: Decoder, directory: str, kept: KeptStore) -> Inspector:
         """The inspector of a directory, whose decoder reads what is kept."""
         transport = replace(decoder.transport, store=cast(Store, kept))
         top = directory.strip("/").encode("utf-8", "surrogateescape")
-        return cls(replace(decoder, transport=transport), top, kept)
+        sizes = {key: found.size for key, found in kept.objects.items()}
+        return cls(replace(decoder, transport=transport), top, kept, sizes)
 
     def replay(self, tree: Tree, chain: Sequence[CataloguedArchive], first: int = 1) -> None:
         """Have a tree told of the archives of a chain.
@@ -84,38 +107,76 @@ class Inspector:
         Raises:
             S3napbackError: an archive can be read in no way.
         """
-        for place, archive in enumerate(chain):
-            self._tell(tree, archive, first + place)
+        with Crew(_AHEAD, "indexes") as crew:
+            # By itself, so that a person is asked for a passphrase once.
+            ready = self._prepare(chain[0])
+            ahead = deque(crew.submit(self._prepare, each) for each in chain[1 : 1 + _AHEAD])
+            for place, archive in enumerate(chain):
+                if place:
+                    ready = result_of(ahead.popleft())
+                    ahead.extend(
+                        crew.submit(self._prepare, each) for each in chain[place + _AHEAD : place + _AHEAD + 1]
+                    )
+                self._tell(tree, archive, first + place, ready)
 
-    def _tell(self, tree: Tree, archive: CataloguedArchive, place: int) -> None:
-        is_full = archive.record is None or archive.record.type is ArchiveType.FULL
-        if (reason := self._told_by_index(tree, archive, place, is_full=is_full)) is None:
-            return
-        if reason:
-            logger.info("%s is read whole: %s", self.decoder.transport.address(archive), reason)
-        with tree.archive(place, is_full=is_full):
-            self._read_whole(tree, archive)
+    def _prepare(self, archive: CataloguedArchive) -> _Ready | str:
+        """What an archive's index tells, as far as it can be looked at before those in front of it were told of.
 
-    def _told_by_index(self, tree: Tree, archive: CataloguedArchive, place: int, *, is_full: bool) -> str | None:
-        """Why an archive cannot be told of by its index, empty if that is of no interest; None if it was."""
+        Returns:
+            Why it cannot be used, where that is so.
+        """
         record = archive.record
-        if record is None or record.format != SEGMENTED or index_key(archive.key) not in self.decoder.indexes:
+        key = index_key(archive.key)
+        if record is None or record.format != SEGMENTED or key not in self.decoder.indexes:
             return "it has no index"
-        if record.recipients and archive.stored.size <= HEAD_SIZE:
-            # Of so few bytes gpg does not tell the key, and to read them takes no longer.
-            return ""
+        reason = ""
         for _ in range(2):
             try:
-                with tree.archive(place, is_full=is_full):
-                    entered = enter(self.decoder, archive)
-                    tell(text_of(self.decoder, entered), self.top, tree.wanted, tree)
-            except (DamagedIndex, StoreError) as error:
+                is_short = bool(record.recipients) and archive.stored.size <= HEAD_SIZE
+                entered = self._entered_whole(archive) if is_short else enter(self.decoder, archive)
+                if self.sizes.get(key, _LARGEST_READ_AHEAD + 1) > _LARGEST_READ_AHEAD:
+                    return _Ready(entered)
+                return _Ready(entered, list(text_of(self.decoder, entered)))
+            except S3napbackError as error:
                 reason = str(error)
-            else:
-                return None
             if not self._was_kept(archive):
                 break
         return reason
+
+    def _entered_whole(self, archive: CataloguedArchive) -> Entered:
+        """The same as ``enter``, of an archive that is too short to be entered: gpg does not tell its key."""
+        begun = bytearray()
+
+        def take(block: Block) -> None:
+            begun.extend(memoryview(block)[: HEAD_LENGTH - len(begun)])
+
+        self.decoder.run(archive, write=take, use="read")
+        secret = secret_in(bytes(begun))
+        if secret is None or archive.record is None:
+            raise Irregular("it does not begin like an archive that has an index")
+        stored = StoredRanges(self.decoder.transport, archive, archive.stored.size)
+        return Entered(archive, archive.record, stored, secret, stored.read)
+
+    def _tell(self, tree: Tree, archive: CataloguedArchive, place: int, ready: _Ready | str) -> None:
+        is_full = archive.record is None or archive.record.type is ArchiveType.FULL
+        for _ in range(2):
+            if isinstance(ready, str):
+                break
+            try:
+                with tree.archive(place, is_full=is_full):
+                    pieces = text_of(self.decoder, ready.entered) if ready.pieces is None else ready.pieces
+                    tell(pieces, self.top, tree.wanted, tree)
+            except (DamagedIndex, StoreError) as error:
+                ready = self._prepare(archive) if self._was_kept(archive) else str(error)
+            else:
+                return
+        reason = ready if isinstance(ready, str) else "its index is damaged"
+        logger.info("%s is read whole: %s", self.decoder.transport.address(archive), reason)
+        try:
+            with tree.archive(place, is_full=is_full):
+                self._read_whole(tree, archive)
+        except DamagedIndex as error:
+            raise Damaged(str(error)) from error
 
     def _was_kept(self, archive: CataloguedArchive) -> bool:
         if self.kept is None:

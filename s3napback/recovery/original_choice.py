@@ -9,7 +9,7 @@ from datetime import date
 
 from s3napback.archives import join_prefix
 from s3napback.catalogue.contents import Catalogue, with_originals_of_root
-from s3napback.catalogue.selection import matches, matches_original, source_called
+from s3napback.catalogue.selection import matches_original, meant, source_called
 from s3napback.kinds import SourceName
 from s3napback.original.chains import OriginalArchive, OriginalChain, chain_by_hand, chain_to
 from s3napback.original.keys import parse_base, plain_path
@@ -98,7 +98,7 @@ def is_original_meant(holdings: Holdings, words: OriginalRequest, today: date, *
     catalogue, prefix = holdings.catalogue, holdings.configuration.store.prefix
     if words.keys or words.origin:
         return bool(named_originals(with_all_originals(holdings).catalogue, words.keys, prefix))
-    if any(matches(words.source, archive) for archive in catalogue.archives):
+    if meant(words.source, catalogue):
         if words.at and parse_base(words.at):
             full = with_all_originals(holdings).catalogue
             if named_originals(full, [words.at], prefix):

@@ -106,7 +106,7 @@ def _directory_restore(wanted: Wanted) -> Restore:
     if wanted.where == TO_STANDARD_OUTPUT:
         if len(wanted.paths) != 1 or wanted.in_place or wanted.staging:
             raise UnclearRequest(
-                "of a directory only one file can go to standard output: name it as PATH, or a directory with --to"
+                "of a directory one file or folder can go to standard output: name it as PATH, or a directory with --to"
             )
         return FileDump(wanted.source.target, wanted.paths[0], find_gnu_tar())
     where = wanted.where.absolute()

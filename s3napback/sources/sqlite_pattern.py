@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import posixpath
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from s3napback.config.settings import Job
 from s3napback.errors import SourceError
@@ -36,10 +36,11 @@ def expand_pattern(job: Job, all_jobs: Sequence[Job], *, may_be_empty: bool) -> 
     remarks: list[Remark] = []
     jobs: list[Job] = []
     found = False
+    others = _Others.of(job, all_jobs)
     for path in sorted(_matching("/", job.target.lstrip("/").split("/"), remarks)):
         found = True
         inner = replace(job, target=path, name=kind_of(job.kind).name_within(job.name, job.target, path))
-        remark = _remark(inner, job, all_jobs)
+        remark = _remark(inner, job, others)
         if remark:
             remarks.append(remark)
         else:
@@ -79,7 +80,38 @@ def _names(folder: str, pattern: str) -> list[str]:
         return [entry.name for entry in entries if matches_pattern(pattern, entry.name)]
 
 
-def _remark(inner: Job, job: Job, all_jobs: Sequence[Job]) -> Remark | None:
+@dataclass(frozen=True)
+class _Others:
+    """What else there is in the configuration.
+
+    Attributes:
+        own: entries of one database, by its path, and by that without symbolic links.
+        before: patterns that come before this one.
+        names: every entry, by its name.
+    """
+
+    own: Mapping[str, Job]
+    before: Sequence[Job]
+    names: Mapping[str, Job]
+
+    @classmethod
+    def of(cls, job: Job, all_jobs: Sequence[Job]) -> _Others:
+        """Those beside a pattern, looked up once for all that it matches; the first of several counts."""
+        same = [other for other in all_jobs if other.kind == job.kind]
+        several = kind_of(job.kind).stands_for_several
+        own: dict[str, Job] = {}
+        for other in same:
+            if not several(other.target):
+                own.setdefault(other.target, other)
+                own.setdefault(os.path.realpath(other.target), other)
+        before = same[: next(number for number, each in enumerate(same) if each is job)]
+        names: dict[str, Job] = {}
+        for other in all_jobs:
+            names.setdefault(other.name, other)
+        return cls(own, [other for other in before if several(other.target)], names)
+
+
+def _remark(inner: Job, job: Job, others: _Others) -> Remark | None:
     """Why a file does not get the job that it would; None if nothing speaks against it."""
     path = printable(inner.target)
     kind = kind_of(job.kind)
@@ -89,22 +121,16 @@ def _remark(inner: Job, job: Job, all_jobs: Sequence[Job]) -> Remark | None:
         normalised_path(inner.target)
     except InvalidNameError as error:
         return logging.WARNING, f"{path} is passed over and NOT backed up: {error}; rename it"
-    same = [other for other in all_jobs if other.kind == job.kind]
-    for other in same:
-        if not kind.stands_for_several(other.target) and _is_same_file(other.target, inner.target):
-            return logging.INFO, f"{inner.source} has an entry of its own at {other.position} and is left to that"
-    for other in same[: next(number for number, each in enumerate(same) if each is job)]:
-        several = kind.stands_for_several(other.target) and kind.covers(other.target, inner.target)
-        if several and kind.name_within(other.name, other.target, inner.target) == inner.name:
+    own = others.own.get(inner.target) or others.own.get(os.path.realpath(inner.target))
+    if own is not None:
+        return logging.INFO, f"{inner.source} has an entry of its own at {own.position} and is left to that"
+    for other in others.before:
+        covers = kind.covers(other.target, inner.target)
+        if covers and kind.name_within(other.name, other.target, inner.target) == inner.name:
             return logging.INFO, f"{inner.source} is matched by {other.source} at {other.position} and is left to that"
-    for other in all_jobs:
-        if other.name == inner.name:
-            return logging.ERROR, (
-                f"{inner.source} FAILED: its archives would have the names of those of {other.source} at "
-                f"{other.position}; put the two into Cycles of different names"
-            )
+    if (clash := others.names.get(inner.name)) is not None:
+        return logging.ERROR, (
+            f"{inner.source} FAILED: its archives would have the names of those of {clash.source} at "
+            f"{clash.position}; put the two into Cycles of different names"
+        )
     return None
-
-
-def _is_same_file(one: str, other: str) -> bool:
-    return one == other or os.path.realpath(one) == os.path.realpath(other)

@@ -205,3 +205,12 @@ class LockingStore(Protocol):
             StoreError: it could not be done.
         """
         ...
+
+
+@runtime_checkable
+class KeepingStore(Protocol):
+    """What a store can tell besides, which may keep what is replaced or deleted."""
+
+    def keeps_for(self, prefix: str) -> int | None:
+        """Days until what is replaced or deleted now below a prefix is removed for good; None if that is not known."""
+        ...

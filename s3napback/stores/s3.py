@@ -34,6 +34,7 @@ from s3napback.stores.s3_leftovers import Leftovers
 from s3napback.stores.s3_listing import list_objects, listed
 from s3napback.stores.s3_locks import Locks
 from s3napback.stores.s3_upload import PartBuffers, Target, Upload
+from s3napback.stores.s3_versions import noncurrent_days
 from s3napback.stores.throttle import Throttle
 from s3napback.stores.waiting import IMPATIENT, PATIENT, Patience, Waiting, patiently
 
@@ -62,6 +63,7 @@ class S3Store:
         patient: try for minutes, as a nightly run should; otherwise answer within seconds.
         limits: of parts; smaller in tests only.
         waiting: how long a failure is waited out; by default as ``patient`` and StallTimeout say.
+        after: the same store, which was checked with other patience: what it has learnt is learnt.
     """
 
     def __init__(
@@ -72,17 +74,18 @@ class S3Store:
         patient: bool = True,
         limits: PartLimits | None = None,
         waiting: Waiting | None = None,
+        after: S3Store | None = None,
     ) -> None:
         self._settings = settings
         self._bucket = settings.bucket
         self._limits = limits or PartLimits()
         self._waiting = waiting or (PATIENT if patient else IMPATIENT).within(settings.stall_timeout)
-        self._clients = Clients(settings, credentials, self._waiting)
+        self._clients: Clients = Clients(settings, credentials, self._waiting, after._clients if after else None)
         self._buffers = PartBuffers(self._chunk_size, settings.upload_threads)
         self._leftovers = Leftovers(self._ask, self._bucket, self.location)
         self._locks = Locks(settings.object_lock, self._bucket, self.location, self._ask)
         self._throttle = Throttle(settings.bandwidth)
-        self._first_page: tuple[float, Any] | None = None
+        self._first_page: tuple[float, Any] | None = after._first_page if after else None
 
     @property
     def _chunk_size(self) -> int:
@@ -303,6 +306,10 @@ class S3Store:
     def lock(self, key: str, version: str, until: datetime) -> None:
         """Lock a version for longer."""
         self._locks.retain(key, version, until)
+
+    def keeps_for(self, prefix: str) -> int | None:
+        """Days that a lifecycle rule gives to what is replaced or deleted below a prefix; None if none is known."""
+        return noncurrent_days(self._ask, self._bucket, prefix)[0]
 
     def _pages(self, prefix: str, doing: str) -> Iterator[Any]:
         more: dict[str, Any] = {}

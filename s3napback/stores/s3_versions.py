@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
@@ -62,8 +62,8 @@ def look_at_keeping(ask: Ask, bucket: str, prefix: str) -> Keeping:
         page = ask(lambda client: client.list_object_versions(Bucket=bucket, Prefix=prefix, MaxKeys=1), doing)
     except FAILURES as error:
         raise translate(error, doing) from error
-    versioning, (days, rule) = _versioning(ask, bucket), _noncurrent_days(ask, bucket, prefix)
-    return Keeping(_clock(page), versioning, days, rule)
+    versioning, (days, rule) = _versioning(ask, bucket), noncurrent_days(ask, bucket, prefix)
+    return Keeping(clock_of(page), versioning, days, rule)
 
 
 def listed_versions(ask: Ask, bucket: str, prefix: str) -> Iterator[StoredVersion]:
@@ -111,7 +111,7 @@ def _version(found: Any, doing: str) -> StoredVersion:
     )
 
 
-def _clock(answer: Any) -> datetime | None:
+def clock_of(answer: Any) -> datetime | None:
     """The store's clock, from the answer's header Date."""
     text = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
     try:
@@ -132,7 +132,7 @@ def _versioning(ask: Ask, bucket: str) -> str | None:
         return None
 
 
-def _noncurrent_days(ask: Ask, bucket: str, prefix: str) -> tuple[int | None, str]:
+def noncurrent_days(ask: Ask, bucket: str, prefix: str) -> tuple[int | None, str]:
     """The least days of a lifecycle rule for older versions that may concern keys below a prefix, and its name."""
     doing = f"looking at the lifecycle rules of s3://{bucket}"
     try:
@@ -145,6 +145,11 @@ def _noncurrent_days(ask: Ask, bucket: str, prefix: str) -> tuple[int | None, st
                 "%s failed: %s; whether older versions have been removed by one is not known", doing, explain(error)
             )
         return None, ""
+    return least_noncurrent_days(rules, prefix)
+
+
+def least_noncurrent_days(rules: Sequence[Any], prefix: str) -> tuple[int | None, str]:
+    """The same of rules that are known."""
     found = [
         (int(rule["NoncurrentVersionExpiration"].get("NoncurrentDays", 0)), str(rule.get("ID", "")))
         for rule in rules

@@ -40,6 +40,7 @@ OLD_SPARSE = {b"GNU.sparse.size", b"GNU.sparse.numblocks", b"GNU.sparse.map", *P
 _NEW_SPARSE = {b"GNU.sparse.major", b"GNU.sparse.minor", b"GNU.sparse.realsize"}
 _ONCE = ({*_NAMES, b"size", DUMPDIR} | OLD_SPARSE | _NEW_SPARSE) - {*PAIRED}
 _DUMPDIR_LETTERS = frozenset(b"YND")
+_ENTRIES = re.compile(rb"(?:[YND](?!\.{1,2}\0)[^/\0]+\0)+\0")
 _ATTRIBUTES = b"SCHILY.xattr."
 
 
@@ -365,6 +366,8 @@ def check_dumpdir(dumpdir: bytes) -> None:
         MalformedArchive: it holds anything else.
     """
     if dumpdir == b"\0":
+        return
+    if _ENTRIES.fullmatch(dumpdir):
         return
     if not dumpdir.endswith(b"\0\0"):
         raise MalformedArchive("a list of a directory's entries in it has lost its end")

@@ -1,9 +1,15 @@
 from __future__ import annotations
 
-import pytest
+import time
 
-from s3napback.catalogue.claims import Claim, Claims
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s3napback.catalogue.claims import Claim, Claims, is_stray, keeps, sources_of
 from s3napback.catalogue.contents import CataloguedArchive
+from s3napback.config.settings import Job
+from s3napback.kinds import SourceName, kind_of
 from tests.catalogues import HOST, archive, job, nameless
 
 JOBS = (
@@ -78,3 +84,64 @@ def test_repositories_of_a_folder_at_the_root_are_claimed() -> None:
     claims = Claims(HOST, (job("", source="SubversionDir /"),))
     assert claims.judge(archive("repo", 0, 1, source="Subversion /repo"))[0] is Claim.CURRENT
     assert claims.judge(archive("", 0, 1, source="Directory /"))[0] is not Claim.CURRENT
+
+
+KINDS_OF_FILES = ("Directory", "Subversion", "SubversionDir", "SQLite")
+TARGETS = ("/", "/srv", "/srv/a", "/srv/a/b.db", "/srv/b/a.db", "/srv/[a]/b.db")
+PATTERNS = ("/srv/*/b.db", "/srv/a/*", "/srv/[ab]/?.db", "/*", "/srv/*")
+
+
+@st.composite
+def some_jobs(draw: st.DrawFn) -> tuple[Job, ...]:
+    found = []
+    for _ in range(draw(st.integers(0, 6))):
+        kind = draw(st.sampled_from(KINDS_OF_FILES))
+        target = draw(st.sampled_from(TARGETS + PATTERNS * (kind == "SQLite")))
+        cycle = draw(st.sampled_from(["one", "two"]))
+        name = kind_of(kind).key_base(target)
+        found.append(job(draw(st.sampled_from([name, f"{cycle}/{name}"])), source=f"{kind} {target}", cycle=cycle))
+    return tuple(found)
+
+
+def judged_one_by_one(jobs: tuple[Job, ...], found: CataloguedArchive) -> tuple[Claim, Job | None]:
+    """What the rules say, with a look at each job for each archive."""
+    assert found.record is not None
+    source = found.record.owner.source
+    own_first = sorted(jobs, key=lambda each: kind_of(each.kind).stands_for_several(each.target))
+    if holder := next((each for each in own_first if source in sources_of(each, found.base)), None):
+        return Claim.CURRENT, holder
+    if any(each.name == found.base for each in jobs):
+        return Claim.OTHER_SOURCE, None
+    if is_stray(found):
+        return Claim.ELSEWHERE, None
+    holder = next((each for each in own_first if each.cycle == found.record.cycle and keeps(each, source)), None)
+    return (Claim.FORMER_NAME, holder) if holder else (Claim.NO_BLOCK, None)
+
+
+@given(some_jobs(), st.sampled_from(KINDS_OF_FILES), st.sampled_from(TARGETS), st.data())
+def test_of_many_jobs_only_those_are_asked_that_can_have_to_do_with_a_source(
+    jobs: tuple[Job, ...], kind: str, target: str, data: st.DataObject
+) -> None:
+    name = kind_of(kind).key_base(target)
+    base = data.draw(st.sampled_from([name, f"one/{name}", f"two/{name}", "srv/a"]))
+    found = archive(base, 0, 1, source=f"{kind} {target}", cycle=data.draw(st.sampled_from(["one", "two"])))
+    claims = Claims(HOST, jobs)
+    assert claims.judge(found) == judged_one_by_one(jobs, found)
+    source = SourceName(kind, target)
+    assert {id(each) for each in claims.keepers(source)} == {id(each) for each in jobs if keeps(each, source)}
+
+
+def test_judging_takes_as_much_longer_as_there_is_more() -> None:
+    def seconds(count: int) -> float:
+        sources = [f"/srv/{number}" for number in range(count)]
+        jobs = [job(each[1:], source=f"Directory {each}") for each in sources]
+        jobs += [job(f"SQLite{each}/*.db", source=f"SQLite {each}/*.db") for each in sources]
+        found = [archive(each[1:], 0, 1, source=f"Directory {each}") for each in sources]
+        found += [archive(f"SQLite{each}/a.db", 0, 1, source=f"SQLite {each}/a.db") for each in sources]
+        begun = time.process_time()
+        claims = Claims(HOST, jobs)
+        assert {claims.judge(each)[0] for each in found} == {Claim.CURRENT}
+        return time.process_time() - begun
+
+    # Quadratic, as it was, it would be 100 times as long.
+    assert seconds(1_000) < 30 * min(seconds(100) for _ in range(3))

@@ -76,7 +76,7 @@ def store(filled: Path) -> Filled:
 def told(catalogue: Catalogue, word: str) -> tuple[object, ...]:
     """What a person is told who asks for a source."""
     found = matching_archives(catalogue, word, or_none=True)
-    chains = [[link.key for link in catalogue.chain(archive).archives] for archive in found]
+    chains = [([link.key for link in chain.archives], chain.problem) for chain in map(catalogue.chain, found)]
     claims = Claims(HOST, [job("etc"), replace(job("gone"), target="/gone")])
     lacking = [each.name for each in unprotected(catalogue, claims) if means(word, each)]
     bases = {archive.base for archive in found}
@@ -99,21 +99,49 @@ def test_no_more_is_asked_for_than_can_be_its(store: Filled, word: str) -> None:
     assert not any("home" in key for key in store.asked)
 
 
-@pytest.mark.parametrize("trouble", ["another host", "a broken chain", "no metadata"])
+@pytest.mark.parametrize("trouble", ["only another host", "a broken chain", "no metadata"])
 def test_where_less_would_not_tell_enough_everything_is_looked_at(filled: Path, tmp_path: Path, trouble: str) -> None:
     store = Filled(shutil.copytree(filled, tmp_path / "copy"))
-    if trouble == "another host":
-        store.add("etc", 2, "Directory /etc", host="other")
+    host = HOST
+    if trouble == "only another host":
+        host = "other"
     elif trouble == "a broken chain":
         store.add("etc", 2, "Directory /etc", parent="elsewhere")
     else:
         store.put("below/etc-2-FULL", BytesSource(b"x"), {})
     store.asked.clear()
-    found = read_catalogue_of(store, "below", "/etc", HOST)
+    found = read_catalogue_of(store, "below", "/etc", host)
     assert found.passed_over == frozenset()
     assert len({key for key in store.asked if "home" in key}) == 20
     assert any(archive.record for archive in found.archives)
     assert told(found, "/etc") == told(read_catalogue(store, "below"), "/etc")
+
+
+@pytest.mark.parametrize("what", ["an archive of another host", "DIFFs that the rotation has gone on from"])
+def test_what_is_ordinary_in_a_store_does_not_have_everything_looked_at(
+    filled: Path, tmp_path: Path, what: str
+) -> None:
+    store = Filled(shutil.copytree(filled, tmp_path / "copy"))
+    if what == "an archive of another host":
+        store.add("weekly/etc", 2, "Directory /etc", host="other")
+    else:
+        store.add("etc", 2, "Directory /etc", parent="etc 1")
+        store.put("below/etc-0-FULL", BytesSource(b"x"), replaced_full().to_metadata())
+    store.asked.clear()
+    found = read_catalogue_of(store, "below", "/etc", HOST)
+    assert not [key for key in store.asked if "home" in key]
+    assert told(found, "/etc") == told(read_catalogue(store, "below"), "/etc")
+    assert "was overwritten" in repr(told(found, "/etc")) or what == "an archive of another host"
+
+
+def replaced_full() -> ArchiveRecord:
+    owner = Owner(HOST, SourceName.parse("Directory /etc"))
+    return ArchiveRecord("new", 0, ArchiveType.FULL, owner, "", datetime(2026, 2, 1, tzinfo=timezone.utc), 20485)
+
+
+def test_sources_beside_the_one_that_is_asked_for_are_passed_over(store: Filled) -> None:
+    read_catalogue_of(store, "below", "/home/user-3", HOST)
+    assert {key for key in store.asked if "home" in key} == {"below/home/user-3-0-FULL"}
 
 
 def test_a_name_that_is_asked_for_by_itself_is_looked_at() -> None:

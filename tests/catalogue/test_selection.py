@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from s3napback.catalogue.selection import matches, matching_archives
+from s3napback.catalogue.selection import matches, matching_archives, meant
 from s3napback.errors import SourceError
 from tests.catalogues import archive, catalogue, group, keys, nameless
 
@@ -84,3 +84,11 @@ def test_what_is_like_nothing_is_answered_with_what_there_is() -> None:
         matching_archives(catalogue([*ARCHIVES.values()]), "xyzzy")
     with pytest.raises(SourceError, match="none at all"):
         matching_archives(catalogue([]), "/etc")
+
+
+@pytest.mark.parametrize(
+    "word", ["", "/etc", "etc", "daily/etc", "Directory /etc", "MySQL/all", "/", "old/etc", "my files"]
+)
+def test_what_is_found_of_many_is_what_a_look_at_each_finds(word: str) -> None:
+    everything = catalogue(ARCHIVES.values())
+    assert meant(word, everything) == [each for each in everything.archives if matches(word, each)]

@@ -86,8 +86,6 @@ def test_a_file_comes_in_parts_as_it_was(
 @pytest.mark.parametrize(
     ("path", "word"),
     [
-        ("deep", "is a folder"),
-        (".", "is a folder"),
         ("deep/link", "no file that has content"),
         ("deep/pipe", "no file that has content"),
         ("deep/going", "was not there on that day"),
@@ -104,6 +102,6 @@ def test_what_is_no_file_of_that_day_is_an_error_that_says_so(filled: Site, path
 
 def test_of_a_directory_nothing_else_goes_to_standard_output(filled: Site) -> None:
     done = filled.run("restore", str(filled.source), "--to", "-", day=None, expect=2)
-    assert "only one file can go to standard output" in done.stderr
+    assert "one file or folder can go to standard output" in done.stderr
     done = filled.run("restore", str(filled.source), "deep/changing", "--to", "-", day=None)
     assert done.stdout == "2"

@@ -123,6 +123,7 @@ def test_the_json_document_has_the_documented_fields_and_no_others(any_site: Sit
         "type": "DIFF",
         "size": len(site.fetch(f"{name}-1-DIFF")),
         "unread": 0,
+        "locked_until": None,
         "restorable": True,
         "problem": "",
         "chain": [f"{name}-0-FULL", f"{name}-1-DIFF"],

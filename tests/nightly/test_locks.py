@@ -243,3 +243,70 @@ def test_the_ledger_speaks_in_dates(vault: Vault) -> None:
     assert lock["version"] == found["VersionId"]
     assert found["ObjectLockRetainUntilDate"] == moment_of(day_number(date.fromisoformat(lock["until"])))
     assert found["ObjectLockRetainUntilDate"] > datetime.now(timezone.utc)
+
+
+# --- what is said of locks ---
+
+
+def test_the_list_tells_until_when_archives_are_locked(vault: Vault) -> None:
+    vault.configure("Diffs 0\nFulls 2")
+    vault.night(0)
+    until = str(vault.first + timedelta(days=2 + 14))
+    for _ in range(2):  # the second time from what was remembered
+        lines = vault.site.run("list").stdout.splitlines()
+        heading = next(line for line in lines if line.startswith("SOURCE"))
+        row = next(line for line in lines if "0-FULL" in line)
+        assert row[heading.index("LOCKED UNTIL") :].startswith(until)
+        (found,) = json.loads(vault.site.run("list", "--json").stdout)["archives"]
+        assert found["locked_until"] == f"{date.fromisoformat(until) + timedelta(days=1)}T12:00:00Z"
+    vault.configure("Diffs 0\nFulls 2", "")
+    vault.night(1)
+    newest = json.loads(vault.site.run("list", "--json").stdout)["archives"][0]
+    assert newest["locked_until"] is None
+
+
+def test_prune_passes_over_what_is_locked_and_says_of_the_rest_that_it_is_hidden(vault: Vault) -> None:
+    vault.configure("Diffs 0\nFulls 4", "")
+    for night in range(3):
+        vault.night(night)
+    client = vault.server.client()
+    key = f"{vault.site.name()}-2-FULL"
+    client.put_object_retention(
+        Bucket=vault.site.bucket,
+        Key=key,
+        Retention={"Mode": "GOVERNANCE", "RetainUntilDate": moment_of(day_number(vault.first))},
+    )
+    vault.configure("Diffs 0\nFulls 1", "")
+    vault.night(3)
+    day = vault.first + timedelta(days=40)
+    said = vault.site.run("prune", "--yes", day=day).stdout
+    assert f"stays         {key}" in said
+    assert f"but it is locked until {vault.first}" in said
+    assert re.search(rf"stays +{vault.site.name()}-1-FULL .*a later one of its name is locked", said)
+    rule: Any = {"ID": "old", "Status": "Enabled", "Filter": {"Prefix": ""}}
+    rule["NoncurrentVersionExpiration"] = {"NoncurrentDays": 30}
+    client.put_bucket_lifecycle_configuration(Bucket=vault.site.bucket, LifecycleConfiguration={"Rules": [rule]})
+    client.delete_object(Bucket=vault.site.bucket, Key=key)
+    said = vault.site.run("prune", "--yes", day=day).stdout
+    stay = datetime.now(timezone.utc).date() + timedelta(days=30)
+    assert re.search(rf"hidden +{vault.site.name()}-1-FULL .*; its versions stay until {stay}", said)
+    assert f"The bucket keeps them as older versions, until {stay}" in said
+
+
+def test_the_schedule_tells_what_default_retention_to_set_and_what_it_comes_to(vault: Vault) -> None:
+    vault.configure("Diffs 6\nFulls 4", "")
+    said = " ".join(vault.site.run("schedule").stdout.split())
+    assert "a default retention of 42 days locks each archive until it is replaced and 14 days longer;" in said
+    assert "if the machine dies, the newest backup for 36 days." in said
+    vault.configure("CycleType HanoiCycle\nFrequency 3\nDiscs 5", f"{LOCKED}\nLockDays 20")
+    said = " ".join(vault.site.run("schedule").stdout.split())
+    assert "Each archive is locked until it is replaced and 20 days longer;" in said
+    assert "if the machine dies, the newest backup for 24 to 26 days." in said
+    (found,) = json.loads(vault.site.run("schedule", "--json").stdout)["schedules"]
+    assert found["locks"] == {
+        "by": "ObjectLock",
+        "days": 20,
+        "retention": 68,
+        "newest_least": 24,
+        "newest_most": 26,
+    }

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import time
 from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -26,7 +29,10 @@ LATER = 100
 SMALL_PARTS = "ChunkSize 5242880"
 
 
-@pytest.fixture(params=["seaweedfs", "swift"])
+CEPH = pytest.param("ceph", marks=pytest.mark.ceph)
+
+
+@pytest.fixture(params=["seaweedfs", "swift", CEPH])
 def server(request: pytest.FixtureRequest) -> S3Server:
     found: S3Server = request.getfixturevalue(request.param)
     return found
@@ -53,7 +59,7 @@ def test_every_day_of_two_weeks_comes_back(tmp_path: Path, server: S3Server) -> 
     live_and_restore(Weeks(site, seed=1, general=f'Prefix "a b/ü"\n{SMALL_PARTS}'), tmp_path)
 
 
-@pytest.mark.parametrize("name", ["moto", "seaweedfs"])
+@pytest.mark.parametrize("name", ["moto", "seaweedfs", CEPH])
 def test_every_day_of_two_weeks_comes_back_from_a_bucket_with_object_lock(
     request: pytest.FixtureRequest, tmp_path: Path, name: str
 ) -> None:
@@ -106,6 +112,29 @@ def test_a_name_that_the_store_shows_otherwise_is_refused(tmp_path: Path, seawee
         assert "1 done, 0 skipped, 1 failed" in done.stderr
         assert f"/a\\b+ü-{(day + 2) % 4}-FULL as " in done.stderr
         assert not (site.diff_dir / site.name(odd)).exists()
+
+
+def test_a_bucket_is_shown_as_it_was_before_everything_was_replaced_and_deleted(
+    tmp_path: Path, server: S3Server
+) -> None:
+    site = Site(tmp_path / "site", server)
+    client = server.client()
+    versions: Any = {"Status": "Enabled"}
+    client.put_bucket_versioning(Bucket=site.bucket, VersioningConfiguration=versions)
+    site.configure_cycle("Diffs 0\nFulls 1")
+    (site.source / "file").write_text("first")
+    site.run(day=0)
+    # Not every server tells more than seconds.
+    time.sleep(1.1)
+    moment = datetime.now(timezone.utc)
+    time.sleep(1.1)
+    (site.source / "file").write_text("second")
+    site.run(day=1)
+    for key in site.archive_keys(sums=True):
+        client.delete_object(Bucket=site.bucket, Key=key)
+    as_of = ("--as-of", moment.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    site.run("restore", str(site.source), *as_of, "--to", str(tmp_path / "out"), day=2)
+    assert (tmp_path / "out" / site.name() / "file").read_text() == "first"
 
 
 def test_prune_deletes_what_a_shorter_rotation_no_longer_fills(tmp_path: Path, server: S3Server) -> None:

@@ -102,6 +102,43 @@ def test_names_are_compared_piece_by_piece_where_a_folder_holds_many(
     assert_same_tree(root, chain.replay(tmp_path / "out"))
 
 
+def _become_a_link(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("x" * 5)
+    os.utime(path, ns=(OLD, OLD), follow_symlinks=False)
+
+
+def _become_another_name(path: Path, of: Path) -> None:
+    path.unlink()
+    path.hardlink_to(of)
+
+
+ALONE: dict[str, Callable[[Path], object]] = {
+    "permissions": lambda path: path.chmod(0o600),
+    "user": lambda path: os.chown(path, 1, -1),
+    "group": lambda path: os.chown(path, -1, 1),
+    "an earlier time": lambda path: os.utime(path, ns=(OLD - 10**9, OLD - 10**9)),
+    "less than a second": lambda path: os.utime(path, ns=(OLD + 1, OLD + 1)),
+    "size": lambda path: quietly(path, "longer than it was"),
+    "type": _become_a_link,
+    "a name more": lambda path: _become_another_name(path.parent / "folder/other", path),
+}
+
+
+@pytest.mark.parametrize("what", ALONE)
+def test_one_thing_alone_that_is_another_is_noticed(tmp_path: Path, what: str) -> None:
+    root = tmp_path / "tree"
+    for name in ("a", "b", "c", "folder/other"):
+        quietly(root / name, "first" + name)
+    chain = blind_chain(root, tmp_path)
+    chain.back_up()
+    assert chain.back_up() == []
+    ALONE[what](root / "b")
+    assert "b" in chain.back_up()
+    assert_same_tree(root, chain.replay(tmp_path / "out"))
+    assert chain.back_up() == []
+
+
 EXCLUSIONS: Sequence[tuple[Sequence[str], dict[str, object], Callable[[Path], Path]]] = (
     (("--exclude=*.o",), {}, lambda top: top / "a.o"),
     ((), {"exclude": ("*.o",)}, lambda top: top / "deep/b.o"),

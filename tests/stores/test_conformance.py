@@ -57,7 +57,10 @@ class Bench:
     listed_as: Callable[[str], str] = str
 
 
-@pytest.fixture(params=["directory", "moto", "rclone", "seaweedfs", "swift"])
+CEPH = pytest.param("ceph", marks=pytest.mark.ceph)
+
+
+@pytest.fixture(params=["directory", "moto", "rclone", "seaweedfs", "swift", CEPH])
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
     if request.param == "directory":
         root = tmp_path / "vault"

@@ -29,6 +29,9 @@ HEAD_SIZE = 384 * 1024
 LEAST_SIZE = 1 << 21
 """Bytes of an archive below which to read it whole is as quick."""
 
+_SPARE = 1 << 21
+"""Bytes by which an index may be larger than its archive, as that of a few small files is."""
+
 _TOLD = 1 << 18  # bytes of the compressed stream; what zstd compresses at once becomes no more than half of that
 _PIECE = 1 << 18
 
@@ -161,11 +164,11 @@ def opened_index(decoder: Decoder, archive: CataloguedArchive, *, is_encrypted: 
     transport = decoder.transport
 
     def fetched() -> Iterator[Block]:
-        left = archive.stored.size
+        left = archive.stored.size + _SPARE
         for block in map(transport.total.note, transport.store.read(key)):
             left -= len(block)
             if left < 0:
-                raise Irregular("its index is larger than the archive")
+                raise Irregular("its index is far larger than the archive")
             yield block
 
     feed = Feed(f"{transport.store.location}/{key}", fetched)
