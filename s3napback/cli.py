@@ -28,6 +28,7 @@ from s3napback.command_group import (
     whole_path,
 )
 from s3napback.errors import EXIT_BUG, Interrupted, S3napbackError
+from s3napback.exercise import drill_command, verify_command
 from s3napback.formatting import printable
 from s3napback.log_handlers import note_outcome
 from s3napback.logs import log_lines
@@ -299,53 +300,12 @@ def restore_command(
     invocation.run_each(lambda path: restore.restore(load(path, as_of), request, invocation.day, say, confirm))
 
 
-@command_line.command("verify")
-@click.argument("source", required=False, callback=given)
-@_AT
-@AS_OF
-@_FROM
-@click.option("--all", "every", is_flag=True, help="Every archive that can be restored, not only the newest chain.")
-@click.option("--keyless", is_flag=True, help="Check stored bytes against their sums, where the secret key is not.")
-@click.option(
-    "--compare", "against_live", is_flag=True, help="Compare the state of directories with what is there now."
-)
-@click.option("--passphrase-file", type=_FILE, metavar="FILE", help="Where the gpg key's passphrase stands.")
-@click.option("--original", is_flag=True, help="What the original tool left, be it of SOURCE or all of it.")
-@click.pass_obj
-def verify_command(
-    invocation: Invocation,
-    /,
-    *,
-    source: str | None,
-    at: str | None,
-    as_of: datetime | None,
-    origin: str | None,
-    every: bool,
-    keyless: bool,
-    against_live: bool,
-    passphrase_file: Path | None,
-    original: bool,
-) -> None:
-    """Decode the archives that a restore of SOURCE, or of all sources, would need, to nothing; report on each."""
-    from s3napback.commands import verify
-    from s3napback.config.loading import load_for_reading
-
-    if against_live and (every or keyless):
-        raise click.UsageError("--compare goes neither with --all nor with --keyless")
-    if every and at:
-        raise click.UsageError("--at names one state, so it does not go with --all")
-    request = verify.VerifyRequest(
-        source or "", at or "", origin or "", every, keyless, against_live, passphrase_file, original
-    )
-    invocation.run_each(
-        lambda path: verify.verify(load_for_reading(path, as_of), request, invocation.day, say), has_heading=True
-    )
-
-
 command_line.add_command(list_command)
 for _command in (ls_command, find_command, history_command, diff_command):
     command_line.add_command(_command)
 command_line.add_command(dump_command)
+command_line.add_command(verify_command)
+command_line.add_command(drill_command)
 command_line.add_command(schedule_command)
 command_line.add_command(status_command)
 command_line.add_command(doctor_command)

@@ -50,6 +50,7 @@ from s3napback.streams.processes import Stage
 from s3napback.streams.segments import KEY_SIZE, Segments
 from s3napback.streams.spooling import Measured, spool
 from s3napback.streams.transformations import Transformation, composed
+from s3napback.watch.proofs import proof_key
 
 logger = logging.getLogger("s3napback.archiving")
 
@@ -122,7 +123,7 @@ class _Making:
             transfer = replace(transfer, seconds=time.monotonic() - clock)
             concluded = dump.conclude()
             warnings = (*transfer.warnings, *concluded.warnings)
-            transfer = replace(transfer, warnings=warnings, unread=concluded.unread)
+            transfer = replace(transfer, warnings=warnings, unread=concluded.unread, counted=concluded.counted)
             with ExitStack() as undo:
                 lines = self._kept_lines(dump, undo)
                 self._commit(dump, record, stored, had_content=had_content)
@@ -288,6 +289,8 @@ class _Making:
                 store.delete(other)
                 store.delete(index_key(other))
                 store.delete(sum_key(other))
+                for is_good in (True, False):
+                    store.delete(proof_key(other, is_good=is_good))
             except S3napbackError as error:
                 warnings.append(f"{other}, which {plan.key} replaces, could not be deleted: {error}")
         base = plan.key.removeprefix(join_prefix(self.context.facts.prefix, ""))

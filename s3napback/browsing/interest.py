@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -165,7 +166,7 @@ class Interest:
             return True
         if self.pattern.is_of_paths:
             return self.pattern.expression.fullmatch(self.absolute(path)) is not None
-        return self.pattern.expression.fullmatch(name) is not None
+        return self.pattern.expression.fullmatch(name or posixpath.basename(self.top)) is not None
 
     def includes(self, folder: bytes, name: bytes) -> bool:
         """Whether something has to be known of a name."""

@@ -326,9 +326,19 @@ class Tree:
         ).fetchone()
         return (found[0], found[1]) if found and found[2] != MISSING else None
 
-    def index_links(self) -> None:
-        """Make ``links_to`` fast."""
+    def prepare_for_dump(self) -> None:
+        """Make ``links_to`` fast, and room for ``keep_header``."""
+        self._execute("CREATE TABLE header (path BLOB PRIMARY KEY, header BLOB) WITHOUT ROWID")
         self._execute("CREATE INDEX linked ON node (link, origin) WHERE link IS NOT NULL")
+
+    def keep_header(self, path: bytes, header: bytes) -> None:
+        """Keep something for a path."""
+        self._execute("INSERT OR REPLACE INTO header VALUES (?, ?)", path, header)
+
+    def header(self, path: bytes) -> bytes:
+        """What was kept for a path; nothing if nothing was."""
+        found = self._execute("SELECT header FROM header WHERE path = ?", path).fetchone()
+        return found[0] if found else b""
 
     def links_to(self, target: bytes, number: int) -> bytes | None:
         """The first path that is a hard link to a member of an archive."""

@@ -60,8 +60,10 @@ class KeptStore:
         return getattr(self._store, name)
 
     def forget(self, key: str) -> bool:
-        """Keep nothing of an object, since what was given of it is of no use; tells whether anything was kept."""
-        there = [path for path in self._given.pop(key, ()) if path.exists()]
+        """Keep nothing of an object, since what was given is of no use; tells whether anything was kept."""
+        whole = self._whole(key)
+        paths = self._given.pop(key, set()) | ({whole} if whole else set())
+        there = [path for path in paths if path.exists()]
         for path in there:
             path.unlink(missing_ok=True)
         return bool(there)
@@ -69,8 +71,8 @@ class KeptStore:
     def read(self, key: str, *, start: int = 0, end: int | None = None, version: str = "") -> Iterator[bytes]:
         """See ``Store``."""
         file = None
-        if start == 0 and end is None and key in self.objects:
-            file = self._path(f"{key}\0{self.objects[key].mark}") if self.objects[key].mark else None
+        if start == 0 and end is None:
+            file = self._whole(key)
         elif start == 0 and end is not None and _LEAST_BEGINNING < end <= LARGEST_BEGINNING and version:
             file = self._path(f"{key}\0{version}\0{end}")
         if file is None:
@@ -81,6 +83,10 @@ class KeptStore:
             os.utime(file)
             return _blocks_of(kept)
         return _kept(file, self._store.read(key, start=start, end=end, version=version))
+
+    def _whole(self, key: str) -> Path | None:
+        found = self.objects.get(key)
+        return self._path(f"{key}\0{found.mark}") if found is not None and found.mark else None
 
     def _path(self, name: str) -> Path | None:
         if self._folder is None:

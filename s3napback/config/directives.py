@@ -320,6 +320,22 @@ class Directives:
         minimum=1,
         maximum=10**15,
     )
+    DRILL = WordList(
+        "Drill",
+        _IN_BLOCK,
+        "A program and its arguments that a drill gives the output to; it judges by its exit status.",
+        otherwise="none",
+        kinds=_OF_COMMANDS,
+        adds_up=False,
+    )
+    DRILL_EVERY = Integer(
+        "DrillEvery",
+        ANYWHERE,
+        "Days after which “drill --due” proves a source again; 0 is never.",
+        value=0,
+        minimum=0,
+        maximum=36_500,
+    )
     BEFORE = WordList(
         "Before",
         _IN_BLOCK,

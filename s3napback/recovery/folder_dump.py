@@ -1,20 +1,18 @@
 """A folder of a directory as one tar to standard output: what a restore of it would bring, member by member as stored.
 
-Each member comes from that archive of the chain which holds it as it was on the day, byte for byte. Folders come in
-front, so that what lies in them has a place, and once more behind all else: only then does every tar leave them their
-times (its manual, ``--delay-directory-restore``).
+Each member comes from that archive of the chain which holds it as it was on the day, byte for byte. GNU tar gives a
+folder its time as soon as it extracts something elsewhere (its manual, ``--delay-directory-restore``). So in front of
+what lies in a folder the folder comes once more, wherever that has to be.
 """
 
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import IO
 
 from s3napback.browsing.interest import Interest
-from s3napback.browsing.nodes import joined, lies_within, relative
+from s3napback.browsing.nodes import joined, lies_within, relative, split
 from s3napback.browsing.tree import Tree
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import PipelineError, StoreError
@@ -25,25 +23,14 @@ from s3napback.recovery.opening.failures import Damaged
 from s3napback.recovery.paths import WantedPaths
 from s3napback.recovery.picking import in_parts
 from s3napback.recovery.single_file import write_to_standard_output
-from s3napback.streams.tar_headers import (
-    BLOCK_SIZE,
-    DUMPDIR,
-    EXTENDED,
-    GLOBAL,
-    HARD_LINK,
-    Header,
-    MalformedArchive,
-    Member,
-    extended_header,
-    read_header,
-    with_record,
-)
+from s3napback.streams.dumpdirs import MalformedArchive
+from s3napback.streams.tar_headers import BLOCK_SIZE, DUMPDIR, EXTENDED, GLOBAL, HARD_LINK, Header, Member, read_header
+from s3napback.streams.tar_rewriting import extended_header, with_record
 from s3napback.streams.tar_stream import END_MARK, TarFollower
 from s3napback.streams.transformations import Block
 
 logger = logging.getLogger("s3napback")
 
-_PIECE = 1 << 18
 _RECORD_SIZE = 20 * BLOCK_SIZE
 _NAMES = (b"GNU.sparse.name", b"path")
 
@@ -68,57 +55,77 @@ class FolderDump:
         """
         top = self.top.encode("utf-8", "surrogateescape")
         path = relative(self.name.encode("utf-8", "surrogateescape"), top) or b""
-        with Tree(Interest(path)) as tree, tempfile.TemporaryFile(dir=decoder.temp_dir) as folders:
+        with Tree(Interest(path)) as tree:
             Inspector(decoder, top).replay(tree, chain)
-            tree.index_links()
-            output = _Output()
+            tree.prepare_for_dump()
+            output = _Output(tree, path)
             in_part = in_parts(decoder, chain, WantedPaths.of((self.name,))) if path else decoder
             for number in range(len(chain), 0, -1):
                 choice = _Chooser(tree, top, path, number)
-                _give(in_part, decoder, chain[number - 1], choice, output, folders)
-            folders.seek(0)
-            while piece := folders.read(_PIECE):
-                output.write(piece)
+                _give(in_part, decoder, chain[number - 1], choice, output)
             output.write(END_MARK + bytes(-(output.size + len(END_MARK)) % _RECORD_SIZE))
 
 
 class _Output:
-    """Standard output.
+    """Standard output, and where in the tree the tar is that reads it.
 
     Attributes:
         size: bytes that went there.
     """
 
-    size = 0
+    def __init__(self, tree: Tree, top: bytes) -> None:
+        """Begin.
+
+        Args:
+            tree: keeps headers of folders.
+            top: path of the folder that is dumped.
+        """
+        self.size = 0
+        self._tree = tree
+        self._top = top
+        self._current: bytes | None = None
 
     def write(self, block: Block) -> None:
+        """Write what is no header."""
         self.size += len(block)
         write_to_standard_output(block)
 
+    def begin_member(self, path: bytes, headers: bytes, *, is_folder: bool) -> None:
+        """Write headers, in front of them those of folders that tar has left."""
+        folder = split(path)[0]
+        if path != self._top and folder != self._current:
+            self._enter(folder)
+        self.write(headers)
+        if is_folder:
+            self._tree.keep_header(path, headers)
+            self._current = path
 
-def _give(
-    in_part: Decoder,
-    whole: Decoder,
-    archive: CataloguedArchive,
-    choice: _Chooser,
-    output: _Output,
-    folders: IO[bytes],
-) -> None:
+    def _enter(self, folder: bytes) -> None:
+        current, missing, place = self._current, [], folder
+        while current is None or not lies_within(current, place):
+            missing.append(place)
+            if place == self._top:
+                break
+            place = split(place)[0]
+        for each in reversed(missing):
+            self.write(self._tree.header(each))
+        self._current = folder
+
+
+def _give(in_part: Decoder, whole: Decoder, archive: CataloguedArchive, choice: _Chooser, output: _Output) -> None:
     """Write what one archive holds of the folder."""
-    before, place = output.size, folders.tell()
+    before = output.size
     try:
-        _pass(in_part, archive, choice, output, folders)
+        _pass(in_part, archive, choice, output)
     except (PipelineError, StoreError) as error:
         if archive.key not in in_part.parts or output.size != before:
             raise
         logger.info("the archive is read whole, because reading it in parts failed:")
         log_lines(logger, logging.INFO, error.lines)
-        folders.seek(place)
-        folders.truncate()
-        _pass(whole, archive, choice, output, folders)
+        _pass(whole, archive, choice, output)
 
 
-def _pass(decoder: Decoder, archive: CataloguedArchive, choice: _Chooser, output: _Output, folders: IO[bytes]) -> None:
+def _pass(decoder: Decoder, archive: CataloguedArchive, choice: _Chooser, output: _Output) -> None:
     follower = TarFollower()
     passes = False
 
@@ -127,12 +134,10 @@ def _pass(decoder: Decoder, archive: CataloguedArchive, choice: _Chooser, output
         try:
             for part in follower.feed(memoryview(block)):
                 if isinstance(part, Member):
-                    headers = choice.headers(part)
-                    passes = headers is not None
-                    if headers is not None:
-                        output.write(headers)
-                        if part.is_directory:
-                            folders.write(headers)
+                    chosen = choice.headers(part)
+                    passes = chosen is not None
+                    if chosen is not None:
+                        output.begin_member(*chosen, is_folder=part.is_directory)
                 elif passes:
                     output.write(part)
         except MalformedArchive as error:
@@ -161,31 +166,32 @@ class _Chooser:
     path: bytes
     number: int
 
-    def headers(self, member: Member) -> bytes | None:
-        """A member's headers as they shall be; None if it does not belong there.
+    def headers(self, member: Member) -> tuple[bytes, bytes] | None:
+        """The path of a member and its headers, as they shall be; None if it does not belong there.
 
         Raises:
             Damaged: it does not lie in the source.
         """
         path = self._within(member.path)
-        is_given = self._is_given(path)
+        if not self._is_given(path):
+            # Its content may still be what another name leads to.
+            first = None if member.is_directory else self.tree.links_to(path, self.number)
+            if first is None or member.type == HARD_LINK:
+                return None
+            return first, _renamed(member, _name_keyword(member), joined(self.top, first))
         if member.is_directory:
-            return _of_folder(member) if is_given else None
-        if member.type == HARD_LINK:
-            return self._linked(member, path) if is_given else None
-        if is_given:
-            return b"".join(_own(member.raw))
-        # Its content may still be what another name leads to.
-        first = self.tree.links_to(path, self.number)
-        return None if first is None else _renamed(member, _name_keyword(member), joined(self.top, first))
+            return path, _of_folder(member)
+        headers = self._linked(member, path) if member.type == HARD_LINK else b"".join(_own(member.raw))
+        return (path, headers) if headers else None
 
-    def _linked(self, member: Member, path: bytes) -> bytes | None:
+    def _linked(self, member: Member, path: bytes) -> bytes:
+        """Headers of a hard link; none if it has become what it led to."""
         target = self._within(member.link)
         if self._is_given(target):
             return b"".join(_own(member.raw))
         first = self.tree.links_to(target, self.number)
         if first is None or first == path:
-            return None
+            return b""
         return _renamed(member, b"linkpath", joined(self.top, first))
 
     def _is_given(self, path: bytes) -> bool:
@@ -246,4 +252,7 @@ def _size_of(block: bytes) -> int:
 
 
 def _record(keyword: bytes, value: bytes) -> bytes:
-    return with_record(b"%d %s=\n" % (len(keyword) + 4, keyword), keyword, value)
+    rest = b" %s=%s\n" % (keyword, value)
+    # The length counts its own digits as well.
+    length = len(rest) + len(b"%d" % (len(rest) + 1))
+    return b"%d%s" % (len(rest) + len(b"%d" % length), rest)

@@ -17,7 +17,7 @@ from types import TracebackType
 
 from s3napback.errors import S3napbackError
 
-_PENDING = 32_768
+_PENDING = 16_384
 """Changes that are written together."""
 _CACHE = 8 << 10  # KiB of memory in the place of pages on disk
 _CHANGE = """

@@ -25,13 +25,13 @@ from s3napback.formatting import counted, printable, shortened
 from s3napback.sources.in_use import MOST, Data, named_in
 from s3napback.sources.live_tree import Folder, LiveTree
 from s3napback.sources.tar_renames import without_renames
+from s3napback.streams.dumpdirs import MalformedArchive
 from s3napback.streams.tar_headers import (
     BLOCK_SIZE,
     EXTENDED,
     HARD_LINK,
     REGULAR,
     Header,
-    MalformedArchive,
     Member,
     read_header,
     read_records,

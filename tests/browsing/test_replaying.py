@@ -1,0 +1,180 @@
+"""What could not be read, vanished, or is never archived: a tree is told of it as plain tar replays it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from s3napback.browsing.interest import Interest
+from s3napback.browsing.nodes import IS_FOLDER, MISSING, OLDER, THERE
+from s3napback.browsing.telling import tell
+from s3napback.browsing.tree import Tree
+from s3napback.index.records import DamagedIndex
+from s3napback.recovery.inspecting import Members
+from s3napback.streams.tar_headers import Member
+from s3napback.streams.tar_stream import TarFollower
+from tests.sources.chains import directory_source, replay
+from tests.sources.indexed_chain import IndexedChain
+
+States = dict[str, int]
+
+
+class Nights:
+    """A chain of archives, and the tree that each way of being told leads to."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.source = root / "source"
+        (self.source / "folder" / "inner").mkdir(parents=True)
+        for name in ("file", "folder/one", "folder/two", "folder/inner/deep"):
+            (self.source / name).write_text(name)
+        self.chain = IndexedChain(directory_source(self.source), root / "archives")
+        self.lines: list[bytes] = []
+        self.top = str(self.source).strip("/").encode()
+
+    def night(self, between: Callable[[], object] = lambda: None) -> None:
+        self.chain.back_up(between)
+        assert self.chain.lines is not None
+        self.lines.append(zlib.decompress(self.chain.lines, 31))
+
+    def by_lines(self, place: int, tree: Tree) -> None:
+        tell([self.lines[place]], self.top, tree.wanted, tree)
+
+    def by_members(self, place: int, tree: Tree) -> None:
+        follower, members = TarFollower(), Members(self.top, tree)
+        for part in follower.feed(memoryview(self.chain.archives[place].read_bytes())):
+            if isinstance(part, Member):
+                members.take(part)
+        members.flush()
+
+    def told(self, way: Callable[[int, Tree], None] | None = None) -> States:
+        """What there is after the last night; by default each second archive tells in another way."""
+        with Tree(Interest()) as tree:
+            for place in range(len(self.lines)):
+                with tree.archive(place + 1, is_full=place == 0):
+                    (way or (self.by_lines if place % 2 else self.by_members))(place, tree)
+            return {
+                node.path.decode() + "/" * (node.letter == IS_FOLDER): node.state for node in tree.nodes() if node.path
+            }
+
+    def require_as_replayed(self) -> States:
+        """What is told in every way is what plain tar brings."""
+        restored = replay(self.chain.archives, self.root / f"restored {len(self.lines)}")
+        tree = next(restored.rglob("source")) if restored.name != "source" else restored
+        names = {f"{path.relative_to(tree)}{'/' * path.is_dir()}" for path in tree.rglob("*")}
+        states = self.told(self.by_lines)
+        assert states == self.told(self.by_members) == self.told()
+        assert {name for name, state in states.items() if state != MISSING} == names
+        return states
+
+
+@pytest.fixture
+def nights(tmp_path: Path) -> Nights:
+    made = Nights(tmp_path)
+    made.night()
+    return made
+
+
+def test_what_vanishes_while_it_is_read_comes_back_older_or_not_at_all(nights: Nights) -> None:
+    source = nights.source
+    (source / "file").write_text("changed")
+    (source / "new").write_text("new")
+    # More than all buffers hold, so that tar has not come to the others yet.
+    (source / "0 large").write_bytes(bytes(40_000_000))
+
+    def vanish() -> None:
+        _wait_until_read(source / "0 large")
+        (source / "file").unlink()
+        (source / "new").unlink()
+
+    nights.night(vanish)
+    states = nights.require_as_replayed()
+    assert (states["file"], states["new"], states["folder/one"]) == (OLDER, MISSING, THERE)
+    (source / "new").write_text("there now")
+    nights.night()
+    states = nights.require_as_replayed()
+    assert "file" not in states
+    assert states["new"] == THERE
+
+
+def test_what_is_of_another_type_takes_the_place_of_what_was_there(nights: Nights) -> None:
+    source = nights.source
+    (source / "folder" / "inner" / "deep").unlink()
+    (source / "folder" / "inner").rmdir()
+    (source / "folder" / "inner").write_text("a file now")
+    (source / "file").unlink()
+    (source / "file").mkdir()
+    (source / "file" / "within").write_text("")
+    nights.night()
+    states = nights.require_as_replayed()
+    assert {"file/", "file/within", "folder/inner"} <= states.keys()
+    nights.night()
+    assert nights.require_as_replayed() == states
+
+
+def test_a_socket_in_the_place_of_a_folder_and_of_nothing(nights: Nights) -> None:
+    source = nights.source
+    (source / "folder" / "inner" / "deep").unlink()
+    (source / "folder" / "inner").rmdir()
+    for name in ("folder/inner", "socket"):
+        with socket.socket(socket.AF_UNIX) as bound:
+            bound.bind(f"/proc/self/fd/{_opened(source)}/{name}")
+    nights.night()
+    states = nights.require_as_replayed()
+    assert "folder/inner/" not in states
+    nights.night()
+    nights.require_as_replayed()
+
+
+def test_a_folder_that_is_gone_takes_all_in_it_along_and_comes_back_without_it(nights: Nights) -> None:
+    source = nights.source
+    kept = nights.root / "kept"
+    (source / "folder").rename(kept)
+    nights.night()
+    assert not any(name.startswith("folder") for name in nights.require_as_replayed())
+    (kept / "two").unlink()
+    kept.rename(source / "folder")
+    nights.night()
+    assert {"folder/", "folder/one", "folder/inner/deep"} <= nights.require_as_replayed().keys()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b":2\n0 5 1 source\n",
+        b":2\nkind 0 file 644 0 0 1\n0 5 1 source\n",
+        b":2\nkind 0 folder 755 0 0 0\n0 5 1 elsewhere/source\n",
+        b":x\n",
+        b":2\nkind 0 folder 755 0 0 0",
+        b":7 source\nkind 1 file 644 18446744073709551615 0 3\n1 1 1 name\n",
+        b"x" * 70_000,
+    ],
+)
+def test_lines_that_make_no_sense_are_damage_and_change_nothing(text: bytes) -> None:
+    with Tree(Interest()) as tree:
+        with pytest.raises(DamagedIndex), tree.archive(1, is_full=True):
+            tell([text], b"source", tree.wanted, tree)
+        assert list(tree.nodes()) == []
+        assert tree.number == 0
+
+
+def _opened(path: Path) -> int:
+    return os.open(path, os.O_PATH)
+
+
+def _wait_until_read(path: Path) -> None:
+    """Wait until a program has a file open, which has listed its folder by then."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for link in Path("/proc").glob("[0-9]*/fd/*"):
+            with suppress(OSError):
+                if link.readlink() == path:
+                    return
+    raise AssertionError(f"nobody reads {path}")
