@@ -222,6 +222,23 @@ NOTHING_UNREAD = Unread()
 
 
 @dataclass(frozen=True)
+class Counted:
+    """What a dump of databases was found to hold while it passed.
+
+    Attributes:
+        rows: of each table whose rows are in it, by its name: schema or database before it, where there are several.
+        structure: SHA-256, in hexadecimal, over the names of what is defined in it; empty if that is not known.
+    """
+
+    rows: Mapping[tuple[str, ...], int] = field(default_factory=dict)
+    structure: str = ""
+
+
+NOTHING_COUNTED = Counted()
+"""Of what is no dump of databases."""
+
+
+@dataclass(frozen=True)
 class Transfer:
     """What is known of an archive's bytes once it has arrived.
 
@@ -232,6 +249,7 @@ class Transfer:
         seconds: from start to arrival.
         warnings: one line each.
         unread: what could not be read of the source.
+        counted: what was found in it.
     """
 
     sha256: str
@@ -240,3 +258,4 @@ class Transfer:
     seconds: float
     warnings: Sequence[str] = ()
     unread: Unread = NOTHING_UNREAD
+    counted: Counted = NOTHING_COUNTED

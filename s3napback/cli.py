@@ -28,11 +28,12 @@ from s3napback.command_group import (
     whole_path,
 )
 from s3napback.errors import EXIT_BUG, Interrupted, S3napbackError
+from s3napback.exercise import drill_command, verify_command
 from s3napback.formatting import printable
 from s3napback.log_handlers import note_outcome
 from s3napback.logs import log_lines
 from s3napback.looking import diff_command, find_command, history_command, ls_command
-from s3napback.overview import list_command, schedule_command, status_command
+from s3napback.overview import doctor_command, list_command, schedule_command, status_command
 from s3napback.peeking import dump_command
 from s3napback.speaking import confirm, say
 
@@ -106,9 +107,10 @@ def command_line(
     if context.invoked_subcommand is not None:
         require_none_of_the_run(context, force=force, full=full, take_over=take_over, strict=strict)
     paths = configuration_paths(arguments, DEFAULT_CONFIGURATION)
-    configure_logging(log_config, paths, debug, quiet=quiet)
-    context.obj = Invocation(tuple(paths), today or date.today(), test)
-    if context.invoked_subcommand is None:
+    is_run = context.invoked_subcommand is None
+    configure_logging(log_config, paths, debug, quiet=quiet, begins_with_failure=is_run and not test)
+    context.obj = Invocation(tuple(paths), today or date.today(), test, quiet)
+    if is_run:
         from s3napback.deciding.facts import BackupOptions
 
         wanted = BackupOptions(force=force, full=full, take_over=take_over)
@@ -126,11 +128,13 @@ class Invocation:
         paths: of the configurations, as ``-c`` named them.
         day: the calendar date of the run.
         test: ``-t``: nothing may be touched.
+        quiet: ``-q``: the terminal is shown nothing but warnings.
     """
 
     paths: tuple[Path, ...]
     day: date
     test: bool = False
+    quiet: bool = False
 
     def run_each(self, action: Callable[[Path], int], *, has_heading: bool = False) -> NoReturn:
         """Do something with each configuration, and end the process with the highest exit code.
@@ -155,7 +159,11 @@ class Invocation:
                 say(f"{path}:")
             return action(path)
 
-        sys.exit(max([_exit_code(partial(act, path)) for path in self.paths]))
+        from s3napback.progress.showing import showing_progress
+
+        with showing_progress(is_wanted=not (self.test or self.quiet)):
+            codes = [_exit_code(partial(act, path)) for path in self.paths]
+        sys.exit(max(codes))
 
 
 def _run_one(path: Path, day: date, options: BackupOptions, *, test: bool, debug: bool, strict: bool) -> int:
@@ -292,55 +300,15 @@ def restore_command(
     invocation.run_each(lambda path: restore.restore(load(path, as_of), request, invocation.day, say, confirm))
 
 
-@command_line.command("verify")
-@click.argument("source", required=False, callback=given)
-@_AT
-@AS_OF
-@_FROM
-@click.option("--all", "every", is_flag=True, help="Every archive that can be restored, not only the newest chain.")
-@click.option("--keyless", is_flag=True, help="Check stored bytes against their sums, where the secret key is not.")
-@click.option(
-    "--compare", "against_live", is_flag=True, help="Compare the state of directories with what is there now."
-)
-@click.option("--passphrase-file", type=_FILE, metavar="FILE", help="Where the gpg key's passphrase stands.")
-@click.option("--original", is_flag=True, help="What the original tool left, be it of SOURCE or all of it.")
-@click.pass_obj
-def verify_command(
-    invocation: Invocation,
-    /,
-    *,
-    source: str | None,
-    at: str | None,
-    as_of: datetime | None,
-    origin: str | None,
-    every: bool,
-    keyless: bool,
-    against_live: bool,
-    passphrase_file: Path | None,
-    original: bool,
-) -> None:
-    """Decode the archives that a restore of SOURCE, or of all sources, would need, to nothing; report on each."""
-    from s3napback.commands import verify
-    from s3napback.config.loading import load_for_reading
-
-    if against_live and (every or keyless):
-        raise click.UsageError("--compare goes neither with --all nor with --keyless")
-    if every and at:
-        raise click.UsageError("--at names one state, so it does not go with --all")
-    request = verify.VerifyRequest(
-        source or "", at or "", origin or "", every, keyless, against_live, passphrase_file, original
-    )
-    invocation.run_each(
-        lambda path: verify.verify(load_for_reading(path, as_of), request, invocation.day, say), has_heading=True
-    )
-
-
 command_line.add_command(list_command)
 for _command in (ls_command, find_command, history_command, diff_command):
     command_line.add_command(_command)
 command_line.add_command(dump_command)
+command_line.add_command(verify_command)
+command_line.add_command(drill_command)
 command_line.add_command(schedule_command)
 command_line.add_command(status_command)
+command_line.add_command(doctor_command)
 
 
 def _exit_code(action: Callable[[], int]) -> int:

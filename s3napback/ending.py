@@ -23,6 +23,7 @@ from types import FrameType
 from typing import NoReturn
 
 from s3napback.errors import Interrupted
+from s3napback.screen import erasing
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CLEANING_SECONDS = 22.0
@@ -165,7 +166,7 @@ def say_at_once(text: str) -> None:
     with suppress(OSError, ValueError, AttributeError):
         descriptor = sys.stderr.fileno()
         if select.select([], [descriptor], [], _SPEAKING_SECONDS)[1]:
-            os.write(descriptor, f"{text}\n".encode(errors="backslashreplace")[: select.PIPE_BUF])
+            os.write(descriptor, erasing() + f"{text}\n".encode(errors="backslashreplace")[: select.PIPE_BUF])
 
 
 def _begin(number: int) -> None:

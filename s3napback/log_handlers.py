@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import logging.handlers
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +21,7 @@ from s3napback import ending
 from s3napback.crews import TookTooLong, within
 from s3napback.formatting import printable
 from s3napback.ownership import open_log
+from s3napback.screen import above
 
 LONGEST_SECONDS = 10.0
 """For one record, or one letter."""
@@ -57,15 +59,38 @@ class ConsoleHandler(logging.Handler):
 
     _PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (logging.NOTSET, 7))
 
+    def __init__(self, *, begins_with_failure: bool = False) -> None:
+        """Begin.
+
+        Args:
+            begins_with_failure: what is no error is kept until there is one, which then comes first, or until the end.
+        """
+        super().__init__()
+        self._kept: list[logging.LogRecord] | None = [] if begins_with_failure else None
+
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one entry, a line or several."""
+        """Write one entry, a line or several, or keep it."""
+        if self._kept is not None and record.levelno < logging.ERROR:
+            self._kept.append(record)
+            return
+        self._write(record)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what was kept; from now on nothing is."""
+        kept, self._kept = self._kept or [], None
+        for record in kept:
+            self._write(record)
+
+    def _write(self, record: logging.LogRecord) -> None:
         try:
             text = self.format(record)
             if is_journal():
                 priority = next(number for level, number in self._PRIORITIES if record.levelno >= level)
                 text = "\n".join(f"<{priority}>{line}" for line in text.split("\n"))
-            sys.stderr.write(f"{text}\n")
-            sys.stderr.flush()
+            with above():
+                sys.stderr.write(f"{text}\n")
+                sys.stderr.flush()
         except Exception:  # noqa: BLE001 - handleError is where logging sends whatever goes wrong in a handler
             self.handleError(record)
 
@@ -96,6 +121,13 @@ def _opened(handler: logging.FileHandler) -> IO[Any]:
             raise
 
     return open(handler.baseFilename, handler.mode, encoding=handler.encoding, errors=handler.errors, opener=opener)
+
+
+def is_pipe() -> bool:
+    """Whether standard error is a pipe, as cron's is, of which a mail is made afterwards."""
+    with suppress(OSError, ValueError, AttributeError):
+        return stat.S_ISFIFO(os.fstat(sys.stderr.fileno()).st_mode)
+    return False
 
 
 def is_journal() -> bool:

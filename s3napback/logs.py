@@ -35,6 +35,7 @@ from s3napback.log_handlers import (
     close_all,
     is_console,
     is_journal,
+    is_pipe,
     open_safely_from_now,
     opened_safely,
 )
@@ -73,7 +74,12 @@ def log_lines(logger: logging.Logger, level: int, lines: Sequence[str]) -> None:
 
 
 def configure_logging(
-    log_config: Path | None, configuration_paths: Sequence[Path], debug: bool, *, quiet: bool = False
+    log_config: Path | None,
+    configuration_paths: Sequence[Path],
+    debug: bool,
+    *,
+    quiet: bool = False,
+    begins_with_failure: bool = False,
 ) -> None:
     """Set logging up for this process, once per run.
 
@@ -86,13 +92,15 @@ def configure_logging(
         configuration_paths: files, not bare names, in the order of the command line.
         debug: show s3napback's DEBUG lines and tracebacks.
         quiet: show the terminal nothing below WARNING; what goes elsewhere stays as it is.
+        begins_with_failure: where standard error is a pipe, as cron's is, and no file says otherwise, let the first
+            error stand in front of all lines: it begins the mail then.
 
     Raises:
         UnusableConfiguration: the file cannot be read, others can change it, it is wrong, or it names a log that cannot
             be opened. Lines go to standard error then.
     """
     _remove_own_handlers()
-    _log_to_console(debug)
+    _log_to_console(debug, begins_with_failure=begins_with_failure and not debug and is_pipe())
     path = log_config or _find_log_config(configuration_paths)
     if path is not None:
         _load(path, debug)
@@ -119,8 +127,8 @@ def _remove_own_handlers() -> None:
             handler.close()
 
 
-def _log_to_console(debug: bool) -> None:
-    handler = ConsoleHandler()
+def _log_to_console(debug: bool, *, begins_with_failure: bool = False) -> None:
+    handler = ConsoleHandler(begins_with_failure=begins_with_failure)
     layout = CONSOLE_FORMAT.removeprefix("%(asctime)s ") if is_journal() else CONSOLE_FORMAT
     handler.setFormatter(logging.Formatter(layout, DATE_FORMAT))
     _safeguard(handler, debug)

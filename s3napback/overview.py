@@ -105,3 +105,15 @@ def status_command(invocation: Invocation, *, as_json: bool, is_check: bool, for
     invocation.run_each(
         lambda path: status.show(load_configuration(path), say, as_json=as_json), has_heading=not as_json
     )
+
+
+@click.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document for each configuration.")
+@click.pass_obj
+def doctor_command(invocation: Invocation, *, as_json: bool) -> None:
+    """Look at all that backups need and are protected by, say what is to be done, and change nothing."""
+    from s3napback.commands import doctor
+
+    invocation.run_each(
+        lambda path: doctor.examine(path, invocation.day, say, as_json=as_json), has_heading=not as_json
+    )

@@ -9,6 +9,7 @@ import click
 
 from s3napback.errors import S3napbackError
 from s3napback.formatting import printable
+from s3napback.screen import above
 
 
 def confirm(question: str) -> bool | None:
@@ -16,7 +17,8 @@ def confirm(question: str) -> bool | None:
     if not sys.stdin.isatty():
         return None
     try:
-        return click.confirm(printable(question), err=True)
+        with above():
+            return click.confirm(printable(question), err=True)
     except click.Abort:
         return False  # the person closed the terminal's input
 
@@ -30,7 +32,8 @@ def say(*lines: str) -> None:
     encoding = sys.stdout.encoding
     text = "\n".join(map(printable, lines))
     try:
-        click.echo(text.encode(encoding, "backslashreplace").decode(encoding))
+        with above():
+            click.echo(text.encode(encoding, "backslashreplace").decode(encoding))
     except BrokenPipeError:
         _drop_output()
     except OSError as error:

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from s3napback.config.key_file import read_key_file
 from s3napback.config.settings import Configuration, Credentials
@@ -18,6 +19,9 @@ from s3napback.stores import Store
 from s3napback.stores.opening import open_store, open_versions
 from s3napback.stores.versions import VersionedStore
 from s3napback.streams.environment import Family, child_environment
+
+if TYPE_CHECKING:
+    from s3napback.stores.s3_examining import ExaminedBucket
 
 _ANSWER_SECONDS = 60
 _TAR_NAMES = ("tar", "gtar")
@@ -82,17 +86,18 @@ def find_gnu_tar() -> str:
     )
 
 
-def configured_store(configuration: Configuration, *, patient: bool = True) -> Store:
+def configured_store(configuration: Configuration, *, patient: bool = True, after: Store | None = None) -> Store:
     """The store that the configuration names, not yet looked at.
 
     Args:
         patient: keep trying for minutes, as at night; otherwise give up soon.
+        after: the same, with other patience, already looked at.
 
     Raises:
         UnusableStore: S3Keyfile cannot be used.
         UnusableConfiguration: others can change what boto3 and other programs read in our home.
     """
-    return open_store(configuration.store, _credentials(configuration), patient=patient)
+    return open_store(configuration.store, _credentials(configuration), patient=patient, after=after)
 
 
 def configured_versions(configuration: Configuration) -> VersionedStore:
@@ -103,6 +108,20 @@ def configured_versions(configuration: Configuration) -> VersionedStore:
         UnusableConfiguration: as ``configured_store``.
     """
     return open_versions(configuration.store, _credentials(configuration))
+
+
+def examined_bucket(configuration: Configuration) -> ExaminedBucket | None:
+    """The same, to be asked what protects it; None of a directory store.
+
+    Raises:
+        UnusableStore: S3Keyfile cannot be used.
+        UnusableConfiguration: as ``configured_store``.
+    """
+    if configuration.store.folder is not None:
+        return None
+    from s3napback.stores.s3_examining import ExaminedBucket  # noqa: PLC0415 - boto3 takes a while to import
+
+    return ExaminedBucket(configuration.store, _credentials(configuration) or Credentials(), patient=False)
 
 
 def _credentials(configuration: Configuration) -> Credentials | None:

@@ -73,6 +73,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--every-user", action="store_true", help="each hostile archive as root and as an ordinary user")
     parser.addoption("--ceph", action="store_true", help="also on Ceph, whose programs must be on PATH")
     parser.addoption("--mysql", action="store_true", help="also what needs a server of MySQL itself on PATH")
+    parser.addoption("--large", action="store_true", help="also what takes gigabytes of disk")
     parser.addoption("--fuzz-seed", default="1", metavar="SEED", help="which are drawn from this seed")
     parser.addoption("--fuzz", type=int, default=300, metavar="N", help="so many inputs for each test of a fuzzer")
 
@@ -167,13 +168,12 @@ def faulty() -> Iterator[Callable[[S3Server], FaultyS3]]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what only ``--mysql`` or ``--ceph`` asks for, and begin with the files that take longest."""
-    for option in ("mysql", "ceph"):
-        if config.getoption(f"--{option}"):
-            continue
-        left_out = [item for item in items if item.get_closest_marker(option)]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+    """Leave out what only an option asks for, and begin with the files that take longest."""
+    for option in ("mysql", "ceph", "large"):
+        if not config.getoption(f"--{option}"):
+            left_out = {item for item in items if item.get_closest_marker(option)}
+            config.hook.pytest_deselected(items=list(left_out))
+            items[:] = [item for item in items if item not in left_out]
     items.sort(key=_seconds, reverse=True)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.logging_scripts import log_lines, run
+from tests.site import Site
 
 MINIMAL = """
 [loggers]
@@ -35,6 +37,29 @@ def minimal(tmp_path: Path) -> Path:
 
 
 # Without a file
+
+
+@pytest.mark.parametrize("quiet", [(), ("--quiet",)])
+def test_what_cron_mails_of_a_failed_night_begins_with_what_failed(site: Site, quiet: tuple[str, ...]) -> None:
+    (site.source / "file").write_text("x")
+    sources = f"Directory {site.source}\nDirectory {site.root}/absent\nDirectory {site.temp_dir}"
+    # Of this there is a warning before anything begins.
+    site.configure(f"<Cycle nightly>\n{sources}\nExclude {site.root}/x/\n</Cycle>")
+    done = subprocess.run(
+        site.command(*quiet), env=site.full_environment(), capture_output=True, text=True, check=False
+    )
+    first, *others = done.stderr.splitlines()
+    assert "absent FAILED" in first
+    assert [line.split()[2] for line in others] == (["WARNING"] if quiet else ["WARNING", "INFO", "INFO", "INFO"])
+
+
+def test_a_file_gets_every_line_when_it_is_said_and_a_pipe_all_of_them_at_the_end(site: Site) -> None:
+    (site.source / "file").write_text("x")
+    site.configure_cycle("")
+    in_file = site.run(day=0).stderr
+    done = subprocess.run(site.command(day=1), env=site.full_environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert [line[20:60] for line in done.stderr.splitlines()] == [line[20:60] for line in in_file.splitlines()]
 
 
 def test_without_a_file_lines_have_time_level_and_kind_and_go_to_standard_error() -> None:

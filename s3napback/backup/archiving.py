@@ -50,6 +50,7 @@ from s3napback.streams.processes import Stage
 from s3napback.streams.segments import KEY_SIZE, Segments
 from s3napback.streams.spooling import Measured, spool
 from s3napback.streams.transformations import Transformation, composed
+from s3napback.watch.proofs import proof_key
 
 logger = logging.getLogger("s3napback.archiving")
 
@@ -122,7 +123,7 @@ class _Making:
             transfer = replace(transfer, seconds=time.monotonic() - clock)
             concluded = dump.conclude()
             warnings = (*transfer.warnings, *concluded.warnings)
-            transfer = replace(transfer, warnings=warnings, unread=concluded.unread)
+            transfer = replace(transfer, warnings=warnings, unread=concluded.unread, counted=concluded.counted)
             with ExitStack() as undo:
                 lines = self._kept_lines(dump, undo)
                 self._commit(dump, record, stored, had_content=had_content)
@@ -185,7 +186,8 @@ class _Making:
         counts = {"read": lambda: read.count, "stored": lambda: measured.size if measured else 0}
         with ExitStack() as stack:
             what = f"{self.plan.job.source} -> {self.context.store.location}/{self.plan.key}"
-            stack.enter_context(working_on(what, counts, expected=expected_size or 0))
+            title, stage = str(self.plan.job.source), record.type.value
+            stack.enter_context(working_on(what, counts, expected=expected_size or 0, title=title, stage=stage))
             pipeline = stack.enter_context(Pipeline(elements, stall_timeout=settings.stall_timeout or None))
             slot = SlotWatch(self.context, self.plan)
             stream: ByteSource = _Judged(pipeline, self.source, ends, slot, PacketReader() if encryption else None)
@@ -287,6 +289,8 @@ class _Making:
                 store.delete(other)
                 store.delete(index_key(other))
                 store.delete(sum_key(other))
+                for is_good in (True, False):
+                    store.delete(proof_key(other, is_good=is_good))
             except S3napbackError as error:
                 warnings.append(f"{other}, which {plan.key} replaces, could not be deleted: {error}")
         base = plan.key.removeprefix(join_prefix(self.context.facts.prefix, ""))

@@ -142,7 +142,7 @@ class HookedBlock:
             self._mark = put_mark(self._folder, self._configuration.path, self._job)
         self._has_begun = True
         if settings.before:
-            with working_on(f"{self._job.source}: Before"):
+            with working_on(f"{self._job.source}: Before", title=str(self._job.source), stage="Before"):
                 came = run_before(self._stage("Before"), settings.stall_timeout or None)
             if came.failure:
                 raise SourceError(f"Before: {came.failure[0]}", *came.failure[1:])
@@ -189,7 +189,8 @@ class HookedBlock:
         return next((each for each in ("interrupted", "failed", "done") if each in self._outcomes), "skipped")
 
     def _run_after(self, mark: Mark | None, outcome: str) -> HookResult:
-        with working_on(f"{self._job.source}: After"), ending.deferred_signals():
+        title = str(self._job.source)
+        with working_on(f"{title}: After", title=title, stage="After"), ending.deferred_signals():
             came = run_after(self._stage("After", outcome), self._job.settings.stall_timeout or None)
             if came.was_done and mark is not None:
                 # If it stays, After is run once more.

@@ -22,6 +22,7 @@ from s3napback.errors import (
     UnusableTool,
 )
 from s3napback.sources import Expansion
+from s3napback.standing import Finished, note_finished
 from s3napback.stores import Store
 from s3napback.watch.composing import Attempt
 
@@ -67,6 +68,8 @@ class Journal:
 
     def done(self, plan: Plan, transfer: Transfer, warnings: int) -> None:
         """A source's archive has arrived."""
+        title, outcome = str(plan.job.source), plan.type.value
+        note_finished(Finished(title, outcome, transfer.read, transfer.stored, transfer.seconds))
         self._attempts[plan.job.name] = Attempt(
             outcome="done",
             warnings=warnings,
@@ -81,10 +84,12 @@ class Journal:
 
     def put_off(self, job: Job) -> None:
         """A source has not begun, for want of time."""
+        note_finished(Finished(str(job.source), "put off"))
         self._attempts[job.name] = Attempt("skipped", "time")
 
     def failed(self, job: Job, error: Exception) -> None:
         """A source has got no archive."""
+        note_finished(Finished(str(job.source), "FAILED"))
         self._attempts[job.name] = Attempt("failed", error_class(error))
 
     def warned(self, job: Job, count: int) -> None:

@@ -74,6 +74,30 @@ class Telling:
             told = _told(exit_code, word, configuration)
             self._run(command, told, _limited(COMMAND_SECONDS, deadline))
 
+    def end_drill(self, text: str, failed: Sequence[str], host: str, configuration: Path) -> None:
+        """A drill has ended. That it went well is no reason to tell anybody that the nights do.
+
+        Args:
+            text: its metrics.
+            failed: the sources that were not proven.
+            host: HostName.
+            configuration: its path.
+        """
+        path = self._notices.metrics_file
+        if path is not None:
+            self._write_file(path.with_name(f"{path.stem}-drill{path.suffix}"), text)
+        if not failed:
+            return
+        self._ping("/fail", PING_SECONDS)
+        if self._notices.on_failure:
+            told = {
+                "S3NAPBACK_EXIT": "1",
+                "S3NAPBACK_CONFIGURATION": str(configuration),
+                "S3NAPBACK_HOST": host,
+                "S3NAPBACK_NOT_PROVEN": _within_room(list(failed)),
+            }
+            self._run(self._notices.on_failure, told, COMMAND_SECONDS)
+
     def _warn(self, text: str, *values: object) -> None:
         self.warnings += 1
         logger.warning(text, *values)
@@ -90,9 +114,10 @@ class Telling:
             self._warn("the ping%s to %s failed: %s", end, _public(url), why)
 
     def _write_metrics(self, word: Word) -> None:
-        path = self._notices.metrics_file
-        if path is None:
-            return
+        if self._notices.metrics_file is not None:
+            self._write_file(self._notices.metrics_file, metrics_text(word))
+
+    def _write_file(self, path: Path, text: str) -> None:
         new = path.with_name(f".{path.name}.new")
         try:
             new.unlink(missing_ok=True)
@@ -100,7 +125,7 @@ class Telling:
             with os.fdopen(descriptor, "wb") as file:
                 # Another user reads it: the node exporter's.
                 os.fchmod(descriptor, 0o644)
-                file.write(metrics_text(word).encode())
+                file.write(text.encode())
             new.replace(path)
         except OSError as error:
             self._warn("MetricsFile %s could not be written: %s", path, error.strerror)

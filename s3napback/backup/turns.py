@@ -27,6 +27,7 @@ from s3napback.kinds import kind_of
 from s3napback.logs import log_lines, logger_for
 from s3napback.sources import Alarm, Expansion, NothingNew
 from s3napback.sources.registry import expand_job, make_source
+from s3napback.standing import working_on
 
 _TIDYING_THREADS = 2  # each has a buffer of 5 MiB
 _MOST_WAITING = 16
@@ -184,7 +185,8 @@ class Turns:
             block.begin()
 
         source = make_source(job, self.context.tools)
-        plan = plan_source(self.context, job, source, before=begin)
+        with working_on(f"{job.source}: looking at it", title=str(job.source), stage="look"):
+            plan = plan_source(self.context, job, source, before=begin)
         if isinstance(plan, Skip):
             log.info("%s: %s", job.source, plan.reason)
             self.context.journal.skipped(job)

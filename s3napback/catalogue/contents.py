@@ -24,6 +24,7 @@ from s3napback.original.contents import original_archives
 from s3napback.rotation import ArchiveType, day_date
 from s3napback.stores import Store, StoredObject
 from s3napback.watch.keys import is_word_key
+from s3napback.watch.proofs import is_proof_key
 
 logger = logging.getLogger("s3napback")
 
@@ -88,6 +89,7 @@ class Catalogue:
         original: what the original tool left, newest first; its chunks are among the others.
         passed_over: keys of archives that nobody asked for, and of which no more is known than that they are there.
         indexes: the index objects, by key.
+        proofs: what drills left, by key.
     """
 
     archives: tuple[CataloguedArchive, ...]
@@ -97,6 +99,7 @@ class Catalogue:
     original: tuple[OriginalArchive, ...] = ()
     passed_over: frozenset[str] = frozenset()
     indexes: Mapping[str, StoredObject] = field(default_factory=dict)
+    proofs: Mapping[str, StoredObject] = field(default_factory=dict)
 
     def chain(self, archive: CataloguedArchive) -> Chain:
         """The chain that ends with ``archive``; links are found by identity, never by slot."""
@@ -221,25 +224,35 @@ def read_catalogue(
     listed = sorted(store.list(join_prefix(prefix, "")), key=lambda found: found.key)
     sums = {found.key: found for found in listed if is_sum_key(found.key)}
     indexes = {found.key: found for found in listed if is_index_key(found.key)}
-    beside = {*sums, *indexes}
+    proofs = {found.key: found for found in listed if is_proof_key(found.key)}
+    beside = {*sums, *indexes, *proofs}
     archives = [found for found in listed if found.key not in beside and split_key(found.key) is not None]
     candidates = [found for found in archives if is_wanted(_base(found.key, prefix))]
     with Crew(PARALLEL_REQUESTS, "metadata") as pool:
         look = partial(_look, store, memory or HeadMemory(store), prefix)
         described = [found for found in pool.map(look, candidates) if found is not None]
+    closed = [CataloguedArchive(found, found.key, None, found.flaw) for found in listed if _is_closed(found)]
     return Catalogue(
-        archives=tuple(described),
+        archives=(*described, *closed),
         sums=sums,
         others=tuple(
             found.key
             for found in listed
-            if found.key not in beside and split_key(found.key) is None and not is_word_key(found.key)
+            if found.key not in beside
+            and split_key(found.key) is None
+            and not (is_word_key(found.key) or _is_closed(found))
         ),
         gone=tuple(store.gone(join_prefix(prefix, ""))),
         original=tuple(original_archives(listed, prefix)),
         indexes=indexes,
+        proofs=proofs,
         passed_over=frozenset(found.key for found in archives) - {found.key for found in candidates},
     )
+
+
+def _is_closed(listed: StoredObject) -> bool:
+    """Whether it is a folder whose archives nobody can see."""
+    return bool(listed.flaw) and listed.key.endswith("/")
 
 
 def _base(key: str, prefix: str) -> str:

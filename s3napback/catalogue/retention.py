@@ -18,6 +18,7 @@ from s3napback.config.settings import Job
 from s3napback.kinds import kind_of
 from s3napback.rotation import HanoiCycle, Schedule, day_number
 from s3napback.stores import StoredObject
+from s3napback.watch.proofs import proven_key
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,12 @@ def indexes_without_archive(catalogue: Catalogue) -> list[StoredObject]:
     """Index objects of archives that are not there."""
     present = {*catalogue.passed_over, *(archive.key for archive in catalogue.archives)}
     return [found for key, found in sorted(catalogue.indexes.items()) if indexed_key(key) not in present]
+
+
+def proofs_without_archive(catalogue: Catalogue) -> list[StoredObject]:
+    """What drills left beside archives that are not there."""
+    present = {*catalogue.passed_over, *(archive.key for archive in catalogue.archives)}
+    return [found for key, found in sorted(catalogue.proofs.items()) if proven_key(key) not in present]
 
 
 def upload_keys(catalogue: Catalogue, claims: Claims, prefix: str) -> list[str]:

@@ -10,14 +10,16 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import quote_from_bytes, unquote_to_bytes
+from urllib.parse import quote, quote_from_bytes, unquote, unquote_to_bytes
 
 from s3napback.archives import (
     METADATA_PREFIX,
+    NOTHING_COUNTED,
     NOTHING_UNREAD,
     SUM_SUFFIX,
     UNKNOWN_OWNER,
     ArchiveRecord,
+    Counted,
     Owner,
     Transfer,
     Unread,
@@ -34,13 +36,16 @@ LONGEST_SUM = 65_536
 
 _LONGEST_WARNINGS = 49_152  # bytes of them all, which leaves room for a key of 1,024 bytes and the rest
 _LONGEST_UNREAD = 10_240  # bytes of all paths that could not be read; more if the warnings leave some
+_LONGEST_REST = 64  # bytes of the line that sums up what has none of its own
 _ID = f"{METADATA_PREFIX}sum-of"
 _UNREAD = f"{METADATA_PREFIX}unread"
 # Of ASCII all that is printable, but for the sign of percentages.
 _PLAIN = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 _SUM = re.compile(r"(?P<escaped>\\?)(?P<digest>[0-9a-f]{64})  (?P<name>.+)", re.DOTALL)
 _COMMENT = re.compile(
-    r"# (id|source|host|started|bytes stored|bytes read|seconds|index|warning|unread path|unread) (.*)", re.DOTALL
+    r"# (id|source|host|started|bytes stored|bytes read|seconds|index|structure|warning|unread path|unread|rows|"
+    r"more rows) (.*)",
+    re.DOTALL,
 )
 _WHOLE = re.compile(r"[0-9]{1,18}")
 _NUMBER = re.compile(r"[0-9]{1,18}(\.[0-9]{1,9})?")
@@ -63,6 +68,8 @@ class SumNote:
         seconds: from start to arrival.
         warnings: one line each.
         unread: what could not be read of the source.
+        counted: what was found in it.
+        more_rows: of how many tables more only the sum of their rows is noted, and that sum.
         index: SHA-256 of the stored bytes of the index beside it, likewise; empty if there is none.
     """
 
@@ -76,6 +83,8 @@ class SumNote:
     seconds: float | None = None
     warnings: Sequence[str] = ()
     unread: Unread = NOTHING_UNREAD
+    counted: Counted = NOTHING_COUNTED
+    more_rows: tuple[int, int] = (0, 0)
     index: str = ""
 
     @classmethod
@@ -92,6 +101,7 @@ class SumNote:
             seconds=transfer.seconds,
             warnings=tuple(transfer.warnings),
             unread=transfer.unread,
+            counted=transfer.counted,
             index=index,
         )
 
@@ -126,13 +136,16 @@ def format_sum(note: SumNote) -> bytes:
         "seconds": None if note.seconds is None else f"{note.seconds:.1f}",
         "index": note.index or None,
     }
+    comments["structure"] = note.counted.structure or None
     warnings = _warning_lines(note.warnings)
     room = _LONGEST_WARNINGS + _LONGEST_UNREAD - sum(map(_size, warnings))
+    unread = _unread_lines(note.unread, room)
     lines = [
         _sum_line(note.digest, note.name),
         *(f"# {name} {value}" for name, value in comments.items() if value is not None),
         *warnings,
-        *_unread_lines(note.unread, room),
+        *unread,
+        *_rows_lines(note.counted, room - sum(map(_size, unread))),
     ]
     return "".join(f"{line}\n" for line in lines).encode(errors="surrogateescape")
 
@@ -160,11 +173,15 @@ def parse_sum(data: bytes) -> SumNote | None:
     said: dict[str, str] = {}
     warnings: list[str] = []
     unread: list[bytes] = []
+    rows: dict[tuple[str, ...], int] = {}
     for comment in filter(None, map(_COMMENT.fullmatch, lines)):
         if comment[1] == "warning":
             warnings.append(comment[2])
         elif comment[1] == "unread path":
             unread.append(unquote_to_bytes(comment[2]).lstrip(b"/"))
+        elif comment[1] == "rows":
+            number, _, name = comment[2].partition(" ")
+            rows[tuple(map(_unpercented, name.split("/")))] = _whole(number) or 0
         else:
             said.setdefault(comment[1], comment[2])
     if not said.get("id"):
@@ -181,6 +198,8 @@ def parse_sum(data: bytes) -> SumNote | None:
         warnings=tuple(warnings),
         index=said.get("index", ""),
         unread=Unread(max(len(unread), _whole(said.get("unread", "")) or 0), tuple(unread)),
+        counted=Counted(rows, said.get("structure", "")),
+        more_rows=_pair(said.get("more rows", "")),
     )
 
 
@@ -224,6 +243,29 @@ def _unread_lines(unread: Unread, room: int) -> list[str]:
     return lines
 
 
+def _rows_lines(counted: Counted, room: int) -> list[str]:
+    """A line for each table, as many as there is room for; of the others one with their number and that of all rows."""
+    lines: list[str] = []
+    room -= _LONGEST_REST
+    rows = sorted(counted.rows.items())
+    for number, (table, count) in enumerate(rows):
+        line = f"# rows {count} {'/'.join(map(_percented, table))}"
+        room -= _size(line)
+        if room < 0:
+            rest = rows[number:]
+            return [*lines, f"# more rows {len(rest)} {sum(count for _, count in rest)}"]
+        lines.append(line)
+    return lines
+
+
+def _percented(name: str) -> str:
+    return quote(name, _PLAIN.replace("/", ""), errors="surrogateescape")
+
+
+def _unpercented(name: str) -> str:
+    return unquote(name, errors="surrogateescape")
+
+
 def _size(line: str) -> int:
     """Bytes of a line with its end."""
     return len(line.encode(errors="surrogateescape")) + 1
@@ -244,6 +286,11 @@ def _owner(said: Mapping[str, str]) -> Owner:
 
 def _whole(text: str) -> int | None:
     return int(text) if _WHOLE.fullmatch(text) else None
+
+
+def _pair(text: str) -> tuple[int, int]:
+    first, _, second = text.partition(" ")
+    return _whole(first) or 0, _whole(second) or 0
 
 
 def _number(text: str) -> float | None:

@@ -59,7 +59,8 @@ def read_stored(store: Store, prefix: str, only: Place | None = None) -> StoreCo
     wanted = [(place, found) for place, found in places if place is not None and only in (None, place)]
     with Crew(_PARALLEL_REQUESTS, "words") as pool:
         heard = list(pool.map(lambda each: _heard(store, *each), wanted))
-    return StoreContents({found.key: found.size for found in listed}, heard)
+    moments = {found.key: found.modified for found in listed}
+    return StoreContents({found.key: found.size for found in listed}, heard, moments)
 
 
 def _heard(store: Store, place: Place, found: StoredObject) -> Heard:

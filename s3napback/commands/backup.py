@@ -22,8 +22,10 @@ from s3napback.backup.unfinished import marks_of
 from s3napback.config.settings import Configuration, Job
 from s3napback.deciding.facts import BackupOptions
 from s3napback.errors import ConfigurationError, StateError
-from s3napback.formatting import human_bytes, human_time
+from s3napback.foresight.early_deletion import early_deletions
+from s3napback.formatting import counted, human_bytes, human_time
 from s3napback.logs import logger_for
+from s3napback.standing import requests, whole_of
 from s3napback.state import lock_holder, locked, make_diff_dir, require_own_diff_dir
 from s3napback.surroundings import diff_dir, host_name
 
@@ -42,7 +44,7 @@ def run(configuration: Configuration, today: date, options: BackupOptions) -> Ta
         UnusableConfiguration: nothing was begun.
         LockHeld: another run is at work.
     """
-    clock = time.monotonic()
+    clock, before = time.monotonic(), requests()
     _require_jobs(configuration)
     journal = Journal()
     with ExitStack() as stack:
@@ -53,6 +55,7 @@ def run(configuration: Configuration, today: date, options: BackupOptions) -> Ta
             make_diff_dir(folder)
         stack.enter_context(locked(folder, lock_holder(configuration.path)))
         telling.begin()
+        stack.enter_context(whole_of(lambda: _so_far(configuration, journal)))
         around = Around(configuration, host_name(configuration), folder)
         undone = around.undo_unfinished()
         context = stack.enter_context(prepared_run(configuration, today, options, patient=True))
@@ -60,11 +63,13 @@ def run(configuration: Configuration, today: date, options: BackupOptions) -> Ta
         journal.store, journal.answered = context.store, context.unreachable is None
         tally = Tally(warnings=_warn(context.warnings)) + undone + _back_up_all(context, around)
         journal.exit_code = tally.exit_code
+    asked = requests() - before
     tally += Tally(warnings=journal.untold)
     logger.info(
-        "%s: %s done, %s skipped, %s failed; %s read, %s stored; %s",
+        "%s: %s done, %s skipped, %s failed; %s read, %s stored; %s%s",
         *(configuration.path, tally.done, tally.skipped, tally.failed),
         *(human_bytes(tally.read), human_bytes(tally.stored), human_time(time.monotonic() - clock)),
+        f"; {counted(asked, 'request')}" if asked else "",
     )
     return tally
 
@@ -92,7 +97,7 @@ def rehearse(
     _require_jobs(configuration)
     require_own_diff_dir(diff_dir(configuration))
     with prepared_run(configuration, today, options, patient=False) as context:
-        tally = Tally(warnings=_warn(context.warnings))
+        tally = Tally(warnings=_warn((*context.warnings, *early_deletions(configuration))))
         if context.unreachable:
             logger.warning("could not look into the store, planning without: %s", context.unreachable)
             tally += Tally(exit_code=1)
@@ -122,6 +127,14 @@ def _rehearse_job(context: RunContext, job: Job, say: Callable[[str], None], *, 
         )
         tally += Tally(warnings=prospect.warnings) + (FAILED if prospect.fails else NOTHING)
     return tally
+
+
+def _so_far(configuration: Configuration, journal: Journal) -> str:
+    """How far along a run is, in a line."""
+    outcomes = [attempt.outcome for attempt in list(journal.attempts.values())]
+    failed = outcomes.count("failed")
+    jobs = max(len(configuration.jobs), len(outcomes))
+    return f"{len(outcomes)} of {counted(jobs, 'source')}" + (f", {failed} failed" if failed else "")
 
 
 def _require_jobs(configuration: Configuration) -> None:

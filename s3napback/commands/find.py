@@ -13,11 +13,11 @@ from s3napback.browsing.nodes import MISSING
 from s3napback.browsing.showing import json_line, json_of, json_of_path, line_of, text_of_name
 from s3napback.browsing.tree import Tree
 from s3napback.catalogue.contents import CataloguedArchive
-from s3napback.commands.looking import Looker, LookRequest, Output, OutputForm, require_directory, resolved, top_of
+from s3napback.commands.looking import Looker, LookRequest, Output, OutputForm, require_directory, top_of
 from s3napback.config.settings import Configuration
 from s3napback.kinds import DIRECTORY, SourceName
 from s3napback.recovery.choosing import NothingToRestore
-from s3napback.recovery.inspecting import Inspector
+from s3napback.recovery.inspecting import Inspector, resolved
 from s3napback.recovery.paths import NoSuchPath
 from s3napback.rotation import day_date
 

@@ -16,7 +16,6 @@ from typing import Protocol
 
 from s3napback.browsing.interest import Interest
 from s3napback.browsing.nodes import MISSING, joined, split
-from s3napback.browsing.tree import Tree
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.catalogue.keeping import KeptStore, tidy
 from s3napback.catalogue.remembering import cache_folder
@@ -26,7 +25,7 @@ from s3napback.formatting import printable, shell_word
 from s3napback.kinds import DIRECTORY, SourceName
 from s3napback.recovery.choosing import only_source
 from s3napback.recovery.holdings import Holdings, StoredCold, cold_advice, look_at_store
-from s3napback.recovery.inspecting import Inspector
+from s3napback.recovery.inspecting import Inspector, ReplayedTree
 from s3napback.recovery.paths import NoSuchPath, members_of_paths
 from s3napback.recovery.unread import said_of, unread_in
 from s3napback.rotation import day_date
@@ -36,7 +35,6 @@ logger = logging.getLogger("s3napback")
 _TOGETHER = 500
 _MOST_NEAR = 5
 _MOST_LOOKED_AT = 5000
-_MOST_UNRESOLVED = 20_000
 
 
 class OutputForm(Enum):
@@ -195,41 +193,6 @@ class Looker:
         """Say what could not be read that night, of what is shown."""
         for line in said_of(unread_in(self.holdings.store, newest), newest, [name] if name else []):
             logger.warning("%s", line)
-
-
-class ReplayedTree:
-    """The tree after a chain. A context manager."""
-
-    def __init__(self, inspector: Inspector, chain: Sequence[CataloguedArchive], wanted: Interest) -> None:
-        self._inspector = inspector
-        self._chain = chain
-        self._wanted = wanted
-        self._tree = Tree(wanted)
-
-    def __enter__(self) -> Tree:
-        self._tree.__enter__()
-        try:
-            self._inspector.replay(self._tree, self._chain)
-            if self._tree.unresolved:
-                self._tree.__exit__(None, None, None)
-                self._tree = Tree(resolved(self._wanted, self._tree))
-                self._tree.__enter__()
-                self._inspector.replay(self._tree, self._chain)
-        except BaseException:
-            self._tree.__exit__(None, None, None)
-            raise
-        return self._tree
-
-    def __exit__(self, *error: object) -> None:
-        self._tree.__exit__(None, None, None)
-
-
-def resolved(wanted: Interest, tree: Tree) -> Interest:
-    """What has to be of interest so that hard links to what was not are known."""
-    if len(tree.unresolved) > _MOST_UNRESOLVED:
-        # So many are kept better by the tree than in memory.
-        return wanted.knowing_all()
-    return wanted.and_also(frozenset(tree.unresolved))
 
 
 def require_directory(source: SourceName) -> None:

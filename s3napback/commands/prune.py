@@ -19,6 +19,7 @@ from s3napback.catalogue.retention import (
     indexes_without_archive,
     judge_archives,
     judge_sum,
+    proofs_without_archive,
     sums_without_archive,
     upload_keys,
 )
@@ -34,6 +35,7 @@ from s3napback.rotation import day_date, day_number
 from s3napback.state import lock_holder, locked, make_diff_dir
 from s3napback.stores import KeepingStore, Store, StoredObject
 from s3napback.surroundings import configured_store, diff_dir, host_name
+from s3napback.watch.proofs import proof_key, proven_key
 
 logger = logging.getLogger("s3napback")
 
@@ -50,12 +52,14 @@ class Findings:
         dispositions: on archives, in the order in which they can go.
         sums: checksum objects whose archives are gone.
         indexes: index objects whose archives are gone.
+        proofs: what drills left beside archives that are gone.
         uploads: keys to which uploads were begun and not finished, with how many.
     """
 
     dispositions: Sequence[Disposition]
     sums: Sequence[StoredObject]
     indexes: Sequence[StoredObject]
+    proofs: Sequence[StoredObject]
     uploads: Sequence[tuple[str, int]]
 
 
@@ -110,6 +114,8 @@ def prune(
             pruner.companion(found.key, summed_key(found.key), "checksum")
         for found in findings.indexes:
             pruner.companion(found.key, indexed_key(found.key), "index")
+        for found in findings.proofs:
+            pruner.companion(found.key, proven_key(found.key), "proof")
         for key, count in findings.uploads:
             pruner.uploads(key, count)
         pruner.summary()
@@ -144,7 +150,12 @@ def _look(store: Store, prefix: str, claims: Claims, day: int, *, unowned: bool,
     ]
     keys = upload_keys(catalogue, claims, prefix)
     keys += [disposition.archive.key for disposition in deletable(dispositions)]
-    return Findings(dispositions, sums, indexes, _unfinished(store, prefix, dict.fromkeys(keys), least_age))
+    proofs = [
+        found
+        for found in proofs_without_archive(catalogue)
+        if judge_sum(_base(proven_key(found.key), prefix), _index_note(store, found), claims, day, unowned=unowned)
+    ]
+    return Findings(dispositions, sums, indexes, proofs, _unfinished(store, prefix, dict.fromkeys(keys), least_age))
 
 
 def _base(key: str, prefix: str) -> str:
@@ -197,7 +208,7 @@ class _Pruner:
         self._bytes = 0
         self._now = datetime.now(timezone.utc)
         self._troubled: dict[str, str] = {}
-        self._counts = {"archive": 0, "checksum": 0, "index": 0, "unfinished upload": 0}
+        self._counts = {"archive": 0, "checksum": 0, "index": 0, "proof": 0, "unfinished upload": 0}
         self._hidden_until = ""
         self.failed = 0
 
@@ -284,6 +295,8 @@ class _Pruner:
             is_hidden = self._store.delete(archive.key)
         self._store.delete(index_key(archive.key))
         self._store.delete(sum_key(archive.key))
+        for is_good in (True, False):
+            self._store.delete(proof_key(archive.key, is_good=is_good))
         return is_hidden
 
     def _delete_companion(self, key: str, archive_key: str) -> bool:

@@ -140,8 +140,12 @@ def restore(
     if request.in_place and not request.agreed:
         _ask(request, meant.source, confirm)
     logger.info("restoring %s from %s", meant.source, _described(holdings, meant))
-    with working_on(f"restoring {meant.source} from {_described(holdings, meant)}"):
-        decoder = meant.decoder()
+    decoder = meant.decoder()
+    what, arrived = f"restoring {meant.source} from {_described(holdings, meant)}", decoder.transport.total
+    # Of PATHs only what is needed is fetched, be it ever so little.
+    expected = 0 if request.paths else sum(archive.stored.size for archive in meant.chain)
+    counts = {"fetched": lambda: arrived.size}
+    with working_on(what, counts, expected=expected, title=str(meant.source), stage="restore"):
         task.run(decoder, meant.chain)
     logger.info(
         "%s is restored to %s: %s fetched, %s",

@@ -14,6 +14,7 @@ from s3napback.deciding.facts import RunFacts
 from s3napback.errors import StateError
 from s3napback.foresight.calendar import foresee
 from s3napback.foresight.document import json_document
+from s3napback.foresight.early_deletion import early_deletions
 from s3napback.foresight.plain import plain_text
 from s3napback.kinds import kind_of
 from s3napback.locks import LockTerms
@@ -41,6 +42,8 @@ def show(
     Raises:
         UnusableConfiguration: the store's credentials cannot be read.
     """
+    for warning in early_deletions(configuration):
+        logger.warning("%s", warning)
     start = min(today, first)
     run = RunFacts(host_name(configuration), day_number(start), prefix=configuration.store.prefix)
     sources = list(_sources(configuration, _state(configuration), day_number(start)))

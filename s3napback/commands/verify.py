@@ -206,7 +206,10 @@ class Verification:
         try:
             if is_cold(archive):
                 raise StoreError(f"it lies in cold storage ({archive.stored.storage_class}) and cannot be read now")
-            with working_on(f"verifying {archive.key}"):
+            arrived, before = decoder.transport.total, decoder.transport.total.size
+            counts = {"fetched": lambda: arrived.size - before}
+            what, size = f"verifying {archive.key}", archive.stored.size
+            with working_on(what, counts, expected=size, title=archive.key, stage="verify"):
                 if self.request.keyless:
                     decoder.check_sum(archive)
                     index.check_sum()

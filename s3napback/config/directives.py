@@ -51,6 +51,12 @@ class Directives:
         otherwise="boto3's own search for credentials",
     )
     STORAGE_CLASS = Text("StorageClass", GLOBAL, "S3 storage class of new archives.", otherwise="the bucket's")
+    FULL_STORAGE_CLASS = Text(
+        "FullStorageClass", GLOBAL, "The same of FULLs, where it is another one.", otherwise="StorageClass"
+    )
+    DIFF_STORAGE_CLASS = Text(
+        "DiffStorageClass", GLOBAL, "The same of DIFFs, where it is another one.", otherwise="StorageClass"
+    )
     SERVER_SIDE_ENCRYPTION = Enumeration(
         "ServerSideEncryption",
         GLOBAL,
@@ -313,6 +319,22 @@ class Directives:
         kinds=_OF_COMMANDS,
         minimum=1,
         maximum=10**15,
+    )
+    DRILL = WordList(
+        "Drill",
+        _IN_BLOCK,
+        "A program and its arguments that a drill gives the output to; it judges by its exit status.",
+        otherwise="none",
+        kinds=_OF_COMMANDS,
+        adds_up=False,
+    )
+    DRILL_EVERY = Integer(
+        "DrillEvery",
+        ANYWHERE,
+        "Days after which “drill --due” proves a source again; 0 is never.",
+        value=0,
+        minimum=0,
+        maximum=36_500,
     )
     BEFORE = WordList(
         "Before",

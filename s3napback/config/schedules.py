@@ -140,6 +140,8 @@ def job_settings(scope: Scope) -> JobSettings:
         run_as=scope.text(Directives.RUN_AS),
         environment=tuple(_variable(word) for word in scope.words(Directives.ENVIRONMENT)),
         least_bytes=scope.integer(Directives.LEAST_BYTES),
+        drill=scope.words(Directives.DRILL),
+        drill_every=scope.integer(Directives.DRILL_EVERY),
         before=scope.words(Directives.BEFORE),
         after=scope.words(Directives.AFTER),
         use_temp_file=scope.switch(Directives.USE_TEMP_FILE),

@@ -69,6 +69,8 @@ class StoreSettings:
     region: str = ""
     prefix: str = ""
     storage_class: str = ""
+    full_storage_class: str = ""
+    diff_storage_class: str = ""
     server_side_encryption: str = ""
     sse_kms_key_id: str = ""
     key_file: Path | None = None
@@ -110,6 +112,7 @@ class JobSettings:
         environment: of a command, variables by name; not shown by ``repr``.
         stall_timeout: in seconds; 0 is for ever.
         grace: in days.
+        drill_every: in days; 0 is never.
     """
 
     exclude: tuple[str, ...] = ()
@@ -122,6 +125,8 @@ class JobSettings:
     run_as: str = Directives.RUN_AS.value
     environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     least_bytes: int = Directives.LEAST_BYTES.value
+    drill: tuple[str, ...] = ()
+    drill_every: int = Directives.DRILL_EVERY.value
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     use_temp_file: bool = Directives.USE_TEMP_FILE.value

@@ -20,11 +20,12 @@ LEAST_PART = 5 * 1024 * 1024
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 _REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _STORAGE_CLASS = re.compile(r"[A-Z][A-Z0-9_]*")
+_STORAGE_CLASSES = (Directives.STORAGE_CLASS, Directives.FULL_STORAGE_CLASS, Directives.DIFF_STORAGE_CLASS)
 _S3_ONLY = (
     Directives.ENDPOINT,
     Directives.REGION,
     Directives.S3_KEYFILE,
-    Directives.STORAGE_CLASS,
+    *_STORAGE_CLASSES,
     Directives.SERVER_SIDE_ENCRYPTION,
     Directives.SSE_KMS_KEY_ID,
     Directives.UPLOAD_THREADS,
@@ -47,13 +48,9 @@ def store_settings(scope: Scope, problems: Problems) -> StoreSettings:
             scope.at(Directives.SSE_KMS_KEY_ID), "SseKmsKeyId needs ServerSideEncryption aws:kms or aws:kms:dsse"
         )
     _match(scope, Directives.REGION, _REGION, "Region is a name such as eu-central-1", problems)
-    _match(
-        scope,
-        Directives.STORAGE_CLASS,
-        _STORAGE_CLASS,
-        "StorageClass is a name in capitals such as STANDARD_IA",
-        problems,
-    )
+    for directive in _STORAGE_CLASSES:
+        message = f"{directive.name} is a name in capitals such as STANDARD_IA"
+        _match(scope, directive, _STORAGE_CLASS, message, problems)
     return StoreSettings(
         bucket=bucket,
         folder=folder,
@@ -61,6 +58,8 @@ def store_settings(scope: Scope, problems: Problems) -> StoreSettings:
         region=scope.text(Directives.REGION),
         prefix=_prefix(scope, problems),
         storage_class=scope.text(Directives.STORAGE_CLASS),
+        full_storage_class=scope.text(Directives.FULL_STORAGE_CLASS),
+        diff_storage_class=scope.text(Directives.DIFF_STORAGE_CLASS),
         server_side_encryption=encryption,
         sse_kms_key_id=scope.text(Directives.SSE_KMS_KEY_ID),
         key_file=scope.path(Directives.S3_KEYFILE),

@@ -36,14 +36,19 @@ def session_key(
         *(*command, "--quiet", "--logger-file", "/dev/null", "--status-fd", "1", "--show-session-key"),
         *("--skip-verify", "--yes", "--output", "/dev/null", "--decrypt"),
     )
-    said = _said(arguments, head, environment, seconds)
+    key = _told(_said(arguments, head, environment, seconds))
+    if key is None:
+        raise Unpredictable("gpg does not tell a session key that can be used")
+    return key
+
+
+def _told(said: bytes) -> SessionKey | None:
+    """The key among what gpg said. Raises nothing: whatever shows an error may show what stands around it."""
     found = [match for line in said.splitlines() if (match := _LINE.fullmatch(line))]
     if len(found) != 1:
-        raise Unpredictable("gpg does not tell its session key")
-    algorithm, value = int(found[0][1]), bytes.fromhex(found[0][2].decode())
-    if len(value) != AES[algorithm]:
-        raise Unpredictable("gpg tells a session key of another length")
-    return SessionKey(algorithm, value)
+        return None
+    key = SessionKey(int(found[0][1]), bytes.fromhex(found[0][2].decode()))
+    return key if len(key.value) == AES[key.algorithm] else None
 
 
 def _said(arguments: Sequence[str], head: bytes, more: Mapping[str, str], seconds: float | None) -> bytes:

@@ -10,6 +10,8 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter
 
 from s3napback.index.database import NewIndex, ParentIndex
 from s3napback.index.records import (
@@ -27,6 +29,7 @@ from s3napback.index.records import (
 from s3napback.index.walking import Walk
 
 _PIECE_BYTES = 1 << 17
+_seen = attrgetter("st_mode", "st_uid", "st_gid", "st_size", "st_mtime_ns", "st_nlink")
 _ARCHIVED_TYPES = frozenset((stat.S_IFREG, stat.S_IFLNK, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO))
 
 
@@ -45,6 +48,11 @@ class Looks:
     one_file_system: bool = False
     compares_mode: bool = True
     compares_owner: bool = True
+
+    @property
+    def are_plain(self) -> bool:
+        """Nothing of that is asked for."""
+        return self == Looks()
 
     def look(self, name: bytes, folder: int) -> os.stat_result:
         """What lies under a name in a folder, a descriptor.
@@ -119,6 +127,7 @@ class _Place:
     def __init__(self, whole: Comparison, path: bytes, written: bytes) -> None:
         self._walk = whole.walk
         self._looks = whole.looks
+        self._is_plain = whole.looks.are_plain
         self._new = whole.new
         self._is_full = whole.parent is None
         self._parent = _Cursor(whole.parent, path)
@@ -130,6 +139,9 @@ class _Place:
 
     def judge(self, start: int, entries: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
         """Judge a piece of the list, of which ``start`` tells where it begins."""
+        if part := self._unchanged(entries):
+            self._new.add(self._path, part)
+            return
         known, records = [], []
         for entry in entries:
             letter, name = entry[:1], entry[1:]
@@ -147,6 +159,26 @@ class _Place:
                 records.append(record)
             start += len(entry) + 1
         self._new.add(self._path, Part(known, records))
+
+    def _unchanged(self, entries: Sequence[bytes]) -> Part | None:
+        """What the parent holds of a piece, if that is as it was: mostly it is, and so this is in loops of C's.
+
+        None is everything else, files with several names and links among it.
+        """
+        part = self._parent.part_of(entries[0][1:])
+        if not (self._is_plain and part.encoded and part.as_passed_over == b"\0".join(entries) and self._is_there()):
+            return None
+        names = [entry[1:] for entry in part.entries if entry[:1] == STORED]
+        if not all(stat.S_ISREG(mode) for mode, _user, _group in {record[0] for record in part.records}):
+            return None
+        try:
+            found = map(_seen, map(partial(os.stat, dir_fd=self._folder, follow_symlinks=False), names))
+            for (kind, size, seconds, nanoseconds), now in zip(part.records, found, strict=True):
+                if now != (kind[0], kind[1], kind[2], size, seconds * NANOSECONDS + nanoseconds, 1):
+                    return None
+        except OSError:
+            return None
+        return part
 
     def _plainly_kept(self, name: bytes) -> Record | None:
         """The record of a regular file with a single name that is as it was: the most frequent case, for speed alone.
@@ -196,7 +228,7 @@ class _Place:
         if status.st_nlink > 1:
             inode = (status.st_dev, status.st_ino)
             if is_kept:
-                self._new.note_name(inode, self._written, name)
+                self._new.note_name(inode, self._written, name, is_kept=True)
             else:
                 self._new.note_taken(inode)
         if is_kept:
@@ -216,14 +248,17 @@ class _Place:
         except OSError:
             return
         if status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode):
-            self._new.note_name((status.st_dev, status.st_ino), self._written, name)
+            self._new.note_name((status.st_dev, status.st_ino), self._written, name, is_kept=False)
 
     def _status(self, name: bytes) -> os.stat_result:
-        if self._has_folder is None:
-            self._has_folder = self._opened()
-        if not self._has_folder:
+        if not self._is_there():
             raise FileNotFoundError
         return self._looks.look(name, self._folder)
+
+    def _is_there(self) -> bool:
+        if self._has_folder is None:
+            self._has_folder = self._opened()
+        return self._has_folder
 
     def _opened(self) -> bool:
         try:
@@ -264,11 +299,7 @@ def _pieces(dumpdir: bytes | bytearray) -> Iterator[tuple[int, list[bytes]]]:
     """Where each piece of a list begins, and its entries: a folder may hold millions."""
     start, end = 0, len(dumpdir)
     while start < end and dumpdir[start]:
-        beyond = start
         after = dumpdir.find(b"\0", min(start + _PIECE_BYTES, end - 2)) + 1
-        entries = bytes(dumpdir[start:after]).split(b"\0")[:PART]
-        entries = [entry for entry in entries if entry]
-        for entry in entries:
-            beyond += len(entry) + 1
+        *entries, rest = bytes(dumpdir[start:after]).split(b"\0", PART)
         yield start, entries
-        start = beyond
+        start = after - len(rest)

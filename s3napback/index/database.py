@@ -34,8 +34,12 @@ _CHANGED = (
     "WHERE there.part IS NULL OR there.part <> here.part ORDER BY here.path"
 )
 _TEMPORARY = (
-    "CREATE TABLE links.name (device, inode, folder BLOB, name BLOB)",
+    "CREATE TABLE links.name (device, inode, folder BLOB, name BLOB, kept)",
     "CREATE TABLE links.taken (device, inode, PRIMARY KEY (device, inode)) WITHOUT ROWID",
+)
+_APART = (
+    "SELECT folder, name FROM links.name WHERE (device, inode) IN (SELECT device, inode FROM links.taken UNION ALL "
+    "SELECT device, inode FROM links.name GROUP BY device, inode HAVING min(kept) < max(kept))"
 )
 _BATCH = 200
 HELD = 50_000
@@ -136,7 +140,7 @@ class NewIndex:
         self._held_names = 0
         self._rows: list[tuple[bytes, bytes, bytes, bool]] = []
         self._connection: Connection | None = None
-        self._names: list[tuple[int, int, bytes, bytes]] = []
+        self._names: list[tuple[int, int, bytes, bytes, bool]] = []
 
     def __enter__(self) -> NewIndex:
         with self._failing:
@@ -210,7 +214,8 @@ class NewIndex:
             self._write(path, decode(data).with_changes(changes))
 
     def _write(self, path: bytes, part: Part) -> None:
-        is_odd = any(entry[:1] in _ODD for entry in part.entries)
+        names = b"\0" + b"\0".join(part.entries)
+        is_odd = any(b"\0" + letter in names for letter in _ODD)
         self._rows.append((path, part.entries[0][1:], encode(part), is_odd))
         if len(self._rows) >= _BATCH:
             self._write_rows()
@@ -257,13 +262,14 @@ class NewIndex:
         for (data,) in self._execute(f"SELECT part FROM {schema}.folder WHERE path = ?{odd} ORDER BY first", path):  # noqa: S608
             yield from decode(data).entries
 
-    def note_name(self, inode: Inode, folder: bytes, name: bytes) -> None:
+    def note_name(self, inode: Inode, folder: bytes, name: bytes, *, is_kept: bool) -> None:
         """Note a name of a file that has several.
 
         Args:
             folder: as it stands in the archive.
+            is_kept: it is as an older archive has it; otherwise this archive has it.
         """
-        self._names.append((*_signed(inode), folder, name))
+        self._names.append((*_signed(inode), folder, name, is_kept))
         if len(self._names) == _BATCH:
             self._write_names()
 
@@ -273,16 +279,19 @@ class NewIndex:
             self._execute("INSERT OR IGNORE INTO links.taken VALUES (?, ?)", *_signed(inode))
 
     def names_of_taken(self) -> Iterator[bytes]:
-        """The whole names, as they stand in the archive, of those that are noted of files that are taken."""
+        """The whole names, as they stand in the archive, of those that are noted of files that are taken.
+
+        So are those of files of which this archive has one name by itself, and an older one another.
+        """
         self._write_names()
         with self._failing:
-            found = self._execute("SELECT folder, name FROM links.name JOIN links.taken USING (device, inode)")
+            found = self._execute(_APART)
         for folder, name in found:
             yield folder + name
 
     def _write_names(self) -> None:
         with self._failing:
-            self._many("INSERT INTO links.name VALUES (?, ?, ?, ?)", self._names)
+            self._many("INSERT INTO links.name VALUES (?, ?, ?, ?, ?)", self._names)
         self._names.clear()
 
     def _execute(self, statement: str, *values: object) -> Any:

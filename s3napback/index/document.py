@@ -104,19 +104,16 @@ class DocumentReader:
 
         They are not kept: whoever writes to a store can put whatever unfolds itself under the key of an index.
         """
+        most = min(_LONGEST_LINE * (self._stored // _SHORTEST_SEGMENT + 16), _LONGEST_PART)
         code = hmac.new(secret, digestmod=hashlib.sha256)
         last: bytes | None = None
-        for line in _lines(self._inflated(min(_LONGEST_LINE * (self._most_segments + 16), _LONGEST_PART))):
+        for line in _lines(self._inflated(most)):
             if last is not None:
                 code.update(b"%s\n" % last)
                 yield last
             last = line
         if last is None or not hmac.compare_digest(last, b"hmac %s" % code.hexdigest().encode()):
             raise DamagedIndex("it was not made together with its archive")
-
-    @property
-    def _most_segments(self) -> int:
-        return self._stored // _SHORTEST_SEGMENT + 1
 
     def _segments(self, lines: Iterator[bytes]) -> tuple[Segments, bytes]:
         """The segments, and the line behind them."""
@@ -129,7 +126,7 @@ class DocumentReader:
         while line.startswith(b"segment "):
             length, sum_ = _numbered(b"segment", line, size)
             total += length
-            if length > _LARGEST_SEGMENT or total > self._stored or len(segments) >= self._most_segments:
+            if length > _LARGEST_SEGMENT or total > self._stored:
                 raise DamagedIndex("it tells of segments that cannot be")
             segments.append(Segment(length, sum_))
             line = next(lines, b"")

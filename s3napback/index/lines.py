@@ -356,7 +356,7 @@ def _learn_kind(line: bytes, kinds: Kinds) -> None:
     if found is None or found[2] not in TYPES.values():
         raise DamagedIndex(f"a line in it is broken ({line!r:.200})")
     label, kind, mode, owner, group, length = found.groups()
-    if False:
+    if len(kinds) >= 2 * _MOST_KINDS:
         # Nobody speaks of these any more: see LineWriter.label.
         for old in list(kinds)[:_MOST_KINDS]:
             del kinds[old]

@@ -17,7 +17,7 @@ import sys
 import zlib
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 STORED, UNREAD, LEFT_OUT, DIRECTORY = b"S", b"Y", b"N", b"D"
@@ -59,10 +59,17 @@ class Part:
     Attributes:
         entries: a letter and a name each, in order.
         records: of those that are ``STORED``, in the same order.
+        encoded: the bytes that it was read from; empty if it was made.
     """
 
     entries: Sequence[bytes]
     records: Sequence[Record] = ()
+    encoded: bytes = field(default=b"", compare=False, repr=False)
+
+    @property
+    def as_passed_over(self) -> bytes:
+        """The list of names that tar writes where it takes none of those that are stored, and all else is as it was."""
+        return (b"\0" + b"\0".join(self.entries)).replace(b"\0" + STORED, b"\0" + LEFT_OUT)[1:]
 
     @cached_property
     def stored(self) -> Mapping[bytes, Record]:
@@ -103,6 +110,8 @@ class Part:
 
 def encode(part: Part) -> bytes:
     """The bytes that ``decode`` makes the same part of."""
+    if part.encoded:
+        return part.encoded
     kinds: dict[Kind, int] = {}
     names = b"\0".join(part.entries)
     count = len(part.records)
@@ -161,7 +170,7 @@ def decode(data: bytes) -> Part:
         records = list(zip([kinds[number] for number in numbers], *columns, nanoseconds, strict=True))
     except (zlib.error, struct.error, IndexError, ValueError) as error:
         raise DamagedIndex(str(error)) from error
-    return Part(entries, records)
+    return Part(entries, records, data)
 
 
 def link_measure(target: bytes) -> int:

@@ -51,10 +51,11 @@ def plain_text(report: Report) -> list[str]:
 
 def _archives(rows: Sequence[Row]) -> list[str]:
     headings, cells = list(_ARCHIVE_HEADINGS), [_cells(row) for row in rows]
-    if any(row.archive.stored.locked_until for row in rows):
-        place = headings.index("KEY")
-        headings.insert(place, "LOCKED UNTIL")
-        cells = [(*each[:place], locked_until(row), *each[place:]) for row, each in zip(rows, cells, strict=True)]
+    for heading, shown in (("LOCKED UNTIL", locked_until), ("PROVEN", proven)):
+        if any(map(shown, rows)):
+            place = headings.index("KEY")
+            headings.insert(place, heading)
+            cells = [(*each[:place], shown(row), *each[place:]) for row, each in zip(rows, cells, strict=True)]
     return aligned(headings, cells)
 
 
@@ -80,6 +81,13 @@ def locked_until(row: Row) -> str:
     """The last day on which the archive is locked, wherever one is; empty if it is not."""
     until = row.archive.stored.locked_until
     return f"{day_date(whole_day(until))}" if until else ""
+
+
+def proven(row: Row) -> str:
+    """The day on which a drill last read the archive, or that it was not what it should be; empty if none did."""
+    if row.drill is None:
+        return ""
+    return f"{row.drill.moment.astimezone().date()}{'' if row.drill.is_good else ', and was NOT'}"
 
 
 def restorable(row: Row) -> str:

@@ -11,7 +11,8 @@ while ``format`` stays the same:
 - ``archives``: in the order of the sources, the newest first. ``key`` (with prefix), ``name`` (key base, without
   prefix), ``slot``, ``type`` (``FULL``, ``DIFF``), ``size`` (bytes), ``stored`` (when the store took it),
   ``storage_class``; ``locked_until`` (it cannot be deleted for good before, as far as the store has told; null if it
-  can); ``unread`` (how many paths of the source could not be read that night, as far as is known);
+  can); ``drilled`` (when a drill last ended, or null), ``proven`` (whether it went well, or null); ``unread`` (how many
+  paths of the source could not be read that night, as far as is known);
   ``restorable`` (true, false), ``problem`` (why not, else empty), ``chain`` (keys to be restored in
   order; empty if not restorable); ``claim`` (null if the configuration has no blocks, else ``current``,
   ``former name``, ``no block``, ``name of another source``, ``another prefix, or a copy``, ``another host``,
@@ -45,6 +46,7 @@ from s3napback.config.settings import Job
 from s3napback.original.chains import OriginalArchive, OriginalChain, chain_to
 from s3napback.original.contents import is_original_chunk
 from s3napback.rotation import ArchiveType, day_date
+from s3napback.watch.proofs import Seen, newest_proofs
 
 _FORMAT = 1
 
@@ -57,12 +59,14 @@ class Row:
         chain: that ends with it.
         claim: what the configuration has to do with it; None if that has no blocks.
         unread: how many paths of the source could not be read that night.
+        drill: the newest of it; None if there was none.
     """
 
     archive: CataloguedArchive
     chain: Chain
     claim: Claim | None
     unread: int = 0
+    drill: Seen | None = None
 
     @property
     def restorable(self) -> bool:
@@ -266,8 +270,19 @@ def make_report(catalogue: Catalogue, shown: Shown, claims: Claims, *, location:
         location: the store's address.
         prefix: of the configuration.
     """
+    moments = {archive.key: archive.stored.modified for archive in catalogue.archives}
+    drills = newest_proofs({**moments, **{key: found.modified for key, found in catalogue.proofs.items()}})
     rows = sorted(
-        (_row(archive, catalogue, claims, shown.unread.get(archive.key, 0)) for archive in shown.archives),
+        (
+            Row(
+                archive,
+                catalogue.chain(archive),
+                claims.judge(archive)[0] if claims.jobs else None,
+                shown.unread.get(archive.key, 0),
+                drills.get(archive.key),
+            )
+            for archive in shown.archives
+        ),
         key=_row_order,
     )
     return Report(
@@ -283,11 +298,6 @@ def make_report(catalogue: Catalogue, shown: Shown, claims: Claims, *, location:
         perl_chunks=sum(is_original_chunk(key, prefix) for key in catalogue.others),
         original=tuple(OriginalRow(each, chain_to(each, catalogue.original)) for each in shown.original),
     )
-
-
-def _row(archive: CataloguedArchive, catalogue: Catalogue, claims: Claims, unread: int) -> Row:
-    claim = claims.judge(archive)[0] if claims.jobs else None
-    return Row(archive, catalogue.chain(archive), claim, unread)
 
 
 def runs(numbers: Iterable[int]) -> list[tuple[int, int]]:
@@ -366,6 +376,8 @@ def _row_document(row: Row) -> dict[str, Any]:
         "storage_class": archive.stored.storage_class,
         "locked_until": row.archive.stored.locked_until and format_time(row.archive.stored.locked_until),
         "unread": row.unread,
+        "drilled": row.drill and format_time(row.drill.moment),
+        "proven": row.drill and row.drill.is_good,
         "restorable": row.restorable,
         "problem": row.chain.problem,
         "chain": [link.key for link in row.chain.archives],

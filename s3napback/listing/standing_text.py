@@ -9,7 +9,8 @@ changes its meaning while ``format`` stays the same:
   ``configuration``, ``source`` (``Directory /etc``); of what the last run has said: ``name``, ``cycle``, ``outcome``
   (``done``, ``skipped``, ``failed``), ``error`` (its class, or null), ``warnings`` (their number), ``last_good`` (the
   newest day that can be restored, or null), ``key``, ``size``, ``size_before``, ``read`` (bytes), ``seconds``,
-  ``expected_by``, ``critical_by``; all of these are null if no run has spoken of the source.
+  ``expected_by``, ``critical_by``; all of these are null if no run has spoken of the source. ``drilled`` (when a drill
+  last ended, or null) and ``proven`` (whether it went well, or null).
 - ``runs``: what is wrong with a run as a whole: ``state``, ``reasons``, ``prefix``, ``host``, ``configuration``.
 
 Times are RFC 3339 in UTC, days ``YYYY-MM-DD``.
@@ -29,7 +30,21 @@ from s3napback.watch.overview import Standing, overall
 from s3napback.watch.states import State
 
 _FORMAT = 1
-_HEADINGS = ("STATE", "HOST/CONF", "SOURCE", "NEWEST", "AGE", "DUE BY", "LAST RUN", "SIZE", "TREND", "TOOK", "WHY")
+_HEADINGS = (
+    "STATE",
+    "HOST/CONF",
+    "SOURCE",
+    "NEWEST",
+    "AGE",
+    "DUE BY",
+    "PROVEN",
+    "LAST RUN",
+    "SIZE",
+    "TREND",
+    "TOOK",
+    "WHY",
+)
+_PROVEN = _HEADINGS.index("PROVEN")
 _OF_WORD = (
     *("name", "cycle", "outcome", "error", "warnings", "last_good", "key", "size", "size_before", "read", "seconds"),
     *("expected_by", "critical_by"),
@@ -38,8 +53,11 @@ _OF_WORD = (
 
 def table(found: Sequence[Standing], today: date) -> list[str]:
     """What needs attention first; a line in front says how much that is."""
-    rows = [_cells(each, today) for each in found]
-    return [f"{overall(found).name}: {_counts(found)}.", *(["", *aligned(_HEADINGS, rows)] if rows else [])]
+    rows = [_HEADINGS, *(_cells(each, today) for each in found)]
+    if not any(each.drill for each in found):
+        # Whoever drills nothing has no use for the column.
+        rows = [(*row[:_PROVEN], *row[_PROVEN + 1 :]) for row in rows]
+    return [f"{overall(found).name}: {_counts(found)}.", *(["", *aligned(rows[0], rows[1:])] if found else [])]
 
 
 def check_line(found: Sequence[Standing]) -> str:
@@ -88,18 +106,26 @@ def _cells(each: Standing, today: date) -> tuple[str, ...]:
     prefix = f"{each.place.prefix}/" if each.place.prefix else ""
     start = (each.verdict.state.name, f"{prefix}{each.place}", each.source or "all of it")
     if said is None:
-        return (*start, "never" if each.source else "", "", "", "", "", "", "", why)
+        return (*start, "never" if each.source else "", "", "", "", "", "", "", "", why)
     return (
         *start,
         f"{said.last_good}" if said.last_good else "never",
         f"{(today - said.last_good).days} d" if said.last_good else "",
         f"{said.expected_by:%Y-%m-%d %H:%MZ}" if said.expected_by else "",
+        _proven(each, today),
         said.outcome,
         human_bytes(said.size) if said.size is not None else "",
         f"{said.size / said.size_before - 1:+.0%}" if said.size is not None and said.size_before else "",
         human_time(said.seconds) if said.seconds is not None else "",
         why,
     )
+
+
+def _proven(each: Standing, today: date) -> str:
+    if each.drill is None:
+        return "never"
+    days = (today - each.drill.moment.astimezone().date()).days
+    return f"{days} d ago" if each.drill.is_good else f"FAILED {days} d ago"
 
 
 def _judged(each: Standing) -> dict[str, Any]:
@@ -114,7 +140,11 @@ def _judged(each: Standing) -> dict[str, Any]:
 
 def _of_source(each: Standing) -> dict[str, Any]:
     said = {name: _plain(getattr(each.said, name)) if each.said else None for name in _OF_WORD}
-    return {"source": each.source, **said}
+    drilled = {
+        "drilled": each.drill and _plain(each.drill.moment),
+        "proven": each.drill and each.drill.is_good,
+    }
+    return {"source": each.source, **said, **drilled}
 
 
 def _plain(value: Any) -> Any:

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from s3napback.errors import PipelineError
+from s3napback.streams.dumpdirs import MalformedArchive
 from s3napback.streams.tar_headers import (
     BLOCK_SIZE,
     LONG_LINK,
     LONG_NAME,
     OLD_DIRECTORY,
     Header,
-    MalformedArchive,
     plain_name,
     read_header,
 )

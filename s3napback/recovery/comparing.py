@@ -7,7 +7,6 @@ regular files that seem unchanged tar compares the content.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -15,24 +14,24 @@ from dataclasses import dataclass, field
 
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.formatting import readable
-from s3napback.recovery.folders import Cursor, cursor, names_in, walk
+from s3napback.recovery.folders import cursor
+from s3napback.recovery.known_names import KnownNames
 from s3napback.recovery.live import Live
 from s3napback.recovery.members import Gate
+from s3napback.recovery.new_names import new_names
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.sources.tar_messages import Meaning, understood, unquoted
-from s3napback.streams.findings import Finding, Found
+from s3napback.streams.findings import Finding
 from s3napback.streams.processes import Stage
-from s3napback.streams.tar_headers import REGULAR, Member
+from s3napback.streams.tar_headers import REGULAR, Member, plain_name
 from s3napback.streams.transformations import Block
 
 _DIFFERS = 1
 """tar's exit status for "some files differ" (tar's manual, "Synopsis")."""
 
-_CACHE_TAG = "CACHEDIR.TAG"
-"""The one file that ``--exclude-caches`` keeps of a cache."""
-
 _CHOICE = "the comparison of members"
 _MOST_LINES = 10_000
+_GATHERED = 1 << 16  # bytes
 _LINE = re.compile(rb"(?P<name>(?:[^:\\]|\\.)+): (?P<text>[^:\\]+)(?:: [^:\\]+)?", re.DOTALL)
 
 
@@ -47,10 +46,12 @@ class Words:
     """What tar says of content. Fulfils ``Review``.
 
     Attributes:
-        lines: of its standard output and its messages, each with the name that it is about.
+        lines: of its standard output and its messages, each with the name that it is about; the first of them.
+        untold: how many there were besides.
     """
 
     lines: list[tuple[bytes, str]] = field(default_factory=list)
+    untold: int = 0
     complaint: str = ""
     warnings: list[str] = field(default_factory=list)
     _rest: bytes = b""
@@ -60,51 +61,26 @@ class Words:
         *lines, self._rest = (self._rest + bytes(block)).split(b"\n")
         for line in lines:
             found = _LINE.fullmatch(line)
-            if found and len(self.lines) < _MOST_LINES:
-                self.lines.append((unquoted(found["name"]), readable(found["text"])))
+            if found:
+                self._add(unquoted(found["name"]), readable(found["text"]))
 
     def read(self, line: bytes) -> None:
         """See ``Review``."""
         said = understood(line)
         if said.meaning in (Meaning.LEFT_OUT, Meaning.CUT, Meaning.REMOVED):
-            if len(self.lines) < _MOST_LINES:
-                self.lines.append((said.path, f"cannot be read ({said.reason.decode(errors='replace')})"))
+            self._add(said.path, f"cannot be read ({said.reason.decode(errors='replace')})")
         elif said.meaning is Meaning.SERIOUS:
             self.complaint = self.complaint or readable(line)
+
+    def _add(self, name: bytes, text: str) -> None:
+        if len(self.lines) < _MOST_LINES:
+            self.lines.append((name, text))
+        else:
+            self.untold += 1
 
     def excuses(self, status: int) -> bool:
         """See ``Review``."""
         return status == 2 and bool(self.lines) and not self.complaint
-
-
-@dataclass
-class _State:
-    """The state of a directory. Names are kept as 16 bytes each, since there may be millions.
-
-    While the newest archive is read it lives in that reading; then it belongs to the comparison.
-
-    Attributes:
-        known: all names of the state.
-        folders: those of them that are folders in the archive.
-        wanted: those of them whose last content was not met yet.
-    """
-
-    known: set[bytes] = field(default_factory=set)
-    folders: set[bytes] = field(default_factory=set)
-    wanted: set[bytes] = field(default_factory=set)
-
-    def note(self, member: Member) -> None:
-        """Take in a member of the newest archive."""
-        name = _short(member.name)
-        self.known.add(name)
-        # What was met already, earlier in this archive, is no longer wanted; folders come before their content.
-        self.wanted.discard(name)
-        if member.is_directory:
-            self.folders.add(name)
-        for entry in member.entries:
-            inner = _short(f"{member.name}/{entry}" if member.name else entry)
-            self.known.add(inner)
-            self.wanted.add(inner)
 
 
 @dataclass
@@ -113,54 +89,62 @@ class _Result:
 
     Attributes:
         lines: differences, each with the name that it is about; the first of them.
-        differing: all names that differ.
-        met: names that the archive has, of those that were wanted.
-        state: of the newest archive.
+        count: of members that differ.
     """
 
     lines: list[tuple[str, str]] = field(default_factory=list)
-    differing: set[bytes] = field(default_factory=set)
-    met: set[bytes] = field(default_factory=set)
-    state: _State = field(default_factory=_State)
+    count: int = 0
 
     def note(self, member: Member, words: Sequence[str]) -> None:
-        self.differing.add(_short(member.name))
+        self.count += 1
         if len(self.lines) < _MOST_LINES:
             self.lines.append((member.name, ", ".join(words)))
 
 
-def _reading(gate: Gate, directory: int, known: _State | None) -> Finding[_Result]:
-    """The reading of one archive: of the newest, which finds the state, without one; of an older one with it."""
+def _reading(gate: Gate, directory: int, names: KnownNames, *, is_newest: bool) -> Finding[_Result]:
+    """The reading of one archive: the newest one, which tells the state, and then the older ones."""
 
     def read(blocks: Iterator[memoryview]) -> Generator[Block, None, _Result]:
         result = _Result()
-        state = known or result.state
         with cursor(directory) as place:
             live = Live(place, gate.top)
 
             def takes(member: Member) -> bool:
-                name = _short(member.name)
-                if known is None:
-                    state.note(member)
-                elif member.is_directory or name not in state.wanted or name in result.met:
+                name = member.name
+                if is_newest:
+                    # Folders come before their content, which then is no longer wanted.
+                    names.note_met(name, is_folder=member.is_directory)
+                    names.list_folder(name, member.entries)
+                elif member.is_directory or not names.is_wanted(name):
                     return False
-                result.met.add(name)
                 # Whether two names are still one file cannot be asked where the other name is gone.
-                if member.link_target and _short(member.link_target) not in state.known:
+                if member.link_target and not names.is_known(member.link_target):
                     return False
                 if words := live.differences(member):
                     result.note(member, words)
+                    names.note_difference(name)
                     return False
                 return member.type == REGULAR
 
-            yield from gate.chosen(blocks, takes, with_entries=False)
+            yield from _gathered(gate.chosen(blocks, takes, with_entries=False))
         return result
 
     return Finding(_CHOICE, read)
 
 
-def _short(name: str) -> bytes:
-    return hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=16).digest()
+def _gathered(blocks: Iterator[Block]) -> Iterator[Block]:
+    """The same stream in few pieces: of small files each would be a header, and cost a change between processes."""
+    gathered = bytearray()
+    for block in blocks:
+        is_small = len(block) < _GATHERED // 2
+        if is_small:
+            gathered += block
+        if gathered and (not is_small or len(gathered) >= _GATHERED):
+            yield bytes(gathered)
+            gathered.clear()
+        if not is_small:
+            yield block
+    yield bytes(gathered)
 
 
 def compare(
@@ -186,7 +170,8 @@ def compare(
         say(f"{readable(os.fsencode(directory))}: cannot be looked at ({error.strerror})")
         return 1
     try:
-        return _Comparison(decoder, Gate(directory.strip("/")), top, tar, say).run(chain, directory)
+        with KnownNames(decoder.temp_dir) as names:
+            return _Comparison(decoder, Gate(directory.strip("/")), top, tar, say, names).run(chain, directory)
     finally:
         os.close(top)
 
@@ -198,63 +183,28 @@ class _Comparison:
     directory: int
     tar: str
     say: Callable[[str], None]
-    _differing: set[bytes] = field(default_factory=set)
+    names: KnownNames
+    _untold: int = 0
 
     def run(self, chain: Sequence[CataloguedArchive], directory: str) -> int:
-        *older, newest = chain
-        state = self._read(newest, _reading(self.gate, self.directory, None)).state
-        for archive in reversed(older):
-            state.wanted -= self._read(archive, _reading(self.gate, self.directory, state)).met
-        for path in _unknown(self.directory, directory, state):
+        for archive in reversed(chain):
+            self._read(archive, _reading(self.gate, self.directory, self.names, is_newest=archive is chain[-1]))
+        for path in new_names(self.directory, directory, self.names):
             self.say(f"{readable(os.fsencode(path))}: new since then")
-        return len(self._differing)
+        return self.names.differences() + self._untold
 
-    def _read(self, archive: CataloguedArchive, finding: Finding[Found]) -> Found:
+    def _read(self, archive: CataloguedArchive, finding: Finding[_Result]) -> None:
         words = Words()
         stages = finding.transformation, compare_stage(self.tar, words)
         self.decoder.run(archive, *stages, write=words.feed, use="compared")
-        result = finding.result()
-        if isinstance(result, _Result):
-            self._tell(result, words)
-        return result
+        self._tell(finding.result(), words)
 
     def _tell(self, result: _Result, words: Words) -> None:
-        of_content = {path.decode("utf-8", "surrogateescape"): text for path, text in words.lines}
-        lines = [*result.lines, *((name.rstrip("/"), text) for name, text in of_content.items())]
-        self._differing |= result.differing | {_short(name.rstrip("/")) for name in of_content}
-        for name, text in sorted(lines):
+        of_content = {path.decode("utf-8", "surrogateescape").rstrip("/"): text for path, text in words.lines}
+        for name in of_content:
+            self.names.note_difference(plain_name(name))
+        for name, text in sorted([*result.lines, *of_content.items()]):
             self.say(f"/{readable(name.removeprefix('./').encode('utf-8', 'surrogateescape'))}: {text}")
-        if (hidden := len(result.differing) - len(result.lines)) > 0:
+        self._untold += words.untold
+        if (hidden := result.count - len(result.lines) + words.untold) > 0:
             self.say(f"{hidden} more differ")
-
-
-def _unknown(top: int, directory: str, state: _State) -> Iterator[str]:
-    """What the live tree holds and the state does not; of a folder that is new only itself.
-
-    What lies in a folder that was left out is not new, and neither is what lies among others that all were left out, as
-    in ``/proc``, in a folder of which only the tag of a cache was archived, or on a disk of which nothing was.
-    """
-
-    def path(place: Cursor, name: str) -> str:
-        return "/".join((directory.rstrip("/"), *place.names, name))
-
-    def short(place: Cursor, name: str) -> bytes:
-        return _short(os.fsencode(path(place, name).lstrip("/")).decode("utf-8", "surrogateescape"))
-
-    def was_folder(place: Cursor, name: str) -> bool:
-        return short(place, name) in state.folders
-
-    for step in walk(top, is_own=False, enters=was_folder, refused=lambda _name, _error: None):
-        if step.left:
-            continue
-        names = {name: short(step.place, name) for name in names_in(step.place.descriptor)}
-        known = {name: each for name, each in names.items() if each in state.known}
-        if known and all(each in state.wanted for each in known.values()):
-            continue
-        if known.keys() == {_CACHE_TAG} or (not known and step.place.depth and _is_mounted(step.place.descriptor)):
-            continue
-        yield from (path(step.place, name) for name, each in names.items() if each not in state.known)
-
-
-def _is_mounted(folder: int) -> bool:
-    return os.fstat(folder).st_dev != os.stat("..", dir_fd=folder).st_dev

@@ -23,19 +23,9 @@ from s3napback.recovery.opening.failures import Damaged
 from s3napback.recovery.paths import WantedPaths
 from s3napback.recovery.picking import in_parts
 from s3napback.recovery.single_file import write_to_standard_output
-from s3napback.streams.tar_headers import (
-    BLOCK_SIZE,
-    DUMPDIR,
-    EXTENDED,
-    GLOBAL,
-    HARD_LINK,
-    Header,
-    MalformedArchive,
-    Member,
-    extended_header,
-    read_header,
-    with_record,
-)
+from s3napback.streams.dumpdirs import MalformedArchive
+from s3napback.streams.tar_headers import BLOCK_SIZE, DUMPDIR, EXTENDED, GLOBAL, HARD_LINK, Header, Member, read_header
+from s3napback.streams.tar_rewriting import extended_header, with_record
 from s3napback.streams.tar_stream import END_MARK, TarFollower
 from s3napback.streams.transformations import Block
 

@@ -246,12 +246,14 @@ class Step:
     Attributes:
         place: where it stands.
         others: on entering a folder, the names of all in it that is no folder.
+        links: those of the others that are symbolic links.
         left: name of the folder that was just left for the one that it stands in; empty on entering.
         mode: permissions that the folder had, where they were changed to enter it; else None.
     """
 
     place: Cursor
     others: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
     left: str = ""
     mode: int | None = None
 
@@ -277,9 +279,9 @@ def walk(
         OSError: a folder cannot be entered.
     """
     with cursor(top, is_own=is_own, stays_open=stays_open) as place:
-        folders, others = _entries(top)
+        folders, others, links = _entries(top)
         waiting = [folders]
-        yield Step(place, others)
+        yield Step(place, others, links)
         while waiting:
             if not waiting[-1]:
                 waiting.pop()
@@ -292,20 +294,21 @@ def walk(
                 continue
             try:
                 place.enter(name)
-                folders, others = _entries(place.descriptor)
+                folders, others, links = _entries(place.descriptor)
             except OSError as error:
                 if refused is None:
                     raise
                 refused(name, error)
                 continue
             waiting.append(folders)
-            yield Step(place, others, mode=place.mode)
+            yield Step(place, others, links, mode=place.mode)
 
 
-def _entries(folder: int) -> tuple[list[str], tuple[str, ...]]:
-    """Names of the folders in a folder, and of all else."""
+def _entries(folder: int) -> tuple[list[str], tuple[str, ...], tuple[str, ...]]:
+    """Names of the folders in a folder, of all else, and of the symbolic links of that."""
     folders: list[str] = []
     others: list[str] = []
+    links: list[str] = []
     if fcntl.fcntl(folder, fcntl.F_GETFL) & os.O_PATH:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     # btrfs shows what there was when the folder was opened, or begun anew.
@@ -313,7 +316,9 @@ def _entries(folder: int) -> tuple[list[str], tuple[str, ...]]:
     with os.scandir(folder) as entries:
         for entry in entries:
             (folders if entry.is_dir(follow_symlinks=False) else others).append(entry.name)
-    return folders, tuple(others)
+            if entry.is_symlink():
+                links.append(entry.name)
+    return folders, tuple(others), tuple(links)
 
 
 def go_to(place: Cursor, names: Sequence[str]) -> bool:
@@ -335,7 +340,7 @@ def go_to(place: Cursor, names: Sequence[str]) -> bool:
 
 def names_in(folder: int) -> list[str]:
     """The names of all that a folder holds, in order."""
-    folders, others = _entries(folder)
+    folders, others, _links = _entries(folder)
     return sorted((*folders, *others))
 
 

@@ -169,8 +169,9 @@ def look_at_store(configuration: Configuration, word: str = "", origin: str = ""
         S3napbackError: it cannot be used, or read.
     """
     # A person is waiting: a store that is not there at all is said at once, one that goes away later is waited for.
-    configured_store(configuration, patient=False).check(for_writing=False)
-    store = configured_store(configuration)
+    impatient = configured_store(configuration, patient=False)
+    impatient.check(for_writing=False)
+    store = configured_store(configuration, after=impatient)
     prefix = configuration.store.prefix
     catalogue = read_catalogue_of(store, prefix, word, host_name(configuration), origin=origin)
     return Holdings(configuration, store, catalogue)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import cast
 
 from s3napback.archives import SEGMENTED
+from s3napback.browsing.interest import Interest
 from s3napback.browsing.nodes import FolderRow, MemberRow, relative, split
 from s3napback.browsing.telling import tell
 from s3napback.browsing.tree import Tree
@@ -31,15 +32,8 @@ from s3napback.recovery.opening.indexed import HEAD_SIZE, Entered, enter, text_o
 from s3napback.recovery.opening.ranges import Irregular, StoredRanges
 from s3napback.rotation import ArchiveType
 from s3napback.stores import Store
-from s3napback.streams.tar_headers import (
-    BLOCK_DEVICE,
-    CHARACTER_DEVICE,
-    HARD_LINK,
-    REGULAR,
-    SYMBOLIC_LINK,
-    MalformedArchive,
-    Member,
-)
+from s3napback.streams.dumpdirs import MalformedArchive
+from s3napback.streams.tar_headers import BLOCK_DEVICE, CHARACTER_DEVICE, HARD_LINK, REGULAR, SYMBOLIC_LINK, Member
 from s3napback.streams.tar_stream import TarFollower
 from s3napback.streams.transformations import Block
 
@@ -54,6 +48,7 @@ _KINDS = {
     b"6": PIPE,
 }
 _MOST_TOGETHER = 1000
+_MOST_UNRESOLVED = 20_000
 _AHEAD = 3
 _LARGEST_READ_AHEAD = 1 << 18
 """Bytes of an index that is decrypted while others are told of; its lines take some twelve times as much."""
@@ -270,3 +265,38 @@ def _modified(member: Member) -> tuple[int, int]:
     """Seconds since 1970, and nanoseconds."""
     text = member.records.get(b"mtime")
     return moment(text) if text else (number(member.header.block[136:148]), 0)
+
+
+class ReplayedTree:
+    """The tree after a chain. A context manager."""
+
+    def __init__(self, inspector: Inspector, chain: Sequence[CataloguedArchive], wanted: Interest) -> None:
+        self._inspector = inspector
+        self._chain = chain
+        self._wanted = wanted
+        self._tree = Tree(wanted)
+
+    def __enter__(self) -> Tree:
+        self._tree.__enter__()
+        try:
+            self._inspector.replay(self._tree, self._chain)
+            if self._tree.unresolved:
+                self._tree.__exit__(None, None, None)
+                self._tree = Tree(resolved(self._wanted, self._tree))
+                self._tree.__enter__()
+                self._inspector.replay(self._tree, self._chain)
+        except BaseException:
+            self._tree.__exit__(None, None, None)
+            raise
+        return self._tree
+
+    def __exit__(self, *error: object) -> None:
+        self._tree.__exit__(None, None, None)
+
+
+def resolved(wanted: Interest, tree: Tree) -> Interest:
+    """What has to be of interest so that hard links to what was not are known."""
+    if len(tree.unresolved) > _MOST_UNRESOLVED:
+        # So many are kept better by the tree than in memory.
+        return wanted.knowing_all()
+    return wanted.and_also(frozenset(tree.unresolved))

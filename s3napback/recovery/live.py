@@ -12,20 +12,14 @@ import pwd
 import re
 import stat
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from decimal import ROUND_FLOOR, Decimal, InvalidOperation
+from functools import lru_cache
 
 from s3napback.recovery.folders import Cursor, file_names, go_to
 from s3napback.recovery.members import ACCESS_LIST, DEFAULT_LIST, OF_SECURITY_SYSTEMS
-from s3napback.streams.tar_headers import (
-    BLOCK_DEVICE,
-    CHARACTER_DEVICE,
-    PIPE,
-    REGULAR,
-    SYMBOLIC_LINK,
-    Member,
-)
+from s3napback.streams.tar_headers import BLOCK_DEVICE, CHARACTER_DEVICE, PIPE, REGULAR, SYMBOLIC_LINK, Member
 
 MISSING = "missing"
 
@@ -39,6 +33,9 @@ _KINDS: dict[bytes, Callable[[int], bool]] = {
 _NAMES = ((stat.S_ISREG, "a file"), (stat.S_ISDIR, "a folder"), (stat.S_ISLNK, "a symbolic link"))
 _IN_WORDS = {REGULAR: "a file", SYMBOLIC_LINK: "a symbolic link", PIPE: "a pipe"}
 
+_USUAL_TIME = re.compile(rb"([0-9]{1,12})\.([0-9]{1,9})")
+_USUAL_OWNER = re.compile(rb"([0-7]{7})\0([0-7]{7})\0([0-7]{7})\0")
+_USUAL_RECORDS = frozenset((b"path", b"mtime"))
 _TAGS = {1: "user", 2: "user", 4: "group", 8: "group", 16: "mask", 32: "other"}
 """Kinds of entries in a list of access rights (``<linux/posix_acl_xattr.h>``)."""
 
@@ -59,30 +56,39 @@ class Live:
         """
         self._place = place
         self._top = top
+        self._folder: str | None = None
 
     def differences(self, member: Member) -> list[str]:
         """In what the live tree differs from a member, in words; a regular file's content is not compared."""
         try:
-            found = self._status(member.name)
-            if found is None:
+            last = self._at(member.name)
+            found = None if last is None else self._status(last)
+            if last is None or found is None:
                 return [MISSING]
             if member.link_target:
                 return self._link_differences(member, found)
+            if _is_as_usual(member, found):
+                return list(self._deep_differences(member, last))
             words = _kind_differences(member, found)
-            return words or [*_fact_differences(member, found), *self._deep_differences(member)]
+            return words or [*_fact_differences(member, found), *self._deep_differences(member, last)]
         except OSError as error:
             return [f"cannot be looked at ({error.strerror})"]
 
     def _at(self, name: str) -> str | None:
         """Go to the folder that a member lies in; returns its name there, or None if there is no such folder."""
+        folder, slash, last = name.rpartition("/")
+        if slash and folder == self._folder:
+            # Members of one folder come one after the other.
+            return file_names(last)[0]
+        self._folder = None
         relative = name[len(self._top) :].lstrip("/") if self._top else name
         *folders, last = file_names(relative) or ["."]
-        return last if go_to(self._place, folders) else None
-
-    def _status(self, name: str) -> os.stat_result | None:
-        last = self._at(name)
-        if last is None:
+        if not go_to(self._place, folders):
             return None
+        self._folder = folder if slash and relative else None
+        return last
+
+    def _status(self, last: str) -> os.stat_result | None:
         try:
             return os.lstat(last, dir_fd=self._place.descriptor)
         except OSError as error:
@@ -91,21 +97,48 @@ class Live:
             raise
 
     def _link_differences(self, member: Member, found: os.stat_result) -> list[str]:
-        other = self._status(member.link_target)
+        last = self._at(member.link_target)
+        other = None if last is None else self._status(last)
         is_same = other is not None and (other.st_dev, other.st_ino) == (found.st_dev, found.st_ino)
         return [] if is_same else [f"is no longer the same file as /{member.link_target}"]
 
-    def _deep_differences(self, member: Member) -> Iterator[str]:
-        last = self._at(member.name)
+    def _deep_differences(self, member: Member, last: str) -> Iterator[str]:
         path = f"/proc/self/fd/{self._place.descriptor}/{last}"
         is_link = member.type == SYMBOLIC_LINK
-        if is_link and os.fsencode(os.readlink(last or ".", dir_fd=self._place.descriptor)) != member.link:
+        if is_link and os.fsencode(os.readlink(last, dir_fd=self._place.descriptor)) != member.link:
             yield "leads elsewhere"
-        yield from _attribute_differences(member, path)
+        listed = _listed(path)
+        if not listed and not any(keyword.startswith(b"SCHILY.") for keyword in member.records):
+            return
+        yield from _attribute_differences(member, path, listed)
         for keyword, name in _LISTS:
-            if _access_in_archive(member.records.get(keyword, b"")) != _live_access(path, name):
+            text = member.records.get(keyword, b"")
+            if not text and os.fsdecode(name) not in listed:
+                continue
+            if _access_in_archive(text) != _live_access(path, name):
                 kind = "access rights" if name == ACCESS_LIST else "default access rights"
                 yield f"other {kind} (ACL)"
+
+
+def _is_as_usual(member: Member, found: os.stat_result) -> bool:
+    """Whether it is a regular file that nothing can be told of: of nearly all of a million that is known at once."""
+    if member.type != REGULAR or not member.records.keys() <= _USUAL_RECORDS:
+        return False
+    return (
+        _owned(member.header.block[100:124]) == (found.st_mode, found.st_uid, found.st_gid)
+        and member.size == found.st_size
+        and _modified(member) == found.st_mtime_ns
+    )
+
+
+@lru_cache(maxsize=1_000)
+def _owned(field: bytes) -> tuple[int, int, int] | None:
+    """Mode, owner and group of a regular file as a header has them; None where they are written in an unusual way."""
+    found = _USUAL_OWNER.fullmatch(field)
+    if found is None:
+        return None
+    mode, owner, group = (int(digits, 8) for digits in found.groups())
+    return stat.S_IFREG | (mode & 0o7777), owner, group
 
 
 def _kind_differences(member: Member, found: os.stat_result) -> list[str]:
@@ -144,6 +177,8 @@ def _modified(member: Member) -> int | None:
     """The modification time in nanoseconds; None if it cannot be read."""
     if b"mtime" not in member.records:
         return _octal(member, 136, 148) * 1_000_000_000
+    if found := _USUAL_TIME.fullmatch(member.records[b"mtime"]):
+        return int(found[1]) * 1_000_000_000 + int(found[2].ljust(9, b"0"))
     with suppress(InvalidOperation, UnicodeDecodeError):
         seconds = Decimal(member.records[b"mtime"].decode("ascii"))
         return int((seconds * 1_000_000_000).to_integral_value(ROUND_FLOOR))
@@ -163,19 +198,27 @@ def _attributes(member: Member) -> dict[bytes, bytes]:
     return {name: member.records[b"SCHILY.xattr." + name] for name in member.attributes}
 
 
-def _attribute_differences(member: Member, path: str) -> Iterator[str]:
-    hidden = (*OF_SECURITY_SYSTEMS, b"system.", *((b"trusted.",) if os.geteuid() else ()))
-    archived = {name: value for name, value in _attributes(member).items() if not name.startswith(hidden)}
-    live: dict[bytes, bytes] = {}
+def _listed(path: str) -> Sequence[str]:
+    """Names of a file's attributes, lists of access rights among them; none where none are supported."""
     try:
-        for text in os.listxattr(path, follow_symlinks=False):
-            name = os.fsencode(text)
-            if not name.startswith(hidden):
-                with suppress(OSError):
-                    live[name] = os.getxattr(path, text, follow_symlinks=False)
+        return os.listxattr(path, follow_symlinks=False)
     except OSError as error:
         if error.errno not in (errno.EOPNOTSUPP, errno.EPERM, errno.EACCES):
             raise
+        return ()
+
+
+def _attribute_differences(member: Member, path: str, listed: Sequence[str]) -> Iterator[str]:
+    if not listed and not member.attributes:
+        return
+    hidden = (*OF_SECURITY_SYSTEMS, b"system.", *((b"trusted.",) if os.geteuid() else ()))
+    archived = {name: value for name, value in _attributes(member).items() if not name.startswith(hidden)}
+    live: dict[bytes, bytes] = {}
+    for text in listed:
+        name = os.fsencode(text)
+        if not name.startswith(hidden):
+            with suppress(OSError):
+                live[name] = os.getxattr(path, text, follow_symlinks=False)
     for name in sorted({*archived, *live}):
         if archived.get(name) != live.get(name):
             yield "other capabilities" if name == b"security.capability" else f"another attribute {os.fsdecode(name)}"

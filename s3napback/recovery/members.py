@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from s3napback.recovery.clashes import TELLS_APART, Clashes, Folding
+from s3napback.recovery.groundwork import Groundwork
 from s3napback.recovery.opening.failures import Damaged
-from s3napback.streams.tar_headers import (
-    BLOCK_DEVICE,
-    CHARACTER_DEVICE,
-    HARD_LINK,
-    REGULAR,
-    MalformedArchive,
-    Member,
-    without_entries,
-)
+from s3napback.streams.dumpdirs import MalformedArchive
+from s3napback.streams.tar_headers import BLOCK_DEVICE, CHARACTER_DEVICE, HARD_LINK, REGULAR, Member
+from s3napback.streams.tar_rewriting import without_entries
 from s3napback.streams.tar_stream import selected, watched
 from s3napback.streams.transformations import Block
 
@@ -61,7 +57,7 @@ def gives_power(member: Member) -> bool:
 def attributes_of(member: Member) -> tuple[bytes, ...]:
     """Names of the attributes that a member has once it is restored, lists of access rights among them."""
     # Most members have none of these, and there may be millions.
-    if not any(keyword.startswith(b"SCHILY.") for keyword in member.records):
+    if not member.has_attributes:
         return ()
     found = [name for name in member.attributes if not name.startswith((*OF_SECURITY_SYSTEMS, b"system.posix_acl"))]
     for keyword, name in _LISTS:
@@ -109,6 +105,7 @@ class Gate:
         group: the same of groups.
         lacking: names of which it shall be noticed whether this archive brings them anew, or knows them gone.
         folding: what the target does not tell apart of names.
+        groundwork: takes from tar what it does not do well; None where nothing is extracted.
     """
 
     top: str
@@ -116,6 +113,7 @@ class Gate:
     group: int | None = None
     lacking: frozenset[str] = frozenset()
     folding: Folding = TELLS_APART
+    groundwork: Groundwork | None = None
 
     def whole(self, blocks: Iterator[memoryview]) -> Generator[Block, None, Passed]:
         """Pass an archive on as it is.
@@ -123,7 +121,7 @@ class Gate:
         Raises:
             Damaged: it is none of this source.
         """
-        if self.folding:
+        if self.folding or self.groundwork:
             return (yield from self.chosen(blocks, _everything))
         passage = _Passage(self)
 
@@ -153,16 +151,21 @@ class Gate:
         """
         passage = _Passage(self)
         clashes = Clashes(self.folding, concerns) if self.folding else None
+        groundwork = self.groundwork
 
         def lets_in(member: Member) -> bool:
             passage.refuse_foreign(member)
             is_wanted = chooses(member) and (clashes is None or clashes.passes(member))
             if is_wanted:
                 passage.note(member)
-            return is_wanted
+            return is_wanted and (groundwork is None or groundwork.leaves(member))
 
         headers = Member.whole_headers if with_entries else without_entries
-        yield from passage.guarded(selected(blocks, lets_in, headers))
+        with ExitStack() as stack:
+            if groundwork is not None:
+                headers = groundwork.headers
+                stack.callback(groundwork.leave)
+            yield from passage.guarded(selected(blocks, lets_in, headers))
         if clashes is not None:
             passage.found.clashing |= clashes.lost
         return passage.ended()
@@ -183,6 +186,10 @@ class _Passage:
     _room: int = _REMEMBERED_BYTES
     _held: set[str] = field(default_factory=set)
     _is_incremental: bool = False
+    _below: str = ""
+
+    def __post_init__(self) -> None:
+        self._below = f"{self.gate.top}/" if self.gate.top else ""
 
     def guarded(self, blocks: Iterator[Block]) -> Iterator[Block]:
         try:
@@ -238,6 +245,8 @@ class _Passage:
     def refuse_foreign(self, member: Member) -> None:
         self.is_empty = False
         top = self.gate.top
+        if member.header.type != HARD_LINK and member.name.startswith(self._below):
+            return
         for name in (member.name, member.link_target) if member.type == HARD_LINK else (member.name,):
             if not lies_in(name, top):
                 raise Damaged(f"it holds /{name}, which does not lie in /{top}: it is no archive of that directory")

@@ -6,6 +6,8 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import chain as chain_of
 
 from s3napback.archives import Unread
 from s3napback.catalogue.contents import CataloguedArchive
@@ -21,9 +23,11 @@ from s3napback.recovery.staging import Staging, UnusableTarget, looking_into_it
 from s3napback.recovery.tar_words import ExtractionReview
 from s3napback.streams.findings import Finding
 from s3napback.streams.processes import Review, Stage
-from s3napback.streams.transformations import Transformation
+from s3napback.streams.transformations import Feed, Transformation
 
 logger = logging.getLogger("s3napback")
+
+_KEPT_BACK = "what was kept back of the archive"
 
 
 def extract_stage(tar: str, folder: int, review: Review | None = None) -> Stage:
@@ -96,12 +100,13 @@ class Replay:
         gave_power = False
         reading = Reading()
         for archive in chain:
-            first, gate = prepare(archive, self.staging), self._gate()
-            finding = first_reading(gate, wanted) if wanted.names else whole_reading(gate)
-            reading = self._extract(archive, first, finding)
+            first = prepare(archive, self.staging)
+            look = partial(first_reading, wanted=wanted) if wanted.names else whole_reading
+            reading = self._extract(archive, first, look)
             gave_power |= reading.passed.gave_power
             if reading.left_out:
-                again = self._extract(archive, first, second_reading(self._gate(), wanted, reading.left_out))
+                look = partial(second_reading, wanted=wanted, left_out=reading.left_out)
+                again = self._extract(archive, first, look)
                 gave_power |= again.passed.gave_power
         with looking_into_it():
             self._look_at_last(asked, reading.nearby, wanted.unread)
@@ -136,33 +141,44 @@ class Replay:
         return replace(self.gate, lacking=frozenset(paths))
 
     def _extract(
-        self, archive: CataloguedArchive, first: Sequence[Transformation], finding: Finding[Reading]
+        self, archive: CataloguedArchive, first: Sequence[Transformation], look: Callable[[Gate], Finding[Reading]]
     ) -> Reading:
-        refused = frozenset(self.refusals.paths(*NOT_THERE))
-        review = ExtractionReview(self.gate.top, refused)
-        with self.staging.extracting() as folder:
-            stage = extract_stage(self.tar, folder, review)
+        review = ExtractionReview(self.gate.top, frozenset(self.refusals.paths(*NOT_THERE)))
+        reviews = [review]
+        with self.staging.extracting() as groundwork:
+            finding = look(replace(self._gate(), groundwork=groundwork))
+            stage = extract_stage(self.tar, self.staging.tree, review)
             self.decoder.run(archive, *first, finding.transformation, stage, use="extracted")
-        reading = finding.result()
-        for line in review.remarks:
-            logger.warning("tar: %s", line)
+            reading = finding.result()
+            for blocks in (groundwork.links(), groundwork.folders()):
+                if (begin := next(blocks, None)) is not None:
+                    reviews.append(ExtractionReview(self.gate.top, reviews[-1].refused))
+                    feed = Feed(_KEPT_BACK, partial(chain_of, [begin], blocks))
+                    stage = extract_stage(self.tar, self.staging.tree, reviews[-1])
+                    self.decoder.use(archive, feed, stage, use="extracted")
+        for each in reviews:
+            for line in each.remarks:
+                logger.warning("tar: %s", line)
         with looking_into_it():
-            self._take_in(reading.passed, review)
+            self._take_in(reading.passed, reviews)
         return reading
 
-    def _take_in(self, passed: Passed, review: ExtractionReview) -> None:
+    def _take_in(self, passed: Passed, reviews: Sequence[ExtractionReview]) -> None:
         tree = self.staging.tree
         for name in passed.settled:
             self.refusals.forget(_path(name))
         for name in passed.clashing:
             self.refusals.note(_path(name), Aspect.ENTRY, WORDS)
-        if review.cut:
-            remove_cut(tree, review.cut, self.staging.where)
-        self.refusals.add(review.refusals)
-        copy_names(tree, review.links, self.refusals)
-        strange = [*wrongly_owned(tree, review.owners)]
-        for path in strange:
-            self.refusals.note(path, Aspect.OWNER, review.owner_reason)
+        strange: list[bytes] = []
+        for review in reviews:
+            if review.cut:
+                remove_cut(tree, review.cut, self.staging.where)
+            self.refusals.add(review.refusals)
+            copy_names(tree, review.links, self.refusals)
+            found = [*wrongly_owned(tree, review.owners)]
+            for path in found:
+                self.refusals.note(path, Aspect.OWNER, review.owner_reason)
+            strange += found
         look_for_attributes(tree, passed.attributes, self.refusals)
         robbed = [] if self.is_powerless else [*map(_path, passed.set_ids), *strange]
         for path in take_powers(tree, robbed):

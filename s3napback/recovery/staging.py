@@ -11,7 +11,7 @@ import os
 import secrets
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,12 +23,14 @@ from s3napback.recovery.folders import (
     Opened,
     UnusableFolder,
     cursor,
+    file_names,
     go_to,
     names_in,
     open_path,
     unchanged,
     walk,
 )
+from s3napback.recovery.groundwork import MOST_LINKS, Groundwork
 from s3napback.recovery.private import private_folder, tell_of_leftovers
 
 PREFIX = ".s3napback-restore-"
@@ -72,42 +74,72 @@ class Staging:
     is_elsewhere: bool = False
     _parked: dict[str, str] = field(default_factory=dict)
     _token: bytes = field(default_factory=lambda: secrets.token_bytes(_TOKEN_SIZE))
-    _opened: dict[str, int] = field(default_factory=dict)
+    _placed: list[str] = field(default_factory=list)
+    _placed_left: int = MOST_LINKS
+    _is_searched: bool = False
     _count: int = 0
     _used: bool = False
 
     @contextmanager
-    def extracting(self) -> Iterator[int]:
-        """While it is entered, an archive may be extracted into the folder that it gives: no link in it is live.
+    def extracting(self) -> Iterator[Groundwork]:
+        """While it is entered, an archive may be extracted into the tree: no link in it is live.
+
+        Yields:
+            What the archive has to pass before tar.
 
         Raises:
             UnusableTarget: what was extracted before cannot be looked into.
         """
         if self._used:
             self._park_links()
-        self._used = True
-        yield self.tree
+        self._used, is_fresh = True, not self._used
+        with closing(Groundwork(self.tree, self._links, is_fresh)) as ground:
+            yield ground
+        self._is_searched = self._is_searched or ground.forgot
+        self._note_links(ground.placed)
+
+    def _note_links(self, names: Sequence[str]) -> None:
+        self._placed_left -= sum(map(len, names))
+        self._is_searched = self._is_searched or self._placed_left < 0
+        self._placed += () if self._is_searched else names
 
     def _park_links(self) -> None:
+        """Of what was extracted since the last time: by the names of links that were in archives, unless too many."""
         with looking_into_it():
-            for step in walk(self.tree, stays_open=True):
-                folder = step.place.descriptor
-                if step.mode is not None:
-                    self._opened["/".join(step.place.names)] = step.mode
-                    os.fchmod(folder, _marked(step.mode))
-                for name in step.others:
-                    if stat.S_ISLNK(os.lstat(name, dir_fd=folder).st_mode):
+            if not self._is_searched:
+                with cursor(self.tree, is_own=True) as place:
+                    self._is_searched = not all(self._is_parked(place, name) for name in self._placed)
+            if self._is_searched:
+                for step in walk(self.tree):
+                    for name in step.links:
                         self._park(step.place, name)
+        self._placed.clear()
+        self._placed_left = MOST_LINKS
+        self._is_searched = False
+
+    def _is_parked(self, place: Cursor, name: str) -> bool:
+        """Move what is a link aside; whether it could be looked at."""
+        *folders, last = file_names(name) or ["."]
+        try:
+            if go_to(place, folders) and stat.S_ISLNK(os.lstat(last, dir_fd=place.descriptor).st_mode):
+                self._park(place, last)
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+        return True
 
     def _park(self, place: Cursor, name: str) -> None:
         self._count += 1
         parked = str(self._count)
-        os.rename(name, parked, src_dir_fd=place.descriptor, dst_dir_fd=self._links)
-        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=place.descriptor)
-        try:
-            os.write(descriptor, self._token)
-        finally:
-            os.close(descriptor)
+        with unchanged(place.descriptor):
+            os.rename(name, parked, src_dir_fd=place.descriptor, dst_dir_fd=self._links)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            descriptor = os.open(name, flags, 0o600, dir_fd=place.descriptor)
+            try:
+                os.write(descriptor, self._token)
+            finally:
+                os.close(descriptor)
         self._parked["/".join((*place.names, name))] = parked
 
     def finish(self) -> None:
@@ -123,12 +155,9 @@ class Staging:
                 if go_to(place, names) and self._stands_for_a_link(name, place.descriptor):
                     with unchanged(place.descriptor):
                         os.rename(parked, name, src_dir_fd=self._links, dst_dir_fd=place.descriptor)
-            # Folders that an archive without them has left open to us; those within others first.
-            for path, mode in reversed(self._opened.items()):
-                if go_to(place, path.split("/")) and stat.S_IMODE(os.fstat(place.descriptor).st_mode) == _marked(mode):
-                    os.fchmod(place.descriptor, mode)
+        # Of links that are live again no names are kept.
+        self._is_searched = self._is_searched or bool(self._parked or self._placed)
         self._parked.clear()
-        self._opened.clear()
 
     def _stands_for_a_link(self, name: str, folder: int) -> bool:
         try:
@@ -142,11 +171,6 @@ class Staging:
             return os.read(descriptor, _TOKEN_SIZE + 1) == self._token
         finally:
             os.close(descriptor)
-
-
-def _marked(mode: int) -> int:
-    """Permissions by which we get into a folder that has these, and by which it is known whether tar set them anew."""
-    return (mode ^ stat.S_ISVTX) | stat.S_IRWXU
 
 
 @contextmanager

@@ -237,6 +237,11 @@ class ExtractionReview:
         return status == TAR_FAILURE and self._has_refused and not self._serious
 
     @property
+    def refused(self) -> frozenset[bytes]:
+        """Paths that the target did not take, of this archive and those before."""
+        return frozenset(self._refused)
+
+    @property
     def complaint(self) -> str:
         """See ``Review``."""
         return self._serious

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from s3napback.archives import NOTHING_UNREAD, Unread
+from s3napback.archives import NOTHING_COUNTED, NOTHING_UNREAD, Counted, Unread
 from s3napback.chains import Memory
 from s3napback.config.settings import Job
 from s3napback.deciding.facts import Footing
@@ -24,10 +24,12 @@ class Conclusion:
     Attributes:
         warnings: one line each.
         unread: what the archive lacks of the source.
+        counted: what was found in it.
     """
 
     warnings: Sequence[str] = ()
     unread: Unread = NOTHING_UNREAD
+    counted: Counted = NOTHING_COUNTED
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from s3napback.archives import Counted
 from s3napback.chains import Memory
 from s3napback.config.settings import Job
 from s3napback.deciding.facts import Footing, Untold
@@ -14,7 +16,7 @@ from s3napback.errors import SourceError
 from s3napback.formatting import printable
 from s3napback.kinds import kind_of
 from s3napback.rotation import ArchiveType
-from s3napback.sources import Alarm, Dump
+from s3napback.sources import Alarm, Conclusion, Dump
 from s3napback.streams.environment import Family
 from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import Block, Transformation
@@ -66,9 +68,21 @@ class Inventory(Protocol):
         """So far."""
         ...
 
+    @property
+    def rows(self) -> Mapping[tuple[str, ...], int]:
+        """Of each table so far; see ``Counted``."""
+        ...
+
     def passed(self, blocks: Iterator[memoryview]) -> Iterator[Block]:
         """Pass the dump on."""
         ...
+
+
+def counted(found: Inventory) -> Counted:
+    """What is noted of a dump, when it has passed."""
+    words = [*sorted(found.names), *(f"{count} {what}" for what, count in sorted(found.counts.items()))]
+    text = "\n".join(words).encode(errors="surrogateescape")
+    return Counted(dict(found.rows), hashlib.sha256(text).hexdigest())
 
 
 class Server(Protocol):
@@ -139,7 +153,11 @@ class DumpCommandSource:
                 yield held.preamble
             yield from inventory.passed(blocks)
 
-        return Dump(self._stage(held.command), guard=Transformation("the look at what is dumped", complete))
+        return Dump(
+            self._stage(held.command),
+            guard=Transformation("the look at what is dumped", complete),
+            conclude=lambda: Conclusion(counted=counted(inventory)),
+        )
 
     def plan(self, archive_type: ArchiveType, folder: Path, memory: Memory | None = None) -> Stage:  # noqa: ARG002
         """See ``Source``. A server that did not answer before is not asked again."""

@@ -155,10 +155,10 @@ class Indexing:
             self.warnings = [*self.warnings, _without_lines(writer.problem)]
 
     def _added(self, new: NewIndex, supplement: Supplement) -> Iterator[Block]:
-        if not supplement.is_needed:
-            return
         for name in new.names_of_taken():
             supplement.take(name)
+        if not supplement.is_needed:
+            return
         plan = self._plan
         stage = plan.supplement(plan.index.with_suffix(".names"))
         yield from supplement.members(stage, plan.reviews[1], self._since_ns, plan.stall_timeout)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from s3napback.sources.dump_signs import watched
 from s3napback.sources.mysql_answers import SYSTEM
+from s3napback.sources.mysql_rows import MySQLRows
 from s3napback.streams.transformations import Block
 
 _LONGEST = 2048  # bytes of a line that is looked for
@@ -41,10 +42,16 @@ class MySQLInventory:
         self.names: set[str] = set()
         self.counts: Counter[str] = Counter()
         self._database = ""
+        self._rows = MySQLRows()
+
+    @property
+    def rows(self) -> Mapping[tuple[str, ...], int]:
+        """Of each table; see ``Counted``."""
+        return self._rows.rows
 
     def passed(self, blocks: Iterator[memoryview]) -> Iterator[Block]:
         """Pass it on."""
-        return watched(blocks, _SIGNS, _LONGEST, self._note)
+        return watched(self._rows.passed(blocks), _SIGNS, _LONGEST, self._note)
 
     def _note(self, sign: re.Match[bytes]) -> None:
         if not sign["name"] and self._database in SYSTEM:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from s3napback.config.postgresql_options import POSTGRESQL_RULES
 from s3napback.sources.dump_signs import watched
 from s3napback.sources.postgresql_answers import database_name, matches
+from s3napback.sources.postgresql_rows import PostgreSQLRows
 from s3napback.streams.transformations import Block
 
 ROUTINES, TRIGGERS, POLICIES, RULES, LARGE_OBJECTS = "routines", "triggers", "policies", "rules", "large objects"
@@ -182,14 +183,14 @@ class DatabaseContents:
     def counts(self) -> Mapping[str, int]:
         """Of what else the dump must hold, how much there is."""
         kinds = (ROUTINES, TRIGGERS, POLICIES, RULES, LARGE_OBJECTS)
-        return Counter(_of(thing.kind, self.database) for thing in self._wanted() if thing.kind in kinds)
+        return Counter(counted_thing(thing.kind, self.database) for thing in self._wanted() if thing.kind in kinds)
 
     def hidden(self) -> list[str]:
         """What the user of the dump may not see, so that it would be missing, as messages call it."""
         found = {"mapping": "the options of the user mapping of {0.name} for the server {0.more}"}
         found["subscription"] = "the subscription {0.name}"
         return [
-            _of(found[thing.kind].format(thing), self.database)
+            counted_thing(found[thing.kind].format(thing), self.database)
             for thing in self._wanted()
             if thing.kind in found and thing.more
         ]
@@ -198,7 +199,7 @@ class DatabaseContents:
         """What should be said, one line each."""
         found = []
         for thing in self._wanted():
-            name = _of(f"{thing.schema}.{thing.name}", self.database)
+            name = counted_thing(f"{thing.schema}.{thing.name}", self.database)
             if thing.kind == "rows of an extension":
                 found.append(
                     f"the rows of the table {name} are not in the dump: it belongs to the extension {thing.more}, "
@@ -249,7 +250,7 @@ _ROWS = "rows of the table"
 def thing_name(kind: str, schema: str, name: str, database: str) -> str:
     """What messages call one thing that has a name."""
     article = "" if kind == _ROWS else "the "
-    return _of(f"{article}{kind} {schema}{'.' * bool(schema)}{name}", database)
+    return counted_thing(f"{article}{kind} {schema}{'.' * bool(schema)}{name}", database)
 
 
 class PostgreSQLInventory:
@@ -264,26 +265,33 @@ class PostgreSQLInventory:
         self.names: set[str] = set()
         self.counts: Counter[str] = Counter()
         self._database = ""
+        self._rows = PostgreSQLRows()
+
+    @property
+    def rows(self) -> Mapping[tuple[str, ...], int]:
+        """Of each table; see ``Counted``."""
+        return self._rows.rows
 
     def passed(self, blocks: Iterator[memoryview]) -> Iterator[Block]:
         """Pass it on."""
-        return watched(blocks, _SIGN, _LONGEST, self._note)
+        return watched(self._rows.passed(blocks), _SIGN, _LONGEST, self._note)
 
     def _note(self, sign: re.Match[bytes]) -> None:
         if sign["database"] is not None:
             self._database = sign["database"].decode(errors="surrogateescape")
             self.names.add(database_name(self._database))
         elif sign["object"]:
-            self.counts[_of(LARGE_OBJECTS, self._database)] += 1
+            self.counts[counted_thing(LARGE_OBJECTS, self._database)] += 1
         elif kind := _COUNTED.get(sign["type"]):
-            self.counts[_of(kind, self._database)] += 1
+            self.counts[counted_thing(kind, self._database)] += 1
         elif sign["type"] in _NAMED or sign["type"] == b"TABLE DATA":
             called = _ROWS if sign["type"] == b"TABLE DATA" else sign["type"].decode().lower()
             schema, name = (sign[group].decode(errors="surrogateescape") for group in ("schema", "name"))
             self.names.add(thing_name(called, "" if schema == "-" else schema, name, self._database))
 
 
-def _of(what: str, database: str) -> str:
+def counted_thing(what: str, database: str) -> str:
+    """What messages call a number of things, or a thing, of a database; it is empty where there is one only."""
     return f"{what} of {database_name(database)}" if database else what
 
 

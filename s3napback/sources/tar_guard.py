@@ -15,6 +15,7 @@ not archived, unless they are two places of one folder that is mounted twice.
 from __future__ import annotations
 
 import posixpath
+import re
 import struct
 from array import array
 from collections.abc import Collection, Iterator, Sequence
@@ -24,13 +25,13 @@ from s3napback.formatting import counted, printable, shortened
 from s3napback.sources.in_use import MOST, Data, named_in
 from s3napback.sources.live_tree import Folder, LiveTree
 from s3napback.sources.tar_renames import without_renames
+from s3napback.streams.dumpdirs import MalformedArchive
 from s3napback.streams.tar_headers import (
     BLOCK_SIZE,
     EXTENDED,
     HARD_LINK,
     REGULAR,
     Header,
-    MalformedArchive,
     Member,
     read_header,
     read_records,
@@ -45,6 +46,7 @@ _RECORD_SIZE = 20 * BLOCK_SIZE
 # type, and beginning of the content of the first; name, owner, size and type of the second.
 _COMMON = struct.Struct("124x11s21xc355x 32s480x 100s8x8s8x11s21xc355x")
 _TIME_ALONE = {b"%011o" % size: b"%d mtime=" % size for size in range(20, 32)}
+_FOLDERS = re.compile(rb"(?:\A|\0)D([^\0]*)")
 
 
 @dataclass
@@ -264,8 +266,7 @@ class TarGuard:
         start = b"" if path == b"." else path + b"/"
         if len(self.in_use) < MOST:
             self.in_use += named_in(path, member.dumpdir or b"")
-        entries = (member.dumpdir or b"").split(b"\0")
-        self._expected.update(hash(start + entry[1:]) for entry in entries if entry.startswith(b"D"))
+        self._expected.update(hash(start + name) for name in _FOLDERS.findall(member.dumpdir or b""))
         if member.owner or member.permissions & 0o022:
             self._nobody_else_owns = False
         return True

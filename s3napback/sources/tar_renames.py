@@ -13,15 +13,8 @@ import posixpath
 import re
 from collections.abc import Sequence
 
-from s3napback.streams.tar_headers import (
-    BLOCK_SIZE,
-    DUMPDIR,
-    EXTENDED,
-    extended_header,
-    read_header,
-    read_records,
-    with_record,
-)
+from s3napback.streams.tar_headers import BLOCK_SIZE, DUMPDIR, EXTENDED, read_header, read_records
+from s3napback.streams.tar_rewriting import extended_header, with_record
 
 _RENAMES = (b"R", b"T", b"X")
 _HINT = re.compile(rb"[=\0][RTX]")

@@ -9,7 +9,6 @@ old one goes afterwards, so at every instant exactly one matches the data, whate
 from __future__ import annotations
 
 import errno
-import json
 import math
 import os
 import secrets
@@ -19,7 +18,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 from s3napback.durable import create_private, put_in_place, sync_folder, write_private
 from s3napback.errors import StoreError, UnusableStore
@@ -28,19 +26,20 @@ from s3napback.stores.folders import (
     decode_name,
     key_components,
     make_folders,
-    open_file,
     opened_file,
     plain_files,
     regular_file_status,
     remove_empty_folders,
     require_room_for_file,
 )
+from s3napback.stores.notes import parsed, read_metadata, write_metadata
 from s3napback.stores.streaming import write_stream
 
 _PRIVATE = ".s3napback"
+_NOT_OURS = {f"{_PRIVATE}/", "lost+found/"}
+"""Folders of the root. The second is the file system's, and only root can look into it."""
 _INCOMING = "incoming-"
 _BLOCK = 1024 * 1024
-_LONGEST_METADATA = 64 * 1024
 _LONGEST_KEY = 1024  # bytes; what lies deeper is none of ours, and may have a path that cannot be opened
 _MARKER_TEXT = (
     "This folder is a store of s3napback's archives. Do not remove this file: it shows that the disk is here.\n"
@@ -174,7 +173,10 @@ class DirectoryStore:
                 yield block
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
-        """Walk the folders in the order of the keys' UTF-8 bytes; links are passed over."""
+        """Walk the folders in the order of the keys' UTF-8 bytes; links are passed over.
+
+        What cannot be looked at has the reason as its flaw: an object, or a folder, whose key ends in a slash.
+        """
         with self._failing(f"listing {self.location}/{prefix}"):
             self._require_root()
         yield from self._walk(prefix)
@@ -186,8 +188,15 @@ class DirectoryStore:
                 key = decode_name(os.path.relpath(folder, self._objects))
                 if not key.startswith(prefix) or not any(name.endswith(".json") for name in files):
                     continue
-                if regular_file_status(self._root, self._places(key).data) is None:
+                if self._is_gone(key):
                     yield key
+
+    def _is_gone(self, key: str) -> bool:
+        """Whether there is no object; where nobody can look, it may be there."""
+        try:
+            return regular_file_status(self._root, self._places(key).data) is None
+        except OSError:
+            return False
 
     def unfinished(self, prefix: str) -> Iterator[str]:
         """Walk the folders of the metadata, in any order."""
@@ -252,7 +261,7 @@ class DirectoryStore:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        _write_metadata(places.private, status, metadata)
+        write_metadata(places.private, status, metadata)
         put_in_place(incoming, places.data, before=places.private, after=[places.data.parent, places.private])
         return status
 
@@ -274,21 +283,21 @@ class DirectoryStore:
             for path in plain_files(self._root, places.private)
             if (
                 path.name.startswith(_INCOMING)
-                or (path.suffix == ".json" and (status is None or _read_metadata(path, status) is None))
+                or (path.suffix == ".json" and (status is None or read_metadata(path, status) is None))
             )
             and path.lstat().st_mtime <= latest
         ]
 
     def _matching_metadata(self, places: _Places, status: os.stat_result) -> dict[str, str] | None:
         for path in plain_files(self._root, places.private):
-            metadata = _read_metadata(path, status)
+            metadata = read_metadata(path, status)
             if metadata is not None:
                 return metadata
         return None
 
     def _flaw(self, places: _Places, status: os.stat_result) -> str:
         """Why no metadata fits the data, where there is metadata of that key."""
-        noted = [content for path in plain_files(self._root, places.private) if (content := _parse(path)) is not None]
+        noted = [content for path in plain_files(self._root, places.private) if (content := parsed(path)) is not None]
         if not noted:
             return ""
         sizes = {content["size"] for content in noted}
@@ -305,39 +314,48 @@ class DirectoryStore:
             status = places.data.lstat()
             in_use.add((status.st_size, status.st_mtime_ns))
         for path in plain_files(self._root, places.private):
-            content = _parse(path)
+            content = parsed(path)
             if content is not None:
                 in_use.add((content["size"], content["mtime_ns"]))
         return in_use
 
     def _walk(self, prefix: str) -> Iterator[StoredObject]:
         # One level for each folder that we are in: a store may hold folders in folders, thousands deep.
-        levels = [self._entries(self._root, "", prefix)]
+        levels = [iter(self._entries(self._root, "", prefix))]
         while levels:
             for key, entry in levels[-1]:
-                if key.endswith("/"):
-                    levels.append(self._entries(Path(entry.path), key, prefix))
-                    break
-                if entry.is_file(follow_symlinks=False):
-                    with self._failing(f"listing {self.location}/{prefix}"), suppress(FileNotFoundError):
+                try:
+                    if key.endswith("/"):
+                        levels.append(iter(self._entries(Path(entry.path), key, prefix)))
+                        break
+                    if entry.is_file(follow_symlinks=False):
                         yield _describe(key, entry.stat(follow_symlinks=False), {})
+                except FileNotFoundError:
+                    continue
+                except OSError as error:
+                    yield _unseen(key, error)
             else:
                 levels.pop()
 
-    def _entries(self, folder: Path, folder_key: str, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    def _entries(self, folder: Path, folder_key: str, prefix: str) -> Sequence[tuple[str, os.DirEntry[str]]]:
         """What may be, or lead to, objects below ``prefix``, in order; the keys of folders end in a slash."""
-        with self._failing(f"listing {self.location}/{prefix}"):
-            try:
-                with os.scandir(folder) as found:
-                    entries = [(entry, entry.is_dir(follow_symlinks=False)) for entry in found]
-            except FileNotFoundError:
-                return
-        named = ((folder_key + decode_name(entry.name) + "/" * is_folder, entry) for entry, is_folder in entries)
-        for key, entry in sorted(named, key=lambda pair: _bytes_of(pair[0])):
-            if key == f"{_PRIVATE}/" or len(_bytes_of(key)) > _LONGEST_KEY:
-                continue
-            if key.startswith(prefix) or (key.endswith("/") and prefix.startswith(key)):
-                yield key, entry
+        if folder == self._root:
+            with self._failing(f"listing {self.location}/{prefix}"), os.scandir(folder) as found:
+                entries = list(found)
+        else:
+            with os.scandir(folder) as found:
+                entries = list(found)
+        named = (
+            (folder_key + decode_name(entry.name) + "/" * entry.is_dir(follow_symlinks=False), entry)
+            for entry in entries
+        )
+        return [
+            (key, entry)
+            for key, entry in sorted(named, key=lambda pair: _bytes_of(pair[0]))
+            if key not in _NOT_OURS
+            and len(_bytes_of(key)) <= _LONGEST_KEY
+            and (key.startswith(prefix) or (key.endswith("/") and prefix.startswith(key)))
+        ]
 
 
 def _bytes_of(key: str) -> bytes:
@@ -359,36 +377,15 @@ def _stamp(descriptor: int, in_use: set[tuple[int, int]]) -> os.stat_result:
         seconds += 2
 
 
-def _write_metadata(folder: Path, status: os.stat_result, metadata: Mapping[str, str]) -> None:
-    content = {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "metadata": dict(metadata)}
-    write_private(folder / f"{secrets.token_hex(16)}.json", json.dumps(content, indent=1).encode("ascii"))
-
-
-def _read_metadata(path: Path, status: os.stat_result) -> dict[str, str] | None:
-    """What a metadata file says of the data described by ``status``; None if it belongs to other data."""
-    content = _parse(path)
-    if content is None or (content["size"], content["mtime_ns"]) != (status.st_size, status.st_mtime_ns):
-        return None
-    return {str(name): str(value) for name, value in content["metadata"].items()}
-
-
-def _parse(path: Path) -> dict[str, Any] | None:
-    """The content of a metadata file; None if it was not written to its end, has gone, or is something else."""
-    if path.suffix != ".json":
-        return None
-    try:
-        with os.fdopen(open_file(path), "rb") as file:
-            content = json.loads(file.read(_LONGEST_METADATA))
-    except (FileNotFoundError, ValueError, RecursionError):
-        return None
-    if not isinstance(content, dict) or not isinstance(content.get("metadata"), dict):
-        return None
-    return content if all(isinstance(content.get(name), int) for name in ("size", "mtime_ns")) else None
-
-
 def _describe(key: str, status: os.stat_result, metadata: Mapping[str, str], flaw: str = "") -> StoredObject:
     modified = datetime.fromtimestamp(status.st_mtime, timezone.utc)
     return StoredObject(key, status.st_size, modified, metadata, _version(status), flaw=flaw)
+
+
+def _unseen(key: str, error: OSError) -> StoredObject:
+    reason = error.strerror or str(error)
+    what = "it cannot be listed" if key.endswith("/") else "it cannot be looked at"
+    return StoredObject(key, 0, datetime.fromtimestamp(0, timezone.utc), flaw=f"{what}: {reason}")
 
 
 def _version(status: os.stat_result) -> str:

@@ -11,13 +11,20 @@ from s3napback.stores.throttle import Throttle
 from s3napback.stores.versions import VersionedStore
 
 
-def open_store(settings: StoreSettings, credentials: Credentials | None = None, *, patient: bool = True) -> Store:
+def open_store(
+    settings: StoreSettings,
+    credentials: Credentials | None = None,
+    *,
+    patient: bool = True,
+    after: Store | None = None,
+) -> Store:
     """Make the store that ``settings`` name. Nothing is read, written or asked yet: ``Store.check`` does that.
 
     Args:
         settings: of the configuration; their key file is the caller's business, and keys are given with the prefix.
         credentials: from S3Keyfile; None leaves the search for them to boto3.
         patient: False for a dry run, which rather says that it could not look than wait for minutes.
+        after: made of the same settings, with other patience, and checked: what it has learnt is not learnt anew.
 
     Raises:
         UnusableStore: ``settings.as_of`` is set, and the store keeps no older versions.
@@ -31,14 +38,15 @@ def open_store(settings: StoreSettings, credentials: Credentials | None = None, 
         return SlowDirectoryStore(settings.folder, Throttle(settings.bandwidth))
     if settings.folder is not None:
         return DirectoryStore(settings.folder)
-    if settings.as_of is not None:
-        from s3napback.stores.s3_past import S3StoreAsOf  # noqa: PLC0415 - as below
-
-        return S3StoreAsOf(settings, credentials or Credentials(), settings.as_of, patient=patient)
-    # boto3 takes a good part of a second to import, and a directory store can do without
+    # botocore takes a good part of a second to import, and a directory store can do without
     from s3napback.stores.s3 import S3Store  # noqa: PLC0415
 
-    return S3Store(settings, credentials or Credentials(), patient=patient)
+    before = after if isinstance(after, S3Store) else None
+    if settings.as_of is not None:
+        from s3napback.stores.s3_past import S3StoreAsOf  # noqa: PLC0415 - as above
+
+        return S3StoreAsOf(settings, credentials or Credentials(), settings.as_of, patient=patient, after=before)
+    return S3Store(settings, credentials or Credentials(), patient=patient, after=before)
 
 
 def open_versions(settings: StoreSettings, credentials: Credentials | None = None) -> VersionedStore:

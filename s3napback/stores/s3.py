@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError, ProxyConnectionError
 
-from s3napback.archives import join_prefix
+from s3napback.archives import METADATA_PREFIX, join_prefix
 from s3napback.config.settings import Credentials, StoreSettings
 from s3napback.errors import StoreError, StoreUnreachable, UnusableStore
 from s3napback.stores import ByteSource, StoredObject
@@ -63,6 +63,7 @@ class S3Store:
         patient: try for minutes, as a nightly run should; otherwise answer within seconds.
         limits: of parts; smaller in tests only.
         waiting: how long a failure is waited out; by default as ``patient`` and StallTimeout say.
+        after: the same store, which was checked with other patience: what it has learnt is learnt.
     """
 
     def __init__(
@@ -73,17 +74,18 @@ class S3Store:
         patient: bool = True,
         limits: PartLimits | None = None,
         waiting: Waiting | None = None,
+        after: S3Store | None = None,
     ) -> None:
         self._settings = settings
         self._bucket = settings.bucket
         self._limits = limits or PartLimits()
         self._waiting = waiting or (PATIENT if patient else IMPATIENT).within(settings.stall_timeout)
-        self._clients = Clients(settings, credentials, self._waiting)
+        self._clients: Clients = Clients(settings, credentials, self._waiting, after._clients if after else None)
         self._buffers = PartBuffers(self._chunk_size, settings.upload_threads)
         self._leftovers = Leftovers(self._ask, self._bucket, self.location)
         self._locks = Locks(settings.object_lock, self._bucket, self.location, self._ask)
         self._throttle = Throttle(settings.bandwidth)
-        self._first_page: tuple[float, Any] | None = None
+        self._first_page: tuple[float, Any] | None = after._first_page if after else None
 
     @property
     def _chunk_size(self) -> int:
@@ -216,7 +218,7 @@ class S3Store:
             key=key,
             options={
                 "Metadata": dict(metadata),
-                **self._storage_options(is_helper=is_helper),
+                **self._storage_options(metadata, is_helper=is_helper),
                 **self._locks.arguments(until),
             },
             is_amazon=not self._settings.endpoint,
@@ -329,10 +331,12 @@ class S3Store:
         """Make a request, as often as the policy says."""
         return patiently(lambda: request(self._clients.prompt()), doing, Patience(self._waiting.outage_seconds))
 
-    def _storage_options(self, *, is_helper: bool) -> dict[str, Any]:
+    def _storage_options(self, metadata: Mapping[str, str], *, is_helper: bool) -> dict[str, Any]:
         settings = self._settings
+        own = {"FULL": settings.full_storage_class, "DIFF": settings.diff_storage_class}
+        storage_class = own.get(metadata.get(f"{METADATA_PREFIX}type", "")) or settings.storage_class
         options = {
-            "StorageClass": "" if is_helper else settings.storage_class,
+            "StorageClass": "" if is_helper else storage_class,
             "ServerSideEncryption": settings.server_side_encryption or ("aws:kms" if settings.sse_kms_key_id else ""),
             "SSEKMSKeyId": settings.sse_kms_key_id,
         }

@@ -1,15 +1,16 @@
-"""How boto3 is set up: timeouts, credentials, and silence about secrets."""
+"""How botocore is set up: timeouts, credentials, and silence about secrets.
+
+What boto3 has besides, tables, transfers and threads, takes longer to load than a small request takes.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import boto3
 import botocore.session
-from boto3.compat import filter_python_deprecation_warnings
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, NoCredentialsError, ProfileNotFound
 
@@ -33,20 +34,23 @@ _METADATA_ATTEMPTS = 3
 class Clients:
     """The clients of one store, which share credentials. Methods may be called from several threads."""
 
-    def __init__(self, settings: StoreSettings, credentials: Credentials, waiting: Waiting) -> None:
+    def __init__(
+        self, settings: StoreSettings, credentials: Credentials, waiting: Waiting, others: Clients | None = None
+    ) -> None:
         """Make none yet.
 
         Args:
             settings: which server.
             credentials: from S3Keyfile; empty ones leave the search to boto3.
             waiting: the limits of single requests.
+            others: of the same store, with other limits: what these have learnt takes a tenth of a second to learn.
         """
         self._settings = settings
         self._given = credentials
         self._waiting = waiting
         self._lock = threading.Lock()
-        self._session: boto3.session.Session | None = None
-        self._made_for: boto3.session.Session | None = None
+        self._session: botocore.session.Session | None = others._session if others else None
+        self._made_for: botocore.session.Session | None = None
         self._prompt: S3Client | None = None
         self._slow: S3Client | None = None
 
@@ -71,7 +75,7 @@ class Clients:
                 self._slow = _make_client(session, self._settings, self._waiting.for_completion)
             return self._slow
 
-    def _checked_session(self) -> boto3.session.Session:
+    def _checked_session(self) -> botocore.session.Session:
         """The session, after a look at what requests are signed with: here a failure can be told from a request's."""
         session = self._session or _make_session(self._given)
         # What a service did not tell this time it may tell the next time: nothing is kept of a failure.
@@ -101,8 +105,7 @@ def chosen_endpoint(environment: Mapping[str, str]) -> str:
     return environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL") or ""
 
 
-def _make_session(given: Credentials) -> boto3.session.Session:
-    filter_python_deprecation_warnings()
+def _make_session(given: Credentials) -> botocore.session.Session:
     _keep_secrets_out_of_logs()
     core = botocore.session.Session()
     try:
@@ -119,20 +122,17 @@ def _make_session(given: Credentials) -> boto3.session.Session:
         ("metadata_service_num_attempts", _METADATA_ATTEMPTS),
     ):
         core.set_config_variable(name, max(least, core.get_config_variable(name) or 0))
-    return boto3.session.Session(
-        aws_access_key_id=given.key or None,
-        aws_secret_access_key=given.secret or None,
-        aws_session_token=given.token or None,
-        botocore_session=core,
-    )
+    if given.key:
+        core.set_credentials(given.key, given.secret, given.token or None)
+    return core
 
 
-def _make_client(session: boto3.session.Session, settings: StoreSettings, waiting: Waiting) -> S3Client:
-    region = settings.region or session.region_name
+def _make_client(session: botocore.session.Session, settings: StoreSettings, waiting: Waiting) -> S3Client:
+    region = settings.region or session.get_config_variable("region")
     if settings.endpoint:
         region = region or "us-east-1"
     try:
-        client = session.client(
+        made: Any = session.create_client(
             "s3",
             region_name=region,
             endpoint_url=settings.endpoint or None,
@@ -141,8 +141,9 @@ def _make_client(session: boto3.session.Session, settings: StoreSettings, waitin
     except (BotoCoreError, ValueError) as error:
         raise UnusableSettings(error=error) from error
     # botocore has no public way to choose what it sends requests by.
-    endpoint = vars(client)["_endpoint"]
+    endpoint = vars(made)["_endpoint"]
     endpoint.http_session = LimitedSession(endpoint.http_session, waiting.answer_seconds)
+    client: S3Client = made
     return client
 
 

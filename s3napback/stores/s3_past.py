@@ -59,14 +59,20 @@ class S3StoreAsOf(ReadOnlyStore, S3StoreWithVersions):
     """
 
     def __init__(
-        self, settings: StoreSettings, credentials: Credentials, moment: datetime, *, patient: bool = True
+        self,
+        settings: StoreSettings,
+        credentials: Credentials,
+        moment: datetime,
+        *,
+        patient: bool = True,
+        after: S3Store | None = None,
     ) -> None:
         """See ``S3Store``.
 
         Args:
             moment: timezone-aware.
         """
-        super().__init__(settings, credentials, patient=patient)
+        super().__init__(settings, credentials, patient=patient, after=after)
         self._moment = moment.astimezone(timezone.utc)
         self._histories: dict[str, Sequence[StoredVersion]] = {}
         self._covered: set[str] = set()

@@ -16,6 +16,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ResponseStreamingError
 
 from s3napback.crews import begin, has_come
+from s3napback.standing import note_request
 from s3napback.stores.s3_errors import OverlongAnswer, SlowAnswer
 
 LARGEST_ANSWER = 32 * 1024 * 1024
@@ -49,6 +50,7 @@ class LimitedSession:
             OverlongAnswer: it is too large.
             HTTPClientError: as botocore's own session does.
         """
+        note_request()
         is_stream, request.stream_output = request.stream_output, True
         position = _position(request.body)
         if hasattr(request.body, "begin_sending"):

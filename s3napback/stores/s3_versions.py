@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
@@ -63,7 +63,7 @@ def look_at_keeping(ask: Ask, bucket: str, prefix: str) -> Keeping:
     except FAILURES as error:
         raise translate(error, doing) from error
     versioning, (days, rule) = _versioning(ask, bucket), noncurrent_days(ask, bucket, prefix)
-    return Keeping(_clock(page), versioning, days, rule)
+    return Keeping(clock_of(page), versioning, days, rule)
 
 
 def listed_versions(ask: Ask, bucket: str, prefix: str) -> Iterator[StoredVersion]:
@@ -111,7 +111,7 @@ def _version(found: Any, doing: str) -> StoredVersion:
     )
 
 
-def _clock(answer: Any) -> datetime | None:
+def clock_of(answer: Any) -> datetime | None:
     """The store's clock, from the answer's header Date."""
     text = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
     try:
@@ -145,6 +145,11 @@ def noncurrent_days(ask: Ask, bucket: str, prefix: str) -> tuple[int | None, str
                 "%s failed: %s; whether older versions have been removed by one is not known", doing, explain(error)
             )
         return None, ""
+    return least_noncurrent_days(rules, prefix)
+
+
+def least_noncurrent_days(rules: Sequence[Any], prefix: str) -> tuple[int | None, str]:
+    """The same of rules that are known."""
     found = [
         (int(rule["NoncurrentVersionExpiration"].get("NoncurrentDays", 0)), str(rule.get("ID", "")))
         for rule in rules

@@ -81,8 +81,12 @@ class Throttle:
     def passed(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
         """Pass blocks on as they may."""
         for block in blocks:
-            self.take(len(block))
-            yield block
+            start = 0
+            while start < len(block):
+                piece = block[start : start + self.piece(len(block))]
+                self.take(len(piece))
+                yield piece
+                start += len(piece)
 
     def _rate(self) -> int | None:
         return self._bandwidth.rate_at(self._minute()) if self._bandwidth.is_limited else None

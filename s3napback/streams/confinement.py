@@ -26,7 +26,7 @@ Started = TypeVar("Started")
 _MOUNT_SETATTR, _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 442, 444, 445, 446
 """Numbers of system calls, the same on all architectures (the kernel's ``syscall.tbl`` since 5.1)."""
 
-_CLONE_NEWNS = 0x00020000
+_CLONE_NEWNS, _CLONE_NEWNET = 0x00020000, 0x40000000
 _MS_BIND, _MS_REC, _MS_PRIVATE = 1 << 12, 1 << 14, 1 << 18
 _MOUNT_ATTR_RDONLY = 1
 _AT_FDCWD, _AT_EMPTY_PATH, _AT_RECURSIVE = -100, 0x1000, 0x8000
@@ -47,17 +47,18 @@ class NotConfined(OSError):
     """The folder was moved by somebody while it was shut off, and nothing was started."""
 
 
-def start_confined(folder: int, start: Callable[[str], Started]) -> Started:
+def start_confined(folder: int, start: Callable[[str], Started], *, offline: bool = False) -> Started:
     """Call ``start`` where children can change nothing but a folder, as far as that is to be had.
 
     Args:
         folder: its descriptor.
         start: is given the path of the folder, to be the child's working directory, and starts the child.
+        offline: there is no network either, as far as that is to be had: for root, a network namespace of its own.
 
     Raises:
         NotConfined: somebody is at work in the folder above.
     """
-    thread = _Starter(folder, start)
+    thread = _Starter(folder, start, offline=offline)
     thread.start()
     thread.join()
     if thread.error is not None:
@@ -66,11 +67,12 @@ def start_confined(folder: int, start: Callable[[str], Started]) -> Started:
 
 
 class _Starter(threading.Thread, Generic[Started]):
-    def __init__(self, folder: int, start: Callable[[str], Started]) -> None:
+    def __init__(self, folder: int, start: Callable[[str], Started], *, offline: bool) -> None:
         super().__init__(name="starter", daemon=True)
         self.results: list[Started] = []
         self.error: BaseException | None = None
         self._folder = folder
+        self._offline = offline
         self._start_child = start
 
     def run(self) -> None:
@@ -82,6 +84,9 @@ class _Starter(threading.Thread, Generic[Started]):
                 raise
             except OSError:
                 inside = self._folder
+            with suppress(OSError):
+                if self._offline:
+                    _call("unshare", _CLONE_NEWNET)
             with suppress(OSError):
                 _restrict_to(inside)
             self.results.append(self._start_child(f"/proc/self/fd/{inside}"))

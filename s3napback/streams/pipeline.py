@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 from s3napback.errors import PipelineError
+from s3napback.standing import asking_until
 from s3napback.streams.pipes import PipeEnd, Silence
 from s3napback.streams.post_mortem import PostMortem
 from s3napback.streams.processes import Messages, Process, Stage, collect_messages
@@ -53,6 +55,7 @@ class Pipeline(Running):
         self._members: list[Process | Pump] = []
         self._post_mortem = PostMortem(self._members, stall_timeout)
         self._failure: PipelineError | None = None
+        self._asking = ExitStack()
         self.warnings: list[str] = []
 
     def readinto(self, buffer: memoryview, /) -> int:
@@ -93,6 +96,8 @@ class Pipeline(Running):
         return self._given + sum(pump.progress for pump in self._pumps)
 
     def _start(self) -> None:
+        if any(isinstance(element, Stage) and element.may_ask for element in self._elements):
+            self._asking.enter_context(asking_until(self._has_been_answered))
         stderrs: list[tuple[PipeEnd, Messages]] = []
         upstream: PipeEnd | None = None
         for element in self._elements:
@@ -106,6 +111,17 @@ class Pipeline(Running):
             upstream = reader
         self._output = reader.keep()
         self._threads.submit(collect_messages, stderrs, self._stop)
+
+    def _has_been_answered(self) -> bool:
+        """Whether what may ask a person something has written, so that it has asked."""
+        return any(
+            isinstance(above, Process) and above.stage.may_ask and isinstance(member, Pump) and member.bytes_read > 0
+            for above, member in zip(list(self._members), list(self._members)[1:], strict=False)
+        )
+
+    def _close(self) -> None:
+        super()._close()
+        self._asking.close()
 
     def _start_process(self, stage: Stage, upstream: PipeEnd | None, writer: PipeEnd) -> tuple[PipeEnd, Messages]:
         stderr_reader, stderr_writer = self._open_pipe()

@@ -68,6 +68,7 @@ class Stage:
         environment: added to what ``family`` gets. It may hold secrets, and is never shown.
         judge: given what it said, tells what is wrong although it ended well; empty if nothing is.
         folder: descriptor of the folder that it works in, the only one that it can change; None is anywhere.
+        offline: beside, it gets no network, as far as that is to be had.
         family: what kind of program it is, which decides on what it gets of our environment.
         user: whose rights it has; None are ours.
         directory: where it is started, with our own rights even if it has another user's; None is where we are.
@@ -86,6 +87,7 @@ class Stage:
     environment: Mapping[str, str] = field(default_factory=dict)
     judge: Callable[[Sequence[str]], str] | None = None
     folder: int | None = None
+    offline: bool = False
     family: Family = Family.PLAIN
     user: User | None = None
     directory: str | None = None
@@ -251,7 +253,9 @@ class Process:
         self.messages = Messages(stage.name, stage.review)
         try:
             self._popen = (
-                self._start(stage.directory) if stage.folder is None else start_confined(stage.folder, self._start)
+                self._start(stage.directory)
+                if stage.folder is None
+                else start_confined(stage.folder, self._start, offline=stage.offline)
             )
         except (OSError, ValueError) as error:
             raise ElementsFailed(Culprit(stage, [start_problem(stage.command[0], stage.user, error)])) from error

@@ -65,6 +65,20 @@ class Receiver(Running):
         if not self._process.is_good:
             raise ReceiverFailed(*self._with_words(self._process.describe_end()))
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it runs no more."""
+        return self._process.status is not None
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it has ended well."""
+        return self._process.is_good
+
+    def words(self) -> list[str]:
+        """The last lines that it said so far."""
+        return self._process.messages.lines()[-_QUOTED_LINES:]
+
     def _be_patient(self) -> None:
         """Nothing has moved for StallTimeout. It may have more to do than to read."""
         if not self._watch.has_worked(self._process.processor_time):
@@ -73,7 +87,7 @@ class Receiver(Running):
             )
 
     def _with_words(self, what: str) -> tuple[str, ...]:
-        words = self._process.messages.lines()[-_QUOTED_LINES:]
+        words = self.words()
         return (f"{self._process.name} {what}" + (":" if words else ""), *(f"  {line}" for line in words))
 
     def _start(self) -> None:

@@ -10,9 +10,9 @@ import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from typing import NamedTuple
 
-from s3napback.errors import PipelineError
+from s3napback.streams.dumpdirs import MalformedArchive, check_dumpdir, entries_of
 
 BLOCK_SIZE = 512
 """Bytes; headers and contents are padded to it."""
@@ -27,11 +27,15 @@ DUMPDIR = b"GNU.dumpdir"
 
 _MAGICS = (b"ustar\x0000", b"ustar  \x00")
 _TYPES = frozenset(b"0123456DxgLK")
-_WITH_CONTENT = frozenset((REGULAR, OLD_DIRECTORY, EXTENDED, GLOBAL, LONG_NAME, LONG_LINK))
+WITH_CONTENT = frozenset((REGULAR, OLD_DIRECTORY, EXTENDED, GLOBAL, LONG_NAME, LONG_LINK))
+"""Types that something may follow; nothing does behind the others."""
 _SIZE = re.compile(rb"[0-7]{11}[\0 ]")
 _MODE = re.compile(rb" *[0-7]{1,8}[\0 ]*")
 _CHECKSUM = re.compile(rb" *([0-7]{1,7})[\0 ]*")
-_RECORD = re.compile(rb"([1-9][0-9]{0,9}) ([A-Za-z][^=\0]*)=")
+_USUAL = re.compile(rb"[0-7]{7}\0.{16}([0-7]{11})\0.{12}(.{8})([0-6DxgLK]).{100}ustar(?:\x0000|  \0)", re.DOTALL)
+"""From its mode on, a header as GNU tar writes nearly all: size, checksum and type."""
+RECORD = re.compile(rb"([1-9][0-9]{0,9}) ([A-Za-z][^=\0]*)=")
+"""How a record of an extended header begins: its length, and its keyword."""
 _KEYWORD = re.compile(rb"[A-Za-z0-9._-]+")
 NUMBER = re.compile(rb"0|[1-9][0-9]{0,18}")
 _NAMES = (b"path", b"linkpath", b"GNU.sparse.name")
@@ -39,20 +43,18 @@ PAIRED = (b"GNU.sparse.offset", b"GNU.sparse.numbytes")
 OLD_SPARSE = {b"GNU.sparse.size", b"GNU.sparse.numblocks", b"GNU.sparse.map", *PAIRED}
 _NEW_SPARSE = {b"GNU.sparse.major", b"GNU.sparse.minor", b"GNU.sparse.realsize"}
 _ONCE = ({*_NAMES, b"size", DUMPDIR} | OLD_SPARSE | _NEW_SPARSE) - {*PAIRED}
-_DUMPDIR_LETTERS = frozenset(b"YND")
+_TIMES = frozenset((b"mtime", b"atime", b"ctime"))
+_PLAIN = _TIMES | {b"path", b"linkpath", DUMPDIR}
+_VENDOR = b"SCHILY."
 _ATTRIBUTES = b"SCHILY.xattr."
-
-
-class MalformedArchive(PipelineError):
-    """What came out of decompression is no tar archive, or none such as tar writes for s3napback."""
+_TIME = re.compile(rb"([0-9]{1,12})(?:\.([0-9]{1,9}))?")
 
 
 Records = Mapping[bytes, bytes]
 """Extended records by keyword. Of those that come more than once, only that they came is known."""
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     """One header block.
 
     Attributes:
@@ -72,22 +74,31 @@ def read_header(block: bytes) -> Header:
     Raises:
         MalformedArchive: it is no header, or of a type that tar writes for nobody of ours.
     """
+    usual = _USUAL.match(block, 100)
+    total = sum_of(block[:256]) + sum_of(block[256:]) - sum(block[148:156]) + 8 * 32
+    if usual is not None and usual[2] == b"%06o\0 " % total:
+        kind, size = usual[3], int(usual[1], 8)
+    else:
+        kind, size = _type_and_size(block, total)
+    if size and kind not in WITH_CONTENT:
+        raise MalformedArchive(f"it holds a member that has content and must have none (of type {kind!r})")
+    return Header(block, kind, size)
+
+
+def _type_and_size(block: bytes, total: int) -> tuple[bytes, int]:
+    """Those of a header whose numbers are not all written in the usual way."""
     found = _CHECKSUM.fullmatch(block, 148, 156)
-    if found is None or _sum(block[:256]) + _sum(block[256:]) - sum(block[148:156]) + 8 * 32 != int(found[1], 8):
+    if found is None or total != int(found[1], 8):
         raise MalformedArchive("the content is not a whole tar archive: a header in it is damaged")
     if block[257:265] not in _MAGICS or block[156] not in _TYPES:
         raise MalformedArchive(f"it holds a member of a kind that s3napback never writes ({block[156:157]!r})")
     # tar knows further forms of numbers; in one of them "+0000755" is the mode of a setuid program.
     if not _MODE.fullmatch(block, 100, 108):
         raise MalformedArchive(f"it holds a member whose permissions are no octal number ({block[100:108]!r})")
-    kind = block[156:157]
-    size = _size(block)
-    if size and kind not in _WITH_CONTENT:
-        raise MalformedArchive(f"it holds a member that has content and must have none (of type {kind!r})")
-    return Header(block, kind, size)
+    return block[156:157], size_in(block)
 
 
-def _sum(half: bytes) -> int:
+def sum_of(half: bytes) -> int:
     """The sum of at most 256 bytes, without a loop: the low half of Adler's checksum, less one (RFC 1950, section 9).
 
     It counts modulo 65,521, which so few bytes do not reach.
@@ -95,7 +106,8 @@ def _sum(half: bytes) -> int:
     return (zlib.adler32(half) & 0xFFFF) - 1
 
 
-def _size(block: bytes) -> int:
+def size_in(block: bytes) -> int:
+    """The size that a header block tells; raises ``MalformedArchive`` if it tells none."""
     if _SIZE.fullmatch(block, 124, 136):
         return int(block[124:135], 8)
     if block[124:128] == b"\x80\0\0\0" and block[128] < 0x80:
@@ -103,9 +115,9 @@ def _size(block: bytes) -> int:
     raise MalformedArchive("a header in it tells no size")
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Member:
-    """One member of an archive, by its headers.
+    """One member of an archive, by its headers. Is not changed once it is made; there may be millions of them.
 
     Attributes:
         header: the last of its headers.
@@ -114,6 +126,11 @@ class Member:
         records: its extended records.
         long_name: of the older GNU format.
         long_link: the same, of a link's target.
+        listed: a directory's entries, in the same format.
+        is_plain: its records tell nothing but times, names, and what a directory held.
+        path: its name as the archive has it.
+        name: relative to the root directory, which is empty itself; without ``.`` and slashes at its ends. Bytes that
+            are not UTF-8 are escaped as ``surrogateescape`` does.
     """
 
     header: Header
@@ -122,6 +139,31 @@ class Member:
     records: Records = field(default_factory=dict)
     long_name: bytes | None = None
     long_link: bytes | None = None
+    listed: bytes | None = None
+    is_plain: bool = field(init=False)
+    path: bytes = field(init=False)
+    name: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.is_plain = self.records.keys() <= _PLAIN
+        self.path = path = self._path()
+        self.name = plain_name(path.decode("utf-8", "surrogateescape"))
+
+    def _path(self) -> bytes:
+        records = self.records
+        if b"path" in records and self.is_plain:
+            return records[b"path"]
+        for keyword in () if self.is_plain else (b"GNU.sparse.name", b"path"):
+            if keyword in records:
+                return records[keyword]
+        if self.long_name is not None:
+            return self.long_name
+        block = self.header.block
+        name = block[:100].split(b"\0", 1)[0]
+        # Only POSIX's format keeps a first part of long names apart.
+        if block[345] and block[257:263] == b"ustar\0":
+            return b"%s/%s" % (block[345:500].split(b"\0", 1)[0], name)
+        return name
 
     @property
     def type(self) -> bytes:
@@ -134,21 +176,6 @@ class Member:
         return self.header.type in (DIRECTORY, OLD_DIRECTORY)
 
     @property
-    def path(self) -> bytes:
-        """Its name as the archive has it."""
-        if self.records:
-            for keyword in (b"GNU.sparse.name", b"path"):
-                if keyword in self.records:
-                    return self.records[keyword]
-        if self.long_name is not None:
-            return self.long_name
-        block = self.header.block
-        name = block[:100].split(b"\0", 1)[0]
-        # Only POSIX's format keeps a first part of long names apart.
-        prefix = block[345:500].split(b"\0", 1)[0] if block[257:263] == b"ustar\0" else b""
-        return b"%s/%s" % (prefix, name) if prefix else name
-
-    @property
     def link(self) -> bytes:
         """What a link's target is called in the archive; of a symbolic link what it says. Empty if it is none."""
         if self.header.type not in (HARD_LINK, SYMBOLIC_LINK):
@@ -156,14 +183,6 @@ class Member:
         if b"linkpath" in self.records:
             return self.records[b"linkpath"]
         return self.header.block[157:257].split(b"\0", 1)[0] if self.long_link is None else self.long_link
-
-    @cached_property
-    def name(self) -> str:
-        """Relative to the root directory, which is empty itself; without ``.`` and slashes at its ends.
-
-        Bytes that are not UTF-8 are escaped as ``surrogateescape`` does.
-        """
-        return plain_name(self.path.decode("utf-8", "surrogateescape"))
 
     @property
     def link_target(self) -> str:
@@ -185,17 +204,22 @@ class Member:
     @property
     def permissions(self) -> int:
         """The lower twelve bits of the mode."""
-        return self._number(b"", slice(100, 108)) & 0o7777
+        text = self.header.block[100:108]
+        return (
+            int(text[:7], 8) & 0o7777
+            if text[:7].isdigit() and not text[7]
+            else self._number(b"", slice(100, 108)) & 0o7777
+        )
 
     @property
     def dumpdir(self) -> bytes | None:
-        """Of a directory in an incremental archive: what it held. None where a later content tells, or nothing does."""
-        return self.records.get(DUMPDIR) if self.records else None
+        """Of a directory in an incremental archive: what it held."""
+        return self.records.get(DUMPDIR, self.listed) if self.records else self.listed
 
     @property
     def entries(self) -> Iterator[str]:
         """The names of all that the directory held, be it in this archive or not."""
-        for entry in (self.dumpdir or b"").split(b"\0"):
+        for entry in entries_of(self.dumpdir or b""):
             if entry:
                 yield entry[1:].decode("utf-8", "surrogateescape")
 
@@ -206,9 +230,24 @@ class Member:
     @property
     def attributes(self) -> tuple[bytes, ...]:
         """Names of its extended attributes; lists of access rights are none."""
-        if not self.records:
+        if self.is_plain:
             return ()
         return tuple(each[len(_ATTRIBUTES) :] for each in self.records if each.startswith(_ATTRIBUTES))
+
+    @property
+    def has_attributes(self) -> bool:
+        """Whether it has any, or a list of access rights."""
+        return not self.is_plain and any(keyword.startswith(_VENDOR) for keyword in self.records)
+
+    @property
+    def modified_ns(self) -> int:
+        """Nanoseconds since 1970 at which it was modified; -1 where that cannot be told for certain."""
+        found = _TIME.fullmatch(self.records.get(b"mtime", b""))
+        if found is not None:
+            return int(found[1]) * 1_000_000_000 + int((found[2] or b"").ljust(9, b"0"))
+        if b"mtime" in self.records or not _SIZE.fullmatch(self.header.block, 136, 148):
+            return -1
+        return int(self.header.block[136:147], 8) * 1_000_000_000
 
     def has_attribute(self, name: bytes) -> bool:
         """Whether it has an extended attribute."""
@@ -234,29 +273,6 @@ def plain_name(name: str) -> str:
     return name
 
 
-_NO_ENTRIES = b"NOT.dumpdir"
-
-
-def without_entries(member: Member) -> Sequence[bytes]:
-    """All headers of a member, the record of what a directory held under a name of the same length that tar ignores."""
-    if member.dumpdir is None:
-        return member.raw
-    headers: list[bytes] = []
-    for piece in member.raw:
-        is_content = bool(headers) and len(headers) % 2 == 1 and headers[-1][156:157] == EXTENDED
-        headers.append(_with_renamed_record(piece) if is_content else piece)
-    return headers
-
-
-def _with_renamed_record(content: bytes) -> bytes:
-    position = 0
-    while (found := _RECORD.match(content, position)) is not None:
-        if found[2] == DUMPDIR:
-            return content[: found.start(2)] + _NO_ENTRIES + content[found.end(2) :]
-        position += int(found[1])
-    return content
-
-
 def read_records(content: bytes, *, checks_entries: bool = True) -> dict[bytes, bytes]:
     """The records of an extended header.
 
@@ -272,43 +288,26 @@ def read_records(content: bytes, *, checks_entries: bool = True) -> dict[bytes, 
     paired: dict[bytes, list[bytes]] = {}
     position = 0
     while position < len(content):
-        found = _RECORD.match(content, position)
+        found = RECORD.match(content, position)
         end = position + int(found[1]) if found else 0
         if found is None or found.end() >= end or end > len(content) or content[end - 1 : end] != b"\n":
             raise MalformedArchive("a record in it is broken")
         keyword, value = found[2], content[found.end() : end - 1]
+        if keyword in _TIMES:
+            records[keyword] = value
+            position = end
+            continue
         _check_record(keyword, value, records)
         if keyword in PAIRED:
             paired.setdefault(keyword, []).append(value)
         else:
             records[keyword] = value
         position = end
-    records.update((keyword, b",".join(values)) for keyword, values in paired.items())
+    if paired:
+        records.update((keyword, b",".join(values)) for keyword, values in paired.items())
     if checks_entries and DUMPDIR in records:
         check_dumpdir(records[DUMPDIR])
     return records
-
-
-def with_record(content: bytes, keyword: bytes, value: bytes) -> bytes:
-    """The content of an extended header with another value of a record that is in it."""
-    position = 0
-    while (found := _RECORD.match(content, position)) is not None:
-        end = position + int(found[1])
-        if found[2] == keyword:
-            rest = b" %s=%s\n" % (keyword, value)
-            # The length counts its own digits as well.
-            length = len(rest) + len(b"%d" % len(rest))
-            length = len(rest) + len(b"%d" % length)
-            return content[:position] + b"%d" % length + rest + content[end:]
-        position = end
-    return content
-
-
-def extended_header(header: Header, content: bytes) -> bytes:
-    """An extended header like another one for other content, with it and its padding."""
-    block = header.block[:124] + b"%011o\0" % len(content) + header.block[136:148] + b" " * 8 + header.block[156:]
-    checked = block[:148] + b"%06o\0 " % sum(block) + block[156:]
-    return checked + content + bytes(-len(content) % BLOCK_SIZE)
 
 
 def _check_record(keyword: bytes, value: bytes, before: Records) -> None:
@@ -330,15 +329,16 @@ def checked_member(member: Member) -> Member:
         MalformedArchive: they do not, or it names what lies elsewhere.
     """
     path = member.path
-    if path.startswith(b"/") or b".." in path.split(b"/"):
+    if path.startswith(b"/") or (b".." in path and b".." in path.split(b"/")):
         raise MalformedArchive(f"it holds a member with a name that leads out of it ({path!r:.200})")
-    if not path or (member.type in (HARD_LINK, SYMBOLIC_LINK) and not member.link):
+    kind = member.header.type
+    if not path or (kind in (HARD_LINK, SYMBOLIC_LINK) and not member.link):
         raise MalformedArchive("it holds a member or a link without a name")
-    if member.type == HARD_LINK and (member.link.startswith(b"/") or b".." in member.link.split(b"/")):
+    if kind == HARD_LINK and (member.link.startswith(b"/") or b".." in member.link.split(b"/")):
         raise MalformedArchive(f"it holds a link to a name that leads out of it ({member.link!r:.200})")
-    if not member.is_directory and path.endswith(b"/"):
+    if path.endswith(b"/") and not member.is_directory:
         raise MalformedArchive(f"it holds a member that is named like a directory, and is none ({path!r:.200})")
-    if member.records:
+    if not (member.is_plain and (kind == DIRECTORY or DUMPDIR not in member.records)):
         _check_records(member)
     return member
 
@@ -351,29 +351,6 @@ def _check_records(member: Member) -> None:
         raise MalformedArchive("it holds an owner that is no number")
     if DUMPDIR in records and member.type != DIRECTORY:
         raise MalformedArchive("it holds a list of entries of something that is no directory")
-
-
-def check_dumpdir(dumpdir: bytes) -> None:
-    """Accept what a directory held only in the letters that tar writes for us.
-
-    With the others (``R``, ``T``, ``X``) a reading tar renames, to wherever they say; see "Dumpdir" in tar's manual.
-
-    Args:
-        dumpdir: entries, each a letter and a name and ended by a NUL, and one more NUL.
-
-    Raises:
-        MalformedArchive: it holds anything else.
-    """
-    if dumpdir == b"\0":
-        return
-    if not dumpdir.endswith(b"\0\0"):
-        raise MalformedArchive("a list of a directory's entries in it has lost its end")
-    for entry in dumpdir[:-2].split(b"\0"):
-        if len(entry) < 2 or entry[0] not in _DUMPDIR_LETTERS or b"/" in entry or entry[1:] in (b".", b".."):
-            raise MalformedArchive(
-                f"it holds the record of a rename, or another that s3napback never writes ({entry!r:.200}): "
-                "somebody else made it"
-            )
 
 
 def stored_size(header: Header, records: Records) -> int:

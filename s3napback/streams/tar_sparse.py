@@ -5,7 +5,8 @@ A tar that took a file for sparse where we do not, or the other way round, would
 
 from __future__ import annotations
 
-from s3napback.streams.tar_headers import BLOCK_SIZE, NUMBER, OLD_SPARSE, PAIRED, MalformedArchive, Records
+from s3napback.streams.dumpdirs import MalformedArchive
+from s3napback.streams.tar_headers import BLOCK_SIZE, NUMBER, OLD_SPARSE, PAIRED, Records
 
 ODD_SPARSE = "it holds a sparse file of a form that tar never writes"
 

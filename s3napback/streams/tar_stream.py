@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from s3napback.streams.dumpdirs import MalformedArchive, check_dumpdir
 from s3napback.streams.tar_headers import (
     BLOCK_SIZE,
     EXTENDED,
@@ -15,9 +16,7 @@ from s3napback.streams.tar_headers import (
     LONG_NAME,
     OLD_DIRECTORY,
     Header,
-    MalformedArchive,
     Member,
-    check_dumpdir,
     checked_member,
     read_header,
     read_records,
@@ -36,6 +35,7 @@ LONGEST_NAME = 1 << 20
 """Bytes of a name in the older GNU format, or of a header for all members, at most."""
 
 _EMPTY_BLOCK = bytes(BLOCK_SIZE)
+_SMALL = 1 << 15
 _DESCRIBING = (EXTENDED, GLOBAL, LONG_NAME, LONG_LINK)
 
 Part = Member | memoryview
@@ -57,7 +57,6 @@ class TarFollower:
         self._partial = bytearray()
         self._collecting: Header | None = None
         self._collected = bytearray()
-        self._list_of: Member | None = None
         self._map: _MapInContent | None = None
         self._begin_member()
 
@@ -70,7 +69,8 @@ class TarFollower:
         """Take in the next bytes of the archive.
 
         Yields:
-            Each member once its headers are whole, and behind it the pieces of its content, padding included.
+            Each member once its headers are whole, and behind it the pieces of its content, padding included. A list
+            of a directory's entries that is a content, as in the older GNU format, counts as one of the headers.
 
         Raises:
             MalformedArchive: it is none that tar would write for us.
@@ -127,6 +127,12 @@ class TarFollower:
         if header.type in _DESCRIBING:
             self._begin_collecting(header)
             return None
+        if header.type == OLD_DIRECTORY:
+            if not 0 < header.size <= LONGEST_LIST:
+                raise MalformedArchive(f"a list of a directory's entries in it has {header.size} bytes")
+            self._collecting = header
+            self._expect(header.size)
+            return None
         return self._begin_content(header)
 
     def _begin_collecting(self, header: Header) -> None:
@@ -140,18 +146,14 @@ class TarFollower:
         self._collecting = header
         self._expect(header.size)
 
-    def _begin_content(self, header: Header) -> Member:
+    def _begin_content(self, header: Header, entries: bytes | None = None) -> Member:
         records = self._records or {}
-        size = stored_size(header, records)
-        member = Member(header, size, self._raw, records, self._names.get(LONG_NAME), self._names.get(LONG_LINK))
+        size = stored_size(header, records) if entries is None else 0
+        names = self._names
+        member = Member(header, size, self._raw, records, names.get(LONG_NAME), names.get(LONG_LINK), entries)
         checked_member(member)
-        if records and has_map_in_content(records, size):
+        if not member.is_plain and has_map_in_content(records, size):
             self._map = _MapInContent(size)
-        if header.type == OLD_DIRECTORY:
-            if not 0 < size <= LONGEST_LIST:
-                raise MalformedArchive(f"a list of a directory's entries in it has {size} bytes")
-            self._list_of = member
-            self._collected.clear()
         self._begin_member()
         self._expect(size)
         return member
@@ -164,18 +166,21 @@ class TarFollower:
         if self._collecting is None:
             if self._map is not None and self._map.is_whole_after(piece):
                 self._map = None
-            if self._list_of is not None:
-                self._take_list(piece)
             yield piece
             return
         self._collected += piece
         if self._left:
             return
         content = bytes(self._collected)
-        self._collected.clear()
+        self._collected = bytearray()
         self._raw.append(content)
         header, self._collecting = self._collecting, None
-        self._describe(header, content[: header.size])
+        if header.type == OLD_DIRECTORY:
+            entries = content[: header.size]
+            check_dumpdir(entries)
+            yield self._begin_content(header, entries)
+        else:
+            self._describe(header, content[: header.size])
 
     def _describe(self, header: Header, content: bytes) -> None:
         if header.type == EXTENDED:
@@ -190,14 +195,6 @@ class TarFollower:
             if rest or not end:
                 raise MalformedArchive("it holds a long name that is broken")
             self._names[header.type] = name
-
-    def _take_list(self, piece: memoryview) -> None:
-        self._collected += piece
-        if self._left or self._list_of is None:
-            return
-        check_dumpdir(bytes(self._collected[: self._list_of.size]))
-        self._list_of = None
-        self._collected.clear()
 
 
 class _MapInContent:
@@ -283,13 +280,24 @@ def selected(
     """
     follower = TarFollower()
     is_wanted = False
+    # Members are small, most of them, and each piece by itself would cost a call of the system.
+    gathered = bytearray()
     for block in blocks:
         for part in follower.feed(block):
             if isinstance(part, Member):
                 is_wanted = chooses(part)
                 if is_wanted:
-                    yield from headers(part)
+                    gathered += b"".join(headers(part))
             elif is_wanted:
+                if len(part) <= _SMALL:
+                    gathered += part
+                    continue
+                if gathered:
+                    yield bytes(gathered)
+                    gathered.clear()
                 yield part
+        if gathered:
+            yield bytes(gathered)
+            gathered.clear()
     follower.finish()
     yield END_MARK

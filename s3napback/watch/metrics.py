@@ -37,6 +37,9 @@ _SOURCE = {
     "critical": _Metric("s3napback_critical_by_timestamp_seconds", "From when on its lack is critical."),
 }
 
+_PROVEN = _Metric("s3napback_last_proven_timestamp_seconds", "When a drill last proved the source.")
+_DRILL_FAILED = _Metric("s3napback_last_drill_failed", "1 if the last drill could not prove the source, else 0.")
+
 
 def metrics_text(word: Word) -> str:
     """All metrics of a run, each with its help and type, each line with its end."""
@@ -50,6 +53,29 @@ def metrics_text(word: Word) -> str:
     for key, metric in _SOURCE.items():
         lines += _lines(metric, ((labels, values[key]) for labels, values in sources))
     return "".join(f"{line}\n" for line in lines)
+
+
+@dataclass(frozen=True)
+class Drilled:
+    """What is known of the drills of one source.
+
+    Attributes:
+        source: such as ``Directory /etc``.
+        proven: when one last went well, timezone-aware; None is never.
+        has_failed: the last one did not.
+    """
+
+    source: str
+    proven: datetime | None
+    has_failed: bool
+
+
+def drill_metrics_text(host: str, configuration: str, drilled: Iterable[Drilled]) -> str:
+    """The metrics of drills, likewise."""
+    rows = [({"host": host, "configuration": configuration, "source": each.source}, each) for each in drilled]
+    lines = _lines(_PROVEN, ((labels, _seconds(each.proven)) for labels, each in rows))
+    failed = _lines(_DRILL_FAILED, ((labels, float(each.has_failed)) for labels, each in rows))
+    return "".join(f"{line}\n" for line in (*lines, *failed))
 
 
 def _of_run(word: Word) -> Mapping[str, float | None]:

@@ -11,6 +11,7 @@ from s3napback.archives import join_prefix, split_key
 from s3napback.config.settings import Job
 from s3napback.kinds import kind_of
 from s3napback.watch.keys import Place
+from s3napback.watch.proofs import Seen, newest_proofs
 from s3napback.watch.states import Heard, State, Verdict, judge_run, judge_source, worst
 from s3napback.watch.word import SourceWord
 
@@ -21,6 +22,7 @@ class Standing:
 
     Attributes:
         said: what the run has said of the source; None for the run as a whole, and where it has not spoken of it.
+        drill: the newest one of it; None if there was none.
         source: such as ``Directory /etc``; empty for the run as a whole.
     """
 
@@ -28,6 +30,7 @@ class Standing:
     source: str
     verdict: Verdict
     said: SourceWord | None = None
+    drill: Seen | None = None
 
     @property
     def last_good(self) -> date | None:
@@ -42,10 +45,22 @@ class StoreContents:
     Attributes:
         sizes: bytes of every object, by its key.
         heard: every word.
+        moments: when the store took each object, by its key.
     """
 
     sizes: Mapping[str, int] = field(default_factory=dict)
     heard: Sequence[Heard] = ()
+    moments: Mapping[str, datetime] = field(default_factory=dict)
+
+    @cached_property
+    def drills(self) -> dict[str, Seen]:
+        """Of every name of archives that were drilled the newest drill of any of them."""
+        found: dict[str, Seen] = {}
+        for key, seen in newest_proofs(self.moments).items():
+            name = (split_key(key) or (key,))[0]
+            if name not in found or seen.moment > found[name].moment:
+                found[name] = seen
+        return found
 
     @cached_property
     def unspoken(self) -> dict[str, str]:
@@ -139,9 +154,11 @@ def _of_word(heard: Heard, stored: StoreContents, now: datetime) -> list[Standin
     if word.forgotten:
         return []
     whole = judge_run(word, heard.modified, now)
-    found = [
-        Standing(place, each.source, judge_source(each, place.prefix, stored.sizes, now), each) for each in word.sources
-    ]
+    found = []
+    for each in word.sources:
+        drill = stored.drills.get(join_prefix(place.prefix, each.name))
+        verdict = judge_source(each, place.prefix, stored.sizes, now, drill)
+        found.append(Standing(place, each.source, verdict, each, drill))
     if whole.state is not State.OK or not found:
         found.append(Standing(place, "", whole))
     return found

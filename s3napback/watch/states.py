@@ -10,6 +10,7 @@ from enum import Enum
 from s3napback.archives import join_prefix
 from s3napback.formatting import counted
 from s3napback.watch.keys import Place
+from s3napback.watch.proofs import Seen
 from s3napback.watch.word import SourceWord, Word
 
 CLOCK_TOLERANCE = timedelta(hours=1)
@@ -53,7 +54,9 @@ class Verdict:
     reasons: tuple[str, ...] = ()
 
 
-def judge_source(said: SourceWord, prefix: str, sizes: Mapping[str, int], now: datetime) -> Verdict:
+def judge_source(
+    said: SourceWord, prefix: str, sizes: Mapping[str, int], now: datetime, drill: Seen | None = None
+) -> Verdict:
     """How things stand with one source.
 
     Args:
@@ -61,8 +64,15 @@ def judge_source(said: SourceWord, prefix: str, sizes: Mapping[str, int], now: d
         prefix: of the run's keys.
         sizes: bytes of every object of the store, by its key.
         now: timezone-aware.
+        drill: the newest one of it; None if there was none.
     """
-    return _joined([*_missing(said, prefix, sizes), *_late(said, now), *_outcome(said)])
+    return _joined([*_missing(said, prefix, sizes), *_late(said, now), *_outcome(said), *_drilled(drill)])
+
+
+def _drilled(drill: Seen | None) -> list[tuple[State, str]]:
+    if drill is None or drill.is_good:
+        return []
+    return [(State.CRITICAL, f"a drill could not prove {drill.key}, at {_time(drill.moment)}")]
 
 
 def judge_run(word: Word, modified: datetime, now: datetime) -> Verdict:

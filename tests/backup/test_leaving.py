@@ -29,6 +29,7 @@ from tests.faulty_s3 import Fault, FaultyS3, answer, stall
 from tests.servers import S3Server
 from tests.site import FIRST_DAY, Site
 from tests.stores.sources import BytesSource
+from tests.waiting import becomes
 
 PLACE = Place("", "test-host", "site")
 CYCLE = "Diffs 2\nFulls 2"
@@ -254,14 +255,13 @@ def test_a_run_that_a_signal_ends_leaves_its_word(tmp_path: Path, moto: S3Server
     waits = "<Command waits>\nRun sleep 60\n</Command>"
     told = f"OnFailure /usr/bin/touch {tmp_path}/told\nMetricsFile {tmp_path}/x.prom"
     site.configure(f"<Cycle nightly>\n{CYCLE}\nDirectory {site.source}\n{waits}\n</Cycle>", general=told)
-    with subprocess.Popen(site.command(), env=site.full_environment(), stderr=subprocess.PIPE, text=True) as run:
-        assert run.stderr is not None
+    log = tmp_path / "log"
+    with log.open("w") as file, subprocess.Popen(site.command(), env=site.full_environment(), stderr=file) as run:
         # The directory's line is the sign that the second source has its turn.
-        while "stored" not in run.stderr.readline():
-            pass
+        assert becomes(lambda: "stored" in log.read_text(), 30)
         time.sleep(0.5)
         os.kill(run.pid, signal.SIGTERM)
-        run.communicate(timeout=30)
+        run.wait(30)
     assert run.returncode == 143
     word = word_of(site)
     assert (word.ran, word.exit) == (True, 143)

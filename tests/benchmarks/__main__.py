@@ -29,14 +29,23 @@ _NAMES = [case.name for case in CASES]
 @click.option("--markdown", "report", type=click.Path(path_type=Path), help="Write the table to this file as well.")
 @click.option("--folder", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Where to make the "
     "temporary folder: on a disk, with 60 GB free.")  # fmt: skip
-def main(small: bool, rounds: int | None, names: tuple[str, ...], report: Path | None, folder: Path | None) -> None:
+@click.option("--former", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A checkout of an "
+    "earlier version, to compare with.")  # fmt: skip
+def main(
+    small: bool,
+    rounds: int | None,
+    names: tuple[str, ...],
+    report: Path | None,
+    folder: Path | None,
+    former: Path | None,
+) -> None:
     """Measure s3napback against what people would use instead, on this machine, in one run."""
     # So that the laboratory is left in order: its server ends, its folder goes.
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     rows: list[Row] = []
     scale = SMALL if small else Scale()
     chosen = [case for case in CASES if case.name in names or not names]
-    with open_laboratory(scale, folder) as laboratory:
+    with open_laboratory(scale, folder, former and former.absolute()) as laboratory:
         for case in chosen:
             _say(f"{case.name}: preparing")
             rows += rows_of(case, case.prepare(laboratory), rounds or (1 if small else 3), _say)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Literal
+from collections.abc import Callable
 
 from tests.benchmarks import contenders, datasets
 from tests.benchmarks.contenders import Borg, Contender, Restic
+from tests.benchmarks.index_cases import INDEX_CASES
 from tests.benchmarks.laboratory import Laboratory
 from tests.benchmarks.measuring import Run, Usage, measure
 from tests.benchmarks.slow_store import slow_store
+from tests.benchmarks.trials import Case, Trial, full
 
 MEMORY_GOAL = 220_000_000
 """Bytes that our process may take at ChunkSize 25000000 with 4 threads."""
@@ -23,66 +21,10 @@ _MANY_DIFFS = "Diffs 1000"
 _LONGEST_BLOCK = 64 << 20
 
 
-def _nothing(_round: int) -> None:
-    """No preparation."""
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One case, ready to be measured.
-
-    Attributes:
-        ours: s3napback.
-        others: the contenders.
-        quantity: what is compared.
-        limit: what our own figure may be at most, in seconds or bytes; None is without.
-        before_round: brings about what has changed since the round before.
-    """
-
-    ours: Contender
-    others: Sequence[Contender] = ()
-    quantity: Literal["seconds", "peak"] = "seconds"
-    limit: float | None = None
-    before_round: Callable[[int], None] = _nothing
-
-
-@dataclass(frozen=True)
-class Case:
-    """One kind of work.
-
-    Attributes:
-        name: for ``--case``.
-        title: for the table.
-        prepare: makes what the trial needs.
-        rounds: how many of it for each round of the others: more where a ratio lies close to its goal.
-    """
-
-    name: str
-    title: str
-    prepare: Callable[[Laboratory], Trial]
-    rounds: int = 1
-
-
-def _full(laboratory: Laboratory, tree: Path, *, general: str = "", s3: bool = False) -> Callable[[int], Usage]:
-    """A first backup into an empty store."""
-
-    def run(_round: int) -> Usage:
-        site = laboratory.site("ours", tree, general=general, server=laboratory.server if s3 else None)
-        laboratory.warm_up(tree)
-        usage = laboratory.back_up(site)
-        stored = sum(found.size for found in site.store().list(""))
-        shutil.rmtree(site.root)
-        if s3:
-            laboratory.empty_server()
-        return replace(usage, stored=stored)
-
-    return run
-
-
 def _full_to_folder(laboratory: Laboratory) -> Trial:
     tree = laboratory.mixed_tree
     return Trial(
-        Contender("s3napback", _full(laboratory, tree)),
+        Contender("s3napback", full(laboratory, tree)),
         [
             Contender("the original's pipeline", contenders.original_to_file(laboratory, tree), 0.09),
             Contender("borg", Borg(laboratory, tree).full),
@@ -95,7 +37,7 @@ def _full_against_hand_made(laboratory: Laboratory) -> Trial:
     tree = laboratory.mixed_tree
     incremental = contenders.hand_made_incremental_to_file(laboratory, tree)
     return Trial(
-        Contender("s3napback", _full(laboratory, tree)),
+        Contender("s3napback", full(laboratory, tree)),
         [
             Contender("hand-made pipeline (isal)", contenders.hand_made_to_file(laboratory, tree), 0.8),
             Contender("hand-made pipeline, tar incremental", incremental),
@@ -106,7 +48,7 @@ def _full_against_hand_made(laboratory: Laboratory) -> Trial:
 def _full_to_s3(laboratory: Laboratory) -> Trial:
     tree = laboratory.mixed_tree
     return Trial(
-        Contender("s3napback", _full(laboratory, tree, s3=True)),
+        Contender("s3napback", full(laboratory, tree, s3=True)),
         [
             Contender("restic", Restic(laboratory, tree, s3=True).full, 0.5),
             Contender("duplicity", contenders.duplicity_to_s3(laboratory, tree), 0.12),
@@ -119,9 +61,9 @@ def _compressions(laboratory: Laboratory) -> Trial:
     tree = laboratory.mixed_tree
     others = ["gzip 2", "gzip 6", "zstd 1", "zstd 3", "zstd 9", "none 0"]
     return Trial(
-        Contender("gzip, level 1 (default)", _full(laboratory, tree)),
+        Contender("gzip, level 1 (default)", full(laboratory, tree)),
         [
-            Contender(f"{name}, level {level}".removesuffix(", level 0"), _full(laboratory, tree, general=general))
+            Contender(f"{name}, level {level}".removesuffix(", level 0"), full(laboratory, tree, general=general))
             for name, level in map(str.split, others)
             for general in [f"Compression {name}" + (f"\nCompressionLevel {level}" if level != "0" else "")]
         ],
@@ -131,7 +73,7 @@ def _compressions(laboratory: Laboratory) -> Trial:
 def _incompressible(laboratory: Laboratory) -> Trial:
     tree = laboratory.random_file
     return Trial(
-        Contender("s3napback", _full(laboratory, tree)),
+        Contender("s3napback", full(laboratory, tree)),
         [Contender("hand-made pipeline (isal)", contenders.hand_made_to_file(laboratory, tree))],
     )
 
@@ -140,6 +82,7 @@ def _diff(laboratory: Laboratory, goal: float, *, changed: float = 0.0) -> Trial
     tree = laboratory.small_files
     site = laboratory.site("diffs", tree, cycle=_MANY_DIFFS)
     restic, borg = Restic(laboratory, tree), Borg(laboratory, tree)
+    laboratory.settle(time.time())
     laboratory.back_up(site)
     others = []
     for name, contender, its_goal in (("restic", restic, goal), ("borg", borg, None)):
@@ -250,7 +193,7 @@ def _memory_of_files(laboratory: Laboratory) -> Trial:
 
 
 def _find(laboratory: Laboratory) -> Trial:
-    """As on the second day that somebody looks: what is kept of the indexes lies in a cache folder of the laboratory's."""
+    """As on the second day that somebody looks: indexes are kept in a cache folder of the laboratory's."""
     tree = laboratory.small_files
     site = laboratory.site("find", tree, server=laboratory.server)
     site.environment["XDG_CACHE_HOME"] = laboratory.environment["XDG_CACHE_HOME"] = str(laboratory.folder / "cache")
@@ -334,7 +277,7 @@ CASES = (
     Case("full", _FULL_TO_FOLDER, _full_to_folder),
     Case("full-hand-made", _FULL_TO_FOLDER, _full_against_hand_made, rounds=3),
     Case("full-s3", "FULL of the mixed tree, encrypted, to an S3 server", _full_to_s3),
-    Case("diff-unchanged", "DIFF of small files, nothing changed", lambda laboratory: _diff(laboratory, 0.2)),
+    Case("diff-unchanged", "DIFF of small files, nothing changed", lambda laboratory: _diff(laboratory, 0.25)),
     Case("diff-changed", "DIFF of small files, 1 % changed", lambda laboratory: _diff(laboratory, 0.3, changed=0.01)),
     Case("restore", "Restore of the mixed tree", _restore),
     Case("slow-store", "Upload in parts of 5 MiB to a store that answers each request 100 ms late", _slow_store),
@@ -349,4 +292,5 @@ CASES = (
     Case("dry-run", "Dry run with a directory store", _dry_run),
     Case("incompressible", "FULL of one large file that does not compress", _incompressible),
     Case("compression", "FULL of the mixed tree by compression", _compressions),
+    *INDEX_CASES,
 )

@@ -122,6 +122,11 @@ class Restic:
         self._laboratory.warm_up(self._tree)
         return self.back_up()
 
+    def one_file(self, path: Path) -> Usage:
+        """Restore one file of the newest state."""
+        target = self._laboratory.fresh("restic-restored")
+        return self._run("restore", "latest", "--target", str(target), "--include", str(path))
+
     def _run(self, *arguments: str) -> Usage:
         settings = {
             "RESTIC_PASSWORD": "password",

@@ -31,6 +31,8 @@ class Scale:
         sources: in the configuration whose dry run is timed, and of the night with many small ones.
         short_delay: seconds that a store takes for each request of that night.
         nights: archives in which a name is looked for.
+        many: files of a megabyte, with a small one each.
+        margin: seconds for which what was written is archived once more.
     """
 
     mixed: int = 1 << 30
@@ -44,6 +46,8 @@ class Scale:
     sources: int = 50
     short_delay: float = 0.05
     nights: int = 28
+    many: int = 4_000
+    margin: float = 125
 
 
 SMALL = Scale(
@@ -56,6 +60,8 @@ SMALL = Scale(
     file_counts=(100, 1_000),
     sources=5,
     nights=3,
+    many=12,
+    margin=0,
 )
 
 
@@ -90,6 +96,25 @@ def make_small_files(folder: Path, count: int) -> Path:
     """Make ``count`` files of a few hundred bytes of text."""
     for number, path in enumerate(_numbered(folder, count)):
         path.write_text(f"file {number}\n" + "some words that are always the same\n" * (number % 20))
+    return folder
+
+
+def make_many_files(folder: Path, count: int) -> Path:
+    """Make files of a megabyte that do not compress, and beside each one of 20 kB."""
+    generator = random.Random(5)
+    for number in range(count):
+        inner = folder / f"{number // 100:03}"
+        inner.mkdir(parents=True, exist_ok=True)
+        (inner / f"large-{number:05}").write_bytes(generator.randbytes(1_000_000))
+        (inner / f"small-{number:05}").write_bytes(generator.randbytes(20_000))
+    return folder
+
+
+def make_one_folder(folder: Path, count: int) -> Path:
+    """Make files without content, all in one folder."""
+    folder.mkdir(parents=True)
+    for number in range(count):
+        os.close(os.open(folder / f"file-{number:07}.txt", os.O_CREAT | os.O_WRONLY, 0o644))
     return folder
 
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from tests.benchmarks import datasets
 from tests.benchmarks.datasets import Scale
-from tests.benchmarks.measuring import Run, Usage, measure
+from tests.benchmarks.measuring import Failed, Run, Usage, measure
 from tests.gpg_keys import GpgHome, gpg_home
 from tests.servers import S3Server, rclone_server
 from tests.site import Site
@@ -31,6 +32,7 @@ class Laboratory:
         home: of gpg, with one key.
         fingerprint: of that key.
         closing: ends what was started, when the laboratory is left.
+        former: a checkout of an earlier version; None if there is none to compare with.
     """
 
     folder: Path
@@ -38,6 +40,7 @@ class Laboratory:
     home: GpgHome
     fingerprint: str
     closing: ExitStack = field(default_factory=ExitStack)
+    former: Path | None = None
 
     @cached_property
     def server(self) -> S3Server:
@@ -104,14 +107,33 @@ class Laboratory:
         site.configure(f"<Cycle nightly>\n{cycle}\nDirectory {source}\n</Cycle>", general=directives)
         return site
 
-    def back_up(self, site: Site, *options: str, day: int | None = 0, path: Path | None = None) -> Usage:
+    @cached_property
+    def many_files(self) -> Path:
+        """Files that do not compress, and between them small ones."""
+        return datasets.make_many_files(self.folder / "many-files", self.scale.many)
+
+    def settle(self, since: float) -> None:
+        """Wait until what was written up to a moment is old enough not to be archived twice."""
+        time.sleep(max(0.0, since + self.scale.margin - time.time()))
+
+    def back_up(
+        self, site: Site, *options: str, day: int | None = 0, path: Path | None = None, former: bool = False
+    ) -> Usage:
         """Run s3napback.
 
         Args:
             day: counted from the first; None is today.
             path: a folder whose programs come first.
+            former: run the former version.
+
+        Raises:
+            Failed: there is none, or it failed.
         """
         environment = self.environment
+        if former:
+            if self.former is None:
+                raise Failed("no --former was given")
+            environment = {**environment, "PYTHONPATH": str(self.former)}
         if path is not None:
             environment = {**environment, "PATH": f"{path}{os.pathsep}{environment['PATH']}"}
         return measure(Run([site.command(*options, day=day)], self.folder, environment))
@@ -135,13 +157,17 @@ class Laboratory:
 
 
 @contextmanager
-def open_laboratory(scale: Scale, parent: Path | None = None) -> Iterator[Laboratory]:
-    """A laboratory in a temporary folder, below ``parent`` if that is given; nothing is left of it in the end."""
+def open_laboratory(scale: Scale, parent: Path | None = None, former: Path | None = None) -> Iterator[Laboratory]:
+    """A laboratory in a temporary folder, below ``parent`` if that is given; nothing is left of it in the end.
+
+    Args:
+        former: a checkout of an earlier version.
+    """
     with ExitStack() as closing:
         folder = closing.enter_context(tempfile.TemporaryDirectory(prefix="s3napback-benchmarks-", dir=parent))
         home = closing.enter_context(gpg_home())
         fingerprint = home.make_key("Benchmark <benchmark@example.org>")
-        yield Laboratory(Path(folder), scale, home, fingerprint, closing)
+        yield Laboratory(Path(folder), scale, home, fingerprint, closing, former)
 
 
 def folder_size(folder: Path) -> int:

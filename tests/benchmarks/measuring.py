@@ -29,13 +29,15 @@ class Usage:
         seconds: of wall time, from starting the first process to the end of the last one.
         processor: seconds of processor time, of all processes and the children that they waited for.
         peak: bytes resident in the largest of the processes started here, their children apart.
-        stored: bytes of the result, where that was looked at.
+        stored: bytes of the result, or of what was fetched, where that was looked at.
+        said: what the processes wrote to standard error.
     """
 
     seconds: float
     processor: float
     peak: int
     stored: int = 0
+    said: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ def measure(run: Run) -> Usage:
                 errors.seek(0)
                 words = errors.read().decode(errors="replace").strip().splitlines() or ["it did not say why"]
                 raise Failed(f"{command[0]} ended with {process.returncode}: {' / '.join(words[-3:])}")
-    return Usage(seconds, processor, peak)
+        errors.seek(0)
+        return Usage(seconds, processor, peak, said=errors.read().decode(errors="replace"))
 
 
 def _start(run: Run, errors: IO[bytes]) -> list[subprocess.Popen[bytes]]:

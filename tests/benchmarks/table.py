@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
-from tests.benchmarks.cases import Case, Trial
 from tests.benchmarks.contenders import Contender
 from tests.benchmarks.measuring import Failed, Usage
+from tests.benchmarks.trials import Case, Trial
 
 HEADINGS = ("case", "measured", "result", "against", "its result", "ratio", "goal", "")
 
@@ -73,7 +73,7 @@ def _own_row(case: Case, trial: Trial, usages: Sequence[Usage]) -> list[Row]:
     """Our figure against an absolute goal, if there is one."""
     if trial.limit is None:
         return []
-    unit = _shown_bytes if trial.quantity == "peak" else _shown_seconds
+    unit = _shown_seconds if trial.quantity == "seconds" else _shown_bytes
     figure = median(_figures(trial, usages))
     result = _shown(trial, usages)
     verdict: Literal["reached", "MISSED"] = "reached" if figure <= trial.limit else "MISSED"
@@ -99,17 +99,17 @@ def _other_row(
 
 
 def _figures(trial: Trial, usages: Sequence[Usage]) -> list[float]:
-    return [usage.peak if trial.quantity == "peak" else usage.seconds for usage in usages]
+    return [float(getattr(usage, trial.quantity)) for usage in usages]
 
 
 def _shown(trial: Trial, usages: Sequence[Usage]) -> str:
     """The median, the spread where there are several rounds, and what was stored."""
-    unit = _shown_bytes if trial.quantity == "peak" else _shown_seconds
+    unit = _shown_seconds if trial.quantity == "seconds" else _shown_bytes
     figures = _figures(trial, usages)
     text = unit(median(figures))
     if len(figures) > 1:
         text += f" ({unit(min(figures)).split()[0]}–{unit(max(figures)).split()[0]})"
-    if stored := usages[-1].stored:
+    if (stored := usages[-1].stored) and trial.quantity != "stored":
         text += f", {_shown_bytes(stored)} stored"
     return text
 
@@ -119,7 +119,7 @@ def _shown_seconds(seconds: float) -> str:
 
 
 def _shown_bytes(count: float) -> str:
-    return f"{count / 1e6:.0f} MB"
+    return f"{count / 1e6:.0f} MB" if count >= 1e6 else f"{count:.1f} bytes"
 
 
 def markdown(rows: Sequence[Row], remarks: Sequence[str]) -> str:

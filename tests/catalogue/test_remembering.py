@@ -87,7 +87,7 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "empty": lambda _data: b"",
     "cut off": lambda data: data[:-20],
     "another id": lambda data: data.replace(b'"s3napback-id":"1"', b'"s3napback-id":"9"'),
-    "of another version": lambda data: data.replace(b"heads-1", b"heads-2"),
+    "of another version": lambda data: data.replace(b"s3napback-heads-", b"s3napback-heads-1"),
     "something else": lambda _data: os.urandom(1000),
 }
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,19 +17,19 @@ from s3napback.encryption.session import session_key
 from tests.gpg_keys import GpgHome, gpg_home
 
 HEAD = 384 * 1024
+NAMES = [f"{word}@example.org" for word in ("first", "second", "third", "fourth", "fifth")]
 PLAIN = random.Random(2).randbytes(2_500_000)
 
 
 @pytest.fixture(scope="module")
 def home() -> object:
     with gpg_home() as made:
-        made.make_key("first@example.org")
-        made.make_key("second@example.org")
+        for name in NAMES:
+            made.make_key(name)
         yield made
 
 
-def encrypted(home: GpgHome, *options: str, plain: bytes = PLAIN, recipients: int = 1) -> bytes:
-    names = ["first@example.org", "second@example.org"][:recipients]
+def encrypting(home: GpgHome, *options: str, recipients: int = 1) -> list[str]:
     command = [
         "gpg",
         "--homedir",
@@ -40,10 +42,14 @@ def encrypted(home: GpgHome, *options: str, plain: bytes = PLAIN, recipients: in
         "--trust-model",
         "always",
     ]
-    to = [word for name in names for word in ("--recipient", name)]
-    return subprocess.run(
-        [*command, *options, *to, "--output", "-", "--encrypt"], input=plain, capture_output=True, check=True
-    ).stdout
+    way = "--hidden-recipient" if "--hidden" in options else "--recipient"
+    to = [word for name in NAMES[:recipients] for word in (way, name)]
+    return [*command, *(each for each in options if each != "--hidden"), *to, "--output", "-", "--encrypt"]
+
+
+def encrypted(home: GpgHome, *options: str, plain: bytes = PLAIN, recipients: int = 1) -> bytes:
+    command = encrypting(home, *options, recipients=recipients)
+    return subprocess.run(command, input=plain, capture_output=True, check=True).stdout
 
 
 def key_of(home: GpgHome, stored: bytes) -> SessionKey:
@@ -54,21 +60,89 @@ def opened(home: GpgHome, stored: bytes) -> Ciphertext:
     return Ciphertext(lambda start, end: stored[start:end], stored[:HEAD], key_of(home, stored))
 
 
+OLD_ALGORITHMS = (
+    # GnuPG 2.4 wants to be asked twice, and 2.2 does not know the question.
+    ("--allow-old-cipher-algos",)
+    if b"--allow-old-cipher-algos" in subprocess.run(["gpg", "--dump-options"], capture_output=True, check=True).stdout
+    else ()
+)
+KEY = "00112233445566778899AABBCCDDEEFF" * 2
 SIGNED = ("--local-user", "first@example.org", "--sign")
 
 
 @pytest.mark.parametrize(
     ("options", "recipients"),
-    [((), 1), ((), 2), (SIGNED, 1), (("--throw-keyids",), 2), (("--cipher-algo", "AES128"), 1)],
+    [
+        ((), 1),
+        ((), 5),
+        (SIGNED, 5),
+        (("--throw-keyids",), 5),
+        (("--hidden",), 2),
+        (("--cipher-algo", "AES128"), 1),
+        (("--cipher-algo", "AES192"), 1),
+    ],
 )
 def test_random_parts_are_those_of_the_whole(home: GpgHome, options: tuple[str, ...], recipients: int) -> None:
     stored = encrypted(home, *options, recipients=recipients)
-    content = opened(home, stored)
+    assert_every_part(opened(home, stored))
+
+
+def assert_every_part(content: Ciphertext) -> None:
     chance = random.Random(9)
     places = [(chance.randrange(len(PLAIN)), chance.randrange(200_000)) for _ in range(60)]
     for start, length in [*places, (0, 1), (0, len(PLAIN)), (len(PLAIN) - 1, 1), (len(PLAIN) - 70_000, 70_000)]:
         end = min(start + length, len(PLAIN))
         assert content.read(start, end) == PLAIN[start:end]
+
+
+@pytest.mark.parametrize("options", [(), SIGNED])
+def test_how_the_writer_cuts_what_it_writes_is_not_seen(
+    home: GpgHome, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    chance = random.Random(3)
+    rest = memoryview(PLAIN)
+    with (tmp_path / "stored").open("wb") as output:
+        gpg = subprocess.Popen(encrypting(home, *options), stdin=subprocess.PIPE, stdout=output, bufsize=0)
+        assert gpg.stdin is not None
+        with gpg, gpg.stdin as pipe:
+            while rest:
+                rest = rest[pipe.write(rest[: chance.choice((1, 77, 4095, 8193, 70_001))]) or 0 :]
+                time.sleep(chance.choice((0, 0, 0, 0.002)))
+    assert gpg.returncode == 0
+    assert_every_part(opened(home, (tmp_path / "stored").read_bytes()))
+
+
+@pytest.mark.large
+def test_parts_beyond_four_gibibytes_are_those_of_the_whole(home: GpgHome, tmp_path: Path) -> None:
+    """Every sixteen bytes tell where they stand, in blocks of a mebibyte."""
+    size, piece = 4500 << 20, 1 << 20
+
+    def plain(number: int) -> bytes:
+        return number.to_bytes(16, "big") * (piece // 16)
+
+    with (tmp_path / "stored").open("w+b") as output:
+        gpg = subprocess.Popen(encrypting(home), stdin=subprocess.PIPE, stdout=output)
+        assert gpg.stdin is not None
+        with gpg, gpg.stdin as pipe:
+            for number in range(size // piece):
+                pipe.write(plain(number))
+        assert gpg.returncode == 0
+        head = os.pread(output.fileno(), HEAD, 0)
+        content = Ciphertext(lambda start, end: os.pread(output.fileno(), end - start, start), head, key_of(home, head))
+        chance = random.Random(5)
+        numbers = [
+            0,
+            2047,
+            2048,
+            4095,
+            4096,
+            size // piece - 2,
+            *(chance.randrange(size // piece - 1) for _ in range(60)),
+        ]
+        for number in numbers:
+            start = chance.randrange(piece)
+            expected = (plain(number) + plain(number + 1))[start : start + piece]
+            assert content.read(number * piece + start, number * piece + start + piece) == expected
 
 
 @pytest.mark.parametrize("beyond", [0, 1, 191, 192, 8191, 8192, 8383, 8384])
@@ -81,11 +155,36 @@ def test_the_last_piece_is_read_whatever_its_size(home: GpgHome, beyond: int) ->
         content.read(len(plain) - 10, len(plain) + 100_000)
 
 
-@pytest.mark.parametrize("options", [("--cipher-algo", "CAMELLIA256"), ("-z", "6")])
+@pytest.mark.parametrize(
+    "options", [("--cipher-algo", "CAMELLIA256"), ("--cipher-algo", "3DES", *OLD_ALGORITHMS), ("-z", "6")]
+)
 def test_what_has_another_form_is_not_entered(home: GpgHome, options: tuple[str, ...]) -> None:
     plain = random.Random(1).randbytes(1_000_000)
     with pytest.raises(Unpredictable):
         opened(home, encrypted(home, *options, plain=plain)).read(0, 10)
+
+
+def test_a_packet_of_another_way_to_encrypt_is_not_entered(home: GpgHome) -> None:
+    """GnuPG 2.4 writes packets of type 20 where a key's preferences ask for OCB."""
+    stored = encrypted(home)
+    place = stored.index(b"\xd2", 60)
+    other = stored[:place] + b"\xd4" + stored[place + 1 :]
+    with pytest.raises(Unpredictable, match="no packet of type 18"):
+        Ciphertext(lambda start, end: other[start:end], other[:HEAD], key_of(home, stored))
+
+
+@pytest.mark.parametrize("line", ["9.2:{0}", "9:{0}00", "2:{0}", "10:{0}", "9:{0}\n[GNUPG:] SESSION_KEY 9:{0}"])
+def test_a_session_key_in_another_form_is_none_and_is_shown_nowhere(tmp_path: Path, line: str) -> None:
+    told = tmp_path / "told"
+    told.write_text(f"[GNUPG:] SESSION_KEY {line.format(KEY)}\n")
+    other = tmp_path / "gpg"
+    other.write_text(f"#!/bin/sh\ncat >/dev/null\nexec cat {told}\n")
+    other.chmod(0o755)
+    with pytest.raises(Unpredictable, match="gpg does not tell") as caught:
+        session_key((str(other),), b"", {}, 30)
+    shown = str(caught.getrepr(showlocals=True))
+    assert KEY[:32] not in shown
+    assert repr(bytes.fromhex(KEY))[2:40] not in shown
 
 
 def test_what_is_as_short_as_its_head_is_not_entered(home: GpgHome) -> None:
@@ -105,8 +204,10 @@ def test_the_session_key_is_shown_nowhere(home: GpgHome, tmp_path: Path, capfd: 
     finally:
         (home.path / "gpg.conf").unlink()
     said = capfd.readouterr()
-    everything = f"{key!r} {caught.getrepr()} {refused.getrepr()} {said.out} {said.err}".upper()
+    shown = [each.getrepr(showlocals=True) for each in (caught, refused)]
+    everything = f"{key!r} {shown[0]} {shown[1]} {said.out} {said.err}".upper()
     assert key.value.hex().upper() not in everything
+    assert repr(key.value)[2:-1].upper() not in everything
     assert not (tmp_path / "log").exists()
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,3 +135,43 @@ def test_nothing_is_pruned_under_the_name_of_a_bad_object_and_all_that_is_due_el
     gone = set(before) - set(two.site.archive_keys())
     assert gone
     assert not gone & set(two.keys)
+
+
+# A folder that nobody may look into, for root without the capabilities by which it would all the same.
+WITHOUT_POWERS = ("setpriv", "--inh-caps=-all", "--bounding-set=-dac_override,-dac_read_search")
+
+
+def test_a_folder_that_cannot_be_listed_keeps_no_command_from_what_lies_elsewhere(site: Site, tmp_path: Path) -> None:
+    other = site.root / "below" / "other"
+    other.mkdir(parents=True)
+    site.configure(f"<Cycle nightly>\nDirectory {site.source}\nDirectory {other}\n</Cycle>")
+    site.run(day=0)
+    closed_source = other.parent
+    closed = site.vault / site.name(closed_source)
+    lost = site.vault / "lost+found"
+    lost.mkdir()
+
+    def run(*options: str) -> subprocess.CompletedProcess[str]:
+        command = [*(WITHOUT_POWERS if os.geteuid() == 0 else ()), *site.command(*options, day=1)]
+        return subprocess.run(command, env=site.full_environment(), capture_output=True, text=True, check=False)
+
+    for folder in (closed, lost):
+        if os.geteuid() == 0:
+            os.chown(folder, 4321, 4321)
+        folder.chmod(0o000)
+    try:
+        listed = run("list")
+        line = rf"{re.escape(site.name(closed_source))}/ +no: it cannot be listed: Permission denied"
+        assert re.search(line, listed.stdout), listed.stdout
+        assert listed.stdout.count("  yes\n") == 1
+        assert "lost+found" not in listed.stdout
+        restored = run("restore", str(site.source), "--to", str(tmp_path / "out"))
+        assert restored.returncode == 0, restored.stderr
+        verified = run("verify")
+        assert verified.returncode == 1
+        assert f"{site.name()}-2-FULL: good" in verified.stdout
+        assert f"Directory {other} (Cycle nightly): FAILED" in verified.stdout
+        assert "nothing is to be deleted" in run("prune").stdout
+    finally:
+        for folder in (closed, lost):
+            folder.chmod(0o700)

@@ -37,8 +37,8 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
 def test_names_of_one_file_are_told_if_it_is_taken(tmp_path: Path) -> None:
     with NewIndex(tmp_path / "index", tmp_path / "links") as new:
         for number in range(3):
-            new.note_name((1, 2**64 - 1 - number), b"d/", b"%d" % number)
-        new.note_name((1, 2**64 - 1), b"e/", b"another")
+            new.note_name((1, 2**64 - 1 - number), b"d/", b"%d" % number, is_kept=True)
+        new.note_name((1, 2**64 - 1), b"e/", b"another", is_kept=True)
         new.note_taken((1, 2**64 - 1))
         assert sorted(new.names_of_taken()) == [b"d/0", b"e/another"]
 
@@ -63,3 +63,11 @@ def test_one_that_cannot_be_made_fails_the_source(tmp_path: Path) -> None:
     make(tmp_path / "x.index")
     with pytest.raises(SourceError, match=r"x\.index cannot be used: .*exists"):
         make(tmp_path / "x.index")
+
+
+def test_names_of_one_file_are_told_if_this_archive_has_one_and_an_older_one_another(tmp_path: Path) -> None:
+    with NewIndex(tmp_path / "index", tmp_path / "links") as new:
+        for inode, kept in enumerate([(True, False), (True, True), (False, False)]):
+            for number, is_kept in enumerate(kept):
+                new.note_name((1, inode), b"d/", b"%d %d" % (inode, number), is_kept=is_kept)
+        assert sorted(new.names_of_taken()) == [b"d/0 0", b"d/0 1"]

@@ -14,9 +14,9 @@ from tests.messages.collecting import collected, listed
 TEXTS = sorted({text for texts in collected().values() for text in texts})
 
 NAMES_OF_OTHERS = {
-    *("MariaDB", "OpenPGP", "GnuPG", "SimpleCycle", "HanoiCycle", "MiB", "SQLCipher"),
+    *("MariaDB", "OpenPGP", "GnuPG", "SimpleCycle", "HanoiCycle", "MiB", "SQLCipher", "AppArmor"),
     *("ReadWritePaths", "CapabilityBoundingSet", "GetObject", "GetObjectVersion", "ListBucket"),
-    *("ObjectLockEnabled", "PutObject", "PutObjectRetention"),
+    *("ObjectLockEnabled", "PutObject", "PutObjectRetention", "NoncurrentDays"),
     *("LogFile", "LogLevel", "NotifyEmail"),
 }
 """Names with a capital in their midst that are no directives: programs, units, systemd's settings, rights of S3."""
@@ -25,6 +25,7 @@ OPTIONS_OF_OTHERS = {
     *("--edit-key", "--export", "--import", "--passwd", "--quick-add-key", "--quick-lsign-key", "--quick-set-expire"),
     *("--bucket", "--endpoint-url", "--key", "--restore-request", "--print-defaults", "--single-transaction"),
     *("--versioning-configuration", "--version-id", "--object-lock-configuration", "--object-lock-enabled-for-bucket"),
+    *("--now",),
     *("--exclude-caches", "--exclude-database", "--exclude-tag", "--no-subscriptions", "--owner"),
 }
 """Options of gpg, aws, tar, and the dump programs, which messages tell to use."""

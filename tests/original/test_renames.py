@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from s3napback.original.renames import Rename, UnclearRenames, opening_of, without_renames
-from s3napback.streams.tar_headers import MalformedArchive, Member
+from s3napback.streams.dumpdirs import MalformedArchive
+from s3napback.streams.tar_headers import Member
 from s3napback.streams.tar_stream import watched
 
 

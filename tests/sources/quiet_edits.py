@@ -25,14 +25,16 @@ class QuietTree:
         self._count = 0
         root.mkdir(parents=True, exist_ok=True)
         for _ in range(size):
-            self._random.choice((self._file, self._file, self._folder, self._link, self._pipe, self._second_name))()
+            self._random.choice(
+                (self._file, self._file, self._folder, self._link, self._pipe, self._holes, self._second_name)
+            )()
 
     def edit(self, count: int) -> None:
         """Make some edits."""
         kinds: Sequence[Callable[[], None]] = (
             *(self._rewrite, self._set_time_back, self._change_type, self._change_type, self._relink, self._chmod),
             *(self._chown, self._rewrite_a_file_with_two_names, self._second_name, self._exchange, self._file),
-            *(self._delete, self._move, self._part_names),
+            *(self._delete, self._move, self._part_names, self._holes),
         )
         for _ in range(count):
             self._random.choice(kinds)()
@@ -67,6 +69,15 @@ class QuietTree:
     def _file(self, path: Path | None = None) -> None:
         path = path or self._new()
         path.write_bytes(self._random.randbytes(self._random.randrange(3000)))
+        self._aged(path)
+
+    def _holes(self, path: Path | None = None) -> None:
+        """A file of which most is not there."""
+        path = path or self._new()
+        with path.open("wb") as file:
+            file.seek(self._random.randrange(1, 9) * 4096)
+            file.write(b"island")
+            file.truncate(file.tell() + self._random.randrange(100_000))
         self._aged(path)
 
     def _folder(self, path: Path | None = None) -> None:
@@ -116,7 +127,7 @@ class QuietTree:
     def _change_type(self) -> None:
         if path := self._some(lambda _: True):
             _remove(path)
-            self._random.choice((self._file, self._link, self._pipe, self._folder))(path)
+            self._random.choice((self._file, self._holes, self._link, self._pipe, self._folder))(path)
 
     def _relink(self) -> None:
         if path := self._some(Path.is_symlink):

@@ -39,15 +39,19 @@ def blind_chain(root: Path, tmp_path: Path, *options: str, **settings: object) -
     return IndexedChain(directory_source(root, chosen, margin=BLIND), tmp_path / "work")
 
 
-@pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("is_followed", [False, True])
-def test_what_no_time_tells_of_is_in_the_next_diff(tmp_path: Path, seed: int, is_followed: bool) -> None:
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("is_followed", "options"), [(False, ()), (True, ()), (False, ("--sparse",)), (True, ("--sparse",))]
+)
+def test_what_no_time_tells_of_is_in_the_next_diff(
+    tmp_path: Path, seed: int, is_followed: bool, options: tuple[str, ...]
+) -> None:
     tree = QuietTree(tmp_path / "tree", seed)
     root = tree.root
     if is_followed:
         root = tmp_path / "link"
         root.symlink_to("tree")
-    chain = blind_chain(root, tmp_path)
+    chain = blind_chain(root, tmp_path, *options)
     for _night in range(NIGHTS):
         chain.back_up()
         assert chain.warnings == []
@@ -100,6 +104,43 @@ def test_names_are_compared_piece_by_piece_where_a_folder_holds_many(
     assert sorted(chain.back_up()) == ["000", "031", "032", "05", "099", "100"]
     assert chain.back_up() == []
     assert_same_tree(root, chain.replay(tmp_path / "out"))
+
+
+def _become_a_link(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("x" * 5)
+    os.utime(path, ns=(OLD, OLD), follow_symlinks=False)
+
+
+def _become_another_name(path: Path, of: Path) -> None:
+    path.unlink()
+    path.hardlink_to(of)
+
+
+ALONE: dict[str, Callable[[Path], object]] = {
+    "permissions": lambda path: path.chmod(0o600),
+    "user": lambda path: os.chown(path, 1, -1),
+    "group": lambda path: os.chown(path, -1, 1),
+    "an earlier time": lambda path: os.utime(path, ns=(OLD - 10**9, OLD - 10**9)),
+    "less than a second": lambda path: os.utime(path, ns=(OLD + 1, OLD + 1)),
+    "size": lambda path: quietly(path, "longer than it was"),
+    "type": _become_a_link,
+    "a name more": lambda path: _become_another_name(path.parent / "folder/other", path),
+}
+
+
+@pytest.mark.parametrize("what", ALONE)
+def test_one_thing_alone_that_is_another_is_noticed(tmp_path: Path, what: str) -> None:
+    root = tmp_path / "tree"
+    for name in ("a", "b", "c", "folder/other"):
+        quietly(root / name, "first" + name)
+    chain = blind_chain(root, tmp_path)
+    chain.back_up()
+    assert chain.back_up() == []
+    ALONE[what](root / "b")
+    assert "b" in chain.back_up()
+    assert_same_tree(root, chain.replay(tmp_path / "out"))
+    assert chain.back_up() == []
 
 
 EXCLUSIONS: Sequence[tuple[Sequence[str], dict[str, object], Callable[[Path], Path]]] = (

@@ -14,7 +14,7 @@ import pytest
 
 from s3napback.sources.tar_guard import TarGuard
 from s3napback.sources.tar_renames import without_renames
-from s3napback.streams.tar_headers import MalformedArchive
+from s3napback.streams.dumpdirs import MalformedArchive
 from s3napback.streams.tar_stream import watched
 from tests.site import Site
 from tests.sources.test_tar_guard import guarded, in_blocks, raw_archive

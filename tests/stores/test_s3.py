@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import subprocess
+import sys
 import time
 import zlib
 from base64 import b64encode
@@ -50,6 +52,19 @@ def test_storage_class_and_encryption_are_asked_for_when_an_object_begins(on_mot
     found = store.head("k")
     assert found is not None
     assert found.storage_class == "STANDARD_IA"
+
+
+def test_fulls_and_diffs_go_into_classes_of_their_own(on_moto: S3Bench) -> None:
+    store = on_moto.open(storage_class="GLACIER_IR", diff_storage_class="STANDARD_IA")
+    for archive_type, expected in (("FULL", "GLACIER_IR"), ("DIFF", "STANDARD_IA")):
+        store.put("k", BytesSource(SMALL), {**metadata(archive_type), "s3napback-type": archive_type})
+        found = store.head("k")
+        assert found is not None
+        assert found.storage_class == expected
+    store.put("k", BytesSource(SMALL), {"s3napback-type": "FULL"}, is_helper=True)
+    found = store.head("k")
+    assert found is not None
+    assert found.storage_class == ""
 
 
 def test_without_an_endpoint_checksums_go_with_every_part(on_moto: S3Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,6 +288,21 @@ def test_what_boto3_refuses_by_itself_is_unusable(
         monkeypatch.setenv(name, value)
     with pytest.raises(UnusableStore, match=text):
         open_store(moto.settings(**{"bucket": "some-bucket", **settings}), patient=False).check()
+
+
+def test_a_store_that_was_looked_at_by_somebody_who_waits_is_listed_once(on_rclone: S3Bench) -> None:
+    impatient = open_store(on_rclone.settings, CREDENTIALS, patient=False)
+    impatient.check()
+    patient = open_store(on_rclone.settings, CREDENTIALS, after=impatient)
+    assert [found.key for found in patient.list("")] == ["k"]
+    assert [request.operation for request in on_rclone.proxy.seen] == ["ListObjectsV2"]
+    on_rclone.proxy.add(Fault("HeadObject", reset(), nth=1))
+    assert patient.head("k") == on_rclone.old
+
+
+def test_what_boto3_has_besides_is_not_loaded() -> None:
+    program = "import sys, s3napback.stores.s3; sys.exit({'boto3', 's3transfer'} & {*sys.modules} != set())"
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def clean_environment(monkeypatch: pytest.MonkeyPatch, server: S3Server) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from s3napback.streams.tar_headers import MalformedArchive, Member, plain_name, read_records
+from s3napback.streams.dumpdirs import MalformedArchive
+from s3napback.streams.tar_headers import Member, plain_name, read_records
 from s3napback.streams.tar_stream import END_MARK, TarFollower, selected, watched
 
 PIECES = (31, 512, 513, 1 << 18)

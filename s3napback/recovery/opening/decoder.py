@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -148,12 +148,7 @@ class Decoder:
         Raises:
             PipelineError: something failed; the message names the archive and says what it means.
         """
-        # tar has more to do than to read: it deletes, and sets times and permissions when it has read everything.
-        room = {"TMPDIR": str(self.temp_dir)} if self.temp_dir else {}
-        patient = [
-            replace(each, may_pause=True, environment={**room, **each.environment}) if isinstance(each, Stage) else each
-            for each in consumers
-        ]
+        patient = self._patient(consumers)
         try:
             with self.open(archive, *patient, watching=watching) as pipeline:
                 total = _read(pipeline, write)
@@ -162,6 +157,27 @@ class Decoder:
         except ElementsFailed as error:
             raise explained(self.transport.address(archive), error, patient, use) from error
         return total
+
+    def use(self, archive: CataloguedArchive, feed: Feed, *consumers: Stage | Transformation, use: str) -> None:
+        """Have consumers take in what was kept back of an archive's content; see ``run``.
+
+        Raises:
+            PipelineError: something failed.
+        """
+        elements = [feed, *self._patient(consumers)]
+        try:
+            with self._pipeline(*elements) as pipeline:
+                _read(pipeline)
+        except ElementsFailed as error:
+            raise explained(self.transport.address(archive), error, elements, use) from error
+
+    def _patient(self, consumers: Sequence[Stage | Transformation]) -> list[Stage | Transformation]:
+        """tar has more to do than to read: it deletes, and sets times and permissions when it has read everything."""
+        room = {"TMPDIR": str(self.temp_dir)} if self.temp_dir else {}
+        return [
+            replace(each, may_pause=True, environment={**room, **each.environment}) if isinstance(each, Stage) else each
+            for each in consumers
+        ]
 
     def check_sum(self, archive: CataloguedArchive) -> None:
         """Compare an archive's stored bytes with the sum beside it, and open nothing.

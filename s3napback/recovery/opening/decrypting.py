@@ -15,6 +15,7 @@ from s3napback.encryption.gpg import SIGNED_DIGEST
 from s3napback.encryption.options import Purpose, gpg_command
 from s3napback.encryption.running import ANSWER_TIMEOUT
 from s3napback.encryption.session import session_key
+from s3napback.standing import asking_until
 from s3napback.streams.environment import Family
 from s3napback.streams.processes import Stage
 
@@ -60,7 +61,9 @@ class Decryption:
         Raises:
             Unpredictable: gpg does not tell it.
         """
-        return session_key(self._beginning(), head, _terminal(), None if self._may_ask() else ANSWER_TIMEOUT)
+        may_ask = self._may_ask()
+        with asking_until(lambda: not may_ask):
+            return session_key(self._beginning(), head, _terminal(), None if may_ask else ANSWER_TIMEOUT)
 
     def _beginning(self) -> tuple[str, ...]:
         gpg = gpg_command(self.home, Purpose.READING)

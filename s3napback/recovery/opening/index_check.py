@@ -30,8 +30,9 @@ from s3napback.index.records import DamagedIndex
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.opening.indexed import index_blocks, opened_index
 from s3napback.stores import StoredObject
+from s3napback.streams.dumpdirs import MalformedArchive
 from s3napback.streams.segments import Segment, Segments, begin_sum
-from s3napback.streams.tar_headers import BLOCK_SIZE, MalformedArchive, Member
+from s3napback.streams.tar_headers import BLOCK_SIZE, Member
 from s3napback.streams.tar_stream import TarFollower
 from s3napback.streams.transformations import Block, Transformation, composed
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from s3napback.archives import SEGMENTED, ArchiveRecord, metadata_digest
 from s3napback.catalogue.contents import CataloguedArchive
@@ -50,7 +50,7 @@ class Entered:
     archive: CataloguedArchive
     record: ArchiveRecord
     stored: StoredRanges
-    secret: bytes
+    secret: bytes = field(repr=False)
     read: Read
 
 

@@ -1,0 +1,283 @@
+"""``drill``: read archives back into a scratch folder, prove what came, and leave a note of that beside them."""
+
+from __future__ import annotations
+
+import io
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta, timezone
+from functools import cached_property
+from pathlib import Path
+
+from s3napback.backup.telling import Telling
+from s3napback.catalogue.claims import is_stray
+from s3napback.catalogue.contents import CataloguedArchive
+from s3napback.catalogue.indexes import index_metadata
+from s3napback.catalogue.sums import SumNote, read_sum, sum_key
+from s3napback.config.settings import Configuration, Job
+from s3napback.drilling.registry import prover_of
+from s3napback.drilling.scratch import UnusableScratch
+from s3napback.drilling.task import Proven, Task
+from s3napback.drilling.throwaway import NotTried
+from s3napback.errors import S3napbackError, StoreError
+from s3napback.formatting import counted, human_time
+from s3napback.kinds import SourceName, kind_of
+from s3napback.recovery.choosing import source_of
+from s3napback.recovery.holdings import Holdings, is_cold, look_at_store
+from s3napback.recovery.opening.failures import Damaged
+from s3napback.recovery.registry import UnclearRequest
+from s3napback.rotation import day_date
+from s3napback.standing import working_on
+from s3napback.surroundings import host_name
+from s3napback.watch.metrics import Drilled, drill_metrics_text
+from s3napback.watch.proofs import Proof, Seen, newest_of, newest_proofs, proof_key
+
+logger = logging.getLogger("s3napback")
+
+_COUNTED = "proven: "
+
+
+@dataclass(frozen=True)
+class DrillRequest:
+    """What the command line asks for.
+
+    Attributes:
+        source: as in the configuration; empty is every one of this host.
+        at: as of when; empty is the newest.
+        origin: ``--from``: a Cycle's name or a key base.
+        due: only what DrillEvery asks for, the oldest proof first.
+        longest: hours after which nothing more is begun; 0 is no limit.
+        sample: of directories, how many files to look at; 0 is all.
+        against_live: hold directories against what is there now.
+        scratch: the folder to make scratch folders in; None is TempDir, or the system's.
+        keep: the folder in which what was restored stays; None if it goes.
+        passphrase_file: for gpg.
+        test: only say what would be proven.
+    """
+
+    source: str = ""
+    at: str = ""
+    origin: str = ""
+    due: bool = False
+    longest: float = 0.0
+    sample: int = 0
+    against_live: bool = False
+    scratch: Path | None = None
+    keep: Path | None = None
+    passphrase_file: Path | None = None
+    test: bool = False
+
+
+def drill(configuration: Configuration, request: DrillRequest, today: date, say: Callable[[str], None]) -> int:
+    """Prove one source after the other, whatever is found wrong with any.
+
+    Args:
+        today: completes ``--at``.
+        say: takes the lines of the report.
+
+    Returns:
+        The exit code: 1 if anything is not proven.
+
+    Raises:
+        S3napbackError: the store cannot be read, or there is nothing to prove.
+    """
+    if request.due and request.source:
+        raise UnclearRequest("--due chooses the sources, so none can be named beside it")
+    holdings = look_at_store(configuration, request.source, request.origin)
+    drills = _Drills(holdings, request, today, say)
+    words = [request.source] if request.source else drills.due() if request.due else drills.all_sources()
+    if not words and not request.due:
+        raise StoreError(f"there are no archives in {holdings.store.location} that could be proven")
+    if not words:
+        say("nothing is due")
+    bad = drills.run(words)
+    if request.due and not request.test:
+        drills.tell(bad)
+    if bad:
+        logger.error("%s not proven", counted(len(bad), "source"))
+    return 1 if bad else 0
+
+
+@dataclass(frozen=True)
+class _Drills:
+    """One run."""
+
+    holdings: Holdings
+    request: DrillRequest
+    today: date
+    say: Callable[[str], None]
+    fresh: set[str] = field(default_factory=set)
+
+    @cached_property
+    def proofs(self) -> Mapping[str, Seen]:
+        """The newest proof of each archive."""
+        catalogue = self.holdings.catalogue
+        listed = {archive.key: archive.stored.modified for archive in catalogue.archives}
+        return newest_proofs({**listed, **{key: found.modified for key, found in catalogue.proofs.items()}})
+
+    def all_sources(self) -> list[str]:
+        """This host's sources; on a machine of another name, where none is configured, those of all hosts."""
+        archives = [each for each in self.holdings.catalogue.archives if each.record and not is_stray(each)]
+        records = [each.record for each in archives if each.record]
+        host = host_name(self.holdings.configuration)
+        own = {str(record.owner.source) for record in records if record.owner.host == host}
+        if own or self.holdings.configuration.host_name:
+            return sorted(own)
+        return sorted({str(record.owner.source) for record in records})
+
+    def due(self) -> list[str]:
+        """The sources whose newest proof is older than their DrillEvery, those first that were never proven."""
+        now = datetime.now(timezone.utc)
+        found: dict[str, datetime] = {}
+        never = datetime.fromtimestamp(0, timezone.utc)
+        for job in self.holdings.configuration.jobs:
+            if not job.settings.drill_every:
+                continue
+            for source, keys in self._keys_of(job).items():
+                seen = newest_of(keys, self.proofs)
+                last = seen.moment if seen else never
+                # A drill on a schedule begins at the same hour each time, and ends later.
+                is_due = now - last >= timedelta(days=job.settings.drill_every) - timedelta(hours=12)
+                if (seen is None or is_due or not seen.is_good) and source not in found:
+                    found[source] = last
+        return sorted(found, key=lambda source: (found[source], source))
+
+    def _keys_of(self, job: Job) -> dict[str, list[str]]:
+        """The archives of what a job stands for, by source."""
+        found: dict[str, list[str]] = {}
+        for archive in self.holdings.catalogue.archives:
+            if archive.record is None or is_stray(archive):
+                continue
+            source = archive.record.owner.source
+            if source == job.source or _stands_for(job, source):
+                found.setdefault(str(source), []).append(archive.key)
+        return found
+
+    def run(self, words: Sequence[str]) -> list[str]:
+        """Prove; returns what was not proven."""
+        bad: list[str] = []
+        clock = time.monotonic()
+        for number, word in enumerate(words):
+            if self.request.longest and time.monotonic() - clock > self.request.longest * 3600:
+                left = len(words) - number
+                self.say(
+                    f"{counted(left, 'source')} not begun, since {self.request.longest:g} hours are over (--longest)"
+                )
+                logger.info("not begun: %s", ", ".join(words[number:]))
+                break
+            if not self._prove(word):
+                bad.append(word)
+        return bad
+
+    def tell(self, bad: Sequence[str]) -> None:
+        """Tell whoever is told of failed nights, and write the metrics."""
+        configuration, now = self.holdings.configuration, datetime.now(timezone.utc)
+        drilled = []
+        for source, seen in self._drilled().items():
+            good = now if source in self.fresh else seen.moment if seen and seen.is_good else None
+            drilled.append(Drilled(source, good, source in bad or (good is None and seen is not None)))
+        host = host_name(configuration)
+        text = drill_metrics_text(host, configuration.path.stem, drilled)
+        Telling(configuration.notices).end_drill(text, bad, host, configuration.path)
+
+    def _drilled(self) -> dict[str, Seen | None]:
+        """The newest drill before this one of every source that is drilled on a schedule."""
+        jobs = [job for job in self.holdings.configuration.jobs if job.settings.drill_every]
+        found: dict[str, Seen | None] = {}
+        for job in jobs:
+            for source, keys in self._keys_of(job).items():
+                found[source] = newest_of(keys, self.proofs)
+        return found
+
+    def _prove(self, word: str) -> bool:
+        clock = time.monotonic()
+        try:
+            chain, problems = self.holdings.chain_with_problems(word, self.request.at, self.today, self.request.origin)
+            source = source_of(word, chain)
+        except S3napbackError as error:
+            self._tell(f"{word}: NOT PROVEN", error)
+            return False
+        for problem in problems:
+            self.say(problem)
+        what = f"{source} of {_day(chain[-1])}"
+        if self.request.test:
+            self.say(f"would prove {what}: {', '.join(archive.key for archive in chain)}")
+            return True
+        try:
+            with working_on(f"proving {what}"):
+                proven = self._proven(source, chain)
+        except (Damaged, S3napbackError) as error:
+            self._tell(f"{what}: NOT PROVEN", error)
+            # What cannot be tried here says nothing of the archive.
+            if not isinstance(error, NotTried | UnusableScratch):
+                self._remember(chain[-1], is_good=False, said=type(error).__name__)
+            return False
+        self.say(f"{what}: {_COUNTED}{proven.said}, {human_time(time.monotonic() - clock)}")
+        for remark in proven.remarks:
+            self.say(f"  {remark}")
+        self._remember(chain[-1], is_good=True, said=proven.said)
+        self.fresh.add(str(source))
+        return not problems
+
+    def _tell(self, title: str, error: S3napbackError) -> None:
+        for line in error.under(title):
+            self.say(line)
+
+    def _proven(self, source: SourceName, chain: Sequence[CataloguedArchive]) -> Proven:
+        for archive in chain:
+            if is_cold(archive):
+                raise NotTried(f"{archive.key} lies in cold storage ({archive.stored.storage_class})")
+        notes = [self._note(archive) for archive in chain]
+        needed = sum(note.read or 0 for note in notes if note) or sum(archive.stored.size for archive in chain)
+        configuration = self.holdings.configuration
+        scratch = self.request.keep or self.request.scratch or configuration.temp_dir or Path(tempfile.gettempdir())
+        task = Task(
+            source=source,
+            chain=chain,
+            decoder=self.holdings.decoder(self.request.passphrase_file),
+            note=notes[-1],
+            scratch=scratch.absolute(),
+            needed=needed,
+            job=next((job for job in configuration.jobs if job.source == source), None),
+            sample=self.request.sample,
+            against_live=self.request.against_live,
+            keeps=self.request.keep is not None,
+        )
+        return prover_of(source)(task)
+
+    def _note(self, archive: CataloguedArchive) -> SumNote | None:
+        if sum_key(archive.key) not in self.holdings.catalogue.sums or archive.record is None:
+            return None
+        try:
+            note = read_sum(self.holdings.store, archive.key)
+        except S3napbackError as error:
+            logger.warning("what was noted of %s when it was made is not known: %s", archive.key, error)
+            return None
+        return note if note is not None and note.id == archive.record.id else None
+
+    def _remember(self, archive: CataloguedArchive, *, is_good: bool, said: str) -> None:
+        """Leave the note beside the archive; failing at that is a warning, since the proof was given."""
+        if archive.record is None:
+            return
+        store, host = self.holdings.store, host_name(self.holdings.configuration)
+        moment = datetime.now(timezone.utc)
+        proof = Proof(archive.record.id, host, moment, is_good, said, self.request.sample)
+        content = io.BytesIO(proof.written())
+        try:
+            store.put(proof_key(archive.key, is_good=is_good), content, index_metadata(archive.record), is_helper=True)
+            if proof_key(archive.key, is_good=not is_good) in self.holdings.catalogue.proofs:
+                store.delete(proof_key(archive.key, is_good=not is_good))
+        except S3napbackError as error:
+            logger.warning("that %s was tried could not be noted beside it: %s", archive.key, error)
+
+
+def _stands_for(job: Job, source: SourceName) -> bool:
+    kind = kind_of(job.kind)
+    return source.kind in kind.kinds_within(job.target) and kind.covers(job.target, source.target)
+
+
+def _day(archive: CataloguedArchive) -> str:
+    return f"{day_date(archive.record.day)}" if archive.record else "an unknown day"

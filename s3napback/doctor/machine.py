@@ -1,0 +1,183 @@
+"""The machine's part: folders and the room in them, programs, keys, and what starts the nightly run."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+
+from s3napback.chains import SourceState
+from s3napback.config.settings import Configuration, Job
+from s3napback.doctor.checks import Check, bad, good, unknown
+from s3napback.encryption.gpg import prepare_encryption
+from s3napback.errors import S3napbackError, UnusableConfiguration
+from s3napback.formatting import counted, human_bytes
+from s3napback.kinds import COMMAND, MYSQL, POSTGRESQL, SUBVERSION, SUBVERSION_DIR
+from s3napback.rotation import day_date, day_number
+from s3napback.sources.registry import needs_tar
+from s3napback.state import require_own_diff_dir
+from s3napback.surroundings import diff_dir, find_gnu_tar, temp_dir
+
+_PROGRAMS: Mapping[str, Sequence[tuple[str, ...]]] = {
+    MYSQL.name: (("mariadb-dump", "mysqldump"), ("mariadb", "mysql")),
+    POSTGRESQL.name: (("pg_dump",), ("psql",)),
+    SUBVERSION.name: (("svnadmin",), ("svnlook",)),
+    SUBVERSION_DIR.name: (("svnadmin",), ("svnlook",)),
+}
+"""By kind of source, of each line one program."""
+
+_LEAST_ROOM = 100 << 20
+"""Bytes beside what is there already: a snapshot and an index are written beside the old ones."""
+
+_CRON = ("etc/crontab", "etc/cron.d/*", "etc/cron.daily/*", "var/spool/cron/crontabs/*", "var/spool/cron/*")
+_UNITS = ("etc/systemd/system/*.timer", "usr/lib/systemd/system/*.timer", "lib/systemd/system/*.timer")
+_NAMED = re.compile(r"^[^#\n]*s3napback", re.MULTILINE)
+
+
+def check_configuration(configuration: Configuration) -> Iterator[Check]:
+    """What the configuration warns of each night."""
+    part = "configuration"
+    if not configuration.jobs:
+        yield bad(part, "sources", "it names none, so nothing is backed up")
+    else:
+        yield good(part, "sources", counted(len(configuration.jobs), "source"))
+    yield from (bad(part, "warning", warning) for warning in configuration.warnings)
+
+
+def check_keys(configuration: Configuration, today: date) -> Iterator[Check]:
+    """Whether archives can be encrypted, and for how long yet."""
+    part, settings = "keys", configuration.encryption
+    if not settings.recipients:
+        outcome = good if settings.is_off else bad
+        yield outcome(part, "encryption", "archives are plain text: whoever can read the store reads them")
+        return
+    try:
+        with prepare_encryption(settings, today) as encryption:
+            warnings = encryption.warnings if encryption else ()
+    except S3napbackError as error:
+        yield bad(part, "encryption", str(error))
+        return
+    yield good(part, "encryption", f"archives are encrypted to {', '.join(settings.recipients)}")
+    yield from (bad(part, "encryption", warning) for warning in warnings)
+
+
+def check_tools(jobs: Sequence[Job]) -> Iterator[Check]:
+    """Whether the programs are there that the sources need."""
+    part = "tools"
+    if any(map(needs_tar, jobs)):
+        try:
+            yield good(part, "tar", f"GNU tar is {find_gnu_tar()}")
+        except S3napbackError as error:
+            yield bad(part, "tar", str(error))
+    for names in dict.fromkeys(names for job in jobs for names in _PROGRAMS.get(job.kind, ())):
+        found = next(filter(None, map(shutil.which, names)), None)
+        subject = " or ".join(names)
+        yield good(part, subject, f"it is {found}") if found else bad(part, subject, "it is not on PATH: install it")
+    for job in jobs:
+        if job.kind == COMMAND.name and shutil.which(job.settings.run[0]) is None:
+            yield bad(part, str(job.source), f"there is no program {job.settings.run[0]}")
+
+
+def check_folders(configuration: Configuration) -> Iterator[Check]:
+    """Whether DiffDir and TempDir can be written to."""
+    folder = diff_dir(configuration)
+    try:
+        require_own_diff_dir(folder)
+    except (S3napbackError, OSError) as error:
+        yield bad("folders", "DiffDir", str(error))
+    else:
+        there = "can be written to" if folder.is_dir() else "is not there yet; the first run makes it"
+        yield good("folders", "DiffDir", f"{folder} {there}")
+    try:
+        temporary = temp_dir(configuration)
+    except UnusableConfiguration as error:
+        yield bad("folders", "TempDir", str(error))
+        return
+    if os.access(temporary, os.W_OK | os.X_OK):
+        yield good("folders", "TempDir", f"{temporary} can be written to")
+    else:
+        yield bad("folders", "TempDir", f"{temporary} cannot be written to by this user")
+
+
+def check_room(configuration: Configuration, states: Sequence[SourceState]) -> Iterator[Check]:
+    """Whether there is room for the next night, as far as the last one tells."""
+    names = {job.name for job in configuration.jobs if job.settings.use_temp_file}
+    largest = {state.name: max(state.expected_sizes.values(), default=0) for state in states}
+    yield from _room("DiffDir", diff_dir(configuration), _LEAST_ROOM)
+    if names:
+        yield from _room("TempDir", temp_dir(configuration), max((largest.get(name, 0) for name in names), default=0))
+    if configuration.store.folder is not None:
+        yield from _room("the store", configuration.store.folder, max(largest.values(), default=0))
+
+
+def _room(name: str, folder: Path, needed: int) -> Iterator[Check]:
+    place = next((each for each in (folder, *folder.parents) if each.exists()), folder)
+    try:
+        free = shutil.disk_usage(place).free
+    except OSError as error:
+        yield unknown("room", name, f"{place} cannot be looked at: {error.strerror}")
+        return
+    found = f"{human_bytes(free)} are free in {place}"
+    if free >= needed:
+        yield good("room", name, found)
+    else:
+        yield bad("room", name, f"{found}, and the next night needs {human_bytes(needed)}: make room")
+
+
+def check_schedule(configuration: Configuration, states: Sequence[SourceState], today: date) -> Iterator[Check]:
+    """Whether each source has been backed up as its cycle says."""
+    by_name, day = {state.name: state for state in states}, day_number(today)
+    current = 0
+    for job in configuration.jobs:
+        state = by_name.get(job.name)
+        if state is None or state.newest is None:
+            yield unknown("schedule", str(job.source), "DiffDir knows of no backup of it yet")
+            continue
+        newest, latest = state.newest.day, day - job.schedule.frequency - job.settings.grace - 1
+        if newest > day:
+            yield bad(
+                "schedule", str(job.source), f"its newest backup is of {day_date(newest)}: the clock may be wrong"
+            )
+        elif newest < latest:
+            text = f"its newest backup is of {day_date(newest)}: look at the log of the last night"
+            yield bad("schedule", str(job.source), text)
+        else:
+            current += 1
+    if current:
+        yield good("schedule", "sources", f"{counted(current, 'source')} with a backup as new as the cycle says")
+
+
+def check_starting(root: Path, read: Callable[[Path], str] = Path.read_text) -> Iterator[Check]:
+    """Whether anything starts the nightly run: lines of cron, and timers of systemd that are enabled.
+
+    Args:
+        root: of the file system.
+        read: reads a file.
+    """
+    part, subject = "start", "nightly run"
+    found: list[str] = []
+    hidden: list[str] = []
+    for path in sorted(path for pattern in (*_CRON, *_UNITS) for path in root.glob(pattern) if path.is_file()):
+        try:
+            text = read(path)
+        except (OSError, UnicodeDecodeError):
+            hidden.append(str(path))
+            continue
+        if not _NAMED.search(text):
+            continue
+        if path.suffix != ".timer" or any(root.glob(f"etc/systemd/system/*.wants/{path.name}")):
+            found.append(str(path))
+        else:
+            yield bad(part, path.name, f"{path} is not enabled: systemctl enable --now {path.name}")
+    spool = root / "var/spool/cron/crontabs"
+    if spool.is_dir() and not os.access(spool, os.R_OK | os.X_OK):
+        hidden.append(str(spool))
+    if found:
+        yield good(part, subject, f"it is started by {', '.join(dict.fromkeys(found))}")
+    elif hidden:
+        yield unknown(part, subject, f"nothing that starts it was found, and {', '.join(hidden)} cannot be read")
+    else:
+        yield bad(part, subject, "nothing starts it: neither a line of cron nor a timer of systemd names s3napback")

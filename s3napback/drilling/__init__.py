@@ -1,0 +1,1 @@
+"""Drills: archives are read back into a scratch folder, and what came is proven."""

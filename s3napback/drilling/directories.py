@@ -1,0 +1,220 @@
+"""The proof of a directory: it is restored, and every name held against what the archives themselves say of it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import stat
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from s3napback.browsing.interest import Interest
+from s3napback.browsing.nodes import IS_FILE, IS_FOLDER, IS_SYMLINK, MISSING, OLDER, Node
+from s3napback.drilling.scratch import scratch_in
+from s3napback.drilling.task import Proven, Task
+from s3napback.drilling.throwaway import NotTried
+from s3napback.formatting import counted, human_bytes, readable
+from s3napback.recovery.inspecting import Inspector, ReplayedTree
+from s3napback.recovery.opening.failures import Damaged
+from s3napback.recovery.refusals import Incomplete
+from s3napback.recovery.registry import Wanted, recovery_of
+
+_RESTORED = "restored"
+_MOST_TOLD = 20
+_BLOCK = 1 << 20  # bytes
+_NOUNS = {IS_FILE: "file", IS_FOLDER: "folder", IS_SYMLINK: "link", "p": "pipe", "c": "device", "b": "device"}
+_TYPES = {IS_FILE: stat.S_ISREG, IS_FOLDER: stat.S_ISDIR, IS_SYMLINK: stat.S_ISLNK, "p": stat.S_ISFIFO}
+
+
+def prove_directory(task: Task) -> Proven:
+    """Restore a chain, or some files of it, and look at what came.
+
+    Raises:
+        Damaged: it is not what the archives say that it is.
+        NotTried: the scratch folder cannot take all of it.
+        S3napbackError: it cannot be read, or not be restored.
+    """
+    top = task.source.target.strip("/").encode("utf-8", "surrogateescape")
+    interest = Interest(top=task.source.target.encode("utf-8", "surrogateescape"))
+    with ReplayedTree(Inspector(task.decoder, top), task.chain, interest) as tree:
+        chosen = _sampled(tree.nodes(), task.sample) if task.sample else None
+        if chosen == []:
+            return Proven("no file is in it")
+        paths = () if chosen is None else tuple(os.fsdecode(interest.absolute(node.path)) for node in chosen)
+        with scratch_in(task.scratch, 0 if paths else task.needed, keeps=task.keeps) as scratch:
+            where = scratch.path / _RESTORED
+            try:
+                recovery_of(task.source).restore(Wanted(task.source, where, paths)).run(task.decoder, task.chain)
+            except Incomplete as error:
+                raise NotTried(*error.under(f"{scratch.path.parent} cannot take all of {task.source}")) from error
+            look = _Look(where / task.source.target.strip("/"), task)
+            look.at_all(tree.nodes() if chosen is None else chosen)
+            if chosen is None:
+                look.at_what_is_too_much()
+    return look.proven()
+
+
+def _sampled(nodes: Iterable[Node], count: int) -> list[Node]:
+    """Some files, each with the same chance (reservoir sampling)."""
+    chance = random.SystemRandom()
+    found: list[Node] = []
+    seen = 0
+    for node in nodes:
+        if node.letter != IS_FILE or node.state == MISSING:
+            continue
+        seen += 1
+        if len(found) < count:
+            found.append(node)
+        elif (place := chance.randrange(seen)) < count:
+            found[place] = node
+    return found
+
+
+@dataclass
+class _Look:
+    """One look at what was restored.
+
+    Attributes:
+        top: where the source lies.
+        task: what is proven.
+    """
+
+    top: Path
+    task: Task
+    _types: Counter[str] = field(default_factory=Counter)
+    _bytes: int = 0
+    _older: int = 0
+    _missing: int = 0
+    _problems: list[str] = field(default_factory=list)
+    _bad: int = 0
+    _live: Counter[str] = field(default_factory=Counter)
+
+    def at_all(self, nodes: Iterable[Node]) -> None:
+        """Look at each name that should be there."""
+        top = os.fsencode(self.top)
+        for node in nodes:
+            path = top + b"/" + node.path if node.path else top
+            if node.state == MISSING:
+                self._missing += 1
+                if os.path.lexists(path):
+                    self._tell(node, "is there, and could not be read when it was backed up")
+                continue
+            self._older += node.state == OLDER
+            self._types[node.letter] += 1
+            try:
+                self._look_at(node, path)
+            except OSError as error:
+                self._tell(node, error.strerror or str(error))
+
+    def _look_at(self, node: Node, path: bytes) -> None:
+        status = os.lstat(path)
+        if wrong := list(_differences(node, status, path)):
+            self._tell(node, wrong[0])
+            return
+        if node.letter != IS_FILE:
+            return
+        digest, size = _hashed(path)
+        self._bytes += size
+        if size != node.size:
+            self._tell(node, f"{size} bytes can be read of it, and it has {node.size}")
+        elif self.task.against_live:
+            self._hold_against_live(node, digest)
+
+    def _hold_against_live(self, node: Node, digest: bytes) -> None:
+        live = os.fsencode(self.task.source.target) + b"/" + node.path
+        record = self.task.chain[-1].record
+        try:
+            status = os.lstat(live)
+            if stat.S_ISREG(status.st_mode) and _hashed(live)[0] == digest:
+                self._live["the same"] += 1
+            elif not stat.S_ISREG(status.st_mode) or (record and _is_newer(status, record.started)):
+                self._live["changed since"] += 1
+            else:
+                self._tell(node, "it has another content than now, and nothing was changed since the backup")
+        except OSError:
+            self._live["gone since"] += 1
+
+    def at_what_is_too_much(self) -> None:
+        """Look whether more is there than should be."""
+        found = 1 + sum(len(folders) + len(files) for _path, folders, files in os.walk(os.fsencode(self.top)))
+        wanted = sum(self._types.values())
+        if found != wanted and not self._bad:
+            self._bad += 1
+            self._problems.append(f"{counted(found, 'name')} are there, and there should be {wanted}")
+
+    def _tell(self, node: Node, what: str) -> None:
+        self._bad += 1
+        if len(self._problems) < _MOST_TOLD:
+            self._problems.append(f"{readable(node.path) or '.'}: {what}")
+
+    def proven(self) -> Proven:
+        """What was found.
+
+        Raises:
+            Damaged: something is not what it should be.
+        """
+        if self._bad:
+            more = [f"and {self._bad - len(self._problems)} more"] if self._bad > len(self._problems) else []
+            address = self.task.decoder.transport.address(self.task.chain[-1])
+            title = f"{address} was restored, and {counted(self._bad, 'name')} are not what they should be:"
+            raise Damaged(title, *(f"  {line}" for line in (*self._problems, *more)))
+        return Proven(", ".join(self._words()), tuple(self._remarks()))
+
+    def _words(self) -> Iterator[str]:
+        nouns: Counter[str] = Counter()
+        for letter, count in self._types.items():
+            nouns[_NOUNS[letter]] += count
+        for noun in dict.fromkeys(_NOUNS.values()):
+            if nouns[noun]:
+                size = f" of {human_bytes(self._bytes)}" if noun == "file" else ""
+                yield f"{counted(nouns[noun], noun)}{size}"
+        if self.task.against_live:
+            for what in ("the same", "changed since", "gone since"):
+                yield f"{self._live[what]} {what}"
+
+    def _remarks(self) -> Iterator[str]:
+        if self._older:
+            yield f"{counted(self._older, 'path')} could not be read that night, and came from an older archive"
+        if self._missing:
+            yield f"{counted(self._missing, 'path')} could not be read that night, and did not come back"
+
+
+def _is_newer(status: os.stat_result, started: datetime) -> bool:
+    return max(status.st_mtime, status.st_ctime) >= started.timestamp()
+
+
+def _differences(node: Node, status: os.stat_result, path: bytes) -> Iterator[str]:
+    """How what was restored differs from what an archive says."""
+    mode, time = stat.S_IMODE(status.st_mode), divmod(status.st_mtime_ns, 10**9)
+    if not _TYPES.get(node.letter, _is_device)(status.st_mode):
+        yield f"it should be a {_NOUNS[node.letter]}"
+    elif node.letter == IS_SYMLINK:
+        if os.readlink(path) != node.more:  # noqa: PTH115 - names are bytes
+            yield "the link leads elsewhere"
+    elif mode != node.mode:
+        yield f"it has the permissions {mode:o}, and should have {node.mode:o}"
+    elif not os.geteuid() and (status.st_uid, status.st_gid) != (node.owner, node.group):
+        yield f"it belongs to {status.st_uid}:{status.st_gid}, and should to {node.owner}:{node.group}"
+    elif node.letter == IS_FILE and status.st_size != node.size:
+        yield f"it has {status.st_size} bytes, and should have {node.size}"
+    elif node.letter != IS_FOLDER and time != (node.seconds, node.nanoseconds):
+        yield "it bears another time than it should"
+
+
+def _is_device(mode: int) -> bool:
+    return stat.S_ISCHR(mode) or stat.S_ISBLK(mode)
+
+
+def _hashed(path: bytes) -> tuple[bytes, int]:
+    """SHA-256 of a file's content, and how many bytes that is."""
+    digest, size = hashlib.sha256(), 0
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+            size += len(block)
+    return digest.digest(), size

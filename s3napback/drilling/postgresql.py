@@ -1,0 +1,232 @@
+"""A throwaway server of PostgreSQL, not older than the one that a dump was made of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from s3napback.drilling.dumps import Loaded, Table
+from s3napback.drilling.scratch import Scratch
+from s3napback.drilling.throwaway import NotTried, TrialTools, find_server, running
+from s3napback.errors import PipelineError
+from s3napback.formatting import readable
+from s3napback.sources.dump_command import Inventory
+from s3napback.sources.postgresql import connection_string
+from s3napback.sources.postgresql_answers import PREFIX, database_name
+from s3napback.sources.postgresql_inventory import (
+    RULES,
+    DatabaseContents,
+    PostgreSQLInventory,
+    counted_thing,
+    questions,
+    read_things,
+    thing_name,
+)
+from s3napback.streams.receiving import Receiver
+
+_VERSION = re.compile(rb"\n-- Dumped from database version (?P<major>\d+)(?:\.(?P<minor>\d+))?[^\n]*\n")
+_CLUSTER = b"-- PostgreSQL database cluster dump"
+_USER = "s3napback_drill"
+"""The superuser's name there, which no dump makes."""
+
+_SERVER_SETTINGS = (
+    "listen_addresses=",
+    "fsync=off",
+    "full_page_writes=off",
+    "autovacuum=off",
+    # What lies in /dev/shm else is outside of the scratch folder.
+    "dynamic_shared_memory_type=mmap",
+    "max_prepared_transactions=0",
+)
+_ASKING = ("--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--no-password", "--set=ON_ERROR_STOP=1")
+_ROWS = """SELECT format('SELECT count(*) FROM ONLY %I.%I', n.nspname, c.relname), n.nspname, c.relname
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r'
+AND n.nspname !~ '^(pg_|information_schema$)' AND n.nspname || c.relname !~ '[[:cntrl:]]' AND NOT EXISTS (
+    SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+ORDER BY 2, 3"""
+
+_MORE = """SELECT 'sequence', n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'S' UNION ALL
+SELECT 'rules', '', '' FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class JOIN pg_namespace n
+ON n.oid = c.relnamespace WHERE n.nspname !~ '^(pg_|information_schema$)'"""
+"""What a dump defines although nobody asks for it: sequences of identity columns, and views as rules."""
+
+_ROLE = re.compile(r'ERROR:  42704: (role "[^"]*") does not exist')
+_ERROR = re.compile(r"(?:ERROR|FATAL|PANIC):  (?P<code>[0-9A-Z]{5}): (?P<words>.*)")
+_NOT_HERE = re.compile(r'0A000: (extension "[^"]*" is not available)')
+
+
+@dataclass
+class _Reading:
+    """Reads what psql says while it loads. See ``Review``.
+
+    Attributes:
+        errors: those that no role explains, the first few.
+        roles: that are missing.
+    """
+
+    errors: list[str] = field(default_factory=list)
+    roles: dict[str, None] = field(default_factory=dict)
+    not_here: list[str] = field(default_factory=list)
+
+    def read(self, line: bytes) -> None:
+        text = readable(line)
+        if found := _ROLE.search(text):
+            self.roles[found[1]] = None
+        elif found := _NOT_HERE.search(text):
+            self.not_here.append(found[1])
+        elif (found := _ERROR.search(text)) and len(self.errors) < _MOST:
+            self.errors.append(found["words"])
+
+    def excuses(self, status: int) -> bool:  # noqa: ARG002
+        return False
+
+    @property
+    def complaint(self) -> str:
+        return ""
+
+    @property
+    def warnings(self) -> list[str]:
+        return []
+
+
+_MOST = 10  # errors that are told
+
+
+@dataclass(frozen=True)
+class PostgreSQLTrial:
+    """See ``Trial``.
+
+    Attributes:
+        scratch: where.
+        database: that the dump is of; empty for those of all.
+    """
+
+    scratch: Scratch
+    database: str
+    _reading: _Reading = field(default_factory=_Reading)
+    _programs: list[Path] = field(default_factory=list)
+
+    def knows(self, head: bytes) -> bool:
+        """See ``Trial``."""
+        return _VERSION.search(head) is not None
+
+    def inventory(self) -> Inventory:
+        """See ``Trial``."""
+        return PostgreSQLInventory()
+
+    @property
+    def _tools(self) -> TrialTools:
+        return TrialTools(self.scratch, {"PGHOST": str(self.scratch.path), "PGUSER": _USER})
+
+    def _program(self, name: str) -> str:
+        return find_server((name,), "install postgresql", self._programs)
+
+    @contextmanager
+    def serve(self, head: bytes) -> Iterator[Receiver]:
+        """See ``Trial``."""
+        self._choose(head)
+        data = self.scratch.path / "data"
+        self.scratch.socket(".s.PGSQL.5432")
+        setup = (self._program("initdb"), f"--pgdata={data}", f"--username={_USER}", "--auth=trust", "--no-sync")
+        try:
+            self._tools.answer(*setup, "--encoding=UTF8", "--locale=C.UTF-8")
+        except PipelineError as error:
+            raise NotTried(*error.under("a server for the proof cannot be set up")) from error
+        settings = [word for setting in _SERVER_SETTINGS for word in ("-c", setting)]
+        command = (self._program("postgres"), "-D", str(data), "-k", str(self.scratch.path), *settings)
+        ping = (*self._psql("postgres"), "--command=SELECT 1")
+        with ExitStack() as stack:
+            stack.enter_context(running(self._tools, command, ping))
+            if self.database:
+                self._create(head)
+            load = ("--no-psqlrc", "--quiet", "--no-password", "--set=VERBOSITY=verbose", "--output=/dev/null")
+            where = f"--dbname={connection_string(self.database or 'postgres')}"
+            stage = self._tools.stage(self._program("psql"), *load, where, review=self._reading)
+            yield stack.enter_context(Receiver(stage))
+
+    def _choose(self, head: bytes) -> None:
+        """Find the programs of the oldest version that can take the dump, or else of the newest."""
+        made_by = _VERSION.search(head)
+        wanted = int(made_by["major"]) if made_by else 0
+        found = {
+            int(folder.parent.name): folder
+            for folder in Path("/usr/lib/postgresql").glob("*/bin")
+            if folder.parent.name.isdecimal() and (folder / "postgres").exists()
+        }
+        if not found:
+            # Elsewhere than in Debian there is one version, and its programs lie where others do.
+            return
+        enough = sorted(version for version in found if version >= wanted)
+        if not enough:
+            raise NotTried(
+                f"the dump is of a server of version {wanted}, and the newest here is {max(found)}: install "
+                f"postgresql-{wanted}"
+            )
+        self._programs[:] = [found[enough[0] if wanted else max(found)]]
+
+    def _create(self, head: bytes) -> None:
+        """Make the database as the dump's first lines tell, or, where that is not to be had here, with none of it."""
+        lines = head.decode(errors="surrogateescape").split("\n")
+        own = [line.removeprefix(PREFIX) for line in lines if line.startswith(PREFIX)]
+        name = '"' + self.database.replace('"', '""') + '"'
+        try:
+            if own:
+                self._tools.answer(*self._psql("postgres", stop=False), text="\n".join(own) + "\n")
+            self._tools.answer(*self._psql(self.database), "--command=SELECT 1")
+        except PipelineError:
+            plain = f"CREATE DATABASE {name} TEMPLATE template0;\n"
+            self._tools.answer(*self._psql("postgres"), text=plain)
+
+    def _psql(self, database: str, *, stop: bool = True) -> tuple[str, ...]:
+        options = _ASKING if stop else (*_ASKING[:-1], "--set=ON_ERROR_STOP=0")
+        return (self._program("psql"), *options, f"--dbname={connection_string(database)}")
+
+    def _ask(self, database: str, query: str) -> str:
+        separators = ("--field-separator=\t", "--record-separator-zero")
+        return self._tools.answer(*self._psql(database), *separators, f"--command={query}")
+
+    def loaded(self, inventory: Inventory) -> Loaded:
+        """See ``Trial``."""
+        if self._reading.not_here and not self._reading.errors:
+            raise NotTried(f"the dump cannot be tried here: the {self._reading.not_here[0]}; install it")
+        names: set[str] = set()
+        counts: dict[str, int] = {}
+        rows: dict[Table, int] = {}
+        for database in self._databases():
+            of = "" if self.database else database
+            version = int(self._ask(database, "SHOW server_version_num").strip("\0"))
+            things = read_things(self._ask(database, questions(version)))
+            contents = DatabaseContents(things, (), of)
+            more = [record.split("\t") for record in self._ask(database, _MORE).split("\0") if record]
+            names |= contents.names()
+            names |= {thing_name(kind, schema, name, of) for kind, schema, name in more if name}
+            counts.update(contents.counts())
+            counts[counted_thing(RULES, of)] = sum(kind == RULES for kind, *_ in more)
+            rows.update(self._rows(database, (of,) if of else ()))
+        names |= {database_name(each) for each in self._databases()}
+        flaws = [f"psql said: {each}" for each in self._reading.errors]
+        roles = tuple(self._reading.roles)
+        needs = [f"the {each}" for each in roles] if self.database else []
+        if not self.database:
+            flaws += [f"the {each} is not in it" for each in roles]
+        # Rows are counted, and what is not named there is not looked for.
+        plain = {each for each in inventory.names if each.startswith("rows of the table ")}
+        return Loaded(frozenset(names | plain), counts, rows, flaws, needs)
+
+    def _databases(self) -> Sequence[str]:
+        if self.database:
+            return [self.database]
+        found = self._ask("postgres", "SELECT datname FROM pg_database WHERE datallowconn ORDER BY 1")
+        return [name for name in found.split("\0") if name]
+
+    def _rows(self, database: str, above: Table) -> dict[Table, int]:
+        found = [record.split("\t") for record in self._ask(database, _ROWS).split("\0") if record]
+        text = "".join(f"{query};\n" for query, _schema, _name in found)
+        numbers = self._tools.answer(*self._psql(database), text=text).split() if found else []
+        return {
+            (*above, schema, name): int(number) for (_query, schema, name), number in zip(found, numbers, strict=True)
+        }

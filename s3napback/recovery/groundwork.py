@@ -1,0 +1,350 @@
+"""What is done in the tree for tar while an archive passes on its way to it, and what is left for when tar has ended.
+
+GNU tar (``delay_set_stat`` in ``src/extract.c``, 1.34 and 1.35) keeps all folders of an incremental archive in a list,
+which it searches for each further one; and it looks through all links that lead out of their folder, which it makes
+last, for each hard link. Both take time with the square of their number. So folders are cleared of what the archive
+knows gone, and made, before what lies in them reaches tar. What they bear, such links, and what may be hard links to
+these, are kept back, for further runs of tar with nothing else in them.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import stat
+import tempfile
+from array import array
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import BinaryIO, cast
+
+from s3napback.errors import PipelineError
+from s3napback.recovery.folders import Cursor, file_names, go_to, walk
+from s3napback.streams.tar_headers import HARD_LINK, SYMBOLIC_LINK, Member
+from s3napback.streams.tar_rewriting import folder_headers
+from s3napback.streams.tar_stream import END_MARK
+
+_AT_ONCE = 100_000
+"""Names of one folder that are compared with an archive's list of it, whatever their number; for bounded memory."""
+
+_LONGEST_KEPT_WHOLE = 1 << 14
+_MOST_CHANGED = 1 << 22
+"""Bytes of names of folders in which something is put, at most; all count as such then."""
+
+MOST_LINKS = 1 << 22
+"""Bytes of names of links that are remembered for moving them aside, at most."""
+
+_LONGEST_PATH = 4095  # bytes, by which tar can reach anything (PATH_MAX)
+_WINDOW = 1 << 20
+_IN_MEMORY = 1 << 20
+_BLOCK = 1 << 18
+_SECURITY = "security."
+_NANOSECONDS = 1_000_000_000
+
+
+class _Store:
+    """Pieces in a file without a name, small ones in memory, read from the first or from the last on."""
+
+    def __init__(self, folder: int) -> None:
+        self._starts = array("Q")
+        room = f"/proc/self/fd/{folder}"
+        spooled = tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=room)  # noqa: SIM115 - read when the archive has passed
+        self._file = cast(BinaryIO, spooled)
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def add(self, piece: bytes) -> None:
+        self._starts.append(self._file.tell())
+        self._file.write(piece)
+
+    def all(self) -> Iterator[bytes]:
+        """The pieces in order, a block at a time."""
+        self._file.seek(0)
+        while block := self._file.read(_BLOCK):
+            yield block
+
+    def last_first(self, is_wanted: bytearray) -> Iterator[bytes]:
+        end = self._file.seek(0, os.SEEK_END)
+        for index in range(len(self._starts) - 1, -1, -1):
+            start = self._starts[index]
+            if is_wanted[index]:
+                self._file.seek(start)
+                yield self._file.read(end - start)
+            end = start
+
+
+@dataclass
+class Groundwork:
+    """The work for one archive. Lives within the generator that passes it on; afterwards it tells what is left.
+
+    Attributes:
+        tree: descriptor of the folder that is extracted into.
+        room: descriptor of one in which files without names are made.
+        is_fresh: there is nothing in the tree yet.
+        placed: names of all in the archive that may be a symbolic link.
+        forgot: there are more of these.
+    """
+
+    tree: int
+    room: int
+    is_fresh: bool
+    placed: list[str] = field(default_factory=list)
+    forgot: bool = False
+    _links_left: int = MOST_LINKS
+    _modes_of_links: set[int] = field(default_factory=set)
+    _modes_kept_back: set[int] = field(default_factory=set)
+    _changed: set[str] = field(default_factory=set)
+    _changed_left: int = _MOST_CHANGED
+    _last_changed: str | None = None
+    _has_files: bool = False
+    _is_incremental: bool = False
+    _late: set[str] = field(default_factory=set)
+    _late_left: int = _MOST_CHANGED
+    _is_needed: bytearray = field(default_factory=bytearray)
+
+    def __post_init__(self) -> None:
+        self._folders = _Store(self.room)
+        self._links = _Store(self.room)
+        self._place = Cursor(self.tree, is_own=True, stays_open=True)
+
+    def leave(self) -> None:
+        """Let go of the tree, once the last member has passed or none will any more."""
+        self._place.close()
+
+    def close(self) -> None:
+        """Forget what was kept back."""
+        self._folders.close()
+        self._links.close()
+
+    def leaves(self, member: Member) -> bool:
+        """Do what there is to do for a member that is to be extracted; whether it is left to tar now.
+
+        Raises:
+            PipelineError: the tree cannot be changed.
+        """
+        if member.is_directory:
+            try:
+                return self._takes_folder(member)
+            except OSError as error:
+                raise PipelineError(f"the tree below /{member.name} cannot be put in order: {error}") from error
+        self._has_files = True
+        if not self.is_fresh:
+            self._note_change(member.name.rpartition("/")[0])
+        if member.type in (SYMBOLIC_LINK, HARD_LINK):
+            return self._takes_link(member)
+        return True
+
+    def headers(self, member: Member) -> Sequence[bytes]:
+        """Those of a member that is left to tar, as they shall reach it."""
+        return (folder_headers(member.raw),) if member.is_directory else member.raw
+
+    def links(self) -> Iterator[bytes]:
+        """An archive of the links that were kept back; nothing if there are none."""
+        if len(self._links):
+            yield from self._links.all()
+            yield END_MARK
+
+    def folders(self) -> Iterator[bytes]:
+        """An archive of the folders that are to be given what they bear; nothing if there are none.
+
+        They come last one first: by then nothing below them is of interest any more, and the ones above are still
+        open to whoever may not go everywhere.
+        """
+        passed = bytearray()
+        all_changed = self._changed_left < 0
+        done: set[str] = set()
+        for piece in self._folders.last_first(self._looked_at()):
+            is_needed, name, kept = marshal.loads(piece)  # noqa: S302 - we have written it ourselves
+            if name in done:
+                continue
+            if name in self._late:
+                done.add(name)
+            if is_needed or all_changed or name in self._changed:
+                passed += kept if isinstance(kept, bytes) else folder_headers(kept)
+            if len(passed) >= _BLOCK:
+                yield bytes(passed)
+                passed.clear()
+        if passed:
+            yield bytes(passed)
+            yield END_MARK
+
+    def _looked_at(self) -> bytearray:
+        return bytearray(b"\1") * len(self._is_needed) if self._changed or self._late else self._is_needed
+
+    def _takes_folder(self, member: Member) -> bool:
+        *above, last = file_names(member.name) or [""]
+        # tar goes by whole paths.
+        is_made = self._made(above, last) if _is_short(member.name) else None
+        is_changed = True
+        if is_made:
+            if not self.is_fresh:
+                self._note_change("/".join(above))
+        elif is_made is not None:
+            is_changed = self._clear(member)
+        self._keep(member, is_needed=is_changed)
+        # What the target does not take is told by tar, of the folder and of all below it.
+        return is_made is None
+
+    def _made(self, above: list[str], last: str) -> bool | None:
+        """Stand in a folder, or make it: True if it was made, None if neither can be."""
+        place = self._place
+        try:
+            if place.names != above and not go_to(place, above):
+                self._make_way(above)
+        except OSError:
+            return None
+        if not last:
+            return False
+        try:
+            if not self.is_fresh:
+                with suppress(FileNotFoundError):
+                    place.enter(last)
+                    return False
+            os.mkdir(last, 0o700, dir_fd=place.descriptor)
+        except OSError:
+            return self._made_anew(last)
+        return True
+
+    def _make_way(self, above: Sequence[str]) -> None:
+        """Make folders of which the archive does not tell, as tar does it."""
+        for depth, name in enumerate(above, 1):
+            if not go_to(self._place, above[:depth]):
+                os.mkdir(name, 0o777, dir_fd=self._place.descriptor)
+                self._place.enter(name)
+
+    def _made_anew(self, last: str) -> bool | None:
+        """The same where something else is in the way, or it is there already."""
+        place = self._place
+        try:
+            if stat.S_ISDIR(os.lstat(last, dir_fd=place.descriptor).st_mode):
+                place.enter(last)
+                return False
+            os.unlink(last, dir_fd=place.descriptor)
+            os.mkdir(last, 0o700, dir_fd=place.descriptor)
+        except OSError:
+            return None
+        return True
+
+    def _clear(self, member: Member) -> bool:
+        """Remove from the folder in which we stand what a member's list knows gone; whether it is to be set right."""
+        place = self._place
+        status = os.fstat(place.descriptor)
+        is_changed = place.mode is not None or not _is_as_told(place.descriptor, status, member)
+        if member.dumpdir is None:
+            return is_changed
+        self._is_incremental = True
+        gone = _gone(place.descriptor, member.dumpdir)
+        for name, is_folder in gone:
+            _remove(place, name, is_folder=is_folder)
+        return is_changed or bool(gone)
+
+    def _keep(self, member: Member, *, is_needed: bool) -> None:
+        # Most of what DIFFs hold is never needed again.
+        is_long = is_needed or sum(map(len, member.raw)) > _LONGEST_KEPT_WHOLE
+        kept = folder_headers(member.raw) if is_long else list(member.raw)
+        self._folders.add(marshal.dumps((is_needed, member.name, kept)))
+        self._is_needed.append(is_needed)
+        # A folder that comes a second time is set right once, as it came last.
+        if self._has_files and self._is_incremental and self._late_left >= 0:
+            self._late_left -= len(member.name)
+            self._late.add(member.name)
+
+    def _takes_link(self, member: Member) -> bool:
+        mode = member.permissions
+        if member.type == SYMBOLIC_LINK:
+            self._modes_of_links.add(mode)
+            self._note_link(member.name)
+            is_made_last = member.link.startswith(b"/") or b".." in member.link.split(b"/")
+            if is_made_last:
+                self._modes_kept_back.add(mode)
+        else:
+            if self._modes_of_links:
+                self._note_link(member.name)
+            # A hard link bears the permissions of what it is another name of.
+            is_made_last = mode in self._modes_kept_back
+        if is_made_last:
+            self._links.add(b"".join(member.raw))
+        return not is_made_last
+
+    def _note_link(self, name: str) -> None:
+        self._links_left -= len(name)
+        if self._links_left < 0:
+            self.forgot = True
+            self.placed.clear()
+        else:
+            self.placed.append(name)
+
+    def _note_change(self, name: str) -> None:
+        """A folder gets a new entry, and so may those above, for what tar makes on its way."""
+        if name == self._last_changed:
+            return
+        self._last_changed = name
+        while name not in self._changed and self._changed_left >= 0:
+            self._changed_left -= len(name)
+            self._changed.add(name)
+            name = name.rpartition("/")[0]
+
+
+def _is_short(name: str) -> bool:
+    return 4 * len(name) <= _LONGEST_PATH or len(name.encode("utf-8", "surrogateescape")) <= _LONGEST_PATH
+
+
+def _gone(folder: int, dumpdir: bytes) -> list[tuple[str, bool]]:
+    """What a folder holds that its list does not name, or names as something else, and whether that is a folder.
+
+    As GNU tar decides it (``try_purge_directory`` in ``src/incremen.c``).
+    """
+    gone: list[tuple[str, bool]] = []
+    os.lseek(folder, 0, os.SEEK_SET)
+    with os.scandir(folder) as entries:
+        while found := {
+            os.fsencode(entry.name): entry.is_dir(follow_symlinks=False) for entry in islice(entries, _AT_ONCE)
+        }:
+            for entry in _listed(dumpdir):
+                is_folder = found.get(entry[1:])
+                if is_folder is not None and entry[:1] != (b"Y" if is_folder else b"D"):
+                    del found[entry[1:]]
+            gone += [(os.fsdecode(name), is_folder) for name, is_folder in found.items()]
+    return gone
+
+
+def _listed(dumpdir: bytes) -> Iterator[bytes]:
+    """The entries, each with its letter."""
+    start = 0
+    while start < len(dumpdir):
+        end = dumpdir.rfind(b"\0", start, start + _WINDOW) + 1
+        yield from filter(None, dumpdir[start:end].split(b"\0"))
+        start = end
+
+
+def _remove(place: Cursor, name: str, *, is_folder: bool) -> None:
+    if not is_folder:
+        os.unlink(name, dir_fd=place.descriptor)
+        return
+    place.enter(name)
+    for step in walk(place.descriptor, stays_open=True):
+        if step.left:
+            os.rmdir(step.left, dir_fd=step.place.descriptor)
+        for other in step.others:
+            os.unlink(other, dir_fd=step.place.descriptor)
+    place.leave()
+    os.rmdir(name, dir_fd=place.descriptor)
+
+
+def _is_as_told(folder: int, status: os.stat_result, member: Member) -> bool:
+    """Whether a folder bears all that its member says; not for certain where that is more than a few numbers."""
+    if stat.S_IMODE(status.st_mode) != member.permissions or member.has_attributes:
+        return False
+    if not os.geteuid() and (status.st_uid, status.st_gid) != (member.owner, member.group):
+        return False
+    if status.st_mtime_ns != member.modified_ns:
+        return False
+    with suppress(OSError):
+        return all(name.startswith(_SECURITY) for name in os.listxattr(folder))
+    return True

@@ -1,0 +1,51 @@
+"""The list of what a directory held, as an incremental archive has it (GNU tar's manual, "Dumpdir"). Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from s3napback.errors import PipelineError
+
+_LETTERS = frozenset(b"YND")
+_ENTRIES = re.compile(rb"(?:[YND](?!\.{1,2}\0)[^/\0]+\0)+\0")
+_PIECE = 1 << 16  # bytes
+
+
+class MalformedArchive(PipelineError):
+    """What came out of decompression is no tar archive, or none such as tar writes for s3napback."""
+
+
+def check_dumpdir(dumpdir: bytes) -> None:
+    """Accept what a directory held only in the letters that tar writes for us.
+
+    With the others (``R``, ``T``, ``X``) a reading tar renames, to wherever they say; see "Dumpdir" in tar's manual.
+
+    Args:
+        dumpdir: entries, each a letter and a name and ended by a NUL, and one more NUL.
+
+    Raises:
+        MalformedArchive: it holds anything else.
+    """
+    if dumpdir == b"\0":
+        return
+    if _ENTRIES.fullmatch(dumpdir):
+        return
+    if not dumpdir.endswith(b"\0\0"):
+        raise MalformedArchive("a list of a directory's entries in it has lost its end")
+    for entry in entries_of(dumpdir[:-2]):
+        if len(entry) < 2 or entry[0] not in _LETTERS or b"/" in entry or entry[1:] in (b".", b".."):
+            raise MalformedArchive(
+                f"it holds the record of a rename, or another that s3napback never writes ({entry!r:.200}): "
+                "somebody else made it"
+            )
+
+
+def entries_of(dumpdir: bytes) -> Iterator[bytes]:
+    """What NULs part, a piece of a long list at a time: a folder can hold millions of names."""
+    begin = 0
+    while begin <= len(dumpdir):
+        end = dumpdir.find(b"\0", begin + _PIECE)
+        end = len(dumpdir) if end < 0 else end
+        yield from dumpdir[begin:end].split(b"\0")
+        begin = end + 1

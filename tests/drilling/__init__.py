@@ -1,0 +1,1 @@
+"""Drills, with real servers."""

@@ -1,0 +1,142 @@
+"""Directories, repositories, SQLite databases and the output of programs are read back and proven."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import subprocess
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.drilling.spoiling import replacing, spoil
+from tests.site import Site
+
+
+def fill(top: Path) -> None:
+    (top / "sub/deep").mkdir(parents=True)
+    (top / "file").write_bytes(b"payload")
+    (top / "sub/empty").touch()
+    (top / "sub/deep/exact").write_bytes(bytes(range(256)) * 400)
+    (top / "link").symlink_to("nowhere")
+    os.mkfifo(top / "pipe")
+    (top / "second").hardlink_to(top / "file")
+    (top / "\udcff odd\n").write_text("odd")
+    (top / "sub").chmod(0o2750)
+    os.chown(top / "file", 5, 7)
+
+
+@pytest.mark.parametrize("options", [(), ("--against-live",), ("--sample=2",)])
+def test_a_directory_of_three_nights_is_proven(site: Site, options: tuple[str, ...]) -> None:
+    site.configure_cycle("Diffs 6")
+    fill(site.source)
+    site.run(day=0)
+    (site.source / "sub/deep/exact").unlink()
+    (site.source / "new").write_text("new")
+    site.run(day=1)
+    (site.source / "new").rename(site.source / "newer")
+    site.run(day=2)
+    shown = site.run("drill", *options, day=2).stdout
+    wanted = "2 files of" if "--sample=2" in options else "5 files of 20 bytes, 3 folders, 1 link, 1 pipe"
+    assert f"Directory {site.source} of 2026-01-03: proven: {wanted}" in shown
+    if "--against-live" in options:
+        assert "5 the same, 0 changed since, 0 gone since" in shown
+    proofs = [key for key in site.archive_keys(sums=True) if key.endswith("proven")]
+    assert len(proofs) == 1
+    assert proofs[0].endswith("-DIFF.proven")
+    assert not list(site.temp_dir.iterdir())
+
+
+def test_what_changed_since_is_told_apart_from_what_is_damaged(site: Site) -> None:
+    site.configure_cycle("Diffs 0")
+    fill(site.source)
+    for path in (site.source / "file", site.source / "sub/empty"):
+        os.utime(path, (1, 1), follow_symlinks=False)
+    site.run()
+    (site.source / "sub/empty").write_text("later")
+    (site.source / "sub/deep/exact").unlink()
+    shown = site.run("drill", "--against-live").stdout
+    assert "3 the same, 1 changed since, 1 gone since" in shown
+
+
+def renamed(content: bytes) -> bytes:
+    """Another content of the same length."""
+    return content.replace(b"payload", b"PAYLOAD", 1)
+
+
+def test_content_that_was_swapped_in_the_archive_is_found_only_by_the_live_tree(site: Site) -> None:
+    site.configure_cycle("Diffs 0")
+    fill(site.source)
+    # What was changed in the second of the backup may have been changed since.
+    time.sleep(1.1)
+    site.run()
+    (key,) = site.archive_keys()
+    spoil(site, key, renamed)
+    assert "proven" in site.run("drill").stdout
+    shown = site.run("drill", "--against-live", expect=1).stdout
+    assert re.search(r"NOT PROVEN: .* 2 names are not what they should be:", shown)
+    assert "file: it has another content than now, and nothing was changed since the backup" in shown
+    assert f"{key}.disproven" in site.archive_keys(sums=True)
+    assert f"{key}.proven" not in site.archive_keys(sums=True)
+
+
+def test_a_repository_is_loaded_and_verified(site: Site, tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    subprocess.run(["svnadmin", "create", repository], check=True)
+    for number in range(3):
+        subprocess.run(["svn", "mkdir", "-q", "-m", "x", f"file://{repository}/{number}"], check=True)
+    site.configure(f"<Cycle c>\nSubversion {repository}\n</Cycle>")
+    site.run()
+    (key,) = site.archive_keys()
+    shown = site.run("drill").stdout
+    assert "proven: revisions up to 3, verified by svnadmin" in shown
+    spoil(site, key, replacing(b"Node-action: add", b"Node-action: chg"))
+    shown = site.run("drill", expect=1).stdout
+    assert "NOT PROVEN" in shown
+    assert not list(site.temp_dir.iterdir())
+
+
+def test_an_sqlite_database_is_checked_and_counted(site: Site, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "data.db")) as connection:
+        connection.executescript('CREATE TABLE a (x); INSERT INTO a VALUES (1), (2); CREATE TABLE "b""c" (y);')
+    site.configure(f"<SQLite {tmp_path}/data.db>\n</SQLite>")
+    site.run()
+    assert "proven: 2 tables with 2 rows, checked by SQLite" in site.run("drill").stdout
+    assert not list(site.temp_dir.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("judge", "exit_code", "words"),
+    [
+        ("", 0, "proven: 3 bytes; nothing judges"),
+        ("grep -q two", 0, "proven: 3 bytes, good by the judgement of grep"),
+        ("grep -q three", 1, "is not good by the judgement of: grep failed with exit status 1"),
+        ("true", 0, "proven: 3 bytes, good by the judgement of true"),
+        ("no-such-program", 1, "there is no program no-such-program, which Drill names"),
+    ],
+)
+def test_the_output_of_a_program_is_given_to_its_judge(site: Site, judge: str, exit_code: int, words: str) -> None:
+    drill = f"Drill {judge}\n" if judge else ""
+    site.configure(f"<Command words>\nRun printf two\n{drill}</Command>")
+    site.run()
+    assert words in site.run("drill", "Command/words", expect=exit_code).stdout
+    proofs = [key.rpartition(".")[2] for key in site.archive_keys(sums=True) if key.endswith("proven")]
+    # What cannot be tried says nothing of the archive.
+    assert proofs == {0: ["proven"], 1: [] if judge.startswith("no-") else ["disproven"]}[exit_code]
+
+
+def test_what_is_due_is_proven_the_oldest_proof_first_within_a_time(site: Site) -> None:
+    other = site.source.with_name("other")
+    other.mkdir()
+    for folder in (site.source, other):
+        (folder / "file").write_text("x")
+    site.configure(f"DrillEvery 7\n<Cycle c>\nDirectory {site.source}\nDirectory {other}\n</Cycle>")
+    site.run()
+    assert "1 source not begun" in site.run("drill", "--due", "--longest=0.0000001").stdout
+    assert site.run("drill", "--due").stdout.count(": proven: ") == 1
+    assert site.run("drill", "--due").stdout == "nothing is due\n"
+    site.configure(f"<Cycle c>\nDirectory {site.source}\n</Cycle>")
+    assert site.run("drill", "--due").stdout == "nothing is due\n"

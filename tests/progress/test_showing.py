@@ -1,0 +1,164 @@
+"""A run on a terminal shows where it stands; in a pipe, quiet, or on a terminal that cannot, it does not."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import signal
+import socket
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.site import Site
+from tests.waiting import becomes
+
+DRAWN = re.compile(r"\r\x1b\[J(?:\x1b\[\?7l(.*?)\x1b\[\?7h(?:\x1b\[\d+A)?\r)?", re.DOTALL)
+"""What is drawn at the foot, or that it is erased."""
+
+
+@dataclass
+class Seen:
+    """What a terminal got.
+
+    Attributes:
+        drawn: the foot, each time.
+        lines: everything else, as somebody sees it afterwards.
+    """
+
+    drawn: list[list[str]]
+    lines: list[str]
+
+
+def on_terminal(
+    site: Site, *options: str, columns: int = 80, environment: Mapping[str, str] | None = None,
+    meanwhile: Callable[[subprocess.Popen[bytes]], None] = lambda _process: None, expect: int = 0
+) -> Seen:  # fmt: skip
+    """Run a command whose standard error is a terminal in the foreground."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    # The last one counts for whoever starts a session on it.
+    full = {**site.full_environment(), "TERM": "xterm", **(environment or {})}
+    start = "import os, sys, fcntl, termios; fcntl.ioctl(2, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+    command = site.command(*options)
+    process = subprocess.Popen(
+        [command[0], "-c", start, *command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs,
+        env=full, start_new_session=True,
+    )  # fmt: skip
+    os.close(theirs)
+    meanwhile(process)
+    data = b""
+    while True:
+        try:
+            piece = os.read(ours, 65536)
+        except OSError:
+            break
+        data += piece
+    os.close(ours)
+    assert process.wait(60) == expect, data
+    text = data.decode()
+    drawn = [re.split("\r+\n", match[1]) for match in DRAWN.finditer(text) if match[1]]
+    return Seen(drawn, DRAWN.sub("", text).replace("\r\n", "\n").split("\n"))
+
+
+@pytest.fixture
+def quick(site: Site) -> Site:
+    """A site with two sources."""
+    for name in ("a", "b"):
+        (site.source / name).mkdir()
+        (site.source / name / "file").write_bytes(os.urandom(60_000))
+    configure(site, "")
+    return site
+
+
+def configure(site: Site, general: str) -> None:
+    body = "\n".join(f"Directory {site.source}/{name}" for name in ("a", "b"))
+    site.configure(f"<Cycle nightly>\n{body}\n</Cycle>", general=general)
+
+
+@pytest.fixture
+def slow(quick: Site) -> Site:
+    """A site whose sources take some seconds."""
+    configure(quick, "BandwidthLimit 30k\nJobs 2")
+    return quick
+
+
+def test_a_run_shows_its_sources_and_ends_with_a_table_and_its_lines_are_whole(slow: Site) -> None:
+    first = on_terminal(slow)
+    again = on_terminal(slow, "-f", columns=120)
+    both = next(lines for lines in first.drawn if len(lines) == 3 and "kB stored" in lines[1])
+    assert re.search(r"/[ab] +FULL +[0-9.]+ kB read +[0-9.]+ kB stored ", both[0])
+    assert both[2].split() == ["0", "of", "2", "sources"]
+    # What the last archive had, tells how far along this one is.
+    assert any(re.search(r" \d+%", line) for lines in again.drawn for line in lines)
+    assert not any(re.search(r" \d+%", line) for lines in first.drawn for line in lines)
+    for seen, columns in ((first, 80), (again, 120)):
+        assert all(len(line) < columns for lines in seen.drawn for line in lines)
+        *log, blank = seen.lines
+        assert blank == ""
+        done = [line for line in log if re.match(r"\d{4}-\d\d-\d\d [0-9:]{8} INFO directory: Directory \S+ -> ", line)]
+        assert len(done) == 2
+        table = log[-4:]
+        assert table[0].split()[:2] == ["Source", "What"]
+        assert [line.split()[2] for line in table[1:3]] == ["FULL", "FULL"]
+        assert table[3].startswith("2 sources")
+        # No colour is used, and there is nothing else.
+        assert "\x1b" not in "".join(seen.lines) + "".join(line for lines in seen.drawn for line in lines)
+        assert len(log) == 2 + 1 + 4
+
+
+@pytest.mark.parametrize(
+    ("options", "environment"),
+    [(["-q"], {}), (["-t"], {}), ([], {"TERM": "dumb"}), ([], {"TERM": ""})],
+    ids=["quiet", "dry run", "dumb", "no terminal type"],
+)
+def test_nothing_is_drawn_where_it_is_not_wanted_or_cannot_be(
+    quick: Site, options: list[str], environment: dict[str, str]
+) -> None:
+    seen = on_terminal(quick, *options, environment=environment)
+    assert seen.drawn == []
+    assert "\x1b" not in "".join(seen.lines)
+    assert not any(line.startswith("Source") for line in seen.lines)
+
+
+def test_nothing_is_drawn_into_a_pipe(quick: Site) -> None:
+    done = quick.run()
+    assert "\x1b" not in done.stderr + done.stdout
+    assert len(done.stderr.splitlines()) == 3
+
+
+def test_a_signal_is_answered_above_what_is_drawn(slow: Site) -> None:
+    def ask(process: subprocess.Popen[bytes]) -> None:
+        assert becomes(lambda: any(slow.vault.rglob(".s3napback/objects/**/*")) or process.poll() is not None)
+        time.sleep(0.8)
+        process.send_signal(signal.SIGUSR1)
+
+    seen = on_terminal(slow, meanwhile=ask)
+    (answer,) = [line for line in seen.lines if line.startswith("s3napback: Directory ")]
+    assert answer.endswith("stored")
+
+
+@pytest.mark.parametrize("command", ["restore", "verify"])
+def test_restore_and_verify_show_how_far_along_they_are(quick: Site, command: str) -> None:
+    quick.run()
+    configure(quick, "BandwidthLimit 25k")
+    more = ["--to", str(quick.root / "back")] if command == "restore" else []
+    seen = on_terminal(quick, command, f"{quick.source}/a", *more)
+    assert any(command in line and "%" in line for lines in seen.drawn for line in lines)
+
+
+def test_systemd_is_told_that_a_run_is_at_work(quick: Site, tmp_path: Path) -> None:
+    address = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.bind(str(address))
+        channel.settimeout(10)
+        quick.run(environment={"NOTIFY_SOCKET": str(address)})
+        assert channel.recv(1000) == b"READY=1\nSTATUS=at work"

@@ -1,0 +1,186 @@
+"""What is done for tar while an archive passes, and what is left for its further runs."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from s3napback.recovery import groundwork, staging
+from s3napback.recovery.groundwork import Groundwork
+from s3napback.recovery.members import Gate
+from s3napback.recovery.replaying import extract_stage
+from s3napback.recovery.staging import Staging, staging_in
+from tests.sources.trees import assert_same_tree, describe_tree
+
+
+def night(tree: Path, snapshot: Path, *options: str) -> bytes:
+    command = ["tar", "-c", "-f-", "--format=posix", f"-g{snapshot}", "--no-check-device", *options]
+    return subprocess.run([*command, "-C", str(tree), "."], check=True, capture_output=True).stdout
+
+
+def names(blocks: bytes) -> list[str]:
+    if not blocks:
+        return []
+    with tarfile.open(fileobj=io.BytesIO(blocks)) as archive:
+        return [os.path.normpath(member.name) for member in archive]
+
+
+def extract(blocks: bytes, tree: int) -> None:
+    if blocks:
+        command = extract_stage("tar", tree).command
+        subprocess.run(command, input=blocks, check=True, cwd=f"/proc/self/fd/{tree}", pass_fds=[tree])
+
+
+def replayed(place: Staging, *archives: bytes) -> list[tuple[bytes, bytes, bytes]]:
+    """Extract them, and return what went to each run of tar."""
+    runs = []
+    for archive in archives:
+        with place.extracting() as work:
+            passed = b"".join(map(bytes, Gate("", groundwork=work).whole(iter([memoryview(archive)]))))
+            extract(passed, place.tree)
+            links, folders = b"".join(work.links()), b"".join(work.folders())
+            extract(links, place.tree)
+            extract(folders, place.tree)
+            runs.append((passed, links, folders))
+    place.finish()
+    return runs
+
+
+@contextmanager
+def place_in(where: Path) -> Iterator[Staging]:
+    with staging_in(where) as place:
+        yield place
+
+
+def tree_of(place: Staging) -> Path:
+    return Path(f"/proc/self/fd/{place.tree}").readlink()
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    top = tmp_path / "tree"
+    for name in ("a/b/c", "a/d", "locked"):
+        (top / name).mkdir(parents=True)
+    (top / "a/b/file").write_text("content")
+    (top / "a/up").symlink_to("../elsewhere")
+    os.link(top / "a/up", top / "a/d/up again", follow_symlinks=False)
+    (top / "a/near").symlink_to("b")
+    (top / "locked/file").write_text("content")
+    (top / "a/b").chmod(0o1751)
+    (top / "locked").chmod(0o500)
+    return top
+
+
+def test_folders_and_links_out_of_them_come_by_runs_of_their_own_without_lists(tree: Path, tmp_path: Path) -> None:
+    archive = night(tree, tmp_path / "snapshot")
+    with place_in(tmp_path / "out") as place:
+        ((passed, links, folders),) = replayed(place, archive)
+        assert_same_tree(tree, tree_of(place))
+    assert b"GNU.dumpdir" in archive
+    assert b"GNU.dumpdir" not in passed + links + folders
+    assert sorted(names(passed)) == ["a/b/file", "a/near", "locked/file"]
+    assert sorted(names(links)) == ["a/d/up again", "a/up"]
+    found = names(folders)
+    assert sorted(found) == [".", "a", "a/b", "a/b/c", "a/d", "locked"]
+    # whoever may not go everywhere gets to each
+    assert all(
+        found.index(name) > found.index(below) for name in found for below in found if below.startswith(f"{name}/")
+    )
+
+
+def test_of_what_has_not_changed_nothing_is_set_again(tree: Path, tmp_path: Path) -> None:
+    snapshot = tmp_path / "snapshot"
+    archives = [night(tree, snapshot), night(tree, snapshot)]
+    (tree / "a/d/new").write_text("content")
+    archives.append(night(tree, snapshot))
+    (tree / "a/b/file").unlink()
+    (tree / "a/b/c").rmdir()
+    (tree / "locked").chmod(0o700)
+    archives.append(night(tree, snapshot))
+    with place_in(tmp_path / "out") as place:
+        runs = replayed(place, *archives)
+        assert_same_tree(tree, tree_of(place), hard_links=False)
+    assert runs[1][2] == b""
+    assert "a/d" in names(runs[2][2])
+    assert "a/b" not in names(runs[2][2])
+    assert {"a/b", "locked"} <= {*names(runs[3][2])}
+
+
+def test_what_became_another_kind_is_replaced(tree: Path, tmp_path: Path) -> None:
+    snapshot = tmp_path / "snapshot"
+    archives = [night(tree, snapshot)]
+    (tree / "a/b/file").unlink()
+    (tree / "a/b/file").mkdir()
+    (tree / "a/b/c").rmdir()
+    (tree / "a/b/c").write_text("no folder any more")
+    (tree / "a/near").unlink()
+    (tree / "a/near").mkdir()
+    (tree / "a/near/inner").write_text("not in b")
+    archives.append(night(tree, snapshot))
+    with place_in(tmp_path / "out") as place:
+        replayed(place, *archives)
+        assert_same_tree(tree, tree_of(place), hard_links=False)
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 100])
+def test_what_is_gone_is_found_however_many_names_are_looked_at_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(groundwork, "_AT_ONCE", at_once)
+    monkeypatch.setattr(groundwork, "_WINDOW", 20)
+    tree, snapshot = tmp_path / "tree", tmp_path / "snapshot"
+    for number in range(7):
+        (tree / f"folder {number}").mkdir(parents=True)
+        (tree / f"file {number}").write_text("content")
+    archives = [night(tree, snapshot)]
+    for number in range(0, 7, 3):
+        (tree / f"folder {number}").rmdir()
+        (tree / f"file {number}").unlink()
+    archives.append(night(tree, snapshot))
+    with place_in(tmp_path / "out") as place:
+        replayed(place, *archives)
+        assert_same_tree(tree, tree_of(place))
+
+
+@pytest.mark.parametrize("room", [0, 1 << 20], ids=["searched for", "remembered"])
+def test_no_link_is_live_while_a_later_archive_is_extracted(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    monkeypatch.setattr(groundwork, "MOST_LINKS", room)
+    monkeypatch.setattr(staging, "MOST_LINKS", room)
+    monkeypatch.setattr(Groundwork, "_links_left", room)
+    archive = night(tree, tmp_path / "snapshot")
+    with place_in(tmp_path / "out") as place:
+        replayed(place, archive)
+        before = describe_tree(tree_of(place))
+        with place.extracting():
+            live = [path for path in tree_of(place).rglob("*") if path.is_symlink()]
+        place.finish()
+        assert describe_tree(tree_of(place), hard_links=False) == describe_tree(tree, hard_links=False)
+    assert not live
+    assert before
+
+
+def test_lists_of_the_older_format_are_known_as_well(tree: Path, tmp_path: Path) -> None:
+    snapshot = tmp_path / "snapshot"
+    archives = [night(tree, snapshot, "--format=gnu")]
+    (tree / "a/b/file").unlink()
+    (tree / "a" / ("long " * 30)).mkdir()
+    archives.append(night(tree, snapshot, "--format=gnu"))
+    with place_in(tmp_path / "out") as place:
+        runs = replayed(place, *archives)
+        found = describe_tree(tree_of(place), hard_links=False)
+    expected = describe_tree(tree, hard_links=False)
+    assert found.keys() == expected.keys()
+    # whole seconds are all that this format holds
+    assert {name: (entry.mode, entry.modified // 10**9) for name, entry in found.items()} == {
+        name: (entry.mode, entry.modified // 10**9) for name, entry in expected.items()
+    }
+    assert not any("a" in names(passed) for passed, _links, _folders in runs)
