@@ -233,7 +233,7 @@ def _memory_of_files(laboratory: Laboratory) -> Trial:
 
 
 def _find(laboratory: Laboratory) -> Trial:
-    """As on the second day that somebody looks: what is kept of the indexes lies in a cache folder of the laboratory's."""
+    """As on the second day that somebody looks: indexes are kept in a cache folder of the laboratory's."""
     tree = laboratory.small_files
     site = laboratory.site("find", tree, server=laboratory.server)
     site.environment["XDG_CACHE_HOME"] = laboratory.environment["XDG_CACHE_HOME"] = str(laboratory.folder / "cache")
