@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from s3napback.completing import teach
 from s3napback.ownership import require_own
 from s3napback.speaking import cannot_be_written
 
@@ -158,6 +159,16 @@ class SeveralKeys(click.Command):
 
 class CommandGroup(click.Group):
     """Commands with general options that may stand before the command or behind it."""
+
+    def __init__(self, *args: Any, **attributes: Any) -> None:
+        """See ``click``."""
+        super().__init__(*args, **attributes)
+        teach(self)
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """See ``click``. The parameters of commands learn to propose what they take."""
+        super().add_command(cmd, name)
+        teach(cmd)
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """See ``click``. Its own words (help, version) may find no room, as those of commands."""

@@ -17,16 +17,17 @@ import threading
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from s3napback.chains import History, Link, Memory, SourceState, Stored
+from s3napback.config.settings import Job
 from s3napback.durable import put_in_place, sync_file, write_private
 from s3napback.errors import ChangeableByOthers, DamagedState, LockHeld, StateError, UnusableDiffDir
-from s3napback.kinds import SourceName
+from s3napback.kinds import SourceName, kind_of
 from s3napback.locks import Ledger, ledger_document, read_ledger
 from s3napback.ownership import open_own_for_writing, read_own_file, require_own, require_own_for_writing
 from s3napback.rotation import ArchiveType
@@ -310,6 +311,23 @@ def instance_of(diff_dir: Path, configuration: Path) -> str:
     except (OSError, ChangeableByOthers):
         return ""
     return hashlib.sha256(secret + os.fsencode(configuration.absolute())).hexdigest()[:32]
+
+
+def remembered_of_several(state: StoreState, job: Job) -> list[tuple[Job, SourceState]]:
+    """The sources that a job which stands for several is known to stand for, and what is remembered of each."""
+    found = [each for each in state.all() if each.cycle == job.cycle and _stands_for(job, each)]
+    known = sorted(found, key=lambda each: each.name)
+    return [
+        (replace(job, kind=each.source.kind or job.kind, target=each.source.target, name=each.name), each)
+        for each in known
+    ]
+
+
+def _stands_for(job: Job, state: SourceState) -> bool:
+    kind = kind_of(job.kind)
+    if not kind.folder_of:
+        return kind.covers(job.target, state.source.target) and state.source.kind == kind.name
+    return state.name.startswith(f"{job.name}/") if job.name else True
 
 
 def _folder_name(label: str, identity: str) -> str:

@@ -14,7 +14,6 @@ from datetime import date, datetime, timezone
 
 from s3napback import __version__
 from s3napback.backup.journal import Journal, error_class, has_failed
-from s3napback.backup.planning import remembered_of_several
 from s3napback.backup.telling import Telling
 from s3napback.catalogue.words import fetched
 from s3napback.chains import SourceState
@@ -23,7 +22,7 @@ from s3napback.crews import TookTooLong, within
 from s3napback.ending import CLEANING_SECONDS
 from s3napback.errors import EXIT_BUG, Interrupted, LockHeld, S3napbackError, StateError, StoreError, UnusableStore
 from s3napback.kinds import kind_of
-from s3napback.state import StoreState, instance_of
+from s3napback.state import StoreState, instance_of, remembered_of_several
 from s3napback.stores import Store
 from s3napback.surroundings import configured_store, diff_dir, host_name
 from s3napback.watch.composing import Attempt, Kept, Run, compose

@@ -17,9 +17,8 @@ from s3napback.config.settings import Job
 from s3napback.deciding.facts import Footing, Held, Inspection, Look, NotLookedAt, SourceFacts, Untold
 from s3napback.deciding.plans import Plan, Refusal, Skip, decide, why_not_due
 from s3napback.errors import DamagedState, SourceError, SourceRefused, StoreError, StoreUnreachable
-from s3napback.kinds import kind_of
 from s3napback.sources import Alarm, Source
-from s3napback.state import StoreState
+from s3napback.state import remembered_of_several
 
 
 def plan_source(
@@ -182,20 +181,3 @@ def folder_not_due(context: RunContext, job: Job) -> str:
     newest = [state.newest for _, state in remembered_of_several(context.state, job)] or [None]
     reasons = [why_not_due(job.schedule, context.facts.day, link) for link in newest]
     return reasons[0] if all(reasons) else ""
-
-
-def remembered_of_several(state: StoreState, job: Job) -> list[tuple[Job, SourceState]]:
-    """The sources that a job which stands for several is known to stand for, and what is remembered of each."""
-    found = [each for each in state.all() if each.cycle == job.cycle and _stands_for(job, each)]
-    known = sorted(found, key=lambda each: each.name)
-    return [
-        (replace(job, kind=each.source.kind or job.kind, target=each.source.target, name=each.name), each)
-        for each in known
-    ]
-
-
-def _stands_for(job: Job, state: SourceState) -> bool:
-    kind = kind_of(job.kind)
-    if not kind.folder_of:
-        return kind.covers(job.target, state.source.target) and state.source.kind == kind.name
-    return state.name.startswith(f"{job.name}/") if job.name else True

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from s3napback.archives import ArchiveRecord, Owner, join_prefix, split_key
 from s3napback.backup.context import RunContext
 from s3napback.backup.locking import lock_of, locks
-from s3napback.backup.planning import remembered_of_several
 from s3napback.backup.tally import NOTHING, Tally
 from s3napback.catalogue.indexes import index_key
 from s3napback.catalogue.sums import sum_key
@@ -25,6 +24,7 @@ from s3napback.kinds import kind_of
 from s3napback.locks import Ledger, Lock, LockedArchive, Renewal, moment_of, renewals
 from s3napback.logs import logger_for
 from s3napback.rotation import day_date
+from s3napback.state import remembered_of_several
 from s3napback.stores import LockingStore
 
 logger = logging.getLogger("s3napback")

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 
-from s3napback.backup.planning import remembered_of_several
 from s3napback.chains import SourceState
 from s3napback.config.settings import Configuration, Job
 from s3napback.deciding.facts import RunFacts
@@ -19,7 +18,7 @@ from s3napback.foresight.plain import plain_text
 from s3napback.kinds import kind_of
 from s3napback.locks import LockTerms
 from s3napback.rotation import day_number
-from s3napback.state import StoreState
+from s3napback.state import StoreState, remembered_of_several
 from s3napback.surroundings import configured_store, diff_dir, host_name
 
 logger = logging.getLogger("s3napback")

@@ -96,7 +96,7 @@ class Groundwork:
     is_fresh: bool
     placed: list[str] = field(default_factory=list)
     forgot: bool = False
-    _links_left: int = MOST_LINKS
+    _links_left: int = field(default_factory=lambda: MOST_LINKS)
     _modes_of_links: set[int] = field(default_factory=set)
     _modes_kept_back: set[int] = field(default_factory=set)
     _changed: set[str] = field(default_factory=set)

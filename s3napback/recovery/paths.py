@@ -95,6 +95,18 @@ class WantedPaths:
         folder, _, base = name.rpartition("/")
         return base.lower() in self._basenames or folder in self.above
 
+    def may_resemble_one_in(self, folder: str, listed: bytes) -> bool:
+        """Whether ``resemble`` is worth asking for what a folder held, of which there may be a million.
+
+        Args:
+            folder: its name.
+            listed: what it held, as tar lists it.
+        """
+        if folder in self.above or not listed.isascii():
+            return True
+        lowered = listed.decode().lower()
+        return any(name in lowered for name in self._basenames)
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -174,7 +186,10 @@ class _Choice:
             )
 
     def _note_names(self, member: Member) -> None:
-        for name in (member.name, *(posixpath.join(member.name, entry) for entry in member.entries)):
+        names = [member.name]
+        if member.dumpdir and self.wanted.may_resemble_one_in(member.name, member.dumpdir):
+            names += [posixpath.join(member.name, entry) for entry in member.entries]
+        for name in names:
             if len(self.nearby) < _MOST_NAMES and self.wanted.resemble(name):
                 self.nearby[name] = None
 

@@ -16,6 +16,7 @@ from s3napback.recovery.clashes import WORDS
 from s3napback.recovery.copying import copy_names
 from s3napback.recovery.folders import Cursor, cursor, exists, go_to
 from s3napback.recovery.members import Gate, Passed
+from s3napback.recovery.opening.ahead import reading_ahead
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.paths import Reading, WantedPaths, first_reading, require_all, second_reading, whole_reading
 from s3napback.recovery.refusals import NOT_THERE, Aspect, Refusals
@@ -97,6 +98,15 @@ class Replay:
             NoSuchPath: a path was not there on that day.
             UnusableTarget: what was extracted cannot be looked into.
         """
+        with reading_ahead(self.decoder, chain) as self.decoder:
+            reading, gave_power = self._replay(chain, wanted, prepare)
+        with looking_into_it():
+            self._look_at_last(asked, reading.nearby, wanted.unread)
+        return gave_power
+
+    def _replay(
+        self, chain: Sequence[CataloguedArchive], wanted: WantedPaths, prepare: Preparation
+    ) -> tuple[Reading, bool]:
         gave_power = False
         reading = Reading()
         for archive in chain:
@@ -108,9 +118,7 @@ class Replay:
                 look = partial(second_reading, wanted=wanted, left_out=reading.left_out)
                 again = self._extract(archive, first, look)
                 gave_power |= again.passed.gave_power
-        with looking_into_it():
-            self._look_at_last(asked, reading.nearby, wanted.unread)
-        return gave_power
+        return reading, gave_power
 
     def _look_at_last(self, names: Sequence[str], nearby: Sequence[str], unread: Unread) -> None:
         tree = self.staging.tree

@@ -75,7 +75,7 @@ class Staging:
     _parked: dict[str, str] = field(default_factory=dict)
     _token: bytes = field(default_factory=lambda: secrets.token_bytes(_TOKEN_SIZE))
     _placed: list[str] = field(default_factory=list)
-    _placed_left: int = MOST_LINKS
+    _placed_left: int = field(default_factory=lambda: MOST_LINKS)
     _is_searched: bool = False
     _count: int = 0
     _used: bool = False

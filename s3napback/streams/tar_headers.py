@@ -268,6 +268,8 @@ class Member:
 
 def plain_name(name: str) -> str:
     """A member's name without what does not matter: ``./a//b/./c/`` is ``a/b/c``."""
+    # Folders end in one slash.
+    name = name[:-1] if name.endswith("/") else name
     if name.startswith(("/", ".")) or "/." in name or "//" in name or name.endswith("/"):
         return "/".join(part for part in name.split("/") if part not in ("", "."))
     return name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from tests.benchmarks import contenders, datasets
 from tests.benchmarks.contenders import Borg, Contender, Restic
@@ -13,6 +14,7 @@ from tests.benchmarks.laboratory import Laboratory
 from tests.benchmarks.measuring import Run, Usage, measure
 from tests.benchmarks.slow_store import slow_store
 from tests.benchmarks.trials import Case, Trial, full
+from tests.site import Site
 
 MEMORY_GOAL = 220_000_000
 """Bytes that our process may take at ChunkSize 25000000 with 4 threads."""
@@ -128,6 +130,44 @@ def _restore(laboratory: Laboratory) -> Trial:
     return Trial(Contender("s3napback", ours), [Contender("cat, gpg -d, tar xz", by_hand, 0.9)])
 
 
+def _restore_folders(laboratory: Laboratory) -> Trial:
+    """How the time of a chain of three grows with the number of folders, with one file in each."""
+
+    def restoring(count: int) -> Callable[[int], Usage]:
+        tree = datasets.make_many_folders(laboratory.folder / f"folders-{count}", count)
+        time.sleep(laboratory.scale.margin)  # what is archived once more would be all that DIFFs hold
+        site = laboratory.site(f"folders-of-{count}", tree, cycle=_MANY_DIFFS)
+        for day in range(3):
+            laboratory.back_up(site, day=day)
+        return _restoring(laboratory, site, tree, f"restored-{count}-folders")
+
+    count = laboratory.scale.folders
+    half = Contender(f"{count // 2:,} folders", restoring(count // 2), 2.2)
+    return Trial(Contender(f"{count:,} folders", restoring(count)), [half])
+
+
+def _restore_late_day(laboratory: Laboratory) -> Trial:
+    """How the time grows with the number of DIFFs in which hardly anything has changed."""
+    tree = datasets.make_small_files(laboratory.folder / "late", laboratory.scale.late_files)
+    time.sleep(laboratory.scale.margin)
+    site = laboratory.site("late-day", tree, cycle=_MANY_DIFFS)
+    days = laboratory.scale.days
+    for day in range(days):
+        datasets.change_small_files(tree, 1, 1.0, day)
+        laboratory.back_up(site, day=day)
+    late = _restoring(laboratory, site, tree, "late")
+    first = _restoring(laboratory, site, tree, "first", "--at", site.archive_keys()[0])
+    return Trial(Contender(f"day {days}", late), [Contender("a FULL", first)])
+
+
+def _restoring(laboratory: Laboratory, site: Site, tree: Path, name: str, *options: str) -> Callable[[int], Usage]:
+    def run(turn: int) -> Usage:
+        target = laboratory.fresh(f"{name}-{turn}")
+        return laboratory.back_up(site, "restore", str(tree), *options, "--to", str(target), day=None)
+
+    return run
+
+
 def _slow_store(laboratory: Laboratory) -> Trial:
     tree = laboratory.random_file
 
@@ -192,6 +232,35 @@ def _memory_of_files(laboratory: Laboratory) -> Trial:
     )
 
 
+def _find(laboratory: Laboratory) -> Trial:
+    """As on the second day that somebody looks: what is kept of the indexes lies in a cache folder of the laboratory's."""
+    tree = laboratory.small_files
+    site = laboratory.site("find", tree, server=laboratory.server)
+    site.environment["XDG_CACHE_HOME"] = laboratory.environment["XDG_CACHE_HOME"] = str(laboratory.folder / "cache")
+    for night in range(laboratory.scale.nights):
+        laboratory.back_up(site, day=night)
+
+    def run(_round: int) -> Usage:
+        return laboratory.back_up(site, "find", tree.name, day=None)
+
+    run(0)
+    return Trial(Contender(f"find, {laboratory.scale.nights} archives", run), limit=3.0)
+
+
+def _memory_of_names(laboratory: Laboratory) -> Trial:
+    few, many = laboratory.scale.file_counts
+
+    def list_of(count: int) -> Callable[[int], Usage]:
+        tree = datasets.make_empty_files(laboratory.folder / f"names-{count}", count)
+        site = laboratory.site(f"names-{count}-site", tree)
+        laboratory.back_up(site)
+        return lambda _round: laboratory.back_up(site, "ls", "-R", str(tree), day=None)
+
+    return Trial(
+        Contender(f"{many:,} files", list_of(many)), [Contender(f"{few:,} files", list_of(few), 1.7)], quantity="peak"
+    )
+
+
 def _help(laboratory: Laboratory) -> Trial:
     command = laboratory.site("help", laboratory.folder).command("--help", day=None)
 
@@ -251,12 +320,16 @@ CASES = (
     Case("diff-unchanged", "DIFF of small files, nothing changed", lambda laboratory: _diff(laboratory, 0.25)),
     Case("diff-changed", "DIFF of small files, 1 % changed", lambda laboratory: _diff(laboratory, 0.3, changed=0.01)),
     Case("restore", "Restore of the mixed tree", _restore),
+    Case("restore-folders", "Restore of a chain of three, as many files as folders", _restore_folders),
+    Case("restore-late-day", "Restore of a late day of a long chain", _restore_late_day),
     Case("slow-store", "Upload in parts of 5 MiB to a store that answers each request 100 ms late", _slow_store),
     Case(
         "many-sources", "A night of DIFFs of small directories, each request answered 50 ms late", _many_small_sources
     ),
     Case("memory-stream", "Peak memory against the length of a stream", _memory_of_stream),
     Case("memory-files", "Peak memory of a DIFF against the number of files", _memory_of_files),
+    Case("find", "A look for a name in archives of small files, a second time", _find),
+    Case("memory-names", "Peak memory of a listing against the number of files", _memory_of_names),
     Case("help", "Start-up", _help),
     Case("dry-run", "Dry run with a directory store", _dry_run),
     Case("incompressible", "FULL of one large file that does not compress", _incompressible),

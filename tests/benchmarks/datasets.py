@@ -30,8 +30,12 @@ class Scale:
         file_counts: files in a small and in a large tree, for comparing memory.
         sources: in the configuration whose dry run is timed, and of the night with many small ones.
         short_delay: seconds that a store takes for each request of that night.
+        folders: with one file in each, where restoring them is timed.
+        late_files: in the tree of which a late day is restored.
+        days: of that chain.
         many: files of a megabyte, with a small one each.
         margin: seconds for which what was written is archived once more.
+        nights: archives in which a name is looked for.
     """
 
     mixed: int = 1 << 30
@@ -44,8 +48,12 @@ class Scale:
     file_counts: tuple[int, int] = (1_000, 1_000_000)
     sources: int = 50
     short_delay: float = 0.05
+    folders: int = 50_000
+    late_files: int = 20_000
+    days: int = 100
     many: int = 4_000
     margin: float = 125
+    nights: int = 28
 
 
 SMALL = Scale(
@@ -57,8 +65,12 @@ SMALL = Scale(
     streams=(10_000_000, 60_000_000),
     file_counts=(100, 1_000),
     sources=5,
+    folders=40,
+    late_files=100,
+    days=3,
     many=12,
     margin=0,
+    nights=3,
 )
 
 
@@ -127,6 +139,15 @@ def make_empty_files(folder: Path, count: int) -> Path:
     """Make ``count`` files without content."""
     for path in _numbered(folder, count):
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o644))
+    return folder
+
+
+def make_many_folders(folder: Path, count: int) -> Path:
+    """Make ``count`` folders, a thousand to each of those above them, with an empty file in each."""
+    for number in range(count):
+        inner = folder / f"{number // 1000:03}" / f"folder-{number:07}"
+        inner.mkdir(parents=True)
+        (inner / "file").touch()
     return folder
 
 

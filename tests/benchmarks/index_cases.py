@@ -118,13 +118,13 @@ def _memory_of_one_folder(laboratory: Laboratory) -> Trial:
 
 
 INDEX_CASES = (
-    Case("full-former", "FULL of the mixed tree", _against_former(lambda each: each.mixed_tree, 1.03), rounds=3),
-    Case("full-small-former", "FULL of small files", _against_former(lambda each: each.small_files, 1.15), rounds=2),
+    Case("full-former", "FULL of the mixed tree", _against_former(lambda each: each.mixed_tree, 1.03)),
+    Case("full-small-former", "FULL of small files", _against_former(lambda each: each.small_files, 1.15)),
     Case("size-former", "Size of an archive of the mixed tree", _size),
     Case("index-size", "Bytes of the index a member of a FULL of small files", _index_size),
-    Case("one-file", "One small file out of a large FULL, from an S3 server", _file_of_full, rounds=3),
+    Case("one-file", "One small file out of a large FULL, from an S3 server", _file_of_full),
     Case("one-file-bytes", "Bytes fetched for one small file out of a large FULL", _bytes_of_file),
-    Case("one-file-chain", "One file from the last of six DIFFs, from an S3 server", _file_of_chain, rounds=3),
+    Case("one-file-chain", "One file from the last of six DIFFs, from an S3 server", _file_of_chain),
     Case(
         "memory-folder", "Peak memory of a DIFF of one folder, 30 MB above that of a small one", _memory_of_one_folder
     ),

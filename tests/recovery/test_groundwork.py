@@ -9,11 +9,11 @@ import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from s3napback.recovery import groundwork, staging
-from s3napback.recovery.groundwork import Groundwork
 from s3napback.recovery.members import Gate
 from s3napback.recovery.replaying import extract_stage
 from s3napback.recovery.staging import Staging, staging_in
@@ -100,17 +100,26 @@ def test_of_what_has_not_changed_nothing_is_set_again(tree: Path, tmp_path: Path
     archives = [night(tree, snapshot), night(tree, snapshot)]
     (tree / "a/d/new").write_text("content")
     archives.append(night(tree, snapshot))
+    with (tree / "locked/file").open("a") as file:
+        file.write(" of the file, and its folder does not show it")
+    os.utime(tree / "a/d", ns=(10**18, 10**18))
+    archives.append(night(tree, snapshot))
+    between = tmp_path / "between"
+    subprocess.run(["cp", "-a", tree, between], check=True)
     (tree / "a/b/file").unlink()
     (tree / "a/b/c").rmdir()
     (tree / "locked").chmod(0o700)
     archives.append(night(tree, snapshot))
     with place_in(tmp_path / "out") as place:
-        runs = replayed(place, *archives)
+        runs = replayed(place, *archives[:4])
+        assert_same_tree(between, tree_of(place), hard_links=False)
+        runs += replayed(place, *archives[4:])
         assert_same_tree(tree, tree_of(place), hard_links=False)
     assert runs[1][2] == b""
     assert "a/d" in names(runs[2][2])
     assert "a/b" not in names(runs[2][2])
-    assert {"a/b", "locked"} <= {*names(runs[3][2])}
+    assert {"a/d", "locked"} <= {*names(runs[3][2])}
+    assert {"a/b", "locked"} <= {*names(runs[4][2])}
 
 
 def test_what_became_another_kind_is_replaced(tree: Path, tmp_path: Path) -> None:
@@ -120,6 +129,10 @@ def test_what_became_another_kind_is_replaced(tree: Path, tmp_path: Path) -> Non
     (tree / "a/b/file").mkdir()
     (tree / "a/b/c").rmdir()
     (tree / "a/b/c").write_text("no folder any more")
+    (tree / "locked/file").rename(tree / "a/file")
+    (tree / "a/d/up again").unlink()
+    (tree / "a/d").rmdir()
+    (tree / "a/d").write_text("nor this one, which was not empty")
     (tree / "a/near").unlink()
     (tree / "a/near").mkdir()
     (tree / "a/near/inner").write_text("not in b")
@@ -149,13 +162,12 @@ def test_what_is_gone_is_found_however_many_names_are_looked_at_at_once(
         assert_same_tree(tree, tree_of(place))
 
 
-@pytest.mark.parametrize("room", [0, 1 << 20], ids=["searched for", "remembered"])
+@pytest.mark.parametrize("full", [groundwork, staging, None], ids=["too many of one", "too many", "remembered"])
 def test_no_link_is_live_while_a_later_archive_is_extracted(
-    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: ModuleType | None
 ) -> None:
-    monkeypatch.setattr(groundwork, "MOST_LINKS", room)
-    monkeypatch.setattr(staging, "MOST_LINKS", room)
-    monkeypatch.setattr(Groundwork, "_links_left", room)
+    if full is not None:
+        monkeypatch.setattr(full, "MOST_LINKS", 0)
     archive = night(tree, tmp_path / "snapshot")
     with place_in(tmp_path / "out") as place:
         replayed(place, archive)

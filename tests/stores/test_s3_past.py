@@ -88,10 +88,10 @@ def test_nothing_can_be_changed(past: Past) -> None:
 
 def test_many_versions_of_one_key_hide_no_other(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of several pages, as moto makes them in this process if it is told to."""
-    monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "7")
+    monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "1000")
     put(past, "z-0-FULL", b"z")
     past.date(FIRST)
-    Thief(past).flood(KEY, 30)
+    Thief(past).flood(KEY, 1_500)
     past.date(THEN + timedelta(days=1))
     store = store_as_of(past)
     assert [(found.key, found.size) for found in store.list("")] == [(KEY, 3), ("z-0-FULL", 1)]

@@ -26,7 +26,7 @@ from s3napback.streams.transformations import Block, Feed
 HEAD_SIZE = 384 * 1024
 """Bytes of an encrypted archive that tell how it is written."""
 
-LEAST_SIZE = 1 << 21
+LEAST_SIZE = 1 << 19
 """Bytes of an archive below which to read it whole is as quick."""
 
 _SPARE = 1 << 21

@@ -1,0 +1,140 @@
+"""Small archives of a chain, read before they are asked for, several at a time: a request takes long, and they do not.
+
+What is said of an archive is as true as without it: its bytes are those of the version that was described, and the
+object is looked at once more after they have come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from s3napback.catalogue.contents import CataloguedArchive
+from s3napback.catalogue.sums import LONGEST_SUM, sum_key
+from s3napback.crews import Crew, result_of
+from s3napback.recovery.opening.decoder import Decoder
+from s3napback.recovery.opening.decrypting import HEAD_SIZE, looks_encrypted
+from s3napback.stores import Store, StoredObject
+from s3napback.stores.read_only import ReadOnlyStore
+
+LARGEST = 1 << 20
+"""Bytes of an archive that is read so; larger ones are read when their turn comes, by several ranges at once."""
+
+_FOR_EACH_THREAD = 2
+"""Archives that may wait; memory is as many times ``LARGEST``."""
+
+
+@dataclass(frozen=True)
+class _Come:
+    """What has come of one archive: its bytes, those of its checksum, and what the store said of it afterwards."""
+
+    content: bytes
+    digest: bytes | None
+    now: StoredObject | None
+
+
+class _AheadStore(ReadOnlyStore):
+    """A store that can be read, and knows what will be asked of it next. Used by one thread at a time."""
+
+    def __init__(self, store: Store, chain: Sequence[CataloguedArchive], sums: frozenset[str], threads: int) -> None:
+        self._store = store
+        self._sums = sums
+        self._crew = Crew(threads, "ahead")
+        self._waiting = iter(chain)
+        self._under_way: dict[str, Future[_Come]] = {}
+        self._by_sum = {sum_key(archive.key): archive.key for archive in chain}
+        self._most = threads * _FOR_EACH_THREAD
+        self._begin()
+
+    def close(self) -> None:
+        """Read nothing more ahead, and wait for nothing."""
+        self._waiting = iter(())
+        self._under_way.clear()
+        self._crew.close(0)
+
+    def _begin(self) -> None:
+        for archive in islice(self._waiting, self._most - len(self._under_way)):
+            self._under_way[archive.key] = self._crew.submit(self._fetch, archive.stored)
+
+    def _fetch(self, stored: StoredObject) -> _Come:
+        content = b"".join(self._store.read(stored.key, version=stored.version))
+        digest = None
+        key = sum_key(stored.key)
+        if key in self._sums and not looks_encrypted(content[:HEAD_SIZE]):
+            digest = bytearray()
+            for block in self._store.read(key):
+                digest += block
+                if len(digest) > LONGEST_SUM:
+                    break
+        return _Come(content, None if digest is None else bytes(digest), self._store.head(stored.key))
+
+    def read(self, key: str, *, start: int = 0, end: int | None = None, version: str = "") -> Iterator[bytes]:
+        """See ``Store``."""
+        if key in self._under_way:
+            yield result_of(self._under_way[key]).content[start:end]
+            return
+        archive = self._by_sum.get(key, "")
+        if archive in self._under_way and (digest := result_of(self._under_way[archive]).digest) is not None:
+            yield digest[start:end]
+            return
+        yield from self._store.read(key, start=start, end=end, version=version)
+
+    def head(self, key: str) -> StoredObject | None:
+        """See ``Store``. With it an archive is done; what is asked of it later is asked anew."""
+        come = self._under_way.pop(key, None)
+        if come is None:
+            return self._store.head(key)
+        self._begin()
+        return result_of(come).now
+
+    @property
+    def location(self) -> str:
+        """See ``Store``."""
+        return self._store.location
+
+    @property
+    def identity(self) -> str:
+        """See ``Store``."""
+        return self._store.identity
+
+    @property
+    def is_distant(self) -> bool:
+        """See ``Store``."""
+        return self._store.is_distant
+
+    def check(self, *, for_writing: bool = True) -> None:
+        """See ``Store``."""
+        self._store.check(for_writing=for_writing)
+
+    def is_recognised(self) -> bool:
+        """See ``Store``."""
+        return self._store.is_recognised()
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """See ``Store``."""
+        return self._store.list(prefix)
+
+    def _why_unchangeable(self, key: str) -> str:
+        return f"{self.location}/{key} is being restored, and not changed"
+
+
+@contextmanager
+def reading_ahead(decoder: Decoder, chain: Sequence[CataloguedArchive]) -> Iterator[Decoder]:
+    """While it is entered, the same decoder, to be used for one archive of a chain after the other.
+
+    Args:
+        chain: in the order in which they will be read.
+    """
+    transport = decoder.transport
+    small = [each for each in chain if 0 < each.stored.size <= LARGEST and each.key not in decoder.parts]
+    if len(small) < 2 or not transport.store.is_distant or decoder.decryption.signer:
+        yield decoder
+        return
+    store = _AheadStore(transport.store, small, decoder.sums, transport.threads)
+    try:
+        yield replace(decoder, transport=replace(transport, store=store))
+    finally:
+        store.close()
