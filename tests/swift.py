@@ -27,6 +27,10 @@ for kind, port in (server.split(":") for server in servers):
 """
 """Where each server is: one replica, on one device, as ``swift-ring-builder`` would say in nine calls."""
 
+TIMEOUTS = "conn_timeout = 30\nnode_timeout = 60\ncontainer_update_timeout = 60\n"
+"""On a busy machine listings would lag behind: what is not told a container in time is left to a daemon, of which there
+is none here."""
+
 FILTERS = {
     "catch_errors": "",
     "memcache": "memcache_servers = 127.0.0.1:{cache}",
@@ -85,7 +89,7 @@ def _server(folder: Path, kind: str, pipeline: Sequence[str], settings: str) -> 
         configuration.write_text(
             f"[DEFAULT]\nswift_dir = {folder}\nbind_ip = 127.0.0.1\nbind_port = {port}\nworkers = 0\n"
             f"user = {getpass.getuser()}\ndevices = {folder}/devices\nmount_check = false\n"
-            f"disable_fallocate = true\nfallocate_reserve = 0\n"
+            f"disable_fallocate = true\nfallocate_reserve = 0\n{TIMEOUTS}"
             f"[pipeline:main]\npipeline = {' '.join(pipeline)}\n[app:{kind}-server]\nuse = egg:swift#{kind}\n{settings}"
         )
         return [program(f"swift-{kind}-server"), str(configuration)]
