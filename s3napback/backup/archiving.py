@@ -50,7 +50,6 @@ from s3napback.streams.processes import Stage
 from s3napback.streams.segments import KEY_SIZE, Segments
 from s3napback.streams.spooling import Measured, spool
 from s3napback.streams.transformations import Transformation, composed
-from s3napback.watch.proofs import proof_key
 
 logger = logging.getLogger("s3napback.archiving")
 
@@ -289,8 +288,6 @@ class _Making:
                 store.delete(other)
                 store.delete(index_key(other))
                 store.delete(sum_key(other))
-                for is_good in (True, False):
-                    store.delete(proof_key(other, is_good=is_good))
             except S3napbackError as error:
                 warnings.append(f"{other}, which {plan.key} replaces, could not be deleted: {error}")
         base = plan.key.removeprefix(join_prefix(self.context.facts.prefix, ""))
