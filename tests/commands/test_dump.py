@@ -59,12 +59,12 @@ FILES = [
 ]
 
 
-@pytest.mark.parametrize(("words", "content"), FILES)
+@pytest.mark.parametrize(("words", "content"), FILES, ids=[" ".join(words) for words, _ in FILES])
 def test_a_file_comes_as_it_was(filled: Site, words: tuple[str, ...], content: bytes) -> None:
     assert dumped(filled, *words)[0] == content
 
 
-@pytest.mark.parametrize(("words", "content"), FILES)
+@pytest.mark.parametrize(("words", "content"), FILES, ids=[" ".join(words) for words, _ in FILES])
 def test_a_file_comes_in_parts_as_it_was(
     filled: Site,
     words: tuple[str, ...],

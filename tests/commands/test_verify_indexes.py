@@ -67,6 +67,7 @@ def test_a_good_index_is_not_worth_a_word(
     with (site.source / "deep" / "holes").open("wb") as file:
         file.truncate(1 << 24)
     back_up(site, 3)
+    caplog.clear()
     for keyless in (False, True):
         code, report = verified(site, keyless=keyless)
         assert (code, report.count(": good")) == (0, 4)
