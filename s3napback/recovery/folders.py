@@ -294,14 +294,22 @@ def walk(
                 continue
             try:
                 place.enter(name)
+            except OSError as error:
+                _refuse(name, error, refused)
+                continue
+            try:
                 folders, others, links = _entries(place.descriptor)
             except OSError as error:
-                if refused is None:
-                    raise
-                refused(name, error)
+                _refuse(place.leave(), error, refused)
                 continue
             waiting.append(folders)
             yield Step(place, others, links, mode=place.mode)
+
+
+def _refuse(name: str, error: OSError, refused: Callable[[str, OSError], None] | None) -> None:
+    if refused is None:
+        raise error
+    refused(name, error)
 
 
 def _entries(folder: int) -> tuple[list[str], tuple[str, ...], tuple[str, ...]]:

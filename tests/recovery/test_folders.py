@@ -19,6 +19,7 @@ from s3napback.recovery.folders import (
     walk,
 )
 from s3napback.recovery.private import empty, private_folder
+from tests.recovery.ordinary import as_user, give, open_folder
 
 SOMEBODY = 1234
 DEPTH = 3000
@@ -112,6 +113,26 @@ def test_a_walk_comes_to_each_folder_and_back(tmp_path: Path) -> None:
         "a"
     ]
     os.close(top)
+
+
+def test_a_folder_that_can_be_entered_and_not_read_hides_nothing_beside_it() -> None:
+    with open_folder() as top:
+        for name in (*map(str, range(20)), "closed"):
+            (top / name).mkdir()
+            (top / name / "file").touch()
+        give(top)
+        os.chown(top / "closed", 0, 0)
+        (top / "closed").chmod(0o311)
+
+        def empty_it() -> None:
+            descriptor = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                empty(descriptor)
+            finally:
+                os.close(descriptor)
+
+        as_user(empty_it)
+        assert [str(path.relative_to(top)) for path in top.rglob("*")] == ["closed", "closed/file"]
 
 
 def test_links_of_root_are_followed_and_links_of_others_refused(tmp_path: Path) -> None:
