@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 from pathlib import Path
 
 import pytest
 
+from s3napback.recovery import folders
 from s3napback.recovery.folders import (
     UnusableFolder,
     cursor,
@@ -19,7 +21,6 @@ from s3napback.recovery.folders import (
     walk,
 )
 from s3napback.recovery.private import empty, private_folder
-from tests.recovery.ordinary import as_user, give, open_folder
 
 SOMEBODY = 1234
 DEPTH = 3000
@@ -115,24 +116,29 @@ def test_a_walk_comes_to_each_folder_and_back(tmp_path: Path) -> None:
     os.close(top)
 
 
-def test_a_folder_that_can_be_entered_and_not_read_hides_nothing_beside_it() -> None:
-    with open_folder() as top:
-        for name in (*map(str, range(20)), "closed"):
-            (top / name).mkdir()
-            (top / name / "file").touch()
-        give(top)
-        os.chown(top / "closed", 0, 0)
-        (top / "closed").chmod(0o311)
+def test_a_folder_that_can_be_entered_and_not_read_hides_nothing_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that gives errors for one folder; so rare a disk is not to be had."""
+    for name in (*map(str, range(20)), "broken"):
+        (tmp_path / name / "inner").mkdir(parents=True)
+    broken, read = (tmp_path / "broken").stat(), folders._entries
 
-        def empty_it() -> None:
-            descriptor = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                empty(descriptor)
-            finally:
-                os.close(descriptor)
+    def entries(folder: int) -> object:
+        if os.path.samestat(os.fstat(folder), broken):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return read(folder)
 
-        as_user(empty_it)
-        assert [str(path.relative_to(top)) for path in top.rglob("*")] == ["closed", "closed/file"]
+    monkeypatch.setattr(folders, "_entries", entries)
+    refused: list[str] = []
+    descriptor = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        steps = walk(descriptor, refused=lambda name, _error: refused.append(name))
+        seen = {"/".join(step.place.names) for step in steps if not step.left}
+    finally:
+        os.close(descriptor)
+    assert refused == ["broken"]
+    assert seen == {"", *map(str, range(20)), *(f"{number}/inner" for number in range(20))}
 
 
 def test_links_of_root_are_followed_and_links_of_others_refused(tmp_path: Path) -> None:
