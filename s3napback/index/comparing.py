@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
+from typing import NamedTuple
 
 from s3napback.index.database import NewIndex, ParentIndex
 from s3napback.index.records import (
@@ -81,6 +82,21 @@ class Looks:
         return not self.compares_owner or (status.st_uid, status.st_gid) == (user, group)
 
 
+class Relettered(NamedTuple):
+    """A name whose letter in a list is changed, so that a reading tar does what is right.
+
+    Attributes:
+        place: of the letter in the list.
+        name: as it would stand in the archive.
+        letter: ``UNREAD`` where it is to be taken, ``DIRECTORY`` where what is there now is archived by nobody, and
+            what older archives hold under it has to go.
+    """
+
+    place: int
+    name: bytes
+    letter: bytes
+
+
 @dataclass(frozen=True)
 class Comparison:
     """Judges one directory of an archive after the other, and writes what is known of their names into the new index.
@@ -97,7 +113,7 @@ class Comparison:
     new: NewIndex
     parent: ParentIndex | None = None
 
-    def judge(self, path: bytes, written: bytes, dumpdir: bytes | bytearray) -> Iterator[tuple[int, bytes]]:
+    def judge(self, path: bytes, written: bytes, dumpdir: bytes | bytearray) -> Iterator[Relettered]:
         """Judge a directory by the list of what it held.
 
         Args:
@@ -106,8 +122,7 @@ class Comparison:
             dumpdir: tar's list.
 
         Yields:
-            Of each name that is to be taken, where its letter stands in the list, and the name as it would stand in
-            the archive.
+            Each name whose letter in the list has to be another one.
 
         Raises:
             SourceError: an index cannot be read or written.
@@ -137,7 +152,7 @@ class _Place:
         self._device = 0
         self._has_folder: bool | None = None
 
-    def judge(self, start: int, entries: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
+    def judge(self, start: int, entries: Sequence[bytes]) -> Iterator[Relettered]:
         """Judge a piece of the list, of which ``start`` tells where it begins."""
         if part := self._unchanged(entries):
             self._new.add(self._path, part)
@@ -149,11 +164,12 @@ class _Place:
             if record is not None:
                 letter = STORED
             elif letter == LEFT_OUT:
-                letter, record, is_taken = self._passed_over(name)
-                if is_taken:
-                    yield start, self._written + name
-            elif letter == UNREAD and not self._is_full:
-                self._note_links(name)
+                letter, record, other = self._passed_over(name)
+                if other:
+                    yield Relettered(start, self._written + name, other)
+            elif letter == UNREAD and not self._is_full and self._is_of_nobody(name):
+                letter = DIRECTORY
+                yield Relettered(start, self._written + name, letter)
             known.append(letter + name)
             if record is not None:
                 records.append(record)
@@ -202,28 +218,28 @@ class _Place:
         )
         return record if is_same else None
 
-    def _passed_over(self, name: bytes) -> tuple[bytes, Record | None, bool]:
-        """Of a name that tar has not taken, what is known now, and whether it is to be taken."""
+    def _passed_over(self, name: bytes) -> tuple[bytes, Record | None, bytes]:
+        """Of a name that tar has not taken, what is known now, and its letter, if that has to be another one."""
         letter, record = self._parent.part_of(name).look_up(name)
         if letter == LEFT_OUT:
-            return letter, None, False
+            return letter, None, b""
         try:
             status = self._status(name)
         except (FileNotFoundError, NotADirectoryError):
             # tar still saw it, and says so; it is as it was then.
-            return (letter, record, False) if record else (DIRECTORY, None, False)
+            return (letter, record, b"") if record else (DIRECTORY, None, b"")
         except OSError:
-            return UNREAD, None, not self._is_full
-        if stat.S_IFMT(status.st_mode) not in _ARCHIVED_TYPES or self._is_elsewhere(status):
-            return DIRECTORY, None, False
+            return UNREAD, None, b"" if self._is_full else UNREAD
+        if self._is_left_out(status):
+            return DIRECTORY, None, DIRECTORY if letter in (STORED, UNREAD) else b""
         if self._is_full:
-            return LEFT_OUT, None, False
+            return LEFT_OUT, None, b""
         unread = UNREAD if letter in (STORED, UNREAD) else ASKED
         return self._compared(name, record, status, unread)
 
     def _compared(
         self, name: bytes, record: Record | None, status: os.stat_result, unread: bytes
-    ) -> tuple[bytes, Record | None, bool]:
+    ) -> tuple[bytes, Record | None, bytes]:
         is_kept = record is not None and self._is_equal(record, status, name)
         if status.st_nlink > 1:
             inode = (status.st_dev, status.st_ino)
@@ -232,8 +248,8 @@ class _Place:
             else:
                 self._new.note_taken(inode)
         if is_kept:
-            return STORED, record, False
-        return unread, None, True
+            return STORED, record, b""
+        return unread, None, UNREAD
 
     def _is_equal(self, record: Record, status: os.stat_result, name: bytes) -> bool:
         try:
@@ -241,14 +257,24 @@ class _Place:
         except OSError:
             return False
 
-    def _note_links(self, name: bytes) -> None:
-        """Note what tar takes by itself if the same file has other names, which may have to be taken."""
+    def _is_of_nobody(self, name: bytes) -> bool:
+        """Whether a file was there that older archives hold, and now something is that tar archives never, as a socket.
+
+        Otherwise it is noted if the same file has other names, which may have to be taken.
+        """
         try:
             status = self._status(name)
         except OSError:
-            return
+            return False
+        if self._is_left_out(status):
+            # By the letter that it has, a folder goes that older archives hold.
+            return self._parent.part_of(name).look_up(name)[0] in (STORED, UNREAD)
         if status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode):
             self._new.note_name((status.st_dev, status.st_ino), self._written, name, is_kept=False)
+        return False
+
+    def _is_left_out(self, status: os.stat_result) -> bool:
+        return stat.S_IFMT(status.st_mode) not in _ARCHIVED_TYPES or self._is_elsewhere(status)
 
     def _status(self, name: bytes) -> os.stat_result:
         if not self._is_there():

@@ -266,8 +266,9 @@ class Follower:
         start, end = headers.dumpdir
         written = headers.path
         changed: bytearray | None = None
-        for place, name in self._comparison.judge(path_below(written, self._top), written, group[start:end]):
+        for place, name, letter in self._comparison.judge(path_below(written, self._top), written, group[start:end]):
             changed = changed or bytearray(group)
-            changed[start + place : start + place + 1] = UNREAD
-            self._take_name(name)
+            changed[start + place : start + place + 1] = letter
+            if letter == UNREAD:
+                self._take_name(name)
         return group if changed is None else bytes(changed)

@@ -133,6 +133,16 @@ def test_a_socket_in_the_place_of_a_folder_and_of_nothing(nights: Nights) -> Non
     nights.require_as_replayed()
 
 
+def test_a_socket_in_the_place_of_a_file_leaves_nothing_of_it(nights: Nights) -> None:
+    source = nights.source
+    (source / "file").unlink()
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(f"/proc/self/fd/{_opened(source)}/file")
+    for _ in range(2):
+        nights.night()
+        assert "file" not in nights.require_as_replayed()
+
+
 def test_a_folder_that_is_gone_takes_all_in_it_along_and_comes_back_without_it(nights: Nights) -> None:
     source = nights.source
     kept = nights.root / "kept"

@@ -306,6 +306,27 @@ def test_sockets_are_not_asked_for_again_and_again(tmp_path: Path) -> None:
     assert (chain.back_up(), chain.warnings) == ([], [])
 
 
+@pytest.mark.parametrize("sees_changes", [True, False])
+def test_what_a_socket_has_taken_the_place_of_does_not_come_back(tmp_path: Path, sees_changes: bool) -> None:
+    root = tmp_path / "tree"
+    root.mkdir()
+    for name in ("file", "link", "kept"):
+        quietly(root / name, name)
+    (root / "link").unlink()
+    (root / "link").symlink_to("kept")
+    chain = blind_chain(root, tmp_path)
+    if sees_changes:
+        chain = IndexedChain(directory_source(root), tmp_path / "work")
+    chain.back_up()
+    for name in ("file", "link"):
+        (root / name).unlink()
+        os.mknod(root / name, stat.S_IFSOCK | 0o600)
+        os.utime(root / name, ns=(OLD, OLD))
+    for _ in range(2):
+        chain.back_up()
+        assert [path.name for path in chain.replay(tmp_path / "out").iterdir()] == ["kept"]
+
+
 def test_an_archive_whose_tree_tar_takes_alone_is_tars_own_byte_for_byte(tmp_path: Path) -> None:
     tree = RandomTree(tmp_path / "tree", 5, size=100)
     dump = directory_source(tree.root).dump(ArchiveType.FULL, None, tmp_path)
