@@ -20,6 +20,7 @@ from s3napback.streams.receiving import Receiver
 _VERSION = re.compile(rb"\n-- Server version\t(?P<version>(?P<major>\d+)\.(?P<minor>\d+)[^\n]*)\n")
 _OWN = re.compile(r"(\d+)\.(\d+)\.\d+")
 
+_MARIADB, _ORACLE = "MariaDB", "MySQL by Oracle"
 _DATA, _SOCKET = "data", "socket"
 
 _SERVER_OPTIONS = (
@@ -101,7 +102,7 @@ class MySQLTrial:
         server = find_server(names, f"install {package}")
         said = self._tools.answer(server, "--no-defaults", "--version")
         if ("mariadb" in said.lower()) != is_mariadb:
-            raise NotTried(f"{server} is {said.strip()}, and the dump is of {'MariaDB' if is_mariadb else 'MySQL'}")
+            raise NotTried(f"{server} is {said.strip()}, and the dump is of {_MARIADB if is_mariadb else _ORACLE}")
         own = _OWN.search(said)
         if own and made_by and (int(own[1]), int(own[2])) < (int(made_by["major"]), int(made_by["minor"])):
             raise NotTried(

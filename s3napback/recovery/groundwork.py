@@ -103,7 +103,6 @@ class Groundwork:
     _changed_left: int = _MOST_CHANGED
     _last_changed: str | None = None
     _has_files: bool = False
-    _is_incremental: bool = False
     _late: set[str] = field(default_factory=set)
     _late_left: int = _MOST_CHANGED
     _is_needed: bytearray = field(default_factory=bytearray)
@@ -142,7 +141,15 @@ class Groundwork:
 
     def headers(self, member: Member) -> Sequence[bytes]:
         """Those of a member that is left to tar, as they shall reach it."""
-        return (folder_headers(member.raw),) if member.is_directory else member.raw
+        is_plain = member.is_directory and not self._clears_late(member)
+        return (folder_headers(member.raw),) if is_plain else member.raw
+
+    def _clears_late(self, member: Member) -> bool:
+        """Whether a folder is to be cleared behind what tar may not have extracted yet: tar alone can do that in time.
+
+        tar never makes such archives: it begins with all folders.
+        """
+        return self._has_files and not self.is_fresh and member.dumpdir is not None
 
     def links(self) -> Iterator[bytes]:
         """An archive of the links that were kept back; nothing if there are none."""
@@ -178,16 +185,20 @@ class Groundwork:
         return bytearray(b"\1") * len(self._is_needed) if self._changed or self._late else self._is_needed
 
     def _takes_folder(self, member: Member) -> bool:
+        if self._clears_late(member):
+            self._keep(member, is_needed=True, may_repeat=True)
+            return True
         *above, last = file_names(member.name) or [""]
         # tar goes by whole paths.
         is_made = self._made(above, last) if _is_short(member.name) else None
-        is_changed = True
+        is_changed, may_repeat = True, False
         if is_made:
             if not self.is_fresh:
                 self._note_change("/".join(above))
         elif is_made is not None:
             is_changed = self._clear(member)
-        self._keep(member, is_needed=is_changed)
+            may_repeat = self.is_fresh or self._has_files
+        self._keep(member, is_needed=is_changed, may_repeat=may_repeat)
         # What the target does not take is told by tar, of the folder and of all below it.
         return is_made is None
 
@@ -238,20 +249,19 @@ class Groundwork:
         is_changed = place.mode is not None or not _is_as_told(place.descriptor, status, member)
         if member.dumpdir is None:
             return is_changed
-        self._is_incremental = True
         gone = _gone(place.descriptor, member.dumpdir)
         for name, is_folder in gone:
             _remove(place, name, is_folder=is_folder)
         return is_changed or bool(gone)
 
-    def _keep(self, member: Member, *, is_needed: bool) -> None:
+    def _keep(self, member: Member, *, is_needed: bool, may_repeat: bool) -> None:
         # Most of what DIFFs hold is never needed again.
         is_long = is_needed or sum(map(len, member.raw)) > _LONGEST_KEPT_WHOLE
         kept = folder_headers(member.raw) if is_long else list(member.raw)
         self._folders.add(marshal.dumps((is_needed, member.name, kept)))
         self._is_needed.append(is_needed)
         # A folder that comes a second time is set right once, as it came last.
-        if self._has_files and self._is_incremental and self._late_left >= 0:
+        if may_repeat and self._late_left >= 0:
             self._late_left -= len(member.name)
             self._late.add(member.name)
 
