@@ -43,7 +43,7 @@ def test_a_damaged_archive_is_reported_and_the_others_are_looked_at(site: Site, 
     nights(site, 3)
     damaged = f"{site.name()}-1-DIFF"
     data = site.fetch(damaged)
-    overwrite(site, damaged, data[:-20] + b"x" + data[-19:])
+    overwrite(site, damaged, data[:-20] + bytes([data[-20] ^ 1]) + data[-19:])
     for options in ([], ["--keyless"]):
         assert verdicts(site, *options, expect=1) == {"0-FULL": "good", "1-DIFF": "FAILED", "2-DIFF": "good"}
 

@@ -168,10 +168,11 @@ def test_a_snapshot_that_cannot_be_trusted_makes_a_full(how: str, diffs: Site) -
 @pytest.mark.parametrize("how", ["missing", "damaged"])
 def test_an_index_that_cannot_be_trusted_makes_a_full(how: str, diffs: Site) -> None:
     for index in diffs.diff_dir.rglob("*.index"):
-        data = index.read_bytes()
+        data = bytearray(index.read_bytes())
         index.unlink()
         if how == "damaged":
-            index.write_bytes(data[:-10] + b"x" + data[-9:])
+            data[-10] ^= 1
+            index.write_bytes(data)
     done = diffs.run(day=2)
     assert f"the index of the last backup is {how}" in done.stderr
     assert diffs.slots()[-1] == "2-FULL"

@@ -90,7 +90,8 @@ def test_what_a_killed_upload_leaves_goes_with_the_next_night(
     proxy.clear()
     assert server.unfinished_uploads(site.bucket) == [f"{site.name()}-0-FULL"]
     assert "1 done" in site.run(day=0).stderr
-    assert server.unfinished_uploads(site.bucket) == []
+    # Swift's listings lag behind on a busy machine.
+    assert becomes(lambda: not server.unfinished_uploads(site.bucket), 60)
 
 
 def test_a_wrong_secret_is_told_at_once(tmp_path: Path, server: S3Server) -> None:
