@@ -58,12 +58,13 @@ def _works_in(link: Path, folder: Path) -> bool:
 
 
 @pytest.fixture(scope="module")
-def rich(mariadb: MariaDB) -> MariaDB:
+def rich(mariadb: MariaDB) -> Iterator[MariaDB]:
     """A server with a database that holds one of everything."""
     mariadb.drop("rich")
     mariadb.create("rich")
     mariadb.run(EVERYTHING + OF_MARIADB, "rich")
-    return mariadb
+    yield mariadb
+    mariadb.drop("rich")
 
 
 @pytest.mark.parametrize("target", ["rich", "all"])
@@ -137,6 +138,7 @@ def test_a_dump_of_mysql_that_is_not_good_is_found_though_verify_finds_it_good(
     assert words in shown
     assert f"{key}.disproven" in site.archive_keys(sums=True)
     assert not left(scratch)
+    mariadb.drop("small")
 
 
 FLAWS_OF_POSTGRESQL = {

@@ -61,6 +61,10 @@ def failing_disk(place: Path, image: Path, files: dict[str, bytes]) -> Iterator[
         for path in place.rglob("*"):
             path.lstat()
         os.truncate(image, 0)
+        # A busy kernel may still have had the file system, and what was written to it.
+        for path in filter(Path.is_file, place.rglob("*")):
+            with path.open("rb") as file:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         yield
 
 
