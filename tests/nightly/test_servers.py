@@ -88,7 +88,7 @@ def test_what_a_killed_upload_leaves_goes_with_the_next_night(
     running.send_signal(signal.SIGKILL)
     running.wait()
     proxy.clear()
-    assert server.unfinished_uploads(site.bucket) == [f"{site.name()}-0-FULL"]
+    assert becomes(lambda: server.unfinished_uploads(site.bucket) == [f"{site.name()}-0-FULL"], 60)
     assert "1 done" in site.run(day=0).stderr
     # Swift's listings lag behind on a busy machine.
     assert becomes(lambda: not server.unfinished_uploads(site.bucket), 60)
