@@ -11,7 +11,7 @@ from typing import Protocol
 
 from s3napback.browsing.interest import Interest
 from s3napback.browsing.nodes import FolderRow, MemberRow, relative
-from s3napback.index.lines import FOLDER, LINK, LONGEST_LINE, SYMLINK, unescaped
+from s3napback.index.lines import FOLDER, LINK, SYMLINK, unescaped, whole_lines
 from s3napback.index.records import DamagedIndex
 
 _KIND = re.compile(
@@ -55,7 +55,7 @@ def tell(pieces: Iterable[bytes], top: bytes, wanted: Interest, listener: Listen
         DamagedIndex: they are none.
     """
     reader = _Reader(top, wanted, listener)
-    for text in _whole_lines(pieces):
+    for text in whole_lines(pieces):
         first, *others = text.split(b"\n:")
         if first.startswith(b":"):
             others.insert(0, first[1:])
@@ -167,16 +167,3 @@ def _within(path: bytes, top: bytes) -> bytes:
     if found is None:
         raise DamagedIndex(f"it tells of {path!r:.200}, which does not lie in the source")
     return found
-
-
-def _whole_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The text in pieces that end with a line, without the last newline."""
-    rest = b""
-    for piece in pieces:
-        whole, newline, rest = (rest + piece).rpartition(b"\n")
-        if newline:
-            yield whole
-        if len(rest) > LONGEST_LINE:
-            raise DamagedIndex("a line in it is too long")
-    if rest:
-        raise DamagedIndex("its last line is not whole")

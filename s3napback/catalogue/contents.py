@@ -24,7 +24,7 @@ from s3napback.original.contents import original_archives
 from s3napback.rotation import ArchiveType, day_date
 from s3napback.stores import Store, StoredObject
 from s3napback.watch.keys import is_word_key
-from s3napback.watch.proofs import is_proof_key
+from s3napback.watch.proofs import Seen, is_proof_key, newest_proofs
 
 logger = logging.getLogger("s3napback")
 
@@ -156,6 +156,12 @@ class Catalogue:
             for sign in dict.fromkeys(signs):
                 found.setdefault(sign, []).append(number)
         return found
+
+    @cached_property
+    def drills(self) -> Mapping[str, Seen]:
+        """The newest drill of each archive that was drilled, by its key."""
+        listed = {archive.key: archive.stored.modified for archive in self.archives}
+        return newest_proofs({**listed, **{key: found.modified for key, found in self.proofs.items()}})
 
     @cached_property
     def _by_id(self) -> dict[str, CataloguedArchive]:

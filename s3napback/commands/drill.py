@@ -6,10 +6,9 @@ import io
 import logging
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
-from functools import cached_property
 from pathlib import Path
 
 from s3napback.backup.telling import Telling
@@ -27,13 +26,12 @@ from s3napback.formatting import counted, human_time
 from s3napback.kinds import SourceName, kind_of
 from s3napback.recovery.choosing import source_of
 from s3napback.recovery.holdings import Holdings, is_cold, look_at_store
-from s3napback.recovery.opening.failures import Damaged
 from s3napback.recovery.registry import UnclearRequest
 from s3napback.rotation import day_date
 from s3napback.standing import working_on
 from s3napback.surroundings import host_name
 from s3napback.watch.metrics import Drilled, drill_metrics_text
-from s3napback.watch.proofs import Proof, Seen, newest_of, newest_proofs, proof_key
+from s3napback.watch.proofs import Proof, Seen, newest_of, proof_key
 
 logger = logging.getLogger("s3napback")
 
@@ -88,7 +86,7 @@ def drill(configuration: Configuration, request: DrillRequest, today: date, say:
         raise UnclearRequest("--due chooses the sources, so none can be named beside it")
     holdings = look_at_store(configuration, request.source, request.origin)
     drills = _Drills(holdings, request, today, say)
-    words = [request.source] if request.source else drills.due() if request.due else drills.all_sources()
+    words = [request.source] if request.source else drills.due() if request.due else holdings.all_sources()
     if not words and not request.due:
         raise StoreError(f"there are no archives in {holdings.store.location} that could be proven")
     if not words:
@@ -111,23 +109,6 @@ class _Drills:
     say: Callable[[str], None]
     fresh: set[str] = field(default_factory=set)
 
-    @cached_property
-    def proofs(self) -> Mapping[str, Seen]:
-        """The newest proof of each archive."""
-        catalogue = self.holdings.catalogue
-        listed = {archive.key: archive.stored.modified for archive in catalogue.archives}
-        return newest_proofs({**listed, **{key: found.modified for key, found in catalogue.proofs.items()}})
-
-    def all_sources(self) -> list[str]:
-        """This host's sources; on a machine of another name, where none is configured, those of all hosts."""
-        archives = [each for each in self.holdings.catalogue.archives if each.record and not is_stray(each)]
-        records = [each.record for each in archives if each.record]
-        host = host_name(self.holdings.configuration)
-        own = {str(record.owner.source) for record in records if record.owner.host == host}
-        if own or self.holdings.configuration.host_name:
-            return sorted(own)
-        return sorted({str(record.owner.source) for record in records})
-
     def due(self) -> list[str]:
         """The sources whose newest proof is older than their DrillEvery, those first that were never proven."""
         now = datetime.now(timezone.utc)
@@ -137,7 +118,7 @@ class _Drills:
             if not job.settings.drill_every:
                 continue
             for source, keys in self._keys_of(job).items():
-                seen = newest_of(keys, self.proofs)
+                seen = newest_of(keys, self.holdings.catalogue.drills)
                 last = seen.moment if seen else never
                 # A drill on a schedule begins at the same hour each time, and ends later.
                 is_due = now - last >= timedelta(days=job.settings.drill_every) - timedelta(hours=12)
@@ -189,7 +170,7 @@ class _Drills:
         found: dict[str, Seen | None] = {}
         for job in jobs:
             for source, keys in self._keys_of(job).items():
-                found[source] = newest_of(keys, self.proofs)
+                found[source] = newest_of(keys, self.holdings.catalogue.drills)
         return found
 
     def _prove(self, word: str) -> bool:
@@ -209,7 +190,7 @@ class _Drills:
         try:
             with working_on(f"proving {what}"):
                 proven = self._proven(source, chain)
-        except (Damaged, S3napbackError) as error:
+        except S3napbackError as error:
             self._tell(f"{what}: NOT PROVEN", error)
             # What cannot be tried here says nothing of the archive.
             if not isinstance(error, NotTried | UnusableScratch):

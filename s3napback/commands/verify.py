@@ -10,7 +10,6 @@ from datetime import date
 from pathlib import Path
 
 from s3napback.archives import ArchiveRecord
-from s3napback.catalogue.claims import is_stray
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.catalogue.indexes import index_key
 from s3napback.catalogue.losses import unprotected_sources
@@ -81,7 +80,7 @@ def verify(configuration: Configuration, request: VerifyRequest, today: date, sa
     lacking = _unprotected(holdings, request.source)
     for line in lacking:
         say(line)
-    words = [request.source] if request.source else _all_sources(holdings)
+    words = [request.source] if request.source else holdings.all_sources()
     if request.source and lacking and not holdings.has_any(request.source):
         words = []
     bad = len(lacking) + (0 if request.source else _tell_losses(holdings, say))
@@ -123,19 +122,6 @@ def _verify_originals(holdings: Holdings, request: VerifyRequest, today: date, s
     words = OriginalRequest(request.source, request.at)
     everything = with_all_originals(holdings)
     return verify_originals(everything, words, today, say, every=request.every, passphrase_file=request.passphrase_file)
-
-
-def _all_sources(holdings: Holdings) -> list[str]:
-    """Sources of this host; on a machine of another name, where none is configured, of all hosts."""
-    catalogue, configuration = holdings.catalogue, holdings.configuration
-    strays = {archive.key for archive in catalogue.archives if is_stray(archive)}
-    if strays:
-        logger.info("%s passed over: of another Prefix, or copies", counted(len(strays), "archive"))
-    here = [archive.record for archive in catalogue.archives if archive.record and archive.key not in strays]
-    own = {str(record.owner.source) for record in here if record.owner.host == host_name(configuration)}
-    if own or configuration.host_name:
-        return sorted(own)
-    return sorted({str(record.owner.source) for record in here})
 
 
 def _unprotected(holdings: Holdings, word: str) -> Sequence[str]:

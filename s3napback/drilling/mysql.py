@@ -133,12 +133,16 @@ class MySQLTrial:
             for row in tables
             if row.more in ("BASE TABLE", "SYSTEM VERSIONED") and row.name.isprintable()
         ]
+        missing = [
+            f"the account {printable(name)}, which defined a {kinds.split(',')[0]}"
+            for name, kinds in self._missing_definers(where)
+        ]
         return Loaded(
             names | own,
             {what: len(answer.of(kind)) for what, kind in kinds},
             self._rows(counted, where),
-            self._flaws(where),
-            self._needs(where),
+            flaws=[] if self.database else [f"{each}, is not in it" for each in missing],
+            needs=missing if self.database else [],
         )
 
     def _rows(self, tables: Sequence[tuple[Table, bool]], where: Sequence[str]) -> dict[Table, int]:
@@ -158,22 +162,6 @@ class MySQLTrial:
         )
         text = self._ask(_MISSING.format(union), *where)
         return [(name, kinds) for name, _, kinds in (line.partition("\t") for line in text.splitlines())]
-
-    def _flaws(self, where: Sequence[str]) -> list[str]:
-        if self.database:
-            return []
-        return [
-            f"the account {printable(name)}, which defined a {kinds.split(',')[0]}, is not in it"
-            for name, kinds in self._missing_definers(where)
-        ]
-
-    def _needs(self, where: Sequence[str]) -> list[str]:
-        if not self.database:
-            return []
-        return [
-            f"the account {printable(name)}, which defined a {kinds.split(',')[0]}"
-            for name, kinds in self._missing_definers(where)
-        ]
 
 
 _OF_SYSTEM = tuple(f"{name}." for name in SYSTEM)

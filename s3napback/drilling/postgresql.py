@@ -28,7 +28,6 @@ from s3napback.sources.postgresql_inventory import (
 from s3napback.streams.receiving import Receiver
 
 _VERSION = re.compile(rb"\n-- Dumped from database version (?P<major>\d+)(?:\.(?P<minor>\d+))?[^\n]*\n")
-_CLUSTER = b"-- PostgreSQL database cluster dump"
 _USER = "s3napback_drill"
 """The superuser's name there, which no dump makes."""
 
@@ -55,7 +54,7 @@ ON n.oid = c.relnamespace WHERE n.nspname !~ '^(pg_|information_schema$)'"""
 """What a dump defines although nobody asks for it: sequences of identity columns, and views as rules."""
 
 _ROLE = re.compile(r'ERROR:  42704: (role "[^"]*") does not exist')
-_ERROR = re.compile(r"(?:ERROR|FATAL|PANIC):  (?P<code>[0-9A-Z]{5}): (?P<words>.*)")
+_ERROR = re.compile(r"(?:ERROR|FATAL|PANIC):  [0-9A-Z]{5}: (?P<words>.*)")
 _NOT_HERE = re.compile(r'0A000: (extension "[^"]*" is not available)')
 
 
@@ -196,7 +195,8 @@ class PostgreSQLTrial:
         names: set[str] = set()
         counts: dict[str, int] = {}
         rows: dict[Table, int] = {}
-        for database in self._databases():
+        databases = self._databases()
+        for database in databases:
             of = "" if self.database else database
             version = int(self._ask(database, "SHOW server_version_num").strip("\0"))
             things = read_things(self._ask(database, questions(version)))
@@ -207,7 +207,7 @@ class PostgreSQLTrial:
             counts.update(contents.counts())
             counts[counted_thing(RULES, of)] = sum(kind == RULES for kind, *_ in more)
             rows.update(self._rows(database, (of,) if of else ()))
-        names |= {database_name(each) for each in self._databases()}
+        names |= {database_name(each) for each in databases}
         flaws = [f"psql said: {each}" for each in self._reading.errors]
         roles = tuple(self._reading.roles)
         needs = [f"the {each}" for each in roles] if self.database else []

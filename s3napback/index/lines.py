@@ -294,7 +294,7 @@ def read_entries(blocks: Iterable[bytes], wants: Callable[[bytes], bool] = lambd
     """
     kinds: Kinds = {}
     place = _Place()
-    for text in _whole_lines(blocks):
+    for text in whole_lines(blocks):
         first, *others = text.split(b"\n:")
         if first.startswith(b":"):
             place, first = _begun(first[1:], wants)
@@ -311,7 +311,7 @@ def read_names(blocks: Iterable[bytes]) -> Iterator[tuple[bytes, bytes, bytes]]:
         DamagedIndex: they are none.
     """
     folder: bytes | None = None
-    for text in _whole_lines(blocks):
+    for text in whole_lines(blocks):
         for line in text.split(b"\n"):
             if line.startswith(b":"):
                 folder = unescaped(line[2:]) if line.startswith(b"::") else None
@@ -385,7 +385,7 @@ def _entry(found: re.Match[bytes], kinds: Kinds, folder: bytes | None, start: in
     return Entry(path, kind, mode, owner, group, size, int(seconds), int(fraction or 0), more, start, content, end)
 
 
-def _whole_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
+def whole_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
     """The text in pieces that end with a line, without the last newline."""
     rest = b""
     for block in blocks:

@@ -46,7 +46,7 @@ from s3napback.config.settings import Job
 from s3napback.original.chains import OriginalArchive, OriginalChain, chain_to
 from s3napback.original.contents import is_original_chunk
 from s3napback.rotation import ArchiveType, day_date
-from s3napback.watch.proofs import Seen, newest_proofs
+from s3napback.watch.proofs import Seen
 
 _FORMAT = 1
 
@@ -270,8 +270,6 @@ def make_report(catalogue: Catalogue, shown: Shown, claims: Claims, *, location:
         location: the store's address.
         prefix: of the configuration.
     """
-    moments = {archive.key: archive.stored.modified for archive in catalogue.archives}
-    drills = newest_proofs({**moments, **{key: found.modified for key, found in catalogue.proofs.items()}})
     rows = sorted(
         (
             Row(
@@ -279,7 +277,7 @@ def make_report(catalogue: Catalogue, shown: Shown, claims: Claims, *, location:
                 catalogue.chain(archive),
                 claims.judge(archive)[0] if claims.jobs else None,
                 shown.unread.get(archive.key, 0),
-                drills.get(archive.key),
+                catalogue.drills.get(archive.key),
             )
             for archive in shown.archives
         ),

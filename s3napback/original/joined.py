@@ -14,7 +14,7 @@ from itertools import accumulate
 from s3napback.errors import StoreError
 from s3napback.original.contents import COLD_CLASSES, chunks_of, original_archives
 from s3napback.stores import Store, StoredObject
-from s3napback.stores.read_only import ReadOnlyStore
+from s3napback.stores.read_only import StoreInFront
 
 
 @dataclass(frozen=True)
@@ -32,35 +32,12 @@ class _Joined:
     starts: tuple[int, ...]
 
 
-class JoinedStore(ReadOnlyStore):
+class JoinedStore(StoreInFront):
     """The original's archives, by their BASE as key."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        super().__init__(store)
         self._known: dict[str, _Joined] = {}
-
-    @property
-    def location(self) -> str:
-        """That of the store."""
-        return self._store.location
-
-    @property
-    def identity(self) -> str:
-        """That of the store."""
-        return self._store.identity
-
-    @property
-    def is_distant(self) -> bool:
-        """That of the store."""
-        return self._store.is_distant
-
-    def check(self, *, for_writing: bool = True) -> None:
-        """Look whether the store can be used."""
-        self._store.check(for_writing=for_writing)
-
-    def is_recognised(self) -> bool:
-        """Whether the store bears our sign."""
-        return self._store.is_recognised()
 
     def head(self, key: str) -> StoredObject | None:
         """Describe one archive as it is now; None if no chunk of it is there.

@@ -20,6 +20,7 @@ from s3napback.config.settings import Configuration
 from s3napback.encryption.gpg import signer_fingerprint
 from s3napback.encryption.keys import require_own_home
 from s3napback.errors import S3napbackError
+from s3napback.formatting import counted
 from s3napback.recovery.choosing import NothingToRestore, choose, only_source, own_archives
 from s3napback.recovery.moments import read_moment
 from s3napback.recovery.opening.decoder import Decoder
@@ -73,6 +74,18 @@ class Holdings:
     def has_any(self, word: str) -> bool:
         """Whether there are archives of the source that a word means, whole or not, whoever's."""
         return bool(meant(word, self.catalogue))
+
+    def all_sources(self) -> list[str]:
+        """Sources of this host; on a machine of another name, where none is configured, of all hosts."""
+        archives, configuration = self.catalogue.archives, self.configuration
+        strays = {archive.key for archive in archives if is_stray(archive)}
+        if strays:
+            logger.info("%s passed over: of another Prefix, or copies", counted(len(strays), "archive"))
+        here = [archive.record for archive in archives if archive.record and archive.key not in strays]
+        own = {str(record.owner.source) for record in here if record.owner.host == host_name(configuration)}
+        if own or configuration.host_name:
+            return sorted(own)
+        return sorted({str(record.owner.source) for record in here})
 
     def own(self, word: str, cycle_or_name: str = "") -> list[CataloguedArchive]:
         """This host's archives of the source that a word means, newest first; those under other names only if named.

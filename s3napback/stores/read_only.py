@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import NoReturn
 
 from s3napback.errors import StoreError
-from s3napback.stores import ByteSource, StoredObject
+from s3napback.stores import ByteSource, Store, StoredObject
 
 
 class ReadOnlyStore(ABC):
@@ -56,3 +56,34 @@ class ReadOnlyStore(ABC):
 
     def _refuse(self, key: str) -> NoReturn:
         raise StoreError(self._why_unchangeable(key))
+
+
+class StoreInFront(ReadOnlyStore):
+    """The part of ``Store`` that tells of the place, asked of the store behind. Stands before others."""
+
+    def __init__(self, store: Store) -> None:
+        """Stand in front of a store."""
+        self._store = store
+
+    @property
+    def location(self) -> str:
+        """That of the store."""
+        return self._store.location
+
+    @property
+    def identity(self) -> str:
+        """That of the store."""
+        return self._store.identity
+
+    @property
+    def is_distant(self) -> bool:
+        """That of the store."""
+        return self._store.is_distant
+
+    def check(self, *, for_writing: bool = True) -> None:
+        """Look whether the store can be used."""
+        self._store.check(for_writing=for_writing)
+
+    def is_recognised(self) -> bool:
+        """Whether the store bears our sign."""
+        return self._store.is_recognised()

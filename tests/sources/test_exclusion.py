@@ -119,17 +119,17 @@ def test_a_directory_that_one_of_many_patterns_matches_is_refused_before_anythin
 
 def test_files_take_the_place_of_options_where_those_stood(odd: Path) -> None:
     settings = JobSettings(exclude=(*MANY, f"{odd}/plain"), tar_options=("--exclude=b", "--exclude-caches"))
-    stage = directory_source(odd, settings).plan(ArchiveType.FULL, Path("/work"))
+    stage = directory_source(odd, settings).plan(ArchiveType.FULL, Path("/place"))
     assert sum(map(len, stage.command)) < 1_000
     words = [word for word in stage.command if "exclude" in word or word == "--anchored"]
     assert words[:4] == [
         "--exclude-caches",
-        f"--exclude-from=/work/{WORKING_EXCLUDES}",
+        f"--exclude-from=/place/{WORKING_EXCLUDES}",
         "--anchored",
-        f"--exclude-from=/work/{WORKING_ANCHORED}",
+        f"--exclude-from=/place/{WORKING_ANCHORED}",
     ]
-    assert stage.lists[Path(f"/work/{WORKING_EXCLUDES}")] == "".join(f"{line}\n" for line in ("b", *MANY)).encode()
-    assert stage.lists[Path(f"/work/{WORKING_ANCHORED}")] == f"{str(odd)[1:]}/plain\n".encode()
+    assert stage.lists[Path(f"/place/{WORKING_EXCLUDES}")] == "".join(f"{line}\n" for line in ("b", *MANY)).encode()
+    assert stage.lists[Path(f"/place/{WORKING_ANCHORED}")] == f"{str(odd)[1:]}/plain\n".encode()
 
 
 @pytest.fixture

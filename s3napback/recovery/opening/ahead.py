@@ -18,7 +18,7 @@ from s3napback.crews import Crew, result_of
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.opening.decrypting import HEAD_SIZE, looks_encrypted
 from s3napback.stores import Store, StoredObject
-from s3napback.stores.read_only import ReadOnlyStore
+from s3napback.stores.read_only import StoreInFront
 
 LARGEST = 1 << 20
 """Bytes of an archive that is read so; larger ones are read when their turn comes, by several ranges at once."""
@@ -36,11 +36,11 @@ class _Come:
     now: StoredObject | None
 
 
-class _AheadStore(ReadOnlyStore):
+class _AheadStore(StoreInFront):
     """A store that can be read, and knows what will be asked of it next. Used by one thread at a time."""
 
     def __init__(self, store: Store, chain: Sequence[CataloguedArchive], sums: frozenset[str], threads: int) -> None:
-        self._store = store
+        super().__init__(store)
         self._sums = sums
         self._crew = Crew(threads, "ahead")
         self._waiting = iter(chain)
@@ -89,29 +89,6 @@ class _AheadStore(ReadOnlyStore):
             return self._store.head(key)
         self._begin()
         return result_of(come).now
-
-    @property
-    def location(self) -> str:
-        """See ``Store``."""
-        return self._store.location
-
-    @property
-    def identity(self) -> str:
-        """See ``Store``."""
-        return self._store.identity
-
-    @property
-    def is_distant(self) -> bool:
-        """See ``Store``."""
-        return self._store.is_distant
-
-    def check(self, *, for_writing: bool = True) -> None:
-        """See ``Store``."""
-        self._store.check(for_writing=for_writing)
-
-    def is_recognised(self) -> bool:
-        """See ``Store``."""
-        return self._store.is_recognised()
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """See ``Store``."""
