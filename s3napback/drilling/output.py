@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
 from s3napback.drilling.scratch import scratch_in
 from s3napback.drilling.task import Proven, Task
 from s3napback.drilling.throwaway import NotTried
-from s3napback.errors import ChangeableByOthers
+from s3napback.errors import ChangeableByOthers, SourceError
 from s3napback.formatting import human_bytes, shown
 from s3napback.ownership import require_own
 from s3napback.recovery.databases import dump_beginnings, dump_check, dump_ends
 from s3napback.recovery.opening.failures import Damaged
-from s3napback.streams.environment import Family, User, user_called
+from s3napback.sources.command import run_as
+from s3napback.streams.environment import Family, User
 from s3napback.streams.followers import Counter
 from s3napback.streams.processes import Stage
 from s3napback.streams.receiving import Receiver, ReceiverFailed
@@ -79,18 +79,10 @@ def _require_size(task: Task, count: int) -> None:
 
 
 def _user(task: Task) -> User | None:
-    name = task.job.settings.run_as if task.job else ""
-    if not name:
-        return None
     try:
-        user = user_called(name)
-    except KeyError:
-        raise NotTried(f"there is no user {shown(name)} here, whom RunAs names") from None
-    if user.uid == os.geteuid():
-        return None
-    if os.geteuid():
-        raise NotTried(f"only root can run a program with the rights of {user} (RunAs)")
-    return user
+        return run_as(task.job.settings.run_as if task.job else "")
+    except SourceError as error:
+        raise NotTried(*error.lines) from error
 
 
 def _require_program(program: str, user: User | None) -> None:

@@ -58,6 +58,28 @@ class OutputLog:
         return False
 
 
+def run_as(name: str) -> User | None:
+    """Whose rights a program has by RunAs; None are ours.
+
+    Args:
+        name: as the configuration has it; empty is nobody else.
+
+    Raises:
+        SourceError: the user does not exist, or is not for us to become.
+    """
+    if not name:
+        return None
+    try:
+        user = user_called(name)
+    except KeyError:
+        raise SourceError(f"there is no user {shown(name)}, whom RunAs names") from None
+    if user.uid == os.geteuid():
+        return None
+    if os.geteuid():
+        raise SourceError(f"only root can run a program with the rights of {user} (RunAs)")
+    return user
+
+
 def at_least(least: int, source: str) -> Transformation:
     """Passes a stream on, and fails at its end if it was shorter than ``least`` bytes.
 
@@ -140,23 +162,10 @@ class CommandSource:
         )
 
     def _user(self) -> User | None:
-        """Whose rights it has; None are ours.
-
-        Raises:
-            SourceError: the user does not exist, or is not for us to become.
-        """
-        wanted = self.job.settings.run_as
-        if not wanted:
-            return None
         try:
-            user = user_called(wanted)
-        except KeyError:
-            raise SourceError(f"{self.job.source}: there is no user {shown(wanted)}, whom RunAs names") from None
-        if user.uid == os.geteuid():
-            return None
-        if os.geteuid():
-            raise SourceError(f"{self.job.source}: only root can run a program with the rights of {user} (RunAs)")
-        return user
+            return run_as(self.job.settings.run_as)
+        except SourceError as error:
+            raise SourceError(f"{self.job.source}: {error}") from error
 
     def _search_path(self) -> str:
         return dict(self.job.settings.environment).get("PATH", os.environ.get("PATH", os.defpath))
