@@ -138,7 +138,7 @@ def _advice(message: str) -> str | None:
     if " " not in message or not rows:
         return None
     told = (f"{each.meaning}\n\nWhat to do: {each.remedy}\n" for each in rows[:MOST_ROWS])
-    return "\n---\n\n".join(told)
+    return "\n---\n\n".join(told).replace(r"\|", "|")
 
 
 @cache
