@@ -68,9 +68,13 @@ class MessageFamily:
     meaning: str
     remedy: str
 
+    def phrase_in(self, message: str) -> str:
+        """The longest of the phrases that occur in a message; empty for none."""
+        return max((each for each in self.phrases if _pattern(each).search(message)), key=_length, default="")
+
     def words_in(self, message: str) -> int:
-        """How many characters of a message the longest of the phrases has in common with it; 0 for none."""
-        return max((len(each.replace("…", "")) for each in self.phrases if _pattern(each).search(message)), default=0)
+        """How many characters of a message are those of the longest phrase; 0 for none."""
+        return _length(self.phrase_in(message))
 
 
 @cache
@@ -137,8 +141,14 @@ def _advice(message: str) -> str | None:
     ]
     if " " not in message or not rows:
         return None
-    told = (f"{each.meaning}\n\nWhat to do: {each.remedy}\n" for each in rows[:MOST_ROWS])
+    phrases = [each.phrase_in(message).strip(" :…") for each in rows]
+    own = [each for at, each in enumerate(rows) if not any(phrases[at] and phrases[at] in one for one in phrases[:at])]
+    told = (f"{each.meaning}\n\nWhat to do: {each.remedy}\n" for each in own[:MOST_ROWS])
     return "\n---\n\n".join(told).replace(r"\|", "|")
+
+
+def _length(phrase: str) -> int:
+    return len(phrase.replace("…", ""))
 
 
 @cache
