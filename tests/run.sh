@@ -20,7 +20,7 @@
 set -eu
 
 # What the tests run besides Python, as Debian packages.
-PACKAGES='gnupg tar acl attr bindfs btrfs-progs e2fsprogs exfat-fuse exfatprogs util-linux libcap2-bin pigz zstd awscli memcached mariadb-server mariadb-client postgresql postgresql-client subversion sqlite3'
+PACKAGES='gnupg tar acl attr bindfs btrfs-progs e2fsprogs exfat-fuse exfatprogs util-linux libcap2-bin pigz zstd awscli memcached man-db mandoc mariadb-server mariadb-client postgresql postgresql-client subversion sqlite3'
 
 main() {
     cd "$(dirname "$0")/.."
@@ -129,6 +129,7 @@ is_installed() {
         btrfs-progs) command -v mkfs.btrfs ;;
         e2fsprogs) command -v mkfs.ext4 ;;
         libcap2-bin) command -v setcap ;;
+        man-db) command -v lexgrog ;;
         awscli) command -v aws ;;
         mariadb-server) command -v mariadbd ;;
         mariadb-client) command -v mariadb-dump ;;
@@ -224,9 +225,9 @@ keep_caches_out_of_the_checkout() {
 }
 
 run_linters() {
-    run ruff check s3napback tests
-    run ruff format --check s3napback tests
-    run mypy --strict s3napback tests
+    run ruff check s3napback tests .packaging
+    run ruff format --check s3napback tests .packaging
+    run mypy --strict s3napback tests .packaging/hatch_build.py .packaging/manual_pages
     run lint-imports --cache-dir "$caches/import-linter"
 }
 
