@@ -11,6 +11,10 @@
 #
 #     --newest        the tests of databases and repositories within Debian's trixie and sid: see newest.sh
 #
+#     sh tests/run.sh --deb [SUITE]...
+#
+#     --deb           the Debian package within bare Debian 12 and 13: see deb.sh
+#
 # Needs a machine with python3. As root on Debian it installs what is missing, without starting any service; otherwise
 # it says what is missing. Python's part goes into virtual environments, .test-venv and the like, which the next run
 # uses again. What is tested is the wheel as pip installs it, so that a file that packaging forgets is missed here.
@@ -32,6 +36,10 @@ main() {
             --newest)
                 shift
                 exec sh tests/newest.sh "$@"
+                ;;
+            --deb)
+                shift
+                exec sh tests/deb.sh "$@"
                 ;;
             --dependencies) dependencies=${2:?"newest, lowest or both"} ;;
             *) break ;;
