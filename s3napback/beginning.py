@@ -23,8 +23,12 @@ from s3napback.speaking import at_terminal, say
 @click.option("--recipient", callback=given, metavar="KEY", help="Encrypt for this gpg key: a fingerprint or address.")
 @click.option("--make-key", "makes_key", is_flag=True, help="Make a new gpg key, without a passphrase.")
 @click.option("--no-encryption", "is_plain", is_flag=True, help="Let archives be plain text.")
-@click.option("--start", type=click.Choice(("systemd", "cron", "none")), help="What starts it every night; otherwise "
-    "the first of these that there is.")  # fmt: skip
+@click.option(
+    "--start",
+    type=click.Choice(("systemd", "cron", "none")),
+    metavar="HOW",
+    help="systemd, cron or none: what starts it every night; otherwise the first that there is.",
+)
 @click.option("--diff-dir", callback=given, metavar="DIR", help="Where is remembered what the next night needs.")
 @click.pass_obj
 def init_command(
