@@ -57,11 +57,17 @@ def ceph_server(folder: Path) -> Iterator[S3Server]:
     port = free_port()
     configuration.write_text(CONFIGURATION.format(fsid=fsid, port=port, size=4 * GIBIBYTE, folder=folder))
 
-    def run(name: str, *arguments: str) -> str:
+    def result(name: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
         command = [program(name), "-c", str(configuration), *arguments]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=False)
+        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=False)
+
+    def run(name: str, *arguments: str) -> None:
+        done = result(name, *arguments)
         assert done.returncode == 0, done.stderr.decode(errors="replace")
-        return done.stdout.decode()
+
+    def disk_is_up() -> bool:
+        # A monitor that is busy with its beginning may refuse to say so.
+        return b"1 up" in result("ceph", "osd", "stat").stdout
 
     def daemon(name: str, *arguments: str) -> Callable[[int], list[str]]:
         return lambda _port: [program(name), "-c", str(configuration), "-f", *arguments]
@@ -76,7 +82,7 @@ def ceph_server(folder: Path) -> Iterator[S3Server]:
         run("ceph", "osd", "new", disk, "0")
         run("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", disk)
         stack.enter_context(running(daemon("ceph-osd", "-i", "0"), folder, port=port))
-        assert becomes(lambda: "1 up" in run("ceph", "osd", "stat"), PATIENCE)
+        assert becomes(disk_is_up, PATIENCE)
 
         def gateway(port: int) -> list[str]:
             frontend = ("--rgw-frontends", f"beast endpoint=127.0.0.1:{port}")
