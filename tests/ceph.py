@@ -65,9 +65,11 @@ def ceph_server(folder: Path) -> Iterator[S3Server]:
         done = result(name, *arguments)
         assert done.returncode == 0, done.stderr.decode(errors="replace")
 
-    def disk_is_up() -> bool:
-        # A monitor that is busy with its beginning may refuse to say so.
-        return b"1 up" in result("ceph", "osd", "stat").stdout
+    def told(*arguments: str) -> bytes:
+        # Whoever is told of the cluster only after he has asked is refused, and asks again.
+        done = result("ceph", *arguments)
+        assert done.returncode == 0 or b"EPERM" in done.stderr, done.stderr.decode(errors="replace")
+        return b"" if done.returncode else done.stdout + b"done"
 
     def daemon(name: str, *arguments: str) -> Callable[[int], list[str]]:
         return lambda _port: [program(name), "-c", str(configuration), "-f", *arguments]
@@ -79,10 +81,10 @@ def ceph_server(folder: Path) -> Iterator[S3Server]:
     run("ceph-mon", "-i", "a", "--mkfs", "--monmap", str(monmap), "--keyring", str(keyring))
     with ExitStack() as stack:
         stack.enter_context(running(daemon("ceph-mon", "-i", "a"), folder, port=port))
-        run("ceph", "osd", "new", disk, "0")
+        assert becomes(lambda: bool(told("osd", "new", disk, "0")), PATIENCE)
         run("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", disk)
         stack.enter_context(running(daemon("ceph-osd", "-i", "0"), folder, port=port))
-        assert becomes(disk_is_up, PATIENCE)
+        assert becomes(lambda: b"1 up" in told("osd", "stat"), PATIENCE)
 
         def gateway(port: int) -> list[str]:
             frontend = ("--rgw-frontends", f"beast endpoint=127.0.0.1:{port}")
