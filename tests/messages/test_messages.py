@@ -14,7 +14,7 @@ from tests.messages.collecting import collected, listed
 TEXTS = sorted({text for texts in collected().values() for text in texts})
 
 NAMES_OF_OTHERS = {
-    *("MariaDB", "OpenPGP", "GnuPG", "SimpleCycle", "HanoiCycle", "MiB", "SQLCipher", "AppArmor"),
+    *("MariaDB", "OpenPGP", "GnuPG", "SimpleCycle", "HanoiCycle", "MiB", "SQLCipher", "AppArmor", "ConfigMap"),
     *("ReadWritePaths", "CapabilityBoundingSet", "GetObject", "GetObjectVersion", "ListBucket"),
     *("ObjectLockEnabled", "PutObject", "PutObjectRetention", "NoncurrentDays"),
     *("LogFile", "LogLevel", "NotifyEmail", "ConfigMap"),
