@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from types import MappingProxyType
@@ -108,6 +110,27 @@ def test_locking_costs_a_request_or_two_a_night(vault: Vault) -> None:
         vault.night(1)
     # Whether the bucket can, and whether one small object is.
     assert requests[LOCKED] <= requests[""] + 2
+
+
+def test_a_missed_night_costs_each_source_two_requests_more(tmp_path: Path, moto: S3Server) -> None:
+    """Also where a FULL takes the place of a DIFF, which is gone then."""
+    requests = {}
+    for general in ("", LOCKED):
+        with closing(Vault(tmp_path / f"site-{len(general)}", moto)) as vault:
+            other = vault.site.root / "other"
+            other.mkdir()
+            sources = f"Directory {vault.site.source}\nDirectory {other}"
+            vault.site.configure(f"<Cycle nightly>\nDiffs 1\nFulls 2\n{sources}\n</Cycle>", general=general)
+            for night in (0, 1, 2, 3, 5):
+                (other / "file").write_text(f"{night}")
+                vault.night(night)
+            assert vault.count("DeleteObject")
+            requests[general] = Counter(vault.proxy.operations())
+    assert requests[LOCKED] - requests[""] == {
+        "GetObjectLockConfiguration": 1,
+        "HeadObject": 1,
+        "PutObjectRetention": 2 * 2,
+    }
 
 
 def test_a_missed_night_has_the_lock_of_what_stayed_in_its_slot_renewed_once_for_two_requests(vault: Vault) -> None:
