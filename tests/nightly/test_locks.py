@@ -69,6 +69,13 @@ class Vault:
         found: dict[str, Any] = json.loads(file.read_text())["archives"]
         return found
 
+    def word(self) -> dict[str, Any]:
+        """What the last run has left in the store."""
+        client, bucket = self.server.client(), self.site.bucket
+        listed = client.list_objects_v2(Bucket=bucket, Prefix="s3napback-status/")["Contents"]
+        found: dict[str, Any] = json.loads(client.get_object(Bucket=bucket, Key=listed[0]["Key"])["Body"].read())
+        return found
+
     def count(self, operation: str) -> int:
         return self.proxy.operations().count(operation)
 
@@ -244,6 +251,32 @@ def test_what_was_deleted_is_not_locked_again(vault: Vault) -> None:
     vault.server.client().delete_object(Bucket=vault.site.bucket, Key=f"{vault.site.name()}-0-FULL")
     vault.night(5)
     assert [key.rpartition("-0-")[1] for key in vault.ledger() if key.endswith("0-FULL")] == []
+
+
+def test_of_a_source_that_is_not_configured_any_more_it_is_said_once_until_when_it_is_locked(vault: Vault) -> None:
+    other = vault.site.root / "other"
+    other.mkdir()
+    cycle = "<Cycle nightly>\nDiffs 1\nFulls 2\nDirectory {}\n</Cycle>"
+    both = f"{vault.site.source}\nDirectory {other}"
+    vault.site.configure(cycle.format(both), general=LOCKED)
+    vault.night(0)
+    vault.night(1)
+    word = vault.word()
+    # The FULL of the first night goes before its DIFF does.
+    assert word["locks_until"] == f"{vault.first + timedelta(days=4 + 14 + 1)}T12:00:00Z"
+    vault.site.configure(cycle.format(other), general=LOCKED)
+    until = vault.first + timedelta(days=4 + 14)
+    told = vault.night(2)
+    said = f"{vault.site.name()} is not configured any more. Its newest backup is locked until {until}, which no run"
+    assert said in told
+    assert said in vault.night(2, "--strict", expect=3)
+    assert "not configured any more" not in vault.night(3, "--strict")
+    assert [each["locked"] for each in vault.word()["dropped"]] == [str(until)]
+    done = vault.site.run("status", day=None, expect=None).stdout
+    assert f"is not backed up any more; its last backup is of {vault.first + timedelta(days=1)}" in done
+    assert f"and locked until {until}: no run makes that longer" in done
+    vault.night(8)
+    assert vault.locks()["0-FULL"] == 4 + 14
 
 
 def test_a_directory_store_locks_nothing_and_says_so(tmp_path: Path) -> None:
