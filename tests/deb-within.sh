@@ -94,7 +94,7 @@ is_enabled || complain "an upgrade has disabled the timer"
 back_up_and_restore 0
 
 apt remove s3napback
-if command -v s3napback >/dev/null; then complain "it is still there"; fi
+test ! -e /usr/bin/s3napback || complain "it is still there"
 test ! -e /usr/lib/s3napback || complain "left: $(find /usr/lib/s3napback | head)"
 for file in s3napback.conf key.txt logging.ini; do
     cmp "/before/$file" "/etc/s3napback/$file"
