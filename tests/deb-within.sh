@@ -112,7 +112,7 @@ EOF
 
 # --- and again, of which nothing stays ---
 
-rm -r /etc/s3napback /var/lib/s3napback /etc/systemd/system/timers.target.wants
+rm -r /before /etc/s3napback /var/lib/s3napback /etc/systemd/system/timers.target.wants
 apt install --no-install-recommends /s3napback.deb
 apt purge s3napback
 left=$(find / -xdev -name '*s3napback*' ! -path '/s3napback.deb' ! -path '/proc/*' ! -path '/var/cache/*' ! -path '/var/lib/apt/*')
