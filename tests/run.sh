@@ -15,6 +15,10 @@
 #
 #     --deb           the Debian package within bare Debian 12 and 13: see deb.sh
 #
+#     sh tests/run.sh --image
+#
+#     --image         the image, and a night in it as Kubernetes starts it: see image.sh
+#
 # Needs a machine with python3. As root on Debian it installs what is missing, without starting any service; otherwise
 # it says what is missing. Python's part goes into virtual environments, .test-venv and the like, which the next run
 # uses again. What is tested is the wheel as pip installs it, so that a file that packaging forgets is missed here.
@@ -37,6 +41,7 @@ main() {
                 shift
                 exec sh tests/newest.sh "$@"
                 ;;
+            --image) exec sh tests/image.sh ;;
             --deb)
                 shift
                 exec sh tests/deb.sh "$@"
