@@ -38,18 +38,14 @@ def test_a_command_is_a_word_with_its_own_section_and_the_topic_that_it_is_in(na
 def test_a_directive_is_a_word_with_what_the_table_says_of_it(name: str) -> None:
     shown = passage(name.lower()) or ""
     assert name in shown
-    assert "\n- Takes: " in shown or name.lower() in topics()
-
-
-def test_a_directive_with_a_section_of_its_own_is_shown_with_it() -> None:
-    shown = passage("Exclude") or ""
-    assert shown.index("- Takes: words") < shown.index("A pattern with a leading slash is anchored")
+    if name.casefold() not in {word.casefold() for word in words()[: -len(all_directives())]}:
+        assert "\n- Takes: " in shown
 
 
 def test_a_directive_tells_where_else_it_is_spoken_of() -> None:
     shown = passage("LongestRun") or ""
     assert "- Default: 0\n" in shown
-    assert "`help nights`" in shown.partition("- Also in: ")[2]
+    assert re.search(r"^- Also in: .*`help nights`", shown, re.MULTILINE)
 
 
 def test_every_word_leads_somewhere_and_others_nowhere() -> None:
