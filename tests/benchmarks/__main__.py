@@ -31,7 +31,7 @@ _NAMES = [case.name for case in CASES]
 @click.option("--folder", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Where to make the "
     "temporary folder: on a disk, with 60 GB free.")  # fmt: skip
 @click.option("--year", "nights", is_flag=False, flag_value=NIGHTS, type=click.IntRange(1), help="In place of all "
-    f"cases: so many nights ({NIGHTS} by default) of five directories that change at random, and forty restored.")  # fmt: skip
+    f"cases: nights ({NIGHTS} by default) of five directories that change at random, and forty restored.")  # fmt: skip
 @click.option("--former", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A checkout of an "
     "earlier version, to compare with.")  # fmt: skip
 def main(
