@@ -31,10 +31,9 @@ Span = tuple[int, int]
 _FIRST = struct.Struct("124x11s21xc100x6s")  # size, type, magic
 _OWN = struct.Struct("100s24s11sx12s8xc100x6s249x")  # name, mode and owners, size, time, type, magic
 _NO_SIZE, _MAGIC = b"0" * 11, b"ustar\0"
-_LISTED = re.compile(
-    rb"(?:([1-9][0-9]*) path=([^\0\n]+)\n)?(?:[1-9][0-9]* mtime=([0-9]{1,12})(?:\.([0-9]{1,9}))?\n)?"
-    rb"([1-9][0-9]*) GNU\.dumpdir="
-)
+_PLAIN = rb"(?:([1-9][0-9]*) path=([^\0\n]+)\n)?(?:[1-9][0-9]* mtime=([0-9]{1,12})(?:\.([0-9]{1,9}))?\n)?"
+_DESCRIBED = re.compile(_PLAIN)
+_LISTED = re.compile(_PLAIN + rb"([1-9][0-9]*) GNU\.dumpdir=")
 _EXTENDED_TYPE = ord(EXTENDED)
 
 
@@ -105,6 +104,29 @@ def folder_form(group: bytes) -> FolderForm | None:
         return None
     nanoseconds = int(fraction.ljust(9, b"0")) if fraction else 0
     return FolderForm(path, who, number(time) if seconds is None else int(seconds), nanoseconds, found.end(), end - 1)
+
+
+def own_description(block: memoryview, position: int) -> tuple[bytes, tuple[int, int] | None] | None:
+    """What an extended header of one block of content tells of its member: path and time, if it tells nothing else.
+
+    Args:
+        block: holds that header, its content and the member's own header.
+        position: where it begins.
+
+    Returns:
+        The path, empty if it tells none; the time in seconds since 1970 and nanoseconds, None if it tells none.
+    """
+    start, size = position + BLOCK_SIZE, bytes(block[position + 124 : position + 135])
+    if not size.isdigit() or (count := int(size, 8)) > BLOCK_SIZE:
+        return None
+    found = _DESCRIBED.fullmatch(bytes(block[start : start + count]))
+    if found is None:
+        return None
+    length, path, seconds, fraction = found.groups()
+    # A name may look like a record; its length tells where it ends.
+    if path is not None and int(length) != found.end(2) + 1:
+        return None
+    return path or b"", None if seconds is None else (int(seconds), int((fraction or b"").ljust(9, b"0")))
 
 
 class Headers:
