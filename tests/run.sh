@@ -20,7 +20,7 @@
 set -eu
 
 # What the tests run besides Python, as Debian packages.
-PACKAGES='gnupg tar acl attr bindfs btrfs-progs e2fsprogs exfat-fuse exfatprogs util-linux libcap2-bin pigz zstd awscli memcached mariadb-server mariadb-client postgresql postgresql-client subversion sqlite3'
+PACKAGES='gnupg tar acl attr bindfs btrfs-progs e2fsprogs exfat-fuse exfatprogs util-linux libcap2-bin pigz zstd awscli memcached mariadb-server mariadb-client postgresql postgresql-client subversion sqlite3 chromium chromium-driver fonts-dejavu-core prometheus'
 
 main() {
     cd "$(dirname "$0")/.."
@@ -126,6 +126,9 @@ is_installed() {
         gnupg) command -v gpg ;;
         acl) command -v setfacl ;;
         attr) command -v setfattr ;;
+        chromium-driver) command -v chromedriver ;;
+        fonts-dejavu-core) test -n "$(ls -d /usr/share/fonts/truetype/dejavu 2>/dev/null)" ;;
+        prometheus) command -v promtool ;;
         btrfs-progs) command -v mkfs.btrfs ;;
         e2fsprogs) command -v mkfs.ext4 ;;
         libcap2-bin) command -v setcap ;;

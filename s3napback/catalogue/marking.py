@@ -9,11 +9,11 @@ from s3napback.archives import ArchiveRecord
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.catalogue.indexes import index_metadata
 from s3napback.stores import Store
-from s3napback.watch.proofs import Mark, Proof, proof_key
+from s3napback.watch.proofs import Proof, ReadBack, proof_key
 
 
 def leave_mark(
-    store: Store, archive: CataloguedArchive, mark: Mark, proof: Proof, present: Collection[str] = ()
+    store: Store, archive: CataloguedArchive, mark: ReadBack, proof: Proof, present: Collection[str] = ()
 ) -> None:
     """Leave what was found beside an archive, and take away what the same command has said of it before.
 

@@ -30,7 +30,7 @@ from s3napback.rotation import day_date
 from s3napback.standing import working_on
 from s3napback.surroundings import host_name
 from s3napback.watch.metrics import Drilled, drill_metrics_text
-from s3napback.watch.proofs import Mark, Proof, Seen, newest_of
+from s3napback.watch.proofs import Proof, ReadBack, Seen, newest_of
 
 logger = logging.getLogger("s3napback")
 
@@ -245,7 +245,7 @@ class _Drills:
         store, host = self.holdings.store, host_name(self.holdings.configuration)
         moment = datetime.now(timezone.utc)
         proof = Proof(archive.record.id, host, moment, is_good, said, self.request.sample)
-        mark = Mark.PROVEN if is_good else Mark.DISPROVEN
+        mark = ReadBack.PROVEN if is_good else ReadBack.DISPROVEN
         try:
             leave_mark(store, archive, mark, proof, self.holdings.catalogue.proofs)
         except S3napbackError as error:

@@ -29,7 +29,7 @@ from s3napback.recovery.original_choice import OriginalRequest, is_original_mean
 from s3napback.recovery.registry import UnclearRequest, recovery_of
 from s3napback.standing import working_on
 from s3napback.surroundings import host_name
-from s3napback.watch.proofs import Mark, Proof
+from s3napback.watch.proofs import Proof, ReadBack
 
 logger = logging.getLogger("s3napback")
 
@@ -287,14 +287,14 @@ class _Marks:
         whole = [chain for chain in self._chains if self._good.issuperset(link.key for link in chain)]
         self._chains = [chain for chain in self._chains if chain not in whole]
         for chain in whole:
-            mark = Mark.INTACT if self.request.keyless else Mark.VERIFIED
+            mark = ReadBack.INTACT if self.request.keyless else ReadBack.VERIFIED
             self._leave(chain[-1], mark, f"{counted(len(chain), 'archive')} read")
 
     def damaged(self, archive: CataloguedArchive) -> None:
         """An archive was read, and is not what it should be."""
-        self._leave(archive, Mark.DAMAGED, "its content, or its checksum, is wrong")
+        self._leave(archive, ReadBack.DAMAGED, "its content, or its checksum, is wrong")
 
-    def _leave(self, archive: CataloguedArchive, mark: Mark, said: str) -> None:
+    def _leave(self, archive: CataloguedArchive, mark: ReadBack, said: str) -> None:
         configuration = self.holdings.configuration
         if self.request.test or configuration.store.as_of or self._is_refused or archive.record is None:
             return

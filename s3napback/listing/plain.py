@@ -9,7 +9,7 @@ from s3napback.formatting import human_bytes, printable
 from s3napback.listing.report import OriginalRow, Report, Row
 from s3napback.locks import whole_day
 from s3napback.rotation import day_date
-from s3napback.watch.proofs import Mark
+from s3napback.watch.proofs import ReadBack
 
 _ARCHIVE_HEADINGS = (
     *(
@@ -29,7 +29,7 @@ _ARCHIVE_HEADINGS = (
     ),
 )
 _ORIGINAL_HEADINGS = ("THE ORIGINAL'S", "TYPE", "SLOT", "STORED", "CHUNKS", "SIZE", "CHAIN", "KEY", "RESTORABLE")
-_FOUND = {Mark.VERIFIED: "", Mark.INTACT: " (sums)", Mark.DAMAGED: ", and is DAMAGED"}
+_FOUND = {ReadBack.VERIFIED: "", ReadBack.INTACT: " (sums)", ReadBack.DAMAGED: ", and is DAMAGED"}
 _RIGHT_ALIGNED = frozenset({"SLOT", "SIZE", "UNREAD", "BACKUPS", "CHUNKS"})
 
 

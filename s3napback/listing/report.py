@@ -47,10 +47,10 @@ from s3napback.config.settings import Job
 from s3napback.original.chains import OriginalArchive, OriginalChain, chain_to
 from s3napback.original.contents import is_original_chunk
 from s3napback.rotation import ArchiveType, day_date
-from s3napback.watch.proofs import NOTHING_KNOWN, Known, Mark
+from s3napback.watch.proofs import NOTHING_KNOWN, Known, ReadBack
 
 _FORMAT = 1
-_FOUND = {Mark.VERIFIED: "content", Mark.INTACT: "sums", Mark.DAMAGED: "damaged"}
+_FOUND = {ReadBack.VERIFIED: "content", ReadBack.INTACT: "sums", ReadBack.DAMAGED: "damaged"}
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from s3napback.formatting import human_bytes, human_time, printable
 from s3napback.listing.plain import aligned
 from s3napback.listing.report import known_fields
 from s3napback.watch.overview import Standing, overall
-from s3napback.watch.proofs import Mark, Seen
+from s3napback.watch.proofs import ReadBack, Seen
 from s3napback.watch.states import State
 
 _FORMAT = 1
@@ -50,7 +50,7 @@ _HEADINGS = (
     "WHY",
 )
 _VERIFIED, _PROVEN = _HEADINGS.index("VERIFIED"), _HEADINGS.index("PROVEN")
-_FOUND = {Mark.VERIFIED: "", Mark.INTACT: " (sums)", Mark.DAMAGED: ": DAMAGED"}
+_FOUND = {ReadBack.VERIFIED: "", ReadBack.INTACT: " (sums)", ReadBack.DAMAGED: ": DAMAGED"}
 _OF_WORD = (
     *("name", "cycle", "outcome", "error", "warnings", "last_good", "key", "size", "size_before", "read", "seconds"),
     *("expected_by", "critical_by"),

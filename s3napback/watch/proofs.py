@@ -20,7 +20,7 @@ from enum import Enum
 from s3napback.archives import format_time, split_key
 
 
-class Mark(Enum):
+class ReadBack(Enum):
     """What came of reading an archive; the value is the end of the object's key."""
 
     PROVEN = ".proven"
@@ -32,16 +32,16 @@ class Mark(Enum):
     @property
     def is_good(self) -> bool:
         """Whether it was what it should be."""
-        return self not in (Mark.DISPROVEN, Mark.DAMAGED)
+        return self not in (ReadBack.DISPROVEN, ReadBack.DAMAGED)
 
     @property
-    def rivals(self) -> tuple[Mark, ...]:
+    def rivals(self) -> tuple[ReadBack, ...]:
         """What else the same command says, which it takes back by saying this; itself included."""
         return _DRILLED if self in _DRILLED else _VERIFIED
 
 
-_DRILLED = (Mark.PROVEN, Mark.DISPROVEN)
-_VERIFIED = (Mark.VERIFIED, Mark.INTACT, Mark.DAMAGED)
+_DRILLED = (ReadBack.PROVEN, ReadBack.DISPROVEN)
+_VERIFIED = (ReadBack.VERIFIED, ReadBack.INTACT, ReadBack.DAMAGED)
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Seen:
 
     key: str
     moment: datetime
-    mark: Mark
+    mark: ReadBack
 
     @property
     def is_good(self) -> bool:
@@ -116,7 +116,7 @@ class Known:
 NOTHING_KNOWN = Known()
 
 
-def proof_key(key: str, mark: Mark) -> str:
+def proof_key(key: str, mark: ReadBack) -> str:
     """The key of what tells of the archive with this key."""
     return key + mark.value
 
@@ -175,6 +175,6 @@ def _when(seen: Seen) -> datetime:
     return seen.moment
 
 
-def _mark(key: str) -> Mark | None:
+def _mark(key: str) -> ReadBack | None:
     # ``.disproven`` does not end with ``.proven``, nor any other with another one.
-    return next((mark for mark in Mark if key.endswith(mark.value)), None)
+    return next((mark for mark in ReadBack if key.endswith(mark.value)), None)

@@ -13,7 +13,7 @@ import pytest
 
 from s3napback.catalogue.contents import read_catalogue
 from s3napback.catalogue.marking import leave_mark
-from s3napback.watch.proofs import Mark, Proof
+from s3napback.watch.proofs import Proof, ReadBack
 from tests.commands.test_list import without_privileges
 from tests.gpg_keys import Key, gpg_home
 from tests.recovery.helpers import nights, overwrite
@@ -24,7 +24,7 @@ GROUPS = "Diffs 2\nFulls 2\nGrace 3650"
 
 def marks(site: Site) -> set[str]:
     """What lies beside archives, without the name."""
-    ends = tuple(mark.value for mark in Mark)
+    ends = tuple(mark.value for mark in ReadBack)
     return {key.removeprefix(f"{site.name()}-") for key in site.archive_keys(sums=True) if key.endswith(ends)}
 
 
@@ -145,7 +145,7 @@ def test_an_archive_that_was_replaced_while_it_was_read_gets_no_mark(site: Site)
     assert archive.record is not None
     proof = Proof(archive.record.id, "host", datetime.now(timezone.utc), is_good=True, said="")
     site.run("-f", "--full", day=0)
-    leave_mark(site.store(), archive, Mark.VERIFIED, proof)
+    leave_mark(site.store(), archive, ReadBack.VERIFIED, proof)
     assert marks(site) == set()
     site.store().put(f"{site.name()}-0-FULL.verified", io.BytesIO(b""), {})
     assert marks(site) == {"0-FULL.verified"}
