@@ -29,7 +29,7 @@ from s3napback.errors import ChangeableByOthers
 from s3napback.formatting import printable, readable
 from s3napback.ownership import require_own
 from s3napback.streams.environment import Family, child_environment
-from s3napback.watch.metrics import metrics_text
+from s3napback.watch.metrics import Restorable, metrics_text
 from s3napback.watch.word import Word
 
 logger = logging.getLogger("s3napback.notices")
@@ -58,15 +58,28 @@ class Telling:
         """The run begins."""
         self._ping("/start", PING_SECONDS)
 
-    def end(self, exit_code: int, word: Word | None, configuration: Path, deadline: float | None = None) -> None:
+    @property
+    def wants_metrics(self) -> bool:
+        """Whether anybody reads numbers."""
+        return self._notices.metrics_file is not None
+
+    def end(
+        self,
+        exit_code: int,
+        word: Word | None,
+        configuration: Path,
+        deadline: float | None = None,
+        restorable: Mapping[str, Restorable] | None = None,
+    ) -> None:
         """The run has ended.
 
         Args:
             word: what it says of itself; None if it came to none.
+            restorable: what the store holds, by the names of sources, as far as it was looked at.
             deadline: by the monotonic clock, when a signal has ended it: the process is ended by force then.
         """
         if word is not None:
-            self._write_metrics(word)
+            self._write_metrics(metrics_text(word, restorable))
         is_good = exit_code == 0
         self._ping("" if is_good else "/fail", _limited(PING_SECONDS, deadline))
         command = self._notices.on_success if is_good else self._notices.on_failure
@@ -113,9 +126,9 @@ class Telling:
         if why:
             self._warn("the ping%s to %s failed: %s", end, _public(url), why)
 
-    def _write_metrics(self, word: Word) -> None:
+    def _write_metrics(self, text: str) -> None:
         if self._notices.metrics_file is not None:
-            self._write_file(self._notices.metrics_file, metrics_text(word))
+            self._write_file(self._notices.metrics_file, text)
 
     def _write_file(self, path: Path, text: str) -> None:
         new = path.with_name(f".{path.name}.new")
