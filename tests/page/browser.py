@@ -62,9 +62,10 @@ class Browser:
         for kind in ("keyDown", "keyUp"):
             self.devtools("Input.dispatchKeyEvent", type=kind, key="Tab", code="Tab", windowsVirtualKeyCode=9)
 
-    def picture(self) -> bytes:
-        """The whole page, as PNG."""
-        taken = self.devtools("Page.captureScreenshot", captureBeyondViewport=True, format="png")
+    def picture(self, width: int, height: int, scale: float = 1) -> bytes:
+        """The upper part of the page, as PNG."""
+        part = {"x": 0, "y": 0, "width": width, "height": height, "scale": scale}
+        taken = self.devtools("Page.captureScreenshot", captureBeyondViewport=True, format="png", clip=part)
         return base64.b64decode(taken["data"])
 
     def printed(self) -> bytes:

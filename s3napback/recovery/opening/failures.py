@@ -37,8 +37,8 @@ _NO_KEY = (
     "GpgHome; where nobody can be asked for a passphrase, use --passphrase-file"
 )
 _UNPROTECTED = (
-    "it bears no protection against changes, which somebody has taken away, unless a very old gpg made it: the README "
-    "tells under “Old archives” how such a one is read by hand"
+    "it bears no protection against changes, which somebody has taken away, unless a very old gpg made it: “s3napback "
+    "help original” tells how such a one is read by hand"
 )
 _CHANGED = "its bytes have been changed since it was made"
 _BROKEN = "its bytes are damaged, or it is not an archive of s3napback"
@@ -108,7 +108,7 @@ def _of_use(culprit: Culprit, words: str, use: str) -> str:
 
 def _of_opening(culprit: Culprit, words: str) -> str:
     if isinstance(culprit.error, Changed):
-        return f"is damaged: {_CHANGED}"
+        return "is damaged: its bytes have been changed since it was made"
     if culprit.is_judged or isinstance(culprit.error, Untrusted):
         return "is not trusted"
     if isinstance(culprit.element, Feed):
