@@ -17,8 +17,8 @@ from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.catalogue.indexes import index_metadata
 from s3napback.catalogue.sums import SumNote, read_sum, sum_key
 from s3napback.config.settings import Configuration, Job
+from s3napback.drilling.blame import speaks_of_archive
 from s3napback.drilling.registry import prover_of
-from s3napback.drilling.scratch import UnusableScratch
 from s3napback.drilling.task import Proven, Task
 from s3napback.drilling.throwaway import NotTried
 from s3napback.errors import S3napbackError, StoreError
@@ -193,7 +193,7 @@ class _Drills:
         except S3napbackError as error:
             self._tell(f"{what}: NOT PROVEN", error)
             # What cannot be tried here says nothing of the archive.
-            if not isinstance(error, NotTried | UnusableScratch):
+            if speaks_of_archive(error):
                 self._remember(chain[-1], is_good=False, said=type(error).__name__)
             return False
         self.say(f"{what}: {_COUNTED}{proven.said}, {human_time(time.monotonic() - clock)}")
