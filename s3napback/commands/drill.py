@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import io
 import logging
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
-from pathlib import Path
 
 from s3napback.backup.telling import Telling
 from s3napback.catalogue.claims import is_stray
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.catalogue.indexes import index_metadata
 from s3napback.catalogue.sums import SumNote, read_sum, sum_key
+from s3napback.commands.drill_original import are_originals_meant, drill_originals
 from s3napback.config.settings import Configuration, Job
 from s3napback.drilling.blame import speaks_of_archive
 from s3napback.drilling.registry import prover_of
+from s3napback.drilling.request import DrillRequest
 from s3napback.drilling.task import Proven, Task
 from s3napback.drilling.throwaway import NotTried
 from s3napback.errors import S3napbackError, StoreError
@@ -26,7 +26,7 @@ from s3napback.formatting import counted, human_time
 from s3napback.kinds import SourceName, kind_of
 from s3napback.recovery.choosing import source_of
 from s3napback.recovery.holdings import Holdings, is_cold, look_at_store
-from s3napback.recovery.registry import UnclearRequest
+from s3napback.recovery.registry import UnclearRequest, recovery_of
 from s3napback.rotation import day_date
 from s3napback.standing import working_on
 from s3napback.surroundings import host_name
@@ -36,37 +36,6 @@ from s3napback.watch.proofs import Proof, Seen, newest_of, proof_key
 logger = logging.getLogger("s3napback")
 
 _COUNTED = "proven: "
-
-
-@dataclass(frozen=True)
-class DrillRequest:
-    """What the command line asks for.
-
-    Attributes:
-        source: as in the configuration; empty is every one of this host.
-        at: as of when; empty is the newest.
-        origin: ``--from``: a Cycle's name or a key base.
-        due: only what DrillEvery asks for, the oldest proof first.
-        longest: hours after which nothing more is begun; 0 is no limit.
-        sample: of directories, how many files to look at; 0 is all.
-        against_live: hold directories against what is there now.
-        scratch: the folder to make scratch folders in; None is TempDir, or the system's.
-        keep: the folder in which what was restored stays; None if it goes.
-        passphrase_file: for gpg.
-        test: only say what would be proven.
-    """
-
-    source: str = ""
-    at: str = ""
-    origin: str = ""
-    due: bool = False
-    longest: float = 0.0
-    sample: int = 0
-    against_live: bool = False
-    scratch: Path | None = None
-    keep: Path | None = None
-    passphrase_file: Path | None = None
-    test: bool = False
 
 
 def drill(configuration: Configuration, request: DrillRequest, today: date, say: Callable[[str], None]) -> int:
@@ -85,6 +54,8 @@ def drill(configuration: Configuration, request: DrillRequest, today: date, say:
     if request.due and request.source:
         raise UnclearRequest("--due chooses the sources, so none can be named beside it")
     holdings = look_at_store(configuration, request.source, request.origin)
+    if are_originals_meant(holdings, request, today):
+        return drill_originals(holdings, request, today, say)
     drills = _Drills(holdings, request, today, say)
     words = [request.source] if request.source else drills.due() if request.due else holdings.all_sources()
     if not words and not request.due:
@@ -142,11 +113,8 @@ class _Drills:
         bad: list[str] = []
         clock = time.monotonic()
         for number, word in enumerate(words):
-            if self.request.longest and time.monotonic() - clock > self.request.longest * 3600:
-                left = len(words) - number
-                self.say(
-                    f"{counted(left, 'source')} not begun, since {self.request.longest:g} hours are over (--longest)"
-                )
+            if self.request.is_over(time.monotonic() - clock):
+                self.say(self.request.not_begun(len(words) - number))
                 logger.info("not begun: %s", ", ".join(words[number:]))
                 break
             if not self._prove(word):
@@ -214,13 +182,13 @@ class _Drills:
         notes = [self._note(archive) for archive in chain]
         needed = sum(note.read or 0 for note in notes if note) or sum(archive.stored.size for archive in chain)
         configuration = self.holdings.configuration
-        scratch = self.request.keep or self.request.scratch or configuration.temp_dir or Path(tempfile.gettempdir())
         task = Task(
             source=source,
             chain=chain,
             decoder=self.holdings.decoder(self.request.passphrase_file),
             note=notes[-1],
-            scratch=scratch.absolute(),
+            scratch=self.request.place(configuration.temp_dir),
+            restore=recovery_of(source).restore,
             needed=needed,
             job=next((job for job in configuration.jobs if job.source == source), None),
             sample=self.request.sample,
