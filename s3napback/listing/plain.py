@@ -87,7 +87,8 @@ def proven(row: Row) -> str:
     """The day on which a drill last read the archive, or that it was not what it should be; empty if none did."""
     if row.drill is None:
         return ""
-    return f"{row.drill.moment.astimezone().date()}{'' if row.drill.is_good else ', and was NOT'}"
+    how = ", and was NOT" if not row.drill.is_good else ", a sample" if row.drill.is_sample else ""
+    return f"{row.drill.moment.astimezone().date()}{how}"
 
 
 def restorable(row: Row) -> str:

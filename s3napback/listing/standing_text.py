@@ -125,6 +125,8 @@ def _proven(each: Standing, today: date) -> str:
     if each.drill is None:
         return "never"
     days = (today - each.drill.moment.astimezone().date()).days
+    if each.drill.is_sample:
+        return f"sample {days} d ago"
     return f"{days} d ago" if each.drill.is_good else f"FAILED {days} d ago"
 
 
@@ -143,6 +145,7 @@ def _of_source(each: Standing) -> dict[str, Any]:
     drilled = {
         "drilled": each.drill and _plain(each.drill.moment),
         "proven": each.drill and each.drill.is_good,
+        "sampled": each.drill and each.drill.is_sample,
     }
     return {"source": each.source, **said, **drilled}
 

@@ -11,7 +11,7 @@ from s3napback.archives import join_prefix, split_key
 from s3napback.config.settings import Job
 from s3napback.kinds import kind_of
 from s3napback.watch.keys import Place
-from s3napback.watch.proofs import Seen, newest_proofs
+from s3napback.watch.proofs import Seen, newest_of, newest_proofs
 from s3napback.watch.states import Heard, State, Verdict, judge_run, judge_source, worst
 from s3napback.watch.word import SourceWord
 
@@ -55,12 +55,11 @@ class StoreContents:
     @cached_property
     def drills(self) -> dict[str, Seen]:
         """Of every name of archives that were drilled the newest drill of any of them."""
-        found: dict[str, Seen] = {}
-        for key, seen in newest_proofs(self.moments).items():
-            name = (split_key(key) or (key,))[0]
-            if name not in found or seen.moment > found[name].moment:
-                found[name] = seen
-        return found
+        proofs = newest_proofs(self.moments)
+        keys: dict[str, list[str]] = {}
+        for key in proofs:
+            keys.setdefault((split_key(key) or (key,))[0], []).append(key)
+        return {name: seen for name, found in keys.items() if (seen := newest_of(found, proofs))}
 
     @cached_property
     def unspoken(self) -> dict[str, str]:

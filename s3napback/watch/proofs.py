@@ -1,5 +1,7 @@
 """The proof object beside an archive: ``KEY.proven`` after a drill that went well, ``KEY.disproven`` after another.
 
+A sample that went well leaves ``KEY.sampled``. It says little: what a whole drill has found comes before it.
+
 That an archive was read back is told by the key alone, and when by the store's clock, so that a listing is enough to
 show it. Whoever may write to the store can write it, so it is shown, and nothing is decided by it but which source is
 drilled next. An object that is older than its archive was of another one.
@@ -14,7 +16,7 @@ from datetime import datetime
 
 from s3napback.archives import format_time, split_key
 
-_GOOD, _BAD = ".proven", ".disproven"
+_GOOD, _SAMPLE, _BAD = _ENDS = (".proven", ".sampled", ".disproven")
 
 
 @dataclass(frozen=True)
@@ -59,26 +61,33 @@ class Seen:
         key: of the archive.
         moment: when it ended, by the store's clock.
         is_good: whether it went well.
+        is_sample: only some files were looked at.
     """
 
     key: str
     moment: datetime
     is_good: bool
+    is_sample: bool = False
 
 
-def proof_key(key: str, *, is_good: bool) -> str:
-    """The key of a proof of the archive with this key."""
-    return key + (_GOOD if is_good else _BAD)
+def proof_key(key: str, *, is_good: bool, is_sample: bool = False) -> str:
+    """The key of a proof of the archive with this key. What a sample finds wrong is wrong with all of it."""
+    return key + (_BAD if not is_good else _SAMPLE if is_sample else _GOOD)
+
+
+def proof_keys(key: str) -> tuple[str, ...]:
+    """All keys of proofs that an archive with this key can have."""
+    return tuple(key + end for end in _ENDS)
 
 
 def is_proof_key(key: str) -> bool:
     """Whether what lies under a key can be a proof: it is beside the key of an archive."""
-    return key.endswith((_GOOD, _BAD)) and split_key(proven_key(key)) is not None
+    return key.endswith(_ENDS) and split_key(proven_key(key)) is not None
 
 
 def proven_key(key: str) -> str:
     """The key that a proof's key was made of: the inverse of ``proof_key``."""
-    return key.removesuffix(_GOOD).removesuffix(_BAD)
+    return next((key.removesuffix(end) for end in _ENDS if key.endswith(end)), key)
 
 
 def newest_proofs(listed: Mapping[str, datetime]) -> dict[str, Seen]:
@@ -92,12 +101,17 @@ def newest_proofs(listed: Mapping[str, datetime]) -> dict[str, Seen]:
         archive = proven_key(key)
         if not is_proof_key(key) or archive not in listed or moment < listed[archive]:
             continue
-        if archive not in found or moment > found[archive].moment:
-            found[archive] = Seen(archive, moment, key.endswith(_GOOD))
+        seen = Seen(archive, moment, not key.endswith(_BAD), key.endswith(_SAMPLE))
+        if archive not in found or _rank(seen) > _rank(found[archive]):
+            found[archive] = seen
     return found
 
 
+def _rank(seen: Seen) -> tuple[bool, datetime]:
+    return not seen.is_sample, seen.moment
+
+
 def newest_of(keys: Iterable[str], proofs: Mapping[str, Seen]) -> Seen | None:
-    """The newest proof of some archives; None if there is none."""
+    """The newest proof of some archives, those by a sample only where there is no other; None if there is none."""
     found: Sequence[Seen] = [proofs[key] for key in keys if key in proofs]
-    return max(found, key=lambda seen: seen.moment, default=None)
+    return max(found, key=_rank, default=None)

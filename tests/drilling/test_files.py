@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
+import shlex
 import sqlite3
 import subprocess
 import time
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.drilling.spoiling import replacing, spoil
+from tests.gpg_keys import Key
 from tests.site import Site
 
 
@@ -44,9 +47,9 @@ def test_a_directory_of_three_nights_is_proven(site: Site, options: tuple[str, .
     assert f"Directory {site.source} of 2026-01-03: proven: {wanted}" in shown
     if "--against-live" in options:
         assert "5 the same, 0 changed since, 0 gone since" in shown
-    proofs = [key for key in site.archive_keys(sums=True) if key.endswith("proven")]
-    assert len(proofs) == 1
-    assert proofs[0].endswith("-DIFF.proven")
+    # A sample is no proof of all.
+    (proof,) = [key for key in site.archive_keys(sums=True) if key.endswith(("proven", "sampled"))]
+    assert proof.endswith("-DIFF.sampled" if "--sample=2" in options else "-DIFF.proven")
     assert not list(site.temp_dir.iterdir())
 
 
@@ -126,6 +129,61 @@ def test_the_output_of_a_program_is_given_to_its_judge(site: Site, judge: str, e
     proofs = [key.rpartition(".")[2] for key in site.archive_keys(sums=True) if key.endswith("proven")]
     # What cannot be tried says nothing of the archive.
     assert proofs == {0: ["proven"], 1: [] if judge.startswith("no-") else ["disproven"]}[exit_code]
+
+
+def test_a_sample_does_not_put_off_what_is_due_nor_hide_what_was_found_wrong(site: Site) -> None:
+    for name in "ab":
+        (site.source / name).write_text("payload")
+    site.configure_cycle("Diffs 0\nDrillEvery 7")
+    site.run()
+    (key,) = site.archive_keys()
+    site.run("drill", "--sample=1")
+    assert "a sample" in site.run("list").stdout
+    assert "sample 0 d ago" in site.run("status", expect=None).stdout
+    assert ": proven: " in site.run("drill", "--due").stdout
+    assert {f"{key}.proven"} == {each for each in site.archive_keys(sums=True) if each.endswith(("proven", "sampled"))}
+    assert site.run("drill", "--due").stdout == "nothing is due\n"
+    spoil(site, key, lambda content: content.replace(b"payload", b"longload", 1))
+    site.run("drill", expect=1)
+    # The next one happens to look at nothing that is wrong.
+    site.store().put(f"{key}.sampled", io.BytesIO(b"{}"), {}, is_helper=True)
+    assert "and was NOT" in site.run("list").stdout
+
+
+def test_what_is_configured_and_not_there_is_not_proven(site: Site) -> None:
+    (site.source / "file").write_text("x")
+    site.configure_cycle("DrillEvery 7")
+    for options in ((), ("--due",), (str(site.source),)):
+        done = site.run("drill", *options, expect=1)
+        assert f"Directory {site.source}: NOT PROVEN: it is configured, and there is no whole backup" in done.stdout
+        assert f"1 source not proven: Directory {site.source}" in done.stderr
+
+
+def test_a_key_that_is_not_here_says_nothing_of_an_archive(site: Site, key: Key, tmp_path: Path) -> None:
+    (site.source / "file").write_text("x")
+    site.configure_cycle("Diffs 0", general=f"GpgRecipient {key.fingerprint}\nGpgHome {key.home.path}")
+    site.run()
+    assert ": proven: " in site.run("drill").stdout
+    (archive,) = [each for each in site.archive_keys() if not each.endswith("proven")]
+    elsewhere = tmp_path / "gpg"
+    elsewhere.mkdir(mode=0o700)
+    site.configure_cycle("Diffs 0", general=f"GpgRecipient {key.fingerprint}\nGpgHome {elsewhere}")
+    assert "NOT PROVEN" in site.run("drill", expect=1).stdout
+    assert f"{archive}.disproven" not in site.archive_keys(sums=True)
+
+
+def test_an_archive_that_was_replaced_meanwhile_gets_no_proof_of_the_former_one(site: Site) -> None:
+    (site.source / "file").write_text("x")
+    site.configure(
+        "<Command words>\nRun printf two\nDrill PROGRAM\n</Command>".replace("PROGRAM", str(site.root / "judge"))
+    )
+    judge = site.root / "judge"
+    again = " ".join(map(shlex.quote, site.command("-f", day=0)))
+    judge.write_text(f"#!/bin/sh\ncat\n{again} >/dev/null 2>&1\n")
+    judge.chmod(0o755)
+    site.run(day=0)
+    assert "proven" in site.run("drill", "Command/words", day=0).stdout
+    assert not [each for each in site.archive_keys(sums=True) if each.endswith("proven")]
 
 
 def test_what_is_due_is_proven_the_oldest_proof_first_within_a_time(site: Site) -> None:

@@ -69,9 +69,11 @@ def test_a_repository_of_the_original_is_loaded(site: Site, tmp_path: Path) -> N
     assert "proven: revisions up to 1, verified by svnadmin" in site.run("drill", "Subversion /srv/svn").stdout
 
 
-@pytest.mark.parametrize("options", [("--due", "--original"), ("--original", "--against-live"), ("--original", "--at=1d")])
+@pytest.mark.parametrize(
+    "options", [("--due", "--original"), ("--original", "--against-live"), ("--original", "--at=1d")]
+)
 def test_what_does_not_go_with_the_original_is_refused(
     site: Site, six_nights: Bucket, options: tuple[str, ...]
 ) -> None:
     six_nights.copied_to(site.vault)
-    site.run("drill", *options, expect=2)
+    site.run("drill", "--original", *options, expect=2)
