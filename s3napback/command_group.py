@@ -168,6 +168,7 @@ class CommandGroup(click.Group):
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
         """See ``click``. The parameters of commands learn to propose what they take."""
         super().add_command(cmd, name)
+        cmd.epilog = f"More of it: s3napback help {cmd.name}" if cmd.name != "help" else None
         teach(cmd)
 
     def main(self, *args: Any, **extra: Any) -> Any:

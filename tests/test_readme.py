@@ -42,15 +42,16 @@ RIGHTS = {
 
 
 def test_the_fault_matrix_is_shown_as_it_is() -> None:
-    assert as_markdown() in manual.readme()
+    assert as_markdown() in manual.topic("tested")
 
 
 def test_the_table_of_blocks_is_that_of_the_code() -> None:
-    assert manual.block_table() in manual.readme(), f"README.md needs this table:\n{manual.block_table()}"
+    assert manual.block_table() in manual.topic("configuration"), "python -m tests.manual writes it anew"
 
 
-def test_the_table_of_directives_is_that_of_the_code() -> None:
-    assert manual.directive_table() in manual.readme(), f"README.md needs this table:\n{manual.directive_table()}"
+@pytest.mark.parametrize("text", [manual.readme, lambda: manual.topic("directives")], ids=["README", "topic"])
+def test_the_table_of_directives_is_that_of_the_code(text: Callable[[], str]) -> None:
+    assert manual.directive_table() in text(), "python -m tests.manual writes it anew"
 
 
 def options_of(command: click.Command) -> list[str]:
@@ -81,6 +82,8 @@ def test_every_exit_code_is_described() -> None:
     described = manual.first_column(manual.section("Exit codes"), "Code")
     assert described == re.findall(r"^  (\d+(?:, \d+)*) {2}", EXIT_CODES, re.MULTILINE)
     assert len(described) > 5
+    table = manual.section("Exit codes").strip().partition("\n\n")[0]
+    assert table in manual.section("What an exit code means")
 
 
 def test_the_defaults_that_the_text_tells_are_those_of_the_code() -> None:
@@ -94,30 +97,56 @@ def test_the_defaults_that_the_text_tells_are_those_of_the_code() -> None:
 # --- links, commands, examples ---
 
 
-def test_every_link_leads_somewhere() -> None:
-    targets = re.findall(r"\]\(([^)]+)\)", manual.prose())
-    anchors = {manual.anchor(heading) for heading in manual.headings()}
-    assert targets
-    for target in targets:
-        if target.startswith("#"):
-            assert target[1:] in anchors, target
-        elif "://" not in target:
-            assert (manual.CHECKOUT / target).is_file(), target
+LINKING = [page.path for page in manual.pages()] + sorted((manual.CHECKOUT / ".github").glob("*.md"))
+
+
+@pytest.mark.parametrize("path", LINKING, ids=lambda path: str(path.relative_to(manual.CHECKOUT)))
+def test_every_link_leads_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", manual.Page(path).prose):
+        name, _, heading = target.partition("#")
+        if "://" not in target:
+            found = (path.parent / name).resolve() if name else path
+            assert found.is_file(), target
+            assert not heading or heading in manual.Page(found).anchors, target
 
 
 def test_every_heading_of_the_second_level_is_in_the_table_of_contents() -> None:
     listed = re.findall(r"^- \[(.+)\]\(#", manual.readme(), re.MULTILINE)
-    assert listed == re.findall(r"^## (.+)$", manual.prose(), re.MULTILINE)
+    assert listed == re.findall(r"^## (.+)$", manual.Page(manual.README).prose, re.MULTILINE)
+
+
+def test_the_readme_is_short_and_leads_to_every_topic() -> None:
+    assert len(manual.readme().splitlines()) <= 400
+    assert manual.list_of_topics() in manual.readme(), "python -m tests.manual writes it anew"
+    assert len(manual.topics()) > 20
+
+
+@pytest.mark.parametrize("page", manual.topics(), ids=lambda page: page.path.stem)
+def test_a_topic_has_one_title_and_below_it_one_sentence(page: manual.Page) -> None:
+    assert re.fullmatch(r"[a-z]+", page.path.stem)
+    title, empty, sentence, after = page.text.split("\n")[:4]
+    assert (title[:2], empty, after) == ("# ", "", "")
+    assert sentence.endswith(".")
+    assert len(sentence) < 100
+    assert len(re.findall(r"^# ", page.prose, re.MULTILINE)) == 1
+    assert len(page.anchors) == len(page.headings)
+
+
+def shown_lines() -> Iterator[str]:
+    """Lines of the manual's shell blocks, and what README's tables tell to type."""
+    for block in manual.blocks():
+        if block.language in ("sh", "bash"):
+            yield from block.text.splitlines()
+    for cell in re.findall(r"^\|.*", manual.Page(manual.README).prose, re.MULTILINE):
+        yield from (line.replace("\\|", "|") for line in re.findall(r"`(s3napback [^`]+)`", cell))
 
 
 def example_commands() -> Iterator[list[str]]:
-    """Every call of s3napback in the manual's shell blocks, as an argument list."""
-    for block in manual.blocks():
-        if block.language in ("sh", "bash"):
-            for line in block.text.splitlines():
-                words = shlex.split(line, comments=True) if line.startswith("s3napback ") else []
-                if words:
-                    yield words[1 : words.index("|") if "|" in words else None]
+    """Every call of s3napback that is shown, as an argument list."""
+    for line in shown_lines():
+        words = shlex.split(line, comments=True) if line.startswith("s3napback ") else []
+        if words:
+            yield words[1 : words.index("|") if "|" in words else None]
 
 
 @pytest.mark.parametrize("words", list(example_commands()), ids=" ".join)
