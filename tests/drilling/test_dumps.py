@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +15,7 @@ from tests.databases.mariadb import MariaDB
 from tests.databases.mysql_content import EVERYTHING, OF_MARIADB
 from tests.databases.postgres import Postgres
 from tests.databases.postgres_content import EVERYTHING as EVERYTHING_OF_POSTGRESQL
+from tests.drilling.scratches import left, say
 from tests.drilling.spoiling import replacing, spoil
 from tests.site import Site
 
@@ -27,34 +26,6 @@ CREATE TABLE first (a INT PRIMARY KEY, b TEXT);
 INSERT INTO first VALUES (1, 'a'), (2, 'b),(c'), (3, 'it''s');
 CREATE TABLE second (a INT);
 """
-
-
-def say(site: Site, mariadb: MariaDB) -> None:
-    option_file = Path(site.environment["HOME"]) / ".my.cnf"
-    option_file.write_text(f"[client]\nsocket={mariadb.socket}\nuser=root\n")
-    option_file.chmod(0o600)
-
-
-@pytest.fixture
-def scratch() -> Iterator[Path]:
-    """A folder that everybody can enter, with a short name."""
-    folder = Path(tempfile.mkdtemp(prefix="s3n-", dir="/tmp"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
-
-
-def left(folder: Path) -> list[str]:
-    """What a drill has left in a folder, and processes that work there."""
-    processes = [path for path in Path("/proc").glob("[0-9]*/cwd") if _works_in(path, folder)]
-    return [*map(str, folder.iterdir()), *map(str, processes)]
-
-
-def _works_in(link: Path, folder: Path) -> bool:
-    try:
-        return str(link.readlink()).startswith(str(folder))
-    except OSError:
-        return False
 
 
 @pytest.fixture(scope="module")
