@@ -24,7 +24,7 @@ class Complaints(Protocol):
 
 
 @dataclass
-class Words:
+class ClientWords:
     """A ``Review`` that takes note of what a client said.
 
     What it quotes of a dump is left out of it: that is nobody's business who reads a report.

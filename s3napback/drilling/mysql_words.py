@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from s3napback.drilling.complaints import Words
+from s3napback.drilling.complaints import ClientWords
 from s3napback.formatting import readable
 
 _ERROR = re.compile(r"ERROR(?: (?P<code>\d+))?(?: \(\w+\))?(?: at line \d+)?: (?P<words>.*)")
@@ -25,8 +25,8 @@ _CANNOT_CREATE, _WRONG_OPTIONS = 1005, "errno: 140"
 
 
 @dataclass
-class MySQLWords(Words):
-    """See ``Words``."""
+class MySQLWords(ClientWords):
+    """See ``ClientWords``."""
 
     def read(self, line: bytes) -> None:
         """See ``Review``."""

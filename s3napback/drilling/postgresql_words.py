@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from s3napback.drilling.complaints import Words
+from s3napback.drilling.complaints import ClientWords
 from s3napback.formatting import readable
 
 _ERROR = re.compile(r"(?:ERROR|FATAL|PANIC):  (?P<code>[0-9A-Z]{5}): (?P<words>.*)")
@@ -27,8 +27,8 @@ _RESOURCES, _SHUTDOWN = "53", "57P0"
 
 
 @dataclass
-class PostgreSQLWords(Words):
-    """See ``Words``.
+class PostgreSQLWords(ClientWords):
+    """See ``ClientWords``.
 
     Attributes:
         policies: that could not be made, since they speak of roles that are missing.

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from s3napback.drilling.blame import lacks_room
-from s3napback.drilling.complaints import Complaints, Words, in_short
+from s3napback.drilling.complaints import ClientWords, Complaints, in_short
 from s3napback.drilling.scratch import Scratch
 from s3napback.errors import PipelineError, S3napbackError
 from s3napback.formatting import readable, shell_command
@@ -120,7 +120,7 @@ class TrialTools:
 
 
 @dataclass
-class _ServerWords(Words):
+class _ServerWords(ClientWords):
     """Reads along with a server, which may wait for ever for room on a full disk, and ends it then.
 
     Attributes:
@@ -149,7 +149,7 @@ class Server:
     """
 
     process: Receiver
-    words: Words
+    words: ClientWords
     scratch: Scratch
 
     def obstacle(self, client: Complaints, name: str) -> tuple[str, ...]:

@@ -9,13 +9,16 @@ import shlex
 import sqlite3
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.drilling.spoiling import replacing, spoil
+from tests.faulty_s3 import Answer, Fault, FaultyS3, Forward, Request
 from tests.gpg_keys import Key
+from tests.servers import S3Server
 from tests.site import Site
 
 
@@ -84,6 +87,49 @@ def test_content_that_was_swapped_in_the_archive_is_found_only_by_the_live_tree(
     assert "file: it has another content than now, and nothing was changed since the backup" in shown
     assert f"{key}.disproven" in site.archive_keys(sums=True)
     assert f"{key}.proven" not in site.archive_keys(sums=True)
+
+
+def test_a_sample_fetches_what_it_looks_at_and_little_more(
+    tmp_path: Path, rclone: S3Server, faulty: Callable[[S3Server], FaultyS3], key: Key
+) -> None:
+    proxy = faulty(rclone)
+    site = Site(tmp_path / "site", proxy.server)
+    for number in range(40):
+        (site.source / f"{number}").write_bytes(os.urandom(1_000_000))
+    general = f"GpgRecipient {key.fingerprint}\nGpgHome {key.home.path}\nCompressionLevel 1"
+    site.configure_cycle("Diffs 0", general=general)
+    site.run()
+    fetched: list[int] = []
+
+    def count(request: Request, forward: Forward) -> Answer:
+        answer = forward(request)
+        fetched.append(len(answer.body))
+        return answer
+
+    proxy.add(Fault("GetObject", count))
+    assert "proven: 2 files of 2.0 MB" in site.run("drill", "--sample=2").stdout
+    # Each lies in one segment of 4 MiB, or in two.
+    assert 2_000_000 < sum(fetched) < 19_000_000
+    fetched.clear()
+    assert "proven: 40 files of 40.0 MB" in site.run("drill").stdout
+    assert sum(fetched) > 40_000_000
+
+
+def test_a_chain_of_a_repository_is_loaded_and_a_revision_that_is_lost_is_missed(site: Site, tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    subprocess.run(["svnadmin", "create", repository], check=True)
+    site.configure(f"<Cycle c>\nDiffs 6\nSubversion {repository}\n</Cycle>")
+    for day in range(2):
+        for number in range(3):
+            subprocess.run(["svn", "mkdir", "-q", "-m", "x", f"file://{repository}/{day}{number}"], check=True)
+        site.run(day=day)
+    keys = site.archive_keys()
+    assert [key[-4:] for key in keys] == ["FULL", "DIFF"]
+    assert "proven: revisions up to 6, verified by svnadmin" in site.run("drill", day=1).stdout
+    lost = re.compile(rb"Revision-number: 5\n.*?(?=Revision-number: 6\n)", re.DOTALL)
+    spoil(site, keys[1], lambda content: lost.sub(b"", content))
+    assert "NOT PROVEN" in site.run("drill", day=1, expect=1).stdout
+    assert f"{keys[1]}.disproven" in site.archive_keys(sums=True)
 
 
 def test_a_repository_is_loaded_and_verified(site: Site, tmp_path: Path) -> None:
