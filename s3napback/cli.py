@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from s3napback import __version__, ending, standing
+from s3napback.beginning import init_command
 from s3napback.command_group import (
     AS_OF,
     CommandGroup,
@@ -305,6 +306,7 @@ def restore_command(
     invocation.run_each(lambda path: restore.restore(load(path, as_of), request, invocation.day, say, confirm))
 
 
+command_line.add_command(init_command)
 command_line.add_command(list_command)
 for _command in (ls_command, find_command, history_command, diff_command):
     command_line.add_command(_command)

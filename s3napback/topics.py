@@ -9,11 +9,17 @@ from functools import cache
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "manual"
+MESSAGES = "messages"
+"""The topic with a row for each family of messages."""
+MOST_ROWS = 3
+"""Rows that are shown for the words of one message."""
 
 _FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
 _LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
 _MARK = re.compile(r"^<!-- .* -->\n", re.MULTILINE)
+_ROW = re.compile(r"^\| (“.*”) \| (.*) \| (.*) \|$", re.MULTILINE)
+_PHRASE = re.compile(r"“((?:[^“”]|“[^“”]*”)*)”")
 _DIRECTIVE = re.compile(r"^\| `(\w+)` \| (.*) \| (.*) \| (.*) \| (.*) \|$", re.MULTILINE)
 
 
@@ -48,6 +54,29 @@ class Section:
         return self.heading.rpartition(": ")[2]
 
 
+@dataclass(frozen=True)
+class MessageFamily:
+    """A row for messages that mean the same, and are mended in the same way.
+
+    Attributes:
+        phrases: words of these messages; ``…`` stands for any others.
+        meaning: CommonMark.
+        remedy: CommonMark.
+    """
+
+    phrases: tuple[str, ...]
+    meaning: str
+    remedy: str
+
+    def phrase_in(self, message: str) -> str:
+        """The longest of the phrases that occur in a message; empty for none."""
+        return max((each for each in self.phrases if _pattern(each).search(message)), key=_length, default="")
+
+    def words_in(self, message: str) -> int:
+        """How many characters of a message are those of the longest phrase; 0 for none."""
+        return _length(self.phrase_in(message))
+
+
 @cache
 def topics() -> dict[str, Topic]:
     """All of them, by their names.
@@ -67,7 +96,11 @@ def words() -> list[str]:
 
 
 def passage(word: str) -> str | None:
-    """What the manual has under a word, made readable: a topic, a section by its heading or command, a directive."""
+    """What the manual has under a word, made readable.
+
+    Args:
+        word: a topic, a section by its heading or its command, a directive, or words of a message.
+    """
     wanted = word.casefold()
     if wanted in topics():
         return readable(topics()[wanted].text)
@@ -79,7 +112,48 @@ def passage(word: str) -> str | None:
         for found in _DIRECTIVE.finditer(topic.text):
             if found[1].casefold() == wanted:
                 return readable(_told(found, topic.name))
-    return None
+    advice = _advice(word)
+    return readable(advice) if advice else None
+
+
+@cache
+def families() -> Sequence[MessageFamily]:
+    """The rows of the topic on messages, in their order."""
+    rows = _ROW.finditer(topics()[MESSAGES].text) if MESSAGES in topics() else ()
+    return [MessageFamily(tuple(_PHRASE.findall(row[1])), row[2], row[3]) for row in rows]
+
+
+def families_of(message: str) -> list[MessageFamily]:
+    """The rows that fit a message, the one with the most of its words first.
+
+    Args:
+        message: as it was printed, or some words of it.
+    """
+    found = [(each.words_in(message), each) for each in families()]
+    return [each for words, each in sorted(found, key=lambda pair: -pair[0]) if words]
+
+
+def _advice(message: str) -> str | None:
+    """What is told of a message, if it is one."""
+    part = message.casefold()
+    rows = families_of(message) or [
+        each for each in families() if any(part in phrase.casefold() for phrase in each.phrases)
+    ]
+    if " " not in message or not rows:
+        return None
+    phrases = [each.phrase_in(message).strip(" :…") for each in rows]
+    own = [each for at, each in enumerate(rows) if not any(phrases[at] and phrases[at] in one for one in phrases[:at])]
+    told = (f"{each.meaning}\n\nWhat to do: {each.remedy}\n" for each in own[:MOST_ROWS])
+    return "\n---\n\n".join(told).replace(r"\|", "|")
+
+
+def _length(phrase: str) -> int:
+    return len(phrase.replace("…", ""))
+
+
+@cache
+def _pattern(phrase: str) -> re.Pattern[str]:
+    return re.compile(".*?".join(map(re.escape, phrase.split("…"))))
 
 
 def readable(text: str) -> str:
@@ -103,7 +177,11 @@ def _found_sections(text: str) -> Iterator[Section]:
 
 def _told(row: re.Match[str], home: str) -> str:
     name, takes, default, where, meaning = row.groups()
-    others = [topic.name for topic in topics().values() if re.search(rf"\b{name}\b", topic.text) and topic.name != home]
+    others = [
+        topic.name
+        for topic in topics().values()
+        if re.search(rf"\b{name}\b", topic.text) and topic.name not in (home, MESSAGES)
+    ]
     more = f"- Also in: {', '.join(f'`help {name}`' for name in others)}\n" if others else ""
     return f"## {name}\n\n{meaning}\n\n- Takes: {takes}\n- Default: {default}\n- Where: {where}\n{more}"
 

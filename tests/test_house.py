@@ -20,7 +20,7 @@ ROOMS = {
 
 TESTED_ELSEWHERE = {"overview.py": "commands/test_schedule.py", "peeking.py": "commands/test_dump.py",
                     "looking.py": "browsing/test_commands.py", "exercise.py": "drilling/test_files.py",
-                    "helping.py": "commands/test_help.py"}  # fmt: skip
+                    "beginning.py": "commands/test_init.py", "helping.py": "commands/test_help.py"}  # fmt: skip
 """A command's part of the command line is tried where the command is."""
 
 LINES = 400

@@ -14,6 +14,7 @@ from datetime import date, datetime, timezone
 
 from s3napback import __version__
 from s3napback.backup.journal import Journal, error_class, has_failed
+from s3napback.backup.last_lines import LastLines, body_of, keeping_last_lines, secrets_of
 from s3napback.backup.telling import Telling
 from s3napback.catalogue.words import fetched
 from s3napback.chains import SourceState
@@ -21,6 +22,7 @@ from s3napback.config.settings import Configuration, Job
 from s3napback.crews import TookTooLong, within
 from s3napback.ending import CLEANING_SECONDS
 from s3napback.errors import EXIT_BUG, Interrupted, LockHeld, S3napbackError, StateError, StoreError, UnusableStore
+from s3napback.formatting import printable
 from s3napback.kinds import kind_of
 from s3napback.state import StoreState, instance_of, remembered_of_several
 from s3napback.stores import Store
@@ -44,28 +46,30 @@ def leaving_word(configuration: Configuration, today: date, journal: Journal) ->
     Args:
         journal: is filled meanwhile.
     """
-    leaving = _Leaving(configuration, today, journal)
-    try:
-        yield leaving.telling
-    except LockHeld:
-        raise
-    except Interrupted as interruption:
-        leaving.leave(interruption.exit_code, deadline=interruption.moment + CLEANING_SECONDS)
-        raise
-    except S3napbackError as error:
-        leaving.leave(error.exit_code, error)
-        raise
-    except Exception as error:
-        leaving.leave(EXIT_BUG, error)
-        raise
-    leaving.leave(journal.exit_code)
+    with keeping_last_lines(is_wanted=configuration.notices.ping_log) as kept:
+        leaving = _Leaving(configuration, today, journal, kept)
+        try:
+            yield leaving.telling
+        except LockHeld:
+            raise
+        except Interrupted as interruption:
+            leaving.leave(interruption.exit_code, deadline=interruption.moment + CLEANING_SECONDS)
+            raise
+        except S3napbackError as error:
+            leaving.leave(error.exit_code, error)
+            raise
+        except Exception as error:
+            leaving.leave(EXIT_BUG, error)
+            raise
+        leaving.leave(journal.exit_code)
 
 
 class _Leaving:
     """One word on its way."""
 
-    def __init__(self, configuration: Configuration, today: date, journal: Journal) -> None:
+    def __init__(self, configuration: Configuration, today: date, journal: Journal, kept: LastLines) -> None:
         self._configuration = configuration
+        self._kept_lines = kept
         self._today = today
         self._journal = journal
         self._word: Word | None = None
@@ -81,7 +85,13 @@ class _Leaving:
             deadline: by the monotonic clock, when a signal has come: the process is ended by force then.
         """
         self._leave_word(exit_code, error, deadline)
-        self.telling.end(exit_code, self._word, self._configuration.path, deadline)
+
+        def body(summary: Sequence[str]) -> bytes:
+            # Why nothing ran is logged after this.
+            said = error.lines if isinstance(error, S3napbackError) else [type(error).__name__] if error else []
+            return body_of([*summary, *map(printable, said)], self._kept_lines.lines(), secrets_of(self._configuration))
+
+        self.telling.end(exit_code, self._word, self._configuration.path, deadline, body)
         self._journal.untold += self.telling.warnings
 
     def _leave_word(self, exit_code: int, error: Exception | None, deadline: float | None) -> None:

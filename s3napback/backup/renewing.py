@@ -2,6 +2,7 @@
 
 A night that is missed, or a cycle that is changed, leaves an archive in its slot for longer than was thought when it
 was locked. What is needed is asked for only where something changes; what is not known of a lock is looked at once.
+An archive's index is locked once: everything comes back without it, and each lock that lasts longer is a request.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from s3napback.archives import ArchiveRecord, Owner, join_prefix, split_key
 from s3napback.backup.context import RunContext
 from s3napback.backup.locking import lock_of, locks
 from s3napback.backup.tally import NOTHING, Tally
-from s3napback.catalogue.indexes import index_key
+from s3napback.catalogue.indexes import index_key, is_index_key
 from s3napback.catalogue.sums import sum_key
 from s3napback.config.settings import Job
 from s3napback.crews import Crew
@@ -101,7 +102,7 @@ class _Renewing:
         warnings: list[str] = []
         renewed = 0
         try:
-            for renewal in renewals(ledger, job.schedule, context.facts.day, days):
+            for renewal in renewals(ledger, job.schedule, context.facts.day, days, is_help=is_index_key):
                 if warning := self._carry_out(renewal, ledger):
                     warnings.append(warning)
                 else:

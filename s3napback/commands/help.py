@@ -77,4 +77,4 @@ def overview(width: int) -> Iterator[str]:
         first = indent if is_narrow else f"  {name}".ljust(len(indent))
         yield from wrap(topic.sentence, width, initial_indent=first, subsequent_indent=indent)
     yield ""
-    yield from wrap("Other words: a command (help restore), a directive (help Exclude), a heading.", width)
+    yield from wrap("Other words: a command (help restore), a directive (help Exclude), a message in quotes.", width)

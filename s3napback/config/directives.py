@@ -179,6 +179,12 @@ class Directives:
         "Address that is asked for when a run begins (with /start behind it), has been good, or has not (with /fail).",
         otherwise="none",
     )
+    PING_LOG = Switch(
+        "PingLog",
+        GLOBAL,
+        "Whether the ping at the end carries the last lines of the log, with names of files in them.",
+        value=False,
+    )
     METRICS_FILE = AbsolutePath(
         "MetricsFile",
         GLOBAL,

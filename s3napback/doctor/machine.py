@@ -37,14 +37,19 @@ _UNITS = ("etc/systemd/system/*.timer", "usr/lib/systemd/system/*.timer", "lib/s
 _NAMED = re.compile(r"^[^#\n]*s3napback", re.MULTILINE)
 
 
-def check_configuration(configuration: Configuration) -> Iterator[Check]:
-    """What the configuration warns of each night."""
+def check_configuration(configuration: Configuration, bill: Sequence[str] = ()) -> Iterator[Check]:
+    """What the configuration warns of each night.
+
+    Args:
+        bill: what is to be said of what it costs.
+    """
     part = "configuration"
     if not configuration.jobs:
         yield bad(part, "sources", "it names none, so nothing is backed up")
     else:
         yield good(part, "sources", counted(len(configuration.jobs), "source"))
     yield from (bad(part, "warning", warning) for warning in configuration.warnings)
+    yield from (bad(part, "bill", line) for line in bill)
 
 
 def check_keys(configuration: Configuration, today: date) -> Iterator[Check]:
