@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.original.vectors import Bucket, bucket_of_six_nights
+from tests.original.vectors import Bucket, Nights, bucket_of_six_nights
 from tests.site import Site
 
 
@@ -55,6 +55,20 @@ def test_an_archive_of_the_original_that_is_damaged_or_lacks_a_chunk_is_not_prov
     chunk.unlink()
     shown = site.run("drill", etc, "--original", expect=1).stdout
     assert "0-FULL of 2009-03-01 cannot be restored: chunk 1 is missing" in shown
+
+
+def test_a_directory_that_the_original_knew_to_be_moved_is_proven(site: Site) -> None:
+    source = site.root / "src"
+    (source / "before").mkdir(parents=True)
+    (source / "before/file").write_text("x")
+    bucket = Bucket()
+    nights = Nights(bucket, str(source), site.root / "snapshot")
+    nights.run(0, "FULL")
+    (source / "before").rename(source / "after")
+    nights.run(1, "DIFF")
+    site.configure("")
+    bucket.copied_to(site.vault)
+    assert re.search(r"src-1-DIFF of .*: proven: 1 file of 1 bytes, ", site.run("drill", "--original").stdout)
 
 
 def test_a_repository_of_the_original_is_loaded(site: Site, tmp_path: Path) -> None:
