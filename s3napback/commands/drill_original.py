@@ -21,6 +21,7 @@ from s3napback.formatting import counted, human_time
 from s3napback.original.chains import OriginalChain
 from s3napback.recovery.choosing import NothingToRestore
 from s3napback.recovery.holdings import Holdings, is_cold
+from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.original import as_catalogued, decoder_of_original, restore_of_original, source_of_original
 from s3napback.recovery.original_choice import (
     OriginalRequest,
@@ -97,8 +98,11 @@ class _Drills:
             return True
         clock = time.monotonic()
         try:
-            with working_on(f"proving {what}"):
-                proven = self._proven(chain)
+            decoder = decoder_of_original(self.holdings.decoder(self.request.passphrase_file))
+            arrived, size = decoder.transport.total, sum(archive.size for archive in chain.archives)
+            counts = {"fetched": lambda: arrived.size}
+            with working_on(f"proving {what}", counts, expected=size, title=newest.base, stage="drill"):
+                proven = self._proven(chain, decoder)
         except S3napbackError as error:
             for line in error.under(f"{what}: NOT PROVEN"):
                 self.say(line)
@@ -108,9 +112,8 @@ class _Drills:
             self.say(f"  {remark}")
         return True
 
-    def _proven(self, chain: OriginalChain) -> Proven:
+    def _proven(self, chain: OriginalChain, decoder: Decoder) -> Proven:
         request = self.request
-        decoder = decoder_of_original(self.holdings.decoder(request.passphrase_file))
         archives = as_catalogued(decoder, chain.archives)
         for archive in archives:
             if is_cold(archive):
