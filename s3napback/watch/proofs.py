@@ -1,9 +1,9 @@
 """The objects beside an archive that tell that it was read back, and what came of that.
 
-A drill leaves ``KEY.proven`` or ``KEY.disproven``, and ``KEY.sampled`` after a sample that went well: it says little, and
-what a whole drill has found comes before it. verify leaves ``KEY.verified`` (everything was decoded), ``KEY.intact`` (its
-stored bytes are those of its checksum, where the secret key is not), or ``KEY.damaged``. Each but the last stands for all
-that a restore to this archive needs, and not for the archive alone.
+A drill leaves ``KEY.proven`` or ``KEY.disproven``, and ``KEY.sampled`` after a sample that went well: it says little,
+and what a whole drill has found comes before it. verify leaves ``KEY.verified`` (everything was decoded),
+``KEY.intact`` (its stored bytes are those of its checksum, where the secret key is not), or ``KEY.damaged``. Each but
+the last stands for all that a restore to this archive needs, and not for the archive alone.
 
 What it was is told by the key alone, and when by the store's clock, so that a listing is enough to show it. Whoever may
 write to the store can write it, so it is shown, and nothing is decided by it but which source is drilled next. An
