@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import tempfile
 import time
@@ -14,7 +13,7 @@ from pathlib import Path
 from s3napback.backup.telling import Telling
 from s3napback.catalogue.claims import is_stray
 from s3napback.catalogue.contents import CataloguedArchive
-from s3napback.catalogue.indexes import index_metadata
+from s3napback.catalogue.marking import leave_mark
 from s3napback.catalogue.sums import SumNote, read_sum, sum_key
 from s3napback.config.settings import Configuration, Job
 from s3napback.drilling.registry import prover_of
@@ -32,7 +31,7 @@ from s3napback.rotation import day_date
 from s3napback.standing import working_on
 from s3napback.surroundings import host_name
 from s3napback.watch.metrics import Drilled, drill_metrics_text
-from s3napback.watch.proofs import Proof, Seen, newest_of, proof_key
+from s3napback.watch.proofs import Proof, ReadBack, Seen, newest_of
 
 logger = logging.getLogger("s3napback")
 
@@ -250,11 +249,9 @@ class _Drills:
         store, host = self.holdings.store, host_name(self.holdings.configuration)
         moment = datetime.now(timezone.utc)
         proof = Proof(archive.record.id, host, moment, is_good, said, self.request.sample)
-        content = io.BytesIO(proof.written())
+        mark = ReadBack.PROVEN if is_good else ReadBack.DISPROVEN
         try:
-            store.put(proof_key(archive.key, is_good=is_good), content, index_metadata(archive.record), is_helper=True)
-            if proof_key(archive.key, is_good=not is_good) in self.holdings.catalogue.proofs:
-                store.delete(proof_key(archive.key, is_good=not is_good))
+            leave_mark(store, archive, mark, proof, self.holdings.catalogue.proofs)
         except S3napbackError as error:
             logger.warning("that %s was tried could not be noted beside it: %s", archive.key, error)
 
