@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import tempfile
 import time
@@ -14,7 +13,7 @@ from pathlib import Path
 from s3napback.backup.telling import Telling
 from s3napback.catalogue.claims import is_stray
 from s3napback.catalogue.contents import CataloguedArchive
-from s3napback.catalogue.indexes import index_metadata
+from s3napback.catalogue.marking import leave_mark
 from s3napback.catalogue.sums import SumNote, read_sum, sum_key
 from s3napback.config.settings import Configuration, Job
 from s3napback.drilling.registry import prover_of
@@ -26,12 +25,13 @@ from s3napback.formatting import counted, human_time
 from s3napback.kinds import SourceName, kind_of
 from s3napback.recovery.choosing import source_of
 from s3napback.recovery.holdings import Holdings, is_cold, look_at_store
+from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.registry import UnclearRequest
 from s3napback.rotation import day_date
 from s3napback.standing import working_on
 from s3napback.surroundings import host_name
 from s3napback.watch.metrics import Drilled, drill_metrics_text
-from s3napback.watch.proofs import Proof, Seen, newest_of, proof_key
+from s3napback.watch.proofs import Proof, ReadBack, Seen, newest_of
 
 logger = logging.getLogger("s3napback")
 
@@ -188,8 +188,11 @@ class _Drills:
             self.say(f"would prove {what}: {', '.join(archive.key for archive in chain)}")
             return True
         try:
-            with working_on(f"proving {what}"):
-                proven = self._proven(source, chain)
+            decoder = self.holdings.decoder(self.request.passphrase_file)
+            arrived, size = decoder.transport.total, sum(archive.stored.size for archive in chain)
+            counts = {"fetched": lambda: arrived.size}
+            with working_on(f"proving {what}", counts, expected=size, title=str(source), stage="drill"):
+                proven = self._proven(source, chain, decoder)
         except S3napbackError as error:
             self._tell(f"{what}: NOT PROVEN", error)
             # What cannot be tried here says nothing of the archive.
@@ -207,7 +210,7 @@ class _Drills:
         for line in error.under(title):
             self.say(line)
 
-    def _proven(self, source: SourceName, chain: Sequence[CataloguedArchive]) -> Proven:
+    def _proven(self, source: SourceName, chain: Sequence[CataloguedArchive], decoder: Decoder) -> Proven:
         for archive in chain:
             if is_cold(archive):
                 raise NotTried(f"{archive.key} lies in cold storage ({archive.stored.storage_class})")
@@ -218,7 +221,7 @@ class _Drills:
         task = Task(
             source=source,
             chain=chain,
-            decoder=self.holdings.decoder(self.request.passphrase_file),
+            decoder=decoder,
             note=notes[-1],
             scratch=scratch.absolute(),
             needed=needed,
@@ -246,11 +249,9 @@ class _Drills:
         store, host = self.holdings.store, host_name(self.holdings.configuration)
         moment = datetime.now(timezone.utc)
         proof = Proof(archive.record.id, host, moment, is_good, said, self.request.sample)
-        content = io.BytesIO(proof.written())
+        mark = ReadBack.PROVEN if is_good else ReadBack.DISPROVEN
         try:
-            store.put(proof_key(archive.key, is_good=is_good), content, index_metadata(archive.record), is_helper=True)
-            if proof_key(archive.key, is_good=not is_good) in self.holdings.catalogue.proofs:
-                store.delete(proof_key(archive.key, is_good=not is_good))
+            leave_mark(store, archive, mark, proof, self.holdings.catalogue.proofs)
         except S3napbackError as error:
             logger.warning("that %s was tried could not be noted beside it: %s", archive.key, error)
 
