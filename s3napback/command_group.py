@@ -26,6 +26,8 @@ _ELSEWHERE: Mapping[str, str] = {
     "--silent": "--quiet",
 }
 """What other programs call an option, and ours; it is named, not taken, lest it mean something else."""
+_COMPLETING = "_S3NAPBACK_COMPLETE"
+"""The variable by which a shell asks (click, "Shell Completion")."""
 _OF_READERS = "It is for list, restore, dump and verify, which only read: what was cannot be changed, nor backed up to."
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
@@ -173,6 +175,10 @@ class CommandGroup(click.Group):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """See ``click``. Its own words (help, version) may find no room, as those of commands."""
+        if _COMPLETING in os.environ:
+            from s3napback.shell_scripts import register  # noqa: PLC0415 - nobody else needs it
+
+            register()
         try:
             return super().main(*args, **extra)
         except click.NoSuchOption as error:

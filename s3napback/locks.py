@@ -129,6 +129,18 @@ def renewals(
     return found
 
 
+def locked_through(ledger: Ledger, archives: Mapping[str, str]) -> int:
+    """The last whole day on which all of some archives are locked; 0 if that is not known of one.
+
+    Args:
+        archives: their identities, by their keys.
+    """
+    known = {key: ledger[key] for key, name in archives.items() if key in ledger and ledger[key].id == name}
+    if len(known) < len(archives):
+        return 0
+    return min((archive.objects.get(key, Lock()).until for key, archive in known.items()), default=0)
+
+
 @dataclass(frozen=True)
 class LockForecast:
     """What locks come to, if every backup succeeds.

@@ -104,16 +104,27 @@ def passage(word: str) -> str | None:
     wanted = word.casefold()
     if wanted in topics():
         return readable(topics()[wanted].text)
-    for topic in topics().values():
-        for section in _sections(topic.text):
-            if wanted in (section.command.casefold(), section.heading.casefold()):
-                return readable(f"{section.text.rstrip()}\n\nThe whole topic: `s3napback help {topic.name}`\n")
+    parts = [*_rows_of_directives(wanted), *_sections_of(wanted)]
+    if word == wanted:  # “drill” is the command, and “Drill” the directive
+        parts.reverse()
+    if parts:
+        return readable("\n".join(parts))
+    advice = _advice(word)
+    return readable(advice) if advice else None
+
+
+def _rows_of_directives(wanted: str) -> Iterator[str]:
     for topic in topics().values():
         for found in _DIRECTIVE.finditer(topic.text):
             if found[1].casefold() == wanted:
-                return readable(_told(found, topic.name))
-    advice = _advice(word)
-    return readable(advice) if advice else None
+                yield _told(found, topic.name)
+
+
+def _sections_of(wanted: str) -> Iterator[str]:
+    for topic in topics().values():
+        for section in _sections(topic.text):
+            if wanted in (section.command.casefold(), section.heading.casefold()):
+                yield f"{section.text.rstrip()}\n\nThe whole topic: `s3napback help {topic.name}`\n"
 
 
 @cache

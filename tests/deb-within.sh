@@ -94,7 +94,7 @@ is_enabled || complain "an upgrade has disabled the timer"
 back_up_and_restore 0
 
 apt remove s3napback
-if command -v s3napback >/dev/null; then complain "it is still there"; fi
+test ! -e /usr/bin/s3napback || complain "it is still there"
 test ! -e /usr/lib/s3napback || complain "left: $(find /usr/lib/s3napback | head)"
 for file in s3napback.conf key.txt logging.ini; do
     cmp "/before/$file" "/etc/s3napback/$file"
@@ -112,7 +112,7 @@ EOF
 
 # --- and again, of which nothing stays ---
 
-rm -r /etc/s3napback /var/lib/s3napback /etc/systemd/system/timers.target.wants
+rm -r /before /etc/s3napback /var/lib/s3napback /etc/systemd/system/timers.target.wants
 apt install --no-install-recommends /s3napback.deb
 apt purge s3napback
 left=$(find / -xdev -name '*s3napback*' ! -path '/s3napback.deb' ! -path '/proc/*' ! -path '/var/cache/*' ! -path '/var/lib/apt/*')

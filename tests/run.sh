@@ -15,6 +15,10 @@
 #
 #     --deb           the Debian package within bare Debian 12 and 13: see deb.sh
 #
+#     sh tests/run.sh --image
+#
+#     --image         the image, and a night in it as Kubernetes starts it: see image.sh
+#
 # Needs a machine with python3. As root on Debian it installs what is missing, without starting any service; otherwise
 # it says what is missing. Python's part goes into virtual environments, .test-venv and the like, which the next run
 # uses again. What is tested is the wheel as pip installs it, so that a file that packaging forgets is missed here.
@@ -24,7 +28,7 @@
 set -eu
 
 # What the tests run besides Python, as Debian packages.
-PACKAGES='gnupg tar acl attr bindfs btrfs-progs e2fsprogs exfat-fuse exfatprogs util-linux libcap2-bin pigz zstd awscli memcached man-db mandoc mariadb-server mariadb-client postgresql postgresql-client subversion sqlite3 chromium chromium-driver fonts-dejavu-core prometheus'
+PACKAGES='gnupg tar acl attr bindfs btrfs-progs e2fsprogs exfat-fuse exfatprogs util-linux libcap2-bin pigz zstd awscli memcached man-db mandoc mariadb-server mariadb-client postgresql postgresql-client subversion sqlite3 zsh fish chromium chromium-driver fonts-dejavu-core prometheus'
 
 main() {
     cd "$(dirname "$0")/.."
@@ -37,6 +41,7 @@ main() {
                 shift
                 exec sh tests/newest.sh "$@"
                 ;;
+            --image) exec sh tests/image.sh ;;
             --deb)
                 shift
                 exec sh tests/deb.sh "$@"

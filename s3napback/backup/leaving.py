@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, datetime, timezone
 
 from s3napback import __version__
@@ -25,6 +26,7 @@ from s3napback.ending import CLEANING_SECONDS
 from s3napback.errors import EXIT_BUG, Interrupted, LockHeld, S3napbackError, StateError, StoreError, UnusableStore
 from s3napback.formatting import printable
 from s3napback.kinds import kind_of
+from s3napback.locks import locked_through
 from s3napback.state import StoreState, instance_of, remembered_of_several
 from s3napback.stores import Store
 from s3napback.surroundings import configured_store, diff_dir, host_name
@@ -116,6 +118,7 @@ class _Leaving:
             self._journal.untold += 1
             logger.warning("a bug in s3napback: the word on this run could not be left: %s", failure)
             logger.debug("details", exc_info=True)
+        self._tell_of_dropped()
 
     def _restorable(self, word: Word) -> Mapping[str, Restorable]:
         """What the store holds of each source now. That it cannot be told is a warning, and it is left out."""
@@ -151,9 +154,23 @@ class _Leaving:
             error=error_class(error) if error else None,
             exit=exit_code,
         )
-        self._word = compose(run, self._kept(state, run, previous), previous)
+        kept = self._kept(state, run, previous)
+        names = [each.job.name for each in kept] + [each.name for each in (previous.sources if previous else ())]
+        locked = {name: day for name in names if (day := _locked(state, name))}
+        self._word = compose(replace(run, locked=locked), kept, previous)
         if is_there:
             store.put(self._place.key, io.BytesIO(written(self._word)), {}, is_helper=True)
+
+    def _tell_of_dropped(self) -> None:
+        """Say once of what is not configured any more until when it is locked: no run makes that longer."""
+        found = self._word.dropped if self._word else ()
+        for each in found:
+            if each.locked and each.since == self._today:
+                self._journal.untold += 1
+                logger.warning(
+                    "%s is not configured any more. Its newest backup is locked until %s, which no run makes longer; "
+                    "if it is still needed then, configure it again", *(each.name or "/", each.locked)
+                )  # fmt: skip
 
     def _is_there(self, store: Store, state: StoreState, error: Exception | None, *, hurried: bool) -> bool:
         """Whether the word can be left in the store at all."""
@@ -198,6 +215,15 @@ def _loaded(state: StoreState, job: Job) -> SourceState | None:
         return state.load(job.name)
     except StateError:
         return None
+
+
+def _locked(state: StoreState, name: str) -> int:
+    """The day number until which the newest backup is locked, with all that it builds on; 0 if that is not known."""
+    try:
+        kept = state.load(name)
+        return locked_through(state.locks(name), {link.key: link.id for link in kept.history.chain}) if kept else 0
+    except StateError:
+        return 0
 
 
 def _previous(store: Store, key: str) -> Word | None:

@@ -145,7 +145,7 @@ class Directives:
     GPG_RECIPIENT = WordList(
         "GpgRecipient",
         GLOBAL,
-        "Whom archives are encrypted for: fingerprint, address or whole user id; may be repeated.",
+        "gpg keys to encrypt archives to: fingerprint, address or whole user id; may be repeated.",
         otherwise="none: no encryption",
     )
     GPG_KEYRING = AbsolutePath(

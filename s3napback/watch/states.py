@@ -156,7 +156,8 @@ def judge_run(word: Word, modified: datetime, now: datetime) -> Verdict:
         Clause(
             State.WARNING,
             Cause.DROPPED,
-            f"{each.name or '/'} is not backed up any more; its last backup is of {each.last or 'never'}",
+            f"{each.name or '/'} is not backed up any more; its last backup is of {each.last or 'never'}"
+            + (f", and locked until {each.locked}: no run makes that longer" if each.locked else ""),
         )
         for each in word.dropped
     ]

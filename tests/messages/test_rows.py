@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from s3napback.config.naming import all_blocks, all_directives
-from s3napback.topics import MOST_ROWS, families, families_of, passage
+from s3napback.topics import MOST_ROWS, MessageFamily, families, families_of, passage
 from tests import manual
 from tests.messages.collecting import LISTS, troubles
 
@@ -26,11 +27,16 @@ def as_printed(text: str) -> str:
 TOLD = sorted(troubles() - DESCRIPTIONS)
 
 
+@cache
+def rows_of(text: str) -> list[MessageFamily]:
+    return families_of(as_printed(text))
+
+
 def test_every_message_has_exactly_one_row() -> None:
     """Of several the one counts that has the most of its words; no two may have as many."""
     lacking, unclear = [], []
     for text in TOLD:
-        rows = families_of(as_printed(text))
+        rows = rows_of(text)
         if not rows and text not in HARMLESS:
             lacking.append(text)
         if len(rows) > 1 and len({row.words_in(as_printed(text)) for row in rows[:2]}) == 1:
@@ -51,7 +57,7 @@ def test_every_phrase_is_said() -> None:
 def test_what_is_harmless_is_said_and_has_no_row() -> None:
     assert sorted(HARMLESS) == HARMLESS
     assert [text for text in HARMLESS if text not in TOLD] == []
-    assert [text for text in HARMLESS if families_of(as_printed(text))] == []
+    assert [text for text in HARMLESS if rows_of(text)] == []
 
 
 def test_every_row_is_whole_and_no_phrase_is_of_two() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from types import MappingProxyType
@@ -67,6 +69,13 @@ class Vault:
         found: dict[str, Any] = json.loads(file.read_text())["archives"]
         return found
 
+    def word(self) -> dict[str, Any]:
+        """What the last run has left in the store."""
+        client, bucket = self.server.client(), self.site.bucket
+        listed = client.list_objects_v2(Bucket=bucket, Prefix="s3napback-status/")["Contents"]
+        found: dict[str, Any] = json.loads(client.get_object(Bucket=bucket, Key=listed[0]["Key"])["Body"].read())
+        return found
+
     def count(self, operation: str) -> int:
         return self.proxy.operations().count(operation)
 
@@ -108,6 +117,27 @@ def test_locking_costs_a_request_or_two_a_night(vault: Vault) -> None:
         vault.night(1)
     # Whether the bucket can, and whether one small object is.
     assert requests[LOCKED] <= requests[""] + 2
+
+
+def test_a_missed_night_costs_each_source_two_requests_more(tmp_path: Path, moto: S3Server) -> None:
+    """Also where a FULL takes the place of a DIFF, which is gone then."""
+    requests = {}
+    for general in ("", LOCKED):
+        with closing(Vault(tmp_path / f"site-{len(general)}", moto)) as vault:
+            other = vault.site.root / "other"
+            other.mkdir()
+            sources = f"Directory {vault.site.source}\nDirectory {other}"
+            vault.site.configure(f"<Cycle nightly>\nDiffs 1\nFulls 2\n{sources}\n</Cycle>", general=general)
+            for night in (0, 1, 2, 3, 5):
+                (other / "file").write_text(f"{night}")
+                vault.night(night)
+            assert vault.count("DeleteObject")
+            requests[general] = Counter(vault.proxy.operations())
+    assert requests[LOCKED] - requests[""] == {
+        "GetObjectLockConfiguration": 1,
+        "HeadObject": 1,
+        "PutObjectRetention": 2 * 2,
+    }
 
 
 def test_a_missed_night_has_the_lock_of_what_stayed_in_its_slot_renewed_once_for_two_requests(vault: Vault) -> None:
@@ -221,6 +251,32 @@ def test_what_was_deleted_is_not_locked_again(vault: Vault) -> None:
     vault.server.client().delete_object(Bucket=vault.site.bucket, Key=f"{vault.site.name()}-0-FULL")
     vault.night(5)
     assert [key.rpartition("-0-")[1] for key in vault.ledger() if key.endswith("0-FULL")] == []
+
+
+def test_of_a_source_that_is_not_configured_any_more_it_is_said_once_until_when_it_is_locked(vault: Vault) -> None:
+    other = vault.site.root / "other"
+    other.mkdir()
+    cycle = "<Cycle nightly>\nDiffs 1\nFulls 2\nDirectory {}\n</Cycle>"
+    both = f"{vault.site.source}\nDirectory {other}"
+    vault.site.configure(cycle.format(both), general=LOCKED)
+    vault.night(0)
+    vault.night(1)
+    word = vault.word()
+    # The FULL of the first night goes before its DIFF does.
+    assert word["locks_until"] == f"{vault.first + timedelta(days=4 + 14 + 1)}T12:00:00Z"
+    vault.site.configure(cycle.format(other), general=LOCKED)
+    until = vault.first + timedelta(days=4 + 14)
+    told = vault.night(2)
+    said = f"{vault.site.name()} is not configured any more. Its newest backup is locked until {until}, which no run"
+    assert said in told
+    assert said in vault.night(2, "--strict", expect=3)
+    assert "not configured any more" not in vault.night(3, "--strict")
+    assert [each["locked"] for each in vault.word()["dropped"]] == [str(until)]
+    done = vault.site.run("status", day=None, expect=None).stdout
+    assert f"is not backed up any more; its last backup is of {vault.first + timedelta(days=1)}" in done
+    assert f"and locked until {until}: no run makes that longer" in done
+    vault.night(8)
+    assert vault.locks()["0-FULL"] == 4 + 14
 
 
 def test_a_directory_store_locks_nothing_and_says_so(tmp_path: Path) -> None:
