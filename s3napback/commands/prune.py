@@ -35,7 +35,7 @@ from s3napback.rotation import day_date, day_number
 from s3napback.state import lock_holder, locked, make_diff_dir
 from s3napback.stores import KeepingStore, Store, StoredObject
 from s3napback.surroundings import configured_store, diff_dir, host_name
-from s3napback.watch.proofs import ReadBack, proof_key, proven_key
+from s3napback.watch.proofs import proof_keys, proven_key
 
 logger = logging.getLogger("s3napback")
 
@@ -306,7 +306,7 @@ class _Pruner:
             is_hidden = self._store.delete(archive.key)
         self._store.delete(index_key(archive.key))
         self._store.delete(sum_key(archive.key))
-        for key in sorted({proof_key(archive.key, mark) for mark in ReadBack} & self._proofs):
+        for key in sorted(proof_keys(archive.key) & self._proofs):
             self._store.delete(key)
         return is_hidden
 

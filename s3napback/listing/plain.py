@@ -90,7 +90,8 @@ def proven(row: Row) -> str:
     drill = row.known.drill
     if drill is None:
         return ""
-    return f"{drill.moment.astimezone().date()}{'' if drill.is_good else ', and was NOT'}"
+    how = ", and was NOT" if not drill.is_good else ", a sample" if drill.is_sample else ""
+    return f"{drill.moment.astimezone().date()}{how}"
 
 
 def verified(row: Row) -> str:

@@ -11,9 +11,10 @@ while ``format`` stays the same:
 - ``archives``: in the order of the sources, the newest first. ``key`` (with prefix), ``name`` (key base, without
   prefix), ``slot``, ``type`` (``FULL``, ``DIFF``), ``size`` (bytes), ``stored`` (when the store took it),
   ``storage_class``; ``locked_until`` (it cannot be deleted for good before, as far as the store has told; null if it
-  can); ``drilled`` (when a drill last ended, or null), ``proven`` (whether it went well, or null); ``checked`` (when
-  verify last read it, or null), ``verified`` (``content``, ``sums``, ``damaged``, or null); ``unread`` (how many paths
-  of the source could not be read that night, as far as is known);
+  can); ``drilled`` (when a drill last ended, or null), ``proven`` (whether it went well, or null), ``sampled`` (whether
+  that was of a sample of files, or null); ``checked`` (when verify last read it, or null), ``verified`` (``content``,
+  ``sums``, ``damaged``, or null); ``unread`` (how many paths of the source could not be read that night, as far as is
+  known);
   ``restorable`` (true, false), ``problem`` (why not, else empty), ``chain`` (keys to be restored in
   order; empty if not restorable); ``claim`` (null if the configuration has no blocks, else ``current``,
   ``former name``, ``no block``, ``name of another source``, ``another prefix, or a copy``, ``another host``,
@@ -306,6 +307,7 @@ def known_fields(known: Known) -> dict[str, Any]:
     return {
         "drilled": drill and format_time(drill.moment),
         "proven": drill and drill.is_good,
+        "sampled": drill and drill.is_sample,
         "checked": verified and format_time(verified.moment),
         "verified": verified and _FOUND[verified.mark],
     }

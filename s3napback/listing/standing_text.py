@@ -136,7 +136,8 @@ def proven(each: Standing, today: date) -> str:
     drill = each.known.drill
     if drill is None:
         return "never"
-    return f"{'' if drill.is_good else 'FAILED '}{_days(drill, today)}"
+    how = "" if drill.is_good else "FAILED "
+    return f"{'sample ' if drill.is_sample else how}{_days(drill, today)}"
 
 
 def verified(each: Standing, today: date) -> str:
