@@ -15,7 +15,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -41,6 +41,8 @@ HURRIED_SECONDS = 2.0
 
 _LAST_SECONDS = 1.0  # for the very end
 
+_OUTCOMES = ("done", "skipped", "failed")
+_MOST_FAILED = 20
 _MOST_LINES = 200
 _LONGEST_VALUE = 64 << 10
 """Bytes of a variable's value; the kernel takes 128 KiB, name and all (execve(2)), and starts nothing with more."""
@@ -58,17 +60,29 @@ class Telling:
         """The run begins."""
         self._ping("/start", PING_SECONDS)
 
-    def end(self, exit_code: int, word: Word | None, configuration: Path, deadline: float | None = None) -> None:
+    def end(
+        self,
+        exit_code: int,
+        word: Word | None,
+        configuration: Path,
+        deadline: float | None = None,
+        body_of: Callable[[Sequence[str]], bytes] | None = None,
+    ) -> None:
         """The run has ended.
 
         Args:
             word: what it says of itself; None if it came to none.
+            body_of: from what is said first to what the ping carries; None carries nothing.
             deadline: by the monotonic clock, when a signal has ended it: the process is ended by force then.
         """
         if word is not None:
             self._write_metrics(word)
         is_good = exit_code == 0
-        self._ping("" if is_good else "/fail", _limited(PING_SECONDS, deadline))
+        self._ping(
+            "" if is_good else "/fail",
+            _limited(PING_SECONDS, deadline),
+            (lambda: body_of(_summary(exit_code, word))) if body_of else None,
+        )
         command = self._notices.on_success if is_good else self._notices.on_failure
         if command:
             told = _told(exit_code, word, configuration)
@@ -88,7 +102,8 @@ class Telling:
             self._write_file(path.with_name(f"{path.stem}-drill{path.suffix}"), text)
         if not failed:
             return
-        self._ping("/fail", PING_SECONDS)
+        lines = "".join(f"not proven: {printable(each)}\n" for each in failed[:_MOST_FAILED])
+        self._ping("/fail", PING_SECONDS, lines.encode)
         if self._notices.on_failure:
             told = {
                 "S3NAPBACK_EXIT": "1",
@@ -102,12 +117,17 @@ class Telling:
         self.warnings += 1
         logger.warning(text, *values)
 
-    def _ping(self, end: str, seconds: float) -> None:
+    def _ping(self, end: str, seconds: float, body: Callable[[], bytes] | None = None) -> None:
         url = self._notices.ping_url
         if not url:
             return
+
+        def ask() -> str:
+            carried = body() if body and self._notices.ping_log else None
+            return _failure(f"{url}{end}?rid={self._run_id}", seconds, carried)
+
         try:
-            why = within(seconds, lambda: _failure(f"{url}{end}?rid={self._run_id}", seconds), "ping")
+            why = within(seconds, ask, "ping")
         except TookTooLong:
             why = f"no answer within {seconds:g} seconds"
         if why:
@@ -155,11 +175,14 @@ def _limited(seconds: float, deadline: float | None) -> float:
     return seconds if deadline is None else max(0.1, min(HURRIED_SECONDS, deadline - _LAST_SECONDS - time.monotonic()))
 
 
-def _failure(url: str, seconds: float) -> str:
+def _failure(url: str, seconds: float, body: bytes | None) -> str:
     """Ask for an address; why that failed, without the address, which is a secret; empty if it did not."""
     try:
         # Of which scheme it is was looked at when the configuration was read.
-        request = urllib.request.Request(url, headers={"User-Agent": f"s3napback/{__version__}"})  # noqa: S310
+        headers = {"User-Agent": f"s3napback/{__version__}"}
+        if body is not None:
+            headers["Content-Type"] = "text/plain; charset=utf-8"
+        request = urllib.request.Request(url, data=body, headers=headers)  # noqa: S310
         with urllib.request.urlopen(request, timeout=seconds) as answer:  # noqa: S310
             answer.read(1_000)
     except urllib.error.HTTPError as error:
@@ -177,10 +200,18 @@ def _public(url: str) -> str:
     return f"{parts.scheme}://{parts.hostname}/…"
 
 
+def _summary(exit_code: int, word: Word | None) -> list[str]:
+    """What the body of a ping begins with."""
+    sources = () if word is None else word.sources
+    counts = (f"{sum(each.outcome == outcome for each in sources)} {outcome}" for outcome in _OUTCOMES)
+    failed = [f"failed: {printable(each.source)}" for each in sources if each.outcome == "failed"]
+    return [f"exit code {exit_code}: {', '.join(counts)}", *failed[:_MOST_FAILED]]
+
+
 def _told(exit_code: int, word: Word | None, configuration: Path) -> dict[str, str]:
     """What a command gets to know, beside what every program gets."""
     sources = () if word is None else word.sources
-    counts = {outcome: sum(each.outcome == outcome for each in sources) for outcome in ("done", "skipped", "failed")}
+    counts = {outcome: sum(each.outcome == outcome for each in sources) for outcome in _OUTCOMES}
     return {
         "S3NAPBACK_EXIT": f"{exit_code}",
         "S3NAPBACK_CONFIGURATION": str(configuration),

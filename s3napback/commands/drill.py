@@ -26,6 +26,7 @@ from s3napback.formatting import counted, human_time
 from s3napback.kinds import SourceName, kind_of
 from s3napback.recovery.choosing import source_of
 from s3napback.recovery.holdings import Holdings, is_cold, look_at_store
+from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.registry import UnclearRequest
 from s3napback.rotation import day_date
 from s3napback.standing import working_on
@@ -188,8 +189,11 @@ class _Drills:
             self.say(f"would prove {what}: {', '.join(archive.key for archive in chain)}")
             return True
         try:
-            with working_on(f"proving {what}"):
-                proven = self._proven(source, chain)
+            decoder = self.holdings.decoder(self.request.passphrase_file)
+            arrived, size = decoder.transport.total, sum(archive.stored.size for archive in chain)
+            counts = {"fetched": lambda: arrived.size}
+            with working_on(f"proving {what}", counts, expected=size, title=str(source), stage="drill"):
+                proven = self._proven(source, chain, decoder)
         except S3napbackError as error:
             self._tell(f"{what}: NOT PROVEN", error)
             # What cannot be tried here says nothing of the archive.
@@ -207,7 +211,7 @@ class _Drills:
         for line in error.under(title):
             self.say(line)
 
-    def _proven(self, source: SourceName, chain: Sequence[CataloguedArchive]) -> Proven:
+    def _proven(self, source: SourceName, chain: Sequence[CataloguedArchive], decoder: Decoder) -> Proven:
         for archive in chain:
             if is_cold(archive):
                 raise NotTried(f"{archive.key} lies in cold storage ({archive.stored.storage_class})")
@@ -218,7 +222,7 @@ class _Drills:
         task = Task(
             source=source,
             chain=chain,
-            decoder=self.holdings.decoder(self.request.passphrase_file),
+            decoder=decoder,
             note=notes[-1],
             scratch=scratch.absolute(),
             needed=needed,

@@ -19,7 +19,8 @@ from s3napback.screen import Foot
 from s3napback.standing import Work
 
 _SECONDS = 0.25  # between two drawings
-_STATUS_SECONDS = 5.0  # between two words to systemd
+_STATUS_SECONDS = 2.0  # between two words to systemd
+_READY_SECONDS = 2.0  # for the first one, without which systemd ends the service
 _RATE_SECONDS = 5.0  # over which a rate is taken
 _PATIENCE = 3.0  # for the last drawing
 
@@ -42,7 +43,9 @@ def showing_progress(*, is_wanted: bool) -> Iterator[None]:
     standing.take_finished()
     with ExitStack() as shown:
         if address := os.environ.get("NOTIFY_SOCKET", ""):
-            shown.enter_context(_repeated(_Notifier(address).tell, _STATUS_SECONDS))
+            notifier = _Notifier(address)
+            shown.callback(notifier.tell_end)
+            shown.enter_context(_repeated(notifier.tell, _STATUS_SECONDS))
         if is_wanted and is_suitable(sys.stderr, os.environ):
             before = standing.requests()
             # Entered first, so that it is printed when nothing is drawn any more.
@@ -131,15 +134,21 @@ class _Notifier:
     def __init__(self, address: str) -> None:
         # An abstract name is written with an @ (sd_notify(3)).
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
-        self._send("READY=1\nSTATUS=at work")
+        self._send("READY=1\nSTATUS=at work", _READY_SECONDS)
 
     def tell(self) -> None:
         """Tell where the run stands."""
         whole = standing.whole()
-        self._send(f"STATUS={f'{whole}; ' if whole else ''}{standing.standing().removeprefix('s3napback: ')}")
+        # Said once more, in case that the first time was lost: the service would be ended as one that does not start.
+        self._send(f"READY=1\nSTATUS={f'{whole}; ' if whole else ''}{standing.standing().removeprefix('s3napback: ')}")
 
-    def _send(self, text: str) -> None:
+    def tell_end(self) -> None:
+        """Tell that the run is over."""
+        self._send("STOPPING=1\nSTATUS=at its end")
+
+    def _send(self, text: str, seconds: float = 0.0) -> None:
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
-            channel.setblocking(False)
+            # 0 does not wait: nobody who is late must hold a run up.
+            channel.settimeout(seconds)
             channel.connect(self._address)
             channel.send(text.encode("utf-8", "backslashreplace"))

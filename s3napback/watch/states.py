@@ -96,7 +96,11 @@ def judge_run(word: Word, modified: datetime, now: datetime) -> Verdict:
     if word.other_instance:
         found.append((State.WARNING, "another machine or DiffDir leaves its word under the same name"))
     found += [
-        (State.WARNING, f"{each.name or '/'} is not backed up any more; its last backup is of {each.last or 'never'}")
+        (
+            State.WARNING,
+            f"{each.name or '/'} is not backed up any more; its last backup is of {each.last or 'never'}"
+            + (f", and locked until {each.locked}: no run makes that longer" if each.locked else ""),
+        )
         for each in word.dropped
     ]
     found += _locks(word, now)

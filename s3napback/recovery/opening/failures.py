@@ -33,8 +33,8 @@ _NO_KEY = (
     "GpgHome; where nobody can be asked for a passphrase, use --passphrase-file"
 )
 _UNPROTECTED = (
-    "it bears no protection against changes, which somebody has taken away, unless a very old gpg made it: the README "
-    "tells under “Old archives” how such a one is read by hand"
+    "it bears no protection against changes, which somebody has taken away, unless a very old gpg made it: “s3napback "
+    "help original” tells how such a one is read by hand"
 )
 _OF_DECODING = (
     ("manipulated", "its bytes have been changed since it was made"),
