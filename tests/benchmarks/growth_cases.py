@@ -19,6 +19,7 @@ _MOST_OF_A_STREAM = 1.5
 _LOADING = 1.3
 """Seconds for starting, and for 80,000 patterns; a second of these is for the patterns."""
 
+_A_FILE = 20_000  # patterns
 _NIGHTS = "Diffs 6\nFulls 2"
 
 
@@ -46,10 +47,13 @@ def _path_of_stream(laboratory: Laboratory) -> Trial:
 
 
 def _patterns(laboratory: Laboratory) -> Trial:
+    """In several files, since none may be larger than a mebibyte."""
     count = laboratory.scale.patterns
     site = laboratory.site("patterns", laboratory.fresh("patterns-source"))
-    lines = "\n".join(f"Exclude /nowhere/number-{number}" for number in range(count))
-    site.configuration.write_text(f"{lines}\n{site.configuration.read_text()}")
+    for begin in range(0, count, _A_FILE):
+        lines = (f"Exclude /nowhere/number-{number}\n" for number in range(begin, min(begin + _A_FILE, count)))
+        (site.root / f"patterns-{begin}.inc").write_text("".join(lines))
+    site.configuration.write_text(f"Include {site.root}/patterns-*.inc\n{site.configuration.read_text()}")
     run = Contender(f"schedule, {count:,} patterns", lambda _round: laboratory.back_up(site, "schedule"))
     return Trial(run, limit=_LOADING)
 
