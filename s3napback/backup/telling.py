@@ -100,30 +100,39 @@ class Telling:
             told = _told(exit_code, word, configuration)
             self._run(command, told, _limited(COMMAND_SECONDS, deadline))
 
-    def end_drill(self, text: str, failed: Sequence[str], host: str, configuration: Path) -> None:
+    def end_drill(
+        self,
+        text: str,
+        failed: Sequence[str],
+        host: str,
+        configuration: Path,
+        exit_code: int,
+        deadline: float | None = None,
+    ) -> None:
         """A drill has ended. That it went well is no reason to tell anybody that the nights do.
 
         Args:
-            text: its metrics.
+            text: its metrics; empty if it came to none.
             failed: the sources that were not proven.
             host: HostName.
             configuration: its path.
+            deadline: see ``end``.
         """
         path = self._notices.metrics_file
-        if path is not None:
+        if path is not None and text:
             self._write_file(path.with_name(f"{path.stem}-drill{path.suffix}"), text)
-        if not failed:
+        if not exit_code:
             return
         lines = "".join(f"not proven: {printable(each)}\n" for each in failed[:_MOST_FAILED])
-        self._ping("/fail", PING_SECONDS, lines.encode)
+        self._ping("/fail", _limited(PING_SECONDS, deadline), lines.encode)
         if self._notices.on_failure:
             told = {
-                "S3NAPBACK_EXIT": "1",
+                "S3NAPBACK_EXIT": f"{exit_code}",
                 "S3NAPBACK_CONFIGURATION": str(configuration),
                 "S3NAPBACK_HOST": host,
                 "S3NAPBACK_NOT_PROVEN": _within_room(list(failed)),
             }
-            self._run(self._notices.on_failure, told, COMMAND_SECONDS)
+            self._run(self._notices.on_failure, told, _limited(COMMAND_SECONDS, deadline))
 
     def _warn(self, text: str, *values: object) -> None:
         self.warnings += 1

@@ -14,10 +14,11 @@ from s3napback.watch.proofs import Proof, ReadBack, proof_key
 
 def leave_mark(
     store: Store, archive: CataloguedArchive, mark: ReadBack, proof: Proof, present: Collection[str] = ()
-) -> None:
+) -> bool:
     """Leave what was found beside an archive, and take away what the same command has said of it before.
 
-    Nothing is left where another archive has taken its place meanwhile: to read one can take hours.
+    Returns:
+        False if another archive has taken its place meanwhile, and nothing was left: to read one can take hours.
 
     Args:
         archive: with metadata, which tell whose it is; nothing is left beside another one.
@@ -28,12 +29,13 @@ def leave_mark(
         StoreError: the store does not take it.
     """
     if archive.record is None or not _is_still_there(store, archive.key, archive.record.id):
-        return
+        return False
     key, metadata = proof_key(archive.key, mark), index_metadata(archive.record)
     store.put(key, io.BytesIO(proof.written()), metadata, is_helper=True)
-    for rival in mark.rivals:
-        if rival is not mark and proof_key(archive.key, rival) in present:
-            store.delete(proof_key(archive.key, rival))
+    for former in mark.outdated:
+        if proof_key(archive.key, former) in present:
+            store.delete(proof_key(archive.key, former))
+    return True
 
 
 def _is_still_there(store: Store, key: str, identity: str) -> bool:

@@ -35,7 +35,7 @@ from s3napback.rotation import day_date, day_number
 from s3napback.state import lock_holder, locked, make_diff_dir
 from s3napback.stores import KeepingStore, Store, StoredObject
 from s3napback.surroundings import configured_store, diff_dir, host_name
-from s3napback.watch.proofs import ReadBack, proof_key, proven_key
+from s3napback.watch.proofs import proof_keys, proven_key
 
 logger = logging.getLogger("s3napback")
 
@@ -186,12 +186,10 @@ def _index_note(store: Store, found: StoredObject) -> SumNote | None:
 def _unfinished(store: Store, prefix: str, ours: Collection[str], least_age: float) -> list[tuple[str, int]]:
     """Keys of ours to which uploads were begun and not finished, with how many.
 
-    One listing tells where a distant store has any. MinIO tells of none in it, and removes them itself after a day.
+    One listing tells where a store has any. MinIO tells of none in it, and removes them itself after a day.
     """
-    keys = ours
-    if store.is_distant:
-        begun = frozenset(store.unfinished(join_prefix(prefix, "")))
-        keys = [key for key in ours if key in begun]
+    begun = frozenset(store.unfinished(join_prefix(prefix, "")))
+    keys = [key for key in ours if key in begun]
     with Crew(PARALLEL_REQUESTS, "leftovers") as pool:
         counts = list(pool.map(partial(store.discard_leftovers, count_only=True, least_age=least_age), keys))
     return [(key, count) for key, count in zip(keys, counts, strict=True) if count]
@@ -306,7 +304,7 @@ class _Pruner:
             is_hidden = self._store.delete(archive.key)
         self._store.delete(index_key(archive.key))
         self._store.delete(sum_key(archive.key))
-        for key in sorted({proof_key(archive.key, mark) for mark in ReadBack} & self._proofs):
+        for key in sorted(proof_keys(archive.key) & self._proofs):
             self._store.delete(key)
         return is_hidden
 

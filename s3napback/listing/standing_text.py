@@ -27,8 +27,8 @@ from typing import Any
 
 from s3napback.archives import format_time
 from s3napback.formatting import human_bytes, human_time, printable
+from s3napback.listing.json_text import known_fields
 from s3napback.listing.plain import aligned
-from s3napback.listing.report import known_fields
 from s3napback.watch.overview import Standing, overall
 from s3napback.watch.proofs import ReadBack, Seen
 from s3napback.watch.states import State
@@ -136,7 +136,8 @@ def proven(each: Standing, today: date) -> str:
     drill = each.known.drill
     if drill is None:
         return "never"
-    return f"{'' if drill.is_good else 'FAILED '}{_days(drill, today)}"
+    how = "" if drill.is_good else "FAILED "
+    return f"{'sample ' if drill.is_sample else how}{_days(drill, today)}"
 
 
 def verified(each: Standing, today: date) -> str:

@@ -48,7 +48,8 @@ def verified(known: Known, today: date) -> Html:
 
 def proven(known: Known, today: date) -> Html:
     """When a drill last read it, and whether it failed."""
-    return _found(known.drill, today, "" if known.drill is None or known.drill.is_good else ": failed")
+    words = {ReadBack.PROVEN: "", ReadBack.SAMPLED: " (a sample)", ReadBack.DISPROVEN: ": failed"}
+    return _found(known.drill, today, words[known.drill.mark] if known.drill else "")
 
 
 def _found(seen: Seen | None, today: date, words: str) -> Html:

@@ -143,7 +143,7 @@ def _of_store(found: Restorable | None) -> Mapping[str, float | None]:
         "broken": found.broken,
         "damaged": len(found.known.damaged),
         "verified": verified.moment.timestamp() if verified and verified.is_good else None,
-        "proven": drill.moment.timestamp() if drill and drill.is_good else None,
+        "proven": drill.moment.timestamp() if drill and drill.is_good and not drill.is_sample else None,
     }
 
 

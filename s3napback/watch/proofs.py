@@ -1,8 +1,9 @@
 """The objects beside an archive that tell that it was read back, and what came of that.
 
-A drill leaves ``KEY.proven``, or ``KEY.disproven``; verify ``KEY.verified`` (everything was decoded), ``KEY.intact``
-(its stored bytes are those of its checksum, where the secret key is not), or ``KEY.damaged``. Each but the last stands
-for all that a restore to this archive needs, and not for the archive alone.
+A drill leaves ``KEY.proven`` or ``KEY.disproven``, and ``KEY.sampled`` after a sample that went well: it says little,
+and what a whole drill has found comes before it. verify leaves ``KEY.verified`` (everything was decoded),
+``KEY.intact`` (its stored bytes are those of its checksum, where the secret key is not), or ``KEY.damaged``. Each but
+the last stands for all that a restore to this archive needs, and not for the archive alone.
 
 What it was is told by the key alone, and when by the store's clock, so that a listing is enough to show it. Whoever may
 write to the store can write it, so it is shown, and nothing is decided by it but which source is drilled next. An
@@ -24,6 +25,7 @@ class ReadBack(Enum):
     """What came of reading an archive; the value is the end of the object's key."""
 
     PROVEN = ".proven"
+    SAMPLED = ".sampled"
     DISPROVEN = ".disproven"
     VERIFIED = ".verified"
     INTACT = ".intact"
@@ -35,13 +37,18 @@ class ReadBack(Enum):
         return self not in (ReadBack.DISPROVEN, ReadBack.DAMAGED)
 
     @property
-    def rivals(self) -> tuple[ReadBack, ...]:
-        """What else the same command says, which it takes back by saying this; itself included."""
-        return _DRILLED if self in _DRILLED else _VERIFIED
+    def outdated(self) -> frozenset[ReadBack]:
+        """What the same command may have said before, and takes back by saying this.
+
+        A sample that went well leaves all that is known already.
+        """
+        if self is ReadBack.SAMPLED:
+            return frozenset()
+        return (_DRILLED if self in _DRILLED else _VERIFIED) - {self}
 
 
-_DRILLED = (ReadBack.PROVEN, ReadBack.DISPROVEN)
-_VERIFIED = (ReadBack.VERIFIED, ReadBack.INTACT, ReadBack.DAMAGED)
+_DRILLED = frozenset({ReadBack.PROVEN, ReadBack.SAMPLED, ReadBack.DISPROVEN})
+_VERIFIED = frozenset({ReadBack.VERIFIED, ReadBack.INTACT, ReadBack.DAMAGED})
 
 
 @dataclass(frozen=True)
@@ -97,6 +104,11 @@ class Seen:
         """Whether it went well."""
         return self.mark.is_good
 
+    @property
+    def is_sample(self) -> bool:
+        """Whether only some files were looked at, and nothing was wrong with them."""
+        return self.mark is ReadBack.SAMPLED
+
 
 @dataclass(frozen=True)
 class Known:
@@ -119,6 +131,11 @@ NOTHING_KNOWN = Known()
 def proof_key(key: str, mark: ReadBack) -> str:
     """The key of what tells of the archive with this key."""
     return key + mark.value
+
+
+def proof_keys(key: str) -> frozenset[str]:
+    """The keys of all that can tell of the archive with this key."""
+    return frozenset(proof_key(key, mark) for mark in ReadBack)
 
 
 def is_proof_key(key: str) -> bool:
@@ -155,20 +172,24 @@ def known_together(each: Iterable[Known]) -> Known:
     damaged = tuple(sorted((seen for known in found for seen in known.damaged), key=lambda seen: seen.key))
     # What is good must not hide what is not.
     verified = damaged or [known.verified for known in found if known.verified]
-    return Known(max(drills, key=_when, default=None), max(verified, key=_when, default=None), damaged)
+    return Known(max(drills, key=_rank, default=None), max(verified, key=_when, default=None), damaged)
 
 
 def newest_of(keys: Iterable[str], drills: Mapping[str, Seen]) -> Seen | None:
-    """The newest drill of some archives; None if there is none."""
-    return max((drills[key] for key in keys if key in drills), key=_when, default=None)
+    """The newest drill of some archives, a sample only where there is no other; None if there is none."""
+    return max((drills[key] for key in keys if key in drills), key=_rank, default=None)
 
 
 def _newest(seen: Iterable[Seen]) -> Known:
     """Of one archive. Of what was written in the same second what is bad counts."""
     ordered = sorted(seen, key=lambda each: (each.moment, not each.is_good))
-    drill = next((each for each in reversed(ordered) if each.mark in _DRILLED), None)
+    drill = max((each for each in reversed(ordered) if each.mark in _DRILLED), key=_rank, default=None)
     verified = next((each for each in reversed(ordered) if each.mark in _VERIFIED), None)
     return Known(drill, verified, (verified,) if verified and not verified.is_good else ())
+
+
+def _rank(seen: Seen) -> tuple[bool, datetime]:
+    return not seen.is_sample, seen.moment
 
 
 def _when(seen: Seen) -> datetime:
