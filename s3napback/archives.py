@@ -7,6 +7,8 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import lru_cache
+from types import MappingProxyType
 from urllib.parse import quote, unquote
 
 from s3napback.kinds import NO_SOURCE, SourceName, kind_of
@@ -21,6 +23,9 @@ SUM_SUFFIX = ".sha256"
 METADATA_LIMIT = 2048
 """Bytes of user metadata that S3 allows an object, names and values together (Amazon's user guide)."""
 
+_SHARED = 4096
+"""Owners, and lists of recipients, that are one object wherever they come: most archives say the same as others."""
+_NOTHING_EXTRA: Mapping[str, str] = MappingProxyType({})
 _KEY_END = re.compile(r"-(?P<slot>0|[1-9][0-9]*)(?:-(?P<type>FULL|DIFF))?\Z")
 
 
@@ -53,7 +58,7 @@ def split_key(key: str) -> tuple[str, int, str] | None:
     return key[: found.start()], int(found["slot"]), found["type"] or ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Owner:
     """Whose an archive is: nothing else may overwrite it.
 
@@ -75,7 +80,17 @@ UNKNOWN_OWNER = Owner("", NO_SOURCE)
 """Owner of an object that does not say whose it is."""
 
 
-@dataclass(frozen=True)
+@lru_cache(_SHARED)
+def _owner(host: str, source: str) -> Owner:
+    return Owner(host, SourceName.parse(source))
+
+
+@lru_cache(_SHARED)
+def _recipients(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, text.split(",")))
+
+
+@dataclass(frozen=True, slots=True)
 class ArchiveRecord:
     """What an archive's metadata says.
 
@@ -101,7 +116,7 @@ class ArchiveRecord:
     parent: str = ""
     compression: str = "gzip"
     recipients: tuple[str, ...] = ()
-    extra: Mapping[str, str] = field(default_factory=dict)
+    extra: Mapping[str, str] = field(default_factory=lambda: _NOTHING_EXTRA)
     format: str = FORMAT
 
     def to_metadata(self) -> dict[str, str]:
@@ -148,14 +163,14 @@ class ArchiveRecord:
                 id=values.pop("id"),
                 slot=int(values.pop("slot")),
                 type=ArchiveType(values.pop("type")),
-                owner=Owner(values.pop("host"), SourceName.parse(values.pop("source"))),
+                owner=_owner(values.pop("host"), values.pop("source")),
                 cycle=values.pop("cycle", ""),
                 started=parse_time(values.pop("started")),
                 day=int(values.pop("day")),
                 parent=values.pop("parent", ""),
                 compression=values.pop("compression"),
-                recipients=tuple(filter(None, values.pop("recipients", "").split(","))),
-                extra=values,
+                recipients=_recipients(values.pop("recipients", "")),
+                extra=values or _NOTHING_EXTRA,
             )
             # What cannot be a date would stop everybody who shows it.
             day_date(record.day)

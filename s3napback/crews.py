@@ -5,10 +5,12 @@ from __future__ import annotations
 import concurrent.futures
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
@@ -17,6 +19,9 @@ from s3napback.ending import slices
 
 PATIENCE = 3.0
 """Seconds that threads have to come back from what they are doing once their work is not wanted any more."""
+
+_AHEAD = 8
+"""Calls that are waiting for each thread of a crew, at most, or have come back; each takes two kilobytes."""
 
 _Arguments = ParamSpec("_Arguments")
 _Item = TypeVar("_Item")
@@ -67,9 +72,21 @@ class Crew:
         return future
 
     def map(self, function: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
-        """Call the function with every item, several at a time; results come in the items' order."""
-        futures = [self.submit(function, item) for item in items]
-        return map(result_of, futures)
+        """Call the function with every item, several at a time; results come in the items' order.
+
+        No more are begun than a few for each thread beyond the last result that was taken.
+        """
+        left = iter(items)
+        begun = deque(self.submit(function, item) for item in islice(left, _AHEAD * self._size))
+        return self._results(function, left, begun)
+
+    def _results(
+        self, function: Callable[[_Item], _Result], left: Iterator[_Item], begun: deque[Future[_Result]]
+    ) -> Iterator[_Result]:
+        while begun:
+            result = result_of(begun.popleft())
+            begun.extend(self.submit(function, item) for item in islice(left, 1))
+            yield result
 
     def close(self, patience: float | None = PATIENCE) -> bool:
         """Begin nothing any more, and wait for what is under way.
@@ -117,7 +134,8 @@ def within(seconds: float | None, call: Callable[[], _Result], name: str = "call
 
 def result_of(future: Future[_Result]) -> _Result:
     """Wait for a call to come back, for ever but where a signal reaches us; return what it returns, or raise."""
-    has_come(future, None)
+    if not future.done():
+        has_come(future, None)
     return future.result()
 
 

@@ -189,7 +189,7 @@ def kind_called(word: str) -> Kind | None:
     return next((kind for kind in KINDS.values() if kind.name.lower() == word.lower()), None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SourceName:
     """What people, metadata and state call a source: ``Directory /etc``.
 

@@ -87,3 +87,19 @@ Crew(1, "work").submit(time.sleep, 60)
 begin(lambda: time.sleep(60))
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=20)
+
+
+def test_of_very_many_calls_only_some_are_begun_before_results_are_taken() -> None:
+    begun: list[int] = []
+
+    def call(number: int) -> int:
+        begun.append(number)
+        return number
+
+    with Crew(2, "few") as crew:
+        results = crew.map(call, range(1000))
+        assert next(results) == 0
+        time.sleep(0.05)
+        assert len(begun) < 50
+        assert list(results) == list(range(1, 1000))
+    assert sorted(begun) == list(range(1000))

@@ -34,7 +34,7 @@ PARALLEL_REQUESTS = 32
 _NO_METADATA = "it has no metadata"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CataloguedArchive:
     """One archive in the store.
 
@@ -62,7 +62,7 @@ class CataloguedArchive:
         return parts[1] if parts else 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Chain:
     """What has to be restored, in order, to get an archive's content.
 

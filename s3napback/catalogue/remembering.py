@@ -12,16 +12,17 @@ import json
 import logging
 import os
 import secrets
+import sys
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 from s3napback.errors import ChangeableByOthers
-from s3napback.ownership import read_own_file, require_own
-from s3napback.stores import Store, StoredObject
+from s3napback.ownership import open_own_file, require_own
+from s3napback.stores import NO_METADATA, Store, StoredObject
 
 logger = logging.getLogger("s3napback")
 
@@ -30,8 +31,9 @@ MOST_OBJECTS = 200_000
 MOST_FILES = 50
 """One for each store and Prefix; those that were not used for longest go."""
 
-_FORMAT = "s3napback-heads-2"
+_FORMAT = "s3napback-heads-3"
 _LARGEST = 256 << 20  # bytes of a file that is read
+_LONGEST_LINE = 200  # bytes of the first one
 _LONGEST_AGE = 90 * 86_400.0  # seconds since a file was last used
 
 
@@ -48,11 +50,13 @@ class HeadMemory:
         """
         self._store = store
         self._file = folder / f"heads-{hashlib.sha256(name.encode()).hexdigest()[:24]}" if folder else None
-        self._known: dict[str, Any] = {}
+        self._known: dict[str, _Known] = {}
+        self._shared: dict[str, str] = {}
+        self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._is_changed = False
         if self._file and store.is_distant:
             with suppress(OSError, ChangeableByOthers):
-                self._known = _parsed(read_own_file(self._file, _LARGEST)[0])
+                self._known = _read(self._file, self._slim)
 
     def head(self, listed: StoredObject) -> StoredObject | None:
         """Describe an object that has just been listed, as ``Store.head`` does, but for whether it is being restored.
@@ -60,38 +64,89 @@ class HeadMemory:
         Raises:
             StoreError: the store does not tell.
         """
-        sign = [listed.version, listed.size, listed.modified.timestamp(), listed.storage_class]
-        entry = self._known.get(listed.key)
-        if entry is not None and entry[0] == sign:
-            metadata, storage_class, modified, locked = entry[1:]
-            when = datetime.fromtimestamp(modified, timezone.utc)
-            # Locks are made longer meanwhile, and never shorter.
-            until = None if locked is None else datetime.fromtimestamp(locked, timezone.utc)
-            return StoredObject(
-                listed.key, listed.size, when, metadata, listed.version, storage_class, locked_until=until
-            )
+        known = self._known.get(listed.key)
+        if known is not None and known.sign == _sign(listed):
+            return known.found
         found = self._store.head(listed.key)
-        # What was replaced between the listing and the look would be kept under the wrong sign.
-        if found is not None and self._store.is_distant and found.mark and found.mark == listed.mark:
-            locked = found.locked_until.timestamp() if found.locked_until else None
-            what = [dict(found.metadata), found.storage_class, found.modified.timestamp(), locked]
-            self._known[listed.key] = [sign, *what]
-            self._is_changed = True
+        if found is not None:
+            found = replace(found, key=listed.key, metadata=self._slim(found.metadata))
+            # What was replaced between the listing and the look would be kept under the wrong sign.
+            if self._store.is_distant and found.mark and found.mark == listed.mark:
+                self._known[listed.key] = _Known(_sign(listed), replace(found, restore_state=""))
+                self._is_changed = True
         return found
+
+    def _slim(self, metadata: Mapping[str, str]) -> Mapping[str, str]:
+        """The same, sharing what many objects say alike: there may be hundreds of thousands."""
+        if not metadata:
+            return NO_METADATA
+        share = self._shared.setdefault
+        names = tuple(metadata)
+        values = tuple(share(value, value) for value in metadata.values())
+        return _Told(self._names.setdefault(names, names), values)
 
     def save(self, listed: Collection[str]) -> None:
         """Keep what is known of the keys that are there, in one step; other runs may do the same at that time."""
         if self._file is None or not self._store.is_distant:
             return
-        there = {key: self._known[key] for key in listed if key in self._known}
+        there = [key for key in listed if key in self._known]
         try:
             if self._is_changed or len(there) != len(self._known):
-                _write(self._file, dict(list(there.items())[:MOST_OBJECTS]))
+                _write(self._file, ((key, self._known[key]) for key in there[:MOST_OBJECTS]))
             else:
                 os.utime(self._file)
             _tidy(self._file.parent)
         except (OSError, ChangeableByOthers) as error:
             logger.debug("what the store told is not kept: %s", error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of an object.
+
+    Attributes:
+        sign: what a listing told of it then.
+    """
+
+    sign: tuple[str, int, float, str]
+    found: StoredObject
+
+    def to_line(self, key: str) -> bytes:
+        """A line of the file."""
+        found = self.found
+        locked = found.locked_until.timestamp() if found.locked_until else None
+        told = [key, self.sign, {**found.metadata}, found.storage_class, found.modified.timestamp(), locked]
+        return json.dumps(told, separators=(",", ":")).encode() + b"\n"
+
+
+class _Told(Mapping[str, str]):
+    """An object's metadata, in a third of the memory that a dictionary takes: most objects have the same names."""
+
+    __slots__ = ("_names", "_values")
+
+    def __init__(self, names: tuple[str, ...], values: tuple[str, ...]) -> None:
+        self._names = names
+        self._values = values
+
+    def __getitem__(self, name: str) -> str:
+        try:
+            return self._values[self._names.index(name)]
+        except ValueError:
+            raise KeyError(name) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __repr__(self) -> str:
+        return f"{dict(self)!r}"
+
+
+def _sign(listed: StoredObject) -> tuple[str, int, float, str]:
+    """What a listing tells that is another as soon as the object is."""
+    return listed.version, listed.size, listed.modified.timestamp(), listed.storage_class
 
 
 def cache_folder(environment: Mapping[str, str]) -> Path | None:
@@ -116,28 +171,62 @@ def private_folder(path: Path) -> None:
             folder.mkdir(mode=0o700)
 
 
-def _write(file: Path, known: Mapping[str, Any]) -> None:
+def _write(file: Path, known: Iterable[tuple[str, _Known]]) -> None:
+    """Write a line for each key, behind one with the digest of them all."""
     private_folder(file.parent)
     require_own(file.parent)
-    body = json.dumps(known, separators=(",", ":")).encode()
     new = file.with_name(f"{file.name}.{secrets.token_hex(4)}.new")
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    digest = hashlib.sha256()
     try:
         with os.fdopen(descriptor, "wb") as stream:
-            stream.write(f"{_FORMAT} {hashlib.sha256(body).hexdigest()}\n".encode() + body)
+            stream.write(_first_line(digest))
+            for key, told in known:
+                line = told.to_line(key)
+                digest.update(line)
+                stream.write(line)
+            stream.seek(0)
+            stream.write(_first_line(digest))
         new.replace(file)
     except BaseException:
         new.unlink(missing_ok=True)
         raise
 
 
-def _parsed(data: bytes) -> dict[str, Any]:
-    """What a file holds; nothing if it is not as it was written. It is ours, so that only damage is looked for."""
-    head, _, body = data.partition(b"\n")
-    if head != f"{_FORMAT} {hashlib.sha256(body).hexdigest()}".encode():
-        return {}
-    known: dict[str, Any] = json.loads(body)
-    return known
+def _read(file: Path, slim: Callable[[Mapping[str, str]], Mapping[str, str]]) -> dict[str, _Known]:
+    """What a file holds; nothing if it is not as it was written. It is ours, so that only damage is looked for.
+
+    Args:
+        slim: makes metadata small.
+
+    Raises:
+        ChangeableByOthers: it is not ours.
+        OSError: it is not there, or cannot be read.
+    """
+    digest = hashlib.sha256()
+    with os.fdopen(open_own_file(file), "rb") as stream:
+        if os.fstat(stream.fileno()).st_size > _LARGEST:
+            return {}
+        first = stream.readline(_LONGEST_LINE)
+        for line in stream:
+            digest.update(line)
+        if first != _first_line(digest):
+            return {}
+        stream.seek(len(first))
+        return dict(_parsed(line, slim) for line in stream)
+
+
+def _parsed(line: bytes, slim: Callable[[Mapping[str, str]], Mapping[str, str]]) -> tuple[str, _Known]:
+    key, (version, size, listed, listed_class), metadata, storage_class, modified, locked = json.loads(line)
+    # Locks are made longer meanwhile, and never shorter.
+    until = None if locked is None else datetime.fromtimestamp(locked, timezone.utc)
+    when = datetime.fromtimestamp(modified, timezone.utc)
+    found = StoredObject(key, size, when, slim(metadata), version, sys.intern(storage_class), locked_until=until)
+    return key, _Known((version, size, listed, sys.intern(listed_class)), found)
+
+
+def _first_line(digest: hashlib._Hash) -> bytes:
+    return f"{_FORMAT} {digest.hexdigest()}\n".encode()
 
 
 def _tidy(folder: Path) -> None:

@@ -21,7 +21,7 @@ from s3napback.stores import StoredObject
 from s3napback.watch.proofs import proven_key
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Disposition:
     """What is to become of an archive that the rotation no longer needs.
 

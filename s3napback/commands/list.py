@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import Enum
+from itertools import islice
 from typing import Protocol, TextIO
 
 from s3napback.catalogue.claims import Claims
@@ -19,11 +20,14 @@ from s3napback.catalogue.narrowing import read_catalogue_of
 from s3napback.catalogue.remembering import HeadMemory, cache_folder
 from s3napback.catalogue.selection import matches_original, matching_archives, meant
 from s3napback.config.settings import Configuration
+from s3napback.listing.json_text import json_lines
 from s3napback.listing.plain import plain_text
 from s3napback.listing.report import Shown, make_report
 from s3napback.surroundings import configured_store, host_name
 
 logger = logging.getLogger("s3napback")
+
+_LINES_AT_ONCE = 1_000
 
 
 class Layout(Enum):
@@ -86,13 +90,19 @@ def show(configuration: Configuration, word: str, layout: Layout, say: Say) -> i
     memory.save([*(archive.key for archive in catalogue.archives), *catalogue.sums, *catalogue.passed_over])
     report = make_report(catalogue, shown, claims, location=store.location, prefix=prefix)
     if layout is Layout.JSON:
-        # The document is in ASCII, and the only line ends in it are its own.
-        say(*report.to_json().split("\n"))
+        _say_all(json_lines(report), say)
     elif layout is Layout.TERMINAL:
         # rich takes a while to import, and a pipe can do without
         from s3napback.listing.terminal import print_report  # noqa: PLC0415
 
         print_report(report)
     else:
-        say(*plain_text(report))
+        _say_all(plain_text(report), say)
     return 0
+
+
+def _say_all(lines: Iterable[str], say: Say) -> None:
+    """Show very many lines, some at a time."""
+    left = iter(lines)
+    while some := tuple(islice(left, _LINES_AT_ONCE)):
+        say(*some)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Protocol
 
+from s3napback.archives import ArchiveRecord
 from s3napback.catalogue.contents import started
 from s3napback.formatting import human_bytes, printable
 from s3napback.listing.report import OriginalRow, Report, Row
@@ -52,25 +56,45 @@ def plain_text(report: Report) -> list[str]:
 
 
 def _archives(rows: Sequence[Row]) -> list[str]:
-    headings, cells = list(_ARCHIVE_HEADINGS), [_cells(row) for row in rows]
+    columns: list[tuple[str, Callable[[Row], str]]] = list(zip(_ARCHIVE_HEADINGS, _COLUMNS, strict=True))
     for heading, shown in (("LOCKED UNTIL", locked_until), ("VERIFIED", verified), ("PROVEN", proven)):
         if any(map(shown, rows)):
-            place = headings.index("KEY")
-            headings.insert(place, heading)
-            cells = [(*each[:place], shown(row), *each[place:]) for row, each in zip(rows, cells, strict=True)]
-    return aligned(headings, cells)
+            columns.insert(-2, (heading, shown))
+    return aligned([heading for heading, _ in columns], _Cells(rows, [shown for _, shown in columns]))
 
 
-def aligned(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+@dataclass(frozen=True)
+class _Cells:
+    """The cells of a table, made anew whenever they are gone through: together they are larger than the lines."""
+
+    rows: Sequence[Row]
+    columns: Sequence[Callable[[Row], str]]
+
+    def __iter__(self) -> Iterator[Sequence[str]]:
+        return ([shown(row) for shown in self.columns] for row in self.rows)
+
+
+class _Rows(Protocol):
+    """Can be gone through more than once."""
+
+    def __iter__(self) -> Iterator[Sequence[str]]: ...
+
+
+def aligned(headings: Sequence[str], rows: _Rows) -> list[str]:
     """The lines of a table in columns two blanks apart, without blanks at the ends of lines."""
-    shown = [tuple(headings), *(tuple(printable(cell) or "-" for cell in row) for row in rows)]
-    widths = [max(len(cell) for cell in column) for column in zip(*shown, strict=True)]
+
+    def shown() -> Iterator[Sequence[str]]:
+        return chain((headings,), ([printable(cell) or "-" for cell in row] for row in rows))
+
+    widths = [0] * len(headings)
+    for cells in shown():
+        widths = list(map(max, widths, map(len, cells)))
     return [
         "  ".join(
             cell.rjust(width) if heading in _RIGHT_ALIGNED else cell.ljust(width)
             for heading, cell, width in zip(headings, cells, widths, strict=True)
         ).rstrip()
-        for cells in shown
+        for cells in shown()
     ]
 
 
@@ -123,20 +147,24 @@ def original_cells(row: OriginalRow) -> tuple[str, ...]:
     )
 
 
-def _cells(row: Row) -> tuple[str, ...]:
-    record = row.archive.record
-    return (
-        str(record.owner.source) if record else "",
-        row.type,
-        f"{row.archive.slot}",
-        f"{day_date(record.day)}" if record else "",
-        begun(row),
-        human_bytes(row.archive.stored.size),
-        f"{row.unread}" if row.unread else "",
-        record.owner.host if record else "",
-        record.cycle if record else "",
-        row.claim.value if row.claim else "",
-        row.chain_slots,
-        row.archive.key,
-        restorable(row),
-    )
+def _from_record(shown: Callable[[ArchiveRecord], str]) -> Callable[[Row], str]:
+    """What metadata tell; empty without."""
+    return lambda row: shown(row.archive.record) if row.archive.record else ""
+
+
+_COLUMNS: Sequence[Callable[[Row], str]] = (
+    _from_record(lambda record: str(record.owner.source)),
+    lambda row: row.type,
+    lambda row: f"{row.archive.slot}",
+    _from_record(lambda record: f"{day_date(record.day)}"),
+    begun,
+    lambda row: human_bytes(row.archive.stored.size),
+    lambda row: f"{row.unread}" if row.unread else "",
+    _from_record(lambda record: record.owner.host),
+    _from_record(lambda record: record.cycle),
+    lambda row: row.claim.value if row.claim else "",
+    lambda row: row.chain_slots,
+    lambda row: row.archive.key,
+    restorable,
+)
+"""Of the table of archives, in the order of its headings."""

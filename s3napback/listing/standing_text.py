@@ -27,8 +27,8 @@ from typing import Any
 
 from s3napback.archives import format_time
 from s3napback.formatting import human_bytes, human_time, printable
+from s3napback.listing.json_text import known_fields
 from s3napback.listing.plain import aligned
-from s3napback.listing.report import known_fields
 from s3napback.watch.overview import Standing, overall
 from s3napback.watch.proofs import ReadBack, Seen
 from s3napback.watch.states import State

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Protocol, runtime_checkable
 
 
@@ -24,7 +25,11 @@ class ByteSource(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+NO_METADATA: Mapping[str, str] = MappingProxyType({})
+"""What listings tell of metadata; one for all."""
+
+
+@dataclass(frozen=True, slots=True)
 class StoredObject:
     """What a store knows of one object without reading its bytes.
 
@@ -48,7 +53,7 @@ class StoredObject:
     key: str
     size: int
     modified: datetime
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=lambda: NO_METADATA)
     version: str = ""
     storage_class: str = ""
     restore_state: str = ""

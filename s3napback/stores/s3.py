@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -275,7 +276,7 @@ class S3Store:
                     size=found["Size"],
                     modified=found["LastModified"],
                     version=found.get("ETag", "").strip('"'),
-                    storage_class=found.get("StorageClass", ""),
+                    storage_class=sys.intern(found.get("StorageClass", "")),
                 )
 
     def gone(self, prefix: str) -> Iterator[str]:

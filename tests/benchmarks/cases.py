@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.benchmarks import contenders, datasets
 from tests.benchmarks.contenders import Borg, Contender, Restic
+from tests.benchmarks.growth_cases import GROWTH_CASES
 from tests.benchmarks.index_cases import INDEX_CASES
 from tests.benchmarks.laboratory import Laboratory
 from tests.benchmarks.measuring import Run, Usage, measure
@@ -335,4 +336,5 @@ CASES = (
     Case("incompressible", "FULL of one large file that does not compress", _incompressible),
     Case("compression", "FULL of the mixed tree by compression", _compressions),
     *INDEX_CASES,
+    *GROWTH_CASES,
 )

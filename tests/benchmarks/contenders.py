@@ -201,3 +201,15 @@ def restore_by_hand(laboratory: Laboratory, archive: Path) -> Callable[[int], Us
         return measure(Run(commands, laboratory.folder, laboratory.environment))
 
     return run
+
+
+def extract_by_hand(laboratory: Laboratory, archive: Path, path: Path) -> Callable[[int], Usage]:
+    """The same of one path."""
+
+    def run(turn: int) -> Usage:
+        target = laboratory.fresh(f"path-by-hand-{turn}")
+        extract = ["tar", "xz", "--directory", str(target), str(path.relative_to("/"))]
+        commands = [["cat", str(archive)], laboratory.decrypt, extract]
+        return measure(Run(commands, laboratory.folder, laboratory.environment))
+
+    return run

@@ -36,6 +36,8 @@ class Scale:
         many: files of a megabyte, with a small one each.
         margin: seconds for which what was written is archived once more.
         nights: archives in which a name is looked for.
+        patterns: that a configuration leaves out.
+        source_counts: in two configurations, of which the second is ten times as large.
     """
 
     mixed: int = 1 << 30
@@ -54,6 +56,8 @@ class Scale:
     many: int = 4_000
     margin: float = 125
     nights: int = 28
+    patterns: int = 80_000
+    source_counts: tuple[int, int] = (100, 1_000)
 
 
 SMALL = Scale(
@@ -71,6 +75,8 @@ SMALL = Scale(
     many=12,
     margin=0,
     nights=3,
+    patterns=100,
+    source_counts=(1, 3),
 )
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from itertools import permutations
 
 import pytest
 from hypothesis import given
@@ -84,6 +85,17 @@ def test_repositories_of_a_folder_at_the_root_are_claimed() -> None:
     claims = Claims(HOST, (job("", source="SubversionDir /"),))
     assert claims.judge(archive("repo", 0, 1, source="Subversion /repo"))[0] is Claim.CURRENT
     assert claims.judge(archive("", 0, 1, source="Directory /"))[0] is not Claim.CURRENT
+
+
+def test_of_patterns_that_overlap_the_first_in_the_configuration_keeps_a_source() -> None:
+    """Whichever of them begins in the deeper folder."""
+    patterns = ("/srv/*/b.db", "/srv/a/*", "/srv/[ab]/?.db")
+    source = SourceName("SQLite", "/srv/a/b.db")
+    for order in permutations(patterns):
+        jobs = [job(f"two/SQLite{each}", source=f"SQLite {each}", cycle="two") for each in order]
+        claims = Claims(HOST, jobs)
+        assert claims.keepers(source) == jobs
+        assert claims.judge(archive("SQLite/srv/a/b.db", 0, 1, source=str(source), cycle="two"))[1] == jobs[0]
 
 
 KINDS_OF_FILES = ("Directory", "Subversion", "SubversionDir", "SQLite")

@@ -120,7 +120,7 @@ def test_folder_and_file_are_private_and_hold_no_more_than_is_there(store: Count
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     store.delete("k-0-FULL")
     look(store, cache)
-    assert json.loads(file.read_bytes().partition(b"\n")[2]).keys() == {"k-1-FULL", "k-2-FULL"}
+    assert [json.loads(line)[0] for line in file.read_bytes().splitlines()[1:]] == ["k-1-FULL", "k-2-FULL"]
 
 
 def test_a_folder_that_cannot_be_made_keeps_nobody_from_looking(store: CountedStore, tmp_path: Path) -> None:
@@ -154,3 +154,16 @@ def test_the_users_cache_folder_is_used() -> None:
     assert cache_folder({"XDG_CACHE_HOME": "/x", "HOME": "/home/u"}) == Path("/x/s3napback")
     expected = Path("/var/cache/s3napback") if os.geteuid() == 0 else Path("/home/u/.cache/s3napback")
     assert cache_folder({"XDG_CACHE_HOME": "relative", "HOME": "/home/u"}) == expected
+
+
+def test_metadata_that_are_kept_are_those_that_were_told(store: CountedStore, tmp_path: Path) -> None:
+    memory = HeadMemory(store, tmp_path / "cache", "one")
+    (listed, *_) = store.list("")
+    found = memory.head(listed)
+    assert found is not None
+    assert found.metadata == {"s3napback-id": "0"}
+    assert found.metadata == {"s3napback-id": "0"}
+    assert dict(found.metadata) == {"s3napback-id": "0"}
+    assert "other" not in found.metadata
+    with pytest.raises(KeyError):
+        found.metadata["other"]

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from s3napback.listing import report
+from s3napback.listing import json_text, report
 from tests.catalogues import archive, group
 from tests.commands.filling import CYCLE, nights, put
 from tests.servers import S3Server
@@ -146,7 +146,7 @@ def test_the_json_document_has_the_documented_fields_and_no_others(any_site: Sit
     assert (nameless["restorable"], nameless["problem"]) == (False, "it has no metadata")
     assert (nameless["claim"], nameless["chain"], nameless["source"], nameless["day"]) == ("unknown", [], None, None)
     for field in (*found, *full, *found["sources"][0], *found["others"]):
-        assert f"``{field}``" in str(report.__doc__), field
+        assert f"``{field}``" in str(json_text.__doc__), field
 
 
 def test_a_bare_machine_needs_no_more_than_a_bucket(any_site: Site, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from s3napback.catalogue.claims import Claims, unprotected
 from s3napback.catalogue.contents import Catalogue
+from s3napback.listing.json_text import json_lines
 from s3napback.listing.plain import aligned, plain_text
 from s3napback.listing.report import Report, Shown, make_report, runs
 from tests.catalogues import HOST, archive, catalogue, group, job, keys, nameless
@@ -59,7 +60,7 @@ def test_the_same_source_of_two_hosts_is_two_sources() -> None:
 def test_how_many_paths_could_not_be_read_stands_beside_each_archive() -> None:
     report = report_on(catalogue(group("etc", 0, 10, 2)), unread={"etc-1-DIFF": 3})
     assert [row.unread for row in report.rows] == [3, 0]
-    assert [each["unread"] for each in json.loads(report.to_json())["archives"]] == [3, 0]
+    assert [each["unread"] for each in json.loads("".join(json_lines(report)))["archives"]] == [3, 0]
     headings, newest, oldest = (line.split() for line in plain_text(report)[3:6])
     column = headings.index("UNREAD") + 3  # source, begin and size are two words each
     assert (newest[column], oldest[column]) == ("3", "-")
@@ -88,8 +89,8 @@ def test_a_lost_checksum_is_no_archive_that_is_gone() -> None:
 
 def test_a_configuration_without_blocks_claims_nothing() -> None:
     found = catalogue([archive("etc", 0, 10)])
-    assert json.loads(report_on(found, configured=False).to_json())["archives"][0]["claim"] is None
-    assert json.loads(report_on(found).to_json())["archives"][0]["claim"] == "current"
+    assert json.loads("".join(json_lines(report_on(found, configured=False))))["archives"][0]["claim"] is None
+    assert json.loads("".join(json_lines(report_on(found))))["archives"][0]["claim"] == "current"
 
 
 @pytest.mark.parametrize(
