@@ -186,12 +186,10 @@ def _index_note(store: Store, found: StoredObject) -> SumNote | None:
 def _unfinished(store: Store, prefix: str, ours: Collection[str], least_age: float) -> list[tuple[str, int]]:
     """Keys of ours to which uploads were begun and not finished, with how many.
 
-    One listing tells where a distant store has any. MinIO tells of none in it, and removes them itself after a day.
+    One listing tells where a store has any. MinIO tells of none in it, and removes them itself after a day.
     """
-    keys = ours
-    if store.is_distant:
-        begun = frozenset(store.unfinished(join_prefix(prefix, "")))
-        keys = [key for key in ours if key in begun]
+    begun = frozenset(store.unfinished(join_prefix(prefix, "")))
+    keys = [key for key in ours if key in begun]
     with Crew(PARALLEL_REQUESTS, "leftovers") as pool:
         counts = list(pool.map(partial(store.discard_leftovers, count_only=True, least_age=least_age), keys))
     return [(key, count) for key, count in zip(keys, counts, strict=True) if count]

@@ -107,6 +107,10 @@ def standings(stored: StoreContents, wordless: Iterable[Wordless], now: datetime
         )
         for each in wordless
     ]
+    if not found and not stored.heard:
+        # A wrong Prefix, or a folder in which nothing is mounted, must not look like machines that are all well.
+        nothing = "no run has left its word here, and there are no archives: are Bucket and Prefix the right ones?"
+        found.append(Standing(Place("", "-", "-"), "", Verdict(State.UNKNOWN, (nothing,))))
     return in_order(found)
 
 
