@@ -147,7 +147,8 @@ def extended_chain(base: Links, link: Link) -> Links:
 
     The parent does because filling the newest slot once more builds on it.
     """
-    return (*(replace(old, memory=None) for old in base[:-1]), *base[-1:], link)
+    older = (replace(old, memory=None) if old.memory else old for old in base[:-1])
+    return (*older, *base[-1:], link)
 
 
 _LONGEST_LIST = 2_000

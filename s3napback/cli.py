@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from s3napback import __version__, ending, standing
+from s3napback.beginning import init_command
 from s3napback.command_group import (
     AS_OF,
     CommandGroup,
@@ -30,17 +31,20 @@ from s3napback.command_group import (
 from s3napback.errors import EXIT_BUG, Interrupted, S3napbackError
 from s3napback.exercise import drill_command, verify_command
 from s3napback.formatting import printable
+from s3napback.helping import help_command
 from s3napback.log_handlers import note_outcome
 from s3napback.logs import log_lines
 from s3napback.looking import diff_command, find_command, history_command, ls_command
-from s3napback.overview import doctor_command, list_command, schedule_command, status_command
+from s3napback.overview import doctor_command, list_command, report_command, schedule_command, status_command
 from s3napback.peeking import dump_command
 from s3napback.speaking import confirm, say
 
 if TYPE_CHECKING:
     from s3napback.deciding.facts import BackupOptions
 
-EXIT_CODES = """\b
+EXIT_CODES = """The manual: s3napback help
+
+\b
 Exit codes:
   0        everything is done, or nothing was due
   1        at least one source failed; the others were done
@@ -101,11 +105,13 @@ def command_line(
     log_config: Path | None,
 ) -> None:
     """Back up what the configurations name: the nightly run, unless a COMMAND says otherwise."""
+    if context.invoked_subcommand is not None:
+        require_none_of_the_run(context, force=force, full=full, take_over=take_over, strict=strict)
+    if context.invoked_subcommand == help_command.name:
+        return  # it is there when nothing else is well
     from s3napback.config.loading import configuration_paths
     from s3napback.logs import configure_logging
 
-    if context.invoked_subcommand is not None:
-        require_none_of_the_run(context, force=force, full=full, take_over=take_over, strict=strict)
     paths = configuration_paths(arguments, DEFAULT_CONFIGURATION)
     is_night = not (test or context.invoked_subcommand)
     configure_logging(log_config, paths, debug, quiet=quiet, begins_with_failure=is_night)
@@ -300,6 +306,7 @@ def restore_command(
     invocation.run_each(lambda path: restore.restore(load(path, as_of), request, invocation.day, say, confirm))
 
 
+command_line.add_command(init_command)
 command_line.add_command(list_command)
 for _command in (ls_command, find_command, history_command, diff_command):
     command_line.add_command(_command)
@@ -308,7 +315,9 @@ command_line.add_command(verify_command)
 command_line.add_command(drill_command)
 command_line.add_command(schedule_command)
 command_line.add_command(status_command)
+command_line.add_command(report_command)
 command_line.add_command(doctor_command)
+command_line.add_command(help_command)
 
 
 def _exit_code(action: Callable[[], int]) -> int:

@@ -26,7 +26,12 @@ _ELSEWHERE: Mapping[str, str] = {
     "--silent": "--quiet",
 }
 """What other programs call an option, and ours; it is named, not taken, lest it mean something else."""
-_OF_READERS = "It is for list, restore, dump and verify, which only read: what was cannot be changed, nor backed up to."
+_COMPLETING = "_S3NAPBACK_COMPLETE"
+"""The variable by which a shell asks (click, "Shell Completion")."""
+_OF_READERS = (
+    "It is for list, restore, verify, dump, ls, find, history and diff, which only read: what was cannot be changed, "
+    "nor backed up to."
+)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
@@ -168,10 +173,15 @@ class CommandGroup(click.Group):
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
         """See ``click``. The parameters of commands learn to propose what they take."""
         super().add_command(cmd, name)
+        cmd.epilog = f"More of it: s3napback help {cmd.name}" if cmd.name != "help" else None
         teach(cmd)
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """See ``click``. Its own words (help, version) may find no room, as those of commands."""
+        if _COMPLETING in os.environ:
+            from s3napback.shell_scripts import register  # noqa: PLC0415 - nobody else needs it
+
+            register()
         try:
             return super().main(*args, **extra)
         except click.NoSuchOption as error:

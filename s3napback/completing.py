@@ -31,6 +31,7 @@ def teach(command: click.Command) -> None:
         "at": partial(_promptly, _moments),
         "keys": partial(_promptly, _keys),
         "origin": partial(_promptly, _origins),
+        "topic": _words_of_the_manual,
     }
     for parameter in command.params:
         if parameter.name in proposals:
@@ -47,6 +48,17 @@ def _configurations(_context: click.Context, incomplete: str) -> list[Completion
     with suppress(OSError):
         found = [CompletionItem(path.stem) for path in sorted(SYSTEM_FOLDER.glob("*.conf"))]
     return [item for item in found if str(item.value).startswith(incomplete)]
+
+
+def _words_of_the_manual(_context: click.Context, incomplete: str) -> list[CompletionItem]:
+    """Topics with what they are about; where one is begun that is none, commands and directives as well."""
+    from s3napback.topics import topics, words
+
+    with suppress(OSError):
+        found = [CompletionItem(name, help=topic.sentence) for name, topic in topics().items()]
+        others = [CompletionItem(word) for word in words() if incomplete and word not in topics()]
+        return [item for item in (*found, *others) if str(item.value).startswith(incomplete)]
+    return []
 
 
 def _promptly(

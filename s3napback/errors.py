@@ -62,6 +62,10 @@ def without_subject(text: str, subject: str) -> str:
     return text
 
 
+class NoAnswer(S3napbackError):
+    """Somebody who was asked has gone."""
+
+
 class SourceError(S3napbackError):
     """A source is missing, unreadable or suddenly empty, or must not be backed up now."""
 

@@ -8,7 +8,7 @@ never made shorter, so that only what makes one longer has to be asked for.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, time, timedelta, timezone
 from typing import Any
@@ -105,16 +105,40 @@ def restorable(ledger: Ledger) -> Iterator[str]:
             yield key
 
 
-def renewals(ledger: Ledger, schedule: Schedule, today: int, lock_days: int) -> list[Renewal]:
-    """Which locks have to last longer, once a run is done with the source."""
+def renewals(
+    ledger: Ledger, schedule: Schedule, today: int, lock_days: int, *, is_help: Callable[[str], bool]
+) -> list[Renewal]:
+    """Which locks have to last longer, once a run is done with the source.
+
+    Args:
+        ledger: of one name.
+        schedule: the present one.
+        today: the run's day.
+        lock_days: that a lock lasts longer than the archive is needed.
+        is_help: whether all comes back without what lies under a key: that is locked once, when it is made.
+    """
     found: list[Renewal] = []
     for key in restorable(ledger):
         archive = ledger[key]
         until = locked_until(schedule, archive.slot, archive.day, today, lock_days)
         found += [
-            Renewal(key, each, lock.version, until) for each, lock in archive.objects.items() if lock.until < until
+            Renewal(key, each, lock.version, until)
+            for each, lock in archive.objects.items()
+            if lock.until < until and not (lock.until and is_help(each))
         ]
     return found
+
+
+def locked_through(ledger: Ledger, archives: Mapping[str, str]) -> int:
+    """The last whole day on which all of some archives are locked; 0 if that is not known of one.
+
+    Args:
+        archives: their identities, by their keys.
+    """
+    known = {key: ledger[key] for key, name in archives.items() if key in ledger and ledger[key].id == name}
+    if len(known) < len(archives):
+        return 0
+    return min((archive.objects.get(key, Lock()).until for key, archive in known.items()), default=0)
 
 
 @dataclass(frozen=True)

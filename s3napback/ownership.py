@@ -314,11 +314,10 @@ def _fault(status: os.stat_result, path: Path, handle: str, *, above: bool) -> s
         handle: another path to it, which goes through an open descriptor.
         above: it is a folder on the way to what is to be used.
     """
-    fault = _owner_fault(status, path, above=above)
+    if fault := _owner_fault(status, path, above=above):
+        return fault
     everybody = status.st_mode & stat.S_IWOTH
     group = status.st_mode & stat.S_IWGRP and not _is_private_group(status.st_gid)
-    if fault:
-        return fault
     if everybody or group:
         whom = f"{'g' if status.st_mode & stat.S_IWGRP else ''}{'o' if everybody else ''}-w"
         who = "others" if everybody else f"others: by the group {_group(status.st_gid)}"
@@ -344,7 +343,14 @@ def _shared_fault(folder: Path) -> str:
 
 def _advice(path: Path, *command: str, above: bool) -> str:
     look = "take a place that nobody else can change" if above else "look at what is in it"
-    return f"{look}, {'or' if above else 'then'} run: {shlex.join([*command, str(path)])}"
+    return f"{look}, {'or' if above else 'then'} run: {shlex.join([*command, str(path)])}{_where(path)}"
+
+
+def _where(path: Path) -> str:
+    with suppress(OSError):
+        if os.statvfs(path).f_flag & os.ST_RDONLY:  # what lies behind such a mount may be written where it comes from
+            return " where it is mounted from; in Kubernetes take a projected volume in place of a ConfigMap"
+    return ""
 
 
 def _is_null_device(status: os.stat_result) -> bool:

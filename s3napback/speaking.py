@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import sys
 
 import click
 
-from s3napback.errors import S3napbackError
+from s3napback.errors import NoAnswer, S3napbackError
 from s3napback.formatting import printable
 from s3napback.screen import above
 
@@ -21,6 +22,43 @@ def confirm(question: str) -> bool | None:
             return click.confirm(printable(question), err=True)
     except click.Abort:
         return False  # the person closed the terminal's input
+
+
+class AtTerminal:
+    """The person at the terminal, who is asked on standard error, so that standard output is the result alone."""
+
+    def ask(self, question: str) -> str:
+        """A line that the person writes, without its end.
+
+        Raises:
+            S3napbackError: there is none, because the person closed the terminal's input.
+        """
+        with above():
+            click.echo(f"{printable(question)} ", nl=False, err=True)
+            line = sys.stdin.buffer.readline()
+        if not line:
+            click.echo(err=True)
+            raise NoAnswer("no answer came; nothing was made")
+        # Whoever judges it says what is wrong with bytes that are no text.
+        return line.decode("utf-8", "surrogateescape").removesuffix("\n")
+
+    def ask_secretly(self, question: str) -> str:
+        """The same, not shown."""
+        with above():
+            try:
+                return getpass.getpass(f"{printable(question)} ", sys.stderr)
+            except EOFError as error:
+                raise NoAnswer("no answer came; nothing was made") from error
+
+    def tell(self, text: str) -> None:
+        """Show a line."""
+        with above():
+            click.echo(printable(text), err=True)
+
+
+def at_terminal() -> AtTerminal | None:
+    """Whoever can be asked; None if there is no terminal."""
+    return AtTerminal() if sys.stdin.isatty() and sys.stderr.isatty() else None
 
 
 def say(*lines: str) -> None:

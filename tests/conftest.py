@@ -72,6 +72,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--lock-rounds", type=int, default=5, metavar="N", help="so many times 400 nights for each cycle")
     parser.addoption("--every-user", action="store_true", help="each hostile archive as root and as an ordinary user")
     parser.addoption("--ceph", action="store_true", help="also on Ceph, whose programs must be on PATH")
+    parser.addoption("--outages", action="store_true", help="also outages at their full length: half an hour")
     parser.addoption("--mysql", action="store_true", help="also what needs a server of MySQL itself on PATH")
     parser.addoption("--large", action="store_true", help="also what takes gigabytes of disk")
     parser.addoption("--fuzz-seed", default="1", metavar="SEED", help="which are drawn from this seed")
@@ -169,7 +170,7 @@ def faulty() -> Iterator[Callable[[S3Server], FaultyS3]]:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what only an option asks for, and begin with the files that take longest."""
-    for option in ("mysql", "ceph", "large"):
+    for option in ("mysql", "ceph", "large", "outages"):
         if not config.getoption(f"--{option}"):
             left_out = {item for item in items if item.get_closest_marker(option)}
             config.hook.pytest_deselected(items=list(left_out))

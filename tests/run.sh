@@ -11,6 +11,14 @@
 #
 #     --newest        the tests of databases and repositories within Debian's trixie and sid: see newest.sh
 #
+#     sh tests/run.sh --deb [SUITE]...
+#
+#     --deb           the Debian package within bare Debian 12 and 13: see deb.sh
+#
+#     sh tests/run.sh --image
+#
+#     --image         the image, and a night in it as Kubernetes starts it: see image.sh
+#
 # Needs a machine with python3. As root on Debian it installs what is missing, without starting any service; otherwise
 # it says what is missing. Python's part goes into virtual environments, .test-venv and the like, which the next run
 # uses again. What is tested is the wheel as pip installs it, so that a file that packaging forgets is missed here.
@@ -20,7 +28,7 @@
 set -eu
 
 # What the tests run besides Python, as Debian packages.
-PACKAGES='gnupg tar acl attr bindfs btrfs-progs e2fsprogs exfat-fuse exfatprogs util-linux libcap2-bin pigz zstd awscli memcached mariadb-server mariadb-client postgresql postgresql-client subversion sqlite3'
+PACKAGES='gnupg tar acl attr bindfs btrfs-progs e2fsprogs exfat-fuse exfatprogs util-linux libcap2-bin pigz zstd awscli memcached man-db mandoc mariadb-server mariadb-client postgresql postgresql-client subversion sqlite3 zsh fish chromium chromium-driver fonts-dejavu-core prometheus'
 
 main() {
     cd "$(dirname "$0")/.."
@@ -32,6 +40,11 @@ main() {
             --newest)
                 shift
                 exec sh tests/newest.sh "$@"
+                ;;
+            --image) exec sh tests/image.sh ;;
+            --deb)
+                shift
+                exec sh tests/deb.sh "$@"
                 ;;
             --dependencies) dependencies=${2:?"newest, lowest or both"} ;;
             *) break ;;
@@ -126,9 +139,13 @@ is_installed() {
         gnupg) command -v gpg ;;
         acl) command -v setfacl ;;
         attr) command -v setfattr ;;
+        chromium-driver) command -v chromedriver ;;
+        fonts-dejavu-core) test -n "$(ls -d /usr/share/fonts/truetype/dejavu 2>/dev/null)" ;;
+        prometheus) command -v promtool ;;
         btrfs-progs) command -v mkfs.btrfs ;;
         e2fsprogs) command -v mkfs.ext4 ;;
         libcap2-bin) command -v setcap ;;
+        man-db) command -v lexgrog ;;
         awscli) command -v aws ;;
         mariadb-server) command -v mariadbd ;;
         mariadb-client) command -v mariadb-dump ;;
@@ -224,9 +241,9 @@ keep_caches_out_of_the_checkout() {
 }
 
 run_linters() {
-    run ruff check s3napback tests
-    run ruff format --check s3napback tests
-    run mypy --strict s3napback tests
+    run ruff check s3napback tests .packaging
+    run ruff format --check s3napback tests .packaging
+    run mypy --strict s3napback tests .packaging/hatch_build.py .packaging/manual_pages
     run lint-imports --cache-dir "$caches/import-linter"
 }
 

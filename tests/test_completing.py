@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import time
 from dataclasses import replace
@@ -99,5 +98,4 @@ def test_the_line_of_the_manual_makes_a_script_for_each_shell(site: Site, shell:
     environment = {**os.environ, "_S3NAPBACK_COMPLETE": variable}
     script = subprocess.run(START, capture_output=True, text=True, check=True, env=environment).stdout
     assert f"_S3NAPBACK_COMPLETE={shell}_complete" in script
-    if shutil.which(shell):
-        subprocess.run([shell, "-n"], input=script, text=True, check=True)
+    subprocess.run([shell, "-n"], input=script, text=True, check=True)

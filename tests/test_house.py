@@ -19,7 +19,8 @@ ROOMS = {
 }
 
 TESTED_ELSEWHERE = {"overview.py": "commands/test_schedule.py", "peeking.py": "commands/test_dump.py",
-                    "looking.py": "browsing/test_commands.py", "exercise.py": "drilling/test_files.py"}  # fmt: skip
+                    "looking.py": "browsing/test_commands.py", "exercise.py": "drilling/test_files.py",
+                    "beginning.py": "commands/test_init.py", "helping.py": "commands/test_help.py"}  # fmt: skip
 """A command's part of the command line is tried where the command is."""
 
 LINES = 400

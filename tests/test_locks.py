@@ -118,6 +118,13 @@ def test_what_builds_on_something_that_is_gone_needs_no_lock() -> None:
     assert list(restorable(ledger)) == ["full", "diff"]
 
 
+def test_a_help_is_locked_once() -> None:
+    """Whose lock did not take, of that it is asked for again."""
+    ledger = {"k": LockedArchive("a", "", 0, START, {"k": Lock("", 1), "help": Lock("", 1), "other help": Lock()})}
+    found = renewals(ledger, SimpleCycle(), START, LOCK_DAYS, is_help=lambda key: key.endswith("help"))
+    assert [each.key for each in found] == ["k", "other help"]
+
+
 # --- four hundred days ---
 
 
@@ -169,7 +176,7 @@ class Machine:
         self.history = History(extended_chain(plan.base, link), self.schedule.describe(), plan.content)
 
     def renew(self, day: int) -> None:
-        found = renewals(self.store.ledger, self.schedule, day, self.lock_days)
+        found = renewals(self.store.ledger, self.schedule, day, self.lock_days, is_help=lambda _key: False)
         for each in found:
             archive = self.store.ledger[each.archive]
             assert each.until > archive.objects[each.key].until, "a lock was made shorter, or asked for in vain"

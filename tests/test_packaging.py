@@ -14,13 +14,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from s3napback import __version__
+from s3napback.cli import command_line
 from tests.lowest_versions import lowest_versions
 from tests.manual import CHECKOUT
 
 SHARED = "share/doc/s3napback"
 FILES = ("pyproject.toml", "README.md", "LICENSE", "logging.ini", ".gitignore", ".pre-commit-config.yaml")
-FOLDERS = ("s3napback", "tests", "examples", ".ci", ".github")
+FOLDERS = ("s3napback", "tests", "examples", ".ci", ".github", ".packaging")
+PAGES = re.compile(r"share/man/man([157])/s3napback(-[a-z]+|\.conf)?\.\1")
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +72,13 @@ def test_the_wheel_holds_the_package_its_types_and_what_the_readme_tells_to_inst
     assert names - data == files("s3napback")
     assert "s3napback/py.typed" in names
     shared = {name.partition(".data/data/")[2] for name in data}
-    assert shared == {f"{SHARED}/{name}" for name in {*files("examples"), "logging.ini"}}
+    pages = {name for name in shared if PAGES.fullmatch(name)}
+    assert {
+        "share/man/man1/s3napback.1",
+        "share/man/man1/s3napback-restore.1",
+        "share/man/man5/s3napback.conf.5",
+    } <= pages
+    assert shared - pages == {f"{SHARED}/{name}" for name in {*files("examples"), "logging.ini"}}
 
 
 def test_the_source_distribution_holds_all_that_a_checkout_does(unpacked: Path) -> None:
@@ -78,6 +88,10 @@ def test_the_source_distribution_holds_all_that_a_checkout_does(unpacked: Path) 
 
 def test_the_quick_start_is_a_script_for_any_shell() -> None:
     subprocess.run(["sh", "-n", str(CHECKOUT / "examples" / "quickstart.sh")], check=True)
+
+
+LONGEST_OUTPUT = 60
+"""Lines of the quick start."""
 
 
 def quick_start(script: Path, folder: Path, **environment: str) -> str:
@@ -99,6 +113,11 @@ def quick_start(script: Path, folder: Path, **environment: str) -> str:
     assert re.search(r"-0-FULL\b", done.stdout)
     assert re.search(r"-1-DIFF\b", done.stdout)
     assert "files are the same." in done.stdout
+    # As much as somebody wants to read.
+    assert len((done.stdout + done.stderr).splitlines()) <= LONGEST_OUTPUT, f"{done.stdout}\n{done.stderr}"
+    for shown in ("s3napback list", "s3napback status", "s3napback -q restore", "s3napback drill", "s3napback init"):
+        assert shown in done.stdout
+    assert "\n    I shall be edited.\n\n" in done.stdout
     assert list(temporary.iterdir()) == []
     return done.stdout
 
@@ -141,6 +160,17 @@ def test_every_requirement_has_a_lower_bound_and_nothing_else(wheel: Path) -> No
     constraints = list(lowest_versions(wheel))
     assert {"boto3", "click", "pytest"} <= {line.partition("==")[0] for line in constraints}
     assert not any("extra" in line for line in constraints)
+
+
+def test_one_version_stands_in_the_package_its_wheel_the_command_and_on_top_of_the_changes(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        assert f"\nVersion: {__version__}\n" in archive.read(metadata).decode()
+    changes = (CHECKOUT / ".github" / "CHANGELOG.md").read_text(encoding="utf-8")
+    versions = re.findall(r"^## (\d[\w.]*) \(\d{4}-\d\d-\d\d\)$", changes, re.MULTILINE)
+    assert versions[0] == __version__
+    said = CliRunner().invoke(command_line, ["--version"])
+    assert (said.exit_code, said.output) == (0, f"s3napback {__version__}\n")
 
 
 def test_typed_users_see_the_types() -> None:

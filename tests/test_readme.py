@@ -13,9 +13,10 @@ from pathlib import Path
 import click
 import pytest
 
+from s3napback.archives import archive_key
 from s3napback.cli import EXIT_CODES, command_line
 from s3napback.config.loading import load_configuration
-from s3napback.rotation import SimpleCycle
+from s3napback.rotation import ArchiveType, SimpleCycle
 from tests import manual
 from tests.faults.matrix_table import as_markdown
 from tests.faulty_s3 import Fault, FaultyS3, answer
@@ -42,15 +43,16 @@ RIGHTS = {
 
 
 def test_the_fault_matrix_is_shown_as_it_is() -> None:
-    assert as_markdown() in manual.readme()
+    assert as_markdown() in manual.topic("tested")
 
 
 def test_the_table_of_blocks_is_that_of_the_code() -> None:
-    assert manual.block_table() in manual.readme(), f"README.md needs this table:\n{manual.block_table()}"
+    assert manual.block_table() in manual.topic("configuration"), "python -m tests.manual writes it anew"
 
 
-def test_the_table_of_directives_is_that_of_the_code() -> None:
-    assert manual.directive_table() in manual.readme(), f"README.md needs this table:\n{manual.directive_table()}"
+@pytest.mark.parametrize("text", [manual.readme, lambda: manual.topic("directives")], ids=["README", "topic"])
+def test_the_table_of_directives_is_that_of_the_code(text: Callable[[], str]) -> None:
+    assert manual.directive_table() in text(), "python -m tests.manual writes it anew"
 
 
 def options_of(command: click.Command) -> list[str]:
@@ -81,6 +83,8 @@ def test_every_exit_code_is_described() -> None:
     described = manual.first_column(manual.section("Exit codes"), "Code")
     assert described == re.findall(r"^  (\d+(?:, \d+)*) {2}", EXIT_CODES, re.MULTILINE)
     assert len(described) > 5
+    table = manual.section("Exit codes").strip().partition("\n\n")[0]
+    assert table in manual.section("What an exit code means")
 
 
 def test_the_defaults_that_the_text_tells_are_those_of_the_code() -> None:
@@ -94,34 +98,62 @@ def test_the_defaults_that_the_text_tells_are_those_of_the_code() -> None:
 # --- links, commands, examples ---
 
 
-def test_every_link_leads_somewhere() -> None:
-    targets = re.findall(r"\]\(([^)]+)\)", manual.prose())
-    anchors = {manual.anchor(heading) for heading in manual.headings()}
-    assert targets
-    for target in targets:
-        if target.startswith("#"):
-            assert target[1:] in anchors, target
-        elif "://" not in target:
-            assert (manual.CHECKOUT / target).is_file(), target
+LINKING = [page.path for page in manual.pages()] + sorted((manual.CHECKOUT / ".github").glob("*.md"))
+
+
+@pytest.mark.parametrize("path", LINKING, ids=lambda path: str(path.relative_to(manual.CHECKOUT)))
+def test_every_link_leads_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", manual.Page(path).prose):
+        name, _, heading = target.partition("#")
+        if "://" not in target:
+            found = (path.parent / name).resolve() if name else path
+            assert found.is_file(), target
+            assert not heading or heading in manual.Page(found).anchors, target
 
 
 def test_every_heading_of_the_second_level_is_in_the_table_of_contents() -> None:
     listed = re.findall(r"^- \[(.+)\]\(#", manual.readme(), re.MULTILINE)
-    assert listed == re.findall(r"^## (.+)$", manual.prose(), re.MULTILINE)
+    assert listed == re.findall(r"^## (.+)$", manual.Page(manual.README).prose, re.MULTILINE)
+
+
+def test_the_readme_is_short_and_leads_to_every_topic() -> None:
+    assert len(manual.readme().splitlines()) <= 400
+    assert manual.list_of_topics() in manual.readme(), "python -m tests.manual writes it anew"
+    assert len(manual.topics()) > 20
+
+
+@pytest.mark.parametrize("page", manual.topics(), ids=lambda page: page.path.stem)
+def test_a_topic_has_one_title_and_below_it_one_sentence(page: manual.Page) -> None:
+    assert re.fullmatch(r"[a-z]+", page.path.stem)
+    title, empty, sentence, after = page.text.split("\n")[:4]
+    assert (title[:2], empty, after) == ("# ", "", "")
+    assert sentence.endswith(".")
+    assert len(sentence) < 100
+    assert len(re.findall(r"^# ", page.prose, re.MULTILINE)) == 1
+    assert len(page.anchors) == len(page.headings)
+
+
+def shown_lines() -> Iterator[str]:
+    """Lines of the manual's shell blocks, and what README's tables tell to type."""
+    for block in manual.blocks():
+        if block.language in ("sh", "bash"):
+            yield from block.text.splitlines()
+    for cell in re.findall(r"^\|.*", manual.Page(manual.README).prose, re.MULTILINE):
+        yield from (line.replace("\\|", "|") for line in re.findall(r"`(s3napback [^`]+)`", cell))
 
 
 def example_commands() -> Iterator[list[str]]:
-    """Every call of s3napback in the manual's shell blocks, as an argument list."""
-    for block in manual.blocks():
-        if block.language in ("sh", "bash"):
-            for line in block.text.splitlines():
-                words = shlex.split(line, comments=True) if line.startswith("s3napback ") else []
-                if words:
-                    yield words[1 : words.index("|") if "|" in words else None]
+    """Every call of s3napback that is shown, as an argument list."""
+    for line in shown_lines():
+        words = shlex.split(line, comments=True) if line.startswith("s3napback ") else []
+        if words:
+            yield words[1 : words.index("|") if "|" in words else None]
 
 
 @pytest.mark.parametrize("words", list(example_commands()), ids=" ".join)
 def test_every_command_shown_is_understood(words: list[str]) -> None:
+    if words == ["--version"]:
+        return
     with command_line.make_context("s3napback", list(words)) as context:
         at = next((number for number, word in enumerate(words) if word in command_line.commands), None)
         if at is not None:
@@ -149,6 +181,26 @@ def test_the_first_configuration_loads_without_a_warning(tmp_path: Path) -> None
     assert {job.schedule for job in configuration.jobs} == {SimpleCycle(diffs=6, fulls=4)}
 
 
+def test_the_configuration_of_one_machine_of_several_keeps_its_keys_apart(tmp_path: Path) -> None:
+    (tmp_path / "key.txt").write_text("key=a\nsecret=b\n")
+    (tmp_path / "key.txt").chmod(0o600)
+    (tmp_path / "backups.pub").touch()
+    path = tmp_path / "machine.conf"
+    path.write_text(manual.marked("machine").replace("/etc/s3napback", str(tmp_path)))
+    configuration = load_configuration(path)
+    assert configuration.warnings == ()
+    assert configuration.store.prefix == "atlas"
+    assert f"`{archive_key('atlas', 'Directory', 'etc', 0, ArchiveType.FULL)}`" in manual.topic("machines")
+
+
+def test_the_space_that_the_manual_reckons_is_right() -> None:
+    told = re.search(r"= (\d+) × \((\d+) GB \+ (\d+) × (\d+) GB\) = (\d+) GB", manual.topic("cost"))
+    assert told
+    fulls, full, diffs, diff, sum_ = map(int, told.groups())
+    assert fulls * (full + diffs * diff) == sum_
+    assert SimpleCycle(diffs=diffs, fulls=fulls) == SimpleCycle(diffs=6, fulls=4)
+
+
 def test_the_example_of_the_syntax_means_what_is_said_of_it(tmp_path: Path) -> None:
     path = tmp_path / "test.conf"
     path.write_text(manual.marked("syntax"))
@@ -171,6 +223,28 @@ def test_the_examples_of_commands_are_what_they_seem(tmp_path: Path) -> None:
     assert jobs["gitea"].run[-3:] == ("pg_dump", "--no-password", "gitea")
     assert jobs["etcd"].environment[0] == ("ETCDCTL_API", "3")
     assert (jobs["etcd"].run_as, jobs["ldap"].least_bytes) == ("etcd", 10_000)
+
+
+def columns(text: str) -> list[dict[str, str]]:
+    """The table of archives in what `list` prints, by its headings; two blanks and more part the columns."""
+    heading, *lines = text.partition("\n\n")[2].splitlines()
+    names = re.split(r" {2,}", heading)
+    return [dict(zip(names, re.split(r" {2,}", line), strict=True)) for line in lines if line]
+
+
+def test_what_is_shown_of_list_is_what_it_prints(tmp_path: Path) -> None:
+    site = Site(tmp_path / "site")
+    site.configure(f"<Cycle four-weeks>\nDiffs 6\nFulls 4\nDirectory {site.source}\n</Cycle>")
+    for day in range(14, 17):
+        (site.source / "file").write_text(f"of day {day}")
+        site.run(day=day)
+    printed = site.run("list", str(site.source), day=16).stdout
+    shown = manual.marked("list").partition("\n")[2]
+    assert shown.splitlines()[0].split() == printed.splitlines()[0].split()
+    same = ("TYPE", "SLOT", "UNREAD", "CYCLE", "BLOCK", "CHAIN", "RESTORABLE")
+    rows = [[{name: row[name] for name in same} for row in columns(text)] for text in (shown, printed)]
+    assert rows[0] == rows[1]
+    assert list(columns(shown)[0]) == list(columns(printed)[0])
 
 
 def test_the_line_for_cron_is_one() -> None:

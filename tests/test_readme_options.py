@@ -12,7 +12,8 @@ from tests import manual
 
 
 def section(start: str, end: str) -> str:
-    return manual.readme().partition(start)[2].partition(end)[0]
+    (text,) = (page.text for page in manual.pages() if start in page.text)
+    return text.partition(start)[2].partition(end)[0]
 
 
 def options_in_code_marks(text: str) -> list[str]:

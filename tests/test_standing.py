@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -53,3 +54,50 @@ def test_a_run_that_is_asked_answers_and_goes_on(tmp_path: Path, number: signal.
             go.touch()
         assert process.wait() == 0
     site.run("verify", day=None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "begins"),
+    [
+        (("restore", "SOURCE", "--to", "TARGET"), "restoring Directory SOURCE from "),
+        (("verify",), "verifying NAME-2-FULL: "),
+        (("drill",), "proving Directory SOURCE of 2026-01-01"),
+    ],
+    ids=lambda each: each[0] if isinstance(each, tuple) else "",
+)
+def test_whatever_reads_archives_answers_as_well_without_a_terminal(
+    tmp_path: Path, arguments: tuple[str, ...], begins: str
+) -> None:
+    site = Site(tmp_path / "site")
+    (site.source / "file").write_bytes(os.urandom(50_000))
+    site.configure_cycle("")
+    site.run()
+    site.configure_cycle("", general="BandwidthLimit 25k")
+    names = {"SOURCE": str(site.source), "TARGET": str(site.root / "target")}
+    command = site.command(*(names.get(word, word) for word in arguments))
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=site.full_environment(), text=True
+    ) as process:
+        assert process.stderr is not None
+        # Until the handler is there, the signal would end the process.
+        assert becomes(lambda: _catches(process.pid, signal.SIGUSR1))
+        found = ""
+        while not found and process.poll() is None:
+            process.send_signal(signal.SIGUSR1)
+            line = process.stderr.readline()
+            found = line if re.match("s3napback: .*kB fetched", line) else ""
+        process.stderr.read()
+        assert process.wait() == 0
+    assert re.match(f"s3napback: ({begins.replace('SOURCE', str(site.source)).replace('NAME', site.name())})", found), (
+        found
+    )
+
+
+def _catches(process: int, number: signal.Signals) -> bool:
+    """Whether a process has a handler for a signal (proc(5), SigCgt)."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return False
+    caught = re.search(r"^SigCgt:\s*([0-9a-f]+)", status, re.MULTILINE)
+    return caught is not None and bool(int(caught[1], 16) >> (number - 1) & 1)

@@ -8,12 +8,15 @@ from __future__ import annotations
 import io
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, datetime, timezone
 
 from s3napback import __version__
 from s3napback.backup.journal import Journal, error_class, has_failed
+from s3napback.backup.last_lines import LastLines, body_of, keeping_last_lines, secrets_of
+from s3napback.backup.restorable import restorable
 from s3napback.backup.telling import Telling
 from s3napback.catalogue.words import fetched
 from s3napback.chains import SourceState
@@ -21,17 +24,21 @@ from s3napback.config.settings import Configuration, Job
 from s3napback.crews import TookTooLong, within
 from s3napback.ending import CLEANING_SECONDS
 from s3napback.errors import EXIT_BUG, Interrupted, LockHeld, S3napbackError, StateError, StoreError, UnusableStore
+from s3napback.formatting import printable
 from s3napback.kinds import kind_of
+from s3napback.locks import locked_through
 from s3napback.state import StoreState, instance_of, remembered_of_several
 from s3napback.stores import Store
 from s3napback.surroundings import configured_store, diff_dir, host_name
 from s3napback.watch.composing import Attempt, Kept, Run, compose
 from s3napback.watch.keys import Place
+from s3napback.watch.metrics import Restorable
 from s3napback.watch.word import Unreadable, Word, read, written
 
 logger = logging.getLogger("s3napback")
 
 _SECONDS = 300.0
+_LOOK_SECONDS = 300.0
 _HURRIED_SECONDS = 8.0  # after a signal, if the clean-up so far has left as much
 _LAST_SECONDS = 4.0  # of the time that a signal leaves, for whom else there is to tell, and the very end
 _UNREACHED = Attempt("failed")
@@ -44,28 +51,30 @@ def leaving_word(configuration: Configuration, today: date, journal: Journal) ->
     Args:
         journal: is filled meanwhile.
     """
-    leaving = _Leaving(configuration, today, journal)
-    try:
-        yield leaving.telling
-    except LockHeld:
-        raise
-    except Interrupted as interruption:
-        leaving.leave(interruption.exit_code, deadline=interruption.moment + CLEANING_SECONDS)
-        raise
-    except S3napbackError as error:
-        leaving.leave(error.exit_code, error)
-        raise
-    except Exception as error:
-        leaving.leave(EXIT_BUG, error)
-        raise
-    leaving.leave(journal.exit_code)
+    with keeping_last_lines(is_wanted=configuration.notices.ping_log) as kept:
+        leaving = _Leaving(configuration, today, journal, kept)
+        try:
+            yield leaving.telling
+        except LockHeld:
+            raise
+        except Interrupted as interruption:
+            leaving.leave(interruption.exit_code, deadline=interruption.moment + CLEANING_SECONDS)
+            raise
+        except S3napbackError as error:
+            leaving.leave(error.exit_code, error)
+            raise
+        except Exception as error:
+            leaving.leave(EXIT_BUG, error)
+            raise
+        leaving.leave(journal.exit_code)
 
 
 class _Leaving:
     """One word on its way."""
 
-    def __init__(self, configuration: Configuration, today: date, journal: Journal) -> None:
+    def __init__(self, configuration: Configuration, today: date, journal: Journal, kept: LastLines) -> None:
         self._configuration = configuration
+        self._kept_lines = kept
         self._today = today
         self._journal = journal
         self._word: Word | None = None
@@ -81,7 +90,15 @@ class _Leaving:
             deadline: by the monotonic clock, when a signal has come: the process is ended by force then.
         """
         self._leave_word(exit_code, error, deadline)
-        self.telling.end(exit_code, self._word, self._configuration.path, deadline)
+        if self._word is not None and self.telling.wants_metrics:
+            self.telling.write_metrics(self._word, self._restorable(self._word) if deadline is None else {})
+
+        def body(summary: Sequence[str]) -> bytes:
+            # Why nothing ran is logged after this.
+            said = error.lines if isinstance(error, S3napbackError) else [type(error).__name__] if error else []
+            return body_of([*summary, *map(printable, said)], self._kept_lines.lines(), secrets_of(self._configuration))
+
+        self.telling.end(exit_code, self._word, self._configuration.path, deadline, body)
         self._journal.untold += self.telling.warnings
 
     def _leave_word(self, exit_code: int, error: Exception | None, deadline: float | None) -> None:
@@ -101,6 +118,21 @@ class _Leaving:
             self._journal.untold += 1
             logger.warning("a bug in s3napback: the word on this run could not be left: %s", failure)
             logger.debug("details", exc_info=True)
+        self._tell_of_dropped()
+
+    def _restorable(self, word: Word) -> Mapping[str, Restorable]:
+        """What the store holds of each source now. That it cannot be told is a warning, and it is left out."""
+        store = self._journal.store
+        if store is None or not self._journal.has_reached_store():
+            return {}
+        names, place = [each.name for each in word.sources], self._place
+        try:
+            return within(_LOOK_SECONDS, lambda: restorable(store, place.prefix, place.host, names))
+        except (S3napbackError, TookTooLong) as failure:
+            why = "the store took too long" if isinstance(failure, TookTooLong) else failure
+            self._journal.untold += 1
+            logger.warning("MetricsFile says nothing of what can be restored, as that could not be looked at: %s", why)
+            return {}
 
     def _write(self, exit_code: int, error: Exception | None, *, hurried: bool) -> None:
         journal = self._journal
@@ -122,9 +154,23 @@ class _Leaving:
             error=error_class(error) if error else None,
             exit=exit_code,
         )
-        self._word = compose(run, self._kept(state, run, previous), previous)
+        kept = self._kept(state, run, previous)
+        names = [each.job.name for each in kept] + [each.name for each in (previous.sources if previous else ())]
+        locked = {name: day for name in names if (day := _locked(state, name))}
+        self._word = compose(replace(run, locked=locked), kept, previous)
         if is_there:
             store.put(self._place.key, io.BytesIO(written(self._word)), {}, is_helper=True)
+
+    def _tell_of_dropped(self) -> None:
+        """Say once of what is not configured any more until when it is locked: no run makes that longer."""
+        found = self._word.dropped if self._word else ()
+        for each in found:
+            if each.locked and each.since == self._today:
+                self._journal.untold += 1
+                logger.warning(
+                    "%s is not configured any more. Its newest backup is locked until %s, which no run makes longer; "
+                    "if it is still needed then, configure it again", *(each.name or "/", each.locked)
+                )  # fmt: skip
 
     def _is_there(self, store: Store, state: StoreState, error: Exception | None, *, hurried: bool) -> bool:
         """Whether the word can be left in the store at all."""
@@ -169,6 +215,15 @@ def _loaded(state: StoreState, job: Job) -> SourceState | None:
         return state.load(job.name)
     except StateError:
         return None
+
+
+def _locked(state: StoreState, name: str) -> int:
+    """The day number until which the newest backup is locked, with all that it builds on; 0 if that is not known."""
+    try:
+        kept = state.load(name)
+        return locked_through(state.locks(name), {link.key: link.id for link in kept.history.chain}) if kept else 0
+    except StateError:
+        return 0
 
 
 def _previous(store: Store, key: str) -> Word | None:

@@ -2,6 +2,7 @@
 
 A night that is missed, or a cycle that is changed, leaves an archive in its slot for longer than was thought when it
 was locked. What is needed is asked for only where something changes; what is not known of a lock is looked at once.
+An archive's index is locked once: everything comes back without it, and each lock that lasts longer is a request.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from s3napback.archives import ArchiveRecord, Owner, join_prefix, split_key
 from s3napback.backup.context import RunContext
 from s3napback.backup.locking import lock_of, locks
 from s3napback.backup.tally import NOTHING, Tally
-from s3napback.catalogue.indexes import index_key
+from s3napback.catalogue.indexes import index_key, is_index_key
 from s3napback.catalogue.sums import sum_key
 from s3napback.config.settings import Job
 from s3napback.crews import Crew
@@ -65,14 +66,14 @@ def _jobs(context: RunContext) -> Iterator[Job]:
             yield job
 
 
-def _keys_by_name(context: RunContext) -> Mapping[str, Sequence[str]]:
-    """Archives' keys in the run's listing, by the name that they are under."""
-    found: dict[str, list[str]] = {}
+def _keys_by_name(context: RunContext) -> Mapping[str, Sequence[tuple[str, int]]]:
+    """Archives' keys in the run's listing, with their slots, by the name that they are under."""
+    found: dict[str, list[tuple[str, int]]] = {}
     own = join_prefix(context.facts.prefix, "")
     for key in context.survey.archive_keys():
         parts = split_key(key.removeprefix(own))
         if parts is not None:
-            found.setdefault(parts[0], []).append(key)
+            found.setdefault(parts[0], []).append((key, parts[1]))
     return found
 
 
@@ -81,11 +82,11 @@ class _Renewing:
     """One run's.
 
     Attributes:
-        listed: archives' keys by name.
+        listed: archives' keys with their slots, by name.
     """
 
     context: RunContext
-    listed: Mapping[str, Sequence[str]]
+    listed: Mapping[str, Sequence[tuple[str, int]]]
 
     def renew(self, job: Job, log: logging.Logger) -> Sequence[str]:
         """Renew the locks of one source; returns warnings.
@@ -101,7 +102,7 @@ class _Renewing:
         warnings: list[str] = []
         renewed = 0
         try:
-            for renewal in renewals(ledger, job.schedule, context.facts.day, days):
+            for renewal in renewals(ledger, job.schedule, context.facts.day, days, is_help=is_index_key):
                 if warning := self._carry_out(renewal, ledger):
                     warnings.append(warning)
                 else:
@@ -122,7 +123,9 @@ class _Renewing:
 
     def _found(self, job: Job, known: Ledger) -> dict[str, LockedArchive]:
         """Archives of ours that nothing is remembered of: from before ObjectLock was set, or DiffDir was lost."""
-        keys = [key for key in self.listed.get(job.name, ()) if key not in known]
+        # The run's listing shows what this run has replaced by an archive of the other type.
+        filled = {each.slot for each in known.values() if each.day >= self.context.facts.day}
+        keys = [key for key, slot in self.listed.get(job.name, ()) if key not in known and slot not in filled]
         if not keys:
             return {}
         owner = Owner(self.context.facts.host, job.source)

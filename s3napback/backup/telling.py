@@ -15,7 +15,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -29,7 +29,7 @@ from s3napback.errors import ChangeableByOthers
 from s3napback.formatting import printable, readable
 from s3napback.ownership import require_own
 from s3napback.streams.environment import Family, child_environment
-from s3napback.watch.metrics import metrics_text
+from s3napback.watch.metrics import Restorable, metrics_text
 from s3napback.watch.word import Word
 
 logger = logging.getLogger("s3napback.notices")
@@ -41,6 +41,8 @@ HURRIED_SECONDS = 2.0
 
 _LAST_SECONDS = 1.0  # for the very end
 
+_OUTCOMES = ("done", "skipped", "failed")
+_MOST_FAILED = 20
 _MOST_LINES = 200
 _LONGEST_VALUE = 64 << 10
 """Bytes of a variable's value; the kernel takes 128 KiB, name and all (execve(2)), and starts nothing with more."""
@@ -58,64 +60,99 @@ class Telling:
         """The run begins."""
         self._ping("/start", PING_SECONDS)
 
-    def end(self, exit_code: int, word: Word | None, configuration: Path, deadline: float | None = None) -> None:
+    @property
+    def wants_metrics(self) -> bool:
+        """Whether anybody reads numbers."""
+        return self._notices.metrics_file is not None
+
+    def write_metrics(self, word: Word, restorable: Mapping[str, Restorable]) -> None:
+        """Write the numbers of a run.
+
+        Args:
+            restorable: what the store holds, by the names of sources, as far as it was looked at.
+        """
+        if self._notices.metrics_file is not None:
+            self._write_file(self._notices.metrics_file, metrics_text(word, restorable))
+
+    def end(
+        self,
+        exit_code: int,
+        word: Word | None,
+        configuration: Path,
+        deadline: float | None = None,
+        body_of: Callable[[Sequence[str]], bytes] | None = None,
+    ) -> None:
         """The run has ended.
 
         Args:
             word: what it says of itself; None if it came to none.
+            body_of: from what is said first to what the ping carries; None carries nothing.
             deadline: by the monotonic clock, when a signal has ended it: the process is ended by force then.
         """
-        if word is not None:
-            self._write_metrics(word)
         is_good = exit_code == 0
-        self._ping("" if is_good else "/fail", _limited(PING_SECONDS, deadline))
+        self._ping(
+            "" if is_good else "/fail",
+            _limited(PING_SECONDS, deadline),
+            (lambda: body_of(_summary(exit_code, word))) if body_of else None,
+        )
         command = self._notices.on_success if is_good else self._notices.on_failure
         if command:
             told = _told(exit_code, word, configuration)
             self._run(command, told, _limited(COMMAND_SECONDS, deadline))
 
-    def end_drill(self, text: str, failed: Sequence[str], host: str, configuration: Path) -> None:
+    def end_drill(
+        self,
+        text: str,
+        failed: Sequence[str],
+        host: str,
+        configuration: Path,
+        exit_code: int,
+        deadline: float | None = None,
+    ) -> None:
         """A drill has ended. That it went well is no reason to tell anybody that the nights do.
 
         Args:
-            text: its metrics.
+            text: its metrics; empty if it came to none.
             failed: the sources that were not proven.
             host: HostName.
             configuration: its path.
+            deadline: see ``end``.
         """
         path = self._notices.metrics_file
-        if path is not None:
+        if path is not None and text:
             self._write_file(path.with_name(f"{path.stem}-drill{path.suffix}"), text)
-        if not failed:
+        if not exit_code:
             return
-        self._ping("/fail", PING_SECONDS)
+        lines = "".join(f"not proven: {printable(each)}\n" for each in failed[:_MOST_FAILED])
+        self._ping("/fail", _limited(PING_SECONDS, deadline), lines.encode)
         if self._notices.on_failure:
             told = {
-                "S3NAPBACK_EXIT": "1",
+                "S3NAPBACK_EXIT": f"{exit_code}",
                 "S3NAPBACK_CONFIGURATION": str(configuration),
                 "S3NAPBACK_HOST": host,
                 "S3NAPBACK_NOT_PROVEN": _within_room(list(failed)),
             }
-            self._run(self._notices.on_failure, told, COMMAND_SECONDS)
+            self._run(self._notices.on_failure, told, _limited(COMMAND_SECONDS, deadline))
 
     def _warn(self, text: str, *values: object) -> None:
         self.warnings += 1
         logger.warning(text, *values)
 
-    def _ping(self, end: str, seconds: float) -> None:
+    def _ping(self, end: str, seconds: float, body: Callable[[], bytes] | None = None) -> None:
         url = self._notices.ping_url
         if not url:
             return
+
+        def ask() -> str:
+            carried = body() if body and self._notices.ping_log else None
+            return _failure(f"{url}{end}?rid={self._run_id}", seconds, carried)
+
         try:
-            why = within(seconds, lambda: _failure(f"{url}{end}?rid={self._run_id}", seconds), "ping")
+            why = within(seconds, ask, "ping")
         except TookTooLong:
             why = f"no answer within {seconds:g} seconds"
         if why:
             self._warn("the ping%s to %s failed: %s", end, _public(url), why)
-
-    def _write_metrics(self, word: Word) -> None:
-        if self._notices.metrics_file is not None:
-            self._write_file(self._notices.metrics_file, metrics_text(word))
 
     def _write_file(self, path: Path, text: str) -> None:
         new = path.with_name(f".{path.name}.new")
@@ -155,11 +192,14 @@ def _limited(seconds: float, deadline: float | None) -> float:
     return seconds if deadline is None else max(0.1, min(HURRIED_SECONDS, deadline - _LAST_SECONDS - time.monotonic()))
 
 
-def _failure(url: str, seconds: float) -> str:
+def _failure(url: str, seconds: float, body: bytes | None) -> str:
     """Ask for an address; why that failed, without the address, which is a secret; empty if it did not."""
     try:
         # Of which scheme it is was looked at when the configuration was read.
-        request = urllib.request.Request(url, headers={"User-Agent": f"s3napback/{__version__}"})  # noqa: S310
+        headers = {"User-Agent": f"s3napback/{__version__}"}
+        if body is not None:
+            headers["Content-Type"] = "text/plain; charset=utf-8"
+        request = urllib.request.Request(url, data=body, headers=headers)  # noqa: S310
         with urllib.request.urlopen(request, timeout=seconds) as answer:  # noqa: S310
             answer.read(1_000)
     except urllib.error.HTTPError as error:
@@ -177,10 +217,18 @@ def _public(url: str) -> str:
     return f"{parts.scheme}://{parts.hostname}/…"
 
 
+def _summary(exit_code: int, word: Word | None) -> list[str]:
+    """What the body of a ping begins with."""
+    sources = () if word is None else word.sources
+    counts = (f"{sum(each.outcome == outcome for each in sources)} {outcome}" for outcome in _OUTCOMES)
+    failed = [f"failed: {printable(each.source)}" for each in sources if each.outcome == "failed"]
+    return [f"exit code {exit_code}: {', '.join(counts)}", *failed[:_MOST_FAILED]]
+
+
 def _told(exit_code: int, word: Word | None, configuration: Path) -> dict[str, str]:
     """What a command gets to know, beside what every program gets."""
     sources = () if word is None else word.sources
-    counts = {outcome: sum(each.outcome == outcome for each in sources) for outcome in ("done", "skipped", "failed")}
+    counts = {outcome: sum(each.outcome == outcome for each in sources) for outcome in _OUTCOMES}
     return {
         "S3NAPBACK_EXIT": f"{exit_code}",
         "S3NAPBACK_CONFIGURATION": str(configuration),

@@ -21,6 +21,7 @@ from s3napback.doctor.machine import (
     check_tools,
 )
 from s3napback.errors import ConfigurationError, S3napbackError
+from s3napback.foresight.early_deletion import early_deletions
 from s3napback.state import StoreState
 from s3napback.stores.s3_examining import Right
 from s3napback.surroundings import configured_store, diff_dir, examined_bucket
@@ -55,7 +56,7 @@ def _parts(
 ) -> Iterator[tuple[str, Callable[[], Iterator[Check]]]]:
     """The parts, in order, each by its name. A further one is one line here."""
     states = [*_state(configuration).all()] if _can_open(configuration) else []
-    yield "configuration", lambda: check_configuration(configuration)
+    yield "configuration", lambda: check_configuration(configuration, early_deletions(configuration))
     yield "keys", lambda: check_keys(configuration, today)
     yield "tools", lambda: check_tools(configuration.jobs)
     yield "folders", lambda: check_folders(configuration)

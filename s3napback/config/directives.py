@@ -145,7 +145,7 @@ class Directives:
     GPG_RECIPIENT = WordList(
         "GpgRecipient",
         GLOBAL,
-        "Whom archives are encrypted for: fingerprint, address or whole user id; may be repeated.",
+        "gpg keys to encrypt archives to: fingerprint, address or whole user id; may be repeated.",
         otherwise="none: no encryption",
     )
     GPG_KEYRING = AbsolutePath(
@@ -178,6 +178,12 @@ class Directives:
         GLOBAL,
         "Address that is asked for when a run begins (with /start behind it), has been good, or has not (with /fail).",
         otherwise="none",
+    )
+    PING_LOG = Switch(
+        "PingLog",
+        GLOBAL,
+        "Whether the ping at the end carries the last lines of the log, with names of files in them.",
+        value=False,
     )
     METRICS_FILE = AbsolutePath(
         "MetricsFile",

@@ -159,6 +159,18 @@ def has_comment(text: str) -> bool:
     return sum(len(piece) for _kind, piece, _end in _pieces(text, 0)) < len(text)
 
 
+_BARE = re.compile(rf"(?![=<]){_PLAIN}+")
+
+
+def quoted(value: str) -> str:
+    """A value as it is written so that it is read as it was: in quotes, unless it needs none.
+
+    Args:
+        value: without characters that control a terminal.
+    """
+    return value if _BARE.fullmatch(value) else '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 def _split_words(text: str, offset: int) -> tuple[list[_Word], int]:
     """The words of the logical line that begins at ``offset``, and where the next line begins."""
     words: list[_Word] = []

@@ -16,12 +16,16 @@ def notices(general: Scope, problems: Problems) -> Notices:
     if url and not _is_web_address(url):
         # Whoever knows the address can send pings in our name.
         problems.error(general.at(Directives.PING_URL), "PingUrl is no address that begins with https:// or http://")
+    ping_log = general.switch(Directives.PING_LOG)
+    if ping_log and not url:
+        problems.warning(general.at(Directives.PING_LOG), "PingLog has no effect without a PingUrl")
     metrics = general.path(Directives.METRICS_FILE)
     if metrics is not None and metrics.suffix != ".prom":
         what = f"MetricsFile {metrics} does not end in .prom: node_exporter reads no other files"
         problems.warning(general.at(Directives.METRICS_FILE), what)
     return Notices(
         ping_url=url.rstrip("/"),
+        ping_log=ping_log,
         metrics_file=metrics,
         on_success=general.words(Directives.ON_SUCCESS),
         on_failure=general.words(Directives.ON_FAILURE),

@@ -173,12 +173,14 @@ class Notices:
 
     Attributes:
         ping_url: without a slash at its end, not shown by ``repr``; empty is nobody.
+        ping_log: the ping at the end carries the last lines of the log.
         metrics_file: for the node exporter of Prometheus.
         on_success: program and arguments, to be run after a good run; empty is none.
         on_failure: the same after any other.
     """
 
     ping_url: str = field(default="", repr=False)
+    ping_log: bool = Directives.PING_LOG.value
     metrics_file: Path | None = None
     on_success: tuple[str, ...] = ()
     on_failure: tuple[str, ...] = ()

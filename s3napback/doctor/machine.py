@@ -35,16 +35,22 @@ _LEAST_ROOM = 100 << 20
 _CRON = ("etc/crontab", "etc/cron.d/*", "etc/cron.daily/*", "var/spool/cron/crontabs/*", "var/spool/cron/*")
 _UNITS = ("etc/systemd/system/*.timer", "usr/lib/systemd/system/*.timer", "lib/systemd/system/*.timer")
 _NAMED = re.compile(r"^[^#\n]*s3napback", re.MULTILINE)
+_DRILLS = re.compile(r"^ExecStart=.*\bdrill\b", re.MULTILINE)
 
 
-def check_configuration(configuration: Configuration) -> Iterator[Check]:
-    """What the configuration warns of each night."""
+def check_configuration(configuration: Configuration, bill: Sequence[str] = ()) -> Iterator[Check]:
+    """What the configuration warns of each night.
+
+    Args:
+        bill: what is to be said of what it costs.
+    """
     part = "configuration"
     if not configuration.jobs:
         yield bad(part, "sources", "it names none, so nothing is backed up")
     else:
         yield good(part, "sources", counted(len(configuration.jobs), "source"))
     yield from (bad(part, "warning", warning) for warning in configuration.warnings)
+    yield from (bad(part, "bill", line) for line in bill)
 
 
 def check_keys(configuration: Configuration, today: date) -> Iterator[Check]:
@@ -160,24 +166,34 @@ def check_starting(root: Path, read: Callable[[Path], str] = Path.read_text) -> 
     part, subject = "start", "nightly run"
     found: list[str] = []
     hidden: list[str] = []
-    for path in sorted(path for pattern in (*_CRON, *_UNITS) for path in root.glob(pattern) if path.is_file()):
+    off: list[Path] = []
+    paths = sorted(path for pattern in (*_CRON, *_UNITS) for path in root.glob(pattern) if path.is_file())
+    # /lib is a link to /usr/lib on most systems
+    for path in {path.resolve(): path for path in paths}.values():
         try:
-            text = read(path)
+            is_meant = _NAMED.search(read(path)) and not (path.suffix == ".timer" and _drills(path, read))
         except (OSError, UnicodeDecodeError):
             hidden.append(str(path))
             continue
-        if not _NAMED.search(text):
-            continue
-        if path.suffix != ".timer" or any(root.glob(f"etc/systemd/system/*.wants/{path.name}")):
+        if is_meant and (path.suffix != ".timer" or any(root.glob(f"etc/systemd/system/*.wants/{path.name}"))):
             found.append(str(path))
-        else:
-            yield bad(part, path.name, f"{path} is not enabled: systemctl enable --now {path.name}")
+        elif is_meant:
+            off.append(path)
     spool = root / "var/spool/cron/crontabs"
     if spool.is_dir() and not os.access(spool, os.R_OK | os.X_OK):
         hidden.append(str(spool))
     if found:
-        yield good(part, subject, f"it is started by {', '.join(dict.fromkeys(found))}")
-    elif hidden:
+        yield good(part, subject, f"it is started by {', '.join(found)}")
+        return
+    for path in off:
+        yield bad(part, path.name, f"{path} is not enabled: systemctl enable --now {path.name}")
+    if hidden:
         yield unknown(part, subject, f"nothing that starts it was found, and {', '.join(hidden)} cannot be read")
     else:
         yield bad(part, subject, "nothing starts it: neither a line of cron nor a timer of systemd names s3napback")
+
+
+def _drills(timer: Path, read: Callable[[Path], str]) -> bool:
+    """Whether what a timer starts is a drill, and no nightly run."""
+    service = timer.with_suffix(".service")
+    return service.is_file() and bool(_DRILLS.search(read(service)))

@@ -138,6 +138,10 @@ class KeyRing:
             raise UnusableKey(f"{name}: the key cannot be used to check signatures:", *defects)
         return _only(name, usable)
 
+    def usable(self) -> list[Key]:
+        """All keys that can be encrypted to."""
+        return [key for key in self._list() if not key.defect(self.place)]
+
     def _doubt(self, name: KeyName, key: Key) -> str:
         if name.form is Form.FINGERPRINT or name.validity(key) in CERTAIN:
             return ""

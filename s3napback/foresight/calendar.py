@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from s3napback.archives import Owner, slot_keys
-from s3napback.chains import History, Link, Memory, SourceState, extended_chain
+from s3napback.archives import Owner, archive_key, slot_keys
+from s3napback.chains import History, Link, Links, Memory, SourceState, extended_chain
 from s3napback.config.settings import Job
 from s3napback.deciding.facts import Held, Inspection, RunFacts, SourceFacts, Untold
 from s3napback.deciding.plans import Plan, decide, is_due
 from s3napback.kinds import SourceName, kind_of
 from s3napback.rotation import ArchiveType, Schedule
 
+_MEMORY = Memory()
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Night:
     """One day on which a source is backed up.
 
@@ -52,7 +54,7 @@ def nights(state: SourceState, job: Job, run: RunFacts, count: int) -> Iterator[
     source = _Source(job, state, _as_remembered(run, state))
     for day in range(run.day, run.day + count):
         # Asked first because it is quickly answered; deciding asks it again.
-        if is_due(job.schedule, day, source.state.newest) and (night := source.pass_night(day)) is not None:
+        if is_due(job.schedule, day, source.newest) and (night := source.pass_night(day)) is not None:
             yield night
 
 
@@ -68,6 +70,10 @@ def _as_remembered(run: RunFacts, state: SourceState) -> RunFacts:
     )
 
 
+_Situation = tuple[ArchiveType, tuple[tuple[int, int, bool, ArchiveType], ...]]
+"""What a night among nights of which none has failed is decided by: see ``_Source._situation``."""
+
+
 @dataclass
 class _Source:
     """A source on its way through imagined nights.
@@ -76,6 +82,8 @@ class _Source:
         slots: what each slot holds.
         builders: by an archive's id the id of the DIFF that builds on it.
         restorable: by id the days of all archives whose chain is whole, the oldest first.
+        groups: by the days of archives the groups that they lie in.
+        settled: by situation the type that was decided on, and the number of archives that it builds on.
     """
 
     job: Job
@@ -84,45 +92,84 @@ class _Source:
     slots: dict[int, Link] = field(default_factory=dict)
     builders: dict[str, str] = field(default_factory=dict)
     restorable: dict[str, int] = field(default_factory=dict)
+    groups: dict[int, int] = field(default_factory=dict)
+    settled: dict[_Situation, tuple[ArchiveType, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.history = self.state.history
         parent = ""
-        for link in self.state.history.chain:
+        for link in self.history.chain:
             self._land(link, parent)
             parent = link.id
         own = ("GpgRecipient", "GpgSignKey")
-        content = {name: value for name, value in self.state.history.content.items() if name not in own}
+        content = {name: value for name, value in self.history.content.items() if name not in own}
         self._inspection = Inspection(content)
         self._own = Owner(self.run.host, self.job.source)
+        self._is_under_way = False
+
+    @property
+    def newest(self) -> Link | None:
+        """The archive that was made last."""
+        return self.history.chain[-1] if self.history.chain else None
 
     def pass_night(self, day: int) -> Night | None:
         """What comes of one day; None if nothing is done."""
+        situation = self._situation(day)
+        if self._is_under_way and situation in self.settled:
+            archive_type, length = self.settled[situation]
+            return self._passed(day, archive_type, self.history.chain[:length])
         plan = decide(self._facts(day))
         if not isinstance(plan, Plan):
             return None
-        link = Link(f"of day {day}", plan.key, plan.slot, plan.type, day, memory=Memory())
-        replaced = self.slots.get(plan.slot)
-        self._land(link, plan.parent.id if plan.parent else "")
-        history = History(extended_chain(plan.base, link), self.job.schedule.describe(), plan.content)
-        self.state = replace(self.state, history=history)
+        if self._is_under_way and plan.why is None:
+            self.settled[situation] = plan.type, len(plan.base)
+        # From now on the cycle and the settings are those that the chain was made with.
+        self.history = History(self.history.chain, self.job.schedule.describe(), plan.content)
+        self._is_under_way = True
+        return self._passed(day, plan.type, plan.base, str(plan.why or ""))
+
+    def _situation(self, day: int) -> _Situation:
+        """All that the rules of ``deciding`` ask of a day and a chain that was foreseen, and neither as such.
+
+        They ask how many days and groups ago an archive was made, whether it lies in the slot that is filled, and of
+        which type it is. So the nights of a group are decided like those of the group before. Whether archives are
+        still there, and what a DIFF needs, is not in question here. Only reasons, which name days, are told anew.
+        """
+        schedule = self.job.schedule
+        slot, group = schedule.slot(day), schedule.group(day)
+        return schedule.type(day), tuple(
+            [
+                (day - link.day, group - self.groups[link.day], slot == link.slot, link.type)
+                for link in self.history.chain
+            ]
+        )
+
+    def _passed(self, day: int, archive_type: ArchiveType, base: Links, why: str = "") -> Night:
+        """Make the archive that was decided on."""
+        job, slot = self.job, self.job.schedule.slot(day)
+        key = archive_key(self.run.prefix, job.kind, job.name, slot, archive_type)
+        link = Link(f"of day {day}", key, slot, archive_type, day, memory=_MEMORY)
+        replaced = self.slots.get(slot)
+        self._land(link, base[-1].id if base else "")
+        self.history = History(extended_chain(base, link), self.history.schedule, self.history.content)
         return Night(
             day=day,
-            slot=plan.slot,
-            type=plan.type,
-            why=str(plan.why or ""),
+            slot=slot,
+            type=archive_type,
+            why=why,
             replaced=replaced.day if replaced else None,
-            refilled=self.job.schedule.refilled(day),
+            refilled=job.schedule.refilled(day),
             restorable=tuple(self.restorable.values()),
         )
 
     def _facts(self, day: int) -> SourceFacts:
         job, run = self.job, replace(self.run, day=day)
         keys = slot_keys(run.prefix, job.kind, job.name, job.schedule.slot(day))
-        chain = {link.key: Held(self._own, link.id, day=link.day) for link in self.state.history.chain}
+        chain = {link.key: Held(self._own, link.id, day=link.day) for link in self.history.chain}
         return SourceFacts(
             run=run,
             job=job,
-            state=self.state,
+            state=replace(self.state, history=self.history),
             now=0,
             has_lost_mark=False,
             objects={**dict.fromkeys(keys), **chain},
@@ -138,6 +185,7 @@ class _Source:
             self.restorable.pop(gone, None)
             gone = self.builders.get(gone, "")
         self.slots[link.slot] = link
+        self.groups[link.day] = self.job.schedule.group(link.day)
         if parent:
             self.builders[parent] = link.id
         self.restorable[link.id] = link.day

@@ -9,6 +9,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
+from functools import lru_cache
 
 from s3napback.foresight.calendar import Foreseen, Night
 from s3napback.formatting import counted, printable
@@ -135,22 +136,41 @@ def _reason(night: Night) -> list[str]:
 
 def _ranges(schedule: Schedule, days: Sequence[int]) -> list[str]:
     """Days of backups that follow each other as a range of days; of many ranges the newest."""
-    ranges: list[tuple[int, int]] = []
-    for day in days:
-        if ranges and schedule.period(day) <= schedule.period(ranges[-1][1]) + 1:
-            ranges[-1] = (ranges[-1][0], day)
-        else:
-            ranges.append((day, day))
+    ranges = list(_runs(schedule, days))
     shown = [_shown(first) if first == last else f"{_shown(first)} to {_shown(last)}" for first, last in ranges]
     left_out = len(shown) - _MOST_RANGES
     return shown if left_out <= 1 else [f"{shown[0]}, {left_out} more", *shown[left_out + 1 :]]
 
 
+def _runs(schedule: Schedule, days: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """First and last of the days that follow each other.
+
+    Args:
+        days: in order, none of them twice.
+    """
+    if days and days[-1] - days[0] == len(days) - 1:
+        # No day is left out, as is usual of very many.
+        yield days[0], days[-1]
+        return
+    first = last = None
+    for day in days:
+        if first is None or last is None:
+            first = day
+        elif schedule.period(day) > schedule.period(last) + 1:
+            yield first, last
+            first = day
+        last = day
+    if first is not None and last is not None:
+        yield first, last
+
+
+@lru_cache(maxsize=10_000)
 def _shown(day: int | None) -> str:
     """A day; a dash also for one that no calendar has any more."""
     return "-" if day is None or day > LAST_DAY else f"{day_date(day)}"
 
 
+@lru_cache(maxsize=10_000)
 def _weekday(day: int) -> str:
     return f"{day_date(day):%a %Y-%m-%d}"
 

@@ -194,7 +194,7 @@ def _require_independence(renames: Sequence[Rename]) -> None:
         more = f", and {len(renames) - _MOST_SHOWN} more" if len(renames) > _MOST_SHOWN else ""
         raise UnclearRenames(
             f"it holds renames of directories that GNU tar records and cannot be relied upon to replay: {shown}{more}. "
-            "An earlier night can be restored; the README tells how to look into this archive by hand"
+            "An earlier night can be restored; “s3napback help original” tells how to look into this archive by hand"
         )
 
 

@@ -8,18 +8,20 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TextIO
 
 from s3napback import standing
+from s3napback.formatting import counted
 from s3napback.progress.lines import Glimpse, foot_lines
 from s3napback.progress.summary import summary_lines
 from s3napback.screen import Foot
 from s3napback.standing import Work
 
 _SECONDS = 0.25  # between two drawings
-_STATUS_SECONDS = 5.0  # between two words to systemd
+_STATUS_SECONDS = 2.0  # between two words to systemd
+_READY_SECONDS = 2.0  # for the first one, without which systemd ends the service
 _RATE_SECONDS = 5.0  # over which a rate is taken
 _PATIENCE = 3.0  # for the last drawing
 
@@ -42,7 +44,9 @@ def showing_progress(*, is_wanted: bool) -> Iterator[None]:
     standing.take_finished()
     with ExitStack() as shown:
         if address := os.environ.get("NOTIFY_SOCKET", ""):
-            shown.enter_context(_repeated(_Notifier(address).tell, _STATUS_SECONDS))
+            notifier = _Notifier(address)
+            shown.callback(notifier.tell_end)
+            shown.enter_context(_repeated(notifier.tell, _STATUS_SECONDS))
         if is_wanted and is_suitable(sys.stderr, os.environ):
             before = standing.requests()
             # Entered first, so that it is printed when nothing is drawn any more.
@@ -107,22 +111,25 @@ class _Drawing:
 
     def _glimpse(self, work: Work) -> Glimpse:
         counts = tuple((name, count()) for name, count in work.counts.items())
-        rate = self._meters[work].rate(counts[0][1], time.monotonic()) if counts else None
+        now = time.monotonic()
+        # All that is read may be waiting to be stored.
+        rate = max(self._meters[work].rates([count for _, count in counts], now), default=None)
         return Glimpse(work.title, work.stage, counts, rate, work.part, time.monotonic() - work.began)
 
 
 class _Meter:
-    """The rate of a count over the last seconds."""
+    """The rates of some counts over the last seconds."""
 
     def __init__(self) -> None:
-        self._samples: deque[tuple[float, int]] = deque()
+        self._samples: deque[tuple[float, Sequence[int]]] = deque()
 
-    def rate(self, count: int, now: float) -> float | None:
-        self._samples.append((now, count))
+    def rates(self, counts: Sequence[int], now: float) -> list[float]:
+        """Of each count; of none as long as there is nothing to compare with."""
+        self._samples.append((now, counts))
         while now - self._samples[0][0] > _RATE_SECONDS and len(self._samples) > 2:
             self._samples.popleft()
         then, before = self._samples[0]
-        return (count - before) / (now - then) if now > then else None
+        return [(count - old) / (now - then) for count, old in zip(counts, before, strict=True)] if now > then else []
 
 
 class _Notifier:
@@ -131,15 +138,23 @@ class _Notifier:
     def __init__(self, address: str) -> None:
         # An abstract name is written with an @ (sd_notify(3)).
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
-        self._send("READY=1\nSTATUS=at work")
+        self._send("READY=1\nSTATUS=at work", _READY_SECONDS)
 
     def tell(self) -> None:
         """Tell where the run stands."""
         whole = standing.whole()
-        self._send(f"STATUS={f'{whole}; ' if whole else ''}{standing.standing().removeprefix('s3napback: ')}")
+        # Said once more, in case that the first time was lost: the service would be ended as one that does not start.
+        self._send(f"READY=1\nSTATUS={f'{whole}; ' if whole else ''}{standing.standing().removeprefix('s3napback: ')}")
 
-    def _send(self, text: str) -> None:
+    def tell_end(self) -> None:
+        """Tell that the run is over."""
+        outcomes = [each.outcome for each in standing.finished()]
+        done = f": {counted(len(outcomes), 'source')}, {outcomes.count(standing.FAILED)} failed" if outcomes else ""
+        self._send(f"STOPPING=1\nSTATUS=at its end{done}")
+
+    def _send(self, text: str, seconds: float = 0.0) -> None:
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
-            channel.setblocking(False)
+            # 0 does not wait: nobody who is late must hold a run up.
+            channel.settimeout(seconds)
             channel.connect(self._address)
             channel.send(text.encode("utf-8", "backslashreplace"))

@@ -183,8 +183,8 @@ def recovery_of(source: SourceName) -> Recovery:
     """
     if not source.kind:
         raise UnknownKind(
-            f"{str(source)!r} is of no kind of source that this version of s3napback knows; a newer one may, and the "
-            "README tells how an archive is opened with plain tools"
+            f"{str(source)!r} is of no kind of source that this version of s3napback knows; a newer one may, and "
+            "“s3napback help recovery” tells how an archive is opened with plain tools"
         )
     kind = kind_of(source.kind)
     recovery = RECOVERIES.get(kind.folder_of or kind.name)

@@ -29,6 +29,8 @@ _SILENT_SECONDS = 4.0
 """Of waiting before anything is said of it: most hiccups are over by then."""
 _SPEAKING_INTERVAL = 15.0
 """Seconds between two remarks on waiting, however many threads wait."""
+_CHANCE = random.SystemRandom()
+"""Threads that were refused together had better not come back together. Of its own, so that it disturbs nobody's."""
 _SLOWNESS = 10  # how many times as long as a silence a whole answer may take
 
 
@@ -106,8 +108,7 @@ class Patience:
         left = self._first_failure + self._seconds - now
         if self._cancelled.is_set() or (self._failures > 1 and left <= 0):
             return False
-        # Threads that were refused together had better not come back together.
-        pause = min(_FIRST_PAUSE * 2 ** (self._failures - 1), _LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311
+        pause = min(_FIRST_PAUSE * 2 ** (self._failures - 1), _LONGEST_PAUSE) * _CHANCE.uniform(0.5, 1.0)
         pause = min(pause, max(left, 0.1))
         self._remark(error, doing, now, left)
         return not any(map(self._cancelled.wait, slices(pause)))

@@ -6,13 +6,14 @@ nothing but the word itself depends on it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 from s3napback.archives import join_prefix
 from s3napback.chains import Link, SourceState
 from s3napback.config.settings import Job
+from s3napback.locks import moment_of
 from s3napback.rotation import day_date, day_number
 from s3napback.watch.deadlines import deadlines
 from s3napback.watch.keys import Place
@@ -73,6 +74,8 @@ class Run:
         ran: any source had its turn.
         error: why none had.
         exit: its exit code.
+        locked: by the names of sources, also of such as are not configured any more, the day number until which the
+            newest backup is locked; those of which that is not known are not in it.
     """
 
     place: Place
@@ -84,6 +87,7 @@ class Run:
     ran: bool
     error: str | None
     exit: int
+    locked: Mapping[str, int] = field(default_factory=dict)
 
 
 def compose(run: Run, kept: Sequence[Kept], previous: Word | None) -> Word:
@@ -110,9 +114,16 @@ def compose(run: Run, kept: Sequence[Kept], previous: Word | None) -> Word:
         error=run.error,
         other_instance=_is_another(run, previous),
         expected_by=min((each.expected_by for each in sources if each.expected_by), default=None),
+        locks_until=_locks_until(run, sources),
         dropped=_dropped(run, kept, previous),
         sources=sources,
     )
+
+
+def _locks_until(run: Run, sources: Sequence[SourceWord]) -> datetime | None:
+    """Until when the newest backups are all locked, as far as it is known."""
+    days = [run.locked[each.name] for each in sources if each.key and each.name in run.locked]
+    return moment_of(min(days)) if days else None
 
 
 def _is_another(run: Run, previous: Word | None) -> bool:
@@ -189,9 +200,13 @@ def _dropped(run: Run, kept: Sequence[Kept], previous: Word | None) -> tuple[Dro
     names = {each.job.name for each in kept}
     sources = {(str(each.job.source), each.job.cycle) for each in kept}
     fresh = [
-        Dropped(each.name, each.last_good, run.today)
+        Dropped(each.name, each.last_good, run.today, _day(run.locked.get(each.name)))
         for each in previous.sources
         if each.name not in names and (each.source, each.cycle) not in sources and each.key
     ]
     known = [each for each in previous.dropped if each.name not in names]
     return tuple(each for each in (*known, *fresh) if (run.today - each.since).days < DROPPED_DAYS)
+
+
+def _day(number: int | None) -> date | None:
+    return None if number is None else day_date(number)

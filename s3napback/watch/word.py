@@ -9,10 +9,12 @@ stays the same:
 - ``started``, ``ended``: of the run. ``utc_offset``: of local time, in seconds.
 - ``ran``: whether any source had its turn. ``missed``: how many runs in a row had not, with this one.
   ``error``: why it had not, else null. ``exit``: the exit code.
-- ``expected_by``: when the next source has to be backed up. ``locks_until``: null.
+- ``expected_by``: when the next source has to be backed up. ``locks_until``: until when
+  the newest backups of all sources are locked, each with all that it builds on; null if they are not.
 - ``forgotten``: whether somebody has said that the machine is gone on purpose; there are no further fields then.
 - ``dropped``: names that were backed up and are not configured any more, for seven days: ``name``, ``last`` (the day of
-  the last backup, or null), ``since`` (the day on which that was seen).
+  the last backup, or null), ``since`` (the day on which that was seen), ``locked`` (the last day on which it is
+  locked, with all that it builds on, or null).
 - ``sources``: ``name``, ``source``, ``cycle``; ``outcome`` (``done``, ``skipped``, ``failed``); ``error`` (``source``,
   ``tool``, ``store``, ``owner``, ``clock``, ``key``, ``bug``, or null; ``time`` where it was skipped because
   LongestRun was over); ``warnings`` (their number); ``key`` of the newest archive, without the prefix, its ``size`` in
@@ -83,6 +85,7 @@ class Dropped:
     name: str
     last: date | None
     since: date
+    locked: date | None = None
 
 
 @dataclass(frozen=True)
@@ -189,7 +192,7 @@ def _dropped(said: _Said) -> Dropped:
     since = said.day("since") or said.day("last")
     if since is None:
         raise ValueError("since")
-    return Dropped(said.text("name"), said.day("last"), since)
+    return Dropped(said.text("name"), said.day("last"), since, said.day("locked"))
 
 
 def _source(said: _Said) -> SourceWord:

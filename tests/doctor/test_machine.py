@@ -24,6 +24,7 @@ from s3napback.doctor.machine import (
 from s3napback.rotation import ArchiveType, SimpleCycle, day_date, day_number
 from tests.catalogues import job
 from tests.gpg_keys import GpgHome, gpg_home
+from tests.manual import CHECKOUT
 
 TODAY = date(2026, 1, 10)
 
@@ -139,6 +140,27 @@ def test_a_timer_starts_it_once_it_is_enabled(tmp_path: Path) -> None:
     wants.parent.mkdir()
     wants.symlink_to(timer)
     assert [each.outcome for each in check_starting(tmp_path)] == [Outcome.GOOD]
+
+
+def test_a_timer_that_a_package_brought_is_named_once_and_only_where_nothing_else_starts_it(tmp_path: Path) -> None:
+    write(tmp_path / "usr/lib/systemd/system/s3napback.timer", "[Unit]\nDescription=Nightly backup by s3napback\n")
+    (tmp_path / "lib").symlink_to("usr/lib")
+    found = list(check_starting(tmp_path))
+    assert [each.subject for each in found] == ["s3napback.timer", "nightly run"]
+    write(tmp_path / "etc/cron.d/s3napback", "20 4 * * * root /usr/bin/s3napback\n")
+    assert [each.outcome for each in check_starting(tmp_path)] == [Outcome.GOOD]
+
+
+def test_the_timer_of_a_drill_starts_no_nightly_run_and_need_not_be_enabled(tmp_path: Path) -> None:
+    units = tmp_path / "etc/systemd/system"
+    for name in ("s3napback-drill.timer", "s3napback-drill.service"):
+        write(units / name, (CHECKOUT / "examples" / name).read_text())
+    for is_enabled in (False, True):
+        if is_enabled:
+            (units / "timers.target.wants").mkdir()
+            (units / "timers.target.wants/s3napback-drill.timer").symlink_to("../s3napback-drill.timer")
+        (found,) = check_starting(tmp_path)
+        assert (found.outcome, found.subject) == (Outcome.BAD, "nightly run")
 
 
 def test_what_may_not_be_read_leaves_it_open(tmp_path: Path) -> None:

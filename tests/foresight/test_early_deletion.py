@@ -82,9 +82,12 @@ def test_it_is_told_once_a_cycle(site: Site) -> None:
         assert told(quiet) == []
 
 
-def test_schedule_and_a_dry_run_warn(site: Site) -> None:
+def test_schedule_a_dry_run_and_doctor_warn(site: Site) -> None:
     general = "Bucket bucket\nEndpoint http://127.0.0.1:9\nStorageClass GLACIER\nEncryption Off"
     site.configuration.write_text(f"{general}\nDiffDir {site.diff_dir}\nTempDir {site.temp_dir}\n{CYCLES}")
     assert "3.2 times the storage" in site.run("schedule").stderr
     keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
     assert "3.2 times the storage" in site.run("-t", expect=None, environment=keys).stderr
+    found = " ".join(site.run("doctor", expect=1, environment=keys).stdout.split())
+    assert "NO bill: Cycle short: archives are replaced before the 90 days are over for which GLACIER has them" in found
+    assert "3.2 times the storage" in found

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -20,9 +20,10 @@ PACKAGE = Path(s3napback.__file__).parent
 LISTS = Path(__file__).parent
 
 _TWO_WORDS = re.compile(r"[\w}>,:;%)”…] +[\w{(<%“×]")
-_A_WORD = re.compile(r"[A-Za-z]{2}")
+_A_WORD = re.compile(r"[A-Za-z]{2,}")
 _FOR_PROGRAMS = re.compile(
-    r"\s*(?:SELECT|INSERT|DELETE|UPDATE|CREATE|ATTACH|PRAGMA|SHOW|SET|SHORT) |\(\?P<|\\d|\[A-Z\]|\(\?:"
+    r"%\(complete_func\)s"
+    r"|\s*(?:SELECT|INSERT|DELETE|UPDATE|CREATE|ATTACH|PRAGMA|SHOW|SET|SHORT) |\(\?P<|\\d|\[A-Z\]|\(\?:"
 )
 _SPEAKERS = {"debug", "info", "warning", "error", "critical", "log", "say", "echo", "UsageError", "BadParameter"}
 _PLACEHOLDER = "{}"
@@ -43,6 +44,38 @@ def listed() -> dict[str, list[str]]:
     return {path.stem: path.read_text(encoding="utf-8").splitlines() for path in sorted(LISTS.glob("*.txt"))}
 
 
+@cache
+def troubles() -> frozenset[str]:
+    """Texts that may be said when something is wrong.
+
+    Those are left out that describe options, that are logged where all is well, and that have less than two words
+    besides what is put into them; and the page of ``report``, which has what to do beside everything that is wrong.
+    """
+    found: set[str] = set()
+    for path in PACKAGE.rglob("*.py"):
+        if path.parent.name == "page":
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        above = {id(child): node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+        harmless = {id(each) for each in _literals(tree) if _is_harmless(each, above)}
+        found |= set(_texts(tree, harmless))
+    return frozenset(text for text in found if len(_A_WORD.findall(_bare(text))) > 1)
+
+
+def _is_harmless(node: ast.AST, above: dict[int, ast.AST]) -> bool:
+    while id(node) in above:
+        node = above[id(node)]
+        if isinstance(node, ast.keyword) and node.arg in ("help", "metavar", "message"):
+            return True
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("debug", "info"):
+            return True
+    return False
+
+
+def _bare(text: str) -> str:
+    return re.sub(r"%\(\w+\)\w|%[.\d]*[a-z]|\{[^{}]*\}", " ", text)
+
+
 def write_lists() -> None:
     """Make the lists anew of the code."""
     rooms = collected()
@@ -53,8 +86,8 @@ def write_lists() -> None:
         (LISTS / f"{room}.txt").write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
 
 
-def _texts(tree: ast.Module) -> Iterator[str]:
-    descriptions = {id(node) for node in _docstrings(tree)}
+def _texts(tree: ast.Module, without: Collection[int] | None = None) -> Iterator[str]:
+    descriptions = {id(node) for node in _docstrings(tree)} | set(without or ())
     said = {id(argument) for call in ast.walk(tree) if isinstance(call, ast.Call) for argument in _spoken(call)}
     for node in _literals(tree):
         if id(node) in descriptions:
@@ -63,7 +96,8 @@ def _texts(tree: ast.Module) -> Iterator[str]:
         is_text = _TWO_WORDS.search(text) or (id(node) in said and _A_WORD.search(text.replace("%s", "")))
         if is_text and not _FOR_PROGRAMS.search(text):
             yield text.replace("\\", "\\\\").replace("\n", "\\n").replace("\x08", "\\b")
-    yield from (" ".join(text.split()) for text in _commands(tree))
+    if without is None:
+        yield from (" ".join(text.split()) for text in _commands(tree))
 
 
 def _literals(node: ast.AST) -> Iterator[ast.Constant | ast.JoinedStr]:

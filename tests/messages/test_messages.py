@@ -14,15 +14,26 @@ from tests.messages.collecting import collected, listed
 TEXTS = sorted({text for texts in collected().values() for text in texts})
 
 NAMES_OF_OTHERS = {
-    *("MariaDB", "OpenPGP", "GnuPG", "SimpleCycle", "HanoiCycle", "MiB", "SQLCipher", "AppArmor"),
+    *("MariaDB", "OpenPGP", "GnuPG", "SimpleCycle", "HanoiCycle", "MiB", "SQLCipher", "AppArmor", "ConfigMap"),
     *("ReadWritePaths", "CapabilityBoundingSet", "GetObject", "GetObjectVersion", "ListBucket"),
     *("ObjectLockEnabled", "PutObject", "PutObjectRetention", "NoncurrentDays"),
-    *("LogFile", "LogLevel", "NotifyEmail"),
+    *("LogFile", "LogLevel", "NotifyEmail", "ConfigMap"),
 }
 """Names with a capital in their midst that are no directives: programs, units, systemd's settings, rights of S3."""
 
 OPTIONS_OF_OTHERS = {
-    *("--edit-key", "--export", "--import", "--passwd", "--quick-add-key", "--quick-lsign-key", "--quick-set-expire"),
+    *(
+        "--armor",
+        "--delete-secret-keys",
+        "--edit-key",
+        "--export",
+        "--export-secret-keys",
+        "--import",
+        "--passwd",
+        "--quick-add-key",
+        "--quick-lsign-key",
+        "--quick-set-expire",
+    ),
     *("--bucket", "--endpoint-url", "--key", "--restore-request", "--print-defaults", "--single-transaction"),
     *("--versioning-configuration", "--version-id", "--object-lock-configuration", "--object-lock-enabled-for-bucket"),
     *("--now",),

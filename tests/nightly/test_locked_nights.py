@@ -54,9 +54,10 @@ def written(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-@pytest.fixture(scope="module")
-def stolen(seaweedfs: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stolen]:
-    site = Site(tmp_path_factory.mktemp("stolen"), seaweedfs, seaweedfs.make_bucket(locks=True))
+@pytest.fixture(scope="module", params=["seaweedfs", pytest.param("ceph", marks=pytest.mark.ceph)])
+def stolen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stolen]:
+    server: S3Server = request.getfixturevalue(request.param)
+    site = Site(tmp_path_factory.mktemp("stolen"), server, server.make_bucket(locks=True))
     site.configure_cycle(CYCLE, general="ObjectLock governance\nChunkSize 5242880")
     (site.source / "noise").write_bytes(os.urandom(5_300_000))
     found = Stolen(site, [], [])
@@ -68,7 +69,7 @@ def stolen(seaweedfs: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Ite
         # Stores date versions to the second: what comes later must bear another one.
         found.moments.append(datetime.now(timezone.utc) + timedelta(seconds=1))
         time.sleep(2.1)
-    steal(seaweedfs, found)
+    steal(server, found)
     yield found
 
 

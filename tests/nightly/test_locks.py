@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -66,6 +69,13 @@ class Vault:
         found: dict[str, Any] = json.loads(file.read_text())["archives"]
         return found
 
+    def word(self) -> dict[str, Any]:
+        """What the last run has left in the store."""
+        client, bucket = self.server.client(), self.site.bucket
+        listed = client.list_objects_v2(Bucket=bucket, Prefix="s3napback-status/")["Contents"]
+        found: dict[str, Any] = json.loads(client.get_object(Bucket=bucket, Key=listed[0]["Key"])["Body"].read())
+        return found
+
     def count(self, operation: str) -> int:
         return self.proxy.operations().count(operation)
 
@@ -77,9 +87,14 @@ def vault(tmp_path: Path, moto: S3Server) -> Iterator[Vault]:
     made.close()
 
 
-def beside(slots: dict[str, int]) -> dict[str, int]:
-    """What is locked for archives of these slots, until the same days."""
-    return {f"{slot}{end}": until for slot, until in slots.items() for end in ("", ".index", ".sha256")}
+def beside(slots: dict[str, int], renewed: Mapping[str, int] = MappingProxyType({})) -> dict[str, int]:
+    """What is locked for archives of these slots, until the same days.
+
+    Args:
+        renewed: slots whose locks were made longer, with the days of before: an index is still locked until these.
+    """
+    made = {f"{slot}{end}": until for slot, until in slots.items() for end in ("", ".index", ".sha256")}
+    return made | {f"{slot}.index": until for slot, until in renewed.items()}
 
 
 def test_each_archive_its_sum_and_its_index_are_locked_until_the_slot_is_filled_anew_and_lock_days(
@@ -104,14 +119,37 @@ def test_locking_costs_a_request_or_two_a_night(vault: Vault) -> None:
     assert requests[LOCKED] <= requests[""] + 2
 
 
-def test_a_missed_night_has_the_lock_of_what_stayed_in_its_slot_renewed_once(vault: Vault) -> None:
+def test_a_missed_night_costs_each_source_two_requests_more(tmp_path: Path, moto: S3Server) -> None:
+    """Also where a FULL takes the place of a DIFF, which is gone then."""
+    requests = {}
+    for general in ("", LOCKED):
+        with closing(Vault(tmp_path / f"site-{len(general)}", moto)) as vault:
+            other = vault.site.root / "other"
+            other.mkdir()
+            sources = f"Directory {vault.site.source}\nDirectory {other}"
+            vault.site.configure(f"<Cycle nightly>\nDiffs 1\nFulls 2\n{sources}\n</Cycle>", general=general)
+            for night in (0, 1, 2, 3, 5):
+                (other / "file").write_text(f"{night}")
+                vault.night(night)
+            assert vault.count("DeleteObject")
+            requests[general] = Counter(vault.proxy.operations())
+    assert requests[LOCKED] - requests[""] == {
+        "GetObjectLockConfiguration": 1,
+        "HeadObject": 1,
+        "PutObjectRetention": 2 * 2,
+    }
+
+
+def test_a_missed_night_has_the_lock_of_what_stayed_in_its_slot_renewed_once_for_two_requests(vault: Vault) -> None:
+    """The archive, and the sum that vouches for it; without its index all comes back as well."""
     vault.configure("Diffs 1\nFulls 2", f"{LOCKED}\nLockDays 3")
     for night in range(4):
         vault.night(night)
     told = vault.night(5)
-    assert "3 locks made to last longer" in told
-    assert vault.count("PutObjectRetention") == 3
-    assert vault.locks() == beside({"0-FULL": 8 + 3, "1-FULL": 9 + 3, "2-FULL": 6 + 3, "3-DIFF": 7 + 3})
+    assert "2 locks made to last longer" in told
+    assert vault.count("PutObjectRetention") == 2
+    slots = {"0-FULL": 8 + 3, "1-FULL": 9 + 3, "2-FULL": 6 + 3, "3-DIFF": 7 + 3}
+    assert vault.locks() == beside(slots, {"0-FULL": 4 + 3})
     vault.night(6)
     assert vault.count("PutObjectRetention") == 0
 
@@ -123,7 +161,7 @@ def test_a_source_that_fails_keeps_its_locks(vault: Vault) -> None:
     vault.site.source.rename(vault.site.source.with_name("away"))
     for night in range(2, 6):
         vault.site.run(day=vault.first + timedelta(days=night), expect=1)
-    assert vault.locks() == beside({"0-FULL": 8, "1-FULL": 9})
+    assert vault.locks() == beside({"0-FULL": 8, "1-FULL": 9}, {"0-FULL": 4, "1-FULL": 5})
 
 
 def test_archives_of_before_are_locked_as_soon_as_that_is_asked_for(vault: Vault) -> None:
@@ -162,11 +200,12 @@ def test_a_changed_cycle_has_locks_renewed_and_none_made_shorter(vault: Vault) -
     vault.configure("Diffs 0\nFulls 7")
     vault.night(4)
     longer = vault.locks()
-    assert longer == beside({"0-FULL": 21, "1-FULL": 22, "2-FULL": 23, "3-FULL": 24, "4-FULL": 25})
+    renewed = {f"{slot}-FULL": 18 + slot for slot in range(4)}
+    assert longer == beside({"0-FULL": 21, "1-FULL": 22, "2-FULL": 23, "3-FULL": 24, "4-FULL": 25}, renewed)
     vault.configure("Diffs 0\nFulls 2")
     vault.night(5)
     assert {slot: until for slot, until in vault.locks().items() if not slot.startswith("1")} == {
-        slot: max(until, 2 * 14 + int(slot[0])) if slot[0] in "234" else until
+        slot: max(until, 2 * 14 + int(slot[0])) if slot[0] in "234" and not slot.endswith(".index") else until
         for slot, until in longer.items()
         if not slot.startswith("1")
     }
@@ -212,6 +251,32 @@ def test_what_was_deleted_is_not_locked_again(vault: Vault) -> None:
     vault.server.client().delete_object(Bucket=vault.site.bucket, Key=f"{vault.site.name()}-0-FULL")
     vault.night(5)
     assert [key.rpartition("-0-")[1] for key in vault.ledger() if key.endswith("0-FULL")] == []
+
+
+def test_of_a_source_that_is_not_configured_any_more_it_is_said_once_until_when_it_is_locked(vault: Vault) -> None:
+    other = vault.site.root / "other"
+    other.mkdir()
+    cycle = "<Cycle nightly>\nDiffs 1\nFulls 2\nDirectory {}\n</Cycle>"
+    both = f"{vault.site.source}\nDirectory {other}"
+    vault.site.configure(cycle.format(both), general=LOCKED)
+    vault.night(0)
+    vault.night(1)
+    word = vault.word()
+    # The FULL of the first night goes before its DIFF does.
+    assert word["locks_until"] == f"{vault.first + timedelta(days=4 + 14 + 1)}T12:00:00Z"
+    vault.site.configure(cycle.format(other), general=LOCKED)
+    until = vault.first + timedelta(days=4 + 14)
+    told = vault.night(2)
+    said = f"{vault.site.name()} is not configured any more. Its newest backup is locked until {until}, which no run"
+    assert said in told
+    assert said in vault.night(2, "--strict", expect=3)
+    assert "not configured any more" not in vault.night(3, "--strict")
+    assert [each["locked"] for each in vault.word()["dropped"]] == [str(until)]
+    done = vault.site.run("status", day=None, expect=None).stdout
+    assert f"is not backed up any more; its last backup is of {vault.first + timedelta(days=1)}" in done
+    assert f"and locked until {until}: no run makes that longer" in done
+    vault.night(8)
+    assert vault.locks()["0-FULL"] == 4 + 14
 
 
 def test_a_directory_store_locks_nothing_and_says_so(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import subprocess
 import termios
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -155,10 +156,39 @@ def test_restore_and_verify_show_how_far_along_they_are(quick: Site, command: st
     assert any(command in line and "%" in line for lines in seen.drawn for line in lines)
 
 
-def test_systemd_is_told_that_a_run_is_at_work(quick: Site, tmp_path: Path) -> None:
-    address = tmp_path / "notify"
+@pytest.mark.parametrize("kind", ["a file", "an abstract name"])
+def test_systemd_is_told_that_a_run_is_at_work_what_at_and_that_it_ends(slow: Site, tmp_path: Path, kind: str) -> None:
+    """As sd_notify(3) says: READY once it is at work, STATUS while it goes on, STOPPING at the end."""
+    shown = str(tmp_path / "notify") if kind == "a file" else f"@s3napback-test-{os.getpid()}"
+    words: list[str] = []
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
-        channel.bind(str(address))
-        channel.settimeout(10)
-        quick.run(environment={"NOTIFY_SOCKET": str(address)})
-        assert channel.recv(1000) == b"READY=1\nSTATUS=at work"
+        channel.bind(f"\0{shown[1:]}" if shown.startswith("@") else shown)
+        channel.settimeout(30)
+        slow.run(environment={"NOTIFY_SOCKET": shown})
+        channel.settimeout(0.2)
+        with suppress(TimeoutError):
+            while True:
+                words.append(channel.recv(4096).decode())
+    first, *others, last = words
+    assert first == "READY=1\nSTATUS=at work"
+    assert last == "STOPPING=1\nSTATUS=at its end: 2 sources, 0 failed"
+    assert any(
+        re.fullmatch(r"READY=1\nSTATUS=[01] of 2 sources; Directory \S+ -> .* kB stored.*", each) for each in others
+    )
+
+
+def test_nobody_who_listens_to_no_word_holds_a_run_up(quick: Site, tmp_path: Path) -> None:
+    """A socket whose queue is full, one that is not there, and an address that is none."""
+    full = tmp_path / "full"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.bind(str(full))
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender, suppress(BlockingIOError):
+            sender.setblocking(False)
+            sender.connect(str(full))
+            while True:
+                sender.send(b"x")
+        clock = time.monotonic()
+        quick.run(environment={"NOTIFY_SOCKET": str(full)})
+        assert time.monotonic() - clock < 30
+    for address in (str(tmp_path / "none"), "vsock:2:1234", "@", "x" * 300):
+        quick.run("-f", environment={"NOTIFY_SOCKET": address})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -53,6 +54,13 @@ def test_what_says_nothing_definite_is_passing(status: int, code: str) -> None:
 @pytest.mark.parametrize(("status", "code"), DEFINITE)
 def test_what_says_no_is_not(status: int, code: str) -> None:
     assert not is_passing(refusal(status, code))
+
+
+def test_a_thread_that_waits_disturbs_nobody_else_s_random_numbers() -> None:
+    """Such as those of tests in this process, which have to be the same whenever they are drawn."""
+    before = random.getstate()
+    assert Patience(60, threading.Event()).allows_another(refusal(503, "SlowDown"), "asking")
+    assert random.getstate() == before
 
 
 def test_a_failure_that_passes_is_tried_again_until_the_outage_has_lasted_for_too_long() -> None:

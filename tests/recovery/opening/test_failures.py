@@ -26,6 +26,7 @@ from s3napback.stores.directory import DirectoryStore
 from s3napback.streams.culprits import Culprit, ElementsFailed
 from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import Block, Transformation
+from tests import manual
 from tests.recovery.helpers import file_member, put_archive, tar_of
 from tests.site import Site
 from tests.stores.sources import BytesSource
@@ -177,11 +178,11 @@ def test_the_message_of_a_failure_is_that_of_a_pipeline(tmp_path: Path) -> None:
         Decoder(Transport(store, 1), Decryption()).run(archive, shell("exit 3"))
 
 
-def test_the_readme_explains_every_heading() -> None:
-    readme = " ".join((Path(__file__).parents[3] / "README.md").read_text().split())
+def test_the_manual_explains_every_heading() -> None:
+    told = " ".join(manual.topic("recovery").split())
     headings = {heading.partition(":")[0] for _content, _consumers, heading in USES.values()}
     for heading in {*headings, "cannot be fetched", "is damaged", "is not trusted", "cannot be decoded"}:
-        assert f'It "{heading}"' in readme
+        assert f'It "{heading}"' in told
 
 
 def test_what_failed_because_of_the_cause_does_not_hide_it(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,80 @@
+"""The manual on the machine: a topic, a section or a directive, or the list of topics."""
+
+from __future__ import annotations
+
+import difflib
+import shutil
+from collections.abc import Callable, Iterator
+from textwrap import wrap
+
+from s3napback.errors import S3napbackError
+from s3napback.topics import passage, topics, words
+
+_LEAST_WIDTH = 20
+
+
+def show(word: str, page: Callable[[str], None], say: Callable[..., None]) -> None:
+    """Show what the manual has under a word.
+
+    Args:
+        word: a topic, a command, a heading or a directive; empty for the list of topics.
+        page: shows CommonMark.
+        say: prints lines.
+
+    Raises:
+        S3napbackError: the installation lacks the manual.
+        UnknownTopic: there is none of this name.
+    """
+    try:
+        if not topics():
+            raise S3napbackError("the manual is not there; install s3napback again")
+        text = passage(word) if word else None
+    except OSError as error:
+        raise S3napbackError(f"the manual cannot be read: {error}; install s3napback again") from error
+    if word and text is None:
+        raise UnknownTopic(word, nearest(word))
+    if text:
+        page(text)
+    else:
+        say(*overview(shutil.get_terminal_size().columns))
+
+
+class UnknownTopic(S3napbackError):
+    """The manual has nothing under this word."""
+
+    exit_code = 2
+
+    def __init__(self, word: str, near: list[str]) -> None:
+        """Name what is like it."""
+        hint = f"; near it are: {', '.join(near)}" if near else ""
+        super().__init__(f"the manual has nothing under {word!r}{hint}; “s3napback help” lists its topics")
+
+
+def nearest(word: str) -> list[str]:
+    """Up to five that are written like it, or have it in their names, as they are written."""
+    known = {each.casefold(): each for each in reversed(words())}
+    wanted = word.casefold()
+    within = [each for each in known if wanted in each and len(wanted) > 2]
+    alike = difflib.get_close_matches(wanted, known, 5)
+    return [known[each] for each in dict.fromkeys([*alike, *sorted(within, key=len)])][:5]
+
+
+def overview(width: int) -> Iterator[str]:
+    """The list of topics, each with the sentence that stands at its beginning.
+
+    Args:
+        width: columns; a narrow terminal has the sentence below the name.
+    """
+    width = max(width, _LEAST_WIDTH)
+    yield from wrap("The manual. “s3napback help” and one of these words shows more:", width)
+    yield ""
+    longest = max((len(name) for name in topics()), default=0)
+    is_narrow = width < 3 * longest
+    for name, topic in topics().items():
+        if is_narrow:
+            yield f"  {name}"
+        indent = " " * (4 if is_narrow else longest + 4)
+        first = indent if is_narrow else f"  {name}".ljust(len(indent))
+        yield from wrap(topic.sentence, width, initial_indent=first, subsequent_indent=indent)
+    yield ""
+    yield from wrap("Other words: a command (help restore), a directive (help Exclude), a message in quotes.", width)

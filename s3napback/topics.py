@@ -1,0 +1,205 @@
+"""The manual as it is installed: its topics, and what of them a word means."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+FOLDER = Path(__file__).parent / "manual"
+MESSAGES = "messages"
+"""The topic with a row for each family of messages."""
+MOST_ROWS = 3
+"""Rows that are shown for the words of one message."""
+
+_FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
+_HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
+_LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
+_MARK = re.compile(r"^<!-- .* -->\n", re.MULTILINE)
+_ROW = re.compile(r"^\| (“.*”) \| (.*) \| (.*) \|$", re.MULTILINE)
+_PHRASE = re.compile(r"“((?:[^“”]|“[^“”]*”)*)”")
+_DIRECTIVE = re.compile(r"^\| `(\w+)` \| (.*) \| (.*) \| (.*) \| (.*) \|$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One file of the manual.
+
+    Attributes:
+        name: one word, in small letters.
+        text: CommonMark, UTF-8, with a title, a sentence that says what it is about, and sections.
+    """
+
+    name: str
+    text: str
+
+    @property
+    def sentence(self) -> str:
+        """What it is about."""
+        return self.text.split("\n", 3)[2]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, and what stands below it up to the next one of its level or above."""
+
+    heading: str
+    text: str
+
+    @property
+    def command(self) -> str:
+        """The last word of a heading like ``Recovery: restore``, which is a command's; else the heading."""
+        return self.heading.rpartition(": ")[2]
+
+
+@dataclass(frozen=True)
+class MessageFamily:
+    """A row for messages that mean the same, and are mended in the same way.
+
+    Attributes:
+        phrases: words of these messages; ``…`` stands for any others.
+        meaning: CommonMark.
+        remedy: CommonMark.
+    """
+
+    phrases: tuple[str, ...]
+    meaning: str
+    remedy: str
+
+    def phrase_in(self, message: str) -> str:
+        """The longest of the phrases that occur in a message; empty for none."""
+        return max((each for each in self.phrases if _pattern(each).search(message)), key=_length, default="")
+
+    def words_in(self, message: str) -> int:
+        """How many characters of a message are those of the longest phrase; 0 for none."""
+        return _length(self.phrase_in(message))
+
+
+@cache
+def topics() -> dict[str, Topic]:
+    """All of them, by their names.
+
+    Raises:
+        OSError: they cannot be read, so the package is not whole.
+    """
+    found = (Topic(path.stem, path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.md")))
+    return {topic.name: topic for topic in found}
+
+
+def words() -> list[str]:
+    """All that can be asked for: topics, sections, directives."""
+    sections = [section.command for topic in topics().values() for section in _sections(topic.text)]
+    directives = [found[1] for topic in topics().values() for found in _DIRECTIVE.finditer(topic.text)]
+    return [*topics(), *sections, *directives]
+
+
+def passage(word: str) -> str | None:
+    """What the manual has under a word, made readable.
+
+    Args:
+        word: a topic, a section by its heading or its command, a directive, or words of a message.
+    """
+    wanted = word.casefold()
+    if wanted in topics():
+        return readable(topics()[wanted].text)
+    parts = [*_rows_of_directives(wanted), *_sections_of(wanted)]
+    if word == wanted:  # “drill” is the command, and “Drill” the directive
+        parts.reverse()
+    if parts:
+        return readable("\n".join(parts))
+    advice = _advice(word)
+    return readable(advice) if advice else None
+
+
+def _rows_of_directives(wanted: str) -> Iterator[str]:
+    for topic in topics().values():
+        for found in _DIRECTIVE.finditer(topic.text):
+            if found[1].casefold() == wanted:
+                yield _told(found, topic.name)
+
+
+def _sections_of(wanted: str) -> Iterator[str]:
+    for topic in topics().values():
+        for section in _sections(topic.text):
+            if wanted in (section.command.casefold(), section.heading.casefold()):
+                yield f"{section.text.rstrip()}\n\nThe whole topic: `s3napback help {topic.name}`\n"
+
+
+@cache
+def families() -> Sequence[MessageFamily]:
+    """The rows of the topic on messages, in their order."""
+    rows = _ROW.finditer(topics()[MESSAGES].text) if MESSAGES in topics() else ()
+    return [MessageFamily(tuple(_PHRASE.findall(row[1])), row[2], row[3]) for row in rows]
+
+
+def families_of(message: str) -> list[MessageFamily]:
+    """The rows that fit a message, the one with the most of its words first.
+
+    Args:
+        message: as it was printed, or some words of it.
+    """
+    found = [(each.words_in(message), each) for each in families()]
+    return [each for words, each in sorted(found, key=lambda pair: -pair[0]) if words]
+
+
+def _advice(message: str) -> str | None:
+    """What is told of a message, if it is one."""
+    part = message.casefold()
+    rows = families_of(message) or [
+        each for each in families() if any(part in phrase.casefold() for phrase in each.phrases)
+    ]
+    if " " not in message or not rows:
+        return None
+    phrases = [each.phrase_in(message).strip(" :…") for each in rows]
+    own = [each for at, each in enumerate(rows) if not any(phrases[at] and phrases[at] in one for one in phrases[:at])]
+    told = (f"{each.meaning}\n\nWhat to do: {each.remedy}\n" for each in own[:MOST_ROWS])
+    return "\n---\n\n".join(told).replace(r"\|", "|")
+
+
+def _length(phrase: str) -> int:
+    return len(phrase.replace("…", ""))
+
+
+@cache
+def _pattern(phrase: str) -> re.Pattern[str]:
+    return re.compile(".*?".join(map(re.escape, phrase.split("…"))))
+
+
+def readable(text: str) -> str:
+    """Without the marks of tests, and with names of topics in the place of links, which nobody can click on."""
+    parts = _FENCE.split(_MARK.sub("", text))
+    return "".join(part if part.startswith("```") else _LINK.sub(_without_link, part) for part in parts)
+
+
+@cache
+def _sections(text: str) -> Sequence[Section]:
+    return tuple(_found_sections(text))
+
+
+def _found_sections(text: str) -> Iterator[Section]:
+    prose = _FENCE.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), text)
+    headings = [found for found in _HEADING.finditer(prose) if len(found[1]) > 1]
+    for number, found in enumerate(headings):
+        after = (other.start() for other in headings[number + 1 :] if len(other[1]) <= len(found[1]))
+        yield Section(found[2], text[found.start() : next(after, len(text))])
+
+
+def _told(row: re.Match[str], home: str) -> str:
+    name, takes, default, where, meaning = row.groups()
+    others = [
+        topic.name
+        for topic in topics().values()
+        if re.search(rf"\b{name}\b", topic.text) and topic.name not in (home, MESSAGES)
+    ]
+    more = f"- Also in: {', '.join(f'`help {name}`' for name in others)}\n" if others else ""
+    return f"## {name}\n\n{meaning}\n\n- Takes: {takes}\n- Default: {default}\n- Where: {where}\n{more}"
+
+
+def _without_link(found: re.Match[str]) -> str:
+    label, target = found.groups()
+    name = target.partition("#")[0].removesuffix(".md")
+    if "://" in target:
+        return found[0]
+    return f"{label} (`help {name}`)" if name in topics() else label
