@@ -60,7 +60,7 @@ def verify_command(
     if every and at:
         raise click.UsageError("--at names one state, so it does not go with --all")
     request = verify.VerifyRequest(
-        source or "", at or "", origin or "", every, keyless, against_live, passphrase_file, original
+        source or "", at or "", origin or "", every, keyless, against_live, passphrase_file, original, invocation.test
     )
     invocation.run_each(
         lambda path: verify.verify(load_for_reading(path, as_of), request, invocation.day, say), has_heading=True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -10,12 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 
-from s3napback.archives import ArchiveRecord
 from s3napback.backup.telling import Telling
 from s3napback.catalogue.claims import is_stray
 from s3napback.catalogue.contents import CataloguedArchive
-from s3napback.catalogue.indexes import index_metadata
 from s3napback.catalogue.losses import unprotected_sources
+from s3napback.catalogue.marking import leave_mark
 from s3napback.catalogue.sums import SumNote, read_sum, sum_key
 from s3napback.commands.drill_original import are_originals_meant, drill_originals
 from s3napback.config.settings import Configuration, Job
@@ -36,7 +34,7 @@ from s3napback.rotation import day_date
 from s3napback.standing import working_on
 from s3napback.surroundings import host_name
 from s3napback.watch.metrics import Drilled, drill_metrics_text
-from s3napback.watch.proofs import Proof, Seen, newest_of, proof_key, proof_keys
+from s3napback.watch.proofs import Proof, ReadBack, Seen, newest_of
 
 logger = logging.getLogger("s3napback")
 
@@ -271,20 +269,10 @@ class _Drills:
         moment = datetime.now(timezone.utc)
         is_sample = self._is_sample(archive.record.owner.source)
         proof = Proof(archive.record.id, host, moment, is_good, said, self.request.sample if is_sample else 0)
-        content = io.BytesIO(proof.written())
-        key = proof_key(archive.key, is_good=is_good, is_sample=is_sample)
-        # A sample that went well leaves all that is known already.
-        outdated = () if is_good and is_sample else proof_keys(archive.key)
+        # What a sample finds wrong is wrong with all of it.
+        mark = ReadBack.DISPROVEN if not is_good else ReadBack.SAMPLED if is_sample else ReadBack.PROVEN
         try:
-            found = store.head(archive.key)
-            now_there = ArchiveRecord.from_metadata(found.metadata) if found else None
-            if now_there is None or now_there.id != archive.record.id:
-                logger.info("%s was replaced while it was tried, so nothing is noted beside it", archive.key)
-                return
-            store.put(key, content, index_metadata(archive.record), is_helper=True)
-            for other in outdated:
-                if other != key and other in self.holdings.catalogue.proofs:
-                    store.delete(other)
+            leave_mark(store, archive, mark, proof, self.holdings.catalogue.proofs)
         except S3napbackError as error:
             logger.warning("that %s was tried could not be noted beside it: %s", archive.key, error)
 

@@ -46,10 +46,21 @@ class PacketReader:
                 step = min(self._rest_of_body, len(data) - position)
                 self._rest_of_body -= step
                 position += step
-                continue
-            self._header.append(data[position])
-            position += 1
-            self._read_header()
+            elif self._goes_on and not self._header and data[position] in _PARTIAL:
+                position = self._passed_pieces(data, position)
+            else:
+                self._header.append(data[position])
+                position += 1
+                self._read_header()
+
+    def _passed_pieces(self, data: memoryview, position: int) -> int:
+        """Pass by pieces of one size, as gpg writes nearly all, and tell where something else begins."""
+        octet, end = data[position], len(data)
+        step = 1 + (1 << (octet & 0x1F))
+        while position < end and data[position] == octet:
+            position += step
+        self._rest_of_body = max(0, position - end)
+        return min(position, end)
 
     def _read_header(self) -> None:
         """Begin a body if the header is whole: a tag and a length, or where a body goes on in pieces, a length only."""

@@ -30,6 +30,7 @@ from s3napback.index.records import (
 from s3napback.index.walking import Walk
 
 _PIECE_BYTES = 1 << 17
+_END = bytes(2)
 _seen = attrgetter("st_mode", "st_uid", "st_gid", "st_size", "st_mtime_ns", "st_nlink")
 _ARCHIVED_TYPES = frozenset((stat.S_IFREG, stat.S_IFLNK, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO))
 
@@ -113,7 +114,7 @@ class Comparison:
     new: NewIndex
     parent: ParentIndex | None = None
 
-    def judge(self, path: bytes, written: bytes, dumpdir: bytes | bytearray) -> Iterator[Relettered]:
+    def judge(self, path: bytes, written: bytes, dumpdir: bytes) -> Iterator[Relettered]:
         """Judge a directory by the list of what it held.
 
         Args:
@@ -128,8 +129,12 @@ class Comparison:
             SourceError: an index cannot be read or written.
         """
         if self.parent is None and not _has_letter(LEFT_OUT, dumpdir):
+            if len(dumpdir) <= PART and dumpdir.endswith(_END):
+                # There cannot be more entries than in a part.
+                self.new.add_names(path, dumpdir[: -len(_END)])
+                return
             for _start, entries in _pieces(dumpdir):
-                self.new.add(path, Part(entries))
+                self.new.add_names(path, b"\0".join(entries))
             return
         place = _Place(self, path, written)
         for start, entries in _pieces(dumpdir):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from s3napback.durable import create_private
 from s3napback.errors import SourceError
-from s3napback.index.records import ASKED, LEFT_OUT, UNREAD, DamagedIndex, Part, Record, decode, encode
+from s3napback.index.records import ASKED, LEFT_OUT, UNREAD, DamagedIndex, Part, Record, decode, encode, encode_taken
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -42,8 +42,9 @@ _APART = (
     "SELECT device, inode FROM links.name GROUP BY device, inode HAVING min(kept) < max(kept))"
 )
 _BATCH = 200
-HELD = 50_000
-"""Names of which something may still become known, at most, that are kept in memory."""
+_HELD_ENTRY = 100  # bytes of a part without records, and of each entry of one with records, besides its name
+HELD = 4 << 20
+"""Bytes of names of which something may still become known, at most, that are kept in memory."""
 
 
 Inode = tuple[int, int]
@@ -136,8 +137,10 @@ class NewIndex:
         self._path = path
         self._failing = _Failing(path)
         self._links = links
-        self._held: dict[bytes, list[Part]] = {}
-        self._held_names = 0
+        self._held: dict[bytes, list[Part | bytes]] = {}
+        self._held_bytes = 0
+        # Directories of which the first parts are held, and others are not.
+        self._split: set[bytes] = set()
         self._rows: list[tuple[bytes, bytes, bytes, bool]] = []
         self._connection: Connection | None = None
         self._names: list[tuple[int, int, bytes, bytes, bool]] = []
@@ -173,7 +176,7 @@ class NewIndex:
         with self._failing:
             for path, parts in self._held.items():
                 for part in parts:
-                    self._write(path, part)
+                    self._write(path, _whole(part))
             self._held.clear()
             self._write_rows()
             self._execute("COMMIT")
@@ -184,22 +187,45 @@ class NewIndex:
         Raises:
             SourceError: it cannot be written, which holds for all methods.
         """
-        if self._held_names < HELD:
+        # Of a part with records hardly anything more becomes known.
+        self._add(path, part, _HELD_ENTRY * len(part.entries))
+
+    def add_names(self, path: bytes, names: bytes) -> None:
+        """The same without records.
+
+        Args:
+            path: the directory's.
+            names: entries, a zero byte between each and the next.
+        """
+        self._add(path, names, len(names) + _HELD_ENTRY)
+
+    def _add(self, path: bytes, part: Part | bytes, size: int) -> None:
+        if self._held_bytes < HELD:
             # What comes of its names is soon known, and then it is written once.
             self._held.setdefault(path, []).append(part)
-            self._held_names += len(part.entries)
+            self._held_bytes += size
             return
+        if path in self._held:
+            self._split.add(path)
         with self._failing:
-            self._write(path, part)
+            self._write(path, _whole(part))
 
     def change(self, path: bytes, changes: Mapping[bytes, Record | bytes]) -> None:
         """Change records or letters of names in a directory that is in it; of others nothing is known."""
         with self._failing:
             held = self._held.pop(path, ())
             for part in held:
-                self._held_names -= len(part.entries)
-                self._write(path, part.with_changes(changes))
-            if not held:
+                taken = None
+                if isinstance(part, bytes):
+                    self._held_bytes -= len(part) + _HELD_ENTRY
+                    taken = encode_taken(part, changes)
+                else:
+                    self._held_bytes -= _HELD_ENTRY * len(part.entries)
+                if taken is None:
+                    self._write(path, _whole(part).with_changes(changes))
+                else:
+                    self._put((path, next(iter(changes)), taken, False))
+            if not held or path in self._split:
                 self._change_written(path, changes)
 
     def _change_written(self, path: bytes, changes: Mapping[bytes, Record | bytes]) -> None:
@@ -216,7 +242,10 @@ class NewIndex:
     def _write(self, path: bytes, part: Part) -> None:
         names = b"\0" + b"\0".join(part.entries)
         is_odd = any(b"\0" + letter in names for letter in _ODD)
-        self._rows.append((path, part.entries[0][1:], encode(part), is_odd))
+        self._put((path, part.entries[0][1:], encode(part), is_odd))
+
+    def _put(self, row: tuple[bytes, bytes, bytes, bool]) -> None:
+        self._rows.append(row)
         if len(self._rows) >= _BATCH:
             self._write_rows()
 
@@ -299,6 +328,10 @@ class NewIndex:
 
     def _many(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
         _opened(self._connection).executemany(statement, rows)
+
+
+def _whole(part: Part | bytes) -> Part:
+    return Part(part.split(b"\0")) if isinstance(part, bytes) else part
 
 
 def _signed(inode: Inode) -> Inode:

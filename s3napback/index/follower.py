@@ -9,24 +9,43 @@ that stands in its way.
 from __future__ import annotations
 
 import struct
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 
 from s3napback.index.comparing import Comparison
 from s3napback.index.database import NewIndex
 from s3napback.index.head import HEAD_LENGTH
-from s3napback.index.headers import Headers, UnknownForm, group_length, moment, number, path_below
-from s3napback.index.lines import FILE, LineWriter, has_special, moment_text
-from s3napback.index.records import PART, UNREAD, Kind, Record
-from s3napback.streams.tar_headers import BLOCK_SIZE, DIRECTORY, HARD_LINK, REGULAR
+from s3napback.index.headers import (
+    Headers,
+    Span,
+    UnknownForm,
+    folder_form,
+    group_length,
+    number,
+    own_description,
+    path_below,
+)
+from s3napback.index.lines import TYPES, LineWriter, escaped, folder_line, moment_text
+from s3napback.index.records import PART, UNREAD, Kind, Record, link_measure
+from s3napback.streams.tar_headers import BLOCK_SIZE, DIRECTORY, EXTENDED, HARD_LINK, REGULAR, SYMBOLIC_LINK
 from s3napback.streams.transformations import Block
 
 # tar's most frequent forms of a member: a regular file, and the same behind an extended header of nothing but the time.
-_BARE = struct.Struct("100s24s11sx11s9xc355x")  # name, mode and owners, size, time, type
-_TIMED = struct.Struct("124x11s21xc355x 32s480x 100s24s11s21xc355x")
-_TIME_ALONE = {b"%011o" % size: b"%d mtime=" % size for size in range(10, 32)}
+_BARE = struct.Struct("100s24s11sx11s")  # name, mode and owners, size, time
+_TIMED = struct.Struct(
+    "124x11s377x32s480x100s24s11s21xc"
+)  # size and content of the first; of the second as above, type
+_TIMED_SIZE = 3 * BLOCK_SIZE
 _USUAL, _POINT, _MINUS = b"%011o" % 30, ord("."), ord("-")
-_MOST_KINDS = 10_000
+_FILE, _EXTENDED = ord(REGULAR), ord(EXTENDED)
+_COMMON = (REGULAR, SYMBOLIC_LINK)
+_MOST_KINDS = 2_000
+"""Of which the label is kept here. ``LineWriter`` has to speak of the same label again before its readers forget it."""
 _EMPTY = bytes(BLOCK_SIZE)
+
+
+_Told = tuple[Kind, bytes]
+"""A kind of member, and what that is called in lines."""
 
 
 class Gatherer:
@@ -92,11 +111,11 @@ class Gatherer:
         self.lines.append(self.writer.line(headers, name))
         self.at += len(headers.group) + headers.stored_size + -headers.stored_size % BLOCK_SIZE
 
-    def put_folder(self, headers: Headers) -> None:
-        """Write the line of a directory."""
+    def put_folder(self, line: bytes, length: int) -> None:
+        """Write the line of a directory, whose headers have so many bytes."""
         self.flush()
-        self.writer.write_folder(headers, self.at)
-        self.at += len(headers.group)
+        self.writer.write_folder(line, self.at)
+        self.at += length
         self._began = self.at
 
     def linked(self, headers: Headers) -> Record | bytes:
@@ -136,8 +155,9 @@ class Follower:
         self._comparison = comparison
         self._top = top
         self._take_name = take
-        self._kinds: dict[bytes, Kind] = {}
-        self._labels: dict[bytes, tuple[bytes, bytes]] = {}
+        # By mode and owners as a header has them; of files with bare headers, of others with timed ones, of folders ...
+        self._told: defaultdict[tuple[bytes, int], dict[bytes, _Told]] = defaultdict(dict)
+        self._count = 0
         self._group = bytearray()
         self._left = 0
 
@@ -197,74 +217,105 @@ class Follower:
 
     def _common(self, block: memoryview, position: int, end: int) -> int:
         """Pass by members of the most frequent forms, and tell where the first of another form begins."""
-        gatherer, kinds, labels = self._gatherer, self._kinds, self._labels
-        bare, timed = _BARE.unpack_from, _TIMED.unpack_from
-        last = end - _TIMED.size
+        gatherer, bare, timed = self._gatherer, _BARE.unpack_from, _TIMED.unpack_from
+        bare_told, timed_told = self._told[REGULAR, BLOCK_SIZE], self._told[REGULAR, _TIMED_SIZE]
+        last = end - _TIMED_SIZE
         while position <= last:
-            kind = block[position + 156]
-            if kind == 0x30:
-                name, who, size, time, _ = bare(block, position)
-                length = BLOCK_SIZE
+            first = block[position + 156]
+            if first == _FILE:
+                name, who, size, time = bare(block, position)
+                length, told = BLOCK_SIZE, bare_told.get(who) or self._learned(REGULAR, BLOCK_SIZE, who)
                 seconds, nanoseconds = number(time), 0
-                shown, form = b"%d" % seconds, 0
-            elif kind == 0x78:
-                described, _, text, name, who, size, kind_byte = timed(block, position)
-                if kind_byte != REGULAR:
-                    break
-                length, form = 3 * BLOCK_SIZE, 1
-                if described == _USUAL and text[19] == _POINT and text[9] != _MINUS and text[:9] == b"30 mtime=":
-                    seconds, nanoseconds, shown = int(text[9:19]), int(text[20:29]), text[9:29]
-                elif text.startswith(_TIME_ALONE.get(described, b"none")):
-                    seconds, nanoseconds = moment(text[9 : int(described, 8) - 1])
-                    shown = moment_text(seconds, nanoseconds)
-                else:
-                    break
+                shown = b"%d" % seconds
             else:
-                break
-            if size[0] & 0x80 or has_special(name):
+                described, text, name, who, size, kind = timed(block, position)
+                is_time = text[19] == _POINT and text[9] != _MINUS and text[:9] == b"30 mtime="
+                if first != _EXTENDED or kind != REGULAR or described != _USUAL or not is_time:
+                    if not (step := self._less_common(block, position, first)):
+                        break
+                    position += step
+                    continue
+                length, told = _TIMED_SIZE, timed_told.get(who) or self._learned(REGULAR, _TIMED_SIZE, who)
+                seconds, nanoseconds, shown = int(text[9:19]), int(text[20:29]), text[9:29]
+            if size[0] & 0x80 or b"\n" in name or b"\\" in name or b"\t" in name:
                 break
             folder, _, name = name.partition(b"\0")[0].rpartition(b"/")
-            if who not in kinds:
-                self._learn_kind(who)
             if folder != gatherer.folder or len(gatherer.pending) >= PART:
                 gatherer.begin(folder)
             measure = int(size, 8)
-            gatherer.pending[name] = (kinds[who], measure, seconds, nanoseconds)
-            gatherer.lines.append(b"%s %d %s %s\n" % (labels[who][form], measure, shown, name))
+            gatherer.pending[name] = (told[0], measure, seconds, nanoseconds)
+            gatherer.lines.append(b"%s %d %s %s\n" % (told[1], measure, shown, name))
             length += measure + -measure % BLOCK_SIZE
             gatherer.at += length
             position += length
         return position
 
-    def _learn_kind(self, who: bytes) -> None:
-        if len(self._kinds) >= _MOST_KINDS:
-            self._kinds.clear()
-        kind = self._kinds[who] = Headers(b"\0" * 100 + who + b"\0" * 32 + REGULAR + b"\0" * 355).kind
-        mode, owner, group = kind
-        label = self._gatherer.writer.label
-        self._labels[who] = (label(FILE, mode & 0o7777, owner, group, 1), label(FILE, mode & 0o7777, owner, group, 3))
+    def _less_common(self, block: memoryview, position: int, first: int) -> int:
+        """Pass by a file or symbolic link that has a long name besides, and tell how long it is; 0 if it is another."""
+        described = own_description(block, position) if first == _EXTENDED else (b"", None)
+        if described is None:
+            return 0
+        length = _TIMED_SIZE if first == _EXTENDED else BLOCK_SIZE
+        own = position + length - BLOCK_SIZE
+        name, who, size, time = _BARE.unpack_from(block, own)
+        kind = bytes(block[own + 156 : own + 157])
+        if kind not in _COMMON or size[0] & 0x80:
+            return 0
+        folder, _, name = (described[0] or name.partition(b"\0")[0]).rpartition(b"/")
+        seconds, nanoseconds = described[1] or (number(time), 0)
+        mode, label = self._told[kind, length].get(who) or self._learned(kind, length, who)
+        measure, stored, more = int(size, 8), int(size, 8), b""
+        if kind == SYMBOLIC_LINK:
+            link = bytes(block[own + 157 : own + 257]).partition(b"\0")[0]
+            measure, stored, more = link_measure(link), 0, b"\t" + escaped(link)
+        gatherer = self._gatherer
+        gatherer.put(folder, name, (mode, measure, seconds, nanoseconds))
+        shown = moment_text(seconds, nanoseconds)
+        gatherer.lines.append(b"%s %d %s %s%s\n" % (label, stored, shown, escaped(name), more))
+        length += stored + -stored % BLOCK_SIZE
+        gatherer.at += length
+        return length
+
+    def _learned(self, kind: bytes, length: int, who: bytes) -> _Told:
+        if self._count >= _MOST_KINDS:
+            for each in self._told.values():
+                each.clear()
+            self._count = 0
+        self._count += 1
+        mode, owner, group = found = Headers(bytes(100) + who + bytes(32) + kind + bytes(355)).kind
+        blocks = 0 if kind == DIRECTORY else length // BLOCK_SIZE
+        label = self._gatherer.writer.label(TYPES[kind], mode & 0o7777, owner, group, blocks)
+        told = self._told[kind, length][who] = found, label
+        return told
 
     def _taken(self, group: bytes) -> bytes:
         """Take note of the member that a group of headers describes, and tell what of them passes."""
-        if group == _EMPTY:
-            self.has_ended = True
-            return b""
         try:
+            if form := folder_form(group):
+                told = self._told[DIRECTORY, 0].get(form.who) or self._learned(DIRECTORY, 0, form.who)
+                self._put_folder(group, told[1], moment_text(form.seconds, form.nanoseconds), form.path)
+                return self._judged(group, form.path, (form.start, form.end))
+            if group == _EMPTY:
+                self.has_ended = True
+                return b""
             headers = Headers(group)
             if headers.type == DIRECTORY:
-                return self._judged(headers, group)
+                label = self._gatherer.writer.label_of_folder(headers.kind)
+                self._put_folder(group, label, moment_text(*headers.modified), headers.path)
+                return self._judged(group, headers.path, headers.dumpdir)
             self._left = headers.stored_size + -headers.stored_size % BLOCK_SIZE
             self._gatherer.put_headers(headers)
         except (UnknownForm, ValueError) as error:
             self.flaw = str(error)
         return group
 
-    def _judged(self, headers: Headers, group: bytes) -> bytes:
-        self._gatherer.put_folder(headers)
-        if headers.dumpdir is None or self._comparison is None:
+    def _put_folder(self, group: bytes, label: bytes, modified: bytes, path: bytes) -> None:
+        self._gatherer.put_folder(folder_line(label, len(group) // BLOCK_SIZE, modified, path), len(group))
+
+    def _judged(self, group: bytes, written: bytes, dumpdir: Span | None) -> bytes:
+        if dumpdir is None or self._comparison is None:
             return group
-        start, end = headers.dumpdir
-        written = headers.path
+        start, end = dumpdir
         changed: bytearray | None = None
         for place, name, letter in self._comparison.judge(path_below(written, self._top), written, group[start:end]):
             changed = changed or bytearray(group)

@@ -38,7 +38,7 @@ from isal import isal_zlib
 
 from s3napback.durable import create_private
 from s3napback.index.headers import Headers, UnknownForm, number
-from s3napback.index.records import PART, DamagedIndex
+from s3napback.index.records import DamagedIndex, Kind
 from s3napback.streams.tar_headers import BLOCK_SIZE
 
 FILE, LINK, SYMLINK, CHARACTER, BLOCK, FOLDER, PIPE = (
@@ -61,6 +61,8 @@ LONGEST_LINE = 1 << 16
 _LEVEL = 3  # of ISA-L, which is ten times as fast as zlib's 6, and makes a twentieth more
 _GZIP = 31  # zlib's largest window, with gzip's header and trailer
 _MOST_KINDS = 10_000
+_GATHERED = 512
+"""Lines that are deflated together."""
 _PLACE = re.compile(rb":([0-9]{1,16})(?: (.*))?", re.DOTALL)
 _KINDS = re.compile(rb"^kind .*$", re.MULTILINE)
 _KIND = re.compile(rb"kind ([0-9]{1,9}) ([a-z]{4,7}) ([0-7]{1,4}) ([0-9]{1,20}) ([0-9]{1,20}) ([0-9]{1,9})")
@@ -71,8 +73,10 @@ _ESCAPES = {b"\\": b"\\\\", b"\n": b"\\n", b"\t": b"\\t"}
 _ESCAPED = re.compile(rb"\\(.?)", re.DOTALL)
 _MEANT = {b"\\": b"\\", b"n": b"\n", b"t": b"\t"}
 
-has_special = _SPECIAL.search
-"""Whether a name cannot stand in a line as it is."""
+
+def has_special(name: bytes) -> bool:
+    """Whether a name cannot stand in a line as it is."""
+    return b"\\" in name or b"\n" in name or b"\t" in name
 
 
 def escaped(name: bytes) -> bytes:
@@ -138,6 +142,7 @@ class LineWriter:
         self._labels: dict[tuple[bytes, ...], bytes] = {}
         self._kinds = 0
         self._pending: list[bytes] = []
+        self._learned: list[bytes] = []
         self._place: bytes | None = b""
         self._told: bytes | None = None
 
@@ -161,7 +166,7 @@ class LineWriter:
                 self._labels.clear()
             self._labels[key] = b"%d" % self._kinds
             self._kinds += 1
-            self._pending.append(b"kind %s %s\n" % (self._labels[key], b" ".join(key)))
+            self._learned.append(b"kind %s %s\n" % (self._labels[key], b" ".join(key)))
         return self._labels[key]
 
     def write(self, folder: bytes, lines: Iterable[bytes], start: int) -> None:
@@ -174,19 +179,21 @@ class LineWriter:
         """
         if folder != self._place or not folder:
             self._begin(b":%d %s\n" % (start // BLOCK_SIZE, escaped(folder)), folder)
-        self._pending += lines
-        self._flush()
+        self._add(lines)
 
-    def write_folder(self, headers: Headers, start: int) -> None:
-        """Write the line of a folder, whose headers begin at ``start``."""
+    def _add(self, lines: Iterable[bytes]) -> None:
+        if self._learned:
+            self._pending += self._learned
+            self._learned.clear()
+        self._pending += lines
+        if len(self._pending) > _GATHERED:
+            self._flush()
+
+    def write_folder(self, line: bytes, start: int) -> None:
+        """Write the line of a folder, of ``folder_line``, whose headers begin at ``start``."""
         if self._place is not None:
             self._begin(b":%d\n" % (start // BLOCK_SIZE), None)
-        mode, owner, group = headers.kind
-        label = self.label(FOLDER, mode & 0o7777, owner, group, 0)
-        blocks = len(headers.group) // BLOCK_SIZE
-        time = moment_text(*headers.modified)
-        self._pending.append(b"%s %d %s %s\n" % (label, blocks, time, escaped(headers.path.rstrip(b"/"))))
-        self._flush()
+        self._add((line,))
 
     def write_names(self, folder: bytes, names: Iterable[bytes]) -> None:
         """Write what the members do not tell of a folder, whose path is relative to the source: letters with names."""
@@ -195,13 +202,17 @@ class LineWriter:
                 self._pending.append(b"::%s\n" % escaped(folder))
                 self._told = folder
             self._pending.append(b"%s\n" % escaped(name))
-            if len(self._pending) > PART:
+            if len(self._pending) > _GATHERED:
                 self._flush()
 
     def _begin(self, line: bytes, place: bytes | None) -> None:
         self._place = place
-        # Kinds may have been told in front of it: they hold wherever they stand.
         self._pending.append(line)
+
+    def label_of_folder(self, kind: Kind) -> bytes:
+        """What folders of one kind are called in their lines."""
+        mode, owner, group = kind
+        return self.label(FOLDER, mode & 0o7777, owner, group, 0)
 
     def line(self, headers: Headers, name: bytes) -> bytes:
         """The line of a member that is no folder.
@@ -240,6 +251,18 @@ class LineWriter:
         self._flush()
         self._put(self._deflate.flush())
         return None if self.problem else Lines(self._path, secret, self._length, self._hash.digest())
+
+
+def folder_line(label: bytes, blocks: int, modified: bytes, path: bytes) -> bytes:
+    """The line of a folder.
+
+    Args:
+        label: of its kind.
+        blocks: of its headers.
+        modified: when, as ``moment_text`` has it.
+        path: as it stands in the archive.
+    """
+    return b"%s %d %s %s\n" % (label, blocks, modified, escaped(path.rstrip(b"/")))
 
 
 def _more(kind: bytes, headers: Headers, size: int) -> bytes:

@@ -9,6 +9,7 @@ from s3napback.formatting import human_bytes, printable
 from s3napback.listing.report import OriginalRow, Report, Row
 from s3napback.locks import whole_day
 from s3napback.rotation import day_date
+from s3napback.watch.proofs import ReadBack
 
 _ARCHIVE_HEADINGS = (
     *(
@@ -28,6 +29,7 @@ _ARCHIVE_HEADINGS = (
     ),
 )
 _ORIGINAL_HEADINGS = ("THE ORIGINAL'S", "TYPE", "SLOT", "STORED", "CHUNKS", "SIZE", "CHAIN", "KEY", "RESTORABLE")
+_FOUND = {ReadBack.VERIFIED: "", ReadBack.INTACT: " (sums)", ReadBack.DAMAGED: ", and is DAMAGED"}
 _RIGHT_ALIGNED = frozenset({"SLOT", "SIZE", "UNREAD", "BACKUPS", "CHUNKS"})
 
 
@@ -51,7 +53,7 @@ def plain_text(report: Report) -> list[str]:
 
 def _archives(rows: Sequence[Row]) -> list[str]:
     headings, cells = list(_ARCHIVE_HEADINGS), [_cells(row) for row in rows]
-    for heading, shown in (("LOCKED UNTIL", locked_until), ("PROVEN", proven)):
+    for heading, shown in (("LOCKED UNTIL", locked_until), ("VERIFIED", verified), ("PROVEN", proven)):
         if any(map(shown, rows)):
             place = headings.index("KEY")
             headings.insert(place, heading)
@@ -85,10 +87,19 @@ def locked_until(row: Row) -> str:
 
 def proven(row: Row) -> str:
     """The day on which a drill last read the archive, or that it was not what it should be; empty if none did."""
-    if row.drill is None:
+    drill = row.known.drill
+    if drill is None:
         return ""
-    how = ", and was NOT" if not row.drill.is_good else ", a sample" if row.drill.is_sample else ""
-    return f"{row.drill.moment.astimezone().date()}{how}"
+    how = ", a sample" if drill.is_sample else "" if drill.is_good else ", and was NOT"
+    return f"{drill.moment.astimezone().date()}{how}"
+
+
+def verified(row: Row) -> str:
+    """The day on which verify last read the archive, and what it was if not good; empty if it did not."""
+    seen = row.known.verified
+    if seen is None:
+        return ""
+    return f"{seen.moment.astimezone().date()}{_FOUND[seen.mark]}"
 
 
 def restorable(row: Row) -> str:

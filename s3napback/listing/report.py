@@ -12,8 +12,9 @@ while ``format`` stays the same:
   prefix), ``slot``, ``type`` (``FULL``, ``DIFF``), ``size`` (bytes), ``stored`` (when the store took it),
   ``storage_class``; ``locked_until`` (it cannot be deleted for good before, as far as the store has told; null if it
   can); ``drilled`` (when a drill last ended, or null), ``proven`` (whether it went well, or null), ``sampled``
-  (whether that was of a sample of files, or null); ``unread`` (how many paths of the source could not be read that
-  night, as far as is known);
+  (whether only a sample of its files was looked at, or null); ``checked`` (when verify last read it, or null),
+  ``verified`` (``content``, ``sums``, ``damaged``, or null); ``unread`` (how many paths of the source could not be read
+  that night, as far as is known);
   ``restorable`` (true, false), ``problem`` (why not, else empty), ``chain`` (keys to be restored in
   order; empty if not restorable); ``claim`` (null if the configuration has no blocks, else ``current``,
   ``former name``, ``no block``, ``name of another source``, ``another prefix, or a copy``, ``another host``,
@@ -47,9 +48,10 @@ from s3napback.config.settings import Job
 from s3napback.original.chains import OriginalArchive, OriginalChain, chain_to
 from s3napback.original.contents import is_original_chunk
 from s3napback.rotation import ArchiveType, day_date
-from s3napback.watch.proofs import Seen
+from s3napback.watch.proofs import NOTHING_KNOWN, Known, ReadBack
 
 _FORMAT = 1
+_FOUND = {ReadBack.VERIFIED: "content", ReadBack.INTACT: "sums", ReadBack.DAMAGED: "damaged"}
 
 
 @dataclass(frozen=True)
@@ -60,14 +62,14 @@ class Row:
         chain: that ends with it.
         claim: what the configuration has to do with it; None if that has no blocks.
         unread: how many paths of the source could not be read that night.
-        drill: the newest of it; None if there was none.
+        known: what was found when it was read.
     """
 
     archive: CataloguedArchive
     chain: Chain
     claim: Claim | None
     unread: int = 0
-    drill: Seen | None = None
+    known: Known = NOTHING_KNOWN
 
     @property
     def restorable(self) -> bool:
@@ -278,7 +280,7 @@ def make_report(catalogue: Catalogue, shown: Shown, claims: Claims, *, location:
                 catalogue.chain(archive),
                 claims.judge(archive)[0] if claims.jobs else None,
                 shown.unread.get(archive.key, 0),
-                catalogue.drills.get(archive.key),
+                catalogue.known.get(archive.key, NOTHING_KNOWN),
             )
             for archive in shown.archives
         ),
@@ -297,6 +299,18 @@ def make_report(catalogue: Catalogue, shown: Shown, claims: Claims, *, location:
         perl_chunks=sum(is_original_chunk(key, prefix) for key in catalogue.others),
         original=tuple(OriginalRow(each, chain_to(each, catalogue.original)) for each in shown.original),
     )
+
+
+def known_fields(known: Known) -> dict[str, Any]:
+    """What JSON documents tell of something by its having been read."""
+    drill, verified = known.drill, known.verified
+    return {
+        "drilled": drill and format_time(drill.moment),
+        "proven": drill and drill.is_good,
+        "sampled": drill and drill.is_sample,
+        "checked": verified and format_time(verified.moment),
+        "verified": verified and _FOUND[verified.mark],
+    }
 
 
 def runs(numbers: Iterable[int]) -> list[tuple[int, int]]:
@@ -354,7 +368,7 @@ def _original_document(row: OriginalRow) -> dict[str, Any]:
 
 def _row_document(row: Row) -> dict[str, Any]:
     archive, record = row.archive, row.archive.record
-    known = {
+    described = {
         "source": record and str(record.owner.source),
         "host": record and record.owner.host,
         "cycle": record and record.cycle,
@@ -375,12 +389,10 @@ def _row_document(row: Row) -> dict[str, Any]:
         "storage_class": archive.stored.storage_class,
         "locked_until": row.archive.stored.locked_until and format_time(row.archive.stored.locked_until),
         "unread": row.unread,
-        "drilled": row.drill and format_time(row.drill.moment),
-        "proven": row.drill and row.drill.is_good,
-        "sampled": row.drill and row.drill.is_sample,
+        **known_fields(row.known),
         "restorable": row.restorable,
         "problem": row.chain.problem,
         "chain": [link.key for link in row.chain.archives],
         "claim": row.claim and row.claim.value,
-        **known,
+        **described,
     }

@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import TextIO
 
 from s3napback import standing
+from s3napback.formatting import counted
 from s3napback.progress.lines import Glimpse, foot_lines
 from s3napback.progress.summary import summary_lines
 from s3napback.screen import Foot
@@ -144,7 +145,9 @@ class _Notifier:
 
     def tell_end(self) -> None:
         """Tell that the run is over."""
-        self._send("STOPPING=1\nSTATUS=at its end")
+        outcomes = [each.outcome for each in standing.finished()]
+        done = f": {counted(len(outcomes), 'source')}, {outcomes.count(standing.FAILED)} failed" if outcomes else ""
+        self._send(f"STOPPING=1\nSTATUS=at its end{done}")
 
     def _send(self, text: str, seconds: float = 0.0) -> None:
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:

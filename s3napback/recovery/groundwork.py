@@ -132,12 +132,16 @@ class Groundwork:
                 return self._takes_folder(member)
             except OSError as error:
                 raise PipelineError(f"the tree below /{member.name} cannot be put in order: {error}") from error
-        self._has_files = True
-        if not self.is_fresh:
-            self._note_change(member.name.rpartition("/")[0])
+        self.note_files(member.name.rpartition("/")[0])
         if member.type in (SYMBOLIC_LINK, HARD_LINK):
             return self._takes_link(member)
         return True
+
+    def note_files(self, folder: str) -> None:
+        """Something that is no folder, and is left to tar, lies in a folder."""
+        self._has_files = True
+        if not self.is_fresh:
+            self._note_change(folder)
 
     def headers(self, member: Member) -> Sequence[bytes]:
         """Those of a member that is left to tar, as they shall reach it."""

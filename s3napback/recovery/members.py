@@ -12,6 +12,7 @@ from s3napback.recovery.groundwork import Groundwork
 from s3napback.recovery.opening.failures import Damaged
 from s3napback.streams.dumpdirs import MalformedArchive
 from s3napback.streams.tar_headers import BLOCK_DEVICE, CHARACTER_DEVICE, HARD_LINK, REGULAR, Member
+from s3napback.streams.tar_ordinary import Passing
 from s3napback.streams.tar_rewriting import without_entries
 from s3napback.streams.tar_stream import selected, watched
 from s3napback.streams.transformations import Block
@@ -94,6 +95,24 @@ class Passed:
 
 
 @dataclass(frozen=True)
+class Bystanders:
+    """Ordinary files of which all is decided by where they lie, so that they pass without being looked at one by one.
+
+    Attributes:
+        chosen: they are wanted, all of them; otherwise none is.
+        among: tells of a folder whether its files are some of these, but for the ones that are ``noticed``.
+        noticed: last parts of names, in small letters. If there are any, names that are not ASCII are noticed as well.
+    """
+
+    chosen: bool
+    among: Callable[[str], bool] = _everything
+    noticed: frozenset[str] = frozenset()
+
+
+_ANY = Bystanders(chosen=True)
+
+
+@dataclass(frozen=True)
 class Gate:
     """What every archive of a directory passes before tar: members that do not belong to the source end it.
 
@@ -122,14 +141,14 @@ class Gate:
             Damaged: it is none of this source.
         """
         if self.folding or self.groundwork:
-            return (yield from self.chosen(blocks, _everything))
+            return (yield from self.chosen(blocks, _everything, passes=None if self.folding else _ANY))
         passage = _Passage(self)
 
         def look(member: Member) -> None:
             passage.refuse_foreign(member)
             passage.note(member)
 
-        yield from passage.guarded(watched(blocks, look))
+        yield from passage.guarded(watched(blocks, look, passage.passing(_ANY)))
         return passage.ended()
 
     def chosen(
@@ -138,12 +157,14 @@ class Gate:
         chooses: Callable[[Member], bool],
         *,
         concerns: Callable[[str], bool] = _everything,
+        passes: Bystanders | None = None,
         with_entries: bool = True,
     ) -> Generator[Block, None, Passed]:
         """Pass those members on that ``chooses`` wants; it is asked once for each, in order.
 
         Args:
             concerns: tells of a name whether it may be wanted.
+            passes: ordinary files for which ``chooses`` need not be asked.
             with_entries: otherwise folders lose the record of what they held.
 
         Raises:
@@ -165,7 +186,8 @@ class Gate:
             if groundwork is not None:
                 headers = groundwork.headers
                 stack.callback(groundwork.leave)
-            yield from passage.guarded(selected(blocks, lets_in, headers))
+            passing = None if passes is None else passage.passing(passes)
+            yield from passage.guarded(selected(blocks, lets_in, headers, passing))
         if clashes is not None:
             passage.found.clashing |= clashes.lost
         return passage.ended()
@@ -235,6 +257,25 @@ class _Passage:
                 name = f"{member.name}/{entry}" if member.name else entry
                 if name in self.gate.lacking:
                     self._held.add(name)
+
+    def passing(self, bystanders: Bystanders) -> Passing | None:
+        """How the follower of the archive shall know these files; None if each must be looked at."""
+        gate, chosen = self.gate, bystanders.chosen
+        if chosen and (gate.lacking or gate.user is not None or gate.group is not None):
+            return None
+        groundwork = gate.groundwork if chosen else None
+
+        def enters(folder: bytes) -> bool:
+            name = folder.decode("utf-8", "surrogateescape")
+            if not lies_in(name, gate.top) or not bystanders.among(name):
+                return False
+            self.is_empty = False
+            if groundwork is not None:
+                groundwork.note_files(name)
+            return True
+
+        noticed = frozenset(name.encode("utf-8", "surrogateescape") for name in bystanders.noticed)
+        return Passing(enters, noticed, keeps=chosen)
 
     def ended(self) -> Passed:
         """What was noticed, after the last member."""

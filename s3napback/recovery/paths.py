@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from s3napback.archives import NOTHING_UNREAD, Unread
 from s3napback.errors import S3napbackError
 from s3napback.recovery.folders import Cursor, cursor, exists, file_names, go_to
-from s3napback.recovery.members import Gate, Passed, lies_in
+from s3napback.recovery.members import Bystanders, Gate, Passed, lies_in
 from s3napback.recovery.opening.failures import Damaged
 from s3napback.streams.findings import Finding
 from s3napback.streams.tar_headers import Member
@@ -66,12 +66,13 @@ class WantedPaths:
     Attributes:
         names: the paths, as archives name them; none is everything.
         above: names of the folders above them.
+        basenames: their last parts, in small letters.
         unread: what of the directory could not be read that night.
     """
 
     names: tuple[str, ...]
     above: frozenset[str]
-    _basenames: frozenset[str]
+    basenames: frozenset[str]
     _below: tuple[str, ...]
     unread: Unread = NOTHING_UNREAD
 
@@ -93,7 +94,7 @@ class WantedPaths:
     def resemble(self, name: str) -> bool:
         """Whether a person may have meant it with one of the paths."""
         folder, _, base = name.rpartition("/")
-        return base.lower() in self._basenames or folder in self.above
+        return base.lower() in self.basenames or folder in self.above
 
     def may_resemble_one_in(self, folder: str, listed: bytes) -> bool:
         """Whether ``resemble`` is worth asking for what a folder held, of which there may be a million.
@@ -105,7 +106,7 @@ class WantedPaths:
         if folder in self.above or not listed.isascii():
             return True
         lowered = listed.decode().lower()
-        return any(name in lowered for name in self._basenames)
+        return any(name in lowered for name in self.basenames)
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,8 @@ def first_reading(gate: Gate, wanted: WantedPaths) -> Finding[Reading]:
 
     def read(blocks: Iterator[memoryview]) -> Generator[Block, None, Reading]:
         choice = _Choice(wanted)
-        passed = yield from gate.chosen(blocks, choice.takes, concerns=wanted.concerns)
+        others = Bystanders(chosen=False, among=choice.passes_over, noticed=wanted.basenames)
+        passed = yield from gate.chosen(blocks, choice.takes, concerns=wanted.concerns, passes=others)
         return Reading(passed, choice.left_out, tuple(choice.nearby))
 
     return Finding(_CHOICE, read)
@@ -146,6 +148,7 @@ def first_reading(gate: Gate, wanted: WantedPaths) -> Finding[Reading]:
 def second_reading(gate: Gate, wanted: WantedPaths, left_out: Mapping[str, str]) -> Finding[Reading]:
     """The hard links that were left out pass, their targets, and once more the folders, for their times."""
     needed = {*left_out, *left_out.values()}
+    others = Bystanders(chosen=False, noticed=frozenset(posixpath.basename(name).lower() for name in needed))
 
     def takes(member: Member) -> bool:
         if member.is_directory:
@@ -153,7 +156,7 @@ def second_reading(gate: Gate, wanted: WantedPaths, left_out: Mapping[str, str])
         return member.name in needed
 
     def read(blocks: Iterator[memoryview]) -> Generator[Block, None, Reading]:
-        return Reading((yield from gate.chosen(blocks, takes, concerns=wanted.concerns)))
+        return Reading((yield from gate.chosen(blocks, takes, concerns=wanted.concerns, passes=others)))
 
     return Finding(_CHOICE, read)
 
@@ -175,6 +178,11 @@ class _Choice:
             self._leave_out(member)
             return False
         return True
+
+    def passes_over(self, folder: str) -> bool:
+        """Whether ordinary files in a folder matter to nobody, but for those that are called like what is wanted."""
+        is_full = len(self.nearby) >= _MOST_NAMES
+        return (is_full or folder not in self.wanted.above) and not self.wanted.include(folder)
 
     def _leave_out(self, member: Member) -> None:
         self.left_out[member.name] = member.link_target

@@ -15,17 +15,17 @@ not archived, unless they are two places of one folder that is mounted twice.
 from __future__ import annotations
 
 import posixpath
-import re
 import struct
 from array import array
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from s3napback.formatting import counted, printable, shortened
+from s3napback.index.headers import folder_form, group_length
 from s3napback.sources.in_use import MOST, Data, named_in
 from s3napback.sources.live_tree import Folder, LiveTree
 from s3napback.sources.tar_renames import without_renames
-from s3napback.streams.dumpdirs import MalformedArchive
+from s3napback.streams.dumpdirs import MalformedArchive, folders_in, is_usual_dumpdir
 from s3napback.streams.tar_headers import (
     BLOCK_SIZE,
     EXTENDED,
@@ -46,7 +46,7 @@ _RECORD_SIZE = 20 * BLOCK_SIZE
 # type, and beginning of the content of the first; name, owner, size and type of the second.
 _COMMON = struct.Struct("124x11s21xc355x 32s480x 100s8x8s8x11s21xc355x")
 _TIME_ALONE = {b"%011o" % size: b"%d mtime=" % size for size in range(20, 32)}
-_FOLDERS = re.compile(rb"(?:\A|\0)D([^\0]*)")
+_WRITABLE_BY_OTHERS = 0o022
 
 
 @dataclass
@@ -97,6 +97,7 @@ class TarGuard:
         self._expected: set[int] = {hash(self._top)}
         self._seen = array("q")
         self._nobody_else_owns = True
+        self._exposed: dict[bytes, bool] = {}
         self._reads_files = False
         self._passes_all = False
         self._has_ended = False
@@ -167,14 +168,22 @@ class TarGuard:
             if not self._group and (step := self._harmless(block, position, end)):
                 position += step
                 continue
-            if position > start:
-                yield block[start:position]
+            length = group_length(block, position)
+            if not self._group and position + length <= end:
+                group = bytes(block[position : position + length])
+                passing = self._passing(group)
+                if passing is not group:
+                    yield block[start:position]
+                    yield passing
+                    start = position + length
+                position += length
+                continue
+            yield block[start:position]
             position += self._collect(block[position:])
             start = position
             if (group := self._whole_group()) and (group := self._passing(group)):
                 yield group
-        if end > start:
-            yield block[start:]
+        yield block[start:]
 
     def _harmless(self, block: memoryview, position: int, end: int) -> int:
         """Bytes from a position on of members that need no look; for speed alone."""
@@ -202,14 +211,14 @@ class TarGuard:
     def _collect(self, rest: memoryview) -> int:
         """Add to the group of headers what belongs to it, and tell how much that was."""
         taken = 0
-        while taken < len(rest) and (wanted := _length(self._group) - len(self._group)):
+        while taken < len(rest) and (wanted := group_length(self._group, 0) - len(self._group)):
             step = rest[taken : taken + wanted]
             self._group += step
             taken += len(step)
         return taken
 
     def _whole_group(self) -> bytes:
-        if _length(self._group) > len(self._group):
+        if group_length(self._group, 0) > len(self._group):
             return b""
         group = bytes(self._group)
         self._group.clear()
@@ -218,6 +227,10 @@ class TarGuard:
     def _passing(self, group: bytes) -> bytes:
         """Judge the member that a group of headers describes, and tell what of them passes; prepare for its content."""
         self._drops = False
+        if (passes := self._fits_usually(group)) is not None:
+            self._drops = not passes
+            self._is_shorter = self._is_shorter or self._drops
+            return group if passes else b""
         if not group.strip(b"\0"):
             # tar's own end does not fit any more what was shortened.
             self._has_ended = self._is_shorter
@@ -237,6 +250,20 @@ class TarGuard:
         self._is_shorter = self._is_shorter or self._drops or len(passing) < len(group)
         return b"" if self._drops else passing
 
+    def _fits_usually(self, group: bytes) -> bool | None:
+        """Whether a folder passes that is described as nearly all are; None is everything else: for speed alone."""
+        form = folder_form(group)
+        if form is None:
+            return None
+        listed = group[form.start : form.end]
+        # Without any entry it is a single zero byte.
+        if len(listed) > 1 and not is_usual_dumpdir(listed):
+            return None
+        if form.who not in self._exposed:
+            member = _member(group)
+            self._exposed[form.who] = _is_exposed(member)
+        return self._fits_as_directory(posixpath.normpath(form.path), listed, is_exposed=self._exposed[form.who])
+
     def _note_renamed(self, pairs: Sequence[tuple[bytes, bytes]]) -> None:
         for before, after in pairs:
             # What is mounted twice is met twice by itself, and so is all that is in it. The first place is whole.
@@ -248,7 +275,7 @@ class TarGuard:
     def _fits(self, member: Member) -> bool:
         path = posixpath.normpath(member.path)
         if member.is_directory:
-            return self._fits_as_directory(path, member)
+            return self._fits_as_directory(path, member.dumpdir or b"", is_exposed=_is_exposed(member))
         if not self._reads_files:
             if hash(path) in self._expected:
                 return self._leave_out(path, self._changed)
@@ -257,17 +284,19 @@ class TarGuard:
             return self._leave_out(path, self._strangers)
         return self._tree is None or self._lies_there(path, member, self._tree)
 
-    def _fits_as_directory(self, path: bytes, member: Member) -> bool:
-        above, _name = posixpath.split(path)
-        if self._reads_files or (hash(path) not in self._expected and hash(above or b".") in self._seen):
+    def _fits_as_directory(self, path: bytes, dumpdir: bytes, *, is_exposed: bool) -> bool:
+        place = hash(path)
+        is_expected = place in self._expected
+        if self._reads_files or (not is_expected and hash(posixpath.split(path)[0] or b".") in self._seen):
             return self._leave_out(path, self._changed)
-        self._expected.discard(hash(path))
-        self._seen.append(hash(path))
-        start = b"" if path == b"." else path + b"/"
+        self._expected.discard(place)
+        self._seen.append(place)
         if len(self.in_use) < MOST:
-            self.in_use += named_in(path, member.dumpdir or b"")
-        self._expected.update(hash(start + name) for name in _FOLDERS.findall(member.dumpdir or b""))
-        if member.owner or member.permissions & 0o022:
+            self.in_use += named_in(path, dumpdir)
+        if folders := folders_in(dumpdir):
+            start = b"" if path == b"." else path + b"/"
+            self._expected.update([hash(start + name) for name in folders])
+        if is_exposed:
             self._nobody_else_owns = False
         return True
 
@@ -310,17 +339,9 @@ def _needing_no_look(folder: Folder) -> bytes:
     return b"%07o\0" % (folder.user or 0)
 
 
-def _length(group: bytearray) -> int:
-    """Bytes of a group of headers as far as its beginning tells: extended ones with their content, and the member's."""
-    length = 0
-    while True:
-        if len(group) < length + BLOCK_SIZE or group[length + 156 : length + 157] != EXTENDED:
-            return length + BLOCK_SIZE
-        try:
-            size = int(group[length + 124 : length + 135], 8)
-        except ValueError:
-            return length + BLOCK_SIZE
-        length += BLOCK_SIZE + size + -size % BLOCK_SIZE
+def _is_exposed(folder: Member) -> bool:
+    """Whether somebody else than root can exchange what is in it."""
+    return bool(folder.owner or folder.permissions & _WRITABLE_BY_OTHERS)
 
 
 def _member(group: bytes) -> Member:

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from s3napback.errors import PipelineError
 
 _LETTERS = frozenset(b"YND")
+_FIRST = re.compile(rb"[YND](?!\.{0,2}\0)")
+# What begins with a literal byte is looked for tens of times as fast as what begins with a choice.
+_ODD = re.compile(rb"\0(?:[^YND\0]|[YND]\.{0,2}\0|\0(?!\Z))")
 _ENTRIES = re.compile(rb"(?:[YND](?!\.{1,2}\0)[^/\0]+\0)+\0")
 _PIECE = 1 << 16  # bytes
 
@@ -29,7 +32,7 @@ def check_dumpdir(dumpdir: bytes) -> None:
     """
     if dumpdir == b"\0":
         return
-    if _ENTRIES.fullmatch(dumpdir):
+    if is_usual_dumpdir(dumpdir) or _ENTRIES.fullmatch(dumpdir):
         return
     if not dumpdir.endswith(b"\0\0"):
         raise MalformedArchive("a list of a directory's entries in it has lost its end")
@@ -39,6 +42,24 @@ def check_dumpdir(dumpdir: bytes) -> None:
                 f"it holds the record of a rename, or another that s3napback never writes ({entry!r:.200}): "
                 "somebody else made it"
             )
+
+
+def is_usual_dumpdir(dumpdir: bytes) -> bool:
+    """Whether a list has some entries, all in the letters that tar writes for us; in a tenth of the time.
+
+    Args:
+        dumpdir: see ``check_dumpdir``.
+    """
+    return (
+        bool(_FIRST.match(dumpdir)) and dumpdir.endswith(b"\0\0") and b"/" not in dumpdir and not _ODD.search(dumpdir)
+    )
+
+
+def folders_in(dumpdir: bytes) -> list[bytes]:
+    """The names of the folders in a list."""
+    if b"\0D" not in dumpdir and not dumpdir.startswith(b"D"):
+        return []
+    return [piece.partition(b"\0")[0] for piece in (b"\0" + dumpdir).split(b"\0D")[1:]]
 
 
 def entries_of(dumpdir: bytes) -> Iterator[bytes]:

@@ -22,6 +22,7 @@ from s3napback.streams.tar_headers import (
     read_records,
     stored_size,
 )
+from s3napback.streams.tar_ordinary import Passing, behind_ordinary
 from s3napback.streams.tar_sparse import ODD_SPARSE, Regions, has_map_in_content
 from s3napback.streams.transformations import Block
 
@@ -47,13 +48,20 @@ class TarFollower:
     Attributes:
         has_ended: the end mark has begun.
         zeros: bytes of the end mark, and of what fills it up, so far.
+        is_passing: what is given out at the moment are ordinary files, as they stand in the archive.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, passing: Passing | None = None) -> None:
+        """Begin.
+
+        Args:
+            passing: the files that are given out without being members; None is none.
+        """
         self.has_ended = False
         self.zeros = 0
+        self.is_passing = False
+        self._passing = passing
         self._left = 0
-        self._padding = 0
         self._partial = bytearray()
         self._collecting: Header | None = None
         self._collected = bytearray()
@@ -70,7 +78,8 @@ class TarFollower:
 
         Yields:
             Each member once its headers are whole, and behind it the pieces of its content, padding included. A list
-            of a directory's entries that is a content, as in the older GNU format, counts as one of the headers.
+            of a directory's entries that is a content, as in the older GNU format, counts as one of the headers. Of
+            files that pass nothing but pieces, headers included.
 
         Raises:
             MalformedArchive: it is none that tar would write for us.
@@ -86,6 +95,13 @@ class TarFollower:
                 self._left -= len(piece)
                 yield from self._take_content(piece)
                 continue
+            if self._passing and not (self._raw or self._partial or self._map):
+                behind = behind_ordinary(block, position, self._passing)
+                if behind > position:
+                    self.is_passing = True
+                    yield block[position:behind]
+                    position, self._left = min(behind, end), max(0, behind - end)
+                    continue
             if self._partial or end - position < BLOCK_SIZE:
                 piece = block[position : position + BLOCK_SIZE - len(self._partial)]
                 position += len(piece)
@@ -152,6 +168,7 @@ class TarFollower:
         names = self._names
         member = Member(header, size, self._raw, records, names.get(LONG_NAME), names.get(LONG_LINK), entries)
         checked_member(member)
+        self.is_passing = False
         if not member.is_plain and has_map_in_content(records, size):
             self._map = _MapInContent(size)
         self._begin_member()
@@ -159,8 +176,7 @@ class TarFollower:
         return member
 
     def _expect(self, size: int) -> None:
-        self._padding = -size % BLOCK_SIZE
-        self._left = size + self._padding
+        self._left = size + -size % BLOCK_SIZE
 
     def _take_content(self, piece: memoryview) -> Iterator[Part]:
         if self._collecting is None:
@@ -232,7 +248,9 @@ class _MapInContent:
         return False
 
 
-def watched(blocks: Iterator[memoryview], look: Callable[[Member], None]) -> Iterator[Block]:
+def watched(
+    blocks: Iterator[memoryview], look: Callable[[Member], None], passing: Passing | None = None
+) -> Iterator[Block]:
     """Pass an archive on as it is. A block goes on only after every header in it was looked at.
 
     The end mark goes on in one piece, after all that comes before has ended well. tar takes what a pipe has at the
@@ -242,11 +260,12 @@ def watched(blocks: Iterator[memoryview], look: Callable[[Member], None]) -> Ite
     Args:
         blocks: of the archive.
         look: is given each member, in order; what it raises ends the stream.
+        passing: ordinary files that it is not given.
 
     Raises:
         MalformedArchive: it is no whole archive, or none that tar would write for us.
     """
-    follower = TarFollower()
+    follower = TarFollower(passing)
     passed = 0
     for block in blocks:
         zeros = follower.zeros
@@ -267,6 +286,7 @@ def selected(
     blocks: Iterator[memoryview],
     chooses: Callable[[Member], bool],
     headers: Callable[[Member], Sequence[bytes]] = Member.whole_headers,
+    passing: Passing | None = None,
 ) -> Iterator[Block]:
     """An archive of those members that ``chooses`` wants.
 
@@ -274,12 +294,13 @@ def selected(
         blocks: of the whole archive.
         chooses: is asked once for each member, in order.
         headers: those of a chosen member, as they shall be; by default byte for byte as they were.
+        passing: ordinary files for which it is not asked.
 
     Raises:
         MalformedArchive: it is no whole archive, or none that tar would write for us.
     """
-    follower = TarFollower()
-    is_wanted = False
+    follower = TarFollower(passing)
+    is_wanted, keeps = False, passing is not None and passing.keeps
     # Members are small, most of them, and each piece by itself would cost a call of the system.
     gathered = bytearray()
     for block in blocks:
@@ -288,7 +309,7 @@ def selected(
                 is_wanted = chooses(part)
                 if is_wanted:
                     gathered += b"".join(headers(part))
-            elif is_wanted:
+            elif keeps if follower.is_passing else is_wanted:
                 if len(part) <= _SMALL:
                     gathered += part
                     continue

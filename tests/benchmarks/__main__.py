@@ -18,6 +18,7 @@ from tests.benchmarks.cases import CASES
 from tests.benchmarks.datasets import SMALL, Scale
 from tests.benchmarks.laboratory import open_laboratory
 from tests.benchmarks.table import Row, markdown, plain, rows_of
+from tests.benchmarks.year import NIGHTS, run_year
 
 _NAMES = [case.name for case in CASES]
 
@@ -29,6 +30,8 @@ _NAMES = [case.name for case in CASES]
 @click.option("--markdown", "report", type=click.Path(path_type=Path), help="Write the table to this file as well.")
 @click.option("--folder", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Where to make the "
     "temporary folder: on a disk, with 60 GB free.")  # fmt: skip
+@click.option("--year", "nights", is_flag=False, flag_value=NIGHTS, type=click.IntRange(1), help="In place of all "
+    f"cases: nights ({NIGHTS} by default) of five directories that change at random, and forty restored.")  # fmt: skip
 @click.option("--former", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A checkout of an "
     "earlier version, to compare with.")  # fmt: skip
 def main(
@@ -37,6 +40,7 @@ def main(
     names: tuple[str, ...],
     report: Path | None,
     folder: Path | None,
+    nights: int | None,
     former: Path | None,
 ) -> None:
     """Measure s3napback against what people would use instead, on this machine, in one run."""
@@ -46,6 +50,9 @@ def main(
     scale = SMALL if small else Scale()
     chosen = [case for case in CASES if case.name in names or not names]
     with open_laboratory(scale, folder, former and former.absolute()) as laboratory:
+        if nights is not None:
+            run_year(laboratory, nights, click.echo)
+            return
         for case in chosen:
             _say(f"{case.name}: preparing")
             rows += rows_of(case, case.prepare(laboratory), rounds or (1 if small else 3), _say)

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
-from s3napback.index.headers import Headers, UnknownForm, group_length, moment, number, path_below
+from s3napback.index.headers import (
+    Headers,
+    UnknownForm,
+    folder_form,
+    group_length,
+    moment,
+    number,
+    own_description,
+    path_below,
+)
 
 
 @pytest.mark.parametrize(
@@ -65,3 +79,65 @@ def test_headers_that_nobody_knows_are_not_guessed() -> None:
         Headers(broken)
     with pytest.raises(UnknownForm):
         Headers(described + b"\0" * 512 + described + b"\0" * 1024)
+
+
+def archive_of(folder: Path) -> Iterator[bytes]:
+    """The headers of all members of an incremental archive."""
+    names = [
+        "long" + "x" * 120,
+        "a\n30 mtime=1700000000.000000001\n22 GNU.dumpdir=Dx",
+        "back\\slash\ttab",
+        "plain",
+        "ü.",
+    ]
+    for count, name in enumerate([*names, *(f"d{each}" for each in range(9))]):
+        inner = folder / "tree" / name / "inner"
+        inner.mkdir(parents=True)
+        (inner / "file").touch()
+        (inner / "link").symlink_to(name)
+        moment = (-5, 1_700_000_000_500_000_000, 1_700_000_000_000_000_000, 7)[count % 4]
+        for path in (inner / "file", inner / "link", inner):
+            os.utime(path, ns=(moment, moment), follow_symlinks=False)
+    command = [
+        "tar",
+        "-c",
+        "--format=posix",
+        "--pax-option=delete=atime,delete=ctime",
+        "-g",
+        str(folder / "snapshot"),
+        "-C",
+        str(folder),
+    ]
+    data = subprocess.run([*command, "tree"], check=True, capture_output=True).stdout
+    position = 0
+    while data[position]:
+        length = group_length(data, position)
+        yield data[position : position + length]
+        position += length
+
+
+def test_what_is_read_for_speed_is_what_is_read_thoroughly(tmp_path: Path) -> None:
+    folders = members = 0
+    for group in archive_of(tmp_path):
+        headers = Headers(group)
+        if form := folder_form(group):
+            folders += 1
+            assert (form.path, (form.seconds, form.nanoseconds)) == (headers.path, headers.modified)
+            assert (form.start, form.end) == headers.dumpdir
+        elif len(group) == 1536 and headers.dumpdir is None and (told := own_description(memoryview(group), 0)):
+            members += 1
+            assert told[0] in (b"", headers.path)
+            assert told[1] in (None, headers.modified)
+            assert (told[0] or group[1024:1124].partition(b"\0")[0]) == headers.path
+    assert folders > 15
+    assert members > 8
+
+
+def test_a_name_that_looks_like_records_is_not_taken_for_them() -> None:
+    crafted = b"%d path=a\n18 mtime=%d.000\n9 GNU.dumpdir=Dx\0\0\n"
+    content = crafted % (len(crafted % (10, 1)), 1)
+    content = crafted % (len(content), 1)
+    first = bytes(124) + b"%011o\0" % len(content) + bytes(20) + b"x" + bytes(100) + b"ustar\x0000" + bytes(247)
+    own = bytes(124) + b"00000000000\0" + bytes(20) + b"5" + bytes(100) + b"ustar\x0000" + bytes(247)
+    group = first + content + bytes(-len(content) % 512) + own
+    assert folder_form(group) is None

@@ -22,7 +22,8 @@ LISTS = Path(__file__).parent
 _TWO_WORDS = re.compile(r"[\w}>,:;%)”…] +[\w{(<%“×]")
 _A_WORD = re.compile(r"[A-Za-z]{2,}")
 _FOR_PROGRAMS = re.compile(
-    r"\s*(?:SELECT|INSERT|DELETE|UPDATE|CREATE|ATTACH|PRAGMA|SHOW|SET|SHORT) |\(\?P<|\\d|\[A-Z\]|\(\?:"
+    r"%\(complete_func\)s"
+    r"|\s*(?:SELECT|INSERT|DELETE|UPDATE|CREATE|ATTACH|PRAGMA|SHOW|SET|SHORT) |\(\?P<|\\d|\[A-Z\]|\(\?:"
 )
 _SPEAKERS = {"debug", "info", "warning", "error", "critical", "log", "say", "echo", "UsageError", "BadParameter"}
 _PLACEHOLDER = "{}"
@@ -48,10 +49,12 @@ def troubles() -> frozenset[str]:
     """Texts that may be said when something is wrong.
 
     Those are left out that describe options, that are logged where all is well, and that have less than two words
-    besides what is put into them.
+    besides what is put into them; and the page of ``report``, which has what to do beside everything that is wrong.
     """
     found: set[str] = set()
     for path in PACKAGE.rglob("*.py"):
+        if path.parent.name == "page":
+            continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
         above = {id(child): node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
         harmless = {id(each) for each in _literals(tree) if _is_harmless(each, above)}

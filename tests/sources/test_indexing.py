@@ -79,7 +79,7 @@ def test_what_did_not_change_is_never_taken_twice(tmp_path: Path, seed: int) -> 
     assert chain.back_up() == []
 
 
-@pytest.mark.parametrize("held", [0, 1000])
+@pytest.mark.parametrize("held", [0, 1000, 100_000])
 def test_names_are_compared_piece_by_piece_where_a_folder_holds_many(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: int
 ) -> None:
