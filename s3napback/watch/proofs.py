@@ -196,10 +196,6 @@ def _when(seen: Seen) -> datetime:
     return seen.moment
 
 
-def _rank(seen: Seen) -> tuple[bool, datetime]:
-    return not seen.is_sample, seen.moment
-
-
 def _mark(key: str) -> ReadBack | None:
     # ``.disproven`` does not end with ``.proven``, nor any other with another one.
     return next((mark for mark in ReadBack if key.endswith(mark.value)), None)
