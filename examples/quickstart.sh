@@ -1,6 +1,6 @@
 #!/bin/sh
-# A rehearsal of s3napback that leaves nothing behind: two nights of backups, a look, one file of the day before, and a
-# recovery with plain gpg and tar.
+# A rehearsal of s3napback that leaves nothing behind: two nights of backups, a look, one file of yesterday, a drill, and
+# a recovery with plain gpg and tar.
 #
 #     sh examples/quickstart.sh [DIRECTORY]
 #
@@ -24,9 +24,9 @@ main() {
     back_up_second_night
     look
     recover_one_file
+    prove
     recover
-    say "Done: both archives were read back with plain tools, and nothing is missing." \
-        "Everything of this rehearsal is now deleted again."
+    tell_what_is_next
 }
 
 say() {
@@ -34,17 +34,25 @@ say() {
     printf '== %s\n' "$@"
 }
 
+# Shows what is done with s3napback, without what is always the same, and does it on a day.
+s3napback_on() {
+    day=$1
+    shift
+    printf '$ s3napback'
+    test "$day" = "$today" || printf ' --today %s' "$day"
+    for word in "$@"; do
+        case $word in
+            *' '*) printf " '%s'" "$word" ;;
+            *) printf ' %s' "$word" ;;
+        esac
+    done
+    printf '\n'
+    s3napback -c "$configuration" --today "$day" "$@"
+}
+
 complain() {
     printf 'quickstart: %s\n' "$@" >&2
     exit 1
-}
-
-# Shows a command and runs it.
-run() {
-    printf '$'
-    printf ' %s' "$@"
-    printf '\n'
-    "$@"
 }
 
 absolute() {
@@ -94,7 +102,7 @@ make_temporary_folders() {
     trap 'exit 130' INT
     trap 'exit 143' TERM
     umask 022 # s3napback refuses a configuration that a group can change
-    work=$(mktemp -d "${TMPDIR:-/tmp}/s3napback-quickstart.XXXXXX")
+    work=$(mktemp -d "${TMPDIR:-/tmp}/s3nq.XXXXXX")
     work=$(absolute "$work")
     # gpg's agent listens at a socket in here, whose path must be short
     GNUPGHOME=$(mktemp -d /tmp/s3nq.XXXXXX)
@@ -125,7 +133,7 @@ install_s3napback() {
     if test -e "$origin/pyproject.toml"; then
         say "Installing s3napback into a virtual environment in $work"
         python3 -m venv "$work/venv"
-        "$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check "$origin" </dev/null
+        "$work/venv/bin/python" -m pip install -qq --disable-pip-version-check "$origin" </dev/null
         programs=$work/venv/bin
     else
         # pip puts this file into ENVIRONMENT/share/doc/s3napback/examples
@@ -138,16 +146,13 @@ install_s3napback() {
 }
 
 make_key() {
-    say "Making a gpg key for this rehearsal, without a passphrase" \
-        "(a real one has its secret part in a safe place, and not on the machine that is backed up)"
+    say "A gpg key for this rehearsal (a real one has its secret part in a safe place), and a copy of $directory"
     gpg --batch --quiet --passphrase '' --quick-generate-key "s3napback rehearsal <rehearsal@localhost>" \
         future-default default never 2>/dev/null || complain "gpg could not make a key."
     fingerprint=$(gpg --batch --with-colons --list-keys 2>/dev/null | awk -F: '$1 == "fpr" { print $10; exit }')
-    printf '%s\n' "$fingerprint"
 }
 
 copy_directory() {
-    say "Copying $directory, so that nothing in it is touched"
     cp -a "$directory" "$tree" || complain "Not everything in $directory can be copied; choose another folder."
     # diff calls any two pipes, sockets or devices different
     find "$tree" ! -type f ! -type d ! -type l -exec rm -f {} +
@@ -157,40 +162,35 @@ copy_directory() {
     printf 'I stay.\n' >"$tree/quickstart files/stays"
     printf 'I shall be edited.\n' >"$tree/quickstart files/edited"
     printf 'I shall be deleted.\n' >"$tree/quickstart files/deleted"
-    du -sh "$tree" | cut -f 1
 }
 
 configure() {
-    say "A folder as store, and the whole configuration:"
     mkdir "$store" "$work/state"
     configuration=$work/quickstart.conf
+    today=$(date +%F)
+    number=$(($(date -u -d "$today" +%s) / 86400))
+    yesterday=$(date -u -d "@$(((number - 1) * 86400))" +%F)
+    # Offset lets the rotation begin yesterday.
     cat >"$configuration" <<END
 Bucket "file://$store"
 GpgRecipient $fingerprint
 DiffDir "$work/state"
-
 <Directory "$tree">
     Diffs 6
     Fulls 2
+    Offset $(((14 - (number - 1) % 14) % 14))
 </Directory>
 END
+    say "The whole configuration; each command below is given it by -c $configuration"
     cat "$configuration"
-    # the latest day on which a rotation of fourteen slots begins
-    today=$(($(date +%s) / 86400))
-    first_day=$((today - today % 14))
-    first_night=$(date -u -d "@$((first_day * 86400))" +%F)
-    second_night=$(date -u -d "@$(((first_day + 1) * 86400))" +%F)
 }
 
 back_up_first_night() {
-    say "What would be done on the night of $first_night?"
-    run s3napback -c "$configuration" --today "$first_night" -t
-    say "The first night: a FULL archive"
-    run s3napback -c "$configuration" --today "$first_night"
+    say "Last night: a FULL archive"
+    s3napback_on "$yesterday"
 }
 
 change_something() {
-    say "The next day one file is edited, one deleted, one new, and a folder is renamed"
     printf 'I was edited.\n' >>"$tree/quickstart files/edited"
     rm "$tree/quickstart files/deleted"
     printf 'I am new.\n' >"$tree/quickstart files/new"
@@ -198,38 +198,50 @@ change_something() {
 }
 
 back_up_second_night() {
-    say "The second night, $second_night: a DIFF, which holds what has changed" \
-        "(and this time nearly everything: what was younger than two minutes on one night is taken again on the next)"
-    run s3napback -c "$configuration" --today "$second_night"
-    say "What is in the store now (besides what it knows of each archive, in .s3napback):"
-    (cd "$store" && find . -path ./.s3napback -prune -o -type f -exec ls -l {} +)
+    say "Today a file was edited, one deleted, one is new, a folder was renamed. Tonight: a DIFF of what has changed" \
+        "(and of nearly everything else this time: what is younger than two minutes is taken again)"
+    s3napback_on "$today"
 }
 
 look() {
-    say "What can be restored, and is it whole?"
-    run s3napback -c "$configuration" list
-    run s3napback -c "$configuration" verify
+    say "What can be restored, and how do things stand?"
+    s3napback_on "$today" list
+    s3napback_on "$today" status
 }
 
 recover_one_file() {
-    say "One file as it was on the first night"
-    run s3napback -c "$configuration" restore "$tree/quickstart files/edited" --at "$first_night" --to "$work/yesterday"
-    run cat "$work/yesterday$tree/quickstart files/edited"
+    say "One file as it was yesterday"
+    s3napback_on "$today" -q restore "$tree/quickstart files/edited" --at yesterday --to "$work/yesterday"
+    sed 's/^/    /' "$work/yesterday$tree/quickstart files/edited"
+}
+
+prove() {
+    say "A drill: it is restored as a whole, and held name by name against what the archives tell"
+    s3napback_on "$today" drill --scratch "$work"
 }
 
 recover() {
     recovered=$work/recovered
     mkdir "$recovered"
-    say "Recovering without s3napback: the FULL, then the DIFF"
+    say "The same without s3napback, by gpg and tar: the FULL, then the DIFF"
     for archive in "$store${tree}-0-FULL" "$store${tree}-1-DIFF"; do
         test -f "$archive" || complain "$archive is missing from the store."
         printf '$ gpg -d %s | tar xz -g /dev/null -C %s\n' "$archive" "$recovered"
         { gpg --batch --quiet -d "$archive" || touch "$work/failed"; } | tar xz -g /dev/null -C "$recovered"
         test ! -e "$work/failed" || complain "gpg could not decrypt $archive."
     done
-    say "Comparing what was recovered with the files of the second day, byte for byte"
-    run diff -r --no-dereference "$tree" "$recovered$tree" || complain "The recovered files differ."
-    printf '%s files are the same.\n' "$(find "$tree" -type f | wc -l)"
+    diff -r --no-dereference "$tree" "$recovered$tree" || complain "The recovered files differ."
+    printf 'Compared with the files of today: %s files are the same.\n' "$(find "$tree" -type f | wc -l)"
+}
+
+tell_what_is_next() {
+    say "Done, and all of it is deleted again. What to do next:"
+    cat <<'END'
+    s3napback init       a few questions, and a configuration of your own
+    s3napback -t         what the next night would do
+    s3napback doctor     is everything in place for the nights to come?
+    s3napback help       the manual
+END
 }
 
 main "$@"

@@ -35,7 +35,7 @@ from s3napback.helping import help_command
 from s3napback.log_handlers import note_outcome
 from s3napback.logs import log_lines
 from s3napback.looking import diff_command, find_command, history_command, ls_command
-from s3napback.overview import doctor_command, list_command, schedule_command, status_command
+from s3napback.overview import doctor_command, list_command, report_command, schedule_command, status_command
 from s3napback.peeking import dump_command
 from s3napback.speaking import confirm, say
 
@@ -315,6 +315,7 @@ command_line.add_command(verify_command)
 command_line.add_command(drill_command)
 command_line.add_command(schedule_command)
 command_line.add_command(status_command)
+command_line.add_command(report_command)
 command_line.add_command(doctor_command)
 command_line.add_command(help_command)
 

@@ -28,7 +28,10 @@ _ELSEWHERE: Mapping[str, str] = {
 """What other programs call an option, and ours; it is named, not taken, lest it mean something else."""
 _COMPLETING = "_S3NAPBACK_COMPLETE"
 """The variable by which a shell asks (click, "Shell Completion")."""
-_OF_READERS = "It is for list, restore, dump and verify, which only read: what was cannot be changed, nor backed up to."
+_OF_READERS = (
+    "It is for list, restore, verify, dump, ls, find, history and diff, which only read: what was cannot be changed, "
+    "nor backed up to."
+)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 

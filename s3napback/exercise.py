@@ -60,7 +60,7 @@ def verify_command(
     if every and at:
         raise click.UsageError("--at names one state, so it does not go with --all")
     request = verify.VerifyRequest(
-        source or "", at or "", origin or "", every, keyless, against_live, passphrase_file, original
+        source or "", at or "", origin or "", every, keyless, against_live, passphrase_file, original, invocation.test
     )
     invocation.run_each(
         lambda path: verify.verify(load_for_reading(path, as_of), request, invocation.day, say), has_heading=True
@@ -81,6 +81,7 @@ def verify_command(
 @click.option("--keep", type=_FOLDER, metavar="DIR", help="Leave what was restored in this folder.")
 @click.option("--passphrase-file", type=_SECRET, metavar="FILE",
     help="Where the gpg key's passphrase stands.")  # fmt: skip
+@click.option("--original", is_flag=True, help="What the original tool left, be it of SOURCE or all of it.")
 @click.pass_obj
 def drill_command(
     invocation: Invocation,
@@ -95,12 +96,14 @@ def drill_command(
     scratch: Path | None,
     keep: Path | None,
     passphrase_file: Path | None,
+    original: bool,
 ) -> None:
     """Read backups back into a scratch folder and prove what came: files by their index, databases by a server."""
     from s3napback.commands import drill
     from s3napback.config.loading import load_configuration
+    from s3napback.drilling.request import DrillRequest
 
-    request = drill.DrillRequest(
+    request = DrillRequest(
         source=source or "",
         at=at or "",
         origin=origin or "",
@@ -111,6 +114,7 @@ def drill_command(
         scratch=scratch,
         keep=keep,
         passphrase_file=passphrase_file,
+        original=original,
         test=invocation.test,
     )
     invocation.run_each(lambda path: drill.drill(load_configuration(path), request, invocation.day, say))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import NoReturn, Protocol
 
 import click
 
 from s3napback.command_group import AS_OF, day, given, whole_number
-from s3napback.speaking import say
+from s3napback.speaking import say, say_bytes
 
 
 class Invocation(Protocol):
@@ -105,6 +106,21 @@ def status_command(invocation: Invocation, *, as_json: bool, is_check: bool, for
     invocation.run_each(
         lambda path: status.show(load_configuration(path), say, as_json=as_json), has_heading=not as_json
     )
+
+
+@click.command("report")
+@click.option("--html", "target", required=True, callback=given, metavar="FILE", help="Write the page there, in one "
+    "step, readable by its owner alone unless it was there and was readable; - is standard output.")  # fmt: skip
+@click.pass_obj
+def report_command(invocation: Invocation, *, target: str) -> None:
+    """Make a page for a browser: what needs attention, the days that can be restored, sizes and durations."""
+    from s3napback.commands import report
+
+    if not invocation.paths:
+        invocation.run_each(lambda _: 0)
+    write = say_bytes if target == "-" else partial(report.write_page, Path(target), say, test=invocation.test)
+    code = report.make(invocation.paths, invocation.day, write, remembers=not invocation.test)
+    sys.exit(code)
 
 
 @click.command("doctor")

@@ -17,6 +17,9 @@ from types import FrameType
 from s3napback.ending import say_at_once
 from s3napback.formatting import human_bytes, human_time, printable
 
+FAILED = "FAILED"
+"""The outcome of a source that has got no archive."""
+
 ASKING_SIGNALS = tuple(getattr(signal, name) for name in ("SIGUSR1", "SIGINFO") if hasattr(signal, name))
 
 
@@ -145,6 +148,11 @@ def whole() -> str:
 def note_finished(finished: Finished) -> None:
     """A source has come to its end."""
     _finished.append(finished)
+
+
+def finished() -> Sequence[Finished]:
+    """What has come to its end and was not taken."""
+    return list(_finished)
 
 
 def take_finished() -> Sequence[Finished]:

@@ -130,7 +130,7 @@ run_the_pod() {
         program /opt/s3napback/bin/s3napback --today "$(date --date tomorrow +%Y-%m-%d)"
         program /opt/s3napback/bin/s3napback verify --keyless' sh "$image" "$folder"
     # and with plain tools, where the secret key is
-    full=$(find "$folder/store" -name 'data-*-FULL')
+    full=$(find "$folder/store" -maxdepth 1 -name 'data-*-FULL')
     GNUPGHOME=$folder/gpg gpg --batch --quiet --pinentry-mode loopback --passphrase '' --decrypt "$full" | tar -xzO data/file |
         cmp - "$folder/data/file"
     printf '== the image and its mounts are good\n'

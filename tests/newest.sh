@@ -96,8 +96,11 @@ tests_for() {
             tests/databases/test_postgresql_whole.py tests/databases/test_subversion.py \
             tests/databases/test_subversion_whole.py tests/databases/test_by_hand.py \
             --deselect tests/databases/test_by_hand.py::test_mysql_databases_can_be_loaded_by_hand \
+            tests/drilling/test_real_mysql.py tests/drilling/test_blame.py tests/drilling/test_files.py \
+            tests/drilling/test_dumps.py::test_a_dump_of_postgresql_is_loaded_and_counted \
+            tests/drilling/test_dumps.py::test_a_dump_of_postgresql_that_is_not_good_is_found_though_verify_finds_it_good \
             tests/encryption tests/sources ;;
-        *) echo tests/databases tests/encryption tests/recovery tests/sources ;;
+        *) echo tests/databases tests/drilling tests/encryption tests/recovery tests/sources ;;
     esac
 }
 

@@ -28,7 +28,7 @@
 set -eu
 
 # What the tests run besides Python, as Debian packages.
-PACKAGES='gnupg tar acl attr bindfs btrfs-progs e2fsprogs exfat-fuse exfatprogs util-linux libcap2-bin pigz zstd awscli memcached man-db mandoc mariadb-server mariadb-client postgresql postgresql-client subversion sqlite3 zsh fish'
+PACKAGES='gnupg tar acl attr bindfs btrfs-progs e2fsprogs exfat-fuse exfatprogs util-linux libcap2-bin pigz zstd awscli memcached man-db mandoc mariadb-server mariadb-client postgresql postgresql-client subversion sqlite3 zsh fish chromium chromium-driver fonts-dejavu-core prometheus'
 
 main() {
     cd "$(dirname "$0")/.."
@@ -139,6 +139,9 @@ is_installed() {
         gnupg) command -v gpg ;;
         acl) command -v setfacl ;;
         attr) command -v setfattr ;;
+        chromium-driver) command -v chromedriver ;;
+        fonts-dejavu-core) test -n "$(ls -d /usr/share/fonts/truetype/dejavu 2>/dev/null)" ;;
+        prometheus) command -v promtool ;;
         btrfs-progs) command -v mkfs.btrfs ;;
         e2fsprogs) command -v mkfs.ext4 ;;
         libcap2-bin) command -v setcap ;;

@@ -90,6 +90,10 @@ def test_the_quick_start_is_a_script_for_any_shell() -> None:
     subprocess.run(["sh", "-n", str(CHECKOUT / "examples" / "quickstart.sh")], check=True)
 
 
+LONGEST_OUTPUT = 60
+"""Lines of the quick start."""
+
+
 def quick_start(script: Path, folder: Path, **environment: str) -> str:
     """Rehearse with a few files; what it said. It has left nothing behind."""
     files_of_mine, temporary = folder / "some files", folder / "tmp"
@@ -109,6 +113,11 @@ def quick_start(script: Path, folder: Path, **environment: str) -> str:
     assert re.search(r"-0-FULL\b", done.stdout)
     assert re.search(r"-1-DIFF\b", done.stdout)
     assert "files are the same." in done.stdout
+    # As much as somebody wants to read.
+    assert len((done.stdout + done.stderr).splitlines()) <= LONGEST_OUTPUT, f"{done.stdout}\n{done.stderr}"
+    for shown in ("s3napback list", "s3napback status", "s3napback -q restore", "s3napback drill", "s3napback init"):
+        assert shown in done.stdout
+    assert "\n    I shall be edited.\n\n" in done.stdout
     assert list(temporary.iterdir()) == []
     return done.stdout
 

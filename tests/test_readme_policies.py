@@ -82,7 +82,9 @@ def test_reading_what_was(keyring: Keyring, who: str, expect: int, tmp_path: Pat
     else:
         restored = tmp_path / "then" / str(source).lstrip("/") / "file"
         assert restored.read_text() == "edition 0"
-    assert site.run("list", "--as-of", then(), expect=expect).returncode == expect
+    for command in (("list",), ("verify", "--keyless", str(source)), ("ls", str(source)), ("find", "file")):
+        told = site.run(*command, "--as-of", then(), expect=expect).stderr
+        assert ("s3:ListBucketVersions" in told) == bool(expect)
     versions = site.run("list", "--versions", expect=1 if expect else 0)
     assert ("s3:ListBucketVersions" in versions.stderr) == bool(expect)
 

@@ -130,6 +130,8 @@ def _inline(node: SyntaxTreeNode) -> Iterator[nodes.Node]:
             yield nodes.Text(_where(str(node.attrGet("href")), _plain(node)))
         case "html_inline":
             return
+        case "image":
+            yield nodes.emphasis("", f"(A picture in the manual: {node.content})")
         case _:
             raise ValueError(f"the manual has Markdown that man pages do not know: {node.type}")
 

@@ -22,7 +22,7 @@ from s3napback.errors import (
     UnusableTool,
 )
 from s3napback.sources import Expansion
-from s3napback.standing import Finished, note_finished
+from s3napback.standing import FAILED, Finished, note_finished
 from s3napback.stores import Store
 from s3napback.watch.composing import Attempt
 
@@ -89,7 +89,7 @@ class Journal:
 
     def failed(self, job: Job, error: Exception) -> None:
         """A source has got no archive."""
-        note_finished(Finished(str(job.source), "FAILED"))
+        note_finished(Finished(str(job.source), FAILED))
         self._attempts[job.name] = Attempt("failed", error_class(error))
 
     def warned(self, job: Job, count: int) -> None:

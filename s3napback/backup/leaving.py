@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime, timezone
@@ -16,6 +16,7 @@ from datetime import date, datetime, timezone
 from s3napback import __version__
 from s3napback.backup.journal import Journal, error_class, has_failed
 from s3napback.backup.last_lines import LastLines, body_of, keeping_last_lines, secrets_of
+from s3napback.backup.restorable import restorable
 from s3napback.backup.telling import Telling
 from s3napback.catalogue.words import fetched
 from s3napback.chains import SourceState
@@ -31,11 +32,13 @@ from s3napback.stores import Store
 from s3napback.surroundings import configured_store, diff_dir, host_name
 from s3napback.watch.composing import Attempt, Kept, Run, compose
 from s3napback.watch.keys import Place
+from s3napback.watch.metrics import Restorable
 from s3napback.watch.word import Unreadable, Word, read, written
 
 logger = logging.getLogger("s3napback")
 
 _SECONDS = 300.0
+_LOOK_SECONDS = 300.0
 _HURRIED_SECONDS = 8.0  # after a signal, if the clean-up so far has left as much
 _LAST_SECONDS = 4.0  # of the time that a signal leaves, for whom else there is to tell, and the very end
 _UNREACHED = Attempt("failed")
@@ -87,6 +90,8 @@ class _Leaving:
             deadline: by the monotonic clock, when a signal has come: the process is ended by force then.
         """
         self._leave_word(exit_code, error, deadline)
+        if self._word is not None and self.telling.wants_metrics:
+            self.telling.write_metrics(self._word, self._restorable(self._word) if deadline is None else {})
 
         def body(summary: Sequence[str]) -> bytes:
             # Why nothing ran is logged after this.
@@ -114,6 +119,20 @@ class _Leaving:
             logger.warning("a bug in s3napback: the word on this run could not be left: %s", failure)
             logger.debug("details", exc_info=True)
         self._tell_of_dropped()
+
+    def _restorable(self, word: Word) -> Mapping[str, Restorable]:
+        """What the store holds of each source now. That it cannot be told is a warning, and it is left out."""
+        store = self._journal.store
+        if store is None or not self._journal.has_reached_store():
+            return {}
+        names, place = [each.name for each in word.sources], self._place
+        try:
+            return within(_LOOK_SECONDS, lambda: restorable(store, place.prefix, place.host, names))
+        except (S3napbackError, TookTooLong) as failure:
+            why = "the store took too long" if isinstance(failure, TookTooLong) else failure
+            self._journal.untold += 1
+            logger.warning("MetricsFile says nothing of what can be restored, as that could not be looked at: %s", why)
+            return {}
 
     def _write(self, exit_code: int, error: Exception | None, *, hurried: bool) -> None:
         journal = self._journal

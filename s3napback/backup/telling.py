@@ -29,7 +29,7 @@ from s3napback.errors import ChangeableByOthers
 from s3napback.formatting import printable, readable
 from s3napback.ownership import require_own
 from s3napback.streams.environment import Family, child_environment
-from s3napback.watch.metrics import metrics_text
+from s3napback.watch.metrics import Restorable, metrics_text
 from s3napback.watch.word import Word
 
 logger = logging.getLogger("s3napback.notices")
@@ -60,6 +60,20 @@ class Telling:
         """The run begins."""
         self._ping("/start", PING_SECONDS)
 
+    @property
+    def wants_metrics(self) -> bool:
+        """Whether anybody reads numbers."""
+        return self._notices.metrics_file is not None
+
+    def write_metrics(self, word: Word, restorable: Mapping[str, Restorable]) -> None:
+        """Write the numbers of a run.
+
+        Args:
+            restorable: what the store holds, by the names of sources, as far as it was looked at.
+        """
+        if self._notices.metrics_file is not None:
+            self._write_file(self._notices.metrics_file, metrics_text(word, restorable))
+
     def end(
         self,
         exit_code: int,
@@ -75,8 +89,6 @@ class Telling:
             body_of: from what is said first to what the ping carries; None carries nothing.
             deadline: by the monotonic clock, when a signal has ended it: the process is ended by force then.
         """
-        if word is not None:
-            self._write_metrics(word)
         is_good = exit_code == 0
         self._ping(
             "" if is_good else "/fail",
@@ -88,30 +100,39 @@ class Telling:
             told = _told(exit_code, word, configuration)
             self._run(command, told, _limited(COMMAND_SECONDS, deadline))
 
-    def end_drill(self, text: str, failed: Sequence[str], host: str, configuration: Path) -> None:
+    def end_drill(
+        self,
+        text: str,
+        failed: Sequence[str],
+        host: str,
+        configuration: Path,
+        exit_code: int,
+        deadline: float | None = None,
+    ) -> None:
         """A drill has ended. That it went well is no reason to tell anybody that the nights do.
 
         Args:
-            text: its metrics.
+            text: its metrics; empty if it came to none.
             failed: the sources that were not proven.
             host: HostName.
             configuration: its path.
+            deadline: see ``end``.
         """
         path = self._notices.metrics_file
-        if path is not None:
+        if path is not None and text:
             self._write_file(path.with_name(f"{path.stem}-drill{path.suffix}"), text)
-        if not failed:
+        if not exit_code:
             return
         lines = "".join(f"not proven: {printable(each)}\n" for each in failed[:_MOST_FAILED])
-        self._ping("/fail", PING_SECONDS, lines.encode)
+        self._ping("/fail", _limited(PING_SECONDS, deadline), lines.encode)
         if self._notices.on_failure:
             told = {
-                "S3NAPBACK_EXIT": "1",
+                "S3NAPBACK_EXIT": f"{exit_code}",
                 "S3NAPBACK_CONFIGURATION": str(configuration),
                 "S3NAPBACK_HOST": host,
                 "S3NAPBACK_NOT_PROVEN": _within_room(list(failed)),
             }
-            self._run(self._notices.on_failure, told, COMMAND_SECONDS)
+            self._run(self._notices.on_failure, told, _limited(COMMAND_SECONDS, deadline))
 
     def _warn(self, text: str, *values: object) -> None:
         self.warnings += 1
@@ -132,10 +153,6 @@ class Telling:
             why = f"no answer within {seconds:g} seconds"
         if why:
             self._warn("the ping%s to %s failed: %s", end, _public(url), why)
-
-    def _write_metrics(self, word: Word) -> None:
-        if self._notices.metrics_file is not None:
-            self._write_file(self._notices.metrics_file, metrics_text(word))
 
     def _write_file(self, path: Path, text: str) -> None:
         new = path.with_name(f".{path.name}.new")

@@ -24,7 +24,7 @@ from s3napback.original.contents import original_archives
 from s3napback.rotation import ArchiveType, day_date
 from s3napback.stores import Store, StoredObject
 from s3napback.watch.keys import is_word_key
-from s3napback.watch.proofs import Seen, is_proof_key, newest_proofs
+from s3napback.watch.proofs import Known, Seen, is_proof_key, known_of
 
 logger = logging.getLogger("s3napback")
 
@@ -89,7 +89,7 @@ class Catalogue:
         original: what the original tool left, newest first; its chunks are among the others.
         passed_over: keys of archives that nobody asked for, and of which no more is known than that they are there.
         indexes: the index objects, by key.
-        proofs: what drills left, by key.
+        proofs: what drills and verify left, by key.
     """
 
     archives: tuple[CataloguedArchive, ...]
@@ -158,10 +158,15 @@ class Catalogue:
         return found
 
     @cached_property
+    def known(self) -> Mapping[str, Known]:
+        """What is known of each archive that was read by a drill, or by verify, by its key."""
+        listed = {archive.key: archive.stored.modified for archive in self.archives}
+        return known_of({**listed, **{key: found.modified for key, found in self.proofs.items()}})
+
+    @cached_property
     def drills(self) -> Mapping[str, Seen]:
         """The newest drill of each archive that was drilled, by its key."""
-        listed = {archive.key: archive.stored.modified for archive in self.archives}
-        return newest_proofs({**listed, **{key: found.modified for key, found in self.proofs.items()}})
+        return {key: known.drill for key, known in self.known.items() if known.drill}
 
     @cached_property
     def _by_id(self) -> dict[str, CataloguedArchive]:

@@ -178,7 +178,7 @@ def indexes_without_archive(catalogue: Catalogue) -> list[StoredObject]:
 
 
 def proofs_without_archive(catalogue: Catalogue) -> list[StoredObject]:
-    """What drills left beside archives that are not there."""
+    """What drills and verify left beside archives that are not there."""
     present = {*catalogue.passed_over, *(archive.key for archive in catalogue.archives)}
     return [found for key, found in sorted(catalogue.proofs.items()) if proven_key(key) not in present]
 

@@ -2,72 +2,44 @@
 
 from __future__ import annotations
 
-import io
 import logging
-import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
-from pathlib import Path
 
 from s3napback.backup.telling import Telling
 from s3napback.catalogue.claims import is_stray
 from s3napback.catalogue.contents import CataloguedArchive
-from s3napback.catalogue.indexes import index_metadata
+from s3napback.catalogue.losses import unprotected_sources
+from s3napback.catalogue.marking import leave_mark
 from s3napback.catalogue.sums import SumNote, read_sum, sum_key
+from s3napback.commands.drill_original import are_originals_meant, drill_originals
 from s3napback.config.settings import Configuration, Job
+from s3napback.drilling.blame import speaks_of_archive
 from s3napback.drilling.registry import prover_of
-from s3napback.drilling.scratch import UnusableScratch
+from s3napback.drilling.request import DrillRequest
 from s3napback.drilling.task import Proven, Task
 from s3napback.drilling.throwaway import NotTried
-from s3napback.errors import S3napbackError, StoreError
+from s3napback.ending import CLEANING_SECONDS
+from s3napback.errors import EXIT_BUG, Interrupted, S3napbackError, StoreError
 from s3napback.formatting import counted, human_time
-from s3napback.kinds import SourceName, kind_of
+from s3napback.kinds import DIRECTORY, SourceName, kind_of
 from s3napback.recovery.choosing import source_of
 from s3napback.recovery.holdings import Holdings, is_cold, look_at_store
 from s3napback.recovery.opening.decoder import Decoder
-from s3napback.recovery.registry import UnclearRequest
+from s3napback.recovery.registry import UnclearRequest, recovery_of
 from s3napback.rotation import day_date
 from s3napback.standing import working_on
 from s3napback.surroundings import host_name
 from s3napback.watch.metrics import Drilled, drill_metrics_text
-from s3napback.watch.proofs import Proof, Seen, newest_of, proof_key
+from s3napback.watch.proofs import Proof, ReadBack, Seen, newest_of
 
 logger = logging.getLogger("s3napback")
 
 _COUNTED = "proven: "
-
-
-@dataclass(frozen=True)
-class DrillRequest:
-    """What the command line asks for.
-
-    Attributes:
-        source: as in the configuration; empty is every one of this host.
-        at: as of when; empty is the newest.
-        origin: ``--from``: a Cycle's name or a key base.
-        due: only what DrillEvery asks for, the oldest proof first.
-        longest: hours after which nothing more is begun; 0 is no limit.
-        sample: of directories, how many files to look at; 0 is all.
-        against_live: hold directories against what is there now.
-        scratch: the folder to make scratch folders in; None is TempDir, or the system's.
-        keep: the folder in which what was restored stays; None if it goes.
-        passphrase_file: for gpg.
-        test: only say what would be proven.
-    """
-
-    source: str = ""
-    at: str = ""
-    origin: str = ""
-    due: bool = False
-    longest: float = 0.0
-    sample: int = 0
-    against_live: bool = False
-    scratch: Path | None = None
-    keep: Path | None = None
-    passphrase_file: Path | None = None
-    test: bool = False
+_NAMED = 5  # sources in a message
 
 
 def drill(configuration: Configuration, request: DrillRequest, today: date, say: Callable[[str], None]) -> int:
@@ -85,18 +57,54 @@ def drill(configuration: Configuration, request: DrillRequest, today: date, say:
     """
     if request.due and request.source:
         raise UnclearRequest("--due chooses the sources, so none can be named beside it")
+    if request.due and not request.test:
+        with _telling_of_failure(configuration):
+            return _drill(configuration, request, today, say)
+    return _drill(configuration, request, today, say)
+
+
+@contextmanager
+def _telling_of_failure(configuration: Configuration) -> Iterator[None]:
+    """What ends a drill on a schedule before its time is told as loudly as what ends a night so."""
+    try:
+        yield
+    except UnclearRequest:
+        raise
+    except Interrupted as interruption:
+        _tell_of_end(configuration, interruption.exit_code, interruption.moment + CLEANING_SECONDS)
+        raise
+    except Exception as error:
+        _tell_of_end(configuration, error.exit_code if isinstance(error, S3napbackError) else EXIT_BUG)
+        raise
+
+
+def _tell_of_end(configuration: Configuration, exit_code: int, deadline: float | None = None) -> None:
+    telling, host = Telling(configuration.notices), host_name(configuration)
+    telling.end_drill("", [], host, configuration.path, exit_code, deadline)
+
+
+def _drill(configuration: Configuration, request: DrillRequest, today: date, say: Callable[[str], None]) -> int:
     holdings = look_at_store(configuration, request.source, request.origin)
+    if are_originals_meant(holdings, request, today):
+        return drill_originals(holdings, request, today, say)
     drills = _Drills(holdings, request, today, say)
+    lacking = drills.lacking()
     words = [request.source] if request.source else drills.due() if request.due else holdings.all_sources()
-    if not words and not request.due:
-        raise StoreError(f"there are no archives in {holdings.store.location} that could be proven")
-    if not words:
+    if request.source and lacking and not holdings.has_any(request.source):
+        words = []
+    if not words and not lacking and not request.due:
+        others = "; those of the original tool are, with --original" if holdings.catalogue.original else ""
+        raise StoreError(f"there are no archives in {holdings.store.location} that could be proven{others}")
+    if not words and not lacking:
         say("nothing is due")
-    bad = drills.run(words)
+    for name in lacking:
+        say(f"{name}: NOT PROVEN: it is configured, and there is no whole backup of it")
+    bad = [*lacking, *drills.run(words)]
     if request.due and not request.test:
         drills.tell(bad)
     if bad:
-        logger.error("%s not proven", counted(len(bad), "source"))
+        more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
+        logger.error("%s not proven: %s%s", counted(len(bad), "source"), ", ".join(bad[:_NAMED]), more)
     return 1 if bad else 0
 
 
@@ -110,6 +118,12 @@ class _Drills:
     say: Callable[[str], None]
     fresh: set[str] = field(default_factory=set)
 
+    def lacking(self) -> list[str]:
+        """The configured sources, of a schedule's those that have one, of which there is nothing to prove."""
+        configuration, request = self.holdings.configuration, self.request
+        found = unprotected_sources(self.holdings.catalogue, configuration, host_name(configuration), request.source)
+        return sorted({str(job.source) for job in found if job.settings.drill_every or not request.due})
+
     def due(self) -> list[str]:
         """The sources whose newest proof is older than their DrillEvery, those first that were never proven."""
         now = datetime.now(timezone.utc)
@@ -120,10 +134,10 @@ class _Drills:
                 continue
             for source, keys in self._keys_of(job).items():
                 seen = newest_of(keys, self.holdings.catalogue.drills)
-                last = seen.moment if seen else never
+                last = never if seen is None or (seen.is_good and seen.is_sample) else seen.moment
                 # A drill on a schedule begins at the same hour each time, and ends later.
                 is_due = now - last >= timedelta(days=job.settings.drill_every) - timedelta(hours=12)
-                if (seen is None or is_due or not seen.is_good) and source not in found:
+                if (is_due or (seen and not seen.is_good)) and source not in found:
                     found[source] = last
         return sorted(found, key=lambda source: (found[source], source))
 
@@ -143,11 +157,8 @@ class _Drills:
         bad: list[str] = []
         clock = time.monotonic()
         for number, word in enumerate(words):
-            if self.request.longest and time.monotonic() - clock > self.request.longest * 3600:
-                left = len(words) - number
-                self.say(
-                    f"{counted(left, 'source')} not begun, since {self.request.longest:g} hours are over (--longest)"
-                )
+            if self.request.is_over(time.monotonic() - clock):
+                self.say(self.request.not_begun(len(words) - number))
                 logger.info("not begun: %s", ", ".join(words[number:]))
                 break
             if not self._prove(word):
@@ -159,11 +170,14 @@ class _Drills:
         configuration, now = self.holdings.configuration, datetime.now(timezone.utc)
         drilled = []
         for source, seen in self._drilled().items():
-            good = now if source in self.fresh else seen.moment if seen and seen.is_good else None
-            drilled.append(Drilled(source, good, source in bad or (good is None and seen is not None)))
+            before = seen.moment if seen and seen.is_good and not seen.is_sample else None
+            is_fresh = source in self.fresh
+            has_failed = source in bad or (not is_fresh and seen is not None and not seen.is_good)
+            drilled.append(Drilled(source, now if is_fresh else before, has_failed))
+        drilled += [Drilled(source, None, has_failed=True) for source in self.lacking()]
         host = host_name(configuration)
         text = drill_metrics_text(host, configuration.path.stem, drilled)
-        Telling(configuration.notices).end_drill(text, bad, host, configuration.path)
+        Telling(configuration.notices).end_drill(text, bad, host, configuration.path, 1 if bad else 0)
 
     def _drilled(self) -> dict[str, Seen | None]:
         """The newest drill before this one of every source that is drilled on a schedule."""
@@ -197,14 +211,15 @@ class _Drills:
         except S3napbackError as error:
             self._tell(f"{what}: NOT PROVEN", error)
             # What cannot be tried here says nothing of the archive.
-            if not isinstance(error, NotTried | UnusableScratch):
+            if speaks_of_archive(error):
                 self._remember(chain[-1], is_good=False, said=type(error).__name__)
             return False
         self.say(f"{what}: {_COUNTED}{proven.said}, {human_time(time.monotonic() - clock)}")
         for remark in proven.remarks:
             self.say(f"  {remark}")
         self._remember(chain[-1], is_good=True, said=proven.said)
-        self.fresh.add(str(source))
+        if not self._is_sample(source):
+            self.fresh.add(str(source))
         return not problems
 
     def _tell(self, title: str, error: S3napbackError) -> None:
@@ -218,13 +233,13 @@ class _Drills:
         notes = [self._note(archive) for archive in chain]
         needed = sum(note.read or 0 for note in notes if note) or sum(archive.stored.size for archive in chain)
         configuration = self.holdings.configuration
-        scratch = self.request.keep or self.request.scratch or configuration.temp_dir or Path(tempfile.gettempdir())
         task = Task(
             source=source,
             chain=chain,
             decoder=decoder,
             note=notes[-1],
-            scratch=scratch.absolute(),
+            scratch=self.request.place(configuration.temp_dir),
+            restore=recovery_of(source).restore,
             needed=needed,
             job=next((job for job in configuration.jobs if job.source == source), None),
             sample=self.request.sample,
@@ -243,18 +258,21 @@ class _Drills:
             return None
         return note if note is not None and note.id == archive.record.id else None
 
+    def _is_sample(self, source: SourceName) -> bool:
+        return bool(self.request.sample) and source.kind == DIRECTORY.name
+
     def _remember(self, archive: CataloguedArchive, *, is_good: bool, said: str) -> None:
         """Leave the note beside the archive; failing at that is a warning, since the proof was given."""
         if archive.record is None:
             return
         store, host = self.holdings.store, host_name(self.holdings.configuration)
         moment = datetime.now(timezone.utc)
-        proof = Proof(archive.record.id, host, moment, is_good, said, self.request.sample)
-        content = io.BytesIO(proof.written())
+        is_sample = self._is_sample(archive.record.owner.source)
+        proof = Proof(archive.record.id, host, moment, is_good, said, self.request.sample if is_sample else 0)
+        mark = ReadBack.DISPROVEN if not is_good else ReadBack.SAMPLED if is_sample else ReadBack.PROVEN
         try:
-            store.put(proof_key(archive.key, is_good=is_good), content, index_metadata(archive.record), is_helper=True)
-            if proof_key(archive.key, is_good=not is_good) in self.holdings.catalogue.proofs:
-                store.delete(proof_key(archive.key, is_good=not is_good))
+            if not leave_mark(store, archive, mark, proof, self.holdings.catalogue.proofs):
+                logger.info("%s was replaced while it was tried, so nothing is noted beside it", archive.key)
         except S3napbackError as error:
             logger.warning("that %s was tried could not be noted beside it: %s", archive.key, error)
 

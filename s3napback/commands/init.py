@@ -309,4 +309,4 @@ def _program() -> Sequence[str]:
     """How this s3napback is started by others."""
     name = Path(sys.argv[0]).name
     found = shutil.which(sys.argv[0]) if name == "s3napback" else None
-    return [str(Path(found).absolute())] if found else [sys.executable, "-m", "s3napback"]
+    return [str(Path(found).absolute())] if found else [sys.executable, "-I", "-m", "s3napback"]

@@ -36,7 +36,7 @@ from s3napback.rotation import day_date, day_number
 from s3napback.state import lock_holder, locked, make_diff_dir
 from s3napback.stores import KeepingStore, Store, StoredObject
 from s3napback.surroundings import configured_store, diff_dir, host_name
-from s3napback.watch.proofs import proof_key, proven_key
+from s3napback.watch.proofs import proof_keys, proven_key
 
 logger = logging.getLogger("s3napback")
 
@@ -53,7 +53,8 @@ class Findings:
         dispositions: on archives, in the order in which they can go.
         sums: checksum objects whose archives are gone.
         indexes: index objects whose archives are gone.
-        proofs: what drills left beside archives that are gone.
+        proofs: what drills and verify left beside archives that are gone.
+        marks: keys of all that these have left.
         uploads: keys to which uploads were begun and not finished, with how many.
     """
 
@@ -61,6 +62,7 @@ class Findings:
     sums: Sequence[StoredObject]
     indexes: Sequence[StoredObject]
     proofs: Sequence[StoredObject]
+    marks: frozenset[str]
     uploads: Sequence[tuple[str, int]]
 
 
@@ -108,7 +110,7 @@ def prune(
         store.check(for_writing=delete)
         prefix = configuration.store.prefix
         findings = _look(store, prefix, claims, day_number(today), unowned=unowned, least_age=upload_age * _DAY)
-        pruner = _Pruner(store, prefix, say, delete=delete, least_age=upload_age * _DAY)
+        pruner = _Pruner(store, prefix, say, delete=delete, least_age=upload_age * _DAY, proofs=findings.marks)
         for disposition in findings.dispositions:
             pruner.archive(disposition)
         for found in findings.sums:
@@ -156,7 +158,8 @@ def _look(store: Store, prefix: str, claims: Claims, day: int, *, unowned: bool,
         for found in proofs_without_archive(catalogue)
         if judge_sum(_base(proven_key(found.key), prefix), _index_note(store, found), claims, day, unowned=unowned)
     ]
-    return Findings(dispositions, sums, indexes, proofs, _unfinished(store, prefix, keys, least_age))
+    unfinished = _unfinished(store, prefix, keys, least_age)
+    return Findings(dispositions, sums, indexes, proofs, frozenset(catalogue.proofs), unfinished)
 
 
 def _base(key: str, prefix: str) -> str:
@@ -184,12 +187,10 @@ def _index_note(store: Store, found: StoredObject) -> SumNote | None:
 def _unfinished(store: Store, prefix: str, ours: Iterable[str], least_age: float) -> list[tuple[str, int]]:
     """Keys of ours to which uploads were begun and not finished, with how many.
 
-    One listing tells where a distant store has any. MinIO tells of none in it, and removes them itself after a day.
+    One listing tells where a store has any. MinIO tells of none in it, and removes them itself after a day.
     """
-    if store.is_distant:
-        begun = frozenset(store.unfinished(join_prefix(prefix, "")))
-        ours = (key for key in ours if key in begun)
-    keys = tuple(dict.fromkeys(ours))
+    begun = frozenset(store.unfinished(join_prefix(prefix, "")))
+    keys = tuple(dict.fromkeys(key for key in ours if key in begun))
     with Crew(PARALLEL_REQUESTS, "leftovers") as pool:
         counts = list(pool.map(partial(store.discard_leftovers, count_only=True, least_age=least_age), keys))
     return [(key, count) for key, count in zip(keys, counts, strict=True) if count]
@@ -199,13 +200,21 @@ class _Pruner:
     """Shows one thing after the other, and deletes it if that is wanted."""
 
     def __init__(
-        self, store: Store, prefix: str, say: Callable[[str], None], *, delete: bool, least_age: float
+        self,
+        store: Store,
+        prefix: str,
+        say: Callable[[str], None],
+        *,
+        delete: bool,
+        least_age: float,
+        proofs: frozenset[str],
     ) -> None:
         self._store = store
         self._prefix = prefix
         self._say = say
         self._delete = delete
         self._least_age = least_age
+        self._proofs = proofs
         self._bytes = 0
         self._now = datetime.now(timezone.utc)
         self._troubled: dict[str, str] = {}
@@ -296,8 +305,8 @@ class _Pruner:
             is_hidden = self._store.delete(archive.key)
         self._store.delete(index_key(archive.key))
         self._store.delete(sum_key(archive.key))
-        for is_good in (True, False):
-            self._store.delete(proof_key(archive.key, is_good=is_good))
+        for key in sorted(proof_keys(archive.key) & self._proofs):
+            self._store.delete(key)
         return is_hidden
 
     def _delete_companion(self, key: str, archive_key: str) -> bool:

@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timezone
+from functools import cached_property
 from pathlib import Path
 
 from s3napback.archives import ArchiveRecord
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.catalogue.indexes import index_key
 from s3napback.catalogue.losses import unprotected_sources
+from s3napback.catalogue.marking import leave_mark
 from s3napback.catalogue.sums import sum_key
 from s3napback.commands.verify_original import verify_originals
 from s3napback.config.settings import Configuration
-from s3napback.errors import S3napbackError, StoreError
+from s3napback.errors import PipelineError, S3napbackError, StoreError
 from s3napback.formatting import counted, human_bytes, human_time
 from s3napback.kinds import NO_SOURCE
 from s3napback.recovery.holdings import Holdings, is_cold, look_at_store
 from s3napback.recovery.opening.decoder import Decoder
-from s3napback.recovery.opening.failures import Damaged
+from s3napback.recovery.opening.failures import Damaged, is_damage
 from s3napback.recovery.opening.index_check import IndexCheck
 from s3napback.recovery.original_choice import OriginalRequest, is_original_meant, with_all_originals
 from s3napback.recovery.registry import UnclearRequest, recovery_of
 from s3napback.standing import working_on
 from s3napback.surroundings import host_name
+from s3napback.watch.proofs import Proof, ReadBack
 
 logger = logging.getLogger("s3napback")
 
@@ -34,6 +37,10 @@ _WRONG_INDEX = (
     "the archive itself is good, and restore of the whole source does not need the index. Delete it, so that PATHs are "
     "looked for in the archive"
 )
+
+
+class _WrongIndex(PipelineError):
+    """The archive is good, and its index tells something else than it holds."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,7 @@ class VerifyRequest:
         against_live: ``--compare``.
         passphrase_file: for gpg.
         original: only what the original tool left.
+        test: leave nothing in the store.
     """
 
     source: str = ""
@@ -59,6 +67,7 @@ class VerifyRequest:
     against_live: bool = False
     passphrase_file: Path | None = None
     original: bool = False
+    test: bool = False
 
 
 def verify(configuration: Configuration, request: VerifyRequest, today: date, say: Callable[[str], None]) -> int:
@@ -162,6 +171,10 @@ class Verification:
     today: date
     say: Callable[[str], None]
 
+    @cached_property
+    def _marks(self) -> _Marks:
+        return _Marks(self.holdings, self.request)
+
     def verify(self, word: str) -> int:
         """Verify what is wanted of one source; returns how much is wrong."""
         try:
@@ -174,6 +187,8 @@ class Verification:
         bad = len(self.holdings.lost(archives)) if self.request.every else len(problems)
         if self.request.against_live:
             return bad + self._compare(archives)
+        wanted = archives if self.request.every else archives[-1:]
+        self._marks.expect(self.holdings.catalogue.chain(archive).archives for archive in wanted)
         return bad + sum(not self._is_good(archive) for archive in archives)
 
     def _chosen(self, word: str) -> tuple[Sequence[CataloguedArchive], Sequence[str]]:
@@ -202,10 +217,13 @@ class Verification:
                 else:
                     self._check_content(decoder, archive, index)
             if index.is_wrong:
-                raise Damaged(f"its index is wrong, {index_key(archive.key)}: {index.flaw}", _WRONG_INDEX)
+                raise _WrongIndex(f"its index is wrong, {index_key(archive.key)}: {index.flaw}", _WRONG_INDEX)
         except S3napbackError as error:
             self._report_failure(archive.key, error)
+            if is_damage(error):
+                self._marks.damaged(archive)
             return False
+        self._marks.good(archive)
         seconds = time.monotonic() - clock
         self.say(f"{archive.key}: good, {human_bytes(archive.stored.size)}, {human_time(seconds)}")
         if index.flaw:
@@ -247,3 +265,44 @@ class Verification:
             return 1
         self.say(f"{source}: {counted(differing, 'difference')} from {chain[-1].key}")
         return differing
+
+
+@dataclass
+class _Marks:
+    """Notes beside the archives, of what was found: see ``watch.proofs``. That one cannot be left is no failure."""
+
+    holdings: Holdings
+    request: VerifyRequest
+    _chains: list[Sequence[CataloguedArchive]] = field(default_factory=list)
+    _good: set[str] = field(default_factory=set)
+    _is_refused: bool = False
+
+    def expect(self, chains: Iterable[Sequence[CataloguedArchive]]) -> None:
+        """These are to be marked when all of their archives have been read."""
+        self._chains = [chain for chain in chains if chain]
+
+    def good(self, archive: CataloguedArchive) -> None:
+        """An archive was read, and is what it should be."""
+        self._good.add(archive.key)
+        whole = [chain for chain in self._chains if self._good.issuperset(link.key for link in chain)]
+        self._chains = [chain for chain in self._chains if chain not in whole]
+        for chain in whole:
+            mark = ReadBack.INTACT if self.request.keyless else ReadBack.VERIFIED
+            self._leave(chain[-1], mark, f"{counted(len(chain), 'archive')} read")
+
+    def damaged(self, archive: CataloguedArchive) -> None:
+        """An archive was read, and is not what it should be."""
+        self._leave(archive, ReadBack.DAMAGED, "its content, or its checksum, is wrong")
+
+    def _leave(self, archive: CataloguedArchive, mark: ReadBack, said: str) -> None:
+        configuration = self.holdings.configuration
+        if self.request.test or configuration.store.as_of or self._is_refused or archive.record is None:
+            return
+        now = datetime.now(timezone.utc)
+        proof = Proof(archive.record.id, host_name(configuration), now, mark.is_good, said)
+        try:
+            leave_mark(self.holdings.store, archive, mark, proof, self.holdings.catalogue.proofs)
+        except S3napbackError as error:
+            # A machine that only reads may have no right to write; nor would it have for the next archive.
+            self._is_refused = True
+            logger.info("when this was verified is not noted in the store, for list and status: %s", error)

@@ -58,7 +58,7 @@ def verify_originals(
         S3napbackError: there is nothing to verify, or it is not clear what is meant.
     """
     try:
-        chains, problems = _chosen(holdings, words, today, every=every)
+        chains, problems = chosen_chains(holdings, words, today, every=every)
     except NothingToRestore as error:
         for line in error.under(f"{words.source}: FAILED"):
             say(line)
@@ -72,10 +72,15 @@ def verify_originals(
     return 1 if bad else 0
 
 
-def _chosen(
-    holdings: Holdings, words: OriginalRequest, today: date, *, every: bool
+def chosen_chains(
+    holdings: Holdings, words: OriginalRequest, today: date, *, every: bool = False
 ) -> tuple[Sequence[OriginalChain], Sequence[str]]:
-    """The chains to look at, and what there is to say of archives that nothing can be restored from."""
+    """The chains to look at, and what there is to say of archives that nothing can be restored from.
+
+    Raises:
+        NothingToRestore: there is none of the source that can be.
+        StoreError: there are none at all.
+    """
     if words.source and not every:
         choice = choice_of_originals(holdings, words, today)
         for doubt in choice.chain.doubts:

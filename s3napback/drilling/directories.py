@@ -21,7 +21,7 @@ from s3napback.formatting import counted, human_bytes, readable
 from s3napback.recovery.inspecting import Inspector, ReplayedTree
 from s3napback.recovery.opening.failures import Damaged
 from s3napback.recovery.refusals import Incomplete
-from s3napback.recovery.registry import Wanted, recovery_of
+from s3napback.recovery.registry import Wanted
 
 _RESTORED = "restored"
 _MOST_TOLD = 20
@@ -38,6 +38,8 @@ def prove_directory(task: Task) -> Proven:
         NotTried: the scratch folder cannot take all of it.
         S3napbackError: it cannot be read, or not be restored.
     """
+    if task.is_original:
+        return _read_through(task)
     top = task.source.target.strip("/").encode("utf-8", "surrogateescape")
     interest = Interest(top=task.source.target.encode("utf-8", "surrogateescape"))
     with ReplayedTree(Inspector(task.decoder, top), task.chain, interest) as tree:
@@ -47,15 +49,29 @@ def prove_directory(task: Task) -> Proven:
         paths = () if chosen is None else tuple(os.fsdecode(interest.absolute(node.path)) for node in chosen)
         with scratch_in(task.scratch, 0 if paths else task.needed, keeps=task.keeps) as scratch:
             where = scratch.path / _RESTORED
-            try:
-                recovery_of(task.source).restore(Wanted(task.source, where, paths)).run(task.decoder, task.chain)
-            except Incomplete as error:
-                raise NotTried(*error.under(f"{scratch.path.parent} cannot take all of {task.source}")) from error
+            _restore(task, Wanted(task.source, where, paths), scratch.path.parent)
             look = _Look(where / task.source.target.strip("/"), task)
             look.at_all(tree.nodes() if chosen is None else chosen)
             if chosen is None:
                 look.at_what_is_too_much()
     return look.proven()
+
+
+def _read_through(task: Task) -> Proven:
+    """Restore archives that tell of their members in no way that can be relied on, and read every file."""
+    with scratch_in(task.scratch, task.needed, keeps=task.keeps) as scratch:
+        where = scratch.path / _RESTORED
+        _restore(task, Wanted(task.source, where), scratch.path.parent)
+        look = _Look(where, task)
+        look.at_what_is_there()
+    return look.proven()
+
+
+def _restore(task: Task, wanted: Wanted, scratch: Path) -> None:
+    try:
+        task.restore(wanted).run(task.decoder, task.chain)
+    except Incomplete as error:
+        raise NotTried(*error.under(f"{scratch} cannot take all of {task.source}")) from error
 
 
 def _sampled(nodes: Iterable[Node], count: int) -> list[Node]:
@@ -146,6 +162,16 @@ class _Look:
             self._bad += 1
             self._problems.append(f"{counted(found, 'name')} are there, and there should be {wanted}")
 
+    def at_what_is_there(self) -> None:
+        """Read all files, where nothing tells what there should be."""
+        for folder, folders, files in os.walk(os.fsencode(self.top)):
+            for name in (*folders, *files):
+                path = folder + b"/" + name
+                mode = os.lstat(path).st_mode
+                self._types[next((letter for letter, fits in _TYPES.items() if fits(mode)), "b")] += 1
+                if stat.S_ISREG(mode):
+                    self._bytes += _hashed(path)[1]
+
     def _tell(self, node: Node, what: str) -> None:
         self._bad += 1
         if len(self._problems) < _MOST_TOLD:
@@ -162,7 +188,7 @@ class _Look:
             address = self.task.decoder.transport.address(self.task.chain[-1])
             title = f"{address} was restored, and {counted(self._bad, 'name')} are not what they should be:"
             raise Damaged(title, *(f"  {line}" for line in (*self._problems, *more)))
-        return Proven(", ".join(self._words()), tuple(self._remarks()))
+        return Proven(", ".join(self._words()) or "nothing is in it", tuple(self._remarks()))
 
     def _words(self) -> Iterator[str]:
         nouns: Counter[str] = Counter()

@@ -10,6 +10,9 @@ from typing import Protocol
 from s3napback.archives import Counted
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.catalogue.sums import SumNote
+from s3napback.drilling.complaints import in_short
+from s3napback.drilling.throwaway import NotTried
+from s3napback.errors import PipelineError, S3napbackError
 from s3napback.formatting import counted, printable
 from s3napback.recovery.databases import dump_beginnings, dump_check, dump_ends
 from s3napback.recovery.opening.decoder import Decoder
@@ -35,6 +38,7 @@ class Loaded:
         rows: of each table.
         flaws: what does not work there although it was loaded, one line each.
         needs: what must be there before where it is loaded next, one line each.
+        remarks: what else should be known.
     """
 
     names: frozenset[str]
@@ -42,6 +46,7 @@ class Loaded:
     rows: Mapping[Table, int]
     flaws: Sequence[str] = ()
     needs: Sequence[str] = ()
+    remarks: Sequence[str] = ()
 
 
 class Trial(Protocol):
@@ -59,8 +64,24 @@ class Trial(Protocol):
         """
         ...
 
+    def obstacle(self, failure: ReceiverFailed | None) -> Sequence[str]:
+        """Why the dump could not be tried here, whatever it is, as the lines of a message; empty if it was tried.
+
+        Args:
+            failure: of the client; None if it ended well.
+        """
+        ...
+
+    def flaws(self) -> Sequence[str]:
+        """What the client said that is wrong with the dump, one line each."""
+        ...
+
     def loaded(self, inventory: Inventory) -> Loaded:
-        """What the server holds now."""
+        """What the server holds now.
+
+        Raises:
+            PipelineError: it cannot be asked.
+        """
         ...
 
     def inventory(self) -> Inventory:
@@ -117,12 +138,26 @@ def prove_dump(decoder: Decoder, archive: CataloguedArchive, kind: str, trial: T
             decoder.run(archive, check, look, write=loader.write, use="loaded")
             loader.finish()
         except ReceiverFailed as error:
-            raise Damaged(*error.under(f"{address} was decoded, but does not load")) from error
-        loaded = trial.loaded(inventory)
+            _require_tried(trial, error)
+            words = trial.flaws()
+            what = ("the client said:", *in_short(words)) if words else error.lines
+            raise Damaged(*S3napbackError(*what).under(f"{address} was decoded, but does not load")) from error
+        _require_tried(trial)
+        try:
+            loaded = trial.loaded(inventory)
+        except PipelineError as error:
+            _require_tried(trial)
+            raise NotTried(*error.under(f"{address} was loaded, and the server cannot be asked for it")) from error
     problems = [*_differences(counted_in(inventory), note), *_lacking(inventory, loaded), *loaded.flaws]
     if problems:
         raise Damaged(f"{address} was loaded, but is not what it should be:", *(f"  {each}" for each in problems))
     return loaded
+
+
+def _require_tried(trial: Trial, failure: ReceiverFailed | None = None) -> None:
+    """Raise ``NotTried`` where something on this machine has kept a dump from being tried."""
+    if obstacle := trial.obstacle(failure):
+        raise NotTried(*obstacle) from failure
 
 
 def _differences(found: Counted, note: SumNote | None) -> Iterator[str]:

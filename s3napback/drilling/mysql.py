@@ -7,20 +7,23 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
+from s3napback.drilling.complaints import in_short
 from s3napback.drilling.dumps import Loaded, Table
+from s3napback.drilling.mysql_words import MySQLWords
 from s3napback.drilling.scratch import Scratch
-from s3napback.drilling.throwaway import NotTried, TrialTools, find_server, running
+from s3napback.drilling.throwaway import NotTried, Server, TrialTools, find_server, running
 from s3napback.errors import PipelineError
 from s3napback.formatting import printable
 from s3napback.sources.dump_command import Inventory
-from s3napback.sources.mysql_answers import SYSTEM, questions, read_answer
+from s3napback.sources.mysql_answers import SHOW_GRANTS, SYSTEM, questions, read_answer
 from s3napback.sources.mysql_inventory import EVENTS, ROUTINES, TRIGGERS, MySQLInventory, table_name
-from s3napback.streams.receiving import Receiver
+from s3napback.streams.receiving import Receiver, ReceiverFailed
 
 _VERSION = re.compile(rb"\n-- Server version\t(?P<version>(?P<major>\d+)\.(?P<minor>\d+)[^\n]*)\n")
 _OWN = re.compile(r"(\d+)\.(\d+)\.\d+")
 
 _MARIADB, _ORACLE = "MariaDB", "MySQL by Oracle"
+_FIRST_APART = 8
 _DATA, _SOCKET = "data", "socket"
 
 _SERVER_OPTIONS = (
@@ -48,6 +51,45 @@ AND CAST(definer AS BINARY) NOT IN (SELECT CAST(User AS BINARY) FROM mysql.user 
 GROUP BY definer;"""
 
 
+_ELSEWHERE = """SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES
+WHERE ENGINE IN ('MRG_MyISAM', 'MRG_ISAM', 'FEDERATED', 'CONNECT', 'OQGRAPH', 'SPIDER', 'VP');"""
+"""Tables that show rows of others, which dump programs leave out: ``check_if_ignore_table`` of ``mysqldump.cc``."""
+
+
+@dataclass
+class _Run:
+    """A server that can be begun anew with more options. A context manager.
+
+    Attributes:
+        tools: where.
+        command: the server's.
+        ping: succeeds as soon as it answers.
+    """
+
+    tools: TrialTools
+    command: tuple[str, ...]
+    ping: tuple[str, ...]
+    _stack: ExitStack = field(default_factory=ExitStack)
+    _servers: list[Server] = field(default_factory=list)
+
+    @property
+    def server(self) -> Server:
+        """The one that runs, or did last."""
+        return self._servers[-1]
+
+    def __enter__(self) -> _Run:
+        self.begin_anew()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def begin_anew(self, *options: str) -> None:
+        """End the server, and start it again with the same data."""
+        self._stack.close()
+        self._servers.append(self._stack.enter_context(running(self.tools, (*self.command, *options), self.ping)))
+
+
 @dataclass(frozen=True)
 class MySQLTrial:
     """See ``Trial``.
@@ -60,6 +102,9 @@ class MySQLTrial:
     scratch: Scratch
     database: str
     _clients: list[str] = field(default_factory=list)
+    _words: MySQLWords = field(default_factory=MySQLWords)
+    _runs: list[_Run] = field(default_factory=list)
+    _remarks: list[str] = field(default_factory=list)
 
     def knows(self, head: bytes) -> bool:
         """See ``Trial``."""
@@ -78,29 +123,35 @@ class MySQLTrial:
         """See ``Trial``."""
         made_by = _VERSION.search(head)
         is_mariadb = b"MariaDB" in made_by["version"] if made_by else head.startswith(b"-- MariaDB")
-        self._clients[:] = ["mariadb" if is_mariadb else "mysql"]
-        server = self._server(made_by, is_mariadb=is_mariadb)
         data, socket = self.scratch.path / _DATA, self.scratch.socket(_SOCKET)
-        try:
-            self._tools.answer(*_installation(server, str(data), is_mariadb=is_mariadb))
-        except PipelineError as error:
-            raise NotTried(*error.under("a server for the proof cannot be set up")) from error
-        more = () if is_mariadb else ("--mysqlx=OFF",)
-        command = (server, "--no-defaults", f"--datadir={data}", f"--socket={socket}", *_SERVER_OPTIONS, *more)
-        command += (f"--pid-file={self.scratch.path / 'pid'}", f"--tmpdir={self.scratch.path}")
+        where = (f"--database={self.database}",) if self.database else ()
         with ExitStack() as stack:
-            stack.enter_context(running(self._tools, command, self._client("--execute=SELECT 1")))
-            if self.database:
-                self._ask(f"CREATE DATABASE {_quoted(self.database)} CHARACTER SET utf8mb4;")
-            where = (f"--database={self.database}",) if self.database else ()
+            try:
+                server = self._server(made_by, is_mariadb=is_mariadb)
+                is_mariadb = self._clients[0] == "mariadb"
+                self._tools.answer(*_installation(server, str(data), is_mariadb=is_mariadb))
+                more = () if is_mariadb else ("--mysqlx=OFF",)
+                command = (server, "--no-defaults", f"--datadir={data}", f"--socket={socket}", *_SERVER_OPTIONS, *more)
+                command += (f"--pid-file={self.scratch.path / 'pid'}", f"--tmpdir={self.scratch.path}")
+                self._runs.append(stack.enter_context(_Run(self._tools, command, self._client("--execute=SELECT 1"))))
+                if self.database:
+                    self._ask(f"CREATE DATABASE {_quoted(self.database)} CHARACTER SET utf8mb4;")
+            except PipelineError as error:
+                raise NotTried(*error.under("a server for the proof cannot be set up")) from error
             # It also takes away the client's own commands, by which a dump could run programs.
-            yield stack.enter_context(Receiver(self._tools.stage(*self._client("--binary-mode", *where))))
+            load = self._client("--binary-mode", "--show-warnings", *where)
+            yield stack.enter_context(Receiver(self._tools.stage(*load, review=self._words)))
 
     def _server(self, made_by: re.Match[bytes] | None, *, is_mariadb: bool) -> str:
         names = ("mariadbd", "mysqld") if is_mariadb else ("mysqld",)
         package = "mariadb-server" if is_mariadb else "MySQL's own server"
         server = find_server(names, f"install {package}")
         said = self._tools.answer(server, "--no-defaults", "--version")
+        is_substitute = not is_mariadb and "mariadb" in said.lower() and _is_old(made_by)
+        self._clients[:] = ["mariadb" if is_mariadb or is_substitute else "mysql"]
+        if is_substitute:
+            self._remarks.append(f"was loaded into MariaDB, since {_ORACLE} is not here")
+            return server
         if ("mariadb" in said.lower()) != is_mariadb:
             raise NotTried(f"{server} is {said.strip()}, and the dump is of {_MARIADB if is_mariadb else _ORACLE}")
         own = _OWN.search(said)
@@ -119,19 +170,37 @@ class MySQLTrial:
     def _ask(self, statements: str, *more: str) -> str:
         return self._tools.answer(*self._client(*more), text=statements)
 
+    def obstacle(self, failure: ReceiverFailed | None) -> Sequence[str]:
+        """See ``Trial``."""
+        found = self._runs[-1].server.obstacle(self._words, self._clients[0]) if self._runs else ()
+        if not found and failure and self._remarks:
+            said = in_short(self._words.flaws or failure.lines)
+            return (f"the dump is of {_ORACLE}, which is not here, and MariaDB does not take it:", *said)
+        return found or (failure.lines if failure and failure.was_killed else ())
+
+    def flaws(self) -> Sequence[str]:
+        """See ``Trial``."""
+        return self._words.flaws
+
     def loaded(self, inventory: Inventory) -> Loaded:
         """See ``Trial``."""
         where = (f"--database={self.database}",) if self.database else ()
-        answer = read_answer(self._ask(questions(of_all=not self.database), *where))
+        self._require_entry()
+        # Without tables of accounts in force there are no rights to be shown.
+        asked = questions(of_all=not self.database).removesuffix(SHOW_GRANTS)
+        answer = read_answer(self._ask(asked, *where))
         tables = answer.of("table")
         names = frozenset(table_name(row.database, row.name) for row in tables)
         # What belongs to the server itself differs from version to version.
         own = {name for name in inventory.names if not self.database and name.startswith(_OF_SYSTEM)}
         kinds = ((ROUTINES, "routine"), (TRIGGERS, "trigger"), (EVENTS, "event"))
+        elsewhere = set(self._ask(_ELSEWHERE).splitlines())
         counted = [
             ((row.database, row.name) if row.database else (row.name,), row.more == "SYSTEM VERSIONED")
             for row in tables
-            if row.more in ("BASE TABLE", "SYSTEM VERSIONED") and row.name.isprintable()
+            if row.more in ("BASE TABLE", "SYSTEM VERSIONED")
+            and row.name.isprintable()
+            and f"{row.database or self.database}\t{row.name}" not in elsewhere
         ]
         missing = [
             f"the account {printable(name)}, which defined a {kinds.split(',')[0]}"
@@ -141,9 +210,22 @@ class MySQLTrial:
             names | own,
             {what: len(answer.of(kind)) for what, kind in kinds},
             self._rows(counted, where),
-            flaws=[] if self.database else [f"{each}, is not in it" for each in missing],
-            needs=missing if self.database else [],
+            flaws=[
+                *(f"{self._clients[0]} said: {each}" for each in self._words.flaws),
+                *(f"{each}, is not in it" for each in missing if not self.database),
+            ],
+            needs=[*self._words.lacks, *(missing if self.database else [])],
+            remarks=self._remarks,
         )
+
+    def _require_entry(self) -> None:
+        """Look whether we still get in: a dump of all may have brought its own accounts and passwords into force."""
+        try:
+            self._ask("SELECT 1;")
+        except PipelineError:
+            if self.database or self._runs[-1].server.process.has_ended:
+                raise
+            self._runs[-1].begin_anew("--skip-grant-tables")
 
     def _rows(self, tables: Sequence[tuple[Table, bool]], where: Sequence[str]) -> dict[Table, int]:
         statements = (
@@ -175,6 +257,11 @@ def _installation(server: str, data: str, *, is_mariadb: bool) -> tuple[str, ...
         *(program, "--no-defaults", f"--datadir={data}", "--skip-test-db"),
         "--auth-root-authentication-method=normal",
     )
+
+
+def _is_old(made_by: re.Match[bytes] | None) -> bool:
+    """Whether a dump is of a version of MySQL in whose place MariaDB can be put, as its makers say: before 8."""
+    return made_by is not None and int(made_by["major"]) < _FIRST_APART
 
 
 def _quoted(name: str) -> str:

@@ -9,14 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from s3napback.drilling.dumps import Loaded, Table
+from s3napback.drilling.postgresql_words import PostgreSQLWords
 from s3napback.drilling.scratch import Scratch
-from s3napback.drilling.throwaway import NotTried, TrialTools, find_server, running
+from s3napback.drilling.throwaway import NotTried, Server, TrialTools, find_server, running
 from s3napback.errors import PipelineError
-from s3napback.formatting import readable
 from s3napback.sources.dump_command import Inventory
 from s3napback.sources.postgresql import connection_string
 from s3napback.sources.postgresql_answers import PREFIX, database_name
 from s3napback.sources.postgresql_inventory import (
+    POLICIES,
     RULES,
     DatabaseContents,
     PostgreSQLInventory,
@@ -25,9 +26,10 @@ from s3napback.sources.postgresql_inventory import (
     read_things,
     thing_name,
 )
-from s3napback.streams.receiving import Receiver
+from s3napback.streams.receiving import Receiver, ReceiverFailed
 
-_VERSION = re.compile(rb"\n-- Dumped from database version (?P<major>\d+)(?:\.(?P<minor>\d+))?[^\n]*\n")
+_VERSION = re.compile(rb"\n-- Dumped from database version (?P<major>\d+)[^\n]*\n")
+_PROGRAM = re.compile(rb"\n-- Dumped by pg_dump version (?P<major>\d+)[^\n]*\n")
 _USER = "s3napback_drill"
 """The superuser's name there, which no dump makes."""
 
@@ -53,46 +55,7 @@ SELECT 'rules', '', '' FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class J
 ON n.oid = c.relnamespace WHERE n.nspname !~ '^(pg_|information_schema$)'"""
 """What a dump defines although nobody asks for it: sequences of identity columns, and views as rules."""
 
-_ROLE = re.compile(r'ERROR:  42704: (role "[^"]*") does not exist')
-_ERROR = re.compile(r"(?:ERROR|FATAL|PANIC):  [0-9A-Z]{5}: (?P<words>.*)")
-_NOT_HERE = re.compile(r'0A000: (extension "[^"]*" is not available)')
-
-
-@dataclass
-class _Reading:
-    """Reads what psql says while it loads. See ``Review``.
-
-    Attributes:
-        errors: those that no role explains, the first few.
-        roles: that are missing.
-    """
-
-    errors: list[str] = field(default_factory=list)
-    roles: dict[str, None] = field(default_factory=dict)
-    not_here: list[str] = field(default_factory=list)
-
-    def read(self, line: bytes) -> None:
-        text = readable(line)
-        if found := _ROLE.search(text):
-            self.roles[found[1]] = None
-        elif found := _NOT_HERE.search(text):
-            self.not_here.append(found[1])
-        elif (found := _ERROR.search(text)) and len(self.errors) < _MOST:
-            self.errors.append(found["words"])
-
-    def excuses(self, status: int) -> bool:  # noqa: ARG002
-        return False
-
-    @property
-    def complaint(self) -> str:
-        return ""
-
-    @property
-    def warnings(self) -> list[str]:
-        return []
-
-
-_MOST = 10  # errors that are told
+_TABLESPACES = re.compile(rb'^CREATE TABLESPACE (?P<name>"(?:[^"\n]|"")+"|\w+) ', re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -106,12 +69,14 @@ class PostgreSQLTrial:
 
     scratch: Scratch
     database: str
-    _reading: _Reading = field(default_factory=_Reading)
+    _words: PostgreSQLWords = field(default_factory=PostgreSQLWords)
     _programs: list[Path] = field(default_factory=list)
+    _servers: list[Server] = field(default_factory=list)
+    _remarks: list[str] = field(default_factory=list)
 
     def knows(self, head: bytes) -> bool:
         """See ``Trial``."""
-        return _VERSION.search(head) is not None
+        return _PROGRAM.search(head) is not None
 
     def inventory(self) -> Inventory:
         """See ``Trial``."""
@@ -139,18 +104,35 @@ class PostgreSQLTrial:
         command = (self._program("postgres"), "-D", str(data), "-k", str(self.scratch.path), *settings)
         ping = (*self._psql("postgres"), "--command=SELECT 1")
         with ExitStack() as stack:
-            stack.enter_context(running(self._tools, command, ping))
-            if self.database:
-                self._create(head)
-            load = ("--no-psqlrc", "--quiet", "--no-password", "--set=VERBOSITY=verbose", "--output=/dev/null")
-            where = f"--dbname={connection_string(self.database or 'postgres')}"
-            stage = self._tools.stage(self._program("psql"), *load, where, review=self._reading)
+            self._servers.append(stack.enter_context(running(self._tools, command, ping)))
+            try:
+                self._prepare(head)
+            except PipelineError as error:
+                raise NotTried(*error.under("a server for the proof cannot be set up")) from error
+            load = ("--no-psqlrc", "--quiet", "--no-password", "--set=VERBOSITY=verbose", "--echo-errors")
+            where = ("--output=/dev/null", f"--dbname={connection_string(self.database or 'postgres')}")
+            stage = self._tools.stage(self._program("psql"), *load, *where, review=self._words)
             yield stack.enter_context(Receiver(stage))
+
+    def _prepare(self, head: bytes) -> None:
+        """Make what a dump takes for granted."""
+        if self.database:
+            # Every package makes it; else each dump would be said to need it.
+            self._tools.answer(*self._psql("postgres"), "--command=CREATE ROLE postgres SUPERUSER")
+            self._create(head)
+            return
+        made = (found["name"].decode(errors="surrogateescape") for found in _TABLESPACES.finditer(head))
+        text = "".join(f"CREATE TABLESPACE {name} LOCATION '';\n" for name in made)
+        # Below the data folder, since that of the dump is anywhere. Servers before 15 may not be able to.
+        self._tools.answer(*self._psql("postgres", stop=False), text=f"SET allow_in_place_tablespaces = on;\n{text}")
 
     def _choose(self, head: bytes) -> None:
         """Find the programs of the oldest version that can take the dump, or else of the newest."""
         made_by = _VERSION.search(head)
         wanted = int(made_by["major"]) if made_by else 0
+        written_by = _PROGRAM.search(head)
+        # A newer program writes what older servers do not know, but little of it.
+        best = max(wanted, int(written_by["major"])) if written_by else wanted
         found = {
             int(folder.parent.name): folder
             for folder in Path("/usr/lib/postgresql").glob("*/bin")
@@ -165,7 +147,8 @@ class PostgreSQLTrial:
                 f"the dump is of a server of version {wanted}, and the newest here is {max(found)}: install "
                 f"postgresql-{wanted}"
             )
-        self._programs[:] = [found[enough[0] if wanted else max(found)]]
+        own = [version for version in enough if version >= best]
+        self._programs[:] = [found[(own or enough[-1:])[0] if wanted else max(found)]]
 
     def _create(self, head: bytes) -> None:
         """Make the database as the dump's first lines tell, or, where that is not to be had here, with none of it."""
@@ -177,6 +160,7 @@ class PostgreSQLTrial:
                 self._tools.answer(*self._psql("postgres", stop=False), text="\n".join(own) + "\n")
             self._tools.answer(*self._psql(self.database), "--command=SELECT 1")
         except PipelineError:
+            self._remarks.append("was loaded without its own settings (encoding, locale), which are not to be had here")
             plain = f"CREATE DATABASE {name} TEMPLATE template0;\n"
             self._tools.answer(*self._psql("postgres"), text=plain)
 
@@ -188,10 +172,18 @@ class PostgreSQLTrial:
         separators = ("--field-separator=\t", "--record-separator-zero")
         return self._tools.answer(*self._psql(database), *separators, f"--command={query}")
 
+    def obstacle(self, failure: ReceiverFailed | None) -> Sequence[str]:
+        """See ``Trial``."""
+        self._words.settle()
+        found = self._servers[-1].obstacle(self._words, "psql") if self._servers else ()
+        return found or (failure.lines if failure and failure.was_killed else ())
+
+    def flaws(self) -> Sequence[str]:
+        """See ``Trial``."""
+        return self._words.flaws
+
     def loaded(self, inventory: Inventory) -> Loaded:
         """See ``Trial``."""
-        if self._reading.not_here and not self._reading.errors:
-            raise NotTried(f"the dump cannot be tried here: the {self._reading.not_here[0]}; install it")
         names: set[str] = set()
         counts: dict[str, int] = {}
         rows: dict[Table, int] = {}
@@ -208,14 +200,16 @@ class PostgreSQLTrial:
             counts[counted_thing(RULES, of)] = sum(kind == RULES for kind, *_ in more)
             rows.update(self._rows(database, (of,) if of else ()))
         names |= {database_name(each) for each in databases}
-        flaws = [f"psql said: {each}" for each in self._reading.errors]
-        roles = tuple(self._reading.roles)
-        needs = [f"the {each}" for each in roles] if self.database else []
-        if not self.database:
-            flaws += [f"the {each} is not in it" for each in roles]
+        flaws = [f"psql said: {each}" for each in self._words.flaws]
+        needs = [f"the folder of the tablespace {each}" for each in self._words.folders]
+        if self.database:
+            needs += self._words.lacks
+            counts[POLICIES] = counts.get(POLICIES, 0) + self._words.policies
+        else:
+            flaws += [f"{each} is not in it" for each in self._words.lacks]
         # Rows are counted, and what is not named there is not looked for.
         plain = {each for each in inventory.names if each.startswith("rows of the table ")}
-        return Loaded(frozenset(names | plain), counts, rows, flaws, needs)
+        return Loaded(frozenset(names | plain), counts, rows, flaws, needs, self._remarks)
 
     def _databases(self) -> Sequence[str]:
         if self.database:

@@ -17,13 +17,15 @@ from s3napback.formatting import counted
 from s3napback.kinds import COMMAND, DIRECTORY, MYSQL, POSTGRESQL, SQLITE, SUBVERSION, SourceName, kind_of
 
 
-def _of_server(make: Callable[[Scratch, str], Trial], separator: str) -> Prover:
+def _of_server(make: Callable[[Scratch, str], Trial], separator: str, own: int) -> Prover:
+    # A server takes so many bytes before it holds anything.
     def prove(task: Task) -> Proven:
         name = task.source.target.rpartition(separator)[2]
-        with scratch_in(task.scratch, task.needed, nobody(), keeps=task.keeps) as scratch:
+        with scratch_in(task.scratch, task.needed + own, nobody(), keeps=task.keeps) as scratch:
             trial = make(scratch, "" if name == "all" else name)
             loaded = prove_dump(task.decoder, task.chain[-1], task.source.kind, trial, task.note)
-        return Proven(_rows_of(loaded), tuple(f"needs {each} where it is loaded" for each in loaded.needs))
+        needs = (f"needs {each} where it is loaded" for each in loaded.needs)
+        return Proven(_rows_of(loaded), (*needs, *loaded.remarks))
 
     return prove
 
@@ -34,8 +36,8 @@ def _rows_of(loaded: Loaded) -> str:
 
 PROVERS: dict[str, Prover] = {
     DIRECTORY.name: prove_directory,
-    MYSQL.name: _of_server(MySQLTrial, ":"),
-    POSTGRESQL.name: _of_server(PostgreSQLTrial, "@"),
+    MYSQL.name: _of_server(MySQLTrial, ":", 200 << 20),
+    POSTGRESQL.name: _of_server(PostgreSQLTrial, "@", 100 << 20),
     SUBVERSION.name: prove_repository,
     SQLITE.name: prove_database_file,
     COMMAND.name: prove_output,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
@@ -92,7 +93,11 @@ def scratch_in(parent: Path, needed: int = 0, user: User | None = None, *, keeps
             if user is not None:
                 os.fchown(descriptor, user.uid, user.gid)
         except OSError as error:
-            raise UnusableScratch(f"nothing can be tried in {parent}: {error.strerror}") from error
+            where = f"nothing can be tried in {parent}"
+            if user is not None and error.errno in (errno.EINVAL, errno.EPERM):
+                # It is the answer of a user namespace that has root alone.
+                where += f" as {user}: this container, or service, has no such user, or lets nobody become it"
+            raise UnusableScratch(f"{where}: {error.strerror}") from error
         yield Scratch(path, descriptor, user)
 
 

@@ -11,6 +11,7 @@ from s3napback.catalogue.sums import SumNote
 from s3napback.config.settings import Job
 from s3napback.kinds import SourceName
 from s3napback.recovery.opening.decoder import Decoder
+from s3napback.recovery.registry import Restorer
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Task:
         source: of the archives.
         chain: oldest first.
         decoder: opens them.
+        restore: restores them.
         note: what was noted of the newest one when it was made; None if that is not known.
         scratch: the folder in which to make scratch folders.
         needed: bytes that there should be room for.
@@ -28,11 +30,13 @@ class Task:
         sample: of a directory, how many files to look at; 0 is all.
         against_live: hold a directory against what is there now.
         keeps: what was restored stays.
+        is_original: the archives are the original tool's, and tell nothing of themselves.
     """
 
     source: SourceName
     chain: Sequence[CataloguedArchive]
     decoder: Decoder
+    restore: Restorer
     note: SumNote | None
     scratch: Path
     needed: int = 0
@@ -40,6 +44,7 @@ class Task:
     sample: int = 0
     against_live: bool = False
     keeps: bool = False
+    is_original: bool = False
 
 
 @dataclass(frozen=True)

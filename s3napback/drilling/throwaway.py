@@ -11,11 +11,13 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from s3napback.drilling.blame import lacks_room
+from s3napback.drilling.complaints import ClientWords, Complaints, in_short
 from s3napback.drilling.scratch import Scratch
 from s3napback.errors import PipelineError, S3napbackError
 from s3napback.formatting import readable, shell_command
@@ -27,6 +29,7 @@ from s3napback.streams.receiving import Receiver
 _STARTING = 120.0  # seconds that a server may take to answer
 _STEP = 0.1
 _QUOTED_LINES = 10
+_LEAST_ROOM = 1 << 20  # bytes; what wants more has failed by then
 _MORE_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/sbin", "/usr/libexec")
 
 
@@ -116,8 +119,69 @@ class TrialTools:
         return found.decode(errors="surrogateescape")
 
 
+@dataclass
+class _ServerWords(ClientWords):
+    """Reads along with a server, which may wait for ever for room on a full disk, and ends it then.
+
+    Attributes:
+        end: ends it.
+    """
+
+    end: Callable[[], None] | None = None
+
+    def read(self, line: bytes) -> None:
+        """See ``Review``."""
+        text = readable(line)
+        if lacks_room([text]):
+            self.note(self.not_here, text)
+            if self.end is not None:
+                self.end()
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that runs, or did.
+
+    Attributes:
+        process: its own.
+        words: what it said.
+        scratch: where it keeps everything.
+    """
+
+    process: Receiver
+    words: ClientWords
+    scratch: Scratch
+
+    def obstacle(self, client: Complaints, name: str) -> tuple[str, ...]:
+        """Why a dump could not be tried here, whatever it is; empty if nothing kept it from that.
+
+        Args:
+            client: what the client said that loads it.
+            name: of the client.
+        """
+        folder = self.scratch.path.parent
+        room = os.statvfs(self.scratch.path)
+        is_full = bool(room.f_blocks) and room.f_bavail * room.f_frsize < _LEAST_ROOM
+        if is_full or self.words.not_here or lacks_room([*client.flaws, *client.not_here]):
+            said = (*self.words.not_here, *client.not_here, *client.flaws)
+            return (f"there is not enough room in {folder}: name another folder with --scratch", *in_short(said))
+        if client.not_here:
+            return (
+                f"the dump cannot be tried here, since the server lacks what it needs; {name} said:",
+                *(in_short(client.not_here)),
+            )
+        if client.has_died or self.process.has_ended:
+            # Its last words come with its end.
+            return ("the server for the proof has ended before its time; it said last:", *in_short(self.said()))
+        return ()
+
+    def said(self) -> list[str]:
+        """Its last words."""
+        return [readable(word.encode(errors="surrogateescape")) for word in self.process.words()]
+
+
 @contextmanager
-def running(tools: TrialTools, command: Sequence[str], ping: Sequence[str]) -> Iterator[Receiver]:
+def running(tools: TrialTools, command: Sequence[str], ping: Sequence[str]) -> Iterator[Server]:
     """Run a server until the end of the block.
 
     Args:
@@ -128,7 +192,9 @@ def running(tools: TrialTools, command: Sequence[str], ping: Sequence[str]) -> I
     Raises:
         NotTried: it does not start; its own words are in the message.
     """
-    with Receiver(tools.stage(*command)) as server:
+    words = _ServerWords()
+    with Receiver(tools.stage(*command, review=words)) as server:
+        words.end = server.end
         deadline = time.monotonic() + _STARTING
         while True:
             try:
@@ -139,7 +205,7 @@ def running(tools: TrialTools, command: Sequence[str], ping: Sequence[str]) -> I
                 time.sleep(_STEP)
             else:
                 break
-        yield server
+        yield Server(server, words, tools.scratch)
 
 
 def _not_started(command: Sequence[str], words: Sequence[str]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from s3napback.drilling.throwaway import TrialTools
 from s3napback.errors import PipelineError
 from s3napback.formatting import counted
 from s3napback.recovery.opening.failures import Damaged
-from s3napback.recovery.registry import Wanted, recovery_of
+from s3napback.recovery.registry import Wanted
 
 _RESTORED = "restored"
 
@@ -24,7 +24,7 @@ def prove_repository(task: Task) -> Proven:
     """
     with scratch_in(task.scratch, task.needed, keeps=task.keeps) as scratch:
         where = scratch.path / _RESTORED
-        recovery_of(task.source).restore(Wanted(task.source, where)).run(task.decoder, task.chain)
+        task.restore(Wanted(task.source, where)).run(task.decoder, task.chain)
         tools = TrialTools(scratch)
         try:
             tools.answer("svnadmin", "verify", "--quiet", _RESTORED)
@@ -43,7 +43,7 @@ def prove_database_file(task: Task) -> Proven:
     """
     with scratch_in(task.scratch, task.needed, keeps=task.keeps) as scratch:
         where = scratch.path / _RESTORED
-        recovery_of(task.source).restore(Wanted(task.source, where)).run(task.decoder, task.chain)
+        task.restore(Wanted(task.source, where)).run(task.decoder, task.chain)
         try:
             said = TrialTools(scratch).answer(sys.executable, "-I", "-m", "s3napback.drilling.sqlite_rows", str(where))
         except PipelineError as error:

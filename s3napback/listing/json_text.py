@@ -11,8 +11,10 @@ while ``format`` stays the same:
 - ``archives``: in the order of the sources, the newest first. ``key`` (with prefix), ``name`` (key base, without
   prefix), ``slot``, ``type`` (``FULL``, ``DIFF``), ``size`` (bytes), ``stored`` (when the store took it),
   ``storage_class``; ``locked_until`` (it cannot be deleted for good before, as far as the store has told; null if it
-  can); ``drilled`` (when a drill last ended, or null), ``proven`` (whether it went well, or null); ``unread`` (how many
-  paths of the source could not be read that night, as far as is known);
+  can); ``drilled`` (when a drill last ended, or null), ``proven`` (whether it went well, or null), ``sampled`` (whether
+  that was of a sample of files, or null); ``checked`` (when verify last read it, or null), ``verified`` (``content``,
+  ``sums``, ``damaged``, or null); ``unread`` (how many paths of the source could not be read that night, as far as is
+  known);
   ``restorable`` (true, false), ``problem`` (why not, else empty), ``chain`` (keys to be restored in
   order; empty if not restorable); ``claim`` (null if the configuration has no blocks, else ``current``,
   ``former name``, ``no block``, ``name of another source``, ``another prefix, or a copy``, ``another host``,
@@ -37,9 +39,11 @@ from typing import Any
 from s3napback.archives import format_time
 from s3napback.listing.report import OriginalRow, Report, Row
 from s3napback.rotation import day_date
+from s3napback.watch.proofs import Known, ReadBack
 
 _FORMAT = 1
 _ENCODER = json.JSONEncoder(indent=1)
+_FOUND = {ReadBack.VERIFIED: "content", ReadBack.INTACT: "sums", ReadBack.DAMAGED: "damaged"}
 
 
 def json_lines(report: Report) -> Iterator[str]:
@@ -49,6 +53,18 @@ def json_lines(report: Report) -> Iterator[str]:
         *lines, rest = f"{rest}{piece}".split("\n")
         yield from lines
     yield rest
+
+
+def known_fields(known: Known) -> dict[str, Any]:
+    """What JSON documents tell of something by its having been read."""
+    drill, verified = known.drill, known.verified
+    return {
+        "drilled": drill and format_time(drill.moment),
+        "proven": drill and drill.is_good,
+        "sampled": drill and drill.is_sample,
+        "checked": verified and format_time(verified.moment),
+        "verified": verified and _FOUND[verified.mark],
+    }
 
 
 def _document(report: Report) -> dict[str, Any]:
@@ -111,7 +127,7 @@ def _original_document(row: OriginalRow) -> dict[str, Any]:
 
 def _row_document(row: Row) -> dict[str, Any]:
     archive, record = row.archive, row.archive.record
-    known = {
+    described = {
         "source": record and str(record.owner.source),
         "host": record and record.owner.host,
         "cycle": record and record.cycle,
@@ -132,11 +148,10 @@ def _row_document(row: Row) -> dict[str, Any]:
         "storage_class": archive.stored.storage_class,
         "locked_until": row.archive.stored.locked_until and format_time(row.archive.stored.locked_until),
         "unread": row.unread,
-        "drilled": row.drill and format_time(row.drill.moment),
-        "proven": row.drill and row.drill.is_good,
+        **known_fields(row.known),
         "restorable": row.restorable,
         "problem": row.chain.problem,
         "chain": [link.key for link in row.chain.archives],
         "claim": row.claim and row.claim.value,
-        **known,
+        **described,
     }

@@ -13,6 +13,7 @@ from s3napback.formatting import human_bytes, printable
 from s3napback.listing.report import OriginalRow, Report, Row
 from s3napback.locks import whole_day
 from s3napback.rotation import day_date
+from s3napback.watch.proofs import ReadBack
 
 _ARCHIVE_HEADINGS = (
     *(
@@ -32,6 +33,7 @@ _ARCHIVE_HEADINGS = (
     ),
 )
 _ORIGINAL_HEADINGS = ("THE ORIGINAL'S", "TYPE", "SLOT", "STORED", "CHUNKS", "SIZE", "CHAIN", "KEY", "RESTORABLE")
+_FOUND = {ReadBack.VERIFIED: "", ReadBack.INTACT: " (sums)", ReadBack.DAMAGED: ", and is DAMAGED"}
 _RIGHT_ALIGNED = frozenset({"SLOT", "SIZE", "UNREAD", "BACKUPS", "CHUNKS"})
 
 
@@ -55,7 +57,7 @@ def plain_text(report: Report) -> list[str]:
 
 def _archives(rows: Sequence[Row]) -> list[str]:
     columns: list[tuple[str, Callable[[Row], str]]] = list(zip(_ARCHIVE_HEADINGS, _COLUMNS, strict=True))
-    for heading, shown in (("LOCKED UNTIL", locked_until), ("PROVEN", proven)):
+    for heading, shown in (("LOCKED UNTIL", locked_until), ("VERIFIED", verified), ("PROVEN", proven)):
         if any(map(shown, rows)):
             columns.insert(-2, (heading, shown))
     return aligned([heading for heading, _ in columns], _Cells(rows, [shown for _, shown in columns]))
@@ -109,9 +111,19 @@ def locked_until(row: Row) -> str:
 
 def proven(row: Row) -> str:
     """The day on which a drill last read the archive, or that it was not what it should be; empty if none did."""
-    if row.drill is None:
+    drill = row.known.drill
+    if drill is None:
         return ""
-    return f"{row.drill.moment.astimezone().date()}{'' if row.drill.is_good else ', and was NOT'}"
+    how = ", and was NOT" if not drill.is_good else ", a sample" if drill.is_sample else ""
+    return f"{drill.moment.astimezone().date()}{how}"
+
+
+def verified(row: Row) -> str:
+    """The day on which verify last read the archive, and what it was if not good; empty if it did not."""
+    seen = row.known.verified
+    if seen is None:
+        return ""
+    return f"{seen.moment.astimezone().date()}{_FOUND[seen.mark]}"
 
 
 def restorable(row: Row) -> str:

@@ -16,7 +16,7 @@ from s3napback.config.settings import Job
 from s3napback.original.chains import OriginalArchive, OriginalChain, chain_to
 from s3napback.original.contents import is_original_chunk
 from s3napback.rotation import ArchiveType, day_date
-from s3napback.watch.proofs import Seen
+from s3napback.watch.proofs import NOTHING_KNOWN, Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +27,14 @@ class Row:
         chain: that ends with it.
         claim: what the configuration has to do with it; None if that has no blocks.
         unread: how many paths of the source could not be read that night.
-        drill: the newest of it; None if there was none.
+        known: what was found when it was read.
     """
 
     archive: CataloguedArchive
     chain: Chain
     claim: Claim | None
     unread: int = 0
-    drill: Seen | None = None
+    known: Known = NOTHING_KNOWN
 
     @property
     def restorable(self) -> bool:
@@ -218,7 +218,7 @@ def make_report(catalogue: Catalogue, shown: Shown, claims: Claims, *, location:
                 catalogue.chain(archive),
                 claims.judge(archive)[0] if claims.jobs else None,
                 shown.unread.get(archive.key, 0),
-                catalogue.drills.get(archive.key),
+                catalogue.known.get(archive.key, NOTHING_KNOWN),
             )
             for archive in shown.archives
         ),

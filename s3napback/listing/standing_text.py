@@ -10,7 +10,9 @@ changes its meaning while ``format`` stays the same:
   (``done``, ``skipped``, ``failed``), ``error`` (its class, or null), ``warnings`` (their number), ``last_good`` (the
   newest day that can be restored, or null), ``key``, ``size``, ``size_before``, ``read`` (bytes), ``seconds``,
   ``expected_by``, ``critical_by``; all of these are null if no run has spoken of the source. ``drilled`` (when a drill
-  last ended, or null) and ``proven`` (whether it went well, or null).
+  last ended, or null) and ``proven`` (whether it went well, or null), ``checked`` (when verify last read an archive of
+  it, or null) and ``verified`` (``content``: all was decoded, ``sums``: the stored bytes are those of their sums,
+  ``damaged``, or null).
 - ``runs``: what is wrong with a run as a whole: ``state``, ``reasons``, ``prefix``, ``host``, ``configuration``.
 
 Times are RFC 3339 in UTC, days ``YYYY-MM-DD``.
@@ -25,8 +27,10 @@ from typing import Any
 
 from s3napback.archives import format_time
 from s3napback.formatting import human_bytes, human_time, printable
+from s3napback.listing.json_text import known_fields
 from s3napback.listing.plain import aligned
 from s3napback.watch.overview import Standing, overall
+from s3napback.watch.proofs import ReadBack, Seen
 from s3napback.watch.states import State
 
 _FORMAT = 1
@@ -37,6 +41,7 @@ _HEADINGS = (
     "NEWEST",
     "AGE",
     "DUE BY",
+    "VERIFIED",
     "PROVEN",
     "LAST RUN",
     "SIZE",
@@ -44,7 +49,8 @@ _HEADINGS = (
     "TOOK",
     "WHY",
 )
-_PROVEN = _HEADINGS.index("PROVEN")
+_VERIFIED, _PROVEN = _HEADINGS.index("VERIFIED"), _HEADINGS.index("PROVEN")
+_FOUND = {ReadBack.VERIFIED: "", ReadBack.INTACT: " (sums)", ReadBack.DAMAGED: ": DAMAGED"}
 _OF_WORD = (
     *("name", "cycle", "outcome", "error", "warnings", "last_good", "key", "size", "size_before", "read", "seconds"),
     *("expected_by", "critical_by"),
@@ -54,9 +60,12 @@ _OF_WORD = (
 def table(found: Sequence[Standing], today: date) -> list[str]:
     """What needs attention first; a line in front says how much that is."""
     rows = [_HEADINGS, *(_cells(each, today) for each in found)]
-    if not any(each.drill for each in found):
-        # Whoever drills nothing has no use for the column.
-        rows = [(*row[:_PROVEN], *row[_PROVEN + 1 :]) for row in rows]
+    # Whoever does neither has no use for the columns.
+    needless = {
+        *(() if any(each.known.verified for each in found) else (_VERIFIED,)),
+        *(() if any(each.known.drill for each in found) else (_PROVEN,)),
+    }
+    rows = [tuple(cell for place, cell in enumerate(row) if place not in needless) for row in rows]
     return [f"{overall(found).name}: {_counts(found)}.", *(["", *aligned(rows[0], rows[1:])] if found else [])]
 
 
@@ -106,13 +115,14 @@ def _cells(each: Standing, today: date) -> tuple[str, ...]:
     prefix = f"{each.place.prefix}/" if each.place.prefix else ""
     start = (each.verdict.state.name, f"{prefix}{each.place}", each.source or "all of it")
     if said is None:
-        return (*start, "never" if each.source else "", "", "", "", "", "", "", "", why)
+        return (*start, "never" if each.source else "", *[""] * (len(_HEADINGS) - len(start) - 2), why)
     return (
         *start,
         f"{said.last_good}" if said.last_good else "never",
         f"{(today - said.last_good).days} d" if said.last_good else "",
         f"{said.expected_by:%Y-%m-%d %H:%MZ}" if said.expected_by else "",
-        _proven(each, today),
+        verified(each, today),
+        proven(each, today),
         said.outcome,
         human_bytes(said.size) if said.size is not None else "",
         f"{said.size / said.size_before - 1:+.0%}" if said.size is not None and said.size_before else "",
@@ -121,11 +131,23 @@ def _cells(each: Standing, today: date) -> tuple[str, ...]:
     )
 
 
-def _proven(each: Standing, today: date) -> str:
-    if each.drill is None:
+def proven(each: Standing, today: date) -> str:
+    """How long ago a drill last read it back, and whether that failed."""
+    drill = each.known.drill
+    if drill is None:
         return "never"
-    days = (today - each.drill.moment.astimezone().date()).days
-    return f"{days} d ago" if each.drill.is_good else f"FAILED {days} d ago"
+    how = "" if drill.is_good else "FAILED "
+    return f"{'sample ' if drill.is_sample else how}{_days(drill, today)}"
+
+
+def verified(each: Standing, today: date) -> str:
+    """How long ago verify last read it, and what it was if not good."""
+    seen = each.known.verified
+    return "never" if seen is None else f"{_days(seen, today)}{_FOUND[seen.mark]}"
+
+
+def _days(seen: Seen, today: date) -> str:
+    return f"{(today - seen.moment.astimezone().date()).days} d ago"
 
 
 def _judged(each: Standing) -> dict[str, Any]:
@@ -140,11 +162,7 @@ def _judged(each: Standing) -> dict[str, Any]:
 
 def _of_source(each: Standing) -> dict[str, Any]:
     said = {name: _plain(getattr(each.said, name)) if each.said else None for name in _OF_WORD}
-    drilled = {
-        "drilled": each.drill and _plain(each.drill.moment),
-        "proven": each.drill and each.drill.is_good,
-    }
-    return {"source": each.source, **said, **drilled}
+    return {"source": each.source, **said, **known_fields(each.known)}
 
 
 def _plain(value: Any) -> Any:

@@ -15,7 +15,7 @@ from rich.text import Text
 from s3napback.archives import join_prefix
 from s3napback.catalogue.claims import Claim
 from s3napback.formatting import human_bytes, printable
-from s3napback.listing.plain import begun, locked_until, original_cells, proven, restorable
+from s3napback.listing.plain import begun, locked_until, original_cells, proven, restorable, verified
 from s3napback.listing.report import OriginalRow, Report, Row
 from s3napback.rotation import day_date
 
@@ -69,8 +69,9 @@ def _archives(rows: list[Row]) -> Table:
     table = Table(box=SIMPLE)
     unread = ("Unread",) if any(row.unread for row in rows) else ()
     locked = ("Locked until",) if any(row.archive.stored.locked_until for row in rows) else ()
-    drilled = ("Proven",) if any(row.drill for row in rows) else ()
-    for name in ("Slot", "Type", "Day and time", "Size", *unread, "Chain", *locked, *drilled, "Restorable"):
+    checked = ("Verified",) if any(row.known.verified for row in rows) else ()
+    drilled = ("Proven",) if any(row.known.drill for row in rows) else ()
+    for name in ("Slot", "Type", "Day and time", "Size", *unread, "Chain", *locked, *checked, *drilled, "Restorable"):
         least = 24 if name == "Restorable" else None
         justify: Literal["left", "right"] = "right" if name in ("Slot", "Size", "Unread") else "left"
         table.add_column(name, justify=justify, overflow="fold", min_width=least)
@@ -83,6 +84,7 @@ def _archives(rows: list[Row]) -> Table:
             *(f"{row.unread or '-'}" for _ in unread),
             row.chain_slots or "-",
             *(locked_until(row) or "-" for _ in locked),
+            *(verified(row) or "-" for _ in checked),
             *(proven(row) or "-" for _ in drilled),
             restorable(row),
         )

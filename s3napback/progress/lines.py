@@ -22,7 +22,7 @@ class Glimpse:
         title: of what.
         stage: in one word.
         counts: bytes so far, by what was done with them.
-        rate: bytes per second of the first of them; None if that is not known.
+        rate: bytes per second of that of them which grows fastest; None if it is not known.
         part: how far along, from 0 to 1; None if that is not known.
         seconds: since it began.
     """

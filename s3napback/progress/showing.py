@@ -8,11 +8,12 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TextIO
 
 from s3napback import standing
+from s3napback.formatting import counted
 from s3napback.progress.lines import Glimpse, foot_lines
 from s3napback.progress.summary import summary_lines
 from s3napback.screen import Foot
@@ -110,22 +111,25 @@ class _Drawing:
 
     def _glimpse(self, work: Work) -> Glimpse:
         counts = tuple((name, count()) for name, count in work.counts.items())
-        rate = self._meters[work].rate(counts[0][1], time.monotonic()) if counts else None
+        now = time.monotonic()
+        # All that is read may be waiting to be stored.
+        rate = max(self._meters[work].rates([count for _, count in counts], now), default=None)
         return Glimpse(work.title, work.stage, counts, rate, work.part, time.monotonic() - work.began)
 
 
 class _Meter:
-    """The rate of a count over the last seconds."""
+    """The rates of some counts over the last seconds."""
 
     def __init__(self) -> None:
-        self._samples: deque[tuple[float, int]] = deque()
+        self._samples: deque[tuple[float, Sequence[int]]] = deque()
 
-    def rate(self, count: int, now: float) -> float | None:
-        self._samples.append((now, count))
+    def rates(self, counts: Sequence[int], now: float) -> list[float]:
+        """Of each count; of none as long as there is nothing to compare with."""
+        self._samples.append((now, counts))
         while now - self._samples[0][0] > _RATE_SECONDS and len(self._samples) > 2:
             self._samples.popleft()
         then, before = self._samples[0]
-        return (count - before) / (now - then) if now > then else None
+        return [(count - old) / (now - then) for count, old in zip(counts, before, strict=True)] if now > then else []
 
 
 class _Notifier:
@@ -144,7 +148,9 @@ class _Notifier:
 
     def tell_end(self) -> None:
         """Tell that the run is over."""
-        self._send("STOPPING=1\nSTATUS=at its end")
+        outcomes = [each.outcome for each in standing.finished()]
+        done = f": {counted(len(outcomes), 'source')}, {outcomes.count(standing.FAILED)} failed" if outcomes else ""
+        self._send(f"STOPPING=1\nSTATUS=at its end{done}")
 
     def _send(self, text: str, seconds: float = 0.0) -> None:
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:

@@ -11,6 +11,9 @@ SYSTEM = ("information_schema", "performance_schema", "mysql", "sys")
 """Databases that a server makes by itself. A cluster of MySQL makes ``ndbinfo`` as well, which else is anybody's."""
 
 _TAG = "s3napback"
+SHOW_GRANTS = "; SHOW GRANTS"
+"""The last of the questions."""
+
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _MEANINGS = {"n": "\n", "t": "\t", "0": "\0"}
 
@@ -91,9 +94,8 @@ def questions(*, of_all: bool) -> str:
             "database", "SCHEMATA", "SCHEMA_NAME", "DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME", "SCHEMA_NAME"
         ),
         *([_STRAY] if of_all else []),
-        "SHOW GRANTS",
     )
-    return "; ".join(statements)
+    return "; ".join(statements) + SHOW_GRANTS
 
 
 def read_answer(text: str) -> Answer:

@@ -199,11 +199,11 @@ class DirectoryStore:
             return False
 
     def unfinished(self, prefix: str) -> Iterator[str]:
-        """Walk the folders of the metadata, in any order."""
+        """Walk the folders of the metadata, in any order; also of what is left of a key whose data are gone."""
         with self._failing(f"listing {self.location}/{prefix}"):
             for folder, _folders, files in os.walk(self._objects):
                 key = decode_name(os.path.relpath(folder, self._objects))
-                if key.startswith(prefix) and any(name.startswith(_INCOMING) for name in files):
+                if files and key.startswith(prefix) and self.discard_leftovers(key, count_only=True):
                     yield key
 
     def delete(self, key: str) -> bool:

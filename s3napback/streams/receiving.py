@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 from s3napback.errors import S3napbackError
 from s3napback.streams.pipes import Silence
 from s3napback.streams.processes import Process, Stage, collect_messages
@@ -14,7 +16,13 @@ _LAST_WORDS_TIME = 5.0  # seconds for what was said last to be read, once the pr
 
 
 class ReceiverFailed(S3napbackError):
-    """The process that was given a stream did not take it; what the stream comes from is not to blame."""
+    """The process that was given a stream did not take it; what the stream comes from is not to blame.
+
+    Attributes:
+        was_killed: by a signal, or it could not be waited for; what it was given may be good.
+    """
+
+    was_killed = False
 
 
 class Receiver(Running):
@@ -63,7 +71,9 @@ class Receiver(Running):
             self._be_patient()
         self._process.messages.ended.wait(_LAST_WORDS_TIME)
         if not self._process.is_good:
-            raise ReceiverFailed(*self._with_words(self._process.describe_end()))
+            error = ReceiverFailed(*self._with_words(self._process.describe_end()))
+            error.was_killed = (self._process.status or 0) < 0
+            raise error
 
     @property
     def has_ended(self) -> bool:
@@ -75,6 +85,10 @@ class Receiver(Running):
         """Whether it has ended well."""
         return self._process.is_good
 
+    def end(self) -> None:
+        """End it by force, at once; for any thread."""
+        self._process.send(signal.SIGKILL)
+
     def words(self) -> list[str]:
         """The last lines that it said so far."""
         return self._process.messages.lines()[-_QUOTED_LINES:]
@@ -82,9 +96,11 @@ class Receiver(Running):
     def _be_patient(self) -> None:
         """Nothing has moved for StallTimeout. It may have more to do than to read."""
         if not self._watch.has_worked(self._process.processor_time):
-            raise ReceiverFailed(
+            error = ReceiverFailed(
                 *self._with_words(f"has been silent for {self._stall_timeout:g} seconds (StallTimeout)")
             )
+            error.was_killed = True
+            raise error
 
     def _with_words(self, what: str) -> tuple[str, ...]:
         words = self.words()

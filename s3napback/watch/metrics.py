@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
 
+from s3napback.watch.proofs import NOTHING_KNOWN, Known
 from s3napback.watch.word import SourceWord, Word
 
 
@@ -19,12 +20,15 @@ class _Metric:
     help: str
 
 
+_PROVEN = _Metric("s3napback_last_proven_timestamp_seconds", "When a drill last proved the source.")
 _RUN = {
     "ended": _Metric("s3napback_run_timestamp_seconds", "When the last run ended, however it did."),
     "duration": _Metric("s3napback_run_duration_seconds", "How long the last run took."),
     "exit": _Metric("s3napback_run_exit_code", "Exit code of the last run; 0 is good."),
     "failed": _Metric("s3napback_run_failed_sources", "Sources that the last run could not back up."),
     "missed": _Metric("s3napback_run_missed", "Runs in a row, with the last one, that could begin nothing."),
+    "other": _Metric("s3napback_run_other_instance", "1 if the run before was another machine's or DiffDir's, else 0."),
+    "dropped": _Metric("s3napback_dropped_sources", "Sources that were backed up and are not any more, for a week."),
 }
 _SOURCE = {
     "success": _Metric("s3napback_last_success_timestamp_seconds", "Begin of the newest day that can be restored."),
@@ -35,19 +39,46 @@ _SOURCE = {
     "stored": _Metric("s3napback_stored_bytes", "Bytes of the newest archive in the store."),
     "expected": _Metric("s3napback_expected_by_timestamp_seconds", "By when the next backup is to be there."),
     "critical": _Metric("s3napback_critical_by_timestamp_seconds", "From when on its lack is critical."),
+    "days": _Metric("s3napback_restorable_backups", "Days to which the source can be restored."),
+    "broken": _Metric("s3napback_broken_archives", "Archives that cannot be restored, and should be."),
+    "damaged": _Metric("s3napback_damaged_archives", "Archives that verify has found damaged, and not good since."),
+    "verified": _Metric("s3napback_last_verified_timestamp_seconds", "When verify last found an archive of it good."),
+    "proven": _PROVEN,
 }
 
-_PROVEN = _Metric("s3napback_last_proven_timestamp_seconds", "When a drill last proved the source.")
 _DRILL_FAILED = _Metric("s3napback_last_drill_failed", "1 if the last drill could not prove the source, else 0.")
 
 
-def metrics_text(word: Word) -> str:
-    """All metrics of a run, each with its help and type, each line with its end."""
+@dataclass(frozen=True)
+class Restorable:
+    """What the store holds of one source under one name.
+
+    Attributes:
+        days: to which it can be restored.
+        broken: archives that cannot be, though the rotation has not gone on since.
+        known: what was found when archives of it were read.
+    """
+
+    days: int
+    broken: int = 0
+    known: Known = NOTHING_KNOWN
+
+
+def metrics_text(word: Word, restorable: Mapping[str, Restorable] | None = None) -> str:
+    """All metrics of a run, each with its help and type, each line with its end.
+
+    Args:
+        restorable: what the store holds, by the names of sources, as far as it was looked at.
+    """
+    there = restorable or {}
     common = {"host": word.host, "configuration": word.configuration}
     run = _of_run(word)
     lines = [line for key, metric in _RUN.items() for line in _lines(metric, [(common, run[key])])]
     sources = [
-        ({**common, "source": each.source, "cycle": each.cycle, "name": each.name}, _of_source(each))
+        (
+            {**common, "source": each.source, "cycle": each.cycle, "name": each.name},
+            {**_of_source(each), **_of_store(there.get(each.name))},
+        )
         for each in word.sources
     ]
     for key, metric in _SOURCE.items():
@@ -85,6 +116,8 @@ def _of_run(word: Word) -> Mapping[str, float | None]:
         "exit": word.exit,
         "failed": sum(each.outcome == "failed" for each in word.sources),
         "missed": word.missed,
+        "other": word.other_instance,
+        "dropped": len(word.dropped),
     }
 
 
@@ -98,6 +131,19 @@ def _of_source(said: SourceWord) -> Mapping[str, float | None]:
         "stored": said.size,
         "expected": _seconds(said.expected_by),
         "critical": _seconds(said.critical_by),
+    }
+
+
+def _of_store(found: Restorable | None) -> Mapping[str, float | None]:
+    if found is None:
+        return dict.fromkeys(("days", "broken", "damaged", "verified", "proven"))
+    verified, drill = found.known.verified, found.known.drill
+    return {
+        "days": found.days,
+        "broken": found.broken,
+        "damaged": len(found.known.damaged),
+        "verified": verified.moment.timestamp() if verified and verified.is_good else None,
+        "proven": drill.moment.timestamp() if drill and drill.is_good and not drill.is_sample else None,
     }
 
 

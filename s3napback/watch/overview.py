@@ -11,8 +11,8 @@ from s3napback.archives import join_prefix, split_key
 from s3napback.config.settings import Job
 from s3napback.kinds import kind_of
 from s3napback.watch.keys import Place
-from s3napback.watch.proofs import Seen, newest_proofs
-from s3napback.watch.states import Heard, State, Verdict, judge_run, judge_source, worst
+from s3napback.watch.proofs import NOTHING_KNOWN, Known, known_of, known_together
+from s3napback.watch.states import Cause, Heard, State, Verdict, judge_run, judge_source, worst
 from s3napback.watch.word import SourceWord
 
 
@@ -22,7 +22,7 @@ class Standing:
 
     Attributes:
         said: what the run has said of the source; None for the run as a whole, and where it has not spoken of it.
-        drill: the newest one of it; None if there was none.
+        known: what was found when archives of it were read.
         source: such as ``Directory /etc``; empty for the run as a whole.
     """
 
@@ -30,7 +30,7 @@ class Standing:
     source: str
     verdict: Verdict
     said: SourceWord | None = None
-    drill: Seen | None = None
+    known: Known = NOTHING_KNOWN
 
     @property
     def last_good(self) -> date | None:
@@ -53,14 +53,12 @@ class StoreContents:
     moments: Mapping[str, datetime] = field(default_factory=dict)
 
     @cached_property
-    def drills(self) -> dict[str, Seen]:
-        """Of every name of archives that were drilled the newest drill of any of them."""
-        found: dict[str, Seen] = {}
-        for key, seen in newest_proofs(self.moments).items():
-            name = (split_key(key) or (key,))[0]
-            if name not in found or seen.moment > found[name].moment:
-                found[name] = seen
-        return found
+    def known(self) -> dict[str, Known]:
+        """Of every name of archives that were read, be it by drills or by verify, what was found."""
+        by_name: dict[str, list[Known]] = {}
+        for key, known in known_of(self.moments).items():
+            by_name.setdefault((split_key(key) or (key,))[0], []).append(known)
+        return {name: known_together(found) for name, found in by_name.items()}
 
     @cached_property
     def unspoken(self) -> dict[str, str]:
@@ -105,10 +103,14 @@ def standings(stored: StoreContents, wordless: Iterable[Wordless], now: datetime
         Standing(
             Place(each.prefix, each.host, "-"),
             "",
-            Verdict(State.UNKNOWN, (f"it has archives, and has left no word: {_some(each.names)}",)),
+            Verdict(State.UNKNOWN, (f"it has archives, and has left no word: {_some(each.names)}",), (Cause.SILENT,)),
         )
         for each in wordless
     ]
+    if not found and not stored.heard:
+        # A wrong Prefix, or a folder in which nothing is mounted, must not look like machines that are all well.
+        nothing = "no run has left its word here, and there are no archives: are Bucket and Prefix the right ones?"
+        found.append(Standing(Place("", "-", "-"), "", Verdict(State.UNKNOWN, (nothing,))))
     return in_order(found)
 
 
@@ -116,12 +118,13 @@ def standings_of(configured: Sequence[Job], place: Place, stored: StoreContents,
     """How things stand with one configuration, the worst first: also with what no run has spoken of yet."""
     heard = next((each for each in stored.heard if each.place == place), None)
     if heard is None:
-        return [Standing(place, "", Verdict(State.UNKNOWN, ("no run of it has left its word yet",)))]
+        silent = Verdict(State.UNKNOWN, ("no run of it has left its word yet",), (Cause.SILENT,))
+        return [Standing(place, "", silent)]
     found = _of_word(heard, stored, now)
     if heard.word is None or heard.word.forgotten:
         return in_order(found)
     told = {each.name for each in heard.word.sources}
-    lacking = Verdict(State.WARNING, ("it is configured, and no run has spoken of it yet",))
+    lacking = Verdict(State.WARNING, ("it is configured, and no run has spoken of it yet",), (Cause.FIRST,))
     found += [
         Standing(place, str(job.source), lacking)
         for job in configured
@@ -150,15 +153,16 @@ def overall(found: Iterable[Standing]) -> State:
 def _of_word(heard: Heard, stored: StoreContents, now: datetime) -> list[Standing]:
     word, place = heard.word, heard.place
     if word is None:
-        return [Standing(place, "", Verdict(State.UNKNOWN, (f"its word cannot be read: {heard.flaw}",)))]
+        unread = Verdict(State.UNKNOWN, (f"its word cannot be read: {heard.flaw}",), (Cause.UNREAD,))
+        return [Standing(place, "", unread)]
     if word.forgotten:
         return []
     whole = judge_run(word, heard.modified, now)
     found = []
     for each in word.sources:
-        drill = stored.drills.get(join_prefix(place.prefix, each.name))
-        verdict = judge_source(each, place.prefix, stored.sizes, now, drill)
-        found.append(Standing(place, each.source, verdict, each, drill))
+        known = stored.known.get(join_prefix(place.prefix, each.name), NOTHING_KNOWN)
+        verdict = judge_source(each, place.prefix, stored.sizes, now, known)
+        found.append(Standing(place, each.source, verdict, each, known))
     if whole.state is not State.OK or not found:
         found.append(Standing(place, "", whole))
     return found

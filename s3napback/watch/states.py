@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -10,7 +10,7 @@ from enum import Enum
 from s3napback.archives import join_prefix
 from s3napback.formatting import counted
 from s3napback.watch.keys import Place
-from s3napback.watch.proofs import Seen
+from s3napback.watch.proofs import NOTHING_KNOWN, Known, Seen
 from s3napback.watch.word import SourceWord, Word
 
 CLOCK_TOLERANCE = timedelta(hours=1)
@@ -42,20 +42,51 @@ def worst(states: Iterable[State]) -> State:
     return max(states, key=lambda each: each.badness, default=State.OK)
 
 
+class Cause(Enum):
+    """What kind of thing is wrong, for whoever tells what to do about it."""
+
+    UNREAD = "unread"
+    SILENT = "silent"
+    LOST = "lost"
+    LATE = "late"
+    FAILED = "failed"
+    PUT_OFF = "put off"
+    FIRST = "first"
+    WARNED = "warned"
+    DISPROVEN = "disproven"
+    DAMAGED = "damaged"
+    NOTHING_BEGUN = "nothing begun"
+    CLOCK = "clock"
+    CLONE = "clone"
+    DROPPED = "dropped"
+    LOCKS = "locks"
+
+
+@dataclass(frozen=True)
+class Clause:
+    """One thing that is to be said of something: how bad, what kind of thing, and a clause."""
+
+    state: State
+    cause: Cause
+    said: str
+
+
 @dataclass(frozen=True)
 class Verdict:
     """How things stand with something, and why.
 
     Attributes:
         reasons: clauses, the worst first; none if all is well.
+        causes: what kinds of things these are, in the same order.
     """
 
     state: State
     reasons: tuple[str, ...] = ()
+    causes: tuple[Cause, ...] = ()
 
 
 def judge_source(
-    said: SourceWord, prefix: str, sizes: Mapping[str, int], now: datetime, drill: Seen | None = None
+    said: SourceWord, prefix: str, sizes: Mapping[str, int], now: datetime, known: Known = NOTHING_KNOWN
 ) -> Verdict:
     """How things stand with one source.
 
@@ -64,15 +95,35 @@ def judge_source(
         prefix: of the run's keys.
         sizes: bytes of every object of the store, by its key.
         now: timezone-aware.
-        drill: the newest one of it; None if there was none.
+        known: what was found when archives of it were read.
     """
-    return _joined([*_missing(said, prefix, sizes), *_late(said, now), *_outcome(said), *_drilled(drill)])
+    needed = {join_prefix(prefix, key) for key in (*said.chain, *([said.key] if said.key else ()))}
+    found = [*_drilled(known.drill), *_damaged(known.damaged, needed)]
+    return _joined([*_missing(said, prefix, sizes), *_late(said, now), *_outcome(said), *found])
 
 
-def _drilled(drill: Seen | None) -> list[tuple[State, str]]:
+def _critical(cause: Cause, said: str) -> Clause:
+    return Clause(State.CRITICAL, cause, said)
+
+
+def _warning(cause: Cause, said: str) -> Clause:
+    return Clause(State.WARNING, cause, said)
+
+
+def _drilled(drill: Seen | None) -> list[Clause]:
     if drill is None or drill.is_good:
         return []
-    return [(State.CRITICAL, f"a drill could not prove {drill.key}, at {_time(drill.moment)}")]
+    return [_critical(Cause.DISPROVEN, f"a drill could not prove {drill.key}, at {_time(drill.moment)}")]
+
+
+def _damaged(damaged: Sequence[Seen], needed: Collection[str]) -> list[Clause]:
+    found = []
+    for each in damaged:
+        is_needed = each.key in needed
+        state = State.CRITICAL if is_needed else State.WARNING
+        rest = "" if is_needed else "; only older days need it"
+        found.append(Clause(state, Cause.DAMAGED, f"verify found {each.key} damaged, at {_time(each.moment)}{rest}"))
+    return found
 
 
 def judge_run(word: Word, modified: datetime, now: datetime) -> Verdict:
@@ -83,21 +134,28 @@ def judge_run(word: Word, modified: datetime, now: datetime) -> Verdict:
         modified: when the store took that.
         now: timezone-aware.
     """
-    found: list[tuple[State, str]] = []
+    found: list[Clause] = []
     if word.missed >= _SUSPICIOUS_MISSES:
         error = f" ({word.error})" if word.error else ""
-        found.append((State.CRITICAL, f"nothing was begun, {word.missed} times running{error}: exit {word.exit}"))
+        found.append(
+            Clause(
+                State.CRITICAL,
+                Cause.NOTHING_BEGUN,
+                f"nothing was begun, {word.missed} times running{error}: exit {word.exit}",
+            )
+        )
     elif not word.ran:
         error = f" ({word.error})" if word.error else ""
-        found.append((State.WARNING, f"nothing was begun{error}: exit {word.exit}"))
+        found.append(_warning(Cause.NOTHING_BEGUN, f"nothing was begun{error}: exit {word.exit}"))
     if abs(word.ended - modified) > CLOCK_TOLERANCE:
         times = f"it ended at {_time(word.ended)} by its own, and the store took its word at {_time(modified)}"
-        found.append((State.WARNING, f"its clock and the store's differ: {times}"))
+        found.append(_warning(Cause.CLOCK, f"its clock and the store's differ: {times}"))
     if word.other_instance:
-        found.append((State.WARNING, "another machine or DiffDir leaves its word under the same name"))
+        found.append(_warning(Cause.CLONE, "another machine or DiffDir leaves its word under the same name"))
     found += [
-        (
+        Clause(
             State.WARNING,
+            Cause.DROPPED,
             f"{each.name or '/'} is not backed up any more; its last backup is of {each.last or 'never'}"
             + (f", and locked until {each.locked}: no run makes that longer" if each.locked else ""),
         )
@@ -107,28 +165,34 @@ def judge_run(word: Word, modified: datetime, now: datetime) -> Verdict:
     return _joined(found)
 
 
-def _missing(said: SourceWord, prefix: str, sizes: Mapping[str, int]) -> list[tuple[State, str]]:
+def _missing(said: SourceWord, prefix: str, sizes: Mapping[str, int]) -> list[Clause]:
     if said.key is None:
         return []
     size = sizes.get(join_prefix(prefix, said.key))
     if size is None:
-        return [(State.CRITICAL, f"its newest archive {said.key} is not in the store")]
+        return [_critical(Cause.LOST, f"its newest archive {said.key} is not in the store")]
     if size != said.size:
-        return [(State.CRITICAL, f"its newest archive {said.key} has {size} bytes, and had {said.size}")]
+        return [_critical(Cause.LOST, f"its newest archive {said.key} has {size} bytes, and had {said.size}")]
     lost = [key for key in said.chain if join_prefix(prefix, key) not in sizes]
     if lost:
-        return [(State.CRITICAL, f"{lost[0]}, which its newest archive builds on, is not in the store")]
+        return [_critical(Cause.LOST, f"{lost[0]}, which its newest archive builds on, is not in the store")]
     if said.chain and size + sum(sizes[join_prefix(prefix, key)] for key in said.chain) != said.chain_size:
-        return [(State.CRITICAL, "an archive which its newest one builds on has another size than it had")]
+        return [_critical(Cause.LOST, "an archive which its newest one builds on has another size than it had")]
     return []
 
 
-def _late(said: SourceWord, now: datetime) -> list[tuple[State, str]]:
+def _late(said: SourceWord, now: datetime) -> list[Clause]:
     if said.critical_by is not None and now > said.critical_by:
-        return [(State.CRITICAL, f"no backup since {said.last_good or 'ever'}, and it was due by {_due(said)}")]
+        return [
+            Clause(
+                State.CRITICAL,
+                Cause.LATE,
+                f"no backup since {said.last_good or 'ever'}, and it was due by {_due(said)}",
+            )
+        ]
     if said.expected_by is not None and now > said.expected_by:
         last = said.last_good or "never"
-        return [(State.WARNING, f"late: the last backup is of {last}, the next was due by {_due(said)}")]
+        return [_warning(Cause.LATE, f"late: the last backup is of {last}, the next was due by {_due(said)}")]
     return []
 
 
@@ -136,30 +200,34 @@ def _due(said: SourceWord) -> str:
     return _time(said.expected_by) if said.expected_by else "an unknown day"
 
 
-def _outcome(said: SourceWord) -> list[tuple[State, str]]:
+def _outcome(said: SourceWord) -> list[Clause]:
     found = []
     if said.outcome == "failed":
-        found.append((State.WARNING, f"the last run failed{f' ({said.error})' if said.error else ''}"))
+        found.append(_warning(Cause.FAILED, f"the last run failed{f' ({said.error})' if said.error else ''}"))
     elif said.error == "time":
         # Whether that is bad is a matter of the day by which it must be there.
-        found.append((State.OK, "put off by the last run (LongestRun)"))
+        found.append(Clause(State.OK, Cause.PUT_OFF, "put off by the last run (LongestRun)"))
     if said.outcome != "failed" and said.key is None:
-        found.append((State.WARNING, "there is no backup yet"))
+        found.append(_warning(Cause.FIRST, "there is no backup yet"))
     if said.warnings:
-        found.append((State.WARNING, f"the last run gave {counted(said.warnings, 'warning')}"))
+        found.append(_warning(Cause.WARNED, f"the last run gave {counted(said.warnings, 'warning')}"))
     return found
 
 
-def _locks(word: Word, now: datetime) -> list[tuple[State, str]]:
+def _locks(word: Word, now: datetime) -> list[Clause]:
     is_late = any(each.expected_by is not None and now > each.expected_by for each in word.sources)
     if not is_late or word.locks_until is None or word.locks_until - now >= LEAST_LOCK:
         return []
-    return [(State.WARNING, f"its newest backups are locked until {_time(word.locks_until)} only")]
+    return [_warning(Cause.LOCKS, f"its newest backups are locked until {_time(word.locks_until)} only")]
 
 
-def _joined(found: Iterable[tuple[State, str]]) -> Verdict:
-    ordered = sorted(found, key=lambda each: -each[0].badness)
-    return Verdict(worst(state for state, _ in ordered), tuple(reason for _, reason in ordered))
+def _joined(found: Iterable[Clause]) -> Verdict:
+    ordered = sorted(found, key=lambda each: -each.state.badness)
+    return Verdict(
+        worst(each.state for each in ordered),
+        tuple(each.said for each in ordered),
+        tuple(each.cause for each in ordered),
+    )
 
 
 def _time(moment: datetime) -> str:

@@ -63,6 +63,7 @@ def robbed(server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Robbed
     site = Site(tmp_path_factory.mktemp("robbed"), server, past.bucket)
     site.configure_cycle("Diffs 1\nFulls 2", general="ChunkSize 5242880")
     (site.source / "noise").write_bytes(os.urandom(5_500_000))
+    (site.source / "note").write_text("this, and nothing else")
     copies, listings = [], []
     for night in range(NIGHTS):
         (site.source / f"night-{night}").write_bytes(os.urandom(100))
@@ -155,6 +156,21 @@ def test_verify_reads_what_was_there(robbed: Robbed) -> None:
     assert "s3://" in done.stderr
 
 
+def test_what_was_in_it_is_shown_found_told_and_dumped_as_of_then(robbed: Robbed) -> None:
+    """What the thief has planted is in none of it."""
+    site, last = robbed.site, NIGHTS - 2
+    source, then = str(site.source), ("--as-of", evening(last))
+    names = site.run("ls", source, *then).stdout
+    assert all(name in names for name in robbed.copies[last])
+    assert f"night-{last + 1}" not in names
+    assert "ransom" not in names
+    assert f"night-{last}" in site.run("find", "night-*", *then).stdout
+    assert "ransom" not in site.run("find", "*", *then).stdout
+    assert "ransom" not in site.run("history", f"{source}/night-{last}", *then).stdout
+    assert f"night-{last}" in site.run("diff", source, f"2026-01-0{last}", f"2026-01-0{last + 1}", *then).stdout
+    assert site.run("dump", source, "note", *then).stdout == "this, and nothing else"
+
+
 def test_both_clocks_are_told(robbed: Robbed) -> None:
     done = robbed.site.run("list", "--as-of", "2026-01-02T10:00:00+02:00")
     time = r"2\d{3}-\d\d-\d\d \d\d:\d\d:\d\d UTC"
@@ -231,9 +247,9 @@ def test_the_versions_of_one_source_are_listed(robbed: Robbed) -> None:
         (("list", "--as-of", "yesterday"), "'yesterday' is no time"),
         (("list", "--versions", "--as-of", "2026-01-02T00:00:00Z"), "--versions goes neither with --as-of"),
         (("list", "--versions", "--json"), "nor with --json"),
-        (("prune", "--as-of", "2026-01-02T00:00:00Z"), "It is for list, restore, dump and verify, which only read"),
-        (("--as-of", "2026-01-02T00:00:00Z"), "It is for list, restore, dump and verify, which only read"),
-        (("status", "--as-of", "2026-01-02T00:00:00Z"), "It is for list, restore, dump and verify, which only read"),
+        (("prune", "--as-of", "2026-01-02T00:00:00Z"), "It is for list, .* and diff, which only read"),
+        (("--as-of", "2026-01-02T00:00:00Z"), "It is for list, .* and diff, which only read"),
+        (("status", "--as-of", "2026-01-02T00:00:00Z"), "It is for list, .* and diff, which only read"),
     ],
     ids=["future", "date", "word", "versions", "json", "prune", "night", "status"],
 )

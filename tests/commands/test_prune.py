@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -227,6 +228,30 @@ def test_unfinished_files_of_a_directory_store_go(site: Site) -> None:
     assert (folder / "incoming-0123").exists()
     site.run("prune", "--yes", day=LATER)
     assert not folder.exists()
+
+
+def test_a_folder_is_looked_through_once_however_many_slots_there_are(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of all keys that a run may once upload to, those are asked for of which something is there."""
+    asked: list[str] = []
+    count = DirectoryStore.discard_leftovers
+
+    def counting(store: DirectoryStore, key: str, **options: Any) -> int:
+        asked.append(key)
+        return count(store, key, **options)
+
+    site.configure_cycle("Diffs 5\nFulls 10000")
+    key = f"{site.name()}-59999-DIFF"
+    folder = site.vault / ".s3napback/objects" / key
+    folder.mkdir(parents=True)
+    (folder / "1.json").write_text("{}")
+    monkeypatch.setattr(DirectoryStore, "discard_leftovers", counting)
+    said: list[str] = []
+    assert command.prune(load_configuration(site.configuration), FIRST_DAY, said.append, delete=True, upload_age=0) == 0
+    assert said[0] == f"deleted       1 unfinished upload to {key}"
+    assert not folder.exists()
+    assert set(asked) == {key}
 
 
 @pytest.mark.parametrize("body", ["", "<Cycle nightly>\nDiffs 2\n</Cycle>"])

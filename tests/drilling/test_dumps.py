@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +14,9 @@ import pytest
 
 from tests.databases.mariadb import MariaDB
 from tests.databases.mysql_content import EVERYTHING, OF_MARIADB
-from tests.databases.postgres import Postgres
+from tests.databases.postgres import USER, Postgres
 from tests.databases.postgres_content import EVERYTHING as EVERYTHING_OF_POSTGRESQL
+from tests.drilling.scratches import left, say
 from tests.drilling.spoiling import replacing, spoil
 from tests.site import Site
 
@@ -27,34 +27,6 @@ CREATE TABLE first (a INT PRIMARY KEY, b TEXT);
 INSERT INTO first VALUES (1, 'a'), (2, 'b),(c'), (3, 'it''s');
 CREATE TABLE second (a INT);
 """
-
-
-def say(site: Site, mariadb: MariaDB) -> None:
-    option_file = Path(site.environment["HOME"]) / ".my.cnf"
-    option_file.write_text(f"[client]\nsocket={mariadb.socket}\nuser=root\n")
-    option_file.chmod(0o600)
-
-
-@pytest.fixture
-def scratch() -> Iterator[Path]:
-    """A folder that everybody can enter, with a short name."""
-    folder = Path(tempfile.mkdtemp(prefix="s3n-", dir="/tmp"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
-
-
-def left(folder: Path) -> list[str]:
-    """What a drill has left in a folder, and processes that work there."""
-    processes = [path for path in Path("/proc").glob("[0-9]*/cwd") if _works_in(path, folder)]
-    return [*map(str, folder.iterdir()), *map(str, processes)]
-
-
-def _works_in(link: Path, folder: Path) -> bool:
-    try:
-        return str(link.readlink()).startswith(str(folder))
-    except OSError:
-        return False
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +87,7 @@ FLAWS_OF_MYSQL = {
         replacing(b"`a` int(11) NOT NULL", b"`a` int(11) NOT NULL DEFAULT nextval(`small`.`numbers`)"),
         "numbers' doesn't exist",
     ),
+    "a value is cut": (replacing(b"`b` text", b"`b` varchar(2)"), "mariadb said: Data truncated for column 'b' at row"),
     "a statement that fails": (replacing(b"INSERT INTO `first`", b"INSERT INTO `fist`"), "fist' doesn't exist"),
 }
 
@@ -173,6 +146,63 @@ def test_a_dump_of_postgresql_that_is_not_good_is_found_though_verify_finds_it_g
     assert words in shown
     assert not left(scratch)
     postgres.drop("small")
+
+
+def test_what_a_database_of_postgresql_needs_from_elsewhere_is_told_and_no_flaw(
+    site: Site, postgres: Postgres, scratch: Path
+) -> None:
+    folder = scratch / "fast"
+    folder.mkdir()
+    shutil.chown(folder, USER)
+    postgres.drop("small")
+    postgres.create("small")
+    postgres.run("CREATE ROLE reader")
+    postgres.run(f"CREATE TABLESPACE fast LOCATION '{folder}'")
+    postgres.run(
+        "CREATE TABLE first (a INT) TABLESPACE fast; INSERT INTO first VALUES (1); CREATE TABLE none (a INT);"
+        "CREATE POLICY readers ON first TO reader USING (true)",
+        "small",
+    )
+    site.environment.update(postgres.environment)
+    site.configure("<PostgreSQL small>\n</PostgreSQL>\n<PostgreSQL all>\n</PostgreSQL>")
+    site.run()
+    (key,) = [key for key in site.archive_keys() if "small" in key]
+    # As newer programs write it.
+    spoil(site, key, replacing(b"SET lock_timeout = 0;", b"SET lock_timeout = 0;\nSET transaction_timeout = 0;"))
+    shown = site.run("drill", f"--scratch={scratch}").stdout
+    assert re.search(r"^PostgreSQL small of .*: proven: 2 tables with 1 row, ", shown, re.MULTILINE), shown
+    assert '  needs the role "reader" where it is loaded' in shown
+    assert '  needs the tablespace "fast" where it is loaded' in shown
+    assert '  needs the folder of the tablespace "fast" where it is loaded' in shown
+    assert "postgres" not in shown
+    postgres.drop("small")
+    postgres.run("DROP ROLE reader")
+    postgres.run("DROP TABLESPACE fast")
+    assert left(scratch) == [str(folder)]
+
+
+def test_accounts_that_a_dump_of_all_brings_into_force_do_not_lock_the_drill_out(
+    site: Site, mariadb: MariaDB, scratch: Path
+) -> None:
+    mariadb.drop("small")
+    mariadb.create("small")
+    mariadb.run(
+        "CREATE TABLE one (a INT) ENGINE=MyISAM; INSERT INTO one VALUES (1);"
+        "CREATE TABLE none (a INT); CREATE TABLE joined (a INT) ENGINE=MERGE UNION=(one)",
+        "small",
+    )
+    mariadb.run("ALTER USER root@localhost IDENTIFIED BY 'secret'")
+    try:
+        option_file = Path(site.environment["HOME"]) / ".my.cnf"
+        option_file.write_text(f"[client]\nsocket={mariadb.socket}\nuser=root\npassword=secret\n")
+        option_file.chmod(0o600)
+        site.configure("<MySQL all>\nMySQLOptions --flush-privileges\n</MySQL>")
+        site.run()
+    finally:
+        mariadb.run("ALTER USER root@localhost IDENTIFIED BY ''", password="secret")
+    # Of a table that shows rows of others there are none in a dump.
+    assert ": proven: 2 tables with 1 row, " in site.run("drill", f"--scratch={scratch}").stdout
+    mariadb.drop("small")
 
 
 def test_an_account_that_a_dump_of_all_needs_and_lacks_is_found(site: Site, mariadb: MariaDB, scratch: Path) -> None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
+import shlex
 import sqlite3
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.drilling.spoiling import replacing, spoil
+from tests.faulty_s3 import Answer, Fault, FaultyS3, Forward, Request
+from tests.gpg_keys import Key
+from tests.servers import S3Server
 from tests.site import Site
 
 
@@ -44,9 +50,9 @@ def test_a_directory_of_three_nights_is_proven(site: Site, options: tuple[str, .
     assert f"Directory {site.source} of 2026-01-03: proven: {wanted}" in shown
     if "--against-live" in options:
         assert "5 the same, 0 changed since, 0 gone since" in shown
-    proofs = [key for key in site.archive_keys(sums=True) if key.endswith("proven")]
-    assert len(proofs) == 1
-    assert proofs[0].endswith("-DIFF.proven")
+    # A sample is no proof of all.
+    (proof,) = [key for key in site.archive_keys(sums=True) if key.endswith(("proven", "sampled"))]
+    assert proof.endswith("-DIFF.sampled" if "--sample=2" in options else "-DIFF.proven")
     assert not list(site.temp_dir.iterdir())
 
 
@@ -81,6 +87,49 @@ def test_content_that_was_swapped_in_the_archive_is_found_only_by_the_live_tree(
     assert "file: it has another content than now, and nothing was changed since the backup" in shown
     assert f"{key}.disproven" in site.archive_keys(sums=True)
     assert f"{key}.proven" not in site.archive_keys(sums=True)
+
+
+def test_a_sample_fetches_what_it_looks_at_and_little_more(
+    tmp_path: Path, rclone: S3Server, faulty: Callable[[S3Server], FaultyS3], key: Key
+) -> None:
+    proxy = faulty(rclone)
+    site = Site(tmp_path / "site", proxy.server)
+    for number in range(40):
+        (site.source / f"{number}").write_bytes(os.urandom(1_000_000))
+    general = f"GpgRecipient {key.fingerprint}\nGpgHome {key.home.path}\nCompressionLevel 1"
+    site.configure_cycle("Diffs 0", general=general)
+    site.run()
+    fetched: list[int] = []
+
+    def count(request: Request, forward: Forward) -> Answer:
+        answer = forward(request)
+        fetched.append(len(answer.body))
+        return answer
+
+    proxy.add(Fault("GetObject", count))
+    assert "proven: 2 files of 2.0 MB" in site.run("drill", "--sample=2").stdout
+    # Each lies in one segment of 4 MiB, or in two.
+    assert 2_000_000 < sum(fetched) < 19_000_000
+    fetched.clear()
+    assert "proven: 40 files of 40.0 MB" in site.run("drill").stdout
+    assert sum(fetched) > 40_000_000
+
+
+def test_a_chain_of_a_repository_is_loaded_and_a_revision_that_is_lost_is_missed(site: Site, tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    subprocess.run(["svnadmin", "create", repository], check=True)
+    site.configure(f"<Cycle c>\nDiffs 6\nSubversion {repository}\n</Cycle>")
+    for day in range(2):
+        for number in range(3):
+            subprocess.run(["svn", "mkdir", "-q", "-m", "x", f"file://{repository}/{day}{number}"], check=True)
+        site.run(day=day)
+    keys = site.archive_keys()
+    assert [key[-4:] for key in keys] == ["FULL", "DIFF"]
+    assert "proven: revisions up to 6, verified by svnadmin" in site.run("drill", day=1).stdout
+    lost = re.compile(rb"Revision-number: 5\n.*?(?=Revision-number: 6\n)", re.DOTALL)
+    spoil(site, keys[1], lambda content: lost.sub(b"", content))
+    assert "NOT PROVEN" in site.run("drill", day=1, expect=1).stdout
+    assert f"{keys[1]}.disproven" in site.archive_keys(sums=True)
 
 
 def test_a_repository_is_loaded_and_verified(site: Site, tmp_path: Path) -> None:
@@ -126,6 +175,63 @@ def test_the_output_of_a_program_is_given_to_its_judge(site: Site, judge: str, e
     proofs = [key.rpartition(".")[2] for key in site.archive_keys(sums=True) if key.endswith("proven")]
     # What cannot be tried says nothing of the archive.
     assert proofs == {0: ["proven"], 1: [] if judge.startswith("no-") else ["disproven"]}[exit_code]
+
+
+def test_a_sample_does_not_put_off_what_is_due_nor_hide_what_was_found_wrong(site: Site) -> None:
+    for name in "ab":
+        (site.source / name).write_text("payload")
+    site.configure_cycle("Diffs 0\nDrillEvery 7")
+    site.run()
+    (key,) = site.archive_keys()
+    site.run("drill", "--sample=1")
+    assert "a sample" in site.run("list").stdout
+    assert "sample 0 d ago" in site.run("status", expect=None).stdout
+    assert ": proven: " in site.run("drill", "--due").stdout
+    assert {f"{key}.proven"} == {each for each in site.archive_keys(sums=True) if each.endswith(("proven", "sampled"))}
+    assert site.run("drill", "--due").stdout == "nothing is due\n"
+    spoil(site, key, lambda content: content.replace(b"payload", b"longload", 1))
+    site.run("drill", expect=1)
+    # The next one happens to look at nothing that is wrong.
+    site.store().put(f"{key}.sampled", io.BytesIO(b"{}"), {}, is_helper=True)
+    later = time.time() + 10
+    os.utime(site.vault / f"{key}.sampled", (later, later))
+    assert "and was NOT" in site.run("list").stdout
+
+
+def test_what_is_configured_and_not_there_is_not_proven(site: Site) -> None:
+    (site.source / "file").write_text("x")
+    site.configure_cycle("DrillEvery 7")
+    for options in ((), ("--due",), (str(site.source),)):
+        done = site.run("drill", *options, expect=1)
+        assert f"Directory {site.source}: NOT PROVEN: it is configured, and there is no whole backup" in done.stdout
+        assert f"1 source not proven: Directory {site.source}" in done.stderr
+
+
+def test_a_key_that_is_not_here_says_nothing_of_an_archive(site: Site, key: Key, tmp_path: Path) -> None:
+    (site.source / "file").write_text("x")
+    site.configure_cycle("Diffs 0", general=f"GpgRecipient {key.fingerprint}\nGpgHome {key.home.path}")
+    site.run()
+    assert ": proven: " in site.run("drill").stdout
+    (archive,) = [each for each in site.archive_keys() if not each.endswith("proven")]
+    elsewhere = tmp_path / "gpg"
+    elsewhere.mkdir(mode=0o700)
+    site.configure_cycle("Diffs 0", general=f"GpgRecipient {key.fingerprint}\nGpgHome {elsewhere}")
+    assert "NOT PROVEN" in site.run("drill", expect=1).stdout
+    assert f"{archive}.disproven" not in site.archive_keys(sums=True)
+
+
+def test_an_archive_that_was_replaced_meanwhile_gets_no_proof_of_the_former_one(site: Site) -> None:
+    (site.source / "file").write_text("x")
+    site.configure(
+        "<Command words>\nRun printf two\nDrill PROGRAM\n</Command>".replace("PROGRAM", str(site.root / "judge"))
+    )
+    judge = site.root / "judge"
+    again = " ".join(map(shlex.quote, site.command("-f", day=0)))
+    judge.write_text(f"#!/bin/sh\ncat\n{again} >/dev/null 2>&1\n")
+    judge.chmod(0o755)
+    site.run(day=0)
+    assert "proven" in site.run("drill", "Command/words", day=0).stdout
+    assert not [each for each in site.archive_keys(sums=True) if each.endswith("proven")]
 
 
 def test_what_is_due_is_proven_the_oldest_proof_first_within_a_time(site: Site) -> None:

@@ -18,6 +18,8 @@ import s3napback
 
 PACKAGE = Path(s3napback.__file__).parent
 LISTS = Path(__file__).parent
+HARMLESS = LISTS / "harmless.lst"
+"""What is said where nothing is wrong: labels, headings, steps, words of other programs and for them."""
 
 _TWO_WORDS = re.compile(r"[\w}>,:;%)”…] +[\w{(<%“×]")
 _A_WORD = re.compile(r"[A-Za-z]{2,}")
@@ -49,10 +51,12 @@ def troubles() -> frozenset[str]:
     """Texts that may be said when something is wrong.
 
     Those are left out that describe options, that are logged where all is well, and that have less than two words
-    besides what is put into them.
+    besides what is put into them; and the page of ``report``, which has what to do beside everything that is wrong.
     """
     found: set[str] = set()
     for path in PACKAGE.rglob("*.py"):
+        if path.parent.name == "page":
+            continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
         above = {id(child): node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
         harmless = {id(each) for each in _literals(tree) if _is_harmless(each, above)}
@@ -75,13 +79,15 @@ def _bare(text: str) -> str:
 
 
 def write_lists() -> None:
-    """Make the lists anew of the code."""
+    """Make the lists anew of the code; of what is harmless only that is taken out which is said no longer."""
     rooms = collected()
     for path in LISTS.glob("*.txt"):
         if path.stem not in rooms:
             path.unlink()
     for room, texts in rooms.items():
         (LISTS / f"{room}.txt").write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
+    harmless = [text for text in HARMLESS.read_text(encoding="utf-8").splitlines() if text in troubles()]
+    HARMLESS.write_text("".join(f"{text}\n" for text in harmless), encoding="utf-8")
 
 
 def _texts(tree: ast.Module, without: Collection[int] | None = None) -> Iterator[str]:

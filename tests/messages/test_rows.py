@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from pathlib import Path
 
 import pytest
 
 from s3napback.config.naming import all_blocks, all_directives
 from s3napback.topics import MOST_ROWS, MessageFamily, families, families_of, passage
 from tests import manual
-from tests.messages.collecting import LISTS, troubles
+from tests.messages import collecting
+from tests.messages.collecting import troubles
 
-HARMLESS = (Path(LISTS) / "harmless.lst").read_text(encoding="utf-8").splitlines()
-"""What is said where nothing is wrong: labels, headings, steps, words of other programs and for them."""
+HARMLESS = collecting.HARMLESS.read_text(encoding="utf-8").splitlines()
 
 DESCRIPTIONS = {each.help for each in all_directives()} | {each.help for each in all_blocks()}
 

@@ -171,7 +171,7 @@ def test_systemd_is_told_that_a_run_is_at_work_what_at_and_that_it_ends(slow: Si
                 words.append(channel.recv(4096).decode())
     first, *others, last = words
     assert first == "READY=1\nSTATUS=at work"
-    assert last == "STOPPING=1\nSTATUS=at its end"
+    assert last == "STOPPING=1\nSTATUS=at its end: 2 sources, 0 failed"
     assert any(
         re.fullmatch(r"READY=1\nSTATUS=[01] of 2 sources; Directory \S+ -> .* kB stored.*", each) for each in others
     )

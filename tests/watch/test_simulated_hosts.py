@@ -1,12 +1,16 @@
 """Thirty hosts of six sources, sixty nights, and faults spread over them: each is found on each day, and nothing else.
 
+By ``status`` and by the page; what the alerting rules find by metrics, ``test_alerts`` looks at.
+
 What is expected is told by what was done to the hosts, and not by the code that is tested: a fault knows from which
 morning on it is what, and how soon it heals.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta, timezone
 
@@ -14,10 +18,12 @@ from s3napback.archives import join_prefix
 from s3napback.chains import History, Link, Memory, SourceState, extended_chain
 from s3napback.config.settings import Job, JobSettings
 from s3napback.deciding.plans import Plan, decide
+from s3napback.page.attention import attention
+from s3napback.page.facts import StoreView
 from s3napback.rotation import HanoiCycle, Schedule, SimpleCycle, day_date
 from s3napback.watch.composing import Attempt, Kept, Run, compose
 from s3napback.watch.keys import Place
-from s3napback.watch.overview import StoreContents, Wordless, standings
+from s3napback.watch.overview import Standing, StoreContents, Wordless, standings
 from s3napback.watch.states import Heard, State
 from s3napback.watch.word import LARGEST, Unreadable, read, written
 from tests.catalogues import job
@@ -255,13 +261,27 @@ def seen_on(hosts: list[Host], morning: int) -> Counter[tuple[str, str, str]]:
     assert any(name.startswith(below) for name in unspoken)
     wordless = [Wordless(f"host-{WORDLESS}", below.rstrip("/"), ("s0",))]
     found = standings(stored, wordless, moment(morning, 12))
-    return Counter(
+    seen = Counter(
         (each.place.host, each.source, each.verdict.state.name) for each in found if each.verdict.state is not State.OK
     )
+    assert shown(found) == seen
+    return seen
 
 
-def pass_day(hosts: list[Host], night: int) -> set[int]:
-    """A night and what is done on the day after; the hosts whose words cannot be read then."""
+ALARM = re.compile(
+    r'<li class="a-(\w+)">.*?<h3>(?:<bdi>(Directory /s\d)</bdi> on )?<bdi>prefix/\d+/(host-\d+)(?:/nightly)?</bdi>'
+    r'.*?<ul class="why"><li>.*?<ul class="advice" aria-label="What to do"><li>.'
+)
+
+
+def shown(found: Sequence[Standing]) -> Counter[tuple[str, str, str]]:
+    """What needs attention by the page, each with a reason and with what to do."""
+    listed = str(attention([StoreView("s3://bucket", "all.conf", found)], {}))
+    return Counter((host, source, state.upper()) for state, source, host in ALARM.findall(listed))
+
+
+def pass_day(hosts: list[Host], night: int, *, is_harmed: bool = True) -> set[int]:
+    """A night and, if wanted, the harm that is done on the day after; the hosts whose words cannot be read then."""
     for host in hosts:
         tonight: dict[object, str] = {
             source: what
@@ -272,6 +292,8 @@ def pass_day(hosts: list[Host], night: int) -> set[int]:
             del host.sources[DROPPED[1]]
             host.dropped_on = FIRST + night
         host.night(FIRST + night, tonight)
+    if not is_harmed:
+        return set()
     for number, source, day, how in HARM:
         if day == night:
             hosts[number].harm(source, how)

@@ -123,3 +123,10 @@ def test_names_that_no_run_speaks_of_are_found_below_every_prefix() -> None:
     keys = ["p/etc-0-FULL", "p/etc-0-FULL.sha256", "p/srv-1-DIFF", "etc-0-FULL", "p/home-2-FULL", "p/notes.txt"]
     stored = StoreContents(dict.fromkeys(keys, 1), [heard(said, Place("p", "atlas", "nightly"))])
     assert stored.unspoken == {"etc": "etc-0-FULL", "p/home": "p/home-2-FULL"}
+
+
+def test_a_store_in_which_there_is_nothing_at_all_is_not_one_in_which_all_is_well() -> None:
+    """A wrong Prefix, or a folder in which nothing is mounted."""
+    (found,) = standings(StoreContents({}, []), [], NOW)
+    assert found.verdict.state is State.UNKNOWN
+    assert "are Bucket and Prefix the right ones?" in found.verdict.reasons[0]

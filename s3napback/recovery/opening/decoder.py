@@ -14,7 +14,7 @@ from s3napback.catalogue.sums import sum_key
 from s3napback.errors import StoreError
 from s3napback.recovery.opening.decompressing import decompressed
 from s3napback.recovery.opening.decrypting import HEAD_SIZE, Decryption, looks_encrypted
-from s3napback.recovery.opening.failures import Damaged, explained
+from s3napback.recovery.opening.failures import Damaged, Unchecked, explained
 from s3napback.recovery.opening.fetching import Transport, known_digest
 from s3napback.recovery.opening.proving import Proof, proof_of, proved
 from s3napback.streams.culprits import ElementsFailed
@@ -188,7 +188,7 @@ class Decoder:
         """
         digest = known_digest(self.transport, archive, has_sum=sum_key(archive.key) in self.sums)
         if not digest:
-            raise Damaged("there is no checksum of it beside it, or only one of an older archive")
+            raise Unchecked("there is no checksum of it beside it, or only one of an older archive")
         with self._pipeline(self.transport.feed(archive, digest=digest)) as pipeline:
             _read(pipeline)
 

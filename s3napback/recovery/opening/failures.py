@@ -20,6 +20,10 @@ class Damaged(PipelineError):
     """What came out of decryption is not what an archive holds."""
 
 
+class Unchecked(PipelineError):
+    """There is nothing that stored bytes could be compared with."""
+
+
 class Changed(StoreError):
     """The stored bytes are not those of which a checksum was made."""
 
@@ -36,10 +40,13 @@ _UNPROTECTED = (
     "it bears no protection against changes, which somebody has taken away, unless a very old gpg made it: “s3napback "
     "help original” tells how such a one is read by hand"
 )
+_CHANGED = "its bytes have been changed since it was made"
+_BROKEN = "its bytes are damaged, or it is not an archive of s3napback"
+_SPOILT = (_CHANGED, _BROKEN)
 _OF_DECODING = (
-    ("manipulated", "its bytes have been changed since it was made"),
+    ("manipulated", _CHANGED),
     ("not integrity protected", _UNPROTECTED),
-    ("Checksum error", "its bytes have been changed since it was made"),
+    ("Checksum error", _CHANGED),
     ("Bad passphrase", "the passphrase is wrong"),
     ("No passphrase given", "the key needs a passphrase: run on a terminal, or name a file with --passphrase-file"),
     ("Operation cancelled", "the passphrase was not given"),
@@ -50,8 +57,8 @@ _OF_DECODING = (
         "gpg has no terminal to ask for the passphrase on: use --passphrase-file",
     ),
     ("cannot open passphrase", "the file with the passphrase cannot be read"),
-    ("gpg failed", "its bytes are damaged, or it is not an archive of s3napback"),
-    ("decompression failed", "its bytes are damaged, or it is not an archive of s3napback"),
+    ("gpg failed", _BROKEN),
+    ("decompression failed", _BROKEN),
 )
 
 
@@ -78,7 +85,19 @@ def explained(address: str, error: ElementsFailed, consumers: Sequence[object], 
     for culprit in error.culprits[1:]:
         for line in culprit.lines:
             logger.debug("besides: %s", line)
-    return PipelineError(f"{address} {heading}", *(f"  {line}" for line in error.culprits[0].lines))
+    kind = Damaged if _is_about_bytes(alike[0], heading) else PipelineError
+    return kind(f"{address} {heading}", *(f"  {line}" for line in error.culprits[0].lines))
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether something failed because of what an archive holds, and not of what this machine or the store lacks."""
+    if isinstance(error, ElementsFailed):
+        return isinstance(error.culprits[0].error, Damaged | Changed)
+    return isinstance(error, Damaged)
+
+
+def _is_about_bytes(culprit: Culprit, heading: str) -> bool:
+    return isinstance(culprit.error, Damaged | Changed) or any(f": {sign}" in heading for sign in _SPOILT)
 
 
 def _of_use(culprit: Culprit, words: str, use: str) -> str:

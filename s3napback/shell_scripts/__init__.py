@@ -10,42 +10,10 @@ import os
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from importlib.resources import files
 
 from click.shell_completion import BashComplete, CompletionItem, FishComplete, ZshComplete, add_completion_class
 
-_BASH = """\
-%(complete_func)s() {
-    local kind value
-    COMPREPLY=()
-    while IFS=$'\\t' read -r kind value; do
-        case $kind in
-            dir) compopt -o dirnames ;;
-            file) compopt -o default -o filenames ;;
-            plain) COMPREPLY+=("$value") ;;
-        esac
-    done < <(COMP_LINE="${COMP_LINE:0:COMP_POINT}" COMP_WORDBREAKS=$COMP_WORDBREAKS %(complete_var)s=bash_complete "$1")
-}
-
-complete -o nosort -F %(complete_func)s %(prog_name)s
-"""
-_FISH = """\
-function %(complete_func)s
-    for line in (env %(complete_var)s=fish_complete COMP_WORDS=(commandline -cp | string collect) \\
-            COMP_CWORD=(commandline -t | string collect) %(prog_name)s)
-        set -l found (string split --max 1 , $line)
-        switch $found[1]
-            case dir
-                __fish_complete_directories $found[2]
-            case file
-                __fish_complete_path $found[2]
-            case plain
-                echo $found[2]
-        end
-    end
-end
-
-complete --no-files --command %(prog_name)s --arguments "(%(complete_func)s)"
-"""
 _SAFE = re.compile(r"[^A-Za-z0-9_/.,:@%+=\-]", re.ASCII)
 _BREAKS = " \t\n\"'><=;|&(:"
 
@@ -113,6 +81,10 @@ def typed(value: str, word: LastWord) -> str:
     return _SAFE.sub(lambda match: match[0] if match[0] > "\x7f" else f"\\{match[0]}", rest)
 
 
+def _script(shell: str) -> str:
+    return files(__package__).joinpath(f"completion.{shell}").read_text("utf-8")
+
+
 class _WithValues:
     """Has a value behind ``--option=`` be shown with what stands in front of it."""
 
@@ -128,7 +100,7 @@ class _WithValues:
 class Bash(_WithValues, BashComplete):
     """For bash, from 4.4 on."""
 
-    source_template = _BASH
+    source_template = _script("bash")
 
     def get_completion_args(self) -> tuple[list[str], str]:
         """See ``click``."""
@@ -154,7 +126,7 @@ class Zsh(_WithValues, ZshComplete):
 class Fish(_WithValues, FishComplete):
     """For fish."""
 
-    source_template = _FISH
+    source_template = _script("fish")
 
 
 def register() -> None:

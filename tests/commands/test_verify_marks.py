@@ -1,0 +1,164 @@
+"""What verify leaves beside archives, and where it is shown: when they were last read, and what came of that."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import time
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+
+from s3napback.catalogue.contents import read_catalogue
+from s3napback.catalogue.marking import leave_mark
+from s3napback.watch.proofs import Proof, ReadBack
+from tests.commands.test_list import without_privileges
+from tests.gpg_keys import Key, gpg_home
+from tests.recovery.helpers import nights, overwrite
+from tests.site import Site
+
+GROUPS = "Diffs 2\nFulls 2\nGrace 3650"
+
+
+def marks(site: Site) -> set[str]:
+    """What lies beside archives, without the name."""
+    ends = tuple(mark.value for mark in ReadBack)
+    return {key.removeprefix(f"{site.name()}-") for key in site.archive_keys(sums=True) if key.endswith(ends)}
+
+
+def told(site: Site, command: str) -> Any:
+    return json.loads(site.run(command, "--json", day=None).stdout)
+
+
+def standing(site: Site) -> tuple[str, str | None, str]:
+    """State, what verify has found, and why it is so."""
+    (source,) = told(site, "status")["sources"]
+    return source["state"], source["verified"], "; ".join(source["reasons"])
+
+
+def spoil(site: Site, slot: str) -> bytes:
+    """Change a byte of an archive; returns what it was. It is as old as before."""
+    key = f"{site.name()}-{slot}"
+    data = site.fetch(key)
+    overwrite(site, key, data[:-20] + bytes([data[-20] ^ 1]) + data[-19:])
+    return data
+
+
+def test_the_newest_archive_of_a_good_chain_is_marked_and_shown(any_site: Site) -> None:
+    site = any_site
+    site.configure_cycle(GROUPS)
+    nights(site, 2)
+    assert "VERIFIED" not in site.run("status", day=None).stdout + site.run("list", day=None).stdout
+    site.run("verify", day=None)
+    assert marks(site) == {"1-DIFF.verified"}
+    assert standing(site)[1] == "content"
+    assert {each["key"][-6:]: each["verified"] for each in told(site, "list")["archives"]} == {
+        "1-DIFF": "content",
+        "0-FULL": None,
+    }
+    assert " VERIFIED " in site.run("list", day=None).stdout
+    assert " 0 d ago " in site.run("status", day=None).stdout
+    # Nothing is mistaken for an archive, or for somebody else's.
+    assert told(site, "list")["others"]["count"] == 0
+    site.run("verify", "--all", day=None)
+    assert marks(site) == {"0-FULL.verified", "1-DIFF.verified"}
+
+
+def test_sums_alone_are_told_apart_and_the_other_is_taken_back(site: Site, key: Key) -> None:
+    site.configure_cycle(GROUPS, general=key.directives)
+    nights(site, 1)
+    site.run("verify", "--keyless", day=None)
+    assert (marks(site), standing(site)[1]) == ({"0-FULL.intact"}, "sums")
+    assert " (sums)" in site.run("status", day=None).stdout
+    site.run("verify", day=None)
+    assert (marks(site), standing(site)[1]) == ({"0-FULL.verified"}, "content")
+
+
+@pytest.mark.parametrize("options", [(), ("--keyless",)])
+def test_damage_in_the_newest_chain_is_critical_until_it_is_mended(site: Site, options: tuple[str, ...]) -> None:
+    site.configure_cycle(GROUPS)
+    nights(site, 3)
+    data = spoil(site, "1-DIFF")
+    site.run("verify", "--all", *options, day=None, expect=1)
+    good = "intact" if options else "verified"
+    # What builds on it is as bad as it.
+    assert marks(site) == {f"0-FULL.{good}", "1-DIFF.damaged"}
+    state, found, why = standing(site)
+    assert (state, found) == ("CRITICAL", "damaged")
+    assert why.startswith(f"verify found {site.name()}-1-DIFF damaged, at ")
+    assert ": DAMAGED" in site.run("status", day=None).stdout
+    assert ", and is DAMAGED" in site.run("list", day=None).stdout
+    overwrite(site, f"{site.name()}-1-DIFF", data)
+    site.run("verify", "--all", *options, day=None)
+    assert standing(site)[:2] == ("OK", "sums" if options else "content")
+
+
+def test_damage_that_only_older_days_need_is_a_warning_until_it_is_replaced(site: Site) -> None:
+    site.configure_cycle(GROUPS)
+    nights(site, 4)
+    spoil(site, "1-DIFF")
+    site.run("verify", "--all", day=None, expect=1)
+    assert marks(site) == {"0-FULL.verified", "1-DIFF.damaged", "3-FULL.verified"}
+    state, found, why = standing(site)
+    # A newer archive is good, and does not hide it.
+    assert (state, found) == ("WARNING", "damaged")
+    assert why.endswith("; only older days need it")
+    time.sleep(1.0)  # stores tell whole seconds
+    nights(site, 4, first=4)
+    assert standing(site) == ("OK", "content", "")
+
+
+def test_what_this_machine_lacks_says_nothing_of_an_archive(site: Site, key: Key) -> None:
+    site.configure_cycle(GROUPS, general=key.directives)
+    nights(site, 1)
+    with gpg_home() as other:
+        site.configure("", general=f"GpgHome {other.path}")
+        site.run("verify", day=None, expect=1)
+        site.store().delete(f"{site.name()}-0-FULL.sha256")
+        site.run("verify", "--keyless", day=None, expect=1)
+    assert marks(site) == set()
+
+
+def test_a_rehearsal_and_a_machine_that_may_only_read_leave_nothing_and_do_not_fail(site: Site) -> None:
+    site.configure_cycle(GROUPS)
+    nights(site, 2)
+    assert ": good" in site.run("-t", "verify", day=None).stdout
+    assert marks(site) == set()
+    folders = [site.vault, *(path for path in site.vault.rglob("*") if path.is_dir())]
+    for folder in folders:
+        folder.chmod(0o500)
+    command = without_privileges(site.command("verify", "--all", day=None))
+    done = subprocess.run(command, env=site.full_environment(), capture_output=True, text=True, check=False)
+    for folder in folders:
+        folder.chmod(0o700)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(": good") == 2
+    assert done.stderr.count("is not noted in the store") == 1
+    assert marks(site) == set()
+
+
+def test_an_archive_that_was_replaced_while_it_was_read_gets_no_mark(site: Site) -> None:
+    site.configure_cycle(GROUPS)
+    nights(site, 1)
+    (archive,) = read_catalogue(site.store(), "").archives
+    assert archive.record is not None
+    proof = Proof(archive.record.id, "host", datetime.now(timezone.utc), is_good=True, said="")
+    site.run("-f", "--full", day=0)
+    leave_mark(site.store(), archive, ReadBack.VERIFIED, proof)
+    assert marks(site) == set()
+    site.store().put(f"{site.name()}-0-FULL.verified", io.BytesIO(b""), {})
+    assert marks(site) == {"0-FULL.verified"}
+
+
+def test_prune_takes_away_what_lies_beside_an_archive_that_it_deletes(site: Site) -> None:
+    site.configure_cycle(GROUPS)
+    nights(site, 4)
+    site.run("verify", "--all", day=None)
+    assert len(marks(site)) == 4
+    site.configure_cycle("Diffs 0\nFulls 2")
+    site.run("-f", "prune", "--yes", "--unowned", day=40, expect=None)
+    site.run("prune", "--yes", "--unowned", day=40)
+    left = {key.rpartition(".")[0] for key in site.archive_keys(sums=True) if key.endswith(".verified")}
+    assert left <= set(site.archive_keys())

@@ -1,0 +1,1 @@
+"""How shells ask for completion."""
