@@ -25,7 +25,7 @@ from s3napback.index.headers import (
     own_description,
     path_below,
 )
-from s3napback.index.lines import TYPES, LineWriter, escaped, folder_line, moment_text
+from s3napback.index.lines import FOLDER, TYPES, LineWriter, escaped, moment_text
 from s3napback.index.records import PART, UNREAD, Kind, Record, link_measure
 from s3napback.streams.tar_headers import BLOCK_SIZE, DIRECTORY, EXTENDED, HARD_LINK, REGULAR, SYMBOLIC_LINK
 from s3napback.streams.transformations import Block
@@ -300,7 +300,8 @@ class Follower:
                 return b""
             headers = Headers(group)
             if headers.type == DIRECTORY:
-                label = self._gatherer.writer.label_of_folder(headers.kind)
+                mode, owner, owners = headers.kind
+                label = self._gatherer.writer.label(FOLDER, mode & 0o7777, owner, owners, 0)
                 self._put_folder(group, label, moment_text(*headers.modified), headers.path)
                 return self._judged(group, headers.path, headers.dumpdir)
             self._left = headers.stored_size + -headers.stored_size % BLOCK_SIZE
@@ -310,7 +311,8 @@ class Follower:
         return group
 
     def _put_folder(self, group: bytes, label: bytes, modified: bytes, path: bytes) -> None:
-        self._gatherer.put_folder(folder_line(label, len(group) // BLOCK_SIZE, modified, path), len(group))
+        blocks, shown = len(group) // BLOCK_SIZE, escaped(path.rstrip(b"/"))
+        self._gatherer.put_folder(b"%s %d %s %s\n" % (label, blocks, modified, shown), len(group))
 
     def _judged(self, group: bytes, written: bytes, dumpdir: Span | None) -> Block:
         if dumpdir is None or self._comparison is None:
