@@ -24,7 +24,7 @@ HARMLESS = LISTS / "harmless.lst"
 _TWO_WORDS = re.compile(r"[\w}>,:;%)”…] +[\w{(<%“×]")
 _A_WORD = re.compile(r"[A-Za-z]{2,}")
 _FOR_PROGRAMS = re.compile(
-    r"%\(complete_func\)s"
+    r"%\(complete_func\)s|errno: \d"
     r"|\s*(?:SELECT|INSERT|DELETE|UPDATE|CREATE|ATTACH|PRAGMA|SHOW|SET|SHORT) |\(\?P<|\\d|\[A-Z\]|\(\?:"
 )
 _SPEAKERS = {"debug", "info", "warning", "error", "critical", "log", "say", "echo", "UsageError", "BadParameter"}
