@@ -9,6 +9,7 @@ from pathlib import Path
 from s3napback.config.lines import quoted
 from s3napback.config.settings import Configuration
 from s3napback.formatting import printable
+from s3napback.kinds import DIRECTORY
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def _cycle(answers: Answers) -> Iterator[str]:
     yield "    Fulls 4"
     yield ""
     for directory in answers.directories:
-        yield f"    Directory {quoted(directory)}"
+        yield f"    {DIRECTORY.name} {quoted(directory)}"
     if "/" in answers.directories:
         yield "    # Leaves out what is mounted: /proc, /sys, /dev, and other disks, too."
         yield "    OneFileSystem On"
