@@ -6,7 +6,7 @@ whatever is in doubt stays, since an archive too many costs space and one too fe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from s3napback.archives import ArchiveRecord, slot_keys, split_key
@@ -183,8 +183,8 @@ def proofs_without_archive(catalogue: Catalogue) -> list[StoredObject]:
     return [found for key, found in sorted(catalogue.proofs.items()) if proven_key(key) not in present]
 
 
-def upload_keys(catalogue: Catalogue, claims: Claims, prefix: str) -> list[str]:
-    """Every key to which the configuration's runs upload archives.
+def upload_keys(catalogue: Catalogue, claims: Claims, prefix: str) -> Iterator[str]:
+    """Every key to which the configuration's runs upload archives: for each source two for each slot.
 
     Names under which another owner keeps archives are left out: what is unfinished there may be the other's.
     """
@@ -199,13 +199,13 @@ def upload_keys(catalogue: Catalogue, claims: Claims, prefix: str) -> list[str]:
             highest[archive.base] = max(archive.slot, highest.get(archive.base, 0))
         else:
             foreign.add(archive.base)
-    return [
+    return (
         key
         for name, job in names.items()
         if name not in foreign
         for slot in range(_slots(job.schedule) or highest.get(name, 0) + 2)
         for key in slot_keys(prefix, job.kind, name, slot)
-    ]
+    )
 
 
 def _slots(schedule: Schedule) -> int | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from functools import partial
+from itertools import chain
 
 from s3napback.archives import ArchiveRecord, join_prefix, split_key
 from s3napback.catalogue.claims import Claims
@@ -150,14 +151,14 @@ def _look(store: Store, prefix: str, claims: Claims, day: int, *, unowned: bool,
         for found in indexes_without_archive(catalogue)
         if judge_sum(_base(indexed_key(found.key), prefix), _index_note(store, found), claims, day, unowned=unowned)
     ]
-    keys = upload_keys(catalogue, claims, prefix)
-    keys += [disposition.archive.key for disposition in deletable(dispositions)]
+    going = (disposition.archive.key for disposition in deletable(dispositions))
+    keys = chain(upload_keys(catalogue, claims, prefix), going)
     proofs = [
         found
         for found in proofs_without_archive(catalogue)
         if judge_sum(_base(proven_key(found.key), prefix), _index_note(store, found), claims, day, unowned=unowned)
     ]
-    unfinished = _unfinished(store, prefix, dict.fromkeys(keys), least_age)
+    unfinished = _unfinished(store, prefix, keys, least_age)
     return Findings(dispositions, sums, indexes, proofs, frozenset(catalogue.proofs), unfinished)
 
 
@@ -183,13 +184,13 @@ def _index_note(store: Store, found: StoredObject) -> SumNote | None:
     return index_note(described.metadata) if described else None
 
 
-def _unfinished(store: Store, prefix: str, ours: Collection[str], least_age: float) -> list[tuple[str, int]]:
+def _unfinished(store: Store, prefix: str, ours: Iterable[str], least_age: float) -> list[tuple[str, int]]:
     """Keys of ours to which uploads were begun and not finished, with how many.
 
     One listing tells where a store has any. MinIO tells of none in it, and removes them itself after a day.
     """
     begun = frozenset(store.unfinished(join_prefix(prefix, "")))
-    keys = [key for key in ours if key in begun]
+    keys = tuple(dict.fromkeys(key for key in ours if key in begun))
     with Crew(PARALLEL_REQUESTS, "leftovers") as pool:
         counts = list(pool.map(partial(store.discard_leftovers, count_only=True, least_age=least_age), keys))
     return [(key, count) for key, count in zip(keys, counts, strict=True) if count]

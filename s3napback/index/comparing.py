@@ -15,6 +15,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from s3napback.index.database import NewIndex, ParentIndex
+from s3napback.index.headers import Span
 from s3napback.index.records import (
     ASKED,
     DIRECTORY,
@@ -114,30 +115,32 @@ class Comparison:
     new: NewIndex
     parent: ParentIndex | None = None
 
-    def judge(self, path: bytes, written: bytes, dumpdir: bytes) -> Iterator[Relettered]:
+    def judge(self, path: bytes, written: bytes, group: bytes, dumpdir: Span) -> Iterator[Relettered]:
         """Judge a directory by the list of what it held.
 
         Args:
             path: relative to the source.
             written: as it stands in the archive, with the slash at its end.
-            dumpdir: tar's list.
+            group: all its headers.
+            dumpdir: where in them tar's list is; it is not copied, since it can be a large one.
 
         Yields:
-            Each name whose letter in the list has to be another one.
+            Each name whose letter has to be another one, with its place in ``group``.
 
         Raises:
             SourceError: an index cannot be read or written.
         """
-        if self.parent is None and not _has_letter(LEFT_OUT, dumpdir):
-            if len(dumpdir) <= PART and dumpdir.endswith(_END):
+        start, end = dumpdir
+        if self.parent is None and not _has_letter(LEFT_OUT, group, dumpdir):
+            if end - start <= PART and group.endswith(_END, start, end):
                 # There cannot be more entries than in a part.
-                self.new.add_names(path, dumpdir[: -len(_END)])
+                self.new.add_names(path, group[start : end - len(_END)])
                 return
-            for _start, entries in _pieces(dumpdir):
+            for _start, entries in _pieces(group, dumpdir):
                 self.new.add_names(path, b"\0".join(entries))
             return
         place = _Place(self, path, written)
-        for start, entries in _pieces(dumpdir):
+        for start, entries in _pieces(group, dumpdir):
             yield from place.judge(start, entries)
 
 
@@ -322,15 +325,16 @@ class _Cursor:
         return self._part
 
 
-def _has_letter(letter: bytes, dumpdir: bytes | bytearray) -> bool:
-    return dumpdir.startswith(letter) or b"\0" + letter in dumpdir
+def _has_letter(letter: bytes, group: bytes, dumpdir: Span) -> bool:
+    start, end = dumpdir
+    return group.startswith(letter, start) or group.find(b"\0" + letter, start, end) >= 0
 
 
-def _pieces(dumpdir: bytes | bytearray) -> Iterator[tuple[int, list[bytes]]]:
+def _pieces(group: bytes, dumpdir: Span) -> Iterator[tuple[int, list[bytes]]]:
     """Where each piece of a list begins, and its entries: a folder may hold millions."""
-    start, end = 0, len(dumpdir)
-    while start < end and dumpdir[start]:
-        after = dumpdir.find(b"\0", min(start + _PIECE_BYTES, end - 2)) + 1
-        *entries, rest = bytes(dumpdir[start:after]).split(b"\0", PART)
+    start, end = dumpdir
+    while start < end and group[start]:
+        after = group.find(b"\0", min(start + _PIECE_BYTES, end - 2), end) + 1
+        *entries, rest = group[start:after].split(b"\0", PART)
         yield start, entries
         start = after - len(rest)

@@ -25,7 +25,7 @@ from s3napback.index.headers import (
     own_description,
     path_below,
 )
-from s3napback.index.lines import TYPES, LineWriter, escaped, folder_line, moment_text
+from s3napback.index.lines import FOLDER, TYPES, LineWriter, escaped, moment_text
 from s3napback.index.records import PART, UNREAD, Kind, Record, link_measure
 from s3napback.streams.tar_headers import BLOCK_SIZE, DIRECTORY, EXTENDED, HARD_LINK, REGULAR, SYMBOLIC_LINK
 from s3napback.streams.transformations import Block
@@ -189,7 +189,7 @@ class Follower:
                     continue
                 length = group_length(block, position)
                 if position + length <= end:
-                    group = bytes(block[position : position + length])
+                    group = _copied(block, position, length)
                     passing = self._taken(group)
                     if passing is not group:
                         yield block[start:position]
@@ -288,7 +288,7 @@ class Follower:
         told = self._told[kind, length][who] = found, label
         return told
 
-    def _taken(self, group: bytes) -> bytes:
+    def _taken(self, group: bytes) -> Block:
         """Take note of the member that a group of headers describes, and tell what of them passes."""
         try:
             if form := folder_form(group):
@@ -300,7 +300,8 @@ class Follower:
                 return b""
             headers = Headers(group)
             if headers.type == DIRECTORY:
-                label = self._gatherer.writer.label_of_folder(headers.kind)
+                mode, owner, owners = headers.kind
+                label = self._gatherer.writer.label(FOLDER, mode & 0o7777, owner, owners, 0)
                 self._put_folder(group, label, moment_text(*headers.modified), headers.path)
                 return self._judged(group, headers.path, headers.dumpdir)
             self._left = headers.stored_size + -headers.stored_size % BLOCK_SIZE
@@ -310,16 +311,24 @@ class Follower:
         return group
 
     def _put_folder(self, group: bytes, label: bytes, modified: bytes, path: bytes) -> None:
-        self._gatherer.put_folder(folder_line(label, len(group) // BLOCK_SIZE, modified, path), len(group))
+        blocks, shown = len(group) // BLOCK_SIZE, escaped(path.rstrip(b"/"))
+        self._gatherer.put_folder(b"%s %d %s %s\n" % (label, blocks, modified, shown), len(group))
 
-    def _judged(self, group: bytes, written: bytes, dumpdir: Span | None) -> bytes:
+    def _judged(self, group: bytes, written: bytes, dumpdir: Span | None) -> Block:
         if dumpdir is None or self._comparison is None:
             return group
-        start, end = dumpdir
         changed: bytearray | None = None
-        for place, name, letter in self._comparison.judge(path_below(written, self._top), written, group[start:end]):
+        for place, name, letter in self._comparison.judge(path_below(written, self._top), written, group, dumpdir):
             changed = changed or bytearray(group)
-            changed[start + place : start + place + 1] = letter
+            changed[place : place + 1] = letter
             if letter == UNREAD:
                 self._take_name(name)
-        return group if changed is None else bytes(changed)
+        return group if changed is None else memoryview(changed)
+
+
+def _copied(block: memoryview, position: int, length: int) -> bytes:
+    """A part of a block, whose memory may be used again; not of one that is bytes itself: a list can be a large one."""
+    whole = block.obj
+    if isinstance(whole, bytes) and len(whole) == len(block) == length:
+        return whole
+    return bytes(block[position : position + length])

@@ -38,7 +38,7 @@ from isal import isal_zlib
 
 from s3napback.durable import create_private
 from s3napback.index.headers import Headers, UnknownForm, number
-from s3napback.index.records import DamagedIndex, Kind
+from s3napback.index.records import DamagedIndex
 from s3napback.streams.tar_headers import BLOCK_SIZE
 
 FILE, LINK, SYMLINK, CHARACTER, BLOCK, FOLDER, PIPE = (
@@ -61,8 +61,7 @@ LONGEST_LINE = 1 << 16
 _LEVEL = 3  # of ISA-L, which is ten times as fast as zlib's 6, and makes a twentieth more
 _GZIP = 31  # zlib's largest window, with gzip's header and trailer
 _MOST_KINDS = 10_000
-_GATHERED = 512
-"""Lines that are deflated together."""
+_GATHERED = 512  # lines that are deflated together
 _PLACE = re.compile(rb":([0-9]{1,16})(?: (.*))?", re.DOTALL)
 _KINDS = re.compile(rb"^kind .*$", re.MULTILINE)
 _KIND = re.compile(rb"kind ([0-9]{1,9}) ([a-z]{4,7}) ([0-7]{1,4}) ([0-9]{1,20}) ([0-9]{1,20}) ([0-9]{1,9})")
@@ -74,14 +73,10 @@ _ESCAPED = re.compile(rb"\\(.?)", re.DOTALL)
 _MEANT = {b"\\": b"\\", b"n": b"\n", b"t": b"\t"}
 
 
-def has_special(name: bytes) -> bool:
-    """Whether a name cannot stand in a line as it is."""
-    return b"\\" in name or b"\n" in name or b"\t" in name
-
-
 def escaped(name: bytes) -> bytes:
     """A name as it stands in a line."""
-    return _SPECIAL.sub(lambda found: _ESCAPES[found[0]], name) if has_special(name) else name
+    is_special = b"\\" in name or b"\n" in name or b"\t" in name  # quick, since there are millions
+    return _SPECIAL.sub(lambda found: _ESCAPES[found[0]], name) if is_special else name
 
 
 def unescaped(text: bytes) -> bytes:
@@ -190,7 +185,7 @@ class LineWriter:
             self._flush()
 
     def write_folder(self, line: bytes, start: int) -> None:
-        """Write the line of a folder, of ``folder_line``, whose headers begin at ``start``."""
+        """Write the line of a folder, whose headers begin at ``start``."""
         if self._place is not None:
             self._begin(b":%d\n" % (start // BLOCK_SIZE), None)
         self._add((line,))
@@ -208,11 +203,6 @@ class LineWriter:
     def _begin(self, line: bytes, place: bytes | None) -> None:
         self._place = place
         self._pending.append(line)
-
-    def label_of_folder(self, kind: Kind) -> bytes:
-        """What folders of one kind are called in their lines."""
-        mode, owner, group = kind
-        return self.label(FOLDER, mode & 0o7777, owner, group, 0)
 
     def line(self, headers: Headers, name: bytes) -> bytes:
         """The line of a member that is no folder.
@@ -251,18 +241,6 @@ class LineWriter:
         self._flush()
         self._put(self._deflate.flush())
         return None if self.problem else Lines(self._path, secret, self._length, self._hash.digest())
-
-
-def folder_line(label: bytes, blocks: int, modified: bytes, path: bytes) -> bytes:
-    """The line of a folder.
-
-    Args:
-        label: of its kind.
-        blocks: of its headers.
-        modified: when, as ``moment_text`` has it.
-        path: as it stands in the archive.
-    """
-    return b"%s %d %s %s\n" % (label, blocks, modified, escaped(path.rstrip(b"/")))
 
 
 def _more(kind: bytes, headers: Headers, size: int) -> bytes:

@@ -32,7 +32,7 @@ from s3napback.stores.s3_errors import (
     translated,
 )
 from s3napback.stores.s3_leftovers import Leftovers
-from s3napback.stores.s3_listing import list_objects, listed
+from s3napback.stores.s3_listing import in_utc, list_objects, listed
 from s3napback.stores.s3_locks import Locks
 from s3napback.stores.s3_upload import PartBuffers, Target, Upload
 from s3napback.stores.s3_versions import noncurrent_days
@@ -184,7 +184,7 @@ class S3Store:
         return StoredObject(
             key=key,
             size=required(answer, "ContentLength", doing),
-            modified=required(answer, "LastModified", doing),
+            modified=in_utc(required(answer, "LastModified", doing)),
             metadata={name.lower(): value for name, value in answer.get("Metadata", {}).items()},
             version=answer.get("ETag", "").strip('"'),
             storage_class=answer.get("StorageClass", ""),
@@ -274,7 +274,7 @@ class S3Store:
                 yield StoredObject(
                     key=found["Key"],
                     size=found["Size"],
-                    modified=found["LastModified"],
+                    modified=in_utc(found["LastModified"]),
                     version=found.get("ETag", "").strip('"'),
                     storage_class=sys.intern(found.get("StorageClass", "")),
                 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from s3napback.errors import StoreError
@@ -55,3 +56,8 @@ def list_objects(bucket: str, prefix: str, more: Mapping[str, Any], client: S3Cl
 def list_uploads(bucket: str, prefix: str, more: Mapping[str, Any], client: S3Client) -> Any:
     """The same of unfinished uploads."""
     return client.list_multipart_uploads(Bucket=bucket, Prefix=prefix, **more)
+
+
+def in_utc(moment: datetime) -> datetime:
+    """A moment in the one zone that all share: botocore gives each an object of its own, as large as all else."""
+    return moment.astimezone(timezone.utc)

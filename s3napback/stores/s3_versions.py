@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from s3napback.errors import StoreError
 from s3napback.stores.s3_errors import FAILURES, explain, is_passing, required, status_of, translate
+from s3napback.stores.s3_listing import in_utc
 from s3napback.stores.versions import StoredVersion
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def _version(found: Any, doing: str) -> StoredVersion:
     return StoredVersion(
         key=required(found, "Key", doing),
         id=found.get("VersionId") or "null",
-        modified=required(found, "LastModified", doing),
+        modified=in_utc(required(found, "LastModified", doing)),
         size=found.get("Size", 0),
         etag=found.get("ETag", "").strip('"'),
         storage_class=found.get("StorageClass", ""),

@@ -381,7 +381,7 @@ def test_uploads_are_looked_for_in_the_slots_of_names_that_are_ours() -> None:
         archive("var", 2, 1, source="Directory /var"),
         archive("home", 0, 1, source="Directory /home", host="other"),
     ]
-    assert upload_keys(catalogue(archives), Claims(HOST, jobs), "p") == [
+    assert [*upload_keys(catalogue(archives), Claims(HOST, jobs), "p")] == [
         *("p/etc-0-FULL", "p/etc-0-DIFF", "p/etc-1-FULL", "p/etc-1-DIFF"),
         *("p/MySQL/all-0", "p/MySQL/all-1"),
         *(f"p/var-{slot}-{kind}" for slot in range(4) for kind in ("FULL", "DIFF")),

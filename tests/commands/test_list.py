@@ -124,6 +124,7 @@ def test_the_json_document_has_the_documented_fields_and_no_others(any_site: Sit
         "size": len(site.fetch(f"{name}-1-DIFF")),
         "drilled": None,
         "proven": None,
+        "sampled": None,
         "checked": None,
         "verified": None,
         "unread": 0,

@@ -21,6 +21,9 @@ NAMES_OF_OTHERS = {
 }
 """Names with a capital in their midst that are no directives: programs, units, systemd's settings, rights of S3."""
 
+WORDS_OF_SERVERS = ("errno: 28", "errno: 140")
+"""What MariaDB says, by which its failures are told from each other; nobody is shown it by us."""
+
 OPTIONS_OF_OTHERS = {
     *(
         "--armor",
@@ -81,4 +84,4 @@ def test_each_directive_that_a_text_names_is_there() -> None:
 
 
 def test_no_text_has_words_of_programmers() -> None:
-    assert not [text for text in TEXTS if WORDS_OF_PROGRAMMERS.search(text)]
+    assert not [text for text in TEXTS if WORDS_OF_PROGRAMMERS.search(text) and text not in WORDS_OF_SERVERS]
