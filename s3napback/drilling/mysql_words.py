@@ -16,7 +16,7 @@ _ENGINE = re.compile(r"Unknown storage engine '(?P<name>[^']*)'")
 _SPOILING = frozenset({1048, 1264, 1265, 1292, 1300, 1364, 1366, 1411, 1416, 1690, 1977})
 """Warnings of a value that was changed, cut or left out: dumps are loaded without strict mode."""
 
-_LOST = frozenset({1053, 1927, 2002, 2003, 2006, 2013})
+_LOST = frozenset({1053, 1927, 2002, 2003, 2006, 2013, 2026})
 _MACHINE = frozenset({5, 1021, 1037, 1038, 1041, 1114, 1126, 1127, 1286, 1478, 1524})
 """Memory, room, and what plugins do: storage engines, encryption, ways to log in, functions of libraries."""
 
