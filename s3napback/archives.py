@@ -81,7 +81,8 @@ UNKNOWN_OWNER = Owner("", NO_SOURCE)
 
 
 @lru_cache(_SHARED)
-def _owner(host: str, source: str) -> Owner:
+def owner_named(host: str, source: str) -> Owner:
+    """The one owner of a host's source: most archives in a store have few."""
     return Owner(host, SourceName.parse(source))
 
 
@@ -163,7 +164,7 @@ class ArchiveRecord:
                 id=values.pop("id"),
                 slot=int(values.pop("slot")),
                 type=ArchiveType(values.pop("type")),
-                owner=_owner(values.pop("host"), values.pop("source")),
+                owner=owner_named(values.pop("host"), values.pop("source")),
                 cycle=values.pop("cycle", ""),
                 started=parse_time(values.pop("started")),
                 day=int(values.pop("day")),

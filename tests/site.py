@@ -16,6 +16,7 @@ from s3napback.config.settings import StoreSettings
 from s3napback.stores import Store
 from s3napback.stores.opening import open_store
 from s3napback.watch.keys import is_word_key
+from s3napback.watch.proofs import is_proof_key
 from tests.forked_command import FORKED
 from tests.servers import S3Server
 
@@ -136,9 +137,9 @@ class Site:
         return open_store(self.server.settings(self.bucket), self.server.credentials)
 
     def archive_keys(self, *, sums: bool = False) -> list[str]:
-        """Keys of the archives in the store, in order; with ``sums`` those of the checksums as well."""
+        """Keys of the archives in the store, in order; with ``sums`` those of checksums and proofs as well."""
         keys = [found.key for found in self.store().list("") if not (is_word_key(found.key) or is_index_key(found.key))]
-        return [key for key in keys if sums or not key.endswith(".sha256")]
+        return [key for key in keys if sums or not (key.endswith(".sha256") or is_proof_key(key))]
 
     def slots(self) -> list[str]:
         """What follows the source's name in the keys: ``0-FULL``, ``1-DIFF``."""

@@ -47,7 +47,7 @@ def test_one_that_hangs_is_given_up(fake: Fake, script: str) -> None:
 
 
 def test_one_that_works_on_what_it_got_is_waited_for(fake: Fake) -> None:
-    assert give(fake, "i=0; while test $i -lt 300000; do i=$((i + 1)); done; cat >/dev/null", stall_timeout=0.1) == ""
+    assert give(fake, "i=0; while test $i -lt 1000000; do i=$((i + 1)); done; cat >/dev/null", stall_timeout=0.4) == ""
 
 
 def test_leaving_it_in_the_middle_ends_the_process(fake: Fake) -> None:
