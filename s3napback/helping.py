@@ -15,7 +15,7 @@ from s3napback.speaking import say
 @click.argument("topic", nargs=-1)
 @click.option("--plain", "is_plain", is_flag=True, help="On a terminal as in a pipe: not laid out, and in no pager.")
 def help_command(topic: Sequence[str], *, is_plain: bool) -> None:
-    """Show the manual's topics, or what it has on a TOPIC, a command, a directive, a message, or words of a question."""
+    """Show the manual's topics, or what it has on a TOPIC, a command, a directive, a message, words of a question."""
     from s3napback.commands import help as manual
     from s3napback.paging import show_text
 

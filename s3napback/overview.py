@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
@@ -103,8 +104,9 @@ def status_command(invocation: Invocation, *, as_json: bool, is_check: bool, for
         sys.exit(status.check(invocation.paths, say))
     if forget is not None:
         invocation.run_each(lambda path: status.forget(load_configuration(path), forget, say, test=invocation.test))
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
     invocation.run_each(
-        lambda path: status.show(load_configuration(path), say, as_json=as_json), has_heading=not as_json
+        lambda path: status.show(load_configuration(path), say, as_json=as_json, width=width), has_heading=not as_json
     )
 
 

@@ -22,10 +22,10 @@ _ROW = re.compile(r"^\| (“.*”) \| (.*) \| (.*) \|$", re.MULTILINE)
 _PHRASE = re.compile(r"“((?:[^“”]|“[^“”]*”)*)”")
 _WORD = re.compile(r"[a-z0-9]{2,}")
 _ENDINGS = re.compile(r"(?<=[a-z0-9]{4})(?:ing|es|ed|e|s)$")
-_SAY_NOTHING = frozenset(
-    "a all am an and any are as at be but by can do does for from get give has have how i if in is it its many may me "
-    "much must my non not of on only or out s3napback should so that the them there they this to up use was we what when "
-    "where which who why will with you your".split()
+_SAY_NOTHING = re.compile(
+    r"a|all|am|an|and|any|are|as|at|be|but|by|can|do|does|for|from|get|give|has|have|how|i|if|in|is|it|its|many|may|"
+    r"me|much|must|my|non|not|of|on|only|or|out|s3napback|should|so|that|the|them|there|they|this|to|up|use|was|we|"
+    r"what|when|where|which|who|why|will|with|you|your"
 )
 """Words of a question that do not tell what it is about."""
 _DIRECTIVE = re.compile(r"^\| `(\w+)` \| (.*) \| (.*) \| (.*) \| (.*) \|$", re.MULTILINE)
@@ -63,7 +63,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Place:
+class Spot:
     """Where the manual speaks of something.
 
     Attributes:
@@ -155,20 +155,20 @@ def _sections_of(wanted: str) -> Iterator[str]:
                 yield f"{section.text.rstrip()}\n\nThe whole topic: `s3napback help {topic.name}`\n"
 
 
-def places_of(question: str) -> list[Place]:
+def places_of(question: str) -> list[Spot]:
     """Where the manual has all words of a question, where it is about them first; ``upgrade`` is ``upgrading``, too.
 
     The rows on messages are not looked through: they are found by the words of a message.
     """
-    stems = [_ENDINGS.sub("", word) for word in _WORD.findall(question.casefold()) if word not in _SAY_NOTHING]
+    stems = [_ENDINGS.sub("", word) for word in _WORD.findall(question.casefold()) if not _SAY_NOTHING.fullmatch(word)]
     wanted = [re.compile(rf"(?<![a-z0-9]){re.escape(stem)}") for stem in dict.fromkeys(stems)]
-    found: list[tuple[bool, int, Place]] = []
+    found: list[tuple[bool, int, Spot]] = []
     for topic in topics().values() if wanted else ():
         for heading, about, text in _passages(topic):
             numbers = [len(each.findall(text)) for each in wanted]
             if topic.name != MESSAGES and all(numbers):
                 is_about = all(each.search(about) for each in wanted)
-                found.append((is_about, min(numbers), Place(topic.name, heading, is_about)))
+                found.append((is_about, min(numbers), Spot(topic.name, heading, is_about)))
     return [place for *_, place in sorted(found, key=lambda each: each[:2], reverse=True)]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from textwrap import wrap
 
 from s3napback.errors import S3napbackError
-from s3napback.topics import Place, passage, places_of, topics, words
+from s3napback.topics import Spot, passage, places_of, topics, words
 
 _LEAST_WIDTH = 20
 _MOST_PLACES = 12
@@ -43,7 +43,7 @@ def show(word: str, page: Callable[[str], None], say: Callable[..., None]) -> No
 
 
 def found(question: str) -> str | None:
-    """The section that is about the words of a question, and the others that have them, as CommonMark; None for none."""
+    """The section that is about the words of a question, and where else they stand, as CommonMark; None for none."""
     places = places_of(question)
     if not places:
         return None
@@ -58,7 +58,7 @@ def found(question: str) -> str | None:
     return "\n".join([*([text] if text else []), *([first, "", *more] if more else []), ""])
 
 
-def _line(place: Place) -> str:
+def _line(place: Spot) -> str:
     return f"- `s3napback help {shlex.quote(place.word)}`" + (f" ({place.topic})" if place.word != place.topic else "")
 
 
@@ -100,4 +100,7 @@ def overview(width: int) -> Iterator[str]:
         first = indent if is_narrow else f"  {name}".ljust(len(indent))
         yield from wrap(topic.sentence, width, initial_indent=first, subsequent_indent=indent)
     yield ""
-    yield from wrap("Other words: a command (help restore), a directive (help Exclude), a message in quotes, words of a question (help mail).", width)
+    others = (
+        "a command (help restore), a directive (help Exclude), a message in quotes, words of a question (help mail)"
+    )
+    yield from wrap(f"Other words: {others}.", width)

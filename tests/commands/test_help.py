@@ -66,6 +66,12 @@ def test_the_manual_is_named_where_somebody_looks_first() -> None:
     assert "The manual: s3napback help\n" in CliRunner().invoke(command_line, ["--help"]).output
 
 
+def test_no_sentence_on_a_command_is_cut_short() -> None:
+    said = " ".join(CliRunner().invoke(command_line, ["--help"], terminal_width=80).output.split())
+    assert "..." not in said.partition("Commands:")[2]
+    assert [each for each in command_line.commands.values() if each.get_short_help_str(1000) not in said] == []
+
+
 def test_it_loads_nothing_that_takes_long() -> None:
     command = [sys.executable, "-X", "importtime", "-m", "s3napback", "help", "locks"]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
