@@ -193,7 +193,8 @@ def check_starting(root: Path, read: Callable[[Path], str] = Path.read_text) -> 
         yield bad(
             part,
             subject,
-            "nothing starts it: neither a line of cron nor a timer of systemd names s3napback; type: s3napback help logging",
+            "nothing starts it: neither a line of cron nor a timer of systemd names s3napback; "
+            "type: s3napback help logging",
         )
 
 
