@@ -34,24 +34,6 @@ def bare(site: Site, general: str = "") -> None:
     shutil.rmtree(site.diff_dir)
 
 
-def test_the_whole_configuration_of_the_old_machine_will_do_without_its_folders_and_keyring(
-    site: Site, key: Key, tmp_path: Path
-) -> None:
-    keyring = tmp_path / "backups.pub"
-    keyring.write_bytes(key.home.export())
-    general = f"TempDir {site.temp_dir}\nGpgKeyring {keyring}\nGpgRecipient {key.home.fingerprints()[0]}"
-    site.configure_cycle(GROUPS, general=f"{general}\nGpgHome {key.home.path}")
-    (site.source / "file").write_text("content")
-    site.run(day=0)
-    keyring.unlink()
-    shutil.rmtree(site.diff_dir)
-    shutil.rmtree(site.temp_dir)
-    where = tmp_path / "restored"
-    site.run("restore", str(site.source), "--to", str(where), day=0)
-    assert (where / site.name() / "file").read_text() == "content"
-    assert f"GpgKeyring {keyring} cannot be read" in site.run(day=1, expect=2).stderr
-
-
 def test_a_bare_machine_gets_the_tree_of_any_day_back(any_site: Site, key: Key, tmp_path: Path) -> None:
     site = any_site
     site.configure_cycle(GROUPS, general=f"{key.directives}\nPrefix some/where")
