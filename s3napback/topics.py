@@ -28,6 +28,10 @@ _SAY_NOTHING = re.compile(
     r"what|when|where|which|who|why|will|with|you|your"
 )
 """Words of a question that do not tell what it is about."""
+_OTHERWISE = {"email": "mail", "hacked": "stolen", "ransomware": "stolen", "retention": "kept"}
+"""Words that people bring along, and the manual's."""
+_SHORT = 3
+"""Letters of a word that stands for no longer one: ``wal`` is not ``wall``."""
 _DIRECTIVE = re.compile(r"^\| `(\w+)` \| (.*) \| (.*) \| (.*) \| (.*) \|$", re.MULTILINE)
 
 
@@ -160,8 +164,8 @@ def places_of(question: str) -> list[Spot]:
 
     The rows on messages are not looked through: they are found by the words of a message.
     """
-    stems = [_ENDINGS.sub("", word) for word in _WORD.findall(question.casefold()) if not _SAY_NOTHING.fullmatch(word)]
-    wanted = [re.compile(rf"(?<![a-z0-9]){re.escape(stem)}") for stem in dict.fromkeys(stems)]
+    words = [word for word in _WORD.findall(question.casefold()) if not _SAY_NOTHING.fullmatch(word)]
+    wanted = [_begun(_ENDINGS.sub("", _OTHERWISE.get(word, word))) for word in dict.fromkeys(words)]
     found: list[tuple[bool, int, Spot]] = []
     for topic in topics().values() if wanted else ():
         for heading, about, text in _passages(topic):
@@ -170,6 +174,11 @@ def places_of(question: str) -> list[Spot]:
                 is_about = all(each.search(about) for each in wanted)
                 found.append((is_about, min(numbers), Spot(topic.name, heading, is_about)))
     return [place for *_, place in sorted(found, key=lambda each: each[:2], reverse=True)]
+
+
+def _begun(stem: str) -> re.Pattern[str]:
+    end = "" if len(stem) > _SHORT else "s?(?![a-z0-9])"
+    return re.compile(rf"(?<![a-z0-9]){re.escape(stem)}{end}")
 
 
 def _passages(topic: Topic) -> Iterator[tuple[str, str, str]]:

@@ -121,6 +121,11 @@ def test_the_command_has_a_word_for_its_argument() -> None:
         ("MariaDB", "## MySQL and MariaDB"),
         ("last tuesday", "### What you type"),
         ("access key", "## Three access keys"),
+        ("email", "## Mail only if something is wrong"),
+        ("ransomware", "# When an access key is stolen"),
+        ("retention", "# Cycles"),
+        ("how long are backups kept", "# Cycles"),
+        ("wal", "# SQLite"),
     ],
 )
 def test_words_of_a_question_show_what_is_about_them(site: Site, question: str, place: str) -> None:
