@@ -32,6 +32,8 @@ _OF_READERS = (
     "It is for list, restore, verify, dump, ls, find, history and diff, which only read: what was cannot be changed, "
     "nor backed up to."
 )
+_WHOLE = 1000
+"""Characters that no first sentence of a command's help has."""
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
@@ -195,6 +197,12 @@ class CommandGroup(click.Group):
             if error.filename is not None:
                 raise
             raise cannot_be_written(error) from error
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """See ``click``, which cuts sentences short where a terminal is narrow."""
+        commands = [(name, self.commands[name]) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, each.get_short_help_str(_WHOLE)) for name, each in commands if not each.hidden])
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """See ``click``. General options behind the command are moved in front of it."""

@@ -100,7 +100,7 @@ def drill_command(
 ) -> None:
     """Read backups back into a scratch folder and prove what came: files by their index, databases by a server."""
     from s3napback.commands import drill
-    from s3napback.config.loading import load_configuration
+    from s3napback.config.loading import load_for_reading
     from s3napback.drilling.request import DrillRequest
 
     request = DrillRequest(
@@ -117,4 +117,4 @@ def drill_command(
         original=original,
         test=invocation.test,
     )
-    invocation.run_each(lambda path: drill.drill(load_configuration(path), request, invocation.day, say))
+    invocation.run_each(lambda path: drill.drill(load_for_reading(path), request, invocation.day, say))

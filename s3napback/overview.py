@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
@@ -103,8 +104,9 @@ def status_command(invocation: Invocation, *, as_json: bool, is_check: bool, for
         sys.exit(status.check(invocation.paths, say))
     if forget is not None:
         invocation.run_each(lambda path: status.forget(load_configuration(path), forget, say, test=invocation.test))
+    width = _columns(otherwise=0)
     invocation.run_each(
-        lambda path: status.show(load_configuration(path), say, as_json=as_json), has_heading=not as_json
+        lambda path: status.show(load_configuration(path), say, as_json=as_json, width=width), has_heading=not as_json
     )
 
 
@@ -129,7 +131,14 @@ def report_command(invocation: Invocation, *, target: str) -> None:
 def doctor_command(invocation: Invocation, *, as_json: bool) -> None:
     """Look at all that backups need and are protected by, say what is to be done, and change nothing."""
     from s3napback.commands import doctor
+    from s3napback.doctor.checks import MOST_WIDTH
 
+    width = _columns(otherwise=MOST_WIDTH)
     invocation.run_each(
-        lambda path: doctor.examine(path, invocation.day, say, as_json=as_json), has_heading=not as_json
+        lambda path: doctor.examine(path, invocation.day, say, as_json=as_json, width=width), has_heading=not as_json
     )
+
+
+def _columns(*, otherwise: int) -> int:
+    """How wide the terminal is that gets the result, or a number where that is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else otherwise

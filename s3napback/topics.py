@@ -20,6 +20,18 @@ _LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
 _MARK = re.compile(r"^<!-- .* -->\n", re.MULTILINE)
 _ROW = re.compile(r"^\| (“.*”) \| (.*) \| (.*) \|$", re.MULTILINE)
 _PHRASE = re.compile(r"“((?:[^“”]|“[^“”]*”)*)”")
+_WORD = re.compile(r"[a-z0-9]{2,}")
+_ENDINGS = re.compile(r"(?<=[a-z0-9]{4})(?:ing|es|ed|e|s)$")
+_SAY_NOTHING = re.compile(
+    r"a|all|am|an|and|any|are|as|at|be|but|by|can|do|does|for|from|get|give|has|have|how|i|if|in|is|it|its|many|may|"
+    r"me|much|must|my|non|not|of|on|only|or|out|s3napback|should|so|that|the|them|there|they|this|to|up|use|was|we|"
+    r"what|when|where|which|who|why|will|with|you|your"
+)
+"""Words of a question that do not tell what it is about."""
+_OTHERWISE = {"email": "mail", "hacked": "stolen", "ransomware": "stolen", "retention": "kept"}
+"""Words that people bring along, and the manual's."""
+_SHORT = 3
+"""Letters of a word that stands for no longer one: ``wal`` is not ``wall``."""
 _DIRECTIVE = re.compile(r"^\| `(\w+)` \| (.*) \| (.*) \| (.*) \| (.*) \|$", re.MULTILINE)
 
 
@@ -52,6 +64,26 @@ class Section:
     def command(self) -> str:
         """The last word of a heading like ``Recovery: restore``, which is a command's; else the heading."""
         return self.heading.rpartition(": ")[2]
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where the manual speaks of something.
+
+    Attributes:
+        topic: its name.
+        heading: of the section; empty for what a topic begins with.
+        is_about: the heading itself, or the sentence that says what the topic is about, has all the words.
+    """
+
+    topic: str
+    heading: str
+    is_about: bool
+
+    @property
+    def word(self) -> str:
+        """What is asked for to see it."""
+        return self.heading if self.heading and not self.heading.startswith("-") else self.topic
 
 
 @dataclass(frozen=True)
@@ -127,6 +159,42 @@ def _sections_of(wanted: str) -> Iterator[str]:
                 yield f"{section.text.rstrip()}\n\nThe whole topic: `s3napback help {topic.name}`\n"
 
 
+def places_of(question: str) -> list[Spot]:
+    """Where the manual has all words of a question, where it is about them first; ``upgrade`` is ``upgrading``, too.
+
+    The rows on messages are not looked through: they are found by the words of a message.
+    """
+    words = [word for word in _WORD.findall(question.casefold()) if not _SAY_NOTHING.fullmatch(word)]
+    wanted = [_begun(_ENDINGS.sub("", _OTHERWISE.get(word, word))) for word in dict.fromkeys(words)]
+    found: list[tuple[bool, int, Spot]] = []
+    for topic in topics().values() if wanted else ():
+        for heading, about, text in _passages(topic):
+            numbers = [len(each.findall(text)) for each in wanted]
+            if topic.name != MESSAGES and all(numbers):
+                is_about = all(each.search(about) for each in wanted)
+                found.append((is_about, min(numbers), Spot(topic.name, heading, is_about)))
+    return [place for *_, place in sorted(found, key=lambda each: each[:2], reverse=True)]
+
+
+def _begun(stem: str) -> re.Pattern[str]:
+    end = "" if len(stem) > _SHORT else "s?(?![a-z0-9])"
+    return re.compile(rf"(?<![a-z0-9]){re.escape(stem)}{end}")
+
+
+def _passages(topic: Topic) -> Iterator[tuple[str, str, str]]:
+    """Of each part of a topic the heading, what it is about, and all of its text up to the next heading, for search."""
+    parts = _sections(topic.text)
+    start = topic.text.partition("\n## ")[0].casefold()
+    yield "", f"{topic.name}\n{topic.sentence}".casefold(), start
+    for section in parts:
+        own = next((section.text.find(f"\n{inner}") for inner in _inner(section, parts)), len(section.text))
+        yield section.heading, section.heading.casefold(), section.text[:own].casefold()
+
+
+def _inner(section: Section, parts: Sequence[Section]) -> Iterator[str]:
+    return (each.text for each in parts if each is not section and f"\n{each.text}" in section.text)
+
+
 @cache
 def families() -> Sequence[MessageFamily]:
     """The rows of the topic on messages, in their order."""
@@ -147,10 +215,12 @@ def families_of(message: str) -> list[MessageFamily]:
 def _advice(message: str) -> str | None:
     """What is told of a message, if it is one."""
     part = message.casefold()
-    rows = families_of(message) or [
-        each for each in families() if any(part in phrase.casefold() for phrase in each.phrases)
-    ]
-    if " " not in message or not rows:
+    if " " not in message:
+        return None
+    rows = families_of(message)
+    if not rows and not any(place.is_about for place in places_of(message)):
+        rows = [each for each in families() if any(part in phrase.casefold() for phrase in each.phrases)]
+    if not rows:
         return None
     phrases = [each.phrase_in(message).strip(" :…") for each in rows]
     own = [each for at, each in enumerate(rows) if not any(phrases[at] and phrases[at] in one for one in phrases[:at])]

@@ -150,6 +150,7 @@ def meanings(word: str) -> tuple[set[str], set[SourceName]]:
         sources.add(source)
         if (folder := kind_of(source.kind).key_folder) and not kind_of(source.kind).is_path:
             names.add(f"{folder}/{source.target}")
+            sources.add(SourceName(source.kind, f"/{source.target}"))  # a socket's path, behind the slash of the kind
     return names, sources
 
 

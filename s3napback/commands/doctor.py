@@ -10,7 +10,7 @@ from pathlib import Path
 from s3napback.config.loading import load_configuration
 from s3napback.config.settings import Configuration
 from s3napback.doctor.bucket import PART, judge_bucket
-from s3napback.doctor.checks import Check, bad, exit_code, good, json_document, table
+from s3napback.doctor.checks import MOST_WIDTH, Check, bad, exit_code, good, json_document, table
 from s3napback.doctor.machine import (
     check_configuration,
     check_folders,
@@ -29,7 +29,15 @@ from s3napback.surroundings import configured_store, diff_dir, examined_bucket
 logger = logging.getLogger("s3napback")
 
 
-def examine(path: Path, today: date, say: Callable[..., None], *, as_json: bool = False, root: Path = Path("/")) -> int:
+def examine(
+    path: Path,
+    today: date,
+    say: Callable[..., None],
+    *,
+    as_json: bool = False,
+    root: Path = Path("/"),
+    width: int = MOST_WIDTH,
+) -> int:
     """Look at everything that a configuration needs, and tell of each what was found.
 
     Args:
@@ -37,6 +45,7 @@ def examine(path: Path, today: date, say: Callable[..., None], *, as_json: bool 
         today: the local calendar date.
         say: takes the result.
         root: of the file system in which cron and systemd are looked for.
+        width: columns of the terminal.
 
     Returns:
         The exit code: 1 if something is to be done.
@@ -47,7 +56,7 @@ def examine(path: Path, today: date, say: Callable[..., None], *, as_json: bool 
         checks = [bad("configuration", "text", problem) for problem in error.problems]
     else:
         checks = [check for part in _parts(configuration, today, root) for check in _looked(part)]
-    say(*(json_document(str(path), checks).split("\n") if as_json else table(checks)))
+    say(*(json_document(str(path), checks).split("\n") if as_json else table(checks, width)))
     return exit_code(checks)
 
 

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from textwrap import wrap
 
 from s3napback.errors import S3napbackError
-from s3napback.topics import passage, topics, words
+from s3napback.topics import Spot, passage, places_of, topics, words
 
 _LEAST_WIDTH = 20
+_MOST_PLACES = 12
 
 
 def show(word: str, page: Callable[[str], None], say: Callable[..., None]) -> None:
     """Show what the manual has under a word.
 
     Args:
-        word: a topic, a command, a heading or a directive; empty for the list of topics.
+        word: a topic, a command, a heading, a directive, a message, or words of a question; empty for the list of
+            topics.
         page: shows CommonMark.
         say: prints lines.
 
@@ -28,7 +31,7 @@ def show(word: str, page: Callable[[str], None], say: Callable[..., None]) -> No
     try:
         if not topics():
             raise S3napbackError("the manual is not there; install s3napback again")
-        text = passage(word) if word else None
+        text = (passage(word) or found(word)) if word else None
     except OSError as error:
         raise S3napbackError(f"the manual cannot be read: {error}; install s3napback again") from error
     if word and text is None:
@@ -37,6 +40,26 @@ def show(word: str, page: Callable[[str], None], say: Callable[..., None]) -> No
         page(text)
     else:
         say(*overview(shutil.get_terminal_size().columns))
+
+
+def found(question: str) -> str | None:
+    """The section that is about the words of a question, and where else they stand, as CommonMark; None for none."""
+    places = places_of(question)
+    if not places:
+        return None
+    titled = [place for place in places if place.is_about]
+    about = [place for place in titled if place.heading] or titled
+    shown = about[0] if len(about) == 1 else places[0] if len(places) == 1 else None
+    lines = [_line(place) for place in places if place is not shown]
+    more, text = lines[:_MOST_PLACES], passage(shown.word) if shown else None
+    if len(lines) > len(more):
+        more.append(f"- and {len(lines) - len(more)} others")
+    first = "These words stand here, too:" if text else f"“{question}” has no page of its own; the words stand here:"
+    return "\n".join([*([text] if text else []), *([first, "", *more] if more else []), ""])
+
+
+def _line(place: Spot) -> str:
+    return f"- `s3napback help {shlex.quote(place.word)}`" + (f" ({place.topic})" if place.word != place.topic else "")
 
 
 class UnknownTopic(S3napbackError):
@@ -77,4 +100,7 @@ def overview(width: int) -> Iterator[str]:
         first = indent if is_narrow else f"  {name}".ljust(len(indent))
         yield from wrap(topic.sentence, width, initial_indent=first, subsequent_indent=indent)
     yield ""
-    yield from wrap("Other words: a command (help restore), a directive (help Exclude), a message in quotes.", width)
+    others = (
+        "a command (help restore), a directive (help Exclude), a message in quotes, words of a question (help mail)"
+    )
+    yield from wrap(f"Other words: {others}.", width)

@@ -295,7 +295,7 @@ def _next_steps(plan: Founding) -> Iterator[str]:
         (["list"], "what can be restored"),
         (["restore", answers.directories[0], "--to", str(Path.home() / "recovered")], "the proof of it all"),
     ):
-        yield f"    {shell_command(['s3napback', *chosen, *words]):<50}  # {what}"
+        yield f"    {shell_command(['s3napback', *chosen, *words]):<43}  # {what}"
 
 
 def _is_on_one_disk(answers: Answers) -> bool:

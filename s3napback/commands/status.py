@@ -26,11 +26,13 @@ logger = logging.getLogger("s3napback")
 Say = Callable[..., None]
 
 
-def show(configuration: Configuration, say: Say, *, as_json: bool) -> int:
+def show(configuration: Configuration, say: Say, *, as_json: bool, width: int = 0) -> int:
     """Show how things stand: with one configuration, or, if that names no sources, with all that its store holds.
 
     Args:
         say: takes the result.
+        as_json: as a document, not as a table.
+        width: columns of the terminal; 0 for none.
 
     Returns:
         The exit code.
@@ -43,7 +45,7 @@ def show(configuration: Configuration, say: Say, *, as_json: bool) -> int:
     if as_json:
         say(*json_document(found, location, configuration.store.prefix).split("\n"))
     else:
-        say(*table(found, datetime.now().astimezone().date()))
+        say(*table(found, datetime.now().astimezone().date(), width))
     return 0
 
 

@@ -89,7 +89,7 @@ def load_configuration(path: Path) -> Configuration:
 
 
 def load_for_reading(path: Path, as_of: datetime | None = None) -> Configuration:
-    """The same, where the store is only read, perhaps on a bare machine: DiffDir and TempDir may be missing.
+    """The same, where the store is only read, perhaps on a bare machine without DiffDir, TempDir and GpgKeyring.
 
     Args:
         as_of: the store is read as it was then, timezone-aware; None is now.
@@ -213,7 +213,7 @@ def _check_folders(general: Scope, problems: Problems, *, may_be_missing: bool) 
         shared = directive is Directives.TEMP_DIR
         _check_owner(partial(require_own, shared=shared), directive, general, problems)
     keyring, home = general.path(Directives.GPG_KEYRING), general.path(Directives.GPG_HOME)
-    if keyring is not None:
+    if keyring is not None and not (may_be_missing and not os.path.lexists(keyring)):
         if not os.access(keyring, os.R_OK):
             problems.error(
                 general.at(Directives.GPG_KEYRING), f"GpgKeyring {keyring} cannot be read; is there such a file?"

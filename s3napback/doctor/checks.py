@@ -10,7 +10,9 @@ from enum import Enum
 
 from s3napback.formatting import printable
 
-_WIDTH = 100
+MOST_WIDTH = 100
+"""Columns of a line that is read easily."""
+_LEAST_WIDTH = 20
 
 
 class Outcome(Enum):
@@ -58,8 +60,12 @@ def exit_code(checks: Iterable[Check]) -> int:
     return int(any(each.outcome is Outcome.BAD for each in checks))
 
 
-def table(checks: Sequence[Check]) -> list[str]:
-    """All rows, a part below the other, and a line with what it comes to."""
+def table(checks: Sequence[Check], width: int = MOST_WIDTH) -> list[str]:
+    """All rows, a part below the other, and a line with what it comes to.
+
+    Args:
+        width: columns of the terminal; lines get no longer than 100, but for a word that cannot be parted.
+    """
     lines: list[str] = []
     part = ""
     for each in checks:
@@ -69,7 +75,7 @@ def table(checks: Sequence[Check]) -> list[str]:
         text = printable(f"{each.subject}: {each.found}")
         lines += textwrap.wrap(
             text,
-            _WIDTH,
+            min(max(width, _LEAST_WIDTH), MOST_WIDTH),
             initial_indent=f"  {each.outcome.value:<2}  ",
             subsequent_indent=" " * 6,
             break_long_words=False,

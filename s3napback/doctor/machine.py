@@ -190,7 +190,12 @@ def check_starting(root: Path, read: Callable[[Path], str] = Path.read_text) -> 
     if hidden:
         yield unknown(part, subject, f"nothing that starts it was found, and {', '.join(hidden)} cannot be read")
     else:
-        yield bad(part, subject, "nothing starts it: neither a line of cron nor a timer of systemd names s3napback")
+        yield bad(
+            part,
+            subject,
+            "nothing starts it: neither a line of cron nor a timer of systemd names s3napback; "
+            "type: s3napback help logging",
+        )
 
 
 def _drills(timer: Path, read: Callable[[Path], str]) -> bool:

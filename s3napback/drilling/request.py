@@ -45,9 +45,10 @@ class DrillRequest:
         """The folder to make scratch folders in.
 
         Args:
-            temp_dir: the configuration's TempDir.
+            temp_dir: the configuration's TempDir; on a bare machine it may be missing, and the system's is taken.
         """
-        return (self.keep or self.scratch or temp_dir or Path(tempfile.gettempdir())).absolute()
+        own = temp_dir if temp_dir and temp_dir.is_dir() else Path(tempfile.gettempdir())
+        return (self.keep or self.scratch or own).absolute()
 
     def is_over(self, seconds: float) -> bool:
         """Whether nothing more is begun after so long a time."""

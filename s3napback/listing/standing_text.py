@@ -23,6 +23,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import date, datetime
+from textwrap import wrap
 from typing import Any
 
 from s3napback.archives import format_time
@@ -34,6 +35,8 @@ from s3napback.watch.proofs import ReadBack, Seen
 from s3napback.watch.states import State
 
 _FORMAT = 1
+_INDENT = " " * 9
+_LEAST_WIDTH = 20
 _HEADINGS = (
     "STATE",
     "HOST/CONF",
@@ -57,8 +60,12 @@ _OF_WORD = (
 )
 
 
-def table(found: Sequence[Standing], today: date) -> list[str]:
-    """What needs attention first; a line in front says how much that is."""
+def table(found: Sequence[Standing], today: date, width: int = 0) -> list[str]:
+    """What needs attention first; a line in front says how much that is.
+
+    Args:
+        width: columns of a terminal: if the table is wider, each source has lines of its own; 0 is as wide as it gets.
+    """
     rows = [_HEADINGS, *(_cells(each, today) for each in found)]
     # Whoever does neither has no use for the columns.
     needless = {
@@ -66,7 +73,19 @@ def table(found: Sequence[Standing], today: date) -> list[str]:
         *(() if any(each.known.drill for each in found) else (_PROVEN,)),
     }
     rows = [tuple(cell for place, cell in enumerate(row) if place not in needless) for row in rows]
-    return [f"{overall(found).name}: {_counts(found)}.", *(["", *aligned(rows[0], rows[1:])] if found else [])]
+    lines = aligned(rows[0], rows[1:]) if found else []
+    if width and max(map(len, lines), default=0) > width:
+        lines = [line for row in rows[1:] for line in _lines(rows[0], row, max(width, _LEAST_WIDTH))]
+    return [f"{overall(found).name}: {_counts(found)}.", *(["", *lines] if lines else [])]
+
+
+def _lines(headings: Sequence[str], row: Sequence[str], width: int) -> list[str]:
+    """A row as a paragraph: what it is about, why, and then the rest, each behind its heading."""
+    cells = [printable(cell) for cell in row]
+    told = [f"{heading.lower()} {cell}" for heading, cell in zip(headings[3:-1], cells[3:-1], strict=True) if cell]
+    first = wrap(f"{cells[0]:<8} {cells[1]}  {cells[2]}", width, subsequent_indent=_INDENT)
+    rest = [line for text in (cells[-1], ", ".join(told)) for line in wrap(text, width - len(_INDENT))]
+    return [*first, *(f"{_INDENT}{line}" for line in rest)]
 
 
 def check_line(found: Sequence[Standing]) -> str:

@@ -35,6 +35,7 @@ ARCHIVES = {
         ("mysql/all", {"mysql"}),
         ("MySQL all", {"mysql"}),
         ("MySQL//run/my.sock:db", {"socket"}),
+        ("MySQL/run/my.sock:db", {"socket"}),
         ("MySQL/run/my.sock/db", {"socket"}),
         ("PostgreSQL/mydb", {"postgresql"}),
         ("PostgreSQL/joe@mydb", {"postgresql"}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -65,6 +66,12 @@ def test_the_manual_is_named_where_somebody_looks_first() -> None:
     assert "The manual: s3napback help\n" in CliRunner().invoke(command_line, ["--help"]).output
 
 
+def test_no_sentence_on_a_command_is_cut_short() -> None:
+    said = " ".join(CliRunner().invoke(command_line, ["--help"], terminal_width=80).output.split())
+    assert "..." not in said.partition("Commands:")[2]
+    assert [each for each in command_line.commands.values() if each.get_short_help_str(1000) not in said] == []
+
+
 def test_it_loads_nothing_that_takes_long() -> None:
     command = [sys.executable, "-X", "importtime", "-m", "s3napback", "help", "locks"]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
@@ -97,3 +104,47 @@ def test_what_reads_it_may_have_had_enough() -> None:
 
 def test_the_command_has_a_word_for_its_argument() -> None:
     assert [each.name for each in command_line.commands["help"].params if isinstance(each, click.Argument)] == ["topic"]
+
+
+@pytest.mark.parametrize(
+    ("question", "place"),
+    [
+        ("mail only on failure", "# Every night: cron, systemd, logging"),
+        ("MAIL", "## Mail only if something is wrong"),
+        ("thirty machines", "## How all of them stand"),
+        ("non-root", "# Users"),
+        ("upgrade", "# Upgrading"),
+        ("replace key", "## Replace a key"),
+        ("price", "# Cost"),
+        ("burnt", "## A new machine in place of an old one"),
+        ("is my backup good?", "# Proof"),
+        ("MariaDB", "## MySQL and MariaDB"),
+        ("last tuesday", "### What you type"),
+        ("access key", "## Three access keys"),
+        ("email", "## Mail only if something is wrong"),
+        ("ransomware", "# When an access key is stolen"),
+        ("retention", "# Cycles"),
+        ("how long are backups kept", "# Cycles"),
+        ("wal", "# SQLite"),
+    ],
+)
+def test_words_of_a_question_show_what_is_about_them(site: Site, question: str, place: str) -> None:
+    assert site.run("help", *question.split()).stdout.startswith(f"{place}\n")
+
+
+def test_words_that_stand_in_many_places_are_listed_with_the_word_that_shows_each(site: Site) -> None:
+    said = site.run("help", "folder").stdout.splitlines()
+    assert said[0] == "“folder” has no page of its own; the words stand here:"
+    shown = [line.split("`")[1] for line in said if line.startswith("- `")]
+    assert len(shown) == 12
+    assert [line for line in shown if topics.passage(" ".join(shlex.split(line)[2:])) is None] == []
+    assert said[-1].startswith("- and ")
+
+
+def test_a_message_may_begin_with_the_dashes_of_an_option(site: Site) -> None:
+    said = site.run("help", "--at last tuesday: neither an archive's key nor a moment").stdout
+    assert said.startswith("A date, a time or a number cannot be understood")
+
+
+def test_words_that_say_nothing_are_no_question(site: Site) -> None:
+    assert "near" not in site.run("help", "how", "do", "you", expect=2).stderr

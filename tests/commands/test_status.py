@@ -108,6 +108,25 @@ def test_the_table_shows_what_is_bad_first_with_the_reason_and_the_trend(site: S
     assert "00%" in said[4]
 
 
+@pytest.mark.parametrize("width", [1, 40, 80])
+def test_on_a_terminal_that_is_too_narrow_for_the_table_each_source_has_lines_of_its_own(
+    site: Site, width: int
+) -> None:
+    both = replace_source(site, "Directory /late", outcome="failed", error="tool")
+    wide: list[str] = []
+    said: list[str] = []
+    status.show(both, lambda *lines: wide.extend(lines), as_json=False, width=1000)
+    status.show(both, lambda *lines: said.extend(lines), as_json=False, width=width)
+    assert wide[2].startswith("STATE ")
+    assert said[0] == wide[0]
+    assert said[2].startswith("WARNING")
+    if width == 80:
+        assert max(map(len, said)) <= width
+        assert said[2] == "WARNING  test-host/site  Directory /late"
+        assert said[3] == "         the last run failed (tool)"
+        assert said[4].startswith(f"         newest {TODAY}, age 0 d, due by ")
+
+
 def replace_source(site: Site, source: str, **fields: object) -> Configuration:
     """The configuration, whose word speaks of a source more."""
     change_word(

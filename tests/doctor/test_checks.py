@@ -19,6 +19,12 @@ def test_a_part_stands_above_its_rows_and_long_ones_are_wrapped() -> None:
     assert lines[-1] == "1 good, 1 to be mended, 1 not known"
 
 
+def test_lines_are_those_of_the_terminal_but_not_too_long_to_be_read() -> None:
+    assert max(map(len, table(ROWS, 60))) <= 60
+    assert table(ROWS, 300) == table(ROWS)
+    assert table(ROWS, 1)
+
+
 def test_nothing_that_a_terminal_obeys_is_shown() -> None:
     assert "  ?   locks: \\x1b[2J" in table(ROWS)
 

@@ -6,6 +6,7 @@ import io
 import os
 import re
 import shlex
+import shutil
 import sqlite3
 import subprocess
 import time
@@ -54,6 +55,17 @@ def test_a_directory_of_three_nights_is_proven(site: Site, options: tuple[str, .
     (proof,) = [key for key in site.archive_keys(sums=True) if key.endswith(("proven", "sampled"))]
     assert proof.endswith("-DIFF.sampled" if "--sample=2" in options else "-DIFF.proven")
     assert not list(site.temp_dir.iterdir())
+
+
+def test_on_a_bare_machine_the_configuration_may_name_folders_that_are_not_there(site: Site) -> None:
+    site.configure_cycle("", general=f"TempDir {site.temp_dir}\n")
+    fill(site.source)
+    site.run(day=0)
+    shutil.rmtree(site.diff_dir)
+    shutil.rmtree(site.temp_dir)
+    site.environment["TMPDIR"] = str(site.root / "home")
+    assert "proven: 5 files" in site.run("drill", day=0).stdout
+    assert not site.diff_dir.exists()
 
 
 def test_what_changed_since_is_told_apart_from_what_is_damaged(site: Site) -> None:
