@@ -223,6 +223,27 @@ def test_a_configuration_or_a_file_beside_it_that_is_there_stays_and_is_named(ba
     assert bare.left() == ["etc"]
 
 
+@pytest.mark.parametrize("name", ["GNUPGHOME", "HOME"])
+def test_no_key_is_made_where_somebody_else_decides_what_gpg_starts(
+    bare: Bare, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """``gpg-agent.conf`` names programs and files."""
+    others = tmp_path_factory.mktemp("others")
+    own = {"HOME": str(bare.root), "GNUPGHOME": str(others) if name == "GNUPGHOME" else ""}
+    monkeypatch.setattr(Bare, "environment", lambda _self: {**os.environ, **own, name: str(others)})
+    for folder in (others, others / ".gnupg"):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        (folder / "gpg-agent.conf").write_text(f"log-file {others}/started\n")
+        for each in (folder, folder / "gpg-agent.conf"):
+            os.chown(each, 65534, 65534)
+    before = sorted(others.rglob("*"))
+    more = ["--store", str(bare.root / "store"), "--directory", str(bare.source), "--start", "none", "--make-key"]
+    done = bare.run(*bare.arguments(*more), expect=2)
+    assert f"{others} belongs to another user" in done.stderr
+    assert sorted(others.rglob("*")) == before
+    assert bare.left() == []
+
+
 def test_without_a_terminal_it_says_which_options_it_takes(bare: Bare) -> None:
     done = bare.run("-c", str(bare.configuration), "init", expect=2)
     missing = "--store; --directory; --recipient, --make-key or --no-encryption"
