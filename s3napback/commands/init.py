@@ -16,6 +16,7 @@ from s3napback.config.loading import SYSTEM_FOLDER, examine, load_configuration
 from s3napback.config.settings import Configuration, StoreSettings
 from s3napback.encryption.keys import KeyRing, require_home, require_own_home
 from s3napback.encryption.making import discard_key, gpg_home_setting, make_key
+from s3napback.encryption.options import chosen_home
 from s3napback.ending import deferred_signals
 from s3napback.errors import ChangeableByOthers, S3napbackError, UnusableConfiguration, UnusableKey
 from s3napback.formatting import readable, shell_command
@@ -62,7 +63,10 @@ class Founding:
         answers = self.answers
         own = [answers.diff_dir] if answers.diff_dir != "/var/lib/s3napback" else []
         store = [answers.folder] if answers.folder else []
-        return Nightly(_program(), str(self.path), str(Path.home()), [*store, *own], store)
+        # gpg notes there what it has found out about its keys, and shows none where it cannot.
+        home = chosen_home(None, os.environ).absolute()
+        keys = [str(home)] if answers.recipient and home != Path("/root/.gnupg") else []
+        return Nightly(_program(), str(self.path), str(Path.home()), [*store, *own, *keys], store)
 
     def starters(self) -> dict[Path, str]:
         """Files of cron or systemd, and what they hold; none where a person has to do it."""

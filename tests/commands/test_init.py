@@ -302,3 +302,20 @@ def test_what_starts_it_is_written_where_doctor_finds_it(bare: Bare, monkeypatch
     bare.configuration.unlink()
     with pytest.raises(UnusableConfiguration, match="s3napback-nightly exists already"):
         init.found(bare.configuration, wishes, None, lambda *_lines: None, test=False, root=root)
+
+
+def test_a_unit_may_write_to_the_gpg_home_in_which_its_key_is(bare: Bare, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a new key gpg notes its trust there the first time it shows it, and shows none if it cannot."""
+    for name, value in bare.environment().items():
+        monkeypatch.setenv(name, value)
+    units = bare.root / "root/etc/systemd/system"
+    units.mkdir(parents=True)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(init, "_has_systemd", lambda: True)
+    monkeypatch.setattr(init, "_enable", lambda _plan: True)
+    wishes = Wishes(
+        str(bare.root / "store"), directories=(str(bare.source),), makes_key=True, diff_dir=str(bare.root / "diffs")
+    )
+    assert init.found(bare.configuration, wishes, None, lambda *_lines: None, test=False, root=bare.root / "root") == 0
+    line = f"ReadWritePaths={bare.root}/store {bare.root}/diffs {bare.gpg.path}"
+    assert line in (units / "s3napback-nightly.service").read_text().splitlines()
