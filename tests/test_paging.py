@@ -67,9 +67,8 @@ def test_less_runs_no_program_whatever_its_settings_say(tmp_path: Path, given: s
     assert less
     proof, wish = tmp_path / "proof", f"+!{shutil.which('touch')} {tmp_path}/proof"
     (tmp_path / ".lesskey").write_text(f"#env\nLESS = FRX {wish}\n" if given == "settings" else "")
-    more = {"LESS": f"FRX {wish}"} if given == "LESS" else {}
-    environment = {"HOME": str(tmp_path), "SHELL": "/bin/sh", **more}
-    on_a_terminal(Path(less).parent, "locks", keys=b"\nq\nqq", **environment)
+    wanted = f"FRX {wish}" if given == "LESS" else "FRX"
+    on_a_terminal(Path(less).parent, "locks", keys=b"\nq\nqq", HOME=str(tmp_path), SHELL="/bin/sh", LESS=wanted)
     assert not proof.exists()
 
 

@@ -9,14 +9,11 @@ import subprocess
 import sys
 import threading
 import time
-from datetime import timedelta, timezone
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from s3napback.errors import StoreError, UnusableStore
-from s3napback.stores import StoredObject, directory
 from s3napback.stores.directory import DirectoryStore
 from tests.stores.sources import BytesSource, EndlessSource
 from tests.stores.test_conformance import content, directory_leftovers, metadata
@@ -198,27 +195,6 @@ def test_metadata_that_makes_no_sense_is_passed_over(root: Path, store: Director
         (root / f".s3napback/objects/k/0{number}.json").write_bytes(text)
     assert store.discard_leftovers("k") == 9
     assert directory_leftovers(root) == []
-
-
-@pytest.mark.parametrize("seconds", [10**14, -(10**14), 253_402_300_799, -62_135_596_800])
-def test_a_time_that_no_calendar_has_does_not_stop_a_listing(
-    root: Path, store: DirectoryStore, monkeypatch: pytest.MonkeyPatch, seconds: int
-) -> None:
-    """XFS and tmpfs keep any; ext4 ends in 2446."""
-    store.put("k", BytesSource(b"archive"), metadata())
-    (root / "mark").touch()
-    real = os.lstat
-
-    def describe(key: str, status: os.stat_result, *more: Any, **others: Any) -> StoredObject:
-        fields = os.stat_result((*real(root / key)[:8], seconds, 0)) if key == "mark" else status
-        return described(key, fields, *more, **others)
-
-    described = directory._describe
-    monkeypatch.setattr(directory, "_describe", describe)
-    found = {each.key: each.modified for each in store.list("")}
-    assert found.keys() == {"k", "mark"}
-    for hours in (-24, 24):
-        found["mark"].astimezone(timezone(timedelta(hours=hours, minutes=-hours // 24)))
 
 
 def test_metadata_never_seems_to_be_missing_while_others_write(store: DirectoryStore) -> None:
