@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import MAXYEAR, MINYEAR, datetime, timezone
 from functools import lru_cache
 from types import MappingProxyType
 from urllib.parse import quote, unquote
@@ -203,7 +203,10 @@ def parse_time(text: str) -> datetime:
     Raises:
         ValueError: it is something else.
     """
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+    found = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+    if found.year in (MINYEAR, MAXYEAR):
+        raise ValueError("it cannot be told in every time zone")
+    return found
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ LONGEST_LINE = 500
 
 _UNITS = ("kB", "MB", "GB", "TB", "PB")
 _LONGEST_QUOTATION = 60
+_MOST_SECONDS = 1e13
+"""As many as ``timedelta`` holds."""
 
 
 def human_bytes(count: int) -> str:
@@ -35,7 +37,8 @@ def human_bytes(count: int) -> str:
 
 def human_time(seconds: float) -> str:
     """A length of time: ``2.1 s`` below a minute, ``1:02:03`` above."""
-    return f"{seconds:.1f} s" if seconds < 60 else str(timedelta(seconds=round(seconds)))
+    # Others say how long they took, and may say anything.
+    return f"{seconds:.1f} s" if seconds < 60 else str(timedelta(seconds=round(min(seconds, _MOST_SECONDS))))
 
 
 def counted(count: int, noun: str) -> str:

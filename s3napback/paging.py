@@ -117,4 +117,5 @@ def _pager(environment: Mapping[str, str]) -> list[str] | None:
 def environment_for(environment: Mapping[str, str]) -> dict[str, str]:
     """What a pager gets of the environment: how the terminal is to be driven, and no secret."""
     given = {name: environment[name] for name in _FOR_PAGERS if name in environment}
-    return {"LESS": "FRX", **given}
+    # Else less runs what the settings in HOME say, which may be another user's, and writes its history there.
+    return {"LESS": "FRX", **given, "LESSSECURE": "1"}

@@ -126,15 +126,18 @@ def examined_bucket(configuration: Configuration) -> ExaminedBucket | None:
 
 def _credentials(configuration: Configuration) -> Credentials | None:
     """Of S3Keyfile; None leaves the search to boto3."""
-    _require_own_settings(os.environ)
+    require_own_settings(os.environ)
     key_file = configuration.store.key_file
     return None if key_file is None else read_key_file(key_file).credentials
 
 
-def _require_own_settings(environment: Mapping[str, str]) -> None:
+def require_own_settings(environment: Mapping[str, str]) -> None:
     """Refuse a HOME that is not ours, as ``sudo`` can leave it behind, and files of settings in it that are not.
 
     boto3 runs what ``credential_process`` says, the clients of databases load plug-ins.
+
+    Raises:
+        UnusableConfiguration: they are not.
     """
     home = environment.get("HOME") or os.path.expanduser("~")  # noqa: PTH111 - Path raises where there is no home
     _require_own_setting(home, advice="; or set HOME to a folder of your own, as sudo -H does")

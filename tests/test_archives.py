@@ -237,6 +237,13 @@ def test_times_are_written_in_utc() -> None:
     assert parse_time("2026-11-22T20:00:00Z") == moment
 
 
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_a_time_that_another_zone_cannot_tell_is_none(text: str) -> None:
+    """Whoever may write to the store may write it; ``list`` shows local time."""
+    with pytest.raises(ValueError, match="in every time zone"):
+        parse_time(text)
+
+
 def test_the_digest_of_metadata_is_of_all_that_we_wrote_and_of_nothing_else() -> None:
     written = {"s3napback-id": "a", "s3napback-day": "7"}
     digest = metadata_digest(written)

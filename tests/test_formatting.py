@@ -115,7 +115,14 @@ def test_more_bytes_never_look_like_fewer(one: int, other: int) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0, "0.0 s"), (2.14, "2.1 s"), (60, "0:01:00"), (3723.4, "1:02:03"), (90_000, "1 day, 1:00:00")],
+    [
+        (0, "0.0 s"),
+        (2.14, "2.1 s"),
+        (60, "0:01:00"),
+        (3723.4, "1:02:03"),
+        (90_000, "1 day, 1:00:00"),
+        (1e308, "115740740 days, 17:46:40"),
+    ],
 )
 def test_times_are_seconds_or_hours_minutes_and_seconds(seconds: float, text: str) -> None:
     assert human_time(seconds) == text

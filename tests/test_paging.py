@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,11 +20,14 @@ DIRECTIVES = [each.name for each in all_directives()]
 PLAIN = (passage("locks") or "").rstrip("\n")
 
 
-def on_a_terminal(folder: Path, *words: str, pager: str = "", columns: int = 80, lines: int = 24, **more: str) -> str:
+def on_a_terminal(
+    folder: Path, *words: str, pager: str = "", keys: bytes = b"", columns: int = 80, lines: int = 24, **more: str
+) -> str:
     """What a terminal gets that shows a topic.
 
     Args:
         pager: the script of the only pager there is; empty for none.
+        keys: what is typed.
     """
     environment = {"PATH": str(folder), "TERM": "xterm", "COLUMNS": str(columns), "LINES": str(lines), **more}
     if pager:
@@ -33,6 +37,7 @@ def on_a_terminal(folder: Path, *words: str, pager: str = "", columns: int = 80,
     command = [sys.executable, "-m", "s3napback", "help", *words]
     process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
     os.close(theirs)
+    os.write(ours, keys)
     shown = b""
     try:
         while data := os.read(ours, 65536):
@@ -53,6 +58,18 @@ def test_it_is_laid_out_and_paged_and_the_pager_gets_no_secret(tmp_path: Path) -
     assert "SEKRIT" not in shown
     assert "\x1b[1m" in shown
     assert not re.search(r"^#|^```", shown, re.MULTILINE)
+
+
+@pytest.mark.parametrize("given", ["settings", "LESS"])
+def test_less_runs_no_program_whatever_its_settings_say(tmp_path: Path, given: str) -> None:
+    """HOME may be another user's, as ``sudo`` can leave it behind, and with it the settings."""
+    less = shutil.which("less")
+    assert less
+    proof, wish = tmp_path / "proof", f"+!{shutil.which('touch')} {tmp_path}/proof"
+    (tmp_path / ".lesskey").write_text(f"#env\nLESS = FRX {wish}\n" if given == "settings" else "")
+    wanted = f"FRX {wish}" if given == "LESS" else "FRX"
+    on_a_terminal(Path(less).parent, "locks", keys=b"\nq\nqq", HOME=str(tmp_path), SHELL="/bin/sh", LESS=wanted)
+    assert not proof.exists()
 
 
 def test_the_pager_is_the_one_that_is_wanted_and_what_it_says_is_the_end(tmp_path: Path) -> None:
@@ -97,4 +114,4 @@ def test_a_table_that_does_not_fit_becomes_a_list() -> None:
 
 def test_a_pager_gets_what_drives_a_terminal_and_nothing_else() -> None:
     given = {"TERM": "xterm", "LESS": "S", "AWS_SECRET_ACCESS_KEY": "x", "LESSOPEN": "|x %s", "PAGER": "less"}
-    assert environment_for(given) == {"TERM": "xterm", "LESS": "S"}
+    assert environment_for(given) == {"TERM": "xterm", "LESS": "S", "LESSSECURE": "1"}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +25,8 @@ LONGEST_BODY = 10_000
 """Bytes; monitors keep no more of a ping (healthchecks.io, "Attaching Logs": at least the first 10 kB)."""
 
 _BLOT = "…"
+_OF_ADDRESSES = re.compile(r"(?<=//)[^/\s@]*:[^/\s]*(?=@)")
+"""User and password in a URL, as of a proxy (RFC 3986, section 3.2.1)."""
 _LEAST_SECRET = 4
 """Characters; what is shorter would blot out half of all words."""
 _SECRET_NAMES = ("PASS", "PWD", "SECRET", "TOKEN", "ACCESS_KEY", "API_KEY", "CREDENTIAL")
@@ -88,12 +91,14 @@ def body_of(summary: Sequence[str], lines: Sequence[str], secrets: Sequence[str]
 def _clean(line: str, secrets: Sequence[str]) -> bytes:
     for secret in secrets:
         line = line.replace(secret, _BLOT)
+    line = _OF_ADDRESSES.sub(_BLOT, line)
     return f"{line}\n".encode("utf-8", "backslashreplace")
 
 
 def secrets_of(configuration: Configuration, environment: Mapping[str, str] = os.environ) -> list[str]:
     """All that this configuration and the environment have of secrets, the longest first."""
-    found = {configuration.notices.ping_url, configuration.notices.ping_url.rpartition("/")[2]}
+    ping_url = configuration.notices.ping_url.rstrip("/")
+    found = {ping_url, ping_url.rpartition("/")[2]}
     if configuration.store.key_file is not None:
         with suppress(S3napbackError):
             credentials = read_key_file(configuration.store.key_file).credentials
@@ -106,4 +111,5 @@ def secrets_of(configuration: Configuration, environment: Mapping[str, str] = os
         if name not in _NO_SECRETS and any(part in name.upper() for part in _SECRET_NAMES)
     )
     # As they are shown: what is not printable is shown in another way.
-    return sorted({printable(each) for each in found if len(each) >= _LEAST_SECRET}, key=len, reverse=True)
+    lines = {line.strip() for each in found for line in (each, *each.splitlines())}
+    return sorted({printable(each) for each in lines if len(each) >= _LEAST_SECRET}, key=len, reverse=True)

@@ -134,7 +134,9 @@ class _Drills:
                 continue
             for source, keys in self._keys_of(job).items():
                 seen = newest_of(keys, self.holdings.catalogue.drills)
-                last = never if seen is None or (seen.is_good and seen.is_sample) else seen.moment
+                # What a wrong clock has dated into the future would put the next drill off until then.
+                is_none = seen is None or (seen.is_good and seen.is_sample) or seen.moment > now + timedelta(days=1)
+                last = never if seen is None or is_none else seen.moment
                 # A drill on a schedule begins at the same hour each time, and ends later.
                 is_due = now - last >= timedelta(days=job.settings.drill_every) - timedelta(hours=12)
                 if (is_due or (seen and not seen.is_good)) and source not in found:

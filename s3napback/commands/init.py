@@ -14,10 +14,11 @@ from pathlib import Path
 
 from s3napback.config.loading import SYSTEM_FOLDER, examine, load_configuration
 from s3napback.config.settings import Configuration, StoreSettings
-from s3napback.encryption.keys import KeyRing, require_home
+from s3napback.encryption.keys import KeyRing, require_home, require_own_home
 from s3napback.encryption.making import discard_key, gpg_home_setting, make_key
+from s3napback.encryption.options import chosen_home
 from s3napback.ending import deferred_signals
-from s3napback.errors import S3napbackError, UnusableConfiguration, UnusableKey
+from s3napback.errors import ChangeableByOthers, S3napbackError, UnusableConfiguration, UnusableKey
 from s3napback.formatting import readable, shell_command
 from s3napback.founding.answers import Answers, configuration_text, difference, key_file_text
 from s3napback.founding.making import Making
@@ -31,7 +32,7 @@ from s3napback.founding.starting import Nightly, cron_line, cron_text, unit_name
 from s3napback.ownership import require_own
 from s3napback.state import require_own_diff_dir
 from s3napback.streams.environment import Family, child_environment
-from s3napback.surroundings import configured_store, diff_dir
+from s3napback.surroundings import configured_store, diff_dir, require_own_settings
 
 logger = logging.getLogger("s3napback")
 
@@ -62,7 +63,10 @@ class Founding:
         answers = self.answers
         own = [answers.diff_dir] if answers.diff_dir != "/var/lib/s3napback" else []
         store = [answers.folder] if answers.folder else []
-        return Nightly(_program(), str(self.path), str(Path.home()), [*store, *own], store)
+        # gpg notes there what it has found out about its keys, and shows none where it cannot.
+        home = chosen_home(None, os.environ).absolute()
+        keys = [str(home)] if answers.recipient and home != Path("/root/.gnupg") else []
+        return Nightly(_program(), str(self.path), str(Path.home()), [*store, *own, *keys], store)
 
     def starters(self) -> dict[Path, str]:
         """Files of cron or systemd, and what they hold; none where a person has to do it."""
@@ -110,6 +114,8 @@ def found(
     """
     path = path.absolute()
     _require_free(path)
+    # HOME goes into what starts it every night.
+    require_own_settings(os.environ)
     plan = _planned(path, wishes, terminal, root)
     for each in (*plan.starters(), *([Path(plan.storing.key_file)] if plan.storing.credentials else [])):
         _require_free(each)
@@ -141,6 +147,7 @@ def _planned(path: Path, wishes: Wishes, terminal: Terminal | None, root: Path) 
     storing = asked_storing(wishes, machine, terminal)
     folders = asked_directories(wishes, machine, terminal)
     encrypting = asked_encrypting(wishes, machine, terminal)
+    _require_usable_home(encrypting)
     start = asked_starting(wishes, machine, terminal)
     if start not in machine.starts:
         raise UnusableConfiguration(f"--start {start} is not for here; there is: {', '.join(machine.starts)}")
@@ -175,10 +182,18 @@ def _machine(path: Path, root: Path) -> Machine:
     try:
         require_home(None, os.environ)
         keys = [(key.fingerprint, key.user) for key in _ring().usable()]
-    except UnusableKey as error:
+    except (UnusableKey, ChangeableByOthers) as error:
         logger.debug("no key to choose: %s", error)
     key_file = path.with_name("key.txt" if path.stem == "s3napback" else f"{path.stem}.key.txt")
     return Machine([str(each) for each in usual if each.is_dir()], keys, starts, str(key_file))
+
+
+def _require_usable_home(encrypting: Encrypting) -> None:
+    """Refuse a gpg home that others can change, before gpg is run in it: its agent starts what its settings name."""
+    if encrypting.is_new:
+        require_own_home(None, os.environ)
+    elif encrypting.recipient:
+        require_home(None, os.environ)
 
 
 def _has_systemd() -> bool:

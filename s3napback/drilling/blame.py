@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from s3napback.errors import PipelineError, S3napbackError
 from s3napback.original.renames import UnclearRenames
-from s3napback.recovery.opening.failures import Changed, Damaged, Untrusted
+from s3napback.recovery.opening.failures import OF_THIS_MACHINE, Changed, Damaged, Untrusted
 from s3napback.recovery.subversion import NotLoaded
 from s3napback.streams.culprits import Culprit, ElementsFailed
 from s3napback.streams.dumpdirs import MalformedArchive
@@ -23,6 +23,7 @@ _OF_MACHINES = (
     # What keeps gpg from a key that is good for the archive.
     *("No secret key", "Bad passphrase", "No passphrase given", "Operation cancelled", "No pinentry"),
     *("Inappropriate ioctl", "cannot open passphrase"),
+    *OF_THIS_MACHINE,
 )
 
 
@@ -52,4 +53,4 @@ def _is_spoilt(culprit: Culprit) -> bool:
     """Whether it is the stream that a part of a pipeline could not cope with."""
     if isinstance(culprit.element, Feed):
         return isinstance(culprit.error, _OF_ARCHIVES)
-    return not any(sign in line for line in culprit.lines for sign in _OF_MACHINES)
+    return culprit.has_worked and not any(sign in line for line in culprit.lines for sign in _OF_MACHINES)

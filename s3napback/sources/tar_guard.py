@@ -260,8 +260,10 @@ class TarGuard:
         if len(listed) > 1 and not is_usual_dumpdir(listed):
             return None
         if form.who not in self._exposed:
-            member = _member(group)
-            self._exposed[form.who] = _is_exposed(member)
+            try:
+                self._exposed[form.who] = _is_exposed(_member(group))
+            except MalformedArchive:
+                return None
         return self._fits_as_directory(posixpath.normpath(form.path), listed, is_exposed=self._exposed[form.who])
 
     def _note_renamed(self, pairs: Sequence[tuple[bytes, bytes]]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timezone
 from types import MappingProxyType
 from typing import Protocol, runtime_checkable
 
@@ -27,6 +27,18 @@ class ByteSource(Protocol):
 
 NO_METADATA: Mapping[str, str] = MappingProxyType({})
 """What listings tell of metadata; one for all."""
+
+
+EARLIEST, LATEST = datetime(2, 1, 1, tzinfo=timezone.utc), datetime(9998, 1, 1, tzinfo=timezone.utc)
+"""Moments that ``datetime`` can tell in every time zone."""
+
+
+def moment_within(seconds: float) -> datetime:
+    """A moment in UTC by seconds since 1970; of what no calendar has the nearest that one has.
+
+    Whoever may write to a store can give a file any time that its file system takes.
+    """
+    return datetime.fromtimestamp(min(max(seconds, EARLIEST.timestamp()), LATEST.timestamp()), timezone.utc)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from s3napback.durable import create_private, put_in_place, sync_folder, write_private
 from s3napback.errors import StoreError, UnusableStore
-from s3napback.stores import ByteSource, StoredObject
+from s3napback.stores import ByteSource, StoredObject, moment_within
 from s3napback.stores.folders import (
     decode_name,
     key_components,
@@ -378,7 +378,7 @@ def _stamp(descriptor: int, in_use: set[tuple[int, int]]) -> os.stat_result:
 
 
 def _describe(key: str, status: os.stat_result, metadata: Mapping[str, str], flaw: str = "") -> StoredObject:
-    modified = datetime.fromtimestamp(status.st_mtime, timezone.utc)
+    modified = moment_within(status.st_mtime)
     return StoredObject(key, status.st_size, modified, metadata, _version(status), flaw=flaw)
 
 

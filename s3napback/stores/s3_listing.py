@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from s3napback.errors import StoreError
+from s3napback.stores import EARLIEST, LATEST
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -60,4 +61,4 @@ def list_uploads(bucket: str, prefix: str, more: Mapping[str, Any], client: S3Cl
 
 def in_utc(moment: datetime) -> datetime:
     """A moment in the one zone that all share: botocore gives each an object of its own, as large as all else."""
-    return moment.astimezone(timezone.utc)
+    return min(max(moment, EARLIEST), LATEST).astimezone(timezone.utc)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from s3napback.errors import PipelineError
 
+_UNLOADED = 126
+
 
 @dataclass(frozen=True)
 class Culprit:
@@ -17,12 +19,19 @@ class Culprit:
         lines: what there is to say of it.
         error: what a feed or a transformation raised.
         is_judged: a process that ended well, and was found wrong by what it said (``Stage.judge``).
+        status: exit status of a process that ended; of one that was killed, minus the number of the signal.
     """
 
     element: object
     lines: Sequence[str]
     error: BaseException | None = None
     is_judged: bool = False
+    status: int | None = None
+
+    @property
+    def has_worked(self) -> bool:
+        """It is not known as a process that was killed, or could not even be loaded (126 and 127, as of a shell)."""
+        return self.status is None or 0 <= self.status < _UNLOADED
 
 
 class ElementsFailed(PipelineError):

@@ -153,7 +153,7 @@ def _accused(member: Process | Pump, what: str) -> Culprit:
     """A sentence on a member, and below it its own last words."""
     words = member.messages.lines()[-_QUOTED_LINES:] if isinstance(member, Process) else []
     lines = (f"{member.name} {what}" + (":" if words else ""), *(f"  {line}" for line in words))
-    return Culprit(member.element, lines)
+    return Culprit(member.element, lines, status=member.status if isinstance(member, Process) else None)
 
 
 def _warning_lines(process: Process) -> list[str]:

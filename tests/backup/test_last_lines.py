@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from s3napback.backup.last_lines import LONGEST_BODY, body_of
+from s3napback.backup.last_lines import LONGEST_BODY, body_of, secrets_of
+from s3napback.config.settings import Configuration, Notices, StoreSettings
 from tests.site import Site
 
 SECRET = "correct-horse-battery"
@@ -116,3 +117,19 @@ def test_of_many_lines_the_newest_count_and_what_came_of_it_is_always_there() ->
     assert shown[-1].startswith("…9 \\udcff")
     assert shown[0].startswith("line 9")
     assert body_of(["f" * 20_000], ["x"], []) == b"f" * LONGEST_BODY
+
+
+@pytest.mark.parametrize(
+    ("said", "carried"),
+    [
+        ("proxy http://me:pass-word@proxy.example:3128/ refused", "proxy http://…@proxy.example:3128/ refused"),
+        ("of two lines: second-half", "of two lines: …"),
+        ("id ping-id-of-ours", "id …"),
+        ("me@example.org: http://example.org/a:b@c", "me@example.org: http://example.org/a:b@c"),
+    ],
+)
+def test_a_secret_is_found_in_whatever_form_it_is_told(said: str, carried: str) -> None:
+    notices = Notices(ping_url="https://hc.example/ping-id-of-ours/")
+    configuration = Configuration(Path("/x.conf"), StoreSettings(), notices=notices)
+    secrets = secrets_of(configuration, {"DEPLOY_TOKEN": "first-half\nsecond-half"})
+    assert body_of([said], [], secrets).decode() == f"{carried}\n"

@@ -223,6 +223,27 @@ def test_a_configuration_or_a_file_beside_it_that_is_there_stays_and_is_named(ba
     assert bare.left() == ["etc"]
 
 
+@pytest.mark.parametrize("name", ["GNUPGHOME", "HOME"])
+def test_no_key_is_made_where_somebody_else_decides_what_gpg_starts(
+    bare: Bare, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """``gpg-agent.conf`` names programs and files."""
+    others = tmp_path_factory.mktemp("others")
+    own = {"HOME": str(bare.root), "GNUPGHOME": str(others) if name == "GNUPGHOME" else ""}
+    monkeypatch.setattr(Bare, "environment", lambda _self: {**os.environ, **own, name: str(others)})
+    for folder in (others, others / ".gnupg"):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        (folder / "gpg-agent.conf").write_text(f"log-file {others}/started\n")
+        for each in (folder, folder / "gpg-agent.conf"):
+            os.chown(each, 65534, 65534)
+    before = sorted(others.rglob("*"))
+    more = ["--store", str(bare.root / "store"), "--directory", str(bare.source), "--start", "none", "--make-key"]
+    done = bare.run(*bare.arguments(*more), expect=2)
+    assert f"{others} belongs to another user" in done.stderr
+    assert sorted(others.rglob("*")) == before
+    assert bare.left() == []
+
+
 def test_without_a_terminal_it_says_which_options_it_takes(bare: Bare) -> None:
     done = bare.run("-c", str(bare.configuration), "init", expect=2)
     missing = "--store; --directory; --recipient, --make-key or --no-encryption"
@@ -281,3 +302,20 @@ def test_what_starts_it_is_written_where_doctor_finds_it(bare: Bare, monkeypatch
     bare.configuration.unlink()
     with pytest.raises(UnusableConfiguration, match="s3napback-nightly exists already"):
         init.found(bare.configuration, wishes, None, lambda *_lines: None, test=False, root=root)
+
+
+def test_a_unit_may_write_to_the_gpg_home_in_which_its_key_is(bare: Bare, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a new key gpg notes its trust there the first time it shows it, and shows none if it cannot."""
+    for name, value in bare.environment().items():
+        monkeypatch.setenv(name, value)
+    units = bare.root / "root/etc/systemd/system"
+    units.mkdir(parents=True)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(init, "_has_systemd", lambda: True)
+    monkeypatch.setattr(init, "_enable", lambda _plan: True)
+    wishes = Wishes(
+        str(bare.root / "store"), directories=(str(bare.source),), makes_key=True, diff_dir=str(bare.root / "diffs")
+    )
+    assert init.found(bare.configuration, wishes, None, lambda *_lines: None, test=False, root=bare.root / "root") == 0
+    line = f"ReadWritePaths={bare.root}/store {bare.root}/diffs {bare.gpg.path}"
+    assert line in (units / "s3napback-nightly.service").read_text().splitlines()

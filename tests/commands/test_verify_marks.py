@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import shutil
 import subprocess
 import time
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -93,6 +96,32 @@ def test_damage_in_the_newest_chain_is_critical_until_it_is_mended(site: Site, o
     overwrite(site, f"{site.name()}-1-DIFF", data)
     site.run("verify", "--all", *options, day=None)
     assert standing(site)[:2] == ("OK", "sums" if options else "content")
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        "kill -9 $$",
+        "echo 'gpg: error while loading shared libraries: libz.so.1' >&2; exit 127",
+        "echo 'gpg: fatal: out of core' >&2; exit 2",
+        "echo 'gpg: handle plaintext failed: No space left on device' >&2; exit 2",
+    ],
+)
+def test_a_gpg_that_cannot_work_here_is_no_damage(
+    site: Site, key: Key, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    site.configure_cycle(GROUPS, general=key.directives)
+    nights(site, 1)
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    real = shutil.which("gpg")
+    gpg = programs / "gpg"
+    gpg.write_text(f'#!/bin/sh\ncase "$*" in *--decrypt*) {trouble};; *) exec {real} "$@";; esac\n')
+    gpg.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    said = site.run("verify", day=None, expect=1).stdout
+    assert "cannot be decoded: gpg cannot work here, which says nothing of its bytes" in said
+    assert marks(site) == set()
 
 
 def test_damage_that_only_older_days_need_is_a_warning_until_it_is_replaced(site: Site) -> None:

@@ -26,8 +26,11 @@ def caused(error: S3napbackError, cause: Exception) -> S3napbackError:
     return error
 
 
-def of_pipeline(element: object, line: str, error: Exception | None = None) -> S3napbackError:
-    return caused(PipelineError(f"x cannot be decoded: {line}"), ElementsFailed(Culprit(element, [line], error)))
+def of_pipeline(
+    element: object, line: str, error: Exception | None = None, status: int | None = None
+) -> S3napbackError:
+    culprit = Culprit(element, [line], error, status=status)
+    return caused(PipelineError(f"x cannot be decoded: {line}"), ElementsFailed(culprit))
 
 
 def killed() -> ReceiverFailed:
@@ -51,6 +54,8 @@ def killed() -> ReceiverFailed:
         (of_pipeline(FEED, "no answer", StoreError("no answer")), False),
         (of_pipeline(GPG, "gpg: decryption failed: No secret key"), False),
         (of_pipeline(GPG, "gpg was killed by SIGKILL, perhaps for want of memory"), False),
+        (of_pipeline(GPG, "gpg failed", status=127), False),
+        (of_pipeline(GPG, "gpg: fatal: out of core", status=2), False),
         (of_pipeline(Stage(("tar",)), "tar: x: Cannot write: No space left on device"), False),
         (caused(NotLoaded("no"), killed()), False),
         (Damaged("svnadmin failed:", "  svnadmin: E000028: No space left on device"), False),

@@ -179,9 +179,13 @@ def test_many_that_are_kept_out_are_counted(robbed: Path) -> None:
     assert guard.warnings[-1] == "20 other paths were kept out likewise"
 
 
-def test_an_archive_that_cannot_be_followed_passes_as_it_is_with_a_warning(robbed: Path) -> None:
+@pytest.mark.parametrize("place", ["a header", "a folder's own"])
+def test_an_archive_that_cannot_be_followed_passes_as_it_is_with_a_warning(robbed: Path, place: str) -> None:
     data = bytearray(raw_archive(robbed / "home", robbed / "work"))
-    data[data.index(b"ustar\x0000", 5000)] ^= 1
+    if place == "a header":
+        data[data.index(b"ustar\x0000", 5000)] ^= 1
+    else:
+        data[data.index(b"ustar\x0000", 1024) + 250] ^= 1
     out, guard = guarded(bytes(data), robbed / "home", 4096)
     assert out == data
     assert len(guard.warnings) == 1

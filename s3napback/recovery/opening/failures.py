@@ -43,6 +43,13 @@ _UNPROTECTED = (
 _CHANGED = "its bytes have been changed since it was made"
 _BROKEN = "its bytes are damaged, or it is not an archive of s3napback"
 _SPOILT = (_CHANGED, _BROKEN)
+_UNABLE = "gpg cannot work here, which says nothing of its bytes"
+OF_THIS_MACHINE = (
+    *("out of core", "out of memory", "out of secure memory", "Cannot allocate memory", "Out of memory"),
+    *("No space left", "Disk quota exceeded", "Too many open files", "Read-only file system", "Permission denied"),
+    "Fatal:",
+)
+"""What gpg and other programs say of what they lack (``strerror(3)``; ``gpg-error --list``)."""
 _OF_DECODING = (
     ("manipulated", _CHANGED),
     ("not integrity protected", _UNPROTECTED),
@@ -113,6 +120,10 @@ def _of_opening(culprit: Culprit, words: str) -> str:
         return "is not trusted"
     if isinstance(culprit.element, Feed):
         return "cannot be fetched"
+    own = " ".join(culprit.lines)
+    # A key that is not found for want of an agent is told as such.
+    if not culprit.has_worked or ("No secret key" not in own and any(sign in own for sign in OF_THIS_MACHINE)):
+        return f"cannot be decoded: {_UNABLE}"
     return _with_meaning("cannot be decoded", words, _OF_DECODING)
 
 
