@@ -88,6 +88,6 @@ class IndexedChain:
             members = [member.name.replace("/./", "/") for member in opened if not member.isdir()]
         return [name.removeprefix(start) for name in members]
 
-    def replay(self, target: Path) -> Path:
+    def replay(self, target: Path, *, busy: int = 0) -> Path:
         """Extract the whole chain into an empty folder, as one would by hand, and return the source's folder there."""
-        return replay(self.archives, target) / self.source.job.target.lstrip("/")
+        return replay(self.archives, target, busy=busy) / self.source.job.target.lstrip("/")

@@ -94,7 +94,7 @@ def test_after_three_nights_with_writers_a_quiet_one_brings_all(tmp_path: Path, 
         for _night in range(3):
             chain.back_up()
     chain.back_up()
-    assert_same_tree(root, chain.replay(tmp_path / "out"), hard_links=False)
+    assert_same_tree(root, chain.replay(tmp_path / "out", busy=3), hard_links=False)
     if margin == BLIND:
         assert chain.back_up() == []
 
