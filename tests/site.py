@@ -202,3 +202,8 @@ def site_of_one_file(root: Path) -> Site:
     (site.source / "file").write_text("content")
     site.configure_cycle("")
     return site
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """The files below a folder, by their relative paths."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}

@@ -20,14 +20,13 @@ from s3napback.config.settings import Configuration, Job
 from s3napback.drilling.blame import speaks_of_archive
 from s3napback.drilling.registry import prover_of
 from s3napback.drilling.request import DrillRequest
-from s3napback.drilling.task import Proven, Task
-from s3napback.drilling.throwaway import NotTried
+from s3napback.drilling.task import Proven, Task, require_warm
 from s3napback.ending import CLEANING_SECONDS
 from s3napback.errors import EXIT_BUG, Interrupted, S3napbackError, StoreError
 from s3napback.formatting import counted, human_time
 from s3napback.kinds import DIRECTORY, SourceName, kind_of
 from s3napback.recovery.choosing import source_of
-from s3napback.recovery.holdings import Holdings, is_cold, look_at_store
+from s3napback.recovery.holdings import Holdings, look_at_store
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.registry import UnclearRequest, recovery_of
 from s3napback.rotation import day_date
@@ -229,9 +228,7 @@ class _Drills:
             self.say(line)
 
     def _proven(self, source: SourceName, chain: Sequence[CataloguedArchive], decoder: Decoder) -> Proven:
-        for archive in chain:
-            if is_cold(archive):
-                raise NotTried(f"{archive.key} lies in cold storage ({archive.stored.storage_class})")
+        require_warm(chain)
         notes = [self._note(archive) for archive in chain]
         needed = sum(note.read or 0 for note in notes if note) or sum(archive.stored.size for archive in chain)
         configuration = self.holdings.configuration

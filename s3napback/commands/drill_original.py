@@ -14,13 +14,12 @@ from datetime import date
 from s3napback.commands.verify_original import chosen_chains
 from s3napback.drilling.registry import prover_of
 from s3napback.drilling.request import DrillRequest
-from s3napback.drilling.task import Proven, Task
-from s3napback.drilling.throwaway import NotTried
+from s3napback.drilling.task import Proven, Task, require_warm
 from s3napback.errors import S3napbackError
 from s3napback.formatting import counted, human_time
 from s3napback.original.chains import OriginalChain
 from s3napback.recovery.choosing import NothingToRestore
-from s3napback.recovery.holdings import Holdings, is_cold
+from s3napback.recovery.holdings import Holdings
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.original import as_catalogued, decoder_of_original, restore_of_original, source_of_original
 from s3napback.recovery.original_choice import (
@@ -115,9 +114,7 @@ class _Drills:
     def _proven(self, chain: OriginalChain, decoder: Decoder) -> Proven:
         request = self.request
         archives = as_catalogued(decoder, chain.archives)
-        for archive in archives:
-            if is_cold(archive):
-                raise NotTried(f"{archive.key} lies in cold storage ({archive.stored.storage_class})")
+        require_warm(archives)
         source = source_of_original(decoder, archives[0], chain.archives[0].name.sources)
         if request.source:
             require_kind(request.source, source)

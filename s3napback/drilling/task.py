@@ -9,7 +9,9 @@ from pathlib import Path
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.catalogue.sums import SumNote
 from s3napback.config.settings import Job
+from s3napback.drilling.throwaway import NotTried
 from s3napback.kinds import SourceName
+from s3napback.recovery.holdings import is_cold
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.registry import Restorer
 
@@ -62,3 +64,14 @@ class Proven:
 
 Prover = Callable[[Task], Proven]
 """Raises ``Damaged`` where an archive is not what it should be, and other errors where it cannot be tried."""
+
+
+def require_warm(archives: Sequence[CataloguedArchive]) -> None:
+    """Refuse archives that have to be thawed before they can be read.
+
+    Raises:
+        NotTried: one of them is such.
+    """
+    for archive in archives:
+        if is_cold(archive):
+            raise NotTried(f"{archive.key} lies in cold storage ({archive.stored.storage_class})")

@@ -3,51 +3,16 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
 from s3napback.backup.last_lines import LONGEST_BODY, body_of, secrets_of
 from s3napback.config.settings import Configuration, Notices, StoreSettings
+from tests.backup.listening import Listener
 from tests.site import Site
 
 SECRET = "correct-horse-battery"
-
-
-class Listener(HTTPServer):
-    """Takes pings, and keeps what they carry."""
-
-    def __init__(self) -> None:
-        self.taken: list[tuple[str, str, bytes]] = []
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Listener
-
-    def _take(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.taken.append((self.command, self.path.partition("?")[0], body))
-        self.send_response(200)
-        self.end_headers()
-
-    do_GET = do_POST = _take  # noqa: N815 - as http.server calls them
-
-    def log_message(self, *_arguments: object) -> None:
-        pass
-
-
-@pytest.fixture
-def listener() -> Iterator[Listener]:
-    with Listener() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture

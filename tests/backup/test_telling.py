@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import re
 import subprocess
-import threading
-import time
-from collections.abc import Iterator
 from datetime import datetime
 from datetime import time as clock_time
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -24,6 +20,7 @@ from s3napback.deciding.facts import BackupOptions
 from s3napback.errors import ConfigurationError, S3napbackError
 from s3napback.state import locked
 from s3napback.watch.metrics import metrics_text
+from tests.backup.listening import Listener
 from tests.site import FIRST_DAY, Site
 from tests.watch.words import NOW, TODAY, source_word, word
 
@@ -41,40 +38,6 @@ def back_up(site: Site, general: str, body: str = "") -> Tally:
 
 
 NOT_THERE = "<Cycle nightly>\nDirectory /nowhere/at/all\n</Cycle>"
-
-
-class Listener(HTTPServer):
-    """Takes pings; answers with ``status``, after ``delay`` seconds."""
-
-    status = 200
-    delay = 0.0
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Listener
-
-    def do_GET(self) -> None:
-        self.server.asked.append(self.path)
-        time.sleep(self.server.delay)
-        self.send_response(self.server.status)
-        self.end_headers()
-
-    def log_message(self, *_arguments: object) -> None:
-        pass
-
-
-@pytest.fixture
-def listener() -> Iterator[Listener]:
-    with Listener() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
 
 
 def address(listener: Listener) -> str:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.past import FIRST, Past, Thief, is_version, past_server, tree, written
 from tests.servers import S3Server
-from tests.site import Site
+from tests.site import Site, files
 
 NIGHTS = 6
 THEFT = FIRST + timedelta(days=NIGHTS, hours=12)
@@ -40,10 +40,6 @@ class Robbed:
     past: Past
     copies: tuple[dict[str, bytes], ...]
     listings: tuple[dict[str, Any], ...]
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def evening(night: int) -> str:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.past import FIRST, Past, Thief, past_server, written
 from tests.servers import S3Server
-from tests.site import Site
+from tests.site import Site, files
 
 NIGHTS = 2
 BEFORE = ("--as-of", written(FIRST + timedelta(days=NIGHTS - 1, hours=12)))
@@ -49,10 +49,6 @@ class Poisoned:
     def run(self, *options: str, expect: int | None = 0) -> str:
         done = self.site.run(*options, day=NIGHTS - 1, expect=expect)
         return done.stdout + done.stderr
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from s3napback.rotation import day_date, day_number
 from tests.servers import S3Server
-from tests.site import Site
+from tests.site import Site, files
 
 pytestmark = pytest.mark.long(60)
 
@@ -44,10 +44,6 @@ class Stolen:
     def restored(self, target: Path, *options: str) -> dict[str, bytes]:
         self.site.run("restore", str(self.site.source), "--to", str(target), *options, day=None)
         return files(target / self.site.name())
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def written(moment: datetime) -> str:
