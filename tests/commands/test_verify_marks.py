@@ -134,7 +134,7 @@ def test_damage_that_only_older_days_need_is_a_warning_until_it_is_replaced(site
     # A newer archive is good, and does not hide it.
     assert (state, found) == ("WARNING", "damaged")
     assert why.endswith("; only older days need it")
-    time.sleep(1.0)  # stores tell whole seconds
+    time.sleep(2.0)  # a folder tells every second second
     nights(site, 4, first=4)
     assert standing(site) == ("OK", "content", "")
 
