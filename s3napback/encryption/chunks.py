@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain
 
-_PARTIAL = range(224, 255)
+PARTIAL = range(224, 255)
+"""First octets of a length behind which there are others."""
 _MOST_LEAD, _MOST_PERIOD = 4, 64
 _LEAST_SEEN = 8
 """Pieces that must have been seen at least, and two periods, before their order is believed."""
-_LONGEST_LENGTH = 5  # octets
+LONGEST_LENGTH = 5  # octets
 _TAIL = 32
 """Octets of lengths, more than foretold, with which a body may end: what is left is written in ever smaller pieces."""
 
@@ -54,7 +55,7 @@ class Chunks:
         """
         sizes, position = [], start
         while position < len(head):
-            if head[position] not in _PARTIAL:
+            if head[position] not in PARTIAL:
                 raise Unpredictable("the packet ends here")
             sizes.append(1 << (head[position] & 0x1F))
             position += 1 + sizes[-1]
@@ -84,6 +85,15 @@ class Chunks:
             begin += size
         raise AssertionError(offset)
 
+    def lengths(self, place: int) -> Iterator[tuple[int, int]]:
+        """Where lengths stand from a place in the packet on, and the octets that tell them, as far as is foretold."""
+        offset = max(0, place - self.start)
+        while True:
+            _, begin, size = self.piece_at(offset)
+            offset = begin + size
+            following, _, size = self.piece_at(offset)
+            yield following, PARTIAL.start | size.bit_length() - 1
+
     def read(self, fetch: Fetch, start: int, end: int, *, clips: bool = False) -> bytes:
         """The bytes of the body from one place to another.
 
@@ -109,7 +119,7 @@ class Chunks:
         """The pieces that are there, the first of which begins at ``offset`` in the body."""
         position, is_last, is_tail = 0, False, False
         while offset < end and not is_last and position < len(data):
-            size, octets, is_last = _length(data[position : position + _LONGEST_LENGTH])
+            size, octets, is_last = length_of(data[position : position + LONGEST_LENGTH])
             foretold = self.piece_at(offset)[2]
             if not is_tail and not is_last and size != foretold:
                 is_tail = size < foretold
@@ -121,17 +131,17 @@ class Chunks:
             offset += size
 
 
-def _length(octets: bytes) -> tuple[int, int, bool]:
+def length_of(octets: bytes) -> tuple[int, int, bool]:
     """A piece's size, the octets that tell it, and whether it is the last one."""
     first = octets[0]
-    if first in _PARTIAL:
+    if first in PARTIAL:
         return 1 << (first & 0x1F), 1, False
     if first < 192:
         return first, 1, True
     if first < 224 and len(octets) >= 2:
         return (first - 192 << 8) + octets[1] + 192, 2, True
-    if first == 255 and len(octets) == _LONGEST_LENGTH:
-        return int.from_bytes(octets[1:], "big"), _LONGEST_LENGTH, True
+    if first == 255 and len(octets) == LONGEST_LENGTH:
+        return int.from_bytes(octets[1:], "big"), LONGEST_LENGTH, True
     raise Unpredictable("a length in it is cut off")
 
 

@@ -1,24 +1,25 @@
 """A part of an encrypted message by itself, with its session key: so that not all of it has to be fetched. Pure.
 
-OpenPGP encrypts in its CFB mode (RFC 4880, 5.13 and 13.9): what stands in a block of ciphertext needs only the block
-before it. What comes out is not authenticated by itself, and must be compared with sums that are.
+gpg encrypts in the CFB mode of OpenPGP (``feedback.py``), or, from GnuPG 2.3 on and to keys that prefer it, in the OCB
+mode (``sealed.py``). Both write a packet in pieces (``pieces.py``), which holds another one in pieces (``chunks.py``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from s3napback.encryption.chunks import Chunks, Fetch, Unpredictable
+from s3napback.encryption.feedback import Feedback
+from s3napback.encryption.pieces import Pieces
+from s3napback.encryption.sealed import OCB, Sealed
 
 AES = {7: 16, 8: 24, 9: 32}
 """Bytes of a key, by the numbers that OpenPGP has for AES with 128, 192 and 256 bits (RFC 4880, 9.2)."""
 
-_BLOCK = 16
-_PREFIX = _BLOCK + 2
 _PACKET, _NEW_FORMAT = 0x80, 0x40
-_SESSION_KEY, _ONE_PASS, _LITERAL, _PROTECTED = 1, 4, 11, 18
-_VERSION = 1
+_SESSION_KEY, _ONE_PASS, _LITERAL, _PROTECTED, _SEALED = 1, 4, 11, 18, 20
+_BEGUN = 1 << 18
+"""Bytes that show in what order the content is written."""
 _BINARY = ord("b")
 _DATE_SIZE = 4
 
@@ -29,10 +30,12 @@ class SessionKey:
 
     Attributes:
         algorithm: OpenPGP's number.
+        mode: that of the mode, where it is one that authenticates; else 0.
     """
 
     algorithm: int
     value: bytes = field(repr=False)
+    mode: int = 0
 
 
 class Ciphertext:
@@ -54,26 +57,18 @@ class Ciphertext:
         """
         if AES.get(key.algorithm) != len(key.value):
             raise Unpredictable("it is not encrypted with AES")
-        self._encrypt_blocks = _encryptor(key.value)
-        self._outer = Chunks.learnt(head, _behind(head, (_SESSION_KEY,), _PROTECTED))
-        self._fetch = fetch
-        known = len(head) - self._outer.start
-        known -= sum(1 for _ in range(0, known, min(self._outer.period))) + 1 + _BLOCK
-
-        def of_head(start: int, end: int) -> bytes:
-            return head[start:end]
-
-        if self._outer.read(of_head, 0, 1)[0] != _VERSION:
-            raise Unpredictable("it is not of the form that was expected")
-        prefix = self._plain(of_head, 0, _PREFIX)
-        if prefix[_BLOCK - 2 : _BLOCK] != prefix[_BLOCK:]:
-            raise Unpredictable("the session key is not its own")
-        begun = self._plain(of_head, _PREFIX, known)
-        self._inner = Chunks.learnt(begun, _behind(begun, (_ONE_PASS,), _LITERAL))
-        start = self._inner.read(lambda start, end: begun[start:end], 0, 2)
+        packet = _SEALED if key.mode == OCB else _PROTECTED
+        pieces = Pieces(fetch, head, _behind(head, (_SESSION_KEY,), packet))
+        body = Sealed(pieces, key.algorithm, key.value) if key.mode == OCB else Feedback(pieces, key.value)
+        begun = body.read(0, _BEGUN)
+        self._content = Chunks.learnt(begun, _behind(begun, (_ONE_PASS,), _LITERAL))
+        start = self._content.read(lambda start, end: begun[start:end], 0, 2)
         if start[0] != _BINARY:
             raise Unpredictable("it does not hold binary data")
         self._skipped = len(start) + start[1] + _DATE_SIZE
+        self._plain = body.read
+        if isinstance(body, Feedback):
+            body.content = self._content
 
     def read(self, start: int, end: int) -> bytes:
         """The bytes of the content from one place to another.
@@ -83,34 +78,7 @@ class Ciphertext:
         """
         if start >= end:
             return b""
-        return self._inner.read(self._within, start + self._skipped, end + self._skipped)
-
-    def _within(self, start: int, end: int) -> bytes:
-        return self._plain(self._fetch, start + _PREFIX, end + _PREFIX)
-
-    def _plain(self, fetch: Fetch, start: int, end: int) -> bytes:
-        """What the ciphertext holds from one place to another, the prefix included, or up to its end."""
-        first = start - start % _BLOCK
-        before = max(0, first - _BLOCK)
-        # The first octet of the packet is its version.
-        cipher = self._outer.read(fetch, before + 1, end + 1, clips=True)
-        chained = (bytes(_BLOCK) if first == 0 else b"") + cipher
-        wanted = cipher[first - before :]
-        stream = self._encrypt_blocks(chained[: len(wanted) + -len(wanted) % _BLOCK])[: len(wanted)]
-        plain = int.from_bytes(wanted, "big") ^ int.from_bytes(stream, "big")
-        return plain.to_bytes(len(wanted), "big")[start - first :]
-
-
-def _encryptor(key: bytes) -> Callable[[bytes], bytes]:
-    """AES of whole blocks: the library's CFB has changed its place between versions, and this is in all of them."""
-    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes  # noqa: PLC0415 - for restores alone
-
-    cipher = Cipher(algorithms.AES(key), modes.ECB())  # noqa: S305 - of which CFB is made
-
-    def encrypt(blocks: bytes) -> bytes:
-        return cipher.encryptor().update(blocks)
-
-    return encrypt
+        return self._content.read(self._plain, start + self._skipped, end + self._skipped)
 
 
 def _behind(data: bytes, before: tuple[int, ...], wanted: int) -> int:

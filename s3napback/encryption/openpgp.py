@@ -8,7 +8,8 @@ _PARTIAL = range(224, 255)
 _INDETERMINATE = 3
 _SESSION_KEY = 1
 _LITERAL = 11
-_ENCRYPTED_DATA = (9, 18, 20)
+_SEALED_DATA = 20
+_ENCRYPTED_DATA = (9, 18, _SEALED_DATA)
 """Tags of the packets that end an encrypted message (RFC 4880, 5.7 and 5.13; GnuPG 2.3 adds another one)."""
 
 
@@ -37,6 +38,11 @@ class PacketReader:
         """Whether what was read so far ends with the whole packet of the encrypted data."""
         is_between = not (self._rest_of_body or self._header or self._goes_on)
         return self._is_endless or (is_between and self._tag in _ENCRYPTED_DATA)
+
+    @property
+    def is_in_chunks(self) -> bool:
+        """Whether it is encrypted in chunks that are authenticated, as keys can prefer it (GnuPG 2.3 and later)."""
+        return self._tag == _SEALED_DATA
 
     def read(self, data: memoryview) -> None:
         """Take in the next bytes of the message."""

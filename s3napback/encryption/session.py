@@ -13,9 +13,10 @@ from collections.abc import Mapping, Sequence
 
 from s3napback.encryption.chunks import Unpredictable
 from s3napback.encryption.entering import AES, SessionKey
+from s3napback.encryption.sealed import OCB
 from s3napback.streams.environment import Family, child_environment
 
-_LINE = re.compile(rb"\[GNUPG:\] SESSION_KEY ([789]):([0-9A-Fa-f]{32,64})")
+_LINE = re.compile(rb"\[GNUPG:\] SESSION_KEY ([789])(\.2)?:([0-9A-Fa-f]{32,64})")
 
 
 def session_key(
@@ -47,7 +48,8 @@ def _told(said: bytes) -> SessionKey | None:
     found = [match for line in said.splitlines() if (match := _LINE.fullmatch(line))]
     if len(found) != 1:
         return None
-    key = SessionKey(int(found[0][1]), bytes.fromhex(found[0][2].decode()))
+    algorithm, mode, value = found[0].groups()
+    key = SessionKey(int(algorithm), bytes.fromhex(value.decode()), OCB if mode else 0)
     return key if len(key.value) == AES[key.algorithm] else None
 
 

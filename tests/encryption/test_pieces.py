@@ -1,0 +1,127 @@
+"""Where a byte stands is found in the pieces that GnuPG 2.4 writes, which recur in no order."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from s3napback.encryption.chunks import Chunks, Unpredictable
+from s3napback.encryption.entering import Ciphertext, SessionKey
+from s3napback.encryption.session import session_key
+from tests.encryption.messages import cut, joined, packet_at, recorded_messages, recorded_pieces, sealed
+from tests.gpg_keys import GpgHome, gpg_home
+
+HEAD = 384 * 1024
+PLAIN = random.Random(2).randbytes(26_000_000)
+PIECES = recorded_pieces()
+OCB_KEY = recorded_messages()[0].key
+SESSION = b"\x84\x01\x00"  # a packet of a session key, into which nobody looks
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[GpgHome]:
+    with gpg_home() as made:
+        made.make_key("pieces@example.org")
+        yield made
+
+
+@pytest.fixture(scope="module")
+def feedback(home: GpgHome) -> tuple[bytes, SessionKey]:
+    """The body of what gpg encrypts in CFB mode, and the session key."""
+    options = ("-z", "0", "--trust-model", "always", "--recipient", "pieces@example.org", "--encrypt")
+    stored = home.run(*options, stdin=PLAIN)
+    key = session_key(("gpg", "--no-options", "--batch", "--homedir", str(home.path)), stored[:HEAD], {}, 30)
+    return joined(stored[packet_at(stored) + 1 :]), key
+
+
+class Counted:
+    """A message of which is counted what was fetched, but for its beginning."""
+
+    def __init__(self, stored: bytes, key: SessionKey) -> None:
+        self.stored, self.key = stored, key
+        self.fetched: list[int] = []
+
+    def fetch(self, start: int, end: int) -> bytes:
+        part = self.stored[start:end]
+        if start + len(part) > HEAD:
+            self.fetched.append(len(part))
+        return part
+
+    def opened(self) -> Ciphertext:
+        self.fetched.clear()
+        return Ciphertext(self.fetch, self.stored[:HEAD], self.key)
+
+
+@pytest.fixture(scope="module", params=sorted(PIECES))
+def written(request: pytest.FixtureRequest, feedback: tuple[bytes, SessionKey]) -> Counted:
+    """A message in the pieces of GnuPG 2.4."""
+    name = str(request.param)
+    if name.startswith("cfb"):
+        body, key = feedback
+        return Counted(SESSION + b"\xd2" + cut(body, PIECES[name]), key)
+    exponent = 22 if name.endswith("large") else 16
+    return Counted(SESSION + b"\xd4" + cut(sealed(PLAIN, OCB_KEY, exponent), PIECES[name]), OCB_KEY)
+
+
+def test_the_pieces_recur_in_no_order(written: Counted) -> None:
+    """Or else none of this would be needed."""
+    start = packet_at(written.stored) + 1
+    with pytest.raises(Unpredictable):
+        chunks = Chunks.learnt(written.stored[:1_000_000], start)
+        chunks.read(lambda begin, end: written.stored[begin:end], 20_000_000, 20_400_000)
+
+
+def test_any_part_by_itself_is_that_of_the_whole(written: Counted) -> None:
+    chance = random.Random(7)
+    for _ in range(12):
+        length = chance.choice((1, 5000, 300_000))
+        start = chance.randrange(len(PLAIN) - length)
+        assert written.opened().read(start, start + length) == PLAIN[start : start + length]
+
+
+def test_parts_one_after_the_other_are_those_of_the_whole(written: Counted) -> None:
+    content = written.opened()
+    chance = random.Random(8)
+    places = [chance.randrange(len(PLAIN) - 4_000_000) for _ in range(8)]
+    for start in (*places, places[0] + 4_000_000, 0, 9_000_000, 13_000_000):
+        assert content.read(start, start + 4_000_000) == PLAIN[start : start + 4_000_000]
+    for length in (1, 100, 70_000):
+        assert content.read(len(PLAIN) - length, len(PLAIN)) == PLAIN[-length:]
+    with pytest.raises(Unpredictable):
+        content.read(len(PLAIN) - 10, len(PLAIN) + 10)
+
+
+def test_little_more_is_fetched_than_is_asked_for(written: Counted) -> None:
+    exponent = written.stored[packet_at(written.stored) + 5]
+    is_large = written.key.mode and exponent == 16
+    content = written.opened()
+    content.read(25_000_000, 25_001_000)
+    # On the way, that much is looked at to learn how many lengths there are.
+    assert sum(written.fetched) < (16_000_000 if is_large else 1_000_000)
+    written.fetched.clear()
+    content.read(15_000_000, 19_000_000)
+    assert sum(written.fetched) < (13_000_000 if is_large else 4_700_000)
+
+
+def test_what_was_changed_on_the_way_is_not_taken_for_something_else(written: Counted) -> None:
+    """In CFB mode a changed bit is not seen here: but what begins at another place than it should."""
+    stored = written.stored
+    for other in (stored[:12_000_000] + stored[12_000_001:], stored[:12_000_000] + b"\0" + stored[12_000_000:]):
+        with pytest.raises(Unpredictable):
+            Counted(other, written.key).opened().read(11_950_000, 12_500_000)
+
+
+def test_an_end_that_is_cut_off_is_noticed(written: Counted) -> None:
+    other = Counted(written.stored[:20_000_000], written.key)
+    with pytest.raises(Unpredictable):
+        other.opened().read(19_000_000, 20_500_000)
+
+
+def test_gpg_reads_what_was_cut_in_these_pieces(home: GpgHome) -> None:
+    plain = PLAIN[:200_000]
+    recorded = recorded_messages()[0].stored
+    stored = recorded[: packet_at(recorded)] + b"\xd4" + cut(sealed(plain, OCB_KEY, 16), PIECES["ocb"])
+    told = f"9.2:{OCB_KEY.value.hex().upper()}"
+    assert home.run("--override-session-key", told, "--decrypt", stdin=stored) == plain
