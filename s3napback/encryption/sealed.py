@@ -51,7 +51,7 @@ class Sealed:
         try:
             self._cipher = AESOCB3(key)
         except UnsupportedAlgorithm:
-            raise Unpredictable("this machine's OpenSSL has no OCB") from None
+            raise Unpredictable("this machine has no OCB mode") from None
 
     def read(self, start: int, end: int) -> bytes:
         """The bytes of the plaintext from one place to another, or to its end.

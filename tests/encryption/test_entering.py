@@ -13,6 +13,7 @@ import pytest
 
 from s3napback.encryption.chunks import Chunks, Unpredictable
 from s3napback.encryption.entering import Ciphertext, SessionKey
+from s3napback.encryption.sealed import OCB
 from s3napback.encryption.session import session_key
 from tests.gpg_keys import GpgHome, gpg_home
 
@@ -195,6 +196,14 @@ def test_a_session_key_in_another_form_is_none_and_is_shown_nowhere(tmp_path: Pa
     shown = str(caught.getrepr(showlocals=True))
     assert KEY[:32] not in shown
     assert repr(bytes.fromhex(KEY))[2:40] not in shown
+
+
+@pytest.mark.parametrize(("told", "mode"), [("9:{0}", 0), ("9.2:{0}", OCB)])
+def test_a_session_key_is_told_with_its_mode(tmp_path: Path, told: str, mode: int) -> None:
+    other = tmp_path / "gpg"
+    other.write_text(f"#!/bin/sh\ncat >/dev/null\necho '[GNUPG:] SESSION_KEY {told.format(KEY)}'\n")
+    other.chmod(0o755)
+    assert session_key((str(other),), b"", {}, 30) == SessionKey(9, bytes.fromhex(KEY), mode)
 
 
 def test_what_is_as_short_as_its_head_is_not_entered(home: GpgHome) -> None:

@@ -113,6 +113,16 @@ def test_what_was_changed_on_the_way_is_not_taken_for_something_else(written: Co
             Counted(other, written.key).opened().read(11_950_000, 12_500_000)
 
 
+def test_what_makes_no_sense_in_any_place_is_not_read(written: Counted) -> None:
+    start = packet_at(written.stored) + 1
+    body = joined(written.stored[start:])
+    spoilt = body[:11_000_000] + bytes(2_000_000) + body[13_000_000:]
+    sizes = [1 << (written.stored[start] & 0x1F)] * 100_000
+    other = Counted(written.stored[:start] + cut(spoilt, sizes), written.key)
+    with pytest.raises(Unpredictable):
+        other.opened().read(12_000_000, 12_100_000)
+
+
 def test_an_end_that_is_cut_off_is_noticed(written: Counted) -> None:
     other = Counted(written.stored[:20_000_000], written.key)
     with pytest.raises(Unpredictable):

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from datetime import date
+from pathlib import Path
+from shutil import which
+
 import pytest
 
+from s3napback.config.settings import EncryptionSettings
 from s3napback.encryption.chunks import Unpredictable
+from s3napback.encryption.gpg import prepare_encryption
 from s3napback.encryption.pieces import Pieces
 from s3napback.encryption.sealed import TAG_SIZE, Sealed
 from tests.encryption.messages import Recorded, cut, joined, packet_at, recorded_messages, sealed
@@ -128,3 +135,27 @@ def test_what_the_tests_seal_themselves_is_what_gpg_seals() -> None:
     stored = with_body(message, sealed(plain, message.key, 12))
     with gpg_home() as home:
         assert home.run("--override-session-key", message.told, "--decrypt", stdin=stored) == plain
+
+
+@pytest.mark.parametrize("knows", [True, False])
+def test_where_gpg_seals_chunks_are_made_small_if_it_knows_how(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, knows: bool
+) -> None:
+    """In place of GnuPG 2.4, a program that answers with what that wrote; all else does the gpg that is here."""
+    (tmp_path / "sealed").write_bytes(MESSAGES[3].stored)
+    (tmp_path / "gpg").write_text(
+        f'#!/bin/sh\ncase "$*" in\n*--chunk-size*) {"" if knows else "exit 2"} ;;\nesac\n'
+        f'case "$*" in\n*--encrypt*) cat >/dev/null; exec cat {tmp_path}/sealed ;;\n*) exec {which("gpg")} "$@" ;;\nesac\n'
+    )
+    (tmp_path / "gpg").chmod(0o755)
+    with gpg_home() as home:
+        key = home.make_key("a@example.org")
+        settings = EncryptionSettings((key,), home=home.path)
+        with prepare_encryption(settings, date(2026, 1, 1)) as here:
+            assert here is not None
+            assert "--chunk-size" not in here.command
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        with prepare_encryption(settings, date(2026, 1, 1)) as there:
+            assert there is not None
+            small = ("--chunk-size", "16")
+            assert there.command == (*here.command[:-5], *(small if knows else ()), *here.command[-5:])
