@@ -12,7 +12,7 @@ from s3napback.browsing.lineages import Lineages, Version, lineages_of, versions
 from s3napback.browsing.nodes import MISSING
 from s3napback.browsing.showing import json_line, json_of, json_of_path, line_of, text_of_name
 from s3napback.browsing.tree import Tree
-from s3napback.catalogue.contents import CataloguedArchive
+from s3napback.catalogue.contents import CataloguedArchive, newest_first
 from s3napback.commands.looking import Looker, LookRequest, Output, OutputForm, require_directory, top_of
 from s3napback.config.settings import Configuration
 from s3napback.kinds import DIRECTORY, SourceName
@@ -60,12 +60,17 @@ def show(configuration: Configuration, request: LookRequest, pattern: str, today
     wanted = read_pattern(pattern.encode("utf-8", "surrogateescape"))
     words = [looker.located(request.source)[0]] if request.source else _directories(looker)
     counter = _Counter()
+    searched: list[CataloguedArchive] = []
     with looker.looking():
-        found = (each for word in words for each in _found(looker, word, request.at, wanted))
+        found = (each for word in words for each in _found(looker, word, request.at, wanted, searched))
         _show(counter.counted(found), pattern, output)
     if not counter.count:
+        gaps = looker.gaps(searched)
         hint = "" if set("*?[") & set(pattern) else f"; a pattern is for whole names: '*{pattern}*' fits parts of them"
-        raise NoSuchPath(f"nothing fits {pattern!r}{hint}")
+        raise NoSuchPath(f"nothing fits {pattern!r}{hint}", *gaps)
+    # To ask of each costs a request.
+    for line in looker.gaps(sorted(searched, key=newest_first)[:1]):
+        logger.warning("%s", line)
     return 0
 
 
@@ -78,12 +83,14 @@ def _directories(looker: Looker) -> list[str]:
     return found
 
 
-def _found(looker: Looker, word: str, at: str, pattern: Pattern) -> Iterator[Found]:
+def _found(looker: Looker, word: str, at: str, pattern: Pattern, searched: list[CataloguedArchive]) -> Iterator[Found]:
+    """What fits in one source; the archives of which each tells what that night was are added to ``searched``."""
     source = looker.source(word)
     require_directory(source)
     wanted = Interest(pattern=pattern, top=top_of(source))
     if at:
         chain = looker.chain(word, at)
+        searched.append(chain[-1])
         with looker.tree_of(source, chain, wanted) as tree:
             for node in tree.nodes():
                 yield Found(source, wanted.absolute(node.path), [Version(node, [len(chain)])], chain)
@@ -93,6 +100,7 @@ def _found(looker: Looker, word: str, at: str, pattern: Pattern) -> Iterator[Fou
         logger.warning("%s", problem)
     numbered = lineages.numbered
     looker.require_warm(numbered)
+    searched += numbered
     with RecordedTree(looker.inspector(source), lineages, wanted) as tree:
         for path, found in versions(tree.spans()):
             yield Found(source, wanted.absolute(path), found, numbered)

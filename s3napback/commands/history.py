@@ -71,7 +71,10 @@ def show(configuration: Configuration, request: LookRequest, path: str, today: d
     archives = sorted({each.key: each for each in numbered}.values(), key=newest_first, reverse=True)
     if not known:
         shown = text_of_name(wanted.absolute(name))
-        raise NoSuchPath(f"{shown} is in none of the {len(archives)} backups of {source}; find looks for names in all")
+        raise NoSuchPath(
+            f"{shown} is in none of the {len(archives)} backups of {source}; find looks for names in all",
+            *looker.gaps(archives),
+        )
     periods = list(_periods(archives, known))
     if output.form is OutputForm.JSON:
         output.lines(_json(str(source), wanted.absolute(name), periods))

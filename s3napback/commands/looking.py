@@ -16,12 +16,13 @@ from typing import Protocol
 
 from s3napback.browsing.interest import Interest
 from s3napback.browsing.nodes import MISSING, joined, split
-from s3napback.catalogue.contents import CataloguedArchive
+from s3napback.catalogue.contents import CataloguedArchive, newest_first
 from s3napback.catalogue.keeping import KeptStore, tidy
 from s3napback.catalogue.remembering import cache_folder
 from s3napback.catalogue.selection import holder_of
+from s3napback.catalogue.sums import sum_key
 from s3napback.config.settings import Configuration
-from s3napback.formatting import printable, shell_word
+from s3napback.formatting import counted, printable, shell_word
 from s3napback.kinds import DIRECTORY, SourceName
 from s3napback.recovery.choosing import only_source
 from s3napback.recovery.holdings import Holdings, StoredCold, cold_advice, look_at_store
@@ -193,6 +194,16 @@ class Looker:
         """Say what could not be read that night, of what is shown."""
         for line in said_of(unread_in(self.holdings.store, newest), newest, [name] if name else []):
             logger.warning("%s", line)
+
+    def gaps(self, archives: Sequence[CataloguedArchive]) -> list[str]:
+        """What a search in archives may have missed, in a line; none if all could be read when they were made."""
+        several = sorted({each.key: each for each in archives}.values(), key=newest_first)
+        lacking = [each for each in several if unread_in(self.holdings.store, each).count]
+        if not lacking:
+            return []
+        backups = f"{len(lacking)} of {counted(len(several), 'backup')}"
+        beside = sum_key(lacking[0].key)
+        return [f"something could not be read in {backups}, and what is looked for may be in it: {beside} names it"]
 
 
 def require_directory(source: SourceName) -> None:

@@ -80,10 +80,10 @@ def _list(looker: Looker, listing: ListedFolder, output: Output) -> None:
     source, chain, path = listing.source, listing.chain, listing.path
     wanted = Interest(path, is_deep=listing.is_deep, top=top_of(source))
     with looker.tree_of(source, chain, wanted) as tree:
+        looker.tell_unread(chain[-1], wanted.absolute(path).strip(b"/"))
         found = tree.node(path)
         if found is None:
             raise no_such_path(looker, source, chain, path)
-        looker.tell_unread(chain[-1], wanted.absolute(path).strip(b"/"))
         nodes: Iterator[Node] = iter([found])
         if found.letter == IS_FOLDER:
             nodes = (node for node in tree.nodes() if node.path != path)

@@ -145,7 +145,8 @@ def test_where_gpg_seals_chunks_are_made_small_if_it_knows_how(
     (tmp_path / "sealed").write_bytes(MESSAGES[3].stored)
     (tmp_path / "gpg").write_text(
         f'#!/bin/sh\ncase "$*" in\n*--chunk-size*) {"" if knows else "exit 2"} ;;\nesac\n'
-        f'case "$*" in\n*--encrypt*) cat >/dev/null; exec cat {tmp_path}/sealed ;;\n*) exec {which("gpg")} "$@" ;;\nesac\n'
+        f'case "$*" in\n*--encrypt*) cat >/dev/null; exec cat {tmp_path}/sealed ;;\n'
+        f'*) exec {which("gpg")} "$@" ;;\nesac\n'
     )
     (tmp_path / "gpg").chmod(0o755)
     with gpg_home() as home:

@@ -1,0 +1,190 @@
+"""``ls``, ``find`` and ``history`` where a key is missing, a source is there twice, or not all of it could be read."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.commands.test_index_objects import night
+from tests.gpg_keys import GpgHome, Key, gpg_home
+from tests.site import Site
+
+LOOKING = (
+    ["ls", "{0}"],
+    ["ls", "{0}", "--json"],
+    ["find", "file"],
+    ["find", "*", "{0}", "-0"],
+    ["history", "{0}/file"],
+)
+
+
+@pytest.fixture(scope="module")
+def other() -> Iterator[GpgHome]:
+    with gpg_home() as home:
+        home.make_key("other@example.org")
+        yield home
+
+
+@pytest.fixture(scope="module")
+def encrypted(tmp_path_factory: pytest.TempPathFactory, key: Key) -> Site:
+    """A night of an archive that is large enough to be entered."""
+    site = Site(tmp_path_factory.mktemp("encrypted") / "site")
+    (site.source / "file").write_bytes(os.urandom(700_000))
+    site.configure_cycle("Diffs 2", general=key.directives)
+    night(site, 0)
+    return site
+
+
+@pytest.mark.parametrize("words", LOOKING, ids=" ".join)
+def test_without_the_secret_key_nothing_is_told_but_what_is_missing(
+    encrypted: Site, other: GpgHome, words: list[str]
+) -> None:
+    encrypted.configure_cycle("Diffs 2", general=f"GpgHome {other.path}")
+    done = encrypted.run(*(word.format(encrypted.source) for word in words), day=None, expect=1)
+    if words[0] != "find":
+        assert done.stdout == ""
+    assert "file" not in done.stdout.replace('"pattern": "file"', "")
+    assert "it is encrypted to a key that is not here" in done.stderr
+    assert "import the secret key into gpg, or set GpgHome" in done.stderr
+    assert "No secret key" in done.stderr
+    assert "nothing fits" not in done.stderr
+    assert "in none of" not in done.stderr
+
+
+@pytest.mark.parametrize("words", LOOKING[::2], ids=" ".join)
+def test_of_a_source_whose_key_is_here_it_is_told_and_the_other_makes_it_fail(
+    tmp_path: Path, key: Key, other: GpgHome, words: list[str]
+) -> None:
+    site = Site(tmp_path / "site")
+    (site.source / "file").write_text("x")
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    (elsewhere / "file").write_text("x")
+    site.configure_cycle("Diffs 2")
+    night(site, 0)
+    site.configure(f"<Cycle b>\nDirectory {elsewhere}\n</Cycle>", general=key.directives)
+    night(site, 0)
+    site.configure_cycle("Diffs 2", general=f"GpgHome {other.path}")
+    done = site.run(*(word.format(site.source) for word in words), day=None, expect=int(words[0] == "find"))
+    assert ("a key that is not here" in done.stderr) == (words[0] == "find")
+
+
+def test_a_source_in_two_cycles_is_one_and_from_tells_them_apart(tmp_path: Path) -> None:
+    site = Site(tmp_path / "site")
+    (site.source / "file").write_text("x")
+    block = f"Directory {site.source}\n</Cycle>"
+    site.configure(f"<Cycle daily>\nDiffs 6\n{block}\n<Cycle slow>\nFrequency 2\n{block}")
+    night(site, 0)
+    (site.source / "late").write_text("x")
+    night(site, 1)
+    source = str(site.source)
+    daily = [key for key in site.archive_keys() if key.startswith("daily/")]
+    slow = [key for key in site.archive_keys() if key.startswith("slow/")]
+    assert (len(daily), len(slow)) == (2, 1)
+    newest = next(key for key in daily if key.endswith("DIFF"))
+
+    def found(*words: str) -> list[str]:
+        (match,) = json.loads(site.run("find", *words, "--json", day=None).stdout)["matches"]
+        return sorted(key for each in match["versions"] for key in each["archives"])
+
+    assert found("file") == sorted(daily + slow)
+    assert found("late", source) == [newest]
+    assert "nothing fits" in site.run("find", "late", source, "--from", "slow", day=None, expect=1).stderr
+    assert site.run("ls", source, "-0", day=None).stdout == "file\0late\0"
+    assert site.run("ls", source, "-0", "--from", "slow", day=None).stdout == "file\0"
+    assert json.loads(site.run("ls", source, "--json", day=None).stdout)["archive"] == newest
+
+
+def of_host(site: Site, host: str, prefix: str = "", body: str = "") -> None:
+    site.configure(body, general=f"Prefix {prefix}" if prefix else "")
+    text = site.configuration.read_text()
+    site.configuration.write_text(text.replace("HostName test-host", f"HostName {host}"))
+
+
+def test_of_two_hosts_and_prefixes_only_what_is_meant_is_told(tmp_path: Path) -> None:
+    site = Site(tmp_path / "site")
+    source = str(site.source)
+    places = [("one", ""), ("two", ""), ("one", "other")]
+    for number, place in enumerate(places):
+        (site.source / f"of {number}").write_text("x")
+        of_host(site, *place, body=f"<Cycle c{number}>\nDirectory {source}\n</Cycle>")
+        night(site, number, take_over=True)
+        (site.source / f"of {number}").unlink()
+    for number, place in enumerate(places):
+        of_host(site, *place)
+        assert site.run("ls", source, "-0", day=None).stdout == f"of {number}\0"
+        for each in (number, (number + 1) % 3):
+            done = site.run("find", f"of {each}", day=None, expect=int(each != number))
+            assert (f"{source}/of {each}" in done.stdout) == (each == number)
+    of_host(site, "three")
+    for words in (["ls", source], ["find", "of 0"], ["find", "*", source]):
+        done = site.run(*words, day=None, expect=1)
+        assert "only archives of hosts one, two, and this host is three" in done.stderr
+
+
+def inside(top: Path, folders: list[str], name: str) -> None:
+    folder = os.open(top, os.O_RDONLY)
+    for each in folders:
+        os.mkdir(each, dir_fd=folder)
+        below = os.open(each, os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = below
+    os.close(os.open(name, os.O_CREAT | os.O_WRONLY, dir_fd=folder))
+    os.close(folder)
+
+
+def test_folders_in_a_thousand_others_are_listed_and_found(tmp_path: Path) -> None:
+    """Deeper than Python calls itself. tar reads no path of more than 4,096 bytes, which two thousand levels have."""
+    site = Site(tmp_path / "site")
+    levels = 1100
+    inside(site.source, ["d"] * levels, "bottom")
+    try:
+        site.configure_cycle("Diffs 2")
+        assert night(site, 0) == []
+    finally:
+        # pytest itself does not get so deep.
+        subprocess.run(["rm", "-rf", site.source], check=True)
+    folders = ["/".join(["d"] * (level + 1)) for level in range(levels)]
+    listed = site.run("ls", str(site.source), "-R", "-0", day=None).stdout.split("\0")[:-1]
+    assert sorted(listed) == sorted([*folders, f"{folders[-1]}/bottom"])
+    assert site.run("ls", str(site.source), folders[-1], "-0", day=None).stdout == "bottom\0"
+    assert site.run("find", "bottom", "-0", day=None).stdout == f"{site.source}/{folders[-1]}/bottom\0"
+    assert site.run("find", "d", "-0", day=None).stdout.count("\0") == levels
+    assert site.run("history", f"{site.source}/{folders[-1]}", day=None).stdout.startswith("2026-01-01  d")
+
+
+def test_what_lies_where_nothing_could_be_read_is_not_said_never_to_have_been(tmp_path: Path) -> None:
+    """Here in too deep a folder, as elsewhere behind a lack of rights."""
+    site = Site(tmp_path / "site")
+    deep = ["x" * 250] * 20
+    inside(site.source, deep, "bottom")
+    (site.source / "top").write_text("x")
+    site.configure_cycle("Diffs 2", general="Unreadable Warn")
+    night(site, 0)
+    (key,) = site.archive_keys()
+    missed = f"and what is looked for may be in it: {key}.sha256 names it"
+    for words in (
+        ["find", "bottom"],
+        ["find", "bottom", "--at", key],
+        ["history", f"{site.source}/{'/'.join(deep)}/bottom"],
+    ):
+        assert f"something could not be read in 1 of 1 backup, {missed}" in site.run(*words, day=None, expect=1).stderr
+    assert missed in site.run("find", "top", day=None).stderr
+    below = site.run("ls", str(site.source), "/".join(deep), day=None, expect=1).stderr
+    assert "was not there" in below
+    assert "could not be read when" in below
+    night(site, 1)
+    assert "in 2 of 2 backups, and" in site.run("find", "bottom", day=None, expect=1).stderr
+
+
+def test_where_all_could_be_read_nothing_is_said_of_that(tmp_path: Path) -> None:
+    site = Site(tmp_path / "site")
+    (site.source / "file").write_text("x")
+    site.configure_cycle("Diffs 2")
+    night(site, 0)
+    for words, code in ((["find", "never"], 1), (["find", "file"], 0), (["history", f"{site.source}/never"], 1)):
+        assert "could not be read" not in site.run(*words, day=None, expect=code).stderr
