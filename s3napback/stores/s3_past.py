@@ -14,6 +14,7 @@ from s3napback.archives import SUM_SUFFIX, join_prefix, split_key
 from s3napback.config.settings import Credentials, StoreSettings
 from s3napback.errors import StoreError, StoreUnreachable, UnusableStore
 from s3napback.stores import StoredObject
+from s3napback.stores.choosing import identity_of
 from s3napback.stores.read_only import ReadOnlyStore
 from s3napback.stores.s3 import S3Store
 from s3napback.stores.s3_errors import FAILURES, status_of, translate
@@ -37,7 +38,9 @@ class S3StoreWithVersions(S3Store):
 
     def versions(self, prefix: str) -> Iterator[StoredVersion]:
         """See ``VersionedStore``."""
-        return listed_versions(self._ask, self._bucket, prefix)
+        return listed_versions(
+            self._ask, self._bucket, prefix, is_amazons=identity_of(self._settings).startswith("s3:")
+        )
 
     def metadata_of(self, version: StoredVersion) -> Mapping[str, str]:
         """See ``VersionedStore``."""
