@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import botocore.session
 import pytest
 
 from s3napback.config.settings import Chosen, Configuration, StoreSettings
+from s3napback.stores import aws_settings
 from s3napback.stores.aws_settings import read_aws_settings
 from s3napback.stores.choosing import AwsSettings, chosen_server, former_identity_of, identity_of
 from s3napback.surroundings import store_settings
@@ -165,3 +167,24 @@ def test_each_part_of_amazon_has_buckets_of_its_own() -> None:
         assert identity_of(replace(PLAIN, region=region)) == expected
         assert identity_of(replace(PLAIN, chosen=Chosen(region=region))) == expected
         assert former_identity_of(replace(PLAIN, region=region)) == ("" if name == "aws" else "s3:/backups")
+
+
+def test_what_can_be_read_only_once_is_left_to_whoever_needs_credentials(settings_file: Path) -> None:
+    path = settings_file.with_name("credentials")
+    os.mkfifo(path)
+    writer = os.open(path, os.O_RDWR)
+    os.write(writer, b"[default]\nendpoint_url = http://once.example:1\n")
+    assert chosen_server(found(has_key_file=False)).endpoint == ""
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    assert os.read(reader, 100).startswith(b"[default]")
+    os.close(reader)
+    os.close(writer)
+
+
+def test_a_disk_that_is_away_holds_nobody_up(settings_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aws_settings, "_SECONDS", 0.05)
+    monkeypatch.setattr(aws_settings, "_may_matter", lambda _path: time.sleep(2))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://environment.example:1")
+    began = time.monotonic()
+    assert chosen_server(found(has_key_file=False)).endpoint == "http://environment.example:1"
+    assert time.monotonic() - began < 1.5
