@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import struct
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from itertools import chain
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, repeat
 from typing import Protocol
 
 from s3napback.index.comparing import Comparison
@@ -35,15 +35,20 @@ from s3napback.streams.transformations import Block
 
 # tar's most frequent forms of a member: a regular file, and the same behind an extended header of nothing but the time.
 _BARE = struct.Struct("100s24s11sx11s")  # name, mode and owners, size, time
-_TIMED = struct.Struct(
-    "124x11s377x32s480x100s24s11s21xc"
-)  # size and content of the first; of the second as above, type
+_TIMED = struct.Struct("124x11s377x9s20s483x100s24s11s21xB")
+"""Size of the first, and what it holds: keyword and time. Of the second name, mode and owners, size, type."""
 _TIMED_SIZE = 3 * BLOCK_SIZE
-_USUAL, _POINT, _MINUS = b"%011o" % 30, ord("."), ord("-")
+_USUAL, _BEYOND_OCTAL = b"%011o" % 30, b"8"
+_MTIMES = {b"%011o" % size: (b"%d mtime=" % size, size - 10) for size in range(22, 31)}
+"""By the size of an extended header that holds a time alone: how it begins, and the length of what follows."""
+_TIME_LENGTH = 20
+_SECONDS, _NANOSECONDS = slice(10), slice(11, 20)
+_POINT, _MINUS = ord("."), ord("-")
 _FILE, _EXTENDED = ord(REGULAR), ord(EXTENDED)
 _COMMON = (REGULAR, SYMBOLIC_LINK)
 _MOST_KINDS = 2_000
 """Of which the label is kept here. ``LineWriter`` has to speak of the same label again before its readers forget it."""
+_SPECIAL = (b"\\", b"\n", b"\t")
 _EMPTY = bytes(BLOCK_SIZE)
 _LARGE = 1 << 20
 """Bytes of headers that are not copied."""
@@ -190,41 +195,83 @@ class Follower:
 
     def _common(self, block: memoryview, position: int, end: int) -> int:
         """Pass by members of the most frequent forms, and tell where the first of another form begins."""
-        gatherer, bare, timed = self._gatherer, _BARE.unpack_from, _TIMED.unpack_from
-        bare_told, timed_told = self._told[REGULAR, BLOCK_SIZE], self._told[REGULAR, _TIMED_SIZE]
         last = end - _TIMED_SIZE
         while position <= last:
             first = block[position + 156]
-            if first == _FILE:
-                name, who, size, time = bare(block, position)
-                length, known = BLOCK_SIZE, bare_told
-                seconds, nanoseconds = number(time), 0
-                shown = b"%d" % seconds
-            else:
-                described, text, name, who, size, kind = timed(block, position)
-                is_time = text[19] == _POINT and text[9] != _MINUS and text[:9] == b"30 mtime="
-                if first != _EXTENDED or kind != REGULAR or described != _USUAL or not is_time:
-                    if not (step := self._less_common(block, position, first)):
-                        break
-                    position += step
-                    continue
-                length, known = _TIMED_SIZE, timed_told
-                seconds, nanoseconds, shown = int(text[9:19]), int(text[20:29]), text[9:29]
-            if size[0] & 0x80 or b"\n" in name or b"\\" in name or b"\t" in name:
+            step = self._row(block, position, last) if first == _EXTENDED else self._bare(block, position, first)
+            if not step and not (step := self._less_common(block, position, first)):
                 break
-            folder, _, name = name.partition(b"\0")[0].rpartition(b"/")
-            if folder != gatherer.folder or len(gatherer.pending) >= PART:
-                self._begin(folder)
-            if self._free is not None and who[8:16] != self._free:
-                break
-            told = known.get(who) or self._learned(REGULAR, length, who)
-            measure = int(size, 8)
-            gatherer.pending[name] = (told[0], measure, seconds, nanoseconds)
-            gatherer.lines.append(b"%s %d %s %s\n" % (told[1], measure, shown, name))
-            length += measure + -measure % BLOCK_SIZE
-            gatherer.at += length
-            position += length
+            position += step
         return position
+
+    def _bare(self, block: memoryview, position: int, first: int) -> int:
+        """Pass by a file with a single header, and tell how long it is; 0 if it is another member."""
+        name, who, size, time = _BARE.unpack_from(block, position)
+        if first != _FILE or size[0] & 0x80:
+            return 0
+        gatherer = self._gatherer
+        folder, _, name = name.partition(b"\0")[0].rpartition(b"/")
+        if not self._is_free(folder, who):
+            return 0
+        told = self._told[REGULAR, BLOCK_SIZE].get(who) or self._learned(REGULAR, BLOCK_SIZE, who)
+        measure, seconds = int(size, 8), number(time)
+        gatherer.pending[name] = (told[0], measure, seconds, 0)
+        gatherer.lines.append(b"%s %d %d %s\n" % (told[1], measure, seconds, escaped(name)))
+        length = BLOCK_SIZE + measure + -measure % BLOCK_SIZE
+        gatherer.at += length
+        return length
+
+    def _row(self, block: memoryview, start: int, last: int) -> int:
+        """Pass by files with timed headers that lie in one folder and are of one kind, and tell how long they are.
+
+        They mostly stand in rows, of which all is done at once that can be: there may be millions.
+        """
+        gatherer, unpack = self._gatherer, _TIMED.unpack_from
+        described, keyword, _shown, name, who, _size, kind = unpack(block, start)
+        if kind != _FILE or described not in _MTIMES or keyword != _MTIMES[described][0]:
+            return 0
+        beyond = name.partition(b"\0")[0].rfind(b"/") + 1
+        path = name[:beyond]
+        if not self._is_free(path[:-1], who):
+            return 0
+        names, sizes, times = [], [], []
+        position = start
+        for _ in range(PART - len(gatherer.pending)):
+            described, keyword, shown, name, now, size, kind = unpack(block, position)
+            if now != who or not name.startswith(path) or name.find(b"/", beyond) >= 0 or size >= _BEYOND_OCTAL:
+                break
+            if described != _USUAL and not (shown := _padded(described, shown)):
+                break
+            if kind != _FILE or keyword != _MTIMES[described][0] or shown[10] != _POINT or shown[0] == _MINUS:
+                break
+            measure = int(size, 8)
+            names.append(name)
+            sizes.append(measure)
+            times.append(shown)
+            position += _TIMED_SIZE + (measure + BLOCK_SIZE - 1 & -BLOCK_SIZE)
+            if position > last or block[position + 156] != _EXTENDED:
+                break
+        if not sizes or not b"".join(times).replace(b".", b"").isdigit():
+            return 0
+        self._note_row(who, [name[beyond:].rstrip(b"\0") for name in names], sizes, times)
+        gatherer.at += position - start
+        return position - start
+
+    def _note_row(self, who: bytes, names: Sequence[bytes], sizes: Sequence[int], times: Sequence[bytes]) -> None:
+        kind, label = self._told[REGULAR, _TIMED_SIZE].get(who) or self._learned(REGULAR, _TIMED_SIZE, who)
+        seconds, nanoseconds = ([int(time[part]) for time in times] for part in (_SECONDS, _NANOSECONDS))
+        self._gatherer.pending.update(
+            zip(names, zip(repeat(kind), sizes, seconds, nanoseconds, strict=False), strict=True)
+        )
+        line, text = label + b" %d %s %s\n", b"".join(names)
+        shown = map(escaped, names) if any(special in text for special in _SPECIAL) else names
+        self._gatherer.lines += map(line.__mod__, zip(sizes, times, shown, strict=True))
+
+    def _is_free(self, folder: bytes, who: bytes) -> bool:
+        """Go on to a folder, and tell whether what has such modes and owners there needs no look of the gate."""
+        if folder != self._gatherer.folder or len(self._gatherer.pending) >= PART:
+            self._begin(folder)
+        return self._free is None or who[8:16] == self._free
 
     def _begin(self, folder: bytes) -> None:
         self._gatherer.begin(folder)
@@ -244,9 +291,7 @@ class Follower:
             return 0
         gatherer = self._gatherer
         folder, _, name = (described[0] or name.partition(b"\0")[0]).rpartition(b"/")
-        if folder != gatherer.folder or len(gatherer.pending) >= PART:
-            self._begin(folder)
-        if self._free is not None and who[8:16] != self._free:
+        if not self._is_free(folder, who):
             return 0
         seconds, nanoseconds = described[1] or (number(time), 0)
         mode, label = self._told[kind, length].get(who) or self._learned(kind, length, who)
@@ -296,6 +341,8 @@ class Follower:
             return self._judged(group, form.path, (form.start, form.end))
         if group == _EMPTY:
             self.has_ended = True
+            if self._gate is not None:
+                self._gate.passing(group, None)
             return b""
         headers = Headers(group)
         if headers.type == DIRECTORY:
@@ -323,6 +370,12 @@ class Follower:
             if letter == UNREAD:
                 self._take_name(name)
         return group if changed is None else memoryview(changed)
+
+
+def _padded(described: bytes, time: bytes) -> bytes:
+    """A time with all the digits of its nanoseconds, of which tar leaves out zeros at the end; empty if it is none."""
+    _start, length = _MTIMES.get(described, (b"", _TIME_LENGTH))
+    return time[:length].ljust(_TIME_LENGTH, b"0") if time[length : length + 1] == b"\n" else b""
 
 
 def _copied(block: memoryview, position: int, length: int) -> bytes:
