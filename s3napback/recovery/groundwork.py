@@ -3,8 +3,9 @@
 GNU tar (``delay_set_stat`` in ``src/extract.c``, 1.34 and 1.35) keeps all folders of an incremental archive in a list,
 which it searches for each further one; and it looks through all links that lead out of their folder, which it makes
 last, for each hard link. Both take time with the square of their number. So folders are cleared of what the archive
-knows gone, and made, before what lies in them reaches tar. What they bear, such links, and what may be hard links to
-these, are kept back, for further runs of tar with nothing else in them.
+knows gone, and made, before what lies in them reaches tar. What they bear, symbolic links, and what may be hard links
+to these, are kept back, for further runs of tar with nothing else in them. While the rest is extracted no link is
+there that could be followed.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import os
 import stat
 import tempfile
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import BinaryIO, cast
@@ -67,6 +68,15 @@ class _Store:
         while block := self._file.read(_BLOCK):
             yield block
 
+    def all_but(self, unwanted: Collection[int]) -> Iterator[bytes]:
+        """The pieces in order, but for some."""
+        self._file.seek(0)
+        for index, start in enumerate(self._starts):
+            is_last = index + 1 == len(self._starts)
+            piece = self._file.read(-1 if is_last else self._starts[index + 1] - start)
+            if index not in unwanted:
+                yield piece
+
     def last_first(self, is_wanted: bytearray) -> Iterator[bytes]:
         end = self._file.seek(0, os.SEEK_END)
         for index in range(len(self._starts) - 1, -1, -1):
@@ -85,7 +95,7 @@ class Groundwork:
         tree: descriptor of the folder that is extracted into.
         room: descriptor of one in which files without names are made.
         is_fresh: there is nothing in the tree yet.
-        placed: names of all in the archive that may be a symbolic link, in order.
+        placed: names of all in the archive that may be a symbolic link, and which of those that are kept back it is.
         forgot: there are more of these.
         astray: names of links that lie below a link of the same archive, and were not made. They would come to lie
             elsewhere than they are called, and nobody would know where.
@@ -94,12 +104,12 @@ class Groundwork:
     tree: int
     room: int
     is_fresh: bool
-    placed: dict[str, None] = field(default_factory=dict)
+    placed: dict[str, int] = field(default_factory=dict)
     forgot: bool = False
     astray: list[str] = field(default_factory=list)
+    _overtaken: set[int] = field(default_factory=set)
     _links_left: int = field(default_factory=lambda: MOST_LINKS)
-    _modes_of_links: set[int] = field(default_factory=set)
-    _modes_kept_back: set[int] = field(default_factory=set)
+    _modes: set[int] = field(default_factory=set)
     _changed: set[str] = field(default_factory=set)
     _changed_left: int = _MOST_CHANGED
     _last_changed: str | None = None
@@ -159,8 +169,8 @@ class Groundwork:
 
     def links(self) -> Iterator[bytes]:
         """An archive of the links that were kept back; nothing if there are none."""
-        if len(self._links):
-            yield from self._links.all()
+        if len(self._links) > len(self._overtaken):
+            yield from self._links.all_but(self._overtaken) if self._overtaken else self._links.all()
             yield END_MARK
 
     def folders(self) -> Iterator[bytes]:
@@ -207,6 +217,9 @@ class Groundwork:
         if self._clears_late(member):
             self._keep(member, is_needed=True, may_repeat=True)
             return True
+        if (link := self.placed.get(member.name)) is not None:
+            # What was a link when tar came by was a folder when it came again.
+            self._overtaken.add(link)
         *above, last = file_names(member.name) or [""]
         # tar goes by whole paths.
         is_made = self._made(above, last) if _is_short(member.name) else None
@@ -288,29 +301,21 @@ class Groundwork:
         if self._lies_below_a_link(member.name):
             self._note_astray(member.name)
             return False
-        mode = member.permissions
-        if member.type == SYMBOLIC_LINK:
-            self._modes_of_links.add(mode)
-            self._note_link(member.name)
-            is_made_last = member.link.startswith(b"/") or b".." in member.link.split(b"/")
-            if is_made_last:
-                self._modes_kept_back.add(mode)
-        else:
-            if self._modes_of_links:
-                self._note_link(member.name)
-            # A hard link bears the permissions of what it is another name of.
-            is_made_last = mode in self._modes_kept_back
-        if is_made_last:
-            self._links.add(b"".join(member.raw))
-        return not is_made_last
+        # A hard link bears the permissions of what it is another name of.
+        if member.type == HARD_LINK and member.permissions not in self._modes:
+            return True
+        self._modes.add(member.permissions)
+        self._note_link(member.name, len(self._links))
+        self._links.add(b"".join(member.raw))
+        return False
 
-    def _note_link(self, name: str) -> None:
+    def _note_link(self, name: str, kept: int) -> None:
         self._links_left -= len(name)
         if self._links_left < 0:
             self.forgot = True
             self.placed.clear()
         else:
-            self.placed[name] = None
+            self.placed[name] = kept
 
     def _note_astray(self, name: str) -> None:
         self._links_left -= len(name)
