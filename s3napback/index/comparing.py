@@ -15,7 +15,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from s3napback.index.database import NewIndex, ParentIndex
-from s3napback.index.headers import Span
+from s3napback.index.headers import Group, Span
 from s3napback.index.records import (
     ASKED,
     DIRECTORY,
@@ -115,7 +115,7 @@ class Comparison:
     new: NewIndex
     parent: ParentIndex | None = None
 
-    def judge(self, path: bytes, written: bytes, group: bytes, dumpdir: Span) -> Iterator[Relettered]:
+    def judge(self, path: bytes, written: bytes, group: Group, dumpdir: Span) -> Iterator[Relettered]:
         """Judge a directory by the list of what it held.
 
         Args:
@@ -134,7 +134,7 @@ class Comparison:
         if self.parent is None and not _has_letter(LEFT_OUT, group, dumpdir):
             if end - start <= PART and group.endswith(_END, start, end):
                 # There cannot be more entries than in a part.
-                self.new.add_names(path, group[start : end - len(_END)])
+                self.new.add_names(path, bytes(group[start : end - len(_END)]))
                 return
             for _start, entries in _pieces(group, dumpdir):
                 self.new.add_names(path, b"\0".join(entries))
@@ -325,16 +325,16 @@ class _Cursor:
         return self._part
 
 
-def _has_letter(letter: bytes, group: bytes, dumpdir: Span) -> bool:
+def _has_letter(letter: bytes, group: Group, dumpdir: Span) -> bool:
     start, end = dumpdir
     return group.startswith(letter, start) or group.find(b"\0" + letter, start, end) >= 0
 
 
-def _pieces(group: bytes, dumpdir: Span) -> Iterator[tuple[int, list[bytes]]]:
+def _pieces(group: Group, dumpdir: Span) -> Iterator[tuple[int, list[bytes]]]:
     """Where each piece of a list begins, and its entries: a folder may hold millions."""
     start, end = dumpdir
     while start < end and group[start]:
         after = group.find(b"\0", min(start + _PIECE_BYTES, end - 2), end) + 1
-        *entries, rest = group[start:after].split(b"\0", PART)
+        *entries, rest = bytes(group[start:after]).split(b"\0", PART)
         yield start, entries
         start = after - len(rest)

@@ -27,6 +27,9 @@ _TYPES = {
 Span = tuple[int, int]
 """Where a value begins and ends."""
 
+Group = bytes | bytearray
+"""All headers of one member: extended ones with their contents, or none; and its own. It can be a large one."""
+
 
 _FIRST = struct.Struct("124x11s21xc100x6s")  # size, type, magic
 _OWN = struct.Struct("100s24s11sx12s8xc100x6s249x")  # name, mode and owners, size, time, type, magic
@@ -79,7 +82,7 @@ class FolderForm(NamedTuple):
     end: int
 
 
-def folder_form(group: bytes) -> FolderForm | None:
+def folder_form(group: Group) -> FolderForm | None:
     """Read all headers of a folder. None if they are another member's, or of another form: for speed alone.
 
     Args:
@@ -103,7 +106,12 @@ def folder_form(group: bytes) -> FolderForm | None:
     elif BLOCK_SIZE + int(length) != found.end(2) + 1:
         return None
     nanoseconds = int(fraction.ljust(9, b"0")) if fraction else 0
-    return FolderForm(path, who, number(time) if seconds is None else int(seconds), nanoseconds, found.end(), end - 1)
+    try:
+        return FolderForm(
+            path, who, number(time) if seconds is None else int(seconds), nanoseconds, found.end(), end - 1
+        )
+    except UnknownForm:
+        return None
 
 
 def own_description(block: memoryview, position: int) -> tuple[bytes, tuple[int, int] | None] | None:
@@ -136,7 +144,7 @@ class Headers:
         type: one byte.
     """
 
-    def __init__(self, group: bytes | bytearray) -> None:
+    def __init__(self, group: Group) -> None:
         """Read them.
 
         Args:
@@ -260,7 +268,7 @@ def path_below(path: bytes, top: bytes) -> bytes:
     return normal if top == b"." else normal[len(top) + 1 :]
 
 
-def _spans(group: bytes | bytearray) -> dict[bytes, Span]:
+def _spans(group: Group) -> dict[bytes, Span]:
     size = number(bytes(group[124:136]))
     if BLOCK_SIZE + size + -size % BLOCK_SIZE + BLOCK_SIZE != len(group):
         raise UnknownForm("there is more than one extended header")

@@ -38,7 +38,7 @@ from s3napback.sources.snapshot import begin_snapshot, look_at_snapshot
 from s3napback.sources.tar_guard import TarGuard
 from s3napback.sources.tar_review import TarReview
 from s3napback.streams.processes import Stage
-from s3napback.streams.transformations import Block, Transformation, composed
+from s3napback.streams.transformations import Block, Transformation
 
 _END_SIZE = 1024
 TAR_WARNING = 1
@@ -239,20 +239,19 @@ class DirectorySource:
         tree = LiveTree(real, time.time_ns()) if self._can_be_compared() else None
         guard = TarGuard(member, tree, self._mounts(member), is_full=not is_diff)
 
+        second = TarReview(blame, most=self.job.settings.unreadable)
+        indexing = self._indexing(archive_type, memory, folder, (review, second), guard)
+        transform = guard.guarded if indexing is None else indexing.followed
+
         def guarded(blocks: Iterator[memoryview]) -> Iterator[Block]:
             with tree or nullcontext():
-                yield from guard.guarded(blocks)
-
-        second = TarReview(blame, most=self.job.settings.unreadable)
-        indexing = self._indexing(archive_type, memory, folder, (review, second))
+                yield from transform(blocks)
 
         conclude = partial(self._conclude, snapshot, review, guard, indexing)
-        parts = [Transformation("the guard", guarded)]
-        if indexing is not None:
-            parts.append(Transformation("the index", indexing.followed))
+        whole = Transformation("the guard" if indexing is None else "the index", guarded)
         index = folder / WORKING_INDEX if indexing else None
         listing = (lambda: indexing.lines) if indexing else None
-        made = Dump(stage, snapshot, notes, guard=composed(*parts), conclude=conclude, index=index, listing=listing)
+        made = Dump(stage, snapshot, notes, guard=whole, conclude=conclude, index=index, listing=listing)
         others = paddings[1:]
         return replace(made, again=partial(self._dump, archive_type, memory, others)) if others else made
 
@@ -284,7 +283,12 @@ class DirectorySource:
         return "" if same else f"{self.job.target} was replaced, moved or unmounted while {self.tar} read it"
 
     def _indexing(
-        self, archive_type: ArchiveType, memory: Memory | None, folder: Path, reviews: tuple[TarReview, TarReview]
+        self,
+        archive_type: ArchiveType,
+        memory: Memory | None,
+        folder: Path,
+        reviews: tuple[TarReview, TarReview],
+        guard: TarGuard,
     ) -> Indexing | None:
         """What makes the index; None for a DIFF on an archive of an earlier version, which has none."""
         parent = folder / memory.index if archive_type is ArchiveType.DIFF and memory and memory.index else None
@@ -302,7 +306,8 @@ class DirectorySource:
                 reviews=reviews,
                 most=settings.unreadable,
                 stall_timeout=settings.stall_timeout or None,
-            )
+            ),
+            guard,
         )
 
     def _mounts(self, member: str) -> Sequence[bytes]:

@@ -48,6 +48,11 @@ class Data:
     path: str
 
 
+def has_signs(data: bytes | bytearray, start: int, end: int) -> bool:
+    """Whether names between two places tell anything, quickly: a folder may hold millions."""
+    return any(data.find(sign, start, end) >= 0 for sign in _SIGNS)
+
+
 def named_in(folder: bytes, entries: bytes) -> list[Data]:
     """What the names in a folder tell.
 
@@ -55,7 +60,7 @@ def named_in(folder: bytes, entries: bytes) -> list[Data]:
         folder: its path as a member of the archive, without a slash at its end.
         entries: tar's list of it: a letter and a name each, ended by a zero byte.
     """
-    if not any(sign in entries for sign in _SIGNS):
+    if not has_signs(entries, 0, len(entries)):
         return []
     path = f"/{os.fsdecode(folder)}" if folder != b"." else ""
     names = {entry[1:] for entry in entries.split(b"\0")}

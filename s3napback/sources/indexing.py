@@ -19,7 +19,8 @@ from s3napback.errors import PipelineError
 from s3napback.formatting import counted
 from s3napback.index.comparing import Comparison, Looks
 from s3napback.index.database import NewIndex, ParentIndex
-from s3napback.index.follower import Follower, Gatherer
+from s3napback.index.follower import Follower, Gate
+from s3napback.index.gathering import Gatherer
 from s3napback.index.head import SECRET_SIZE, head_of
 from s3napback.index.lines import Lines, LineWriter
 from s3napback.index.naming import told
@@ -110,7 +111,8 @@ class Indexing:
         warnings: what is to be told, one line each.
     """
 
-    def __init__(self, plan: IndexingTask) -> None:
+    def __init__(self, plan: IndexingTask, gate: Gate) -> None:
+        """Begin; ``gate`` decides which members pass."""
         self.lines: Lines | None = None
         self.left_out: Collection[bytes] = ()
         self.unread: Collection[bytes] = ()
@@ -118,6 +120,7 @@ class Indexing:
         self.is_complete = True
         self.warnings: Sequence[str] = ()
         self._plan = plan
+        self._gate = gate
         self._since_ns = time.time_ns()
 
     def followed(self, blocks: Iterator[memoryview]) -> Iterator[Block]:
@@ -134,7 +137,7 @@ class Indexing:
             supplement = Supplement(plan.index.with_suffix(".names"), top, gatherer, walk, plan.looks)
             stack.enter_context(closing(supplement))
             comparison = Comparison(walk, plan.looks, new, parent)
-            follower = Follower(gatherer, comparison, top, supplement.take)
+            follower = Follower(gatherer, comparison, top, supplement.take, self._gate)
             yield head_of(secret)
             yield from follower.followed(blocks)
             if follower.has_ended:

@@ -17,7 +17,7 @@ from s3napback.durable import create_private
 from s3napback.errors import PipelineError
 from s3napback.formatting import counted, printable, shortened
 from s3napback.index.comparing import Looks
-from s3napback.index.follower import Gatherer
+from s3napback.index.gathering import Gatherer
 from s3napback.index.headers import Headers, path_below
 from s3napback.index.records import LEFT_OUT, Record
 from s3napback.index.walking import Walk

@@ -21,8 +21,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from s3napback.formatting import counted, printable, shortened
-from s3napback.index.headers import folder_form, group_length
-from s3napback.sources.in_use import MOST, Data, named_in
+from s3napback.index.headers import FolderForm, Group, Span, folder_form, group_length
+from s3napback.sources.in_use import MOST, Data, has_signs, named_in
 from s3napback.sources.live_tree import Folder, LiveTree
 from s3napback.sources.tar_renames import without_renames
 from s3napback.streams.dumpdirs import MalformedArchive, folders_in, is_usual_dumpdir
@@ -71,6 +71,9 @@ class TarGuard:
         is_complete: all paths that were left out are remembered.
         forgotten: how many are not.
         in_use: data files of databases that names in the archive tell of, the first thousand.
+        passes_all: it has nothing more to say.
+        drops: the member that was judged last does not pass.
+        left: bytes of that one's content, padded, that are still to come.
     """
 
     def __init__(self, member: str, tree: LiveTree | None, mounts: Collection[bytes] = (), *, is_full: bool) -> None:
@@ -99,12 +102,12 @@ class TarGuard:
         self._nobody_else_owns = True
         self._exposed: dict[bytes, bool] = {}
         self._reads_files = False
-        self._passes_all = False
+        self.passes_all = False
         self._has_ended = False
         self._place = _Place(b"", Folder(None), b"")
         self._group = bytearray()
-        self._left = 0
-        self._drops = False
+        self.left = 0
+        self.drops = False
         self._is_shorter = False
         self._passed = 0
         self._flaw = ""
@@ -136,10 +139,15 @@ class TarGuard:
             lines = [*lines[:_SHOWN], f"{counted(more, 'other path')} were kept out likewise"]
         return [*lines, self._flaw] if self._flaw else lines
 
+    def go_on(self, blocks: Iterator[memoryview], passed: int) -> Iterator[Block]:
+        """See ``Gate`` of ``index/follower.py``."""
+        self._passed = passed
+        return self.guarded(blocks)
+
     def guarded(self, blocks: Iterator[memoryview]) -> Iterator[Block]:
         """Pass the archive on."""
         for block in blocks:
-            if self._passes_all:
+            if self.passes_all:
                 yield block
                 continue
             for piece in self._taken(block):
@@ -155,14 +163,14 @@ class TarGuard:
         """Those parts of a block that pass; headers that go on in the next one are kept back."""
         position = start = 0
         end = len(block)
-        while position < end and not self._passes_all:
+        while position < end and not self.passes_all:
             if self._has_ended:
                 return
-            if self._left:
-                step = min(self._left, end - position)
-                self._left -= step
+            if self.left:
+                step = min(self.left, end - position)
+                self.left -= step
                 position += step
-                if self._drops:
+                if self.drops:
                     start = position
                 continue
             if not self._group and (step := self._harmless(block, position, end)):
@@ -171,18 +179,18 @@ class TarGuard:
             length = group_length(block, position)
             if not self._group and position + length <= end:
                 group = bytes(block[position : position + length])
-                passing = self._passing(group)
+                passing = self.passing(group, folder_form(group))
                 if passing is not group:
                     yield block[start:position]
-                    yield passing
+                    yield memoryview(passing)
                     start = position + length
                 position += length
                 continue
             yield block[start:position]
             position += self._collect(block[position:])
             start = position
-            if (group := self._whole_group()) and (group := self._passing(group)):
-                yield group
+            if (group := self._whole_group()) and (passing := self.passing(group, folder_form(group))):
+                yield memoryview(passing)
         yield block[start:]
 
     def _harmless(self, block: memoryview, position: int, end: int) -> int:
@@ -204,7 +212,7 @@ class TarGuard:
                 break
             position += _COMMON.size + (int(size, 8) + BLOCK_SIZE - 1 & -BLOCK_SIZE)
         if position > end:
-            self._left, self._drops = position - end, False
+            self.left, self.drops = position - end, False
             return end - start
         return position - start
 
@@ -224,47 +232,56 @@ class TarGuard:
         self._group.clear()
         return group
 
-    def _passing(self, group: bytes) -> bytes:
-        """Judge the member that a group of headers describes, and tell what of them passes; prepare for its content."""
-        self._drops = False
-        if (passes := self._fits_usually(group)) is not None:
-            self._drops = not passes
-            self._is_shorter = self._is_shorter or self._drops
+    def passing(self, group: Group, form: FolderForm | None) -> Group:
+        """Judge the member that a group of headers describes, and tell what of them passes; prepare for its content.
+
+        Args:
+            group: all its headers.
+            form: what ``folder_form`` makes of them.
+        """
+        self.drops, self.left = False, 0
+        if form is not None and (passes := self._fits_usually(group, form)) is not None:
+            self.drops = not passes
+            self._is_shorter = self._is_shorter or self.drops
             return group if passes else b""
         if not group.strip(b"\0"):
             # tar's own end does not fit any more what was shortened.
             self._has_ended = self._is_shorter
-            self._passes_all = not self._is_shorter
+            self.passes_all = not self._is_shorter
             return b"" if self._is_shorter else group
         try:
-            passing, renamed = without_renames(group)
+            passing, renamed = without_renames(bytes(group))
             self._note_renamed(renamed)
             member = _member(passing)
-            self._drops = not self._fits(member)
+            self.drops = not self._fits(member)
         except MalformedArchive as error:
             # The archive is as good as tar made it; a guard that lost its way must not spoil it.
             self._flaw = f"what came from outside of the tree could not be told from {_readable(self._top)}: {error}"
-            self._passes_all = True
+            self.passes_all = True
             return group
-        self._left = member.size + -member.size % BLOCK_SIZE
-        self._is_shorter = self._is_shorter or self._drops or len(passing) < len(group)
-        return b"" if self._drops else passing
+        self.left = member.size + -member.size % BLOCK_SIZE
+        self._is_shorter = self._is_shorter or self.drops or len(passing) < len(group)
+        return b"" if self.drops else passing
 
-    def _fits_usually(self, group: bytes) -> bool | None:
-        """Whether a folder passes that is described as nearly all are; None is everything else: for speed alone."""
-        form = folder_form(group)
-        if form is None:
+    def free_owner(self, folder: bytes) -> bytes | None:
+        """See ``Gate`` of ``index/follower.py``."""
+        if self.passes_all or (self._reads_files and self._tree is None):
             return None
-        listed = group[form.start : form.end]
+        # The first member behind the directories ends these.
+        return self._entered(folder + b"/", self._tree).owner if self._reads_files and self._tree else b""
+
+    def _fits_usually(self, group: Group, form: FolderForm) -> bool | None:
+        """Whether a folder passes that is described as nearly all are; None is everything else: for speed alone."""
         # Without any entry it is a single zero byte.
-        if len(listed) > 1 and not is_usual_dumpdir(listed):
+        if form.end - form.start > 1 and not is_usual_dumpdir(group, form.start, form.end):
             return None
         if form.who not in self._exposed:
             try:
-                self._exposed[form.who] = _is_exposed(_member(group))
+                self._exposed[form.who] = _is_exposed_folder(group)
             except MalformedArchive:
                 return None
-        return self._fits_as_directory(posixpath.normpath(form.path), listed, is_exposed=self._exposed[form.who])
+        listed = (form.start, form.end)
+        return self._fits_as_directory(posixpath.normpath(form.path), group, listed, self._exposed[form.who])
 
     def _note_renamed(self, pairs: Sequence[tuple[bytes, bytes]]) -> None:
         for before, after in pairs:
@@ -277,7 +294,8 @@ class TarGuard:
     def _fits(self, member: Member) -> bool:
         path = posixpath.normpath(member.path)
         if member.is_directory:
-            return self._fits_as_directory(path, member.dumpdir or b"", is_exposed=_is_exposed(member))
+            listed = member.dumpdir or b""
+            return self._fits_as_directory(path, listed, (0, len(listed)), is_exposed=_is_exposed(member))
         if not self._reads_files:
             if hash(path) in self._expected:
                 return self._leave_out(path, self._changed)
@@ -286,16 +304,16 @@ class TarGuard:
             return self._leave_out(path, self._strangers)
         return self._tree is None or self._lies_there(path, member, self._tree)
 
-    def _fits_as_directory(self, path: bytes, dumpdir: bytes, *, is_exposed: bool) -> bool:
+    def _fits_as_directory(self, path: bytes, group: Group, listed: Span, is_exposed: bool) -> bool:
         place = hash(path)
         is_expected = place in self._expected
         if self._reads_files or (not is_expected and hash(posixpath.split(path)[0] or b".") in self._seen):
             return self._leave_out(path, self._changed)
         self._expected.discard(place)
         self._seen.append(place)
-        if len(self.in_use) < MOST:
-            self.in_use += named_in(path, dumpdir)
-        if folders := folders_in(dumpdir):
+        if len(self.in_use) < MOST and has_signs(group, *listed):
+            self.in_use += named_in(path, bytes(group[slice(*listed)]))
+        if folders := folders_in(group, *listed):
             start = b"" if path == b"." else path + b"/"
             self._expected.update([hash(start + name) for name in folders])
         if is_exposed:
@@ -309,21 +327,24 @@ class TarGuard:
         del self._seen[:]
         if self._tree is not None and self._nobody_else_owns and self._tree.top.is_roots_alone:
             self._tree = None
-        self._passes_all = self._tree is None and not self._is_shorter
+        self.passes_all = self._tree is None and not self._is_shorter
 
     def _lies_there(self, path: bytes, member: Member, tree: LiveTree) -> bool:
-        folder_path, name = posixpath.split(path)
-        written = member.path.rpartition(b"/")[0] + b"/"
-        if written != self._place.path:
-            below = folder_path if self._top == b"." else folder_path[len(self._top) :]
-            folder = tree.folder(below)
-            self._place = _Place(written, folder, _needing_no_look(folder))
-        folder = self._place.folder
+        name = posixpath.basename(path)
+        folder = self._entered(member.path.rpartition(b"/")[0] + b"/", tree).folder
         if folder.is_roots_alone and folder.descriptor is not None:
             return True
         if folder.descriptor is not None and member.owner == folder.user:
             return True
         return tree.holds(folder, name, member) or self._leave_out(path, self._strangers)
+
+    def _entered(self, written: bytes, tree: LiveTree) -> _Place:
+        """The folder whose members pass now."""
+        if written != self._place.path:
+            path = posixpath.normpath(written)
+            folder = tree.folder(path if self._top == b"." else path[len(self._top) :])
+            self._place = _Place(written, folder, _needing_no_look(folder))
+        return self._place
 
     def _leave_out(self, path: bytes, among: dict[bytes, None]) -> bool:
         if len(self._strangers) + len(self._changed) < _REMEMBERED:
@@ -339,6 +360,12 @@ def _needing_no_look(folder: Folder) -> bytes:
     if folder.descriptor is None or (folder.user is None and not folder.is_roots_alone):
         return b""
     return b"%07o\0" % (folder.user or 0)
+
+
+def _is_exposed_folder(group: Group) -> bool:
+    """The same of one whose owner is in no extended header, by both headers; its list is not copied."""
+    read_header(bytes(group[:BLOCK_SIZE]))
+    return _is_exposed(Member(read_header(bytes(group[-BLOCK_SIZE:])), 0, ()))
 
 
 def _is_exposed(folder: Member) -> bool:

@@ -12,6 +12,8 @@ _FIRST = re.compile(rb"[YND](?!\.{0,2}\0)")
 # What begins with a literal byte is looked for tens of times as fast as what begins with a choice.
 _ODD = re.compile(rb"\0(?:[^YND\0]|[YND]\.{0,2}\0|\0(?!\Z))")
 _ENTRIES = re.compile(rb"(?:[YND](?!\.{1,2}\0)[^/\0]+\0)+\0")
+_FIRST_FOLDER = re.compile(rb"D([^\0]+)")
+_FOLDERS = re.compile(rb"\0D([^\0]+)")
 _PIECE = 1 << 16  # bytes
 
 
@@ -44,22 +46,27 @@ def check_dumpdir(dumpdir: bytes) -> None:
             )
 
 
-def is_usual_dumpdir(dumpdir: bytes) -> bool:
+def is_usual_dumpdir(data: bytes | bytearray, start: int = 0, end: int | None = None) -> bool:
     """Whether a list has some entries, all in the letters that tar writes for us; in a tenth of the time.
 
     Args:
-        dumpdir: see ``check_dumpdir``.
+        data: holds one from ``start`` to ``end``; see ``check_dumpdir``. It is not copied, since it can be a large one.
     """
+    end = len(data) if end is None else end
     return (
-        bool(_FIRST.match(dumpdir)) and dumpdir.endswith(b"\0\0") and b"/" not in dumpdir and not _ODD.search(dumpdir)
+        _FIRST.match(data, start, end) is not None
+        and data.endswith(b"\0\0", start, end)
+        and data.find(b"/", start, end) < 0
+        and _ODD.search(data, start, end) is None
     )
 
 
-def folders_in(dumpdir: bytes) -> list[bytes]:
-    """The names of the folders in a list."""
-    if b"\0D" not in dumpdir and not dumpdir.startswith(b"D"):
-        return []
-    return [piece.partition(b"\0")[0] for piece in (b"\0" + dumpdir).split(b"\0D")[1:]]
+def folders_in(data: bytes | bytearray, start: int = 0, end: int | None = None) -> list[bytes]:
+    """The names of the folders in a list, which ``data`` holds from ``start`` to ``end``."""
+    end = len(data) if end is None else end
+    found: list[bytes] = _FOLDERS.findall(data, start, end)
+    first = _FIRST_FOLDER.match(data, start, end)
+    return [first[1], *found] if first else found
 
 
 def entries_of(dumpdir: bytes) -> Iterator[bytes]:

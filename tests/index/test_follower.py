@@ -7,7 +7,8 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from s3napback.index.follower import Follower, Gatherer
+from s3napback.index.follower import Follower
+from s3napback.index.gathering import Gatherer
 from s3napback.index.lines import LineWriter, read_entries
 from s3napback.streams.tar_stream import END_MARK
 

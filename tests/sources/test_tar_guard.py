@@ -5,20 +5,27 @@ from __future__ import annotations
 import os
 import random
 import resource
+import sqlite3
 import subprocess
 import tempfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from s3napback.config.settings import JobSettings
+from s3napback.index.lines import Entry, read_entries
 from s3napback.rotation import ArchiveType
 from s3napback.sources.directory import member_name
 from s3napback.sources.live_tree import LiveTree
 from s3napback.sources.tar_guard import TarGuard
 from tests.sources.chains import directory_source
 from tests.sources.trees import RandomTree
+
+SNAPSHOT = b"GNU tar-1.34-2\n1\x000\0"
+"""That of an archive without a folder."""
 
 SIZES = (1, 511, 512, 513, 1537, 10_240, 100_003, 1 << 30)
 
@@ -156,6 +163,68 @@ def test_what_was_read_behind_a_link_that_is_gone_again_is_kept_out(robbed: Path
     listed = subprocess.run(["tar", "-t"], input=out, check=True, capture_output=True)
     assert listed.stderr == b""
     assert len(listed.stdout.splitlines()) == 4
+
+
+def followed(data: bytes, path: Path, work: Path, size: int) -> tuple[bytes, list[Entry] | None, Sequence[str]]:
+    """What passes guard and index together, what the index tells of, and the warnings."""
+    for file in work.glob("working.*"):
+        file.unlink()
+    dump = directory_source(path).dump(ArchiveType.FULL, None, work)
+    (work / "working.snapshot").write_bytes(SNAPSHOT)
+    out = b"".join(map(bytes, dump.guard.transform(in_blocks(data, size))))
+    lines = dump.listing() if dump.listing else None
+    entries = list(read_entries([zlib.decompress(lines.path.read_bytes(), 31)])) if lines else None
+    return out, entries, dump.conclude().warnings
+
+
+@pytest.mark.parametrize("size", [512, 1537, 1 << 30])
+def test_the_index_tells_of_nothing_that_was_kept_out(robbed: Path, size: int) -> None:
+    out, entries, warnings = followed(robbery(robbed), robbed / "home", robbed / "work", size)
+    assert b"etc/docs" not in out.replace(str(robbed).encode(), b"")
+    assert sum("was kept out" in line for line in warnings) == 4
+    assert [entry.path.rpartition(b"/")[2] for entry in entries or ()] == [b"home", b"u", b"mid", b"docs"]
+
+
+@pytest.mark.parametrize("size", [512, 1537, 1 << 30])
+def test_what_the_index_cannot_follow_is_guarded_all_the_same(robbed: Path, size: int) -> None:
+    data = bytearray(robbery(robbed))
+    # A folder of the form that tar wrote long ago, in the last of the headers before the files.
+    at = data.index(b"docs/PaxHeaders/also") // 512 * 512 - 512
+    assert data[at + 156] == ord("5")
+    data[at + 156] = ord("D")
+    data[at + 148 : at + 156] = b" " * 8
+    data[at + 148 : at + 156] = b"%06o\0 " % sum(data[at : at + 512])
+    out, entries, warnings = followed(bytes(data), robbed / "home", robbed / "work", size)
+    assert entries is None
+    assert any("cannot be followed" in line for line in warnings)
+    assert b"etc/docs" not in out.replace(str(robbed).encode(), b"")
+    assert sum("was kept out" in line for line in warnings) == 4
+    assert subprocess.run(["tar", "-t"], input=out, check=True, capture_output=True).stderr == b""
+
+
+def test_files_that_pass_in_rows_are_indexed_as_one_by_one(robbed: Path) -> None:
+    folder = robbed / "tree/docs"
+    folder.mkdir(parents=True)
+    usual = 1_700_000_000_123_456_789
+    # Of as many digits as usual: without the last ones, before 1970, without any, and long after.
+    moments = (*[usual] * 6, usual // 1000 * 1000, -123_456_789_123_456_789, 10**18, 15 * 10**18 + 10)
+    for number in range(240):
+        name = ("plain", "back\\slash", "new\nline", "long" * 30, "tab\t")[number // 4 % 5]
+        path = folder / f"{number:04}-{name}"
+        path.write_bytes(b"x" * (number * 37 % 1100))
+        os.utime(path, ns=(0, moments[number % 10]))
+        os.chown(path, 1234 if number % 13 else 0, number % 50 // 25)
+    (robbed / "tree/later").mkdir()
+    (robbed / "tree/later/file").write_bytes(b"x")
+    os.chown(folder, 1234, 0)
+    data = raw_archive(robbed / "tree", robbed / "work")
+    told = []
+    for size in (512, 1 << 30):
+        _out, entries, warnings = followed(data, robbed / "tree", robbed / "work", size)
+        with closing(sqlite3.connect(robbed / "work/working.index")) as connection:
+            told.append((entries, warnings, list(connection.execute("SELECT * FROM folder ORDER BY path, first"))))
+    assert told[0] == told[1]
+    assert len(told[0][0] or ()) == 244
 
 
 def test_a_file_of_roots_with_the_same_name_in_the_users_folder_is_not_taken_for_the_secret(robbed: Path) -> None:
