@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from s3napback.kinds import SUBVERSION
 from s3napback.recovery.opening.failures import Damaged
 from s3napback.streams.transformations import Block
+from s3napback.values import dataclass
 
 _LONGEST_HEADER = 1 << 20
 _UUID = re.compile(rb"[0-9A-Za-z-]+")
