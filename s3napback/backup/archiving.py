@@ -43,6 +43,7 @@ from s3napback.sources.snapshot import file_sha256
 from s3napback.standing import working_on
 from s3napback.stores import ByteSource, StoredObject
 from s3napback.streams.compression import make_compression
+from s3napback.streams.culprits import ElementsFailed
 from s3napback.streams.environment import Family
 from s3napback.streams.followers import Counter, Ends
 from s3napback.streams.pipeline import Pipeline
@@ -110,16 +111,29 @@ class _Making:
     def make(self) -> Made:
         """See ``make_archive``."""
         plan = self.plan
+        prepare: Callable[[Path], Dump] = partial(
+            self.source.dump, plan.type, plan.parent.memory if plan.parent else None
+        )
+        while True:
+            try:
+                return self._attempt(prepare)
+            except _Crashed as crash:
+                logger.warning("%s: %s; it is tried again in another way", plan.job.source, "; ".join(crash.lines))
+                prepare = crash.again
+
+    def _attempt(self, prepare: Callable[[Path], Dump]) -> Made:
+        plan = self.plan
         started = datetime.now(timezone.utc)
         clock = time.monotonic()
         logger.debug("%s: a %s on %s", plan.job.source, plan.type.value, plan.parent.key if plan.parent else "nothing")
         self._discard_leftovers()
         had_content = self.source.has_content()
         with self.context.state.workplace(plan.job.name) as folder:
-            dump = self.source.dump(plan.type, plan.parent.memory if plan.parent else None, folder)
+            dump = prepare(folder)
             record = self._record(dump, started)
             segments = self._segments() if dump.listing else None
-            transfer, stored = self._transfer(dump, record, segments)
+            with _noting_crash(dump):
+                transfer, stored = self._transfer(dump, record, segments)
             transfer = replace(transfer, seconds=time.monotonic() - clock)
             concluded = dump.conclude()
             warnings = (*transfer.warnings, *concluded.warnings)
@@ -300,6 +314,31 @@ class _Making:
         except S3napbackError as error:
             warnings.append(f"the checksum of {plan.key} could not be written: {error}")
         return warnings
+
+
+class _Crashed(Exception):
+    """The program that dumps has crashed, and there is another way.
+
+    Attributes:
+        lines: what there is to say of it.
+        again: the other way.
+    """
+
+    def __init__(self, lines: Sequence[str], again: Callable[[Path], Dump]) -> None:
+        super().__init__(*lines)
+        self.lines = lines
+        self.again = again
+
+
+@contextmanager
+def _noting_crash(dump: Dump) -> Iterator[None]:
+    try:
+        yield
+    except ElementsFailed as error:
+        first = error.culprits[0]
+        if dump.again and first.element is dump.stage and first.has_crashed:
+            raise _Crashed(first.lines, dump.again) from error
+        raise
 
 
 def _memory(dump: Dump, record: ArchiveRecord) -> Memory:

@@ -50,6 +50,8 @@ class Dump:
             learnt meanwhile, and tells it. Raises SourceError.
         index: another such file, made by ``guard``; it may have been given up, and not be there at the end.
         listing: tells, when the archive has arrived, what is in it; None if ``guard`` does not follow it.
+        again: prepares it in another way, for when the process has crashed; is given an empty folder like ``dump``.
+            None if there is no other way.
     """
 
     stage: Stage
@@ -60,6 +62,7 @@ class Dump:
     conclude: Callable[[], Conclusion] = Conclusion
     index: Path | None = None
     listing: Callable[[], Lines | None] | None = None
+    again: Callable[[Path], Dump] | None = None
 
 
 class Alarm(str):

@@ -53,6 +53,15 @@ snapshot. A name has at most 255 bytes, so above each one that is left out in th
 """
 
 
+_PADDINGS = (0, 61, 977)
+"""Records of nothing with which a snapshot is given to tar, one attempt after the other.
+
+tar keeps folders by their inode number in a hash table, where it changes a folder's number in place if another one has
+taken its name. The same folder met at a second place, since it is mounted there or is just being moved, makes tar abort
+if its entry is the one with which the table grows (1.34, ``procdir``, and ``hash_insert_if_absent`` of gnulib). With
+more entries the table grows at others.
+"""
+
 _FORMAT_OPTIONS = (
     # Without them nanoseconds, access control lists and extended attributes are lost.
     "--format=posix",
@@ -201,11 +210,16 @@ class DirectorySource:
 
     def dump(self, archive_type: ArchiveType, memory: Memory | None, folder: Path) -> Dump:
         """See ``Source``."""
+        return self._dump(archive_type, memory, _PADDINGS, folder)
+
+    def _dump(self, archive_type: ArchiveType, memory: Memory | None, paddings: Sequence[int], folder: Path) -> Dump:
+        """See ``dump``; ``paddings`` are of the snapshot, of this and further attempts."""
         is_diff = archive_type is ArchiveType.DIFF
         snapshot = self._working_snapshot(folder)
         if snapshot is not None:
             before = folder / memory.snapshot if is_diff and memory else None
-            begin_snapshot(snapshot, before, margin=margin() if self.margin is None else self.margin)
+            seconds = margin() if self.margin is None else self.margin
+            begin_snapshot(snapshot, before, margin=seconds, padding=paddings[0])
         member = member_name(self.job.target, followed=self._followed())
         real = os.path.realpath(self.job.target)
         blame = Blame(posixpath.normpath(os.fsencode(member)), real, is_almighty=reads_everything())
@@ -238,7 +252,9 @@ class DirectorySource:
             parts.append(Transformation("the index", indexing.followed))
         index = folder / WORKING_INDEX if indexing else None
         listing = (lambda: indexing.lines) if indexing else None
-        return Dump(stage, snapshot, notes, guard=composed(*parts), conclude=conclude, index=index, listing=listing)
+        made = Dump(stage, snapshot, notes, guard=composed(*parts), conclude=conclude, index=index, listing=listing)
+        others = paddings[1:]
+        return replace(made, again=partial(self._dump, archive_type, memory, others)) if others else made
 
     def _full_alone(self, stage: Stage, notes: Mapping[str, str], folder: Path, review: TarReview) -> Dump:
         """A dump on which no DIFF will build."""

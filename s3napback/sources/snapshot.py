@@ -55,13 +55,14 @@ def read_snapshot_header(stream: BinaryIO) -> bytes:
     return header
 
 
-def begin_snapshot(working: Path, before: Path | None, *, margin: int) -> None:
+def begin_snapshot(working: Path, before: Path | None, *, margin: int, padding: int = 0) -> None:
     """Make the snapshot that tar reads and writes: an empty one, or a cured copy.
 
     Args:
         working: where; nothing may be there.
         before: what it is to be a copy of.
         margin: see ``copy_cured``.
+        padding: how many folders that are nowhere it tells of besides; tar forgets them.
 
     Raises:
         SourceError: what was before cannot be copied.
@@ -72,8 +73,15 @@ def begin_snapshot(working: Path, before: Path | None, *, margin: int) -> None:
     try:
         with before.open("rb") as source, working.open("wb") as target:
             copy_cured(source, target, margin=margin)
+            target.writelines(map(_record_of_nothing, range(padding)))
     except (OSError, DamagedSnapshot) as error:
         raise SourceError(f"the snapshot {before} cannot be copied: {error}") from error
+
+
+def _record_of_nothing(number: int) -> bytes:
+    """A record that no folder has: each with an inode number of its own, beyond those that are given."""
+    inode, name = (1 << 63) + number, b"s3napback-nowhere/%d" % number
+    return b"\0".join((b"0", b"0", b"0", b"0", b"%d" % inode, name)) + _RECORD_END
 
 
 def copy_cured(source: BinaryIO, target: Sink, *, margin: int = 0) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from s3napback.errors import PipelineError
 
 _UNLOADED = 126
+_CRASHES = frozenset({signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL})
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,11 @@ class Culprit:
     def has_worked(self) -> bool:
         """It is not known as a process that was killed, or could not even be loaded (126 and 127, as of a shell)."""
         return self.status is None or 0 <= self.status < _UNLOADED
+
+    @property
+    def has_crashed(self) -> bool:
+        """A process that was ended by a fault of its own, and not by somebody."""
+        return self.status is not None and -self.status in _CRASHES
 
 
 class ElementsFailed(PipelineError):
