@@ -11,6 +11,7 @@ other options than ``frozen`` cannot have one from here as its base.
 from __future__ import annotations
 
 import dataclasses
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -87,16 +88,22 @@ def _made(cls: type, name: str, is_frozen: bool) -> Any:
 def _freeze(cls: Any) -> None:
     def set_attribute(self: Any, name: str, value: Any) -> None:
         if type(self) is cls or name in _field_names(cls):
-            raise dataclasses.FrozenInstanceError(f"cannot assign to field {name!r}")
+            setattr(_frozen(), name, value)
         super(cls, self).__setattr__(name, value)
 
     def delete_attribute(self: Any, name: str) -> None:
         if type(self) is cls or name in _field_names(cls):
-            raise dataclasses.FrozenInstanceError(f"cannot delete field {name!r}")
+            delattr(_frozen(), name)
         super(cls, self).__delattr__(name)
 
     cls.__setattr__ = set_attribute
     cls.__delattr__ = delete_attribute
+
+
+@cache
+def _frozen() -> Any:
+    """What says that it cannot be changed, as ``dataclasses`` says it."""
+    return dataclasses.make_dataclass("Frozen", (), frozen=True)()
 
 
 def _field_names(cls: Any) -> set[str]:
