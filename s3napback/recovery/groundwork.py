@@ -3,31 +3,31 @@
 GNU tar (``delay_set_stat`` in ``src/extract.c``, 1.34 and 1.35) keeps all folders of an incremental archive in a list,
 which it searches for each further one; and it looks through all links that lead out of their folder, which it makes
 last, for each hard link. Both take time with the square of their number. So folders are cleared of what the archive
-knows gone, and made, before what lies in them reaches tar. What they bear, such links, and what may be hard links to
-these, are kept back, for further runs of tar with nothing else in them.
+knows gone, and made, before what lies in them reaches tar. What they bear, symbolic links, and what may be hard links
+to these, are kept back, for further runs of tar with nothing else in them. While the rest is extracted no link is
+there that could be followed.
 """
 
 from __future__ import annotations
 
+import errno
 import marshal
 import os
 import stat
 import tempfile
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import BinaryIO, cast
 
 from s3napback.errors import PipelineError
-from s3napback.recovery.folders import Cursor, file_names, go_to, walk
+from s3napback.recovery.clearing import gone, remove
+from s3napback.recovery.folders import Cursor, cursor, file_names, go_to
+from s3napback.recovery.opening.failures import Damaged
 from s3napback.streams.tar_headers import HARD_LINK, SYMBOLIC_LINK, Member
 from s3napback.streams.tar_rewriting import folder_headers
 from s3napback.streams.tar_stream import END_MARK
-
-_AT_ONCE = 100_000
-"""Names of one folder that are compared with an archive's list of it, whatever their number; for bounded memory."""
 
 _LONGEST_KEPT_WHOLE = 1 << 14
 _MOST_CHANGED = 1 << 22
@@ -37,7 +37,6 @@ MOST_LINKS = 1 << 22
 """Bytes of names of links that are remembered for moving them aside, at most."""
 
 _LONGEST_PATH = 4095  # bytes, by which tar can reach anything (PATH_MAX)
-_WINDOW = 1 << 20
 _IN_MEMORY = 1 << 20
 _BLOCK = 1 << 18
 _SECURITY = "security."
@@ -69,6 +68,15 @@ class _Store:
         while block := self._file.read(_BLOCK):
             yield block
 
+    def all_but(self, unwanted: Collection[int]) -> Iterator[bytes]:
+        """The pieces in order, but for some."""
+        self._file.seek(0)
+        for index, start in enumerate(self._starts):
+            is_last = index + 1 == len(self._starts)
+            piece = self._file.read(-1 if is_last else self._starts[index + 1] - start)
+            if index not in unwanted:
+                yield piece
+
     def last_first(self, is_wanted: bytearray) -> Iterator[bytes]:
         end = self._file.seek(0, os.SEEK_END)
         for index in range(len(self._starts) - 1, -1, -1):
@@ -87,18 +95,21 @@ class Groundwork:
         tree: descriptor of the folder that is extracted into.
         room: descriptor of one in which files without names are made.
         is_fresh: there is nothing in the tree yet.
-        placed: names of all in the archive that may be a symbolic link.
+        placed: names of all in the archive that may be a symbolic link, and which of those that are kept back it is.
         forgot: there are more of these.
+        astray: names of links that lie below a link of the same archive, and were not made. They would come to lie
+            elsewhere than they are called, and nobody would know where.
     """
 
     tree: int
     room: int
     is_fresh: bool
-    placed: list[str] = field(default_factory=list)
+    placed: dict[str, int] = field(default_factory=dict)
     forgot: bool = False
+    astray: list[str] = field(default_factory=list)
+    _overtaken: set[int] = field(default_factory=set)
     _links_left: int = field(default_factory=lambda: MOST_LINKS)
-    _modes_of_links: set[int] = field(default_factory=set)
-    _modes_kept_back: set[int] = field(default_factory=set)
+    _modes: set[int] = field(default_factory=set)
     _changed: set[str] = field(default_factory=set)
     _changed_left: int = _MOST_CHANGED
     _last_changed: str | None = None
@@ -126,6 +137,7 @@ class Groundwork:
 
         Raises:
             PipelineError: the tree cannot be changed.
+            Damaged: there is more of what no tree has than can be remembered.
         """
         if member.is_directory:
             try:
@@ -157,17 +169,36 @@ class Groundwork:
 
     def links(self) -> Iterator[bytes]:
         """An archive of the links that were kept back; nothing if there are none."""
-        if len(self._links):
-            yield from self._links.all()
+        if len(self._links) > len(self._overtaken):
+            yield from self._links.all_but(self._overtaken) if self._overtaken else self._links.all()
             yield END_MARK
 
     def folders(self) -> Iterator[bytes]:
         """An archive of the folders that are to be given what they bear; nothing if there are none.
 
         They come last one first: by then nothing below them is of interest any more, and the ones above are still
-        open to whoever may not go everywhere.
+        open to whoever may not go everywhere. The links of the archive are live by then, and may have taken the place
+        of a folder: what is reached by one is left alone.
+
+        Raises:
+            PipelineError: the tree cannot be looked into.
         """
         passed = bytearray()
+        try:
+            with cursor(self.tree, is_own=True) as place:
+                for name, kept in self._last_first():
+                    if _is_folder(place, name):
+                        passed += kept if isinstance(kept, bytes) else folder_headers(kept)
+                    if len(passed) >= _BLOCK:
+                        yield bytes(passed)
+                        passed.clear()
+        except OSError as error:
+            raise PipelineError(f"the folders that were restored cannot be looked into: {error}") from error
+        if passed:
+            yield bytes(passed)
+            yield END_MARK
+
+    def _last_first(self) -> Iterator[tuple[str, bytes | list[bytes]]]:
         all_changed = self._changed_left < 0
         done: set[str] = set()
         for piece in self._folders.last_first(self._looked_at()):
@@ -177,13 +208,7 @@ class Groundwork:
             if name in self._late:
                 done.add(name)
             if is_needed or all_changed or name in self._changed:
-                passed += kept if isinstance(kept, bytes) else folder_headers(kept)
-            if len(passed) >= _BLOCK:
-                yield bytes(passed)
-                passed.clear()
-        if passed:
-            yield bytes(passed)
-            yield END_MARK
+                yield name, kept
 
     def _looked_at(self) -> bytearray:
         return bytearray(b"\1") * len(self._is_needed) if self._changed or self._late else self._is_needed
@@ -192,6 +217,9 @@ class Groundwork:
         if self._clears_late(member):
             self._keep(member, is_needed=True, may_repeat=True)
             return True
+        if (link := self.placed.get(member.name)) is not None:
+            # What was a link when tar came by was a folder when it came again.
+            self._overtaken.add(link)
         *above, last = file_names(member.name) or [""]
         # tar goes by whole paths.
         is_made = self._made(above, last) if _is_short(member.name) else None
@@ -253,10 +281,10 @@ class Groundwork:
         is_changed = place.mode is not None or not _is_as_told(place.descriptor, status, member)
         if member.dumpdir is None:
             return is_changed
-        gone = _gone(place.descriptor, member.dumpdir)
-        for name, is_folder in gone:
-            _remove(place, name, is_folder=is_folder)
-        return is_changed or bool(gone)
+        found = gone(place.descriptor, member.dumpdir)
+        for name, is_folder in found:
+            remove(place, name, is_folder=is_folder)
+        return is_changed or bool(found)
 
     def _keep(self, member: Member, *, is_needed: bool, may_repeat: bool) -> None:
         # Most of what DIFFs hold is never needed again.
@@ -270,29 +298,35 @@ class Groundwork:
             self._late.add(member.name)
 
     def _takes_link(self, member: Member) -> bool:
-        mode = member.permissions
-        if member.type == SYMBOLIC_LINK:
-            self._modes_of_links.add(mode)
-            self._note_link(member.name)
-            is_made_last = member.link.startswith(b"/") or b".." in member.link.split(b"/")
-            if is_made_last:
-                self._modes_kept_back.add(mode)
-        else:
-            if self._modes_of_links:
-                self._note_link(member.name)
-            # A hard link bears the permissions of what it is another name of.
-            is_made_last = mode in self._modes_kept_back
-        if is_made_last:
-            self._links.add(b"".join(member.raw))
-        return not is_made_last
+        if self._lies_below_a_link(member.name):
+            self._note_astray(member.name)
+            return False
+        # A hard link bears the permissions of what it is another name of.
+        if member.type == HARD_LINK and member.permissions not in self._modes:
+            return True
+        self._modes.add(member.permissions)
+        self._note_link(member.name, len(self._links))
+        self._links.add(b"".join(member.raw))
+        return False
 
-    def _note_link(self, name: str) -> None:
+    def _note_link(self, name: str, kept: int) -> None:
         self._links_left -= len(name)
         if self._links_left < 0:
             self.forgot = True
             self.placed.clear()
         else:
-            self.placed.append(name)
+            self.placed[name] = kept
+
+    def _note_astray(self, name: str) -> None:
+        self._links_left -= len(name)
+        if self._links_left < 0:
+            raise Damaged("it holds more links below links than any tree has")
+        self.astray.append(name)
+
+    def _lies_below_a_link(self, name: str) -> bool:
+        if not self.placed:
+            return False
+        return any(above in self.placed for above in _above(name))
 
     def _note_change(self, name: str) -> None:
         """A folder gets a new entry, and so may those above, for what tar makes on its way."""
@@ -305,50 +339,26 @@ class Groundwork:
             name = name.rpartition("/")[0]
 
 
+def _above(name: str) -> Iterator[str]:
+    end = name.rfind("/")
+    while end >= 0:
+        yield name[:end]
+        end = name.rfind("/", 0, end)
+
+
+def _is_folder(place: Cursor, name: str) -> bool:
+    """Whether a name in an archive is of a folder, and no link is on the way there."""
+    *above, last = file_names(name) or ["."]
+    try:
+        return go_to(place, above) and stat.S_ISDIR(os.lstat(last, dir_fd=place.descriptor).st_mode)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENAMETOOLONG):
+            raise
+        return False
+
+
 def _is_short(name: str) -> bool:
     return 4 * len(name) <= _LONGEST_PATH or len(name.encode("utf-8", "surrogateescape")) <= _LONGEST_PATH
-
-
-def _gone(folder: int, dumpdir: bytes) -> list[tuple[str, bool]]:
-    """What a folder holds that its list does not name, or names as something else, and whether that is a folder.
-
-    As GNU tar decides it (``try_purge_directory`` in ``src/incremen.c``).
-    """
-    gone: list[tuple[str, bool]] = []
-    os.lseek(folder, 0, os.SEEK_SET)
-    with os.scandir(folder) as entries:
-        while found := {
-            os.fsencode(entry.name): entry.is_dir(follow_symlinks=False) for entry in islice(entries, _AT_ONCE)
-        }:
-            for entry in _listed(dumpdir):
-                is_folder = found.get(entry[1:])
-                if is_folder is not None and entry[:1] != (b"Y" if is_folder else b"D"):
-                    del found[entry[1:]]
-            gone += [(os.fsdecode(name), is_folder) for name, is_folder in found.items()]
-    return gone
-
-
-def _listed(dumpdir: bytes) -> Iterator[bytes]:
-    """The entries, each with its letter."""
-    start = 0
-    while start < len(dumpdir):
-        end = dumpdir.rfind(b"\0", start, start + _WINDOW) + 1
-        yield from filter(None, dumpdir[start:end].split(b"\0"))
-        start = end
-
-
-def _remove(place: Cursor, name: str, *, is_folder: bool) -> None:
-    if not is_folder:
-        os.unlink(name, dir_fd=place.descriptor)
-        return
-    place.enter(name)
-    for step in walk(place.descriptor, stays_open=True):
-        if step.left:
-            os.rmdir(step.left, dir_fd=step.place.descriptor)
-        for other in step.others:
-            os.unlink(other, dir_fd=step.place.descriptor)
-    place.leave()
-    os.rmdir(name, dir_fd=place.descriptor)
 
 
 def _is_as_told(folder: int, status: os.stat_result, member: Member) -> bool:

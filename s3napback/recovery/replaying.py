@@ -164,6 +164,8 @@ class Replay:
                     feed = Feed(_KEPT_BACK, partial(chain_of, [begin], blocks))
                     stage = extract_stage(self.tar, self.staging.tree, reviews[-1])
                     self.decoder.use(archive, feed, stage, use="extracted")
+        for name in groundwork.astray:
+            self.refusals.note(_path(name), Aspect.ENTRY, "it lies below a symbolic link of the same archive")
         for each in reviews:
             for line in each.remarks:
                 logger.warning("tar: %s", line)

@@ -96,7 +96,7 @@ class Staging:
         with closing(Groundwork(self.tree, self._links, is_fresh)) as ground:
             yield ground
         self._is_searched = self._is_searched or ground.forgot
-        self._note_links(ground.placed)
+        self._note_links([*ground.placed])
 
     def _note_links(self, names: Sequence[str]) -> None:
         self._placed_left -= sum(map(len, names))

@@ -141,6 +141,55 @@ def changing_places(out: str) -> Mapping[str, Sequence[bytes]]:
     }
 
 
+def where_folders_are_set_right(out: str) -> Mapping[str, Sequence[bytes]]:
+    """Folders get what they bear after the links of their archive were made, which may stand in their place by then."""
+    gone = folder(W, [])
+    return {
+        "an inner folder whose folder becomes a link": [full(folder(f"{X}/x"), link(X, out), gone)],
+        "the same without a list": [full(folder(f"{X}/x"), folder(f"{X}/folder", mode=0o777), link(X, out))],
+        "the same by a link upwards": [full(folder(f"{X}/x"), folder(f"{X}/etc", mode=0o777), link(X, UP))],
+        "an inner folder of the part, which becomes a link": [
+            full(folder(SOURCE, ["Ya"]), folder(W, ["Da", "Ya"])),
+            diff(folder(f"{W}/x"), folder(f"{W}/folder", mode=0o777), link(W, out)),
+        ],
+        "a folder below a link of a DIFF": [
+            full(),
+            diff(link(X, out), folder(f"{X}/folder", mode=0o777), folder(SOURCE, ["Nother", "Dwing"])),
+        ],
+        "a folder below a link, which a hard link replaces": [
+            full(),
+            diff(link(X, out), folder(f"{X}/folder", ["Dx", "Ya"], mtime=1), hard_link(f"{X}/folder", X)),
+        ],
+        "a deep folder below a link": [
+            full(),
+            diff(link(f"{W}/a/x/y", out), folder(W, [], mode=0), folder(f"{W}/a/x/y/folder", mode=0o777)),
+        ],
+        "a folder twice, the second time below a link": [
+            full(folder(f"{X}/folder"), folder(W, []), link(X, out), folder(f"{X}/folder", mode=0o777))
+        ],
+        "a folder below a second name of a link": [
+            full(folder(f"{X}/folder", mode=0o777), link(f"{W}/l", out), hard_link(X, f"{W}/l"))
+        ],
+        "a link that comes to lie elsewhere than it is called": [
+            full(link(X, "."), link(f"{X}/b", "../../../../../beside")),
+            diff(file(f"{W}/b/new2")),
+        ],
+        "the same with a full path": [full(link(X, "."), link(f"{X}/b", out)), diff(file(f"{W}/b/new2"))],
+        "a second name of a link that comes to lie elsewhere": [
+            full(link(X, "."), link(f"{W}/l", out), hard_link(f"{X}/b", f"{W}/l")),
+            diff(file(f"{W}/b/new2")),
+        ],
+        "a link below a second name of a link": [
+            full(link(f"{W}/l", "."), hard_link(X, f"{W}/l"), link(f"{X}/b", out)),
+            diff(file(f"{W}/b/new2")),
+        ],
+        "a link below a link below a link": [
+            full(link(X, "."), link(f"{X}/y", "."), link(f"{X}/y/b", out)),
+            diff(file(f"{W}/b/new2")),
+        ],
+    }
+
+
 def names_of_links(out: str) -> Mapping[str, Sequence[bytes]]:
     """Hard links of all kinds, and links with targets of all kinds."""
     late = member(X, b"2", link=f"{out}/precious", mtime=MTIME)
@@ -193,5 +242,5 @@ def honest_chain(out: str) -> Sequence[bytes]:
     return [first, diff(folder(SOURCE, ["Dwing"]), folder(W, entries), file(f"{W}/later", b"later\n"))]
 
 
-LINKS: tuple[Attacks, ...] = (through_a_chain, with_a_second_reading, changing_places)
+LINKS: tuple[Attacks, ...] = (through_a_chain, with_a_second_reading, changing_places, where_folders_are_set_right)
 SINGLE_LINKS: tuple[Attacks, ...] = (through_one_archive, names_of_links, into_a_live_tree)

@@ -14,10 +14,12 @@ from types import ModuleType
 
 import pytest
 
-from s3napback.recovery import groundwork, staging
+from s3napback.recovery import clearing, groundwork, staging
 from s3napback.recovery.members import Gate
 from s3napback.recovery.replaying import extract_stage
 from s3napback.recovery.staging import Staging, staging_in
+from tests.hostile.archives import archive as archive_of
+from tests.hostile.archives import file, folder, hard_link, link
 from tests.sources.trees import assert_same_tree, describe_tree
 
 
@@ -48,9 +50,8 @@ def replayed(place: Staging, *archives: bytes) -> list[tuple[bytes, bytes, bytes
         with place.extracting() as work:
             passed = b"".join(map(bytes, Gate("", groundwork=work).whole(iter([memoryview(archive)]))))
             extract(passed, place.tree)
-            links, folders = b"".join(work.links()), b"".join(work.folders())
-            extract(links, place.tree)
-            extract(folders, place.tree)
+            extract(links := b"".join(work.links()), place.tree)
+            extract(folders := b"".join(work.folders()), place.tree)
             runs.append((passed, links, folders))
     place.finish()
     return runs
@@ -88,8 +89,8 @@ def test_folders_and_links_out_of_them_come_by_runs_of_their_own_without_lists(t
         assert_same_tree(tree, tree_of(place))
     assert b"GNU.dumpdir" in archive
     assert b"GNU.dumpdir" not in passed + links + folders
-    assert sorted(names(passed)) == ["a/b/file", "a/near", "locked/file"]
-    assert sorted(names(links)) == ["a/d/up again", "a/up"]
+    assert sorted(names(passed)) == ["a/b/file", "locked/file"]
+    assert sorted(names(links)) == ["a/d/up again", "a/near", "a/up"]
     found = names(folders)
     assert sorted(found) == [".", "a", "a/b", "a/b/c", "a/d", "locked"]
     # whoever may not go everywhere gets to each
@@ -146,12 +147,58 @@ def test_what_became_another_kind_is_replaced(tree: Path, tmp_path: Path) -> Non
         assert_same_tree(tree, tree_of(place), hard_links=False)
 
 
+@pytest.mark.parametrize("target", ["/out of it", "inner"])
+def test_what_was_a_link_when_tar_came_by_and_a_folder_when_it_came_again_is_a_folder(
+    tmp_path: Path, target: str
+) -> None:
+    changed = archive_of(
+        folder("."),
+        link("other", "/before"),
+        link("now", target),
+        link("last", "/behind"),
+        folder("now"),
+        file("now/file"),
+    )
+    with place_in(tmp_path / "out") as place:
+        ((_, links, _),) = replayed(place, changed)
+        assert (tree_of(place) / "now/file").is_file()
+        assert {path.name for path in tree_of(place).iterdir() if path.is_symlink()} == {"other", "last"}
+    assert names(links) == ["other", "last"]
+
+
+def test_a_link_below_a_link_is_not_made_and_told(tmp_path: Path) -> None:
+    strange = archive_of(
+        folder("."),
+        link("here", "."),
+        link("here/up", "../.."),
+        hard_link("again", "here", mode=0o777),
+        link("again/up", "../.."),
+    )
+    with place_in(tmp_path / "out") as place:
+        with place.extracting() as work:
+            passed = b"".join(map(bytes, Gate("", groundwork=work).whole(iter([memoryview(strange)]))))
+            assert names(b"".join(work.links())) == ["here", "again"]
+        assert names(passed) == []
+    assert work.astray == ["here/up", "again/up"]
+
+
+def test_a_folder_whose_place_a_link_has_taken_is_not_set_right(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    swapped = archive_of(folder("."), folder("a"), folder("a/b", mode=0o777), folder(".", []), link("a", str(outside)))
+    with place_in(tmp_path / "out") as place:
+        ((_, links, folders),) = replayed(place, swapped)
+    assert names(links) == ["a"]
+    assert names(folders) == ["."]
+    assert list(outside.iterdir()) == []
+
+
 @pytest.mark.parametrize("at_once", [1, 2, 100])
 def test_what_is_gone_is_found_however_many_names_are_looked_at_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
-    monkeypatch.setattr(groundwork, "_AT_ONCE", at_once)
-    monkeypatch.setattr(groundwork, "_WINDOW", 20)
+    monkeypatch.setattr(clearing, "_AT_ONCE", at_once)
+    monkeypatch.setattr(clearing, "_WINDOW", 20)
     tree, snapshot = tmp_path / "tree", tmp_path / "snapshot"
     for number in range(7):
         (tree / f"folder {number}").mkdir(parents=True)

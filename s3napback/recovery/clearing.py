@@ -1,0 +1,61 @@
+"""What a folder still holds that a later archive's list of it knows gone, and its removal."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import islice
+
+from s3napback.recovery.folders import Cursor, walk
+
+_AT_ONCE = 100_000
+"""Names of one folder that are compared with an archive's list of it, whatever their number; for bounded memory."""
+
+_WINDOW = 1 << 20
+
+
+def gone(folder: int, dumpdir: bytes) -> list[tuple[str, bool]]:
+    """What a folder holds that its list does not name, or names as something else, and whether that is a folder.
+
+    As GNU tar decides it (``try_purge_directory`` in ``src/incremen.c``).
+    """
+    entries_gone: list[tuple[str, bool]] = []
+    os.lseek(folder, 0, os.SEEK_SET)
+    with os.scandir(folder) as entries:
+        while found := {
+            os.fsencode(entry.name): entry.is_dir(follow_symlinks=False) for entry in islice(entries, _AT_ONCE)
+        }:
+            for entry in _listed(dumpdir):
+                is_folder = found.get(entry[1:])
+                if is_folder is not None and entry[:1] != (b"Y" if is_folder else b"D"):
+                    del found[entry[1:]]
+            entries_gone += [(os.fsdecode(name), is_folder) for name, is_folder in found.items()]
+    return entries_gone
+
+
+def _listed(dumpdir: bytes) -> Iterator[bytes]:
+    """The entries, each with its letter."""
+    start = 0
+    while start < len(dumpdir):
+        end = dumpdir.rfind(b"\0", start, start + _WINDOW) + 1
+        yield from filter(None, dumpdir[start:end].split(b"\0"))
+        start = end
+
+
+def remove(place: Cursor, name: str, *, is_folder: bool) -> None:
+    """Remove an entry of the folder in which the cursor stands, with all below it; no link is followed.
+
+    Raises:
+        OSError: something cannot be removed.
+    """
+    if not is_folder:
+        os.unlink(name, dir_fd=place.descriptor)
+        return
+    place.enter(name)
+    for step in walk(place.descriptor, stays_open=True):
+        if step.left:
+            os.rmdir(step.left, dir_fd=step.place.descriptor)
+        for other in step.others:
+            os.unlink(other, dir_fd=step.place.descriptor)
+    place.leave()
+    os.rmdir(name, dir_fd=place.descriptor)
