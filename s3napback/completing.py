@@ -132,11 +132,10 @@ def _archives(configurations: Sequence[Configuration], source: str) -> Iterator[
 
 def _remembered(configuration: Configuration) -> Iterator[tuple[Job, SourceState | None]]:
     """The sources of a configuration, with what is remembered of each; those of a folder as they were last seen."""
-    from s3napback.state import StoreState, remembered_of_several
-    from s3napback.stores.opening import identity_of
-    from s3napback.surroundings import diff_dir
+    from s3napback.adopting import state_of
+    from s3napback.state import remembered_of_several
 
-    state = StoreState(diff_dir(configuration), identity_of(configuration.store), configuration.store.prefix)
+    state = state_of(configuration)
     for job in configuration.jobs:
         if _stands_for_several(job):
             yield from remembered_of_several(state, job)

@@ -1,7 +1,7 @@
 """What DiffDir holds: for each name the chain to its newest archive, and the snapshots a DIFF needs.
 
 Layout: ``DIFFDIR/STORE/NAME/state.json`` with the snapshots and indexes beside it. ``STORE`` and ``NAME`` are readable
-abbreviations made unique by a hash, so that several configurations can share one DiffDir. A commit writes both
+abbreviations made unique by a hash (``places.py``), so that configurations can share one DiffDir. A commit writes both
 under the archive's id, flushes them, and then replaces ``state.json`` in one step; whatever that file does not mention
 is rubbish of an interrupted run.
 """
@@ -12,7 +12,6 @@ import fcntl
 import hashlib
 import json
 import os
-import re
 import threading
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,6 +29,7 @@ from s3napback.errors import ChangeableByOthers, DamagedState, LockHeld, StateEr
 from s3napback.kinds import SourceName, kind_of
 from s3napback.locks import Ledger, ledger_document, read_ledger
 from s3napback.ownership import open_own_for_writing, read_own_file, require_own, require_own_for_writing
+from s3napback.places import StatePlace, folder_name
 from s3napback.rotation import ArchiveType
 
 STATE_FORMAT = 1
@@ -46,14 +46,17 @@ _ELSEWHERE = "set DiffDir to a folder that can be written to; under systemd, Rea
 class StoreState:
     """The part of DiffDir that belongs to one store and prefix. Creates nothing before a commit needs it."""
 
-    def __init__(self, diff_dir: Path, store_identity: str, prefix: str) -> None:
-        identity = f"{store_identity}\0{prefix}"
-        self._root = diff_dir / _folder_name(f"{store_identity}-{prefix}".strip("-"), identity)
+    def __init__(self, diff_dir: Path, store_identity: str, prefix: str, former: str = "") -> None:
+        self.place = StatePlace(diff_dir, store_identity, prefix, former)
         self._folders = threading.Lock()
+
+    @property
+    def _root(self) -> Path:
+        return self.place.folder
 
     def folder(self, name: str) -> Path:
         """Where the state of a name lies, whether it exists or not."""
-        return self._root / _folder_name(name or "root", name)
+        return self._root / folder_name(name or "root", name)
 
     def knows_store(self) -> bool:
         """Whether anything was ever committed for this store."""
@@ -138,6 +141,7 @@ class StoreState:
         try:
             for each in (self._root, folder):
                 _make_private(each)
+            self.place.note()
             newest = state.newest
             if newest is not None and newest.memory is not None:
                 memory = newest.memory
@@ -328,11 +332,6 @@ def _stands_for(job: Job, state: SourceState) -> bool:
     if not kind.folder_of:
         return kind.covers(job.target, state.source.target) and state.source.kind == kind.name
     return state.name.startswith(f"{job.name}/") if job.name else True
-
-
-def _folder_name(label: str, identity: str) -> str:
-    readable = re.sub(r"[^A-Za-z0-9._]+", "-", label).strip("-.")[:80]
-    return f"{readable}-{hashlib.sha256(identity.encode(errors='surrogateescape')).hexdigest()[:12]}"
 
 
 def _make_private(folder: Path) -> None:

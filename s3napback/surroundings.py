@@ -8,14 +8,17 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s3napback.config.key_file import read_key_file
-from s3napback.config.settings import Configuration, Credentials
+from s3napback.config.settings import Configuration, Credentials, StoreSettings
 from s3napback.errors import ChangeableByOthers, UnusableConfiguration, UnusableTool
 from s3napback.ownership import require_own
 from s3napback.stores import Store
+from s3napback.stores.aws_settings import read_aws_settings
+from s3napback.stores.choosing import chosen_server
 from s3napback.stores.opening import open_store, open_versions
 from s3napback.stores.versions import VersionedStore
 from s3napback.streams.environment import Family, child_environment
@@ -86,6 +89,15 @@ def find_gnu_tar() -> str:
     )
 
 
+def store_settings(configuration: Configuration) -> StoreSettings:
+    """What the configuration says of the store, completed by what it leaves open."""
+    store = configuration.store
+    if store.folder is not None or store.endpoint:
+        return store
+    found = read_aws_settings(os.environ, has_key_file=store.key_file is not None)
+    return replace(store, chosen=chosen_server(found))
+
+
 def configured_store(configuration: Configuration, *, patient: bool = True, after: Store | None = None) -> Store:
     """The store that the configuration names, not yet looked at.
 
@@ -97,7 +109,7 @@ def configured_store(configuration: Configuration, *, patient: bool = True, afte
         UnusableStore: S3Keyfile cannot be used.
         UnusableConfiguration: others can change what boto3 and other programs read in our home.
     """
-    return open_store(configuration.store, _credentials(configuration), patient=patient, after=after)
+    return open_store(store_settings(configuration), _credentials(configuration), patient=patient, after=after)
 
 
 def configured_versions(configuration: Configuration) -> VersionedStore:
@@ -107,7 +119,7 @@ def configured_versions(configuration: Configuration) -> VersionedStore:
         UnusableStore: S3Keyfile cannot be used, or the store is of a kind that keeps none.
         UnusableConfiguration: as ``configured_store``.
     """
-    return open_versions(configuration.store, _credentials(configuration))
+    return open_versions(store_settings(configuration), _credentials(configuration))
 
 
 def examined_bucket(configuration: Configuration) -> ExaminedBucket | None:

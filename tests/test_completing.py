@@ -15,7 +15,8 @@ from s3napback import completing
 from s3napback.cli import command_line
 from s3napback.config.loading import load_configuration
 from s3napback.config.settings import StoreSettings
-from s3napback.stores.opening import identity_of, open_store
+from s3napback.stores.choosing import identity_of
+from s3napback.stores.opening import open_store
 from tests import manual
 from tests.servers import S3Server
 from tests.site import START, Site

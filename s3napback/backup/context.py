@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
+from s3napback.adopting import find_owner, state_of
 from s3napback.backup.journal import Journal
 from s3napback.backup.survey import Survey
 from s3napback.config.settings import Configuration
@@ -19,7 +20,7 @@ from s3napback.sources.in_use import DatabasesInUse
 from s3napback.sources.registry import Tools, needs_tar
 from s3napback.state import StoreState
 from s3napback.stores import Store
-from s3napback.surroundings import configured_store, diff_dir, find_gnu_tar, host_name, temp_dir
+from s3napback.surroundings import configured_store, find_gnu_tar, host_name, temp_dir
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,9 @@ def prepared_run(
             store.check()
         except StoreUnreachable as error:
             unreachable = error
-        prefix = configuration.store.prefix
+        prefix, state = configuration.store.prefix, state_of(configuration)
+        if unreachable is None:
+            find_owner(state, store)
         yield RunContext(
             configuration=configuration,
             facts=RunFacts(
@@ -92,7 +95,7 @@ def prepared_run(
                 options=options,
             ),
             store=store,
-            state=StoreState(diff_dir(configuration), store.identity, prefix),
+            state=state,
             temp_dir=folder,
             survey=Survey(store, prefix, len(configuration.jobs)),
             encryption=encryption,

@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import date, datetime, timezone
 
 from s3napback import __version__
+from s3napback.adopting import state_of
 from s3napback.backup.journal import Journal, error_class, has_failed
 from s3napback.backup.last_lines import LastLines, body_of, keeping_last_lines, secrets_of
 from s3napback.backup.telling import Telling
@@ -142,7 +143,7 @@ class _Leaving:
         store = configured_store(self._configuration, patient=False) if is_quick else journal.store
         if store is None:
             return
-        state = StoreState(diff_dir(self._configuration), store.identity, self._configuration.store.prefix)
+        state = state_of(self._configuration)
         is_there = self._is_there(store, state, error, hurried=hurried)
         previous = _previous(store, self._place.key) if is_there else None
         run = Run(

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import date
 
+from s3napback.adopting import settle
 from s3napback.backup.around import Around
 from s3napback.backup.context import RunContext, prepared_run
 from s3napback.backup.journal import Journal, has_failed
@@ -60,6 +61,7 @@ def run(configuration: Configuration, today: date, options: BackupOptions) -> Ta
         undone = around.undo_unfinished()
         context = stack.enter_context(prepared_run(configuration, today, options, patient=True))
         context = replace(context, journal=journal)
+        settle(context.state)
         journal.store, journal.answered = context.store, context.unreachable is None
         tally = Tally(warnings=_warn(context.warnings)) + undone + _back_up_all(context, around)
         journal.exit_code = tally.exit_code

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import date, datetime, timezone
 from pathlib import Path
 
+from s3napback.adopting import state_of
 from s3napback.config.loading import load_configuration
 from s3napback.config.settings import Configuration
 from s3napback.doctor.bucket import PART, judge_bucket
@@ -22,9 +23,8 @@ from s3napback.doctor.machine import (
 )
 from s3napback.errors import ConfigurationError, S3napbackError
 from s3napback.foresight.early_deletion import early_deletions
-from s3napback.state import StoreState
 from s3napback.stores.s3_examining import Right
-from s3napback.surroundings import configured_store, diff_dir, examined_bucket
+from s3napback.surroundings import configured_store, examined_bucket
 
 logger = logging.getLogger("s3napback")
 
@@ -64,7 +64,7 @@ def _parts(
     configuration: Configuration, today: date, root: Path
 ) -> Iterator[tuple[str, Callable[[], Iterator[Check]]]]:
     """The parts, in order, each by its name. A further one is one line here."""
-    states = [*_state(configuration).all()] if _can_open(configuration) else []
+    states = [*state_of(configuration).all()] if _can_open(configuration) else []
     yield "configuration", lambda: check_configuration(configuration, early_deletions(configuration))
     yield "keys", lambda: check_keys(configuration, today)
     yield "tools", lambda: check_tools(configuration.jobs)
@@ -91,11 +91,6 @@ def _can_open(configuration: Configuration) -> bool:
     except S3napbackError:
         return False
     return True
-
-
-def _state(configuration: Configuration) -> StoreState:
-    store = configured_store(configuration, patient=False)
-    return StoreState(diff_dir(configuration), store.identity, configuration.store.prefix)
 
 
 def check_store(configuration: Configuration) -> Iterator[Check]:

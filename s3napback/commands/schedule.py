@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 
+from s3napback.adopting import state_of
 from s3napback.chains import SourceState
 from s3napback.config.settings import Configuration, Job
 from s3napback.deciding.facts import RunFacts
@@ -19,7 +20,7 @@ from s3napback.kinds import kind_of
 from s3napback.locks import LockTerms
 from s3napback.rotation import day_number
 from s3napback.state import StoreState, remembered_of_several
-from s3napback.surroundings import configured_store, diff_dir, host_name
+from s3napback.surroundings import diff_dir, host_name
 
 logger = logging.getLogger("s3napback")
 
@@ -65,8 +66,7 @@ def _state(configuration: Configuration) -> StoreState | None:
     except OSError as error:
         logger.warning("%s: %s; foreseen as if there had been no backup yet", folder, error.strerror)
         return None
-    store = configured_store(configuration, patient=False)
-    return StoreState(folder, store.identity, configuration.store.prefix)
+    return state_of(configuration)
 
 
 def _sources(configuration: Configuration, state: StoreState | None, day: int) -> Iterator[tuple[Job, SourceState]]:

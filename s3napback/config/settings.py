@@ -45,6 +45,19 @@ class Credentials:
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """What the surroundings choose where the configuration leaves it open.
+
+    Attributes:
+        endpoint: URL of the S3 server where Endpoint is not set, without user and password; empty for Amazon's.
+        region: where Region is not set; may be empty.
+    """
+
+    endpoint: str = ""
+    region: str = ""
+
+
+@dataclass(frozen=True)
 class StoreSettings:
     """Where archives go.
 
@@ -63,6 +76,7 @@ class StoreSettings:
         lock_days: days for which what is locked stays so after its slot should have been filled anew.
         bandwidth: how fast bytes may go to it and come from it.
         as_of: the store is shown as it was at this moment, timezone-aware, and can be read alone; None is now.
+        chosen: what no directive says.
     """
 
     bucket: str = ""
@@ -84,6 +98,7 @@ class StoreSettings:
     lock_days: int = Directives.LOCK_DAYS.value
     bandwidth: Bandwidth = UNLIMITED
     as_of: datetime | None = None
+    chosen: Chosen = field(default_factory=Chosen)
 
 
 @dataclass(frozen=True)

@@ -51,13 +51,6 @@ def open_store(
     return S3Store(settings, credentials or Credentials(), patient=patient, after=before)
 
 
-def identity_of(settings: StoreSettings) -> str:
-    """``Store.identity`` of the store that ``settings`` name, without loading what it takes to ask it."""
-    if settings.folder is not None:
-        return f"file://{settings.folder}"
-    return f"{(settings.endpoint or 's3:').rstrip('/')}/{settings.bucket}"
-
-
 def open_versions(settings: StoreSettings, credentials: Credentials | None = None) -> VersionedStore:
     """Make the store that ``settings`` name, to be asked for all its versions.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,9 +17,10 @@ from s3napback.archives import METADATA_PREFIX, join_prefix
 from s3napback.config.settings import Credentials, StoreSettings
 from s3napback.errors import StoreError, StoreUnreachable, UnusableStore
 from s3napback.stores import ByteSource, StoredObject
+from s3napback.stores.choosing import identity_of
 from s3napback.stores.parts import PartLimits, plan_parts
 from s3napback.stores.s3_answers import IDENTITY, as_sent, difference, is_ours, problem_of_answer
-from s3napback.stores.s3_client import Clients, chosen_endpoint
+from s3napback.stores.s3_client import Clients
 from s3napback.stores.s3_errors import (
     FAILURES,
     explain,
@@ -100,7 +100,7 @@ class S3Store:
     @property
     def identity(self) -> str:
         """The server and the bucket; Amazon's bucket names are unique by themselves."""
-        return f"{(self._settings.endpoint or 's3:').rstrip('/')}/{self._bucket}"
+        return identity_of(self._settings)
 
     @property
     def is_distant(self) -> bool:
@@ -113,9 +113,10 @@ class S3Store:
         The page is kept for the listing that mostly follows. For writing, locks must be possible if they are wanted.
         """
         prefix = join_prefix(self._settings.prefix, "")
-        elsewhere = "" if self._settings.endpoint else chosen_endpoint(os.environ)
+        elsewhere = "" if self._settings.endpoint else self._settings.chosen.endpoint
         named = self.identity if self._settings.endpoint else self.location
-        doing = f"the store {named}{f' at {elsewhere} (AWS_ENDPOINT_URL)' * bool(elsewhere)} cannot be used"
+        choice = f" at {elsewhere} (AWS_ENDPOINT_URL, or endpoint_url of a profile)" * bool(elsewhere)
+        doing = f"the store {named}{choice} cannot be used"
         try:
             # A proxy is nearly always there: one that nothing listens at is a mistake, and said at once.
             page = patiently(

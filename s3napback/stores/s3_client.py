@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import botocore.session
@@ -128,13 +127,6 @@ class Clients:
         except Exception as error:
             # A program of the user's, a file, a server: there is nothing that could not be raised here.
             raise UnusableCredentials(error=error) from error
-
-
-def chosen_endpoint(environment: Mapping[str, str]) -> str:
-    """The server that the environment chooses where no Endpoint is set (boto3's "Service-specific endpoints")."""
-    if environment.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
-        return ""
-    return environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL") or ""
 
 
 def _make_session(given: Credentials) -> botocore.session.Session:

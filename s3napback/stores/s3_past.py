@@ -14,11 +14,21 @@ from s3napback.archives import SUM_SUFFIX, join_prefix, split_key
 from s3napback.config.settings import Credentials, StoreSettings
 from s3napback.errors import StoreError, StoreUnreachable, UnusableStore
 from s3napback.stores import StoredObject
+from s3napback.stores.choosing import identity_of
 from s3napback.stores.read_only import ReadOnlyStore
 from s3napback.stores.s3 import S3Store
 from s3napback.stores.s3_errors import FAILURES, status_of, translate
 from s3napback.stores.s3_versions import Keeping, kept_since, listed_versions, look_at_keeping
-from s3napback.stores.versions import StoredVersion, VersionAsOf, Voucher, newest, newest_first, vouched, voucher_in
+from s3napback.stores.versions import (
+    StoredVersion,
+    VersionAsOf,
+    Voucher,
+    Vouchers,
+    newest,
+    newest_first,
+    vouched,
+    voucher_in,
+)
 
 logger = logging.getLogger("s3napback")
 
@@ -37,7 +47,9 @@ class S3StoreWithVersions(S3Store):
 
     def versions(self, prefix: str) -> Iterator[StoredVersion]:
         """See ``VersionedStore``."""
-        return listed_versions(self._ask, self._bucket, prefix)
+        return listed_versions(
+            self._ask, self._bucket, prefix, is_amazons=identity_of(self._settings).startswith("s3:")
+        )
 
     def metadata_of(self, version: StoredVersion) -> Mapping[str, str]:
         """See ``VersionedStore``."""
@@ -79,6 +91,7 @@ class S3StoreAsOf(ReadOnlyStore, S3StoreWithVersions):
         self._has_told_of_parts = False
         self._choices: dict[str, VersionAsOf] = {}
         self._vouchers: dict[str, Voucher | None] = {}
+        self._told: dict[str, Vouchers] = {}
         self._listing = threading.Lock()
 
     @property
@@ -236,8 +249,10 @@ class S3StoreAsOf(ReadOnlyStore, S3StoreWithVersions):
 
     def _voucher(self, key: str, identity: str) -> Voucher | None:
         """What a checksum object of the time says of the archive with an id."""
-        found = (self._sum(version) for version in self._history(key + SUM_SUFFIX) if not version.is_marker)
-        return next((voucher for voucher in found if voucher and voucher.id == identity), None)
+        told = self._told.get(key)
+        if told is None:
+            told = self._told.setdefault(key, Vouchers(self._history(key + SUM_SUFFIX), self._sum))
+        return told.of(identity)
 
     def _sum(self, version: StoredVersion) -> Voucher | None:
         name = f"{version.key}\0{version.id}"

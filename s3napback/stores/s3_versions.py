@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from s3napback.errors import StoreError
 from s3napback.stores.s3_errors import FAILURES, explain, is_passing, required, status_of, translate
 from s3napback.stores.s3_listing import in_utc
+from s3napback.stores.version_pages import Page, walk
 from s3napback.stores.versions import StoredVersion
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 logger = logging.getLogger("s3napback")
-
-MOST_VERSIONS = 10_000_000
-"""Whoever fills a bucket with versions must not fill the memory of whoever looks at them."""
 
 Ask = Callable[[Callable[["S3Client"], Any], str], Any]
 """Makes a request, as often as the policy says; the second argument is what for."""
@@ -67,37 +64,37 @@ def look_at_keeping(ask: Ask, bucket: str, prefix: str) -> Keeping:
     return Keeping(clock_of(page), versioning, days, rule)
 
 
-def listed_versions(ask: Ask, bucket: str, prefix: str) -> Iterator[StoredVersion]:
+def listed_versions(ask: Ask, bucket: str, prefix: str, *, is_amazons: bool = False) -> Iterator[StoredVersion]:
     """Yield every version and deletion of the keys below a prefix, page by page, each kind in the store's order.
 
+    Args:
+        is_amazons: pages are known to leave nothing out.
+
     Raises:
-        StoreError: they may not be listed, or there is no end.
+        StoreError: they may not be listed, there is no end, or some are left out.
     """
     doing = f"listing the versions in s3://{bucket}/{prefix}"
-    more: dict[str, Any] = {}
-    count = 0
-    places: set[tuple[Any, Any]] = set()
-    while True:
-        try:
-            page = ask(partial(_list_versions, bucket, prefix, more), doing)
-        except FAILURES as error:
-            raise translate(error, doing) from error
-        for found in (*page.get("Versions", []), *page.get("DeleteMarkers", [])):
-            count += 1
-            yield _version(found, doing)
-        if not page.get("IsTruncated"):
-            return
-        more = {"KeyMarker": required(page, "NextKeyMarker", doing)}
-        if page.get("NextVersionIdMarker"):
-            more["VersionIdMarker"] = page["NextVersionIdMarker"]
-        place = (more["KeyMarker"], more.get("VersionIdMarker"))
-        if place in places or count > MOST_VERSIONS:
-            raise StoreError(f"{doing} failed: it does not end, after {count} versions; set Prefix to a part of it")
-        places.add(place)
+    return walk(partial(_page, ask, bucket, doing), prefix, doing, is_sure=is_amazons)
 
 
-def _list_versions(bucket: str, prefix: str, more: dict[str, Any], client: S3Client) -> Any:
-    return client.list_object_versions(Bucket=bucket, Prefix=prefix, **more)
+def _page(ask: Ask, bucket: str, doing: str, prefix: str, more: Mapping[str, str]) -> Page:
+    try:
+        answer = ask(partial(_list_versions, bucket, prefix, more), doing)
+    except FAILURES as error:
+        raise translate(error, doing) from error
+    found = [_version(each, doing) for each in (*answer.get("Versions", []), *answer.get("DeleteMarkers", []))]
+    then: dict[str, str] = {}
+    if answer.get("IsTruncated"):
+        then["KeyMarker"] = required(answer, "NextKeyMarker", doing)
+        if answer.get("NextVersionIdMarker"):
+            then["VersionIdMarker"] = answer["NextVersionIdMarker"]
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    return Page(found, then, server=headers.get("server", ""))
+
+
+def _list_versions(bucket: str, prefix: str, more: Mapping[str, str], client: S3Client) -> Any:
+    arguments: dict[str, Any] = {**more}
+    return client.list_object_versions(Bucket=bucket, Prefix=prefix, **arguments)
 
 
 def _version(found: Any, doing: str) -> StoredVersion:

@@ -9,6 +9,7 @@ that a checksum object of that time tells of: such an object comes in one piece.
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
@@ -88,6 +89,34 @@ class Voucher:
 
     id: str
     size: int | None
+
+
+class Vouchers:
+    """What the checksum objects beside one archive say, of which no more are read than are needed, and each once."""
+
+    def __init__(self, sums: Sequence[StoredVersion], read: Callable[[StoredVersion], Voucher | None]) -> None:
+        """Read none yet.
+
+        Args:
+            sums: until the moment, the newest first.
+            read: what one says; None if it names no archive.
+        """
+        self._sums = [version for version in sums if not version.is_marker]
+        self._place = 0
+        self._read = read
+        self._known: dict[str, Voucher] = {}
+        self._lock = threading.Lock()
+
+    def of(self, identity: str) -> Voucher | None:
+        """What the newest that names an archive says of it; None if none does."""
+        with self._lock:
+            while identity not in self._known and self._place < len(self._sums):
+                voucher = self._read(self._sums[self._place])
+                # Only now: one that could not be read is read again by whoever asks next.
+                self._place += 1
+                if voucher is not None:
+                    self._known.setdefault(voucher.id, voucher)
+            return self._known.get(identity)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from tests.benchmarks.index_cases import INDEX_CASES
 from tests.benchmarks.laboratory import Laboratory
 from tests.benchmarks.measuring import Run, Usage, measure
 from tests.benchmarks.slow_store import slow_store
+from tests.benchmarks.store_cases import STORE_CASES
 from tests.benchmarks.trials import Case, Trial, full
 from tests.site import Site
 
@@ -337,4 +338,5 @@ CASES = (
     Case("compression", "FULL of the mixed tree by compression", _compressions),
     *INDEX_CASES,
     *GROWTH_CASES,
+    *STORE_CASES,
 )

@@ -38,6 +38,11 @@ class Scale:
         nights: archives in which a name is looked for.
         patterns: that a configuration leaves out.
         source_counts: in two configurations, of which the second is ten times as large.
+        archive_counts: in two stores, the same.
+        version_counts: in two buckets, the same.
+        version_nights: whose archives these are versions of.
+        chain_sources: whose chains are long.
+        chain_nights: links of these chains.
     """
 
     mixed: int = 1 << 30
@@ -58,6 +63,11 @@ class Scale:
     nights: int = 28
     patterns: int = 80_000
     source_counts: tuple[int, int] = (100, 1_000)
+    archive_counts: tuple[int, int] = (1_000, 10_000)
+    version_counts: tuple[int, int] = (1_000, 10_000)
+    version_nights: int = 14
+    chain_sources: int = 200
+    chain_nights: int = 15
 
 
 SMALL = Scale(
@@ -77,6 +87,11 @@ SMALL = Scale(
     nights=3,
     patterns=100,
     source_counts=(1, 3),
+    archive_counts=(10, 20),
+    version_counts=(10, 20),
+    version_nights=1,
+    chain_sources=2,
+    chain_nights=2,
 )
 
 

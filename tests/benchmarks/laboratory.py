@@ -18,6 +18,7 @@ from tests.benchmarks import datasets
 from tests.benchmarks.datasets import Scale
 from tests.benchmarks.measuring import Failed, Run, Usage, measure
 from tests.gpg_keys import GpgHome, gpg_home
+from tests.seaweedfs import seaweedfs_server
 from tests.servers import S3Server, rclone_server
 from tests.site import Site
 
@@ -33,6 +34,7 @@ class Laboratory:
         fingerprint: of that key.
         closing: ends what was started, when the laboratory is left.
         former: a checkout of an earlier version; None if there is none to compare with.
+        planted: sites whose stores hold so many archives.
     """
 
     folder: Path
@@ -41,11 +43,17 @@ class Laboratory:
     fingerprint: str
     closing: ExitStack = field(default_factory=ExitStack)
     former: Path | None = None
+    planted: dict[int, Site] = field(default_factory=dict)
 
     @cached_property
     def server(self) -> S3Server:
         """``rclone serve s3``."""
         return self.closing.enter_context(rclone_server(self.folder / "server"))
+
+    @cached_property
+    def versions_server(self) -> S3Server:
+        """SeaweedFS, which keeps versions."""
+        return self.closing.enter_context(seaweedfs_server(self.folder / "versions-server"))
 
     @cached_property
     def mixed_tree(self) -> Path:

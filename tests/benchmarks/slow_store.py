@@ -40,12 +40,23 @@ class _Object:
         return sum(self.parts.values())
 
 
+@dataclass
+class Pace:
+    """How late answers come, while the server runs.
+
+    Attributes:
+        seconds: that each takes.
+    """
+
+    seconds: float = 0.0
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, seconds: float, seen: list[str]) -> None:
+    def __init__(self, pace: Pace, seen: list[str]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.seconds = seconds
+        self.pace = pace
         self.seen = seen
         self.objects: dict[str, _Object] = {}
         self.uploads: dict[str, _Object] = {}
@@ -124,7 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
         self, status: int = 200, *, body: str = "", length: int | None = None, headers: dict[str, str] | None = None
     ) -> None:
         self.server.seen.append(operation_of(self.command, self.path))
-        time.sleep(self.server.seconds)
+        time.sleep(self.server.pace.seconds)
         self.send_response_only(status)
         for name, value in {"ETag": '"tag"', **(headers or {})}.items():
             self.send_header(name, value)
@@ -143,9 +154,9 @@ def _entry(path: str, found: _Object) -> str:
 
 
 @contextmanager
-def slow_store(seconds: float, seen: list[str] | None = None) -> Iterator[S3Server]:
-    """Run the server; every answer comes ``seconds`` late, and the operations asked for are added to ``seen``."""
-    http = _Server(seconds, [] if seen is None else seen)
+def slow_store(pace: float | Pace, seen: list[str] | None = None) -> Iterator[S3Server]:
+    """Run the server; answers come as many seconds late as ``pace`` says, and operations are added to ``seen``."""
+    http = _Server(pace if isinstance(pace, Pace) else Pace(pace), [] if seen is None else seen)
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:

@@ -73,7 +73,7 @@ def _own_row(case: Case, trial: Trial, usages: Sequence[Usage]) -> list[Row]:
     """Our figure against an absolute goal, if there is one."""
     if trial.limit is None:
         return []
-    unit = _shown_seconds if trial.quantity == "seconds" else _shown_bytes
+    unit = _unit(trial)
     figure = median(_figures(trial, usages))
     result = _shown(trial, usages)
     verdict: Literal["reached", "MISSED"] = "reached" if figure <= trial.limit else "MISSED"
@@ -104,7 +104,7 @@ def _figures(trial: Trial, usages: Sequence[Usage]) -> list[float]:
 
 def _shown(trial: Trial, usages: Sequence[Usage]) -> str:
     """The median, the spread where there are several rounds, and what was stored."""
-    unit = _shown_seconds if trial.quantity == "seconds" else _shown_bytes
+    unit = _unit(trial)
     figures = _figures(trial, usages)
     text = unit(median(figures))
     if len(figures) > 1:
@@ -112,6 +112,10 @@ def _shown(trial: Trial, usages: Sequence[Usage]) -> str:
     if (stored := usages[-1].stored) and trial.quantity != "stored":
         text += f", {_shown_bytes(stored)} stored"
     return text
+
+
+def _unit(trial: Trial) -> Callable[[float], str]:
+    return _shown_seconds if trial.quantity in {"seconds", "processor"} else _shown_bytes
 
 
 def _shown_seconds(seconds: float) -> str:

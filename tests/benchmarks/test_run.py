@@ -10,7 +10,7 @@ import pytest
 
 from tests.benchmarks.cases import CASES
 
-pytestmark = [pytest.mark.long(75), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long(95), pytest.mark.timeout(600)]
 
 PROGRAM = Path(__file__).with_name("run.py")
 

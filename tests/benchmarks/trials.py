@@ -31,7 +31,7 @@ class Trial:
 
     ours: Contender
     others: Sequence[Contender] = ()
-    quantity: Literal["seconds", "peak", "stored"] = "seconds"
+    quantity: Literal["seconds", "processor", "peak", "stored"] = "seconds"
     limit: float | None = None
     before_round: Callable[[int], None] = _nothing
 

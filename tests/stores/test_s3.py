@@ -16,11 +16,12 @@ from typing import Any
 
 import pytest
 
-from s3napback.config.settings import Credentials, StoreSettings
+from s3napback.config.settings import Configuration, Credentials, StoreSettings
 from s3napback.errors import StoreError, StoreUnreachable, UnusableStore
 from s3napback.stores.opening import open_store
 from s3napback.stores.s3_client import Clients
 from s3napback.stores.waiting import IMPATIENT, PATIENT
+from s3napback.surroundings import configured_store
 from tests.faulty_s3 import (
     Action,
     Answer,
@@ -247,10 +248,13 @@ def test_a_bucket_that_keeps_versions_says_so_when_something_is_deleted(on_moto:
     assert on_moto.store.delete("k")
 
 
-def test_the_server_of_the_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_server_of_the_environment_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
-    with pytest.raises(StoreUnreachable, match=r"s3://some-bucket at http://127.0.0.1:\d+ \(AWS_ENDPOINT_URL\)"):
-        open_store(StoreSettings(bucket="some-bucket", region="us-east-1"), CREDENTIALS, patient=False).check()
+    settings = StoreSettings(bucket="some-bucket", region="us-east-1", key_file=tmp_path / "key.txt")
+    (tmp_path / "key.txt").write_text(f"key={CREDENTIALS.key}\nsecret={CREDENTIALS.secret}\n")
+    (tmp_path / "key.txt").chmod(0o600)
+    with pytest.raises(StoreUnreachable, match=r"s3://some-bucket at http://127.0.0.1:\d+ \(AWS_ENDPOINT_URL, or "):
+        configured_store(Configuration(tmp_path, store=settings), patient=False).check()
 
 
 def test_the_check_says_what_to_do(on_moto: S3Bench) -> None:

@@ -9,8 +9,18 @@ import pytest
 
 from s3napback.archives import Owner
 from s3napback.catalogue.sums import SumNote, format_sum
+from s3napback.errors import StoreUnreachable
 from s3napback.kinds import SourceName
-from s3napback.stores.versions import StoredVersion, VersionAsOf, Voucher, newest, newest_first, vouched, voucher_in
+from s3napback.stores.versions import (
+    StoredVersion,
+    VersionAsOf,
+    Voucher,
+    Vouchers,
+    newest,
+    newest_first,
+    vouched,
+    voucher_in,
+)
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
@@ -98,3 +108,38 @@ def test_a_voucher_is_what_a_checksum_object_says() -> None:
     assert voucher_in(format_sum(note)) == Voucher("one", 1234)
     assert voucher_in(b"# id one\n") == Voucher("one", None)
     assert voucher_in(b"\x00garbage # id x\n") is None
+
+
+def test_each_checksum_is_read_once_however_many_archives_are_asked_for() -> None:
+    """Of a key that somebody has filled with versions, the work must not grow with their square."""
+    read: list[str] = []
+
+    def told(sum_: StoredVersion) -> Voucher | None:
+        read.append(sum_.id)
+        return Voucher(f"of {sum_.id}", int(sum_.id)) if int(sum_.id) % 2 else None
+
+    vouchers = Vouchers([marker(9), *(version(str(number), 8) for number in range(6))], told)
+    assert vouchers.of("of 3") == Voucher("of 3", 3)
+    assert read == ["0", "1", "2", "3"]
+    assert [vouchers.of(f"of {number}") for number in (1, 3, 4, 7)] == [
+        Voucher("of 1", 1),
+        Voucher("of 3", 3),
+        None,
+        None,
+    ]
+    assert read == [str(number) for number in range(6)]
+
+
+def test_a_checksum_that_could_not_be_read_is_read_again() -> None:
+    answers: list[StoreUnreachable | Voucher] = [StoreUnreachable("no answer"), Voucher("a", None)]
+
+    def told(_sum: StoredVersion) -> Voucher | None:
+        answer = answers.pop(0)
+        if isinstance(answer, StoreUnreachable):
+            raise answer
+        return answer
+
+    vouchers = Vouchers([version("sum", 1)], told)
+    with pytest.raises(StoreUnreachable):
+        vouchers.of("a")
+    assert vouchers.of("a") == Voucher("a", None)
