@@ -35,8 +35,11 @@ _SPECIAL = frozenset({"__init__", "__repr__", "__eq__", "__hash__", "__setattr__
 """A class that has one of these by itself is not prepared here: the rules for that are subtle."""
 
 
+_DOCUMENTED = "Of a class that has no text ``dataclasses`` would make one, from its signature."
+
+
 def _prepared(cls: Any, *, is_frozen: bool) -> Any:
-    cls.__doc__ = cls.__doc__ or cls.__name__  # ``dataclasses`` would make one of its signature
+    cls.__doc__ = cls.__doc__ or _DOCUMENTED
     dataclasses.dataclass(init=False, repr=False, eq=False)(cls)
     for name in ("__init__", "__repr__", "__eq__", *["__hash__"] * is_frozen):
         setattr(cls, name, _stand_in(cls, name, is_frozen))
@@ -74,7 +77,7 @@ def _made(cls: type, name: str, is_frozen: bool) -> Any:
         )
         for field in dataclasses.fields(cls)
     ]
-    namespace: dict[str, Any] = {"__qualname__": cls.__qualname__, "__doc__": cls.__name__}
+    namespace: dict[str, Any] = {"__qualname__": cls.__qualname__, "__doc__": _DOCUMENTED}
     if name != "__init__":
         alike = dataclasses.make_dataclass(cls.__name__, fields, namespace=namespace, init=False, unsafe_hash=is_frozen)
     else:
