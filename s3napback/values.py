@@ -4,8 +4,8 @@ A command imports a hundred and more of them and makes objects of half. For each
 up to six methods and compiles it, which in all takes longer than loading the modules. Here a class gets stand-ins for
 them; the first use of one has ``dataclasses`` make what it stands for, and puts that in its place.
 
-Everything else is as with ``dataclasses.dataclass``, but that ``InitVar`` is not understood, that a class with other
-options than ``frozen`` cannot have one from here as its base, and that none is given a docstring.
+Everything else is as with ``dataclasses.dataclass``, but that ``InitVar`` is not understood, and that a class with
+other options than ``frozen`` cannot have one from here as its base.
 """
 
 from __future__ import annotations
@@ -35,11 +35,7 @@ _SPECIAL = frozenset({"__init__", "__repr__", "__eq__", "__hash__", "__setattr__
 """A class that has one of these by itself is not prepared here: the rules for that are subtle."""
 
 
-_DOCUMENTED = "Of a class that has no text ``dataclasses`` would make one, from its signature."
-
-
 def _prepared(cls: Any, *, is_frozen: bool) -> Any:
-    cls.__doc__ = cls.__doc__ or _DOCUMENTED
     dataclasses.dataclass(init=False, repr=False, eq=False)(cls)
     for name in ("__init__", "__repr__", "__eq__", *["__hash__"] * is_frozen):
         setattr(cls, name, _stand_in(cls, name, is_frozen))
@@ -77,7 +73,7 @@ def _made(cls: type, name: str, is_frozen: bool) -> Any:
         )
         for field in dataclasses.fields(cls)
     ]
-    namespace: dict[str, Any] = {"__qualname__": cls.__qualname__, "__doc__": _DOCUMENTED}
+    namespace: dict[str, Any] = {"__qualname__": cls.__qualname__, "__doc__": ""}
     if name != "__init__":
         alike = dataclasses.make_dataclass(cls.__name__, fields, namespace=namespace, init=False, unsafe_hash=is_frozen)
     else:
