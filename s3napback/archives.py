@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import MAXYEAR, MINYEAR, datetime, timezone
 from functools import lru_cache
 from types import MappingProxyType
@@ -13,7 +13,6 @@ from urllib.parse import quote, unquote
 
 from s3napback.kinds import NO_SOURCE, SourceName, kind_of
 from s3napback.rotation import ArchiveType, day_date
-from s3napback.values import dataclass
 
 FORMAT, SEGMENTED = "1", "2"
 """What ``s3napback-format`` says. An archive in segments begins with a comment, and its zstd has several frames; both

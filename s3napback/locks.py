@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, field
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, time, timedelta, timezone
 from typing import Any
 
 from s3napback.rotation import LAST_DAY, HanoiCycle, Schedule, day_date, day_number
-from s3napback.values import dataclass
 
 LONGEST = 36_500
 """Days that a lock lasts at most from the day on which it is asked for: Amazon takes no longer one."""

@@ -6,11 +6,9 @@ length of cycle disturbs the order in which slots are used. Nothing here knows a
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import Enum
-
-from s3napback.values import dataclass
 
 EPOCH = date(1970, 1, 1)
 LAST_DAY = (date.max - EPOCH).days

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import posixpath
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Protocol
-
-from s3napback.values import dataclass
 
 
 class InvalidNameError(ValueError):

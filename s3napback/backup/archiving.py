@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -51,7 +51,6 @@ from s3napback.streams.processes import Stage
 from s3napback.streams.segments import KEY_SIZE, Segments
 from s3napback.streams.spooling import Measured, spool
 from s3napback.streams.transformations import Transformation, composed
-from s3napback.values import dataclass
 
 logger = logging.getLogger("s3napback.archiving")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO
 
@@ -19,7 +20,6 @@ from s3napback.streams.processes import Stage
 from s3napback.streams.segments import Segments
 from s3napback.streams.spooling import Measured
 from s3napback.streams.transformations import Block, Feed
-from s3napback.values import dataclass
 
 _PIECE = 1 << 18  # bytes
 

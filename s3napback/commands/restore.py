@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -34,7 +34,6 @@ from s3napback.recovery.staging import UnusableTarget
 from s3napback.recovery.unread import said_of, unread_in
 from s3napback.rotation import day_date
 from s3napback.standing import working_on
-from s3napback.values import dataclass
 
 logger = logging.getLogger("s3napback")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
 from functools import cached_property
 from pathlib import Path
@@ -29,7 +29,6 @@ from s3napback.recovery.original_choice import OriginalRequest, is_original_mean
 from s3napback.recovery.registry import UnclearRequest, recovery_of
 from s3napback.standing import working_on
 from s3napback.surroundings import host_name
-from s3napback.values import dataclass
 from s3napback.watch.proofs import Proof, ReadBack
 
 logger = logging.getLogger("s3napback")

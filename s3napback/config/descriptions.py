@@ -6,10 +6,9 @@ by mypy, and by Python at the first use.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
-
-from s3napback.values import dataclass
 
 
 class DirectiveContext(Enum):

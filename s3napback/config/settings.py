@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -10,7 +10,6 @@ from s3napback.config.bandwidth import UNLIMITED, Bandwidth
 from s3napback.config.directives import Directives
 from s3napback.kinds import SourceName
 from s3napback.rotation import Schedule
-from s3napback.values import dataclass
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ directive that follow each other are handed over as one, and their words dealt o
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 from urllib.parse import quote, unquote
@@ -20,7 +21,6 @@ from s3napback.config.lines import Line, Shape, split_lines
 from s3napback.config.problems import Change, Problems
 from s3napback.config.settings import Position
 from s3napback.formatting import shown
-from s3napback.values import dataclass
 
 MOST_LINES = 100_000
 _DEEPEST = 16

@@ -8,7 +8,7 @@ imagined, and complete.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 
@@ -18,7 +18,6 @@ from s3napback.config.settings import Job
 from s3napback.errors import SourceError
 from s3napback.kinds import SourceName
 from s3napback.rotation import Schedule
-from s3napback.values import dataclass
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from s3napback.archives import Owner, archive_key
 from s3napback.chains import Link, Links, SourceState
@@ -12,7 +12,6 @@ from s3napback.deciding.facts import Held, RunFacts, SourceFacts
 from s3napback.deciding.fulls import Reason, Why, why_full
 from s3napback.errors import SourceError
 from s3napback.rotation import ArchiveType, Schedule, day_date
-from s3napback.values import dataclass
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
 from typing import NamedTuple
@@ -28,7 +29,6 @@ from s3napback.index.records import (
     has_measure,
 )
 from s3napback.index.walking import Walk
-from s3napback.values import dataclass
 
 _PIECE_BYTES = 1 << 17
 _END = bytes(2)

@@ -30,6 +30,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
@@ -39,7 +40,6 @@ from s3napback.durable import create_private
 from s3napback.index.headers import Headers, UnknownForm, number
 from s3napback.index.records import DamagedIndex
 from s3napback.streams.tar_headers import BLOCK_SIZE
-from s3napback.values import dataclass
 
 FILE, LINK, SYMLINK, CHARACTER, BLOCK, FOLDER, PIPE = (
     b"file",

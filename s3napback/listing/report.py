@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from s3napback.archives import UNKNOWN_OWNER, Owner, split_key
 from s3napback.catalogue.claims import Claim, Claims, is_stray
@@ -16,7 +16,6 @@ from s3napback.config.settings import Job
 from s3napback.original.chains import OriginalArchive, OriginalChain, chain_to
 from s3napback.original.contents import is_original_chunk
 from s3napback.rotation import ArchiveType, day_date
-from s3napback.values import dataclass
 from s3napback.watch.proofs import NOTHING_KNOWN, Known
 
 

@@ -7,12 +7,12 @@ since the archive before it, whatever slots the two have.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
 from s3napback.original.keys import OriginalName
 from s3napback.rotation import ArchiveType
-from s3napback.values import dataclass
 
 _AS_AFTER_A_COPY = timedelta(minutes=10)
 """The original made one archive of a source a day. Times that are nearer to each other are probably those of a copy."""

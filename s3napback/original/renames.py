@@ -10,6 +10,7 @@ what remains here is an archive like ours.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 from s3napback.errors import PipelineError
@@ -25,7 +26,6 @@ from s3napback.streams.tar_headers import (
 )
 from s3napback.streams.tar_stream import LONGEST_LIST, LONGEST_NAME
 from s3napback.streams.transformations import Block
-from s3napback.values import dataclass
 
 _RECORDS = (b"R", b"T", b"X")
 _ENTRIES = (b"Y", b"N", b"D")

@@ -8,11 +8,10 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from s3napback.recovery.opening.failures import Damaged
 from s3napback.streams.tar_headers import HARD_LINK, Member
-from s3napback.values import dataclass
 
 _REMEMBERED_BYTES = 1 << 26
 _ARCHIVED = b"YD"

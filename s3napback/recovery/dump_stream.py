@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from s3napback.kinds import SUBVERSION
 from s3napback.recovery.opening.failures import Damaged
 from s3napback.streams.transformations import Block
-from s3napback.values import dataclass
 
 _LONGEST_HEADER = 1 << 20
 _UUID = re.compile(rb"[0-9A-Za-z-]+")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import posixpath
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
 from enum import Enum
 
 from s3napback.catalogue.contents import CataloguedArchive
@@ -24,7 +25,6 @@ from s3napback.streams.findings import Finding
 from s3napback.streams.processes import Stage
 from s3napback.streams.tar_headers import HARD_LINK, REGULAR, Member
 from s3napback.streams.transformations import Block
-from s3napback.values import dataclass
 
 logger = logging.getLogger("s3napback")
 

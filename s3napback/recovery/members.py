@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from s3napback.recovery.clashes import TELLS_APART, Clashes, Folding
 from s3napback.recovery.groundwork import Groundwork
@@ -16,7 +16,6 @@ from s3napback.streams.tar_ordinary import Passing
 from s3napback.streams.tar_rewriting import without_entries
 from s3napback.streams.tar_stream import selected, watched
 from s3napback.streams.transformations import Block
-from s3napback.values import dataclass
 
 SET_ID = 0o6000
 """Permissions by which a program has its owner's rights, or its group's (``chmod(2)``)."""

@@ -11,12 +11,11 @@ import os
 import stat
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from s3napback.formatting import human_bytes
 from s3napback.recovery.file_flags import APPEND_ONLY, IMMUTABLE, MOUNT_ROOT, flags_of, swapped_to
 from s3napback.recovery.folders import Cursor, cursor, entry_mode, exists, names_in, walk
-from s3napback.values import dataclass
 
 OF_ANOTHER_KIND = "a folder would meet another kind of file, or a symbolic link, or the other way round"
 

@@ -9,7 +9,7 @@ import logging
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import StoreError
@@ -31,7 +31,6 @@ from s3napback.recovery.single_file import FileRestore
 from s3napback.recovery.staging import Staging, looking_into_it
 from s3napback.streams.findings import Finding
 from s3napback.streams.transformations import Block, Transformation
-from s3napback.values import dataclass
 
 logger = logging.getLogger("s3napback")
 

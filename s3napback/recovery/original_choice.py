@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 
 from s3napback.archives import join_prefix
@@ -18,7 +18,6 @@ from s3napback.recovery.holdings import Holdings
 from s3napback.recovery.moments import NEWEST, Moment, read_moment
 from s3napback.recovery.registry import UnclearRequest
 from s3napback.rotation import day_number
-from s3napback.values import dataclass
 
 logger = logging.getLogger("s3napback")
 

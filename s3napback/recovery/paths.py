@@ -10,7 +10,7 @@ import difflib
 import os
 import posixpath
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from s3napback.archives import NOTHING_UNREAD, Unread
 from s3napback.errors import S3napbackError
@@ -20,7 +20,6 @@ from s3napback.recovery.opening.failures import Damaged
 from s3napback.streams.findings import Finding
 from s3napback.streams.tar_headers import Member
 from s3napback.streams.transformations import Block
-from s3napback.values import dataclass
 
 _MOST_NAMES = 2000
 _MOST_NEAR = 5

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import posixpath
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import StoreError
@@ -23,7 +23,6 @@ from s3napback.recovery.paths import WantedPaths
 from s3napback.streams.tar_headers import BLOCK_SIZE, DIRECTORY, HARD_LINK, REGULAR, SYMBOLIC_LINK, plain_name
 from s3napback.streams.tar_stream import END_MARK
 from s3napback.streams.transformations import Block
-from s3napback.values import dataclass
 
 logger = logging.getLogger("s3napback")
 

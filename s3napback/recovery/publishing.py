@@ -7,7 +7,7 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from s3napback.formatting import counted, printable
@@ -27,7 +27,6 @@ from s3napback.recovery.obstacles import OF_ANOTHER_KIND, MergeSurvey
 from s3napback.recovery.private import private_folder
 from s3napback.recovery.refusals import Aspect, Refusals
 from s3napback.recovery.staging import PREFIX, Staging, UnusableTarget, require_empty_folder
-from s3napback.values import dataclass
 
 _MOST_SHOWN = 20
 _TREE = "tree"

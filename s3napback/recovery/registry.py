@@ -6,6 +6,7 @@ What does it is imported when an archive of that kind is met: most stores hold f
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -18,7 +19,6 @@ from s3napback.recovery.single_file import TO_STANDARD_OUTPUT, FileRestore
 from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import Transformation
 from s3napback.surroundings import find_gnu_tar
-from s3napback.values import dataclass
 
 Consumer = Stage | Transformation
 

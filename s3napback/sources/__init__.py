@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from s3napback.archives import NOTHING_COUNTED, NOTHING_UNREAD, Counted, Unread
 from s3napback.streams.transformations import UNCHANGED, Transformation
-from s3napback.values import dataclass
 
 if TYPE_CHECKING:
     # A restore looks into what lies here, too, and needs nothing of all this.

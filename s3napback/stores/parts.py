@@ -5,7 +5,7 @@ The numbers are those of "Amazon S3 multipart upload limits" in Amazon's manual,
 
 from __future__ import annotations
 
-from s3napback.values import dataclass
+from dataclasses import dataclass
 
 MEBIBYTE = 1024 * 1024
 

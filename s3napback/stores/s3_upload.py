@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack
-from dataclasses import field
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,7 +26,6 @@ from s3napback.stores.parts import PartPlan, buffer_budget
 from s3napback.stores.s3_errors import FAILURES, code_of, is_passing, required, status_of, translate, translated
 from s3napback.stores.throttle import Throttle
 from s3napback.stores.waiting import Patience, Waiting, patiently
-from s3napback.values import dataclass
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client

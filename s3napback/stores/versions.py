@@ -11,10 +11,9 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
-
-from s3napback.values import dataclass
 
 _IN_PARTS = re.compile(r"-[0-9]+\Z")
 _ID = re.compile(rb"^# id (?P<id>[^\n]+)$", re.MULTILINE)

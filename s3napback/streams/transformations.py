@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
-
-from s3napback.values import dataclass
+from dataclasses import dataclass
 
 Block = bytes | memoryview
 """A piece of a stream. Whoever gives a ``memoryview`` may use its memory again as soon as the next one is asked for."""
