@@ -7,7 +7,6 @@ What goes by mail is kept until the end, and is one letter then.
 from __future__ import annotations
 
 import logging
-import logging.handlers
 import os
 import stat
 import sys
@@ -15,13 +14,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from s3napback import ending
 from s3napback.crews import TookTooLong, within
 from s3napback.formatting import printable
 from s3napback.ownership import open_log
 from s3napback.screen import above
+
+if TYPE_CHECKING:
+    import logging.handlers
 
 LONGEST_SECONDS = 10.0
 """For one record, or one letter."""

@@ -8,11 +8,8 @@ that cannot be written does not stop a backup.
 from __future__ import annotations
 
 import atexit
-import configparser
 import copy
 import logging
-import logging.config
-import logging.handlers
 import textwrap
 import traceback
 from collections.abc import Sequence
@@ -138,6 +135,10 @@ def _log_to_console(debug: bool, *, begins_with_failure: bool = False) -> None:
 
 
 def _load(path: Path, debug: bool) -> None:
+    # Python's own lines to standard error are what most runs have, and need none of these.
+    import configparser  # noqa: PLC0415
+    import logging.config  # noqa: PLC0415
+
     try:
         parser = configparser.ConfigParser()
         # ``fileConfig`` evaluates expressions, so the file must not be another user's work.
@@ -166,6 +167,8 @@ def _explain_file(path: Path, error: OSError) -> str:
 
 def _explain(error: Exception) -> str:
     """What is wrong, without the text of lines, which can hold the password of a mail server."""
+    import configparser  # noqa: PLC0415 - as above
+
     if isinstance(error, configparser.MissingSectionHeaderError):
         return f"line {error.lineno} stands before any [section]"
     if isinstance(error, configparser.ParsingError):
@@ -207,23 +210,28 @@ def _all_handlers() -> list[tuple[logging.Logger, logging.Handler]]:
 
 
 def _safeguard_all(debug: bool) -> None:
-    for _, handler in _all_handlers():
-        _safeguard(handler, debug)
+    """Those that a file has brought, and those that stand behind them."""
+    import logging.handlers  # noqa: PLC0415 - reading the file has imported it
+
+    for handler in [handler for _, handler in _all_handlers()]:
+        guarded: logging.Handler | None = handler
+        while guarded is not None:
+            guard = _safeguard(guarded, debug)
+            if guard is not None and isinstance(guarded, logging.handlers.SMTPHandler):
+                Letter(guarded, guard)
+            guarded = guarded.target if isinstance(guarded, logging.handlers.MemoryHandler) else None
 
 
-def _safeguard(handler: logging.Handler, debug: bool) -> None:
+def _safeguard(handler: logging.Handler, debug: bool) -> Guard | None:
+    """What keeps a handler from holding a run up; None if it is the terminal's, or has one already."""
     if isinstance(handler.formatter, _OneLineFormatter):
-        return
+        return None
     handler.setFormatter(_OneLineFormatter(handler.formatter or logging.Formatter(), debug))
     open_safely_from_now(handler)
     if is_console(handler):
         vars(handler)["handleError"] = FailureReport(handler)
-    else:
-        guard = Guard(handler)
-        if isinstance(handler, logging.handlers.SMTPHandler):
-            Letter(handler, guard)
-    if isinstance(handler, logging.handlers.MemoryHandler) and handler.target is not None:
-        _safeguard(handler.target, debug)
+        return None
+    return Guard(handler)
 
 
 def finish() -> None:

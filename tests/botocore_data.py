@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import boto3
 import botocore.session
 from botocore.loaders import create_loader
+
+from s3napback.stores.s3_model import use_model
 
 
 def share_botocore_data(*, at_once: bool = False) -> None:
@@ -16,4 +17,6 @@ def share_botocore_data(*, at_once: bool = False) -> None:
     loader = create_loader()
     vars(botocore.session)["create_loader"] = lambda _path=None: loader
     if at_once:
-        boto3.session.Session("key", "secret").client("s3", region_name="us-east-1", endpoint_url="http://127.0.0.1:1")
+        for session in (botocore.session.Session(), botocore.session.Session()):
+            session.create_client("s3", region_name="us-east-1", endpoint_url="http://127.0.0.1:1")
+            use_model(session)

@@ -17,7 +17,6 @@ from s3napback import __version__
 from s3napback.adopting import state_of
 from s3napback.backup.journal import Journal, error_class, has_failed
 from s3napback.backup.last_lines import LastLines, body_of, keeping_last_lines, secrets_of
-from s3napback.backup.restorable import restorable
 from s3napback.backup.telling import Telling
 from s3napback.catalogue.words import fetched
 from s3napback.chains import SourceState
@@ -126,6 +125,9 @@ class _Leaving:
         store = self._journal.store
         if store is None or not self._journal.has_reached_store():
             return {}
+        # It reads the catalogue, which no run needs that has no MetricsFile.
+        from s3napback.backup.restorable import restorable  # noqa: PLC0415
+
         names, place = [each.name for each in word.sources], self._place
         try:
             return within(_LOOK_SECONDS, lambda: restorable(store, place.prefix, place.host, names))

@@ -5,15 +5,12 @@ Nothing of it can fail a backup, or keep it for long: what goes wrong is a warni
 
 from __future__ import annotations
 
-import http.client
 import logging
 import os
 import signal
 import subprocess
 import tempfile
 import time
-import urllib.error
-import urllib.request
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -21,7 +18,6 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
-from s3napback import __version__
 from s3napback.config.settings import Notices
 from s3napback.crews import TookTooLong, within
 from s3napback.durable import create_private
@@ -143,9 +139,12 @@ class Telling:
         if not url:
             return
 
+        # With what speaks to the web comes half of Python's library; most runs tell nobody.
+        from s3napback.backup.pinging import failure  # noqa: PLC0415
+
         def ask() -> str:
             carried = body() if body and self._notices.ping_log else None
-            return _failure(f"{url}{end}?rid={self._run_id}", seconds, carried)
+            return failure(f"{url}{end}?rid={self._run_id}", seconds, carried)
 
         try:
             why = within(seconds, ask, "ping")
@@ -190,26 +189,6 @@ class Telling:
 def _limited(seconds: float, deadline: float | None) -> float:
     """How long something may take; hardly at all when the time that a signal has left is over."""
     return seconds if deadline is None else max(0.1, min(HURRIED_SECONDS, deadline - _LAST_SECONDS - time.monotonic()))
-
-
-def _failure(url: str, seconds: float, body: bytes | None) -> str:
-    """Ask for an address; why that failed, without the address, which is a secret; empty if it did not."""
-    try:
-        # Of which scheme it is was looked at when the configuration was read.
-        headers = {"User-Agent": f"s3napback/{__version__}"}
-        if body is not None:
-            headers["Content-Type"] = "text/plain; charset=utf-8"
-        request = urllib.request.Request(url, data=body, headers=headers)  # noqa: S310
-        with urllib.request.urlopen(request, timeout=seconds) as answer:  # noqa: S310
-            answer.read(1_000)
-    except urllib.error.HTTPError as error:
-        with error:
-            return f"HTTP {error.code}"
-    except urllib.error.URLError as error:
-        return type(error.reason).__name__
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        return type(error).__name__
-    return ""
 
 
 def _public(url: str) -> str:

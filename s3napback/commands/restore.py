@@ -19,7 +19,6 @@ from s3napback.kinds import DIRECTORY, SourceName
 from s3napback.recovery.choosing import chain_of_keys, source_of
 from s3napback.recovery.holdings import Holdings, StoredCold, cold_advice, is_cold, look_at_store
 from s3napback.recovery.opening.decoder import Decoder
-from s3napback.recovery.original import as_catalogued, decoder_of_original, restore_of_original, source_of_original
 from s3napback.recovery.original_choice import (
     OriginalRequest,
     choice_of_originals,
@@ -203,6 +202,13 @@ def _meant(holdings: Holdings, request: RestoreRequest, today: date) -> _Meant:
 
 
 def _original(holdings: Holdings, request: RestoreRequest, words: OriginalRequest, today: date) -> _Meant:
+    from s3napback.recovery.original import (  # noqa: PLC0415 - few stores hold any of them
+        as_catalogued,
+        decoder_of_original,
+        restore_of_original,
+        source_of_original,
+    )
+
     if request.require_signature:
         raise UnclearRequest("--require-signature is for archives of our own: the original signed nothing")
     choice = choice_of_originals(holdings, words, today)

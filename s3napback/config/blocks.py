@@ -116,7 +116,8 @@ class BlockReader:
         contents = self._sorted(block.entries, DirectiveContext.SOURCE, kind)
         scope = Scope(DirectiveContext.SOURCE, block.position, contents.settings, outer)
         plan = schedule(scope, self._problems)
-        written = [find_directive(entry.name) for entry in block.entries if isinstance(entry, Directive)]
+        names = {entry.name for entry in block.entries if isinstance(entry, Directive)}
+        written = [find_directive(name) for name in names]
         for needed in needed_by(kind):
             if needed not in written:
                 self._problems.error(block.position, f"{block.tag} needs {needed.name}: {needed.help}")
@@ -208,7 +209,7 @@ class BlockReader:
             for pattern in words:
                 if check_pattern(pattern, position, self._problems):
                     self.excludes.append((pattern, position))
-        if known in (Directives.RUN, Directives.BEFORE, Directives.AFTER):
+        if any(known is each for each in (Directives.RUN, Directives.BEFORE, Directives.AFTER)):
             self._check_command(known.name, words, position)
         if known is Directives.ENVIRONMENT:
             check_environment(words, position, self._problems)

@@ -16,7 +16,6 @@ from enum import Enum
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import PipelineError, StoreError
 from s3napback.logs import log_lines
-from s3napback.recovery.folder_dump import FolderDump
 from s3napback.recovery.members import Gate
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.paths import NoSuchPath, WantedPaths, members_of_paths
@@ -116,6 +115,9 @@ class FileDump:
             if fate is not _Fate.OLDER:
                 break
         if fate is _Fate.FOLDER:
+            # A file, which is what most want, is had without what knows trees.
+            from s3napback.recovery.folder_dump import FolderDump  # noqa: PLC0415
+
             FolderDump(self.directory.strip("/"), name).run(decoder, chain)
         elif fate is not _Fate.GIVEN:
             raise NoSuchPath(_refusal(name, fate))

@@ -1,4 +1,7 @@
-"""How sources of which kind are restored, checked and compared. A new kind is one line here."""
+"""How sources of which kind are restored, checked and compared. A new kind is one line here.
+
+What does it is imported when an archive of that kind is met: most stores hold few kinds, and one file needs little.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,8 @@ from s3napback.archives import NOTHING_UNREAD, ArchiveRecord, Unread
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import S3napbackError, UnknownKind
 from s3napback.kinds import COMMAND, DIRECTORY, MYSQL, POSTGRESQL, SQLITE, SUBVERSION, SourceName, kind_of
-from s3napback.recovery.comparing import compare
-from s3napback.recovery.databases import dump_beginnings, dump_check, dump_ends
-from s3napback.recovery.directory import DirectoryRestore, listing
-from s3napback.recovery.dumping import FileDump
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.single_file import TO_STANDARD_OUTPUT, FileRestore
-from s3napback.recovery.subversion import RepositoryRestore, revisions_check
-from s3napback.sources.sqlite import check_stage
 from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import Transformation
 from s3napback.surroundings import find_gnu_tar
@@ -108,7 +105,11 @@ def _directory_restore(wanted: Wanted) -> Restore:
             raise UnclearRequest(
                 "of a directory one file or folder can go to standard output: name it as PATH, or a directory with --to"
             )
+        from s3napback.recovery.dumping import FileDump
+
         return FileDump(wanted.source.target, wanted.paths[0], find_gnu_tar())
+    from s3napback.recovery.directory import DirectoryRestore
+
     where = wanted.where.absolute()
     staging = wanted.staging.absolute() if wanted.staging else None
     return DirectoryRestore(
@@ -124,21 +125,29 @@ def _directory_restore(wanted: Wanted) -> Restore:
 
 
 def _directory_check(record: ArchiveRecord, _parent: ArchiveRecord | None) -> Sequence[Consumer]:
+    from s3napback.recovery.directory import listing
+
     return listing(record.owner.source.target, find_gnu_tar())
 
 
 def _directory_compare(
     decoder: Decoder, chain: Sequence[CataloguedArchive], directory: str, say: Callable[[str], None]
 ) -> int:
+    from s3napback.recovery.comparing import compare
+
     return compare(decoder, chain, directory, find_gnu_tar(), say)
 
 
 def _database_restore(wanted: Wanted) -> Restore:
+    from s3napback.recovery.databases import dump_check, dump_ends
+
     refuse_paths(wanted)
     return FileRestore(wanted.where, (dump_check(dump_ends(wanted.source.kind)),))
 
 
 def _database_check(record: ArchiveRecord, _parent: ArchiveRecord | None) -> Sequence[Consumer]:
+    from s3napback.recovery.databases import dump_beginnings, dump_check, dump_ends
+
     kind = record.owner.source.kind
     return (dump_check(dump_ends(kind), dump_beginnings(kind)),)
 
@@ -147,19 +156,27 @@ def _repository_restore(wanted: Wanted) -> Restore:
     refuse_paths(wanted)
     if wanted.where == TO_STANDARD_OUTPUT:
         return FileRestore(wanted.where)
+    from s3napback.recovery.subversion import RepositoryRestore
+
     return RepositoryRestore(wanted.where.absolute())
 
 
 def _repository_check(record: ArchiveRecord, parent: ArchiveRecord | None) -> Sequence[Consumer]:
+    from s3napback.recovery.subversion import revisions_check
+
     return (revisions_check(record, parent),)
 
 
 def _database_file_restore(wanted: Wanted) -> Restore:
+    from s3napback.sources.sqlite import check_stage
+
     refuse_paths(wanted)
     return FileRestore(wanted.where, checks=(check_stage(),))
 
 
 def _database_file_check(_record: ArchiveRecord, _parent: ArchiveRecord | None) -> Sequence[Consumer]:
+    from s3napback.sources.sqlite import check_stage
+
     return (check_stage(),)
 
 

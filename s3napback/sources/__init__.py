@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from s3napback.archives import NOTHING_COUNTED, NOTHING_UNREAD, Counted, Unread
-from s3napback.chains import Memory
-from s3napback.config.settings import Job
-from s3napback.deciding.facts import Footing
-from s3napback.index.lines import Lines
-from s3napback.rotation import ArchiveType
-from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import UNCHANGED, Transformation
+
+if TYPE_CHECKING:
+    # A restore looks into what lies here, too, and needs nothing of all this.
+    from s3napback.chains import Memory
+    from s3napback.config.settings import Job
+    from s3napback.deciding.facts import Footing
+    from s3napback.index.lines import Lines
+    from s3napback.rotation import ArchiveType
+    from s3napback.streams.processes import Stage
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""Which class backs up which kind of source. A new kind is one line here."""
+"""Which class backs up which kind of source. A new kind is one line here.
+
+It is imported when a source of that kind is met, which of most kinds no configuration has any.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,7 @@ from s3napback.config.settings import Job
 from s3napback.errors import UnknownKind
 from s3napback.kinds import COMMAND, DIRECTORY, MYSQL, POSTGRESQL, SQLITE, SUBVERSION, SUBVERSION_DIR, kind_of
 from s3napback.sources import Expansion, Source
-from s3napback.sources.command import CommandSource
-from s3napback.sources.directory import DirectorySource
 from s3napback.sources.in_use import DatabasesInUse
-from s3napback.sources.mysql import mysql_source
-from s3napback.sources.postgresql import postgresql_source
-from s3napback.sources.sqlite import SQLiteSource
-from s3napback.sources.sqlite_pattern import expand_pattern
-from s3napback.sources.subversion import SubversionSource
-from s3napback.sources.subversion_dir import expand_subversion_dir
 
 Entry = TypeVar("Entry")
 
@@ -57,18 +52,66 @@ class Maker:
     needs_tar: bool = False
 
 
+def _directory(job: Job, tools: Tools) -> Source:
+    from s3napback.sources.directory import DirectorySource
+
+    return DirectorySource(job, tools.tar, tools.databases)
+
+
+def _mysql(job: Job, _tools: Tools) -> Source:
+    from s3napback.sources.mysql import mysql_source
+
+    return mysql_source(job)
+
+
+def _postgresql(job: Job, _tools: Tools) -> Source:
+    from s3napback.sources.postgresql import postgresql_source
+
+    return postgresql_source(job)
+
+
+def _subversion(job: Job, _tools: Tools) -> Source:
+    from s3napback.sources.subversion import SubversionSource
+
+    return SubversionSource(job)
+
+
+def _subversions(job: Job, all_jobs: Sequence[Job], *, may_be_empty: bool) -> Expansion:
+    from s3napback.sources.subversion_dir import expand_subversion_dir
+
+    return expand_subversion_dir(job, all_jobs, may_be_empty=may_be_empty)
+
+
+def _sqlite(job: Job, tools: Tools) -> Source:
+    from s3napback.sources.sqlite import SQLiteSource
+
+    return SQLiteSource(job, tools.temp_dir)
+
+
+def _sqlites(job: Job, all_jobs: Sequence[Job], *, may_be_empty: bool) -> Expansion:
+    from s3napback.sources.sqlite_pattern import expand_pattern
+
+    return expand_pattern(job, all_jobs, may_be_empty=may_be_empty)
+
+
+def _command(job: Job, _tools: Tools) -> Source:
+    from s3napback.sources.command import CommandSource
+
+    return CommandSource(job)
+
+
 MAKERS: dict[str, Maker] = {
-    DIRECTORY.name: Maker(lambda job, tools: DirectorySource(job, tools.tar, tools.databases), needs_tar=True),
-    MYSQL.name: Maker(lambda job, _tools: mysql_source(job)),
-    POSTGRESQL.name: Maker(lambda job, _tools: postgresql_source(job)),
-    SUBVERSION.name: Maker(lambda job, _tools: SubversionSource(job)),
-    SQLITE.name: Maker(lambda job, tools: SQLiteSource(job, tools.temp_dir)),
-    COMMAND.name: Maker(lambda job, _tools: CommandSource(job)),
+    DIRECTORY.name: Maker(_directory, needs_tar=True),
+    MYSQL.name: Maker(_mysql),
+    POSTGRESQL.name: Maker(_postgresql),
+    SUBVERSION.name: Maker(_subversion),
+    SQLITE.name: Maker(_sqlite),
+    COMMAND.name: Maker(_command),
 }
 
 EXPANDERS: dict[str, Expander] = {
-    SUBVERSION_DIR.name: expand_subversion_dir,
-    SQLITE.name: expand_pattern,
+    SUBVERSION_DIR.name: _subversions,
+    SQLITE.name: _sqlites,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from s3napback.config.settings import Credentials, StoreSettings
 from s3napback.errors import UnusableStore
+from s3napback.memory import loading
 from s3napback.stores import Store
 from s3napback.stores.directory import DirectoryStore
 from s3napback.stores.slow_directory import SlowDirectoryStore
@@ -39,7 +40,8 @@ def open_store(
     if settings.folder is not None:
         return DirectoryStore(settings.folder)
     # botocore takes a good part of a second to import, and a directory store can do without
-    from s3napback.stores.s3 import S3Store  # noqa: PLC0415
+    with loading():
+        from s3napback.stores.s3 import S3Store  # noqa: PLC0415
 
     before = after if isinstance(after, S3Store) else None
     if settings.as_of is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from s3napback.backup import leaving
+import s3napback.backup.restorable
 from s3napback.backup.restorable import restorable
 from s3napback.commands import backup
 from s3napback.config.loading import load_configuration
@@ -78,7 +78,7 @@ def test_that_the_store_does_not_tell_is_a_warning_and_no_failure(
     def silent(*_: object) -> None:
         raise StoreUnreachable("no answer")
 
-    monkeypatch.setattr(leaving, "restorable", silent)
+    monkeypatch.setattr(s3napback.backup.restorable, "restorable", silent)
     tally = backup.run(load_configuration(site.configuration), FIRST_DAY, BackupOptions())
     assert (tally.failed, tally.warnings) == (0, 1)
     assert "MetricsFile says nothing of what can be restored, as that could not be looked at: no answer" in caplog.text
