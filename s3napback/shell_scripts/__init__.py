@@ -128,6 +128,11 @@ class Fish(_WithValues, FishComplete):
 
     source_template = _script("fish")
 
+    def get_completion_args(self) -> tuple[list[str], str]:
+        """See ``click``, whose 8.2.0 leaves the word that is being typed as it is typed."""
+        words, word = split_line(os.environ.get("COMP_WORDS", ""))
+        return words[1:], word.value
+
 
 def register() -> None:
     """Have click use these."""

@@ -217,11 +217,9 @@ def test_a_command_that_is_longer_than_the_system_takes_would_fail(site: Site) -
     assert "cannot start echo: its command line, or one word of it, is longer" in site.run(day=0, expect=1).stderr
 
 
-@pytest.mark.parametrize(
-    ("word", "count"), [("x" * 131_070, 1), ("x" * 131_071, 1), ("x" * 131_072, 1), ("x" * 100_000, 30)]
-)
-def test_what_is_too_long_is_what_the_system_refuses(word: str, count: int) -> None:
-    command = ("true", *[word] * count)
+@pytest.mark.parametrize(("length", "count"), [(131_070, 1), (131_071, 1), (131_072, 1), (100_000, 30)])
+def test_what_is_too_long_is_what_the_system_refuses(length: int, count: int) -> None:
+    command = ("true", *["x" * length] * count)
     try:
         is_refused = subprocess.run(command, check=False).returncode < 0
     except OSError:
