@@ -35,7 +35,6 @@ from s3napback.helping import help_command
 from s3napback.log_handlers import note_outcome
 from s3napback.logs import log_lines
 from s3napback.looking import diff_command, find_command, history_command, ls_command
-from s3napback.memory import collect_from_now_on
 from s3napback.overview import doctor_command, list_command, report_command, schedule_command, status_command
 from s3napback.peeking import dump_command
 from s3napback.speaking import confirm, say
@@ -168,7 +167,6 @@ class Invocation:
 
         from s3napback.progress.showing import showing_progress
 
-        collect_from_now_on()
         with showing_progress(is_wanted=not (self.test or self.quiet)):
             codes = [_exit_code(partial(act, path)) for path in self.paths]
         sys.exit(max(codes))

@@ -2,10 +2,9 @@
 
 ``python -m`` puts the current folder first on the path of modules, and an empty or relative element of PYTHONPATH or
 PATH leads there, too. In somebody else's folder that would run his ``click.py``, or his ``tar``. Only ``os`` and
-``sys`` are imported here, which Python has loaded already, and ``gc``, which is a part of it.
+``sys`` are imported here, which Python has loaded already.
 """
 
-import gc
 import os
 import sys
 
@@ -41,11 +40,6 @@ def use_utf8() -> None:
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"
     os.environ.setdefault("PYTHONIOENCODING", f"{encoding}:backslashreplace")
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - it is this very program
-
-
-def put_off_collecting() -> None:
-    """Do not search memory for garbage until ``memory.collect_from_now_on`` says so: modules are none."""
-    gc.disable()
 
 
 def open_standard_streams() -> None:

@@ -28,7 +28,6 @@ from s3napback.config.tar_options import literal_pattern
 from s3napback.errors import ChangeableByOthers, ConfigurationError
 from s3napback.formatting import shown
 from s3napback.kinds import DIRECTORY, SUBVERSION, SUBVERSION_DIR, kind_of
-from s3napback.memory import loading
 from s3napback.ownership import require_own
 
 SYSTEM_FOLDER = Path("/etc/s3napback")
@@ -111,9 +110,8 @@ def examine(path: Path, text: str | None = None, *, is_for_reading: bool = False
         ConfigurationError: with every problem in it, each as ``file:line: what is wrong``.
     """
     problems = Problems()
-    with loading():  # of ten thousands of lines it would be a tenth of the time
-        entries = _read(path, problems, text)
-        configuration = _configuration(path, entries, problems, is_for_reading=is_for_reading)
+    entries = _read(path, problems, text)
+    configuration = _configuration(path, entries, problems, is_for_reading=is_for_reading)
     return Examined(configuration, entries, problems.changes, problems.includes)
 
 

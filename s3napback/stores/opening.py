@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from s3napback.config.settings import Credentials, StoreSettings
 from s3napback.errors import UnusableStore
-from s3napback.memory import loading
 from s3napback.stores import Store
 from s3napback.stores.directory import DirectoryStore
 from s3napback.stores.slow_directory import SlowDirectoryStore
@@ -40,8 +39,7 @@ def open_store(
     if settings.folder is not None:
         return DirectoryStore(settings.folder)
     # botocore takes a good part of a second to import, and a directory store can do without
-    with loading():
-        from s3napback.stores.s3 import S3Store  # noqa: PLC0415
+    from s3napback.stores.s3 import S3Store  # noqa: PLC0415
 
     before = after if isinstance(after, S3Store) else None
     if settings.as_of is not None:

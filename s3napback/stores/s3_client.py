@@ -17,7 +17,6 @@ from botocore.exceptions import BotoCoreError, NoCredentialsError, ProfileNotFou
 
 from s3napback.config.settings import Credentials, StoreSettings
 from s3napback.crews import TookTooLong, within
-from s3napback.memory import loading
 from s3napback.stores.s3_errors import NoCredentialsYet, UnusableCredentials, UnusableSettings
 from s3napback.stores.s3_model import use_model
 from s3napback.stores.s3_session import LimitedSession
@@ -157,13 +156,12 @@ def _make_client(session: botocore.session.Session, settings: StoreSettings, wai
     if settings.endpoint:
         region = region or "us-east-1"
     try:
-        with loading():
-            made: Any = session.create_client(
-                "s3",
-                region_name=region,
-                endpoint_url=settings.endpoint or None,
-                config=_client_config(settings, waiting),
-            )
+        made: Any = session.create_client(
+            "s3",
+            region_name=region,
+            endpoint_url=settings.endpoint or None,
+            config=_client_config(settings, waiting),
+        )
     except (BotoCoreError, ValueError) as error:
         raise UnusableSettings(error=error) from error
     if settings.requester_pays:
