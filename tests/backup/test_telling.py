@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import os
 import subprocess
 from datetime import datetime
 from datetime import time as clock_time
@@ -197,17 +198,18 @@ def test_a_command_is_told_of_more_failures_than_a_variable_holds(site: Site, ca
 
 @pytest.mark.parametrize(
     ("body", "why"),
-    [("exit 3", "ended with exit status 3"), ("sleep 61 & sleep 60", "did not end within 0.5 seconds, and was ended")],
+    [("exit 3", "ended with exit status 3"), ("sleep $1 & sleep 60", "did not end within 0.5 seconds, and was ended")],
     ids=["fails", "hangs"],
 )
 def test_a_command_that_fails_or_hangs_is_a_warning(
     site: Site, body: str, why: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(telling, "COMMAND_SECONDS", 0.5)
-    tally = back_up(site, f"OnSuccess {script(site, body)}")
+    marked = f"{10**6 + os.getpid()}"  # seconds that no other test sleeps
+    tally = back_up(site, f"OnSuccess {script(site, body.replace('$1', marked))}")
     assert (tally.done, tally.exit_code, tally.warnings) == (1, 0, 1)
     assert why in caplog.text
-    left = subprocess.run(["pgrep", "-f", "^sleep 61$"], capture_output=True, check=False)
+    left = subprocess.run(["pgrep", "-f", f"^sleep {marked}$"], capture_output=True, check=False)
     assert left.stdout == b""
 
 
