@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -147,6 +148,13 @@ def key() -> Iterator[Key]:
     """A key pair that archives are encrypted with."""
     with gpg_home() as home:
         yield Key(home, home.make_key("Backup <backup@example.org>"))
+
+
+@pytest.fixture
+def tidied(tmp_path: Path) -> Iterator[None]:
+    """Removes a test's folder, if it is so deep that pytest itself could not, and would fail in a later run."""
+    yield
+    subprocess.run(["rm", "-rf", "--", tmp_path], check=True)
 
 
 @pytest.fixture

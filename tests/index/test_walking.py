@@ -20,6 +20,7 @@ def open_descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
+@pytest.mark.usefixtures("tidied")
 def test_every_folder_is_found_in_any_order_and_few_are_open(tmp_path: Path) -> None:
     deep = Path(*(["d"] * 120))
     (tmp_path / deep).mkdir(parents=True)

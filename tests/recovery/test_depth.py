@@ -113,6 +113,7 @@ def backed_up(site: Site, night: int) -> None:
     assert not backup.run(load_configuration(site.configuration), day, BackupOptions()).failed
 
 
+@pytest.mark.usefixtures("tidied")
 def test_five_thousand_levels_come_back_as_far_as_tar_can_read_them(
     deep: Site, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -43,6 +43,7 @@ def make_deep(top: Path, depth: int = DEPTH, name: str = "deeper") -> None:
     os.close(folder)
 
 
+@pytest.mark.usefixtures("tidied")
 def test_a_tree_can_be_deeper_than_a_path_is_long_and_than_files_may_be_open(tmp_path: Path) -> None:
     make_deep(tmp_path)
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
