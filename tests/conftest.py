@@ -158,6 +158,14 @@ def tidied(tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.fixture
+def diff_dir(tmp_path: Path) -> Path:
+    """An empty one."""
+    folder = tmp_path / "diff"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
 def site(tmp_path: Path) -> Site:
     """A machine with a directory store and an empty source."""
     return Site(tmp_path / "site")

@@ -30,13 +30,6 @@ class OutOfReach(DirectoryStore):
 
 
 @pytest.fixture
-def diff_dir(tmp_path: Path) -> Path:
-    folder = tmp_path / "diff"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
 def make(diff_dir: Path) -> Make:
     return lambda identity: StoreState(diff_dir, identity, "", "" if identity == SHARED else SHARED)
 

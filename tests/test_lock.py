@@ -17,13 +17,6 @@ from s3napback.state import locked, require_own_diff_dir
 PROJECT = Path(__file__).parents[1]
 
 
-@pytest.fixture
-def diff_dir(tmp_path: Path) -> Path:
-    folder = tmp_path / "diff"
-    folder.mkdir()
-    return folder
-
-
 def test_a_second_run_is_told_who_holds_the_lock(diff_dir: Path) -> None:
     with locked(diff_dir, "process 17, /etc/s3napback/ä.conf"):
         with pytest.raises(LockHeld, match=r"process 17, /etc/s3napback/ä\.conf") as caught, locked(diff_dir, "second"):

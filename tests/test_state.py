@@ -35,13 +35,6 @@ def snapshot_matches(state: StoreState, found: SourceState) -> bool:
 
 
 @pytest.fixture
-def diff_dir(tmp_path: Path) -> Path:
-    folder = tmp_path / "diff"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
 def state(diff_dir: Path) -> StoreState:
     return StoreState(diff_dir, STORE, "")
 

@@ -16,7 +16,7 @@ import os
 import stat
 import tempfile
 from array import array
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import BinaryIO, cast
@@ -61,12 +61,6 @@ class _Store:
     def add(self, piece: bytes) -> None:
         self._starts.append(self._file.tell())
         self._file.write(piece)
-
-    def all(self) -> Iterator[bytes]:
-        """The pieces in order, a block at a time."""
-        self._file.seek(0)
-        while block := self._file.read(_BLOCK):
-            yield block
 
     def all_but(self, unwanted: Collection[int]) -> Iterator[bytes]:
         """The pieces in order, but for some."""
@@ -169,9 +163,7 @@ class Groundwork:
 
     def links(self) -> Iterator[bytes]:
         """An archive of the links that were kept back; nothing if there are none."""
-        if len(self._links) > len(self._overtaken):
-            yield from self._links.all_but(self._overtaken) if self._overtaken else self._links.all()
-            yield END_MARK
+        yield from _archive_of(self._links.all_but(self._overtaken))
 
     def folders(self) -> Iterator[bytes]:
         """An archive of the folders that are to be given what they bear; nothing if there are none.
@@ -183,20 +175,15 @@ class Groundwork:
         Raises:
             PipelineError: the tree cannot be looked into.
         """
-        passed = bytearray()
         try:
             with cursor(self.tree, is_own=True) as place:
-                for name, kept in self._last_first():
-                    if _is_folder(place, name):
-                        passed += kept if isinstance(kept, bytes) else folder_headers(kept)
-                    if len(passed) >= _BLOCK:
-                        yield bytes(passed)
-                        passed.clear()
+                yield from _archive_of(
+                    kept if isinstance(kept, bytes) else folder_headers(kept)
+                    for name, kept in self._last_first()
+                    if _is_folder(place, name)
+                )
         except OSError as error:
             raise PipelineError(f"the folders that were restored cannot be looked into: {error}") from error
-        if passed:
-            yield bytes(passed)
-            yield END_MARK
 
     def _last_first(self) -> Iterator[tuple[str, bytes | list[bytes]]]:
         all_changed = self._changed_left < 0
@@ -337,6 +324,20 @@ class Groundwork:
             self._changed_left -= len(name)
             self._changed.add(name)
             name = name.rpartition("/")[0]
+
+
+def _archive_of(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Members and the end mark, some hundred kilobytes at a time; nothing if there are no members."""
+    is_empty = True
+    passed = bytearray()
+    for piece in pieces:
+        is_empty = False
+        passed += piece
+        if len(passed) >= _BLOCK:
+            yield bytes(passed)
+            passed.clear()
+    if not is_empty:
+        yield bytes(passed) + END_MARK
 
 
 def _above(name: str) -> Iterator[str]:

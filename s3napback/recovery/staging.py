@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,9 +96,9 @@ class Staging:
         with closing(Groundwork(self.tree, self._links, is_fresh)) as ground:
             yield ground
         self._is_searched = self._is_searched or ground.forgot
-        self._note_links([*ground.placed])
+        self._note_links(ground.placed)
 
-    def _note_links(self, names: Sequence[str]) -> None:
+    def _note_links(self, names: Collection[str]) -> None:
         self._placed_left -= sum(map(len, names))
         self._is_searched = self._is_searched or self._placed_left < 0
         self._placed += () if self._is_searched else names
