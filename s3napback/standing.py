@@ -6,9 +6,11 @@ Told to whoever asks with SIGUSR1 (or SIGINFO, Ctrl-T, where there is one) by on
 
 from __future__ import annotations
 
+import atexit
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -180,11 +182,24 @@ def standing() -> str:
 
 
 def answer_signals() -> None:
-    """Answer ``ASKING_SIGNALS``, which would end the process, with a line on standard error."""
+    """Answer ``ASKING_SIGNALS``, which would end the process, with a line on standard error.
 
-    def answer(_number: int, _frame: FrameType | None) -> None:
-        say_at_once(standing())
+    The interpreter takes its handlers away before it ends; from then on they are ignored, and no run that went well
+    ends as if it was killed.
+    """
+
+    unanswered: deque[int] = deque()
+
+    def answer(number: int, _frame: FrameType | None) -> None:
+        unanswered.append(number)
+        # Whoever asks again as soon as there is an answer does so within the handler that gave it, which then goes on.
+        if len(unanswered) > 1:
+            return
+        while unanswered:
+            say_at_once(standing())
+            unanswered.popleft()
 
     for number in ASKING_SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, answer)
+            atexit.register(signal.signal, number, signal.SIG_IGN)

@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import venv
 import zipfile
 from collections.abc import Iterator
@@ -53,8 +52,8 @@ def wheel(built: Path) -> Path:
 def unpacked(built: Path) -> Path:
     """The source distribution."""
     (found,) = built.glob("*.tar.gz")
-    with tarfile.open(found) as archive:
-        archive.extractall(built / "unpacked")
+    (built / "unpacked").mkdir()
+    subprocess.run(["tar", "-xzf", found, "-C", built / "unpacked"], check=True)
     (folder,) = (built / "unpacked").iterdir()
     return folder
 

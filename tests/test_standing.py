@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,45 @@ def test_whatever_reads_archives_answers_as_well_without_a_terminal(
     assert re.match(f"s3napback: ({begins.replace('SOURCE', str(site.source)).replace('NAME', site.name())})", found), (
         found
     )
+
+
+def test_whoever_asks_again_as_soon_as_there_is_an_answer_gets_each(tmp_path: Path) -> None:
+    """Both on one processor, where the reader is woken before the writer has come back from its handler."""
+    enough = tmp_path / "enough"
+    program = (
+        "import os; from s3napback.standing import answer_signals; answer_signals(); print(flush=True)\n"
+        f"while not os.path.exists({str(enough)!r}): pass"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        everywhere = os.sched_getaffinity(0)
+        place = {min(everywhere)}
+        os.sched_setaffinity(process.pid, place)
+        os.sched_setaffinity(0, place)
+        try:
+            for _ in range(10_000):
+                process.send_signal(signal.SIGUSR1)
+                assert process.stderr.readline() == b"s3napback: between two sources\n"
+        finally:
+            os.sched_setaffinity(0, everywhere)
+            enough.touch()
+        assert process.wait() == 0
+
+
+@pytest.mark.parametrize("number", ASKING_SIGNALS)
+def test_whoever_asks_at_the_very_end_does_not_end_it(number: signal.Signals) -> None:
+    """Where the interpreter has taken its handlers away already, and tears down what the program had."""
+    program = (
+        "import os, sys; from s3napback.standing import answer_signals; answer_signals()\n"
+        "class Last:\n"
+        "    def __del__(self, kill=os.kill, process=os.getpid(), write=os.write):\n"
+        f"        kill(process, {number:d}); write(1, b'asked')\n"
+        "last = Last()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (0, b"asked")
 
 
 def _catches(process: int, number: signal.Signals) -> bool:
