@@ -174,4 +174,5 @@ def test_what_the_table_says_is_so(tmp_path: Path, start: str) -> None:
 
 
 def test_every_row_says_what_was_before_and_none_is_empty() -> None:
+    assert rows()
     assert all(len(row.split(" | ")) == 2 and len(row.split(" | ")[1].strip(" |")) > 2 for row in rows())

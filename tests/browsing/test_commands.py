@@ -192,13 +192,21 @@ def test_what_differs_between_two_days_is_told_with_a_letter(filled: Site) -> No
     assert said(filled, "diff", str(source), "2026-01-02", "2026-01-02")[0] == []
 
 
-def test_words_that_make_no_sense_are_refused(filled: Site) -> None:
-    source = str(filled.source)
-    said(filled, "ls", source, "-0", "--json", expect=2)
-    said(filled, "ls", source, "", expect=2)
-    said(filled, "diff", source, "2026-01-01", "2026-01-02", "2026-01-03", expect=2)
-    said(filled, "history", "a", "b", "c", expect=2)
-    said(filled, "find", "", expect=2)
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("ls", "SOURCE", "-0", "--json"), "--json and -0 do not go together"),
+        (("ls", "SOURCE", ""), "a word is empty"),
+        (("diff", "SOURCE", "2026-01-01", "2026-01-02", "2026-01-03"), "diff takes two DAYs at most"),
+        (("history", "a", "b", "c"), "history takes one PATH"),
+        (("find", ""), "a word is empty"),
+    ],
+)
+def test_words_that_make_no_sense_are_refused(filled: Site, words: tuple[str, ...], reason: str) -> None:
+    given = [str(filled.source) if word == "SOURCE" else word for word in words]
+    lines, errors = said(filled, *given, expect=2)
+    assert lines == []
+    assert f"Error: {reason}" in errors
 
 
 def test_a_reader_that_has_had_enough_is_no_error(filled: Site) -> None:

@@ -152,8 +152,21 @@ def test_compare_finds_nothing_right_after_a_backup_and_names_what_changed_since
     assert f"{site.source}/new one: new since then" in done.stdout
 
 
-def test_options_that_do_not_go_together_are_refused(site: Site) -> None:
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--compare", "--all"), "--compare goes neither with --all nor with --keyless"),
+        (("--compare", "--keyless"), "--compare goes neither with --all nor with --keyless"),
+        (("--all", "--at", "2026-01-01"), "--at names one state, so it does not go with --all"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(site: Site, options: tuple[str, ...], reason: str) -> None:
     site.configure("")
-    for options in (["--compare", "--all"], ["--compare", "--keyless"], ["--all", "--at", "2026-01-01"]):
-        site.run("verify", *options, day=None, expect=2)
-    site.run("verify", day=None, expect=1)
+    assert f"Error: {reason}" in site.run("verify", *options, day=None, expect=2).stderr
+
+
+def test_a_store_that_holds_nothing_is_not_good(site: Site) -> None:
+    site.configure("")
+    done = site.run("verify", day=None, expect=1)
+    assert done.stdout == ""
+    assert f"there are no archives in file://{site.vault} that could be verified" in done.stderr

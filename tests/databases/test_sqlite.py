@@ -202,11 +202,12 @@ def test_a_database_that_lost_its_tables_fails_unless_it_is_meant(
     assert "is an empty file" in fails(site, path, caplog, number=2)
 
 
-def test_no_room_in_temp_dir_is_noticed_before_anything_is_copied(
-    site: Site, folder: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    path = make(folder / "data.db", rows=3000)
-    if os.geteuid() == 0:
+if os.geteuid() == 0:
+
+    def test_no_room_in_temp_dir_is_noticed_before_anything_is_copied(
+        site: Site, folder: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        path = make(folder / "data.db", rows=3000)
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=755", "tmpfs", str(site.temp_dir)], check=True)
         try:
             said = fails(site, path, caplog)

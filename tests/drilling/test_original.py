@@ -84,10 +84,18 @@ def test_a_repository_of_the_original_is_loaded(site: Site, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "options", [("--due", "--original"), ("--original", "--against-live"), ("--original", "--at=1d")]
+    ("option", "reason"),
+    [
+        ("--due", "--due, --from and --against-live are for archives of our own: not with --original"),
+        ("--against-live", "--due, --from and --against-live are for archives of our own: not with --original"),
+        ("--from=x", "--due, --from and --against-live are for archives of our own: not with --original"),
+        ("--at=1d", "--at names one state, so it needs a SOURCE"),
+    ],
 )
 def test_what_does_not_go_with_the_original_is_refused(
-    site: Site, six_nights: Bucket, options: tuple[str, ...]
+    site: Site, six_nights: Bucket, option: str, reason: str
 ) -> None:
     six_nights.copied_to(site.vault)
-    site.run("drill", "--original", *options, expect=2)
+    done = site.run("drill", "--original", option, expect=2)
+    assert done.stdout == ""
+    assert reason in done.stderr

@@ -50,7 +50,9 @@ def postgres() -> Iterator[Postgres]:
 
 def accepted(name: str, program: str) -> list[str]:
     rules = RULES[name]
-    return sorted((options_in(help_of(program)) & (rules.flags | rules.values)) - CONNECTION - DEPENDENT)
+    found = sorted((options_in(help_of(program)) & (rules.flags | rules.values)) - CONNECTION - DEPENDENT)
+    assert len(found) > 10
+    return found
 
 
 def dumped(command: Sequence[str], folder: Path) -> bytes:

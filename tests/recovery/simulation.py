@@ -64,9 +64,10 @@ class Weeks:
                 self._back_up(day, force=True)
 
     def restorable(self) -> dict[str, ArchiveRecord]:
-        """By key, what the archives that can be restored say of themselves, the oldest first."""
+        """By key, what the archives that can be restored say of themselves, the oldest first: at least two."""
         catalogue = self._catalogue()
         found = {each.key: each.record for each in catalogue.archives if each.record and catalogue.chain(each).archives}
+        assert len(found) > 1, "nothing is shown by restoring them all"
         return dict(sorted(found.items(), key=lambda item: (item[1].day, item[1].started)))
 
     def restore(self, where: Path, *, at: str = "", paths: Sequence[str] = ()) -> Path:

@@ -65,8 +65,15 @@ def test_everything(chain: NightlyChain, source: Path, tmp_path: Path) -> None:
     assert_same_tree(source.resolve(), chain.replay(tmp_path / "out"))
 
 
+@pytest.mark.usefixtures("chain")
 def test_nothing_leaves_the_snapshot_alone(tmp_path: Path) -> None:
+    snapshot = tmp_path / "work/kept.snapshot"
+    before, content = snapshot.stat(), snapshot.read_bytes()
+    forget(snapshot, set())
+    assert snapshot.read_bytes() == content
+    assert (snapshot.stat().st_ino, snapshot.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     forget(tmp_path / "none", set())
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize("seed", range(4))

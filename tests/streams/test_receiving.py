@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from s3napback.streams.receiving import Receiver, ReceiverFailed
 from tests.streams.helpers import Fake
+from tests.waiting import becomes, is_running
 
 BLOCK = bytes(1 << 16)
 
@@ -50,7 +53,11 @@ def test_one_that_works_on_what_it_got_is_waited_for(fake: Fake) -> None:
     assert give(fake, "i=0; while test $i -lt 1000000; do i=$((i + 1)); done; cat >/dev/null", stall_timeout=0.4) == ""
 
 
-def test_leaving_it_in_the_middle_ends_the_process(fake: Fake) -> None:
-    with pytest.raises(KeyboardInterrupt), Receiver(fake("svnadmin", "cat >/dev/null; sleep 60")) as receiver:
+def test_leaving_it_in_the_middle_ends_the_process(fake: Fake, tmp_path: Path) -> None:
+    note = tmp_path / "number"
+    script = f"echo $$ >{note}.new; mv {note}.new {note}; cat >/dev/null; exec sleep 60"
+    with pytest.raises(KeyboardInterrupt), Receiver(fake("svnadmin", script)) as receiver:
         receiver.write(BLOCK)
+        assert becomes(note.exists)
         raise KeyboardInterrupt
+    assert not is_running(int(note.read_text()))
