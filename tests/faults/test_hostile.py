@@ -97,7 +97,8 @@ def test_directives_are_neither_options_nor_shell_code(site: Site, directive: st
         site.configuration.write_text("\n".join([directive, *lines, ""]))
     site.run(expect=code)
     # By the whole name: folders of the store and of DiffDir are named after Prefix, as far as there is room.
-    places = [Path.cwd(), Path("/"), site.root.parent, *(path for path in site.root.rglob("*") if path.is_dir())]
+    below = [path for path in site.root.rglob("*") if path.is_dir()]
+    places = [Path.cwd(), Path("/"), site.root.parent, site.root, *below]
     assert [place for place in places if os.path.lexists(place / "PWNED")] == []
 
 
