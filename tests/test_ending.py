@@ -26,7 +26,7 @@ from s3napback.errors import Interrupted
 def ready():
     print("ready", flush=True)
 
-ending.catch_signals(1.0)
+ending.catch_signals({seconds})
 """
 
 HANGS = {
@@ -52,8 +52,8 @@ time.sleep(60)
 
 
 @contextmanager
-def started(program: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-c", BEGIN + program]
+def started(program: str, seconds: float = 1.0) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", BEGIN.format(seconds=seconds) + program]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -145,14 +145,16 @@ def test_an_end_by_force_does_not_cut_the_orderly_one_short(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_orderly_end_is_not_by_force(number: signal.Signals) -> None:
-    with started(ORDERLY) as process:
+    with started(ORDERLY, seconds=20) as process:
         process.send_signal(number)
         _, said = process.communicate(timeout=30)
     assert (process.returncode, said) == (128 + number, "")
 
 
 def test_a_signal_that_is_ignored_stays_ignored() -> None:
-    program = BEGIN.replace("ending.catch", "signal.signal(signal.SIGHUP, signal.SIG_IGN)\nending.catch")
+    program = BEGIN.format(seconds=1.0).replace(
+        "ending.catch", "signal.signal(signal.SIGHUP, signal.SIG_IGN)\nending.catch"
+    )
     program += "os.kill(os.getpid(), signal.SIGHUP)\ntime.sleep(1.5)\nprint('through')"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "through\n")

@@ -141,7 +141,7 @@ def test_a_service_that_it_starts_goes_on_and_holds_nothing_up(site: Site) -> No
     began = time.monotonic()
     settings = both(site, "", "sleep 62 & echo $! >>$(dirname $0)/order")
     assert back_up(site, block(site, settings)).done == 1
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 40
     service = int(order(site)[2])
     try:
         assert is_running(service)

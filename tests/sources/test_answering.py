@@ -30,7 +30,7 @@ def test_what_hangs_below_a_source_is_named_once_stall_timeout_is_over(tree: Pat
     began = time.monotonic()
     with never_answering(place), pytest.raises(PipelineError, match="silent for 1 seconds") as failure:
         nights.back_up()
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
     named = f"  the file system at {place} (fuse) does not answer; Exclude it, or unmount it"
     assert named in failure.value.lines
     assert any(line.startswith(f"  what it has open is {tree}") for line in failure.value.lines)

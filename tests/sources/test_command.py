@@ -127,7 +127,7 @@ def test_the_dry_run_shows_it_and_does_not_run_it(site: Site) -> None:
 
 
 def test_all_that_it_started_ends_with_it_where_it_stalls(site: Site, tmp_path: Path) -> None:
-    run = f"sh -c 'echo x; sleep 600 & echo $! >{tmp_path}/child; wait'"
+    run = f"sh -c 'sleep 600 & echo $! >{tmp_path}/child; echo x; wait'"
     assert night(site, block(run, "StallTimeout 1")).failed == 1
     child = int((tmp_path / "child").read_text())
     deadline = time.monotonic() + 10

@@ -111,4 +111,4 @@ def test_several_are_one_line_and_those_of_a_kind_that_is_dumped_none() -> None:
 def test_the_look_is_quick() -> None:
     begun = time.monotonic()
     assert isinstance(DatabasesInUse().seen, frozenset)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 30

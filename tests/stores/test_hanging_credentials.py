@@ -70,8 +70,8 @@ def test_whatever_gives_credentials_and_hangs_is_given_up(
         store = S3Store(StoreSettings(bucket="some-bucket", endpoint=moto.endpoint), Credentials(), waiting=IMPATIENT)
         began = time.monotonic()
         # All that have waited behind one another are given up together.
-        with Crew(8, "asking") as crew:
-            for asked in [crew.submit(store.check) for _ in range(8)]:
+        with Crew(24, "asking") as crew:
+            for asked in [crew.submit(store.check) for _ in range(24)]:
                 with pytest.raises(StoreUnreachable, match="what gives them has not answered within 1 seconds"):
                     result_of(asked)
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < 15

@@ -36,7 +36,7 @@ from tests.stores.test_conformance import LARGE, metadata
 from tests.stores.test_s3 import clean_environment
 
 PATIENCE = Waiting(connect_seconds=5, read_seconds=5, outage_seconds=30, completion_seconds=30)
-AT_ONCE = 8.0
+AT_ONCE = 20.0
 
 
 def check(endpoint: str) -> str:

@@ -219,7 +219,7 @@ def test_a_network_that_comes_back_in_time_costs_nothing_but_time(on_moto: S3Ben
     on_moto.proxy.add(Fault("UploadPart", lose_the_network, nth=2))
     began = time.monotonic()
     store.put("k", EndlessSource(4 * PART), metadata("new"))
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 18
     on_moto.assert_replaced_by(bytes(range(256)) * (4 * PART // 256))
 
 

@@ -102,11 +102,16 @@ def test_the_libraries_are_loaded_only_when_they_are_used() -> None:
 
 @pytest.mark.parametrize("name", ["gzip", "zstd"])
 def test_other_threads_run_while_blocks_are_compressed(name: str) -> None:
-    worker = threading.Thread(target=compressed, args=(name, None, PLAIN * 30))
-    longest_pause, before = 0.0, time.perf_counter()
-    began = before
-    worker.start()
-    while worker.is_alive():
-        now = time.perf_counter()
-        longest_pause, before = max(longest_pause, now - before), now
-    assert longest_pause < (time.perf_counter() - began) / 2
+    def longest_pause() -> float:
+        """As a part of the time that compressing has taken."""
+        worker = threading.Thread(target=compressed, args=(name, None, PLAIN * 30))
+        longest, before = 0.0, time.perf_counter()
+        began = before
+        worker.start()
+        while worker.is_alive():
+            now = time.perf_counter()
+            longest, before = max(longest, now - before), now
+        return longest / (time.perf_counter() - began)
+
+    # A busy machine may let this thread wait, too, but not each time.
+    assert min(longest_pause() for _ in range(4)) < 0.5

@@ -8,25 +8,27 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from s3napback.errors import Interrupted
 from s3napback.streams.pipeline import Pipeline
-from s3napback.streams.processes import Stage
+from s3napback.streams.processes import Stage, end_processes
 from s3napback.streams.transformations import Transformation
 from tests.streams.helpers import ENDLESS, GZIP, HANGING, Fake, read_all
 from tests.waiting import becomes, is_running
 
 
 @pytest.mark.parametrize("reads", [0, 1])
-def test_leaving_early_ends_everything_at_once(reads: int) -> None:
+def test_leaving_early_ends_everything_at_once(reads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("s3napback.streams.running.end_processes", partial(end_processes, grace=60))
     began = time.monotonic()
     with Pipeline([ENDLESS, GZIP, Stage(("cat",))]) as pipeline:
         for _ in range(reads):
             assert pipeline.readinto(memoryview(bytearray(10)))
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 30
 
 
 def test_leaving_early_ends_stages_that_ignore_it_and_what_they_started(fake: Fake, tmp_path: Path) -> None:
@@ -78,6 +80,7 @@ def test_an_interrupt_comes_out_of_a_blocked_read(elements: tuple[Stage | Transf
 def test_stages_die_with_us_even_when_we_are_killed(fake: Fake, tmp_path: Path) -> None:
     program = f"""
 import time
+from functools import partial
 from s3napback.streams.pipeline import Pipeline
 from s3napback.streams.processes import Stage
 with Pipeline([Stage(("{fake("dump", 'echo $$ >"$0.pid"; exec cat /dev/zero').command[0]}",)), Stage(("cat",))]):

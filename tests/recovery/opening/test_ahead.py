@@ -28,12 +28,15 @@ class SlowStore(ReadOnlyStore):
     location = identity = "slow://store"
     is_distant = True
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, meets: int = 1) -> None:
+        """Nothing is answered until ``meets`` requests were there at a time."""
         self.objects = {f"number-{number}": (b"%d" % number) * 1000 for number in range(count)}
         self.versions = dict.fromkeys(self.objects, "first")
         self.requests: list[str] = []
         self.most = self._now = 0
         self._lock = threading.Lock()
+        self._meets = meets
+        self._have_met = threading.Event()
 
     def chain(self) -> list[CataloguedArchive]:
         return [CataloguedArchive(self.describe(key), key, None) for key in self.objects]
@@ -46,6 +49,9 @@ class SlowStore(ReadOnlyStore):
             self.requests.append(request)
             self._now += 1
             self.most = max(self.most, self._now)
+            if self.most >= self._meets:
+                self._have_met.set()
+        assert self._have_met.wait(30)
         time.sleep(0.02)
         with self._lock:
             self._now -= 1
@@ -86,7 +92,7 @@ def whole(decoder: Decoder, archive: CataloguedArchive) -> bytes:
 
 
 def test_several_are_read_at_once_each_with_two_requests_and_never_more_than_memory_is_counted_for() -> None:
-    store = SlowStore(30)
+    store = SlowStore(30, meets=4)
     with reading_ahead(decoder_of(store), store.chain()) as decoder:
         for number, archive in enumerate(store.chain()):
             assert whole(decoder, archive) == store.objects[archive.key]

@@ -94,4 +94,4 @@ def test_a_store_that_does_not_give_the_first_bytes_is_given_up(tmp_path: Path) 
         StoreUnreachable, match=r"etc-0-FULL failed: the store has been silent for 0\.3 seconds \(StallTimeout\)"
     ):
         decoder(HangingStore(tmp_path), 0.3).open(archive)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
