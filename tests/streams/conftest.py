@@ -11,6 +11,7 @@ import pytest
 
 from s3napback.streams.processes import Stage
 from tests.streams.helpers import Fake, children, open_descriptors
+from tests.waiting import becomes
 
 
 @pytest.fixture
@@ -35,5 +36,6 @@ def nothing_left() -> Iterator[None]:
     gc.collect()
     # What other tests of this process left behind may go meanwhile, and nothing may be added.
     assert open_descriptors().items() <= descriptors.items()
-    assert threading.active_count() <= threads
-    assert children() == processes
+    # A thread that was let go of may still be about to end.
+    assert becomes(lambda: threading.active_count() <= threads)
+    assert children() <= processes
