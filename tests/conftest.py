@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -33,9 +32,6 @@ from tests.swift import swift_server
 settings.register_profile("s3napback", settings(deadline=None, database=None))
 settings.load_profile("s3napback")
 
-CACHE = tempfile.TemporaryDirectory(prefix="s3napback-tests-cache-", ignore_cleanup_errors=True)
-"""What ``list`` remembers, which is nobody's who runs the tests."""
-
 IGNORED_BY_PYTHON = {signal.SIGPIPE, signal.SIGXFSZ}
 
 
@@ -50,7 +46,6 @@ def pytest_configure() -> None:
     """
     share_botocore_data()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    os.environ["XDG_CACHE_HOME"] = CACHE.name
     for number in signal.valid_signals():
         if signal.getsignal(number) is signal.SIG_IGN and number not in IGNORED_BY_PYTHON:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
@@ -60,7 +55,6 @@ def pytest_configure() -> None:
 def pytest_unconfigure() -> None:
     """End what commands were forked from."""
     FORKED.stop()
-    CACHE.cleanup()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -78,6 +72,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--large", action="store_true", help="also what takes gigabytes of disk")
     parser.addoption("--fuzz-seed", default="1", metavar="SEED", help="which are drawn from this seed")
     parser.addoption("--fuzz", type=int, default=300, metavar="N", help="so many inputs for each test of a fuzzer")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What ``list`` remembers, which is nobody's who runs the tests; pytest removes it even after it was killed."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="session")
