@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +20,16 @@ GZIP = make_compression("gzip")
 ENDLESS = Stage(("cat", "/dev/zero"))
 HANGING = "exec sleep 1000"
 Fake = Callable[[str, str], Stage]
+
+
+def working(seconds: float, then: str) -> str:
+    """The last line of a shell script: a process that uses the processor for so long, however busy the machine is.
+
+    Args:
+        then: in Python, without single quotes.
+    """
+    program = f"import sys, time\nwhile time.process_time() < {seconds}: pass\n{then}"
+    return f"exec {sys.executable} -S -c '{program}'"
 
 
 def open_descriptors() -> dict[str, str]:

@@ -12,7 +12,7 @@ from s3napback.errors import PipelineError
 from s3napback.streams.pipeline import Pipeline
 from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import Block, Feed, Transformation
-from tests.streams.helpers import ENDLESS, GZIP, HANGING, Fake, failure_of, read_all
+from tests.streams.helpers import ENDLESS, GZIP, HANGING, Fake, failure_of, read_all, working
 
 
 def test_a_silent_dump_is_named(fake: Fake) -> None:
@@ -122,13 +122,10 @@ def test_a_store_that_is_silent_is_not_taken_for_a_person(fake: Fake) -> None:
     assert failure_of(feed, patient, GZIP, stall_timeout=0.3).startswith("s3://bucket/key has been silent")
 
 
-WORKING = "cat >/dev/null; i=0; while [ $i -lt 1000000 ]; do i=$((i+1)); done; echo"
-
-
 def test_a_process_that_works_without_reading_is_not_silent(fake: Fake) -> None:
     feed = Feed("key", lambda: iter([b"x"]))
-    busy = fake("tar", WORKING)
-    with Pipeline([feed, Stage(busy.command, may_pause=True)], stall_timeout=0.2) as pipeline:
+    busy = fake("tar", f"cat >/dev/null; {working(1.0, 'print()')}")
+    with Pipeline([feed, Stage(busy.command, may_pause=True)], stall_timeout=0.6) as pipeline:
         assert read_all(pipeline) == b"\n"
     hanging = Stage(fake("tar", f"cat >/dev/null; {HANGING}").command, may_pause=True)
     assert failure_of(feed, hanging, stall_timeout=0.2).startswith("tar has been silent for 0.2 seconds")
