@@ -262,7 +262,8 @@ def test_a_file_of_fifty_sources_loads_in_no_time(tmp_path: Path) -> None:
         start = time.process_time()
         load_configuration(tmp_path / "test.conf")
         times.append(time.process_time() - start)
-    assert min(times) < 0.06
+    # It takes 14 milliseconds; the limit leaves room for a slower machine.
+    assert min(times) < 0.2
 
 
 @pytest.mark.parametrize(
