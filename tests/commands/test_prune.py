@@ -270,9 +270,13 @@ def test_an_empty_configuration_deletes_nothing(site: Site) -> None:
     site.configure_cycle(CYCLE)
     old_and_new(site)
     before = site.contents()
+    text = site.configuration.read_text()
     site.configuration.write_text("")
-    site.run("prune", "--yes", "--unowned", day=LATER, expect=2)
+    assert "Bucket is missing" in site.run("prune", "--yes", "--unowned", day=LATER, expect=2).stderr
     assert site.contents() == before
+    site.configuration.write_text(text)
+    site.run("prune", "--yes", day=LATER)
+    assert site.contents() != before
 
 
 def test_under_another_host_name_nothing_is_ours(any_site: Site) -> None:
