@@ -1,0 +1,61 @@
+"""Archives that lie where DiffDir remembers another one: which of them is locked for longer."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from s3napback.locks import moment_of
+from s3napback.rotation import day_number
+from tests.faulty_s3 import Fault, answer, stall
+from tests.nightly.test_locks import LOCKED, Vault
+from tests.servers import S3Server
+from tests.waiting import becomes
+
+
+@pytest.fixture
+def vault(tmp_path: Path, moto: S3Server) -> Iterator[Vault]:
+    made = Vault(tmp_path, moto)
+    yield made
+    made.close()
+
+
+def test_what_a_killed_run_left_in_a_slot_is_locked_for_longer_and_not_what_it_has_replaced(vault: Vault) -> None:
+    """It had not come to remember its own."""
+    vault.configure("Diffs 0\nFulls 2", f"{LOCKED}\nLockDays 1")
+    vault.night(0)
+    vault.proxy.add(Fault("PutObject", stall(60), key=".*sha256"))
+    command, environment = vault.site.command(day=vault.first + timedelta(days=2)), vault.site.full_environment()
+    vault.proxy.seen.clear()
+    running = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    assert becomes(lambda: any(each.key.endswith(".sha256") for each in vault.proxy.seen), 60)
+    running.kill()
+    running.wait()
+    vault.proxy.clear()
+    assert vault.locks()["0-FULL"] == 4 + 1
+    vault.site.source.rename(vault.site.source.with_name("away"))
+    vault.site.run(day=vault.first + timedelta(days=4), expect=1)
+    assert vault.locks()["0-FULL"] == 6 + 1
+    vault.proxy.seen.clear()
+    vault.site.run(day=vault.first + timedelta(days=4), expect=1)
+    assert vault.count("PutObjectRetention") == vault.count("HeadObject") == 0
+
+
+def test_a_forgery_in_the_place_of_an_archive_does_not_end_its_lock(vault: Vault) -> None:
+    """Neither one that nobody may look at, nor one that bears the metadata of what it hides."""
+    vault.configure("Diffs 0\nFulls 2", f"{LOCKED}\nLockDays 1")
+    vault.night(0)
+    client, key = vault.server.client(), f"{vault.site.name()}-0-FULL"
+    ours = client.head_object(Bucket=vault.site.bucket, Key=key)
+    client.put_object(Bucket=vault.site.bucket, Key=key, Body=b"garbage", Metadata=ours["Metadata"])
+    vault.proxy.add(Fault("HeadObject|GetObject", answer(403, "AccessDenied"), key=".*0-FULL"))
+    for night, refilled in ((3, 4), (5, 6)):
+        vault.night(night)
+        kept = client.head_object(Bucket=vault.site.bucket, Key=key, VersionId=ours["VersionId"])
+        assert kept["ObjectLockRetainUntilDate"] == moment_of(day_number(vault.first) + refilled + 1)
+        vault.proxy.clear()
+    assert vault.locks()["0-FULL"] == -1
