@@ -19,10 +19,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Protocol
 
 from s3napback.errors import ChangeableByOthers
 from s3napback.ownership import open_own_file, require_own
-from s3napback.stores import NO_METADATA, Store, StoredObject
+from s3napback.stores import NO_METADATA, StoredObject
 
 logger = logging.getLogger("s3napback")
 
@@ -37,10 +38,23 @@ _LONGEST_LINE = 200  # bytes of the first one
 _LONGEST_AGE = 90 * 86_400.0  # seconds since a file was last used
 
 
+class Looked(Protocol):
+    """What is asked for what is not known: a store, or what else looks at single objects."""
+
+    @property
+    def is_distant(self) -> bool:
+        """See ``Store``."""
+        ...
+
+    def head(self, key: str) -> StoredObject | None:
+        """See ``Store``."""
+        ...
+
+
 class HeadMemory:
     """Looks at objects of one store, and remembers. Methods may be called from several threads, but for ``save``."""
 
-    def __init__(self, store: Store, folder: Path | None = None, name: str = "") -> None:
+    def __init__(self, store: Looked, folder: Path | None = None, name: str = "") -> None:
         """Read what is known.
 
         Args:
