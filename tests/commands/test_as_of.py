@@ -208,6 +208,8 @@ def test_an_archive_in_parts_that_nothing_vouches_for_is_restored_if_it_is_named
     then = ("--as-of", evening(0), "--to", str(tmp_path / "then"))
     done = site.run("restore", str(site.source), *then, expect=1)
     assert "no checksum of that time vouches for it" in done.stderr
+    # Nor is what holds of then remembered as if it held now.
+    assert [listing(site, *options)["archives"][0]["restorable"] for options in (then[:2], ())] == [False, True]
     site.run("restore", str(site.source), *then, "--keys", key)
     assert files(tmp_path / "then" / site.name()) == files(site.source)
 
