@@ -194,8 +194,7 @@ def whole_day(moment: datetime) -> int:
     return day_number((moment.astimezone(timezone.utc) - _ALL_ZONES).date())
 
 
-_FORMAT = 2
-"""The first one had no marks: what lies in the slots is looked at once more then."""
+_FORMAT = 1
 
 
 def ledger_document(ledger: Ledger) -> bytes:
@@ -225,7 +224,9 @@ def _archive(written: Mapping[str, Any]) -> LockedArchive:
         for key, lock in written["objects"].items()
     }
     identity, parent, slot = str(written["id"]), str(written["parent"]), int(written["slot"])
-    return LockedArchive(identity, parent, slot, _day(written["day"]), objects, str(written["mark"]))
+    # Earlier versions did not keep it; what lies there is looked at once more then.
+    mark = str(written.get("mark", ""))
+    return LockedArchive(identity, parent, slot, _day(written["day"]), objects, mark)
 
 
 def _day(written: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
@@ -59,3 +60,19 @@ def test_a_forgery_in_the_place_of_an_archive_does_not_end_its_lock(vault: Vault
         assert kept["ObjectLockRetainUntilDate"] == moment_of(day_number(vault.first) + refilled + 1)
         vault.proxy.clear()
     assert vault.locks()["0-FULL"] == -1
+
+
+def test_what_an_earlier_version_remembers_costs_one_look_an_archive_and_loses_no_lock(vault: Vault) -> None:
+    vault.configure("Diffs 0\nFulls 4")
+    for night in range(2):
+        vault.night(night)
+    (file,) = vault.site.diff_dir.rglob("locks.json")
+    before, document = vault.locks(), json.loads(file.read_text())
+    for each in document["archives"].values():
+        assert each.pop("mark")
+    file.write_text(json.dumps(document))
+    # Of the day's own archive the run's listing may be too old to tell.
+    for looks in (1, 0):
+        vault.night(1)
+        assert (vault.count("HeadObject"), vault.count("PutObjectRetention")) == (looks, 0)
+    assert vault.locks() == before
