@@ -54,14 +54,22 @@ class Looked(Protocol):
 class HeadMemory:
     """Looks at objects of one store, and remembers. Methods may be called from several threads, but for ``save``."""
 
-    def __init__(self, store: Looked, folder: Path | None = None, name: str = "") -> None:
+    def __init__(
+        self,
+        store: Looked,
+        folder: Path | None = None,
+        name: str = "",
+        is_outdated: Callable[[StoredObject], bool] = lambda _known: False,
+    ) -> None:
         """Read what is known.
 
         Args:
             store: that is asked for what is not known; one that is not distant is always asked.
             folder: of the cache, private; None remembers until the end of the process.
             name: of what is looked at, the store's identity and the Prefix.
+            is_outdated: whether something that no listing shows may be another by now than it is known.
         """
+        self._is_outdated = is_outdated
         self._store = store
         self._file = folder / f"heads-{hashlib.sha256(name.encode()).hexdigest()[:24]}" if folder else None
         self._known: dict[str, _Known] = {}
@@ -79,7 +87,7 @@ class HeadMemory:
             StoreError: the store does not tell.
         """
         known = self._known.get(listed.key)
-        if known is not None and known.sign == _sign(listed):
+        if known is not None and known.sign == _sign(listed) and not self._is_outdated(known.found):
             return known.found
         found = self._store.head(listed.key)
         if found is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -76,3 +76,30 @@ def test_what_an_earlier_version_remembers_costs_one_look_an_archive_and_loses_n
         vault.night(1)
         assert (vault.count("HeadObject"), vault.count("PutObjectRetention")) == (looks, 0)
     assert vault.locks() == before
+
+
+@pytest.mark.parametrize("first", ["nothing", LOCKED])
+def test_the_list_tells_of_a_lock_that_was_made_to_last_longer(vault: Vault, first: str) -> None:
+    """A listing shows nothing of that, so that what was remembered of the archive must not be told any more."""
+    vault.first = date.today() - timedelta(days=6 + day_number(date.today()) % 2)
+    locked = f"{LOCKED}\nLockDays 30"
+
+    def listed() -> dict[int, str]:
+        vault.proxy.seen.clear()
+        found = json.loads(vault.site.run("list", "--json").stdout)["archives"]
+        return {each["slot"]: (each["locked_until"] or "")[:10] for each in found}
+
+    def until(night: int) -> str:
+        return str(vault.first + timedelta(days=night + 30 + 1))
+
+    vault.configure("Diffs 0\nFulls 2", locked if first == LOCKED else "")
+    vault.night(0)
+    vault.night(1)
+    assert listed() == ({0: until(2), 1: until(3)} if first == LOCKED else {0: "", 1: ""})
+    vault.configure("Diffs 0\nFulls 2", locked)
+    vault.night(3)
+    assert listed() == {0: until(4), 1: until(5)}
+    # Of a lock that lasts for longer nothing is asked.
+    vault.configure("Diffs 0\nFulls 2", f"{LOCKED}\nLockDays 3")
+    listed()
+    assert vault.count("HeadObject") == 0
