@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from s3napback.drilling.dumps import Loaded, Table
+from s3napback.drilling.postgresql_roles import first_superuser
 from s3napback.drilling.postgresql_words import PostgreSQLWords
 from s3napback.drilling.scratch import Scratch
 from s3napback.drilling.throwaway import NotTried, Server, TrialTools, find_server, running
@@ -31,7 +32,7 @@ from s3napback.streams.receiving import Receiver, ReceiverFailed
 _VERSION = re.compile(rb"\n-- Dumped from database version (?P<major>\d+)[^\n]*\n")
 _PROGRAM = re.compile(rb"\n-- Dumped by pg_dump version (?P<major>\d+)[^\n]*\n")
 _USER = "s3napback_drill"
-"""The superuser's name there, which no dump makes."""
+"""The name of the superuser that loads, which no dump makes: what it makes of others may keep these from connecting."""
 
 _SERVER_SETTINGS = (
     "listen_addresses=",
@@ -95,17 +96,20 @@ class PostgreSQLTrial:
         self._choose(head)
         data = self.scratch.path / "data"
         self.scratch.socket(".s.PGSQL.5432")
-        setup = (self._program("initdb"), f"--pgdata={data}", f"--username={_USER}", "--auth=trust", "--no-sync")
+        first = self._words.first = first_superuser(head)
+        setup = (self._program("initdb"), f"--pgdata={data}", f"--username={first}", "--auth=trust", "--no-sync")
         try:
             self._tools.answer(*setup, "--encoding=UTF8", "--locale=C.UTF-8")
         except PipelineError as error:
             raise NotTried(*error.under("a server for the proof cannot be set up")) from error
         settings = [word for setting in _SERVER_SETTINGS for word in ("-c", setting)]
         command = (self._program("postgres"), "-D", str(data), "-k", str(self.scratch.path), *settings)
-        ping = (*self._psql("postgres"), "--command=SELECT 1")
+        as_first = (*self._psql("postgres"), f"--username={first}")
+        ping = (*as_first, "--command=SELECT 1")
         with ExitStack() as stack:
             self._servers.append(stack.enter_context(running(self._tools, command, ping)))
             try:
+                self._tools.answer(*as_first, f"--command=CREATE ROLE {_USER} LOGIN SUPERUSER")
                 self._prepare(head)
             except PipelineError as error:
                 raise NotTried(*error.under("a server for the proof cannot be set up")) from error
@@ -117,8 +121,6 @@ class PostgreSQLTrial:
     def _prepare(self, head: bytes) -> None:
         """Make what a dump takes for granted."""
         if self.database:
-            # Every package makes it; else each dump would be said to need it.
-            self._tools.answer(*self._psql("postgres"), "--command=CREATE ROLE postgres SUPERUSER")
             self._create(head)
             return
         made = (found["name"].decode(errors="surrogateescape") for found in _TABLESPACES.finditer(head))

@@ -33,10 +33,12 @@ class PostgreSQLWords(ClientWords):
     Attributes:
         policies: that could not be made, since they speak of roles that are missing.
         folders: tablespaces that the dump makes, whose folders must be there.
+        first: the role that is there before the dump makes it.
     """
 
     policies: int = 0
     folders: dict[str, None] = field(default_factory=dict)
+    first: str = ""
     _error: re.Match[str] | None = None
 
     def read(self, line: bytes) -> None:
@@ -74,6 +76,8 @@ class PostgreSQLWords(ClientWords):
         if code == _UNDEFINED and (role := _ROLE.match(words)):
             self.note_lack(f"the {role[0]}")
             self.policies += statement.startswith("CREATE POLICY ")
+            return True
+        if code == _EXISTS and words == f'role "{readable(self.first.encode())}" already exists':
             return True
         if found := _TABLESPACE.match(words):
             if code == _EXISTS:
