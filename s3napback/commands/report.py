@@ -25,7 +25,7 @@ from s3napback.crews import Crew
 from s3napback.durable import put_in_place
 from s3napback.errors import S3napbackError, StoreError, StoreUnreachable
 from s3napback.page.document import pieces
-from s3napback.page.facts import MOST_NIGHTS, Making, PageFacts, Past, StoreView, pasts, with_note
+from s3napback.page.facts import MOST_NIGHTS, Effort, PageFacts, Past, StoreView, pasts, with_note
 from s3napback.stores import Store
 from s3napback.surroundings import configured_store, host_name
 
@@ -88,14 +88,14 @@ def _with_notes(found: Sequence[Past], store: Store, catalogue: Catalogue) -> li
     keys = [night.key for past in found for night in past.nights[:each] if sum_key(night.key) in catalogue.sums]
     identities = {archive.key: archive.record.id for archive in catalogue.archives if archive.record}
     with Crew(PARALLEL_REQUESTS, "notes") as pool:
-        look = partial(_making, store, identities)
+        look = partial(_effort, store, identities)
         notes = dict(zip(keys[:MOST_NOTES], pool.map(look, keys[:MOST_NOTES]), strict=True))
     return [
         replace(past, nights=tuple(with_note(night, notes.get(night.key)) for night in past.nights)) for past in found
     ]
 
 
-def _making(store: Store, identities: Mapping[str, str], key: str) -> Making | None:
+def _effort(store: Store, identities: Mapping[str, str], key: str) -> Effort | None:
     """What the object beside an archive tells, if it is of that archive."""
     try:
         note = read_sum(store, key)
@@ -105,7 +105,7 @@ def _making(store: Store, identities: Mapping[str, str], key: str) -> Making | N
         # It may lie in cold storage, or be gone: then it is not known how long the archive took.
         logger.debug("what %s tells is not shown: %s", sum_key(key), error)
         return None
-    return Making(note.seconds, note.read) if note is not None and note.id == identities.get(key) else None
+    return Effort(note.seconds, note.read) if note is not None and note.id == identities.get(key) else None
 
 
 def write_page(target: Path, say: Callable[[str], None], data: Iterable[bytes], *, test: bool = False) -> None:

@@ -16,8 +16,8 @@ MOST_NIGHTS = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Making:
-    """What an object beside an archive tells of how that was made.
+class Effort:
+    """What an object beside an archive tells of what making it took.
 
     Attributes:
         seconds: that it took; None if that is not known.
@@ -189,7 +189,7 @@ def _night(archive: CataloguedArchive, catalogue: Catalogue) -> ArchiveView:
     )
 
 
-def with_note(night: ArchiveView, note: Making | None) -> ArchiveView:
+def with_note(night: ArchiveView, note: Effort | None) -> ArchiveView:
     """The same, with what the object beside the archive tells of its making."""
     if note is None:
         return night
