@@ -121,8 +121,10 @@ def test_folders_that_changed_places_and_are_mounted_twice_hold_nothing_up(site:
         for place in "ed":
             stack.enter_context(mounted(site.source / "b", site.source / place))
         assert tar_computes_for_ever(site.source, snapshot)
-        site.run(day=1)
-        site.run("--strict", day=2)
+        # tar 1.35 meets the folder at a further place each night, and what it may have passed over is told.
+        for day in (1, 2):
+            site.run(day=day)
+        site.run("--strict", day=3)
         site.run("restore", str(site.source), "--to", str(tmp_path / "out"), day=None)
         assert_same_tree(site.source, tmp_path / "out" / str(site.source)[1:])
         assert_same_tree(site.source, site.recover(site.archive_keys(), tmp_path / "by hand"))
