@@ -43,6 +43,7 @@ class LockedArchive:
         parent: id of the archive that it builds on; empty for a FULL.
         day: the day it counts for.
         objects: locks by key: the archive's own, and of what lies beside it.
+        mark: what a listing shows of the archive, see ``StoredObject.mark``; empty where that is not known.
     """
 
     id: str
@@ -50,6 +51,7 @@ class LockedArchive:
     slot: int
     day: int
     objects: Mapping[str, Lock] = field(default_factory=dict)
+    mark: str = ""
 
 
 Ledger = Mapping[str, LockedArchive]
@@ -222,7 +224,9 @@ def _archive(written: Mapping[str, Any]) -> LockedArchive:
         for key, lock in written["objects"].items()
     }
     identity, parent, slot = str(written["id"]), str(written["parent"]), int(written["slot"])
-    return LockedArchive(identity, parent, slot, _day(written["day"]), objects)
+    # Earlier versions did not keep it; what lies there is looked at once more then.
+    mark = str(written.get("mark", ""))
+    return LockedArchive(identity, parent, slot, _day(written["day"]), objects, mark)
 
 
 def _day(written: str) -> int:

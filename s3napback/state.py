@@ -20,6 +20,7 @@ from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from s3napback.chains import History, Link, Memory, SourceState, Stored
@@ -37,6 +38,7 @@ _STATE = "state.json"
 _NEW_STATE = "state.json.new"
 _UPLOADING = "uploading"
 _LOCKS = "locks.json"
+OWED = ".owed"  # ends the names of files that stay beside state until what they speak of is done
 _LOCK = "lock"
 _INSTANCE = "instance"
 _LONGEST_INSTANCE = 1_000
@@ -126,13 +128,20 @@ class StoreState:
                         if not any(each.iterdir()):
                             each.rmdir()
 
-    def commit(self, state: SourceState, working: Path | None = None, index: Path | None = None) -> None:
+    def commit(
+        self,
+        state: SourceState,
+        working: Path | None = None,
+        index: Path | None = None,
+        owed: Mapping[str, bytes] = MappingProxyType({}),
+    ) -> None:
         """Make ``state`` the state of its name, in one step that a crash cannot divide.
 
         Args:
             state: the new state; its newest link's memory names the snapshot if there is one.
             working: the snapshot to be kept under that name.
             index: the index to be kept under the name that this memory has for it.
+            owed: files that the new state is never without, by their names, which end with ``OWED``.
 
         Raises:
             StateError: it could not be written; the former state then still holds.
@@ -149,6 +158,8 @@ class StoreState:
                     if file is not None and name:
                         sync_file(file)
                         file.replace(folder / name)
+            for name, content in owed.items():
+                write_private(folder / name, content)
             new = folder / _NEW_STATE
             new.unlink(missing_ok=True)  # of a run that was interrupted
             write_private(new, json.dumps(_to_json(state), indent=1, sort_keys=True).encode())
@@ -156,6 +167,9 @@ class StoreState:
             put_in_place(new, folder / _STATE, before=folder, after=[folder])
             self._discard_rubbish(folder)
         except OSError as error:
+            for name in owed:
+                with suppress(OSError):
+                    (folder / name).unlink(missing_ok=True)
             raise StateError(f"cannot write the state in {folder}: {error.strerror}") from error
 
     def note_upload(self, name: str, key: str) -> None:
@@ -221,7 +235,7 @@ class StoreState:
             memories = [link.memory for link in state.history.chain if link.memory]
             wanted = {_STATE, _LOCKS, *(memory.snapshot for memory in memories), *(memory.index for memory in memories)}
         for file in folder.iterdir():
-            if file.name not in wanted:
+            if file.name not in wanted and file.suffix != OWED:
                 file.unlink(missing_ok=True)
 
 

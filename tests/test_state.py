@@ -183,8 +183,9 @@ def test_a_commit_that_cannot_be_written_leaves_the_old_state(state: StoreState)
     obstacle = state.folder("etc") / "state.json.new"
     obstacle.mkdir()
     with pytest.raises(StateError, match="cannot write the state"):
-        state.commit(replace(old, cycle="other"))
+        state.commit(replace(old, cycle="other"), owed={"id2.owed": b"of what does not count"})
     obstacle.rmdir()
+    assert not list(state.folder("etc").glob("*.owed"))
     assert state.load("etc") == old
     assert snapshot_matches(state, old)
 

@@ -26,6 +26,7 @@ from s3napback.archives import (
 from s3napback.backup.beside import BytesOf, OpenLines, put_index
 from s3napback.backup.context import RunContext
 from s3napback.backup.locking import Locking
+from s3napback.backup.owing import OwedSum, forget_owed
 from s3napback.backup.slots import SlotWatch
 from s3napback.catalogue.indexes import index_key
 from s3napback.catalogue.sums import SumNote, format_sum, sum_key, sum_metadata
@@ -139,7 +140,7 @@ class _Making:
             transfer = replace(transfer, warnings=warnings, unread=concluded.unread, counted=concluded.counted)
             with ExitStack() as undo:
                 lines = self._kept_lines(dump, undo)
-                self._commit(dump, record, stored, had_content=had_content)
+                self._commit(dump, record, stored, self._note(record, transfer), had_content=had_content)
                 closing = undo.pop_all()
         return Made(transfer, partial(self._finish, record, transfer, segments, lines, closing))
 
@@ -228,7 +229,9 @@ class _Making:
             self.context.state.commit(replace(state, expected_sizes=sizes))
             raise
 
-    def _commit(self, dump: Dump, record: ArchiveRecord, stored: StoredObject, *, had_content: bool) -> None:
+    def _commit(
+        self, dump: Dump, record: ArchiveRecord, stored: StoredObject, note: SumNote, *, had_content: bool
+    ) -> None:
         plan = self.plan
         memory = _memory(dump, record)
         link = Link(record.id, plan.key, record.slot, record.type, record.day, stored.size, memory)
@@ -246,8 +249,9 @@ class _Making:
             expected_sizes={**plan.state.expected_sizes, record.type.value: stored.size},
             stored=self._remembered(record, stored),
         )
+        owed = OwedSum.of(plan.job.name, plan.key, note).files
         with deferred_signals():
-            self.context.state.commit(state, dump.snapshot, dump.index)
+            self.context.state.commit(state, dump.snapshot, dump.index, owed)
         logger.debug("committed %s with id %s to %s", link.key, link.id, self.context.state.folder(plan.job.name))
 
     def _remembered(self, record: ArchiveRecord, stored: StoredObject) -> Mapping[str, Stored]:
@@ -293,6 +297,10 @@ class _Making:
         self.locking.note(index.stored)
         return index.sha256, ()
 
+    def _note(self, record: ArchiveRecord, transfer: Transfer, index: str = "") -> SumNote:
+        base = self.plan.key.removeprefix(join_prefix(self.context.facts.prefix, ""))
+        return SumNote.of(record, base, transfer, index)
+
     def _tidy_up(self, record: ArchiveRecord, transfer: Transfer, index: str) -> list[str]:
         """Delete the slot's other key and write the checksum; failing at either is a warning, the archive is safe."""
         plan, store = self.plan, self.context.store
@@ -304,12 +312,12 @@ class _Making:
                 store.delete(sum_key(other))
             except S3napbackError as error:
                 warnings.append(f"{other}, which {plan.key} replaces, could not be deleted: {error}")
-        base = plan.key.removeprefix(join_prefix(self.context.facts.prefix, ""))
-        note = SumNote.of(record, base, transfer, index)
+        note = self._note(record, transfer, index)
         try:
             content = Measured(BytesOf(format_sum(note)))
             metadata, until = sum_metadata(note), self.locking.until
             self.locking.note(store.put(sum_key(plan.key), content, metadata, is_helper=True, lock_until=until))
+            forget_owed(self.context.state, plan.job.name, record.id)
         except S3napbackError as error:
             warnings.append(f"the checksum of {plan.key} could not be written: {error}")
         return warnings

@@ -52,7 +52,8 @@ class Locking:
         state, name, plan = self._context.state, self._plan.job.name, self._plan
         try:
             others = {key: each for key, each in state.locks(name).items() if key not in (plan.key, *plan.superseded)}
-            entry = LockedArchive(record.id, record.parent, record.slot, record.day, objects)
+            mark = next((each.mark for each in self._stored if each.key == plan.key), "")
+            entry = LockedArchive(record.id, record.parent, record.slot, record.day, objects, mark)
             state.remember_locks(name, {**others, plan.key: entry})
         except StateError as error:
             return [f"until when {plan.key} is locked could not be noted: {error}"]

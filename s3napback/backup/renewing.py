@@ -97,7 +97,8 @@ class _Renewing:
         """
         context = self.context
         known = context.state.locks(job.name)
-        ledger = {**self._still_there(known), **self._found(job, known)}
+        there = self._still_there(known)
+        ledger = {**there, **self._found(job, known, there)}
         days = context.configuration.store.lock_days
         warnings: list[str] = []
         renewed = 0
@@ -115,39 +116,50 @@ class _Renewing:
         return warnings
 
     def _still_there(self, known: Ledger) -> dict[str, LockedArchive]:
-        """Without archives that the run's listing, older than the run's own, does not show."""
-        today = self.context.facts.day
-        return {
-            key: each for key, each in known.items() if each.day >= today or self.context.survey.mark(key) is not None
-        }
+        """Those archives that the run's listing shows, or that are later than it; not what has taken their place.
 
-    def _found(self, job: Job, known: Ledger) -> dict[str, LockedArchive]:
-        """Archives of ours that nothing is remembered of: from before ObjectLock was set, or DiffDir was lost."""
+        A run that was killed leaves an archive in the slot, and what is remembered there is of the one before it.
+        """
+        today, mark = self.context.facts.day, self.context.survey.mark
+        return {key: each for key, each in known.items() if each.day >= today or mark(key) in ("", each.mark)}
+
+    def _found(self, job: Job, known: Ledger, there: Ledger) -> dict[str, LockedArchive]:
+        """Archives of ours that nothing is remembered of: from before ObjectLock was set, of a run that was killed, or
+        DiffDir was lost.
+        """
         # The run's listing shows what this run has replaced by an archive of the other type.
-        filled = {each.slot for each in known.values() if each.day >= self.context.facts.day}
-        keys = [key for key, slot in self.listed.get(job.name, ()) if key not in known and slot not in filled]
+        filled = {each.slot for each in there.values() if each.day >= self.context.facts.day}
+        keys = [key for key, slot in self.listed.get(job.name, ()) if key not in there and slot not in filled]
         if not keys:
             return {}
         owner = Owner(self.context.facts.host, job.source)
         with Crew(self.context.configuration.store.upload_threads, "locks") as threads:
-            found = threads.map(lambda key: self._looked_at(key, owner), keys)
+            found = threads.map(lambda key: self._looked_at(key, owner, known.get(key)), keys)
             return {key: each for key, each in zip(keys, found, strict=True) if each is not None}
 
-    def _looked_at(self, key: str, owner: Owner) -> LockedArchive | None:
-        store = self.context.store
+    def _looked_at(self, key: str, owner: Owner, before: LockedArchive | None) -> LockedArchive | None:
+        """What lies there, to be remembered; None if that cannot be told.
+
+        Args:
+            before: what is remembered of the archive that has lain there. Another version with its id, be it a copy or
+                a forgery, does not take its place: the one that we have made is to stay locked.
+        """
+        store, mark = self.context.store, self.context.survey.mark(key) or ""
         try:
             found = store.head(key)
             record = ArchiveRecord.from_metadata(found.metadata) if found else None
             if found is None or record is None or record.owner != owner:
-                return _NOT_OURS
+                return replace(_NOT_OURS, mark=mark)
+            if before and record.id == before.id:
+                return replace(before, mark=mark)
             beside = [store.head(make(key)) for make in (index_key, sum_key)]
         except StoreUnreachable:
             raise
         except StoreError as error:
             logger.debug("%s: %s", key, error)
-            return None
+            return before
         objects = {each.key: lock_of(each) for each in (found, *beside) if each is not None}
-        return LockedArchive(record.id, record.parent, record.slot, record.day, objects)
+        return LockedArchive(record.id, record.parent, record.slot, record.day, objects, mark)
 
     def _carry_out(self, renewal: Renewal, ledger: dict[str, LockedArchive]) -> str:
         """Ask for one lock, and take a note; returns a warning if there is to be one."""

@@ -19,10 +19,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Protocol
 
 from s3napback.errors import ChangeableByOthers
 from s3napback.ownership import open_own_file, require_own
-from s3napback.stores import NO_METADATA, Store, StoredObject
+from s3napback.stores import NO_METADATA, StoredObject
 
 logger = logging.getLogger("s3napback")
 
@@ -37,17 +38,38 @@ _LONGEST_LINE = 200  # bytes of the first one
 _LONGEST_AGE = 90 * 86_400.0  # seconds since a file was last used
 
 
+class Looked(Protocol):
+    """What is asked for what is not known: a store, or what else looks at single objects."""
+
+    @property
+    def is_distant(self) -> bool:
+        """See ``Store``."""
+        ...
+
+    def head(self, key: str) -> StoredObject | None:
+        """See ``Store``."""
+        ...
+
+
 class HeadMemory:
     """Looks at objects of one store, and remembers. Methods may be called from several threads, but for ``save``."""
 
-    def __init__(self, store: Store, folder: Path | None = None, name: str = "") -> None:
+    def __init__(
+        self,
+        store: Looked,
+        folder: Path | None = None,
+        name: str = "",
+        is_outdated: Callable[[StoredObject], bool] = lambda _known: False,
+    ) -> None:
         """Read what is known.
 
         Args:
             store: that is asked for what is not known; one that is not distant is always asked.
             folder: of the cache, private; None remembers until the end of the process.
             name: of what is looked at, the store's identity and the Prefix.
+            is_outdated: whether something that no listing shows may be another by now than it is known.
         """
+        self._is_outdated = is_outdated
         self._store = store
         self._file = folder / f"heads-{hashlib.sha256(name.encode()).hexdigest()[:24]}" if folder else None
         self._known: dict[str, _Known] = {}
@@ -65,7 +87,7 @@ class HeadMemory:
             StoreError: the store does not tell.
         """
         known = self._known.get(listed.key)
-        if known is not None and known.sign == _sign(listed):
+        if known is not None and known.sign == _sign(listed) and not self._is_outdated(known.found):
             return known.found
         found = self._store.head(listed.key)
         if found is not None:

@@ -14,6 +14,7 @@ from s3napback.backup.around import Around
 from s3napback.backup.context import RunContext, prepared_run
 from s3napback.backup.journal import Journal, has_failed
 from s3napback.backup.leaving import leaving_word
+from s3napback.backup.owing import write_owed
 from s3napback.backup.rehearsing import hook_lines, rehearse_source
 from s3napback.backup.renewing import renew_locks
 from s3napback.backup.tally import FAILED, NOTHING, Tally
@@ -155,6 +156,7 @@ def _warn(warnings: tuple[str, ...]) -> int:
 
 def _back_up_all(context: RunContext, around: Around) -> Tally:
     jobs, several = _in_order(context), context.configuration.concurrency
+    owed = write_owed(context)
     with Tidying(context) as tidying, around:
         turns = Turns(context, tidying, around)
         if several.jobs == 1:
@@ -162,7 +164,7 @@ def _back_up_all(context: RunContext, around: Around) -> Tally:
         else:
             tally = back_up_together(turns, jobs, several)
         tally += tidying.finish()
-    return tally + renew_locks(context)
+    return owed + tally + renew_locks(context)
 
 
 def _in_order(context: RunContext) -> Sequence[Job]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta, timezone
 from enum import Enum
 from itertools import islice
 from typing import Protocol, TextIO
 
+from s3napback.archives import split_key
 from s3napback.catalogue.claims import Claims
 from s3napback.catalogue.contents import (
     CataloguedArchive,
@@ -19,10 +21,11 @@ from s3napback.catalogue.losses import unprotected_sources
 from s3napback.catalogue.narrowing import read_catalogue_of
 from s3napback.catalogue.remembering import HeadMemory, cache_folder
 from s3napback.catalogue.selection import matches_original, matching_archives, meant
-from s3napback.config.settings import Configuration
+from s3napback.config.settings import Configuration, StoreSettings
 from s3napback.listing.json_text import json_lines
 from s3napback.listing.plain import plain_lines
 from s3napback.listing.report import Shown, make_report
+from s3napback.stores import StoredObject
 from s3napback.surroundings import configured_store, host_name
 
 logger = logging.getLogger("s3napback")
@@ -71,7 +74,8 @@ def show(configuration: Configuration, word: str, layout: Layout, say: Say) -> i
     store = configured_store(configuration, patient=False)
     store.check(for_writing=False)
     prefix = configuration.store.prefix
-    memory = HeadMemory(store, cache_folder(os.environ), f"{store.identity}\0{prefix}")
+    outdated = _may_be_locked_for_longer(configuration.store, datetime.now(timezone.utc))
+    memory = HeadMemory(store, cache_folder(os.environ), f"{store.identity}\0{prefix}", outdated)
     own = host_name(configuration)
     catalogue = with_originals_of_root(read_catalogue_of(store, prefix, word, own, memory), store, prefix)
     if not (catalogue.archives or catalogue.original) and not store.is_recognised():
@@ -99,6 +103,17 @@ def show(configuration: Configuration, word: str, layout: Layout, say: Say) -> i
     else:
         _say_all(plain_lines(report), say)
     return 0
+
+
+def _may_be_locked_for_longer(settings: StoreSettings, now: datetime) -> Callable[[StoredObject], bool]:
+    """Whether an archive may be locked for longer by now than it was when it was looked at.
+
+    A night that is missed leaves it LockDays, and the part of a day by which days end later elsewhere.
+    """
+    if not settings.object_lock:
+        return lambda _known: False
+    soon = now + timedelta(days=settings.lock_days + 2)
+    return lambda known: split_key(known.key) is not None and (known.locked_until or now) < soon
 
 
 def _say_all(lines: Iterable[str], say: Say) -> None:

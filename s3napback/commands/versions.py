@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 
 from s3napback.archives import ArchiveRecord, join_prefix, split_key
 from s3napback.catalogue.contents import PARALLEL_REQUESTS, CataloguedArchive
+from s3napback.catalogue.remembering import HeadMemory, cache_folder
 from s3napback.catalogue.selection import matches
 from s3napback.commands.list import Say
 from s3napback.config.settings import Configuration
@@ -37,9 +40,11 @@ def show(configuration: Configuration, word: str, say: Say) -> int:
     prefix = join_prefix(configuration.store.prefix, "")
     versions = [found for found in store.versions(prefix) if split_key(found.key) is not None]
     ended = endings(versions)
-    archives = [found for found in versions if not found.is_marker]
+    archives = {_name(found): found for found in versions if not found.is_marker}
+    memory = HeadMemory(_Versions(store, archives), cache_folder(os.environ), f"{store.identity}\0{prefix}\0versions")
     with Crew(PARALLEL_REQUESTS, "metadata") as pool:
-        kept = list(pool.map(partial(_kept, store, prefix, ended), archives))
+        kept = list(pool.map(partial(_kept, memory, prefix, ended), archives.values()))
+    memory.save(archives)
     if word:
         kept = [each for each in kept if matches(word, each.archive)]
         if not kept:
@@ -50,17 +55,44 @@ def show(configuration: Configuration, word: str, say: Say) -> int:
     return 0
 
 
+@dataclass(frozen=True)
+class _Versions:
+    """Looks at versions as a store does at objects: each has a name of its own, under which it never changes.
+
+    Attributes:
+        versions: by their names.
+    """
+
+    store: VersionedStore
+    versions: Mapping[str, StoredVersion]
+
+    @property
+    def is_distant(self) -> bool:
+        return True
+
+    def head(self, key: str) -> StoredObject | None:
+        return self.store.look_at(self.versions[key])
+
+
+def _name(version: StoredVersion) -> str:
+    return f"{version.key}\0{version.id}"
+
+
 def _kept(
-    store: VersionedStore, prefix: str, ended: Mapping[tuple[str, str], Ending], version: StoredVersion
+    memory: HeadMemory, prefix: str, ended: Mapping[tuple[str, str], Ending], version: StoredVersion
 ) -> KeptArchive:
     parts = split_key(version.key.removeprefix(prefix))
-    stored = StoredObject(version.key, version.size, version.modified, version_id=version.id)
+    stored = StoredObject(
+        _name(version), version.size, version.modified, version=version.etag, storage_class=version.storage_class
+    )
     record, flaw = None, ""
     try:
-        record = ArchiveRecord.from_metadata(store.metadata_of(version))
+        found = memory.head(stored)
+        record = ArchiveRecord.from_metadata(found.metadata) if found else None
     except StoreUnreachable:
         raise
     except StoreError as error:
         flaw = f"it cannot be looked at: {error}"
+    stored = replace(stored, key=version.key, version_id=version.id)
     archive = CataloguedArchive(stored, parts[0] if parts else version.key, record, flaw)
     return KeptArchive(version, archive, ended.get((version.key, version.id)))

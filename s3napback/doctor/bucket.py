@@ -78,9 +78,9 @@ def _locks(configuration: Configuration, told: Told) -> Check:
     subject, store = "locks", configuration.store
     if told.lock is None:
         return unknown(PART, subject, f"the bucket does not tell: {told.refusals['locks']}")
-    needed = max(
-        (LockTerms(False, store.lock_days).forecast(job.schedule).retention for job in configuration.jobs), default=0
-    )
+    terms = LockTerms(bool(store.object_lock), store.lock_days)
+    forecasts = [terms.forecast(job.schedule) for job in configuration.jobs]
+    needed = max((each.retention for each in forecasts), default=0)
     if not told.lock.is_on:
         text = "objects in this bucket cannot be locked"
         if store.object_lock:
@@ -92,17 +92,22 @@ def _locks(configuration: Configuration, told: Told) -> Check:
         else "there is no default retention"
     )
     if store.object_lock:
-        return good(
-            PART, subject, f"ObjectLock {store.object_lock} locks archives as long as the cycles need; {default}"
-        )
+        stays = min((each.newest_least for each in forecasts), default=0)
+        found = f"ObjectLock {store.object_lock} locks archives as long as the cycles need; {default}; {_stay(stays)}"
+        return good(PART, subject, found)
     if told.lock.days >= needed:
-        return good(PART, subject, f"{default}, and the cycles need {needed}")
+        stays = min((each.newest_least + told.lock.days - each.retention for each in forecasts), default=0)
+        return good(PART, subject, f"{default}, and the cycles need {needed}; {_stay(stays)}")
     return bad(
         PART,
         subject,
         f"{default}, and the cycles need {counted(needed, 'day')} so that nothing is unlocked that can be restored. "
         "Set that, or ObjectLock",
     )
+
+
+def _stay(days: int) -> str:
+    return f"if the machine dies, the newest backup stays locked for {counted(days, 'day')} at least"
 
 
 def _right(right: Right, may: bool | None, told: Told) -> Check:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import cached_property, partial
@@ -51,7 +51,7 @@ class S3StoreWithVersions(S3Store):
             self._ask, self._bucket, prefix, is_amazons=identity_of(self._settings).startswith("s3:")
         )
 
-    def metadata_of(self, version: StoredVersion) -> Mapping[str, str]:
+    def look_at(self, version: StoredVersion) -> StoredObject | None:
         """See ``VersionedStore``."""
         doing = f"looking at {self.location}/{version.key}, version {version.id}"
         named = {**super()._named(version.key), "VersionId": version.id}
@@ -59,9 +59,9 @@ class S3StoreWithVersions(S3Store):
             answer = self._ask(partial(self._head_in_words, named), doing)
         except FAILURES as error:
             if status_of(error) == 404:
-                return {}
+                return None
             raise translate(error, doing) from error
-        return {name.lower(): value for name, value in answer.get("Metadata", {}).items()}
+        return self._described(version.key, answer, doing)
 
 
 class S3StoreAsOf(ReadOnlyStore, S3StoreWithVersions):
@@ -257,12 +257,23 @@ class S3StoreAsOf(ReadOnlyStore, S3StoreWithVersions):
     def _sum(self, version: StoredVersion) -> Voucher | None:
         name = f"{version.key}\0{version.id}"
         if name not in self._vouchers:
-            data = self._version_head(version) if version.size <= _LONGEST_SUM else b""
-            self._vouchers[name] = voucher_in(data)
+            self._vouchers[name] = self._voucher_of(version)
         return self._vouchers[name]
 
+    def _voucher_of(self, version: StoredVersion) -> Voucher | None:
+        if version.size > _LONGEST_SUM:
+            return None
+        try:
+            return voucher_in(self._version_head(version))
+        except StoreUnreachable:
+            raise
+        except StoreError as error:
+            # Whoever spoils one checksum must not hide an archive that an older one vouches for.
+            logger.warning("%s; of the checksums under that key the older ones are asked", error)
+            return None
+
     def _version_head(self, version: StoredVersion) -> bytes:
-        doing = f"reading {self.location}/{version.key}"
+        doing = f"reading {self.location}/{version.key}, version {version.id}"
         try:
             answer = self._ask(
                 lambda client: client.get_object(Bucket=self._bucket, Key=version.key, VersionId=version.id), doing
@@ -276,7 +287,8 @@ class S3StoreAsOf(ReadOnlyStore, S3StoreWithVersions):
 
     def _identity(self, version: StoredVersion) -> str:
         try:
-            return self.metadata_of(version).get(_ID, "")
+            found = self.look_at(version)
+            return found.metadata.get(_ID, "") if found else ""
         except StoreUnreachable:
             raise
         except StoreError:

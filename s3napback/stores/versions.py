@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+from s3napback.stores import StoredObject
 
 _IN_PARTS = re.compile(r"-[0-9]+\Z")
 _ID = re.compile(rb"^# id (?P<id>[^\n]+)$", re.MULTILINE)
@@ -56,6 +58,11 @@ class VersionedStore(Protocol):
         """See ``Store``."""
         ...
 
+    @property
+    def identity(self) -> str:
+        """See ``Store``."""
+        ...
+
     def check(self, *, for_writing: bool = True) -> None:
         """See ``Store``."""
         ...
@@ -68,8 +75,8 @@ class VersionedStore(Protocol):
         """
         ...
 
-    def metadata_of(self, version: StoredVersion) -> Mapping[str, str]:
-        """A version's metadata, names in lower case; empty if it is there no more.
+    def look_at(self, version: StoredVersion) -> StoredObject | None:
+        """Describe a version, with its metadata; None if it is there no more.
 
         Raises:
             StoreError: the store does not tell.

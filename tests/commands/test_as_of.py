@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.faulty_s3 import FaultyS3
 from tests.past import FIRST, Past, Thief, is_version, past_server, tree, written
 from tests.servers import S3Server
 from tests.site import Site, files
@@ -207,6 +208,8 @@ def test_an_archive_in_parts_that_nothing_vouches_for_is_restored_if_it_is_named
     then = ("--as-of", evening(0), "--to", str(tmp_path / "then"))
     done = site.run("restore", str(site.source), *then, expect=1)
     assert "no checksum of that time vouches for it" in done.stderr
+    # Nor is what holds of then remembered as if it held now.
+    assert [listing(site, *options)["archives"][0]["restorable"] for options in (then[:2], ())] == [False, True]
     site.run("restore", str(site.source), *then, "--keys", key)
     assert files(tmp_path / "then" / site.name()) == files(site.source)
 
@@ -230,6 +233,25 @@ def test_the_versions_of_one_source_are_listed(robbed: Robbed) -> None:
     done = robbed.site.run("list", "--versions", str(robbed.site.source))
     assert str(robbed.site.source) in done.stdout
     assert "no version of an archive" in robbed.site.run("list", "--versions", "/other", expect=1).stderr
+
+
+def test_a_version_is_looked_at_once_and_then_remembered(
+    server: S3Server, faulty: Callable[[S3Server], FaultyS3], tmp_path: Path
+) -> None:
+    past, proxy = Past.begin(server), faulty(server)
+    site = Site(tmp_path / "site", proxy.server, past.bucket)
+    site.configure_cycle("Diffs 0\nFulls 1")
+    for night in range(2):
+        site.run(day=night)
+        past.date_night(night)
+        listed = []
+        for looks in (1, 0):
+            proxy.seen.clear()
+            listed.append(site.run("list", "--versions").stdout)
+            assert proxy.operations().count("HeadObject") == looks
+        assert listed[0] == listed[1]
+        days = re.findall(r"FULL +(2026-01-0\d)", listed[0])
+        assert days == [f"2026-01-0{day + 1}" for day in range(night, -1, -1)]
 
 
 # --- what cannot be shown ---

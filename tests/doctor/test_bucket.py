@@ -77,6 +77,19 @@ def test_locks_last_as_long_as_the_cycles_need(lock: BucketLock, object_lock: st
     assert text in found.found
 
 
+@pytest.mark.parametrize(
+    ("object_lock", "retention", "days"), [("", 42, 36), ("", 50, 44), ("governance", 0, 16), ("compliance", 50, 16)]
+)
+def test_for_how_long_the_newest_backup_stays_locked_is_told(object_lock: str, retention: int, days: int) -> None:
+    """Of all cycles the least: four groups of seven days, of which a DIFF's FULL is six days old; and discs of which
+    the most frequent is overwritten after two days.
+    """
+    told = replace(WELL, lock=BucketLock(True, "GOVERNANCE" if retention else "", retention))
+    configuration = replace(CONFIGURATION, store=StoreSettings("b", object_lock=object_lock))
+    found = row("locks", told, configuration=configuration).found
+    assert f"if the machine dies, the newest backup stays locked for {days} days at least" in found
+
+
 def test_each_right_that_the_key_should_not_have_is_to_be_taken_from_it() -> None:
     found = [each for each in rows(may=True) if each.outcome is Outcome.BAD]
     assert [right.value for right in Right] == [each.subject.rpartition(" ")[2] for each in found]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -12,7 +13,7 @@ import pytest
 from s3napback.errors import S3napbackError, StoreError, StoreUnreachable, UnusableStore
 from s3napback.stores import Store
 from s3napback.stores.opening import open_store
-from tests.faulty_s3 import Fault, FaultyS3, answer
+from tests.faulty_s3 import Answer, Fault, FaultyS3, Forward, Request, answer
 from tests.past import FIRST, Past, Thief, past_server
 from tests.servers import S3Server
 from tests.stores.sources import BytesSource
@@ -195,6 +196,31 @@ def test_requests_are_those_of_a_listing_and_one_for_each_archive(
         store.head(KEY)
     assert sorted(proxy.operations()) == ["GetObject", *["HeadObject"] * 5, "ListObjectVersions"]
     assert content(store, "p-0-FULL") == b"p"
+
+
+def test_a_checksum_that_cannot_be_read_hides_no_archive_that_an_older_one_vouches_for(
+    past: Past, faulty: Callable[[S3Server], FaultyS3], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever encrypts it with a key of his own takes nothing away, neither of an archive in parts nor of another."""
+    Thief(past).finish_late("p-0-FULL", b"parts", {"s3napback-id": "p"}, FIRST)
+    for key, identity in (("p-0-FULL", "p"), (KEY, "old")):
+        for text in (f"# id {identity}\n", "# id thief\n"):
+            put(past, f"{key}.sha256", text.encode(), "sum")
+    past.date(FIRST + timedelta(minutes=1))
+    proxy = faulty(past.server)
+    spoilt = {past.versions_of(f"{key}.sha256")[-1].version_id for key in ("p-0-FULL", KEY)}
+
+    def refuse(request: Request, forward: Forward) -> Answer | None:
+        is_spoilt = any(name in request.path for name in spoilt)
+        return answer(400, "InvalidRequest")(request, forward) if is_spoilt else forward(request)
+
+    proxy.add(Fault("GetObject", refuse))
+    store = store_as_of(past, server=proxy.server)
+    for key, data in (("p-0-FULL", b"parts"), (KEY, b"old")):
+        found = store.head(key)
+        assert found is not None
+        assert (found.flaw, content(store, key)) == ("", data)
+    assert len(re.findall(r"sha256, version \S+ failed: HTTP 400 .* the older ones are asked", caplog.text)) == 2
 
 
 @pytest.mark.parametrize("prefix", ["a", "c"])
