@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -120,9 +120,14 @@ def report_command(invocation: Invocation, *, target: str) -> None:
 
     if not invocation.paths:
         invocation.run_each(lambda _: 0)
-    write = say_bytes if target == "-" else partial(report.write_page, Path(target), say, test=invocation.test)
+    write = _say_pieces if target == "-" else partial(report.write_page, Path(target), say, test=invocation.test)
     code = report.make(invocation.paths, invocation.day, write, remembers=not invocation.test)
     sys.exit(code)
+
+
+def _say_pieces(data: Iterable[bytes]) -> None:
+    for piece in data:
+        say_bytes(piece)
 
 
 @click.command("doctor")

@@ -7,7 +7,9 @@ in parallel.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+import sys
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, partial
@@ -234,33 +236,72 @@ def read_catalogue(
     Raises:
         StoreError: it cannot be listed, or has stopped to answer.
     """
-    listed = sorted(store.list(join_prefix(prefix, "")), key=lambda found: found.key)
-    sums = {found.key: found for found in listed if is_sum_key(found.key)}
-    indexes = {found.key: found for found in listed if is_index_key(found.key)}
-    proofs = {found.key: found for found in listed if is_proof_key(found.key)}
-    beside = {*sums, *indexes, *proofs}
-    archives = [found for found in listed if found.key not in beside and split_key(found.key) is not None]
-    candidates = [found for found in archives if is_wanted(_base(found.key, prefix))]
+    found = _sorted_out(store, prefix, is_wanted)
     with Crew(PARALLEL_REQUESTS, "metadata") as pool:
         look = partial(_look, store, memory or HeadMemory(store), prefix)
-        described = [found for found in pool.map(look, candidates) if found is not None]
-    closed = [CataloguedArchive(found, found.key, None, found.flaw) for found in listed if _is_closed(found)]
+        described = [each for each in pool.map(look, _taken(found.wanted)) if each is not None]
     return Catalogue(
-        archives=(*described, *closed),
-        sums=sums,
-        others=tuple(
-            found.key
-            for found in listed
-            if found.key not in beside
-            and split_key(found.key) is None
-            and not (is_word_key(found.key) or _is_closed(found))
-        ),
+        archives=(*described, *found.closed),
+        sums=found.sums,
+        others=tuple(found.others),
         gone=tuple(store.gone(join_prefix(prefix, ""))),
-        original=tuple(original_archives(listed, prefix)),
-        indexes=indexes,
-        proofs=proofs,
-        passed_over=frozenset(found.key for found in archives) - {found.key for found in candidates},
+        original=tuple(found.original),
+        indexes=found.indexes,
+        proofs=found.proofs,
+        passed_over=frozenset(found.passed_over),
     )
+
+
+@dataclass
+class _Listed:
+    """What was listed, by what it is: see ``Catalogue``.
+
+    Attributes:
+        wanted: archives that are to be looked at.
+        closed: folders that cannot be looked into.
+    """
+
+    wanted: deque[StoredObject] = field(default_factory=deque)
+    closed: list[CataloguedArchive] = field(default_factory=list)
+    passed_over: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+    original: Sequence[OriginalArchive] = ()
+    sums: dict[str, StoredObject] = field(default_factory=dict)
+    indexes: dict[str, StoredObject] = field(default_factory=dict)
+    proofs: dict[str, StoredObject] = field(default_factory=dict)
+
+    def beside(self, key: str) -> dict[str, StoredObject] | None:
+        """Among what this belongs that lies beside an archive; None if it is something else."""
+        if is_sum_key(key):
+            return self.sums
+        if is_index_key(key):
+            return self.indexes
+        return self.proofs if is_proof_key(key) else None
+
+
+def _sorted_out(store: Store, prefix: str, is_wanted: Callable[[str], bool]) -> _Listed:
+    listed = sorted(store.list(join_prefix(prefix, "")), key=lambda found: found.key)
+    result = _Listed(original=original_archives(listed, prefix))
+    for found in listed:
+        beside = result.beside(found.key)
+        if beside is not None:
+            beside[found.key] = found
+        elif split_key(found.key) is not None:
+            if is_wanted(_base(found.key, prefix)):
+                result.wanted.append(found)
+            else:
+                result.passed_over.append(found.key)
+        elif _is_closed(found):
+            result.closed.append(CataloguedArchive(found, found.key, None, found.flaw))
+        elif not is_word_key(found.key):
+            result.others.append(found.key)
+    return result
+
+
+def _taken(found: deque[StoredObject]) -> Iterator[StoredObject]:
+    """What was listed, each of which is let go of then: what is known afterwards holds all of it."""
+    while found:
+        yield found.popleft()
 
 
 def _is_closed(listed: StoredObject) -> bool:
@@ -270,7 +311,8 @@ def _is_closed(listed: StoredObject) -> bool:
 
 def _base(key: str, prefix: str) -> str:
     parts = split_key(key.removeprefix(join_prefix(prefix, "")))
-    return parts[0] if parts else key
+    # Many archives have the same one.
+    return sys.intern(parts[0]) if parts else key
 
 
 def read_unread_counts(
@@ -283,18 +325,16 @@ def read_unread_counts(
     Raises:
         StoreUnreachable: the store has stopped to answer.
     """
-    keys = [sum_key(archive.key) for archive in archives if archive.record]
-    sums = [catalogue.sums[key] for key in keys if key in catalogue.sums]
+    with_sums = [each for each in archives if each.record and sum_key(each.key) in catalogue.sums]
+    sums = (catalogue.sums[sum_key(each.key)] for each in with_sums)
     with Crew(PARALLEL_REQUESTS, "metadata") as pool:
-        described = {
-            found.key: found.metadata for found in pool.map(partial(_look_at_sum, memory), sums) if found is not None
-        }
-    counts = {
-        archive.key: unread_count(described.get(sum_key(archive.key), {}), archive.record.id)
-        for archive in archives
-        if archive.record
-    }
-    return {key: count for key, count in counts.items() if count}
+        described = pool.map(partial(_look_at_sum, memory), sums)
+        counts = (
+            (each.key, unread_count(found.metadata, each.record.id))
+            for each, found in zip(with_sums, described, strict=True)
+            if each.record and found is not None
+        )
+        return {key: count for key, count in counts if count}
 
 
 def _look_at_sum(memory: HeadMemory, listed: StoredObject) -> StoredObject | None:

@@ -91,10 +91,11 @@ class HeadMemory:
             return known.found
         found = self._store.head(listed.key)
         if found is not None:
-            found = replace(found, key=listed.key, metadata=self._slim(found.metadata))
+            found = _sharing(found, listed, self._slim(found.metadata))
             # What was replaced between the listing and the look would be kept under the wrong sign.
             if self._store.is_distant and found.mark and found.mark == listed.mark:
-                self._known[listed.key] = _Known(_sign(listed), replace(found, restore_state=""))
+                kept = replace(found, restore_state="") if found.restore_state else found
+                self._known[listed.key] = _Known(_sign(listed), kept)
                 self._is_changed = True
         return found
 
@@ -164,6 +165,13 @@ class _Told(Mapping[str, str]):
 
     def __repr__(self) -> str:
         return f"{dict(self)!r}"
+
+
+def _sharing(found: StoredObject, listed: StoredObject, metadata: Mapping[str, str]) -> StoredObject:
+    """The same, holding what the listing told alike, so that nothing is there twice."""
+    version = listed.version if listed.version == found.version else found.version
+    modified = listed.modified if listed.modified == found.modified else found.modified
+    return replace(found, key=listed.key, metadata=metadata, version=version, modified=modified)
 
 
 def _sign(listed: StoredObject) -> tuple[str, int, float, str]:

@@ -23,7 +23,7 @@ from s3napback.catalogue.remembering import HeadMemory, cache_folder
 from s3napback.catalogue.selection import matches_original, matching_archives, meant
 from s3napback.config.settings import Configuration, StoreSettings
 from s3napback.listing.json_text import json_lines
-from s3napback.listing.plain import plain_text
+from s3napback.listing.plain import plain_lines
 from s3napback.listing.report import Shown, make_report
 from s3napback.stores import StoredObject
 from s3napback.surroundings import configured_store, host_name
@@ -101,7 +101,7 @@ def show(configuration: Configuration, word: str, layout: Layout, say: Say) -> i
 
         print_report(report)
     else:
-        _say_all(plain_text(report), say)
+        _say_all(plain_lines(report), say)
     return 0
 
 

@@ -6,7 +6,7 @@ import logging
 import os
 import stat
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime
@@ -17,15 +17,15 @@ from pathlib import Path
 from s3napback.archives import join_prefix
 from s3napback.catalogue.contents import PARALLEL_REQUESTS, Catalogue, read_catalogue
 from s3napback.catalogue.remembering import HeadMemory, cache_folder
-from s3napback.catalogue.sums import SumNote, read_sum, sum_key
+from s3napback.catalogue.sums import read_sum, sum_key
 from s3napback.commands.status import look
 from s3napback.config.loading import load_configuration
 from s3napback.config.settings import Configuration
 from s3napback.crews import Crew
 from s3napback.durable import put_in_place
 from s3napback.errors import S3napbackError, StoreError, StoreUnreachable
-from s3napback.page.document import page
-from s3napback.page.facts import MOST_NIGHTS, PageFacts, Past, StoreView, pasts, with_note
+from s3napback.page.document import pieces
+from s3napback.page.facts import MOST_NIGHTS, Effort, PageFacts, Past, StoreView, pasts, with_note
 from s3napback.stores import Store
 from s3napback.surroundings import configured_store, host_name
 
@@ -40,11 +40,11 @@ class UnusablePage(S3napbackError):
     """The page cannot be written where it was asked for."""
 
 
-def make(paths: Sequence[Path], today: date, write: Callable[[bytes], None], *, remembers: bool) -> int:
+def make(paths: Sequence[Path], today: date, write: Callable[[Iterable[bytes]], None], *, remembers: bool) -> int:
     """Make one page of all configurations; what cannot be looked at is told on it.
 
     Args:
-        write: takes the page, in UTF-8.
+        write: takes the page piece by piece, in UTF-8.
         remembers: what the store told is kept in the cache.
 
     Returns:
@@ -63,7 +63,7 @@ def make(paths: Sequence[Path], today: date, write: Callable[[bytes], None], *, 
             views.append(StoreView("", str(path), failure=str(error)))
             codes.append(error.exit_code)
     style = files("s3napback.page").joinpath("style.css").read_text(encoding="utf-8")
-    write(page(PageFacts(datetime.now().astimezone(), today, views, style)).encode())
+    write(piece.encode() for piece in pieces(PageFacts(datetime.now().astimezone(), today, views, style)))
     return max(codes)
 
 
@@ -88,25 +88,27 @@ def _with_notes(found: Sequence[Past], store: Store, catalogue: Catalogue) -> li
     keys = [night.key for past in found for night in past.nights[:each] if sum_key(night.key) in catalogue.sums]
     identities = {archive.key: archive.record.id for archive in catalogue.archives if archive.record}
     with Crew(PARALLEL_REQUESTS, "notes") as pool:
-        notes = dict(zip(keys[:MOST_NOTES], pool.map(partial(_note, store), keys[:MOST_NOTES]), strict=True))
-    good = {key: note for key, note in notes.items() if note is not None and note.id == identities.get(key)}
+        look = partial(_effort, store, identities)
+        notes = dict(zip(keys[:MOST_NOTES], pool.map(look, keys[:MOST_NOTES]), strict=True))
     return [
-        replace(past, nights=tuple(with_note(night, good.get(night.key)) for night in past.nights)) for past in found
+        replace(past, nights=tuple(with_note(night, notes.get(night.key)) for night in past.nights)) for past in found
     ]
 
 
-def _note(store: Store, key: str) -> SumNote | None:
+def _effort(store: Store, identities: Mapping[str, str], key: str) -> Effort | None:
+    """What the object beside an archive tells, if it is of that archive."""
     try:
-        return read_sum(store, key)
+        note = read_sum(store, key)
     except StoreUnreachable:
         raise
     except StoreError as error:
         # It may lie in cold storage, or be gone: then it is not known how long the archive took.
         logger.debug("what %s tells is not shown: %s", sum_key(key), error)
         return None
+    return Effort(note.seconds, note.read) if note is not None and note.id == identities.get(key) else None
 
 
-def write_page(target: Path, say: Callable[[str], None], data: bytes, *, test: bool = False) -> None:
+def write_page(target: Path, say: Callable[[str], None], data: Iterable[bytes], *, test: bool = False) -> None:
     """Put the page in the place of the one before, so that whoever reads it meets the one or the other, whole.
 
     It tells names of hosts, folders and databases: others may read it only where they could before.
@@ -114,6 +116,7 @@ def write_page(target: Path, say: Callable[[str], None], data: bytes, *, test: b
     Args:
         target: a file that is there, or can be; nothing else is replaced.
         say: takes what would be done.
+        data: its pieces.
         test: only say it.
 
     Raises:
@@ -122,7 +125,7 @@ def write_page(target: Path, say: Callable[[str], None], data: bytes, *, test: b
     try:
         before = _before(target)
         if test:
-            say(f"would write {target}, {len(data)} bytes")
+            say(f"would write {target}, {sum(map(len, data))} bytes")
             return
         _replace(target, data, before)
     except OSError as error:
@@ -141,12 +144,12 @@ def _before(target: Path) -> os.stat_result | None:
     return found
 
 
-def _replace(target: Path, data: bytes, before: os.stat_result | None) -> None:
+def _replace(target: Path, data: Iterable[bytes], before: os.stat_result | None) -> None:
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:80]}.")
     new = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            file.writelines(data)
             file.flush()
             if before is not None and before.st_uid == os.geteuid():
                 # Whoever was given it, such as a web server's group, keeps it; a right to write is given to nobody.

@@ -5,13 +5,14 @@ apacheconfig's writable loader builds the tree. Left to itself it cuts values at
 nesting (found with version 0.3.2). So it is handed each logical line on one line of its own, its words percent-encoded,
 which it reads faithfully; that it did is proved by comparing its dump of the tree with what it was handed. Lines of one
 directive that follow each other are handed over as one, and their words dealt out again: it takes its time for each.
+One is not longer than it needs to be for that: the loader takes hundreds of bytes of memory for each character of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -26,6 +27,8 @@ MOST_LINES = 100_000
 _DEEPEST = 16
 _OPTIONS = {**flavors.NATIVE_APACHE, "multilinehashcomments": False, "ccomments": False}
 _EMPTY_WORD = "%00"
+_LONGEST_RUN = 4_000
+"""Characters of values after which another line is begun for the loader."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,7 @@ def _shown_tag(name: str, values: Iterable[str]) -> str:
 
 def _tree(lines: Sequence[Line], problems: Problems) -> tuple[Entry, ...]:
     """Let the loader build the tree of ``lines``, of which there is at least one."""
-    runs = [tuple(run) for _, run in groupby(lines, _Run())]
+    runs = [tuple(run) for _, run in groupby(_parts(lines), _Run())]
     prepared = "".join(f"{_prepared(run)}\n" for run in runs)
     try:
         with make_loader(writable=True, **_OPTIONS) as loader:
@@ -156,17 +159,42 @@ def _tree(lines: Sequence[Line], problems: Problems) -> tuple[Entry, ...]:
     return _Converter(runs).entries(root)
 
 
+def _parts(lines: Iterable[Line]) -> Iterator[Line]:
+    """The lines, and in place of each very long one several of its directive, which ``_whole`` joins again."""
+    for line in lines:
+        if line.shape is not Shape.DIRECTIVE or len(line.values) < 2:
+            yield line
+            continue
+        ends = accumulate(map(len, line.values))
+        for _, part in groupby(zip(line.values, ends, strict=True), lambda each: each[1] // _LONGEST_RUN):
+            yield Line(line.shape, line.name, tuple(value for value, _ in part), line.position)
+
+
+def _whole(entries: Iterable[Entry]) -> Iterator[Entry]:
+    for _, same in groupby(entries, lambda entry: id(entry.position)):
+        first, *others = same
+        if others and isinstance(first, Directive):
+            values = (value for each in (first, *others) for value in each.values)
+            yield Directive(first.name, tuple(values), first.position)
+        else:
+            yield first
+
+
 class _Run:
     """Numbers what is handed to the loader on one line: a tag, or lines of one directive that follow each other."""
 
     def __init__(self) -> None:
         self._number = 0
         self._name = ""
+        self._length = 0
 
     def __call__(self, line: Line) -> int:
         name = line.name if line.shape is Shape.DIRECTIVE and line.values else ""
-        self._number += name != self._name or not name
+        if name != self._name or not name or self._length > _LONGEST_RUN:
+            self._number += 1
+            self._length = 0
         self._name = name
+        self._length += sum(map(len, line.values))
         return self._number
 
 
@@ -189,7 +217,7 @@ class _Converter:
 
     def entries(self, node: Any) -> tuple[Entry, ...]:
         """The contents of a list or block node."""
-        found = tuple(entry for child in node for entry in self._entries_of(child))
+        found = tuple(_whole(entry for child in node for entry in self._entries_of(child)))
         self._index += node.trailing_whitespace.count("\n")
         return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Protocol
@@ -39,28 +39,41 @@ _RIGHT_ALIGNED = frozenset({"SLOT", "SIZE", "UNREAD", "BACKUPS", "CHUNKS"})
 
 def plain_text(report: Report) -> list[str]:
     """What is lost first, then sources with their days, archives, the original's, remarks. ``-`` is without a value."""
-    parts: list[list[str]] = [alarms] if (alarms := report.alarms()) else []
+    return list(plain_lines(report))
+
+
+def plain_lines(report: Report) -> Iterator[str]:
+    """The same, each line made when the one before has been taken: there may be a million of them."""
+    is_first = True
+    for part in _parts(report):
+        yield from ("",) if not is_first else ()
+        yield from part
+        is_first = False
+
+
+def _parts(report: Report) -> Iterator[Iterable[str]]:
+    if alarms := report.alarms():
+        yield alarms
     if report.sources:
         days = [
             (str(source.owner.source), source.owner.host, f"{len(source.days)}", source.day_ranges)
             for source in report.sources
         ]
-        parts.append(aligned(("CAN BE RESTORED", "HOST", "BACKUPS", "TO THESE DAYS"), days))
+        yield aligned(("CAN BE RESTORED", "HOST", "BACKUPS", "TO THESE DAYS"), days)
     if report.rows:
-        parts.append(_archives(report.rows))
+        yield _archives(report.rows)
     if report.original:
-        parts.append(aligned(_ORIGINAL_HEADINGS, [original_cells(row) for row in report.original]))
+        yield aligned(_ORIGINAL_HEADINGS, [original_cells(row) for row in report.original])
     if remarks := report.remarks():
-        parts.append(remarks)
-    return [line for part in parts for line in ("", *part)][1:]
+        yield remarks
 
 
-def _archives(rows: Sequence[Row]) -> list[str]:
+def _archives(rows: Sequence[Row]) -> Iterator[str]:
     columns: list[tuple[str, Callable[[Row], str]]] = list(zip(_ARCHIVE_HEADINGS, _COLUMNS, strict=True))
     for heading, shown in (("LOCKED UNTIL", locked_until), ("VERIFIED", verified), ("PROVEN", proven)):
         if any(map(shown, rows)):
             columns.insert(-2, (heading, shown))
-    return aligned([heading for heading, _ in columns], _Cells(rows, [shown for _, shown in columns]))
+    return _aligned([heading for heading, _ in columns], _Cells(rows, [shown for _, shown in columns]))
 
 
 @dataclass(frozen=True)
@@ -82,20 +95,21 @@ class _Rows(Protocol):
 
 def aligned(headings: Sequence[str], rows: _Rows) -> list[str]:
     """The lines of a table in columns two blanks apart, without blanks at the ends of lines."""
+    return list(_aligned(headings, rows))
 
+
+def _aligned(headings: Sequence[str], rows: _Rows) -> Iterator[str]:
     def shown() -> Iterator[Sequence[str]]:
         return chain((headings,), ([printable(cell) or "-" for cell in row] for row in rows))
 
     widths = [0] * len(headings)
     for cells in shown():
         widths = list(map(max, widths, map(len, cells)))
-    return [
-        "  ".join(
+    for cells in shown():
+        yield "  ".join(
             cell.rjust(width) if heading in _RIGHT_ALIGNED else cell.ljust(width)
             for heading, cell, width in zip(headings, cells, widths, strict=True)
         ).rstrip()
-        for cells in shown()
-    ]
 
 
 def begun(row: Row) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -253,7 +254,9 @@ def runs(numbers: Iterable[int]) -> list[tuple[int, int]]:
 def _row_order(row: Row) -> tuple[bool, str, str, str, tuple[float, int, int, str]]:
     record = row.archive.record
     owner = record.owner if record else UNKNOWN_OWNER
-    return record is None, str(owner.source), owner.host, row.archive.base, newest_first(row.archive)
+    # Many rows have the same one.
+    source = sys.intern(str(owner.source))
+    return record is None, source, owner.host, row.archive.base, newest_first(row.archive)
 
 
 def _restorable_sources(rows: Sequence[Row]) -> Iterable[RestorableSource]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from itertools import chain
 
 from s3napback.formatting import counted, human_bytes, human_time
 from s3napback.page.attention import attention
 from s3napback.page.charts import charts
 from s3napback.page.facts import PageFacts, Past, SourceView, StoreView
-from s3napback.page.markup import Html, name_of, tag, text, together
+from s3napback.page.markup import Html, name_of, streamed, tag, text, together
 from s3napback.page.parts import badge, days_ago, proven, sprite, verified
 from s3napback.page.tables import table_of_archives, table_of_sources
 from s3napback.page.timeline import day_ranges, legend, timeline
@@ -29,24 +30,13 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-
 
 def page(facts: PageFacts) -> str:
     """A whole document, whose characters are all printable ASCII or Unicode, in UTF-8 when it is written."""
+    return "".join(pieces(facts))
+
+
+def pieces(facts: PageFacts) -> Iterator[str]:
+    """The same piece by piece, each made when the one before has been taken: of a thousand sources it is large."""
     views = _in_order(facts.stores)
-    places = {number: f"s{number}" for number in range(min(len(views), MOST_DETAILS))}
-    of_standings = {id(view.standing): places[n] for n, view in enumerate(views) if view.standing and n in places}
-    rows = [(view, places.get(number, "")) for number, view in enumerate(views)]
     state = _overall(facts.stores)
-    body = together(
-        sprite(),
-        tag("a", "Skip to what needs attention", href="#attention", class_="skip"),
-        _header(facts, views, state),
-        tag(
-            "main",
-            _section("attention", "What needs attention", attention(facts.stores, of_standings)),
-            _section("all", "All sources", tag("div", table_of_sources(rows, facts.today), class_="sheet"))
-            if views else "",
-            _details(views, places, facts.today) if views else "",
-        ),
-        _footer(facts),
-    )  # fmt: skip
     head = together(
         tag("meta", charset="utf-8"),
         tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
@@ -56,7 +46,27 @@ def page(facts: PageFacts) -> str:
         tag("title", f"{state.name}: backups, {facts.today}"),
         tag("style", Html(facts.style)),
     )
-    return f"<!DOCTYPE html>\n{tag('html', tag('head', head), tag('body', body), lang='en')}\n"
+    above = (
+        sprite(),
+        tag("a", "Skip to what needs attention", href="#attention", class_="skip"),
+        _header(facts, views, state),
+    )
+    body = streamed("body", chain(above, streamed("main", _main(facts, views)), [_footer(facts)]))
+    yield "<!DOCTYPE html>\n"
+    yield from streamed("html", chain([tag("head", head)], body), lang="en")
+    yield "\n"
+
+
+def _main(facts: PageFacts, views: Sequence[SourceView]) -> Iterator[Html]:
+    places = {number: f"s{number}" for number in range(min(len(views), MOST_DETAILS))}
+    of_standings = {id(view.standing): places[n] for n, view in enumerate(views) if view.standing and n in places}
+    yield from _section("attention", "What needs attention", [attention(facts.stores, of_standings)])
+    if not views:
+        return
+    rows = [(view, places.get(number, "")) for number, view in enumerate(views)]
+    table = streamed("div", table_of_sources(rows, facts.today), class_="sheet")
+    yield from _section("all", "All sources", table)
+    yield from _details(views, places, facts.today)
 
 
 def _in_order(stores: Sequence[StoreView]) -> list[SourceView]:
@@ -84,19 +94,22 @@ def _header(facts: PageFacts, views: Sequence[SourceView], state: State) -> Html
     return tag("header", tag("h1", headline), when, *stores, listed, class_="page")
 
 
-def _section(place: str, title: str, *content: str) -> Html:
+def _section(place: str, title: str, content: Iterable[Html]) -> Iterator[Html]:
     heading = tag("h2", title, id=f"{place}-title")
-    return tag("section", heading, *content, id=place, aria_labelledby=f"{place}-title", tabindex="-1")
+    named = {"id": place, "aria_labelledby": f"{place}-title", "tabindex": "-1"}
+    return streamed("section", chain([heading], content), **named)
 
 
-def _details(views: Sequence[SourceView], places: Mapping[int, str], today: date) -> Html:
+def _details(views: Sequence[SourceView], places: Mapping[int, str], today: date) -> Iterator[Html]:
     shown = views[: len(places)]
     rows = max(3, MOST_ROWS // max(1, len(shown)))
-    sources = [_source(view, places[number], today, rows, is_open=_is_open(view, shown)) for number, view in
-               enumerate(shown)]  # fmt: skip
+    sources = (
+        _source(view, places[number], today, rows, is_open=_is_open(view, shown)) for number, view in enumerate(shown)
+    )
     more = len(views) - len(shown)
     rest = [tag("p", f"{counted(more, 'more source')} in the table above.")] if more else []
-    return _section("sources", "Days, sizes and durations", legend(), tag("div", *sources, class_="sources"), *rest)
+    content = chain([legend()], streamed("div", sources, class_="sources"), rest)
+    return _section("sources", "Days, sizes and durations", content)
 
 
 def _is_open(view: SourceView, shown: Sequence[SourceView]) -> bool:

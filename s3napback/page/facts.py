@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, newest_first
-from s3napback.catalogue.sums import SumNote
 from s3napback.rotation import ArchiveType
 from s3napback.watch.overview import Standing
 from s3napback.watch.proofs import NOTHING_KNOWN, Known, known_together
@@ -16,7 +15,20 @@ MOST_NIGHTS = 60
 """Archives of one source that are drawn and listed; what is older counts among its days."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What an object beside an archive tells of what making it took.
+
+    Attributes:
+        seconds: that it took; None if that is not known.
+        read: bytes that the source gave; None if that is not known.
+    """
+
+    seconds: float | None
+    read: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class ArchiveView:
     """One archive.
 
@@ -39,7 +51,7 @@ class ArchiveView:
     known: Known = NOTHING_KNOWN
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Past:
     """What is there of one source under one name.
 
@@ -67,7 +79,7 @@ class Past:
         return known_together(night.known for night in self.nights)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SourceView:
     """One source of one host: how it stands, and what is there of it.
 
@@ -177,7 +189,7 @@ def _night(archive: CataloguedArchive, catalogue: Catalogue) -> ArchiveView:
     )
 
 
-def with_note(night: ArchiveView, note: SumNote | None) -> ArchiveView:
+def with_note(night: ArchiveView, note: Effort | None) -> ArchiveView:
     """The same, with what the object beside the archive tells of its making."""
     if note is None:
         return night

@@ -7,6 +7,7 @@ their direction has no effect.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 
 from s3napback.formatting import printable, shortened
@@ -36,13 +37,24 @@ def tag(name: str, *children: str, **attributes: str) -> Html:
         children: its content; what is not ``Html`` is escaped.
         attributes: in names an underscore at the end is dropped, and others are dashes. Their values are escaped.
     """
-    written = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{value if isinstance(value, Html) else text(value)}"'
-        for key, value in attributes.items()
-    )
+    written = _attributes(attributes)
     if name in _VOID:
         return Html(f"<{name}{written}>" if name in ("meta", "br") else f"<{name}{written}/>")
     return Html(f"<{name}{written}>{together(*children)}</{name}>")
+
+
+def streamed(name: str, children: Iterable[Html], **attributes: str) -> Iterator[Html]:
+    """The same, of an element that may be large: piece by piece, each made when the one before has been taken."""
+    yield Html(f"<{name}{_attributes(attributes)}>")
+    yield from children
+    yield Html(f"</{name}>")
+
+
+def _attributes(attributes: Mapping[str, str]) -> str:
+    return "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{value if isinstance(value, Html) else text(value)}"'
+        for key, value in attributes.items()
+    )
 
 
 def together(*children: str) -> Html:

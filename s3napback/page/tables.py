@@ -6,12 +6,13 @@ elements have of themselves.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
+from itertools import chain
 
 from s3napback.formatting import human_bytes, human_time
 from s3napback.page.facts import MOST_NIGHTS, ArchiveView, Past, SourceView
-from s3napback.page.markup import Html, name_of, tag, together
+from s3napback.page.markup import Html, name_of, streamed, tag, together
 from s3napback.page.parts import badge, days_ago, proven, verified
 from s3napback.rotation import day_date
 from s3napback.watch.proofs import NOTHING_KNOWN
@@ -21,13 +22,13 @@ _ARCHIVES = ("Day", "Type", "Size", "Took", "Restorable", "Key")
 _NUMBERS = frozenset({"Days", "Size", "Took"})
 
 
-def table_of_sources(rows: Sequence[tuple[SourceView, str]], today: date) -> Html:
-    """A row for each source.
+def table_of_sources(rows: Sequence[tuple[SourceView, str]], today: date) -> Iterator[Html]:
+    """A row for each source, piece by piece.
 
     Args:
         rows: with the place on the page where more is told of it; empty if nothing is.
     """
-    body = [_row(_SOURCES, _cells(view, place, today)) for view, place in rows]
+    body = (_row(_SOURCES, _cells(view, place, today)) for view, place in rows)
     return _table("All sources, what needs attention first", _SOURCES, body)
 
 
@@ -56,9 +57,9 @@ def _newest(past: Past | None) -> date | None:
 
 def table_of_archives(nights: Sequence[ArchiveView], most: int = MOST_NIGHTS) -> Html:
     """A row for each archive, the newest first."""
-    body = [_row(_ARCHIVES, _archive(night)) for night in nights[:most]]
+    body = (_row(_ARCHIVES, _archive(night)) for night in nights[:most])
     rest = f", the newest {most} of {len(nights)}; list shows all" if len(nights) > most else ""
-    return _table(f"Archives{rest}", _ARCHIVES, body)
+    return together(*_table(f"Archives{rest}", _ARCHIVES, body))
 
 
 def _archive(night: ArchiveView) -> Sequence[Html]:
@@ -73,16 +74,11 @@ def _archive(night: ArchiveView) -> Sequence[Html]:
     )
 
 
-def _table(caption: str, headings: Sequence[str], rows: Sequence[Html]) -> Html:
+def _table(caption: str, headings: Sequence[str], rows: Iterable[Html]) -> Iterator[Html]:
     head = [tag("th", name, scope="col", role="columnheader", **_class(name)) for name in headings]
-    return tag(
-        "table",
-        tag("caption", caption),
-        tag("thead", tag("tr", *head, role="row"), role="rowgroup"),
-        tag("tbody", *rows, role="rowgroup"),
-        class_="stacked",
-        role="table",
-    )
+    above = [tag("caption", caption), tag("thead", tag("tr", *head, role="row"), role="rowgroup")]
+    body = streamed("tbody", rows, role="rowgroup")
+    return streamed("table", chain(above, body), class_="stacked", role="table")
 
 
 def _row(headings: Sequence[str], cells: Sequence[Html]) -> Html:

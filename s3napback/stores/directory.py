@@ -12,6 +12,7 @@ import errno
 import math
 import os
 import secrets
+import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -26,6 +27,7 @@ from s3napback.stores.folders import (
     decode_name,
     key_components,
     make_folders,
+    names_in,
     opened_file,
     plain_files,
     regular_file_status,
@@ -321,15 +323,19 @@ class DirectoryStore:
 
     def _walk(self, prefix: str) -> Iterator[StoredObject]:
         # One level for each folder that we are in: a store may hold folders in folders, thousands deep.
-        levels = [iter(self._entries(self._root, "", prefix))]
+        levels = [(str(self._root), "", iter(self._names(str(self._root), "", prefix)))]
         while levels:
-            for key, entry in levels[-1]:
+            folder, folder_key, names = levels[-1]
+            for name in names:
+                key = folder_key + _text_of(name)
+                path = f"{folder}/{os.fsdecode(name.rstrip(b'/'))}"
                 try:
                     if key.endswith("/"):
-                        levels.append(iter(self._entries(Path(entry.path), key, prefix)))
+                        levels.append((path, key, iter(self._names(path, key, prefix))))
                         break
-                    if entry.is_file(follow_symlinks=False):
-                        yield _describe(key, entry.stat(follow_symlinks=False), {})
+                    status = os.lstat(path)
+                    if stat.S_ISREG(status.st_mode):
+                        yield _describe(key, status, {})
                 except FileNotFoundError:
                     continue
                 except OSError as error:
@@ -337,25 +343,24 @@ class DirectoryStore:
             else:
                 levels.pop()
 
-    def _entries(self, folder: Path, folder_key: str, prefix: str) -> Sequence[tuple[str, os.DirEntry[str]]]:
-        """What may be, or lead to, objects below ``prefix``, in order; the keys of folders end in a slash."""
-        if folder == self._root:
-            with self._failing(f"listing {self.location}/{prefix}"), os.scandir(folder) as found:
-                entries = list(found)
+    def _names(self, folder: str, folder_key: str, prefix: str) -> Sequence[bytes]:
+        """The names of what may be, or lead to, objects below ``prefix``, in order; those of folders end in a slash."""
+        if folder == str(self._root):
+            with self._failing(f"listing {self.location}/{prefix}"):
+                names = names_in(folder)
         else:
-            with os.scandir(folder) as found:
-                entries = list(found)
-        named = (
-            (folder_key + decode_name(entry.name) + "/" * entry.is_dir(follow_symlinks=False), entry)
-            for entry in entries
-        )
-        return [
-            (key, entry)
-            for key, entry in sorted(named, key=lambda pair: _bytes_of(pair[0]))
-            if key not in _NOT_OURS
-            and len(_bytes_of(key)) <= _LONGEST_KEY
-            and (key.startswith(prefix) or (key.endswith("/") and prefix.startswith(key)))
-        ]
+            names = names_in(folder)
+        return sorted(name for name in names if _may_lead(folder_key + _text_of(name), prefix))
+
+
+def _may_lead(key: str, prefix: str) -> bool:
+    if key in _NOT_OURS or len(_bytes_of(key)) > _LONGEST_KEY:
+        return False
+    return key.startswith(prefix) or (key.endswith("/") and prefix.startswith(key))
+
+
+def _text_of(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
 
 
 def _bytes_of(key: str) -> bytes:

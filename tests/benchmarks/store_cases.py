@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, Literal
 
 from tests.benchmarks.contenders import Contender
 from tests.benchmarks.laboratory import Laboratory
@@ -22,8 +22,8 @@ _IN_PROPORTION = 11.0
 """Times as much processor time that ten times as many versions may take."""
 
 _OF_A_SOURCE = 10  # archives, where there are many
-_AN_ARCHIVE = 5_000
-"""Bytes of memory that one more in the store may take."""
+_AN_ARCHIVE = 3_300
+"""Bytes of memory that one more in the store may take: 30 MB for 9,000."""
 
 _PUTS = 16  # at a time
 
@@ -107,12 +107,17 @@ def _changed(text: str, changes: dict[str, str]) -> str:
     return text
 
 
-def _by_archives(*options: str, of_one: bool = False) -> Callable[[Laboratory], Trial]:
-    """Memory of a command, by the number of archives."""
+def _by_archives(*options: str, of_one: Literal["planted", "read", ""] = "") -> Callable[[Laboratory], Trial]:
+    """Memory of a command, by the number of archives.
+
+    Args:
+        options: of it.
+        of_one: it is about one source, which follows: a planted one, or the one whose archive can be read.
+    """
 
     def run(laboratory: Laboratory, count: int) -> Callable[[int], Usage]:
         site = _with_archives(laboratory, count)
-        source = [f"{site.source}-00000"] if of_one else []
+        source = {"planted": [f"{site.source}-00000"], "read": [f"{site.source}"], "": []}[of_one]
         return lambda _round: laboratory.back_up(site, *options, *source, day=None)
 
     def prepare(laboratory: Laboratory) -> Trial:
@@ -190,14 +195,21 @@ def _middle_of_chain(laboratory: Laboratory) -> Trial:
     return Trial(Contender(title, lambda turn: night(long, nights + turn)), [second])
 
 
-_MEMORY = "Peak memory of {} against the number of archives, 5 kB for each"
+_MEMORY = "Peak memory of {} against the number of archives, 3.3 kB for each"
 
 STORE_CASES = (
     Case("memory-list", _MEMORY.format("list"), _by_archives("list")),
+    Case("memory-list-json", _MEMORY.format("list --json"), _by_archives("list", "--json")),
+    Case("memory-list-one", _MEMORY.format("list of one source"), _by_archives("list", of_one="planted")),
+    Case("memory-status", _MEMORY.format("status"), _by_archives("status")),
+    Case("memory-report", _MEMORY.format("report"), _by_archives("report", "--html", "-")),
+    Case("memory-schedule", _MEMORY.format("schedule"), _by_archives("schedule")),
+    Case("memory-ls", _MEMORY.format("ls of one source"), _by_archives("ls", of_one="read")),
+    Case("memory-drill", _MEMORY.format("drill of one source"), _by_archives("drill", of_one="read")),
     Case(
         "memory-dry-restore",
         _MEMORY.format("restore -t of one source"),
-        _by_archives("restore", "-t", "--to", "restored", of_one=True),
+        _by_archives("restore", "-t", "--to", "restored", of_one="planted"),
     ),
     Case("memory-keyless", _MEMORY.format("verify --keyless"), _by_archives("verify", "--keyless")),
     Case("memory-prune", _MEMORY.format("prune -t"), _by_archives("prune", "-t")),

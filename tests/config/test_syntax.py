@@ -17,8 +17,9 @@ from s3napback.config import lines, syntax
 from s3napback.config.lines import Line, split_lines
 from s3napback.config.loading import load_configuration
 from s3napback.config.problems import Problems
-from s3napback.config.syntax import Block, Directive
+from s3napback.config.syntax import Block, Directive, Entry
 from tests.config.helpers import parse, syntax_problems
+from tests.peaks import peak_of
 
 
 def values(text: str) -> tuple[str, ...]:
@@ -240,3 +241,17 @@ def test_a_long_list_takes_as_much_longer_as_it_is(tmp_path: Path) -> None:
     few, many = (min(seconds(count) for _ in range(3)) for count in (5_000, 40_000))
     # Quadratic, as it was, it would be 64 times as long.
     assert many < 20 * few
+
+
+@pytest.mark.parametrize("separator", ["\nExclude ", " \\\n  "], ids=["lines", "one line"])
+def test_a_long_list_needs_little_more_memory_than_it_is_long(separator: str) -> None:
+    patterns = [f"/nowhere/number-{number}" for number in range(4_000)]
+    text = f"Exclude {separator.join(patterns)}\n"
+    found: list[Entry] = []
+
+    peak = peak_of(lambda: found.extend(parse(text)))
+
+    assert [value for each in found if isinstance(each, Directive) for value in each.values] == patterns
+    assert len({str(each.position) for each in found}) == len(found) == text.count("Exclude")
+    # Handed to the loader on one line it would be 50 MB, for a list of 100 kB.
+    assert peak < 8_000_000

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from s3napback.page.advice import advice
 from s3napback.page.charts import charts
-from s3napback.page.document import MOST_DETAILS, page
+from s3napback.page.document import MOST_DETAILS, page, pieces
 from s3napback.page.facts import PageFacts, StoreView
 from s3napback.page.markup import Html, tag, together
 from s3napback.page.timeline import Cell, cells, day_ranges
@@ -25,6 +25,7 @@ from s3napback.watch.overview import Standing, StoreContents, Wordless, standing
 from s3napback.watch.states import Cause, State, Verdict
 from s3napback.watch.word import Dropped
 from tests.page.samples import DAY, NOW, STYLE, TODAY, every_state, past, said, view
+from tests.peaks import peak_of
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -213,3 +214,15 @@ def test_a_source_that_no_run_has_spoken_of_is_shown_with_its_archives() -> None
     lacking = Standing(Place("", "atlas", "nightly"), "Directory /etc", new)
     (shown,) = StoreView("s3://b", "c", [lacking], [found]).sources()
     assert shown.past is found
+
+
+def test_a_page_of_many_sources_is_made_in_a_part_of_the_memory_that_it_is_long() -> None:
+    found = [past(f"number-{number}", f"Directory /srv/number-{number}", count=20) for number in range(60)]
+    facts = PageFacts(NOW, TODAY, [StoreView("s3://b", "c", (), found)], STYLE)
+    lengths = []
+
+    peak = peak_of(lambda: lengths.append(sum(len(piece) for piece in pieces(facts))))
+
+    # Made as a whole it would be four times as much as it is long.
+    assert lengths[0] > 500_000
+    assert peak < lengths[0] / 2

@@ -15,6 +15,7 @@ import pytest
 
 from s3napback.errors import StoreError, UnusableStore
 from s3napback.stores.directory import DirectoryStore
+from tests.peaks import peak_of
 from tests.stores.sources import BytesSource, EndlessSource
 from tests.stores.test_conformance import content, directory_leftovers, metadata
 
@@ -378,3 +379,19 @@ def test_what_lies_deeper_than_any_key_does_not_stop_a_listing(
         assert [found.key for found in store.list("")] == ["etc-0-FULL"]
     finally:
         subprocess.run(["rm", "-r", "--", str(root / name)], check=True)
+
+
+def test_a_folder_of_very_many_names_is_listed_in_little_more_memory_than_these(
+    root: Path, store: DirectoryStore
+) -> None:
+    names = [f"{'x' * 50}-{number:04}" for number in range(2_000)]
+    for name in names:
+        (root / name).touch()
+    (root / "link").symlink_to(names[0])
+
+    keys: list[str] = []
+    peak = peak_of(lambda: keys.extend(found.key for found in store.list("")))
+
+    assert keys == names
+    # With all that ``os.scandir`` tells of each it would be 1,100.
+    assert peak < 400 * len(names)
