@@ -21,8 +21,8 @@ _PENDING = 16_384
 """Changes that are written together."""
 _CACHE = 8 << 10  # KiB of memory in the place of pages on disk
 _CHANGE = """
-INSERT INTO names (folder, name, flags) VALUES (?1, ?2, ?3)
-ON CONFLICT (folder, name) DO UPDATE SET flags = (flags | ?3) & ?4
+INSERT INTO names (folder, name, flags) VALUES (?, ?, ?)
+ON CONFLICT (folder, name) DO UPDATE SET flags = (flags | excluded.flags) & ?
 """
 _MEET = "UPDATE names SET flags = flags - ? WHERE folder = ? AND name = ? AND flags & ?"
 
