@@ -22,7 +22,7 @@ from tests.gpg_keys import Key
 from tests.hostile.interrupting import LIMIT, interrupt
 from tests.hostile.test_endpoint import HANGING, assert_orderly
 from tests.site import Site
-from tests.waiting import becomes
+from tests.waiting import becomes, is_running
 
 pytestmark = pytest.mark.long(60)
 
@@ -167,4 +167,5 @@ def test_a_signal_ends_a_restore_to_a_file_system_that_hangs(encrypted: Site, tm
         ended = interrupt(encrypted, "restore", str(encrypted.source), f"--to={place / 'where'}", when=hangs)
     assert ended.code == 143, ended.stderr
     assert ended.seconds < LIMIT
-    assert ended.left == []
+    # What hung within the kernel, killed already, is gone as soon as that answers.
+    assert becomes(lambda: not any(map(is_running, ended.left)))
