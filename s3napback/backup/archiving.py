@@ -23,7 +23,7 @@ from s3napback.archives import (
     metadata_digest,
     slot_keys,
 )
-from s3napback.backup.beside import BytesOf, OpenLines, put_index
+from s3napback.backup.beside import OpenLines, put_index, put_sum
 from s3napback.backup.context import RunContext
 from s3napback.backup.locking import Locking
 from s3napback.backup.owing import OwedSum, forget_owed
@@ -314,9 +314,7 @@ class _Making:
                 warnings.append(f"{other}, which {plan.key} replaces, could not be deleted: {error}")
         note = self._note(record, transfer, index)
         try:
-            content = Measured(BytesOf(format_sum(note)))
-            metadata, until = sum_metadata(note), self.locking.until
-            self.locking.note(store.put(sum_key(plan.key), content, metadata, is_helper=True, lock_until=until))
+            self.locking.note(put_sum(store, plan.key, format_sum(note), sum_metadata(note), self.locking.until))
             forget_owed(self.context.state, plan.job.name, record.id)
         except S3napbackError as error:
             warnings.append(f"the checksum of {plan.key} could not be written: {error}")

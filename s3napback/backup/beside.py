@@ -1,15 +1,16 @@
-"""What is written beside an archive: the index that tells where in it each member stands."""
+"""What is written beside an archive: its checksum, and the index that tells where in it each member stands."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO
 
 from s3napback.archives import ArchiveRecord, metadata_digest
 from s3napback.catalogue.indexes import index_key, index_metadata
+from s3napback.catalogue.sums import sum_key
 from s3napback.encryption.gpg import Encryption
 from s3napback.index.document import first_part
 from s3napback.index.lines import Lines
@@ -100,7 +101,26 @@ def put_index(
     return PutIndex(measured.sha256, stored)
 
 
-class BytesOf:
+def put_sum(
+    store: Store, key: str, text: bytes, metadata: Mapping[str, str], lock_until: datetime | None
+) -> StoredObject:
+    """Write the checksum object of an archive that is there.
+
+    Args:
+        store: where the archive lies.
+        key: the archive's.
+        text: of the object.
+        metadata: likewise.
+        lock_until: as ``Store.put`` takes it.
+
+    Raises:
+        StoreError: it could not be written.
+    """
+    content = Measured(_BytesOf(text))
+    return store.put(sum_key(key), content, metadata, is_helper=True, lock_until=lock_until)
+
+
+class _BytesOf:
     """Bytes in memory as a ``ByteSource``."""
 
     def __init__(self, data: bytes) -> None:

@@ -15,16 +15,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from s3napback.archives import ArchiveRecord
-from s3napback.backup.beside import BytesOf
+from s3napback.backup.beside import put_sum
 from s3napback.backup.context import RunContext
 from s3napback.backup.locking import lock_of
 from s3napback.backup.tally import NOTHING, Tally
-from s3napback.catalogue.sums import SumNote, format_sum, sum_key, sum_metadata
+from s3napback.catalogue.sums import SumNote, format_sum, sum_metadata
 from s3napback.errors import S3napbackError, StoreUnreachable
 from s3napback.ownership import read_own_file
 from s3napback.state import OWED, StoreState
 from s3napback.stores import StoredObject
-from s3napback.streams.spooling import Measured
 
 logger = logging.getLogger("s3napback")
 
@@ -86,9 +85,8 @@ def _write(context: RunContext, path: Path) -> None:
     found = store.head(owed.key) if owed else None
     record = ArchiveRecord.from_metadata(found.metadata) if found else None
     if owed is not None and found is not None and record is not None and record.id == owed.id:
-        content = Measured(BytesOf(owed.text.encode(errors="surrogateescape")))
-        until = found.locked_until
-        stored = store.put(sum_key(owed.key), content, owed.metadata, is_helper=True, lock_until=until)
+        text = owed.text.encode(errors="surrogateescape")
+        stored = put_sum(store, owed.key, text, owed.metadata, found.locked_until)
         logger.info("%s: its checksum is written, to which an earlier run did not come", owed.key)
         _remember_lock(context.state, owed, stored)
     path.unlink(missing_ok=True)
