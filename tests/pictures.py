@@ -19,9 +19,9 @@ from rich.text import Text
 from s3napback.commands import schedule
 from s3napback.config.loading import load_configuration
 from s3napback.listing.standing_text import table
-from s3napback.page.document import page
 from s3napback.page.facts import PageFacts
 from tests.page.browser import browser
+from tests.page.documents import page
 from tests.page.samples import DAY, NOW, STYLE, TODAY, past, said, view
 
 FOLDER = Path(__file__).parents[1] / "s3napback" / "manual" / "pictures"

@@ -37,13 +37,11 @@ _FOUND = {ReadBack.VERIFIED: "", ReadBack.INTACT: " (sums)", ReadBack.DAMAGED: "
 _RIGHT_ALIGNED = frozenset({"SLOT", "SIZE", "UNREAD", "BACKUPS", "CHUNKS"})
 
 
-def plain_text(report: Report) -> list[str]:
-    """What is lost first, then sources with their days, archives, the original's, remarks. ``-`` is without a value."""
-    return list(plain_lines(report))
-
-
 def plain_lines(report: Report) -> Iterator[str]:
-    """The same, each line made when the one before has been taken: there may be a million of them."""
+    """What is lost first, then sources with their days, archives, the original's, remarks. ``-`` is without a value.
+
+    Each line is made when the one before has been taken: there may be a million of them.
+    """
     is_first = True
     for part in _parts(report):
         yield from ("",) if not is_first else ()

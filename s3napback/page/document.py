@@ -28,13 +28,11 @@ _FEW = 12
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
-def page(facts: PageFacts) -> str:
-    """A whole document, whose characters are all printable ASCII or Unicode, in UTF-8 when it is written."""
-    return "".join(pieces(facts))
-
-
 def pieces(facts: PageFacts) -> Iterator[str]:
-    """The same piece by piece, each made when the one before has been taken: of a thousand sources it is large."""
+    """A whole document, whose characters are all printable ASCII or Unicode, in UTF-8 when it is written.
+
+    Each piece is made when the one before has been taken: of a thousand sources it is large.
+    """
     views = _in_order(facts.stores)
     state = _overall(facts.stores)
     head = together(

@@ -11,7 +11,7 @@ import pytest
 from s3napback.catalogue.claims import Claims, unprotected
 from s3napback.catalogue.contents import Catalogue
 from s3napback.listing.json_text import json_lines
-from s3napback.listing.plain import aligned, plain_text
+from s3napback.listing.plain import aligned, plain_lines
 from s3napback.listing.report import Report, Shown, make_report, runs
 from tests.catalogues import HOST, archive, catalogue, group, job, keys, nameless
 
@@ -61,7 +61,7 @@ def test_how_many_paths_could_not_be_read_stands_beside_each_archive() -> None:
     report = report_on(catalogue(group("etc", 0, 10, 2)), unread={"etc-1-DIFF": 3})
     assert [row.unread for row in report.rows] == [3, 0]
     assert [each["unread"] for each in json.loads("".join(json_lines(report)))["archives"]] == [3, 0]
-    headings, newest, oldest = (line.split() for line in plain_text(report)[3:6])
+    headings, newest, oldest = (line.split() for line in list(plain_lines(report))[3:6])
     column = headings.index("UNREAD") + 3  # source, begin and size are two words each
     assert (newest[column], oldest[column]) == ("3", "-")
     assert "Archives that lack what could not be read that night: 1." in report.remarks()[0]
@@ -113,16 +113,16 @@ def test_columns_are_aligned_and_numbers_stand_right() -> None:
 
 
 def test_plain_text_has_a_part_for_days_archives_and_remarks_as_far_as_there_are_any() -> None:
-    everything = plain_text(report_on(catalogue([archive("etc", 0, 10)], others=["notes.txt"])))
+    everything = list(plain_lines(report_on(catalogue([archive("etc", 0, 10)], others=["notes.txt"]))))
     days, archives, remarks = "\n".join(everything).split("\n\n")
     assert days.splitlines()[1].split() == ["Directory", "/etc", HOST, "1", "1970-01-11"]
     assert archives.startswith("SOURCE")
     assert remarks == "Objects in s3://bucket that are not s3napback's: 1."
-    assert plain_text(report_on(catalogue([]), configured=False)) == ["There are no archives in s3://bucket."]
+    assert list(plain_lines(report_on(catalogue([]), configured=False))) == ["There are no archives in s3://bucket."]
 
 
 def test_every_line_has_the_same_columns_whatever_is_unknown() -> None:
-    shown = plain_text(report_on(catalogue([archive("etc", 0, 10), nameless("x-0", "x")])))
+    shown = list(plain_lines(report_on(catalogue([archive("etc", 0, 10), nameless("x-0", "x")]))))
     table = "\n".join(shown).split("\n\n")[1].splitlines()
     begin = table[0].index("KEY")
     assert [line[begin:].split()[0] for line in table] == ["KEY", "etc-0-FULL", "x-0"]

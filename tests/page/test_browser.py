@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from s3napback.page.document import page
 from tests.page.browser import Browser, browser
+from tests.page.documents import page
 from tests.page.samples import every_state
 from tests.page.test_page import HOSTILE, hostile
 

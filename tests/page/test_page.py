@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from s3napback.page.advice import advice
 from s3napback.page.charts import charts
-from s3napback.page.document import MOST_DETAILS, page, pieces
+from s3napback.page.document import MOST_DETAILS, pieces
 from s3napback.page.facts import PageFacts, StoreView
 from s3napback.page.markup import Html, tag, together
 from s3napback.page.timeline import Cell, cells, day_ranges
@@ -24,6 +24,7 @@ from s3napback.watch.keys import Place
 from s3napback.watch.overview import Standing, StoreContents, Wordless, standings
 from s3napback.watch.states import Cause, State, Verdict
 from s3napback.watch.word import Dropped
+from tests.page.documents import page
 from tests.page.samples import DAY, NOW, STYLE, TODAY, every_state, past, said, view
 from tests.peaks import peak_of
 
