@@ -104,8 +104,8 @@ def test_every_day_that_could_be_restored_comes_back_out_of_the_last_evening(sto
     """So it does of slots whose lock has long been older than what lies in them."""
     then = written(stolen.moments[-1])
     listed = stolen.site.run("list", "--as-of", then, day=None).stdout
-    (days,) = re.findall(rf"^Directory {stolen.site.source} .*?(\d{{4}}-\S+(?: to \S+)?)$", listed, re.MULTILINE)
-    first = datetime.fromisoformat(days.split()[0]).date()
+    (first_day,) = re.findall(rf"^Directory {stolen.site.source} +test-host +\d+  (\S+) to \S+$", listed, re.MULTILINE)
+    first = date.fromisoformat(first_day)
     assert (first - FIRST).days <= NIGHTS - 4
     for night in range((first - FIRST).days, NIGHTS):
         day = str(day_date(day_number(FIRST) + night))
