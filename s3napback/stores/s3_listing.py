@@ -22,6 +22,9 @@ MOST_EMPTY_PAGES = 1_000
 def listed(pages: Iterable[Any], doing: str) -> Iterator[Any]:
     """Yield the entries of all pages of ListObjectsV2, in the order of the store, which not every store sorts.
 
+    None comes twice, though a page may begin with the last key of the one before: what is there twice seems to be
+    needless.
+
     Args:
         pages: the answers.
         doing: begins messages: ``listing s3://bucket/prefix``.
@@ -31,6 +34,7 @@ def listed(pages: Iterable[Any], doing: str) -> Iterator[Any]:
     """
     count = empty = 0
     first_keys: set[str] = set()
+    before: set[str] = set()
     for page in pages:
         found = page.get("Contents", [])
         count += len(found)
@@ -46,7 +50,8 @@ def listed(pages: Iterable[Any], doing: str) -> Iterator[Any]:
                     f"{doing} failed: it does not end, the store tells {found[0]['Key']!r} again and again"
                 )
             first_keys.add(found[0]["Key"])
-        yield from found
+        yield from (each for key, each in {each["Key"]: each for each in found}.items() if key not in before)
+        before = {each["Key"] for each in found}
 
 
 def list_objects(bucket: str, prefix: str, more: Mapping[str, Any], client: S3Client) -> Any:
