@@ -95,7 +95,7 @@ class DirectoryStore:
             )
         if not os.access(self._root, os.R_OK | os.X_OK | (os.W_OK if for_writing else 0)):
             raise UnusableStore(self._refusal(for_writing=for_writing))
-        with self._failing(f"looking at {self.location}"):
+        with self._failing(f"looking at {self.location}/{_PRIVATE}"):
             self._presence.require()
 
     def _refusal(self, *, for_writing: bool) -> str:
