@@ -151,6 +151,17 @@ def test_nothing_that_builds_on_it_is_pruned_while_the_store_contradicts_itself(
     assert two.site.contents() == before
 
 
+def test_an_archive_that_is_listed_and_not_there_is_told_although_it_had_no_checksum(two: Two, tmp_path: Path) -> None:
+    """A restore of the day before must not pass for one of the newest."""
+    store = two.site.store()
+    for suffix in (".sha256", ".index"):
+        store.delete(two.keys[2] + suffix)
+    two.proxy.add(LOST["listed, and not there"](two.keys[2]))
+    done = two.site.run("restore", str(two.other), "--to", str(tmp_path / "out"), day=5)
+    assert f"{two.keys[2]} cannot be restored: it is gone; its entry in the store's listing is still there" in done.stderr
+    assert two.site.run("verify", str(two.other), day=5, expect=1).stdout.startswith(f"{two.keys[2]} cannot be restored")
+
+
 def test_nothing_is_pruned_under_the_name_of_a_bad_object_and_all_that_is_due_elsewhere(two: Two) -> None:
     two.proxy.add(Fault("HeadObject", REFUSED, key=two.keys[2]))
     two.site.configure(f"<Cycle nightly>\nFulls 2\nDirectory {two.site.source}\nDirectory {two.other}\n</Cycle>")
