@@ -8,11 +8,12 @@ import time
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 
 import pytest
 
-from s3napback.browsing.interest import Interest
+from s3napback.browsing.interest import Interest, read_pattern
 from s3napback.browsing.nodes import IS_FOLDER, MISSING, OLDER, THERE
 from s3napback.browsing.telling import tell
 from s3napback.browsing.tree import Tree
@@ -117,6 +118,35 @@ def test_what_is_of_another_type_takes_the_place_of_what_was_there(nights: Night
     assert {"file/", "file/within", "folder/inner"} <= states.keys()
     nights.night()
     assert nights.require_as_replayed() == states
+
+
+SOUGHT = (
+    Interest(pattern=read_pattern(b"d*")),
+    Interest(pattern=read_pattern(b"*/deep"), top=b"/source"),
+    Interest(b"folder/inner/deep", is_alone=True),
+    Interest(b"folder/inner"),
+)
+
+
+@pytest.mark.parametrize("place", ["folder", "folder/inner"])
+@pytest.mark.parametrize("kind", ["file", "link", "second name"])
+def test_what_takes_the_place_of_a_folder_ends_what_is_looked_for_in_it(nights: Nights, place: str, kind: str) -> None:
+    path = nights.source / place
+    path.rename(nights.root / "aside")
+    if kind == "file":
+        path.write_text("a file now")
+    elif kind == "link":
+        path.symlink_to("file")
+    else:
+        path.hardlink_to(nights.source / "file")
+    nights.night()
+    for way, wanted in product((nights.by_lines, nights.by_members), SOUGHT):
+        with Tree(wanted, is_recorded=True) as tree:
+            for number, count in ((1, 1), (2, 0)):
+                with tree.archive(number, is_full=number == 1):
+                    way(number - 1, tree)
+                assert sum(node.name == b"deep" for node in tree.nodes()) == count
+            assert [(first, last) for node, first, last in tree.spans() if node.name == b"deep"] == [(1, 1)]
 
 
 def test_a_socket_in_the_place_of_a_folder_and_of_nothing(nights: Nights) -> None:
