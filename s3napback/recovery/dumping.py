@@ -39,6 +39,8 @@ class _Fate(Enum):
     """An older archive holds it."""
     UNREAD = "unread"
     FOLDER = "folder"
+    TWICE = "twice"
+    """It is there twice, and not as the same."""
     OTHER = "other"
     """It is no file that has content."""
     GONE = "gone"
@@ -51,6 +53,7 @@ class _Search:
     name: str
     fate: _Fate = _Fate.GONE
     target: str = ""
+    given: Member | None = None
 
     def takes(self, member: Member) -> bool:
         if member.is_directory:
@@ -58,10 +61,15 @@ class _Search:
             return False
         if member.name != self.name:
             return False
+        if self.given is not None:
+            # Of a file with several names a DIFF can hold one twice: as its first tar took it, and as it was added.
+            self.fate = self.fate if _are_same(self.given, member) else _Fate.TWICE
+            return False
         if member.type == HARD_LINK:
             self.fate, self.target = _Fate.LINKED, member.link_target
             return False
         self.fate = _Fate.GIVEN if member.type == REGULAR else _Fate.OTHER
+        self.given = member if self.fate is _Fate.GIVEN else None
         return self.fate is _Fate.GIVEN
 
     def _look_at_folder(self, member: Member) -> None:
@@ -76,6 +84,18 @@ class _Search:
         elif letters & {b"Y"}:
             # If it is in this archive, that is found out later: folders come first.
             self.fate = _Fate.UNREAD
+
+
+def _are_same(first: Member, second: Member) -> bool:
+    """Whether two members of one name are one file at one moment; a hard link's header tells no size."""
+    if second.type not in (REGULAR, HARD_LINK) or (second.type == REGULAR and second.size != first.size):
+        return False
+    return _written_time(first) == _written_time(second)
+
+
+def _written_time(member: Member) -> tuple[bytes | None, bytes]:
+    """A member's time as one and the same tar writes it."""
+    return member.records.get(b"mtime"), bytes(member.header.block[136:148])
 
 
 @dataclass(frozen=True)
@@ -171,6 +191,11 @@ class _Written:
 def _refusal(name: str, fate: _Fate) -> str:
     if fate is _Fate.OTHER:
         return f"/{name} is no file that has content: restore it to look at it"
+    if fate is _Fate.TWICE:
+        return (
+            f"/{name} was changed while it was backed up, and the archive holds it twice: what was written here may "
+            "not be the last state; restore it"
+        )
     if fate is _Fate.UNREAD:
         return f"/{name} could not be read that night; an older day may have it (--at)"
     if fate is _Fate.OLDER:
