@@ -22,7 +22,7 @@ from s3napback.recovery.inspecting import Members
 from s3napback.streams.tar_headers import Member
 from s3napback.streams.tar_stream import TarFollower
 from tests.sources.chains import directory_source, replay
-from tests.sources.indexed_chain import IndexedChain
+from tests.sources.indexed_chain import BLIND, IndexedChain
 
 States = dict[str, int]
 
@@ -30,13 +30,13 @@ States = dict[str, int]
 class Nights:
     """A chain of archives, and the tree that each way of being told leads to."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, margin: int = 0) -> None:
         self.root = root
         self.source = root / "source"
         (self.source / "folder" / "inner").mkdir(parents=True)
         for name in ("file", "folder/one", "folder/two", "folder/inner/deep"):
             (self.source / name).write_text(name)
-        self.chain = IndexedChain(directory_source(self.source), root / "archives")
+        self.chain = IndexedChain(directory_source(self.source, margin=margin), root / "archives")
         self.lines: list[bytes] = []
         self.top = str(self.source).strip("/").encode()
 
@@ -161,6 +161,24 @@ def test_a_socket_in_the_place_of_a_folder_and_of_nothing(nights: Nights) -> Non
     assert "folder/inner/" not in states
     nights.night()
     nights.require_as_replayed()
+
+
+def test_a_socket_that_is_older_than_the_folder_in_whose_place_it_is_leaves_nothing_of_that(tmp_path: Path) -> None:
+    # As if a file system had been set back, or kept no time of changes of status.
+    nights = Nights(tmp_path, margin=BLIND)
+    nights.night()
+    folder = nights.source / "folder" / "inner"
+    folder.rename(tmp_path / "aside")
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(f"/proc/self/fd/{_opened(nights.source)}/folder/inner")
+    for _ in range(2):
+        nights.night()
+        states = nights.require_as_replayed()
+        assert not any(name.startswith("folder/inner/") for name in states)
+    folder.unlink()
+    (tmp_path / "aside").rename(folder)
+    nights.night()
+    assert "folder/inner/deep" in nights.require_as_replayed()
 
 
 def test_a_socket_in_the_place_of_a_file_leaves_nothing_of_it(nights: Nights) -> None:
