@@ -172,6 +172,11 @@ class Interest:
         """Whether something has to be known of a name."""
         return self.is_all_known or self.shows(folder, name) or (bool(self.also) and joined(folder, name) in self.also)
 
+    @property
+    def includes_all(self) -> bool:
+        """Whether something has to be known of every name."""
+        return self.is_all_known or (not self.path and self.is_deep and not self.is_alone and self.pattern is None)
+
     def absolute(self, path: bytes) -> bytes:
         """A path from the root directory."""
         return joined(self.top.rstrip(b"/"), path) if path and self.top != b"/" else self.top + path

@@ -1,6 +1,12 @@
-"""The statements by which a tree is kept in SQLite: what is there, and what there was."""
+"""The statements by which a tree is kept in SQLite: what is there, what there was; and what it means if one fails."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from s3napback.errors import S3napbackError
+from s3napback.index.records import DamagedIndex
 
 FIELDS = "letter, mode, owner, grp, size, seconds, nanoseconds, more"
 SCHEMA = (
@@ -40,6 +46,7 @@ DOUBT = """
 UPDATE node SET state = state | 4 WHERE name <> x'' AND lined < ? AND folder IN (SELECT path FROM line WHERE NOT EXISTS
 (SELECT 1 FROM node AS old WHERE (old.folder, old.name, old.letter, old.lined) = (line.folder, line.name, 'd', ?)))
 """
+LAPSED = "SELECT folder, name FROM node WHERE letter = ? AND lined < ? AND name <> x'' ORDER BY folder"
 KEEP = (
     f"INSERT INTO span SELECT OLD.folder, OLD.name, {', '.join('OLD.' + each for each in FIELDS.split(', '))}, "
     "OLD.state & 3, OLD.since, (SELECT number FROM present) - 1"
@@ -50,3 +57,23 @@ RECORDING = (
 )
 MISSING_OR = "INSERT INTO node (folder, name, letter, state, since, lined) VALUES (?, ?, '?', 2, ?, ?) ON CONFLICT DO "
 OUTPUT = f"folder, name, {FIELDS}, state & 3"
+
+
+@contextmanager
+def in_room() -> Iterator[None]:
+    """A context in which statements are carried out.
+
+    Raises:
+        S3napbackError: there is no room for what they keep.
+        DamagedIndex: a number is larger than can be.
+    """
+    import sqlite3  # noqa: PLC0415 - loaded only where it is used
+
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise S3napbackError(
+            f"the names cannot be kept while they are sorted: {error}; TMPDIR can name a folder that has room for them"
+        ) from error
+    except OverflowError as error:
+        raise DamagedIndex("it tells of numbers that no file has") from error

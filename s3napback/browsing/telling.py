@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Protocol
 
 from s3napback.browsing.interest import Interest
@@ -39,6 +39,10 @@ class Listener(Protocol):
 
     def names(self, folder: bytes, entries: Iterable[bytes]) -> None:
         """What members do not tell of a folder's names: a letter and a name each."""
+        ...
+
+    def lapsed(self) -> Mapping[bytes, Collection[bytes]]:
+        """Names, by their folder, that have to be told of if they are members, whether they are of interest or not."""
         ...
 
 
@@ -77,6 +81,8 @@ class _Reader:
         self._is_of_names = False
         self._matters = True
         self._literal = wanted.literal
+        self._lapsed: Mapping[bytes, Collection[bytes]] | None = None
+        self._others: Collection[bytes] = ()
 
     def begin(self, line: bytes) -> None:
         """A section begins, of whose first line the first colon was taken."""
@@ -92,7 +98,11 @@ class _Reader:
         self._matters = True
         if found[1] is not None:
             self._folder = _within(unescaped(found[1]), self._top)
-            self._matters = self._wanted.concerns(self._folder)
+            if self._lapsed is None:
+                # All directories stand in front.
+                self._lapsed = self._listener.lapsed()
+            self._others = self._lapsed.get(self._folder, ())
+            self._matters = bool(self._others) or self._wanted.concerns(self._folder)
 
     def read(self, text: bytes) -> None:
         if not text:
@@ -105,7 +115,7 @@ class _Reader:
             self._learn_kinds(text)
         if self._folder is None:
             self._read_folders(text)
-        elif self._matters and (not self._literal or self._literal in text):
+        elif self._matters and (self._others or not self._literal or self._literal in text):
             self._listener.members(self._folder, self._rows(self._folder, text))
 
     def _learn_kinds(self, text: bytes) -> None:
@@ -122,12 +132,12 @@ class _Reader:
                 self._listener.folder(FolderRow(path, mode, owner, group, int(seconds), int(fraction or 0)))
 
     def _rows(self, folder: bytes, text: bytes) -> Iterator[MemberRow]:
-        literal = self._literal
+        others = self._others
         includes = self._wanted.includes
-        for found in self._candidates(text, literal):
+        for found in self._candidates(text, b"" if others else self._literal):
             label, size, seconds, fraction, name, more = found
             name = unescaped(name)
-            if not includes(folder, name):
+            if not includes(folder, name) and name not in others:
                 continue
             kind, mode, owner, group = self._kind(label)
             length, said = int(size), b""

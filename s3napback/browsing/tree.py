@@ -9,8 +9,10 @@ may hold millions of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import groupby
+from operator import itemgetter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +29,23 @@ from s3napback.browsing.nodes import (
     joined,
     split,
 )
-from s3napback.browsing.statements import DOUBT, FIELDS, LINE, MISSING_OR, OUTPUT, PUT, PUT_LINES, RECORDING, SCHEMA
-from s3napback.errors import S3napbackError
+from s3napback.browsing.statements import (
+    DOUBT,
+    FIELDS,
+    LAPSED,
+    LINE,
+    MISSING_OR,
+    OUTPUT,
+    PUT,
+    PUT_LINES,
+    RECORDING,
+    SCHEMA,
+    in_room,
+)
 from s3napback.index.lines import LINK
 from s3napback.index.naming import GONE
-from s3napback.index.records import DIRECTORY, LEFT_OUT, UNREAD, DamagedIndex
+from s3napback.index.records import DIRECTORY, LEFT_OUT, UNREAD
+from s3napback.streams.dumpdirs import entries_of
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -96,7 +110,7 @@ class Tree:
             is_full: nothing of what was before it counts.
         """
         self._execute("BEGIN")
-        with self._undone_on_failure(), _in_room():
+        with self._undone_on_failure(), in_room():
             if is_full:
                 self._end_chain()
             self.number, self._is_first, self._has_doubts = number, is_full, False
@@ -161,6 +175,21 @@ class Tree:
             self._has_doubts |= changed.rowcount > 0
         self._execute(PUT_LINES)
         self._execute("DELETE FROM line")
+
+    def lapsed(self) -> Mapping[bytes, Collection[bytes]]:
+        """Names of folders that the archive does not hold any more, by the folder in which they lay, which it holds.
+
+        What is told of later may have taken the place of one, and all that was in it is gone then.
+        """
+        self._put_folders()
+        found: dict[bytes, set[bytes]] = {}
+        if self._is_first or self.wanted.includes_all:
+            return found
+        rows = self._execute(LAPSED, IS_FOLDER, self.number)
+        for folder, names in groupby(rows, itemgetter(0)):
+            if self._lined(folder) == self.number:
+                found[folder] = {name for _folder, name in names}
+        return found
 
     def _lined(self, path: bytes) -> int:
         """The last archive that held a folder; 0 if there is none."""
@@ -255,7 +284,7 @@ class Tree:
     def _note_unread(self, folder: bytes, dumpdir: bytes) -> None:
         """What a list has as in the archive counts as unread until its member comes."""
         number, includes = self.number, self.wanted.includes
-        names = (entry[1:] for entry in _entries(dumpdir) if entry[:1] == UNREAD)
+        names = (entry[1:] for entry in entries_of(dumpdir) if entry[:1] == UNREAD)
         self._connected.executemany(
             MISSING_OR + "UPDATE SET since = CASE WHEN state & 3 THEN since ELSE excluded.since END, "
             "state = max(state & 3, 1) WHERE letter <> 'd'",
@@ -267,7 +296,7 @@ class Tree:
         found = self._execute(
             "SELECT name, letter, state & 3 FROM node WHERE folder = ? AND name <> x'' ORDER BY name", folder
         )
-        entries = _entries(dumpdir)
+        entries = entries_of(dumpdir)
         entry = next(entries, None)
         doomed: list[bytes] = []
         for name, kind, state in found:
@@ -367,25 +396,3 @@ class Tree:
 
     def _execute(self, statement: str, *values: object) -> Any:
         return self._connected.execute(statement, values)
-
-
-@contextmanager
-def _in_room() -> Iterator[None]:
-    import sqlite3  # noqa: PLC0415 - loaded only where it is used
-
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise S3napbackError(
-            f"the names cannot be kept while they are sorted: {error}; TMPDIR can name a folder that has room for them"
-        ) from error
-    except OverflowError as error:
-        raise DamagedIndex("it tells of numbers that no file has") from error
-
-
-def _entries(dumpdir: bytes) -> Iterator[bytes]:
-    """The entries of a list, one after the other: there may be millions."""
-    position = 0
-    while (end := dumpdir.find(b"\0", position)) > position:
-        yield dumpdir[position:end]
-        position = end + 1

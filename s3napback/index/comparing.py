@@ -21,6 +21,7 @@ from s3napback.index.records import (
     DIRECTORY,
     LEFT_OUT,
     NANOSECONDS,
+    NOBODYS,
     PART,
     STORED,
     UNREAD,
@@ -32,6 +33,9 @@ from s3napback.index.walking import Walk
 
 _PIECE_BYTES = 1 << 17
 _END = bytes(2)
+_EMPTIED = b"E"
+"""Of a name that was a folder, and is now what nobody archives."""
+
 _seen = attrgetter("st_mode", "st_uid", "st_gid", "st_size", "st_mtime_ns", "st_nlink")
 _ARCHIVED_TYPES = frozenset((stat.S_IFREG, stat.S_IFLNK, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO))
 
@@ -92,11 +96,13 @@ class Relettered(NamedTuple):
         name: as it would stand in the archive.
         letter: ``UNREAD`` where it is to be taken, ``DIRECTORY`` where what is there now is archived by nobody, and
             what older archives hold under it has to go.
+        is_taken: otherwise ``UNREAD`` is just what makes a folder go that older archives hold.
     """
 
     place: int
     name: bytes
     letter: bytes
+    is_taken: bool = True
 
 
 @dataclass(frozen=True)
@@ -174,10 +180,11 @@ class _Place:
             elif letter == LEFT_OUT:
                 letter, record, other = self._passed_over(name)
                 if other:
-                    yield Relettered(start, self._written + name, other)
+                    is_taken = other != _EMPTIED
+                    yield Relettered(start, self._written + name, other if is_taken else UNREAD, is_taken)
             elif letter == UNREAD and not self._is_full and self._is_of_nobody(name):
-                letter = DIRECTORY
-                yield Relettered(start, self._written + name, letter)
+                letter = NOBODYS
+                yield Relettered(start, self._written + name, DIRECTORY)
             known.append(letter + name)
             if record is not None:
                 records.append(record)
@@ -239,7 +246,7 @@ class _Place:
         except OSError:
             return UNREAD, None, b"" if self._is_full else UNREAD
         if self._is_left_out(status):
-            return DIRECTORY, None, DIRECTORY if letter in (STORED, UNREAD) else b""
+            return _left_alone(letter, status)
         if self._is_full:
             return LEFT_OUT, None, b""
         unread = UNREAD if letter in (STORED, UNREAD) else ASKED
@@ -304,6 +311,17 @@ class _Place:
 
     def _is_elsewhere(self, status: os.stat_result) -> bool:
         return self._looks.one_file_system and status.st_dev != self._device
+
+
+def _left_alone(letter: bytes, status: os.stat_result) -> tuple[bytes, None, bytes]:
+    """``_Place._passed_over`` of what tar archives never, or elsewhere; the parent has it under a letter."""
+    if stat.S_ISDIR(status.st_mode):
+        known = DIRECTORY
+    elif letter == DIRECTORY:
+        return UNREAD, None, _EMPTIED
+    else:
+        known = NOBODYS
+    return known, None, DIRECTORY if letter in (STORED, UNREAD) else b""
 
 
 class _Cursor:

@@ -364,10 +364,12 @@ class Follower:
         if dumpdir is None or self._comparison is None:
             return group
         changed = group if isinstance(group, bytearray) else None
-        for place, name, letter in self._comparison.judge(path_below(written, self._top), written, group, dumpdir):
+        for place, name, letter, is_taken in self._comparison.judge(
+            path_below(written, self._top), written, group, dumpdir
+        ):
             changed = changed or bytearray(group)
             changed[place : place + 1] = letter
-            if letter == UNREAD:
+            if letter == UNREAD and is_taken:
                 self._take_name(name)
         return group if changed is None else memoryview(changed)
 

@@ -28,6 +28,9 @@ STORED, UNREAD, LEFT_OUT, DIRECTORY = b"S", b"Y", b"N", b"D"
 ASKED = b"A"
 """The same of a name that is unread so far and was never known before: only such a one can turn out to be left out."""
 
+NOBODYS = b"O"
+"""The same of what is no directory, and archived by nobody, as a socket. Older indexes call it ``DIRECTORY``."""
+
 PART = 4096
 """Names that are looked at together."""
 

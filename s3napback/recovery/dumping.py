@@ -38,7 +38,11 @@ class _Fate(Enum):
     OLDER = "older"
     """An older archive holds it."""
     UNREAD = "unread"
+    SHUT = "shut"
+    """It or a folder above it is listed as a folder, and is not there."""
     FOLDER = "folder"
+    TWICE = "twice"
+    """It is there twice, and not as the same."""
     OTHER = "other"
     """It is no file that has content."""
     GONE = "gone"
@@ -51,6 +55,13 @@ class _Search:
     name: str
     fate: _Fate = _Fate.GONE
     target: str = ""
+    given: Member | None = None
+    _awaited: str = ""
+
+    def ended(self) -> None:
+        """The archive has come to its end."""
+        if self.fate is _Fate.GONE and self._awaited:
+            self.fate = _Fate.SHUT
 
     def takes(self, member: Member) -> bool:
         if member.is_directory:
@@ -58,15 +69,21 @@ class _Search:
             return False
         if member.name != self.name:
             return False
+        if self.given is not None:
+            # Of a file with several names a DIFF can hold one twice: as its first tar took it, and as it was added.
+            self.fate = self.fate if _are_same(self.given, member) else _Fate.TWICE
+            return False
         if member.type == HARD_LINK:
             self.fate, self.target = _Fate.LINKED, member.link_target
             return False
         self.fate = _Fate.GIVEN if member.type == REGULAR else _Fate.OTHER
+        self.given = member if self.fate is _Fate.GIVEN else None
         return self.fate is _Fate.GIVEN
 
     def _look_at_folder(self, member: Member) -> None:
         if member.name == self.name:
             self.fate = _Fate.FOLDER
+        self._look_for_the_next(member)
         if member.name != posixpath.dirname(self.name) or member.dumpdir is None:
             return
         base = posixpath.basename(self.name).encode("utf-8", "surrogateescape")
@@ -76,6 +93,28 @@ class _Search:
         elif letters & {b"Y"}:
             # If it is in this archive, that is found out later: folders come first.
             self.fate = _Fate.UNREAD
+
+    def _look_for_the_next(self, member: Member) -> None:
+        """Await the next folder on the way: one that is listed and does not come was not read that night."""
+        if member.name == self._awaited:
+            self._awaited = ""
+        start = f"{member.name}/" if member.name else ""
+        if member.dumpdir is not None and self.name != member.name and self.name.startswith(start):
+            name = self.name[len(start) :].partition("/")[0]
+            listed = b"\0D%s\0" % name.encode("utf-8", "surrogateescape")
+            self._awaited = start + name if listed in b"\0" + member.dumpdir else ""
+
+
+def _are_same(first: Member, second: Member) -> bool:
+    """Whether two members of one name are one file at one moment; a hard link's header tells no size."""
+    if second.type not in (REGULAR, HARD_LINK) or (second.type == REGULAR and second.size != first.size):
+        return False
+    return _written_time(first) == _written_time(second)
+
+
+def _written_time(member: Member) -> tuple[bytes | None, bytes]:
+    """A member's time as one and the same tar writes it."""
+    return member.records.get(b"mtime"), bytes(member.header.block[136:148])
 
 
 @dataclass(frozen=True)
@@ -145,6 +184,7 @@ class FileDump:
         def look(blocks: Iterator[memoryview]) -> Generator[Block, None, _Search]:
             search = _Search(name)
             yield from gate.chosen(blocks, search.takes)
+            search.ended()
             return search
 
         finding = Finding("the search for the file", look)
@@ -171,6 +211,13 @@ class _Written:
 def _refusal(name: str, fate: _Fate) -> str:
     if fate is _Fate.OTHER:
         return f"/{name} is no file that has content: restore it to look at it"
+    if fate is _Fate.TWICE:
+        return (
+            f"/{name} was changed while it was backed up, and the archive holds it twice: what was written here may "
+            "not be the last state; restore it"
+        )
+    if fate is _Fate.SHUT:
+        return f"/{name} was not read that night, or a folder above it was not; an older day may have it (--at)"
     if fate is _Fate.UNREAD:
         return f"/{name} could not be read that night; an older day may have it (--at)"
     if fate is _Fate.OLDER:

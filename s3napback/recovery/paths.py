@@ -146,13 +146,19 @@ def first_reading(gate: Gate, wanted: WantedPaths) -> Finding[Reading]:
 
 
 def second_reading(gate: Gate, wanted: WantedPaths, left_out: Mapping[str, str]) -> Finding[Reading]:
-    """The hard links that were left out pass, their targets, and once more the folders, for their times."""
+    """The hard links that were left out pass, their targets, and once more the folders, for their times.
+
+    A DIFF can hold a name twice, as what its first tar took and as what was added: of links the last counts, and what
+    an earlier one leads to may not be among these targets.
+    """
     needed = {*left_out, *left_out.values()}
     others = Bystanders(chosen=False, noticed=frozenset(posixpath.basename(name).lower() for name in needed))
 
     def takes(member: Member) -> bool:
         if member.is_directory:
             return wanted.include(member.name) or member.name in wanted.above
+        if member.link_target:
+            return left_out.get(member.name) == member.link_target
         return member.name in needed
 
     def read(blocks: Iterator[memoryview]) -> Generator[Block, None, Reading]:

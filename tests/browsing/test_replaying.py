@@ -8,11 +8,12 @@ import time
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 
 import pytest
 
-from s3napback.browsing.interest import Interest
+from s3napback.browsing.interest import Interest, read_pattern
 from s3napback.browsing.nodes import IS_FOLDER, MISSING, OLDER, THERE
 from s3napback.browsing.telling import tell
 from s3napback.browsing.tree import Tree
@@ -21,7 +22,7 @@ from s3napback.recovery.inspecting import Members
 from s3napback.streams.tar_headers import Member
 from s3napback.streams.tar_stream import TarFollower
 from tests.sources.chains import directory_source, replay
-from tests.sources.indexed_chain import IndexedChain
+from tests.sources.indexed_chain import BLIND, IndexedChain
 
 States = dict[str, int]
 
@@ -29,13 +30,13 @@ States = dict[str, int]
 class Nights:
     """A chain of archives, and the tree that each way of being told leads to."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, margin: int = 0) -> None:
         self.root = root
         self.source = root / "source"
         (self.source / "folder" / "inner").mkdir(parents=True)
         for name in ("file", "folder/one", "folder/two", "folder/inner/deep"):
             (self.source / name).write_text(name)
-        self.chain = IndexedChain(directory_source(self.source), root / "archives")
+        self.chain = IndexedChain(directory_source(self.source, margin=margin), root / "archives")
         self.lines: list[bytes] = []
         self.top = str(self.source).strip("/").encode()
 
@@ -119,6 +120,35 @@ def test_what_is_of_another_type_takes_the_place_of_what_was_there(nights: Night
     assert nights.require_as_replayed() == states
 
 
+SOUGHT = (
+    Interest(pattern=read_pattern(b"d*")),
+    Interest(pattern=read_pattern(b"*/deep"), top=b"/source"),
+    Interest(b"folder/inner/deep", is_alone=True),
+    Interest(b"folder/inner"),
+)
+
+
+@pytest.mark.parametrize("place", ["folder", "folder/inner"])
+@pytest.mark.parametrize("kind", ["file", "link", "second name"])
+def test_what_takes_the_place_of_a_folder_ends_what_is_looked_for_in_it(nights: Nights, place: str, kind: str) -> None:
+    path = nights.source / place
+    path.rename(nights.root / "aside")
+    if kind == "file":
+        path.write_text("a file now")
+    elif kind == "link":
+        path.symlink_to("file")
+    else:
+        path.hardlink_to(nights.source / "file")
+    nights.night()
+    for way, wanted in product((nights.by_lines, nights.by_members), SOUGHT):
+        with Tree(wanted, is_recorded=True) as tree:
+            for number, count in ((1, 1), (2, 0)):
+                with tree.archive(number, is_full=number == 1):
+                    way(number - 1, tree)
+                assert sum(node.name == b"deep" for node in tree.nodes()) == count
+            assert [(first, last) for node, first, last in tree.spans() if node.name == b"deep"] == [(1, 1)]
+
+
 def test_a_socket_in_the_place_of_a_folder_and_of_nothing(nights: Nights) -> None:
     source = nights.source
     (source / "folder" / "inner" / "deep").unlink()
@@ -131,6 +161,24 @@ def test_a_socket_in_the_place_of_a_folder_and_of_nothing(nights: Nights) -> Non
     assert "folder/inner/" not in states
     nights.night()
     nights.require_as_replayed()
+
+
+def test_a_socket_that_is_older_than_the_folder_in_whose_place_it_is_leaves_nothing_of_that(tmp_path: Path) -> None:
+    # As if a file system had been set back, or kept no time of changes of status.
+    nights = Nights(tmp_path, margin=BLIND)
+    nights.night()
+    folder = nights.source / "folder" / "inner"
+    folder.rename(tmp_path / "aside")
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(f"/proc/self/fd/{_opened(nights.source)}/folder/inner")
+    for _ in range(2):
+        nights.night()
+        states = nights.require_as_replayed()
+        assert not any(name.startswith("folder/inner/") for name in states)
+    folder.unlink()
+    (tmp_path / "aside").rename(folder)
+    nights.night()
+    assert "folder/inner/deep" in nights.require_as_replayed()
 
 
 def test_a_socket_in_the_place_of_a_file_leaves_nothing_of_it(nights: Nights) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from s3napback.recovery import picking
 from s3napback.recovery.opening import indexed
 from s3napback.recovery.single_file import TO_STANDARD_OUTPUT
 from tests.commands.test_index_objects import night
+from tests.recovery.helpers import file_member, folder_member, put_archive, tar_of
 from tests.site import Site
 
 LONG = "content of some length " * 5000
@@ -105,3 +107,32 @@ def test_of_a_directory_nothing_else_goes_to_standard_output(filled: Site) -> No
     assert "one file or folder can go to standard output" in done.stderr
     done = filled.run("restore", str(filled.source), "deep/changing", "--to", "-", day=None)
     assert done.stdout == "2"
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("a/f", "was not read that night, or a folder above it was not; an older day"),
+        ("a/b/f", "was not read that night, or a folder above it was not; an older day"),
+        ("a", "was not read that night, or a folder above it was not; an older day"),
+        ("gone", "was not there on that day"),
+        ("c/f", "was not there on that day"),
+        ("c/b/f", "was not there on that day"),
+    ],
+)
+def test_of_what_lies_in_a_folder_that_was_not_read_it_is_not_said_that_it_was_not_there(
+    tmp_path: Path, path: str, said: str
+) -> None:
+    site = Site(tmp_path)
+    site.configure("")
+    empty = (folder_member("etc/c", []), b"")
+    full = tar_of(
+        (folder_member("etc", ["Da", "Dc"]), b""),
+        (folder_member("etc/a", ["Yf"]), b""),
+        empty,
+        (file_member("etc/a/f"), b"x"),
+    )
+    parent = put_archive(site, 0, full)
+    put_archive(site, 1, tar_of((folder_member("etc", ["Da", "Dc"]), b""), empty), parent="test-host-0")
+    assert site.run("dump", "/etc", "a/f", "--at", parent, day=None).stdout == "x"
+    assert f"/etc/{path} {said}" in site.run("dump", "/etc", path, day=None, expect=1).stderr
