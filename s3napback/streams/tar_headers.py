@@ -47,6 +47,8 @@ _TIMES = frozenset((b"mtime", b"atime", b"ctime"))
 _PLAIN = _TIMES | {b"path", b"linkpath", DUMPDIR}
 _VENDOR = b"SCHILY."
 _ATTRIBUTES = b"SCHILY.xattr."
+_ESCAPED = re.compile(rb"%(?:25|3D)")
+"""What tar writes in the name of an attribute for ``%`` and ``=`` (``xattr_encode_keyword`` in ``xheader.c``)."""
 _TIME = re.compile(rb"([0-9]{1,12})(?:\.([0-9]{1,9}))?")
 
 
@@ -228,11 +230,15 @@ class Member:
         return self.raw
 
     @property
-    def attributes(self) -> tuple[bytes, ...]:
-        """Names of its extended attributes; lists of access rights are none."""
+    def attributes(self) -> Mapping[bytes, bytes]:
+        """Its extended attributes by their names; lists of access rights are none."""
         if self.is_plain:
-            return ()
-        return tuple(each[len(_ATTRIBUTES) :] for each in self.records if each.startswith(_ATTRIBUTES))
+            return {}
+        return {
+            _ESCAPED.sub(lambda found: bytes.fromhex(found[0][1:].decode()), keyword[len(_ATTRIBUTES) :]): value
+            for keyword, value in self.records.items()
+            if keyword.startswith(_ATTRIBUTES)
+        }
 
     @property
     def has_attributes(self) -> bool:

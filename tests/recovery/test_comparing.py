@@ -46,6 +46,7 @@ def fill(source: Path) -> None:
     run("setfacl", "-m", "u:daemon:r", "-m", "g:77:rw", source / "file")
     run("setfacl", "-d", "-m", "u:7:r", source / "folder")
     os.setxattr(source / "file", "user.colour", b"green")
+    os.setxattr(source / "folder", "user.50%3D=half", b"a=b%3D\n")
     os.utime(source / "other", ns=(0, -600_000_000_500_000_000))
 
 
