@@ -40,6 +40,9 @@ _LONGEST_PATH = 4095  # bytes, by which tar can reach anything (PATH_MAX)
 _IN_MEMORY = 1 << 20
 _BLOCK = 1 << 18
 _SECURITY = "security."
+_GIVEN = ("user.", "trusted.")
+"""How attributes begin that no system gives to a new folder by itself."""
+
 _NANOSECONDS = 1_000_000_000
 
 
@@ -266,6 +269,8 @@ class Groundwork:
         place = self._place
         status = os.fstat(place.descriptor)
         is_changed = place.mode is not None or not _is_as_told(place.descriptor, status, member)
+        if is_changed:
+            _drop_attributes(place.descriptor, member)
         if member.dumpdir is None:
             return is_changed
         found = gone(place.descriptor, member.dumpdir)
@@ -373,3 +378,15 @@ def _is_as_told(folder: int, status: os.stat_result, member: Member) -> bool:
     with suppress(OSError):
         return all(name.startswith(_SECURITY) for name in os.listxattr(folder))
     return True
+
+
+def _drop_attributes(folder: int, member: Member) -> None:
+    """Take from a folder what an archive before gave it and this one does not tell: tar gives, and takes nothing away.
+
+    It does so with lists of access rights only. What cannot be taken was there by the nature of the target.
+    """
+    with suppress(OSError):
+        for name in os.listxattr(folder):
+            if name.startswith(_GIVEN) and os.fsencode(name) not in member.attributes:
+                with suppress(OSError):
+                    os.removexattr(folder, name)
