@@ -254,6 +254,19 @@ def test_a_file_that_is_too_large_is_left_out_and_want_of_room_is_not_taken_for_
     assert restored(tmp_path / "out") == ["etc", "etc/a"]
 
 
+def test_a_file_that_could_not_be_opened_is_not_left_empty_in_the_place_of_another(site: Site, tmp_path: Path) -> None:
+    """tar has made some of those by then (``set_xattr`` in ``src/extract.c``)."""
+    site.configure("")
+    full(site, (file_member("etc/a"), b"a"), (file_member("etc/b"), b""))
+    line = "tar: etc/b: Cannot open: Permission denied"
+    site.fake_program("tar", f'case "$*" in *--extract*) REAL "$@"; echo "{line}" >&2; exit 2;; esac\nexec REAL "$@"')
+    (tmp_path / "out/etc").mkdir(parents=True)
+    (tmp_path / "out/etc/b").write_text("live")
+    done = site.run("restore", "/etc", "--to", str(tmp_path / "out"), "--in-place", "--yes", day=None, expect=1)
+    assert "1 path: not made (Permission denied)" in done.stderr
+    assert [(tmp_path / "out/etc" / name).read_text() for name in "ab"] == ["a", "live"]
+
+
 def test_a_full_disk_fails_the_whole_restore(site: Site, tmp_path: Path) -> None:
     site.configure("")
     full(site, (file_member("etc/a"), b"a"), (file_member("etc/large"), b"x" * 3_000_000))
