@@ -115,6 +115,7 @@ def _reading(gate: Gate, directory: int, names: KnownNames, *, is_newest: bool) 
                     # Folders come before their content, which then is no longer wanted.
                     names.note_met(name, is_folder=member.is_directory)
                     names.list_folder(name, member.entries)
+                    names.list_folders(name, member.folders)
                 elif member.is_directory or not names.is_wanted(name):
                     return False
                 # Whether two names are still one file cannot be asked where the other name is gone.

@@ -225,6 +225,13 @@ class Member:
             if entry:
                 yield entry[1:].decode("utf-8", "surrogateescape")
 
+    @property
+    def folders(self) -> Iterator[str]:
+        """Those of these names that were of folders, or of what is never archived."""
+        for entry in entries_of(self.dumpdir or b""):
+            if entry.startswith(b"D"):
+                yield entry[1:].decode("utf-8", "surrogateescape")
+
     def whole_headers(self) -> Sequence[bytes]:
         """All its headers as they stand in the archive."""
         return self.raw

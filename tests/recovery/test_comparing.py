@@ -166,6 +166,7 @@ def test_what_changed_its_kind_between_nights_is_no_difference(site: Site) -> No
         "file to folder",
         "link to file",
         "file to pipe",
+        "file to socket",
     ):
         path = site.source / name
         kind = name.split()[0]
@@ -176,6 +177,7 @@ def test_what_changed_its_kind_between_nights_is_no_difference(site: Site) -> No
     for path in [*site.source.iterdir()]:
         kind = path.name.split()[-1]
         make = {"folder": Path.mkdir, "link": lambda each: each.symlink_to("y"), "file": Path.touch, "pipe": os.mkfifo}
+        make["socket"] = lambda each: os.mknod(each, 0o140600)
         replaced(path, make[kind])
     site.run(day=1)
     assert compared(site) == {"": "0"}
