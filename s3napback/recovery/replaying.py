@@ -50,8 +50,9 @@ def extract_stage(tar: str, folder: int, review: Review | None = None) -> Stage:
     command = (
         *(tar, "--extract", "--file=-", "--listed-incremental=/dev/null", "--numeric-owner", "--same-permissions"),
         *("--acls", "--xattrs", *all_attributes),
-        # Whoever chooses names shall not choose the borders of lines, and warnings on attributes do not quote names.
-        *("--quoting-style=escape", "--warning=no-xattr-write"),
+        # Whoever chooses names shall not choose the borders of lines, and warnings on attributes and on times before
+        # 1970 or to come do not quote names.
+        *("--quoting-style=escape", "--warning=no-xattr-write", "--warning=no-timestamp"),
     )
     return Stage(command, folder=folder, review=review)
 

@@ -148,6 +148,22 @@ def test_a_name_says_nothing(site: Site, tmp_path: Path, name: str) -> None:
     assert "1 path: extended attributes not set (the target does not take them)" in lines
 
 
+@pytest.mark.parametrize("mtime", [-5, 30_000_000_000])
+@pytest.mark.parametrize("name", ["x\ntar: etc/other: Cannot open: Permission denied", "x\\"])
+def test_the_name_of_a_file_of_another_time_says_nothing_either(
+    site: Site, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, mtime: int
+) -> None:
+    """tar warns of such times with the name as it is."""
+    site.configure("")
+    device = file_member(f"etc/{LONG}", type=b"3", devmajor=1, devminor=3)
+    full(site, (file_member(f"etc/{name}", mtime=mtime), b"x"), (file_member("etc/other"), b"y"), (device, b""))
+    with pytest.raises(Incomplete) as caught:
+        restore_here(site, "/etc", tmp_path / "out")
+    assert [line for line in told(caught)[1:] if "path" in line] == ["1 path: not made (File name too long)"]
+    assert [(tmp_path / "out/etc" / each).read_text() for each in (name, "other")] == ["x", "y"]
+    assert "tar:" not in caplog.text
+
+
 def test_attributes_that_a_target_has_no_room_for_are_listed(site: Site, tmp_path: Path) -> None:
     site.configure("")
     capability = "\x01\0\0\x02\0\x20\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
