@@ -37,6 +37,7 @@ MOST_LINKS = 1 << 22
 _LONGEST_PATH = 4095  # bytes, by which tar can reach anything (PATH_MAX)
 _BLOCK = 1 << 18
 _SECURITY = "security."
+_DEFAULT = "system.posix_acl_default"
 _GIVEN = ("user.", "trusted.")
 """How attributes begin that no system gives to a new folder by itself."""
 
@@ -379,10 +380,12 @@ def _is_as_told(folder: int, status: os.stat_result, member: Member) -> bool:
 def _drop_attributes(folder: int, member: Member) -> None:
     """Take from a folder what an archive before gave it and this one does not tell: tar gives, and takes nothing away.
 
-    It does so with lists of access rights only. What cannot be taken was there by the nature of the target.
+    It does so with lists of access rights only. What cannot be taken was there by the nature of the target. An ordinary
+    user's folder loses its default list until it gets that of this archive: by it tar's files might be none to write to.
     """
     with suppress(OSError):
         for name in os.listxattr(folder):
-            if name.startswith(_GIVEN) and os.fsencode(name) not in member.attributes:
+            is_gone = name.startswith(_GIVEN) and os.fsencode(name) not in member.attributes
+            if is_gone or (name == _DEFAULT and os.geteuid()):
                 with suppress(OSError):
                     os.removexattr(folder, name)

@@ -22,6 +22,7 @@ from s3napback.recovery.folders import (
     entry_mode,
     file_names,
     names_in,
+    unchanged,
 )
 from s3napback.recovery.obstacles import OF_ANOTHER_KIND, MergeSurvey
 from s3napback.recovery.private import private_folder
@@ -260,7 +261,8 @@ class _Move:
         names = names_in(self.source.descriptor)
         if not any(same_names(EITHER, names)):
             return names
-        with private_folder(self.target.descriptor, PREFIX) as (_name, probed):
+        folder = self.target.descriptor
+        with unchanged(folder), private_folder(folder, PREFIX) as (_name, probed):
             folding = folding_of(probed)
         lost = set(same_names(folding, names))
         for name in sorted(lost):

@@ -32,17 +32,19 @@ def read_only(top: Path, night: int) -> None:
     path.mkdir(exist_ok=True)
     path.chmod(0o755)
     os.setxattr(path, "user.night", b"%d" % night)
-    for name in ("labelled/file", "shared", "holes"):
+    subprocess.run(["setfacl", "-d", "-m", "u::r-x", path], check=True)
+    for name in ("labelled/file", "labelled/FILE", "labelled/open", "shared", "holes"):
         path = top / name
         path.unlink(missing_ok=True)
         path.write_text(f"{name} {night}")
         if name == "holes":
             os.truncate(path, 1_000_000)
+        path.chmod(0o664)
         if name != "shared":
             os.setxattr(path, "user.colour", b"green")
         if name != "holes":
             subprocess.run(["setfacl", "-m", "u:7:r", path], check=True)
-        path.chmod(0o444)
+        path.chmod(0o664 if name == "labelled/open" else 0o444)
     (top / "labelled").chmod(0o555)
 
 
