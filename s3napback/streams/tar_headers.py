@@ -288,11 +288,12 @@ def plain_name(name: str) -> str:
     return name
 
 
-def read_records(content: bytes, *, checks_entries: bool = True) -> dict[bytes, bytes]:
+def read_records(content: bytes, end: int | None = None, *, checks_entries: bool = True) -> dict[bytes, bytes]:
     """The records of an extended header.
 
     Args:
-        content: of the extended header.
+        content: of the extended header. It is not copied as a whole: a list of entries can be a large one.
+        end: where the records end, and what fills the content up begins; None is the end of all.
         checks_entries: a list of a directory's entries must pass ``check_dumpdir``.
 
     Raises:
@@ -301,23 +302,22 @@ def read_records(content: bytes, *, checks_entries: bool = True) -> dict[bytes, 
     records: dict[bytes, bytes] = {}
     # Places and lengths of a sparse file's data come in pairs, and count together.
     paired: dict[bytes, list[bytes]] = {}
-    position = 0
-    while position < len(content):
-        found = RECORD.match(content, position)
-        end = position + int(found[1]) if found else 0
-        if found is None or found.end() >= end or end > len(content) or content[end - 1 : end] != b"\n":
+    position, end = 0, len(content) if end is None else end
+    while position < end:
+        found = RECORD.match(content, position, end)
+        after = position + int(found[1]) if found else 0
+        if found is None or found.end() >= after or after > end or content[after - 1 : after] != b"\n":
             raise MalformedArchive("a record in it is broken")
-        keyword, value = found[2], content[found.end() : end - 1]
+        keyword, value = found[2], content[found.end() : after - 1]
+        position = after
         if keyword in _TIMES:
             records[keyword] = value
-            position = end
             continue
         _check_record(keyword, value, records)
         if keyword in PAIRED:
             paired.setdefault(keyword, []).append(value)
         else:
             records[keyword] = value
-        position = end
     if paired:
         records.update((keyword, b",".join(values)) for keyword, values in paired.items())
     if checks_entries and DUMPDIR in records:

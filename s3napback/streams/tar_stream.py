@@ -196,18 +196,18 @@ class TarFollower:
             check_dumpdir(entries)
             yield self._begin_content(header, entries)
         else:
-            self._describe(header, content[: header.size])
+            self._describe(header, content)
 
     def _describe(self, header: Header, content: bytes) -> None:
         if header.type == EXTENDED:
-            self._records = read_records(content)
+            self._records = read_records(content, header.size)
         elif header.type == GLOBAL:
-            if read_records(content).keys() - {b"comment"}:
+            if read_records(content, header.size).keys() - {b"comment"}:
                 raise MalformedArchive("it holds a header for all members, which s3napback never writes")
             # It stands for itself, and passes on in front of the next member.
             self._names = {}
         else:
-            name, end, rest = content.partition(b"\0")
+            name, end, rest = content[: header.size].partition(b"\0")
             if rest or not end:
                 raise MalformedArchive("it holds a long name that is broken")
             self._names[header.type] = name

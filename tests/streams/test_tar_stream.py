@@ -15,6 +15,7 @@ import pytest
 from s3napback.streams.dumpdirs import MalformedArchive
 from s3napback.streams.tar_headers import Member, plain_name, read_records
 from s3napback.streams.tar_stream import END_MARK, TarFollower, selected, watched
+from tests.peaks import peak_of
 
 PIECES = (31, 512, 513, 1 << 18)
 
@@ -289,9 +290,15 @@ def test_many_records_take_time_in_proportion() -> None:
     assert len(records[b"GNU.sparse.offset"]) == 399_999
 
 
-def test_a_list_of_a_million_names_needs_little_more_than_itself() -> None:
+def test_a_list_of_very_many_names_is_held_twice_at_most() -> None:
+    """As what passes on, and as what is looked at; of a folder of a million files each is 20 MB."""
     dumpdir = b"".join(b"Nname%012d\0" % number for number in range(100_000)) + b"\0"
     follower = TarFollower()
     content = extended(record(b"GNU.dumpdir", dumpdir)) + block(b"d", b"5") + END_MARK
-    found = [part for piece in cut(content, 1 << 18) for part in follower.feed(piece) if isinstance(part, Member)]
-    assert sum(1 for _entry in found[0].entries) == 100_000
+
+    def follow() -> None:
+        found = [part for piece in cut(content, 1 << 18) for part in follower.feed(piece) if isinstance(part, Member)]
+        assert sum(1 for _entry in found[0].entries) == 100_000
+
+    # What is gathered may have an eighth to spare.
+    assert peak_of(follow) < 2.4 * len(dumpdir)
