@@ -381,7 +381,7 @@ def _drop_attributes(folder: int, member: Member) -> None:
     """Take from a folder what an archive before gave it and this one does not tell: tar gives, and takes nothing away.
 
     It does so with lists of access rights only. What cannot be taken was there by the nature of the target. An ordinary
-    user's folder loses its default list until it gets that of this archive: it might let nobody write to what tar makes.
+    user's folder loses its default list until it gets that of this archive, which might let nobody write to files.
     """
     with suppress(OSError):
         for name in os.listxattr(folder):
