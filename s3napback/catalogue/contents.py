@@ -92,6 +92,7 @@ class Catalogue:
         passed_over: keys of archives that nobody asked for, and of which no more is known than that they are there.
         indexes: the index objects, by key.
         proofs: what drills and verify left, by key.
+        vanished: keys of archives that were listed, and were not there when they were looked at, with their key bases.
     """
 
     archives: tuple[CataloguedArchive, ...]
@@ -102,6 +103,7 @@ class Catalogue:
     passed_over: frozenset[str] = frozenset()
     indexes: Mapping[str, StoredObject] = field(default_factory=dict)
     proofs: Mapping[str, StoredObject] = field(default_factory=dict)
+    vanished: Mapping[str, str] = field(default_factory=dict)
 
     def chain(self, archive: CataloguedArchive) -> Chain:
         """The chain that ends with ``archive``; links are found by identity, never by slot."""
@@ -239,9 +241,11 @@ def read_catalogue(
     found = _sorted_out(store, prefix, is_wanted)
     with Crew(PARALLEL_REQUESTS, "metadata") as pool:
         look = partial(_look, store, memory or HeadMemory(store), prefix)
-        described = [each for each in pool.map(look, _taken(found.wanted)) if each is not None]
+        looked = list(pool.map(look, _taken(found.wanted)))
+    vanished = {each: _base(each, prefix) for each in looked if isinstance(each, str)}
     return Catalogue(
-        archives=(*described, *found.closed),
+        archives=(*(each for each in looked if not isinstance(each, str)), *found.closed),
+        vanished=vanished,
         sums=found.sums,
         others=tuple(found.others),
         gone=tuple(store.gone(join_prefix(prefix, ""))),
@@ -363,8 +367,8 @@ def with_originals_of_root(catalogue: Catalogue, store: Store, prefix: str) -> C
     return replace(catalogue, original=tuple(found))
 
 
-def _look(store: Store, memory: HeadMemory, prefix: str, listed: StoredObject) -> CataloguedArchive | None:
-    """One archive; None if it has gone since it was listed."""
+def _look(store: Store, memory: HeadMemory, prefix: str, listed: StoredObject) -> CataloguedArchive | str:
+    """One archive; its key if it has gone since it was listed."""
     base = _base(listed.key, prefix)
     try:
         found = memory.head(listed)
@@ -375,7 +379,7 @@ def _look(store: Store, memory: HeadMemory, prefix: str, listed: StoredObject) -
     except StoreError as error:
         return CataloguedArchive(listed, base, None, f"it cannot be looked at: {error}")
     if found is None:
-        return None
+        return listed.key
     return CataloguedArchive(found, base, ArchiveRecord.from_metadata(found.metadata), found.flaw)
 
 

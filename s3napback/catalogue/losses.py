@@ -69,6 +69,7 @@ def _gone(catalogue: Catalogue, prefix: str) -> Iterator[Loss]:
     over = (split_key(key.removeprefix(join_prefix(prefix, ""))) for key in catalogue.passed_over)
     filled = {*((each.base, each.slot) for each in catalogue.archives), *(parts[:2] for parts in over if parts)}
     noted = {
+        **dict.fromkeys(catalogue.vanished, "its entry in the store's listing"),
         **dict.fromkeys(map(indexed_key, catalogue.indexes), "its index"),
         **dict.fromkeys(catalogue.gone, "what the store noted of it"),
         **dict.fromkeys(map(summed_key, catalogue.sums), "its checksum"),

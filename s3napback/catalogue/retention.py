@@ -6,7 +6,7 @@ whatever is in doubt stays, since an archive too many costs space and one too fe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from s3napback.archives import ArchiveRecord, slot_keys, split_key
@@ -80,7 +80,16 @@ class _Judge:
         self._newest_of_slot: dict[tuple[str, int], CataloguedArchive] = {}
         self._newest_day: dict[str, int] = {}
         self._bases_with_nameless: set[str] = set()
-        self._unseen = {archive.base: archive.key for archive in catalogue.archives if archive.flaw}
+        unseen = {
+            archive.base: f"{archive.key}, of the same name, cannot be looked at"
+            for archive in catalogue.archives
+            if archive.flaw
+        }
+        gone = {
+            base: f"{key}, of the same name, is listed, and the store says that it is not there"
+            for key, base in catalogue.vanished.items()
+        }
+        self._unseen = {**gone, **unseen}
         for archive in sorted(catalogue.archives, key=newest_first):
             self._newest_of_slot.setdefault((archive.base, archive.slot), archive)
             if archive.record is None:
@@ -112,7 +121,7 @@ class _Judge:
         if slots is not None and archive.slot >= slots:
             return f"slot {archive.slot} is beyond the present cycle, which has {slots}"
         newest = self._newest_of_slot[archive.base, archive.slot]
-        if newest is not archive and newest.record is not None and newest.record.owner == record.owner:
+        if newest.key != archive.key and newest.record is not None and newest.record.owner == record.owner:
             return f"its slot has been filled anew with {newest.key}"
         problem = self._catalogue.chain(archive).problem
         if problem and archive.base not in self._bases_with_nameless:
@@ -127,7 +136,7 @@ class _Judge:
         if claim is not Claim.CURRENT and self._day - self._newest_day[archive.base] < days:
             return f"its name was in use within the last {days} days, the span of the present rotation"
         if archive.base in self._unseen:
-            return f"{self._unseen[archive.base]}, of the same name, cannot be looked at"
+            return self._unseen[archive.base]
         if record.id in self._protected:
             return "it belongs to the newest restorable backup of its source"
         return ""
@@ -161,9 +170,14 @@ def judge_sum(base: str, note: SumNote | None, claims: Claims, day: int, *, unow
     return day - day_number(note.started.date()) >= max(span(job.schedule) for job in jobs or claims.jobs)
 
 
+def _present(catalogue: Catalogue) -> Collection[str]:
+    """Keys of archives that are there, as far as the store tells."""
+    return {*catalogue.passed_over, *catalogue.vanished, *(archive.key for archive in catalogue.archives)}
+
+
 def sums_without_archive(catalogue: Catalogue) -> list[StoredObject]:
     """Checksum objects of archives that are not there; of other files' sums there are none."""
-    present = {*catalogue.passed_over, *(archive.key for archive in catalogue.archives)}
+    present = _present(catalogue)
     return [
         found
         for key, found in sorted(catalogue.sums.items())
@@ -173,13 +187,13 @@ def sums_without_archive(catalogue: Catalogue) -> list[StoredObject]:
 
 def indexes_without_archive(catalogue: Catalogue) -> list[StoredObject]:
     """Index objects of archives that are not there."""
-    present = {*catalogue.passed_over, *(archive.key for archive in catalogue.archives)}
+    present = _present(catalogue)
     return [found for key, found in sorted(catalogue.indexes.items()) if indexed_key(key) not in present]
 
 
 def proofs_without_archive(catalogue: Catalogue) -> list[StoredObject]:
     """What drills and verify left beside archives that are not there."""
-    present = {*catalogue.passed_over, *(archive.key for archive in catalogue.archives)}
+    present = _present(catalogue)
     return [found for key, found in sorted(catalogue.proofs.items()) if proven_key(key) not in present]
 
 

@@ -24,6 +24,7 @@ from s3napback.durable import create_private, put_in_place, sync_folder, write_p
 from s3napback.errors import StoreError, UnusableStore
 from s3napback.stores import ByteSource, StoredObject, moment_within
 from s3napback.stores.folders import (
+    Presence,
     decode_name,
     key_components,
     make_folders,
@@ -68,6 +69,7 @@ class DirectoryStore:
         self._root = root
         self._objects = root / _PRIVATE / "objects"
         self._marker = root / _PRIVATE / "store"
+        self._presence = Presence(root, self._marker)
 
     @property
     def location(self) -> str:
@@ -93,6 +95,8 @@ class DirectoryStore:
             )
         if not os.access(self._root, os.R_OK | os.X_OK | (os.W_OK if for_writing else 0)):
             raise UnusableStore(self._refusal(for_writing=for_writing))
+        with self._failing(f"looking at {self.location}/{_PRIVATE}"):
+            self._presence.require()
 
     def _refusal(self, *, for_writing: bool) -> str:
         """Why the folder cannot be used although it is there."""
@@ -113,7 +117,7 @@ class DirectoryStore:
         """Describe one object. Data that no metadata file matches, copied in by hand perhaps, has none."""
         places = self._places(key)
         with self._failing(f"looking at {self.location}/{key}"):
-            self._require_root()
+            self._presence.require()
             while True:
                 with opened_file(self._root, places.data) as opened:
                     if opened is None:
@@ -139,7 +143,7 @@ class DirectoryStore:
         del expected_size, is_helper, lock_until
         places = self._places(key)
         with self._failing(f"writing {self.location}/{key}"), ExitStack() as undo:
-            self._require_root()
+            self._presence.require()
             undo.callback(self.discard_leftovers, key)
             self._mark()
             make_folders(self._root, places.private)
@@ -154,11 +158,10 @@ class DirectoryStore:
     def read(self, key: str, *, start: int = 0, end: int | None = None, version: str = "") -> Iterator[bytes]:
         """Yield blocks of 1 MiB at most, all of the object that was there at the beginning, even if it is replaced."""
         doing = f"reading {self.location}/{key}"
-        places = self._places(key)
         with ExitStack() as opened:
             with self._failing(doing):
-                self._require_root()
-                file = opened.enter_context(opened_file(self._root, places.data))
+                self._presence.require()
+                file = opened.enter_context(opened_file(self._root, self._places(key).data))
                 if file is None:
                     raise StoreError(f"{doing} failed: there is no such object")
                 descriptor, status = file
@@ -180,12 +183,15 @@ class DirectoryStore:
         What cannot be looked at has the reason as its flaw: an object, or a folder, whose key ends in a slash.
         """
         with self._failing(f"listing {self.location}/{prefix}"):
-            self._require_root()
-        yield from self._walk(prefix)
+            self._presence.require()
+            yield from self._walk(prefix)
+            # Of a disk that was unmounted in between, what came later seemed to be gone.
+            self._presence.require()
 
     def gone(self, prefix: str) -> Iterator[str]:
         """Walk the folders of the metadata, in any order."""
         with self._failing(f"listing {self.location}/{prefix}"):
+            self._presence.require()
             for folder, _folders, files in os.walk(self._objects):
                 key = decode_name(os.path.relpath(folder, self._objects))
                 if not key.startswith(prefix) or not any(name.endswith(".json") for name in files):
@@ -212,7 +218,7 @@ class DirectoryStore:
         """Remove the data, then its metadata, then the folders that are empty now; False: there are no versions."""
         places = self._places(key)
         with self._failing(f"deleting {self.location}/{key}"):
-            self._require_root()
+            self._presence.require()
             if regular_file_status(self._root, places.data) is not None:
                 places.data.unlink(missing_ok=True)
             self._tidy(places)
@@ -232,10 +238,6 @@ class DirectoryStore:
         if components[0].casefold() == _PRIVATE:
             raise StoreError(f"the key {key!r} is not allowed: {_PRIVATE} is the store's own folder")
         return _Places(self._root.joinpath(*components), self._objects.joinpath(*components))
-
-    def _require_root(self) -> None:
-        if not self._root.is_dir():
-            raise StoreError(f"the folder {self._root} does not exist: if it is on a disk of its own, mount it")
 
     @contextmanager
     def _failing(self, doing: str) -> Iterator[None]:
@@ -388,9 +390,9 @@ def _describe(key: str, status: os.stat_result, metadata: Mapping[str, str], fla
 
 
 def _unseen(key: str, error: OSError) -> StoredObject:
-    reason = error.strerror or str(error)
     what = "it cannot be listed" if key.endswith("/") else "it cannot be looked at"
-    return StoredObject(key, 0, datetime.fromtimestamp(0, timezone.utc), flaw=f"{what}: {reason}")
+    flaw = f"{what}: {error.strerror or error}"
+    return StoredObject(key, 0, datetime.fromtimestamp(0, timezone.utc), flaw=flaw)
 
 
 def _version(status: os.stat_result) -> str:

@@ -9,7 +9,43 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from s3napback.durable import sync_folder
-from s3napback.errors import StoreError
+from s3napback.errors import StoreError, StoreUnreachable
+
+
+class Presence:
+    """Whether a store's folder is there, and still the one that it was when it was looked at first.
+
+    A disk that is unmounted in the midst of a run leaves an empty folder in its place. What is written there is lost
+    as soon as the disk is back, and what was on the disk seems to have been deleted.
+    """
+
+    def __init__(self, root: Path, marker: Path) -> None:
+        """Look at nothing yet.
+
+        Args:
+            marker: the file below ``root`` that the first archive leaves behind, and that stays.
+        """
+        self._root = root
+        self._marker = marker
+        self._was_marked = False
+
+    def require(self) -> None:
+        """Look.
+
+        Raises:
+            StoreUnreachable: the mark was there, and is not any more.
+            StoreError: the folder does not exist.
+            OSError: it cannot be looked at.
+        """
+        if not self._root.is_dir():
+            raise StoreError(f"the folder {self._root} does not exist: if it is on a disk of its own, mount it")
+        is_marked = self._marker.is_file()
+        if self._was_marked and not is_marked:
+            raise StoreUnreachable(
+                f"the folder {self._root} does not hold the mark any more that backups leave there: its disk was "
+                "unmounted meanwhile, or somebody has emptied it. Mount the disk, and run again"
+            )
+        self._was_marked = is_marked
 
 
 def key_components(key: str) -> list[str]:

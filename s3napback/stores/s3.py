@@ -19,7 +19,7 @@ from s3napback.errors import StoreError, StoreUnreachable, UnusableStore
 from s3napback.stores import ByteSource, StoredObject
 from s3napback.stores.choosing import identity_of
 from s3napback.stores.parts import PartLimits, plan_parts
-from s3napback.stores.s3_answers import IDENTITY, as_sent, difference, is_ours, problem_of_answer
+from s3napback.stores.s3_answers import IDENTITY, as_sent, difference, is_ours, problem_of_answer, tag_of
 from s3napback.stores.s3_client import Clients
 from s3napback.stores.s3_errors import (
     FAILURES,
@@ -187,7 +187,7 @@ class S3Store:
             size=required(answer, "ContentLength", doing),
             modified=in_utc(required(answer, "LastModified", doing)),
             metadata={name.lower(): value for name, value in answer.get("Metadata", {}).items()},
-            version=answer.get("ETag", "").strip('"'),
+            version=tag_of(answer),
             storage_class=answer.get("StorageClass", ""),
             restore_state=answer.get("Restore", ""),
             version_id=answer.get("VersionId", ""),
@@ -252,9 +252,11 @@ class S3Store:
         while stop is None or position < stop:
             try:
                 answer = self._get(key, position, end, version)
-                if answer is None:
+                if answer is None and stop is None:
                     return
-                version = answer.get("ETag", "").strip('"')
+                if answer is None:
+                    raise StoreError(f"{doing} failed: it has been replaced by another object meanwhile")
+                version = tag_of(answer)
                 stop = position + int(required(answer, "ContentLength", doing))
                 with closing(answer["Body"]) as body:
                     for block in iter(lambda: body.read(self._throttle.piece(_READ_BLOCK)), b""):
@@ -274,9 +276,9 @@ class S3Store:
             for found in listed(self._pages(prefix, doing), doing):
                 yield StoredObject(
                     key=found["Key"],
-                    size=found["Size"],
-                    modified=in_utc(found["LastModified"]),
-                    version=found.get("ETag", "").strip('"'),
+                    size=required(found, "Size", doing),
+                    modified=in_utc(required(found, "LastModified", doing)),
+                    version=tag_of(found),
                     storage_class=sys.intern(found.get("StorageClass", "")),
                 )
 

@@ -13,14 +13,29 @@ IDENTITY = "s3napback-id"
 """Name of the metadata that tells an archive from every other one."""
 
 
+def tag_of(answer: Mapping[str, Any]) -> str:
+    """The ETag of an object, be it listed, looked at or read: empty if none is told.
+
+    A proxy that may compress answers marks it as weak, ``W/"…"``, some of them and not others; it says of the stored
+    bytes what it said before.
+    """
+    return str(answer.get("ETag") or "").removeprefix("W/").strip('"')
+
+
 def problem_of_answer(answer: Any, address: str, start: int, end: int | None, version: str) -> StoreError | None:
     """Look whether the answer is about another object, or a server has answered something else than was asked for.
 
     The versions are compared here and not by the server (``If-Match``), because not every one does that.
     """
-    if version and answer.get("ETag", "").strip('"') != version:
+    if version and not tag_of(answer):
+        return StoreError(
+            f"reading {address} failed: the store's answer lacks ETag; check Endpoint, and proxies on the way to it"
+        )
+    if version and tag_of(answer) != version:
         return StoreError(f"reading {address} failed: it has been replaced by another object meanwhile")
     if start and not answer.get("ContentRange", "").startswith(f"bytes {start}-"):
+        return StoreError(f"reading {address} failed: the store does not give parts of objects")
+    if end is not None and "ContentRange" not in answer and answer.get("ContentLength", 0) > end - start:
         return StoreError(f"reading {address} failed: the store does not give parts of objects")
     if end is not None and answer.get("ContentLength") != end - start:
         return StoreError(f"reading {address} failed: it ends before byte {end}")

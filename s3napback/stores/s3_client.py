@@ -19,7 +19,7 @@ from s3napback.config.settings import Credentials, StoreSettings
 from s3napback.crews import TookTooLong, within
 from s3napback.stores.s3_errors import NoCredentialsYet, UnusableCredentials, UnusableSettings
 from s3napback.stores.s3_model import use_model
-from s3napback.stores.s3_session import LimitedSession
+from s3napback.stores.s3_session import CarefulParsers, LimitedSession
 from s3napback.stores.waiting import Waiting
 
 if TYPE_CHECKING:
@@ -166,9 +166,11 @@ def _make_client(session: botocore.session.Session, settings: StoreSettings, wai
         raise UnusableSettings(error=error) from error
     if settings.requester_pays:
         made.meta.events.register("before-sign.s3", _offer_to_pay)
-    # botocore has no public way to choose what it sends requests by.
+    # botocore has no public way to choose what it sends requests by, and what it reads answers with.
     endpoint = vars(made)["_endpoint"]
     endpoint.http_session = LimitedSession(endpoint.http_session, waiting.answer_seconds)
+    parsers = vars(endpoint)["_response_parser_factory"]
+    endpoint._response_parser_factory = CarefulParsers(parsers)
     client: S3Client = made
     return client
 

@@ -45,6 +45,14 @@ class OverlongAnswer(BotoCoreError):
     fmt = "the answer has more than {size} bytes: check Endpoint, and proxies on the way to it"
 
 
+class SenselessAnswer(ResponseParserError):
+    """An answer is well-formed, and something in it cannot be what it should be."""
+
+    def __init__(self, reason: Exception) -> None:
+        """Name what botocore stumbled over."""
+        super().__init__(f"the answer makes no sense: {reason}; check Endpoint, and proxies on the way to it")
+
+
 class UnusableSettings(BotoCoreError):
     """boto3 cannot begin with what it is told, by us or by its own configuration; ``error`` says why."""
 
@@ -140,8 +148,13 @@ _ADVICE = {
 }
 
 
+_ADVICE_ON_STATUS = {
+    407: "the proxy wants a user and a password: correct HTTPS_PROXY or HTTP_PROXY",
+    417: "a proxy on the way refuses requests with “Expect: 100-continue”: have it pass them on",
+}
+_NO_S3 = "the answer is not that of an S3 server: check Endpoint, and proxies on the way to it"
 _FIXED: dict[type[BaseException], str] = {
-    ResponseParserError: "the answer is not that of an S3 server: check Endpoint, and proxies on the way to it",
+    ResponseParserError: _NO_S3,
     UnicodeEncodeError: "the name is not valid UTF-8, which S3 demands",
 }
 
@@ -246,13 +259,14 @@ def is_definite(error: BaseException) -> bool:
 
 
 def _advice(error: ClientError) -> str:
-    known = _ADVICE.get(code_of(error))
+    known = _ADVICE.get(code_of(error)) or _ADVICE_ON_STATUS.get(status_of(error))
+    if not known and status_of(error) == 404 and code_of(error) == "404" and error.operation_name != "HeadObject":
+        # A store's own answers have a code of words.
+        known = _NO_S3
     if known:
         return known
     if status_of(error) in _NOT_IMPLEMENTED and error.operation_name == "ListObjectVersions":
         return "this server keeps no versions"
-    if status_of(error) == 407:
-        return "the proxy wants a user and a password: correct HTTPS_PROXY or HTTP_PROXY"
     if "object lock" in str(error).lower():
         return (
             "the bucket's Object Lock refuses this: look at its default retention, and at the rights of the key; with "

@@ -48,7 +48,7 @@ class Leftovers:
         doing = f"looking for unfinished uploads to {self._location}/{prefix}"
         try:
             for page in self._pages(prefix, doing):
-                yield from (upload["Key"] for upload in page.get("Uploads", []))
+                yield from (upload["Key"] for upload in page.get("Uploads", []) if "Key" in upload)
         except FAILURES as error:
             self._say_that_they_stay(error, doing)
 
@@ -73,8 +73,8 @@ class Leftovers:
 
     def _ids(self, key: str, doing: str, latest: float) -> Iterator[str]:
         for page in self._pages(key, doing):
-            uploads = [upload for upload in page.get("Uploads", []) if upload["Key"] == key]
-            yield from [each["UploadId"] for each in uploads if begun(each) <= latest]
+            uploads = [upload for upload in page.get("Uploads", []) if upload.get("Key") == key]
+            yield from [each["UploadId"] for each in uploads if "UploadId" in each and begun(each) <= latest]
 
     def _pages(self, prefix: str, doing: str) -> Iterator[Any]:
         more: dict[str, Any] = {}

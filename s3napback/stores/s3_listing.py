@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from botocore.parsers import ResponseParserError
+
 from s3napback.errors import StoreError
 from s3napback.stores import EARLIEST, LATEST
+from s3napback.stores.s3_errors import SenselessAnswer, required
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -18,9 +21,15 @@ MOST_KEYS = 10_000_000
 MOST_EMPTY_PAGES = 1_000
 """One after the other. Stores may have to look at many deleted objects before they find one that is there."""
 
+_OF_A_LISTING = frozenset({"Name", "Prefix", "KeyCount", "MaxKeys", "IsTruncated", "Contents", "Versions"})
+"""Of which every listing has several, an empty one as well."""
+
 
 def listed(pages: Iterable[Any], doing: str) -> Iterator[Any]:
     """Yield the entries of all pages of ListObjectsV2, in the order of the store, which not every store sorts.
+
+    None comes twice, though a page may begin with the last key of the one before: what is there twice seems to be
+    needless.
 
     Args:
         pages: the answers.
@@ -31,8 +40,9 @@ def listed(pages: Iterable[Any], doing: str) -> Iterator[Any]:
     """
     count = empty = 0
     first_keys: set[str] = set()
+    before: set[str] = set()
     for page in pages:
-        found = page.get("Contents", [])
+        found = [each for each in page.get("Contents", []) if required(each, "Key", doing)]
         count += len(found)
         empty = 0 if found else empty + 1
         if empty > MOST_EMPTY_PAGES or count > MOST_KEYS:
@@ -46,17 +56,41 @@ def listed(pages: Iterable[Any], doing: str) -> Iterator[Any]:
                     f"{doing} failed: it does not end, the store tells {found[0]['Key']!r} again and again"
                 )
             first_keys.add(found[0]["Key"])
-        yield from found
+        yield from (each for key, each in {each["Key"]: each for each in found}.items() if key not in before)
+        before = {each["Key"] for each in found}
 
 
 def list_objects(bucket: str, prefix: str, more: Mapping[str, Any], client: S3Client) -> Any:
-    """One page of the objects below a prefix; ``more`` continues an earlier one."""
-    return client.list_objects_v2(Bucket=bucket, Prefix=prefix, **more)
+    """One page of the objects below a prefix; ``more`` continues an earlier one.
+
+    Raises:
+        ResponseParserError: the answer is none. A page for people, well-formed, would pass for an empty listing.
+    """
+    return _listing(lambda: client.list_objects_v2(Bucket=bucket, Prefix=prefix, **more))
+
+
+def list_versions(bucket: str, prefix: str, more: Mapping[str, Any], client: S3Client) -> Any:
+    """The same of versions and deletions."""
+    return _listing(lambda: client.list_object_versions(Bucket=bucket, Prefix=prefix, **more))
+
+
+def _listing(request: Callable[[], Any]) -> Any:
+    try:
+        answer = request()
+    except LookupError as error:
+        # botocore decodes keys, and takes it that each entry has one.
+        raise SenselessAnswer(error) from error
+    if not answer.keys() & _OF_A_LISTING:
+        raise ResponseParserError
+    return answer
 
 
 def list_uploads(bucket: str, prefix: str, more: Mapping[str, Any], client: S3Client) -> Any:
     """The same of unfinished uploads."""
-    return client.list_multipart_uploads(Bucket=bucket, Prefix=prefix, **more)
+    try:
+        return client.list_multipart_uploads(Bucket=bucket, Prefix=prefix, **more)
+    except LookupError as error:
+        raise SenselessAnswer(error) from error
 
 
 def in_utc(moment: datetime) -> datetime:

@@ -17,7 +17,7 @@ from botocore.exceptions import ResponseStreamingError
 
 from s3napback.crews import begin, has_come
 from s3napback.standing import note_request
-from s3napback.stores.s3_errors import OverlongAnswer, SlowAnswer
+from s3napback.stores.s3_errors import OverlongAnswer, SenselessAnswer, SlowAnswer
 
 LARGEST_ANSWER = 32 * 1024 * 1024
 """Bytes of an answer that is not an object: ten times a page of 1,000 keys of 1,024 bytes each, percent-encoded."""
@@ -83,6 +83,37 @@ class LimitedSession:
             except (urllib3.exceptions.HTTPError, OSError) as error:
                 raise ResponseStreamingError(error=error) from error
         return limited
+
+
+class CarefulParsers:
+    """Takes the place of what gives botocore its parsers of answers.
+
+    They raise what they stumble over, be it a time that is none or a length without digits: no answer, and no bug.
+    """
+
+    def __init__(self, factory: Any) -> None:
+        """Wrap botocore's."""
+        self._factory = factory
+
+    def create_parser(self, protocol: str) -> _CarefulParser:
+        """A parser for answers of one protocol."""
+        return _CarefulParser(self._factory.create_parser(protocol))
+
+
+class _CarefulParser:
+    def __init__(self, parser: Any) -> None:
+        self._parser = parser
+
+    def parse(self, answer: Any, shape: Any) -> Any:
+        """As botocore's, which makes a dictionary of an answer.
+
+        Raises:
+            ResponseParserError: the answer makes no sense.
+        """
+        try:
+            return self._parser.parse(answer, shape)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise SenselessAnswer(error) from error
 
 
 class _Limited:

@@ -246,7 +246,8 @@ class Upload:
                 ),
                 doing,
             )
-            tag = required(answer, "ETag", doing)
+            # Marked as weak by a proxy, it is refused at the end.
+            tag = str(required(answer, "ETag", doing)).removeprefix("W/")
         except BaseException as error:
             if not self._cancelled.is_set():
                 self._failure = self._translate(error, doing) if isinstance(error, FAILURES) else error

@@ -10,8 +10,9 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from s3napback.stores.s3_answers import tag_of
 from s3napback.stores.s3_errors import FAILURES, explain, is_passing, required, status_of, translate
-from s3napback.stores.s3_listing import in_utc
+from s3napback.stores.s3_listing import in_utc, list_versions
 from s3napback.stores.version_pages import Page, walk
 from s3napback.stores.versions import StoredVersion
 
@@ -57,7 +58,7 @@ def look_at_keeping(ask: Ask, bucket: str, prefix: str) -> Keeping:
     """
     doing = f"listing the versions in s3://{bucket}"
     try:
-        page = ask(lambda client: client.list_object_versions(Bucket=bucket, Prefix=prefix, MaxKeys=1), doing)
+        page = ask(partial(list_versions, bucket, prefix, {"MaxKeys": 1}), doing)
     except FAILURES as error:
         raise translate(error, doing) from error
     versioning, (days, rule) = _versioning(ask, bucket), noncurrent_days(ask, bucket, prefix)
@@ -79,7 +80,7 @@ def listed_versions(ask: Ask, bucket: str, prefix: str, *, is_amazons: bool = Fa
 
 def _page(ask: Ask, bucket: str, doing: str, prefix: str, more: Mapping[str, str]) -> Page:
     try:
-        answer = ask(partial(_list_versions, bucket, prefix, more), doing)
+        answer = ask(partial(list_versions, bucket, prefix, more), doing)
     except FAILURES as error:
         raise translate(error, doing) from error
     found = [_version(each, doing) for each in (*answer.get("Versions", []), *answer.get("DeleteMarkers", []))]
@@ -92,18 +93,13 @@ def _page(ask: Ask, bucket: str, doing: str, prefix: str, more: Mapping[str, str
     return Page(found, then, server=headers.get("server", ""))
 
 
-def _list_versions(bucket: str, prefix: str, more: Mapping[str, str], client: S3Client) -> Any:
-    arguments: dict[str, Any] = {**more}
-    return client.list_object_versions(Bucket=bucket, Prefix=prefix, **arguments)
-
-
 def _version(found: Any, doing: str) -> StoredVersion:
     return StoredVersion(
         key=required(found, "Key", doing),
         id=found.get("VersionId") or "null",
         modified=in_utc(required(found, "LastModified", doing)),
         size=found.get("Size", 0),
-        etag=found.get("ETag", "").strip('"'),
+        etag=tag_of(found),
         storage_class=found.get("StorageClass", ""),
         is_marker="Size" not in found,
     )

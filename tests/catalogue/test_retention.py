@@ -79,6 +79,11 @@ def test_an_undisturbed_rotation_has_nothing_to_delete() -> None:
     assert judged(archives, job("etc", TWO_WEEKS), day=27) == []
 
 
+def test_an_archive_that_is_listed_twice_has_not_replaced_itself() -> None:
+    archives = [*group("etc", 0, 14, 7), *group("etc", 7, 21, 7)]
+    assert judged([*archives, *group("etc", 0, 14, 7)], job("etc", TWO_WEEKS), day=LATER) == []
+
+
 def test_slots_beyond_the_present_cycle_go_diffs_first() -> None:
     archives = [*group("etc", 0, 900, 2), *group("etc", 14, 800, 3)]
     assert deleted(archives, job("etc", TWO_WEEKS)) == ["etc-16-DIFF", "etc-15-DIFF", "etc-14-FULL"]

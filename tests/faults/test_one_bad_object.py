@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ import pytest
 from s3napback.catalogue.contents import read_catalogue
 from s3napback.errors import StoreUnreachable
 from s3napback.stores.opening import open_store
-from tests.faulty_s3 import Action, Fault, FaultyS3, answer
+from tests.faulty_s3 import Action, Answer, Fault, FaultyS3, answer, change_answer
 from tests.servers import S3Server
 from tests.site import Site
 
@@ -123,6 +123,44 @@ def test_an_object_that_the_store_has_lost_is_told_from_a_store_that_is_away(two
     two.proxy.add(Fault("ListObjectsV2", answer(500, "InternalError")))
     with pytest.raises(StoreUnreachable):
         read_catalogue(store, "")
+
+
+def without_key(key: str) -> Action:
+    """A listing that lacks a key."""
+
+    def change(reply: Answer) -> Answer:
+        entry = rb"<Contents>(?:(?!<Contents>).)*<Key>" + re.escape(key).encode() + rb"</Key>.*?</Contents>"
+        return replace(reply, body=re.sub(entry, b"", reply.body, flags=re.DOTALL))
+
+    return change_answer(change)
+
+
+LOST = {
+    "not listed": lambda key: Fault("ListObjectsV2", without_key(key)),
+    "listed, and not there": lambda key: Fault("HeadObject", answer(404, "NoSuchKey"), key=key),
+}
+
+
+@pytest.mark.parametrize("lost", LOST)
+def test_nothing_that_builds_on_it_is_pruned_while_the_store_contradicts_itself(two: Two, lost: str) -> None:
+    before = two.site.contents()
+    two.proxy.add(LOST[lost](two.keys[0]))
+    pruned = two.site.run("prune", "--yes", day=400, expect=None)
+    assert pruned.stdout.count(f"; but {two.keys[0]}, of the same name, is ") == 2
+    two.proxy.clear()
+    assert two.site.contents() == before
+
+
+def test_an_archive_that_is_listed_and_not_there_is_told_although_it_had_no_checksum(two: Two, tmp_path: Path) -> None:
+    """A restore of the day before must not pass for one of the newest."""
+    store = two.site.store()
+    for suffix in (".sha256", ".index"):
+        store.delete(two.keys[2] + suffix)
+    two.proxy.add(LOST["listed, and not there"](two.keys[2]))
+    done = two.site.run("restore", str(two.other), "--to", str(tmp_path / "out"), day=5)
+    told = f"{two.keys[2]} cannot be restored: it is gone; its entry in the store's listing is still there"
+    assert told in done.stderr
+    assert told in two.site.run("verify", str(two.other), day=5, expect=1).stdout
 
 
 def test_nothing_is_pruned_under_the_name_of_a_bad_object_and_all_that_is_due_elsewhere(two: Two) -> None:

@@ -192,6 +192,20 @@ def test_a_disk_that_is_not_mounted_is_neither_backed_up_empty_nor_written_to(si
         assert_recovers(site, chain(site, newest(site)), tmp_path / "out")
 
 
+def test_a_disk_that_is_unmounted_in_the_midst_of_a_run_takes_no_archive_any_more(site: Site) -> None:
+    (site.source / "file").write_text("content")
+    site.configure_cycle(CYCLE)
+    site.run(day=0)
+    away = f"mv {site.vault} {site.root}/disk; mkdir {site.vault}"
+    script = site.root / "unmount"
+    script.write_text(f"#!/bin/sh\n{away}\n")
+    script.chmod(0o755)
+    site.configure(f"<Cycle nightly>\n{CYCLE}\n<Directory {site.source}>\nBefore {script}\n</Directory>\n</Cycle>")
+    refused = site.run(day=1, expect=1)
+    assert "does not hold the mark any more" in refused.stderr
+    assert list(site.vault.iterdir()) == []
+
+
 @contextmanager
 def mounted(disk: Path, place: Path) -> Iterator[None]:
     subprocess.run(["mount", "--bind", str(disk), str(place)], check=True)

@@ -137,7 +137,7 @@ def test_the_marker_is_on_disk_before_the_first_object_is_in_place(
     marker.unlink()
     synced.clear()
     at_rename.clear()
-    store.put("a/k", BytesSource(b"data"), metadata())
+    DirectoryStore(root).put("a/k", BytesSource(b"data"), metadata())
     assert marker.stat().st_size > 0
     assert (marker.stat().st_ino, marker.stat().st_size) in at_rename[0]
     assert marker.parent.stat().st_ino in {inode for inode, _ in at_rename[0]}

@@ -134,6 +134,12 @@ def test_a_listing_that_begins_anew_is_an_error() -> None:
     assert [found["Key"] for found in s3_listing.listed(pages[:3], "listing")] == ["c", "a", "b"]
 
 
+def test_a_key_that_a_page_repeats_is_listed_once() -> None:
+    pages = [["a", "b", "b"], ["b", "c"], ["c", "d"]]
+    answers = [{"Contents": [{"Key": key} for key in page]} for page in pages]
+    assert [each["Key"] for each in s3_listing.listed(answers, "listing")] == ["a", "b", "c", "d"]
+
+
 def test_pages_without_keys_are_passed_over() -> None:
     pages = [{}, {"Contents": [{"Key": "a"}]}, *[{}] * s3_listing.MOST_EMPTY_PAGES, {"Contents": [{"Key": "b"}]}]
     assert [found["Key"] for found in s3_listing.listed(pages, "listing")] == ["a", "b"]

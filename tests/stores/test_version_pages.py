@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from s3napback.errors import StoreError
-from s3napback.stores import s3_versions
+from s3napback.stores import s3_listing, s3_versions
 from s3napback.stores.s3_past import S3StoreWithVersions
 from s3napback.stores.version_pages import Page, walk
 from s3napback.stores.versions import StoredVersion
@@ -109,9 +109,9 @@ def test_a_real_store_of_this_kind_shows_all_it_has(
     keys = [f"{base}-0-FULL{end}" for base in ("home", "home/user") for end in BESIDE]
     with ThreadPoolExecutor(8) as pool:
         made = sorted(pool.map(put, itertools.chain.from_iterable([keys] * VERSIONS)))
-    original: Callable[..., Any] = s3_versions._list_versions
+    original: Callable[..., Any] = s3_listing.list_versions
     monkeypatch.setattr(
-        s3_versions, "_list_versions", lambda *given: original(*given[:2], {"MaxKeys": size, **given[2]}, given[3])
+        s3_versions, "list_versions", lambda *given: original(*given[:2], {"MaxKeys": size, **given[2]}, given[3])
     )
     store = S3StoreWithVersions(seaweedfs.settings(bucket), seaweedfs.credentials)
     assert sorted(each.id for each in store.versions("")) == made

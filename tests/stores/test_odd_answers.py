@@ -1,0 +1,125 @@
+"""Answers of the S3 store, or of what stands before it, that no manual tells of: they neither pass nor mislead."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from s3napback.errors import StoreError, UnusableStore
+from tests.faulty_s3 import Answer, Fault, Forward, Request, answer, change_answer, cut_answer
+from tests.stores.s3_bench import S3Bench
+from tests.stores.sources import BytesSource
+from tests.stores.test_conformance import PART, SMALL, metadata
+
+
+def test_reading_does_not_end_well_where_a_shorter_object_has_come_meanwhile(on_moto: S3Bench) -> None:
+    on_moto.proxy.add(Fault("GetObject", cut_answer(1), nth=1))
+    on_moto.proxy.add(Fault("GetObject", answer(416, "InvalidRange")))
+    with pytest.raises(StoreError, match="it has been replaced by another object meanwhile"):
+        list(on_moto.store.read("k"))
+
+
+def weakened(reply: Answer) -> Answer:
+    """What a proxy makes of an answer that it may compress."""
+    tags = {name: f"W/{value}" for name, value in reply.headers.items() if name.lower() == "etag"}
+    return replace(reply, headers={**reply.headers, **tags})
+
+
+@pytest.mark.parametrize("operation", ["GetObject", "HeadObject", "UploadPart"])
+def test_a_tag_that_a_proxy_has_marked_as_weak_is_the_same(on_rclone: S3Bench, operation: str) -> None:
+    data = bytes(2 * PART) if operation == "UploadPart" else SMALL
+    on_rclone.proxy.add(Fault(operation, change_answer(weakened)))
+    stored = on_rclone.store.put("k", BytesSource(data), metadata("new"))
+    assert b"".join(on_rclone.store.read("k", version=stored.version)) == data
+    on_rclone.assert_replaced_by(data)
+
+
+def without_tag(reply: Answer) -> Answer:
+    return replace(reply, headers={name: value for name, value in reply.headers.items() if name.lower() != "etag"})
+
+
+def test_an_answer_without_a_tag_is_not_said_to_be_another_object(on_rclone: S3Bench) -> None:
+    on_rclone.proxy.add(Fault("GetObject", change_answer(without_tag)))
+    with pytest.raises(StoreError, match="the store's answer lacks ETag; check Endpoint, and proxies"):
+        list(on_rclone.store.read("k", version=on_rclone.old.version))
+
+
+def test_a_whole_object_in_place_of_its_beginning_is_not_said_to_be_short(on_moto: S3Bench) -> None:
+    def whole(request: Request, forward: Forward) -> Answer:
+        headers = {name: value for name, value in request.headers.items() if name.lower() != "range"}
+        return forward(replace(request, headers=headers))
+
+    on_moto.proxy.add(Fault("GetObject", whole))
+    with pytest.raises(StoreError, match="does not give parts of objects"):
+        list(on_moto.store.read("k", end=1))
+
+
+PAGES = {
+    "for people": b"<html><body><p>Please log in</p></body></html>",
+    "of another service": b"<ServiceStatus><Message>maintenance</Message></ServiceStatus>",
+    "empty": b"",
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_that_is_no_listing_is_not_taken_for_an_empty_one(on_moto: S3Bench, page: str) -> None:
+    on_moto.proxy.add(Fault("ListObjectsV2|ListObjectVersions", lambda *_others: Answer(200, {}, PAGES[page])))
+    words = "the answer is not that of an S3 server: check Endpoint, and proxies on the way to it"
+    with pytest.raises(UnusableStore, match=words):
+        on_moto.store.check()
+    with pytest.raises(StoreError, match=words):
+        list(on_moto.store.list(""))
+
+
+def renamed(name: str, value: str) -> Any:
+    """Give a header another value."""
+
+    def change(reply: Answer) -> Answer:
+        kept = {each: text for each, text in reply.headers.items() if each.lower() != name}
+        return replace(reply, headers={**kept, name: value})
+
+    return change_answer(change)
+
+
+def rewritten(element: str, text: str) -> Any:
+    """Give an element of a page other text; None takes it out."""
+
+    def change(reply: Answer) -> Answer:
+        body = re.sub(rf"<{element}>[^<]*</{element}>", text, reply.body.decode())
+        return replace(reply, body=body.encode())
+
+    return change_answer(change)
+
+
+SENSELESS = {
+    "a time that is none": ("HeadObject", renamed("last-modified", "yesterday")),
+    "a lock without end": ("HeadObject", renamed("x-amz-object-lock-retain-until-date", "for ever")),
+    "a time that is none in a listing": ("ListObjectsV2", rewritten("LastModified", "<LastModified>-</LastModified>")),
+    "no time in a listing": ("ListObjectsV2", rewritten("LastModified", "")),
+    "a size that is none": ("ListObjectsV2", rewritten("Size", "<Size>much</Size>")),
+    "an empty size": ("ListObjectsV2", rewritten("Size", "<Size></Size>")),
+    "no size": ("ListObjectsV2", rewritten("Size", "")),
+    "no key": ("ListObjectsV2", rewritten("Key", "")),
+}
+
+
+@pytest.mark.parametrize("name", SENSELESS)
+def test_an_answer_with_a_part_that_makes_no_sense_is_a_failure_of_the_store(on_moto: S3Bench, name: str) -> None:
+    operation, action = SENSELESS[name]
+    on_moto.proxy.add(Fault(operation, action))
+    with pytest.raises(
+        StoreError, match=r"failed: the (answer makes no sense: .*|store's answer lacks .*); check Endp"
+    ):
+        on_moto.store.head("k")
+        list(on_moto.store.list(""))
+
+
+@pytest.mark.parametrize(("status", "words"), [(404, "not that of an S3 server"), (417, "100-continue")])
+def test_a_refusal_that_is_no_store_s_says_who_refuses(on_moto: S3Bench, status: int, words: str) -> None:
+    on_moto.proxy.add(Fault("PutObject", lambda *_others: Answer(status, {}, b"404 page not found\n")))
+    with pytest.raises(StoreError, match=f"HTTP {status} .*{words}"):
+        on_moto.store.put("k", BytesSource(SMALL), metadata("new"))
+    on_moto.assert_nothing_changed()

@@ -1,0 +1,68 @@
+"""A disk that is unmounted while its store is in use: its place is neither read as empty nor written to."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from s3napback.errors import StoreUnreachable
+from s3napback.stores.directory import DirectoryStore
+from tests.stores.sources import BytesSource
+from tests.stores.test_conformance import content, metadata
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "vault"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def store(root: Path) -> DirectoryStore:
+    return DirectoryStore(root)
+
+
+LOOKS: dict[str, Callable[[DirectoryStore], object]] = {
+    "put": lambda store: store.put("k", BytesSource(b"new"), metadata("new")),
+    "head": lambda store: store.head("k"),
+    "read": lambda store: list(store.read("k")),
+    "list": lambda store: list(store.list("")),
+    "gone": lambda store: list(store.gone("")),
+    "delete": lambda store: store.delete("k"),
+}
+
+
+@pytest.mark.parametrize("name", LOOKS)
+@pytest.mark.parametrize("is_new", [False, True], ids=["with archives", "begun by this run"])
+def test_a_disk_that_goes_away_meanwhile_is_neither_empty_nor_written_to(
+    root: Path, store: DirectoryStore, name: str, is_new: bool
+) -> None:
+    DirectoryStore(root).put("k", BytesSource(b"old"), metadata("old"))
+    if is_new:
+        shutil.rmtree(root)
+        root.mkdir()
+        store.put("k", BytesSource(b"old"), metadata("old"))
+    store.check()
+    root.rename(root.with_name("disk"))
+    root.mkdir()
+    with pytest.raises(StoreUnreachable, match=r"does not hold the mark any more .* Mount the disk"):
+        LOOKS[name](store)
+    assert list(root.iterdir()) == []
+    root.rmdir()
+    root.with_name("disk").rename(root)
+    assert content(store, "k") == b"old"
+
+
+def test_a_disk_that_goes_away_within_a_listing_does_not_seem_to_end_there(root: Path, store: DirectoryStore) -> None:
+    for key in ("a/k", "b/k"):
+        store.put(key, BytesSource(b"data"), metadata("one"))
+    found = store.list("")
+    assert next(found).key == "a/k"
+    root.rename(root.with_name("disk"))
+    root.mkdir()
+    with pytest.raises(StoreUnreachable, match="does not hold the mark any more"):
+        list(found)
