@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from s3napback.recovery.clashes import Folding
-from s3napback.recovery.folders import Cursor, cursor, exists, file_names, go_to
+from s3napback.recovery.folders import Cursor, cursor, exists, file_names, go_to, unchanged
 from s3napback.recovery.members import ACCESS_LIST, CAPABILITY, DEFAULT_LIST, SET_ID
 from s3napback.recovery.refusals import Aspect, Refusals
 from s3napback.recovery.staging import UnusableTarget
@@ -202,12 +202,32 @@ def remove_cut(tree: int, paths: Iterable[bytes], where: Path) -> None:
     """
     if not _has_room(tree):
         raise UnusableTarget(f"there is not enough room in {where} for what is to be restored; nothing was restored")
+    remove_files(tree, paths)
+
+
+def remove_files(tree: int, paths: Iterable[bytes]) -> None:
+    """Remove regular files that tar has made, and could not fill: what is not restored must not look as if it was.
+
+    Args:
+        tree: descriptor of the folder that was extracted into.
+        paths: in it; nothing, or anything else, may be there.
+
+    Raises:
+        OSError: that was not possible.
+    """
     with cursor(tree, is_own=True) as place:
         for path in paths:
             *folders, last = os.fsdecode(path).split("/")
-            if go_to(place, folders):
-                with suppress(FileNotFoundError):
+            if go_to(place, folders) and _is_regular(last, place.descriptor):
+                with unchanged(place.descriptor):
                     os.unlink(last, dir_fd=place.descriptor)
+
+
+def _is_regular(name: str, folder: int) -> bool:
+    # What the target does not take cannot be looked at either: a name that is too long, or is none there.
+    with suppress(OSError):
+        return stat.S_ISREG(os.lstat(name or ".", dir_fd=folder).st_mode)
+    return False
 
 
 def _has_room(folder: int) -> bool:

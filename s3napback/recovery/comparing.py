@@ -115,7 +115,12 @@ def _reading(gate: Gate, directory: int, names: KnownNames, *, is_newest: bool) 
                     # Folders come before their content, which then is no longer wanted.
                     names.note_met(name, is_folder=member.is_directory)
                     names.list_folder(name, member.entries)
-                elif member.is_directory or not names.is_wanted(name):
+                    names.list_folders(name, member.folders)
+                elif member.is_directory:
+                    # The newest one may call unchanged what was never archived.
+                    names.list_folders(name, member.folders)
+                    return False
+                elif not names.is_wanted(name):
                     return False
                 # Whether two names are still one file cannot be asked where the other name is gone.
                 if member.link_target and not names.is_known(member.link_target):

@@ -89,7 +89,11 @@ class Copier:
             OSError: that was not possible, for no fault of the target's nature.
         """
         status = os.lstat(name, dir_fd=source)
-        with private_folder(target, _PREFIX) as (_beside, folder):
+        is_shut = bool(os.geteuid()) and stat.S_ISREG(status.st_mode) and not status.st_mode & stat.S_IRUSR
+        with (
+            private_folder(target, _PREFIX) as (_beside, folder),
+            _readable(name, status, source) if is_shut else nullcontext(),
+        ):
             if not self._linked(status, folder, path):
                 with self.noting(path, Aspect.ENTRY):
                     _make(name, status, source, folder)
@@ -160,16 +164,17 @@ class Copier:
 
     def _give_attributes(self, source: str, place: _Place) -> None:
         follows = place.is_folder
-        attributes: dict[str, bytes] = {}
+        names: list[str] = []
         with suppress(OSError):
             names = os.listxattr(source, follow_symlinks=follows)
-            attributes = {name: os.getxattr(source, name, follow_symlinks=follows) for name in names}
         with suppress(OSError):
             for name in os.listxattr(place.way, follow_symlinks=follows):
-                if name not in attributes and name.startswith(("user.", *_LISTS)):
+                if name not in names and name.startswith(("user.", *_LISTS)):
                     os.removexattr(place.way, name, follow_symlinks=follows)
-        for name, value in attributes.items():
+        # With its access list somebody may not be allowed any more to give it the others.
+        for name in sorted(names, key=lambda name: name in _LISTS):
             try:
+                value = os.getxattr(source, name, follow_symlinks=follows)
                 os.setxattr(place.way, name, value, follow_symlinks=follows)
             except OSError as error:
                 # Labels of the security system are the live system's own business where it does not take them.
@@ -221,9 +226,7 @@ def _make(name: str, status: os.stat_result, source: int, folder: int) -> None:
 
 def _copy_content(name: str, status: os.stat_result, source: int, folder: int) -> None:
     """Copy a regular file's content, its holes as such; nothing is left of one that cannot be written."""
-    is_locked = bool(os.geteuid()) and not status.st_mode & stat.S_IRUSR
-    with _readable(name, status, source) if is_locked else nullcontext():
-        reader = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=source)
+    reader = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=source)
     try:
         writer = os.open(_COPY, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
         try:

@@ -14,19 +14,17 @@ import errno
 import marshal
 import os
 import stat
-import tempfile
-from array import array
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import BinaryIO, cast
 
 from s3napback.errors import PipelineError
 from s3napback.recovery.clearing import gone, remove
 from s3napback.recovery.folders import Cursor, cursor, file_names, go_to
+from s3napback.recovery.kept_pieces import KeptPieces
 from s3napback.recovery.opening.failures import Damaged
-from s3napback.streams.tar_headers import HARD_LINK, SYMBOLIC_LINK, Member
-from s3napback.streams.tar_rewriting import folder_headers
+from s3napback.streams.tar_headers import HARD_LINK, REGULAR, SYMBOLIC_LINK, Member
+from s3napback.streams.tar_rewriting import folder_headers, with_permissions
 from s3napback.streams.tar_stream import END_MARK
 
 _LONGEST_KEPT_WHOLE = 1 << 14
@@ -37,48 +35,13 @@ MOST_LINKS = 1 << 22
 """Bytes of names of links that are remembered for moving them aside, at most."""
 
 _LONGEST_PATH = 4095  # bytes, by which tar can reach anything (PATH_MAX)
-_IN_MEMORY = 1 << 20
 _BLOCK = 1 << 18
 _SECURITY = "security."
+_DEFAULT = "system.posix_acl_default"
+_GIVEN = ("user.", "trusted.")
+"""How attributes begin that no system gives to a new folder by itself."""
+
 _NANOSECONDS = 1_000_000_000
-
-
-class _Store:
-    """Pieces in a file without a name, small ones in memory, read from the first or from the last on."""
-
-    def __init__(self, folder: int) -> None:
-        self._starts = array("Q")
-        room = f"/proc/self/fd/{folder}"
-        spooled = tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=room)  # noqa: SIM115 - read when the archive has passed
-        self._file = cast(BinaryIO, spooled)
-
-    def __len__(self) -> int:
-        return len(self._starts)
-
-    def close(self) -> None:
-        self._file.close()
-
-    def add(self, piece: bytes) -> None:
-        self._starts.append(self._file.tell())
-        self._file.write(piece)
-
-    def all_but(self, unwanted: Collection[int]) -> Iterator[bytes]:
-        """The pieces in order, but for some."""
-        self._file.seek(0)
-        for index, start in enumerate(self._starts):
-            is_last = index + 1 == len(self._starts)
-            piece = self._file.read(-1 if is_last else self._starts[index + 1] - start)
-            if index not in unwanted:
-                yield piece
-
-    def last_first(self, is_wanted: bytearray) -> Iterator[bytes]:
-        end = self._file.seek(0, os.SEEK_END)
-        for index in range(len(self._starts) - 1, -1, -1):
-            start = self._starts[index]
-            if is_wanted[index]:
-                self._file.seek(start)
-                yield self._file.read(end - start)
-            end = start
 
 
 @dataclass
@@ -113,8 +76,9 @@ class Groundwork:
     _is_needed: bytearray = field(default_factory=bytearray)
 
     def __post_init__(self) -> None:
-        self._folders = _Store(self.room)
-        self._links = _Store(self.room)
+        self._folders = KeptPieces(self.room)
+        self._links = KeptPieces(self.room)
+        self._unlocked = KeptPieces(self.room)
         self._place = Cursor(self.tree, is_own=True, stays_open=True)
 
     def leave(self) -> None:
@@ -125,6 +89,7 @@ class Groundwork:
         """Forget what was kept back."""
         self._folders.close()
         self._links.close()
+        self._unlocked.close()
 
     def leaves(self, member: Member) -> bool:
         """Do what there is to do for a member that is to be extracted; whether it is left to tar now.
@@ -151,8 +116,42 @@ class Groundwork:
 
     def headers(self, member: Member) -> Sequence[bytes]:
         """Those of a member that is left to tar, as they shall reach it."""
-        is_plain = member.is_directory and not self._clears_late(member)
-        return (folder_headers(member.raw),) if is_plain else member.raw
+        if member.is_directory:
+            return member.raw if self._clears_late(member) else (folder_headers(member.raw),)
+        return self._opened(member)
+
+    def _opened(self, member: Member) -> Sequence[bytes]:
+        """A member's headers, so that an ordinary user's tar can give it its attributes; see ``lock``."""
+        if not os.geteuid() or member.permissions & stat.S_IWUSR or not member.has_attributes:
+            return member.raw
+        if not member.is_directory and member.type != REGULAR:
+            return member.raw
+        self._unlocked.add(os.fsencode(member.name))
+        return with_permissions(member, member.permissions | stat.S_IWUSR)
+
+    def lock(self) -> Iterator[tuple[str, OSError]]:
+        """Take from files and folders, once all is extracted, the permission to write that they had for tar alone.
+
+        An ordinary user's tar makes a file that has attributes or a list of access rights with its last permissions,
+        and cannot open it any more if its owner may not write to it; a folder gets its attributes when it has its last
+        permissions, which do not let it (``set_xattr`` and ``set_stat`` in ``src/extract.c``, 1.34 and 1.35).
+
+        Yields:
+            The names of those whose permissions cannot be set, and why.
+
+        Raises:
+            OSError: a folder cannot be looked into.
+        """
+        with cursor(self.tree, is_own=True) as place:
+            for name in map(os.fsdecode, self._unlocked.all_but(())):
+                *above, last = file_names(name) or ["."]
+                with suppress(FileNotFoundError):
+                    mode = os.lstat(last, dir_fd=place.descriptor).st_mode if go_to(place, above) else 0
+                    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+                        try:
+                            os.chmod(last, stat.S_IMODE(mode) & ~stat.S_IWUSR, dir_fd=place.descriptor)
+                        except OSError as error:
+                            yield name, error
 
     def _clears_late(self, member: Member) -> bool:
         """Whether a folder is to be cleared behind what tar may not have extracted yet: tar alone can do that in time.
@@ -266,6 +265,8 @@ class Groundwork:
         place = self._place
         status = os.fstat(place.descriptor)
         is_changed = place.mode is not None or not _is_as_told(place.descriptor, status, member)
+        if is_changed:
+            _drop_attributes(place.descriptor, member)
         if member.dumpdir is None:
             return is_changed
         found = gone(place.descriptor, member.dumpdir)
@@ -275,8 +276,9 @@ class Groundwork:
 
     def _keep(self, member: Member, *, is_needed: bool, may_repeat: bool) -> None:
         # Most of what DIFFs hold is never needed again.
-        is_long = is_needed or sum(map(len, member.raw)) > _LONGEST_KEPT_WHOLE
-        kept = folder_headers(member.raw) if is_long else list(member.raw)
+        raw = self._opened(member)
+        is_long = is_needed or sum(map(len, raw)) > _LONGEST_KEPT_WHOLE
+        kept = folder_headers(raw) if is_long else list(raw)
         self._folders.add(marshal.dumps((is_needed, member.name, kept)))
         self._is_needed.append(is_needed)
         # A folder that comes a second time is set right once, as it came last.
@@ -373,3 +375,17 @@ def _is_as_told(folder: int, status: os.stat_result, member: Member) -> bool:
     with suppress(OSError):
         return all(name.startswith(_SECURITY) for name in os.listxattr(folder))
     return True
+
+
+def _drop_attributes(folder: int, member: Member) -> None:
+    """Take from a folder what an archive before gave it and this one does not tell: tar gives, and takes nothing away.
+
+    It does so with lists of access rights only. What cannot be taken was there by the nature of the target. An ordinary
+    user's folder loses its default list until it gets that of this archive, which might let nobody write to files.
+    """
+    with suppress(OSError):
+        for name in os.listxattr(folder):
+            is_gone = name.startswith(_GIVEN) and os.fsencode(name) not in member.attributes
+            if is_gone or (name == _DEFAULT and os.geteuid()):
+                with suppress(OSError):
+                    os.removexattr(folder, name)

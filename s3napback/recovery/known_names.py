@@ -24,7 +24,7 @@ _CHANGE = """
 INSERT INTO names (folder, name, flags) VALUES (?, ?, ?)
 ON CONFLICT (folder, name) DO UPDATE SET flags = (flags | excluded.flags) & ?
 """
-_MEET = "UPDATE names SET flags = flags - ? WHERE folder = ? AND name = ? AND flags & ?"
+_MEET = "UPDATE names SET flags = flags - ? WHERE folder = ? AND name = ? AND flags & ? = ?"
 
 
 class Flag(IntFlag):
@@ -38,9 +38,11 @@ class Flag(IntFlag):
     """And it is a folder."""
     DIFFERS = 8
     """What lies there is something else."""
+    NO_FILE = 16
+    """It is a folder, or of a kind that is never archived: what older archives have under this name is gone."""
 
 
-_ALL = int(Flag.KNOWN | Flag.WANTED | Flag.FOLDER | Flag.DIFFERS)
+_ALL = int(Flag.KNOWN | Flag.WANTED | Flag.FOLDER | Flag.DIFFERS | Flag.NO_FILE)
 _KNOWN, _KNOWN_FOLDER = int(Flag.KNOWN), int(Flag.KNOWN | Flag.FOLDER)
 _MET = _ALL & ~int(Flag.WANTED)
 
@@ -89,6 +91,12 @@ class KnownNames:
         for entry in entries:
             self._change(place, hash(entry), both, _ALL)
 
+    def list_folders(self, folder: str, entries: Iterable[str]) -> None:
+        """Note which names in a folder of the state are of no file."""
+        place = hash(folder)
+        for entry in entries:
+            self._change(place, hash(entry), int(Flag.NO_FILE), _ALL)
+
     def note_met(self, name: str, *, is_folder: bool) -> None:
         """Note that a name is part of the state, and its last content was met."""
         folder, _, last = name.rpartition("/")
@@ -100,10 +108,10 @@ class KnownNames:
         self._change(hash(folder), hash(last), int(Flag.DIFFERS), _ALL)
 
     def is_wanted(self, name: str) -> bool:
-        """Whether the last content of a name was not met yet; it is met with that."""
-        wanted = int(Flag.WANTED)
+        """Whether a name is of a file whose last content was not met yet; it is met with that."""
+        wanted, both = int(Flag.WANTED), int(Flag.WANTED | Flag.NO_FILE)
         folder, _, last = name.rpartition("/")
-        return self._execute(_MEET, (wanted, hash(folder), hash(last), wanted)).rowcount == 1
+        return self._execute(_MEET, (wanted, hash(folder), hash(last), both, wanted)).rowcount == 1
 
     def is_known(self, name: str) -> bool:
         """Whether a name is part of the state."""

@@ -194,10 +194,6 @@ def _octal(member: Member, begin: int, end: int) -> int:
     return -1
 
 
-def _attributes(member: Member) -> dict[bytes, bytes]:
-    return {name: member.records[b"SCHILY.xattr." + name] for name in member.attributes}
-
-
 def _listed(path: str) -> Sequence[str]:
     """Names of a file's attributes, lists of access rights among them; none where none are supported."""
     try:
@@ -212,7 +208,7 @@ def _attribute_differences(member: Member, path: str, listed: Sequence[str]) -> 
     if not listed and not member.attributes:
         return
     hidden = (*OF_SECURITY_SYSTEMS, b"system.", *((b"trusted.",) if os.geteuid() else ()))
-    archived = {name: value for name, value in _attributes(member).items() if not name.startswith(hidden)}
+    archived = {name: value for name, value in member.attributes.items() if not name.startswith(hidden)}
     live: dict[bytes, bytes] = {}
     for text in listed:
         name = os.fsencode(text)

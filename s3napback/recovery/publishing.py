@@ -22,6 +22,7 @@ from s3napback.recovery.folders import (
     entry_mode,
     file_names,
     names_in,
+    unchanged,
 )
 from s3napback.recovery.obstacles import OF_ANOTHER_KIND, MergeSurvey
 from s3napback.recovery.private import private_folder
@@ -167,6 +168,9 @@ class _Move:
         is_private: what the source lies in is merged into a folder that nobody else reaches.
         done: so many files and folders are in place.
         at: name of what is being moved, in the folder that both sides stand in; empty is the folder itself.
+
+    Folders above one name that were made may be above the next one, too, which changes their times once more: ``_made``
+    holds what they were like in the staging folder before the first one left it.
     """
 
     source: Cursor
@@ -177,6 +181,7 @@ class _Move:
     done: int = 0
     at: str = ""
     _frames: list[_Frame] = field(default_factory=list)
+    _made: dict[tuple[str, ...], os.stat_result] = field(default_factory=dict)
 
     def move(self, parts: Sequence[str]) -> None:
         for name in parts[:-1]:
@@ -212,7 +217,10 @@ class _Move:
         if not is_there and not is_told:
             with suppress(PermissionError):
                 os.fchmod(self.target.descriptor, 0o755)
-        self._begin([], keeps_facts=is_there or not is_told)
+        place = tuple(self.source.names)
+        if not is_there:
+            self._made[place] = os.fstat(self.source.descriptor)
+        self._begin([], keeps_facts=place not in self._made or not is_told)
 
     def _move_one(self, name: str) -> None:
         self.at = name
@@ -253,7 +261,8 @@ class _Move:
         names = names_in(self.source.descriptor)
         if not any(same_names(EITHER, names)):
             return names
-        with private_folder(self.target.descriptor, PREFIX) as (_name, probed):
+        folder = self.target.descriptor
+        with unchanged(folder), private_folder(folder, PREFIX) as (_name, probed):
             folding = folding_of(probed)
         lost = set(same_names(folding, names))
         for name in sorted(lost):
@@ -273,6 +282,7 @@ class _Move:
     def _begin(self, names: list[str], *, keeps_facts: bool) -> None:
         folders = self.source.descriptor, self.target.descriptor
         restored, live = map(os.fstat, folders)
+        restored = self._made.get(tuple(self.source.names), restored)
         self._frames.append(_Frame(restored, live, names, keeps_facts))
         for folder, status in zip(folders, (restored, live), strict=True):
             # Of somebody else's folder the permissions cannot be set, and may do all the same.

@@ -11,7 +11,13 @@ from itertools import chain as chain_of
 
 from s3napback.archives import Unread
 from s3napback.catalogue.contents import CataloguedArchive
-from s3napback.recovery.attributes import look_for_attributes, remove_cut, take_powers, wrongly_owned
+from s3napback.recovery.attributes import (
+    look_for_attributes,
+    remove_cut,
+    remove_files,
+    take_powers,
+    wrongly_owned,
+)
 from s3napback.recovery.clashes import WORDS
 from s3napback.recovery.copying import copy_names
 from s3napback.recovery.folders import Cursor, cursor, exists, go_to
@@ -44,8 +50,9 @@ def extract_stage(tar: str, folder: int, review: Review | None = None) -> Stage:
     command = (
         *(tar, "--extract", "--file=-", "--listed-incremental=/dev/null", "--numeric-owner", "--same-permissions"),
         *("--acls", "--xattrs", *all_attributes),
-        # Whoever chooses names shall not choose the borders of lines, and warnings on attributes do not quote names.
-        *("--quoting-style=escape", "--warning=no-xattr-write"),
+        # Whoever chooses names shall not choose the borders of lines, and warnings on attributes and on times before
+        # 1970 or to come do not quote names.
+        *("--quoting-style=escape", "--warning=no-xattr-write", "--warning=no-timestamp"),
     )
     return Stage(command, folder=folder, review=review)
 
@@ -164,6 +171,9 @@ class Replay:
                     feed = Feed(_KEPT_BACK, partial(chain_of, [begin], blocks))
                     stage = extract_stage(self.tar, self.staging.tree, reviews[-1])
                     self.decoder.use(archive, feed, stage, use="extracted")
+            with looking_into_it():
+                for name, error in groundwork.lock():
+                    self.refusals.note(_path(name), Aspect.MODE, error.strerror or str(error))
         for name in groundwork.astray:
             self.refusals.note(_path(name), Aspect.ENTRY, "it lies below a symbolic link of the same archive")
         for each in reviews:
@@ -183,6 +193,7 @@ class Replay:
         for review in reviews:
             if review.cut:
                 remove_cut(tree, review.cut, self.staging.where)
+            remove_files(tree, review.unmade)
             self.refusals.add(review.refusals)
             copy_names(tree, review.links, self.refusals)
             found = [*wrongly_owned(tree, review.owners)]

@@ -155,6 +155,7 @@ class ExtractionReview:
         owners: whom files should belong to that could not be given to them, for reasons of ``owner_reason``.
         links: of hard links that could not be made, the other names of their files.
         cut: paths of files that were written in part only.
+        unmade: paths of what could not be made; tar may have left an empty file there.
         remarks: the first lines that are not known here, in words for people.
     """
 
@@ -170,6 +171,7 @@ class ExtractionReview:
         self.owner_reason = ""
         self.links: dict[bytes, bytes] = {}
         self.cut: set[bytes] = set()
+        self.unmade: set[bytes] = set()
         self.remarks: list[str] = []
         self._top = top
         self._refused = {*refused}
@@ -202,8 +204,7 @@ class ExtractionReview:
                 return
         if said.aspect in (Aspect.ENTRY, Aspect.CONTENT):
             self._refused.add(path)
-        if said.aspect is Aspect.CONTENT:
-            self.cut.add(path)
+            (self.cut if said.aspect is Aspect.CONTENT else self.unmade).add(path)
         if said.aspect is Aspect.LINK:
             self.links[path] = said.link
         if said.aspect is Aspect.OWNER:

@@ -47,6 +47,8 @@ _TIMES = frozenset((b"mtime", b"atime", b"ctime"))
 _PLAIN = _TIMES | {b"path", b"linkpath", DUMPDIR}
 _VENDOR = b"SCHILY."
 _ATTRIBUTES = b"SCHILY.xattr."
+_ESCAPED = re.compile(rb"%(?:25|3D)")
+"""What tar writes in the name of an attribute for ``%`` and ``=`` (``xattr_encode_keyword`` in ``xheader.c``)."""
 _TIME = re.compile(rb"([0-9]{1,12})(?:\.([0-9]{1,9}))?")
 
 
@@ -223,16 +225,27 @@ class Member:
             if entry:
                 yield entry[1:].decode("utf-8", "surrogateescape")
 
+    @property
+    def folders(self) -> Iterator[str]:
+        """Those of these names that were of folders, or of what is never archived."""
+        for entry in entries_of(self.dumpdir or b""):
+            if entry.startswith(b"D"):
+                yield entry[1:].decode("utf-8", "surrogateescape")
+
     def whole_headers(self) -> Sequence[bytes]:
         """All its headers as they stand in the archive."""
         return self.raw
 
     @property
-    def attributes(self) -> tuple[bytes, ...]:
-        """Names of its extended attributes; lists of access rights are none."""
+    def attributes(self) -> Mapping[bytes, bytes]:
+        """Its extended attributes by their names; lists of access rights are none."""
         if self.is_plain:
-            return ()
-        return tuple(each[len(_ATTRIBUTES) :] for each in self.records if each.startswith(_ATTRIBUTES))
+            return {}
+        return {
+            _ESCAPED.sub(lambda found: bytes.fromhex(found[0][1:].decode()), keyword[len(_ATTRIBUTES) :]): value
+            for keyword, value in self.records.items()
+            if keyword.startswith(_ATTRIBUTES)
+        }
 
     @property
     def has_attributes(self) -> bool:

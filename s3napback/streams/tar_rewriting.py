@@ -33,6 +33,13 @@ def without_entries(member: Member) -> Sequence[bytes]:
     return headers
 
 
+def with_permissions(member: Member, permissions: int) -> Sequence[bytes]:
+    """All headers of a member, with other permissions."""
+    block = member.header.block
+    changed = _with_checksum(block[:100] + b"%07o\0" % permissions + block[108:])
+    return [changed if piece is block else piece for piece in member.raw]
+
+
 def folder_headers(raw: Sequence[bytes]) -> bytes:
     """A directory's headers alone: without the record, or the content, of what it held, and without global ones.
 

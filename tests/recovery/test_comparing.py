@@ -6,14 +6,18 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
+from s3napback.commands import backup
 from s3napback.commands.verify import VerifyRequest, verify
 from s3napback.config.loading import load_configuration
-from tests.site import Site
+from s3napback.deciding.facts import BackupOptions
+from s3napback.sources import directory
+from tests.site import FIRST_DAY, Site
 
 
 def compared(site: Site) -> dict[str, str]:
@@ -46,6 +50,7 @@ def fill(source: Path) -> None:
     run("setfacl", "-m", "u:daemon:r", "-m", "g:77:rw", source / "file")
     run("setfacl", "-d", "-m", "u:7:r", source / "folder")
     os.setxattr(source / "file", "user.colour", b"green")
+    os.setxattr(source / "folder", "user.50%3D=half", b"a=b%3D\n")
     os.utime(source / "other", ns=(0, -600_000_000_500_000_000))
 
 
@@ -165,6 +170,7 @@ def test_what_changed_its_kind_between_nights_is_no_difference(site: Site) -> No
         "file to folder",
         "link to file",
         "file to pipe",
+        "file to socket",
     ):
         path = site.source / name
         kind = name.split()[0]
@@ -175,8 +181,14 @@ def test_what_changed_its_kind_between_nights_is_no_difference(site: Site) -> No
     for path in [*site.source.iterdir()]:
         kind = path.name.split()[-1]
         make = {"folder": Path.mkdir, "link": lambda each: each.symlink_to("y"), "file": Path.touch, "pipe": os.mkfifo}
+        make["socket"] = lambda each: os.mknod(each, 0o140600)
         replaced(path, make[kind])
     site.run(day=1)
+    assert compared(site) == {"": "0"}
+    with patch.object(directory, "margin", lambda: 0):
+        assert not backup.run(
+            load_configuration(site.configuration), FIRST_DAY + timedelta(days=2), BackupOptions()
+        ).failed
     assert compared(site) == {"": "0"}
     (site.source / "file to folder").rmdir()
     assert compared(site) == {"": "1", "file to folder": "missing"}

@@ -94,12 +94,18 @@ def a_root_of_debian(top: Path, night: int) -> None:
             ("initctl", 0o10600, (0, 0)),
         ):
             os.mknod(top / "dev" / name, mode, os.makedev(*numbers))
+        # tar writes these two characters in another way, where the name of an attribute has them.
+        os.setxattr(top / "usr/share/doc", "user.50%3D=half", b"a=b%3D\n")
+        os.setxattr(top / "root", "user.colour", b"green")
+        os.setxattr(top / "root", "trusted.colour", b"green")
         (top / "tmp").chmod(0o1777)
         (top / "root").chmod(0o700)
         os.chown(top / "var/mail", 0, 8)
         (top / "var/mail").chmod(0o2775)
         (top / "var/log").mkdir()
         subprocess.run(["setfacl", "-m", "g:4:rx", "-d", "-m", "g:4:rx", top / "var/log"], check=True)
+    elif night < 3:
+        os.removexattr(top / "root", f"{'user' if night == 1 else 'trusted'}.colour")
     for program in ("su", "ping", "perl"):
         # As dpkg does it: beside, owned and permitted, and renamed.
         new = top / f"usr/bin/{program}.dpkg-new"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -22,6 +24,28 @@ NIGHTS = 6
 
 def folders(top: Path) -> list[Path]:
     return [top, *(path for path in top.rglob("*") if path.is_dir() and not path.is_symlink())]
+
+
+def read_only(top: Path, night: int) -> None:
+    """Files that nobody may write to, as git's objects, and a folder, with what tar can set only where it may."""
+    path = top / "labelled"
+    path.mkdir(exist_ok=True)
+    path.chmod(0o755)
+    os.setxattr(path, "user.night", b"%d" % night)
+    subprocess.run(["setfacl", "-d", "-m", "u::r-x", path], check=True)
+    for name in ("labelled/file", "labelled/FILE", "labelled/open", "shared", "holes"):
+        path = top / name
+        path.unlink(missing_ok=True)
+        path.write_text(f"{name} {night}")
+        if name == "holes":
+            os.truncate(path, 1_000_000)
+        path.chmod(0o664)
+        if name != "shared":
+            os.setxattr(path, "user.colour", b"green")
+        if name != "holes":
+            subprocess.run(["setfacl", "-m", "u:7:r", path], check=True)
+        path.chmod(0o664 if name == "labelled/open" else 0o444)
+    (top / "labelled").chmod(0o555)
 
 
 def live_through(site: Site, seed: int) -> None:
@@ -63,6 +87,35 @@ def live_through(site: Site, seed: int) -> None:
 
 def day_of(night: int) -> date:
     return FIRST_DAY + timedelta(days=night)
+
+
+def restore_read_only(site: Site) -> None:
+    states = {}
+    for night in (1, 2):
+        read_only(site.source, night)
+        assert not backup.run(load_configuration(site.configuration), day_of(night), BackupOptions()).failed
+        states[night] = describe_tree(site.source)
+    for night, state in states.items():
+        # The second one comes into the place of the first.
+        where, source = site.root / "restored", str(site.source)
+        restore_here(site, source, where, at=day_of(night).isoformat(), in_place=True, agreed=True)
+        assert not tree_differences(state, describe_tree(where / site.name()))
+    where = site.root / "part"
+    restore_here(site, str(site.source), where, paths=("labelled/file", "holes"))
+    found = describe_tree(where / site.name())
+    assert all(found[name] == states[2][name] for name in ("labelled/file", "holes"))
+
+
+def test_what_nobody_may_write_to_comes_back_with_its_attributes() -> None:
+    with open_folder() as base:
+        site = Site(base / "site")
+        site.configure_cycle("Diffs 6\nCompression none")
+        (site.source / "file").touch()
+        # This loads what the user may not be able to.
+        assert not backup.run(load_configuration(site.configuration), FIRST_DAY, BackupOptions(force=True)).failed
+        restore_here(site, str(site.source), base / "loaded")
+        give(site.root)
+        as_user(lambda: restore_read_only(site))
 
 
 @pytest.mark.parametrize("seed", [1, 2])

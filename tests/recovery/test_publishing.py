@@ -74,6 +74,22 @@ def test_paths_of_the_root_directory(root_archive: Site, tmp_path: Path) -> None
     ]
 
 
+def test_folders_above_several_paths_have_their_own_times(site: Site, tmp_path: Path) -> None:
+    site.configure("")
+    etc, ssh = folder_member("etc/", ["Yhosts", "Dssh"]), folder_member("etc/ssh/", ["Ya", "Yb"])
+    etc.mtime, ssh.mtime = 1_000_000_000, 1_100_000_000
+    files = [(file_member(f"etc/{name}"), b"1") for name in ("hosts", "ssh/a", "ssh/b")]
+    put_archive(site, 0, tar_of((etc, b""), (ssh, b""), *files), source="Directory /etc", name="etc")
+    restore_here(site, "/etc", tmp_path / "out", paths=("ssh/a", "hosts", "ssh/b"))
+    top = tmp_path / "out/etc"
+    assert sorted(path.name for path in (top / "ssh").iterdir()) == ["a", "b"]
+    assert [path.stat().st_mtime for path in (top, top / "ssh")] == [etc.mtime, ssh.mtime]
+    # What was there before keeps what is its own.
+    (top / "ssh").chmod(0o700)
+    restore_here(site, "/etc", tmp_path / "out", paths=("ssh/a", "ssh/b"), in_place=True, agreed=True)
+    assert (top / "ssh").stat().st_mode & 0o777 == 0o700
+
+
 def test_in_place_gives_existing_folders_the_restored_attributes_and_no_others(site: Site, tmp_path: Path) -> None:
     site.configure("")
     headers = {"SCHILY.xattr.user.colour": "green"}

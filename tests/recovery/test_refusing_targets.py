@@ -148,6 +148,22 @@ def test_a_name_says_nothing(site: Site, tmp_path: Path, name: str) -> None:
     assert "1 path: extended attributes not set (the target does not take them)" in lines
 
 
+@pytest.mark.parametrize("mtime", [-5, 30_000_000_000])
+@pytest.mark.parametrize("name", ["x\ntar: etc/other: Cannot open: Permission denied", "x\\"])
+def test_the_name_of_a_file_of_another_time_says_nothing_either(
+    site: Site, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, mtime: int
+) -> None:
+    """tar warns of such times with the name as it is."""
+    site.configure("")
+    device = file_member(f"etc/{LONG}", type=b"3", devmajor=1, devminor=3)
+    full(site, (file_member(f"etc/{name}", mtime=mtime), b"x"), (file_member("etc/other"), b"y"), (device, b""))
+    with pytest.raises(Incomplete) as caught:
+        restore_here(site, "/etc", tmp_path / "out")
+    assert [line for line in told(caught)[1:] if "path" in line] == ["1 path: not made (File name too long)"]
+    assert [(tmp_path / "out/etc" / each).read_text() for each in (name, "other")] == ["x", "y"]
+    assert "tar:" not in caplog.text
+
+
 def test_attributes_that_a_target_has_no_room_for_are_listed(site: Site, tmp_path: Path) -> None:
     site.configure("")
     capability = "\x01\0\0\x02\0\x20\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
@@ -252,6 +268,19 @@ def test_a_file_that_is_too_large_is_left_out_and_want_of_room_is_not_taken_for_
     done = site.run("restore", "/etc", "--to", str(tmp_path / "out"), day=None, expect=1)
     assert "1 path: too large to be written, and left out (File too large)" in done.stderr
     assert restored(tmp_path / "out") == ["etc", "etc/a"]
+
+
+def test_a_file_that_could_not_be_opened_is_not_left_empty_in_the_place_of_another(site: Site, tmp_path: Path) -> None:
+    """tar has made some of those by then (``set_xattr`` in ``src/extract.c``)."""
+    site.configure("")
+    full(site, (file_member("etc/a"), b"a"), (file_member("etc/b"), b""))
+    line = "tar: etc/b: Cannot open: Permission denied"
+    site.fake_program("tar", f'case "$*" in *--extract*) REAL "$@"; echo "{line}" >&2; exit 2;; esac\nexec REAL "$@"')
+    (tmp_path / "out/etc").mkdir(parents=True)
+    (tmp_path / "out/etc/b").write_text("live")
+    done = site.run("restore", "/etc", "--to", str(tmp_path / "out"), "--in-place", "--yes", day=None, expect=1)
+    assert "1 path: not made (Permission denied)" in done.stderr
+    assert [(tmp_path / "out/etc" / name).read_text() for name in "ab"] == ["a", "live"]
 
 
 def test_a_full_disk_fails_the_whole_restore(site: Site, tmp_path: Path) -> None:

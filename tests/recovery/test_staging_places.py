@@ -148,6 +148,33 @@ def test_an_ordinary_user_restores_the_own_home_into_a_root_of_others(paths: tup
         assert (root / "home/alice/new/home/alice/docs/a").read_text() == "restored"
 
 
+def test_attributes_of_what_a_user_may_not_read_or_write_come_from_another_disk() -> None:
+    with open_folder() as base:
+        site = Site(base / "site")
+        site.configure_cycle("Diffs 6")
+        for mode in (0o200, 0o000, 0o444):
+            path = site.source / f"{mode:o}"
+            path.write_text("x")
+            os.setxattr(path, "user.colour", b"green")
+            subprocess.run(["setfacl", "-m", "u:7:r", path], check=True)
+            path.chmod(mode)
+        give(site.source)
+        site.run()
+        restore_here(site, str(site.source), base / "loads all modules", staging=base)
+        (base / "disk").mkdir()
+        mount(base / "disk", "-t", "tmpfs", "tmpfs")
+        try:
+            give(site.vault)
+            for path in (base / "disk", base):
+                os.chown(path, USER, USER)
+            as_user(lambda: restore_here(site, str(site.source), base / "out", staging=base / "disk"))
+            found = describe_tree(base / "out" / site.name())
+            assert not [*(base / "disk").iterdir()]
+        finally:
+            subprocess.run(["umount", str(base / "disk")], check=True)
+        assert not tree_differences(describe_tree(site.source), found)
+
+
 @pytest.fixture
 def simple(site: Site) -> Site:
     """A site with a small archive of /etc."""
