@@ -19,7 +19,7 @@ from s3napback.errors import S3napbackError
 
 _PENDING = 16_384
 """Changes that are written together."""
-_CACHE = 8 << 10  # KiB of memory in the place of pages on disk
+_CACHE = 4 << 10  # KiB of memory in the place of pages on disk
 _CHANGE = """
 INSERT INTO names (folder, name, flags) VALUES (?, ?, ?)
 ON CONFLICT (folder, name) DO UPDATE SET flags = (flags | excluded.flags) & ?
