@@ -149,6 +149,12 @@ def delay(seconds: float) -> Action:
     return act
 
 
+def without_range(request: Request, forward: Forward) -> Answer:
+    """Have the whole object be given; a server that looks at signatures refuses that."""
+    headers = {name: value for name, value in request.headers.items() if name.lower() != "range"}
+    return forward(replace(request, headers=headers))
+
+
 def cut_answer(length: int) -> Action:
     """Break the connection after so many bytes of the answer's body."""
 

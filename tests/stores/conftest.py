@@ -1,11 +1,13 @@
-"""Fixtures for tests of the S3 store: a bucket with an old object in it, behind a faulty proxy."""
+"""Fixtures for tests of the stores: an empty folder, and a bucket with an old object in it, behind a faulty proxy."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from s3napback.stores.directory import DirectoryStore
 from tests.faulty_s3 import FaultyS3
 from tests.servers import S3Server
 from tests.stores.s3_bench import S3Bench
@@ -21,3 +23,17 @@ def on_moto(moto: S3Server, faulty: Callable[[S3Server], FaultyS3]) -> S3Bench:
 def on_rclone(rclone: S3Server, faulty: Callable[[S3Server], FaultyS3]) -> S3Bench:
     """rclone looks at signatures, and takes parts of any size."""
     return S3Bench(rclone, faulty(rclone))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """The folder of a directory store."""
+    folder = tmp_path / "vault"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def store(root: Path) -> DirectoryStore:
+    """The store of that folder."""
+    return DirectoryStore(root)

@@ -22,18 +22,6 @@ from tests.stores.test_conformance import content, directory_leftovers, metadata
 PROJECT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    folder = tmp_path / "vault"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def store(root: Path) -> DirectoryStore:
-    return DirectoryStore(root)
-
-
 def crash(root: Path, key: str, data: str, identity: str) -> list[Path]:
     """What is left of ``root`` by a process killed at each of its steps."""
     script = [sys.executable, "-m", "tests.stores.crashing_put", str(root), key, data, identity]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from s3napback.errors import StoreError, UnusableStore
-from tests.faulty_s3 import Answer, Fault, Forward, Request, answer, change_answer, cut_answer
+from tests.faulty_s3 import Answer, Fault, answer, change_answer, cut_answer, without_range
 from tests.stores.s3_bench import S3Bench
 from tests.stores.sources import BytesSource
 from tests.stores.test_conformance import PART, SMALL, metadata
@@ -48,11 +48,7 @@ def test_an_answer_without_a_tag_is_not_said_to_be_another_object(on_rclone: S3B
 
 
 def test_a_whole_object_in_place_of_its_beginning_is_not_said_to_be_short(on_moto: S3Bench) -> None:
-    def whole(request: Request, forward: Forward) -> Answer:
-        headers = {name: value for name, value in request.headers.items() if name.lower() != "range"}
-        return forward(replace(request, headers=headers))
-
-    on_moto.proxy.add(Fault("GetObject", whole))
+    on_moto.proxy.add(Fault("GetObject", without_range))
     with pytest.raises(StoreError, match="does not give parts of objects"):
         list(on_moto.store.read("k", end=1))
 

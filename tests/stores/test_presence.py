@@ -13,19 +13,6 @@ from s3napback.stores.directory import DirectoryStore
 from tests.stores.sources import BytesSource
 from tests.stores.test_conformance import content, metadata
 
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    folder = tmp_path / "vault"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def store(root: Path) -> DirectoryStore:
-    return DirectoryStore(root)
-
-
 LOOKS: dict[str, Callable[[DirectoryStore], object]] = {
     "put": lambda store: store.put("k", BytesSource(b"new"), metadata("new")),
     "head": lambda store: store.head("k"),

@@ -24,14 +24,13 @@ from s3napback.stores.waiting import IMPATIENT, PATIENT
 from s3napback.surroundings import configured_store
 from tests.faulty_s3 import (
     Action,
-    Answer,
     Fault,
-    Forward,
     Request,
     answer,
     change_answer,
     cut_answer,
     reset,
+    without_range,
 )
 from tests.servers import ACCESS_KEY, SECRET_KEY, S3Server, free_port
 from tests.stores.s3_bench import CREDENTIALS, S3Bench
@@ -161,11 +160,7 @@ def test_reading_does_not_go_on_with_another_object(on_rclone: S3Bench) -> None:
 
 
 def test_a_store_that_does_not_give_parts_of_objects_is_noticed(on_moto: S3Bench) -> None:
-    def whole(request: Request, forward: Forward) -> Answer:
-        headers = {name: value for name, value in request.headers.items() if name.lower() != "range"}
-        return forward(replace(request, headers=headers))
-
-    on_moto.proxy.add(Fault("GetObject", whole))
+    on_moto.proxy.add(Fault("GetObject", without_range))
     with pytest.raises(StoreError, match="parts of objects"):
         list(on_moto.store.read("k", start=3))
 
