@@ -21,6 +21,7 @@ from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.paths import NoSuchPath, WantedPaths, members_of_paths
 from s3napback.recovery.picking import in_parts
 from s3napback.recovery.single_file import write_to_standard_output
+from s3napback.streams.dumpdirs import entries_of
 from s3napback.streams.findings import Finding
 from s3napback.streams.processes import Stage
 from s3napback.streams.tar_headers import HARD_LINK, REGULAR, Member
@@ -86,11 +87,10 @@ class _Search:
         self._look_for_the_next(member)
         if member.name != posixpath.dirname(self.name) or member.dumpdir is None:
             return
-        base = posixpath.basename(self.name).encode("utf-8", "surrogateescape")
-        letters = {entry[:1] for entry in member.dumpdir.split(b"\0") if entry[1:] == base}
-        if letters & {b"N"}:
+        letters = _letters(member.dumpdir, posixpath.basename(self.name))
+        if b"N" in letters:
             self.fate = _Fate.OLDER
-        elif letters & {b"Y"}:
+        elif b"Y" in letters:
             # If it is in this archive, that is found out later: folders come first.
             self.fate = _Fate.UNREAD
 
@@ -101,8 +101,13 @@ class _Search:
         start = f"{member.name}/" if member.name else ""
         if member.dumpdir is not None and self.name != member.name and self.name.startswith(start):
             name = self.name[len(start) :].partition("/")[0]
-            listed = b"\0D%s\0" % name.encode("utf-8", "surrogateescape")
-            self._awaited = start + name if listed in b"\0" + member.dumpdir else ""
+            self._awaited = start + name if b"D" in _letters(member.dumpdir, name) else ""
+
+
+def _letters(dumpdir: bytes, name: str) -> set[bytes]:
+    """Under which a list has a name."""
+    wanted = name.encode("utf-8", "surrogateescape")
+    return {entry[:1] for entry in entries_of(dumpdir) if entry[1:] == wanted}
 
 
 def _are_same(first: Member, second: Member) -> bool:

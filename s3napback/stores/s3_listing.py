@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,7 @@ def listed(pages: Iterable[Any], doing: str) -> Iterator[Any]:
     """
     count = empty = 0
     first_keys: set[str] = set()
-    before: set[str] = set()
+    before: Collection[str] = ()
     for page in pages:
         found = [each for each in page.get("Contents", []) if required(each, "Key", doing)]
         count += len(found)
@@ -56,8 +56,9 @@ def listed(pages: Iterable[Any], doing: str) -> Iterator[Any]:
                     f"{doing} failed: it does not end, the store tells {found[0]['Key']!r} again and again"
                 )
             first_keys.add(found[0]["Key"])
-        yield from (each for key, each in {each["Key"]: each for each in found}.items() if key not in before)
-        before = {each["Key"] for each in found}
+        by_key = {each["Key"]: each for each in found}
+        yield from (each for key, each in by_key.items() if key not in before)
+        before = by_key.keys()
 
 
 def list_objects(bucket: str, prefix: str, more: Mapping[str, Any], client: S3Client) -> Any:
@@ -75,21 +76,22 @@ def list_versions(bucket: str, prefix: str, more: Mapping[str, Any], client: S3C
 
 
 def _listing(request: Callable[[], Any]) -> Any:
-    try:
-        answer = request()
-    except LookupError as error:
-        # botocore decodes keys, and takes it that each entry has one.
-        raise SenselessAnswer(error) from error
+    answer = _decoded(request)
     if not answer.keys() & _OF_A_LISTING:
         raise ResponseParserError
     return answer
 
 
 def list_uploads(bucket: str, prefix: str, more: Mapping[str, Any], client: S3Client) -> Any:
-    """The same of unfinished uploads."""
+    """One page of unfinished uploads."""
+    return _decoded(lambda: client.list_multipart_uploads(Bucket=bucket, Prefix=prefix, **more))
+
+
+def _decoded(request: Callable[[], Any]) -> Any:
     try:
-        return client.list_multipart_uploads(Bucket=bucket, Prefix=prefix, **more)
+        return request()
     except LookupError as error:
+        # botocore decodes keys, and takes it that each entry has one.
         raise SenselessAnswer(error) from error
 
 
