@@ -87,12 +87,14 @@ class Chunks:
 
     def lengths(self, place: int) -> Iterator[tuple[int, int]]:
         """Where lengths stand from a place in the packet on, and the octets that tell them, as far as is foretold."""
-        offset = max(0, place - self.start)
+        lead = sum(self.lead)
+        rounds = max(0, place - self.start - lead - len(self.lead)) // (sum(self.period) + len(self.period))
+        offset = lead + rounds * sum(self.period) if rounds else 0
         while True:
-            _, begin, size = self.piece_at(offset)
-            offset = begin + size
             following, _, size = self.piece_at(offset)
-            yield following, PARTIAL.start | size.bit_length() - 1
+            if following >= place:
+                yield following, PARTIAL.start | size.bit_length() - 1
+            offset += size
 
     def read(self, fetch: Fetch, start: int, end: int, *, clips: bool = False) -> bytes:
         """The bytes of the body from one place to another.
