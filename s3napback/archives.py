@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import MAXYEAR, MINYEAR, datetime, timezone
 from functools import lru_cache
 from types import MappingProxyType
 from urllib.parse import quote, unquote
 
 from s3napback.kinds import NO_SOURCE, SourceName, kind_of
+from s3napback.records import dataclass
 from s3napback.rotation import ArchiveType, day_date
 
 FORMAT, SEGMENTED = "1", "2"

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import lru_cache
 
 from s3napback.kinds import SourceName
+from s3napback.records import dataclass
 from s3napback.rotation import ArchiveType
 
 

@@ -6,7 +6,6 @@ import gc
 import logging
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
@@ -37,6 +36,7 @@ from s3napback.logs import log_lines
 from s3napback.looking import diff_command, find_command, history_command, ls_command
 from s3napback.overview import doctor_command, list_command, report_command, schedule_command, status_command
 from s3napback.peeking import dump_command
+from s3napback.records import dataclass
 from s3napback.speaking import confirm, say
 
 if TYPE_CHECKING:

@@ -17,12 +17,13 @@ import threading
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 from s3napback.errors import Interrupted
+from s3napback.records import dataclass
 from s3napback.screen import erasing
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -7,9 +7,9 @@ What a row cannot say, because it is done and not told, stands in two registries
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
 
 from s3napback.errors import UnknownKind
+from s3napback.records import dataclass
 from s3napback.targets import (
     DatabaseGrammar,
     Grammar,

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from datetime import date, datetime, time, timedelta, timezone
 from typing import Any
 
+from s3napback.records import dataclass
 from s3napback.rotation import LAST_DAY, HanoiCycle, Schedule, day_date, day_number
 
 LONGEST = 36_500

@@ -26,10 +26,10 @@ import stat
 import sys
 from collections.abc import Collection
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from s3napback.errors import ChangeableByOthers
+from s3napback.records import dataclass
 
 _ROOT = 0
 _NULL_DEVICE = os.makedev(1, 3)

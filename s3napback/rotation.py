@@ -6,9 +6,11 @@ length of cycle disturbs the order in which slots are used. Nothing here knows a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from enum import Enum
+
+from s3napback.records import dataclass
 
 EPOCH = date(1970, 1, 1)
 LAST_DAY = (date.max - EPOCH).days

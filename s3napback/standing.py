@@ -13,11 +13,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import FrameType
 
 from s3napback.ending import say_at_once
 from s3napback.formatting import human_bytes, human_time, printable
+from s3napback.records import dataclass
 
 FAILED = "FAILED"
 """The outcome of a source that has got no archive."""

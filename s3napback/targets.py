@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Protocol
+
+from s3napback.records import dataclass
 
 
 class InvalidNameError(ValueError):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from s3napback.records import dataclass
 
 FOLDER = Path(__file__).parent / "manual"
 MESSAGES = "messages"

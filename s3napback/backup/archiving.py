@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -39,6 +39,7 @@ from s3napback.ending import deferred_signals
 from s3napback.errors import OutOfParts, PipelineError, S3napbackError, SourceError
 from s3napback.formatting import counted
 from s3napback.kinds import DIRECTORY
+from s3napback.records import dataclass
 from s3napback.sources import Dump, Source
 from s3napback.sources.snapshot import file_sha256
 from s3napback.standing import working_on

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO
 
@@ -14,6 +13,7 @@ from s3napback.catalogue.sums import sum_key
 from s3napback.encryption.gpg import Encryption
 from s3napback.index.document import first_part
 from s3napback.index.lines import Lines
+from s3napback.records import dataclass
 from s3napback.stores import Store, StoredObject
 from s3napback.streams.environment import Family
 from s3napback.streams.pipeline import Pipeline

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from s3napback.config.settings import Configuration
 from s3napback.deciding.facts import BackupOptions, RunFacts
 from s3napback.encryption.gpg import Encryption, prepare_encryption
 from s3napback.errors import StoreUnreachable
+from s3napback.records import dataclass
 from s3napback.rotation import day_number
 from s3napback.sources.in_use import DatabasesInUse
 from s3napback.sources.registry import Tools, needs_tar

@@ -7,7 +7,6 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from s3napback import ending
@@ -15,6 +14,7 @@ from s3napback.crews import begin
 from s3napback.errors import ChangeableByOthers, PipelineError
 from s3napback.formatting import counted, readable, shown
 from s3napback.ownership import require_own
+from s3napback.records import dataclass
 from s3napback.streams.processes import Stage
 from s3napback.streams.programs import Program
 

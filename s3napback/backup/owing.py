@@ -11,7 +11,7 @@ import json
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from s3napback.archives import ArchiveRecord
@@ -22,6 +22,7 @@ from s3napback.backup.tally import NOTHING, Tally
 from s3napback.catalogue.sums import SumNote, format_sum, sum_metadata
 from s3napback.errors import S3napbackError, StoreUnreachable
 from s3napback.ownership import read_own_file
+from s3napback.records import dataclass
 from s3napback.state import OWED, StoreState
 from s3napback.stores import StoredObject
 

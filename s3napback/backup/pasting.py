@@ -7,9 +7,10 @@ shell's own. The archive goes nowhere: in the store, without its metadata, it wo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from s3napback.formatting import shell_word
+from s3napback.records import dataclass
 
 _WORK = '"$work"'
 

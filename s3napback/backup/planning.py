@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from s3napback.backup.context import RunContext
 from s3napback.catalogue.sums import read_sum, sum_key
@@ -17,6 +17,7 @@ from s3napback.config.settings import Job
 from s3napback.deciding.facts import Footing, Held, Inspection, Look, NotLookedAt, SourceFacts, Untold
 from s3napback.deciding.plans import Plan, Refusal, Skip, decide, why_not_due
 from s3napback.errors import DamagedState, SourceError, SourceRefused, StoreError, StoreUnreachable
+from s3napback.records import dataclass
 from s3napback.sources import Alarm, Source
 from s3napback.state import remembered_of_several
 

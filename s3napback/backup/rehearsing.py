@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from s3napback.backup.around import hooks_problem
 from s3napback.backup.context import RunContext
@@ -17,6 +16,7 @@ from s3napback.errors import S3napbackError, SourceError, StoreError, without_su
 from s3napback.formatting import human_bytes, shell_command
 from s3napback.kinds import kind_of
 from s3napback.logs import log_lines, logger_for
+from s3napback.records import dataclass
 from s3napback.rotation import day_date
 from s3napback.sources import WORKING, Alarm, NothingNew
 from s3napback.sources.registry import make_source

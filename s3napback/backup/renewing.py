@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from s3napback.archives import ArchiveRecord, Owner, join_prefix, split_key
 from s3napback.backup.context import RunContext
@@ -24,6 +24,7 @@ from s3napback.formatting import counted
 from s3napback.kinds import kind_of
 from s3napback.locks import Ledger, Lock, LockedArchive, Renewal, moment_of, renewals
 from s3napback.logs import logger_for
+from s3napback.records import dataclass
 from s3napback.rotation import day_date
 from s3napback.state import remembered_of_several
 from s3napback.stores import LockingStore

@@ -11,12 +11,13 @@ import string
 import threading
 import time
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice
 
 from s3napback.archives import join_prefix, split_key
 from s3napback.crews import begin, result_of
 from s3napback.errors import StoreError
+from s3napback.records import dataclass
 from s3napback.stores import Store, StoredObject
 
 logger = logging.getLogger("s3napback")

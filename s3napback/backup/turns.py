@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from types import TracebackType
 
 from s3napback import ending
@@ -25,6 +25,7 @@ from s3napback.errors import EXIT_BUG, S3napbackError, SourceError
 from s3napback.formatting import counted, human_bytes, human_time
 from s3napback.kinds import kind_of
 from s3napback.logs import log_lines, logger_for
+from s3napback.records import dataclass
 from s3napback.sources import Alarm, Expansion, NothingNew
 from s3napback.sources.registry import expand_job, make_source
 from s3napback.standing import working_on

@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from s3napback.durable import sync_folder, write_private
 from s3napback.errors import ChangeableByOthers, StateError
 from s3napback.formatting import shell_command
 from s3napback.ownership import read_own_file
+from s3napback.records import dataclass
 
 _BEGINNING = "after-"
 _LONGEST = 1_000_000  # bytes

@@ -5,9 +5,10 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from s3napback.browsing.nodes import joined, lies_within, split
+from s3napback.records import dataclass
 
 _ANY_NAME = rb"[^\t\n]+"
 _CHARACTER = rb"(?:[\x00-\x7f]|[\xc0-\xf7][\x80-\xbf]{1,3}|[\x80-\xff])"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import groupby
 
 from s3napback.browsing.nodes import Node
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, newest_first
+from s3napback.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from itertools import takewhile
@@ -15,6 +14,7 @@ from s3napback.archives import ArchiveRecord
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive
 from s3napback.config.settings import Job
 from s3napback.kinds import SourceName, kind_of
+from s3napback.records import dataclass
 from s3napback.targets import has_wildcard
 
 

@@ -10,7 +10,7 @@ import logging
 import sys
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from functools import cached_property, partial
 
@@ -23,6 +23,7 @@ from s3napback.errors import StoreError, StoreUnreachable
 from s3napback.kinds import SourceName, kind_of
 from s3napback.original.chains import OriginalArchive
 from s3napback.original.contents import original_archives
+from s3napback.records import dataclass
 from s3napback.rotation import ArchiveType, day_date
 from s3napback.stores import Store, StoredObject
 from s3napback.watch.keys import is_word_key

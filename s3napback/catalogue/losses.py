@@ -7,7 +7,6 @@ tells that there was one.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 
 from s3napback.archives import join_prefix, split_key
 from s3napback.catalogue.claims import Claims, acting_host, is_stray, unprotected
@@ -16,6 +15,7 @@ from s3napback.catalogue.indexes import index_key, indexed_key
 from s3napback.catalogue.selection import means
 from s3napback.catalogue.sums import sum_key, summed_key
 from s3napback.config.settings import Configuration, Job
+from s3napback.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,14 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Protocol
 
 from s3napback.errors import ChangeableByOthers
 from s3napback.ownership import open_own_file, require_own
+from s3napback.records import dataclass
 from s3napback.stores import NO_METADATA, StoredObject
 
 logger = logging.getLogger("s3napback")

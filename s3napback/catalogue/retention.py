@@ -7,7 +7,6 @@ whatever is in doubt stays, since an archive too many costs space and one too fe
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from s3napback.archives import ArchiveRecord, slot_keys, split_key
 from s3napback.catalogue.claims import Claim, Claims, possible_names
@@ -16,6 +15,7 @@ from s3napback.catalogue.indexes import indexed_key
 from s3napback.catalogue.sums import SumNote, summed_key
 from s3napback.config.settings import Job
 from s3napback.kinds import kind_of
+from s3napback.records import dataclass
 from s3napback.rotation import HanoiCycle, Schedule, day_number
 from s3napback.stores import StoredObject
 from s3napback.watch.proofs import proven_key

@@ -6,7 +6,7 @@ That is so when one rotation is complete: from then on they reach back as far as
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from s3napback.catalogue.claims import Claim, Claims, keeps
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive
@@ -15,6 +15,7 @@ from s3napback.config.settings import Job
 from s3napback.kinds import SourceName, kind_of
 from s3napback.original.chains import OriginalArchive
 from s3napback.original.keys import before_wildcards
+from s3napback.records import dataclass
 from s3napback.rotation import HanoiCycle, day_date
 
 

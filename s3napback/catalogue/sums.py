@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote, quote_from_bytes, unquote, unquote_to_bytes
 
@@ -27,6 +26,7 @@ from s3napback.archives import (
     parse_time,
 )
 from s3napback.kinds import SourceName
+from s3napback.records import dataclass
 from s3napback.stores import Store
 
 logger = logging.getLogger("s3napback")

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime, timedelta, timezone
 
 from s3napback.backup.telling import Telling
@@ -25,6 +25,7 @@ from s3napback.ending import CLEANING_SECONDS
 from s3napback.errors import EXIT_BUG, Interrupted, S3napbackError, StoreError
 from s3napback.formatting import counted, human_time
 from s3napback.kinds import DIRECTORY, SourceName, kind_of
+from s3napback.records import dataclass
 from s3napback.recovery.choosing import source_of
 from s3napback.recovery.holdings import Holdings, look_at_store
 from s3napback.recovery.opening.decoder import Decoder

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date
 
 from s3napback.commands.verify_original import chosen_chains
@@ -18,6 +17,7 @@ from s3napback.drilling.task import Proven, Task, require_warm
 from s3napback.errors import S3napbackError
 from s3napback.formatting import counted, human_time
 from s3napback.original.chains import OriginalChain
+from s3napback.records import dataclass
 from s3napback.recovery.choosing import NothingToRestore
 from s3napback.recovery.holdings import Holdings
 from s3napback.recovery.opening.decoder import Decoder

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date
 
 from s3napback.browsing.interest import Interest, Pattern, read_pattern
@@ -16,6 +15,7 @@ from s3napback.catalogue.contents import CataloguedArchive, newest_first
 from s3napback.commands.looking import Looker, LookRequest, Output, OutputForm, require_directory, top_of
 from s3napback.config.settings import Configuration
 from s3napback.kinds import DIRECTORY, SourceName
+from s3napback.records import dataclass
 from s3napback.recovery.choosing import NothingToRestore
 from s3napback.recovery.inspecting import Inspector, resolved
 from s3napback.recovery.paths import NoSuchPath

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 
 from s3napback.browsing.interest import Interest
@@ -15,6 +15,7 @@ from s3napback.catalogue.contents import CataloguedArchive, newest_first
 from s3napback.commands.find import RecordedTree
 from s3napback.commands.looking import Looker, LookRequest, Output, OutputForm, path_within, require_directory, top_of
 from s3napback.config.settings import Configuration
+from s3napback.records import dataclass
 from s3napback.recovery.paths import NoSuchPath
 from s3napback.rotation import day_date
 

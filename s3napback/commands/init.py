@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 from s3napback.config.loading import SYSTEM_FOLDER, examine, load_configuration
@@ -30,6 +30,7 @@ from s3napback.founding.questions import starting as asked_starting
 from s3napback.founding.questions import storing as asked_storing
 from s3napback.founding.starting import Nightly, cron_line, cron_text, unit_name, units
 from s3napback.ownership import require_own
+from s3napback.records import dataclass
 from s3napback.state import require_own_diff_dir
 from s3napback.streams.environment import Family, child_environment
 from s3napback.surroundings import configured_store, diff_dir, require_own_settings

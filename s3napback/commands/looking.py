@@ -7,7 +7,6 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date
 from enum import Enum
 from itertools import islice
@@ -24,6 +23,7 @@ from s3napback.catalogue.sums import sum_key
 from s3napback.config.settings import Configuration
 from s3napback.formatting import counted, printable, shell_word
 from s3napback.kinds import DIRECTORY, SourceName
+from s3napback.records import dataclass
 from s3napback.recovery.choosing import only_source
 from s3napback.recovery.holdings import Holdings, StoredCold, cold_advice, look_at_store
 from s3napback.recovery.inspecting import Inspector, ReplayedTree

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import date
 
 from s3napback.browsing.interest import Interest
@@ -23,6 +22,7 @@ from s3napback.commands.looking import (
 from s3napback.config.settings import Configuration
 from s3napback.formatting import human_bytes
 from s3napback.kinds import DIRECTORY, SourceName
+from s3napback.records import dataclass
 from s3napback.recovery.paths import NoSuchPath
 from s3napback.rotation import day_date
 

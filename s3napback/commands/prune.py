@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from functools import partial
 from itertools import chain
@@ -33,6 +32,7 @@ from s3napback.errors import StoreError, UnusableConfiguration
 from s3napback.formatting import counted, human_bytes
 from s3napback.locks import whole_day
 from s3napback.logs import log_lines
+from s3napback.records import dataclass
 from s3napback.rotation import day_date, day_number
 from s3napback.state import lock_holder, locked, make_diff_dir
 from s3napback.stores import KeepingStore, Store, StoredObject

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from s3napback.config.settings import Configuration
 from s3napback.errors import S3napbackError
 from s3napback.formatting import human_bytes, human_time
 from s3napback.kinds import DIRECTORY, SourceName
+from s3napback.records import dataclass
 from s3napback.recovery.choosing import chain_of_keys, source_of
 from s3napback.recovery.holdings import Holdings, StoredCold, cold_advice, is_cold, look_at_store
 from s3napback.recovery.opening.decoder import Decoder

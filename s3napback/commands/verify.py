@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime, timezone
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from s3napback.config.settings import Configuration
 from s3napback.errors import PipelineError, S3napbackError, StoreError
 from s3napback.formatting import counted, human_bytes, human_time
 from s3napback.kinds import NO_SOURCE
+from s3napback.records import dataclass
 from s3napback.recovery.holdings import Holdings, is_cold, look_at_store
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.opening.failures import Damaged, is_damage

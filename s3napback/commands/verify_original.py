@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from s3napback.errors import S3napbackError, StoreError
 from s3napback.formatting import counted, human_bytes, human_time
 from s3napback.kinds import SUBVERSION, SourceName
 from s3napback.original.chains import OriginalArchive, OriginalChain, chain_to
+from s3napback.records import dataclass
 from s3napback.recovery.choosing import NothingToRestore
 from s3napback.recovery.holdings import Holdings, is_cold
 from s3napback.recovery.opening.decoder import Decoder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from s3napback.archives import ArchiveRecord, join_prefix, split_key
@@ -16,6 +16,7 @@ from s3napback.config.settings import Configuration
 from s3napback.crews import Crew
 from s3napback.errors import SourceError, StoreError, StoreUnreachable
 from s3napback.listing.versions import Ending, KeptArchive, endings, spans, versions_text
+from s3napback.records import dataclass
 from s3napback.stores import StoredObject
 from s3napback.stores.versions import StoredVersion, VersionedStore
 from s3napback.surroundings import configured_versions

@@ -7,7 +7,8 @@ one that fits counts; then what holds at other times, which is no limit if it is
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from s3napback.records import dataclass
 
 LEAST_RATE = 16_000
 """Bytes per second. With less, single requests would take so long that servers give them up."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from s3napback.config.descriptions import BlockDescription, DirectiveContext, DirectiveDescription, Type
 from s3napback.config.directives import Directives
@@ -21,6 +21,7 @@ from s3napback.config.syntax import Block, Directive, Entry
 from s3napback.config.values import InvalidValueError, convert
 from s3napback.formatting import shown
 from s3napback.kinds import kind_of
+from s3napback.records import dataclass
 from s3napback.rotation import Schedule
 from s3napback.targets import InvalidNameError
 

@@ -6,9 +6,10 @@ by mypy, and by Python at the first use.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
+
+from s3napback.records import dataclass
 
 
 class DirectiveContext(Enum):

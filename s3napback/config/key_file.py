@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 
 from s3napback.config.reading import UnreadableFileError, read_text_and_status
 from s3napback.config.settings import Credentials
 from s3napback.errors import UnusableConfiguration
+from s3napback.records import dataclass
 
 _LINE = re.compile(r"\s*(?P<name>[A-Za-z]+)\s*[=:]\s*(?P<value>.*?)\s*")
 _NAMES = ("key", "secret", "token")

@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 
 from s3napback.config.problems import Problems
 from s3napback.config.settings import Position
 from s3napback.formatting import shown
+from s3napback.records import dataclass
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")

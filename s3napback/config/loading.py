@@ -6,7 +6,7 @@ import glob
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from s3napback.errors import ChangeableByOthers, ConfigurationError
 from s3napback.formatting import shown
 from s3napback.kinds import DIRECTORY, SUBVERSION, SUBVERSION_DIR, kind_of
 from s3napback.ownership import require_own
+from s3napback.records import dataclass
 
 SYSTEM_FOLDER = Path("/etc/s3napback")
 _ONCE_EXPANDED = (DIRECTORY.name, SUBVERSION.name, SUBVERSION_DIR.name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from s3napback.config.lines import BROKEN_WORD, Line, Shape, has_comment, is_broken_word, split_lines
@@ -12,6 +11,7 @@ from s3napback.config.loading import Examined
 from s3napback.config.problems import Change, Problems
 from s3napback.config.settings import Position
 from s3napback.formatting import shown
+from s3napback.records import dataclass
 
 _WIDTH = 110
 _COMMENT_NOTE = "what stands behind # is a comment; the original took it for values"

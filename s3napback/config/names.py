@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from s3napback.records import dataclass
 from s3napback.targets import InvalidNameError, refuse_control_characters
 
 _LONGEST_KEY = 1024

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from s3napback.records import dataclass
 
 UNKNOWN = "not known to be harmless here (options are to be spelt in full)"
 

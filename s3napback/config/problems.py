@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from s3napback.config.settings import Position
 from s3napback.errors import ConfigurationError
+from s3napback.records import dataclass
 
 
 @dataclass(frozen=True)

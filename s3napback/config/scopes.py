@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from s3napback.config.descriptions import (
@@ -19,6 +19,7 @@ from s3napback.config.descriptions import (
 )
 from s3napback.config.settings import Position
 from s3napback.config.values import Value
+from s3napback.records import dataclass
 
 
 @dataclass(frozen=True)

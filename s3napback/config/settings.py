@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 
 from s3napback.config.bandwidth import UNLIMITED, Bandwidth
 from s3napback.config.directives import Directives
 from s3napback.kinds import SourceName
+from s3napback.records import dataclass
 from s3napback.rotation import Schedule
 
 

@@ -11,7 +11,6 @@ One is not longer than it needs to be for that: the loader takes hundreds of byt
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import accumulate, groupby
 from typing import Any
 from urllib.parse import quote, unquote
@@ -22,6 +21,7 @@ from s3napback.config.lines import Line, Shape, split_lines
 from s3napback.config.problems import Change, Problems
 from s3napback.config.settings import Position
 from s3napback.formatting import shown
+from s3napback.records import dataclass
 
 MOST_LINES = 100_000
 _DEEPEST = 16

@@ -8,7 +8,7 @@ imagined, and complete.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 from functools import cached_property
 
@@ -17,6 +17,7 @@ from s3napback.chains import Links, SourceState, Stored, base_for_slot
 from s3napback.config.settings import Job
 from s3napback.errors import SourceError
 from s3napback.kinds import SourceName
+from s3napback.records import dataclass
 from s3napback.rotation import Schedule
 
 

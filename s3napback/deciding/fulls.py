@@ -8,12 +8,13 @@ nothing to build on.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from s3napback.chains import Link, Links, Memory, abbreviated
 from s3napback.deciding.facts import Footing, Revisions, Snapshot, SourceFacts
 from s3napback.kinds import kind_of
+from s3napback.records import dataclass
 from s3napback.rotation import day_date
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from s3napback.archives import Owner, archive_key
 from s3napback.chains import Link, Links, SourceState
@@ -11,6 +11,7 @@ from s3napback.config.settings import Job
 from s3napback.deciding.facts import Held, RunFacts, SourceFacts
 from s3napback.deciding.fulls import Reason, Why, why_full
 from s3napback.errors import SourceError
+from s3napback.records import dataclass
 from s3napback.rotation import ArchiveType, Schedule, day_date
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from enum import Enum
 
 from s3napback.formatting import printable
+from s3napback.records import dataclass
 
 MOST_WIDTH = 100
 """Columns of a line that is read easily."""

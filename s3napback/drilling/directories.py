@@ -8,7 +8,7 @@ import random
 import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from s3napback.drilling.scratch import scratch_in
 from s3napback.drilling.task import Proven, Task
 from s3napback.drilling.throwaway import NotTried
 from s3napback.formatting import counted, human_bytes, readable
+from s3napback.records import dataclass
 from s3napback.recovery.inspecting import Inspector, ReplayedTree
 from s3napback.recovery.opening.failures import Damaged
 from s3napback.recovery.refusals import Incomplete

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from s3napback.archives import Counted
@@ -14,6 +14,7 @@ from s3napback.drilling.complaints import in_short
 from s3napback.drilling.throwaway import NotTried
 from s3napback.errors import PipelineError, S3napbackError
 from s3napback.formatting import counted, printable
+from s3napback.records import dataclass
 from s3napback.recovery.databases import dump_beginnings, dump_check, dump_ends
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.opening.failures import Damaged

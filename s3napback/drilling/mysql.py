@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from s3napback.drilling.complaints import in_short
 from s3napback.drilling.dumps import Loaded, Table
@@ -14,6 +14,7 @@ from s3napback.drilling.scratch import Scratch
 from s3napback.drilling.throwaway import NotTried, Server, TrialTools, find_server, running
 from s3napback.errors import PipelineError
 from s3napback.formatting import printable
+from s3napback.records import dataclass
 from s3napback.sources.dump_command import Inventory
 from s3napback.sources.mysql_answers import SHOW_GRANTS, SYSTEM, questions, read_answer
 from s3napback.sources.mysql_inventory import EVENTS, ROUTINES, TRIGGERS, MySQLInventory, table_name

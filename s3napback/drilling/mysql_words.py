@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from s3napback.drilling.complaints import ClientWords
 from s3napback.formatting import readable
+from s3napback.records import dataclass
 
 _ERROR = re.compile(r"ERROR(?: (?P<code>\d+))?(?: \(\w+\))?(?: at line \d+)?: (?P<words>.*)")
 _WARNING = re.compile(r"(?:Warning|Error) \(Code (?P<code>\d+)\): (?P<words>.*)")

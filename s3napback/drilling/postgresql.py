@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from s3napback.drilling.dumps import Loaded, Table
@@ -14,6 +14,7 @@ from s3napback.drilling.postgresql_words import PostgreSQLWords
 from s3napback.drilling.scratch import Scratch
 from s3napback.drilling.throwaway import NotTried, Server, TrialTools, find_server, running
 from s3napback.errors import PipelineError
+from s3napback.records import dataclass
 from s3napback.sources.dump_command import Inventory
 from s3napback.sources.postgresql import connection_string
 from s3napback.sources.postgresql_answers import PREFIX, database_name

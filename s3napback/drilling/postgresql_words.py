@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from s3napback.drilling.complaints import ClientWords
 from s3napback.formatting import readable
+from s3napback.records import dataclass
 
 _ERROR = re.compile(r"(?:ERROR|FATAL|PANIC):  (?P<code>[0-9A-Z]{5}): (?P<words>.*)")
 _STATEMENT = re.compile(r"(?:^|: )STATEMENT:  (?P<text>.*)")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from s3napback.formatting import counted
+from s3napback.records import dataclass
 
 
 @dataclass(frozen=True)

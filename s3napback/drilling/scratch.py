@@ -12,11 +12,11 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from s3napback.errors import S3napbackError
 from s3napback.formatting import human_bytes
+from s3napback.records import dataclass
 from s3napback.streams.environment import NOBODY, User, user_of
 
 logger = logging.getLogger("s3napback")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from s3napback.catalogue.contents import CataloguedArchive
@@ -11,6 +10,7 @@ from s3napback.catalogue.sums import SumNote
 from s3napback.config.settings import Job
 from s3napback.drilling.throwaway import NotTried
 from s3napback.kinds import SourceName
+from s3napback.records import dataclass
 from s3napback.recovery.holdings import is_cold
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.registry import Restorer

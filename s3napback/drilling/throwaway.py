@@ -13,7 +13,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from s3napback.drilling.blame import lacks_room
@@ -21,6 +21,7 @@ from s3napback.drilling.complaints import ClientWords, Complaints, in_short
 from s3napback.drilling.scratch import Scratch
 from s3napback.errors import PipelineError, S3napbackError
 from s3napback.formatting import readable, shell_command
+from s3napback.records import dataclass
 from s3napback.streams.confinement import start_confined
 from s3napback.streams.environment import Family, child_environment
 from s3napback.streams.processes import Review, Stage, rights_of, start_problem

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import accumulate, chain
+
+from s3napback.records import dataclass
 
 PARTIAL = range(224, 255)
 """First octets of a length behind which there are others."""

@@ -6,12 +6,13 @@ mode (``sealed.py``). Both write a packet in pieces (``pieces.py``), which holds
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from s3napback.encryption.chunks import Chunks, Fetch, Unpredictable
 from s3napback.encryption.feedback import Feedback
 from s3napback.encryption.pieces import Pieces
 from s3napback.encryption.sealed import OCB, Sealed
+from s3napback.records import dataclass
 
 AES = {7: 16, 8: 24, 9: 32}
 """Bytes of a key, by the numbers that OpenPGP has for AES with 128, 192 and 256 bits (RFC 4880, 9.2)."""

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from s3napback.encryption.options import Purpose, gpg_command
 from s3napback.encryption.running import run_gpg, words_of
 from s3napback.errors import UnusableKey, UnusableTool
 from s3napback.ownership import open_own_file, require_own
+from s3napback.records import dataclass
 
 _PROBE = bytes(range(256)) + b"probe \t\r\nlast line \n\x1a"
 """What gpg would change if it took it for text."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
 from s3napback.formatting import shown
+from s3napback.records import dataclass
 
 _ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|([0abfnrtv]))")
 _SIMPLE_ESCAPES = dict(zip(b"0abfnrtv", b"\0\a\b\f\n\r\t\v", strict=True))

@@ -12,11 +12,11 @@ is compared as a whole, and counts as much as gpg is sure of that very user id:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 
 from s3napback.encryption.key import Key, UserId
 from s3napback.errors import UnusableKey
+from s3napback.records import dataclass
 
 _ADDRESS = r"[^<>@\s]+@[^<>@\s]+"
 _BARE_ADDRESS = re.compile(_ADDRESS)

@@ -7,7 +7,7 @@ the store holds what is remembered and what was foreseen, and no setting changes
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from s3napback.archives import Owner, archive_key, slot_keys
 from s3napback.chains import History, Link, Links, Memory, SourceState, extended_chain
@@ -15,6 +15,7 @@ from s3napback.config.settings import Job
 from s3napback.deciding.facts import Held, Inspection, RunFacts, SourceFacts, Untold
 from s3napback.deciding.plans import Plan, decide, is_due
 from s3napback.kinds import SourceName, kind_of
+from s3napback.records import dataclass
 from s3napback.rotation import ArchiveType, Schedule
 
 _MEMORY = Memory()

@@ -7,9 +7,9 @@ every archive of a rotation counts the same.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from s3napback.config.settings import Configuration, Job, StoreSettings
+from s3napback.records import dataclass
 from s3napback.rotation import ArchiveType, HanoiCycle, Schedule, SimpleCycle
 
 LEAST_DAYS: Mapping[str, int] = {

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from s3napback.config.lines import quoted
 from s3napback.config.settings import Configuration
 from s3napback.formatting import printable
 from s3napback.kinds import DIRECTORY
+from s3napback.records import dataclass
 
 
 @dataclass(frozen=True)

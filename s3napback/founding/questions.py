@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -11,6 +10,7 @@ from s3napback.config.lines import quoted
 from s3napback.config.loading import examine
 from s3napback.config.settings import Credentials
 from s3napback.errors import ConfigurationError, UnusableConfiguration
+from s3napback.records import dataclass
 from s3napback.targets import InvalidNameError, normalised_path
 
 STARTS = ("systemd", "cron", "none")

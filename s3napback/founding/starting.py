@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib.resources import files
+
+from s3napback.records import dataclass
 
 _EXEC = "ExecStart=/usr/local/bin/s3napback"
 _WRITABLE = "#ReadWritePaths=/srv/vault"

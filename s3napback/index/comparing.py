@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
 from typing import NamedTuple
@@ -30,6 +29,7 @@ from s3napback.index.records import (
     has_measure,
 )
 from s3napback.index.walking import Walk
+from s3napback.records import dataclass
 
 _PIECE_BYTES = 1 << 17
 _END = bytes(2)

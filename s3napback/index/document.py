@@ -12,11 +12,11 @@ import hmac
 import re
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import chain
 
 from s3napback.index.lines import Lines
 from s3napback.index.records import DamagedIndex
+from s3napback.records import dataclass
 from s3napback.streams.segments import KEY_SIZE, MAC_SIZE, SEGMENT_SIZE, SHA256_SIZE, Segment, Segments
 
 _TITLE = b"s3napback-index 1"

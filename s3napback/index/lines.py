@@ -30,7 +30,6 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
@@ -39,6 +38,7 @@ from isal import isal_zlib
 from s3napback.durable import create_private
 from s3napback.index.headers import Headers, UnknownForm, number
 from s3napback.index.records import DamagedIndex
+from s3napback.records import dataclass
 from s3napback.streams.tar_headers import BLOCK_SIZE
 
 FILE, LINK, SYMLINK, CHARACTER, BLOCK, FOLDER, PIPE = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import Protocol
 
@@ -12,6 +11,7 @@ from s3napback.catalogue.contents import started
 from s3napback.formatting import human_bytes, printable
 from s3napback.listing.report import OriginalRow, Report, Row
 from s3napback.locks import whole_day
+from s3napback.records import dataclass
 from s3napback.rotation import day_date
 from s3napback.watch.proofs import ReadBack
 

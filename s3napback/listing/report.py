@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from s3napback.archives import UNKNOWN_OWNER, Owner, split_key
 from s3napback.catalogue.claims import Claim, Claims, is_stray
@@ -16,6 +16,7 @@ from s3napback.catalogue.sums import summed_key
 from s3napback.config.settings import Job
 from s3napback.original.chains import OriginalArchive, OriginalChain, chain_to
 from s3napback.original.contents import is_original_chunk
+from s3napback.records import dataclass
 from s3napback.rotation import ArchiveType, day_date
 from s3napback.watch.proofs import NOTHING_KNOWN, Known
 

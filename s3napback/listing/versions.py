@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
 from statistics import median
@@ -11,6 +10,7 @@ from statistics import median
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.formatting import human_bytes
 from s3napback.listing.plain import aligned
+from s3napback.records import dataclass
 from s3napback.rotation import day_date
 from s3napback.stores.versions import StoredVersion, newest_first
 

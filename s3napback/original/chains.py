@@ -7,11 +7,11 @@ since the archive before it, whatever slots the two have.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
 from s3napback.original.keys import OriginalName
+from s3napback.records import dataclass
 from s3napback.rotation import ArchiveType
 
 _AS_AFTER_A_COPY = timedelta(minutes=10)

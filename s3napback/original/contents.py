@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 
 from s3napback.original.chains import OriginalArchive, newest_first
 from s3napback.original.keys import OriginalName, parse_base, split_chunk_key
+from s3napback.records import dataclass
 from s3napback.stores import StoredObject
 
 COLD_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})

@@ -8,11 +8,12 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import accumulate
 
 from s3napback.errors import StoreError
 from s3napback.original.contents import COLD_CLASSES, chunks_of, original_archives
+from s3napback.records import dataclass
 from s3napback.stores import Store, StoredObject
 from s3napback.stores.read_only import StoreInFront
 

@@ -7,10 +7,10 @@ was never released wrote none in front. The forms of BASE are those of the Perl 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from itertools import takewhile
 
 from s3napback.kinds import DIRECTORY, MYSQL, POSTGRESQL, SUBVERSION, SourceName
+from s3napback.records import dataclass
 from s3napback.rotation import ArchiveType
 from s3napback.streams.tar_headers import plain_name
 

@@ -10,10 +10,10 @@ what remains here is an archive like ours.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 from s3napback.errors import PipelineError
+from s3napback.records import dataclass
 from s3napback.streams.dumpdirs import MalformedArchive
 from s3napback.streams.tar_headers import (
     BLOCK_SIZE,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from s3napback.formatting import shell_word
 from s3napback.page.markup import Html, tag, together
+from s3napback.records import dataclass
 from s3napback.watch.overview import Standing
 from s3napback.watch.states import Cause
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from s3napback.formatting import human_bytes, human_time
 from s3napback.page.facts import MOST_NIGHTS, ArchiveView
 from s3napback.page.markup import Html, tag
+from s3napback.records import dataclass
 from s3napback.rotation import ArchiveType, day_date
 
 _WIDTH, _HEIGHT, _LEAST_BARS = 10, 40, 14

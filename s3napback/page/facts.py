@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import date, datetime
 
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, newest_first
+from s3napback.records import dataclass
 from s3napback.rotation import ArchiveType
 from s3napback.watch.overview import Standing
 from s3napback.watch.proofs import NOTHING_KNOWN, Known, known_together

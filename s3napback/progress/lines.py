@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from s3napback.formatting import human_bytes, human_time, printable
 from s3napback.progress.widths import fitted
+from s3napback.records import dataclass
 
 _LEAST_TITLE = 14
 _LEAST_PART = 0.01

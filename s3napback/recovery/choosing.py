@@ -6,13 +6,13 @@ As of a day means that day's archive or the newest before it, as of an instant t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from s3napback.archives import join_prefix
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, newest_first, started
 from s3napback.catalogue.selection import matches, source_called
 from s3napback.errors import S3napbackError
 from s3napback.kinds import DIRECTORY, SourceName, kind_of
+from s3napback.records import dataclass
 from s3napback.recovery.moments import NEWEST, Moment
 from s3napback.rotation import day_date
 from s3napback.targets import InvalidNameError

@@ -8,8 +8,9 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from s3napback.records import dataclass
 from s3napback.recovery.opening.failures import Damaged
 from s3napback.streams.tar_headers import HARD_LINK, Member
 

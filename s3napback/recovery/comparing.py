@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.formatting import readable
+from s3napback.records import dataclass
 from s3napback.recovery.folders import cursor
 from s3napback.recovery.known_names import KnownNames
 from s3napback.recovery.live import Live

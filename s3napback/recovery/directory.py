@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from s3napback.archives import NOTHING_UNREAD, Unread
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import PipelineError, StoreError
 from s3napback.logs import log_lines
+from s3napback.records import dataclass
 from s3napback.recovery.attributes import Nature, folding_of, nature_of
 from s3napback.recovery.folders import file_names
 from s3napback.recovery.members import Gate

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from s3napback.kinds import SUBVERSION
+from s3napback.records import dataclass
 from s3napback.recovery.opening.failures import Damaged
 from s3napback.streams.transformations import Block
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import logging
 import posixpath
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
 
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import PipelineError, StoreError
 from s3napback.logs import log_lines
+from s3napback.records import dataclass
 from s3napback.recovery.members import Gate
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.paths import NoSuchPath, WantedPaths, members_of_paths

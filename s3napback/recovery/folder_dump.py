@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from s3napback.browsing.interest import Interest
 from s3napback.browsing.nodes import joined, lies_within, relative, split
@@ -17,6 +16,7 @@ from s3napback.browsing.tree import Tree
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import PipelineError, StoreError
 from s3napback.logs import log_lines
+from s3napback.records import dataclass
 from s3napback.recovery.inspecting import Inspector
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.opening.failures import Damaged

@@ -16,9 +16,10 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from s3napback.errors import PipelineError
+from s3napback.records import dataclass
 from s3napback.recovery.clearing import gone, remove
 from s3napback.recovery.folders import Cursor, cursor, file_names, go_to
 from s3napback.recovery.kept_pieces import KeptPieces

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +20,7 @@ from s3napback.encryption.gpg import signer_fingerprint
 from s3napback.encryption.keys import require_own_home
 from s3napback.errors import S3napbackError
 from s3napback.formatting import counted
+from s3napback.records import dataclass
 from s3napback.recovery.choosing import NothingToRestore, choose, only_source, own_archives
 from s3napback.recovery.moments import read_moment
 from s3napback.recovery.opening.decoder import Decoder

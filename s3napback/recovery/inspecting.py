@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import cast
 
 from s3napback.archives import SEGMENTED
@@ -26,6 +26,7 @@ from s3napback.index.head import HEAD_LENGTH, secret_in
 from s3napback.index.headers import UnknownForm, moment, number
 from s3napback.index.lines import BLOCK, CHARACTER, FILE, LINK, PIPE, SYMLINK
 from s3napback.index.records import DamagedIndex
+from s3napback.records import dataclass
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.opening.failures import Damaged
 from s3napback.recovery.opening.indexed import HEAD_SIZE, Entered, enter, text_of

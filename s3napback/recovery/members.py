@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from s3napback.records import dataclass
 from s3napback.recovery.clashes import TELLS_APART, Clashes, Folding
 from s3napback.recovery.groundwork import Groundwork
 from s3napback.recovery.opening.failures import Damaged

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 
 from s3napback.archives import join_prefix
 from s3napback.errors import S3napbackError
+from s3napback.records import dataclass
 from s3napback.rotation import day_number
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)

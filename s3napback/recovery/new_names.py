@@ -6,9 +6,10 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice
 
+from s3napback.records import dataclass
 from s3napback.recovery.folders import Cursor, cursor
 from s3napback.recovery.known_names import Flag, KnownNames
 

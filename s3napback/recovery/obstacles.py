@@ -11,9 +11,10 @@ import os
 import stat
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from s3napback.formatting import human_bytes
+from s3napback.records import dataclass
 from s3napback.recovery.file_flags import APPEND_ONLY, IMMUTABLE, MOUNT_ROOT, flags_of, swapped_to
 from s3napback.recovery.folders import Cursor, cursor, entry_mode, exists, names_in, walk
 

@@ -9,7 +9,7 @@ import logging
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import StoreError
@@ -18,6 +18,7 @@ from s3napback.original.chains import OriginalArchive
 from s3napback.original.joined import JoinedStore
 from s3napback.original.keys import before_wildcards
 from s3napback.original.renames import Rename, UnclearRenames, is_opening, opening_of, without_renames
+from s3napback.records import dataclass
 from s3napback.recovery.databases import dump_check, dump_ends
 from s3napback.recovery.directory import DirectoryRestore, listing
 from s3napback.recovery.dump_stream import DumpReader

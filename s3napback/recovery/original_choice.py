@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 
 from s3napback.archives import join_prefix
@@ -13,6 +13,7 @@ from s3napback.catalogue.selection import matches_original, meant, source_called
 from s3napback.kinds import SourceName
 from s3napback.original.chains import OriginalArchive, OriginalChain, chain_by_hand, chain_to
 from s3napback.original.keys import parse_base, plain_path
+from s3napback.records import dataclass
 from s3napback.recovery.choosing import NothingToRestore, fitting
 from s3napback.recovery.holdings import Holdings
 from s3napback.recovery.moments import NEWEST, Moment, read_moment

@@ -10,10 +10,11 @@ import difflib
 import os
 import posixpath
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from s3napback.archives import NOTHING_UNREAD, Unread
 from s3napback.errors import S3napbackError
+from s3napback.records import dataclass
 from s3napback.recovery.folders import Cursor, cursor, exists, file_names, go_to
 from s3napback.recovery.members import Bystanders, Gate, Passed, lies_in
 from s3napback.recovery.opening.failures import Damaged

@@ -10,12 +10,13 @@ from __future__ import annotations
 import logging
 import posixpath
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import StoreError
 from s3napback.index.headers import Headers, UnknownForm
 from s3napback.index.lines import FILE, FOLDER, LINK, SYMLINK, Entry
+from s3napback.records import dataclass
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.opening.indexed import can_be_entered, enter, look_up
 from s3napback.recovery.opening.ranges import Content, Irregular

@@ -6,10 +6,11 @@ import logging
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from s3napback.formatting import printable
+from s3napback.records import dataclass
 from s3napback.recovery.folders import Cursor, cursor, file_names, go_to, walk
 from s3napback.recovery.members import CAPABILITY, SET_ID
 

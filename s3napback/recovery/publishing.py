@@ -7,10 +7,11 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from s3napback.formatting import counted, printable
+from s3napback.records import dataclass
 from s3napback.recovery.attributes import folding_of
 from s3napback.recovery.clashes import EITHER, WORDS, same_names
 from s3napback.recovery.copying import Copier

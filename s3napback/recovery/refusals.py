@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from pathlib import Path
 
 from s3napback.errors import S3napbackError
 from s3napback.formatting import counted, printable, shortened
+from s3napback.records import dataclass
 
 _MOST_SHOWN = 50
 REMEMBERED_BYTES = 1 << 24

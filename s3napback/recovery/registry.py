@@ -6,7 +6,6 @@ What does it is imported when an archive of that kind is met: most stores hold f
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +13,7 @@ from s3napback.archives import NOTHING_UNREAD, ArchiveRecord, Unread
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import S3napbackError, UnknownKind
 from s3napback.kinds import COMMAND, DIRECTORY, MYSQL, POSTGRESQL, SQLITE, SUBVERSION, SourceName, kind_of
+from s3napback.records import dataclass
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.single_file import TO_STANDARD_OUTPUT, FileRestore
 from s3napback.streams.processes import Stage

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from itertools import chain as chain_of
 
 from s3napback.archives import Unread
 from s3napback.catalogue.contents import CataloguedArchive
+from s3napback.records import dataclass
 from s3napback.recovery.attributes import (
     look_for_attributes,
     remove_cut,

@@ -6,11 +6,11 @@ import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import S3napbackError
+from s3napback.records import dataclass
 from s3napback.recovery.folders import exists, open_path
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.private import tell_of_leftovers

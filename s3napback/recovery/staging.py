@@ -12,10 +12,11 @@ import secrets
 import stat
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from s3napback.errors import S3napbackError
+from s3napback.records import dataclass
 from s3napback.recovery.file_flags import APPEND_ONLY, IMMUTABLE, flags_of
 from s3napback.recovery.folders import (
     OPEN_FOLDER,

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from s3napback.archives import ArchiveRecord
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import PipelineError, S3napbackError, UnusableTool
 from s3napback.formatting import readable, shell_command
+from s3napback.records import dataclass
 from s3napback.recovery.dump_stream import DumpReader, checked, dump_beginning
 from s3napback.recovery.folders import OPEN_FOLDER, names_in
 from s3napback.recovery.opening.decoder import Decoder

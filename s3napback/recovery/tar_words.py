@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
 from enum import Enum
 
 from s3napback.formatting import printable, shortened
+from s3napback.records import dataclass
 from s3napback.recovery.members import lies_in
 from s3napback.recovery.refusals import REMEMBERED_BYTES, Aspect, Refusals
 from s3napback.sources.tar_messages import LINE, REASON, unquoted

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
 from importlib.resources import files
 
 from click.shell_completion import BashComplete, CompletionItem, FishComplete, ZshComplete, add_completion_class
+
+from s3napback.records import dataclass
 
 _SAFE = re.compile(r"[^A-Za-z0-9_/.,:@%+=\-]", re.ASCII)
 _BREAKS = " \t\n\"'><=;|&(:"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from s3napback.archives import NOTHING_COUNTED, NOTHING_UNREAD, Counted, Unread
+from s3napback.records import dataclass
 from s3napback.streams.transformations import UNCHANGED, Transformation
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import os
 import posixpath
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from s3napback.records import dataclass
 from s3napback.sources.mounts import (
     Mount,
     current_mounts,

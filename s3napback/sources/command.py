@@ -6,7 +6,6 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from s3napback.chains import Memory
@@ -16,6 +15,7 @@ from s3napback.errors import ChangeableByOthers, PipelineError, SourceError
 from s3napback.formatting import counted, readable, shown
 from s3napback.logs import logger_for
 from s3napback.ownership import require_own
+from s3napback.records import dataclass
 from s3napback.rotation import ArchiveType
 from s3napback.sources import Dump
 from s3napback.streams.environment import Family, User, user_called

@@ -7,7 +7,7 @@ import posixpath
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from s3napback.deciding.facts import Footing
 from s3napback.deciding.fulls import FILES_SETTING
 from s3napback.durable import write_private
 from s3napback.errors import SourceError
+from s3napback.records import dataclass
 from s3napback.rotation import ArchiveType, SimpleCycle
 from s3napback.sources import WORKING, WORKING_INDEX, WORKING_LINES, Alarm, Conclusion, Dump
 from s3napback.sources.answering import require_answer, what_holds_up

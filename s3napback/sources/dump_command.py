@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from s3napback.deciding.facts import Footing, Untold
 from s3napback.errors import SourceError
 from s3napback.formatting import printable
 from s3napback.kinds import kind_of
+from s3napback.records import dataclass
 from s3napback.rotation import ArchiveType
 from s3napback.sources import Alarm, Conclusion, Dump
 from s3napback.streams.environment import Family

@@ -12,10 +12,11 @@ import os
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
+
+from s3napback.records import dataclass
 
 WORKING_EXCLUDES = "working.exclude"
 """Name of the file of patterns that match at any depth, in the folder of a running backup."""

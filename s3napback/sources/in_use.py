@@ -13,7 +13,6 @@ import re
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +20,7 @@ from pathlib import Path
 from s3napback.config.settings import Job
 from s3napback.formatting import counted, printable
 from s3napback.kinds import MYSQL, POSTGRESQL, SQLITE, kind_of
+from s3napback.records import dataclass
 
 _MAGIC = b"SQLite format 3\0"
 _LIKELY = (".db", ".db3", ".sqlite", ".sqlite3", ".s3db")

@@ -11,7 +11,6 @@ import posixpath
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from pathlib import Path
 
 from s3napback.config.directives import Directives
@@ -25,6 +24,7 @@ from s3napback.index.head import SECRET_SIZE, head_of
 from s3napback.index.lines import Lines, LineWriter
 from s3napback.index.naming import told
 from s3napback.index.walking import Walk
+from s3napback.records import dataclass
 from s3napback.sources.supplement import Supplement
 from s3napback.sources.tar_review import TarReview
 from s3napback.streams.processes import Stage

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import ExitStack
-from dataclasses import dataclass
 
+from s3napback.records import dataclass
 from s3napback.streams.tar_headers import HARD_LINK, REGULAR, Member
 
 _OPENING = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

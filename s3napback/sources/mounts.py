@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from s3napback.records import dataclass
 
 _MOUNTS = Path("/proc/self/mountinfo")
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from s3napback.config.mysql_options import CONNECTION, FIRST, MYSQL_RULES, spoilt_by
 from s3napback.config.settings import Job
 from s3napback.errors import SourceError
+from s3napback.records import dataclass
 from s3napback.sources.dump_command import DumpCommandSource, Inventory, ServerReport
 from s3napback.sources.mysql_answers import Answer, ServerObject, questions, read_answer
 from s3napback.sources.mysql_inventory import EVENTS, ROUTINES, TRIGGERS, MySQLInventory, table_name

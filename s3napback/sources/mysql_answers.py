@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from s3napback.records import dataclass
 
 SYSTEM = ("information_schema", "performance_schema", "mysql", "sys")
 """Databases that a server makes by itself. A cluster of MySQL makes ``ndbinfo`` as well, which else is anybody's."""

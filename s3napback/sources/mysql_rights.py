@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from s3napback.records import dataclass
 
 _GRANT = re.compile(
     r"(?P<verb>GRANT|REVOKE) (?P<privileges>.+?) ON (?P<object>\S.*?) (?:TO|FROM) (?P<user>.+)", re.DOTALL

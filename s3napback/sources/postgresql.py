@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from s3napback.config.postgresql_options import CONNECTION, OF_DATABASES, POSTGRESQL_RULES
 from s3napback.config.settings import Job
 from s3napback.errors import SourceError
+from s3napback.records import dataclass
 from s3napback.sources.dump_command import DumpCommandSource, Inventory, ServerReport
 from s3napback.sources.postgresql_answers import (
     DATABASES,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from s3napback.config.postgresql_options import POSTGRESQL_RULES
+from s3napback.records import dataclass
 from s3napback.sources.dump_signs import watched
 from s3napback.sources.postgresql_answers import database_name, matches
 from s3napback.sources.postgresql_rows import PostgreSQLRows

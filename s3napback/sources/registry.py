@@ -6,12 +6,13 @@ It is imported when a source of that kind is met, which of most kinds no configu
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol, TypeVar
 
 from s3napback.config.settings import Job
 from s3napback.errors import UnknownKind
 from s3napback.kinds import COMMAND, DIRECTORY, MYSQL, POSTGRESQL, SQLITE, SUBVERSION, SUBVERSION_DIR, kind_of
+from s3napback.records import dataclass
 from s3napback.sources import Expansion, Source
 from s3napback.sources.in_use import DatabasesInUse
 

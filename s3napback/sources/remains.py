@@ -12,11 +12,12 @@ import os
 import posixpath
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from s3napback.formatting import counted, printable, shortened
+from s3napback.records import dataclass
 from s3napback.sources.mounts import (
     Mount,
     current_mounts,

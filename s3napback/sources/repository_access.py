@@ -13,10 +13,11 @@ import posixpath
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from s3napback.errors import SourceError
 from s3napback.kinds import SUBVERSION, SourceName
+from s3napback.records import dataclass
 from s3napback.streams.environment import NOBODY, User, user_of
 
 _BERKELEY_DB = b"bdb"

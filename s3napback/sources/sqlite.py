@@ -6,13 +6,14 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from s3napback.chains import Memory
 from s3napback.config.settings import Job
 from s3napback.deciding.facts import Footing, Untold
 from s3napback.errors import PipelineError, SourceError
+from s3napback.records import dataclass
 from s3napback.rotation import ArchiveType
 from s3napback.sources import Dump
 from s3napback.sources.sqlite_access import DatabaseLocation, first_bytes, reached

@@ -16,9 +16,10 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from s3napback.errors import SourceError
+from s3napback.records import dataclass
 from s3napback.streams.environment import NOBODY, User, user_of
 
 _LOOK = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -6,12 +6,13 @@ import logging
 import os
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from s3napback.config.settings import Job
 from s3napback.errors import SourceError
 from s3napback.formatting import printable
 from s3napback.kinds import kind_of
+from s3napback.records import dataclass
 from s3napback.sources import Expansion
 from s3napback.targets import InvalidNameError, has_wildcard, matches_pattern, normalised_path
 

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from s3napback.deciding.facts import Footing, Revisions, Untold
 from s3napback.deciding.fulls import REVISION_NOTES, why_not_from
 from s3napback.errors import SourceError
 from s3napback.kinds import SUBVERSION
+from s3napback.records import dataclass
 from s3napback.rotation import ArchiveType
 from s3napback.sources import Dump, NothingNew
 from s3napback.sources.programs import answer_of, find_program

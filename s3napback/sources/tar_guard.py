@@ -18,10 +18,10 @@ import posixpath
 import struct
 from array import array
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 
 from s3napback.formatting import counted, printable, shortened
 from s3napback.index.headers import FolderForm, Group, Span, folder_form, group_length
+from s3napback.records import dataclass
 from s3napback.sources.in_use import MOST, Data, has_signs, named_in
 from s3napback.sources.live_tree import Folder, LiveTree
 from s3napback.sources.tar_renames import without_renames

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
 from enum import Enum
+
+from s3napback.records import dataclass
 
 
 class Meaning(Enum):

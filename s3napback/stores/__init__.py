@@ -7,10 +7,12 @@ old object or the new one, never a mixture, and nothing at all of an upload that
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timezone
 from types import MappingProxyType
 from typing import Protocol, runtime_checkable
+
+from s3napback.records import dataclass
 
 
 class ByteSource(Protocol):

@@ -6,11 +6,12 @@ The order is boto3's ("Service-specific endpoints" in the AWS SDKs and Tools Ref
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 from urllib.parse import urlsplit
 
 from s3napback.config.settings import Chosen, StoreSettings
+from s3napback.records import dataclass
 
 _AMAZONS = ("amazonaws.com", "amazonaws.com.cn", "amazonaws.eu")
 """Whatever lies below these domains is another way to the same buckets, such as a VPC's own."""

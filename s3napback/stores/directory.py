@@ -16,12 +16,12 @@ import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
 from s3napback.durable import create_private, put_in_place, sync_folder, write_private
 from s3napback.errors import StoreError, UnusableStore
+from s3napback.records import dataclass
 from s3napback.stores import ByteSource, StoredObject, moment_within
 from s3napback.stores.folders import (
     Presence,

@@ -5,7 +5,7 @@ The numbers are those of "Amazon S3 multipart upload limits" in Amazon's manual,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from s3napback.records import dataclass
 
 MEBIBYTE = 1024 * 1024
 

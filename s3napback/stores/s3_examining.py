@@ -12,7 +12,6 @@ import logging
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from functools import cached_property
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from s3napback.archives import join_prefix
 from s3napback.config.settings import Credentials
+from s3napback.records import dataclass
 from s3napback.stores.s3 import S3Store
 from s3napback.stores.s3_client import Clients
 from s3napback.stores.s3_errors import FAILURES, explain, status_of

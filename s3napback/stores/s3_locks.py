@@ -10,12 +10,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from s3napback.errors import StoreError, UnusableStore
+from s3napback.records import dataclass
 from s3napback.stores import StoredObject
 from s3napback.stores.s3_errors import FAILURES, explain, is_passing, status_of, translate
 from s3napback.stores.s3_leftovers import Ask

@@ -12,13 +12,14 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from s3napback import ending
 from s3napback.crews import PATIENCE, Crew, TookTooLong, result_of, within
 from s3napback.errors import OutOfParts, StoreError
+from s3napback.records import dataclass
 from s3napback.stores import ByteSource, StoredObject
 from s3napback.stores.integrity import integrity_of, kept_with_part
 from s3napback.stores.part_body import PartBody

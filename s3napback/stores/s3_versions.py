@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from s3napback.records import dataclass
 from s3napback.stores.s3_answers import tag_of
 from s3napback.stores.s3_errors import FAILURES, explain, is_passing, required, status_of, translate
 from s3napback.stores.s3_listing import in_utc, list_versions

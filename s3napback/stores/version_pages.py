@@ -9,11 +9,12 @@ later there, and has a lesser key, is in no page. Behind ``a-0-FULL.index`` that
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import chain, islice
 
 from s3napback.archives import split_key
 from s3napback.errors import StoreError
+from s3napback.records import dataclass
 from s3napback.stores.versions import StoredVersion
 
 MOST_VERSIONS = 10_000_000

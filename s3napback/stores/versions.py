@@ -11,10 +11,10 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from s3napback.records import dataclass
 from s3napback.stores import StoredObject
 
 _IN_PARTS = re.compile(r"-[0-9]+\Z")

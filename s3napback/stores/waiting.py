@@ -13,10 +13,11 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from s3napback.ending import slices
+from s3napback.records import dataclass
 from s3napback.stores.s3_errors import FAILURES, explain, is_passing
 
 logger = logging.getLogger(__name__)

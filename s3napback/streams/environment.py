@@ -11,8 +11,9 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
+
+from s3napback.records import dataclass
 
 NOBODY = 65534
 """The user, and the group, that own nothing: the kernel's overflow ids, ``nobody`` and ``nogroup`` in Debian."""

@@ -13,11 +13,11 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
 from typing import Protocol
 
 from isal import isal_zlib
 
+from s3napback.records import dataclass
 from s3napback.streams.segments import SEGMENT_SIZE, Segments
 from s3napback.streams.transformations import Block
 

@@ -13,12 +13,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path, PurePath
 from typing import Any, Protocol
 
 from s3napback.ending import slices
 from s3napback.formatting import readable, shell_command, shortened
+from s3napback.records import dataclass
 from s3napback.streams.confinement import start_confined
 from s3napback.streams.culprits import Culprit, ElementsFailed
 from s3napback.streams.environment import Family, User, child_environment

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Protocol
+
+from s3napback.records import dataclass
 
 SEGMENT_SIZE = 1 << 22
 """Bytes of the plain stream in each segment but the last."""

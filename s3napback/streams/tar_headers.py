@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
+from s3napback.records import dataclass
 from s3napback.streams.dumpdirs import MalformedArchive, check_dumpdir, entries_of
 
 BLOCK_SIZE = 512

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from zlib import adler32
 
+from s3napback.records import dataclass
 from s3napback.streams.tar_headers import BLOCK_SIZE
 
 _HEADER = re.compile(

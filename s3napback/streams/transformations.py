@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+
+from s3napback.records import dataclass
 
 Block = bytes | memoryview
 """A piece of a stream. Whoever gives a ``memoryview`` may use its memory again as soon as the next one is asked for."""

@@ -7,13 +7,14 @@ nothing but the word itself depends on it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import date, datetime, timedelta
 
 from s3napback.archives import join_prefix
 from s3napback.chains import Link, SourceState
 from s3napback.config.settings import Job
 from s3napback.locks import moment_of
+from s3napback.records import dataclass
 from s3napback.rotation import day_date, day_number
 from s3napback.watch.deadlines import deadlines
 from s3napback.watch.keys import Place

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
 from s3napback.archives import join_prefix
+from s3napback.records import dataclass
 
 FOLDER = "s3napback-status"
 _KEY = re.compile(rf"(?:(?P<prefix>.+)/)?{FOLDER}/(?P<host>[^/]+)/(?P<configuration>[^/]+)\.json", re.DOTALL)

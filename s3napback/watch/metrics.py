@@ -7,9 +7,9 @@ Every metric has the labels ``host`` and ``configuration``; those of sources ``s
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, time
 
+from s3napback.records import dataclass
 from s3napback.watch.proofs import NOTHING_KNOWN, Known
 from s3napback.watch.word import SourceWord, Word
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime
 from functools import cached_property
 
 from s3napback.archives import join_prefix, split_key
 from s3napback.config.settings import Job
 from s3napback.kinds import kind_of
+from s3napback.records import dataclass
 from s3napback.watch.keys import Place
 from s3napback.watch.proofs import NOTHING_KNOWN, Known, known_of, known_together
 from s3napback.watch.states import Cause, Heard, State, Verdict, judge_run, judge_source, worst

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
 from s3napback.archives import format_time, split_key
+from s3napback.records import dataclass
 
 
 class ReadBack(Enum):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
 from s3napback.archives import join_prefix
 from s3napback.formatting import counted
+from s3napback.records import dataclass
 from s3napback.watch.keys import Place
 from s3napback.watch.proofs import NOTHING_KNOWN, Known, Seen
 from s3napback.watch.word import SourceWord, Word

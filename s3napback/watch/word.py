@@ -32,12 +32,13 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, TypeVar
 
 from s3napback.archives import format_time, parse_time
+from s3napback.records import dataclass
 
 SCHEMA = 1
 LARGEST = 1_048_576

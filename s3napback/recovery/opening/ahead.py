@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.catalogue.sums import LONGEST_SUM, sum_key
 from s3napback.crews import Crew, result_of
+from s3napback.records import dataclass
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.opening.decrypting import HEAD_SIZE, looks_encrypted
 from s3napback.stores import Store, StoredObject

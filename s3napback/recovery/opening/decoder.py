@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from s3napback.archives import metadata_digest
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.catalogue.sums import sum_key
 from s3napback.errors import StoreError
+from s3napback.records import dataclass
 from s3napback.recovery.opening.decompressing import decompressed
 from s3napback.recovery.opening.decrypting import HEAD_SIZE, Decryption, looks_encrypted
 from s3napback.recovery.opening.failures import Damaged, Unchecked, explained

@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from s3napback.encryption.gpg import SIGNED_DIGEST
 from s3napback.encryption.options import Purpose, gpg_command
 from s3napback.encryption.running import ANSWER_TIMEOUT
 from s3napback.encryption.session import session_key
+from s3napback.records import dataclass
 from s3napback.standing import asking_until
 from s3napback.streams.environment import Family
 from s3napback.streams.processes import Stage

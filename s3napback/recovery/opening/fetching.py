@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice
 from typing import TypeVar
 
@@ -15,6 +15,7 @@ from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.catalogue.sums import read_sum, sum_key
 from s3napback.crews import Crew, TookTooLong, within
 from s3napback.errors import StoreError, StoreUnreachable
+from s3napback.records import dataclass
 from s3napback.recovery.opening.failures import Changed
 from s3napback.stores import Store, StoredObject
 from s3napback.streams.transformations import Block, Feed

@@ -12,7 +12,6 @@ import hmac
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 
@@ -27,6 +26,7 @@ from s3napback.index.head import HEAD_LENGTH, secret_in
 from s3napback.index.headers import Headers, UnknownForm
 from s3napback.index.lines import FILE, FOLDER, LINK, SYMLINK, TYPES, Entry, read_entries
 from s3napback.index.records import DamagedIndex
+from s3napback.records import dataclass
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.opening.indexed import index_blocks, opened_index
 from s3napback.stores import StoredObject

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from s3napback.archives import SEGMENTED, ArchiveRecord, metadata_digest
 from s3napback.catalogue.contents import CataloguedArchive
@@ -16,6 +16,7 @@ from s3napback.index.document import DocumentReader
 from s3napback.index.head import HEAD_LENGTH, secret_in
 from s3napback.index.lines import Entry, read_entries
 from s3napback.index.records import DamagedIndex
+from s3napback.records import dataclass
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.opening.decrypting import looks_encrypted
 from s3napback.recovery.opening.ranges import Content, Irregular, Read, StoredRanges, beginning
