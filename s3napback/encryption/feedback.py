@@ -39,6 +39,7 @@ class Feedback:
         self.content: Chunks | None = None
         self._pieces = pieces
         self._encrypt_blocks = _encryptor(key)
+        self._decrypt = _decryptor(key)
         if pieces.read(0, 1, self)[:1] != bytes([_VERSION]):
             raise Unpredictable("it is not of the form that was expected")
         prefix = self._plain(0, _PREFIX)
@@ -59,11 +60,8 @@ class Feedback:
         before = max(0, first - _BLOCK)
         # The first octet of the packet is its version.
         cipher = self._pieces.read(before + 1, end + 1, self)
-        chained = (bytes(_BLOCK) if first == 0 else b"") + cipher
-        wanted = cipher[first - before :]
-        stream = self._encrypt_blocks(chained[: len(wanted) + -len(wanted) % _BLOCK])[: len(wanted)]
-        plain = int.from_bytes(wanted, "big") ^ int.from_bytes(stream, "big")
-        return plain.to_bytes(len(wanted), "big")[start - first :]
+        before_it, wanted = (bytes(_BLOCK), cipher) if first == 0 else (cipher[:_BLOCK], cipher[_BLOCK:])
+        return self._decrypt(before_it, wanted)[start - first :]
 
     def span(self, offset: int) -> tuple[int, int]:
         """Which part of the body shows whether lengths in the plaintext stand where they should."""
@@ -97,7 +95,7 @@ class Feedback:
 
 
 def _encryptor(key: bytes) -> Callable[[bytes], bytes]:
-    """AES of whole blocks: the library's CFB has changed its place between versions, and this is in all of them."""
+    """AES of whole blocks, each by itself."""
     from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes  # noqa: PLC0415 - for restores alone
 
     cipher = Cipher(algorithms.AES(key), modes.ECB())  # noqa: S305 - of which CFB is made
@@ -106,3 +104,18 @@ def _encryptor(key: bytes) -> Callable[[bytes], bytes]:
         return cipher.encryptor().update(blocks)
 
     return encrypt
+
+
+def _decryptor(key: bytes) -> Callable[[bytes, bytes], bytes]:
+    """What makes plaintext of the block before a place and of what stands there."""
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms  # noqa: PLC0415 - for restores alone
+
+    try:  # where versions from 47 on have it
+        from cryptography.hazmat.decrepit.ciphers.modes import CFB  # noqa: PLC0415 - likewise
+    except ImportError:
+        from cryptography.hazmat.primitives.ciphers.modes import CFB  # noqa: PLC0415 - likewise
+
+    def decrypt(before: bytes, cipher: bytes) -> bytes:
+        return Cipher(algorithms.AES(key), CFB(before)).decryptor().update(cipher)
+
+    return decrypt
