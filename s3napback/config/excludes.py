@@ -47,7 +47,9 @@ def check_pattern(pattern: str, position: Position, problems: Problems) -> bool:
         return True
     for looks, advice in _ELSEWHERE:
         if looks.match(pattern):
-            problems.warning(position, f"Exclude {shown(pattern)}: {advice}")
+            problems.warning(
+                position, f"Exclude {shown(pattern)}: {advice}", of_a_list="patterns look like another program's"
+            )
             return False
     return True
 
@@ -64,6 +66,7 @@ def check_reach(patterns: Iterable[tuple[str, Position]], jobs: Sequence[Job], p
                 position,
                 f"Exclude {shown(pattern)} lies in no Directory of this configuration: a leading slash is the root "
                 "directory; without it a pattern matches at any depth",
+                of_a_list="patterns lie in no Directory",
             )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from s3napback.config.settings import Position
@@ -26,6 +27,10 @@ class Change:
     is_at_end: bool = False
 
 
+_MOST_OF_A_LIST = 10
+"""Warnings that are told one by one of what a configuration may have thousands of."""
+
+
 class Problems:
     """Errors and warnings of one configuration, each said once, in the order of files and lines.
 
@@ -38,7 +43,7 @@ class Problems:
         self.includes: dict[Position, list[Path]] = {}
         self._files: dict[str, int] = {}
         self._errors: dict[tuple[Position, str], None] = {}
-        self._warnings: dict[tuple[Position, str], None] = {}
+        self._warnings: dict[tuple[Position, str], str] = {}
 
     def open_file(self, file: str) -> None:
         """Remember that ``file`` is read now: what is wrong in it is told before what is wrong in later ones."""
@@ -49,10 +54,15 @@ class Problems:
         self.open_file(position.file)
         self._errors[position, message] = None
 
-    def warning(self, position: Position, message: str) -> None:
-        """Remember something that is allowed and probably not meant."""
+    def warning(self, position: Position, message: str, *, of_a_list: str = "") -> None:
+        """Remember something that is allowed and probably not meant.
+
+        Args:
+            of_a_list: what is wrong, as a clause, where a configuration may have thousands of that kind: the first of
+                them are told one by one.
+        """
         self.open_file(position.file)
-        self._warnings[position, message] = None
+        self._warnings[position, message] = of_a_list
 
     def outdated(self, change: Change, *, is_told: bool = True) -> None:
         """Remember something that only the original's files have.
@@ -77,13 +87,22 @@ class Problems:
             ConfigurationError: with every error in it.
         """
         if self._errors:
-            raise ConfigurationError(self._in_order(self._errors))
+            raise ConfigurationError([f"{position}: {message}" for position, message in self._in_order(self._errors)])
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Every warning as ``file:line: message``."""
-        return self._in_order(self._warnings)
+        """Every warning as ``file:line: message``; of a long list the first ones, and how many more there are."""
+        told: list[str] = []
+        lists: dict[str, list[Position]] = {}
+        for position, message in self._in_order(self._warnings):
+            kind = self._warnings[position, message]
+            lists.setdefault(kind, []).append(position)
+            if not kind or len(lists[kind]) <= _MOST_OF_A_LIST:
+                told.append(f"{position}: {message}")
+        for kind, positions in lists.items():
+            if kind and (rest := positions[_MOST_OF_A_LIST:]):
+                told.append(f"{rest[0]}: {kind}, here and in {len(rest) - 1:,} more places, up to {rest[-1]}")
+        return tuple(told)
 
-    def _in_order(self, found: dict[tuple[Position, str], None]) -> tuple[str, ...]:
-        ordered = sorted(found, key=lambda entry: (self._files[entry[0].file], entry[0].line))
-        return tuple(f"{position}: {message}" for position, message in ordered)
+    def _in_order(self, found: Iterable[tuple[Position, str]]) -> list[tuple[Position, str]]:
+        return sorted(found, key=lambda entry: (self._files[entry[0].file], entry[0].line))

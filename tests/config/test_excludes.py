@@ -47,6 +47,19 @@ def test_what_can_match_is_not(tmp_path: Path, pattern: str) -> None:
     assert warnings_of(tmp_path, in_block(f'Exclude "{pattern}"')) == []
 
 
+@pytest.mark.parametrize(
+    ("pattern", "clause"),
+    [("/nowhere/{}", "patterns lie in no Directory"), ("re:{}", "patterns look like another program's")],
+)
+def test_of_a_list_of_thousands_the_first_are_told_and_where_the_others_are(
+    tmp_path: Path, pattern: str, clause: str
+) -> None:
+    lines = "\n".join(f"Exclude {pattern.format(number)}" for number in range(5_000))
+    *told, last = warnings_of(tmp_path, in_block(lines))
+    assert [warning.split(" ")[0] for warning in told] == [f"test.conf:{line}:" for line in range(3, 13)]
+    assert last == f"test.conf:13: {clause}, here and in 4,989 more places, up to test.conf:5002"
+
+
 def test_a_pattern_for_another_source_of_the_configuration_is_none_too_many(tmp_path: Path) -> None:
     assert warnings_of(tmp_path, f"Exclude /srv/x /etc/y\n{in_block('')}\n<Directory /srv>\n</Directory>") == []
     assert warnings_of(tmp_path, "Exclude /srv/x\n<MySQL all>\n</MySQL>") == []
