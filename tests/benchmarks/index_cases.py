@@ -20,6 +20,7 @@ from tests.site import Site
 _FETCHED = re.compile(r"([0-9.]+) (bytes|kB|MB|GB) fetched")
 _UNITS = {"bytes": 1, "kB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
 _NIGHTS = 6
+_AS_BEFORE = 1.03
 
 
 def _against_former(tree: Callable[[Laboratory], Path], goal: float) -> Callable[[Laboratory], Trial]:
@@ -29,6 +30,45 @@ def _against_former(tree: Callable[[Laboratory], Path], goal: float) -> Callable
         return Trial(Contender("s3napback", full(laboratory, source)), [Contender("the former version", former, goal)])
 
     return prepare
+
+
+def _diff_against_former(laboratory: Laboratory) -> Trial:
+    """A night on which nothing has changed, each version with a chain of its own."""
+    tree = laboratory.small_files
+    laboratory.settle(time.time())
+
+    def diffs(name: str, *, former: bool) -> Callable[[int], Usage]:
+        site = laboratory.site(name, tree, cycle="Diffs 1000")
+        laboratory.back_up(site, former=former)
+
+        def run(turn: int) -> Usage:
+            laboratory.warm_up(tree)
+            return laboratory.back_up(site, day=turn + 1, former=former)
+
+        return run
+
+    former = Contender("the former version", diffs("former-diffs", former=True), _AS_BEFORE)
+    return Trial(Contender("s3napback", diffs("diffs", former=False)), [former])
+
+
+def _restore_against_former(laboratory: Laboratory) -> Trial:
+    """Each version restores what it has archived."""
+    tree = laboratory.mixed_tree
+
+    def restores(name: str, *, former: bool) -> Callable[[int], Usage]:
+        site = laboratory.site(name, tree)
+        laboratory.back_up(site, former=former)
+
+        def run(turn: int) -> Usage:
+            # What is restored stays: ext4 takes seconds to find inodes where many have just been freed.
+            target = laboratory.fresh(f"{name}-{turn}")
+            laboratory.warm_up(site.vault)
+            return laboratory.back_up(site, "restore", str(tree), "--to", str(target), day=None, former=former)
+
+        return run
+
+    former = Contender("the former version", restores("former-restores", former=True), _AS_BEFORE)
+    return Trial(Contender("s3napback", restores("restores", former=False)), [former])
 
 
 def _size(laboratory: Laboratory) -> Trial:
@@ -118,8 +158,10 @@ def _memory_of_one_folder(laboratory: Laboratory) -> Trial:
 
 
 INDEX_CASES = (
-    Case("full-former", "FULL of the mixed tree", _against_former(lambda each: each.mixed_tree, 1.03)),
+    Case("full-former", "FULL of the mixed tree", _against_former(lambda each: each.mixed_tree, _AS_BEFORE)),
     Case("full-small-former", "FULL of small files", _against_former(lambda each: each.small_files, 1.15)),
+    Case("diff-former", "DIFF of small files, nothing changed, against before", _diff_against_former),
+    Case("restore-former", "Restore of the mixed tree against before", _restore_against_former),
     Case("size-former", "Size of an archive of the mixed tree", _size),
     Case("index-size", "Bytes of the index a member of a FULL of small files", _index_size),
     Case("one-file", "One small file out of a large FULL, from an S3 server", _file_of_full),
