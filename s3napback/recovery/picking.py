@@ -84,7 +84,7 @@ def in_parts(decoder: Decoder, chain: Sequence[CataloguedArchive], wanted: Wante
             needed = replace(picked, members=picked.members.without(newer - linked))
             # Be it read whole or not: what it brings is known.
             newer.update(islice(picked.members.files(), max(0, _MOST_NEWER - len(newer))))
-            _require_worth_while(needed, archive)
+            _require_worth_while(needed, archive, readings=2 if decoder.decryption.signer else 1)
         except StoreError as error:
             logger.info("%s is read whole: %s", decoder.transport.address(archive), error)
         else:
@@ -115,14 +115,17 @@ def _pick(decoder: Decoder, archive: CataloguedArchive, wanted: WantedPaths) -> 
     return _Picked(content, found)
 
 
-def _require_worth_while(picked: _Picked, archive: CataloguedArchive) -> None:
+def _require_worth_while(picked: _Picked, archive: CataloguedArchive, readings: int) -> None:
     """Look whether an archive has to be fetched nearly as a whole.
+
+    Args:
+        readings: of a whole archive: one for its signature comes first.
 
     Raises:
         Irregular: it has, which is quicker in order.
     """
     cost = picked.content.cost((each.start, each.end) for each in picked.members)
-    if cost > _WORTH_WHILE * archive.stored.size:
+    if cost > _WORTH_WHILE * readings * archive.stored.size:
         raise Irregular("nearly all of it is needed")
 
 

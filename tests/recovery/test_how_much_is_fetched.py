@@ -88,3 +88,11 @@ def test_a_folder_of_many_files_is_fetched_in_parts_if_the_archive_is_large_in_p
     assert [(folder / f"{number}").read_bytes() for number in range(len(SMALL))] == SMALL
     assert ("more than 5 members of it are needed" in said.text) == is_whole
     assert (fetched(said) > 3 * len(LARGE)) == is_whole
+
+
+def test_what_must_be_signed_is_fetched_once(tmp_path: Path, key: Key, said: pytest.LogCaptureFixture) -> None:
+    site = three_nights(tmp_path, general=f"{key.directives}\nGpgSignKey {key.fingerprint}")
+    said.clear()
+    assert restored(site, tmp_path / "out", "a/large", signed=True).read_bytes() == b"\2" + LARGE
+    assert WHOLE not in said.text
+    assert len(LARGE) < fetched(said) < ALL + 3 * PART
