@@ -152,7 +152,8 @@ class FileDump:
             S3napbackError: what failed. Standard output may have got a part by then.
         """
         (name,) = members_of_paths(self.directory, (self.path,))
-        in_part = in_parts(decoder, chain, WantedPaths.of((name,)))
+        # If it is a folder, that is all that is looked for here.
+        in_part = in_parts(decoder, chain, WantedPaths.of((name,)).alone())
         fate = _Fate.GONE
         for archive in reversed(chain):
             fate = self._given(in_part, decoder, archive, name)

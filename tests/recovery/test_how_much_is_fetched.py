@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import random
 import re
+import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -30,7 +32,11 @@ def said(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 def fetched(caplog: pytest.LogCaptureFixture) -> float:
     """Bytes, as the last restore tells."""
-    number, unit = re.findall(r"([0-9.]+) (\w+) fetched", caplog.text)[-1]
+    return bytes_in(caplog.text)
+
+
+def bytes_in(text: str) -> float:
+    number, unit = re.findall(r"([0-9.]+) (\w+) fetched", text)[-1]
     return float(number) * _FACTORS[unit]
 
 
@@ -96,3 +102,17 @@ def test_what_must_be_signed_is_fetched_once(tmp_path: Path, key: Key, said: pyt
     assert restored(site, tmp_path / "out", "a/large", signed=True).read_bytes() == b"\2" + LARGE
     assert WHOLE not in said.text
     assert len(LARGE) < fetched(said) < ALL + 3 * PART
+
+
+def test_a_folder_that_is_dumped_is_fetched_once(tmp_path: Path) -> None:
+    site = three_nights(tmp_path)
+    content = tmp_path / "dumped"
+    with content.open("wb") as output:
+        command = site.command("dump", str(site.source), "a", day=3)
+        done = subprocess.run(command, stdout=output, stderr=subprocess.PIPE, text=True, check=True)
+    with tarfile.open(content) as archive:
+        large = archive.extractfile(f"{site.name()}/a/large")
+        assert large is not None
+        assert large.read() == b"\2" + LARGE
+    assert done.stderr.count(WHOLE) == 1
+    assert bytes_in(done.stderr) < ALL + 5 * PART
