@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import posixpath
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -17,7 +17,7 @@ from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import StoreError
 from s3napback.index.lines import FOLDER, LINK, Entry
 from s3napback.recovery.chosen import Chosen, name_mark, text_of
-from s3napback.recovery.opening.decoder import Decoder
+from s3napback.recovery.opening.decoder import Decoder, Part, Parts
 from s3napback.recovery.opening.indexed import can_be_entered, enter, look_up
 from s3napback.recovery.opening.ranges import Content, Irregular
 from s3napback.recovery.paths import WantedPaths
@@ -71,7 +71,7 @@ def in_parts(decoder: Decoder, chain: Sequence[CataloguedArchive], wanted: Wante
         chain: oldest first.
         wanted: the paths.
     """
-    parts: dict[str, Callable[[], Iterator[Block]]] = {}
+    parts: dict[str, Parts] = {}
     newer: set[bytes] = set()
     linked: set[bytes] = set()
     for archive in reversed(chain):
@@ -103,7 +103,7 @@ def _pick(decoder: Decoder, archive: CataloguedArchive, wanted: WantedPaths) -> 
     most = min(_MOST_OF_ALL, max(MOST_MEMBERS, archive.stored.size // _WORTH_A_MEMBER))
     names: frozenset[str] = frozenset()
     for _ in range(_MOST_ROUNDS):
-        found = Chosen()
+        found = Chosen(wanted.include)
         choice = _Choice(wanted, names, frozenset(map(posixpath.dirname, names)), most, found)
         content = look_up(decoder, entered, choice.is_of_interest, choice.take)
         missing = frozenset(target for target in found.targets if not wanted.include(target)) - names
@@ -166,10 +166,10 @@ class _Choice:
             self.found.add(entry)
 
 
-def _stream_of(picked: _Picked) -> Callable[[], Iterator[Block]]:
-    def stream() -> Iterator[Block]:
+def _stream_of(picked: _Picked) -> Parts:
+    def stream(part: Part) -> Iterator[Block]:
         gathered = bytearray()
-        for place in picked.members:
+        for place in picked.members.part(part):
             headers = picked.content.read(place.start, place.content)
             if not place.is_of(headers):
                 raise Irregular("a member of the archive is not the one of which its index tells")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import logging
 import random
 import re
@@ -116,3 +117,30 @@ def test_a_folder_that_is_dumped_is_fetched_once(tmp_path: Path) -> None:
         assert large.read() == b"\2" + LARGE
     assert done.stderr.count(WHOLE) == 1
     assert bytes_in(done.stderr) < ALL + 5 * PART
+
+
+@pytest.mark.parametrize("command", ["restore", "dump"])
+def test_what_another_name_leads_to_is_fetched_once(tmp_path: Path, command: str) -> None:
+    site = Site(tmp_path)
+    for number, name in enumerate("abcde"):
+        (site.source / name).mkdir()
+        (site.source / name / "file").write_bytes(bytes([number]) + LARGE)
+    (site.source / "e" / "name").hardlink_to(site.source / "a" / "file")
+    (site.source / "a" / "name").hardlink_to(site.source / "e" / "file")
+    site.configure_cycle("Compression none")
+    back_up(site, 0)
+    with tarfile.open(site.vault / site.archive_keys()[0]) as archive:
+        link = next(Path("/") / member.name for member in archive if member.islnk())
+    if command == "restore":
+        said = site.run("restore", str(site.source), str(link.parent), "--to", str(tmp_path / "out"), day=1).stderr
+        for path in link.parent.iterdir():
+            assert filecmp.cmp(tmp_path / "out" / path.relative_to("/"), path, shallow=False)
+    else:
+        with (tmp_path / "dumped").open("wb") as output:
+            run = site.command("dump", str(site.source), str(link), day=1)
+            said = subprocess.run(run, stdout=output, stderr=subprocess.PIPE, text=True, check=True).stderr
+        assert filecmp.cmp(tmp_path / "dumped", link, shallow=False)
+    assert WHOLE not in said
+    count = 2 if command == "restore" else 1
+    # The segment in which folders lie is read again, and each file ends in one that another begins in.
+    assert count * len(LARGE) < bytes_in(said) < count * len(LARGE) + 4 * PART
