@@ -54,6 +54,7 @@ class KeptStore:
         self._folder = folder if store.is_distant else None
         self.objects = objects
         self._given: dict[str, set[Path]] = {}
+        self._useless: set[Path] = set()
 
     def __getattr__(self, name: str) -> Any:
         """Whatever else the store can do."""
@@ -63,9 +64,13 @@ class KeptStore:
         """Keep nothing of an object, since what was given is of no use; tells whether anything was kept."""
         whole = self._whole(key)
         paths = self._given.pop(key, set()) | ({whole} if whole else set())
-        there = [path for path in paths if path.exists()]
+        there = [path for path in paths - self._useless if path.exists()]
         for path in there:
-            path.unlink(missing_ok=True)
+            try:
+                path.unlink()
+            except OSError:
+                # As from what is mounted read-only: it is not read again at least.
+                self._useless.add(path)
         return bool(there)
 
     def read(self, key: str, *, start: int = 0, end: int | None = None, version: str = "") -> Iterator[bytes]:
@@ -79,9 +84,11 @@ class KeptStore:
             return self._store.read(key, start=start, end=end, version=version)
         self._given.setdefault(key, set()).add(file)
         with suppress(OSError):
-            kept = file.open("rb")
-            os.utime(file)
-            return _blocks_of(kept)
+            if file not in self._useless:
+                kept = file.open("rb")
+                with suppress(OSError):
+                    os.utime(file)
+                return _blocks_of(kept)
         return _kept(file, self._store.read(key, start=start, end=end, version=version))
 
     def _whole(self, key: str) -> Path | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import posixpath
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from enum import Enum
 
 from s3napback.catalogue.contents import CataloguedArchive
@@ -17,7 +18,7 @@ from s3napback.errors import PipelineError, StoreError
 from s3napback.logs import log_lines
 from s3napback.records import dataclass
 from s3napback.recovery.members import Gate
-from s3napback.recovery.opening.decoder import Decoder
+from s3napback.recovery.opening.decoder import Decoder, Part
 from s3napback.recovery.paths import NoSuchPath, WantedPaths, members_of_paths
 from s3napback.recovery.picking import in_parts
 from s3napback.recovery.single_file import write_to_standard_output
@@ -152,7 +153,8 @@ class FileDump:
             S3napbackError: what failed. Standard output may have got a part by then.
         """
         (name,) = members_of_paths(self.directory, (self.path,))
-        in_part = in_parts(decoder, chain, WantedPaths.of((name,)))
+        # If it is a folder, that is all that is looked for here.
+        in_part = in_parts(decoder, chain, WantedPaths.of((name,)).alone())
         fate = _Fate.GONE
         for archive in reversed(chain):
             fate = self._given(in_part, decoder, archive, name)
@@ -178,9 +180,9 @@ class FileDump:
             return self._searched(whole, archive, name, written)
 
     def _searched(self, decoder: Decoder, archive: CataloguedArchive, name: str, written: _Written) -> _Fate:
-        search = self._read(decoder, archive, name, written)
+        search = self._read(replace(decoder, part=Part.FIRST), archive, name, written)
         if search.fate is _Fate.LINKED:
-            search = self._read(decoder, archive, search.target, written)
+            search = self._read(replace(decoder, part=Part.LINKED), archive, search.target, written)
         return search.fate
 
     def _read(self, decoder: Decoder, archive: CataloguedArchive, name: str, written: _Written) -> _Search:

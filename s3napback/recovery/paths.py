@@ -10,7 +10,7 @@ import difflib
 import os
 import posixpath
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 
 from s3napback.archives import NOTHING_UNREAD, Unread
 from s3napback.errors import S3napbackError
@@ -83,6 +83,10 @@ class WantedPaths:
         above = {"/".join(name.split("/")[:depth]) for name in names for depth in range(name.count("/") + 1)}
         basenames = {posixpath.basename(name).lower() for name in names}
         return cls(names, frozenset({*above, ""}), frozenset(basenames), tuple(f"{name}/" for name in names), unread)
+
+    def alone(self) -> WantedPaths:
+        """The same without what lies in them."""
+        return replace(self, _below=())
 
     def include(self, name: str) -> bool:
         """Whether it is one of the paths, or lies in one."""

@@ -9,37 +9,48 @@ from __future__ import annotations
 
 import logging
 import posixpath
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import StoreError
-from s3napback.index.headers import Headers, UnknownForm
-from s3napback.index.lines import FILE, FOLDER, LINK, SYMLINK, Entry
+from s3napback.index.lines import FOLDER, LINK, Entry
 from s3napback.records import dataclass
-from s3napback.recovery.opening.decoder import Decoder
+from s3napback.recovery.chosen import Chosen, name_mark, text_of
+from s3napback.recovery.opening.decoder import Decoder, Part, Parts
 from s3napback.recovery.opening.indexed import can_be_entered, enter, look_up
 from s3napback.recovery.opening.ranges import Content, Irregular
 from s3napback.recovery.paths import WantedPaths
-from s3napback.streams.tar_headers import BLOCK_SIZE, DIRECTORY, HARD_LINK, REGULAR, SYMBOLIC_LINK, plain_name
 from s3napback.streams.tar_stream import END_MARK
 from s3napback.streams.transformations import Block
 
 logger = logging.getLogger("s3napback")
 
 MOST_MEMBERS = 50_000
-"""Of one archive that are fetched in parts: for more than these it is read whole."""
+"""Of one archive that are fetched in parts: where more are needed it is read whole, unless it is a large one."""
+
+_MOST_OF_ALL = 500_000
+"""The same of an archive of any size. It takes 30 MB of memory."""
+
+_WORTH_A_MEMBER = 20_000
+"""Bytes of an archive that are read in the time in which one member is found and fetched."""
+
+_MOST_NEWER = 200_000
+"""Files of which is remembered that a later archive brings them. It takes 20 MB of memory."""
 
 _LONGEST_HEADERS = 1 << 25
 """Bytes of one member, which a folder of a million names needs."""
 
-_LONGEST_NAMES = 1 << 24
-"""Bytes of the names of all members that are fetched in parts; for more an archive is read whole."""
+_LONGEST_TARGETS = 1 << 24
+"""Bytes of all that hard links lead to which are fetched in parts; for more an archive is read whole."""
+
+_GATHERED = 1 << 18
+"""Bytes of members that are passed on together, as most are small."""
 
 _MOST_ROUNDS = 3
 """Readings of an index. What tar writes has no link that leads to a link, and needs two."""
 
-_TYPES = ((REGULAR, FILE), (DIRECTORY, FOLDER), (HARD_LINK, LINK), (SYMBOLIC_LINK, SYMLINK))
 _WORTH_WHILE = 0.7
 """Where the segments that are needed are more than this part of an archive, it is read whole."""
 
@@ -49,7 +60,7 @@ class _Picked:
     """What matters of one archive."""
 
     content: Content
-    entries: Sequence[Entry]
+    members: Chosen
 
 
 def in_parts(decoder: Decoder, chain: Sequence[CataloguedArchive], wanted: WantedPaths) -> Decoder:
@@ -61,7 +72,7 @@ def in_parts(decoder: Decoder, chain: Sequence[CataloguedArchive], wanted: Wante
         chain: oldest first.
         wanted: the paths.
     """
-    parts: dict[str, Callable[[], Iterator[Block]]] = {}
+    parts: dict[str, Parts] = {}
     newer: set[bytes] = set()
     linked: set[bytes] = set()
     for archive in reversed(chain):
@@ -70,13 +81,15 @@ def in_parts(decoder: Decoder, chain: Sequence[CataloguedArchive], wanted: Wante
             continue
         try:
             picked = _pick(decoder, archive, wanted)
+            linked.update(map(name_mark, picked.members.targets))
+            needed = replace(picked, members=picked.members.without(newer - linked))
+            # Be it read whole or not: what it brings is known.
+            newer.update(islice(picked.members.files(), max(0, _MOST_NEWER - len(newer))))
+            _require_worth_while(needed, archive, readings=2 if decoder.decryption.signer else 1)
         except StoreError as error:
             logger.info("%s is read whole: %s", decoder.transport.address(archive), error)
-            continue
-        linked |= {_plain(entry.more) for entry in picked.entries if entry.type == LINK}
-        left = [each for each in picked.entries if each.type != FILE or _plain(each.path) not in newer - linked]
-        parts[archive.key] = _stream_of(replace(picked, entries=left))
-        newer |= {_plain(entry.path) for entry in picked.entries if entry.type == FILE}
+        else:
+            parts[archive.key] = _stream_of(needed)
     return replace(decoder, parts=parts)
 
 
@@ -88,22 +101,33 @@ def _pick(decoder: Decoder, archive: CataloguedArchive, wanted: WantedPaths) -> 
         StoreError: it cannot be read.
     """
     entered = enter(decoder, archive)
+    most = min(_MOST_OF_ALL, max(MOST_MEMBERS, archive.stored.size // _WORTH_A_MEMBER))
     names: frozenset[str] = frozenset()
     for _ in range(_MOST_ROUNDS):
-        found: list[Entry] = []
-        choice = _Choice(wanted, names, frozenset(map(posixpath.dirname, names)), found)
+        found = Chosen(wanted.include)
+        choice = _Choice(wanted, names, frozenset(map(posixpath.dirname, names)), most, found)
         content = look_up(decoder, entered, choice.is_of_interest, choice.take)
-        targets = {_text(entry.more) for entry in found if entry.type == LINK}
-        missing = frozenset(target for target in targets if not wanted.include(target)) - names
+        missing = frozenset(target for target in found.targets if not wanted.include(target)) - names
         if not missing:
             break
         names |= missing
     else:
         raise Irregular("hard links in it lead to hard links")
-    size = archive.stored.size
-    if content.cost((entry.start, entry.end) for entry in found) > _WORTH_WHILE * size:
-        raise Irregular("nearly all of it is needed")
     return _Picked(content, found)
+
+
+def _require_worth_while(picked: _Picked, archive: CataloguedArchive, readings: int) -> None:
+    """Look whether an archive has to be fetched nearly as a whole.
+
+    Args:
+        readings: of a whole archive: one for its signature comes first.
+
+    Raises:
+        Irregular: it has, which is quicker in order.
+    """
+    cost = picked.content.cost((each.start, each.end) for each in picked.members)
+    if cost > _WORTH_WHILE * readings * archive.stored.size:
+        raise Irregular("nearly all of it is needed")
 
 
 @dataclass
@@ -114,62 +138,48 @@ class _Choice:
         wanted: the paths.
         targets: names of what chosen hard links lead to, and is not among them.
         folders: names of those in which that lies.
+        most: members that may be chosen.
         found: what was chosen.
     """
 
     wanted: WantedPaths
     targets: frozenset[str]
     folders: frozenset[str]
-    found: list[Entry]
+    most: int
+    found: Chosen
     _length: int = 0
 
     def is_of_interest(self, folder: bytes) -> bool:
         """Whether something in a folder may be chosen."""
-        name = _text(folder)
+        name = text_of(folder)
         return self.wanted.include(name) or name in self.wanted.above or name in self.folders
 
     def take(self, entry: Entry) -> None:
         """Choose it, or not."""
-        name = _text(entry.path)
+        name = text_of(entry.path)
         is_chosen = self.wanted.include(name) or name in self.targets
         if is_chosen or (entry.type == FOLDER and name in self.wanted.above):
-            if len(self.found) >= MOST_MEMBERS:
-                raise Irregular(f"more than {MOST_MEMBERS} members of it are needed")
-            self._length += len(entry.path) + len(entry.more)
-            if self._length > _LONGEST_NAMES or entry.content - entry.start > _LONGEST_HEADERS:
+            if len(self.found) >= self.most:
+                raise Irregular(f"more than {self.most} members of it are needed")
+            self._length += len(entry.more) if entry.type == LINK else 0
+            if self._length > _LONGEST_TARGETS or entry.content - entry.start > _LONGEST_HEADERS:
                 raise Irregular("names in it are too long to be remembered")
-            self.found.append(entry)
+            self.found.add(entry)
 
 
-def _stream_of(picked: _Picked) -> Callable[[], Iterator[Block]]:
-    def stream() -> Iterator[Block]:
-        for entry in picked.entries:
-            headers = picked.content.read(entry.start, entry.content)
-            _require_same(headers, entry)
-            yield headers
-            yield from picked.content.pieces(entry.content, entry.end)
-        yield END_MARK
+def _stream_of(picked: _Picked) -> Parts:
+    def stream(part: Part) -> Iterator[Block]:
+        gathered = bytearray()
+        for place in picked.members.part(part):
+            headers = picked.content.read(place.start, place.content)
+            if not place.is_of(headers):
+                raise Irregular("a member of the archive is not the one of which its index tells")
+            gathered += headers
+            for piece in picked.content.pieces(place.content, place.end):
+                gathered += piece
+                if len(gathered) >= _GATHERED:
+                    yield bytes(gathered)
+                    gathered.clear()
+        yield bytes(gathered) + END_MARK
 
     return stream
-
-
-def _require_same(raw: bytes, entry: Entry) -> None:
-    try:
-        headers = Headers(raw)
-        is_same = headers.path.rstrip(b"/") == entry.path and (
-            entry.type == FOLDER or headers.stored_size + -headers.stored_size % BLOCK_SIZE == entry.end - entry.content
-        )
-        is_same = is_same and all((headers.type == type_) == (entry.type == word) for type_, word in _TYPES)
-        is_same = is_same and (entry.type not in (LINK, SYMLINK) or headers.link == entry.more)
-    except (UnknownForm, ValueError, IndexError):
-        is_same = False
-    if not is_same:
-        raise Irregular("a member of the archive is not the one of which its index tells")
-
-
-def _text(path: bytes) -> str:
-    return plain_name(path.decode("utf-8", "surrogateescape"))
-
-
-def _plain(path: bytes) -> bytes:
-    return _text(path).encode("utf-8", "surrogateescape")

@@ -156,3 +156,21 @@ def test_a_cache_that_cannot_be_written_hinders_nothing(
     (tmp_path / "cache").write_text("no folder")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert is_listed_right(site_of(tmp_path / "site", None, rclone))
+
+
+def test_what_is_kept_and_can_be_neither_read_nor_removed_hinders_nothing(
+    tmp_path: Path, rclone: S3Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    site = site_of(tmp_path / "site", None, rclone)
+    caplog.set_level(logging.INFO)
+    assert is_listed_right(site)
+    damaged(site, index_key(f"{site.name()}-0-FULL"), flipped)
+    kept = sorted((tmp_path / "cache" / "s3napback").glob("kept-*"))
+    assert kept
+    for path in kept:
+        path.unlink()
+        path.mkdir()
+    caplog.clear()
+    assert is_listed_right(site)
+    assert f"{site.name()}-0-FULL {WHOLE}" in caplog.text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
+from enum import Enum
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +32,18 @@ _LEAST_RATE = 128
 logger = logging.getLogger("s3napback")
 
 
+class Part(Enum):
+    """Which of the members that were picked of an archive are wanted; those that are no files always are."""
+
+    ALL = "all"
+    FIRST = "but for what only hard links lead to"
+    LINKED = "what hard links lead to that could not be made at first, and what is called like these"
+
+
+Parts = Callable[[Part], Iterator[Block]]
+"""Begins a smaller archive of what is wanted of one."""
+
+
 def _unwatched(decompression: Transformation) -> Transformation:
     return decompression
 
@@ -46,7 +59,8 @@ class Decoder:
         temp_dir: where programs that need room for what they read have it; None is the system's folder.
         proofs: of archives whose signature was found good, by key and version.
         indexes: keys of the index objects in the store.
-        parts: of archives that are not read whole, by key: what begins a smaller archive of what is wanted of it.
+        parts: of archives that are not read whole, by key.
+        part: which of their members are wanted now.
     """
 
     transport: Transport
@@ -55,7 +69,8 @@ class Decoder:
     temp_dir: Path | None = None
     proofs: dict[tuple[str, str], Proof] = field(default_factory=dict, repr=False)
     indexes: frozenset[str] = frozenset()
-    parts: Mapping[str, Callable[[], Iterator[Block]]] = field(default_factory=dict)
+    parts: Mapping[str, Parts] = field(default_factory=dict)
+    part: Part = Part.ALL
 
     def open(
         self,
@@ -77,7 +92,8 @@ class Decoder:
         if not archive.stored.size:
             raise Damaged(f"{self.transport.address(archive)} is empty, which no archive is")
         if archive.key in self.parts:
-            return self._pipeline(Feed(self.transport.address(archive), self.parts[archive.key]), *consumers)
+            picked = partial(self.parts[archive.key], self.part)
+            return self._pipeline(Feed(self.transport.address(archive), picked), *consumers)
         encrypted = self._is_encrypted(archive)
         if self.decryption.signer and not encrypted:
             raise Damaged(
