@@ -237,12 +237,27 @@ def end_descendants() -> None:
             alive = frozenset(_known) & _processes()
 
 
-def _descendants() -> set[_Process]:
+def end_started_by(thread: int) -> None:
+    """End by force what a thread of ours has started, and all that descends from that; it reaps them itself.
+
+    Args:
+        thread: its native number. Where the kernel does not tell its children (proc(5), children), nothing is ended.
+    """
+    with suppress(OSError, ValueError):
+        children = {int(each) for each in Path(f"/proc/self/task/{thread}/children").read_text().split()}
+        for each in _descendants(children):
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(each.number, signal.SIGKILL)
+
+
+def _descendants(of: Collection[int] | None = None) -> set[_Process]:
+    """All processes that descend from us, or certain processes with all that descend from them."""
     everybody = _processes()
-    found: set[_Process] = set()
-    numbers: set[int] = set()
+    numbers = set(of or ())
+    found = {each for each in everybody if each.number in numbers}
+    ancestors = {os.getpid()} if of is None else set()
     while True:
-        more = {each for each in everybody if each.parent in {os.getpid(), *numbers} or each.group in numbers}
+        more = {each for each in everybody if each.parent in numbers | ancestors or each.group in numbers}
         if more <= found:
             return found
         found |= more

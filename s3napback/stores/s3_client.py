@@ -19,6 +19,7 @@ from botocore.exceptions import BotoCoreError, NoCredentialsError, ProfileNotFou
 
 from s3napback.config.settings import Credentials, StoreSettings
 from s3napback.crews import TookTooLong, within
+from s3napback.ending import end_started_by
 from s3napback.stores.s3_errors import (
     NO_EXPECTATIONS,
     NoCredentialsYet,
@@ -148,7 +149,19 @@ class Clients:
     ) -> tuple[botocore.session.Session, Any]:
         if began < self._given_up:
             raise TookTooLong
-        return within(limit, lambda: self._looked_up(kept), "credentials")
+        threads: list[int] = []
+
+        def look() -> tuple[botocore.session.Session, Any]:
+            threads.append(threading.get_native_id())
+            return self._looked_up(kept)
+
+        try:
+            return within(limit, look, "credentials")
+        except TookTooLong:
+            # A program that hangs would be joined by another one at the next request, and stay when we have gone.
+            for thread in threads:
+                end_started_by(thread)
+            raise
 
     def _looked_up(self, kept: botocore.session.Session | None) -> tuple[botocore.session.Session, Any]:
         """A session, and what it signs with now; None if it has nothing. May hang."""
