@@ -36,6 +36,8 @@ _SPEAKING_SECONDS = 0.5
 _SLICE_SECONDS = 0.5  # of a wait, in a thread that no signal reaches
 
 _begun = threading.Event()
+_taken = threading.Event()
+"""The main thread has been told."""
 _number = signal.SIGTERM  # of the signal that has come
 _moment = math.inf  # at which it came, by the monotonic clock
 _thread = threading.local()
@@ -114,6 +116,7 @@ def catch_signals(cleaning_seconds: float = CLEANING_SECONDS) -> None:
         for each in caught:
             signal.signal(each, signal.SIG_IGN)
         _begin(number)
+        _taken.set()
         raise Interrupted(number)
 
     reader, writer = os.pipe()
@@ -181,7 +184,11 @@ def _watch(reader: int, caught: Collection[signal.Signals], cleaning_seconds: fl
     signal.pthread_sigmask(signal.SIG_BLOCK, caught)
     number = _first_signal(reader, caught)
     _begin(number)
-    time.sleep(cleaning_seconds)
+    deadline = time.monotonic() + cleaning_seconds
+    # One that came just before the main thread went into the kernel did not wake it there.
+    while not _taken.wait(min(_LOOK_SECONDS, max(0.0, deadline - time.monotonic()))) and time.monotonic() < deadline:
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+    time.sleep(max(0.0, deadline - time.monotonic()))
     say_at_once(
         f"s3napback: {signal.Signals(number).name} came {cleaning_seconds:.0f} seconds ago, and something hangs: ended "
         "by force. What was there before stays; unfinished uploads, and .s3napback-restore-… in a restore's target, "
