@@ -37,6 +37,8 @@ _SPEAKING_SECONDS = 0.5
 _SLICE_SECONDS = 0.5  # of a wait, in a thread that no signal reaches
 
 _begun = threading.Event()
+_taken = threading.Event()
+"""The main thread has been told."""
 _number = signal.SIGTERM  # of the signal that has come
 _moment = math.inf  # at which it came, by the monotonic clock
 _thread = threading.local()
@@ -115,6 +117,7 @@ def catch_signals(cleaning_seconds: float = CLEANING_SECONDS) -> None:
         for each in caught:
             signal.signal(each, signal.SIG_IGN)
         _begin(number)
+        _taken.set()
         raise Interrupted(number)
 
     reader, writer = os.pipe()
@@ -182,7 +185,11 @@ def _watch(reader: int, caught: Collection[signal.Signals], cleaning_seconds: fl
     signal.pthread_sigmask(signal.SIG_BLOCK, caught)
     number = _first_signal(reader, caught)
     _begin(number)
-    time.sleep(cleaning_seconds)
+    deadline = time.monotonic() + cleaning_seconds
+    # One that came just before the main thread went into the kernel did not wake it there.
+    while not _taken.wait(min(_LOOK_SECONDS, max(0.0, deadline - time.monotonic()))) and time.monotonic() < deadline:
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+    time.sleep(max(0.0, deadline - time.monotonic()))
     say_at_once(
         f"s3napback: {signal.Signals(number).name} came {cleaning_seconds:.0f} seconds ago, and something hangs: ended "
         "by force. What was there before stays; unfinished uploads, and .s3napback-restore-… in a restore's target, "
@@ -238,12 +245,27 @@ def end_descendants() -> None:
             alive = frozenset(_known) & _processes()
 
 
-def _descendants() -> set[_Process]:
+def end_started_by(thread: int) -> None:
+    """End by force what a thread of ours has started, and all that descends from that; it reaps them itself.
+
+    Args:
+        thread: its native number. Where the kernel does not tell its children (proc(5), children), nothing is ended.
+    """
+    with suppress(OSError, ValueError):
+        children = {int(each) for each in Path(f"/proc/self/task/{thread}/children").read_text().split()}
+        for each in _descendants(children):
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(each.number, signal.SIGKILL)
+
+
+def _descendants(of: Collection[int] | None = None) -> set[_Process]:
+    """All processes that descend from us, or certain processes with all that descend from them."""
     everybody = _processes()
-    found: set[_Process] = set()
-    numbers: set[int] = set()
+    numbers = set(of or ())
+    found = {each for each in everybody if each.number in numbers}
+    ancestors = {os.getpid()} if of is None else set()
     while True:
-        more = {each for each in everybody if each.parent in {os.getpid(), *numbers} or each.group in numbers}
+        more = {each for each in everybody if each.parent in numbers | ancestors or each.group in numbers}
         if more <= found:
             return found
         found |= more

@@ -99,13 +99,52 @@ class ConsoleHandler(logging.Handler):
 
 @contextmanager
 def opened_safely() -> Iterator[None]:
-    """While it is entered, handlers that are made open their files by ``open_log``, and follow nobody's links."""
-    usual = logging.FileHandler._open
+    """While it is entered, handlers that are made open their files by ``open_log``, and follow nobody's links.
+
+    One for syslog, which asks its host already when it is made, is silent where that host is away.
+    """
+    import logging.handlers  # noqa: PLC0415 - whoever reads settings has imported it, and needs sockets
+
+    usual, syslog = logging.FileHandler._open, logging.handlers.SysLogHandler
     setattr(logging.FileHandler, "_open", _opened)  # noqa: B010
+    setattr(logging.handlers, "SysLogHandler", _in_time(syslog))  # noqa: B010
     try:
         yield
     finally:
         setattr(logging.FileHandler, "_open", usual)  # noqa: B010
+        setattr(logging.handlers, "SysLogHandler", syslog)  # noqa: B010
+
+
+def _in_time(usual: type[logging.Handler]) -> type[logging.Handler]:
+    """A class in the place of another one: what it makes is one of that, unless its other end is away."""
+    import socket  # noqa: PLC0415 - as above
+
+    def make(_class: type, *arguments: Any, **options: Any) -> Any:
+        # Not in a thread, as elsewhere: whoever reads settings holds the lock that a handler needs to be made.
+        before = socket.getdefaulttimeout()
+        socket.setdefaulttimeout(LONGEST_SECONDS)
+        try:
+            return usual(*arguments, **options)
+        except OSError as error:
+            return AwayHandler(error)
+        finally:
+            socket.setdefaulttimeout(before)
+
+    # Whoever reads settings takes nothing but a class.
+    return type(usual.__name__, (usual,), {"__new__": make})
+
+
+class AwayHandler(logging.Handler):
+    """In the place of one whose other end is away."""
+
+    def __init__(self, error: OSError) -> None:
+        """Begin; ``error`` says why."""
+        super().__init__()
+        self._error = error
+
+    def emit(self, _record: logging.LogRecord) -> None:
+        """Say why, which has it be switched off."""
+        raise self._error
 
 
 def open_safely_from_now(handler: logging.Handler) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import copy
+import errno
 import logging
 import textwrap
 import traceback
@@ -162,7 +163,12 @@ def _explain_file(path: Path, error: OSError) -> str:
     if error.filename is None or Path(error.filename) == path:
         return reason
     folder = Path(error.filename).parent
-    return f"{error.filename}: {reason}; create the folder {folder}, change the path, or choose another --log-config"
+    advice = "change the path, or choose another --log-config"
+    if isinstance(error, FileNotFoundError):
+        advice = f"create the folder {folder}, {advice}"
+    elif error.errno == errno.ENXIO:
+        advice = f"have somebody read from this FIFO, {advice}"
+    return f"{error.filename}: {reason}; {advice}"
 
 
 def _explain(error: Exception) -> str:

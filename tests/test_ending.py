@@ -151,6 +151,24 @@ def test_an_orderly_end_is_not_by_force(number: signal.Signals) -> None:
     assert (process.returncode, said) == (128 + number, "")
 
 
+UNNOTICED = """
+import threading
+
+def kill_this_thread():
+    time.sleep(0.1)
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+threading.Thread(target=kill_this_thread).start()
+"""
+
+
+def test_a_signal_that_comes_just_before_the_main_thread_sleeps_wakes_it() -> None:
+    """It is the same as one that another thread gets: there is a handler to be run, and nobody who looks for it."""
+    with started(UNNOTICED + ORDERLY, seconds=20) as process:
+        _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (128 + signal.SIGTERM, "")
+
+
 def test_a_signal_that_is_ignored_stays_ignored() -> None:
     program = BEGIN.format(seconds=1.0).replace(
         "ending.catch", "signal.signal(signal.SIGHUP, signal.SIG_IGN)\nending.catch"

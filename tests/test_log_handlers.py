@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 
 from tests.gpg_keys import Key
 from tests.mail_host import MailHost
+from tests.servers import free_port
 from tests.site import Site
 
 INI = """[loggers]
@@ -138,6 +142,29 @@ def test_a_handler_that_fails_or_hangs_is_switched_off_and_the_other_log_tells_i
     told = f"the log handler far {'cannot write: OSError: [Errno 28] ' * (name == 'Broken')}{words}"
     assert log.read_text().count(f"WARNING {told}; the run goes on without it") == 1
     assert done.stderr.count(told) == 1, "no console in this logging.ini"
+    assert log.read_text().count("FAILED") == 2
+
+
+@contextmanager
+def full_queue() -> Iterator[int]:
+    """The port of a host that takes no further connection, and does not say so."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield int(listener.getsockname()[1])
+
+
+@pytest.mark.parametrize("hangs", [True, False])
+def test_a_host_of_syslog_that_is_away_keeps_no_run_from_beginning(site: Site, hangs: bool) -> None:
+    with full_queue() if hangs else nullcontext(free_port()) as port:
+        option, log = configure(site, f"handlers.SysLogHandler\nargs=(('127.0.0.1', {port}), 1, {socket.SOCK_STREAM})")
+        done = run_here(site, option)
+    assert done.returncode == 1
+    reason = "timed out" if hangs else "Connection refused"
+    assert f"{reason}; the run goes on without it" in log.read_text()
     assert log.read_text().count("FAILED") == 2
 
 

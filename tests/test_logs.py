@@ -247,6 +247,7 @@ def test_a_file_that_others_can_write_is_refused_since_it_could_run_commands(min
         (MINIMAL.format(handler="NoSuchHandler", arguments="()"), "NoSuchHandler"),
         (MINIMAL.format(handler="FileHandler", arguments="("), "SyntaxError"),
         (MINIMAL.format(handler="FileHandler", arguments="('/nonexistent/x.log',)"), "create the folder /nonexistent,"),
+        (MINIMAL.format(handler="FileHandler", arguments="('/',)"), "/: Is a directory; change the path"),
         ("\udcff", "UnicodeDecodeError"),
         (
             MINIMAL.format(handler="StreamHandler", arguments="(sys.stderr,)").replace("keys=root", "keys=root,ours"),

@@ -24,7 +24,10 @@ from s3napback.stores.s3_client import Clients
 from s3napback.stores.s3_errors import (
     FAILURES,
     explain,
+    is_absence,
     is_definite,
+    is_foreign,
+    is_mistake_at_first,
     is_passing,
     required,
     status_of,
@@ -118,7 +121,7 @@ class S3Store:
         choice = f" at {elsewhere} (AWS_ENDPOINT_URL, or endpoint_url of a profile)" * bool(elsewhere)
         doing = f"the store {named}{choice} cannot be used"
         try:
-            # A proxy is nearly always there: one that nothing listens at is a mistake, and said at once.
+            # A proxy that nothing listens at is said at once.
             page = patiently(
                 lambda: list_objects(self._bucket, prefix, {}, self._clients.prompt()),
                 doing,
@@ -126,7 +129,7 @@ class S3Store:
                 at_once=(ProxyConnectionError,),
             )
         except FAILURES as error:
-            if is_definite(error) or isinstance(error, ProxyConnectionError):
+            if is_definite(error) or is_mistake_at_first(error):
                 raise UnusableStore(f"{doing}: {explain(error)}") from error
             raise StoreUnreachable(f"{doing} now: {explain(error)}") from error
         if for_writing:
@@ -143,7 +146,7 @@ class S3Store:
         try:
             answer = self._ask(partial(self._head_in_words, self._named(key)), doing)
         except FAILURES as error:
-            if status_of(error) == 404:
+            if is_absence(error):
                 return None
             raise translate(error, doing) from error
         return self._described(key, answer, doing)
@@ -155,15 +158,21 @@ class S3Store:
             try:
                 return self._described(key, self._clients.prompt().head_object(Bucket=self._bucket, Key=key), doing)
             except ClientError as error:
-                if status_of(error) == 404:
+                if is_absence(error):
                     return None
                 raise
 
     def _head_in_words(self, named: dict[str, Any], client: S3Client) -> Any:
-        """A HEAD; its failure in the store's words: an answer to a HEAD has none, one to a GET tells what is wrong."""
+        """A HEAD; its failure in the store's words: an answer to a HEAD has none, one to a GET tells what is wrong.
+
+        A proxy behind which there is no store now says that nothing is there, and a listing that it is a proxy.
+        """
         try:
             return client.head_object(**named)
         except ClientError as error:
+            if status_of(error) == 404 and is_foreign(error):
+                list_objects(self._bucket, named["Key"], {"MaxKeys": 1}, client)
+                return client.head_object(**named)
             told = self._refusal_in_words(named, client) if status_of(error) in {400, 403} else None
             if told is not None and status_of(told) == status_of(error):
                 raise told from error
@@ -294,7 +303,7 @@ class S3Store:
         try:
             answer = self._ask(lambda client: client.delete_object(Bucket=self._bucket, Key=key), doing)
         except FAILURES as error:
-            if status_of(error) != 404:
+            if not is_absence(error):
                 raise translate(error, doing) from error
             return False
         return bool(answer.get("DeleteMarker"))

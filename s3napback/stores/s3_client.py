@@ -8,16 +8,25 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import botocore.session
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import BotoCoreError, NoCredentialsError, ProfileNotFound
 
 from s3napback.config.settings import Credentials, StoreSettings
 from s3napback.crews import TookTooLong, within
-from s3napback.stores.s3_errors import NoCredentialsYet, UnusableCredentials, UnusableSettings
+from s3napback.ending import end_started_by
+from s3napback.stores.s3_errors import (
+    NO_EXPECTATIONS,
+    NoCredentialsYet,
+    UnusableCredentials,
+    UnusableSettings,
+    note_renewal,
+)
 from s3napback.stores.s3_model import use_model
 from s3napback.stores.s3_session import CarefulParsers, LimitedSession
 from s3napback.stores.waiting import Waiting
@@ -60,6 +69,8 @@ class Clients:
         self._prompt: S3Client | None = None
         self._slow: S3Client | None = None
         self._given_up = 0.0
+        self._refused: botocore.session.Session | None = None
+        self._expects = True
 
     def prompt(self) -> S3Client:
         """The client for everything but completions. Credentials have been found, and renewed if they must be.
@@ -72,7 +83,7 @@ class Clients:
         with self._lock:
             session = self._checked_session(began)
             if self._prompt is None:
-                self._prompt = _make_client(session, self._settings, self._waiting)
+                self._prompt = self._made(session, self._waiting)
             return self._prompt
 
     def slow(self) -> S3Client:
@@ -81,8 +92,31 @@ class Clients:
         with self._lock:
             session = self._checked_session(began)
             if self._slow is None:
-                self._slow = _make_client(session, self._settings, self._waiting.for_completion)
+                self._slow = self._made(session, self._waiting.for_completion)
             return self._slow
+
+    def _made(self, session: botocore.session.Session, waiting: Waiting) -> S3Client:
+        made = _make_client(session, self._settings, waiting)
+        made.meta.events.register("before-sign.s3", self._drop_expectation)
+        made.meta.events.register("after-call.s3", partial(self._learn, session))
+        return made
+
+    def _drop_expectation(self, request: AWSRequest, **_others: object) -> None:
+        if not self._expects:
+            del request.headers["Expect"]
+
+    def _learn(self, session: botocore.session.Session, parsed: dict[str, Any], **_others: object) -> None:
+        """See what the next attempt has to do otherwise: every answer to every request comes by here."""
+        if parsed.get("ResponseMetadata", {}).get("HTTPStatusCode") == NO_EXPECTATIONS:
+            # Expect: 100-continue, with which botocore sends bodies.
+            self._expects = False
+        credentials = session.get_credentials()
+        # A program may give others the next time, even if it does not say when these expire.
+        can_renew = isinstance(credentials, RefreshableCredentials) or (
+            credentials is not None and credentials.method == "custom-process"
+        )
+        if can_renew and note_renewal(parsed):
+            self._refused = session
 
     def _checked_session(self, began: float) -> botocore.session.Session:
         """The session, after a look at what requests are signed with: here a failure can be told from a request's.
@@ -91,7 +125,7 @@ class Clients:
             began: when this was asked for. Whoever has waited behind a look that was given up does not wait once more.
         """
         limit = min(_CREDENTIALS_SECONDS, self._settings.stall_timeout or _CREDENTIALS_SECONDS)
-        kept = self._session
+        kept = None if self._session is self._refused else self._session
         # What a service did not tell this time it may tell the next time: nothing is kept of a failure.
         self._session = None
         try:
@@ -115,7 +149,19 @@ class Clients:
     ) -> tuple[botocore.session.Session, Any]:
         if began < self._given_up:
             raise TookTooLong
-        return within(limit, lambda: self._looked_up(kept), "credentials")
+        threads: list[int] = []
+
+        def look() -> tuple[botocore.session.Session, Any]:
+            threads.append(threading.get_native_id())
+            return self._looked_up(kept)
+
+        try:
+            return within(limit, look, "credentials")
+        except TookTooLong:
+            # A program that hangs would be joined by another one at the next request, and stay when we have gone.
+            for thread in threads:
+                end_started_by(thread)
+            raise
 
     def _looked_up(self, kept: botocore.session.Session | None) -> tuple[botocore.session.Session, Any]:
         """A session, and what it signs with now; None if it has nothing. May hang."""

@@ -23,6 +23,7 @@ from botocore.exceptions import (
     ParamValidationError,
     PartialCredentialsError,
     ProfileNotFound,
+    ProxyConnectionError,
     SSOError,
     TokenRetrievalError,
     UnknownCredentialError,
@@ -109,9 +110,27 @@ _PASSING = frozenset(
         *("BandwidthLimitExceeded", "LimitExceededException", "RequestThrottled", "EC2ThrottledException"),
     }
 )
+_SKEWED = "RequestTimeTooSkewed"
+"""Until the clock is set, as it is soon after a machine has slept."""
+_RENEWED = "s3napback-renewed"
+_EXPIRED = frozenset(
+    {
+        *("ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId", "InvalidToken", "InvalidTokenId"),
+        *("TokenRefreshRequired",),
+    }
+)
+_TOLD_IN_WORDS = frozenset(
+    {
+        *("AbortMultipartUpload", "CompleteMultipartUpload", "CreateMultipartUpload", "DeleteObject", "GetObject"),
+        *("ListObjectsV2", "ListObjectVersions", "PutObject", "PutObjectRetention", "UploadPart"),
+    }
+)
+"""Operations to which no S3 server answers "not found" without words. An answer to a HEAD never has any."""
 _NOT_IMPLEMENTED = frozenset({501, 505})
-_PASSING_STATUS = frozenset({408, 425, 429, 499})
-"""RFC 8470's "too early", and what proxies answer for a client that they take to have gone, besides the well-known."""
+NO_EXPECTATIONS = 417
+_PASSING_STATUS = frozenset({408, NO_EXPECTATIONS, 425, 429, 499})
+"""RFC 8470's "too early", and what proxies answer for a client that they take to have gone, besides the well-known.
+Requests come without "Expect" after the first one that a proxy has refused for it (``s3_client``)."""
 _REMOTE_PROVIDERS = ("iam-role", "container-role", "assume-role-with-web-identity", "sso", "assume-role")
 """botocore's names of what asks a server for credentials: one that does not answer may do so later."""
 
@@ -133,6 +152,7 @@ _RIGHTS = {
     "UploadPart": "s3:PutObject",
 }
 
+_RENEW = "renew them where they come from: S3Keyfile, AWS_SESSION_TOKEN, ~/.aws, or a service"
 _ADVICE = {
     "NoSuchBucket": "there is no such bucket: create it, or correct Bucket, Endpoint or Region",
     "InvalidBucketName": "the bucket's name is not allowed: correct Bucket",
@@ -140,9 +160,12 @@ _ADVICE = {
     "SignatureDoesNotMatch": "the secret key is wrong: correct secret= in S3Keyfile, or the credentials in use",
     "AuthorizationHeaderMalformed": "the request was signed for another region: set Region to the bucket's",
     "PermanentRedirect": "the bucket is elsewhere: set Region, or Endpoint, to the bucket's",
-    "ExpiredToken": "the temporary credentials have expired: renew them",
-    "InvalidToken": "the session token is not valid: renew the temporary credentials",
-    "RequestTimeTooSkewed": "this machine's clock differs too much from the store's: set it",
+    "ExpiredToken": f"the temporary credentials have expired: {_RENEW}",
+    "ExpiredTokenException": f"the temporary credentials have expired: {_RENEW}",
+    "TokenRefreshRequired": f"the temporary credentials have expired: {_RENEW}",
+    "InvalidToken": f"the session token is not valid: {_RENEW}",
+    "InvalidTokenId": f"the session token is not valid: {_RENEW}",
+    _SKEWED: "this machine's clock differs too much from the store's: set it",
     "InvalidObjectState": "the object lies in a cold storage class: have the store restore it first",
     "EntityTooLarge": "the store refuses parts or objects of this size: set a smaller ChunkSize",
 }
@@ -150,7 +173,7 @@ _ADVICE = {
 
 _ADVICE_ON_STATUS = {
     407: "the proxy wants a user and a password: correct HTTPS_PROXY or HTTP_PROXY",
-    417: "a proxy on the way refuses requests with “Expect: 100-continue”: have it pass them on",
+    NO_EXPECTATIONS: "a proxy on the way refuses requests with “Expect: 100-continue”: have it pass them on",
 }
 _NO_S3 = "the answer is not that of an S3 server: check Endpoint, and proxies on the way to it"
 _FIXED: dict[type[BaseException], str] = {
@@ -181,13 +204,56 @@ def is_passing(error: BaseException) -> bool:
         return error.kwargs.get("provider", _REMOTE_PROVIDERS[0]) in _REMOTE_PROVIDERS
     if isinstance(error, (*NO_ANSWER, SlowAnswer)):
         return not mistake(error)
-    status = status_of(error)
-    return (status >= 500 and status not in _NOT_IMPLEMENTED) or _is_passing_answer(status, code_of(error))
+    return isinstance(error, ClientError) and _is_passing_answer(error, status_of(error), code_of(error))
 
 
-def _is_passing_answer(status: int, code: str) -> bool:
-    # A service behind the store may be named in front: KMS.ThrottlingException.
-    return status in _PASSING_STATUS or code.rpartition(".")[2] in _PASSING
+def _is_passing_answer(error: ClientError, status: int, code: str) -> bool:
+    return (
+        (status >= 500 and status not in _NOT_IMPLEMENTED)
+        or status in _PASSING_STATUS
+        # A service behind the store may be named in front: KMS.ThrottlingException.
+        or code.rpartition(".")[2] in _PASSING
+        or code == _SKEWED
+        or _is_of_a_proxy(error)
+        or _RENEWED in error.response.get("Error", {})
+    )
+
+
+def _is_of_a_proxy(error: ClientError) -> bool:
+    """Whether it is a "not found" of a proxy behind which there is no store now, or of quite another server."""
+    # A store's own answers have a code of words.
+    return status_of(error) == 404 and code_of(error) in {"", "404"} and error.operation_name in _TOLD_IN_WORDS
+
+
+def is_absence(error: BaseException) -> bool:
+    """Whether a store says that what was asked for is not there."""
+    return status_of(error) == 404 and not is_passing(error)
+
+
+def is_foreign(error: ClientError) -> bool:
+    """Whether an answer has nothing by which it could be told to be a store's; those of some stores do not have it."""
+    headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    return not any(name.lower().startswith("x-amz") for name in headers)
+
+
+def note_renewal(parsed: dict[str, Any]) -> bool:
+    """Have a refusal count as passing if it is one of credentials, which can be had anew; whether it is one.
+
+    Args:
+        parsed: botocore's reading of an answer, which becomes the error.
+    """
+    is_expired = parsed.get("Error", {}).get("Code") in _EXPIRED
+    if is_expired:
+        parsed["Error"][_RENEWED] = True
+    return is_expired
+
+
+def is_mistake_at_first(error: BaseException) -> bool:
+    """Whether a failure that may pass in the midst of a run is rather a mistake where a run has not yet begun."""
+    if not isinstance(error, ClientError):
+        # A proxy is nearly always there.
+        return isinstance(error, ProxyConnectionError)
+    return code_of(error) == _SKEWED or _RENEWED in error.response.get("Error", {}) or _is_of_a_proxy(error)
 
 
 def explain(error: BaseException) -> str:
@@ -260,8 +326,7 @@ def is_definite(error: BaseException) -> bool:
 
 def _advice(error: ClientError) -> str:
     known = _ADVICE.get(code_of(error)) or _ADVICE_ON_STATUS.get(status_of(error))
-    if not known and status_of(error) == 404 and code_of(error) == "404" and error.operation_name != "HeadObject":
-        # A store's own answers have a code of words.
+    if not known and status_of(error) == 404 and code_of(error) in {"", "404"} and error.operation_name != "HeadObject":
         known = _NO_S3
     if known:
         return known

@@ -17,7 +17,7 @@ from s3napback.stores import StoredObject
 from s3napback.stores.choosing import identity_of
 from s3napback.stores.read_only import ReadOnlyStore
 from s3napback.stores.s3 import S3Store
-from s3napback.stores.s3_errors import FAILURES, status_of, translate
+from s3napback.stores.s3_errors import FAILURES, is_absence, translate
 from s3napback.stores.s3_versions import Keeping, kept_since, listed_versions, look_at_keeping
 from s3napback.stores.versions import (
     StoredVersion,
@@ -58,7 +58,7 @@ class S3StoreWithVersions(S3Store):
         try:
             answer = self._ask(partial(self._head_in_words, named), doing)
         except FAILURES as error:
-            if status_of(error) == 404:
+            if is_absence(error):
                 return None
             raise translate(error, doing) from error
         return self._described(version.key, answer, doing)
@@ -281,7 +281,7 @@ class S3StoreAsOf(ReadOnlyStore, S3StoreWithVersions):
             with answer["Body"] as body:
                 return bytes(body.read(_LONGEST_SUM))
         except FAILURES as error:
-            if status_of(error) == 404:
+            if is_absence(error):
                 return b""
             raise translate(error, doing) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
@@ -75,3 +76,23 @@ def test_whatever_gives_credentials_and_hangs_is_given_up(
                 with pytest.raises(StoreUnreachable, match="what gives them has not answered within 1 seconds"):
                     result_of(asked)
         assert time.monotonic() - began < 15
+
+
+def test_a_program_that_was_given_up_is_ended_with_what_it_has_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moto: S3Server
+) -> None:
+    monkeypatch.setattr("s3napback.stores.s3_client._CREDENTIALS_SECONDS", 1.0)
+    clean_environment(monkeypatch, moto)
+    helper, config, held = tmp_path / "helper", tmp_path / "config", tmp_path / "held"
+    os.mkfifo(held)
+    reader = os.open(held, os.O_RDONLY | os.O_NONBLOCK)
+    helper.write_text(f"#!/bin/sh\nexec 3>{held}\necho x >&3\nsleep 600\n")
+    helper.chmod(0o700)
+    config.write_text(f"[default]\ncredential_process = {helper}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    with pytest.raises(StoreUnreachable, match="has not answered"):
+        S3Store(moto.settings("some-bucket"), Credentials(), waiting=IMPATIENT).check()
+    os.set_blocking(reader, True)
+    with os.fdopen(reader, "rb") as stream:
+        # It ends when nobody holds its other end any more.
+        assert set(stream.read()) == set(b"x\n")

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -255,6 +256,13 @@ def test_credentials_that_cannot_be_renewed_in_the_middle_of_an_upload_fail_it_a
     with pytest.raises(StoreError, match="no usable credentials"):
         store.put("k", BytesSource(LARGE), metadata("new"))
     on_rclone.assert_nothing_changed()
+
+
+@pytest.mark.parametrize("fault", [answer(403, "RequestTimeTooSkewed"), lambda *_others: Answer(404, {}, b"nothing")])
+def test_what_is_rather_a_mistake_at_first_is_told_as_one(on_rclone: S3Bench, fault: Any) -> None:
+    on_rclone.proxy.add(Fault("ListObjectsV2", fault))
+    with pytest.raises(UnusableStore, match=r"set it|check Endpoint"):
+        on_rclone.store.check()
 
 
 class _Metadata(http.server.BaseHTTPRequestHandler):

@@ -29,6 +29,8 @@ PASSING = [
         (409, "ConditionalRequestConflict"),
         (503, "SlowDown"),
         (400, "KMS.ThrottlingException"),
+        (403, "RequestTimeTooSkewed"),
+        *[(404, "404"), (404, ""), (417, "417")],
     ],
     # What botocore would repeat if it were let.
     *[(400, code) for code in vars(ThrottledRetryableChecker)["_THROTTLED_ERROR_CODES"]],
@@ -36,14 +38,14 @@ PASSING = [
 ]
 DEFINITE = [
     *[(400, "InvalidArgument"), (403, "AccessDenied"), (404, "NoSuchBucket"), (409, "BucketNotEmpty")],
-    *[(412, "PreconditionFailed"), (501, "NotImplemented"), (403, "RequestTimeTooSkewed")],
+    *[(412, "PreconditionFailed"), (501, "NotImplemented")],
 ]
 
 
-def refusal(status: int, code: str) -> ClientError:
+def refusal(status: int, code: str, operation: str = "PutObject") -> ClientError:
     return ClientError(
         {"Error": {"Code": code, "Message": ""}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item]
-        "PutObject",
+        operation,
     )
 
 
@@ -55,6 +57,7 @@ def test_what_says_nothing_definite_is_passing(status: int, code: str) -> None:
 @pytest.mark.parametrize(("status", "code"), DEFINITE)
 def test_what_says_no_is_not(status: int, code: str) -> None:
     assert not is_passing(refusal(status, code))
+    assert not is_passing(refusal(404, "404", "HeadObject"))
 
 
 def test_a_thread_that_waits_disturbs_nobody_else_s_random_numbers() -> None:
@@ -146,6 +149,45 @@ def test_every_operation_survives_several_resets_and_refusals(on_rclone: S3Bench
     on_rclone.proxy.add(Fault(".*", reset(), nth=(1, 2)), Fault(".*", answer(520, "Unknown"), nth=3))
     ASKED[name](on_rclone.open(outage_seconds=20))
     assert len(on_rclone.proxy.seen) >= 4
+
+
+def of_a_proxy(page: bytes) -> Callable[[Request, Forward], Answer]:
+    """What is answered for a store that is being restarted."""
+    return lambda request, _forward: Answer(404, {}, b"" if request.method == "HEAD" else page)
+
+
+@pytest.mark.parametrize("name", [name for name in ASKED if name != "leftovers"])
+def test_a_proxy_whose_store_is_away_says_nothing_of_what_is_there(on_rclone: S3Bench, name: str) -> None:
+    pages = [b"404 page not found\n", b"<html><body>Not Found</body></html>"]
+    on_rclone.proxy.add(*[Fault(".*", of_a_proxy(page), nth=number) for number, page in enumerate(pages, 1)])
+    ASKED[name](on_rclone.open(outage_seconds=20))
+    assert len(on_rclone.proxy.seen) >= 3
+
+
+def test_an_object_is_not_said_to_be_absent_by_a_proxy(on_rclone: S3Bench) -> None:
+    on_rclone.proxy.add(Fault("HeadObject", of_a_proxy(b""), nth=1))
+    assert on_rclone.store.head("k") == on_rclone.old
+    on_rclone.proxy.add(Fault(".*", of_a_proxy(b"404 page not found\n")))
+    with pytest.raises(StoreUnreachable, match="not that of an S3 server"):
+        on_rclone.store.head("k")
+    on_rclone.proxy.clear()
+    assert on_rclone.store.head("another") is None
+
+
+def test_a_store_whose_answers_have_no_sign_of_it_may_say_that_an_object_is_absent(on_rclone: S3Bench) -> None:
+    """Not every store numbers its requests."""
+    on_rclone.proxy.add(Fault("HeadObject", of_a_proxy(b"")))
+    assert on_rclone.store.head("another") is None
+
+
+def test_a_proxy_that_wants_no_expectations_gets_none(on_rclone: S3Bench) -> None:
+    def refuse(request: Request, forward: Forward) -> Answer | None:
+        return Answer(417, {}, b"") if "Expect" in request.headers else forward(request)
+
+    on_rclone.proxy.add(Fault(".*", refuse))
+    on_rclone.open(outage_seconds=20).put("k", BytesSource(LARGE), metadata("new"))
+    assert [request for request in on_rclone.proxy.seen if "Expect" in request.headers]
+    on_rclone.assert_replaced_by(LARGE)
 
 
 @pytest.mark.parametrize(("status", "code"), [(400, "BadDigest"), (409, "OperationAborted"), (524, "Unknown")])
