@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class TwoPlaces:
 
 def _are_one(one: bytes, other: bytes) -> bool:
     try:
-        return os.path.samefile(b"/" + one, b"/" + other)
+        return Path(os.fsdecode(b"/" + one)).samefile(os.fsdecode(b"/" + other))
     except OSError:
         return False
 
