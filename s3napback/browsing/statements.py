@@ -64,7 +64,8 @@ RECORDING = (
 MISSING_OR = "INSERT INTO node (folder, name, letter, state, since, lined) VALUES (?, ?, '?', 2, ?, ?) ON CONFLICT DO "
 OUTPUT = f"folder, name, {FIELDS}, state & 3"
 _BEGUN_TO_LAPSE = "SELECT folder, name FROM node WHERE letter = ? AND lined < ? AND state = ? AND name <> x''"
-_AGE = "UPDATE node SET since = ?, state = ? WHERE state = ? AND "
+_AGE_FOLDER = "UPDATE node SET since = ?, state = ? WHERE state = ? AND folder = ? AND name = ?"
+_AGE_MEMBERS = "UPDATE node SET since = ?, state = ? WHERE state = ? AND folder = ? AND letter <> ?"
 
 
 def age(connection: Connection, number: int) -> None:
@@ -78,8 +79,8 @@ def age(connection: Connection, number: int) -> None:
     """
     how = (number, OLDER, THERE)
     for folder, name in connection.execute(_BEGUN_TO_LAPSE, (IS_FOLDER, number, THERE)).fetchall():
-        connection.execute(_AGE + "folder = ? AND name = ?", (*how, folder, name))
-        connection.execute(_AGE + "folder = ? AND letter <> ?", (*how, joined(folder, name), IS_FOLDER))
+        connection.execute(_AGE_FOLDER, (*how, folder, name))
+        connection.execute(_AGE_MEMBERS, (*how, joined(folder, name), IS_FOLDER))
 
 
 @contextmanager
