@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
+from s3napback.browsing.nodes import IS_FOLDER, OLDER, THERE, joined
 from s3napback.errors import S3napbackError
 from s3napback.index.records import DamagedIndex
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
 
 FIELDS = "letter, mode, owner, grp, size, seconds, nanoseconds, more"
 SCHEMA = (
@@ -46,6 +51,7 @@ DOUBT = """
 UPDATE node SET state = state | 4 WHERE name <> x'' AND lined < ? AND folder IN (SELECT path FROM line WHERE NOT EXISTS
 (SELECT 1 FROM node AS old WHERE (old.folder, old.name, old.letter, old.lined) = (line.folder, line.name, 'd', ?)))
 """
+DOUBTED = "SELECT folder, name FROM node WHERE state & 4"
 LAPSED = "SELECT folder, name FROM node WHERE letter = ? AND lined < ? AND name <> x'' ORDER BY folder"
 KEEP = (
     f"INSERT INTO span SELECT OLD.folder, OLD.name, {', '.join('OLD.' + each for each in FIELDS.split(', '))}, "
@@ -57,6 +63,24 @@ RECORDING = (
 )
 MISSING_OR = "INSERT INTO node (folder, name, letter, state, since, lined) VALUES (?, ?, '?', 2, ?, ?) ON CONFLICT DO "
 OUTPUT = f"folder, name, {FIELDS}, state & 3"
+_BEGUN_TO_LAPSE = "SELECT folder, name FROM node WHERE letter = ? AND lined < ? AND state = ? AND name <> x''"
+_AGE_FOLDER = "UPDATE node SET since = ?, state = ? WHERE state = ? AND folder = ? AND name = ?"
+_AGE_MEMBERS = "UPDATE node SET since = ?, state = ? WHERE state = ? AND folder = ? AND letter <> ?"
+
+
+def age(connection: Connection, number: int) -> None:
+    """Have what an archive could not read count as older: folders that it does not hold any more, and what is in them.
+
+    All that were read are among its members, and what else went is removed already.
+
+    Args:
+        connection: to the tree, after all that the archive tells.
+        number: of the archive, which is a DIFF.
+    """
+    how = (number, OLDER, THERE)
+    for folder, name in connection.execute(_BEGUN_TO_LAPSE, (IS_FOLDER, number, THERE)).fetchall():
+        connection.execute(_AGE_FOLDER, (*how, folder, name))
+        connection.execute(_AGE_MEMBERS, (*how, joined(folder, name), IS_FOLDER))
 
 
 @contextmanager

@@ -31,6 +31,7 @@ from s3napback.browsing.nodes import (
 )
 from s3napback.browsing.statements import (
     DOUBT,
+    DOUBTED,
     FIELDS,
     LAPSED,
     LINE,
@@ -40,6 +41,7 @@ from s3napback.browsing.statements import (
     PUT_LINES,
     RECORDING,
     SCHEMA,
+    age,
     in_room,
 )
 from s3napback.index.lines import LINK
@@ -51,8 +53,6 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
 _CACHE_KIB = 6144
-_DOUBTED = 4
-"""Added to the state of what an archive does not tell of yet although it has to."""
 _BATCH = 2000
 
 
@@ -118,6 +118,8 @@ class Tree:
             yield
             self._put_folders()
             self._settle_doubts()
+            if not is_full:
+                age(self._connected, number)
             self._execute("COMMIT")
 
     @contextmanager
@@ -328,8 +330,7 @@ class Tree:
     def _settle_doubts(self) -> None:
         if not self._has_doubts:
             return
-        found = self._execute("SELECT folder, name FROM node WHERE state & ?", _DOUBTED).fetchall()
-        for folder, name in found:
+        for folder, name in self._execute(DOUBTED).fetchall():
             self._remove(folder, name)
 
     def nodes(self) -> Iterator[Node]:

@@ -240,6 +240,11 @@ def read_catalogue(
         StoreError: it cannot be listed, or has stopped to answer.
     """
     found = _sorted_out(store, prefix, is_wanted)
+    if found.is_nothing and not store.is_recognised():
+        logger.warning(
+            "%s does not hold the mark that backups leave there. Is the disk not mounted, or the folder another one?",
+            store.location,
+        )
     with Crew(PARALLEL_REQUESTS, "metadata") as pool:
         look = partial(_look, store, memory or HeadMemory(store), prefix)
         looked = list(pool.map(look, _taken(found.wanted)))
@@ -274,6 +279,11 @@ class _Listed:
     sums: dict[str, StoredObject] = field(default_factory=dict)
     indexes: dict[str, StoredObject] = field(default_factory=dict)
     proofs: dict[str, StoredObject] = field(default_factory=dict)
+
+    @property
+    def is_nothing(self) -> bool:
+        """Nothing was listed that a backup leaves behind."""
+        return not (self.wanted or self.closed or self.passed_over or self.original or self.sums)
 
     def beside(self, key: str) -> dict[str, StoredObject] | None:
         """Among what this belongs that lies beside an archive; None if it is something else."""

@@ -78,11 +78,6 @@ def show(configuration: Configuration, word: str, layout: Layout, say: Say) -> i
     memory = HeadMemory(store, cache_folder(os.environ), f"{store.identity}\0{prefix}", outdated)
     own = host_name(configuration)
     catalogue = with_originals_of_root(read_catalogue_of(store, prefix, word, own, memory), store, prefix)
-    if not (catalogue.archives or catalogue.original) and not store.is_recognised():
-        logger.warning(
-            "%s does not hold the mark that backups leave there. Is the disk not mounted, or the folder another one?",
-            store.location,
-        )
     lacking = unprotected_sources(catalogue, configuration, own, word)
     original = [each for each in catalogue.original if not word or matches_original(word, each)]
     is_found = not (lacking or original) or bool(meant(word, catalogue))

@@ -102,17 +102,17 @@ class _Result:
             self.lines.append((member.name, ", ".join(words)))
 
 
-def _reading(gate: Gate, directory: int, names: KnownNames, *, is_newest: bool) -> Finding[_Result]:
-    """The reading of one archive: the newest one, which tells the state, and then the older ones."""
+def _reading(gate: Gate, directory: int, names: KnownNames, place: int) -> Finding[_Result]:
+    """The reading of one archive: the newest one, of place 0, which tells the state, and then the older ones."""
 
     def read(blocks: Iterator[memoryview]) -> Generator[Block, None, _Result]:
         result = _Result()
-        with cursor(directory) as place:
-            live = Live(place, gate.top)
+        with cursor(directory) as standing:
+            live = Live(standing, gate.top)
 
             def takes(member: Member) -> bool:
                 name = member.name
-                if is_newest:
+                if not place:
                     # Folders come before their content, which then is no longer wanted.
                     names.note_met(name, is_folder=member.is_directory)
                     names.list_folder(name, member.entries)
@@ -121,12 +121,11 @@ def _reading(gate: Gate, directory: int, names: KnownNames, *, is_newest: bool) 
                     # The newest one may call unchanged what was never archived.
                     names.list_folders(name, member.folders)
                     return False
-                elif not names.is_wanted(name):
+                elif not names.is_wanted(name, place):
                     return False
-                # Whether two names are still one file cannot be asked where the other name is gone.
-                if member.link_target and not names.is_known(member.link_target):
-                    return False
-                if words := live.differences(member):
+                # Whether two names are still one file cannot be asked where the other one is gone, or is of another.
+                has_target = bool(member.link_target) and names.was_met_at(member.link_target, place)
+                if words := live.differences(member, has_target=has_target):
                     result.note(member, words)
                     names.note_difference(name)
                     return False
@@ -193,8 +192,8 @@ class _Comparison:
     _untold: int = 0
 
     def run(self, chain: Sequence[CataloguedArchive], directory: str) -> int:
-        for archive in reversed(chain):
-            self._read(archive, _reading(self.gate, self.directory, self.names, is_newest=archive is chain[-1]))
+        for place, archive in enumerate(reversed(chain)):
+            self._read(archive, _reading(self.gate, self.directory, self.names, place))
         for path in new_names(self.directory, directory, self.names):
             self.say(f"{readable(os.fsencode(path))}: new since then")
         return self.names.differences() + self._untold

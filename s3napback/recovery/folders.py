@@ -13,9 +13,9 @@ from pathlib import Path
 
 from s3napback.errors import S3napbackError
 from s3napback.records import dataclass
+from s3napback.recovery.passing import FOLDER_FLAGS, opened, opened_to_us, passable
 
-OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_PASS_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+OPEN_FOLDER = FOLDER_FLAGS
 _MOST_LINKS = 40
 """Symbolic links in one path, as Linux counts them (``path_resolution(7)``)."""
 
@@ -38,18 +38,6 @@ class Opened:
 
     descriptor: int
     made: int = 0
-
-
-def _passable(name: str, folder: int) -> int:
-    """A folder's descriptor, which is good for going through only if its owner lets us do no more (``/home``, 0711)."""
-    try:
-        return os.open(name, OPEN_FOLDER, dir_fd=folder)
-    except PermissionError:
-        inner = os.open(name, _PASS_FOLDER, dir_fd=folder)
-        if os.fstat(inner).st_uid == os.geteuid():
-            os.close(inner)
-            raise
-        return inner
 
 
 def open_path(path: Path, *, make: bool = False, mode: int = 0o755) -> Opened:
@@ -85,7 +73,7 @@ def open_path(path: Path, *, make: bool = False, mode: int = 0o755) -> Opened:
                 inner = os.open("/" if target.startswith("/") else ".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=current)
             else:
                 try:
-                    inner = _passable(name, current) if names else os.open(name, OPEN_FOLDER, dir_fd=current)
+                    inner = passable(name, current) if names else os.open(name, OPEN_FOLDER, dir_fd=current)
                 except FileNotFoundError:
                     if not make:
                         raise
@@ -125,7 +113,8 @@ def unchanged(folder: int) -> Iterator[None]:
     """
     status = os.fstat(folder)
     mode = stat.S_IMODE(status.st_mode)
-    is_locked = bool(os.geteuid()) and mode & 0o300 != 0o300
+    # Of somebody else's the permissions cannot be set, and may do all the same.
+    is_locked = bool(os.geteuid()) and status.st_uid == os.geteuid() and mode & 0o300 != 0o300
     if is_locked:
         os.fchmod(folder, mode | 0o700)
     try:
@@ -147,12 +136,14 @@ class Cursor:
         descriptor: of the folder it stands in.
         is_own: the tree is the caller's; a folder that he may not read or change is open to him until it is left.
         stays_open: and also then.
+        opens: likewise where the tree is not his alone: those of his own folders that he may not look into.
         names: from the top to there.
     """
 
     descriptor: int
     is_own: bool = False
     stays_open: bool = False
+    opens: bool = False
     names: list[str] = field(default_factory=list)
     _above: list[tuple[int, tuple[int, int]]] = field(default_factory=list)
     _modes: list[int | None] = field(default_factory=list)
@@ -162,10 +153,18 @@ class Cursor:
         """Permissions that the folder had, if they were changed to enter it; else None."""
         return self._modes[-1] if self._modes else None
 
+    def keep_mode(self) -> None:
+        """The folder has permissions of its own now, which stay when it is left."""
+        if self._modes:
+            self._modes[-1] = None
+
     def enter(self, name: str) -> None:
         """Go into a folder; raises ``OSError`` if there is none."""
-        mode = _opened_to_us(name, self.descriptor) if self.is_own and os.geteuid() else None
-        inner = _passable(name, self.descriptor)
+        mode = opened_to_us(name, self.descriptor) if self.is_own and os.geteuid() else None
+        if self.opens and os.geteuid():
+            inner, mode = opened(name, self.descriptor)
+        else:
+            inner = passable(name, self.descriptor)
         self._modes.append(mode)
         status = os.fstat(self.descriptor)
         self._above.append((self.descriptor, (status.st_dev, status.st_ino)))
@@ -184,7 +183,7 @@ class Cursor:
         """Go back to the folder above; returns the name of the one that was left."""
         above, identity = self._above.pop()
         if above < 0:
-            above = _passable("..", self.descriptor)
+            above = passable("..", self.descriptor)
             status = os.fstat(above)
             if (status.st_dev, status.st_ino) != identity:
                 os.close(above)
@@ -220,20 +219,10 @@ class Cursor:
                 self.descriptor, _identity = self._above.pop()
 
 
-def _opened_to_us(name: str, folder: int) -> int | None:
-    """Let the caller into a folder of his own; returns its permissions if they had to be changed."""
-    status = os.lstat(name, dir_fd=folder)
-    mode = stat.S_IMODE(status.st_mode)
-    if not stat.S_ISDIR(status.st_mode) or mode & stat.S_IRWXU == stat.S_IRWXU:
-        return None
-    os.chmod(name, mode | stat.S_IRWXU, dir_fd=folder)
-    return mode
-
-
 @contextmanager
-def cursor(top: int, *, is_own: bool = False, stays_open: bool = False) -> Iterator[Cursor]:
+def cursor(top: int, *, is_own: bool = False, stays_open: bool = False, opens: bool = False) -> Iterator[Cursor]:
     """A cursor that stands in the folder ``top``, whose descriptor stays open; see ``Cursor``."""
-    made = Cursor(top, is_own, stays_open)
+    made = Cursor(top, is_own, stays_open, opens)
     try:
         yield made
     finally:

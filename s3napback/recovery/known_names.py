@@ -24,7 +24,7 @@ _CHANGE = """
 INSERT INTO names (folder, name, flags) VALUES (?, ?, ?)
 ON CONFLICT (folder, name) DO UPDATE SET flags = (flags | excluded.flags) & ?
 """
-_MEET = "UPDATE names SET flags = flags - ? WHERE folder = ? AND name = ? AND flags & ? = ?"
+_MEET = "UPDATE names SET flags = flags - ? + ? WHERE folder = ? AND name = ? AND flags & ? = ?"
 
 
 class Flag(IntFlag):
@@ -42,7 +42,9 @@ class Flag(IntFlag):
     """It is a folder, or of a kind that is never archived: what older archives have under this name is gone."""
 
 
-_ALL = int(Flag.KNOWN | Flag.WANTED | Flag.FOLDER | Flag.DIFFERS | Flag.NO_FILE)
+_PLACE = 8
+"""Bits of flags; what stands above them is the place of the archive in which the last content was met."""
+_ALL = -1
 _KNOWN, _KNOWN_FOLDER = int(Flag.KNOWN), int(Flag.KNOWN | Flag.FOLDER)
 _MET = _ALL & ~int(Flag.WANTED)
 
@@ -107,16 +109,22 @@ class KnownNames:
         folder, _, last = name.rpartition("/")
         self._change(hash(folder), hash(last), int(Flag.DIFFERS), _ALL)
 
-    def is_wanted(self, name: str) -> bool:
-        """Whether a name is of a file whose last content was not met yet; it is met with that."""
+    def is_wanted(self, name: str, place: int) -> bool:
+        """Whether a name is of a file whose last content was not met yet; it is met with that.
+
+        Args:
+            place: of the archive in which it is met: how many newer ones its chain has.
+        """
         wanted, both = int(Flag.WANTED), int(Flag.WANTED | Flag.NO_FILE)
         folder, _, last = name.rpartition("/")
-        return self._execute(_MEET, (wanted, hash(folder), hash(last), both, wanted)).rowcount == 1
+        values = (wanted, place << _PLACE, hash(folder), hash(last), both, wanted)
+        return self._execute(_MEET, values).rowcount == 1
 
-    def is_known(self, name: str) -> bool:
-        """Whether a name is part of the state."""
+    def was_met_at(self, name: str, place: int) -> bool:
+        """Whether the last content of a name that is part of the state was met in the archive of that place."""
         folder, _, last = name.rpartition("/")
-        return bool(self._flags(hash(folder), hash(last)) & Flag.KNOWN)
+        flags = self._flags(hash(folder), hash(last))
+        return bool(flags & Flag.KNOWN) and flags >> _PLACE == place
 
     def in_folder(self, folder: str, entries: Iterable[str]) -> list[int]:
         """What is known of each of some names in one folder, as ``Flag`` says."""

@@ -58,15 +58,19 @@ class Live:
         self._top = top
         self._folder: str | None = None
 
-    def differences(self, member: Member) -> list[str]:
-        """In what the live tree differs from a member, in words; a regular file's content is not compared."""
+    def differences(self, member: Member, *, has_target: bool = True) -> list[str]:
+        """In what the live tree differs from a member, in words; a regular file's content is not compared.
+
+        Args:
+            has_target: what a hard link leads to is, under that name, part of the same state.
+        """
         try:
             last = self._at(member.name)
             found = None if last is None else self._status(last)
             if last is None or found is None:
                 return [MISSING]
             if member.link_target:
-                return self._link_differences(member, found)
+                return self._link_differences(member, found) if has_target else _alone_differences(member, found)
             if _is_as_usual(member, found):
                 return list(self._deep_differences(member, last))
             words = _kind_differences(member, found)
@@ -118,6 +122,14 @@ class Live:
             if _access_in_archive(text) != _live_access(path, name):
                 kind = "access rights" if name == ACCESS_LIST else "default access rights"
                 yield f"other {kind} (ACL)"
+
+
+def _alone_differences(member: Member, found: os.stat_result) -> list[str]:
+    """Of a hard link whose header has the same times and owners as what it led to, which is there no more."""
+    if stat.S_ISDIR(found.st_mode):
+        return ["is a folder now, and was a file"]
+    changed = ["another modification time"] if _modified(member) != found.st_mtime_ns else []
+    return [*_fact_differences(member, found), *changed] if stat.S_ISREG(found.st_mode) else changed
 
 
 def _is_as_usual(member: Member, found: os.stat_result) -> bool:

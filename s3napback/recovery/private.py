@@ -35,11 +35,12 @@ def private_folder(parent: int, prefix: str) -> Iterator[tuple[str, int]]:
     if flags_of("", parent) & APPEND_ONLY:
         raise OSError(errno.EPERM, "it is append-only (chattr +a), and nothing that is made in it could be removed")
     name = f"{prefix}{secrets.token_hex(8)}"
-    os.mkdir(name, 0o700, dir_fd=parent)
-    try:
-        descriptor = os.open(name, OPEN_FOLDER, dir_fd=parent)
-    except OSError as error:
-        raise UnusableFolder(f"{name}, just made, was taken away by somebody: {error.strerror}") from error
+    with unchanged(parent):
+        os.mkdir(name, 0o700, dir_fd=parent)
+        try:
+            descriptor = os.open(name, OPEN_FOLDER, dir_fd=parent)
+        except OSError as error:
+            raise UnusableFolder(f"{name}, just made, was taken away by somebody: {error.strerror}") from error
     if not _is_private(descriptor, parent) or names_in(descriptor):
         os.close(descriptor)
         raise UnusableFolder(f"{name}, just made, was replaced by another folder: somebody is at work here")

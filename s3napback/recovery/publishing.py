@@ -88,7 +88,7 @@ def publish(staging: Staging, tree: int, top: str, names: Sequence[str], refusal
     """
     if not in_place:
         require_empty_folder(staging.target, staging.where)
-    sides = cursor(tree, is_own=True), cursor(staging.target)
+    sides = cursor(tree, is_own=True), cursor(staging.target, opens=True)
     with sides[0] as source, sides[1] as target, ExitStack() as stack:
         count = _require_free_way(source, target, names, staging.where)
         copier = Copier(refusals, stack)
@@ -298,9 +298,14 @@ class _Move:
             mode = frame.restored.st_mode if self.source.mode is None else self.source.mode
             path = os.fsencode("/".join(self.source.names))
             self.copier.give_facts(self.source.descriptor, frame.restored, stat.S_IMODE(mode), target, path)
+            self.target.keep_mode()
             self.done += 1
-        elif _is_opened(frame.live) and frame.live.st_uid == os.geteuid():
-            os.fchmod(target, stat.S_IMODE(frame.live.st_mode))
+        else:
+            if _is_opened(frame.live) and frame.live.st_uid == os.geteuid():
+                os.fchmod(target, stat.S_IMODE(frame.live.st_mode))
+            # Of somebody else's folder they cannot be set, and it may be open for passing through alone.
+            with suppress(OSError):
+                os.utime(target, ns=(frame.live.st_atime_ns, frame.live.st_mtime_ns))
         self._leave()
 
     def _finish_root(self, frame: _Frame, where: int) -> None:

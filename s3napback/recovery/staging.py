@@ -223,7 +223,7 @@ def _require_change(folder: int, at: Path) -> None:
 
 def _beside(where: int, names: Sequence[str]) -> int:
     """The descriptor of the folder in which to prepare a merging: WHERE, or one on the way to what is merged."""
-    with cursor(where) as place:
+    with cursor(where, opens=True) as place:
         for name in names:
             try:
                 place.enter(name)
@@ -231,14 +231,22 @@ def _beside(where: int, names: Sequence[str]) -> int:
                 break
         is_one_disk = os.fstat(where).st_dev == os.fstat(place.descriptor).st_dev
         if not (is_one_disk and _is_writable(where)):
-            while place.depth and not _is_writable(place.descriptor):
+            while place.depth and not (_is_passed(place.mode) and _is_writable(place.descriptor)):
                 place.leave()
             return os.dup(place.descriptor)
         return os.dup(where)
 
 
+def _is_passed(mode: int | None) -> bool:
+    """Whether a folder is one that its owner comes through, once it has the permissions again that it had."""
+    return mode is None or bool(mode & stat.S_IXUSR)
+
+
 def _is_writable(folder: int) -> bool:
-    is_allowed = os.access(f"/proc/self/fd/{folder}", os.W_OK | os.X_OK, effective_ids=True)
+    status = os.fstat(folder)
+    # One of one's own that is read-only is opened while something is made in it.
+    is_own = status.st_uid == os.geteuid() and status.st_mode & 0o500 == 0o500
+    is_allowed = is_own or os.access(f"/proc/self/fd/{folder}", os.W_OK | os.X_OK, effective_ids=True)
     is_read_only = os.fstatvfs(folder).f_flag & os.ST_RDONLY or flags_of("", folder) & (IMMUTABLE | APPEND_ONLY)
     return is_allowed and not is_read_only
 

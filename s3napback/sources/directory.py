@@ -38,6 +38,7 @@ from s3napback.sources.remains import DirectoryHoldings, absent_mounts, holdings
 from s3napback.sources.snapshot import begin_snapshot, look_at_snapshot
 from s3napback.sources.tar_guard import TarGuard
 from s3napback.sources.tar_review import TarReview
+from s3napback.sources.two_places import TwoPlaces
 from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import Block, Transformation
 
@@ -238,7 +239,7 @@ class DirectorySource:
             return self._full_alone(stage, notes, folder, review)
         # A full archive that is not incremental opens every folder in the one above it, and follows no links.
         tree = LiveTree(real, time.time_ns()) if self._can_be_compared() else None
-        guard = TarGuard(member, tree, self._mounts(member), is_full=not is_diff)
+        guard = TarGuard(member, tree, self._places(member), is_full=not is_diff)
 
         second = TarReview(blame, most=self.job.settings.unreadable)
         indexing = self._indexing(archive_type, memory, folder, (review, second), guard)
@@ -311,10 +312,12 @@ class DirectorySource:
             guard,
         )
 
-    def _mounts(self, member: str) -> Sequence[bytes]:
+    def _places(self, member: str) -> TwoPlaces:
         top = os.path.realpath(self.job.target)
         points = [posixpath.relpath(point, top) for point in mounted_within(top)]
-        return [os.fsencode(posixpath.normpath(posixpath.join(member, point))) for point in points]
+        mounts = [os.fsencode(posixpath.normpath(posixpath.join(member, point))) for point in points]
+        looks = looks_for(self.job.settings.tar_options, one_file_system=self.job.settings.one_file_system)
+        return TwoPlaces(mounts, looks.follows)
 
     def _can_be_compared(self) -> bool:
         """Whether somebody could bring in what only we may read, and headers tell what lies in the tree."""

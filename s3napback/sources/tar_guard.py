@@ -9,7 +9,7 @@ A folder that is something else by now would stand in the archive as that, altho
 folder; tar cannot replay such a chain. It is left out as well, and so is what the list calls a file and is a folder.
 
 What tar says of renames goes out of its lists (see ``tar_renames``), and the folders that it speaks of are as good as
-not archived, unless they are two places of one folder that is mounted twice.
+not archived, unless they are two places of one folder (see ``two_places``).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from s3napback.records import dataclass
 from s3napback.sources.in_use import MOST, Data, has_signs, named_in
 from s3napback.sources.live_tree import Folder, LiveTree
 from s3napback.sources.tar_renames import without_renames
+from s3napback.sources.two_places import TwoPlaces
 from s3napback.streams.dumpdirs import MalformedArchive, folders_in, is_usual_dumpdir
 from s3napback.streams.tar_headers import (
     BLOCK_SIZE,
@@ -47,6 +48,7 @@ _RECORD_SIZE = 20 * BLOCK_SIZE
 _COMMON = struct.Struct("124x11s21xc355x 32s480x 100s8x8s8x11s21xc355x")
 _TIME_ALONE = {b"%011o" % size: b"%d mtime=" % size for size in range(20, 32)}
 _WRITABLE_BY_OTHERS = 0o022
+_NOWHERE = TwoPlaces()
 
 
 @dataclass
@@ -76,14 +78,13 @@ class TarGuard:
         left: bytes of that one's content, padded, that are still to come.
     """
 
-    def __init__(self, member: str, tree: LiveTree | None, mounts: Collection[bytes] = (), *, is_full: bool) -> None:
+    def __init__(self, member: str, tree: LiveTree | None, places: TwoPlaces = _NOWHERE, *, is_full: bool) -> None:
         """Begin.
 
         Args:
             member: what tar was told to archive, relative to the root directory.
             tree: the same, as it is; None where its members are not to be held against it.
-            mounts: paths, as in the archive, where something is mounted within it, perhaps a folder that is there
-                elsewhere as well.
+            places: tells which folders are there at two places.
             is_full: it is a full archive, and lacks nothing that is old.
         """
         self.is_complete = True
@@ -93,7 +94,7 @@ class TarGuard:
         self._strangers: dict[bytes, None] = {}
         self._changed: dict[bytes, None] = {}
         self._renamed: dict[bytes, None] = {}
-        self._mounts = mounts
+        self._places = places
         self._is_full = is_full
         self.forgotten = 0
         # Hashes of paths: of directories that a list has named and that have not come yet, and of those that have.
@@ -285,9 +286,9 @@ class TarGuard:
 
     def _note_renamed(self, pairs: Sequence[tuple[bytes, bytes]]) -> None:
         for before, after in pairs:
-            # What is mounted twice is met twice by itself, and so is all that is in it. The first place is whole.
-            is_mounted = any(_is_at_or_below(path, mount) for path in (before, after) for mount in self._mounts)
-            doubtful = ((after,) if not self._is_full else ()) if is_mounted else (before, after)
+            # What is there twice is met twice by itself, and so is all that is in it. The first place is whole.
+            is_twice = self._places.have(before, after)
+            doubtful = ((after,) if not self._is_full else ()) if is_twice else (before, after)
             for path in filter(None, doubtful):
                 self._leave_out(path, self._renamed)
 
@@ -384,10 +385,6 @@ def _content(group: bytes) -> bytes:
     if first.size + -first.size % BLOCK_SIZE + 2 * BLOCK_SIZE != len(group):
         raise MalformedArchive("it holds headers in an order in which tar never writes them")
     return group[BLOCK_SIZE : BLOCK_SIZE + first.size]
-
-
-def _is_at_or_below(path: bytes, folder: bytes) -> bool:
-    return path == folder or path.startswith(folder + b"/")
 
 
 def _readable(path: bytes) -> str:

@@ -200,3 +200,32 @@ def test_what_nothing_tells_to_be_ours_fails_no_check(site: Site) -> None:
     nights(site, 1)
     (site.vault / "photo-12").write_text("somebody's")
     site.run("verify", day=None)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["list"], 0),
+        (["prune"], 0),
+        (["prune", "--yes"], 0),
+        (["prune", "--original"], 0),
+        (["report", "--html", "{root}/page.html"], 0),
+        (["ls", "{source}"], 1),
+        (["find", "file"], 1),
+        (["restore", "{source}", "--to", "{root}/out"], 1),
+        (["verify", "--keyless"], 1),
+        (["drill"], 1),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_a_folder_without_archives_and_without_a_mark_may_be_an_unmounted_disk(
+    site: Site, words: list[str], code: int
+) -> None:
+    site.configure_cycle(GROUPS)
+    (site.vault / "left in the mount point").touch()
+    done = site.run(*(word.format(root=site.root, source=site.source) for word in words), day=None, expect=code)
+    assert "does not hold the mark that backups leave there. Is the disk not mounted" in done.stderr
+    (site.vault / ".s3napback").mkdir()
+    (site.vault / ".s3napback/store").touch()
+    done = site.run(*(word.format(root=site.root, source=site.source) for word in words), day=None, expect=code)
+    assert "mark" not in done.stderr

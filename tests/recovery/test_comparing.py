@@ -212,3 +212,27 @@ def test_what_was_left_out_is_not_new(site: Site) -> None:
         assert compared(site) == {"": "0"}
     finally:
         run("umount", source / "mounted")
+
+
+def test_a_name_of_a_file_whose_first_name_is_of_another_by_now_is_compared_by_itself(site: Site) -> None:
+    """Here since the first name's folder went out of the source with it, which no time of the file tells."""
+    site.configure_cycle("Diffs 6")
+    source = site.source
+    (source / "a").mkdir()
+    (source / "a/file").write_text("first")
+    (source / "z").mkdir()
+    (source / "z/name").hardlink_to(source / "a/file")
+    (other := site.root / "other").mkdir()
+    (other / "file").write_text("another")
+    site.run(day=0)
+    (source / "a").rename(site.root / "gone")
+    other.rename(source / "a")
+    with patch.object(directory, "margin", lambda: 0):
+        assert not backup.run(
+            load_configuration(site.configuration), FIRST_DAY + timedelta(days=1), BackupOptions()
+        ).failed
+    assert compared(site) == {"": "0"}
+    (source / "z/name").write_text("other")
+    assert compared(site) == {"": "1", "z/name": "another modification time"}
+    replaced(source / "z/name", Path.mkdir)
+    assert compared(site) == {"": "1", "z/name": "is a folder now, and was a file"}

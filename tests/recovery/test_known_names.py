@@ -26,6 +26,7 @@ STEPS: st.SearchStrategy[tuple[str, str, list[str]]] = st.one_of(
 def test_it_tells_what_sets_would(steps: list[tuple[str, str, list[str]]], pending: int) -> None:
     known: set[str] = set()
     wanted: set[str] = set()
+    met_late: set[str] = set()
     differing: set[str] = set()
     with pytest.MonkeyPatch.context() as patch, KnownNames(None) as names:
         patch.setattr(known_names, "_PENDING", pending)
@@ -40,12 +41,15 @@ def test_it_tells_what_sets_would(steps: list[tuple[str, str, list[str]]], pendi
                 wanted.discard(name)
                 names.note_met(name, is_folder=False)
             elif what == "want":
-                assert names.is_wanted(name) == (name in wanted)
+                assert names.is_wanted(name, 3) == (name in wanted)
+                met_late |= {name} & wanted
                 wanted.discard(name)
             else:
                 differing.add(name)
                 names.note_difference(name)
-        assert {name for name in NAMES if names.is_known(name)} == known & {*NAMES}
+        for place in range(5):
+            met = known - met_late if place == 0 else met_late if place == 3 else set()
+            assert {name for name in NAMES if names.was_met_at(name, place)} == met & {*NAMES}
         assert [bool(flags & Flag.WANTED) for flags in names.in_folder("a", ["a", "b"])] == [
             "a/a" in wanted,
             "a/b" in wanted,

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
+import stat
 import subprocess
 from datetime import date, timedelta
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -130,3 +133,42 @@ def test_chains_of_read_only_folders_come_back_every_night(seed: int) -> None:
         site.configure_cycle("Diffs 6\nCompression none\nUnreadable warn")
         give(site.root)
         as_user(lambda: live_through(site, seed))
+
+
+def merge_into_shut_folders(site: Site, mode: int) -> None:
+    """Each folder is shut in turn; what is asked for lies in it, below it, above it, or beside it."""
+    source = site.source
+    (source / "a/b").mkdir(parents=True)
+    for name in ("file", "a/file", "a/b/file"):
+        (source / name).write_text("restored")
+    assert not backup.run(load_configuration(site.configuration), FIRST_DAY, BackupOptions()).failed
+    for shut, asked in product(("", "a", "a/b"), ("", "a", "a/b", "a/b/file")):
+        for name in ("file", "a/file", "a/b/file"):
+            (source / name).write_text("live")
+        every = {name: (source / name).stat() for name in ("", "a", "a/b")}
+        for name in every:
+            os.utime(source / name, (1, 1))
+        (source / shut).chmod(mode)
+        restore_here(site, str(source), Path("/"), paths=(asked,) if asked else (), in_place=True, agreed=True)
+        is_merged = f"{shut}/".startswith(f"{asked}/" if asked else "")
+        assert stat.S_IMODE((source / shut).stat().st_mode) == (0o755 if is_merged else mode)
+        (source / shut).chmod(0o755)
+        assert (source / "a/b/file").read_text() == "restored"
+        above = [name for name in every if name != asked and f"{asked}/".startswith(f"{name}/" if name else "")]
+        assert {(source / name).stat().st_mtime for name in above} <= {1.0}
+        assert not leftovers(source)
+
+
+@pytest.mark.parametrize("mode", [0o311, 0, 0o555])
+def test_own_folders_that_are_shut_are_opened_for_as_long_as_it_takes(mode: int) -> None:
+    with open_folder() as base:
+        site = Site(base / "site")
+        site.configure_cycle("Diffs 6")
+        (site.source / "0").touch()
+        assert not backup.run(load_configuration(site.configuration), FIRST_DAY, BackupOptions()).failed
+        restore_here(site, str(site.source), base / "loads all modules")
+        for folder in (site.vault, site.diff_dir):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+        give(site.root)
+        as_user(lambda: merge_into_shut_folders(site, mode))

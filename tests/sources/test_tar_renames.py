@@ -14,6 +14,7 @@ import pytest
 
 from s3napback.sources.tar_guard import TarGuard
 from s3napback.sources.tar_renames import without_renames
+from s3napback.sources.two_places import TwoPlaces
 from s3napback.streams.dumpdirs import MalformedArchive
 from s3napback.streams.tar_stream import watched
 from tests.site import Site
@@ -67,7 +68,7 @@ def test_the_archive_holds_both_places_and_says_nothing_of_a_rename(twice: Path,
 
 def test_a_place_where_something_is_mounted_lacks_nothing(twice: Path, tmp_path: Path) -> None:
     raw = raw_archive(twice, tmp_path / "work")
-    guard = TarGuard(str(twice)[1:], None, [member(twice, "two")], is_full=True)
+    guard = TarGuard(str(twice)[1:], None, TwoPlaces([member(twice, "two")]), is_full=True)
     clean = b"".join(bytes(piece) for piece in guard.guarded(in_blocks(raw, 1 << 16)))
     list(watched(iter([memoryview(clean)]), lambda _: None))
     assert not guard.left_out
@@ -76,7 +77,7 @@ def test_a_place_where_something_is_mounted_lacks_nothing(twice: Path, tmp_path:
 
 def test_of_what_is_new_and_mounted_twice_the_second_place_is_taken_again(twice: Path, tmp_path: Path) -> None:
     raw = raw_archive(twice, tmp_path / "work")
-    guard = TarGuard(str(twice)[1:], None, [member(twice, "two")], is_full=False)
+    guard = TarGuard(str(twice)[1:], None, TwoPlaces([member(twice, "two")]), is_full=False)
     list(guard.guarded(in_blocks(raw, 1 << 16)))
     second = "two" if b"T" + member(twice, "two") in raw else "one"
     assert set(guard.left_out) == {member(twice, second), member(twice, second, "below")}
@@ -102,6 +103,39 @@ def test_a_folder_that_is_mounted_twice_comes_back_from_every_night(site: Site, 
             site.run("--strict", day=4)
             site.run("restore", str(site.source), "--to", str(tmp_path / "out"), day=None)
             assert_same_tree(site.source, tmp_path / "out" / str(site.source)[1:])
+
+
+@pytest.mark.parametrize("place", ["beside", "deep/within"])
+def test_a_folder_to_which_a_followed_link_leads_comes_back_twice_and_is_never_said_to_be_renamed(
+    site: Site, tmp_path: Path, place: str
+) -> None:
+    site.configure_cycle("Diffs 6\nTarOptions --dereference")
+    (site.source / "one/below").mkdir(parents=True)
+    (site.source / "one/old").write_text("old")
+    link = site.source / place
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(site.source / "one")
+    for day in range(2):
+        assert "renamed" not in site.run("--strict", day=day).stderr
+        time.sleep(1.1)
+        (site.source / f"one/below/{day}").write_text(str(day))
+    (site.source / "one/old").unlink()
+    site.run("--strict", day=2)
+    done = site.run("restore", str(site.source), "--to", str(tmp_path / "out"), day=None)
+    assert "could not be read" not in done.stderr
+    restored = tmp_path / "out" / str(site.source)[1:]
+    for each in ("one", place):
+        assert_same_tree(site.source / "one", restored / each)
+
+
+@pytest.mark.parametrize("follows", [True, False])
+def test_two_folders_are_not_one_and_what_is_gone_is_none(twice: Path, follows: bool) -> None:
+    (twice / "link").symlink_to("one")
+    places = TwoPlaces(follows=follows)
+    assert places.have(member(twice, "link"), member(twice, "one")) is follows
+    for one, other in (("link", "one/below"), ("link", "gone"), ("gone", "gone")):
+        assert not places.have(member(twice, one), member(twice, other))
+    assert not places.have(b"", member(twice, "one"))
 
 
 def extended(records: dict[str, str]) -> bytes:

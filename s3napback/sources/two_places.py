@@ -1,0 +1,42 @@
+"""Whether one folder has two places in a source for good: by a mount, or by a link that is followed.
+
+tar, which knows a folder by its device and inode number, takes it for one that was renamed meanwhile.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+from s3napback.records import dataclass
+
+
+@dataclass(frozen=True)
+class TwoPlaces:
+    """Judges pairs of paths, as they stand in the archive, normalised.
+
+    Attributes:
+        mounts: paths at which something is mounted.
+        follows: tar archives what links lead to.
+    """
+
+    mounts: Collection[bytes] = ()
+    follows: bool = False
+
+    def have(self, one: bytes, other: bytes) -> bool:
+        """Whether a folder that was met at both is there for good; one of them may be empty, for none."""
+        if any(_is_at_or_below(path, mount) for path in (one, other) for mount in self.mounts):
+            return True
+        return self.follows and bool(one and other) and _are_one(one, other)
+
+
+def _are_one(one: bytes, other: bytes) -> bool:
+    try:
+        return Path(os.fsdecode(b"/" + one)).samefile(os.fsdecode(b"/" + other))
+    except OSError:
+        return False
+
+
+def _is_at_or_below(path: bytes, folder: bytes) -> bool:
+    return path == folder or path.startswith(folder + b"/")
