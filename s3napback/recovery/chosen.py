@@ -67,6 +67,11 @@ class ChosenMembers:
         self._marks = bytearray()
         self._files = bytearray()
 
+    @property
+    def needs_two(self) -> bool:
+        """Whether two readings are needed: a hard link leads to what is not wanted for its own sake."""
+        return bool(self._late)
+
     def add(self, entry: Entry) -> None:
         """One more, which lies behind the others."""
         text = text_of(entry.path)

@@ -84,7 +84,8 @@ def in_parts(decoder: Decoder, chain: Sequence[CataloguedArchive], wanted: Wante
             needed = replace(picked, members=picked.members.without(newer - linked))
             # Be it read whole or not: what it brings is known.
             newer.update(islice(picked.members.files(), max(0, _MOST_NEWER - len(newer))))
-            _require_worth_while(needed, archive, readings=2 if decoder.decryption.signer else 1)
+            readings = 1 + needed.members.needs_two + bool(decoder.decryption.signer)
+            _require_worth_while(needed, archive, readings)
         except StoreError as error:
             logger.info("%s is read whole: %s", decoder.transport.address(archive), error)
         else:
@@ -119,7 +120,7 @@ def _require_worth_while(picked: _Picked, archive: CataloguedArchive, readings: 
     """Look whether an archive has to be fetched nearly as a whole.
 
     Args:
-        readings: of a whole archive: one for its signature comes first.
+        readings: of a whole archive: one for its signature comes first, and one for what links lead to last.
 
     Raises:
         Irregular: it has, which is quicker in order.
