@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from s3napback.index.headers import Headers, UnknownForm
 from s3napback.index.lines import FILE, FOLDER, LINK, SYMLINK, Entry
-from s3napback.recovery.opening.decoder import Part
+from s3napback.recovery.opening.decoder import Portion
 from s3napback.streams.tar_headers import BLOCK_SIZE, DIRECTORY, HARD_LINK, REGULAR, SYMBOLIC_LINK, plain_name
 
 _SIZE = 16  # bytes of a mark: two names have the same one once in 2 ** 64 times at most
@@ -19,7 +19,7 @@ _LEADING = (LINK, SYMLINK)
 _NO_FILE = bytes(_SIZE)
 
 
-class Place(NamedTuple):
+class MemberPlace(NamedTuple):
     """Where one member stands, in bytes of the archive's stream.
 
     Attributes:
@@ -46,7 +46,7 @@ class Place(NamedTuple):
         return _mark(path, kind, more) == self.mark and (kind == FOLDER or padded == self.end - self.content)
 
 
-class Chosen:
+class ChosenMembers:
     """Some members of an archive, in order, 57 bytes of each.
 
     Attributes:
@@ -67,6 +67,11 @@ class Chosen:
         self._marks = bytearray()
         self._files = bytearray()
 
+    @property
+    def needs_two(self) -> bool:
+        """Whether two readings are needed: a hard link leads to what is not wanted for its own sake."""
+        return bool(self._late)
+
     def add(self, entry: Entry) -> None:
         """One more, which lies behind the others."""
         text = text_of(entry.path)
@@ -78,9 +83,9 @@ class Chosen:
         kind = entry.type if entry.type in _TYPES.values() else b""
         mark = _mark(entry.path, kind, entry.more if kind in _LEADING else b"")
         name = name_mark(text) if kind == FILE else _NO_FILE
-        self._append(Place(entry.start, entry.content, entry.end, mark), name, self._includes(text))
+        self._append(MemberPlace(entry.start, entry.content, entry.end, mark), name, self._includes(text))
 
-    def _append(self, place: Place, name: bytes, is_wanted: int) -> None:
+    def _append(self, place: MemberPlace, name: bytes, is_wanted: int) -> None:
         self._places.extend(place[:3])
         self._marks += place.mark
         self._files += name
@@ -89,10 +94,10 @@ class Chosen:
     def __len__(self) -> int:
         return len(self._marks) // _SIZE
 
-    def __iter__(self) -> Iterator[Place]:
+    def __iter__(self) -> Iterator[MemberPlace]:
         for number in range(len(self)):
             start, content, end = self._places[3 * number : 3 * number + 3]
-            yield Place(start, content, end, bytes(self._marks[_SIZE * number : _SIZE * (number + 1)]))
+            yield MemberPlace(start, content, end, bytes(self._marks[_SIZE * number : _SIZE * (number + 1)]))
 
     def _names(self) -> Iterator[bytes]:
         return (bytes(self._files[_SIZE * number : _SIZE * (number + 1)]) for number in range(len(self)))
@@ -101,17 +106,17 @@ class Chosen:
         """The marks of the names of all regular files among them; see ``name_mark``."""
         return (name for name in self._names() if name != _NO_FILE)
 
-    def part(self, part: Part) -> Iterator[Place]:
+    def part(self, part: Portion) -> Iterator[MemberPlace]:
         """Those that matter to one reading."""
         for place, name, is_wanted in zip(self, self._names(), self._wanted, strict=True):
             is_first = name == _NO_FILE or is_wanted
             is_linked = name == _NO_FILE or not is_wanted or name in self._late
-            if part is Part.ALL or (is_first if part is Part.FIRST else is_linked):
+            if part is Portion.ALL or (is_first if part is Portion.FIRST else is_linked):
                 yield place
 
-    def without(self, files: AbstractSet[bytes]) -> Chosen:
+    def without(self, files: AbstractSet[bytes]) -> ChosenMembers:
         """The same without some regular files, told by the marks of their names."""
-        left = Chosen(self._includes)
+        left = ChosenMembers(self._includes)
         left.targets, left._late = self.targets, self._late
         for place, name, is_wanted in zip(self, self._names(), self._wanted, strict=True):
             if name not in files:

@@ -18,7 +18,7 @@ from s3napback.errors import PipelineError, StoreError
 from s3napback.logs import log_lines
 from s3napback.records import dataclass
 from s3napback.recovery.members import Gate
-from s3napback.recovery.opening.decoder import Decoder, Part
+from s3napback.recovery.opening.decoder import Decoder, Portion
 from s3napback.recovery.paths import NoSuchPath, WantedPaths, members_of_paths
 from s3napback.recovery.picking import in_parts
 from s3napback.recovery.single_file import write_to_standard_output
@@ -180,9 +180,9 @@ class FileDump:
             return self._searched(whole, archive, name, written)
 
     def _searched(self, decoder: Decoder, archive: CataloguedArchive, name: str, written: _Written) -> _Fate:
-        search = self._read(replace(decoder, part=Part.FIRST), archive, name, written)
+        search = self._read(replace(decoder, part=Portion.FIRST), archive, name, written)
         if search.fate is _Fate.LINKED:
-            search = self._read(replace(decoder, part=Part.LINKED), archive, search.target, written)
+            search = self._read(replace(decoder, part=Portion.LINKED), archive, search.target, written)
         return search.fate
 
     def _read(self, decoder: Decoder, archive: CataloguedArchive, name: str, written: _Written) -> _Search:

@@ -16,9 +16,8 @@ from itertools import islice
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import StoreError
 from s3napback.index.lines import FOLDER, LINK, Entry
-from s3napback.records import dataclass
-from s3napback.recovery.chosen import Chosen, name_mark, text_of
-from s3napback.recovery.opening.decoder import Decoder, Part, Parts
+from s3napback.recovery.chosen import ChosenMembers, name_mark, text_of
+from s3napback.recovery.opening.decoder import Decoder, Parts, Portion
 from s3napback.recovery.opening.indexed import can_be_entered, enter, look_up
 from s3napback.recovery.opening.ranges import Content, Irregular
 from s3napback.recovery.paths import WantedPaths
@@ -60,7 +59,7 @@ class _Picked:
     """What matters of one archive."""
 
     content: Content
-    members: Chosen
+    members: ChosenMembers
 
 
 def in_parts(decoder: Decoder, chain: Sequence[CataloguedArchive], wanted: WantedPaths) -> Decoder:
@@ -85,7 +84,8 @@ def in_parts(decoder: Decoder, chain: Sequence[CataloguedArchive], wanted: Wante
             needed = replace(picked, members=picked.members.without(newer - linked))
             # Be it read whole or not: what it brings is known.
             newer.update(islice(picked.members.files(), max(0, _MOST_NEWER - len(newer))))
-            _require_worth_while(needed, archive, readings=2 if decoder.decryption.signer else 1)
+            readings = 1 + needed.members.needs_two + bool(decoder.decryption.signer)
+            _require_worth_while(needed, archive, readings)
         except StoreError as error:
             logger.info("%s is read whole: %s", decoder.transport.address(archive), error)
         else:
@@ -104,7 +104,7 @@ def _pick(decoder: Decoder, archive: CataloguedArchive, wanted: WantedPaths) -> 
     most = min(_MOST_OF_ALL, max(MOST_MEMBERS, archive.stored.size // _WORTH_A_MEMBER))
     names: frozenset[str] = frozenset()
     for _ in range(_MOST_ROUNDS):
-        found = Chosen(wanted.include)
+        found = ChosenMembers(wanted.include)
         choice = _Choice(wanted, names, frozenset(map(posixpath.dirname, names)), most, found)
         content = look_up(decoder, entered, choice.is_of_interest, choice.take)
         missing = frozenset(target for target in found.targets if not wanted.include(target)) - names
@@ -120,7 +120,7 @@ def _require_worth_while(picked: _Picked, archive: CataloguedArchive, readings: 
     """Look whether an archive has to be fetched nearly as a whole.
 
     Args:
-        readings: of a whole archive: one for its signature comes first.
+        readings: of a whole archive: one for its signature comes first, and one for what links lead to last.
 
     Raises:
         Irregular: it has, which is quicker in order.
@@ -146,7 +146,7 @@ class _Choice:
     targets: frozenset[str]
     folders: frozenset[str]
     most: int
-    found: Chosen
+    found: ChosenMembers
     _length: int = 0
 
     def is_of_interest(self, folder: bytes) -> bool:
@@ -168,7 +168,7 @@ class _Choice:
 
 
 def _stream_of(picked: _Picked) -> Parts:
-    def stream(part: Part) -> Iterator[Block]:
+    def stream(part: Portion) -> Iterator[Block]:
         gathered = bytearray()
         for place in picked.members.part(part):
             headers = picked.content.read(place.start, place.content)

@@ -24,7 +24,7 @@ from s3napback.recovery.copying import copy_names
 from s3napback.recovery.folders import Cursor, cursor, exists, go_to
 from s3napback.recovery.members import Gate, Passed
 from s3napback.recovery.opening.ahead import reading_ahead
-from s3napback.recovery.opening.decoder import Decoder, Part
+from s3napback.recovery.opening.decoder import Decoder, Portion
 from s3napback.recovery.paths import Reading, WantedPaths, first_reading, require_all, second_reading, whole_reading
 from s3napback.recovery.refusals import NOT_THERE, Aspect, Refusals
 from s3napback.recovery.staging import Staging, UnusableTarget, looking_into_it
@@ -120,11 +120,11 @@ class Replay:
         for archive in chain:
             first = prepare(archive, self.staging)
             look = partial(first_reading, wanted=wanted) if wanted.names else whole_reading
-            reading = self._extract(archive, first, look, Part.FIRST)
+            reading = self._extract(archive, first, look, Portion.FIRST)
             gave_power |= reading.passed.gave_power
             if reading.left_out:
                 look = partial(second_reading, wanted=wanted, left_out=reading.left_out)
-                again = self._extract(archive, first, look, Part.LINKED)
+                again = self._extract(archive, first, look, Portion.LINKED)
                 gave_power |= again.passed.gave_power
         return reading, gave_power
 
@@ -161,7 +161,7 @@ class Replay:
         archive: CataloguedArchive,
         first: Sequence[Transformation],
         look: Callable[[Gate], Finding[Reading]],
-        part: Part,
+        part: Portion,
     ) -> Reading:
         review = ExtractionReview(self.gate.top, frozenset(self.refusals.paths(*NOT_THERE)))
         reviews = [review]

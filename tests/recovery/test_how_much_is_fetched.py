@@ -119,10 +119,11 @@ def test_a_folder_that_is_dumped_is_fetched_once(tmp_path: Path) -> None:
     assert bytes_in(done.stderr) < ALL + 5 * PART
 
 
+@pytest.mark.parametrize("folders", ["abcde", "ae"])
 @pytest.mark.parametrize("command", ["restore", "dump"])
-def test_what_another_name_leads_to_is_fetched_once(tmp_path: Path, command: str) -> None:
+def test_what_another_name_leads_to_is_fetched_once(tmp_path: Path, command: str, folders: str) -> None:
     site = Site(tmp_path)
-    for number, name in enumerate("abcde"):
+    for number, name in enumerate(folders):
         (site.source / name).mkdir()
         (site.source / name / "file").write_bytes(bytes([number]) + LARGE)
     (site.source / "e" / "name").hardlink_to(site.source / "a" / "file")

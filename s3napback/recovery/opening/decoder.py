@@ -32,15 +32,17 @@ _LEAST_RATE = 128
 logger = logging.getLogger("s3napback")
 
 
-class Part(Enum):
+class Portion(Enum):
     """Which of the members that were picked of an archive are wanted; those that are no files always are."""
 
     ALL = "all"
-    FIRST = "but for what only hard links lead to"
-    LINKED = "what hard links lead to that could not be made at first, and what is called like these"
+    FIRST = "first"
+    """All but what only hard links lead to."""
+    LINKED = "linked"
+    """What hard links lead to that could not be made at first, and what is called like these."""
 
 
-Parts = Callable[[Part], Iterator[Block]]
+Parts = Callable[[Portion], Iterator[Block]]
 """Begins a smaller archive of what is wanted of one."""
 
 
@@ -70,7 +72,7 @@ class Decoder:
     proofs: dict[tuple[str, str], Proof] = field(default_factory=dict, repr=False)
     indexes: frozenset[str] = frozenset()
     parts: Mapping[str, Parts] = field(default_factory=dict)
-    part: Part = Part.ALL
+    part: Portion = Portion.ALL
 
     def open(
         self,
