@@ -43,6 +43,11 @@ def mistake(error: BaseException) -> str:
     return ""
 
 
+def proxy_advice(error: BaseException) -> str:
+    """What to look at if it is a proxy that cannot be reached; empty otherwise."""
+    return f"is it running? Otherwise correct {_PROXY}" if isinstance(error, ProxyConnectionError) else ""
+
+
 def network_reason(error: BaseException) -> str:
     """What the operating system said, in brackets; empty if it said nothing."""
     for each in _causes(error):

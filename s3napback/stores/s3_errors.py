@@ -31,7 +31,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from s3napback.errors import StoreError, StoreUnreachable
-from s3napback.stores.network import mistake, network_reason, without_secrets
+from s3napback.stores.network import mistake, network_reason, proxy_advice, without_secrets
 
 
 class SlowAnswer(BotoCoreError):
@@ -266,7 +266,8 @@ def explain(error: BaseException) -> str:
     if isinstance(error, ClientError):
         return _explain_answer(error)
     if isinstance(error, NO_ANSWER):
-        return mistake(error) or " ".join(filter(None, (without_secrets(str(error)), network_reason(error))))
+        told = " ".join(filter(None, (without_secrets(str(error)), network_reason(error))))
+        return mistake(error) or ": ".join(filter(None, (told, proxy_advice(error))))
     return _FIXED.get(type(error), "") or without_secrets(str(error))
 
 
@@ -283,7 +284,10 @@ def _explain_credentials(error: BaseException) -> str:
     text = without_secrets(str(error)) or type(error).__name__
     if isinstance(error, (OSError, RuntimeError, ValueError)):
         text = f"{text} ({type(error).__name__})"
-    advice = "set S3Keyfile, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or write ~/.aws/credentials"
+    advice = (
+        "set S3Keyfile, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or write ~/.aws/credentials; or "
+        "look at the program, the service or the role that gives them"
+    )
     return f"no usable credentials: {text} ({advice})"
 
 

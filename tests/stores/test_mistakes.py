@@ -136,6 +136,7 @@ def test_a_proxy_that_nothing_listens_at(scheme: str, monkeypatch: pytest.Monkey
     said = check(f"{scheme}://store.example.org")
     assert "proxy" in said
     assert "refused" in said
+    assert "is it running? Otherwise correct HTTPS_PROXY" in said
     assert "SEKRIT" not in said
 
 
