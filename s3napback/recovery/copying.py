@@ -32,6 +32,9 @@ _REFUSING = frozenset(
 )
 """Errors that lie in what the target is, or in who we are there, and not in the state of a disk."""
 
+NO_SUCH_NAME = errno.ENOENT
+"""What exfat-fuse, and Linux's cifs, say of a new name that they do not take, in a folder that is open."""
+
 
 @dataclass(frozen=True)
 class _Place:
@@ -67,16 +70,20 @@ class Copier:
     _pools: dict[int, int] = field(default_factory=dict)
 
     @contextmanager
-    def noting(self, path: bytes, aspect: Aspect) -> Iterator[None]:
-        """While it is entered, what the target refuses is noted and ends it."""
+    def noting(self, path: bytes, aspect: Aspect, *others: int) -> Iterator[None]:
+        """While it is entered, what the target refuses is noted and ends it.
+
+        Args:
+            others: numbers of errors that lie in what the target is as well, for what is done.
+        """
         try:
             yield
         except OSError as error:
-            if error.errno not in _REFUSING:
+            if error.errno not in _REFUSING and error.errno not in others:
                 raise
             self.refusals.note(path, aspect, os.strerror(error.errno))
 
-    def copy(self, name: str, source: int, target: int, path: bytes, new_name: str = "") -> None:
+    def copy(self, name: str, source: int, target: int, path: bytes, new_name: str = "") -> bool:
         """Copy anything but a folder beside its place, and rename it then.
 
         Args:
@@ -85,6 +92,9 @@ class Copier:
             target: descriptor of the folder that it shall lie in.
             path: as archives name it.
             new_name: in the folder that it shall lie in.
+
+        Returns:
+            Whether it lies there now.
 
         Raises:
             OSError: that was not possible, for no fault of the target's nature.
@@ -96,14 +106,19 @@ class Copier:
             _readable(name, status, source) if is_shut else nullcontext(),
         ):
             if not self._linked(status, folder, path):
-                with self.noting(path, Aspect.ENTRY):
+                # exfat-fuse has no pipes and devices, and speaks of failing.
+                is_special = not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode))
+                with self.noting(path, Aspect.ENTRY, *((errno.EIO,) if is_special else ())):
                     _make(name, status, source, folder)
                 if not os.path.lexists(f"/proc/self/fd/{folder}/{_COPY}"):
-                    return
+                    return False
                 place = _Place(f"/proc/self/fd/{folder}/{_COPY}", path, is_folder=False)
                 self._give(f"/proc/self/fd/{source}/{name}", status, stat.S_IMODE(status.st_mode), place)
                 self._remember(status, folder, target)
-            os.rename(_COPY, new_name or name, src_dir_fd=folder, dst_dir_fd=target)
+            with self.noting(path, Aspect.ENTRY, NO_SUCH_NAME):
+                os.rename(_COPY, new_name or name, src_dir_fd=folder, dst_dir_fd=target)
+                return True
+            return False
 
     def _linked(self, status: os.stat_result, folder: int, path: bytes) -> bool:
         """Make another name of a file that was copied already."""
@@ -207,8 +222,9 @@ def copy_names(tree: int, links: Mapping[bytes, bytes], refusals: Refusals) -> N
             mode = entry_mode(parts[0][-1], source)
             if mode is not None and stat.S_ISREG(mode) and entry_mode(parts[1][-1], target) is None:
                 with unchanged(target):
-                    Copier(refusals, stack).copy(parts[0][-1], source, target, path, parts[1][-1])
-                refusals.copied(path)
+                    is_there = Copier(refusals, stack).copy(parts[0][-1], source, target, path, parts[1][-1])
+                if is_there:
+                    refusals.copied(path)
 
 
 def _words(error: OSError) -> str:

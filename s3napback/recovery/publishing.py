@@ -14,7 +14,7 @@ from s3napback.formatting import counted, printable
 from s3napback.records import dataclass
 from s3napback.recovery.attributes import folding_of
 from s3napback.recovery.clashes import EITHER, WORDS, same_names
-from s3napback.recovery.copying import Copier
+from s3napback.recovery.copying import NO_SUCH_NAME, Copier
 from s3napback.recovery.folders import (
     OPEN_FOLDER,
     Cursor,
@@ -245,7 +245,7 @@ class _Move:
         if not is_folder:
             self.copier.copy(name, self.source.descriptor, self.target.descriptor, path)
             return
-        with self.copier.noting(path, Aspect.ENTRY):
+        with self.copier.noting(path, Aspect.ENTRY, NO_SUCH_NAME):
             os.mkdir(name, 0o700, dir_fd=self.target.descriptor)
             self._merge(name)
 

@@ -92,9 +92,16 @@ _TEXTS = tuple(
 _UNFIT = re.compile(rb"Cannot (?:mknod|mkfifo): (?P<reason>Input/output error)")
 """What exfat-fuse answers where there are no such files at all."""
 
-_ILLEGAL = re.compile(rb"Cannot open: (?P<reason>No such file or directory)")
+_ILLEGAL = re.compile(
+    rb"Cannot (?:open|mkdir|mknod|mkfifo|create symlink to '.*'|hard link to '.*'): "
+    rb"(?P<reason>No such file or directory)",
+    re.DOTALL,
+)
 _FORBIDDEN = re.compile(rb"[\x01-\x1f\"*:<>?|\\]")
-"""What a name on exFAT and NTFS must not hold; of these exfat-fuse says that they are not there."""
+"""What a name on exFAT, NTFS and SMB must not hold; of these exfat-fuse and cifs say that they are not there."""
+
+_UNTOLD = re.compile(rb"Cannot open")
+"""With attributes to set, tar makes a file by another call, and has forgotten why that failed."""
 
 _CUT = re.compile(rb"Wrote only \d+ of \d+ bytes?")
 _TOO_LONG = re.compile(rb"Cannot stat: (?P<reason>File name too long)")
@@ -128,20 +135,21 @@ def understood(line: bytes) -> ExtractionLine:
     if unfit:
         return ExtractionLine(ExtractionMeaning.REFUSED, path, Aspect.ENTRY, unfit["reason"])
     matches = ((aspect, pattern.fullmatch(words)) for aspect, pattern in _TEXTS)
+    is_untold = _UNTOLD.fullmatch(words) is not None
     return next(
         (_judged(path, aspect, text) for aspect, text in matches if text),
-        ExtractionLine(ExtractionMeaning.SERIOUS, path),
+        ExtractionLine(ExtractionMeaning.BELOW if is_untold else ExtractionMeaning.SERIOUS, path),
     )
 
 
 def _judged(path: bytes, aspect: Aspect, text: re.Match[bytes]) -> ExtractionLine:
     words = text.groupdict()
     reason = text["reason"]
+    link = posixpath.normpath(unquoted(words["link"])) if "link" in words else b""
     if reason in _ABSENT:
-        return ExtractionLine(ExtractionMeaning.BELOW, path, aspect, reason)
+        return ExtractionLine(ExtractionMeaning.BELOW, path, aspect, reason, link=link)
     if reason not in _REFUSALS or aspect is Aspect.STATE:
         return ExtractionLine(ExtractionMeaning.SERIOUS, path, aspect, reason)
-    link = posixpath.normpath(unquoted(words["link"])) if "link" in words else b""
     return ExtractionLine(
         ExtractionMeaning.REFUSED, path, aspect, reason, (int(words.get("uid", 0)), int(words.get("gid", 0))), link
     )
@@ -187,14 +195,15 @@ class ExtractionReview:
             return
         path = b"" if said.path == b"." else said.path
         is_ours = lies_in(path.decode("utf-8", "surrogateescape"), self._top)
-        is_excused = said.meaning in (ExtractionMeaning.REFUSED, ExtractionMeaning.CUT) or (
-            said.meaning is ExtractionMeaning.BELOW and self._is_below_refused(path)
-        )
+        is_below = said.meaning is ExtractionMeaning.BELOW and self._is_below_refused(path)
+        # What a hard link leads to was refused: then it is, too.
+        is_refused = said.meaning is ExtractionMeaning.BELOW and not is_below and self._is_below_refused(said.link)
+        is_excused = is_below or is_refused or said.meaning in (ExtractionMeaning.REFUSED, ExtractionMeaning.CUT)
         if not is_ours or not is_excused:
             self._remark(line)
             return
         self._has_refused = True
-        if said.meaning is ExtractionMeaning.BELOW:
+        if is_below:
             # It is part of the folder that was refused, of which people know already.
             return
         if said.aspect in (Aspect.ENTRY, Aspect.CONTENT, Aspect.LINK):
