@@ -16,6 +16,7 @@ from itertools import islice
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import StoreError
 from s3napback.index.lines import FOLDER, LINK, Entry
+from s3napback.records import dataclass
 from s3napback.recovery.chosen import ChosenMembers, name_mark, text_of
 from s3napback.recovery.opening.decoder import Decoder, Parts, Portion
 from s3napback.recovery.opening.indexed import can_be_entered, enter, look_up
