@@ -94,14 +94,14 @@ _UNFIT = re.compile(rb"Cannot (?:mknod|mkfifo): (?P<reason>Input/output error)")
 
 _ILLEGAL = re.compile(
     rb"Cannot (?:open|mkdir|mknod|mkfifo|create symlink to '.*'|hard link to '.*'): "
-    rb"(?P<reason>No such file or directory)",
+    rb"(?P<reason>No such file or directory)|Cannot open",
     re.DOTALL,
 )
 _FORBIDDEN = re.compile(rb"[\x01-\x1f\"*:<>?|\\]")
 """What a name on exFAT, NTFS and SMB must not hold; of these exfat-fuse and cifs say that they are not there."""
 
 _UNTOLD = re.compile(rb"Cannot open")
-"""With attributes to set, tar makes a file by another call, and has forgotten why that failed."""
+"""With attributes to set, tar makes a file by another call, and has forgotten why that failed: nothing was there."""
 
 _CUT = re.compile(rb"Wrote only \d+ of \d+ bytes?")
 _TOO_LONG = re.compile(rb"Cannot stat: (?P<reason>File name too long)")
@@ -133,7 +133,8 @@ def understood(line: bytes) -> ExtractionLine:
     unfit = _UNFIT.fullmatch(words) or _TOO_LONG.fullmatch(words)
     unfit = unfit or (_FORBIDDEN.search(posixpath.basename(path)) and _ILLEGAL.fullmatch(words))
     if unfit:
-        return ExtractionLine(ExtractionMeaning.REFUSED, path, Aspect.ENTRY, unfit["reason"])
+        reason = unfit["reason"] or b"No such file or directory"
+        return ExtractionLine(ExtractionMeaning.REFUSED, path, Aspect.ENTRY, reason)
     matches = ((aspect, pattern.fullmatch(words)) for aspect, pattern in _TEXTS)
     is_untold = _UNTOLD.fullmatch(words) is not None
     return next(

@@ -21,7 +21,8 @@ def fill(source: Path) -> None:
     (source / "folder").mkdir()
     for name in ("file", "file*", "folder/file", "folder/?", "a:b/c/file", "a:b/labelled"):
         (source / name).write_text(name)
-    os.setxattr(source / "a:b/labelled", "user.colour", b"green")
+    for name in ("a:b/labelled", "file*"):
+        os.setxattr(source / name, "user.colour", b"green")
     os.mkfifo(source / "folder/pipe|")
     (source / "second:").hardlink_to(source / "file")
     (source / "folder/second").hardlink_to(source / "file")

@@ -27,6 +27,7 @@ from s3napback.recovery.tar_words import TAR_FAILURE, ExtractionMeaning, Extract
         (b"tar: etc/a|: Cannot hard link to 'etc/b': No such file or directory", ExtractionMeaning.REFUSED),
         (b"tar: etc/b: Cannot hard link to 'etc/a|': No such file or directory", ExtractionMeaning.BELOW),
         (b"tar: etc/a*/b: Cannot open", ExtractionMeaning.BELOW),
+        (b"tar: etc/a*: Cannot open", ExtractionMeaning.REFUSED),
         (b"tar: etc\\:/a: Cannot open: No such file or directory", ExtractionMeaning.BELOW),
         (b"tar: etc/pipe: Cannot mkfifo: Input/output error", ExtractionMeaning.REFUSED),
         (b"tar: etc/a: Cannot mkdir: Input/output error", ExtractionMeaning.SERIOUS),
