@@ -137,7 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.seen.append(operation_of(self.command, self.path))
         time.sleep(self.server.pace.seconds)
         self.send_response_only(status)
-        for name, value in {"ETag": '"tag"', **(headers or {})}.items():
+        for name, value in {"ETag": '"tag"', "x-amz-request-id": "1", **(headers or {})}.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body) if length is None else length))
         self.end_headers()
