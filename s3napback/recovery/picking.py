@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import posixpath
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from itertools import islice
 
@@ -20,7 +21,7 @@ from s3napback.records import dataclass
 from s3napback.recovery.chosen import ChosenMembers, name_mark, text_of
 from s3napback.recovery.opening.decoder import Decoder, Parts, Portion
 from s3napback.recovery.opening.indexed import can_be_entered, enter, look_up
-from s3napback.recovery.opening.ranges import Content, Irregular
+from s3napback.recovery.opening.ranges import Content, Irregular, StoredRanges
 from s3napback.recovery.paths import WantedPaths
 from s3napback.streams.tar_stream import END_MARK
 from s3napback.streams.transformations import Block
@@ -59,6 +60,7 @@ _WORTH_WHILE = 0.7
 class _Picked:
     """What matters of one archive."""
 
+    stored: StoredRanges
     content: Content
     members: ChosenMembers
 
@@ -114,7 +116,7 @@ def _pick(decoder: Decoder, archive: CataloguedArchive, wanted: WantedPaths) -> 
         names |= missing
     else:
         raise Irregular("hard links in it lead to hard links")
-    return _Picked(content, found)
+    return _Picked(entered.stored, content, found)
 
 
 def _require_worth_while(picked: _Picked, archive: CataloguedArchive, readings: int) -> None:
@@ -170,17 +172,26 @@ class _Choice:
 
 def _stream_of(picked: _Picked) -> Parts:
     def stream(part: Portion) -> Iterator[Block]:
-        gathered = bytearray()
-        for place in picked.members.part(part):
-            headers = picked.content.read(place.start, place.content)
-            if not place.is_of(headers):
-                raise Irregular("a member of the archive is not the one of which its index tells")
-            gathered += headers
-            for piece in picked.content.pieces(place.content, place.end):
-                gathered += piece
-                if len(gathered) >= _GATHERED:
-                    yield bytes(gathered)
-                    gathered.clear()
-        yield bytes(gathered) + END_MARK
+        places = ((place.start, place.end) for place in picked.members.part(part))
+        picked.stored.announce(picked.content.stored_ranges(places, picked.stored.size))
+        with closing(picked.stored):
+            yield from _passing(picked, part)
+        yield END_MARK
 
     return stream
+
+
+def _passing(picked: _Picked, part: Portion) -> Iterator[Block]:
+    gathered = bytearray()
+    for place in picked.members.part(part):
+        headers = picked.content.read(place.start, place.content)
+        if not place.is_of(headers):
+            raise Irregular("a member of the archive is not the one of which its index tells")
+        gathered += headers
+        for piece in picked.content.pieces(place.content, place.end):
+            gathered += piece
+            if len(gathered) >= _GATHERED:
+                yield bytes(gathered)
+                gathered.clear()
+    if gathered:
+        yield bytes(gathered)

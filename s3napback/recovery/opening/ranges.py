@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.encryption.chunks import boundaries
 from s3napback.errors import StoreError
+from s3napback.recovery.opening.anticipating import Anticipation
 from s3napback.recovery.opening.fetching import Transport
 from s3napback.streams.segments import SEGMENT_SIZE, Segments, sum_of
 
@@ -18,6 +19,10 @@ _GZIP_HEADER = 10  # bytes of one that we write
 _GZIP_TRAILER = 8
 _KEPT = 3
 _PIECE = 1 << 20
+_LARGEST = 1 << 22
+"""Bytes that are announced as one range."""
+_BEFORE, _BEHIND = 160 << 10, 32 << 10
+"""Bytes around a part of an encrypted archive that are looked at to find where it is; see ``encryption/pieces.py``."""
 
 Read = Callable[[int, int], bytes]
 """Gives the bytes from one place to another."""
@@ -42,6 +47,7 @@ class StoredRanges:
         """
         self._transport = transport
         self._archive = archive
+        self._anticipation = Anticipation(self._fetch, transport.threads)
         self.head = b""
         self.head = self.read(0, head_size)
 
@@ -54,6 +60,23 @@ class StoredRanges:
         end = min(end, self._archive.stored.size)
         if start >= end or end <= len(self.head):
             return self.head[start:end]
+        return self._anticipation.read(start, end)
+
+    @property
+    def size(self) -> int:
+        """Bytes that are stored."""
+        return self._archive.stored.size
+
+    def announce(self, ranges: Iterator[tuple[int, int]]) -> None:
+        """Parts that will be read next, in order: of a distant store they are fetched several at a time from now on."""
+        if self._transport.store.is_distant and self._transport.threads > 1:
+            self._anticipation.announce(ranges)
+
+    def close(self) -> None:
+        """Fetch nothing any more that is not read."""
+        self._anticipation.close()
+
+    def _fetch(self, start: int, end: int) -> bytes:
         transport, stored = self._transport, self._archive.stored
 
         def fetch() -> bytes:
@@ -91,13 +114,36 @@ class Content:
 
     def cost(self, places: Iterator[tuple[int, int]]) -> int:
         """Bytes of all segments in which some parts lie, which are told in order."""
-        total, last = 0, -1
+        return sum(self._starts[number + 1] - self._starts[number] for number in self._needed(places))
+
+    def _needed(self, places: Iterator[tuple[int, int]]) -> Iterator[int]:
+        """The numbers of these segments."""
+        beyond = 0
         for start, end in places:
-            first, beyond = max(start // SEGMENT_SIZE, last + 1), min(-(-end // SEGMENT_SIZE), len(self._segments))
-            if beyond > first:
-                total += self._starts[beyond] - self._starts[first]
-                last = beyond - 1
-        return total
+            first, beyond_it = max(start // SEGMENT_SIZE, beyond), min(-(-end // SEGMENT_SIZE), len(self._segments))
+            yield from range(first, beyond_it)
+            beyond = max(beyond, beyond_it)
+
+    def stored_ranges(self, places: Iterator[tuple[int, int]], size: int) -> Iterator[tuple[int, int]]:
+        """Where in the stored bytes the same segments are, about, with what is looked at around them; none overlaps.
+
+        Args:
+            places: of parts, in order.
+            size: bytes that are stored.
+        """
+        whole = self._starts[len(self._segments)]
+        before, behind = (_BEFORE, _BEHIND) if size != whole else (0, 0)
+        begin = last = 0
+        for number in self._needed(places):
+            start, end = (place * size // whole for place in self._starts[number : number + 2])
+            start, end = max(last, start - before), min(size, end + behind)
+            if start > last or end - begin > _LARGEST:
+                if last > begin:
+                    yield begin, last
+                begin = start
+            last = end
+        if last > begin:
+            yield begin, last
 
     def pieces(self, start: int, end: int) -> Iterator[bytes]:
         """The bytes from one place to another, in pieces.
