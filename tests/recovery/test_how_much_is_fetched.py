@@ -42,14 +42,14 @@ def bytes_in(text: str) -> float:
 
 
 def three_nights(root: Path, settings: str = "Compression none", general: str = "") -> Site:
-    """Each archive holds a large file and some small ones, since all of them have just been written."""
+    """Each archive holds a large file and some small ones, since all of them are written before each."""
     site = Site(root)
     for folder in "as":
         (site.source / folder).mkdir()
-    for number, content in enumerate(SMALL):
-        (site.source / "s" / f"{number}").write_bytes(content)
     site.configure_cycle(f"Diffs 6\nFulls 2\n{settings}", general=general)
     for night in range(3):
+        for number, content in enumerate(SMALL):
+            (site.source / "s" / f"{number}").write_bytes(content)
         (site.source / "a" / "large").write_bytes(bytes([night]) + LARGE)
         back_up(site, night)
     return site
