@@ -13,9 +13,8 @@ from pathlib import Path
 
 from s3napback.errors import S3napbackError
 from s3napback.records import dataclass
-from s3napback.recovery.passing import FOLDER_FLAGS, opened, opened_to_us, passable
+from s3napback.recovery.passing import OPEN_FOLDER, opened, opened_to_us, passable
 
-OPEN_FOLDER = FOLDER_FLAGS
 _MOST_LINKS = 40
 """Symbolic links in one path, as Linux counts them (``path_resolution(7)``)."""
 

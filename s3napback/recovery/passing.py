@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _PASS_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOOKING = stat.S_IRUSR | stat.S_IXUSR
 
@@ -14,7 +14,7 @@ _LOOKING = stat.S_IRUSR | stat.S_IXUSR
 def passable(name: str, folder: int) -> int:
     """A folder's descriptor, which is good for going through only if its owner lets us do no more (``/home``, 0711)."""
     try:
-        return os.open(name, FOLDER_FLAGS, dir_fd=folder)
+        return os.open(name, OPEN_FOLDER, dir_fd=folder)
     except PermissionError:
         inner = os.open(name, _PASS_FOLDER, dir_fd=folder)
         if os.fstat(inner).st_uid == os.geteuid():

@@ -12,7 +12,8 @@ from contextlib import contextmanager, suppress
 
 from s3napback.formatting import printable
 from s3napback.recovery.file_flags import APPEND_ONLY, flags_of
-from s3napback.recovery.folders import OPEN_FOLDER, UnusableFolder, exists, names_in, unchanged, walk
+from s3napback.recovery.folders import UnusableFolder, exists, names_in, unchanged, walk
+from s3napback.recovery.passing import OPEN_FOLDER
 
 logger = logging.getLogger("s3napback")
 

@@ -16,7 +16,6 @@ from s3napback.recovery.attributes import folding_of
 from s3napback.recovery.clashes import EITHER, WORDS, same_names
 from s3napback.recovery.copying import NO_SUCH_NAME, Copier
 from s3napback.recovery.folders import (
-    OPEN_FOLDER,
     Cursor,
     UnusableFolder,
     cursor,
@@ -26,6 +25,7 @@ from s3napback.recovery.folders import (
     unchanged,
 )
 from s3napback.recovery.obstacles import OF_ANOTHER_KIND, MergeSurvey
+from s3napback.recovery.passing import OPEN_FOLDER
 from s3napback.recovery.private import private_folder
 from s3napback.recovery.refusals import Aspect, Refusals
 from s3napback.recovery.staging import PREFIX, Staging, UnusableTarget, require_empty_folder

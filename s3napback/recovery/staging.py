@@ -19,7 +19,6 @@ from s3napback.errors import S3napbackError
 from s3napback.records import dataclass
 from s3napback.recovery.file_flags import APPEND_ONLY, IMMUTABLE, flags_of
 from s3napback.recovery.folders import (
-    OPEN_FOLDER,
     Cursor,
     Opened,
     UnusableFolder,
@@ -32,6 +31,7 @@ from s3napback.recovery.folders import (
     walk,
 )
 from s3napback.recovery.groundwork import MOST_LINKS, Groundwork
+from s3napback.recovery.passing import OPEN_FOLDER
 from s3napback.recovery.private import private_folder, tell_of_leftovers
 
 PREFIX = ".s3napback-restore-"

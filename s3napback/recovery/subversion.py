@@ -17,9 +17,10 @@ from s3napback.errors import PipelineError, S3napbackError, UnusableTool
 from s3napback.formatting import readable, shell_command
 from s3napback.records import dataclass
 from s3napback.recovery.dump_stream import DumpReader, checked, dump_beginning
-from s3napback.recovery.folders import OPEN_FOLDER, names_in
+from s3napback.recovery.folders import names_in
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.opening.failures import Damaged
+from s3napback.recovery.passing import OPEN_FOLDER
 from s3napback.recovery.staging import Staging, UnusableTarget, require_empty, require_empty_folder, staging_in
 from s3napback.rotation import ArchiveType
 from s3napback.streams.confinement import start_confined

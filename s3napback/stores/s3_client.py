@@ -110,6 +110,8 @@ class Clients:
         if parsed.get("ResponseMetadata", {}).get("HTTPStatusCode") == NO_EXPECTATIONS:
             # Expect: 100-continue, with which botocore sends bodies.
             self._expects = False
+        if "Error" not in parsed:
+            return
         credentials = session.get_credentials()
         # A program may give others the next time, even if it does not say when these expire.
         can_renew = isinstance(credentials, RefreshableCredentials) or (

@@ -221,8 +221,12 @@ def _is_passing_answer(error: ClientError, status: int, code: str) -> bool:
 
 def _is_of_a_proxy(error: ClientError) -> bool:
     """Whether it is a "not found" of a proxy behind which there is no store now, or of quite another server."""
-    # A store's own answers have a code of words.
-    return status_of(error) == 404 and code_of(error) in {"", "404"} and error.operation_name in _TOLD_IN_WORDS
+    return _is_wordless(error) and error.operation_name in _TOLD_IN_WORDS
+
+
+def _is_wordless(error: ClientError) -> bool:
+    """Whether it is a "not found" without a word of why: a store's own answers have a code of words, but to a HEAD."""
+    return status_of(error) == 404 and code_of(error) in {"", "404"}
 
 
 def is_absence(error: BaseException) -> bool:
@@ -330,7 +334,7 @@ def is_definite(error: BaseException) -> bool:
 
 def _advice(error: ClientError) -> str:
     known = _ADVICE.get(code_of(error)) or _ADVICE_ON_STATUS.get(status_of(error))
-    if not known and status_of(error) == 404 and code_of(error) in {"", "404"} and error.operation_name != "HeadObject":
+    if not known and _is_wordless(error) and error.operation_name != "HeadObject":
         known = _NO_S3
     if known:
         return known

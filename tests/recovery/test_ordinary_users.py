@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import stat
 import subprocess
 from datetime import date, timedelta
@@ -121,14 +120,19 @@ def test_what_nobody_may_write_to_comes_back_with_its_attributes() -> None:
         as_user(lambda: restore_read_only(site))
 
 
+def load_modules(base: Path, cycle: str) -> None:
+    """Back up and restore once: what a user may not be able to load is loaded then."""
+    site = Site(base / "warmed")
+    site.configure_cycle(cycle)
+    (site.source / "file").touch()
+    assert not backup.run(load_configuration(site.configuration), FIRST_DAY, BackupOptions()).failed
+    restore_here(site, str(site.source), base / "loaded")
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_chains_of_read_only_folders_come_back_every_night(seed: int) -> None:
     with open_folder() as base:
-        warmed = Site(base / "warmed")
-        warmed.configure_cycle("Diffs 6\nCompression none")
-        (warmed.source / "file").touch()
-        assert not backup.run(load_configuration(warmed.configuration), FIRST_DAY, BackupOptions()).failed
-        restore_here(warmed, str(warmed.source), base / "loaded")
+        load_modules(base, "Diffs 6\nCompression none")
         site = Site(base / "site")
         site.configure_cycle("Diffs 6\nCompression none\nUnreadable warn")
         give(site.root)
@@ -162,13 +166,8 @@ def merge_into_shut_folders(site: Site, mode: int) -> None:
 @pytest.mark.parametrize("mode", [0o311, 0, 0o555])
 def test_own_folders_that_are_shut_are_opened_for_as_long_as_it_takes(mode: int) -> None:
     with open_folder() as base:
+        load_modules(base, "Diffs 6")
         site = Site(base / "site")
         site.configure_cycle("Diffs 6")
-        (site.source / "0").touch()
-        assert not backup.run(load_configuration(site.configuration), FIRST_DAY, BackupOptions()).failed
-        restore_here(site, str(site.source), base / "loads all modules")
-        for folder in (site.vault, site.diff_dir):
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
         give(site.root)
         as_user(lambda: merge_into_shut_folders(site, mode))

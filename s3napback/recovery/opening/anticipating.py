@@ -7,15 +7,13 @@ What is asked for need not be what was announced. It is put together of what has
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future
 from itertools import islice
 from typing import NamedTuple
 
 from s3napback.crews import Crew, result_of
-
-Fetch = Callable[[int, int], bytes]
-"""Gives the bytes from one place to another. Called by several threads."""
+from s3napback.encryption.chunks import Fetch
 
 _KEPT_BEHIND = 1 << 19
 """Bytes in front of what is asked for that are looked at again."""
@@ -31,7 +29,7 @@ class Anticipation:
     """The ranges. Used by one thread at a time; memory is that of as many as there are threads, and two more."""
 
     def __init__(self, fetch: Fetch, threads: int) -> None:
-        """Nothing is announced yet."""
+        """Nothing is announced yet. ``fetch`` is called by several threads."""
         self._fetch = fetch
         self._threads = threads
         self._crew: Crew | None = None
