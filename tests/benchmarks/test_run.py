@@ -10,7 +10,7 @@ import pytest
 
 from tests.benchmarks.cases import CASES
 
-pytestmark = [pytest.mark.long(300), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long(95), pytest.mark.timeout(600)]
 
 PROGRAM = Path(__file__).with_name("run.py")
 
@@ -25,7 +25,7 @@ def test_a_small_run_measures_every_case_and_prints_the_table(tmp_path: Path) ->
         ],
         capture_output=True,
         text=True,
-        timeout=840,
+        timeout=540,
         check=False,
     )
 
