@@ -6,7 +6,6 @@ import fcntl
 import json
 import os
 import random
-import resource
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from s3napback.errors import PipelineError
+from tests.descriptors import descriptors_left
 from tests.hostile.mounts import failing_disk, mounted_by_a_user
 from tests.hostile.pausing import HOLDING_UP, PausingNights, assert_restorable, names
 from tests.site import Site
@@ -284,12 +284,8 @@ def test_no_depth_of_folders_costs_the_others(
 
 def test_few_descriptors_are_enough_for_deep_folders(nights: PausingNights, deep: Path) -> None:
     nest(deep, 800, "d")
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
-    try:
+    with descriptors_left(150):
         nights.back_up()
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
     assert nights.warnings == []
 
 

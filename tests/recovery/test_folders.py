@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from s3napback.recovery.folders import (
     walk,
 )
 from s3napback.recovery.private import empty, private_folder
+from tests.descriptors import descriptors_left
 
 SOMEBODY = 1234
 DEPTH = 3000
@@ -46,22 +46,20 @@ def make_deep(top: Path, depth: int = DEPTH, name: str = "deeper") -> None:
 @pytest.mark.usefixtures("tidied")
 def test_a_tree_can_be_deeper_than_a_path_is_long_and_than_files_may_be_open(tmp_path: Path) -> None:
     make_deep(tmp_path)
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (150, limits[1]))
     top = opened(tmp_path)
     try:
-        with cursor(top) as place:
-            assert go_to(place, ["deeper"] * DEPTH)
-            assert exists("file", place.descriptor)
-            assert go_to(place, ["deeper"] * 7)
-            assert place.depth == 7
-            assert not go_to(place, ["deeper", "absent"])
-        steps = list(walk(top))
-        assert sum(1 for step in steps if step.left) == DEPTH
-        empty(top)
+        with descriptors_left(100):
+            with cursor(top) as place:
+                assert go_to(place, ["deeper"] * DEPTH)
+                assert exists("file", place.descriptor)
+                assert go_to(place, ["deeper"] * 7)
+                assert place.depth == 7
+                assert not go_to(place, ["deeper", "absent"])
+            steps = list(walk(top))
+            assert sum(1 for step in steps if step.left) == DEPTH
+            empty(top)
     finally:
         os.close(top)
-        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import resource
 import sqlite3
 import subprocess
 import tempfile
@@ -21,6 +20,7 @@ from s3napback.rotation import ArchiveType
 from s3napback.sources.directory import member_name
 from s3napback.sources.live_tree import LiveTree
 from s3napback.sources.tar_guard import TarGuard
+from tests.descriptors import descriptors_left
 from tests.sources.chains import directory_source
 from tests.sources.trees import RandomTree
 
@@ -268,11 +268,7 @@ def test_folders_nested_deeper_than_files_may_be_open_are_looked_at(tmp_path: Pa
     folder.mkdir(parents=True)
     (folder / "file").write_bytes(b"content")
     data = raw_archive(tmp_path / "estate", tmp_path / "work")
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (128, hard))
-    try:
+    with descriptors_left(100):
         passed, guard = guarded(data, tmp_path / "estate", 10_240)
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert guard.warnings == []
     assert passed == data
