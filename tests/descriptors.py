@@ -5,18 +5,20 @@ from __future__ import annotations
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count, islice
 from pathlib import Path
 
 
 @contextmanager
 def descriptors_left(number: int) -> Iterator[None]:
-    """Let this process open ``number`` descriptors above its highest one, and no more than those and gaps below.
+    """Let this process open ``number`` more files at a time.
 
     A process that has run many tests holds servers, logs and files of its own; how many says nothing of what is tried.
     """
-    highest = max(int(entry.name) for entry in Path("/proc/self/fd").iterdir())
+    taken = {int(entry.name) for entry in Path("/proc/self/fd").iterdir()}
+    free = (descriptor for descriptor in count() if descriptor not in taken)
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1 + number, before[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (next(islice(free, number, None)), before[1]))
     try:
         yield
     finally:
