@@ -15,7 +15,8 @@ def descriptors_left(number: int) -> Iterator[None]:
 
     A process that has run many tests holds servers, logs and files of its own; how many says nothing of what is tried.
     """
-    taken = {int(entry.name) for entry in Path("/proc/self/fd").iterdir()}
+    # The one that lists them is gone by then.
+    taken = {int(entry.name) for entry in Path("/proc/self/fd").iterdir() if entry.exists()}
     free = (descriptor for descriptor in count() if descriptor not in taken)
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (next(islice(free, number, None)), before[1]))
