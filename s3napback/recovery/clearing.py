@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from itertools import islice
@@ -12,6 +13,54 @@ _AT_ONCE = 100_000
 """Names of one folder that are compared with an archive's list of it, whatever their number; for bounded memory."""
 
 _WINDOW = 1 << 20
+
+_MOST_KNOWN = 1 << 23
+"""Bytes that folders are remembered in, at most; each takes so many besides its name:"""
+_KNOWN_SIZE = 120
+
+
+class Cleared:
+    """Folders that hold nothing but what a list of an earlier archive named.
+
+    A DIFF has the lists of all folders, nearly all of them as in the DIFF before it: what was held against a list once,
+    and has got no new entry since, need not be looked into again. A list counts with its letters, as it is written.
+    """
+
+    def __init__(self) -> None:
+        self._sums: dict[str, bytes] = {}
+        self._room = _MOST_KNOWN
+
+    def holds_only(self, folder: str, dumpdir: bytes) -> bool:
+        """Whether a folder, by its name in archives, is known to hold nothing that a list knows gone."""
+        known = self._sums.get(folder)
+        return known is not None and known == _sum(dumpdir)
+
+    def note(self, folder: str, dumpdir: bytes) -> None:
+        """A folder has been cleared of what a list knows gone."""
+        self.forget(folder)
+        size = len(folder) + _KNOWN_SIZE
+        if size <= self._room:
+            self._room -= size
+            self._sums[folder] = _sum(dumpdir)
+
+    def forget(self, folder: str) -> None:
+        """A folder gets a new entry, maybe one that no list names."""
+        if self._sums.pop(folder, None) is not None:
+            self._room += len(folder) + _KNOWN_SIZE
+
+    def forget_entry(self, name: str) -> None:
+        """An entry, by its name in archives, is made anew: neither it nor the folder it lies in is as it was."""
+        self.forget(name)
+        self.forget(name.rpartition("/")[0])
+
+    def forget_all(self) -> None:
+        """Folders move, or somebody else puts entries in them."""
+        self._sums.clear()
+        self._room = _MOST_KNOWN
+
+
+def _sum(dumpdir: bytes) -> bytes:
+    return hashlib.blake2b(dumpdir, digest_size=16).digest()
 
 
 def gone(folder: int, dumpdir: bytes) -> list[tuple[str, bool]]:

@@ -20,7 +20,7 @@ from dataclasses import field
 
 from s3napback.errors import PipelineError
 from s3napback.records import dataclass
-from s3napback.recovery.clearing import gone, remove
+from s3napback.recovery.clearing import Cleared, gone, remove
 from s3napback.recovery.folders import Cursor, cursor, file_names, go_to
 from s3napback.recovery.kept_pieces import KeptPieces
 from s3napback.recovery.opening.failures import Damaged
@@ -53,6 +53,7 @@ class Groundwork:
         tree: descriptor of the folder that is extracted into.
         room: descriptor of one in which files without names are made.
         is_fresh: there is nothing in the tree yet.
+        cleared: what is known of its folders from the archives before.
         placed: names of all in the archive that may be a symbolic link, and which of those that are kept back it is.
         forgot: there are more of these.
         astray: names of links that lie below a link of the same archive, and were not made. They would come to lie
@@ -62,6 +63,7 @@ class Groundwork:
     tree: int
     room: int
     is_fresh: bool
+    cleared: Cleared = field(default_factory=Cleared)
     placed: dict[str, int] = field(default_factory=dict)
     forgot: bool = False
     astray: list[str] = field(default_factory=list)
@@ -112,6 +114,7 @@ class Groundwork:
     def note_files(self, folder: str) -> None:
         """Something that is no folder, and is left to tar, lies in a folder."""
         self._has_files = True
+        self.cleared.forget(folder)
         if not self.is_fresh:
             self._note_change(folder)
 
@@ -202,6 +205,7 @@ class Groundwork:
 
     def _takes_folder(self, member: Member) -> bool:
         if self._clears_late(member):
+            self.cleared.forget_all()
             self._keep(member, is_needed=True, may_repeat=True)
             return True
         if (link := self.placed.get(member.name)) is not None:
@@ -210,6 +214,8 @@ class Groundwork:
         *above, last = file_names(member.name) or [""]
         # tar goes by whole paths.
         is_made = self._made(above, last) if _is_short(member.name) else None
+        if is_made is not False:
+            self.cleared.forget_entry(member.name)
         is_changed, may_repeat = True, False
         if is_made:
             if not self.is_fresh:
@@ -243,6 +249,7 @@ class Groundwork:
 
     def _make_way(self, above: Sequence[str]) -> None:
         """Make folders of which the archive does not tell, as tar does it."""
+        self.cleared.forget_all()
         for depth, name in enumerate(above, 1):
             if not go_to(self._place, above[:depth]):
                 os.mkdir(name, 0o777, dir_fd=self._place.descriptor)
@@ -268,11 +275,12 @@ class Groundwork:
         is_changed = place.mode is not None or not _is_as_told(place.descriptor, status, member)
         if is_changed:
             _drop_attributes(place.descriptor, member)
-        if member.dumpdir is None:
+        if member.dumpdir is None or self.cleared.holds_only(member.name, member.dumpdir):
             return is_changed
         found = gone(place.descriptor, member.dumpdir)
         for name, is_folder in found:
             remove(place, name, is_folder=is_folder)
+        self.cleared.note(member.name, member.dumpdir)
         return is_changed or bool(found)
 
     def _keep(self, member: Member, *, is_needed: bool, may_repeat: bool) -> None:

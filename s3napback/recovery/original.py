@@ -220,6 +220,7 @@ def _move(staging: Staging, renames: Sequence[Rename], top: str, address: str) -
     """
     # No parked link must lose its place.
     staging.finish()
+    staging.cleared.forget_all()
     with looking_into_it():
         for rename in renames:
             if not (lies_in(rename.before, top) and lies_in(rename.after, top)):

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from s3napback.errors import S3napbackError
 from s3napback.records import dataclass
+from s3napback.recovery.clearing import Cleared
 from s3napback.recovery.file_flags import APPEND_ONLY, IMMUTABLE, flags_of
 from s3napback.recovery.folders import (
     Cursor,
@@ -66,6 +67,7 @@ class Staging:
         target: descriptor of WHERE.
         tree: descriptor of the folder that archives are extracted into: what is restored, with its full path.
         is_elsewhere: it does not lie in WHERE.
+        cleared: what is known of the tree's folders. Who puts something in there, or moves it, makes that forgotten.
     """
 
     where: Path
@@ -73,6 +75,7 @@ class Staging:
     tree: int
     _links: int
     is_elsewhere: bool = False
+    cleared: Cleared = field(default_factory=Cleared)
     _parked: dict[str, str] = field(default_factory=dict)
     _token: bytes = field(default_factory=lambda: secrets.token_bytes(_TOKEN_SIZE))
     _placed: list[str] = field(default_factory=list)
@@ -94,7 +97,7 @@ class Staging:
         if self._used:
             self._park_links()
         self._used, is_fresh = True, not self._used
-        with closing(Groundwork(self.tree, self._links, is_fresh)) as ground:
+        with closing(Groundwork(self.tree, self._links, is_fresh, self.cleared)) as ground:
             yield ground
         self._is_searched = self._is_searched or ground.forgot
         self._note_links(ground.placed)

@@ -213,6 +213,72 @@ def test_what_is_gone_is_found_however_many_names_are_looked_at_at_once(
         assert_same_tree(tree, tree_of(place))
 
 
+def test_what_was_held_against_a_list_once_is_not_looked_into_again(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[bytes] = []
+
+    def noting(descriptor: int, dumpdir: bytes) -> list[tuple[str, bool]]:
+        looked.append(dumpdir)
+        return clearing.gone(descriptor, dumpdir)
+
+    monkeypatch.setattr(groundwork, "gone", noting)
+    snapshot = tmp_path / "snapshot"
+    archives = [night(tree, snapshot) for _ in range(4)]
+    (tree / "a/d/new").mkdir()
+    (tree / "a/b/file").unlink()
+    archives.append(night(tree, snapshot))
+    counts = []
+    with place_in(tmp_path / "out") as place:
+        for archive in archives:
+            looked.clear()
+            replayed(place, archive)
+            counts.append(len(looked))
+        assert_same_tree(tree, tree_of(place), hard_links=False)
+    # at first the top alone is there already, and at last two lists are others
+    assert counts == [1, 6, 0, 0, 2]
+
+
+def test_what_no_list_named_goes_with_the_next_one(tmp_path: Path) -> None:
+    """As tar has it: a later archive's list is all that stays, be it the same as that of the archive before."""
+
+    def listing(name: str, entries: bytes, *others: bytes) -> bytes:
+        return archive_of(folder(name, records=[("GNU.dumpdir", entries)]), *others)
+
+    archives = [
+        listing("f", b"Ya\0\0", file("f/a", b"content")),
+        listing("f", b"Na\0\0"),
+        listing("f", b"Na\0\0", file("f/unlisted", b"content")),
+        listing("f", b"Na\0\0"),
+    ]
+    with place_in(tmp_path / "out") as place:
+        replayed(place, *archives[:3])
+
+        def inside() -> list[str]:
+            return sorted(path.name for path in (tree_of(place) / "f").iterdir())
+
+        assert inside() == ["a", "unlisted"]
+        replayed(place, archives[3])
+        assert inside() == ["a"]
+        # nor does anything stay that has another letter now
+        replayed(place, listing("f", b"Da\0\0"))
+        assert inside() == []
+
+
+def test_no_more_is_remembered_of_folders_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clearing, "_MOST_KNOWN", 300)
+    known = clearing.Cleared()
+    for name in ("first", "second", "third"):
+        known.note(name, b"Na\0\0")
+    assert [known.holds_only(name, b"Na\0\0") for name in ("first", "second", "third")] == [True, True, False]
+    assert not known.holds_only("first", b"Ya\0\0")
+    known.forget("first")
+    known.note("third", b"Na\0\0")
+    assert [known.holds_only(name, b"Na\0\0") for name in ("first", "second", "third")] == [False, True, True]
+    known.forget_all()
+    assert not known.holds_only("second", b"Na\0\0")
+
+
 @pytest.mark.parametrize("full", [groundwork, staging, None], ids=["too many of one", "too many", "remembered"])
 def test_no_link_is_live_while_a_later_archive_is_extracted(
     tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: ModuleType | None
