@@ -217,10 +217,9 @@ class Groundwork:
         if is_made is not False:
             self.cleared.forget_entry(member.name)
         is_changed, may_repeat = True, False
-        if is_made:
-            if not self.is_fresh:
-                self._note_change("/".join(above))
-        elif is_made is not None:
+        if is_made and not self.is_fresh:
+            self._note_change("/".join(above))
+        if is_made is False:
             is_changed = self._clear(member)
             may_repeat = self.is_fresh or self._has_files
         self._keep(member, is_needed=is_changed, may_repeat=may_repeat)
