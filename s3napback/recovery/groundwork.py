@@ -63,7 +63,7 @@ class Groundwork:
     tree: int
     room: int
     is_fresh: bool
-    cleared: Cleared = field(default_factory=Cleared)
+    cleared: Cleared
     placed: dict[str, int] = field(default_factory=dict)
     forgot: bool = False
     astray: list[str] = field(default_factory=list)
@@ -214,14 +214,14 @@ class Groundwork:
         *above, last = file_names(member.name) or [""]
         # tar goes by whole paths.
         is_made = self._made(above, last) if _is_short(member.name) else None
-        if is_made is not False:
-            self.cleared.forget_entry(member.name)
         is_changed, may_repeat = True, False
-        if is_made and not self.is_fresh:
-            self._note_change("/".join(above))
         if is_made is False:
             is_changed = self._clear(member)
             may_repeat = self.is_fresh or self._has_files
+        else:
+            self.cleared.forget_entry(member.name)
+            if is_made and not self.is_fresh:
+                self._note_change("/".join(above))
         self._keep(member, is_needed=is_changed, may_repeat=may_repeat)
         # What the target does not take is told by tar, of the folder and of all below it.
         return is_made is None

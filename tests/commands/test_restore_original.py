@@ -316,6 +316,26 @@ def test_directories_that_changed_places_are_named_and_nothing_is_restored(
     assert machine.restored(source, "--at", f"{str(source)[1:]}-0-FULL") == {"a/a": b"a", "b/b": b"b"}
 
 
+def test_what_a_moved_directory_has_lost_goes_though_another_had_the_same_list_there(
+    tmp_path: Path, source: Path
+) -> None:
+    for name in ("a", "b"):
+        (source / name).mkdir()
+        (source / name / "file").write_text(name)
+    (source / "b/lost").write_text("lost")
+    bucket = Bucket(step=NIGHT)
+    nights = Nights(bucket, str(source), tmp_path / "snapshot")
+    nights.run(0, "FULL")
+    nights.run(1, "DIFF")
+    shutil.rmtree(source / "a")
+    nights.run(2, "DIFF")
+    (source / "b").rename(source / "a")
+    (source / "a/lost").unlink()
+    nights.run(3, "DIFF")
+    machine = Machine(tmp_path, bucket)
+    assert machine.restored(source) == {"a/file": b"b"}
+
+
 def test_paths_with_dots_and_doubled_slashes_are_the_source_that_they_mean(tmp_path: Path, source: Path) -> None:
     (source / "f").write_text("1")
     bucket = Bucket(step=NIGHT)
