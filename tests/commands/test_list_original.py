@@ -9,17 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.test_restore_original import Machine, dump, repository
+from tests.commands.test_restore_original import dump, repository
 from tests.gpg_keys import Key
+from tests.original.machine import Machine
 from tests.original.vectors import DUMP, Bucket, Nights, bucket_of_six_nights
 from tests.servers import S3Server
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    folder = tmp_path / "src/etc"
-    folder.mkdir(parents=True)
-    return folder
 
 
 @pytest.fixture

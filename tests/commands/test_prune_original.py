@@ -13,7 +13,7 @@ from s3napback.errors import StoreError
 from s3napback.original.contents import original_archives
 from s3napback.stores.directory import DirectoryStore
 from s3napback.watch.keys import is_word_key
-from tests.commands.test_restore_original import NIGHT, Machine
+from tests.original.machine import NIGHT, Machine
 from tests.original.vectors import Bucket, Nights
 from tests.servers import S3Server
 

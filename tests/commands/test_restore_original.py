@@ -7,60 +7,16 @@ import logging
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from s3napback.cli import command_line
 from tests.gpg_keys import Key
+from tests.original.machine import NIGHT, Machine
 from tests.original.vectors import DUMP, Bucket, Nights, bucket_of_six_nights, contents
 from tests.servers import S3Server
-
-NIGHT = timedelta(days=1)
-
-
-class Machine:
-    """A configuration of the store that holds an old bucket, and what was backed up into it."""
-
-    def __init__(self, folder: Path, bucket: Bucket, server: S3Server | None = None, general: str = "") -> None:
-        self.folder = folder
-        self.bucket = bucket
-        self.vault = folder / "vault"
-        self.configuration = folder / "site.conf"
-        self.vault.mkdir()
-        if server is None:
-            bucket.copied_to(self.vault)
-            text = f"Bucket file://{self.vault}\n"
-        else:
-            name = server.make_bucket()
-            for key, (_, data) in bucket.objects.items():
-                server.client().put_object(Bucket=name, Key=key, Body=data)
-            key_file = folder / "key.txt"
-            key_file.write_text(server.key_file_text())
-            key_file.chmod(0o600)
-            text = f"Bucket {name}\nEndpoint {server.endpoint}\nS3Keyfile {key_file}\n"
-        self.configuration.write_text(f"{text}HostName test-host\n{general}")
-
-    def run(self, *words: str, expect: int = 0) -> Result:
-        result = CliRunner().invoke(command_line, ["-c", str(self.configuration), *words])
-        assert result.exit_code == expect, result.output
-        return result
-
-    def restored(self, source: Path | str, *options: str) -> dict[str, bytes]:
-        """The files of a directory, restored into a new folder."""
-        where = self.folder / f"out-{len(list(self.folder.glob('out-*')))}"
-        self.run("restore", str(source), "--to", str(where), *options)
-        return dict(contents(where / str(source).strip("/")))
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    folder = tmp_path / "src/etc"
-    folder.mkdir(parents=True)
-    return folder
 
 
 @pytest.fixture
@@ -249,91 +205,6 @@ def test_revisions_that_a_failed_night_lost_are_no_success(tmp_path: Path, caplo
     assert "begins with revision 3" in caplog.text
     assert f"{path}-2-DIFF"[1:] + " follows" in caplog.text
     assert not (tmp_path / "new").exists()
-
-
-def move(source: Path) -> None:
-    (source / "a").rename(source / "z")
-    (source / "z/more").write_text("more")
-
-
-def move_into_a_new_one(source: Path) -> None:
-    (source / "new").mkdir(mode=0o750)
-    (source / "a").rename(source / "new/a")
-
-
-def move_with_links(source: Path) -> None:
-    (source / "a").rename(source / "b/a")
-
-
-@pytest.mark.parametrize("change", [move, move_into_a_new_one, move_with_links])
-def test_moved_directories_come_back_where_they_were_moved_to(
-    tmp_path: Path, source: Path, change: Callable[[Path], None]
-) -> None:
-    for name in ("a", "b"):
-        (source / name / "inner").mkdir(parents=True)
-        (source / name / "inner/file").write_text(name)
-        (source / name / "link").symlink_to("inner/file")
-        (source / name / "absolute").symlink_to("/etc/passwd")
-    bucket = Bucket(step=NIGHT)
-    nights = Nights(bucket, str(source), tmp_path / "snapshot")
-    nights.run(0, "FULL")
-    (source / "b/inner/file").write_text("second night")
-    nights.run(1, "DIFF")
-    change(source)
-    nights.run(2, "DIFF")
-    (source / "b/inner/file").write_text("fourth night")
-    nights.run(3, "DIFF")
-    machine = Machine(tmp_path, bucket)
-    where = tmp_path / "out"
-    machine.run("restore", str(source), "--to", str(where))
-    diff = ["diff", "--recursive", "--no-dereference", str(source), str(where / str(source)[1:])]
-    assert subprocess.run(diff, capture_output=True, check=False).stdout == b""
-    for path in source.rglob("*"):
-        twin = where / str(path)[1:]
-        assert (twin.lstat().st_mode, twin.lstat().st_mtime_ns // 10**9) == (
-            path.lstat().st_mode,
-            path.lstat().st_mtime_ns // 10**9,
-        )
-
-
-def test_directories_that_changed_places_are_named_and_nothing_is_restored(
-    tmp_path: Path, source: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    for name in ("a", "b"):
-        (source / name).mkdir()
-        (source / name / name).write_text(name)
-    bucket = Bucket(step=NIGHT)
-    nights = Nights(bucket, str(source), tmp_path / "snapshot")
-    nights.run(0, "FULL")
-    (source / "a").rename(source / "x")
-    (source / "b").rename(source / "a")
-    (source / "x").rename(source / "b")
-    nights.run(1, "DIFF")
-    machine = Machine(tmp_path, bucket)
-    machine.run("restore", str(source), "--to", str(tmp_path / "x"), expect=1)
-    assert "cannot be relied upon to replay" in caplog.text
-    assert not (tmp_path / "x").exists()
-    assert machine.restored(source, "--at", f"{str(source)[1:]}-0-FULL") == {"a/a": b"a", "b/b": b"b"}
-
-
-def test_what_a_moved_directory_has_lost_goes_though_another_had_the_same_list_there(
-    tmp_path: Path, source: Path
-) -> None:
-    for name in ("a", "b"):
-        (source / name).mkdir()
-        (source / name / "file").write_text(name)
-    (source / "b/lost").write_text("lost")
-    bucket = Bucket(step=NIGHT)
-    nights = Nights(bucket, str(source), tmp_path / "snapshot")
-    nights.run(0, "FULL")
-    nights.run(1, "DIFF")
-    shutil.rmtree(source / "a")
-    nights.run(2, "DIFF")
-    (source / "b").rename(source / "a")
-    (source / "a/lost").unlink()
-    nights.run(3, "DIFF")
-    machine = Machine(tmp_path, bucket)
-    assert machine.restored(source) == {"a/file": b"b"}
 
 
 def test_paths_with_dots_and_doubled_slashes_are_the_source_that_they_mean(tmp_path: Path, source: Path) -> None:
