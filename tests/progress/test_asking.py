@@ -13,16 +13,18 @@ from tests.waiting import becomes
 
 
 def test_a_program_that_may_ask_has_the_terminal_until_it_writes(tmp_path: Path) -> None:
-    go = tmp_path / "go"
-    os.mkfifo(go)
-    asks = Stage(("sh", "-c", f"read answer <{go}; echo decrypted; read more <{go}"), may_ask=True)
+    # One each: whoever opens a pipe again may meet the end of what was written into it before.
+    answer, more = tmp_path / "answer", tmp_path / "more"
+    for pipe in (answer, more):
+        os.mkfifo(pipe)
+    asks = Stage(("sh", "-c", f"read answer <{answer}; echo decrypted; read more <{more}"), may_ask=True)
     assert not standing.may_be_asking()
     with Pipeline([asks, UNCHANGED]) as pipeline:
         assert standing.may_be_asking()
-        go.write_text("passphrase\n")
+        answer.write_text("passphrase\n")
         assert pipeline.readinto(memoryview(bytearray(100))) == len(b"decrypted\n")
         assert becomes(lambda: not standing.may_be_asking())
-        go.write_text("more\n")
+        more.write_text("more\n")
     assert not standing.may_be_asking()
 
 
