@@ -146,6 +146,8 @@ class Cursor:
     names: list[str] = field(default_factory=list)
     _above: list[tuple[int, tuple[int, int]]] = field(default_factory=list)
     _modes: list[int | None] = field(default_factory=list)
+    _identity: tuple[int, int] | None = None
+    """Of the folder in which it stands, once that is known: there may be many in it to be entered."""
 
     @property
     def mode(self) -> int | None:
@@ -165,10 +167,9 @@ class Cursor:
         else:
             inner = passable(name, self.descriptor)
         self._modes.append(mode)
-        status = os.fstat(self.descriptor)
-        self._above.append((self.descriptor, (status.st_dev, status.st_ino)))
+        self._above.append((self.descriptor, self._identity or _identity_of(self.descriptor)))
         self.names.append(name)
-        self.descriptor = inner
+        self.descriptor, self._identity = inner, None
         # The first one belongs to whoever made the cursor.
         if len(self._above) > _KEPT:
             place = len(self._above) - _KEPT
@@ -183,8 +184,7 @@ class Cursor:
         above, identity = self._above.pop()
         if above < 0:
             above = passable("..", self.descriptor)
-            status = os.fstat(above)
-            if (status.st_dev, status.st_ino) != identity:
+            if _identity_of(above) != identity:
                 os.close(above)
                 self._above.append((-1, identity))
                 raise UnusableFolder(f"{self.shown} was moved elsewhere while something was written there")
@@ -192,7 +192,7 @@ class Cursor:
         if mode is not None and not self.stays_open:
             os.fchmod(self.descriptor, mode)
         os.close(self.descriptor)
-        self.descriptor = above
+        self.descriptor, self._identity = above, identity
         return self.names.pop()
 
     @property
@@ -211,11 +211,17 @@ class Cursor:
             with suppress(OSError, UnusableFolder):
                 while self._above:
                     self.leave()
+        self._identity = None
         while self._above:
             os.close(self.descriptor)
             self.descriptor, _identity = self._above.pop()
             while self._above and self.descriptor < 0:
                 self.descriptor, _identity = self._above.pop()
+
+
+def _identity_of(folder: int) -> tuple[int, int]:
+    status = os.fstat(folder)
+    return status.st_dev, status.st_ino
 
 
 @contextmanager
@@ -321,9 +327,11 @@ def _entries(folder: int) -> tuple[list[str], tuple[str, ...], tuple[str, ...]]:
 def go_to(place: Cursor, names: Sequence[str]) -> bool:
     """Move a cursor to another folder of its tree, by way of the lowest folder above both; False if there is none."""
     common = 0
-    while common < min(len(names), place.depth) and names[common] == place.names[common]:
+    for wanted, here in zip(names, place.names, strict=False):
+        if wanted != here:
+            break
         common += 1
-    while place.depth > common:
+    for _ in range(place.depth - common):
         place.leave()
     for name in names[common:]:
         try:
@@ -365,4 +373,6 @@ def file_names(name: str) -> list[str]:
 
     Names in archives are UTF-8, those of files are whatever the locale makes of bytes.
     """
-    return os.fsdecode(name.encode("utf-8", "surrogateescape")).split("/") if name else []
+    if not name:
+        return []
+    return (name if name.isascii() else os.fsdecode(name.encode("utf-8", "surrogateescape"))).split("/")

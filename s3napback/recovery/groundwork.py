@@ -126,7 +126,7 @@ class Groundwork:
 
     def _opened(self, member: Member) -> Sequence[bytes]:
         """A member's headers, so that an ordinary user's tar can give it its attributes; see ``lock``."""
-        if not os.geteuid() or member.permissions & stat.S_IWUSR or not member.has_attributes:
+        if not member.has_attributes or member.permissions & stat.S_IWUSR or not os.geteuid():
             return member.raw
         if not member.is_directory and member.type != REGULAR:
             return member.raw

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from array import array
 from collections.abc import Collection, Iterator
 from typing import BinaryIO, cast
 
 _IN_MEMORY = 1 << 20
+_WRITTEN_AT_ONCE = 1 << 17  # bytes, about
 
 
 class KeptPieces:
@@ -16,6 +16,8 @@ class KeptPieces:
 
     def __init__(self, folder: int) -> None:
         self._starts = array("Q")
+        self._end = 0
+        self._unwritten = bytearray()
         room = f"/proc/self/fd/{folder}"
         spooled = tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=room)  # noqa: SIM115 - read when the archive has passed
         self._file = cast(BinaryIO, spooled)
@@ -29,11 +31,19 @@ class KeptPieces:
 
     def add(self, piece: bytes) -> None:
         """Put one behind the others."""
-        self._starts.append(self._file.tell())
-        self._file.write(piece)
+        self._starts.append(self._end)
+        self._end += len(piece)
+        self._unwritten += piece
+        if len(self._unwritten) >= _WRITTEN_AT_ONCE:
+            self._write()
+
+    def _write(self) -> None:
+        self._file.write(self._unwritten)
+        self._unwritten.clear()
 
     def all_but(self, unwanted: Collection[int]) -> Iterator[bytes]:
         """The pieces in order, but for some."""
+        self._write()
         self._file.seek(0)
         for index, start in enumerate(self._starts):
             is_last = index + 1 == len(self._starts)
@@ -43,7 +53,8 @@ class KeptPieces:
 
     def last_first(self, is_wanted: bytearray) -> Iterator[bytes]:
         """Those that have a 1 at their place, the last one first."""
-        end = self._file.seek(0, os.SEEK_END)
+        self._write()
+        end = self._end
         for index in range(len(self._starts) - 1, -1, -1):
             start = self._starts[index]
             if is_wanted[index]:

@@ -1,8 +1,9 @@
-"""Ordinary files in a tar archive, of which there may be millions, recognised where their headers stand. Pure.
+"""Ordinary files and folders in a tar archive, of which there may be millions, recognised where they stand. Pure.
 
 ``tar_headers.py`` reads a member whatever it is. What is found here are members of which it would say nothing but a
-name: files behind one header as GNU tar writes it, or behind one more that tells nothing but a time and a name. A
-member of any other form is not judged, but left to it.
+name: files behind one header as GNU tar writes it, or behind one more that tells nothing but a time and a name; and
+folders of incremental archives of the same form, read at once. A member of any other form is not judged, but left to
+it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from collections.abc import Callable
 from zlib import adler32
 
 from s3napback.records import dataclass
-from s3napback.streams.tar_headers import BLOCK_SIZE
+from s3napback.streams.dumpdirs import is_usual_dumpdir
+from s3napback.streams.tar_headers import BLOCK_SIZE, DIRECTORY, DUMPDIR, Header, Member, checked_member
 
 _HEADER = re.compile(
     # Name, mode that gives no power, owners, size, time, checksum, type; no link, and no first part of the name.
@@ -20,16 +22,27 @@ _HEADER = re.compile(
     re.DOTALL,
 )
 _DESCRIBED = re.compile(
-    rb".{100}[0-7]{7}\0.{16}(00000000[0-7]{3})\0.{12}(0[0-7]{5})\0 x\0{100}ustar\x0000.{80}\0{167}"
+    # What most folders are is seen at once by the type of the header behind.
+    rb"(?=.{1180}0).{100}[0-7]{7}\0.{16}(00000000[0-7]{3})\0.{12}(0[0-7]{5})\0 x\0{100}ustar\x0000.{80}\0{167}"
     rb"(?:([1-9][0-9]{1,2}) path=([^\0\n]+)\n)?(?:([1-9][0-9]) mtime=[0-9.]{1,24}\n)?",
     re.DOTALL,
 )
+_LISTED = re.compile(
+    rb".{100}[0-7]{7}\0.{16}([0-7]{11})\0.{12}(0[0-7]{5})\0 x\0{100}ustar\x0000.{80}\0{167}"
+    rb"(([1-9][0-9]{1,3}) path=([^\0\n]+)\n)?(([1-9][0-9]) mtime=([0-9.]{1,24})\n)?"
+    rb"([1-9][0-9]{1,8}) GNU\.dumpdir=",
+    re.DOTALL,
+)
+_FOLDER = re.compile(
+    rb"(?=([^\0]{1,100})).{100}[0-7]{7}\0.{16}0{11}\0.{12}(0[0-7]{5})\0 5\0{100}ustar\x0000.{80}\0{167}", re.DOTALL
+)
 _TIME_ALONE = {b"%011o" % size: b"%d" % size for size in range(10, 40)}
 """Of an extended header with a time and nothing else: its size, and how its record writes its own length."""
-_EXTENDED = ord("x")
+_EXTENDED, _LINE_END = b"x\n"
 _UNUSUAL = re.compile(rb"/|\.{1,2}(?:/|\Z)|.*/(?:\.{1,2})?(?:/|\Z)", re.DOTALL)
 """Folders whose names can be written shorter, or lead elsewhere."""
 _NO_NAMES = (b"", b".", b"..")
+_NO_ENTRIES = b"\0"
 
 
 class _Sums(dict[bytes, int]):
@@ -117,3 +130,51 @@ def _is_whole(described: re.Match[bytes]) -> bool:
     if int(length) != described.end(4) + 1 - begin or int(size, 8) != end - begin:
         return False
     return time is None or int(time) == end - described.start(5)
+
+
+def ordinary_folder(block: memoryview, position: int) -> Member | None:
+    """The folder that begins somewhere, as ``tar_headers.py`` would read it.
+
+    Args:
+        block: a piece of an archive.
+        position: where in it a member begins.
+
+    Returns:
+        None if it is another member or of another form, or if its headers are not whole in the block.
+
+    Raises:
+        MalformedArchive: its name leads elsewhere.
+    """
+    if len(block) - position < 3 * BLOCK_SIZE or block[position + 156] != _EXTENDED:
+        return None
+    found = _LISTED.match(block, position)
+    if found is None:
+        return None
+    begin, size = position + BLOCK_SIZE, int(found[1], 8)
+    own = begin + size + -size % BLOCK_SIZE
+    header = _FOLDER.match(block, own)
+    if header is None or not (_is_sum(block, position, found[2]) and _is_sum(block, own, header[2])):
+        return None
+    records = _listed_records(block, found, begin + size)
+    if not records:
+        return None
+    raw = [bytes(block[position:begin]), bytes(block[begin:own]), bytes(block[own : own + BLOCK_SIZE])]
+    return checked_member(Member(Header(raw[-1], DIRECTORY, 0), 0, raw, records))
+
+
+def _listed_records(block: memoryview, found: re.Match[bytes], end: int) -> dict[bytes, bytes]:
+    """The records of an extended header that ends somewhere; none if they are of another form than was found."""
+    _, _, path, path_length, name, time, time_length, moment, length = found.groups()
+    entries = bytes(block[found.end() : end - 1])
+    is_usual = entries == _NO_ENTRIES or is_usual_dumpdir(entries)
+    if not is_usual or found.start(9) + int(length) != end or block[end - 1] != _LINE_END:
+        return {}
+    if (path and len(path) != int(path_length)) or (time and len(time) != int(time_length)):
+        return {}
+    told = ((b"path", name), (b"mtime", moment), (DUMPDIR, entries))
+    return {keyword: value for keyword, value in told if value is not None}
+
+
+def _is_sum(block: memoryview, position: int, checksum: bytes) -> bool:
+    """Whether the header that begins somewhere has a sum. Its numbers and names stand where they do in ``_HEADER``."""
+    return adler32(block[position : position + BLOCK_SIZE]) & 0xFFFF == _SUMS[checksum]

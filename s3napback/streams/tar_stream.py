@@ -22,7 +22,7 @@ from s3napback.streams.tar_headers import (
     read_records,
     stored_size,
 )
-from s3napback.streams.tar_ordinary import Passing, behind_ordinary
+from s3napback.streams.tar_ordinary import Passing, behind_ordinary, ordinary_folder
 from s3napback.streams.tar_sparse import ODD_SPARSE, Regions, has_map_in_content
 from s3napback.streams.transformations import Block
 
@@ -93,14 +93,13 @@ class TarFollower:
                 piece = block[position : position + self._left]
                 position += len(piece)
                 self._left -= len(piece)
-                yield from self._take_content(piece)
+                if (part := self._content(piece)) is not None:
+                    yield part
                 continue
-            if self._passing and not (self._raw or self._partial or self._map):
-                behind = behind_ordinary(block, position, self._passing)
-                if behind > position:
-                    self.is_passing = True
-                    yield block[position:behind]
-                    position, self._left = min(behind, end), max(0, behind - end)
+            if not (self._raw or self._partial or self._map):
+                part, position = self._ordinary(block, position)
+                if part is not None:
+                    yield part
                     continue
             if self._partial or end - position < BLOCK_SIZE:
                 piece = block[position : position + BLOCK_SIZE - len(self._partial)]
@@ -178,25 +177,42 @@ class TarFollower:
     def _expect(self, size: int) -> None:
         self._left = size + -size % BLOCK_SIZE
 
-    def _take_content(self, piece: memoryview) -> Iterator[Part]:
-        if self._collecting is None:
-            if self._map is not None and self._map.is_whole_after(piece):
-                self._map = None
-            yield piece
-            return
-        self._collected += piece
+    def _ordinary(self, block: memoryview, position: int) -> tuple[Part | None, int]:
+        """Files that pass, or a folder, if any begin there and are read at once; and where what follows begins."""
+        behind = behind_ordinary(block, position, self._passing) if self._passing else position
+        self.is_passing = behind > position
+        if self.is_passing:
+            self._left = max(0, behind - len(block))
+            return block[position:behind], min(behind, len(block))
+        folder = ordinary_folder(block, position)
+        return folder, position if folder is None else position + sum(map(len, folder.raw))
+
+    def _content(self, piece: memoryview) -> Part | None:
+        """What to give out for a piece that follows a header."""
+        if self._collecting is not None:
+            return self._collected_with(self._collecting, piece)
+        if self._map is not None and self._map.is_whole_after(piece):
+            self._map = None
+        return piece
+
+    def _collected_with(self, header: Header, piece: memoryview) -> Member | None:
+        """Take in more of what describes a member; once that is whole, the member, if no further header follows."""
+        # Most are whole in one piece.
+        is_begun = bool(self._collected or self._left)
+        if is_begun:
+            self._collected += piece
         if self._left:
-            return
-        content = bytes(self._collected)
+            return None
+        content = bytes(self._collected if is_begun else piece)
         self._collected = bytearray()
         self._raw.append(content)
-        header, self._collecting = self._collecting, None
+        self._collecting = None
         if header.type == OLD_DIRECTORY:
             entries = content[: header.size]
             check_dumpdir(entries)
-            yield self._begin_content(header, entries)
-        else:
-            self._describe(header, content)
+            return self._begin_content(header, entries)
+        self._describe(header, content)
+        return None
 
     def _describe(self, header: Header, content: bytes) -> None:
         if header.type == EXTENDED:
