@@ -16,26 +16,28 @@ from s3napback.records import dataclass
 from s3napback.streams.dumpdirs import is_usual_dumpdir
 from s3napback.streams.tar_headers import BLOCK_SIZE, DIRECTORY, DUMPDIR, Header, Member, checked_member
 
-_HEADER = re.compile(
-    # Name, mode that gives no power, owners, size, time, checksum, type; no link, and no first part of the name.
-    rb"(?=([^\0]{1,100})).{100}0000[0-7]{3}\0.{16}([0-7]{11})\0.{12}(0[0-7]{5})\0 0\0{100}ustar\x0000.{80}\0{167}",
-    re.DOTALL,
-)
+
+def _block(size: bytes, kind: bytes, mode: bytes = rb"[0-7]{7}") -> bytes:
+    """What matches a header as tar writes nearly all: size and checksum; no link, and no first part of the name."""
+    return rb".{100}%b\0.{16}(%b)\0.{12}(0[0-7]{5})\0 %b\0{100}ustar\x0000.{80}\0{167}" % (mode, size, kind)
+
+
+_NAMED = rb"(?=([^\0]{1,100}))"
+_HEADER = re.compile(_NAMED + _block(rb"[0-7]{11}", b"0", rb"0000[0-7]{3}"), re.DOTALL)
+"""Of a file with a mode that gives no power: name, size, checksum."""
 _DESCRIBED = re.compile(
     # What most folders are is seen at once by the type of the header behind.
-    rb"(?=.{1180}0).{100}[0-7]{7}\0.{16}(00000000[0-7]{3})\0.{12}(0[0-7]{5})\0 x\0{100}ustar\x0000.{80}\0{167}"
-    rb"(?:([1-9][0-9]{1,2}) path=([^\0\n]+)\n)?(?:([1-9][0-9]) mtime=[0-9.]{1,24}\n)?",
+    rb"(?=.{1180}0)" + _block(rb"00000000[0-7]{3}", b"x") + rb"(?:([1-9][0-9]{1,2}) path=([^\0\n]+)\n)?"
+    rb"(?:([1-9][0-9]) mtime=[0-9.]{1,24}\n)?",
     re.DOTALL,
 )
 _LISTED = re.compile(
-    rb".{100}[0-7]{7}\0.{16}([0-7]{11})\0.{12}(0[0-7]{5})\0 x\0{100}ustar\x0000.{80}\0{167}"
-    rb"(([1-9][0-9]{1,3}) path=([^\0\n]+)\n)?(([1-9][0-9]) mtime=([0-9.]{1,24})\n)?"
-    rb"([1-9][0-9]{1,8}) GNU\.dumpdir=",
+    _block(rb"[0-7]{11}", b"x") + rb"(([1-9][0-9]{1,3}) path=([^\0\n]+)\n)?"
+    rb"(([1-9][0-9]) mtime=([0-9.]{1,24})\n)?([1-9][0-9]{1,8}) GNU\.dumpdir=",
     re.DOTALL,
 )
-_FOLDER = re.compile(
-    rb"(?=([^\0]{1,100})).{100}[0-7]{7}\0.{16}0{11}\0.{12}(0[0-7]{5})\0 5\0{100}ustar\x0000.{80}\0{167}", re.DOTALL
-)
+_FOLDER = re.compile(_NAMED + _block(rb"0{11}", b"5"), re.DOTALL)
+"""Of a folder: the same as of a file."""
 _TIME_ALONE = {b"%011o" % size: b"%d" % size for size in range(10, 40)}
 """Of an extended header with a time and nothing else: its size, and how its record writes its own length."""
 _EXTENDED, _LINE_END = b"x\n"
@@ -49,7 +51,7 @@ class _Sums(dict[bytes, int]):
     """The low half of Adler's checksum that a header has, by what it says its sum is.
 
     Its own field counts as blanks in that (tar's manual, "Basic Tar Format"), and Adler's begins with 1. Adler's counts
-    modulo 65,521 (RFC 1950, section 9), which no header comes to that ``_HEADER`` or ``_DESCRIBED`` knows.
+    modulo 65,521 (RFC 1950, section 9), which no header comes to that ``_block`` matches.
     """
 
     def __missing__(self, field: bytes) -> int:
@@ -153,7 +155,7 @@ def ordinary_folder(block: memoryview, position: int) -> Member | None:
     begin, size = position + BLOCK_SIZE, int(found[1], 8)
     own = begin + size + -size % BLOCK_SIZE
     header = _FOLDER.match(block, own)
-    if header is None or not (_is_sum(block, position, found[2]) and _is_sum(block, own, header[2])):
+    if header is None or not (_is_sum(block, position, found[2]) and _is_sum(block, own, header[3])):
         return None
     records = _listed_records(block, found, begin + size)
     if not records:
@@ -176,5 +178,5 @@ def _listed_records(block: memoryview, found: re.Match[bytes], end: int) -> dict
 
 
 def _is_sum(block: memoryview, position: int, checksum: bytes) -> bool:
-    """Whether the header that begins somewhere has a sum. Its numbers and names stand where they do in ``_HEADER``."""
+    """Whether the header that begins somewhere, and is one of ``_block``, has a sum."""
     return adler32(block[position : position + BLOCK_SIZE]) & 0xFFFF == _SUMS[checksum]

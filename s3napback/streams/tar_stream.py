@@ -197,13 +197,10 @@ class TarFollower:
 
     def _collected_with(self, header: Header, piece: memoryview) -> Member | None:
         """Take in more of what describes a member; once that is whole, the member, if no further header follows."""
-        # Most are whole in one piece.
-        is_begun = bool(self._collected or self._left)
-        if is_begun:
-            self._collected += piece
+        self._collected += piece
         if self._left:
             return None
-        content = bytes(self._collected if is_begun else piece)
+        content = bytes(self._collected)
         self._collected = bytearray()
         self._raw.append(content)
         self._collecting = None

@@ -89,6 +89,11 @@ def header(
     return block[:148] + (checksum or b"%06o\0 " % sum(block)).ljust(8, b"\0") + block[156:]
 
 
+def resummed(block: bytes) -> bytes:
+    """A header with a right sum."""
+    return block[:148] + b"%06o\0 " % (sum(block[:148]) + 8 * 32 + sum(block[156:])) + block[156:]
+
+
 def pax_record(key: Text, value: Text) -> bytes:
     rest = b" " + raw(key) + b"=" + raw(value) + b"\n"
     length = len(rest)

@@ -14,7 +14,7 @@ from s3napback.streams.dumpdirs import MalformedArchive
 from s3napback.streams.tar_headers import Member, read_header
 from s3napback.streams.tar_ordinary import Passing, behind_ordinary
 from s3napback.streams.tar_stream import selected
-from tests.hostile.archives import BLOCK, END, GNU, file, header, member, padded, pax, pax_record
+from tests.hostile.archives import BLOCK, END, GNU, file, header, member, padded, pax, pax_record, resummed
 
 EVERY = Passing(lambda _folder: True, keeps=True)
 TIME = pax_record("mtime", "1700000000.123456789")
@@ -33,11 +33,6 @@ def noting(seen: list[Member]) -> Callable[[Member], bool]:
 
 def behind(data: bytes, passing: Passing = EVERY) -> int:
     return behind_ordinary(memoryview(data), 0, passing)
-
-
-def resummed(block: bytes) -> bytes:
-    """A header with a right sum."""
-    return block[:148] + b"%06o\0 " % (sum(block[:148]) + 8 * 32 + sum(block[156:])) + block[156:]
 
 
 def altered(place: int, value: bytes) -> bytes:
