@@ -213,27 +213,6 @@ def _memory_of_stream(laboratory: Laboratory) -> Trial:
     )
 
 
-def _memory_of_files(laboratory: Laboratory) -> Trial:
-    few, many = laboratory.scale.file_counts
-
-    def tree_of(count: int) -> Callable[[int], Usage]:
-        tree = datasets.make_empty_files(laboratory.folder / f"tree-of-{count}", count)
-        site = laboratory.site(f"files-{count}", tree, cycle=_MANY_DIFFS, server=laboratory.server)
-        laboratory.back_up(site)
-
-        def run(turn: int) -> Usage:
-            return laboratory.back_up(site, day=turn + 1)
-
-        return run
-
-    return Trial(
-        Contender(f"{many:,} files", tree_of(many)),
-        [Contender(f"{few:,} files", tree_of(few), 1.1)],
-        quantity="peak",
-        limit=MEMORY_GOAL,
-    )
-
-
 def _find(laboratory: Laboratory) -> Trial:
     """As on the second day that somebody looks: indexes are kept in a cache folder of the laboratory's."""
     tree = laboratory.small_files
@@ -329,7 +308,6 @@ CASES = (
         "many-sources", "A night of DIFFs of small directories, each request answered 50 ms late", _many_small_sources
     ),
     Case("memory-stream", "Peak memory against the length of a stream", _memory_of_stream),
-    Case("memory-files", "Peak memory of a DIFF against the number of files", _memory_of_files),
     Case("find", "A look for a name in archives of small files, a second time", _find),
     Case("memory-names", "Peak memory of a listing against the number of files", _memory_of_names),
     Case("help", "Start-up", _help),

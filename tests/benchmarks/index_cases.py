@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +11,7 @@ from pathlib import Path
 from s3napback.catalogue.indexes import is_index_key
 from tests.benchmarks import datasets
 from tests.benchmarks.contenders import Contender, Restic
+from tests.benchmarks.datasets import make_empty_files, make_one_folder
 from tests.benchmarks.laboratory import Laboratory
 from tests.benchmarks.measuring import Usage
 from tests.benchmarks.trials import Case, Trial, full
@@ -21,6 +21,8 @@ _FETCHED = re.compile(r"([0-9.]+) (bytes|kB|MB|GB) fetched")
 _UNITS = {"bytes": 1, "kB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
 _NIGHTS = 6
 _AS_BEFORE = 1.03
+_MORE_MEMORY = 30_000_000
+"""Bytes that so many files may take besides."""
 
 
 def _against_former(tree: Callable[[Laboratory], Path], goal: float) -> Callable[[Laboratory], Trial]:
@@ -142,19 +144,25 @@ def _file_of_chain(laboratory: Laboratory) -> Trial:
     return Trial(Contender("s3napback", _one_file(laboratory, site, tree, path)), [other])
 
 
-def _memory_of_one_folder(laboratory: Laboratory) -> Trial:
-    def tree_of(count: int) -> Callable[[int], Usage]:
-        tree = datasets.make_one_folder(laboratory.folder / f"folder-of-{count}", count)
-        site = laboratory.site(f"folder-{count}", tree, cycle="Diffs 1000", server=laboratory.server)
-        laboratory.back_up(site)
-        return lambda turn: laboratory.back_up(site, day=turn + 1)
+def _memory_of_diffs(make: Callable[[Path, int], Path]) -> Callable[[Laboratory], Trial]:
+    """A night on which nothing has changed, of many files and of few."""
 
-    few, many = laboratory.scale.file_counts
-    small = tree_of(few)
-    limit = small(0).peak + 30_000_000
-    large = tree_of(many)
-    shutil.rmtree(laboratory.folder / f"folder-of-{few}")
-    return Trial(Contender(f"{many:,} files in one folder", large), quantity="peak", limit=limit)
+    def prepare(laboratory: Laboratory) -> Trial:
+        counts = laboratory.scale.file_counts
+        trees = [make(laboratory.folder / f"{make.__name__}-{count}", count) for count in counts]
+        laboratory.settle(time.time())
+        small, large = (_diffs_of(laboratory, tree) for tree in trees)
+        limit = small(-1).peak + _MORE_MEMORY
+        few, many = (f"{count:,} files" for count in counts)
+        return Trial(Contender(many, large), [Contender(few, small)], quantity="peak", limit=limit)
+
+    return prepare
+
+
+def _diffs_of(laboratory: Laboratory, tree: Path) -> Callable[[int], Usage]:
+    site = laboratory.site(f"{tree.name}-site", tree, cycle="Diffs 1000", server=laboratory.server)
+    laboratory.back_up(site)
+    return lambda turn: laboratory.back_up(site, day=turn + 2)
 
 
 INDEX_CASES = (
@@ -167,7 +175,6 @@ INDEX_CASES = (
     Case("one-file", "One small file out of a large FULL, from an S3 server", _file_of_full),
     Case("one-file-bytes", "Bytes fetched for one small file out of a large FULL", _bytes_of_file),
     Case("one-file-chain", "One file from the last of six DIFFs, from an S3 server", _file_of_chain),
-    Case(
-        "memory-folder", "Peak memory of a DIFF of one folder, 30 MB above that of a small one", _memory_of_one_folder
-    ),
+    Case("memory-files", "Peak memory of a DIFF, 30 MB above that of a small one", _memory_of_diffs(make_empty_files)),
+    Case("memory-folder", "The same, all files in one folder", _memory_of_diffs(make_one_folder)),
 )
