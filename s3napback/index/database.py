@@ -22,12 +22,13 @@ from s3napback.index.records import ASKED, LEFT_OUT, UNREAD, DamagedIndex, Part,
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
-_CACHE_KIB = 4096
+_CACHE_KIB = 1024
 _SCHEMA = (
     "CREATE TABLE folder (path BLOB NOT NULL, first BLOB NOT NULL, part BLOB NOT NULL, odd INTEGER NOT NULL, "
     "PRIMARY KEY (path, first)) WITHOUT ROWID"
 )
 _ODD = (UNREAD, LEFT_OUT, ASKED)
+_OPEN = (UNREAD, ASKED)
 _CHANGED = (
     "SELECT DISTINCT here.path FROM {0}.folder AS here LEFT JOIN {1}.folder AS there "
     "ON there.path = here.path AND there.first = here.first "
@@ -42,6 +43,7 @@ _APART = (
     "SELECT device, inode FROM links.name GROUP BY device, inode HAVING min(kept) < max(kept))"
 )
 _BATCH = 200
+_BATCH_BYTES = 1 << 18
 _HELD_ENTRY = 100  # bytes of a part without records, and of each entry of one with records, besides its name
 HELD = 4 << 20
 """Bytes of names of which something may still become known, at most, that are kept in memory."""
@@ -141,7 +143,9 @@ class NewIndex:
         self._held_bytes = 0
         # Directories of which the first parts are held, and others are not.
         self._split: set[bytes] = set()
+        self._last_written = b"/"  # as no directory is called
         self._rows: list[tuple[bytes, bytes, bytes, bool]] = []
+        self._row_bytes = 0
         self._connection: Connection | None = None
         self._names: list[tuple[int, int, bytes, bytes, bool]] = []
 
@@ -187,8 +191,11 @@ class NewIndex:
         Raises:
             SourceError: it cannot be written, which holds for all methods.
         """
-        # Of a part with records hardly anything more becomes known.
-        self._add(path, part, _HELD_ENTRY * len(part.entries))
+        # Of other names hardly anything more becomes known.
+        if _has_letter(part, _OPEN):
+            self._hold(path, part, _HELD_ENTRY * len(part.entries))
+        else:
+            self._write_now(path, part)
 
     def add_names(self, path: bytes, names: bytes) -> None:
         """The same without records.
@@ -197,18 +204,24 @@ class NewIndex:
             path: the directory's.
             names: entries, a zero byte between each and the next.
         """
-        self._add(path, names, len(names) + _HELD_ENTRY)
+        self._hold(path, names, len(names) + _HELD_ENTRY)
 
-    def _add(self, path: bytes, part: Part | bytes, size: int) -> None:
-        if self._held_bytes < HELD:
-            # What comes of its names is soon known, and then it is written once.
-            self._held.setdefault(path, []).append(part)
-            self._held_bytes += size
+    def _hold(self, path: bytes, part: Part | bytes, size: int) -> None:
+        """Keep it in memory, if there is room: what comes of its names is soon known, and then it is written once."""
+        if self._held_bytes >= HELD:
+            self._write_now(path, _whole(part))
             return
+        if path == self._last_written:
+            self._split.add(path)
+        self._held.setdefault(path, []).append(part)
+        self._held_bytes += size
+
+    def _write_now(self, path: bytes, part: Part) -> None:
         if path in self._held:
             self._split.add(path)
+        self._last_written = path
         with self._failing:
-            self._write(path, _whole(part))
+            self._write(path, part)
 
     def change(self, path: bytes, changes: Mapping[bytes, Record | bytes]) -> None:
         """Change records or letters of names in a directory that is in it; of others nothing is known."""
@@ -240,18 +253,18 @@ class NewIndex:
             self._write(path, decode(data).with_changes(changes))
 
     def _write(self, path: bytes, part: Part) -> None:
-        names = b"\0" + b"\0".join(part.entries)
-        is_odd = any(b"\0" + letter in names for letter in _ODD)
-        self._put((path, part.entries[0][1:], encode(part), is_odd))
+        self._put((path, part.entries[0][1:], encode(part), _has_letter(part, _ODD)))
 
     def _put(self, row: tuple[bytes, bytes, bytes, bool]) -> None:
         self._rows.append(row)
-        if len(self._rows) >= _BATCH:
+        self._row_bytes += len(row[2])
+        if len(self._rows) >= _BATCH or self._row_bytes >= _BATCH_BYTES:
             self._write_rows()
 
     def _write_rows(self) -> None:
         self._many("INSERT OR REPLACE INTO folder VALUES (?, ?, ?, ?)", self._rows)
         self._rows.clear()
+        self._row_bytes = 0
 
     def record(self, path: bytes, name: bytes) -> Record | None:
         """What a name in a directory is stored as; None if it is not."""
@@ -328,6 +341,11 @@ class NewIndex:
 
     def _many(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
         _opened(self._connection).executemany(statement, rows)
+
+
+def _has_letter(part: Part, letters: Iterable[bytes]) -> bool:
+    names = b"\0" + b"\0".join(part.entries)
+    return any(b"\0" + letter in names for letter in letters)
 
 
 def _whole(part: Part | bytes) -> Part:

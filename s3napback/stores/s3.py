@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from datetime import datetime
 from functools import partial
@@ -40,7 +40,7 @@ from s3napback.stores.s3_locks import Locks
 from s3napback.stores.s3_upload import PartBuffers, Target, Upload
 from s3napback.stores.s3_versions import noncurrent_days
 from s3napback.stores.throttle import Throttle
-from s3napback.stores.waiting import IMPATIENT, PATIENT, Patience, Waiting, patiently
+from s3napback.stores.waiting import IMPATIENT, PATIENT, Patience, Waiting
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -86,6 +86,7 @@ class S3Store:
         self._waiting = waiting or (PATIENT if patient else IMPATIENT).within(settings.stall_timeout)
         self._clients: Clients = Clients(settings, credentials, self._waiting, after._clients if after else None)
         self._buffers = PartBuffers(self._chunk_size, settings.upload_threads)
+        self._ask = self._clients.ask
         self._leftovers = Leftovers(self._ask, self._bucket, self.location)
         self._locks = Locks(settings.object_lock, self._bucket, self.location, self._ask)
         self._throttle = Throttle(settings.bandwidth)
@@ -122,12 +123,7 @@ class S3Store:
         doing = f"the store {named}{choice} cannot be used"
         try:
             # A proxy that nothing listens at is said at once.
-            page = patiently(
-                lambda: list_objects(self._bucket, prefix, {}, self._clients.prompt()),
-                doing,
-                Patience(self._waiting.outage_seconds),
-                at_once=(ProxyConnectionError,),
-            )
+            page = self._ask(partial(list_objects, self._bucket, prefix, {}), doing, at_once=(ProxyConnectionError,))
         except FAILURES as error:
             if is_definite(error) or is_mistake_at_first(error):
                 raise UnusableStore(f"{doing}: {explain(error)}") from error
@@ -142,9 +138,13 @@ class S3Store:
 
     def head(self, key: str) -> StoredObject | None:
         """Describe one object; None only on HTTP 404."""
+        return self._looked_at(key)
+
+    def _looked_at(self, key: str, *, is_new: bool = False) -> StoredObject | None:
+        """The same; what ``is_new`` is waited for like its upload: some stores read all of it before they answer."""
         doing = f"looking at {self.location}/{key}"
         try:
-            answer = self._ask(partial(self._head_in_words, self._named(key)), doing)
+            answer = self._ask(partial(self._head_in_words, self._named(key)), doing, may_be_slow=is_new)
         except FAILURES as error:
             if is_absence(error):
                 return None
@@ -340,10 +340,6 @@ class S3Store:
         kept, self._first_page = self._first_page, None
         return kept[1] if kept and time.monotonic() - kept[0] < _FRESH_SECONDS else None
 
-    def _ask(self, request: Callable[[S3Client], _Answer], doing: str) -> _Answer:
-        """Make a request, as often as the policy says."""
-        return patiently(lambda: request(self._clients.prompt()), doing, Patience(self._waiting.outage_seconds))
-
     def _storage_options(self, metadata: Mapping[str, str], *, is_helper: bool) -> dict[str, Any]:
         settings = self._settings
         own = {"FULL": settings.full_storage_class, "DIFF": settings.diff_storage_class}
@@ -361,7 +357,7 @@ class S3Store:
         patience = Patience(max(self._waiting.outage_seconds, _LEAST_SECOND_LOOK))
         hurry = Patience(_LEAST_SECOND_LOOK)
         while True:
-            found = self.head(key)
+            found = self._looked_at(key, is_new=True)
             wrong = difference(found, size, metadata)
             if found is not None and not wrong:
                 return found

@@ -8,8 +8,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from itertools import chain, repeat
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import botocore.session
 from botocore.awsrequest import AWSRequest
@@ -29,10 +31,12 @@ from s3napback.stores.s3_errors import (
 )
 from s3napback.stores.s3_model import use_model
 from s3napback.stores.s3_session import CarefulParsers, LimitedSession
-from s3napback.stores.waiting import Waiting
+from s3napback.stores.waiting import Patience, Waiting, patiently
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
+
+_Answer = TypeVar("_Answer")
 
 _CHATTY = ("boto3", "botocore", "urllib3", "s3transfer")
 _LEAST_CONNECTIONS = 36
@@ -87,13 +91,36 @@ class Clients:
             return self._prompt
 
     def slow(self) -> S3Client:
-        """The client for the request that puts an upload in place."""
+        """The client for the request that puts an upload in place, and for the look at it afterwards."""
         began = time.monotonic()
         with self._lock:
             session = self._checked_session(began)
             if self._slow is None:
                 self._slow = self._made(session, self._waiting.for_completion)
             return self._slow
+
+    def ask(
+        self,
+        request: Callable[[S3Client], _Answer],
+        doing: str,
+        *,
+        may_be_slow: bool = False,
+        at_once: tuple[type[Exception], ...] = (),
+    ) -> _Answer:
+        """Make a request, as often as the policy says.
+
+        Args:
+            request: makes one attempt, with the client that it is given.
+            may_be_slow: if it takes too long, it may take as long as a completion.
+            doing: see ``patiently``, as ``at_once``.
+        """
+        seconds = self._waiting.outage_seconds
+        clients: Iterator[Callable[[], S3Client]] = repeat(self.prompt)
+        if may_be_slow:
+            seconds = max(seconds, self._waiting.completion_seconds)
+            # A client takes a while to make.
+            clients = chain((self.prompt,), repeat(self.slow))
+        return patiently(lambda: request(next(clients)()), doing, Patience(seconds), at_once=at_once)
 
     def _made(self, session: botocore.session.Session, waiting: Waiting) -> S3Client:
         made = _make_client(session, self._settings, waiting)

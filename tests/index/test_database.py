@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 from s3napback.errors import SourceError
+from s3napback.index import database
 from s3napback.index.database import NewIndex, ParentIndex
 from s3napback.index.records import STORED, UNREAD, Part
 
@@ -32,6 +34,37 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
         assert part.look_up(b"shadow") == (UNREAD, None)
         assert beyond is None
         assert parent.part(b"other", b"x")[0].entries == ()
+
+
+KINDS_OF_PARTS = ("settled", "open", "names")
+
+
+@pytest.mark.parametrize("held", [0, 500, database.HELD])
+@pytest.mark.parametrize("kinds", [*product(KINDS_OF_PARTS, repeat=3)], ids="-".join)
+def test_a_change_reaches_every_part_of_a_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kinds: tuple[str, ...], held: int
+) -> None:
+    monkeypatch.setattr(database, "HELD", held)
+    path, changed = tmp_path / "x.index", ((0o100600, 0, 0), 4, 5, 6)
+    with NewIndex(path, path.with_suffix(".links")) as new:
+        for number, kind in enumerate(kinds):
+            names = [b"%d%d" % (number, each) for each in range(3)]
+            if kind == "names":
+                new.add_names(b"etc", b"\0".join(UNREAD + name for name in names))
+            else:
+                last = STORED if kind == "settled" else UNREAD
+                entries = [STORED + names[0], STORED + names[1], last + names[2]]
+                new.add(b"etc", Part(entries, [RECORD] * sum(entry[:1] == STORED for entry in entries)))
+        new.change(b"etc", {b"01": changed, b"10": changed, b"22": changed})
+        new.change(b"etc", {b"02": UNREAD, b"20": changed})
+        new.finish()
+    others = {kind: (UNREAD, None) if kind == "names" else (STORED, RECORD) for kind in KINDS_OF_PARTS}
+    third = {**others, "open": (UNREAD, None)}
+    expected = {b"%d%d" % (part, each): others[kinds[part]] for part in range(3) for each in range(2)}
+    expected |= {b"12": third[kinds[1]], b"02": (UNREAD, None)}
+    expected |= dict.fromkeys((b"01", b"10", b"22", b"20"), (STORED, changed))
+    with ParentIndex(path) as parent:
+        assert {name: parent.part(b"etc", name)[0].look_up(name) for name in expected} == expected
 
 
 def test_names_of_one_file_are_told_if_it_is_taken(tmp_path: Path) -> None:

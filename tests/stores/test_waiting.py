@@ -250,6 +250,16 @@ def test_a_slow_completion_is_waited_for_and_nothing_else_is(on_rclone: S3Bench)
         on_rclone.open().head("k")
 
 
+@pytest.mark.parametrize("data", [SMALL, LARGE])
+def test_a_store_that_reads_all_of_a_new_object_before_it_describes_it_is_waited_for(
+    on_rclone: S3Bench, data: bytes
+) -> None:
+    on_rclone.waiting = Waiting(read_seconds=1, outage_seconds=0, completion_seconds=30)
+    on_rclone.proxy.add(Fault("HeadObject", delay(3)))
+    on_rclone.open().put("k", BytesSource(data), metadata("new"))
+    on_rclone.assert_replaced_by(data)
+
+
 def test_an_upload_that_the_store_never_knew_is_a_failure_at_once(on_rclone: S3Bench) -> None:
     on_rclone.waiting = Waiting(outage_seconds=60, completion_seconds=60)
     on_rclone.proxy.add(Fault("CompleteMultipartUpload", answer(404, "NoSuchUpload")))
