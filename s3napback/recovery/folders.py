@@ -165,7 +165,7 @@ class Cursor:
         if self.opens and os.geteuid():
             inner, mode = opened(name, self.descriptor)
         else:
-            inner = passable(name, self.descriptor)
+            inner = self._inner(name)
         self._modes.append(mode)
         self._above.append((self.descriptor, self._identity or _identity_of(self.descriptor)))
         self.names.append(name)
@@ -183,7 +183,7 @@ class Cursor:
         """Go back to the folder above; returns the name of the one that was left."""
         above, identity = self._above.pop()
         if above < 0:
-            above = passable("..", self.descriptor)
+            above = self._outer()
             if _identity_of(above) != identity:
                 os.close(above)
                 self._above.append((-1, identity))
@@ -194,6 +194,12 @@ class Cursor:
         os.close(self.descriptor)
         self.descriptor, self._identity = above, identity
         return self.names.pop()
+
+    def _inner(self, name: str) -> int:
+        return passable(name, self.descriptor)
+
+    def _outer(self) -> int:
+        return passable("..", self.descriptor)
 
     @property
     def depth(self) -> int:
