@@ -31,8 +31,9 @@ from s3napback.streams.transformations import Block
 _DIFFERS = 1
 """tar's exit status for "some files differ" (tar's manual, "Synopsis")."""
 
-_OTHERS_DIFFER = (("has_mode", "Mode differs"), ("has_owner", "Uid differs"), ("has_group", "Gid differs"))
-"""What tar says of facts that an archive may not have from the file (tar's ``compare.c``)."""
+_DIFFERS_WORD = " differs"
+_FACTS = {"has_mode": "Mode", "has_owner": "Uid", "has_group": "Gid"}
+"""How tar calls facts that an archive may not have from the file (``compare.c`` of GNU tar)."""
 
 _CHOICE = "the comparison of members"
 _MOST_LINES = 10_000
@@ -56,7 +57,7 @@ class Words:
     Attributes:
         lines: of its standard output and its messages, each with the name that it is about; the first of them.
         untold: how many there were besides.
-        silenced: texts that say nothing here.
+        silenced: of these facts that they differ says nothing here.
     """
 
     lines: list[tuple[bytes, str]] = field(default_factory=list)
@@ -83,7 +84,7 @@ class Words:
             self.complaint = self.complaint or readable(line)
 
     def _add(self, name: bytes, text: str) -> None:
-        if text in self.silenced:
+        if text.removesuffix(_DIFFERS_WORD) in self.silenced:
             return
         if len(self.lines) < _MOST_LINES:
             self.lines.append((name, text))
@@ -217,7 +218,7 @@ class _Comparison:
         return self.names.differences() + self._untold
 
     def _read(self, archive: CataloguedArchive, finding: Finding[_Result]) -> None:
-        silenced = (text for name, text in _OTHERS_DIFFER if not getattr(self.facts, name))
+        silenced = (word for name, word in _FACTS.items() if not getattr(self.facts, name))
         words = Words(silenced=frozenset(silenced))
         stages = finding.transformation, compare_stage(self.tar, words, self.facts)
         self.decoder.run(archive, *stages, write=words.feed, use="compared")

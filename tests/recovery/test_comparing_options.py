@@ -89,7 +89,13 @@ def test_where_tar_follows_links_the_comparison_does(site: Site) -> None:
     (outside / "below").mkdir(parents=True)
     for path in (source / "folder/file", source / "file", outside / "below/file", site.root / "file"):
         path.write_text(path.name)
-    links: dict[str, str | Path] = {"same": "file", "inner": "folder", "outer": outside, "one": site.root / "file", "broken": "nowhere"}
+    links: dict[str, str | Path] = {
+        "same": "file",
+        "inner": "folder",
+        "outer": outside,
+        "one": site.root / "file",
+        "broken": "nowhere",
+    }
     for name, target in links.items():
         (source / name).symlink_to(target)
     os.setxattr(site.root / "file", "user.a", b"1")
