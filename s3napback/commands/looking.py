@@ -13,8 +13,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from s3napback.browsing.interest import Interest
 from s3napback.archives import Unread
+from s3napback.browsing.interest import Interest
 from s3napback.browsing.nodes import MISSING, joined, split
 from s3napback.catalogue.contents import CataloguedArchive, newest_first
 from s3napback.catalogue.keeping import KeptStore, tidy
