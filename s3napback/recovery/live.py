@@ -14,12 +14,12 @@ import stat
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from decimal import ROUND_FLOOR, Decimal, InvalidOperation
 from functools import lru_cache
 
 from s3napback.recovery.archived_facts import ArchivedFacts
 from s3napback.recovery.folders import Cursor, file_names, go_to
 from s3napback.recovery.members import ACCESS_LIST, DEFAULT_LIST, OF_SECURITY_SYSTEMS
+from s3napback.recovery.times import modified, octal
 from s3napback.streams.tar_headers import BLOCK_DEVICE, CHARACTER_DEVICE, PIPE, REGULAR, SYMBOLIC_LINK, Member
 
 MISSING = "missing"
@@ -34,7 +34,6 @@ _KINDS: dict[bytes, Callable[[int], bool]] = {
 _NAMES = ((stat.S_ISREG, "a file"), (stat.S_ISDIR, "a folder"), (stat.S_ISLNK, "a symbolic link"))
 _IN_WORDS = {REGULAR: "a file", SYMBOLIC_LINK: "a symbolic link", PIPE: "a pipe"}
 
-_USUAL_TIME = re.compile(rb"([0-9]{1,12})\.([0-9]{1,9})")
 _USUAL_OWNER = re.compile(rb"([0-7]{7})\0([0-7]{7})\0([0-7]{7})\0")
 _USUAL_RECORDS = frozenset((b"path", b"mtime"))
 _TAGS = {1: "user", 2: "user", 4: "group", 8: "group", 16: "mask", 32: "other"}
@@ -113,7 +112,7 @@ class Live:
         """Of a hard link whose header has the same times and owners as what it led to, which is there no more."""
         if stat.S_ISDIR(found.st_mode):
             return ["is a folder now, and was a file"]
-        changed = ["another modification time"] if _modified(member) != found.st_mtime_ns else []
+        changed = ["another modification time"] if modified(member) != found.st_mtime_ns else []
         is_file = stat.S_ISREG(found.st_mode)
         return [*_fact_differences(member, found, self._facts), *changed] if is_file else changed
 
@@ -143,7 +142,7 @@ def _is_as_usual(member: Member, found: os.stat_result) -> bool:
     return (
         _owned(member.header.block[100:124]) == (found.st_mode, found.st_uid, found.st_gid)
         and member.size == found.st_size
-        and _modified(member) == found.st_mtime_ns
+        and modified(member) == found.st_mtime_ns
     )
 
 
@@ -175,12 +174,12 @@ def _fact_differences(member: Member, found: os.stat_result, facts: ArchivedFact
     if facts.has_mode and member.permissions != stat.S_IMODE(found.st_mode):
         yield f"permissions {stat.S_IMODE(found.st_mode):o}, were {member.permissions:o}"
     if member.type in (CHARACTER_DEVICE, BLOCK_DEVICE):
-        if (_octal(member, 329, 337), _octal(member, 337, 345)) != (os.major(found.st_rdev), os.minor(found.st_rdev)):
+        if (octal(member, 329, 337), octal(member, 337, 345)) != (os.major(found.st_rdev), os.minor(found.st_rdev)):
             yield "another device"
     elif member.type == REGULAR:
         if (size := _size(member)) != found.st_size:
             yield f"{found.st_size} bytes, were {size}"
-        if _modified(member) != found.st_mtime_ns:
+        if modified(member) != found.st_mtime_ns:
             yield "another modification time"
 
 
@@ -188,27 +187,6 @@ def _size(member: Member) -> int:
     """Bytes of the file, which of a sparse one are more than the archive has."""
     real = member.records.get(b"GNU.sparse.realsize") or member.records.get(b"GNU.sparse.size")
     return int(real) if real else member.size
-
-
-def _modified(member: Member) -> int | None:
-    """The modification time in nanoseconds; None if it cannot be read."""
-    if b"mtime" not in member.records:
-        return _octal(member, 136, 148) * 1_000_000_000
-    if found := _USUAL_TIME.fullmatch(member.records[b"mtime"]):
-        return int(found[1]) * 1_000_000_000 + int(found[2].ljust(9, b"0"))
-    with suppress(InvalidOperation, UnicodeDecodeError):
-        seconds = Decimal(member.records[b"mtime"].decode("ascii"))
-        return int((seconds * 1_000_000_000).to_integral_value(ROUND_FLOOR))
-    return None
-
-
-def _octal(member: Member, begin: int, end: int) -> int:
-    field = member.header.block[begin:end]
-    if field[0] & 0x80:
-        return int.from_bytes(field, "big", signed=True) + (1 << (8 * len(field) - 1) if field[0] == 0x80 else 0)
-    with suppress(ValueError):
-        return int(field.strip(b"\0 ") or b"0", 8)
-    return -1
 
 
 def _listed(path: str, facts: ArchivedFacts) -> Sequence[str]:
