@@ -156,12 +156,9 @@ def take_powers(tree: int, paths: Iterable[bytes]) -> Iterator[bytes]:
     with cursor(tree, is_own=True) as place:
         for path in paths:
             *folders, last = os.fsdecode(path).split("/")
-            if not go_to(place, folders):
+            if not go_to(place, folders) or not exists(last, place.descriptor):
                 continue
-            try:
-                descriptor = os.open(last, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place.descriptor)
-            except FileNotFoundError:
-                continue
+            descriptor = os.open(last, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place.descriptor)
             try:
                 mode = os.fstat(descriptor).st_mode
                 if stat.S_ISREG(mode) and mode & SET_ID:

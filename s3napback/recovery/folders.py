@@ -18,6 +18,9 @@ from s3napback.recovery.passing import OPEN_FOLDER, opened, opened_to_us, passab
 _MOST_LINKS = 40
 """Symbolic links in one path, as Linux counts them (``path_resolution(7)``)."""
 
+_NOTHING_THERE = (errno.ENOENT, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)
+"""Under a name that a file system does not take there is nothing, whatever it says of it."""
+
 _KEPT = 64
 """Descriptors kept of the folders above the one a cursor stands in; those further up are opened again."""
 
@@ -343,7 +346,7 @@ def go_to(place: Cursor, names: Sequence[str]) -> bool:
         try:
             place.enter(name)
         except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
+            if error.errno not in (errno.ENOTDIR, errno.ELOOP, *_NOTHING_THERE):
                 raise
             return False
     return True
@@ -357,20 +360,16 @@ def names_in(folder: int) -> list[str]:
 
 def exists(name: str, folder: int) -> bool:
     """Whether a folder has an entry of this name, be it a link that leads nowhere."""
-    try:
-        os.lstat(name, dir_fd=folder)
-    except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ENAMETOOLONG):
-            raise
-        return False
-    return True
+    return entry_mode(name, folder) is not None
 
 
 def entry_mode(name: str, folder: int) -> int | None:
     """Type and permissions of an entry; None if there is none."""
     try:
         return os.lstat(name, dir_fd=folder).st_mode
-    except FileNotFoundError:
+    except OSError as error:
+        if error.errno not in _NOTHING_THERE:
+            raise
         return None
 
 
