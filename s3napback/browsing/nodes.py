@@ -18,8 +18,8 @@ IS_SYMLINK = "l"
 IS_FILE = "-"
 
 THERE, OLDER, MISSING = 0, 1, 2
-"""It is as it was that night; it could not be read that night, and what comes back is from an older archive; it could
-not be read, and nothing comes back."""
+"""It is as it was that night; it was not read that night, and what comes back is from an older archive; it was not
+read, and nothing comes back."""
 
 
 class Node(NamedTuple):

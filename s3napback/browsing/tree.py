@@ -237,7 +237,7 @@ class Tree:
         """What members do not tell of a folder's names, as ``index/lines.py`` says: a letter and a name each."""
         self._put_folders()
         if self._is_first:
-            self._note_missing(folder, (entry[1:] for entry in entries if entry[:1] == UNREAD))
+            self.note_missing(folder, (entry[1:] for entry in entries if entry[:1] == UNREAD))
             return
         if self._lined(folder) != self.number:
             # It is gone itself, or could not be read, and then all in it stays.
@@ -255,13 +255,13 @@ class Tree:
         ).fetchone()
         if found is None:
             if letter == UNREAD:
-                self._note_missing(folder, [name])
+                self.note_missing(folder, [name])
             return
         kind, state, lined = found
         if kind == IS_FOLDER and lined < self.number and letter != DIRECTORY:
             self._remove(folder, name)
             if letter == UNREAD:
-                self._note_missing(folder, [name])
+                self.note_missing(folder, [name])
             return
         if letter == UNREAD and lined < self.number:
             state = max(state, OLDER)
@@ -277,7 +277,8 @@ class Tree:
             *(state, self.number, state, folder, name),
         )
 
-    def _note_missing(self, folder: bytes, names: Iterable[bytes]) -> None:
+    def note_missing(self, folder: bytes, names: Iterable[bytes]) -> None:
+        """What a folder has under these names is in no archive, where nothing else is known of them."""
         number, includes = self.number, self.wanted.includes
         self._connected.executemany(
             MISSING_OR + "NOTHING", ((folder, name, number, number) for name in names if includes(folder, name))
@@ -343,10 +344,7 @@ class Tree:
 
     def node(self, path: bytes) -> Node | None:
         """What is there under a path."""
-        found = self._execute(
-            f"SELECT {OUTPUT} FROM node WHERE folder = ? AND name = ?",
-            *split(path),
-        ).fetchone()
+        found = self._execute(f"SELECT {OUTPUT} FROM node WHERE folder = ? AND name = ?", *split(path)).fetchone()
         return Node._make(found) if found else None
 
     def origin(self, path: bytes) -> tuple[int, bytes | None] | None:

@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
+from s3napback.archives import Unread
 from s3napback.browsing.interest import Interest
 from s3napback.browsing.nodes import MISSING, joined, split
 from s3napback.catalogue.contents import CataloguedArchive, newest_first
@@ -190,10 +191,12 @@ class Looker:
         self.require_warm(chain)
         return ReplayedTree(self.inspector(source), chain, wanted)
 
-    def tell_unread(self, newest: CataloguedArchive, name: bytes) -> None:
-        """Say what could not be read that night, of what is shown."""
-        for line in said_of(unread_in(self.holdings.store, newest), newest, [name] if name else []):
+    def tell_unread(self, newest: CataloguedArchive, name: bytes) -> Unread:
+        """Say what could not be read that night, of what is shown; returns all of it."""
+        unread = unread_in(self.holdings.store, newest)
+        for line in said_of(unread, newest, [name] if name else []):
             logger.warning("%s", line)
+        return unread
 
     def gaps(self, archives: Sequence[CataloguedArchive]) -> list[str]:
         """What a search in archives may have missed, in a line; none if all could be read when they were made."""

@@ -10,7 +10,7 @@ from datetime import date, datetime, timezone
 from functools import cached_property
 from pathlib import Path
 
-from s3napback.archives import ArchiveRecord
+from s3napback.archives import ArchiveRecord, join_prefix
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.catalogue.indexes import index_key
 from s3napback.catalogue.losses import unprotected_sources
@@ -20,7 +20,7 @@ from s3napback.commands.verify_original import verify_originals
 from s3napback.config.settings import Configuration
 from s3napback.errors import PipelineError, S3napbackError, StoreError
 from s3napback.formatting import counted, human_bytes, human_time
-from s3napback.kinds import NO_SOURCE
+from s3napback.kinds import NO_SOURCE, SourceName
 from s3napback.records import dataclass
 from s3napback.recovery.holdings import Holdings, is_cold, look_at_store
 from s3napback.recovery.opening.decoder import Decoder
@@ -260,12 +260,19 @@ class Verification:
             return bool(self.request.source)
         decoder = self.holdings.decoder(self.request.passphrase_file)
         try:
-            differing = compare(decoder, chain, source.target, self.say)
+            differing = compare(decoder, chain, source.target, self._tar_options(chain[-1], source), self.say)
         except S3napbackError as error:
             self._report_failure(chain[-1].key, error)
             return 1
         self.say(f"{source}: {counted(differing, 'difference')} from {chain[-1].key}")
         return differing
+
+    def _tar_options(self, archive: CataloguedArchive, source: SourceName) -> Sequence[str]:
+        """TarOptions of the block that makes such archives; of others of the same source where it is no more."""
+        configuration = self.holdings.configuration
+        jobs = [job for job in configuration.jobs if job.source == source]
+        own = [job for job in jobs if join_prefix(configuration.store.prefix, job.name) == archive.base]
+        return next((job.settings.tar_options for job in (*own, *jobs)), ())
 
 
 @dataclass

@@ -18,6 +18,7 @@ from s3napback.recovery.folders import Cursor, cursor, exists, file_names, go_to
 from s3napback.recovery.members import ACCESS_LIST, CAPABILITY, DEFAULT_LIST, SET_ID
 from s3napback.recovery.refusals import Aspect, Refusals
 from s3napback.recovery.staging import UnusableTarget
+from s3napback.recovery.times import ANY_TIMES, Times, times_of
 
 _LEAST_ROOM = 1 << 20
 """Bytes; where there is less, it is for want of room that something was not written whole."""
@@ -38,12 +39,14 @@ class Nature:
         group: the same of groups.
         is_powerless: an ordinary user restores, who cannot give files away.
         forgets_permissions: it takes them and shows others.
+        times: of modification, that it keeps.
     """
 
     user: int | None = None
     group: int | None = None
     is_powerless: bool = False
     forgets_permissions: bool = False
+    times: Times = ANY_TIMES
 
 
 def nature_of(folder: int) -> Nature:
@@ -69,7 +72,7 @@ def nature_of(folder: int) -> Nature:
                 os.fchown(descriptor, _STRANGER, _STRANGER)
             status = os.fstat(descriptor)
             user, group = (None if each == _STRANGER else each for each in (status.st_uid, status.st_gid))
-        return Nature(user, group, is_powerless, forgets)
+        return Nature(user, group, is_powerless, forgets, times_of(descriptor))
     finally:
         os.close(descriptor)
         os.unlink(_PROBE, dir_fd=folder)
@@ -153,12 +156,9 @@ def take_powers(tree: int, paths: Iterable[bytes]) -> Iterator[bytes]:
     with cursor(tree, is_own=True) as place:
         for path in paths:
             *folders, last = os.fsdecode(path).split("/")
-            if not go_to(place, folders):
+            if not go_to(place, folders) or not exists(last, place.descriptor):
                 continue
-            try:
-                descriptor = os.open(last, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place.descriptor)
-            except FileNotFoundError:
-                continue
+            descriptor = os.open(last, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place.descriptor)
             try:
                 mode = os.fstat(descriptor).st_mode
                 if stat.S_ISREG(mode) and mode & SET_ID:

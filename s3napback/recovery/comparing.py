@@ -15,7 +15,8 @@ from dataclasses import field
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.formatting import readable
 from s3napback.records import dataclass
-from s3napback.recovery.folders import cursor
+from s3napback.recovery.archived_facts import ArchivedFacts
+from s3napback.recovery.following import cursor_at
 from s3napback.recovery.known_names import KnownNames
 from s3napback.recovery.live import Live
 from s3napback.recovery.members import Gate
@@ -30,16 +31,23 @@ from s3napback.streams.transformations import Block
 _DIFFERS = 1
 """tar's exit status for "some files differ" (tar's manual, "Synopsis")."""
 
+_DIFFERS_WORD = " differs"
+_FACTS = {"has_mode": "Mode", "has_owner": "Uid", "has_group": "Gid"}
+"""How tar calls facts that an archive may not have from the file (``compare.c`` of GNU tar)."""
+
 _CHOICE = "the comparison of members"
 _MOST_LINES = 10_000
 _GATHERED = 1 << 16  # bytes
 _LINE = re.compile(rb"(?P<name>(?:[^:\\]|\\.)+): (?P<text>[^:\\]+)(?:: [^:\\]+)?", re.DOTALL)
 
 
-def compare_stage(tar: str, words: Words) -> Stage:
+def compare_stage(tar: str, words: Words, facts: ArchivedFacts) -> Stage:
     """The process that compares the content of an archive's members on its standard input with the live tree."""
+    following = ("--dereference",) if facts.follows else ()
     command = (tar, "--compare", "--file=-", "--numeric-owner", "--quoting-style=escape", "--directory=/")
-    return Stage((*command, "--warning=no-unknown-keyword"), warning_codes=frozenset({_DIFFERS}), review=words)
+    return Stage(
+        (*command, *following, "--warning=no-unknown-keyword"), warning_codes=frozenset({_DIFFERS}), review=words
+    )
 
 
 @dataclass
@@ -49,12 +57,14 @@ class Words:
     Attributes:
         lines: of its standard output and its messages, each with the name that it is about; the first of them.
         untold: how many there were besides.
+        silenced: of these facts that they differ says nothing here.
     """
 
     lines: list[tuple[bytes, str]] = field(default_factory=list)
     untold: int = 0
     complaint: str = ""
     warnings: list[str] = field(default_factory=list)
+    silenced: frozenset[str] = frozenset()
     _rest: bytes = b""
 
     def feed(self, block: Block) -> None:
@@ -74,6 +84,8 @@ class Words:
             self.complaint = self.complaint or readable(line)
 
     def _add(self, name: bytes, text: str) -> None:
+        if text.removesuffix(_DIFFERS_WORD) in self.silenced:
+            return
         if len(self.lines) < _MOST_LINES:
             self.lines.append((name, text))
         else:
@@ -102,13 +114,13 @@ class _Result:
             self.lines.append((member.name, ", ".join(words)))
 
 
-def _reading(gate: Gate, directory: int, names: KnownNames, place: int) -> Finding[_Result]:
+def _reading(gate: Gate, directory: int, names: KnownNames, facts: ArchivedFacts, place: int) -> Finding[_Result]:
     """The reading of one archive: the newest one, of place 0, which tells the state, and then the older ones."""
 
     def read(blocks: Iterator[memoryview]) -> Generator[Block, None, _Result]:
         result = _Result()
-        with cursor(directory) as standing:
-            live = Live(standing, gate.top)
+        with cursor_at(directory, follows=facts.follows) as standing:
+            live = Live(standing, gate.top, facts)
 
             def takes(member: Member) -> bool:
                 name = member.name
@@ -153,13 +165,19 @@ def _gathered(blocks: Iterator[Block]) -> Iterator[Block]:
 
 
 def compare(
-    decoder: Decoder, chain: Sequence[CataloguedArchive], directory: str, tar: str, say: Callable[[str], None]
+    decoder: Decoder,
+    chain: Sequence[CataloguedArchive],
+    directory: str,
+    tar: str,
+    facts: ArchivedFacts,
+    say: Callable[[str], None],
 ) -> int:
     """Compare, and tell what differs.
 
     Args:
         chain: oldest first.
         directory: the source's path.
+        facts: what of a file the archives hold.
         say: takes a line for each file or folder that differs.
 
     Returns:
@@ -176,7 +194,7 @@ def compare(
         return 1
     try:
         with KnownNames(decoder.temp_dir) as names:
-            return _Comparison(decoder, Gate(directory.strip("/")), top, tar, say, names).run(chain, directory)
+            return _Comparison(decoder, Gate(directory.strip("/")), top, tar, facts, say, names).run(chain, directory)
     finally:
         os.close(top)
 
@@ -187,20 +205,22 @@ class _Comparison:
     gate: Gate
     directory: int
     tar: str
+    facts: ArchivedFacts
     say: Callable[[str], None]
     names: KnownNames
     _untold: int = 0
 
     def run(self, chain: Sequence[CataloguedArchive], directory: str) -> int:
         for place, archive in enumerate(reversed(chain)):
-            self._read(archive, _reading(self.gate, self.directory, self.names, place))
-        for path in new_names(self.directory, directory, self.names):
+            self._read(archive, _reading(self.gate, self.directory, self.names, self.facts, place))
+        for path in new_names(self.directory, directory, self.names, self.facts):
             self.say(f"{readable(os.fsencode(path))}: new since then")
         return self.names.differences() + self._untold
 
     def _read(self, archive: CataloguedArchive, finding: Finding[_Result]) -> None:
-        words = Words()
-        stages = finding.transformation, compare_stage(self.tar, words)
+        silenced = (word for name, word in _FACTS.items() if not getattr(self.facts, name))
+        words = Words(silenced=frozenset(silenced))
+        stages = finding.transformation, compare_stage(self.tar, words, self.facts)
         self.decoder.run(archive, *stages, write=words.feed, use="compared")
         self._tell(finding.result(), words)
 

@@ -18,6 +18,7 @@ from s3napback.recovery.folders import cursor, entry_mode, go_to, unchanged
 from s3napback.recovery.members import ACCESS_LIST, CAPABILITY, DEFAULT_LIST, SET_ID
 from s3napback.recovery.private import private_folder
 from s3napback.recovery.refusals import Aspect, Refusals
+from s3napback.recovery.times import are_close
 
 _COPY = "copy"
 _PREFIX = ".s3napback-restore-"
@@ -177,6 +178,8 @@ class Copier:
                 Path(place.way).chmod(mode)
         with self.noting(place.path, Aspect.TIMES):
             os.utime(place.way, ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=follows)
+            if not are_close(place.look().st_mtime_ns, status.st_mtime_ns):
+                self.refusals.note(place.path, Aspect.TIMES, "the target keeps others that are near")
 
     def _give_attributes(self, source: str, place: _Place) -> None:
         follows = place.is_folder

@@ -121,7 +121,7 @@ class DirectoryRestore:
                 if staging.is_elsewhere and not self.in_place:
                     with private_folder(staging.target, PREFIX) as (_name, probed):
                         folding |= folding_of(probed)
-            gate = replace(gate, user=nature.user, group=nature.group, folding=folding)
+            gate = replace(gate, user=nature.user, group=nature.group, folding=folding, times=nature.times)
             replay = Replay(decoder, staging, gate, self.tar, nature.is_powerless)
             gave_power = replay.run(chain, wanted, asked, prepare)
             names = replay.there(outermost(asked) or (gate.top,))
@@ -131,7 +131,7 @@ class DirectoryRestore:
             if staging.is_elsewhere and not self.in_place:
                 require_empty_folder(staging.target, self.where)
                 tree = stack.enter_context(brought_over(staging, gate.top, names, replay.refusals))
-            if self.strict and (replay.refusals or replay.foreign or nature.forgets_permissions):
+            if self.strict and (replay.refusals or replay.foreign or replay.rounded or nature.forgets_permissions):
                 _refuse(replay, nature, self.where)
             publish(staging, tree, gate.top, names, replay.refusals, in_place=self.in_place)
         powers.tell(self.where)
@@ -159,7 +159,11 @@ def _owners(replay: Replay, nature: Nature) -> str:
 def _lines(replay: Replay, nature: Nature, where: Path) -> list[str]:
     owners = _owners(replay, nature)
     modes = ["the target takes no permissions, so they are its own"] if nature.forgets_permissions else []
-    return [*([owners] if owners and not nature.is_powerless else []), *modes, *replay.refusals.lines(where)]
+    times: list[str] = []
+    if replay.rounded:
+        times = [f"times of modification were rounded down: the target keeps them in steps of {nature.times.step_text}"]
+    said = [owners] if owners and not nature.is_powerless else []
+    return [*said, *modes, *times, *replay.refusals.lines(where)]
 
 
 def _refuse(replay: Replay, nature: Nature, where: Path) -> None:

@@ -18,6 +18,9 @@ from s3napback.recovery.passing import OPEN_FOLDER, opened, opened_to_us, passab
 _MOST_LINKS = 40
 """Symbolic links in one path, as Linux counts them (``path_resolution(7)``)."""
 
+_NOTHING_THERE = (errno.ENOENT, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)
+"""Under a name that a file system does not take there is nothing, whatever it says of it."""
+
 _KEPT = 64
 """Descriptors kept of the folders above the one a cursor stands in; those further up are opened again."""
 
@@ -165,7 +168,7 @@ class Cursor:
         if self.opens and os.geteuid():
             inner, mode = opened(name, self.descriptor)
         else:
-            inner = passable(name, self.descriptor)
+            inner = self._inner(name)
         self._modes.append(mode)
         self._above.append((self.descriptor, self._identity or _identity_of(self.descriptor)))
         self.names.append(name)
@@ -183,7 +186,7 @@ class Cursor:
         """Go back to the folder above; returns the name of the one that was left."""
         above, identity = self._above.pop()
         if above < 0:
-            above = passable("..", self.descriptor)
+            above = self._outer()
             if _identity_of(above) != identity:
                 os.close(above)
                 self._above.append((-1, identity))
@@ -194,6 +197,12 @@ class Cursor:
         os.close(self.descriptor)
         self.descriptor, self._identity = above, identity
         return self.names.pop()
+
+    def _inner(self, name: str) -> int:
+        return passable(name, self.descriptor)
+
+    def _outer(self) -> int:
+        return passable("..", self.descriptor)
 
     @property
     def depth(self) -> int:
@@ -337,7 +346,7 @@ def go_to(place: Cursor, names: Sequence[str]) -> bool:
         try:
             place.enter(name)
         except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
+            if error.errno not in (errno.ENOTDIR, errno.ELOOP, *_NOTHING_THERE):
                 raise
             return False
     return True
@@ -351,20 +360,16 @@ def names_in(folder: int) -> list[str]:
 
 def exists(name: str, folder: int) -> bool:
     """Whether a folder has an entry of this name, be it a link that leads nowhere."""
-    try:
-        os.lstat(name, dir_fd=folder)
-    except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ENAMETOOLONG):
-            raise
-        return False
-    return True
+    return entry_mode(name, folder) is not None
 
 
 def entry_mode(name: str, folder: int) -> int | None:
     """Type and permissions of an entry; None if there is none."""
     try:
         return os.lstat(name, dir_fd=folder).st_mode
-    except FileNotFoundError:
+    except OSError as error:
+        if error.errno not in _NOTHING_THERE:
+            raise
         return None
 
 

@@ -10,7 +10,6 @@ there that could be followed.
 
 from __future__ import annotations
 
-import errno
 import marshal
 import os
 import stat
@@ -21,7 +20,7 @@ from dataclasses import field
 from s3napback.errors import PipelineError
 from s3napback.records import dataclass
 from s3napback.recovery.clearing import Cleared, gone, remove
-from s3napback.recovery.folders import Cursor, cursor, file_names, go_to
+from s3napback.recovery.folders import Cursor, cursor, entry_mode, file_names, go_to
 from s3napback.recovery.kept_pieces import KeptPieces
 from s3napback.recovery.opening.failures import Damaged
 from s3napback.streams.tar_headers import HARD_LINK, REGULAR, SYMBOLIC_LINK, Member
@@ -149,13 +148,12 @@ class Groundwork:
         with cursor(self.tree, is_own=True) as place:
             for name in map(os.fsdecode, self._unlocked.all_but(())):
                 *above, last = file_names(name) or ["."]
-                with suppress(FileNotFoundError):
-                    mode = os.lstat(last, dir_fd=place.descriptor).st_mode if go_to(place, above) else 0
-                    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
-                        try:
-                            os.chmod(last, stat.S_IMODE(mode) & ~stat.S_IWUSR, dir_fd=place.descriptor)
-                        except OSError as error:
-                            yield name, error
+                mode = (entry_mode(last, place.descriptor) if go_to(place, above) else None) or 0
+                if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+                    try:
+                        os.chmod(last, stat.S_IMODE(mode) & ~stat.S_IWUSR, dir_fd=place.descriptor)
+                    except OSError as error:
+                        yield name, error
 
     def _clears_late(self, member: Member) -> bool:
         """Whether a folder is to be cleared behind what tar may not have extracted yet: tar alone can do that in time.
@@ -360,12 +358,8 @@ def _above(name: str) -> Iterator[str]:
 def _is_folder(place: Cursor, name: str) -> bool:
     """Whether a name in an archive is of a folder, and no link is on the way there."""
     *above, last = file_names(name) or ["."]
-    try:
-        return go_to(place, above) and stat.S_ISDIR(os.lstat(last, dir_fd=place.descriptor).st_mode)
-    except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ENAMETOOLONG):
-            raise
-        return False
+    mode = entry_mode(last, place.descriptor) if go_to(place, above) else None
+    return mode is not None and stat.S_ISDIR(mode)
 
 
 def _is_short(name: str) -> bool:

@@ -1,6 +1,6 @@
 """Members of archives held against what lies in the live tree: kind, owner, permissions, times, links, attributes.
 
-What regular files hold is not looked at here. No link is followed below the source.
+What regular files hold is not looked at here. No link is followed below the source, unless tar followed them, too.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import stat
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from decimal import ROUND_FLOOR, Decimal, InvalidOperation
 from functools import lru_cache
 
+from s3napback.recovery.archived_facts import ArchivedFacts
 from s3napback.recovery.folders import Cursor, file_names, go_to
 from s3napback.recovery.members import ACCESS_LIST, DEFAULT_LIST, OF_SECURITY_SYSTEMS
+from s3napback.recovery.times import modified, octal
 from s3napback.streams.tar_headers import BLOCK_DEVICE, CHARACTER_DEVICE, PIPE, REGULAR, SYMBOLIC_LINK, Member
 
 MISSING = "missing"
@@ -33,7 +34,6 @@ _KINDS: dict[bytes, Callable[[int], bool]] = {
 _NAMES = ((stat.S_ISREG, "a file"), (stat.S_ISDIR, "a folder"), (stat.S_ISLNK, "a symbolic link"))
 _IN_WORDS = {REGULAR: "a file", SYMBOLIC_LINK: "a symbolic link", PIPE: "a pipe"}
 
-_USUAL_TIME = re.compile(rb"([0-9]{1,12})\.([0-9]{1,9})")
 _USUAL_OWNER = re.compile(rb"([0-7]{7})\0([0-7]{7})\0([0-7]{7})\0")
 _USUAL_RECORDS = frozenset((b"path", b"mtime"))
 _TAGS = {1: "user", 2: "user", 4: "group", 8: "group", 16: "mask", 32: "other"}
@@ -47,15 +47,17 @@ Access = frozenset[tuple[str, str, int]]
 class Live:
     """The live tree of a source."""
 
-    def __init__(self, place: Cursor, top: str) -> None:
+    def __init__(self, place: Cursor, top: str, facts: ArchivedFacts) -> None:
         """Begin.
 
         Args:
             place: stands in the source.
             top: the source's name in archives.
+            facts: what of a file archives hold.
         """
         self._place = place
         self._top = top
+        self._facts = facts
         self._folder: str | None = None
 
     def differences(self, member: Member, *, has_target: bool = True) -> list[str]:
@@ -70,11 +72,11 @@ class Live:
             if last is None or found is None:
                 return [MISSING]
             if member.link_target:
-                return self._link_differences(member, found) if has_target else _alone_differences(member, found)
-            if _is_as_usual(member, found):
+                return self._link_differences(member, found) if has_target else self._alone_differences(member, found)
+            if self._facts.has_all_of_files and _is_as_usual(member, found):
                 return list(self._deep_differences(member, last))
             words = _kind_differences(member, found)
-            return words or [*_fact_differences(member, found), *self._deep_differences(member, last)]
+            return words or [*_fact_differences(member, found, self._facts), *self._deep_differences(member, last)]
         except OSError as error:
             return [f"cannot be looked at ({error.strerror})"]
 
@@ -94,7 +96,7 @@ class Live:
 
     def _status(self, last: str) -> os.stat_result | None:
         try:
-            return os.lstat(last, dir_fd=self._place.descriptor)
+            return os.stat(last, dir_fd=self._place.descriptor, follow_symlinks=self._facts.follows)
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENAMETOOLONG):
                 return None
@@ -106,30 +108,31 @@ class Live:
         is_same = other is not None and (other.st_dev, other.st_ino) == (found.st_dev, found.st_ino)
         return [] if is_same else [f"is no longer the same file as /{member.link_target}"]
 
+    def _alone_differences(self, member: Member, found: os.stat_result) -> list[str]:
+        """Of a hard link whose header has the same times and owners as what it led to, which is there no more."""
+        if stat.S_ISDIR(found.st_mode):
+            return ["is a folder now, and was a file"]
+        changed = ["another modification time"] if modified(member) != found.st_mtime_ns else []
+        is_file = stat.S_ISREG(found.st_mode)
+        return [*_fact_differences(member, found, self._facts), *changed] if is_file else changed
+
     def _deep_differences(self, member: Member, last: str) -> Iterator[str]:
         path = f"/proc/self/fd/{self._place.descriptor}/{last}"
         is_link = member.type == SYMBOLIC_LINK
         if is_link and os.fsencode(os.readlink(last, dir_fd=self._place.descriptor)) != member.link:
             yield "leads elsewhere"
-        listed = _listed(path)
+        listed = _listed(path, self._facts)
         if not listed and not any(keyword.startswith(b"SCHILY.") for keyword in member.records):
             return
-        yield from _attribute_differences(member, path, listed)
+        yield from _attribute_differences(member, path, listed, self._facts)
         for keyword, name in _LISTS:
             text = member.records.get(keyword, b"")
-            if not text and os.fsdecode(name) not in listed:
+            is_there = self._facts.has_access_lists and os.fsdecode(name) in listed
+            if not text and not is_there:
                 continue
-            if _access_in_archive(text) != _live_access(path, name):
+            if _access_in_archive(text) != _live_access(path, name, self._facts):
                 kind = "access rights" if name == ACCESS_LIST else "default access rights"
                 yield f"other {kind} (ACL)"
-
-
-def _alone_differences(member: Member, found: os.stat_result) -> list[str]:
-    """Of a hard link whose header has the same times and owners as what it led to, which is there no more."""
-    if stat.S_ISDIR(found.st_mode):
-        return ["is a folder now, and was a file"]
-    changed = ["another modification time"] if _modified(member) != found.st_mtime_ns else []
-    return [*_fact_differences(member, found), *changed] if stat.S_ISREG(found.st_mode) else changed
 
 
 def _is_as_usual(member: Member, found: os.stat_result) -> bool:
@@ -139,7 +142,7 @@ def _is_as_usual(member: Member, found: os.stat_result) -> bool:
     return (
         _owned(member.header.block[100:124]) == (found.st_mode, found.st_uid, found.st_gid)
         and member.size == found.st_size
-        and _modified(member) == found.st_mtime_ns
+        and modified(member) == found.st_mtime_ns
     )
 
 
@@ -162,20 +165,21 @@ def _kind_differences(member: Member, found: os.stat_result) -> list[str]:
     return [f"is {now} now, and was {was}"]
 
 
-def _fact_differences(member: Member, found: os.stat_result) -> Iterator[str]:
-    if (member.owner, member.group) != (found.st_uid, found.st_gid):
+def _fact_differences(member: Member, found: os.stat_result, facts: ArchivedFacts) -> Iterator[str]:
+    is_owned = not facts.has_owner or member.owner == found.st_uid
+    if not is_owned or (facts.has_group and member.group != found.st_gid):
         yield f"owner {found.st_uid}:{found.st_gid}, was {member.owner}:{member.group}"
     if member.type == SYMBOLIC_LINK:
         return
-    if member.permissions != stat.S_IMODE(found.st_mode):
+    if facts.has_mode and member.permissions != stat.S_IMODE(found.st_mode):
         yield f"permissions {stat.S_IMODE(found.st_mode):o}, were {member.permissions:o}"
     if member.type in (CHARACTER_DEVICE, BLOCK_DEVICE):
-        if (_octal(member, 329, 337), _octal(member, 337, 345)) != (os.major(found.st_rdev), os.minor(found.st_rdev)):
+        if (octal(member, 329, 337), octal(member, 337, 345)) != (os.major(found.st_rdev), os.minor(found.st_rdev)):
             yield "another device"
     elif member.type == REGULAR:
         if (size := _size(member)) != found.st_size:
             yield f"{found.st_size} bytes, were {size}"
-        if _modified(member) != found.st_mtime_ns:
+        if modified(member) != found.st_mtime_ns:
             yield "another modification time"
 
 
@@ -185,38 +189,17 @@ def _size(member: Member) -> int:
     return int(real) if real else member.size
 
 
-def _modified(member: Member) -> int | None:
-    """The modification time in nanoseconds; None if it cannot be read."""
-    if b"mtime" not in member.records:
-        return _octal(member, 136, 148) * 1_000_000_000
-    if found := _USUAL_TIME.fullmatch(member.records[b"mtime"]):
-        return int(found[1]) * 1_000_000_000 + int(found[2].ljust(9, b"0"))
-    with suppress(InvalidOperation, UnicodeDecodeError):
-        seconds = Decimal(member.records[b"mtime"].decode("ascii"))
-        return int((seconds * 1_000_000_000).to_integral_value(ROUND_FLOOR))
-    return None
-
-
-def _octal(member: Member, begin: int, end: int) -> int:
-    field = member.header.block[begin:end]
-    if field[0] & 0x80:
-        return int.from_bytes(field, "big", signed=True) + (1 << (8 * len(field) - 1) if field[0] == 0x80 else 0)
-    with suppress(ValueError):
-        return int(field.strip(b"\0 ") or b"0", 8)
-    return -1
-
-
-def _listed(path: str) -> Sequence[str]:
+def _listed(path: str, facts: ArchivedFacts) -> Sequence[str]:
     """Names of a file's attributes, lists of access rights among them; none where none are supported."""
     try:
-        return os.listxattr(path, follow_symlinks=False)
+        return os.listxattr(path, follow_symlinks=facts.follows)
     except OSError as error:
         if error.errno not in (errno.EOPNOTSUPP, errno.EPERM, errno.EACCES):
             raise
         return ()
 
 
-def _attribute_differences(member: Member, path: str, listed: Sequence[str]) -> Iterator[str]:
+def _attribute_differences(member: Member, path: str, listed: Sequence[str], facts: ArchivedFacts) -> Iterator[str]:
     if not listed and not member.attributes:
         return
     hidden = (*OF_SECURITY_SYSTEMS, b"system.", *((b"trusted.",) if os.geteuid() else ()))
@@ -224,9 +207,9 @@ def _attribute_differences(member: Member, path: str, listed: Sequence[str]) -> 
     live: dict[bytes, bytes] = {}
     for text in listed:
         name = os.fsencode(text)
-        if not name.startswith(hidden):
+        if not name.startswith(hidden) and (name in archived or facts.has_attribute(text)):
             with suppress(OSError):
-                live[name] = os.getxattr(path, text, follow_symlinks=False)
+                live[name] = os.getxattr(path, text, follow_symlinks=facts.follows)
     for name in sorted({*archived, *live}):
         if archived.get(name) != live.get(name):
             yield "other capabilities" if name == b"security.capability" else f"another attribute {os.fsdecode(name)}"
@@ -252,9 +235,9 @@ def _number(kind: str, name: str) -> str:
     return name
 
 
-def _live_access(path: str, attribute: bytes) -> Access:
+def _live_access(path: str, attribute: bytes, facts: ArchivedFacts) -> Access:
     try:
-        value = os.getxattr(path, attribute, follow_symlinks=False)
+        value = os.getxattr(path, attribute, follow_symlinks=facts.follows)
     except OSError:
         return frozenset()
     found = set()

@@ -11,6 +11,7 @@ from s3napback.records import dataclass
 from s3napback.recovery.clashes import TELLS_APART, Clashes, Folding
 from s3napback.recovery.groundwork import Groundwork
 from s3napback.recovery.opening.failures import Damaged
+from s3napback.recovery.times import ANY_TIMES, Times, modified
 from s3napback.streams.dumpdirs import MalformedArchive
 from s3napback.streams.tar_headers import BLOCK_DEVICE, CHARACTER_DEVICE, HARD_LINK, REGULAR, Member
 from s3napback.streams.tar_ordinary import Passing
@@ -84,6 +85,8 @@ class Passed:
         set_ids: names of those among them that run with their owner's rights.
         settled: of the names that were asked for, those that it brings anew or knows gone.
         clashing: names that were not passed on, since the target takes them for others that were.
+        rounded: the time of one was between two that the target keeps.
+        untimely: names of those whose time is earlier, or later, than the target has any.
     """
 
     gave_power: bool = False
@@ -93,6 +96,8 @@ class Passed:
     set_ids: list[str] = field(default_factory=list)
     settled: set[str] = field(default_factory=set)
     clashing: set[str] = field(default_factory=set)
+    rounded: bool = False
+    untimely: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -125,6 +130,7 @@ class Gate:
         group: the same of groups.
         lacking: names of which it shall be noticed whether this archive brings them anew, or knows them gone.
         folding: what the target does not tell apart of names.
+        times: of modification, that the target keeps.
         groundwork: takes from tar what it does not do well; None where nothing is extracted.
     """
 
@@ -133,6 +139,7 @@ class Gate:
     group: int | None = None
     lacking: frozenset[str] = frozenset()
     folding: Folding = TELLS_APART
+    times: Times = ANY_TIMES
     groundwork: Groundwork | None = None
 
     def whole(self, blocks: Iterator[memoryview]) -> Generator[Block, None, Passed]:
@@ -210,9 +217,11 @@ class _Passage:
     _held: set[str] = field(default_factory=set)
     _is_incremental: bool = False
     _below: str = ""
+    _keeps_times: bool = True
 
     def __post_init__(self) -> None:
         self._below = f"{self.gate.top}/" if self.gate.top else ""
+        self._keeps_times = self.gate.times.are_usual
 
     def guarded(self, blocks: Iterator[Block]) -> Iterator[Block]:
         try:
@@ -232,8 +241,20 @@ class _Passage:
             found.foreign = found.foreign or member.name
             if member.type == REGULAR and member.permissions & SET_ID:
                 found.set_ids.append(self._remembered(member.name))
+        if not self._keeps_times:
+            self._note_time(member)
         if self.gate.lacking:
             self._note_presence(member)
+
+    def _note_time(self, member: Member) -> None:
+        time, times = modified(member), self.gate.times
+        if time is None or member.type == HARD_LINK:
+            return
+        if times.has(time):
+            self.found.rounded = self.found.rounded or not times.is_step(time)
+        elif self._room >= len(member.name):
+            self._room -= len(member.name)
+            self.found.untimely.append(member.name)
 
     def _note_attributes(self, name: str, names: tuple[bytes, ...]) -> None:
         size = len(name) + sum(map(len, names))
@@ -262,7 +283,7 @@ class _Passage:
     def passing(self, bystanders: Bystanders) -> Passing | None:
         """How the follower of the archive shall know these files; None if each must be looked at."""
         gate, chosen = self.gate, bystanders.chosen
-        if chosen and (gate.lacking or gate.user is not None or gate.group is not None):
+        if chosen and (gate.lacking or gate.user is not None or gate.group is not None or not self._keeps_times):
             return None
         groundwork = gate.groundwork if chosen else None
 

@@ -10,30 +10,30 @@ from dataclasses import field
 from itertools import islice
 
 from s3napback.records import dataclass
-from s3napback.recovery.folders import Cursor, cursor
+from s3napback.recovery.archived_facts import ArchivedFacts
+from s3napback.recovery.folders import Cursor
+from s3napback.recovery.following import cursor_at
 from s3napback.recovery.known_names import Flag, KnownNames
-
-_CACHE_TAG = "CACHEDIR.TAG"
-"""The one file that ``--exclude-caches`` keeps of a cache."""
 
 _PIECE = 4_096
 _MOST_HELD = 50_000
 """Names that are told in order; more of one folder come as the file system has them."""
 
 
-def new_names(top: int, directory: str, names: KnownNames) -> Iterator[str]:
+def new_names(top: int, directory: str, names: KnownNames, facts: ArchivedFacts) -> Iterator[str]:
     """Paths of what is new, of a folder only itself.
 
     What lies in a folder that was left out is not new, and neither is what lies among others that all were left out, as
-    in ``/proc``, in a folder of which only the tag of a cache was archived, or on a disk of which nothing was.
+    in ``/proc``, in a folder of which only its tag was archived, or on a disk of which nothing was.
 
     Args:
         top: descriptor of the source.
         directory: its path.
         names: what the state has.
+        facts: whether links are followed, and what a tag is.
     """
-    with cursor(top) as place:
-        folder = _Folder(place, directory, names)
+    with cursor_at(top, follows=facts.follows) as place:
+        folder = _Folder(place, directory, names, facts)
         yield from folder.new()
         waiting = [folder.inner()]
         while waiting:
@@ -43,7 +43,7 @@ def new_names(top: int, directory: str, names: KnownNames) -> Iterator[str]:
                 if waiting:
                     place.leave()
             elif _entered(place, name):
-                folder = _Folder(place, directory, names)
+                folder = _Folder(place, directory, names, facts)
                 try:
                     yield from folder.new()
                 except OSError:
@@ -68,6 +68,7 @@ class _Folder:
     place: Cursor
     directory: str
     names: KnownNames
+    facts: ArchivedFacts
     _packed: list[str] = field(default_factory=list)
 
     def new(self) -> Iterator[str]:
@@ -85,8 +86,8 @@ class _Folder:
                     continue
                 known += 1
                 wanted += bool(flags & Flag.WANTED)
-                has_tag = has_tag or entry.name == _CACHE_TAG
-                if flags & Flag.FOLDER and entry.is_dir(follow_symlinks=False):
+                has_tag = has_tag or entry.name in self.facts.tags
+                if flags & Flag.FOLDER and entry.is_dir(follow_symlinks=self.facts.follows):
                     folders.append(entry.name)
             if folders:
                 self._packed.append("/".join(folders))

@@ -70,8 +70,11 @@ Restorer = Callable[[Wanted], Restore]
 Checker = Callable[[ArchiveRecord, ArchiveRecord | None], Sequence[Consumer]]
 """What an archive's content has to pass to be good; its record, and that of the archive it builds on, tell more."""
 
-Comparer = Callable[[Decoder, Sequence[CataloguedArchive], str, Callable[[str], None]], int]
-"""Compares the state that a chain holds with what is at a target now: tells each difference, and counts them."""
+Comparer = Callable[[Decoder, Sequence[CataloguedArchive], str, Sequence[str], Callable[[str], None]], int]
+"""Compares the state that a chain holds with what is at a target now: tells each difference, and counts them.
+
+TarOptions, as they are configured, say what of a file archives hold.
+"""
 
 
 @dataclass(frozen=True)
@@ -131,11 +134,16 @@ def _directory_check(record: ArchiveRecord, _parent: ArchiveRecord | None) -> Se
 
 
 def _directory_compare(
-    decoder: Decoder, chain: Sequence[CataloguedArchive], directory: str, say: Callable[[str], None]
+    decoder: Decoder,
+    chain: Sequence[CataloguedArchive],
+    directory: str,
+    tar_options: Sequence[str],
+    say: Callable[[str], None],
 ) -> int:
+    from s3napback.recovery.archived_facts import archived_facts
     from s3napback.recovery.comparing import compare
 
-    return compare(decoder, chain, directory, find_gnu_tar(), say)
+    return compare(decoder, chain, directory, find_gnu_tar(), archived_facts(tar_options), say)
 
 
 def _database_restore(wanted: Wanted) -> Restore:

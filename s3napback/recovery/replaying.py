@@ -77,6 +77,7 @@ class Replay:
         refusals: what the target did not take.
         foreign: a member belonged to somebody else than it does now, because all belongs to one.
         unnoticed: of so many others nobody looked whether their attributes were taken.
+        rounded: a member had a time between two that the target keeps.
     """
 
     decoder: Decoder
@@ -87,6 +88,7 @@ class Replay:
     refusals: Refusals = field(default_factory=Refusals)
     foreign: bool = False
     unnoticed: int = 0
+    rounded: bool = False
 
     def run(
         self, chain: Sequence[CataloguedArchive], wanted: WantedPaths, asked: Sequence[str], prepare: Preparation
@@ -210,6 +212,10 @@ class Replay:
         robbed = [] if self.is_powerless else [*map(_path, passed.set_ids), *strange]
         for path in take_powers(tree, robbed):
             self.refusals.note(path, Aspect.POWER, "it would have run with other rights than it had")
+        for path in map(_path, passed.untimely):
+            if self.refusals.is_there(path):
+                self.refusals.note(path, Aspect.TIMES, "the target has no such times")
+        self.rounded = self.rounded or passed.rounded
         self.foreign = self.foreign or bool(passed.foreign)
         self.unnoticed += passed.unnoticed
 

@@ -174,11 +174,34 @@ def test_what_lies_where_nothing_could_be_read_is_not_said_never_to_have_been(tm
     ):
         assert f"something could not be read in 1 of 1 backup, {missed}" in site.run(*words, day=None, expect=1).stderr
     assert missed in site.run("find", "top", day=None).stderr
+    listed = site.run("ls", str(site.source), "-R", day=None).stdout.splitlines()
+    lacking = [line for line in listed if line.startswith("?---------  could not be read that night, or was gone")]
+    (unread,) = [line.split()[-1] for line in lacking]
+    assert unread == "/".join(deep[: unread.count("/") + 1])
+    assert site.run("ls", str(site.source), unread, day=None).stdout.split()[0] == "?---------"
     below = site.run("ls", str(site.source), "/".join(deep), day=None, expect=1).stderr
     assert "was not there" in below
     assert "could not be read when" in below
     night(site, 1)
     assert "in 2 of 2 backups, and" in site.run("find", "bottom", day=None, expect=1).stderr
+
+
+@pytest.mark.parametrize("option", ["--exclude-caches-all", "--exclude-tag-all=CACHEDIR.TAG"])
+def test_what_got_a_tag_is_not_said_to_be_unreadable(tmp_path: Path, option: str) -> None:
+    """tar leaves it out, and lists it as what it could not read: a restore brings what an older archive has."""
+    site = Site(tmp_path / "site")
+    (site.source / "cache").mkdir()
+    (site.source / "cache/file").touch()
+    site.configure_cycle(f"Diffs 2\nTarOptions {option}")
+    night(site, 0)
+    (site.source / "cache/CACHEDIR.TAG").write_text("Signature: 8a477f597d28d172789f06886806bc55")
+    night(site, 1)
+    listed = site.run("ls", str(site.source), "-R", day=None)
+    for line, name in zip(listed.stdout.splitlines(), ("cache/", "cache/file"), strict=True):
+        assert line.endswith(f"{name}  (not read that night, or left out: this is from an older archive)")
+    assert "could not be read" not in listed.stdout + listed.stderr
+    site.run("restore", str(site.source), "--to", str(tmp_path / "out"), day=None)
+    assert Path(f"{tmp_path}/out{site.source}/cache/file").exists()
 
 
 def test_where_all_could_be_read_nothing_is_said_of_that(tmp_path: Path) -> None:

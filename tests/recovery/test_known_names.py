@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3napback.recovery import known_names, new_names
+from s3napback.recovery.archived_facts import ArchivedFacts
 from s3napback.recovery.known_names import Flag, KnownNames, NoRoom
 
 NAMES = ("", "a", "b", "a/a", "a/b", "a/b/c", "\udcff", "a/\udcff")
@@ -104,7 +105,7 @@ def test_what_is_new_is_told_however_many_there_are(tmp_path: Path, monkeypatch:
         for name in ("folder", "folder/known", "folder/inner"):
             names.note_met(f"{start}/{name}", is_folder="known" not in name)
         top = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
-        found = list(new_names.new_names(top, str(tmp_path), names))
+        found = list(new_names.new_names(top, str(tmp_path), names, ArchivedFacts()))
         os.close(top)
     told = [path.removeprefix(f"{tmp_path}/") for path in found]
     assert sorted(told) == sorted([*map(str, range(2, 12)), "other", "folder/new", "folder/inner/new"])

@@ -15,7 +15,8 @@ import pytest
 from s3napback.commands import backup
 from s3napback.config.loading import load_configuration
 from s3napback.deciding.facts import BackupOptions
-from tests.recovery.helpers import leftovers, restore_here
+from s3napback.recovery.refusals import Incomplete
+from tests.recovery.helpers import file_member, folder_member, leftovers, put_archive, restore_here, tar_of
 from tests.recovery.ordinary import as_user, give, open_folder
 from tests.recovery.simulation import below
 from tests.site import FIRST_DAY, Site
@@ -171,3 +172,27 @@ def test_own_folders_that_are_shut_are_opened_for_as_long_as_it_takes(mode: int)
         site.configure_cycle("Diffs 6")
         give(site.root)
         as_user(lambda: merge_into_shut_folders(site, mode))
+
+
+def restore_too_long(site: Site) -> None:
+    with pytest.raises(Incomplete, match="1 path: not made"):
+        restore_here(site, "/etc", site.root / "out")
+    assert [path.name for path in (site.root / "out/etc").iterdir()] == ["a"]
+
+
+def test_a_name_that_the_target_does_not_take_costs_no_more_where_its_file_may_not_be_written_to() -> None:
+    """Nor does one that would have to lose a permission afterwards."""
+    name = "n" * 256
+    labelled = file_member(f"etc/{name}", mode=0o4444, pax_headers={"SCHILY.xattr.user.colour": "green"})
+    with open_folder() as root:
+        site = Site(root)
+        site.configure("")
+        content = tar_of(
+            (folder_member("etc", ["Ya", f"Y{name}"]), b""), (file_member("etc/a"), b"a"), (labelled, b"b")
+        )
+        put_archive(site, 0, content)
+        # All modules are loaded by that, some of which the user could not read.
+        with pytest.raises(Incomplete):
+            restore_here(site, "/etc", site.root / "first")
+        give(site.root)
+        as_user(lambda: restore_too_long(site))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
+import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,6 +83,25 @@ def test_names_that_are_too_long_are_left_out_with_all_below_and_listed(site: Si
     assert any(line.startswith("2 paths: not made (File name too long)") for line in told(caught))
     assert any(line.endswith(f"{LONG[-100:]}") for line in told(caught))
     assert not leftovers(tmp_path)
+
+
+@pytest.mark.parametrize("first", [LONG, f"{LONG}/inner/file"])
+def test_other_names_of_a_file_whose_first_name_is_not_taken_are_told_with_the_reason(
+    site: Site, tmp_path: Path, first: str
+) -> None:
+    site.configure("")
+    other = file_member("etc/other")
+    other.type, other.linkname = tarfile.LNKTYPE, f"etc/{first}"
+    full(site, (file_member("etc/a"), b"a"), (file_member(f"etc/{first}"), b"b"), (other, b""))
+    reason = "its content stands in the archive under the other name, which was not made either"
+    for paths in ((), ("/etc/other", "/etc/a")):
+        out = tmp_path / f"out{len(paths)}"
+        with pytest.raises(Incomplete) as caught:
+            restore_here(site, "/etc", out, paths=paths)
+        *_, heading, path = told(caught)
+        assert heading == f"1 path: not made, another name of a file ({reason})"
+        assert path == f"  {out}/etc/other"
+        assert restored(out) == ["etc", "etc/a"]
 
 
 def test_what_a_later_night_knows_gone_is_not_missed(site: Site, tmp_path: Path) -> None:
