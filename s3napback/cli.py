@@ -31,8 +31,8 @@ from s3napback.errors import EXIT_BUG, Interrupted, S3napbackError
 from s3napback.exercise import drill_command, verify_command
 from s3napback.formatting import printable
 from s3napback.helping import help_command
-from s3napback.log_handlers import note_outcome
-from s3napback.logs import log_lines
+from s3napback.letters import note_outcome
+from s3napback.logs import finish, log_lines, say_last
 from s3napback.looking import diff_command, find_command, history_command, ls_command
 from s3napback.overview import doctor_command, list_command, report_command, schedule_command, status_command
 from s3napback.peeking import dump_command
@@ -115,7 +115,7 @@ def command_line(
     paths = configuration_paths(arguments, DEFAULT_CONFIGURATION)
     is_night = not (test or context.invoked_subcommand)
     configure_logging(log_config, paths, debug, quiet=quiet, begins_with_failure=is_night)
-    context.obj = Invocation(tuple(paths), today or date.today(), test, quiet)
+    context.obj = Invocation(tuple(paths), today or date.today(), test, quiet, strict)
     if context.invoked_subcommand is None:
         from s3napback.deciding.facts import BackupOptions
 
@@ -135,12 +135,14 @@ class Invocation:
         day: the calendar date of the run.
         test: ``-t``: nothing may be touched.
         quiet: ``-q``: the terminal is shown nothing but warnings.
+        strict: ``--strict``: what was done with warnings is no success.
     """
 
     paths: tuple[Path, ...]
     day: date
     test: bool = False
     quiet: bool = False
+    strict: bool = False
 
     def run_each(self, action: Callable[[Path], int], *, has_heading: bool = False) -> NoReturn:
         """Do something with each configuration, and end the process with the highest exit code.
@@ -169,7 +171,9 @@ class Invocation:
 
         with showing_progress(is_wanted=not (self.test or self.quiet)):
             codes = [_exit_code(partial(act, path)) for path in self.paths]
-        sys.exit(max(codes))
+        code = max(codes)
+        # Mail goes out at the very end, and may not be taken.
+        sys.exit(EXIT_WARNINGS if code == 0 and self.strict and not finish() else code)
 
 
 def _run_one(path: Path, day: date, options: BackupOptions, *, test: bool, debug: bool, strict: bool) -> int:
@@ -356,13 +360,9 @@ def main() -> None:
     try:
         sys.exit(_exit_code(_run_command_line))
     except Interrupted as interruption:
-        from s3napback.logs import say_last
-
         say_last(f"{interruption}; what was not finished is discarded, and what was there before stays")
         ending.leave(interruption.exit_code)
     finally:
-        from s3napback.logs import finish
-
         finish()
         # All memory ends with the process; searching it for cycles before would take 10 ms and more.
         gc.freeze()

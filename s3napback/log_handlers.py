@@ -1,7 +1,7 @@
 """What stands around every log handler: no log, whatever it does, holds a run up for long, or fails it.
 
 A handler that fails, or takes longer than ``LONGEST_SECONDS``, is switched off for the run, and the others tell that.
-What goes by mail is kept until the end, and is one letter then.
+What goes by mail is ``letters``.
 """
 
 from __future__ import annotations
@@ -33,20 +33,21 @@ LAST_WORDS_SECONDS = 2.0
 LINES = "s3napback_lines"
 """Attribute of a record whose message has several lines; a line end within any of them is data."""
 
-_outcomes: dict[str, str] = {}
-_letters: list[Letter] = []
+_losses: list[str] = []
 
 
-def note_outcome(configuration: str, text: str) -> None:
-    """Remember what came of a configuration so far, for the subject of the letter."""
-    _outcomes[configuration] = text
+class Unwritten(Exception):
+    """A handler knows why it has not written; the text follows upon its name."""
 
 
-def close_all() -> None:
-    """Close all handlers, and send what they have held back, also for each other; may hang."""
-    logging.shutdown()
-    for letter in _letters:
-        letter.send()
+def note_loss(name: str) -> None:
+    """Remember that a log lacks something."""
+    _losses.append(name)
+
+
+def are_whole() -> bool:
+    """Whether all logs have taken what they were given, as far as is known."""
+    return not _losses
 
 
 def is_console(handler: logging.Handler) -> bool:
@@ -191,18 +192,24 @@ class FailureReport:
         if self._said:
             return
         self._said = True
+        note_loss(self._name)
         error = sys.exc_info()[1]
         _say(f"the log handler {self._name} cannot write: {type(error).__name__}: {error}; the run goes on without it")
 
 
 class Guard:
-    """Takes the place of a handler's methods ``handle`` and ``handleError``."""
+    """Takes the place of a handler's methods ``handle`` and ``handleError``.
+
+    Attributes:
+        consequence: what follows if the handler fails, and what to do about it.
+    """
 
     def __init__(self, handler: logging.Handler) -> None:
         self._handler = handler
         self._handle: Callable[[logging.LogRecord], Any] = handler.handle
         self._failure = ""
         self._is_off = False
+        self.consequence = "the run goes on without it"
         # An instance attribute shadows the method: handlers of a logging.ini can be of any class.
         vars(handler).update(handle=self, handleError=self.note_failure)
 
@@ -228,6 +235,8 @@ class Guard:
         except RuntimeError:
             # At the end of the interpreter no thread begins any more.
             result = action()
+        except Unwritten as error:
+            self._failure = str(error)
         except Exception as error:  # noqa: BLE001 - not every handler passes all that goes wrong to handleError
             self._failure = f"cannot write: {type(error).__name__}: {error}"
         if not self._failure:
@@ -237,63 +246,15 @@ class Guard:
 
     def _switch_off(self) -> None:
         self._is_off = True
+        note_loss(name_of(self._handler))
         # A thread that hangs may hold its lock, which the end of logging waits for.
         vars(self._handler).update(dict.fromkeys(("acquire", "release", "flush", "close"), _nothing))
-        line = f"the log handler {name_of(self._handler)} {self._failure}; the run goes on without it"
+        line = f"the log handler {name_of(self._handler)} {self._failure}; {self.consequence}"
         logger = logging.getLogger("s3napback")
         if not any(map(is_console, (*logger.handlers, *logging.root.handlers))):
             _say(line)
         if not ending.has_begun():
             logger.warning("%s", line)
-
-
-class Letter:
-    """Keeps what a mail handler is given, and sends it as one letter when the handler is flushed, at the end."""
-
-    def __init__(self, handler: logging.handlers.SMTPHandler, guard: Guard) -> None:
-        self._handler = handler
-        self._guard = guard
-        self._kept: list[logging.LogRecord] = []
-        self._subject = handler.subject
-        vars(handler).update(handle=self.keep, flush=self.send, getSubject=self._told)
-        _letters.append(self)
-
-    def keep(self, record: logging.LogRecord) -> bool:
-        """Take a record."""
-        if not self._handler.filter(record):
-            return False
-        self._kept.append(record)
-        return True
-
-    def send(self) -> None:
-        """Send what there is, and nothing if there is nothing."""
-        if not self._kept:
-            return
-        records, self._kept = self._kept, []
-        # Its lock may be held by whoever flushes it.
-        self._guard.attempt(partial(self._handler.emit, _merged(records)))
-
-    def _told(self, _record: logging.LogRecord) -> str:
-        """The subject: as it was configured, whose it is, and what came of the run."""
-        host = os.uname().nodename
-        outcomes = [f"{configuration}: {text}" for configuration, text in _outcomes.items()]
-        parts = [self._subject, *([] if host in self._subject else [host]), *outcomes]
-        return printable("; ".join(parts))[:200]
-
-
-def _merged(records: list[logging.LogRecord]) -> logging.LogRecord:
-    """One record of several, with the gravest one's level."""
-    if len(records) == 1:
-        return records[0]
-    gravest = max(records, key=lambda record: record.levelno)
-    lines: list[str] = []
-    for record in records:
-        first, *others = getattr(record, LINES, None) or (record.getMessage(),)
-        lines += [f"{record.levelname} {record.name.removeprefix('s3napback.')}: {first}", *others]
-    merged = logging.makeLogRecord(vars(gravest))
-    merged.msg, merged.args = "\n".join(lines), ()
-    vars(merged)[LINES] = tuple(lines)
-    return merged
 
 
 def name_of(handler: logging.Handler) -> str:

@@ -22,6 +22,7 @@ from s3napback.crews import TookTooLong, within
 from s3napback.errors import ChangeableByOthers, UnusableConfiguration
 from s3napback.formatting import printable
 from s3napback.kinds import kind_of
+from s3napback.letters import Letter, send_letters
 from s3napback.log_handlers import (
     LAST_WORDS_SECONDS,
     LINES,
@@ -29,11 +30,11 @@ from s3napback.log_handlers import (
     ConsoleHandler,
     FailureReport,
     Guard,
-    Letter,
-    close_all,
+    are_whole,
     is_console,
     is_journal,
     is_pipe,
+    note_loss,
     open_safely_from_now,
     opened_safely,
 )
@@ -48,6 +49,9 @@ DATE_FORMAT = "%Y-%m-%d %H:%M:%S"
 _PACKAGE = "s3napback"
 # Below WARNING these write requests with their signatures, or what passes between them and gpg.
 _TALKATIVE_LIBRARIES = ("boto3", "botocore", "gnupg", "s3transfer", "urllib3")
+
+_finished: list[bool] = []
+"""A process ends once."""
 
 
 def logger_for(kind: str) -> logging.Logger:
@@ -240,14 +244,28 @@ def _safeguard(handler: logging.Handler, debug: bool) -> Guard | None:
     return Guard(handler)
 
 
-def finish() -> None:
-    """Let handlers send and write what they have held back, at the end of a run; none keeps the process from ending."""
+def finish() -> bool:
+    """Let handlers send and write what they have held back, at the end of a run; none keeps the process from ending.
+
+    Returns:
+        Whether all logs have taken what they were given, in the whole run.
+    """
     # Otherwise done once more, without a limit, when the interpreter ends.
     atexit.unregister(logging.shutdown)
-    try:
-        within(2 * LONGEST_SECONDS, close_all, "log")
-    except TookTooLong:
-        ending.say_at_once("s3napback: a log could not be closed, and may lack its last lines")
+    if not _finished:
+        _finished.append(True)
+        try:
+            within(2 * LONGEST_SECONDS, _close_all, "log")
+        except TookTooLong:
+            note_loss("log")
+            ending.say_at_once("s3napback: a log could not be closed, and may lack its last lines")
+    return are_whole()
+
+
+def _close_all() -> None:
+    """Close all handlers, and send what they have held back, also for each other; may hang."""
+    logging.shutdown()
+    send_letters()
 
 
 def say_last(message: str) -> None:
@@ -262,7 +280,7 @@ def say_last(message: str) -> None:
             handler.handle(record)
     # What handlers have held back until now goes out.
     with suppress(TookTooLong):
-        within(LAST_WORDS_SECONDS, close_all, "log")
+        within(LAST_WORDS_SECONDS, _close_all, "log")
 
 
 class _OneLineFormatter(logging.Formatter):

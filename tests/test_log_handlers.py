@@ -116,6 +116,9 @@ class Broken(logging.Handler):
             raise OSError(28, "No space left on device")
         except OSError:
             self.handleError(record)
+class Well(logging.Handler):
+    def emit(self, record):
+        pass
 class SlowToClose(logging.Handler):
     def emit(self, record):
         pass
@@ -176,12 +179,30 @@ def test_a_log_that_cannot_be_closed_does_not_keep_the_run_from_ending(site: Sit
     assert log.read_text().count("FAILED") == 2
 
 
-def run_here(site: Site, option: str) -> subprocess.CompletedProcess[str]:
+@pytest.mark.parametrize("name", ["Slow", "Broken", "SlowToClose", "Well"])
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_log_that_lacks_something_is_no_success_where_warnings_are_none(site: Site, name: str, strict: bool) -> None:
+    option, _ = configure(site, FAILING.format(name=name))
+    settings = site.root / "logging.ini"
+    settings.write_text(settings.read_text().replace("level=ERROR", "level=INFO"))
+    site.configure_cycle("")
+    done = run_here(site, option, *(["--strict"] if strict else []))
+    assert done.returncode == (3 if strict and name != "Well" else 0), done.stderr
+
+
+def test_a_terminal_that_takes_nothing_is_told_by_the_exit_code(site: Site) -> None:
+    site.configure_cycle("")
+    with Path("/dev/full").open("w") as full:
+        command, environment = site.command("--strict"), site.full_environment()
+        assert subprocess.run(command, stderr=full, env=environment, timeout=60, check=False).returncode == 3
+
+
+def run_here(site: Site, *options: str) -> subprocess.CompletedProcess[str]:
     folder = site.root / "modules"
     folder.mkdir()
     (folder / "s3napback_test_handlers.py").write_text(HANDLERS)
     program = f"import sys; sys.path.insert(0, {str(folder)!r})\n{HURRY}\nfrom s3napback.cli import main\nmain()"
-    command = [sys.executable, "-c", program, *site.command(option)[3:]]
+    command = [sys.executable, "-c", program, *site.command(*options)[3:]]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=site.full_environment())
 
 

@@ -24,11 +24,14 @@ from s3napback.crews import TookTooLong, within
 from s3napback.ending import end_started_by
 from s3napback.stores.s3_errors import (
     NO_EXPECTATIONS,
+    CredentialsGivenUp,
     NoCredentialsYet,
     UnusableCredentials,
     UnusableSettings,
+    is_passing,
     note_renewal,
 )
+from s3napback.stores.s3_givers import Asked
 from s3napback.stores.s3_model import use_model
 from s3napback.stores.s3_session import CarefulParsers, LimitedSession
 from s3napback.stores.waiting import Patience, Waiting, patiently
@@ -46,8 +49,26 @@ _LEAST_CONNECTIONS = 36
 _METADATA_SECONDS = 5  # for an answer of a machine's metadata service; botocore's own is 1, at one attempt
 _METADATA_ATTEMPTS = 3
 
-_CREDENTIALS_SECONDS = 60.0
-"""For whatever gives credentials, a program, a service that drips, a file on a disk that is away: botocore has none."""
+_CREDENTIALS_SECONDS = 30.0
+"""For whatever gives credentials, a program, a service that drips, a file on a disk that is away: botocore has none.
+
+Where there were none yet, that is all the time there is, for all attempts of all stores of a command."""
+
+
+class _Beginning:
+    """What is known of looks for credentials that none has found yet, in this process.
+
+    Attributes:
+        since: when the first of them began, by the monotonic clock; 0 before.
+        given_up: what came of the last one, if nobody is to ask again.
+    """
+
+    def __init__(self) -> None:
+        self.since = 0.0
+        self.given_up: Exception | None = None
+
+
+_BEGINNING = _Beginning()
 
 
 class Clients:
@@ -75,6 +96,9 @@ class Clients:
         self._given_up = 0.0
         self._refused: botocore.session.Session | None = None
         self._expects = True
+        self._being_asked: botocore.session.Session | None = self._session
+        self._asked: Asked = others._asked if others else Asked()
+        self._has_had_some = bool(credentials.key) or self._session is not None
 
     def prompt(self) -> S3Client:
         """The client for everything but completions. Credentials have been found, and renewed if they must be.
@@ -153,7 +177,31 @@ class Clients:
         Args:
             began: when this was asked for. Whoever has waited behind a look that was given up does not wait once more.
         """
-        limit = min(_CREDENTIALS_SECONDS, self._settings.stall_timeout or _CREDENTIALS_SECONDS)
+        if not self._has_had_some:
+            return self._first_session(began)
+        return self._session_within(_CREDENTIALS_SECONDS, began)
+
+    def _first_session(self, began: float) -> botocore.session.Session:
+        """The same where there were no credentials yet: that they come late is rather a mistake than an outage."""
+        beginning = _BEGINNING
+        if beginning.given_up:
+            raise CredentialsGivenUp(error=beginning.given_up)
+        beginning.since = beginning.since or began
+        left = max(0.1, beginning.since + _CREDENTIALS_SECONDS - time.monotonic())
+        try:
+            session = self._session_within(left, began)
+        except UnusableCredentials as error:
+            is_over = time.monotonic() - beginning.since >= _CREDENTIALS_SECONDS
+            if is_passing(error) and (is_over or isinstance(error.reason, NoCredentialsYet)):
+                beginning.given_up = error.reason
+                raise CredentialsGivenUp(error=error.reason) from error
+            raise
+        beginning.since = 0.0
+        self._has_had_some = True
+        return session
+
+    def _session_within(self, seconds: float, began: float) -> botocore.session.Session:
+        limit = min(seconds, self._settings.stall_timeout or seconds)
         kept = None if self._session is self._refused else self._session
         # What a service did not tell this time it may tell the next time: nothing is kept of a failure.
         self._session = None
@@ -161,7 +209,7 @@ class Clients:
             session, frozen = self._looked_up_in_time(kept, began, limit)
         except TookTooLong as error:
             self._given_up = time.monotonic()
-            raise UnusableCredentials(error=NoCredentialsYet(seconds=limit)) from error
+            raise UnusableCredentials(error=self._not_yet(limit)) from error
         if frozen is None:
             raise NoCredentialsError
         named = {"access key": frozen.access_key, "secret key": frozen.secret_key, "session token": frozen.token}
@@ -172,6 +220,9 @@ class Clients:
             self._prompt = self._slow = None
         self._session = self._made_for = session
         return session
+
+    def _not_yet(self, limit: float) -> NoCredentialsYet:
+        return NoCredentialsYet(giver=self._asked.name(self._being_asked), seconds=round(limit))
 
     def _looked_up_in_time(
         self, kept: botocore.session.Session | None, began: float, limit: float
@@ -195,6 +246,9 @@ class Clients:
     def _looked_up(self, kept: botocore.session.Session | None) -> tuple[botocore.session.Session, Any]:
         """A session, and what it signs with now; None if it has nothing. May hang."""
         session = kept or _make_session(self._given)
+        if not (kept or self._given.key):
+            self._asked.watch(session)
+        self._being_asked = session
         try:
             found = session.get_credentials()
             return session, found and found.get_frozen_credentials()

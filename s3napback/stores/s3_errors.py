@@ -73,7 +73,11 @@ class UnusableCredentials(UnusableSettings):
 class NoCredentialsYet(BotoCoreError):
     """Whatever gives credentials has not come back."""
 
-    fmt = "what gives them has not answered within {seconds:g} seconds"
+    fmt = "{giver} has not answered within {seconds:g} seconds; run it by hand, or see what it waits for"
+
+
+class CredentialsGivenUp(UnusableCredentials):
+    """There were none yet, and nobody asks for them again: ``error`` says what came of it."""
 
 
 FAILURES = (BotoCoreError, ClientError, ResponseParserError, UnicodeEncodeError)
@@ -198,6 +202,8 @@ def code_of(error: BaseException) -> str:
 
 def is_passing(error: BaseException) -> bool:
     """Whether the failure says nothing definite: no answer, an overloaded store, a server's own error."""
+    if isinstance(error, CredentialsGivenUp):
+        return False
     if isinstance(error, UnusableCredentials):
         return isinstance(error.reason, NoCredentialsYet) or is_passing(error.reason)
     if isinstance(error, (CredentialRetrievalError, MetadataRetrievalError)):
@@ -256,7 +262,7 @@ def is_mistake_at_first(error: BaseException) -> bool:
     """Whether a failure that may pass in the midst of a run is rather a mistake where a run has not yet begun."""
     if not isinstance(error, ClientError):
         # A proxy is nearly always there.
-        return isinstance(error, ProxyConnectionError)
+        return isinstance(error, (ProxyConnectionError, UnusableCredentials))
     return code_of(error) == _SKEWED or _RENEWED in error.response.get("Error", {}) or _is_of_a_proxy(error)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from s3napback.stores.directory import DirectoryStore
+from s3napback.stores.s3_client import _Beginning
 from tests.faulty_s3 import FaultyS3
 from tests.servers import S3Server
 from tests.stores.s3_bench import S3Bench
@@ -37,3 +38,9 @@ def root(tmp_path: Path) -> Path:
 def store(root: Path) -> DirectoryStore:
     """The store of that folder."""
     return DirectoryStore(root)
+
+
+@pytest.fixture(autouse=True)
+def _beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What this process knows of who gives no credentials is another test's."""
+    monkeypatch.setattr("s3napback.stores.s3_client._BEGINNING", _Beginning())

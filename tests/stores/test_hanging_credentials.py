@@ -14,10 +14,10 @@ import pytest
 
 from s3napback.config.settings import Credentials, StoreSettings
 from s3napback.crews import Crew, result_of
-from s3napback.errors import StoreUnreachable
+from s3napback.errors import UnusableStore
 from s3napback.stores.s3 import S3Store
-from s3napback.stores.waiting import IMPATIENT
-from tests.servers import S3Server
+from s3napback.stores.waiting import IMPATIENT, PATIENT
+from tests.servers import S3Server, free_port
 from tests.stores.test_s3 import clean_environment
 
 ROLE = """
@@ -26,6 +26,12 @@ source_profile = default
 aws_access_key_id = a
 aws_secret_access_key = b
 """
+GIVERS = {
+    "program": "credential_process /bin/sleep",
+    "role": "what the role arn:aws:iam::123456789012:role/x builds upon,",
+    "machine": "the machine's metadata service http://127.0.0.1:",
+    "container": "the service http://127.0.0.1:",
+}
 CONFIGURATIONS = {"program": "credential_process = /bin/sleep 15", "role": ROLE, "machine": "", "container": ""}
 
 
@@ -73,8 +79,55 @@ def test_whatever_gives_credentials_and_hangs_is_given_up(
         # All that have waited behind one another are given up together.
         with Crew(24, "asking") as crew:
             for asked in [crew.submit(store.check) for _ in range(24)]:
-                with pytest.raises(StoreUnreachable, match="what gives them has not answered within 1 seconds"):
+                with pytest.raises(UnusableStore, match="has not answered within 1 seconds") as caught:
                     result_of(asked)
+        assert GIVERS[source] in str(caught.value)
+        assert "sleep 15" not in str(caught.value), "arguments may be secret"
+        assert time.monotonic() - began < 15
+
+
+def test_a_program_that_hangs_is_asked_once_by_all_stores_of_a_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moto: S3Server
+) -> None:
+    monkeypatch.setattr("s3napback.stores.s3_client._CREDENTIALS_SECONDS", 1.0)
+    clean_environment(monkeypatch, moto)
+    helper, config, asked = tmp_path / "helper", tmp_path / "config", tmp_path / "asked"
+    helper.write_text(f"#!/bin/sh\necho x >>{asked}\nexec sleep 600\n")
+    helper.chmod(0o700)
+    config.write_text(f"[default]\ncredential_process = {helper}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    for patience in (PATIENT, IMPATIENT, PATIENT):
+        with pytest.raises(UnusableStore, match=f"credential_process {helper} has not answered"):
+            S3Store(moto.settings("some-bucket"), Credentials(), waiting=patience).check()
+    assert asked.read_text() == "x\n"
+
+
+def test_a_service_that_never_answers_is_asked_for_no_longer_than_a_program_is(
+    monkeypatch: pytest.MonkeyPatch, moto: S3Server
+) -> None:
+    monkeypatch.setattr("s3napback.stores.s3_client._CREDENTIALS_SECONDS", 1.0)
+    clean_environment(monkeypatch, moto)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{silent.getsockname()[1]}/x")
+        began = time.monotonic()
+        with pytest.raises(UnusableStore, match=r"no usable credentials: the service http://127\.0\.0\.1:"):
+            S3Store(moto.settings("some-bucket"), Credentials(), waiting=PATIENT).check()
+        assert time.monotonic() - began < 15
+
+
+def test_a_service_that_fails_at_first_is_asked_until_the_time_is_over(
+    monkeypatch: pytest.MonkeyPatch, moto: S3Server
+) -> None:
+    monkeypatch.setattr("s3napback.stores.s3_client._CREDENTIALS_SECONDS", 3.0)
+    clean_environment(monkeypatch, moto)
+    monkeypatch.setattr("botocore.utils.ContainerMetadataFetcher.SLEEP_TIME", 0.01)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{free_port()}/x")
+    for patience in (PATIENT, IMPATIENT):
+        began = time.monotonic()
+        with pytest.raises(UnusableStore, match=r"no usable credentials: .*(refused|Could not connect)"):
+            S3Store(moto.settings("some-bucket"), Credentials(), waiting=patience).check()
         assert time.monotonic() - began < 15
 
 
@@ -90,7 +143,7 @@ def test_a_program_that_was_given_up_is_ended_with_what_it_has_started(
     helper.chmod(0o700)
     config.write_text(f"[default]\ncredential_process = {helper}\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
-    with pytest.raises(StoreUnreachable, match="has not answered"):
+    with pytest.raises(UnusableStore, match="has not answered"):
         S3Store(moto.settings("some-bucket"), Credentials(), waiting=IMPATIENT).check()
     os.set_blocking(reader, True)
     with os.fdopen(reader, "rb") as stream:

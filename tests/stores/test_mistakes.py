@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.server
-import ipaddress
 import json
 import os
 import socket
@@ -13,22 +12,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from s3napback.config.settings import Credentials, StoreSettings
 from s3napback.errors import StoreError, StoreUnreachable, UnusableStore
 from s3napback.stores.s3 import S3Store
 from s3napback.stores.s3_errors import is_definite
 from s3napback.stores.waiting import Waiting
+from tests.certificates import make_certificate
 from tests.faulty_s3 import Answer, Fault, Forward, Request, answer
 from tests.servers import ACCESS_KEY, SECRET_KEY, S3Server, free_port
 from tests.stores.s3_bench import CREDENTIALS, S3Bench
@@ -84,16 +78,7 @@ def serving(context: ssl.SSLContext | None = None) -> Iterator[int]:
 def self_signed(tmp_path: Path) -> Iterator[tuple[int, Path]]:
     """A server on TLS, and its certificate."""
     both = tmp_path / "certificate.pem"
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(timezone.utc)
-    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    made = x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(1), now + timedelta(1))
-    certificate = made.add_extension(address, critical=False).sign(key, hashes.SHA256())
-    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    both.write_bytes(certificate.public_bytes(Encoding.PEM) + secret)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(both)
+    context = make_certificate(both, "127.0.0.1")
     with serving(context) as port:
         yield port, both
 
