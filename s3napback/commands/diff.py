@@ -62,7 +62,11 @@ def show(
         else:
             output.lines(_line(each, wanted, is_exact=output.form.is_exact) for each in differing)
     said = ", ".join(f"{found[letter]} {word}" for letter, word in _WORDS.items() if found[letter])
-    logger.info("%s: %s", counted(sum(found.values()), "difference"), said or "both are the same")
+    logger.info(
+        "%s: %s",
+        counted(sum(found.values()), "difference"),
+        said or "names, types, sizes, times, owners and permissions are the same",
+    )
     return 0
 
 

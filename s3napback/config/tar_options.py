@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from s3napback.config.option_rules import WHOLE_PATH, Rules, options, refused
 
@@ -75,6 +76,18 @@ TAR_RULES = Rules(
         "-X": "write --exclude-from=FILE",
     },
 )
+
+
+def option_names(words: Sequence[str]) -> frozenset[str]:
+    """What TarOptions are called, without their values, each short one by itself: ``-hS`` is two of them.
+
+    Args:
+        words: that ``TAR_RULES`` let through.
+    """
+    found: set[str] = set()
+    for word in words:
+        found |= {word.partition("=")[0]} if word.startswith("--") else {f"-{letter}" for letter in word[1:]}
+    return frozenset(found)
 
 
 def literal_pattern(path: str) -> str:

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from s3napback.config.tar_options import option_names
 from s3napback.index.comparing import Looks
 
+_FOLLOWING = frozenset({"--dereference", "-h"})
 _OWNER_OPTIONS = frozenset({"--owner", "--owner-map", "--group", "--group-map"})
+_ALTERING_HEADERS = _OWNER_OPTIONS | _FOLLOWING | {"--mode"}
 
 
 def looks_for(options: Sequence[str], *, one_file_system: bool) -> Looks:
     """What follows from TarOptions and OneFileSystem."""
-    names = {option.partition("=")[0] for option in options}
+    names = option_names(options)
     return Looks(
-        follows=bool(names & {"--dereference", "-h"}),
+        follows=bool(names & _FOLLOWING),
         one_file_system=one_file_system or "--one-file-system" in names,
         compares_mode="--mode" not in names,
         compares_owner=not names & _OWNER_OPTIONS,
     )
 
 
-_ALTERING_HEADERS = frozenset({"--owner", "--owner-map", "--group", "--group-map", "--mode", "--dereference"})
-
-
 def alters_headers(options: Sequence[str]) -> bool:
     """Whether TarOptions have something else written of a file than what it is."""
-    words = {word.partition("=")[0] for word in options}
-    short = {letter for word in words if not word.startswith("--") for letter in word[1:]}
-    return bool(words & _ALTERING_HEADERS) or "h" in short
+    return bool(option_names(options) & _ALTERING_HEADERS)

@@ -241,7 +241,7 @@ def test_headers_that_are_altered_make_nothing_look_changed(tmp_path: Path, opti
     assert (chain.back_up(), chain.warnings) == (["file"], [])
 
 
-@pytest.mark.parametrize("option", ["--dereference", "-h"])
+@pytest.mark.parametrize("option", ["--dereference", "-h", "-Sh", "-hS"])
 def test_followed_links_stand_for_what_they_lead_to(tmp_path: Path, option: str) -> None:
     root = tmp_path / "tree"
     quietly(tmp_path / "elsewhere/inner", "first")
