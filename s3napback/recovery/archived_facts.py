@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
+from s3napback.config.tar_options import option_names
 from s3napback.records import dataclass
 
 CACHE_TAG = "CACHEDIR.TAG"
@@ -60,12 +61,11 @@ def _is_matched(name: str, patterns: Sequence[str]) -> bool:
 def archived_facts(tar_options: Sequence[str]) -> ArchivedFacts:
     """What follows from TarOptions; of options that contradict each other tar takes the last one."""
     words = [option.partition("=")[::2] for option in tar_options]
-    names = {name for name, _ in words}
-    short = {letter for name in names if not name.startswith("--") for letter in name[1:]}
+    names = option_names(tar_options)
     lists = [name for name, _ in words if name in ("--acls", "--no-acls")]
     attributes = [name for name, _ in words if "xattrs" in name]
     return ArchivedFacts(
-        follows="--dereference" in names or "h" in short,
+        follows=bool(names & {"--dereference", "-h"}),
         has_mode="--mode" not in names,
         has_owner=not names & {"--owner", "--owner-map"},
         has_group=not names & {"--group", "--group-map"},
