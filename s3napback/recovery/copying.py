@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import field
 from pathlib import Path
 
+from s3napback.capabilities import is_bound_by_modes
 from s3napback.records import dataclass
 from s3napback.recovery.folders import cursor, entry_mode, go_to, unchanged
 from s3napback.recovery.members import ACCESS_LIST, CAPABILITY, DEFAULT_LIST, SET_ID
@@ -101,7 +102,7 @@ class Copier:
             OSError: that was not possible, for no fault of the target's nature.
         """
         status = os.lstat(name, dir_fd=source)
-        is_shut = bool(os.geteuid()) and stat.S_ISREG(status.st_mode) and not status.st_mode & stat.S_IRUSR
+        is_shut = is_bound_by_modes() and stat.S_ISREG(status.st_mode) and not status.st_mode & stat.S_IRUSR
         with (
             private_folder(target, _PREFIX) as (_beside, folder),
             _readable(name, status, source) if is_shut else nullcontext(),

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import field
 from pathlib import Path
 
+from s3napback.capabilities import is_bound_by_modes
 from s3napback.errors import S3napbackError
 from s3napback.records import dataclass
 from s3napback.recovery.passing import OPEN_FOLDER, opened, opened_to_us, passable
@@ -116,7 +117,7 @@ def unchanged(folder: int) -> Iterator[None]:
     status = os.fstat(folder)
     mode = stat.S_IMODE(status.st_mode)
     # Of somebody else's the permissions cannot be set, and may do all the same.
-    is_locked = bool(os.geteuid()) and status.st_uid == os.geteuid() and mode & 0o300 != 0o300
+    is_locked = is_bound_by_modes() and status.st_uid == os.geteuid() and mode & 0o300 != 0o300
     if is_locked:
         os.fchmod(folder, mode | 0o700)
     try:
@@ -164,8 +165,8 @@ class Cursor:
 
     def enter(self, name: str) -> None:
         """Go into a folder; raises ``OSError`` if there is none."""
-        mode = opened_to_us(name, self.descriptor) if self.is_own and os.geteuid() else None
-        if self.opens and os.geteuid():
+        mode = opened_to_us(name, self.descriptor) if self.is_own and is_bound_by_modes() else None
+        if self.opens and is_bound_by_modes():
             inner, mode = opened(name, self.descriptor)
         else:
             inner = self._inner(name)

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import field
 
+from s3napback.capabilities import is_bound_by_modes
 from s3napback.errors import PipelineError
 from s3napback.records import dataclass
 from s3napback.recovery.clearing import Cleared, gone, remove
@@ -125,7 +126,7 @@ class Groundwork:
 
     def _opened(self, member: Member) -> Sequence[bytes]:
         """A member's headers, so that an ordinary user's tar can give it its attributes; see ``lock``."""
-        if not member.has_attributes or member.permissions & stat.S_IWUSR or not os.geteuid():
+        if not member.has_attributes or member.permissions & stat.S_IWUSR or not is_bound_by_modes():
             return member.raw
         if not member.is_directory and member.type != REGULAR:
             return member.raw

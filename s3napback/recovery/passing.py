@@ -8,6 +8,7 @@ from pathlib import Path
 
 OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _PASS_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_ALL = stat.S_IRWXU | stat.S_IRWXG | stat.S_IRWXO
 _LOOKING = stat.S_IRUSR | stat.S_IXUSR
 
 
@@ -24,12 +25,16 @@ def passable(name: str, folder: int) -> int:
 
 
 def opened_to_us(name: str, folder: int) -> int | None:
-    """Let the caller into a folder of his own; returns its permissions if they had to be changed."""
+    """Let the caller into a folder in a tree that nobody else gets to; returns its permissions if they were changed.
+
+    A root whom they bind has folders there that he has given to others already.
+    """
     status = os.lstat(name, dir_fd=folder)
     mode = stat.S_IMODE(status.st_mode)
-    if not stat.S_ISDIR(status.st_mode) or mode & stat.S_IRWXU == stat.S_IRWXU:
+    wanted = stat.S_IRWXU if status.st_uid == os.geteuid() else _ALL
+    if not stat.S_ISDIR(status.st_mode) or mode & wanted == wanted:
         return None
-    os.chmod(name, mode | stat.S_IRWXU, dir_fd=folder)
+    os.chmod(name, mode | wanted, dir_fd=folder)
     return mode
 
 

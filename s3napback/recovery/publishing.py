@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import field
 from pathlib import Path
 
+from s3napback.capabilities import is_bound_by_modes
 from s3napback.formatting import counted, printable
 from s3napback.records import dataclass
 from s3napback.recovery.attributes import folding_of
@@ -318,21 +319,26 @@ class _Move:
 
 def _is_opened(status: os.stat_result) -> bool:
     """Whether a folder is opened while something is put into it."""
-    return bool(os.geteuid()) and status.st_mode & 0o300 != 0o300
+    return is_bound_by_modes() and status.st_mode & 0o300 != 0o300
 
 
 def _rename(name: str, source: int, target: int) -> None:
     try:
         os.rename(name, name, src_dir_fd=source, dst_dir_fd=target)
     except PermissionError:
-        # A folder that its owner may not write to cannot be given another parent.
-        mode = entry_mode(name, source)
-        if mode is None or not stat.S_ISDIR(mode):
+        # A folder that one may not write to cannot be given another parent.
+        status = os.lstat(name, dir_fd=source)
+        if not stat.S_ISDIR(status.st_mode):
             raise
-        os.chmod(name, stat.S_IMODE(mode) | stat.S_IRWXU, dir_fd=source)
+        is_given_away = status.st_uid != os.geteuid()
+        if is_given_away:
+            os.chown(name, os.geteuid(), -1, dir_fd=source)
+        os.chmod(name, stat.S_IMODE(status.st_mode) | stat.S_IRWXU, dir_fd=source)
         os.rename(name, name, src_dir_fd=source, dst_dir_fd=target)
         folder = os.open(name, OPEN_FOLDER, dir_fd=target)
         try:
-            os.fchmod(folder, stat.S_IMODE(mode))
+            os.fchmod(folder, stat.S_IMODE(status.st_mode))
+            if is_given_away:
+                os.fchown(folder, status.st_uid, -1)
         finally:
             os.close(folder)

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import os
 import posixpath
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from s3napback.capabilities import DAC_OVERRIDE, DAC_READ_SEARCH, effective_capabilities
 from s3napback.records import dataclass
 from s3napback.sources.mounts import (
     Mount,
@@ -40,19 +40,17 @@ STALE = b"Stale file handle"
 _HELD_BY_A_USER = frozenset({b"Resource temporarily unavailable", b"Required key not available"})
 _DENIED = frozenset({b"Permission denied", b"Operation not permitted", b"Transport endpoint is not connected"})
 _MOST_LOOKS = 1000
-_READ_ALL = 1 << 2 | 1 << 1  # CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE (capabilities(7))
 _ALL_USERS = ["0", "0", "4294967295"]
 
 
 def reads_everything() -> bool:
     """Whether we are root with all that lets it read every file: not one of a user namespace, nor without powers."""
     try:
-        status = Path("/proc/self/status").read_text("ascii", "replace")
         users = Path("/proc/self/uid_map").read_text("ascii", "replace")
     except OSError:
         return False
-    found = re.search(r"^CapEff:\s*([0-9a-f]+)$", status, re.MULTILINE)
-    return os.geteuid() == 0 and users.split() == _ALL_USERS and bool(found and int(found[1], 16) & _READ_ALL)
+    reads = effective_capabilities() & (DAC_READ_SEARCH | DAC_OVERRIDE)
+    return os.geteuid() == 0 and users.split() == _ALL_USERS and bool(reads)
 
 
 @dataclass

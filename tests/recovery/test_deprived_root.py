@@ -1,0 +1,97 @@
+"""Root without its powers over permissions, as in many containers, restores what is everybody's."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.site import Site
+
+OVERRIDE, READ = "cap_dac_override", "cap_dac_override,cap_dac_read_search"
+FACTS = r"%P %y %m %U %G %T@ %s %l\n"
+
+
+def deprived(site: Site, drop: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as root without some of its capabilities."""
+    command = ["capsh", f"--drop={drop}", "--", "-c", 'exec "$@"', "x", *site.command(*words, day=None)]
+    return subprocess.run(
+        command, env=site.full_environment(), cwd=site.root, capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def facts_of(tree: Path) -> list[str]:
+    found = subprocess.run(["find", tree, "-printf", FACTS], capture_output=True, text=True, check=True)
+    contents = sorted((str(path), path.read_bytes()) for path in tree.rglob("*") if path.is_file())
+    return sorted(found.stdout.splitlines()) + [repr((path[len(str(tree)) :], content)) for path, content in contents]
+
+
+def shut(*folders: Path) -> None:
+    for folder in folders:
+        folder.chmod(0o555)
+
+
+def changing_tree(site: Site, owner: int) -> None:
+    """Two nights of folders that nobody may write to, or look into, and that belong to somebody."""
+    top = site.source / "read-only"
+    inner, closed = top / "inner", site.source / "closed"
+    for folder in (inner, closed):
+        folder.mkdir(parents=True)
+        (folder / "file").write_text("first")
+    for name in ("goes", "stays"):
+        (top / name).write_text(name)
+    for path in site.source.rglob("*"):
+        os.chown(path, owner, owner)
+    (closed / "file").chmod(0)
+    closed.chmod(0)
+    shut(inner, top)
+    site.configure_cycle("Diffs 3")
+    site.run()
+    (top / "goes").unlink()
+    (inner / "file").write_text("second")
+    (top / "comes").write_text("comes")
+    (closed / "another").write_text("another")
+    site.run(day=1)
+
+
+@pytest.mark.parametrize("owner", [0, 1000])
+@pytest.mark.parametrize("drop", [OVERRIDE, READ])
+def test_a_chain_of_folders_that_nobody_may_write_to_comes_back(tmp_path: Path, drop: str, owner: int) -> None:
+    site = Site(tmp_path / "site")
+    changing_tree(site, owner)
+    target = tmp_path / "target"
+    done = deprived(site, drop, "restore", str(site.source), "--to", str(target))
+    assert done.returncode == 0, done.stderr
+    assert facts_of(target / site.source.relative_to("/")) == facts_of(site.source)
+    assert [path.name for path in target.iterdir()] == [site.source.parts[1]]
+
+
+@pytest.mark.parametrize("drop", [OVERRIDE, READ])
+def test_such_folders_are_replaced_where_they_lie(tmp_path: Path, drop: str) -> None:
+    site = Site(tmp_path / "site")
+    changing_tree(site, 0)
+    target = tmp_path / "target"
+    restored = target / site.source.relative_to("/")
+    words = ["restore", str(site.source), "--to", str(target)]
+    site.run(*words, day=None)
+    (restored / "read-only/stays").write_text("spoilt")
+    (restored / "closed/file").unlink()
+    done = deprived(site, drop, *words, "--in-place", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert facts_of(restored) == facts_of(site.source)
+    assert [path.name for path in target.iterdir()] == [site.source.parts[1]]
+
+
+def test_what_such_a_root_cannot_give_away_is_told(tmp_path: Path) -> None:
+    site = Site(tmp_path / "site")
+    changing_tree(site, 1000)
+    target = tmp_path / "target"
+    done = deprived(site, f"{READ},cap_chown,cap_fowner", "restore", str(site.source), "--to", str(target))
+    assert done.returncode == 1
+    assert "owner and group not set (Operation not permitted)" in done.stderr
+    restored = target / site.source.relative_to("/")
+    assert (restored / "read-only/inner/file").read_text() == "second"
+    assert (restored / "closed/another").read_text() == "another"
+    assert [path.name for path in target.iterdir()] == [site.source.parts[1]]
