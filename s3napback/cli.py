@@ -27,7 +27,7 @@ from s3napback.command_group import (
     whole_number,
     whole_path,
 )
-from s3napback.errors import EXIT_BUG, Interrupted, S3napbackError
+from s3napback.errors import EXIT_BUG, Interrupted, LockHeld, S3napbackError
 from s3napback.exercise import drill_command, verify_command
 from s3napback.formatting import printable
 from s3napback.helping import help_command
@@ -58,6 +58,8 @@ Exit codes:
 DEFAULT_CONFIGURATION = "s3napback"
 """The name that is meant without ``-c``."""
 EXIT_WARNINGS = 3
+_MILD = (0, EXIT_WARNINGS, LockHeld.exit_code)
+"""Nothing has failed. Whoever does not mind these must not be shown one of them where something has."""
 
 
 _FILE = OwnFile(exists=True, dir_okay=False, path_type=Path)
@@ -145,7 +147,7 @@ class Invocation:
     strict: bool = False
 
     def run_each(self, action: Callable[[Path], int], *, has_heading: bool = False) -> NoReturn:
-        """Do something with each configuration, and end the process with the highest exit code.
+        """Do something with each configuration, and end the process with the gravest exit code.
 
         Each stands by itself: a bad one does not stop the others.
 
@@ -171,9 +173,14 @@ class Invocation:
 
         with showing_progress(is_wanted=not (self.test or self.quiet)):
             codes = [_exit_code(partial(act, path)) for path in self.paths]
-        code = max(codes)
+        code = max(codes, key=_weight)
         # Mail goes out at the very end, and may not be taken.
         sys.exit(EXIT_WARNINGS if code == 0 and self.strict and not finish() else code)
+
+
+def _weight(code: int) -> tuple[bool, int]:
+    """By which exit codes of several configurations are ordered."""
+    return code not in _MILD, code
 
 
 def _run_one(path: Path, day: date, options: BackupOptions, *, test: bool, debug: bool, strict: bool) -> int:

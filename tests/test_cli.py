@@ -21,7 +21,7 @@ def exit_code(action: Callable[[Path], int], *names: str) -> int:
     return ended.value.code
 
 
-def test_each_configuration_has_its_turn_and_the_highest_exit_code_wins() -> None:
+def test_each_configuration_has_its_turn_and_the_gravest_exit_code_wins() -> None:
     turns: list[str] = []
 
     def act(path: Path) -> int:
@@ -36,6 +36,15 @@ def test_each_configuration_has_its_turn_and_the_highest_exit_code_wins() -> Non
     assert turns == ["good", "failing", "bad", "last"]
     assert exit_code(act, "good", "failing") == StoreError.exit_code == 1
     assert exit_code(act, "good") == 0
+
+
+@pytest.mark.parametrize(
+    ("codes", "expected"),
+    [((0, 3), 3), ((3, 1), 1), ((1, 3, 0), 1), ((4, 3), 4), ((4, 1), 1), ((2, 4, 1), 2), ((70, 2), 70), ((0, 0), 0)],
+)
+def test_what_is_no_failure_hides_none(codes: tuple[int, ...], expected: int) -> None:
+    left = list(codes)
+    assert exit_code(lambda _path: left.pop(0), *map(str, codes)) == expected
 
 
 def test_without_a_configuration_the_usage_is_wrong() -> None:
