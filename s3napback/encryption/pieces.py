@@ -164,13 +164,14 @@ class Pieces:
         offsets = chain([likely], *((likely - step, likely + step) for step in range(1, most + 1)))
         possible = [each for each in offsets if known.offset <= each <= known.offset + distance]
         offset = witness.witness(body, possible, is_end=_beyond(data, lengths[-1]) == len(data))
-        if offset is None or offset > begin:
+        if offset is None:
             return None
         at = offset
         for place, piece in _pieces(data, lengths[0]):
             self._learn(_Place(at, first + place))
             at += len(piece)
-        return offset, body
+        # Where chance has hidden the first lengths, it is no use, but what was learnt is.
+        return (offset, body) if offset <= begin else None
 
     def _lengths(self, known: _Place, size: int) -> int:
         """How many lengths there probably are in so many bytes behind a place."""

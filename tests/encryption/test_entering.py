@@ -98,17 +98,11 @@ def test_random_parts_are_those_of_the_whole(home: GpgHome, options: tuple[str, 
 
 
 def assert_every_part(content: Ciphertext) -> None:
-    """By chance, more than one place fits what is known of the plaintext; then the part is not read by itself."""
     chance = random.Random(9)
-    unread = 0
     places = [(chance.randrange(len(PLAIN)), chance.randrange(200_000)) for _ in range(40)]
     for start, length in [*places, (0, 1), (0, 3_000_000), (len(PLAIN) - 1, 1), (len(PLAIN) - 70_000, 70_000)]:
         end = min(start + length, len(PLAIN))
-        try:
-            assert content.read(start, end) == PLAIN[start:end]
-        except Unpredictable:
-            unread += 1
-    assert unread <= 1
+        assert content.read(start, end) == PLAIN[start:end]
 
 
 @pytest.mark.parametrize("options", [(), SIGNED])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from s3napback.encryption.chunks import Chunks, Unpredictable
 from s3napback.encryption.entering import Ciphertext, SessionKey
+from s3napback.encryption.pieces import Pieces
 from s3napback.encryption.session import session_key
 from tests.encryption.messages import cut, joined, packet_at, recorded_messages, recorded_pieces, sealed
 from tests.gpg_keys import GpgHome, gpg_home
@@ -135,3 +136,45 @@ def test_gpg_reads_what_was_cut_in_these_pieces(home: GpgHome) -> None:
     stored = recorded[: packet_at(recorded)] + b"\xd4" + cut(sealed(plain, OCB_KEY, 16), PIECES["ocb"])
     told = f"9.2:{OCB_KEY.value.hex().upper()}"
     assert home.run("--override-session-key", told, "--decrypt", stdin=stored) == plain
+
+
+SIZE, LONGEST = 1 << 13, 1 << 15
+"""Of gpg 2.2's pieces, and the longest that is thought possible beside them."""
+
+
+class Numbered:
+    """Knows a body by the numbers that it is made of, of which none looks like a length of a piece."""
+
+    most_guesses = 1 << 14
+    body = b"".join(b"%07d " % number for number in range(200 * SIZE // 8))
+
+    def span(self, offset: int) -> tuple[int, int]:
+        return max(0, offset - 20_000), offset
+
+    def witness(self, body: bytes, offsets: Sequence[int], *, is_end: bool) -> int | None:
+        del is_end
+        start = body.index(b" ") + 1
+        offset = int(body[start : start + 7]) * 8 - start
+        return offset if offset in offsets else None
+
+
+def test_a_way_that_looks_like_one_by_chance_hides_nothing() -> None:
+    """It leads from before what is wanted to a length behind its beginning, past all those between."""
+    parts = [Numbered.body[at : at + SIZE] for at in range(0, len(Numbered.body), SIZE)]
+    message = bytearray(b"".join(b"\xed" + part for part in parts) + b"\0")
+    fetched: list[tuple[int, int]] = []
+
+    def fetch(start: int, end: int) -> bytes:
+        fetched.append((start, end))
+        return bytes(message[start:end])
+
+    start, wanted = 1_200_000, Numbered.body[1_200_000:1_200_100]
+    assert Pieces(fetch, bytes(message[:20_000]), 0).read(start, start + 100, Numbered()) == wanted
+    (first, _end), *_others = fetched
+    begin = start - 20_000
+    met = next(place for place in range(0, len(message), SIZE + 1) if place * SIZE // (SIZE + 1) > begin)
+    way = (met - 2 * (LONGEST + 1), met - (LONGEST + 1))
+    assert first <= way[0] <= first + LONGEST
+    for place in way:
+        message[place] = 0xEF
+    assert Pieces(fetch, bytes(message[:20_000]), 0).read(start, start + 100, Numbered()) == wanted
