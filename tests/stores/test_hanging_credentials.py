@@ -86,16 +86,23 @@ def test_whatever_gives_credentials_and_hangs_is_given_up(
         assert time.monotonic() - began < 15
 
 
+def give_by_program(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Path:
+    """Have a shell script be what gives credentials; returns where it lies."""
+    helper, config = folder / "helper", folder / "config"
+    helper.write_text(f"#!/bin/sh\n{script}")
+    helper.chmod(0o700)
+    config.write_text(f"[default]\ncredential_process = {helper}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    return helper
+
+
 def test_a_program_that_hangs_is_asked_once_by_all_stores_of_a_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moto: S3Server
 ) -> None:
     monkeypatch.setattr("s3napback.stores.s3_client._CREDENTIALS_SECONDS", 1.0)
     clean_environment(monkeypatch, moto)
-    helper, config, asked = tmp_path / "helper", tmp_path / "config", tmp_path / "asked"
-    helper.write_text(f"#!/bin/sh\necho x >>{asked}\nexec sleep 600\n")
-    helper.chmod(0o700)
-    config.write_text(f"[default]\ncredential_process = {helper}\n")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    asked = tmp_path / "asked"
+    helper = give_by_program(tmp_path, monkeypatch, f"echo x >>{asked}\nexec sleep 600\n")
     for patience in (PATIENT, IMPATIENT, PATIENT):
         with pytest.raises(UnusableStore, match=f"credential_process {helper} has not answered"):
             S3Store(moto.settings("some-bucket"), Credentials(), waiting=patience).check()
@@ -136,13 +143,10 @@ def test_a_program_that_was_given_up_is_ended_with_what_it_has_started(
 ) -> None:
     monkeypatch.setattr("s3napback.stores.s3_client._CREDENTIALS_SECONDS", 1.0)
     clean_environment(monkeypatch, moto)
-    helper, config, held = tmp_path / "helper", tmp_path / "config", tmp_path / "held"
+    held = tmp_path / "held"
     os.mkfifo(held)
     reader = os.open(held, os.O_RDONLY | os.O_NONBLOCK)
-    helper.write_text(f"#!/bin/sh\nexec 3>{held}\necho x >&3\nsleep 600\n")
-    helper.chmod(0o700)
-    config.write_text(f"[default]\ncredential_process = {helper}\n")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    give_by_program(tmp_path, monkeypatch, f"exec 3>{held}\necho x >&3\nsleep 600\n")
     with pytest.raises(UnusableStore, match="has not answered"):
         S3Store(moto.settings("some-bucket"), Credentials(), waiting=IMPATIENT).check()
     os.set_blocking(reader, True)
