@@ -21,9 +21,8 @@ SCHEMA = (
         "lined INTEGER, origin INTEGER, link BLOB, PRIMARY KEY (folder, name)) WITHOUT ROWID"
     ),
     (
-        "CREATE TABLE line (folder BLOB, name BLOB, letter TEXT, mode INTEGER, owner, grp, size INTEGER, "
-        "seconds INTEGER, nanoseconds INTEGER, more BLOB, state INTEGER, since INTEGER, lined INTEGER, "
-        "origin INTEGER, path BLOB)"
+        "CREATE TABLE line (folder BLOB, name BLOB, path BLOB, mode INTEGER, owner, grp, seconds INTEGER, "
+        "nanoseconds INTEGER)"
     ),
     (
         "CREATE TABLE span (folder BLOB, name BLOB, letter TEXT, mode INTEGER, owner, grp, size INTEGER, "
@@ -43,9 +42,10 @@ excluded.more, excluded.state, excluded.lined, excluded.origin, excluded.link)
 """
 PLACES = "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 PUT = f"INSERT INTO node {PLACES} {IF_THERE}"
-LINE = f"INSERT INTO line {PLACES}"
+LINE = "INSERT INTO line VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 PUT_LINES = (
-    f"INSERT INTO node SELECT folder, name, {FIELDS}, state, since, lined, origin, NULL FROM line WHERE true {IF_THERE}"
+    f"INSERT INTO node SELECT folder, name, '{IS_FOLDER}', mode, owner, grp, 0, seconds, nanoseconds, x'', {THERE}, "
+    f"?1, ?1, ?1, NULL FROM line WHERE true {IF_THERE}"
 )
 DOUBT = """
 UPDATE node SET state = state | 4 WHERE name <> x'' AND lined < ? AND folder IN (SELECT path FROM line WHERE NOT EXISTS

@@ -29,8 +29,8 @@ Kinds = dict[bytes, tuple[bytes, int, int, int]]
 class Listener(Protocol):
     """Who is told."""
 
-    def folder(self, row: FolderRow) -> None:
-        """A folder is in the archive."""
+    def folders(self, rows: Iterable[FolderRow]) -> None:
+        """Folders are in the archive."""
         ...
 
     def members(self, folder: bytes, rows: Iterable[MemberRow]) -> None:
@@ -114,7 +114,7 @@ class _Reader:
         if b"kind " in text:
             self._learn_kinds(text)
         if self._folder is None:
-            self._read_folders(text)
+            self._listener.folders(self._folder_rows(text))
         elif self._matters and (self._others or not self._literal or self._literal in text):
             self._listener.members(self._folder, self._rows(self._folder, text))
 
@@ -122,14 +122,15 @@ class _Reader:
         for label, kind, mode, owner, group in _KIND.findall(text):
             self._kinds[label] = (kind, int(mode, 8), int(owner), int(group))
 
-    def _read_folders(self, text: bytes) -> None:
+    def _folder_rows(self, text: bytes) -> Iterator[FolderRow]:
+        needs = self._wanted.needs
         for label, _length, seconds, fraction, name, _more in map(_groups, _ALL.finditer(text)):
             kind, mode, owner, group = self._kind(label)
             if kind != FOLDER:
                 raise DamagedIndex("a member in it stands where it cannot")
             path = _within(unescaped(name), self._top)
-            if self._wanted.needs(path):
-                self._listener.folder(FolderRow(path, mode, owner, group, int(seconds), int(fraction or 0)))
+            if needs(path):
+                yield FolderRow(path, mode, owner, group, int(seconds), int(fraction or 0))
 
     def _rows(self, folder: bytes, text: bytes) -> Iterator[MemberRow]:
         others = self._others

@@ -78,7 +78,6 @@ class Tree:
         self._is_recorded = is_recorded
         self._is_first = True
         self._has_doubts = False
-        self._folders: list[tuple[object, ...]] = []
         self._connection: Connection | None = None
 
     def __enter__(self) -> Tree:
@@ -116,7 +115,6 @@ class Tree:
             self.number, self._is_first, self._has_doubts = number, is_full, False
             self._execute("UPDATE present SET number = ?", number)
             yield
-            self._put_folders()
             self._settle_doubts()
             if not is_full:
                 age(self._connected, number)
@@ -130,7 +128,6 @@ class Tree:
         except BaseException:
             if self._connected.in_transaction:
                 self._execute("ROLLBACK")
-            self._folders.clear()
             self.number, self._is_first = before
             raise
 
@@ -149,33 +146,23 @@ class Tree:
             row: the folder.
             dumpdir: the list of all that it held, if that is known; else ``names`` tells what is not as before.
         """
-        folder, name = split(row.path)
-        values = (row.mode, row.owner, row.group, 0, row.seconds, row.nanoseconds, b"", THERE)
-        number = self.number
-        self._folders.append((folder, name, IS_FOLDER, *values, number, number, number, row.path))
+        self._put_folders((row,), is_told=dumpdir is not None)
         if dumpdir is not None:
-            self._put_folders(is_told=True)
             if not self._is_first:
                 self._purge(row.path, dumpdir)
             self._note_unread(row.path, dumpdir)
-        elif len(self._folders) >= _BATCH:
-            self._put_folders()
 
-    def _put_folders(self, *, is_told: bool = False) -> None:
-        """Write the folders that are waiting for that: together, as it is many times faster.
+    def folders(self, rows: Iterable[FolderRow]) -> None:
+        """Folders are in the archive, of which ``names`` tells what is not as before: many together are faster."""
+        self._put_folders(rows, is_told=False)
 
-        Args:
-            is_told: it is known what they held; else ``names`` tells what of it is not as before.
-        """
-        if not self._folders:
-            return
-        self._connected.executemany(LINE, self._folders)
-        self._folders.clear()
+    def _put_folders(self, rows: Iterable[FolderRow], *, is_told: bool) -> None:
+        self._connected.executemany(LINE, (split(row.path) + row for row in rows))
         if not self._is_first and not is_told:
             # What was in a folder that the archive before did not hold is gone, unless it is told of now.
             changed = self._execute(DOUBT, self.number, self.number - 1)
             self._has_doubts |= changed.rowcount > 0
-        self._execute(PUT_LINES)
+        self._execute(PUT_LINES, self.number)
         self._execute("DELETE FROM line")
 
     def lapsed(self) -> Mapping[bytes, Collection[bytes]]:
@@ -183,7 +170,6 @@ class Tree:
 
         What is told of later may have taken the place of one, and all that was in it is gone then.
         """
-        self._put_folders()
         found: dict[bytes, set[bytes]] = {}
         if self._is_first or self.wanted.includes_all:
             return found
@@ -202,7 +188,6 @@ class Tree:
 
     def members(self, folder: bytes, rows: Iterable[MemberRow]) -> None:
         """Other members lie in a folder."""
-        self._put_folders()
         batch: list[tuple[object, ...]] = []
         number = self.number
         for row in rows:
@@ -235,7 +220,6 @@ class Tree:
 
     def names(self, folder: bytes, entries: Iterable[bytes]) -> None:
         """What members do not tell of a folder's names, as ``index/lines.py`` says: a letter and a name each."""
-        self._put_folders()
         if self._is_first:
             self.note_missing(folder, (entry[1:] for entry in entries if entry[:1] == UNREAD))
             return
