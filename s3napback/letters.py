@@ -98,8 +98,6 @@ def _post(handler: logging.handlers.SMTPHandler, record: logging.LogRecord) -> N
     where = f"{handler.mailhost}:{handler.mailport or smtplib.SMTP_PORT}"
     try:
         with _connected(handler) as host:
-            if handler.secure is not None:
-                host.starttls(context=_context(handler.secure, handler.mailhost))
             if handler.username:
                 host.login(handler.username, handler.password)
             refused = host.send_message(_letter(handler, record))
@@ -115,8 +113,17 @@ def _connected(handler: logging.handlers.SMTPHandler) -> Iterator[smtplib.SMTP]:
     """A connection with a mail host, which has taken what it has taken, even if it does not say goodbye."""
     import smtplib  # noqa: PLC0415 - as above
 
-    host = smtplib.SMTP(handler.mailhost, handler.mailport or 0, timeout=handler.timeout)
+    place, secure = (handler.mailhost, handler.mailport or 0), handler.secure
+    host: smtplib.SMTP
+    if handler.mailport == smtplib.SMTP_SSL_PORT:
+        # There nobody speaks a word before the host has shown its certificate (RFC 8314, 3.3).
+        context = _context(() if secure is None else secure, handler.mailhost)
+        host = smtplib.SMTP_SSL(*place, timeout=handler.timeout, context=context)
+    else:
+        host = smtplib.SMTP(*place, timeout=handler.timeout)
     try:
+        if secure is not None and not isinstance(host, smtplib.SMTP_SSL):
+            host.starttls(context=_context(secure, handler.mailhost))
         yield host
         with suppress(OSError, smtplib.SMTPException):
             host.quit()
@@ -138,7 +145,7 @@ def _letter(handler: logging.handlers.SMTPHandler, record: logging.LogRecord) ->
 
 
 def _context(secure: Any, host: str) -> ssl.SSLContext:
-    """What STARTTLS has to heed.
+    """What TLS has to heed.
 
     Args:
         secure: as ``logging.ini`` has it: (), (KEY FILE, CERTIFICATE FILE), and as a third element whom to trust: a

@@ -12,6 +12,8 @@ from io import BufferedRWPair
 
 Stream = socket.SocketIO | BufferedRWPair
 
+_GREETING = b"220 mail host of a test"
+
 
 @dataclass
 class MailHost:
@@ -22,6 +24,7 @@ class MailHost:
         commands: their first words, in the order in which they came.
         context: what STARTTLS is answered with; None offers none.
         refused: recipients that are refused.
+        is_secret: not a word is said without TLS, as on port 465.
     """
 
     listener: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
@@ -29,6 +32,7 @@ class MailHost:
     commands: list[str] = field(default_factory=list)
     context: ssl.SSLContext | None = None
     refused: tuple[str, ...] = ()
+    is_secret: bool = False
 
     @property
     def port(self) -> int:
@@ -42,13 +46,15 @@ class MailHost:
                 return  # closed: the test is over
             # A client that does not trust the certificate goes away.
             with connection, suppress(OSError), connection.makefile("rwb", buffering=0) as stream:
-                if self._converse(stream, b"220 mail host of a test"):
-                    self._converse_in_secret(connection)
+                if self.is_secret:
+                    self._converse_in_secret(connection, _GREETING)
+                elif self._converse(stream, _GREETING):
+                    self._converse_in_secret(connection, b"")
 
-    def _converse_in_secret(self, connection: socket.socket) -> None:
+    def _converse_in_secret(self, connection: socket.socket, answer: bytes) -> None:
         assert self.context is not None
         with self.context.wrap_socket(connection, server_side=True) as secret, secret.makefile("rwb") as stream:
-            self._converse(stream, b"")
+            self._converse(stream, answer)
 
     def _converse(self, stream: Stream, answer: bytes) -> bool:
         """Answer commands; true if the client wants to go on in secret."""

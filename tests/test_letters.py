@@ -32,8 +32,9 @@ SECRET = "SEKRIT"
 RESOLVING = """
 import socket
 known = socket.getaddrinfo
-def answer(host, *arguments, **options):
-    return known("127.0.0.1" if host == "{name}" else host, *arguments, **options)
+def answer(host, port, *arguments, **options):
+    port = {port} if port == 465 else port
+    return known("127.0.0.1" if host == "{name}" else host, port, *arguments, **options)
 socket.getaddrinfo = answer
 from s3napback.cli import main
 main()
@@ -43,14 +44,18 @@ main()
 def run(
     site: Site, mail: MailHost | int, more: str = "", *options: str, host: str = NAME, level: str = "INFO"
 ) -> subprocess.CompletedProcess[str]:
-    """A good run with a letter of what it did to a host whose name leads here."""
+    """A good run with a letter of what it did to a host whose name leads here, as its port 465 does if that is secret.
+
+    No test may take that port of the machine's.
+    """
     settings = site.root / "logging.ini"
     port = mail if isinstance(mail, int) else mail.port
-    settings.write_text(INI.format(host=host, port=port, more=more, level=level))
+    written = 465 if isinstance(mail, MailHost) and mail.is_secret else port
+    settings.write_text(INI.format(host=host, port=written, more=more, level=level))
     settings.chmod(0o600)
     site.configure_cycle("")
     arguments = site.command(f"--log-config={settings}", *options)[3:]
-    command = [sys.executable, "-c", RESOLVING.format(name=NAME), *arguments]
+    command = [sys.executable, "-c", RESOLVING.format(name=NAME, port=port), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=site.full_environment())
 
 
@@ -118,6 +123,22 @@ def test_this_machine_is_asked_for_no_certificate_of_an_authority(site: Site, ma
     done = run(site, mail_host, credentials("()"), "--strict", host=host)
     assert (done.returncode, done.stderr) == (0, "")
     assert "AUTH" in mail_host.commands
+    assert len(mail_host.letters) == 1
+
+
+@pytest.mark.parametrize("more", ["", ", None, ()", credentials("()")], ids=["nothing", "secure", "password"])
+def test_on_port_465_all_is_secret_from_the_first_word_on(
+    site: Site, mail_host: MailHost, certificate: Path, more: str
+) -> None:
+    mail_host.is_secret = True
+    done = run(site, mail_host, more)
+    assert f"could not hand its mail to {NAME}:465: its certificate cannot be verified: " in done.stderr
+    assert (mail_host.commands, mail_host.letters) == ([], [])
+    site.environment["SSL_CERT_FILE"] = str(certificate)
+    done = run(site, mail_host, more, "--force", "--strict")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "STARTTLS" not in mail_host.commands
+    assert ("AUTH" in mail_host.commands) is (SECRET in more)
     assert len(mail_host.letters) == 1
 
 
