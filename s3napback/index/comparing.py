@@ -6,6 +6,7 @@ is held against what the parent archive holds under it. What differs, or was nev
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -40,6 +41,7 @@ _EMPTIED = b"E"
 
 _seen = attrgetter("st_mode", "st_uid", "st_gid", "st_size", "st_mtime_ns", "st_nlink")
 _ARCHIVED_TYPES = frozenset((stat.S_IFREG, stat.S_IFLNK, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO))
+_LEADS_NOWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 @dataclass(frozen=True)
@@ -66,12 +68,17 @@ class Looks:
         return self == Looks(tags=self.tags)
 
     def look(self, name: bytes, folder: int) -> os.stat_result:
-        """What lies under a name in a folder, a descriptor.
+        """What lies under a name in a folder, a descriptor; a symbolic link stands for itself if it leads nowhere.
 
         Raises:
             OSError: it cannot be looked at.
         """
-        return os.stat(name, dir_fd=folder, follow_symlinks=self.follows)
+        try:
+            return os.stat(name, dir_fd=folder, follow_symlinks=self.follows)
+        except OSError as error:
+            if not self.follows or error.errno not in _LEADS_NOWHERE:
+                raise
+            return os.lstat(name, dir_fd=folder)
 
     def are_equal(self, record: Record, status: os.stat_result, name: bytes, folder: int) -> bool:
         """Whether what was looked at is what a record says.
@@ -308,7 +315,9 @@ class _Place:
         return False
 
     def _is_left_out(self, status: os.stat_result) -> bool:
-        return stat.S_IFMT(status.st_mode) not in _ARCHIVED_TYPES or self._is_elsewhere(status)
+        kind = stat.S_IFMT(status.st_mode)
+        leads_nowhere = self._looks.follows and kind == stat.S_IFLNK
+        return leads_nowhere or kind not in _ARCHIVED_TYPES or self._is_elsewhere(status)
 
     def _status(self, name: bytes) -> os.stat_result:
         if not self._is_there():
