@@ -256,8 +256,8 @@ class _Place:
             return (letter, record, b"") if record else (DIRECTORY, None, b"")
         except OSError:
             # Of a folder that cannot be looked at, what an older archive holds is all that there is.
-            known = DIRECTORY if letter == DIRECTORY else UNREAD
-            return known, None, b"" if self._is_full or letter == DIRECTORY else UNREAD
+            known = letter if letter in (DIRECTORY, SHUT_OUT) else UNREAD
+            return known, None, b"" if self._is_full or known != UNREAD else UNREAD
         if self._is_left_out(status):
             return self._left_alone(letter, status, name)
         if self._is_full:

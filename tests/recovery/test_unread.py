@@ -65,13 +65,14 @@ def test_what_is_wanted_is_named_and_what_is_not_known_by_name_is_counted() -> N
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("bindfs"), reason="only root mounts it here")
-def test_a_folder_that_could_not_be_looked_at_comes_back_as_it_was_before(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_excluded", [False, True])
+def test_a_folder_that_could_not_be_looked_at_comes_back_as_it_was_before(tmp_path: Path, *, is_excluded: bool) -> None:
     site = Site(tmp_path / "site")
     place = site.source / "place"
     (place / "deep").mkdir(parents=True)
     (site.source / "beside").touch()
     (place / "deep/file").write_text("content")
-    site.configure_cycle("Diffs 3\nUnreadable warn")
+    site.configure_cycle(f"Diffs 3\nUnreadable warn\nExclude {place if is_excluded else 'nothing'}")
     night(site, 0)
     (tmp_path / "other").mkdir()
     with subprocess.Popen(["bindfs", "-f", "-o", "nonempty", str(tmp_path / "other"), str(place)]) as daemon:
@@ -85,5 +86,11 @@ def test_a_folder_that_could_not_be_looked_at_comes_back_as_it_was_before(tmp_pa
         finally:
             subprocess.run(["umount", "--lazy", str(place)], check=True)
     done = site.run("restore", str(site.source), "--to", str(tmp_path / "out"), day=None)
-    assert f"{place} could not be read when" in done.stderr
+    assert (f"{place} could not be read when" in done.stderr) is not is_excluded
+    listed = site.run("ls", str(site.source), day=None).stdout
+    assert ("place" in listed) is not is_excluded
+    if is_excluded:
+        time = site.source.stat().st_mtime_ns
+        shutil.rmtree(place)
+        os.utime(site.source, ns=(time, time))
     assert_same_tree(Path(f"{tmp_path}/out{site.source}"), site.source)
