@@ -6,6 +6,7 @@ is held against what the parent archive holds under it. What differs, or was nev
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -22,22 +23,25 @@ from s3napback.index.records import (
     NANOSECONDS,
     NOBODYS,
     PART,
+    SHUT_OUT,
     STORED,
     UNREAD,
     Part,
     Record,
     has_measure,
 )
+from s3napback.index.tags import Tag, has_tag
 from s3napback.index.walking import Walk
 from s3napback.records import dataclass
 
 _PIECE_BYTES = 1 << 17
 _END = bytes(2)
 _EMPTIED = b"E"
-"""Of a name that was a folder, and is now what nobody archives."""
+"""Of a name that was a folder, and is now what nobody archives, or left out with all that is in it."""
 
 _seen = attrgetter("st_mode", "st_uid", "st_gid", "st_size", "st_mtime_ns", "st_nlink")
 _ARCHIVED_TYPES = frozenset((stat.S_IFREG, stat.S_IFLNK, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO))
+_LEADS_NOWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 @dataclass(frozen=True)
@@ -49,25 +53,32 @@ class Looks:
         one_file_system: what lies on another one than its folder is left out.
         compares_mode: the archive has the files' own.
         compares_owner: likewise, of users and groups.
+        tags: a folder that has one of these is left out with all that is in it.
     """
 
     follows: bool = False
     one_file_system: bool = False
     compares_mode: bool = True
     compares_owner: bool = True
+    tags: tuple[Tag, ...] = ()
 
     @property
     def are_plain(self) -> bool:
-        """Nothing of that is asked for."""
-        return self == Looks()
+        """Nothing of that is asked for, tags apart: what they leave out has another letter."""
+        return self == Looks(tags=self.tags)
 
     def look(self, name: bytes, folder: int) -> os.stat_result:
-        """What lies under a name in a folder, a descriptor.
+        """What lies under a name in a folder, a descriptor; a symbolic link stands for itself if it leads nowhere.
 
         Raises:
             OSError: it cannot be looked at.
         """
-        return os.stat(name, dir_fd=folder, follow_symlinks=self.follows)
+        try:
+            return os.stat(name, dir_fd=folder, follow_symlinks=self.follows)
+        except OSError as error:
+            if not self.follows or error.errno not in _LEADS_NOWHERE:
+                raise
+            return os.lstat(name, dir_fd=folder)
 
     def are_equal(self, record: Record, status: os.stat_result, name: bytes, folder: int) -> bool:
         """Whether what was looked at is what a record says.
@@ -244,13 +255,28 @@ class _Place:
             # tar still saw it, and says so; it is as it was then.
             return (letter, record, b"") if record else (DIRECTORY, None, b"")
         except OSError:
-            return UNREAD, None, b"" if self._is_full else UNREAD
+            # Of a folder that cannot be looked at, what an older archive holds is all that there is.
+            known = letter if letter in (DIRECTORY, SHUT_OUT) else UNREAD
+            return known, None, b"" if self._is_full or known != UNREAD else UNREAD
         if self._is_left_out(status):
-            return _left_alone(letter, status)
+            return self._left_alone(letter, status, name)
         if self._is_full:
             return LEFT_OUT, None, b""
         unread = UNREAD if letter in (STORED, UNREAD) else ASKED
         return self._compared(name, record, status, unread)
+
+    def _left_alone(self, letter: bytes, status: os.stat_result, name: bytes) -> tuple[bytes, None, bytes]:
+        """``_passed_over`` of what tar leaves out, or archives never; the parent has it under a letter."""
+        known = DIRECTORY if stat.S_ISDIR(status.st_mode) else NOBODYS
+        if known == DIRECTORY and letter in (b"", SHUT_OUT):
+            return SHUT_OUT, None, b""
+        if letter == DIRECTORY:
+            if known == NOBODYS:
+                return UNREAD, None, _EMPTIED
+            # tar lists a folder so that it could not look at, too: what an older archive holds is all of it then.
+            is_tagged = has_tag(name, self._folder, self._looks.tags, follows=self._looks.follows)
+            return (SHUT_OUT, None, _EMPTIED) if is_tagged else (letter, None, b"")
+        return known, None, DIRECTORY if letter in (STORED, UNREAD) else b""
 
     def _compared(
         self, name: bytes, record: Record | None, status: os.stat_result, unread: bytes
@@ -289,7 +315,9 @@ class _Place:
         return False
 
     def _is_left_out(self, status: os.stat_result) -> bool:
-        return stat.S_IFMT(status.st_mode) not in _ARCHIVED_TYPES or self._is_elsewhere(status)
+        kind = stat.S_IFMT(status.st_mode)
+        leads_nowhere = self._looks.follows and kind == stat.S_IFLNK
+        return leads_nowhere or kind not in _ARCHIVED_TYPES or self._is_elsewhere(status)
 
     def _status(self, name: bytes) -> os.stat_result:
         if not self._is_there():
@@ -311,17 +339,6 @@ class _Place:
 
     def _is_elsewhere(self, status: os.stat_result) -> bool:
         return self._looks.one_file_system and status.st_dev != self._device
-
-
-def _left_alone(letter: bytes, status: os.stat_result) -> tuple[bytes, None, bytes]:
-    """``_Place._passed_over`` of what tar archives never, or elsewhere; the parent has it under a letter."""
-    if stat.S_ISDIR(status.st_mode):
-        known = DIRECTORY
-    elif letter == DIRECTORY:
-        return UNREAD, None, _EMPTIED
-    else:
-        known = NOBODYS
-    return known, None, DIRECTORY if letter in (STORED, UNREAD) else b""
 
 
 class _Cursor:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from s3napback.index.records import ASKED, DIRECTORY, LEFT_OUT, NOBODYS, STORED, UNREAD
+from s3napback.index.records import ASKED, DIRECTORY, LEFT_OUT, NOBODYS, SHUT_OUT, STORED, UNREAD
 
 GONE = b"-"
 """The letter of a name that the parent had, and that is there no more."""
 
-_TOLD = {UNREAD: UNREAD, ASKED: UNREAD, LEFT_OUT: LEFT_OUT, DIRECTORY: DIRECTORY, NOBODYS: DIRECTORY}
+_TOLD = {
+    UNREAD: UNREAD,
+    ASKED: UNREAD,
+    LEFT_OUT: LEFT_OUT,
+    SHUT_OUT: LEFT_OUT,
+    DIRECTORY: DIRECTORY,
+    NOBODYS: DIRECTORY,
+}
 
 
 def told(new: Iterator[bytes], old: Iterator[bytes] | None) -> Iterator[bytes]:

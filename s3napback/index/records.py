@@ -31,6 +31,10 @@ ASKED = b"A"
 NOBODYS = b"O"
 """The same of what is no directory, and archived by nobody, as a socket. Older indexes call it ``DIRECTORY``."""
 
+SHUT_OUT = b"T"
+"""The same of a directory that a pattern or a tag leaves out of all archives of the chain. Older indexes call it
+``DIRECTORY``."""
+
 PART = 4096
 """Names that are looked at together."""
 

@@ -122,7 +122,7 @@ class DirectoryRestore:
                     with private_folder(staging.target, PREFIX) as (_name, probed):
                         folding |= folding_of(probed)
             gate = replace(gate, user=nature.user, group=nature.group, folding=folding, times=nature.times)
-            replay = Replay(decoder, staging, gate, self.tar, nature.is_powerless)
+            replay = Replay(decoder, staging, gate, self.tar, nature.is_powerless, nature.forgets_permissions)
             gave_power = replay.run(chain, wanted, asked, prepare)
             names = replay.there(outermost(asked) or (gate.top,))
             with looking_into_it():

@@ -19,7 +19,7 @@ from s3napback.recovery.passing import OPEN_FOLDER, opened, opened_to_us, passab
 _MOST_LINKS = 40
 """Symbolic links in one path, as Linux counts them (``path_resolution(7)``)."""
 
-_NOTHING_THERE = (errno.ENOENT, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)
+NOTHING_THERE = (errno.ENOENT, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)
 """Under a name that a file system does not take there is nothing, whatever it says of it."""
 
 _KEPT = 64
@@ -347,7 +347,7 @@ def go_to(place: Cursor, names: Sequence[str]) -> bool:
         try:
             place.enter(name)
         except OSError as error:
-            if error.errno not in (errno.ENOTDIR, errno.ELOOP, *_NOTHING_THERE):
+            if error.errno not in (errno.ENOTDIR, errno.ELOOP, *NOTHING_THERE):
                 raise
             return False
     return True
@@ -369,7 +369,7 @@ def entry_mode(name: str, folder: int) -> int | None:
     try:
         return os.lstat(name, dir_fd=folder).st_mode
     except OSError as error:
-        if error.errno not in _NOTHING_THERE:
+        if error.errno not in NOTHING_THERE:
             raise
         return None
 

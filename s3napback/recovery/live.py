@@ -17,7 +17,7 @@ from contextlib import suppress
 from functools import lru_cache
 
 from s3napback.recovery.archived_facts import ArchivedFacts
-from s3napback.recovery.folders import Cursor, file_names, go_to
+from s3napback.recovery.folders import NOTHING_THERE, Cursor, file_names, go_to
 from s3napback.recovery.members import ACCESS_LIST, DEFAULT_LIST, OF_SECURITY_SYSTEMS
 from s3napback.recovery.times import modified, octal
 from s3napback.streams.tar_headers import BLOCK_DEVICE, CHARACTER_DEVICE, PIPE, REGULAR, SYMBOLIC_LINK, Member
@@ -98,7 +98,7 @@ class Live:
         try:
             return os.stat(last, dir_fd=self._place.descriptor, follow_symlinks=self._facts.follows)
         except OSError as error:
-            if error.errno in (errno.ENOENT, errno.ENAMETOOLONG):
+            if error.errno in NOTHING_THERE:
                 return None
             raise
 

@@ -20,6 +20,8 @@ from s3napback.streams.tar_stream import selected, watched
 from s3napback.streams.transformations import Block
 
 SET_ID = 0o6000
+SPECIAL = 0o7000
+"""The same, and the sticky bit: a system can drop these where it sets all other permissions, and say nothing."""
 """Permissions by which a program has its owner's rights, or its group's (``chmod(2)``)."""
 
 CAPABILITY = b"security.capability"
@@ -83,6 +85,7 @@ class Passed:
         unnoticed: so many others have attributes as well.
         foreign: name of one that belongs to somebody else than all will belong to; empty if none does.
         set_ids: names of those among them that run with their owner's rights.
+        special: names of files and folders, and which of ``SPECIAL`` each has.
         settled: of the names that were asked for, those that it brings anew or knows gone.
         clashing: names that were not passed on, since the target takes them for others that were.
         rounded: the time of one was between two that the target keeps.
@@ -94,6 +97,7 @@ class Passed:
     unnoticed: int = 0
     foreign: str = ""
     set_ids: list[str] = field(default_factory=list)
+    special: list[tuple[str, int]] = field(default_factory=list)
     settled: set[str] = field(default_factory=set)
     clashing: set[str] = field(default_factory=set)
     rounded: bool = False
@@ -236,6 +240,8 @@ class _Passage:
         found.gave_power = found.gave_power or gives_power(member)
         if names := attributes_of(member):
             self._note_attributes(member.name, names)
+        if member.permissions & SPECIAL and (member.is_directory or member.type == REGULAR):
+            self._note_special(member)
         is_foreign = gate.user is not None and member.owner != gate.user
         if is_foreign or (gate.group is not None and member.group != gate.group):
             found.foreign = found.foreign or member.name
@@ -263,6 +269,11 @@ class _Passage:
             return
         self._room -= size
         self.found.attributes.append((name, names))
+
+    def _note_special(self, member: Member) -> None:
+        if self._room >= len(member.name):
+            self._room -= len(member.name)
+            self.found.special.append((member.name, member.permissions & SPECIAL))
 
     def _remembered(self, name: str) -> str:
         self._room -= len(name)

@@ -17,6 +17,7 @@ from s3napback.recovery.attributes import (
     remove_cut,
     remove_files,
     take_powers,
+    without_special,
     wrongly_owned,
 )
 from s3napback.recovery.clashes import WORDS
@@ -74,6 +75,7 @@ class Replay:
     Attributes:
         gate: what reaches tar.
         is_powerless: an ordinary user restores, with whose rights setuid programs run then; they are named.
+        forgets_permissions: the target takes none, and that is told of all at once.
         refusals: what the target did not take.
         foreign: a member belonged to somebody else than it does now, because all belongs to one.
         unnoticed: of so many others nobody looked whether their attributes were taken.
@@ -85,6 +87,7 @@ class Replay:
     gate: Gate
     tar: str
     is_powerless: bool = False
+    forgets_permissions: bool = False
     refusals: Refusals = field(default_factory=Refusals)
     foreign: bool = False
     unnoticed: int = 0
@@ -212,12 +215,21 @@ class Replay:
         robbed = [] if self.is_powerless else [*map(_path, passed.set_ids), *strange]
         for path in take_powers(tree, robbed):
             self.refusals.note(path, Aspect.POWER, "it would have run with other rights than it had")
+        self._look_for_special(passed)
         for path in map(_path, passed.untimely):
             if self.refusals.is_there(path):
                 self.refusals.note(path, Aspect.TIMES, "the target has no such times")
         self.rounded = self.rounded or passed.rounded
         self.foreign = self.foreign or bool(passed.foreign)
         self.unnoticed += passed.unnoticed
+
+    def _look_for_special(self, passed: Passed) -> None:
+        if self.forgets_permissions:
+            return
+        told = {*self.refusals.paths(Aspect.MODE, Aspect.OWNER, Aspect.POWER)}
+        for path in without_special(self.staging.tree, passed.special):
+            if path not in told:
+                self.refusals.note(path, Aspect.MODE, "setuid, setgid or the sticky bit is dropped there")
 
 
 def _exists(place: Cursor, path: bytes) -> bool:

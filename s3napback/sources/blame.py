@@ -86,6 +86,11 @@ class Blame:
             return True
         return self.is_almighty and reason in _DENIED and is_of_this_machine(mount)
 
+    def leads_nowhere(self, path: bytes) -> bool:
+        """Whether a path is a symbolic link now that leads nowhere: tar says of one that it follows that it is gone."""
+        place = Path(self._place(path))
+        return place.is_symlink() and not os.access(place, os.F_OK)
+
     def _place(self, path: bytes) -> str:
         below = path if self.member == b"." else path[len(self.member) :].lstrip(b"/")
         return posixpath.normpath(posixpath.join(self.top, os.fsdecode(below)))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 
 from s3napback.config.tar_options import option_names
 from s3napback.index.comparing import Looks
+from s3napback.index.tags import CACHE_TAG, Tag
 
 _FOLLOWING = frozenset({"--dereference", "-h"})
 _OWNER_OPTIONS = frozenset({"--owner", "--owner-map", "--group", "--group-map"})
@@ -20,7 +22,17 @@ def looks_for(options: Sequence[str], *, one_file_system: bool) -> Looks:
         one_file_system=one_file_system or "--one-file-system" in names,
         compares_mode="--mode" not in names,
         compares_owner=not names & _OWNER_OPTIONS,
+        tags=tuple(_tags(options)),
     )
+
+
+def _tags(options: Sequence[str]) -> Iterator[Tag]:
+    for option in options:
+        name, _, value = option.partition("=")
+        if name == "--exclude-caches-all":
+            yield CACHE_TAG
+        elif name == "--exclude-tag-all" and value:
+            yield Tag(os.fsencode(value))
 
 
 def alters_headers(options: Sequence[str]) -> bool:

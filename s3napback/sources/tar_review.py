@@ -69,7 +69,8 @@ class TarReview:
         if said.meaning is Meaning.REMOVED and self._has_room(said.path):
             self._removed.add(said.path)
         if said.path and len(self._remarks) < _SHOWN:
-            self._remarks.append(_readable(line))
+            is_link = said.meaning is Meaning.REMOVED and self._blame.leads_nowhere(said.path)
+            self._remarks.append(_about_link(said.path) if is_link else _readable(line))
         else:
             self._more_remarks += bool(said.path)
 
@@ -150,6 +151,8 @@ class TarReview:
             return f"{path} is not whole in this archive, zeros stand for what could not be read: {reason}"
         if said.reason == TOO_LONG:
             return f"{path} and what is below it are not in this archive: a path of that length cannot be opened"
+        if said.reason in VANISHED and self._blame.leads_nowhere(said.path):
+            return _about_link(said.path)
         if said.reason in VANISHED or said.reason == STALE:
             return f"{path} is not in this archive: it vanished or was replaced while tar was looking at it"
         if self._blame.is_almighty and (said.call, said.reason) == (b"stat", _DENIED):
@@ -158,6 +161,10 @@ class TarReview:
                 "there; Exclude silences this"
             )
         return f"{path} could not be read and is not in this archive: {reason}"
+
+
+def _about_link(path: bytes) -> str:
+    return f"{_absolute(path)} is a symbolic link that leads nowhere: with --dereference nothing of it can be archived"
 
 
 def _absolute(path: bytes) -> str:

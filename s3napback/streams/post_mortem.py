@@ -159,8 +159,9 @@ def _accused(member: Process | Pump, what: str) -> Culprit:
 def _warning_lines(process: Process) -> list[str]:
     """All that a process said which ended with a warning code; of the others, what they call a warning themselves."""
     lines = process.messages.lines()
-    if process.is_excused and process.stage.review is not None:
-        return process.stage.review.warnings
+    review = process.stage.review
+    if review is not None and (process.is_excused or (process.has_warned and review.warnings and not review.complaint)):
+        return review.warnings
     if process.has_warned:
         return lines or [f"{process.name} ended with exit status {process.status}"]
     return [line for line in lines if "warning:" in line.lower()]

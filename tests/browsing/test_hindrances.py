@@ -188,24 +188,6 @@ def test_what_lies_where_nothing_could_be_read_is_not_said_never_to_have_been(tm
     assert "in 2 of 2 backups, and" in site.run("find", "bottom", day=None, expect=1).stderr
 
 
-@pytest.mark.parametrize("option", ["--exclude-caches-all", "--exclude-tag-all=CACHEDIR.TAG"])
-def test_what_got_a_tag_is_not_said_to_be_unreadable(tmp_path: Path, option: str) -> None:
-    """tar leaves it out, and lists it as what it could not read: a restore brings what an older archive has."""
-    site = Site(tmp_path / "site")
-    (site.source / "cache").mkdir()
-    (site.source / "cache/file").touch()
-    site.configure_cycle(f"Diffs 2\nTarOptions {option}")
-    night(site, 0)
-    (site.source / "cache/CACHEDIR.TAG").write_text("Signature: 8a477f597d28d172789f06886806bc55")
-    night(site, 1)
-    listed = site.run("ls", str(site.source), "-R", day=None)
-    for line, name in zip(listed.stdout.splitlines(), ("cache/", "cache/file"), strict=True):
-        assert line.endswith(f"{name}  (not read that night, or left out: this is from an older archive)")
-    assert "could not be read" not in listed.stdout + listed.stderr
-    site.run("restore", str(site.source), "--to", str(tmp_path / "out"), day=None)
-    assert Path(f"{tmp_path}/out{site.source}/cache/file").exists()
-
-
 def test_where_all_could_be_read_nothing_is_said_of_that(tmp_path: Path) -> None:
     site = Site(tmp_path / "site")
     (site.source / "file").write_text("x")

@@ -40,7 +40,7 @@ OPTIONS_OF_OTHERS = {
     *("--bucket", "--endpoint-url", "--key", "--restore-request", "--print-defaults", "--single-transaction"),
     *("--versioning-configuration", "--version-id", "--object-lock-configuration", "--object-lock-enabled-for-bucket"),
     *("--now",),
-    *("--exclude-caches", "--exclude-database", "--exclude-tag", "--no-subscriptions", "--owner"),
+    *("--dereference", "--exclude-caches", "--exclude-database", "--exclude-tag", "--no-subscriptions", "--owner"),
 }
 """Options of gpg, aws, tar, and the dump programs, which messages tell to use."""
 

@@ -95,3 +95,31 @@ def test_what_such_a_root_cannot_give_away_is_told(tmp_path: Path) -> None:
     assert (restored / "read-only/inner/file").read_text() == "second"
     assert (restored / "closed/another").read_text() == "another"
     assert [path.name for path in target.iterdir()] == [site.source.parts[1]]
+
+
+def test_permissions_that_the_system_drops_without_a_word_are_told(tmp_path: Path) -> None:
+    """Without CAP_FSETID the kernel takes setgid from what belongs to a group in which one is not, and says nothing."""
+    site = Site(tmp_path / "site")
+    for name, mode in (("shared", 0o2770), ("sticky", 0o1777), ("lost", 0o2770)):
+        (site.source / name).mkdir()
+        os.chown(site.source / name, 0, 4321)
+        (site.source / name).chmod(mode)
+    site.configure_cycle("Diffs 3")
+    site.run()
+    (site.source / "lost").chmod(0o700)
+    (site.source / "shared/new").touch()
+    site.run(day=1)
+    done = deprived(site, "cap_fsetid", "restore", str(site.source), "--to", str(tmp_path / "out"))
+    assert done.returncode == 1
+    restored = Path(f"{tmp_path}/out{site.source}")
+    assert [(restored / name).stat().st_mode & 0o7777 for name in ("shared", "sticky", "lost")] == [
+        0o770,
+        0o1777,
+        0o700,
+    ]
+    told = done.stderr.partition("the target did not take everything:")[2]
+    assert "1 path: permissions not set (setuid, setgid or the sticky bit is dropped there)" in told
+    assert told.rstrip().endswith(f"{restored}/shared")
+    strict = ("restore", str(site.source), "--strict-metadata", "--to", str(tmp_path / "strict"))
+    assert deprived(site, "cap_fsetid", *strict).returncode == 1
+    assert not Path(f"{tmp_path}/strict{site.source}").exists()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,11 @@ from s3napback.catalogue.sums import SumNote, format_sum, sum_key, sum_metadata
 from s3napback.recovery.unread import said_of, unread_in
 from s3napback.stores.directory import DirectoryStore
 from tests.catalogues import archive
+from tests.commands.test_index_objects import night
+from tests.site import Site
+from tests.sources.trees import assert_same_tree
 from tests.stores.sources import BytesSource
+from tests.waiting import becomes
 
 ARCHIVE = archive("etc", 0, 10)
 UNREAD = Unread(2, (b"etc/a", b"etc/b\nc"))
@@ -55,3 +62,35 @@ def test_what_is_wanted_is_named_and_what_is_not_known_by_name_is_counted() -> N
     assert about(more, b"etc/x") == ["7 other paths, which may lie in what is restored"]
     many = Unread(8, tuple(b"etc/%d" % number for number in range(8)))
     assert about(many, b"etc")[5:] == ["3 other paths"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("bindfs"), reason="only root mounts it here")
+@pytest.mark.parametrize("is_excluded", [False, True])
+def test_a_folder_that_could_not_be_looked_at_comes_back_as_it_was_before(tmp_path: Path, *, is_excluded: bool) -> None:
+    site = Site(tmp_path / "site")
+    place = site.source / "place"
+    (place / "deep").mkdir(parents=True)
+    (site.source / "beside").touch()
+    (place / "deep/file").write_text("content")
+    site.configure_cycle(f"Diffs 3\nUnreadable warn\nExclude {place if is_excluded else 'nothing'}")
+    night(site, 0)
+    (tmp_path / "other").mkdir()
+    with subprocess.Popen(["bindfs", "-f", "-o", "nonempty", str(tmp_path / "other"), str(place)]) as daemon:
+        try:
+            assert becomes(place.is_mount, 10)
+            daemon.kill()
+            daemon.wait(10)
+            # The kernel answers for a moment by what it was told.
+            assert becomes(lambda: not os.access(place, os.F_OK), 10)
+            night(site, 1)
+        finally:
+            subprocess.run(["umount", "--lazy", str(place)], check=True)
+    done = site.run("restore", str(site.source), "--to", str(tmp_path / "out"), day=None)
+    assert (f"{place} could not be read when" in done.stderr) is not is_excluded
+    listed = site.run("ls", str(site.source), day=None).stdout
+    assert ("place" in listed) is not is_excluded
+    if is_excluded:
+        time = site.source.stat().st_mtime_ns
+        shutil.rmtree(place)
+        os.utime(site.source, ns=(time, time))
+    assert_same_tree(Path(f"{tmp_path}/out{site.source}"), site.source)

@@ -259,6 +259,34 @@ def test_followed_links_stand_for_what_they_lead_to(tmp_path: Path, option: str)
     assert (tmp_path / "out" / str(root)[1:] / "folder/inner").read_text() == "changed"
 
 
+@pytest.mark.parametrize("to", ["nowhere", "link", "target/below"])
+@pytest.mark.parametrize("was", ["file", "folder", "link"])
+def test_a_followed_link_that_leads_nowhere_is_not_what_was_there_before(tmp_path: Path, was: str, to: str) -> None:
+    root = tmp_path / "tree"
+    quietly(root / "kept", "kept")
+    quietly(root / "target", "first")
+    place = root / "link"
+    if was == "folder":
+        quietly(place / "deep/file", "first")
+    elif was == "file":
+        quietly(place, "first")
+    else:
+        place.symlink_to("target")
+    chain = blind_chain(root, tmp_path, "--dereference")
+    chain.back_up()
+    place.rename(tmp_path / "away")
+    place.symlink_to(to)
+    assert chain.back_up() == []
+    warning = f"{place} is a symbolic link that leads nowhere: with --dereference nothing of it can be archived"
+    assert chain.warnings == [warning]
+    assert sorted(path.name for path in chain.replay(tmp_path / "out").iterdir()) == ["kept", "target"]
+    assert chain.back_up() == []
+    place.unlink()
+    quietly(place, "at last")
+    chain.back_up()
+    assert_same_tree(root, chain.replay(tmp_path / "out"))
+
+
 def test_what_cannot_be_read_is_taken_as_soon_as_it_can(tmp_path: Path) -> None:
     root = tmp_path / "tree"
     disk = root / "disk"
