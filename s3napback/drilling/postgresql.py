@@ -24,6 +24,7 @@ from s3napback.sources.postgresql_inventory import (
     DatabaseContents,
     PostgreSQLInventory,
     counted_thing,
+    dumped_names,
     questions,
     read_things,
     thing_name,
@@ -197,7 +198,7 @@ class PostgreSQLTrial:
             things = read_things(self._ask(database, questions(version)))
             contents = DatabaseContents(things, (), of)
             more = [record.split("\t") for record in self._ask(database, _MORE).split("\0") if record]
-            names |= contents.names()
+            names |= contents.names() | dumped_names(things, of)
             names |= {thing_name(kind, schema, name, of) for kind, schema, name in more if name}
             counts.update(contents.counts())
             counts[counted_thing(RULES, of)] = sum(kind == RULES for kind, *_ in more)

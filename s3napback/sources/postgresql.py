@@ -34,7 +34,7 @@ _DUMP_OPTIONS = (
     "--no-password",
     f"--lock-wait-timeout={_LOCK_TIMEOUT}",
 )
-_OWN_NAMES = "--command=SET search_path = pg_catalog"
+_OWN_NAMES = "--command=SET search_path = pg_catalog; SET statement_timeout = 0; SET lock_timeout = 0"
 _OR_WITHOUT = ", or set PostgreSQLOptions --no-subscriptions"
 _ASKING = (
     *("--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--no-password", "--set=ON_ERROR_STOP=1"),
