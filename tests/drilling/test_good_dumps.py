@@ -1,4 +1,4 @@
-"""A drill knows what partitions have of their own, and names with line breaks, from what a dump lacks."""
+"""A drill takes for good what is good: partitions, names with line breaks, databases that nobody may write to."""
 
 from __future__ import annotations
 
@@ -24,3 +24,16 @@ def test_what_a_partition_has_of_its_own_is_proven(site: Site, postgres: Postgre
         assert ": proven: " in site.run("drill", f"--scratch={scratch}").stdout
     finally:
         postgres.drop("parted")
+
+
+def test_a_database_that_was_made_read_only_is_proven(site: Site, postgres: Postgres, scratch: Path) -> None:
+    site.environment.update(postgres.environment)
+    postgres.create("frozen")
+    try:
+        postgres.run("CREATE TABLE kept (a int[]); INSERT INTO kept VALUES ('{NULL,1}')", "frozen")
+        postgres.run("ALTER DATABASE frozen SET default_transaction_read_only = on")
+        site.configure("<Cycle c>\nPostgreSQL frozen all\n</Cycle>")
+        site.run()
+        assert site.run("drill", f"--scratch={scratch}").stdout.count(": proven: ") == 2
+    finally:
+        postgres.drop("frozen")
