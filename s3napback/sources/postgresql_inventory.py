@@ -73,7 +73,7 @@ WHERE n.nspname !~ '^(pg_|information_schema$)' AND NOT EXISTS (
     SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
 )
 UNION ALL
-SELECT 'large objects', '', '', '' FROM pg_largeobject_metadata
+SELECT 'large objects', '', '', count(*)::text FROM pg_largeobject_metadata HAVING count(*) > 0
 UNION ALL
 SELECT x.what, '', x.name, '' FROM (
     SELECT 'schema', 'pg_namespace'::regclass, oid, nspname FROM pg_namespace
@@ -132,7 +132,7 @@ class Thing(NamedTuple):
         kind: as messages call it.
         schema: in which it is; empty for what is in none.
         name: its own, or that of the table to which it belongs.
-        more: a table's persistence, the server of a user mapping, an extension.
+        more: a table's persistence, the server of a user mapping, an extension; how many large objects there are.
     """
 
     kind: str
@@ -187,7 +187,12 @@ class DatabaseContents:
     def counts(self) -> Mapping[str, int]:
         """Of what else the dump must hold, how much there is."""
         kinds = (ROUTINES, TRIGGERS, POLICIES, RULES, LARGE_OBJECTS)
-        return Counter(counted_thing(thing.kind, self.database) for thing in self._wanted() if thing.kind in kinds)
+        found: Counter[str] = Counter()
+        for thing in self._wanted():
+            if thing.kind in kinds:
+                # There may be millions of them, which are counted by the server.
+                found[counted_thing(thing.kind, self.database)] += int(thing.more) if thing.kind == LARGE_OBJECTS else 1
+        return found
 
     def hidden(self) -> list[str]:
         """What the user of the dump may not see, so that it would be missing, as messages call it."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from s3napback.sources.postgresql_inventory import questions
 from tests.databases.postgres import Postgres
 from tests.databases.postgres_content import PARTED
 from tests.site import Site
@@ -33,6 +34,16 @@ def test_a_dump_without_what_a_partition_has_of_its_own_fails(
     site.configure(f"<PostgreSQL {database}>\n</PostgreSQL>")
     site.fake_program("pg_dump", f'REAL "$@" | sed "/^-- Name: one {lost}; Type: TRIGGER/d"')
     assert "lacks what the server has: 1 of 4 triggers" in site.run(expect=1).stderr
+
+
+def test_large_objects_are_counted_by_the_server(site: Site, postgres: Postgres, database: str) -> None:
+    postgres.run("CREATE TABLE a (a int); SELECT count(lo_create(0)) FROM generate_series(1, 1000)", database)
+    version = int(postgres.run("SHOW server_version_num"))
+    assert len(postgres.run(questions(version), database).splitlines()) < 10
+    site.configure(f"<PostgreSQL {database}>\n</PostgreSQL>")
+    site.run()
+    site.fake_program("pg_dump", 'REAL "$@" | sed "0,/^SELECT pg_catalog.lo_open/{/^SELECT pg_catalog.lo_open/d}"')
+    assert "lacks what the server has: 1 of 1000 large objects" in site.run("-f", expect=1).stderr
 
 
 def test_a_time_limit_of_the_role_does_not_hold_for_the_question_what_there_is(
