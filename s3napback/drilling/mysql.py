@@ -16,7 +16,7 @@ from s3napback.errors import PipelineError
 from s3napback.formatting import printable
 from s3napback.records import dataclass
 from s3napback.sources.dump_command import Inventory
-from s3napback.sources.mysql_answers import SHOW_GRANTS, SYSTEM, questions, read_answer
+from s3napback.sources.mysql_answers import ROWS_HELD, SHOW_GRANTS, SYSTEM, questions, read_answer
 from s3napback.sources.mysql_inventory import EVENTS, ROUTINES, TRIGGERS, MySQLInventory, table_name
 from s3napback.streams.receiving import Receiver, ReceiverFailed
 
@@ -202,7 +202,7 @@ class MySQLTrial:
         counted = [
             ((row.database, row.name) if row.database else (row.name,), row.more == "SYSTEM VERSIONED")
             for row in tables
-            if row.more in ("BASE TABLE", "SYSTEM VERSIONED")
+            if row.more in ROWS_HELD
             and row.name.isprintable()
             and f"{row.database or self.database}\t{row.name}" not in elsewhere
         ]

@@ -24,6 +24,7 @@ from s3napback.sources.postgresql_inventory import (
     DatabaseContents,
     PostgreSQLInventory,
     counted_thing,
+    dumped_names,
     questions,
     read_things,
     thing_name,
@@ -45,6 +46,9 @@ _SERVER_SETTINGS = (
     "max_prepared_transactions=0",
 )
 _ASKING = ("--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--no-password", "--set=ON_ERROR_STOP=1")
+_WHILE_LOADING = "-c default_transaction_read_only=off -c role=none -c array_nulls=on"
+"""What may be set otherwise for a database by the dump itself, and would keep it from being loaded, or change it."""
+
 _ROWS = """SELECT format('SELECT count(*) FROM ONLY %I.%I', n.nspname, c.relname), n.nspname, c.relname
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r'
 AND n.nspname !~ '^(pg_|information_schema$)' AND n.nspname || c.relname !~ '[[:cntrl:]]' AND NOT EXISTS (
@@ -115,8 +119,8 @@ class PostgreSQLTrial:
             except PipelineError as error:
                 raise NotTried(*error.under("a server for the proof cannot be set up")) from error
             load = ("--no-psqlrc", "--quiet", "--no-password", "--set=VERBOSITY=verbose", "--echo-errors")
-            where = ("--output=/dev/null", f"--dbname={connection_string(self.database or 'postgres')}")
-            stage = self._tools.stage(self._program("psql"), *load, *where, review=self._words)
+            where = f"--dbname={connection_string(self.database or 'postgres', _WHILE_LOADING)}"
+            stage = self._tools.stage(self._program("psql"), *load, "--output=/dev/null", where, review=self._words)
             yield stack.enter_context(Receiver(stage))
 
     def _prepare(self, head: bytes) -> None:
@@ -197,7 +201,7 @@ class PostgreSQLTrial:
             things = read_things(self._ask(database, questions(version)))
             contents = DatabaseContents(things, (), of)
             more = [record.split("\t") for record in self._ask(database, _MORE).split("\0") if record]
-            names |= contents.names()
+            names |= contents.names() | dumped_names(things, of)
             names |= {thing_name(kind, schema, name, of) for kind, schema, name in more if name}
             counts.update(contents.counts())
             counts[counted_thing(RULES, of)] = sum(kind == RULES for kind, *_ in more)

@@ -10,11 +10,13 @@ import sys
 from contextlib import closing
 from urllib.parse import quote
 
+from s3napback.sources.sqlite_copy import distrust
+
 
 def main(path: str) -> int:
     """Count; returns the exit status."""
     with closing(sqlite3.connect(f"file:{quote(path)}?mode=ro&immutable=1", uri=True)) as connection:
-        connection.execute("PRAGMA trusted_schema = OFF")
+        distrust(connection)
         query = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'"
         rows = 0
         names = [str(name).replace('"', '""') for (name,) in connection.execute(query)]

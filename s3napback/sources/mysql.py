@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from s3napback.config.mysql_options import CONNECTION, FIRST, MYSQL_RULES, spoilt_by
 from s3napback.config.settings import Job
 from s3napback.errors import SourceError
 from s3napback.records import dataclass
 from s3napback.sources.dump_command import DumpCommandSource, Inventory, ServerReport
-from s3napback.sources.mysql_answers import Answer, ServerObject, questions, read_answer
+from s3napback.sources.mysql_answers import ROWS_HELD, Answer, ServerObject, questions, read_answer
 from s3napback.sources.mysql_inventory import EVENTS, ROUTINES, TRIGGERS, MySQLInventory, table_name
 from s3napback.sources.mysql_rights import missing_rights
 from s3napback.sources.programs import answer_of, find_program
@@ -53,6 +53,7 @@ _CLIENT_OPTIONS = (
     "--skip-vertical",
     "--skip-auto-vertical-output",
     "--skip-table",
+    "--skip-safe-updates",
     "--connect-timeout=60",
 )
 
@@ -108,11 +109,7 @@ class MySQLServer:
         program = self._program(answer)
         self._check_option_files(program)
         database = _database(self.job)
-        if rights := missing_rights(answer.grants, database, is_mariadb=answer.is_mariadb):
-            raise SourceError(
-                f"its user may not see everything, and what is hidden would be missing from "
-                f"the dump without a word. Run: {rights}"
-            )
+        self._require_all(answer)
         tables = [row for row in answer.of("table") if self._is_wanted(row, row.name)]
         triggers = [row for row in answer.of("trigger") if self._is_wanted(row, row.more)]
         routines, events = ([row for row in answer.of(kind) if self._is_wanted(row)] for kind in ("routine", "event"))
@@ -130,9 +127,48 @@ class MySQLServer:
                 TRIGGERS: len(triggers),
                 EVENTS: len(events),
             },
-            remarks=remarks,
+            remarks=(*remarks, *self._reduced(answer, tables)),
             preamble=b"".join(map(_preamble, answer.of("database"))) if database else b"",
         )
+
+    def _require_all(self, answer: Answer) -> None:
+        """Look whether the server shows everything to the user of the dump."""
+        if rights := missing_rights(answer.grants, _database(self.job), is_mariadb=answer.is_mariadb):
+            raise SourceError(
+                f"its user may not see everything, and what is hidden would be missing from "
+                f"the dump without a word. Run: {rights}"
+            )
+        if answer.is_cut:
+            raise SourceError(
+                f"the server's sql_select_limit is {answer.most_rows}, and all further rows of each table would be "
+                "missing from the dump without a word. Take it out of the server's option files and its init_connect, "
+                "and run: set global sql_select_limit = 18446744073709551615"
+            )
+
+    def _reduced(self, answer: Answer, tables: Sequence[ServerObject]) -> Iterator[str]:
+        """What is to be said of rows that a dump does not hold as they are."""
+        words = self.job.settings.mysql_options
+        left_out = MYSQL_RULES.values_of(words, "--ignore-table-data")
+        kept = {
+            (row.database, row.name)
+            for row in tables
+            if row.more in ROWS_HELD and f"{row.database or _database(self.job)}.{row.name}" not in left_out
+        }
+        if not MYSQL_RULES.chosen(words, frozenset({"--skip-no-data-med"})):
+            for row in answer.of("engine"):
+                if (row.database, row.name) in kept:
+                    yield (
+                        f"the rows of the table {table_name(row.database, row.name)} are not in the dump, since its "
+                        f"engine, {row.more}, has them from elsewhere; MySQLOptions --skip-no-data-med takes them"
+                    )
+        floats = [row for row in answer.of("float") if (row.database, row.name) in kept]
+        if floats:
+            name = f"{table_name(floats[0].database, floats[0].name)}.{floats[0].more}"
+            more = f" and {len(floats) - 1} more" if len(floats) > 1 else ""
+            yield (
+                f"of FLOAT columns the dump holds six digits, as the server shows them, and may lose the last ones: "
+                f"{name}{more}. DOUBLE, to which ALTER TABLE can change them, loses none"
+            )
 
     def guess(self) -> tuple[str, ...]:
         """See ``Server``."""

@@ -11,6 +11,9 @@ from s3napback.records import dataclass
 SYSTEM = ("information_schema", "performance_schema", "mysql", "sys")
 """Databases that a server makes by itself. A cluster of MySQL makes ``ndbinfo`` as well, which else is anybody's."""
 
+ROWS_HELD = ("BASE TABLE", "SYSTEM VERSIONED")
+"""Types of tables that have rows of their own."""
+
 _TAG = "s3napback"
 SHOW_GRANTS = "; SHOW GRANTS"
 """The last of the questions."""
@@ -18,6 +21,14 @@ SHOW_GRANTS = "; SHOW GRANTS"
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _MEANINGS = {"n": "\n", "t": "\t", "0": "\0"}
 
+_ALL_ROWS = 2**64 - 1
+"""The default of ``sql_select_limit``."""
+
+_ELSEWHERE = " AND ENGINE IN ('FEDERATED', 'CONNECT', 'OQGRAPH', 'SPIDER', 'VP')"
+"""Tables whose rows dumps leave out: ``check_if_ignore_table`` of ``mysqldump.cc``. A MERGE's are its tables'."""
+
+_SHORTENED = " AND DATA_TYPE = 'float' AND COLUMN_TYPE NOT LIKE 'float(%' AND EXTRA NOT LIKE '%GENERATED%'"
+"""Columns of which a server shows six digits (``FLT_DIG``), where what it holds may have nine."""
 
 _STRAY = (
     "SELECT 'table', TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES "
@@ -30,10 +41,10 @@ class ServerObject(NamedTuple):
     """One thing that the server has.
 
     Attributes:
-        kind: ``table``, ``routine``, ``trigger``, ``event``, or ``database``.
+        kind: ``table``, ``routine``, ``trigger``, ``event``, ``database``, ``engine`` or ``float``.
         database: empty where only one is asked about.
-        name: its own.
-        more: a table's type, a trigger's table, a database's character set.
+        name: its own; with an engine or a float, its table's.
+        more: a table's type, a trigger's table, a database's character set, an engine, a column.
         collation: a database's.
     """
 
@@ -52,15 +63,22 @@ class Answer:
         version: as it calls it.
         rows: all that the user may see.
         grants: the user's.
+        most_rows: that a session gets of one table, if it does not say otherwise.
     """
 
     version: str
     rows: tuple[ServerObject, ...]
     grants: tuple[str, ...]
+    most_rows: int = _ALL_ROWS
 
     def of(self, kind: str) -> list[ServerObject]:
         """All things of one kind."""
         return [row for row in self.rows if row.kind == kind]
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether a dump would lack rows; where a server counts with 32 bits, the number of all is less."""
+        return self.most_rows < 2**32 - 1
 
     @property
     def is_mariadb(self) -> bool:
@@ -84,9 +102,9 @@ def questions(*, of_all: bool) -> str:
         return " ".join(("SELECT", columns, "FROM", f"information_schema.{table}", "WHERE", where(schema)))
 
     statements = (
-        # Whatever is set there, and whatever the client's --safe-updates sets: backquotes around names, and all rows.
-        "SET SESSION sql_mode = '', sql_select_limit = DEFAULT, sql_big_selects = 1",
-        f"SELECT '{_TAG}', VERSION()",
+        f"SELECT '{_TAG}', VERSION(), @@SESSION.sql_select_limit",
+        # Whatever is set there: backquotes around names, and all rows.
+        f"SET SESSION sql_mode = '', sql_select_limit = {_ALL_ROWS}, sql_big_selects = 1",
         rows("table", "TABLES", "TABLE_NAME", "TABLE_TYPE", "TABLE_SCHEMA"),
         rows("routine", "ROUTINES", "ROUTINE_NAME", "ROUTINE_TYPE", "ROUTINE_SCHEMA"),
         rows("trigger", "TRIGGERS", "TRIGGER_NAME", "EVENT_OBJECT_TABLE", "TRIGGER_SCHEMA"),
@@ -94,6 +112,8 @@ def questions(*, of_all: bool) -> str:
         rows(
             "database", "SCHEMATA", "SCHEMA_NAME", "DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME", "SCHEMA_NAME"
         ),
+        rows("engine", "TABLES", "TABLE_NAME", "ENGINE", "TABLE_SCHEMA") + _ELSEWHERE,
+        rows("float", "COLUMNS", "TABLE_NAME", "COLUMN_NAME", "TABLE_SCHEMA") + _SHORTENED,
         *([_STRAY] if of_all else []),
     )
     return "; ".join(statements) + SHOW_GRANTS
@@ -106,13 +126,19 @@ def read_answer(text: str) -> Answer:
         ValueError: it is no answer to the questions.
     """
     first, *others = text.split("\n")
-    tag, _, version = first.partition("\t")
+    tag, _, rest = first.partition("\t")
+    version, _, most_rows = rest.partition("\t")
     if tag != _TAG:
         raise ValueError(f"the client printed {first[:40]!r}")
     lines = [line for line in others if line]
     grants = [line for line in lines if line.startswith(("GRANT ", "REVOKE "))]
     rows = [line.split("\t") for line in lines if line.count("\t") >= 3]
-    return Answer(_unescaped(version), tuple(_row(row) for row in rows), tuple(map(_unescaped, grants)))
+    return Answer(
+        _unescaped(version),
+        tuple(_row(row) for row in rows),
+        tuple(map(_unescaped, grants)),
+        int(most_rows or _ALL_ROWS),
+    )
 
 
 def _row(values: Sequence[str]) -> ServerObject:

@@ -17,10 +17,11 @@ _SIGNS = re.compile(
     rb"-- (?:(?P<what>Table|Temporary (?:table|view)|Sequence) structure for (?:table |view |)|Current Database: )"
     rb"(?P<name>`(?:[^`\n]|``)*`)\n"
     rb"|CREATE (?:OR REPLACE )?(?:DEFINER=[^\n]{0,900}? )?(?:AGGREGATE )?(?P<routine>PROCEDURE|FUNCTION|PACKAGE) "
-    rb"|/\*!5\d{4} CREATE\*/ [^\n]{0,900}?/\*!5\d{4} (?P<other>TRIGGER|EVENT) "
+    rb"|/\*!5\d{4} CREATE\*/ [^\n]{0,900}?/\*!5\d{4} (?P<other>(?i:TRIGGER|EVENT))\b"
     rb")"
 )
-"""Lines of ``client/mysqldump.cc``. Rows hold no line end, and a routine that looks like more can hide nothing else."""
+"""Lines of ``client/mysqldump.cc``. Rows hold no line end, and a routine that looks like more can hide nothing else. Of
+a trigger a server keeps the words in which it was made: in small letters, with a line break behind the first."""
 
 ROUTINES, TRIGGERS, EVENTS = "routines", "triggers", "events"
 
@@ -59,7 +60,7 @@ class MySQLInventory:
         if sign["routine"]:
             self.counts[ROUTINES] += 1
         elif sign["other"]:
-            self.counts[TRIGGERS if sign["other"] == b"TRIGGER" else EVENTS] += 1
+            self.counts[TRIGGERS if sign["other"].upper() == b"TRIGGER" else EVENTS] += 1
         else:
             name = sign["name"][1:-1].replace(b"``", b"`").decode(errors="replace")
             if sign["what"]:

@@ -27,14 +27,14 @@ _LOCK_TIMEOUT = 3_600_000  # milliseconds; without it a forgotten transaction wo
 _PACKAGE = "postgresql-client"
 _PATIENCE = 600.0  # seconds that the server may take for an answer, if StallTimeout is not less
 
-_NO_SETTINGS = "options=' '"  # pg_dumpall drops an empty value, and those of the environment would hold
+_NO_SETTINGS = " "  # pg_dumpall drops an empty value, and those of the environment would hold
 
 _DUMP_OPTIONS = (
     # Nobody is there to type one.
     "--no-password",
     f"--lock-wait-timeout={_LOCK_TIMEOUT}",
 )
-_OWN_NAMES = "--command=SET search_path = pg_catalog"
+_OWN_NAMES = "--command=SET search_path = pg_catalog; SET statement_timeout = 0; SET lock_timeout = 0"
 _OR_WITHOUT = ", or set PostgreSQLOptions --no-subscriptions"
 _ASKING = (
     *("--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--no-password", "--set=ON_ERROR_STOP=1"),
@@ -42,15 +42,20 @@ _ASKING = (
 )
 
 
-def connection_string(database: str) -> str:
+def connection_string(database: str, settings: str = _NO_SETTINGS) -> str:
     """A database's name as libpq takes it without a second look, whatever the name is.
 
     A plain name with ``=`` in it, or one that begins like a URL, would be read as a connection string. Quoting is that
     of PostgreSQL's manual, "Connection Strings". Settings of PGOPTIONS and of a service do not hold, since they could
     change what is dumped. The name is empty where libpq, or the program, chooses.
+
+    Args:
+        database: its name.
+        settings: those of the session, as ``-c NAME=VALUE`` each; they win over what is set for a database or a role.
     """
+    options = f"options='{settings}'"
     escaped = database.replace("\\", "\\\\").replace("'", "\\'")
-    return f"dbname='{escaped}' {_NO_SETTINGS}" if database else _NO_SETTINGS
+    return f"dbname='{escaped}' {options}" if database else options
 
 
 def pg_dump_command(program: str, job: Job) -> tuple[str, ...]:

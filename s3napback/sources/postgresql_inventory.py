@@ -26,6 +26,7 @@ _COUNTED = {
 _WITHOUT_SCHEMA = ("schema", "extension", "event trigger", "publication", "subscription", "server")
 _NAMED = frozenset(kind.upper().encode() for kind in (*_RELATIONS, *_WITHOUT_SCHEMA))
 
+_LINE_BREAKS = re.compile(r"[\n\r]")
 _LONGEST = 16384  # bytes of a line that is looked for; arguments of functions belong to their names
 _SIGN = re.compile(
     rb"\n(?:"
@@ -60,15 +61,19 @@ WHERE n.nspname IN ('pg_catalog', 'information_schema') AND p.oid >= 16384 AND p
 )
 UNION ALL
 SELECT x.what, n.nspname, c.relname, '' FROM (
-    SELECT 'triggers', tgrelid FROM pg_trigger WHERE NOT tgisinternal
+    SELECT 'triggers', tgrelid FROM pg_trigger t WHERE NOT tgisinternal AND NOT EXISTS (
+        SELECT FROM pg_depend d JOIN pg_trigger above ON above.oid = d.refobjid
+        WHERE d.classid = 'pg_trigger'::regclass AND d.refclassid = d.classid AND d.objid = t.oid
+        AND above.tgenabled = t.tgenabled
+    )
     UNION ALL SELECT 'policies', polrelid FROM pg_policy
     UNION ALL SELECT 'rules', ev_class FROM pg_rewrite WHERE rulename <> '_RETURN'
 ) AS x (what, relation) JOIN pg_class c ON c.oid = x.relation JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname !~ '^(pg_|information_schema$)' AND NOT c.relispartition AND NOT EXISTS (
+WHERE n.nspname !~ '^(pg_|information_schema$)' AND NOT EXISTS (
     SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
 )
 UNION ALL
-SELECT 'large objects', '', '', '' FROM pg_largeobject_metadata
+SELECT 'large objects', '', '', count(*)::text FROM pg_largeobject_metadata HAVING count(*) > 0
 UNION ALL
 SELECT x.what, '', x.name, '' FROM (
     SELECT 'schema', 'pg_namespace'::regclass, oid, nspname FROM pg_namespace
@@ -96,7 +101,8 @@ AND NOT (m.umuser <> 0 AND m.usename = current_user
 """
 """All that a dump should hold, in the words of messages. 16384 is FirstNormalObjectId: what has a smaller number was
 made with the server. Views of the standard may have been made anew, as notes of releases advise. pg_dump passes over
-the server's own schemas, and of an extension's tables writes only the rows of those that it calls its configuration.
+the server's own schemas, and over triggers that a partition has from the table above it unless they are switched on or
+off otherwise; and of an extension's tables writes only the rows of those that it calls its configuration.
 The size of a table is asked for last, since that waits for whoever has locked it.
 The view ``pg_user_mappings`` hides options from others, and pg_dump then writes the mapping without any."""
 
@@ -116,9 +122,7 @@ def questions(version: int) -> str:
     Args:
         version: ``server_version_num``.
     """
-    if version >= 100_000:
-        return _QUESTIONS + _FROM_10
-    return _QUESTIONS.replace("AND NOT c.relispartition", "")
+    return _QUESTIONS + (_FROM_10 if version >= 100_000 else "")
 
 
 class Thing(NamedTuple):
@@ -128,7 +132,7 @@ class Thing(NamedTuple):
         kind: as messages call it.
         schema: in which it is; empty for what is in none.
         name: its own, or that of the table to which it belongs.
-        more: a table's persistence, the server of a user mapping, an extension.
+        more: a table's persistence, the server of a user mapping, an extension; how many large objects there are.
     """
 
     kind: str
@@ -183,7 +187,12 @@ class DatabaseContents:
     def counts(self) -> Mapping[str, int]:
         """Of what else the dump must hold, how much there is."""
         kinds = (ROUTINES, TRIGGERS, POLICIES, RULES, LARGE_OBJECTS)
-        return Counter(counted_thing(thing.kind, self.database) for thing in self._wanted() if thing.kind in kinds)
+        found: Counter[str] = Counter()
+        for thing in self._wanted():
+            if thing.kind in kinds:
+                # There may be millions of them, which are counted by the server.
+                found[counted_thing(thing.kind, self.database)] += int(thing.more) if thing.kind == LARGE_OBJECTS else 1
+        return found
 
     def hidden(self) -> list[str]:
         """What the user of the dump may not see, so that it would be missing, as messages call it."""
@@ -251,6 +260,16 @@ def thing_name(kind: str, schema: str, name: str, database: str) -> str:
     """What messages call one thing that has a name."""
     article = "" if kind == _ROWS else "the "
     return counted_thing(f"{article}{kind} {schema}{'.' * bool(schema)}{name}", database)
+
+
+def dumped_names(things: Sequence[Thing], database: str) -> set[str]:
+    """What a dump calls things that have a name with a line break in it, or any other: ``sanitize_line``."""
+    named = (*_RELATIONS, *_WITHOUT_SCHEMA)
+    return {
+        thing_name(each.kind, _LINE_BREAKS.sub(" ", each.schema), _LINE_BREAKS.sub(" ", each.name), database)
+        for each in things
+        if each.kind in named
+    }
 
 
 class PostgreSQLInventory:

@@ -64,7 +64,11 @@ class PostMortem:
                 return
             if member.stage.may_pause and watch.has_worked(member.processor_time):
                 return
-        accused = _accused(member, f"has been {watch.verdict} for {self._patience}")
+        what = f"has been {watch.verdict} for {self._patience}"
+        if isinstance(member, Process) and member.has_ended_without_others():
+            what = "" if member.is_good else member.describe_end()
+            what = what or f"ended, but something that it started has kept its output open for {self._patience}"
+        accused = _accused(member, what)
         suspects = member.suspects if isinstance(member, Process) else ()
         raise ElementsFailed(replace(accused, lines=(*accused.lines, *(f"  {line}" for line in suspects))))
 

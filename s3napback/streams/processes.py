@@ -141,6 +141,8 @@ def start_problem(program: str, user: User | None, error: OSError | ValueError) 
             "CapabilityBoundingSet=CAP_DAC_READ_SEARCH CAP_SETUID CAP_SETGID CAP_KILL into its service"
         )
     if isinstance(error, FileNotFoundError) and error.filename in (None, program):
+        if program.startswith("/") and os.path.lexists(program):
+            return f"cannot start {program}: what its first line names, or its loader, is missing"
         return f"cannot start {program}: it is not installed, or not on PATH"
     if isinstance(error, FileNotFoundError) and not Path("/proc/self/fd").is_dir():
         return f"cannot start {program}: /proc is missing; mount it with: mount -t proc proc /proc"
@@ -251,6 +253,7 @@ class Process:
         self.stage = stage
         self.name = stage.name
         self._ends = (stdin, stdout, stderr)
+        self._has_left_others = False
         self.messages = Messages(stage.name, stage.review)
         try:
             self._popen = (
@@ -308,9 +311,16 @@ class Process:
                 return True
         return False
 
+    def has_ended_without_others(self) -> bool:
+        """Whether it has ended, for whoever knows that something that it started has not: this goes with it then."""
+        self._has_left_others = self.wait(0)
+        return self._has_left_others
+
     def send(self, number: signal.Signals) -> None:
-        """Signal its whole group, unless it has ended."""
-        if self.status is None:
+        """Signal its whole group, unless it has ended; then what it has left, if that was noticed."""
+        # As long as there is somebody in a group, no other process gets its number.
+        is_left = self._has_left_others and not Path(f"/proc/{self._popen.pid}").exists()
+        if self.status is None or is_left:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._popen.pid, number)
 

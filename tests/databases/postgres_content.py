@@ -66,3 +66,20 @@ NAMES = (
     "#hash",
 )
 """Names of databases that a shell, an option parser, SQL or a connection string would trip over."""
+
+PARTED = """
+CREATE TABLE parted (a int, b text) PARTITION BY LIST (a);
+CREATE TABLE one PARTITION OF parted FOR VALUES IN (1);
+CREATE TABLE "in two
+lines" (a int);
+INSERT INTO parted VALUES (1, 'x');
+CREATE FUNCTION same() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER above BEFORE INSERT ON parted FOR EACH ROW EXECUTE FUNCTION same();
+CREATE TRIGGER off_below BEFORE INSERT ON parted FOR EACH ROW EXECUTE FUNCTION same();
+CREATE TRIGGER below BEFORE INSERT ON one FOR EACH ROW EXECUTE FUNCTION same();
+ALTER TABLE one DISABLE TRIGGER off_below;
+ALTER TABLE one ENABLE ROW LEVEL SECURITY;
+CREATE POLICY below ON one USING (true);
+CREATE RULE below AS ON INSERT TO one DO ALSO NOTHING;
+"""
+"""Of four triggers two are the partition's own: one that was made there, and one that is switched off there."""

@@ -176,6 +176,26 @@ def test_what_sqlite_itself_brings_is_no_extension(site: Site, folder: Path, tmp
         assert connection.execute("SELECT text FROM words WHERE words MATCH 'world'").fetchall() == [("hello world",)]
 
 
+def test_an_index_by_a_function_of_sqlite_itself_is_no_damage(site: Site, folder: Path, tmp_path: Path) -> None:
+    path = make(folder / "data.db")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(
+            "CREATE TABLE facts (text, name AS (json_extract(text, '$.name')), CHECK (json_valid(text)))"
+        )
+        connection.execute("CREATE INDEX by_name ON facts (name)")
+        connection.execute(
+            "CREATE INDEX by_age ON facts (json_extract(text, '$.age')) WHERE json_type(text) = 'object'"
+        )
+        connection.execute("INSERT INTO facts VALUES (?)", ('{"name": "ann", "age": 7}',))
+        connection.commit()
+    assert night(site, block(path)).done == 1
+    assert verified(site, f"{path}")[0] == 0
+    site.configure(block(path))
+    assert "proven: 2 tables with 101 rows" in site.run("drill", day=0).stdout
+    with closing(sqlite3.connect(restored(site, f"SQLite{path}", tmp_path / "copy"))) as connection:
+        assert connection.execute("SELECT name FROM facts").fetchall() == [("ann",)]
+
+
 def test_one_that_is_locked_is_waited_for_as_long_as_stall_timeout_says(
     site: Site, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

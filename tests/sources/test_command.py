@@ -129,11 +129,43 @@ def test_the_dry_run_shows_it_and_does_not_run_it(site: Site) -> None:
 def test_all_that_it_started_ends_with_it_where_it_stalls(site: Site, tmp_path: Path) -> None:
     run = f"sh -c 'sleep 600 & echo $! >{tmp_path}/child; echo x; wait'"
     assert night(site, block(run, "StallTimeout 1")).failed == 1
-    child = int((tmp_path / "child").read_text())
+    assert has_ended(int((tmp_path / "child").read_text()))
+
+
+def has_ended(child: int) -> bool:
+    """Whether it does so within ten seconds."""
     deadline = time.monotonic() + 10
     while Path(f"/proc/{child}").exists() and "(zombie)" not in Path(f"/proc/{child}/status").read_text():
-        assert time.monotonic() < deadline
+        if time.monotonic() > deadline:
+            return False
         time.sleep(0.05)
+    return True
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (0, "ended, but something that it started has kept its output open for 1 seconds (StallTimeout)"),
+        (3, "failed with exit status 3"),
+    ],
+)
+def test_what_it_leaves_with_its_output_is_told_from_itself_and_ends_as_well(
+    site: Site, tmp_path: Path, caplog: pytest.LogCaptureFixture, status: int, words: str
+) -> None:
+    run = f"sh -c 'sleep 600 & echo $! >{tmp_path}/child; echo x; exit {status}'"
+    assert night(site, block(run, "StallTimeout 1")).failed == 1
+    assert f"sh {words}" in caplog.text
+    assert has_ended(int((tmp_path / "child").read_text()))
+
+
+def test_a_script_whose_interpreter_is_missing_is_no_missing_script(
+    site: Site, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    script = tmp_path / "script"
+    script.write_text("#!/nonexistent/interpreter\n")
+    script.chmod(0o700)
+    assert night(site, block(str(script))).failed == 1
+    assert f"cannot start {script}: what its first line names" in caplog.text
 
 
 def test_it_rotates_like_any_other_always_full_source(site: Site) -> None:

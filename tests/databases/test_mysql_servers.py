@@ -1,0 +1,98 @@
+"""MySQL and MariaDB: how a server is set, and in what words things were made, takes nothing from a dump in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.databases.mariadb import MariaDB
+from tests.site import Site
+
+
+@pytest.fixture
+def database(site: Site, mariadb: MariaDB, request: pytest.FixtureRequest) -> str:
+    """A fresh database with a table of three rows, of a name of its own, which is configured."""
+    name = f"s_{abs(hash(request.node.name)) % 10**8}"
+    mariadb.drop(name)
+    mariadb.create(name)
+    mariadb.run("CREATE TABLE seen (a INT); INSERT INTO seen VALUES (1), (2), (3)", name)
+    option_file = Path(site.environment["HOME"]) / ".my.cnf"
+    option_file.write_text(f"[client]\nsocket={mariadb.socket}\nuser=root\n")
+    option_file.chmod(0o600)
+    site.configure(f"<MySQL {name}>\n</MySQL>")
+    return name
+
+
+@contextmanager
+def set_on_server(mariadb: MariaDB, variable: str, value: str) -> Iterator[None]:
+    mariadb.run(f"SET GLOBAL {variable} = {value}")
+    try:
+        yield
+    finally:
+        mariadb.run(f"SET GLOBAL {variable} = DEFAULT")
+
+
+TRIGGERS = (
+    "create trigger watch before insert on seen for each row set @a = 1",
+    "CREATE TRIGGER\nwatch\nBEFORE INSERT ON seen FOR EACH ROW SET @a = 1",
+    "create or replace\n\ttrigger\twatch before insert on seen for each row set @a = 1",
+    "Create Trigger`watch`before insert on seen for each row set @a = 1",
+    "CREATE /* it */ TRIGGER /* is */ watch BEFORE INSERT ON seen FOR EACH ROW SET @a = 1",
+    "CREATE TRIGGER IF NOT EXISTS watch BEFORE INSERT ON seen FOR EACH ROW SET @a = 1",
+)
+
+
+@pytest.mark.parametrize("trigger", TRIGGERS)
+def test_a_trigger_is_found_in_the_dump_in_whatever_words_it_was_made(
+    site: Site, mariadb: MariaDB, database: str, trigger: str
+) -> None:
+    mariadb.run(trigger, database)
+    site.run()
+
+
+@pytest.mark.usefixtures("database")
+def test_a_dump_that_would_be_cut_by_the_servers_own_limit_of_rows_fails(site: Site, mariadb: MariaDB) -> None:
+    with set_on_server(mariadb, "sql_select_limit", "2"):
+        assert "sql_select_limit is 2" in site.run(expect=1).stderr
+    assert site.archive_keys() == []
+    site.run()
+
+
+@pytest.mark.usefixtures("database")
+def test_a_limit_that_each_session_of_an_ordinary_user_begins_with_is_seen(site: Site, mariadb: MariaDB) -> None:
+    option_file = Path(site.environment["HOME"]) / ".my.cnf"
+    option_file.write_text(f"[client]\nsocket={mariadb.socket}\nuser=ordinary\n")
+    mariadb.run("CREATE USER IF NOT EXISTS ordinary@localhost")
+    mariadb.run("GRANT SELECT, SHOW VIEW, TRIGGER, EVENT, LOCK TABLES ON *.* TO ordinary@localhost")
+    with set_on_server(mariadb, "init_connect", "'SET sql_select_limit = 2'"):
+        assert "sql_select_limit is 2" in site.run(expect=1).stderr
+    site.run()
+
+
+def test_digits_that_a_dump_does_not_hold_are_told_of(site: Site, mariadb: MariaDB, database: str) -> None:
+    columns = "a FLOAT, b FLOAT(10,3), c FLOAT UNSIGNED, d DOUBLE, e FLOAT AS (a + 1)"
+    mariadb.run(f"CREATE TABLE places ({columns}); CREATE VIEW shown AS SELECT * FROM places", database)
+    said = site.run().stderr
+    assert "of FLOAT columns the dump holds six digits" in said
+    assert ": places.a and 1 more. DOUBLE" in said
+    mariadb.run("ALTER TABLE places MODIFY a DOUBLE, MODIFY c DOUBLE", database)
+    assert "FLOAT" not in site.run("-f").stderr
+
+
+def test_rows_that_a_table_has_from_elsewhere_are_told_of(site: Site, mariadb: MariaDB, database: str) -> None:
+    mariadb.run("INSTALL SONAME 'ha_federatedx'")
+    try:
+        mariadb.run(
+            f"CREATE TABLE far (a INT) ENGINE=FEDERATED CONNECTION='mysql://root@localhost/{database}/seen';"
+            "CREATE TABLE near (a INT) ENGINE=MyISAM; CREATE TABLE both_of (a INT) ENGINE=MERGE UNION=(near)",
+            database,
+        )
+        said = site.run().stderr
+        assert "the rows of the table far are not in the dump, since its engine, FEDERATED, has them from else" in said
+        assert "both_of" not in said
+        mariadb.run("DROP TABLE far", database)
+    finally:
+        mariadb.run("UNINSTALL SONAME 'ha_federatedx'")

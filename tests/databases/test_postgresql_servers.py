@@ -1,0 +1,59 @@
+"""PostgreSQL: how a role is set, and what partitions have of their own, takes nothing from a dump."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from s3napback.sources.postgresql_inventory import questions
+from tests.databases.postgres import Postgres
+from tests.databases.postgres_content import PARTED
+from tests.site import Site
+
+
+@pytest.fixture
+def database(postgres: Postgres, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A fresh database of a name of its own."""
+    name = f"s_{abs(hash(request.node.name)) % 10**8}"
+    postgres.create(name)
+    yield name
+    postgres.drop(name)
+
+
+@pytest.fixture(autouse=True)
+def _reached(site: Site, postgres: Postgres) -> None:
+    site.environment.update(postgres.environment)
+
+
+@pytest.mark.parametrize("lost", ["below", "off_below"])
+def test_a_dump_without_what_a_partition_has_of_its_own_fails(
+    site: Site, postgres: Postgres, database: str, lost: str
+) -> None:
+    postgres.run(PARTED, database)
+    site.configure(f"<PostgreSQL {database}>\n</PostgreSQL>")
+    site.fake_program("pg_dump", f'REAL "$@" | sed "/^-- Name: one {lost}; Type: TRIGGER/d"')
+    assert "lacks what the server has: 1 of 4 triggers" in site.run(expect=1).stderr
+
+
+def test_large_objects_are_counted_by_the_server(site: Site, postgres: Postgres, database: str) -> None:
+    postgres.run("CREATE TABLE a (a int); SELECT count(lo_create(0)) FROM generate_series(1, 1000)", database)
+    version = int(postgres.run("SHOW server_version_num"))
+    assert len(postgres.run(questions(version), database).splitlines()) < 10
+    site.configure(f"<PostgreSQL {database}>\n</PostgreSQL>")
+    site.run()
+    site.fake_program("pg_dump", 'REAL "$@" | sed "0,/^SELECT pg_catalog.lo_open/{/^SELECT pg_catalog.lo_open/d}"')
+    assert "lacks what the server has: 1 of 1000 large objects" in site.run("-f", expect=1).stderr
+
+
+def test_a_time_limit_of_the_role_does_not_hold_for_the_question_what_there_is(
+    site: Site, postgres: Postgres, database: str
+) -> None:
+    postgres.run("".join(f"CREATE TABLE t{number} (a int);" for number in range(300)), database)
+    postgres.run("DROP ROLE IF EXISTS hurried; CREATE ROLE hurried LOGIN SUPERUSER")
+    postgres.run("ALTER ROLE hurried SET statement_timeout = 1; ALTER ROLE hurried SET lock_timeout = 1")
+    site.configure(f"<PostgreSQL hurried@{database}>\n</PostgreSQL>")
+    try:
+        site.run()
+    finally:
+        postgres.run("DROP ROLE hurried")

@@ -1,0 +1,39 @@
+"""A drill takes for good what is good: partitions, names with line breaks, databases that nobody may write to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.databases.postgres import Postgres
+from tests.databases.postgres_content import PARTED
+from tests.site import Site
+
+pytestmark = pytest.mark.long(15)
+
+
+@pytest.mark.parametrize("target", ["parted", "all"])
+def test_what_a_partition_has_of_its_own_is_proven(site: Site, postgres: Postgres, scratch: Path, target: str) -> None:
+    site.environment.update(postgres.environment)
+    postgres.create("parted")
+    try:
+        postgres.run(PARTED, "parted")
+        site.configure(f"<PostgreSQL {target}>\n</PostgreSQL>")
+        site.run()
+        assert ": proven: " in site.run("drill", f"--scratch={scratch}").stdout
+    finally:
+        postgres.drop("parted")
+
+
+def test_a_database_that_was_made_read_only_is_proven(site: Site, postgres: Postgres, scratch: Path) -> None:
+    site.environment.update(postgres.environment)
+    postgres.create("frozen")
+    try:
+        postgres.run("CREATE TABLE kept (a int[]); INSERT INTO kept VALUES ('{NULL,1}')", "frozen")
+        postgres.run("ALTER DATABASE frozen SET default_transaction_read_only = on")
+        site.configure("<Cycle c>\nPostgreSQL frozen all\n</Cycle>")
+        site.run()
+        assert site.run("drill", f"--scratch={scratch}").stdout.count(": proven: ") == 2
+    finally:
+        postgres.drop("frozen")
