@@ -279,7 +279,7 @@ def _make_session(given: Credentials) -> botocore.session.Session:
         try:
             core.set_config_variable(name, max(least, core.get_config_variable(name) or 0))
         except ValueError as error:
-            told = ValueError(f"AWS_{name.upper()}, or {name} in ~/.aws/config, is no number: {error}")
+            told = ValueError(f"AWS_{name.upper()}, or {name} in ~/.aws, is no number: {error}")
             raise UnusableSettings(error=told) from error
     if given.key:
         core.set_credentials(given.key, given.secret, given.token or None)
@@ -301,7 +301,7 @@ def _make_client(session: botocore.session.Session, settings: StoreSettings, wai
         raise UnusableSettings(error=error) from error
     except (AttributeError, LookupError, TypeError) as error:
         # botocore does not look what kind of value a section such as “s3 =” has.
-        what = "boto3 can make nothing of its own settings; look at ~/.aws/config, and the variables called AWS_…"
+        what = "~/.aws, or a variable called AWS_…, holds what makes no sense"
         told = ValueError(f"{what}: {error} ({type(error).__name__})")
         raise UnusableSettings(error=told) from error
     if settings.requester_pays:

@@ -231,8 +231,8 @@ NUMBERS = json.dumps({"Version": 1, "AccessKeyId": 7, "SecretAccessKey": 8})
 @pytest.mark.parametrize(
     ("text", "variable", "value", "reason"),
     [
-        ("s3 = nonsense", "", "", "look at ~/.aws/config.*has no attribute"),
-        ("metadata_service_timeout = soon", "", "", "metadata_service_timeout in ~/.aws/config, is no number"),
+        ("s3 = nonsense", "", "", "~/.aws, or .*makes no sense.*no attribute"),
+        ("metadata_service_timeout = soon", "", "", "metadata_service_timeout in ~/.aws, is no number"),
         ("", "AWS_METADATA_SERVICE_NUM_ATTEMPTS", "x", "AWS_METADATA_SERVICE_NUM_ATTEMPTS, or .* is no number"),
         ("", "AWS_EC2_METADATA_SERVICE_ENDPOINT", "nonsense", "no usable credentials: Invalid endpoint.*nonsense"),
         ("", "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "nonsense", "no usable credentials: Invalid.*mode: nonsense"),
