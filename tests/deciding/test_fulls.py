@@ -283,7 +283,9 @@ WORDS = {
     Reason.REVISION_ALTERED: "its revision 7 is not the one that was archived: an older copy was put back",
     Reason.LINK_GONE: "etc-0-FULL of 2027-07-01, on which the DIFF would build, is no longer in the store",
     Reason.LINK_REPLACED: "etc-1-DIFF of 2027-07-02, on which the DIFF would build, was replaced by another archive",
-    Reason.LINK_CUT: "etc-1-DIFF of 2027-07-02, on which the DIFF would build, is damaged: it has 7 bytes in place of 8",
+    Reason.LINK_CUT: (
+        "etc-1-DIFF of 2027-07-02, on which the DIFF would build, is damaged: it has 7 bytes in place of 8"
+    ),
 }
 
 
