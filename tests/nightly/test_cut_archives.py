@@ -55,6 +55,22 @@ def test_that_of_today_is_made_once_more(nights: Site) -> None:
     assert restored(nights, 1) == {"file0", "file1"}
 
 
+def test_where_another_source_s_lies_in_its_place_the_day_before_does_not_pass_for_the_newest(nights: Site) -> None:
+    assert nights.server is not None
+    other = nights.root / "other"
+    other.mkdir()
+    nights.configure(f"<Cycle nightly>\nDiffs 6\nDirectory {nights.source}\nDirectory {other}\n</Cycle>")
+    nights.run(day=1)
+    key = sorted(key for key in nights.archive_keys() if key.startswith(nights.name()))[1]
+    (others,) = [each for each in nights.archive_keys() if each.startswith(nights.name(other))]
+    copied = {"Bucket": nights.bucket, "Key": others}
+    nights.server.client().copy_object(Bucket=nights.bucket, Key=key, CopySource=copied)
+    told = f"{key} cannot be restored: an archive of Directory {other} of host test-host lies in its place"
+    assert told in nights.run("verify", str(nights.source), day=1, expect=1).stdout
+    restoring = nights.run("restore", str(nights.source), "--to", str(nights.root / "out"), day=1)
+    assert told in restoring.stderr
+
+
 def test_an_empty_one_is_not_said_to_be_restorable(nights: Site) -> None:
     key = sorted(nights.archive_keys())[1]
     cut(nights, key, CUTS["empty"])
