@@ -63,8 +63,7 @@ def test_where_another_source_s_lies_in_its_place_the_day_before_does_not_pass_f
     nights.run(day=1)
     key = sorted(key for key in nights.archive_keys() if key.startswith(nights.name()))[1]
     (others,) = [each for each in nights.archive_keys() if each.startswith(nights.name(other))]
-    copied = {"Bucket": nights.bucket, "Key": others}
-    nights.server.client().copy_object(Bucket=nights.bucket, Key=key, CopySource=copied)
+    nights.server.client().copy_object(Bucket=nights.bucket, Key=key, CopySource=f"{nights.bucket}/{others}")
     told = f"{key} cannot be restored: an archive of Directory {other} of host test-host lies in its place"
     assert told in nights.run("verify", str(nights.source), day=1, expect=1).stdout
     restoring = nights.run("restore", str(nights.source), "--to", str(nights.root / "out"), day=1)
