@@ -6,6 +6,7 @@ import gc
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
@@ -356,7 +357,9 @@ def _run_command_line() -> int:
     except click.ClickException as error:
         # It quotes arguments, which a script may have from anywhere.
         shown = click.UsageError(printable(error.format_message()), getattr(error, "ctx", None))
-        shown.show()
+        # A full disk behind standard error changes nothing about what was asked for.
+        with suppress(OSError):
+            shown.show()
         return error.exit_code
 
 

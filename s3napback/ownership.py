@@ -258,7 +258,7 @@ class _Way:
 
     def judge_entry(self, folder: _Folder, name: str, status: os.stat_result) -> None:
         """Refuse the file, or whatever else is no folder, to which the way leads."""
-        if _is_null_device(status):
+        if is_null_device(status):
             return
         fault = _fault(status, folder.path / name, _handle(folder, name), above=False)
         if not fault and folder.shared and status.st_nlink > 1 and stat.S_ISREG(status.st_mode):
@@ -353,7 +353,7 @@ def _where(path: Path) -> str:
     return ""
 
 
-def _is_null_device(status: os.stat_result) -> bool:
+def is_null_device(status: os.stat_result) -> bool:
     """Whether it is Linux's null device, which everybody may write to and nobody can change (null(4))."""
     return stat.S_ISCHR(status.st_mode) and status.st_rdev == _NULL_DEVICE
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from s3napback.cli import command_line
 from s3napback.errors import S3napbackError
+from tests.site import START
 
 
 @pytest.mark.parametrize(
@@ -115,3 +117,9 @@ def test_what_finds_no_room_was_not_said(words: list[str], monkeypatch: pytest.M
     ):
         monkeypatch.setattr("sys.stdout", full)
         command_line.main(words, standalone_mode=False)
+
+
+def test_what_is_wrong_with_the_arguments_is_no_bug_where_nobody_can_be_told(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([*START, "nonsense"], stderr=full, stdout=full, cwd=tmp_path, check=False)
+    assert done.returncode == 2

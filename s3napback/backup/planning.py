@@ -122,7 +122,7 @@ class Probes:
         if mark is None and not known and all(link.key != key for link in state.history.chain):
             return None
         found = self.context.store.head(key)
-        return None if found is None else Held.of(found.metadata)
+        return None if found is None else Held.of(found.metadata, found.size)
 
     def noted_id(self, key: str) -> str | None:
         """Id of the archive that the checksum beside a key speaks of; None if there is none to be read."""

@@ -391,7 +391,8 @@ def _look(store: Store, memory: HeadMemory, prefix: str, listed: StoredObject) -
         return CataloguedArchive(listed, base, None, f"it cannot be looked at: {error}")
     if found is None:
         return listed.key
-    return CataloguedArchive(found, base, ArchiveRecord.from_metadata(found.metadata), found.flaw)
+    flaw = found.flaw or ("" if found.size else "it is empty, which no archive is")
+    return CataloguedArchive(found, base, None if flaw else ArchiveRecord.from_metadata(found.metadata), flaw)
 
 
 def _date(archive: CataloguedArchive) -> str:

@@ -62,6 +62,11 @@ def losses(catalogue: Catalogue, names: Collection[str], prefix: str) -> list[Lo
         for each in catalogue.archives
         if each.record is None and (each.flaw or _has_company(catalogue, each.key) or each.base in in_use)
     ]
+    found += [
+        Loss(each.key, each.base, f"an archive of {each.record.owner} lies in its place")
+        for each in catalogue.archives
+        if each.record and each.base in in_use and is_stray(each) and _has_company(catalogue, each.key)
+    ]
     return sorted([*found, *_gone(catalogue, prefix)], key=lambda loss: loss.key)
 
 

@@ -13,7 +13,7 @@ from enum import Enum
 from functools import cached_property
 
 from s3napback.archives import UNKNOWN_OWNER, ArchiveRecord, Owner, slot_keys
-from s3napback.chains import Links, SourceState, Stored, base_for_slot
+from s3napback.chains import Link, Links, SourceState, Stored, base_for_slot
 from s3napback.config.settings import Job
 from s3napback.errors import SourceError
 from s3napback.kinds import SourceName
@@ -71,6 +71,7 @@ class Held:
         parent: id of the archive that it builds on; empty for a FULL.
         day: that it counts for, as a day number.
         is_encrypted: it is.
+        size: bytes in the store; None where nobody has looked because it is as it was.
     """
 
     owner: Owner = UNKNOWN_OWNER
@@ -78,12 +79,19 @@ class Held:
     parent: str = ""
     day: int = 0
     is_encrypted: bool = False
+    size: int | None = None
 
     @classmethod
-    def of(cls, metadata: Mapping[str, str]) -> Held:
+    def of(cls, metadata: Mapping[str, str], size: int | None = None) -> Held:
         """Read an object's metadata."""
         record = ArchiveRecord.from_metadata(metadata)
-        return cls(record.owner, record.id, record.parent, record.day, bool(record.recipients)) if record else cls()
+        if record is None:
+            return cls()
+        return cls(record.owner, record.id, record.parent, record.day, bool(record.recipients), size)
+
+    def has_size_of(self, link: Link) -> bool:
+        """Whether it has as many bytes as when it had arrived, as far as either is known."""
+        return self.size is None or not link.size or self.size == link.size
 
     @classmethod
     def remembered(cls, stored: Stored) -> Held:

@@ -45,6 +45,7 @@ class Reason(Enum):
     REVISION_ALTERED = "its revision {archived} is not the one that was archived: an older copy was put back"
     LINK_GONE = "{key} of {date}, on which the DIFF would build, is no longer in the store"
     LINK_REPLACED = "{key} of {date}, on which the DIFF would build, was replaced by another archive"
+    LINK_CUT = "{key} of {date}, on which the DIFF would build, is damaged: it has {size} bytes in place of {before}"
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,9 @@ def _why_not_whole(facts: SourceFacts, base: Links) -> Why | None:
         if held is None or held.id != link.id:
             reason = Reason.LINK_GONE if held is None else Reason.LINK_REPLACED
             return Why(reason, {"key": link.key, "date": day_date(link.day)})
+        if not held.has_size_of(link):
+            values = {"key": link.key, "date": day_date(link.day), "size": held.size, "before": link.size}
+            return Why(Reason.LINK_CUT, values)
     return None
 
 

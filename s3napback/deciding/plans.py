@@ -244,7 +244,7 @@ def _is_done(facts: SourceFacts, key: str, held: Held) -> bool:
         return False
     newest = facts.state.newest
     if newest is not None and newest.id == held.id:
-        return True
+        return held.has_size_of(newest)
     builds_on_known = (
         newest is None or not held.parent or any(link.id == held.parent for link in facts.state.history.chain)
     )

@@ -70,7 +70,7 @@ class KeyRing:
         except TookTooLong as error:
             raise UnusableTool(f"gpg did not tell its version within {ANSWER_TIMEOUT:g} seconds") from error
         except (OSError, ValueError) as error:
-            raise UnusableTool("gpg cannot be used:", *(f"  {line}" for line in str(error).splitlines())) from error
+            raise UnusableTool("gpg cannot be used:", *words_of(str(error).encode(errors="replace"))) from error
         self._private = private
         self._gpg.decode_errors = "replace"
         gpg = "gpg" if home is None or private else shell_command(["gpg", "--homedir", str(home)])

@@ -8,14 +8,17 @@ is told to read none of it (``--no-options``), and gets from us what is named he
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 
 from s3napback.errors import UnusableKey
-from s3napback.ownership import read_own_file
+from s3napback.ownership import NotAPlainFileError, is_null_device, read_own_file
 
 SYSTEM_FILE = Path("/etc/gnupg/gpg.conf")
+_BLANKS = " \t\v\f\r"
+_BYTE_ORDER_MARK = "\ufeff"
 
 
 class Purpose(Enum):
@@ -93,8 +96,10 @@ def counted_options(home: Path | None, purpose: Purpose) -> tuple[str, ...]:
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
+            if isinstance(error, NotAPlainFileError) and is_null_device(path.stat()):
+                continue  # a usual way to say that nothing is set
             raise UnusableKey(f"gpg's settings {path} cannot be read: {error.strerror}") from error
-        found += select_options(text.split("\n"), purpose)
+        found += select_options(text.removeprefix(_BYTE_ORDER_MARK).split("\n"), purpose)
     return tuple(found)
 
 
@@ -107,8 +112,10 @@ def select_options(lines: Sequence[str], purpose: Purpose) -> list[str]:
     """
     arguments: list[str] = []
     for line in lines:
-        name, _, value = line.strip().removeprefix("--").replace("\t", " ").partition(" ")
-        value = value.strip()
+        # As gpg reads it (libgpg-error's src/argparse.c, isspace(3)): in C a text ends at a zero byte.
+        words = line.partition("\0")[0].strip(_BLANKS).removeprefix("--")
+        name, value = re.split(f"[{_BLANKS}]+", f"{words} ", maxsplit=1)
+        value = value.strip(_BLANKS)
         if value.startswith('"'):
             value = value[1:].removesuffix('"')
         if name in _FLAGS_FOR[purpose]:

@@ -38,6 +38,9 @@ def mistake(error: BaseException) -> str:
         return f"{without_secrets(str(found[-1]))}: correct {_PROXY}, or Endpoint"
     if any(isinstance(each, ValueError) and "Invalid header" in str(each) for each in found):
         return "no usable credentials: a key or token holds a line break or the like"
+    # Whatever urllib3 does not know, botocore calls unhandled: it has read an address then, and not the network.
+    if any(isinstance(each, UnicodeError) or (isinstance(each, ValueError) and "URL" in str(each)) for each in found):
+        return f"{without_secrets(str(found[-1]))}: correct {_PROXY}, or Endpoint"
     if any(isinstance(each, (ssl.SSLError, urllib3.exceptions.SSLError)) for each in found):
         return _tls_mistake(found)
     return ""

@@ -236,9 +236,10 @@ class S3Store:
             throttle=self._throttle,
             # Without an identity the old object could be taken for the new one.
             has_landed=lambda size: IDENTITY in metadata and not difference(self._head_once(key), size, metadata),
-            confirm=lambda size, version: (
-                as_sent(key, size, metadata, version)
-                if is_helper and size <= chunk_size
+            # What a store has taken it tells by a tag; something else on the way may say "200" as well.
+            confirm=lambda size, answer: (
+                as_sent(key, size, metadata, answer.get("VersionId", ""))
+                if is_helper and size <= chunk_size and tag_of(answer)
                 else self._confirm(key, size, metadata)
             ),
         )

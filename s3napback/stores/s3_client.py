@@ -214,6 +214,8 @@ class Clients:
             raise NoCredentialsError
         named = {"access key": frozen.access_key, "secret key": frozen.secret_key, "session token": frozen.token}
         for name, value in named.items():
+            if value and not isinstance(value, str):
+                raise UnusableCredentials(error=ValueError(f"the {name} is no text"))
             if value and not (value.isascii() and value.isprintable() and " " not in value):
                 raise UnusableCredentials(error=ValueError(f"the {name} holds a line break, a blank or the like"))
         if session is not self._made_for:
@@ -246,10 +248,10 @@ class Clients:
     def _looked_up(self, kept: botocore.session.Session | None) -> tuple[botocore.session.Session, Any]:
         """A session, and what it signs with now; None if it has nothing. May hang."""
         session = kept or _make_session(self._given)
-        if not (kept or self._given.key):
-            self._asked.watch(session)
         self._being_asked = session
         try:
+            if not (kept or self._given.key):
+                self._asked.watch(session)
             found = session.get_credentials()
             return session, found and found.get_frozen_credentials()
         except Exception as error:
@@ -274,7 +276,11 @@ def _make_session(given: Credentials) -> botocore.session.Session:
         ("metadata_service_timeout", _METADATA_SECONDS),
         ("metadata_service_num_attempts", _METADATA_ATTEMPTS),
     ):
-        core.set_config_variable(name, max(least, core.get_config_variable(name) or 0))
+        try:
+            core.set_config_variable(name, max(least, core.get_config_variable(name) or 0))
+        except ValueError as error:
+            told = ValueError(f"AWS_{name.upper()}, or {name} in ~/.aws, is no number: {error}")
+            raise UnusableSettings(error=told) from error
     if given.key:
         core.set_credentials(given.key, given.secret, given.token or None)
     return core
@@ -293,6 +299,11 @@ def _make_client(session: botocore.session.Session, settings: StoreSettings, wai
         )
     except (BotoCoreError, ValueError) as error:
         raise UnusableSettings(error=error) from error
+    except (AttributeError, LookupError, TypeError) as error:
+        # botocore does not look what kind of value a section such as “s3 =” has.
+        what = "~/.aws, or a variable called AWS_…, holds what makes no sense"
+        told = ValueError(f"{what}: {error} ({type(error).__name__})")
+        raise UnusableSettings(error=told) from error
     if settings.requester_pays:
         made.meta.events.register("before-sign.s3", _offer_to_pay)
     # botocore has no public way to choose what it sends requests by, and what it reads answers with.

@@ -20,7 +20,6 @@ from botocore.exceptions import (
     MetadataRetrievalError,
     NoAuthTokenError,
     NoCredentialsError,
-    ParamValidationError,
     PartialCredentialsError,
     ProfileNotFound,
     ProxyConnectionError,
@@ -164,6 +163,7 @@ _ADVICE = {
     "SignatureDoesNotMatch": "the secret key is wrong: correct secret= in S3Keyfile, or the credentials in use",
     "AuthorizationHeaderMalformed": "the request was signed for another region: set Region to the bucket's",
     "PermanentRedirect": "the bucket is elsewhere: set Region, or Endpoint, to the bucket's",
+    "TemporaryRedirect": "the bucket is elsewhere, or was just made: set Region, or Endpoint, to the bucket's, or wait",
     "ExpiredToken": f"the temporary credentials have expired: {_RENEW}",
     "ExpiredTokenException": f"the temporary credentials have expired: {_RENEW}",
     "TokenRefreshRequired": f"the temporary credentials have expired: {_RENEW}",
@@ -292,6 +292,8 @@ def _explain_answer(error: ClientError) -> str:
 
 def _explain_credentials(error: BaseException) -> str:
     text = without_secrets(str(error)) or type(error).__name__
+    if isinstance(error, EOFError):
+        text = "whatever gives them asks for something, such as a code (mfa_serial), and nobody is there to answer"
     if isinstance(error, (OSError, RuntimeError, ValueError)):
         text = f"{text} ({type(error).__name__})"
     advice = (
@@ -332,15 +334,13 @@ def translated(doing: str) -> Iterator[None]:
 
 def is_definite(error: BaseException) -> bool:
     """Whether asking again cannot help until an administrator changes something."""
-    return not is_passing(error) and (
-        isinstance(error, (ClientError, ParamValidationError, ResponseParserError, UnusableSettings, *_CREDENTIALS))
-        or bool(mistake(error))
-    )
+    return not is_passing(error)
 
 
 def _advice(error: ClientError) -> str:
     known = _ADVICE.get(code_of(error)) or _ADVICE_ON_STATUS.get(status_of(error))
-    if not known and _is_wordless(error) and error.operation_name != "HeadObject":
+    is_strange = 300 <= status_of(error) < 400 or (_is_wordless(error) and error.operation_name != "HeadObject")
+    if not known and is_strange:
         known = _NO_S3
     if known:
         return known

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import field
@@ -101,8 +101,8 @@ class Target:
         slow_client: makes the client for the request that puts an upload in place.
         is_amazon: which digest of the bytes is named, see ``integrity``.
         has_landed: given a number of bytes, tells whether the object in the store is the one being uploaded.
-        confirm: given a number of bytes, and the version that the store has named, if it has, describes the object in
-            the store, or raises if it is not that one.
+        confirm: given a number of bytes, and what the store has answered, if that is known, describes the object in the
+            store, or raises if it is not that one.
         throttle: how fast its bytes may go out.
     """
 
@@ -113,7 +113,7 @@ class Target:
     slow_client: Callable[[], S3Client]
     is_amazon: bool
     has_landed: Callable[[int], bool]
-    confirm: Callable[[int, str], StoredObject]
+    confirm: Callable[[int, Mapping[str, Any]], StoredObject]
     throttle: Throttle
 
     @property
@@ -279,10 +279,10 @@ class Upload:
         """
         patience = Patience(seconds, self._cancelled)
         is_repeated = False
-        version = ""
+        answer: Mapping[str, Any] = {}
         while True:
             try:
-                version = request().get("VersionId", "")
+                answer = request()
                 break
             except FAILURES as error:
                 failure = self._translate(error, doing)
@@ -293,7 +293,7 @@ class Upload:
                 if not is_worth or not patience.allows_another(error, doing):
                     raise failure from error
                 is_repeated = True
-        return self._target.confirm(self._size, version)
+        return self._target.confirm(self._size, answer)
 
     def _has_landed(self, failure: StoreError) -> bool:
         try:

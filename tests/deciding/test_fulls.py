@@ -218,6 +218,12 @@ def with_object(facts: SourceFacts, position: int, held: Held | None) -> SourceF
     return replace(facts, objects={**facts.objects, chain[position].key: held}) if chain else facts
 
 
+def with_cut_object(facts: SourceFacts, position: int) -> SourceFacts:
+    facts = with_links(facts, lambda each: replace(each, size=8))
+    chain = facts.state.history.chain
+    return with_object(facts, position, Held(facts.own, chain[position].id, size=7)) if chain else facts
+
+
 COMMON: Mapping[Reason, Trouble] = {
     Reason.FULL_WANTED: lambda facts: replace(facts, run=replace(facts.run, options=BackupOptions(full=True))),
     Reason.NEVER_A_DIFF: lambda facts: replace(
@@ -231,6 +237,7 @@ COMMON: Mapping[Reason, Trouble] = {
     Reason.NOT_KEPT: lambda facts: with_memory(facts, None),
     Reason.LINK_GONE: lambda facts: with_object(facts, 0, None),
     Reason.LINK_REPLACED: lambda facts: with_object(facts, 1, Held(facts.own, "another")),
+    Reason.LINK_CUT: lambda facts: with_cut_object(facts, 1),
 }
 OF_SNAPSHOTS: Mapping[Reason, Trouble] = {
     Reason.SNAPSHOT_MISSING: lambda facts: with_footing(facts, is_there=False),
@@ -276,6 +283,9 @@ WORDS = {
     Reason.REVISION_ALTERED: "its revision 7 is not the one that was archived: an older copy was put back",
     Reason.LINK_GONE: "etc-0-FULL of 2027-07-01, on which the DIFF would build, is no longer in the store",
     Reason.LINK_REPLACED: "etc-1-DIFF of 2027-07-02, on which the DIFF would build, was replaced by another archive",
+    Reason.LINK_CUT: (
+        "etc-1-DIFF of 2027-07-02, on which the DIFF would build, is damaged: it has 7 bytes in place of 8"
+    ),
 }
 
 

@@ -146,6 +146,18 @@ def test_what_state_knows_as_the_archive_of_today_is_done() -> None:
     assert decide(holding(facts, today(facts, id=newest.id))) == Skip("done already today")
 
 
+def test_what_has_been_cut_since_it_arrived_is_not_done() -> None:
+    facts = second_night()
+    newest = replace(link(DAY + 1, ArchiveType.DIFF, DAILY), size=8)
+    history = replace(facts.state.history, chain=(*facts.state.history.chain, newest))
+    facts = replace(facts, state=replace(facts.state, history=history))
+    held = today(facts, id=newest.id)
+    assert decide(holding(facts, replace(held, size=8))) == Skip("done already today")
+    plan = decide(holding(facts, replace(held, size=7)))
+    assert isinstance(plan, Plan)
+    assert plan.type is ArchiveType.DIFF, "on what was there before"
+
+
 @pytest.mark.parametrize(
     ("noted_id", "parent", "is_done"),
     [

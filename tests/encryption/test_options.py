@@ -13,7 +13,7 @@ from s3napback.encryption import options, running
 from s3napback.encryption.gpg import Encryption, prepare_encryption
 from s3napback.encryption.openpgp import PacketReader, literal_content
 from s3napback.encryption.options import Purpose, gpg_command, select_options
-from s3napback.errors import UnusableTool
+from s3napback.errors import ChangeableByOthers, UnusableTool
 from s3napback.recovery.opening.decrypting import Decryption
 from tests.encryption.test_encryption import TODAY
 from tests.gpg_keys import GpgHome, gpg_home
@@ -135,6 +135,39 @@ def test_a_second_recipient_of_gpgs_own_settings_can_read_archives(home: GpgHome
     (home.path / "gpg.conf").write_text('encrypt-to "second@example.org"\n')
     packets = home.run("--list-packets", stdin=write_and_read(home))
     assert packets.count(b":pubkey enc packet") == 2
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        b"\xef\xbb\xbfencrypt-to second@example.org\n",
+        b"encrypt-to\x0bsecond@example.org\x0c\r\n",
+        b'\x0cencrypt-to\t"second@example.org"\r\n',
+        b"encrypt-to second@example.org\0x\n",
+    ],
+    ids=["byte order mark", "vertical tab", "form feed", "zero byte"],
+)
+def test_settings_are_read_as_gpg_reads_them(home: GpgHome, settings: bytes) -> None:
+    (home.path / "gpg.conf").write_bytes(settings)
+    by_gpg = home.run("--recipient", "first@example.org", "--encrypt", stdin=DATA)
+    for written in (by_gpg, write_and_read(home)):
+        assert home.run("--list-packets", stdin=written).count(b":pubkey enc packet") == 2
+
+
+def test_settings_that_are_nowhere_are_none(home: GpgHome) -> None:
+    (home.path / "gpg.conf").symlink_to("/dev/null")
+    write_and_read(home)
+    (home.path / "gpg.conf").unlink()
+    (home.path / "gpg.conf").symlink_to("/dev/zero")
+    with pytest.raises(ChangeableByOthers, match="/dev/zero"):
+        prepared(home)
+
+
+def test_what_gpg_tells_programs_is_not_shown_to_people(home: GpgHome) -> None:
+    (home.path / "gpg.conf").write_text("trust-model nonsense\n")
+    with pytest.raises(UnusableTool, match="unknown trust model 'nonsense'") as caught:
+        prepared(home)
+    assert "GNUPG" not in str(caught.value)
 
 
 def test_settings_of_the_whole_machine_count_like_those_of_a_home(

@@ -82,6 +82,13 @@ def test_a_checksum_that_cannot_be_looked_at_keeps_nothing_from_being_listed(two
     assert "whether it lacks what could not be read is not known" in done.stderr
 
 
+def test_a_checksum_that_cannot_be_read_keeps_nothing_from_being_restored(two: Two, tmp_path: Path) -> None:
+    two.proxy.add(Fault("GetObject", answer(403, "InvalidObjectState"), key=rf"{two.keys[1]}\.sha256"))
+    done = two.site.run("restore", str(two.other), "--to", str(tmp_path / "out"), day=5)
+    assert f"{two.keys[1]} is restored without a look at its checksum" in done.stderr
+    assert {path.name for path in (tmp_path / "out").rglob("file*")} == {"file0", "file1", "file2"}
+
+
 def test_its_own_source_is_restored_as_of_the_day_before_and_that_is_said(two: Two, tmp_path: Path) -> None:
     two.proxy.add(Fault("HeadObject", REFUSED, key=two.keys[2]))
     done = two.site.run("restore", str(two.other), "--to", str(tmp_path / "out"), day=5)

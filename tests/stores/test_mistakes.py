@@ -134,7 +134,16 @@ def test_a_proxy_that_wants_a_password(scheme: str, monkeypatch: pytest.MonkeyPa
     assert "HTTPS_PROXY" in said
 
 
-@pytest.mark.parametrize("url", ["ftp://127.0.0.1:1", "http://proxy.invalid:3128", "http://127.0.0.1:no"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://127.0.0.1:1",
+        "http://proxy.invalid:3128",
+        "http://127.0.0.1:no",
+        "http://\xfc:\xfc@127.0.0.1:1",
+        "http://[::1:1",
+    ],
+)
 def test_a_proxy_that_cannot_be_one(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", url)
     assert "HTTPS_PROXY" in check("https://store.example.org")

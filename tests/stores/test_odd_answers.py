@@ -70,6 +70,17 @@ def test_a_page_that_is_no_listing_is_not_taken_for_an_empty_one(on_moto: S3Benc
         list(on_moto.store.list(""))
 
 
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("is_helper", [False, True])
+def test_a_page_that_answers_what_was_sent_is_not_taken_for_its_success(
+    on_rclone: S3Bench, page: str, is_helper: bool
+) -> None:
+    on_rclone.proxy.add(Fault("PutObject", lambda *_others: Answer(200, {}, PAGES[page])))
+    with pytest.raises(StoreError, match="reported success but"):
+        on_rclone.store.put("k", BytesSource(SMALL), metadata("new"), is_helper=is_helper)
+    on_rclone.assert_nothing_changed()
+
+
 def renamed(name: str, value: str) -> Any:
     """Give a header another value."""
 
@@ -113,7 +124,9 @@ def test_an_answer_with_a_part_that_makes_no_sense_is_a_failure_of_the_store(on_
         list(on_moto.store.list(""))
 
 
-@pytest.mark.parametrize(("status", "words"), [(404, "not that of an S3 server"), (417, "100-continue")])
+@pytest.mark.parametrize(
+    ("status", "words"), [(404, "not that of an S3 server"), (417, "100-continue"), (302, "not that of an S3 server")]
+)
 def test_a_refusal_that_is_no_store_s_says_who_refuses(on_moto: S3Bench, status: int, words: str) -> None:
     on_moto.proxy.add(Fault("PutObject", lambda *_others: Answer(status, {}, b"404 page not found\n")))
     with pytest.raises(StoreError, match=f"HTTP {status} .*{words}"):

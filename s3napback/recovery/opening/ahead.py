@@ -15,6 +15,7 @@ from itertools import islice
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.catalogue.sums import LONGEST_SUM, sum_key
 from s3napback.crews import Crew, result_of
+from s3napback.errors import StoreError
 from s3napback.records import dataclass
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.opening.decrypting import HEAD_SIZE, looks_encrypted
@@ -62,15 +63,21 @@ class _AheadStore(StoreInFront):
 
     def _fetch(self, stored: StoredObject) -> _Come:
         content = b"".join(self._store.read(stored.key, version=stored.version))
-        digest = None
         key = sum_key(stored.key)
-        if key in self._sums and not looks_encrypted(content[:HEAD_SIZE]):
-            digest = bytearray()
+        has_sum = key in self._sums and not looks_encrypted(content[:HEAD_SIZE])
+        return _Come(content, self._sum(key) if has_sum else None, self._store.head(stored.key))
+
+    def _sum(self, key: str) -> bytes | None:
+        """A checksum; None if it cannot be read, which whoever asks for it is told, and nobody else."""
+        digest = bytearray()
+        try:
             for block in self._store.read(key):
                 digest += block
                 if len(digest) > LONGEST_SUM:
                     break
-        return _Come(content, None if digest is None else bytes(digest), self._store.head(stored.key))
+        except StoreError:
+            return None
+        return bytes(digest)
 
     def read(self, key: str, *, start: int = 0, end: int | None = None, version: str = "") -> Iterator[bytes]:
         """See ``Store``."""

@@ -1,0 +1,51 @@
+"""What boto3 is told and can make nothing of is told as such: it is neither a bug of ours nor an outage."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.servers import ACCESS_KEY, SECRET_KEY, S3Server
+from tests.site import Site
+
+CODE = """role_arn = arn:aws:iam::1:role/x
+mfa_serial = arn:aws:iam::1:mfa/u
+source_profile = other
+[profile other]
+aws_access_key_id = x
+aws_secret_access_key = y"""
+NUMBERS = json.dumps({"Version": 1, "AccessKeyId": 7, "SecretAccessKey": 8})
+
+
+@pytest.mark.parametrize(
+    ("text", "variable", "value", "reason"),
+    [
+        ("s3 = nonsense", "", "", "~/.aws, or .*makes no sense.*no attribute"),
+        ("metadata_service_timeout = soon", "", "", "metadata_service_timeout in ~/.aws, is no number"),
+        ("", "AWS_METADATA_SERVICE_NUM_ATTEMPTS", "x", "AWS_METADATA_SERVICE_NUM_ATTEMPTS, or .* is no number"),
+        ("", "AWS_EC2_METADATA_SERVICE_ENDPOINT", "nonsense", "no usable credentials: Invalid endpoint.*nonsense"),
+        ("", "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "nonsense", "no usable credentials: Invalid.*mode: nonsense"),
+        ("", "AWS_ENDPOINT_URL", "http://127.0.0.1:1 ", "not a valid URI"),
+        ("credential_process = HELPER", "", "", "no usable credentials: the access key is no text"),
+        (CODE, "", "", "no usable credentials: .* a code .mfa_serial.*nobody is there"),
+    ],
+)
+def test_settings_of_boto3_that_make_no_sense_are_neither_a_bug_nor_an_outage(
+    text: str, variable: str, value: str, reason: str, tmp_path: Path, moto: S3Server
+) -> None:
+    site = Site(tmp_path / "site")
+    settings, helper = tmp_path / "config", tmp_path / "helper"
+    helper.write_text(f"#!/bin/sh\necho '{NUMBERS}'\n")
+    helper.chmod(0o700)
+    settings.write_text(f"[default]\n{text.replace('HELPER', str(helper))}\n")
+    site.configuration.write_text(f"Bucket some-bucket\nDiffDir {site.diff_dir}\nDirectory {site.source}\n")
+    variables = {"AWS_CONFIG_FILE": str(settings), "AWS_EC2_METADATA_DISABLED": "false"}
+    variables |= {"AWS_ENDPOINT_URL": moto.endpoint, "AWS_DEFAULT_REGION": "us-east-1"}
+    if "credentials" not in reason:
+        variables |= {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+    site.environment |= {**variables, "HOME": str(tmp_path), **({variable: value} if variable else {})}
+    said = site.run("list", expect=2).stderr
+    assert re.search(f"cannot be used: .*{reason}", said), said
