@@ -179,27 +179,34 @@ class Verification:
     def verify(self, word: str) -> int:
         """Verify what is wanted of one source; returns how much is wrong."""
         try:
-            archives, problems = self._chosen(word)
+            archives, problems, outlived = self._chosen(word)
         except S3napbackError as error:
             self._report_failure(word, error)
             return 1
-        for problem in problems:
+        for problem in (*problems, *outlived):
             self.say(problem)
-        bad = len(self.holdings.lost(archives)) if self.request.every else len(problems)
+        bad = len(problems)
         if self.request.against_live:
             return bad + self._compare(archives)
         wanted = archives if self.request.every else archives[-1:]
         self._marks.expect(self.holdings.catalogue.chain(archive).archives for archive in wanted)
         return bad + sum(not self._is_good(archive) for archive in archives)
 
-    def _chosen(self, word: str) -> tuple[Sequence[CataloguedArchive], Sequence[str]]:
-        """The archives to look at, and what there is to say of those that nothing can be restored from."""
+    def _chosen(self, word: str) -> tuple[Sequence[CataloguedArchive], Sequence[str], Sequence[str]]:
+        """The archives to look at, and what there is to say of those that nothing can be restored from.
+
+        Behind that what is no fault: the rotation has gone on over the FULL of some.
+        """
         if not self.request.every:
-            return self.holdings.chain_with_problems(word, self.request.at, self.today, self.request.origin)
+            archives, notes = self.holdings.chain_with_problems(word, self.request.at, self.today, self.request.origin)
+            return archives, notes, ()
         own = sorted(self.holdings.own(word, self.request.origin), key=lambda archive: archive.key)
         chains = {archive.key: self.holdings.catalogue.chain(archive) for archive in own}
-        broken = [f"{key}: cannot be restored: {chain.problem}" for key, chain in chains.items() if chain.problem]
-        return [archive for archive in own if chains[archive.key].archives], [*self.holdings.lost(own), *broken]
+        problems, outlived = list(self.holdings.lost(own)), []
+        for key, chain in chains.items():
+            if chain.problem:
+                (outlived if chain.is_outlived else problems).append(f"{key}: cannot be restored: {chain.problem}")
+        return [archive for archive in own if chains[archive.key].archives], problems, outlived
 
     def _is_good(self, archive: CataloguedArchive) -> bool:
         clock = time.monotonic()

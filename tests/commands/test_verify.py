@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from pathlib import Path
 
 import pytest
@@ -75,7 +76,26 @@ def test_a_broken_chain_is_a_failure_where_the_newest_archive_is_concerned(site:
     done = site.run("verify", "--all", day=None, expect=1)
     assert f"{site.name()}-1-DIFF cannot be restored: it is gone; its index is still there" in done.stdout
     site.store().delete(f"{site.name()}-1-DIFF.index")
-    assert f"{site.name()}-2-DIFF: cannot be restored" in site.run("verify", "--all", day=None).stdout
+    assert f"{site.name()}-2-DIFF: cannot be restored" in site.run("verify", "--all", day=None, expect=1).stdout
+
+
+def test_what_the_rotation_has_outlived_is_told_and_is_no_failure(site: Site) -> None:
+    site.configure_cycle("Fulls 1\nDiffs 2")
+    nights(site, 4)
+    done = site.run("verify", "--all", day=None)
+    assert f"{site.name()}-1-DIFF: cannot be restored: its FULL was overwritten" in done.stdout
+    assert f"{site.name()}-0-FULL: good" in done.stdout
+
+
+@pytest.mark.parametrize("options", [(), ("--all",), ("--all", "--keyless")])
+def test_an_archive_whose_parent_nobody_knows_is_a_failure(site: Site, options: tuple[str, ...]) -> None:
+    site.configure_cycle(GROUPS)
+    nights(site, 3)
+    key = f"{site.name()}-2-DIFF"
+    for about in (site.vault / ".s3napback" / "objects" / key).glob("*.json"):
+        about.write_text(about.read_text().replace(site.metadata(key)["s3napback-parent"], "0" * 32))
+    done = site.run("verify", *options, day=None, expect=1)
+    assert re.search(rf"^{re.escape(key)}\S* (of \S+ )?cannot be restored", done.stdout, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
