@@ -202,7 +202,7 @@ class Verification:
             return archives, notes, ()
         own = sorted(self.holdings.own(word, self.request.origin), key=lambda archive: archive.key)
         chains = {archive.key: self.holdings.catalogue.chain(archive) for archive in own}
-        problems, outlived = list(self.holdings.lost(own)), []
+        problems, outlived = list(self.holdings.lost(own)), list[str]()
         for key, chain in chains.items():
             if chain.problem:
                 (outlived if chain.is_outlived else problems).append(f"{key}: cannot be restored: {chain.problem}")
