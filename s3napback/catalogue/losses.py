@@ -7,6 +7,7 @@ tells that there was one.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from datetime import date
 
 from s3napback.archives import join_prefix, split_key
 from s3napback.catalogue.claims import Claims, acting_host, is_stray, unprotected
@@ -16,6 +17,8 @@ from s3napback.catalogue.selection import means
 from s3napback.catalogue.sums import sum_key, summed_key
 from s3napback.config.settings import Configuration, Job
 from s3napback.records import dataclass
+from s3napback.rotation import day_date
+from s3napback.watch.word import Word
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,33 @@ def losses(catalogue: Catalogue, names: Collection[str], prefix: str) -> list[Lo
         if each.record and each.base in in_use and is_stray(each) and _has_company(catalogue, each.key)
     ]
     return sorted([*found, *_gone(catalogue, prefix)], key=lambda loss: loss.key)
+
+
+def outdone(catalogue: Catalogue, word: Word, prefix: str) -> list[Loss]:
+    """Newest archives that are not there though a run has left them, where what is there now is of an earlier day.
+
+    Such were deleted with all that lay beside them, or changed for an older one, or for another machine's.
+
+    Args:
+        word: what the run has said of itself.
+        prefix: of the configuration.
+    """
+    mine = {each.key: each for each in catalogue.archives if each.record and each.record.owner.host == word.host}
+    there = {each.key for each in catalogue.archives}
+    newest: dict[str, date] = {}
+    for each in mine.values():
+        if each.record:
+            newest[each.base] = max(day_date(each.record.day), newest.get(each.base, date.min))
+    found = []
+    for said in word.sources:
+        if said.key is None or said.last_good is None:
+            continue
+        key = join_prefix(prefix, said.key)
+        is_there = key in catalogue.passed_over or (key in mine and mine[key].stored.size == said.size)
+        if not is_there and newest.get(said.name, said.last_good) < said.last_good:
+            where = "and another archive lies in its place" if key in there else "and it is gone"
+            found.append(Loss(key, said.name, f"the last run tells of it as the backup of {said.last_good}, {where}"))
+    return found
 
 
 def _gone(catalogue: Catalogue, prefix: str) -> Iterator[Loss]:

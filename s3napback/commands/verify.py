@@ -10,7 +10,7 @@ from datetime import date, datetime, timezone
 from functools import cached_property
 from pathlib import Path
 
-from s3napback.archives import ArchiveRecord, join_prefix
+from s3napback.archives import ArchiveRecord
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.catalogue.indexes import index_key
 from s3napback.catalogue.losses import unprotected_sources
@@ -276,9 +276,8 @@ class Verification:
 
     def _tar_options(self, archive: CataloguedArchive, source: SourceName) -> Sequence[str]:
         """TarOptions of the block that makes such archives; of others of the same source where it is no more."""
-        configuration = self.holdings.configuration
-        jobs = [job for job in configuration.jobs if job.source == source]
-        own = [job for job in jobs if join_prefix(configuration.store.prefix, job.name) == archive.base]
+        jobs = [job for job in self.holdings.configuration.jobs if job.source == source]
+        own = [job for job in jobs if job.name == archive.base]
         return next((job.settings.tar_options for job in (*own, *jobs)), ())
 
 

@@ -9,16 +9,17 @@ from datetime import date
 from functools import cached_property
 from pathlib import Path
 
-from s3napback.catalogue.claims import is_stray
+from s3napback.catalogue.claims import acting_host, is_stray
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive
-from s3napback.catalogue.losses import Loss, losses
+from s3napback.catalogue.losses import Loss, losses, outdone
 from s3napback.catalogue.narrowing import read_catalogue_of
 from s3napback.catalogue.selection import matching_archives, meant
 from s3napback.catalogue.sums import sum_key
+from s3napback.catalogue.words import fetched
 from s3napback.config.settings import Configuration
 from s3napback.encryption.gpg import signer_fingerprint
 from s3napback.encryption.keys import require_own_home
-from s3napback.errors import S3napbackError
+from s3napback.errors import S3napbackError, StoreError
 from s3napback.formatting import counted
 from s3napback.records import dataclass
 from s3napback.recovery.choosing import NothingToRestore, choose, only_source, own_archives
@@ -28,6 +29,8 @@ from s3napback.recovery.opening.decrypting import Decryption
 from s3napback.recovery.opening.fetching import LARGEST_RANGE, Transport
 from s3napback.stores import Store, StoredObject
 from s3napback.surroundings import configured_store, host_name
+from s3napback.watch.keys import Place
+from s3napback.watch.word import Unreadable, Word, read
 
 logger = logging.getLogger("s3napback")
 
@@ -168,7 +171,22 @@ class Holdings:
     def losses(self) -> Sequence[Loss]:
         """Every archive of this Prefix that has lost what would tell of it, or is gone."""
         names = {job.name for job in self.configuration.jobs}
-        return losses(self.catalogue, names, self.configuration.store.prefix)
+        prefix = self.configuration.store.prefix
+        found = {loss.key: loss for loss in losses(self.catalogue, names, prefix)}
+        if (word := self._last_word()) is not None:
+            found = {**{loss.key: loss for loss in outdone(self.catalogue, word, prefix)}, **found}
+        return [found[key] for key in sorted(found)]
+
+    def _last_word(self) -> Word | None:
+        """What the last run of this configuration has left for ``status``; None if that cannot be had."""
+        configuration = self.configuration
+        host = acting_host(self.catalogue, host_name(configuration), is_configured=bool(configuration.host_name))
+        place = Place(configuration.store.prefix, host, configuration.path.stem)
+        try:
+            return read(fetched(self.store, place.key))
+        except (StoreError, Unreadable) as error:
+            logger.debug("%s: %s", place.key, error)
+            return None
 
 
 def look_at_store(configuration: Configuration, word: str = "", origin: str = "") -> Holdings:

@@ -1,0 +1,100 @@
+"""A newest archive that is gone or another one, with all that lay beside it: the day before does not pass for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.databases.repository import Repository
+from tests.servers import S3Server
+from tests.site import Site
+
+FULLS = "Fulls 3"
+
+
+@pytest.fixture
+def nights(tmp_path: Path, moto: S3Server) -> Site:
+    """Two of them, each a FULL."""
+    site = Site(tmp_path / "site", moto)
+    site.configure_cycle(FULLS, general="Prefix atlas")
+    for night in range(2):
+        back_up(site, night)
+    return site
+
+
+def back_up(site: Site, night: int) -> None:
+    (site.source / f"file{night}").write_text(f"{night}")
+    site.run(day=night)
+
+
+def put_in_place(site: Site, key: str, of: str, **changes: str) -> None:
+    """Copy an object over another one, with its metadata and these ``changes`` of them."""
+    assert site.server is not None
+    client = site.server.client()
+    metadata = {**client.head_object(Bucket=site.bucket, Key=of)["Metadata"], **changes}
+    body = client.get_object(Bucket=site.bucket, Key=of)["Body"].read()
+    client.put_object(Bucket=site.bucket, Key=key, Body=body, Metadata=metadata)
+
+
+def remove(site: Site, key: str) -> None:
+    """Remove an archive with all that lies beside it."""
+    store = site.store()
+    for found in list(store.list(key)):
+        store.delete(found.key)
+
+
+def told(site: Site, key: str, where: str, day: str = "2026-01-02") -> str:
+    return f"{key} cannot be restored: the last run tells of it as the backup of {day}, and {where}"
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced by an older one", "replaced by another host's"])
+def test_verify_fails_and_restore_says_so(nights: Site, how: str) -> None:
+    older, newest = sorted(nights.archive_keys())
+    where = "it is gone" if how == "removed" else "another archive lies in its place"
+    if how == "removed":
+        remove(nights, newest)
+    elif "older" in how:
+        put_in_place(nights, newest, older)
+    else:
+        put_in_place(nights, newest, newest, **{"s3napback-host": "thief"})
+    for options in ((), ("--all",), ("--all", "--keyless"), (str(nights.source),)):
+        assert told(nights, newest, where) in nights.run("verify", *options, day=1, expect=1).stdout
+    out = nights.root / "out"
+    done = nights.run("restore", str(nights.source), "--to", str(out), day=1)
+    assert told(nights, newest, where) in done.stderr
+    assert {path.name for path in out.rglob("file*")} == {"file0"}
+
+
+def test_of_a_run_that_has_left_no_word_the_one_before_is_not_believed_for_ever(nights: Site) -> None:
+    store = nights.store()
+    (word,) = [found.key for found in store.list("") if "s3napback-status" in found.key]
+    kept = nights.fetch(word)
+    for night in range(2, 6):
+        back_up(nights, night)
+    assert nights.server is not None
+    nights.server.client().put_object(Bucket=nights.bucket, Key=word, Body=kept)
+    assert "cannot be restored" not in nights.run("verify", "--all", day=5).stdout
+    store.delete(word)
+    remove(nights, sorted(nights.archive_keys())[-1])
+    assert "cannot be restored" not in nights.run("verify", "--all", day=5).stdout
+
+
+def test_whoever_has_no_configuration_of_the_source_is_told_too(nights: Site) -> None:
+    newest = sorted(nights.archive_keys())[-1]
+    remove(nights, newest)
+    nights.configure("", general="Prefix atlas\nHostName another")
+    assert "tells of it" not in nights.run("verify", day=1, expect=1).stderr
+    nights.configure("", general="Prefix atlas")
+    assert told(nights, newest, "it is gone") in nights.run("verify", day=1, expect=1).stdout
+
+
+def test_what_has_not_changed_for_days_is_not_missed(tmp_path: Path, moto: S3Server) -> None:
+    """A source of which nothing is archived on a day without changes is backed up as of that day all the same."""
+    site = Site(tmp_path / "site", moto)
+    repository = Repository(tmp_path / "repository")
+    site.configure(f"<Cycle nightly>\nDiffs 2\nSubversion {repository.path}\n</Cycle>")
+    for night in range(3):
+        site.run(day=night)
+    assert len(site.archive_keys()) == 1
+    site.run("verify", day=3)
