@@ -20,9 +20,10 @@ from s3napback.streams.tar_stream import selected, watched
 from s3napback.streams.transformations import Block
 
 SET_ID = 0o6000
+"""Permissions by which a program has its owner's rights, or its group's (``chmod(2)``)."""
+
 SPECIAL = 0o7000
 """The same, and the sticky bit: a system can drop these where it sets all other permissions, and say nothing."""
-"""Permissions by which a program has its owner's rights, or its group's (``chmod(2)``)."""
 
 CAPABILITY = b"security.capability"
 """The attribute by which a program has capabilities of its own (``capabilities(7)``)."""
