@@ -17,6 +17,7 @@ from s3napback.catalogue.selection import matching_archives, meant
 from s3napback.catalogue.sums import sum_key
 from s3napback.catalogue.words import fetched
 from s3napback.config.settings import Configuration
+from s3napback.crews import TookTooLong, within
 from s3napback.encryption.gpg import signer_fingerprint
 from s3napback.encryption.keys import require_own_home
 from s3napback.errors import S3napbackError, StoreError
@@ -36,6 +37,9 @@ logger = logging.getLogger("s3napback")
 
 COLD_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 """Storage classes whose objects must be asked for hours before they can be read (Amazon's user guide)."""
+
+_PATIENCE = 10.0
+"""Seconds for what a recovery can do without: a folder on a dead network file system never answers."""
 
 
 class StoredCold(S3napbackError):
@@ -183,8 +187,8 @@ class Holdings:
         host = acting_host(self.catalogue, host_name(configuration), is_configured=bool(configuration.host_name))
         place = Place(configuration.store.prefix, host, configuration.path.stem)
         try:
-            return read(fetched(self.store, place.key))
-        except (StoreError, Unreadable) as error:
+            return within(_PATIENCE, lambda: read(fetched(self.store, place.key)), "look")
+        except (StoreError, TookTooLong, Unreadable) as error:
             logger.debug("%s: %s", place.key, error)
             return None
 

@@ -125,7 +125,7 @@ def test_what_was_fetched_once_is_not_fetched_again_and_what_is_damaged_of_it_is
         before = len(proxy.seen)
         assert is_listed_right(site)
         keys = (request.key for request in proxy.seen[before:] if request.operation == "GetObject")
-        return {key.removeprefix(site.name()) for key in keys if not key.endswith(".sha256")}
+        return {key.removeprefix(site.name()) for key in keys if not key.endswith((".sha256", ".json"))}
 
     def is_kept() -> bool:
         """The beginning of an archive that gpg has not read to its end, since it knew enough, may be fetched again."""

@@ -232,7 +232,7 @@ def test_a_store_that_will_not_say_fails_the_source_rather_than_making_a_full(
     site.run(day=0)
     full = f"{site.name()}-0-FULL"
     # What is as the listing had it is not asked for.
-    overwrite(site, full, site.fetch(full) + b"\0")
+    overwrite(site, full, site.fetch(full)[:-1] + b"\1")
     before = site.contents()
     proxy.add(Fault("HeadObject", answer(403, "AccessDenied"), key=full))
     done = site.run(day=1, expect=1)
