@@ -14,7 +14,7 @@ from dataclasses import field, replace
 from datetime import datetime
 from functools import cached_property, partial
 
-from s3napback.archives import ArchiveRecord, Owner, join_prefix, split_key
+from s3napback.archives import ArchiveRecord, Owner, join_prefix, misnamed, split_key
 from s3napback.catalogue.indexes import is_index_key
 from s3napback.catalogue.remembering import HeadMemory
 from s3napback.catalogue.sums import is_sum_key, sum_key, unread_count
@@ -114,6 +114,8 @@ class Catalogue:
             record = links[-1].record
             if record is None:
                 return Chain(problem=links[-1].flaw or _NO_METADATA)
+            if why := misnamed(links[-1].key, record):
+                return Chain(problem=_for_the_first(links, why))
             if record.type is ArchiveType.FULL:
                 return Chain(tuple(reversed(links)))
             parent = self._by_id.get(record.parent)
@@ -201,9 +203,12 @@ class Catalogue:
             why = f"an archive from {fulls[-1].key} on is another one than it was, such as an older version put back"
         elif fulls:
             why = f"an archive between {fulls[-1].key} and it is missing"
-        if len(links) > 1:
-            why = f"it builds on {last.key}, which cannot be restored: {why}"
-        return Chain(problem=why, is_outlived=is_outlived)
+        return Chain(problem=_for_the_first(links, why), is_outlived=is_outlived)
+
+
+def _for_the_first(links: Sequence[CataloguedArchive], why: str) -> str:
+    """What is wrong with the last of some links, said of the first."""
+    return why if len(links) == 1 else f"it builds on {links[-1].key}, which cannot be restored: {why}"
 
 
 def own_name(source: SourceName) -> str:

@@ -363,6 +363,27 @@ def test_a_delete_that_is_refused_is_reported_and_the_others_go(
     assert {f"{plain.name()}-{end}.sha256" for end in ("6-FULL", "7-DIFF")} <= set(plain.archive_keys(sums=True))
 
 
+def test_an_archive_is_said_to_be_deleted_though_what_lies_beside_it_cannot_be(
+    tmp_path: Path, rclone: S3Server, faulty: Callable[[S3Server], FaultyS3]
+) -> None:
+    plain = Site(tmp_path / "site", rclone)
+    plain.configure_cycle(CYCLE)
+    going = old_and_new(plain)
+    proxy = faulty(rclone)
+    broken = Site(tmp_path / "site", proxy.server, plain.bucket)
+    broken.configure_cycle(CYCLE)
+    proxy.add(Fault("DeleteObject", answer(403, "AccessDenied")))
+    nothing = broken.run("prune", "--yes", day=LATER, expect=1)
+    assert nothing.stdout.endswith(": nothing was deleted\n")
+    proxy.clear()
+    proxy.add(Fault("DeleteObject", answer(403, "AccessDenied"), key=r".*\.sha256"))
+    done = broken.run("prune", "--yes", day=LATER, expect=1)
+    assert not {*going} & {*plain.archive_keys()}
+    assert all(f"deleted       {key} " in done.stdout for key in going)
+    assert all(f"deleting s3://{plain.bucket}/{key}.sha256" in done.stderr for key in going)
+    assert "could not be deleted, and may build on it" not in done.stdout
+
+
 class KeepingVersions(DirectoryStore):
     """A bucket with versions: deleting sets a marker."""
 
