@@ -181,6 +181,15 @@ class ArchiveRecord:
         return record
 
 
+def misnamed(key: str, record: ArchiveRecord) -> str:
+    """What is wrong with an archive whose metadata name another slot or type than its key, as a clause; else empty."""
+    parts = split_key(key)
+    if parts is None or (parts[1] == record.slot and parts[2] in ("", record.type.value)):
+        return ""
+    said = f"{record.type.value} of slot {record.slot}"
+    return f"by its metadata it is a {said}, and not by its key: one of both has been changed"
+
+
 def metadata_digest(metadata: Mapping[str, str]) -> str:
     """SHA-256 of all that an object's metadata say of an archive, in hexadecimal, however a store spells their names.
 

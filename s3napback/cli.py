@@ -54,7 +54,7 @@ Exit codes:
   3        done, with warnings (only with --strict)
   4        another run holds the lock
   70       a bug in s3napback
-  129, 130, 143  interrupted by SIGHUP, SIGINT, SIGTERM
+  129, 130, 131, 143  interrupted by SIGHUP, SIGINT, SIGQUIT, SIGTERM
 """
 DEFAULT_CONFIGURATION = "s3napback"
 """The name that is meant without ``-c``."""

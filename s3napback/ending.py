@@ -1,6 +1,6 @@
 """How a run ends that a signal asks to: within half a minute, whatever it is waiting for.
 
-The first SIGINT, SIGTERM or SIGHUP raises ``Interrupted`` in the main thread, and all that was begun is undone on the
+The first of ``SIGNALS`` raises ``Interrupted`` in the main thread, and all that was begun is undone on the
 way out. Each step of that has a limit of its own. Should one hang all the same, in a dead network file system, in a
 log's mail server, a thread that waits for nothing but the time ends what is left of the run. It learns of the signal by
 itself: the main thread may hang where no signal reaches it. ``.github/ARCHITECTURE.md`` tells it from the beginning.
@@ -26,7 +26,7 @@ from s3napback.errors import Interrupted
 from s3napback.records import dataclass
 from s3napback.screen import erasing
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 CLEANING_SECONDS = 22.0
 """From the signal to the end by force. An orderly end takes a few seconds, and less than 20 in the worst of cases."""
 

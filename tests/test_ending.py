@@ -143,7 +143,7 @@ def test_an_end_by_force_does_not_cut_the_orderly_one_short(tmp_path: Path) -> N
         assert becomes(lambda: not is_running(int(inner.read_text())), 5)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_an_orderly_end_is_not_by_force(number: signal.Signals) -> None:
     with started(ORDERLY, seconds=20) as process:
         process.send_signal(number)

@@ -14,7 +14,7 @@ from dataclasses import field, replace
 from datetime import datetime
 from functools import cached_property, partial
 
-from s3napback.archives import ArchiveRecord, Owner, join_prefix, split_key
+from s3napback.archives import ArchiveRecord, Owner, join_prefix, misnamed, split_key
 from s3napback.catalogue.indexes import is_index_key
 from s3napback.catalogue.remembering import HeadMemory
 from s3napback.catalogue.sums import is_sum_key, sum_key, unread_count
@@ -33,8 +33,6 @@ logger = logging.getLogger("s3napback")
 
 PARALLEL_REQUESTS = 32
 """Metadata requests under way at once."""
-
-_NO_METADATA = "it has no metadata"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +111,9 @@ class Catalogue:
         while True:
             record = links[-1].record
             if record is None:
-                return Chain(problem=links[-1].flaw or _NO_METADATA)
+                return Chain(problem=links[-1].flaw or "it has no metadata")
+            if why := misnamed(links[-1].key, record):
+                return Chain(problem=_said_of_the_first(links, why))
             if record.type is ArchiveType.FULL:
                 return Chain(tuple(reversed(links)))
             parent = self._by_id.get(record.parent)
@@ -128,10 +128,8 @@ class Catalogue:
         """Of every source of every host the newest chain that is whole."""
         found: dict[Owner, Chain] = {}
         for archive in sorted(self.archives, key=newest_first):
-            if archive.record is not None and archive.record.owner not in found:
-                chain = self.chain(archive)
-                if chain.archives:
-                    found[archive.record.owner] = chain
+            if archive.record and archive.record.owner not in found and (chain := self.chain(archive)).archives:
+                found[archive.record.owner] = chain
         return found
 
     def with_id(self, identity: str) -> CataloguedArchive | None:
@@ -201,9 +199,11 @@ class Catalogue:
             why = f"an archive from {fulls[-1].key} on is another one than it was, such as an older version put back"
         elif fulls:
             why = f"an archive between {fulls[-1].key} and it is missing"
-        if len(links) > 1:
-            why = f"it builds on {last.key}, which cannot be restored: {why}"
-        return Chain(problem=why, is_outlived=is_outlived)
+        return Chain(problem=_said_of_the_first(links, why), is_outlived=is_outlived)
+
+
+def _said_of_the_first(links: Sequence[CataloguedArchive], why: str) -> str:
+    return why if len(links) == 1 else f"it builds on {links[-1].key}, which cannot be restored: {why}"
 
 
 def own_name(source: SourceName) -> str:
@@ -383,11 +383,10 @@ def _look(store: Store, memory: HeadMemory, prefix: str, listed: StoredObject) -
     base = _base(listed.key, prefix)
     try:
         found = memory.head(listed)
-    except StoreUnreachable as error:
-        # A store that answers all others, and not for this one, has lost it.
-        store.check(for_writing=False)
-        return CataloguedArchive(listed, base, None, f"it cannot be looked at: {error}")
     except StoreError as error:
+        if isinstance(error, StoreUnreachable):
+            # A store that answers all others, and not for this one, has lost it.
+            store.check(for_writing=False)
         return CataloguedArchive(listed, base, None, f"it cannot be looked at: {error}")
     if found is None:
         return listed.key

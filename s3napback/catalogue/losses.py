@@ -11,7 +11,7 @@ from datetime import date
 
 from s3napback.archives import join_prefix, split_key
 from s3napback.catalogue.claims import Claims, acting_host, is_stray, unprotected
-from s3napback.catalogue.contents import Catalogue
+from s3napback.catalogue.contents import Catalogue, CataloguedArchive, started
 from s3napback.catalogue.indexes import index_key, indexed_key
 from s3napback.catalogue.selection import means
 from s3napback.catalogue.sums import sum_key, summed_key
@@ -60,6 +60,7 @@ def losses(catalogue: Catalogue, names: Collection[str], prefix: str) -> list[Lo
         prefix: of the configuration.
     """
     in_use = {*names, *(each.base for each in catalogue.archives if each.record and not is_stray(each))}
+    known = {*names, *(each.base for each in catalogue.archives if each.record and each.record.owner.source.kind)}
     found = [
         Loss(each.key, each.base, catalogue.chain(each).problem)
         for each in catalogue.archives
@@ -68,7 +69,7 @@ def losses(catalogue: Catalogue, names: Collection[str], prefix: str) -> list[Lo
     found += [
         Loss(each.key, each.base, f"an archive of {each.record.owner} lies in its place")
         for each in catalogue.archives
-        if each.record and each.base in in_use and is_stray(each) and _has_company(catalogue, each.key)
+        if each.record and _is_out_of_place(each, in_use, known) and _has_company(catalogue, each.key)
     ]
     return sorted([*found, *_gone(catalogue, prefix)], key=lambda loss: loss.key)
 
@@ -76,7 +77,8 @@ def losses(catalogue: Catalogue, names: Collection[str], prefix: str) -> list[Lo
 def outdone(catalogue: Catalogue, word: Word, prefix: str) -> list[Loss]:
     """Newest archives that are not there though a run has left them, where what is there now is of an earlier day.
 
-    Such were deleted with all that lay beside them, or changed for an older one, or for another machine's.
+    Such were deleted with all that lay beside them, or changed for an older one, or for another machine's. Others are
+    there, and do not pass for the newest, because their metadata say that an older one was begun later.
 
     Args:
         word: what the run has said of itself.
@@ -85,9 +87,13 @@ def outdone(catalogue: Catalogue, word: Word, prefix: str) -> list[Loss]:
     mine = {each.key: each for each in catalogue.archives if each.record and each.record.owner.host == word.host}
     there = {each.key for each in catalogue.archives}
     newest: dict[str, date] = {}
+    latest: dict[str, CataloguedArchive] = {}
     for each in mine.values():
         if each.record:
             newest[each.base] = max(day_date(each.record.day), newest.get(each.base, date.min))
+            # What was begun after that run, it could not know.
+            if each.record.started <= word.ended:
+                latest[each.base] = max(each, latest.get(each.base, each), key=started)
     found = []
     for said in word.sources:
         if said.key is None or said.last_good is None:
@@ -97,7 +103,22 @@ def outdone(catalogue: Catalogue, word: Word, prefix: str) -> list[Loss]:
         if not is_there and newest.get(said.name, said.last_good) < said.last_good:
             where = "and another archive lies in its place" if key in there else "and it is gone"
             found.append(Loss(key, said.name, f"the last run tells of it as the backup of {said.last_good}, {where}"))
+        elif is_there and key in mine and _passes_for_older(mine[key], latest.get(said.name)):
+            why = (
+                f"the last run tells of it as the newest, and by their metadata {latest[said.name].key} was begun later"
+            )
+            found.append(Loss(key, said.name, why))
     return found
+
+
+def _passes_for_older(newest: CataloguedArchive, latest: CataloguedArchive | None) -> bool:
+    """Whether the newest archive is of no earlier day than the one begun last, and was begun before that all the same.
+
+    Where the days are in that order, too, the clock was set back, or DiffDir is an older one.
+    """
+    if latest is None or latest.record is None or newest.record is None:
+        return False
+    return started(newest) < started(latest) and newest.record.day >= latest.record.day
 
 
 def _gone(catalogue: Catalogue, prefix: str) -> Iterator[Loss]:
@@ -117,6 +138,13 @@ def _gone(catalogue: Catalogue, prefix: str) -> Iterator[Loss]:
             yield Loss(
                 key, parts[0], f"it is gone; {rest} is still there. If it was deleted on purpose, prune tidies up"
             )
+
+
+def _is_out_of_place(archive: CataloguedArchive, in_use: Collection[str], known: Collection[str]) -> bool:
+    """Whether an archive lies under a name of others: one of an unknown kind may have any, but for ``known`` ones."""
+    if archive.record and not archive.record.owner.source.kind:
+        return archive.base in known
+    return archive.base in in_use and is_stray(archive)
 
 
 def _has_company(catalogue: Catalogue, key: str) -> bool:

@@ -23,6 +23,7 @@ from s3napback.archives import (
     Transfer,
     Unread,
     format_time,
+    metadata_digest,
     parse_time,
 )
 from s3napback.kinds import SourceName
@@ -43,8 +44,8 @@ _UNREAD = f"{METADATA_PREFIX}unread"
 _PLAIN = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 _SUM = re.compile(r"(?P<escaped>\\?)(?P<digest>[0-9a-f]{64})  (?P<name>.+)", re.DOTALL)
 _COMMENT = re.compile(
-    r"# (id|source|host|started|bytes stored|bytes read|seconds|index|structure|warning|unread path|unread|rows|"
-    r"more rows) (.*)",
+    r"# (id|source|host|started|bytes stored|bytes read|seconds|index|structure|metadata|warning|unread path|unread|"
+    r"rows|more rows) (.*)",
     re.DOTALL,
 )
 _WHOLE = re.compile(r"[0-9]{1,18}")
@@ -71,6 +72,7 @@ class SumNote:
         counted: what was found in it.
         more_rows: of how many tables more only the sum of their rows is noted, and that sum.
         index: SHA-256 of the stored bytes of the index beside it, likewise; empty if there is none.
+        metadata: SHA-256 of the archive's own, see ``metadata_digest``; empty if an earlier version wrote it.
     """
 
     digest: str
@@ -86,6 +88,7 @@ class SumNote:
     counted: Counted = NOTHING_COUNTED
     more_rows: tuple[int, int] = (0, 0)
     index: str = ""
+    metadata: str = ""
 
     @classmethod
     def of(cls, record: ArchiveRecord, name: str, transfer: Transfer, index: str = "") -> SumNote:
@@ -103,7 +106,21 @@ class SumNote:
             unread=transfer.unread,
             counted=transfer.counted,
             index=index,
+            metadata=metadata_digest(record.to_metadata()),
         )
+
+
+def contradicts(note: SumNote, record: ArchiveRecord, metadata: Mapping[str, str]) -> bool:
+    """Whether an archive's metadata are others than those that it was stored with, by the note beside it.
+
+    A note of an older archive, or of an earlier version's, says nothing of them.
+
+    Args:
+        record: what the metadata say.
+        metadata: the object's.
+    """
+    is_of_it = note.id == record.id or (note.owner, note.started) == (record.owner, record.started)
+    return is_of_it and note.metadata not in ("", metadata_digest(metadata))
 
 
 def sum_key(key: str) -> str:
@@ -135,8 +152,9 @@ def format_sum(note: SumNote) -> bytes:
         "bytes read": note.read,
         "seconds": None if note.seconds is None else f"{note.seconds:.1f}",
         "index": note.index or None,
+        "structure": note.counted.structure or None,
+        "metadata": note.metadata or None,
     }
-    comments["structure"] = note.counted.structure or None
     warnings = _warning_lines(note.warnings)
     room = _LONGEST_WARNINGS + _LONGEST_UNREAD - sum(map(_size, warnings))
     unread = _unread_lines(note.unread, room)
@@ -197,6 +215,7 @@ def parse_sum(data: bytes) -> SumNote | None:
         seconds=_number(said.get("seconds", "")),
         warnings=tuple(warnings),
         index=said.get("index", ""),
+        metadata=said.get("metadata", ""),
         unread=Unread(max(len(unread), _whole(said.get("unread", "")) or 0), tuple(unread)),
         counted=Counted(rows, said.get("structure", "")),
         more_rows=_pair(said.get("more rows", "")),

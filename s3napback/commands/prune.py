@@ -258,7 +258,8 @@ class _Pruner:
         parts = [counted(count, noun) for noun, count in self._counts.items() if count]
         size = f" ({human_bytes(self._bytes)})" if self._bytes else ""
         if not parts:
-            self._say(f"{self._store.location}: nothing {'was' if self._delete else 'is'} to be deleted")
+            nothing = "nothing was to be deleted" if self._delete else "nothing is to be deleted"
+            self._say(f"{self._store.location}: {'nothing was deleted' if self.failed else nothing}")
         elif self._delete:
             self._say(f"{self._store.location}: deleted {', '.join(parts)}{size}")
             if self._hidden_until:
@@ -305,10 +306,13 @@ class _Pruner:
                     "Is another machine at work under the same names?"
                 )
             is_hidden = self._store.delete(archive.key)
-        self._store.delete(index_key(archive.key))
-        self._store.delete(sum_key(archive.key))
-        for key in sorted(proof_keys(archive.key) & self._proofs):
-            self._store.delete(key)
+        for key in (index_key(archive.key), sum_key(archive.key), *sorted(proof_keys(archive.key) & self._proofs)):
+            try:
+                self._store.delete(key)
+            except StoreError as error:
+                # The archive itself is gone, which has to be told.
+                log_lines(logger, logging.ERROR, error.lines)
+                self.failed += 1
         return is_hidden
 
     def _delete_companion(self, key: str, archive_key: str) -> bool:

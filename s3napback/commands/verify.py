@@ -224,6 +224,7 @@ class Verification:
                     index.check_sum()
                 else:
                     self._check_content(decoder, archive, index)
+            decoder.check_metadata(archive)
             if index.is_wrong:
                 raise _WrongIndex(f"its index is wrong, {index_key(archive.key)}: {index.flaw}", _WRONG_INDEX)
         except S3napbackError as error:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 
 from s3napback.crews import TookTooLong, within
 from s3napback.errors import UnusableTool
@@ -36,14 +38,9 @@ def run_gpg(
     limit = ANSWER_TIMEOUT if seconds is None else seconds
 
     def run() -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(
-            command,
-            input=stdin,
-            capture_output=True,
-            env=child_environment(os.environ, Family.GPG),
-            timeout=limit,
-            check=False,
-        )
+        with started_gpg(command, child_environment(os.environ, Family.GPG), subprocess.PIPE) as gpg:
+            output, errors = gpg.communicate(stdin, timeout=limit)
+        return subprocess.CompletedProcess(command, gpg.returncode, output, errors)
 
     try:
         return within(limit + _BURYING_SECONDS, run, "gpg")
@@ -52,6 +49,38 @@ def run_gpg(
         raise UnusableTool(f"gpg did not {doing} within {limit:g} seconds:", *words_of(said)) from error
     except OSError as error:
         raise UnusableTool(f"gpg cannot be started: {error.strerror}") from error
+
+
+@contextmanager
+def started_gpg(
+    command: Sequence[str], environment: Mapping[str, str], errors: int
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start gpg with pipes; if it has not ended when the context does, it is killed.
+
+    So is what it has started and waits for, such as an agent that does not come to its own beginning. One that has
+    begun has left gpg's group, and goes on.
+
+    Args:
+        environment: all of it.
+        errors: where it says what it has to say, as ``subprocess`` names that.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        env=environment,
+        start_new_session=True,
+    ) as gpg:
+        try:
+            yield gpg
+        finally:
+            if gpg.poll() is None:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(gpg.pid, signal.SIGKILL)
 
 
 def words_of(stderr: bytes) -> list[str]:

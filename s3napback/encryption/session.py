@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from s3napback.encryption.chunks import Unpredictable
 from s3napback.encryption.entering import AES, SessionKey
+from s3napback.encryption.running import started_gpg
 from s3napback.encryption.sealed import OCB
 from s3napback.streams.environment import Family, child_environment
 
@@ -57,20 +58,10 @@ def _said(arguments: Sequence[str], head: bytes, more: Mapping[str, str], second
     environment = {**child_environment(os.environ, Family.GPG), **more}
     problem = ""
     try:
-        with subprocess.Popen(
-            arguments,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-        ) as gpg:
-            try:
-                return gpg.communicate(head, timeout=seconds)[0]
-            except subprocess.TimeoutExpired:
-                problem = "gpg does not answer"
-            finally:
-                if gpg.poll() is None:
-                    gpg.kill()
+        with started_gpg(arguments, environment, subprocess.DEVNULL) as gpg:
+            return gpg.communicate(head, timeout=seconds)[0]
+    except subprocess.TimeoutExpired:
+        problem = "gpg does not answer"
     except OSError as error:
         problem = f"gpg cannot be started: {error.strerror}"
     raise Unpredictable(problem)

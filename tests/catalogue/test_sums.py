@@ -54,6 +54,7 @@ abababababababababababababababababababababababababababababababab  etc-5-DIFF
 # bytes stored 1000
 # bytes read 123456
 # seconds 61.3
+# metadata 0ac1d5c9690e3b19192bff0a75c75701170436e0b03d4c593fb81fba756e4c17
 # warning file changed as we read it
 # warning two
 """

@@ -363,6 +363,22 @@ def test_a_delete_that_is_refused_is_reported_and_the_others_go(
     assert {f"{plain.name()}-{end}.sha256" for end in ("6-FULL", "7-DIFF")} <= set(plain.archive_keys(sums=True))
 
 
+def test_an_archive_is_said_to_be_deleted_though_what_lies_beside_it_cannot_be(
+    tmp_path: Path, rclone: S3Server, faulty: Callable[[S3Server], FaultyS3]
+) -> None:
+    proxy = faulty(rclone)
+    site = Site(tmp_path / "site", proxy.server, rclone.make_bucket())
+    site.configure_cycle(CYCLE)
+    going = old_and_new(site)
+    for which in (".*", r".*\.sha256"):
+        proxy.clear()
+        proxy.add(Fault("DeleteObject", answer(403, "AccessDenied"), key=which))
+        done = site.run("prune", "--yes", day=LATER, expect=1)
+        assert done.stdout.endswith(": nothing was deleted\n") == (which == ".*")
+    assert all(f"deleted       {key} " in done.stdout for key in going)
+    assert all(f"deleting s3://{site.bucket}/{key}.sha256" in done.stderr for key in going)
+
+
 class KeepingVersions(DirectoryStore):
     """A bucket with versions: deleting sets a marker."""
 

@@ -66,6 +66,52 @@ def test_verify_fails_and_restore_says_so(nights: Site, how: str) -> None:
     assert {path.name for path in out.rglob("file*")} == {"file0"}
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "why"),
+    [
+        ("started", "2020-01-02T03:04:05Z", "the last run tells of it as the newest, and by their metadata"),
+        ("source", "garbage", "lies in its place"),
+        ("type", "DIFF", "by its metadata it is a DIFF of slot 1, and not by its key"),
+        ("slot", "2", "by its metadata it is a FULL of slot 2, and not by its key"),
+    ],
+)
+def test_one_whose_metadata_were_changed_does_not_drop_out_unsaid(
+    nights: Site, field: str, value: str, why: str
+) -> None:
+    newest = sorted(nights.archive_keys())[-1]
+    put_in_place(nights, newest, newest, **{f"s3napback-{field}": value})
+    for options in ((), ("--keyless",)):
+        assert why in nights.run("verify", *options, day=1, expect=1).stdout
+    done = nights.run("restore", str(nights.source), "--to", str(nights.root / "out"), day=1)
+    assert f"{newest} cannot be restored: " in done.stderr.replace(" of 2026-01-02", "")
+    assert why in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("id", "0" * 32), ("day", "20400"), ("cycle", "another"), ("format", "1"), ("started", "2999-01-02T03:04:05Z")],
+)
+def test_metadata_that_are_not_those_that_it_was_stored_with_are_not_called_good(
+    nights: Site, field: str, value: str
+) -> None:
+    newest = sorted(nights.archive_keys())[-1]
+    older = sorted(nights.archive_keys())[0]
+    put_in_place(nights, newest, newest, **{f"s3napback-{field}": value})
+    done = nights.run("verify", "--all", day=1, expect=1)
+    assert f"{newest}: FAILED: its metadata have been changed since it was stored" in done.stdout
+    assert f"{older}: good" in done.stdout
+
+
+def test_beside_an_archive_of_an_earlier_version_nothing_tells_of_its_metadata(nights: Site) -> None:
+    assert nights.server is not None
+    for key in nights.archive_keys():
+        lines = nights.fetch(f"{key}.sha256").splitlines(keepends=True)
+        kept = b"".join(line for line in lines if not line.startswith(b"# metadata "))
+        assert len(kept) < len(b"".join(lines))
+        nights.server.client().put_object(Bucket=nights.bucket, Key=f"{key}.sha256", Body=kept)
+    nights.run("verify", "--all", day=1)
+
+
 def test_of_a_run_that_has_left_no_word_the_one_before_is_not_believed_for_ever(nights: Site) -> None:
     store = nights.store()
     (word,) = [found.key for found in store.list("") if "s3napback-status" in found.key]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from s3napback.archives import metadata_digest
 from s3napback.catalogue.contents import CataloguedArchive
-from s3napback.catalogue.sums import sum_key
+from s3napback.catalogue.sums import contradicts, read_sum, sum_key
 from s3napback.errors import StoreError
 from s3napback.records import dataclass
 from s3napback.recovery.opening.decompressing import decompressed
@@ -210,6 +210,25 @@ class Decoder:
             raise Unchecked("there is no checksum of it beside it, or only one of an older archive")
         with self._pipeline(self.transport.feed(archive, digest=digest)) as pipeline:
             _read(pipeline)
+
+    def check_metadata(self, archive: CataloguedArchive) -> None:
+        """Compare what an archive says of itself with what it was stored with, as far as the object beside it tells.
+
+        Raises:
+            Damaged: it is something else.
+        """
+        if archive.record is None or sum_key(archive.key) not in self.sums:
+            return
+        try:
+            note = self.transport.promptly(partial(read_sum, self.transport.store, archive.key), archive)
+        except StoreError as error:
+            logger.debug("%s: %s", sum_key(archive.key), error)
+            return
+        if note is not None and contradicts(note, archive.record, archive.stored.metadata):
+            raise Damaged(
+                f"its metadata have been changed since it was stored: they are not those of {sum_key(archive.key)}, so "
+                "that it may be of another day, or a part of another chain, than they say"
+            )
 
     def _is_encrypted(self, archive: CataloguedArchive) -> bool:
         store, end = self.transport.store, min(HEAD_SIZE, archive.stored.size)
