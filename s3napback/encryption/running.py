@@ -7,6 +7,7 @@ import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from types import MappingProxyType
 
 from s3napback.crews import TookTooLong, within
 from s3napback.errors import UnusableTool
@@ -38,7 +39,7 @@ def run_gpg(
     limit = ANSWER_TIMEOUT if seconds is None else seconds
 
     def run() -> subprocess.CompletedProcess[bytes]:
-        with started_gpg(command, child_environment(os.environ, Family.GPG), subprocess.PIPE) as gpg:
+        with started_gpg(command, errors=subprocess.PIPE) as gpg:
             output, errors = gpg.communicate(stdin, timeout=limit)
         return subprocess.CompletedProcess(command, gpg.returncode, output, errors)
 
@@ -53,7 +54,7 @@ def run_gpg(
 
 @contextmanager
 def started_gpg(
-    command: Sequence[str], environment: Mapping[str, str], errors: int
+    command: Sequence[str], *, errors: int, more: Mapping[str, str] = MappingProxyType({})
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start gpg with pipes; if it has not ended when the context does, it is killed.
 
@@ -61,12 +62,13 @@ def started_gpg(
     begun has left gpg's group, and goes on.
 
     Args:
-        environment: all of it.
         errors: where it says what it has to say, as ``subprocess`` names that.
+        more: what its environment has besides.
 
     Raises:
         OSError: it cannot be started.
     """
+    environment = {**child_environment(os.environ, Family.GPG), **more}
     with subprocess.Popen(
         command,
         stdin=subprocess.PIPE,

@@ -6,7 +6,6 @@ its status says counts, and not its exit code: it is always told that the messag
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,6 @@ from s3napback.encryption.chunks import Unpredictable
 from s3napback.encryption.entering import AES, SessionKey
 from s3napback.encryption.running import started_gpg
 from s3napback.encryption.sealed import OCB
-from s3napback.streams.environment import Family, child_environment
 
 _LINE = re.compile(rb"\[GNUPG:\] SESSION_KEY ([789])(\.2)?:([0-9A-Fa-f]{32,64})")
 
@@ -55,10 +53,9 @@ def _told(said: bytes) -> SessionKey | None:
 
 
 def _said(arguments: Sequence[str], head: bytes, more: Mapping[str, str], seconds: float | None) -> bytes:
-    environment = {**child_environment(os.environ, Family.GPG), **more}
     problem = ""
     try:
-        with started_gpg(arguments, environment, subprocess.DEVNULL) as gpg:
+        with started_gpg(arguments, errors=subprocess.DEVNULL, more=more) as gpg:
             return gpg.communicate(head, timeout=seconds)[0]
     except subprocess.TimeoutExpired:
         problem = "gpg does not answer"

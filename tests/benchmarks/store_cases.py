@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -26,6 +27,7 @@ _AN_ARCHIVE = 3_300
 """Bytes of memory that one more in the store may take: 30 MB for 9,000."""
 
 _PUTS = 16  # at a time
+_METADATA_SUM = re.compile(r"^# metadata .*\n", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def _planted(site: Site, patterns: list[_Object], count: int) -> Iterator[_Objec
             metadata = {name: _changed(value, changes) for name, value in each.metadata.items()}
             metadata.update({name: str(slot) for name in metadata if name.lower().endswith("-slot")})
             is_text = each.key.endswith(".sha256")
-            body = _changed(each.body.decode(), changes).encode() if is_text else each.body
+            body = _changed(_METADATA_SUM.sub("", each.body.decode()), changes).encode() if is_text else each.body
             yield _Object(_changed(each.key, changes), body, metadata)
 
 
