@@ -218,6 +218,7 @@ def _find(laboratory: Laboratory) -> Trial:
     tree = laboratory.small_files
     site = laboratory.site("find", tree, server=laboratory.server)
     site.environment["XDG_CACHE_HOME"] = laboratory.environment["XDG_CACHE_HOME"] = str(laboratory.folder / "cache")
+    laboratory.settle(time.time())
     for night in range(laboratory.scale.nights):
         laboratory.back_up(site, day=night)
 
