@@ -34,16 +34,18 @@ def mistake(error: BaseException) -> str:
         *(urllib3.exceptions.ProxySchemeUnknown, urllib3.exceptions.ProxySchemeUnsupported),
         *(urllib3.exceptions.LocationParseError, InvalidProxiesConfigError),
     )
-    if any(isinstance(each, unusable) for each in found):
+    if any(isinstance(each, unusable) or _is_of_an_address(each) for each in found):
         return f"{without_secrets(str(found[-1]))}: correct {_PROXY}, or Endpoint"
     if any(isinstance(each, ValueError) and "Invalid header" in str(each) for each in found):
         return "no usable credentials: a key or token holds a line break or the like"
-    # Whatever urllib3 does not know, botocore calls unhandled: it has read an address then, and not the network.
-    if any(isinstance(each, UnicodeError) or (isinstance(each, ValueError) and "URL" in str(each)) for each in found):
-        return f"{without_secrets(str(found[-1]))}: correct {_PROXY}, or Endpoint"
     if any(isinstance(each, (ssl.SSLError, urllib3.exceptions.SSLError)) for each in found):
         return _tls_mistake(found)
     return ""
+
+
+def _is_of_an_address(error: BaseException) -> bool:
+    """Whatever urllib3 does not know, botocore calls unhandled: it has read an address then, and not the network."""
+    return isinstance(error, UnicodeError) or (isinstance(error, ValueError) and "URL" in str(error))
 
 
 def proxy_advice(error: BaseException) -> str:

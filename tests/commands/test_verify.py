@@ -172,18 +172,6 @@ def test_compare_finds_nothing_right_after_a_backup_and_names_what_changed_since
     assert f"{site.source}/new one: new since then" in done.stdout
 
 
-def test_below_a_prefix_too_each_cycle_is_compared_by_its_own_options(site: Site) -> None:
-    blocks = "\n".join(
-        f"<Cycle {name}>\nDiffs 2\n{options}\nDirectory {site.source}\n</Cycle>"
-        for name, options in (("all", ""), ("some", "TarOptions --mode=0600"))
-    )
-    site.configure(blocks, general="Prefix atlas")
-    (site.source / "file").write_text("x")
-    site.run(day=0)
-    for name in ("all", "some"):
-        site.run("verify", str(site.source), "--compare", "--from", name, day=0)
-
-
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
