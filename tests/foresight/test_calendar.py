@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from s3napback.chains import History, Link, SourceState
 from s3napback.config.settings import Job
 from s3napback.deciding.facts import RunFacts
-from s3napback.foresight.calendar import Night, foresee, nights
+from s3napback.foresight.calendar import Foreseen, Night, foresee, nights
 from s3napback.foresight.plain import plain_text
 from s3napback.rotation import ArchiveType, HanoiCycle, Schedule, SimpleCycle, day_date
 from tests.catalogues import HOST, job
@@ -122,16 +123,28 @@ def test_only_what_lies_ahead_is_told_and_alike_sources_stand_together() -> None
     assert [night.day - RUN.day for night in second.nights] == [14]
 
 
+def seconds(work: Callable[[], object]) -> float:
+    clock = time.process_time()
+    work()
+    return time.process_time() - clock
+
+
 def test_a_year_of_fifty_sources_of_which_no_two_are_alike_is_foreseen_in_half_a_second() -> None:
     cycles = [SimpleCycle(diffs=n % 7, fulls=n + 2) for n in range(40)]
     jobs = [job(f"s{n}", cycle, source=f"Directory /s{n}") for n, cycle in enumerate(cycles)]
     jobs += [job(f"h{n}", HanoiCycle(discs=n), source=f"Directory /h{n}") for n in range(1, 11)]
-    took = []
-    for _ in range(5):
-        clock = time.process_time()
+
+    def whole() -> tuple[list[Foreseen], list[str]]:
         told = foresee([(each, fresh(each)) for each in jobs], RUN, RUN.day, 365)
-        lines = plain_text(day_date(RUN.day), day_date(RUN.day + 364), told)
-        took.append(time.process_time() - clock)
-    assert min(took) < 0.5
+        return told, plain_text(day_date(RUN.day), day_date(RUN.day + 364), told)
+
+    def known_work() -> object:
+        """0.08 seconds where the whole takes 0.3: a machine that others load is slow at both."""
+        return {f"{n % 1000}": (n, str(n)) for n in range(300_000)}
+
+    # Each in turn, so that both have had quiet moments.
+    known, took = map(min, zip(*((seconds(known_work), seconds(whole)) for _ in range(7)), strict=True))
+    assert took < 0.5 * max(1, known / 0.08)
+    told, lines = whole()
     assert len(told) == 50
     assert len(lines) > 365 * 50
