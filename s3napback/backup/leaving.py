@@ -18,7 +18,7 @@ from s3napback.adopting import state_of
 from s3napback.backup.journal import Journal, error_class, has_failed
 from s3napback.backup.last_lines import LastLines, body_of, keeping_last_lines, secrets_of
 from s3napback.backup.telling import Telling
-from s3napback.catalogue.words import fetched
+from s3napback.catalogue.words import fetched_if_any
 from s3napback.chains import SourceState
 from s3napback.config.settings import Configuration, Job
 from s3napback.crews import TookTooLong, within
@@ -33,7 +33,7 @@ from s3napback.surroundings import configured_store, diff_dir, host_name
 from s3napback.watch.composing import Attempt, Kept, Run, compose
 from s3napback.watch.keys import Place
 from s3napback.watch.metrics import Restorable
-from s3napback.watch.word import Unreadable, Word, read, written
+from s3napback.watch.word import Word, written
 
 logger = logging.getLogger("s3napback")
 
@@ -145,7 +145,7 @@ class _Leaving:
             return
         state = state_of(self._configuration)
         is_there = self._is_there(store, state, error, hurried=hurried)
-        previous = _previous(store, self._place.key) if is_there else None
+        previous = fetched_if_any(store, self._place.key) if is_there else None
         run = Run(
             place=self._place,
             program=__version__,
@@ -227,12 +227,3 @@ def _locked(state: StoreState, name: str) -> int:
         return locked_through(state.locks(name), {link.key: link.id for link in kept.history.chain}) if kept else 0
     except StateError:
         return 0
-
-
-def _previous(store: Store, key: str) -> Word | None:
-    """The word before; None if there is none that can be read."""
-    try:
-        return read(fetched(store, key))
-    except (StoreError, Unreadable) as error:
-        logger.debug("%s: the word of the run before cannot be read: %s", key, error)
-        return None

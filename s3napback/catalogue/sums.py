@@ -28,7 +28,7 @@ from s3napback.archives import (
 )
 from s3napback.kinds import SourceName
 from s3napback.records import dataclass
-from s3napback.stores import Store
+from s3napback.stores import Store, read_at_most
 
 logger = logging.getLogger("s3napback")
 
@@ -231,13 +231,11 @@ def read_sum(store: Store, key: str) -> SumNote | None:
     Raises:
         StoreError: it is not there, or cannot be read.
     """
-    data = bytearray()
-    for block in store.read(sum_key(key)):
-        data += block
-        if len(data) > LONGEST_SUM:
-            logger.warning("%s is not used: it is longer than checksums are (%d bytes)", sum_key(key), LONGEST_SUM)
-            return None
-    return parse_sum(bytes(data))
+    data = read_at_most(store, sum_key(key), LONGEST_SUM)
+    if len(data) > LONGEST_SUM:
+        logger.warning("%s is not used: it is longer than checksums are (%d bytes)", sum_key(key), LONGEST_SUM)
+        return None
+    return parse_sum(data)
 
 
 def _warning_lines(warnings: Sequence[str]) -> list[str]:

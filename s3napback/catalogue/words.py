@@ -10,11 +10,11 @@ from s3napback.archives import ArchiveRecord, join_prefix
 from s3napback.catalogue.claims import possible_names
 from s3napback.crews import Crew
 from s3napback.errors import StoreError, StoreUnreachable
-from s3napback.stores import Store, StoredObject
+from s3napback.stores import Store, StoredObject, read_at_most
 from s3napback.watch.keys import Place, place_of
 from s3napback.watch.overview import StoreContents, Wordless
 from s3napback.watch.states import Heard
-from s3napback.watch.word import LARGEST, Unreadable, read
+from s3napback.watch.word import LARGEST, Unreadable, Word, read
 
 logger = logging.getLogger("s3napback")
 
@@ -23,18 +23,23 @@ _MOST_LOOKS = 500
 """Names of archives without a word that are looked at: whose they are, only their metadata tell."""
 
 
-def fetched(store: Store, key: str) -> bytes:
-    """What lies under a key, or more bytes of it than a word has.
+def fetched(store: Store, key: str) -> Word:
+    """The word under a key.
 
     Raises:
         StoreError: it is not there, or cannot be read.
+        Unreadable: what lies there is no word.
     """
-    data = bytearray()
-    for block in store.read(key):
-        data += block
-        if len(data) > LARGEST:
-            break
-    return bytes(data)
+    return read(read_at_most(store, key, LARGEST))
+
+
+def fetched_if_any(store: Store, key: str) -> Word | None:
+    """The same, where it is a help and no hindrance: None if there is none that can be read."""
+    try:
+        return fetched(store, key)
+    except (StoreError, Unreadable) as error:
+        logger.debug("%s: the word of the run before cannot be read: %s", key, error)
+        return None
 
 
 def read_stored(store: Store, prefix: str, only: Place | None = None) -> StoreContents:
@@ -67,7 +72,7 @@ def _heard(store: Store, place: Place, found: StoredObject) -> Heard:
     if found.size > LARGEST:
         return Heard(place, found.modified, flaw="it is larger than words are")
     try:
-        return Heard(place, found.modified, read(fetched(store, found.key)))
+        return Heard(place, found.modified, fetched(store, found.key))
     except StoreUnreachable:
         raise
     except (StoreError, Unreadable) as error:

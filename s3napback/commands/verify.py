@@ -15,7 +15,7 @@ from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.catalogue.indexes import index_key
 from s3napback.catalogue.losses import unprotected_sources
 from s3napback.catalogue.marking import leave_mark
-from s3napback.catalogue.sums import sum_key
+from s3napback.catalogue.sums import SumNote, sum_key
 from s3napback.commands.verify_original import verify_originals
 from s3napback.config.settings import Configuration
 from s3napback.errors import PipelineError, S3napbackError, StoreError
@@ -23,7 +23,7 @@ from s3napback.formatting import counted, human_bytes, human_time
 from s3napback.kinds import NO_SOURCE, SourceName
 from s3napback.records import dataclass
 from s3napback.recovery.holdings import Holdings, is_cold, look_at_store
-from s3napback.recovery.opening.decoder import Decoder
+from s3napback.recovery.opening.decoder import Decoder, check_metadata
 from s3napback.recovery.opening.failures import Damaged, is_damage
 from s3napback.recovery.opening.index_check import IndexCheck
 from s3napback.recovery.original_choice import OriginalRequest, is_original_meant, with_all_originals
@@ -220,11 +220,13 @@ class Verification:
             what, size = f"verifying {archive.key}", archive.stored.size
             with working_on(what, counts, expected=size, title=archive.key, stage="verify"):
                 if self.request.keyless:
-                    decoder.check_sum(archive)
-                    index.check_sum()
+                    note = decoder.note(archive)
+                    decoder.check_sum(archive, note)
+                    index.check_sum(note)
                 else:
                     self._check_content(decoder, archive, index)
-            decoder.check_metadata(archive)
+                    note = _note_if_any(decoder, archive)
+            check_metadata(archive, note)
             if index.is_wrong:
                 raise _WrongIndex(f"its index is wrong, {index_key(archive.key)}: {index.flaw}", _WRONG_INDEX)
         except S3napbackError as error:
@@ -280,6 +282,15 @@ class Verification:
         jobs = [job for job in self.holdings.configuration.jobs if job.source == source]
         own = [job for job in jobs if job.name == archive.base]
         return next((job.settings.tar_options for job in (*own, *jobs)), ())
+
+
+def _note_if_any(decoder: Decoder, archive: CataloguedArchive) -> SumNote | None:
+    """What stands beside an archive whose content was read, and is good: a help, and no hindrance."""
+    try:
+        return decoder.note(archive)
+    except StoreError as error:
+        logger.debug("%s: %s", sum_key(archive.key), error)
+        return None
 
 
 @dataclass

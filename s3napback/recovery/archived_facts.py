@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from s3napback.config.tar_options import option_names
+from s3napback.index.tags import CACHE_TAG
 from s3napback.records import dataclass
 
-CACHE_TAG = "CACHEDIR.TAG"
+_CACHE_TAG = os.fsdecode(CACHE_TAG.name)
 """The one file that ``--exclude-caches`` keeps of a cache."""
 
 
@@ -36,7 +38,7 @@ class ArchivedFacts:
     has_attributes: bool = True
     included: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
-    tags: frozenset[str] = frozenset((CACHE_TAG,))
+    tags: frozenset[str] = frozenset((_CACHE_TAG,))
 
     @property
     def has_all_of_files(self) -> bool:
@@ -73,5 +75,5 @@ def archived_facts(tar_options: Sequence[str]) -> ArchivedFacts:
         has_attributes=attributes[-1:] != ["--no-xattrs"],
         included=tuple(value for name, value in words if name == "--xattrs-include"),
         excluded=tuple(value for name, value in words if name == "--xattrs-exclude"),
-        tags=frozenset((CACHE_TAG, *(value for name, value in words if name == "--exclude-tag"))),
+        tags=frozenset((_CACHE_TAG, *(value for name, value in words if name == "--exclude-tag"))),
     )

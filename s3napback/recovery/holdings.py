@@ -15,12 +15,12 @@ from s3napback.catalogue.losses import Loss, losses, outdone
 from s3napback.catalogue.narrowing import read_catalogue_of
 from s3napback.catalogue.selection import matching_archives, meant
 from s3napback.catalogue.sums import sum_key
-from s3napback.catalogue.words import fetched
+from s3napback.catalogue.words import fetched_if_any
 from s3napback.config.settings import Configuration
 from s3napback.crews import TookTooLong, within
 from s3napback.encryption.gpg import signer_fingerprint
 from s3napback.encryption.keys import require_own_home
-from s3napback.errors import S3napbackError, StoreError
+from s3napback.errors import S3napbackError
 from s3napback.formatting import counted
 from s3napback.records import dataclass
 from s3napback.recovery.choosing import NothingToRestore, choose, only_source, own_archives
@@ -31,7 +31,7 @@ from s3napback.recovery.opening.fetching import LARGEST_RANGE, Transport
 from s3napback.stores import Store, StoredObject
 from s3napback.surroundings import configured_store, host_name
 from s3napback.watch.keys import Place
-from s3napback.watch.word import Unreadable, Word, read
+from s3napback.watch.word import Word
 
 logger = logging.getLogger("s3napback")
 
@@ -187,8 +187,8 @@ class Holdings:
         host = acting_host(self.catalogue, host_name(configuration), is_configured=bool(configuration.host_name))
         place = Place(configuration.store.prefix, host, configuration.path.stem)
         try:
-            return within(_PATIENCE, lambda: read(fetched(self.store, place.key)), "look")
-        except (StoreError, TookTooLong, Unreadable) as error:
+            return within(_PATIENCE, lambda: fetched_if_any(self.store, place.key), "look")
+        except TookTooLong as error:
             logger.debug("%s: %s", place.key, error)
             return None
 

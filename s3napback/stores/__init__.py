@@ -233,3 +233,17 @@ class KeepingStore(Protocol):
     def keeps_for(self, prefix: str) -> int | None:
         """Days until what is replaced or deleted now below a prefix is removed for good; None if that is not known."""
         ...
+
+
+def read_at_most(store: Store, key: str, most: int) -> bytes:
+    """An object's bytes, for what is small if it is ours: of a larger one more than ``most``, and not all.
+
+    Raises:
+        StoreError: it is not there, or cannot be read.
+    """
+    data = bytearray()
+    for block in store.read(key):
+        data += block
+        if len(data) > most:
+            break
+    return bytes(data)

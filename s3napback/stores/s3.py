@@ -25,7 +25,6 @@ from s3napback.stores.s3_errors import (
     FAILURES,
     explain,
     is_absence,
-    is_definite,
     is_foreign,
     is_mistake_at_first,
     is_passing,
@@ -125,7 +124,7 @@ class S3Store:
             # A proxy that nothing listens at is said at once.
             page = self._ask(partial(list_objects, self._bucket, prefix, {}), doing, at_once=(ProxyConnectionError,))
         except FAILURES as error:
-            if is_definite(error) or is_mistake_at_first(error):
+            if not is_passing(error) or is_mistake_at_first(error):
                 raise UnusableStore(f"{doing}: {explain(error)}") from error
             raise StoreUnreachable(f"{doing} now: {explain(error)}") from error
         if for_writing:

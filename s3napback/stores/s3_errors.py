@@ -332,11 +332,6 @@ def translated(doing: str) -> Iterator[None]:
         raise translate(error, doing) from error
 
 
-def is_definite(error: BaseException) -> bool:
-    """Whether asking again cannot help until an administrator changes something."""
-    return not is_passing(error)
-
-
 def _advice(error: ClientError) -> str:
     known = _ADVICE.get(code_of(error)) or _ADVICE_ON_STATUS.get(status_of(error))
     is_strange = 300 <= status_of(error) < 400 or (_is_wordless(error) and error.operation_name != "HeadObject")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gzip
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.databases.repository import Repository
+from tests.faulty_s3 import FaultyS3
 from tests.gpg_keys import Key, gpg_home
 from tests.recovery.helpers import file_member, nights, overwrite, put_archive, tar_of
+from tests.servers import S3Server
 from tests.site import Site
 from tests.sources.trees import RandomTree
 
@@ -60,6 +63,21 @@ def test_keyless_needs_no_key_and_notices_missing_and_foreign_sums(site: Site, k
         path = site.vault / f"{site.name()}-1-DIFF.sha256"
         path.write_text(path.read_text().replace("# id ", "# id 0"))
         assert verdicts(site, "--keyless", expect=1) == {"0-FULL": "FAILED", "1-DIFF": "FAILED", "2-DIFF": "good"}
+
+
+def test_what_stands_beside_an_archive_is_asked_for_once(
+    tmp_path: Path, rclone: S3Server, faulty: Callable[[S3Server], FaultyS3]
+) -> None:
+    proxy = faulty(rclone)
+    site = Site(tmp_path, proxy.server, rclone.make_bucket())
+    site.configure_cycle(GROUPS)
+    nights(site, 2)
+    for options in ((), ("--keyless",)):
+        proxy.seen.clear()
+        assert set(verdicts(site, *options).values()) == {"good"}
+        asked = [request.path.partition("?")[0] for request in proxy.seen if request.operation == "GetObject"]
+        sums = [path for path in asked if path.endswith(".sha256")]
+        assert len(sums) == len(set(sums)) == 2
 
 
 def test_a_broken_chain_is_a_failure_where_the_newest_archive_is_concerned(site: Site) -> None:

@@ -20,7 +20,7 @@ import pytest
 from s3napback.config.settings import Credentials, StoreSettings
 from s3napback.errors import StoreError, StoreUnreachable, UnusableStore
 from s3napback.stores.s3 import S3Store
-from s3napback.stores.s3_errors import is_definite
+from s3napback.stores.s3_errors import is_passing
 from s3napback.stores.waiting import Waiting
 from tests.certificates import make_certificate
 from tests.faulty_s3 import Answer, Fault, Forward, Request, answer
@@ -358,7 +358,7 @@ def test_an_answer_without_a_message_shows_none(on_rclone: S3Bench) -> None:
     with pytest.raises(StoreError) as caught:
         list(on_rclone.store.list(""))
     assert "None" not in str(caught.value)
-    assert is_definite(caught.value.__cause__ or caught.value)
+    assert not is_passing(caught.value.__cause__ or caught.value)
 
 
 def test_the_environment_of_these_tests_is_that_of_no_machine() -> None:

@@ -19,7 +19,7 @@ from s3napback.errors import StoreError
 from s3napback.records import dataclass
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.opening.decrypting import HEAD_SIZE, looks_encrypted
-from s3napback.stores import Store, StoredObject
+from s3napback.stores import Store, StoredObject, read_at_most
 from s3napback.stores.read_only import StoreInFront
 
 LARGEST = 1 << 20
@@ -69,15 +69,10 @@ class _AheadStore(StoreInFront):
 
     def _sum(self, key: str) -> bytes | None:
         """A checksum; None if it cannot be read, which whoever asks for it is told, and nobody else."""
-        digest = bytearray()
         try:
-            for block in self._store.read(key):
-                digest += block
-                if len(digest) > LONGEST_SUM:
-                    break
+            return read_at_most(self._store, key, LONGEST_SUM)
         except StoreError:
             return None
-        return bytes(digest)
 
     def read(self, key: str, *, start: int = 0, end: int | None = None, version: str = "") -> Iterator[bytes]:
         """See ``Store``."""

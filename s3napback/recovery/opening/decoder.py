@@ -11,13 +11,13 @@ from pathlib import Path
 
 from s3napback.archives import metadata_digest
 from s3napback.catalogue.contents import CataloguedArchive
-from s3napback.catalogue.sums import contradicts, read_sum, sum_key
+from s3napback.catalogue.sums import SumNote, contradicts, read_sum, sum_key
 from s3napback.errors import StoreError
 from s3napback.records import dataclass
 from s3napback.recovery.opening.decompressing import decompressed
 from s3napback.recovery.opening.decrypting import HEAD_SIZE, Decryption, looks_encrypted
 from s3napback.recovery.opening.failures import Damaged, Unchecked, explained
-from s3napback.recovery.opening.fetching import Transport, known_digest
+from s3napback.recovery.opening.fetching import Transport
 from s3napback.recovery.opening.proving import Proof, proof_of, proved
 from s3napback.streams.culprits import ElementsFailed
 from s3napback.streams.findings import Finding
@@ -60,6 +60,7 @@ class Decoder:
         sums: keys of the checksum objects in the store.
         temp_dir: where programs that need room for what they read have it; None is the system's folder.
         proofs: of archives whose signature was found good, by key and version.
+        notes: what the objects beside archives said, by the archives' keys; of those that were asked for.
         indexes: keys of the index objects in the store.
         parts: of archives that are not read whole, by key.
         part: which of their members are wanted now.
@@ -70,6 +71,7 @@ class Decoder:
     sums: frozenset[str] = frozenset()
     temp_dir: Path | None = None
     proofs: dict[tuple[str, str], Proof] = field(default_factory=dict, repr=False)
+    notes: dict[str, SumNote | None] = field(default_factory=dict, repr=False)
     indexes: frozenset[str] = frozenset()
     parts: Mapping[str, Parts] = field(default_factory=dict)
     part: Portion = Portion.ALL
@@ -119,7 +121,7 @@ class Decoder:
     def _digest(self, archive: CataloguedArchive) -> str:
         """What the object beside an archive says of it; empty, with a warning, if that cannot be read."""
         try:
-            return known_digest(self.transport, archive, has_sum=True)
+            return _digest_in(self.note(archive), archive)
         except StoreError as error:
             logger.warning("%s is restored without a look at its checksum: %s", self.transport.address(archive), error)
             return ""
@@ -198,42 +200,53 @@ class Decoder:
             for each in consumers
         ]
 
-    def check_sum(self, archive: CataloguedArchive) -> None:
-        """Compare an archive's stored bytes with the sum beside it, and open nothing.
+    def note(self, archive: CataloguedArchive) -> SumNote | None:
+        """What the object beside an archive says; None if there is none, or it is of no use.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        if archive.record is None or sum_key(archive.key) not in self.sums:
+            return None
+        if archive.key not in self.notes:
+            read = partial(read_sum, self.transport.store, archive.key)
+            self.notes[archive.key] = self.transport.promptly(read, archive)
+        return self.notes[archive.key]
+
+    def check_sum(self, archive: CataloguedArchive, note: SumNote | None) -> None:
+        """Compare an archive's stored bytes with the sum that ``note`` gives, and open nothing.
 
         Raises:
             PipelineError: they differ, cannot be read, or there is no sum of this archive.
-            StoreError: the object beside it cannot be read.
         """
-        digest = known_digest(self.transport, archive, has_sum=sum_key(archive.key) in self.sums)
+        digest = _digest_in(note, archive)
         if not digest:
             raise Unchecked("there is no checksum of it beside it, or only one of an older archive")
         with self._pipeline(self.transport.feed(archive, digest=digest)) as pipeline:
             _read(pipeline)
 
-    def check_metadata(self, archive: CataloguedArchive) -> None:
-        """Compare what an archive says of itself with what it was stored with, as far as the object beside it tells.
-
-        Raises:
-            Damaged: it is something else.
-        """
-        if archive.record is None or sum_key(archive.key) not in self.sums:
-            return
-        try:
-            note = self.transport.promptly(partial(read_sum, self.transport.store, archive.key), archive)
-        except StoreError as error:
-            logger.debug("%s: %s", sum_key(archive.key), error)
-            return
-        if note is not None and contradicts(note, archive.record, archive.stored.metadata):
-            raise Damaged(
-                f"its metadata have been changed since it was stored: they are not those of {sum_key(archive.key)}, so "
-                "that it may be of another day, or a part of another chain, than they say"
-            )
-
     def _is_encrypted(self, archive: CataloguedArchive) -> bool:
         store, end = self.transport.store, min(HEAD_SIZE, archive.stored.size)
         head = self.transport.promptly(lambda: b"".join(store.read(archive.key, end=end)), archive)
         return looks_encrypted(head)
+
+
+def check_metadata(archive: CataloguedArchive, note: SumNote | None) -> None:
+    """Compare what an archive says of itself with what it was stored with, as far as the note beside it tells.
+
+    Raises:
+        Damaged: it is something else.
+    """
+    if archive.record and note and contradicts(note, archive.record, archive.stored.metadata):
+        raise Damaged(
+            f"its metadata have been changed since it was stored: they are not those of {sum_key(archive.key)}, so "
+            "that it may be of another day, or a part of another chain, than they say"
+        )
+
+
+def _digest_in(note: SumNote | None, archive: CataloguedArchive) -> str:
+    """The SHA-256 of an archive's stored bytes, empty if the note does not tell, or is of an older archive."""
+    return note.digest if note and archive.record and note.id == archive.record.id else ""
 
 
 def _read(pipeline: Pipeline, write: Callable[[Block], None] | None = None) -> int:

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TypeVar
 
 from s3napback.catalogue.contents import CataloguedArchive
-from s3napback.catalogue.sums import read_sum, sum_key
+from s3napback.catalogue.sums import sum_key
 from s3napback.crews import Crew, TookTooLong, within
 from s3napback.errors import StoreError, StoreUnreachable
 from s3napback.records import dataclass
@@ -139,23 +139,6 @@ def stored_bytes(
             f"{address} is damaged: its SHA-256 is {hashed.hexdigest()}, and when it was made it was {digest} "
             f"({sum_key(archive.key)})"
         )
-
-
-def known_digest(transport: Transport, archive: CataloguedArchive, *, has_sum: bool) -> str:
-    """The SHA-256 that the object beside an archive gives for it; empty if there is none, or it is of an older one.
-
-    Args:
-        transport: where they lie.
-        archive: whose sum is wanted.
-        has_sum: such an object is known to exist.
-
-    Raises:
-        StoreError: it cannot be read.
-    """
-    if not has_sum or archive.record is None:
-        return ""
-    note = transport.promptly(lambda: read_sum(transport.store, archive.key), archive)
-    return note.digest if note is not None and note.id == archive.record.id else ""
 
 
 def _ordered_bytes(transport: Transport, stored: StoredObject, arrived: Arrived) -> Iterator[Block]:

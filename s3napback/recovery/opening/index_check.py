@@ -18,7 +18,7 @@ from itertools import chain
 from s3napback.archives import SEGMENTED
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.catalogue.indexes import index_key, index_note
-from s3napback.catalogue.sums import read_sum, sum_key
+from s3napback.catalogue.sums import SumNote, sum_key
 from s3napback.errors import S3napbackError
 from s3napback.formatting import printable
 from s3napback.index.document import DocumentReader
@@ -66,16 +66,18 @@ class IndexCheck:
         """Archives of this form have an index."""
         return self.archive.record is not None and self.archive.record.format == SEGMENTED
 
-    def check_sum(self) -> None:
-        """Look at it without a key: whose it says that it is, and whether its bytes are those that were stored."""
+    def check_sum(self, note: SumNote | None) -> None:
+        """Look at it without a key: whose it says that it is, and whether its bytes are those that were stored.
+
+        Args:
+            note: of the checksum object beside the archive, if it has one.
+        """
         if self.flaw or not self.is_expected or self.archive.record is None:
             return
         transport, key = self.decoder.transport, self.archive.key
         try:
             found = transport.promptly(partial(transport.store.head, index_key(key)), self.archive)
             said = index_note(found.metadata) if found else None
-            has_sum = sum_key(key) in self.decoder.sums
-            note = transport.promptly(partial(read_sum, transport.store, key), self.archive) if has_sum else None
             if said is None or said.id != self.archive.record.id:
                 self.flaw = "it is of another archive"
             elif note is not None and note.id == said.id and note.index and note.index != self._digest():
