@@ -99,11 +99,11 @@ def test_little_more_is_fetched_than_is_asked_for(written: Counted) -> None:
     is_large = written.key.mode and exponent == 16
     content = written.opened()
     content.read(25_000_000, 25_001_000)
-    # On the way, that much is looked at to learn how many lengths there are.
-    assert sum(written.fetched) < (16_000_000 if is_large else 1_000_000)
+    # On the way, that much is looked at to learn how many lengths there are: mostly at two places, by chance at more.
+    assert sum(written.fetched) < (16_000_000 if is_large else 2_000_000)
     written.fetched.clear()
     content.read(15_000_000, 19_000_000)
-    assert sum(written.fetched) < (13_000_000 if is_large else 4_700_000)
+    assert sum(written.fetched) < (13_000_000 if is_large else 5_900_000)
 
 
 def test_what_was_changed_on_the_way_is_not_taken_for_something_else(written: Counted) -> None:
