@@ -184,7 +184,7 @@ _NO_S3 = (
 )
 _FIXED: dict[type[BaseException], str] = {
     ResponseParserError: _NO_S3,
-    InvalidConfigError: "AWS_CA_BUNDLE is set and empty: name the file of an authority's certificate there, or unset it",
+    InvalidConfigError: "AWS_CA_BUNDLE is set and empty: name the file of an authority's certificate, or unset it",
     UnicodeEncodeError: "the name is not valid UTF-8, which S3 demands",
 }
 
