@@ -355,7 +355,8 @@ def is_definite(error: BaseException) -> bool:
 
 def _advice(error: ClientError) -> str:
     known = _ADVICE.get(code_of(error)) or _ADVICE_ON_STATUS.get(status_of(error))
-    is_mute = _has_no_words(error) and error.operation_name in _TOLD_IN_WORDS and status_of(error) < 500
+    is_page = _has_no_words(error) and is_foreign(error) and 400 <= status_of(error) < 500
+    is_mute = error.operation_name != "HeadObject" and (is_page or _is_wordless(error))
     is_strange = 300 <= status_of(error) < 400 or is_mute
     if not known and is_strange:
         known = _NO_S3
