@@ -34,6 +34,9 @@ _LOOK_SECONDS = 3.0  # between two looks for a signal that the main thread does 
 _CHILDREN_SECONDS = 1.0  # for children to follow SIGTERM, at the very end, and to be gone after SIGKILL
 _SPEAKING_SECONDS = 0.5
 
+_BEGINNINGS = frozenset({"subprocess.Popen", "os.posix_spawn", "os.fork", "os.forkpty"})
+"""What Python's audit hooks call the beginning of a process."""
+
 _SLICE_SECONDS = 0.5  # of a wait, in a thread that no signal reaches
 
 _begun = threading.Event()
@@ -161,8 +164,7 @@ def leave(code: int) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):
             stream.flush()
-    end_descendants()
-    os._exit(code)
+    _end_with_descendants(code)
 
 
 def say_at_once(text: str) -> None:
@@ -195,8 +197,7 @@ def _watch(reader: int, caught: Collection[signal.Signals], cleaning_seconds: fl
         "by force. What was there before stays; unfinished uploads, and .s3napback-restore-… in a restore's target, "
         "may be left behind"
     )
-    end_descendants()
-    os._exit(128 + number)
+    _end_with_descendants(128 + number)
 
 
 def _first_signal(reader: int, caught: Collection[signal.Signals]) -> int:
@@ -225,6 +226,20 @@ class _Process:
 
 _known: set[_Process] = set()
 """Descendants seen so far, also by the other thread: the end by force may come while an orderly one is at this."""
+
+
+def _end_with_descendants(code: int) -> NoReturn:
+    # A thread that nobody waits for, and whose program has been ended, may go on to the next one.
+    sys.addaudithook(_refuse_programs)
+    end_descendants()
+    os._exit(code)
+
+
+def _refuse_programs(event: str, _arguments: tuple[object, ...]) -> None:
+    if event in _BEGINNINGS:
+        is_main = threading.current_thread() is threading.main_thread()
+        # Of this one nothing is printed where a thread ends by it.
+        raise Interrupted(_number) if is_main else SystemExit
 
 
 def end_descendants() -> None:

@@ -220,7 +220,13 @@ class Guard:
 
     def __call__(self, record: logging.LogRecord) -> Any:
         """Take the place of ``handle``."""
-        return self.attempt(partial(self._handle, record))
+        return self.attempt(partial(self._write, record))
+
+    def _write(self, record: logging.LogRecord) -> Any:
+        was_written = self._handle(record)
+        if was_written and _is_cut_off(self._handler):
+            raise Unwritten("cannot write: its host does not take a connection, or has closed it")
+        return was_written
 
     def attempt(self, action: Callable[[], Any]) -> Any:
         """Let the handler do something, unless it is off; False if it failed or has not come back."""
@@ -255,6 +261,13 @@ class Guard:
             _say(line)
         if not ending.has_begun():
             logger.warning("%s", line)
+
+
+def _is_cut_off(handler: logging.Handler) -> bool:
+    """Whether it is one that drops in silence what its host does not take: Python's for pickled records by TCP."""
+    handlers = sys.modules.get("logging.handlers")
+    is_one = handlers is not None and isinstance(handler, handlers.SocketHandler)
+    return is_one and vars(handler).get("sock") is None
 
 
 def name_of(handler: logging.Handler) -> str:

@@ -18,7 +18,7 @@ from s3napback.errors import Interrupted
 from tests.waiting import becomes, is_running
 
 BEGIN = """
-import os, signal, subprocess, time
+import os, signal, subprocess, threading, time
 from contextlib import suppress
 from s3napback import ending
 from s3napback.errors import Interrupted
@@ -128,6 +128,27 @@ def test_all_that_descends_from_a_run_ends_with_it(tmp_path: Path, leads: bool, 
         finally:
             for each in filter(is_running, children):
                 os.kill(each, signal.SIGKILL)
+
+
+def test_a_thread_whose_program_is_ended_begins_no_other_one(tmp_path: Path) -> None:
+    note = tmp_path / "note"
+    script = f"echo $$ >>{note}; exec sleep 60"
+    going_on = f"""
+def go_on():
+    while True:
+        subprocess.Popen(["sh", "-c", {script!r}]).wait()
+threading.Thread(target=go_on, daemon=True).start()
+{ORDERLY}"""
+    with started(going_on) as process:
+        assert becomes(lambda: note.exists() and note.read_text().endswith("\n"))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 128 + signal.SIGTERM
+    begun = [int(each) for each in note.read_text().split()]
+    try:
+        assert not any(map(is_running, begun))
+    finally:
+        for each in filter(is_running, begun):
+            os.kill(each, signal.SIGKILL)
 
 
 def test_an_end_by_force_does_not_cut_the_orderly_one_short(tmp_path: Path) -> None:

@@ -171,6 +171,17 @@ def test_a_host_of_syslog_that_is_away_keeps_no_run_from_beginning(site: Site, h
     assert log.read_text().count("FAILED") == 2
 
 
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_host_that_takes_no_record_is_told_where_python_is_silent(site: Site, strict: bool) -> None:
+    option, log = configure(site, f"handlers.SocketHandler\nargs=('127.0.0.1', {free_port()})")
+    settings = site.root / "logging.ini"
+    settings.write_text(settings.read_text().replace("level=ERROR", "level=INFO"))
+    site.configure(f"<Cycle c>\nDirectory {site.source}\n</Cycle>")
+    site.run(option, *["--strict"] * strict, expect=3 if strict else 0)
+    told = "the log handler far cannot write: its host does not take a connection, or has closed it"
+    assert log.read_text().count(told) == 1
+
+
 def test_a_log_that_cannot_be_closed_does_not_keep_the_run_from_ending(site: Site) -> None:
     option, log = configure(site, FAILING.format(name="SlowToClose"))
     done = run_here(site, option)

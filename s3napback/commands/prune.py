@@ -11,7 +11,7 @@ from itertools import chain
 
 from s3napback.archives import ArchiveRecord, join_prefix, split_key
 from s3napback.catalogue.claims import Claims
-from s3napback.catalogue.contents import PARALLEL_REQUESTS, CataloguedArchive, read_catalogue
+from s3napback.catalogue.contents import PARALLEL_REQUESTS, Catalogue, CataloguedArchive, read_catalogue
 from s3napback.catalogue.indexes import index_key, index_note, indexed_key
 from s3napback.catalogue.retention import (
     Disposition,
@@ -141,6 +141,7 @@ def _alone(configuration: Configuration, *, delete: bool) -> Iterator[None]:
 
 def _look(store: Store, prefix: str, claims: Claims, day: int, *, unowned: bool, least_age: float) -> Findings:
     catalogue = read_catalogue(store, prefix)
+    _warn_of_unseen(catalogue)
     judged = judge_archives(catalogue, claims, day, unowned=unowned)
     dispositions = without_doubtful(store, prefix, catalogue, judged)
     sums = [
@@ -162,6 +163,15 @@ def _look(store: Store, prefix: str, claims: Claims, day: int, *, unowned: bool,
     ]
     unfinished = _unfinished(store, prefix, keys, least_age)
     return Findings(dispositions, sums, indexes, proofs, frozenset(catalogue.proofs), unfinished)
+
+
+def _warn_of_unseen(catalogue: Catalogue) -> None:
+    unseen = [archive for archive in catalogue.archives if archive.flaw]
+    if unseen:
+        logger.warning(
+            "%s cannot be judged, so that nothing under the same names is deleted; the first is %s: %s",
+            *(counted(len(unseen), "archive"), unseen[0].key, unseen[0].flaw),
+        )
 
 
 def _base(key: str, prefix: str) -> str:

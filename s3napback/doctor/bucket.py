@@ -9,6 +9,7 @@ from s3napback.config.settings import Configuration
 from s3napback.doctor.checks import Check, bad, good, unknown
 from s3napback.formatting import counted
 from s3napback.locks import LockTerms
+from s3napback.rotation import HanoiCycle
 from s3napback.stores.s3_examining import Right, Told
 from s3napback.stores.s3_locks import enabling
 
@@ -36,6 +37,9 @@ def judge_bucket(
     """
     yield _versioning(configuration.store.bucket, told)
     yield _days(configuration, told)
+    if told.rules:
+        yield _deletion(configuration, told)
+        yield _freezing(told)
     yield _locks(configuration, told)
     yield from (_right(right, may, told) for right, may in rights.items())
     yield _clock(told, now)
@@ -71,6 +75,45 @@ def _days(configuration: Configuration, told: Told) -> Check:
         subject,
         f"{found}: a theft that is noticed later cannot be undone. Set its NoncurrentDays to {enough} or more, the "
         "days of LockDays",
+    )
+
+
+def _deletion(configuration: Configuration, told: Told) -> Check:
+    subject, found = "what deletes archives", told.deletion
+    if found is None:
+        return good(PART, subject, "no lifecycle rule does, only the rotation")
+    rule = f"a lifecycle rule ({found.rule or 'without a name'})"
+    schedules = [job.schedule for job in configuration.jobs]
+    is_kept_for_good = any(isinstance(each, HanoiCycle) and each.archive_oldest_disc for each in schedules)
+    needed = max((each.span for each in schedules), default=0) + configuration.store.lock_days
+    if found.days <= needed or is_kept_for_good:
+        when = f"{counted(found.days, 'day')} after they were stored" if found.days else "from a day on"
+        lacking = "the cycles keep some for good" if is_kept_for_good else f"the cycles need {counted(needed, 'day')}"
+        return bad(
+            PART,
+            subject,
+            f"{rule} deletes archives {when}, and {lacking}, so that what was made since cannot be restored. Take its "
+            "Expiration out: the rotation replaces archives, and prune deletes what it does not need",
+        )
+    return good(
+        PART,
+        subject,
+        f"{rule} does {counted(found.days, 'day')} after they were stored, when the cycles have replaced them; but if "
+        "this machine dies, every backup is gone then",
+    )
+
+
+def _freezing(told: Told) -> Check:
+    subject, found = "what moves archives", told.freezing
+    if found is None:
+        return good(PART, subject, "no lifecycle rule moves them into a cold class")
+    return bad(
+        PART,
+        subject,
+        f"a lifecycle rule ({found.rule or 'without a name'}) moves archives, and their checksums and indexes, into "
+        f"{found.storage_class} {counted(found.days, 'day')} after they were stored: restore, verify and drill have to "
+        "wait for hours then, and ls and find cannot look into them. Take that out, and set StorageClass or "
+        "FullStorageClass, which spare what has to be read",
     )
 
 

@@ -18,6 +18,12 @@ _BROKEN_OFF = ("UNEXPECTED_EOF_WHILE_READING", "EOF occurred", "SHUTDOWN", "time
 _NO_CERTIFICATES = ("NO_CERTIFICATE_OR_CRL_FOUND", "NO_START_LINE", "PEM lib")
 _NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
 _PROXY = "HTTPS_PROXY or HTTP_PROXY; NO_PROXY names hosts that need none"
+_OUT_OF_TIME = frozenset({9, 10})
+"""OpenSSL's numbers of a certificate that is not yet valid, and of one that is no longer."""
+_OF_ANOTHER_HOST = frozenset({62, 64})
+"""The same of one that names another host, or another address."""
+_PASSING_TUNNELS = frozenset({408, 429, 500, 502, 503, 504})
+"""What a proxy answers while the store is away."""
 
 
 def without_secrets(text: str) -> str:
@@ -50,7 +56,12 @@ def _is_of_an_address(error: BaseException) -> bool:
 
 def proxy_advice(error: BaseException) -> str:
     """What to look at if it is a proxy that cannot be reached; empty otherwise."""
-    return f"is it running? Otherwise correct {_PROXY}" if isinstance(error, ProxyConnectionError) else ""
+    if not isinstance(error, ProxyConnectionError):
+        return ""
+    answered = answer_to_tunnel(error)
+    if answered:
+        return f"it answers {answered}: the proxy is there, and does not reach the store; look at what it logs"
+    return f"is it running? Otherwise correct {_PROXY}"
 
 
 def network_reason(error: BaseException) -> str:
@@ -81,24 +92,44 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def _proxy_mistake(error: BaseException, found: list[BaseException]) -> str:
     text = " ".join(str(each) for each in found)
-    refused = re.search(r"Tunnel connection failed: (4\d\d[^'\")]*)", text)
+    refused = answer_to_tunnel(error)
     if refused:
-        return f"{error} answers {refused[1].strip()}: correct {_PROXY}"
+        is_passing = int(refused[:3]) in _PASSING_TUNNELS
+        return "" if is_passing else f"{error} answers {refused}: correct {_PROXY}"
     if any(isinstance(each, socket.gaierror) for each in found):
         return f"{error} (the name of the proxy is not known): correct {_PROXY}"
+    if any(word in text for word in _NOT_TLS):
+        return f"{error} does not speak TLS: write http:// in HTTPS_PROXY or HTTP_PROXY, or correct the port there"
+    if any(isinstance(each, ssl.SSLCertVerificationError) for each in found):
+        reason = next(each for each in found if isinstance(each, ssl.SSLCertVerificationError)).verify_message
+        return (
+            f"{error} has a certificate that is not trusted: {reason}; name the file of its authority's certificate in "
+            "SSL_CERT_FILE, or add that to this machine's"
+        )
     return ""
+
+
+def answer_to_tunnel(error: BaseException) -> str:
+    """What a proxy has answered that was to connect us with the store: ``503 Service Unavailable``; empty if nothing.
+
+    It was reached, so that it is not the proxy which is away.
+    """
+    if not isinstance(error, ProxyConnectionError):
+        return ""
+    found = re.search(r"Tunnel connection failed: (\d\d\d[^'\")]*)", " ".join(map(str, _causes(error))))
+    return found[1].strip() if found else ""
 
 
 def _tls_mistake(found: list[BaseException]) -> str:
     text = " ".join(str(each) for each in found)
     missing = [each for each in found if isinstance(each, FileNotFoundError | PermissionError | IsADirectoryError)]
     untrusted = [each for each in found if isinstance(each, ssl.SSLCertVerificationError)]
+    another_host = [each for each in found if isinstance(each, ValueError) and "doesn't match" in str(each)]
     verdict = f"no secure connection is possible: {without_secrets(str(found[-1]))}"
     if untrusted:
-        verdict = (
-            f"the server's certificate is not trusted: {untrusted[0].verify_message or untrusted[0]}; if an authority "
-            "of your own has signed it, name the file of that one's certificate in AWS_CA_BUNDLE"
-        )
+        verdict = _distrust(untrusted[0])
+    elif another_host:
+        verdict = _other_host(str(another_host[-1]))
     elif missing:
         verdict = f"the certificates that AWS_CA_BUNDLE names cannot be read: {missing[0].strerror}"
     elif any(word in text for word in _NO_CERTIFICATES):
@@ -108,3 +139,22 @@ def _tls_mistake(found: list[BaseException]) -> str:
     elif any(word in text for word in _BROKEN_OFF) or any(isinstance(each, ConnectionError) for each in found):
         verdict = ""
     return verdict
+
+
+def _distrust(error: ssl.SSLCertVerificationError) -> str:
+    reason = error.verify_message or str(error)
+    if error.verify_code in _OUT_OF_TIME:
+        return f"the server's certificate is out of its time: {reason}; renew it there, or set this machine's clock"
+    if error.verify_code in _OF_ANOTHER_HOST:
+        return _other_host(reason)
+    return (
+        f"the server's certificate is not trusted: {reason}; if an authority of your own has signed it, name the file "
+        "of that one's certificate in AWS_CA_BUNDLE"
+    )
+
+
+def _other_host(reason: str) -> str:
+    return (
+        f"the server's certificate is another host's: {without_secrets(reason)}; correct Endpoint, or give the server "
+        "a certificate with this name"
+    )

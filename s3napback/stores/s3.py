@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from botocore.exceptions import ClientError, ProxyConnectionError
+from botocore.exceptions import ClientError
 
 from s3napback.archives import METADATA_PREFIX, join_prefix
 from s3napback.config.settings import Credentials, StoreSettings
@@ -25,6 +25,7 @@ from s3napback.stores.s3_errors import (
     FAILURES,
     explain,
     is_absence,
+    is_absent_proxy,
     is_foreign,
     is_mistake_at_first,
     is_passing,
@@ -122,7 +123,7 @@ class S3Store:
         doing = f"the store {named}{choice} cannot be used"
         try:
             # A proxy that nothing listens at is said at once.
-            page = self._ask(partial(list_objects, self._bucket, prefix, {}), doing, at_once=(ProxyConnectionError,))
+            page = self._ask(partial(list_objects, self._bucket, prefix, {}), doing, at_once=is_absent_proxy)
         except FAILURES as error:
             if not is_passing(error) or is_mistake_at_first(error):
                 raise UnusableStore(f"{doing}: {explain(error)}") from error

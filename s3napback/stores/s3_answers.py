@@ -33,7 +33,8 @@ def problem_of_answer(answer: Any, address: str, start: int, end: int | None, ve
         )
     if version and tag_of(answer) != version:
         return StoreError(f"reading {address} failed: it has been replaced by another object meanwhile")
-    if start and not answer.get("ContentRange", "").startswith(f"bytes {start}-"):
+    told = str(answer.get("ContentRange") or "")
+    if (start or told) and not told.startswith(f"bytes {start}-"):
         return StoreError(f"reading {address} failed: the store does not give parts of objects")
     if end is not None and "ContentRange" not in answer and answer.get("ContentLength", 0) > end - start:
         return StoreError(f"reading {address} failed: the store does not give parts of objects")

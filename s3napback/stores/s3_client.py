@@ -129,7 +129,7 @@ class Clients:
         doing: str,
         *,
         may_be_slow: bool = False,
-        at_once: tuple[type[Exception], ...] = (),
+        at_once: Callable[[BaseException], bool] = lambda _error: False,
     ) -> _Answer:
         """Make a request, as often as the policy says.
 
@@ -150,6 +150,7 @@ class Clients:
         made = _make_client(session, self._settings, waiting)
         made.meta.events.register("before-sign.s3", self._drop_expectation)
         made.meta.events.register("after-call.s3", partial(self._learn, session))
+        made.meta.events.register("before-call.s3.HeadBucket", _follow_no_further)
         return made
 
     def _drop_expectation(self, request: AWSRequest, **_others: object) -> None:
@@ -318,6 +319,11 @@ def _make_client(session: botocore.session.Session, settings: StoreSettings, wai
 def _offer_to_pay(request: AWSRequest, **_others: object) -> None:
     """Put the header on a request, of whatever operation; not each has a parameter for it."""
     request.headers["x-amz-request-payer"] = "requester"
+
+
+def _follow_no_further(context: dict[str, Any], **_others: object) -> None:
+    """Take a redirection's answer as it is where botocore asks for a bucket's region: it would ask again, for ever."""
+    context.setdefault("s3_redirect", {})["redirected"] = True
 
 
 def _client_config(settings: StoreSettings, waiting: Waiting) -> Config:

@@ -30,7 +30,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from s3napback.errors import StoreError, StoreUnreachable
-from s3napback.stores.network import mistake, network_reason, proxy_advice, without_secrets
+from s3napback.stores.network import answer_to_tunnel, mistake, network_reason, proxy_advice, without_secrets
 
 
 class SlowAnswer(BotoCoreError):
@@ -179,9 +179,12 @@ _ADVICE_ON_STATUS = {
     407: "the proxy wants a user and a password: correct HTTPS_PROXY or HTTP_PROXY",
     NO_EXPECTATIONS: "a proxy on the way refuses requests with “Expect: 100-continue”: have it pass them on",
 }
-_NO_S3 = "the answer is not that of an S3 server: check Endpoint, and proxies on the way to it"
+_NO_S3 = (
+    "the answer is not that of an S3 server: check Endpoint, and proxies on the way to it; http or https, host and port"
+)
 _FIXED: dict[type[BaseException], str] = {
     ResponseParserError: _NO_S3,
+    InvalidConfigError: "AWS_CA_BUNDLE is set and empty: name the file of an authority's certificate, or unset it",
     UnicodeEncodeError: "the name is not valid UTF-8, which S3 demands",
 }
 
@@ -232,7 +235,11 @@ def _is_of_a_proxy(error: ClientError) -> bool:
 
 def _is_wordless(error: ClientError) -> bool:
     """Whether it is a "not found" without a word of why: a store's own answers have a code of words, but to a HEAD."""
-    return status_of(error) == 404 and code_of(error) in {"", "404"}
+    return status_of(error) == 404 and _has_no_words(error)
+
+
+def _has_no_words(error: ClientError) -> bool:
+    return code_of(error) in {"", str(status_of(error))}
 
 
 def is_absence(error: BaseException) -> bool:
@@ -261,15 +268,24 @@ def note_renewal(parsed: dict[str, Any]) -> bool:
 def is_mistake_at_first(error: BaseException) -> bool:
     """Whether a failure that may pass in the midst of a run is rather a mistake where a run has not yet begun."""
     if not isinstance(error, ClientError):
-        # A proxy is nearly always there.
-        return isinstance(error, (ProxyConnectionError, UnusableCredentials))
+        return is_absent_proxy(error) or isinstance(error, UnusableCredentials)
     return code_of(error) == _SKEWED or _RENEWED in error.response.get("Error", {}) or _is_of_a_proxy(error)
+
+
+def is_absent_proxy(error: BaseException) -> bool:
+    """Whether no proxy is where one should be, which is rather a mistake: it is nearly always there.
+
+    One that answers is no such; the store behind it may be away.
+    """
+    return isinstance(error, ProxyConnectionError) and not answer_to_tunnel(error)
 
 
 def explain(error: BaseException) -> str:
     """One line: HTTP status, code and message of the store, or why there was no answer, and what to do about it."""
     if isinstance(error, UnusableSettings) and not isinstance(error, UnusableCredentials):
-        return explain(error.reason)
+        # botocore has one exception for settings of all sorts.
+        is_of_a_bundle = isinstance(error.reason, InvalidConfigError) and "CA bundle" in str(error.reason)
+        return _FIXED[InvalidConfigError] if is_of_a_bundle else explain(error.reason)
     reason = error.reason if isinstance(error, UnusableCredentials) else error
     if isinstance(reason, _CREDENTIALS) or reason is not error:
         return _explain_credentials(reason)
@@ -334,7 +350,9 @@ def translated(doing: str) -> Iterator[None]:
 
 def _advice(error: ClientError) -> str:
     known = _ADVICE.get(code_of(error)) or _ADVICE_ON_STATUS.get(status_of(error))
-    is_strange = 300 <= status_of(error) < 400 or (_is_wordless(error) and error.operation_name != "HeadObject")
+    is_page = _has_no_words(error) and is_foreign(error) and 400 <= status_of(error) < 500
+    is_mute = error.operation_name != "HeadObject" and (is_page or _is_wordless(error))
+    is_strange = 300 <= status_of(error) < 400 or is_mute
     if not known and is_strange:
         known = _NO_S3
     if known:

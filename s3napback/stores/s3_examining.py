@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any
 from s3napback.archives import join_prefix
 from s3napback.config.settings import Credentials
 from s3napback.records import dataclass
+from s3napback.stores.lifecycle import Fate, deletion, freezing, least_noncurrent_days
 from s3napback.stores.s3 import S3Store
 from s3napback.stores.s3_client import Clients
 from s3napback.stores.s3_errors import FAILURES, explain, status_of
 from s3napback.stores.s3_locks import BucketLock, look_at_bucket
-from s3napback.stores.s3_versions import clock_of, least_noncurrent_days
+from s3napback.stores.s3_versions import clock_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -58,6 +59,8 @@ class Told:
         rule: the name of that one.
         lock: whether objects can be locked, and what is locked by default.
         refusals: why it does not tell, by what was asked for.
+        deletion: what a rule does with archives that were not replaced; None if there is no such rule.
+        freezing: the same of moving them where they cannot be read at once.
     """
 
     clock: datetime | None
@@ -67,6 +70,8 @@ class Told:
     rule: str
     lock: BucketLock | None
     refusals: dict[str, str]
+    deletion: Fate | None = None
+    freezing: Fate | None = None
 
 
 class ExaminedBucket(S3Store):
@@ -103,6 +108,8 @@ class ExaminedBucket(S3Store):
             rule=rule,
             lock=self._lock(refusals),
             refusals=refusals,
+            deletion=deletion(found, join_prefix(prefix, "")),
+            freezing=freezing(found, join_prefix(prefix, "")),
         )
 
     def _lock(self, refusals: dict[str, str]) -> BucketLock | None:

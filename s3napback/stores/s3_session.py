@@ -81,7 +81,9 @@ class LimitedSession:
             try:
                 _ = limited.content
             except (urllib3.exceptions.HTTPError, OSError) as error:
-                raise ResponseStreamingError(error=error) from error
+                if not _is_of_tls(answer):
+                    raise ResponseStreamingError(error=error) from error
+                limited = AWSResponse(answer.url, answer.status_code, answer.headers, _Nothing())
         return limited
 
 
@@ -130,6 +132,17 @@ class _Limited:
                 self._raw.close()
                 raise OverlongAnswer(size=LARGEST_ANSWER)
             yield block
+
+
+class _Nothing:
+    def stream(self) -> Iterator[bytes]:
+        yield from ()
+
+
+def _is_of_tls(answer: Any) -> bool:
+    """Whether it is what servers on TLS say in plain text to who is not, and break off: no store's, nor an outage."""
+    is_plain = answer.url.lower().startswith("http:")
+    return is_plain and answer.status_code == 400 and "Content-Length" not in answer.headers
 
 
 def _require_length(answer: Any) -> None:

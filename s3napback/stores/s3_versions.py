@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from s3napback.records import dataclass
+from s3napback.stores.lifecycle import least_noncurrent_days
 from s3napback.stores.s3_answers import tag_of
 from s3napback.stores.s3_errors import FAILURES, explain, is_passing, required, status_of, translate
 from s3napback.stores.s3_listing import in_utc, list_versions
@@ -140,22 +141,6 @@ def noncurrent_days(ask: Ask, bucket: str, prefix: str) -> tuple[int | None, str
             )
         return None, ""
     return least_noncurrent_days(rules, prefix)
-
-
-def least_noncurrent_days(rules: Sequence[Any], prefix: str) -> tuple[int | None, str]:
-    """The same of rules that are known."""
-    found = [
-        (int(rule["NoncurrentVersionExpiration"].get("NoncurrentDays", 0)), str(rule.get("ID", "")))
-        for rule in rules
-        if rule.get("Status") == "Enabled" and rule.get("NoncurrentVersionExpiration") and _concerns(rule, prefix)
-    ]
-    return min(found, default=(None, ""))
-
-
-def _concerns(rule: Any, prefix: str) -> bool:
-    chosen = rule.get("Filter") or {}
-    own = rule.get("Prefix") or chosen.get("Prefix") or chosen.get("And", {}).get("Prefix") or ""
-    return bool(own.startswith(prefix) or prefix.startswith(own))
 
 
 def kept_since(keeping: Keeping) -> datetime | None:

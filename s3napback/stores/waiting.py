@@ -122,8 +122,12 @@ class Patience:
         logger.log(level, "%s: %s; trying again for %.0f seconds", doing, explain(error), max(left, 0.0))
 
 
+def _never(_error: BaseException) -> bool:
+    return False
+
+
 def patiently(
-    request: Callable[[], _Answer], doing: str, patience: Patience, *, at_once: tuple[type[BaseException], ...] = ()
+    request: Callable[[], _Answer], doing: str, patience: Patience, *, at_once: Callable[[BaseException], bool] = _never
 ) -> _Answer:
     """Make a request until its answer means something; raises what it raises then, or at the last attempt.
 
@@ -131,12 +135,12 @@ def patiently(
         request: makes one attempt.
         doing: what for, for remarks.
         patience: how long it may take.
-        at_once: failures that count as definite here.
+        at_once: tells failures that count as definite here.
     """
     while True:
         try:
             return request()
         except FAILURES as error:
-            is_final = isinstance(error, at_once) or not is_passing(error)
+            is_final = at_once(error) or not is_passing(error)
             if is_final or not patience.allows_another(error, doing):
                 raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from s3napback.config.settings import Configuration, StoreSettings
 from s3napback.doctor.bucket import judge_bucket
 from s3napback.doctor.checks import Check, Outcome
 from s3napback.rotation import HanoiCycle, SimpleCycle
+from s3napback.stores.lifecycle import Fate
 from s3napback.stores.s3_examining import ExaminedBucket, Right, Told
 from s3napback.stores.s3_locks import BucketLock
 from tests.catalogues import job
@@ -35,7 +37,7 @@ def row(subject: str, told: Told = WELL, *, configuration: Configuration = CONFI
 
 def test_where_all_is_well_nothing_is_to_be_done() -> None:
     assert {each.outcome for each in rows()} == {Outcome.GOOD}
-    assert len(rows()) == 4 + len(Right)
+    assert len(rows()) == 6 + len(Right)
 
 
 @pytest.mark.parametrize(("versioning", "word"), [("", "does not keep what"), ("Suspended", "deleted any more")])
@@ -52,6 +54,53 @@ def test_what_is_not_told_is_not_known() -> None:
     found = rows(told, may=None)
     assert {each.outcome for each in found} == {Outcome.UNKNOWN}
     assert sum("HTTP 403" in each.found for each in found) == 3
+
+
+@pytest.mark.parametrize(
+    ("days", "cycle", "outcome"),
+    [
+        (0, SimpleCycle(diffs=6), Outcome.BAD),
+        (SimpleCycle(diffs=6).span + 14, SimpleCycle(diffs=6), Outcome.BAD),
+        (SimpleCycle(diffs=6).span + 15, SimpleCycle(diffs=6), Outcome.GOOD),
+        (3650, HanoiCycle(archive_oldest_disc=True), Outcome.BAD),
+    ],
+)
+def test_a_rule_that_deletes_what_can_still_be_needed_is_told(
+    days: int, cycle: SimpleCycle | HanoiCycle, outcome: Outcome
+) -> None:
+    configuration = replace(CONFIGURATION, jobs=(job(schedule=cycle),))
+    found = row("what deletes archives", replace(WELL, deletion=Fate(days, "tidy")), configuration=configuration)
+    assert found.outcome is outcome
+    assert "a lifecycle rule (tidy)" in found.found
+
+
+def test_a_rule_that_moves_archives_where_nothing_can_be_read_at_once_is_told() -> None:
+    found = row("what moves archives", replace(WELL, freezing=Fate(30, "", "DEEP_ARCHIVE")))
+    assert found.outcome is Outcome.BAD
+    assert "into DEEP_ARCHIVE 30 days after" in found.found
+
+
+LIFECYCLE = (
+    {"ID": "elsewhere", "Status": "Enabled", "Filter": {"Prefix": "logs/"}, "Expiration": {"Days": 1}},
+    {"ID": "off", "Status": "Disabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 2}},
+    {"ID": "tagged", "Status": "Enabled", "Filter": {"Tag": {"Key": "a", "Value": "b"}}, "Expiration": {"Days": 3}},
+    {"ID": "marks", "Status": "Enabled", "Filter": {}, "Expiration": {"ExpiredObjectDeleteMarker": True}},
+    {
+        "ID": "cool",
+        "Status": "Enabled",
+        "Filter": {"Prefix": "atlas"},
+        "Transitions": [{"Days": 30, "StorageClass": "STANDARD_IA"}, {"Days": 90, "StorageClass": "GLACIER"}],
+        "Expiration": {"Days": 400},
+    },
+)
+
+
+def test_rules_are_read_from_a_bucket(moto: S3Server) -> None:
+    bucket = moto.make_bucket()
+    rules: Any = {"Rules": LIFECYCLE}
+    moto.client().put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration=rules)
+    told = examined(moto, bucket).told("atlas")
+    assert (told.deletion, told.freezing) == (Fate(400, "cool"), Fate(90, "cool", "GLACIER"))
 
 
 @pytest.mark.parametrize(("days", "outcome"), [(13, Outcome.BAD), (14, Outcome.GOOD), (None, Outcome.GOOD)])

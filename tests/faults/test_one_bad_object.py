@@ -182,6 +182,13 @@ def test_nothing_is_pruned_under_the_name_of_a_bad_object_and_all_that_is_due_el
     assert not gone & set(two.keys)
 
 
+def test_prune_does_not_say_that_nothing_is_needless_where_it_cannot_look(two: Two) -> None:
+    two.proxy.add(Fault("HeadObject", REFUSED))
+    told = two.site.run("prune", "--yes", day=5).stderr
+    assert "archives cannot be judged, so that nothing under the same names is deleted" in told
+    assert "it cannot be looked at: " in told
+
+
 # A folder that nobody may look into, for root without the capabilities by which it would all the same.
 WITHOUT_POWERS = ("setpriv", "--inh-caps=-all", "--bounding-set=-dac_override,-dac_read_search")
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from s3napback.errors import StoreError, UnusableStore
-from tests.faulty_s3 import Answer, Fault, answer, change_answer, cut_answer, without_range
+from tests.faulty_s3 import Answer, Fault, Forward, Request, answer, change_answer, cut_answer, without_range
 from tests.stores.s3_bench import S3Bench
 from tests.stores.sources import BytesSource
 from tests.stores.test_conformance import PART, SMALL, metadata
@@ -51,6 +51,16 @@ def test_a_whole_object_in_place_of_its_beginning_is_not_said_to_be_short(on_mot
     on_moto.proxy.add(Fault("GetObject", without_range))
     with pytest.raises(StoreError, match="does not give parts of objects"):
         list(on_moto.store.read("k", end=1))
+
+
+@pytest.mark.parametrize("end", [1, None])
+def test_another_stretch_than_was_asked_for_is_not_taken_for_the_beginning(on_moto: S3Bench, end: int | None) -> None:
+    def shifted(request: Request, forward: Forward) -> Answer:
+        return forward(replace(request, headers={**request.headers, "Range": "bytes=1-1"}))
+
+    on_moto.proxy.add(Fault("GetObject", shifted))
+    with pytest.raises(StoreError, match="does not give parts of objects"):
+        list(on_moto.store.read("k", end=end))
 
 
 PAGES = {
