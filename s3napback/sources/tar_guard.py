@@ -197,15 +197,15 @@ class TarGuard:
     def _harmless(self, block: memoryview, position: int, end: int) -> int:
         """Bytes from a position on of members that need no look; for speed alone."""
         path, owner = self._place.path, self._place.owner
-        if not owner:
+        if not (owner or self._lets_files_in):
             return 0
+        is_anyones = self._lets_files_in
         start, beyond, last, unpack = position, len(path), end - _COMMON.size, _COMMON.unpack_from
         while position <= last:
             described, extended, time, name, user, size, kind = unpack(block, position)
+            is_known = is_anyones or (user == owner and name.startswith(path) and name.find(b"/", beyond) < 0)
             if (
-                user != owner
-                or not name.startswith(path)
-                or name.find(b"/", beyond) >= 0
+                not is_known
                 or not time.startswith(_TIME_ALONE.get(described, b"none"))
                 or kind != REGULAR
                 or extended != EXTENDED
@@ -266,7 +266,7 @@ class TarGuard:
 
     def free_owner(self, folder: bytes) -> bytes | None:
         """See ``Gate`` of ``index/follower.py``."""
-        if self.passes_all or (self._reads_files and self._tree is None):
+        if self.passes_all or self._lets_files_in:
             return None
         # The first member behind the directories ends these.
         return self._entered(folder + b"/", self._tree).owner if self._reads_files and self._tree else b""
@@ -328,7 +328,11 @@ class TarGuard:
         del self._seen[:]
         if self._tree is not None and self._nobody_else_owns and self._tree.top.is_roots_alone:
             self._tree = None
-        self.passes_all = self._tree is None and not self._is_shorter
+
+    @property
+    def _lets_files_in(self) -> bool:
+        """Files pass whatever they are; what is a folder by now still does not, whoever has exchanged it."""
+        return self._reads_files and self._tree is None
 
     def _lies_there(self, path: bytes, member: Member, tree: LiveTree) -> bool:
         name = posixpath.basename(path)
