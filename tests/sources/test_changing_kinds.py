@@ -11,7 +11,7 @@ import pytest
 from tests.site import Site
 
 LARGE = 1 << 20
-"""Bytes, of a file that comes before what changes: when the first of them are written, tar has looked at all folders."""
+"""Bytes, of a file that comes before what changes: when the first are written, tar has looked at all folders."""
 
 
 @pytest.fixture
