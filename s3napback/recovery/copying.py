@@ -110,11 +110,15 @@ class Copier:
             _readable(name, status, source) if is_shut else nullcontext(),
         ):
             if not self._linked(status, folder, path):
-                # exfat-fuse has no pipes and devices, and speaks of failing.
+                # exfat-fuse has no pipes and devices, and speaks of failing; it leaves an empty file.
                 is_special = not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode))
+                is_made = False
                 with self.noting(path, Aspect.ENTRY, *((errno.EIO,) if is_special else ())):
                     _make(name, status, source, folder)
-                if not os.path.lexists(f"/proc/self/fd/{folder}/{_COPY}"):
+                    is_made = True
+                if not is_made:
+                    with suppress(FileNotFoundError):
+                        os.unlink(_COPY, dir_fd=folder)
                     return False
                 place = _Place(f"/proc/self/fd/{folder}/{_COPY}", path, is_folder=False)
                 self._give(f"/proc/self/fd/{source}/{name}", status, before, place)
