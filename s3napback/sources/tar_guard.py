@@ -20,7 +20,7 @@ from array import array
 from collections.abc import Collection, Iterator, Sequence
 
 from s3napback.formatting import counted, printable, shortened
-from s3napback.index.headers import FolderForm, Group, Span, folder_form, group_length
+from s3napback.index.headers import FolderForm, Group, Span, folder_form, group_length, plain_size
 from s3napback.records import dataclass
 from s3napback.sources.in_use import MOST, Data, has_signs, named_in
 from s3napback.sources.live_tree import Folder, LiveTree
@@ -245,6 +245,9 @@ class TarGuard:
             self.drops = not passes
             self._is_shorter = self._is_shorter or self.drops
             return group if passes else b""
+        if self._lets_files_in and (size := plain_size(group)) is not None:
+            self.left = size
+            return group
         if not group.strip(b"\0"):
             # tar's own end does not fit any more what was shortened.
             self._has_ended = self._is_shorter

@@ -57,9 +57,10 @@ def test_a_file_that_becomes_a_folder_costs_the_night_just_that(site: Site, day:
     restored = site.root / f"out{site.source}"
     done = site.run("restore", str(site.source), "--to", str(site.root / "out"), day=day)
     assert "could not be read" in done.stderr
-    before = {"changes": "file"} if day else {}
-    others = {"before": ("y" if day else "x") * LARGE, "other": "second" if day else "first"}
-    assert tree_of(restored) == {**before, **others}
+    found = tree_of(restored)
+    # It is as it was before, or is gone, if it was a folder already when its name in the list passed.
+    assert found.pop("changes", "file") == "file"
+    assert found == {"before": ("y" if day else "x") * LARGE, "other": "second" if day else "first"}
     site.run(day=day + 1)
     shutil.rmtree(site.root / "out")
     site.run("restore", str(site.source), "--to", str(site.root / "out"), day=day + 1)
