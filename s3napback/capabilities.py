@@ -11,6 +11,8 @@ DAC_OVERRIDE = 1 << 1
 """Read, write and pass whatever the permissions are."""
 DAC_READ_SEARCH = 1 << 2
 """Read and pass likewise."""
+FOWNER = 1 << 3
+"""Do with what belongs to others what else its owner alone may: set permissions and times, remove in sticky folders."""
 
 
 def effective_capabilities() -> int:
@@ -25,10 +27,16 @@ def effective_capabilities() -> int:
 
 def is_bound_by_modes() -> bool:
     """Whether permissions bind the caller: all but root, and root where it is deprived of its powers over them."""
-    return _is_bound(os.geteuid())
+    return _is_bound(os.geteuid(), DAC_OVERRIDE)
+
+
+def is_deprived_root() -> bool:
+    """Whether the caller is a root who is no owner of what belongs to others."""
+    user = os.geteuid()
+    return user == 0 and _is_bound(user, FOWNER)
 
 
 @lru_cache
-def _is_bound(user: int) -> bool:
+def _is_bound(user: int, power: int) -> bool:
     """For each user that the process has been: it is asked at each of a million folders."""
-    return user != 0 or not effective_capabilities() & DAC_OVERRIDE
+    return user != 0 or not effective_capabilities() & power

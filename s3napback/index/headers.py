@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from s3napback.index.records import NANOSECONDS, Kind, Record, link_measure
-from s3napback.streams.tar_headers import BLOCK_SIZE, DIRECTORY, DUMPDIR, EXTENDED, SYMBOLIC_LINK
+from s3napback.streams.tar_headers import BLOCK_SIZE, DIRECTORY, DUMPDIR, EXTENDED, HARD_LINK, SYMBOLIC_LINK
 
 _TYPES = {
     b"0": stat.S_IFREG,
@@ -38,6 +38,8 @@ _PLAIN = rb"(?:([1-9][0-9]*) path=([^\0\n]+)\n)?(?:[1-9][0-9]* mtime=([0-9]{1,12
 _DESCRIBED = re.compile(_PLAIN)
 _LISTED = re.compile(_PLAIN + rb"([1-9][0-9]*) GNU\.dumpdir=")
 _EXTENDED_TYPE = ord(EXTENDED)
+_FILES = b"".join((*_TYPES, HARD_LINK))
+_OCTAL = re.compile(rb"[0-7]{11}")
 
 
 class UnknownForm(Exception):
@@ -243,6 +245,16 @@ def number(field: bytes) -> int:
         return int(field.rstrip(b"\0 ") or b"0", 8)
     except ValueError:
         return _odd_number(field)
+
+
+def plain_size(group: Group) -> int | None:
+    """Bytes of content, padded, behind the headers of a member that is no folder; None if that is not seen at once."""
+    own = len(group) - BLOCK_SIZE
+    size = bytes(group[own + 124 : own + 135])
+    if group[own + 156] not in _FILES or not _OCTAL.fullmatch(size) or group.find(b"size=", 0, own) >= 0:
+        return None
+    content = int(size, 8)
+    return content + -content % BLOCK_SIZE
 
 
 def _odd_number(field: bytes) -> int:

@@ -85,11 +85,13 @@ class Clashes:
         folding: what the target does not tell apart.
         concerns: tells of a name whether it is wanted.
         lost: names that do not pass, or that another one is written over; of a folder only its own.
+        orphaned: those among them that are hard links to others of them.
     """
 
     folding: Folding
     concerns: Callable[[str], bool] = _everything
     lost: set[str] = field(default_factory=set)
+    orphaned: set[str] = field(default_factory=set)
     _first: dict[bytes, bytes] = field(default_factory=dict)
     _room: int = _REMEMBERED_BYTES
     _has_lists: bool = False
@@ -106,6 +108,7 @@ class Clashes:
             return True
         if member.type == HARD_LINK and not self._is_lost(member.name):
             self._lose(member.name)
+            self.orphaned.add(member.name)
         return False
 
     def _look_into(self, folder: Member) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from itertools import islice
 
-from s3napback.recovery.folders import Cursor, walk
+from s3napback.recovery.folders import Cursor, entry_mode, file_names, go_to, walk
 
 _AT_ONCE = 100_000
 """Names of one folder that are compared with an archive's list of it, whatever their number; for bounded memory."""
@@ -108,3 +109,22 @@ def remove(place: Cursor, name: str, *, is_folder: bool) -> None:
             os.unlink(other, dir_fd=step.place.descriptor)
     place.leave()
     os.rmdir(name, dir_fd=place.descriptor)
+
+
+def free_way(place: Cursor, name: str) -> None:
+    """Remove what an older archive has in the place of a folder that comes among the files: it became one meanwhile.
+
+    tar would read it as a folder to see what in there is gone, and fail.
+
+    Args:
+        place: stands in the tree.
+        name: of the folder, as archives name it.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    *above, last = file_names(name) or ["."]
+    if go_to(place, above):
+        mode = entry_mode(last, place.descriptor)
+        if mode is not None and not stat.S_ISDIR(mode):
+            os.unlink(last, dir_fd=place.descriptor)

@@ -13,10 +13,11 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import field
 from pathlib import Path
 
-from s3napback.capabilities import is_bound_by_modes
+from s3napback.capabilities import is_bound_by_modes, is_deprived_root
 from s3napback.records import dataclass
 from s3napback.recovery.folders import cursor, entry_mode, go_to, unchanged
 from s3napback.recovery.members import ACCESS_LIST, CAPABILITY, DEFAULT_LIST, SET_ID
+from s3napback.recovery.passing import Before
 from s3napback.recovery.private import private_folder
 from s3napback.recovery.refusals import Aspect, Refusals
 from s3napback.recovery.times import are_close
@@ -102,20 +103,25 @@ class Copier:
             OSError: that was not possible, for no fault of the target's nature.
         """
         status = os.lstat(name, dir_fd=source)
-        is_shut = is_bound_by_modes() and stat.S_ISREG(status.st_mode) and not status.st_mode & stat.S_IRUSR
+        before = Before(stat.S_IMODE(status.st_mode), status.st_uid)
+        is_shut = is_bound_by_modes() and stat.S_ISREG(status.st_mode) and _is_shut(name, status, source)
         with (
             private_folder(target, _PREFIX) as (_beside, folder),
             _readable(name, status, source) if is_shut else nullcontext(),
         ):
             if not self._linked(status, folder, path):
-                # exfat-fuse has no pipes and devices, and speaks of failing.
+                # exfat-fuse has no pipes and devices, and speaks of failing; it leaves an empty file.
                 is_special = not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode))
+                is_made = False
                 with self.noting(path, Aspect.ENTRY, *((errno.EIO,) if is_special else ())):
                     _make(name, status, source, folder)
-                if not os.path.lexists(f"/proc/self/fd/{folder}/{_COPY}"):
+                    is_made = True
+                if not is_made:
+                    with suppress(FileNotFoundError):
+                        os.unlink(_COPY, dir_fd=folder)
                     return False
                 place = _Place(f"/proc/self/fd/{folder}/{_COPY}", path, is_folder=False)
-                self._give(f"/proc/self/fd/{source}/{name}", status, stat.S_IMODE(status.st_mode), place)
+                self._give(f"/proc/self/fd/{source}/{name}", status, before, place)
                 self._remember(status, folder, target)
             with self.noting(path, Aspect.ENTRY, NO_SUCH_NAME):
                 os.rename(_COPY, new_name or name, src_dir_fd=folder, dst_dir_fd=target)
@@ -147,27 +153,27 @@ class Copier:
             os.link(_COPY, name, src_dir_fd=folder, dst_dir_fd=pool, follow_symlinks=False)
             self._first_names[status.st_dev, status.st_ino] = pool, name
 
-    def give_facts(self, source: int, status: os.stat_result, mode: int, target: int, path: bytes) -> None:
+    def give_facts(self, source: int, status: os.stat_result, before: Before, target: int, path: bytes) -> None:
         """Give a folder the owner, permissions, times, lists of access rights and attributes of another.
 
         Args:
             source: descriptor of the other folder.
             status: its facts, before anything was moved out of it.
-            mode: its permissions.
+            before: its permissions and owner.
             target: descriptor of the folder.
             path: as archives name it.
         """
-        self._give(f"/proc/self/fd/{source}", status, mode, _Place(f"/proc/self/fd/{target}", path, is_folder=True))
+        self._give(f"/proc/self/fd/{source}", status, before, _Place(f"/proc/self/fd/{target}", path, is_folder=True))
 
-    def _give(self, source: str, status: os.stat_result, mode: int, place: _Place) -> None:
-        follows = place.is_folder
+    def _give(self, source: str, status: os.stat_result, before: Before, place: _Place) -> None:
+        follows, mode, owner = place.is_folder, before.mode, (before.user, status.st_gid)
         now = place.look()
-        is_others = not os.geteuid() and (now.st_uid, now.st_gid) != (status.st_uid, status.st_gid)
+        is_others = not os.geteuid() and (now.st_uid, now.st_gid) != owner
         if is_others:
             with self.noting(place.path, Aspect.OWNER):
-                os.chown(place.way, status.st_uid, status.st_gid, follow_symlinks=follows)
+                os.chown(place.way, *owner, follow_symlinks=follows)
                 now = place.look()
-                is_others = (now.st_uid, now.st_gid) != (status.st_uid, status.st_gid)
+                is_others = (now.st_uid, now.st_gid) != owner
                 if is_others:
                     self.refusals.note(place.path, Aspect.OWNER, "the target takes no others")
         self._give_attributes(source, place)
@@ -265,14 +271,28 @@ def _copy_content(name: str, status: os.stat_result, source: int, folder: int) -
         os.close(reader)
 
 
+def _is_shut(name: str, status: os.stat_result, folder: int) -> bool:
+    """Whether we may not read a file as it is."""
+    if status.st_uid == os.geteuid() or not is_deprived_root():
+        return not status.st_mode & stat.S_IRUSR
+    way = f"/proc/self/fd/{folder}/{name}"
+    # Who takes a program back takes its capabilities from it, which are not copied yet.
+    return not os.access(way, os.R_OK, effective_ids=True) and CAPABILITY.decode() not in os.listxattr(way)
+
+
 @contextmanager
 def _readable(name: str, status: os.stat_result, folder: int) -> Iterator[None]:
-    """Let us read a file of our own in the staging folder."""
+    """Let us read a file in the staging folder, be it one that was given away."""
+    is_given_away = is_deprived_root() and status.st_uid != os.geteuid()
+    if is_given_away:
+        os.chown(name, os.geteuid(), -1, dir_fd=folder, follow_symlinks=False)
     os.chmod(name, stat.S_IMODE(status.st_mode) | stat.S_IRUSR, dir_fd=folder)
     try:
         yield
     finally:
         os.chmod(name, stat.S_IMODE(status.st_mode), dir_fd=folder)
+        if is_given_away:
+            os.chown(name, status.st_uid, -1, dir_fd=folder, follow_symlinks=False)
 
 
 def _pieces(file: int, size: int) -> Iterator[tuple[int, int]]:

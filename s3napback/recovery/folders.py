@@ -14,7 +14,7 @@ from pathlib import Path
 from s3napback.capabilities import is_bound_by_modes
 from s3napback.errors import S3napbackError
 from s3napback.records import dataclass
-from s3napback.recovery.passing import OPEN_FOLDER, opened, opened_to_us, passable
+from s3napback.recovery.passing import OPEN_FOLDER, Before, opened, opened_to_us, passable
 
 _MOST_LINKS = 40
 """Symbolic links in one path, as Linux counts them (``path_resolution(7)``)."""
@@ -149,28 +149,33 @@ class Cursor:
     opens: bool = False
     names: list[str] = field(default_factory=list)
     _above: list[tuple[int, tuple[int, int]]] = field(default_factory=list)
-    _modes: list[int | None] = field(default_factory=list)
+    _before: list[Before | None] = field(default_factory=list)
     _identity: tuple[int, int] | None = None
     """Of the folder in which it stands, once that is known: there may be many in it to be entered."""
 
     @property
     def mode(self) -> int | None:
-        """Permissions that the folder had, if they were changed to enter it; else None."""
-        return self._modes[-1] if self._modes else None
+        """Permissions that the folder had, if it was changed to enter it; else None."""
+        return before.mode if (before := self.before) else None
+
+    @property
+    def before(self) -> Before | None:
+        """What the folder was like, if it was changed to enter it."""
+        return self._before[-1] if self._before else None
 
     def keep_mode(self) -> None:
         """The folder has permissions of its own now, which stay when it is left."""
-        if self._modes:
-            self._modes[-1] = None
+        if self._before:
+            self._before[-1] = None
 
     def enter(self, name: str) -> None:
         """Go into a folder; raises ``OSError`` if there is none."""
-        mode = opened_to_us(name, self.descriptor) if self.is_own and is_bound_by_modes() else None
+        before = opened_to_us(name, self.descriptor) if self.is_own else None
         if self.opens and is_bound_by_modes():
-            inner, mode = opened(name, self.descriptor)
+            inner, before = opened(name, self.descriptor)
         else:
             inner = self._inner(name)
-        self._modes.append(mode)
+        self._before.append(before)
         self._above.append((self.descriptor, self._identity or _identity_of(self.descriptor)))
         self.names.append(name)
         self.descriptor, self._identity = inner, None
@@ -192,9 +197,9 @@ class Cursor:
                 os.close(above)
                 self._above.append((-1, identity))
                 raise UnusableFolder(f"{self.shown} was moved elsewhere while something was written there")
-        mode = self._modes.pop()
-        if mode is not None and not self.stays_open:
-            os.fchmod(self.descriptor, mode)
+        before = self._before.pop()
+        if before is not None and not self.stays_open:
+            before.bring_back(self.descriptor)
         os.close(self.descriptor)
         self.descriptor, self._identity = above, identity
         return self.names.pop()
@@ -217,7 +222,7 @@ class Cursor:
 
     def close(self) -> None:
         """Give back all descriptors but the first one, wherever it stands."""
-        if any(mode is not None for mode in self._modes):
+        if any(self._before):
             with suppress(OSError, UnusableFolder):
                 while self._above:
                     self.leave()

@@ -20,7 +20,7 @@ from dataclasses import field
 from s3napback.capabilities import is_bound_by_modes
 from s3napback.errors import PipelineError
 from s3napback.records import dataclass
-from s3napback.recovery.clearing import Cleared, gone, remove
+from s3napback.recovery.clearing import Cleared, free_way, gone, remove
 from s3napback.recovery.folders import Cursor, cursor, entry_mode, file_names, go_to
 from s3napback.recovery.kept_pieces import KeptPieces
 from s3napback.recovery.opening.failures import Damaged
@@ -205,6 +205,7 @@ class Groundwork:
     def _takes_folder(self, member: Member) -> bool:
         if self._clears_late(member):
             self.cleared.forget_all()
+            free_way(self._place, member.name)
             self._keep(member, is_needed=True, may_repeat=True)
             return True
         if (link := self.placed.get(member.name)) is not None:

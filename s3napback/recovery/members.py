@@ -89,6 +89,7 @@ class Passed:
         special: names of files and folders, and which of ``SPECIAL`` each has.
         settled: of the names that were asked for, those that it brings anew or knows gone.
         clashing: names that were not passed on, since the target takes them for others that were.
+        orphaned: those among them that are hard links to others of them.
         rounded: the time of one was between two that the target keeps.
         untimely: names of those whose time is earlier, or later, than the target has any.
     """
@@ -101,6 +102,7 @@ class Passed:
     special: list[tuple[str, int]] = field(default_factory=list)
     settled: set[str] = field(default_factory=set)
     clashing: set[str] = field(default_factory=set)
+    orphaned: set[str] = field(default_factory=set)
     rounded: bool = False
     untimely: list[str] = field(default_factory=list)
 
@@ -203,6 +205,7 @@ class Gate:
             yield from passage.guarded(selected(blocks, lets_in, headers, passing))
         if clashes is not None:
             passage.found.clashing |= clashes.lost
+            passage.found.orphaned |= clashes.orphaned
         return passage.ended()
 
 

@@ -26,7 +26,7 @@ from s3napback.recovery.folders import (
     unchanged,
 )
 from s3napback.recovery.obstacles import OF_ANOTHER_KIND, MergeSurvey
-from s3napback.recovery.passing import OPEN_FOLDER
+from s3napback.recovery.passing import OPEN_FOLDER, Before
 from s3napback.recovery.private import private_folder
 from s3napback.recovery.refusals import Aspect, Refusals
 from s3napback.recovery.staging import PREFIX, Staging, UnusableTarget, require_empty_folder
@@ -296,9 +296,9 @@ class _Move:
         if not self.source.depth and not self.is_private:
             self._finish_root(frame, target)
         elif not frame.keeps_facts:
-            mode = frame.restored.st_mode if self.source.mode is None else self.source.mode
+            before = self.source.before or Before(stat.S_IMODE(frame.restored.st_mode), frame.restored.st_uid)
             path = os.fsencode("/".join(self.source.names))
-            self.copier.give_facts(self.source.descriptor, frame.restored, stat.S_IMODE(mode), target, path)
+            self.copier.give_facts(self.source.descriptor, frame.restored, before, target, path)
             self.target.keep_mode()
             self.done += 1
         else:

@@ -29,7 +29,7 @@ from s3napback.recovery.opening.decoder import Decoder, Portion
 from s3napback.recovery.paths import Reading, WantedPaths, first_reading, require_all, second_reading, whole_reading
 from s3napback.recovery.refusals import NOT_THERE, Aspect, Refusals
 from s3napback.recovery.staging import Staging, UnusableTarget, looking_into_it
-from s3napback.recovery.tar_words import ExtractionReview
+from s3napback.recovery.tar_words import FIRST_REFUSED, ExtractionReview
 from s3napback.streams.findings import Finding
 from s3napback.streams.processes import Review, Stage
 from s3napback.streams.transformations import Feed, Transformation
@@ -198,8 +198,10 @@ class Replay:
         tree = self.staging.tree
         for name in passed.settled:
             self.refusals.forget(_path(name))
-        for name in passed.clashing:
+        for name in passed.clashing - passed.orphaned:
             self.refusals.note(_path(name), Aspect.ENTRY, WORDS)
+        for name in passed.orphaned:
+            self.refusals.note(_path(name), Aspect.LINK, FIRST_REFUSED)
         strange: list[bytes] = []
         for review in reviews:
             if review.cut:

@@ -103,7 +103,7 @@ _FORBIDDEN = re.compile(rb"[\x01-\x1f\"*:<>?|\\]")
 _UNTOLD = re.compile(rb"Cannot open")
 """With attributes to set, tar makes a file by another call, and has forgotten why that failed: nothing was there."""
 
-_FIRST_REFUSED = "its content stands in the archive under the other name, which was not made either"
+FIRST_REFUSED = "its content stands in the archive under the other name, which was not made either"
 
 _CUT = re.compile(rb"Wrote only \d+ of \d+ bytes?")
 _TOO_LONG = re.compile(rb"Cannot stat: (?P<reason>File name too long)")
@@ -223,7 +223,7 @@ class ExtractionReview:
             self._note_owner(path, said)
         else:
             is_left = said.aspect is Aspect.LINK and self._is_below_refused(said.link)
-            self.refusals.note(path, said.aspect, _FIRST_REFUSED if is_left else said.reason.decode())
+            self.refusals.note(path, said.aspect, FIRST_REFUSED if is_left else said.reason.decode())
 
     def _note_owner(self, path: bytes, said: ExtractionLine) -> None:
         self._room -= len(path)

@@ -20,7 +20,7 @@ from array import array
 from collections.abc import Collection, Iterator, Sequence
 
 from s3napback.formatting import counted, printable, shortened
-from s3napback.index.headers import FolderForm, Group, Span, folder_form, group_length
+from s3napback.index.headers import FolderForm, Group, Span, folder_form, group_length, plain_size
 from s3napback.records import dataclass
 from s3napback.sources.in_use import MOST, Data, has_signs, named_in
 from s3napback.sources.live_tree import Folder, LiveTree
@@ -197,15 +197,15 @@ class TarGuard:
     def _harmless(self, block: memoryview, position: int, end: int) -> int:
         """Bytes from a position on of members that need no look; for speed alone."""
         path, owner = self._place.path, self._place.owner
-        if not owner:
+        if not (owner or self._lets_files_in):
             return 0
+        is_anyones = self._lets_files_in
         start, beyond, last, unpack = position, len(path), end - _COMMON.size, _COMMON.unpack_from
         while position <= last:
             described, extended, time, name, user, size, kind = unpack(block, position)
+            is_known = is_anyones or (user == owner and name.startswith(path) and name.find(b"/", beyond) < 0)
             if (
-                user != owner
-                or not name.startswith(path)
-                or name.find(b"/", beyond) >= 0
+                not is_known
                 or not time.startswith(_TIME_ALONE.get(described, b"none"))
                 or kind != REGULAR
                 or extended != EXTENDED
@@ -245,6 +245,9 @@ class TarGuard:
             self.drops = not passes
             self._is_shorter = self._is_shorter or self.drops
             return group if passes else b""
+        if self._lets_files_in and (size := plain_size(group)) is not None:
+            self.left = size
+            return group
         if not group.strip(b"\0"):
             # tar's own end does not fit any more what was shortened.
             self._has_ended = self._is_shorter
@@ -266,7 +269,7 @@ class TarGuard:
 
     def free_owner(self, folder: bytes) -> bytes | None:
         """See ``Gate`` of ``index/follower.py``."""
-        if self.passes_all or (self._reads_files and self._tree is None):
+        if self.passes_all or self._lets_files_in:
             return None
         # The first member behind the directories ends these.
         return self._entered(folder + b"/", self._tree).owner if self._reads_files and self._tree else b""
@@ -328,7 +331,11 @@ class TarGuard:
         del self._seen[:]
         if self._tree is not None and self._nobody_else_owns and self._tree.top.is_roots_alone:
             self._tree = None
-        self.passes_all = self._tree is None and not self._is_shorter
+
+    @property
+    def _lets_files_in(self) -> bool:
+        """Files pass whatever they are; what is a folder by now still does not, whoever has exchanged it."""
+        return self._reads_files and self._tree is None
 
     def _lies_there(self, path: bytes, member: Member, tree: LiveTree) -> bool:
         name = posixpath.basename(path)

@@ -18,6 +18,7 @@ from s3napback.index.headers import (
     number,
     own_description,
     path_below,
+    plain_size,
 )
 
 
@@ -131,6 +132,30 @@ def test_what_is_read_for_speed_is_what_is_read_thoroughly(tmp_path: Path) -> No
             assert (told[0] or group[1024:1124].partition(b"\0")[0]) == headers.path
     assert folders > 15
     assert members > 8
+
+
+def test_what_is_seen_at_once_of_a_members_size_is_its_size(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    (tree / "folder").mkdir(parents=True)
+    for name, size in (("empty", 0), ("one", 1), ("block", 512), ("more", 10_000), ("n" * 120, 513), ("sparse", 3)):
+        (tree / name).write_bytes(b"x" * size)
+        os.setxattr(tree / name, "user.colour", b"green")
+    os.truncate(tree / "sparse", 1 << 33)
+    (tree / "hard").hardlink_to(tree / "more")
+    (tree / "link").symlink_to("more")
+    os.mkfifo(tree / "pipe")
+    command = ["tar", "-c", "--format=posix", "--sparse", "--xattrs", "-C", str(tmp_path), "tree"]
+    data = subprocess.run(command, check=True, capture_output=True).stdout
+    position = seen = unseen = 0
+    while data[position]:
+        length = group_length(data, position)
+        headers = Headers(group := data[position : position + length])
+        content = headers.stored_size + -headers.stored_size % 512
+        told = plain_size(group)
+        assert told in (None, content)
+        seen, unseen = seen + (told is not None), unseen + (told is None)
+        position += length + content
+    assert (seen, unseen) == (8, 3)
 
 
 def test_a_name_that_looks_like_records_is_not_taken_for_them() -> None:

@@ -18,10 +18,12 @@ from s3napback.deciding.facts import BackupOptions
 from s3napback.recovery import attributes, directory
 from s3napback.recovery.clashes import TELLS_APART, WORDS, Folding
 from s3napback.recovery.refusals import Incomplete
+from s3napback.recovery.tar_words import FIRST_REFUSED
 from s3napback.sources import directory as source
 from tests.recovery.helpers import restore_here
 from tests.site import FIRST_DAY, Site
 
+ORPHANED = f"1 path: not made, another name of a file ({FIRST_REFUSED})"
 BOTH = Folding(case=True, forms=True)
 
 
@@ -80,8 +82,12 @@ def restored(site: Site, where: Path, *paths: str) -> tuple[dict[str, str], list
             restore_here(site, str(site.source), where, at=date(2027, 1, 1).isoformat(), paths=paths)
         except Incomplete as error:
             lines = [str(line).strip() for line in error.args]
-            assert lines[1] == f"{len(lines) - 2} path{'s' * (len(lines) > 3)}: not made ({WORDS})"
-            lacking = [line.removeprefix(f"{where}/{site.name()}/") for line in lines[2:]]
+            start = f"{where}/{site.name()}/"
+            told = [number for number, line in enumerate(lines) if not line.startswith(start)][1:]
+            lacking = [line.removeprefix(start) for line in lines if line.startswith(start)]
+            count = len(lines) - told[0] - 1 if len(told) == 1 else told[1] - told[0] - 1
+            assert lines[told[0]] == f"{count} path{'s' * (count > 1)}: not made ({WORDS})"
+            assert [lines[number:] for number in told[1:]] in ([], [[ORPHANED, f"{start}to it"]])
     top = where / site.name()
     return {str(path.relative_to(top)): path.read_text() for path in top.rglob("*") if path.is_file()}, lacking
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from tests.site import Site
 
+OWNER = "cap_fowner"
 OVERRIDE, READ = "cap_dac_override", "cap_dac_override,cap_dac_read_search"
 FACTS = r"%P %y %m %U %G %T@ %s %l\n"
 
@@ -123,3 +125,58 @@ def test_permissions_that_the_system_drops_without_a_word_are_told(tmp_path: Pat
     strict = ("restore", str(site.source), "--strict-metadata", "--to", str(tmp_path / "strict"))
     assert deprived(site, "cap_fsetid", *strict).returncode == 1
     assert not Path(f"{tmp_path}/strict{site.source}").exists()
+
+
+def shared_tree(site: Site) -> None:
+    """Two nights of folders of others, one of them sticky, out of which something goes."""
+    theirs, sticky, shut = (site.source / name for name in ("theirs", "sticky", "shut"))
+    for folder in (theirs / "inner", sticky, shut):
+        folder.mkdir(parents=True)
+        (folder / "goes").write_text("goes")
+        (folder / "stays").write_text("first")
+    (theirs / "link").symlink_to("inner")
+    (shut / "stays").chmod(0o600)
+    shut.chmod(0o700)
+    for number, path in enumerate([theirs, sticky, shut, *site.source.rglob("*/**/*")]):
+        os.chown(path, 1000 + number, 1000, follow_symlinks=False)
+    sticky.chmod(0o1777)
+    site.configure_cycle("Diffs 3")
+    site.run()
+    for folder in (theirs / "inner", sticky, shut):
+        (folder / "goes").unlink()
+        (folder / "stays").write_text("second")
+    (theirs / "link").unlink()
+    (theirs / "link").symlink_to("nowhere")
+    os.chown(theirs / "link", 1234, 1000, follow_symlinks=False)
+    site.run(day=1)
+
+
+def owned_contents(tree: Path) -> dict[str, tuple[int, int, str]]:
+    return {
+        str(path.relative_to(tree)): (path.lstat().st_uid, path.lstat().st_gid, content_of(path))
+        for path in tree.rglob("*")
+    }
+
+
+def content_of(path: Path) -> str:
+    if path.is_symlink():
+        return str(path.readlink())
+    return path.read_text() if path.is_file() else ""
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.parametrize("drop", [OWNER, f"{OVERRIDE},{OWNER}", f"{READ},{OWNER}"])
+def test_who_can_only_give_files_away_gets_all_with_their_owners(tmp_path: Path, drop: str, elsewhere: bool) -> None:
+    """Of what he has given to others such a root can neither set the permissions nor remove anything."""
+    site = Site(tmp_path / "site")
+    shared_tree(site)
+    target = tmp_path / "target"
+    with TemporaryDirectory(dir="/dev/shm") as other:
+        words = ["--staging", other] if elsewhere else []
+        done = deprived(site, drop, "restore", str(site.source), "--to", str(target), *words)
+        assert not [*Path(other).iterdir()]
+    assert done.returncode == 1
+    assert "permissions not set (Operation not permitted)" in done.stderr
+    assert "not made" not in done.stderr
+    assert owned_contents(target / site.source.relative_to("/")) == owned_contents(site.source)
+    assert [path.name for path in target.iterdir()] == [site.source.parts[1]]

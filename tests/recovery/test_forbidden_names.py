@@ -13,7 +13,7 @@ from tests.recovery.test_in_place import exfat_disk
 from tests.site import Site
 
 TAKEN = {"file", "folder/file", "folder/second"}
-REFUSED = {"a:b", "file*", "folder/?", "folder/pipe|", "second:"}
+REFUSED = {"a:b", "file*", "folder/?", "folder/pipe|", "second:", "folder/pipe"}
 
 
 def fill(source: Path) -> None:
@@ -23,7 +23,8 @@ def fill(source: Path) -> None:
         (source / name).write_text(name)
     for name in ("a:b/labelled", "file*"):
         os.setxattr(source / name, "user.colour", b"green")
-    os.mkfifo(source / "folder/pipe|")
+    for pipe in ("pipe|", "pipe"):
+        os.mkfifo(source / "folder" / pipe)
     (source / "second:").hardlink_to(source / "file")
     (source / "folder/second").hardlink_to(source / "file")
 

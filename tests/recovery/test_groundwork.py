@@ -265,6 +265,20 @@ def test_what_no_list_named_goes_with_the_next_one(tmp_path: Path) -> None:
         assert inside() == []
 
 
+@pytest.mark.parametrize("before", [file("f/x", b"older"), link("f/x", "a")], ids=["file", "link"])
+def test_what_became_a_folder_while_it_was_archived_takes_the_place_of_what_it_was(
+    tmp_path: Path, before: bytes
+) -> None:
+    """tar has it among the files, with the list of the folder that it lies in."""
+    records = [("GNU.dumpdir", b"Ya\0Yx\0Yz\0\0")]
+    first, second = (file(f"f/{name}", name.encode()) for name in "az")
+    with place_in(tmp_path / "out") as place:
+        replayed(place, archive_of(folder("f", records=records), first, before, second))
+        replayed(place, archive_of(folder("f", records=records), first, folder("f/x", records=records), second))
+        found = {path.name: path.is_dir() for path in (tree_of(place) / "f").iterdir()}
+    assert found == {"a": False, "x": True, "z": False}
+
+
 def test_no_more_is_remembered_of_folders_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clearing, "_MOST_KNOWN", 300)
     known = clearing.Cleared()
