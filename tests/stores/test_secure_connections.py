@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.server
+import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import SSLError
 
 from s3napback.config.settings import StoreSettings
 from s3napback.errors import StoreUnreachable
 from s3napback.stores.s3 import S3Store
+from s3napback.stores.s3_errors import explain
 from tests.certificates import make_certificate
 from tests.servers import ACCESS_KEY, SECRET_KEY, program, running
 from tests.stores.s3_bench import CREDENTIALS
@@ -76,6 +80,23 @@ def test_a_certificate_that_no_authority_could_mend_is_told_with_what_does(
         said = check(f"https://127.0.0.1:{port}")
     assert word in said
     assert "AWS_CA_BUNDLE" not in said
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_another_host_is_told_likewise_where_openssl_looks_at_the_name(host: str, tmp_path: Path) -> None:
+    """Some versions of urllib3 leave that to it, and others do it by themselves."""
+    certificate = tmp_path / "certificate.pem"
+    context = make_certificate(certificate, "store.example.org", days=1)
+    looking = ssl.create_default_context(cafile=str(certificate))
+    with (
+        serving(context) as port,
+        socket.create_connection(("127.0.0.1", port)) as connection,
+        pytest.raises(ssl.SSLCertVerificationError) as caught,
+    ):
+        looking.wrap_socket(connection, server_hostname=host)
+    said = explain(SSLError(endpoint_url=f"https://{host}:{port}", error=caught.value))
+    assert "the server's certificate is another host's" in said
+    assert "correct Endpoint" in said
 
 
 def test_a_bundle_without_a_name_is_not_said_to_be_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
