@@ -6,7 +6,7 @@ import http.server
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +35,7 @@ class _Page(http.server.BaseHTTPRequestHandler):
     """A proxy, or what a network has before it, that answers everything with one page for people."""
 
     status = 403
+    headers_of_s3: Sequence[str] = ()
 
     def log_message(self, *_arguments: object) -> None:
         """Say nothing."""
@@ -42,7 +43,8 @@ class _Page(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         page = b"<html><body><h1>No way</h1></body></html>"
         self.send_response(self.status)
-        self.send_header("Content-Type", "text/html")
+        for name in ("Content-Type", *self.headers_of_s3):
+            self.send_header(name, "text/html")
         self.send_header("Content-Length", str(len(page)))
         self.end_headers()
         if self.command != "HEAD":
@@ -52,8 +54,8 @@ class _Page(http.server.BaseHTTPRequestHandler):
 
 
 @contextmanager
-def page_server(status: int) -> Iterator[str]:
-    handler = type("Handler", (_Page,), {"status": status})
+def page_server(status: int, *headers_of_s3: str) -> Iterator[str]:
+    handler = type("Handler", (_Page,), {"status": status, "headers_of_s3": headers_of_s3})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
@@ -127,6 +129,13 @@ def test_a_page_for_people_is_no_refusal_of_the_store(status: int, monkeypatch: 
     assert f"HTTP {status}" in said
     assert "not that of an S3 server" in said
     assert "rights" not in said
+
+
+def test_a_page_of_a_store_is_its_refusal() -> None:
+    with page_server(403, "x-amz-request-id") as store:
+        said = check(store)
+    assert "the credentials lack rights" in said
+    assert "not that of an S3 server" not in said
 
 
 @pytest.mark.parametrize("status", [302, 403, 511])
