@@ -10,6 +10,7 @@ from s3napback.doctor.checks import Check, bad, good, unknown
 from s3napback.formatting import counted
 from s3napback.locks import LockTerms
 from s3napback.rotation import HanoiCycle
+from s3napback.stores.lifecycle import named
 from s3napback.stores.s3_examining import Right, Told
 from s3napback.stores.s3_locks import enabling
 
@@ -66,8 +67,7 @@ def _days(configuration: Configuration, told: Told) -> Check:
         return unknown(PART, subject, f"the bucket does not tell: {told.refusals['lifecycle']}")
     if told.days is None:
         return good(PART, subject, "no lifecycle rule removes older versions: they stay, and cost what they weigh")
-    rule = f"a lifecycle rule ({told.rule or 'without a name'})"
-    found = f"{rule} removes them {counted(told.days, 'day')} after they were replaced"
+    found = f"a lifecycle rule ({named(told.rule)}) removes them {counted(told.days, 'day')} after they were replaced"
     if told.days >= enough:
         return good(PART, subject, f"{found}: for so long a theft may go unnoticed")
     return bad(
@@ -82,7 +82,7 @@ def _deletion(configuration: Configuration, told: Told) -> Check:
     subject, found = "what deletes archives", told.deletion
     if found is None:
         return good(PART, subject, "no lifecycle rule does, only the rotation")
-    rule = f"a lifecycle rule ({found.rule or 'without a name'})"
+    rule = f"a lifecycle rule ({named(found.rule)})"
     schedules = [job.schedule for job in configuration.jobs]
     is_kept_for_good = any(isinstance(each, HanoiCycle) and each.archive_oldest_disc for each in schedules)
     needed = max((each.span for each in schedules), default=0) + configuration.store.lock_days
@@ -110,7 +110,7 @@ def _freezing(told: Told) -> Check:
     return bad(
         PART,
         subject,
-        f"a lifecycle rule ({found.rule or 'without a name'}) moves archives, and their checksums and indexes, into "
+        f"a lifecycle rule ({named(found.rule)}) moves archives, and their checksums and indexes, into "
         f"{found.storage_class} {counted(found.days, 'day')} after they were stored: restore, verify and drill have to "
         "wait for hours then, and ls and find cannot look into them. Take that out, and set StorageClass or "
         "FullStorageClass, which spare what has to be read",

@@ -10,10 +10,7 @@ from datetime import datetime
 from s3napback.original.chains import OriginalArchive, newest_first
 from s3napback.original.keys import OriginalName, parse_base, split_chunk_key
 from s3napback.records import dataclass
-from s3napback.stores import StoredObject
-
-COLD_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
-"""Storage classes whose objects must be asked for hours before they can be read (Amazon's user guide)."""
+from s3napback.stores import COLD_CLASSES, StoredObject
 
 _LARGEST = (1 << 63) - 1
 

@@ -12,9 +12,9 @@ from dataclasses import replace
 from itertools import accumulate
 
 from s3napback.errors import StoreError
-from s3napback.original.contents import COLD_CLASSES, chunks_of, original_archives
+from s3napback.original.contents import chunks_of, original_archives
 from s3napback.records import dataclass
-from s3napback.stores import Store, StoredObject
+from s3napback.stores import COLD_CLASSES, Store, StoredObject
 from s3napback.stores.read_only import StoreInFront
 
 

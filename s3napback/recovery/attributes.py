@@ -14,7 +14,7 @@ from pathlib import Path
 
 from s3napback.records import dataclass
 from s3napback.recovery.clashes import Folding
-from s3napback.recovery.folders import Cursor, cursor, entry_mode, exists, file_names, go_to, unchanged
+from s3napback.recovery.folders import Cursor, cursor, exists, file_names, go_to, reached, unchanged
 from s3napback.recovery.members import ACCESS_LIST, CAPABILITY, DEFAULT_LIST, SET_ID
 from s3napback.recovery.refusals import Aspect, Refusals
 from s3napback.recovery.staging import UnusableTarget
@@ -180,8 +180,7 @@ def without_special(tree: int, wanted: Iterable[tuple[str, int]]) -> Iterator[by
     """
     with cursor(tree, is_own=True) as place:
         for name, bits in wanted:
-            *folders, last = file_names(name) or ["."]
-            mode = entry_mode(last, place.descriptor) if go_to(place, folders) else None
+            _last, mode = reached(place, name)
             if mode is not None and not stat.S_ISLNK(mode) and mode & bits != bits:
                 yield name.encode("utf-8", "surrogateescape")
 

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator
 from itertools import islice
 
-from s3napback.recovery.folders import Cursor, entry_mode, file_names, go_to, walk
+from s3napback.recovery.folders import Cursor, reached, walk
 
 _AT_ONCE = 100_000
 """Names of one folder that are compared with an archive's list of it, whatever their number; for bounded memory."""
@@ -123,8 +123,6 @@ def free_way(place: Cursor, name: str) -> None:
     Raises:
         OSError: it cannot be removed.
     """
-    *above, last = file_names(name) or ["."]
-    if go_to(place, above):
-        mode = entry_mode(last, place.descriptor)
-        if mode is not None and not stat.S_ISDIR(mode):
-            os.unlink(last, dir_fd=place.descriptor)
+    last, mode = reached(place, name)
+    if mode is not None and not stat.S_ISDIR(mode):
+        os.unlink(last, dir_fd=place.descriptor)

@@ -358,6 +358,12 @@ def go_to(place: Cursor, names: Sequence[str]) -> bool:
     return True
 
 
+def reached(place: Cursor, name: str) -> tuple[str, int | None]:
+    """Move a cursor to the folder of a name in an archive: its last part, and ``entry_mode`` of what lies there."""
+    *above, last = file_names(name) or ["."]
+    return last, entry_mode(last, place.descriptor) if go_to(place, above) else None
+
+
 def names_in(folder: int) -> list[str]:
     """The names of all that a folder holds, in order."""
     folders, others, _links = _entries(folder)

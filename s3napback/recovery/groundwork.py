@@ -21,7 +21,7 @@ from s3napback.capabilities import is_bound_by_modes
 from s3napback.errors import PipelineError
 from s3napback.records import dataclass
 from s3napback.recovery.clearing import Cleared, free_way, gone, remove
-from s3napback.recovery.folders import Cursor, cursor, entry_mode, file_names, go_to
+from s3napback.recovery.folders import Cursor, cursor, file_names, go_to, reached
 from s3napback.recovery.kept_pieces import KeptPieces
 from s3napback.recovery.opening.failures import Damaged
 from s3napback.streams.tar_headers import HARD_LINK, REGULAR, SYMBOLIC_LINK, Member
@@ -148,8 +148,8 @@ class Groundwork:
         """
         with cursor(self.tree, is_own=True) as place:
             for name in map(os.fsdecode, self._unlocked.all_but(())):
-                *above, last = file_names(name) or ["."]
-                mode = (entry_mode(last, place.descriptor) if go_to(place, above) else None) or 0
+                last, found = reached(place, name)
+                mode = found or 0
                 if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
                     try:
                         os.chmod(last, stat.S_IMODE(mode) & ~stat.S_IWUSR, dir_fd=place.descriptor)
@@ -359,8 +359,7 @@ def _above(name: str) -> Iterator[str]:
 
 def _is_folder(place: Cursor, name: str) -> bool:
     """Whether a name in an archive is of a folder, and no link is on the way there."""
-    *above, last = file_names(name) or ["."]
-    mode = entry_mode(last, place.descriptor) if go_to(place, above) else None
+    _last, mode = reached(place, name)
     return mode is not None and stat.S_ISDIR(mode)
 
 

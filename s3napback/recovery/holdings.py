@@ -28,15 +28,12 @@ from s3napback.recovery.moments import read_moment
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.opening.decrypting import Decryption
 from s3napback.recovery.opening.fetching import LARGEST_RANGE, Transport
-from s3napback.stores import Store, StoredObject
+from s3napback.stores import COLD_CLASSES, Store, StoredObject
 from s3napback.surroundings import configured_store, host_name
 from s3napback.watch.keys import Place
 from s3napback.watch.word import Word
 
 logger = logging.getLogger("s3napback")
-
-COLD_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
-"""Storage classes whose objects must be asked for hours before they can be read (Amazon's user guide)."""
 
 _PATIENCE = 10.0
 """Seconds for what a recovery can do without: a folder on a dead network file system never answers."""

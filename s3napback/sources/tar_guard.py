@@ -196,10 +196,9 @@ class TarGuard:
 
     def _harmless(self, block: memoryview, position: int, end: int) -> int:
         """Bytes from a position on of members that need no look; for speed alone."""
-        path, owner = self._place.path, self._place.owner
-        if not (owner or self._lets_files_in):
+        path, owner, is_anyones = self._place.path, self._place.owner, self._lets_files_in
+        if not (owner or is_anyones):
             return 0
-        is_anyones = self._lets_files_in
         start, beyond, last, unpack = position, len(path), end - _COMMON.size, _COMMON.unpack_from
         while position <= last:
             described, extended, time, name, user, size, kind = unpack(block, position)

@@ -43,6 +43,10 @@ def moment_within(seconds: float) -> datetime:
     return datetime.fromtimestamp(min(max(seconds, EARLIEST.timestamp()), LATEST.timestamp()), timezone.utc)
 
 
+COLD_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+"""Storage classes whose objects must be asked for hours before they can be read (Amazon's user guide)."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredObject:
     """What a store knows of one object without reading its bytes.

@@ -9,9 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from s3napback.records import dataclass
-
-_SLOW_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
-"""Which have to be asked for hours before they can be read."""
+from s3napback.stores import COLD_CLASSES
 
 
 @dataclass(frozen=True)
@@ -27,6 +25,11 @@ class Fate:
     days: int
     rule: str
     storage_class: str = ""
+
+
+def named(rule: str) -> str:
+    """How messages name a rule, whose name may be empty."""
+    return rule or "without a name"
 
 
 def deletion(rules: Sequence[Any], prefix: str) -> Fate | None:
@@ -62,7 +65,7 @@ def _deletions(rule: Any) -> Iterator[Fate]:
 
 def _freezings(rule: Any) -> Iterator[Fate]:
     for move in rule.get("Transitions") or ():
-        if move.get("StorageClass") in _SLOW_CLASSES:
+        if move.get("StorageClass") in COLD_CLASSES:
             yield Fate(int(move.get("Days", 0)), str(rule.get("ID", "")), move["StorageClass"])
 
 

@@ -100,11 +100,10 @@ def _proxy_mistake(error: BaseException, found: list[BaseException]) -> str:
         return f"{error} (the name of the proxy is not known): correct {_PROXY}"
     if any(word in text for word in _NOT_TLS):
         return f"{error} does not speak TLS: write http:// in HTTPS_PROXY or HTTP_PROXY, or correct the port there"
-    if any(isinstance(each, ssl.SSLCertVerificationError) for each in found):
-        reason = next(each for each in found if isinstance(each, ssl.SSLCertVerificationError)).verify_message
+    if untrusted := next((each for each in found if isinstance(each, ssl.SSLCertVerificationError)), None):
         return (
-            f"{error} has a certificate that is not trusted: {reason}; name the file of its authority's certificate in "
-            "SSL_CERT_FILE, or add that to this machine's"
+            f"{error} has a certificate that is not trusted: {untrusted.verify_message}; name the file of its "
+            "authority's certificate in SSL_CERT_FILE, or add that to this machine's"
         )
     return ""
 

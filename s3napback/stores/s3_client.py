@@ -34,7 +34,7 @@ from s3napback.stores.s3_errors import (
 from s3napback.stores.s3_givers import Asked
 from s3napback.stores.s3_model import use_model
 from s3napback.stores.s3_session import CarefulParsers, LimitedSession
-from s3napback.stores.waiting import Patience, Waiting, patiently
+from s3napback.stores.waiting import Patience, Waiting, never, patiently
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -129,7 +129,7 @@ class Clients:
         doing: str,
         *,
         may_be_slow: bool = False,
-        at_once: Callable[[BaseException], bool] = lambda _error: False,
+        at_once: Callable[[BaseException], bool] = never,
     ) -> _Answer:
         """Make a request, as often as the policy says.
 

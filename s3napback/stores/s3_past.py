@@ -15,6 +15,7 @@ from s3napback.config.settings import Credentials, StoreSettings
 from s3napback.errors import StoreError, StoreUnreachable, UnusableStore
 from s3napback.stores import StoredObject
 from s3napback.stores.choosing import identity_of
+from s3napback.stores.lifecycle import named
 from s3napback.stores.read_only import ReadOnlyStore
 from s3napback.stores.s3 import S3Store
 from s3napback.stores.s3_errors import FAILURES, is_absence, translate
@@ -141,7 +142,7 @@ class S3StoreAsOf(ReadOnlyStore, S3StoreWithVersions):
         since = kept_since(keeping)
         if since is not None and self._moment < since:
             return (
-                f"a lifecycle rule ({keeping.rule or 'without a name'}) removes versions {keeping.days} days after "
+                f"a lifecycle rule ({named(keeping.rule)}) removes versions {keeping.days} days after "
                 f"they were replaced, so that not all of that time is there. The earliest moment is {_written(since)}. "
                 "If that rule is not yours, disable it first, and take it out"
             )

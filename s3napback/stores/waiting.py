@@ -122,12 +122,13 @@ class Patience:
         logger.log(level, "%s: %s; trying again for %.0f seconds", doing, explain(error), max(left, 0.0))
 
 
-def _never(_error: BaseException) -> bool:
+def never(_error: BaseException) -> bool:
+    """No failure counts as definite that may pass."""
     return False
 
 
 def patiently(
-    request: Callable[[], _Answer], doing: str, patience: Patience, *, at_once: Callable[[BaseException], bool] = _never
+    request: Callable[[], _Answer], doing: str, patience: Patience, *, at_once: Callable[[BaseException], bool] = never
 ) -> _Answer:
     """Make a request until its answer means something; raises what it raises then, or at the last attempt.
 

@@ -121,11 +121,16 @@ def test_http_at_a_port_that_speaks_tls(tmp_path: Path) -> None:
         assert "http or https" in check(endpoint)
 
 
+def said_behind(status: int, scheme: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What is said of a store behind a proxy that answers so."""
+    with page_server(status) as proxy:
+        monkeypatch.setenv(f"{scheme.upper()}_PROXY", proxy)
+        return check(f"{scheme}://store.example.org")
+
+
 @pytest.mark.parametrize("status", [302, 307, 400, 403])
 def test_a_page_for_people_is_no_refusal_of_the_store(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    with page_server(status) as proxy:
-        monkeypatch.setenv("HTTP_PROXY", proxy)
-        said = check("http://store.example.org")
+    said = said_behind(status, "http", monkeypatch)
     assert f"HTTP {status}" in said
     assert "not that of an S3 server" in said
     assert "rights" not in said
@@ -140,9 +145,7 @@ def test_a_page_of_a_store_is_its_refusal() -> None:
 
 @pytest.mark.parametrize("status", [302, 403, 511])
 def test_a_proxy_that_refuses_to_connect(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    with page_server(status) as proxy:
-        monkeypatch.setenv("HTTPS_PROXY", proxy)
-        said = check("https://store.example.org")
+    said = said_behind(status, "https", monkeypatch)
     assert f"answers {status}" in said
     assert "correct HTTPS_PROXY" in said
 
