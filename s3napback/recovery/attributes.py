@@ -14,7 +14,7 @@ from pathlib import Path
 
 from s3napback.records import dataclass
 from s3napback.recovery.clashes import Folding
-from s3napback.recovery.folders import Cursor, cursor, exists, file_names, go_to, reached, unchanged
+from s3napback.recovery.folders import Cursor, cursor, exists, go_to, reached, unchanged
 from s3napback.recovery.members import ACCESS_LIST, CAPABILITY, DEFAULT_LIST, SET_ID
 from s3napback.recovery.refusals import Aspect, Refusals
 from s3napback.recovery.staging import UnusableTarget
@@ -118,10 +118,8 @@ def look_for_attributes(tree: int, wanted: Iterable[tuple[str, tuple[bytes, ...]
 
 
 def _attributes_at(place: Cursor, name: str) -> frozenset[bytes] | None:
-    *folders, last = file_names(name) or ["."]
-    if not go_to(place, folders):
-        return None
-    if not exists(last, place.descriptor):
+    last, mode = reached(place, name)
+    if mode is None:
         return None
     path = f"/proc/self/fd/{place.descriptor}/{last}"
     try:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from functools import lru_cache
 
 from s3napback.recovery.archived_facts import ArchivedFacts
-from s3napback.recovery.folders import NOTHING_THERE, Cursor, file_names, go_to
+from s3napback.recovery.folders import NOTHING_THERE, Cursor, file_names, go_to_parent
 from s3napback.recovery.members import ACCESS_LIST, DEFAULT_LIST, OF_SECURITY_SYSTEMS
 from s3napback.recovery.times import modified, octal
 from s3napback.streams.tar_headers import BLOCK_DEVICE, CHARACTER_DEVICE, PIPE, REGULAR, SYMBOLIC_LINK, Member
@@ -88,11 +88,10 @@ class Live:
             return file_names(last)[0]
         self._folder = None
         relative = name[len(self._top) :].lstrip("/") if self._top else name
-        *folders, last = file_names(relative) or ["."]
-        if not go_to(self._place, folders):
-            return None
-        self._folder = folder if slash and relative else None
-        return last
+        found = go_to_parent(self._place, relative)
+        if found is not None:
+            self._folder = folder if slash and relative else None
+        return found
 
     def _status(self, last: str) -> os.stat_result | None:
         try:

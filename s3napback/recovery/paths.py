@@ -15,7 +15,7 @@ from dataclasses import field, replace
 from s3napback.archives import NOTHING_UNREAD, Unread
 from s3napback.errors import S3napbackError
 from s3napback.records import dataclass
-from s3napback.recovery.folders import Cursor, cursor, exists, file_names, go_to
+from s3napback.recovery.folders import Cursor, cursor, exists, go_to, reached
 from s3napback.recovery.members import Bystanders, Gate, Passed, lies_in
 from s3napback.recovery.opening.failures import Damaged
 from s3napback.streams.findings import Finding
@@ -238,8 +238,7 @@ def require_all(tree: int, names: Sequence[str], nearby: Sequence[str], unread: 
     """
     with cursor(tree, is_own=True) as place:
         for name in names:
-            *folders, last = file_names(name) or ["."]
-            if go_to(place, folders) and exists(last, place.descriptor):
+            if reached(place, name)[1] is not None:
                 continue
             if unread.covers(name.encode("utf-8", "surrogateescape")):
                 raise NoSuchPath(f"/{name} could not be read that night, and no older archive of its chain holds it")

@@ -12,8 +12,9 @@ from contextlib import contextmanager, suppress
 
 from s3napback.formatting import printable
 from s3napback.recovery.file_flags import APPEND_ONLY, flags_of
-from s3napback.recovery.folders import UnusableFolder, exists, names_in, unchanged, walk
+from s3napback.recovery.folders import exists, names_in, unchanged, walk
 from s3napback.recovery.passing import OPEN_FOLDER
+from s3napback.recovery.path_opening import UnusableFolder
 
 logger = logging.getLogger("s3napback")
 

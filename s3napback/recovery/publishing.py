@@ -18,7 +18,6 @@ from s3napback.recovery.clashes import EITHER, WORDS, same_names
 from s3napback.recovery.copying import NO_SUCH_NAME, Copier
 from s3napback.recovery.folders import (
     Cursor,
-    UnusableFolder,
     cursor,
     entry_mode,
     file_names,
@@ -27,6 +26,7 @@ from s3napback.recovery.folders import (
 )
 from s3napback.recovery.obstacles import OF_ANOTHER_KIND, MergeSurvey
 from s3napback.recovery.passing import OPEN_FOLDER, Before
+from s3napback.recovery.path_opening import UnusableFolder
 from s3napback.recovery.private import private_folder
 from s3napback.recovery.refusals import Aspect, Refusals
 from s3napback.recovery.staging import PREFIX, Staging, UnusableTarget, require_empty_folder

@@ -11,8 +11,9 @@ from pathlib import Path
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import S3napbackError
 from s3napback.records import dataclass
-from s3napback.recovery.folders import exists, open_path
+from s3napback.recovery.folders import exists
 from s3napback.recovery.opening.decoder import Decoder
+from s3napback.recovery.path_opening import open_path
 from s3napback.recovery.private import tell_of_leftovers
 from s3napback.recovery.staging import PREFIX, UnusableTarget
 from s3napback.streams.processes import Stage

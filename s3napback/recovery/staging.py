@@ -21,18 +21,16 @@ from s3napback.recovery.clearing import Cleared
 from s3napback.recovery.file_flags import APPEND_ONLY, IMMUTABLE, flags_of
 from s3napback.recovery.folders import (
     Cursor,
-    Opened,
-    UnusableFolder,
     cursor,
-    file_names,
     go_to,
+    go_to_parent,
     names_in,
-    open_path,
     unchanged,
     walk,
 )
 from s3napback.recovery.groundwork import MOST_LINKS, Groundwork
 from s3napback.recovery.passing import OPEN_FOLDER
+from s3napback.recovery.path_opening import Opened, UnusableFolder, open_path
 from s3napback.recovery.private import private_folder, tell_of_leftovers
 
 PREFIX = ".s3napback-restore-"
@@ -123,9 +121,9 @@ class Staging:
 
     def _is_parked(self, place: Cursor, name: str) -> bool:
         """Move what is a link aside; whether it could be looked at."""
-        *folders, last = file_names(name) or ["."]
         try:
-            if go_to(place, folders) and stat.S_ISLNK(os.lstat(last, dir_fd=place.descriptor).st_mode):
+            last = go_to_parent(place, name)
+            if last is not None and stat.S_ISLNK(os.lstat(last, dir_fd=place.descriptor).st_mode):
                 self._park(place, last)
         except FileNotFoundError:
             return True

@@ -10,15 +10,14 @@ import pytest
 
 from s3napback.recovery import folders
 from s3napback.recovery.folders import (
-    UnusableFolder,
     cursor,
     exists,
     go_to,
     names_in,
-    open_path,
     unchanged,
     walk,
 )
+from s3napback.recovery.path_opening import UnusableFolder, open_path
 from s3napback.recovery.private import empty, private_folder
 from tests.descriptors import descriptors_left
 
