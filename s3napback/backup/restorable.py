@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping
 
-from s3napback.catalogue.contents import CataloguedArchive, read_catalogue
+from s3napback.catalogue.contents import CataloguedArchive
+from s3napback.catalogue.reading import read_catalogue
 from s3napback.catalogue.remembering import HeadMemory, cache_folder
 from s3napback.stores import Store
 from s3napback.watch.metrics import Restorable

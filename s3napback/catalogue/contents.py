@@ -1,38 +1,19 @@
-"""What a store holds: every archive with what it says of itself, and which of them can be restored.
-
-Read from the store alone, so that it works on a bare machine: one listing, and the metadata of every archive asked for
-in parallel.
-"""
+"""What a store holds: every archive with what it says of itself, and which of them can be restored. Pure."""
 
 from __future__ import annotations
 
-import logging
-import sys
-from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import field
 from datetime import datetime
-from functools import cached_property, partial
+from functools import cached_property
 
-from s3napback.archives import ArchiveRecord, Owner, join_prefix, misnamed, split_key
-from s3napback.catalogue.indexes import is_index_key
-from s3napback.catalogue.remembering import HeadMemory
-from s3napback.catalogue.sums import is_sum_key, sum_key, unread_count
-from s3napback.crews import Crew
-from s3napback.errors import StoreError, StoreUnreachable
+from s3napback.archives import ArchiveRecord, Owner, misnamed, split_key
 from s3napback.kinds import SourceName, kind_of
 from s3napback.original.chains import OriginalArchive
-from s3napback.original.contents import original_archives
 from s3napback.records import dataclass
 from s3napback.rotation import ArchiveType, day_date
-from s3napback.stores import Store, StoredObject
-from s3napback.watch.keys import is_word_key
-from s3napback.watch.proofs import Known, Seen, is_proof_key, known_of
-
-logger = logging.getLogger("s3napback")
-
-PARALLEL_REQUESTS = 32
-"""Metadata requests under way at once."""
+from s3napback.stores import StoredObject
+from s3napback.watch.proofs import Known, Seen, known_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,176 +203,6 @@ def newest_first(archive: CataloguedArchive) -> tuple[float, int, int, str]:
 def started(archive: CataloguedArchive) -> datetime:
     """When the backup began; without metadata, when the store took the archive."""
     return archive.record.started if archive.record else archive.stored.modified
-
-
-def read_catalogue(
-    store: Store, prefix: str, memory: HeadMemory | None = None, is_wanted: Callable[[str], bool] = lambda _base: True
-) -> Catalogue:
-    """Read what a store holds below a prefix.
-
-    Args:
-        memory: looks at objects; by default each is asked for.
-        is_wanted: of which key bases archives are looked at. The others are passed over.
-
-    What the store lists and does not describe, as an object that somebody has encrypted with a key of his own, or that
-    belongs to another account, is in the catalogue as well, with the reason.
-
-    Raises:
-        StoreError: it cannot be listed, or has stopped to answer.
-    """
-    found = _sorted_out(store, prefix, is_wanted)
-    if found.is_nothing and not store.is_recognised():
-        logger.warning(
-            "%s does not hold the mark that backups leave there. Is the disk not mounted, or the folder another one?",
-            store.location,
-        )
-    with Crew(PARALLEL_REQUESTS, "metadata") as pool:
-        look = partial(_look, store, memory or HeadMemory(store), prefix)
-        looked = list(pool.map(look, _taken(found.wanted)))
-    vanished = {each: _base(each, prefix) for each in looked if isinstance(each, str)}
-    return Catalogue(
-        archives=(*(each for each in looked if not isinstance(each, str)), *found.closed),
-        vanished=vanished,
-        sums=found.sums,
-        others=tuple(found.others),
-        gone=tuple(store.gone(join_prefix(prefix, ""))),
-        original=tuple(found.original),
-        indexes=found.indexes,
-        proofs=found.proofs,
-        passed_over=frozenset(found.passed_over),
-    )
-
-
-@dataclass
-class _Listed:
-    """What was listed, by what it is: see ``Catalogue``.
-
-    Attributes:
-        wanted: archives that are to be looked at.
-        closed: folders that cannot be looked into.
-    """
-
-    wanted: deque[StoredObject] = field(default_factory=deque)
-    closed: list[CataloguedArchive] = field(default_factory=list)
-    passed_over: list[str] = field(default_factory=list)
-    others: list[str] = field(default_factory=list)
-    original: Sequence[OriginalArchive] = ()
-    sums: dict[str, StoredObject] = field(default_factory=dict)
-    indexes: dict[str, StoredObject] = field(default_factory=dict)
-    proofs: dict[str, StoredObject] = field(default_factory=dict)
-
-    @property
-    def is_nothing(self) -> bool:
-        """Nothing was listed that a backup leaves behind."""
-        return not (self.wanted or self.closed or self.passed_over or self.original or self.sums)
-
-    def beside(self, key: str) -> dict[str, StoredObject] | None:
-        """Among what this belongs that lies beside an archive; None if it is something else."""
-        if is_sum_key(key):
-            return self.sums
-        if is_index_key(key):
-            return self.indexes
-        return self.proofs if is_proof_key(key) else None
-
-
-def _sorted_out(store: Store, prefix: str, is_wanted: Callable[[str], bool]) -> _Listed:
-    listed = sorted(store.list(join_prefix(prefix, "")), key=lambda found: found.key)
-    result = _Listed(original=original_archives(listed, prefix))
-    for found in listed:
-        beside = result.beside(found.key)
-        if beside is not None:
-            beside[found.key] = found
-        elif split_key(found.key) is not None:
-            if is_wanted(_base(found.key, prefix)):
-                result.wanted.append(found)
-            else:
-                result.passed_over.append(found.key)
-        elif _is_closed(found):
-            result.closed.append(CataloguedArchive(found, found.key, None, found.flaw))
-        elif not is_word_key(found.key):
-            result.others.append(found.key)
-    return result
-
-
-def _taken(found: deque[StoredObject]) -> Iterator[StoredObject]:
-    """What was listed, each of which is let go of then: what is known afterwards holds all of it."""
-    while found:
-        yield found.popleft()
-
-
-def _is_closed(listed: StoredObject) -> bool:
-    """Whether it is a folder whose archives nobody can see."""
-    return bool(listed.flaw) and listed.key.endswith("/")
-
-
-def _base(key: str, prefix: str) -> str:
-    parts = split_key(key.removeprefix(join_prefix(prefix, "")))
-    # Many archives have the same one.
-    return sys.intern(parts[0]) if parts else key
-
-
-def read_unread_counts(
-    memory: HeadMemory, catalogue: Catalogue, archives: Sequence[CataloguedArchive]
-) -> Mapping[str, int]:
-    """Of archives that lack something which could not be read how many paths that is, by their keys.
-
-    That a checksum object cannot be looked at is a warning, and nothing is known of its archive then.
-
-    Raises:
-        StoreUnreachable: the store has stopped to answer.
-    """
-    with_sums = [each for each in archives if each.record and sum_key(each.key) in catalogue.sums]
-    sums = (catalogue.sums[sum_key(each.key)] for each in with_sums)
-    with Crew(PARALLEL_REQUESTS, "metadata") as pool:
-        described = pool.map(partial(_look_at_sum, memory), sums)
-        counts = (
-            (each.key, unread_count(found.metadata, each.record.id))
-            for each, found in zip(with_sums, described, strict=True)
-            if each.record and found is not None
-        )
-        return {key: count for key, count in counts if count}
-
-
-def _look_at_sum(memory: HeadMemory, listed: StoredObject) -> StoredObject | None:
-    """A checksum object; None if it has gone, or cannot be looked at."""
-    try:
-        return memory.head(listed)
-    except StoreUnreachable:
-        raise
-    except StoreError as error:
-        logger.warning("%s; whether it lacks what could not be read is not known", error)
-        return None
-
-
-def with_originals_of_root(catalogue: Catalogue, store: Store, prefix: str) -> Catalogue:
-    """The same, and what of the original lies outside of the Prefix, of which it knew nothing.
-
-    That it cannot be listed is a warning: a key may be meant for the Prefix alone.
-    """
-    if not prefix:
-        return catalogue
-    try:
-        found = original_archives(store.list(""), prefix)
-    except StoreError as error:
-        logger.warning("archives of the original tool are looked for below the Prefix alone: %s", error)
-        return catalogue
-    return replace(catalogue, original=tuple(found))
-
-
-def _look(store: Store, memory: HeadMemory, prefix: str, listed: StoredObject) -> CataloguedArchive | str:
-    """One archive; its key if it has gone since it was listed."""
-    base = _base(listed.key, prefix)
-    try:
-        found = memory.head(listed)
-    except StoreError as error:
-        if isinstance(error, StoreUnreachable):
-            # A store that answers all others, and not for this one, has lost it.
-            store.check(for_writing=False)
-        return CataloguedArchive(listed, base, None, f"it cannot be looked at: {error}")
-    if found is None:
-        return listed.key
-    flaw = found.flaw or ("" if found.size else "it is empty, which no archive is")
-    return CataloguedArchive(found, base, None if flaw else ArchiveRecord.from_metadata(found.metadata), flaw)
 
 
 def _date(archive: CataloguedArchive) -> str:

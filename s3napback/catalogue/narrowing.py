@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 from pathlib import PurePosixPath
 
-from s3napback.catalogue.contents import Catalogue, read_catalogue
+from s3napback.catalogue.contents import Catalogue
+from s3napback.catalogue.reading import read_catalogue
 from s3napback.catalogue.remembering import HeadMemory
 from s3napback.catalogue.selection import holder_of, meanings, meant
 from s3napback.kinds import kind_of

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from s3napback.archives import slot_keys
-from s3napback.catalogue.contents import PARALLEL_REQUESTS, Catalogue, CataloguedArchive
+from s3napback.catalogue.contents import Catalogue, CataloguedArchive
+from s3napback.catalogue.reading import PARALLEL_REQUESTS
 from s3napback.catalogue.retention import Disposition, deletable
 from s3napback.crews import Crew
 from s3napback.errors import StoreError, StoreUnreachable

@@ -12,13 +12,10 @@ from typing import Protocol, TextIO
 
 from s3napback.archives import split_key
 from s3napback.catalogue.claims import Claims
-from s3napback.catalogue.contents import (
-    CataloguedArchive,
-    read_unread_counts,
-    with_originals_of_root,
-)
+from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.catalogue.losses import unprotected_sources
 from s3napback.catalogue.narrowing import read_catalogue_of
+from s3napback.catalogue.reading import read_unread_counts, with_originals_of_root
 from s3napback.catalogue.remembering import HeadMemory, cache_folder
 from s3napback.catalogue.selection import matches_original, matching_archives, meant
 from s3napback.config.settings import Configuration, StoreSettings

@@ -11,8 +11,9 @@ from itertools import chain
 
 from s3napback.archives import ArchiveRecord, join_prefix, split_key
 from s3napback.catalogue.claims import Claims
-from s3napback.catalogue.contents import PARALLEL_REQUESTS, Catalogue, CataloguedArchive, read_catalogue
+from s3napback.catalogue.contents import Catalogue, CataloguedArchive
 from s3napback.catalogue.indexes import index_key, index_note, indexed_key
+from s3napback.catalogue.reading import PARALLEL_REQUESTS, read_catalogue
 from s3napback.catalogue.retention import (
     Disposition,
     deletable,

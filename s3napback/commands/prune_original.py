@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from datetime import date
 
 from s3napback.catalogue.claims import Claims
-from s3napback.catalogue.contents import PARALLEL_REQUESTS, Catalogue, read_catalogue, with_originals_of_root
+from s3napback.catalogue.contents import Catalogue
+from s3napback.catalogue.reading import PARALLEL_REQUESTS, read_catalogue, with_originals_of_root
 from s3napback.catalogue.succession import Succession, successions
 from s3napback.config.settings import Configuration
 from s3napback.crews import Crew

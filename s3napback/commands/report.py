@@ -15,7 +15,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from s3napback.archives import join_prefix
-from s3napback.catalogue.contents import PARALLEL_REQUESTS, Catalogue, read_catalogue
+from s3napback.catalogue.contents import Catalogue
+from s3napback.catalogue.reading import PARALLEL_REQUESTS, read_catalogue
 from s3napback.catalogue.remembering import HeadMemory, cache_folder
 from s3napback.catalogue.sums import read_sum, sum_key
 from s3napback.commands.status import look

@@ -8,7 +8,8 @@ from dataclasses import replace
 from functools import partial
 
 from s3napback.archives import ArchiveRecord, join_prefix, split_key
-from s3napback.catalogue.contents import PARALLEL_REQUESTS, CataloguedArchive
+from s3napback.catalogue.contents import CataloguedArchive
+from s3napback.catalogue.reading import PARALLEL_REQUESTS
 from s3napback.catalogue.remembering import HeadMemory, cache_folder
 from s3napback.catalogue.selection import matches
 from s3napback.commands.list import Say

@@ -8,7 +8,8 @@ from dataclasses import replace
 from datetime import date
 
 from s3napback.archives import join_prefix
-from s3napback.catalogue.contents import Catalogue, with_originals_of_root
+from s3napback.catalogue.contents import Catalogue
+from s3napback.catalogue.reading import with_originals_of_root
 from s3napback.catalogue.selection import matches_original, meant, source_called
 from s3napback.kinds import SourceName
 from s3napback.original.chains import OriginalArchive, OriginalChain, chain_by_hand, chain_to

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from s3napback.archives import ArchiveRecord, Owner
-from s3napback.catalogue.contents import Catalogue, newest_first, read_catalogue
+from s3napback.catalogue.contents import Catalogue, newest_first
+from s3napback.catalogue.reading import read_catalogue
 from s3napback.catalogue.sums import sum_key
 from s3napback.errors import StoreError
 from s3napback.kinds import SourceName

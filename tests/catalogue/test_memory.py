@@ -9,7 +9,7 @@ from typing import cast
 
 from s3napback.archives import ArchiveRecord, Owner
 from s3napback.catalogue.claims import Claims
-from s3napback.catalogue.contents import read_catalogue
+from s3napback.catalogue.reading import read_catalogue
 from s3napback.catalogue.remembering import HeadMemory
 from s3napback.kinds import SourceName
 from s3napback.listing.json_text import json_lines

@@ -11,9 +11,10 @@ import pytest
 
 from s3napback.archives import ArchiveRecord, Owner
 from s3napback.catalogue.claims import Claims, unprotected
-from s3napback.catalogue.contents import Catalogue, read_catalogue
+from s3napback.catalogue.contents import Catalogue
 from s3napback.catalogue.losses import losses
 from s3napback.catalogue.narrowing import can_be_of, read_catalogue_of
+from s3napback.catalogue.reading import read_catalogue
 from s3napback.catalogue.retention import sums_without_archive
 from s3napback.catalogue.selection import holder_of, matching_archives, means
 from s3napback.kinds import SourceName

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from s3napback.catalogue.contents import read_catalogue
 from s3napback.catalogue.indexes import index_key
 from s3napback.catalogue.losses import losses
+from s3napback.catalogue.reading import read_catalogue
 from s3napback.commands import backup, prune
 from s3napback.config.loading import load_configuration
 from s3napback.deciding.facts import BackupOptions

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from s3napback.catalogue.contents import read_catalogue
 from s3napback.catalogue.marking import leave_mark
+from s3napback.catalogue.reading import read_catalogue
 from s3napback.watch.proofs import Proof, ReadBack
 from tests.commands.test_list import without_privileges
 from tests.gpg_keys import Key, gpg_home

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from s3napback.catalogue.contents import read_catalogue
+from s3napback.catalogue.reading import read_catalogue
 from s3napback.errors import StoreUnreachable
 from s3napback.stores.opening import open_store
 from tests.faulty_s3 import Action, Answer, Fault, FaultyS3, answer, change_answer

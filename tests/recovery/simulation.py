@@ -13,7 +13,8 @@ from pathlib import Path
 from unittest.mock import patch
 
 from s3napback.archives import ArchiveRecord
-from s3napback.catalogue.contents import Catalogue, read_catalogue
+from s3napback.catalogue.contents import Catalogue
+from s3napback.catalogue.reading import read_catalogue
 from s3napback.commands import backup, restore
 from s3napback.config.loading import load_configuration
 from s3napback.deciding.facts import BackupOptions

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from s3napback.archives import Transfer
-from s3napback.catalogue.contents import CataloguedArchive, read_catalogue
+from s3napback.catalogue.contents import CataloguedArchive
+from s3napback.catalogue.reading import read_catalogue
 from s3napback.catalogue.sums import SumNote, format_sum, sum_key
 from s3napback.errors import PipelineError, S3napbackError, StoreError
 from s3napback.recovery.databases import dump_check
