@@ -25,12 +25,15 @@ class CataloguedArchive:
         base: the key without prefix, slot and type.
         record: what its metadata says; None if it says nothing that we understand.
         flaw: what is wrong with it, or why the store does not tell its metadata, as a clause; empty if it does.
+        is_ahead: it says that it was begun after the store took it, and later than now: the clock of its machine was
+            wrong, and it is older than it says.
     """
 
     stored: StoredObject
     base: str
     record: ArchiveRecord | None
     flaw: str = ""
+    is_ahead: bool = False
 
     @property
     def key(self) -> str:
@@ -192,12 +195,14 @@ def own_name(source: SourceName) -> str:
     return kind_of(source.kind).key_base(source.target) if source.kind else "\0"
 
 
-def newest_first(archive: CataloguedArchive) -> tuple[float, int, int, str]:
+def newest_first(archive: CataloguedArchive) -> tuple[bool, float, int, int, str]:
     """A sort key: by when the backup began, the newest first; archives without metadata by when they were stored.
 
-    Of those begun in the same second the one of the later day, then of the higher slot, is the newer.
+    Of those begun in the same second the one of the later day, then of the higher slot, is the newer. What says that it
+    was made in times to come is older than everything else: when it was made nobody knows.
     """
-    return -started(archive).timestamp(), -(archive.record.day if archive.record else 0), -archive.slot, archive.key
+    day = archive.record.day if archive.record else 0
+    return archive.is_ahead, -started(archive).timestamp(), -day, -archive.slot, archive.key
 
 
 def started(archive: CataloguedArchive) -> datetime:

@@ -8,28 +8,37 @@ from __future__ import annotations
 import logging
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
+from datetime import datetime, timezone
 from functools import partial
 
 from s3napback.archives import ArchiveRecord, join_prefix, split_key
-from s3napback.catalogue.contents import Catalogue, CataloguedArchive
+from s3napback.catalogue.contents import Catalogue, CataloguedArchive, newest_first, started
 from s3napback.catalogue.indexes import is_index_key
 from s3napback.catalogue.remembering import HeadMemory
 from s3napback.catalogue.sums import is_sum_key, sum_key, unread_count
 from s3napback.crews import Crew
 from s3napback.errors import StoreError, StoreUnreachable
+from s3napback.formatting import counted
 from s3napback.original.chains import OriginalArchive
 from s3napback.original.contents import original_archives
 from s3napback.records import dataclass
 from s3napback.stores import Store, StoredObject
 from s3napback.watch.keys import is_word_key
 from s3napback.watch.proofs import is_proof_key
+from s3napback.watch.states import CLOCK_TOLERANCE
 
 logger = logging.getLogger("s3napback")
 
 PARALLEL_REQUESTS = 32
 """Metadata requests under way at once."""
+
+_AHEAD = "it was stored before that, so its machine's clock was ahead, and it counts as older than all others"
+_UNCLEAR = (
+    "either this machine's clock is behind now, or that one's was ahead. If it was, backups made since count as older: "
+    "see “s3napback list”, and name the one to be restored: --at KEY"
+)
 
 
 def read_catalogue(
@@ -57,8 +66,9 @@ def read_catalogue(
         look = partial(_look, store, memory or HeadMemory(store), prefix)
         looked = list(pool.map(look, _taken(found.wanted)))
     vanished = {each: _base(each, prefix) for each in looked if isinstance(each, str)}
+    archives = dated((each for each in looked if not isinstance(each, str)), datetime.now(timezone.utc))
     return Catalogue(
-        archives=(*(each for each in looked if not isinstance(each, str)), *found.closed),
+        archives=(*archives, *found.closed),
         vanished=vanished,
         sums=found.sums,
         others=tuple(found.others),
@@ -68,6 +78,33 @@ def read_catalogue(
         proofs=found.proofs,
         passed_over=frozenset(found.passed_over),
     )
+
+
+def dated(archives: Iterable[CataloguedArchive], now: datetime) -> list[CataloguedArchive]:
+    """The same, with a warning of those that say that they were begun in times to come.
+
+    Where the store took one earlier than that, its machine's clock was ahead. Where it did not, as a folder whose clock
+    is that machine's, the present clock may be behind as well.
+    """
+    result: list[CataloguedArchive] = []
+    to_come: dict[bool, list[CataloguedArchive]] = {}
+    for each in archives:
+        if each.record and each.record.started > now + CLOCK_TOLERANCE:
+            is_ahead = each.record.started > each.stored.modified + CLOCK_TOLERANCE
+            result.append(replace(each, is_ahead=is_ahead))
+            to_come.setdefault(is_ahead, []).append(each)
+        else:
+            result.append(each)
+    for is_ahead, found in to_come.items():
+        logger.warning("%s: %s", _said(found), _AHEAD if is_ahead else _UNCLEAR)
+    return result
+
+
+def _said(found: Sequence[CataloguedArchive]) -> str:
+    latest = min(found, key=newest_first)
+    when = f"{started(latest).astimezone():%Y-%m-%d %H:%M}"
+    others = f", and so {'does' if len(found) == 2 else 'do'} {counted(len(found) - 1, 'other')}" if found[1:] else ""
+    return f"{latest.key} says that it was begun at {when}, which is still to come{others}"
 
 
 @dataclass

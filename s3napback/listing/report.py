@@ -252,7 +252,7 @@ def runs(numbers: Iterable[int]) -> list[tuple[int, int]]:
     return found
 
 
-def _row_order(row: Row) -> tuple[bool, str, str, str, tuple[float, int, int, str]]:
+def _row_order(row: Row) -> tuple[bool, str, str, str, tuple[bool, float, int, int, str]]:
     record = row.archive.record
     owner = record.owner if record else UNKNOWN_OWNER
     # Many rows have the same one.

@@ -3,20 +3,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from s3napback.archives import ArchiveRecord, Owner
 from s3napback.catalogue.contents import Catalogue, newest_first
-from s3napback.catalogue.reading import read_catalogue
+from s3napback.catalogue.reading import dated, read_catalogue
 from s3napback.catalogue.sums import sum_key
 from s3napback.errors import StoreError
 from s3napback.kinds import SourceName
 from s3napback.stores import Store, StoredObject
 from s3napback.stores.directory import DirectoryStore
 from s3napback.stores.opening import open_store
-from tests.catalogues import HOST, archive, catalogue, group, keys, nameless
+from tests.catalogues import EPOCH, HOST, archive, catalogue, group, keys, nameless, stored
 from tests.servers import S3Server
 from tests.stores.sources import BytesSource
 
@@ -209,3 +210,26 @@ def test_what_vanishes_between_listing_and_looking_is_left_out(tmp_path: Path) -
     found = read_catalogue(OneObjectVanishes(tmp_path), "a b")
     assert "a b/etc-1-FULL" not in keys(found.archives)
     assert len(found.archives) == 3
+
+
+@pytest.mark.parametrize("is_known", [True, False], ids=["stored before", "stored by the same clock"])
+def test_what_says_that_it_was_made_in_times_to_come_is_told(is_known: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """A machine whose clock was ahead for a night; where nothing tells so, this one's may as well be behind."""
+    found = [archive("etc", slot, slot) for slot in (1, 2, 3)]
+    wrong = archive("etc", 6, 400)
+    wrong = replace(wrong, stored=stored(wrong.key, 1 if is_known else 400))
+    result = dated([wrong, *found], EPOCH + timedelta(days=3, minutes=59))
+    assert [each.is_ahead for each in result] == [is_known, False, False, False]
+    expected = ["etc-3-FULL", "etc-2-FULL", "etc-1-FULL"]
+    expected.insert(3 if is_known else 0, wrong.key)
+    assert [each.key for each in sorted(result, key=newest_first)] == expected
+    [warning] = caplog.messages
+    assert warning.startswith("etc-6-FULL says that it was begun at 1971-02-05 ")
+    assert ("counts as older than all others" in warning) == is_known
+    assert ("either this machine's clock is behind now" in warning) == (not is_known)
+
+
+def test_a_clock_that_differs_by_less_than_an_hour_is_not_spoken_of(caplog: pytest.LogCaptureFixture) -> None:
+    found = [archive("etc", 1, 1)]
+    assert dated(found, EPOCH + timedelta(hours=23, minutes=1)) == found
+    assert not caplog.messages

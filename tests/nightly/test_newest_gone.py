@@ -102,6 +102,19 @@ def test_metadata_that_are_not_those_that_it_was_stored_with_are_not_called_good
     assert f"{older}: good" in done.stdout
 
 
+def test_a_night_with_a_clock_that_was_ahead_is_not_the_newest_for_years(nights: Site) -> None:
+    wrong, newest = sorted(nights.archive_keys())
+    put_in_place(nights, wrong, wrong, **{"s3napback-started": "2999-01-02T03:04:05Z"})
+    out = nights.root / "out"
+    done = nights.run("restore", str(nights.source), "--to", str(out), day=1)
+    assert f"{wrong} says that it was begun at 2999-01-02 " in done.stderr
+    assert {path.name for path in out.rglob("file*")} == {"file0", "file1"}
+    assert f"{newest}: good" in nights.run("verify", day=1).stdout
+    named = nights.root / "named"
+    nights.run("restore", str(nights.source), "--to", str(named), "--at", wrong, day=1)
+    assert {path.name for path in named.rglob("file*")} == {"file0"}
+
+
 def test_beside_an_archive_of_an_earlier_version_nothing_tells_of_its_metadata(nights: Site) -> None:
     assert nights.server is not None
     for key in nights.archive_keys():
