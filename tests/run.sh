@@ -144,6 +144,8 @@ is_installed() {
         prometheus) command -v promtool ;;
         btrfs-progs) command -v mkfs.btrfs ;;
         e2fsprogs) command -v mkfs.ext4 ;;
+        exfat-fuse) command -v mount.exfat-fuse ;;
+        exfatprogs) command -v mkfs.exfat ;;
         libcap2-bin) command -v setcap ;;
         man-db) command -v lexgrog ;;
         awscli) command -v aws ;;
@@ -153,6 +155,7 @@ is_installed() {
         postgresql-client) command -v pg_dump ;;
         python3-venv) test "$(dpkg-query -W -f '${db:Status-Status}' "$1")" = installed ;;
         subversion) command -v svnadmin ;;
+        util-linux) command -v losetup ;;
         *) command -v "$1" ;;
     esac >/dev/null 2>&1
 }
