@@ -15,6 +15,15 @@ FOWNER = 1 << 3
 """Do with what belongs to others what else its owner alone may: set permissions and times, remove in sticky folders."""
 
 
+NO_PROC = "/proc is missing; mount it with: mount -t proc proc /proc"
+"""What to do where ``has_proc`` is false."""
+
+
+def has_proc() -> bool:
+    """Whether open folders have a path there, by which their files are reached."""
+    return Path("/proc/self/fd").is_dir()
+
+
 def effective_capabilities() -> int:
     """Those that count now, as bits; none where the kernel does not tell."""
     try:

@@ -33,6 +33,15 @@ if os.geteuid() == 0:
         assert done.returncode == 1
         assert "cannot start tar: /proc is missing" in done.stderr
 
+    def test_a_comparison_without_proc_says_that_it_is_missing(site: Site) -> None:
+        """Everything was said to differ, since nothing could be looked at."""
+        site.configure_cycle("Fulls 1")
+        (site.source / "file").write_text("x")
+        site.run()
+        done = ended(site, "umount --lazy /proc", "verify", "--compare")
+        assert done.returncode == 1
+        assert f"{site.source} cannot be compared: /proc is missing; mount it" in done.stdout
+
     def test_a_machine_without_a_folder_for_temporary_files_is_told_what_to_set(site: Site) -> None:
         site.configure_cycle("Fulls 1")
         text = site.configuration.read_text()

@@ -12,7 +12,9 @@ import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import field
 
+from s3napback.capabilities import NO_PROC, has_proc
 from s3napback.catalogue.contents import CataloguedArchive
+from s3napback.errors import UnusableTool
 from s3napback.formatting import readable
 from s3napback.records import dataclass
 from s3napback.recovery.archived_facts import ArchivedFacts
@@ -186,7 +188,10 @@ def compare(
 
     Raises:
         PipelineError: an archive could not be decoded.
+        UnusableTool: files cannot be looked at here.
     """
+    if not has_proc():
+        raise UnusableTool(f"{directory} cannot be compared: {NO_PROC}")
     try:
         top = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:

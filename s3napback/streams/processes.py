@@ -17,6 +17,7 @@ from dataclasses import field
 from pathlib import Path, PurePath
 from typing import Any, Protocol
 
+from s3napback.capabilities import NO_PROC, has_proc
 from s3napback.ending import slices
 from s3napback.formatting import readable, shell_command, shortened
 from s3napback.records import dataclass
@@ -144,8 +145,8 @@ def start_problem(program: str, user: User | None, error: OSError | ValueError) 
         if program.startswith("/") and os.path.lexists(program):
             return f"cannot start {program}: what its first line names, or its loader, is missing"
         return f"cannot start {program}: it is not installed, or not on PATH"
-    if isinstance(error, FileNotFoundError) and not Path("/proc/self/fd").is_dir():
-        return f"cannot start {program}: /proc is missing; mount it with: mount -t proc proc /proc"
+    if isinstance(error, FileNotFoundError) and not has_proc():
+        return f"cannot start {program}: {NO_PROC}"
     if isinstance(error, OSError) and error.errno == errno.E2BIG:
         return (
             f"cannot start {program}: its command line, or one word of it, is longer than the system takes (see "
