@@ -123,7 +123,8 @@ def postgres_server(options: Sequence[str] = ()) -> Iterator[Postgres]:
         access = data / "pg_hba.conf"
         access.write_text(f"local all {GUARDED} scram-sha-256\nlocal all all trust\n")
         command = [_program("postgres"), "-D", str(data), "-k", str(folder), "-c", "listen_addresses="]
-        for option in ("fsync=off", *options):
+        # What lies in /dev/shm stays there when a test kills the server.
+        for option in ("fsync=off", "dynamic_shared_memory_type=mmap", *options):
             command += ["-c", option]
         with running(command, USER, folder, [_program("pg_isready"), "--quiet", f"--host={folder}"]) as server:
             yield Postgres(folder, server)

@@ -32,6 +32,8 @@ def serve(output: Path, user: int) -> None:
     os.dup2(descriptor, 2)
     if user:
         become_user(user)
+    # What is loaded stays for all runs, and what each leaves does not.
+    gc.freeze()
     vars(gc)["freeze"] = gc.collect
     # A run starts a thread for its own end, and it would outlive each of thousands of runs.
     vars(s3napback.ending)["catch_signals"] = lambda: None
