@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,20 +17,21 @@ class ManualPages(BuildHookInterface):  # type: ignore[type-arg]
     """Makes the man pages in a folder of their own, so that the checkout stays as it is."""
 
     PLUGIN_NAME = "custom"
-    _folder = ""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Make them, and say where they are and where they go."""
-        self._folder = tempfile.mkdtemp(prefix="s3napback-man-")
+        # also a build that fails, of which nobody is told here, leaves nothing behind
+        self._made = tempfile.TemporaryDirectory(prefix="s3napback-man-")
+        folder = self._made.name
         generator = Path(self.root, ".packaging", "manual_pages")
         # in a process of its own, whose modules are those of this checkout, whatever is installed
-        subprocess.run([sys.executable, "-B", generator, self._folder], check=True)
-        for path in sorted(Path(self._folder).rglob("*.[1-8]")):
-            build_data["shared_data"][str(path)] = f"share/man/{path.relative_to(self._folder)}"
+        subprocess.run([sys.executable, "-B", generator, folder], check=True)
+        for path in sorted(Path(folder).rglob("*.[1-8]")):
+            build_data["shared_data"][str(path)] = f"share/man/{path.relative_to(folder)}"
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         """Remove them, and what Python has kept of this file: whoever builds finds the checkout as it was."""
-        shutil.rmtree(self._folder)
+        self._made.cleanup()
         compiled = Path(cache_from_source(__file__))
         compiled.unlink(missing_ok=True)
         with suppress(OSError):
