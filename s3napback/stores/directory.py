@@ -242,6 +242,10 @@ class DirectoryStore:
         except OSError as error:
             if error.errno in {errno.ENOSPC, errno.EDQUOT}:
                 raise StoreError(f"{doing} failed: no space left in {self._root}") from error
+            # What was there a moment ago may be gone with its disk.
+            if error.errno == errno.ENOENT:
+                with suppress(OSError):
+                    self._presence.require()
             raise StoreError(f"{doing} failed: {error.strerror or error} ({error.filename or self._root})") from error
 
     def _mark(self) -> None:
