@@ -37,8 +37,8 @@ _NO_KEY = (
     "GpgHome; where nobody can be asked for a passphrase, use --passphrase-file"
 )
 _NO_AGENT = (
-    "gpg's agent, which works with secret keys, cannot be started or reached here. If GpgHome lies on a read-only disk, "
-    "copy it (cp -a), and set GpgHome to the copy"
+    "gpg's agent, which works with secret keys, cannot be started or reached here. If GpgHome lies on a read-only "
+    "disk, copy it (cp -a), and set GpgHome to the copy"
 )
 _UNPROTECTED = (
     "it bears no protection against changes, which somebody has taken away, unless a very old gpg made it: “s3napback "
