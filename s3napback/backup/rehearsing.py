@@ -60,7 +60,7 @@ def rehearse_source(
     except S3napbackError as error:
         return _would_fail(job, error, say)
     if isinstance(plan, Skip):
-        say(f"{job.source}: {plan.reason}")
+        say(f"{job.source}: {plan.words}")
         return Prospect()
     memory = plan.parent.memory if plan.parent else None
     try:

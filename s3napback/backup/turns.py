@@ -189,9 +189,10 @@ class Turns:
         with working_on(f"{job.source}: looking at it", title=str(job.source), stage="look"):
             plan = plan_source(self.context, job, source, before=begin)
         if isinstance(plan, Skip):
-            log.info("%s: %s", job.source, plan.reason)
+            log.log(logging.WARNING if plan.doubt else logging.INFO, "%s: %s", job.source, plan.words)
             self.context.journal.skipped(job)
-            return SKIPPED
+            self.context.journal.warned(job, bool(plan.doubt))
+            return SKIPPED + Tally(warnings=bool(plan.doubt))
         if plan.problem is not None:
             raise plan.problem
         with self.speaking:

@@ -21,9 +21,16 @@ class Skip:
 
     Attributes:
         reason: why, as one clause.
+        doubt: why that may be wrong, and what to do then, as a warning; mostly empty.
     """
 
     reason: str
+    doubt: str = ""
+
+    @property
+    def words(self) -> str:
+        """The whole of it, on one line."""
+        return ": ".join(filter(None, (self.reason, self.doubt)))
 
 
 @dataclass(frozen=True)
@@ -154,10 +161,20 @@ def why_not_replaced(run: RunFacts, own: Owner, taken_over: Collection[str], key
     )
 
 
+_BY_ANOTHER = (
+    "by a run that this DiffDir knows nothing of. If it was another machine, the files of this one are in no backup: "
+    "give each a HostName and a Prefix of its own"
+)
+
+
 def _skip_done(facts: SourceFacts) -> Skip | None:
-    if not facts.run.options.force and any(_is_done(facts, key, held) for key, held in _own(facts).items()):
-        return Skip("done already today")
-    return None
+    if facts.run.options.force:
+        return None
+    done = {held.id for key, held in _own(facts).items() if _is_done(facts, key, held)}
+    if not done:
+        return None
+    known = {link.id for link in facts.state.history.chain} | {each.id for each in facts.state.stored.values()}
+    return Skip("done already today", doubt="" if done & known else _BY_ANOTHER)
 
 
 def _refuse_stored_future(facts: SourceFacts) -> Skip | Refusal | None:

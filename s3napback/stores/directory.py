@@ -24,6 +24,7 @@ from s3napback.errors import StoreError, UnusableStore
 from s3napback.records import dataclass
 from s3napback.stores import ByteSource, StoredObject, moment_within
 from s3napback.stores.folders import (
+    OwnNames,
     Presence,
     decode_name,
     key_components,
@@ -31,6 +32,7 @@ from s3napback.stores.folders import (
     names_in,
     opened_file,
     plain_files,
+    refusal,
     regular_file_status,
     remove_empty_folders,
     require_room_for_file,
@@ -70,6 +72,7 @@ class DirectoryStore:
         self._objects = root / _PRIVATE / "objects"
         self._marker = root / _PRIVATE / "store"
         self._presence = Presence(root, self._marker)
+        self._own_names = OwnNames(root)
 
     @property
     def location(self) -> str:
@@ -94,20 +97,9 @@ class DirectoryStore:
                 f"a new store begins with: mkdir -m 700 {self._root}"
             )
         if not os.access(self._root, os.R_OK | os.X_OK | (os.W_OK if for_writing else 0)):
-            raise UnusableStore(self._refusal(for_writing=for_writing))
+            raise UnusableStore(refusal(self._root, for_writing=for_writing))
         with self._failing(f"looking at {self.location}/{_PRIVATE}"):
             self._presence.require()
-
-    def _refusal(self, *, for_writing: bool) -> str:
-        """Why the folder cannot be used although it is there."""
-        folder = f"the folder {self._root} (Bucket file://…)"
-        with suppress(OSError):
-            if for_writing and os.statvfs(self._root).f_flag & os.ST_RDONLY:
-                return (
-                    f"{folder} is read-only here; if systemd started this, write ReadWritePaths={self._root} below "
-                    "[Service] (systemctl edit s3napback.service), else mount the disk for writing"
-                )
-        return f"{folder} may not be {'read and written' if for_writing else 'read'} by this user"
 
     def is_recognised(self) -> bool:
         """Whether the marker is there that the first archive leaves behind."""
@@ -140,7 +132,7 @@ class DirectoryStore:
         lock_until: datetime | None = None,
     ) -> StoredObject:
         """Write beside, have it on disk, and rename into place; what a folder cannot do changes nothing."""
-        del expected_size, is_helper, lock_until
+        del expected_size, lock_until
         places = self._places(key)
         with self._failing(f"writing {self.location}/{key}"), ExitStack() as undo:
             self._presence.require()
@@ -150,6 +142,9 @@ class DirectoryStore:
             make_folders(self._root, places.data.parent)
             require_room_for_file(places.data)
             status = self._receive(places, source, metadata)
+            # What lies beside an archive is named after it.
+            if not is_helper:
+                self._own_names.require(places.data)
         found = self.head(key)
         if found is None or found.size != status.st_size or found.metadata != metadata:
             raise StoreError(f"{self.location}/{key} is not what has just been written: does someone else write there?")
@@ -247,6 +242,10 @@ class DirectoryStore:
         except OSError as error:
             if error.errno in {errno.ENOSPC, errno.EDQUOT}:
                 raise StoreError(f"{doing} failed: no space left in {self._root}") from error
+            # What was there a moment ago may be gone with its disk.
+            if error.errno == errno.ENOENT:
+                with suppress(OSError):
+                    self._presence.require()
             raise StoreError(f"{doing} failed: {error.strerror or error} ({error.filename or self._root})") from error
 
     def _mark(self) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from s3napback.durable import sync_folder
 from s3napback.errors import StoreError, StoreUnreachable
+
+_LOOKS_AFTER = (0.0, 0.5, 2.0)
+"""Seconds before each look for a new name: some file systems show an older listing for a moment."""
 
 
 class Presence:
@@ -48,6 +52,54 @@ class Presence:
         self._was_marked = is_marked
 
 
+class OwnNames:
+    """Whether a store's file system lists what it keeps by the names that were given.
+
+    One that folds case or letters finds a file by its name as well, so that each night seems good; but whoever lists
+    the store meets another name, and no archive.
+    """
+
+    def __init__(self, root: Path) -> None:
+        """Look at nothing yet."""
+        self._root = root
+        self._folders: set[Path] = set()
+        self._last: tuple[Path, frozenset[bytes]] = (root, frozenset())
+
+    def require(self, path: Path) -> None:
+        """Look for a file that is there; one listing tells it of all names in a folder that were there before.
+
+        Raises:
+            StoreError: it, or a folder on the way to it, has another name in the listing. The file is gone then.
+            OSError: a folder cannot be looked into.
+        """
+        for place in _way(self._root, path):
+            if place in self._folders:
+                continue
+            if not self._is_listed(place):
+                path.unlink(missing_ok=True)
+                raise StoreError(
+                    f"{place} has another name where its folder is listed: the file system changes letters, or takes "
+                    "upper and lower case for the same, so that no restore would find the archive. Mount it so that "
+                    "names stay as they are, or take another disk; if two sources differ in case alone, back up one "
+                    "of them with a configuration and a Prefix of its own"
+                )
+            if place != path:
+                self._folders.add(place)
+
+    def _is_listed(self, place: Path) -> bool:
+        name = os.fsencode(place.name)
+        folder, names = self._last
+        if folder == place.parent and name in names:
+            return True
+        for pause in _LOOKS_AFTER:
+            time.sleep(pause)
+            names = frozenset(found.rstrip(b"/") for found in names_in(str(place.parent)))
+            self._last = place.parent, names
+            if name in names:
+                return True
+        return False
+
+
 def key_components(key: str) -> list[str]:
     """Split a key into file names, as this system spells them: their bytes are the key's UTF-8, whatever the locale.
 
@@ -83,6 +135,18 @@ def _slashed(entry: os.DirEntry[str]) -> bytes:
     if entry.is_dir(follow_symlinks=False):
         return os.fsencode(entry.name) + b"/"
     return os.fsencode(entry.name) if entry.is_file(follow_symlinks=False) else b""
+
+
+def refusal(root: Path, *, for_writing: bool) -> str:
+    """Why a store's folder cannot be used although it is there."""
+    folder = f"the folder {root} (Bucket file://…)"
+    with suppress(OSError):
+        if for_writing and os.statvfs(root).f_flag & os.ST_RDONLY:
+            return (
+                f"{folder} is read-only here; if systemd started this, write ReadWritePaths={root} below "
+                "[Service] (systemctl edit s3napback.service), else mount the disk for writing"
+            )
+    return f"{folder} may not be {'read and written' if for_writing else 'read'} by this user"
 
 
 def regular_file_status(root: Path, path: Path) -> os.stat_result | None:

@@ -131,10 +131,15 @@ def test_a_slot_of_somebody_elses_is_refused_unless_it_is_or_was_taken_over(held
     assert known.taken_over == (str(held.owner),)
 
 
+def is_done_by_another(outcome: object) -> bool:
+    """Whether nothing is to be done, with a warning: another machine of the same name may have done it."""
+    return isinstance(outcome, Skip) and outcome.reason == "done already today" and "another machine" in outcome.doubt
+
+
 def test_a_slot_that_is_somebody_elses_in_part_is_refused_although_today_is_done() -> None:
     facts = second_night()
     facts = holding(facts, today(facts), noted_id="unknown")
-    assert decide(facts) == Skip("done already today")
+    assert is_done_by_another(decide(facts))
     assert isinstance(decide(holding(facts, Held(), position=0)), Refusal)
 
 
@@ -173,13 +178,13 @@ def test_what_state_does_not_know_is_done_if_its_run_went_to_its_end_and_it_buil
 ) -> None:
     facts = second_night()
     outcome = decide(holding(facts, today(facts, parent=parent), noted_id=noted_id))
-    assert (outcome == Skip("done already today")) == is_done
+    assert is_done_by_another(outcome) == is_done
 
 
 def test_without_state_an_archive_of_today_is_done_if_its_run_went_to_its_end() -> None:
     facts = forgetting(second_night())
     held = today(facts, parent="whatever")
-    assert decide(holding(facts, held, noted_id="unknown")) == Skip("done already today")
+    assert is_done_by_another(decide(holding(facts, held, noted_id="unknown")))
     assert plan_of(holding(facts, held)).superseded == ("etc-1-DIFF",)
 
 

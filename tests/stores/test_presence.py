@@ -53,3 +53,20 @@ def test_a_disk_that_goes_away_within_a_listing_does_not_seem_to_end_there(root:
     root.mkdir()
     with pytest.raises(StoreUnreachable, match="does not hold the mark any more"):
         list(found)
+
+
+def test_a_disk_that_goes_away_while_an_archive_is_written_is_told_as_that(root: Path, store: DirectoryStore) -> None:
+    class Unmounting(BytesSource):
+        def readinto(self, buffer: memoryview, /) -> int:
+            if self.position == 0:
+                root.rename(root.with_name("disk"))
+                root.mkdir()
+            return super().readinto(buffer)
+
+    store.put("k", BytesSource(b"old"), metadata("old"))
+    with pytest.raises(StoreUnreachable, match=r"does not hold the mark any more .* Mount the disk"):
+        store.put("k", Unmounting(b"new"), metadata("new"))
+    assert list(root.iterdir()) == []
+    root.rmdir()
+    root.with_name("disk").rename(root)
+    assert content(store, "k") == b"old"

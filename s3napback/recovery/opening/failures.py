@@ -36,6 +36,10 @@ _NO_KEY = (
     "it is encrypted to a key that is not here, or that gpg could not unlock: import the secret key into gpg, or set "
     "GpgHome; where nobody can be asked for a passphrase, use --passphrase-file"
 )
+_NO_AGENT = (
+    "gpg's agent, which works with secret keys, cannot be started or reached here. If GpgHome lies on a read-only "
+    "disk, copy it (cp -a), and set GpgHome to the copy"
+)
 _UNPROTECTED = (
     "it bears no protection against changes, which somebody has taken away, unless a very old gpg made it: “s3napback "
     "help original” tells how such a one is read by hand"
@@ -58,6 +62,8 @@ _OF_DECODING = (
     ("No passphrase given", "the key needs a passphrase: run on a terminal, or name a file with --passphrase-file"),
     ("Operation cancelled", "the passphrase was not given"),
     ("No pinentry", "gpg cannot ask for the passphrase here: install pinentry, or use --passphrase-file"),
+    ("connect to the agent", _NO_AGENT),
+    ("connect to the gpg-agent", _NO_AGENT),
     ("No secret key", _NO_KEY),
     (
         "decryption failed: Inappropriate ioctl",
@@ -121,7 +127,7 @@ def _of_opening(culprit: Culprit, words: str) -> str:
     if isinstance(culprit.element, Feed):
         return "cannot be fetched"
     own = " ".join(culprit.lines)
-    # A key that is not found for want of an agent is told as such.
+    # A key that is not found for want of an agent is told by that.
     if not culprit.has_worked or ("No secret key" not in own and any(sign in own for sign in OF_THIS_MACHINE)):
         return f"cannot be decoded: {_UNABLE}"
     return _with_meaning("cannot be decoded", words, _OF_DECODING)

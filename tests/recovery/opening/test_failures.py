@@ -199,3 +199,19 @@ def test_what_failed_because_of_the_cause_does_not_hide_it(caplog: pytest.LogCap
     )
     assert told.lines[1:] == ("  gpg failed with exit status 2:", "    gpg: decryption failed: No secret key")
     assert "besides: tar failed with exit status 2:" in caplog.text
+
+
+def test_an_agent_that_cannot_be_reached_is_not_told_as_a_key_that_is_missing() -> None:
+    """The words are those of gpg 2.2 with a home on a read-only disk."""
+    gpg = shell("exit 2")
+    words = [
+        "gpg failed with exit status 2:",
+        "  gpg: failed to create temporary file '/rescue/gnupg/.#lk0x0.host.1': Read-only file system",
+        "  gpg: can't connect to the agent: Read-only file system",
+        "  gpg: decryption failed: No secret key",
+    ]
+    told = explained("s3://bucket/etc-0-FULL", ElementsFailed(Culprit(gpg, words)), [], "extracted")
+    assert told.lines[0].startswith(
+        "s3://bucket/etc-0-FULL cannot be decoded: gpg's agent, which works with secret keys"
+    )
+    assert "set GpgHome to the copy" in told.lines[0]
