@@ -45,6 +45,7 @@ class HookOutput:
 
     complaint = ""
     warnings: list[str] = []  # noqa: RUF012 - part of the protocol, and always empty
+    asides: None = None
 
     def __init__(self, log: logging.Logger, title: str) -> None:
         self._log = log

@@ -42,6 +42,7 @@ class ClientWords:
     not_here: list[str] = field(default_factory=list)
     has_died: bool = False
     lacks: dict[str, None] = field(default_factory=dict)
+    asides: None = None
 
     def excuses(self, status: int) -> bool:  # noqa: ARG002
         """See ``Review``."""

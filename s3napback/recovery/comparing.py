@@ -67,6 +67,7 @@ class Words:
     complaint: str = ""
     warnings: list[str] = field(default_factory=list)
     silenced: frozenset[str] = frozenset()
+    asides: None = None
     _rest: bytes = b""
 
     def feed(self, block: Block) -> None:

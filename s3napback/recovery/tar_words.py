@@ -170,6 +170,8 @@ class ExtractionReview:
         remarks: the first lines that are not known here, in words for people.
     """
 
+    asides: None = None
+
     def __init__(self, top: str, refused: frozenset[bytes] = frozenset()) -> None:
         """Begin.
 

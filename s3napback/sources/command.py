@@ -36,6 +36,7 @@ class OutputLog:
 
     complaint = ""
     warnings: list[str] = []  # noqa: RUF012 - part of the protocol, and always empty
+    asides: None = None
 
     def __init__(self, job: Job) -> None:
         self._job = job

@@ -6,6 +6,7 @@ What any user can bring about never counts against it: one user's files never co
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Collection
 
 from s3napback.archives import Unread
@@ -19,7 +20,9 @@ TAR_FAILURE = 2
 
 _SHOWN = 50
 _REMEMBERED_BYTES = 1 << 24
+_WARNING = b"warning:"
 _DENIED = b"Permission denied"
+_NOT_SUPPORTED = b"Operation not supported"
 
 
 class TarReview:
@@ -51,13 +54,19 @@ class TarReview:
         self._remarks: list[str] = []
         self._more_remarks = 0
         self._bare: dict[bytes, tuple[bytes, int]] = {}
+        self._noted: deque[str] = deque(maxlen=_SHOWN)
 
     def read(self, line: bytes) -> None:
         """See ``Review``."""
         said = understood(line)
+        if said.meaning is not Meaning.BARE and _WARNING in line.lower():
+            self._noted.append(_readable(line))
         if said.meaning in (Meaning.REMARK, Meaning.REMOVED):
             self._remark(line, said)
         elif said.meaning is Meaning.BARE:
+            if said.call.endswith((b"listxattr", b"listxattrat")) and said.reason == _NOT_SUPPORTED:
+                # Where a file system knows of no attributes, as many of FUSE do, nothing has any.
+                return
             first, count = self._bare.get(said.reason, (said.path, 0))
             self._bare[said.reason] = first, count + 1
         elif said.meaning is Meaning.SERIOUS or not self._is_below(said.path):
@@ -135,14 +144,26 @@ class TarReview:
         lines = [self._sentence(self._left_out[path]) for path in paths[:_SHOWN]]
         if more := len(paths) - len(lines) + self._not_remembered:
             lines.append(f"{counted(more, 'other path')} could not be read either")
-        for reason, (first, count) in self._bare.items():
-            lines.append(
-                f"{counted(count, 'path')} came without access rights (ACL) or extended attributes, which could not be "
-                f"read: {reason.decode(errors='replace')}. The first is {_absolute(first)}"
-            )
+        lines += self._bare_sentences()
         if self._more_remarks:
             return [*lines, *self._remarks, f"tar made {counted(self._more_remarks, 'other remark')}"]
         return [*lines, *self._remarks]
+
+    @property
+    def asides(self) -> list[str] | None:
+        """See ``Review``."""
+        return [*self._bare_sentences(), *self._noted]
+
+    def _bare_sentences(self) -> list[str]:
+        return [
+            f"{counted(count, 'path')} came without access rights (ACL) or extended attributes, which could not be "
+            f"read: {reason.decode(errors='replace')}. The first is {self._shown(first)}"
+            for reason, (first, count) in self._bare.items()
+        ]
+
+    def _shown(self, path: bytes) -> str:
+        """A path, or the mere name of a file that tar gives there."""
+        return _absolute(path) if path == self._top or self._is_below(path) else f"called {_name(path)}"
 
     def _sentence(self, said: Said) -> str:
         path = _absolute(said.path)
@@ -168,7 +189,11 @@ def _about_link(path: bytes) -> str:
 
 
 def _absolute(path: bytes) -> str:
-    return shortened("/" + printable(os.fsdecode(path)))
+    return "/" + _name(path)
+
+
+def _name(path: bytes) -> str:
+    return shortened(printable(os.fsdecode(path)))
 
 
 def _readable(line: bytes) -> str:

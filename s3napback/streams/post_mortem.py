@@ -15,6 +15,7 @@ from s3napback.streams.silence import SilenceWatch
 _SETTLING_TIME = 1.0  # seconds for the others to end by themselves once one has failed
 _LAST_WORDS_TIME = 5.0  # seconds for what was said last to be read, once everybody has ended
 _QUOTED_LINES = 10
+_WARNING = "warning:"
 
 
 class PostMortem:
@@ -168,4 +169,5 @@ def _warning_lines(process: Process) -> list[str]:
         return review.warnings
     if process.has_warned:
         return lines or [f"{process.name} ended with exit status {process.status}"]
-    return [line for line in lines if "warning:" in line.lower()]
+    asides = review.asides if review is not None else None
+    return [line for line in lines if _WARNING in line.lower()] if asides is None else asides

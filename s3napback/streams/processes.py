@@ -59,6 +59,11 @@ class Review(Protocol):
         """What was wrong with an output that is good all the same, one line each."""
         ...
 
+    @property
+    def asides(self) -> list[str] | None:
+        """What is to be said where the process has ended well; None is all that it calls a warning itself."""
+        ...
+
 
 @dataclass(frozen=True)
 class Stage:

@@ -195,6 +195,30 @@ def test_access_rights_and_attributes_that_could_not_be_read_are_told_once_for_e
     ]
 
 
+def test_where_there_are_no_attributes_none_is_missing() -> None:
+    """FUSE without them, as sshfs: tar complains of each file, every night."""
+    review = reviewed(
+        "tar: home/d: Warning: Cannot flistxattr: Operation not supported",
+        "tar: link: Warning: Cannot llistxattrat: Operation not supported",
+    )
+    assert review.warnings == review.asides == []
+    lost = reviewed("tar: file: Warning: Cannot fgetxattr: Operation not supported")
+    assert [line.split(":")[1] for line in lost.asides or ()] == [" Operation not supported. The first is called file"]
+
+
+def test_of_an_archive_that_is_whole_only_warnings_are_told() -> None:
+    review = reviewed(
+        "tar: home/socket: socket ignored",
+        "tar: home/x: Warning: Cannot frobnicate: Input/output error",
+        *(f"tar: home/{number}: Warning: Cannot flistxattr: Operation not permitted" for number in range(3)),
+        "tar: home/secret: Warning: Cannot open: Permission denied",
+    )
+    [bare, other, left_out] = review.asides or []
+    assert left_out == "tar: home/secret: Warning: Cannot open: Permission denied"
+    assert bare.startswith("3 paths came without access rights (ACL) or extended attributes")
+    assert other == "tar: home/x: Warning: Cannot frobnicate: Input/output error"
+
+
 def test_sentences() -> None:
     review = reviewed(
         "tar: home/a: Read error at byte 0, while reading 10 bytes: Input/output error",

@@ -114,6 +114,7 @@ class Excusing:
 
     complaint = "there was a bad word"
     warnings: ClassVar[list[str]] = ["one thing is missing"]
+    asides: list[str] | None = None
 
     def __init__(self) -> None:
         self.lines: list[bytes] = []
@@ -123,6 +124,16 @@ class Excusing:
 
     def excuses(self, status: int) -> bool:
         return status == 2 and self.lines[-1] == b"good"
+
+
+@pytest.mark.parametrize("asides", [None, [], ["better words"]])
+def test_what_a_process_says_that_ends_well_its_review_puts_into_words(fake: Fake, asides: list[str] | None) -> None:
+    review = Excusing()
+    review.asides = asides
+    stage = replace(fake("tar", "echo data; echo 'x: Warning: odd' >&2; echo y >&2"), review=review)
+    with Pipeline([stage, GZIP]) as pipeline:
+        read_all(pipeline)
+    assert pipeline.warnings == (["x: Warning: odd"] if asides is None else asides)
 
 
 def test_a_review_excuses_a_status_by_all_that_was_said(fake: Fake) -> None:
