@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from s3napback.records import dataclass
-from s3napback.recovery.clashes import Folding
+from s3napback.recovery.clashes import EITHER, Folding
 from s3napback.recovery.folders import Cursor, cursor, exists, go_to, reached, unchanged
 from s3napback.recovery.members import ACCESS_LIST, CAPABILITY, DEFAULT_LIST, SET_ID
 from s3napback.recovery.refusals import Aspect, Refusals
@@ -84,7 +84,8 @@ def folding_of(folder: int) -> Folding:
     Args:
         folder: descriptor of one of the caller's own.
     """
-    return Folding(_is_same(folder, _PROBE, _OTHER_CASE), _is_same(folder, *_FORMS))
+    ends = "".join(each for each in EITHER.ends if _is_same(folder, _PROBE, _PROBE + each))
+    return Folding(_is_same(folder, _PROBE, _OTHER_CASE), _is_same(folder, *_FORMS), ends)
 
 
 def _is_same(folder: int, name: str, other: str) -> bool:

@@ -1,6 +1,7 @@
 """Names that the target takes for one: ``Makefile`` and ``makefile`` on exFAT, NTFS, SMB and disks of a Mac.
 
-tar would write one over the other and say nothing. So of such names only the first reaches it. Pure.
+tar would write one over the other and say nothing. So of such names only the first reaches it. Some drop what a name
+ends with, too: ``report.`` is ``report`` on FAT. Pure.
 """
 
 from __future__ import annotations
@@ -26,19 +27,26 @@ class Folding:
     Attributes:
         case: small and capital letters.
         forms: letters with accents, as one character and as two.
+        ends: characters that it drops where a name ends with them, as FAT does with dots.
     """
 
     case: bool = False
     forms: bool = False
+    ends: str = ""
 
     def __bool__(self) -> bool:
-        return self.case or self.forms
+        return self.case or self.forms or bool(self.ends)
 
     def __or__(self, other: Folding) -> Folding:
-        return Folding(self.case or other.case, self.forms or other.forms)
+        return Folding(self.case or other.case, self.forms or other.forms, self.ends + other.ends)
+
+    def shortens(self, name: str) -> bool:
+        """Whether the target keeps less of a name."""
+        return name[-1:] in self.ends and bool(name.rstrip(self.ends))
 
     def key(self, name: str) -> str:
         """What is the same for names that the target takes for one."""
+        name = name.rstrip(self.ends) if self.shortens(name) else name
         if name.isascii():
             return name.lower() if self.case else name
         name = unicodedata.normalize("NFC", name) if self.forms else name
@@ -49,10 +57,11 @@ class Folding:
 TELLS_APART = Folding()
 """What most targets do."""
 
-EITHER = Folding(case=True, forms=True)
+EITHER = Folding(case=True, forms=True, ends=". ")
 """What the least discerning ones do."""
 
 WORDS = "the target takes its name for that of another"
+SHORTENED = "the target drops what its name ends with"
 
 
 def same_names(folding: Folding, names: Iterable[str]) -> Iterator[str]:
@@ -86,12 +95,14 @@ class Clashes:
         concerns: tells of a name whether it is wanted.
         lost: names that do not pass, or that another one is written over; of a folder only its own.
         orphaned: those among them that are hard links to others of them.
+        shortened: names that do pass, and of which the target keeps less.
     """
 
     folding: Folding
     concerns: Callable[[str], bool] = _everything
     lost: set[str] = field(default_factory=set)
     orphaned: set[str] = field(default_factory=set)
+    shortened: set[str] = field(default_factory=set)
     _first: dict[bytes, bytes] = field(default_factory=dict)
     _room: int = _REMEMBERED_BYTES
     _has_lists: bool = False
@@ -105,6 +116,9 @@ class Clashes:
             self._take_first(member.name)
         names = (member.name, member.link_target) if member.type == HARD_LINK else (member.name,)
         if not any(map(self._is_lost, names)):
+            if self.folding.shortens(member.name.rpartition("/")[2]):
+                self._take_room(member.name)
+                self.shortened.add(member.name)
             return True
         if member.type == HARD_LINK and not self._is_lost(member.name):
             self._lose(member.name)
@@ -134,10 +148,13 @@ class Clashes:
             self._lose(name)
 
     def _lose(self, name: str) -> None:
+        self._take_room(name)
+        self.lost.add(name)
+
+    def _take_room(self, name: str) -> None:
         self._room -= len(name)
         if self._room < 0:
-            raise Damaged("it holds more names that differ in nothing but small and capital letters than any disk has")
-        self.lost.add(name)
+            raise Damaged("it holds more names than any disk has that such a target takes for one, or shortens")
 
     def _is_lost(self, name: str) -> bool:
         while self.lost and name:

@@ -90,6 +90,7 @@ class Passed:
         settled: of the names that were asked for, those that it brings anew or knows gone.
         clashing: names that were not passed on, since the target takes them for others that were.
         orphaned: those among them that are hard links to others of them.
+        shortened: names of those of which the target keeps less.
         rounded: the time of one was between two that the target keeps.
         untimely: names of those whose time is earlier, or later, than the target has any.
     """
@@ -103,6 +104,7 @@ class Passed:
     settled: set[str] = field(default_factory=set)
     clashing: set[str] = field(default_factory=set)
     orphaned: set[str] = field(default_factory=set)
+    shortened: set[str] = field(default_factory=set)
     rounded: bool = False
     untimely: list[str] = field(default_factory=list)
 
@@ -206,6 +208,7 @@ class Gate:
         if clashes is not None:
             passage.found.clashing |= clashes.lost
             passage.found.orphaned |= clashes.orphaned
+            passage.found.shortened |= clashes.shortened
         return passage.ended()
 
 

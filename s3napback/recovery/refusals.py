@@ -21,6 +21,7 @@ class Aspect(Enum):
     """What of a path was not taken, as a report names it."""
 
     ENTRY = "not made"
+    NAME = "there by a shorter name"
     CONTENT = "too large to be written, and left out"
     LINK = "not made, another name of a file"
     COPY = "made as a copy, not as another name of the same file"

@@ -20,7 +20,7 @@ from s3napback.recovery.attributes import (
     without_special,
     wrongly_owned,
 )
-from s3napback.recovery.clashes import WORDS
+from s3napback.recovery.clashes import SHORTENED, WORDS
 from s3napback.recovery.copying import copy_names
 from s3napback.recovery.folders import Cursor, cursor, exists, go_to
 from s3napback.recovery.members import Gate, Passed
@@ -194,14 +194,20 @@ class Replay:
             self._take_in(reading.passed, reviews)
         return reading
 
+    def _note_names(self, passed: Passed) -> None:
+        for names, aspect, reason in (
+            (passed.clashing - passed.orphaned, Aspect.ENTRY, WORDS),
+            (passed.orphaned, Aspect.LINK, FIRST_REFUSED),
+            (passed.shortened, Aspect.NAME, SHORTENED),
+        ):
+            for name in names:
+                self.refusals.note(_path(name), aspect, reason)
+
     def _take_in(self, passed: Passed, reviews: Sequence[ExtractionReview]) -> None:
         tree = self.staging.tree
         for name in passed.settled:
             self.refusals.forget(_path(name))
-        for name in passed.clashing - passed.orphaned:
-            self.refusals.note(_path(name), Aspect.ENTRY, WORDS)
-        for name in passed.orphaned:
-            self.refusals.note(_path(name), Aspect.LINK, FIRST_REFUSED)
+        self._note_names(passed)
         strange: list[bytes] = []
         for review in reviews:
             if review.cut:

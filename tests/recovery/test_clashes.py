@@ -16,7 +16,7 @@ from s3napback.commands import backup
 from s3napback.config.loading import load_configuration
 from s3napback.deciding.facts import BackupOptions
 from s3napback.recovery import attributes, directory
-from s3napback.recovery.clashes import TELLS_APART, WORDS, Folding
+from s3napback.recovery.clashes import SHORTENED, TELLS_APART, WORDS, Folding
 from s3napback.recovery.refusals import Incomplete
 from s3napback.recovery.tar_words import FIRST_REFUSED
 from s3napback.sources import directory as source
@@ -38,7 +38,13 @@ BOTH = Folding(case=True, forms=True)
         (Folding(forms=True), "\u00c4", "\u00e4", False),
         (BOTH, "\u00c4", "a\u0308", True),
         (BOTH, "a\udcff", "A\udcff", True),
+        (Folding(ends="."), "report", "report..", True),
+        (Folding(ends="."), "report", "report. ", False),
+        (Folding(ends=". "), "report", "report. ", True),
+        (Folding(case=True, ends="."), "Report", "report.", True),
+        (Folding(ends="."), "..", "...", False),
         (TELLS_APART, "a", "A", False),
+        (TELLS_APART, "a", "a.", False),
     ],
 )
 def test_what_is_one_name(folding: Folding, one: str, other: str, is_same: bool) -> None:
@@ -50,7 +56,12 @@ def test_a_target_is_asked_and_nothing_is_left_of_that(tmp_path: Path) -> None:
     try:
         assert attributes.folding_of(folder) == TELLS_APART
         # No file system of every machine folds names, so a link stands for what it would show.
-        for other, folding in (("PROBE", Folding(case=True)), ("probe\u0301", Folding(forms=True))):
+        for other, folding in (
+            ("PROBE", Folding(case=True)),
+            ("probe\u0301", Folding(forms=True)),
+            ("probe.", Folding(ends=".")),
+            ("probe ", Folding(ends=" ")),
+        ):
             (tmp_path / other).symlink_to("probe")
             assert attributes.folding_of(folder) == folding
             (tmp_path / other).unlink()
@@ -132,3 +143,26 @@ def test_in_a_chain_the_newest_one_comes_back_and_what_is_alone_again_is_not_mis
     backed_up(site, 1)
     assert restored(site, tmp_path / "one") == ({"old": "new", "both": "alone", "Old": "old"}, ["Old"])
     assert restored(site, tmp_path / "two", str(site.source / "Old")) == ({"Old": "old"}, [])
+
+
+@pytest.mark.parametrize("diffs", [0, 6])
+def test_where_dots_are_dropped_two_names_do_not_become_one_and_a_shorter_one_is_told(
+    site: Site, tmp_path: Path, diffs: int
+) -> None:
+    site.configure_cycle(f"Diffs {diffs}")
+    for name in ("report", "report.", "alone.", "folder./x", ".profile"):
+        (site.source / name).parent.mkdir(exist_ok=True)
+        (site.source / name).write_text(name)
+    backed_up(site, 0)
+    where = tmp_path / "out"
+    with patch.object(directory, "folding_of", lambda _folder: Folding(ends=".")), pytest.raises(Incomplete) as told:
+        restore_here(site, str(site.source), where, at=date(2027, 1, 1).isoformat())
+    top = where / site.name()
+    found = {str(path.relative_to(top)) for path in top.rglob("*") if path.is_file()}
+    lost = {"report", "report."} - found
+    # Without a list of the folder's names the first is the one that the file system gave first.
+    assert lost == {"report."} if diffs else len(lost) == 1
+    assert found == {"report", "report.", "alone.", "folder./x", ".profile"} - lost
+    words = "\n".join(str(line).strip() for line in told.value.args)
+    assert f"1 path: not made ({WORDS})\n{top}/{lost.pop()}" in words
+    assert f"there by a shorter name ({SHORTENED})\n{top}/alone.\n{top}/folder." in words
