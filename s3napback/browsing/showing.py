@@ -10,7 +10,7 @@ from functools import lru_cache
 from s3napback.browsing.nodes import IS_FOLDER, IS_SYMLINK, MISSING, OLDER, Node
 from s3napback.formatting import human_bytes, printable
 
-UNREAD_THEN = "could not be read that night, or was gone"
+UNREAD_THEN = "could not be read that night, was gone, or is a socket"
 FROM_OLDER = "not read that night, or left out: this is from an older archive"
 """Of a folder that tar does not enter, since a tag lies in it, tar writes what it writes of one that cannot be read."""
 

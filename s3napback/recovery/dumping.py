@@ -19,7 +19,7 @@ from s3napback.logs import log_lines
 from s3napback.records import dataclass
 from s3napback.recovery.members import Gate
 from s3napback.recovery.opening.decoder import Decoder, Portion
-from s3napback.recovery.paths import NoSuchPath, WantedPaths, members_of_paths
+from s3napback.recovery.paths import NOT_ARCHIVED, NoSuchPath, WantedPaths, members_of_paths
 from s3napback.recovery.picking import in_parts
 from s3napback.recovery.single_file import write_to_standard_output
 from s3napback.streams.dumpdirs import entries_of
@@ -224,9 +224,12 @@ def _refusal(name: str, fate: _Fate) -> str:
             "not be the last state; restore it"
         )
     if fate is _Fate.SHUT:
-        return f"/{name} was not read that night, or a folder above it was not; an older day may have it (--at)"
+        return (
+            f"/{name} was not read that night, or a folder above it was not; an older day may have it (--at), unless "
+            "it is a socket"
+        )
     if fate is _Fate.UNREAD:
-        return f"/{name} could not be read that night; an older day may have it (--at)"
+        return f"/{name} could not be read that night; an older day may have it (--at), unless it is a socket"
     if fate is _Fate.OLDER:
-        return f"/{name} was there on that day, but Exclude left it out of the archives"
+        return f"/{name} {NOT_ARCHIVED}"
     return f"/{name} was not there on that day"

@@ -29,6 +29,10 @@ _MOST_LEFT_OUT = 1 << 28  # bytes of memory, of hard links to what was not chose
 _EACH = 256
 
 
+NOT_ARCHIVED = "was there on that day, but Exclude left it out of the archives, or it is a socket, which none holds"
+"""What is said of a name that was listed and is in no archive."""
+
+
 class NoSuchPath(S3napbackError):
     """A PATH was not there on that day; the message names near ones."""
 
@@ -243,7 +247,7 @@ def require_all(tree: int, names: Sequence[str], nearby: Sequence[str], unread: 
             if unread.covers(name.encode("utf-8", "surrogateescape")):
                 raise NoSuchPath(f"/{name} could not be read that night, and no older archive of its chain holds it")
             if left_out := _left_out(place, name, nearby):
-                raise NoSuchPath(f"/{left_out} was there on that day, but Exclude left it out of the archives")
+                raise NoSuchPath(f"/{left_out} {NOT_ARCHIVED}")
             raise NoSuchPath(f"/{name} was not there on that day{_near(name, nearby)}")
 
 

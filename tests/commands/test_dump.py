@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from datetime import date
 from pathlib import Path
 
@@ -100,6 +101,23 @@ def test_what_is_no_file_of_that_day_is_an_error_that_says_so(filled: Site, path
     out, said = dumped(filled, path, expect=1)
     assert out == b""
     assert word in said
+
+
+@pytest.mark.parametrize("day", ["2026-01-01", "2026-01-02"])
+def test_a_socket_is_told_as_what_it_may_be(tmp_path: Path, day: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """tar lists it as a file, and archives it never."""
+    site = Site(tmp_path / "site")
+    monkeypatch.chdir(site.source)  # its path must be short
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("listening")
+    site.configure_cycle("Diffs 6")
+    for number in range(2):
+        night(site, number)
+    assert "it is a socket" in dumped(site, "listening", "--at", day, expect=1)[1]
+    words = ("restore", str(site.source), "listening", "--to", str(tmp_path / "out"), "--at", day)
+    assert "or it is a socket" in site.run(*words, day=None, expect=1).stderr
+    shown = site.run("ls", str(site.source), "--at", day, day=None).stdout
+    assert "listening" not in shown or "is a socket" in shown
 
 
 def test_of_a_directory_nothing_else_goes_to_standard_output(filled: Site) -> None:
