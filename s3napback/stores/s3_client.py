@@ -60,12 +60,19 @@ class _Beginning:
 
     Attributes:
         since: when the first of them began, by the monotonic clock; 0 before.
-        given_up: what came of the last one, if nobody is to ask again.
+        failed: what came of the last one.
+        given_up: what came of all, if nobody is to ask again.
     """
 
     def __init__(self) -> None:
         self.since = 0.0
+        self.failed: Exception | None = None
         self.given_up: Exception | None = None
+
+    def note(self, reason: Exception, seconds: float) -> None:
+        """Take in what came of a look that had so many seconds: where these were few, its silence says nothing."""
+        is_cut = isinstance(reason, NoCredentialsYet) and seconds < _CREDENTIALS_SECONDS / 3
+        self.failed = self.failed if is_cut and self.failed else reason
 
 
 _BEGINNING = _Beginning()
@@ -193,9 +200,10 @@ class Clients:
             session = self._session_within(left, began)
         except UnusableCredentials as error:
             is_over = time.monotonic() - beginning.since >= _CREDENTIALS_SECONDS
+            beginning.note(error.reason, left)
             if is_passing(error) and (is_over or isinstance(error.reason, NoCredentialsYet)):
-                beginning.given_up = error.reason
-                raise CredentialsGivenUp(error=error.reason) from error
+                beginning.given_up = beginning.failed or error.reason
+                raise CredentialsGivenUp(error=beginning.given_up) from error
             raise
         beginning.since = 0.0
         self._has_had_some = True

@@ -15,7 +15,9 @@ import pytest
 from s3napback.config.settings import Credentials, StoreSettings
 from s3napback.crews import Crew, result_of
 from s3napback.errors import UnusableStore
+from s3napback.stores import s3_client
 from s3napback.stores.s3 import S3Store
+from s3napback.stores.s3_errors import NoCredentialsYet
 from s3napback.stores.waiting import IMPATIENT, PATIENT
 from tests.servers import S3Server, free_port
 from tests.stores.test_s3 import clean_environment
@@ -153,3 +155,16 @@ def test_a_program_that_was_given_up_is_ended_with_what_it_has_started(
     with os.fdopen(reader, "rb") as stream:
         # It ends when nobody holds its other end any more.
         assert set(stream.read()) == set(b"x\n")
+
+
+@pytest.mark.parametrize(("seconds", "is_told"), [(0.2, False), (20.0, True)])
+def test_a_look_that_had_no_time_left_does_not_speak_for_those_before_it(seconds: float, is_told: bool) -> None:
+    """“Has not answered within 0 seconds” was said of a service that had refused a dozen times."""
+    refused, silent = OSError("refused"), NoCredentialsYet(giver="the service", seconds=seconds)
+    beginning = s3_client._Beginning()
+    beginning.note(refused, 30.0)
+    beginning.note(silent, seconds)
+    assert beginning.failed is (silent if is_told else refused)
+    alone = s3_client._Beginning()
+    alone.note(silent, seconds)
+    assert alone.failed is silent
