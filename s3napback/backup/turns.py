@@ -189,10 +189,11 @@ class Turns:
         with working_on(f"{job.source}: looking at it", title=str(job.source), stage="look"):
             plan = plan_source(self.context, job, source, before=begin)
         if isinstance(plan, Skip):
-            log.log(logging.WARNING if plan.doubt else logging.INFO, "%s: %s", job.source, plan.words)
+            is_doubtful = bool(plan.doubt)
+            log.log(logging.WARNING if is_doubtful else logging.INFO, "%s: %s", job.source, plan.words)
             self.context.journal.skipped(job)
-            self.context.journal.warned(job, bool(plan.doubt))
-            return SKIPPED + Tally(warnings=bool(plan.doubt))
+            self.context.journal.warned(job, is_doubtful)
+            return SKIPPED + Tally(warnings=is_doubtful)
         if plan.problem is not None:
             raise plan.problem
         with self.speaking:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -84,17 +84,18 @@ def folding_of(folder: int) -> Folding:
     Args:
         folder: descriptor of one of the caller's own.
     """
-    ends = "".join(each for each in EITHER.ends if _is_same(folder, _PROBE, _PROBE + each))
-    return Folding(_is_same(folder, _PROBE, _OTHER_CASE), _is_same(folder, *_FORMS), ends)
+    same = _same_as(_PROBE, (_OTHER_CASE, *(_PROBE + each for each in EITHER.ends)), folder)
+    ends = "".join(each for each in EITHER.ends if _PROBE + each in same)
+    return Folding(_OTHER_CASE in same, bool(_same_as(_FORMS[0], _FORMS[1:], folder)), ends)
 
 
-def _is_same(folder: int, name: str, other: str) -> bool:
+def _same_as(name: str, others: Sequence[str], folder: int) -> frozenset[str]:
     try:
         os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder))
     except (OSError, UnicodeEncodeError):
-        return False
+        return frozenset()
     try:
-        return exists(other, folder)
+        return frozenset(other for other in others if exists(other, folder))
     finally:
         os.unlink(name, dir_fd=folder)
 

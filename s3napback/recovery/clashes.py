@@ -40,13 +40,13 @@ class Folding:
     def __or__(self, other: Folding) -> Folding:
         return Folding(self.case or other.case, self.forms or other.forms, self.ends + other.ends)
 
-    def shortens(self, name: str) -> bool:
-        """Whether the target keeps less of a name."""
-        return name[-1:] in self.ends and bool(name.rstrip(self.ends))
+    def kept(self, name: str) -> str:
+        """What the target keeps of a name."""
+        return name.rstrip(self.ends) or name
 
     def key(self, name: str) -> str:
         """What is the same for names that the target takes for one."""
-        name = name.rstrip(self.ends) if self.shortens(name) else name
+        name = self.kept(name)
         if name.isascii():
             return name.lower() if self.case else name
         name = unicodedata.normalize("NFC", name) if self.forms else name
@@ -116,7 +116,8 @@ class Clashes:
             self._take_first(member.name)
         names = (member.name, member.link_target) if member.type == HARD_LINK else (member.name,)
         if not any(map(self._is_lost, names)):
-            if self.folding.shortens(member.name.rpartition("/")[2]):
+            last = member.name.rpartition("/")[2]
+            if self.folding.kept(last) != last:
                 self._take_room(member.name)
                 self.shortened.add(member.name)
             return True

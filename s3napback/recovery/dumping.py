@@ -215,6 +215,9 @@ class _Written:
         write_to_standard_output(block)
 
 
+_ELSEWHERE = "an older day may have it (--at), unless it is a socket"
+
+
 def _refusal(name: str, fate: _Fate) -> str:
     if fate is _Fate.OTHER:
         return f"/{name} is no file that has content: restore it to look at it"
@@ -224,12 +227,9 @@ def _refusal(name: str, fate: _Fate) -> str:
             "not be the last state; restore it"
         )
     if fate is _Fate.SHUT:
-        return (
-            f"/{name} was not read that night, or a folder above it was not; an older day may have it (--at), unless "
-            "it is a socket"
-        )
+        return f"/{name} was not read that night, or a folder above it was not; {_ELSEWHERE}"
     if fate is _Fate.UNREAD:
-        return f"/{name} could not be read that night; an older day may have it (--at), unless it is a socket"
+        return f"/{name} could not be read that night; {_ELSEWHERE}"
     if fate is _Fate.OLDER:
         return f"/{name} {NOT_ARCHIVED}"
     return f"/{name} was not there on that day"

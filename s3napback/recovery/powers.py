@@ -11,7 +11,7 @@ from pathlib import Path
 
 from s3napback.formatting import printable
 from s3napback.records import dataclass
-from s3napback.recovery.folders import Cursor, cursor, file_names, go_to, walk
+from s3napback.recovery.folders import Cursor, cursor, go_to_parent, walk
 from s3napback.recovery.members import CAPABILITY, SET_ID
 
 logger = logging.getLogger("s3napback")
@@ -57,11 +57,10 @@ def powers_in(tree: int, names: Sequence[str]) -> Powers:
     """
     powers = Powers()
     for name in names:
-        *folders, last = file_names(name) or ["."]
         with cursor(tree, is_own=True) as place:
-            if go_to(place, folders):
+            if (last := go_to_parent(place, name)) is not None:
                 for path, power in _powers_at(last, place.descriptor):
-                    powers.note("/".join((*folders, path)), power)
+                    powers.note("/".join((*place.names, path)), power)
     return powers
 
 

@@ -14,13 +14,13 @@ from s3napback.config.directives import Directives
 from s3napback.formatting import counted, printable, shortened
 from s3napback.sources.blame import STALE, TOO_LONG, VANISHED, Blame
 from s3napback.sources.tar_messages import Meaning, Said, understood
+from s3napback.streams.processes import is_warning
 
 TAR_FAILURE = 2
 """tar's exit status for "something failed", were it a single file (tar's manual, "Synopsis")."""
 
 _SHOWN = 50
 _REMEMBERED_BYTES = 1 << 24
-_WARNING = b"warning:"
 _DENIED = b"Permission denied"
 _NOT_SUPPORTED = b"Operation not supported"
 
@@ -59,7 +59,7 @@ class TarReview:
     def read(self, line: bytes) -> None:
         """See ``Review``."""
         said = understood(line)
-        if said.meaning is not Meaning.BARE and _WARNING in line.lower():
+        if said.meaning is not Meaning.BARE and is_warning(line.decode(errors="replace")):
             self._noted.append(_readable(line))
         if said.meaning in (Meaning.REMARK, Meaning.REMOVED):
             self._remark(line, said)

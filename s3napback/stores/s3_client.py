@@ -69,10 +69,11 @@ class _Beginning:
         self.failed: Exception | None = None
         self.given_up: Exception | None = None
 
-    def note(self, reason: Exception, seconds: float) -> None:
+    def noted(self, reason: Exception, seconds: float) -> Exception:
         """Take in what came of a look that had so many seconds: where these were few, its silence says nothing."""
         is_cut = isinstance(reason, NoCredentialsYet) and seconds < _CREDENTIALS_SECONDS / 3
         self.failed = self.failed if is_cut and self.failed else reason
+        return self.failed
 
 
 _BEGINNING = _Beginning()
@@ -200,10 +201,10 @@ class Clients:
             session = self._session_within(left, began)
         except UnusableCredentials as error:
             is_over = time.monotonic() - beginning.since >= _CREDENTIALS_SECONDS
-            beginning.note(error.reason, left)
+            reason = beginning.noted(error.reason, left)
             if is_passing(error) and (is_over or isinstance(error.reason, NoCredentialsYet)):
-                beginning.given_up = beginning.failed or error.reason
-                raise CredentialsGivenUp(error=beginning.given_up) from error
+                beginning.given_up = reason
+                raise CredentialsGivenUp(error=reason) from error
             raise
         beginning.since = 0.0
         self._has_had_some = True

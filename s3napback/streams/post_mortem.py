@@ -8,14 +8,13 @@ from dataclasses import replace
 
 from s3napback.errors import S3napbackError
 from s3napback.streams.culprits import Culprit, ElementsFailed
-from s3napback.streams.processes import Process
+from s3napback.streams.processes import Process, is_warning
 from s3napback.streams.pumps import Pump
 from s3napback.streams.silence import SilenceWatch
 
 _SETTLING_TIME = 1.0  # seconds for the others to end by themselves once one has failed
 _LAST_WORDS_TIME = 5.0  # seconds for what was said last to be read, once everybody has ended
 _QUOTED_LINES = 10
-_WARNING = "warning:"
 
 
 class PostMortem:
@@ -170,4 +169,4 @@ def _warning_lines(process: Process) -> list[str]:
     if process.has_warned:
         return lines or [f"{process.name} ended with exit status {process.status}"]
     asides = review.asides if review is not None else None
-    return [line for line in lines if _WARNING in line.lower()] if asides is None else asides
+    return [line for line in lines if is_warning(line)] if asides is None else asides

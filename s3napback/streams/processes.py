@@ -38,6 +38,11 @@ _OTHER_BYTES = 8 << 10
 """About what the environment takes besides a command line, generously."""
 
 
+def is_warning(line: str) -> bool:
+    """Whether a line calls itself one."""
+    return "warning:" in line.lower()
+
+
 class Review(Protocol):
     """Reads all that one run of a process says, and knows whether its output is good although it says it failed."""
 

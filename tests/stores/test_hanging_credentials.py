@@ -162,9 +162,9 @@ def test_a_look_that_had_no_time_left_does_not_speak_for_those_before_it(seconds
     """“Has not answered within 0 seconds” was said of a service that had refused a dozen times."""
     refused, silent = OSError("refused"), NoCredentialsYet(giver="the service", seconds=seconds)
     beginning = s3_client._Beginning()
-    beginning.note(refused, 30.0)
-    beginning.note(silent, seconds)
+    beginning.noted(refused, 30.0)
+    beginning.noted(silent, seconds)
     assert beginning.failed is (silent if is_told else refused)
     alone = s3_client._Beginning()
-    alone.note(silent, seconds)
+    alone.noted(silent, seconds)
     assert alone.failed is silent
