@@ -43,13 +43,15 @@ class Presence:
         """
         if not self._root.is_dir():
             raise StoreError(f"the folder {self._root} does not exist: if it is on a disk of its own, mount it")
+        # Another source may store the first archive meanwhile: what was known before counts, not what is known after.
+        was_marked = self._was_marked
         is_marked = self._marker.is_file()
-        if self._was_marked and not is_marked:
+        if was_marked and not is_marked:
             raise StoreUnreachable(
                 f"the folder {self._root} does not hold the mark any more that backups leave there: its disk was "
                 "unmounted meanwhile, or somebody has emptied it. Mount the disk, and run again"
             )
-        self._was_marked = is_marked
+        self._was_marked |= is_marked
 
 
 class OwnNames:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -42,6 +43,28 @@ def test_a_disk_that_goes_away_meanwhile_is_neither_empty_nor_written_to(
     root.rmdir()
     root.with_name("disk").rename(root)
     assert content(store, "k") == b"old"
+
+
+def test_a_first_archive_that_another_source_stores_during_a_look_is_no_disk_that_went_away(
+    root: Path, store: DirectoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The moment cannot be had otherwise: between looking for the mark and knowing that it was not there."""
+    looked = Path.is_file
+    others = [Thread(target=store.put, args=("other", BytesSource(b"data"), metadata("other")))]
+
+    def looking(path: Path) -> bool:
+        is_there = looked(path)
+        if not is_there and others:
+            other = others.pop()
+            other.start()
+            other.join()
+        return is_there
+
+    monkeypatch.setattr(Path, "is_file", looking)
+    store.put("k", BytesSource(b"data"), metadata("one"))
+    monkeypatch.undo()
+    assert not others
+    assert sorted(found.key for found in store.list("")) == ["k", "other"]
 
 
 def test_a_disk_that_goes_away_within_a_listing_does_not_seem_to_end_there(root: Path, store: DirectoryStore) -> None:
