@@ -160,6 +160,20 @@ class Comparison:
         for start, entries in _pieces(group, dumpdir):
             yield from place.judge(start, entries)
 
+    def settle(self) -> None:
+        """Note at the end of a FULL which names were not read because nobody archives what they are; of a DIFF, it is.
+
+        Raises:
+            SourceError: see ``judge``.
+        """
+        if self.parent is not None:
+            return
+        self.walk.begin_anew()
+        for path, names in self.new.unread():
+            place = _Place(self, path, b"")
+            if nobodys := {name: NOBODYS for name in names if place.is_of_nobody(name)}:
+                self.new.change(path, nobodys)
+
 
 class _Place:
     """One directory that is being judged."""
@@ -193,7 +207,7 @@ class _Place:
                 if other:
                     is_taken = other != _EMPTIED
                     yield Relettered(start, self._written + name, other if is_taken else UNREAD, is_taken)
-            elif letter == UNREAD and not self._is_full and self._is_of_nobody(name):
+            elif letter == UNREAD and not self._is_full and self.is_of_nobody(name) and not self._was_folder(name):
                 letter = NOBODYS
                 yield Relettered(start, self._written + name, DIRECTORY)
             known.append(letter + name)
@@ -298,21 +312,24 @@ class _Place:
         except OSError:
             return False
 
-    def _is_of_nobody(self, name: bytes) -> bool:
-        """Whether a file was there that older archives hold, and now something is that tar archives never, as a socket.
+    def is_of_nobody(self, name: bytes) -> bool:
+        """Whether what tar lists as in the archive is something that it archives never, as a socket.
 
-        Otherwise it is noted if the same file has other names, which may have to be taken.
+        Otherwise it is noted for a DIFF if the same file has other names, which may have to be taken.
         """
         try:
             status = self._status(name)
         except OSError:
             return False
         if self._is_left_out(status):
-            # By the letter that it has, a folder goes that older archives hold.
-            return self._parent.part_of(name).look_up(name)[0] in (STORED, UNREAD)
-        if status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode):
+            return True
+        if not self._is_full and status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode):
             self._new.note_name((status.st_dev, status.st_ino), self._written, name, is_kept=False)
         return False
+
+    def _was_folder(self, name: bytes) -> bool:
+        """Whether older archives may hold a folder: that goes by the letter that tar gives, and a file does not."""
+        return self._parent.part_of(name).look_up(name)[0] in (DIRECTORY, SHUT_OUT, LEFT_OUT)
 
     def _is_left_out(self, status: os.stat_result) -> bool:
         kind = stat.S_IFMT(status.st_mode)

@@ -8,7 +8,7 @@ put in place, so that no journal is needed.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from heapq import merge
 from pathlib import Path
@@ -27,6 +27,7 @@ _SCHEMA = (
     "CREATE TABLE folder (path BLOB NOT NULL, first BLOB NOT NULL, part BLOB NOT NULL, odd INTEGER NOT NULL, "
     "PRIMARY KEY (path, first)) WITHOUT ROWID"
 )
+_NEXT_ODD = "SELECT path, first, part FROM folder WHERE odd AND (path, first) > (?, ?) ORDER BY path, first LIMIT 1"
 _ODD = (UNREAD, LEFT_OUT, ASKED)
 _OPEN = (UNREAD, ASKED)
 _CHANGED = (
@@ -178,12 +179,16 @@ class NewIndex:
             SourceError: it cannot be written.
         """
         with self._failing:
-            for path, parts in self._held.items():
-                for part in parts:
-                    self._write(path, _whole(part))
-            self._held.clear()
-            self._write_rows()
+            self._write_held()
             self._execute("COMMIT")
+
+    def _write_held(self) -> None:
+        for path, parts in self._held.items():
+            for part in parts:
+                self._write(path, _whole(part))
+        self._held.clear()
+        self._held_bytes = 0
+        self._write_rows()
 
     def add(self, path: bytes, part: Part) -> None:
         """Add the next part of a directory.
@@ -265,6 +270,16 @@ class NewIndex:
         self._many("INSERT OR REPLACE INTO folder VALUES (?, ?, ?, ?)", self._rows)
         self._rows.clear()
         self._row_bytes = 0
+
+    def unread(self) -> Iterator[tuple[bytes, Sequence[bytes]]]:
+        """Names that are unread after the last member, part by part, each with its directory; they may be changed."""
+        with self._failing:
+            self._write_held()
+            last = b"", b""
+            while found := self._execute(_NEXT_ODD, *last).fetchone():
+                *last, data = found
+                if names := [entry[1:] for entry in decode(data).entries if entry[:1] == UNREAD]:
+                    yield last[0], names
 
     def record(self, path: bytes, name: bytes) -> Record | None:
         """What a name in a directory is stored as; None if it is not."""

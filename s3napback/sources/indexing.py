@@ -147,6 +147,7 @@ class Indexing:
                     yield piece
                 yield _end_behind(passed)
             gatherer.flush()
+            comparison.settle()
             new.finish()
             if not follower.flaw:
                 for path, now, before in new.differing(plan.parent):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import stat
 import subprocess
@@ -332,6 +333,24 @@ def test_sockets_are_not_asked_for_again_and_again(tmp_path: Path) -> None:
     chain = blind_chain(root, tmp_path)
     chain.back_up()
     assert (chain.back_up(), chain.warnings) == ([], [])
+
+
+@pytest.mark.parametrize("exclude", ["", "*.o"])
+def test_a_socket_is_unread_in_no_archive_whatever_else_changes(tmp_path: Path, exclude: str) -> None:
+    root = tmp_path / "tree"
+    root.mkdir()
+    os.mknod(root / "socket", stat.S_IFSOCK | 0o600)
+    chain = IndexedChain(directory_source(root, JobSettings(exclude=(exclude,) if exclude else ())), tmp_path / "work")
+    told_of = {2: [b"Dnew"]}
+    for night in range(5):
+        for name in (f"{night}", f"{night}.o"):
+            (root / name).write_text("x")
+        if night in told_of:
+            os.mknod(root / "new", stat.S_IFSOCK | 0o600)
+        chain.back_up()
+        told = gzip.decompress(chain.lines or b"").splitlines()
+        assert (b"N%d.o" % night in told) == bool(exclude)
+        assert [line for line in told if line.endswith((b"socket", b"new"))] == told_of.get(night, [])
 
 
 @pytest.mark.parametrize("sees_changes", [True, False])
