@@ -8,9 +8,13 @@ his. Nothing but such a mount denies a look to root with all its powers, on a fi
 
 from __future__ import annotations
 
+import errno
 import os
 import posixpath
+import stat
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import field
 from pathlib import Path
 
 from s3napback.capabilities import DAC_OVERRIDE, DAC_READ_SEARCH, effective_capabilities
@@ -39,7 +43,10 @@ STALE = b"Stale file handle"
 
 _HELD_BY_A_USER = frozenset({b"Resource temporarily unavailable", b"Required key not available"})
 _DENIED = frozenset({b"Permission denied", b"Operation not permitted", b"Transport endpoint is not connected"})
+_FAILED = b"Input/output error"
 _MOST_LOOKS = 1000
+_COARSEST_NS = 2_000_000_000
+"""Steps in which file systems keep times (FAT)."""
 _ALL_USERS = ["0", "0", "4294967295"]
 
 
@@ -62,12 +69,14 @@ class Blame:
         top: the same in the tree, absolute, without symbolic links.
         is_almighty: tar may read every file of this machine.
         look: tells what is mounted now.
+        since_ns: nanoseconds since 1970, before tar began.
     """
 
     member: bytes
     top: str
     is_almighty: bool
     look: Callable[[], Sequence[Mount]] = current_mounts
+    since_ns: int = field(default_factory=time.time_ns)
 
     def __post_init__(self) -> None:
         self._user = os.geteuid()
@@ -91,6 +100,32 @@ class Blame:
         place = Path(self._place(path))
         return place.is_symlink() and not os.access(place, os.F_OK)
 
+    def reason_of_end(self, path: bytes, lacking: int) -> bytes:
+        """Why a file ended too early that nobody has changed since tar began (the C library's text).
+
+        A read that comes to a bad place of a disk gives what lies before it, and tar takes such a file for one that
+        became shorter, although the next read would fail (1.34 and 1.35, ``dump_regular_file``).
+
+        Args:
+            path: as in the archive.
+            lacking: bytes of it that did not come.
+
+        Returns:
+            Nothing if it was changed, has gone, or has no more bytes than came, as files of the kernel's may.
+        """
+        try:
+            found = os.open(self._place(path), os.O_PATH | os.O_CLOEXEC)
+        except OSError:
+            return b""
+        try:
+            status = os.fstat(found)
+            changed = max(status.st_mtime_ns, status.st_ctime_ns)
+            if not stat.S_ISREG(status.st_mode) or changed >= self.since_ns - _COARSEST_NS:
+                return b""
+            return _reason_at(found, max(0, status.st_size - lacking))
+        finally:
+            os.close(found)
+
     def _place(self, path: bytes) -> str:
         below = path if self.member == b"." else path[len(self.member) :].lstrip(b"/")
         return posixpath.normpath(posixpath.join(self.top, os.fsdecode(below)))
@@ -101,3 +136,18 @@ class Blame:
             self._looks += 1
             self._mounts = self.look()
         return self._mounts
+
+
+def _reason_at(found: int, place: int) -> bytes:
+    """Why a file that was looked at cannot be read at a place; if it can be now, it is a disk that fails at times."""
+    try:
+        # What was looked at, and nothing that has taken its name: to open a device can do something.
+        descriptor = os.open(f"/proc/self/fd/{found}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return _FAILED
+    try:
+        return _FAILED if os.pread(descriptor, 1, place) else b""
+    except OSError as error:
+        return os.strerror(error.errno or errno.EIO).encode()
+    finally:
+        os.close(descriptor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
@@ -123,8 +124,8 @@ def tar_command(
         options, excluded = found.tar_options, found.options_in(lists)
     command += ["--directory=/", *(options if names is None else filter(_suits_names, options))]
     if any(word.startswith("--warning=") for word in settings.tar_options):
-        # What these two say decides on what the next archive takes, so they must not be silenced; the last word counts.
-        command += ["--warning=failed-read", "--warning=file-removed"]
+        # What these say decides on what the next archive takes, so they must not be silenced; the last word counts.
+        command += ["--warning=failed-read", "--warning=file-removed", "--warning=file-shrank"]
     command += excluded
     command += ["--anchored", f"--exclude-from={TOO_LONG}"]
     if names is not None:
@@ -225,10 +226,10 @@ class DirectorySource:
         member = member_name(self.job.target, followed=self._followed())
         real = os.path.realpath(self.job.target)
         blame = Blame(posixpath.normpath(os.fsencode(member)), real, is_almighty=reads_everything())
-        review = TarReview(blame, most=self.job.settings.unreadable)
-        swapped = partial(self._swapped, identity(self.job.target))
+        review = TarReview(blame, most=self._most_unread)
+        flaw = partial(self._flaw, identity(self.job.target), review)
         stage = self.plan(archive_type, folder)
-        stage = replace(stage, review=review, judge=swapped, suspects=partial(what_holds_up, real))
+        stage = replace(stage, review=review, judge=flaw, suspects=partial(what_holds_up, real))
         for path, lines in stage.lists.items():
             path.unlink(missing_ok=True)
             write_private(path, lines)
@@ -241,7 +242,7 @@ class DirectorySource:
         tree = LiveTree(real, time.time_ns()) if self._can_be_compared() else None
         guard = TarGuard(member, tree, self._places(member), is_full=not is_diff)
 
-        second = TarReview(blame, most=self.job.settings.unreadable)
+        second = TarReview(blame, most=self._most_unread)
         indexing = self._indexing(archive_type, memory, folder, (review, second), guard)
         transform = guard.guarded if indexing is None else indexing.followed
 
@@ -279,10 +280,16 @@ class DirectorySource:
         warnings = [*guard.warnings, *indexing.warnings, *in_use]
         return Conclusion(warnings, unread.joined(indexing.unread, indexing.forgotten))
 
-    def _swapped(self, begun: object, _said: Sequence[str]) -> str:
+    @property
+    def _most_unread(self) -> int:
+        settings = self.job.settings
+        return sys.maxsize if "--ignore-failed-read" in settings.tar_options else settings.unreadable
+
+    def _flaw(self, begun: object, review: TarReview, _said: Sequence[str]) -> str:
         """See ``Stage.judge``; ``begun`` is the identity of what was there when tar began."""
-        same = identity(self.job.target) == begun
-        return "" if same else f"{self.job.target} was replaced, moved or unmounted while {self.tar} read it"
+        if identity(self.job.target) != begun:
+            return f"{self.job.target} was replaced, moved or unmounted while {self.tar} read it"
+        return review.excess
 
     def _indexing(
         self,
@@ -306,7 +313,7 @@ class DirectorySource:
                 looks=looks_for(settings.tar_options, one_file_system=settings.one_file_system),
                 supplement=lambda names: replace(self._stage(folder, names=names), review=reviews[1]),
                 reviews=reviews,
-                most=settings.unreadable,
+                most=self._most_unread,
                 stall_timeout=settings.stall_timeout or None,
             ),
             guard,

@@ -20,6 +20,7 @@ class Meaning(Enum):
 
     LEFT_OUT = "one file or directory could not be read"
     CUT = "a file's beginning was read, and zeros stand for the rest"
+    SHRANK = "a file ended before the size that it had when it was opened, and zeros stand for the rest"
     REMOVED = "a file was gone before it was read"
     BARE = "the list of access rights or the extended attributes of something could not be read"
     REMARK = "nothing that spoils the archive"
@@ -34,12 +35,14 @@ class Said:
         path: what it is about, normalised, as in the archive; empty if it is about nothing.
         call: what could not be done: ``open``, ``stat`` …; may be empty.
         reason: the C library's text, in English; may be empty.
+        lacking: bytes for which zeros stand, of what ended too early.
     """
 
     meaning: Meaning
     path: bytes = b""
     call: bytes = b""
     reason: bytes = b""
+    lacking: int = 0
 
 
 LINE = re.compile(rb"[^:]*tar: (?P<name>(?:[^:\\]|\\.)+): (?P<text>.+)", re.DOTALL)
@@ -55,7 +58,7 @@ _TEXTS = (
     (Meaning.REMOVED, rb"File removed before we read it"),
     (Meaning.BARE, rb"Warning: Cannot (?P<call>\w*(?:acl|xattr)\w*)" + REASON),
     (Meaning.REMARK, rb"file changed as we read it"),
-    (Meaning.REMARK, rb"File shrank by \d+ bytes?; padding with zeros"),
+    (Meaning.SHRANK, rb"File shrank by (?P<lacking>\d+) bytes?; padding with zeros"),
     (Meaning.REMARK, rb"(?:socket|door) ignored"),
     (Meaning.REMARK, rb"file is the archive; not dumped"),
     (Meaning.REMARK, rb"(?:directory|file) is on a different filesystem; not dumped"),
@@ -89,7 +92,8 @@ def understood(line: bytes) -> Said:
         if text := pattern.fullmatch(found["text"]):
             words = text.groupdict(b"")
             path = posixpath.normpath(unquoted(found["name"]))
-            return Said(meaning, path, words.get("call", b""), words.get("reason", b""))
+            lacking = int(words.get("lacking", 0))
+            return Said(meaning, path, words.get("call", b""), words.get("reason", b""), lacking)
     return Said(Meaning.SERIOUS)
 
 

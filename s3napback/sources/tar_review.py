@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Collection
+from dataclasses import replace
 
 from s3napback.archives import Unread
 from s3napback.config.directives import Directives
@@ -58,7 +59,7 @@ class TarReview:
 
     def read(self, line: bytes) -> None:
         """See ``Review``."""
-        said = understood(line)
+        said = self._looked_at(understood(line))
         if said.meaning is not Meaning.BARE and is_warning(line.decode(errors="replace")):
             self._noted.append(_readable(line))
         if said.meaning in (Meaning.REMARK, Meaning.REMOVED):
@@ -73,6 +74,16 @@ class TarReview:
             self._serious = self._serious or _readable(line)
         elif said.path not in self._left_out:
             self._leave_out(said)
+
+    def _looked_at(self, said: Said) -> Said:
+        if said.meaning is not Meaning.SHRANK:
+            return said
+        reason = self._blame.reason_of_end(said.path, said.lacking)
+        if not reason:
+            return replace(said, meaning=Meaning.REMARK)
+        cut = replace(said, meaning=Meaning.CUT, reason=reason)
+        self._noted.append(self._sentence(cut))
+        return cut
 
     def _remark(self, line: bytes, said: Said) -> None:
         if said.meaning is Meaning.REMOVED and self._has_room(said.path):
@@ -116,8 +127,11 @@ class TarReview:
     @property
     def complaint(self) -> str:
         """See ``Review``."""
-        if self._serious:
-            return self._serious
+        return self._serious or self.excess
+
+    @property
+    def excess(self) -> str:
+        """That more could not be read than may be, which tar itself may not have noticed; empty if not."""
         if self._counted > self._most:
             advice = "" if self._most else "; with “warn” there, all the rest is backed up"
             return (

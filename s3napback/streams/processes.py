@@ -351,8 +351,9 @@ class Process:
 
     @property
     def has_warned(self) -> bool:
-        """Whether it has ended with a status that stands for a warning."""
-        return self.status in self.stage.warning_codes
+        """Whether it has ended with a status that stands for a warning, and all that it said was looked at."""
+        is_reviewed = self.stage.review is None or self.messages.ended.is_set()
+        return is_reviewed and self.status in self.stage.warning_codes
 
     @property
     def broke_on_output(self) -> bool:

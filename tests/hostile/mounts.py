@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,6 +66,26 @@ def failing_disk(place: Path, image: Path, files: dict[str, bytes]) -> Iterator[
         for path in filter(Path.is_file, place.rglob("*")):
             with path.open("rb") as file:
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        yield
+
+
+@contextmanager
+def half_failing_disk(place: Path, image: Path, name: str, content: bytes) -> Iterator[None]:
+    """An ext4 file system mounted on ``place`` whose device fails somewhere within its only file.
+
+    The read that comes to that place gives what lies before it; the next one is EIO.
+    """
+    with image.open("wb") as file:
+        file.truncate(16 * len(content))
+    subprocess.run(["mkfs.ext4", "-q", "-F", "-b", "4096", str(image)], check=True)
+    with _mounted(image, place):
+        (place / name).write_bytes(content)
+        os.sync()
+        shown = subprocess.run(["filefrag", "-v", str(place / name)], check=True, capture_output=True, text=True).stdout
+        (extent,) = re.findall(r"^ +0: +0\.\. *\d+: +(\d+)\.\.", shown, re.MULTILINE)
+    with _mounted(image, place):
+        (place / name).lstat()
+        os.truncate(image, (int(extent) + len(content) // 4096 // 2) * 4096)
         yield
 
 

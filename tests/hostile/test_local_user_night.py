@@ -19,7 +19,7 @@ import pytest
 
 from s3napback.errors import PipelineError
 from tests.descriptors import descriptors_left
-from tests.hostile.mounts import failing_disk, mounted_by_a_user
+from tests.hostile.mounts import mounted_by_a_user
 from tests.hostile.pausing import HOLDING_UP, PausingNights, assert_restorable, names
 from tests.site import Site
 from tests.sources.chains import directory_source
@@ -234,24 +234,6 @@ def test_a_file_system_that_a_user_has_mounted_costs_no_more_than_itself(site: S
         assert "WARNING" not in site.run("--force", day=0).stderr
     assert f"{place} is not in this archive: Permission denied, even to root." in log
     assert "Exclude silences this" in log
-
-
-def test_a_breaking_disk_costs_the_files_that_it_does_not_give_and_they_are_taken_again(site: Site) -> None:
-    site.configure_cycle("Diffs 6\nUnreadable warn")
-    place = site.source / "disk"
-    place.mkdir()
-    (site.source / "other").write_text("other")
-    content = random.Random(3).randbytes(100_000)
-    with failing_disk(place, site.root / "image", {"one": content, "two": content}):
-        log = site.run("--strict", day=0, expect=3).stderr
-    for name in ("one", "two"):
-        assert f"{place}/{name} is not whole in this archive, zeros stand for what could not be read: Input" in log
-    for name in ("one", "two"):
-        (place / name).write_bytes(content)
-    (warning,) = [line for line in site.run(day=1).stderr.splitlines() if "WARNING" in line]
-    assert "was a mounted file system (ext4) when it was backed up last, and is none now" in warning
-    assert [key[-4:] for key in site.archive_keys()] == ["FULL", "DIFF"]
-    assert_same_tree(site.source, site.recover(site.archive_keys(), site.root / "out"))
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def test_one_thing_that_could_not_be_read(call: str) -> None:
         (b"tar: a/b: Unknown file type; file ignored", Meaning.LEFT_OUT),
         (b"tar: a/b: File removed before we read it", Meaning.REMOVED),
         (b"tar: a/b: file changed as we read it", Meaning.REMARK),
-        (b"tar: a/b: File shrank by 1 byte; padding with zeros", Meaning.REMARK),
+        (b"tar: a/b: File shrank by 1 byte; padding with zeros", Meaning.SHRANK),
         (b"tar: a/b: socket ignored", Meaning.REMARK),
         (b"tar: a/b: Warning: Cannot flistxattr: Permission denied", Meaning.BARE),
         (b"tar: a/b: Warning: Cannot file_has_acl_at: File name too long", Meaning.BARE),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -193,6 +196,24 @@ def test_access_rights_and_attributes_that_could_not_be_read_are_told_once_for_e
             ("1 path", "Input/output error. The first is /home/x"),
         )
     ]
+
+
+@pytest.mark.parametrize("name", ["file", "link", "file/gone", "pipe", "empty"])
+def test_what_became_shorter_or_has_no_more_bytes_is_no_failure(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_bytes(b"x" * 10)
+    (tmp_path / "empty").touch()
+    (tmp_path / "link").symlink_to("file")
+    os.mkfifo(tmp_path / "pipe")
+    line = f"tar: home/{name}: File shrank by {{}} bytes; padding with zeros"
+    blame = Blame(b"home", str(tmp_path), is_almighty=True)
+    # As if they were untouched: of these, what lacks decides.
+    untouched = replace(blame, since_ns=blame.since_ns + 10**10)
+    for used, lacking, count in ((blame, 5, 0), (untouched, 0, 0), (untouched, 5, name in {"file", "link"})):
+        review = TarReview(used, most=0)
+        review.read(line.format(lacking).encode())
+        assert review.unread.count == count
+        assert ("1 path could not be read" in review.excess) == bool(count)
+        assert len(review.warnings) == 1
 
 
 def test_where_there_are_no_attributes_none_is_missing() -> None:

@@ -6,11 +6,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import ClassVar
 
 import pytest
 
 from s3napback.errors import PipelineError
+from s3napback.streams import post_mortem
 from s3napback.streams.culprits import ElementsFailed
 from s3napback.streams.pipeline import Pipeline
 from s3napback.streams.processes import Stage
@@ -151,6 +153,19 @@ def test_a_review_does_not_excuse_everything(fake: Fake, end: str) -> None:
     with Pipeline([replace(fake("tar", f"echo data; {end}"), review=Excusing()), GZIP]) as pipeline:
         with pytest.raises(PipelineError, match=r"tar (failed with exit status [23]: there was|was killed)"):
             read_all(pipeline)
+
+
+def test_a_warning_counts_once_all_that_was_said_is_looked_at(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To look at what tar spoke of can take as long as a disk that breaks takes to say so."""
+    monkeypatch.setattr(post_mortem, "_LAST_WORDS_TIME", 0.2)
+    looked = Event()
+    review = Excusing()
+    monkeypatch.setattr(review, "read", lambda _line: looked.wait(10))
+    stage = replace(fake("tar", "echo data; echo odd >&2; exit 1"), review=review, warning_codes=frozenset({1}))
+    with Pipeline([stage, GZIP]) as pipeline:
+        with pytest.raises(PipelineError, match="tar failed with exit status 1"):
+            read_all(pipeline)
+        looked.set()
 
 
 def test_a_review_is_given_whole_lines(fake: Fake) -> None:
