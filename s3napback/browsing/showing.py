@@ -82,10 +82,10 @@ def line_of(node: Node, shown: bytes, *, is_exact: bool) -> str:
 _TYPES = {"-": "file", "d": "folder", "l": "symlink", "c": "character device", "b": "block device", "p": "pipe"}
 
 
-def json_of_path(path: bytes) -> dict[str, object]:
+def json_of_path(path: bytes, key: str = "path") -> dict[str, object]:
     """A path; where it is not UTF-8, its bytes in hexadecimal as well."""
     text = path.decode("utf-8", "replace")
-    return {"path": text} if text.encode() == path else {"path": text, "path_hex": path.hex()}
+    return {key: text} if text.encode() == path else {key: text, f"{key}_hex": path.hex()}
 
 
 def json_of(node: Node, path: bytes) -> dict[str, object]:
@@ -104,7 +104,7 @@ def json_of(node: Node, path: bytes) -> dict[str, object]:
     if node.letter in "-l":
         found["size"] = node.size
     if node.letter == IS_SYMLINK:
-        found["target"] = json_of_path(node.more)["path"]
+        found |= json_of_path(node.more, "target")
     elif node.more:
         found["device"] = node.more.decode("ascii", "replace")
     if node.state == OLDER:

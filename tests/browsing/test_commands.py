@@ -116,6 +116,18 @@ def test_json_tells_the_same_and_of_odd_names_their_bytes(filled: Site) -> None:
     assert {each["type"] for each in document["entries"]} == {"file"}
 
 
+@pytest.mark.parametrize(("target", "more"), [(b"caf\xe9", {"target_hex": "636166e9"}), ("café".encode(), {})])
+def test_json_tells_what_a_link_says_byte_for_byte(site: Site, target: bytes, more: dict[str, str]) -> None:
+    (site.source / "link").symlink_to(os.fsdecode(target))
+    site.configure_cycle("Diffs 6")
+    night(site, 0)
+    (entry,) = json.loads("".join(said(site, "ls", str(site.source), "--json")[0]))["entries"]
+    assert {name: entry[name] for name in entry if name.startswith("target")} == {
+        "target": target.decode(errors="replace"),
+        **more,
+    }
+
+
 def test_what_was_not_there_is_an_error_that_names_what_is_near_and_what_to_do(filled: Site) -> None:
     lines, errors = said(filled, "ls", str(filled.source), "etc/ssh/sshd_confg", expect=1)
     assert lines == []
