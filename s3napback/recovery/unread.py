@@ -45,7 +45,8 @@ def said_of(unread: Unread, archive: CataloguedArchive, names: Sequence[bytes]) 
     nameless = unread.count - len(unread.paths)
     night = f"when {archive.key}{f' of {day_date(archive.record.day)}' if archive.record else ''} was made"
     lines = [
-        f"/{_readable(path)} could not be read {night}: what comes back of it is from an older archive, or is missing"
+        f"/{_readable(path)} could not be read {night}: what comes back of it is from an older archive, ends in zeros, "
+        "or is missing; another day may have it whole (--at)"
         for path in concerned[:_SHOWN]
     ]
     if more := len(concerned[_SHOWN:]) + nameless:

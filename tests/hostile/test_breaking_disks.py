@@ -54,3 +54,4 @@ def test_a_disk_that_breaks_within_a_file_has_not_made_it_shorter(site: Site, op
         (place / "file").unlink()
     whole = site.run("restore", str(site.source), "--to", str(site.root / "whole"), day=None)
     assert f"{place}/file could not be read when" in whole.stderr
+    assert "ends in zeros, or is missing; another day may have it whole" in whole.stderr
