@@ -119,7 +119,9 @@ def suspicion(before: DirectoryHoldings, now: DirectoryHoldings) -> str:
     if not before.files or not now.are_all:
         return ""
     held = shortened(", ".join(printable(name) for name in before.names[:_SHOWN]), 200)
-    if not now.files:
+    # What was in it may lie in a file system now that was mounted since, as after a move to a new disk.
+    mounted_since = {*(now.mounts or {})} - {*(before.mounts or {}), "."}
+    if not now.files and not mounted_since:
         return f"holds no files, but held some when it was backed up last ({held})"
     if {*before.names} & {*now.names}:
         return ""

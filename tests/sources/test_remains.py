@@ -12,6 +12,7 @@ import pytest
 from s3napback.sources.remains import DirectoryHoldings, absent_mounts, holdings_of, suspicion
 from tests.hostile.mounts import mounted_by_a_user
 from tests.site import Site
+from tests.sources.trees import assert_same_tree
 
 MakeMount = Callable[..., None]
 
@@ -91,6 +92,20 @@ def test_a_mount_within_a_source_that_is_absent_tonight_is_a_warning_once(site: 
     assert "WARNING" not in site.run(day=3).stderr
 
 
+def test_files_that_were_moved_to_a_new_disk_in_the_source_are_not_taken_for_deleted(
+    site: Site, mount: MakeMount
+) -> None:
+    place = site.source / "place"
+    fill(place, "file")
+    site.run(day=0)
+    (place / "file").unlink()
+    mount(place)
+    fill(place, "file")
+    assert "WARNING" not in site.run(day=1).stderr
+    assert [key[-4:] for key in site.archive_keys()] == ["FULL", "DIFF"]
+    assert_same_tree(site.source, site.recover(site.archive_keys(), site.root / "out"))
+
+
 def test_what_a_user_mounts_the_kernel_makes_or_does_not_belong_to_the_source_is_not_missed(
     tmp_path: Path, mount: MakeMount
 ) -> None:
@@ -143,6 +158,7 @@ HERE, THERE = (2, 7), (3, 7)
         ),
         (DirectoryHoldings(["a"], 1000, False, HERE), DirectoryHoldings(["README_TO_DECRYPT"], 1, place=HERE), True),
         (DirectoryHoldings(["a"], 1000, False, HERE), DirectoryHoldings(["b"], 0, False, HERE), False),
+        (DirectoryHoldings(["a"], 4, place=HERE), DirectoryHoldings(["a"], 0, place=THERE, mounts={".": "xfs"}), True),
     ],
 )
 def test_what_is_suspicious(before: DirectoryHoldings, now: DirectoryHoldings, is_suspicious: bool) -> None:
