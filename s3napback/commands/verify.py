@@ -236,7 +236,8 @@ class Verification:
             return False
         self._marks.good(archive)
         seconds = time.monotonic() - clock
-        self.say(f"{archive.key}: good, {human_bytes(archive.stored.size)}, {human_time(seconds)}")
+        shown = human_bytes(archive.stored.size)
+        self.say(f"{archive.key}: good, {shown}, {human_time(seconds)}{_lacking(archive, note)}")
         if index.flaw:
             logger.warning(
                 "%s is of no use, so that single files of this archive are found by reading all of it: %s",
@@ -291,6 +292,13 @@ def _note_if_any(decoder: Decoder, archive: CataloguedArchive) -> SumNote | None
     except StoreError as error:
         logger.debug("%s: %s", sum_key(archive.key), error)
         return None
+
+
+def _lacking(archive: CataloguedArchive, note: SumNote | None) -> str:
+    """What a good archive never held of its source, behind what is said of it."""
+    if note is None or archive.record is None or note.id != archive.record.id or not note.unread.count:
+        return ""
+    return f"; {counted(note.unread.count, 'path')} could not be read that night"
 
 
 @dataclass

@@ -61,11 +61,10 @@ def failing_disk(place: Path, image: Path, files: dict[str, bytes]) -> Iterator[
     with _mounted(image, place):
         for path in place.rglob("*"):
             path.lstat()
+        os.sync()
         os.truncate(image, 0)
-        # A busy kernel may still have had the file system, and what was written to it.
         for path in filter(Path.is_file, place.rglob("*")):
-            with path.open("rb") as file:
-                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            _forget(path)
         yield
 
 
@@ -85,8 +84,19 @@ def half_failing_disk(place: Path, image: Path, name: str, content: bytes) -> It
         (extent,) = re.findall(r"^ +0: +0\.\. *\d+: +(\d+)\.\.", shown, re.MULTILINE)
     with _mounted(image, place):
         (place / name).lstat()
+        os.sync()
         os.truncate(image, (int(extent) + len(content) // 4096 // 2) * 4096)
+        _forget(place / name)
         yield
+
+
+def _forget(path: Path) -> None:
+    """Have the kernel forget what it has read of a file.
+
+    The file system may be the one from before: mounts in a namespace that somebody made meanwhile keep it.
+    """
+    with path.open("rb") as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 @contextmanager

@@ -52,6 +52,9 @@ def test_a_disk_that_breaks_within_a_file_has_not_made_it_shorter(site: Site, op
             log = site.run("--strict", day=day, expect=3).stderr
             assert f"{place}/file is not whole in this archive, zeros stand for what could not be read: Input" in log
         (place / "file").unlink()
+    assert site.run("verify", day=None).stdout.count("; 1 path could not be read that night\n") == len(
+        site.archive_keys()
+    )
     whole = site.run("restore", str(site.source), "--to", str(site.root / "whole"), day=None)
     assert f"{place}/file could not be read when" in whole.stderr
     assert "ends in zeros, or is missing; another day may have it whole" in whole.stderr
