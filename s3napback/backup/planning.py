@@ -107,7 +107,8 @@ class Probes:
 
     def has_lost_mark(self) -> bool:
         """Whether the store does not bear the mark that earlier backups left there."""
-        return not self.context.store.is_recognised() and self.context.state.knows_store()
+        # In this order: on a first night another source may store the first archive in between.
+        return self.context.state.knows_store() and not self.context.store.is_recognised()
 
     def held(self, key: str, state: SourceState) -> Held | None:
         """What lies under a key; None only if it is definitely nothing.
