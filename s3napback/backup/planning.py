@@ -82,7 +82,8 @@ class Probes:
             StateError: state cannot be read.
         """
         state, notes = self._state()
-        return SourceFacts(self.context.facts, self.job, state, time.time(), notes)
+        cut_off = frozenset(self.context.state.noted_upload(self.job.name)[1:])
+        return SourceFacts(self.context.facts, self.job, state, time.time(), notes, cut_off)
 
     def complemented(self, facts: SourceFacts, missing: NotLookedAt) -> SourceFacts:
         """The facts, with the one that a decision was missing.
