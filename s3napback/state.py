@@ -172,24 +172,24 @@ class StoreState:
                     (folder / name).unlink(missing_ok=True)
             raise StateError(f"cannot write the state in {folder}: {error.strerror}") from error
 
-    def note_upload(self, name: str, key: str) -> None:
-        """Note, within the workplace of a name, where an upload begins: if nothing undoes it, the next run does.
+    def note_upload(self, name: str, key: str, identity: str) -> None:
+        """Note, within a name's workplace, where an archive's upload begins: if nothing undoes it, the next run does.
 
         Raises:
             StateError: it cannot be written.
         """
         path = self.folder(name) / _UPLOADING
         try:
-            write_private(path, key.encode("utf-8", "surrogateescape"))
+            write_private(path, f"{key}\0{identity}".encode("utf-8", "surrogateescape"))
         except OSError as error:
             raise StateError(f"cannot write {path}: {error.strerror}") from error
 
-    def noted_upload(self, name: str) -> str:
-        """The key of the upload that a run of this name was at when it was killed; empty if none was."""
+    def noted_upload(self, name: str) -> Sequence[str]:
+        """The key of the archive that a run of this name was at when it was killed, and its id; nothing if none was."""
         try:
-            return read_own_file(self.folder(name) / _UPLOADING)[0].decode("utf-8", "surrogateescape")
+            return read_own_file(self.folder(name) / _UPLOADING)[0].decode("utf-8", "surrogateescape").split("\0")
         except (OSError, ChangeableByOthers):
-            return ""
+            return ()
 
     def locks(self, name: str) -> Ledger:
         """What is remembered of the locks of a name's archives; nothing if that is lost or damaged.

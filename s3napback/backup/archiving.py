@@ -152,11 +152,11 @@ class _Making:
 
     def _discard_leftovers(self) -> None:
         """Remove what earlier runs left unfinished; a distant store is asked for several keys at once."""
-        noted = self.context.state.noted_upload(self.plan.job.name)
+        noted = self.context.state.noted_upload(self.plan.job.name)[:1]
         keys = [
             key
-            for key in dict.fromkeys([*leftover_keys(self.context.facts, self.plan), noted])
-            if key and (key == noted or self.context.survey.may_be_unfinished(key))
+            for key in dict.fromkeys([*leftover_keys(self.context.facts, self.plan), *noted])
+            if key and (key in noted or self.context.survey.may_be_unfinished(key))
         ]
         with Crew(self.context.configuration.store.upload_threads, "leftovers") as threads:
             for key, count in zip(keys, threads.map(self.context.store.discard_leftovers, keys), strict=True):
@@ -210,7 +210,7 @@ class _Making:
                 spooled = stack.enter_context(spool(stream, self.context.temp_dir))
                 stream, expected_size = spooled, spooled.size
             measured = Measured(stream)
-            self.context.state.note_upload(self.plan.job.name, self.plan.key)
+            self.context.state.note_upload(self.plan.job.name, self.plan.key, record.id)
             with self._noting_lack_of_parts():
                 stored = self.context.store.put(
                     self.plan.key, measured, metadata, expected_size=expected_size, lock_until=self.locking.until

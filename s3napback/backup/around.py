@@ -113,6 +113,7 @@ class HookedBlock:
         self._has_begun = self._has_ended = False
         self._left = 1
         self._outcomes: list[str] = []
+        self._beginning = threading.Lock()
         self._counting = threading.Lock()
 
     @property
@@ -134,8 +135,15 @@ class HookedBlock:
             StateError: that After will be due cannot be noted.
         """
         settings = self._job.settings
-        if self._has_begun or not (settings.before or settings.after):
+        if not (settings.before or settings.after):
             return
+        # Its sources may come to this at the same time.
+        with self._beginning:
+            if not self._has_begun:
+                self._begin()
+
+    def _begin(self) -> None:
+        settings = self._job.settings
         if problem := hooks_problem(self._job):
             raise SourceError(problem)
         if settings.after:

@@ -113,7 +113,7 @@ class Journal:
 
     def has_reached_store(self) -> bool:
         """Whether the store has answered in this run, as far as is known."""
-        attempts = self._attempts.values()
+        attempts = list(self._attempts.values())  # a source may still be at work that a signal did not end in time
         if any(attempt.outcome == "done" for attempt in attempts):
             return True
         return self.answered and (not attempts or any(attempt.error != "store" for attempt in attempts))

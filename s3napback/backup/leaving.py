@@ -182,7 +182,7 @@ class _Leaving:
         if self._journal.store is not None and not self._journal.has_reached_store() and not hurried:
             return False
         # Where a disk is not mounted, what lies in its place must not seem to be it from now on.
-        return store.is_recognised() or not state.knows_store()
+        return not state.knows_store() or store.is_recognised()
 
     def _kept(self, state: StoreState, run: Run, previous: Word | None) -> list[Kept]:
         """The sources of the configuration, with what is remembered of each and what came of it."""

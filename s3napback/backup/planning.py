@@ -82,7 +82,8 @@ class Probes:
             StateError: state cannot be read.
         """
         state, notes = self._state()
-        return SourceFacts(self.context.facts, self.job, state, time.time(), notes)
+        cut_off = frozenset(self.context.state.noted_upload(self.job.name)[1:])
+        return SourceFacts(self.context.facts, self.job, state, time.time(), notes, cut_off)
 
     def complemented(self, facts: SourceFacts, missing: NotLookedAt) -> SourceFacts:
         """The facts, with the one that a decision was missing.
@@ -107,7 +108,8 @@ class Probes:
 
     def has_lost_mark(self) -> bool:
         """Whether the store does not bear the mark that earlier backups left there."""
-        return not self.context.store.is_recognised() and self.context.state.knows_store()
+        # In this order: on a first night another source may store the first archive in between.
+        return self.context.state.knows_store() and not self.context.store.is_recognised()
 
     def held(self, key: str, state: SourceState) -> Held | None:
         """What lies under a key; None only if it is definitely nothing.

@@ -173,8 +173,8 @@ def _skip_done(facts: SourceFacts) -> Skip | None:
     done = {held.id for key, held in _own(facts).items() if _is_done(facts, key, held)}
     if not done:
         return None
-    known = {link.id for link in facts.state.history.chain} | {each.id for each in facts.state.stored.values()}
-    return Skip("done already today", doubt="" if done & known else _BY_ANOTHER)
+    remembered = {link.id for link in facts.state.history.chain} | {each.id for each in facts.state.stored.values()}
+    return Skip("done already today", doubt="" if done & (remembered | facts.cut_off) else _BY_ANOTHER)
 
 
 def _refuse_stored_future(facts: SourceFacts) -> Skip | Refusal | None:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 
 from s3napback.durable import create_private, put_in_place, sync_folder, write_private
@@ -27,6 +28,7 @@ from s3napback.stores.folders import (
     OwnNames,
     Presence,
     decode_name,
+    in_folder,
     key_components,
     make_folders,
     names_in,
@@ -138,9 +140,7 @@ class DirectoryStore:
             self._presence.require()
             undo.callback(self.discard_leftovers, key)
             self._mark()
-            make_folders(self._root, places.private)
-            make_folders(self._root, places.data.parent)
-            require_room_for_file(places.data)
+            in_folder(self._presence, places.data.parent, partial(require_room_for_file, places.data))
             status = self._receive(places, source, metadata)
             # What lies beside an archive is named after it.
             if not is_helper:
@@ -257,7 +257,7 @@ class DirectoryStore:
     def _receive(self, places: _Places, source: ByteSource, metadata: Mapping[str, str]) -> os.stat_result:
         """Bring data and metadata onto the disk, and the data to its place; returns what the data's file is like."""
         incoming = places.private / f"{_INCOMING}{secrets.token_hex(8)}"
-        descriptor = create_private(incoming)
+        descriptor = in_folder(self._presence, places.private, partial(create_private, incoming))
         try:
             write_stream(source, descriptor)
             status = _stamp(descriptor, self._stamps_in_use(places))
@@ -265,7 +265,9 @@ class DirectoryStore:
         finally:
             os.close(descriptor)
         write_metadata(places.private, status, metadata)
-        put_in_place(incoming, places.data, before=places.private, after=[places.data.parent, places.private])
+        concerned = [places.data.parent, places.private]
+        placing = partial(put_in_place, incoming, places.data, before=places.private, after=concerned)
+        in_folder(self._presence, places.data.parent, placing)
         return status
 
     def _tidy(self, places: _Places, least_age: float = 0) -> int:
@@ -384,14 +386,12 @@ def _stamp(descriptor: int, in_use: set[tuple[int, int]]) -> os.stat_result:
 
 
 def _describe(key: str, status: os.stat_result, metadata: Mapping[str, str], flaw: str = "") -> StoredObject:
-    modified = moment_within(status.st_mtime)
-    return StoredObject(key, status.st_size, modified, metadata, _version(status), flaw=flaw)
+    return StoredObject(key, status.st_size, moment_within(status.st_mtime), metadata, _version(status), flaw=flaw)
 
 
 def _unseen(key: str, error: OSError) -> StoredObject:
     what = "it cannot be listed" if key.endswith("/") else "it cannot be looked at"
-    flaw = f"{what}: {error.strerror or error}"
-    return StoredObject(key, 0, datetime.fromtimestamp(0, timezone.utc), flaw=flaw)
+    return StoredObject(key, 0, datetime.fromtimestamp(0, timezone.utc), flaw=f"{what}: {error.strerror or error}")
 
 
 def _version(status: os.stat_result) -> str:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 from s3napback.durable import sync_folder
 from s3napback.errors import StoreError, StoreUnreachable
 
 _LOOKS_AFTER = (0.0, 0.5, 2.0)
 """Seconds before each look for a new name: some file systems show an older listing for a moment."""
+_REMOVALS = 100
+"""Times that a folder is made anew; each is a source, or a machine, that tidied up in that very moment."""
+
+_Result = TypeVar("_Result")
 
 
 class Presence:
@@ -27,9 +32,10 @@ class Presence:
         """Look at nothing yet.
 
         Args:
+            root: the store's folder.
             marker: the file below ``root`` that the first archive leaves behind, and that stays.
         """
-        self._root = root
+        self.root = root
         self._marker = marker
         self._was_marked = False
 
@@ -41,17 +47,18 @@ class Presence:
             StoreError: the folder does not exist.
             OSError: it cannot be looked at.
         """
-        if not self._root.is_dir():
-            raise StoreError(f"the folder {self._root} does not exist: if it is on a disk of its own, mount it")
+        if not self.root.is_dir():
+            raise StoreError(f"the folder {self.root} does not exist: if it is on a disk of its own, mount it")
         # Another source may store the first archive meanwhile: what was known before counts, not what is known after.
         was_marked = self._was_marked
         is_marked = self._marker.is_file()
         if was_marked and not is_marked:
             raise StoreUnreachable(
-                f"the folder {self._root} does not hold the mark any more that backups leave there: its disk was "
+                f"the folder {self.root} does not hold the mark any more that backups leave there: its disk was "
                 "unmounted meanwhile, or somebody has emptied it. Mount the disk, and run again"
             )
-        self._was_marked |= is_marked
+        if is_marked:
+            self._was_marked = True
 
 
 class OwnNames:
@@ -219,6 +226,24 @@ def make_folders(root: Path, folder: Path) -> None:
         _refuse_link(path, status)
         if not stat.S_ISDIR(status.st_mode):
             raise StoreError(f"{path} is an object, so that no other one's key can go on after it with a slash")
+
+
+def in_folder(presence: Presence, folder: Path, action: Callable[[], _Result]) -> _Result:
+    """Do what needs a folder below the store's, which is made.
+
+    Whoever tidies up beside us, in this process or in another, takes empty folders away, see ``remove_empty_folders``;
+    then it is made and done once more.
+
+    Args:
+        action: raises FileNotFoundError if the folder is not there.
+    """
+    for _ in range(_REMOVALS):
+        # What is made where the disk was would be in the way of it.
+        presence.require()
+        with suppress(FileNotFoundError):
+            make_folders(presence.root, folder)
+            return action()
+    return action()
 
 
 def require_room_for_file(path: Path) -> None:

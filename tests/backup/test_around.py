@@ -8,17 +8,20 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
 
 import pytest
 
-from s3napback.backup import hooks
+from s3napback.backup import around, hooks
 from s3napback.backup.tally import Tally
 from s3napback.backup.unfinished import put_mark
 from s3napback.commands import backup
 from s3napback.config.loading import load_configuration
+from s3napback.config.settings import Job
 from s3napback.deciding.facts import BackupOptions
 from s3napback.errors import ConfigurationError, UnusableStore
 from tests.site import FIRST_DAY, Site
@@ -107,6 +110,31 @@ def test_an_after_that_fails_is_an_error_and_the_archive_stays(site: Site, caplo
     assert f"Directory {site.source}: After: after failed with exit status 32" in caplog.text
     assert len(site.archive_keys()) == 1
     # It has had its turn.
+    assert marks(site) == []
+
+
+def test_sources_of_a_block_that_begin_at_the_same_time_begin_it_once(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The moment cannot be had otherwise: each has seen that nothing is begun, and none has noted that it begins."""
+    both_have_looked = Barrier(2)
+
+    def look(_job: Job) -> str:
+        with suppress(BrokenBarrierError):
+            both_have_looked.wait(1)
+        return ""
+
+    site.configure(block(site, both(site)))
+    configuration = load_configuration(site.configuration)
+    monkeypatch.setattr(around, "hooks_problem", look)
+    hooked = around.HookedBlock(configuration, "atlas", site.diff_dir, configuration.jobs[0])
+    hooked.expect(2)
+    with ThreadPoolExecutor(2) as threads:
+        for begun in [threads.submit(hooked.begin) for _ in range(2)]:
+            begun.result()
+    hooked.leave("done")
+    hooked.leave("done")
+    assert order(site) == ["before", "after"]
     assert marks(site) == []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta, timezone
@@ -14,7 +15,7 @@ import pytest
 
 from tests.faulty_s3 import Fault, FaultyS3, answer, stall
 from tests.servers import S3Server
-from tests.site import Site, files
+from tests.site import START, Site, files
 from tests.waiting import becomes
 
 
@@ -59,6 +60,38 @@ def test_after_a_run_that_was_killed_its_archive_is_vouched_for_all_the_same(
     parts.run("restore", str(parts.source), "--to", str(tmp_path / "then"), "--as-of", then, day=None)
     assert files(tmp_path / "then" / parts.name()) == files(parts.source)
     assert parts.run("verify", "--all", "--keyless", day=1).stdout.count(": good") == 2
+
+
+DYING = """
+import os
+import s3napback.state
+from s3napback.cli import main
+s3napback.state.put_in_place = lambda *_, **__: os.kill(os.getpid(), 9)
+main()
+"""
+"""A run that is killed between the notes that it makes of an archive and the state that counts."""
+
+
+def test_an_archive_whose_run_was_killed_at_its_state_is_not_taken_for_another_machines(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    (site.source / "file").write_text("content")
+    site.configure_cycle("Diffs 6\nFulls 2")
+    site.run(day=0)
+    (site.source / "other").write_text("of the second night")
+    command = [sys.executable, "-c", DYING, *site.command(day=1)[len(START) :]]
+    killed = subprocess.run(command, check=False, env=site.full_environment(), capture_output=True, timeout=60)
+    assert killed.returncode == -9, killed.stderr
+    assert len(owed(site)) == 1
+    again = site.run("--strict", day=1).stderr
+    assert "its checksum is written, to which an earlier run did not come" in again
+    assert "done already today" in again
+    site.run("restore", str(site.source), "--to", str(tmp_path / "then"), day=1)
+    assert files(tmp_path / "then" / site.name()) == files(site.source)
+    assert site.run("verify", "--all", day=1).stdout.count(": good") == 2
+    (site.source / "third").write_text("of the third night")
+    site.run("--strict", day=2, expect=None)
+    site.run("restore", str(site.source), "--to", str(tmp_path / "third"), day=2)
+    assert files(tmp_path / "third" / site.name()) == files(site.source)
 
 
 def test_one_that_the_store_refused_is_written_by_the_next_run_with_the_lock_of_its_archive(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Thread
 
@@ -93,3 +94,54 @@ def test_a_disk_that_goes_away_while_an_archive_is_written_is_told_as_that(root:
     root.rmdir()
     root.with_name("disk").rename(root)
     assert content(store, "k") == b"old"
+
+
+class TidyingSource(BytesSource):
+    """While its bytes are asked for, another source begins, and removes what an earlier run may have left of it."""
+
+    def __init__(self, store: DirectoryStore, other: str) -> None:
+        super().__init__(b"data")
+        self._store = store
+        self._other = other
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        self._store.discard_leftovers(self._other)
+        return super().readinto(buffer)
+
+
+def test_another_source_that_tidies_up_does_not_take_a_folder_away_that_is_needed(
+    root: Path, store: DirectoryStore
+) -> None:
+    store.put("srv/big", TidyingSource(DirectoryStore(root), "srv/other"), metadata("one"))
+    assert content(store, "srv/big") == b"data"
+    assert store.head("srv/big") is not None
+
+
+def test_folders_that_others_tidy_away_at_any_moment_are_made_anew(root: Path, store: DirectoryStore) -> None:
+    """Many sources at once, with failures among them: each failure removes the folders that are empty."""
+
+    def put(number: int) -> None:
+        key = f"atlas/srv/{number}"
+        for _ in range(30):
+            store.put(key, BytesSource(b"data"), metadata(key))
+            store.delete(key)
+
+    with ThreadPoolExecutor(4) as threads:
+        for done in [threads.submit(put, number) for number in range(4)]:
+            done.result()
+    assert list(store.list("")) == []
+
+
+def test_where_a_disk_was_no_folder_is_made(root: Path, store: DirectoryStore) -> None:
+    store.put("k", BytesSource(b"old"), metadata("one"))
+
+    class UnmountingSource(BytesSource):
+        def readinto(self, buffer: memoryview, /) -> int:
+            if root.exists() and not root.with_name("away").exists():
+                root.rename(root.with_name("away"))
+                root.mkdir()
+            return super().readinto(buffer)
+
+    with pytest.raises(StoreUnreachable, match="unmounted meanwhile"):
+        store.put("srv/k", UnmountingSource(b"new"), metadata("two"))
+    assert list(root.iterdir()) == []
