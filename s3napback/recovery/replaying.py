@@ -20,7 +20,7 @@ from s3napback.recovery.attributes import (
     without_special,
     wrongly_owned,
 )
-from s3napback.recovery.clashes import SHORTENED, WORDS
+from s3napback.recovery.clashes import NO_TEXT, SHORTENED, WORDS
 from s3napback.recovery.copying import copy_names
 from s3napback.recovery.folders import Cursor, cursor, exists, go_to
 from s3napback.recovery.manners import USUAL_MANNERS, Manners
@@ -213,7 +213,8 @@ class Replay:
             (passed.shortened, Aspect.NAME, SHORTENED),
         ):
             for name in names:
-                self.refusals.note(_path(name), aspect, reason)
+                is_named = aspect is not Aspect.ENTRY or not self.gate.folding.gives_another(name)
+                self.refusals.note(_path(name), aspect, reason if is_named else NO_TEXT)
 
     def _take_in(self, passed: Passed, reviews: Sequence[ExtractionReview]) -> None:
         tree = self.staging.tree

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.recovery.test_times import errors
+from tests.servers import free_port, program, running
 from tests.site import Site
+from tests.waiting import becomes
 
 AGO = 1_500_000_001_123_456_000
 """Nanoseconds since 1970; EncFS has no shorter steps."""
@@ -141,3 +143,55 @@ def test_what_a_target_says_is_out_of_range_costs_that_alone(site: Site, tmp_pat
         assert "1 path: not made (Numerical result out of range)" in told
         assert any(line.startswith("1 path: made as a copy") for line in told)
         assert Path(f"{target}/out{site.source}/second").read_text() == "file"
+
+
+@contextmanager
+def mounted_seaweedfs(folder: Path) -> Iterator[Path]:
+    """A mount of its filer."""
+    (folder / "data").mkdir(parents=True)
+    (folder / "cache").mkdir()
+    names = ("master", "volume", "filer", "master.port.grpc", "volume.port.grpc", "filer.port.grpc")
+    ports: dict[str, int] = {}
+
+    def command(port: int) -> list[str]:
+        ports.update({name: port if name == "filer" else free_port() for name in names})
+        return [
+            *(program("weed"), "server", f"-dir={folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer"),
+            *(f"-{name if '.' in name else f'{name}.port'}={number}" for name, number in ports.items()),
+            *("-master.telemetry=false", "-master.electionTimeout=1s", "-volume.preStopSeconds=0"),
+        ]
+
+    place = folder / "disk"
+    place.mkdir()
+    with running(command, folder):
+        filer = f"-filer=127.0.0.1:{ports['filer']}.{ports['filer.port.grpc']}"
+        words = [program("weed"), "mount", filer, f"-dir={place}", f"-cacheDir={folder / 'cache'}"]
+        client = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            assert becomes(place.is_mount, 60)
+            yield place
+        finally:
+            subprocess.run(["umount", "--lazy", str(place)], check=True)
+            client.terminate()
+            client.wait()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts it here")
+def test_names_that_a_target_gives_others_for_are_left_out_and_told(site: Site, tmp_path: Path) -> None:
+    """SeaweedFS made “caf_” of a name in Latin-1, which the next archive of the chain did not know, and removed."""
+    site.configure_cycle("Diffs 6")
+    fill(site.source)
+    for name in (b"caf\xe9", b"folder/\xff/inner", b"folder/\xff/\xfe"):
+        path = site.source / os.fsdecode(name)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("content")
+    site.run(day=0)
+    (site.source / "new").write_text("new")
+    site.run(day=1)
+    with mounted_seaweedfs(tmp_path / "target") as target:
+        where = Path(f"{target}/out{site.source}")
+        told = errors(site.run("restore", str(site.source), "--to", f"{target}/out", day=None, expect=1).stderr)
+        assert sorted(path.name for path in where.iterdir()) == ["folder", "new"]
+        assert sorted(path.name for path in (where / "folder").iterdir()) == ["file", "inner"]
+    at = told.index("2 paths: not made (the target keeps no names that are not UTF-8)")
+    assert told[at + 1 : at + 3] == [f"  {where}/caf\\xe9", f"  {where}/folder/\\xff"]
