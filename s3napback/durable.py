@@ -8,7 +8,8 @@ raises OSError where the system refuses; what is half done then is left to the c
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -41,6 +42,23 @@ def put_in_place(new: Path, place: Path, *, before: Path, after: Sequence[Path])
     new.replace(place)
     for folder in after:
         sync_folder(folder)
+
+
+@contextmanager
+def closing_quietly(descriptor: int) -> Iterator[None]:
+    """Close a file afterwards, whether that succeeds or not: where a mount has died, it fails."""
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            os.close(descriptor)
+
+
+def overwrite_if_possible(descriptor: int, text: str) -> None:
+    """Give a file other content, on which nothing relies, in the place of its own."""
+    with suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, text.encode(errors="backslashreplace"), 0)
 
 
 def sync_file(path: Path) -> None:

@@ -25,7 +25,7 @@ from typing import Any
 
 from s3napback.chains import History, Link, Memory, SourceState, Stored
 from s3napback.config.settings import Job
-from s3napback.durable import put_in_place, sync_file, write_private
+from s3napback.durable import closing_quietly, overwrite_if_possible, put_in_place, sync_file, write_private
 from s3napback.errors import ChangeableByOthers, DamagedState, LockHeld, StateError, UnusableDiffDir
 from s3napback.kinds import SourceName, kind_of
 from s3napback.locks import Ledger, ledger_document, read_ledger
@@ -257,18 +257,20 @@ def locked(diff_dir: Path, holder: str) -> Iterator[None]:
         descriptor = open_own_for_writing(path)
     except OSError as error:
         raise UnusableDiffDir(f"cannot open the lock {path}: {error.strerror}; {_ELSEWHERE}") from error
-    with os.fdopen(descriptor, "r+", encoding="utf-8", errors="backslashreplace") as file:
+    with closing_quietly(descriptor):
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            other = file.read(1000).strip() or "unknown"
+            other = os.read(descriptor, 1000).decode("utf-8", "backslashreplace").strip() or "unknown"
             raise LockHeld(f"another run is at work with {diff_dir}: {other}") from None
+        except OSError as error:
+            raise UnusableDiffDir(f"cannot take the lock {path}: {error.strerror}; {_ELSEWHERE}") from error
         # A full disk keeps nobody from holding the lock, only from saying so.
-        _write_whole(descriptor, f"{holder}\n")
+        overwrite_if_possible(descriptor, f"{holder}\n")
         try:
             yield
         finally:
-            _write_whole(descriptor, "")
+            overwrite_if_possible(descriptor, "")
 
 
 def require_own_diff_dir(diff_dir: Path) -> None:
@@ -286,12 +288,6 @@ def require_own_diff_dir(diff_dir: Path) -> None:
     for path in (diff_dir, lock):
         if path.exists() and not os.access(path, os.W_OK, effective_ids=True):
             raise UnusableDiffDir(f"{path} cannot be written to; {_ELSEWHERE}")
-
-
-def _write_whole(descriptor: int, text: str) -> None:
-    with suppress(OSError):
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, text.encode(errors="backslashreplace"), 0)
 
 
 def lock_holder(configuration: Path) -> str:

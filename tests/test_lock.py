@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from s3napback.errors import ChangeableByOthers, LockHeld, StateError, UnusableDiffDir
 from s3napback.state import locked, require_own_diff_dir
+from tests.waiting import becomes
 
 PROJECT = Path(__file__).parents[1]
 
@@ -89,4 +93,31 @@ def test_a_diff_dir_that_cannot_be_written_to_is_refused_before_and_by_a_run() -
 
 def test_the_lock_of_a_missing_diff_dir_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="No such file"), locked(tmp_path / "missing", "me"):
+        pass
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("bindfs"), reason="only root mounts it here")
+def test_a_mount_that_dies_under_the_lock_is_no_failure_of_its_own(tmp_path: Path) -> None:
+    """What failed for that has been told; closing the lock was called a bug."""
+    below, place = tmp_path / "below", tmp_path / "place"
+    below.mkdir()
+    place.mkdir()
+    server = subprocess.Popen(["bindfs", "-f", str(below), str(place)])
+    try:
+        assert becomes(place.is_mount)
+        with locked(place, "me"):
+            server.kill()
+            server.wait()
+    finally:
+        server.kill()
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_folder_that_has_no_locks_is_refused(diff_dir: Path) -> None:
+    refusal = OSError(errno.ENOLCK, "No locks available")
+    with (
+        patch("s3napback.state.fcntl.flock", side_effect=refusal),
+        pytest.raises(UnusableDiffDir, match=r"cannot take the lock .*No locks available"),
+        locked(diff_dir, "me"),
+    ):
         pass

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from s3napback.records import dataclass
 from s3napback.recovery.clashes import EITHER, Folding
-from s3napback.recovery.folders import Cursor, cursor, exists, go_to, reached, unchanged
+from s3napback.recovery.folders import Cursor, cursor, exists, go_to, names_in, reached, unchanged
 from s3napback.recovery.members import ACCESS_LIST, CAPABILITY, DEFAULT_LIST, SET_ID
 from s3napback.recovery.refusals import Aspect, Refusals
 from s3napback.recovery.staging import UnusableTarget
@@ -26,6 +26,7 @@ _LEAST_ROOM = 1 << 20
 _PROBE = "probe"
 _OTHER_CASE = "PROBE"
 _FORMS = "prob\u00e9", "probe\u0301"
+_NO_TEXT = os.fsdecode(b"probe\xe9")
 _STRANGER = 54321
 """A user, and a group, that is hardly anybody's."""
 
@@ -86,7 +87,19 @@ def folding_of(folder: int) -> Folding:
     """
     same = _same_as(_PROBE, (_OTHER_CASE, *(_PROBE + each for each in EITHER.ends)), folder)
     ends = "".join(each for each in EITHER.ends if _PROBE + each in same)
-    return Folding(_OTHER_CASE in same, bool(_same_as(_FORMS[0], _FORMS[1:], folder)), ends)
+    return Folding(_OTHER_CASE in same, bool(_same_as(_FORMS[0], _FORMS[1:], folder)), ends, _gives_another(folder))
+
+
+def _gives_another(folder: int) -> bool:
+    """Whether a name that is not UTF-8 is taken, and another one listed."""
+    try:
+        os.close(os.open(_NO_TEXT, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder))
+    except OSError:
+        return False
+    try:
+        return _NO_TEXT not in names_in(folder)
+    finally:
+        os.unlink(_NO_TEXT, dir_fd=folder)
 
 
 def _same_as(name: str, others: Sequence[str], folder: int) -> frozenset[str]:

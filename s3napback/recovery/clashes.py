@@ -28,17 +28,24 @@ class Folding:
         case: small and capital letters.
         forms: letters with accents, as one character and as two.
         ends: characters that it drops where a name ends with them, as FAT does with dots.
+        only_text: it takes names that are not UTF-8, and gives others for them, as a mount of SeaweedFS does.
     """
 
     case: bool = False
     forms: bool = False
     ends: str = ""
+    only_text: bool = False
 
     def __bool__(self) -> bool:
-        return self.case or self.forms or bool(self.ends)
+        return self.case or self.forms or bool(self.ends) or self.only_text
 
     def __or__(self, other: Folding) -> Folding:
-        return Folding(self.case or other.case, self.forms or other.forms, self.ends + other.ends)
+        only_text = self.only_text or other.only_text
+        return Folding(self.case or other.case, self.forms or other.forms, self.ends + other.ends, only_text)
+
+    def gives_another(self, name: str) -> bool:
+        """Whether the target would list another name in the place of this one; a later archive would know that gone."""
+        return self.only_text and not _is_text(name)
 
     def kept(self, name: str) -> str:
         """What the target keeps of a name."""
@@ -61,6 +68,7 @@ EITHER = Folding(case=True, forms=True, ends=". ")
 """What the least discerning ones do."""
 
 WORDS = "the target takes its name for that of another"
+NO_TEXT = "the target keeps no names that are not UTF-8"
 SHORTENED = "the target drops what its name ends with"
 
 
@@ -74,6 +82,11 @@ def same_names(folding: Folding, names: Iterable[str]) -> Iterator[str]:
         if key in claimed:
             yield name
         claimed.add(key)
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name, as Python has it, is UTF-8."""
+    return name.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def _lowered(letter: str) -> str:
@@ -109,6 +122,8 @@ class Clashes:
 
     def passes(self, member: Member) -> bool:
         """Whether a member does; folders come before what lies in them."""
+        if self.folding.gives_another(member.name) and not self._is_lost(member.name):
+            self._lose(member.name)
         if member.dumpdir is not None:
             self._has_lists = True
             self._look_into(member)

@@ -16,6 +16,7 @@ from pathlib import Path
 from s3napback.capabilities import is_bound_by_modes, is_deprived_root
 from s3napback.records import dataclass
 from s3napback.recovery.folders import cursor, entry_mode, go_to, unchanged
+from s3napback.recovery.manners import USUAL_MANNERS, Manners
 from s3napback.recovery.members import ACCESS_LIST, CAPABILITY, DEFAULT_LIST, SET_ID
 from s3napback.recovery.passing import Before
 from s3napback.recovery.private import private_folder
@@ -30,7 +31,7 @@ _LISTS = (os.fsdecode(ACCESS_LIST), os.fsdecode(DEFAULT_LIST))
 _REFUSING = frozenset(
     {
         *(errno.EPERM, errno.EACCES, errno.EINVAL, errno.ENAMETOOLONG, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK),
-        *(errno.EILSEQ, errno.EOVERFLOW, errno.EFBIG, errno.ENXIO, errno.ENODEV),
+        *(errno.EILSEQ, errno.EOVERFLOW, errno.EFBIG, errno.ENXIO, errno.ENODEV, errno.ERANGE),
     }
 )
 """Errors that lie in what the target is, or in who we are there, and not in the state of a disk."""
@@ -65,12 +66,15 @@ class Copier:
     Attributes:
         refusals: takes what the target does not.
         stack: holds the folders in which the first names of files wait for the others.
+        manners: of the target.
     """
 
     refusals: Refusals
     stack: ExitStack
+    manners: Manners = USUAL_MANNERS
     _first_names: dict[tuple[int, int], tuple[int, str]] = field(default_factory=dict)
     _pools: dict[int, int] = field(default_factory=dict)
+    _lone: dict[tuple[int, int], str] = field(default_factory=dict)
 
     @contextmanager
     def noting(self, path: bytes, aspect: Aspect, *others: int) -> Iterator[None]:
@@ -121,10 +125,13 @@ class Copier:
                         os.unlink(_COPY, dir_fd=folder)
                     return False
                 place = _Place(f"/proc/self/fd/{folder}/{_COPY}", path, is_folder=False)
-                self._give(f"/proc/self/fd/{source}/{name}", status, before, place)
+                if not (self.manners.follows_links and stat.S_ISLNK(status.st_mode)):
+                    self._give(f"/proc/self/fd/{source}/{name}", status, before, place)
                 self._remember(status, folder, target)
             with self.noting(path, Aspect.ENTRY, NO_SUCH_NAME):
                 os.rename(_COPY, new_name or name, src_dir_fd=folder, dst_dir_fd=target)
+                if self.manners.one_by_one:
+                    self.give_times(status, new_name or name, target, path)
                 return True
             return False
 
@@ -132,6 +139,8 @@ class Copier:
         """Make another name of a file that was copied already."""
         first = self._first_names.get((status.st_dev, status.st_ino))
         if first is None:
+            if reason := self._lone.get((status.st_dev, status.st_ino)):
+                self.refusals.note(path, Aspect.COPY, reason)
             return False
         try:
             os.link(first[1], _COPY, src_dir_fd=first[0], dst_dir_fd=folder, follow_symlinks=False)
@@ -149,9 +158,11 @@ class Copier:
             self.stack.callback(os.close, parent)
             self._pools[device] = self.stack.enter_context(private_folder(parent, _PREFIX))[1]
         pool, name = self._pools[device], str(len(self._first_names))
-        with suppress(OSError):
+        try:
             os.link(_COPY, name, src_dir_fd=folder, dst_dir_fd=pool, follow_symlinks=False)
             self._first_names[status.st_dev, status.st_ino] = pool, name
+        except OSError as error:
+            self._lone[status.st_dev, status.st_ino] = _words(error)
 
     def give_facts(self, source: int, status: os.stat_result, before: Before, target: int, path: bytes) -> None:
         """Give a folder the owner, permissions, times, lists of access rights and attributes of another.
@@ -183,8 +194,23 @@ class Copier:
         if not stat.S_ISLNK(now.st_mode) and stat.S_IMODE(place.look().st_mode) != mode:
             with self.noting(place.path, Aspect.MODE):
                 Path(place.way).chmod(mode)
+        self._give_times(status, place)
+
+    def give_times(self, status: os.stat_result, name: str, target: int, path: bytes) -> None:
+        """Give its times to what is no folder and may have lost them on its way; a look need not show that.
+
+        Args:
+            status: its facts before.
+            name: of it.
+            target: descriptor of the folder that it lies in.
+            path: as archives name it.
+        """
+        if not (self.manners.follows_links and stat.S_ISLNK(status.st_mode)):
+            self._give_times(status, _Place(f"/proc/self/fd/{target}/{name}", path, is_folder=False))
+
+    def _give_times(self, status: os.stat_result, place: _Place) -> None:
         with self.noting(place.path, Aspect.TIMES):
-            os.utime(place.way, ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=follows)
+            os.utime(place.way, ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=place.is_folder)
             if not are_close(place.look().st_mtime_ns, status.st_mtime_ns):
                 self.refusals.note(place.path, Aspect.TIMES, "the target keeps others that are near")
 

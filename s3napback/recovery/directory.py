@@ -16,6 +16,7 @@ from s3napback.logs import log_lines
 from s3napback.records import dataclass
 from s3napback.recovery.attributes import Nature, folding_of, nature_of
 from s3napback.recovery.folders import file_names
+from s3napback.recovery.manners import manners_of
 from s3napback.recovery.members import Gate
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.paths import NoSuchPath, WantedPaths, members_of_paths, outermost, whole_reading
@@ -37,6 +38,8 @@ from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import Transformation
 
 logger = logging.getLogger("s3napback")
+
+_BARE = "owners and times of links were not set: the target would give them to what the links lead to"
 
 
 def listing(directory: str, tar: str) -> tuple[Transformation, Stage]:
@@ -118,11 +121,14 @@ class DirectoryRestore:
             with looking_into_it():
                 nature = nature_of(staging.tree)
                 folding = folding_of(staging.tree)
+                at_target = manners = manners_of(staging.tree)
                 if staging.is_elsewhere and not self.in_place:
                     with private_folder(staging.target, PREFIX) as (_name, probed):
                         folding |= folding_of(probed)
+                        at_target = manners_of(probed)
             gate = replace(gate, user=nature.user, group=nature.group, folding=folding, times=nature.times)
             replay = Replay(decoder, staging, gate, self.tar, nature.is_powerless, nature.forgets_permissions)
+            replay.manners = manners | at_target
             gave_power = replay.run(chain, wanted, asked, prepare)
             names = replay.there(outermost(asked) or (gate.top,))
             with looking_into_it():
@@ -130,10 +136,16 @@ class DirectoryRestore:
             tree = staging.tree
             if staging.is_elsewhere and not self.in_place:
                 require_empty_folder(staging.target, self.where)
-                tree = stack.enter_context(brought_over(staging, gate.top, names, replay.refusals))
-            if self.strict and (replay.refusals or replay.foreign or replay.rounded or nature.forgets_permissions):
+                tree = stack.enter_context(brought_over(staging, gate.top, names, replay.refusals, manners=at_target))
+            if self.strict and (
+                replay.refusals
+                or replay.foreign
+                or replay.rounded
+                or nature.forgets_permissions
+                or replay.has_bare_links
+            ):
                 _refuse(replay, nature, self.where)
-            publish(staging, tree, gate.top, names, replay.refusals, in_place=self.in_place)
+            publish(staging, tree, gate.top, names, replay.refusals, in_place=self.in_place, manners=at_target)
         powers.tell(self.where)
         _tell(replay, nature, self.where)
 
@@ -162,8 +174,9 @@ def _lines(replay: Replay, nature: Nature, where: Path) -> list[str]:
     times: list[str] = []
     if replay.rounded:
         times = [f"times of modification were rounded down: the target keeps them in steps of {nature.times.step_text}"]
+    links = [_BARE] if replay.has_bare_links else []
     said = [owners] if owners and not nature.is_powerless else []
-    return [*said, *modes, *times, *replay.refusals.lines(where)]
+    return [*said, *modes, *times, *links, *replay.refusals.lines(where)]
 
 
 def _refuse(replay: Replay, nature: Nature, where: Path) -> None:

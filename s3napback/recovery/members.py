@@ -13,7 +13,7 @@ from s3napback.recovery.groundwork import Groundwork
 from s3napback.recovery.opening.failures import Damaged
 from s3napback.recovery.times import ANY_TIMES, Times, modified
 from s3napback.streams.dumpdirs import MalformedArchive
-from s3napback.streams.tar_headers import BLOCK_DEVICE, CHARACTER_DEVICE, HARD_LINK, REGULAR, Member
+from s3napback.streams.tar_headers import BLOCK_DEVICE, CHARACTER_DEVICE, HARD_LINK, REGULAR, SYMBOLIC_LINK, Member
 from s3napback.streams.tar_ordinary import Passing
 from s3napback.streams.tar_rewriting import without_entries
 from s3napback.streams.tar_stream import selected, watched
@@ -93,6 +93,7 @@ class Passed:
         shortened: names of those of which the target keeps less.
         rounded: the time of one was between two that the target keeps.
         untimely: names of those whose time is earlier, or later, than the target has any.
+        has_links: one was a symbolic link.
     """
 
     gave_power: bool = False
@@ -107,6 +108,7 @@ class Passed:
     shortened: set[str] = field(default_factory=set)
     rounded: bool = False
     untimely: list[str] = field(default_factory=list)
+    has_links: bool = False
 
 
 @dataclass(frozen=True)
@@ -245,6 +247,7 @@ class _Passage:
     def note(self, member: Member) -> None:
         found, gate = self.found, self.gate
         found.gave_power = found.gave_power or gives_power(member)
+        found.has_links = found.has_links or member.type == SYMBOLIC_LINK
         if names := attributes_of(member):
             self._note_attributes(member.name, names)
         if member.permissions & SPECIAL and (member.is_directory or member.type == REGULAR):

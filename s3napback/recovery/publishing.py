@@ -24,6 +24,7 @@ from s3napback.recovery.folders import (
     names_in,
     unchanged,
 )
+from s3napback.recovery.manners import USUAL_MANNERS, Manners
 from s3napback.recovery.obstacles import OF_ANOTHER_KIND, MergeSurvey
 from s3napback.recovery.passing import OPEN_FOLDER, Before
 from s3napback.recovery.path_opening import UnusableFolder
@@ -36,7 +37,9 @@ _TREE = "tree"
 
 
 @contextmanager
-def brought_over(staging: Staging, top: str, names: Sequence[str], refusals: Refusals) -> Iterator[int]:
+def brought_over(
+    staging: Staging, top: str, names: Sequence[str], refusals: Refusals, *, manners: Manners = USUAL_MANNERS
+) -> Iterator[int]:
     """While it is entered, what was asked for lies in a private folder in WHERE, and not elsewhere any more.
 
     Args:
@@ -44,6 +47,7 @@ def brought_over(staging: Staging, top: str, names: Sequence[str], refusals: Ref
         top: see ``publish``.
         names: see ``publish``.
         refusals: takes what the target does not.
+        manners: of WHERE.
 
     Yields:
         The folder's descriptor.
@@ -59,7 +63,7 @@ def brought_over(staging: Staging, top: str, names: Sequence[str], refusals: Ref
             stack.callback(os.close, tree)
             sides = cursor(staging.tree, is_own=True), cursor(tree)
             with sides[0] as source, sides[1] as target, ExitStack() as copies:
-                move = _Move(source, target, len(file_names(top)), Copier(refusals, copies), is_private=True)
+                move = _Move(source, target, len(file_names(top)), Copier(refusals, copies, manners), is_private=True)
                 for name in names:
                     move.move(file_names(name))
         except OSError as error:
@@ -69,7 +73,16 @@ def brought_over(staging: Staging, top: str, names: Sequence[str], refusals: Ref
         yield tree
 
 
-def publish(staging: Staging, tree: int, top: str, names: Sequence[str], refusals: Refusals, *, in_place: bool) -> None:
+def publish(
+    staging: Staging,
+    tree: int,
+    top: str,
+    names: Sequence[str],
+    refusals: Refusals,
+    *,
+    in_place: bool,
+    manners: Manners = USUAL_MANNERS,
+) -> None:
     """Move what was asked for into WHERE.
 
     Files take the place of files, folders are merged; nothing is deleted but files that restored ones replace. Folders
@@ -82,6 +95,7 @@ def publish(staging: Staging, tree: int, top: str, names: Sequence[str], refusal
         names: what was asked for, as archives name it; it lies in ``top``.
         refusals: takes what a file system that is mounted in WHERE does not.
         in_place: WHERE may hold something.
+        manners: of WHERE.
 
     Raises:
         UnusableTarget: something has come into WHERE meanwhile, or something is in the way; nothing was changed. Or it
@@ -92,7 +106,7 @@ def publish(staging: Staging, tree: int, top: str, names: Sequence[str], refusal
     sides = cursor(tree, is_own=True), cursor(staging.target, opens=True)
     with sides[0] as source, sides[1] as target, ExitStack() as stack:
         count = _require_free_way(source, target, names, staging.where)
-        copier = Copier(refusals, stack)
+        copier = Copier(refusals, stack, manners)
         move = _Move(source, target, len(file_names(top)), copier)
         with _failing(staging.where, move, count):
             for name in names:
@@ -232,17 +246,29 @@ class _Move:
         if stat.S_ISDIR(mode) and entry_mode(name, self.target.descriptor) is not None:
             self._merge(name)
             return
+        if self.copier.manners.one_by_one and stat.S_ISDIR(mode):
+            self._move_across(name, is_folder=True)
+            return
         try:
-            _rename(name, self.source.descriptor, self.target.descriptor)
+            self._rename(name)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
             self._move_across(name, is_folder=stat.S_ISDIR(mode))
         self.done += 1
 
+    def _rename(self, name: str) -> None:
+        source, target = self.source.descriptor, self.target.descriptor
+        if not self.copier.manners.one_by_one:
+            _rename(name, source, target)
+            return
+        status = os.lstat(name, dir_fd=source)
+        _rename(name, source, target)
+        self.copier.give_times(status, name, target, self._path(name))
+
     def _move_across(self, name: str, *, is_folder: bool) -> None:
         """Another file system is mounted below WHERE, or the staging folder is on another one."""
-        path = os.fsencode("/".join((*self.source.names, name)))
+        path = self._path(name)
         if not is_folder:
             self.copier.copy(name, self.source.descriptor, self.target.descriptor, path)
             return
@@ -268,8 +294,12 @@ class _Move:
             folding = folding_of(probed)
         lost = set(same_names(folding, names))
         for name in sorted(lost):
-            self.copier.refusals.note(os.fsencode("/".join((*self.source.names, name))), Aspect.ENTRY, WORDS)
+            self.copier.refusals.note(self._path(name), Aspect.ENTRY, WORDS)
         return [name for name in names if name not in lost]
+
+    def _path(self, name: str) -> bytes:
+        """Of a name in the folder that both sides stand in, as archives have it."""
+        return os.fsencode("/".join((*self.source.names, name)))
 
     def _enter(self, name: str) -> None:
         self.source.enter(name)

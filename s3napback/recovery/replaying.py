@@ -20,9 +20,10 @@ from s3napback.recovery.attributes import (
     without_special,
     wrongly_owned,
 )
-from s3napback.recovery.clashes import SHORTENED, WORDS
+from s3napback.recovery.clashes import NO_TEXT, SHORTENED, WORDS
 from s3napback.recovery.copying import copy_names
 from s3napback.recovery.folders import Cursor, cursor, exists, go_to
+from s3napback.recovery.manners import USUAL_MANNERS, Manners
 from s3napback.recovery.members import Gate, Passed
 from s3napback.recovery.opening.ahead import reading_ahead
 from s3napback.recovery.opening.decoder import Decoder, Portion
@@ -39,13 +40,14 @@ logger = logging.getLogger("s3napback")
 _KEPT_BACK = "what was kept back of the archive"
 
 
-def extract_stage(tar: str, folder: int, review: Review | None = None) -> Stage:
+def extract_stage(tar: str, folder: int, review: Review | None = None, *, bare: bool = False) -> Stage:
     """The process that extracts one archive of a chain from its standard input; it deletes what the DIFF knows gone.
 
     Args:
         tar: name of GNU tar's program.
         folder: descriptor of where it extracts; nothing else can be changed by it.
         review: reads what it says.
+        bare: nothing is given an owner or times.
     """
     # By default tar restores attributes of the user's own namespace only, not the capabilities of programs.
     all_attributes = ("--xattrs-include=*",) if os.geteuid() == 0 else ()
@@ -55,6 +57,7 @@ def extract_stage(tar: str, folder: int, review: Review | None = None) -> Stage:
         # Whoever chooses names shall not choose the borders of lines, and warnings on attributes and on times before
         # 1970 or to come do not quote names.
         *("--quoting-style=escape", "--warning=no-xattr-write", "--warning=no-timestamp"),
+        *(("--no-same-owner", "--touch") if bare else ()),
     )
     return Stage(command, folder=folder, review=review)
 
@@ -80,6 +83,8 @@ class Replay:
         foreign: a member belonged to somebody else than it does now, because all belongs to one.
         unnoticed: of so many others nobody looked whether their attributes were taken.
         rounded: a member had a time between two that the target keeps.
+        manners: of the target, and of where the staging folder lies.
+        has_links: a member was a symbolic link.
     """
 
     decoder: Decoder
@@ -92,6 +97,13 @@ class Replay:
     foreign: bool = False
     unnoticed: int = 0
     rounded: bool = False
+    manners: Manners = USUAL_MANNERS
+    has_links: bool = False
+
+    @property
+    def has_bare_links(self) -> bool:
+        """Links came without their owners and times, which would have been those of what they lead to."""
+        return self.has_links and self.manners.follows_links
 
     def run(
         self, chain: Sequence[CataloguedArchive], wanted: WantedPaths, asked: Sequence[str], prepare: Preparation
@@ -176,11 +188,11 @@ class Replay:
             decoder = replace(self.decoder, part=part)
             decoder.run(archive, *first, finding.transformation, stage, use="extracted")
             reading = finding.result()
-            for blocks in (groundwork.links(), groundwork.folders()):
+            for blocks, bare in ((groundwork.links(), self.manners.follows_links), (groundwork.folders(), False)):
                 if (begin := next(blocks, None)) is not None:
                     reviews.append(ExtractionReview(self.gate.top, reviews[-1].refused))
                     feed = Feed(_KEPT_BACK, partial(chain_of, [begin], blocks))
-                    stage = extract_stage(self.tar, self.staging.tree, reviews[-1])
+                    stage = extract_stage(self.tar, self.staging.tree, reviews[-1], bare=bare)
                     self.decoder.use(archive, feed, stage, use="extracted")
             with looking_into_it():
                 for name, error in groundwork.lock():
@@ -201,7 +213,8 @@ class Replay:
             (passed.shortened, Aspect.NAME, SHORTENED),
         ):
             for name in names:
-                self.refusals.note(_path(name), aspect, reason)
+                is_named = aspect is not Aspect.ENTRY or not self.gate.folding.gives_another(name)
+                self.refusals.note(_path(name), aspect, reason if is_named else NO_TEXT)
 
     def _take_in(self, passed: Passed, reviews: Sequence[ExtractionReview]) -> None:
         tree = self.staging.tree
@@ -228,6 +241,7 @@ class Replay:
             if self.refusals.is_there(path):
                 self.refusals.note(path, Aspect.TIMES, "the target has no such times")
         self.rounded = self.rounded or passed.rounded
+        self.has_links = self.has_links or passed.has_links
         self.foreign = self.foreign or bool(passed.foreign)
         self.unnoticed += passed.unnoticed
 

@@ -69,10 +69,13 @@ _REFUSALS = frozenset(
         *(b"Operation not permitted", b"Permission denied", b"Invalid argument", b"File name too long"),
         *(b"Operation not supported", b"Function not implemented", b"Too many links", b"No such device or address"),
         *(b"Invalid or incomplete multibyte or wide character", b"Value too large for defined data type"),
-        *(b"Inappropriate ioctl for device", b"File too large", b"No such device"),
+        *(b"Inappropriate ioctl for device", b"File too large", b"No such device", b"Numerical result out of range"),
     }
 )
-"""Reasons that lie in what the target is, or in who we are there, and not in the archive or the state of a disk."""
+"""Reasons that lie in what the target is, or in who we are there, and not in the archive or the state of a disk.
+
+"Numerical result out of range" is what CryFS says of hard links, pipes and devices.
+"""
 
 _ABSENT = frozenset({b"No such file or directory", b"Not a directory"})
 

@@ -10,11 +10,11 @@ import os
 import posixpath
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from s3napback.config.directives import Directives
-from s3napback.errors import PipelineError
+from s3napback.errors import PipelineError, StateError
 from s3napback.formatting import counted
 from s3napback.index.comparing import Comparison, Looks
 from s3napback.index.database import NewIndex, ParentIndex
@@ -62,6 +62,15 @@ class IndexingTask:
     stall_timeout: float | None
 
 
+@contextmanager
+def _naming(folder: Path) -> Iterator[None]:
+    """Say where an index is made, if that fails: on a mount that has died, or has not what an index needs."""
+    try:
+        yield
+    except OSError as error:
+        raise StateError(f"the index cannot be made in {folder}: {error.strerror or error}") from error
+
+
 class Listing:
     """The making of the lines alone.
 
@@ -85,7 +94,7 @@ class Listing:
     def followed(self, blocks: Iterator[memoryview]) -> Iterator[Block]:
         """Pass the archive on, with a head."""
         secret = os.urandom(SECRET_SIZE)
-        with LineWriter(self._path) as writer:
+        with _naming(self._path.parent), LineWriter(self._path) as writer:
             gatherer = Gatherer(None, self._top, writer)
             follower = Follower(gatherer, None, self._top, _take_nothing)
             yield head_of(secret)
@@ -128,7 +137,7 @@ class Indexing:
         plan = self._plan
         top = posixpath.normpath(os.fsencode(plan.member))
         secret = os.urandom(SECRET_SIZE)
-        with ExitStack() as stack:
+        with _naming(plan.index.parent), ExitStack() as stack:
             writer = stack.enter_context(LineWriter(plan.index.with_suffix(".lines")))
             new = stack.enter_context(NewIndex(plan.index, plan.index.with_suffix(".links")))
             parent = stack.enter_context(ParentIndex(plan.parent)) if plan.parent else None

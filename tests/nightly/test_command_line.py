@@ -12,6 +12,7 @@ import pytest
 
 from s3napback.catalogue.sums import sum_key
 from tests.gpg_keys import Key
+from tests.servers import program
 from tests.site import Site
 from tests.waiting import becomes
 
@@ -94,6 +95,26 @@ def test_a_file_system_without_attributes_is_no_trouble(site: Site) -> None:
             assert "Warning" not in site.run("--strict", day=day).stderr
     finally:
         subprocess.run(["umount", "--lazy", str(site.source)], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts it here")
+def test_a_diff_dir_that_cannot_hold_an_index_is_named(site: Site) -> None:
+    """It was “gzip failed: PermissionError(1, …)”: rclone without a cache has no writing in the middle."""
+    (site.source / "file").write_text("content")
+    site.configure_cycle("Diffs 3")
+    below = site.root / "below"
+    below.mkdir()
+    mount = [program("rclone"), "mount", "--config=/dev/null", str(below), str(site.diff_dir), "--allow-other"]
+    server = subprocess.Popen([*mount, "--allow-non-empty"])
+    try:
+        assert becomes(site.diff_dir.is_mount)
+        done = site.run(expect=1)
+        assert f"the index cannot be made in {site.diff_dir}/" in done.stderr
+    finally:
+        subprocess.run(["umount", "--lazy", str(site.diff_dir)], check=True)
+        server.kill()
+        server.wait()
+    assert "1 done" in site.run(day=1).stderr
 
 
 def test_a_second_run_exits_at_once_and_says_who_holds_the_lock(site: Site) -> None:
