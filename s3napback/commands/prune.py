@@ -37,6 +37,7 @@ from s3napback.records import dataclass
 from s3napback.rotation import day_date, day_number
 from s3napback.state import lock_holder, locked, make_diff_dir
 from s3napback.stores import KeepingStore, Store, StoredObject
+from s3napback.stores.deleting import delete_and_look
 from s3napback.surroundings import configured_store, diff_dir, host_name
 from s3napback.watch.proofs import proof_keys, proven_key
 
@@ -316,10 +317,10 @@ class _Pruner:
                     f"{self._store.location}/{archive.key} has been replaced since it was looked at, and stays. "
                     "Is another machine at work under the same names?"
                 )
-            is_hidden = self._store.delete(archive.key)
+            is_hidden = delete_and_look(self._store, archive.key)
         for key in (index_key(archive.key), sum_key(archive.key), *sorted(proof_keys(archive.key) & self._proofs)):
             try:
-                self._store.delete(key)
+                delete_and_look(self._store, key)
             except StoreError as error:
                 # The archive itself is gone, which has to be told.
                 log_lines(logger, logging.ERROR, error.lines)
@@ -329,7 +330,7 @@ class _Pruner:
     def _delete_companion(self, key: str, archive_key: str) -> bool:
         if self._store.head(archive_key) is not None:
             raise StoreError(f"{self._store.location}/{key} stays: its archive has come back since it was looked at")
-        return self._store.delete(key)
+        return delete_and_look(self._store, key)
 
 
 def _description(archive: CataloguedArchive) -> str:

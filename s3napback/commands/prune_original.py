@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from datetime import date
+from functools import partial
 
 from s3napback.catalogue.claims import Claims
 from s3napback.catalogue.contents import Catalogue
@@ -19,6 +20,7 @@ from s3napback.original.chains import OriginalArchive
 from s3napback.original.contents import chunks_of, original_archives
 from s3napback.rotation import day_number
 from s3napback.stores import Store
+from s3napback.stores.deleting import delete_and_look
 from s3napback.surroundings import configured_store, host_name
 
 logger = logging.getLogger("s3napback")
@@ -134,9 +136,9 @@ def delete_original(store: Store, archive: OriginalArchive) -> None:
         )
     # Without its first chunk what is left of it can never be taken for a whole archive.
     first, *others = chunks
-    store.delete(first.key)
+    delete_and_look(store, first.key)
     with Crew(PARALLEL_REQUESTS, "delete") as crew:
-        for _ in crew.map(store.delete, [chunk.key for chunk in others]):
+        for _ in crew.map(partial(delete_and_look, store), [chunk.key for chunk in others]):
             pass
 
 

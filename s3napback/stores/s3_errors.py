@@ -160,7 +160,10 @@ _ADVICE = {
     "NoSuchBucket": "there is no such bucket: create it, or correct Bucket, Endpoint or Region",
     "InvalidBucketName": "the bucket's name is not allowed: correct Bucket",
     "InvalidAccessKeyId": "the access key is unknown: correct key= in S3Keyfile, or the credentials in use",
-    "SignatureDoesNotMatch": "the secret key is wrong: correct secret= in S3Keyfile, or the credentials in use",
+    "SignatureDoesNotMatch": (
+        "the secret key is wrong: correct secret= in S3Keyfile, or the credentials in use; if it is right, a proxy on "
+        "the way changes requests: their Host, their path, or a HEAD into a GET, as caches do"
+    ),
     "AuthorizationHeaderMalformed": "the request was signed for another region: set Region to the bucket's",
     "PermanentRedirect": "the bucket is elsewhere: set Region, or Endpoint, to the bucket's",
     "TemporaryRedirect": "the bucket is elsewhere, or was just made: set Region, or Endpoint, to the bucket's, or wait",
@@ -177,6 +180,7 @@ _ADVICE = {
 
 _ADVICE_ON_STATUS = {
     407: "the proxy wants a user and a password: correct HTTPS_PROXY or HTTP_PROXY",
+    413: "a proxy on the way takes no requests of this size: have it take more than ChunkSize, or set a smaller one",
     NO_EXPECTATIONS: "a proxy on the way refuses requests with “Expect: 100-continue”: have it pass them on",
 }
 _NO_S3 = (

@@ -135,7 +135,13 @@ def test_an_answer_with_a_part_that_makes_no_sense_is_a_failure_of_the_store(on_
 
 
 @pytest.mark.parametrize(
-    ("status", "words"), [(404, "not that of an S3 server"), (417, "100-continue"), (302, "not that of an S3 server")]
+    ("status", "words"),
+    [
+        (404, "not that of an S3 server"),
+        (413, "takes no requests of this size"),
+        (417, "100-continue"),
+        (302, "not that of an S3 server"),
+    ],
 )
 def test_a_refusal_that_is_no_store_s_says_who_refuses(on_moto: S3Bench, status: int, words: str) -> None:
     on_moto.proxy.add(Fault("PutObject", lambda *_others: Answer(status, {}, b"404 page not found\n")))
