@@ -28,7 +28,7 @@
 set -eu
 
 # What the tests run besides Python, as Debian packages.
-PACKAGES='gnupg tar acl attr bindfs btrfs-progs e2fsprogs exfat-fuse exfatprogs sshfs openssh-sftp-server util-linux libcap2-bin pigz zstd awscli memcached less man-db mandoc mariadb-server mariadb-client postgresql postgresql-client subversion sqlite3 zsh fish chromium chromium-driver fonts-dejavu-core prometheus'
+PACKAGES='gnupg tar acl attr bindfs btrfs-progs e2fsprogs exfat-fuse exfatprogs encfs cryfs sshfs openssh-sftp-server util-linux libcap2-bin pigz zstd awscli memcached less man-db mandoc mariadb-server mariadb-client postgresql postgresql-client subversion sqlite3 zsh fish chromium chromium-driver fonts-dejavu-core prometheus'
 
 main() {
     cd "$(dirname "$0")/.."
