@@ -82,9 +82,8 @@ class StoreState:
             DamagedState: it is there and makes no sense.
             StateError: it cannot be read.
         """
-        file = self.folder(name) / _STATE
         try:
-            return _read_state(file)
+            return _read_state(self.folder(name) / _STATE)
         except FileNotFoundError:
             return None
 
@@ -250,7 +249,7 @@ def locked(diff_dir: Path, holder: str) -> Iterator[None]:
     Raises:
         LockHeld: another run holds it; the message says who.
         ChangeableByOthers: DiffDir or the lock is not our own; nothing was written to it.
-        UnusableDiffDir: the lock file cannot be opened.
+        UnusableDiffDir: the lock file cannot be opened, or its file system has no locks.
     """
     path = diff_dir / _LOCK
     try:
@@ -264,7 +263,7 @@ def locked(diff_dir: Path, holder: str) -> Iterator[None]:
             other = os.read(descriptor, 1000).decode("utf-8", "backslashreplace").strip() or "unknown"
             raise LockHeld(f"another run is at work with {diff_dir}: {other}") from None
         except OSError as error:
-            raise UnusableDiffDir(f"cannot take the lock {path}: {error.strerror}; {_ELSEWHERE}") from error
+            raise UnusableDiffDir(f"cannot lock {path}: {error.strerror}; set DiffDir to a local disk") from error
         # A full disk keeps nobody from holding the lock, only from saying so.
         overwrite_if_possible(descriptor, f"{holder}\n")
         try:

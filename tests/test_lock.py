@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import signal
@@ -10,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from unittest.mock import patch
 
 import pytest
 
@@ -111,13 +109,3 @@ def test_a_mount_that_dies_under_the_lock_is_no_failure_of_its_own(tmp_path: Pat
     finally:
         server.kill()
         subprocess.run(["umount", str(place)], check=True)
-
-
-def test_a_folder_that_has_no_locks_is_refused(diff_dir: Path) -> None:
-    refusal = OSError(errno.ENOLCK, "No locks available")
-    with (
-        patch("s3napback.state.fcntl.flock", side_effect=refusal),
-        pytest.raises(UnusableDiffDir, match=r"cannot take the lock .*No locks available"),
-        locked(diff_dir, "me"),
-    ):
-        pass

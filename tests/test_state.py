@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import stat
 import subprocess
@@ -13,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from s3napback.chains import Memory, SourceState
-from s3napback.errors import StateError
+from s3napback.errors import StateError, UnusableDiffDir
 from s3napback.kinds import SourceName
 from s3napback.sources import WORKING
 from s3napback.state import StoreState, _read_state, locked, make_diff_dir
@@ -280,3 +282,16 @@ def test_sources_at_a_time_do_not_remove_each_others_folders(state: StoreState) 
     with ThreadPoolExecutor(4) as workers:
         list(workers.map(work, range(4)))
     assert not state.folder("source-0").parent.exists()
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_file_system_without_locks_is_told(diff_dir: Path, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As NFS version 3 without its lock daemon, which no test can have: the kernel's client is needed for it."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(UnusableDiffDir, match=f"cannot lock {diff_dir}/lock: {os.strerror(number)}; set DiffDir"):
+        with locked(diff_dir, "somebody"):
+            pass
