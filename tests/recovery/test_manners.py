@@ -128,6 +128,25 @@ def test_what_links_lead_to_is_left_alone(site: Site, tmp_path: Path, staging: b
     assert (after.st_uid, after.st_mtime_ns) == (before.st_uid, before.st_mtime_ns)
 
 
+def test_what_was_put_into_a_folder_that_was_read_before_is_seen(site: Site, tmp_path: Path) -> None:
+    """On sshfs a descriptor shows nothing more once it was read to its end, and so does every other one then."""
+    site.configure_cycle("Diffs 6")
+    fill(site.source)
+    for name in ("stays", "goes", "becomes"):
+        (site.source / name).symlink_to("folder/file")
+    site.run(day=0)
+    (site.source / "goes").unlink()
+    (site.source / "becomes").unlink()
+    (site.source / "becomes").write_text("a file")
+    site.run(day=1)
+    with disk(tmp_path / "target", sshfs) as target:
+        done = site.run("restore", str(site.source), "--to", f"{target}/out", day=None, expect=1)
+    assert "is left, and cannot be removed" not in done.stderr
+    out = tmp_path / "target/below/out"
+    assert [path.name for path in out.iterdir()] == [site.source.parts[1]]
+    assert sorted(path.name for path in Path(f"{out}{site.source}").iterdir()) == ["becomes", "folder", "stays"]
+
+
 @pytest.mark.parametrize("staging", [False, True])
 def test_what_a_target_says_is_out_of_range_costs_that_alone(site: Site, tmp_path: Path, staging: bool) -> None:
     """CryFS has neither pipes nor second names."""
