@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator
 from itertools import islice
 
-from s3napback.recovery.folders import Cursor, reached, walk
+from s3napback.recovery.folders import Cursor, opened_anew, reached, walk
 
 _AT_ONCE = 100_000
 """Names of one folder that are compared with an archive's list of it, whatever their number; for bounded memory."""
@@ -70,8 +70,7 @@ def gone(folder: int, dumpdir: bytes) -> list[tuple[str, bool]]:
     As GNU tar decides it (``try_purge_directory`` in ``src/incremen.c``).
     """
     entries_gone: list[tuple[str, bool]] = []
-    os.lseek(folder, 0, os.SEEK_SET)
-    with os.scandir(folder) as entries:
+    with opened_anew(folder) as again, os.scandir(again) as entries:
         while found := {
             os.fsencode(entry.name): entry.is_dir(follow_symlinks=False) for entry in islice(entries, _AT_ONCE)
         }:

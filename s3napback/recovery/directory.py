@@ -39,6 +39,7 @@ from s3napback.streams.transformations import Transformation
 
 logger = logging.getLogger("s3napback")
 
+_DATED = "times of files with several names were not kept: the target sets them anew for each name that is made"
 _BARE = "owners and times of links were not set: the target would give them to what the links lead to"
 
 
@@ -137,13 +138,7 @@ class DirectoryRestore:
             if staging.is_elsewhere and not self.in_place:
                 require_empty_folder(staging.target, self.where)
                 tree = stack.enter_context(brought_over(staging, gate.top, names, replay.refusals, manners=at_target))
-            if self.strict and (
-                replay.refusals
-                or replay.foreign
-                or replay.rounded
-                or nature.forgets_permissions
-                or replay.has_bare_links
-            ):
+            if self.strict and (replay.foreign or _lines(replay, nature, self.where)):
                 _refuse(replay, nature, self.where)
             publish(staging, tree, gate.top, names, replay.refusals, in_place=self.in_place, manners=at_target)
         powers.tell(self.where)
@@ -175,6 +170,7 @@ def _lines(replay: Replay, nature: Nature, where: Path) -> list[str]:
     if replay.rounded:
         times = [f"times of modification were rounded down: the target keeps them in steps of {nature.times.step_text}"]
     links = [_BARE] if replay.has_bare_links else []
+    links += [_DATED] if replay.has_dated_names else []
     said = [owners] if owners and not nature.is_powerless else []
     return [*said, *modes, *times, *links, *replay.refusals.lines(where)]
 

@@ -12,7 +12,7 @@ from dataclasses import field
 
 from s3napback.capabilities import is_bound_by_modes
 from s3napback.records import dataclass
-from s3napback.recovery.passing import Before, opened, opened_to_us, passable
+from s3napback.recovery.passing import OPEN_FOLDER, Before, opened, opened_to_us, passable
 from s3napback.recovery.path_opening import UnusableFolder
 
 NOTHING_THERE = (errno.ENOENT, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)
@@ -243,14 +243,29 @@ def _entries(folder: int) -> tuple[list[str], tuple[str, ...], tuple[str, ...]]:
     links: list[str] = []
     if fcntl.fcntl(folder, fcntl.F_GETFL) & os.O_PATH:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    # btrfs shows what there was when the folder was opened, or begun anew.
-    os.lseek(folder, 0, os.SEEK_SET)
-    with os.scandir(folder) as entries:
+    with opened_anew(folder) as again, os.scandir(again) as entries:
         for entry in entries:
             (folders if entry.is_dir(follow_symlinks=False) else others).append(entry.name)
             if entry.is_symlink():
                 links.append(entry.name)
     return folders, tuple(others), tuple(links)
+
+
+@contextmanager
+def opened_anew(folder: int) -> Iterator[int]:
+    """Another descriptor of a folder: one that was read already shows an empty folder on sshfs, to everybody.
+
+    btrfs shows what there was when the folder was opened, or begun anew.
+    """
+    try:
+        again = os.open(".", OPEN_FOLDER, dir_fd=folder)
+    except PermissionError:
+        again = os.dup(folder)
+        os.lseek(again, 0, os.SEEK_SET)
+    try:
+        yield again
+    finally:
+        os.close(again)
 
 
 def go_to(place: Cursor, names: Sequence[str]) -> bool:

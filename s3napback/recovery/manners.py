@@ -1,4 +1,4 @@
-"""What a target does where others do nothing: to what lies in a folder that is renamed, and to what a link leads to."""
+"""What a target does where others do nothing: to what is renamed, to what links lead to, to a file with a new name."""
 
 from __future__ import annotations
 
@@ -24,13 +24,16 @@ class Manners:
     Attributes:
         one_by_one: what is renamed, or lies in a folder that is, has other times then, as with EncFS.
         follows_links: who gives a link an owner or times gives them to what it leads to, were it elsewhere: sshfs.
+        dates_names: a file that gets another name has the time of that then, as in a mount of SeaweedFS.
     """
 
     one_by_one: bool = False
     follows_links: bool = False
+    dates_names: bool = False
 
     def __or__(self, other: Manners) -> Manners:
-        return Manners(self.one_by_one or other.one_by_one, self.follows_links or other.follows_links)
+        one_by_one, follows_links = self.one_by_one or other.one_by_one, self.follows_links or other.follows_links
+        return Manners(one_by_one, follows_links, self.dates_names or other.dates_names)
 
 
 USUAL_MANNERS = Manners()
@@ -42,15 +45,16 @@ def manners_of(folder: int) -> Manners:
     Args:
         folder: descriptor of one of the caller's own.
     """
-    try:
-        return Manners(_is_touched_by_renaming(folder), _is_reached_by_links(folder))
-    finally:
+    found = []
+    for is_so in (_is_touched_by_renaming, _is_reached_by_links, _is_touched_by_naming):
+        found.append(is_so(folder))
         for name in (_INNER, _MOVED, _PROBE, _OTHER):
             with suppress(OSError):
                 os.unlink(name, dir_fd=folder)
         for name in (_PROBE, _OTHER):
             with suppress(OSError):
                 os.rmdir(name, dir_fd=folder)
+    return Manners(*found)
 
 
 def _is_touched_by_renaming(folder: int) -> bool:
@@ -58,10 +62,7 @@ def _is_touched_by_renaming(folder: int) -> bool:
         os.mkdir(_PROBE, 0o700, dir_fd=folder)
         before = _made(_INNER, folder)
         os.rename(_PROBE, _OTHER, src_dir_fd=folder, dst_dir_fd=folder)
-        is_same = are_close(_time(_MOVED, folder), before)
-        os.unlink(_MOVED, dir_fd=folder)
-        os.rmdir(_OTHER, dir_fd=folder)
-        return not is_same
+        return not are_close(_time(_MOVED, folder), before)
     return False
 
 
@@ -70,6 +71,14 @@ def _is_reached_by_links(folder: int) -> bool:
         before = _made(_PROBE, folder)
         os.symlink(_PROBE, _OTHER, dir_fd=folder)
         os.utime(_OTHER, ns=(0, 0), dir_fd=folder, follow_symlinks=False)
+        return not are_close(_time(_PROBE, folder), before)
+    return False
+
+
+def _is_touched_by_naming(folder: int) -> bool:
+    with suppress(OSError):
+        before = _made(_PROBE, folder)
+        os.link(_PROBE, _OTHER, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
         return not are_close(_time(_PROBE, folder), before)
     return False
 

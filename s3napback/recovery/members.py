@@ -94,6 +94,7 @@ class Passed:
         rounded: the time of one was between two that the target keeps.
         untimely: names of those whose time is earlier, or later, than the target has any.
         has_links: one was a symbolic link.
+        has_names: one was another name of a file.
     """
 
     gave_power: bool = False
@@ -109,6 +110,7 @@ class Passed:
     rounded: bool = False
     untimely: list[str] = field(default_factory=list)
     has_links: bool = False
+    has_names: bool = False
 
 
 @dataclass(frozen=True)
@@ -248,6 +250,7 @@ class _Passage:
         found, gate = self.found, self.gate
         found.gave_power = found.gave_power or gives_power(member)
         found.has_links = found.has_links or member.type == SYMBOLIC_LINK
+        found.has_names = found.has_names or member.type == HARD_LINK
         if names := attributes_of(member):
             self._note_attributes(member.name, names)
         if member.permissions & SPECIAL and (member.is_directory or member.type == REGULAR):

@@ -11,7 +11,7 @@ from itertools import islice
 
 from s3napback.records import dataclass
 from s3napback.recovery.archived_facts import ArchivedFacts
-from s3napback.recovery.folders import Cursor
+from s3napback.recovery.folders import Cursor, opened_anew
 from s3napback.recovery.following import cursor_at
 from s3napback.recovery.known_names import Flag, KnownNames
 
@@ -110,10 +110,8 @@ class _Folder:
         descriptor = self.place.descriptor
         if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_PATH:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        # btrfs shows what there was when the folder was opened, or begun anew.
-        os.lseek(descriptor, 0, os.SEEK_SET)
         folder = _as_archived(self._path("").strip("/"))
-        with os.scandir(descriptor) as entries:
+        with opened_anew(descriptor) as again, os.scandir(again) as entries:
             while piece := list(islice(entries, _PIECE)):
                 flags = self.names.in_folder(folder, [_as_archived(entry.name) for entry in piece])
                 yield list(zip(piece, flags, strict=True))

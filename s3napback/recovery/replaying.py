@@ -85,6 +85,7 @@ class Replay:
         rounded: a member had a time between two that the target keeps.
         manners: of the target, and of where the staging folder lies.
         has_links: a member was a symbolic link.
+        has_names: a member was another name of a file.
     """
 
     decoder: Decoder
@@ -99,6 +100,12 @@ class Replay:
     rounded: bool = False
     manners: Manners = USUAL_MANNERS
     has_links: bool = False
+    has_names: bool = False
+
+    @property
+    def has_dated_names(self) -> bool:
+        """Files with several names have the time at which these were made."""
+        return self.has_names and self.manners.dates_names
 
     @property
     def has_bare_links(self) -> bool:
@@ -242,6 +249,7 @@ class Replay:
                 self.refusals.note(path, Aspect.TIMES, "the target has no such times")
         self.rounded = self.rounded or passed.rounded
         self.has_links = self.has_links or passed.has_links
+        self.has_names = self.has_names or passed.has_names
         self.foreign = self.foreign or bool(passed.foreign)
         self.unnoticed += passed.unnoticed
 

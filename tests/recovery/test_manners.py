@@ -20,6 +20,7 @@ AGO = 1_500_000_001_123_456_000
 """Nanoseconds since 1970; EncFS has no shorter steps."""
 
 SFTP_SERVER = Path("/usr/lib/openssh/sftp-server")
+DATED = "times of files with several names were not kept: the target sets them anew for each name that is made"
 BARE = "owners and times of links were not set: the target would give them to what the links lead to"
 
 
@@ -128,6 +129,25 @@ def test_what_links_lead_to_is_left_alone(site: Site, tmp_path: Path, staging: b
     assert (after.st_uid, after.st_mtime_ns) == (before.st_uid, before.st_mtime_ns)
 
 
+def test_what_was_put_into_a_folder_that_was_read_before_is_seen(site: Site, tmp_path: Path) -> None:
+    """On sshfs a descriptor shows nothing more once it was read to its end, and so does every other one then."""
+    site.configure_cycle("Diffs 6")
+    fill(site.source)
+    for name in ("stays", "goes", "becomes"):
+        (site.source / name).symlink_to("folder/file")
+    site.run(day=0)
+    (site.source / "goes").unlink()
+    (site.source / "becomes").unlink()
+    (site.source / "becomes").write_text("a file")
+    site.run(day=1)
+    with disk(tmp_path / "target", sshfs) as target:
+        done = site.run("restore", str(site.source), "--to", f"{target}/out", day=None, expect=1)
+    assert "is left, and cannot be removed" not in done.stderr
+    out = tmp_path / "target/below/out"
+    assert [path.name for path in out.iterdir()] == [site.source.parts[1]]
+    assert sorted(path.name for path in Path(f"{out}{site.source}").iterdir()) == ["becomes", "folder", "stays"]
+
+
 @pytest.mark.parametrize("staging", [False, True])
 def test_what_a_target_says_is_out_of_range_costs_that_alone(site: Site, tmp_path: Path, staging: bool) -> None:
     """CryFS has neither pipes nor second names."""
@@ -178,9 +198,13 @@ def mounted_seaweedfs(folder: Path) -> Iterator[Path]:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts it here")
 def test_names_that_a_target_gives_others_for_are_left_out_and_told(site: Site, tmp_path: Path) -> None:
-    """SeaweedFS made “caf_” of a name in Latin-1, which the next archive of the chain did not know, and removed."""
+    """SeaweedFS made “caf_” of a name in Latin-1, which the next archive of the chain did not know, and removed.
+
+    A file has the time there at which it got its last name.
+    """
     site.configure_cycle("Diffs 6")
     fill(site.source)
+    (site.source / "folder/other").hardlink_to(site.source / "folder/file")
     for name in (b"caf\xe9", b"folder/\xff/inner", b"folder/\xff/\xfe"):
         path = site.source / os.fsdecode(name)
         path.parent.mkdir(exist_ok=True)
@@ -191,7 +215,10 @@ def test_names_that_a_target_gives_others_for_are_left_out_and_told(site: Site, 
     with mounted_seaweedfs(tmp_path / "target") as target:
         where = Path(f"{target}/out{site.source}")
         told = errors(site.run("restore", str(site.source), "--to", f"{target}/out", day=None, expect=1).stderr)
+        strict = ("restore", str(site.source), "--to", f"{target}/strict", "--strict-metadata")
+        assert f"  {DATED}" in errors(site.run(*strict, day=None, expect=1).stderr)
         assert sorted(path.name for path in where.iterdir()) == ["folder", "new"]
-        assert sorted(path.name for path in (where / "folder").iterdir()) == ["file", "inner"]
+        assert sorted(path.name for path in (where / "folder").iterdir()) == ["file", "inner", "other"]
+    assert DATED in told
     at = told.index("2 paths: not made (the target keeps no names that are not UTF-8)")
     assert told[at + 1 : at + 3] == [f"  {where}/caf\\xe9", f"  {where}/folder/\\xff"]
