@@ -156,6 +156,7 @@ _RIGHTS = {
 }
 
 _RENEW = "renew them where they come from: S3Keyfile, AWS_SESSION_TOKEN, ~/.aws, or a service"
+_FULL = "the store is full, or a quota is used up: make room there, or have the quota raised"
 _ADVICE = {
     "NoSuchBucket": "there is no such bucket: create it, or correct Bucket, Endpoint or Region",
     "InvalidBucketName": "the bucket's name is not allowed: correct Bucket",
@@ -174,13 +175,17 @@ _ADVICE = {
     "InvalidTokenId": f"the session token is not valid: {_RENEW}",
     _SKEWED: "this machine's clock differs too much from the store's: set it",
     "InvalidObjectState": "the object lies in a cold storage class: have the store restore it first",
-    "EntityTooLarge": "the store refuses parts or objects of this size: set a smaller ChunkSize",
+    "EntityTooLarge": "the store refuses parts or objects of this size: set a smaller ChunkSize; or a quota is used up",
+    "QuotaExceeded": _FULL,
+    "XMinioAdminBucketQuotaExceeded": _FULL,
+    "XMinioStorageFull": _FULL,
 }
 
 
 _ADVICE_ON_STATUS = {
     407: "the proxy wants a user and a password: correct HTTPS_PROXY or HTTP_PROXY",
     413: "a proxy on the way takes no requests of this size: have it take more than ChunkSize, or set a smaller one",
+    507: _FULL,
     NO_EXPECTATIONS: "a proxy on the way refuses requests with “Expect: 100-continue”: have it pass them on",
 }
 _NO_S3 = (

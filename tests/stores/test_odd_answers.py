@@ -148,3 +148,15 @@ def test_a_refusal_that_is_no_store_s_says_who_refuses(on_moto: S3Bench, status:
     with pytest.raises(StoreError, match=f"HTTP {status} .*{words}"):
         on_moto.store.put("k", BytesSource(SMALL), metadata("new"))
     on_moto.assert_nothing_changed()
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(403, "QuotaExceeded"), (400, "XMinioAdminBucketQuotaExceeded"), (507, "XMinioStorageFull"), (507, "Full")],
+)
+def test_a_store_without_room_says_so_and_nothing_of_rights(on_moto: S3Bench, status: int, code: str) -> None:
+    on_moto.proxy.add(Fault("PutObject", answer(status, code)))
+    with pytest.raises(StoreError, match=r"the store is full, or a quota is used up: make room") as raised:
+        on_moto.store.put("k", BytesSource(SMALL), metadata("new"))
+    assert "rights" not in str(raised.value)
+    on_moto.assert_nothing_changed()
