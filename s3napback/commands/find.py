@@ -7,17 +7,16 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 
 from s3napback.browsing.interest import Interest, Pattern, read_pattern
-from s3napback.browsing.lineages import Lineages, Version, lineages_of, versions
+from s3napback.browsing.lineages import Version, lineages_of, versions
 from s3napback.browsing.nodes import MISSING
 from s3napback.browsing.showing import json_line, json_of, json_of_path, line_of, text_of_name
-from s3napback.browsing.tree import Tree
 from s3napback.catalogue.contents import CataloguedArchive, newest_first
 from s3napback.commands.looking import Looker, LookRequest, Output, OutputForm, require_directory, top_of
+from s3napback.commands.recorded import Account, RecordedTree
 from s3napback.config.settings import Configuration
 from s3napback.kinds import DIRECTORY, SourceName
 from s3napback.records import dataclass
 from s3napback.recovery.choosing import NothingToRestore
-from s3napback.recovery.inspecting import Inspector, resolved
 from s3napback.recovery.paths import NoSuchPath
 from s3napback.rotation import day_date
 
@@ -60,18 +59,19 @@ def show(configuration: Configuration, request: LookRequest, pattern: str, today
     wanted = read_pattern(pattern.encode("utf-8", "surrogateescape"))
     words = [looker.located(request.source)[0]] if request.source else _directories(looker)
     counter = _Counter()
-    searched: list[CataloguedArchive] = []
+    told = Account()
     with looker.looking():
-        found = (each for word in words for each in _found(looker, word, request.at, wanted, searched))
+        found = (each for word in words for each in _found(looker, word, request.at, wanted, told))
         _show(counter.counted(found), pattern, output)
+    told.tell_lacking()
     if not counter.count:
-        gaps = looker.gaps(searched)
+        gaps = looker.gaps(told.archives)
         hint = "" if set("*?[") & set(pattern) else f"; a pattern is for whole names: '*{pattern}*' fits parts of them"
         raise NoSuchPath(f"nothing fits {pattern!r}{hint}", *gaps)
     # To ask of each costs a request.
-    for line in looker.gaps(sorted(searched, key=newest_first)[:1]):
+    for line in looker.gaps(sorted(told.archives, key=newest_first)[:1]):
         logger.warning("%s", line)
-    return 0
+    return told.exit_code
 
 
 def _directories(looker: Looker) -> list[str]:
@@ -83,14 +83,14 @@ def _directories(looker: Looker) -> list[str]:
     return found
 
 
-def _found(looker: Looker, word: str, at: str, pattern: Pattern, searched: list[CataloguedArchive]) -> Iterator[Found]:
-    """What fits in one source; the archives of which each tells what that night was are added to ``searched``."""
+def _found(looker: Looker, word: str, at: str, pattern: Pattern, told: Account) -> Iterator[Found]:
+    """What fits in one source; the archives of which each tells what that night was are added to ``told``."""
     source = looker.source(word)
     require_directory(source)
     wanted = Interest(pattern=pattern, top=top_of(source))
     if at:
         chain = looker.chain(word, at)
-        searched.append(chain[-1])
+        told.archives.append(chain[-1])
         with looker.tree_of(source, chain, wanted) as tree:
             for node in tree.nodes():
                 yield Found(source, wanted.absolute(node.path), [Version(node, [len(chain)])], chain)
@@ -98,45 +98,12 @@ def _found(looker: Looker, word: str, at: str, pattern: Pattern, searched: list[
     lineages = lineages_of(looker.holdings.catalogue, looker.archives(word))
     for problem in lineages.problems:
         logger.warning("%s", problem)
-    numbered = lineages.numbered
-    looker.require_warm(numbered)
-    searched += numbered
-    with RecordedTree(looker.inspector(source), lineages, wanted) as tree:
+    looker.require_warm(lineages.numbered)
+    recorded = RecordedTree(looker.inspector(source), lineages, wanted)
+    with recorded as tree:
+        told.add(recorded)
         for path, found in versions(tree.spans()):
-            yield Found(source, wanted.absolute(path), found, numbered)
-
-
-class RecordedTree:
-    """All that there was in some chains. A context manager, of a tree whose spans are to be asked for."""
-
-    def __init__(self, inspector: Inspector, lineages: Lineages, wanted: Interest) -> None:
-        self._inspector = inspector
-        self._lineages = lineages
-        self._wanted = wanted
-        self._tree = Tree(wanted, is_recorded=True)
-
-    def __enter__(self) -> Tree:
-        self._tree.__enter__()
-        try:
-            self._replay()
-            if self._tree.unresolved:
-                self._tree.__exit__(None, None, None)
-                self._tree = Tree(resolved(self._wanted, self._tree), is_recorded=True)
-                self._tree.__enter__()
-                self._replay()
-        except BaseException:
-            self._tree.__exit__(None, None, None)
-            raise
-        return self._tree
-
-    def __exit__(self, *_error: object) -> None:
-        self._tree.__exit__(None, None, None)
-
-    def _replay(self) -> None:
-        first = 1
-        for chain in self._lineages.chains:
-            self._inspector.replay(self._tree, chain, first)
-            first += len(chain)
+            yield Found(source, wanted.absolute(path), found, recorded.numbered)
 
 
 class _Counter:

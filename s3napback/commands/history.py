@@ -12,8 +12,8 @@ from s3napback.browsing.lineages import lineages_of
 from s3napback.browsing.nodes import MISSING, Node
 from s3napback.browsing.showing import columns, json_line, json_of, json_of_path, line_of, text_of_name
 from s3napback.catalogue.contents import CataloguedArchive, newest_first
-from s3napback.commands.find import RecordedTree
 from s3napback.commands.looking import Looker, LookRequest, Output, OutputForm, path_within, require_directory, top_of
+from s3napback.commands.recorded import Account, RecordedTree
 from s3napback.config.settings import Configuration
 from s3napback.records import dataclass
 from s3napback.recovery.paths import NoSuchPath
@@ -62,14 +62,17 @@ def show(configuration: Configuration, request: LookRequest, path: str, today: d
     lineages = lineages_of(looker.holdings.catalogue, looker.archives(word))
     for problem in lineages.problems:
         logger.warning("%s", problem)
-    numbered = lineages.numbered
-    looker.require_warm(numbered)
+    looker.require_warm(lineages.numbered)
     wanted = Interest(name, is_alone=True, top=top_of(source))
     known: dict[str, Node] = {}
-    with looker.looking(), RecordedTree(looker.inspector(source), lineages, wanted) as tree:
+    told = Account()
+    recorded = RecordedTree(looker.inspector(source), lineages, wanted)
+    with looker.looking(), recorded as tree:
+        told.add(recorded)
         for node, first, last in tree.spans():
-            known |= {numbered[number - 1].key: node for number in range(first, last + 1)}
-    archives = sorted({each.key: each for each in numbered}.values(), key=newest_first, reverse=True)
+            known |= {told.archives[number - 1].key: node for number in range(first, last + 1)}
+    told.tell_lacking()
+    archives = sorted({each.key: each for each in told.archives}.values(), key=newest_first, reverse=True)
     if not known:
         shown = text_of_name(wanted.absolute(name))
         raise NoSuchPath(
@@ -81,7 +84,7 @@ def show(configuration: Configuration, request: LookRequest, path: str, today: d
         output.lines(_json(str(source), wanted.absolute(name), periods))
     else:
         output.lines(_lines(periods, is_exact=output.form.is_exact))
-    return 0
+    return told.exit_code
 
 
 def _periods(archives: Sequence[CataloguedArchive], known: dict[str, Node]) -> Iterator[Period]:

@@ -111,6 +111,10 @@ class Holdings:
         own, note = own_archives(found, host_name(self.configuration), host_is_configured=configured)
         if note:
             self._tell(logging.WARNING, f"{word}: {note}")
+        mine = {archive.key for archive in own}
+        if others := sorted({each.record.owner.host for each in found if each.record and each.key not in mine}):
+            said = f"{word}: there are archives of other hosts, {', '.join(others)}"
+            self._tell(logging.INFO, f"{said}; they are passed over: to take one's, set HostName to its name")
         only_source(own, word)
         return own
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.browsing.test_indexes import damaged, flipped
 from tests.commands.test_index_objects import night
 from tests.gpg_keys import GpgHome, Key, gpg_home
 from tests.site import Site
@@ -71,6 +72,56 @@ def test_of_a_source_whose_key_is_here_it_is_told_and_the_other_makes_it_fail(
     site.configure_cycle("Diffs 2", general=f"GpgHome {other.path}")
     done = site.run(*(word.format(site.source) for word in words), day=None, expect=int(words[0] == "find"))
     assert ("a key that is not here" in done.stderr) == (words[0] == "find")
+
+
+@pytest.fixture(scope="module")
+def rotated(tmp_path_factory: pytest.TempPathFactory, key: Key, other: GpgHome) -> Site:
+    """Two nights for a key, and two for the one in its place, which alone is there."""
+    site = Site(tmp_path_factory.mktemp("rotated") / "site")
+    (site.source / "file").write_bytes(os.urandom(700_000))
+    site.configure_cycle("Diffs 6", general=key.directives)
+    night(site, 0)
+    night(site, 1)
+    site.configure_cycle("Diffs 6", general=Key(other, "other@example.org").directives)
+    night(site, 2)
+    (site.source / "late").write_text("x")
+    night(site, 3)
+    return site
+
+
+@pytest.mark.parametrize("words", [["find", "file"], ["find", "late", "{0}"], ["history", "{0}/file"]], ids=" ".join)
+def test_a_replaced_key_hides_nothing_of_what_is_for_the_new_one(rotated: Site, words: list[str]) -> None:
+    done = rotated.run(*(word.format(rotated.source) for word in words), day=None, expect=1)
+    assert "2026-01-04" in done.stdout
+    assert "2026-01-02" not in done.stdout
+    assert done.stderr.count("nothing is told of") == 1
+    assert "nothing is told of 2 backups, 2026-01-01 to 2026-01-02: " in done.stderr
+    assert "it is encrypted to a key that is not here" in done.stderr
+
+
+def test_what_is_told_of_chains_that_can_be_opened_counts_these_alone(rotated: Site) -> None:
+    done = rotated.run("find", "file", "--json", day=None, expect=1)
+    (match,) = json.loads(done.stdout)["matches"]
+    (version,) = match["versions"]
+    newest = sorted(key for key in rotated.archive_keys() if key.endswith(("16-FULL", "17-DIFF")))
+    assert sorted(version["archives"]) == newest
+    said = rotated.run("history", str(rotated.source), "none", day=None, expect=1).stderr
+    assert "is in none of the 2 backups" in said
+
+
+def test_of_a_chain_with_a_damaged_archive_the_nights_before_it_are_told(tmp_path: Path) -> None:
+    site = Site(tmp_path / "site")
+    site.configure_cycle("Diffs 2")
+    for number in range(5):
+        (site.source / "file").write_text("x" * number)
+        night(site, number)
+    (second,) = (key for key in site.archive_keys() if key.endswith("-7-DIFF"))
+    damaged(site, second, flipped)
+    damaged(site, f"{second}.index", flipped)
+    done = site.run("history", f"{site.source}/file", "--json", day=None, expect=1)
+    days = [archive["day"] for each in json.loads(done.stdout)["history"] for archive in each["archives"]]
+    assert days == ["2026-01-01", "2026-01-04", "2026-01-05"]
+    assert "nothing is told of 2 backups, 2026-01-02 to 2026-01-03: " in done.stderr
 
 
 def test_a_source_in_two_cycles_is_one_and_from_tells_them_apart(tmp_path: Path) -> None:

@@ -104,6 +104,21 @@ def test_another_machine_without_a_hostname_looks_at_the_only_hosts_archives(sit
     site.run("verify", day=None, expect=1)
 
 
+def test_of_a_machine_that_was_renamed_the_archives_of_its_old_name_are_told_of(site: Site, tmp_path: Path) -> None:
+    """What was asked for is there, under the former HostName: that there is none as old was all that was said."""
+    site.configure_cycle("Diffs 6")
+    nights(site, 1)
+    text = site.configuration.read_text()
+    site.configuration.write_text(text.replace("HostName test-host", "HostName renamed"))
+    site.run(day=1)
+    words = ("restore", str(site.source), "--to", str(tmp_path / "out"), "--at", "2026-01-01")
+    refused = site.run(*words, day=None, expect=1).stderr
+    assert "there is no archive as old as 2026-01-01" in refused
+    assert "there are archives of other hosts, test-host; they are passed over: to take one's, set HostName" in refused
+    site.configuration.write_text(text)
+    site.run(*words, day=None)
+
+
 def test_a_path_within_a_source_is_found_in_it(site: Site, tmp_path: Path) -> None:
     (site.source / "folder").mkdir()
     (site.source / "folder/one").write_text("1")

@@ -20,6 +20,10 @@ class Damaged(PipelineError):
     """What came out of decryption is not what an archive holds."""
 
 
+class Closed(PipelineError):
+    """An archive is whole, and not for whoever looks: its key or passphrase is another, or so is who signed it."""
+
+
 class Unchecked(PipelineError):
     """There is nothing that stored bytes could be compared with."""
 
@@ -44,6 +48,8 @@ _UNPROTECTED = (
     "it bears no protection against changes, which somebody has taken away, unless a very old gpg made it: “s3napback "
     "help original” tells how such a one is read by hand"
 )
+_OTHER_WORDS = "the passphrase is wrong"
+_NOT_TRUSTED = "is not trusted"
 _CHANGED = "its bytes have been changed since it was made"
 _BROKEN = "its bytes are damaged, or it is not an archive of s3napback"
 _SPOILT = (_CHANGED, _BROKEN)
@@ -58,7 +64,7 @@ _OF_DECODING = (
     ("manipulated", _CHANGED),
     ("not integrity protected", _UNPROTECTED),
     ("Checksum error", _CHANGED),
-    ("Bad passphrase", "the passphrase is wrong"),
+    ("Bad passphrase", _OTHER_WORDS),
     ("No passphrase given", "the key needs a passphrase: run on a terminal, or name a file with --passphrase-file"),
     ("Operation cancelled", "the passphrase was not given"),
     ("No pinentry", "gpg cannot ask for the passphrase here: install pinentry, or use --passphrase-file"),
@@ -98,7 +104,7 @@ def explained(address: str, error: ElementsFailed, consumers: Sequence[object], 
     for culprit in error.culprits[1:]:
         for line in culprit.lines:
             logger.debug("besides: %s", line)
-    kind = Damaged if _is_about_bytes(alike[0], heading) else PipelineError
+    kind = Damaged if _is_about_bytes(alike[0], heading) else Closed if _is_closed(heading) else PipelineError
     return kind(f"{address} {heading}", *(f"  {line}" for line in error.culprits[0].lines))
 
 
@@ -113,6 +119,10 @@ def _is_about_bytes(culprit: Culprit, heading: str) -> bool:
     return isinstance(culprit.error, Damaged | Changed) or any(f": {sign}" in heading for sign in _SPOILT)
 
 
+def _is_closed(heading: str) -> bool:
+    return heading == _NOT_TRUSTED or any(heading.endswith(f": {sign}") for sign in (_NO_KEY, _OTHER_WORDS))
+
+
 def _of_use(culprit: Culprit, words: str, use: str) -> str:
     if isinstance(culprit.error, Damaged):
         return "does not hold what it should"
@@ -123,7 +133,7 @@ def _of_opening(culprit: Culprit, words: str) -> str:
     if isinstance(culprit.error, Changed):
         return "is damaged: its bytes have been changed since it was made"
     if culprit.is_judged or isinstance(culprit.error, Untrusted):
-        return "is not trusted"
+        return _NOT_TRUSTED
     if isinstance(culprit.element, Feed):
         return "cannot be fetched"
     own = " ".join(culprit.lines)
