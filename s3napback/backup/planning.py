@@ -14,11 +14,11 @@ from s3napback.backup.context import RunContext
 from s3napback.catalogue.sums import read_sum, sum_key
 from s3napback.chains import SourceState
 from s3napback.config.settings import Job
-from s3napback.deciding.facts import Footing, Held, Inspection, Look, NotLookedAt, SourceFacts, Untold
+from s3napback.deciding.facts import Alarm, Footing, Held, Inspection, Look, NotLookedAt, SourceFacts, Untold
 from s3napback.deciding.plans import Plan, Refusal, Skip, decide, why_not_due
 from s3napback.errors import DamagedState, SourceError, SourceRefused, StoreError, StoreUnreachable
 from s3napback.records import dataclass
-from s3napback.sources import Alarm, Source
+from s3napback.sources import Source
 from s3napback.state import remembered_of_several
 
 

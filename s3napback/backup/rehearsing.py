@@ -10,6 +10,7 @@ from s3napback.backup.context import RunContext
 from s3napback.backup.pasting import Pasted
 from s3napback.backup.planning import plan_source
 from s3napback.config.settings import Job
+from s3napback.deciding.facts import Alarm
 from s3napback.deciding.plans import Plan, Skip
 from s3napback.encryption.keys import PRIVATE_HOME_OPTIONS
 from s3napback.errors import S3napbackError, SourceError, StoreError, without_subject
@@ -18,7 +19,7 @@ from s3napback.kinds import kind_of
 from s3napback.logs import log_lines, logger_for
 from s3napback.records import dataclass
 from s3napback.rotation import day_date
-from s3napback.sources import WORKING, Alarm, NothingNew
+from s3napback.sources import WORKING, NothingNew
 from s3napback.sources.registry import make_source
 from s3napback.streams.compression import compression_command
 from s3napback.streams.processes import Stage, too_long

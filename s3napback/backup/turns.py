@@ -20,13 +20,14 @@ from s3napback.backup.planning import folder_not_due, plan_source
 from s3napback.backup.tally import FAILED, NOTHING, SKIPPED, Tally
 from s3napback.config.settings import Job
 from s3napback.crews import Crew, result_of
+from s3napback.deciding.facts import Alarm
 from s3napback.deciding.plans import Plan, Skip
 from s3napback.errors import EXIT_BUG, S3napbackError, SourceError
 from s3napback.formatting import counted, human_bytes, human_time
 from s3napback.kinds import kind_of
 from s3napback.logs import log_lines, logger_for
 from s3napback.records import dataclass
-from s3napback.sources import Alarm, Expansion, NothingNew
+from s3napback.sources import Expansion, NothingNew
 from s3napback.sources.registry import expand_job, make_source
 from s3napback.standing import working_on
 

@@ -21,6 +21,12 @@ from s3napback.records import dataclass
 from s3napback.rotation import Schedule
 
 
+class Alarm(str):
+    """A line that deserves a look: it counts as a warning."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class BackupOptions:
     """What the command line asks for beyond the schedule.

@@ -8,7 +8,7 @@ from dataclasses import field
 from s3napback.archives import Owner, archive_key
 from s3napback.chains import Link, Links, SourceState
 from s3napback.config.settings import Job
-from s3napback.deciding.facts import Held, RunFacts, SourceFacts
+from s3napback.deciding.facts import Alarm, Held, RunFacts, SourceFacts
 from s3napback.deciding.fulls import Reason, Why, why_full
 from s3napback.errors import SourceError
 from s3napback.records import dataclass
@@ -218,6 +218,7 @@ def _plan(facts: SourceFacts) -> Plan:
     if is_diff:
         why = why_full(facts)
     archive_type = ArchiveType.DIFF if is_diff and why is None else ArchiveType.FULL
+    losses = _losses(facts, why) if archive_type is ArchiveType.FULL else ()
     key = archive_key(facts.run.prefix, facts.job.kind, facts.job.name, facts.slot, archive_type)
     return Plan(
         job=facts.job,
@@ -231,8 +232,23 @@ def _plan(facts: SourceFacts) -> Plan:
         replaced={present: held.day for present, held in _present(facts).items()},
         superseded=tuple(present for present in _present(facts) if present != key),
         taken_over=_taken_over(facts),
-        notes=(*facts.notes, *inspection.notes),
+        notes=(*facts.notes, *inspection.notes, *losses),
         problem=inspection.problem,
+    )
+
+
+def _losses(facts: SourceFacts, why: Why | None) -> tuple[Alarm, ...]:
+    """What a FULL would pass over in silence: that the last backup is gone."""
+    newest, is_told = facts.state.newest, why is not None and why.reason is Reason.LINK_GONE
+    if newest is None or is_told or newest.key in facts.keys or facts.run.options.force:
+        return ()
+    if facts.held(newest.key) is not None:
+        return ()
+    return (
+        Alarm(
+            f"{facts.job.source}: the last backup, {newest.key} of {day_date(newest.day)}, is no longer in the store: "
+            "somebody, or a rule of the bucket, has deleted it. “s3napback list” shows what is left"
+        ),
     )
 
 

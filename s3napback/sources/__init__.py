@@ -65,12 +65,6 @@ class Dump:
     again: Callable[[Path], Dump] | None = None
 
 
-class Alarm(str):
-    """A line that deserves a look: it counts as a warning."""
-
-    __slots__ = ()
-
-
 class NothingNew(Exception):
     """A DIFF would hold nothing, and this kind of source does not store such DIFFs. The message says so."""
 

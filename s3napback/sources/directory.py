@@ -15,13 +15,13 @@ from pathlib import Path
 from s3napback.chains import Memory
 from s3napback.config.settings import Job, JobSettings
 from s3napback.config.tar_options import literal_pattern
-from s3napback.deciding.facts import Footing
+from s3napback.deciding.facts import Alarm, Footing
 from s3napback.deciding.fulls import FILES_SETTING
 from s3napback.durable import write_private
 from s3napback.errors import SourceError
 from s3napback.records import dataclass
 from s3napback.rotation import ArchiveType, SimpleCycle
-from s3napback.sources import WORKING, WORKING_INDEX, WORKING_LINES, Alarm, Conclusion, Dump
+from s3napback.sources import WORKING, WORKING_INDEX, WORKING_LINES, Conclusion, Dump
 from s3napback.sources.answering import require_answer, what_holds_up
 from s3napback.sources.blame import Blame, reads_everything
 from s3napback.sources.exclusion import Exclusion, exclude_options, exclusion

@@ -111,7 +111,7 @@ def test_the_store_is_asked_for_no_more_than_the_decision_depends_on(planner: Pl
 
     assert outcome_and_questions(2) == ("done already today", ["2-FULL", "2-DIFF"])
     assert outcome_and_questions(3) == ("DIFF", ["3-FULL", "3-DIFF", "0-FULL", "1-DIFF", "2-DIFF"])
-    assert outcome_and_questions(7) == ("FULL", ["7-FULL", "7-DIFF"])
+    assert outcome_and_questions(7) == ("FULL", ["7-FULL", "7-DIFF", "2-DIFF"])
     assert outcome_and_questions(3, WEEKLY) == (f"not due until {FIRST_DAY + timedelta(days=7)}", [])
     (planner.site.vault / f"{planner.site.name()}-0-FULL").unlink()
     assert outcome_and_questions(3) == ("FULL", ["3-FULL", "3-DIFF", "0-FULL"])

@@ -9,7 +9,7 @@ from hypothesis import given
 
 from s3napback.archives import Owner
 from s3napback.chains import History
-from s3napback.deciding.facts import BackupOptions, Held, Inspection, Look, SourceFacts
+from s3napback.deciding.facts import Alarm, BackupOptions, Held, Inspection, Look, SourceFacts
 from s3napback.deciding.fulls import Reason
 from s3napback.deciding.plans import Plan, Refusal, Skip, decide, why_not_due
 from s3napback.errors import SourceError
@@ -75,12 +75,27 @@ def test_what_is_not_due_is_skipped_without_a_look_unless_it_is_forced() -> None
     assert plan_of(forced).key == f"etc-{WEEKLY.slot(DAY + 3)}-FULL"
 
 
-def test_for_a_full_neither_the_parent_nor_the_chain_is_looked_at() -> None:
+def test_for_a_full_nothing_of_the_chain_is_looked_at_but_whether_the_last_backup_is_there() -> None:
     facts = imagined(DAY + 7, DAILY, second_night().state.history)
     outcome, asked = decided_by_and_by(facts)
     assert isinstance(outcome, Plan)
     assert outcome.why is None
-    assert asked == [(Look.MARK, ""), *((Look.KEY, key) for key in facts.keys), (Look.SOURCE, "")]
+    of_slot = [(Look.MARK, ""), *((Look.KEY, key) for key in facts.keys), (Look.SOURCE, "")]
+    assert asked == [*of_slot, (Look.KEY, "etc-0-FULL")]
+    assert outcome.notes == ()
+
+
+def test_for_a_full_it_is_told_that_the_last_backup_is_gone() -> None:
+    facts = imagined(DAY + 7, DAILY, second_night().state.history)
+    emptied = replace(facts, objects=dict.fromkeys(facts.objects))
+    outcome = decide(emptied)
+    assert isinstance(outcome, Plan)
+    (note,) = outcome.notes
+    assert isinstance(note, Alarm)
+    assert note.startswith(f"{facts.job.source}: the last backup, etc-0-FULL of 2026-01-01, is no longer in the store")
+    forced = decide(replace(emptied, run=replace(emptied.run, options=replace(emptied.run.options, force=True))))
+    assert isinstance(forced, Plan)
+    assert forced.notes == ()
 
 
 def test_for_a_diff_each_thing_is_looked_at_once_and_the_chain_last() -> None:
