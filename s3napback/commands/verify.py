@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import field
 from datetime import date, datetime, timezone
 from functools import cached_property
 from pathlib import Path
 
-from s3napback.archives import ArchiveRecord
+from s3napback.archives import ArchiveRecord, split_key
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.catalogue.indexes import index_key
 from s3napback.catalogue.losses import unprotected_sources
@@ -230,6 +231,9 @@ class Verification:
             if index.is_wrong:
                 raise _WrongIndex(f"its index is wrong, {index_key(archive.key)}: {index.flaw}", _WRONG_INDEX)
         except S3napbackError as error:
+            if self._was_replaced(archive):
+                self.say(f"{archive.key}: not judged, since a backup has filled its slot anew meanwhile")
+                return True
             self._report_failure(archive.key, error)
             if is_damage(error):
                 self._marks.damaged(archive)
@@ -245,6 +249,20 @@ class Verification:
                 index.flaw,
             )
         return True
+
+    def _was_replaced(self, archive: CataloguedArchive) -> bool:
+        """Whether its slot holds a newer archive of the same source, which was not there when the store was listed."""
+        found = split_key(archive.key)
+        if found is None or archive.record is None:
+            return False
+        base, slot, _type = found
+        for end in ("", "-FULL", "-DIFF"):
+            with suppress(StoreError):
+                held = self.holdings.store.head(f"{base}-{slot}{end}")
+                now = ArchiveRecord.from_metadata(held.metadata) if held else None
+                if now and now.owner == archive.record.owner and now.started >= archive.record.started:
+                    return self.holdings.catalogue.with_id(now.id) is None
+        return False
 
     def _report_failure(self, subject: str, error: S3napbackError) -> None:
         for line in error.under(f"{subject}: FAILED"):

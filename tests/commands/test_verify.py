@@ -5,16 +5,19 @@ from __future__ import annotations
 import gzip
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from s3napback.commands.verify import VerifyRequest, verify
+from s3napback.config.loading import load_configuration
 from tests.databases.repository import Repository
 from tests.faulty_s3 import FaultyS3
 from tests.gpg_keys import Key, gpg_home
 from tests.recovery.helpers import file_member, nights, overwrite, put_archive, tar_of
 from tests.servers import S3Server
-from tests.site import Site
+from tests.site import FIRST_DAY, Site
 from tests.sources.trees import RandomTree
 
 GROUPS = "Diffs 2\nFulls 2"
@@ -188,6 +191,31 @@ def test_compare_finds_nothing_right_after_a_backup_and_names_what_changed_since
     assert f"{site.source}/to be deleted: missing" in done.stdout
     assert f"Directory {site.source}: 2 differences from" in done.stdout
     assert f"{site.source}/new one: new since then" in done.stdout
+
+
+@pytest.mark.parametrize("keyless", [False, True])
+@pytest.mark.parametrize("kind", ["Diffs 0\nFulls 2", "Diffs 1\nFulls 1"])
+def test_what_a_backup_replaces_meanwhile_is_no_failure_and_damage_is_one(site: Site, kind: str, keyless: bool) -> None:
+    """A backup that takes its time, and a verify that is begun by cron beside it."""
+    site.configure_cycle(kind)
+    for day in range(2):
+        (site.source / "file").write_text(f"{day}")
+        site.run(day=day)
+    lines: list[str] = []
+
+    def say(line: str) -> None:
+        lines.append(line)
+        if len(lines) == 1:
+            site.run("--full", day=3)
+
+    today = FIRST_DAY + timedelta(days=3)
+    request = VerifyRequest(every=True, keyless=keyless)
+    assert verify(load_configuration(site.configuration), request, today, say) == 0
+    first, second = lines
+    assert ": good, " in first
+    assert second.endswith(": not judged, since a backup has filled its slot anew meanwhile")
+    overwrite(site, site.archive_keys()[0], b"damaged")
+    assert "FAILED" in site.run("verify", "--all", day=None, expect=1).stdout
 
 
 @pytest.mark.parametrize(
