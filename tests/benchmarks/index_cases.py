@@ -113,8 +113,8 @@ def _file_of_full(laboratory: Laboratory) -> Trial:
     site = laboratory.site("one-file-full", tree, server=laboratory.server)
     laboratory.back_up(site)
     restic = Restic(laboratory, tree, s3=True)
-    restic.begin()
-    restic.back_up()
+    restic.prepare(restic.begin)
+    restic.prepare(restic.back_up)
     other = Contender("restic", lambda _round: restic.one_file(path), 1.0)
     return Trial(Contender("s3napback", _one_file(laboratory, site, tree, path)), [other])
 
@@ -132,12 +132,12 @@ def _file_of_chain(laboratory: Laboratory) -> Trial:
     tree = laboratory.small_files
     site = laboratory.site("one-file-chain", tree, server=laboratory.server)
     restic = Restic(laboratory, tree, s3=True)
-    restic.begin()
+    restic.prepare(restic.begin)
     for night in range(_NIGHTS + 1):
         datasets.change_small_files(tree, laboratory.scale.small_files, 0.01, night)
         laboratory.settle(time.time())
         laboratory.back_up(site, day=night)
-        restic.back_up()
+        restic.prepare(restic.back_up)
     # The first of all was changed in the first night alone.
     path = sorted(tree.rglob("*.txt"))[1]
     other = Contender("restic", lambda _round: restic.one_file(path), 1.5)
