@@ -100,8 +100,7 @@ tests_for() {
             tests/drilling/test_dumps.py::test_a_dump_of_postgresql_is_loaded_and_counted \
             tests/drilling/test_dumps.py::test_a_dump_of_postgresql_that_is_not_good_is_found_though_verify_finds_it_good \
             tests/encryption tests/sources ;;
-        *) echo tests/databases tests/drilling tests/encryption tests/recovery tests/sources \
-            tests/hostile/test_breaking_disks.py ;;
+        *) echo tests/databases tests/drilling tests/encryption tests/recovery tests/sources ;;
     esac
 }
 

@@ -105,6 +105,8 @@ class Probes:
             case Look.FOOTING:
                 self.before()
                 return replace(facts, footing=self.footing(facts))
+            case Look.LAST:
+                return replace(facts, has_lost_last=self.is_lost(key, facts.state))
 
     def has_lost_mark(self) -> bool:
         """Whether the store does not bear the mark that earlier backups left there."""
@@ -125,6 +127,13 @@ class Probes:
             return None
         found = self.context.store.head(key)
         return None if found is None else Held.of(found.metadata, found.size)
+
+    def is_lost(self, key: str, state: SourceState) -> bool:
+        """Whether definitely nothing lies under a key; what cannot be looked at may still be there."""
+        try:
+            return self.held(key, state) is None
+        except StoreError:
+            return False
 
     def noted_id(self, key: str) -> str | None:
         """Id of the archive that the checksum beside a key speaks of; None if there is none to be read."""

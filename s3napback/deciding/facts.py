@@ -174,6 +174,7 @@ class Look(Enum):
     SUM = "the checksum beside"
     SOURCE = "the source itself"
     FOOTING = "what a DIFF would build on"
+    LAST = "whether there still is"
 
 
 class NotLookedAt(Exception):
@@ -204,6 +205,7 @@ class SourceFacts:
         noted_ids: beside keys the id of the archive that the checksum speaks of; None where there is none to be read.
         inspection: what was found where the source is.
         footing: what is there of that on which a DIFF would build, besides the archives.
+        has_lost_last: the archive made last is definitely not in the store any more.
     """
 
     run: RunFacts
@@ -217,6 +219,7 @@ class SourceFacts:
     noted_ids: Mapping[str, str | None] = field(default_factory=dict)
     inspection: Inspection | None = None
     footing: Footing | None = None
+    has_lost_last: bool | None = None
 
     @property
     def schedule(self) -> Schedule:
@@ -288,7 +291,13 @@ class SourceFacts:
             raise NotLookedAt(Look.FOOTING)
         return self.footing
 
+    def last_is_lost(self, last: Link) -> bool:
+        """Whether the archive made last is definitely not in the store any more."""
+        if self.has_lost_last is None:
+            raise NotLookedAt(Look.LAST, last.key)
+        return self.has_lost_last
+
     def with_imagined_store(self) -> SourceFacts:
         """The same, where the store holds the chain as it is remembered, and nothing yet in the slot."""
         chain = {link.key: Held(self.own, link.id, day=link.day) for link in self.state.history.chain}
-        return replace(self, has_lost_mark=False, objects={**chain, **dict.fromkeys(self.keys)})
+        return replace(self, has_lost_mark=False, has_lost_last=False, objects={**chain, **dict.fromkeys(self.keys)})

@@ -242,7 +242,7 @@ def _losses(facts: SourceFacts, why: Why | None) -> tuple[Alarm, ...]:
     newest, is_told = facts.state.newest, why is not None and why.reason is Reason.LINK_GONE
     if newest is None or is_told or newest.key in facts.keys or facts.run.options.force:
         return ()
-    if facts.held(newest.key) is not None:
+    if not facts.last_is_lost(newest):
         return ()
     return (
         Alarm(

@@ -76,7 +76,9 @@ def link(day: int, archive_type: ArchiveType, schedule: Schedule) -> Link:
 
 def decided_by_and_by(facts: SourceFacts) -> tuple[Plan | Skip | Refusal, list[tuple[Look, str]]]:
     """What is decided if nothing is looked at unasked, and what was asked for."""
-    known = replace(facts, has_lost_mark=None, objects={}, noted_ids={}, inspection=None, footing=None)
+    known = replace(
+        facts, has_lost_mark=None, objects={}, noted_ids={}, inspection=None, footing=None, has_lost_last=None
+    )
     asked: list[tuple[Look, str]] = []
     while True:
         try:
@@ -99,6 +101,8 @@ def _with(known: SourceFacts, facts: SourceFacts, missing: NotLookedAt) -> Sourc
             return replace(known, inspection=facts.inspection)
         case Look.FOOTING:
             return replace(known, footing=facts.footing)
+        case Look.LAST:
+            return replace(known, has_lost_last=facts.has_lost_last)
 
 
 OPTIONS = st.builds(BackupOptions, st.booleans(), st.sampled_from([False, False, True]), st.booleans())
@@ -124,6 +128,7 @@ class Part(Enum):
     SLOT = 7
     MARK = 8
     FOOTING = 9
+    LAST = 10
 
 
 @st.composite
@@ -146,7 +151,8 @@ def any_facts(draw: st.DrawFn) -> SourceFacts:
     objects = {**facts.objects, **{key: draw(st.sampled_from(others)) for key in changed}}
     ids = {key: draw(st.sampled_from([held.id if held else None, None, "of before"])) for key, held in objects.items()}
     footing = draw(WRONG_FOOTINGS if Part.FOOTING in odd else GOOD_FOOTINGS)
-    return replace(facts, has_lost_mark=Part.MARK in odd, objects=objects, noted_ids=ids, footing=footing)
+    facts = replace(facts, has_lost_mark=Part.MARK in odd, has_lost_last=Part.LAST in odd)
+    return replace(facts, objects=objects, noted_ids=ids, footing=footing)
 
 
 def _schedules(*, usual: bool) -> st.SearchStrategy[Schedule]:

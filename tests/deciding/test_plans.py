@@ -81,13 +81,13 @@ def test_for_a_full_nothing_of_the_chain_is_looked_at_but_whether_the_last_backu
     assert isinstance(outcome, Plan)
     assert outcome.why is None
     of_slot = [(Look.MARK, ""), *((Look.KEY, key) for key in facts.keys), (Look.SOURCE, "")]
-    assert asked == [*of_slot, (Look.KEY, "etc-0-FULL")]
+    assert asked == [*of_slot, (Look.LAST, "etc-0-FULL")]
     assert outcome.notes == ()
 
 
 def test_for_a_full_it_is_told_that_the_last_backup_is_gone() -> None:
     facts = imagined(DAY + 7, DAILY, second_night().state.history)
-    emptied = replace(facts, objects=dict.fromkeys(facts.objects))
+    emptied = replace(facts, has_lost_last=True)
     outcome = decide(emptied)
     assert isinstance(outcome, Plan)
     (note,) = outcome.notes
