@@ -12,7 +12,7 @@
 
 set -eu
 
-BASE='python3 python3-venv ca-certificates gnupg tar acl attr zstd postgresql postgresql-client subversion sqlite3 e2fsprogs btrfs-progs bindfs exfat-fuse exfatprogs encfs cryfs sshfs openssh-sftp-server'
+BASE='python3 python3-venv ca-certificates gnupg tar acl attr zstd postgresql postgresql-client subversion sqlite3 e2fsprogs btrfs-progs bindfs exfat-fuse exfatprogs'
 
 main() {
     cd "$(dirname "$0")/.."
