@@ -173,6 +173,7 @@ class _Source:
             state=replace(self.state, history=self.history),
             now=0,
             has_lost_mark=False,
+            has_lost_last=False,
             objects={**dict.fromkeys(keys), **chain},
             inspection=self._inspection,
             footing=Untold(),
