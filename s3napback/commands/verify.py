@@ -11,7 +11,7 @@ from datetime import date, datetime, timezone
 from functools import cached_property
 from pathlib import Path
 
-from s3napback.archives import ArchiveRecord, split_key
+from s3napback.archives import ArchiveRecord, slot_keys, split_key
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.catalogue.indexes import index_key
 from s3napback.catalogue.losses import unprotected_sources
@@ -256,11 +256,12 @@ class Verification:
         if found is None or archive.record is None:
             return False
         base, slot, _type = found
-        for end in ("", "-FULL", "-DIFF"):
-            with suppress(StoreError):
-                held = self.holdings.store.head(f"{base}-{slot}{end}")
+        owner = archive.record.owner
+        with suppress(S3napbackError):  # then what failed is told as it is
+            for key in slot_keys("", owner.source.kind, base, slot):
+                held = self.holdings.store.head(key)
                 now = ArchiveRecord.from_metadata(held.metadata) if held else None
-                if now and now.owner == archive.record.owner and now.started >= archive.record.started:
+                if now and now.owner == owner and now.started >= archive.record.started:
                     return self.holdings.catalogue.with_id(now.id) is None
         return False
 

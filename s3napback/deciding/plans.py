@@ -239,17 +239,17 @@ def _plan(facts: SourceFacts) -> Plan:
 
 def _losses(facts: SourceFacts, why: Why | None) -> tuple[Alarm, ...]:
     """What a FULL would pass over in silence: that the last backup is gone."""
-    newest, is_told = facts.state.newest, why is not None and why.reason is Reason.LINK_GONE
-    if newest is None or is_told or newest.key in facts.keys or facts.run.options.force:
+    newest = facts.state.newest
+    if newest is None or newest.key in facts.keys or facts.run.options.force:
         return ()
-    if not facts.last_is_lost(newest):
+    is_told = why is not None and why.reason is Reason.LINK_GONE
+    if is_told or not facts.last_is_lost(newest):
         return ()
-    return (
-        Alarm(
-            f"{facts.job.source}: the last backup, {newest.key} of {day_date(newest.day)}, is no longer in the store: "
-            "somebody, or a rule of the bucket, has deleted it. “s3napback list” shows what is left"
-        ),
+    said = (
+        f"{facts.job.source}: the last backup, {newest.key} of {day_date(newest.day)}, is no longer in the store: "
+        "somebody, or a rule of the bucket, has deleted it. “s3napback list” shows what is left"
     )
+    return (Alarm(said),)
 
 
 def _present(facts: SourceFacts) -> dict[str, Held]:

@@ -125,7 +125,7 @@ class Copier:
                         os.unlink(_COPY, dir_fd=folder)
                     return False
                 place = _Place(f"/proc/self/fd/{folder}/{_COPY}", path, is_folder=False)
-                if not (self.manners.follows_links and stat.S_ISLNK(status.st_mode)):
+                if not self._stays_bare(status):
                     self._give(f"/proc/self/fd/{source}/{name}", status, before, place)
                 self._remember(status, folder, target)
             with self.noting(path, Aspect.ENTRY, NO_SUCH_NAME):
@@ -205,8 +205,12 @@ class Copier:
             target: descriptor of the folder that it lies in.
             path: as archives name it.
         """
-        if not (self.manners.follows_links and stat.S_ISLNK(status.st_mode)):
+        if not self._stays_bare(status):
             self._give_times(status, _Place(f"/proc/self/fd/{target}/{name}", path, is_folder=False))
+
+    def _stays_bare(self, status: os.stat_result) -> bool:
+        """Whether it is a link, and what it were given would go to what it leads to."""
+        return self.manners.follows_links and stat.S_ISLNK(status.st_mode)
 
     def _give_times(self, status: os.stat_result, place: _Place) -> None:
         with self.noting(place.path, Aspect.TIMES):
