@@ -76,9 +76,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """What ``list`` remembers, which is nobody's who runs the tests; pytest removes it even after it was killed."""
-    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+def home_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A home for what programs remember, which is nobody's who runs the tests; pytest removes it even if killed."""
+    home = tmp_path_factory.mktemp("home")
+    os.environ["HOME"] = str(home)
+    os.environ["XDG_CACHE_HOME"] = str(home / ".cache")
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,8 @@ from s3napback.streams.silence import SilenceWatch
 _SETTLING_TIME = 1.0  # seconds for the others to end by themselves once one has failed
 _LAST_WORDS_TIME = 5.0  # seconds for what was said last to be read, once everybody has ended
 _QUOTED_LINES = 10
+_LOOKS = 5  # at what holds up a stream that drips: with each drop all the others are at work for a moment
+_BETWEEN_LOOKS = 0.02  # seconds
 
 
 class PostMortem:
@@ -55,7 +57,7 @@ class PostMortem:
         Raises:
             ElementsFailed: unless something excuses it.
         """
-        index = self._silent_member()
+        index = self._holding_member() if watch.has_moved else self._silent_member()
         member = self._members[index]
         below = self._members[index + 1 : index + 2]
         if isinstance(member, Process):
@@ -71,6 +73,14 @@ class PostMortem:
         accused = _accused(member, what)
         suspects = member.suspects if isinstance(member, Process) else ()
         raise ElementsFailed(replace(accused, lines=(*accused.lines, *(f"  {line}" for line in suspects))))
+
+    def _holding_member(self) -> int:
+        """Who holds up a stream that moves a little: the one that does so at most moments."""
+        seen = [self._silent_member()]
+        for _ in range(_LOOKS - 1):
+            time.sleep(_BETWEEN_LOOKS)
+            seen.append(self._silent_member())
+        return max(seen, key=seen.count)
 
     def _silent_member(self) -> int:
         """Follow the stream upwards, past all that only wait for their input, to the one that holds it up."""

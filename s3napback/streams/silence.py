@@ -57,9 +57,14 @@ class SilenceWatch:
         return self._moved < self._least
 
     @property
+    def has_moved(self) -> bool:
+        """Whether anything had moved when the stream was judged last."""
+        return self._moved > 0
+
+    @property
     def verdict(self) -> str:
         """What the stream was when it was judged last."""
-        return "as good as silent" if self._moved else "silent"
+        return "as good as silent" if self.has_moved else "silent"
 
     def has_worked(self, work: int) -> bool:
         """Whether a process has used the processor since the last silence.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import tracemalloc
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from datetime import datetime, timedelta, timezone
 from typing import cast
 
@@ -59,25 +61,32 @@ def _type(night: int) -> ArchiveType:
     return ArchiveType.DIFF if night else ArchiveType.FULL
 
 
-def test_an_archive_takes_less_than_three_kilobytes_with_all_that_is_known_of_it_and_its_lines_nearly_nothing() -> None:
+def measured() -> tuple[float, float, float, float]:
+    """Bytes an archive: what is known of it in the end, and at most; what its lines, and its JSON, take beyond that."""
     store = cast(Store, ManyArchives())
     count = SOURCES * NIGHTS
     read_catalogue(store, "", HeadMemory(store))  # what is imported for it is not of the archives
     tracemalloc.start()
-    try:
-        memory = HeadMemory(store)
-        catalogue = read_catalogue(store, "", memory)
-        shown = Shown(catalogue.archives)
-        report = make_report(catalogue, shown, Claims("atlas", ()), location="s3://bucket", prefix="")
-        known, peak = tracemalloc.get_traced_memory()
-        assert len(report.rows) == count
-        assert known / count < 2_650
-        assert peak / count < 2_720
-        tracemalloc.reset_peak()
-        assert sum(1 for _ in plain_lines(report)) > count
-        assert (tracemalloc.get_traced_memory()[1] - known) / count < 150
-        tracemalloc.reset_peak()
-        assert sum(1 for _ in json_lines(report)) > 20 * count
-        assert (tracemalloc.get_traced_memory()[1] - known) / count < 300
-    finally:
-        tracemalloc.stop()
+    memory = HeadMemory(store)
+    catalogue = read_catalogue(store, "", memory)
+    shown = Shown(catalogue.archives)
+    report = make_report(catalogue, shown, Claims("atlas", ()), location="s3://bucket", prefix="")
+    known, peak = tracemalloc.get_traced_memory()
+    assert len(report.rows) == count
+    tracemalloc.reset_peak()
+    assert sum(1 for _ in plain_lines(report)) > count
+    plain = tracemalloc.get_traced_memory()[1] - known
+    tracemalloc.reset_peak()
+    assert sum(1 for _ in json_lines(report)) > 20 * count
+    lines = tracemalloc.get_traced_memory()[1] - known
+    return known / count, peak / count, plain / count, lines / count
+
+
+def test_an_archive_takes_less_than_three_kilobytes_with_all_that_is_known_of_it_and_its_lines_nearly_nothing() -> None:
+    # In a process of its own: what threads that another test has left behind do would count as well.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        known, peak, plain, lines = pool.submit(measured).result()
+    assert 1_000 < known < 2_650
+    assert peak < 2_720
+    assert plain < 150
+    assert lines < 300

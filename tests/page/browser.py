@@ -95,20 +95,33 @@ class Browser:
 @contextmanager
 def browser() -> Iterator[Browser]:
     """A browser with a profile of its own, gone at the end."""
-    with tempfile.TemporaryDirectory(prefix="s3napback-browser-", ignore_cleanup_errors=True) as folder:
-        command = ["chromedriver", "--port=0"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as driver:
+    profile = tempfile.TemporaryDirectory(prefix="s3napback-browser-", ignore_cleanup_errors=True)
+    with profile as folder, _driver() as address:
+        made = Browser(address, Path(folder))
+        try:
+            yield made
+        finally:
+            made.close()
+
+
+@contextmanager
+def _driver() -> Iterator[str]:
+    """The browser's driver, and its address.
+
+    It takes a port that is free for IPv6, and ends if others have just that one for IPv4.
+    """
+    words = []
+    for _ in range(5):
+        with subprocess.Popen(
+            ["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as driver:
             try:
-                found = None
-                while found is None:
-                    assert driver.stdout is not None
-                    line = driver.stdout.readline()
-                    assert line, "chromedriver has ended"
-                    found = re.search(r"started successfully on port (\d+)", line)
-                made = Browser(f"http://127.0.0.1:{found[1]}", Path(folder))
-                try:
-                    yield made
-                finally:
-                    made.close()
+                assert driver.stdout is not None
+                for line in driver.stdout:
+                    words.append(line)
+                    if found := re.search(r"started successfully on port (\d+)", line):
+                        yield f"http://127.0.0.1:{found[1]}"
+                        return
             finally:
                 driver.terminate()
+    raise AssertionError(f"chromedriver does not start:\n{''.join(words)}")

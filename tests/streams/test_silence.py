@@ -66,6 +66,20 @@ def test_a_stream_that_only_drips_is_as_good_as_silent() -> None:
             read_all(pipeline)
 
 
+def drop_by_drop(blocks: Iterator[memoryview]) -> Iterator[Block]:
+    """Works on each drop for a moment, which is most often the one at which the stream is judged."""
+    for block in blocks:
+        time.sleep(0.03)
+        yield bytes(block)
+
+
+def test_what_works_on_each_drop_is_not_blamed_for_a_stream_that_drips() -> None:
+    feed = Feed("s3://bucket/key", lambda: dripping(0.4, 100))
+    with Pipeline([feed, Transformation("squeeze", drop_by_drop)], stall_timeout=1.7, least_rate=100) as pipeline:
+        with pytest.raises(PipelineError, match=r"^s3://bucket/key has been as good as silent for 1.7 seconds"):
+            read_all(pipeline)
+
+
 def test_a_slow_stream_is_not_silent() -> None:
     feed = Feed("s3://bucket/key", lambda: dripping(0.05, 30))
     with Pipeline([feed, Stage(("cat",))], stall_timeout=0.5, least_rate=5) as pipeline:
