@@ -57,6 +57,14 @@ class Link:
 
 
 @dataclass(frozen=True)
+class BegunUpload:
+    """An archive on its way into the store: its key, and its id, which is empty if an earlier version noted it."""
+
+    key: str
+    id: str
+
+
+@dataclass(frozen=True)
 class Stored:
     """What was seen of an archive of ours when it had arrived, so that a listing can tell that it is there still.
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from s3napback.chains import History, Link, Memory, SourceState, Stored
+from s3napback.chains import BegunUpload, History, Link, Memory, SourceState, Stored
 from s3napback.config.settings import Job
 from s3napback.durable import closing_quietly, overwrite_if_possible, put_in_place, sync_file, write_private
 from s3napback.errors import ChangeableByOthers, DamagedState, LockHeld, StateError, UnusableDiffDir
@@ -172,7 +172,7 @@ class StoreState:
             raise StateError(f"cannot write the state in {folder}: {error.strerror}") from error
 
     def note_upload(self, name: str, key: str, identity: str) -> None:
-        """Note, within a name's workplace, where an archive's upload begins: if nothing undoes it, the next run does.
+        """Note an archive, within a name's workplace, before its first byte: if nothing undoes it, the next run does.
 
         Raises:
             StateError: it cannot be written.
@@ -183,12 +183,14 @@ class StoreState:
         except OSError as error:
             raise StateError(f"cannot write {path}: {error.strerror}") from error
 
-    def noted_upload(self, name: str) -> Sequence[str]:
-        """The key of the archive that a run of this name was at when it was killed, and its id; nothing if none was."""
+    def noted_upload(self, name: str) -> BegunUpload | None:
+        """The archive that a run of this name was at when it was killed; None if none was."""
         try:
-            return read_own_file(self.folder(name) / _UPLOADING)[0].decode("utf-8", "surrogateescape").split("\0")
+            note = read_own_file(self.folder(name) / _UPLOADING)[0].decode("utf-8", "surrogateescape")
         except (OSError, ChangeableByOthers):
-            return ()
+            return None
+        key, _, identity = note.partition("\0")
+        return BegunUpload(key, identity)
 
     def locks(self, name: str) -> Ledger:
         """What is remembered of the locks of a name's archives; nothing if that is lost or damaged.

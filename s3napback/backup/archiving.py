@@ -152,7 +152,8 @@ class _Making:
 
     def _discard_leftovers(self) -> None:
         """Remove what earlier runs left unfinished; a distant store is asked for several keys at once."""
-        noted = self.context.state.noted_upload(self.plan.job.name)[:1]
+        begun = self.context.state.noted_upload(self.plan.job.name)
+        noted = [begun.key] if begun else []
         keys = [
             key
             for key in dict.fromkeys([*leftover_keys(self.context.facts, self.plan), *noted])

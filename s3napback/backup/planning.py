@@ -82,8 +82,8 @@ class Probes:
             StateError: state cannot be read.
         """
         state, notes = self._state()
-        cut_off = frozenset(self.context.state.noted_upload(self.job.name)[1:])
-        return SourceFacts(self.context.facts, self.job, state, time.time(), notes, cut_off)
+        begun = self.context.state.noted_upload(self.job.name)
+        return SourceFacts(self.context.facts, self.job, state, time.time(), notes, begun.id if begun else "")
 
     def complemented(self, facts: SourceFacts, missing: NotLookedAt) -> SourceFacts:
         """The facts, with the one that a decision was missing.

@@ -174,7 +174,7 @@ def _skip_done(facts: SourceFacts) -> Skip | None:
     if not done:
         return None
     remembered = {link.id for link in facts.state.history.chain} | {each.id for each in facts.state.stored.values()}
-    return Skip("done already today", doubt="" if done & (remembered | facts.cut_off) else _BY_ANOTHER)
+    return Skip("done already today", doubt="" if done & (remembered | {facts.cut_off}) else _BY_ANOTHER)
 
 
 def _refuse_stored_future(facts: SourceFacts) -> Skip | Refusal | None:
