@@ -293,11 +293,13 @@ class SourceFacts:
 
     def last_is_lost(self, last: Link) -> bool:
         """Whether the archive made last is definitely not in the store any more."""
+        if last.key in self.keys:  # as always in a cycle of a single slot
+            return self.held(last.key) is None
         if self.has_lost_last is None:
             raise NotLookedAt(Look.LAST, last.key)
         return self.has_lost_last
 
     def with_imagined_store(self) -> SourceFacts:
-        """The same, where the store holds the chain as it is remembered, and nothing yet in the slot."""
+        """The same, where the store holds the chain as it is remembered, and nothing else in the slot."""
         chain = {link.key: Held(self.own, link.id, day=link.day) for link in self.state.history.chain}
-        return replace(self, has_lost_mark=False, has_lost_last=False, objects={**chain, **dict.fromkeys(self.keys)})
+        return replace(self, has_lost_mark=False, has_lost_last=False, objects={**dict.fromkeys(self.keys), **chain})

@@ -240,10 +240,9 @@ def _plan(facts: SourceFacts) -> Plan:
 def _losses(facts: SourceFacts, why: Why | None) -> tuple[Alarm, ...]:
     """What a FULL would pass over in silence: that the last backup is gone."""
     newest = facts.state.newest
-    if newest is None or newest.key in facts.keys or facts.run.options.force:
+    if newest is None or facts.run.options.force or (why is not None and why.reason is Reason.LINK_GONE):
         return ()
-    is_told = why is not None and why.reason is Reason.LINK_GONE
-    if is_told or not facts.last_is_lost(newest):
+    if not facts.last_is_lost(newest):
         return ()
     said = (
         f"{facts.job.source}: the last backup, {newest.key} of {day_date(newest.day)}, is no longer in the store: "

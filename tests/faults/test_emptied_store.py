@@ -10,7 +10,7 @@ from tests.servers import S3Server
 from tests.site import Site
 
 
-@pytest.mark.parametrize("kind", ["Diffs 0\nFulls 3", "Diffs 1\nFulls 2"])
+@pytest.mark.parametrize("kind", ["Diffs 0\nFulls 1", "Diffs 0\nFulls 3", "Diffs 1\nFulls 2"])
 @pytest.mark.parametrize("is_distant", [False, True])
 def test_archives_that_are_gone_on_the_night_of_a_full_are_told(
     tmp_path: Path, moto: S3Server, kind: str, is_distant: bool
