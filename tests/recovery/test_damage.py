@@ -112,12 +112,12 @@ def test_a_passphrase_comes_from_a_file_and_a_wrong_or_missing_one_is_said(site:
         nights(site, 2)
         right, wrong = tmp_path / "right", tmp_path / "wrong"
         right.write_text("open sesame\n")
-        wrong.write_text("open barley\n")
+        wrong.write_bytes(b"open sesame\r\n")
         (home.path / "gpg-agent.conf").write_text("pinentry-program /bin/false\n")
         subprocess.run(["gpgconf", "--homedir", str(home.path), "--kill", "gpg-agent"], check=True)
         assert "use --passphrase-file" in why_not(site, str(site.source), tmp_path / "out")
         said = why_not(site, str(site.source), tmp_path / "out", passphrase_file=wrong)
-        assert "the passphrase is wrong" in said
+        assert "the passphrase is wrong. Of --passphrase-file gpg takes the first line as it is, with spaces" in said
         restore_here(site, str(site.source), tmp_path / "out", passphrase_file=right)
 
 

@@ -48,7 +48,10 @@ _UNPROTECTED = (
     "it bears no protection against changes, which somebody has taken away, unless a very old gpg made it: “s3napback "
     "help original” tells how such a one is read by hand"
 )
-_OTHER_WORDS = "the passphrase is wrong"
+_OTHER_WORDS = (
+    "the passphrase is wrong. Of --passphrase-file gpg takes the first line as it is, with spaces at its end, and with "
+    "the carriage return of a file that was written on Windows"
+)
 _NOT_TRUSTED = "is not trusted"
 _CHANGED = "its bytes have been changed since it was made"
 _BROKEN = "its bytes are damaged, or it is not an archive of s3napback"
