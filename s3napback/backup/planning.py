@@ -14,7 +14,17 @@ from s3napback.backup.context import RunContext
 from s3napback.catalogue.sums import read_sum, sum_key
 from s3napback.chains import SourceState
 from s3napback.config.settings import Job
-from s3napback.deciding.facts import Alarm, Footing, Held, Inspection, Look, NotLookedAt, SourceFacts, Untold
+from s3napback.deciding.facts import (
+    Alarm,
+    Footing,
+    Held,
+    Inspection,
+    Look,
+    NotLookedAt,
+    SourceFacts,
+    Untold,
+    Whereabouts,
+)
 from s3napback.deciding.plans import Plan, Refusal, Skip, decide, why_not_due
 from s3napback.errors import DamagedState, SourceError, SourceRefused, StoreError, StoreUnreachable
 from s3napback.records import dataclass
@@ -106,7 +116,7 @@ class Probes:
                 self.before()
                 return replace(facts, footing=self.footing(facts))
             case Look.LAST:
-                return replace(facts, has_lost_last=self.is_lost(key, facts.state))
+                return replace(facts, last_is=self.whereabouts(key, facts))
 
     def has_lost_mark(self) -> bool:
         """Whether the store does not bear the mark that earlier backups left there."""
@@ -128,12 +138,16 @@ class Probes:
         found = self.context.store.head(key)
         return None if found is None else Held.of(found.metadata, found.size)
 
-    def is_lost(self, key: str, state: SourceState) -> bool:
-        """Whether definitely nothing lies under a key; what cannot be looked at may still be there."""
+    def whereabouts(self, key: str, facts: SourceFacts) -> Whereabouts:
+        """What has become of the archive made last; what cannot be looked at, or is mute, may still be it."""
         try:
-            return self.held(key, state) is None
+            held = self.held(key, facts.state)
         except StoreError:
-            return False
+            return Whereabouts.THERE
+        if held is None:
+            return Whereabouts.GONE
+        known = {link.id for link in facts.state.history.chain} | {facts.cut_off}
+        return Whereabouts.REPLACED if held.id and held.id not in known else Whereabouts.THERE
 
     def noted_id(self, key: str) -> str | None:
         """Id of the archive that the checksum beside a key speaks of; None if there is none to be read."""

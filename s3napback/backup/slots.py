@@ -1,7 +1,9 @@
-"""A last look at the slot that an archive goes to, while that is being made: it must not be another owner's by now."""
+"""Last looks at the slot that an archive goes to, while that is being made: by now it may be somebody else's."""
 
 from __future__ import annotations
 
+import math
+import time
 from concurrent.futures import Future
 from functools import partial
 
@@ -9,33 +11,47 @@ from s3napback.archives import Owner
 from s3napback.backup.context import RunContext
 from s3napback.crews import begin, result_of
 from s3napback.deciding.facts import Held
-from s3napback.deciding.plans import Plan, why_not_replaced
+from s3napback.deciding.plans import Plan, why_in_vain, why_not_replaced
 from s3napback.errors import SourceRefused
 from s3napback.stores import StoredObject
 
+FRESH_SECONDS = 60.0
+"""For which an answer counts: making an archive may take hours, in which another machine may have filled the slot."""
+
 
 class SlotWatch:
-    """Asks a distant store for everything that the archive will replace, or that will be deleted then.
+    """Asks the store for everything that the archive will replace, or that will be deleted then.
 
-    The plan may rest on a listing, which is minutes old; of a store that is near, each look was a look at the object.
+    Of a distant one the plan may rest on a listing, which is minutes old: it is asked at once. Of one that is near,
+    each look was a look at the object, and the end is early enough.
     """
 
     def __init__(self, context: RunContext, plan: Plan) -> None:
-        """Begin to ask."""
+        """Begin to ask, if the store is distant."""
         self._context = context
         self._plan = plan
-        keys = (plan.key, *plan.superseded) if context.store.is_distant else ()
-        self._asked: dict[str, Future[StoredObject | None]] = {
-            key: begin(partial(context.store.head, key), "slot") for key in keys
-        }
+        # An upload of ours whose end nobody has seen may come late.
+        begun = context.state.noted_upload(plan.job.name)
+        self._known = {begun.id} if begun else set()
+        self._asked: dict[str, Future[StoredObject | None]] = {}
+        self._since = -math.inf
+        if context.store.is_distant:
+            self._ask()
+
+    def _ask(self) -> None:
+        self._since = time.monotonic()
+        for key in (self._plan.key, *self._plan.superseded):
+            self._asked[key] = begin(partial(self._context.store.head, key), "slot")
 
     def judge(self, *, at_the_end: bool) -> None:
-        """Judge the answers that have come; at the end of the archive wait for all of them.
+        """Judge the answers that have come; at the end of the archive wait for all of them, and have them be fresh.
 
         Raises:
-            SourceRefused: something there belongs to another owner.
+            SourceRefused: something there belongs to another owner, or has come from another run of today.
             StoreError: the store did not tell.
         """
+        if at_the_end and time.monotonic() - self._since > FRESH_SECONDS:
+            self._ask()
         for key, future in list(self._asked.items()):
             if at_the_end or future.done():
                 del self._asked[key]
@@ -45,5 +61,6 @@ class SlotWatch:
         run, plan = self._context.facts, self._plan
         held = None if found is None else Held.of(found.metadata)
         reason = why_not_replaced(run, Owner(run.host, plan.job.source), plan.taken_over, key, held)
+        reason = reason or why_in_vain(run, plan, key, held, self._known)
         if reason:
             raise SourceRefused(reason, "owner")

@@ -177,6 +177,14 @@ class Look(Enum):
     LAST = "whether there still is"
 
 
+class Whereabouts(Enum):
+    """What has become of the archive that was made last: it may be there, or not, or another one is, of others."""
+
+    THERE = "there"
+    GONE = "gone"
+    REPLACED = "replaced"
+
+
 class NotLookedAt(Exception):
     """A decision depends on a fact that is not there yet.
 
@@ -205,7 +213,7 @@ class SourceFacts:
         noted_ids: beside keys the id of the archive that the checksum speaks of; None where there is none to be read.
         inspection: what was found where the source is.
         footing: what is there of that on which a DIFF would build, besides the archives.
-        has_lost_last: the archive made last is definitely not in the store any more.
+        last_is: what has become of the archive made last.
     """
 
     run: RunFacts
@@ -219,7 +227,7 @@ class SourceFacts:
     noted_ids: Mapping[str, str | None] = field(default_factory=dict)
     inspection: Inspection | None = None
     footing: Footing | None = None
-    has_lost_last: bool | None = None
+    last_is: Whereabouts | None = None
 
     @property
     def schedule(self) -> Schedule:
@@ -291,15 +299,17 @@ class SourceFacts:
             raise NotLookedAt(Look.FOOTING)
         return self.footing
 
-    def last_is_lost(self, last: Link) -> bool:
-        """Whether the archive made last is definitely not in the store any more."""
+    def whereabouts(self, last: Link) -> Whereabouts:
+        """What has become of the archive made last."""
         if last.key in self.keys:  # as always in a cycle of a single slot
-            return self.held(last.key) is None
-        if self.has_lost_last is None:
+            return Whereabouts.GONE if self.held(last.key) is None else Whereabouts.THERE
+        if self.last_is is None:
             raise NotLookedAt(Look.LAST, last.key)
-        return self.has_lost_last
+        return self.last_is
 
     def with_imagined_store(self) -> SourceFacts:
         """The same, where the store holds the chain as it is remembered, and nothing else in the slot."""
         chain = {link.key: Held(self.own, link.id, day=link.day) for link in self.state.history.chain}
-        return replace(self, has_lost_mark=False, has_lost_last=False, objects={**dict.fromkeys(self.keys), **chain})
+        return replace(
+            self, has_lost_mark=False, last_is=Whereabouts.THERE, objects={**dict.fromkeys(self.keys), **chain}
+        )

@@ -8,7 +8,7 @@ from dataclasses import field
 from s3napback.archives import Owner, archive_key
 from s3napback.chains import Link, Links, SourceState
 from s3napback.config.settings import Job
-from s3napback.deciding.facts import Alarm, Held, RunFacts, SourceFacts
+from s3napback.deciding.facts import Alarm, Held, RunFacts, SourceFacts, Whereabouts
 from s3napback.deciding.fulls import Reason, Why, why_full
 from s3napback.errors import SourceError
 from s3napback.records import dataclass
@@ -161,6 +161,19 @@ def why_not_replaced(run: RunFacts, own: Owner, taken_over: Collection[str], key
     )
 
 
+def why_in_vain(run: RunFacts, plan: Plan, key: str, held: Held | None, known: Collection[str]) -> str:
+    """Why an archive would replace that of another run of today, which came after it was planned; empty if not so.
+
+    Args:
+        held: what lies under a key that the archive replaces.
+        known: ids of archives that a run of this DiffDir was at.
+    """
+    if held is None or held.owner != Owner(run.host, plan.job.source) or held.id in known:
+        return ""
+    has_come = held.day == run.day and plan.replaced.get(key) != run.day
+    return f"{run.location}/{key} was stored meanwhile {_BY_ANOTHER}" if has_come else ""
+
+
 _BY_ANOTHER = (
     "by a run that this DiffDir knows nothing of. If it was another machine, the files of this one are in no backup: "
     "give each a HostName and a Prefix of its own"
@@ -238,14 +251,19 @@ def _plan(facts: SourceFacts) -> Plan:
 
 
 def _losses(facts: SourceFacts, why: Why | None) -> tuple[Alarm, ...]:
-    """What a FULL would pass over in silence: that the last backup is gone."""
+    """What a FULL would pass over in silence: that the last backup is gone, or another archive in its place."""
     newest = facts.state.newest
-    if newest is None or facts.run.options.force or (why is not None and why.reason is Reason.LINK_GONE):
+    is_told = why is not None and why.reason in {Reason.LINK_GONE, Reason.LINK_REPLACED}
+    if newest is None or is_told or facts.run.options.force:
         return ()
-    if not facts.last_is_lost(newest):
+    whereabouts = facts.whereabouts(newest)
+    last = f"{newest.key} of {day_date(newest.day)}"
+    if whereabouts is Whereabouts.REPLACED:
+        return (Alarm(f"{facts.job.source}: the last backup, {last}, was replaced {_BY_ANOTHER}"),)
+    if whereabouts is Whereabouts.THERE:
         return ()
     said = (
-        f"{facts.job.source}: the last backup, {newest.key} of {day_date(newest.day)}, is no longer in the store: "
+        f"{facts.job.source}: the last backup, {last}, is no longer in the store: "
         "somebody, or a rule of the bucket, has deleted it. “s3napback list” shows what is left"
     )
     return (Alarm(said),)

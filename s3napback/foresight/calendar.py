@@ -12,7 +12,7 @@ from dataclasses import field, replace
 from s3napback.archives import Owner, archive_key, slot_keys
 from s3napback.chains import History, Link, Links, Memory, SourceState, extended_chain
 from s3napback.config.settings import Job
-from s3napback.deciding.facts import Held, Inspection, RunFacts, SourceFacts, Untold
+from s3napback.deciding.facts import Held, Inspection, RunFacts, SourceFacts, Untold, Whereabouts
 from s3napback.deciding.plans import Plan, decide, is_due
 from s3napback.kinds import SourceName, kind_of
 from s3napback.records import dataclass
@@ -173,7 +173,7 @@ class _Source:
             state=replace(self.state, history=self.history),
             now=0,
             has_lost_mark=False,
-            has_lost_last=False,
+            last_is=Whereabouts.THERE,
             objects={**dict.fromkeys(keys), **chain},
             inspection=self._inspection,
             footing=Untold(),

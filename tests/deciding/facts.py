@@ -23,6 +23,7 @@ from s3napback.deciding.facts import (
     Snapshot,
     SourceFacts,
     Untold,
+    Whereabouts,
 )
 from s3napback.deciding.plans import Plan, Refusal, Skip, decide
 from s3napback.rotation import ArchiveType, HanoiCycle, Schedule, SimpleCycle
@@ -76,9 +77,7 @@ def link(day: int, archive_type: ArchiveType, schedule: Schedule) -> Link:
 
 def decided_by_and_by(facts: SourceFacts) -> tuple[Plan | Skip | Refusal, list[tuple[Look, str]]]:
     """What is decided if nothing is looked at unasked, and what was asked for."""
-    known = replace(
-        facts, has_lost_mark=None, objects={}, noted_ids={}, inspection=None, footing=None, has_lost_last=None
-    )
+    known = replace(facts, has_lost_mark=None, objects={}, noted_ids={}, inspection=None, footing=None, last_is=None)
     asked: list[tuple[Look, str]] = []
     while True:
         try:
@@ -102,7 +101,7 @@ def _with(known: SourceFacts, facts: SourceFacts, missing: NotLookedAt) -> Sourc
         case Look.FOOTING:
             return replace(known, footing=facts.footing)
         case Look.LAST:
-            return replace(known, has_lost_last=facts.has_lost_last)
+            return replace(known, last_is=facts.last_is)
 
 
 OPTIONS = st.builds(BackupOptions, st.booleans(), st.sampled_from([False, False, True]), st.booleans())
@@ -151,7 +150,8 @@ def any_facts(draw: st.DrawFn) -> SourceFacts:
     objects = {**facts.objects, **{key: draw(st.sampled_from(others)) for key in changed}}
     ids = {key: draw(st.sampled_from([held.id if held else None, None, "of before"])) for key, held in objects.items()}
     footing = draw(WRONG_FOOTINGS if Part.FOOTING in odd else GOOD_FOOTINGS)
-    facts = replace(facts, has_lost_mark=Part.MARK in odd, has_lost_last=Part.LAST in odd)
+    fate = draw(st.sampled_from([Whereabouts.GONE, Whereabouts.REPLACED])) if Part.LAST in odd else Whereabouts.THERE
+    facts = replace(facts, has_lost_mark=Part.MARK in odd, last_is=fate)
     return replace(facts, objects=objects, noted_ids=ids, footing=footing)
 
 

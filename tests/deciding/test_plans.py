@@ -9,7 +9,7 @@ from hypothesis import given
 
 from s3napback.archives import Owner
 from s3napback.chains import History
-from s3napback.deciding.facts import Alarm, BackupOptions, Held, Inspection, Look, SourceFacts
+from s3napback.deciding.facts import Alarm, BackupOptions, Held, Inspection, Look, SourceFacts, Whereabouts
 from s3napback.deciding.fulls import Reason
 from s3napback.deciding.plans import Plan, Refusal, Skip, decide, why_not_due
 from s3napback.errors import SourceError
@@ -85,14 +85,21 @@ def test_for_a_full_nothing_of_the_chain_is_looked_at_but_whether_the_last_backu
     assert outcome.notes == ()
 
 
-def test_for_a_full_it_is_told_that_the_last_backup_is_gone() -> None:
+@pytest.mark.parametrize(
+    ("fate", "told"),
+    [
+        (Whereabouts.GONE, "is no longer in the store"),
+        (Whereabouts.REPLACED, "was replaced by a run that this DiffDir knows nothing of"),
+    ],
+)
+def test_for_a_full_it_is_told_that_the_last_backup_is_gone(fate: Whereabouts, told: str) -> None:
     facts = imagined(DAY + 7, DAILY, second_night().state.history)
-    emptied = replace(facts, has_lost_last=True)
+    emptied = replace(facts, last_is=fate)
     outcome = decide(emptied)
     assert isinstance(outcome, Plan)
     (note,) = outcome.notes
     assert isinstance(note, Alarm)
-    assert note.startswith(f"{facts.job.source}: the last backup, etc-0-FULL of 2026-01-01, is no longer in the store")
+    assert note.startswith(f"{facts.job.source}: the last backup, etc-0-FULL of 2026-01-01, {told}")
     forced = decide(replace(emptied, run=replace(emptied.run, options=replace(emptied.run.options, force=True))))
     assert isinstance(forced, Plan)
     assert forced.notes == ()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from s3napback.backup import slots
 from s3napback.backup.tally import Tally
 from s3napback.commands import backup
 from s3napback.config.loading import load_configuration
@@ -153,6 +154,25 @@ def test_what_another_host_has_put_into_the_slot_since_the_listing_is_not_touche
     assert proxied.site.server.unfinished_uploads(proxied.site.bucket) == []
     proxied.proxy.clear()
     assert night(proxied.site, 1).failed == 1
+
+
+def test_what_another_host_puts_into_the_slot_behind_the_first_look_is_seen_once_that_is_old(
+    proxied: Proxied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots, "FRESH_SECONDS", 0.0, raising=False)
+    theirs = {
+        "format": "1", "id": "theirs", "slot": "0", "type": "FULL", "source": "Directory /theirs", "host": "other",
+        "started": "2026-01-01T00:00:00Z", "day": "20454",
+    }  # fmt: skip
+
+    def act(request: Request, forward: Forward) -> Answer:
+        answer = forward(request)
+        proxied.put("0-FULL", **theirs)
+        return answer
+
+    proxied.proxy.add(Fault("HeadObject", act, nth=1, key=".*-0-FULL"))
+    assert night(proxied.site, 0).failed == 1
+    assert proxied.site.fetch(f"{proxied.site.name()}-0-FULL") == b"of somebody else"
 
 
 def test_a_parent_that_was_replaced_is_noticed_whatever_it_says_of_itself(proxied: Proxied) -> None:
