@@ -150,11 +150,13 @@ class Revisions:
         youngest: its youngest revision.
         uuid: its UUID; empty where state does not tell enough to compare it with.
         mark: what tells the parent's last revision from others of that number; empty if it is not there.
+        is_other: it was made anew, and holds something else in the revisions that were archived.
     """
 
     youngest: int
     uuid: str = ""
     mark: str = ""
+    is_other: bool = False
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ class Reason(Enum):
     OTHER_REPOSITORY = "the repository's UUID is {uuid}, and was {before}: it is another repository"
     REVISIONS_GONE = "its youngest revision is {youngest}, and {archived} was archived: an older copy was put back"
     REVISION_ALTERED = "its revision {archived} is not the one that was archived: an older copy was put back"
+    HISTORY_ALTERED = "it was made anew under its old UUID, and its revisions up to {archived} are others than before"
     LINK_GONE = "{key} of {date}, on which the DIFF would build, is no longer in the store"
     LINK_REPLACED = "{key} of {date}, on which the DIFF would build, was replaced by another archive"
     LINK_CUT = "{key} of {date}, on which the DIFF would build, is damaged: it has {size} bytes in place of {before}"
@@ -143,7 +144,9 @@ def _why_not_from_revisions(found: Revisions, notes: Mapping[str, str]) -> Why |
         return Why(Reason.OTHER_REPOSITORY, {"uuid": found.uuid, "before": notes["uuid"]})
     if found.youngest < archived:
         return Why(Reason.REVISIONS_GONE, {"youngest": found.youngest, "archived": archived})
-    return Why(Reason.REVISION_ALTERED, {"archived": archived}) if found.mark != notes["mark"] else None
+    if found.mark != notes["mark"]:
+        return Why(Reason.REVISION_ALTERED, {"archived": archived})
+    return Why(Reason.HISTORY_ALTERED, {"archived": archived}) if found.is_other else None
 
 
 def _why_not_whole(facts: SourceFacts, base: Links) -> Why | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import field
 from pathlib import Path
 from typing import Protocol
@@ -22,6 +22,9 @@ from s3napback.streams.environment import Family
 from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import Block, Transformation
 
+Table = tuple[str, ...]
+"""A table's name, behind those of its schema, where there are any, and of its database, where there are several."""
+
 _NAMED = 5  # of the things that are missing, in a message
 
 
@@ -36,6 +39,7 @@ class ServerReport:
         counts: of what else the dump must hold, how much there is, by what messages call it.
         remarks: what should be warned of, one line each.
         preamble: what is put before the dump, because the program leaves it out; lines of SQL or remarks.
+        files: of each table, in which file its rows were; empty where that does not matter.
     """
 
     command: tuple[str, ...]
@@ -44,6 +48,7 @@ class ServerReport:
     counts: Mapping[str, int] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     preamble: bytes = b""
+    files: Mapping[Table, str] = field(default_factory=dict)
 
     def lacking(self, found: Inventory) -> list[str]:
         """What a dump does not hold."""
@@ -70,8 +75,18 @@ class Inventory(Protocol):
         ...
 
     @property
-    def rows(self) -> Mapping[tuple[str, ...], int]:
+    def rows(self) -> Mapping[Table, int]:
         """Of each table so far; see ``Counted``."""
+        ...
+
+    @property
+    def uncounted(self) -> Set[Table]:
+        """Tables so far whose rows are in the dump, but in a form in which they are not counted."""
+        ...
+
+    @property
+    def without_rows(self) -> Set[Table]:
+        """Tables so far that are in the dump without any row, and not because they were left out."""
         ...
 
     def passed(self, blocks: Iterator[memoryview]) -> Iterator[Block]:
@@ -103,6 +118,17 @@ class Server(Protocol):
 
     def inventory(self) -> Inventory:
         """What is to follow one dump."""
+        ...
+
+    def replaced(self, files: Mapping[Table, str]) -> list[str]:
+        """Those of some tables whose rows are in another file now, as messages call them.
+
+        Args:
+            files: those that are empty in a dump, and in which file the rows of each were before.
+
+        Raises:
+            SourceError: it gives no answer.
+        """
         ...
 
 
@@ -173,7 +199,18 @@ class DumpCommandSource:
             return f"what {program} wrote of {self.job.source} does not begin like a dump"
         if not any(end in tail for end in ends):
             return f"{program} ended as if all were well, but the dump of {self.job.source} is cut off"
-        return self._lack(program)
+        return self._lack(program) or self._emptied(program)
+
+    def _emptied(self, program: str) -> str:
+        files = self._held().files if self._inventories else {}
+        empty = {table: files[table] for found in self._inventories for table in found.without_rows if table in files}
+        if not empty or not (emptied := self.server.replaced(empty)):
+            return ""
+        return (
+            f"the dump of {self.job.source} has no rows of {_in_short(emptied)}, though the server has: a transaction "
+            f"replaced them (by TRUNCATE, ALTER TABLE or another table of that name) and had not ended when {program} "
+            "began. Run it again, at a time when no job does this"
+        )
 
     def _lack(self, program: str) -> str:
         if not self._inventories or not self._held().lacking(found := self._inventories[-1]):
@@ -184,11 +221,9 @@ class DumpCommandSource:
         if not lacking:
             return ""
         # A database, or a schema, before what is in it.
-        shown = ", ".join(printable(each) for each in sorted(lacking, key=lambda each: (len(each), each))[:_NAMED])
-        more = f" and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""
+        shown = _in_short(sorted(lacking, key=lambda each: (len(each), each)))
         return (
-            f"{program} ended as if all were well, but the dump of {self.job.source} lacks what the server has: "
-            f"{shown}{more}"
+            f"{program} ended as if all were well, but the dump of {self.job.source} lacks what the server has: {shown}"
         )
 
     def _held(self) -> ServerReport:
@@ -198,3 +233,8 @@ class DumpCommandSource:
 
     def _stage(self, command: tuple[str, ...]) -> Stage:
         return Stage(command, family=self.family)
+
+
+def _in_short(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(map(printable, names[:_NAMED])) + more

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from s3napback.config.mysql_options import CONNECTION, FIRST, MYSQL_RULES, spoilt_by
 from s3napback.config.settings import Job
 from s3napback.errors import SourceError
 from s3napback.records import dataclass
-from s3napback.sources.dump_command import DumpCommandSource, Inventory, ServerReport
+from s3napback.sources.dump_command import DumpCommandSource, Inventory, ServerReport, Table
 from s3napback.sources.mysql_answers import ROWS_HELD, Answer, ServerObject, questions, read_answer
 from s3napback.sources.mysql_inventory import EVENTS, ROUTINES, TRIGGERS, MySQLInventory, table_name
 from s3napback.sources.mysql_rights import missing_rights
@@ -113,7 +113,7 @@ class MySQLServer:
         tables = [row for row in answer.of("table") if self._is_wanted(row, row.name)]
         triggers = [row for row in answer.of("trigger") if self._is_wanted(row, row.more)]
         routines, events = ([row for row in answer.of(kind) if self._is_wanted(row)] for kind in ("routine", "event"))
-        options, remarks = self._history(program, tables)
+        options, remarks = self._history(program, tables, answer.of("by transaction"))
         if database and not answer.is_mariadb:
             # Those of the whole server would keep one database from being loaded beside others.
             options += ("--set-gtid-purged=OFF",)
@@ -178,6 +178,10 @@ class MySQLServer:
         """See ``Server``."""
         return MySQLInventory()
 
+    def replaced(self, files: Mapping[Table, str]) -> list[str]:  # noqa: ARG002
+        """See ``Server``. The server itself ends a dump then: "Table definition has changed"."""
+        return []
+
     def _ask(self) -> Answer:
         client = find_program(_CLIENTS, _PACKAGE)
         command = client_command(client, self.job, questions(of_all=not _database(self.job)))
@@ -232,11 +236,22 @@ class MySQLServer:
             database not in MYSQL_RULES.values_of(words, "--ignore-database")
         )
 
-    def _history(self, program: str, tables: Sequence[ServerObject]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def _history(
+        self, program: str, tables: Sequence[ServerObject], by_transaction: Sequence[ServerObject]
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The option by which former rows of system-versioned tables get into the dump, or what is to be said."""
         versioned = [table_name(row.database, row.name) for row in tables if row.more == "SYSTEM VERSIONED"]
         if not versioned:
             return (), ()
+        # The program ends at the first of these with the option, and writes what they hold now without it.
+        if undumped := [row for row in by_transaction if self._is_wanted(row, row.name)]:
+            first = f"{undumped[0].database or _database(self.job)}.{undumped[0].name}"
+            remark = (
+                f"the former rows of the system-versioned table {first}, and with them those of all others, are not in "
+                f"the dump: it keeps them by transaction, and {program} cannot write such. Without this table "
+                f"(MySQLOptions --ignore-table={first}) those of the others are"
+            )
+            return (), (remark,)
         if "--dump-history" in self._run((program, "--no-defaults", "--help")):
             return ("--dump-history",), ()
         return (), (

@@ -30,6 +30,11 @@ _ELSEWHERE = " AND ENGINE IN ('FEDERATED', 'CONNECT', 'OQGRAPH', 'SPIDER', 'VP')
 _SHORTENED = " AND DATA_TYPE = 'float' AND COLUMN_TYPE NOT LIKE 'float(%' AND EXTRA NOT LIKE '%GENERATED%'"
 """Columns of which a server shows six digits (``FLT_DIG``), where what it holds may have nine."""
 
+_BY_TRANSACTION = (
+    " AND (FALSE /*M!100300 OR (DATA_TYPE = 'bigint' AND GENERATION_EXPRESSION = 'ROW START') */)"  # of MariaDB alone
+)
+"""Columns of system-versioned tables whose former rows are known by transactions in the place of times."""
+
 _STRAY = (
     "SELECT 'table', TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES "
     "WHERE TABLE_SCHEMA = 'sys' AND TABLE_TYPE NOT LIKE '%VIEW' AND TABLE_NAME <> 'sys_config'"
@@ -41,9 +46,9 @@ class ServerObject(NamedTuple):
     """One thing that the server has.
 
     Attributes:
-        kind: ``table``, ``routine``, ``trigger``, ``event``, ``database``, ``engine`` or ``float``.
+        kind: ``table``, ``routine``, ``trigger``, ``event``, ``database``, ``engine``, ``float`` or ``by transaction``.
         database: empty where only one is asked about.
-        name: its own; with an engine or a float, its table's.
+        name: its own; of the last three, its table's.
         more: a table's type, a trigger's table, a database's character set, an engine, a column.
         collation: a database's.
     """
@@ -114,6 +119,7 @@ def questions(*, of_all: bool) -> str:
         ),
         rows("engine", "TABLES", "TABLE_NAME", "ENGINE", "TABLE_SCHEMA") + _ELSEWHERE,
         rows("float", "COLUMNS", "TABLE_NAME", "COLUMN_NAME", "TABLE_SCHEMA") + _SHORTENED,
+        rows("by transaction", "COLUMNS", "TABLE_NAME", "COLUMN_NAME", "TABLE_SCHEMA") + _BY_TRANSACTION,
         *([_STRAY] if of_all else []),
     )
     return "; ".join(statements) + SHOW_GRANTS

@@ -50,6 +50,16 @@ class MySQLInventory:
         """Of each table; see ``Counted``."""
         return self._rows.rows
 
+    @property
+    def uncounted(self) -> frozenset[tuple[str, ...]]:
+        """None."""
+        return frozenset()
+
+    @property
+    def without_rows(self) -> frozenset[tuple[str, ...]]:
+        """What has none is not looked for."""
+        return frozenset()
+
     def passed(self, blocks: Iterator[memoryview]) -> Iterator[Block]:
         """Pass it on."""
         return watched(self._rows.passed(blocks), _SIGNS, _LONGEST, self._note)

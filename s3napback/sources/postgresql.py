@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from s3napback.config.postgresql_options import CONNECTION, OF_DATABASES, POSTGRESQL_RULES
 from s3napback.config.settings import Job
 from s3napback.errors import SourceError
 from s3napback.records import dataclass
-from s3napback.sources.dump_command import DumpCommandSource, Inventory, ServerReport
+from s3napback.sources.dump_command import DumpCommandSource, Inventory, ServerReport, Table
 from s3napback.sources.postgresql_answers import (
     DATABASES,
     database_name,
@@ -16,7 +16,14 @@ from s3napback.sources.postgresql_answers import (
     own_definition,
     read_databases,
 )
-from s3napback.sources.postgresql_inventory import DatabaseContents, PostgreSQLInventory, questions, read_things
+from s3napback.sources.postgresql_files import FILES, TableFile, quoted, read_files, which_have_rows
+from s3napback.sources.postgresql_inventory import (
+    DatabaseContents,
+    PostgreSQLInventory,
+    questions,
+    read_things,
+    thing_name,
+)
 from s3napback.sources.programs import answer_of, find_program
 from s3napback.streams.environment import Family
 
@@ -26,6 +33,8 @@ ALL = "all"
 _LOCK_TIMEOUT = 3_600_000  # milliseconds; without it a forgotten transaction would hold up the whole night
 _PACKAGE = "postgresql-client"
 _PATIENCE = 600.0  # seconds that the server may take for an answer, if StallTimeout is not less
+
+_MOST_REPLACED = 100  # tables that are asked about in one question
 
 _NO_SETTINGS = " "  # pg_dumpall drops an empty value, and those of the environment would hold
 
@@ -82,7 +91,7 @@ def psql_command(job: Job, database: str, query: str) -> tuple[str, ...]:
     options = POSTGRESQL_RULES.chosen(job.settings.postgresql_options, CONNECTION)
     # Whoever dumps as another role sees what that one sees.
     roles = POSTGRESQL_RULES.values_of(job.settings.postgresql_options, "--role")
-    role = [f"--command=SET ROLE {_quoted(name)}" for name in roles[-1:]]
+    role = [f"--command=SET ROLE {quoted(name)}" for name in roles[-1:]]
     where = f"--dbname={connection_string(database)}"
     return ("psql", *_ASKING, *_user(job), *options, where, *role, _OWN_NAMES, f"--command={query}")
 
@@ -117,6 +126,7 @@ class PostgreSQLServer:
             counts=contents.counts(),
             remarks=contents.remarks(),
             preamble=own_definition(self._run(definition_command(self.job))),
+            files=self._noted_files(database),
         )
 
     def guess(self) -> tuple[str, ...]:
@@ -126,6 +136,32 @@ class PostgreSQLServer:
     def inventory(self) -> Inventory:
         """See ``Server``."""
         return PostgreSQLInventory()
+
+    def replaced(self, files: Mapping[Table, str]) -> list[str]:
+        """See ``Server``."""
+        if database := _database(self.job):
+            return [thing_name("table", table[0], table[1], "") for table in self._replaced(database, files, own=False)]
+        found = []
+        for name in dict.fromkeys(table[0] for table in files):
+            noted = {table[1:]: file for table, file in files.items() if table[0] == name}
+            # Hours may lie between the question and the dump of this database, with time for one who empties a table,
+            # and for another one who fills it.
+            found += [thing_name("table", table[0], table[1], name) for table in self._replaced(name, noted, own=True)]
+        return found
+
+    def _replaced(self, database: str, noted: Mapping[Table, str], *, own: bool) -> list[Table]:
+        files = self._files(database)
+        changed = [table for table in noted if table in files and str(files[table]) != noted[table]][:_MOST_REPLACED]
+        if not changed:
+            return []
+        answer = self._run(psql_command(self.job, database, which_have_rows(changed, files, own=own)))
+        return [changed[int(place)] for place in answer.split("\0") if place]
+
+    def _files(self, database: str) -> dict[Table, TableFile]:
+        return read_files(self._run(psql_command(self.job, database, FILES)))
+
+    def _noted_files(self, database: str) -> dict[Table, str]:
+        return {table: str(file) for table, file in self._files(database).items()}
 
     @property
     def _program(self) -> str:
@@ -161,6 +197,7 @@ class PostgreSQLServer:
             names=frozenset(map(database_name, plain)).union(*(each.names() for each in named)),
             counts={what: count for each in named for what, count in each.counts().items()},
             remarks=(*broken, *(remark for each in contents for remark in each.remarks())),
+            files={(name, *table): file for name in plain for table, file in self._noted_files(name).items()},
         )
 
     def _contents(self, database: str, *, of_all: bool = False) -> DatabaseContents:
@@ -195,8 +232,3 @@ def _database(job: Job) -> str:
 def _user(job: Job) -> tuple[str, ...]:
     user = job.target.rpartition("@")[0]
     return (f"--username={user}",) if user else ()
-
-
-def _quoted(name: str) -> str:
-    doubled = name.replace('"', '""')
-    return f'"{doubled}"'

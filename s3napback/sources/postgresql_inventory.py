@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from s3napback.config.postgresql_options import POSTGRESQL_RULES
@@ -290,6 +290,16 @@ class PostgreSQLInventory:
     def rows(self) -> Mapping[tuple[str, ...], int]:
         """Of each table; see ``Counted``."""
         return self._rows.rows
+
+    @property
+    def uncounted(self) -> Set[tuple[str, ...]]:
+        """Of these it is only known that they have some."""
+        return self._rows.uncounted
+
+    @property
+    def without_rows(self) -> Set[tuple[str, ...]]:
+        """Tables of which the dump has no row, though they were not left out."""
+        return self._rows.bare | {table for table, count in self._rows.rows.items() if not count}
 
     def passed(self, blocks: Iterator[memoryview]) -> Iterator[Block]:
         """Pass it on."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 _LONGEST = 1 << 16  # bytes of what begins a table's rows: it names all columns
 _SIGN = re.compile(
     rb"\n(?:-- Data for Name: (?P<name>[^\n]*); Type: TABLE DATA; Schema: (?P<schema>[^\n]*); Owner: [^\n]*\n--\n\n"
-    rb"COPY [^\n]* FROM stdin;(?=\n)"
+    rb"(?:COPY [^\n]* FROM stdin;(?=\n)|(?P<statements>INSERT INTO )|(?P<nothing>(?=\n)))"
     rb'|-- Database "(?P<database>[^\n]{0,900})" dump(?=\n))'
 )
 """Lines of ``pg_backup_archiver.c``, ``pg_dump.c`` and ``pg_dumpall.c``."""
@@ -17,15 +17,19 @@ _END = b"\n\\.\n"
 
 
 class PostgreSQLRows:
-    """Counts the rows of one dump. Of tables that are written as INSERT statements it knows nothing.
+    """Counts the rows of one dump. Those that are written as INSERT statements it does not count.
 
     Attributes:
         rows: of each table whose rows are in the dump: its schema and name, with its database before them where there
             are several.
+        uncounted: tables whose rows are written as INSERT statements.
+        bare: tables that would be, if they had any.
     """
 
     def __init__(self) -> None:
         self.rows: dict[tuple[str, ...], int] = {}
+        self.uncounted: set[tuple[str, ...]] = set()
+        self.bare: set[tuple[str, ...]] = set()
         self._database: tuple[str, ...] = ()
         self._table: tuple[str, ...] = ()
 
@@ -54,7 +58,16 @@ class PostgreSQLRows:
             if sign["database"] is not None:
                 self._database = (sign["database"].decode(errors="surrogateescape"),)
             else:
-                schema, name = (sign[group].decode(errors="surrogateescape") for group in ("schema", "name"))
-                self._table = (*self._database, schema, name)
-                self.rows[self._table] = 0
+                self._begin(sign)
             position = sign.end()
+
+    def _begin(self, sign: re.Match[bytes]) -> None:
+        schema, name = (sign[group].decode(errors="surrogateescape") for group in ("schema", "name"))
+        table = (*self._database, schema, name)
+        if sign["statements"] is not None:
+            self.uncounted.add(table)
+        elif sign["nothing"] is not None:
+            self.bare.add(table)
+        else:
+            self._table = table
+            self.rows[table] = 0

@@ -20,6 +20,7 @@ from s3napback.rotation import ArchiveType
 from s3napback.sources import Dump, NothingNew
 from s3napback.sources.programs import answer_of, find_program
 from s3napback.sources.repository_access import Access, repository_access
+from s3napback.sources.repository_history import files_sum, instance_of
 from s3napback.streams.environment import Family
 from s3napback.streams.processes import Stage
 
@@ -48,7 +49,8 @@ class SubversionSource:
 
     A DIFF holds the revisions after the parent's last one. What it builds on is known by the repository's UUID and by
     the time of that revision, which tells a repository that was put back to an older copy, and went on from there,
-    from the one that was archived.
+    from the one that was archived. One whose history was changed may have both in common with it: see
+    ``repository_history``.
 
     Attributes:
         job: the configured source, or one that a SubversionDir was found to hold.
@@ -96,7 +98,13 @@ class SubversionSource:
         uuid = self._uuid()
         return Dump(
             self._stage(self._access, first, youngest),
-            notes={"uuid": uuid, "revision": str(youngest), "mark": self._mark(youngest)},
+            notes={
+                "uuid": uuid,
+                "revision": str(youngest),
+                "mark": self._mark(youngest),
+                "instance": instance_of(self._access, self._patience),
+                "files": files_sum(self.job.target, youngest),
+            },
             metadata={"uuid": uuid, "revisions": f"{first}:{youngest}"},
         )
 
@@ -121,6 +129,10 @@ class SubversionSource:
             return f"{_DUMPER} ended as if all were well, but the dump of {self.job.target} is cut off"
         return ""
 
+    @property
+    def _patience(self) -> float | None:
+        return self.job.settings.stall_timeout or None
+
     @cached_property
     def _access(self) -> Access:
         return repository_access(self.job.target, os.geteuid())
@@ -139,7 +151,21 @@ class SubversionSource:
         revision, uuid = int(notes["revision"]), self._uuid()
         # Of another repository, or one without that revision, there is nothing to be compared.
         is_there = uuid == notes["uuid"] and revision <= youngest
-        return Revisions(youngest, uuid, self._mark(revision) if is_there else "")
+        return Revisions(
+            youngest,
+            uuid,
+            self._mark(revision) if is_there else "",
+            is_other=is_there and self._is_other(notes, revision),
+        )
+
+    def _is_other(self, notes: Mapping[str, str], revision: int) -> bool:
+        """Whether what was archived is not what is there under the same UUID."""
+        # Chains that an earlier version began do not tell.
+        if not notes.keys() >= {"instance", "files"}:
+            return False
+        if instance_of(self._access, self._patience) == notes["instance"]:
+            return False
+        return files_sum(self.job.target, revision) != notes["files"]
 
     def _youngest(self) -> int:
         path = self.job.target
@@ -173,7 +199,7 @@ class SubversionSource:
                 family=Family.SUBVERSION,
                 user=access.user,
                 directory=access.directory,
-                timeout=self.job.settings.stall_timeout or None,
+                timeout=self._patience,
             )
         except SourceError as error:
             reader = f" as {access.user}, {access.reason}" if access.user else ""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.databases.mariadb import MariaDB
+from tests.databases.recovery import dump_of
 from tests.site import Site
 
 
@@ -80,6 +81,25 @@ def test_digits_that_a_dump_does_not_hold_are_told_of(site: Site, mariadb: Maria
     assert ": places.a and 1 more. DOUBLE" in said
     mariadb.run("ALTER TABLE places MODIFY a DOUBLE, MODIFY c DOUBLE", database)
     assert "FLOAT" not in site.run("-f").stderr
+
+
+def test_former_rows_that_no_dump_can_hold_are_told_of(site: Site, mariadb: MariaDB, database: str) -> None:
+    mariadb.run(
+        "CREATE TABLE prices (a INT) WITH SYSTEM VERSIONING; INSERT INTO prices VALUES (1); UPDATE prices SET a = 2;"
+        "CREATE TABLE precise (a INT, s BIGINT UNSIGNED GENERATED ALWAYS AS ROW START, e BIGINT UNSIGNED GENERATED "
+        "ALWAYS AS ROW END, PERIOD FOR SYSTEM_TIME (s, e)) WITH SYSTEM VERSIONING; INSERT INTO precise (a) VALUES (5)",
+        database,
+    )
+    site.configure(f"<Cycle c>\nMySQL {database} all\n</Cycle>")
+    warned = site.run().stderr
+    assert warned.count(f"former rows of the system-versioned table {database}.precise, and with them those of") == 2
+    for name in (database, "all"):
+        dump = dump_of(site, f"MySQL/{name}-2")
+        assert b"INSERT INTO `precise` VALUES\n(5," in dump
+        assert b"INSERT INTO `prices` VALUES\n(2)" in dump
+    site.configure(f"<Cycle c>\nMySQLOptions --ignore-table={database}.precise\nMySQL {database}\n</Cycle>")
+    assert "former rows" not in site.run("-f").stderr
+    assert b"\n(1,'" in dump_of(site, f"MySQL/{database}-2")
 
 
 def test_rows_that_a_table_has_from_elsewhere_are_told_of(site: Site, mariadb: MariaDB, database: str) -> None:

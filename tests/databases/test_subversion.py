@@ -16,6 +16,8 @@ from tests.site import Site
 GROUPS_OF_THREE = "Diffs 2\nFulls 2"
 """Six slots, and the day number of the first day is a multiple of 6."""
 
+FORGOTTEN = "/trunk/data @ 1.bin"
+
 
 def configure(site: Site, repository: Repository, settings: str = GROUPS_OF_THREE) -> str:
     """A configuration of one repository; returns the key base."""
@@ -157,9 +159,18 @@ def become_another(repository: Repository, older: Repository, scratch: Path) -> 
     grow(repository, scratch, 2)
 
 
+def lose_a_path(repository: Repository, older: Repository, scratch: Path) -> None:
+    """All revisions are there, with the same dates; what was to be forgotten is not in them."""
+    dump = command("svnadmin", "dump", "--quiet", "--exclude", FORGOTTEN, repository.path)
+    vanish(repository)
+    Repository(repository.path).load(dump)
+    assert repository.youngest == 8
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        (lose_a_path, "it was made anew under its old UUID, and its revisions up to 8 are others than before"),
         (go_back, "its youngest revision is 5, and 8 was archived"),
         (go_back_and_on, "its revision 8 is not the one that was archived"),
         (become_another, "the repository's UUID is"),
@@ -181,6 +192,17 @@ def test_a_repository_that_is_not_the_one_archived_gets_a_full_and_a_warning(
     assert "WARNING" in done.stderr
     assert site.archive_keys() == [f"{name}-0-FULL", f"{name}-1-DIFF", f"{name}-2-FULL"]
     assert loaded(site, [f"{name}-2-FULL"], tmp_path / "fresh").dump() == repository.dump()
+
+
+def test_a_hot_copy_in_its_place_is_the_same_repository(site: Site, repository: Repository, tmp_path: Path) -> None:
+    name = configure(site, repository)
+    site.run(day=0)
+    copy = repository.copy(tmp_path / "copy")
+    assert (copy.path / "db/uuid").read_bytes() != (repository.path / "db/uuid").read_bytes()
+    replace_with(repository, copy)
+    grow(repository, tmp_path / "scratch", 1)
+    site.run(day=1)
+    assert site.archive_keys() == [f"{name}-0-FULL", f"{name}-1-DIFF"]
 
 
 def corrupt(repository: Repository) -> None:

@@ -111,6 +111,7 @@ WRONG_FOOTINGS: st.SearchStrategy[Footing] = st.sampled_from(
         *(Snapshot(is_there=False), Snapshot(sha256="cd"), replace(WHOLE_SNAPSHOT, time=NOW + 1)),
         replace(WHOLE_SNAPSHOT, index_sha256=""),
         *(Revisions(9, "another", "7 then"), Revisions(6, "uuid"), Revisions(9, "uuid", "7 another time")),
+        Revisions(9, "uuid", "7 then", is_other=True),
     ]
 )
 

@@ -255,6 +255,7 @@ OF_REVISIONS: Mapping[Reason, Trouble] = {
     Reason.OTHER_REPOSITORY: lambda facts: with_footing(facts, uuid="another"),
     Reason.REVISIONS_GONE: lambda facts: with_footing(facts, youngest=6),
     Reason.REVISION_ALTERED: lambda facts: with_footing(facts, mark="7 now"),
+    Reason.HISTORY_ALTERED: lambda facts: with_footing(facts, is_other=True),
 }
 KINDS = (
     (intact(WHOLE_SNAPSHOT), {**COMMON, **OF_SNAPSHOTS}),
@@ -281,6 +282,7 @@ WORDS = {
     Reason.OTHER_REPOSITORY: "the repository's UUID is another, and was uuid: it is another repository",
     Reason.REVISIONS_GONE: "its youngest revision is 6, and 7 was archived: an older copy was put back",
     Reason.REVISION_ALTERED: "its revision 7 is not the one that was archived: an older copy was put back",
+    Reason.HISTORY_ALTERED: "it was made anew under its old UUID, and its revisions up to 7 are others than before",
     Reason.LINK_GONE: "etc-0-FULL of 2027-07-01, on which the DIFF would build, is no longer in the store",
     Reason.LINK_REPLACED: "etc-1-DIFF of 2027-07-02, on which the DIFF would build, was replaced by another archive",
     Reason.LINK_CUT: (

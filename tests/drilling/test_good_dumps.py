@@ -26,6 +26,21 @@ def test_what_a_partition_has_of_its_own_is_proven(site: Site, postgres: Postgre
         postgres.drop("parted")
 
 
+@pytest.mark.parametrize("options", ["--inserts", "--rows-per-insert=2 --column-inserts"])
+def test_rows_that_are_written_as_statements_are_proven(
+    site: Site, postgres: Postgres, scratch: Path, options: str
+) -> None:
+    site.environment.update(postgres.environment)
+    postgres.create("stated")
+    try:
+        postgres.run("CREATE TABLE kept AS SELECT generate_series(1, 3) AS a; CREATE TABLE bare (a int)", "stated")
+        site.configure(f"<Cycle c>\nPostgreSQLOptions {options}\nPostgreSQL stated\n</Cycle>")
+        site.run()
+        assert ": proven: 2 tables with 3 rows" in site.run("drill", f"--scratch={scratch}").stdout
+    finally:
+        postgres.drop("stated")
+
+
 def test_a_database_that_was_made_read_only_is_proven(site: Site, postgres: Postgres, scratch: Path) -> None:
     site.environment.update(postgres.environment)
     postgres.create("frozen")

@@ -41,7 +41,7 @@ OPTIONS_OF_OTHERS = {
     *("--versioning-configuration", "--version-id", "--object-lock-configuration", "--object-lock-enabled-for-bucket"),
     *("--now",),
     *("--dereference", "--exclude-caches", "--exclude-database", "--exclude-tag", "--no-subscriptions", "--owner"),
-    "--skip-no-data-med",
+    *("--ignore-table", "--skip-no-data-med"),
 }
 """Options of gpg, aws, tar, and the dump programs, which messages tell to use."""
 
