@@ -17,7 +17,7 @@ from s3napback.errors import S3napbackError
 from s3napback.formatting import human_bytes, human_time
 from s3napback.kinds import DIRECTORY, SourceName
 from s3napback.records import dataclass
-from s3napback.recovery.choosing import chain_of_keys, source_of
+from s3napback.recovery.choosing import Choice, chain_of_keys, source_of
 from s3napback.recovery.holdings import Holdings, StoredCold, cold_advice, is_cold, look_at_store
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.original_choice import (
@@ -41,6 +41,10 @@ logger = logging.getLogger("s3napback")
 
 class Declined(S3napbackError):
     """A person said no, or there was nobody to ask."""
+
+
+class NotWhole(S3napbackError):
+    """All that was named is restored, and is not what the source held in any night."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,7 @@ class _Meant:
         restore: makes what restores it.
         decoder: makes what opens it.
         is_original: the original tool made it.
+        gaps: why it is not a whole chain, one clause each: somebody has named it by hand.
     """
 
     chain: tuple[CataloguedArchive, ...]
@@ -97,6 +102,7 @@ class _Meant:
     restore: Restorer
     decoder: Callable[[], Decoder]
     is_original: bool = False
+    gaps: tuple[str, ...] = ()
 
 
 def restore(
@@ -134,7 +140,7 @@ def restore(
         raise UnclearRequest(*error.lines) from error
     if request.test:
         _rehearse(holdings, meant, say)
-        return 0
+        return 1 if meant.gaps else 0
     if advice := _advice(meant, holdings):
         raise StoredCold(*advice)
     if request.in_place and not request.agreed:
@@ -152,6 +158,10 @@ def restore(
         *(meant.source, "standard output" if request.where == TO_STANDARD_OUTPUT else request.where),
         *(human_bytes(decoder.transport.total.size), human_time(time.monotonic() - clock)),
     )
+    if meant.gaps:
+        raise NotWhole(
+            f"what was restored is not what {meant.source} held in any night:", *(f"  {gap}" for gap in meant.gaps)
+        )
     return 0
 
 
@@ -169,12 +179,15 @@ def _located(holdings: Holdings, request: RestoreRequest) -> RestoreRequest:
     return replace(request, source=str(holder), paths=(request.source, *request.paths))
 
 
-def _chain(holdings: Holdings, request: RestoreRequest, today: date) -> tuple[CataloguedArchive, ...]:
+def _chain(holdings: Holdings, request: RestoreRequest, today: date) -> Choice:
     if not request.keys:
-        return holdings.chain(request.source, request.at, today, request.origin)
+        return Choice(holdings.chain(request.source, request.at, today, request.origin))
     if request.at or request.origin:
         raise UnclearRequest("--keys names the chain, so --at and --from have no meaning beside it")
-    return chain_of_keys(holdings.catalogue, request.keys, holdings.configuration.store.prefix).archives
+    choice = chain_of_keys(holdings.catalogue, request.keys, holdings.configuration.store.prefix)
+    for line in (*choice.notes, *choice.gaps):
+        logger.warning("%s", line)
+    return choice
 
 
 def _unread(holdings: Holdings, newest: CataloguedArchive, source: SourceName, request: RestoreRequest) -> Unread:
@@ -197,9 +210,9 @@ def _meant(holdings: Holdings, request: RestoreRequest, today: date) -> _Meant:
     def decoder() -> Decoder:
         return holdings.decoder(request.passphrase_file, require_signature=request.require_signature)
 
-    chain = _chain(holdings, request, today)
-    source = source_of(request.source, chain)
-    return _Meant(chain, source, recovery_of(source).restore, decoder)
+    choice = _chain(holdings, request, today)
+    source = source_of(request.source, choice.archives)
+    return _Meant(choice.archives, source, recovery_of(source).restore, decoder, gaps=choice.gaps)
 
 
 def _original(holdings: Holdings, request: RestoreRequest, words: OriginalRequest, today: date) -> _Meant:

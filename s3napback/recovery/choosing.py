@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from s3napback.archives import join_prefix
+from s3napback.archives import join_prefix, split_key
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, newest_first, started
 from s3napback.catalogue.selection import matches, source_called
 from s3napback.errors import S3napbackError
 from s3napback.kinds import DIRECTORY, SourceName, kind_of
 from s3napback.records import dataclass
 from s3napback.recovery.moments import NEWEST, Moment
-from s3napback.rotation import day_date
+from s3napback.rotation import ArchiveType, day_date
 from s3napback.targets import InvalidNameError
 
 
@@ -97,11 +97,13 @@ class Choice:
 
     Attributes:
         archives: a FULL and the DIFFs on it, oldest first.
-        notes: newer archives that were passed over, and why, one line each.
+        notes: newer archives that were passed over, and why, or what else should be known, one line each.
+        gaps: why what comes of them is not what the source held in any night, one clause each.
     """
 
     archives: tuple[CataloguedArchive, ...]
     notes: tuple[str, ...] = ()
+    gaps: tuple[str, ...] = ()
 
 
 def choose(catalogue: Catalogue, found: Sequence[CataloguedArchive], moment: Moment | None = None) -> Choice:
@@ -134,7 +136,50 @@ def chain_of_keys(catalogue: Catalogue, keys: Sequence[str], prefix: str = "") -
     missing = [key for key, archive in zip(keys, chosen, strict=True) if archive is None]
     if missing:
         raise NothingToRestore(f"not in the store, or not the key of an archive: {', '.join(missing)}")
-    return Choice(tuple(archive for archive in chosen if archive is not None))
+    archives = tuple(archive for archive in chosen if archive is not None)
+    pairs = list(zip((None, *archives), archives, strict=False))
+    notes = filter(None, (_left_out(catalogue, archives, *pair) for pair in pairs))
+    return Choice(archives, tuple(notes), tuple(filter(None, (_gap(catalogue, *pair) for pair in pairs))))
+
+
+def _gap(catalogue: Catalogue, before: CataloguedArchive | None, archive: CataloguedArchive) -> str:
+    """Why what comes of an archive behind another one is no night's content, as a clause; empty if it may be one."""
+    if not _is_diff(archive):
+        return ""
+    if before is None:
+        return f"{archive.key} is a DIFF, and no FULL is named before it"
+    if archive.record and before.record:
+        if archive.record.parent == before.record.id:
+            return ""
+        parent = catalogue.with_id(archive.record.parent)
+        if parent is None:
+            return f"{archive.key} builds on an archive that is not in the store, and not on {before.key}"
+        return f"{archive.key} builds on {parent.key}, and not on {before.key}"
+    # Within a chain slots ascend: where they begin anew a FULL is made.
+    return "" if before.slot < archive.slot else f"{archive.key} cannot build on {before.key}, which has no lower slot"
+
+
+def _left_out(
+    catalogue: Catalogue, named: Sequence[CataloguedArchive], before: CataloguedArchive | None, after: CataloguedArchive
+) -> str:
+    """What may belong between two archives that do not tell their parents, as a sentence; empty if nothing does."""
+    if before is None or not _is_diff(after) or (after.record and before.record):
+        return ""
+    others = [each for each in catalogue.archives if each.base == before.base and _is_diff(each) and each not in named]
+    between = ", ".join(each.key for each in others if before.slot < each.slot < after.slot)
+    if not between:
+        return ""
+    return (
+        f"{between} may belong between {before.key} and {after.key}, and is not named: unless that is older than "
+        f"{before.key}, what changed then is missing"
+    )
+
+
+def _is_diff(archive: CataloguedArchive) -> bool:
+    """Whether it holds only what has changed, as its metadata say, or else its key."""
+    parts = split_key(archive.key)
+    told = archive.record.type.value if archive.record else parts[2] if parts else ""
+    return told == ArchiveType.DIFF.value
 
 
 def fitting(found: Sequence[CataloguedArchive], moment: Moment) -> list[CataloguedArchive]:

@@ -293,25 +293,6 @@ def test_the_test_option_says_what_would_be_fetched_and_touches_nothing(site: Si
         assert not (tmp_path / "out").exists()
 
 
-def test_keys_restore_a_chain_that_lost_its_metadata(site: Site, key: Key, tmp_path: Path) -> None:
-    site.configure_cycle(f"{GROUPS}\nCompression zstd", general=key.directives)
-    nights(site, 2)
-    copy = tmp_path / "copy"
-    for found in site.archive_keys():
-        (copy / found).parent.mkdir(parents=True, exist_ok=True)
-        (copy / found).write_bytes(site.fetch(found))
-    site.configuration.write_text(f"Bucket file://{copy}\nGpgHome {key.home.path}\n")
-    refused = site.run("restore", str(site.source), "--to", str(tmp_path / "x"), day=None, expect=1)
-    assert "--keys" in refused.stderr
-    keys = [f"{site.name()}-{end}" for end in ("0-FULL", "1-DIFF")]
-    site.run("restore", str(site.source), "--to", str(tmp_path / "out"), "--keys", *keys, day=None)
-    assert_same_tree(site.source, tmp_path / "out" / site.name())
-    missing = site.run(
-        "restore", str(site.source), "--to", str(tmp_path / "x"), "--keys", "etc-0-FULL", day=None, expect=1
-    )
-    assert "etc-0-FULL" in missing.stderr
-
-
 def test_a_word_that_fits_two_sources_and_a_configuration_too_many_are_refused(site: Site, tmp_path: Path) -> None:
     site.configure("")
     put_archive(site, 0, tar_of((file_member("etc/x"), b"x")))

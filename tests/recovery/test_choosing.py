@@ -8,6 +8,7 @@ from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.kinds import SourceName
 from s3napback.recovery.choosing import (
     NothingToRestore,
+    chain_of_keys,
     choose,
     own_archives,
     source_of,
@@ -82,3 +83,37 @@ def test_a_word_that_can_name_no_source_is_refused_where_the_archives_say_nothin
 def test_a_word_without_a_kind_is_refused_where_the_archives_say_nothing() -> None:
     with pytest.raises(NothingToRestore, match="write it as"):
         source_of("etc", [nameless("etc-0-FULL", "etc")])
+
+
+def test_keys_of_which_one_does_not_build_on_the_one_before_it_are_no_chain() -> None:
+    found = [*group("etc", 0, 100, 3), archive("etc", 3, 90, parent="gone")]
+    assert not chain_of_keys(catalogue(found), ["etc-0-FULL", "etc-1-DIFF", "etc-2-DIFF"]).gaps
+    for named, gaps in (
+        (["etc-2-DIFF"], ["etc-2-DIFF is a DIFF, and no FULL is named before it"]),
+        (["etc-0-FULL", "etc-2-DIFF"], ["etc-2-DIFF builds on etc-1-DIFF, and not on etc-0-FULL"]),
+        (["etc-0-FULL", "etc-3-DIFF"], ["etc-3-DIFF builds on an archive that is not in the store, and not on"]),
+    ):
+        choice = chain_of_keys(catalogue(found), named)
+        assert keys(choice.archives) == named
+        assert [each[: len(gap)] for each, gap in zip(choice.gaps, gaps, strict=True)] == gaps
+        assert not choice.notes
+
+
+def test_of_keys_without_metadata_what_they_are_called_tells_what_is_no_chain() -> None:
+    found = [nameless(f"etc-{end}", "etc") for end in ("0-FULL", "1-DIFF", "2-DIFF", "4-FULL")]
+    found += [nameless("srv-1-DIFF", "srv"), nameless("MySQL/wiki-3", "MySQL/wiki")]
+
+    def told(*named: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        choice = chain_of_keys(catalogue(found), [f"etc-{each}" for each in named])
+        return choice.gaps, choice.notes
+
+    assert told("0-FULL", "1-DIFF", "2-DIFF") == told("4-FULL") == ((), ())
+    assert told("1-DIFF")[0] == ("etc-1-DIFF is a DIFF, and no FULL is named before it",)
+    assert told("0-FULL", "2-DIFF", "1-DIFF") == (
+        ("etc-1-DIFF cannot build on etc-2-DIFF, which has no lower slot",),
+        (),
+    )
+    gaps, notes = told("0-FULL", "2-DIFF")
+    assert not gaps
+    assert notes[0].startswith("etc-1-DIFF may belong between etc-0-FULL and etc-2-DIFF")
+    assert not chain_of_keys(catalogue(found), ["MySQL/wiki-3"]).gaps
