@@ -24,6 +24,7 @@ from s3napback.rotation import ArchiveType, SimpleCycle
 from s3napback.sources import WORKING, WORKING_INDEX, WORKING_LINES, Conclusion, Dump
 from s3napback.sources.answering import require_answer, what_holds_up
 from s3napback.sources.blame import Blame, reads_everything
+from s3napback.sources.device_numbers import require_own_numbers, stays_on_one
 from s3napback.sources.exclusion import Exclusion, exclude_options, exclusion
 from s3napback.sources.forgetting import forget
 from s3napback.sources.in_use import DatabasesInUse
@@ -169,6 +170,7 @@ class DirectorySource:
         followed = self._followed()
         command = partial(tar_command, self.tar, self.job.target, self._settings, snapshot=None, followed=followed)
         require_something_left(self.job, command, self._exclusion())
+        require_own_numbers(self.job)
         notes: list[str] = []
         if followed:
             real = os.path.realpath(self.job.target)
@@ -184,8 +186,7 @@ class DirectorySource:
         return notes
 
     def _holdings(self) -> DirectoryHoldings:
-        settings = self.job.settings
-        stays = settings.one_file_system or "--one-file-system" in settings.tar_options
+        stays = stays_on_one(self.job.settings)
         return holdings_of(os.path.realpath(self.job.target), one_file_system=stays)
 
     def has_content(self) -> bool:

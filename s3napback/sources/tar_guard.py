@@ -288,6 +288,8 @@ class TarGuard:
 
     def _note_renamed(self, pairs: Sequence[tuple[bytes, bytes]]) -> None:
         for before, after in pairs:
+            if self._places.are_empty(before, after):
+                continue
             # What is there twice is met twice by itself, and so is all that is in it. The first place is whole.
             is_twice = self._places.have(before, after)
             doubtful = ((after,) if not self._is_full else ()) if is_twice else (before, after)

@@ -18,6 +18,7 @@ from s3napback.sources.two_places import TwoPlaces
 from s3napback.streams.dumpdirs import MalformedArchive
 from s3napback.streams.tar_stream import watched
 from tests.site import Site
+from tests.sources.test_index_nights import btrfs
 from tests.sources.test_tar_guard import guarded, in_blocks, raw_archive
 from tests.sources.trees import assert_same_tree
 
@@ -126,6 +127,44 @@ def test_a_folder_to_which_a_followed_link_leads_comes_back_twice_and_is_never_s
     restored = tmp_path / "out" / str(site.source)[1:]
     for each in ("one", place):
         assert_same_tree(site.source / "one", restored / each)
+
+
+def test_what_btrfs_has_in_a_snapshot_in_place_of_subvolumes_is_never_said_to_be_renamed(
+    site: Site, tmp_path: Path
+) -> None:
+    def command(*words: object) -> None:
+        subprocess.run(["btrfs", "-q", "subvolume", *map(str, words)], check=True)
+
+    with btrfs(tmp_path / "image", tmp_path / "disk") as disk:
+        live, snapshot = disk / "live", disk / "snapshot"
+        site.configure(f"<Cycle nightly>\nDiffs 6\nDirectory {snapshot}\n</Cycle>")
+        command("create", live)
+        for day, names in enumerate((("machines", "portables"), (), ("new",))):
+            for name in names:
+                command("create", live / name)
+                (live / name / "file").write_text(name)
+            (live / "file").write_text(str(day))
+            command("snapshot", "-r", live, snapshot)
+            assert "renamed" not in site.run("--strict", day=day).stderr
+            command("delete", snapshot)
+        done = site.run("restore", str(snapshot), "--to", str(tmp_path / "out"), day=None)
+        assert "could not be read" not in done.stderr
+        names_there = sorted(path.name for path in (tmp_path / "out" / str(snapshot)[1:]).rglob("*"))
+        assert names_there == ["file", "machines", "new", "portables"]
+
+
+def test_folders_are_one_with_nothing_in_it_only_if_both_are_there(twice: Path) -> None:
+    one, two = member(twice, "one", "below"), member(twice, "two", "below")
+    (twice / "other").mkdir()
+    (twice / "link").symlink_to("one/below")
+    assert not TwoPlaces.are_empty(one, two)
+    (twice / "one/below/file").unlink()
+    assert TwoPlaces.are_empty(one, two)
+    for name in ("other", "link", "gone"):
+        assert not TwoPlaces.are_empty(one, member(twice, name))
+        assert not TwoPlaces.are_empty(member(twice, name), one)
+    assert not TwoPlaces.are_empty(one, b"")
+    assert not TwoPlaces.are_empty(b"", one)
 
 
 @pytest.mark.parametrize("follows", [True, False])
