@@ -61,6 +61,7 @@ SELECT 'rules', '', '' FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class J
 ON n.oid = c.relnamespace WHERE n.nspname !~ '^(pg_|information_schema$)'"""
 """What a dump defines although nobody asks for it: sequences of identity columns, and views as rules."""
 
+_ENCODING = re.compile(rb"^SET client_encoding = '(\w+)';$", re.MULTILINE)
 _TABLESPACES = re.compile(rb'^CREATE TABLESPACE (?P<name>"(?:[^"\n]|"")+"|\w+) ', re.MULTILINE)
 
 
@@ -79,6 +80,7 @@ class PostgreSQLTrial:
     _programs: list[Path] = field(default_factory=list)
     _servers: list[Server] = field(default_factory=list)
     _remarks: list[str] = field(default_factory=list)
+    _encodings: list[str] = field(default_factory=list)
 
     def knows(self, head: bytes) -> bool:
         """See ``Trial``."""
@@ -90,7 +92,9 @@ class PostgreSQLTrial:
 
     @property
     def _tools(self) -> TrialTools:
-        return TrialTools(self.scratch, {"PGHOST": str(self.scratch.path), "PGUSER": _USER})
+        # What the server says is held against the bytes of the dump.
+        encoding = {"PGCLIENTENCODING": self._encodings[0]} if self._encodings else {}
+        return TrialTools(self.scratch, {"PGHOST": str(self.scratch.path), "PGUSER": _USER, **encoding})
 
     def _program(self, name: str) -> str:
         return find_server((name,), "install postgresql", self._programs)
@@ -126,6 +130,8 @@ class PostgreSQLTrial:
     def _prepare(self, head: bytes) -> None:
         """Make what a dump takes for granted."""
         if self.database:
+            # Of all databases each may have another.
+            self._encodings[:] = [name.decode() for name in _ENCODING.findall(head)[:1]]
             self._create(head)
             return
         made = (found["name"].decode(errors="surrogateescape") for found in _TABLESPACES.finditer(head))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 _LONGEST = 1 << 16  # bytes of what begins a table's rows: it names all columns
 _SIGN = re.compile(
     rb"\n(?:-- Data for Name: (?P<name>[^\n]*); Type: TABLE DATA; Schema: (?P<schema>[^\n]*); Owner: [^\n]*\n--\n\n"
+    rb"(?:-- load via partition root [^\n]*\n\n)?"
     rb"(?:COPY [^\n]* FROM stdin;(?=\n)|(?P<statements>INSERT INTO )|(?P<nothing>(?=\n)))"
     rb'|-- Database "(?P<database>[^\n]{0,900})" dump(?=\n))'
 )

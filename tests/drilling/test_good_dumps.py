@@ -26,17 +26,26 @@ def test_what_a_partition_has_of_its_own_is_proven(site: Site, postgres: Postgre
         postgres.drop("parted")
 
 
-@pytest.mark.parametrize("options", ["--inserts", "--rows-per-insert=2 --column-inserts"])
-def test_rows_that_are_written_as_statements_are_proven(
+WAYS_OF_WRITING = [
+    "--inserts",
+    "--rows-per-insert=2 --column-inserts --load-via-partition-root",
+    "--load-via-partition-root",
+    "--encoding=LATIN1",
+]
+
+
+@pytest.mark.parametrize("options", WAYS_OF_WRITING)
+def test_rows_and_names_are_proven_however_they_are_written(
     site: Site, postgres: Postgres, scratch: Path, options: str
 ) -> None:
     site.environment.update(postgres.environment)
     postgres.create("stated")
     try:
-        postgres.run("CREATE TABLE kept AS SELECT generate_series(1, 3) AS a; CREATE TABLE bare (a int)", "stated")
+        postgres.run(PARTED, "stated")
+        postgres.run('CREATE TABLE "grüße" AS SELECT generate_series(1, 3) AS a; CREATE TABLE bare (a int)', "stated")
         site.configure(f"<Cycle c>\nPostgreSQLOptions {options}\nPostgreSQL stated\n</Cycle>")
         site.run()
-        assert ": proven: 2 tables with 3 rows" in site.run("drill", f"--scratch={scratch}").stdout
+        assert ": proven: 3 tables with 4 rows" in site.run("drill", f"--scratch={scratch}").stdout
     finally:
         postgres.drop("stated")
 

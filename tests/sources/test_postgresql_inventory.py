@@ -57,6 +57,32 @@ def test_names_and_counts_do_not_depend_on_blocks(size: int) -> None:
     }
 
 
+def _rows_of(name: str, text: str) -> str:
+    return f"-- Data for Name: {name}; Type: TABLE DATA; Schema: public; Owner: postgres\n--\n\n{text}\n\n--\n"
+
+
+WRITTEN = (
+    _rows_of("copied", "COPY public.copied (a) FROM stdin;\n1\n2\n\\.")
+    + _rows_of("part", "-- load via partition root public.all\n\nCOPY public.all (a) FROM stdin;\n1\n\\.")
+    + _rows_of("bare", "COPY public.bare (a) FROM stdin;\n\\.")
+    + _rows_of("stated", "INSERT INTO public.stated VALUES (1);")
+    + _rows_of("a part", "-- load via partition root public.all\n\nINSERT INTO public.all VALUES (1);")
+    + _rows_of("none stated", "")
+    + _rows_of("no part", "-- load via partition root public.all\n\n")
+)
+
+
+@pytest.mark.parametrize("size", [1, 7, 50, 10_000])
+def test_rows_are_counted_or_known_to_be_none_however_they_are_written(size: int) -> None:
+    inventory = PostgreSQLInventory()
+    data = memoryview(b"--\n" + WRITTEN.encode())
+    for _ in inventory.passed(data[start : start + size] for start in range(0, len(data), size)):
+        pass
+    assert inventory.rows == {("public", "copied"): 2, ("public", "part"): 1, ("public", "bare"): 0}
+    assert inventory.uncounted == {("public", "stated"), ("public", "a part")}
+    assert inventory.without_rows == {("public", name) for name in ("bare", "none stated", "no part")}
+
+
 THINGS = [
     Thing("schema", "", "sales", ""),
     Thing("table", "sales", "Orders", "p"),
