@@ -107,9 +107,18 @@ def past(context: click.Context, parameter: click.Parameter, value: str | None) 
     given(context, parameter, value)
     found = _DAY.match(value or "")
     today = max(date.today(), getattr(context.obj, "day", date.min))
-    if found and found[0] > (today + timedelta(days=1)).isoformat():
+    if found and _is_date(found[0]) and found[0] > (today + timedelta(days=1)).isoformat():
         raise click.BadParameter(f"{value} lies in the future; today is {today}", param=parameter)
     return value
+
+
+def _is_date(text: str) -> bool:
+    """Whether there is such a day; what there is not, is told as that by whoever reads it."""
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def instant(_context: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:

@@ -102,9 +102,9 @@ def test_a_mistake_is_named_before_anything_is_done(heard: dict[str, object], wo
     assert not heard
 
 
-def test_a_day_that_has_been_is_none_of_the_future(heard: dict[str, object]) -> None:
+def test_a_day_that_has_been_is_none_of_the_future_and_none_that_never_comes(heard: dict[str, object]) -> None:
     tomorrow = date.today() + timedelta(days=1)  # elsewhere it is already
-    for word in ("2026-01-01", "yesterday", "etc-0-FULL", str(tomorrow)):
+    for word in ("2026-01-01", "yesterday", "etc-0-FULL", str(tomorrow), "9999-02-30"):
         command_line.main(["restore", "/etc", "--to", "x", "--at", word], standalone_mode=False)
     assert heard
 

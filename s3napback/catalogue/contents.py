@@ -12,7 +12,7 @@ from s3napback.kinds import SourceName, kind_of
 from s3napback.original.chains import OriginalArchive
 from s3napback.records import dataclass
 from s3napback.rotation import ArchiveType, day_date
-from s3napback.stores import StoredObject
+from s3napback.stores import NO_METADATA, StoredObject
 from s3napback.watch.proofs import Known, Seen, known_of
 
 
@@ -27,6 +27,8 @@ class CataloguedArchive:
         flaw: what is wrong with it, or why the store does not tell its metadata, as a clause; empty if it does.
         is_ahead: it says that it was begun after the store took it, and later than now: the clock of its machine was
             wrong, and it is older than it says.
+        told: what the checksum object beside it tells of its metadata, which the store does not have any more; mostly
+            empty.
     """
 
     stored: StoredObject
@@ -34,6 +36,12 @@ class CataloguedArchive:
     record: ArchiveRecord | None
     flaw: str = ""
     is_ahead: bool = False
+    told: Mapping[str, str] = field(default_factory=lambda: NO_METADATA)
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """What it says of itself, or what is told of that."""
+        return self.told or self.stored.metadata
 
     @property
     def key(self) -> str:

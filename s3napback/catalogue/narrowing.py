@@ -9,6 +9,7 @@ from s3napback.catalogue.contents import Catalogue
 from s3napback.catalogue.reading import read_catalogue
 from s3napback.catalogue.remembering import HeadMemory
 from s3napback.catalogue.selection import holder_of, meanings, meant
+from s3napback.catalogue.telling import warn_of_told
 from s3napback.kinds import kind_of
 from s3napback.stores import Store
 
@@ -32,12 +33,17 @@ def read_catalogue_of(
     Raises:
         StoreError: it cannot be listed, or has stopped to answer.
     """
-    memory = memory or HeadMemory(store)
+    found = _read(store, prefix, word, host, memory or HeadMemory(store), origin)
+    warn_of_told(found)
+    return found
+
+
+def _read(store: Store, prefix: str, word: str, host: str, memory: HeadMemory, origin: str) -> Catalogue:
     if word:
-        found = read_catalogue(store, prefix, memory, partial(can_be_of, word, origin))
+        found = read_catalogue(store, prefix, memory, partial(can_be_of, word, origin), asks_sums=True)
         if _is_enough(found, word, host):
             return found
-    return read_catalogue(store, prefix, memory)
+    return read_catalogue(store, prefix, memory, asks_sums=True)
 
 
 def can_be_of(word: str, origin: str, base: str) -> bool:

@@ -18,6 +18,7 @@ from s3napback.catalogue.contents import Catalogue, CataloguedArchive, newest_fi
 from s3napback.catalogue.indexes import is_index_key
 from s3napback.catalogue.remembering import HeadMemory
 from s3napback.catalogue.sums import is_sum_key, sum_key, unread_count
+from s3napback.catalogue.telling import told_beside
 from s3napback.crews import Crew
 from s3napback.errors import StoreError, StoreUnreachable
 from s3napback.formatting import counted
@@ -42,13 +43,19 @@ _UNCLEAR = (
 
 
 def read_catalogue(
-    store: Store, prefix: str, memory: HeadMemory | None = None, is_wanted: Callable[[str], bool] = lambda _base: True
+    store: Store,
+    prefix: str,
+    memory: HeadMemory | None = None,
+    is_wanted: Callable[[str], bool] = lambda _base: True,
+    *,
+    asks_sums: bool = False,
 ) -> Catalogue:
     """Read what a store holds below a prefix.
 
     Args:
         memory: looks at objects; by default each is asked for.
         is_wanted: of which key bases archives are looked at. The others are passed over.
+        asks_sums: of what has lost its metadata the checksum beside it is asked for them: for those who only read.
 
     What the store lists and does not describe, as an object that somebody has encrypted with a key of his own, or that
     belongs to another account, is in the catalogue as well, with the reason.
@@ -63,7 +70,7 @@ def read_catalogue(
             store.location,
         )
     with Crew(PARALLEL_REQUESTS, "metadata") as pool:
-        look = partial(_look, store, memory or HeadMemory(store), prefix)
+        look = partial(_look, store, memory or HeadMemory(store), prefix, found.sums if asks_sums else {})
         looked = list(pool.map(look, _taken(found.wanted)))
     vanished = {each: _base(each, prefix) for each in looked if isinstance(each, str)}
     archives = dated((each for each in looked if not isinstance(each, str)), datetime.now(timezone.utc))
@@ -223,7 +230,9 @@ def with_originals_of_root(catalogue: Catalogue, store: Store, prefix: str) -> C
     return replace(catalogue, original=tuple(found))
 
 
-def _look(store: Store, memory: HeadMemory, prefix: str, listed: StoredObject) -> CataloguedArchive | str:
+def _look(
+    store: Store, memory: HeadMemory, prefix: str, sums: Mapping[str, StoredObject], listed: StoredObject
+) -> CataloguedArchive | str:
     """One archive; its key if it has gone since it was listed."""
     base = _base(listed.key, prefix)
     try:
@@ -236,4 +245,7 @@ def _look(store: Store, memory: HeadMemory, prefix: str, listed: StoredObject) -
     if found is None:
         return listed.key
     flaw = found.flaw or ("" if found.size else "it is empty, which no archive is")
-    return CataloguedArchive(found, base, None if flaw else ArchiveRecord.from_metadata(found.metadata), flaw)
+    told = told_beside(store, found, sums)
+    return CataloguedArchive(
+        found, base, None if flaw else ArchiveRecord.from_metadata(told or found.metadata), flaw, told=told
+    )

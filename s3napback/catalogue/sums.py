@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import field
 from datetime import datetime
 from urllib.parse import quote, quote_from_bytes, unquote, unquote_to_bytes
 
@@ -35,7 +36,7 @@ logger = logging.getLogger("s3napback")
 LONGEST_SUM = 65_536
 """Bytes of a checksum object. None that we write is longer; a longer one in a store is not ours, and not read whole."""
 
-_LONGEST_WARNINGS = 49_152  # bytes of them all, which leaves room for a key of 1,024 bytes and the rest
+_LONGEST_WARNINGS = 48_128  # bytes of them all, which leaves room for a key of 1,024 bytes, metadata and the rest
 _LONGEST_UNREAD = 10_240  # bytes of all paths that could not be read; more if the warnings leave some
 _LONGEST_REST = 64  # bytes of the line that sums up what has none of its own
 _ID = f"{METADATA_PREFIX}sum-of"
@@ -45,7 +46,7 @@ _PLAIN = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 _SUM = re.compile(r"(?P<escaped>\\?)(?P<digest>[0-9a-f]{64})  (?P<name>.+)", re.DOTALL)
 _COMMENT = re.compile(
     r"# (id|source|host|started|bytes stored|bytes read|seconds|index|structure|metadata|warning|unread path|unread|"
-    r"rows|more rows) (.*)",
+    r"rows|more rows|s3napback-[a-z0-9-]+) (.*)",
     re.DOTALL,
 )
 _WHOLE = re.compile(r"[0-9]{1,18}")
@@ -73,6 +74,7 @@ class SumNote:
         more_rows: of how many tables more only the sum of their rows is noted, and that sum.
         index: SHA-256 of the stored bytes of the index beside it, likewise; empty if there is none.
         metadata: SHA-256 of the archive's own, see ``metadata_digest``; empty if an earlier version wrote it.
+        told: the archive's own, for when it has lost them; empty if an earlier version wrote it.
     """
 
     digest: str
@@ -89,10 +91,12 @@ class SumNote:
     more_rows: tuple[int, int] = (0, 0)
     index: str = ""
     metadata: str = ""
+    told: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, record: ArchiveRecord, name: str, transfer: Transfer, index: str = "") -> SumNote:
         """The note on an archive that has arrived, and on the index beside it."""
+        metadata = record.to_metadata()
         return cls(
             digest=transfer.sha256,
             name=name,
@@ -106,7 +110,8 @@ class SumNote:
             unread=transfer.unread,
             counted=transfer.counted,
             index=index,
-            metadata=metadata_digest(record.to_metadata()),
+            metadata=metadata_digest(metadata),
+            told=metadata,
         )
 
 
@@ -161,6 +166,7 @@ def format_sum(note: SumNote) -> bytes:
     lines = [
         _sum_line(note.digest, note.name),
         *(f"# {name} {value}" for name, value in comments.items() if value is not None),
+        *(f"# {name} {value}" for name, value in note.told.items()),
         *warnings,
         *unread,
         *_rows_lines(note.counted, room - sum(map(_size, unread))),
@@ -216,6 +222,7 @@ def parse_sum(data: bytes) -> SumNote | None:
         warnings=tuple(warnings),
         index=said.get("index", ""),
         metadata=said.get("metadata", ""),
+        told=_told(said),
         unread=Unread(max(len(unread), _whole(said.get("unread", "")) or 0), tuple(unread)),
         counted=Counted(rows, said.get("structure", "")),
         more_rows=_pair(said.get("more rows", "")),
@@ -299,6 +306,12 @@ def _owner(said: Mapping[str, str]) -> Owner:
     if {"host", "source"} <= said.keys():
         return Owner(said["host"], SourceName.parse(said["source"]))
     return UNKNOWN_OWNER
+
+
+def _told(said: Mapping[str, str]) -> Mapping[str, str]:
+    """The archive's metadata, if they are there, and whole."""
+    found = {name: value for name, value in said.items() if name.startswith(METADATA_PREFIX)}
+    return found if metadata_digest(found) == said.get("metadata") else {}
 
 
 def _whole(text: str) -> int | None:

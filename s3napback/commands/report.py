@@ -74,7 +74,7 @@ def _view(configuration: Configuration, *, remembers: bool) -> StoreView:
     store = configured_store(configuration, patient=False)
     prefix = configuration.store.prefix
     memory = HeadMemory(store, cache_folder(os.environ), f"{store.identity}\0{prefix}")
-    catalogue = read_catalogue(store, prefix, memory)
+    catalogue = read_catalogue(store, prefix, memory, asks_sums=True)
     if remembers:
         memory.save([*(archive.key for archive in catalogue.archives), *catalogue.sums, *catalogue.passed_over])
     hosts = frozenset({host_name(configuration)}) if configuration.jobs else None

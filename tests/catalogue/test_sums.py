@@ -55,6 +55,17 @@ abababababababababababababababababababababababababababababababab  etc-5-DIFF
 # bytes read 123456
 # seconds 61.3
 # metadata 0ac1d5c9690e3b19192bff0a75c75701170436e0b03d4c593fb81fba756e4c17
+# s3napback-format 1
+# s3napback-id 0123456789abcdef
+# s3napback-slot 5
+# s3napback-type DIFF
+# s3napback-parent fedcba9876543210
+# s3napback-source Directory%20/etc
+# s3napback-cycle daily
+# s3napback-host host.example
+# s3napback-started 2026-11-23T03:00:07Z
+# s3napback-day 20780
+# s3napback-compression gzip
 # warning file changed as we read it
 # warning two
 """
@@ -104,6 +115,17 @@ def test_a_path_is_covered_by_a_folder_that_could_not_be_read() -> None:
 def test_the_text_is_this_one_since_stores_are_full_of_it() -> None:
     assert format_sum(NOTE) == GOLDEN
     assert parse_sum(GOLDEN) == replace(NOTE, seconds=61.3)
+
+
+def test_metadata_are_told_whole_or_not_at_all() -> None:
+    """Earlier versions wrote none of them."""
+    lines = GOLDEN.splitlines(keepends=True)
+    without = b"".join(line for line in lines if not line.startswith(b"# s3napback-"))
+    assert parse_sum(without) == replace(NOTE, seconds=61.3, told={})
+    for spoilt in (GOLDEN.replace(b"-slot 5", b"-slot 6"), GOLDEN.replace(b"# s3napback-cycle daily\n", b"")):
+        found = parse_sum(spoilt)
+        assert found is not None
+        assert (found.id, found.told) == (NOTE.id, {})
 
 
 # Nothing that is written in one line can hold its end; half a character comes from a name that is no UTF-8.
@@ -160,7 +182,8 @@ def test_plain_sha256sum_checks_an_archive(base: str, tmp_path: Path) -> None:
 
 def test_however_many_warnings_there_are_a_checksum_object_stays_small() -> None:
     warnings = [f"{number} " + "ü" * 700 for number in range(100)]
-    content = format_sum(replace(NOTE, name="é" * 500, warnings=warnings))
+    told = {"s3napback-source": "x" * 1000, "s3napback-host": "y" * 1000}
+    content = format_sum(replace(NOTE, name="é" * 500, warnings=warnings, told=told))
     assert len(content) <= LONGEST_SUM
     found = parse_sum(content)
     assert found is not None

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
+from s3napback.stores import Store
 from tests.gpg_keys import Key
 from tests.recovery.helpers import nights
 from tests.site import Site
-from tests.sources.trees import assert_same_tree
+from tests.sources.trees import RandomTree, assert_same_tree
+from tests.stores.sources import BytesSource
 
 GROUPS = "Diffs 6\nFulls 2"
 """The first day fills slot 0 with a FULL."""
@@ -42,3 +48,52 @@ def test_keys_that_are_no_chain_are_restored_and_do_not_pass_for_a_night(site: S
         assert f"what was restored is not what Directory {site.source} held in any night" in done.stderr
         assert (tmp_path / where / site.name()).is_dir()
         assert site.run("-t", *words[:3], str(tmp_path / "no"), *words[4:], day=None, expect=1).stdout
+
+
+def forget(store: Store, keys: Iterator[str]) -> None:
+    """Store objects anew as a program does that copies bytes alone."""
+    for key in keys:
+        store.put(key, BytesSource(b"".join(store.read(key))), {})
+
+
+def test_what_was_copied_without_metadata_is_restored_by_what_the_checksums_tell(
+    any_site: Site, key: Key, tmp_path: Path
+) -> None:
+    """The AWS command line of version 1 drops those of what is copied in parts, from one bucket to another."""
+    site = any_site
+    site.configure_cycle(GROUPS, general=f"{key.directives}\nPrefix some/where")
+    tree = RandomTree(site.source, 11)
+    for night in range(3):
+        tree.edit(10)
+        site.copy_source(tmp_path / f"as-of-{night}")
+        site.run(day=night)
+    forget(site.store(), iter(site.archive_keys()))
+    site.configure_cycle(GROUPS, general=f"{key.directives}\nGpgHome {key.home.path}\nPrefix some/where")
+    listed = json.loads(site.run("list", "--json").stdout)
+    assert [each["restorable"] for each in listed["archives"]] == [True] * 3
+    assert listed["archives"][0]["day"] == "2026-01-03"
+    for night in range(3):
+        where = tmp_path / f"restored-{night}"
+        site.run("restore", str(site.source), "--to", str(where), "--at", f"2026-01-0{night + 1}", day=None)
+        assert_same_tree(tmp_path / f"as-of-{night}", where / site.name(), hard_links=False)
+    said = site.run("verify", "--keyless", "--all", day=None)
+    assert said.stdout.count(": good") == 3
+    assert said.stderr.count("the store has no metadata of") == 1
+    refused = site.run("-f", "--full", expect=1).stderr
+    assert "belongs to something other than s3napback, or a store that forgot its metadata" in refused
+
+
+@pytest.mark.parametrize("is_longer", [False, True])
+def test_a_checksum_does_not_speak_for_another_archive(site: Site, key: Key, tmp_path: Path, is_longer: bool) -> None:
+    site.configure_cycle(GROUPS, general=f"{key.directives}\nGpgHome {key.home.path}")
+    (site.source / "file").write_text("one")
+    site.run()
+    before = site.fetch(f"{site.name()}-0-FULL")
+    while len(site.fetch(f"{site.name()}-0-FULL")) != len(before) or site.fetch(f"{site.name()}-0-FULL") == before:
+        site.run("-f")
+    other = before + b"x" * is_longer
+    site.store().put(f"{site.name()}-0-FULL", BytesSource(other), {})
+    said = "it has no metadata" if is_longer else "is damaged: its SHA-256"
+    for words in (("restore", str(site.source), "--to", str(tmp_path / "out")), ("verify", "--keyless")):
+        done = site.run(*words, day=None, expect=1)
+        assert said in done.stdout + done.stderr

@@ -104,8 +104,9 @@ class Decoder:
                 f"{self.transport.address(archive)} is not encrypted, and so not signed by {self.decryption.signer} as "
                 "--require-signature asks for"
             )
-        # gpg notices every change by itself, and to look twice takes time.
-        has_sum = not encrypted and sum_key(archive.key) in self.sums
+        # gpg notices every change by itself, and to look twice takes time. It does not notice another archive, of which
+        # the checksum does not tell.
+        has_sum = (bool(archive.told) or not encrypted) and sum_key(archive.key) in self.sums
         proof = self._proof(archive) if self.decryption.signer else None
         through = partial(proved, proof=proof, address=self.transport.address(archive)) if proof else None
         feed = self.transport.feed(archive, digest=self._digest(archive) if has_sum else "", through=through)
@@ -127,7 +128,7 @@ class Decoder:
             return ""
 
     def _decryption_of(self, archive: CataloguedArchive) -> Stage:
-        return self.decryption.stage(metadata_digest(archive.stored.metadata) if archive.record else "")
+        return self.decryption.stage(metadata_digest(archive.metadata) if archive.record else "")
 
     def _proof(self, archive: CataloguedArchive) -> Proof:
         """Read an archive once for its signature alone.
@@ -237,7 +238,7 @@ def check_metadata(archive: CataloguedArchive, note: SumNote | None) -> None:
     Raises:
         Damaged: it is something else.
     """
-    if archive.record and note and contradicts(note, archive.record, archive.stored.metadata):
+    if archive.record and note and contradicts(note, archive.record, archive.metadata):
         raise Damaged(
             f"its metadata have been changed since it was stored: they are not those of {sum_key(archive.key)}, so "
             "that it may be of another day, or a part of another chain, than they say"

@@ -175,7 +175,7 @@ def opened_index(decoder: Decoder, archive: CataloguedArchive, *, is_encrypted: 
     feed = Feed(f"{transport.store.location}/{key}", fetched)
     elements: list[Feed | Stage] = [feed]
     if is_encrypted:
-        digest = metadata_digest(archive.stored.metadata)
+        digest = metadata_digest(archive.metadata)
         elements.append(decoder.decryption.stage(digest, notation=SIGNED_INDEX))
     return Pipeline(elements, stall_timeout=transport.stall_timeout)
 

@@ -1,0 +1,53 @@
+"""What the metadata of an archive were that the store does not have any more: the checksum object beside it tells.
+
+Programs that copy buckets drop metadata, many of them only of large objects, and a folder that a bucket is copied to
+keeps none. What is read in this way is shown and restored; nothing is replaced or deleted for it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping
+
+from s3napback.archives import METADATA_PREFIX
+from s3napback.catalogue.contents import Catalogue
+from s3napback.catalogue.sums import read_sum, sum_key
+from s3napback.errors import StoreError, StoreUnreachable
+from s3napback.formatting import counted
+from s3napback.stores import NO_METADATA, Store, StoredObject
+
+logger = logging.getLogger("s3napback")
+
+
+def told_beside(store: Store, found: StoredObject, sums: Collection[str]) -> Mapping[str, str]:
+    """The metadata that an archive has lost; nothing if it has some, or nothing tells them.
+
+    What has another size is another object than the one that the checksum is of.
+
+    Args:
+        sums: keys of the checksum objects that are there.
+
+    Raises:
+        StoreUnreachable: the store has stopped to answer.
+    """
+    has_own = any(name.lower().startswith(METADATA_PREFIX) for name in found.metadata)
+    if found.flaw or has_own or sum_key(found.key) not in sums:
+        return NO_METADATA
+    try:
+        note = read_sum(store, found.key)
+    except StoreUnreachable:
+        raise
+    except StoreError as error:
+        logger.debug("%s: what its metadata were cannot be told: %s", found.key, error)
+        return NO_METADATA
+    return note.told if note and note.stored == found.size else NO_METADATA
+
+
+def warn_of_told(catalogue: Catalogue) -> None:
+    """Say of which archives the checksums are taken at their word."""
+    if told := [archive.key for archive in catalogue.archives if archive.told]:
+        logger.warning(
+            "the store has no metadata of %s%s, as if copied without them; what their checksums tell is taken in their "
+            "place. To restore, that is enough. Backups replace them only with --take-over",
+            *(told[0], f" and {counted(len(told) - 1, 'other')}" if told[1:] else ""),
+        )
