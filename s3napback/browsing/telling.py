@@ -17,10 +17,12 @@ from s3napback.index.records import DamagedIndex
 _KIND = re.compile(
     rb"^kind ([0-9]{1,9}) ([a-z]{4,7}) ([0-7]{1,4}) ([0-9]{1,20}) ([0-9]{1,20}) [0-9]{1,9}$", re.MULTILINE
 )
-_MEMBER = rb"^([0-9]{1,9}) ([0-9]{1,18}) (-?[0-9]{1,18})(?:\.([0-9]{9}))? (%s)(?:\t([^\n]+))?$"
+_MEMBER = rb"^([0-9]{1,9}) ([0-9]{1,19}) (-?[0-9]{1,19})(?:\.([0-9]{9}))? (%s)(?:\t([^\n]+))?$"
 _ALL = re.compile(_MEMBER % rb"[^\t\n]+", re.MULTILINE)
 _PLACE = re.compile(rb":[0-9]{1,16}(?: (.*))?", re.DOTALL)
 _HAS_MORE = re.compile(rb"symlink|link|char|block")
+_MOST = (1 << 63) - 1
+"""No file is larger, and no time later."""
 
 _groups = re.Match.groups
 Kinds = dict[bytes, tuple[bytes, int, int, int]]
@@ -130,7 +132,7 @@ class _Reader:
                 raise DamagedIndex("a member in it stands where it cannot")
             path = _within(unescaped(name), self._top)
             if needs(path):
-                yield FolderRow(path, mode, owner, group, int(seconds), int(fraction or 0))
+                yield FolderRow(path, mode, owner, group, _number(seconds), int(fraction or 0))
 
     def _rows(self, folder: bytes, text: bytes) -> Iterator[MemberRow]:
         others = self._others
@@ -141,14 +143,14 @@ class _Reader:
             if not includes(folder, name) and name not in others:
                 continue
             kind, mode, owner, group = self._kind(label)
-            length, said = int(size), b""
+            length, said = _number(size), b""
             if more and _HAS_MORE.fullmatch(kind):
                 said = unescaped(more)
                 if kind == LINK:
                     said = _within(said, self._top)
                 elif kind == SYMLINK:
                     length = len(said)
-            yield MemberRow(name, kind, mode, owner, group, length, int(seconds), int(fraction or 0), said)
+            yield MemberRow(name, kind, mode, owner, group, length, _number(seconds), int(fraction or 0), said)
 
     def _candidates(self, text: bytes, literal: bytes) -> Iterable[tuple[bytes, ...]]:
         if not literal:
@@ -171,6 +173,13 @@ def _lines_with(literal: bytes, text: bytes) -> Iterator[bytes]:
         end = len(text) if end < 0 else end
         yield text[text.rfind(b"\n", 0, at) + 1 : end]
         at = text.find(literal, end)
+
+
+def _number(text: bytes) -> int:
+    number = int(text)
+    if not -_MOST <= number <= _MOST:
+        raise DamagedIndex("a member in it has a number larger than any")
+    return number
 
 
 def _within(path: bytes, top: bytes) -> bytes:

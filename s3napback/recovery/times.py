@@ -20,8 +20,10 @@ _USUAL_TIME = re.compile(rb"([0-9]{1,12})\.([0-9]{1,9})")
 _WITHIN = 1_000_000_000
 """Seconds since 1970, in 2001: every file system has that time."""
 
-_EARLY, _LATE = -(1 << 31), (1 << 32) - 2
-"""Seconds since 1970, in 1901 and 2106. Beyond these nobody looks."""
+_EARLY, _LATE = -(1 << 60), 1 << 60
+"""Seconds since 1970. Beyond these nobody looks: what keeps them has 64 bits for them, as Btrfs and ZFS have. ext4 has
+1901 to 2446, and a file of Windows may well be of 1601.
+"""
 
 
 @dataclass(frozen=True)

@@ -239,3 +239,23 @@ def test_of_what_is_dumped_as_a_whole_it_is_said_which_archives_there_are(tmp_pa
     assert lines[1].startswith("2026-01-01")
     assert "hold no files" in said(site, "diff", "Command words", expect=1)[1]
     assert "no archives of directories" in said(site, "find", "x", expect=1)[1]
+
+
+def test_no_time_and_no_size_is_too_large_to_be_told(site: Site) -> None:
+    site.configure_cycle("Diffs 6")
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(site.source)], check=True)
+    try:
+        (site.source / "late").write_text("late")
+        os.utime(site.source / "late", (0, 4_000_000_000_000_000_000))
+        (site.source / "large").touch()
+        os.truncate(site.source / "large", 4_000_000_000_000_000_000)
+        for day in range(2):
+            site.run(day=day)
+            told = json.loads(site.run("ls", str(site.source), "--json", day=None).stdout)["entries"]
+            assert [(each["path"], each["size"]) for each in told] == [
+                (f"{site.source}/large", 4_000_000_000_000_000_000),
+                (f"{site.source}/late", 4),
+            ]
+            assert told[1]["modified_ns"] == 4_000_000_000_000_000_000 * 10**9
+    finally:
+        subprocess.run(["umount", str(site.source)], check=True)

@@ -237,3 +237,14 @@ def _wait_until_read(path: Path) -> None:
                 if link.readlink() == path:
                     return
     raise AssertionError(f"nobody reads {path}")
+
+
+@pytest.mark.parametrize("line", [b"0 9999999999999999999 0 file", b"0 0 -9999999999999999999 file"])
+def test_a_number_that_is_none_of_a_file_is_damage(line: bytes) -> None:
+    with pytest.raises(DamagedIndex, match="larger than any"), Tree(Interest()) as tree, tree.archive(1, is_full=True):
+        tell(
+            [b"kind 0 folder 755 0 0 0\n0 3 0 top\n:7 top\nkind 0 file 644 0 0 3\n" + line + b"\n"],
+            b"top",
+            tree.wanted,
+            tree,
+        )

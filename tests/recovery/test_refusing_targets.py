@@ -168,7 +168,7 @@ def test_a_name_says_nothing(site: Site, tmp_path: Path, name: str) -> None:
     assert "1 path: extended attributes not set (the target does not take them)" in lines
 
 
-@pytest.mark.parametrize("mtime", [-5, 30_000_000_000])
+@pytest.mark.parametrize("mtime", [-5, 10_000_000_000])
 @pytest.mark.parametrize("name", ["x\ntar: etc/other: Cannot open: Permission denied", "x\\"])
 def test_the_name_of_a_file_of_another_time_says_nothing_either(
     site: Site, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, mtime: int

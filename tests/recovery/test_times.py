@@ -19,13 +19,13 @@ LATE = 1 << 31
 
 
 @contextmanager
-def with_whole_seconds(folder: Path) -> Iterator[Path]:
+def with_whole_seconds(folder: Path, inode: int = 128) -> Iterator[Path]:
     """A file system whose inodes have no room for more, as each of ext3's that was made by default."""
     image, place = folder / "image", folder / "disk"
     place.mkdir(parents=True)
     with image.open("wb") as file:
         file.truncate(8 << 20)
-    subprocess.run(["mkfs.ext4", "-q", "-F", "-I", "128", str(image)], check=True, capture_output=True)
+    subprocess.run(["mkfs.ext4", "-q", "-F", "-I", str(inode), str(image)], check=True, capture_output=True)
     subprocess.run(["mount", "-o", "loop", str(image), str(place)], check=True)
     try:
         yield place
@@ -84,6 +84,25 @@ def test_where_nothing_is_lost_nothing_is_said(site: Site, tmp_path: Path) -> No
         assert Path(f"{disk}/out{site.source}/early").stat().st_mtime == -2_000_000_000
 
 
+def test_a_time_that_ext4_has_not_is_told_by_path(site: Site, tmp_path: Path) -> None:
+    """Of the year 1601, as Windows writes where it knows of none, and of a broken clock."""
+    site.configure_cycle("Diffs 6")
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(site.source)], check=True)
+    try:
+        for name, seconds in (("early", -11_644_473_600), ("late", 1 << 40), ("usual", 15_032_385_535)):
+            (site.source / name).write_text(name)
+            os.utime(site.source / name, (0, seconds))
+        site.run(day=0)
+    finally:
+        subprocess.run(["umount", str(site.source)], check=True)
+    with with_whole_seconds(tmp_path / "target", 256) as disk:
+        out = f"{disk}/out{site.source}"
+        told = errors(site.run("restore", str(site.source), "--to", f"{disk}/out", day=None, expect=1).stderr)
+        lacking = [f"  {out}/early", f"  {out}/late"]
+        assert told[1:] == ["2 paths: times not set (the target has no such times)", *lacking]
+        assert Path(f"{out}/usual").stat().st_mtime == 15_032_385_535
+
+
 def test_what_is_copied_to_such_a_target_is_told_by_path(site: Site, tmp_path: Path) -> None:
     site.configure_cycle("Diffs 6")
     fill(site.source, 123_456_789)
@@ -106,13 +125,11 @@ def test_what_is_copied_to_such_a_target_is_told_by_path(site: Site, tmp_path: P
         (lambda time: max(time // 10_000_000 * 10_000_000, 315_532_800_000_000_000), Times(10_000_000, 315_532_800)),
     ],
 )
-def test_steps_and_bounds_are_found_out(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kept: object, expected: Times
-) -> None:
-    """Of file systems that Linux has not got here, such as FAT, NTFS and NFS."""
+def test_steps_and_bounds_are_found_out(monkeypatch: pytest.MonkeyPatch, kept: object, expected: Times) -> None:
+    """Of file systems that Linux has not got here, such as FAT, NTFS and NFS; tmpfs stands for them, and keeps all."""
     real = os.utime
     monkeypatch.setattr(os, "utime", lambda file, ns: real(file, ns=(0, kept(ns[1]))))  # type: ignore[operator]
-    with (tmp_path / "file").open("wb") as file:
+    with os.fdopen(os.memfd_create("file"), "wb") as file:
         assert times_of(file.fileno()) == expected
 
 
