@@ -191,12 +191,23 @@ class Probes:
         except DamagedState as error:
             return fresh, (Alarm(f"{error}; going on without it, so that this archive is a FULL"),)
         if remembered is not None:
-            return replace(remembered, source=job.source, cycle=job.cycle), ()
+            notes = () if remembered.cycle == job.cycle else (Alarm(_other_cycle(job, remembered.cycle)),)
+            return replace(remembered, source=job.source, cycle=job.cycle), notes
         return fresh, tuple(
             f"{job.source} was kept as {name!r} and is kept as {job.name!r} from now on; "
             f"the archives under the former name stay where they are"
             for name in state.former_names(job.source, job.cycle, job.name)
         )
+
+
+def _other_cycle(job: Job, before: str) -> str:
+    """What to say of a source that another Cycle has had: that was renamed, or stands in another configuration."""
+    former, present = (f"the Cycle {name}" if name else "a block outside of Cycles" for name in (before, job.cycle))
+    return (
+        f"{job.source}: {former} made its archives until now, and {present} does from now on. If another "
+        "configuration has the same source, both fill the same slots, and one replaces what the other still needs: "
+        "give one of them a Prefix, or write both Cycles into one file"
+    )
 
 
 def folder_not_due(context: RunContext, job: Job) -> str:

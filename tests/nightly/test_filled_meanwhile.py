@@ -1,4 +1,4 @@
-"""Two machines at once under the same names: what one of them has stored the other one does not replace unsaid."""
+"""Two machines, or configurations, under the same names: what one has stored the other does not replace unsaid."""
 
 from __future__ import annotations
 
@@ -86,3 +86,14 @@ def test_what_was_replaced_within_a_minute_is_told_the_next_night(tmp_path: Path
     told = machines.second.run("--strict", day=1, expect=3).stderr
     assert f"Command words: the last backup, Command/words-0 of 2026-01-01, was replaced {UNKNOWN}" in told
     machines.second.run("--strict", day=2)
+
+
+def test_a_source_that_two_configurations_have_under_one_name_is_told(tmp_path: Path) -> None:
+    """Of a Cycle that was renamed it is told once; where both go on, whenever the other one has been at work."""
+    site = Site(tmp_path)
+    told = {}
+    for night, cycle in enumerate(["daily", "daily", "weekly", "weekly", "daily"]):
+        site.configure(f"<Cycle {cycle}>\nDiffs 1\nFulls 3\nDirectory {site.source}\n</Cycle>")
+        told[night] = site.run("--strict", day=night, expect=None).stderr
+    assert [night for night, text in told.items() if "both fill the same slots" in text] == [2, 4]
+    assert "the Cycle daily made its archives until now, and the Cycle weekly does from now on" in told[2]
