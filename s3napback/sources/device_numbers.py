@@ -8,7 +8,6 @@ it is mounted with ``xino=on`` (Documentation/filesystems/overlayfs.rst, "Inode 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from contextlib import suppress
 
 from s3napback.config.settings import Job, JobSettings
@@ -31,8 +30,10 @@ def require_own_numbers(job: Job) -> None:
     Raises:
         SourceError: that is so; not if it lies behind what is looked at first.
     """
+    if not stays_on_one(job.settings):
+        return
     mounted = {mount.point for mount in current_mounts()}
-    if stays_on_one(job.settings) and mounted and (path := next(_strange(os.path.realpath(job.target), mounted), "")):
+    if mounted and (path := _strange_file(os.path.realpath(job.target), mounted)):
         raise SourceError(
             f"{job.source} cannot stay on one file system (OneFileSystem): {shortened(printable(path))} has another "
             "device number than the folder it lies in, and would be left out. So it is on an overlay of several file "
@@ -40,7 +41,8 @@ def require_own_numbers(job: Job) -> None:
         )
 
 
-def _strange(top: str, mounted: set[str]) -> Iterator[str]:
+def _strange_file(top: str, mounted: set[str]) -> str:
+    """The first file with another number than its folder; empty if there is none among those that are looked at."""
     files = looked_at = 0
     folders = [top]
     while folders:
@@ -59,6 +61,7 @@ def _strange(top: str, mounted: set[str]) -> Iterator[str]:
                 elif not is_folder:
                     files += 1
                     if is_elsewhere:
-                        yield entry.path
+                        return entry.path
                 if files >= _MOST_FILES or looked_at >= _MOST_LOOKED_AT:
-                    return
+                    return ""
+    return ""
