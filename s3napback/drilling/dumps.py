@@ -18,15 +18,13 @@ from s3napback.records import dataclass
 from s3napback.recovery.databases import dump_beginnings, dump_check, dump_ends
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.opening.failures import Damaged
-from s3napback.sources.dump_command import Inventory
+from s3napback.sources.dump_command import Inventory, Table
 from s3napback.sources.dump_command import counted as counted_in
 from s3napback.streams.receiving import Receiver, ReceiverFailed
 from s3napback.streams.transformations import Block, Transformation
 
 _HEAD = 1 << 17  # bytes in which a dump has said by which program of which version it was made
 _NAMED = 10  # of what is missing, in a message
-
-Table = tuple[str, ...]
 
 
 @dataclass(frozen=True)

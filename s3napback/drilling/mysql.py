@@ -8,14 +8,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import field
 
 from s3napback.drilling.complaints import in_short
-from s3napback.drilling.dumps import Loaded, Table
+from s3napback.drilling.dumps import Loaded
 from s3napback.drilling.mysql_words import MySQLWords
 from s3napback.drilling.scratch import Scratch
 from s3napback.drilling.throwaway import NotTried, Server, TrialTools, find_server, running
 from s3napback.errors import PipelineError
 from s3napback.formatting import printable
 from s3napback.records import dataclass
-from s3napback.sources.dump_command import Inventory
+from s3napback.sources.dump_command import Inventory, Table
 from s3napback.sources.mysql_answers import ROWS_HELD, SHOW_GRANTS, SYSTEM, questions, read_answer
 from s3napback.sources.mysql_inventory import EVENTS, ROUTINES, TRIGGERS, MySQLInventory, table_name
 from s3napback.streams.receiving import Receiver, ReceiverFailed

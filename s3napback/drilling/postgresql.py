@@ -8,16 +8,17 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import field
 from pathlib import Path
 
-from s3napback.drilling.dumps import Loaded, Table
+from s3napback.drilling.dumps import Loaded
 from s3napback.drilling.postgresql_roles import first_superuser
 from s3napback.drilling.postgresql_words import PostgreSQLWords
 from s3napback.drilling.scratch import Scratch
 from s3napback.drilling.throwaway import NotTried, Server, TrialTools, find_server, running
 from s3napback.errors import PipelineError
 from s3napback.records import dataclass
-from s3napback.sources.dump_command import Inventory
+from s3napback.sources.dump_command import Inventory, Table
 from s3napback.sources.postgresql import connection_string
 from s3napback.sources.postgresql_answers import PREFIX, database_name
+from s3napback.sources.postgresql_files import quoted
 from s3napback.sources.postgresql_inventory import (
     POLICIES,
     RULES,
@@ -167,7 +168,7 @@ class PostgreSQLTrial:
         """Make the database as the dump's first lines tell, or, where that is not to be had here, with none of it."""
         lines = head.decode(errors="surrogateescape").split("\n")
         own = [line.removeprefix(PREFIX) for line in lines if line.startswith(PREFIX)]
-        name = '"' + self.database.replace('"', '""') + '"'
+        name = quoted(self.database)
         try:
             if own:
                 self._tools.answer(*self._psql("postgres", stop=False), text="\n".join(own) + "\n")

@@ -10,18 +10,14 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-from s3napback.config.settings import Job, JobSettings
+from s3napback.config.settings import Job
 from s3napback.errors import SourceError
 from s3napback.formatting import printable, shortened
+from s3napback.sources.looking import stays_on_one
 from s3napback.sources.mounts import current_mounts
 
 _MOST_FILES = 1000
 _MOST_LOOKED_AT = 20_000
-
-
-def stays_on_one(settings: JobSettings) -> bool:
-    """Whether OneFileSystem, or its like among TarOptions, keeps tar on one file system."""
-    return settings.one_file_system or "--one-file-system" in settings.tar_options
 
 
 def require_own_numbers(job: Job) -> None:
@@ -30,7 +26,7 @@ def require_own_numbers(job: Job) -> None:
     Raises:
         SourceError: that is so; not if it lies behind what is looked at first.
     """
-    if not stays_on_one(job.settings):
+    if not stays_on_one(job.settings.tar_options, one_file_system=job.settings.one_file_system):
         return
     mounted = {mount.point for mount in current_mounts()}
     if mounted and (path := _strange_file(os.path.realpath(job.target), mounted)):

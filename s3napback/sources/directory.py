@@ -24,13 +24,13 @@ from s3napback.rotation import ArchiveType, SimpleCycle
 from s3napback.sources import WORKING, WORKING_INDEX, WORKING_LINES, Conclusion, Dump
 from s3napback.sources.answering import require_answer, what_holds_up
 from s3napback.sources.blame import Blame, reads_everything
-from s3napback.sources.device_numbers import require_own_numbers, stays_on_one
+from s3napback.sources.device_numbers import require_own_numbers
 from s3napback.sources.exclusion import Exclusion, exclude_options, exclusion
 from s3napback.sources.forgetting import forget
 from s3napback.sources.in_use import DatabasesInUse
 from s3napback.sources.indexing import Indexing, IndexingTask, Listing
 from s3napback.sources.live_tree import LiveTree, identity
-from s3napback.sources.looking import alters_headers, looks_for
+from s3napback.sources.looking import alters_headers, looks_for, stays_on_one
 from s3napback.sources.margin import margin
 from s3napback.sources.mounts import mounted_within, tells_holes
 from s3napback.sources.named_files import digests
@@ -186,7 +186,8 @@ class DirectorySource:
         return notes
 
     def _holdings(self) -> DirectoryHoldings:
-        stays = stays_on_one(self.job.settings)
+        settings = self.job.settings
+        stays = stays_on_one(settings.tar_options, one_file_system=settings.one_file_system)
         return holdings_of(os.path.realpath(self.job.target), one_file_system=stays)
 
     def has_content(self) -> bool:

@@ -19,11 +19,16 @@ def looks_for(options: Sequence[str], *, one_file_system: bool) -> Looks:
     names = option_names(options)
     return Looks(
         follows=bool(names & _FOLLOWING),
-        one_file_system=one_file_system or "--one-file-system" in names,
+        one_file_system=stays_on_one(options, one_file_system=one_file_system),
         compares_mode="--mode" not in names,
         compares_owner=not names & _OWNER_OPTIONS,
         tags=tuple(_tags(options)),
     )
+
+
+def stays_on_one(options: Sequence[str], *, one_file_system: bool) -> bool:
+    """Whether OneFileSystem, or its like among TarOptions, keeps tar on one file system."""
+    return one_file_system or "--one-file-system" in option_names(options)
 
 
 def _tags(options: Sequence[str]) -> Iterator[Tag]:
