@@ -156,6 +156,11 @@ class Holdings:
             f"{loss.key} cannot be restored: {loss.problem}" for loss in sorted(found, key=lambda each: each.key)
         )
 
+    def lost_wholly(self) -> list[str]:
+        """What is lost under names under which nothing is left that tells of its source, one line each."""
+        known = {archive.base for archive in self.catalogue.archives if archive.record}
+        return [f"{loss.key} cannot be restored: {loss.problem}" for loss in self.losses if loss.base not in known]
+
     @cached_property
     def _losses_by_base(self) -> Mapping[str, Sequence[Loss]]:
         found: dict[str, list[Loss]] = {}
