@@ -60,7 +60,7 @@ def show(configuration: Configuration, request: LookRequest, pattern: str, today
     """
     looker = Looker(configuration, request, today)
     wanted = read_pattern(pattern.encode("utf-8", "surrogateescape"))
-    words = [looker.located(request.source)[0]] if request.source else _directories(looker)
+    words = [looker.located(request.source)[0]] if request.source else _directories(looker, request.origin)
     counter = _Counter()
     told = Account()
     with looker.looking():
@@ -79,11 +79,14 @@ def show(configuration: Configuration, request: LookRequest, pattern: str, today
     return told.exit_code
 
 
-def _directories(looker: Looker) -> list[str]:
+def _directories(looker: Looker, origin: str) -> list[str]:
+    """The directories of this host, or of whatever ``--from`` names; if that is nothing, whoever's."""
     holdings = looker.holdings
     lost = holdings.lost_wholly()
-    everybodys = {str(each.record.owner.source) for each in holdings.catalogue.archives if each.record}
-    words = holdings.all_sources() or sorted(everybodys)
+    archives = [(each.base, each.record) for each in holdings.catalogue.archives if each.record]
+    named = {str(record.owner.source) for base, record in archives if origin in (record.cycle, base)}
+    everybodys = {str(record.owner.source) for _base, record in archives}
+    words = sorted(named if origin else holdings.all_sources()) or sorted(everybodys)
     found = [word for word in words if SourceName.parse(word).kind == DIRECTORY.name]
     if not found:
         raise NothingToRestore(*(lost or ["there are no archives of directories in the store under this Prefix"]))

@@ -268,6 +268,19 @@ def test_find_looks_in_what_is_this_hosts_where_others_share_the_store(tmp_path:
     assert "nothing fits" not in said
 
 
+def test_find_looks_in_all_sources_of_the_cycle_that_from_names_and_in_no_others(tmp_path: Path) -> None:
+    site = Site(tmp_path / "site")
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    for folder in (site.source, elsewhere):
+        (folder / "file").write_text("x")
+    site.configure(f"<Cycle a>\nDirectory {site.source}\n</Cycle>\n<Cycle b>\nDirectory {elsewhere}\n</Cycle>")
+    night(site, 0)
+    for cycle, folder in (("a", site.source), ("b", elsewhere)):
+        done = site.run("find", "file", "-0", "--from", cycle, day=None)
+        assert (done.stdout, done.stderr) == (f"{folder}/file\0", "")
+    assert site.run("find", "file", "--from", "c", day=None, expect=1).stderr.count("are not in a Cycle or under") == 2
+
+
 def test_a_source_that_is_younger_than_the_day_asked_for_keeps_find_from_no_other(tmp_path: Path) -> None:
     site = Site(tmp_path / "site")
     (young := tmp_path / "young").mkdir()
