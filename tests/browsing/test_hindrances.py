@@ -260,6 +260,8 @@ def test_find_looks_in_what_is_this_hosts_where_others_share_the_store(tmp_path:
     night(site, 0)
     site.configure(f"Directory {site.source}")
     night(site, 1)
+    for name in ("release-1", "release-1.sha256"):
+        (site.vault / name).write_text("another program's")
     done = site.run("find", "file", "-0", day=None)
     assert (done.stdout, done.stderr) == (f"{site.source}/file\0", "")
     site.configuration.write_text(site.configuration.read_text().replace("test-host", "third"))
