@@ -270,6 +270,17 @@ def test_find_looks_in_what_is_this_hosts_where_others_share_the_store(tmp_path:
     assert "nothing fits" not in said
 
 
+def test_that_the_rotation_has_gone_on_is_no_warning_of_find_and_history(tmp_path: Path) -> None:
+    site = Site(tmp_path / "site")
+    (site.source / "file").write_text("x")
+    site.configure_cycle("Diffs 1\nFulls 2")
+    for number in range(5):
+        night(site, number)
+    assert "its FULL was overwritten" in site.run("list", day=None).stdout
+    for words in (("find", "file"), ("history", f"{site.source}/file")):
+        assert site.run(*words, day=None).stderr == ""
+
+
 def test_find_looks_in_all_sources_of_the_cycle_that_from_names_and_in_no_others(tmp_path: Path) -> None:
     site = Site(tmp_path / "site")
     (elsewhere := tmp_path / "elsewhere").mkdir()
