@@ -17,7 +17,8 @@ class Lineages:
 
     Attributes:
         chains: each oldest archive first.
-        problems: why others cannot be restored, one line each.
+        problems: why others cannot be restored, one line each. That the rotation has gone on over the FULL of some is
+            none, as long as there are chains.
     """
 
     chains: tuple[tuple[CataloguedArchive, ...], ...]
@@ -32,7 +33,8 @@ class Lineages:
 def lineages_of(catalogue: Catalogue, archives: Sequence[CataloguedArchive]) -> Lineages:
     """The chains of some archives."""
     covered: set[str] = set()
-    chains, problems = [], []
+    chains: list[tuple[CataloguedArchive, ...]] = []
+    problems: list[tuple[str, bool]] = []
     for archive in sorted(archives, key=newest_first):
         if archive.key in covered:
             continue
@@ -41,8 +43,9 @@ def lineages_of(catalogue: Catalogue, archives: Sequence[CataloguedArchive]) -> 
             chains.append(chain.archives)
             covered.update(each.key for each in chain.archives)
         else:
-            problems.append(f"{archive.key} cannot be restored: {chain.problem}")
-    return Lineages(tuple(sorted(chains, key=lambda chain: newest_first(chain[0]), reverse=True)), tuple(problems))
+            problems.append((f"{archive.key} cannot be restored: {chain.problem}", chain.is_outlived))
+    told = tuple(line for line, is_outlived in problems if not (is_outlived and chains))
+    return Lineages(tuple(sorted(chains, key=lambda chain: newest_first(chain[0]), reverse=True)), told)
 
 
 @dataclass

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, cast
 
 from s3napback.catalogue.remembering import private_folder
 from s3napback.errors import ChangeableByOthers
-from s3napback.ownership import require_own
+from s3napback.ownership import open_own_file, require_own
 from s3napback.stores import Store, StoredObject
 
 logger = logging.getLogger("s3napback")
@@ -83,9 +83,9 @@ class KeptStore:
         if file is None:
             return self._store.read(key, start=start, end=end, version=version)
         self._given.setdefault(key, set()).add(file)
-        with suppress(OSError):
+        with suppress(OSError, ChangeableByOthers):
             if file not in self._useless:
-                kept = file.open("rb")
+                kept = os.fdopen(open_own_file(file), "rb")
                 with suppress(OSError):
                     os.utime(file)
                 return _blocks_of(kept)

@@ -28,7 +28,7 @@ def leave_mark(
     Raises:
         StoreError: the store does not take it.
     """
-    if archive.record is None or not _is_still_there(store, archive.key, archive.record.id):
+    if archive.record is None or not _is_still_there(store, archive, archive.record.id):
         return False
     key, metadata = proof_key(archive.key, mark), index_metadata(archive.record)
     store.put(key, io.BytesIO(proof.written()), metadata, is_helper=True)
@@ -38,7 +38,9 @@ def leave_mark(
     return True
 
 
-def _is_still_there(store: Store, key: str, identity: str) -> bool:
-    found = store.head(key)
+def _is_still_there(store: Store, archive: CataloguedArchive, identity: str) -> bool:
+    found = store.head(archive.key)
     record = ArchiveRecord.from_metadata(found.metadata) if found else None
+    if found and record is None and archive.told:
+        return (found.size, found.version) == (archive.stored.size, archive.stored.version)
     return record is not None and record.id == identity

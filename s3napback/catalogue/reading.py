@@ -17,7 +17,7 @@ from s3napback.archives import ArchiveRecord, join_prefix, split_key
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, newest_first, started
 from s3napback.catalogue.indexes import is_index_key
 from s3napback.catalogue.remembering import HeadMemory
-from s3napback.catalogue.sums import is_sum_key, sum_key, unread_count
+from s3napback.catalogue.sums import is_sum_key, read_sum, sum_key, unread_count
 from s3napback.catalogue.telling import told_beside
 from s3napback.crews import Crew
 from s3napback.errors import StoreError, StoreUnreachable
@@ -183,7 +183,7 @@ def _base(key: str, prefix: str) -> str:
 
 
 def read_unread_counts(
-    memory: HeadMemory, catalogue: Catalogue, archives: Sequence[CataloguedArchive]
+    store: Store, memory: HeadMemory, catalogue: Catalogue, archives: Sequence[CataloguedArchive]
 ) -> Mapping[str, int]:
     """Of archives that lack something which could not be read how many paths that is, by their keys.
 
@@ -193,26 +193,28 @@ def read_unread_counts(
         StoreUnreachable: the store has stopped to answer.
     """
     with_sums = [each for each in archives if each.record and sum_key(each.key) in catalogue.sums]
-    sums = (catalogue.sums[sum_key(each.key)] for each in with_sums)
     with Crew(PARALLEL_REQUESTS, "metadata") as pool:
-        described = pool.map(partial(_look_at_sum, memory), sums)
-        counts = (
-            (each.key, unread_count(found.metadata, each.record.id))
-            for each, found in zip(with_sums, described, strict=True)
-            if each.record and found is not None
-        )
-        return {key: count for key, count in counts if count}
+        counts = list(pool.map(partial(_unread_beside, store, memory, catalogue.sums), with_sums))
+    return {each.key: count for each, count in zip(with_sums, counts, strict=True) if count}
 
 
-def _look_at_sum(memory: HeadMemory, listed: StoredObject) -> StoredObject | None:
-    """A checksum object; None if it has gone, or cannot be looked at."""
+def _unread_beside(
+    store: Store, memory: HeadMemory, sums: Mapping[str, StoredObject], archive: CataloguedArchive
+) -> int:
+    """What a checksum object says; 0 if it has gone, or cannot be looked at."""
+    identity = archive.record.id if archive.record else ""
     try:
-        return memory.head(listed)
+        if archive.told:
+            # What a copy has lost of its metadata, it has lost of those beside it as well.
+            note = read_sum(store, archive.key)
+            return note.unread.count if note and note.id == identity else 0
+        found = memory.head(sums[sum_key(archive.key)])
+        return unread_count(found.metadata, identity) if found else 0
     except StoreUnreachable:
         raise
     except StoreError as error:
         logger.warning("%s; whether it lacks what could not be read is not known", error)
-        return None
+        return 0
 
 
 def with_originals_of_root(catalogue: Catalogue, store: Store, prefix: str) -> Catalogue:

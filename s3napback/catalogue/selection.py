@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Collection, Sequence
+from pathlib import PurePosixPath
 
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, newest_first, own_name
 from s3napback.config.settings import Job
@@ -166,6 +167,12 @@ def _cycle(archive: CataloguedArchive) -> str:
 
 
 def _nothing_found(word: str, archives: Sequence[CataloguedArchive]) -> str:
+    path = source.target if (source := source_called(word)) else word
+    # In front of the name there may be that of a Cycle.
+    around = tuple(str(each) for each in (PurePosixPath(path), *PurePosixPath(path).parents) if each.name)
+    hidden = [each for each in archives if each.flaw and f"/{each.base}".endswith(around)]
+    if hidden:
+        return f"there are no archives of {word}, unless {hidden[0].key} is one, or holds it: {hidden[0].flaw}"
     shown: dict[str, str] = {}
     for archive in archives:
         source = archive.record.owner.source if archive.record else SourceName("", archive.base)

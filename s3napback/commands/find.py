@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
+from functools import partial
 
 from s3napback.browsing.interest import Interest, Pattern, read_pattern
-from s3napback.browsing.lineages import Version, lineages_of, versions
+from s3napback.browsing.lineages import Version, versions
 from s3napback.browsing.nodes import MISSING
 from s3napback.browsing.showing import json_line, json_of, json_of_path, line_of, text_of_name
 from s3napback.catalogue.contents import CataloguedArchive, newest_first
 from s3napback.commands.looking import Looker, LookRequest, Output, OutputForm, require_directory, top_of
 from s3napback.commands.recorded import Account, RecordedTree
 from s3napback.config.settings import Configuration
+from s3napback.errors import S3napbackError, StoreUnreachable, UnusableConfiguration
 from s3napback.kinds import DIRECTORY, SourceName
+from s3napback.logs import log_lines
 from s3napback.records import dataclass
-from s3napback.recovery.choosing import NothingToRestore
+from s3napback.recovery.choosing import NothingToRestore, NotYet
 from s3napback.recovery.paths import NoSuchPath
 from s3napback.rotation import day_date
 
@@ -57,13 +60,15 @@ def show(configuration: Configuration, request: LookRequest, pattern: str, today
     """
     looker = Looker(configuration, request, today)
     wanted = read_pattern(pattern.encode("utf-8", "surrogateescape"))
-    words = [looker.located(request.source)[0]] if request.source else _directories(looker)
+    words = [looker.located(request.source)[0]] if request.source else _directories(looker, request.origin)
     counter = _Counter()
     told = Account()
     with looker.looking():
-        found = (each for word in words for each in _found(looker, word, request.at, wanted, told))
+        found = _found_in(words, partial(_found, looker, at=request.at, pattern=wanted, told=told), told)
         _show(counter.counted(found), pattern, output)
     told.tell_lacking()
+    if told.failed and not told.archives:
+        return told.exit_code
     if not counter.count:
         gaps = looker.gaps(told.archives)
         hint = "" if set("*?[") & set(pattern) else f"; a pattern is for whole names: '*{pattern}*' fits parts of them"
@@ -74,13 +79,35 @@ def show(configuration: Configuration, request: LookRequest, pattern: str, today
     return told.exit_code
 
 
-def _directories(looker: Looker) -> list[str]:
-    archives = looker.holdings.catalogue.archives
-    sources = {each.record.owner.source for each in archives if each.record}
-    found = sorted(str(source) for source in sources if source.kind == DIRECTORY.name)
+def _directories(looker: Looker, origin: str) -> list[str]:
+    """The directories of this host, or of whatever ``--from`` names; if that is nothing, whoever's."""
+    holdings = looker.holdings
+    lost = holdings.lost_wholly()
+    archives = [(each.base, each.record) for each in holdings.catalogue.archives if each.record]
+    named = {str(record.owner.source) for base, record in archives if origin in (record.cycle, base)}
+    everybodys = {str(record.owner.source) for _base, record in archives}
+    words = sorted(named if origin else holdings.all_sources()) or sorted(everybodys)
+    found = [word for word in words if SourceName.parse(word).kind == DIRECTORY.name]
     if not found:
-        raise NothingToRestore("there are no archives of directories in the store under this Prefix")
+        raise NothingToRestore(*(lost or ["there are no archives of directories in the store under this Prefix"]))
+    for line in lost:
+        logger.warning("%s", line)
     return found
+
+
+def _found_in(words: Sequence[str], found: Callable[[str], Iterator[Found]], told: Account) -> Iterator[Found]:
+    """What fits in several sources: one in which nothing can be looked for keeps none of the others from it."""
+    for word in words:
+        try:
+            yield from found(word)
+        except (StoreUnreachable, UnusableConfiguration):
+            raise
+        except S3napbackError as error:
+            if len(words) == 1:
+                raise
+            is_young = isinstance(error, NotYet)
+            told.failed += not is_young
+            log_lines(logger, logging.WARNING if is_young else logging.ERROR, error.under(word))
 
 
 def _found(looker: Looker, word: str, at: str, pattern: Pattern, told: Account) -> Iterator[Found]:
@@ -95,11 +122,8 @@ def _found(looker: Looker, word: str, at: str, pattern: Pattern, told: Account) 
             for node in tree.nodes():
                 yield Found(source, wanted.absolute(node.path), [Version(node, [len(chain)])], chain)
         return
-    lineages = lineages_of(looker.holdings.catalogue, looker.archives(word))
-    for problem in lineages.problems:
-        logger.warning("%s", problem)
-    looker.require_warm(lineages.numbered)
-    recorded = RecordedTree(looker.inspector(source), lineages, wanted)
+    lineages = looker.lineages(word)
+    recorded = RecordedTree(looker.inspector(source), lineages, wanted, looker.require_warm)
     with recorded as tree:
         told.add(recorded)
         for path, found in versions(tree.spans()):

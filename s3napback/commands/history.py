@@ -8,7 +8,6 @@ from dataclasses import field
 from datetime import date
 
 from s3napback.browsing.interest import Interest
-from s3napback.browsing.lineages import lineages_of
 from s3napback.browsing.nodes import MISSING, Node
 from s3napback.browsing.showing import columns, json_line, json_of, json_of_path, line_of, text_of_name
 from s3napback.catalogue.contents import CataloguedArchive, newest_first
@@ -59,14 +58,11 @@ def show(configuration: Configuration, request: LookRequest, path: str, today: d
     source = looker.source(word)
     require_directory(source)
     name = path_within(source, path)
-    lineages = lineages_of(looker.holdings.catalogue, looker.archives(word))
-    for problem in lineages.problems:
-        logger.warning("%s", problem)
-    looker.require_warm(lineages.numbered)
+    lineages = looker.lineages(word)
     wanted = Interest(name, is_alone=True, top=top_of(source))
     known: dict[str, Node] = {}
     told = Account()
-    recorded = RecordedTree(looker.inspector(source), lineages, wanted)
+    recorded = RecordedTree(looker.inspector(source), lineages, wanted, looker.require_warm)
     with looker.looking(), recorded as tree:
         told.add(recorded)
         for node, first, last in tree.spans():

@@ -82,7 +82,7 @@ def show(configuration: Configuration, word: str, layout: Layout, say: Say) -> i
     if word:
         archives = matching_archives(catalogue, word) if is_found else ()
     claims = Claims(own, configuration.jobs)
-    shown = Shown(archives, lacking, read_unread_counts(memory, catalogue, archives), original)
+    shown = Shown(archives, lacking, read_unread_counts(store, memory, catalogue, archives), original)
     memory.save([*(archive.key for archive in catalogue.archives), *catalogue.sums, *catalogue.passed_over])
     report = make_report(catalogue, shown, claims, location=store.location, prefix=prefix)
     if layout is Layout.JSON:

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from s3napback.archives import Unread
 from s3napback.browsing.interest import Interest
+from s3napback.browsing.lineages import Lineages, lineages_of
 from s3napback.browsing.nodes import MISSING, joined, split
 from s3napback.catalogue.contents import CataloguedArchive, newest_first
 from s3napback.catalogue.keeping import KeptStore, tidy
@@ -166,6 +167,14 @@ class Looker:
     def chain(self, word: str, at: str) -> tuple[CataloguedArchive, ...]:
         """The chain as of a moment."""
         return self.holdings.chain(word, at, self._today, self._request.origin)
+
+    def lineages(self, word: str) -> Lineages:
+        """All chains of a source; says which archives belong to none, or are lost."""
+        archives = self.archives(word)
+        lineages = lineages_of(self.holdings.catalogue, archives)
+        for problem in dict.fromkeys((*self.holdings.lost(archives), *lineages.problems)):
+            logger.warning("%s", problem)
+        return lineages
 
     def source(self, word: str) -> SourceName:
         """The one source that a word means."""

@@ -1,22 +1,25 @@
 """All that there was in the chains of a source, for ``find`` and ``history``.
 
-A chain counts as far as it can be opened here: a key that was replaced, or a damaged archive, hides nothing of others.
+A chain counts as far as it can be opened here: a key that was replaced, a damaged archive, or one that the store does
+not give, hides nothing of others.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import field
+from itertools import takewhile
 
 from s3napback.browsing.interest import Interest
 from s3napback.browsing.lineages import Lineages
 from s3napback.browsing.tree import Tree
 from s3napback.catalogue.contents import CataloguedArchive
-from s3napback.errors import PipelineError
+from s3napback.errors import S3napbackError, StoreError, StoreUnreachable
 from s3napback.formatting import counted
 from s3napback.logs import log_lines
 from s3napback.records import dataclass
+from s3napback.recovery.holdings import StoredCold, is_cold
 from s3napback.recovery.inspecting import Inspector, resolved
 from s3napback.recovery.opening.failures import Closed, Damaged
 from s3napback.rotation import day_date
@@ -34,7 +37,7 @@ class Lacking:
     """
 
     archives: Sequence[CataloguedArchive]
-    error: PipelineError
+    error: S3napbackError
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -52,7 +55,22 @@ class RecordedTree:
         lacking: those that cannot be opened.
     """
 
-    def __init__(self, inspector: Inspector, lineages: Lineages, wanted: Interest) -> None:
+    def __init__(
+        self,
+        inspector: Inspector,
+        lineages: Lineages,
+        wanted: Interest,
+        require_warm: Callable[[Sequence[CataloguedArchive]], None],
+    ) -> None:
+        """Tell of nothing yet.
+
+        Args:
+            inspector: looks into the archives.
+            lineages: the chains.
+            wanted: what is of interest.
+            require_warm: raises for archives that cannot be read at once, and says what to do.
+        """
+        self._require_warm = require_warm
         self._inspector = inspector
         self._lineages = lineages
         self._wanted = wanted
@@ -79,16 +97,29 @@ class RecordedTree:
 
     def _replay(self) -> None:
         self.numbered, self.lacking = [], []
-        for chain in self._lineages.chains:
-            before = len(self.numbered)
-            try:
-                self._inspector.replay(self._tree, chain, before + 1)
-            except (Closed, Damaged) as error:
-                told = self._tree.number - before
-                self.lacking.append(Lacking(chain[told:], error))
-                self.numbered += chain[:told]
-            else:
-                self.numbered += chain
+        cold: list[CataloguedArchive] = []
+        for whole in self._lineages.chains:
+            chain = tuple(takewhile(lambda each: not is_cold(each), whole))
+            cold += whole[len(chain) :]
+            if chain:
+                self._replay_chain(chain)
+        try:
+            self._require_warm(cold)
+        except StoredCold as error:
+            self.lacking.append(Lacking(cold, error))
+
+    def _replay_chain(self, chain: Sequence[CataloguedArchive]) -> None:
+        before = len(self.numbered)
+        try:
+            self._inspector.replay(self._tree, chain, before + 1)
+        except StoreUnreachable:
+            raise
+        except (Closed, Damaged, StoreError) as error:
+            told = self._tree.number - before
+            self.lacking.append(Lacking(chain[told:], error))
+            self.numbered += chain[:told]
+        else:
+            self.numbered += chain
 
 
 @dataclass
@@ -98,10 +129,12 @@ class Account:
     Attributes:
         archives: of which each was told what that night was.
         lacking: the others.
+        failed: sources of which nothing could be told.
     """
 
     archives: list[CataloguedArchive] = field(default_factory=list)
     lacking: list[Lacking] = field(default_factory=list)
+    failed: int = 0
 
     def add(self, recorded: RecordedTree) -> None:
         """What a tree was told of."""
@@ -112,7 +145,7 @@ class Account:
         """Say what could not be told of.
 
         Raises:
-            PipelineError: that is all.
+            S3napbackError: that is all.
         """
         if self.lacking and not self.archives:
             raise self.lacking[0].error
@@ -122,4 +155,4 @@ class Account:
     @property
     def exit_code(self) -> int:
         """Whether all was told of."""
-        return int(bool(self.lacking))
+        return int(bool(self.lacking or self.failed))

@@ -22,6 +22,10 @@ class NothingToRestore(S3napbackError):
     """No archive fits, or none of those that fit can be restored; the message says which there are."""
 
 
+class NotYet(NothingToRestore):
+    """All archives of the source are younger than what is asked for."""
+
+
 def own_archives(
     found: Sequence[CataloguedArchive], host: str, *, host_is_configured: bool
 ) -> tuple[list[CataloguedArchive], str]:
@@ -122,7 +126,7 @@ def choose(catalogue: Catalogue, found: Sequence[CataloguedArchive], moment: Mom
         raise NothingToRestore(*notes)
     days = sorted({archive.record.day for archive in found if archive.record})
     there = f"; the oldest is of {day_date(days[0])}" if days else ""
-    raise NothingToRestore(f"there is no archive {_described(moment or NEWEST)}{there}")
+    raise NotYet(f"there is no archive {_described(moment or NEWEST)}{there}")
 
 
 def chain_of_keys(catalogue: Catalogue, keys: Sequence[str], prefix: str = "") -> Choice:

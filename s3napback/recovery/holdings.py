@@ -156,6 +156,20 @@ class Holdings:
             f"{loss.key} cannot be restored: {loss.problem}" for loss in sorted(found, key=lambda each: each.key)
         )
 
+    def lost_wholly(self) -> list[str]:
+        """What is lost under names under which nothing is left that tells of its source, one line each.
+
+        What can be looked at and bears no name of the configuration may be another program's.
+        """
+        known = {archive.base for archive in self.catalogue.archives if archive.record}
+        unseen = {archive.key for archive in self.catalogue.archives if archive.flaw}
+        names = {job.name for job in self.configuration.jobs}
+        return [
+            f"{loss.key} cannot be restored: {loss.problem}"
+            for loss in self.losses
+            if loss.base not in known and (loss.key in unseen or loss.base in names)
+        ]
+
     @cached_property
     def _losses_by_base(self) -> Mapping[str, Sequence[Loss]]:
         found: dict[str, list[Loss]] = {}

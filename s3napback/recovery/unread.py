@@ -25,12 +25,13 @@ def unread_in(store: Store, archive: CataloguedArchive) -> Unread:
     try:
         found = store.head(sum_key(archive.key))
         count = unread_count(found.metadata, archive.record.id) if found else 0
-        note = read_sum(store, archive.key) if count else None
+        # What a copy has lost of its metadata, it has lost of those beside it as well.
+        note = read_sum(store, archive.key) if count or archive.told else None
     except S3napbackError as error:
         logger.debug("what could not be read when %s was made is not known: %s", archive.key, error)
         return NOTHING_UNREAD
-    paths = note.unread.paths if note and note.id == archive.record.id else ()
-    return Unread(max(count, len(paths)), paths)
+    noted = note.unread if note and note.id == archive.record.id else NOTHING_UNREAD
+    return Unread(max(count, noted.count), noted.paths)
 
 
 def said_of(unread: Unread, archive: CataloguedArchive, names: Sequence[bytes]) -> list[str]:

@@ -224,6 +224,8 @@ class Clients:
             raise NoCredentialsError
         named = {"access key": frozen.access_key, "secret key": frozen.secret_key, "session token": frozen.token}
         for name, value in named.items():
+            if not value and name != "session token":
+                raise UnusableCredentials(error=ValueError(f"the {name} is empty"))
             if value and not isinstance(value, str):
                 raise UnusableCredentials(error=ValueError(f"the {name} is no text"))
             if value and not (value.isascii() and value.isprintable() and " " not in value):

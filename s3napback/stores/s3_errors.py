@@ -319,6 +319,9 @@ def _explain_credentials(error: BaseException) -> str:
     text = without_secrets(str(error)) or type(error).__name__
     if isinstance(error, EOFError):
         text = "whatever gives them asks for something, such as a code (mfa_serial), and nobody is there to answer"
+    if isinstance(error, (AttributeError, LookupError, TypeError)):
+        # botocore does not look what kind of value it is given.
+        text = f"what gives them has given something that makes no sense: {text}"
     if isinstance(error, (OSError, RuntimeError, ValueError)):
         text = f"{text} ({type(error).__name__})"
     advice = (

@@ -248,3 +248,61 @@ def test_where_all_could_be_read_nothing_is_said_of_that(tmp_path: Path) -> None
     night(site, 0)
     for words, code in ((["find", "never"], 1), (["find", "file"], 0), (["history", f"{site.source}/never"], 1)):
         assert "could not be read" not in site.run(*words, day=None, expect=code).stderr
+
+
+def test_find_looks_in_what_is_this_hosts_where_others_share_the_store(tmp_path: Path) -> None:
+    site = Site(tmp_path / "site")
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    for folder in (site.source, elsewhere):
+        (folder / "file").write_text("x")
+    site.configure(f"Directory {elsewhere}", general="")
+    site.configuration.write_text(site.configuration.read_text().replace("test-host", "neighbour"))
+    night(site, 0)
+    site.configure(f"Directory {site.source}")
+    night(site, 1)
+    for name in ("release-1", "release-1.sha256"):
+        (site.vault / name).write_text("another program's")
+    done = site.run("find", "file", "-0", day=None)
+    assert (done.stdout, done.stderr) == (f"{site.source}/file\0", "")
+    site.configuration.write_text(site.configuration.read_text().replace("test-host", "third"))
+    said = site.run("find", "file", day=None, expect=1).stderr
+    assert f"Directory {elsewhere}: there are only archives of host neighbour" in said
+    assert "nothing fits" not in said
+
+
+def test_that_the_rotation_has_gone_on_is_no_warning_of_find_and_history(tmp_path: Path) -> None:
+    site = Site(tmp_path / "site")
+    (site.source / "file").write_text("x")
+    site.configure_cycle("Diffs 1\nFulls 2")
+    for number in range(5):
+        night(site, number)
+    assert "its FULL was overwritten" in site.run("list", day=None).stdout
+    for words in (("find", "file"), ("history", f"{site.source}/file")):
+        assert site.run(*words, day=None).stderr == ""
+
+
+def test_find_looks_in_all_sources_of_the_cycle_that_from_names_and_in_no_others(tmp_path: Path) -> None:
+    site = Site(tmp_path / "site")
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    for folder in (site.source, elsewhere):
+        (folder / "file").write_text("x")
+    site.configure(f"<Cycle a>\nDirectory {site.source}\n</Cycle>\n<Cycle b>\nDirectory {elsewhere}\n</Cycle>")
+    night(site, 0)
+    for cycle, folder in (("a", site.source), ("b", elsewhere)):
+        done = site.run("find", "file", "-0", "--from", cycle, day=None)
+        assert (done.stdout, done.stderr) == (f"{folder}/file\0", "")
+    assert site.run("find", "file", "--from", "c", day=None, expect=1).stderr.count("are not in a Cycle or under") == 2
+
+
+def test_a_source_that_is_younger_than_the_day_asked_for_keeps_find_from_no_other(tmp_path: Path) -> None:
+    site = Site(tmp_path / "site")
+    (young := tmp_path / "young").mkdir()
+    for folder in (site.source, young):
+        (folder / "file").write_text("x")
+    site.configure_cycle("Diffs 6")
+    night(site, 0)
+    site.configure(f"<Cycle nightly>\nDiffs 6\nDirectory {site.source} {young}\n</Cycle>")
+    night(site, 1)
+    done = site.run("find", "file", "-0", "--at", "2026-01-01", day=None)
+    assert done.stdout == f"{site.source}/file\0"
+    assert f"WARNING s3napback: Directory {young}: there is no archive as old as 2026-01-01" in done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -174,3 +175,22 @@ def test_what_is_kept_and_can_be_neither_read_nor_removed_hinders_nothing(
     caplog.clear()
     assert is_listed_right(site)
     assert f"{site.name()}-0-FULL {WHOLE}" in caplog.text
+
+
+def test_what_is_no_plain_file_of_ours_in_the_cache_is_not_read(
+    tmp_path: Path, rclone: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A FIFO would be waited for, and a device read, without end."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    site = site_of(tmp_path / "site", None, rclone)
+    assert is_listed_right(site)
+    kept = sorted((tmp_path / "cache" / "s3napback").glob("kept-*"))
+    assert kept
+    for path in kept:
+        path.unlink()
+        os.mkfifo(path)
+    assert is_listed_right(site)
+    link = next(iter(kept))
+    link.unlink()
+    link.symlink_to("/dev/zero")
+    assert is_listed_right(site)

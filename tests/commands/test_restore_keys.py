@@ -83,6 +83,32 @@ def test_what_was_copied_without_metadata_is_restored_by_what_the_checksums_tell
     assert "belongs to something other than s3napback, or a store that forgot its metadata" in refused
 
 
+def test_a_copy_without_metadata_tells_what_its_original_tells(any_site: Site, tmp_path: Path) -> None:
+    site = any_site
+    site.configure_cycle(GROUPS)
+    (site.source / "file").write_text("x")
+    site.run()
+    store, (archive,) = site.store(), site.archive_keys()
+    unread = f"# unread 1\n# unread path /{site.name()}/lost\n".encode()
+    noted = b"".join(store.read(f"{archive}.sha256")) + unread
+    forget(store, iter([archive, f"{archive}.index"]))
+    store.put(f"{archive}.sha256", BytesSource(noted), {})
+    restored = site.run("restore", str(site.source), "--to", str(tmp_path / "out"), day=None)
+    assert f"/{site.name()}/lost could not be read when {archive} of 2026-01-01 was made" in restored.stderr
+    for words in (("verify", "--keyless"), ("verify",), ("drill",)):
+        said = site.run(*words, day=None).stderr
+        assert "is of no use" not in said
+        assert "was replaced while" not in said
+    (listed,) = json.loads(site.run("list", "--json").stdout)["archives"]
+    assert listed["unread"] == 1
+    assert {f"{archive}.proven", f"{archive}.verified"} <= {found.key for found in store.list("")}
+    forget(store, iter([archive]))
+    store.put(f"{archive}.index", BytesSource(b"another"), {})
+    said = site.run("verify", "--keyless", day=None).stderr
+    assert f"{archive}.index is of no use" in said
+    assert "its SHA-256 is not the one in" in said
+
+
 @pytest.mark.parametrize("is_longer", [False, True])
 def test_a_checksum_does_not_speak_for_another_archive(site: Site, key: Key, tmp_path: Path, is_longer: bool) -> None:
     site.configure_cycle(GROUPS, general=f"{key.directives}\nGpgHome {key.home.path}")

@@ -121,6 +121,51 @@ def test_a_source_of_which_nothing_can_be_looked_at_is_told_by_itself(two: Two, 
     assert "1 done, 0 skipped, 1 failed" in night.stderr
 
 
+def test_of_what_is_lost_find_and_history_say_that_they_do_not_tell(two: Two) -> None:
+    two.proxy.add(Fault("HeadObject", REFUSED, key=two.keys[2]))
+    for words in (("find", "file0"), ("find", "file0", str(two.other)), ("history", f"{two.other}/file0")):
+        done = two.site.run(*words, day=5)
+        assert done.stderr.count(f"{two.keys[2]} cannot be restored: it cannot be looked at") == 1
+        assert "2026-01-02" in done.stdout
+
+
+@pytest.mark.parametrize("nth", [0, 2])
+def test_what_cannot_be_read_hides_nothing_else_from_find_and_history(two: Two, nth: int) -> None:
+    two.proxy.add(Fault("GetObject", BAD["of another account"], key=re.escape(two.keys[nth])))
+    found = two.site.run("find", "file0", day=5, expect=1)
+    assert f"{two.site.source}/file0" in found.stdout
+    assert (f"{two.other}/file0" in found.stdout) == bool(nth)
+    assert f"nothing is told of {'1 backup' if nth else '3 backups'}" in found.stderr
+    told = two.site.run("history", f"{two.other}/file0", day=5, expect=1)
+    assert ("2026-01-01 to 2026-01-02" in told.stdout) == bool(nth)
+    assert two.site.run("find", "file2", "--at", "2026-01-03", day=5, expect=1).stdout.count("file2") == 1
+
+
+def test_what_lies_in_cold_storage_hides_nothing_else_from_find_and_history(two: Two) -> None:
+    def cold(reply: Answer) -> Answer:
+        return replace(reply, headers={**reply.headers, "x-amz-storage-class": "GLACIER"})
+
+    two.proxy.add(Fault("HeadObject", change_answer(cold), key=re.escape(two.keys[1])))
+    found = two.site.run("find", "file0", day=5, expect=1)
+    assert found.stdout.count("2026-01-01") == 2
+    assert f"nothing is told of 2 backups, 2026-01-02 to 2026-01-03: {two.keys[1]} lies in cold storage" in found.stderr
+    assert "restore-object --bucket" in found.stderr
+    two.proxy.add(Fault("HeadObject", change_answer(cold)))
+    assert "restore-object --bucket" in two.site.run("history", f"{two.other}/file0", day=5, expect=1).stderr
+
+
+def test_of_a_path_in_what_cannot_be_looked_at_it_is_not_said_that_there_is_nothing(two: Two, tmp_path: Path) -> None:
+    two.proxy.add(Fault("HeadObject", REFUSED, key=f"{two.site.name(two.other)}-.*"))
+    path = f"{two.other}/file0"
+    why = f"unless {two.keys[0]} is one, or holds it: it cannot be looked at"
+    for words in (("history", path), ("restore", path, "--to", str(tmp_path / "out"))):
+        assert why in two.site.run(*words, day=5, expect=1).stderr
+    assert f"{two.keys[0]} cannot be restored: it cannot be looked at" in two.site.run("find", "file0", day=5).stderr
+    two.proxy.add(Fault("HeadObject", REFUSED))
+    refused = two.site.run("find", "file0", day=5, expect=1).stderr
+    assert all(f"{key} cannot be restored: it cannot be looked at" in refused for key in two.keys)
+
+
 def test_an_object_that_the_store_has_lost_is_told_from_a_store_that_is_away(two: Two) -> None:
     two.proxy.add(Fault("HeadObject", answer(500, "InternalError"), key=two.keys[1]))
     store = open_store(two.proxy.server.settings(two.site.bucket), two.proxy.server.credentials, patient=False)

@@ -49,3 +49,24 @@ def test_settings_of_boto3_that_make_no_sense_are_neither_a_bug_nor_an_outage(
     site.environment |= {**variables, "HOME": str(tmp_path), **({variable: value} if variable else {})}
     said = site.run("list", expect=2).stderr
     assert re.search(f"cannot be used: .*{reason}", said), said
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ('{"Version": 1, "AccessKeyId": null, "SecretAccessKey": null}', "the access key is empty"),
+        ('{"Version": 1, "AccessKeyId": "a", "SecretAccessKey": ""}', "the secret key is empty"),
+        ("null", "what gives them has given something that makes no sense: .*NoneType"),
+    ],
+)
+def test_what_gives_credentials_and_gives_none_is_told(
+    answer: str, reason: str, tmp_path: Path, moto: S3Server
+) -> None:
+    site = Site(tmp_path / "site")
+    (helper := tmp_path / "helper").write_text(f"#!/bin/sh\necho '{answer}'\n")
+    helper.chmod(0o700)
+    (tmp_path / "config").write_text(f"[default]\ncredential_process = {helper}\n")
+    site.configuration.write_text(f"Bucket some-bucket\nDiffDir {site.diff_dir}\nDirectory {site.source}\n")
+    site.environment |= {"AWS_CONFIG_FILE": str(tmp_path / "config"), "AWS_ENDPOINT_URL": moto.endpoint}
+    said = site.run("list", expect=2, environment={"AWS_DEFAULT_REGION": "us-east-1", "HOME": str(tmp_path)}).stderr
+    assert re.search(f"cannot be used: no usable credentials: {reason}", said), said

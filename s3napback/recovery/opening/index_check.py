@@ -78,9 +78,11 @@ class IndexCheck:
         try:
             found = transport.promptly(partial(transport.store.head, index_key(key)), self.archive)
             said = index_note(found.metadata) if found else None
-            if said is None or said.id != self.archive.record.id:
+            is_noted = note is not None and note.id == self.archive.record.id and bool(note.index)
+            # A copy that has lost its metadata is told by its bytes.
+            if (said is None and not is_noted) or (said is not None and said.id != self.archive.record.id):
                 self.flaw = "it is of another archive"
-            elif note is not None and note.id == said.id and note.index and note.index != self._digest():
+            elif note is not None and is_noted and note.index != self._digest():
                 self.flaw = f"its SHA-256 is not the one in {sum_key(key)}"
         except S3napbackError as error:
             self.flaw = str(error)
