@@ -194,6 +194,7 @@ def test_attributes_that_a_target_has_no_room_for_are_listed(site: Site, tmp_pat
         (file_member("etc/shared", pax_headers={"SCHILY.acl.access": access}), b"x"),
         (file_member("etc/minimal", pax_headers={"SCHILY.acl.access": "user::rw-,group::r--,other::r--"}), b"x"),
         (file_member("etc/labelled", pax_headers={"SCHILY.xattr.security.selinux": "label"}), b"x"),
+        (file_member("etc/of XFS", pax_headers={"SCHILY.xattr.trusted.SGI_ACL_FILE": "list"}), b"x"),
     )
     with mounted(tmp_path / "ramfs", "mount", "-t", "ramfs", "ramfs") as target, pytest.raises(Incomplete) as caught:
         restore_here(site, "/etc", target / "out")
@@ -205,6 +206,7 @@ def test_attributes_that_a_target_has_no_room_for_are_listed(site: Site, tmp_pat
     ]
     (tmp_path / "out").mkdir()
     restore_here(site, "/etc", tmp_path / "out")
+    assert os.listxattr(tmp_path / "out/etc/of XFS") == []
 
 
 @pytest.mark.parametrize("option", ["--chown-deny", "--chown-ignore"])
