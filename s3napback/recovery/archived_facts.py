@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from s3napback.config.tar_options import option_names
 from s3napback.index.tags import CACHE_TAG
 from s3napback.records import dataclass
+from s3napback.streams.tar_headers import SHADOWS
 
 _CACHE_TAG = os.fsdecode(CACHE_TAG.name)
 """The one file that ``--exclude-caches`` keeps of a cache."""
@@ -53,7 +54,7 @@ class ArchivedFacts:
         """Whether an extended attribute of this name is archived (``xattrs_kw_included`` of GNU tar)."""
         if not self.has_attributes or (self.included and not _is_matched(name, self.included)):
             return False
-        return not _is_matched(name, self.excluded)
+        return not (name.startswith(SHADOWS) or _is_matched(name, self.excluded))
 
 
 def _is_matched(name: str, patterns: Sequence[str]) -> bool:

@@ -22,6 +22,7 @@ from s3napback.recovery.passing import Before
 from s3napback.recovery.private import private_folder
 from s3napback.recovery.refusals import Aspect, Refusals
 from s3napback.recovery.times import are_close
+from s3napback.streams.tar_headers import SHADOWS
 
 _COPY = "copy"
 _PREFIX = ".s3napback-restore-"
@@ -222,7 +223,8 @@ class Copier:
         follows = place.is_folder
         names: list[str] = []
         with suppress(OSError):
-            names = os.listxattr(source, follow_symlinks=follows)
+            found = os.listxattr(source, follow_symlinks=follows)
+            names = [name for name in found if not name.startswith(SHADOWS)]
         with suppress(OSError):
             for name in os.listxattr(place.way, follow_symlinks=follows):
                 if name not in names and name.startswith(("user.", *_LISTS)):

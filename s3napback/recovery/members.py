@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import field
@@ -36,6 +37,13 @@ _LISTS = ((b"SCHILY.acl.access", ACCESS_LIST), (b"SCHILY.acl.default", DEFAULT_L
 _EXTENDED_LIST = re.compile(rb"(?:^|[\s,])(?:mask|m|(?:user|u|group|g):[^:])")
 """What tells more than permissions do."""
 
+_NFS_LIST = b"system.nfs4_acl"
+"""A list of access rights that each file on a mount of NFSv4 has, and nothing elsewhere (``nfs4_acl(5)``)."""
+_NFS_WHOLE = struct.Struct(">I")
+_NFS_ENTRY = struct.Struct(">4I")  # type, flags, rights, length of a name
+_NFS_OF_MODES = frozenset((b"OWNER@", b"GROUP@", b"EVERYONE@"))
+_NFS_DENY, _NFS_IS_GROUP, _NFS_WRITING = 1, 0x40, 0x6
+
 OF_SECURITY_SYSTEMS = (
     b"security.selinux",
     b"security.SMACK64",
@@ -65,11 +73,34 @@ def attributes_of(member: Member) -> tuple[bytes, ...]:
     # Most members have none of these, and there may be millions.
     if not member.has_attributes:
         return ()
-    found = [name for name in member.attributes if not name.startswith((*OF_SECURITY_SYSTEMS, b"system.posix_acl"))]
+    found = [
+        name
+        for name, value in member.attributes.items()
+        if not (name.startswith((*OF_SECURITY_SYSTEMS, b"system.posix_acl")) or _tells_modes_alone(name, value))
+    ]
     for keyword, name in _LISTS:
         if _EXTENDED_LIST.search(member.records.get(keyword, b"")):
             found.append(name)
     return tuple(found)
+
+
+def _tells_modes_alone(name: bytes, value: bytes) -> bool:
+    """Whether an attribute is a list of NFSv4's that tells no more than permissions do, so that nobody misses it."""
+    if name != _NFS_LIST:
+        return False
+    try:
+        (count,), place = _NFS_WHOLE.unpack_from(value), _NFS_WHOLE.size
+        for _ in range(count):
+            kind, flags, rights, length = _NFS_ENTRY.unpack_from(value, place)
+            place += _NFS_ENTRY.size
+            if kind > _NFS_DENY or flags & ~_NFS_IS_GROUP or rights & _NFS_WRITING not in (0, _NFS_WRITING):
+                return False
+            if value[place : place + length] not in _NFS_OF_MODES:
+                return False
+            place += length + -length % 4
+    except struct.error:
+        return False
+    return True
 
 
 def _everything(_: object) -> bool:

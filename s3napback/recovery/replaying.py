@@ -33,6 +33,7 @@ from s3napback.recovery.staging import Staging, UnusableTarget, looking_into_it
 from s3napback.recovery.tar_words import FIRST_REFUSED, ExtractionReview
 from s3napback.streams.findings import Finding
 from s3napback.streams.processes import Review, Stage
+from s3napback.streams.tar_headers import WITHOUT_SHADOWS
 from s3napback.streams.transformations import Feed, Transformation
 
 logger = logging.getLogger("s3napback")
@@ -53,7 +54,7 @@ def extract_stage(tar: str, folder: int, review: Review | None = None, *, bare: 
     all_attributes = ("--xattrs-include=*",) if os.geteuid() == 0 else ()
     command = (
         *(tar, "--extract", "--file=-", "--listed-incremental=/dev/null", "--numeric-owner", "--same-permissions"),
-        *("--acls", "--xattrs", *all_attributes),
+        *("--acls", "--xattrs", *all_attributes, WITHOUT_SHADOWS),
         # Whoever chooses names shall not choose the borders of lines, and warnings on attributes and on times before
         # 1970 or to come do not quote names.
         *("--quoting-style=escape", "--warning=no-xattr-write", "--warning=no-timestamp"),

@@ -42,6 +42,7 @@ from s3napback.sources.tar_guard import TarGuard
 from s3napback.sources.tar_review import TarReview
 from s3napback.sources.two_places import TwoPlaces
 from s3napback.streams.processes import Stage
+from s3napback.streams.tar_headers import WITHOUT_SHADOWS
 from s3napback.streams.transformations import Block, Transformation
 
 _END_SIZE = 1024
@@ -70,8 +71,7 @@ _FORMAT_OPTIONS = (
     # Without them nanoseconds, access control lists and extended attributes are lost.
     "--format=posix",
     "--pax-option=delete=atime,delete=ctime",
-    "--acls",
-    "--xattrs",
+    *("--acls", "--xattrs", WITHOUT_SHADOWS),
 )
 
 

@@ -48,6 +48,14 @@ _TIMES = frozenset((b"mtime", b"atime", b"ctime"))
 _PLAIN = _TIMES | {b"path", b"linkpath", DUMPDIR}
 _VENDOR = b"SCHILY."
 _ATTRIBUTES = b"SCHILY.xattr."
+SHADOWS = "trusted.SGI_ACL_"
+"""How the names begin of attributes in which XFS shows lists of access rights once more.
+
+To have them archived would make them attributes of their own elsewhere, which some may not set, and which stay as they
+are when the list is changed.
+"""
+_SHADOWS = _ATTRIBUTES + SHADOWS.encode()
+WITHOUT_SHADOWS = f"--xattrs-exclude={SHADOWS}*"
 _ESCAPED = re.compile(rb"%(?:25|3D)")
 """What tar writes in the name of an attribute for ``%`` and ``=`` (``xattr_encode_keyword`` in ``xheader.c``)."""
 _TIME = re.compile(rb"([0-9]{1,12})(?:\.([0-9]{1,9}))?")
@@ -239,13 +247,13 @@ class Member:
 
     @property
     def attributes(self) -> Mapping[bytes, bytes]:
-        """Its extended attributes by their names; lists of access rights are none."""
+        """Its extended attributes by their names; lists of access rights, and their shadows, are none."""
         if self.is_plain:
             return {}
         return {
             _ESCAPED.sub(lambda found: bytes.fromhex(found[0][1:].decode()), keyword[len(_ATTRIBUTES) :]): value
             for keyword, value in self.records.items()
-            if keyword.startswith(_ATTRIBUTES)
+            if keyword.startswith(_ATTRIBUTES) and not keyword.startswith(_SHADOWS)
         }
 
     @property

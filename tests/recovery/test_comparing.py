@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 import subprocess
@@ -236,3 +237,15 @@ def test_a_name_of_a_file_whose_first_name_is_of_another_by_now_is_compared_by_i
     assert compared(site) == {"": "1", "z/name": "another modification time"}
     replaced(source / "z/name", Path.mkdir)
     assert compared(site) == {"": "1", "z/name": "is a folder now, and was a file"}
+
+
+def test_a_second_sight_of_access_lists_is_neither_archived_nor_compared(site: Site) -> None:
+    """XFS shows lists in attributes as well, which would be ordinary ones on any other file system."""
+    site.configure_cycle("Diffs 6")
+    (site.source / "file").write_text("text")
+    os.setxattr(site.source / "file", "trusted.SGI_ACL_FILE", b"list")
+    os.setxattr(site.source / "file", "trusted.other", b"value")
+    site.run(day=0)
+    content = gzip.decompress(site.fetch(site.archive_keys()[0]))
+    assert b"trusted.other" in content and b"SGI_ACL" not in content
+    assert compared(site) == {"": "0"}

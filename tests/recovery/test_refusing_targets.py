@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import struct
 import subprocess
 import tarfile
 from collections.abc import Iterator, Sequence
@@ -51,6 +52,14 @@ def without_owners(tmp_path: Path, option: str = "--chown-deny") -> Iterator[Pat
 
 def told(error: pytest.ExceptionInfo[BaseException]) -> list[str]:
     return [str(line) for line in error.value.args]
+
+
+def nfs_list(*names: str, flags: int = 0, rights: int = 0x120127) -> str:
+    """A list of access rights as NFSv4 has it, which allows the same to all of these."""
+    entries = (
+        struct.pack(">4I", 0, flags, rights, len(name)) + name.encode() + bytes(-len(name) % 4) for name in names
+    )
+    return (struct.pack(">I", len(names)) + b"".join(entries)).decode()
 
 
 def restored(where: Path) -> list[str]:
@@ -194,6 +203,7 @@ def test_attributes_that_a_target_has_no_room_for_are_listed(site: Site, tmp_pat
         (file_member("etc/shared", pax_headers={"SCHILY.acl.access": access}), b"x"),
         (file_member("etc/minimal", pax_headers={"SCHILY.acl.access": "user::rw-,group::r--,other::r--"}), b"x"),
         (file_member("etc/labelled", pax_headers={"SCHILY.xattr.security.selinux": "label"}), b"x"),
+        (file_member("etc/of XFS", pax_headers={"SCHILY.xattr.trusted.SGI_ACL_FILE": "list"}), b"x"),
     )
     with mounted(tmp_path / "ramfs", "mount", "-t", "ramfs", "ramfs") as target, pytest.raises(Incomplete) as caught:
         restore_here(site, "/etc", target / "out")
@@ -205,6 +215,26 @@ def test_attributes_that_a_target_has_no_room_for_are_listed(site: Site, tmp_pat
     ]
     (tmp_path / "out").mkdir()
     restore_here(site, "/etc", tmp_path / "out")
+    assert os.listxattr(tmp_path / "out/etc/of XFS") == []
+
+
+def test_lists_of_nfs_are_missed_where_they_tell_more_than_permissions(site: Site, tmp_path: Path) -> None:
+    site.configure("")
+    lists = {
+        "plain": nfs_list("OWNER@", "GROUP@", "EVERYONE@"),
+        "for ann": nfs_list("OWNER@", "ann@example.org"),
+        "inherited": nfs_list("OWNER@", flags=1),
+        "to append": nfs_list("OWNER@", rights=0x5),
+        "cut": nfs_list("OWNER@")[:-9],
+    }
+    members = (file_member(f"etc/{name}", pax_headers={"SCHILY.xattr.system.nfs4_acl": lists[name]}) for name in lists)
+    full(site, *((member, b"x") for member in members))
+    with pytest.raises(Incomplete) as caught:
+        restore_here(site, "/etc", tmp_path / "out")
+    assert [line.strip() for line in told(caught)[1:]] == [
+        "4 paths: extended attributes not set (the target does not take them)",
+        *(str(tmp_path / "out/etc" / name) for name in sorted(lists) if name != "plain"),
+    ]
 
 
 @pytest.mark.parametrize("option", ["--chown-deny", "--chown-ignore"])
