@@ -15,7 +15,9 @@ from dataclasses import field
 from s3napback.records import dataclass
 from s3napback.recovery.file_flags import APPEND_ONLY, IMMUTABLE, MOUNT_ROOT, flags_of, swapped_to
 from s3napback.recovery.folders import Cursor, entry_mode, names_in
+from s3napback.recovery.private import tell_of_leftovers
 from s3napback.recovery.room import CopyingRoom
+from s3napback.recovery.staging import PREFIX
 
 OF_ANOTHER_KIND = "a folder would meet another kind of file, or a symbolic link, or the other way round"
 
@@ -85,7 +87,7 @@ class MergeSurvey:
 
     def _below(self) -> Iterator[Obstacle]:
         top = self.source.depth
-        waiting = [names_in(self.source.descriptor)]
+        waiting = [self._listed()]
         while waiting:
             if not waiting[-1]:
                 waiting.pop()
@@ -101,9 +103,14 @@ class MergeSurvey:
                 obstacle = self._entered(name, changes=True)
                 if obstacle is not None:
                     yield obstacle
-                waiting.append([] if obstacle else names_in(self.source.descriptor))
+                waiting.append([] if obstacle else self._listed())
         if self.source.depth != top:
             raise AssertionError("the walk ends where it began")
+
+    def _listed(self) -> list[str]:
+        """Names of what is to be put into the folder. Copies that a run made beside their places may be left in it."""
+        tell_of_leftovers(self.target.descriptor, PREFIX)
+        return names_in(self.source.descriptor)
 
     def _meeting(self, name: str, *, changes: bool) -> Obstacle | bool | None:
         """What happens at one name: an obstacle, or nothing to look at any more (True), or None: two folders meet."""

@@ -378,3 +378,14 @@ def test_a_merging_that_must_stop_says_how_far_it_came_and_can_be_run_again(
         restore_here(site, "/etc", tmp_path / "live", in_place=True, agreed=True)
         assert (etc / "mounted/a").stat().st_size == 2_000_000
         assert (etc / "z").read_text() == "restored"
+
+
+def test_what_a_killed_merging_has_left_deep_in_the_tree_is_named(
+    site: Site, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    etc = two_parts(site, tmp_path / "live")
+    left = etc / "mounted/.s3napback-restore-0123456789abcdef"
+    left.mkdir(mode=0o700)
+    restore_here(site, "/etc", tmp_path / "live", in_place=True, agreed=True)
+    (said,) = [record.getMessage() for record in caplog.records if "ended by force" in record.getMessage()]
+    assert said.endswith(f"remove it with: rm -rf -- {left}")
