@@ -25,6 +25,7 @@ from s3napback.command_group import (
     given,
     past,
     require_none_of_the_run,
+    stand_somewhere,
     whole_number,
     whole_path,
 )
@@ -112,6 +113,7 @@ def command_line(
         require_none_of_the_run(context, force=force, full=full, take_over=take_over, strict=strict)
     if context.invoked_subcommand == help_command.name:
         return  # it is there when nothing else is well
+    stand_somewhere(context)
     from s3napback.config.loading import configuration_paths
     from s3napback.logs import configure_logging
 

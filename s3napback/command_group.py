@@ -160,6 +160,20 @@ AS_OF = click.option(
 )  # fmt: skip
 
 
+def stand_somewhere(context: click.Context) -> None:
+    """Leave a current folder that has been removed: tar does not begin there, and the nightly run needs nothing of it.
+
+    Raises:
+        click.UsageError: there is a command, which may be given paths that begin there.
+    """
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        if context.invoked_subcommand is not None:
+            raise click.UsageError("the current folder has been removed: go to another one (cd /)") from None
+        os.chdir("/")
+
+
 class SeveralKeys(click.Command):
     """Takes several words after one ``--keys``."""
 

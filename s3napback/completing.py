@@ -31,7 +31,11 @@ def teach(command: click.Command) -> None:
         "at": partial(_promptly, _moments),
         "keys": partial(_promptly, _keys),
         "origin": partial(_promptly, _origins),
+        "days": partial(_promptly, _moments),
         "topic": _words_of_the_manual,
+        **dict.fromkeys(("where", "target", "key_file"), partial(_path, "file")),
+        **dict.fromkeys(("staging", "directories", "diff_dir", "store"), partial(_path, "dir")),
+        **dict.fromkeys(("path", "paths", "words"), _path_of_a_source),
     }
     for parameter in command.params:
         if parameter.name in proposals:
@@ -48,6 +52,16 @@ def _configurations(_context: click.Context, incomplete: str) -> list[Completion
     with suppress(OSError):
         found = [CompletionItem(path.stem) for path in sorted(SYSTEM_FOLDER.glob("*.conf"))]
     return [item for item in found if str(item.value).startswith(incomplete)]
+
+
+def _path(kind: str, _context: click.Context, incomplete: str) -> list[CompletionItem]:
+    """Files or folders, which the shell itself looks for."""
+    return [CompletionItem(incomplete, type=kind)]
+
+
+def _path_of_a_source(context: click.Context, incomplete: str) -> list[CompletionItem]:
+    """What is there now, of an absolute path: what lay there then, no configuration tells."""
+    return _path("file", context, incomplete) if incomplete.startswith("/") else []
 
 
 def _words_of_the_manual(_context: click.Context, incomplete: str) -> list[CompletionItem]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import subprocess
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from s3napback.cli import Invocation, command_line
 from s3napback.errors import EXIT_BUG, S3napbackError, StoreError, UnusableConfiguration
+from tests.site import Site
 
 
 def exit_code(action: Callable[[Path], int], *names: str) -> int:
@@ -117,3 +119,20 @@ def test_several_configurations_each_have_a_heading(capsys: pytest.CaptureFixtur
         with pytest.raises(SystemExit):
             Invocation(tuple(map(Path, paths)), date(2026, 1, 1)).run_each(lambda _: 0, has_heading=True)
         assert capsys.readouterr().out == printed
+
+
+def test_from_a_folder_that_has_been_removed_the_night_goes_elsewhere_and_a_command_is_told(tmp_path: Path) -> None:
+    site = Site(tmp_path / "site")
+    (site.source / "f").write_text("kept")
+    site.configure_cycle("")
+
+    def run(*options: str) -> subprocess.CompletedProcess[str]:
+        start = ("sh", "-c", 'mkdir gone && cd gone && rmdir ../gone && exec "$@"', "sh")
+        command = (*start, *site.command(*options, day=0))
+        environment = site.full_environment()
+        return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
+
+    assert run().returncode == 0
+    told = run("restore", str(site.source), "--to", "out")
+    assert told.returncode == 2
+    assert "the current folder has been removed: go to another one (cd /)" in told.stderr

@@ -56,10 +56,25 @@ def test_days_and_keys_are_those_that_are_remembered(site: Site) -> None:
     site.run("-f", day=1, expect=1)
     general = ["-c", str(site.configuration), "restore", f"{site.source}/a"]
     assert proposed(*general, "--at", "") == ["yesterday", "2026-01-02"]
+    assert proposed(*general[:2], "diff", f"{site.source}/a", "2026") == ["2026-01-02"]
     (key,) = proposed(*general, "--keys", "")
     assert key in site.archive_keys()
     assert proposed(*general, "--at", "2025") == []
     assert proposed("-c", str(site.configuration), "verify", "--at", "2") == ["2026-01-02"]
+
+
+def test_paths_are_left_to_the_shell(site: Site) -> None:
+    def kinds(*words: str) -> list[str]:
+        *before, incomplete = words
+        shell = ShellComplete(command_line, {}, "s3napback", "_S3NAPBACK_COMPLETE")
+        return [item.type for item in shell.get_completions(list(before), incomplete)]
+
+    assert kinds("restore", "/etc", "--to", "/mn") == ["file"]
+    assert kinds("restore", "/etc", "--staging", "/mn") == ["dir"]
+    assert kinds("report", "--html", "pag") == ["file"]
+    assert kinds("init", "--directory", "/ho") == ["dir"]
+    assert kinds("ls", "/etc", "/etc/s") == ["file"]
+    assert kinds("ls", "/etc", "s") == []
 
 
 def test_what_cannot_be_known_or_takes_long_is_not_waited_for(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

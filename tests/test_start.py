@@ -43,5 +43,5 @@ def test_closed_standard_streams_take_nothing_and_get_nothing(site: Site) -> Non
         done = run(">&-", *options)
         assert done.returncode == 1, options
         assert "standard output cannot be written to: Bad file descriptor" in done.stderr
-    asked = run("<&-", "restore", str(site.source), "--to", str(site.source), "--in-place")
+    asked = run("<&-", "restore", str(site.source), "--to", "/", "--in-place")
     assert "there is no terminal to ask on: add --yes" in asked.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta, timezone
 from enum import Enum
@@ -28,6 +29,7 @@ from s3napback.surroundings import configured_store, host_name
 logger = logging.getLogger("s3napback")
 
 _LINES_AT_ONCE = 1_000
+_NARROWEST = 60  # columns
 
 
 class Layout(Enum):
@@ -47,8 +49,9 @@ class Say(Protocol):
 
 
 def suitable_layout(stream: TextIO) -> Layout:
-    """Tables on a terminal, plain text in a pipe or file."""
-    return Layout.TERMINAL if stream.isatty() else Layout.PLAIN
+    """Tables on a terminal that is wide enough for words to stay whole, plain text elsewhere, in a pipe or file."""
+    is_wide = shutil.get_terminal_size().columns >= _NARROWEST
+    return Layout.TERMINAL if stream.isatty() and is_wide else Layout.PLAIN
 
 
 def show(configuration: Configuration, word: str, layout: Layout, say: Say) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -34,6 +35,7 @@ from s3napback.recovery.staging import (
     require_empty_folder,
     staging_in,
 )
+from s3napback.sources.mounts import is_at_or_below
 from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import Transformation
 
@@ -78,9 +80,13 @@ class DirectoryRestore:
         Raises:
             S3napbackError: it cannot: the target holds something, or a path does not lie in the source.
         """
-        members_of_paths(self.directory, self.paths)
+        names = members_of_paths(self.directory, self.paths)
         if not self.in_place:
             require_empty(self.where)
+        elif (top := self.directory.strip("/")) and any(
+            is_at_or_below(f"/{name}", os.path.normpath(self.where)) for name in outermost(names) or (top,)
+        ):
+            _require_place(self.where, top)
 
     def run(self, decoder: Decoder, chain: Sequence[CataloguedArchive]) -> None:
         """Restore; see ``restore``. PATHs are fetched in parts where the archives' indexes allow that."""
@@ -143,6 +149,15 @@ class DirectoryRestore:
             publish(staging, tree, gate.top, names, replay.refusals, in_place=self.in_place, manners=at_target)
         powers.tell(self.where)
         _tell(replay, nature, self.where)
+
+
+def _require_place(where: Path, top: str) -> None:
+    """Refuse to merge into what is to be restored, or above it, where nothing lies that its whole path could meet."""
+    if where != Path("/") and not os.path.lexists(where / file_names(top)[0]):
+        raise UnusableTarget(
+            f"paths keep their full length: it would come to {where / top}, and not into its place; for that, write "
+            "--to / --in-place"
+        )
 
 
 def _common(names: Sequence[str]) -> list[str]:

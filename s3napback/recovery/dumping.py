@@ -42,6 +42,8 @@ class _Fate(Enum):
     UNREAD = "unread"
     SHUT = "shut"
     """It or a folder above it is listed as a folder, and is not there."""
+    BELOW_OLDER = "below"
+    """A folder above it is listed as what an older archive holds, as one is that cannot even be looked at."""
     FOLDER = "folder"
     TWICE = "twice"
     """It is there twice, and not as the same."""
@@ -102,7 +104,10 @@ class _Search:
         start = f"{member.name}/" if member.name else ""
         if member.dumpdir is not None and self.name != member.name and self.name.startswith(start):
             name = self.name[len(start) :].partition("/")[0]
-            self._awaited = start + name if b"D" in _letters(member.dumpdir, name) else ""
+            letters = _letters(member.dumpdir, name)
+            self._awaited = start + name if b"D" in letters else ""
+            if b"N" in letters and start + name != self.name:
+                self.fate = _Fate.BELOW_OLDER
 
 
 def _letters(dumpdir: bytes, name: str) -> set[bytes]:
@@ -218,18 +223,17 @@ class _Written:
 _ELSEWHERE = "an older day may have it (--at), unless it is a socket"
 
 
+_REFUSALS = {
+    _Fate.OTHER: "is no file that has content: restore it to look at it",
+    _Fate.TWICE: "was changed while it was backed up, and the archive holds it twice: what was written here may not be "
+    "the last state; restore it",
+    _Fate.SHUT: f"was not read that night, or a folder above it was not; {_ELSEWHERE}",
+    _Fate.UNREAD: f"could not be read that night; {_ELSEWHERE}",
+    _Fate.OLDER: NOT_ARCHIVED,
+    _Fate.BELOW_OLDER: "was not there on that day, or a folder above it could not be read or is left out by Exclude; "
+    "an older day may have it (--at)",
+}
+
+
 def _refusal(name: str, fate: _Fate) -> str:
-    if fate is _Fate.OTHER:
-        return f"/{name} is no file that has content: restore it to look at it"
-    if fate is _Fate.TWICE:
-        return (
-            f"/{name} was changed while it was backed up, and the archive holds it twice: what was written here may "
-            "not be the last state; restore it"
-        )
-    if fate is _Fate.SHUT:
-        return f"/{name} was not read that night, or a folder above it was not; {_ELSEWHERE}"
-    if fate is _Fate.UNREAD:
-        return f"/{name} could not be read that night; {_ELSEWHERE}"
-    if fate is _Fate.OLDER:
-        return f"/{name} {NOT_ARCHIVED}"
-    return f"/{name} was not there on that day"
+    return f"/{name} {_REFUSALS.get(fate, 'was not there on that day')}"

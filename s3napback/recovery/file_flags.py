@@ -17,6 +17,7 @@ IMMUTABLE, APPEND_ONLY, MOUNT_ROOT = 0x10, 0x20, 0x2000
 """Attributes that ``statx(2)`` tells (``<linux/stat.h>``); the first two are those of chattr(1)."""
 
 _ATTRIBUTES_AT = 8
+_MOUNT_ID, _MOUNT_ID_AT = 0x1000, 0x90
 _STATX_SIZE = 256
 
 
@@ -27,14 +28,23 @@ def _statx() -> Any:
 
 def flags_of(name: str, folder: int) -> int:
     """Flags of an entry, or of the folder itself; none where the C library or the kernel do not tell."""
+    return _told(name, folder, 0, _ATTRIBUTES_AT)
+
+
+def mount_number(folder: int) -> int:
+    """Which mount a folder is reached by, as the first field in the kernel's list; 0 where that is not told."""
+    return _told("", folder, _MOUNT_ID, _MOUNT_ID_AT)
+
+
+def _told(name: str, folder: int, mask: int, place: int) -> int:
     statx = _statx()
     if statx is None:
         return 0
     buffer = ctypes.create_string_buffer(_STATX_SIZE)
     flags = _NO_FOLLOW | _NO_AUTOMOUNT | (0 if name else _EMPTY_PATH)
-    if statx(folder, os.fsencode(name), flags, 0, buffer):
+    if statx(folder, os.fsencode(name), flags, mask, buffer):
         return 0
-    return int(struct.unpack_from("=Q", buffer, _ATTRIBUTES_AT)[0])
+    return int(struct.unpack_from("=Q", buffer, place)[0])
 
 
 def swapped_to() -> frozenset[tuple[int, int]]:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import field
 
-from s3napback.formatting import human_bytes
 from s3napback.records import dataclass
 from s3napback.recovery.file_flags import APPEND_ONLY, IMMUTABLE, MOUNT_ROOT, flags_of, swapped_to
-from s3napback.recovery.folders import Cursor, cursor, entry_mode, exists, names_in, walk
+from s3napback.recovery.folders import Cursor, entry_mode, names_in
+from s3napback.recovery.private import tell_of_leftovers
+from s3napback.recovery.room import CopyingRoom
+from s3napback.recovery.staging import PREFIX
 
 OF_ANOTHER_KIND = "a folder would meet another kind of file, or a symbolic link, or the other way round"
 
@@ -42,13 +43,13 @@ class MergeSurvey:
 
     Attributes:
         count: files and folders that will be put into place, those in folders that are new apart.
+        room: what will be copied to file systems that are mounted in WHERE.
     """
 
     source: Cursor
     target: Cursor
     count: int = 0
-    _needed: dict[int, int] = field(default_factory=dict)
-    _free: dict[int, tuple[str, int]] = field(default_factory=dict)
+    room: CopyingRoom = field(default_factory=CopyingRoom)
     _swapped_to: frozenset[tuple[int, int]] = field(default_factory=swapped_to)
 
     def obstacles(self, parts: Sequence[str]) -> Iterator[Obstacle]:
@@ -86,7 +87,7 @@ class MergeSurvey:
 
     def _below(self) -> Iterator[Obstacle]:
         top = self.source.depth
-        waiting = [names_in(self.source.descriptor)]
+        waiting = [self._listed()]
         while waiting:
             if not waiting[-1]:
                 waiting.pop()
@@ -102,32 +103,14 @@ class MergeSurvey:
                 obstacle = self._entered(name, changes=True)
                 if obstacle is not None:
                     yield obstacle
-                waiting.append([] if obstacle else names_in(self.source.descriptor))
+                waiting.append([] if obstacle else self._listed())
         if self.source.depth != top:
             raise AssertionError("the walk ends where it began")
 
-    def _count_room(self, name: str) -> None:
-        """Count what one name needs of a file system that it will be copied to."""
-        folder = self.target.descriptor
-        device = os.fstat(folder).st_dev
-        if device == os.fstat(self.source.descriptor).st_dev:
-            return
-        if device not in self._free:
-            room = os.fstatvfs(folder)
-            # A file system that knows no bounds tells of no blocks.
-            free = room.f_bavail * room.f_frsize if room.f_blocks else sys.maxsize
-            self._free[device] = "/".join(self.target.names), free
-        # What is replaced gives its room back.
-        needed = _size(name, self.source.descriptor) - _size(name, folder)
-        self._needed[device] = self._needed.get(device, 0) + needed
-
-    def narrow(self) -> Iterator[Obstacle]:
-        """After the look at all names: file systems in WHERE that have no room for what will be copied to them."""
-        for device, (path, free) in self._free.items():
-            if (needed := self._needed.get(device, 0)) > free:
-                yield Obstacle(
-                    path, f"there is room for {human_bytes(free)}, and {human_bytes(needed)} are to come there"
-                )
+    def _listed(self) -> list[str]:
+        """Names of what is to be put into the folder. Copies that a run made beside their places may be left in it."""
+        tell_of_leftovers(self.target.descriptor, PREFIX)
+        return names_in(self.source.descriptor)
 
     def _meeting(self, name: str, *, changes: bool) -> Obstacle | bool | None:
         """What happens at one name: an obstacle, or nothing to look at any more (True), or None: two folders meet."""
@@ -137,7 +120,7 @@ class MergeSurvey:
         self.count += 1
         path = "/".join((*self.target.names, name))
         if live is None or not stat.S_ISDIR(restored):
-            self._count_room(name)
+            self.room.count(name, self.source, self.target)
         if live is None:
             reason = _no_place_in(self.target.descriptor)
             return Obstacle(path, reason) if reason else True
@@ -161,21 +144,6 @@ class MergeSurvey:
             return ""
         live = os.lstat(name, dir_fd=self.target.descriptor)
         return "the system swaps to it (swapoff)" if (live.st_dev, live.st_ino) in self._swapped_to else ""
-
-
-def _size(name: str, folder: int) -> int:
-    """Bytes that an entry takes on a disk, with all that is below it; none if there is none."""
-    if not exists(name, folder):
-        return 0
-    status = os.lstat(name, dir_fd=folder)
-    if not stat.S_ISDIR(status.st_mode):
-        return status.st_blocks * 512
-    total = 0
-    with cursor(folder, is_own=True) as place:
-        place.enter(name)
-        for step in walk(place.descriptor):
-            total += sum(os.lstat(each, dir_fd=step.place.descriptor).st_blocks * 512 for each in step.others)
-    return total
 
 
 def _not_replaceable(attributes: int) -> str:

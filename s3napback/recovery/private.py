@@ -12,11 +12,14 @@ from contextlib import contextmanager, suppress
 
 from s3napback.formatting import printable
 from s3napback.recovery.file_flags import APPEND_ONLY, flags_of
-from s3napback.recovery.folders import exists, names_in, unchanged, walk
+from s3napback.recovery.folders import exists, names_in, opened_anew, unchanged, walk
 from s3napback.recovery.passing import OPEN_FOLDER
 from s3napback.recovery.path_opening import UnusableFolder
 
 logger = logging.getLogger("s3napback")
+
+_known: set[str] = set()
+"""Names, which are random, of such folders that are ours and at work, or were told of as left by others."""
 
 
 @contextmanager
@@ -37,6 +40,7 @@ def private_folder(parent: int, prefix: str) -> Iterator[tuple[str, int]]:
     if flags_of("", parent) & APPEND_ONLY:
         raise OSError(errno.EPERM, "it is append-only (chattr +a), and nothing that is made in it could be removed")
     name = f"{prefix}{secrets.token_hex(8)}"
+    _known.add(name)
     with unchanged(parent):
         os.mkdir(name, 0o700, dir_fd=parent)
         try:
@@ -63,27 +67,34 @@ def private_folder(parent: int, prefix: str) -> Iterator[tuple[str, int]]:
 def _tell_of_rest(name: str, parent: int, own: os.stat_result, error: OSError) -> None:
     with suppress(OSError):
         is_own = exists(name, parent) and os.path.samestat(os.lstat(name, dir_fd=parent), own)
-        path = f"{os.readlink(f'/proc/self/fd/{parent}')}/{name}"  # noqa: PTH115
+        path = _path(name, parent)
         reason = error.strerror if is_own else "it was moved or replaced by somebody"
         logger.warning("%s is left, and cannot be removed: %s", printable(path), reason)
 
 
 def tell_of_leftovers(folder: int, prefix: str) -> None:
-    """Warn of what others of our runs have left in a folder, because they were ended by force.
+    """Warn of what others of our runs have left in a folder, because they were ended by force; once of each.
 
     Args:
         folder: its descriptor.
         prefix: how the names of what is private begin.
     """
     with suppress(OSError):
-        for name in filter(lambda each: each.startswith(prefix), names_in(folder)):
-            if os.lstat(name, dir_fd=folder).st_uid == os.geteuid():
-                path = f"{os.readlink(f'/proc/self/fd/{folder}')}/{name}"  # noqa: PTH115
+        with opened_anew(folder) as again, os.scandir(again) as entries:
+            found = sorted(each.name for each in entries if each.name.startswith(prefix))
+        for name in found:
+            if name not in _known and os.lstat(name, dir_fd=folder).st_uid == os.geteuid():
+                _known.add(name)
+                path = _path(name, folder)
                 logger.warning(
                     "%s was left by a restore that was ended by force, unless that is still at work; remove it with: "
                     "rm -rf -- %s",
                     *(printable(path), printable(shlex.quote(path))),
                 )
+
+
+def _path(name: str, folder: int) -> str:
+    return os.path.join(os.readlink(f"/proc/self/fd/{folder}"), name)  # noqa: PTH115, PTH118
 
 
 def _is_private(folder: int, parent: int) -> bool:

@@ -25,7 +25,7 @@ from s3napback.recovery.folders import (
     unchanged,
 )
 from s3napback.recovery.manners import USUAL_MANNERS, Manners
-from s3napback.recovery.obstacles import OF_ANOTHER_KIND, MergeSurvey
+from s3napback.recovery.obstacles import OF_ANOTHER_KIND, MergeSurvey, Obstacle
 from s3napback.recovery.passing import OPEN_FOLDER, Before
 from s3napback.recovery.path_opening import UnusableFolder
 from s3napback.recovery.private import private_folder
@@ -118,7 +118,7 @@ def _require_free_way(source: Cursor, target: Cursor, names: Sequence[str], wher
     survey = MergeSurvey(source, target)
     try:
         obstacles = [each for name in names for each in survey.obstacles(file_names(name))]
-        obstacles += survey.narrow()
+        obstacles += [Obstacle(*each) for each in survey.room.wanting()]
     except OSError as error:
         path = where.joinpath(*target.names, *_name_of(error))
         raise UnusableTarget(

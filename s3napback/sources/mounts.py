@@ -42,6 +42,7 @@ class Mount:
         options: of the mount and of the file system.
         device: number of the file system's device, ``8:1``.
         root: what of the file system is seen there, as a path within it.
+        number: of the mount itself.
     """
 
     point: str
@@ -49,6 +50,7 @@ class Mount:
     options: frozenset[str] = frozenset()
     device: str = ""
     root: str = "/"
+    number: int = 0
 
 
 def read_mounts(text: str) -> list[Mount]:
@@ -59,7 +61,8 @@ def read_mounts(text: str) -> list[Mount]:
         fields, about = first.split(" "), second.split(" ")
         if dash and len(fields) > 5 and len(about) > 2:
             options = frozenset({*fields[5].split(","), *about[2].split(",")})
-            mounts.append(Mount(unescaped(fields[4]), about[0], options, fields[2], unescaped(fields[3])))
+            number = int(fields[0]) if fields[0].isdecimal() else 0
+            mounts.append(Mount(unescaped(fields[4]), about[0], options, fields[2], unescaped(fields[3]), number))
     return mounts
 
 

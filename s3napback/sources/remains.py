@@ -45,7 +45,8 @@ class DirectoryHoldings:
         files: how many there are at any depth, not counting directories, nor what is mounted below.
         are_all: no more files than these were found because there are no more.
         place: numbers that tell one directory from another that takes its place: inode, and file system.
-        mounts: types of the file systems mounted in it, by their paths below it; ``.`` is the directory itself.
+        mounts: types of the file systems mounted in it, by their paths below it; ``.`` is the directory itself. None
+            if the kernel does not tell them.
     """
 
     names: Sequence[str] = ()
@@ -85,7 +86,7 @@ def holdings_of(top: str, *, one_file_system: bool) -> DirectoryHoldings:
     place: tuple[int, ...] = ()
     with suppress(OSError):
         place = (Path(top).stat().st_ino, os.statvfs(top).f_fsid)
-    points = {posixpath.relpath(mount.point, top): mount.type for mount in lasting}
+    points = {posixpath.relpath(mount.point, top): mount.type for mount in lasting} if own in mounts else None
     return DirectoryHoldings(heapq.nsmallest(_MOST_NAMES, names), files, are_all, place, points)
 
 
@@ -138,6 +139,8 @@ def absent_mounts(source: str, before: DirectoryHoldings, now: DirectoryHoldings
     Args:
         source: the directory as the configuration names it.
     """
+    if now.mounts is None:
+        return []
     gone = {point: kind for point, kind in (before.mounts or {}).items() if point not in (now.mounts or {})}
     lines = [
         f"{shortened(printable(posixpath.normpath(posixpath.join(source, point))))} was a mounted file system "

@@ -135,6 +135,8 @@ def test_of_a_directory_nothing_else_goes_to_standard_output(filled: Site) -> No
         ("gone", "was not there on that day"),
         ("c/f", "was not there on that day"),
         ("c/b/f", "was not there on that day"),
+        ("d/f", "was not there on that day, or a folder above it could not be read or is left out by Exclude; an"),
+        ("d/b/f", "was not there on that day, or a folder above it could not be read or is left out by Exclude; an"),
     ],
 )
 def test_of_what_lies_in_a_folder_that_was_not_read_it_is_not_said_that_it_was_not_there(
@@ -144,12 +146,13 @@ def test_of_what_lies_in_a_folder_that_was_not_read_it_is_not_said_that_it_was_n
     site.configure("")
     empty = (folder_member("etc/c", []), b"")
     full = tar_of(
-        (folder_member("etc", ["Da", "Dc"]), b""),
+        (folder_member("etc", ["Da", "Dc", "Dd"]), b""),
         (folder_member("etc/a", ["Yf"]), b""),
         empty,
+        (folder_member("etc/d", ["Yf"]), b""),
         (file_member("etc/a/f"), b"x"),
     )
     parent = put_archive(site, 0, full)
-    put_archive(site, 1, tar_of((folder_member("etc", ["Da", "Dc"]), b""), empty), parent="test-host-0")
+    put_archive(site, 1, tar_of((folder_member("etc", ["Da", "Dc", "Nd"]), b""), empty), parent="test-host-0")
     assert site.run("dump", "/etc", "a/f", "--at", parent, day=None).stdout == "x"
     assert f"/etc/{path} {said}" in site.run("dump", "/etc", path, day=None, expect=1).stderr

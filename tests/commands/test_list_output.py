@@ -16,10 +16,10 @@ from tests.site import FIRST_DAY, Site
 FIRST = day_number(FIRST_DAY)
 
 
-def on_terminal(command: list[str], environment: dict[str, str]) -> str:
-    """Run a command with its output on a terminal of 100 columns, and return what appears there."""
+def on_terminal(command: list[str], environment: dict[str, str], columns: int = 100) -> str:
+    """Run a command with its output on a terminal, and return what appears there."""
     main, other = pty.openpty()
-    environment = {**environment, "COLUMNS": "100", "TERM": "xterm", "TZ": "UTC"}
+    environment = {**environment, "COLUMNS": f"{columns}", "TERM": "xterm", "TZ": "UTC"}
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=other, env=environment) as process:
         os.close(other)
         output = b""
@@ -52,6 +52,13 @@ def test_a_terminal_gets_tables(site: Site) -> None:
     assert re.search(r"\n +5 +DIFF +2026-01-06 03:00 +\d+ bytes +3-5 +yes", shown)
     assert re.search(r"\n +1 +DIFF +2026-01-02 .* - +no: its FULL was", shown)
     assert "Objects without metadata" in shown
+
+
+def test_a_very_narrow_terminal_gets_whole_words(site: Site) -> None:
+    site.configure_cycle(CYCLE)
+    nights(site, 1)
+    shown = on_terminal(site.command("list"), site.full_environment(), columns=20)
+    assert f"Directory {site.source}  FULL" in shown
 
 
 def test_control_characters_never_reach_the_output(site: Site) -> None:

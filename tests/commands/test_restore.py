@@ -378,3 +378,18 @@ def test_an_ordinary_user_gets_folders_that_may_not_be_written_to_and_failures_r
         assert [top.stat().st_mode & 0o777, (top / "inner").stat().st_mode & 0o777] == [0o555, 0o500]
         assert (top / "inner/link").is_symlink()
         assert not leftovers(Path(folder))
+
+
+def test_what_would_come_below_its_place_is_refused(tmp_path: Path) -> None:
+    site = Site(tmp_path / "site")
+    (site.source / "kept").mkdir()
+    (site.source / "kept/file").write_text("x")
+    site.configure_cycle("")
+    site.run()
+    words = ("restore", str(site.source), "--in-place", "--yes", "--to")
+    for where, paths in [(site.source, ()), (tmp_path, ()), (site.source / "kept", ("kept/file",))]:
+        said = site.run(*words, str(where), *paths, day=None, expect=2).stderr
+        assert "not into its place; for that, write --to / --in-place" in said
+    other = site.source / "other"
+    site.run(*words, str(other), day=None)
+    assert (other / str(site.source / "kept/file").lstrip("/")).read_text() == "x"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from s3napback.config.loading import load_configuration
 from s3napback.deciding.facts import BackupOptions
 from s3napback.recovery.clashes import WORDS
 from s3napback.recovery.refusals import Incomplete
+from s3napback.recovery.room import CopyingRoom
 from s3napback.recovery.staging import UnusableTarget
 from tests.recovery.helpers import file_member, folder_member, leftovers, put_archive, restore_here, tar_of
 from tests.recovery.ordinary import as_user, give, open_folder
@@ -304,16 +306,67 @@ def tmpfs(path: Path, option: str) -> Held:
         run("umount", path)
 
 
-def test_a_mounted_disk_without_room_is_noticed_before(site: Site, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("size=1m", "there is room for 1.0 MB, and 2.0 MB are to come there"),
+        ("nr_inodes=2", "there is room for 1 file (df -i), and 3 are to come there"),
+    ],
+)
+def test_a_mounted_disk_without_room_is_noticed_before(site: Site, tmp_path: Path, option: str, words: str) -> None:
     etc = two_parts(site, tmp_path / "live")
-    with tmpfs(etc / "mounted", "size=1m"):
+    with tmpfs(etc / "mounted", option):
         with pytest.raises(UnusableTarget, match=r"Nothing was changed") as caught:
             restore_here(site, "/etc", tmp_path / "live", in_place=True, agreed=True)
-    assert "there is room for 1.0 MB, and 2.0 MB are to come there" in str(caught.value)
+    assert words in str(caught.value)
     assert not (etc / "z").exists()
 
 
-def test_a_merging_that_must_stop_says_how_far_it_came_and_can_be_run_again(site: Site, tmp_path: Path) -> None:
+def test_what_is_replaced_on_a_mounted_disk_gives_no_room_before_its_copy_is_there(site: Site, tmp_path: Path) -> None:
+    etc = two_parts(site, tmp_path / "live")
+    with tmpfs(etc / "mounted", "size=3m"):
+        (etc / "mounted/a").write_bytes(b"y" * 2_000_000)
+        with pytest.raises(UnusableTarget, match=r"Nothing was changed") as caught:
+            restore_here(site, "/etc", tmp_path / "live", in_place=True, agreed=True)
+        assert (etc / "mounted/a").read_bytes() == b"y" * 2_000_000
+        assert "there is room for 1.1 MB, and 2.0 MB are to come there" in str(caught.value)
+        assert not (etc / "z").exists()
+        run("mount", "-o", "remount,size=5m", etc / "mounted")
+        restore_here(site, "/etc", tmp_path / "live", in_place=True, agreed=True)
+        assert (etc / "mounted/a").read_bytes() == b"x" * 2_000_000
+
+
+def test_a_file_with_two_names_needs_room_on_a_mounted_disk_once(site: Site, tmp_path: Path) -> None:
+    site.configure("")
+    folders = (folder_member("etc", ["Dmounted"]), b""), (folder_member("etc/mounted", ["Ya", "Yb"]), b"")
+    link = file_member("etc/mounted/b", type=tarfile.LNKTYPE, linkname="etc/mounted/a")
+    members = (file_member("etc/mounted/a"), b"x" * 2_000_000), (link, b"")
+    put_archive(site, 0, tar_of(*folders, *members))
+    mounted = tmp_path / "live/etc/mounted"
+    mounted.mkdir(parents=True)
+    with tmpfs(mounted, "size=3m"):
+        restore_here(site, "/etc", tmp_path / "live", in_place=True, agreed=True)
+        assert (mounted / "a").stat().st_nlink == (mounted / "b").stat().st_nlink == 2
+
+
+def test_room_is_needed_where_the_same_disk_is_mounted_once_more(site: Site, tmp_path: Path) -> None:
+    live = tmp_path / "live"
+    live.mkdir()
+    with tmpfs(live, "size=5m"):
+        etc = two_parts(site, live)
+        (live / "filling").write_bytes(b"x" * 1_500_000)
+        with bound(etc / "mounted"):
+            with pytest.raises(UnusableTarget, match=r"Nothing was changed") as caught:
+                restore_here(site, "/etc", live, in_place=True, agreed=True)
+            assert "2.0 MB are to come there" in str(caught.value)
+            assert not (etc / "z").exists()
+
+
+def test_a_merging_that_must_stop_says_how_far_it_came_and_can_be_run_again(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The disk is filled after it was looked at.
+    monkeypatch.setattr(CopyingRoom, "wanting", lambda _self: iter(()))
     etc = two_parts(site, tmp_path / "live")
     with tmpfs(etc / "mounted", "nr_inodes=2"):
         with pytest.raises(UnusableTarget) as caught:
@@ -325,3 +378,14 @@ def test_a_merging_that_must_stop_says_how_far_it_came_and_can_be_run_again(site
         restore_here(site, "/etc", tmp_path / "live", in_place=True, agreed=True)
         assert (etc / "mounted/a").stat().st_size == 2_000_000
         assert (etc / "z").read_text() == "restored"
+
+
+def test_what_a_killed_merging_has_left_deep_in_the_tree_is_named(
+    site: Site, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    etc = two_parts(site, tmp_path / "live")
+    left = etc / "mounted/.s3napback-restore-0123456789abcdef"
+    left.mkdir(mode=0o700)
+    restore_here(site, "/etc", tmp_path / "live", in_place=True, agreed=True)
+    (said,) = [record.getMessage() for record in caplog.records if "ended by force" in record.getMessage()]
+    assert said.endswith(f"remove it with: rm -rf -- {left}")

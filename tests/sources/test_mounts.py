@@ -33,7 +33,7 @@ def kernel_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_kernels_list_is_understood() -> None:
     found = {mount.point: mount for mount in read_mounts(LIST)}
     assert found["/mnt/with blank"].type == "nfs4"
-    assert found["/"] == Mount("/", "ext4", frozenset({"rw", "relatime"}), device="8:1", root="/")
+    assert found["/"] == Mount("/", "ext4", frozenset({"rw", "relatime"}), device="8:1", root="/", number=22)
     assert "user_id=4711" in found["/home/eve/own"].options
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from s3napback.sources import remains
 from s3napback.sources.remains import DirectoryHoldings, absent_mounts, holdings_of, suspicion
 from tests.hostile.mounts import mounted_by_a_user
 from tests.site import Site
@@ -189,3 +190,12 @@ def test_of_many_absent_mounts_some_are_named_and_the_others_counted() -> None:
     lines = absent_mounts("/srv", before, DirectoryHoldings(mounts={}))
     assert lines[0].startswith("/srv was a mounted file system (xfs)")
     assert lines[-1] == "4 other file systems below /srv are not mounted either"
+
+
+def test_where_the_kernel_tells_no_mounts_nothing_is_said_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remains, "current_mounts", list)
+    untold = holdings_of(str(tmp_path), one_file_system=False)
+    assert absent_mounts("/srv", untold, DirectoryHoldings(mounts={})) == []
+    assert absent_mounts("/srv", DirectoryHoldings(mounts={".": "xfs"}), untold) == []
