@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import stat
+import time
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
@@ -174,7 +175,7 @@ class KeyRing:
         # How python-gnupg reads a listing breaks at line ends of other alphabets in user ids, and leaves out of which
         # user id gpg is sure.
         found: dict[str, Key] = {}
-        for key in read_listing(self._ask(which, "--fingerprint", "--fingerprint")):
+        for key in read_listing(self._ask(which, "--fingerprint", "--fingerprint"), time.time()):
             # A key that lies in two keyrings is told twice.
             found.setdefault(key.fingerprint, key)
         return list(found.values())
