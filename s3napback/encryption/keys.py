@@ -191,11 +191,11 @@ class KeyRing:
             raise UnusableTool("gpg cannot show its keys:", *words_of(done.stderr))
         return done.stdout
 
-    def take_in(self, file: Path) -> bool:
-        """Import the public keys of a file, armoured or not; whether there were any."""
+    def take_in(self, file: Path) -> list[str]:
+        """Import the public keys of a file, armoured or not; what gpg said if there were none that it takes."""
         command = self._gpg.make_args(["--import", str(file)], False)
         done = run_gpg(command, "import keys")
-        return b"[GNUPG:] IMPORT_OK " in done.stderr
+        return [] if b"[GNUPG:] IMPORT_OK " in done.stderr else list(dict.fromkeys(words_of(done.stderr)))
 
     def export(self) -> bytes:
         """All public keys; nothing if there is none.
