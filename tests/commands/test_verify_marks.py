@@ -138,6 +138,8 @@ def test_a_setting_by_which_gpg_cannot_work_is_no_damage(site: Site, key: Key, s
         (home.path / "gpg.conf").write_text(f"{setting}\n")
         said = site.run("verify", day=None, expect=1).stdout
         assert "cannot be decoded: gpg cannot work here, which says nothing of its bytes" in said
+        said = site.run("drill", day=None, expect=1).stdout
+        assert "cannot be decoded: gpg cannot work here, which says nothing of its bytes" in said
         assert marks(site) == set()
         spoil(site, "0-FULL")
         (home.path / "gpg.conf").write_text("")

@@ -27,6 +27,10 @@ class Closed(PipelineError):
     """An archive is whole, and not for whoever looks: its key or passphrase is another, or so is who signed it."""
 
 
+class Unable(PipelineError):
+    """gpg does not work on this machine, which says nothing of an archive."""
+
+
 class Unchecked(PipelineError):
     """There is nothing that stored bytes could be compared with."""
 
@@ -111,6 +115,7 @@ def explained(address: str, error: ElementsFailed, consumers: Sequence[object], 
         for line in culprit.lines:
             logger.debug("besides: %s", line)
     kind = Damaged if _is_about_bytes(alike[0], heading) else Closed if _is_closed(heading) else PipelineError
+    kind = Unable if heading.endswith(_UNABLE) else kind
     return kind(f"{address} {heading}", *(f"  {line}" for line in error.culprits[0].lines))
 
 
