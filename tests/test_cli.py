@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import subprocess
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from s3napback.cli import Invocation, command_line
 from s3napback.errors import EXIT_BUG, S3napbackError, StoreError, UnusableConfiguration
+from tests.site import Site
 
 
 def exit_code(action: Callable[[Path], int], *names: str) -> int:
@@ -117,3 +119,11 @@ def test_several_configurations_each_have_a_heading(capsys: pytest.CaptureFixtur
         with pytest.raises(SystemExit):
             Invocation(tuple(map(Path, paths)), date(2026, 1, 1)).run_each(lambda _: 0, has_heading=True)
         assert capsys.readouterr().out == printed
+
+
+def test_a_zone_that_is_none_is_told_before_anything_is_begun(site: Site) -> None:
+    site.configure("")
+    environment = {**site.full_environment(), "TZ": "XXX-25"}
+    done = subprocess.run(site.command("list"), env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "TZ XXX-25 is no time zone: write one such as Europe/Berlin" in done.stderr
