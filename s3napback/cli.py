@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -29,7 +30,7 @@ from s3napback.command_group import (
     whole_number,
     whole_path,
 )
-from s3napback.errors import EXIT_BUG, Interrupted, LockHeld, S3napbackError
+from s3napback.errors import EXIT_BUG, Interrupted, LockHeld, S3napbackError, UnusableConfiguration
 from s3napback.exercise import drill_command, verify_command
 from s3napback.formatting import printable
 from s3napback.helping import help_command
@@ -352,8 +353,17 @@ def _exit_code(action: Callable[[], int]) -> int:
         return EXIT_BUG
 
 
+def _require_local_time() -> None:
+    try:
+        datetime.now().astimezone()
+    except (OverflowError, ValueError) as error:
+        zone = printable(os.environ.get("TZ", ""))
+        raise UnusableConfiguration(f"TZ {zone} is no time zone: write one such as Europe/Berlin") from error
+
+
 def _run_command_line() -> int:
     """Do what the arguments ask for, or say what is wrong with them."""
+    _require_local_time()
     try:
         return int(command_line.main(prog_name="s3napback", standalone_mode=False) or 0)
     except click.ClickException as error:

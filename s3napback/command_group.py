@@ -38,13 +38,17 @@ _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
 class OwnFile(click.Path):
-    """An existing file that nobody else can change."""
+    """An existing file that nobody else can change. What gives its content once, as a pipe, is none."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """See ``click``; the path of the file."""
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
         require_own(path)
-        return path
+        if path.is_fifo():
+            # It is read for each archive, and by processes that do not have our descriptors.
+            self.fail(f"{path} is a pipe, which gives its content once: write it into a file of mode 600", param, ctx)
+        # /dev/stdin is another file to every other process.
+        return path.resolve()
 
 
 def given(_context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TextIO
 
 from s3napback import ending
 from s3napback.crews import TookTooLong, within
@@ -29,6 +30,9 @@ LONGEST_SECONDS = 10.0
 """For one record, or one letter."""
 LAST_WORDS_SECONDS = 2.0
 """The same once a signal has come."""
+
+UNREAD_SECONDS = 600.0
+"""That a pipe, or the journal, may take nothing before it is given up: somebody may be reading there, page by page."""
 
 LINES = "s3napback_lines"
 """Attribute of a record whose message has several lines; a line end within any of them is data."""
@@ -70,6 +74,7 @@ class ConsoleHandler(logging.Handler):
         """
         super().__init__()
         self._kept: list[logging.LogRecord] | None = [] if begins_with_failure else None
+        self._output = PatientOutput(self)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one entry, a line or several, or keep it."""
@@ -92,10 +97,56 @@ class ConsoleHandler(logging.Handler):
                 priority = next(number for level, number in self._PRIORITIES if record.levelno >= level)
                 text = "\n".join(f"<{priority}>{line}" for line in text.split("\n"))
             with above():
-                sys.stderr.write(f"{text}\n")
-                sys.stderr.flush()
+                self._output.write(sys.stderr, f"{text}\n")
         except Exception:  # noqa: BLE001 - handleError is where logging sends whatever goes wrong in a handler
             self.handleError(record)
+
+
+class PatientOutput:
+    """Writes to standard error or output, and no more once nobody has read there for ``UNREAD_SECONDS``.
+
+    Whoever holds the lock must not wait for ever, as for cron whose mail program hangs.
+    """
+
+    def __init__(self, handler: logging.Handler) -> None:
+        """Begin; ``handler`` is whose lines are written."""
+        self._handler = handler
+        self._is_unread = False
+
+    def write(self, stream: TextIO, text: str) -> None:
+        """Write a text to its end, or give it up."""
+        if self._is_unread:
+            return
+        stream.flush()
+        mode = _mode_of(stream)
+        if not stat.S_ISFIFO(mode) and not stat.S_ISSOCK(mode):
+            stream.write(text)
+            stream.flush()
+            return
+        data = text.encode(stream.encoding, stream.errors or "strict")
+        while data and not self._is_unread:
+            if _takes_more(stream):
+                # As much as is taken without waiting.
+                data = data[os.write(stream.fileno(), data[: select.PIPE_BUF]) :]
+            else:
+                self._is_unread = True
+                note_loss(name_of(self._handler))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take the place of the method of a ``logging.StreamHandler``."""
+        handler: Any = self._handler
+        try:
+            with above():
+                self.write(handler.stream, handler.format(record) + handler.terminator)
+        except Exception:  # noqa: BLE001 - as above
+            handler.handleError(record)
+
+
+def _takes_more(stream: TextIO) -> bool:
+    poll = select.poll()
+    poll.register(stream, select.POLLOUT)
+    seconds = LAST_WORDS_SECONDS if ending.has_begun() else UNREAD_SECONDS
+    return any(poll.poll((piece or 0) * 1000) for piece in ending.slices(seconds))
 
 
 @contextmanager
@@ -167,9 +218,13 @@ def _opened(handler: logging.FileHandler) -> IO[Any]:
 
 def is_pipe() -> bool:
     """Whether standard error is a pipe, as cron's is, of which a mail is made afterwards."""
+    return stat.S_ISFIFO(_mode_of(sys.stderr))
+
+
+def _mode_of(stream: TextIO) -> int:
     with suppress(OSError, ValueError, AttributeError):
-        return stat.S_ISFIFO(os.fstat(sys.stderr.fileno()).st_mode)
-    return False
+        return os.fstat(stream.fileno()).st_mode
+    return 0
 
 
 def is_journal() -> bool:

@@ -30,6 +30,7 @@ from s3napback.log_handlers import (
     ConsoleHandler,
     FailureReport,
     Guard,
+    PatientOutput,
     are_whole,
     is_console,
     is_journal,
@@ -240,6 +241,8 @@ def _safeguard(handler: logging.Handler, debug: bool) -> Guard | None:
     open_safely_from_now(handler)
     if is_console(handler):
         vars(handler)["handleError"] = FailureReport(handler)
+        if type(handler).emit is logging.StreamHandler.emit:
+            vars(handler)["emit"] = PatientOutput(handler).emit
         return None
     return Guard(handler)
 

@@ -136,3 +136,11 @@ def test_from_a_folder_that_has_been_removed_the_night_goes_elsewhere_and_a_comm
     told = run("restore", str(site.source), "--to", "out")
     assert told.returncode == 2
     assert "the current folder has been removed: go to another one (cd /)" in told.stderr
+
+
+def test_a_zone_that_is_none_is_told_before_anything_is_begun(site: Site) -> None:
+    site.configure("")
+    environment = {**site.full_environment(), "TZ": "XXX-25"}
+    done = subprocess.run(site.command("list"), env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "TZ XXX-25 is no time zone: write one such as Europe/Berlin" in done.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -319,3 +320,26 @@ def test_a_message_that_does_not_fit_its_arguments_stops_nothing() -> None:
     result = run("start(); logger_for('MySQL').info('%d %d', 1); print('on')")
     assert (result.returncode, result.stdout) == (0, "on\n")
     assert "not enough arguments" in result.stderr
+
+
+@pytest.mark.parametrize("is_from_a_file", [False, True])
+def test_a_pipe_that_nobody_reads_holds_no_run_up(tmp_path: Path, is_from_a_file: bool) -> None:
+    """As that of a cron whose mail program hangs. What a slow reader takes is whole."""
+    settings = tmp_path / "logging.ini"
+    settings.write_text(MINIMAL.format(handler="StreamHandler", arguments="(sys.stderr,)"))
+    begin = f"configure_logging({'Path(' + repr(str(settings)) + ')' if is_from_a_file else None}, [], False)"
+    script = (
+        "import time\nfrom pathlib import Path\nfrom s3napback import log_handlers\n"
+        "from s3napback.logs import configure_logging, finish, logger_for\n"
+        f"log_handlers.UNREAD_SECONDS = 1\n{begin}\n"
+        "began = time.monotonic()\n"
+        "for number in range(300): logger_for('MySQL').error('%s', 'x' * 5000)\n"
+        "print(finish(), time.monotonic() - began < 10)"
+    )
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as unread:
+        assert unread.stdout
+        assert unread.stdout.read() == "False True\n"
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "True True\n"
+    assert [line.count("x") for line in done.stderr.splitlines()] == [5000] * 300

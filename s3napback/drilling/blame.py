@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from s3napback.errors import PipelineError, S3napbackError
 from s3napback.original.renames import UnclearRenames
-from s3napback.recovery.opening.failures import OF_THIS_MACHINE, Changed, Damaged, Untrusted
+from s3napback.recovery.opening.failures import OF_THIS_MACHINE, Changed, Damaged, Unable, Untrusted
 from s3napback.recovery.subversion import NotLoaded
 from s3napback.streams.culprits import Culprit, ElementsFailed
 from s3napback.streams.dumpdirs import MalformedArchive
@@ -37,7 +37,7 @@ def speaks_of_archive(error: S3napbackError) -> bool:
 
     A store that does not answer, a server that is missing, a full disk and a killed program say nothing.
     """
-    if lacks_room(error.lines):
+    if lacks_room(error.lines) or isinstance(error, Unable):
         return False
     cause = error.__cause__
     if isinstance(cause, ReceiverFailed) and cause.was_killed:

@@ -176,9 +176,10 @@ def _open_ring(settings: EncryptionSettings) -> Iterator[tuple[Path | None, KeyR
     with tempfile.TemporaryDirectory(prefix="s3napback-gpg-") as folder:
         home = Path(folder)
         ring = KeyRing(home, private=True, keyring=settings.keyring)
-        if not ring.take_in(_importable(settings.keyring, home)):
+        if words := ring.take_in(_importable(settings.keyring, home)):
             raise UnusableKey(
-                f"GpgKeyring {settings.keyring}: no public key in it; write it anew with: gpg --export RECIPIENT"
+                f"GpgKeyring {settings.keyring}: no public key in it; write it anew with: gpg --export RECIPIENT",
+                *words,
             )
         yield home, ring
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from collections.abc import Iterator
@@ -49,6 +50,7 @@ class Key:
         expires: the day from which on it cannot be encrypted to, with the subkey that gpg would use; None is never.
         encryption_subkeys: validity letter and expiry of each subkey made for encryption.
         subkey_ids: fingerprints and key ids of all subkeys.
+        made: its day, if that has not come yet by this machine's clock, so that gpg takes the key for invalid.
     """
 
     fingerprint: str
@@ -59,6 +61,7 @@ class Key:
     expires: date | None
     encryption_subkeys: tuple[tuple[str, date | None], ...]
     subkey_ids: frozenset[str]
+    made: date | None = None
 
     @property
     def user(self) -> str:
@@ -105,9 +108,15 @@ class Key:
         whole = {
             "r": "is revoked, and so are its signatures; name the key in its place",
             "e": f"has expired{_on(self.expires)}; extend it {where}",
-            "i": "is invalid (its self-signature is missing); export it again where it was made",
+            "i": self._invalidity,
         }
         return whole.get(self.validity, "")
+
+    @property
+    def _invalidity(self) -> str:
+        if self.made is not None:
+            return f"was made in times to come{_on(self.made)}: set this machine's clock"
+        return "is invalid (its self-signature is missing); export it again where it was made"
 
     def _defect_as_a_whole(self, place: KeyOrigin) -> str:
         extend = "extend it with: " + place.command(f"--quick-set-expire {self.fingerprint} 1y")
@@ -115,7 +124,7 @@ class Key:
         whole = {
             "r": "is revoked; name another key",
             "e": f"has expired{_on(self.expires)}; {extend}",
-            "i": "is invalid (its self-signature is missing); export it again where it was made",
+            "i": self._invalidity,
         }
         if self.validity in whole:
             return whole[self.validity]
@@ -165,10 +174,14 @@ class KeyOrigin:
         return f"where you have it, run: gpg --export {shlex.quote(wanted)}, and bring what that writes to {where}"
 
 
-def read_listing(listing: bytes) -> list[Key]:
+def read_listing(listing: bytes, now: float = math.inf) -> list[Key]:
     """The keys in what ``gpg --with-colons --fixed-list-mode --list-keys`` has written, or ``--list-secret-keys``.
 
     Nothing that a user id holds can look like a record: gpg escapes line ends and colons in it.
+
+    Args:
+        listing: what gpg wrote.
+        now: by this machine's clock, in seconds since 1970.
     """
     blocks: list[list[list[str]]] = []
     for line in listing.split(b"\n"):
@@ -177,10 +190,10 @@ def read_listing(listing: bytes) -> list[Key]:
             blocks.append([])
         if blocks:
             blocks[-1].append(fields)
-    return [key for block in blocks if (key := _read_key(block)).fingerprint]
+    return [key for block in blocks if (key := _read_key(block, now)).fingerprint]
 
 
-def _read_key(records: list[list[str]]) -> Key:
+def _read_key(records: list[list[str]], now: float) -> Key:
     primary, *others = records
     subkeys = [fields for fields in others if fields[0] in ("sub", "ssb")]
     fingerprints = list(_fingerprints(records))
@@ -195,6 +208,7 @@ def _read_key(records: list[list[str]]) -> Key:
         subkey_ids=frozenset(
             [fields[4] for fields in subkeys] + [digits for owner, digits in fingerprints if owner is not primary]
         ),
+        made=_read_day(primary[5]) if primary[5].isdecimal() and int(primary[5]) > now else None,
     )
 
 

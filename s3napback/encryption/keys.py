@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import stat
+import time
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
@@ -174,7 +175,7 @@ class KeyRing:
         # How python-gnupg reads a listing breaks at line ends of other alphabets in user ids, and leaves out of which
         # user id gpg is sure.
         found: dict[str, Key] = {}
-        for key in read_listing(self._ask(which, "--fingerprint", "--fingerprint")):
+        for key in read_listing(self._ask(which, "--fingerprint", "--fingerprint"), time.time()):
             # A key that lies in two keyrings is told twice.
             found.setdefault(key.fingerprint, key)
         return list(found.values())
@@ -190,11 +191,11 @@ class KeyRing:
             raise UnusableTool("gpg cannot show its keys:", *words_of(done.stderr))
         return done.stdout
 
-    def take_in(self, file: Path) -> bool:
-        """Import the public keys of a file, armoured or not; whether there were any."""
+    def take_in(self, file: Path) -> list[str]:
+        """Import the public keys of a file, armoured or not; what gpg said if there were none that it takes."""
         command = self._gpg.make_args(["--import", str(file)], False)
         done = run_gpg(command, "import keys")
-        return b"[GNUPG:] IMPORT_OK " in done.stderr
+        return [] if b"[GNUPG:] IMPORT_OK " in done.stderr else list(dict.fromkeys(words_of(done.stderr)))
 
     def export(self) -> bytes:
         """All public keys; nothing if there is none.

@@ -20,6 +20,8 @@ is gone has left in its home, or for an agent that is stopped."""
 
 _BURYING_SECONDS = 5.0  # for a process that was killed to be gone, unless it hangs in a dead file system
 _STATUS = b"[GNUPG:] "
+_NOTHING_TO_DECRYPT = (b"no valid OpenPGP data found", b"failed: Unknown system error", b"failed: No data")
+_REMARKS = (b"gpg: WARNING: ", b"gpg: Note: ")
 
 
 def run_gpg(
@@ -50,6 +52,25 @@ def run_gpg(
         raise UnusableTool(f"gpg did not {doing} within {limit:g} seconds:", *words_of(said)) from error
     except OSError as error:
         raise UnusableTool(f"gpg cannot be started: {error.strerror}") from error
+
+
+def can_decrypt(command: Sequence[str]) -> bool:
+    """Whether gpg itself works as it is told to, so that it is its input which it refuses.
+
+    It is given what is no message, and must find fault with nothing else: a setting that makes no sense, or a file that
+    is not there, ends it whatever it is given.
+
+    Args:
+        command: decrypts its standard input.
+    """
+    try:
+        said = run_gpg(command, "decrypt", b"\n").stderr.splitlines()
+    except UnusableTool:
+        return False
+    own = [line for line in said if line.startswith(b"gpg: ") and not line.startswith(_REMARKS)]
+    return any(_NOTHING_TO_DECRYPT[0] in line for line in own) and all(
+        any(sign in line for sign in _NOTHING_TO_DECRYPT) for line in own
+    )
 
 
 @contextmanager

@@ -27,7 +27,8 @@ def problem_of_answer(answer: Any, address: str, start: int, end: int | None, ve
 
     The versions are compared here and not by the server (``If-Match``), because not every one does that.
     """
-    if version and not tag_of(answer):
+    is_strange = end is not None and answer.get("ContentLength") != end - start
+    if not tag_of(answer) and (version or is_strange):
         return StoreError(
             f"reading {address} failed: the store's answer lacks ETag; check Endpoint, and proxies on the way to it"
         )

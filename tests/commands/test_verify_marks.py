@@ -124,6 +124,38 @@ def test_a_gpg_that_cannot_work_here_is_no_damage(
     assert marks(site) == set()
 
 
+@pytest.mark.parametrize(
+    "setting",
+    ["trust-model nonsense", "pinentry-mode nonsense", "keyring /no/such", "passphrase-file /no/such", "weak-digest X"],
+)
+def test_a_setting_by_which_gpg_cannot_work_is_no_damage(site: Site, key: Key, setting: str) -> None:
+    """It is wrong where archives are read, be it that they were made elsewhere, or before."""
+    with gpg_home() as home:
+        shutil.copytree(key.home.path, home.path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("S.*"))
+        site.configure_cycle(GROUPS, general=key.directives)
+        nights(site, 1)
+        site.configure_cycle(GROUPS, general=key.directives.replace(str(key.home.path), str(home.path)))
+        (home.path / "gpg.conf").write_text(f"{setting}\n")
+        said = site.run("verify", day=None, expect=1).stdout
+        assert "cannot be decoded: gpg cannot work here, which says nothing of its bytes" in said
+        said = site.run("drill", day=None, expect=1).stdout
+        assert "cannot be decoded: gpg cannot work here, which says nothing of its bytes" in said
+        assert marks(site) == set()
+        spoil(site, "0-FULL")
+        (home.path / "gpg.conf").write_text("")
+        assert "its bytes" in site.run("verify", day=None, expect=1).stdout
+        assert marks(site) == {"0-FULL.damaged"}
+
+
+def test_a_passphrase_that_comes_once_is_refused(site: Site, tmp_path: Path) -> None:
+    site.configure_cycle(GROUPS)
+    nights(site, 1)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe, 0o600)
+    said = site.run("verify", "--passphrase-file", str(pipe), day=None, expect=2).stderr
+    assert "is a pipe, which gives its content once: write it into a file of mode 600" in " ".join(said.split())
+
+
 def test_damage_that_only_older_days_need_is_a_warning_until_it_is_replaced(site: Site) -> None:
     site.configure_cycle(GROUPS)
     nights(site, 4)

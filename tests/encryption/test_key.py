@@ -10,6 +10,7 @@ import pytest
 from s3napback.config.settings import EncryptionSettings
 from s3napback.encryption.gpg import prepare_encryption
 from s3napback.encryption.key import UserId, read_listing
+from s3napback.encryption.keys import KeyRing
 from s3napback.errors import UnusableKey
 from tests.gpg_keys import gpg_home
 
@@ -41,6 +42,21 @@ def test_a_listing_is_read() -> None:
         *("1111111111111111", "1" * 40),
     }
     assert (second.fingerprint, second.user, second.expires) == ("2" * 40, "(without a name)", None)
+
+
+def test_a_key_of_times_to_come_is_blamed_on_the_clock(tmp_path: Path) -> None:
+    """As on a machine whose clock begins in 1970 after each loss of power; gpg calls the key invalid."""
+    with gpg_home() as home:
+        home.make_key("future@example.org", made="20350102T120000")
+        with pytest.raises(UnusableKey, match=r"was made in times to come on 2035-01-02: set this machine's clock"):
+            KeyRing(home.path).find("future@example.org")
+        keyring = tmp_path / "backups.pub"
+        keyring.write_bytes(home.export())
+    with (
+        pytest.raises(UnusableKey, match=r"in the future \(time warp or clock problem\)"),
+        prepare_encryption(EncryptionSettings(recipients=("future@example.org",), keyring=keyring), date.today()),
+    ):
+        pass
 
 
 def test_nothing_listed_is_no_key() -> None:

@@ -53,6 +53,14 @@ def test_a_whole_object_in_place_of_its_beginning_is_not_said_to_be_short(on_mot
         list(on_moto.store.read("k", end=1))
 
 
+def test_a_page_in_place_of_the_beginning_of_an_object_is_told_as_none_of_a_store(on_moto: S3Bench) -> None:
+    """As of a network that wants people to log in; it said that the store gives no parts of objects."""
+    page = b"<html><body><p>Please log in</p></body></html>"
+    on_moto.proxy.add(Fault("GetObject", lambda _request, _forward: Answer(200, {"Content-Type": "text/html"}, page)))
+    with pytest.raises(StoreError, match="the store's answer lacks ETag; check Endpoint, and proxies"):
+        list(on_moto.store.read("k", end=1))
+
+
 @pytest.mark.parametrize("end", [1, None])
 def test_another_stretch_than_was_asked_for_is_not_taken_for_the_beginning(on_moto: S3Bench, end: int | None) -> None:
     def shifted(request: Request, forward: Forward) -> Answer:

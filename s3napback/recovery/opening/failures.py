@@ -9,8 +9,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from s3napback.encryption.running import can_decrypt
 from s3napback.errors import PipelineError, StoreError
 from s3napback.streams.culprits import Culprit, ElementsFailed
+from s3napback.streams.environment import Family
+from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import Feed
 
 logger = logging.getLogger("s3napback")
@@ -22,6 +25,10 @@ class Damaged(PipelineError):
 
 class Closed(PipelineError):
     """An archive is whole, and not for whoever looks: its key or passphrase is another, or so is who signed it."""
+
+
+class Unable(PipelineError):
+    """gpg does not work on this machine, which says nothing of an archive."""
 
 
 class Unchecked(PipelineError):
@@ -108,6 +115,7 @@ def explained(address: str, error: ElementsFailed, consumers: Sequence[object], 
         for line in culprit.lines:
             logger.debug("besides: %s", line)
     kind = Damaged if _is_about_bytes(alike[0], heading) else Closed if _is_closed(heading) else PipelineError
+    kind = Unable if heading.endswith(_UNABLE) else kind
     return kind(f"{address} {heading}", *(f"  {line}" for line in error.culprits[0].lines))
 
 
@@ -143,7 +151,11 @@ def _of_opening(culprit: Culprit, words: str) -> str:
     # A key that is not found for want of an agent is told by that.
     if not culprit.has_worked or ("No secret key" not in own and any(sign in own for sign in OF_THIS_MACHINE)):
         return f"cannot be decoded: {_UNABLE}"
-    return _with_meaning("cannot be decoded", words, _OF_DECODING)
+    heading = _with_meaning("cannot be decoded", words, _OF_DECODING)
+    stage = culprit.element
+    if heading.endswith(_BROKEN) and isinstance(stage, Stage) and stage.family is Family.GPG:
+        return heading if can_decrypt(stage.command) else f"cannot be decoded: {_UNABLE}"
+    return heading
 
 
 def _with_meaning(heading: str, words: str, meanings: Sequence[tuple[str, str]]) -> str:
