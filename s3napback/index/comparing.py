@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from s3napback.index.database import NewIndex, ParentIndex
 from s3napback.index.headers import Group, Span
+from s3napback.index.leading import leads_as_before
 from s3napback.index.records import (
     ASKED,
     DIRECTORY,
@@ -125,12 +126,15 @@ class Comparison:
         looks: see there.
         new: the index of this archive.
         parent: that of the archive on which a DIFF builds; None for a FULL, for which tar takes all by itself.
+        links_since_ns: followed links that were changed since may lead elsewhere, in nanoseconds since 1970; 0 if none
+            are followed.
     """
 
     walk: Walk
     looks: Looks
     new: NewIndex
     parent: ParentIndex | None = None
+    links_since_ns: int = 0
 
     def judge(self, path: bytes, written: bytes, group: Group, dumpdir: Span) -> Iterator[Relettered]:
         """Judge a directory by the list of what it held.
@@ -182,6 +186,7 @@ class _Place:
         self._walk = whole.walk
         self._looks = whole.looks
         self._is_plain = whole.looks.are_plain
+        self._links_since_ns = whole.links_since_ns
         self._new = whole.new
         self._is_full = whole.parent is None
         self._parent = _Cursor(whole.parent, path)
@@ -242,7 +247,7 @@ class _Place:
         None is everything else.
         """
         record = self._parent.part_of(name).stored.get(name)
-        if record is None or self._looks.one_file_system:
+        if record is None or self._looks.one_file_system or self._links_since_ns:
             return None
         try:
             status = self._status(name)
@@ -308,6 +313,8 @@ class _Place:
 
     def _is_equal(self, record: Record, status: os.stat_result, name: bytes) -> bool:
         try:
+            if self._links_since_ns and not leads_as_before(name, self._folder, self._links_since_ns):
+                return False
             return self._looks.are_equal(record, status, name, self._folder)
         except OSError:
             return False

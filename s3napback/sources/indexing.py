@@ -25,6 +25,8 @@ from s3napback.index.lines import Lines, LineWriter
 from s3napback.index.naming import told
 from s3napback.index.walking import Walk
 from s3napback.records import dataclass
+from s3napback.sources import WORKING
+from s3napback.sources.snapshot import snapshot_time
 from s3napback.sources.supplement import Supplement
 from s3napback.sources.tar_review import TarReview
 from s3napback.streams.processes import Stage
@@ -69,6 +71,12 @@ def _naming(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise StateError(f"the index cannot be made in {folder}: {error.strerror or error}") from error
+
+
+def _begun_ns(snapshot: Path) -> int:
+    """When the archive began that left a snapshot behind, in nanoseconds since 1970."""
+    with snapshot.open("rb") as stream:
+        return snapshot_time(stream) * 1_000_000_000
 
 
 class Listing:
@@ -131,6 +139,8 @@ class Indexing:
         self._plan = plan
         self._gate = gate
         self._since_ns = time.time_ns()
+        # While tar has not written it anew.
+        self._links_since_ns = _begun_ns(plan.index.with_name(WORKING)) if plan.parent and plan.looks.follows else 0
 
     def followed(self, blocks: Iterator[memoryview]) -> Iterator[Block]:
         """Pass the archive on, with what is added."""
@@ -145,7 +155,7 @@ class Indexing:
             gatherer = Gatherer(new, top, writer)
             supplement = Supplement(plan.index.with_suffix(".names"), top, gatherer, walk, plan.looks)
             stack.enter_context(closing(supplement))
-            comparison = Comparison(walk, plan.looks, new, parent)
+            comparison = Comparison(walk, plan.looks, new, parent, self._links_since_ns)
             follower = Follower(gatherer, comparison, top, supplement.take, self._gate)
             yield head_of(secret)
             yield from follower.followed(blocks)

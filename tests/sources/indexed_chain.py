@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import tarfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from s3napback.chains import Memory
+from s3napback.config.settings import JobSettings
 from s3napback.rotation import ArchiveType
 from s3napback.sources.directory import DirectorySource
 from s3napback.streams.compression import make_compression
 from s3napback.streams.pipeline import Pipeline
 from s3napback.streams.transformations import composed
-from tests.sources.chains import replay
+from tests.sources.chains import directory_source, replay
 
 BLIND = -(10**11)
 """A margin with which tar believes that the last archive is of the far future: it takes nothing that it knows by name,
@@ -91,3 +92,9 @@ class IndexedChain:
     def replay(self, target: Path, *, busy: int = 0) -> Path:
         """Extract the whole chain into an empty folder, as one would by hand, and return the source's folder there."""
         return replay(self.archives, target, busy=busy) / self.source.job.target.lstrip("/")
+
+
+def blind_chain(root: Path, tmp_path: Path, *options: str, **settings: object) -> IndexedChain:
+    """One in which tar takes nothing that it knows by name, so that all depends on the index."""
+    chosen = replace(JobSettings(tar_options=options), **settings)  # type: ignore[arg-type]
+    return IndexedChain(directory_source(root, chosen, margin=BLIND), tmp_path / "work")

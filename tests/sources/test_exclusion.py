@@ -19,7 +19,7 @@ from tests.nightly.test_dry_run import pasted, run_pasted
 from tests.site import Site
 from tests.sources.chains import NightlyChain, archive, directory_source, member_names
 from tests.sources.indexed_chain import BLIND, IndexedChain
-from tests.sources.test_indexing import quietly
+from tests.sources.quiet_edits import quietly
 
 MANY = tuple(f"never-{number:05}-of-this-name" for number in range(90_000))
 """Of which options would take more than 2 MiB."""
@@ -121,7 +121,7 @@ def test_files_take_the_place_of_options_where_those_stood(odd: Path) -> None:
     settings = JobSettings(exclude=(*MANY, f"{odd}/plain"), tar_options=("--exclude=b", "--exclude-caches"))
     stage = directory_source(odd, settings).plan(ArchiveType.FULL, Path("/place"))
     assert sum(map(len, stage.command)) < 1_000
-    words = [word for word in stage.command if "exclude" in word or word == "--anchored"]
+    words = [word for word in stage.command if word.startswith("--exclude") or word == "--anchored"]
     assert words[:4] == [
         "--exclude-caches",
         f"--exclude-from=/place/{WORKING_EXCLUDES}",

@@ -16,9 +16,8 @@ from pathlib import Path
 import pytest
 
 from tests.sources.chains import directory_source
-from tests.sources.indexed_chain import BLIND, IndexedChain
-from tests.sources.quiet_edits import OLD
-from tests.sources.test_indexing import blind_chain, quietly
+from tests.sources.indexed_chain import BLIND, IndexedChain, blind_chain
+from tests.sources.quiet_edits import OLD, quietly
 from tests.sources.trees import assert_same_tree
 
 

@@ -7,7 +7,6 @@ import os
 import stat
 import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,25 +18,11 @@ from s3napback.rotation import ArchiveType
 from s3napback.streams.tar_stream import END_MARK
 from tests.hostile.mounts import failing_disk
 from tests.sources.chains import directory_source
-from tests.sources.indexed_chain import BLIND, IndexedChain
-from tests.sources.quiet_edits import OLD, QuietTree
+from tests.sources.indexed_chain import IndexedChain, blind_chain
+from tests.sources.quiet_edits import OLD, QuietTree, quietly
 from tests.sources.trees import RandomTree, assert_same_tree
 
 NIGHTS = 4
-
-
-def quietly(path: Path, text: str) -> Path:
-    """Write to a file so that its time does not tell."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    os.utime(path, ns=(OLD, OLD))
-    return path
-
-
-def blind_chain(root: Path, tmp_path: Path, *options: str, **settings: object) -> IndexedChain:
-    """One in which tar takes nothing that it knows by name, so that all depends on the index."""
-    chosen = replace(JobSettings(tar_options=options), **settings)  # type: ignore[arg-type]
-    return IndexedChain(directory_source(root, chosen, margin=BLIND), tmp_path / "work")
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -240,52 +225,6 @@ def test_headers_that_are_altered_make_nothing_look_changed(tmp_path: Path, opti
     assert chain.back_up() == []
     quietly(root / "file", "changed")
     assert (chain.back_up(), chain.warnings) == (["file"], [])
-
-
-@pytest.mark.parametrize("option", ["--dereference", "-h", "-Sh", "-hS"])
-def test_followed_links_stand_for_what_they_lead_to(tmp_path: Path, option: str) -> None:
-    root = tmp_path / "tree"
-    quietly(tmp_path / "elsewhere/inner", "first")
-    target = quietly(tmp_path / "target", "first")
-    root.mkdir()
-    (root / "link").symlink_to("../target")
-    (root / "folder").symlink_to("../elsewhere")
-    chain = blind_chain(root, tmp_path, option)
-    chain.back_up()
-    assert chain.back_up() == []
-    quietly(target, "changed")
-    quietly(tmp_path / "elsewhere/inner", "changed")
-    chain.back_up()
-    assert (chain.replay(tmp_path / "out") / "link").read_text() == "changed"
-    assert (tmp_path / "out" / str(root)[1:] / "folder/inner").read_text() == "changed"
-
-
-@pytest.mark.parametrize("to", ["nowhere", "link", "target/below"])
-@pytest.mark.parametrize("was", ["file", "folder", "link"])
-def test_a_followed_link_that_leads_nowhere_is_not_what_was_there_before(tmp_path: Path, was: str, to: str) -> None:
-    root = tmp_path / "tree"
-    quietly(root / "kept", "kept")
-    quietly(root / "target", "first")
-    place = root / "link"
-    if was == "folder":
-        quietly(place / "deep/file", "first")
-    elif was == "file":
-        quietly(place, "first")
-    else:
-        place.symlink_to("target")
-    chain = blind_chain(root, tmp_path, "--dereference")
-    chain.back_up()
-    place.rename(tmp_path / "away")
-    place.symlink_to(to)
-    assert chain.back_up() == []
-    warning = f"{place} is a symbolic link that leads nowhere: with --dereference nothing of it can be archived"
-    assert chain.warnings == [warning]
-    assert sorted(path.name for path in chain.replay(tmp_path / "out").iterdir()) == ["kept", "target"]
-    assert chain.back_up() == []
-    place.unlink()
-    quietly(place, "at last")
-    chain.back_up()
-    assert_same_tree(root, chain.replay(tmp_path / "out"))
 
 
 def test_what_cannot_be_read_is_taken_as_soon_as_it_can(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from s3napback.sources.margin import LEAST, margin
 from tests.sources.chains import directory_source
 from tests.sources.indexed_chain import BLIND, IndexedChain
-from tests.sources.test_indexing import quietly
+from tests.sources.quiet_edits import quietly
 from tests.sources.trees import assert_same_tree
 
 

@@ -16,7 +16,7 @@ from s3napback.rotation import ArchiveType
 from s3napback.sources.directory import DirectorySource
 from tests.sources.chains import directory_source
 from tests.sources.indexed_chain import BLIND, IndexedChain
-from tests.sources.test_indexing import quietly
+from tests.sources.quiet_edits import quietly
 from tests.sources.trees import assert_same_tree
 
 
