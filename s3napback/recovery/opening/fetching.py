@@ -23,9 +23,6 @@ from s3napback.streams.transformations import Block, Feed
 LARGEST_RANGE = 16 * 1024 * 1024
 """Bytes asked for at once, at most; memory is ``(threads + 1)`` times as much."""
 
-_REASON_SECONDS = 3.0
-"""Beyond StallTimeout that a store has, which gives up by itself when that is over, and says why."""
-
 _Result = TypeVar("_Result")
 
 
@@ -104,7 +101,7 @@ class Transport:
             StoreUnreachable: nothing came; a folder on a dead network file system never answers.
         """
         try:
-            return within(self.stall_timeout and self.stall_timeout + _REASON_SECONDS, call, "look")
+            return within(self.stall_timeout, call, "look")
         except TookTooLong:
             raise StoreUnreachable(
                 f"reading {self.address(archive)} failed: the store has been silent for {self.stall_timeout:g} seconds "

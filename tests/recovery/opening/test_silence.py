@@ -96,19 +96,3 @@ def test_a_store_that_does_not_give_the_first_bytes_is_given_up(tmp_path: Path) 
     ):
         decoder(HangingStore(tmp_path), 0.3).open(archive)
     assert time.monotonic() - began < 30
-
-
-class RefusingStore(DirectoryStore):
-    """A store that asks again until StallTimeout is over, as S3's does, and then says why it got nothing."""
-
-    def read(self, key: str, **options: Any) -> Iterator[bytes]:
-        time.sleep(0.8)
-        if key:
-            raise StoreUnreachable("reading failed: HTTP 403 RequestTimeTooSkewed")
-        yield from super().read(key, **options)
-
-
-def test_what_a_store_says_for_itself_is_not_told_as_silence(tmp_path: Path) -> None:
-    archive = archive_in(DirectoryStore(tmp_path))
-    with pytest.raises(StoreUnreachable, match="RequestTimeTooSkewed"):
-        decoder(RefusingStore(tmp_path), 0.3).open(archive)
