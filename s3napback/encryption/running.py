@@ -22,6 +22,8 @@ _BURYING_SECONDS = 5.0  # for a process that was killed to be gone, unless it ha
 _STATUS = b"[GNUPG:] "
 _NOTHING_TO_DECRYPT = (b"no valid OpenPGP data found", b"failed: Unknown system error", b"failed: No data")
 _REMARKS = (b"gpg: WARNING: ", b"gpg: Note: ")
+_NO_MESSAGE = b"This is no message.\n"
+"""A single byte, or an empty line, gpg would take for a packet that is damaged."""
 
 
 def run_gpg(
@@ -64,7 +66,7 @@ def can_decrypt(command: Sequence[str]) -> bool:
         command: decrypts its standard input.
     """
     try:
-        said = run_gpg(command, "decrypt", b"\n").stderr.splitlines()
+        said = run_gpg(command, "decrypt", _NO_MESSAGE).stderr.splitlines()
     except UnusableTool:
         return False
     own = [line for line in said if line.startswith(b"gpg: ") and not line.startswith(_REMARKS)]

@@ -147,6 +147,21 @@ def test_a_setting_by_which_gpg_cannot_work_is_no_damage(site: Site, key: Key, s
         assert marks(site) == {"0-FULL.damaged"}
 
 
+def test_what_gpg_makes_nothing_of_is_damage_where_it_works(site: Site, key: Key) -> None:
+    """It has words of its own for each, and none of them says that the bytes are to blame."""
+    site.configure_cycle(GROUPS, general=key.directives)
+    (site.source / "large").write_bytes(os.urandom(20_000))
+    nights(site, 1)
+    name = f"{site.name()}-0-FULL"
+    data = site.fetch(name)
+    site.store().delete(f"{name}.sha256")
+    for damaged in (data[:100], data[:5000], data[:2] + b"\x56" + data[3:], data[:290] + os.urandom(5000)):
+        overwrite(site, name, damaged)
+        site.store().delete(f"{name}.damaged")
+        assert "its bytes are damaged" in site.run("verify", day=None, expect=1).stdout
+        assert marks(site) == {"0-FULL.damaged"}
+
+
 def test_a_passphrase_that_comes_once_is_refused(site: Site, tmp_path: Path) -> None:
     site.configure_cycle(GROUPS)
     nights(site, 1)
