@@ -50,7 +50,7 @@ class Key:
         expires: the day from which on it cannot be encrypted to, with the subkey that gpg would use; None is never.
         encryption_subkeys: validity letter and expiry of each subkey made for encryption.
         subkey_ids: fingerprints and key ids of all subkeys.
-        made: its day, if that has not come yet by this machine's clock, so that gpg takes the key for invalid.
+        made: its day, if that has not come yet by this machine's clock, so that gpg does nothing with the key.
     """
 
     fingerprint: str
@@ -89,14 +89,15 @@ class Key:
             place: where it was found.
         """
         whole = self._defect_as_a_whole(place)
-        return whole or ("" if "E" in self.capabilities else f"cannot encrypt: {self._subkey_defect(place)}")
+        lacking = self._youth or f"cannot encrypt: {self._subkey_defect(place)}"
+        return whole or ("" if "E" in self.capabilities else lacking)
 
     def signing_defect(self, place: KeyOrigin) -> str:
         """Why nothing can be signed with it, and what to do; empty if something can."""
         whole = self._defect_as_a_whole(place)
         add = place.command(f"--quick-add-key {self.fingerprint} future-default sign")
         add = f"name another key, or add a subkey with: {add}"
-        return whole or ("" if "S" in self.capabilities else f"cannot sign; {add}")
+        return whole or ("" if "S" in self.capabilities else self._youth or f"cannot sign; {add}")
 
     @property
     def witness_defect(self) -> str:
@@ -114,9 +115,12 @@ class Key:
 
     @property
     def _invalidity(self) -> str:
-        if self.made is not None:
-            return f"was made in times to come{_on(self.made)}: set this machine's clock"
-        return "is invalid (its self-signature is missing); export it again where it was made"
+        return self._youth or "is invalid (its self-signature is missing); export it again where it was made"
+
+    @property
+    def _youth(self) -> str:
+        """That it is younger than the clock: gpg 2.2 calls it invalid then, and 2.4 says that it can do nothing."""
+        return f"was made in times to come{_on(self.made)}: set this machine's clock" if self.made is not None else ""
 
     def _defect_as_a_whole(self, place: KeyOrigin) -> str:
         extend = "extend it with: " + place.command(f"--quick-set-expire {self.fingerprint} 1y")

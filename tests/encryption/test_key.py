@@ -45,7 +45,7 @@ def test_a_listing_is_read() -> None:
 
 
 def test_a_key_of_times_to_come_is_blamed_on_the_clock(tmp_path: Path) -> None:
-    """As on a machine whose clock begins in 1970 after each loss of power; gpg calls the key invalid."""
+    """As on a machine whose clock begins in 1970 after each loss of power; gpg 2.2 does not even import the key."""
     with gpg_home() as home:
         home.make_key("future@example.org", made="20350102T120000")
         with pytest.raises(UnusableKey, match=r"was made in times to come on 2035-01-02: set this machine's clock"):
@@ -53,7 +53,7 @@ def test_a_key_of_times_to_come_is_blamed_on_the_clock(tmp_path: Path) -> None:
         keyring = tmp_path / "backups.pub"
         keyring.write_bytes(home.export())
     with (
-        pytest.raises(UnusableKey, match=r"in the future \(time warp or clock problem\)"),
+        pytest.raises(UnusableKey, match=r"in the future \(time warp or clock problem\)|times to come"),
         prepare_encryption(EncryptionSettings(recipients=("future@example.org",), keyring=keyring), date.today()),
     ):
         pass
