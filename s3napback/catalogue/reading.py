@@ -17,7 +17,7 @@ from s3napback.archives import ArchiveRecord, join_prefix, split_key
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, newest_first, started
 from s3napback.catalogue.indexes import is_index_key
 from s3napback.catalogue.remembering import HeadMemory
-from s3napback.catalogue.sums import is_sum_key, read_sum, sum_key, unread_count
+from s3napback.catalogue.sums import is_sum_key, read_own_sum, sum_key, unread_count
 from s3napback.catalogue.telling import told_beside
 from s3napback.crews import Crew
 from s3napback.errors import StoreError, StoreUnreachable
@@ -206,8 +206,8 @@ def _unread_beside(
     try:
         if archive.told:
             # What a copy has lost of its metadata, it has lost of those beside it as well.
-            note = read_sum(store, archive.key)
-            return note.unread.count if note and note.id == identity else 0
+            note = read_own_sum(store, archive.key, identity)
+            return note.unread.count if note else 0
         found = memory.head(sums[sum_key(archive.key)])
         return unread_count(found.metadata, identity) if found else 0
     except StoreUnreachable:

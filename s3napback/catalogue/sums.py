@@ -245,6 +245,16 @@ def read_sum(store: Store, key: str) -> SumNote | None:
     return parse_sum(data)
 
 
+def read_own_sum(store: Store, key: str, archive_id: str) -> SumNote | None:
+    """The same, of the archive with an id; None as well if it speaks of another one, that lies or lay there.
+
+    Raises:
+        StoreError: see ``read_sum``.
+    """
+    note = read_sum(store, key)
+    return note if note is not None and note.id == archive_id else None
+
+
 def _warning_lines(warnings: Sequence[str]) -> list[str]:
     lines: list[str] = []
     room = _LONGEST_WARNINGS

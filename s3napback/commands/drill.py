@@ -14,7 +14,7 @@ from s3napback.catalogue.claims import is_stray
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.catalogue.losses import unprotected_sources
 from s3napback.catalogue.marking import leave_mark
-from s3napback.catalogue.sums import SumNote, read_sum, sum_key
+from s3napback.catalogue.sums import SumNote, read_own_sum, sum_key
 from s3napback.commands.drill_original import are_originals_meant, drill_originals
 from s3napback.config.settings import Configuration, Job
 from s3napback.drilling.blame import speaks_of_archive
@@ -252,11 +252,10 @@ class _Drills:
         if sum_key(archive.key) not in self.holdings.catalogue.sums or archive.record is None:
             return None
         try:
-            note = read_sum(self.holdings.store, archive.key)
+            return read_own_sum(self.holdings.store, archive.key, archive.record.id)
         except S3napbackError as error:
             logger.warning("what was noted of %s when it was made is not known: %s", archive.key, error)
             return None
-        return note if note is not None and note.id == archive.record.id else None
 
     def _is_sample(self, source: SourceName) -> bool:
         return bool(self.request.sample) and source.kind == DIRECTORY.name

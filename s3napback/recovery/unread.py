@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from s3napback.archives import NOTHING_UNREAD, Unread
 from s3napback.catalogue.contents import CataloguedArchive
-from s3napback.catalogue.sums import read_sum, sum_key, unread_count
+from s3napback.catalogue.sums import read_own_sum, sum_key, unread_count
 from s3napback.errors import S3napbackError
 from s3napback.formatting import counted, printable, shortened
 from s3napback.rotation import day_date
@@ -26,11 +26,11 @@ def unread_in(store: Store, archive: CataloguedArchive) -> Unread:
         found = store.head(sum_key(archive.key))
         count = unread_count(found.metadata, archive.record.id) if found else 0
         # What a copy has lost of its metadata, it has lost of those beside it as well.
-        note = read_sum(store, archive.key) if count or archive.told else None
+        note = read_own_sum(store, archive.key, archive.record.id) if count or archive.told else None
     except S3napbackError as error:
         logger.debug("what could not be read when %s was made is not known: %s", archive.key, error)
         return NOTHING_UNREAD
-    noted = note.unread if note and note.id == archive.record.id else NOTHING_UNREAD
+    noted = note.unread if note else NOTHING_UNREAD
     return Unread(max(count, noted.count), noted.paths)
 
 
