@@ -89,7 +89,7 @@ def _drill(configuration: Configuration, request: DrillRequest, today: date, say
         return drill_originals(holdings, request, today, say)
     drills = _Drills(holdings, request, today, say)
     lacking = drills.lacking()
-    words = [request.source] if request.source else drills.due() if request.due else holdings.all_sources()
+    words, young = drills.chosen()
     if request.source and lacking and not holdings.has_any(request.source):
         words = []
     if not words and not lacking and not request.due:
@@ -97,6 +97,8 @@ def _drill(configuration: Configuration, request: DrillRequest, today: date, say
         raise StoreError(f"there are no archives in {holdings.store.location} that could be proven{others}")
     if not words and not lacking:
         say("nothing is due")
+    for line in young:
+        say(f"{line}: not tried")
     for name in lacking:
         say(f"{name}: NOT PROVEN: it is configured, and there is no whole backup of it")
     bad = [*lacking, *drills.run(words)]
@@ -123,6 +125,17 @@ class _Drills:
         configuration, request = self.holdings.configuration, self.request
         found = unprotected_sources(self.holdings.catalogue, configuration, host_name(configuration), request.source)
         return sorted({str(job.source) for job in found if job.settings.drill_every or not request.due})
+
+    def chosen(self) -> tuple[list[str], list[str]]:
+        """The sources to prove, and one line for each that is younger than ``--at``.
+
+        Raises:
+            S3napbackError: all are younger.
+        """
+        request = self.request
+        if request.source or request.due:
+            return [request.source] if request.source else self.due(), []
+        return self.holdings.sources_as_of(request.at, self.today, request.origin)
 
     def due(self) -> list[str]:
         """The sources whose newest proof is older than their DrillEvery, those first that were never proven."""

@@ -91,7 +91,10 @@ def verify(configuration: Configuration, request: VerifyRequest, today: date, sa
     lacking = _unprotected(holdings, request.source)
     for line in lacking:
         say(line)
-    words = [request.source] if request.source else holdings.all_sources()
+    at = "" if request.every else request.at
+    words, young = ([request.source], []) if request.source else holdings.sources_as_of(at, today, request.origin)
+    for line in young:
+        say(f"{line}: not judged")
     if request.source and lacking and not holdings.has_any(request.source):
         words = []
     bad = len(lacking) + (0 if request.source else _tell_losses(holdings, say))

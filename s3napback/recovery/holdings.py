@@ -23,7 +23,7 @@ from s3napback.encryption.keys import require_own_home
 from s3napback.errors import S3napbackError
 from s3napback.formatting import counted
 from s3napback.records import dataclass
-from s3napback.recovery.choosing import NothingToRestore, choose, only_source, own_archives
+from s3napback.recovery.choosing import NothingToRestore, NotYet, choose, only_source, own_archives
 from s3napback.recovery.moments import read_moment
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.opening.decrypting import Decryption
@@ -90,6 +90,30 @@ class Holdings:
         if own or configuration.host_name:
             return sorted(own)
         return sorted({str(record.owner.source) for record in here})
+
+    def sources_as_of(self, at: str, today: date, cycle_or_name: str = "") -> tuple[list[str], list[str]]:
+        """The sources of ``all_sources`` that are as old as ``at``, and one line for each that is younger.
+
+        Of what else may be wrong with them nothing is told here.
+
+        Raises:
+            NothingToRestore: all are younger.
+        """
+        found: list[str] = []
+        young: list[str] = []
+        for word in self.all_sources():
+            try:
+                if at:
+                    self.chain_with_problems(word, at, today, cycle_or_name)
+            except NotYet as error:
+                young.append(f"{word}: {error}")
+                continue
+            except S3napbackError as error:
+                logger.debug("%s: %s", word, error)
+            found.append(word)
+        if young and not found:
+            raise NothingToRestore(*young)
+        return found, young
 
     def own(self, word: str, cycle_or_name: str = "") -> list[CataloguedArchive]:
         """This host's archives of the source that a word means, newest first; those under other names only if named.

@@ -236,3 +236,20 @@ def test_a_store_that_holds_nothing_is_not_good(site: Site) -> None:
     done = site.run("verify", day=None, expect=1)
     assert done.stdout == ""
     assert f"there are no archives in file://{site.vault} that could be verified" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["verify", "drill"])
+def test_a_source_that_is_younger_than_the_day_asked_for_is_told_and_is_no_failure(site: Site, command: str) -> None:
+    younger = site.root / "younger"
+    younger.mkdir()
+    (younger / "file").write_text("content")
+    site.configure_cycle(GROUPS)
+    nights(site, 2)
+    site.configure(f"<Cycle nightly>\n{GROUPS}\nDirectory {site.source}\nDirectory {younger}\n</Cycle>")
+    nights(site, 2, first=2)
+    shown = site.run(command, "--at=2026-01-02", day=None).stdout
+    assert f"Directory {younger}: there is no archive as old as 2026-01-02; the oldest is of 2026-01-03: not " in shown
+    assert f"{site.source}" in shown or f"{site.name()}-1-DIFF: good" in shown
+    for options in (["--at=2025-12-01"], [str(younger), "--at=2026-01-02"]):
+        failed = site.run(command, *options, day=None, expect=1)
+        assert "there is no archive as old as" in failed.stdout + failed.stderr
