@@ -57,7 +57,6 @@ keeps all names below in memory: 3,000 nested directories with names of 255 byte
 snapshot. A name has at most 255 bytes, so above each one that is left out in this way there is one that tar names.
 """
 
-
 _PADDINGS = (0, 61, 977)
 """Records of nothing with which a snapshot is given to tar, one attempt after the other.
 
@@ -68,6 +67,7 @@ more entries the table grows at others.
 """
 
 _FORMAT_OPTIONS = (
+    "--blocking-factor=128",  # a sixth less work than tar's own 20; of many more, a slow tree would look dead
     # Without them nanoseconds, access control lists and extended attributes are lost.
     "--format=posix",
     "--pax-option=delete=atime,delete=ctime",
