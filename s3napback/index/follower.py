@@ -127,6 +127,8 @@ class Follower:
         self._group = bytearray()
         self._left = 0
         self._drops = False
+        # tar writes them all before anything else.
+        self._is_among_folders = True
         self._gate = gate
         # Of what lies in the gatherer's present folder; see ``Gate.free_owner``.
         self._free: bytes | None = None if gate is None else b""
@@ -157,7 +159,8 @@ class Follower:
                     start = position
                 continue
             if not self._group:
-                position = self._common(block, position, end)
+                if not self._is_among_folders:
+                    position = self._common(block, position, end)
                 if position >= end:
                     self._left, self._drops, position = position - end, False, end
                     continue
@@ -321,6 +324,7 @@ class Follower:
     def _taken(self, group: Group) -> Group | memoryview:
         """Take note of the member that a group of headers describes, and tell what of them passes."""
         form = folder_form(group)
+        self._is_among_folders = form is not None
         self._drops = False
         if self._gate is not None and not self._gate.passes_all and group != _EMPTY:
             passing = self._gate.passing(group, form)
