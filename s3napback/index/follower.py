@@ -159,8 +159,7 @@ class Follower:
                     start = position
                 continue
             if not self._group:
-                if not self._is_among_folders:
-                    position = self._common(block, position, end)
+                position = self._common(block, position, end)
                 if position >= end:
                     self._left, self._drops, position = position - end, False, end
                     continue
@@ -198,7 +197,7 @@ class Follower:
 
     def _common(self, block: memoryview, position: int, end: int) -> int:
         """Pass by members of the most frequent forms, and tell where the first of another form begins."""
-        last = end - _TIMED_SIZE
+        last = -1 if self._is_among_folders else end - _TIMED_SIZE
         while position <= last:
             first = block[position + 156]
             step = self._row(block, position, last) if first == _EXTENDED else self._bare(block, position, first)

@@ -18,6 +18,7 @@ from typing import Protocol
 from isal import isal_zlib
 
 from s3napback.records import dataclass
+from s3napback.streams.buffers import hold, let_go
 from s3napback.streams.segments import SEGMENT_SIZE, Segments
 from s3napback.streams.transformations import Block
 
@@ -39,6 +40,9 @@ _SHRUNK = 0.98
 _SAMPLES = 4
 _SAMPLE_SIZE = 1 << 13  # bytes
 
+_LARGE = 1 << 16
+"""Bytes that are better held than copied. To hold on to much smaller pieces would keep much memory for little."""
+
 _STORED_SIZE = 0xFFFF  # bytes at most in a block of deflate that holds them as they are (RFC 1951, 3.2.4)
 
 _HEADER = struct.pack("<4BI2B", 0x1F, 0x8B, 8, 0, 0, 0, 0xFF)  # deflate, no flags, no time, unknown system
@@ -47,7 +51,7 @@ _HEADER = struct.pack("<4BI2B", 0x1F, 0x8B, 8, 0, 0, 0, 0xFF)  # deflate, no fla
 class Deflate(Protocol):
     """A raw deflate stream, of isal or of zlib."""
 
-    def compress(self, data: memoryview, /) -> bytes:
+    def compress(self, data: Block, /) -> bytes:
         """Take in data and return what is ready."""
         ...
 
@@ -62,13 +66,13 @@ class _Piece:
 
     Attributes:
         deflated: in the order of the stream.
-        buffer: held the block, and is free again.
+        block: the pieces that it was made of.
         length: bytes of the block.
     """
 
     deflated: Sequence[bytes]
     crc: int
-    buffer: bytearray
+    block: Sequence[Block]
     length: int
 
 
@@ -88,7 +92,7 @@ def gzipped(
 class ParallelGzip:
     """One stream being compressed; its memory is that of ``threads`` and ten more blocks, be they raw or deflated.
 
-    Buffers are used again and again: allocated anew for each block, they would leave the heap full of holes.
+    What it is given is held until it is deflated, where that can be, and not copied: see ``buffers.py``.
     """
 
     def __init__(
@@ -105,8 +109,9 @@ class ParallelGzip:
         self._executor = ThreadPoolExecutor(threads, "gzip")
         self._most_pending = threads + _AHEAD
         self._pending: deque[Future[_Piece]] = deque()
-        self._free: list[bytearray] = []
-        self._buffer = bytearray(BLOCK_SIZE)
+        self._block: list[Block] = []
+        # What comes behind these, in pieces that are not worth a call of deflate or cannot be held.
+        self._copied: list[bytes] = []
         self._filled = 0
         self._window = b""
         self._shrinks = True
@@ -121,7 +126,7 @@ class ParallelGzip:
         """Take in ``block`` and return what is ready, maybe nothing."""
         while block:
             piece = block[: BLOCK_SIZE - self._filled]
-            self._buffer[self._filled : self._filled + len(piece)] = piece
+            self._keep(piece)
             self._filled += len(piece)
             block = block[len(piece) :]
             if self._filled == BLOCK_SIZE:
@@ -142,39 +147,56 @@ class ParallelGzip:
         """End the threads, whether the stream was finished or not."""
         self._executor.shutdown(cancel_futures=True)
 
+    def _keep(self, piece: memoryview) -> None:
+        if len(piece) >= _LARGE and hold(piece):
+            self._end_copied()
+            self._block.append(piece)
+        else:
+            self._copied.append(bytes(piece))
+
+    def _end_copied(self) -> None:
+        if self._copied:
+            self._block.append(b"".join(self._copied))
+            self._copied.clear()
+
     def _begin(self, flush: int) -> None:
-        buffer, length = self._buffer, self._filled
-        self._pending.append(self._executor.submit(self._deflate, buffer, length, self._window, flush))
+        self._end_copied()
+        block, self._block = self._block, []
+        self._pending.append(self._executor.submit(self._deflate, block, self._filled, self._window, flush))
         self._begun += 1
         is_next_first = self._segments is not None and self._begun % _SEGMENT_BLOCKS == 0
-        self._window = b"" if is_next_first else bytes(memoryview(buffer)[max(0, length - WINDOW_SIZE) : length])
-        self._buffer = self._free.pop() if self._free else bytearray(BLOCK_SIZE)
+        self._window = b"" if is_next_first else _end_of(block)
         self._filled = 0
 
-    def _deflate(self, buffer: bytearray, length: int, window: bytes, flush: int) -> _Piece:
-        block = memoryview(buffer)[:length]
-        if flush == isal_zlib.Z_SYNC_FLUSH and not self._shrinks and self._samples_do_not_shrink(block):
-            deflated: Sequence[bytes] = (_stored(block),)
-        else:
+    def _deflate(self, block: Sequence[Block], length: int, window: bytes, flush: int) -> _Piece:
+        deflated: Sequence[bytes] = ()
+        if flush == isal_zlib.Z_SYNC_FLUSH and not self._shrinks:
+            whole = memoryview(b"".join(block))
+            deflated = (_stored(whole),) if self._samples_do_not_shrink(whole) else ()
+        if not deflated:
             deflated = self._deflated(block, window, flush)
             # Whichever thread was the last to find out; a wrong guess costs time or space, never data.
             self._shrinks = _has_shrunk(deflated, length)
-        return _Piece(deflated, isal_zlib.crc32(block), buffer, length)
+        crc = 0
+        for piece in block:
+            crc = isal_zlib.crc32(piece, crc)
+        return _Piece(deflated, crc, block, length)
 
-    def _deflated(self, block: memoryview, window: bytes, flush: int) -> Sequence[bytes]:
+    def _deflated(self, block: Sequence[Block], window: bytes, flush: int) -> Sequence[bytes]:
         stream = self._make_deflate(window)
-        return stream.compress(block), stream.flush(flush)
+        return [*map(stream.compress, block), stream.flush(flush)]
 
     def _samples_do_not_shrink(self, block: memoryview) -> bool:
         starts = range(0, BLOCK_SIZE, BLOCK_SIZE // _SAMPLES)
         samples = memoryview(b"".join(block[start : start + _SAMPLE_SIZE] for start in starts))
-        return not _has_shrunk(self._deflated(samples, b"", isal_zlib.Z_SYNC_FLUSH), len(samples))
+        return not _has_shrunk(self._deflated((samples,), b"", isal_zlib.Z_SYNC_FLUSH), len(samples))
 
     def _collect(self, most_pending: int) -> None:
         """Wait until no more than so many blocks are pending, and take one more if it is ready."""
         while len(self._pending) > most_pending or (self._pending and self._pending[0].done()):
             piece = self._pending.popleft().result()
-            self._free.append(piece.buffer)
+            for each in piece.block:
+                let_go(each)
             self._crc = isal_zlib.crc32_combine(self._crc, piece.crc, piece.length)
             self._length += piece.length
             self._put(*piece.deflated)
@@ -194,6 +216,13 @@ class ParallelGzip:
     def _take(self) -> Sequence[bytes]:
         ready, self._ready = self._ready, []
         return ready
+
+
+def _end_of(block: Sequence[Block]) -> bytes:
+    """As much of it as deflate looks back."""
+    if block and len(block[-1]) >= WINDOW_SIZE:
+        return bytes(block[-1][-WINDOW_SIZE:])
+    return b"".join(block)[-WINDOW_SIZE:]
 
 
 def _has_shrunk(deflated: Sequence[bytes], length: int) -> bool:

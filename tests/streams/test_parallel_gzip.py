@@ -17,7 +17,7 @@ from s3napback.errors import PipelineError
 from s3napback.streams.parallel_gzip import BLOCK_SIZE, Deflate, ParallelGzip, gzipped
 from s3napback.streams.pipeline import Pipeline
 from s3napback.streams.processes import Stage
-from s3napback.streams.transformations import Transformation
+from s3napback.streams.transformations import Block, Transformation
 from tests.streams.helpers import made_of
 
 THREADS = 3
@@ -70,7 +70,7 @@ class _Deflating:
     def begin(self, window: bytes) -> Deflate:
         return deflate(window)
 
-    def compress(self, data: memoryview, /) -> bytes:
+    def compress(self, data: Block, /) -> bytes:
         return self._stream.compress(data)
 
     def flush(self, mode: int, /) -> bytes:
@@ -85,7 +85,7 @@ class _Counting(_Deflating):
     def begin(self, window: bytes) -> Deflate:
         return zlib.compressobj(9, wbits=-15, zdict=window)
 
-    def compress(self, data: memoryview, /) -> bytes:
+    def compress(self, data: Block, /) -> bytes:
         type(self).given += len(data)
         return super().compress(data)
 
@@ -138,7 +138,7 @@ def test_damage_is_noticed_wherever_it_is() -> None:
 class _Late(_Deflating):
     """A stream that takes a while, each block another one."""
 
-    def compress(self, data: memoryview, /) -> bytes:
+    def compress(self, data: Block, /) -> bytes:
         time.sleep(0.02 * (data[0] % 4))
         return super().compress(data)
 
@@ -153,7 +153,7 @@ def test_input_waits_while_no_block_gets_done() -> None:
     taken = 0
 
     class Held(_Late):
-        def compress(self, data: memoryview, /) -> bytes:
+        def compress(self, data: Block, /) -> bytes:
             free.wait(60)
             return super().compress(data)
 
