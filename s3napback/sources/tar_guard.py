@@ -20,7 +20,7 @@ from array import array
 from collections.abc import Collection, Iterator, Sequence
 
 from s3napback.formatting import counted, printable, shortened
-from s3napback.index.headers import FolderForm, Group, Span, folder_form, group_length, plain_size
+from s3napback.index.headers import FolderForm, Group, Span, folder_form, group_length, normalised, plain_size
 from s3napback.records import dataclass
 from s3napback.sources.in_use import MOST, Data, has_signs, named_in
 from s3napback.sources.live_tree import Folder, LiveTree
@@ -109,7 +109,6 @@ class TarGuard:
         self._group = bytearray()
         self.left = 0
         self.drops = False
-        self._is_shorter = False
         self._passed = 0
         self._flaw = ""
 
@@ -242,16 +241,14 @@ class TarGuard:
         self.drops, self.left = False, 0
         if form is not None and (passes := self._fits_usually(group, form)) is not None:
             self.drops = not passes
-            self._is_shorter = self._is_shorter or self.drops
             return group if passes else b""
         if self._lets_files_in and (size := plain_size(group)) is not None:
             self.left = size
             return group
         if not group.strip(b"\0"):
-            # tar's own end does not fit any more what was shortened.
-            self._has_ended = self._is_shorter
-            self.passes_all = not self._is_shorter
-            return b"" if self._is_shorter else group
+            # tar's own end fills larger records, and does not fit any more what was shortened.
+            self._has_ended = True
+            return b""
         try:
             passing, renamed = without_renames(bytes(group))
             self._note_renamed(renamed)
@@ -263,7 +260,6 @@ class TarGuard:
             self.passes_all = True
             return group
         self.left = member.size + -member.size % BLOCK_SIZE
-        self._is_shorter = self._is_shorter or self.drops or len(passing) < len(group)
         return b"" if self.drops else passing
 
     def free_owner(self, folder: bytes) -> bytes | None:
@@ -284,7 +280,7 @@ class TarGuard:
             except MalformedArchive:
                 return None
         listed = (form.start, form.end)
-        return self._fits_as_directory(posixpath.normpath(form.path), group, listed, self._exposed[form.who])
+        return self._fits_as_directory(normalised(form.path), group, listed, self._exposed[form.who])
 
     def _note_renamed(self, pairs: Sequence[tuple[bytes, bytes]]) -> None:
         for before, after in pairs:
@@ -312,7 +308,7 @@ class TarGuard:
     def _fits_as_directory(self, path: bytes, group: Group, listed: Span, is_exposed: bool) -> bool:
         place = hash(path)
         is_expected = place in self._expected
-        if self._reads_files or (not is_expected and hash(posixpath.split(path)[0] or b".") in self._seen):
+        if self._reads_files or (not is_expected and hash(path.rpartition(b"/")[0] or b".") in self._seen):
             return self._leave_out(path, self._changed)
         self._expected.discard(place)
         self._seen.append(place)

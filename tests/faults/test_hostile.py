@@ -87,7 +87,7 @@ def test_names_are_neither_options_nor_shell_code(site: Site, tmp_path: Path, mo
 )
 def test_directives_are_neither_options_nor_shell_code(site: Site, directive: str, code: int) -> None:
     """Refused or taken as they are: nothing is run, and no file comes to be where none belongs."""
-    (site.source / "file").write_text("content of several of tar's records, each of which is a checkpoint" * 1000)
+    (site.source / "file").write_text("content of several of tar's records, each of which is a checkpoint" * 10_000)
     name = directive.partition(" ")[0]
     inside = name in ("Exclude", "TarOptions", "MySQL", "PostgreSQL", "Subversion", "MySQLOptions", "PostgreSQLOptions")
     site.configure(f"<Cycle a>\nDirectory {site.source}\n{directive if inside else ''}\n</Cycle>")

@@ -24,9 +24,9 @@ def interrupting(site: Site, script: str) -> dict[str, str]:
     programs = site.root / "programs"
     programs.mkdir(exist_ok=True)
     change, tar = programs / "change", programs / "tar"
-    change.write_text(f"#!/bin/sh\ntest $TAR_CHECKPOINT -eq 20 || exit 0\ncd {site.source} || exit 1\n{script}\n")
+    change.write_text(f"#!/bin/sh\ntest $TAR_CHECKPOINT -eq 3 || exit 0\ncd {site.source} || exit 1\n{script}\n")
     tar.write_text(
-        f'#!/bin/sh\ncase "$*" in *--create*) set -- --checkpoint=20 --checkpoint-action=exec={change} "$@" ;; esac\n'
+        f'#!/bin/sh\ncase "$*" in *--create*) set -- --checkpoint=3 --checkpoint-action=exec={change} "$@" ;; esac\n'
         f'exec {shutil.which("tar")} "$@"\n'
     )
     for program in (change, tar):

@@ -24,6 +24,7 @@ from s3napback.sources.snapshot import file_sha256
 from s3napback.streams.pipeline import Pipeline
 from tests.sources.chains import FILES, NightlyChain, archive, directory_source, member_names, replay
 from tests.sources.trees import RandomTree, assert_same_tree, describe_tree
+from tests.streams.helpers import read_all
 
 
 def test_everything_is_archived_under_the_path_without_its_first_slash(tree: Path, tmp_path: Path) -> None:
@@ -370,7 +371,7 @@ def test_a_file_that_changes_while_it_is_read_is_a_warning(tmp_path: Path) -> No
     root.mkdir()
     (root / "file").write_bytes(bytes(3_000_000))
     append = f"exec=echo more >>'{root}/file'"
-    options = ("--checkpoint=50", f"--checkpoint-action={append}")
+    options = ("--checkpoint=8", f"--checkpoint-action={append}")
     warnings = warnings_of_dump(directory_source(root, JobSettings(tar_options=options)), tmp_path)
     assert any("file changed as we read it" in line for line in warnings)
 
@@ -381,7 +382,10 @@ def test_a_tar_that_reads_does_not_end_before_the_stream_does(tmp_path: Path, si
     tree = tmp_path / "tree"
     tree.mkdir()
     (tree / "file").write_bytes(bytes([1]) * size)
-    stream = archive(directory_source(tree), tmp_path / "out").read_bytes()
+    dump = directory_source(tree).dump(ArchiveType.FULL, None, tmp_path)
+    assert dump.guard is not None
+    with Pipeline([dump.stage, dump.guard]) as pipeline:
+        stream = read_all(pipeline)
     with subprocess.Popen(["tar", "--list"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as reader:
         assert reader.stdin is not None
         reader.stdin.write(stream[:-1])

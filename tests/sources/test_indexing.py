@@ -315,9 +315,10 @@ def test_what_a_socket_has_taken_the_place_of_does_not_come_back(tmp_path: Path,
 
 def test_an_archive_whose_tree_tar_takes_alone_is_tars_own_byte_for_byte(tmp_path: Path) -> None:
     tree = RandomTree(tmp_path / "tree", 5, size=100)
-    dump = directory_source(tree.root).dump(ArchiveType.FULL, None, tmp_path)
-    own = subprocess.run(dump.stage.command, check=True, capture_output=True, env={**os.environ, "LC_ALL": "C"}).stdout
     for size in (511, 1537, 1 << 18):
+        dump = directory_source(tree.root).dump(ArchiveType.FULL, None, tmp_path)
+        made = subprocess.run(dump.stage.command, check=True, capture_output=True, env={**os.environ, "LC_ALL": "C"})
+        own = made.stdout
         pieces = (memoryview(own)[start : start + size] for start in range(0, len(own), size))
         passed = b"".join(map(bytes, dump.guard.transform(pieces)))
         assert secret_in(passed) is not None

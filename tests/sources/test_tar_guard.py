@@ -31,10 +31,14 @@ SIZES = (1, 511, 512, 513, 1537, 10_240, 100_003, 1 << 30)
 
 
 def raw_archive(path: Path, work: Path, *options: str) -> bytes:
+    """What tar writes of a tree, in records of the size that it has by itself."""
     work.mkdir(exist_ok=True)
     source = directory_source(path, JobSettings(tar_options=options))
     (work / "working.snapshot").unlink(missing_ok=True)
-    command = source.dump(ArchiveType.FULL, None, work).stage.command
+    command = [
+        "--blocking-factor=20" if word.startswith("--blocking-factor=") else word
+        for word in source.dump(ArchiveType.FULL, None, work).stage.command
+    ]
     return subprocess.run(command, capture_output=True, env={**os.environ, "LC_ALL": "C"}, check=True).stdout
 
 
