@@ -11,7 +11,7 @@ import time
 from s3napback.ending import slices
 
 PIPE_SIZE = 1 << 20  # bytes; the most that Linux allows an ordinary user
-_GATHERING_TIME = 0.00025  # seconds; tar writes 10 KiB at a time, taking each by itself would cost more than waiting
+_GATHERING_TIME = 0.00025  # seconds; gpg writes 8 KiB at a time, taking each by itself would cost more than waiting
 
 
 class CalledOff(Exception):
