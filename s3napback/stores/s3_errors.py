@@ -322,6 +322,8 @@ def _explain_credentials(error: BaseException) -> str:
     if isinstance(error, (AttributeError, LookupError, TypeError)):
         # botocore does not look what kind of value it is given.
         text = f"what gives them has given something that makes no sense: {text}"
+    if "still expired" in text:
+        text = f"{text.rstrip('.')}; or this machine's clock is ahead"
     if isinstance(error, (OSError, RuntimeError, ValueError)):
         text = f"{text} ({type(error).__name__})"
     advice = (
