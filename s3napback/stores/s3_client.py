@@ -327,6 +327,10 @@ def _make_client(session: botocore.session.Session, settings: StoreSettings, wai
         )
     except (BotoCoreError, ValueError) as error:
         raise UnusableSettings(error=error) from error
+    except OSError as error:
+        # What OpenSSL is to write to, or to read.
+        told = ValueError(f"TLS cannot be set up: {error}; look at SSLKEYLOGFILE and SSL_CERT_FILE")
+        raise UnusableSettings(error=told) from error
     except (AttributeError, LookupError, TypeError) as error:
         # botocore does not look what kind of value a section such as “s3 =” has.
         what = "~/.aws, or a variable called AWS_…, holds what makes no sense"
