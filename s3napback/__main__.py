@@ -1,6 +1,6 @@
 """Where every start begins: ``python -m s3napback``, and the console script."""
 
-from s3napback.start import forget_current_folder, open_standard_streams, use_utf8
+from s3napback.start import forget_current_folder, keep_docstrings, open_standard_streams, use_utf8
 
 
 def main() -> None:
@@ -8,6 +8,7 @@ def main() -> None:
     forget_current_folder(run_as_module=__name__ == "__main__")
     open_standard_streams()
     use_utf8()
+    keep_docstrings()
     from s3napback.cli import main as run
 
     run()

@@ -39,6 +39,18 @@ def use_utf8() -> None:
     os.environ["PYTHONUTF8"] = "1"
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"
     os.environ.setdefault("PYTHONIOENCODING", f"{encoding}:backslashreplace")
+    _begin_anew()
+
+
+def keep_docstrings() -> None:
+    """Begin anew where PYTHONOPTIMIZE drops docstrings: the grammar by which configurations are read stands in such."""
+    if sys.flags.optimize < 2 or os.environ.get("PYTHONOPTIMIZE") in (None, "1") or not sys.executable:  # noqa: PLR2004
+        return
+    os.environ["PYTHONOPTIMIZE"] = "1"
+    _begin_anew()
+
+
+def _begin_anew() -> None:
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - it is this very program
 
 

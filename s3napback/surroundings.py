@@ -165,5 +165,8 @@ def _require_own_setting(path: str, advice: str = "") -> None:
         raise UnusableConfiguration(f"{error}{advice}") from error
     except PermissionError:
         return  # nor can what would read it
+    except NotADirectoryError:
+        # As below /dev/null, where some users have their home. What is no folder must be ours, or could become one.
+        _require_own_setting(os.path.dirname(path), advice)  # noqa: PTH120 - no name is to be changed
     except OSError as error:
         raise UnusableConfiguration(f"{path} cannot be looked at: {error.strerror}") from error

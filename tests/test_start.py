@@ -45,3 +45,13 @@ def test_closed_standard_streams_take_nothing_and_get_nothing(site: Site) -> Non
         assert "standard output cannot be written to: Bad file descriptor" in done.stderr
     asked = run("<&-", "restore", str(site.source), "--to", "/", "--in-place")
     assert "there is no terminal to ask on: add --yes" in asked.stderr
+
+
+def test_an_environment_that_drops_docstrings_leaves_the_grammar_of_configurations(site: Site) -> None:
+    """As images of containers set it, to save room; apacheconfig keeps its grammar in docstrings."""
+    site.configure_cycle("")
+    command = site.command("-t")
+    environment = site.full_environment({"PYTHONOPTIMIZE": "2"})
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"Directory {site.source} -> file://" in done.stdout

@@ -6,8 +6,29 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.recovery.helpers import file_member, put_archive, tar_of
 from tests.site import Site
+
+
+@pytest.mark.parametrize("home", ["/dev/null", "/dev/null/below"])
+def test_a_home_that_is_no_folder_is_one_in_which_there_is_nothing(site: Site, home: str) -> None:
+    """As users of services have."""
+    (site.source / "file").write_text("x")
+    site.configure_cycle("Fulls 1")
+    site.run(environment={"HOME": home})
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make somebody else's file")
+def test_a_home_that_is_somebody_else_s_file_could_become_a_folder_and_is_refused(site: Site, tmp_path: Path) -> None:
+    site.configure_cycle("Fulls 1")
+    planted = tmp_path / "planted"
+    planted.touch()
+    os.chown(planted, 4711, 4711)
+    for home in (planted, planted / "below"):
+        assert f"{planted} belongs to" in site.run(environment={"HOME": str(home)}, expect=2).stderr
+
 
 if os.geteuid() == 0:
     _READ_ONLY = (

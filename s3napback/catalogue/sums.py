@@ -51,6 +51,7 @@ _COMMENT = re.compile(
 )
 _WHOLE = re.compile(r"[0-9]{1,18}")
 _NUMBER = re.compile(r"[0-9]{1,18}(\.[0-9]{1,9})?")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -220,11 +221,11 @@ def parse_sum(data: bytes) -> SumNote | None:
         read=_whole(said.get("bytes read", "")),
         seconds=_number(said.get("seconds", "")),
         warnings=tuple(warnings),
-        index=said.get("index", ""),
-        metadata=said.get("metadata", ""),
+        index=_digest(said.get("index", "")),
+        metadata=_digest(said.get("metadata", "")),
         told=_told(said),
         unread=Unread(max(len(unread), _whole(said.get("unread", "")) or 0), tuple(unread)),
-        counted=Counted(rows, said.get("structure", "")),
+        counted=Counted(rows, _digest(said.get("structure", ""))),
         more_rows=_pair(said.get("more rows", "")),
     )
 
@@ -322,6 +323,11 @@ def _told(said: Mapping[str, str]) -> Mapping[str, str]:
     """The archive's metadata, if they are there, and whole."""
     found = {name: value for name, value in said.items() if name.startswith(METADATA_PREFIX)}
     return found if metadata_digest(found) == said.get("metadata") else {}
+
+
+def _digest(text: str) -> str:
+    """Half of one, in an object that is cut off, is not the digest of something else."""
+    return text if _DIGEST.fullmatch(text) else ""
 
 
 def _whole(text: str) -> int | None:

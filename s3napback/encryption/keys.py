@@ -195,7 +195,7 @@ class KeyRing:
         """Import the public keys of a file, armoured or not; what gpg said if there were none that it takes."""
         command = self._gpg.make_args(["--import", str(file)], False)
         done = run_gpg(command, "import keys")
-        return [] if b"[GNUPG:] IMPORT_OK " in done.stderr else list(dict.fromkeys(words_of(done.stderr)))
+        return [] if b"[GNUPG:] IMPORT_OK " in done.stderr else words_of(done.stderr)
 
     def export(self) -> bytes:
         """All public keys; nothing if there is none.

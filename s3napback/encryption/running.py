@@ -109,6 +109,6 @@ def started_gpg(
 
 
 def words_of(stderr: bytes) -> list[str]:
-    """What gpg said to people, indented, a line each."""
-    lines = [line for line in stderr.splitlines() if not line.startswith(_STATUS)]
+    """What gpg said to people, indented, a line each; what it says again and again, while it waits for a lock, once."""
+    lines = dict.fromkeys(line for line in stderr.splitlines() if not line.startswith(_STATUS))
     return [f"  {readable(line)}" for line in lines] or ["  it said nothing"]

@@ -79,6 +79,19 @@ class _Beginning:
 _BEGINNING = _Beginning()
 
 
+class _AsChecked:
+    """What clients sign with: what the last look has found. botocore looks a second time, when it signs.
+
+    There nothing limits how long whatever gives credentials may take, nor what it may raise.
+    """
+
+    frozen: Any = None
+
+    def get_frozen_credentials(self) -> Any:
+        """As botocore's credentials do."""
+        return self.frozen
+
+
 class Clients:
     """The clients of one store, which share credentials. Methods may be called from several threads."""
 
@@ -99,6 +112,7 @@ class Clients:
         self._lock = threading.Lock()
         self._session: botocore.session.Session | None = others._session if others else None
         self._made_for: botocore.session.Session | None = None
+        self._signing = _AsChecked()
         self._prompt: S3Client | None = None
         self._slow: S3Client | None = None
         self._given_up = 0.0
@@ -156,6 +170,7 @@ class Clients:
 
     def _made(self, session: botocore.session.Session, waiting: Waiting) -> S3Client:
         made = _make_client(session, self._settings, waiting)
+        vars(vars(made)["_request_signer"])["_credentials"] = self._signing
         made.meta.events.register("before-sign.s3", self._drop_expectation)
         made.meta.events.register("after-call.s3", partial(self._learn, session))
         made.meta.events.register("before-call.s3.HeadBucket", _follow_no_further)
@@ -233,6 +248,7 @@ class Clients:
         if session is not self._made_for:
             self._prompt = self._slow = None
         self._session = self._made_for = session
+        self._signing.frozen = frozen
         return session
 
     def _not_yet(self, limit: float) -> NoCredentialsYet:
@@ -311,6 +327,10 @@ def _make_client(session: botocore.session.Session, settings: StoreSettings, wai
         )
     except (BotoCoreError, ValueError) as error:
         raise UnusableSettings(error=error) from error
+    except OSError as error:
+        # What OpenSSL is to write to, or to read.
+        told = ValueError(f"TLS cannot be set up: {error}; look at SSLKEYLOGFILE and SSL_CERT_FILE")
+        raise UnusableSettings(error=told) from error
     except (AttributeError, LookupError, TypeError) as error:
         # botocore does not look what kind of value a section such as “s3 =” has.
         what = "~/.aws, or a variable called AWS_…, holds what makes no sense"

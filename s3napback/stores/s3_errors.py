@@ -293,8 +293,10 @@ def explain(error: BaseException) -> str:
     """One line: HTTP status, code and message of the store, or why there was no answer, and what to do about it."""
     if isinstance(error, UnusableSettings) and not isinstance(error, UnusableCredentials):
         # botocore has one exception for settings of all sorts.
-        is_of_a_bundle = isinstance(error.reason, InvalidConfigError) and "CA bundle" in str(error.reason)
-        return _FIXED[InvalidConfigError] if is_of_a_bundle else explain(error.reason)
+        if not isinstance(error.reason, InvalidConfigError):
+            return explain(error.reason)
+        told = f"{without_secrets(str(error.reason))} (correct it in ~/.aws, or in a variable called AWS_…)"
+        return _FIXED[InvalidConfigError] if "CA bundle" in told else told
     reason = error.reason if isinstance(error, UnusableCredentials) else error
     if isinstance(reason, _CREDENTIALS) or reason is not error:
         return _explain_credentials(reason)
@@ -322,6 +324,8 @@ def _explain_credentials(error: BaseException) -> str:
     if isinstance(error, (AttributeError, LookupError, TypeError)):
         # botocore does not look what kind of value it is given.
         text = f"what gives them has given something that makes no sense: {text}"
+    if "still expired" in text:
+        text = f"{text.rstrip('.')}; or this machine's clock is ahead"
     if isinstance(error, (OSError, RuntimeError, ValueError)):
         text = f"{text} ({type(error).__name__})"
     advice = (

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3napback.archives import UNKNOWN_OWNER, ArchiveRecord, Owner, Transfer, Unread, split_key
+from s3napback.archives import UNKNOWN_OWNER, ArchiveRecord, Counted, Owner, Transfer, Unread, split_key
 from s3napback.catalogue.sums import (
     LONGEST_SUM,
     SumNote,
@@ -226,6 +226,16 @@ def test_what_another_program_wrote_or_broke_says_nothing(content: bytes) -> Non
 )
 def test_what_only_people_read_may_be_missing(old: bytes, new: bytes, lost: str) -> None:
     assert parse_sum(GOLDEN.replace(old, new)) == replace(NOTE, **{"seconds": 61.3, lost: None})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["metadata", "index", "structure"])
+def test_half_a_digest_is_none(name: str) -> None:
+    """What is cut off would otherwise be said to contradict its archive."""
+    counted = Counted({}, "cd" * 32)
+    whole = format_sum(replace(NOTE, index="ef" * 32, counted=counted))
+    found = parse_sum(whole.partition(f"# {name} ".encode())[0] + f"# {name} {'ab' * 20}".encode())
+    assert found is not None
+    assert (found.counted.structure if name == "structure" else getattr(found, name)) == ""
 
 
 @pytest.mark.parametrize("missing", [b"# host host.example\n", b"# source Directory /etc\n"])

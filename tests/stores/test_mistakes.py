@@ -350,6 +350,20 @@ def test_an_answer_without_words_is_asked_for_in_words(on_rclone: S3Bench, statu
         on_rclone.store.head("k")
 
 
+@pytest.mark.parametrize("key", ["k", "absent"])
+@pytest.mark.parametrize("status", [400, 403])
+def test_a_store_that_refuses_to_be_asked_what_it_then_tells_is_asked_once_more(
+    on_rclone: S3Bench, key: str, status: int
+) -> None:
+    """As when the clock has just been set. It was said that the key has no rights, which the next answer belied."""
+    on_rclone.proxy.add(Fault("HeadObject", answer(status, "SomeCode"), nth=1))
+    assert (on_rclone.store.head(key) is None) == (key == "absent")
+    on_rclone.proxy.clear()
+    on_rclone.proxy.add(Fault("HeadObject", answer(status, "SomeCode")))
+    with pytest.raises(StoreError, match=f"HTTP {status}"):
+        on_rclone.store.head(key)
+
+
 def test_an_answer_without_a_message_shows_none(on_rclone: S3Bench) -> None:
     def bare(_request: Request, _forward: Forward) -> Answer:
         return Answer(403, {}, b"<Error><Code>AccessDenied</Code></Error>")

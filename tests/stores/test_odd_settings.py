@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from s3napback.errors import UnusableStore
+from s3napback.stores.s3 import S3Store
 from tests.servers import ACCESS_KEY, SECRET_KEY, S3Server
 from tests.site import Site
 
@@ -29,6 +31,12 @@ NUMBERS = json.dumps({"Version": 1, "AccessKeyId": 7, "SecretAccessKey": 8})
         ("", "AWS_EC2_METADATA_SERVICE_ENDPOINT", "nonsense", "no usable credentials: Invalid endpoint.*nonsense"),
         ("", "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "nonsense", "no usable credentials: Invalid.*mode: nonsense"),
         ("", "AWS_ENDPOINT_URL", "http://127.0.0.1:1 ", "not a valid URI"),
+        (
+            "",
+            "AWS_REQUEST_MIN_COMPRESSION_SIZE_BYTES",
+            "-5",
+            "Invalid value .-5.*correct it in ~/.aws, or in a variable",
+        ),
         ("credential_process = HELPER", "", "", "no usable credentials: the access key is no text"),
         (CODE, "", "", "no usable credentials: .* a code .mfa_serial.*nobody is there"),
     ],
@@ -70,3 +78,10 @@ def test_what_gives_credentials_and_gives_none_is_told(
     site.environment |= {"AWS_CONFIG_FILE": str(tmp_path / "config"), "AWS_ENDPOINT_URL": moto.endpoint}
     said = site.run("list", expect=2, environment={"AWS_DEFAULT_REGION": "us-east-1", "HOME": str(tmp_path)}).stderr
     assert re.search(f"cannot be used: no usable credentials: {reason}", said), said
+
+
+def test_a_file_that_openssl_cannot_write_to_is_told(moto: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = S3Store(moto.settings(moto.make_bucket()), moto.credentials)
+    monkeypatch.setenv("SSLKEYLOGFILE", "/nonexistent/keys")
+    with pytest.raises(UnusableStore, match="TLS cannot be set up: .*'/nonexistent/keys'; look at SSLKEYLOGFILE"):
+        store.check()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,6 +43,33 @@ def test_credentials_that_are_revoked_in_the_middle_of_an_upload_are_had_anew(
     store = S3Store(on_rclone.settings, Credentials(), waiting=replace(PATIENCE, outage_seconds=10))
     store.put("k", BytesSource(LARGE), metadata("new"))
     on_rclone.assert_replaced_by(LARGE)
+
+
+@pytest.mark.parametrize("nth", [3, 4])
+@pytest.mark.parametrize("answers_late", [True, False])
+def test_whatever_becomes_of_a_renewal_is_within_the_limits_of_a_look(
+    on_rclone: S3Bench, nth: int, answers_late: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """botocore renews what is valid for minutes at every look, and so when it signs: there it may hang, and raise."""
+    text = {"Version": 1, "AccessKeyId": ACCESS_KEY, "SecretAccessKey": SECRET_KEY}
+    for name, seconds in (("good", 60), ("expired", -60)):
+        moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
+        (tmp_path / name).write_text(json.dumps({**text, "Expiration": moment}))
+    worse = "sleep 30" if answers_late else f"exec cat {tmp_path}/expired"
+    counting = f"echo x >> {tmp_path}/calls; [ $(wc -l < {tmp_path}/calls) -eq {nth} ] && {worse}"
+    script = helper(tmp_path, f"{counting}; cat {tmp_path}/good")
+    profile(tmp_path, monkeypatch, on_rclone.server, f"credential_process = {script}")
+    settings = replace(on_rclone.settings, stall_timeout=2)
+    store = S3Store(settings, Credentials(), waiting=replace(PATIENCE, outage_seconds=10))
+    began = time.monotonic()
+    seen = []
+    for _ in range(4):
+        try:
+            seen.append(store.head("k") is not None)
+        except StoreError as error:
+            assert not answers_late and "still expired; or this machine's clock is ahead" in str(error)
+    assert seen == [True] * (4 if answers_late else 3)
+    assert time.monotonic() - began < 20
 
 
 def test_a_session_token_that_nobody_renews_is_told_at_once(

@@ -222,7 +222,7 @@ class Decoder:
         """
         digest = _digest_in(note, archive)
         if not digest:
-            raise Unchecked("there is no checksum of it beside it, or only one of an older archive")
+            raise Unchecked("there is no checksum of it beside it, or only a broken one, or one of an older archive")
         with self._pipeline(self.transport.feed(archive, digest=digest)) as pipeline:
             _read(pipeline)
 

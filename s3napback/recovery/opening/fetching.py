@@ -174,7 +174,13 @@ def _require_unchanged(store: Store, archive: CataloguedArchive) -> None:
     before = archive.stored
     if now is None:
         raise StoreError(f"{store.location}/{archive.key} was deleted while it was read: run again")
-    if now.version != before.version or now.size != before.size or now.metadata != before.metadata:
+    is_same = (now.version, now.size) == (before.version, before.size)
+    if is_same and bool(now.metadata) != bool(before.metadata):
+        raise StoreError(
+            f"reading {store.location}/{archive.key} failed: the store tells its metadata at one time, and none at "
+            "another: run again; if it fails again, look at the store, and at proxies on the way to it"
+        )
+    if not is_same or now.metadata != before.metadata:
         raise StoreError(
             f"{store.location}/{archive.key} was replaced while it was read, perhaps by a running backup: run again"
         )

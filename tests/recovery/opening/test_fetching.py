@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from s3napback.errors import StoreError
 from s3napback.recovery.opening.fetching import Transport, stored_bytes
 from s3napback.stores import Store
 from s3napback.stores.opening import open_store
-from tests.faulty_s3 import Answer, Fault, FaultyS3, Forward, Request, cut_answer, delay
+from tests.faulty_s3 import Answer, Fault, FaultyS3, Forward, Request, change_answer, cut_answer, delay
 from tests.recovery.helpers import file_member, put_archive, restore_here, tar_of, why_not
 from tests.servers import S3Server
 from tests.site import Site
@@ -126,6 +127,25 @@ def test_an_object_replaced_right_at_the_end_is_noticed_by_its_identity(any_site
         client.put_object(Bucket=any_site.bucket, Key="etc-0-FULL", Body=CONTENT, Metadata={"s3napback-id": "two"})
     with pytest.raises(StoreError, match="replaced while it was read"):
         list(blocks)
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+def test_an_answer_that_has_lost_the_metadata_is_not_said_to_be_of_another_object(
+    store: Store, proxy: FaultyS3, nth: int
+) -> None:
+    stored(store)
+    proxy.add(Fault("HeadObject", change_answer(without_metadata), nth=nth))
+    found = store.head("etc-0-FULL")
+    assert found is not None
+    archive = CataloguedArchive(found, "etc", None)
+    with pytest.raises(StoreError, match="tells its metadata at one time, and none at another: run again"):
+        fetched(Transport(store, 1, RANGE), archive)
+
+
+def without_metadata(answer: Answer) -> Answer:
+    """An answer as of a proxy that knows no headers of S3."""
+    kept = {name: value for name, value in answer.headers.items() if not name.lower().startswith("x-amz-meta-")}
+    return replace(answer, headers=kept)
 
 
 class LastByteLosingStore:
