@@ -44,7 +44,7 @@ def use_utf8() -> None:
 
 def keep_docstrings() -> None:
     """Begin anew where PYTHONOPTIMIZE drops docstrings: the grammar by which configurations are read stands in such."""
-    if sys.flags.optimize < 2 or os.environ.get("PYTHONOPTIMIZE") in (None, "1") or not sys.executable:  # noqa: PLR2004
+    if sys.flags.optimize < 2 or os.environ.get("PYTHONOPTIMIZE") in (None, "1") or not sys.executable:
         return
     os.environ["PYTHONOPTIMIZE"] = "1"
     _begin_anew()

@@ -83,5 +83,5 @@ def test_what_gives_credentials_and_gives_none_is_told(
 def test_a_file_that_openssl_cannot_write_to_is_told(moto: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     store = S3Store(moto.settings(moto.make_bucket()), moto.credentials)
     monkeypatch.setenv("SSLKEYLOGFILE", "/nonexistent/keys")
-    with pytest.raises(UnusableStore, match="TLS cannot be set up: .*'/nonexistent/keys'; look at SSLKEYLOGFILE"):
+    with pytest.raises(UnusableStore, match=r"TLS cannot be set up: .*'/nonexistent/keys'; look at SSLKEYLOGFILE"):
         store.check()
