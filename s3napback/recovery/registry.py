@@ -104,7 +104,9 @@ def refuse_paths(wanted: Wanted) -> None:
 
 def _directory_restore(wanted: Wanted) -> Restore:
     if wanted.where == TO_STANDARD_OUTPUT:
-        if len(wanted.paths) != 1 or wanted.in_place or wanted.staging:
+        if wanted.in_place or wanted.staging:
+            raise UnclearRequest("--in-place and --staging are for a directory, and --to - is standard output")
+        if len(wanted.paths) != 1:
             raise UnclearRequest(
                 "of a directory one file or folder can go to standard output: name it as PATH, or a directory with --to"
             )
