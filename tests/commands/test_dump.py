@@ -124,6 +124,12 @@ def test_of_a_directory_nothing_else_goes_to_standard_output(filled: Site) -> No
     assert "one file or folder can go to standard output" in done.stderr
     done = filled.run("restore", str(filled.source), "deep/changing", "--to", "-", day=None)
     assert done.stdout == "2"
+    assert filled.run("dump", f"{filled.source}/deep/changing", day=None).stdout == "2"
+    assert "name it as PATH" in filled.run("dump", str(filled.source), day=None, expect=2).stderr
+    assert (
+        "a variable of the shell may not be set"
+        in filled.run("dump", str(filled.source), "", day=None, expect=2).stderr
+    )
     words = ("restore", str(filled.source), "deep/changing", "--to", "-", "--in-place", "--yes")
     assert "--in-place and --staging are for a directory" in filled.run(*words, day=None, expect=2).stderr
 
