@@ -41,6 +41,7 @@ class Wanted:
         strict: restore nothing of a directory where the target cannot take everything.
         staging: the folder to prepare a directory in; None is WHERE.
         unread: of a directory, what could not be read of it that night.
+        is_private: the target is a scratch folder of our own, which nobody else can enter.
     """
 
     source: SourceName
@@ -50,6 +51,7 @@ class Wanted:
     strict: bool = False
     staging: Path | None = None
     unread: Unread = NOTHING_UNREAD
+    is_private: bool = False
 
 
 class Restore(Protocol):
@@ -126,6 +128,7 @@ def _directory_restore(wanted: Wanted) -> Restore:
         staging,
         find_gnu_tar(),
         wanted.unread,
+        is_private=wanted.is_private,
     )
 
 
