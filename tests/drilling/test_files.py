@@ -60,6 +60,14 @@ def test_a_directory_of_three_nights_is_proven(site: Site, options: tuple[str, .
     assert not list(site.temp_dir.iterdir())
 
 
+def test_the_root_directory_is_proven(site: Site) -> None:
+    """It comes as the scratch folder itself, which has permissions of its own."""
+    site.configure('<Cycle nightly>\nDiffs 6\nDirectory /\nOneFileSystem On\nExclude "/[!h]*" "/h*/*"\n</Cycle>')
+    for day in range(2):
+        site.run(day=day)
+    assert "Directory / of 2026-01-02: proven: " in site.run("drill", day=1).stdout
+
+
 def test_on_a_bare_machine_the_configuration_may_name_folders_that_are_not_there(site: Site) -> None:
     site.configure_cycle("", general=f"TempDir {site.temp_dir}\n")
     fill(site.source)
