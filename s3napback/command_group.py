@@ -178,6 +178,11 @@ def stand_somewhere(context: click.Context) -> None:
         os.chdir("/")
 
 
+def _is_option(word: str) -> bool:
+    """Keys of the root directory, as ``-0-FULL``, begin with a dash, too."""
+    return word.startswith("-") and not word[1:2].isdigit()
+
+
 class SeveralKeys(click.Command):
     """Takes several words after one ``--keys``."""
 
@@ -185,8 +190,10 @@ class SeveralKeys(click.Command):
         """See ``click``."""
         words: list[str] = []
         in_keys = False
-        for word in args:
-            in_keys = word == "--keys" or (in_keys and not word.startswith("-"))
+        for word, behind in zip(args, [*args[1:], "--"], strict=True):
+            if word == "--keys" and _is_option(behind) and not context.resilient_parsing:
+                raise click.UsageError("--keys names no key: a variable of the shell may not be set", context)
+            in_keys = word == "--keys" or (in_keys and not _is_option(word))
             words += ["--keys", word] if in_keys and word != "--keys" else [] if in_keys else [word]
         return super().parse_args(context, words)
 

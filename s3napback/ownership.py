@@ -200,7 +200,7 @@ def _prepared_fault(path: Path, status: os.stat_result, owners: Collection[int])
     if status.st_nlink != 1:
         return f"it has {status.st_nlink} names (hard links), so it may be somebody else's file; {remove}"
     if status.st_uid not in owners:
-        return f"it belongs to another user, {_user(status.st_uid)}; {remove}"
+        return f"it belongs to another user, {_user(status.st_uid)}; {'run as root, or ' * (not status.st_uid)}{remove}"
     return ""
 
 

@@ -14,7 +14,7 @@ from s3napback.speaking import say
 
 @click.command("dump")
 @click.argument("source")
-@click.argument("path")
+@click.argument("path", required=False)
 @click.option("--at", callback=past, metavar="WHEN", help="A date, a time, yesterday, '3 days ago', or an archive's "
     "key; otherwise the newest.")  # fmt: skip
 @AS_OF
@@ -29,7 +29,7 @@ def dump_command(
     invocation: Invocation,
     *,
     source: str,
-    path: str,
+    path: str | None,
     at: str | None,
     as_of: datetime | None,
     origin: str | None,
@@ -43,12 +43,12 @@ def dump_command(
 
     if len(invocation.paths) > 1:
         raise click.UsageError("dump works with one configuration: give -c once")
-    if not (source and path):
+    if "" in (source, path):
         raise click.UsageError("SOURCE or PATH is empty: a variable of the shell may not be set")
     request = restore.RestoreRequest(
         source=source,
         where=TO_STANDARD_OUTPUT,
-        paths=(path,),
+        paths=(path,) if path else (),
         at=at or "",
         origin=origin or "",
         passphrase_file=passphrase_file,

@@ -90,6 +90,15 @@ def test_several_keys_may_follow_one_option_up_to_the_next() -> None:
     assert each.params["keys"] == ("a", "b", "c")
 
 
+def test_keys_of_the_root_directory_begin_with_a_dash_and_no_key_at_all_is_refused() -> None:
+    restore = command_line.commands["restore"]
+    context = restore.make_context("restore", ["/", "--keys", "-0-FULL", "-1-DIFF", "--to", "out"])
+    assert context.params["keys"] == ("-0-FULL", "-1-DIFF")
+    for words in (["/", "--to", "out", "--keys"], ["/", "--keys", "--to", "out"]):
+        with pytest.raises(click.UsageError, match="--keys names no key"):
+            restore.make_context("restore", words)
+
+
 def test_without_a_name_s3napback_conf_is_meant_if_it_is_there(
     heard: dict[str, object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -324,4 +324,5 @@ if IS_ROOT:
     def test_a_lock_of_roots_is_not_an_ordinary_users(open_folder: Path) -> None:
         os.chown(open_folder, OTHER, OTHER)
         (open_folder / "lock").touch(mode=0o666)
-        assert "belongs to another user, root" in verdict_as(OTHER, lambda: open_own_for_writing(open_folder / "lock"))
+        said = verdict_as(OTHER, lambda: open_own_for_writing(open_folder / "lock"))
+        assert "belongs to another user, root (uid 0); run as root, or remove" in said

@@ -22,7 +22,7 @@ from s3napback.drilling.registry import prover_of
 from s3napback.drilling.request import DrillRequest
 from s3napback.drilling.task import Proven, Task, require_warm
 from s3napback.ending import CLEANING_SECONDS
-from s3napback.errors import EXIT_BUG, Interrupted, S3napbackError, StoreError
+from s3napback.errors import EXIT_BUG, Interrupted, S3napbackError
 from s3napback.formatting import counted, human_time
 from s3napback.kinds import DIRECTORY, SourceName, kind_of
 from s3napback.records import dataclass
@@ -93,8 +93,7 @@ def _drill(configuration: Configuration, request: DrillRequest, today: date, say
     if request.source and lacking and not holdings.has_any(request.source):
         words = []
     if not words and not lacking and not request.due:
-        others = "; those of the original tool are, with --original" if holdings.catalogue.original else ""
-        raise StoreError(f"there are no archives in {holdings.store.location} that could be proven{others}")
+        raise holdings.nothing_that("proven")
     if not words and not lacking:
         say("nothing is due")
     for line in young:

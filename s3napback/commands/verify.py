@@ -99,8 +99,7 @@ def verify(configuration: Configuration, request: VerifyRequest, today: date, sa
         words = []
     bad = len(lacking) + (0 if request.source else _tell_losses(holdings, say))
     if not words and not bad:
-        others = "; those of the original tool are, with --original" if holdings.catalogue.original else ""
-        raise StoreError(f"there are no archives in {holdings.store.location} that could be verified{others}")
+        raise holdings.nothing_that("verified")
     verification = Verification(holdings, request, today, say)
     bad += sum(verification.verify(word) for word in words)
     if bad:

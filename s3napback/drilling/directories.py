@@ -50,7 +50,7 @@ def prove_directory(task: Task) -> Proven:
         paths = () if chosen is None else tuple(os.fsdecode(interest.absolute(node.path)) for node in chosen)
         with scratch_in(task.scratch, 0 if paths else task.needed, keeps=task.keeps) as scratch:
             where = scratch.path / _RESTORED
-            _restore(task, Wanted(task.source, where, paths), scratch.path.parent)
+            _restore(task, Wanted(task.source, where, paths, is_private=True), scratch.path.parent)
             look = _Look(where / task.source.target.strip("/"), task)
             look.at_all(tree.nodes() if chosen is None else chosen)
             if chosen is None:
@@ -62,7 +62,7 @@ def _read_through(task: Task) -> Proven:
     """Restore archives that tell of their members in no way that can be relied on, and read every file."""
     with scratch_in(task.scratch, task.needed, keeps=task.keeps) as scratch:
         where = scratch.path / _RESTORED
-        _restore(task, Wanted(task.source, where), scratch.path.parent)
+        _restore(task, Wanted(task.source, where, is_private=True), scratch.path.parent)
         look = _Look(where, task)
         look.at_what_is_there()
     return look.proven()
@@ -128,6 +128,9 @@ class _Look:
                 self._tell(node, error.strerror or str(error))
 
     def _look_at(self, node: Node, path: bytes) -> None:
+        if not node.path and self.task.source.target == "/":
+            # It comes as WHERE itself, which keeps its owner, and lets in nobody whom it kept out: see “publish”.
+            return
         status = os.lstat(path)
         if wrong := list(_differences(node, status, path)):
             self._tell(node, wrong[0])

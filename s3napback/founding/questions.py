@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -191,6 +192,8 @@ def _store(text: str) -> tuple[str, str]:
     text = text.removeprefix("file://")
     if text.startswith(("/", "~", "$", ".")) or "/" in text.removeprefix("s3://"):
         folder = path_of(text)
+        if os.path.lexists(folder) and not Path(folder).is_dir():
+            raise InvalidNameError("it is there, and is no folder")
         _valid(f"Bucket {quoted('file://' + folder.replace('%', '%25'))}")
         return folder, ""
     bucket = text.strip().removeprefix("s3://")

@@ -169,13 +169,14 @@ def _left_out(
     """What may belong between two archives that do not tell their parents, as a sentence; empty if nothing does."""
     if before is None or not _is_diff(after) or (after.record and before.record):
         return ""
-    others = [each for each in catalogue.archives if each.base == before.base and _is_diff(each) and each not in named]
+    # A FULL there, too: the DIFF is on that one, and not on the one before it.
+    others = [each for each in catalogue.archives if each.base == before.base and each not in named]
     between = ", ".join(each.key for each in others if before.slot < each.slot < after.slot)
     if not between:
         return ""
     return (
         f"{between} may belong between {before.key} and {after.key}, and is not named: unless that is older than "
-        f"{before.key}, what changed then is missing"
+        f"{before.key}, what changed then is missing, and files are older than they were"
     )
 
 

@@ -63,6 +63,7 @@ class DirectoryRestore:
         staging: the folder to prepare it in; None is WHERE, or beside what is merged.
         tar: name of GNU tar's program.
         unread: what could not be read of the directory that night.
+        is_private: nobody else can enter WHERE, so that what gives powers to whoever reaches it gives none.
     """
 
     directory: str
@@ -73,6 +74,7 @@ class DirectoryRestore:
     staging: Path | None = None
     tar: str = "tar"
     unread: Unread = NOTHING_UNREAD
+    is_private: bool = False
 
     def check(self) -> None:
         """Look whether it can be begun.
@@ -139,7 +141,7 @@ class DirectoryRestore:
             gave_power = replay.run(chain, wanted, asked, prepare)
             names = replay.there(outermost(asked) or (gate.top,))
             with looking_into_it():
-                powers = powers_in(staging.tree, names) if gave_power else Powers()
+                powers = powers_in(staging.tree, names) if gave_power and not self.is_private else Powers()
             tree = staging.tree
             if staging.is_elsewhere and not self.in_place:
                 require_empty_folder(staging.target, self.where)

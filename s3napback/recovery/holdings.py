@@ -91,6 +91,15 @@ class Holdings:
             return sorted(own)
         return sorted({str(record.owner.source) for record in here})
 
+    def nothing_that(self, could: str) -> S3napbackError:
+        """That there are no archives of ``all_sources`` which “could be …”, and whose, or what, there is instead."""
+        place = "/".join(filter(None, (self.store.location, self.configuration.store.prefix)))
+        records = [each.record for each in self.catalogue.archives if not is_stray(each)]
+        hosts = sorted({record.owner.host for record in records if record})
+        whose = f"; there are those of other hosts: to take one's, set HostName to its name: {', '.join(hosts)}"
+        others = "; those of the original tool are, with --original" if self.catalogue.original else ""
+        return NothingToRestore(f"there are no archives in {place} that could be {could}{whose if hosts else others}")
+
     def sources_as_of(self, at: str, today: date, cycle_or_name: str = "") -> tuple[list[str], list[str]]:
         """The sources of ``all_sources`` that are as old as ``at``, and one line for each that is younger.
 

@@ -31,6 +31,10 @@ _EACH = 256
 
 NOT_ARCHIVED = "was there on that day, but Exclude left it out of the archives, or it is a socket, which none holds"
 """What is said of a name that was listed and is in no archive."""
+_NO_FOLDER = (
+    "was there on that day, but is a link or a file, below which nothing lies, or Exclude left it out: ls shows it"
+)
+"""What is said of a name above a PATH that did not come with it."""
 
 
 class NoSuchPath(S3napbackError):
@@ -247,7 +251,7 @@ def require_all(tree: int, names: Sequence[str], nearby: Sequence[str], unread: 
             if unread.covers(name.encode("utf-8", "surrogateescape")):
                 raise NoSuchPath(f"/{name} could not be read that night, and no older archive of its chain holds it")
             if left_out := _left_out(place, name, nearby):
-                raise NoSuchPath(f"/{left_out} {NOT_ARCHIVED}")
+                raise NoSuchPath(f"/{left_out} {NOT_ARCHIVED if left_out == name else _NO_FOLDER}")
             raise NoSuchPath(f"/{name} was not there on that day{_near(name, nearby)}")
 
 

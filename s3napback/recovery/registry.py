@@ -41,6 +41,7 @@ class Wanted:
         strict: restore nothing of a directory where the target cannot take everything.
         staging: the folder to prepare a directory in; None is WHERE.
         unread: of a directory, what could not be read of it that night.
+        is_private: the target is a scratch folder of our own, which nobody else can enter.
     """
 
     source: SourceName
@@ -50,6 +51,7 @@ class Wanted:
     strict: bool = False
     staging: Path | None = None
     unread: Unread = NOTHING_UNREAD
+    is_private: bool = False
 
 
 class Restore(Protocol):
@@ -104,7 +106,9 @@ def refuse_paths(wanted: Wanted) -> None:
 
 def _directory_restore(wanted: Wanted) -> Restore:
     if wanted.where == TO_STANDARD_OUTPUT:
-        if len(wanted.paths) != 1 or wanted.in_place or wanted.staging:
+        if wanted.in_place or wanted.staging:
+            raise UnclearRequest("--in-place and --staging are for a directory, and --to - is standard output")
+        if len(wanted.paths) != 1:
             raise UnclearRequest(
                 "of a directory one file or folder can go to standard output: name it as PATH, or a directory with --to"
             )
@@ -124,6 +128,7 @@ def _directory_restore(wanted: Wanted) -> Restore:
         staging,
         find_gnu_tar(),
         wanted.unread,
+        is_private=wanted.is_private,
     )
 
 

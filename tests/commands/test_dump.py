@@ -119,11 +119,30 @@ def test_a_socket_is_told_as_what_it_may_be(tmp_path: Path, day: str, monkeypatc
     assert "listening" not in site.run("ls", str(site.source), "--at", day, day=None).stdout
 
 
+def test_below_a_link_nothing_lies_and_that_is_said(site: Site, tmp_path: Path) -> None:
+    (site.source / "folder").mkdir()
+    (site.source / "folder/file").write_text("content")
+    (site.source / "link").symlink_to("folder")
+    site.configure_cycle("Diffs 6")
+    night(site, 0)
+    words = ("restore", str(site.source), "link/file", "--to", str(tmp_path / "out"))
+    said = site.run(*words, day=None, expect=1).stderr
+    assert f"{site.source}/link was there on that day, but is a link or a file, below which nothing lies" in said
+
+
 def test_of_a_directory_nothing_else_goes_to_standard_output(filled: Site) -> None:
     done = filled.run("restore", str(filled.source), "--to", "-", day=None, expect=2)
     assert "one file or folder can go to standard output" in done.stderr
     done = filled.run("restore", str(filled.source), "deep/changing", "--to", "-", day=None)
     assert done.stdout == "2"
+    assert filled.run("dump", f"{filled.source}/deep/changing", day=None).stdout == "2"
+    assert "name it as PATH" in filled.run("dump", str(filled.source), day=None, expect=2).stderr
+    assert (
+        "a variable of the shell may not be set"
+        in filled.run("dump", str(filled.source), "", day=None, expect=2).stderr
+    )
+    words = ("restore", str(filled.source), "deep/changing", "--to", "-", "--in-place", "--yes")
+    assert "--in-place and --staging are for a directory" in filled.run(*words, day=None, expect=2).stderr
 
 
 @pytest.mark.parametrize(

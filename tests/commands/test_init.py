@@ -98,7 +98,8 @@ def test_answers_at_a_terminal_make_all_that_a_night_and_a_restore_need(bare: Ba
     store = bare.root / f"va ult {ODD}"
     with bare.asked("--start", "none") as asked:
         asked.answer("Where do archives go?", "relative/path")
-        asked.answer("the path must be absolute", str(store))
+        asked.answer("the path must be absolute", str(bare.source / "file"))
+        asked.answer("it is there, and is no folder", str(store))
         asked.answer("Folder:", "/no/such/folder")
         asked.answer("there is no such folder", str(bare.source))
         asked.answer("Folder:", b"/\xff")

@@ -239,6 +239,16 @@ def test_a_store_that_holds_nothing_is_not_good(site: Site) -> None:
 
 
 @pytest.mark.parametrize("command", ["verify", "drill"])
+def test_where_all_is_of_another_host_it_is_said_whose(site: Site, command: str) -> None:
+    site.configure_cycle(GROUPS)
+    nights(site, 1)
+    site.configure("")
+    site.configuration.write_text(site.configuration.read_text().replace("test-host", "successor"))
+    said = site.run(command, day=None, expect=1).stderr
+    assert "to take one's, set HostName to its name: test-host" in said
+
+
+@pytest.mark.parametrize("command", ["verify", "drill"])
 def test_a_source_that_is_younger_than_the_day_asked_for_is_told_and_is_no_failure(site: Site, command: str) -> None:
     younger = site.root / "younger"
     younger.mkdir()

@@ -43,10 +43,13 @@ def test_a_directory_of_three_nights_is_proven(site: Site, options: tuple[str, .
     site.run(day=0)
     (site.source / "sub/deep/exact").unlink()
     (site.source / "new").write_text("new")
+    (site.source / "new").chmod(0o4755)
     site.run(day=1)
     (site.source / "new").rename(site.source / "newer")
     site.run(day=2)
-    shown = site.run("drill", *options, day=2).stdout
+    done = site.run("drill", *options, day=2)
+    assert "WARNING" not in done.stderr, "nobody else can enter the scratch folder"
+    shown = done.stdout
     wanted = "2 files of" if "--sample=2" in options else "5 files of 20 bytes, 3 folders, 1 link, 1 pipe"
     assert f"Directory {site.source} of 2026-01-03: proven: {wanted}" in shown
     if "--against-live" in options:
@@ -55,6 +58,14 @@ def test_a_directory_of_three_nights_is_proven(site: Site, options: tuple[str, .
     (proof,) = [key for key in site.archive_keys(sums=True) if key.endswith(("proven", "sampled"))]
     assert proof.endswith("-DIFF.sampled" if "--sample=2" in options else "-DIFF.proven")
     assert not list(site.temp_dir.iterdir())
+
+
+def test_the_root_directory_is_proven(site: Site) -> None:
+    """It comes as the scratch folder itself, which has permissions of its own."""
+    site.configure('<Cycle nightly>\nDiffs 6\nDirectory /\nOneFileSystem On\nExclude "/[!h]*" "/h*/*"\n</Cycle>')
+    for day in range(2):
+        site.run(day=day)
+    assert "Directory / of 2026-01-02: proven: " in site.run("drill", day=1).stdout
 
 
 def test_on_a_bare_machine_the_configuration_may_name_folders_that_are_not_there(site: Site) -> None:

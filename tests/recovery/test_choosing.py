@@ -116,4 +116,10 @@ def test_of_keys_without_metadata_what_they_are_called_tells_what_is_no_chain() 
     gaps, notes = told("0-FULL", "2-DIFF")
     assert not gaps
     assert notes[0].startswith("etc-1-DIFF may belong between etc-0-FULL and etc-2-DIFF")
+    # The wrong FULL: the one that lies between is that of the DIFF.
+    found.append(nameless("etc-5-DIFF", "etc"))
+    gaps, notes = told("0-FULL", "5-DIFF")
+    assert not gaps
+    assert notes[0].startswith("etc-1-DIFF, etc-2-DIFF, etc-4-FULL may belong between etc-0-FULL and etc-5-DIFF")
+    assert told("4-FULL", "5-DIFF") == ((), ())
     assert not chain_of_keys(catalogue(found), ["MySQL/wiki-3"]).gaps

@@ -116,6 +116,15 @@ def test_a_passphrase_comes_from_a_file_and_a_wrong_or_missing_one_is_said(site:
         (home.path / "gpg-agent.conf").write_text("pinentry-program /bin/false\n")
         subprocess.run(["gpgconf", "--homedir", str(home.path), "--kill", "gpg-agent"], check=True)
         assert "use --passphrase-file" in why_not(site, str(site.source), tmp_path / "out")
+        # What pinentry-curses says where there is no terminal: cron, ssh with a command.
+        pinentry = tmp_path / "pinentry"
+        refusal = '"ERR 83918950 Inappropriate ioctl for device"'
+        pinentry.write_text(PINENTRY.replace('"D open sesame"; echo OK', refusal))
+        pinentry.chmod(0o755)
+        (home.path / "gpg-agent.conf").write_text(f"pinentry-program {pinentry}\n")
+        subprocess.run(["gpgconf", "--homedir", str(home.path), "--kill", "gpg-agent"], check=True)
+        said = why_not(site, str(site.source), tmp_path / "out")
+        assert "cannot be decoded: gpg has no terminal to ask for the passphrase on: use --passphrase-file" in said
         said = why_not(site, str(site.source), tmp_path / "out", passphrase_file=wrong)
         assert "the passphrase is wrong. Of --passphrase-file gpg takes the first line as it is, with spaces" in said
         restore_here(site, str(site.source), tmp_path / "out", passphrase_file=right)

@@ -47,6 +47,7 @@ _NO_KEY = (
     "it is encrypted to a key that is not here, or that gpg could not unlock: import the secret key into gpg, or set "
     "GpgHome; where nobody can be asked for a passphrase, use --passphrase-file"
 )
+_NO_TERMINAL = "gpg has no terminal to ask for the passphrase on: use --passphrase-file"
 _NO_AGENT = (
     "gpg's agent, which works with secret keys, cannot be started or reached here. If GpgHome lies on a read-only "
     "disk, copy it (cp -a), and set GpgHome to the copy"
@@ -80,11 +81,9 @@ _OF_DECODING = (
     ("No pinentry", "gpg cannot ask for the passphrase here: install pinentry, or use --passphrase-file"),
     ("connect to the agent", _NO_AGENT),
     ("connect to the gpg-agent", _NO_AGENT),
+    # Behind this gpg says that it has no secret key, too.
+    ("decryption failed: Inappropriate ioctl", _NO_TERMINAL),
     ("No secret key", _NO_KEY),
-    (
-        "decryption failed: Inappropriate ioctl",
-        "gpg has no terminal to ask for the passphrase on: use --passphrase-file",
-    ),
     ("cannot open passphrase", "the file with the passphrase cannot be read"),
     ("gpg failed", _BROKEN),
     ("decompression failed", _BROKEN),
@@ -131,7 +130,9 @@ def _is_about_bytes(culprit: Culprit, heading: str) -> bool:
 
 
 def _is_closed(heading: str) -> bool:
-    return heading == _NOT_TRUSTED or any(heading.endswith(f": {sign}") for sign in (_NO_KEY, _OTHER_WORDS))
+    return heading == _NOT_TRUSTED or any(
+        heading.endswith(f": {sign}") for sign in (_NO_KEY, _NO_TERMINAL, _OTHER_WORDS)
+    )
 
 
 def _of_use(culprit: Culprit, words: str, use: str) -> str:
