@@ -18,6 +18,9 @@ from s3napback.recovery.path_opening import UnusableFolder
 NOTHING_THERE = (errno.ENOENT, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)
 """Under a name that a file system does not take there is nothing, whatever it says of it."""
 
+NEW_ONES_LIST = "system.posix_acl_default"
+"""Of a folder: the list of access rights that what is made in it gets."""
+
 _KEPT = 64
 """Descriptors kept of the folders above the one a cursor stands in; those further up are opened again."""
 

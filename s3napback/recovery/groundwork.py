@@ -21,7 +21,7 @@ from s3napback.capabilities import is_bound_by_modes
 from s3napback.errors import PipelineError
 from s3napback.records import dataclass
 from s3napback.recovery.clearing import Cleared, free_way, gone, remove
-from s3napback.recovery.folders import Cursor, cursor, file_names, go_to, reached
+from s3napback.recovery.folders import NEW_ONES_LIST, Cursor, cursor, file_names, go_to, reached
 from s3napback.recovery.kept_pieces import KeptPieces
 from s3napback.recovery.opening.failures import Damaged
 from s3napback.streams.tar_headers import HARD_LINK, REGULAR, SYMBOLIC_LINK, Member
@@ -38,7 +38,6 @@ MOST_LINKS = 1 << 22
 _LONGEST_PATH = 4095  # bytes, by which tar can reach anything (PATH_MAX)
 _BLOCK = 1 << 18
 _SECURITY = "security."
-_DEFAULT = "system.posix_acl_default"
 _GIVEN = ("user.", "trusted.")
 """How attributes begin that no system gives to a new folder by itself."""
 
@@ -389,6 +388,6 @@ def _drop_attributes(folder: int, member: Member) -> None:
     with suppress(OSError):
         for name in os.listxattr(folder):
             is_gone = name.startswith(_GIVEN) and os.fsencode(name) not in member.attributes
-            if is_gone or (name == _DEFAULT and os.geteuid()):
+            if is_gone or (name == NEW_ONES_LIST and os.geteuid()):
                 with suppress(OSError):
                     os.removexattr(folder, name)

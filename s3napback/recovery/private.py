@@ -7,12 +7,13 @@ import logging
 import os
 import secrets
 import shlex
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from s3napback.formatting import printable
 from s3napback.recovery.file_flags import APPEND_ONLY, flags_of
-from s3napback.recovery.folders import exists, names_in, opened_anew, unchanged, walk
+from s3napback.recovery.folders import NEW_ONES_LIST, exists, names_in, opened_anew, unchanged, walk
 from s3napback.recovery.passing import OPEN_FOLDER
 from s3napback.recovery.path_opening import UnusableFolder
 
@@ -50,6 +51,11 @@ def private_folder(parent: int, prefix: str) -> Iterator[tuple[str, int]]:
     if not _is_private(descriptor, parent) or names_in(descriptor):
         os.close(descriptor)
         raise UnusableFolder(f"{name}, just made, was replaced by another folder: somebody is at work here")
+    if os.fstat(descriptor).st_mode & stat.S_IRWXU != stat.S_IRWXU:
+        # What folders get from a default list of the one above: it would take rights from us at any depth.
+        with suppress(OSError):
+            os.removexattr(descriptor, NEW_ONES_LIST)
+            os.fchmod(descriptor, 0o700)
     try:
         yield name, descriptor
     finally:

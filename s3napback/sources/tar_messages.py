@@ -23,6 +23,7 @@ class Meaning(Enum):
     SHRANK = "a file ended before the size that it had when it was opened, and zeros stand for the rest"
     REMOVED = "a file was gone before it was read"
     BARE = "the list of access rights or the extended attributes of something could not be read"
+    TOUCHED = "the time when something was last read could not be set back"
     REMARK = "nothing that spoils the archive"
     SERIOUS = "anything else"
 
@@ -57,6 +58,7 @@ _TEXTS = (
     (Meaning.CUT, rb"(?:Warning: )?Read error at byte \d+, while reading \d+ bytes?" + REASON),
     (Meaning.REMOVED, rb"File removed before we read it"),
     (Meaning.BARE, rb"Warning: Cannot (?P<call>\w*(?:acl|xattr)\w*)" + REASON),
+    (Meaning.TOUCHED, rb"Cannot (?P<call>utime)" + REASON),
     (Meaning.REMARK, rb"file changed as we read it"),
     (Meaning.SHRANK, rb"File shrank by (?P<lacking>\d+) bytes?; padding with zeros"),
     (Meaning.REMARK, rb"(?:socket|door) ignored"),

@@ -24,6 +24,15 @@ _SHOWN = 50
 _REMEMBERED_BYTES = 1 << 24
 _DENIED = b"Permission denied"
 _NOT_SUPPORTED = b"Operation not supported"
+_TOLD_AT_ONCE = {
+    Meaning.BARE: (
+        "{} came without access rights (ACL) or extended attributes, which could not be read: {}. The first is {}"
+    ),
+    Meaning.TOUCHED: (
+        "{} kept the time of this backup as that of the last reading, which could not be set back: {}. The first is {}"
+    ),
+}
+"""What may be said of very many paths, in which nothing of their content is missing."""
 
 
 class TarReview:
@@ -54,22 +63,22 @@ class TarReview:
         self._serious = ""
         self._remarks: list[str] = []
         self._more_remarks = 0
-        self._bare: dict[bytes, tuple[bytes, int]] = {}
+        self._told: dict[tuple[Meaning, bytes], tuple[bytes, int]] = {}
         self._noted: deque[str] = deque(maxlen=_SHOWN)
 
     def read(self, line: bytes) -> None:
         """See ``Review``."""
         said = self._looked_at(understood(line))
-        if said.meaning is not Meaning.BARE and is_warning(line.decode(errors="replace")):
+        if said.meaning not in _TOLD_AT_ONCE and is_warning(line.decode(errors="replace")):
             self._noted.append(_readable(line))
         if said.meaning in (Meaning.REMARK, Meaning.REMOVED):
             self._remark(line, said)
-        elif said.meaning is Meaning.BARE:
+        elif said.meaning in _TOLD_AT_ONCE:
             if said.call.endswith((b"listxattr", b"listxattrat")) and said.reason == _NOT_SUPPORTED:
                 # Where a file system knows of no attributes, as many of FUSE do, nothing has any.
                 return
-            first, count = self._bare.get(said.reason, (said.path, 0))
-            self._bare[said.reason] = first, count + 1
+            first, count = self._told.get((said.meaning, said.reason), (said.path, 0))
+            self._told[said.meaning, said.reason] = first, count + 1
         elif said.meaning is Meaning.SERIOUS or not self._is_below(said.path):
             self._serious = self._serious or _readable(line)
         elif said.path not in self._left_out:
@@ -116,7 +125,8 @@ class TarReview:
 
     def excuses(self, status: int) -> bool:
         """See ``Review``."""
-        is_known = bool(self._left_out or self._not_remembered) and not self._serious
+        is_touched = any(meaning is Meaning.TOUCHED for meaning, _reason in self._told)
+        is_known = bool(self._left_out or self._not_remembered or is_touched) and not self._serious
         return status == TAR_FAILURE and is_known and self._counted <= self._most
 
     @property
@@ -158,7 +168,7 @@ class TarReview:
         lines = [self._sentence(self._left_out[path]) for path in paths[:_SHOWN]]
         if more := len(paths) - len(lines) + self._not_remembered:
             lines.append(f"{counted(more, 'other path')} could not be read either")
-        lines += self._bare_sentences()
+        lines += self._sentences_of_many()
         if self._more_remarks:
             return [*lines, *self._remarks, f"tar made {counted(self._more_remarks, 'other remark')}"]
         return [*lines, *self._remarks]
@@ -166,13 +176,12 @@ class TarReview:
     @property
     def asides(self) -> list[str] | None:
         """See ``Review``."""
-        return [*self._bare_sentences(), *self._noted]
+        return [*self._sentences_of_many(), *self._noted]
 
-    def _bare_sentences(self) -> list[str]:
+    def _sentences_of_many(self) -> list[str]:
         return [
-            f"{counted(count, 'path')} came without access rights (ACL) or extended attributes, which could not be "
-            f"read: {reason.decode(errors='replace')}. The first is {self._shown(first)}"
-            for reason, (first, count) in self._bare.items()
+            _TOLD_AT_ONCE[meaning].format(counted(count, "path"), reason.decode(errors="replace"), self._shown(first))
+            for (meaning, reason), (first, count) in self._told.items()
         ]
 
     def _shown(self, path: bytes) -> str:

@@ -38,6 +38,7 @@ from s3napback.stores.folders import (
     regular_file_status,
     remove_empty_folders,
     require_room_for_file,
+    told,
 )
 from s3napback.stores.notes import parsed, read_metadata, write_metadata
 from s3napback.stores.streaming import write_stream
@@ -246,7 +247,7 @@ class DirectoryStore:
             if error.errno == errno.ENOENT:
                 with suppress(OSError):
                     self._presence.require()
-            raise StoreError(f"{doing} failed: {error.strerror or error} ({error.filename or self._root})") from error
+            raise StoreError(f"{doing} failed: {told(error, self._root)}") from error
 
     def _mark(self) -> None:
         make_folders(self._root, self._marker.parent)

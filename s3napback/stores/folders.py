@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -271,6 +272,13 @@ def remove_empty_folders(folder: Path, root: Path) -> None:
         except OSError:
             return
         folder = folder.parent
+
+
+def told(error: OSError, root: Path) -> str:
+    """What the operating system refused, and of what: of a renaming, what is in its way."""
+    place = error.filename2 or error.filename or root
+    hint = "; lsattr tells whether it, or its folder, is immutable" if error.errno == errno.EPERM else ""
+    return f"{error.strerror or error} ({place}{hint})"
 
 
 def _way(root: Path, path: Path) -> list[Path]:

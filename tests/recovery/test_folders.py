@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -187,6 +188,15 @@ def test_a_private_folder_leaves_nothing_behind(tmp_path: Path) -> None:
         assert names_in(folder) == ["deeper"]
     assert list(tmp_path.iterdir()) == []
     assert tmp_path.stat().st_mtime == 1_000_000_000
+    os.close(top)
+
+
+def test_no_default_list_of_the_folder_above_takes_rights_in_a_private_one(tmp_path: Path) -> None:
+    subprocess.run(["setfacl", "-d", "-m", "u::r-x", tmp_path], check=True)
+    top = opened(tmp_path)
+    with private_folder(top, "new-") as (name, _folder):
+        (tmp_path / name / "below").mkdir(mode=0o700)
+        assert [path.stat().st_mode & 0o7777 for path in (tmp_path / name, tmp_path / name / "below")] == [0o700] * 2
     os.close(top)
 
 

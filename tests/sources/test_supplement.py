@@ -194,6 +194,17 @@ def test_a_chain_that_was_begun_without_an_index_goes_on_without(tmp_path: Path)
     assert dump.index is None
 
 
+def test_an_archive_without_an_index_ends_with_the_record_in_which_a_tar_that_reads_ends(tmp_path: Path) -> None:
+    root = tmp_path / "tree"
+    quietly(root / "file", "first")
+    chain = IndexedChain(directory_source(root), tmp_path / "work")
+    chain.back_up()
+    (tmp_path / "work/kept.index").unlink()
+    (root / "file").write_text("second")
+    assert chain.back_up() == ["file"]
+    assert chain.archives[-1].stat().st_size == 10_240
+
+
 def test_the_files_of_state_are_for_their_owner_alone(tmp_path: Path) -> None:
     root = tmp_path / "tree"
     quietly(root / "file", "first")

@@ -31,6 +31,7 @@ def test_one_thing_that_could_not_be_read(call: str) -> None:
         (b"tar: a/b: socket ignored", Meaning.REMARK),
         (b"tar: a/b: Warning: Cannot flistxattr: Permission denied", Meaning.BARE),
         (b"tar: a/b: Warning: Cannot file_has_acl_at: File name too long", Meaning.BARE),
+        (b"tar: a/b: Cannot utime: Operation not permitted", Meaning.TOUCHED),
         (b"tar: a/b: Warning: Cannot frobnicate: Permission denied", Meaning.REMARK),
         (b"tar: a/b/: contains a cache directory tag CACHEDIR.TAG; contents not dumped", Meaning.REMARK),
         (b"tar: Exiting with failure status due to previous errors", Meaning.REMARK),

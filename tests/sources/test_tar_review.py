@@ -72,6 +72,18 @@ def test_anything_else_is_serious_and_stands_in_the_message(line: str) -> None:
     assert review.complaint == line
 
 
+def test_a_time_of_reading_that_cannot_be_set_back_spoils_nothing() -> None:
+    review = reviewed(*(f"tar: {path}: Cannot utime: X" for path in ("home/", "home/a", "home/b")))
+    assert review.excuses(2)
+    assert not review.left_out
+    (warning,) = review.warnings
+    assert warning == (
+        "3 paths kept the time of this backup as that of the last reading, which could not be set back: X. "
+        "The first is /home"
+    )
+    assert not reviewed("tar: home/a: Cannot utime: X", "tar: -: Cannot write: X").excuses(2)
+
+
 @pytest.mark.parametrize(
     ("member", "line"), [(".", "tar: ./home/x: Cannot open: X"), ("l/.", "tar: l/./x: Cannot open: X")]
 )

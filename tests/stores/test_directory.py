@@ -280,6 +280,20 @@ def test_folders_without_content_are_removed(root: Path, store: DirectoryStore) 
     assert [path.name for path in root.rglob("*")] == [".s3napback", "store"]
 
 
+def test_an_immutable_archive_is_named_and_not_what_was_to_replace_it(
+    root: Path, store: DirectoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put("a/k", BytesSource(b"data"), metadata())
+
+    def refuse(source: object, target: object, **_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM), source, None, target)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(StoreError, match=rf"\({root}/a/k; lsattr"):
+        store.put("a/k", BytesSource(b"new"), metadata("new"))
+    assert identity_and_content(store, "a/k") == ("one", b"data")
+
+
 def test_a_full_disk_is_named_and_leaves_nothing(
     root: Path, store: DirectoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
