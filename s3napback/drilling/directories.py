@@ -190,7 +190,7 @@ class _Look:
         if self._bad:
             more = [f"and {self._bad - len(self._problems)} more"] if self._bad > len(self._problems) else []
             address = self.task.decoder.transport.address(self.task.chain[-1])
-            title = f"{address} was restored, and {counted(self._bad, 'name')} are not what they should be:"
+            title = f"{address} was restored, and {counted(self._bad, 'name')} not as it should be:"
             raise Damaged(title, *(f"  {line}" for line in (*self._problems, *more)))
         return Proven(", ".join(self._words()) or "nothing is in it", tuple(self._remarks()))
 

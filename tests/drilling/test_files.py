@@ -106,7 +106,7 @@ def test_content_that_was_swapped_in_the_archive_is_found_only_by_the_live_tree(
     spoil(site, key, renamed)
     assert "proven" in site.run("drill").stdout
     shown = site.run("drill", "--against-live", expect=1).stdout
-    assert re.search(r"NOT PROVEN: .* 2 names are not what they should be:", shown)
+    assert re.search(r"NOT PROVEN: .* 2 names not as it should be:", shown)
     assert "file: it has another content than now, and nothing was changed since the backup" in shown
     assert f"{key}.disproven" in site.archive_keys(sums=True)
     assert f"{key}.proven" not in site.archive_keys(sums=True)
