@@ -154,6 +154,11 @@ def why_not_replaced(run: RunFacts, own: Owner, taken_over: Collection[str], key
     """
     if held is None or held.owner == own or run.options.take_over or str(held.owner) in taken_over:
         return ""
+    if held.owner.host == own.host and str(held.owner.source).casefold() == str(own.source).casefold():
+        return (
+            f"{run.location}/{key} belongs to {held.owner}, not to {own}: the store takes upper and lower case for the "
+            "same. Nothing was changed. Back up one of them with a configuration and a Prefix of its own"
+        )
     return (
         f"{run.location}/{key} belongs to {held.owner}, not to {own}. Nothing was changed. "
         "Give this configuration a Prefix or another Bucket, or let it replace what is there by running once "

@@ -13,6 +13,7 @@ from s3napback.deciding.facts import Alarm, BackupOptions, Held, Inspection, Loo
 from s3napback.deciding.fulls import Reason
 from s3napback.deciding.plans import Plan, Refusal, Skip, decide, why_not_due
 from s3napback.errors import SourceError
+from s3napback.kinds import SourceName
 from s3napback.rotation import ArchiveType, SimpleCycle, day_date
 from tests.deciding.facts import any_facts, decided_by_and_by, imagined, link, plan_of
 
@@ -151,6 +152,19 @@ def test_a_slot_of_somebody_elses_is_refused_unless_it_is_or_was_taken_over(held
     assert taking.taken_over == (str(held.owner),)
     known = plan_of(replace(facts, state=replace(facts.state, taken_over=(str(held.owner),))))
     assert known.taken_over == (str(held.owner),)
+
+
+def test_where_a_disk_takes_two_sources_for_one_nobody_is_told_to_let_one_replace_the_other() -> None:
+    facts = second_night(BackupOptions(force=True))
+    own = facts.own
+    other = SourceName(own.source.kind, own.source.target.upper())
+    outcome = decide(holding(facts, Held(Owner(own.host, other), "x")))
+    assert isinstance(outcome, Refusal)
+    assert f"belongs to {Owner(own.host, other)}, not to {own}: the store takes upper and lower case" in outcome.reason
+    assert "--take-over" not in outcome.reason
+    elsewhere = decide(holding(facts, Held(Owner(own.host.upper(), own.source), "x")))
+    assert isinstance(elsewhere, Refusal)
+    assert "--take-over" in elsewhere.reason
 
 
 def is_done_by_another(outcome: object) -> bool:
