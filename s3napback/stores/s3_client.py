@@ -17,7 +17,7 @@ import botocore.session
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import RefreshableCredentials
-from botocore.exceptions import BotoCoreError, NoCredentialsError, ProfileNotFound
+from botocore.exceptions import BotoCoreError, CredentialRetrievalError, NoCredentialsError, ProfileNotFound
 
 from s3napback.config.settings import Credentials, StoreSettings
 from s3napback.crews import TookTooLong, within
@@ -26,6 +26,7 @@ from s3napback.stores.s3_errors import (
     NO_EXPECTATIONS,
     CredentialsGivenUp,
     NoCredentialsYet,
+    RenewalFailed,
     UnusableCredentials,
     UnusableSettings,
     is_passing,
@@ -203,7 +204,12 @@ class Clients:
         """
         if not self._has_had_some:
             return self._first_session(began)
-        return self._session_within(_CREDENTIALS_SECONDS, began)
+        try:
+            return self._session_within(_CREDENTIALS_SECONDS, began)
+        except UnusableCredentials as error:
+            if isinstance(error.reason, (CredentialRetrievalError, ValueError)):
+                raise RenewalFailed(error=error.reason) from error
+            raise
 
     def _first_session(self, began: float) -> botocore.session.Session:
         """The same where there were no credentials yet: that they come late is rather a mistake than an outage."""

@@ -75,6 +75,10 @@ class NoCredentialsYet(BotoCoreError):
     fmt = "{giver} has not answered within {seconds:g} seconds; run it by hand, or see what it waits for"
 
 
+class RenewalFailed(UnusableCredentials):
+    """What has given credentials in this run gives none now, with ``error``: it may again in a while."""
+
+
 class CredentialsGivenUp(UnusableCredentials):
     """There were none yet, and nobody asks for them again: ``error`` says what came of it."""
 
@@ -216,6 +220,8 @@ def is_passing(error: BaseException) -> bool:
     """Whether the failure says nothing definite: no answer, an overloaded store, a server's own error."""
     if isinstance(error, CredentialsGivenUp):
         return False
+    if isinstance(error, RenewalFailed):
+        return True
     if isinstance(error, UnusableCredentials):
         return isinstance(error.reason, NoCredentialsYet) or is_passing(error.reason)
     if isinstance(error, (CredentialRetrievalError, MetadataRetrievalError)):

@@ -229,17 +229,13 @@ def test_credentials_that_cannot_be_had_are_neither_a_bug_nor_an_outage(
 def test_credentials_that_cannot_be_renewed_in_the_middle_of_an_upload_fail_it_and_leave_nothing(
     on_rclone: S3Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    good = json.dumps(
-        {
-            "Version": 1,
-            "AccessKeyId": ACCESS_KEY,
-            "SecretAccessKey": SECRET_KEY,
-            "Expiration": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 60)),
-        }
-    )
-    (tmp_path / "good").write_text(good)
+    text = {"Version": 1, "AccessKeyId": ACCESS_KEY, "SecretAccessKey": SECRET_KEY}
+    for name, seconds in (("good", 60), ("expired", -60)):
+        moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
+        (tmp_path / name).write_text(json.dumps({**text, "Expiration": moment}))
     broken = tmp_path / "broken"
-    script = helper(tmp_path, f"[ -e {broken} ] && rm {broken} && echo '<html>' && exit; cat {tmp_path}/good")
+    worse = f"[ -e {broken} ] && rm {broken} && exec cat {tmp_path}/expired"
+    script = helper(tmp_path, f"{worse}; cat {tmp_path}/good")
     profile(tmp_path, monkeypatch, on_rclone.server, f"credential_process = {script}")
 
     def break_it(request: Request, forward: Forward) -> Answer | None:

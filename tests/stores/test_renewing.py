@@ -72,6 +72,21 @@ def test_whatever_becomes_of_a_renewal_is_within_the_limits_of_a_look(
     assert time.monotonic() - began < 20
 
 
+@pytest.mark.parametrize("how", ["echo vault is sealed >&2; exit 1", "echo; exit 0", "echo '{}'; exit 0"])
+def test_a_program_that_gives_no_more_credentials_for_a_while_is_waited_for(
+    on_rclone: S3Bench, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 60))
+    good = {"Version": 1, "AccessKeyId": ACCESS_KEY, "SecretAccessKey": SECRET_KEY, "Expiration": moment}
+    (tmp_path / "good").write_text(json.dumps(good))
+    counting = f"echo x >> {tmp_path}/calls; case $(wc -l < {tmp_path}/calls) in 3|4|5) {how} ;; esac"
+    script = helper(tmp_path, f"{counting}; cat {tmp_path}/good")
+    profile(tmp_path, monkeypatch, on_rclone.server, f"credential_process = {script}")
+    store = S3Store(on_rclone.settings, Credentials(), waiting=replace(PATIENCE, outage_seconds=20))
+    assert [store.head("k") is not None for _ in range(4)] == [True] * 4
+    assert len((tmp_path / "calls").read_text().split()) > 5
+
+
 def test_a_session_token_that_nobody_renews_is_told_at_once(
     on_rclone: S3Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
