@@ -96,17 +96,22 @@ class Segments:
         self._entry = struct.Struct(f"<I{MAC_SIZE if key else SHA256_SIZE}s")
         self._entries = bytearray()
         self._length = 0
-        self._sum = begin_sum(key, 0)
+        # Begun by whoever adds first, while tar is at work already: it takes a while to load.
+        self._sum: Sum | None = None
 
     def add(self, piece: bytes | memoryview) -> None:
         """What comes next belongs to the present segment."""
         self._length += len(piece)
-        self._sum.update(piece)
+        (self._sum or self._begun()).update(piece)
 
     def end(self) -> None:
         """The present segment has ended."""
-        self._entries += self._entry.pack(self._length, self._sum.digest())
-        self._length, self._sum = 0, begin_sum(self.key, len(self))
+        self._entries += self._entry.pack(self._length, (self._sum or self._begun()).digest())
+        self._length, self._sum = 0, None
+
+    def _begun(self) -> Sum:
+        self._sum = begin_sum(self.key, len(self))
+        return self._sum
 
     def finish(self) -> None:
         """The stream has ended, and the present segment with it."""
