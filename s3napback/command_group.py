@@ -190,7 +190,7 @@ class SeveralKeys(click.Command):
         """See ``click``."""
         words: list[str] = []
         in_keys = False
-        for word, behind in zip(args, [*args[1:], "--"], strict=True):
+        for word, behind in zip(args, [*args, "--"][1:], strict=True):
             if word == "--keys" and _is_option(behind) and not context.resilient_parsing:
                 raise click.UsageError("--keys names no key: a variable of the shell may not be set", context)
             in_keys = word == "--keys" or (in_keys and not _is_option(word))

@@ -237,9 +237,13 @@ def test_a_path_that_was_not_there_is_an_error_that_names_near_ones(site: Site, 
         assert f"{site.source / path} was not there on that day" in refused.stderr
         assert str(site.source / near) in refused.stderr
         assert not where.exists()
-    for path in ("left-out", "left-out/inner"):
+    excluded = "was there on that day, but Exclude left it out"
+    below = (
+        "was there on that day, but is a link or a file, below which nothing lies, or Exclude left it out: ls shows it"
+    )
+    for path, said in (("left-out", excluded), ("left-out/inner", below)):
         refused = site.run("restore", str(site.source), path, "--to", str(where), day=None, expect=1)
-        assert f"{site.source}/left-out was there on that day, but Exclude left it out" in refused.stderr
+        assert f"{site.source}/left-out {said}" in refused.stderr
     site.run("restore", str(site.source), "gone", "--to", str(where), "--at", "2026-01-02", day=None)
     assert (where / site.name() / "gone").exists()
     outside = site.run("restore", str(site.source), "/etc", "--to", str(tmp_path / "x"), day=None, expect=1)
