@@ -71,7 +71,9 @@ def test_the_pieces_recur_in_no_order(written: Counted) -> None:
     start = packet_at(written.stored) + 1
     with pytest.raises(Unpredictable):
         chunks = Chunks.learnt(written.stored[:1_000_000], start)
-        chunks.read(lambda begin, end: written.stored[begin:end], 20_000_000, 20_400_000)
+        # In one place of two hundred and fifty-six, what is encrypted looks like the length that was foretold.
+        for begin in range(4_000_000, 24_000_000, 4_000_000):
+            chunks.read(lambda begin, end: written.stored[begin:end], begin, begin + 400_000)
 
 
 def test_any_part_by_itself_is_that_of_the_whole(written: Counted) -> None:
