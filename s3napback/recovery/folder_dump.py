@@ -24,14 +24,13 @@ from s3napback.recovery.paths import WantedPaths
 from s3napback.recovery.picking import in_parts
 from s3napback.recovery.single_file import write_to_standard_output
 from s3napback.streams.dumpdirs import MalformedArchive
-from s3napback.streams.tar_headers import BLOCK_SIZE, DUMPDIR, EXTENDED, GLOBAL, HARD_LINK, Header, Member, read_header
+from s3napback.streams.tar_headers import DUMPDIR, EXTENDED, GLOBAL, HARD_LINK, Header, Member, read_header
 from s3napback.streams.tar_rewriting import extended_header, with_record
-from s3napback.streams.tar_stream import END_MARK, TarFollower
+from s3napback.streams.tar_stream import TarFollower, end_behind
 from s3napback.streams.transformations import Block
 
 logger = logging.getLogger("s3napback")
 
-_RECORD_SIZE = 20 * BLOCK_SIZE
 _NAMES = (b"GNU.sparse.name", b"path")
 
 
@@ -63,7 +62,7 @@ class FolderDump:
             for number in range(len(chain), 0, -1):
                 choice = _Chooser(tree, top, path, number)
                 _give(in_part, decoder, chain[number - 1], choice, output)
-            output.write(END_MARK + bytes(-(output.size + len(END_MARK)) % _RECORD_SIZE))
+            output.write(end_behind(output.size))
 
 
 class _Output:

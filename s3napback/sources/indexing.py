@@ -30,11 +30,8 @@ from s3napback.sources.snapshot import snapshot_time
 from s3napback.sources.supplement import Supplement
 from s3napback.sources.tar_review import TarReview
 from s3napback.streams.processes import Stage
-from s3napback.streams.tar_stream import END_MARK
+from s3napback.streams.tar_stream import end_behind
 from s3napback.streams.transformations import Block
-
-_RECORD_SIZE = 20 * 512
-"""Bytes; readers of pipes want whole records, as tar writes them."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +105,7 @@ class Listing:
             yield head_of(secret)
             yield from follower.followed(blocks)
             if follower.has_ended:
-                yield _end_behind(len(head_of(secret)) + follower.passed)
+                yield end_behind(len(head_of(secret)) + follower.passed)
             gatherer.flush()
             lines = writer.finish(secret)
         self.lines = None if follower.flaw else lines
@@ -164,7 +161,7 @@ class Indexing:
                 for piece in self._added(new, supplement):
                     passed += len(piece)
                     yield piece
-                yield _end_behind(passed)
+                yield end_behind(passed)
             gatherer.flush()
             comparison.settle()
             new.finish()
@@ -211,11 +208,6 @@ def _without_lines(problem: str) -> str:
 
 def _take_nothing(_name: bytes) -> None:
     """Nothing is added to an archive on which no DIFF builds, and which is none."""
-
-
-def _end_behind(passed: int) -> bytes:
-    """tar's end mark, behind so many bytes."""
-    return END_MARK + bytes(-(passed + len(END_MARK)) % _RECORD_SIZE)
 
 
 def _odd(follower: Follower) -> str:

@@ -38,11 +38,11 @@ from s3napback.streams.tar_headers import (
     read_records,
     stored_size,
 )
+from s3napback.streams.tar_stream import end_behind
 from s3napback.streams.transformations import Block
 
 _SHOWN = 50
 _REMEMBERED = 10_000
-_RECORD_SIZE = 20 * BLOCK_SIZE
 # tar's most frequent form of a member: an extended header of nothing but the time, then that of a regular file. Size,
 # type, and beginning of the content of the first; name, owner, size and type of the second.
 _COMMON = struct.Struct("124x11s21xc355x 32s480x 100s8x8s8x11s21xc355x")
@@ -154,8 +154,7 @@ class TarGuard:
                 self._passed += len(piece)
                 yield piece
         if self._has_ended:
-            # Readers of pipes want whole records, and nothing behind the one with the end mark.
-            yield bytes(2 * BLOCK_SIZE + -(self._passed + 2 * BLOCK_SIZE) % _RECORD_SIZE)
+            yield end_behind(self._passed)
         elif self._group:
             yield bytes(self._group)
 

@@ -29,6 +29,9 @@ from s3napback.streams.transformations import Block
 END_MARK = bytes(2 * BLOCK_SIZE)
 """Two blocks of zeros end every archive (tar's manual, "Basic Tar Format")."""
 
+_RECORD_SIZE = 20 * BLOCK_SIZE
+"""Bytes that a tar reads at a time."""
+
 LONGEST_LIST = 1 << 28
 """Bytes of a directory's entries, or of any other extended header, at most: some ten million names."""
 
@@ -335,3 +338,12 @@ def selected(
             gathered.clear()
     follower.finish()
     yield END_MARK
+
+
+def end_behind(passed: int) -> bytes:
+    """The end of an archive of which so many bytes have passed.
+
+    Readers of pipes want whole records, and nothing behind the one with the end mark: there they end, and what is left
+    meets a closed pipe.
+    """
+    return END_MARK + bytes(-(passed + len(END_MARK)) % _RECORD_SIZE)
