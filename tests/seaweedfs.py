@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -43,13 +43,19 @@ def seaweedfs_server(folder: Path) -> Iterator[S3Server]:
             *("-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.autoCreateBucket=false"),
         ]
 
+    growth = {"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}
+    with without_sockets(ports), running(command, folder, growth) as (endpoint, process_id):
+        server = S3Server("seaweedfs", endpoint, process_id)
+        assert becomes(lambda: _takes_an_object(server), PATIENCE)
+        yield server
+
+
+@contextmanager
+def without_sockets(ports: Iterable[int]) -> Iterator[None]:
+    """Remove, at the end, the sockets that servers at these ports leave in ``/tmp``, whatever TMPDIR says."""
     try:
-        with running(command, folder, {"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}) as (endpoint, process_id):
-            server = S3Server("seaweedfs", endpoint, process_id)
-            assert becomes(lambda: _takes_an_object(server), PATIENCE)
-            yield server
+        yield
     finally:
-        # Some of its sockets it leaves where it is, whatever TMPDIR says.
         for port in ports:
             for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
                 left.unlink(missing_ok=True)

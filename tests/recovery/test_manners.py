@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.recovery.test_times import errors
+from tests.seaweedfs import without_sockets
 from tests.servers import free_port, program, running
 from tests.site import Site
 from tests.waiting import becomes
@@ -183,9 +184,10 @@ def mounted_seaweedfs(folder: Path) -> Iterator[Path]:
 
     place = folder / "disk"
     place.mkdir()
-    with running(command, folder):
+    with without_sockets(ports.values()), running(command, folder):
         filer = f"-filer=127.0.0.1:{ports['filer']}.{ports['filer.port.grpc']}"
         words = [program("weed"), "mount", filer, f"-dir={place}", f"-cacheDir={folder / 'cache'}"]
+        words.append(f"-localSocket={folder / 'mount.sock'}")
         client = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             assert becomes(place.is_mount, 60)
