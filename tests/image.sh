@@ -62,7 +62,7 @@ make_base() {
 
 # The example's files, with a store that is there and a key of our own.
 make_volumes() {
-    mkdir "$folder/files" "$folder/gpg" "$folder/state" "$folder/work" "$folder/data" "$folder/store"
+    mkdir "$folder/files" "$folder/gpg" "$folder/state" "$folder/scratch" "$folder/data" "$folder/store"
     chmod 700 "$folder/gpg"
     GNUPGHOME=$folder/gpg gpg --batch --quiet --pinentry-mode loopback --passphrase '' \
         --quick-generate-key backups@example.org default default never
@@ -81,9 +81,9 @@ EOF
     GNUPGHOME=$folder/gpg gpg --batch --armor --export >"$folder/files/backups.pub"
     echo content >"$folder/data/file"
     # as a kubelet leaves a claim, and an emptyDir, of a pod with fsGroup
-    chown 0:65532 "$folder/state" "$folder/work"
+    chown 0:65532 "$folder/state" "$folder/scratch"
     chmod 2775 "$folder/state"
-    chmod 2777 "$folder/work"
+    chmod 2777 "$folder/scratch"
     chown 65532 "$folder/store"
 }
 
@@ -97,17 +97,17 @@ run_the_pod() {
             chroot "$image" setpriv --reuid 65532 --regid 65532 --groups 65532 --bounding-set=-all --inh-caps=-all \
                 --no-new-privs env -i HOME=/var/lib/s3napback PATH=/opt/s3napback/bin:/usr/local/bin:/usr/bin:/bin "$@"
         }
-        mkdir -p "$image/state" "$image/work" "$image/data" "$image/store"
+        mkdir -p "$image/state" "$image/scratch" "$image/data" "$image/store"
         mount --bind "$image" "$image"
         mount -t proc proc "$image/proc"
         mount --rbind /dev "$image/dev"
         mount --bind "$folder/state" "$image/state"
-        mount --bind "$folder/work" "$image/work"
+        mount --bind "$folder/scratch" "$image/scratch"
         mount -o remount,bind,ro "$image"
-        program install -d -m 700 /state/diffs /work/tmp
-        umount "$image/state" "$image/work"
+        program install -d -m 700 /state/diffs /scratch/tmp
+        umount "$image/state" "$image/scratch"
         mount --bind "$folder/state" "$image/var/lib/s3napback"
-        mount --bind "$folder/work/tmp" "$image/tmp"
+        mount --bind "$folder/scratch/tmp" "$image/tmp"
         mount --bind "$folder/data" "$image/data"
         mount -o remount,bind,ro "$image/data"
         mount --bind "$folder/store" "$image/store"

@@ -18,6 +18,7 @@ def test_a_home_that_is_no_folder_is_one_in_which_there_is_nothing(site: Site, h
     (site.source / "file").write_text("x")
     site.configure_cycle("Fulls 1")
     site.run(environment={"HOME": home})
+    assert site.slots() == ["0-FULL"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make somebody else's file")

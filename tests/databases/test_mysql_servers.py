@@ -52,6 +52,13 @@ def test_a_trigger_is_found_in_the_dump_in_whatever_words_it_was_made(
 ) -> None:
     mariadb.run(trigger, database)
     site.run()
+    (key,) = site.archive_keys()
+    mariadb.create(f"{database}_back")
+    mariadb.run(dump_of(site, key).decode(), f"{database}_back")
+    assert mariadb.rows(
+        f"SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = '{database}_back'"
+    ) == [["watch"]]
+    mariadb.drop(f"{database}_back")
 
 
 @pytest.mark.usefixtures("database")

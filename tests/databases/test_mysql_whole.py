@@ -119,6 +119,8 @@ def test_rights_of_a_role_count(site: Site, mariadb: MariaDB, database: str) -> 
     say(site, mariadb, user="limited")
     site.configure(f"<MySQL {database}>\n</MySQL>")
     site.run()
+    dump = restored(site, f"MySQL/{database}")
+    assert b"CREATE TABLE `first`" in dump and b"CREATE TABLE `second`" in dump
 
 
 def test_a_database_that_held_tables_and_holds_none_now_fails_unless_forced(
@@ -219,9 +221,13 @@ def test_tables_that_options_leave_out_are_not_missed(site: Site, mariadb: Maria
     say(site, mariadb)
     site.configure(f"<MySQL {database}>\nMySQLOptions --ignore-table={database}.second\n</MySQL>")
     site.run()
+    dump = restored(site, f"MySQL/{database}")
+    assert b"CREATE TABLE `first`" in dump and b"`second`" not in dump
     mariadb.run("CREATE FUNCTION one() RETURNS INT RETURN 1", database)
     site.configure(f"<MySQL all>\nMySQLOptions --ignore-database={database}\n</MySQL>")
     site.run()
+    dump = restored(site, "MySQL/all")
+    assert b"Current Database: `mysql`" in dump and quoted(database).encode() not in dump
 
 
 def test_a_table_among_those_of_the_server_is_not_left_out_of_all_without_a_word(

@@ -12,6 +12,7 @@ import pytest
 from s3napback.sources.postgresql_inventory import questions
 from tests.databases.postgres import Postgres
 from tests.databases.postgres_content import PARTED
+from tests.databases.recovery import dump_of
 from tests.site import Site
 
 
@@ -52,14 +53,16 @@ def test_large_objects_are_counted_by_the_server(site: Site, postgres: Postgres,
 def test_a_time_limit_of_the_role_does_not_hold_for_the_question_what_there_is(
     site: Site, postgres: Postgres, database: str
 ) -> None:
-    postgres.run("".join(f"CREATE TABLE t{number} (a int);" for number in range(300)), database)
+    postgres.run("".join(f"CREATE TABLE t{number} (a int);" for number in range(1000)), database)
     postgres.run("DROP ROLE IF EXISTS hurried; CREATE ROLE hurried LOGIN SUPERUSER")
-    postgres.run("ALTER ROLE hurried SET statement_timeout = 1; ALTER ROLE hurried SET lock_timeout = 1")
+    postgres.run("ALTER ROLE hurried SET statement_timeout = 8; ALTER ROLE hurried SET lock_timeout = 8")
     site.configure(f"<PostgreSQL hurried@{database}>\n</PostgreSQL>")
     try:
         site.run()
     finally:
         postgres.run("DROP ROLE hurried")
+    (key,) = site.archive_keys()
+    assert dump_of(site, key).count(b"CREATE TABLE public.t") == 1000
 
 
 @contextmanager

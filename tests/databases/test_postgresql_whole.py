@@ -54,6 +54,11 @@ def restored(site: Site, source: str) -> bytes:
     return subprocess.run(command, capture_output=True, env=site.full_environment(), check=True).stdout
 
 
+def statements(dump: bytes) -> list[bytes]:
+    """A dump's lines, without comments and without psql's own, among which there are random words."""
+    return [line for line in dump.splitlines() if not line.startswith((b"--", b"\\"))]
+
+
 def definition_in(dump: bytes) -> bytes:
     """What README's recipe makes the database by."""
     return subprocess.run(["sed", "-n", "s/^--| //p"], input=dump, capture_output=True, check=True).stdout
@@ -246,11 +251,16 @@ def test_settings_of_the_environment_and_of_a_service_do_not_change_a_dump(
     service.write_text(f"[elsewhere]\nhost={postgres.folder}\noptions=-c default_transaction_read_only=nonsense\n")
     for name in (database, "all"):
         site.configure(f"<PostgreSQL {name}>\n</PostgreSQL>")
+        site.run("-f")
+        plain = restored(site, f"PostgreSQL/{name}")
+        assert b"{1,2}\t12.5\n" in plain
         site.environment["PGOPTIONS"] = "-c default_transaction_read_only=nonsense"
         site.run("-f")
+        assert statements(restored(site, f"PostgreSQL/{name}")) == statements(plain)
         del site.environment["PGOPTIONS"]
         site.environment |= {"PGSERVICE": "elsewhere", "PGSERVICEFILE": str(service)}
         site.run("-f")
+        assert statements(restored(site, f"PostgreSQL/{name}")) == statements(plain)
         del site.environment["PGSERVICE"]
 
 

@@ -11,6 +11,7 @@ import pytest
 from tests import manual
 from tests.databases.mysql import MySQL, mysql_server
 from tests.databases.mysql_content import EVERYTHING
+from tests.databases.recovery import dump_of
 from tests.site import Site
 
 pytestmark = pytest.mark.mysql
@@ -102,3 +103,6 @@ def test_rights_that_hide_something_are_asked_for(site: Site, servers: tuple[MyS
     server.run(failed.partition("Run: ")[2].splitlines()[0])
     server.run("GRANT SHOW VIEW, EVENT ON *.* TO limited@localhost")
     site.run()
+    (key,) = site.archive_keys()
+    dump = dump_of(site, key)
+    assert all(f"CREATE TABLE `{name}`".encode() in dump for (name,) in server.rows("SHOW TABLES", "shop"))

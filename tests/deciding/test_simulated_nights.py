@@ -134,3 +134,4 @@ def test_no_archive_destroys_its_ancestors_whatever_happens(
             source.back_up(day, full_wanted=event == "full")
         if event == "again":
             source.back_up(day)
+    assert all(source.store.is_restorable(link.id) for link in source.history.chain[-1:])

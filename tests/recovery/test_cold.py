@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.faulty_s3 import Answer, Fault, FaultyS3, Forward, Request, answer
 from tests.servers import S3Server
 from tests.site import Site
+from tests.sources.trees import describe_tree, tree_differences
 
 
 def classes(site: Site, server: S3Server) -> dict[str, str]:
@@ -88,3 +89,5 @@ def test_a_bucket_with_object_lock_and_a_default_retention_takes_archives_of_one
         (site.source / f"file{night}").write_text(f"{night}")
         site.run(day=night)
     site.run("verify", day=2)
+    site.run("restore", str(site.source), "--to", str(tmp_path / "out"), day=2)
+    assert not tree_differences(describe_tree(site.source), describe_tree(tmp_path / "out" / site.name()))
