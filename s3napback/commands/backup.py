@@ -142,10 +142,8 @@ def _so_far(configuration: Configuration, journal: Journal) -> str:
 
 def _require_jobs(configuration: Configuration) -> None:
     """Refuse a run that would back up nothing, and so be a success each night."""
-    if not configuration.jobs:
-        raise ConfigurationError(
-            [f"{configuration.path}: it names no source, so nothing is backed up; does an Include match nothing?"]
-        )
+    if nothing_to_do := configuration.nothing_to_do:
+        raise ConfigurationError([nothing_to_do])
 
 
 def _warn(warnings: tuple[str, ...]) -> int:

@@ -42,7 +42,8 @@ def show(
     Raises:
         UnusableConfiguration: the store's credentials cannot be read.
     """
-    for warning in early_deletions(configuration):
+    nothing_to_do = configuration.nothing_to_do
+    for warning in (*([nothing_to_do] if nothing_to_do else []), *early_deletions(configuration)):
         logger.warning("%s", warning)
     start = min(today, first)
     run = RunFacts(host_name(configuration), day_number(start), prefix=configuration.store.prefix)

@@ -239,3 +239,9 @@ class Configuration:
     longest_run: int = Directives.LONGEST_RUN.value
     jobs: tuple[Job, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    @property
+    def nothing_to_do(self) -> str:
+        """What there is to be said if nothing is backed up; empty where there is a source."""
+        what = "it names no source, so nothing is backed up; does an Include match nothing?"
+        return "" if self.jobs else f"{self.path}: {what}"

@@ -117,6 +117,11 @@ def test_state_that_cannot_be_read_is_a_warning(site: Site, caplog: pytest.LogCa
     assert "as if there had been no backup yet" in caplog.text
 
 
+def test_that_nothing_is_backed_up_is_told(site: Site) -> None:
+    site.configure("")
+    assert "it names no source, so nothing is backed up" in site.run("schedule").stderr
+
+
 def test_the_command_line_asks_no_store_and_shows_a_calendar(tmp_path: Path) -> None:
     path = tmp_path / "far.conf"
     path.write_text("Bucket nowhere\nEndpoint http://127.0.0.1:9\nEncryption Off\nHostName h\nDirectory /etc\n")
