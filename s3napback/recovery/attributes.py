@@ -218,20 +218,20 @@ def wrongly_owned(tree: int, owners: Mapping[bytes, tuple[int, int]]) -> Iterato
                         yield path
 
 
-def remove_cut(tree: int, paths: Iterable[bytes], where: Path) -> None:
+def remove_cut(tree: int, paths: Iterable[bytes], at: Path) -> None:
     """Remove files that were written in part only because they are too large for the target.
 
     Args:
         tree: descriptor of the folder that was extracted into.
         paths: in it.
-        where: the target, as messages call it.
+        at: what that folder lies in, as messages call it.
 
     Raises:
         UnusableTarget: there was no room.
         OSError: that was not possible.
     """
     if not _has_room(tree):
-        raise UnusableTarget(f"there is not enough room in {where} for what is to be restored; nothing was restored")
+        raise UnusableTarget(f"there is not enough room in {at} for what is to be restored; nothing was restored")
     remove_files(tree, paths)
 
 

@@ -189,19 +189,19 @@ class Replay:
         part: Portion,
     ) -> Reading:
         review = ExtractionReview(self.gate.top, frozenset(self.refusals.paths(*NOT_THERE)))
-        reviews = [review]
+        reviews, use = [review], f"extracted into {self.staging.at}"
         with self.staging.extracting() as groundwork:
             finding = look(replace(self._gate(), groundwork=groundwork))
             stage = extract_stage(self.tar, self.staging.tree, review)
             decoder = replace(self.decoder, part=part)
-            decoder.run(archive, *first, finding.transformation, stage, use="extracted")
+            decoder.run(archive, *first, finding.transformation, stage, use=use)
             reading = finding.result()
             for blocks, bare in ((groundwork.links(), self.manners.follows_links), (groundwork.folders(), False)):
                 if (begin := next(blocks, None)) is not None:
                     reviews.append(ExtractionReview(self.gate.top, reviews[-1].refused))
                     feed = Feed(_KEPT_BACK, partial(chain_of, [begin], blocks))
                     stage = extract_stage(self.tar, self.staging.tree, reviews[-1], bare=bare)
-                    self.decoder.use(archive, feed, stage, use="extracted")
+                    self.decoder.use(archive, feed, stage, use=use)
             with looking_into_it():
                 for name, error in groundwork.lock():
                     self.refusals.note(_path(name), Aspect.MODE, error.strerror or str(error))
@@ -232,7 +232,7 @@ class Replay:
         strange: list[bytes] = []
         for review in reviews:
             if review.cut:
-                remove_cut(tree, review.cut, self.staging.where)
+                remove_cut(tree, review.cut, self.staging.at)
             remove_files(tree, review.unmade)
             self.refusals.add(review.refusals)
             copy_names(tree, review.links, self.refusals)

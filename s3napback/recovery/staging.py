@@ -62,6 +62,7 @@ class Staging:
 
     Attributes:
         where: WHERE, for people.
+        at: what it lies in, for people: WHERE, or another folder.
         target: descriptor of WHERE.
         tree: descriptor of the folder that archives are extracted into: what is restored, with its full path.
         is_elsewhere: it does not lie in WHERE.
@@ -69,6 +70,7 @@ class Staging:
     """
 
     where: Path
+    at: Path
     target: int
     tree: int
     _links: int
@@ -206,7 +208,7 @@ def staging_in(where: Path, elsewhere: Path | None = None, merged: Sequence[str]
             raise UnusableTarget(f"nothing can be written to {at}: {error.strerror}{advice}") from error
         _require_change(folder, at)
         tree, links = (_made_inside(name, folder, stack) for name in (_TREE, _LINKS))
-        yield Staging(where, opened.descriptor, tree, links, elsewhere is not None)
+        yield Staging(where, at, opened.descriptor, tree, links, elsewhere is not None)
 
 
 def _require_change(folder: int, at: Path) -> None:

@@ -199,7 +199,19 @@ def test_a_full_disk_is_said_and_leaves_nothing(site: Site, small_disk: Path) ->
     (site.source / "large").write_bytes(random.Random(1).randbytes(3_000_000))
     nights(site, 1)
     said = why_not(site, str(site.source), small_disk / "out")
-    assert "was decoded, but cannot be extracted: there is not enough room" in said
+    assert f"was decoded, but cannot be extracted into {small_disk}/out: there is not enough room" in said
+    said = why_not(site, str(site.source), small_disk.parent / "out", staging=small_disk)
+    assert f"was decoded, but cannot be extracted into {small_disk}: there is not enough room" in said
+
+
+def test_a_disk_that_is_too_small_for_one_file_is_named(site: Site, small_disk: Path) -> None:
+    site.configure_cycle(GROUPS)
+    (site.source / "large").write_bytes(random.Random(1).randbytes(3_000_000))
+    site.run()
+    said = why_not(site, str(site.source), small_disk / "out")
+    assert said == f"there is not enough room in {small_disk}/out for what is to be restored; nothing was restored"
+    said = why_not(site, str(site.source), small_disk.parent / "out", staging=small_disk)
+    assert said == f"there is not enough room in {small_disk} for what is to be restored; nothing was restored"
 
 
 @pytest.fixture
