@@ -30,7 +30,7 @@ from s3napback.sources.forgetting import forget
 from s3napback.sources.in_use import DatabasesInUse
 from s3napback.sources.indexing import Indexing, IndexingTask, Listing
 from s3napback.sources.live_tree import LiveTree, identity
-from s3napback.sources.looking import alters_headers, looks_for, stays_on_one
+from s3napback.sources.looking import alters_headers, looks_for, stays_on_one, tags_kept
 from s3napback.sources.margin import margin
 from s3napback.sources.mounts import mounted_within, tells_holes
 from s3napback.sources.named_files import digests
@@ -242,8 +242,8 @@ class DirectorySource:
             return self._full_alone(stage, notes, folder, review)
         # A full archive that is not incremental opens every folder in the one above it, and follows no links.
         tree = LiveTree(real, time.time_ns()) if self._can_be_compared() else None
-        guard = TarGuard(member, tree, self._places(member), is_full=not is_diff)
-
+        tags = tags_kept(self.job.settings.tar_options)
+        guard = TarGuard(member, tree, self._places(member), is_full=not is_diff, tags=tags)
         second = TarReview(blame, most=self._most_unread)
         indexing = self._indexing(archive_type, memory, folder, (review, second), guard)
         transform = guard.guarded if indexing is None else indexing.followed

@@ -40,6 +40,12 @@ def _tags(options: Sequence[str]) -> Iterator[Tag]:
             yield Tag(os.fsencode(value))
 
 
+def tags_kept(options: Sequence[str]) -> frozenset[bytes]:
+    """The names of what tar keeps of a folder that it leaves out for having it."""
+    split = (option.partition("=") for option in options)
+    return frozenset(os.fsencode(value) for name, _, value in split if name == "--exclude-tag")
+
+
 def alters_headers(options: Sequence[str]) -> bool:
     """Whether TarOptions have something else written of a file than what it is."""
     return bool(option_names(options) & _ALTERING_HEADERS)

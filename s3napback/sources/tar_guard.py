@@ -32,13 +32,10 @@ from s3napback.streams.tar_headers import (
     EXTENDED,
     HARD_LINK,
     REGULAR,
-    Header,
     Member,
     read_header,
-    read_records,
-    stored_size,
 )
-from s3napback.streams.tar_stream import end_behind
+from s3napback.streams.tar_stream import end_behind, member_of
 from s3napback.streams.transformations import Block
 
 _SHOWN = 50
@@ -78,7 +75,15 @@ class TarGuard:
         left: bytes of that one's content, padded, that are still to come.
     """
 
-    def __init__(self, member: str, tree: LiveTree | None, places: TwoPlaces = _NOWHERE, *, is_full: bool) -> None:
+    def __init__(
+        self,
+        member: str,
+        tree: LiveTree | None,
+        places: TwoPlaces = _NOWHERE,
+        *,
+        is_full: bool,
+        tags: Collection[bytes] = (),
+    ) -> None:
         """Begin.
 
         Args:
@@ -86,6 +91,8 @@ class TarGuard:
             tree: the same, as it is; None where its members are not to be held against it.
             places: tells which folders are there at two places.
             is_full: it is a full archive, and lacks nothing that is old.
+            tags: names for which a folder is left out but for what has that name. Of a folder so called tar writes an
+                empty one among the files, which no restore would make something of.
         """
         self.is_complete = True
         self.in_use: list[Data] = []
@@ -96,6 +103,7 @@ class TarGuard:
         self._renamed: dict[bytes, None] = {}
         self._places = places
         self._is_full = is_full
+        self._tags = tags
         self.forgotten = 0
         # Hashes of paths: of directories that a list has named and that have not come yet, and of those that have.
         self._expected: set[int] = {hash(self._top)}
@@ -251,7 +259,7 @@ class TarGuard:
         try:
             passing, renamed = without_renames(bytes(group))
             self._note_renamed(renamed)
-            member = _member(passing)
+            member = member_of(passing)
             self.drops = not self._fits(member)
         except MalformedArchive as error:
             # The archive is as good as tar made it; a guard that lost its way must not spoil it.
@@ -308,7 +316,9 @@ class TarGuard:
         place = hash(path)
         is_expected = place in self._expected
         if self._reads_files or (not is_expected and hash(path.rpartition(b"/")[0] or b".") in self._seen):
-            return self._leave_out(path, self._changed)
+            if posixpath.basename(path) not in self._tags:
+                self._leave_out(path, self._changed)
+            return False
         self._expected.discard(place)
         self._seen.append(place)
         if len(self.in_use) < MOST and has_signs(group, *listed):
@@ -375,19 +385,6 @@ def _is_exposed_folder(group: Group) -> bool:
 def _is_exposed(folder: Member) -> bool:
     """Whether somebody else than root can exchange what is in it."""
     return bool(folder.owner or folder.permissions & _WRITABLE_BY_OTHERS)
-
-
-def _member(group: bytes) -> Member:
-    header = read_header(group[-BLOCK_SIZE:])
-    records = read_records(_content(group)) if len(group) > BLOCK_SIZE else {}
-    return Member(header, stored_size(header, records), (group,), records)
-
-
-def _content(group: bytes) -> bytes:
-    first: Header = read_header(group[:BLOCK_SIZE])
-    if first.size + -first.size % BLOCK_SIZE + 2 * BLOCK_SIZE != len(group):
-        raise MalformedArchive("it holds headers in an order in which tar never writes them")
-    return group[BLOCK_SIZE : BLOCK_SIZE + first.size]
 
 
 def _readable(path: bytes) -> str:

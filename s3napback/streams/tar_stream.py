@@ -340,6 +340,22 @@ def selected(
     yield END_MARK
 
 
+def member_of(group: bytes) -> Member:
+    """The member that some headers describe: its own, or one extended header, as tar writes it, and its own.
+
+    Raises:
+        MalformedArchive: they are no such headers.
+    """
+    header = read_header(group[-BLOCK_SIZE:])
+    if len(group) == BLOCK_SIZE:
+        return Member(header, stored_size(header, {}), (group,), {})
+    size = read_header(group[:BLOCK_SIZE]).size
+    if size + -size % BLOCK_SIZE + 2 * BLOCK_SIZE != len(group):
+        raise MalformedArchive("it holds headers in an order in which tar never writes them")
+    records = read_records(group[BLOCK_SIZE : BLOCK_SIZE + size])
+    return Member(header, stored_size(header, records), (group,), records)
+
+
 def end_behind(passed: int) -> bytes:
     """The end of an archive of which so many bytes have passed.
 

@@ -143,6 +143,23 @@ EXCLUSIONS: Sequence[tuple[Sequence[str], dict[str, object], Callable[[Path], Pa
 )
 
 
+def test_a_folder_that_is_a_tag_is_left_out_without_a_warning(tmp_path: Path) -> None:
+    """tar writes it without what is in it, among the files, and does so in every archive."""
+    root = tmp_path / "tree"
+    for name in ("kept", "clone/.git/config", "clone/source"):
+        quietly(root / name, name)
+    chain = blind_chain(root, tmp_path, "--exclude-tag=.git")
+    for _night in range(2):
+        chain.back_up()
+        assert chain.warnings == []
+    out = chain.replay(tmp_path / "out")
+    assert sorted(str(path.relative_to(out)) for path in out.rglob("*")) == ["clone", "kept"]
+    (root / "clone/.git").rename(root / "clone/git")
+    assert {"clone/source", "clone/git/config"} <= set(chain.back_up())
+    assert_same_tree(root, chain.replay(tmp_path / "later"))
+    assert chain.back_up() == []
+
+
 @pytest.mark.parametrize(
     ("options", "settings", "excluded"), EXCLUSIONS, ids=lambda each: str(each) if isinstance(each, tuple) else ""
 )
