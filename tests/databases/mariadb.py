@@ -97,7 +97,7 @@ def mariadb_server(options: Sequence[str] = ()) -> Iterator[MariaDB]:
         data = folder / "data"
         install = ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--skip-test-db"]
         install += ["--auth-root-authentication-method=normal", "--innodb-log-file-size=16M"]
-        done = subprocess.run(install, capture_output=True, cwd=folder, check=False, **as_user(USER))
+        done = subprocess.run(install, capture_output=True, check=False, **as_user(USER, folder))
         assert done.returncode == 0, done.stdout + done.stderr
         socket = folder / "s"
         command = [

@@ -21,9 +21,8 @@ def mysql_server() -> Iterator[MySQL]:
     """Run a fresh server; it cannot be reached by any network."""
     with short_folder(USER) as folder:
         base = ["mysqld", "--no-defaults", f"--datadir={folder / 'data'}", "--secure-file-priv=NULL"]
-        done = subprocess.run(
-            [*base, "--initialize-insecure"], capture_output=True, cwd=folder, check=False, **as_user(USER)
-        )
+        install = [*base, "--initialize-insecure"]
+        done = subprocess.run(install, capture_output=True, check=False, **as_user(USER, folder))
         assert done.returncode == 0, done.stdout + done.stderr
         socket = folder / "s"
         command = [*base, f"--socket={socket}", "--skip-networking", "--mysqlx=OFF", f"--pid-file={folder / 'pid'}"]

@@ -119,7 +119,7 @@ def postgres_server(options: Sequence[str] = ()) -> Iterator[Postgres]:
         data = folder / "data"
         initdb = [_program("initdb"), f"--pgdata={data}", f"--username={USER}", "--auth=trust", "--no-sync"]
         initdb += ["--encoding=UTF8", "--locale=C.UTF-8"]
-        subprocess.run(initdb, capture_output=True, cwd=folder, check=True, **as_user(USER))
+        subprocess.run(initdb, capture_output=True, check=True, **as_user(USER, folder))
         access = data / "pg_hba.conf"
         access.write_text(f"local all {GUARDED} scram-sha-256\nlocal all all trust\n")
         command = [_program("postgres"), "-D", str(data), "-k", str(folder), "-c", "listen_addresses="]

@@ -28,9 +28,14 @@ def short_folder(user: str) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def as_user(user: str) -> dict[str, Any]:
-    """Arguments for ``subprocess`` that start a program as ``user``, because these servers refuse to be root."""
-    return {"user": user, "group": user, "extra_groups": []} if os.geteuid() == 0 else {}
+def as_user(user: str, folder: Path) -> dict[str, Any]:
+    """Arguments for ``subprocess`` that start a program in ``folder`` as ``user``: these servers refuse to be root.
+
+    What is temporary lies there as well. A server of MySQL or MariaDB that begins removes from ``/tmp`` what others,
+    that are at work, have put there.
+    """
+    own = {"user": user, "group": user, "extra_groups": []} if os.geteuid() == 0 else {}
+    return {"cwd": folder, "env": {**os.environ, "TMPDIR": str(folder)}, **own}
 
 
 @contextmanager
@@ -43,7 +48,7 @@ def running(command: Sequence[str], user: str, folder: Path, ping: Sequence[str]
     log = folder / "server.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=folder, **as_user(user)
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, **as_user(user, folder)
         )
     try:
         deadline = time.monotonic() + PATIENCE
