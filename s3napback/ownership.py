@@ -6,11 +6,6 @@ above it up to the root directory, since whoever can write to a folder can put s
 in it. A folder in which everybody may write, such as ``/tmp``, does as a folder above if its sticky bit is set and the
 entry that is used belongs to root or the caller, because nobody else can rename or remove that then (inode(7)).
 
-A group counts as nobody else if it is the private one of root or the caller: it bears their name, is their primary
-group, and has no other member in the user database. A POSIX access control list may let more users write than the
-group's bits show; the bits then show its mask (acl(5)), so that a list can add nobody while they forbid writing. Where
-they allow it, a list is not trusted.
-
 Paths are walked from the root directory, each folder by its descriptor and each link by a step of its own. What was
 found to be ours may be addressed by its path again, since nobody else can change where that leads.
 """
@@ -18,21 +13,15 @@ found to be ours may be addressed by its path again, since nobody else can chang
 from __future__ import annotations
 
 import errno
-import grp
 import os
-import pwd
-import shlex
 import stat
-import sys
-from collections.abc import Collection
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from s3napback.errors import ChangeableByOthers
+from s3napback.owners import ROOT, fault_of, is_null_device, is_private_group, owner_fault, prepared_fault, shared_fault
 from s3napback.records import dataclass
 
-_ROOT = 0
-_NULL_DEVICE = os.makedev(1, 3)
 _STREAMS = ("/dev/stdout", "/dev/stderr")  # links of the kernel's, which lead to no path
 _MOST_LINKS = 40  # as many as Linux follows (path_resolution(7))
 # A folder that may be searched and not read can still be looked at, where the system knows how.
@@ -100,7 +89,7 @@ def require_own(path: Path, *, shared: bool = False) -> None:
         if name:
             way.judge_entry(folder, name, way.entry(folder, name))
         elif folder.shared and not shared:
-            raise ChangeableByOthers(path, _shared_fault(folder.path))
+            raise ChangeableByOthers(path, shared_fault(folder.path))
 
 
 def open_own_for_writing(path: Path) -> int:
@@ -147,7 +136,7 @@ def open_log(path: Path, flags: int) -> int:
         descriptor = os.open(name or ".", opening | _OPEN, 0o666, dir_fd=folder.descriptor)
         try:
             status = os.fstat(descriptor)
-            _refuse(path, _prepared_fault(path, status, (_ROOT, os.geteuid())) if folder.shared else "")
+            _refuse(path, prepared_fault(path, status, (ROOT, os.geteuid())) if folder.shared else "")
             if flags & os.O_TRUNC and stat.S_ISREG(status.st_mode):
                 os.ftruncate(descriptor, 0)
             os.set_blocking(descriptor, True)
@@ -177,31 +166,20 @@ def _prepared_folder(path: Path, opened: ExitStack) -> _Folder | None:
     if name:
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path.parent))
     if folder.shared:
-        raise ChangeableByOthers(path, _shared_fault(folder.path))
+        raise ChangeableByOthers(path, shared_fault(folder.path))
     with suppress(FileNotFoundError):
         _judge_prepared(path, os.stat(path.name, dir_fd=folder.descriptor, follow_symlinks=False), folder)
     return folder
 
 
 def _judge_prepared(path: Path, status: os.stat_result, folder: _Folder) -> None:
-    fault = _prepared_fault(path, status, (os.geteuid(),))
-    _refuse(path, fault or _fault(status, path, _handle(folder, path.name), above=False))
+    fault = prepared_fault(path, status, (os.geteuid(),))
+    _refuse(path, fault or fault_of(status, path, _handle(folder, path.name), above=False))
 
 
 def _refuse(path: Path, fault: str) -> None:
     if fault:
         raise ChangeableByOthers(path, fault)
-
-
-def _prepared_fault(path: Path, status: os.stat_result, owners: Collection[int]) -> str:
-    remove = f"remove it with: rm {shlex.quote(str(path))}"
-    if not stat.S_ISREG(status.st_mode):
-        return f"it is no plain file, and somebody may have planted it; {remove}"
-    if status.st_nlink != 1:
-        return f"it has {status.st_nlink} names (hard links), so it may be somebody else's file; {remove}"
-    if status.st_uid not in owners:
-        return f"it belongs to another user, {_user(status.st_uid)}; {'run as root, or ' * (not status.st_uid)}{remove}"
-    return ""
 
 
 @dataclass(frozen=True)
@@ -260,7 +238,7 @@ class _Way:
         """Refuse the file, or whatever else is no folder, to which the way leads."""
         if is_null_device(status):
             return
-        fault = _fault(status, folder.path / name, _handle(folder, name), above=False)
+        fault = fault_of(status, folder.path / name, _handle(folder, name), above=False)
         if not fault and folder.shared and status.st_nlink > 1 and stat.S_ISREG(status.st_mode):
             fault = (
                 f"it has {status.st_nlink} names (hard links), and anybody can have given it the one in {folder.path}"
@@ -284,7 +262,7 @@ class _Way:
     def _fault_of_link(self, status: os.stat_result, folder: _Folder, name: str) -> str:
         if self._is_for_log:
             return f"{folder.path / name} is a symbolic link where others may write; write the path without it"
-        return _owner_fault(status, folder.path / name, above=True)
+        return owner_fault(status, folder.path / name, above=True)
 
     def _open(self, parent: _Folder | None, name: str) -> _Folder:
         descriptor = os.open(name, _LOOK, dir_fd=parent.descriptor if parent else None)
@@ -293,10 +271,10 @@ class _Way:
         status = os.fstat(descriptor)
         by_group, by_all = status.st_mode & stat.S_IWGRP, status.st_mode & stat.S_IWOTH
         shared = bool(status.st_mode & stat.S_ISVTX and (by_group or by_all))
-        shared |= bool(self._is_for_log and by_group and not by_all and not _is_private_group(status.st_gid))
+        shared |= bool(self._is_for_log and by_group and not by_all and not is_private_group(status.st_gid))
         handle = f"/proc/self/fd/{descriptor}"
         above = bool(self._names)
-        fault = _owner_fault(status, path, above=above) if shared else _fault(status, path, handle, above=above)
+        fault = owner_fault(status, path, above=above) if shared else fault_of(status, path, handle, above=above)
         if fault:
             raise ChangeableByOthers(self._path, fault)
         return _Folder(descriptor, path, shared)
@@ -305,95 +283,3 @@ class _Way:
 def _handle(folder: _Folder, name: str) -> str:
     """A path to an entry of an open folder, for calls that take no descriptor of a folder (proc(5))."""
     return f"/proc/self/fd/{folder.descriptor}/{name}"
-
-
-def _fault(status: os.stat_result, path: Path, handle: str, *, above: bool) -> str:
-    """Who else can change the file or folder ``path``, and what to do; empty if nobody can.
-
-    Args:
-        handle: another path to it, which goes through an open descriptor.
-        above: it is a folder on the way to what is to be used.
-    """
-    if fault := _owner_fault(status, path, above=above):
-        return fault
-    everybody = status.st_mode & stat.S_IWOTH
-    group = status.st_mode & stat.S_IWGRP and not _is_private_group(status.st_gid)
-    if everybody or group:
-        whom = f"{'g' if status.st_mode & stat.S_IWGRP else ''}{'o' if everybody else ''}-w"
-        who = "others" if everybody else f"others: by the group {_group(status.st_gid)}"
-        mode = f"mode {stat.S_IMODE(status.st_mode):04o}"
-        return f"{path} can be written by {who} ({mode}); {_advice(path, 'chmod', whom, above=above)}"
-    if status.st_mode & stat.S_IWGRP and _has_access_list(handle):
-        return (
-            f"{path} has an access control list that lets others write; {_advice(path, 'setfacl', '-b', above=above)}"
-        )
-    return ""
-
-
-def _owner_fault(status: os.stat_result, path: Path, *, above: bool) -> str:
-    if status.st_uid in (_ROOT, os.geteuid()):
-        return ""
-    owner = _user(os.geteuid()).partition(" ")[0]
-    return f"{path} belongs to another user, {_user(status.st_uid)}; {_advice(path, 'chown', owner, above=above)}"
-
-
-def _shared_fault(folder: Path) -> str:
-    return f"everybody may write to {folder}; take a folder of its own, made with: mkdir -m 700"
-
-
-def _advice(path: Path, *command: str, above: bool) -> str:
-    look = "take a place that nobody else can change" if above else "look at what is in it"
-    return f"{look}, {'or' if above else 'then'} run: {shlex.join([*command, str(path)])}{_where(path)}"
-
-
-def _where(path: Path) -> str:
-    with suppress(OSError):
-        if os.statvfs(path).f_flag & os.ST_RDONLY:  # what lies behind such a mount may be written where it comes from
-            return " where it is mounted from; in Kubernetes take a projected volume in place of a ConfigMap"
-    return ""
-
-
-def is_null_device(status: os.stat_result) -> bool:
-    """Whether it is Linux's null device, which everybody may write to and nobody can change (null(4))."""
-    return stat.S_ISCHR(status.st_mode) and status.st_rdev == _NULL_DEVICE
-
-
-def _is_private_group(group: int) -> bool:
-    """Whether no user but root and the caller is known to be in a group.
-
-    A user database on the network may not tell who else has a group as the primary one, so only a group with its user's
-    own name is believed (as Debian's and Red Hat's useradd make them).
-    """
-    try:
-        entry = grp.getgrgid(group)
-        user = pwd.getpwnam(entry.gr_name)
-        members = {pwd.getpwnam(name).pw_uid for name in entry.gr_mem}
-    except KeyError:
-        return False
-    members |= {other.pw_uid for other in pwd.getpwall() if other.pw_gid == group}
-    return user.pw_gid == group and members | {user.pw_uid} <= {_ROOT, os.geteuid()}
-
-
-def _has_access_list(handle: str) -> bool:
-    """Whether a POSIX access control list may let more users write than the mode shows; True if that is not known."""
-    if sys.platform != "linux":
-        return True
-    try:
-        os.getxattr(handle, "system.posix_acl_access")
-    except OSError as error:
-        return error.errno not in (errno.ENODATA, errno.EOPNOTSUPP)
-    return True
-
-
-def _user(number: int) -> str:
-    try:
-        return f"{pwd.getpwuid(number).pw_name} (uid {number})"
-    except KeyError:
-        return f"{number} (a uid without a name)"
-
-
-def _group(number: int) -> str:
-    try:
-        return f"{grp.getgrgid(number).gr_name} (gid {number})"
-    except KeyError:
-        return f"{number} (a gid without a name)"

@@ -14,7 +14,8 @@ from enum import Enum
 from pathlib import Path
 
 from s3napback.errors import UnusableKey
-from s3napback.ownership import NotAPlainFileError, is_null_device, read_own_file
+from s3napback.owners import is_null_device
+from s3napback.ownership import NotAPlainFileError, read_own_file
 
 SYSTEM_FILE = Path("/etc/gnupg/gpg.conf")
 _BLANKS = " \t\v\f\r"
