@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from s3napback.encryption.options import chosen_home
@@ -42,12 +43,14 @@ def make_key(user: str, passphrase: str) -> str:
 
 
 def discard_key(fingerprint: str) -> None:
-    """Delete a key that nothing is encrypted for, with its secret part.
+    """Delete a key that nothing is encrypted for, with its secret part and the certificate that would revoke it.
 
     Raises:
         UnusableTool: gpg does not answer.
     """
     run_gpg([*_GPG, "--yes", "--delete-secret-and-public-key", fingerprint], "delete a key")
+    with suppress(OSError):
+        (chosen_home(None, os.environ) / "openpgp-revocs.d" / f"{fingerprint}.rev").unlink()
 
 
 def gpg_home_setting() -> str:

@@ -209,6 +209,7 @@ def test_what_fails_in_the_midst_is_undone_key_and_all(bare: Bare, monkeypatch: 
         init.found(bare.configuration, wishes, None, lambda *_lines: None, test=False)
     assert bare.left() == ["state"] * (bare.root / "state").exists()
     assert bare.gpg.fingerprints() == []
+    assert [*bare.gpg.path.glob("openpgp-revocs.d/*")] == []
     monkeypatch.setattr(key_making, "_GPG", ("false",))
     with pytest.raises(UnusableTool, match="could not make a key"):
         init.found(bare.configuration, wishes, None, lambda *_lines: None, test=False)
