@@ -236,8 +236,6 @@ class DirectorySource:
             path.unlink(missing_ok=True)
             write_private(path, lines)
         notes = self._holdings().to_notes()
-        # As tar begins, and not when it has ended.
-        _ = self.databases.seen
         if snapshot is None:
             return self._full_alone(stage, notes, folder, review)
         # A full archive that is not incremental opens every folder in the one above it, and follows no links.
@@ -253,7 +251,7 @@ class DirectorySource:
                 yield from transform(blocks)
 
         conclude = partial(self._conclude, snapshot, review, guard, indexing)
-        whole = Transformation("the guard" if indexing is None else "the index", guarded)
+        whole = Transformation("the guard" if indexing is None else "the index", self.databases.beside(guarded))
         index = folder / WORKING_INDEX if indexing else None
         listing = (lambda: indexing.lines) if indexing else None
         made = Dump(stage, snapshot, notes, guard=whole, conclude=conclude, index=index, listing=listing)
@@ -267,7 +265,7 @@ class DirectorySource:
         def conclude() -> Conclusion:
             return Conclusion([*listing.warnings, *self.databases.warnings(self.job, ())], review.unread)
 
-        guard = Transformation("the list of members", listing.followed)
+        guard = Transformation("the list of members", self.databases.beside(listing.followed))
         return Dump(stage, notes=notes, guard=guard, conclude=conclude, listing=lambda: listing.lines)
 
     def _conclude(self, snapshot: Path, review: TarReview, guard: TarGuard, indexing: Indexing | None) -> Conclusion:

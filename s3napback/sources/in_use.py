@@ -21,6 +21,7 @@ from s3napback.config.settings import Job
 from s3napback.formatting import counted, printable
 from s3napback.kinds import MYSQL, POSTGRESQL, SQLITE, kind_of
 from s3napback.records import dataclass
+from s3napback.streams.transformations import Block, Transform
 
 _MAGIC = b"SQLite format 3\0"
 _LIKELY = (".db", ".db3", ".sqlite", ".sqlite3", ".s3db")
@@ -86,6 +87,15 @@ class DatabasesInUse:
         databases = (Data(SQLITE.name, path.removesuffix(_LOG)) for path in files)
         folders = set(_working_folders())
         return frozenset((*databases, *(Data(kind, path) for path in folders for kind, *_ in _PAIRS)))
+
+    def beside(self, transform: Transform) -> Transform:
+        """The same, which looks what is in use when it begins: tar is at work then, and has not written anything."""
+
+        def looking(blocks: Iterator[memoryview]) -> Iterator[Block]:
+            _ = self.seen
+            return transform(blocks)
+
+        return looking
 
     def warnings(self, job: Job, named: Iterable[Data]) -> list[str]:
         """What to say of one directory, a line for each kind.

@@ -93,6 +93,8 @@ def _cut(segments: Segments, blocks: Iterator[memoryview]) -> Iterator[Block]:
 def _gzip(level: int, segments: Segments | None, blocks: Iterator[memoryview]) -> Iterator[Block]:
     from s3napback.streams.parallel_gzip import gzipped  # noqa: PLC0415 - loaded only where it is used
 
+    if segments is not None:
+        segments.begin()  # while the first block is still to come
     make = partial(_fast_deflate if level < _FASTEST_ZLIB_LEVEL else _deflate, level)
     return gzipped(blocks, make, _threads(), segments)
 
@@ -117,6 +119,7 @@ def _threads() -> int:
 def _zstd_frames(level: int, segments: Segments, blocks: Iterator[memoryview]) -> Iterator[Block]:
     from s3napback.streams.parallel_zstd import frames  # noqa: PLC0415 - loaded only where it is used
 
+    segments.begin()  # while the first block is still to come
     return frames(blocks, level, _threads(), segments)
 
 

@@ -96,22 +96,22 @@ class Segments:
         self._entry = struct.Struct(f"<I{MAC_SIZE if key else SHA256_SIZE}s")
         self._entries = bytearray()
         self._length = 0
-        # Begun by whoever adds first, while tar is at work already: it takes a while to load.
         self._sum: Sum | None = None
+
+    def begin(self) -> Sum:
+        """Begin the present segment, which otherwise its first piece does; the first of all takes a while to."""
+        self._sum = begin_sum(self.key, len(self))
+        return self._sum
 
     def add(self, piece: bytes | memoryview) -> None:
         """What comes next belongs to the present segment."""
         self._length += len(piece)
-        (self._sum or self._begun()).update(piece)
+        (self._sum or self.begin()).update(piece)
 
     def end(self) -> None:
         """The present segment has ended."""
-        self._entries += self._entry.pack(self._length, (self._sum or self._begun()).digest())
+        self._entries += self._entry.pack(self._length, (self._sum or self.begin()).digest())
         self._length, self._sum = 0, None
-
-    def _begun(self) -> Sum:
-        self._sum = begin_sum(self.key, len(self))
-        return self._sum
 
     def finish(self) -> None:
         """The stream has ended, and the present segment with it."""

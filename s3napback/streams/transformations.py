@@ -10,6 +10,9 @@ from s3napback.records import dataclass
 Block = bytes | memoryview
 """A piece of a stream. Whoever gives a ``memoryview`` may use its memory again as soon as the next one is asked for."""
 
+Transform = Callable[[Iterator[memoryview]], Iterator[Block]]
+"""From the blocks of a stream to those of another."""
+
 
 @dataclass(frozen=True)
 class Feed:
@@ -39,7 +42,7 @@ class Transformation:
     """
 
     name: str
-    transform: Callable[[Iterator[memoryview]], Iterator[Block]]
+    transform: Transform
 
 
 UNCHANGED = Transformation("none", lambda blocks: blocks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
@@ -106,6 +107,15 @@ def test_several_are_one_line_and_those_of_a_kind_that_is_dumped_none() -> None:
     jobs = (job(source="MySQL all"), job(source="SQLite /srv/[01].db"))
     (line,) = DatabasesInUse(jobs).warnings(directory, found)
     assert "the SQLite database /srv/2.db is in use" in line
+
+
+def test_the_look_is_when_a_stream_begins_and_not_when_it_has_ended(tmp_path: Path) -> None:
+    path = make(tmp_path / "data.db", "PRAGMA journal_mode = WAL")
+    databases = DatabasesInUse()
+    with held(path, "SELECT * FROM t"):
+        blocks = databases.beside(iter)(iter([memoryview(b"x")]))
+    assert [*blocks] == [b"x"]
+    assert Data("SQLite", str(path)) in databases.seen
 
 
 def test_the_look_is_quick() -> None:
