@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
+import errno
 import os
 import random
 import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 
 from s3napback.browsing.interest import Interest
 from s3napback.browsing.nodes import IS_FILE, IS_FOLDER, IS_SYMLINK, MISSING, OLDER, Node
+from s3napback.drilling.reading import digest_of
 from s3napback.drilling.scratch import scratch_in
 from s3napback.drilling.task import Proven, Task
 from s3napback.drilling.throwaway import NotTried
 from s3napback.formatting import counted, human_bytes, readable
 from s3napback.records import dataclass
+from s3napback.recovery.folders import Cursor, cursor, exists, go_to, walk
 from s3napback.recovery.inspecting import Inspector, ReplayedTree
 from s3napback.recovery.opening.failures import Damaged
+from s3napback.recovery.passing import OPEN_FOLDER
 from s3napback.recovery.refusals import Incomplete
 from s3napback.recovery.registry import Wanted
 
 _RESTORED = "restored"
 _MOST_TOLD = 20
-_BLOCK = 1 << 20  # bytes
 _NOUNS = {IS_FILE: "file", IS_FOLDER: "folder", IS_SYMLINK: "link", "p": "pipe", "c": "device", "b": "device"}
 _TYPES = {IS_FILE: stat.S_ISREG, IS_FOLDER: stat.S_ISDIR, IS_SYMLINK: stat.S_ISLNK, "p": stat.S_ISFIFO}
 
@@ -51,10 +54,11 @@ def prove_directory(task: Task) -> Proven:
         with scratch_in(task.scratch, 0 if paths else task.needed, keeps=task.keeps) as scratch:
             where = scratch.path / _RESTORED
             _restore(task, Wanted(task.source, where, paths, is_private=True), scratch.path.parent)
-            look = _Look(where / task.source.target.strip("/"), task)
-            look.at_all(tree.nodes() if chosen is None else chosen)
+            look = _Look(task)
+            with _standing_in(where) as place:
+                look.at_all(tree.nodes() if chosen is None else chosen, place)
             if chosen is None:
-                look.at_what_is_too_much()
+                look.at_what_is_too_much(where)
     return look.proven()
 
 
@@ -63,9 +67,20 @@ def _read_through(task: Task) -> Proven:
     with scratch_in(task.scratch, task.needed, keeps=task.keeps) as scratch:
         where = scratch.path / _RESTORED
         _restore(task, Wanted(task.source, where, is_private=True), scratch.path.parent)
-        look = _Look(where, task)
-        look.at_what_is_there()
+        look = _Look(task)
+        look.at_what_is_there(where)
     return look.proven()
+
+
+@contextmanager
+def _standing_in(folder: Path) -> Iterator[Cursor]:
+    """A cursor in a folder of the scratch folder, to which all below is open, whatever its own permissions are."""
+    descriptor = os.open(folder, OPEN_FOLDER)
+    try:
+        with cursor(descriptor, is_own=True) as place:
+            yield place
+    finally:
+        os.close(descriptor)
 
 
 def _restore(task: Task, wanted: Wanted, scratch: Path) -> None:
@@ -96,11 +111,9 @@ class _Look:
     """One look at what was restored.
 
     Attributes:
-        top: where the source lies.
         task: what is proven.
     """
 
-    top: Path
     task: Task
     _types: Counter[str] = field(default_factory=Counter)
     _bytes: int = 0
@@ -110,34 +123,39 @@ class _Look:
     _bad: int = 0
     _live: Counter[str] = field(default_factory=Counter)
 
-    def at_all(self, nodes: Iterable[Node]) -> None:
-        """Look at each name that should be there."""
-        top = os.fsencode(self.top)
+    def at_all(self, nodes: Iterable[Node], place: Cursor) -> None:
+        """Look at each name that should be there; ``place`` stands in what was restored."""
+        top = [name for name in self.task.source.target.split("/") if name]
         for node in nodes:
-            path = top + b"/" + node.path if node.path else top
-            if node.state == MISSING:
-                self._missing += 1
-                if os.path.lexists(path):
-                    self._tell(node, "is there, and could not be read when it was backed up")
-                continue
-            self._older += node.state == OLDER
-            self._types[node.letter] += 1
+            parts = [*top, *(os.fsdecode(part) for part in node.path.split(b"/") if part)]
+            name = parts.pop() if parts else "."
             try:
-                self._look_at(node, path)
+                is_there = go_to(place, parts) and exists(name, place.descriptor)
+                if node.state == MISSING:
+                    self._missing += 1
+                    if is_there:
+                        self._tell(node, "is there, and could not be read when it was backed up")
+                    continue
+                self._older += node.state == OLDER
+                self._types[node.letter] += 1
+                if is_there:
+                    self._look_at(node, name, place.descriptor)
+                else:
+                    self._tell(node, os.strerror(errno.ENOENT))
             except OSError as error:
                 self._tell(node, error.strerror or str(error))
 
-    def _look_at(self, node: Node, path: bytes) -> None:
+    def _look_at(self, node: Node, name: str, folder: int) -> None:
         if not node.path and self.task.source.target == "/":
             # It comes as WHERE itself, which keeps its owner, and lets in nobody whom it kept out: see “publish”.
             return
-        status = os.lstat(path)
-        if wrong := list(_differences(node, status, path)):
+        status = os.lstat(name, dir_fd=folder)
+        if wrong := list(_differences(node, status, name, folder)):
             self._tell(node, wrong[0])
             return
         if node.letter != IS_FILE:
             return
-        digest, size = _hashed(path)
+        digest, size = digest_of(name, folder)
         self._bytes += size
         if size != node.size:
             self._tell(node, f"{size} bytes can be read of it, and it has {node.size}")
@@ -149,7 +167,7 @@ class _Look:
         record = self.task.chain[-1].record
         try:
             status = os.lstat(live)
-            if stat.S_ISREG(status.st_mode) and _hashed(live)[0] == digest:
+            if stat.S_ISREG(status.st_mode) and digest_of(live)[0] == digest:
                 self._live["the same"] += 1
             elif not stat.S_ISREG(status.st_mode) or (record and _is_newer(status, record.started)):
                 self._live["changed since"] += 1
@@ -158,23 +176,31 @@ class _Look:
         except OSError:
             self._live["gone since"] += 1
 
-    def at_what_is_too_much(self) -> None:
+    def at_what_is_too_much(self, where: Path) -> None:
         """Look whether more is there than should be."""
-        found = 1 + sum(len(folders) + len(files) for _path, folders, files in os.walk(os.fsencode(self.top)))
+        if self._bad:
+            return
+        above = [name for name in self.task.source.target.split("/") if name]
+        # The root directory is ``where`` itself.
+        found = 1 if not above else 0
+        with _standing_in(where) as place:
+            if go_to(place, above[:-1]):
+                found += sum(len(step.others) + bool(step.left) for step in walk(place.descriptor))
         wanted = sum(self._types.values())
-        if found != wanted and not self._bad:
+        if found != wanted:
             self._bad += 1
             self._problems.append(f"{counted(found, 'name')} are there, and there should be {wanted}")
 
-    def at_what_is_there(self) -> None:
+    def at_what_is_there(self, where: Path) -> None:
         """Read all files, where nothing tells what there should be."""
-        for folder, folders, files in os.walk(os.fsencode(self.top)):
-            for name in (*folders, *files):
-                path = folder + b"/" + name
-                mode = os.lstat(path).st_mode
-                self._types[next((letter for letter, fits in _TYPES.items() if fits(mode)), "b")] += 1
-                if stat.S_ISREG(mode):
-                    self._bytes += _hashed(path)[1]
+        with _standing_in(where) as top:
+            for step in walk(top.descriptor):
+                self._types[IS_FOLDER] += bool(step.left)
+                for name in step.others:
+                    mode = os.lstat(name, dir_fd=step.place.descriptor).st_mode
+                    self._types[next((letter for letter, fits in _TYPES.items() if fits(mode)), "b")] += 1
+                    if stat.S_ISREG(mode):
+                        self._bytes += digest_of(name, step.place.descriptor)[1]
 
     def _tell(self, node: Node, what: str) -> None:
         self._bad += 1
@@ -217,13 +243,13 @@ def _is_newer(status: os.stat_result, started: datetime) -> bool:
     return max(status.st_mtime, status.st_ctime) >= started.timestamp()
 
 
-def _differences(node: Node, status: os.stat_result, path: bytes) -> Iterator[str]:
+def _differences(node: Node, status: os.stat_result, name: str, folder: int) -> Iterator[str]:
     """How what was restored differs from what an archive says."""
     mode, time = stat.S_IMODE(status.st_mode), divmod(status.st_mtime_ns, 10**9)
     if not _TYPES.get(node.letter, _is_device)(status.st_mode):
         yield f"it should be a {_NOUNS[node.letter]}"
     elif node.letter == IS_SYMLINK:
-        if os.readlink(path) != node.more:  # noqa: PTH115 - names are bytes
+        if os.readlink(os.fsencode(name), dir_fd=folder) != node.more:
             yield "the link leads elsewhere"
     elif mode != node.mode:
         yield f"it has the permissions {mode:o}, and should have {node.mode:o}"
@@ -237,14 +263,3 @@ def _differences(node: Node, status: os.stat_result, path: bytes) -> Iterator[st
 
 def _is_device(mode: int) -> bool:
     return stat.S_ISCHR(mode) or stat.S_ISBLK(mode)
-
-
-def _hashed(path: bytes) -> tuple[bytes, int]:
-    """SHA-256 of a file's content, and how many bytes that is."""
-    digest, size = hashlib.sha256(), 0
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-            size += len(block)
-    return digest.digest(), size

@@ -17,6 +17,8 @@ from pathlib import Path
 from s3napback.errors import S3napbackError
 from s3napback.formatting import human_bytes
 from s3napback.records import dataclass
+from s3napback.recovery.clearing import remove
+from s3napback.recovery.folders import cursor
 from s3napback.streams.environment import NOBODY, User, user_of
 
 logger = logging.getLogger("s3napback")
@@ -102,7 +104,19 @@ def scratch_in(parent: Path, needed: int = 0, user: User | None = None, *, keeps
 
 
 def _remove(path: Path) -> None:
+    with suppress(OSError):
+        _clear(path)
     shutil.rmtree(path, ignore_errors=True)
+
+
+def _clear(path: Path) -> None:
+    """Remove it with what was restored there, however deep, also in folders that their permissions close to us."""
+    parent = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        with cursor(parent, is_own=True, stays_open=True) as place:
+            remove(place, path.name, is_folder=True)
+    finally:
+        os.close(parent)
 
 
 def _keep(path: Path) -> None:
@@ -157,7 +171,7 @@ def remove_leftovers(parent: Path) -> None:
                 # Whoever is still at work holds this lock.
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 _end_processes_in(path)
-                shutil.rmtree(path)
+                _clear(path)
                 logger.info("removed %s, which a drill left that was ended by force", path)
             finally:
                 os.close(descriptor)
