@@ -67,9 +67,18 @@ class Crew:
         self._tasks.put((future, partial(function, *args, **kwargs)))
         if not self._idle.acquire(blocking=False) and len(self._threads) < self._size:
             thread = threading.Thread(target=self._work, name=f"{self._name}-{len(self._threads)}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            self._start(thread)
         return future
+
+    def _start(self, thread: threading.Thread) -> None:
+        try:
+            thread.start()
+        except RuntimeError:
+            # A limit of the machine (ulimit, TasksMax, memory): those that are there do the work, later.
+            if not self._threads:
+                raise
+            return
+        self._threads.append(thread)
 
     def map(self, function: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
         """Call the function with every item, several at a time; results come in the items' order.

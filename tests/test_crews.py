@@ -105,3 +105,24 @@ def test_of_very_many_calls_only_some_are_begun_before_results_are_taken() -> No
         assert len(begun) < 50
         assert list(results) == list(range(1, 1000))
     assert sorted(begun) == list(range(1000))
+
+
+@pytest.mark.parametrize("most", [0, 1, 2])
+def test_where_no_more_threads_can_begin_fewer_do_the_work(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    start = threading.Thread.start
+    begun: list[threading.Thread] = []
+
+    def limited(thread: threading.Thread) -> None:
+        if len(begun) == most:
+            raise RuntimeError("can't start new thread")
+        begun.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    if most:
+        with Crew(4, "few") as crew:
+            assert list(crew.map(str, range(9))) == list("012345678")
+        assert len(begun) == most
+        return
+    with pytest.raises(RuntimeError, match="can't start new thread"), Crew(4, "none") as crew:
+        list(crew.map(str, range(9)))

@@ -18,8 +18,10 @@ ANSWER_TIMEOUT = 60.0
 """Seconds that gpg may take to show keys, or to encrypt a few bytes. It waits for ever for a lock that a machine which
 is gone has left in its home, or for an agent that is stopped."""
 
+STATUS = "[GNUPG:] "
+"""Begins what gpg tells programs, which people need not see."""
+
 _BURYING_SECONDS = 5.0  # for a process that was killed to be gone, unless it hangs in a dead file system
-_STATUS = b"[GNUPG:] "
 _NOTHING_TO_DECRYPT = (b"no valid OpenPGP data found", b"failed: Unknown system error", b"failed: No data")
 _REMARKS = (b"gpg: WARNING: ", b"gpg: Note: ")
 _NO_MESSAGE = b"This is no message.\n"
@@ -110,5 +112,5 @@ def started_gpg(
 
 def words_of(stderr: bytes) -> list[str]:
     """What gpg said to people, indented, a line each; what it says again and again, while it waits for a lock, once."""
-    lines = dict.fromkeys(line for line in stderr.splitlines() if not line.startswith(_STATUS))
+    lines = dict.fromkeys(line for line in stderr.splitlines() if not line.startswith(STATUS.encode()))
     return [f"  {readable(line)}" for line in lines] or ["  it said nothing"]

@@ -11,7 +11,11 @@ import ssl
 from collections.abc import Iterator
 
 import urllib3.exceptions
-from botocore.exceptions import InvalidProxiesConfigError, ProxyConnectionError
+from botocore.exceptions import (
+    ConnectionError,  # noqa: A004 (botocore's own name for it)
+    InvalidProxiesConfigError,
+    ProxyConnectionError,
+)
 
 _SECRET = re.compile(r"(AWS4-HMAC-SHA256|Signature=|X-Amz-Signature=|Security-Token).*", re.IGNORECASE | re.DOTALL)
 _BROKEN_OFF = ("UNEXPECTED_EOF_WHILE_READING", "EOF occurred", "SHUTDOWN", "timed out")
@@ -26,6 +30,16 @@ _PASSING_TUNNELS = frozenset({408, 429, 500, 502, 503, 504})
 """What a proxy answers while the store is away."""
 
 
+class WorkedBefore(ConnectionError):
+    """What would be a mistake at first, ``error``, where the same server has answered already in this run.
+
+    Its certificate is being renewed, one of several machines behind its name has an old one, or the proxy's name is not
+    told at the moment: nobody has changed a setting, and it may work again in a while.
+    """
+
+    fmt = "{error}"
+
+
 def without_secrets(text: str) -> str:
     """A message of a library on one line, without the signature of a request, should it hold one."""
     return " ".join(_SECRET.sub("…", text).split())
@@ -33,6 +47,8 @@ def without_secrets(text: str) -> str:
 
 def mistake(error: BaseException) -> str:
     """What somebody has to correct before there can be an answer; empty if the network may be to blame."""
+    if isinstance(error, WorkedBefore):
+        return mistake(error.kwargs["error"])
     found = list(_causes(error))
     if isinstance(error, ProxyConnectionError):
         return _proxy_mistake(error, found)

@@ -121,6 +121,7 @@ class Clients:
         self._expects = True
         self._being_asked: botocore.session.Session | None = self._session
         self._asked: Asked = others._asked if others else Asked()
+        self._answered: set[tuple[str, str]] = others._answered if others else set()
         self._has_had_some = bool(credentials.key) or self._session is not None
 
     def prompt(self) -> S3Client:
@@ -170,7 +171,7 @@ class Clients:
         return patiently(lambda: request(next(clients)()), doing, Patience(seconds), at_once=at_once)
 
     def _made(self, session: botocore.session.Session, waiting: Waiting) -> S3Client:
-        made = _make_client(session, self._settings, waiting)
+        made = _make_client(session, self._settings, waiting, self._answered)
         vars(vars(made)["_request_signer"])["_credentials"] = self._signing
         made.meta.events.register("before-sign.s3", self._drop_expectation)
         made.meta.events.register("after-call.s3", partial(self._learn, session))
@@ -320,7 +321,9 @@ def _make_session(given: Credentials) -> botocore.session.Session:
     return core
 
 
-def _make_client(session: botocore.session.Session, settings: StoreSettings, waiting: Waiting) -> S3Client:
+def _make_client(
+    session: botocore.session.Session, settings: StoreSettings, waiting: Waiting, answered: set[tuple[str, str]]
+) -> S3Client:
     region = settings.region or session.get_config_variable("region")
     if settings.endpoint:
         region = region or "us-east-1"
@@ -346,7 +349,7 @@ def _make_client(session: botocore.session.Session, settings: StoreSettings, wai
         made.meta.events.register("before-sign.s3", _offer_to_pay)
     # botocore has no public way to choose what it sends requests by, and what it reads answers with.
     endpoint = vars(made)["_endpoint"]
-    endpoint.http_session = LimitedSession(endpoint.http_session, waiting.answer_seconds)
+    endpoint.http_session = LimitedSession(endpoint.http_session, waiting.answer_seconds, answered)
     parsers = vars(endpoint)["_response_parser_factory"]
     endpoint._response_parser_factory = CarefulParsers(parsers)
     client: S3Client = made

@@ -30,7 +30,14 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from s3napback.errors import StoreError, StoreUnreachable
-from s3napback.stores.network import answer_to_tunnel, mistake, network_reason, proxy_advice, without_secrets
+from s3napback.stores.network import (
+    WorkedBefore,
+    answer_to_tunnel,
+    mistake,
+    network_reason,
+    proxy_advice,
+    without_secrets,
+)
 
 
 class SlowAnswer(BotoCoreError):
@@ -227,7 +234,7 @@ def is_passing(error: BaseException) -> bool:
     if isinstance(error, (CredentialRetrievalError, MetadataRetrievalError)):
         return error.kwargs.get("provider", _REMOTE_PROVIDERS[0]) in _REMOTE_PROVIDERS
     if isinstance(error, (*NO_ANSWER, SlowAnswer)):
-        return not mistake(error)
+        return isinstance(error, WorkedBefore) or not mistake(error)
     return isinstance(error, ClientError) and _is_passing_answer(error, status_of(error), code_of(error))
 
 

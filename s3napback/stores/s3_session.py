@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import urllib3.exceptions
 from botocore.awsrequest import AWSResponse
@@ -17,7 +18,8 @@ from botocore.exceptions import ResponseStreamingError
 
 from s3napback.crews import begin, has_come
 from s3napback.standing import note_request
-from s3napback.stores.s3_errors import OverlongAnswer, SenselessAnswer, SlowAnswer
+from s3napback.stores.network import WorkedBefore, mistake
+from s3napback.stores.s3_errors import NO_ANSWER, OverlongAnswer, SenselessAnswer, SlowAnswer
 
 LARGEST_ANSWER = 32 * 1024 * 1024
 """Bytes of an answer that is not an object: ten times a page of 1,000 keys of 1,024 bytes each, percent-encoded."""
@@ -32,15 +34,17 @@ class LimitedSession:
     a signal has come.
     """
 
-    def __init__(self, session: Any, seconds: float) -> None:
+    def __init__(self, session: Any, seconds: float, answered: set[tuple[str, str]]) -> None:
         """Wrap a session.
 
         Args:
             session: botocore's.
             seconds: from the end of a request to that of its answer, or to the first byte of an object.
+            answered: servers that have answered, to be added to; sessions share it.
         """
         self._session = session
         self._seconds = seconds
+        self._answered = answered
 
     def send(self, request: Any) -> Any:
         """Make one request.
@@ -48,6 +52,7 @@ class LimitedSession:
         Raises:
             SlowAnswer: it has not come whole in time; while the request's body moves, time does not count.
             OverlongAnswer: it is too large.
+            WorkedBefore: there is no answer, as if by a mistake, and there has been one.
             HTTPClientError: as botocore's own session does.
         """
         note_request()
@@ -72,7 +77,7 @@ class LimitedSession:
         self._session.close()
 
     def _answer(self, request: Any, *, is_stream: bool) -> Any:
-        answer = self._session.send(request)
+        answer = self._asked(request)
         if is_stream and answer.status_code < 300:
             return answer
         limited = AWSResponse(answer.url, answer.status_code, answer.headers, _Limited(answer.raw))
@@ -85,6 +90,17 @@ class LimitedSession:
                     raise ResponseStreamingError(error=error) from error
                 limited = AWSResponse(answer.url, answer.status_code, answer.headers, _Nothing())
         return limited
+
+    def _asked(self, request: Any) -> Any:
+        server = _server(request.url)
+        try:
+            answer = self._session.send(request)
+        except NO_ANSWER as error:
+            if server in self._answered and mistake(error):
+                raise WorkedBefore(error=error) from error
+            raise
+        self._answered.add(server)
+        return answer
 
 
 class CarefulParsers:
@@ -150,6 +166,11 @@ def _require_length(answer: Any) -> None:
         if int(answer.headers.get("Content-Length", "0")) > LARGEST_ANSWER:
             answer.raw.close()
             raise OverlongAnswer(size=LARGEST_ANSWER)
+
+
+def _server(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc
 
 
 def _position(body: Any) -> int:

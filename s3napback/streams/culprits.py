@@ -20,7 +20,7 @@ class Culprit:
         element: the ``Stage``, ``Feed`` or ``Transformation`` that the pipeline was made with; compare by identity.
         lines: what there is to say of it.
         error: what a feed or a transformation raised.
-        is_judged: a process that ended well, and was found wrong by what it said (``Stage.judge``).
+        is_judged: a process that did its work well, and was found wrong by what it said (``Stage.judge``, ``excuse``).
         status: exit status of a process that ended; of one that was killed, minus the number of the signal.
     """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from s3napback.errors import S3napbackError
@@ -132,14 +132,12 @@ class PostMortem:
         if member.status is None:
             return None
         if not member.is_good:
-            return _accused(member, member.describe_end())
+            return _judged(member, member.stage.excuse) or _accused(member, member.describe_end())
         above = self._members[index - 1] if index else None
         # A transformation closes its output only after it has finished, or failed by itself.
         if isinstance(above, Pump) and not above.has_finished and (above.error is None or above.broke_on_output):
             return _accused(member, "ended before it had read everything")
-        judge = member.stage.judge
-        flaw = judge(member.messages.lines()) if judge else ""
-        return Culprit(member.element, [flaw], is_judged=True) if flaw else None
+        return _judged(member, member.stage.judge)
 
     @property
     def _patience(self) -> str:
@@ -161,6 +159,12 @@ def _told(pump: Pump) -> Culprit | None:
         return None
     lines = error.lines if isinstance(error, S3napbackError) else (f"{pump.name} failed: {error!r}",)
     return Culprit(pump.element, lines, error)
+
+
+def _judged(process: Process, judge: Callable[[Sequence[str]], str] | None) -> Culprit | None:
+    """What is found wrong in what a process said; None if nothing is."""
+    flaw = judge(process.messages.lines()) if judge else ""
+    return Culprit(process.element, [flaw], is_judged=True) if flaw else None
 
 
 def _accused(member: Process | Pump, what: str) -> Culprit:

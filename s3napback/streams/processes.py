@@ -79,6 +79,7 @@ class Stage:
         warning_codes: exit statuses other than 0 that leave the output good, such as tar's 1.
         environment: added to what ``family`` gets. It may hold secrets, and is never shown.
         judge: given what it said, tells what is wrong although it ended well; empty if nothing is.
+        excuse: the same where it ended badly, and its work was done well all the same; empty if it was not.
         folder: descriptor of the folder that it works in, the only one that it can change; None is anywhere.
         offline: beside, it gets no network, as far as that is to be had.
         family: what kind of program it is, which decides on what it gets of our environment.
@@ -98,6 +99,7 @@ class Stage:
     warning_codes: frozenset[int] = frozenset()
     environment: Mapping[str, str] = field(default_factory=dict)
     judge: Callable[[Sequence[str]], str] | None = None
+    excuse: Callable[[Sequence[str]], str] | None = None
     folder: int | None = None
     offline: bool = False
     family: Family = Family.PLAIN

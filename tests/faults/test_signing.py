@@ -77,6 +77,36 @@ def test_what_the_key_has_not_signed_is_refused(site: Site, keys: Keys, tmp_path
     restore(site, tmp_path / "out")
 
 
+def test_a_signature_by_a_key_that_is_not_here_is_no_damage(site: Site, keys: Keys, tmp_path: Path) -> None:
+    """A former key of the machine, of the same user id or not, or a stranger's: gpg ends with 2 over all of them."""
+    site.configure_cycle("Diffs 6\nFulls 1", general=keys.directives(keys.stranger))
+    site.run()
+    with gpg_home() as other:
+        other.run("--import", stdin=keys.home.run("--export-secret-keys", keys.recipient))
+        other.take_in(keys.home.export(keys.signer))
+        directives = f"GpgHome {other.path}\nGpgRecipient {keys.recipient}\nGpgSignKey {keys.signer}"
+        site.configure_cycle("Diffs 6\nFulls 1", general=directives)
+        refused = restore(site, tmp_path / "out", "--require-signature", expect=1)
+        restore(site, tmp_path / "out")
+    assert f"{site.name()}-0-FULL is not trusted" in refused
+    assert f"signed by a key that is not here, {keys.stranger[-16:]}" in refused
+    assert keys.signer in refused
+    assert "damaged" not in refused
+
+
+def test_what_gpg_tells_programs_is_not_told_to_people(site: Site, keys: Keys, tmp_path: Path) -> None:
+    site.configure_cycle("", general=keys.directives(keys.signer))
+    site.run()
+    with gpg_home() as other:
+        other.take_in(keys.home.export(keys.signer))
+        directives = f"GpgHome {other.path}\nGpgRecipient {keys.recipient}\nGpgSignKey {keys.signer}"
+        site.configure_cycle("", general=directives)
+        refused = restore(site, tmp_path / "out", "--require-signature", expect=1)
+    assert "it is encrypted to a key that is not here" in refused
+    assert "No secret key" in refused
+    assert "[GNUPG:]" not in refused
+
+
 def test_a_planted_archive_without_encryption_is_refused(site: Site, keys: Keys, tmp_path: Path) -> None:
     site.configure_cycle("Diffs 6\nFulls 1")
     site.run()

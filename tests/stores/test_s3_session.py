@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import io
+import socket
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.exceptions import ProxyConnectionError
 
 from s3napback.config.bandwidth import UNLIMITED
 from s3napback.errors import StoreError, StoreUnreachable
 from s3napback.stores import s3_listing, s3_session
 from s3napback.stores.part_body import PartBody
 from s3napback.stores.s3 import S3Store
-from s3napback.stores.s3_errors import SlowAnswer
+from s3napback.stores.s3_errors import FAILURES, SlowAnswer, explain, is_passing
 from s3napback.stores.s3_session import LimitedSession
 from s3napback.stores.throttle import Throttle
 from tests.faulty_s3 import Answer, Fault, Forward, Request
@@ -85,10 +91,48 @@ def test_a_request_that_was_given_up_does_not_send_any_more() -> None:
     )
     hanging = HangingSession()
     with pytest.raises(SlowAnswer, match=r"no whole answer from https://host/key within 0.1 seconds"):
-        LimitedSession(hanging, 0.1).send(request)
+        LimitedSession(hanging, 0.1, set()).send(request)
     with pytest.raises(CancelledError):
         body.read()
     hanging.end.set()
+
+
+class Faltering:
+    """A session whose proxy has no name after the first answer."""
+
+    error = ProxyConnectionError(proxy_url="http://proxy:3128", error=socket.gaierror(-3, "Temporary failure"))
+
+    def __init__(self, answers: int) -> None:
+        self.answers = answers
+
+    def send(self, request: Any) -> AWSResponse:
+        self.answers -= 1
+        if self.answers < 0:
+            raise self.error
+        return AWSResponse(request.url, 200, HTTPHeaders(), io.BytesIO())
+
+
+def test_what_would_be_a_mistake_at_first_may_pass_once_there_was_an_answer() -> None:
+    answered: set[tuple[str, str]] = set()
+
+    def ask(session: Faltering, host: str) -> BaseException | None:
+        request = SimpleNamespace(url=f"https://{host}/key", method="HEAD", body=None, stream_output=False)
+        try:
+            LimitedSession(session, 10, answered).send(request)
+        except FAILURES as error:
+            return error
+        return None
+
+    definite = ask(Faltering(0), "host")
+    assert definite is not None and not is_passing(definite)
+    session = Faltering(1)
+    assert ask(session, "host") is None
+    passing = ask(session, "host")
+    assert passing is not None and is_passing(passing)
+    assert explain(passing) == explain(definite)
+    assert "the name of the proxy is not known" in explain(passing)
+    elsewhere = ask(session, "other")
+    assert elsewhere is not None and not is_passing(elsewhere)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import http.server
 import socket
 import ssl
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +19,9 @@ from s3napback.errors import StoreUnreachable
 from s3napback.stores.s3 import S3Store
 from s3napback.stores.s3_errors import explain
 from tests.certificates import make_certificate
+from tests.faulty_s3 import Fault, FaultyS3, reset
 from tests.servers import ACCESS_KEY, SECRET_KEY, program, running
-from tests.stores.s3_bench import CREDENTIALS
+from tests.stores.s3_bench import CREDENTIALS, S3Bench
 from tests.stores.test_mistakes import PATIENCE, check, serving
 
 
@@ -29,6 +30,19 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
+
+
+def speak_tls(proxy: FaultyS3, show: Callable[[], ssl.SSLContext]) -> None:
+    """Have a proxy speak TLS from now on; what each connection is shown is asked for when it is made."""
+    server = vars(proxy)["_http"]
+    accept = server.get_request
+
+    def get_request() -> tuple[socket.socket, object]:
+        connection, address = accept()
+        # The thread of the connection greets, and not the one of all.
+        return show().wrap_socket(connection, server_side=True, do_handshake_on_connect=False), address
+
+    server.get_request = get_request
 
 
 class _Page(http.server.BaseHTTPRequestHandler):
@@ -82,6 +96,34 @@ def test_a_certificate_that_no_authority_could_mend_is_told_with_what_does(
         said = check(f"https://127.0.0.1:{port}")
     assert word in said
     assert "AWS_CA_BUNDLE" not in said
+
+
+@pytest.mark.parametrize("outage_seconds", [30, 1])
+def test_a_certificate_that_is_exchanged_in_the_midst_of_a_run_is_waited_for(
+    on_rclone: S3Bench, outage_seconds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = tmp_path / "good.pem"
+    contexts = [make_certificate(good, "127.0.0.1"), make_certificate(tmp_path / "unknown.pem", "127.0.0.1")]
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(good))
+    shown: list[int] = []
+
+    def show() -> ssl.SSLContext:
+        # The third connection and the fourth one; for ever, where nobody waits for long.
+        shown.append(len(shown) >= 2 and (len(shown) < 4 or outage_seconds == 1))
+        return contexts[shown[-1]]
+
+    speak_tls(on_rclone.proxy, show)
+    settings = replace(on_rclone.settings, endpoint=on_rclone.settings.endpoint.replace("http:", "https:"))
+    waiting = replace(PATIENCE, outage_seconds=outage_seconds)
+    store = S3Store(settings, CREDENTIALS, waiting=waiting)
+    store.check()
+    on_rclone.proxy.add(Fault("HeadObject", reset(), {1, 2}))
+    if outage_seconds > 1:
+        assert store.head("k") == on_rclone.old
+        assert sum(shown) == 2
+    else:
+        with pytest.raises(StoreUnreachable, match="certificate is not trusted"):
+            store.head("k")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])

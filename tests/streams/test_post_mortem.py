@@ -202,3 +202,13 @@ def test_a_process_that_is_judged_by_its_words_is_told_from_one_that_failed() ->
     assert [(each.element, each.lines, each.is_judged) for each in caught.value.culprits] == [
         (judged, ["it is not signed"], True)
     ]
+
+
+@pytest.mark.parametrize(("flaw", "is_judged"), [("it is signed by another", True), ("", False)])
+def test_a_process_that_ended_badly_may_have_done_its_work(flaw: str, is_judged: bool) -> None:
+    ended = Stage(("sh", "-c", "cat; exit 2"), judge=lambda _lines: "no", excuse=lambda _lines: flaw)
+    with pytest.raises(ElementsFailed) as caught, Pipeline([Stage(("seq", "9")), ended]) as pipeline:
+        read_all(pipeline)
+    assert [(each.is_judged, each.lines[0]) for each in caught.value.culprits] == [
+        (is_judged, flaw or "sh failed with exit status 2")
+    ]

@@ -12,7 +12,7 @@ from pathlib import Path
 from s3napback.encryption.entering import SessionKey
 from s3napback.encryption.gpg import SIGNED_DIGEST
 from s3napback.encryption.options import Purpose, gpg_command
-from s3napback.encryption.running import ANSWER_TIMEOUT
+from s3napback.encryption.running import ANSWER_TIMEOUT, STATUS
 from s3napback.encryption.session import session_key
 from s3napback.records import dataclass
 from s3napback.standing import asking_until
@@ -22,7 +22,6 @@ from s3napback.streams.processes import Stage
 _ENCRYPTED = (0x84, 0x85, 0x86, 0x8C, 0x8D, 0xC1, 0xC3)
 """First bytes of an encrypted message: packets of type 1 and 3 in the old and the new format (RFC 4880, 4.2, 4.3)."""
 _UTF8_LEAD = 0xC3
-_STATUS = "[GNUPG:] "
 
 HEAD_SIZE = 4
 """Bytes of an archive that tell whether it is encrypted."""
@@ -53,7 +52,15 @@ class Decryption:
         signature = ("--status-fd", "2") if self.signer else ("--skip-verify",)
         command = (*self._beginning(), *signature, "--output", "-", "--decrypt")
         judge = partial(signature_flaw, self.signer, digest, notation=notation) if self.signer else None
-        return Stage(command, environment=_terminal(), judge=judge, family=Family.GPG, may_ask=self._may_ask())
+        excuse = partial(_flaw_of_signature_alone, self.signer) if self.signer else None
+        return Stage(
+            command,
+            environment=_terminal(),
+            judge=judge,
+            excuse=excuse,
+            family=Family.GPG,
+            may_ask=self._may_ask(),
+        )
 
     def session_key(self, head: bytes) -> SessionKey:
         """The session key of an archive, by its beginning.
@@ -85,7 +92,7 @@ def signature_flaw(signer: str, digest: str, lines: Sequence[str], *, notation: 
             its control characters escaped, and cannot look like one.
         notation: in which remark the digest must stand.
     """
-    status = [line.removeprefix(_STATUS).split() for line in lines if line.startswith(_STATUS)]
+    status = _status(lines)
     verdicts = {words[0] for words in status if words and words[0].endswith("SIG")}
     valid = [words for words in status if words and words[0] == "VALIDSIG"]
     if not verdicts:
@@ -96,6 +103,26 @@ def signature_flaw(signer: str, digest: str, lines: Sequence[str], *, notation: 
     if digest and digest not in _signed_digests(status, notation):
         return f"{signer} has signed it, but not with these metadata: somebody has put another archive in its place"
     return ""
+
+
+def _flaw_of_signature_alone(signer: str, lines: Sequence[str]) -> str:
+    """Why what gpg has decrypted to its end, and unchanged, is not trusted; empty if it has not done that.
+
+    gpg ends badly then, as it does over bytes that are damaged: where the key that signed is not here, or another one's
+    signature has been changed.
+    """
+    words = {each[0] for each in _status(lines) if each}
+    if not words >= {"DECRYPTION_OKAY", "NEWSIG"}:
+        return ""
+    missing = next((each[1] for each in _status(lines) if each[:1] == ["NO_PUBKEY"] and len(each) > 1), "")
+    if missing:
+        return f"it is signed by a key that is not here, {missing}, and --require-signature asks for one by {signer}"
+    return signature_flaw(signer, "", lines)
+
+
+def _status(lines: Sequence[str]) -> list[list[str]]:
+    """The words of gpg's status lines."""
+    return [line.removeprefix(STATUS).split() for line in lines if line.startswith(STATUS)]
 
 
 def _signed_digests(status: Sequence[Sequence[str]], notation: str) -> list[str]:

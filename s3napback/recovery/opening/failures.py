@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from s3napback.encryption.running import can_decrypt
+from s3napback.encryption.running import STATUS, can_decrypt
 from s3napback.errors import PipelineError, StoreError
 from s3napback.streams.culprits import Culprit, ElementsFailed
 from s3napback.streams.environment import Family
@@ -115,7 +115,8 @@ def explained(address: str, error: ElementsFailed, consumers: Sequence[object], 
             logger.debug("besides: %s", line)
     kind = Damaged if _is_about_bytes(alike[0], heading) else Closed if _is_closed(heading) else PipelineError
     kind = Unable if heading.endswith(_UNABLE) else kind
-    return kind(f"{address} {heading}", *(f"  {line}" for line in error.culprits[0].lines))
+    told = (line for line in error.culprits[0].lines if not line.lstrip().startswith(STATUS))
+    return kind(f"{address} {heading}", *(f"  {line}" for line in told))
 
 
 def is_damage(error: BaseException) -> bool:
