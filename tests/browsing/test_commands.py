@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from s3napback.browsing.nodes import OLDER, Node
+from s3napback.browsing.showing import FROM_OLDER, line_of
 from tests.commands.test_index_objects import night
 from tests.site import Site
 
@@ -186,6 +188,12 @@ def test_a_history_tells_what_a_path_was_and_when_it_was_gone(filled: Site) -> N
     lines, _ = said(filled, "history", str(filled.source), "becomes", "--json")
     history = json.loads("".join(lines))["history"]
     assert [(each["type"], len(each["archives"])) for each in history] == [("folder", 2), ("file", 2)]
+
+
+def test_a_folder_that_was_not_read_has_no_slash_without_a_name() -> None:
+    folder = Node(b"", b"etc", "d", 0o755, 0, 0, 0, 0, 0, b"", OLDER)
+    assert line_of(folder, b"", is_exact=False).endswith(f"1970-01-01 00:00  ({FROM_OLDER})")
+    assert line_of(folder, b"etc", is_exact=False).endswith(f"1970-01-01 00:00  etc/  ({FROM_OLDER})")
 
 
 def test_a_history_of_what_never_was_is_an_error(filled: Site) -> None:
