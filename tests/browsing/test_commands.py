@@ -245,7 +245,11 @@ def test_of_what_is_dumped_as_a_whole_it_is_said_which_archives_there_are(tmp_pa
     lines, _ = said(site, "ls", "Command words")
     assert "dumped as a whole" in lines[0]
     assert lines[1].startswith("2026-01-01")
-    assert "hold no files" in said(site, "diff", "Command words", expect=1)[1]
+    # What is advised can be typed as it stands.
+    errors = said(site, "diff", "Command words", expect=1)[1]
+    advised = re.search("hold no files: “(.+)” shows them", errors)
+    assert advised
+    assert "Command/words-0" in site.run(*shlex.split(advised[1]), day=None).stdout
     assert "no archives of directories" in said(site, "find", "x", expect=1)[1]
 
 
