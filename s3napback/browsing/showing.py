@@ -67,16 +67,16 @@ def line_of(node: Node, shown: bytes, *, is_exact: bool) -> str:
     """A name with what it is.
 
     Args:
-        shown: the name, or the path.
+        shown: the name, or the path; empty where it stands elsewhere.
         is_exact: sizes in bytes and times to the nanosecond.
     """
     name = text_of_name(shown)
-    if node.letter == IS_FOLDER and node.state != MISSING and not name.endswith("/"):
+    if name and node.letter == IS_FOLDER and node.state != MISSING and not name.endswith("/"):
         name += "/"
     if node.letter == IS_SYMLINK:
         name += f" -> {text_of_name(node.more)}"
-    remark = f"  ({FROM_OLDER})" if node.state == OLDER else ""
-    return f"{columns(node, is_exact=is_exact)}  {name}{remark}"
+    remark = f"({FROM_OLDER})" if node.state == OLDER else ""
+    return "  ".join(filter(None, (columns(node, is_exact=is_exact), name, remark)))
 
 
 _TYPES = {"-": "file", "d": "folder", "l": "symlink", "c": "character device", "b": "block device", "p": "pipe"}

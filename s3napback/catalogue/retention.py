@@ -132,7 +132,7 @@ class _Judge:
         """Why a needless archive stays; empty if nothing speaks for that."""
         days = self._span(record, job)
         if self._day - record.day < days:
-            return f"it is younger than the present rotation, which spans {days} days"
+            return _too_young(days)
         if claim is not Claim.CURRENT and self._day - self._newest_day[archive.base] < days:
             return f"its name was in use within the last {days} days, the span of the present rotation"
         if archive.base in self._unseen:
@@ -148,8 +148,8 @@ class _Judge:
         return self._spans.get(record.cycle) or max(self._spans.values())
 
 
-def judge_sum(base: str, note: SumNote | None, claims: Claims, day: int, *, unowned: bool = False) -> bool:
-    """Whether a checksum or an index without an archive can go.
+def judge_sum(base: str, note: SumNote | None, claims: Claims, day: int, *, unowned: bool = False) -> str | None:
+    """Why a checksum or an index without an archive stays: empty if it can go, None if it is not ours to judge.
 
     Args:
         base: the key base of the archive that it was of.
@@ -159,15 +159,20 @@ def judge_sum(base: str, note: SumNote | None, claims: Claims, day: int, *, unow
         unowned: also those of sources that no block claims.
     """
     if note is None or note.started is None or note.owner.host != claims.host or not claims.jobs:
-        return False
+        return None
     source = note.owner.source
     jobs = claims.keepers(source)
     if not jobs and not unowned:
-        return False
+        return None
     plain = possible_names(source, "")
     if not any(base == name or base.endswith(f"/{name}") for name in plain):
-        return False
-    return day - day_number(note.started.date()) >= max(span(job.schedule) for job in jobs or claims.jobs)
+        return None
+    days = max(span(job.schedule) for job in jobs or claims.jobs)
+    return _too_young(days) if day - day_number(note.started.date()) < days else ""
+
+
+def _too_young(days: int) -> str:
+    return f"it is younger than the present rotation, which spans {days} days"
 
 
 def _present(catalogue: Catalogue) -> Collection[str]:

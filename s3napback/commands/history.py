@@ -113,8 +113,8 @@ def _lines(periods: Sequence[Period], *, is_exact: bool) -> Iterator[str]:
         if period.node is not None and period.node.state == MISSING:
             what = columns(period.node, is_exact=is_exact)
         elif period.node is not None:
-            what = line_of(period.node, b"", is_exact=is_exact).rstrip()
-        yield f"{day:<{width}}  {what.removesuffix('  /')}  {_keys(period)}"
+            what = line_of(period.node, b"", is_exact=is_exact)
+        yield f"{day:<{width}}  {what}  {_keys(period)}"
 
 
 def _days(period: Period) -> str:

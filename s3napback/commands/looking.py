@@ -226,8 +226,8 @@ def require_directory(source: SourceName) -> None:
     """
     if source.kind != DIRECTORY.name:
         raise NoSuchPath(
-            f"{source} is dumped as a whole, and its archives hold no files: “list {source}” shows them, and restore "
-            "brings one back"
+            f"{source} is dumped as a whole, and its archives hold no files: “list {shell_word(str(source))}” shows "
+            "them, and restore brings one back"
         )
 
 

@@ -49,22 +49,33 @@ _DAY = 86_400.0
 
 
 @dataclass(frozen=True)
+class Companion:
+    """What lies beside an archive that is gone.
+
+    Attributes:
+        noun: what it is.
+        kept: why it stays; empty if it can go.
+    """
+
+    key: str
+    archive_key: str
+    noun: str
+    kept: str
+
+
+@dataclass(frozen=True)
 class Findings:
     """What can be deleted, and what stays although the rotation does not need it.
 
     Attributes:
         dispositions: on archives, in the order in which they can go.
-        sums: checksum objects whose archives are gone.
-        indexes: index objects whose archives are gone.
-        proofs: what drills and verify left beside archives that are gone.
+        companions: what lies beside archives that are gone: checksums, indexes, and what drills and verify left.
         marks: keys of all that these have left.
         uploads: keys to which uploads were begun and not finished, with how many.
     """
 
     dispositions: Sequence[Disposition]
-    sums: Sequence[StoredObject]
-    indexes: Sequence[StoredObject]
-    proofs: Sequence[StoredObject]
+    companions: Sequence[Companion]
     marks: frozenset[str]
     uploads: Sequence[tuple[str, int]]
 
@@ -116,12 +127,8 @@ def prune(
         pruner = _Pruner(store, prefix, say, delete=delete, least_age=upload_age * _DAY, proofs=findings.marks)
         for disposition in findings.dispositions:
             pruner.archive(disposition)
-        for found in findings.sums:
-            pruner.companion(found.key, summed_key(found.key), "checksum")
-        for found in findings.indexes:
-            pruner.companion(found.key, indexed_key(found.key), "index")
-        for found in findings.proofs:
-            pruner.companion(found.key, proven_key(found.key), "proof")
+        for companion in findings.companions:
+            pruner.companion(companion)
         for key, count in findings.uploads:
             pruner.uploads(key, count)
         pruner.summary()
@@ -146,25 +153,22 @@ def _look(store: Store, prefix: str, claims: Claims, day: int, *, unowned: bool,
     _warn_of_unseen(catalogue)
     judged = judge_archives(catalogue, claims, day, unowned=unowned)
     dispositions = without_doubtful(store, prefix, catalogue, judged)
-    sums = [
-        found
-        for found in sums_without_archive(catalogue)
-        if judge_sum(_base(summed_key(found.key), prefix), _note(store, found), claims, day, unowned=unowned)
-    ]
-    indexes = [
-        found
-        for found in indexes_without_archive(catalogue)
-        if judge_sum(_base(indexed_key(found.key), prefix), _index_note(store, found), claims, day, unowned=unowned)
+    kinds = (
+        ("checksum", sums_without_archive(catalogue), summed_key, _note),
+        ("index", indexes_without_archive(catalogue), indexed_key, _index_note),
+        ("proof", proofs_without_archive(catalogue), proven_key, _index_note),
+    )
+    companions = [
+        Companion(found.key, beside(found.key), noun, kept)
+        for noun, objects, beside, note in kinds
+        for found in objects
+        if (kept := judge_sum(_base(beside(found.key), prefix), note(store, found), claims, day, unowned=unowned))
+        is not None
     ]
     going = (disposition.archive.key for disposition in deletable(dispositions))
     keys = chain(upload_keys(catalogue, claims, prefix), going)
-    proofs = [
-        found
-        for found in proofs_without_archive(catalogue)
-        if judge_sum(_base(proven_key(found.key), prefix), _index_note(store, found), claims, day, unowned=unowned)
-    ]
     unfinished = _unfinished(store, prefix, keys, least_age)
-    return Findings(dispositions, sums, indexes, proofs, frozenset(catalogue.proofs), unfinished)
+    return Findings(dispositions, companions, frozenset(catalogue.proofs), unfinished)
 
 
 def _warn_of_unseen(catalogue: Catalogue) -> None:
@@ -253,11 +257,13 @@ class _Pruner:
         else:
             self._troubled[archive.base] = "a later one of its name could not be deleted, and may build on it"
 
-    def companion(self, key: str, archive_key: str, noun: str) -> None:
+    def companion(self, companion: Companion) -> None:
         """Deal with what lies beside an archive, and the archive is gone."""
-        action = partial(self._delete_companion, key, archive_key)
-        if self._carry_out(f"{key}: there is no such archive any more", action):
-            self._counts[noun] += 1
+        shown = f"{companion.key}: there is no such archive any more"
+        if companion.kept:
+            self._say(f"stays         {shown}; but {companion.kept}")
+        elif self._carry_out(shown, partial(self._delete_companion, companion.key, companion.archive_key)):
+            self._counts[companion.noun] += 1
 
     def uploads(self, key: str, count: int) -> None:
         """Deal with what was begun and not finished."""

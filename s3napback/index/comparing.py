@@ -14,6 +14,7 @@ from functools import partial
 from operator import attrgetter
 from typing import NamedTuple
 
+from s3napback.index.before import NamesBefore
 from s3napback.index.database import NewIndex, ParentIndex
 from s3napback.index.headers import Group, Span
 from s3napback.index.leading import leads_as_before
@@ -189,7 +190,7 @@ class _Place:
         self._links_since_ns = whole.links_since_ns
         self._new = whole.new
         self._is_full = whole.parent is None
-        self._parent = _Cursor(whole.parent, path)
+        self._parent = NamesBefore(whole.parent, path)
         self._path = path
         self._written = written
         self._folder = -1
@@ -268,6 +269,9 @@ class _Place:
         letter, record = self._parent.part_of(name).look_up(name)
         if letter == LEFT_OUT:
             return letter, None, b""
+        if not letter and self._parent.has_lapsed:
+            # As a folder, because what an older archive holds under that letter stays.
+            letter = DIRECTORY
         try:
             status = self._status(name)
         except (FileNotFoundError, NotADirectoryError):
@@ -363,25 +367,6 @@ class _Place:
 
     def _is_elsewhere(self, status: os.stat_result) -> bool:
         return self._looks.one_file_system and status.st_dev != self._device
-
-
-class _Cursor:
-    """Looks names of one directory up in the parent's index, which come in order."""
-
-    def __init__(self, parent: ParentIndex | None, path: bytes) -> None:
-        self._parent = parent
-        self._path = path
-        self._part = Part(())
-        self._first = b""
-        self._beyond: bytes | None = b""
-
-    def part_of(self, name: bytes) -> Part:
-        if self._parent is None:
-            return self._part
-        if name < self._first or (self._beyond is not None and name >= self._beyond):
-            self._part, self._beyond = self._parent.part(self._path, name)
-            self._first = self._part.entries[0][1:] if self._part.entries else b""
-        return self._part
 
 
 def _has_letter(letter: bytes, group: Group, dumpdir: Span) -> bool:

@@ -126,6 +126,16 @@ class ParentIndex:
             ).fetchone()
             return decode(found[0]) if found else Part(()), beyond[0]
 
+    def holds(self, path: bytes) -> bool:
+        """Whether names of a directory are known.
+
+        Raises:
+            SourceError: the file is damaged.
+        """
+        with self._failing:
+            found = _opened(self._connection).execute("SELECT 1 FROM folder WHERE path = ? LIMIT 1", (path,))
+            return found.fetchone() is not None
+
 
 class NewIndex:
     """The index that is being made. A context manager, for one thread; the file is whole once ``finish`` was called."""

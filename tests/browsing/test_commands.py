@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from s3napback.browsing.nodes import OLDER, Node
+from s3napback.browsing.showing import FROM_OLDER, line_of
 from tests.commands.test_index_objects import night
 from tests.site import Site
 
@@ -188,6 +190,12 @@ def test_a_history_tells_what_a_path_was_and_when_it_was_gone(filled: Site) -> N
     assert [(each["type"], len(each["archives"])) for each in history] == [("folder", 2), ("file", 2)]
 
 
+def test_a_folder_that_was_not_read_has_no_slash_without_a_name() -> None:
+    folder = Node(b"", b"etc", "d", 0o755, 0, 0, 0, 0, 0, b"", OLDER)
+    assert line_of(folder, b"", is_exact=False).endswith(f"1970-01-01 00:00  ({FROM_OLDER})")
+    assert line_of(folder, b"etc", is_exact=False).endswith(f"1970-01-01 00:00  etc/  ({FROM_OLDER})")
+
+
 def test_a_history_of_what_never_was_is_an_error(filled: Site) -> None:
     assert "is in none of the 4 backups" in said(filled, "history", str(filled.source / "never"), expect=1)[1]
     assert "not absolute" in said(filled, "history", "never", expect=1)[1]
@@ -237,7 +245,11 @@ def test_of_what_is_dumped_as_a_whole_it_is_said_which_archives_there_are(tmp_pa
     lines, _ = said(site, "ls", "Command words")
     assert "dumped as a whole" in lines[0]
     assert lines[1].startswith("2026-01-01")
-    assert "hold no files" in said(site, "diff", "Command words", expect=1)[1]
+    # What is advised can be typed as it stands.
+    errors = said(site, "diff", "Command words", expect=1)[1]
+    advised = re.search("hold no files: “(.+)” shows them", errors)
+    assert advised
+    assert "Command/words-0" in site.run(*shlex.split(advised[1]), day=None).stdout
     assert "no archives of directories" in said(site, "find", "x", expect=1)[1]
 
 

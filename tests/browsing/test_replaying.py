@@ -21,7 +21,7 @@ from s3napback.index.records import DamagedIndex
 from s3napback.recovery.inspecting import Members
 from s3napback.streams.tar_headers import Member
 from s3napback.streams.tar_stream import TarFollower
-from tests.sources.chains import directory_source, replay
+from tests.sources.chains import directory_source, open_folders, replay
 from tests.sources.indexed_chain import BLIND, IndexedChain
 
 States = dict[str, int]
@@ -68,6 +68,7 @@ class Nights:
     def require_as_replayed(self) -> States:
         """What is told in every way is what plain tar brings."""
         restored = replay(self.chain.archives, self.root / f"restored {len(self.lines)}")
+        open_folders(restored)
         tree = next(restored.rglob("source")) if restored.name != "source" else restored
         names = {f"{path.relative_to(tree)}{'/' * path.is_dir()}" for path in tree.rglob("*")}
         states = self.told(self.by_lines)

@@ -155,28 +155,6 @@ def test_names_without_a_block_go_with_unowned_only(any_site: Site) -> None:
     assert set(before) - set(site.archive_keys(sums=True)) == with_sums(["srv/gone-0-FULL", "srv/gone-1-DIFF"])
 
 
-def test_sums_without_an_archive_go_if_they_are_ours(any_site: Site) -> None:
-    site = any_site
-    site.configure_cycle(CYCLE)
-    source = f"Directory {site.source}"
-    ours = archive(site.name(), 4, FIRST, source=source)
-    theirs = archive("etc", 4, FIRST, host="far-host")
-    unowned = archive("srv/gone", 4, FIRST, source="Directory /srv/gone")
-    seed(site, archive(site.name(), 0, FIRST, source=source), ours, theirs, unowned)
-    put(site, "photo-4.sha256", {}, b"ab  photo-4\n")
-    for each in (ours, theirs, unowned):
-        site.store().delete(each.key)
-    before = site.contents()
-    shown = site.run("prune", day=LATER).stdout
-    assert f"would delete  {ours.key}.sha256: there is no such archive any more" in shown
-    assert site.contents() == before
-    assert "deleted 1 checksum\n" in site.run("prune", "--yes", day=LATER).stdout
-    assert set(before) - set(site.archive_keys(sums=True)) == {f"{ours.key}.sha256"}
-    site.run("prune", "--yes", "--unowned", day=LATER)
-    assert f"{unowned.key}.sha256" not in site.archive_keys(sums=True)
-    assert {f"{theirs.key}.sha256", "photo-4.sha256"} <= set(site.archive_keys(sums=True))
-
-
 def begin_upload(server: S3Server, bucket: str, key: str) -> None:
     client = server.client()
     upload = client.create_multipart_upload(Bucket=bucket, Key=key)
