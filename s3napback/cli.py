@@ -30,7 +30,7 @@ from s3napback.command_group import (
     whole_number,
     whole_path,
 )
-from s3napback.errors import EXIT_BUG, Interrupted, LockHeld, S3napbackError, UnusableConfiguration
+from s3napback.errors import EXIT_BUG, Interrupted, LockHeld, UnusableConfiguration
 from s3napback.exercise import drill_command, verify_command
 from s3napback.formatting import printable
 from s3napback.helping import help_command
@@ -40,6 +40,7 @@ from s3napback.looking import diff_command, find_command, history_command, ls_co
 from s3napback.overview import doctor_command, list_command, report_command, schedule_command, status_command
 from s3napback.peeking import dump_command
 from s3napback.records import dataclass
+from s3napback.scarcity import foreseen
 from s3napback.speaking import confirm, say
 
 if TYPE_CHECKING:
@@ -339,13 +340,13 @@ def _exit_code(action: Callable[[], int]) -> int:
     """Do something, and turn what goes wrong into messages and an exit code."""
     try:
         return action()
-    except S3napbackError as error:
-        log_lines(logger, logging.ERROR, error.lines)
-        logger.debug("details", exc_info=True)
-        return error.exit_code
     except (click.ClickException, click.exceptions.Exit):
         raise
     except Exception as error:
+        if failure := foreseen(error):
+            log_lines(logger, logging.ERROR, failure.lines)
+            logger.debug("details", exc_info=True)
+            return failure.exit_code
         logger.error(
             "a bug in s3napback: %s: %s; run it with -d, and report what that prints", type(error).__name__, error
         )
@@ -363,6 +364,8 @@ def _require_local_time() -> None:
 
 def _run_command_line() -> int:
     """Do what the arguments ask for, or say what is wrong with them."""
+    ending.catch_signals()
+    standing.answer_signals()
     _require_local_time()
     try:
         return int(command_line.main(prog_name="s3napback", standalone_mode=False) or 0)
@@ -377,8 +380,6 @@ def _run_command_line() -> int:
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
-    ending.catch_signals()
-    standing.answer_signals()
     try:
         sys.exit(_exit_code(_run_command_line))
     except Interrupted as interruption:

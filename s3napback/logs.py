@@ -259,6 +259,8 @@ def finish() -> bool:
         _finished.append(True)
         try:
             within(2 * LONGEST_SECONDS, _close_all, "log")
+        except RuntimeError:  # no thread can begin any more
+            _close_all()
         except TookTooLong:
             note_loss("log")
             ending.say_at_once("s3napback: a log could not be closed, and may lack its last lines")

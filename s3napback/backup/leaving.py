@@ -27,6 +27,7 @@ from s3napback.errors import EXIT_BUG, Interrupted, LockHeld, S3napbackError, St
 from s3napback.formatting import printable
 from s3napback.kinds import kind_of
 from s3napback.locks import locked_through
+from s3napback.scarcity import foreseen
 from s3napback.state import StoreState, instance_of, remembered_of_several
 from s3napback.stores import Store
 from s3napback.surroundings import configured_store, diff_dir, host_name
@@ -60,11 +61,9 @@ def leaving_word(configuration: Configuration, today: date, journal: Journal) ->
         except Interrupted as interruption:
             leaving.leave(interruption.exit_code, deadline=interruption.moment + CLEANING_SECONDS)
             raise
-        except S3napbackError as error:
-            leaving.leave(error.exit_code, error)
-            raise
         except Exception as error:
-            leaving.leave(EXIT_BUG, error)
+            failure = foreseen(error)
+            leaving.leave(failure.exit_code if failure else EXIT_BUG, failure or error)
             raise
         leaving.leave(journal.exit_code)
 
@@ -108,15 +107,15 @@ class _Leaving:
             seconds = max(0.0, min(_HURRIED_SECONDS, deadline - _LAST_SECONDS - time.monotonic()))
         try:
             within(seconds, lambda: self._write(exit_code, error, hurried=hurried))
-        except (S3napbackError, TookTooLong, ValueError) as failure:
-            if isinstance(error, UnusableStore):
+        except Exception as failure:
+            why = _why_unwritten(failure)
+            if why and isinstance(error, UnusableStore):
                 return  # there is no store, as is said already
             self._journal.untold += 1
-            why = "the store took too long" if isinstance(failure, TookTooLong) else failure
-            logger.warning("the word on this run, %s, could not be left for `status`: %s", self._place.key, why)
-        except Exception as failure:
-            self._journal.untold += 1
-            logger.warning("a bug in s3napback: the word on this run could not be left: %s", failure)
+            if why:
+                logger.warning("the word on this run, %s, could not be left for `status`: %s", self._place.key, why)
+            else:
+                logger.warning("a bug in s3napback: the word on this run could not be left: %s", failure)
             logger.debug("details", exc_info=True)
         self._tell_of_dropped()
 
@@ -227,3 +226,10 @@ def _locked(state: StoreState, name: str) -> int:
         return locked_through(state.locks(name), {link.key: link.id for link in kept.history.chain}) if kept else 0
     except StateError:
         return 0
+
+
+def _why_unwritten(failure: Exception) -> str:
+    """Why there is no word, as it can be told to people; empty if nobody foresaw that."""
+    if isinstance(failure, TookTooLong):
+        return "the store took too long"
+    return str(failure if isinstance(failure, ValueError) else foreseen(failure) or "")

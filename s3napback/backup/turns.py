@@ -27,6 +27,7 @@ from s3napback.formatting import counted, human_bytes, human_time
 from s3napback.kinds import kind_of
 from s3napback.logs import log_lines, logger_for
 from s3napback.records import dataclass
+from s3napback.scarcity import foreseen
 from s3napback.sources import Expansion, NothingNew
 from s3napback.sources.registry import expand_job, make_source
 from s3napback.standing import working_on
@@ -89,11 +90,11 @@ class Tidying:
         try:
             warnings = made.finish()
         except Exception as error:
-            log.error(
-                "%s: a bug in s3napback, after the archive was made: %s: %s", job.source, type(error).__name__, error
-            )
+            failure = foreseen(error)
+            what = failure or f"a bug in s3napback: {type(error).__name__}: {error}"
+            log.error("%s: after the archive was made: %s", job.source, what)
             log.debug("details", exc_info=True)
-            return Tally(exit_code=EXIT_BUG)
+            return Tally(exit_code=failure.exit_code if failure else EXIT_BUG)
         for warning in warnings:
             log.warning("%s: %s", job.source, warning)
         self._journal.warned(job, len(warnings))
@@ -167,19 +168,17 @@ class Turns:
             log.warning("%s: %s", job.source, late)
             self.context.journal.put_off(job)
             return SKIPPED + Tally(warnings=1)
-        except S3napbackError as error:
-            ending.heed()  # else what a signal has ended would be told as if it had failed
-            log_lines(log, logging.ERROR, error.under(f"{job.source} FAILED"))
-            log.debug("details", exc_info=True)
-            self.context.journal.failed(job, error)
-            return FAILED
         except Exception as error:
             # Even a bug that one source meets must not cost the others their backup.
-            ending.heed()
-            log.error("%s FAILED by a bug in s3napback: %s: %s", job.source, type(error).__name__, error)
+            ending.heed()  # else what a signal has ended would be told as if it had failed
+            failure = foreseen(error)
+            if failure:
+                log_lines(log, logging.ERROR, failure.under(f"{job.source} FAILED"))
+            else:
+                log.error("%s FAILED by a bug in s3napback: %s: %s", job.source, type(error).__name__, error)
             log.debug("details", exc_info=True)
-            self.context.journal.failed(job, error)
-            return replace(FAILED, exit_code=EXIT_BUG)
+            self.context.journal.failed(job, failure or error)
+            return FAILED if failure else replace(FAILED, exit_code=EXIT_BUG)
 
     def _try_to_back_up(self, job: Job, block: HookedBlock, log: logging.Logger) -> Tally:
         def begin() -> None:

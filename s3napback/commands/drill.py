@@ -31,6 +31,7 @@ from s3napback.recovery.holdings import Holdings, look_at_store
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.registry import UnclearRequest, recovery_of
 from s3napback.rotation import day_date
+from s3napback.scarcity import foreseen
 from s3napback.standing import working_on
 from s3napback.surroundings import host_name
 from s3napback.watch.metrics import Drilled, drill_metrics_text
@@ -74,7 +75,8 @@ def _telling_of_failure(configuration: Configuration) -> Iterator[None]:
         _tell_of_end(configuration, interruption.exit_code, interruption.moment + CLEANING_SECONDS)
         raise
     except Exception as error:
-        _tell_of_end(configuration, error.exit_code if isinstance(error, S3napbackError) else EXIT_BUG)
+        failure = foreseen(error)
+        _tell_of_end(configuration, failure.exit_code if failure else EXIT_BUG)
         raise
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from s3napback.errors import S3napbackError
+from s3napback.scarcity import scarcity
 from s3napback.streams.culprits import Culprit, ElementsFailed
 from s3napback.streams.processes import Process, is_warning
 from s3napback.streams.pumps import Pump
@@ -157,7 +158,9 @@ def _told(pump: Pump) -> Culprit | None:
     error = pump.error
     if error is None:
         return None
-    lines = error.lines if isinstance(error, S3napbackError) else (f"{pump.name} failed: {error!r}",)
+    if isinstance(error, S3napbackError):
+        return Culprit(pump.element, error.lines, error)
+    lines = (f"{pump.name} failed: {scarcity(error) or repr(error)}",)
     return Culprit(pump.element, lines, error)
 
 

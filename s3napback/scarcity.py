@@ -1,0 +1,41 @@
+"""What a process may have no more of, by its own limits or the machine's: a fault neither of ours nor of the data.
+
+A limit is met wherever something is begun, and there are hundreds of such places. So it is told apart where failures
+are caught that nobody foresaw.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from s3napback.errors import S3napbackError
+
+_BY_NUMBER = {errno.ENOMEM: "memory", errno.EMFILE: "open files", errno.ENFILE: "open files"}
+
+
+def foreseen(error: Exception) -> S3napbackError | None:
+    """An exception as one of the failures that can be told to people; None if nobody foresaw it."""
+    return error if isinstance(error, S3napbackError) else scarcity(error)
+
+
+class Scarcity(S3napbackError):
+    """This process may have no more of something that it needs."""
+
+
+def scarcity(error: BaseException) -> Scarcity | None:
+    """The same as a failure with words of its own, if that is what an exception means."""
+    what = ""
+    if isinstance(error, MemoryError):
+        what = "memory"
+    elif isinstance(error, RuntimeError) and "can't start new thread" in str(error):
+        what = "threads"
+    elif isinstance(error, BlockingIOError) and error.filename is None:
+        what = "processes"  # fork(2); of a file it would bear the name
+    elif isinstance(error, OSError):
+        what = _BY_NUMBER.get(error.errno or 0, "")
+    if not what:
+        return None
+    return Scarcity(
+        f"no more {what} can be had: look at the limits of whoever starts s3napback (ulimit -a; of a unit of systemd "
+        "TasksMax=, MemoryMax= and LimitNOFILE=; of a container its memory and pids)"
+    )
