@@ -17,7 +17,7 @@ NAMES_OF_OTHERS = {
     *("MariaDB", "OpenPGP", "GnuPG", "SimpleCycle", "HanoiCycle", "MiB", "SQLCipher", "AppArmor", "ConfigMap"),
     *("ReadWritePaths", "CapabilityBoundingSet", "GetObject", "GetObjectVersion", "ListBucket"),
     *("ObjectLockEnabled", "PutObject", "PutObjectRetention", "NoncurrentDays"),
-    *("LogFile", "LogLevel", "NotifyEmail", "ConfigMap", "MemoryMax", "LimitNOFILE"),
+    *("LogFile", "LogLevel", "NotifyEmail", "ConfigMap", "MemoryMax", "LimitNOFILE", "TasksMax"),
 }
 """Names with a capital in their midst that are no directives: programs, units, systemd's settings, rights of S3."""
 
