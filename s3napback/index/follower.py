@@ -24,9 +24,10 @@ from s3napback.index.headers import (
     UnknownForm,
     folder_form,
     group_length,
+    normal_below,
+    normalised,
     number,
     own_description,
-    path_below,
 )
 from s3napback.index.lines import FOLDER, TYPES, escaped, moment_text
 from s3napback.index.records import PART, UNREAD, Kind, link_measure
@@ -341,7 +342,7 @@ class Follower:
         if form is not None:
             told = self._told[DIRECTORY, 0].get(form.who) or self._learned(DIRECTORY, 0, form.who)
             self._put_folder(group, told[1], moment_text(form.seconds, form.nanoseconds), form.path)
-            return self._judged(group, form.path, (form.start, form.end))
+            return self._judged(group, form.path, form.normal, (form.start, form.end))
         if group == _EMPTY:
             self.has_ended = True
             if self._gate is not None:
@@ -352,7 +353,7 @@ class Follower:
             mode, owner, owners = headers.kind
             label = self._gatherer.writer.label(FOLDER, mode & 0o7777, owner, owners, 0)
             self._put_folder(group, label, moment_text(*headers.modified), headers.path)
-            return self._judged(group, headers.path, headers.dumpdir)
+            return self._judged(group, headers.path, normalised(headers.path), headers.dumpdir)
         self._left = headers.stored_size + -headers.stored_size % BLOCK_SIZE
         self._gatherer.put_headers(headers)
         if self._gate is not None:
@@ -363,12 +364,12 @@ class Follower:
         blocks, shown = len(group) // BLOCK_SIZE, escaped(path.rstrip(b"/"))
         self._gatherer.put_folder(b"%s %d %s %s\n" % (label, blocks, modified, shown), len(group))
 
-    def _judged(self, group: Group, written: bytes, dumpdir: Span | None) -> Group | memoryview:
+    def _judged(self, group: Group, written: bytes, path: bytes, dumpdir: Span | None) -> Group | memoryview:
         if dumpdir is None or self._comparison is None:
             return group
         changed = group if isinstance(group, bytearray) else None
         for place, name, letter, is_taken in self._comparison.judge(
-            path_below(written, self._top), written, group, dumpdir
+            normal_below(path, self._top), written, group, dumpdir
         ):
             changed = changed or bytearray(group)
             changed[place : place + 1] = letter

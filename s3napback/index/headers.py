@@ -69,6 +69,7 @@ class FolderForm(NamedTuple):
 
     Attributes:
         path: as it stands in the archive.
+        normal: the same, normalised.
         who: mode, user and group, 24 bytes as they stand in the header.
         seconds: of its modification, since 1970.
         nanoseconds: besides.
@@ -77,6 +78,7 @@ class FolderForm(NamedTuple):
     """
 
     path: bytes
+    normal: bytes
     who: bytes
     seconds: int
     nanoseconds: int
@@ -109,9 +111,8 @@ def folder_form(group: Group) -> FolderForm | None:
         return None
     nanoseconds = int(fraction.ljust(9, b"0")) if fraction else 0
     try:
-        return FolderForm(
-            path, who, number(time) if seconds is None else int(seconds), nanoseconds, found.end(), end - 1
-        )
+        whole = number(time) if seconds is None else int(seconds)
+        return FolderForm(path, normalised(path), who, whole, nanoseconds, found.end(), end - 1)
     except UnknownForm:
         return None
 
@@ -272,10 +273,14 @@ def path_below(path: bytes, top: bytes) -> bytes:
         path: as it stands in the archive.
         top: the source's, normalised.
     """
-    normal = normalised(path)
-    if normal == top:
+    return normal_below(normalised(path), top)
+
+
+def normal_below(path: bytes, top: bytes) -> bytes:
+    """The same of a path that is normalised."""
+    if path == top:
         return b""
-    return normal if top == b"." else normal[len(top) + 1 :]
+    return path if top == b"." else path[len(top) + 1 :]
 
 
 def normalised(path: bytes) -> bytes:

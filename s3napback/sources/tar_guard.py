@@ -20,7 +20,7 @@ from array import array
 from collections.abc import Collection, Iterator, Sequence
 
 from s3napback.formatting import counted, printable, shortened
-from s3napback.index.headers import FolderForm, Group, Span, folder_form, group_length, normalised, plain_size
+from s3napback.index.headers import FolderForm, Group, Span, folder_form, group_length, plain_size
 from s3napback.records import dataclass
 from s3napback.sources.in_use import MOST, Data, has_signs, named_in
 from s3napback.sources.live_tree import Folder, LiveTree
@@ -287,7 +287,7 @@ class TarGuard:
             except MalformedArchive:
                 return None
         listed = (form.start, form.end)
-        return self._fits_as_directory(normalised(form.path), group, listed, self._exposed[form.who])
+        return self._fits_as_directory(form.normal, group, listed, self._exposed[form.who])
 
     def _note_renamed(self, pairs: Sequence[tuple[bytes, bytes]]) -> None:
         for before, after in pairs:
