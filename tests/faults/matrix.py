@@ -97,9 +97,9 @@ _COMPRESSING = tuple(
         fault_name=name,
     )
     for fault, name, words in (
-        ("fails at its start", "compression fails at the start", ("gzip", "told to fail")),
-        ("fails in the middle", "compression fails in the middle", ("gzip", "told to fail")),
-        ("fails after its last byte", "compression fails at its end", ("gzip", "told to fail")),
+        ("fails at its start", "compression fails at the start", ("gzip", "no more memory can be had")),
+        ("fails in the middle", "compression fails in the middle", ("gzip", "no more memory can be had")),
+        ("fails after its last byte", "compression fails at its end", ("gzip", "no more memory can be had")),
     )
 )
 
