@@ -126,8 +126,8 @@ def test_the_configuration_names_what_is_mounted() -> None:
 def test_the_folders_of_a_run_are_made_before_it() -> None:
     (first,) = pod()["initContainers"]
     assert first["command"][:4] == ["install", "-d", "-m", "700"]
-    assert first["command"][4:] == ["/state/diffs", "/work/tmp"]
-    assert {path: mount["name"] for path, mount in mounts(first).items()} == {"/state": "state", "/work": "work"}
+    assert first["command"][4:] == ["/state/diffs", "/scratch/tmp"]
+    assert {path: mount["name"] for path, mount in mounts(first).items()} == {"/state": "state", "/scratch": "scratch"}
 
 
 def test_the_arguments_are_understood() -> None:
