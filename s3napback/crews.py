@@ -32,6 +32,10 @@ class TookTooLong(Exception):
     """A call did not come back in time. The thread that makes it is given up."""
 
 
+class NoThread(RuntimeError):
+    """No thread can begin: a limit of the machine (ulimit, TasksMax, memory), or the end of the interpreter."""
+
+
 class Crew:
     """A pool of threads like that of ``concurrent.futures``, whose threads the interpreter does not join at its end.
 
@@ -72,9 +76,9 @@ class Crew:
 
     def _start(self, thread: threading.Thread) -> None:
         try:
-            thread.start()
-        except RuntimeError:
-            # A limit of the machine (ulimit, TasksMax, memory): those that are there do the work, later.
+            _start(thread)
+        except NoThread:
+            # Those that are there do the work, later.
             if not self._threads:
                 raise
             return
@@ -133,6 +137,7 @@ def within(seconds: float | None, call: Callable[[], _Result], name: str = "call
         name: of the thread.
 
     Raises:
+        NoThread: it was not made.
         TookTooLong: it has not come back.
     """
     future = begin(call, name)
@@ -149,10 +154,21 @@ def result_of(future: Future[_Result]) -> _Result:
 
 
 def begin(call: Callable[[], _Result], name: str = "call") -> Future[_Result]:
-    """Make a call in a thread of its own, which nobody waits for at the end."""
+    """Make a call in a thread of its own, which nobody waits for at the end.
+
+    Raises:
+        NoThread: it was not made.
+    """
     future: Future[_Result] = Future()
-    threading.Thread(target=_carry_out, args=(future, call), name=name, daemon=True).start()
+    _start(threading.Thread(target=_carry_out, args=(future, call), name=name, daemon=True))
     return future
+
+
+def _start(thread: threading.Thread) -> None:
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise NoThread(str(error)) from error
 
 
 def has_come(future: Future[Any], seconds: float | None) -> bool:

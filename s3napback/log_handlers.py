@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TextIO
 
 from s3napback import ending
-from s3napback.crews import TookTooLong, within
+from s3napback.crews import NoThread, TookTooLong, within
 from s3napback.formatting import printable
 from s3napback.ownership import open_log
 from s3napback.screen import above
@@ -293,8 +293,7 @@ class Guard:
             result = within(seconds, action, "log")
         except TookTooLong:
             self._failure = f"has not come back within {seconds:g} seconds"
-        except RuntimeError:
-            # At the end of the interpreter no thread begins any more.
+        except NoThread:
             result = action()
         except Unwritten as error:
             self._failure = str(error)

@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from s3napback import ending
-from s3napback.crews import TookTooLong, within
+from s3napback.crews import NoThread, TookTooLong, within
 from s3napback.errors import ChangeableByOthers, UnusableConfiguration
 from s3napback.formatting import printable
 from s3napback.kinds import kind_of
@@ -259,18 +259,26 @@ def finish() -> bool:
         _finished.append(True)
         try:
             within(2 * LONGEST_SECONDS, _close_all, "log")
-        except RuntimeError:  # no thread can begin any more
+        except NoThread:
             _close_all()
         except TookTooLong:
-            note_loss("log")
-            ending.say_at_once("s3napback: a log could not be closed, and may lack its last lines")
+            _note_not_closed("")
+        except Exception as error:  # noqa: BLE001 - a handler of a logging.ini can be of any class
+            _note_not_closed(f" ({type(error).__name__}: {error})")
     return are_whole()
 
 
 def _close_all() -> None:
     """Close all handlers, and send what they have held back, also for each other; may hang."""
-    logging.shutdown()
-    send_letters()
+    try:
+        logging.shutdown()
+    finally:
+        send_letters()
+
+
+def _note_not_closed(why: str) -> None:
+    note_loss("log")
+    ending.say_at_once(f"s3napback: a log could not be closed{why}, and may lack its last lines")
 
 
 def say_last(message: str) -> None:
@@ -283,8 +291,8 @@ def say_last(message: str) -> None:
     for handler in sorted(handlers, key=is_console, reverse=True):
         if handler.level <= record.levelno and logger.isEnabledFor(record.levelno):
             handler.handle(record)
-    # What handlers have held back until now goes out.
-    with suppress(TookTooLong):
+    # What handlers have held back until now goes out; ``finish`` tells of those that fail at it.
+    with suppress(Exception):
         within(LAST_WORDS_SECONDS, _close_all, "log")
 
 

@@ -241,3 +241,21 @@ def test_a_quiet_run_says_nothing_unless_something_is_wrong(site: Site) -> None:
 def test_a_healthy_encrypted_machine_is_done_without_warnings(site: Site, key: Key) -> None:
     site.configure_cycle("", general=key.directives)
     assert site.run("--strict", "--quiet").stderr == ""
+
+
+@pytest.mark.parametrize("failing", ["emit", "close"])
+def test_a_handler_that_fails_in_a_way_of_its_own_is_asked_once_and_said(site: Site, failing: str) -> None:
+    """``RuntimeError`` is also what Python raises where no thread can begin; a log is then written without one."""
+    (site.root / "odd.py").write_text(
+        "import logging, os\n"
+        "class Odd(logging.Handler):\n"
+        "    def emit(self, record): pass\n"
+        f"    def {failing}(self, *_):\n"
+        f"        with open('{site.root}/calls', 'a') as calls: calls.write('once\\n')\n"
+        "        raise RuntimeError('queue is closed')\n"
+    )
+    option, log = configure(site, "odd.Odd\nargs=()")
+    done = site.run(option, expect=1, environment={"PYTHONPATH": str(site.root)})
+    assert (site.root / "calls").read_text() == "once\n"
+    assert "RuntimeError: queue is closed" in done.stderr
+    assert "2 failed" in log.read_text()

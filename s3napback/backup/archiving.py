@@ -137,7 +137,8 @@ class _Making:
                 transfer, stored = self._transfer(dump, record, segments)
             transfer = replace(transfer, seconds=time.monotonic() - clock)
             concluded = dump.conclude()
-            warnings = (*transfer.warnings, *concluded.warnings)
+            # Of what neither tar nor the one behind it can read, both say so.
+            warnings = tuple(dict.fromkeys((*transfer.warnings, *concluded.warnings)))
             transfer = replace(transfer, warnings=warnings, unread=concluded.unread, counted=concluded.counted)
             with ExitStack() as undo:
                 lines = self._kept_lines(dump, undo)

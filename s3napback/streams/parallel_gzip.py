@@ -11,12 +11,13 @@ from __future__ import annotations
 import struct
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import closing
 from typing import Protocol
 
 from isal import isal_zlib
 
+from s3napback.crews import Crew
 from s3napback.records import dataclass
 from s3napback.streams.buffers import hold, let_go
 from s3napback.streams.segments import SEGMENT_SIZE, Segments
@@ -106,7 +107,7 @@ class ParallelGzip:
             segments: is told of them; the first block of each knows of nothing before it.
         """
         self._make_deflate = make_deflate
-        self._executor = ThreadPoolExecutor(threads, "gzip")
+        self._crew = Crew(threads, "gzip")
         self._most_pending = threads + _AHEAD
         self._pending: deque[Future[_Piece]] = deque()
         self._block: list[Block] = []
@@ -145,7 +146,7 @@ class ParallelGzip:
 
     def close(self) -> None:
         """End the threads, whether the stream was finished or not."""
-        self._executor.shutdown(cancel_futures=True)
+        self._crew.close(None)
 
     def _keep(self, piece: memoryview) -> None:
         if len(piece) >= _LARGE and hold(piece):
@@ -162,7 +163,7 @@ class ParallelGzip:
     def _begin(self, flush: int) -> None:
         self._end_copied()
         block, self._block = self._block, []
-        self._pending.append(self._executor.submit(self._deflate, block, self._filled, self._window, flush))
+        self._pending.append(self._crew.submit(self._deflate, block, self._filled, self._window, flush))
         self._begun += 1
         is_next_first = self._segments is not None and self._begun % _SEGMENT_BLOCKS == 0
         self._window = b"" if is_next_first else _end_of(block)

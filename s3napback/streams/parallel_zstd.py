@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from threading import local
 
 import zstandard
 
+from s3napback.crews import Crew
 from s3napback.streams.segments import SEGMENT_SIZE, Segments
 from s3napback.streams.transformations import Block
 
@@ -27,19 +28,19 @@ def frames(blocks: Iterator[memoryview], level: int, threads: int, segments: Seg
         threads: how many frames are compressed at the same time.
         segments: is told of each.
     """
-    executor = ThreadPoolExecutor(threads, "zstd")
+    crew = Crew(threads, "zstd")
     maker = _Maker(level)
     pending: deque[Future[bytes]] = deque()
     try:
         for piece in _pieces(blocks):
-            pending.append(executor.submit(maker.frame, piece))
+            pending.append(crew.submit(maker.frame, piece))
             while len(pending) > threads + _AHEAD or (pending and pending[0].done()):
                 yield _noted(pending.popleft().result(), segments)
         while pending:
             yield _noted(pending.popleft().result(), segments)
         segments.is_whole = True
     finally:
-        executor.shutdown(cancel_futures=True)
+        crew.close(None)
 
 
 def _noted(frame: bytes, segments: Segments) -> bytes:

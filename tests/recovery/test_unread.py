@@ -94,3 +94,19 @@ def test_a_folder_that_could_not_be_looked_at_comes_back_as_it_was_before(tmp_pa
         shutil.rmtree(place)
         os.utime(site.source, ns=(time, time))
     assert_same_tree(Path(f"{tmp_path}/out{site.source}"), site.source)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be without its powers")
+def test_what_neither_tar_can_read_is_said_once(site: Site) -> None:
+    """In a folder that can be listed and not entered: the second tar, which takes what the first left, fails too."""
+    closed = site.source / "closed"
+    closed.mkdir()
+    (closed / "file").write_text("content")
+    os.chown(closed, 12_345, -1)
+    closed.chmod(0o444)
+    site.configure_cycle("Diffs 3\nUnreadable warn")
+    for day in range(2):
+        without_powers = ["setpriv", "--inh-caps=-all", "--bounding-set=-dac_override,-dac_read_search"]
+        command = [*without_powers, *site.command(day=day)]
+        done = subprocess.run(command, env=site.full_environment(), capture_output=True, text=True, check=True)
+        assert done.stderr.count(f"{closed}/file could not be read and is not in this archive: Permission denied") == 1
