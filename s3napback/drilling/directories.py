@@ -173,8 +173,10 @@ class _Look:
                 self._live["changed since"] += 1
             else:
                 self._tell(node, "it has another content than now, and nothing was changed since the backup")
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             self._live["gone since"] += 1
+        except OSError:
+            self._live["not readable now"] += 1
 
     def at_what_is_too_much(self, where: Path) -> None:
         """Look whether more is there than should be."""
@@ -231,6 +233,8 @@ class _Look:
         if self.task.against_live:
             for what in ("the same", "changed since", "gone since"):
                 yield f"{self._live[what]} {what}"
+            if unread := self._live["not readable now"]:
+                yield f"{unread} not readable now"
 
     def _remarks(self) -> Iterator[str]:
         if self._older:

@@ -91,6 +91,17 @@ def test_what_changed_since_is_told_apart_from_what_is_damaged(site: Site) -> No
     assert "3 the same, 1 changed since, 1 gone since" in shown
 
 
+def test_what_cannot_be_read_now_is_not_called_gone(site: Site) -> None:
+    site.configure_cycle("Diffs 0")
+    fill(site.source)
+    site.run()
+    (site.source / "sub").rename(site.source / "other")
+    # Even root cannot follow it.
+    (site.source / "sub").symlink_to("sub")
+    shown = site.run("drill", "--against-live").stdout
+    assert "3 the same, 0 changed since, 0 gone since, 2 not readable now" in shown
+
+
 def renamed(content: bytes) -> bytes:
     """Another content of the same length."""
     return content.replace(b"payload", b"PAYLOAD", 1)
