@@ -1,4 +1,4 @@
-"""What a process may have no more of, by its own limits or the machine's: a fault neither of ours nor of the data.
+"""What a process may have no more of, by its own limits, the machine's or a disk's: no fault of ours or of the data.
 
 A limit is met wherever something is begun, and there are hundreds of such places. So it is told apart where failures
 are caught that nobody foresaw.
@@ -7,10 +7,12 @@ are caught that nobody foresaw.
 from __future__ import annotations
 
 import errno
+import os
 
 from s3napback.errors import S3napbackError
 
 _BY_NUMBER = {errno.ENOMEM: "memory", errno.EMFILE: "open files", errno.ENFILE: "open files"}
+_OF_A_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 def foreseen(error: Exception) -> S3napbackError | None:
@@ -25,6 +27,8 @@ class Scarcity(S3napbackError):
 def scarcity(error: BaseException) -> Scarcity | None:
     """The same as a failure with words of its own, if that is what an exception means."""
     what = ""
+    if isinstance(error, OSError) and error.errno in _OF_A_DISK:
+        return _of_a_disk(error)
     if isinstance(error, MemoryError):
         what = "memory"
     elif isinstance(error, RuntimeError) and "can't start new thread" in str(error):
@@ -39,3 +43,10 @@ def scarcity(error: BaseException) -> Scarcity | None:
         f"no more {what} can be had: look at the limits of whoever starts s3napback (ulimit -a; of a unit of systemd "
         "TasksMax=, MemoryMax= and LimitNOFILE=; of a container its memory and pids)"
     )
+
+
+def _of_a_disk(error: OSError) -> Scarcity:
+    where = " and ".join(
+        os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)
+    )
+    return Scarcity(f"{where or 'a file'} cannot be written or read: {error.strerror}; look at its disk (df -h, df -i)")

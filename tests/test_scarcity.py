@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +35,13 @@ _READS_ALL = "-all,+dac_override,+dac_read_search"
 def test_what_is_scarce_is_named(error: Exception, what: str) -> None:
     assert str(scarcity(error)).startswith(f"no more {what} can be had: look at the limits")
     assert foreseen(error) is not None
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO])
+def test_a_disk_that_takes_nothing_is_named(number: int) -> None:
+    told = str(scarcity(OSError(number, os.strerror(number), "/var/lib/s3napback/x")))
+    assert told.startswith(f"/var/lib/s3napback/x cannot be written or read: {os.strerror(number)}; look at its disk")
+    assert str(scarcity(OSError(number, os.strerror(number)))).startswith("a file cannot be written or read")
 
 
 @pytest.mark.parametrize(
@@ -73,3 +83,46 @@ def test_a_night_with_few_processes_and_threads_says_why_it_fails(site: Site, mo
         assert "can be had: look at the limits of whoever starts s3napback" in done.stderr
     assert (done.returncode == 0) == ("2 done" in done.stderr)
     assert done.returncode == (most < 4) or 4 <= most < 20
+
+
+@contextmanager
+def _disk_of_few_files(place: Path, most: int) -> Iterator[None]:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"nr_inodes={most},mode=700", "tmpfs", str(place)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a file system")
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_night_without_room_for_a_file_more_is_a_failure_and_no_bug(site: Site, left: int) -> None:
+    (site.source / "file").write_text("content")
+    site.configure_cycle("Diffs 2")
+    disk = site.diff_dir
+    with _disk_of_few_files(disk, 60):
+        site.run(day=0)
+        taken = disk / "taken"
+        taken.mkdir()
+        for number in range(os.statvfs(disk).f_favail - left):
+            (taken / str(number)).touch()
+        done = site.run(day=1, expect=1)
+        assert "a bug" not in done.stderr
+        assert "FAILED: " in done.stderr
+        assert "No space left on device" in done.stderr
+        shutil.rmtree(taken)
+        site.run(day=2)
+    assert len(site.archive_keys()) == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a file system")
+@pytest.mark.parametrize("most", [2, 3, 4])
+def test_a_restore_without_room_for_its_folders_names_the_place(site: Site, most: int) -> None:
+    (site.source / "file").write_text("content")
+    site.configure_cycle("Diffs 2")
+    site.run()
+    place = site.root / "small"
+    place.mkdir()
+    with _disk_of_few_files(place, most):
+        done = site.run("restore", str(site.source), "--to", str(place / "r"), expect=1, day=None)
+    assert f"nothing can be written to {place}/r: No space left on device" in done.stderr

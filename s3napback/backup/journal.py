@@ -17,6 +17,7 @@ from s3napback.errors import (
     SourceRefused,
     StateError,
     StoreError,
+    StoreUnreachable,
     UnusableKey,
     UnusableStore,
     UnusableTool,
@@ -64,6 +65,7 @@ class Journal:
         self.exit_code = 0
         self.untold = 0
         self._attempts: dict[str, Attempt] = {}
+        self._unanswered: set[str] = set()
         self._expansions: dict[str, Expansion] = {}
 
     def done(self, plan: Plan, transfer: Transfer, warnings: int) -> None:
@@ -91,6 +93,8 @@ class Journal:
         """A source has got no archive."""
         note_finished(Finished(str(job.source), FAILED))
         self._attempts[job.name] = Attempt("failed", error_class(error))
+        if isinstance(error, StoreUnreachable):
+            self._unanswered.add(job.name)
 
     def warned(self, job: Job, count: int) -> None:
         """So many warnings have come after a source's archive had arrived."""
@@ -113,10 +117,10 @@ class Journal:
 
     def has_reached_store(self) -> bool:
         """Whether the store has answered in this run, as far as is known."""
-        attempts = list(self._attempts.values())  # a source may still be at work that a signal did not end in time
-        if any(attempt.outcome == "done" for attempt in attempts):
+        attempts = dict(self._attempts)  # a source may still be at work that a signal did not end in time
+        if any(attempt.outcome == "done" for attempt in attempts.values()):
             return True
-        return self.answered and (not attempts or any(attempt.error != "store" for attempt in attempts))
+        return self.answered and (not attempts or any(name not in self._unanswered for name in attempts))
 
 
 def has_failed(expansion: Expansion) -> bool:

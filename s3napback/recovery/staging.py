@@ -203,11 +203,11 @@ def staging_in(where: Path, elsewhere: Path | None = None, merged: Sequence[str]
             stack.callback(os.close, home)
             tell_of_leftovers(home, PREFIX)
             _name, folder = stack.enter_context(private_folder(home, PREFIX))
+            _require_change(folder, at)
+            tree, links = (_made_inside(name, folder, stack) for name in (_TREE, _LINKS))
         except OSError as error:
             advice = "" if elsewhere else "; with --staging a restore can be prepared elsewhere" if merged else ""
             raise UnusableTarget(f"nothing can be written to {at}: {error.strerror}{advice}") from error
-        _require_change(folder, at)
-        tree, links = (_made_inside(name, folder, stack) for name in (_TREE, _LINKS))
         yield Staging(where, at, opened.descriptor, tree, links, elsewhere is not None)
 
 

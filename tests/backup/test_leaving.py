@@ -20,7 +20,7 @@ from s3napback.backup.journal import Journal
 from s3napback.commands import backup
 from s3napback.config.loading import load_configuration
 from s3napback.deciding.facts import BackupOptions
-from s3napback.errors import Interrupted, S3napbackError
+from s3napback.errors import Interrupted, S3napbackError, StoreError, StoreUnreachable
 from s3napback.state import locked
 from s3napback.stores.opening import open_store
 from s3napback.watch.keys import Place
@@ -238,6 +238,45 @@ def test_a_word_that_cannot_be_left_is_a_warning(
     assert done.stderr.count(" WARNING ") == 1
     assert f"{PLACE.key}, could not be left for `status`" in done.stderr
     assert len(site.archive_keys()) == 1
+
+
+def test_a_night_that_a_full_store_refuses_leaves_its_word(
+    tmp_path: Path, moto: S3Server, faulty: Callable[[S3Server], FaultyS3]
+) -> None:
+    """The store answers, and has room for the word: who watches must not see the good night before."""
+    proxy = faulty(moto)
+    site = Site(tmp_path, proxy.server, moto.make_bucket())
+    (site.source / "file").write_text("content")
+    site.configure_cycle(CYCLE)
+    site.run()
+    proxy.add(Fault("PutObject", answer(403, "QuotaExceeded"), key=f"{site.name()}-.*"))
+    site.run(day=1, expect=1)
+    word = word_of(site)
+    (source,) = word.sources
+    assert (word.ran, word.exit, source.outcome, source.error) == (True, 1, "failed", "store")
+    assert (source.key, source.last_good) == (f"{site.name()}-0-FULL", FIRST_DAY)
+
+
+def test_a_word_that_a_full_store_refuses_as_well_is_a_warning(
+    tmp_path: Path, moto: S3Server, faulty: Callable[[S3Server], FaultyS3]
+) -> None:
+    proxy = faulty(moto)
+    site = Site(tmp_path, proxy.server, moto.make_bucket())
+    (site.source / "file").write_text("content")
+    site.configure_cycle(CYCLE)
+    proxy.add(Fault("PutObject", answer(403, "QuotaExceeded")))
+    done = site.run(expect=1)
+    assert f"{PLACE.key}, could not be left for `status`" in done.stderr
+
+
+def test_a_store_that_has_stopped_to_answer_is_not_asked_for_the_word(site: Site) -> None:
+    (job,) = load_configuration(site.configuration).jobs
+    journal = Journal()
+    journal.answered = True
+    journal.failed(job, StoreError("refused"))
+    assert journal.has_reached_store()
+    journal.failed(job, StoreUnreachable("no answer"))
+    assert not journal.has_reached_store()
 
 
 def test_storage_class_is_not_meant_for_a_word(tmp_path: Path, moto: S3Server) -> None:
