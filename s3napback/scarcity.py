@@ -26,9 +26,9 @@ class Scarcity(S3napbackError):
 
 def scarcity(error: BaseException) -> Scarcity | None:
     """The same as a failure with words of its own, if that is what an exception means."""
-    what = ""
     if isinstance(error, OSError) and error.errno in _OF_A_DISK:
         return _of_a_disk(error)
+    what = ""
     if isinstance(error, MemoryError):
         what = "memory"
     elif isinstance(error, RuntimeError) and "can't start new thread" in str(error):
