@@ -116,7 +116,7 @@ def test_a_night_without_room_for_a_file_more_is_a_failure_and_no_bug(site: Site
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a file system")
-@pytest.mark.parametrize("most", [2, 3, 4])
+@pytest.mark.parametrize("most", [2, 3, 4, 5])
 def test_a_restore_without_room_for_its_folders_names_the_place(site: Site, most: int) -> None:
     (site.source / "file").write_text("content")
     site.configure_cycle("Diffs 2")

@@ -34,6 +34,7 @@ from s3napback.recovery.staging import (
     require_empty,
     require_empty_folder,
     staging_in,
+    trying_in,
 )
 from s3napback.sources.mounts import is_at_or_below
 from s3napback.streams.processes import Stage
@@ -127,14 +128,14 @@ class DirectoryRestore:
         gate = Gate(self.directory.strip("/"))
         merged = _common(outermost(asked) or (gate.top,)) if self.in_place else ()
         with staging_in(self.where, self.staging, merged) as staging, ExitStack() as stack:
-            with looking_into_it():
+            with trying_in(staging.at):
                 nature = nature_of(staging.tree)
                 folding = folding_of(staging.tree)
                 at_target = manners = manners_of(staging.tree)
-                if staging.is_elsewhere and not self.in_place:
-                    with private_folder(staging.target, PREFIX) as (_name, probed):
-                        folding |= folding_of(probed)
-                        at_target = manners_of(probed)
+            if staging.is_elsewhere and not self.in_place:
+                with trying_in(self.where), private_folder(staging.target, PREFIX) as (_name, probed):
+                    folding |= folding_of(probed)
+                    at_target = manners_of(probed)
             gate = replace(gate, user=nature.user, group=nature.group, folding=folding, times=nature.times)
             replay = Replay(decoder, staging, gate, self.tar, nature.is_powerless, nature.forgets_permissions)
             replay.manners = manners | at_target

@@ -56,6 +56,19 @@ def looking_into_it() -> Iterator[None]:
         raise UnusableTarget(f"what was extracted cannot be looked into: {error}; nothing was restored") from error
 
 
+@contextmanager
+def trying_in(folder: Path) -> Iterator[None]:
+    """While it is entered, it is tried what a folder takes.
+
+    Raises:
+        UnusableTarget: it takes nothing.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UnusableTarget(f"nothing can be written to {folder}: {error.strerror}; nothing was restored") from error
+
+
 @dataclass
 class Staging:
     """A staging folder.
