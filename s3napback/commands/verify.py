@@ -103,7 +103,7 @@ def verify(configuration: Configuration, request: VerifyRequest, today: date, sa
     verification = Verification(holdings, request, today, say)
     bad += sum(verification.verify(word) for word in words)
     if bad:
-        found = "difference" if request.against_live else "problem"
+        found = "difference" if bad == verification.differences else "problem"
         logger.error("%s found", counted(bad, found))
     return 1 if bad else 0
 
@@ -166,14 +166,19 @@ def _tell_losses(holdings: Holdings, say: Callable[[str], None]) -> int:
     return bad
 
 
-@dataclass(frozen=True)
+@dataclass
 class Verification:
-    """One run."""
+    """One run.
+
+    Attributes:
+        differences: from what is there now, as far as it has been compared.
+    """
 
     holdings: Holdings
     request: VerifyRequest
     today: date
     say: Callable[[str], None]
+    differences: int = 0
 
     @cached_property
     def _marks(self) -> _Marks:
@@ -296,6 +301,7 @@ class Verification:
         except S3napbackError as error:
             self._report_failure(chain[-1].key, error)
             return 1
+        self.differences += differing
         self.say(f"{source}: {counted(differing, 'difference')} from {chain[-1].key}")
         return differing
 

@@ -191,6 +191,17 @@ def test_compare_finds_nothing_right_after_a_backup_and_names_what_changed_since
     assert f"{site.source}/to be deleted: missing" in done.stdout
     assert f"Directory {site.source}: 2 differences from" in done.stdout
     assert f"{site.source}/new one: new since then" in done.stdout
+    assert "2 differences found" in done.stderr
+
+
+def test_what_could_not_be_compared_is_no_difference(site: Site) -> None:
+    (site.source / "file").write_text("content")
+    site.configure_cycle(GROUPS)
+    site.run()
+    overwrite(site, f"{site.name()}-0-FULL", b"no archive")
+    done = site.run("verify", "--compare", day=None, expect=1)
+    assert f"{site.name()}-0-FULL: FAILED" in done.stdout
+    assert "1 problem found" in done.stderr
 
 
 @pytest.mark.parametrize("keyless", [False, True])
