@@ -27,6 +27,7 @@ from s3napback.browsing.nodes import (
     MemberRow,
     Node,
     joined,
+    relative,
     split,
 )
 from s3napback.browsing.statements import (
@@ -267,6 +268,13 @@ class Tree:
         self._connected.executemany(
             MISSING_OR + "NOTHING", ((folder, name, number, number) for name in names if includes(folder, name))
         )
+
+    def note_unread_paths(self, paths: Iterable[bytes]) -> None:
+        """Paths that could not be read that night, as in archives: no list of names tells that of folders."""
+        top = self.wanted.top.strip(b"/")
+        for folder, name in (split(relative(path, top) or b"") for path in paths):
+            if name and self.wanted.shows(folder, name):
+                self.note_missing(folder, [name])
 
     def _note_unread(self, folder: bytes, dumpdir: bytes) -> None:
         """What a list has as in the archive counts as unread until its member comes."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import date
 
 from s3napback.browsing.interest import Interest
-from s3napback.browsing.nodes import IS_FOLDER, MISSING, Node, relative, split
+from s3napback.browsing.nodes import IS_FOLDER, MISSING, Node
 from s3napback.browsing.showing import json_line, json_of, line_of
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.commands.looking import (
@@ -80,12 +80,7 @@ def _list(looker: Looker, listing: ListedFolder, output: Output) -> None:
     source, chain, path = listing.source, listing.chain, listing.path
     wanted = Interest(path, is_deep=listing.is_deep, top=top_of(source))
     with looker.tree_of(source, chain, wanted) as tree:
-        unread = looker.tell_unread(chain[-1], wanted.absolute(path).strip(b"/"))
-        # No list of names tells of folders whether they could be read.
-        for lacking in unread.paths:
-            folder, name = split(relative(lacking, wanted.top.strip(b"/")) or b"")
-            if name and wanted.shows(folder, name):
-                tree.note_missing(folder, [name])
+        tree.note_unread_paths(looker.tell_unread(chain[-1], wanted.absolute(path).strip(b"/")).paths)
         found = tree.node(path)
         if found is None:
             raise no_such_path(looker, source, chain, path)

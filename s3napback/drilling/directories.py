@@ -47,6 +47,7 @@ def prove_directory(task: Task) -> Proven:
     top = task.source.target.strip("/").encode("utf-8", "surrogateescape")
     interest = Interest(top=task.source.target.encode("utf-8", "surrogateescape"))
     with ReplayedTree(Inspector(task.decoder, top), task.chain, interest) as tree:
+        tree.note_unread_paths(task.note.unread.paths if task.note else ())
         chosen = _sampled(tree.nodes(), task.sample) if task.sample else None
         if chosen == []:
             return Proven("no file is in it")

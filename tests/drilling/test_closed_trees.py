@@ -102,3 +102,17 @@ def test_holes_are_not_read(site: Site, scratch: Path) -> None:
     site.run()
     assert "proven: 1 file of" in site.run("drill", f"--scratch={scratch}").stdout
     assert "1 the same" in site.run("drill", f"--scratch={scratch}", "--against-live").stdout
+
+
+def test_files_and_folders_that_could_not_be_read_are_counted(site: Site, scratch: Path) -> None:
+    site.configure_cycle("Diffs 6\nUnreadable warn")
+    for name in ("file", "folder", "other"):
+        path = site.source / name
+        path.touch() if name == "file" else path.mkdir()
+        os.chown(path, 12_345, -1)
+        path.chmod(0)
+    (site.source / "read").touch()
+    bound(site)
+    shown = bound(site, "drill", f"--scratch={scratch}")
+    assert "proven: 1 file of 0 bytes, 1 folder" in shown
+    assert "3 paths could not be read that night, and did not come back" in shown
