@@ -7,13 +7,12 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 from s3napback.errors import LockHeld
 from s3napback.scarcity import foreseen, scarcity
+from tests.drilling.scratches import disk
 from tests.recovery.ordinary import give, open_folder
 from tests.site import Site
 
@@ -85,26 +84,16 @@ def test_a_night_with_few_processes_and_threads_says_why_it_fails(site: Site, mo
     assert done.returncode == (most < 4) or 4 <= most < 20
 
 
-@contextmanager
-def _disk_of_few_files(place: Path, most: int) -> Iterator[None]:
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"nr_inodes={most},mode=700", "tmpfs", str(place)], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(place)], check=True)
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a file system")
 @pytest.mark.parametrize("left", [0, 1])
 def test_a_night_without_room_for_a_file_more_is_a_failure_and_no_bug(site: Site, left: int) -> None:
     (site.source / "file").write_text("content")
     site.configure_cycle("Diffs 2")
-    disk = site.diff_dir
-    with _disk_of_few_files(disk, 60):
+    with disk(site.diff_dir, "nr_inodes=60,mode=700"):
         site.run(day=0)
-        taken = disk / "taken"
+        taken = site.diff_dir / "taken"
         taken.mkdir()
-        for number in range(os.statvfs(disk).f_favail - left):
+        for number in range(os.statvfs(site.diff_dir).f_favail - left):
             (taken / str(number)).touch()
         done = site.run(day=1, expect=1)
         assert "a bug" not in done.stderr
@@ -123,6 +112,6 @@ def test_a_restore_without_room_for_its_folders_names_the_place(site: Site, most
     site.run()
     place = site.root / "small"
     place.mkdir()
-    with _disk_of_few_files(place, most):
+    with disk(place, f"nr_inodes={most}"):
         done = site.run("restore", str(site.source), "--to", str(place / "r"), expect=1, day=None)
     assert f"nothing can be written to {place}/r: No space left on device" in done.stderr

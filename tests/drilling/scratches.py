@@ -54,9 +54,9 @@ def wait_for(folder: Path, program: str, word: str) -> int:
 
 
 @contextmanager
-def disk(folder: Path, size: str) -> Iterator[None]:
-    """A disk of so many bytes at a folder."""
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "tmpfs", str(folder)], check=True)
+def disk(folder: Path, limits: str) -> Iterator[None]:
+    """A disk at a folder; ``limits`` are those of tmpfs(5), such as ``size=3M``."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"mode=755,{limits}", "tmpfs", str(folder)], check=True)
     try:
         yield
     finally:

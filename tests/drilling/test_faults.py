@@ -95,7 +95,7 @@ def test_a_disk_that_fills_while_a_dump_is_loaded(
     site: Site, dumped: Callable[[str, bytes], str], scratch: Path, kind: str
 ) -> None:
     dumped(kind, GROWING[kind])
-    with disk(scratch, "260M"), drilling(site, scratch) as drill:
+    with disk(scratch, "size=260M"), drilling(site, scratch) as drill:
         wait_for(scratch, *CLIENTS[kind])
         with (scratch / "other").open("wb") as file:
             room = os.statvfs(scratch)
@@ -214,7 +214,7 @@ def test_a_disk_that_fills_while_files_are_restored(site: Site, scratch: Path, k
             connection.executescript("CREATE TABLE a (x); INSERT INTO a VALUES (zeroblob(6000000));")
         site.configure(f"<SQLite {site.root}/data.db>\n</SQLite>")
     site.run()
-    with disk(scratch, "3M"):
+    with disk(scratch, "size=3M"):
         assert "has room for 3.1 MB, and at least 6.0 MB are needed" in (
             site.run("drill", f"--scratch={scratch}", expect=1).stdout
         )
