@@ -43,6 +43,16 @@ def site(tmp_path: Path) -> Site:
     return made
 
 
+@pytest.fixture
+def behind(tmp_path: Path, moto: S3Server, faulty: Callable[[S3Server], FaultyS3]) -> tuple[Site, FaultyS3]:
+    """The same site with a store that can be made to fail."""
+    proxy = faulty(moto)
+    made = Site(tmp_path, proxy.server, moto.make_bucket())
+    (made.source / "file").write_text("content")
+    made.configure_cycle(CYCLE)
+    return made, proxy
+
+
 def back_up(site: Site, day: int = 0) -> None:
     backup.run(load_configuration(site.configuration), FIRST_DAY + timedelta(days=day), BackupOptions())
 
@@ -226,13 +236,8 @@ def test_no_other_command_takes_a_word_for_an_archive(site: Site) -> None:
     assert word_of(site, place).ran
 
 
-def test_a_word_that_cannot_be_left_is_a_warning(
-    tmp_path: Path, moto: S3Server, faulty: Callable[[S3Server], FaultyS3]
-) -> None:
-    proxy = faulty(moto)
-    site = Site(tmp_path, proxy.server, moto.make_bucket())
-    (site.source / "file").write_text("content")
-    site.configure_cycle(CYCLE)
+def test_a_word_that_cannot_be_left_is_a_warning(behind: tuple[Site, FaultyS3]) -> None:
+    site, proxy = behind
     proxy.add(Fault("PutObject", answer(403, "AccessDenied"), key=PLACE.key))
     done = site.run("--strict", expect=3)
     assert done.stderr.count(" WARNING ") == 1
@@ -240,14 +245,9 @@ def test_a_word_that_cannot_be_left_is_a_warning(
     assert len(site.archive_keys()) == 1
 
 
-def test_a_night_that_a_full_store_refuses_leaves_its_word(
-    tmp_path: Path, moto: S3Server, faulty: Callable[[S3Server], FaultyS3]
-) -> None:
+def test_a_night_that_a_full_store_refuses_leaves_its_word(behind: tuple[Site, FaultyS3]) -> None:
     """The store answers, and has room for the word: who watches must not see the good night before."""
-    proxy = faulty(moto)
-    site = Site(tmp_path, proxy.server, moto.make_bucket())
-    (site.source / "file").write_text("content")
-    site.configure_cycle(CYCLE)
+    site, proxy = behind
     site.run()
     proxy.add(Fault("PutObject", answer(403, "QuotaExceeded"), key=f"{site.name()}-.*"))
     site.run(day=1, expect=1)
@@ -257,13 +257,8 @@ def test_a_night_that_a_full_store_refuses_leaves_its_word(
     assert (source.key, source.last_good) == (f"{site.name()}-0-FULL", FIRST_DAY)
 
 
-def test_a_word_that_a_full_store_refuses_as_well_is_a_warning(
-    tmp_path: Path, moto: S3Server, faulty: Callable[[S3Server], FaultyS3]
-) -> None:
-    proxy = faulty(moto)
-    site = Site(tmp_path, proxy.server, moto.make_bucket())
-    (site.source / "file").write_text("content")
-    site.configure_cycle(CYCLE)
+def test_a_word_that_a_full_store_refuses_as_well_is_a_warning(behind: tuple[Site, FaultyS3]) -> None:
+    site, proxy = behind
     proxy.add(Fault("PutObject", answer(403, "QuotaExceeded")))
     done = site.run(expect=1)
     assert f"{PLACE.key}, could not be left for `status`" in done.stderr

@@ -10,13 +10,12 @@ from pathlib import Path
 import pytest
 
 from tests.drilling.scratches import left
-from tests.site import Site
+from tests.site import WITHOUT_POWERS, Site
 
 
 def bound(site: Site, *options: str) -> str:
     """Run a command as a root whom permissions bind as they do everybody else."""
-    without = "--bounding-set=-dac_override,-dac_read_search"
-    command = ["setpriv", without, "--inh-caps=-dac_override,-dac_read_search", *site.command(*options, day=1)]
+    command = [*WITHOUT_POWERS, *site.command(*options, day=1)]
     done = subprocess.run(
         command, capture_output=True, text=True, env=site.full_environment(), cwd=site.root, check=False, timeout=120
     )

@@ -16,7 +16,7 @@ from s3napback.errors import StoreUnreachable
 from s3napback.stores.opening import open_store
 from tests.faulty_s3 import Action, Answer, Fault, FaultyS3, answer, change_answer
 from tests.servers import S3Server
-from tests.site import Site
+from tests.site import WITHOUT_POWERS, Site
 
 BAD = {
     "encrypted with another's key": answer(400, "InvalidRequest"),
@@ -232,10 +232,6 @@ def test_prune_does_not_say_that_nothing_is_needless_where_it_cannot_look(two: T
     told = two.site.run("prune", "--yes", day=5).stderr
     assert "archives cannot be judged, so that nothing under the same names is deleted" in told
     assert "it cannot be looked at: " in told
-
-
-# A folder that nobody may look into, for root without the capabilities by which it would all the same.
-WITHOUT_POWERS = ("setpriv", "--inh-caps=-all", "--bounding-set=-dac_override,-dac_read_search")
 
 
 def test_a_folder_that_cannot_be_listed_keeps_no_command_from_what_lies_elsewhere(site: Site, tmp_path: Path) -> None:

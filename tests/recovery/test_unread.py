@@ -15,7 +15,7 @@ from s3napback.recovery.unread import said_of, unread_in
 from s3napback.stores.directory import DirectoryStore
 from tests.catalogues import archive
 from tests.commands.test_index_objects import night
-from tests.site import Site
+from tests.site import WITHOUT_POWERS, Site
 from tests.sources.trees import assert_same_tree
 from tests.stores.sources import BytesSource
 from tests.waiting import becomes
@@ -106,7 +106,6 @@ def test_what_neither_tar_can_read_is_said_once(site: Site) -> None:
     closed.chmod(0o444)
     site.configure_cycle("Diffs 3\nUnreadable warn")
     for day in range(2):
-        without_powers = ["setpriv", "--inh-caps=-all", "--bounding-set=-dac_override,-dac_read_search"]
-        command = [*without_powers, *site.command(day=day)]
+        command = [*WITHOUT_POWERS, *site.command(day=day)]
         done = subprocess.run(command, env=site.full_environment(), capture_output=True, text=True, check=True)
         assert done.stderr.count(f"{closed}/file could not be read and is not in this archive: Permission denied") == 1
