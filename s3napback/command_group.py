@@ -116,6 +116,13 @@ def past(context: click.Context, parameter: click.Parameter, value: str | None) 
     return value
 
 
+def all_past(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Days of which ``past`` holds for each."""
+    for value in values:
+        past(context, parameter, value)
+    return values
+
+
 def _is_date(text: str) -> bool:
     """Whether there is such a day; what there is not, is told as that by whoever reads it."""
     try:

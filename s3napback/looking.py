@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from s3napback.command_group import AS_OF, OwnFile, given, past
+from s3napback.command_group import AS_OF, OwnFile, all_past, given, past
 from s3napback.overview import Invocation
 from s3napback.speaking import say, say_bytes
 
@@ -151,7 +151,7 @@ def history_command(
 
 @click.command("diff")
 @click.argument("source")
-@click.argument("days", nargs=-1, metavar="[DAY [DAY]]")
+@click.argument("days", nargs=-1, callback=all_past, metavar="[DAY [DAY]]")
 @_NAMES
 @_reading
 @click.pass_obj

@@ -89,6 +89,8 @@ def test_what_is_no_command_is_answered_with_what_is_meant(heard: dict[str, obje
         ("migrate --to=~/x", "~ is expanded neither"),
         ("restore /etc --to x --at 9999-01-01", "9999-01-01 lies in the future; today is "),
         ("verify --at '9999-01-01T10:00'", "lies in the future"),
+        ("diff /etc yesterday 9999-01-01", "9999-01-01 lies in the future; today is "),
+        ("diff /etc 9999-01-01", "lies in the future"),
         ("restore /etc --to x --strict", "--strict is for the nightly run, and has no meaning for restore"),
         ("list --full", "--full is for the nightly run"),
         ("verify -f", "--force is for the nightly run"),
