@@ -35,6 +35,9 @@ class Loss:
     base: str
     problem: str
 
+    def __str__(self) -> str:
+        return f"{self.key} cannot be restored: {self.problem}"
+
 
 def unprotected_sources(catalogue: Catalogue, configuration: Configuration, host: str, word: str = "") -> list[Job]:
     """The configured sources of which no archive can be restored.

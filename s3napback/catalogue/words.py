@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from functools import partial
 
 from s3napback.archives import ArchiveRecord, join_prefix
-from s3napback.catalogue.claims import possible_names
-from s3napback.crews import Crew
+from s3napback.catalogue.claims import acting_host, possible_names
+from s3napback.catalogue.contents import Catalogue
+from s3napback.config.settings import Configuration
+from s3napback.crews import Crew, TookTooLong, within
 from s3napback.errors import StoreError, StoreUnreachable
 from s3napback.stores import Store, StoredObject, read_at_most
 from s3napback.watch.keys import Place, place_of
@@ -19,6 +21,9 @@ from s3napback.watch.word import LARGEST, Unreadable, Word, read
 logger = logging.getLogger("s3napback")
 
 _PARALLEL_REQUESTS = 32
+_PATIENCE = 10.0
+"""Seconds for what a command can do without: a folder on a dead network file system never answers."""
+
 _MOST_LOOKS = 500
 """Names of archives without a word that are looked at: whose they are, only their metadata tell."""
 
@@ -39,6 +44,22 @@ def fetched_if_any(store: Store, key: str) -> Word | None:
         return fetched(store, key)
     except (StoreError, Unreadable) as error:
         logger.debug("%s: the word of the run before cannot be read: %s", key, error)
+        return None
+
+
+def last_word(store: Store, catalogue: Catalogue, configuration: Configuration, host: str) -> Word | None:
+    """What the last run of a configuration has left for ``status``; None if that cannot be had, or not soon.
+
+    Args:
+        catalogue: what the store holds.
+        host: HostName, or the machine's own name.
+    """
+    acting = acting_host(catalogue, host, is_configured=bool(configuration.host_name))
+    place = Place(configuration.store.prefix, acting, configuration.path.stem)
+    try:
+        return within(_PATIENCE, lambda: fetched_if_any(store, place.key), "look")
+    except TookTooLong as error:
+        logger.debug("%s: %s", place.key, error)
         return None
 
 

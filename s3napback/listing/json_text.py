@@ -6,6 +6,8 @@ while ``format`` stays the same:
 - ``format``: 1. ``store``: its address. ``prefix``. ``host``: the configuration's HostName.
 - ``unprotected``: one for each source of the configuration, in each Cycle, of which nothing can be restored:
   ``source``, ``cycle`` (empty outside any), ``name``.
+- ``lost``: one for each newest archive that the last run tells of and that is not there, or does not pass for the
+  newest: ``key``, ``name``, ``problem``.
 - ``sources``: one for each source of each host: ``source`` (``Directory /etc``), ``host``, ``days`` (to which it can
   be restored, ``YYYY-MM-DD``, the oldest first), ``newest`` (key of the newest archive that can be restored, or null).
 - ``archives``: in the order of the sources, the newest first. ``key`` (with prefix), ``name`` (key base, without
@@ -76,6 +78,7 @@ def _document(report: Report) -> dict[str, Any]:
         "unprotected": [
             {"source": str(job.source), "cycle": job.cycle, "name": job.name} for job in report.unprotected
         ],
+        "lost": [{"key": loss.key, "name": loss.base, "problem": loss.problem} for loss in report.lost],
         "sources": [
             {
                 "source": str(source.owner.source),

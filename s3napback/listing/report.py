@@ -10,6 +10,7 @@ from s3napback.archives import UNKNOWN_OWNER, Owner, split_key
 from s3napback.catalogue.claims import Claim, Claims, is_stray
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, Chain, newest_first
 from s3napback.catalogue.indexes import is_index_key
+from s3napback.catalogue.losses import Loss
 from s3napback.catalogue.retention import sums_without_archive
 from s3napback.catalogue.succession import succeeds
 from s3napback.catalogue.sums import summed_key
@@ -109,6 +110,7 @@ class Report:
     Attributes:
         place: address of the store, with the prefix.
         unprotected: the configuration's sources of which nothing of our own can be restored.
+        lost: newest archives that the last run has left, and that are not there, or do not pass for the newest.
         rows: the archives of a source beside each other, the newest first; those without metadata last.
         lone_sums: keys of checksums without an archive.
         gone: keys of which the store has notes of its own, and no archive.
@@ -121,6 +123,7 @@ class Report:
     prefix: str
     host: str
     unprotected: tuple[Job, ...]
+    lost: tuple[Loss, ...]
     sources: tuple[RestorableSource, ...]
     rows: tuple[Row, ...]
     lone_sums: tuple[str, ...]
@@ -136,12 +139,13 @@ class Report:
 
     def alarms(self) -> list[str]:
         """What must be seen before anything else, one sentence each."""
-        return [
+        nothing = [
             f"NOTHING of {job.source}{f' (Cycle {job.cycle})' if job.cycle else ''} can be restored"
             f"{' but what the original tool left' if self._was_left(job) else ''}: it is configured, and there is no "
             f"whole backup of {'our own' if self._was_left(job) else 'it'}."
             for job in self.unprotected
         ]
+        return [*nothing, *(f"{loss}." for loss in self.lost)]
 
     def _was_left(self, job: Job) -> bool:
         """Whether something of the original tool's can be restored of what a job backs up."""
@@ -193,12 +197,14 @@ class Shown:
     Attributes:
         archives: our own.
         unprotected: sources of the configuration of which nothing can be restored.
+        lost: see ``Report``.
         unread: by the keys of archives, how many paths could not be read; what is not there is 0.
         original: archives of the original tool.
     """
 
     archives: Sequence[CataloguedArchive]
     unprotected: Sequence[Job] = ()
+    lost: Sequence[Loss] = ()
     unread: Mapping[str, int] = field(default_factory=dict)
     original: Sequence[OriginalArchive] = ()
 
@@ -231,6 +237,7 @@ def make_report(catalogue: Catalogue, shown: Shown, claims: Claims, *, location:
         prefix=prefix,
         host=claims.host,
         unprotected=tuple(shown.unprotected),
+        lost=tuple(shown.lost),
         sources=tuple(_restorable_sources(rows)),
         rows=tuple(rows),
         lone_sums=tuple(found.key for found in sums_without_archive(catalogue)),

@@ -9,15 +9,14 @@ from datetime import date
 from functools import cached_property
 from pathlib import Path
 
-from s3napback.catalogue.claims import acting_host, is_stray
+from s3napback.catalogue.claims import is_stray
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive
 from s3napback.catalogue.losses import Loss, losses, outdone
 from s3napback.catalogue.narrowing import read_catalogue_of
 from s3napback.catalogue.selection import matching_archives, meant
 from s3napback.catalogue.sums import sum_key
-from s3napback.catalogue.words import fetched_if_any
+from s3napback.catalogue.words import last_word
 from s3napback.config.settings import Configuration
-from s3napback.crews import TookTooLong, within
 from s3napback.encryption.gpg import signer_fingerprint
 from s3napback.encryption.keys import require_own_home
 from s3napback.errors import S3napbackError
@@ -30,13 +29,8 @@ from s3napback.recovery.opening.decrypting import Decryption
 from s3napback.recovery.opening.fetching import LARGEST_RANGE, Transport
 from s3napback.stores import COLD_CLASSES, Store, StoredObject
 from s3napback.surroundings import configured_store, host_name
-from s3napback.watch.keys import Place
-from s3napback.watch.word import Word
 
 logger = logging.getLogger("s3napback")
-
-_PATIENCE = 10.0
-"""Seconds for what a recovery can do without: a folder on a dead network file system never answers."""
 
 
 class StoredCold(S3napbackError):
@@ -185,9 +179,7 @@ class Holdings:
         """What is lost under the names of these archives, one line each: it may be newer ones."""
         bases = {archive.base for archive in archives}
         found = (loss for base in sorted(bases) for loss in self._losses_by_base.get(base, ()))
-        return tuple(
-            f"{loss.key} cannot be restored: {loss.problem}" for loss in sorted(found, key=lambda each: each.key)
-        )
+        return tuple(map(str, sorted(found, key=lambda each: each.key)))
 
     def lost_wholly(self) -> list[str]:
         """What is lost under names under which nothing is left that tells of its source, one line each.
@@ -198,9 +190,7 @@ class Holdings:
         unseen = {archive.key for archive in self.catalogue.archives if archive.flaw}
         names = {job.name for job in self.configuration.jobs}
         return [
-            f"{loss.key} cannot be restored: {loss.problem}"
-            for loss in self.losses
-            if loss.base not in known and (loss.key in unseen or loss.base in names)
+            str(loss) for loss in self.losses if loss.base not in known and (loss.key in unseen or loss.base in names)
         ]
 
     @cached_property
@@ -225,20 +215,10 @@ class Holdings:
         names = {job.name for job in self.configuration.jobs}
         prefix = self.configuration.store.prefix
         found = {loss.key: loss for loss in losses(self.catalogue, names, prefix)}
-        if (word := self._last_word()) is not None:
+        word = last_word(self.store, self.catalogue, self.configuration, host_name(self.configuration))
+        if word is not None:
             found = {**{loss.key: loss for loss in outdone(self.catalogue, word, prefix)}, **found}
         return [found[key] for key in sorted(found)]
-
-    def _last_word(self) -> Word | None:
-        """What the last run of this configuration has left for ``status``; None if that cannot be had."""
-        configuration = self.configuration
-        host = acting_host(self.catalogue, host_name(configuration), is_configured=bool(configuration.host_name))
-        place = Place(configuration.store.prefix, host, configuration.path.stem)
-        try:
-            return within(_PATIENCE, lambda: fetched_if_any(self.store, place.key), "look")
-        except TookTooLong as error:
-            logger.debug("%s: %s", place.key, error)
-            return None
 
 
 def look_at_store(configuration: Configuration, word: str = "", origin: str = "") -> Holdings:

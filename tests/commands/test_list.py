@@ -85,6 +85,7 @@ def test_the_json_document_has_the_documented_fields_and_no_others(any_site: Sit
         "prefix": "",
         "host": "test-host",
         "unprotected": [],
+        "lost": [],
         "sources": [
             {
                 "source": f"Directory {site.source}",

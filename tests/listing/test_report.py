@@ -20,7 +20,7 @@ def report_on(
     found: Catalogue, *, configured: bool = True, prefix: str = "", unread: Mapping[str, int] | None = None
 ) -> Report:
     claims = Claims(HOST, (job(),) if configured else ())
-    shown = Shown(found.archives, unprotected(found, claims), unread or {})
+    shown = Shown(found.archives, unprotected(found, claims), unread=unread or {})
     return make_report(found, shown, claims, location="s3://bucket", prefix=prefix)
 
 

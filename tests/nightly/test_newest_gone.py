@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,23 @@ def test_verify_fails_and_restore_says_so(nights: Site, how: str) -> None:
     done = nights.run("restore", str(nights.source), "--to", str(out), day=1)
     assert told(nights, newest, where) in done.stderr
     assert {path.name for path in out.rglob("file*")} == {"file0"}
+
+
+def test_list_says_so_first_and_of_what_is_asked_for_alone(nights: Site) -> None:
+    newest = sorted(nights.archive_keys())[-1]
+    remove(nights, newest)
+    said = f"{told(nights, newest, 'it is gone')}."
+    for words in ((), (str(nights.source),)):
+        assert nights.run("list", *words, day=1).stdout.startswith(said)
+        (lost,) = json.loads(nights.run("list", "--json", *words, day=1).stdout)["lost"]
+        assert (lost["key"], lost["name"]) == (newest, f"{nights.name()}")
+        assert said == f"{newest} cannot be restored: {lost['problem']}."
+    other = nights.root / "other"
+    other.mkdir()
+    (other / "file").write_text("content")
+    nights.configure(f"<Cycle nightly>\n{FULLS}\nDirectory {other}\n</Cycle>", general="Prefix atlas")
+    nights.run(day=1)
+    assert "tells of it" not in nights.run("list", str(other), day=1).stdout
 
 
 @pytest.mark.parametrize(
