@@ -41,7 +41,7 @@ from s3napback.overview import doctor_command, list_command, report_command, sch
 from s3napback.peeking import dump_command
 from s3napback.records import dataclass
 from s3napback.scarcity import foreseen
-from s3napback.speaking import confirm, say
+from s3napback.speaking import confirm, say, say_file
 
 if TYPE_CHECKING:
     from s3napback.deciding.facts import BackupOptions
@@ -250,7 +250,7 @@ def migrate_command(invocation: Invocation, target: Path | None) -> None:
 
     if target is not None and len(invocation.paths) > 1:
         raise click.UsageError("--to takes one configuration: give -c once")
-    invocation.run_each(lambda path: migrate.migrate(path, target, say, test=invocation.test))
+    invocation.run_each(lambda path: migrate.migrate(path, target, say_file, test=invocation.test))
 
 
 @command_line.command("restore", cls=SeveralKeys)

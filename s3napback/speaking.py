@@ -90,6 +90,14 @@ def say_bytes(data: bytes) -> None:
         raise cannot_be_written(error) from error
 
 
+def say_file(text: str) -> None:
+    """Print what is to be kept as a file: as it is, in UTF-8. A terminal is shown it as by ``say``, tabs as blanks."""
+    if sys.stdout.isatty():
+        say(*(line.expandtabs() for line in text.removesuffix("\n").split("\n")))
+    else:
+        say_bytes(text.encode())
+
+
 def cannot_be_written(error: OSError) -> S3napbackError:
     """What is to be said if standard output takes nothing, of which what is still held back is dropped."""
     # It would fail once more when Python ends.

@@ -26,6 +26,18 @@ def test_lines_arrive_in_any_encoding_and_a_terminal_obeys_nothing_in_them(encod
     assert done.stdout == b"gr" + letter + b"n\na\\x1b[31m\\nb\n"
 
 
+def test_a_file_is_printed_as_it_is_and_a_terminal_obeys_nothing_in_it() -> None:
+    script = "from s3napback.speaking import say_file; say_file('gr\\u00fcn\\n\\ta\\x1b[31m\\n')"
+    assert run(script, env={**os.environ, "PYTHONIOENCODING": "latin-1"}).stdout == "grün\n\ta\x1b[31m\n".encode()
+    controller, terminal = pty.openpty()
+    try:
+        run(script, stdout=terminal)
+        assert os.read(controller, 1000) == "grün\r\n        a\\x1b[31m\r\n".encode()
+    finally:
+        os.close(controller)
+        os.close(terminal)
+
+
 def test_a_reader_that_has_had_enough_is_no_error() -> None:
     reader, writer = os.pipe()
     os.close(reader)

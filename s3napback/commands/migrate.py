@@ -28,7 +28,7 @@ def migrate(path: Path, target: Path | None, say: Callable[[str], None], *, test
     Args:
         path: the old one.
         target: where the new one goes; None shows it.
-        say: takes the lines that are the result.
+        say: takes the text that is the result.
         test: show what would differ, and write nothing.
 
     Returns:
@@ -45,12 +45,12 @@ def migrate(path: Path, target: Path | None, say: Callable[[str], None], *, test
     changed, noted = len(examined.changes), sum(map(len, notes.values()))
     _require_same_plan(examined.configuration, there, text)
     if test:
-        old = read_text(path).splitlines()
-        for line in difflib.unified_diff(old, text.splitlines(), str(path), str(target or path), lineterm=""):
-            say(line)
+        old, new = read_text(path).split("\n"), text.split("\n")
+        say(
+            "".join(f"{line}\n" for line in difflib.unified_diff(old, new, str(path), str(target or path), lineterm=""))
+        )
     elif target is None:
-        for line in text.splitlines():
-            say(line)
+        say(text)
     else:
         _write(target, text)
     summary = f"{counted(changed, 'change')}, {counted(noted, 'remark')} on what differs"

@@ -156,7 +156,7 @@ class DumpCommandSource:
                 f"{self.job.source} holds no table, but did when it was backed up last. If that is meant, run once "
                 "with -f"
             )
-        return [Alarm(remark) for remark in held.remarks]
+        return [Alarm(f"{self.job.source}: {remark}") for remark in held.remarks]
 
     def has_content(self) -> bool:
         """See ``Source``."""

@@ -196,7 +196,7 @@ class PostgreSQLServer:
             is_empty=all(each.is_empty for each in contents),
             names=frozenset(map(database_name, plain)).union(*(each.names() for each in named)),
             counts={what: count for each in named for what, count in each.counts().items()},
-            remarks=(*broken, *(remark for each in contents for remark in each.remarks())),
+            remarks=(*broken, *dict.fromkeys(remark for each in contents for remark in each.remarks())),
             files={(name, *table): file for name in plain for table, file in self._noted_files(name).items()},
         )
 

@@ -98,13 +98,17 @@ WHERE m.umoptions IS NULL AND NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.rol
 AND NOT (m.umuser = 0 AND pg_has_role(s.srvowner, 'USAGE'))
 AND NOT (m.umuser <> 0 AND m.usename = current_user
     AND (pg_has_role(s.srvowner, 'USAGE') OR has_server_privilege(s.oid, 'USAGE')))
+UNION ALL
+SELECT 'setting', '', name, '' FROM pg_settings
+WHERE name IN ('zero_damaged_pages', 'ignore_checksum_failure') AND setting = 'on'
 """
 """All that a dump should hold, in the words of messages. 16384 is FirstNormalObjectId: what has a smaller number was
 made with the server. Views of the standard may have been made anew, as notes of releases advise. pg_dump passes over
 the server's own schemas, and over triggers that a partition has from the table above it unless they are switched on or
 off otherwise; and of an extension's tables writes only the rows of those that it calls its configuration.
 The size of a table is asked for last, since that waits for whoever has locked it.
-The view ``pg_user_mappings`` hides options from others, and pg_dump then writes the mapping without any."""
+The view ``pg_user_mappings`` hides options from others, and pg_dump then writes the mapping without any.
+Settings are those of this session, which the dump's have in common with it."""
 
 _FROM_10 = """
 UNION ALL
@@ -217,6 +221,11 @@ class DatabaseContents:
             elif thing.kind == "misplaced routine":
                 found.append(
                     f"the routine {name} is not in the dump, since that schema is the server's own: move it to another"
+                )
+            elif thing.kind == "setting":
+                found.append(
+                    f"the setting {thing.name} is on: rows on damaged pages would be missing from the dump, or be "
+                    "others than they were, without a word. Switch it off (ALTER SYSTEM, DATABASE or ROLE ... RESET)"
                 )
         return tuple(found)
 

@@ -14,16 +14,16 @@ import argparse
 import errno
 import os
 import sqlite3
-import stat
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from urllib.parse import quote
 
 from s3napback.errors import SourceError
 from s3napback.formatting import human_bytes
 from s3napback.sources.sqlite_access import reached
+from s3napback.sources.sqlite_beside import require_files, require_no_super_journal, require_own_log
 from s3napback.sources.sqlite_room import View, run_in_room
 from s3napback.streams.environment import NOBODY, User, user_of
 
@@ -102,7 +102,10 @@ def _opened(view: View, path: str, patience: float) -> sqlite3.Connection:
         raise SourceError(f"{path} {_NOT_ONE}")
     # SQLite makes files for a log that is not there, and takes them away again only if it may write.
     is_at_rest = header[_WAL_FIELD] == _WAL and not os.path.lexists(f"{view.source}-wal")
+    if is_at_rest:
+        require_own_log(view.source, path)
     if may_write and is_at_rest:
+        require_no_super_journal(view.source, path)
         return _begun(view.source, "rw", patience)
     try:
         return _begun(view.source, "ro", patience)
@@ -110,6 +113,7 @@ def _opened(view: View, path: str, patience: float) -> sqlite3.Connection:
         # What a writer left half done when it was killed is undone by whoever opens the database next.
         if not may_write or not any(sign in str(error) for sign in _READ_ONLY):
             raise
+        require_no_super_journal(view.source, path)
         return _begun(view.source, "rw", patience)
 
 
@@ -118,10 +122,7 @@ def _header(source: str, path: str) -> bytes:
     try:
         with os.fdopen(os.open(source, _READ), "rb") as file:
             header = file.read(HEADER)
-        for end in ("-wal", "-journal", "-shm"):
-            with suppress(FileNotFoundError):
-                if not stat.S_ISREG(os.lstat(source + end).st_mode):
-                    raise SourceError(f"{path}{end} is no file, and no part of a database; remove it")
+        require_files(source, path)
     except OSError as error:
         raise SourceError(
             f"{path} cannot be opened as user number {os.geteuid()}: {error.strerror}. The owner of a database must be "

@@ -180,6 +180,14 @@ def test_without_to_it_is_printed_and_with_t_it_is_a_diff(tmp_path: Path, old: W
     assert sorted(each.name for each in tmp_path.iterdir()) == ["old.conf"]
 
 
+def test_what_is_printed_is_the_file_that_would_be_written(tmp_path: Path, old: Written) -> None:
+    path = old("<Cycle daily>\n\t# \x0c grün\u2028\n\tLogFile /x\n\tDirectory /etc\n</Cycle>\n")
+    result = CliRunner(charset="latin-1").invoke(command_line, ["-c", str(path), "migrate"])
+    assert result.stdout_bytes.decode() == migrated(path, tmp_path / "new.conf")
+    assert "\t# \x0c grün\u2028\n" in result.stdout_bytes.decode()
+    assert "-\tLogFile /x\n" in migrate(path, "-t").stdout
+
+
 def test_a_file_that_exists_is_left_alone(tmp_path: Path, old: Written) -> None:
     path = old("LogFile /x\n")
     before = path.read_text()

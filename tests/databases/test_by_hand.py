@@ -93,9 +93,14 @@ def test_postgresql_databases_can_be_loaded_by_hand(tmp_path: Path, backups_key:
             POSTGRES_EVERYTHING.replace("日本語 🦆", "ÄÖÜ").replace("–", "-").replace("“", "").replace("„", ""),
             "ledger",
         )
+        server.run("CREATE TABLE lists AS SELECT ARRAY[NULL, 'NULL', 'x'] AS words", "ledger")
+        server.run("ALTER DATABASE ledger SET array_nulls = off")
         server.run("ALTER DATABASE ledger SET default_transaction_read_only = on")
         before = {**server.describe("ledger"), "itself": server.run(about)}
-        assert b"clerk\t8\tC\t{work_mem=77MB,default_transaction_read_only=on}\tthe one" in before["itself"]
+        assert (
+            b"clerk\t8\tC\t{work_mem=77MB,array_nulls=off,default_transaction_read_only=on}\tthe one"
+            in before["itself"]
+        )
         site.run()
         slots = {f"PostgreSQL/{name}-3": key_of(site, f"PostgreSQL/{name}") for name in ("ledger", "all")}
         recipe = adapted("PostgreSQL by hand", {**slots, "/srv/vault": str(site.vault)}).splitlines()

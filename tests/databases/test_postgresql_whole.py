@@ -208,6 +208,17 @@ def test_what_only_a_superuser_may_see_fails_the_dump_of_another(site: Site, pos
     postgres.run("DROP OWNED BY lowly; DROP ROLE lowly")
 
 
+def test_a_setting_that_hides_damage_is_told_of(site: Site, postgres: Postgres, database: str) -> None:
+    site.environment.update(postgres.environment)
+    site.configure(f"<PostgreSQL {database}>\n</PostgreSQL>")
+    assert "damaged pages" not in site.run().stderr
+    postgres.run(f"ALTER DATABASE {database} SET zero_damaged_pages = on")
+    told = site.run("-f").stderr
+    assert f"PostgreSQL {database}: the setting zero_damaged_pages is on: rows on damaged pages would be" in told
+    site.configure("PostgreSQL all")
+    assert site.run("-f").stderr.count("zero_damaged_pages is on") == 1
+
+
 def test_what_no_dump_takes_is_told(site: Site, postgres: Postgres, database: str) -> None:
     site.environment.update(postgres.environment)
     postgres.run(
@@ -217,7 +228,8 @@ def test_what_no_dump_takes_is_told(site: Site, postgres: Postgres, database: st
     )
     site.configure(f"<PostgreSQL {database}>\n</PostgreSQL>")
     told = site.run().stderr
-    assert "the rows of the table public.first are not in the dump: it belongs to the extension postgres_fdw" in told
+    rows = f"PostgreSQL {database}: the rows of the table public.first are not in the dump"
+    assert f"{rows}: it belongs to the extension postgres_fdw" in told
     assert "the routine pg_catalog.own is not in the dump" in told
     assert told.count(" WARNING ") == 2
     postgres.run("CREATE TABLE information_schema.hidden AS SELECT 1 AS a", database)

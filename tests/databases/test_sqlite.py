@@ -77,6 +77,19 @@ def test_what_stands_in_the_log_alone_is_in_the_copy(site: Site, folder: Path, t
     assert 4711 in numbers(restored(site, f"SQLite{path}", tmp_path / "copy"))
 
 
+def test_a_database_whose_log_lies_beside_another_name_is_not_copied_without_it(
+    site: Site, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = make(folder / "data.db", "PRAGMA journal_mode = WAL")
+    other = folder / "hard link.db"
+    other.hardlink_to(path)
+    with held(path, "INSERT INTO t VALUES (4711, '')"):
+        assert f"{other} is in use by another name" in fails(site, other, caplog)
+        assert {each.name for each in folder.iterdir()} == {path.name, other.name, "data.db-wal", "data.db-shm"}
+        assert night(site, block(path), 1).done == 1
+    assert night(site, block(other), 2).done == 1
+
+
 def test_what_a_killed_program_left_half_done_is_not(site: Site, folder: Path, tmp_path: Path) -> None:
     path = make(folder / "data.db", rows=2000)
     spill = ("PRAGMA cache_size = 5", "BEGIN", "UPDATE t SET number = number + 1000000")

@@ -24,6 +24,7 @@ from tests.site import Site
 OWNER = 1234
 OTHER = 4321
 SECRET = b"a secret of root's\n"
+JOURNAL = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root backs up what belongs to others")
 
@@ -71,11 +72,15 @@ def journal_naming(database: Path, victim: Path) -> bytes:
     Its form is that of "The Rollback Journal" in SQLite's "Database File Format", and of ``writeSuperJournal`` in its
     pager.c.
     """
-    header = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7" + struct.pack(">5I", 0, 1, database.stat().st_size // 4096, 512, 4096)
-    name = os.fsencode(victim)
+    header = JOURNAL + struct.pack(">5I", 0, 1, database.stat().st_size // 4096, 512, 4096)
+    return header.ljust(512, b"\0") + naming(victim)
+
+
+def naming(super_journal: Path) -> bytes:
+    """What a journal ends with that names a super-journal, in a database with pages of 4096 bytes."""
+    name = os.fsencode(super_journal)
     lock_page = 0x40000000 // 4096 + 1
-    super_journal = struct.pack(">I", lock_page) + name + struct.pack(">II", len(name), sum(name))
-    return header.ljust(512, b"\0") + super_journal + b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
+    return struct.pack(">I", lock_page) + name + struct.pack(">II", len(name), sum(name)) + JOURNAL
 
 
 def test_a_database_is_read_with_its_owners_rights_wherever_it_lies(site: Site, tmp_path: Path) -> None:
@@ -194,6 +199,44 @@ def test_a_journal_beside_the_database_of_another_is_not_rolled_back(
     assert path.read_bytes() == before
     home.chmod(0o755)
     assert night(site, block(path)).done == 1
+
+
+def test_a_journal_whose_super_journal_is_out_of_sight_is_left_for_the_program(
+    home: Path, site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    """To SQLite it is gone then: it would throw the journal away, and leave the live database half written."""
+    path = make(home / "data.db", "PRAGMA page_size = 4096", rows=2000)
+    with held(path, "PRAGMA cache_size = 5", "BEGIN", "UPDATE t SET number = number + 1000000") as process:
+        process.kill()
+        process.wait()
+    journal, decides = home / "data.db-journal", home / "first.db-mj12345678"
+    with journal.open("ab") as file:
+        file.write(naming(decides))
+    decides.write_bytes(os.fsencode(journal) + b"\0")
+    give(home, OWNER)
+    before = path.read_bytes(), journal.read_bytes()
+    assert night(site, block(path)).failed == 1
+    assert f"{path} was left in the midst of a transaction over several databases" in caplog.text
+    assert (path.read_bytes(), journal.read_bytes()) == before
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT max(number) FROM t").fetchone() == (1999,)
+    assert not journal.exists()
+    give(home, OWNER)
+    assert night(site, block(path)).done == 1
+
+
+@pytest.mark.parametrize("end", ["-wal", "-shm"])
+def test_a_part_of_a_database_that_its_owner_may_not_read_is_named(
+    end: str, home: Path, site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = make(home / "data.db", "PRAGMA journal_mode = WAL")
+    give(home, OWNER)
+    with held(path, "PRAGMA wal_autocheckpoint = 0", "INSERT INTO t VALUES (4711, '')"):
+        part = home / f"data.db{end}"
+        os.chown(part, 0, 0)
+        part.chmod(0o600)
+        assert night(site, block(path)).failed == 1
+        assert f"{part} cannot be read by user number {OWNER}, and is a part of the database" in caplog.text
 
 
 def test_what_the_owner_may_not_read_is_not_read(home: Path, site: Site, caplog: pytest.LogCaptureFixture) -> None:
