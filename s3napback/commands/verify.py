@@ -302,7 +302,8 @@ class Verification:
             self._report_failure(chain[-1].key, error)
             return 1
         self.differences += differing
-        self.say(f"{source}: {counted(differing, 'difference')} from {chain[-1].key}")
+        lacking = _lacking(chain[-1], _note_if_any(decoder, chain[-1]))
+        self.say(f"{source}: {counted(differing, 'difference')} from {chain[-1].key}{lacking}")
         return differing
 
     def _tar_options(self, archive: CataloguedArchive, source: SourceName) -> Sequence[str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from s3napback.capabilities import is_bound_by_modes, is_deprived_root
 from s3napback.records import dataclass
-from s3napback.recovery.folders import cursor, entry_mode, go_to, unchanged
+from s3napback.recovery.folders import cursor, entry_mode, go_to, unchanged, walk
 from s3napback.recovery.manners import USUAL_MANNERS, Manners
 from s3napback.recovery.members import ACCESS_LIST, CAPABILITY, DEFAULT_LIST, SET_ID
 from s3napback.recovery.passing import Before
@@ -61,6 +61,21 @@ class _Place:
 
 
 @dataclass
+class _Names:
+    """Of a file with several names that was copied.
+
+    Attributes:
+        first: the path that was copied first, as archives name it.
+        count: names that it had before.
+        copied: names that were copied.
+    """
+
+    first: bytes
+    count: int
+    copied: int = 0
+
+
+@dataclass
 class Copier:
     """Copies to a target, and keeps together what is one file with several names. Closed by its ``stack``.
 
@@ -76,6 +91,7 @@ class Copier:
     _first_names: dict[tuple[int, int], tuple[int, str]] = field(default_factory=dict)
     _pools: dict[int, int] = field(default_factory=dict)
     _lone: dict[tuple[int, int], str] = field(default_factory=dict)
+    _copied: dict[tuple[int, int], _Names] = field(default_factory=dict)
 
     @contextmanager
     def noting(self, path: bytes, aspect: Aspect, *others: int) -> Iterator[None]:
@@ -133,8 +149,31 @@ class Copier:
                 os.rename(_COPY, new_name or name, src_dir_fd=folder, dst_dir_fd=target)
                 if self.manners.one_by_one:
                     self.give_times(status, new_name or name, target, path)
+                if status.st_nlink > 1:
+                    identity = status.st_dev, status.st_ino
+                    self._copied.setdefault(identity, _Names(path, status.st_nlink)).copied += 1
                 return True
             return False
+
+    def note_parted(self, tree: int) -> None:
+        """Note files that were copied, and of which other names were renamed into place: they are two files now.
+
+        Args:
+            tree: descriptor of the folder in which everything lay. What was copied lies there still, and so does what
+                was not asked for.
+        """
+        missing = {identity: names.count for identity, names in self._copied.items() if names.copied < names.count}
+        if not missing:
+            return
+        for step in walk(tree):
+            for name in step.others:
+                status = os.lstat(name, dir_fd=step.place.descriptor)
+                identity = status.st_dev, status.st_ino
+                if identity in missing:
+                    missing[identity] -= 1
+        for identity, count in missing.items():
+            if count:
+                self.refusals.note(self._copied[identity].first, Aspect.COPY, os.strerror(errno.EXDEV))
 
     def _linked(self, status: os.stat_result, folder: int, path: bytes) -> bool:
         """Make another name of a file that was copied already."""

@@ -19,7 +19,7 @@ from s3napback.logs import log_lines
 from s3napback.records import dataclass
 from s3napback.recovery.members import Gate
 from s3napback.recovery.opening.decoder import Decoder, Portion
-from s3napback.recovery.paths import NOT_ARCHIVED, NoSuchPath, WantedPaths, members_of_paths
+from s3napback.recovery.paths import NoSuchPath, WantedPaths, members_of_paths
 from s3napback.recovery.picking import in_parts
 from s3napback.recovery.single_file import write_to_standard_output
 from s3napback.streams.dumpdirs import entries_of
@@ -229,7 +229,8 @@ _REFUSALS = {
     "the last state; restore it",
     _Fate.SHUT: f"was not read that night, or a folder above it was not; {_ELSEWHERE}",
     _Fate.UNREAD: f"could not be read that night; {_ELSEWHERE}",
-    _Fate.OLDER: NOT_ARCHIVED,
+    _Fate.OLDER: "was there on that day, but Exclude left it out of the archives, it could not be read that night, or "
+    "it is a socket, which none holds",
     _Fate.BELOW_OLDER: "was not there on that day, or a folder above it could not be read or is left out by Exclude; "
     "an older day may have it (--at)",
 }

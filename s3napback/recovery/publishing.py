@@ -111,6 +111,7 @@ def publish(
         with _failing(staging.where, move, count):
             for name in names:
                 move.move(file_names(name))
+            copier.note_parted(tree)
 
 
 def _require_free_way(source: Cursor, target: Cursor, names: Sequence[str], where: Path) -> int:

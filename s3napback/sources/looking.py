@@ -18,12 +18,17 @@ def looks_for(options: Sequence[str], *, one_file_system: bool) -> Looks:
     """What follows from TarOptions and OneFileSystem."""
     names = option_names(options)
     return Looks(
-        follows=bool(names & _FOLLOWING),
+        follows=follows_links(options),
         one_file_system=stays_on_one(options, one_file_system=one_file_system),
         compares_mode="--mode" not in names,
         compares_owner=not names & _OWNER_OPTIONS,
         tags=tuple(_tags(options)),
     )
+
+
+def follows_links(options: Sequence[str]) -> bool:
+    """Whether TarOptions have tar take what links lead to."""
+    return bool(option_names(options) & _FOLLOWING)
 
 
 def stays_on_one(options: Sequence[str], *, one_file_system: bool) -> bool:
@@ -40,10 +45,19 @@ def _tags(options: Sequence[str]) -> Iterator[Tag]:
             yield Tag(os.fsencode(value))
 
 
+def keeping_tags(options: Sequence[str]) -> Iterator[Tag]:
+    """What has tar leave out all of a folder but the tag itself."""
+    for option in options:
+        name, _, value = option.partition("=")
+        if name == "--exclude-caches":
+            yield CACHE_TAG
+        elif name == "--exclude-tag" and value:
+            yield Tag(os.fsencode(value))
+
+
 def tags_kept(options: Sequence[str]) -> frozenset[bytes]:
     """The names of what tar keeps of a folder that it leaves out for having it."""
-    split = (option.partition("=") for option in options)
-    return frozenset(os.fsencode(value) for name, _, value in split if name == "--exclude-tag")
+    return frozenset(tag.name for tag in keeping_tags(options) if tag is not CACHE_TAG)
 
 
 def alters_headers(options: Sequence[str]) -> bool:

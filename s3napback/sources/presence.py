@@ -10,7 +10,10 @@ from pathlib import Path
 
 from s3napback.config.settings import Job
 from s3napback.errors import SourceError
+from s3napback.formatting import printable
+from s3napback.index.tags import has_tag
 from s3napback.sources.exclusion import Exclusion
+from s3napback.sources.looking import follows_links, keeping_tags
 from s3napback.sources.programs import answer_of
 from s3napback.streams.environment import Family
 
@@ -37,7 +40,7 @@ def holds_anything(job: Job) -> bool:
 
 
 def require_something_left(job: Job, command: Callable[..., Sequence[str]], excluded: Exclusion) -> None:
-    """Refuse a directory that is excluded itself, by its name or that of one above it.
+    """Refuse a directory that is excluded itself, by its name or that of one above it, or by a tag in it.
 
     tar is asked, with the options of the backup: which pattern matches what only it knows for certain.
 
@@ -52,6 +55,7 @@ def require_something_left(job: Job, command: Callable[..., Sequence[str]], excl
     """
     if not (job.settings.exclude or job.settings.tar_options):
         return
+    _require_no_tag(job)
     with ExitStack() as files:
         # Nothing is written: a rehearsal asks as well.
         opened = {name: _in_memory(name, lines, files) for name, lines in excluded.lists.items()}
@@ -67,6 +71,24 @@ def require_something_left(job: Job, command: Callable[..., Sequence[str]], excl
             return  # what else may be wrong with tar or the directory, the backup itself says
     if not entry.strip("\0"):
         raise SourceError(nothing_left(job))
+
+
+def _require_no_tag(job: Job) -> None:
+    """Refuse a directory of which a tag in it leaves nothing but itself; of the other tags tar tells."""
+    options = job.settings.tar_options
+    with ExitStack() as closing:
+        try:
+            folder = os.open(job.target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            return  # the backup itself says it
+        closing.callback(os.close, folder)
+        for tag in keeping_tags(options):
+            if has_tag(b".", folder, (tag,), follows=follows_links(options)):
+                name = printable(os.fsdecode(tag.name))
+                raise SourceError(
+                    f"nothing of {job.target} but {name} would be archived: "
+                    "TarOptions leave out the folders that hold one"
+                )
 
 
 def _in_memory(name: str, content: bytes, closing: ExitStack) -> int:

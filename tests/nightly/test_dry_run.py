@@ -130,6 +130,25 @@ def test_a_directory_that_is_excluded_itself_would_fail(site: Site) -> None:
     assert not site.archive_keys()
 
 
+@pytest.mark.parametrize(
+    ("option", "tag"), [("--exclude-tag=.nobackup", ".nobackup"), ("--exclude-caches", "CACHEDIR.TAG")]
+)
+def test_a_tag_in_the_directory_itself_does_not_empty_the_backup(site: Site, option: str, tag: str) -> None:
+    """Whoever may write there could do it, and the night would end well."""
+    (site.source / "file").write_text("content")
+    site.configure_cycle(f"Diffs 3\nTarOptions {option}")
+    (site.source / "CACHEDIR.TAG").write_text("no signature")
+    site.run(day=0)
+    (site.source / tag).write_text("Signature: 8a477f597d28d172789f06886806bc55\n")
+    would = site.run("-t", day=1, expect=1).stdout
+    assert f"    would fail: nothing of {site.source} but {tag} would be archived" in would
+    assert f"but {tag} would be archived: TarOptions" in site.run(day=1, expect=1).stderr
+    (site.source / tag).write_text("none")
+    (site.source / ".nobackup").unlink(missing_ok=True)
+    site.run(day=1)
+    assert len(site.archive_keys()) == 2
+
+
 def test_what_backs_up_nothing_is_no_success(site: Site) -> None:
     (site.root / "conf.d").mkdir()
     site.configure("Include conf.d/*.conf")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from s3napback.recovery.refusals import Incomplete
 from tests.recovery.helpers import file_member, folder_member, put_archive, restore_here, tar_of, why_not
 from tests.site import Site
 
@@ -146,3 +149,42 @@ def test_a_disk_that_cannot_be_read_before_publishing_is_told_and_nothing_is_pub
     said = why_not(site, "/etc", tmp_path / "out")
     assert "what was extracted cannot be looked into" in said
     assert "nothing was restored" in said
+
+
+@pytest.fixture
+def parted(site: Site, tmp_path: Path) -> Iterator[Path]:
+    """A live tree with a disk of its own mounted in it, and an archive of a file that has names here and there."""
+    site.configure("")
+    links = [file_member(f"etc/{name}", type=b"1", linkname="etc/disk/one") for name in ("disk/two", "new/three", "z")]
+    folders = [
+        (folder_member("etc/", ["Ddisk", "Dnew", "Yz"]), b""),
+        (folder_member("etc/disk/", ["Yone", "Ytwo"]), b""),
+    ]
+    folders.append((folder_member("etc/new/", ["Ythree"]), b""))
+    content = tar_of(*folders, (file_member("etc/disk/one"), b"content"), *((link, b"") for link in links))
+    put_archive(site, 0, content)
+    disk = tmp_path / "live/etc/disk"
+    disk.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(disk)], check=True)
+    try:
+        yield tmp_path / "live"
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.parametrize("paths", [(), ("disk", "new"), ("z", "disk/one")])
+def test_a_file_that_becomes_two_because_a_disk_is_mounted_between_its_names_is_told(
+    site: Site, parted: Path, paths: tuple[str, ...]
+) -> None:
+    with pytest.raises(Incomplete) as caught:
+        restore_here(site, "/etc", parted, in_place=True, agreed=True, paths=paths)
+    said = "\n".join(caught.value.lines)
+    assert "1 path: made as a copy, not as another name of the same file (Invalid cross-device link)" in said
+    assert f"{parted}/etc/disk/" in said
+    assert (parted / "etc/disk/one").read_text() == "content"
+
+
+@pytest.mark.parametrize("paths", [("disk",), ("disk/two",), ("new", "z"), ("z",)])
+def test_nothing_is_told_of_names_that_were_not_asked_for(site: Site, parted: Path, paths: tuple[str, ...]) -> None:
+    restore_here(site, "/etc", parted, in_place=True, agreed=True, paths=paths)
+    assert (parted / "etc" / paths[-1]).exists()
