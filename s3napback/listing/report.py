@@ -110,7 +110,8 @@ class Report:
     Attributes:
         place: address of the store, with the prefix.
         unprotected: the configuration's sources of which nothing of our own can be restored.
-        lost: newest archives that the last run has left, and that are not there, or do not pass for the newest.
+        lost: newest archives that the last run has left, and that are not there, or do not pass for the newest; without
+            those of which ``rows`` tell already why they cannot be restored.
         rows: the archives of a source beside each other, the newest first; those without metadata last.
         lone_sums: keys of checksums without an archive.
         gone: keys of which the store has notes of its own, and no archive.
@@ -232,12 +233,13 @@ def make_report(catalogue: Catalogue, shown: Shown, claims: Claims, *, location:
         ),
         key=_row_order,
     )
+    told = {row.archive.key for row in rows if not row.restorable}
     return Report(
         location=location,
         prefix=prefix,
         host=claims.host,
         unprotected=tuple(shown.unprotected),
-        lost=tuple(shown.lost),
+        lost=tuple(loss for loss in shown.lost if loss.key not in told),
         sources=tuple(_restorable_sources(rows)),
         rows=tuple(rows),
         lone_sums=tuple(found.key for found in sums_without_archive(catalogue)),
