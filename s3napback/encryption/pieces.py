@@ -219,10 +219,12 @@ def _way(data: bytes, begin: int, longest: int, leads: Mapping[int, int], *, is_
             place += 1 + size
             is_possible = _LEAST_PIECE <= size <= longest and not (is_end and place >= len(data))
         else:
-            # The last piece, of which the end may not be among the data.
-            missing = _beyond(data, place) - len(data)
+            # The last piece, of which the end may not be among the data. It is no longer than others: by chance one of
+            # any length begins in one part of thirty thousand, and would hide all those that were meant.
+            beyond = _beyond(data, place)
+            is_at_end = beyond == len(data) if is_end else beyond >= len(data)
+            is_possible = is_at_end and beyond - place <= longest + LONGEST_LENGTH
             place = len(data)
-            is_possible = missing == 0 if is_end else 0 <= missing <= longest
         if not is_possible:
             return []
         way.append(place)

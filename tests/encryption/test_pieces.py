@@ -132,6 +132,43 @@ def test_an_end_that_is_cut_off_is_noticed(written: Counted) -> None:
         other.opened().read(19_000_000, 20_500_000)
 
 
+class Counting:
+    """Tells by a body that counts where a part of it is."""
+
+    most_guesses = 1000
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def span(self, offset: int) -> tuple[int, int]:
+        return max(0, offset - 1000), offset
+
+    def witness(self, body: bytes, offsets: Sequence[int], *, is_end: bool) -> int | None:
+        del is_end
+        return next((offset for offset in offsets if self._body[offset : offset + 100] == body[:100]), None)
+
+
+def test_what_looks_like_the_length_of_a_very_long_last_piece_does_not_hide_the_others() -> None:
+    message = bytearray(cut(b"".join(b"%08d" % number for number in range(300_000)), [8192] * 300))
+    fetched: list[tuple[int, int]] = []
+
+    def fetch(start: int, end: int) -> bytes:
+        fetched.append((start, end))
+        return bytes(message[start:end])
+
+    def read() -> None:
+        body = joined(bytes(message))
+        pieces = Pieces(fetch, bytes(message[:HEAD]), 0)
+        assert pieces.read(2_000_000, 2_050_000, Counting(body)) == body[2_000_000:2_050_000]
+
+    read()
+    ((first, end),) = fetched
+    message[first + 20_000] = 0xEA
+    hiding = first + 20_000 + 1 + 1024
+    message[hiding : hiding + 5] = b"\xff" + (end - hiding).to_bytes(4, "big")
+    read()
+
+
 def test_gpg_reads_what_was_cut_in_these_pieces(home: GpgHome) -> None:
     plain = PLAIN[:200_000]
     recorded = recorded_messages()[0].stored
