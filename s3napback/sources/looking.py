@@ -22,7 +22,7 @@ def looks_for(options: Sequence[str], *, one_file_system: bool) -> Looks:
         one_file_system=stays_on_one(options, one_file_system=one_file_system),
         compares_mode="--mode" not in names,
         compares_owner=not names & _OWNER_OPTIONS,
-        tags=tuple(_tags(options)),
+        tags=tuple(_tags(options, "-all")),
     )
 
 
@@ -36,23 +36,19 @@ def stays_on_one(options: Sequence[str], *, one_file_system: bool) -> bool:
     return one_file_system or "--one-file-system" in option_names(options)
 
 
-def _tags(options: Sequence[str]) -> Iterator[Tag]:
+def _tags(options: Sequence[str], ending: str) -> Iterator[Tag]:
+    """What the options name whose names have this ending."""
     for option in options:
         name, _, value = option.partition("=")
-        if name == "--exclude-caches-all":
+        if name == f"--exclude-caches{ending}":
             yield CACHE_TAG
-        elif name == "--exclude-tag-all" and value:
+        elif name == f"--exclude-tag{ending}" and value:
             yield Tag(os.fsencode(value))
 
 
 def keeping_tags(options: Sequence[str]) -> Iterator[Tag]:
     """What has tar leave out all of a folder but the tag itself."""
-    for option in options:
-        name, _, value = option.partition("=")
-        if name == "--exclude-caches":
-            yield CACHE_TAG
-        elif name == "--exclude-tag" and value:
-            yield Tag(os.fsencode(value))
+    return _tags(options, "")
 
 
 def tags_kept(options: Sequence[str]) -> frozenset[bytes]:

@@ -18,6 +18,7 @@ from s3napback.recovery.clashes import WORDS
 from s3napback.recovery.refusals import Incomplete
 from s3napback.recovery.room import CopyingRoom
 from s3napback.recovery.staging import UnusableTarget
+from tests.drilling.scratches import disk as small_disk
 from tests.recovery.helpers import file_member, folder_member, leftovers, put_archive, restore_here, tar_of
 from tests.recovery.ordinary import as_user, give, open_folder
 from tests.site import FIRST_DAY, Site
@@ -189,11 +190,8 @@ def live(tmp_path: Path) -> Iterator[Path]:
     """A live tree with a disk of its own mounted in it."""
     mounted = tmp_path / "live/etc/mounted"
     mounted.mkdir(parents=True)
-    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(mounted)], check=True)
-    try:
+    with small_disk(mounted, "size=10M"):
         yield tmp_path / "live"
-    finally:
-        subprocess.run(["umount", str(mounted)], check=True)
 
 
 def test_in_place_reaches_across_a_mounted_disk(site: Site, live: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from s3napback.recovery.refusals import Incomplete
+from tests.drilling.scratches import disk as small_disk
 from tests.recovery.helpers import file_member, folder_member, put_archive, restore_here, tar_of, why_not
 from tests.site import Site
 
@@ -165,11 +165,8 @@ def parted(site: Site, tmp_path: Path) -> Iterator[Path]:
     put_archive(site, 0, content)
     disk = tmp_path / "live/etc/disk"
     disk.mkdir(parents=True)
-    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(disk)], check=True)
-    try:
+    with small_disk(disk, "size=10M"):
         yield tmp_path / "live"
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
 
 
 @pytest.mark.parametrize("paths", [(), ("disk", "new"), ("z", "disk/one")])

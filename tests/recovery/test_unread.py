@@ -96,6 +96,16 @@ def test_a_folder_that_could_not_be_looked_at_comes_back_as_it_was_before(tmp_pa
     assert_same_tree(Path(f"{tmp_path}/out{site.source}"), site.source)
 
 
+def closed_folder(site: Site, mode: int) -> Path:
+    """One of another user's in the source, with a file in it."""
+    closed = site.source / "closed"
+    closed.mkdir()
+    (closed / "file").write_text("content")
+    os.chown(closed, 12_345, -1)
+    closed.chmod(mode)
+    return closed
+
+
 def night_without_powers(site: Site, day: int) -> subprocess.CompletedProcess[str]:
     """One in which root may read no more than others may."""
     command = [*WITHOUT_POWERS, *site.command(day=day)]
@@ -105,11 +115,7 @@ def night_without_powers(site: Site, day: int) -> subprocess.CompletedProcess[st
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be without its powers")
 def test_what_neither_tar_can_read_is_said_once(site: Site) -> None:
     """In a folder that can be listed and not entered: the second tar, which takes what the first left, fails too."""
-    closed = site.source / "closed"
-    closed.mkdir()
-    (closed / "file").write_text("content")
-    os.chown(closed, 12_345, -1)
-    closed.chmod(0o444)
+    closed = closed_folder(site, 0o444)
     site.configure_cycle("Diffs 3\nUnreadable warn")
     for day in range(2):
         done = night_without_powers(site, day)
@@ -118,11 +124,7 @@ def test_what_neither_tar_can_read_is_said_once(site: Site) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be without its powers")
 def test_a_comparison_and_a_dump_tell_of_a_folder_that_could_not_be_read(site: Site) -> None:
-    closed = site.source / "closed"
-    closed.mkdir()
-    (closed / "file").write_text("content")
-    os.chown(closed, 12_345, -1)
-    closed.chmod(0)
+    closed = closed_folder(site, 0)
     site.configure_cycle("Diffs 3\nUnreadable warn")
     night_without_powers(site, 0)
     told = site.run("verify", "--compare", str(site.source), day=None).stdout
