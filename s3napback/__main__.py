@@ -1,6 +1,6 @@
 """Where every start begins: ``python -m s3napback``, and the console script."""
 
-from s3napback.start import forget_current_folder, keep_docstrings, open_standard_streams, use_utf8
+from s3napback.start import Loading, forget_current_folder, keep_docstrings, open_standard_streams, use_utf8
 
 
 def main() -> None:
@@ -9,7 +9,8 @@ def main() -> None:
     open_standard_streams()
     use_utf8()
     keep_docstrings()
-    from s3napback.cli import main as run
+    with Loading():
+        from s3napback.cli import main as run
 
     run()
 
