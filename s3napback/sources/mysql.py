@@ -142,7 +142,8 @@ class MySQLServer:
             raise SourceError(
                 f"the server's sql_select_limit is {answer.most_rows}, and all further rows of each table would be "
                 "missing from the dump without a word. Take it out of the server's option files and its init_connect, "
-                "and run: set global sql_select_limit = 18446744073709551615"
+                "and out of init-command in the option files of its clients, and run: "
+                "set global sql_select_limit = 18446744073709551615"
             )
 
     def _reduced(self, answer: Answer, tables: Sequence[ServerObject]) -> Iterator[str]:

@@ -78,6 +78,8 @@ def test_a_limit_that_each_session_of_an_ordinary_user_begins_with_is_seen(site:
     with set_on_server(mariadb, "init_connect", "'SET sql_select_limit = 2'"):
         assert "sql_select_limit is 2" in site.run(expect=1).stderr
     site.run()
+    option_file.write_text(f"{option_file.read_text()}[mysql]\ninit-command=SET sql_select_limit = 2\n")
+    assert "out of init-command in the option files of its clients" in site.run("-f", expect=1).stderr
 
 
 def test_digits_that_a_dump_does_not_hold_are_told_of(site: Site, mariadb: MariaDB, database: str) -> None:

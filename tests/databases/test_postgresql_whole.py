@@ -208,15 +208,16 @@ def test_what_only_a_superuser_may_see_fails_the_dump_of_another(site: Site, pos
     postgres.run("DROP OWNED BY lowly; DROP ROLE lowly")
 
 
-def test_a_setting_that_hides_damage_is_told_of(site: Site, postgres: Postgres, database: str) -> None:
+@pytest.mark.parametrize("setting", ["zero_damaged_pages", "ignore_checksum_failure"])
+def test_a_setting_that_hides_damage_is_told_of(site: Site, postgres: Postgres, database: str, setting: str) -> None:
     site.environment.update(postgres.environment)
     site.configure(f"<PostgreSQL {database}>\n</PostgreSQL>")
     assert "damaged pages" not in site.run().stderr
-    postgres.run(f"ALTER DATABASE {database} SET zero_damaged_pages = on")
+    postgres.run(f"ALTER DATABASE {database} SET {setting} = on")
     told = site.run("-f").stderr
-    assert f"PostgreSQL {database}: the setting zero_damaged_pages is on: rows on damaged pages would be" in told
+    assert f"PostgreSQL {database}: the setting {setting} is on: rows on damaged pages would be" in told
     site.configure("PostgreSQL all")
-    assert site.run("-f").stderr.count("zero_damaged_pages is on") == 1
+    assert site.run("-f").stderr.count(f"{setting} is on") == 1
 
 
 def test_what_no_dump_takes_is_told(site: Site, postgres: Postgres, database: str) -> None:
