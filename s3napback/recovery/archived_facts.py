@@ -71,7 +71,7 @@ def archived_facts(tar_options: Sequence[str]) -> ArchivedFacts:
     attributes = [name for name, _ in words if "xattrs" in name]
     return ArchivedFacts(
         follows=bool(names & {"--dereference", "-h"}),
-        has_names=not names & {"--dereference", "-h", "--hard-dereference"},
+        has_names="--hard-dereference" not in names,
         has_mode="--mode" not in names,
         has_owner=not names & {"--owner", "--owner-map"},
         has_group=not names & {"--group", "--group-map"},

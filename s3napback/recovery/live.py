@@ -118,7 +118,8 @@ class Live:
         """Whether what was a file by itself is another name of one that is met under its own."""
         if found.st_nlink < 2 or member.type != REGULAR or not stat.S_ISREG(found.st_mode):
             return False
-        return self._facts.has_names and self._is_anothers(found.st_dev, found.st_ino, member.name)
+        is_told = self._facts.has_names and not self._facts.follows
+        return is_told and self._is_anothers(found.st_dev, found.st_ino, member.name)
 
     def _alone_differences(self, member: Member, found: os.stat_result) -> list[str]:
         """Of a hard link whose header has the same times and owners as what it led to, which is there no more."""
