@@ -1,12 +1,20 @@
 """Where every start begins: ``python -m s3napback``, and the console script."""
 
-from s3napback.start import Loading, forget_current_folder, keep_docstrings, open_standard_streams, use_utf8
+from s3napback.start import (
+    Loading,
+    forget_current_folder,
+    keep_docstrings,
+    open_standard_streams,
+    own_what_is_made,
+    use_utf8,
+)
 
 
 def main() -> None:
     """Run the command line, taking nothing from the current folder."""
     forget_current_folder(run_as_module=__name__ == "__main__")
     open_standard_streams()
+    own_what_is_made()
     use_utf8()
     keep_docstrings()
     with Loading():

@@ -71,6 +71,14 @@ def open_standard_streams() -> None:
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
 
+def own_what_is_made() -> None:
+    """Have a umask not lock us out of what we make: it would be closed to every run to come, and look like a disk that
+    takes no permissions.
+    """
+    mask = os.umask(0o077)
+    os.umask(mask & ~0o700)
+
+
 class Loading:
     """While the context lasts, modules are loaded, and nothing of them is garbage: nobody looks for any, then or later.
 

@@ -73,3 +73,21 @@ def test_memory_is_looked_through_for_garbage_but_not_for_modules(site: Site, tm
     )
     site.run(environment={"PYTHONPATH": str(tmp_path)})
     assert seen.read_text() == "True True"
+
+
+@pytest.mark.parametrize("umask", ["0777", "0277"])
+def test_a_umask_that_is_turned_against_its_user_closes_nothing_to_later_runs(site: Site, umask: str) -> None:
+    (site.source / "file").write_text("x")
+    site.configure_cycle("")
+
+    def run(*options: str) -> subprocess.CompletedProcess[str]:
+        command = ["sh", "-c", f'umask {umask}; exec "$@"', "sh", *site.command(*options)]
+        return subprocess.run(command, env=site.full_environment(), capture_output=True, text=True, check=False)
+
+    assert run().returncode == 0
+    closed = [path for top in (site.diff_dir, site.vault) for path in top.rglob("*") if not path.stat().st_mode & 0o400]
+    assert closed == []
+    done = run("restore", str(site.source), "--to", str(site.root / "out"))
+    # Neither is it said that the target takes no permissions.
+    assert (done.returncode, "permissions" in done.stderr) == (0, False)
+    assert [path.read_text() for path in (site.root / "out").rglob("file")] == ["x"]

@@ -16,6 +16,7 @@ from s3napback.commands.looking import Looker, LookRequest, Output, OutputForm, 
 from s3napback.commands.recorded import Account, RecordedTree
 from s3napback.config.settings import Configuration
 from s3napback.errors import S3napbackError, StoreUnreachable, UnusableConfiguration
+from s3napback.formatting import shell_word
 from s3napback.kinds import DIRECTORY, SourceName
 from s3napback.logs import log_lines
 from s3napback.records import dataclass
@@ -59,8 +60,11 @@ def show(configuration: Configuration, request: LookRequest, pattern: str, today
         S3napbackError: what failed.
     """
     looker = Looker(configuration, request, today)
-    wanted = read_pattern(pattern.encode("utf-8", "surrogateescape"))
+    wanted = read_pattern(_tidied(pattern).encode("utf-8", "surrogateescape"))
     words = [looker.located(request.source)[0]] if request.source else _directories(looker, request.origin)
+    if request.source and looker.holdings.has_any(pattern) and not looker.holdings.has_any(words[0]):
+        meant = f"find {shell_word(request.source)} {shell_word(pattern)}"
+        raise NothingToRestore(f"there are no archives of {request.source}; PATTERN comes first, then SOURCE: {meant}")
     counter = _Counter()
     told = Account()
     with looker.looking():
@@ -71,12 +75,22 @@ def show(configuration: Configuration, request: LookRequest, pattern: str, today
         return told.exit_code
     if not counter.count:
         gaps = looker.gaps(told.archives)
-        hint = "" if set("*?[") & set(pattern) else f"; a pattern is for whole names: '*{pattern}*' fits parts of them"
-        raise NoSuchPath(f"nothing fits {pattern!r}{hint}", *gaps)
+        raise NoSuchPath(f"nothing fits {pattern!r}{_hint(_tidied(pattern))}", *gaps)
     # To ask of each costs a request.
     for line in looker.gaps(sorted(told.archives, key=newest_first)[:1]):
         logger.warning("%s", line)
     return told.exit_code
+
+
+def _tidied(pattern: str) -> str:
+    """A pattern of paths as paths are told: ``/etc//ssh/`` is that of ``/etc/ssh``."""
+    steps = "/".join(step for step in pattern.split("/") if step not in ("", "."))
+    return f"/{steps}" if pattern.startswith("/") else steps if "/" in pattern else pattern
+
+
+def _hint(pattern: str) -> str:
+    """What to try where a pattern of nothing but letters fits nothing."""
+    return "" if set("*?[\\") & set(pattern) else f"; a pattern is for whole names: '*{pattern}*' fits parts of them"
 
 
 def _directories(looker: Looker, origin: str) -> list[str]:

@@ -21,6 +21,7 @@ class ArchivedFacts:
 
     Attributes:
         follows: symbolic links stand for what they lead to.
+        has_names: several names of one file are.
         has_mode: permissions are.
         has_owner: the user is.
         has_group: the group is.
@@ -32,6 +33,7 @@ class ArchivedFacts:
     """
 
     follows: bool = False
+    has_names: bool = True
     has_mode: bool = True
     has_owner: bool = True
     has_group: bool = True
@@ -69,6 +71,7 @@ def archived_facts(tar_options: Sequence[str]) -> ArchivedFacts:
     attributes = [name for name, _ in words if "xattrs" in name]
     return ArchivedFacts(
         follows=bool(names & {"--dereference", "-h"}),
+        has_names="--hard-dereference" not in names,
         has_mode="--mode" not in names,
         has_owner=not names & {"--owner", "--owner-map"},
         has_group=not names & {"--group", "--group-map"},

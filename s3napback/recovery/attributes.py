@@ -9,7 +9,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from s3napback.records import dataclass
@@ -153,12 +153,13 @@ def _verdict(attribute: bytes) -> tuple[Aspect, str]:
     return Aspect.ATTRIBUTES, reason
 
 
-def take_powers(tree: int, paths: Iterable[bytes]) -> Iterator[bytes]:
+def take_powers(tree: int, paths: Iterable[bytes], names: Iterable[bytes]) -> Iterator[bytes]:
     """Take setuid and setgid permissions from files that do not belong to whom they belonged to.
 
     Args:
         tree: descriptor of the folder that was extracted into.
         paths: in it.
+        names: other paths, that may be further names of these files.
 
     Yields:
         The paths that had them.
@@ -166,19 +167,39 @@ def take_powers(tree: int, paths: Iterable[bytes]) -> Iterator[bytes]:
     Raises:
         OSError: that was not possible.
     """
+    robbed: set[tuple[int, int]] = set()
     with cursor(tree, is_own=True) as place:
         for path in paths:
-            *folders, last = os.fsdecode(path).split("/")
-            if not go_to(place, folders) or not exists(last, place.descriptor):
-                continue
-            descriptor = os.open(last, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place.descriptor)
-            try:
-                mode = os.fstat(descriptor).st_mode
-                if stat.S_ISREG(mode) and mode & SET_ID:
-                    Path(f"/proc/self/fd/{descriptor}").chmod(stat.S_IMODE(mode) & ~SET_ID)
+            with _looked_at(place, path) as (descriptor, status):
+                if status is not None and _take_power(descriptor, status):
+                    robbed.add((status.st_dev, status.st_ino))
                     yield path
-            finally:
-                os.close(descriptor)
+        for path in names if robbed else ():
+            with _looked_at(place, path) as (descriptor, status):
+                if status is not None and (status.st_dev, status.st_ino) in robbed:
+                    # A file system in user space may keep in mind for each name what the file's permissions were.
+                    _take_power(descriptor, status)
+                    yield path
+
+
+@contextmanager
+def _looked_at(place: Cursor, path: bytes) -> Iterator[tuple[int, os.stat_result | None]]:
+    *folders, last = os.fsdecode(path).split("/")
+    if not go_to(place, folders) or not exists(last, place.descriptor):
+        yield -1, None
+        return
+    descriptor = os.open(last, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place.descriptor)
+    try:
+        yield descriptor, os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _take_power(descriptor: int, status: os.stat_result) -> bool:
+    has_power = stat.S_ISREG(status.st_mode) and bool(status.st_mode & SET_ID)
+    if has_power:
+        Path(f"/proc/self/fd/{descriptor}").chmod(stat.S_IMODE(status.st_mode) & ~SET_ID)
+    return has_power
 
 
 def without_special(tree: int, wanted: Iterable[tuple[str, int]]) -> Iterator[bytes]:

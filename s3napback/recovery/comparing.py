@@ -123,7 +123,7 @@ def _reading(gate: Gate, directory: int, names: KnownNames, facts: ArchivedFacts
     def read(blocks: Iterator[memoryview]) -> Generator[Block, None, _Result]:
         result = _Result()
         with cursor_at(directory, follows=facts.follows) as standing:
-            live = Live(standing, gate.top, facts)
+            live = Live(standing, gate.top, facts, names.is_anothers)
 
             def takes(member: Member) -> bool:
                 name = member.name

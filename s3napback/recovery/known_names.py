@@ -74,7 +74,9 @@ class KnownNames:
                     f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;"
                     f"PRAGMA cache_size = -{_CACHE}; PRAGMA temp_store = MEMORY;"
                     "CREATE TABLE names (folder INTEGER, name INTEGER, flags INTEGER, PRIMARY KEY (folder, name))"
-                    "WITHOUT ROWID; BEGIN"
+                    "WITHOUT ROWID;"
+                    "CREATE TABLE files (device INTEGER, number INTEGER, folder INTEGER, name INTEGER,"
+                    "PRIMARY KEY (device, number)) WITHOUT ROWID; BEGIN"
                 )
         except (OSError, sqlite3.Error) as error:
             raise NoRoom(f"no temporary file can be made for what is compared: {error}") from error
@@ -126,6 +128,15 @@ class KnownNames:
         flags = self._flags(hash(folder), hash(last))
         return bool(flags & Flag.KNOWN) and flags >> _PLACE == place
 
+    def is_anothers(self, device: int, number: int, name: str) -> bool:
+        """Whether a file was met by another name already; if it was by none, it is met by this one."""
+        folder, _, last = name.rpartition("/")
+        file, names = (_signed(device), _signed(number)), (hash(folder), hash(last))
+        if self._execute("INSERT OR IGNORE INTO files VALUES (?, ?, ?, ?)", (*file, *names)).rowcount == 1:
+            return False
+        known = self._execute("SELECT folder, name FROM files WHERE device = ? AND number = ?", file).fetchone()
+        return tuple(known) != names
+
     def in_folder(self, folder: str, entries: Iterable[str]) -> list[int]:
         """What is known of each of some names in one folder, as ``Flag`` says."""
         place = hash(folder)
@@ -160,3 +171,8 @@ class KnownNames:
             return self._database.execute(statement, tuple(values))
         except sqlite3.Error as error:
             raise NoRoom(f"what is compared cannot be noted in TempDir: {error}") from error
+
+
+def _signed(number: int) -> int:
+    """A number of 64 bits as the file has it."""
+    return number - (1 << 64) if number >> 63 else number

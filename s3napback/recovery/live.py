@@ -41,23 +41,28 @@ _TAGS = {1: "user", 2: "user", 4: "group", 8: "group", 16: "mask", 32: "other"}
 
 _LISTS = ((b"SCHILY.acl.access", ACCESS_LIST), (b"SCHILY.acl.default", DEFAULT_LIST))
 
+_JOINED = "is one file with another name now, and was a file by itself"
+
+IsAnothers = Callable[[int, int, str], bool]
 Access = frozenset[tuple[str, str, int]]
 
 
 class Live:
     """The live tree of a source."""
 
-    def __init__(self, place: Cursor, top: str, facts: ArchivedFacts) -> None:
+    def __init__(self, place: Cursor, top: str, facts: ArchivedFacts, is_anothers: IsAnothers) -> None:
         """Begin.
 
         Args:
             place: stands in the source.
             top: the source's name in archives.
             facts: what of a file archives hold.
+            is_anothers: tells of a file, by its device and number, whether it was met by another name than this one.
         """
         self._place = place
         self._top = top
         self._facts = facts
+        self._is_anothers = is_anothers
         self._folder: str | None = None
 
     def differences(self, member: Member, *, has_target: bool = True) -> list[str]:
@@ -73,10 +78,12 @@ class Live:
                 return [MISSING]
             if member.link_target:
                 return self._link_differences(member, found) if has_target else self._alone_differences(member, found)
+            joined = [_JOINED] if self._is_joined(member, found) else []
             if self._facts.has_all_of_files and _is_as_usual(member, found):
-                return list(self._deep_differences(member, last))
+                return [*joined, *self._deep_differences(member, last)]
             words = _kind_differences(member, found)
-            return words or [*_fact_differences(member, found, self._facts), *self._deep_differences(member, last)]
+            facts = _fact_differences(member, found, self._facts)
+            return words or [*joined, *facts, *self._deep_differences(member, last)]
         except OSError as error:
             return [f"cannot be looked at ({error.strerror})"]
 
@@ -106,6 +113,13 @@ class Live:
         other = None if last is None else self._status(last)
         is_same = other is not None and (other.st_dev, other.st_ino) == (found.st_dev, found.st_ino)
         return [] if is_same else [f"is no longer the same file as /{member.link_target}"]
+
+    def _is_joined(self, member: Member, found: os.stat_result) -> bool:
+        """Whether what was a file by itself is another name of one that is met under its own."""
+        if found.st_nlink < 2 or member.type != REGULAR or not stat.S_ISREG(found.st_mode):
+            return False
+        is_told = self._facts.has_names and not self._facts.follows
+        return is_told and self._is_anothers(found.st_dev, found.st_ino, member.name)
 
     def _alone_differences(self, member: Member, found: os.stat_result) -> list[str]:
         """Of a hard link whose header has the same times and owners as what it led to, which is there no more."""

@@ -117,6 +117,7 @@ class Passed:
         unnoticed: so many others have attributes as well.
         foreign: name of one that belongs to somebody else than all will belong to; empty if none does.
         set_ids: names of those among them that run with their owner's rights.
+        also_set_ids: names of hard links to files that run with their owner's rights, whosoever these are.
         special: names of files and folders, and which of ``SPECIAL`` each has.
         settled: of the names that were asked for, those that it brings anew or knows gone.
         clashing: names that were not passed on, since the target takes them for others that were.
@@ -133,6 +134,7 @@ class Passed:
     unnoticed: int = 0
     foreign: str = ""
     set_ids: list[str] = field(default_factory=list)
+    also_set_ids: list[str] = field(default_factory=list)
     special: list[tuple[str, int]] = field(default_factory=list)
     settled: set[str] = field(default_factory=set)
     clashing: set[str] = field(default_factory=set)
@@ -286,6 +288,8 @@ class _Passage:
             self._note_attributes(member.name, names)
         if member.permissions & SPECIAL and (member.is_directory or member.type == REGULAR):
             self._note_special(member)
+        if member.permissions & SET_ID and member.type == HARD_LINK and self._has_room(member.name):
+            found.also_set_ids.append(member.name)
         is_foreign = gate.user is not None and member.owner != gate.user
         if is_foreign or (gate.group is not None and member.group != gate.group):
             found.foreign = found.foreign or member.name
@@ -302,8 +306,7 @@ class _Passage:
             return
         if times.has(time):
             self.found.rounded = self.found.rounded or not times.is_step(time)
-        elif self._room >= len(member.name):
-            self._room -= len(member.name)
+        elif self._has_room(member.name):
             self.found.untimely.append(member.name)
 
     def _note_attributes(self, name: str, names: tuple[bytes, ...]) -> None:
@@ -315,9 +318,15 @@ class _Passage:
         self.found.attributes.append((name, names))
 
     def _note_special(self, member: Member) -> None:
-        if self._room >= len(member.name):
-            self._room -= len(member.name)
+        if self._has_room(member.name):
             self.found.special.append((member.name, member.permissions & SPECIAL))
+
+    def _has_room(self, name: str) -> bool:
+        """Whether a name can be remembered that is only told of; it takes the room."""
+        if self._room < len(name):
+            return False
+        self._room -= len(name)
+        return True
 
     def _remembered(self, name: str) -> str:
         self._room -= len(name)

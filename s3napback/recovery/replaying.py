@@ -242,7 +242,7 @@ class Replay:
             strange += found
         look_for_attributes(tree, passed.attributes, self.refusals)
         robbed = [] if self.is_powerless else [*map(_path, passed.set_ids), *strange]
-        for path in take_powers(tree, robbed):
+        for path in take_powers(tree, robbed, map(_path, passed.also_set_ids)):
             self.refusals.note(path, Aspect.POWER, "it would have run with other rights than it had")
         self._look_for_special(passed)
         for path in map(_path, passed.untimely):

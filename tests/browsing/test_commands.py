@@ -165,6 +165,10 @@ def test_a_name_is_found_in_all_backups_in_which_it_is(filled: Site) -> None:
         ("ne[a-v]", []),
         ("ne[v-x]", ["etc/new"]),
         ("becomes", ["becomes"]),
+        ("*/etc//ssh/", ["etc/ssh"]),
+        ("*/ssh/./sshd_config", ["etc/ssh/sshd_config"]),
+        ("ssh/", ["etc/ssh"]),
+        ("./hard", ["hard"]),
     ],
 )
 def test_a_pattern_fits_whole_names_and_with_a_slash_paths(filled: Site, pattern: str, expected: list[str]) -> None:
@@ -176,6 +180,14 @@ def test_a_pattern_fits_whole_names_and_with_a_slash_paths(filled: Site, pattern
 
 def test_where_nothing_fits_a_pattern_it_is_said_how_parts_of_names_are_found(filled: Site) -> None:
     assert "'*osts*' fits parts of them" in said(filled, "find", "osts", expect=1)[1]
+    assert "'*ssh/sshd*' fits parts of them" in said(filled, "find", "ssh//sshd", expect=1)[1]
+    # With a backslash in it, the same would fit nothing either.
+    assert "fits parts" not in said(filled, "find", "os\\ts", expect=1)[1]
+
+
+def test_a_pattern_behind_its_source_is_not_taken_for_one(filled: Site) -> None:
+    told = said(filled, "find", str(filled.source), "hosts", expect=1)[1]
+    assert f"PATTERN comes first, then SOURCE: find hosts {filled.source}" in told
 
 
 def test_a_history_tells_what_a_path_was_and_when_it_was_gone(filled: Site) -> None:

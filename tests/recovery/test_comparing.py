@@ -42,6 +42,8 @@ def fill(source: Path) -> None:
         (source / name).write_text(name)
     (source / "link").symlink_to("file")
     (source / "hard").hardlink_to(source / "other")
+    (source / "one").write_text("same")
+    run("cp", "-a", source / "one", source / "twin")
     os.mkfifo(source / "pipe")
     os.mknod(source / "device", 0o60600, os.makedev(7, 9))
     with (source / "sparse").open("wb") as file:
@@ -90,6 +92,10 @@ CHANGES: dict[str, tuple[Callable[[Path], object], dict[str, str]]] = {
     "links": (
         lambda source: replaced(source / "hard", lambda path: run("cp", "-a", source / "other", path)),
         {"other": "is no longer the same file"},
+    ),
+    "one file of two": (
+        lambda source: replaced(source / "twin", lambda path: path.hardlink_to(source / "one")),
+        {"twin": "is one file with another name now, and was a file by itself"},
     ),
     "capabilities": (lambda source: run("setcap", "-r", source / "program"), {"program": "other capabilities"}),
     "new capabilities": (

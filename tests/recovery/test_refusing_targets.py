@@ -241,19 +241,17 @@ def test_lists_of_nfs_are_missed_where_they_tell_more_than_permissions(site: Sit
 def test_owners_that_are_refused_are_told_and_give_nobody_power(site: Site, tmp_path: Path, option: str) -> None:
     """A setuid program of a user who is nobody here must not become one of root's."""
     site.configure("")
-    full(
-        site,
-        (file_member("etc/program", mode=0o4755, uid=4321, gid=4321), b"x"),
-        (file_member("etc/mine", mode=0o4755), b"x"),
-    )
+    program = file_member("etc/program", mode=0o4755, uid=4321, gid=4321)
+    other = file_member("etc/same", type=b"1", linkname="etc/program", mode=0o4755, uid=4321, gid=4321)
+    full(site, (program, b"x"), (other, b""), (file_member("etc/mine", mode=0o4755), b"x"))
     with without_owners(tmp_path, option) as nas:
         with pytest.raises(Incomplete) as caught:
             restore_here(site, "/etc", nas / "out")
         modes = {path.name: path.stat().st_mode & 0o7777 for path in (nas / "out/etc").iterdir()}
-    assert modes == {"program": 0o755, "mine": 0o4755}
+    assert modes == {"program": 0o755, "same": 0o755, "mine": 0o4755}
     lines = "\n".join(told(caught))
     assert ("owner and group not set" if option == "--chown-deny" else "owners and groups as they were") in lines
-    assert "1 path: setuid and setgid permissions not set" in lines
+    assert "2 paths: setuid and setgid permissions not set" in lines
 
 
 def test_a_disk_that_has_one_owner_and_one_mode_takes_all_content(site: Site, tmp_path: Path) -> None:
