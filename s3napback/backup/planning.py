@@ -136,7 +136,10 @@ class Probes:
         if mark is None and not known and all(link.key != key for link in state.history.chain):
             return None
         found = self.context.store.head(key)
-        return None if found is None else Held.of(found.metadata, found.size)
+        if found is None:
+            return None
+        self.context.survey.warn_if_left_out(found)
+        return Held.of(found.metadata, found.size)
 
     def whereabouts(self, key: str, facts: SourceFacts) -> Whereabouts:
         """What has become of the archive made last; what cannot be looked at, or is mute, may still be it."""

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Collection
 from dataclasses import field
+from datetime import datetime, timedelta, timezone
 from itertools import islice
 
 from s3napback.archives import join_prefix, split_key
@@ -24,6 +25,9 @@ logger = logging.getLogger("s3napback")
 
 RENEWAL = 900.0
 """Seconds after which both listings are made anew. Most runs take less."""
+
+_LONGEST_LAG = timedelta(days=1)
+"""Until then a listing may not show what is there; one that still does not, never will."""
 
 _LEAST_KEYS = 10_000  # of others that are listed before single looks come cheaper
 _KEYS_A_SOURCE = 1_000
@@ -68,11 +72,30 @@ class Survey:
         self._lock = threading.Lock()
         self._seen: _Seen | None = None
         self._kept: frozenset[str] = frozenset()
+        self._left_out: set[str] = set()
 
     def mark(self, key: str) -> str | None:
         """The mark of what lies under an archive's key; None if the listing shows nothing there; empty if unknown."""
         seen = self._look()
         return seen.marks.get(key, None if seen.is_whole else "")
+
+    def warn_if_left_out(self, stored: StoredObject) -> None:
+        """Warn, once, of what is there and is left out of a listing that should have it for long.
+
+        A night can build on it all the same, and whoever looks for backups has the listing alone.
+        """
+        if self.mark(stored.key) is not None or datetime.now(timezone.utc) - stored.modified < _LONGEST_LAG:
+            return
+        with self._lock:
+            is_told = stored.key in self._left_out
+            self._left_out.add(stored.key)
+        if not is_told:
+            logger.warning(
+                "%s is there, and is left out when the store is listed: list and restore find neither it nor what "
+                "builds on it. Whoever runs the store, or a proxy before it, should know; until then have this source "
+                "in another store",
+                f"{self._store.location}/{stored.key}",
+            )
 
     def archive_keys(self) -> Collection[str]:
         """Keys of the archives that the listing shows."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from s3napback.backup import slots
+from s3napback.backup import slots, survey
 from s3napback.backup.tally import Tally
 from s3napback.commands import backup
 from s3napback.config.loading import load_configuration
@@ -192,6 +194,27 @@ def test_a_parent_that_a_listing_does_not_show_yet_is_asked_for(proxied: Proxied
     night(proxied.site, 1)
     proxied.proxy.clear()
     assert proxied.site.slots() == ["0-FULL", "1-DIFF"]
+
+
+@pytest.mark.parametrize("lag", [timedelta(days=1), timedelta(0)])
+def test_of_a_parent_that_listings_leave_out_for_long_a_night_that_builds_on_it_says_so(
+    proxied: Proxied, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, lag: timedelta
+) -> None:
+    monkeypatch.setattr(survey, "_LONGEST_LAG", lag)
+    night(proxied.site, 0)
+    (full,) = proxied.site.archive_keys()
+    entry = rb"<Contents>(?:(?!<Contents>).)*<Key>" + full.encode() + rb"</Key>.*?</Contents>"
+    left_out = change_answer(lambda answer: replace(answer, body=re.sub(entry, b"", answer.body, flags=re.DOTALL)))
+    proxied.proxy.add(Fault("ListObjectsV2", left_out))
+    caplog.clear()
+    tally = night(proxied.site, 1)
+    assert (tally.done, tally.failed) == (1, 0)
+    told = [
+        record.getMessage()
+        for record in caplog.records
+        if "is left out when the store is listed" in record.getMessage()
+    ]
+    assert [line.partition(" ")[0] for line in told] == ([] if lag else [f"s3://{proxied.site.bucket}/{full}"])
 
 
 def test_state_of_an_earlier_version_costs_more_looks_and_no_full(proxied: Proxied) -> None:
