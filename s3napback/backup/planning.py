@@ -138,7 +138,8 @@ class Probes:
         found = self.context.store.head(key)
         if found is None:
             return None
-        self.context.survey.warn_if_left_out(found)
+        if mark is None:
+            self.context.survey.warn_of_left_out(found)
         return Held.of(found.metadata, found.size)
 
     def whereabouts(self, key: str, facts: SourceFacts) -> Whereabouts:

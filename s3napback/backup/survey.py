@@ -79,12 +79,12 @@ class Survey:
         seen = self._look()
         return seen.marks.get(key, None if seen.is_whole else "")
 
-    def warn_if_left_out(self, stored: StoredObject) -> None:
-        """Warn, once, of what is there and is left out of a listing that should have it for long.
+    def warn_of_left_out(self, stored: StoredObject) -> None:
+        """Warn, once, of what is there and the listing does not show, if it should have shown it for long.
 
         A night can build on it all the same, and whoever looks for backups has the listing alone.
         """
-        if self.mark(stored.key) is not None or datetime.now(timezone.utc) - stored.modified < _LONGEST_LAG:
+        if datetime.now(timezone.utc) - stored.modified < _LONGEST_LAG:
             return
         with self._lock:
             is_told = stored.key in self._left_out

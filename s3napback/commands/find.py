@@ -60,7 +60,8 @@ def show(configuration: Configuration, request: LookRequest, pattern: str, today
         S3napbackError: what failed.
     """
     looker = Looker(configuration, request, today)
-    wanted = read_pattern(_tidied(pattern).encode("utf-8", "surrogateescape"))
+    tidied = _tidied(pattern)
+    wanted = read_pattern(tidied.encode("utf-8", "surrogateescape"))
     words = [looker.located(request.source)[0]] if request.source else _directories(looker, request.origin)
     if request.source and looker.holdings.has_any(pattern) and not looker.holdings.has_any(words[0]):
         meant = f"find {shell_word(request.source)} {shell_word(pattern)}"
@@ -75,7 +76,7 @@ def show(configuration: Configuration, request: LookRequest, pattern: str, today
         return told.exit_code
     if not counter.count:
         gaps = looker.gaps(told.archives)
-        raise NoSuchPath(f"nothing fits {pattern!r}{_hint(_tidied(pattern))}", *gaps)
+        raise NoSuchPath(f"nothing fits {pattern!r}{_hint(tidied)}", *gaps)
     # To ask of each costs a request.
     for line in looker.gaps(sorted(told.archives, key=newest_first)[:1]):
         logger.warning("%s", line)

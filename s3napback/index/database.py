@@ -336,14 +336,14 @@ class NewIndex:
             folder: as it stands in the archive.
             is_kept: it is as an older archive has it; otherwise this archive has it.
         """
-        self._names.append((*_signed(inode), folder, name, is_kept))
+        self._names.append((*signed(inode), folder, name, is_kept))
         if len(self._names) == _BATCH:
             self._write_names()
 
     def note_taken(self, inode: Inode) -> None:
         """Note that a file that has several names is taken, so that all that are noted have to be."""
         with self._failing:
-            self._execute("INSERT OR IGNORE INTO links.taken VALUES (?, ?)", *_signed(inode))
+            self._execute("INSERT OR IGNORE INTO links.taken VALUES (?, ?)", *signed(inode))
 
     def names_of_taken(self) -> Iterator[bytes]:
         """The whole names, as they stand in the archive, of those that are noted of files that are taken.
@@ -377,7 +377,7 @@ def _whole(part: Part | bytes) -> Part:
     return Part(part.split(b"\0")) if isinstance(part, bytes) else part
 
 
-def _signed(inode: Inode) -> Inode:
+def signed(inode: Inode) -> Inode:
     """Numbers as SQLite has them, whose highest bit is a sign."""
     device, number = (value - (value >> 63 << 64) for value in inode)
     return device, number

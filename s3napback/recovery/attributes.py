@@ -9,7 +9,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from s3napback.records import dataclass
@@ -169,30 +169,28 @@ def take_powers(tree: int, paths: Iterable[bytes], names: Iterable[bytes]) -> It
     """
     robbed: set[tuple[int, int]] = set()
     with cursor(tree, is_own=True) as place:
-        for path in paths:
-            with _looked_at(place, path) as (descriptor, status):
-                if status is not None and _take_power(descriptor, status):
-                    robbed.add((status.st_dev, status.st_ino))
-                    yield path
-        for path in names if robbed else ():
-            with _looked_at(place, path) as (descriptor, status):
-                if status is not None and (status.st_dev, status.st_ino) in robbed:
-                    # A file system in user space may keep in mind for each name what the file's permissions were.
-                    _take_power(descriptor, status)
-                    yield path
+        for path, descriptor, status in _looked_at(place, paths):
+            if _take_power(descriptor, status):
+                robbed.add((status.st_dev, status.st_ino))
+                yield path
+        for path, descriptor, status in _looked_at(place, names if robbed else ()):
+            if (status.st_dev, status.st_ino) in robbed:
+                # A file system in user space may keep in mind for each name what the file's permissions were.
+                _take_power(descriptor, status)
+                yield path
 
 
-@contextmanager
-def _looked_at(place: Cursor, path: bytes) -> Iterator[tuple[int, os.stat_result | None]]:
-    *folders, last = os.fsdecode(path).split("/")
-    if not go_to(place, folders) or not exists(last, place.descriptor):
-        yield -1, None
-        return
-    descriptor = os.open(last, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place.descriptor)
-    try:
-        yield descriptor, os.fstat(descriptor)
-    finally:
-        os.close(descriptor)
+def _looked_at(place: Cursor, paths: Iterable[bytes]) -> Iterator[tuple[bytes, int, os.stat_result]]:
+    """Those of some paths that are there, each with a descriptor, open until the next one, and what it is."""
+    for path in paths:
+        *folders, last = os.fsdecode(path).split("/")
+        if not go_to(place, folders) or not exists(last, place.descriptor):
+            continue
+        descriptor = os.open(last, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place.descriptor)
+        try:
+            yield path, descriptor, os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _take_power(descriptor: int, status: os.stat_result) -> bool:

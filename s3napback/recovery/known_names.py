@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 
 from s3napback.errors import S3napbackError
+from s3napback.index.database import signed
 
 _PENDING = 16_384
 """Changes that are written together."""
@@ -131,7 +132,7 @@ class KnownNames:
     def is_anothers(self, device: int, number: int, name: str) -> bool:
         """Whether a file was met by another name already; if it was by none, it is met by this one."""
         folder, _, last = name.rpartition("/")
-        file, names = (_signed(device), _signed(number)), (hash(folder), hash(last))
+        file, names = signed((device, number)), (hash(folder), hash(last))
         if self._execute("INSERT OR IGNORE INTO files VALUES (?, ?, ?, ?)", (*file, *names)).rowcount == 1:
             return False
         known = self._execute("SELECT folder, name FROM files WHERE device = ? AND number = ?", file).fetchone()
@@ -171,8 +172,3 @@ class KnownNames:
             return self._database.execute(statement, tuple(values))
         except sqlite3.Error as error:
             raise NoRoom(f"what is compared cannot be noted in TempDir: {error}") from error
-
-
-def _signed(number: int) -> int:
-    """A number of 64 bits as the file has it."""
-    return number - (1 << 64) if number >> 63 else number
