@@ -1,7 +1,6 @@
 """Where every start begins: ``python -m s3napback``, and the console script."""
 
 from s3napback.start import (
-    Loading,
     forget_current_folder,
     keep_docstrings,
     open_standard_streams,
@@ -17,8 +16,7 @@ def main() -> None:
     own_what_is_made()
     use_utf8()
     keep_docstrings()
-    with Loading():
-        from s3napback.cli import main as run
+    from s3napback.cli import main as run
 
     run()
 

@@ -42,7 +42,6 @@ from s3napback.peeking import dump_command
 from s3napback.records import dataclass
 from s3napback.scarcity import foreseen
 from s3napback.speaking import confirm, say, say_file
-from s3napback.start import Loading
 
 if TYPE_CHECKING:
     from s3napback.deciding.facts import BackupOptions
@@ -117,9 +116,8 @@ def command_line(
     if context.invoked_subcommand == help_command.name:
         return  # it is there when nothing else is well
     stand_somewhere(context)
-    with Loading():
-        from s3napback.config.loading import configuration_paths
-        from s3napback.logs import configure_logging
+    from s3napback.config.loading import configuration_paths
+    from s3napback.logs import configure_logging
 
     paths = configuration_paths(arguments, DEFAULT_CONFIGURATION)
     is_night = not (test or context.invoked_subcommand)
@@ -191,9 +189,8 @@ def _weight(code: int) -> tuple[bool, int]:
 
 
 def _run_one(path: Path, day: date, options: BackupOptions, *, test: bool, debug: bool, strict: bool) -> int:
-    with Loading():
-        from s3napback.commands import backup
-        from s3napback.config.loading import load_configuration
+    from s3napback.commands import backup
+    from s3napback.config.loading import load_configuration
 
     note_outcome(path.stem, "not begun")
     configuration = load_configuration(path)

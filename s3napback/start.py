@@ -1,11 +1,10 @@
 """What comes before every other import: nothing is taken from the folder in which the program happens to be started.
 
 ``python -m`` puts the current folder first on the path of modules, and an empty or relative element of PYTHONPATH or
-PATH leads there, too. In somebody else's folder that would run his ``click.py``, or his ``tar``. Nothing is imported
-here but what Python has loaded already, or has built in.
+PATH leads there, too. In somebody else's folder that would run his ``click.py``, or his ``tar``. Only ``os`` and
+``sys`` are imported here, which Python has loaded already.
 """
 
-import gc
 import os
 import sys
 
@@ -77,20 +76,6 @@ def own_what_is_made() -> None:
     """
     mask = os.umask(0o077)
     os.umask(mask & ~0o700)
-
-
-class Loading:
-    """While the context lasts, modules are loaded, and nothing of them is garbage: nobody looks for any, then or later.
-
-    Of a short command that is a tenth of the time.
-    """
-
-    def __enter__(self) -> None:
-        gc.disable()
-
-    def __exit__(self, *_error: object) -> None:
-        gc.freeze()
-        gc.enable()
 
 
 def _absolute(folder: str) -> str:

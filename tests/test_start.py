@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -56,23 +55,6 @@ def test_an_environment_that_drops_docstrings_leaves_the_grammar_of_configuratio
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"Directory {site.source} -> file://" in done.stdout
-
-
-def test_memory_is_looked_through_for_garbage_but_not_for_modules(site: Site, tmp_path: Path) -> None:
-    """Told by a hook when the run starts its programs."""
-    (site.source / "file").write_text("x")
-    site.configure_cycle("")
-    seen = tmp_path / "seen"
-    (tmp_path / "sitecustomize.py").write_text(
-        "import gc, sys\n"
-        "def tell(event, details):\n"
-        "    if event == 'subprocess.Popen':\n"
-        f"        with open({str(seen)!r}, 'w') as file:\n"
-        "            file.write(f'{gc.isenabled()} {gc.get_freeze_count() > 20_000}')\n"
-        "sys.addaudithook(tell)\n"
-    )
-    site.run(environment={"PYTHONPATH": str(tmp_path)})
-    assert seen.read_text() == "True True"
 
 
 @pytest.mark.parametrize("umask", ["0777", "0277"])
