@@ -132,9 +132,13 @@ def _reading(gate: Gate, directory: int, names: KnownNames, facts: ArchivedFacts
                     names.note_met(name, is_folder=member.is_directory)
                     names.list_folder(name, member.entries)
                     names.list_folders(name, member.folders)
+                    if member.dumpdir is not None:
+                        names.keep_list(name, member.dumpdir)
                 elif member.is_directory:
                     # The newest one may call unchanged what was never archived.
                     names.list_folders(name, member.folders)
+                    if member.dumpdir is not None:
+                        names.give_up_unlisted(name, member.dumpdir)
                     return False
                 elif not names.is_wanted(name, place):
                     return False
