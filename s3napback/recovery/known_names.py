@@ -195,6 +195,13 @@ class KnownNames:
         known = self._execute("SELECT folder, name FROM files WHERE device = ? AND number = ?", file).fetchone()
         return tuple(known) != names
 
+    def forget_first(self, device: int, number: int, name: str) -> bool:
+        """Forget by which name a file was met, if it was by this one; whether it was."""
+        folder, _, last = name.rpartition("/")
+        values = (*signed((device, number)), hash(folder), hash(last))
+        statement = "DELETE FROM files WHERE device = ? AND number = ? AND folder = ? AND name = ?"
+        return self._execute(statement, values).rowcount == 1
+
     def in_folder(self, folder: str, entries: Iterable[str]) -> list[int]:
         """What is known of each of some names in one folder, as ``Flag`` says."""
         place = hash(folder)
