@@ -13,7 +13,10 @@ DAC_READ_SEARCH = 1 << 2
 """Read and pass likewise."""
 FOWNER = 1 << 3
 """Do with what belongs to others what else its owner alone may: set permissions and times, remove in sticky folders."""
-
+SYS_ADMIN = 1 << 21
+"""Set attributes that are for programs of the system, as ``trusted.*``, besides much else."""
+SETFCAP = 1 << 31
+"""Give programs capabilities."""
 
 NO_PROC = "/proc is missing; mount it with: mount -t proc proc /proc"
 """What to do where ``has_proc`` is false."""

@@ -21,6 +21,7 @@ from pathlib import Path
 
 ROOT = 0
 _NULL_DEVICE = os.makedev(1, 3)
+_ALL_USERS = ["0", "0", "4294967295"]
 
 
 def fault_of(status: os.stat_result, path: Path, handle: str, *, above: bool) -> str:
@@ -51,7 +52,26 @@ def owner_fault(status: os.stat_result, path: Path, *, above: bool) -> str:
     if status.st_uid in (ROOT, os.geteuid()):
         return ""
     owner = _user(os.geteuid()).partition(" ")[0]
-    return f"{path} belongs to another user, {_user(status.st_uid)}; {_advice(path, 'chown', owner, above=above)}"
+    whose = f"{path} belongs to another user, {_user(status.st_uid)}"
+    if not knows_all_users() and status.st_uid == _overflow_user():
+        return f"{whose}, as which this user namespace shows all whom it does not know; run outside of it"
+    return f"{whose}; {_advice(path, 'chown', owner, above=above)}"
+
+
+def knows_all_users() -> bool:
+    """Whether no user of the machine is unknown to the user namespace that we are in (user_namespaces(7))."""
+    try:
+        return Path("/proc/self/uid_map").read_text("ascii", "replace").split() == _ALL_USERS
+    except OSError:
+        return False
+
+
+def _overflow_user() -> int:
+    """The number of all users whom a user namespace does not know (proc(5)); -1 if that is not told."""
+    try:
+        return int(Path("/proc/sys/kernel/overflowuid").read_text("ascii"))
+    except (OSError, ValueError):
+        return -1
 
 
 def shared_fault(folder: Path) -> str:

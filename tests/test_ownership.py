@@ -7,6 +7,8 @@ import os
 import pwd
 import stat
 import struct
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -14,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+import s3napback
 from s3napback.errors import ChangeableByOthers
 from s3napback.ownership import (
     NotAPlainFileError,
@@ -326,3 +329,17 @@ if IS_ROOT:
         (open_folder / "lock").touch(mode=0o666)
         said = verdict_as(OTHER, lambda: open_own_for_writing(open_folder / "lock"))
         assert "belongs to another user, root (uid 0); run as root, or remove" in said
+
+    def test_whom_a_user_namespace_does_not_know_is_nobody_that_could_be_told_to_give_it_away(folder: Path) -> None:
+        """Neither can chown be run there, nor is it nobody's: all users but one may look so, and root."""
+        script = (
+            "import pathlib, sys; from s3napback.ownership import require_own as look; look(pathlib.Path(sys.argv[1]))"
+        )
+        os.chown(folder, OTHER, OTHER)
+        command = ["unshare", "--user", "--map-root-user", sys.executable, "-c", script, str(folder / "file")]
+        package = Path(s3napback.__file__).parent.parent
+        said = subprocess.run(command, cwd=package, check=False, capture_output=True, text=True).stderr
+        assert (
+            f"{folder} belongs to another user, nobody (uid 65534), as which this user namespace shows all whom" in said
+        )
+        assert "run: chown" not in said

@@ -10,8 +10,11 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
+from s3napback.capabilities import SETFCAP, SYS_ADMIN, effective_capabilities
+from s3napback.owners import knows_all_users
 from s3napback.records import dataclass
 from s3napback.recovery.clashes import EITHER, Folding
 from s3napback.recovery.folders import Cursor, cursor, exists, go_to, names_in, reached, unchanged
@@ -129,7 +132,7 @@ def look_for_attributes(tree: int, wanted: Iterable[tuple[str, tuple[bytes, ...]
             found = _attributes_at(place, name)
             for attribute in attributes if found is not None else ():
                 if attribute not in (found or ()):
-                    refusals.note(name.encode("utf-8", "surrogateescape"), *_verdict(attribute))
+                    refusals.note(name.encode("utf-8", "surrogateescape"), *_verdict(attribute, os.geteuid()))
 
 
 def _attributes_at(place: Cursor, name: str) -> frozenset[bytes] | None:
@@ -143,14 +146,22 @@ def _attributes_at(place: Cursor, name: str) -> frozenset[bytes] | None:
         return frozenset()
 
 
-def _verdict(attribute: bytes) -> tuple[Aspect, str]:
-    is_ours = attribute.startswith((b"user.", b"system."))
-    reason = "the target does not take them" if is_ours or not os.geteuid() else "only root can set them"
-    if attribute == CAPABILITY:
-        return Aspect.CAPABILITIES, reason
+@lru_cache(maxsize=100)
+def _verdict(attribute: bytes, user: int) -> tuple[Aspect, str]:
+    """Of what an attribute is a part, and why it is missing; for each user that the process has been."""
     if attribute in (ACCESS_LIST, DEFAULT_LIST):
-        return Aspect.ACCESS, reason.replace("them", "it")
-    return Aspect.ATTRIBUTES, reason
+        unknown = "" if knows_all_users() else ", or it names users whom this user namespace does not know"
+        return Aspect.ACCESS, f"the target does not take it{unknown}"
+    aspect = Aspect.CAPABILITIES if attribute == CAPABILITY else Aspect.ATTRIBUTES
+    if attribute.startswith((b"user.", b"system.")) or _has_power_over(attribute):
+        return aspect, "the target does not take them"
+    return aspect, "only root can set them" if user else "only a root with all its powers can set them"
+
+
+def _has_power_over(attribute: bytes) -> bool:
+    if attribute == CAPABILITY:
+        return bool(effective_capabilities() & SETFCAP)
+    return bool(effective_capabilities() & SYS_ADMIN) and knows_all_users()
 
 
 def take_powers(tree: int, paths: Iterable[bytes], names: Iterable[bytes]) -> Iterator[bytes]:

@@ -108,13 +108,18 @@ class _Result:
         count: of members that differ.
     """
 
-    lines: list[tuple[str, str]] = field(default_factory=list)
+    lines: dict[str, str] = field(default_factory=dict)
     count: int = 0
 
-    def note(self, member: Member, words: Sequence[str]) -> None:
+    def note(self, name: str, words: Sequence[str]) -> None:
+        text = ", ".join(words)
+        if (more := self.lines.get(name)) is not None:
+            # The archive has it twice.
+            self.lines[name] = more if text in more else f"{text}, {more}"
+            return
         self.count += 1
         if len(self.lines) < _MOST_LINES:
-            self.lines.append((member.name, ", ".join(words)))
+            self.lines[name] = text
 
 
 def _reading(gate: Gate, directory: int, names: KnownNames, facts: ArchivedFacts, place: int) -> Finding[_Result]:
@@ -123,7 +128,7 @@ def _reading(gate: Gate, directory: int, names: KnownNames, facts: ArchivedFacts
     def read(blocks: Iterator[memoryview]) -> Generator[Block, None, _Result]:
         result = _Result()
         with cursor_at(directory, follows=facts.follows) as standing:
-            live = Live(standing, gate.top, facts, names.is_anothers)
+            live = Live(standing, gate.top, facts, names)
 
             def takes(member: Member) -> bool:
                 name = member.name
@@ -132,21 +137,28 @@ def _reading(gate: Gate, directory: int, names: KnownNames, facts: ArchivedFacts
                     names.note_met(name, is_folder=member.is_directory)
                     names.list_folder(name, member.entries)
                     names.list_folders(name, member.folders)
+                    if member.dumpdir is not None:
+                        names.keep_list(name, member.dumpdir)
                 elif member.is_directory:
                     # The newest one may call unchanged what was never archived.
                     names.list_folders(name, member.folders)
+                    if member.dumpdir is not None:
+                        names.give_up_unlisted(name, member.dumpdir)
                     return False
                 elif not names.is_wanted(name, place):
                     return False
                 # Whether two names are still one file cannot be asked where the other one is gone, or is of another.
                 has_target = bool(member.link_target) and names.was_met_at(member.link_target, place)
                 if words := live.differences(member, has_target=has_target):
-                    result.note(member, words)
+                    result.note(member.name, words)
                     names.note_difference(name)
                     return False
                 return member.type == REGULAR
 
             yield from _gathered(gate.chosen(blocks, takes, with_entries=False))
+            for name, text in live.joined():
+                result.note(name, [text])
+                names.note_difference(name)
         return result
 
     return Finding(_CHOICE, read)
@@ -231,11 +243,14 @@ class _Comparison:
         self._tell(finding.result(), words)
 
     def _tell(self, result: _Result, words: Words) -> None:
+        told = dict(result.lines)
         of_content = {path.decode("utf-8", "surrogateescape").rstrip("/"): text for path, text in words.lines}
-        for name in of_content:
-            self.names.note_difference(plain_name(name))
-        for name, text in sorted([*result.lines, *of_content.items()]):
-            self.say(f"/{readable(name.removeprefix('./').encode('utf-8', 'surrogateescape'))}: {text}")
+        for path, text in of_content.items():
+            name = plain_name(path)
+            self.names.note_difference(name)
+            told[name] = f"{told[name]}, {text}" if name in told else text
+        for name, text in sorted(told.items()):
+            self.say(f"/{readable(name.encode('utf-8', 'surrogateescape'))}: {text}")
         self._untold += words.untold
         if (hidden := result.count - len(result.lines) + words.untold) > 0:
             self.say(f"{hidden} more differ")

@@ -17,6 +17,7 @@ from types import TracebackType
 
 from s3napback.errors import S3napbackError
 from s3napback.index.database import signed
+from s3napback.streams.dumpdirs import entries_of
 
 _PENDING = 16_384
 """Changes that are written together."""
@@ -25,6 +26,12 @@ _CHANGE = """
 INSERT INTO names (folder, name, flags) VALUES (?, ?, ?)
 ON CONFLICT (folder, name) DO UPDATE SET flags = (flags | excluded.flags) & ?
 """
+_GIVE_UP = """
+UPDATE names SET flags = flags | ? WHERE folder = ? AND flags & ? AND NOT EXISTS (
+    SELECT 1 FROM listed WHERE listed.name = names.name AND NOT (listed.is_file AND names.flags & ?)
+)
+"""
+"""What a folder's list does not name, or calls as in the archive where a folder is, tar removes before it extracts."""
 _MEET = "UPDATE names SET flags = flags - ? + ? WHERE folder = ? AND name = ? AND flags & ? = ?"
 
 
@@ -41,12 +48,16 @@ class Flag(IntFlag):
     """What lies there is something else."""
     NO_FILE = 16
     """It is a folder, or of a kind that is never archived: what older archives have under this name is gone."""
+    GONE = 32
+    """It was not there, or as a file where a folder is, when an archive was made that was read already: what older ones
+    have under this name and below it is gone."""
 
 
 _PLACE = 8
 """Bits of flags; what stands above them is the place of the archive in which the last content was met."""
 _ALL = -1
 _KNOWN, _KNOWN_FOLDER = int(Flag.KNOWN), int(Flag.KNOWN | Flag.FOLDER)
+_NOT_NOTED = "what is compared cannot be noted in TempDir: {}"
 _MET = _ALL & ~int(Flag.WANTED)
 
 
@@ -67,6 +78,9 @@ class KnownNames:
             folder: for temporary files; None is the system's.
         """
         self._pending: list[tuple[int, int, int, int]] = []
+        self._pending_lists: list[tuple[int, int]] = []
+        self._has_gone = False
+        self._looked_up = "", False
         try:
             with tempfile.TemporaryDirectory(prefix="s3napback-", dir=folder) as place:
                 self._database = sqlite3.connect(Path(place, "names"), isolation_level=None, check_same_thread=False)
@@ -77,7 +91,9 @@ class KnownNames:
                     "CREATE TABLE names (folder INTEGER, name INTEGER, flags INTEGER, PRIMARY KEY (folder, name))"
                     "WITHOUT ROWID;"
                     "CREATE TABLE files (device INTEGER, number INTEGER, folder INTEGER, name INTEGER,"
-                    "PRIMARY KEY (device, number)) WITHOUT ROWID; BEGIN"
+                    "PRIMARY KEY (device, number)) WITHOUT ROWID;"
+                    "CREATE TABLE lists (folder INTEGER PRIMARY KEY, digest INTEGER);"
+                    "CREATE TABLE listed (name INTEGER PRIMARY KEY, is_file INTEGER); BEGIN"
                 )
         except (OSError, sqlite3.Error) as error:
             raise NoRoom(f"no temporary file can be made for what is compared: {error}") from error
@@ -102,6 +118,35 @@ class KnownNames:
         for entry in entries:
             self._change(place, hash(entry), int(Flag.NO_FILE), _ALL)
 
+    def keep_list(self, folder: str, dumpdir: bytes) -> None:
+        """Note the list of a folder of the state, for ``give_up_unlisted``."""
+        self._pending_lists.append((hash(folder), _digest(dumpdir)))
+        if len(self._pending_lists) >= _PENDING:
+            self._flush()
+
+    def give_up_unlisted(self, folder: str, dumpdir: bytes) -> None:
+        """Note what a folder did not hold when an archive was made that is read after newer ones.
+
+        What is listed again by a newer one, and in none of them, could not be archived when it was new: it is a link
+        that leads nowhere, or could not be read. What still older archives have under its name is no part of the state.
+        """
+        place = hash(folder)
+        known = self._execute("SELECT digest FROM lists WHERE folder = ?", (place,)).fetchone()
+        if known is None or known[0] == _digest(dumpdir):
+            # It is gone itself, or holds the same names: nearly all of a million folders.
+            return
+        entries = (
+            (hash(entry[1:].decode("utf-8", "surrogateescape")), entry[:1] == b"Y")
+            for entry in entries_of(dumpdir)
+            if entry
+        )
+        self._write("INSERT OR IGNORE INTO listed VALUES (?, ?)", entries)
+        folders = int(Flag.FOLDER)
+        values = (int(Flag.GONE), place, int(Flag.WANTED) | folders, folders)
+        if self._execute(_GIVE_UP, values).rowcount:
+            self._has_gone, self._looked_up = True, ("", False)
+        self._execute("DELETE FROM listed", ())
+
     def note_met(self, name: str, *, is_folder: bool) -> None:
         """Note that a name is part of the state, and its last content was met."""
         folder, _, last = name.rpartition("/")
@@ -118,10 +163,22 @@ class KnownNames:
         Args:
             place: of the archive in which it is met: how many newer ones its chain has.
         """
-        wanted, both = int(Flag.WANTED), int(Flag.WANTED | Flag.NO_FILE)
+        wanted, all_three = int(Flag.WANTED), int(Flag.WANTED | Flag.NO_FILE | Flag.GONE)
         folder, _, last = name.rpartition("/")
-        values = (wanted, place << _PLACE, hash(folder), hash(last), both, wanted)
+        if self._has_gone and self._is_in_gone(folder):
+            return False
+        values = (wanted, place << _PLACE, hash(folder), hash(last), all_three, wanted)
         return self._execute(_MEET, values).rowcount == 1
+
+    def _is_in_gone(self, folder: str) -> bool:
+        """Whether a folder, or one that it lies in, was gone in between."""
+        if folder != self._looked_up[0]:
+            outer, is_gone = folder, False
+            while outer and not is_gone:
+                outer, _, last = outer.rpartition("/")
+                is_gone = bool(self._flags(hash(outer), hash(last)) & Flag.GONE)
+            self._looked_up = folder, is_gone
+        return self._looked_up[1]
 
     def was_met_at(self, name: str, place: int) -> bool:
         """Whether the last content of a name that is part of the state was met in the archive of that place."""
@@ -137,6 +194,13 @@ class KnownNames:
             return False
         known = self._execute("SELECT folder, name FROM files WHERE device = ? AND number = ?", file).fetchone()
         return tuple(known) != names
+
+    def forget_first(self, device: int, number: int, name: str) -> bool:
+        """Forget by which name a file was met, if it was by this one; whether it was."""
+        folder, _, last = name.rpartition("/")
+        values = (*signed((device, number)), hash(folder), hash(last))
+        statement = "DELETE FROM files WHERE device = ? AND number = ? AND folder = ? AND name = ?"
+        return self._execute(statement, values).rowcount == 1
 
     def in_folder(self, folder: str, entries: Iterable[str]) -> list[int]:
         """What is known of each of some names in one folder, as ``Flag`` says."""
@@ -159,16 +223,27 @@ class KnownNames:
 
     def _flush(self) -> None:
         if self._pending:
-            try:
-                # In the order of the file, and of one name's changes among each other.
-                self._database.executemany(_CHANGE, sorted(self._pending, key=itemgetter(0, 1)))
-            except sqlite3.Error as error:
-                raise NoRoom(f"what is compared cannot be noted in TempDir: {error}") from error
+            # In the order of the file, and of one name's changes among each other.
+            self._write(_CHANGE, sorted(self._pending, key=itemgetter(0, 1)))
             self._pending.clear()
+        if self._pending_lists:
+            self._write("INSERT OR REPLACE INTO lists VALUES (?, ?)", sorted(self._pending_lists))
+            self._pending_lists.clear()
+
+    def _write(self, statement: str, rows: Iterable[tuple[int, ...]]) -> None:
+        try:
+            self._database.executemany(statement, rows)
+        except sqlite3.Error as error:
+            raise NoRoom(_NOT_NOTED.format(error)) from error
 
     def _execute(self, statement: str, values: Sequence[object]) -> sqlite3.Cursor:
         self._flush()
         try:
             return self._database.execute(statement, tuple(values))
         except sqlite3.Error as error:
-            raise NoRoom(f"what is compared cannot be noted in TempDir: {error}") from error
+            raise NoRoom(_NOT_NOTED.format(error)) from error
+
+
+def _digest(dumpdir: bytes) -> int:
+    """The same number for lists of the same names, of which the same are folders."""
+    return hash((b"\0" + dumpdir).replace(b"\0Y", b"\0N"))

@@ -18,6 +18,7 @@ from functools import lru_cache
 
 from s3napback.recovery.archived_facts import ArchivedFacts
 from s3napback.recovery.folders import NOTHING_THERE, Cursor, file_names, go_to_parent
+from s3napback.recovery.known_names import KnownNames
 from s3napback.recovery.members import ACCESS_LIST, DEFAULT_LIST, OF_SECURITY_SYSTEMS
 from s3napback.recovery.times import modified, octal
 from s3napback.streams.tar_headers import BLOCK_DEVICE, CHARACTER_DEVICE, PIPE, REGULAR, SYMBOLIC_LINK, Member
@@ -43,26 +44,29 @@ _LISTS = ((b"SCHILY.acl.access", ACCESS_LIST), (b"SCHILY.acl.default", DEFAULT_L
 
 _JOINED = "is one file with another name now, and was a file by itself"
 
-IsAnothers = Callable[[int, int, str], bool]
+_MOST_HELD = 10_000
+"""Names that are held until the archive has ended; of more it is told at once."""
 Access = frozenset[tuple[str, str, int]]
 
 
 class Live:
     """The live tree of a source."""
 
-    def __init__(self, place: Cursor, top: str, facts: ArchivedFacts, is_anothers: IsAnothers) -> None:
+    def __init__(self, place: Cursor, top: str, facts: ArchivedFacts, names: KnownNames) -> None:
         """Begin.
 
         Args:
             place: stands in the source.
             top: the source's name in archives.
             facts: what of a file archives hold.
-            is_anothers: tells of a file, by its device and number, whether it was met by another name than this one.
+            names: tell of a file, by its device and number, whether it was met by another name.
         """
         self._place = place
         self._top = top
         self._facts = facts
-        self._is_anothers = is_anothers
+        self._names = names
+        self._joined: dict[tuple[int, int], list[str]] = {}
+        self._held = 0
         self._folder: str | None = None
 
     def differences(self, member: Member, *, has_target: bool = True) -> list[str]:
@@ -86,6 +90,12 @@ class Live:
             return words or [*joined, *facts, *self._deep_differences(member, last)]
         except OSError as error:
             return [f"cannot be looked at ({error.strerror})"]
+
+    def joined(self) -> Iterator[tuple[str, str]]:
+        """Once an archive has ended: what were files by themselves and are one with another name now, in words."""
+        for names in self._joined.values():
+            for name in names:
+                yield name, _JOINED
 
     def _at(self, name: str) -> str | None:
         """Go to the folder that a member lies in; returns its name there, or None if there is no such folder."""
@@ -112,14 +122,37 @@ class Live:
         last = self._at(member.link_target)
         other = None if last is None else self._status(last)
         is_same = other is not None and (other.st_dev, other.st_ino) == (found.st_dev, found.st_ino)
+        if is_same and self._joined:
+            self._separate(member.name, (found.st_dev, found.st_ino))
         return [] if is_same else [f"is no longer the same file as /{member.link_target}"]
 
     def _is_joined(self, member: Member, found: os.stat_result) -> bool:
         """Whether what was a file by itself is another name of one that is met under its own."""
         if found.st_nlink < 2 or member.type != REGULAR or not stat.S_ISREG(found.st_mode):
             return False
-        is_told = self._facts.has_names and not self._facts.follows
-        return is_told and self._is_anothers(found.st_dev, found.st_ino, member.name)
+        if not self._facts.has_names or self._facts.follows:
+            return False
+        file = found.st_dev, found.st_ino
+        if not self._names.is_anothers(*file, member.name):
+            return False
+        if self._held >= _MOST_HELD:
+            return True
+        self._held += 1
+        held = self._joined.setdefault(file, [])
+        if member.name not in held:
+            held.append(member.name)
+        return False
+
+    def _separate(self, name: str, file: tuple[int, int]) -> None:
+        """A name comes again in the same archive, as a link: it was a file by itself only until another name was added.
+
+        So a DIFF has it that holds one name of a file anew, as of a folder that was moved, and then adds the others.
+        """
+        held = self._joined.get(file, [])
+        if name in held:
+            held.remove(name)
+        elif held and self._names.forget_first(*file, name):
+            self._names.is_anothers(*file, held.pop(0))
 
     def _alone_differences(self, member: Member, found: os.stat_result) -> list[str]:
         """Of a hard link whose header has the same times and owners as what it led to, which is there no more."""

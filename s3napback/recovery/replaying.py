@@ -196,6 +196,9 @@ class Replay:
             decoder = replace(self.decoder, part=part)
             decoder.run(archive, *first, finding.transformation, stage, use=use)
             reading = finding.result()
+            # Before anything of this archive is noted.
+            for name in reading.passed.settled:
+                self.refusals.forget(_path(name))
             for blocks, bare in ((groundwork.links(), self.manners.follows_links), (groundwork.folders(), False)):
                 if (begin := next(blocks, None)) is not None:
                     reviews.append(ExtractionReview(self.gate.top, reviews[-1].refused))
@@ -226,8 +229,6 @@ class Replay:
 
     def _take_in(self, passed: Passed, reviews: Sequence[ExtractionReview]) -> None:
         tree = self.staging.tree
-        for name in passed.settled:
-            self.refusals.forget(_path(name))
         self._note_names(passed)
         strange: list[bytes] = []
         for review in reviews:

@@ -255,3 +255,34 @@ def test_a_second_sight_of_access_lists_is_neither_archived_nor_compared(site: S
     content = gzip.decompress(site.fetch(site.archive_keys()[0]))
     assert b"trusted.other" in content and b"SGI_ACL" not in content
     assert compared(site) == {"": "0"}
+
+
+def test_names_of_a_file_of_which_some_lie_in_a_moved_folder_are_no_difference(site: Site) -> None:
+    """The DIFF has the moved name as a file, then another name as a file, then the moved one as a link to that."""
+    source = site.source
+    site.configure_cycle("Diffs 6")
+    for folder in ("a", "z", "same"):
+        (source / folder).mkdir()
+    for name in ("file", "other", "third", "same/one", "same/two"):
+        (source / name).write_text(name[-3:])
+        os.utime(source / name, ns=(0, 0))
+    for folder, name in (("a", "file"), ("z", "other"), ("a", "third"), ("z", "third")):
+        (source / folder / name).hardlink_to(source / name)
+    site.run(day=0)
+    for folder in ("a", "z"):
+        (source / folder).rename(source / f"{folder} moved")
+    (source / "same").rename(source / "was same")
+    with patch.object(directory, "margin", lambda: 0):
+        assert not backup.run(
+            load_configuration(site.configuration), FIRST_DAY + timedelta(days=1), BackupOptions()
+        ).failed
+    assert compared(site) == {"": "0"}
+    run("cp", "-a", source / "z moved/other", source / "z moved/copy")
+    replaced(source / "z moved/other", (source / "z moved/copy").rename)
+    replaced(source / "was same/two", lambda path: path.hardlink_to(source / "was same/one"))
+    told = compared(site)
+    assert told.pop("") == "2"
+    assert sorted(text.partition("/")[0].partition(",")[0] for text in told.values()) == [
+        "is no longer the same file as ",
+        "is one file with another name now",
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,30 @@ def test_where_tar_follows_links_the_comparison_does(site: Site) -> None:
     }
     site.run(day=2)
     assert compared(site) == {"": "0"}
+
+
+def test_a_link_that_leads_nowhere_is_not_what_its_name_was_before_it_was_gone(site: Site) -> None:
+    """A night in between tells that it was gone; the last one, which has nothing of it, lists it like what it has."""
+    source = site.source
+    site.configure_cycle("Diffs 6\nTarOptions --dereference")
+    for name in ("file", "folder/file", "kept", "other/deep/file", "replaced/file"):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_text("text")
+    site.run(day=0)
+    (source / "file").unlink()
+    for name in ("folder", "other", "replaced"):
+        shutil.rmtree(source / name)
+    (source / "replaced").touch()
+    site.run(day=1)
+    assert compared(site) == {"": "0"}
+    (source / "replaced").unlink()
+    for name in ("file", "folder/file", "other/deep/file", "replaced/file"):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).symlink_to("nowhere")
+    site.run(day=2)
+    assert compared(site) == {"": "0"}
+    (source / "kept").unlink()
+    assert compared(site) == {"": "1", "kept": "missing"}
 
 
 @pytest.mark.parametrize("general", ["", "Prefix atlas"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -180,3 +181,59 @@ def test_who_can_only_give_files_away_gets_all_with_their_owners(tmp_path: Path,
     assert "not made" not in done.stderr
     assert owned_contents(target / site.source.relative_to("/")) == owned_contents(site.source)
     assert [path.name for path in target.iterdir()] == [site.source.parts[1]]
+
+
+def test_of_a_file_that_each_archive_has_anew_it_is_told_that_its_permissions_are_not_set(
+    site: Site, tmp_path: Path
+) -> None:
+    """They are set at the end, for it could not be given its attributes otherwise. By then it is another user's."""
+    file = site.source / "file"
+    file.write_text("content")
+    os.setxattr(file, "user.a", b"1")
+    os.chown(file, 1000, 1000)
+    file.chmod(0o400)
+    site.configure_cycle("Diffs 3")
+    for day in range(2):
+        site.run(day=day)
+    target = tmp_path / "target"
+    done = deprived(site, f"{OWNER},{OVERRIDE}", "restore", str(site.source), "--to", str(target))
+    restored = target / file.relative_to("/")
+    assert restored.stat().st_mode & 0o777 == 0o600
+    assert done.returncode == 1
+    assert f"1 path: permissions not set (Operation not permitted)\n{restored}" in _told(done)
+
+
+def _told(done: subprocess.CompletedProcess[str]) -> str:
+    return "\n".join(line.rpartition("s3napback: ")[2].strip() for line in done.stderr.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("prefix", "missing"),
+    [
+        ("capsh --drop=cap_setfcap", ["capabilities not set (only a root with all its powers can set them)"]),
+        ("capsh --drop=cap_sys_admin", ["extended attributes not set (only a root with all its powers can set them)"]),
+        (
+            "unshare --user --map-root-user",
+            [
+                "extended attributes not set (only a root with all its powers can set them)",
+                "list of access rights (ACL) not set (the target does not take it, or it names users whom this user",
+            ],
+        ),
+    ],
+)
+def test_what_root_itself_may_not_set_is_not_blamed_on_the_target(
+    site: Site, tmp_path: Path, prefix: str, missing: Sequence[str]
+) -> None:
+    file = site.source / "file"
+    file.touch()
+    subprocess.run(["setcap", "cap_net_raw+ep", file], check=True)
+    subprocess.run(["setfacl", "-m", "u:7:r", file], check=True)
+    os.setxattr(file, "trusted.t", b"1")
+    site.configure_cycle("Diffs 3")
+    site.run()
+    words = [*prefix.split(), *(("--", "-c", 'exec "$@"', "x") if "capsh" in prefix else ())]
+    command = [*words, *site.command("restore", str(site.source), "--to", str(tmp_path / "out"), day=None)]
+    done = subprocess.run(command, env=site.full_environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    told = [line.removeprefix("1 path: ") for line in _told(done).splitlines() if line.startswith("1 path: ")]
+    assert [line[: len(start)] for line, start in zip(told, missing, strict=True)] == missing

@@ -58,6 +58,23 @@ def test_it_tells_what_sets_would(steps: list[tuple[str, str, list[str]]], pendi
         assert names.differences() == len(differing)
 
 
+def test_what_older_archives_have_under_a_name_that_was_gone_is_not_wanted() -> None:
+    with KnownNames(None) as names:
+        for folder, dumpdir in (("top", b"Da\0Db\0Dc\0Nd\0\0"), ("top/a", b"Nx\0\0"), ("top/a/deep", b"Nx\0\0")):
+            names.list_folder(folder, [entry[1:] for entry in dumpdir.decode().split("\0") if entry])
+            names.keep_list(folder, dumpdir)
+        for folder in ("b", "c"):
+            names.list_folder(f"top/{folder}", ["x", "y"])
+        for folder in ("a", "b", "c"):
+            names.note_met(f"top/{folder}", is_folder=True)
+        names.give_up_unlisted("top", b"Yb\0Nc\0\0")
+        names.give_up_unlisted("top/gone", b"Yx\0\0")
+        assert not any(names.is_wanted(f"top/{name}", 2) for name in ("a/x", "a/deep/x", "b/x", "d"))
+        assert names.is_wanted("top/c/x", 2)
+        names.give_up_unlisted("top", b"Db\0Yd\0\0")
+        assert not names.is_wanted("top/c/y", 3)
+
+
 def test_memory_does_not_grow_with_the_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(known_names, "_PENDING", 1_000)
 

@@ -131,3 +131,25 @@ def test_a_comparison_and_a_dump_tell_of_a_folder_that_could_not_be_read(site: S
     assert "0 differences" in told
     assert "; 1 path could not be read that night" in told
     assert "it could not be read that night" in site.run("dump", str(closed), day=None, expect=1).stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be without its powers")
+def test_what_was_gone_before_it_could_not_be_read_is_not_compared_with_what_it_was_long_ago(site: Site) -> None:
+    file = site.source / "folder/file"
+    file.parent.mkdir()
+    file.write_text("content")
+    (site.source / "beside").touch()
+    site.configure_cycle("Diffs 6\nUnreadable warn")
+    night_without_powers(site, 0)
+    shutil.rmtree(file.parent)
+    night_without_powers(site, 1)
+    file.parent.mkdir()
+    file.write_text("another content")
+    os.chown(file, 12_345, -1)
+    file.chmod(0)
+    night_without_powers(site, 2)
+    told = site.run("verify", "--compare", str(site.source), day=None).stdout
+    assert "0 differences" in told
+    assert "; 1 path could not be read that night" in told
+    site.run("restore", str(site.source), "--to", str(site.root / "out"), day=None)
+    assert not (site.root / f"out{file}").exists()
