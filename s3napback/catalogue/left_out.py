@@ -1,0 +1,69 @@
+"""Where to ask for archives that a distant store has and does not list, as far as something else tells of them. Pure.
+
+A server that has lost entries of a bucket's index answers HEAD and GET as before, and so does one behind a proxy that
+cuts listings short. What lies beside an archive tells of it, and so does a DIFF, which builds on one of a lower slot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta, timezone
+
+from s3napback.archives import join_prefix, slot_keys, split_key
+from s3napback.catalogue.contents import Catalogue, CataloguedArchive
+from s3napback.catalogue.indexes import indexed_key
+from s3napback.catalogue.sums import summed_key
+from s3napback.stores import StoredObject
+from s3napback.watch.proofs import proven_key
+
+LONGEST_LAG = timedelta(days=1)
+"""Until then a listing may not show what is there; one that still does not, never will."""
+
+_MOST_SLOTS = 400
+"""Below one archive; whoever plants one with a large number must not have a store asked for ever."""
+
+
+def is_left_out(stored: StoredObject, now: datetime) -> bool:
+    """Whether a listing that does not show an object should have shown it for long."""
+    return now - stored.modified >= LONGEST_LAG
+
+
+def those_left_out(found: Iterable[StoredObject]) -> tuple[str, ...]:
+    """The keys of those, among objects that a listing does not show, which it should have shown for long."""
+    now = datetime.now(timezone.utc)
+    return tuple(sorted(stored.key for stored in found if is_left_out(stored, now)))
+
+
+def keys_to_ask(catalogue: Catalogue, prefix: str, named: Collection[str]) -> set[str]:
+    """Keys under which there may be archives that a listing does not show.
+
+    Args:
+        named: keys that a person has named, with the prefix or without.
+    """
+    beside = (
+        *map(summed_key, catalogue.sums),
+        *map(indexed_key, catalogue.indexes),
+        *map(proven_key, catalogue.proofs),
+    )
+    called = (key for name in named for key in (name, join_prefix(prefix, name)) if split_key(key))
+    filled = {(each.base, each.slot) for each in catalogue.archives}
+    without_parent = (
+        each
+        for each in catalogue.archives
+        if each.record and each.record.parent and catalogue.with_id(each.record.parent) is None
+    )
+    below = (
+        key for each in without_parent for slot, key in keys_below(each, prefix) if (each.base, slot) not in filled
+    )
+    asked = {*beside, *called, *below}
+    return asked.difference((each.key for each in catalogue.archives), catalogue.passed_over, catalogue.vanished)
+
+
+def keys_below(archive: CataloguedArchive, prefix: str) -> Iterable[tuple[int, str]]:
+    """The slots below an archive, and every key that each can have: what it builds on can lie nowhere else."""
+    kind = archive.record.owner.source.kind if archive.record else ""
+    if not kind:
+        return
+    for slot in range(max(archive.slot - _MOST_SLOTS, 0), archive.slot):
+        for key in slot_keys(prefix, kind, archive.base, slot):
+            yield slot, key
