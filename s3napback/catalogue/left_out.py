@@ -6,8 +6,9 @@ cuts listings short. What lies beside an archive tells of it, and so does a DIFF
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta, timezone
+from itertools import islice
 
 from s3napback.archives import join_prefix, slot_keys, split_key
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive
@@ -20,7 +21,8 @@ LONGEST_LAG = timedelta(days=1)
 """Until then a listing may not show what is there; one that still does not, never will."""
 
 _MOST_SLOTS = 400
-"""Below one archive; whoever plants one with a large number must not have a store asked for ever."""
+_MOST_KEYS = 10_000
+"""Below one archive, and below all; whoever plants some with large numbers must not have a store asked for ever."""
 
 
 def is_left_out(stored: StoredObject, now: datetime) -> bool:
@@ -34,29 +36,37 @@ def those_left_out(found: Iterable[StoredObject]) -> tuple[str, ...]:
     return tuple(sorted(stored.key for stored in found if is_left_out(stored, now)))
 
 
+def noted_beside(catalogue: Catalogue) -> dict[str, StoredObject]:
+    """By the key of each archive beside which something lies one of these objects."""
+    return {
+        **{proven_key(key): found for key, found in catalogue.proofs.items()},
+        **{indexed_key(key): found for key, found in catalogue.indexes.items()},
+        **{summed_key(key): found for key, found in catalogue.sums.items()},
+    }
+
+
 def keys_to_ask(catalogue: Catalogue, prefix: str, named: Collection[str]) -> set[str]:
     """Keys under which there may be archives that a listing does not show.
 
     Args:
         named: keys that a person has named, with the prefix or without.
     """
-    beside = (
-        *map(summed_key, catalogue.sums),
-        *map(indexed_key, catalogue.indexes),
-        *map(proven_key, catalogue.proofs),
-    )
     called = (key for name in named for key in (name, join_prefix(prefix, name)) if split_key(key))
+    known = {*(each.key for each in catalogue.archives), *catalogue.passed_over, *catalogue.vanished}
+    below = islice(_below_broken(catalogue, prefix, known), _MOST_KEYS)
+    return {*noted_beside(catalogue), *called, *below} - known
+
+
+def _below_broken(catalogue: Catalogue, prefix: str, known: Collection[str]) -> Iterator[str]:
+    """Other keys, each once, in the empty slots below each archive whose parent is missing."""
     filled = {(each.base, each.slot) for each in catalogue.archives}
-    without_parent = (
-        each
-        for each in catalogue.archives
-        if each.record and each.record.parent and catalogue.with_id(each.record.parent) is None
-    )
-    below = (
-        key for each in without_parent for slot, key in keys_below(each, prefix) if (each.base, slot) not in filled
-    )
-    asked = {*beside, *called, *below}
-    return asked.difference((each.key for each in catalogue.archives), catalogue.passed_over, catalogue.vanished)
+    told = set(known)
+    for each in catalogue.archives:
+        if each.record and each.record.parent and catalogue.with_id(each.record.parent) is None:
+            for slot, key in keys_below(each, prefix):
+                if (each.base, slot) not in filled and key not in told:
+                    told.add(key)
+                    yield key
 
 
 def keys_below(archive: CataloguedArchive, prefix: str) -> Iterable[tuple[int, str]]:

@@ -16,7 +16,7 @@ from functools import partial
 from s3napback.archives import ArchiveRecord, join_prefix, split_key
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, newest_first, started
 from s3napback.catalogue.indexes import is_index_key
-from s3napback.catalogue.left_out import keys_to_ask, those_left_out
+from s3napback.catalogue.left_out import keys_to_ask, noted_beside, those_left_out
 from s3napback.catalogue.remembering import HeadMemory
 from s3napback.catalogue.sums import is_sum_key, read_own_sum, sum_key, unread_count
 from s3napback.catalogue.telling import told_beside
@@ -26,7 +26,7 @@ from s3napback.formatting import counted
 from s3napback.original.chains import OriginalArchive
 from s3napback.original.contents import original_archives
 from s3napback.records import dataclass
-from s3napback.stores import EARLIEST, Store, StoredObject
+from s3napback.stores import Store, StoredObject
 from s3napback.watch.keys import is_word_key
 from s3napback.watch.proofs import is_proof_key
 from s3napback.watch.states import CLOCK_TOLERANCE
@@ -102,15 +102,20 @@ def _with_left_out(
 ) -> Catalogue:
     """The same, and archives that the store has and did not list, as far as others tell of them."""
     asked: set[str] = set()
+    now = datetime.now(timezone.utc)
+    beside = noted_beside(catalogue)
     while keys := sorted(
         key for key in keys_to_ask(catalogue, prefix, named) - asked if key in named or is_wanted(_base(key, prefix))
     ):
         asked.update(keys)
+        # Nothing is known of them but what lies beside them.
+        guessed = (StoredObject(key, 0, beside[key].modified if key in beside else now) for key in keys)
         with Crew(PARALLEL_REQUESTS, "metadata") as pool:
-            looked = list(pool.map(look, (StoredObject(key, 0, EARLIEST) for key in keys)))
-        there = [each for each in looked if not isinstance(each, str)]
+            looked = [each for each in pool.map(look, guessed) if not isinstance(each, str)]
+        # Where nobody has spoken of one, a refusal does not say that there is any.
+        there = [each for each in looked if not each.flaw or each.key in beside or each.key in named]
         left_out = those_left_out(each.stored for each in there if not each.flaw)
-        archives = sorted((*catalogue.archives, *dated(there, datetime.now(timezone.utc))), key=lambda each: each.key)
+        archives = sorted((*catalogue.archives, *dated(there, now)), key=lambda each: each.key)
         catalogue = replace(catalogue, archives=tuple(archives), left_out=(*catalogue.left_out, *left_out))
     return catalogue
 

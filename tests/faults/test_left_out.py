@@ -47,8 +47,9 @@ def made(tmp_path_factory: pytest.TempPathFactory, rclone: S3Server) -> Iterator
 
 
 @pytest.fixture
-def nights(made: Nights, tmp_path: Path) -> Iterator[Nights]:
+def nights(made: Nights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nights]:
     made.site.environment["XDG_CACHE_HOME"] = str(tmp_path / "cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     yield made
     made.proxy.clear()
 
@@ -116,3 +117,30 @@ def test_where_all_is_listed_nobody_asks_for_more(nights: Nights) -> None:
     nights.site.environment["XDG_CACHE_HOME"] += "-2"
     nights.site.run("list", day=3)
     assert nights.proxy.operations().count("HeadObject") == 2 * len(nights.keys)
+
+
+def test_a_refusal_where_nothing_tells_of_an_archive_makes_none(nights: Nights) -> None:
+    """A key that may not list without a prefix is answered so wherever there is nothing."""
+    nights.proxy.add(left_out(re.escape(nights.keys[0]) + "[^<]*"))
+    nights.proxy.add(Fault("HeadObject", answer(403, "AccessDenied"), key=re.escape(nights.keys[0])))
+    listed = nights.site.run("list", day=3).stdout
+    assert nights.keys[0] not in listed
+    assert listed.count("no: ") == 2
+
+
+def test_whoever_plants_archives_of_high_slots_has_few_keys_asked_for(
+    nights: Nights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3napback.catalogue.left_out, "_MOST_KEYS", 50)
+    metadata = {name: value for name, value in nights.site.metadata(nights.keys[1]).items() if "parent" not in name}
+    client, planted = nights.proxy.server.client(), [f"planted-{number}-DIFF" for number in range(100, 103)]
+    for key in planted:
+        own = {"s3napback-parent": "nobody", "s3napback-slot": key.split("-")[1]}
+        client.put_object(Bucket=nights.site.bucket, Key=key, Body=b"x", Metadata={**metadata, **own})
+    try:
+        nights.proxy.seen.clear()
+        assert show(load_configuration(nights.site.configuration), "", Layout.PLAIN, lambda *_lines: None) == 0
+        assert nights.proxy.operations().count("HeadObject") == 50 + len(planted) + 2 * len(nights.keys)
+    finally:
+        for key in planted:
+            client.delete_object(Bucket=nights.site.bucket, Key=key)
