@@ -12,10 +12,11 @@ import threading
 import time
 from collections.abc import Collection
 from dataclasses import field
-from datetime import datetime, timedelta, timezone
 from itertools import islice
 
 from s3napback.archives import join_prefix, split_key
+from s3napback.catalogue.left_out import those_left_out
+from s3napback.catalogue.telling import warn_of_left_out
 from s3napback.crews import begin, result_of
 from s3napback.errors import StoreError
 from s3napback.records import dataclass
@@ -25,9 +26,6 @@ logger = logging.getLogger("s3napback")
 
 RENEWAL = 900.0
 """Seconds after which both listings are made anew. Most runs take less."""
-
-_LONGEST_LAG = timedelta(days=1)
-"""Until then a listing may not show what is there; one that still does not, never will."""
 
 _LEAST_KEYS = 10_000  # of others that are listed before single looks come cheaper
 _KEYS_A_SOURCE = 1_000
@@ -82,20 +80,13 @@ class Survey:
     def warn_of_left_out(self, stored: StoredObject) -> None:
         """Warn, once, of what is there and the listing does not show, if it should have shown it for long.
 
-        A night can build on it all the same, and whoever looks for backups has the listing alone.
+        A night can build on it all the same.
         """
-        if datetime.now(timezone.utc) - stored.modified < _LONGEST_LAG:
-            return
         with self._lock:
             is_told = stored.key in self._left_out
             self._left_out.add(stored.key)
         if not is_told:
-            logger.warning(
-                "%s is there, and is left out when the store is listed: list and restore find neither it nor what "
-                "builds on it. Whoever runs the store, or a proxy before it, should know; until then have this source "
-                "in another store",
-                f"{self._store.location}/{stored.key}",
-            )
+            warn_of_left_out(self._store.location, those_left_out([stored]))
 
     def archive_keys(self) -> Collection[str]:
         """Keys of the archives that the listing shows."""

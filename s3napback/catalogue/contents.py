@@ -84,6 +84,7 @@ class Catalogue:
         indexes: the index objects, by key.
         proofs: what drills and verify left, by key.
         vanished: keys of archives that were listed, and were not there when they were looked at, with their key bases.
+        left_out: keys of those among the archives that the store did not list, and should have listed for long.
     """
 
     archives: tuple[CataloguedArchive, ...]
@@ -95,6 +96,7 @@ class Catalogue:
     indexes: Mapping[str, StoredObject] = field(default_factory=dict)
     proofs: Mapping[str, StoredObject] = field(default_factory=dict)
     vanished: Mapping[str, str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
     def chain(self, archive: CataloguedArchive) -> Chain:
         """The chain that ends with ``archive``; links are found by identity, never by slot."""

@@ -20,6 +20,11 @@ from s3napback.records import dataclass
 from s3napback.rotation import day_date
 from s3napback.watch.word import Word
 
+_CONTRADICTED = (
+    "the store lists it, and has nothing there when it is asked for it. Unless it has just been deleted, the store has "
+    "lost it: whoever runs the store should know"
+)
+
 
 @dataclass(frozen=True)
 class Loss:
@@ -128,12 +133,13 @@ def _gone(catalogue: Catalogue, prefix: str) -> Iterator[Loss]:
     over = (split_key(key.removeprefix(join_prefix(prefix, ""))) for key in catalogue.passed_over)
     filled = {*((each.base, each.slot) for each in catalogue.archives), *(parts[:2] for parts in over if parts)}
     noted = {
-        **dict.fromkeys(catalogue.vanished, "its entry in the store's listing"),
         **dict.fromkeys(map(indexed_key, catalogue.indexes), "its index"),
         **dict.fromkeys(catalogue.gone, "what the store noted of it"),
         **dict.fromkeys(map(summed_key, catalogue.sums), "its checksum"),
     }
-    present = {*catalogue.passed_over, *(each.key for each in catalogue.archives)}
+    for key in catalogue.vanished:
+        yield Loss(key, catalogue.vanished[key], _CONTRADICTED)
+    present = {*catalogue.passed_over, *catalogue.vanished, *(each.key for each in catalogue.archives)}
     for key, rest in noted.items():
         parts = split_key(key.removeprefix(join_prefix(prefix, "")))
         # Where another archive has filled the slot under its other key, no more than the deletion was left undone.

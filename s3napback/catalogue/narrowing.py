@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 from pathlib import PurePosixPath
 
@@ -9,13 +10,20 @@ from s3napback.catalogue.contents import Catalogue
 from s3napback.catalogue.reading import read_catalogue
 from s3napback.catalogue.remembering import HeadMemory
 from s3napback.catalogue.selection import holder_of, meanings, meant
-from s3napback.catalogue.telling import warn_of_told
+from s3napback.catalogue.telling import warn_of_left_out, warn_of_told
 from s3napback.kinds import kind_of
 from s3napback.stores import Store
 
 
 def read_catalogue_of(
-    store: Store, prefix: str, word: str, host: str, memory: HeadMemory | None = None, *, origin: str = ""
+    store: Store,
+    prefix: str,
+    word: str,
+    host: str,
+    memory: HeadMemory | None = None,
+    *,
+    origin: str = "",
+    named: Collection[str] = (),
 ) -> Catalogue:
     """What a store holds of the source that a word means; all of it, where less would not tell enough.
 
@@ -29,21 +37,25 @@ def read_catalogue_of(
         host: HostName, or the machine's own name.
         memory: looks at objects; by default each is asked for.
         origin: ``--from``: a Cycle's name or a key base.
+        named: keys that are asked for in any case, with the prefix or without.
 
     Raises:
         StoreError: it cannot be listed, or has stopped to answer.
     """
-    found = _read(store, prefix, word, host, memory or HeadMemory(store), origin)
+    found = _read(store, prefix, word, host, memory or HeadMemory(store), origin, named)
     warn_of_told(found)
+    warn_of_left_out(store.location, found.left_out)
     return found
 
 
-def _read(store: Store, prefix: str, word: str, host: str, memory: HeadMemory, origin: str) -> Catalogue:
+def _read(
+    store: Store, prefix: str, word: str, host: str, memory: HeadMemory, origin: str, named: Collection[str]
+) -> Catalogue:
     if word:
         found = read_catalogue(store, prefix, memory, partial(can_be_of, word, origin), asks_sums=True)
         if _is_enough(found, word, host):
             return found
-    return read_catalogue(store, prefix, memory, asks_sums=True)
+    return read_catalogue(store, prefix, memory, asks_sums=True, named=named)
 
 
 def can_be_of(word: str, origin: str, base: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import datetime, timezone
 from functools import partial
@@ -16,6 +16,7 @@ from functools import partial
 from s3napback.archives import ArchiveRecord, join_prefix, split_key
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, newest_first, started
 from s3napback.catalogue.indexes import is_index_key
+from s3napback.catalogue.left_out import keys_to_ask, noted_beside, those_left_out
 from s3napback.catalogue.remembering import HeadMemory
 from s3napback.catalogue.sums import is_sum_key, read_own_sum, sum_key, unread_count
 from s3napback.catalogue.telling import told_beside
@@ -49,6 +50,7 @@ def read_catalogue(
     is_wanted: Callable[[str], bool] = lambda _base: True,
     *,
     asks_sums: bool = False,
+    named: Collection[str] = (),
 ) -> Catalogue:
     """Read what a store holds below a prefix.
 
@@ -56,9 +58,11 @@ def read_catalogue(
         memory: looks at objects; by default each is asked for.
         is_wanted: of which key bases archives are looked at. The others are passed over.
         asks_sums: of what has lost its metadata the checksum beside it is asked for them: for those who only read.
+        named: keys that are asked for even if nothing tells of them, with the prefix or without.
 
     What the store lists and does not describe, as an object that somebody has encrypted with a key of his own, or that
-    belongs to another account, is in the catalogue as well, with the reason.
+    belongs to another account, is in the catalogue as well, with the reason. So is what it has and does not list, if
+    something else tells of it.
 
     Raises:
         StoreError: it cannot be listed, or has stopped to answer.
@@ -69,12 +73,12 @@ def read_catalogue(
             "%s does not hold the mark that backups leave there. Is the disk not mounted, or the folder another one?",
             store.location,
         )
+    look = partial(_look, store, memory or HeadMemory(store), prefix, found.sums if asks_sums else {})
     with Crew(PARALLEL_REQUESTS, "metadata") as pool:
-        look = partial(_look, store, memory or HeadMemory(store), prefix, found.sums if asks_sums else {})
         looked = list(pool.map(look, _taken(found.wanted)))
     vanished = {each: _base(each, prefix) for each in looked if isinstance(each, str)}
     archives = dated((each for each in looked if not isinstance(each, str)), datetime.now(timezone.utc))
-    return Catalogue(
+    catalogue = Catalogue(
         archives=(*archives, *found.closed),
         vanished=vanished,
         sums=found.sums,
@@ -85,6 +89,35 @@ def read_catalogue(
         proofs=found.proofs,
         passed_over=frozenset(found.passed_over),
     )
+    # Whoever is near, or shows the past, lists what a look would find.
+    return _with_left_out(catalogue, prefix, look, is_wanted, named) if store.is_distant else catalogue
+
+
+def _with_left_out(
+    catalogue: Catalogue,
+    prefix: str,
+    look: Callable[[StoredObject], CataloguedArchive | str],
+    is_wanted: Callable[[str], bool],
+    named: Collection[str],
+) -> Catalogue:
+    """The same, and archives that the store has and did not list, as far as others tell of them."""
+    asked: set[str] = set()
+    now = datetime.now(timezone.utc)
+    beside = noted_beside(catalogue)
+    while keys := sorted(
+        key for key in keys_to_ask(catalogue, prefix, named) - asked if key in named or is_wanted(_base(key, prefix))
+    ):
+        asked.update(keys)
+        # Nothing is known of them but what lies beside them.
+        guessed = (StoredObject(key, 0, beside[key].modified if key in beside else now) for key in keys)
+        with Crew(PARALLEL_REQUESTS, "metadata") as pool:
+            looked = [each for each in pool.map(look, guessed) if not isinstance(each, str)]
+        # Where nobody has spoken of one, a refusal does not say that there is any.
+        there = [each for each in looked if not each.flaw or each.key in beside or each.key in named]
+        left_out = those_left_out(each.stored for each in there if not each.flaw)
+        archives = sorted((*catalogue.archives, *dated(there, now)), key=lambda each: each.key)
+        catalogue = replace(catalogue, archives=tuple(archives), left_out=(*catalogue.left_out, *left_out))
+    return catalogue
 
 
 def dated(archives: Iterable[CataloguedArchive], now: datetime) -> list[CataloguedArchive]:

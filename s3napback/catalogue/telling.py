@@ -1,5 +1,7 @@
 """What the metadata of an archive were that the store does not have any more: the checksum object beside it tells.
 
+And what is said of that, and of archives that the store does not list.
+
 Programs that copy buckets drop metadata, many of them only of large objects, and a folder that a bucket is copied to
 keeps none. What is read in this way is shown and restored; nothing is replaced or deleted for it.
 """
@@ -7,7 +9,7 @@ keeps none. What is read in this way is shown and restored; nothing is replaced 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from s3napback.archives import METADATA_PREFIX
 from s3napback.catalogue.contents import Catalogue
@@ -50,4 +52,22 @@ def warn_of_told(catalogue: Catalogue) -> None:
             "the store has no metadata of %s%s, as if copied without them; what their checksums tell is taken in their "
             "place. To restore, that is enough. Backups replace them only with --take-over",
             *(told[0], f" and {counted(len(told) - 1, 'other')}" if told[1:] else ""),
+        )
+
+
+def warn_of_left_out(location: str, keys: Sequence[str]) -> None:
+    """Say which archives are there and not listed: whoever goes by listings alone finds neither them nor their DIFFs.
+
+    Args:
+        location: of the store.
+        keys: if there are none, nothing is said.
+    """
+    if keys:
+        others = f", and so {'is' if len(keys) == 2 else 'are'} {counted(len(keys) - 1, 'other')}" if keys[1:] else ""
+        logger.warning(
+            "%s is there, and is left out when the store is listed%s: whoever goes by listings alone, as programs that "
+            "copy buckets do, finds neither it nor what builds on it. Whoever runs the store, or a proxy before it, "
+            "should know; until then have its source in another store",
+            f"{location}/{keys[0]}",
+            others,
         )

@@ -1,6 +1,6 @@
-"""What a listing has left out: archives on which others build that seem to be of no use without them.
+"""What is not told on the word of a listing alone: that an archive is not needed, and that the newest one is gone.
 
-Nothing is deleted on the word of a listing alone. One that lacks a FULL makes every DIFF on it look broken.
+A listing that lacks a FULL makes every DIFF on it look broken.
 """
 
 from __future__ import annotations
@@ -8,16 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from s3napback.archives import slot_keys
-from s3napback.catalogue.contents import Catalogue, CataloguedArchive
+from s3napback.catalogue.contents import Catalogue
+from s3napback.catalogue.left_out import keys_below
+from s3napback.catalogue.losses import Loss, outdone
 from s3napback.catalogue.reading import PARALLEL_REQUESTS
 from s3napback.catalogue.retention import Disposition, deletable
 from s3napback.crews import Crew
 from s3napback.errors import StoreError, StoreUnreachable
 from s3napback.stores import Store
-
-_MOST_SLOTS = 400
-"""Below one archive; whoever plants one with a large number must not have a store asked for ever."""
+from s3napback.watch.word import Word
 
 
 def without_doubtful(
@@ -33,19 +32,11 @@ def without_doubtful(
     """
     broken = [each.archive for each in deletable(dispositions) if catalogue.chain(each.archive).problem]
     present = {archive.key for archive in catalogue.archives}
-    asked = {key: archive.base for archive in broken for key in _below(archive, prefix) if key not in present}
+    asked = {key: archive.base for archive in broken for _, key in keys_below(archive, prefix) if key not in present}
     with Crew(PARALLEL_REQUESTS, "metadata") as pool:
         answers = pool.map(lambda key: _doubt(store, key), asked)
         doubts = {asked[key]: doubt for key, doubt in zip(asked, answers, strict=True) if doubt}
     return list(_kept(dispositions, doubts))
-
-
-def _below(archive: CataloguedArchive, prefix: str) -> Iterable[str]:
-    if archive.record is None:
-        return
-    kind = archive.record.owner.source.kind
-    for slot in range(max(archive.slot - _MOST_SLOTS, 0), archive.slot):
-        yield from slot_keys(prefix, kind, archive.base, slot)
 
 
 def _doubt(store: Store, key: str) -> str:
@@ -62,3 +53,25 @@ def _kept(dispositions: Iterable[Disposition], doubts: Mapping[str, str]) -> Ite
     for each in dispositions:
         doubt = doubts.get(each.archive.base, "")
         yield replace(each, kept=doubt) if doubt and not each.kept else each
+
+
+def lost_by_word(store: Store, catalogue: Catalogue, word: Word, prefix: str) -> list[Loss]:
+    """The same as ``losses.outdone``, but for what it says of archives that are there and not listed."""
+    return [_asked_for(store, catalogue, loss) for loss in outdone(catalogue, word, prefix)]
+
+
+def _asked_for(store: Store, catalogue: Catalogue, loss: Loss) -> Loss:
+    is_known = loss.key in catalogue.vanished or any(loss.key == each.key for each in catalogue.archives)
+    if is_known or not store.is_distant:
+        return loss
+    try:
+        found = store.head(loss.key)
+    except StoreError as error:
+        return replace(loss, problem=f"the last run tells of it, and it cannot be looked at: {error}")
+    if found is None:
+        return loss
+    return replace(
+        loss,
+        problem="the last run tells of it, and it is there and left out when the store is listed: restore finds it if "
+        "--keys names it, behind all that it builds on",
+    )

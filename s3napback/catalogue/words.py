@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import partial
 
 from s3napback.archives import ArchiveRecord, join_prefix
 from s3napback.catalogue.claims import acting_host, possible_names
 from s3napback.catalogue.contents import Catalogue
+from s3napback.catalogue.left_out import those_left_out
+from s3napback.catalogue.telling import warn_of_left_out
 from s3napback.config.settings import Configuration
 from s3napback.crews import Crew, TookTooLong, within
 from s3napback.errors import StoreError, StoreUnreachable
@@ -85,8 +87,28 @@ def read_stored(store: Store, prefix: str, only: Place | None = None) -> StoreCo
     wanted = [(place, found) for place, found in places if place is not None and only in (None, place)]
     with Crew(_PARALLEL_REQUESTS, "words") as pool:
         heard = list(pool.map(lambda each: _heard(store, *each), wanted))
+    listed += _left_out(store, heard, {found.key for found in listed})
     moments = {found.key: found.modified for found in listed}
     return StoreContents({found.key: found.size for found in listed}, heard, moments)
+
+
+def _left_out(store: Store, heard: Iterable[Heard], listed: Collection[str]) -> list[StoredObject]:
+    """What words speak of, and the store has and does not list; as far as it tells.
+
+    Raises:
+        StoreUnreachable: the store has stopped to answer.
+    """
+    if not store.is_distant:
+        return []
+    said = ((each.place.prefix, source) for each in heard if each.word for source in each.word.sources)
+    told = (
+        join_prefix(prefix, key) for prefix, source in said for key in (source.key, *source.chain) if key is not None
+    )
+    lacking = list(dict.fromkeys(key for key in told if key not in listed))[:_MOST_LOOKS]
+    with Crew(_PARALLEL_REQUESTS, "metadata") as pool:
+        found = [each for each in pool.map(partial(_described, store), lacking) if each is not None]
+    warn_of_left_out(store.location, those_left_out(found))
+    return found
 
 
 def _heard(store: Store, place: Place, found: StoredObject) -> Heard:
@@ -125,17 +147,22 @@ def read_wordless(store: Store, stored: StoreContents) -> list[Wordless]:
 def _owner(store: Store, each: tuple[str, str]) -> tuple[str, str, str] | None:
     """Prefix, host and name of an archive; None if it is none of ours, or does not tell."""
     base, key = each
-    described = None
-    try:
-        described = store.head(key)
-    except StoreUnreachable:
-        raise
-    except StoreError as error:
-        logger.debug("%s: whose it is cannot be told: %s", key, error)
+    described = _described(store, key)
     record = None if described is None else ArchiveRecord.from_metadata(described.metadata)
     if record is None:
         return None
     return _split(base, possible_names(record.owner.source, record.cycle), record.owner.host)
+
+
+def _described(store: Store, key: str) -> StoredObject | None:
+    """An object; None if it is not there, or the store does not tell."""
+    try:
+        return store.head(key)
+    except StoreUnreachable:
+        raise
+    except StoreError as error:
+        logger.debug("%s: what lies there cannot be told: %s", key, error)
+        return None
 
 
 def _split(base: str, names: Iterable[str], host: str) -> tuple[str, str, str]:

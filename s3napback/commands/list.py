@@ -14,11 +14,12 @@ from typing import Protocol, TextIO
 from s3napback.archives import split_key
 from s3napback.catalogue.claims import Claims
 from s3napback.catalogue.contents import CataloguedArchive
-from s3napback.catalogue.losses import outdone, unprotected_sources
+from s3napback.catalogue.losses import unprotected_sources
 from s3napback.catalogue.narrowing import read_catalogue_of
 from s3napback.catalogue.reading import read_unread_counts, with_originals_of_root
 from s3napback.catalogue.remembering import HeadMemory, cache_folder
 from s3napback.catalogue.selection import matches_original, matching_archives, meant
+from s3napback.catalogue.unlisted import lost_by_word
 from s3napback.catalogue.words import last_word
 from s3napback.config.settings import Configuration, StoreSettings
 from s3napback.listing.json_text import json_lines
@@ -88,7 +89,7 @@ def show(configuration: Configuration, word: str, layout: Layout, say: Say) -> i
     claims = Claims(own, configuration.jobs)
     said = last_word(store, catalogue, configuration, own)
     bases = {archive.base for archive in archives}
-    lost = [loss for loss in (outdone(catalogue, said, prefix) if said else ()) if loss.base in bases]
+    lost = [loss for loss in (lost_by_word(store, catalogue, said, prefix) if said else ()) if loss.base in bases]
     shown = Shown(archives, lacking, lost, read_unread_counts(store, memory, catalogue, archives), original)
     memory.save([*(archive.key for archive in catalogue.archives), *catalogue.sums, *catalogue.passed_over])
     report = make_report(catalogue, shown, claims, location=store.location, prefix=prefix)

@@ -19,6 +19,7 @@ from s3napback.catalogue.contents import Catalogue
 from s3napback.catalogue.reading import PARALLEL_REQUESTS, read_catalogue
 from s3napback.catalogue.remembering import HeadMemory, cache_folder
 from s3napback.catalogue.sums import read_sum, sum_key
+from s3napback.catalogue.telling import warn_of_left_out
 from s3napback.commands.status import look
 from s3napback.config.loading import load_configuration
 from s3napback.config.settings import Configuration
@@ -75,6 +76,7 @@ def _view(configuration: Configuration, *, remembers: bool) -> StoreView:
     prefix = configuration.store.prefix
     memory = HeadMemory(store, cache_folder(os.environ), f"{store.identity}\0{prefix}")
     catalogue = read_catalogue(store, prefix, memory, asks_sums=True)
+    warn_of_left_out(store.location, catalogue.left_out)
     if remembers:
         memory.save([*(archive.key for archive in catalogue.archives), *catalogue.sums, *catalogue.passed_over])
     hosts = frozenset({host_name(configuration)}) if configuration.jobs else None

@@ -127,7 +127,7 @@ def restore(
             output a part may have gone.
     """
     clock = time.monotonic()
-    holdings = look_at_store(configuration, "" if request.keys else request.source, request.origin)
+    holdings = look_at_store(configuration, "" if request.keys else request.source, request.origin, request.keys)
     request = _located(holdings, request)
     meant = _meant(holdings, request, today)
     unread = NOTHING_UNREAD if meant.is_original else _unread(holdings, meant.chain[-1], meant.source, request)

@@ -120,8 +120,9 @@ def check_room(configuration: Configuration, states: Sequence[SourceState]) -> I
 
 
 def _room(name: str, folder: Path, needed: int) -> Iterator[Check]:
-    place = next((each for each in (folder, *folder.parents) if each.exists()), folder)
+    place = folder
     try:
+        place = next((each for each in (folder, *folder.parents) if each.exists()), folder)
         free = shutil.disk_usage(place).free
     except OSError as error:
         yield unknown("room", name, f"{place} cannot be looked at: {error.strerror}")

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from s3napback.catalogue.claims import is_stray
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive
-from s3napback.catalogue.losses import Loss, losses, outdone
+from s3napback.catalogue.losses import Loss, losses
 from s3napback.catalogue.narrowing import read_catalogue_of
 from s3napback.catalogue.selection import matching_archives, meant
 from s3napback.catalogue.sums import sum_key
+from s3napback.catalogue.unlisted import lost_by_word
 from s3napback.catalogue.words import last_word
 from s3napback.config.settings import Configuration
 from s3napback.encryption.gpg import signer_fingerprint
@@ -217,16 +218,19 @@ class Holdings:
         found = {loss.key: loss for loss in losses(self.catalogue, names, prefix)}
         word = last_word(self.store, self.catalogue, self.configuration, host_name(self.configuration))
         if word is not None:
-            found = {**{loss.key: loss for loss in outdone(self.catalogue, word, prefix)}, **found}
+            found = {**{loss.key: loss for loss in lost_by_word(self.store, self.catalogue, word, prefix)}, **found}
         return [found[key] for key in sorted(found)]
 
 
-def look_at_store(configuration: Configuration, word: str = "", origin: str = "") -> Holdings:
+def look_at_store(
+    configuration: Configuration, word: str = "", origin: str = "", named: Sequence[str] = ()
+) -> Holdings:
     """Look at a configuration's store.
 
     Args:
         word: the source that is asked for; empty is everything.
         origin: ``--from``.
+        named: ``--keys``.
 
     Raises:
         S3napbackError: it cannot be used, or read.
@@ -236,7 +240,7 @@ def look_at_store(configuration: Configuration, word: str = "", origin: str = ""
     impatient.check(for_writing=False)
     store = configured_store(configuration, after=impatient)
     prefix = configuration.store.prefix
-    catalogue = read_catalogue_of(store, prefix, word, host_name(configuration), origin=origin)
+    catalogue = read_catalogue_of(store, prefix, word, host_name(configuration), origin=origin, named=named)
     return Holdings(configuration, store, catalogue)
 
 

@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 
 from s3napback.durable import create_private, put_in_place, sync_folder, write_private
-from s3napback.errors import StoreError, UnusableStore
+from s3napback.errors import StoreError
 from s3napback.records import dataclass
 from s3napback.stores import ByteSource, StoredObject, moment_within
 from s3napback.stores.folders import (
@@ -34,10 +34,10 @@ from s3napback.stores.folders import (
     names_in,
     opened_file,
     plain_files,
-    refusal,
     regular_file_status,
     remove_empty_folders,
     require_room_for_file,
+    require_usable,
     told,
 )
 from s3napback.stores.notes import parsed, read_metadata, write_metadata
@@ -94,19 +94,14 @@ class DirectoryStore:
 
     def check(self, *, for_writing: bool = True) -> None:
         """Look whether the folder exists and may be read, and written to."""
-        if not self._root.is_dir():
-            raise UnusableStore(
-                f"the folder {self._root} does not exist (Bucket file://…): if it is on a disk of its own, mount it; "
-                f"a new store begins with: mkdir -m 700 {self._root}"
-            )
-        if not os.access(self._root, os.R_OK | os.X_OK | (os.W_OK if for_writing else 0)):
-            raise UnusableStore(refusal(self._root, for_writing=for_writing))
+        require_usable(self._root, for_writing=for_writing)
         with self._failing(f"looking at {self.location}/{_PRIVATE}"):
             self._presence.require()
 
     def is_recognised(self) -> bool:
         """Whether the marker is there that the first archive leaves behind."""
-        return self._marker.is_file()
+        with self._failing(f"looking at {self.location}/{_PRIVATE}"):
+            return self._marker.is_file()
 
     def head(self, key: str) -> StoredObject | None:
         """Describe one object. Data that no metadata file matches, copied in by hand perhaps, has none."""

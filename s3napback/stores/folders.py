@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from s3napback.durable import sync_folder
-from s3napback.errors import StoreError, StoreUnreachable
+from s3napback.errors import StoreError, StoreUnreachable, UnusableStore
 
 _LOOKS_AFTER = (0.0, 0.5, 2.0)
 """Seconds before each look for a new name: some file systems show an older listing for a moment."""
@@ -147,16 +147,57 @@ def _slashed(entry: os.DirEntry[str]) -> bytes:
     return os.fsencode(entry.name) if entry.is_file(follow_symlinks=False) else b""
 
 
-def refusal(root: Path, *, for_writing: bool) -> str:
+def require_usable(root: Path, *, for_writing: bool) -> None:
+    """Look whether a store's folder exists and may be read, and written to.
+
+    Raises:
+        UnusableStore: it is not so, or nobody can look.
+    """
+    try:
+        is_there = root.is_dir()
+    except OSError as error:
+        raise UnusableStore(_unseen(root, error) or _forbidden(root, for_writing=for_writing)) from error
+    if not is_there:
+        raise UnusableStore(
+            f"the folder {root} does not exist (Bucket file://…): if it is on a disk of its own, mount it; "
+            f"a new store begins with: mkdir -m 700 {root}"
+        )
+    if not os.access(root, os.R_OK | os.X_OK | (os.W_OK if for_writing else 0)):
+        raise UnusableStore(_refusal(root, for_writing=for_writing))
+
+
+def _refusal(root: Path, *, for_writing: bool) -> str:
     """Why a store's folder cannot be used although it is there."""
-    folder = f"the folder {root} (Bucket file://…)"
+    try:
+        os.scandir(root).close()
+    except OSError as error:
+        if unseen := _unseen(root, error):
+            return unseen
     with suppress(OSError):
         if for_writing and os.statvfs(root).f_flag & os.ST_RDONLY:
             return (
-                f"{folder} is read-only here; if systemd started this, write ReadWritePaths={root} below "
+                f"{_called(root)} is read-only here; if systemd started this, write ReadWritePaths={root} below "
                 "[Service] (systemctl edit s3napback.service), else mount the disk for writing"
             )
-    return f"{folder} may not be {'read and written' if for_writing else 'read'} by this user"
+    return _forbidden(root, for_writing=for_writing)
+
+
+def _unseen(root: Path, error: OSError) -> str:
+    """What to say of a store's folder at which one cannot look; empty if it is for want of rights."""
+    if error.errno in {errno.EACCES, errno.EPERM}:
+        return ""
+    return (
+        f"{_called(root)} cannot be looked at: {error.strerror}. Its disk has failed, or the program or the server is "
+        "gone by which it is mounted: unmount it, and mount it again"
+    )
+
+
+def _forbidden(root: Path, *, for_writing: bool) -> str:
+    return f"{_called(root)} may not be {'read and written' if for_writing else 'read'} by this user"
+
+
+def _called(root: Path) -> str:
+    return f"the folder {root} (Bucket file://…)"
 
 
 def regular_file_status(root: Path, path: Path) -> os.stat_result | None:

@@ -31,7 +31,14 @@ def never_answering(place: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _fuse(place: Path, more: str) -> Iterator[None]:
+def abandoned(place: Path) -> Iterator[None]:
+    """The same, whose program has ended: whoever looks is told that the transport endpoint is not connected."""
+    with _fuse(place, ",allow_other", is_abandoned=True):
+        yield
+
+
+@contextmanager
+def _fuse(place: Path, more: str, *, is_abandoned: bool = False) -> Iterator[None]:
     library = ctypes.CDLL(None, use_errno=True)
     descriptor = os.open("/dev/fuse", os.O_RDWR)
     try:
@@ -39,11 +46,14 @@ def _fuse(place: Path, more: str) -> Iterator[None]:
         if library.mount(b"nobody", os.fsencode(place), b"fuse", 0, options.encode()):
             raise OSError(ctypes.get_errno(), "cannot mount")
         try:
+            if is_abandoned:
+                os.close(descriptor)
             yield
         finally:
             subprocess.run(["umount", "--lazy", str(place)], check=True)
     finally:
-        os.close(descriptor)
+        if not is_abandoned:
+            os.close(descriptor)
 
 
 @contextmanager

@@ -8,19 +8,20 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from s3napback.backup import slots, survey
+import s3napback.catalogue.left_out
+from s3napback.backup import slots
 from s3napback.backup.tally import Tally
 from s3napback.commands import backup
 from s3napback.config.loading import load_configuration
 from s3napback.deciding.facts import BackupOptions
 from tests.benchmarks.slow_store import slow_store
 from tests.faulty_s3 import Answer, Fault, FaultyS3, Forward, Request, change_answer, stall
+from tests.left_out import left_out
 from tests.servers import S3Server
 from tests.site import FIRST_DAY, Site
 
@@ -200,12 +201,10 @@ def test_a_parent_that_a_listing_does_not_show_yet_is_asked_for(proxied: Proxied
 def test_of_a_parent_that_listings_leave_out_for_long_a_night_that_builds_on_it_says_so(
     proxied: Proxied, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, lag: timedelta
 ) -> None:
-    monkeypatch.setattr(survey, "_LONGEST_LAG", lag)
+    monkeypatch.setattr(s3napback.catalogue.left_out, "LONGEST_LAG", lag)
     night(proxied.site, 0)
     (full,) = proxied.site.archive_keys()
-    entry = rb"<Contents>(?:(?!<Contents>).)*<Key>" + full.encode() + rb"</Key>.*?</Contents>"
-    left_out = change_answer(lambda answer: replace(answer, body=re.sub(entry, b"", answer.body, flags=re.DOTALL)))
-    proxied.proxy.add(Fault("ListObjectsV2", left_out))
+    proxied.proxy.add(left_out(re.escape(full)))
     caplog.clear()
     tally = night(proxied.site, 1)
     assert (tally.done, tally.failed) == (1, 0)

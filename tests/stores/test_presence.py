@@ -10,8 +10,10 @@ from threading import Thread
 
 import pytest
 
-from s3napback.errors import StoreUnreachable
+from s3napback.errors import StoreError, StoreUnreachable, UnusableStore
 from s3napback.stores.directory import DirectoryStore
+from tests.hostile.mounts import abandoned
+from tests.site import Site
 from tests.stores.sources import BytesSource
 from tests.stores.test_conformance import content, metadata
 
@@ -145,3 +147,38 @@ def test_where_a_disk_was_no_folder_is_made(root: Path, store: DirectoryStore) -
     with pytest.raises(StoreUnreachable, match="unmounted meanwhile"):
         store.put("srv/k", UnmountingSource(b"new"), metadata("two"))
     assert list(root.iterdir()) == []
+
+
+ASKED: dict[str, Callable[[DirectoryStore], object]] = {**LOOKS, "is_recognised": lambda store: store.is_recognised()}
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_a_mount_whose_program_has_ended_meanwhile_is_a_failure_of_the_store(
+    root: Path, store: DirectoryStore, name: str
+) -> None:
+    store.put("k", BytesSource(b"old"), metadata("old"))
+    with abandoned(root), pytest.raises(StoreError, match="Transport endpoint is not connected"):
+        ASKED[name](store)
+    assert content(store, "k") == b"old"
+
+
+@pytest.mark.parametrize("below", ["", "vault"])
+def test_a_mount_whose_program_has_ended_is_not_said_to_be_forbidden(tmp_path: Path, below: str) -> None:
+    (tmp_path / "mount").mkdir()
+    with abandoned(tmp_path / "mount"), pytest.raises(UnusableStore, match=r"cannot be looked at: .* mount it again"):
+        DirectoryStore(tmp_path / "mount" / below).check()
+
+
+def test_every_command_says_so_of_a_store_on_a_mount_whose_program_has_ended(tmp_path: Path) -> None:
+    site = Site(tmp_path / "site")
+    (site.source / "file").write_text("content")
+    site.configure_cycle("")
+    site.run()
+    words = "cannot be looked at: Transport endpoint is not connected. Its disk has failed, or the program"
+    with abandoned(site.vault):
+        for command in ((), ("list",), ("verify",), ("prune",), ("ls", str(site.source)), ("status",)):
+            assert words in site.run(*command, day=1, expect=2).stderr
+        doctor = " ".join(site.run("doctor", day=1, expect=1).stdout.split())
+        assert words in doctor
+        assert "[Errno" not in doctor
+    site.run("verify", day=1)

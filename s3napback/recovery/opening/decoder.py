@@ -94,7 +94,7 @@ class Decoder:
             Damaged: it has none, or is not encrypted where it must be signed.
         """
         if not archive.stored.size:
-            raise Damaged(f"{self.transport.address(archive)} is empty, which no archive is")
+            raise Damaged(f"{self.transport.address(archive)}: {archive.flaw or 'it is empty, which no archive is'}")
         if archive.key in self.parts:
             picked = partial(self.parts[archive.key], self.part)
             return self._pipeline(Feed(self.transport.address(archive), picked), *consumers)

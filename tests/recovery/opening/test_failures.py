@@ -144,7 +144,7 @@ def test_a_store_that_fails_is_not_told_as_decoding(tmp_path: Path) -> None:
 def test_an_object_without_a_byte_is_said_to_be_empty(tmp_path: Path) -> None:
     store = DirectoryStore(tmp_path)
     assert why(stored(store, b""), store, shell("cat")) == (
-        f"file://{tmp_path}/etc-0-FULL is empty, which no archive is",
+        f"file://{tmp_path}/etc-0-FULL: it is empty, which no archive is",
     )
 
 
