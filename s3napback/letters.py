@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from s3napback.formatting import printable
-from s3napback.log_handlers import LINES, Guard, Unwritten
+from s3napback.log_handlers import LINES, LONGEST_SECONDS, Guard, Unwritten
 
 if TYPE_CHECKING:
     import logging.handlers
@@ -114,13 +114,15 @@ def _connected(handler: logging.handlers.SMTPHandler) -> Iterator[smtplib.SMTP]:
     import smtplib  # noqa: PLC0415 - as above
 
     place, secure = (handler.mailhost, handler.mailport or 0), handler.secure
+    # Hosts let strangers wait for their first word, for longer than logging does: who does not wait sends spam.
+    seconds = max(handler.timeout or 0, LONGEST_SECONDS)
     host: smtplib.SMTP
     if handler.mailport == smtplib.SMTP_SSL_PORT:
         # There nobody speaks a word before the host has shown its certificate (RFC 8314, 3.3).
         context = _context(() if secure is None else secure, handler.mailhost)
-        host = smtplib.SMTP_SSL(*place, timeout=handler.timeout, context=context)
+        host = smtplib.SMTP_SSL(*place, timeout=seconds, context=context)
     else:
-        host = smtplib.SMTP(*place, timeout=handler.timeout)
+        host = smtplib.SMTP(*place, timeout=seconds)
     try:
         if secure is not None and not isinstance(host, smtplib.SMTP_SSL):
             host.starttls(context=_context(secure, handler.mailhost))

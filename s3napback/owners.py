@@ -53,7 +53,7 @@ def owner_fault(status: os.stat_result, path: Path, *, above: bool) -> str:
         return ""
     owner = _user(os.geteuid()).partition(" ")[0]
     whose = f"{path} belongs to another user, {_user(status.st_uid)}"
-    if not knows_all_users() and status.st_uid == _overflow_user():
+    if status.st_uid == unknown_ids()[0]:
         return f"{whose}, as which this user namespace shows all whom it does not know; run outside of it"
     return f"{whose}; {_advice(path, 'chown', owner, above=above)}"
 
@@ -61,17 +61,28 @@ def owner_fault(status: os.stat_result, path: Path, *, above: bool) -> str:
 def knows_all_users() -> bool:
     """Whether no user of the machine is unknown to the user namespace that we are in (user_namespaces(7))."""
     try:
-        return Path("/proc/self/uid_map").read_text("ascii", "replace").split() == _ALL_USERS
+        return _knows_all("uid")
     except OSError:
         return False
 
 
-def _overflow_user() -> int:
-    """The number of all users whom a user namespace does not know (proc(5)); -1 if that is not told."""
+def unknown_ids() -> tuple[int, int]:
+    """As which user and group our user namespace shows all whom it does not know; -1 each where there are none.
+
+    See proc(5), ``overflowuid``. Where /proc is missing nobody tells.
+    """
+    return _stand_in("uid"), _stand_in("gid")
+
+
+def _stand_in(kind: str) -> int:
     try:
-        return int(Path("/proc/sys/kernel/overflowuid").read_text("ascii"))
+        return -1 if _knows_all(kind) else int(Path(f"/proc/sys/kernel/overflow{kind}").read_text("ascii"))
     except (OSError, ValueError):
         return -1
+
+
+def _knows_all(kind: str) -> bool:
+    return Path(f"/proc/self/{kind}_map").read_text("ascii", "replace").split() == _ALL_USERS
 
 
 def shared_fault(folder: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
@@ -25,6 +26,7 @@ class MailHost:
         context: what STARTTLS is answered with; None offers none.
         refused: recipients that are refused.
         is_secret: not a word is said without TLS, as on port 465.
+        delay: seconds before the first word.
     """
 
     listener: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
@@ -33,6 +35,7 @@ class MailHost:
     context: ssl.SSLContext | None = None
     refused: tuple[str, ...] = ()
     is_secret: bool = False
+    delay: float = 0
 
     @property
     def port(self) -> int:
@@ -46,6 +49,7 @@ class MailHost:
                 return  # closed: the test is over
             # A client that does not trust the certificate goes away.
             with connection, suppress(OSError), connection.makefile("rwb", buffering=0) as stream:
+                time.sleep(self.delay)
                 if self.is_secret:
                     self._converse_in_secret(connection, _GREETING)
                 elif self._converse(stream, _GREETING):

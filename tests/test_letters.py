@@ -117,6 +117,14 @@ def test_a_certificate_of_another_name_or_of_yesterday_is_none(
     assert mail_host.letters == []
 
 
+def test_a_host_that_lets_strangers_wait_for_its_first_word_gets_the_letter(site: Site, mail_host: MailHost) -> None:
+    """Postfix's postscreen waits for six seconds (``postscreen_greet_wait``), logging for five."""
+    mail_host.delay = 6
+    done = run(site, mail_host, "", "--strict")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(mail_host.letters) == 1
+
+
 @pytest.mark.usefixtures("certificate")
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_this_machine_is_asked_for_no_certificate_of_an_authority(site: Site, mail_host: MailHost, host: str) -> None:

@@ -11,7 +11,8 @@ from typing import Protocol
 
 from s3napback.browsing.interest import Interest
 from s3napback.browsing.nodes import FolderRow, MemberRow, relative
-from s3napback.index.lines import FOLDER, LINK, SYMLINK, unescaped, whole_lines
+from s3napback.index.line_text import unescaped
+from s3napback.index.lines import FOLDER, LINK, SYMLINK, whole_lines
 from s3napback.index.records import DamagedIndex
 
 _KIND = re.compile(

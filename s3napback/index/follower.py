@@ -29,7 +29,8 @@ from s3napback.index.headers import (
     number,
     own_description,
 )
-from s3napback.index.lines import FOLDER, TYPES, escaped, moment_text
+from s3napback.index.line_text import escaped, moment_text
+from s3napback.index.lines import FOLDER, TYPES
 from s3napback.index.records import PART, UNREAD, Kind, link_measure
 from s3napback.streams.tar_headers import BLOCK_SIZE, DIRECTORY, EXTENDED, REGULAR, SYMBOLIC_LINK
 from s3napback.streams.transformations import Block

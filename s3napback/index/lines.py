@@ -37,6 +37,7 @@ from isal import isal_zlib
 
 from s3napback.durable import create_private
 from s3napback.index.headers import Headers, UnknownForm, number
+from s3napback.index.line_text import escaped, moment_text, unescaped
 from s3napback.index.records import DamagedIndex
 from s3napback.records import dataclass
 from s3napback.streams.tar_headers import BLOCK_SIZE
@@ -67,35 +68,6 @@ _KINDS = re.compile(rb"^kind .*$", re.MULTILINE)
 _KIND = re.compile(rb"kind ([0-9]{1,9}) ([a-z]{4,7}) ([0-7]{1,4}) ([0-9]{1,20}) ([0-9]{1,20}) ([0-9]{1,9})")
 _MEMBER = re.compile(rb"([0-9]{1,9}) ([0-9]{1,19}) (-?[0-9]{1,19})(?:\.([0-9]{9}))? ([^\t]+)(?:\t(.+))?", re.DOTALL)
 _NUMBER = re.compile(rb"[0-9]{1,19}")
-_SPECIAL = re.compile(rb"[\\\n\t]")
-_ESCAPES = {b"\\": b"\\\\", b"\n": b"\\n", b"\t": b"\\t"}
-_ESCAPED = re.compile(rb"\\(.?)", re.DOTALL)
-_MEANT = {b"\\": b"\\", b"n": b"\n", b"t": b"\t"}
-
-
-def escaped(name: bytes) -> bytes:
-    """A name as it stands in a line."""
-    is_special = b"\\" in name or b"\n" in name or b"\t" in name  # quick, since there are millions
-    return _SPECIAL.sub(lambda found: _ESCAPES[found[0]], name) if is_special else name
-
-
-def unescaped(text: bytes) -> bytes:
-    """The name that stands in a line.
-
-    Raises:
-        DamagedIndex: it is none.
-    """
-    if b"\\" not in text:
-        return text
-    try:
-        return _ESCAPED.sub(lambda found: _MEANT[found[1]], text)
-    except KeyError:
-        raise DamagedIndex(f"a name in it is broken ({text!r:.200})") from None
-
-
-def moment_text(seconds: int, nanoseconds: int) -> bytes:
-    """A time as it stands in a line."""
-    return b"%d.%09d" % (seconds, nanoseconds) if nanoseconds else b"%d" % seconds
 
 
 @dataclass(frozen=True)
@@ -120,16 +92,20 @@ class LineWriter:
 
     Attributes:
         problem: why they cannot be written, as on a full disk; empty if they can. The archive does not need them.
+        has_unknown_owners: a member belongs to a user or group that stands for unknown ones.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, unknown: tuple[int, int] = (-1, -1)) -> None:
         """Describe them.
 
         Args:
             path: of a file that does not exist.
+            unknown: see ``owners.unknown_ids``.
         """
         self.problem = ""
+        self.has_unknown_owners = False
         self._path = path
+        self._unknown = unknown
         self._file: BinaryIO | None = None
         self._deflate = isal_zlib.compressobj(_LEVEL, wbits=_GZIP)
         self._hash = hashlib.sha256()
@@ -161,6 +137,7 @@ class LineWriter:
                 self._labels.clear()
             self._labels[key] = b"%d" % self._kinds
             self._kinds += 1
+            self.has_unknown_owners |= owner == self._unknown[0] or group == self._unknown[1]
             self._learned.append(b"kind %s %s\n" % (self._labels[key], b" ".join(key)))
         return self._labels[key]
 

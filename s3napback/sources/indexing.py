@@ -24,6 +24,7 @@ from s3napback.index.head import SECRET_SIZE, head_of
 from s3napback.index.lines import Lines, LineWriter
 from s3napback.index.naming import told
 from s3napback.index.walking import Walk
+from s3napback.owners import unknown_ids
 from s3napback.records import dataclass
 from s3napback.sources import WORKING
 from s3napback.sources.snapshot import snapshot_time
@@ -99,7 +100,7 @@ class Listing:
     def followed(self, blocks: Iterator[memoryview]) -> Iterator[Block]:
         """Pass the archive on, with a head."""
         secret = os.urandom(SECRET_SIZE)
-        with _naming(self._path.parent), LineWriter(self._path) as writer:
+        with _naming(self._path.parent), LineWriter(self._path, unknown_ids()) as writer:
             gatherer = Gatherer(None, self._top, writer)
             follower = Follower(gatherer, None, self._top, _take_nothing)
             yield head_of(secret)
@@ -111,6 +112,7 @@ class Listing:
         self.lines = None if follower.flaw else lines
         if self.lines is None:
             self.warnings = [_without_lines(_odd(follower) if follower.flaw else writer.problem)]
+        self.warnings = [*self.warnings, *_of_owners(writer)]
 
 
 class Indexing:
@@ -145,7 +147,7 @@ class Indexing:
         top = posixpath.normpath(os.fsencode(plan.member))
         secret = os.urandom(SECRET_SIZE)
         with _naming(plan.index.parent), ExitStack() as stack:
-            writer = stack.enter_context(LineWriter(plan.index.with_suffix(".lines")))
+            writer = stack.enter_context(LineWriter(plan.index.with_suffix(".lines"), unknown_ids()))
             new = stack.enter_context(NewIndex(plan.index, plan.index.with_suffix(".links")))
             parent = stack.enter_context(ParentIndex(plan.parent)) if plan.parent else None
             walk = stack.enter_context(Walk(plan.top, follows=plan.looks.follows))
@@ -173,6 +175,7 @@ class Indexing:
         self._conclude(follower, supplement)
         if writer.problem and not follower.flaw:
             self.warnings = [*self.warnings, _without_lines(writer.problem)]
+        self.warnings = [*self.warnings, *_of_owners(writer)]
 
     def _added(self, new: NewIndex, supplement: Supplement) -> Iterator[Block]:
         for name in new.names_of_taken():
@@ -204,6 +207,14 @@ class Indexing:
 
 def _without_lines(problem: str) -> str:
     return f"no list could be made of what is in the archive, so that single files are found by reading it: {problem}"
+
+
+def _of_owners(writer: LineWriter) -> Iterator[str]:
+    if writer.has_unknown_owners:
+        yield (
+            "some of it belongs to users or groups whom this user namespace does not know, and is archived as "
+            "nobody's, as which it comes back: have s3napback run outside of it"
+        )
 
 
 def _take_nothing(_name: bytes) -> None:

@@ -17,7 +17,8 @@ import pytest
 from s3napback.config.settings import JobSettings
 from s3napback.index.document import DocumentReader, first_part
 from s3napback.index.head import head_of, secret_in
-from s3napback.index.lines import FILE, FOLDER, LINK, SYMLINK, Entry, Lines, escaped, read_entries, unescaped
+from s3napback.index.line_text import escaped, unescaped
+from s3napback.index.lines import FILE, FOLDER, LINK, SYMLINK, Entry, Lines, read_entries
 from s3napback.index.records import DamagedIndex
 from s3napback.rotation import ArchiveType, SimpleCycle
 from s3napback.streams.compression import make_compression

@@ -1,0 +1,40 @@
+"""In a user namespace owners look like nobody's whom it does not know, and so they are archived: a run says so."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import pytest
+
+from tests.site import Site
+
+TOLD = "some of it belongs to users or groups whom this user namespace does not know"
+WITHIN = ("unshare", "--user", "--map-root-user")
+
+
+def night(site: Site, *prefix: str, day: int) -> str:
+    """What a run says that ends well."""
+    command = [*prefix, *site.command(day=day)]
+    done = subprocess.run(command, env=site.full_environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize(("user", "group"), [(5, 0), (0, 6)], ids=["user", "group"])
+@pytest.mark.parametrize("schedule", ["Diffs 3", "Diffs 0"], ids=["with DIFFs", "FULLs alone"])
+def test_an_owner_whom_a_user_namespace_does_not_know_is_told(site: Site, user: int, group: int, schedule: str) -> None:
+    site.configure_cycle(schedule)
+    for name in ("known", "file"):
+        (site.source / name).write_text(name)
+    os.chown(site.source / "file", user, group)
+    assert night(site, *WITHIN, day=0).count(TOLD) == 1
+
+
+def test_nobody_is_told_of_where_all_owners_are_known(site: Site) -> None:
+    """Neither a file of ``nobody`` itself, nor one in a namespace that shows whose it is."""
+    site.configure_cycle("Diffs 3")
+    (site.source / "file").write_text("content")
+    assert TOLD not in night(site, *WITHIN, day=0)
+    os.chown(site.source / "file", 65534, 65534)
+    assert TOLD not in night(site, day=1)
