@@ -25,15 +25,10 @@ _MOST_KEYS = 10_000
 """Below one archive, and below all; whoever plants some with large numbers must not have a store asked for ever."""
 
 
-def is_left_out(stored: StoredObject, now: datetime) -> bool:
-    """Whether a listing that does not show an object should have shown it for long."""
-    return now - stored.modified >= LONGEST_LAG
-
-
 def those_left_out(found: Iterable[StoredObject]) -> tuple[str, ...]:
     """The keys of those, among objects that a listing does not show, which it should have shown for long."""
-    now = datetime.now(timezone.utc)
-    return tuple(sorted(stored.key for stored in found if is_left_out(stored, now)))
+    latest = datetime.now(timezone.utc) - LONGEST_LAG
+    return tuple(sorted(stored.key for stored in found if stored.modified <= latest))
 
 
 def noted_beside(catalogue: Catalogue) -> dict[str, StoredObject]:

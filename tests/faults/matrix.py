@@ -6,6 +6,8 @@ One table. ``test_matrix.py`` and ``test_matrix_s3.py`` make a test of each of i
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.faults import injections as inject
 from tests.faults.cells import Cell, Outcome
 from tests.faulty_s3 import answer, reset, stall
@@ -250,6 +252,7 @@ _INDEXES = tuple(
     )
     for fault in ("503", "403")
 )
+_SHORTER = Cell("complete", "object shorter", "S3", Outcome.SPOILED, inject.shortening, ("bytes in place of",))
 _LIES = (
     Cell(
         "upload part", "wrong ETag", "S3", Outcome.FAILS, inject.answering(("UploadPart", inject.wrong_tag)), ("400",)
@@ -287,28 +290,10 @@ _LIES = (
         inject.answering(("CompleteMultipartUpload", answer(500, "InternalError", after=True))),
         general=VERY_IMPATIENT,
     ),
-    Cell("complete", "object shorter", "S3", Outcome.SPOILED, inject.shortening, ("bytes in place of",)),
+    _SHORTER,
     # That one waits for as long as such a store is given, two minutes; nothing is learnt by waiting so thrice.
-    Cell(
-        "complete",
-        "object shorter",
-        "S3",
-        Outcome.SPOILED,
-        inject.shortening,
-        ("bytes in place of",),
-        general=IMPATIENT,
-        full=True,
-    ),
-    Cell(
-        "upload in one",
-        "object shorter",
-        "S3",
-        Outcome.SPOILED,
-        inject.shortening,
-        ("bytes in place of",),
-        general=IMPATIENT,
-        large=0,
-    ),
+    replace(_SHORTER, general=IMPATIENT, full=True),
+    replace(_SHORTER, stage="upload in one", general=IMPATIENT, large=0),
     Cell(
         "abort",
         "500",
