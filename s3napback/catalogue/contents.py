@@ -110,7 +110,7 @@ class Catalogue:
                 return Chain(problem=_said_of_the_first(links, why))
             if record.type is ArchiveType.FULL:
                 return Chain(tuple(reversed(links)))
-            parent = self._by_id.get(record.parent)
+            parent = self._parent(links[-1].base, record)
             if parent is None:
                 return self._without_parent(links)
             if parent.key in seen:
@@ -165,9 +165,29 @@ class Catalogue:
         """The newest drill of each archive that was drilled, by its key."""
         return {key: known.drill for key, known in self.known.items() if known.drill}
 
+    def _parent(self, base: str, record: ArchiveRecord) -> CataloguedArchive | None:
+        """What a DIFF builds on: of several copies the one of its own name, unless that has been put elsewhere."""
+        beside = (each for each in self._copies.get(record.parent, ()) if each.base == base)
+        return next(beside, self._by_id.get(record.parent))
+
     @cached_property
     def _by_id(self) -> dict[str, CataloguedArchive]:
-        return {archive.record.id: archive for archive in self.archives if archive.record}
+        """The archive of each identity: of several copies one whose key agrees with its metadata, if there is one."""
+        found: dict[str, CataloguedArchive] = {}
+        for archive in self.archives:
+            if archive.record and (archive.record.id not in found or not misnamed(archive.key, archive.record)):
+                found[archive.record.id] = archive
+        return found
+
+    @cached_property
+    def _copies(self) -> dict[str, list[CataloguedArchive]]:
+        """Of each identity that several objects have those whose keys agree with their metadata."""
+        found: dict[str, list[CataloguedArchive]] = {}
+        for archive in self.archives:
+            identity = archive.record.id if archive.record else ""
+            if archive.record and self._by_id[identity] is not archive and not misnamed(archive.key, archive.record):
+                found.setdefault(identity, []).append(archive)
+        return found
 
     @cached_property
     def _by_base(self) -> dict[str, list[CataloguedArchive]]:

@@ -91,7 +91,8 @@ class _Judge:
         }
         self._unseen = {**gone, **unseen}
         for archive in sorted(catalogue.archives, key=newest_first):
-            self._newest_of_slot.setdefault((archive.base, archive.slot), archive)
+            if archive.record is None or _is_where_it_was_made(archive, archive.record):
+                self._newest_of_slot.setdefault((archive.base, archive.slot), archive)
             if archive.record is None:
                 self._bases_with_nameless.add(archive.base)
             else:

@@ -18,7 +18,7 @@ from s3napback.listing import json_text, report
 from tests.catalogues import archive, group
 from tests.commands.filling import CYCLE, nights, put
 from tests.servers import S3Server
-from tests.site import Site
+from tests.site import Site, files
 
 
 def bare(site: Site) -> Site:
@@ -214,6 +214,20 @@ def test_what_no_block_owns_any_more_is_shown_as_such(site: Site) -> None:
     plain = site.run("list").stdout
     assert re.search(rf"  former name +2  +{site.name()}-2-FULL  +yes\n", plain)
     assert re.search(rf"  no block  +2  +{site.name(other)}-2-FULL  +yes\n", plain)
+
+
+@pytest.mark.parametrize("key", ["{}-9-DIFF", "{}-1-FULL", "zzz/source-1-DIFF"])
+def test_a_copy_under_another_key_costs_no_day(any_site: Site, tmp_path: Path, key: str) -> None:
+    site = any_site
+    site.configure_cycle("Diffs 6\nFulls 2")
+    nights(site, 4)
+    original = f"{site.name()}-1-DIFF"
+    copy = key.format(site.name())
+    put(site, copy, dict(site.metadata(original)), site.fetch(original))
+    days = [each["day"] for each in document(site)["archives"] if each["restorable"] and each["key"] != copy]
+    assert len(days) == 4
+    site.run("restore", str(site.source), "--to", str(tmp_path / "out"))
+    assert files(tmp_path / "out" / site.name()) == files(site.source)
 
 
 def test_objects_that_are_not_ours_are_counted_and_no_error(any_site: Site) -> None:
