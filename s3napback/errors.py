@@ -70,6 +70,10 @@ class SourceError(S3napbackError):
     """A source is missing, unreadable or suddenly empty, or must not be backed up now."""
 
 
+class SourceSilent(SourceError):
+    """A source's file system does not answer: whoever asks it for anything else would wait for ever."""
+
+
 class SourceRefused(SourceError):
     """A source must not be backed up until somebody has looked.
 

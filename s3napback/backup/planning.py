@@ -26,7 +26,7 @@ from s3napback.deciding.facts import (
     Whereabouts,
 )
 from s3napback.deciding.plans import Plan, Refusal, Skip, decide, why_not_due
-from s3napback.errors import DamagedState, SourceError, SourceRefused, StoreError, StoreUnreachable
+from s3napback.errors import DamagedState, SourceError, SourceRefused, SourceSilent, StoreError, StoreUnreachable
 from s3napback.records import dataclass
 from s3napback.sources import Source
 from s3napback.state import remembered_of_several
@@ -50,7 +50,8 @@ def plan_source(
         before: called when the source is about to be looked at, which it is if all else lets it be backed up.
 
     Raises:
-        SourceError: the slot belongs to another owner, the clock was set back, or the store is not what it was.
+        SourceError: the slot belongs to another owner, the clock was set back, the store is not what it was, or the
+            source does not answer.
         StateError: state cannot be read.
         StoreError: the store's answer does not allow a decision.
     """
@@ -167,11 +168,17 @@ class Probes:
         return None if note is None else note.id
 
     def inspection(self, state: SourceState) -> Inspection:
-        """The source itself, and the settings that shape its archives."""
+        """The source itself, and the settings that shape its archives.
+
+        Raises:
+            SourceSilent: it can be asked for nothing.
+        """
         notes: tuple[str, ...] = ()
         problem = None
         try:
             notes = tuple(self._checked(state))
+        except SourceSilent:
+            raise
         except SourceError as error:
             problem = error
         return Inspection(self.source.content(), notes, problem)

@@ -87,6 +87,7 @@ class Source(Protocol):
 
         Raises:
             SourceError: it does not exist, cannot be read, or is suddenly empty.
+            SourceSilent: it does not answer; then nothing else may be asked of it.
         """
         ...
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from s3napback.errors import SourceError
+from s3napback.errors import SourceSilent
 from s3napback.formatting import counted, printable, shortened
 from s3napback.sources.mounts import (
     Mount,
@@ -39,13 +39,13 @@ def require_answer(path: str, timeout: float | None) -> None:
         timeout: in seconds; None waits for ever.
 
     Raises:
-        SourceError: it does not.
+        SourceSilent: it does not.
     """
     if any(map(_is_foreign, current_mounts())) and _silent([path], timeout):
         mounted = [mount for mount in current_mounts() if is_at_or_below(path, mount.point) and _is_foreign(mount)]
         where = f" ({_described(mounted[-1])})" if mounted else ""
         waited = f"for {timeout:g} seconds (StallTimeout)"
-        raise SourceError(f"{path} has not answered {waited}: its file system hangs{where}")
+        raise SourceSilent(f"{path} has not answered {waited}: its file system hangs{where}")
 
 
 def what_holds_up(top: str, process: int) -> list[str]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.waiting import becomes
 
 _USER = 1234
 
@@ -35,6 +38,19 @@ def abandoned(place: Path) -> Iterator[None]:
     """The same, whose program has ended: whoever looks is told that the transport endpoint is not connected."""
     with _fuse(place, ",allow_other", is_abandoned=True):
         yield
+
+
+@contextmanager
+def going_silent(below: Path, place: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A folder, bound to ``place`` by a program that is yielded: while that is stopped, whoever looks there waits."""
+    with subprocess.Popen(["bindfs", "-f", str(below), str(place)]) as server:
+        try:
+            assert becomes(place.is_mount)
+            yield server
+        finally:
+            server.send_signal(signal.SIGCONT)
+            subprocess.run(["umount", "--lazy", str(place)], check=True)
+            server.terminate()
 
 
 @contextmanager

@@ -1,0 +1,73 @@
+"""A source whose file system goes silent costs StallTimeout and itself, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.hostile.mounts import going_silent
+from tests.site import Site
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("bindfs"), reason="only root mounts it here")
+
+_REMEMBERED = 1.5
+"""Seconds after which the kernel asks a FUSE program again what it has told already."""
+
+
+@pytest.fixture
+def server(site: Site, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """What answers for the source, beside which another one is configured."""
+    below, other = tmp_path / "below", tmp_path / "other"
+    for folder in (below, other):
+        folder.mkdir()
+        (folder / "file").write_text("content")
+    site.configure(f"<Cycle nightly>\nStallTimeout 2\nDirectory {site.source}\nDirectory {other}\n</Cycle>")
+    with going_silent(below, site.source) as server:
+        yield server
+
+
+def night(site: Site, *options: str, day: int = 0) -> str:
+    """What a night says in which one of two sources is silent, or its rehearsal."""
+    began = time.monotonic()
+    done = subprocess.run(
+        site.command(*options, day=day),
+        env=site.full_environment(),
+        capture_output=True,
+        text=True,
+        timeout=40,
+        check=False,
+    )
+    assert (done.returncode, time.monotonic() - began < 30) == (1, True), done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("options", [(), ("-f",), ("-t",)])
+@pytest.mark.parametrize("earlier", [0, 1])
+def test_one_that_is_silent_beforehand_fails_and_the_others_are_backed_up(
+    site: Site, server: subprocess.Popen[bytes], earlier: int, options: tuple[str, ...]
+) -> None:
+    for day in range(earlier):
+        site.run(day=day)
+    server.send_signal(signal.SIGSTOP)
+    time.sleep(_REMEMBERED)
+    said = night(site, *options, day=earlier)
+    assert f"{site.source} has not answered for 2 seconds (StallTimeout): its file system hangs" in said
+    assert options == ("-t",) or "1 done, 0 skipped, 1 failed" in said
+
+
+def test_one_that_goes_silent_under_tar_fails_and_the_others_are_backed_up(
+    site: Site, server: subprocess.Popen[bytes]
+) -> None:
+    stop = f'case "$*" in *--create*{str(site.source)[1:]}*) kill -STOP {server.pid}; sleep {_REMEMBERED};; esac\n'
+    site.fake_program("tar", stop + 'exec REAL "$@"')
+    said = night(site)
+    assert f"the file system at {site.source} (fuse" in said
+    assert "does not answer; Exclude it, or unmount it" in said
+    assert "1 done, 0 skipped, 1 failed" in said
