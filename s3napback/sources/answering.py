@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from s3napback.config.settings import Job
 from s3napback.errors import SourceSilent
 from s3napback.formatting import counted, printable, shortened
 from s3napback.sources.mounts import (
@@ -29,6 +30,37 @@ _MOST_ASKED = 100
 _PATIENCE = 10.0  # seconds for all to answer; what is as slow as that holds up anything that has many files
 _ENDING = 2.0  # seconds
 _SHOWN = 5
+
+
+class Entering:
+    """The folders that a search for sources comes into, of which each may be where a mount begins."""
+
+    def __init__(self, job: Job) -> None:
+        """Note which mounts there are.
+
+        Args:
+            job: whose StallTimeout counts.
+        """
+        self._timeout = job.settings.stall_timeout or None
+        self._points = {mount.point for mount in current_mounts() if _is_foreign(mount)}
+
+    def require_answer(self, folder: str) -> None:
+        """Look whether a folder answers if a mount begins there; what lies above it has been asked.
+
+        Raises:
+            SourceSilent: it does not.
+        """
+        if folder in self._points:
+            require_answer(folder, self._timeout)
+
+
+def require_answer_of(job: Job) -> None:
+    """Look whether the file system answers on which the target of a job lies, which is a path.
+
+    Raises:
+        SourceSilent: it does not, for as long as StallTimeout.
+    """
+    require_answer(job.target, job.settings.stall_timeout or None)
 
 
 def require_answer(path: str, timeout: float | None) -> None:

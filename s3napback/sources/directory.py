@@ -22,7 +22,7 @@ from s3napback.errors import SourceError
 from s3napback.records import dataclass
 from s3napback.rotation import ArchiveType, SimpleCycle
 from s3napback.sources import WORKING, WORKING_INDEX, WORKING_LINES, Conclusion, Dump
-from s3napback.sources.answering import require_answer, what_holds_up
+from s3napback.sources.answering import require_answer_of, what_holds_up
 from s3napback.sources.blame import Blame, reads_everything
 from s3napback.sources.device_numbers import require_own_numbers
 from s3napback.sources.exclusion import Exclusion, exclude_options, exclusion
@@ -159,7 +159,7 @@ class DirectorySource:
 
     def check(self, *, had_content: bool, remembered: Mapping[str, str]) -> Sequence[str]:
         """See ``Source``."""
-        require_answer(self.job.target, self.job.settings.stall_timeout or None)
+        require_answer_of(self.job)
         digests(self.job.settings.tar_options)
         self._store_within()
         if not self.has_content() and had_content:

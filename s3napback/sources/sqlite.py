@@ -16,6 +16,7 @@ from s3napback.errors import PipelineError, SourceError
 from s3napback.records import dataclass
 from s3napback.rotation import ArchiveType
 from s3napback.sources import Dump
+from s3napback.sources.answering import require_answer_of
 from s3napback.sources.sqlite_access import DatabaseLocation, first_bytes, reached
 from s3napback.streams.environment import Family
 from s3napback.streams.processes import Stage
@@ -83,6 +84,7 @@ class SQLiteSource:
 
     def check(self, *, had_content: bool, remembered: Mapping[str, str]) -> Sequence[str]:  # noqa: ARG002
         """See ``Source``."""
+        require_answer_of(self.job)
         self._held_tables = had_content
         path = self.job.target
         with self._reached() as (place, head):

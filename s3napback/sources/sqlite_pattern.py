@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from s3napback.config.settings import Job
-from s3napback.errors import SourceError
+from s3napback.errors import SourceError, SourceSilent
 from s3napback.formatting import printable
 from s3napback.kinds import kind_of
 from s3napback.records import dataclass
 from s3napback.sources import Expansion
+from s3napback.sources.answering import Entering
 from s3napback.targets import InvalidNameError, has_wildcard, matches_pattern, normalised_path
 
 _COMPANIONS = ("-wal", "-shm", "-journal")
@@ -38,7 +39,7 @@ def expand_pattern(job: Job, all_jobs: Sequence[Job], *, may_be_empty: bool) -> 
     jobs: list[Job] = []
     found = False
     others = _Others.of(job, all_jobs)
-    for path in sorted(_matching("/", job.target.lstrip("/").split("/"), remarks)):
+    for path in sorted(_matching("/", job.target.lstrip("/").split("/"), remarks, Entering(job))):
         found = True
         inner = replace(job, target=path, name=kind_of(job.kind).name_within(job.name, job.target, path))
         remark = _remark(inner, job, others)
@@ -55,21 +56,23 @@ def expand_pattern(job: Job, all_jobs: Sequence[Job], *, may_be_empty: bool) -> 
     return Expansion(jobs, remarks)
 
 
-def _matching(folder: str, parts: Sequence[str], remarks: list[Remark]) -> Iterator[str]:
+def _matching(folder: str, parts: Sequence[str], remarks: list[Remark], entering: Entering) -> Iterator[str]:
     """Paths below a folder, of files that match; what could not be looked into is remarked on."""
     first, *others = parts
     try:
+        entering.require_answer(folder)
         names = _names(folder, first)
     except (FileNotFoundError, NotADirectoryError):
         return
-    except OSError as error:
-        what = f"{printable(folder)} cannot be looked into, and what may match there is NOT backed up: {error.strerror}"
+    except (OSError, SourceSilent) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        what = f"{printable(folder)} cannot be looked into, and what may match there is NOT backed up: {why}"
         remarks.append((logging.WARNING, what))
         return
     for name in names:
         path = posixpath.join(folder, name)
         if others:
-            yield from _matching(path, others, remarks)
+            yield from _matching(path, others, remarks, entering)
         elif not name.endswith(_COMPANIONS) and os.path.lexists(path) and not os.path.isdir(path):  # noqa: PTH112
             yield path
 

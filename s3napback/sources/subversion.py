@@ -18,6 +18,7 @@ from s3napback.kinds import SUBVERSION
 from s3napback.records import dataclass
 from s3napback.rotation import ArchiveType
 from s3napback.sources import Dump, NothingNew
+from s3napback.sources.answering import require_answer_of
 from s3napback.sources.programs import answer_of, find_program
 from s3napback.sources.repository_access import Access, repository_access
 from s3napback.sources.repository_history import files_sum, instance_of
@@ -60,6 +61,7 @@ class SubversionSource:
 
     def check(self, *, had_content: bool, remembered: Mapping[str, str]) -> Sequence[str]:  # noqa: ARG002
         """See ``Source``."""
+        require_answer_of(self.job)
         find_program((_DUMPER,), _PACKAGE)
         if self._youngest() == 0 and had_content:
             raise SourceError(

@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from s3napback.config.settings import Job
-from s3napback.errors import SourceError
+from s3napback.errors import SourceError, SourceSilent
 from s3napback.formatting import printable
 from s3napback.kinds import SUBVERSION
 from s3napback.sources import Expansion
+from s3napback.sources.answering import Entering, require_answer_of
 
 
 def expand_subversion_dir(job: Job, all_jobs: Sequence[Job], *, may_be_empty: bool) -> Expansion:
@@ -27,6 +28,8 @@ def expand_subversion_dir(job: Job, all_jobs: Sequence[Job], *, may_be_empty: bo
     Raises:
         SourceError: the folder does not exist, cannot be read, or holds no repository.
     """
+    require_answer_of(job)
+    entering = Entering(job)
     folder = job.target
     own = {os.path.realpath(other.target): other for other in all_jobs if other.kind == SUBVERSION.name}
     names = {other.name: other for other in all_jobs}
@@ -35,6 +38,12 @@ def expand_subversion_dir(job: Job, all_jobs: Sequence[Job], *, may_be_empty: bo
     found = False
     for entry in _folders(job):
         path = posixpath.join(folder, entry)
+        try:
+            entering.require_answer(path)
+        except SourceSilent as error:
+            remarks.append((logging.ERROR, f"{job.kind} {printable(path)} FAILED: {error}"))
+            found = True
+            continue
         if not is_repository(path):
             remarks.append((logging.INFO, f"{printable(path)} is not a Subversion repository and is passed over"))
             continue

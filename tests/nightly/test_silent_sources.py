@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import shutil
 import signal
 import subprocess
@@ -46,6 +47,32 @@ def night(site: Site, *options: str, day: int = 0) -> str:
     )
     assert (done.returncode, time.monotonic() - began < 30) == (1, True), done.stderr
     return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("entry", "named"),
+    [
+        ("SQLite {}/a.db", "{}/a.db"),
+        ("SQLite {}/*.db", "{}"),
+        ("SQLite {}/../*/a.db", "{}"),
+        ("Subversion {}/repository", "{}/repository"),
+        ("SubversionDir {}", "{}"),
+        ("SubversionDir {}/..", "{}"),
+    ],
+)
+@pytest.mark.parametrize("options", [(), ("-t",)])
+def test_of_each_kind_one_that_is_silent_costs_nobody_else_anything(
+    site: Site, server: subprocess.Popen[bytes], tmp_path: Path, entry: str, named: str, options: tuple[str, ...]
+) -> None:
+    place = str(site.source)
+    above = posixpath.normpath(entry.partition(" ")[2].format(place))
+    other = f"Directory {tmp_path / 'other'}"
+    site.configure(f"<Cycle nightly>\nStallTimeout 2\n{entry.partition(' ')[0]} {above}\n{other}\n</Cycle>")
+    server.send_signal(signal.SIGSTOP)
+    time.sleep(_REMEMBERED)
+    said = night(site, *options)
+    assert f"{named.format(place)} has not answered for 2 seconds (StallTimeout): its file system hangs" in said
+    assert options == ("-t",) or "1 done, 0 skipped, 1 failed" in said
 
 
 @pytest.mark.parametrize("options", [(), ("-f",), ("-t",)])
