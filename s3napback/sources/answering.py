@@ -80,6 +80,13 @@ def require_answer(path: str, timeout: float | None) -> None:
         raise SourceSilent(f"{path} has not answered {waited}: its file system hangs{where}")
 
 
+def real_path(path: str) -> str:
+    """An absolute path without symbolic links; as it is written if its file system does not answer within seconds."""
+    if any(map(_is_foreign, current_mounts())) and _silent([path], _PATIENCE):
+        return path
+    return os.path.realpath(path)
+
+
 def what_holds_up(top: str, process: int) -> list[str]:
     """What may be the reason that a process which reads a directory tree stands still, one line each.
 

@@ -14,7 +14,7 @@ from s3napback.formatting import printable
 from s3napback.kinds import kind_of
 from s3napback.records import dataclass
 from s3napback.sources import Expansion
-from s3napback.sources.answering import Entering
+from s3napback.sources.answering import Entering, real_path
 from s3napback.targets import InvalidNameError, has_wildcard, matches_pattern, normalised_path
 
 _COMPANIONS = ("-wal", "-shm", "-journal")
@@ -107,7 +107,7 @@ class _Others:
         for other in same:
             if not several(other.target):
                 own.setdefault(other.target, other)
-                own.setdefault(os.path.realpath(other.target), other)
+                own.setdefault(real_path(other.target), other)
         before = same[: next(number for number, each in enumerate(same) if each is job)]
         names: dict[str, Job] = {}
         for other in all_jobs:

@@ -14,7 +14,7 @@ from s3napback.errors import SourceError, SourceSilent
 from s3napback.formatting import printable
 from s3napback.kinds import SUBVERSION
 from s3napback.sources import Expansion
-from s3napback.sources.answering import Entering, require_answer_of
+from s3napback.sources.answering import Entering, real_path, require_answer_of
 
 
 def expand_subversion_dir(job: Job, all_jobs: Sequence[Job], *, may_be_empty: bool) -> Expansion:
@@ -31,7 +31,7 @@ def expand_subversion_dir(job: Job, all_jobs: Sequence[Job], *, may_be_empty: bo
     require_answer_of(job)
     entering = Entering(job)
     folder = job.target
-    own = {os.path.realpath(other.target): other for other in all_jobs if other.kind == SUBVERSION.name}
+    own = {real_path(other.target): other for other in all_jobs if other.kind == SUBVERSION.name}
     names = {other.name: other for other in all_jobs}
     jobs: list[Job] = []
     remarks: list[tuple[int, str]] = []

@@ -6,6 +6,7 @@ import os
 import posixpath
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
@@ -73,6 +74,23 @@ def test_of_each_kind_one_that_is_silent_costs_nobody_else_anything(
     said = night(site, *options)
     assert f"{named.format(place)} has not answered for 2 seconds (StallTimeout): its file system hangs" in said
     assert options == ("-t",) or "1 done, 0 skipped, 1 failed" in said
+
+
+@pytest.mark.parametrize(
+    ("several", "single"), [("SQLite {}/*.db", "SQLite {}/a.db"), ("SubversionDir {}", "Subversion {}/repository")]
+)
+def test_what_a_pattern_or_folder_stands_for_is_found_while_an_entry_of_its_own_is_silent(
+    site: Site, server: subprocess.Popen[bytes], tmp_path: Path, several: str, single: str
+) -> None:
+    with sqlite3.connect(tmp_path / "other/b.db") as database:
+        database.execute("create table t (x)")
+    subprocess.run(["svnadmin", "create", tmp_path / "other/repository"], check=True)
+    site.configure(
+        f"<Cycle nightly>\nStallTimeout 2\n{several.format(tmp_path / 'other')}\n{single.format(site.source)}\n</Cycle>"
+    )
+    server.send_signal(signal.SIGSTOP)
+    time.sleep(_REMEMBERED)
+    assert "1 done, 0 skipped, 1 failed" in night(site)
 
 
 @pytest.mark.parametrize("options", [(), ("-f",), ("-t",)])
