@@ -34,6 +34,7 @@ from s3napback.recovery.single_file import TO_STANDARD_OUTPUT
 from s3napback.recovery.staging import UnusableTarget
 from s3napback.recovery.unread import said_of, unread_in
 from s3napback.rotation import day_date
+from s3napback.sources.answering import require_answer
 from s3napback.standing import working_on
 
 logger = logging.getLogger("s3napback")
@@ -134,6 +135,8 @@ def restore(
     task = meant.restore(
         Wanted(meant.source, request.where, request.paths, request.in_place, request.strict, request.staging, unread)
     )
+    if request.where != TO_STANDARD_OUTPUT:
+        require_answer(str(request.where.absolute()), configuration.store.stall_timeout or None)
     try:
         task.check()
     except UnusableTarget as error:

@@ -29,6 +29,7 @@ from s3napback.recovery.opening.failures import Damaged, is_damage
 from s3napback.recovery.opening.index_check import IndexCheck
 from s3napback.recovery.original_choice import OriginalRequest, is_original_meant, with_all_originals
 from s3napback.recovery.registry import UnclearRequest, recovery_of
+from s3napback.sources.answering import require_answer
 from s3napback.standing import working_on
 from s3napback.surroundings import host_name
 from s3napback.watch.proofs import Proof, ReadBack
@@ -297,6 +298,7 @@ class Verification:
             return bool(self.request.source)
         decoder = self.holdings.decoder(self.request.passphrase_file)
         try:
+            require_answer(source.target, self.holdings.configuration.store.stall_timeout or None)
             differing = compare(decoder, chain, source.target, self._tar_options(chain[-1], source), self.say)
         except S3napbackError as error:
             self._report_failure(chain[-1].key, error)

@@ -35,7 +35,7 @@ def server(site: Site, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
         yield server
 
 
-def night(site: Site, *options: str, day: int = 0) -> str:
+def night(site: Site, *options: str, day: int | None = 0) -> str:
     """What a night says in which one of two sources is silent, or its rehearsal."""
     began = time.monotonic()
     done = subprocess.run(
@@ -116,3 +116,19 @@ def test_one_that_goes_silent_under_tar_fails_and_the_others_are_backed_up(
     assert f"the file system at {site.source} (fuse" in said
     assert "does not answer; Exclude it, or unmount it" in said
     assert "1 done, 0 skipped, 1 failed" in said
+
+
+@pytest.mark.parametrize(
+    "command", ["verify --compare {}", "restore {} --to {}/out", "restore {} --to {} --in-place --yes"]
+)
+def test_who_restores_or_compares_is_told_after_that_time(
+    site: Site, server: subprocess.Popen[bytes], command: str
+) -> None:
+    site.configure(f"<Cycle nightly>\nDirectory {site.source}\n</Cycle>", general="StallTimeout 2")
+    site.run()
+    server.send_signal(signal.SIGSTOP)
+    time.sleep(_REMEMBERED)
+    place = str(site.source)
+    said = night(site, *command.format(*[place] * command.count("{}")).split(), day=None)
+    assert f"{place}" in said
+    assert "has not answered for 2 seconds (StallTimeout): its file system hangs" in said
