@@ -29,7 +29,7 @@ from s3napback.recovery.original_choice import (
     with_all_originals,
 )
 from s3napback.recovery.paths import members_of_paths
-from s3napback.recovery.registry import Restorer, UnclearRequest, Wanted, recovery_of
+from s3napback.recovery.registry import Restore, Restorer, UnclearRequest, Wanted, recovery_of
 from s3napback.recovery.single_file import TO_STANDARD_OUTPUT
 from s3napback.recovery.staging import UnusableTarget
 from s3napback.recovery.unread import said_of, unread_in
@@ -135,12 +135,7 @@ def restore(
     task = meant.restore(
         Wanted(meant.source, request.where, request.paths, request.in_place, request.strict, request.staging, unread)
     )
-    if request.where != TO_STANDARD_OUTPUT:
-        require_answer(str(request.where.absolute()), configuration.store.stall_timeout or None)
-    try:
-        task.check()
-    except UnusableTarget as error:
-        raise UnclearRequest(*error.lines) from error
+    _check_target(task, request.where, configuration.store.stall_timeout)
     if request.test:
         _rehearse(holdings, meant, say)
         return 1 if meant.gaps else 0
@@ -166,6 +161,24 @@ def restore(
             f"what was restored is not what {meant.source} held in any night:", *(f"  {gap}" for gap in meant.gaps)
         )
     return 0
+
+
+def _check_target(task: Restore, where: Path, stall_timeout: int) -> None:
+    """Look whether what is meant can be restored there.
+
+    Args:
+        stall_timeout: seconds in which the target's file system has to answer; 0 is for ever.
+
+    Raises:
+        SourceSilent: it does not answer.
+        UnclearRequest: something else is in the way.
+    """
+    if where != TO_STANDARD_OUTPUT:
+        require_answer(str(where.absolute()), stall_timeout or None)
+    try:
+        task.check()
+    except UnusableTarget as error:
+        raise UnclearRequest(*error.lines) from error
 
 
 def _located(holdings: Holdings, request: RestoreRequest) -> RestoreRequest:
