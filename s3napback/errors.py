@@ -71,7 +71,7 @@ class SourceError(S3napbackError):
 
 
 class SourceSilent(SourceError):
-    """A source's file system does not answer: whoever asks it for anything else would wait for ever."""
+    """The file system of a source or a target does not answer: whoever asks it for anything would wait for ever."""
 
 
 class SourceRefused(SourceError):

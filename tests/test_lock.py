@@ -14,7 +14,7 @@ import pytest
 
 from s3napback.errors import ChangeableByOthers, LockHeld, StateError, UnusableDiffDir
 from s3napback.state import locked, require_own_diff_dir
-from tests.waiting import becomes
+from tests.hostile.mounts import served
 
 PROJECT = Path(__file__).parents[1]
 
@@ -100,12 +100,6 @@ def test_a_mount_that_dies_under_the_lock_is_no_failure_of_its_own(tmp_path: Pat
     below, place = tmp_path / "below", tmp_path / "place"
     below.mkdir()
     place.mkdir()
-    server = subprocess.Popen(["bindfs", "-f", str(below), str(place)])
-    try:
-        assert becomes(place.is_mount)
-        with locked(place, "me"):
-            server.kill()
-            server.wait()
-    finally:
+    with served(below, place) as server, locked(place, "me"):
         server.kill()
-        subprocess.run(["umount", str(place)], check=True)
+        server.wait()

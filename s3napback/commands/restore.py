@@ -174,7 +174,7 @@ def _check_target(task: Restore, where: Path, stall_timeout: int) -> None:
         UnclearRequest: something else is in the way.
     """
     if where != TO_STANDARD_OUTPUT:
-        require_answer(str(where.absolute()), stall_timeout or None)
+        require_answer(str(where.absolute()), stall_timeout)
     try:
         task.check()
     except UnusableTarget as error:

@@ -298,7 +298,7 @@ class Verification:
             return bool(self.request.source)
         decoder = self.holdings.decoder(self.request.passphrase_file)
         try:
-            require_answer(source.target, self.holdings.configuration.store.stall_timeout or None)
+            require_answer(source.target, self.holdings.configuration.store.stall_timeout)
             differing = compare(decoder, chain, source.target, self._tar_options(chain[-1], source), self.say)
         except S3napbackError as error:
             self._report_failure(chain[-1].key, error)

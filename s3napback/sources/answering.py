@@ -41,7 +41,7 @@ class Entering:
         Args:
             job: whose StallTimeout counts.
         """
-        self._timeout = job.settings.stall_timeout or None
+        self._timeout = job.settings.stall_timeout
         self._points = {mount.point for mount in current_mounts() if _is_foreign(mount)}
 
     def require_answer(self, folder: str) -> None:
@@ -60,20 +60,20 @@ def require_answer_of(job: Job) -> None:
     Raises:
         SourceSilent: it does not, for as long as StallTimeout.
     """
-    require_answer(job.target, job.settings.stall_timeout or None)
+    require_answer(job.target, job.settings.stall_timeout)
 
 
-def require_answer(path: str, timeout: float | None) -> None:
+def require_answer(path: str, timeout: float) -> None:
     """Look whether the file system answers on which a path lies, wherever links lead.
 
     Args:
         path: absolute.
-        timeout: in seconds; None waits for ever.
+        timeout: in seconds; 0 waits for ever.
 
     Raises:
         SourceSilent: it does not.
     """
-    if any(map(_is_foreign, current_mounts())) and _silent([path], timeout):
+    if any(map(_is_foreign, current_mounts())) and _silent([path], timeout or None):
         mounted = [mount for mount in current_mounts() if is_at_or_below(path, mount.point) and _is_foreign(mount)]
         where = f" ({_described(mounted[-1])})" if mounted else ""
         waited = f"for {timeout:g} seconds (StallTimeout)"
@@ -82,9 +82,10 @@ def require_answer(path: str, timeout: float | None) -> None:
 
 def real_path(path: str) -> str:
     """An absolute path without symbolic links; as it is written if its file system does not answer within seconds."""
-    if any(map(_is_foreign, current_mounts())) and _silent([path], _PATIENCE):
-        return path
-    return os.path.realpath(path)
+    with suppress(SourceSilent):
+        require_answer(path, _PATIENCE)
+        return os.path.realpath(path)
+    return path
 
 
 def what_holds_up(top: str, process: int) -> list[str]:

@@ -41,8 +41,8 @@ def abandoned(place: Path) -> Iterator[None]:
 
 
 @contextmanager
-def going_silent(below: Path, place: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A folder, bound to ``place`` by a program that is yielded: while that is stopped, whoever looks there waits."""
+def served(below: Path, place: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A folder, shown at ``place`` by a program that is yielded: while that is stopped, whoever looks there waits."""
     with subprocess.Popen(["bindfs", "-f", str(below), str(place)]) as server:
         try:
             assert becomes(place.is_mount)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hostile.mounts import going_silent
+from tests.hostile.mounts import served
 from tests.site import Site
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("bindfs"), reason="only root mounts it here")
@@ -31,22 +31,15 @@ def server(site: Site, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
         folder.mkdir()
         (folder / "file").write_text("content")
     site.configure(f"<Cycle nightly>\nStallTimeout 2\nDirectory {site.source}\nDirectory {other}\n</Cycle>")
-    with going_silent(below, site.source) as server:
+    with served(below, site.source) as server:
         yield server
 
 
 def night(site: Site, *options: str, day: int | None = 0) -> str:
     """What a night says in which one of two sources is silent, or its rehearsal."""
     began = time.monotonic()
-    done = subprocess.run(
-        site.command(*options, day=day),
-        env=site.full_environment(),
-        capture_output=True,
-        text=True,
-        timeout=40,
-        check=False,
-    )
-    assert (done.returncode, time.monotonic() - began < 30) == (1, True), done.stderr
+    done = site.run(*options, day=day, expect=1)
+    assert time.monotonic() - began < 30, done.stderr
     return done.stdout + done.stderr
 
 
@@ -130,5 +123,5 @@ def test_who_restores_or_compares_is_told_after_that_time(
     time.sleep(_REMEMBERED)
     place = str(site.source)
     said = night(site, *command.format(*[place] * command.count("{}")).split(), day=None)
-    assert f"{place}" in said
+    assert place in said
     assert "has not answered for 2 seconds (StallTimeout): its file system hangs" in said
