@@ -207,7 +207,7 @@ class NewIndex:
             SourceError: it cannot be written, which holds for all methods.
         """
         # Of other names hardly anything more becomes known.
-        if _has_letter(part, _OPEN):
+        if _has_letter(b"\0".join(part.entries), _OPEN):
             self._hold(path, part, _HELD_ENTRY * len(part.entries))
         else:
             self._write_now(path, part)
@@ -219,7 +219,10 @@ class NewIndex:
             path: the directory's.
             names: entries, a zero byte between each and the next.
         """
-        self._hold(path, names, len(names) + _HELD_ENTRY)
+        if _has_letter(names, _OPEN):
+            self._hold(path, names, len(names) + _HELD_ENTRY)
+        else:
+            self._write_now(path, _whole(names))
 
     def _hold(self, path: bytes, part: Part | bytes, size: int) -> None:
         """Keep it in memory, if there is room: what comes of its names is soon known, and then it is written once."""
@@ -268,7 +271,7 @@ class NewIndex:
             self._write(path, decode(data).with_changes(changes))
 
     def _write(self, path: bytes, part: Part) -> None:
-        self._put((path, part.entries[0][1:], encode(part), _has_letter(part, _ODD)))
+        self._put((path, part.entries[0][1:], encode(part), _has_letter(b"\0".join(part.entries), _ODD)))
 
     def _put(self, row: tuple[bytes, bytes, bytes, bool]) -> None:
         self._rows.append(row)
@@ -368,8 +371,9 @@ class NewIndex:
         _opened(self._connection).executemany(statement, rows)
 
 
-def _has_letter(part: Part, letters: Iterable[bytes]) -> bool:
-    names = b"\0" + b"\0".join(part.entries)
+def _has_letter(entries: bytes, letters: Iterable[bytes]) -> bool:
+    """Whether any of the entries, with a zero byte between each and the next, bears one of the letters."""
+    names = b"\0" + entries
     return any(b"\0" + letter in names for letter in letters)
 
 
