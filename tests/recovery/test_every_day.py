@@ -19,13 +19,14 @@ pytestmark = pytest.mark.long(30)
 NIGHTS = 12
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("kind", "seed"),
     [
         ("directory", 1),
         ("directory", 2),
-        ("directory", 3),
         ("rclone", 4),
+        ("directory", 3),
         ("quiet directory", 5),
         ("quiet directory", 6),
     ],
