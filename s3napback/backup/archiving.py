@@ -25,6 +25,7 @@ from s3napback.archives import (
 )
 from s3napback.backup.beside import OpenLines, put_index, put_sum
 from s3napback.backup.context import RunContext
+from s3napback.backup.lasting import telling_of_keys
 from s3napback.backup.locking import Locking
 from s3napback.backup.owing import OwedSum, forget_owed
 from s3napback.backup.slots import SlotWatch
@@ -133,7 +134,7 @@ class _Making:
             dump = prepare(folder)
             record = self._record(dump, started)
             segments = self._segments() if dump.listing else None
-            with _noting_crash(dump):
+            with _noting_crash(dump), telling_of_keys(self.context.encryption):
                 transfer, stored = self._transfer(dump, record, segments)
             transfer = replace(transfer, seconds=time.monotonic() - clock)
             concluded = dump.conclude()
@@ -293,7 +294,8 @@ class _Making:
             return "", ()
         context, key = self.context, self.plan.key
         try:
-            index = put_index(context.store, key, record, segments, lines, context.encryption, self.locking.until)
+            with telling_of_keys(context.encryption):
+                index = put_index(context.store, key, record, segments, lines, context.encryption, self.locking.until)
         except (S3napbackError, OSError) as error:
             lost = f"the index of {key} could not be written, so single files of it are found by reading it: {error}"
             return "", (lost,)

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from functools import partial
 from pathlib import PurePosixPath
 
+from s3napback.archives import join_prefix, split_key
 from s3napback.catalogue.contents import Catalogue
 from s3napback.catalogue.reading import read_catalogue
 from s3napback.catalogue.remembering import HeadMemory
@@ -37,7 +38,7 @@ def read_catalogue_of(
         host: HostName, or the machine's own name.
         memory: looks at objects; by default each is asked for.
         origin: ``--from``: a Cycle's name or a key base.
-        named: keys that are asked for in any case, with the prefix or without.
+        named: keys that are asked for in any case, with the prefix or without, and with what is under the same names.
 
     Raises:
         StoreError: it cannot be listed, or has stopped to answer.
@@ -52,16 +53,29 @@ def _read(
     store: Store, prefix: str, word: str, host: str, memory: HeadMemory, origin: str, named: Collection[str]
 ) -> Catalogue:
     if word:
-        found = read_catalogue(store, prefix, memory, partial(can_be_of, word, origin), asks_sums=True)
+        names = {origin, *_bases(prefix, named)}
+        found = read_catalogue(store, prefix, memory, partial(can_be_of, word, names), asks_sums=True, named=named)
         if _is_enough(found, word, host):
             return found
     return read_catalogue(store, prefix, memory, asks_sums=True, named=named)
 
 
-def can_be_of(word: str, origin: str, base: str) -> bool:
-    """Whether archives with a key base can be of the source that a word means, of one above it, or of one below it."""
+def _bases(prefix: str, keys: Collection[str]) -> set[str]:
+    """The key bases, without the prefix, of keys that may be written with it."""
+    found = {parts[0] for key in keys if (parts := split_key(key))}
+    return found | {base.removeprefix(join_prefix(prefix, "")) for base in found}
+
+
+def can_be_of(word: str, named: Collection[str], base: str) -> bool:
+    """Whether archives with a key base can be of the source that a word means, of one above it, or of one below it.
+
+    Args:
+        word: see ``selection.matches``.
+        named: Cycles, and key bases, whose archives are asked for besides; the empty one is none.
+        base: of the archives.
+    """
     names, sources = meanings(word)
-    names = names | {origin} | {kind_of(each.kind).key_base(each.target) for each in sources if each.kind}
+    names = names.union(named) | {kind_of(each.kind).key_base(each.target) for each in sources if each.kind}
     above = {str(each).lstrip("/") for each in PurePosixPath(word).parents} if word.startswith("/") else set()
     # In front of the name there may be that of a Cycle.
     if any(f"/{name}/" in f"/{base}/" for name in names - {""}) or any(

@@ -40,7 +40,7 @@ def show(
     Raises:
         S3napbackError: what failed.
     """
-    looker = Looker(configuration, request, today)
+    looker = Looker(configuration, request, today, others=moments)
     word, path = looker.located(request.source)
     if path:
         raise NothingToRestore(f"{request.source} is no source, but lies in {word}: name that")

@@ -28,6 +28,7 @@ from s3napback.kinds import DIRECTORY, SourceName, kind_of
 from s3napback.records import dataclass
 from s3napback.recovery.choosing import source_of
 from s3napback.recovery.holdings import Holdings, look_at_store
+from s3napback.recovery.moments import as_keys
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.registry import UnclearRequest, recovery_of
 from s3napback.rotation import day_date
@@ -86,7 +87,7 @@ def _tell_of_end(configuration: Configuration, exit_code: int, deadline: float |
 
 
 def _drill(configuration: Configuration, request: DrillRequest, today: date, say: Callable[[str], None]) -> int:
-    holdings = look_at_store(configuration, request.source, request.origin)
+    holdings = look_at_store(configuration, request.source, request.origin, as_keys(request.at))
     if are_originals_meant(holdings, request, today):
         return drill_originals(holdings, request, today, say)
     drills = _Drills(holdings, request, today, say)

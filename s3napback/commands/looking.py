@@ -29,6 +29,7 @@ from s3napback.records import dataclass
 from s3napback.recovery.choosing import only_source
 from s3napback.recovery.holdings import Holdings, StoredCold, cold_advice, look_at_store
 from s3napback.recovery.inspecting import Inspector, ReplayedTree
+from s3napback.recovery.moments import as_keys
 from s3napback.recovery.paths import NoSuchPath, members_of_paths
 from s3napback.recovery.unread import said_of, unread_in
 from s3napback.rotation import day_date
@@ -119,7 +120,14 @@ class LookRequest:
 class Looker:
     """Looks into the archives of one store."""
 
-    def __init__(self, configuration: Configuration, request: LookRequest, today: date, path: str = "") -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        request: LookRequest,
+        today: date,
+        path: str = "",
+        others: Sequence[str] = (),
+    ) -> None:
         """Look at the store.
 
         Args:
@@ -127,11 +135,14 @@ class Looker:
             request: what is asked for.
             today: completes ``--at``.
             path: absolute, by which the source is known where none is named.
+            others: of which moments archives are looked at besides, in the form of ``--at``.
 
         Raises:
             S3napbackError: it cannot be used, or read.
         """
-        self.holdings: Holdings = look_at_store(configuration, request.source or path, request.origin)
+        self._keys = as_keys(request.at, *others)
+        word = request.source or path
+        self.holdings: Holdings = look_at_store(configuration, word, request.origin, self._keys)
         self._request = request
         self._today = today
         self._folder = cache_folder(os.environ)
@@ -162,7 +173,7 @@ class Looker:
 
     def archives(self, word: str) -> list[CataloguedArchive]:
         """This host's archives of a source, newest first."""
-        return self.holdings.own(word, self._request.origin)
+        return self.holdings.own(word, self._request.origin, self._keys)
 
     def chain(self, word: str, at: str) -> tuple[CataloguedArchive, ...]:
         """The chain as of a moment."""

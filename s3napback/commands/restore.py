@@ -19,6 +19,7 @@ from s3napback.kinds import DIRECTORY, SourceName
 from s3napback.records import dataclass
 from s3napback.recovery.choosing import Choice, chain_of_keys, source_of
 from s3napback.recovery.holdings import Holdings, StoredCold, cold_advice, is_cold, look_at_store
+from s3napback.recovery.moments import as_keys
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.original_choice import (
     OriginalRequest,
@@ -128,7 +129,9 @@ def restore(
             output a part may have gone.
     """
     clock = time.monotonic()
-    holdings = look_at_store(configuration, "" if request.keys else request.source, request.origin, request.keys)
+    holdings = look_at_store(
+        configuration, "" if request.keys else request.source, request.origin, request.keys or as_keys(request.at)
+    )
     request = _located(holdings, request)
     meant = _meant(holdings, request, today)
     unread = NOTHING_UNREAD if meant.is_original else _unread(holdings, meant.chain[-1], meant.source, request)

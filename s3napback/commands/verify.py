@@ -24,6 +24,7 @@ from s3napback.formatting import counted, human_bytes, human_time
 from s3napback.kinds import NO_SOURCE, SourceName
 from s3napback.records import dataclass
 from s3napback.recovery.holdings import Holdings, is_cold, look_at_store
+from s3napback.recovery.moments import as_keys
 from s3napback.recovery.opening.decoder import Decoder, check_metadata
 from s3napback.recovery.opening.failures import Damaged, is_damage
 from s3napback.recovery.opening.index_check import IndexCheck
@@ -86,7 +87,7 @@ def verify(configuration: Configuration, request: VerifyRequest, today: date, sa
     Raises:
         S3napbackError: the store cannot be read, or there is nothing to verify.
     """
-    holdings = look_at_store(configuration, request.source, request.origin)
+    holdings = look_at_store(configuration, request.source, request.origin, as_keys(request.at))
     if _is_original_meant(holdings, request, today):
         return _verify_originals(holdings, request, today, say)
     lacking = _unprotected(holdings, request.source)

@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
@@ -45,12 +45,14 @@ class Encryption:
         command: reads plaintext on its standard input, writes ciphertext on its standard output.
         warnings: keys that expire soon, and a home that others may look into.
         signer: fingerprint of the primary key that signs; empty if none does.
+        look_again: tells what is wrong with the keys by now, line by line; a run may last longer than they do.
     """
 
     fingerprints: tuple[str, ...]
     command: tuple[str, ...]
     warnings: tuple[str, ...] = ()
     signer: str = ""
+    look_again: Callable[[], Sequence[str]] = tuple
 
     def command_for(self, digest: str) -> tuple[str, ...]:
         """The command for one archive; a signature tells the digest of its metadata, ``archives.metadata_digest``."""
@@ -134,7 +136,20 @@ def prepare_encryption(settings: EncryptionSettings, today: date) -> Iterator[En
             exposed = _secret_warnings(beginning, settings.keyring)
         else:
             exposed = exposure_warnings(settings.home, os.environ)
-        yield Encryption(fingerprints, command, (*exposed, *expiring), sign_with)
+        look_again = partial(_changes, ring, settings, fingerprints)
+        yield Encryption(fingerprints, command, (*exposed, *expiring), sign_with, look_again)
+
+
+def _changes(ring: KeyRing, settings: EncryptionSettings, fingerprints: Sequence[str]) -> Sequence[str]:
+    """What has become of keys that were good before, line by line; nothing if they still are."""
+    try:
+        now = [key.fingerprint for key in _find_all(ring, settings.recipients)]
+        if settings.sign_key:
+            ring.find_signer(settings.sign_key)
+    except (UnusableKey, UnusableTool) as error:
+        return error.lines
+    others = [each for each in dict.fromkeys(now) if each not in fingerprints]
+    return [f"GpgRecipient names another key by now, {each}: the next run encrypts to that" for each in others]
 
 
 def _secret_warnings(beginning: Sequence[str], keyring: Path) -> tuple[str, ...]:

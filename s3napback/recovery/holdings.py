@@ -9,6 +9,7 @@ from datetime import date
 from functools import cached_property
 from pathlib import Path
 
+from s3napback.archives import join_prefix
 from s3napback.catalogue.claims import is_stray
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive
 from s3napback.catalogue.losses import Loss, losses
@@ -119,16 +120,23 @@ class Holdings:
             raise NothingToRestore(*young)
         return found, young
 
-    def own(self, word: str, cycle_or_name: str = "") -> list[CataloguedArchive]:
+    def own(self, word: str, cycle_or_name: str = "", keys: Sequence[str] = ()) -> list[CataloguedArchive]:
         """This host's archives of the source that a word means, newest first; those under other names only if named.
+
+        Args:
+            word: see ``selection.matches``.
+            cycle_or_name: names a Cycle, or a name: a key base.
+            keys: of archives, with the prefix or without; they name what is under their names.
 
         Raises:
             S3napbackError: there are none, or it is not clear which source or whose archives are meant.
         """
         matching = matching_archives(self.catalogue, word, cycle_or_name=cycle_or_name)
-        found = [archive for archive in matching if not is_stray(archive) or archive.base in (word, cycle_or_name)]
-        keys = {archive.key for archive in found}
-        if others := sorted({archive.base for archive in matching if archive.key not in keys}):
+        asked = {*keys, *(join_prefix(self.configuration.store.prefix, key) for key in keys)}
+        named = {word, cycle_or_name, *(archive.base for archive in matching if archive.key in asked)}
+        found = [archive for archive in matching if not is_stray(archive) or archive.base in named]
+        kept = {archive.key for archive in found}
+        if others := sorted({archive.base for archive in matching if archive.key not in kept}):
             said = f"{word}: there are archives under other names, {', '.join(others)}: of another Prefix, or copies"
             if not found:
                 raise NothingToRestore(f"{said}; set that Prefix, or name one with --from")
@@ -172,7 +180,7 @@ class Holdings:
     ) -> tuple[tuple[CataloguedArchive, ...], tuple[str, ...]]:
         """The same chain, and why newer archives that were meant cannot be restored, one line each."""
         moment = read_moment(at, self._keys, self.configuration.store.prefix, today=today) if at else None
-        own = self.own(word, cycle_or_name)
+        own = self.own(word, cycle_or_name, [moment.key] if moment else [])
         choice = choose(self.catalogue, own, moment)
         return choice.archives, (*self.lost(own), *choice.notes)
 
@@ -230,7 +238,7 @@ def look_at_store(
     Args:
         word: the source that is asked for; empty is everything.
         origin: ``--from``.
-        named: ``--keys``.
+        named: ``--keys``, or what of ``--at`` can be one.
 
     Raises:
         S3napbackError: it cannot be used, or read.

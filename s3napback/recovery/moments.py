@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection
 from datetime import date, datetime, timedelta, timezone
 
-from s3napback.archives import join_prefix
+from s3napback.archives import join_prefix, split_key
 from s3napback.errors import S3napbackError
 from s3napback.records import dataclass
 from s3napback.rotation import day_number
@@ -45,6 +45,11 @@ class Moment:
 
 
 NEWEST = Moment()
+
+
+def as_keys(*texts: str) -> list[str]:
+    """Those of some texts, each in the form of ``--at``, that can be keys of archives: one knows it who has looked."""
+    return [text for text in texts if split_key(text) and not _DATE.fullmatch(text)]
 
 
 def read_moment(text: str, keys: Collection[str], prefix: str = "", *, today: date) -> Moment:

@@ -105,9 +105,9 @@ def is_original_meant(holdings: Holdings, words: OriginalRequest, today: date, *
             full = with_all_originals(holdings).catalogue
             if named_originals(full, [words.at], prefix):
                 return True
-        own = holdings.own(words.source)
         keys = {archive.key for archive in catalogue.archives}
         moment = read_moment(words.at, keys, prefix, today=today) if words.at else NEWEST
+        own = holdings.own(words.source, keys=[moment.key])
         if moment == NEWEST or fitting(own, moment):
             return False
         why = f"none of our own archives of {words.source} is as old as {words.at}"

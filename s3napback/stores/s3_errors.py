@@ -187,9 +187,8 @@ _ADVICE = {
     _SKEWED: "this machine's clock differs too much from the store's: set it",
     "InvalidObjectState": "the object lies in a cold storage class: have the store restore it first",
     "EntityTooLarge": "the store refuses parts or objects of this size: set a smaller ChunkSize; or a quota is used up",
-    "QuotaExceeded": _FULL,
-    "XMinioAdminBucketQuotaExceeded": _FULL,
-    "XMinioStorageFull": _FULL,
+    **dict.fromkeys(("QuotaExceeded", "XMinioAdminBucketQuotaExceeded", "XMinioStorageFull"), _FULL),
+    "NoSuchUpload": "another machine of the same HostName and Prefix has ended it, or prune, or a rule of the bucket",
 }
 
 

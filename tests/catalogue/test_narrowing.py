@@ -146,7 +146,7 @@ def test_sources_beside_the_one_that_is_asked_for_are_passed_over(store: Filled)
 
 
 def test_a_name_that_is_asked_for_by_itself_is_looked_at() -> None:
-    assert can_be_of("/etc", "copies/of-etc", "copies/of-etc")
-    assert not can_be_of("/etc", "", "copies/of-etc")
-    assert can_be_of("/srv/svn", "", "srv/svn/project")
-    assert not can_be_of("/etc", "", "etcetera")
+    assert can_be_of("/etc", {"copies/of-etc"}, "copies/of-etc")
+    assert not can_be_of("/etc", (), "copies/of-etc")
+    assert can_be_of("/srv/svn", (), "srv/svn/project")
+    assert not can_be_of("/etc", (), "etcetera")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.filling import nights
+from tests.servers import S3Server
 from tests.site import Site
 
 GROUPS = "Diffs 6\nFulls 2"
@@ -254,3 +255,27 @@ def test_a_folder_without_archives_and_without_a_mark_may_be_an_unmounted_disk(
     (site.vault / ".s3napback/store").touch()
     done = site.run(*(word.format(root=site.root, source=site.source) for word in words), day=None, expect=code)
     assert "mark" not in done.stderr
+
+
+@pytest.mark.parametrize("prefix", ["", "b"])
+def test_the_key_of_a_copy_under_another_name_names_it(site: Site, moto: S3Server, tmp_path: Path, prefix: str) -> None:
+    """Whoever keeps a year's last backup copies its chain; ``list`` shows both as restorable."""
+    site = Site(site.root, moto)
+    site.configure_cycle(GROUPS, general=f"Prefix {prefix}" if prefix else "")
+    below = f"{prefix}/" if prefix else ""
+    nights(site, 2)
+    (site.source / "file").write_text("later")
+    for end in ("0-FULL", "1-DIFF"):
+        source = f"{site.bucket}/{below}{site.name()}-{end}"
+        moto.client().copy_object(Bucket=site.bucket, Key=f"{below}kept/year-{end}", CopySource=source)
+    site.run(day=9)
+    for number, name in enumerate(["kept/year-1-DIFF", f"{below}kept/year-0-FULL"]):
+        target = tmp_path / f"{number}"
+        log = site.run("restore", str(site.source), "--to", str(target), "--at", name, day=None).stderr
+        assert "kept/year-" in log
+        assert "passed over" not in log
+        assert (target / site.name() / "file").read_text() == "first"
+    for words in (["ls", "-R"], ["verify"], ["diff", "kept/year-0-FULL"]):
+        at = [] if words[0] == "diff" else ["--at", "kept/year-1-DIFF"]
+        done = site.run(words[0], *words[2:], str(site.source), *words[1:], *at, day=None)
+        assert "kept/year" in done.stdout + done.stderr

@@ -94,6 +94,14 @@ def test_a_source_that_fails_has_running_parts_awaited_before_the_abort(on_moto:
     on_moto.assert_nothing_changed()
 
 
+def test_an_upload_that_somebody_else_has_ended_is_told_as_that(on_moto: S3Bench) -> None:
+    """Another machine of the same name takes it for a leftover of its own; SeaweedFS answers so."""
+    on_moto.proxy.add(Fault("UploadPart", answer(404, "NoSuchUpload"), nth=2))
+    with pytest.raises(StoreError, match="another machine of the same HostName and Prefix has ended it, or prune"):
+        on_moto.store.put("k", BytesSource(LARGE), metadata("new"))
+    on_moto.assert_nothing_changed()
+
+
 def test_an_abort_that_fails_does_not_hide_the_failure(on_moto: S3Bench, caplog: pytest.LogCaptureFixture) -> None:
     on_moto.proxy.add(Fault("AbortMultipartUpload", answer(500, "InternalError")))
     with pytest.raises(PipelineError):
