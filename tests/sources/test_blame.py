@@ -49,18 +49,19 @@ def asked(script: str, *prefix: str) -> str:
 
 _BY_ROOT = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("bindfs"), reason="only root mounts it here")
 _GONE = b"Transport endpoint is not connected"
-_REMEMBERING = "entry_timeout=3600,attr_timeout=0"
-"""The kernel remembers names, so that they can be opened without asking, and nothing of what they name."""
+_REMEMBERING = "entry_timeout=3600,attr_timeout=3600"
+"""The kernel asks nobody who opens a file that it knows; but of one that was read, when that was."""
 
 
 @contextmanager
-def dead_after_a_look(below: Path, place: Path) -> Iterator[None]:
-    """A folder of one file, which was looked at, shown at ``place`` by a program that was killed since."""
+def dead_after_reading(below: Path, place: Path) -> Iterator[None]:
+    """A folder of one file, which was read, shown at ``place`` by a program that was killed since."""
     place.mkdir()
     with subprocess.Popen(["bindfs", "-f", "-o", _REMEMBERING, str(below), str(place)]) as server:
         try:
             assert becomes(place.is_mount)
             assert (place / "file").is_file()
+            assert (place / "file").read_bytes()
         finally:
             server.kill()
     try:
@@ -80,7 +81,7 @@ def test_a_file_that_ended_early_is_not_whole_where_its_file_system_is_gone(tmp_
         assert blame.reason_of_end(b"place/file", 3) == _GONE
         assert not blame.leads_nowhere(b"place/file")
     place.rmdir()
-    with dead_after_a_look(below, place):
+    with dead_after_reading(below, place):
         assert blame.reason_of_end(b"place/file", 3) == _GONE
     assert blame.reason_of_end(b"place/file", 3) == b""
 
