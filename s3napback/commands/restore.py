@@ -138,7 +138,7 @@ def restore(
     task = meant.restore(
         Wanted(meant.source, request.where, request.paths, request.in_place, request.strict, request.staging, unread)
     )
-    _check_target(task, request.where, configuration.store.stall_timeout)
+    _check_target(task, request, configuration.store.stall_timeout)
     if request.test:
         _rehearse(holdings, meant, say)
         return 1 if meant.gaps else 0
@@ -166,18 +166,19 @@ def restore(
     return 0
 
 
-def _check_target(task: Restore, where: Path, stall_timeout: int) -> None:
+def _check_target(task: Restore, request: RestoreRequest, stall_timeout: int) -> None:
     """Look whether what is meant can be restored there.
 
     Args:
-        stall_timeout: seconds in which the target's file system has to answer; 0 is for ever.
+        stall_timeout: seconds in which each file system that is written to has to answer; 0 is for ever.
 
     Raises:
-        SourceSilent: it does not answer.
+        SourceSilent: one does not answer.
         UnclearRequest: something else is in the way.
     """
-    if where != TO_STANDARD_OUTPUT:
-        require_answer(str(where.absolute()), stall_timeout)
+    for folder in (request.where, request.staging):
+        if folder not in (None, TO_STANDARD_OUTPUT):
+            require_answer(str(folder.absolute()), stall_timeout)
     try:
         task.check()
     except UnusableTarget as error:

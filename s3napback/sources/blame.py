@@ -15,7 +15,6 @@ import stat
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import field
-from pathlib import Path
 
 from s3napback.capabilities import DAC_OVERRIDE, DAC_READ_SEARCH, effective_capabilities
 from s3napback.owners import knows_all_users
@@ -93,8 +92,9 @@ class Blame:
 
     def leads_nowhere(self, path: bytes) -> bool:
         """Whether a path is a symbolic link now that leads nowhere: tar says of one that it follows that it is gone."""
-        place = Path(self._place(path))
-        return place.is_symlink() and not os.access(place, os.F_OK)
+        place = self._place(path)
+        # Path.is_symlink() raises where a file system does not let look.
+        return os.path.islink(place) and not os.access(place, os.F_OK)  # noqa: PTH114
 
     def reason_of_end(self, path: bytes, lacking: int) -> bytes:
         """Why a file ended too early that nobody has changed since tar began (the C library's text).
@@ -111,14 +111,18 @@ class Blame:
         """
         try:
             found = os.open(self._place(path), os.O_PATH | os.O_CLOEXEC)
-        except OSError:
-            return b""
+        except OSError as error:
+            reason = _text(error)
+            # tar, which opens a file in its folder, comes further down than a path can say.
+            return b"" if reason == TOO_LONG or reason in VANISHED else reason
         try:
             status = os.fstat(found)
             changed = max(status.st_mtime_ns, status.st_ctime_ns)
             if not stat.S_ISREG(status.st_mode) or changed >= self.since_ns - _COARSEST_NS:
                 return b""
             return _reason_at(found, max(0, status.st_size - lacking))
+        except OSError as error:
+            return _text(error)
         finally:
             os.close(found)
 
@@ -144,6 +148,10 @@ def _reason_at(found: int, place: int) -> bytes:
     try:
         return _FAILED if os.pread(descriptor, 1, place) else b""
     except OSError as error:
-        return os.strerror(error.errno or errno.EIO).encode()
+        return _text(error)
     finally:
         os.close(descriptor)
+
+
+def _text(error: OSError) -> bytes:
+    return os.strerror(error.errno or errno.EIO).encode()

@@ -25,6 +25,7 @@ from s3napback.sources import WORKING, WORKING_INDEX, WORKING_LINES, Conclusion,
 from s3napback.sources.answering import require_answer_of, what_holds_up
 from s3napback.sources.blame import Blame, reads_everything
 from s3napback.sources.device_numbers import require_own_numbers
+from s3napback.sources.exchanged import telling_of_mounts
 from s3napback.sources.exclusion import Exclusion, exclude_options, exclusion
 from s3napback.sources.forgetting import forget
 from s3napback.sources.in_use import DatabasesInUse
@@ -215,7 +216,7 @@ class DirectorySource:
 
     def dump(self, archive_type: ArchiveType, memory: Memory | None, folder: Path) -> Dump:
         """See ``Source``."""
-        return self._dump(archive_type, memory, _PADDINGS, folder)
+        return telling_of_mounts(self._dump(archive_type, memory, _PADDINGS, folder), self.job)
 
     def _dump(self, archive_type: ArchiveType, memory: Memory | None, paddings: Sequence[int], folder: Path) -> Dump:
         """See ``dump``; ``paddings`` are of the snapshot, of this and further attempts."""

@@ -77,17 +77,26 @@ def holdings_of(top: str, *, one_file_system: bool) -> DirectoryHoldings:
         one_file_system: what is mounted below does not belong to it.
     """
     mounts, user = current_mounts(), os.geteuid()
-    within = [mount for mount in visible_within(top, mounts) if mount.point.startswith(top.rstrip("/") + "/")]
     own = mount_of(top, mounts)
-    noted = [mount for mount in [own] if own.point == top] + ([] if one_file_system else within)
-    lasting = [mount for mount in noted if _comes_and_goes_by_hand(mount, user)][:_MOST_MOUNTS]
-    files, are_all = _count_files(top, {mount.point for mount in within})
+    noted = [mount for mount in [own] if own.point == top and _comes_and_goes_by_hand(own, user)]
+    lasting = [*noted, *([] if one_file_system else mounts_by_hand(top, mounts))][:_MOST_MOUNTS]
+    files, are_all = _count_files(top, {mount.point for mount in _within(top, mounts)})
     names = (entry.name for entry in _entries(top) if entry.name not in _OF_FILE_SYSTEMS)
     place: tuple[int, ...] = ()
     with suppress(OSError):
         place = (Path(top).stat().st_ino, os.statvfs(top).f_fsid)
     points = {posixpath.relpath(mount.point, top): mount.type for mount in lasting} if own in mounts else None
     return DirectoryHoldings(heapq.nsmallest(_MOST_NAMES, names), files, are_all, place, points)
+
+
+def mounts_by_hand(top: str, mounts: Sequence[Mount]) -> list[Mount]:
+    """Those mounted below a directory (absolute, without symbolic links) that do not come and go by themselves."""
+    user = os.geteuid()
+    return [mount for mount in _within(top, mounts) if _comes_and_goes_by_hand(mount, user)]
+
+
+def _within(top: str, mounts: Sequence[Mount]) -> list[Mount]:
+    return [mount for mount in visible_within(top, mounts) if mount.point.startswith(top.rstrip("/") + "/")]
 
 
 def _comes_and_goes_by_hand(mount: Mount, user: int) -> bool:

@@ -6,7 +6,8 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import cached_property
+from dataclasses import replace
+from functools import cached_property, partial
 from pathlib import Path
 
 from s3napback.chains import Memory
@@ -19,6 +20,7 @@ from s3napback.records import dataclass
 from s3napback.rotation import ArchiveType
 from s3napback.sources import Dump, NothingNew
 from s3napback.sources.answering import require_answer_of
+from s3napback.sources.live_tree import identity
 from s3napback.sources.programs import answer_of, find_program
 from s3napback.sources.repository_access import Access, repository_access
 from s3napback.sources.repository_history import files_sum, instance_of
@@ -90,6 +92,7 @@ class SubversionSource:
 
     def dump(self, archive_type: ArchiveType, memory: Memory | None, folder: Path) -> Dump:  # noqa: ARG002
         """See ``Source``."""
+        begun = identity(self.job.target)
         # Read once: revisions committed from now on belong to the next archive.
         youngest = self._youngest()
         first = 0
@@ -99,7 +102,7 @@ class SubversionSource:
             first = _first_new(memory, youngest)
         uuid = self._uuid()
         return Dump(
-            self._stage(self._access, first, youngest),
+            replace(self._stage(self._access, first, youngest), judge=partial(self._exchanged, begun)),
             notes={
                 "uuid": uuid,
                 "revision": str(youngest),
@@ -121,6 +124,13 @@ class SubversionSource:
         with suppress(SourceError, OSError):
             access = self._access
         return self._stage(access, first, youngest)
+
+    def _exchanged(self, begun: object, _said: Sequence[str]) -> str:
+        """See ``Stage.judge``; ``begun`` is the identity of what was there at first."""
+        # svnadmin opens each revision by its path.
+        if identity(self.job.target) != begun:
+            return f"{self.job.target} was replaced, moved or unmounted while {_DUMPER} read it"
+        return ""
 
     def flaw(self, head: bytes, tail: bytes) -> str:
         """See ``Source``."""

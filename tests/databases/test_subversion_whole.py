@@ -50,3 +50,23 @@ def test_what_svnadmin_does_not_take_is_told_in_its_words_and_is_no_fault_of_the
     assert "svnadmin: lightning" in said
     assert "cannot be decoded" not in said
     assert not (tmp_path / "new" / "db").exists()
+
+
+def test_a_repository_that_is_exchanged_while_it_is_dumped_fails_and_its_archive_stays(
+    site: Site, repository: Repository, tmp_path: Path
+) -> None:
+    site.configure(f'<Subversion "{repository.path}">\nDiffs 2\nFulls 2\n</Subversion>')
+    site.run(day=0)
+    merge(repository, 0)
+    other = begin(tmp_path / "other", tmp_path / "more")
+    merge(other, 0)
+    kept = tmp_path / "kept"
+    site.fake_program(
+        "svnadmin",
+        f'[ $1 = dump ] && mv "{repository.path}" "{kept}" && mv "{other.path}" "{repository.path}"; exec REAL "$@"',
+    )
+    said = site.run(day=1, expect=1).stderr
+    assert f"{repository.path} was replaced, moved or unmounted while svnadmin read it" in said
+    site.environment.pop("PATH")
+    assert "FULL" in site.run(day=2).stderr
+    assert restored(site, repository, tmp_path / "new", day=3).dump() == repository.dump()

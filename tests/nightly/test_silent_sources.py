@@ -112,7 +112,13 @@ def test_one_that_goes_silent_under_tar_fails_and_the_others_are_backed_up(
 
 
 @pytest.mark.parametrize(
-    "command", ["verify --compare {}", "restore {} --to {}/out", "restore {} --to {} --in-place --yes"]
+    "command",
+    [
+        "verify --compare {}",
+        "restore {} --to {}/out",
+        "restore {} --to {} --in-place --yes",
+        "restore {0} --to /nowhere --staging {0}",
+    ],
 )
 def test_who_restores_or_compares_is_told_after_that_time(
     site: Site, server: subprocess.Popen[bytes], command: str
@@ -122,6 +128,6 @@ def test_who_restores_or_compares_is_told_after_that_time(
     server.send_signal(signal.SIGSTOP)
     time.sleep(_REMEMBERED)
     place = str(site.source)
-    said = night(site, *command.format(*[place] * command.count("{}")).split(), day=None)
+    said = night(site, *command.format(*[place] * command.count("{")).split(), day=None)
     assert place in said
     assert "has not answered for 2 seconds (StallTimeout): its file system hangs" in said

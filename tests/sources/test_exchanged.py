@@ -1,0 +1,102 @@
+"""What is unmounted below a source, or exchanged there, while tar reads it, is told."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from s3napback.sources.exchanged import exchanged
+from s3napback.sources.mounts import Mount
+from tests.hostile.mounts import served
+from tests.site import Site
+from tests.sources.trees import assert_same_tree
+
+by_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """One with a disk mounted in its source, which is gone at the end."""
+    site = Site(tmp_path / "site")
+    disk = site.source / "disk"
+    disk.mkdir()
+    (site.source / "letter").write_text("dear")
+    _mount(disk)
+    (disk / "photo").write_text("picture")
+    site.configure_cycle("Diffs 6")
+    yield site
+    subprocess.run(["umount", "--lazy", str(disk)], check=False, capture_output=True)
+
+
+def _mount(place: Path) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "none", str(place)], check=True)
+
+
+def meanwhile(site: Site, command: str) -> None:
+    """Have a command run when tar is started to make an archive, before it has looked at anything."""
+    site.fake_program("tar", f'case "$*" in *--create*source*) {command} ;; esac\nexec REAL "$@"')
+
+
+@by_root
+@pytest.mark.parametrize("earlier", [0, 1])
+def test_what_is_unmounted_while_tar_is_at_work_is_a_warning(site: Site, earlier: int) -> None:
+    for day in range(earlier):
+        site.run(day=day)
+    disk = site.source / "disk"
+    meanwhile(site, f"umount {disk}")
+    log = site.run("--strict", day=earlier, expect=3).stderr
+    assert f"{disk} was a mounted file system (tmpfs) when this backup began, and is none now" in log
+    site.environment.pop("PATH")
+    _mount(disk)
+    (disk / "photo").write_text("picture")
+    assert "when this backup began" not in site.run(day=earlier + 1).stderr
+    site.run("restore", str(site.source), "--to", str(site.root / "out"), day=None)
+    assert_same_tree(site.source, site.root / "out" / site.name())
+
+
+@by_root
+def test_what_is_exchanged_while_tar_is_at_work_is_a_warning(site: Site) -> None:
+    disk = site.source / "disk"
+    # The former one stays, as its device would be the new one's otherwise.
+    other = site.root / "other"
+    other.mkdir()
+    meanwhile(site, f"mount --bind {disk} {other}; umount {disk}; mount -t tmpfs none {disk}")
+    try:
+        log = site.run().stderr
+    finally:
+        subprocess.run(["umount", str(other)], check=True)
+    assert f"{disk} was a mounted file system (tmpfs) when this backup began, and is another now" in log
+
+
+@by_root
+@pytest.mark.parametrize("setting", ["Exclude {}/disk", "Exclude disk", "OneFileSystem On"])
+def test_what_is_not_backed_up_anyway_may_be_unmounted(site: Site, setting: str) -> None:
+    site.configure_cycle(f"Diffs 6\n{setting.format(site.source)}")
+    meanwhile(site, f"umount {site.source}/disk")
+    assert "WARNING" not in site.run().stderr
+
+
+@by_root
+@pytest.mark.skipif(not shutil.which("bindfs"), reason="it stands for a file system whose program can die")
+def test_one_whose_program_dies_meanwhile_is_a_warning(site: Site, tmp_path: Path) -> None:
+    below, place = tmp_path / "below", site.source / "served"
+    below.mkdir()
+    (below / "file").write_text("content")
+    place.mkdir()
+    with served(below, place) as server:
+        meanwhile(site, f"kill {server.pid}; while mountpoint -q {place}; do sleep 0.1; done")
+        log = site.run().stderr
+        subprocess.run(["mount", "-t", "tmpfs", "none", str(place)], check=True)
+    assert f"{place} was a mounted file system (fuse) when this backup began, and is none now" in log
+
+
+def test_what_is_mounted_and_unmounted_by_itself_does_not_count() -> None:
+    mounts = [Mount("/", "ext4"), Mount("/srv/net", "autofs"), Mount("/srv/net", "nfs4"), Mount("/srv/disk", "xfs")]
+    gone = exchanged("/srv", mounts, mounts[:2])
+    assert [(mount.point, other) for mount, other in gone] == [("/srv/disk", None)]
+    assert exchanged("/srv", mounts, []) == []
