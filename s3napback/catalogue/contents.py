@@ -154,6 +154,13 @@ class Catalogue:
                 found.setdefault(sign, []).append(number)
         return found
 
+    def builds_on_what_is_lost(self, archive: CataloguedArchive) -> bool:
+        """Whether the archive that a DIFF was made on is gone, though the rotation has not taken its place."""
+        record = archive.record
+        if record is None or record.type is ArchiveType.FULL or self._parent(archive.base, record):
+            return False
+        return not self.chain(archive).is_outlived
+
     @cached_property
     def known(self) -> Mapping[str, Known]:
         """What is known of each archive that was read by a drill, or by verify, by its key."""

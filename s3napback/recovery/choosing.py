@@ -5,7 +5,7 @@ As of a day means that day's archive or the newest before it, as of an instant t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from s3napback.archives import join_prefix, split_key
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, newest_first, started
@@ -120,13 +120,32 @@ def choose(catalogue: Catalogue, found: Sequence[CataloguedArchive], moment: Mom
     for archive in fitting(found, moment or NEWEST):
         chain = catalogue.chain(archive)
         if chain.archives:
-            return Choice(chain.archives, tuple(notes))
+            return Choice(chain.archives, (*notes, *_better_ones(catalogue, found, archive, moment or NEWEST)))
         notes.append(f"{archive.key}{_when(archive)} cannot be restored: {chain.problem}")
     if notes:
         raise NothingToRestore(*notes)
     days = sorted({archive.record.day for archive in found if archive.record})
     there = f"; the oldest is of {day_date(days[0])}" if days else ""
     raise NotYet(f"there is no archive {_described(moment or NEWEST)}{there}")
+
+
+def _better_ones(
+    catalogue: Catalogue, found: Sequence[CataloguedArchive], taken: CataloguedArchive, moment: Moment
+) -> Iterator[str]:
+    """What may have fitted better than the archive that is taken, and is gone: later ones build on it."""
+    is_of_the_day = taken.record is not None and taken.record.day == moment.day
+    if is_of_the_day or (moment.day is None and moment.instant is None):
+        return
+    asked = {archive.key for archive in fitting(found, moment)}
+    before: dict[str, CataloguedArchive] = {}
+    for archive in sorted(found, key=newest_first, reverse=True):
+        last = before.get(archive.base)
+        if archive.key not in asked and last and last.key in asked and catalogue.builds_on_what_is_lost(archive):
+            yield (
+                f"what {archive.key}{_when(archive)} builds on is no longer in the store: it may have been newer than "
+                f"{taken.key}{_when(taken)}, which is taken for {moment.text}"
+            )
+        before[archive.base] = archive
 
 
 def chain_of_keys(catalogue: Catalogue, keys: Sequence[str], prefix: str = "") -> Choice:

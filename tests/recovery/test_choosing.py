@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from s3napback.catalogue.contents import CataloguedArchive
@@ -14,7 +16,7 @@ from s3napback.recovery.choosing import (
     source_of,
 )
 from s3napback.recovery.moments import Moment
-from tests.catalogues import archive, catalogue, group, keys, nameless
+from tests.catalogues import EPOCH, archive, catalogue, group, keys, nameless
 
 
 def chosen(found: list[CataloguedArchive], **moment: object) -> list[str]:
@@ -37,6 +39,36 @@ def test_a_broken_newest_archive_is_passed_over_for_an_older_one_and_said() -> N
     assert "etc-2-DIFF" in choice.notes[0]
     with pytest.raises(NothingToRestore, match="etc-2-DIFF"):
         choose(catalogue(found), found, Moment("etc-2-DIFF", key="etc-2-DIFF"))
+
+
+@pytest.mark.parametrize("lost", [1, 2], ids=["one", "two in a row"])
+def test_what_was_of_the_day_and_is_gone_is_told_by_what_builds_on_it(lost: int) -> None:
+    found = group("etc", 0, 100, 5)
+    del found[1 : 1 + lost]
+    choice = choose(catalogue(found), found, Moment("that day", day=100 + lost))
+    assert keys(choice.archives) == ["etc-0-FULL"]
+    [note] = choice.notes
+    assert note.startswith(f"what etc-{1 + lost}-DIFF of 1970-04-{12 + lost} builds on is no longer in the store")
+    assert note.endswith("newer than etc-0-FULL of 1970-04-11, which is taken for that day")
+    instant = EPOCH + timedelta(days=100 + lost)
+    assert choose(catalogue(found), found, Moment("then", instant=instant)).notes
+
+
+def test_what_is_gone_and_cannot_be_what_is_asked_for_is_not_told() -> None:
+    found = group("etc", 0, 100, 6)
+    del found[3]
+    there = catalogue(found)
+    assert not choose(there, found, Moment("the first", day=100)).notes
+    assert not choose(there, found, Moment("of the very day", day=102)).notes
+    assert not choose(there, found, Moment("before", instant=EPOCH + timedelta(days=101))).notes
+    assert choose(there, found, Moment("between", day=103)).notes
+
+
+def test_what_the_rotation_has_replaced_is_not_told_as_lost() -> None:
+    old = group("etc", 0, 100, 4)
+    found = [*group("etc", 7, 93, 2), *old[2:], *group("etc", 0, 104, 2)]
+    choice = choose(catalogue(found), found, Moment("long ago", day=101))
+    assert (keys(choice.archives), choice.notes) == (["etc-7-FULL", "etc-8-DIFF"], ())
 
 
 def test_nothing_old_enough_names_the_oldest_day() -> None:
