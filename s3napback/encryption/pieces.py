@@ -110,15 +110,18 @@ class Pieces:
             known = self._before(start)
             if start - known.offset <= _NEAR:
                 return self._follow(known, start, end)
-            farthest = known.offset + reach * max(self._known[-1].offset, _NEAR)
-            begin, beyond = witness.span(min(start, farthest))
-            wanted = max(beyond, end) if start <= farthest else beyond
+            target = min(start, known.offset + reach * max(self._known[-1].offset, _NEAR))
+            if reach == _LESS_FAR:
+                # Where a guess has failed, what stands on the way has to be learnt.
+                target = min(target, known.offset + (start - known.offset) // 2)
+            begin, beyond = witness.span(target)
+            wanted = max(beyond, end) if target == start else beyond
             found = self._guess(known, max(begin, known.offset), wanted, witness)
             if found is None and reach == _LESS_FAR:
                 break
             if found is None:
                 reach = _LESS_FAR
-            elif start <= farthest:
+            elif target == start:
                 offset, body = found
                 return body[start - offset : end - offset]
         raise Unpredictable("the lengths in it recur in no order")

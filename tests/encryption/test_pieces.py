@@ -217,3 +217,29 @@ def test_a_way_that_looks_like_one_by_chance_hides_nothing() -> None:
     for place in way:
         message[place] = 0xEF
     assert Pieces(fetch, bytes(message[:20_000]), 0).read(start, start + 100, Numbered()) == wanted
+
+
+def test_what_hides_a_place_near_what_is_known_is_gone_round() -> None:
+    """Asked for once more, the same part would look the same."""
+    size, count = 1 << 14, 60
+    body = b"".join(b"%07d " % number for number in range(count * size // 8))
+    message = bytearray(cut(body, [size] * count))
+    fetched: list[tuple[int, int]] = []
+
+    def fetch(start: int, end: int) -> bytes:
+        fetched.append((start, end))
+        return bytes(message[start:end])
+
+    def read() -> bytes:
+        fetched.clear()
+        return Pieces(fetch, bytes(message[:HEAD]), 0).read(700_000, 700_100, Counting(body))
+
+    assert read() == body[700_000:700_100]
+    ((first, _end),) = fetched
+    # From the first byte that is looked at a way leads to the end of what is fetched, and meets none of those meant.
+    place = first + 5
+    while place < len(message):
+        message[place] = 0xF0
+        place += 1 + (1 << 16)
+    assert read() == body[700_000:700_100]
+    assert len(fetched) > 1
