@@ -183,7 +183,7 @@ class DirectorySource:
                     f"{self.job.source} {found}. Is a disk not mounted, or another one? If it is meant to be so, run "
                     "once with -f"
                 )
-            notes += map(Alarm, absent_mounts(self.job.target, before, now))
+            notes += map(Alarm, absent_mounts(self.job.target, before, now, self.job.settings.exclude))
         return notes
 
     def _holdings(self) -> DirectoryHoldings:

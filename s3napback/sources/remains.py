@@ -18,6 +18,7 @@ from typing import Any
 
 from s3napback.formatting import counted, printable, shortened
 from s3napback.records import dataclass
+from s3napback.sources.in_use import is_excluded
 from s3napback.sources.mounts import (
     Mount,
     current_mounts,
@@ -142,20 +143,24 @@ def suspicion(before: DirectoryHoldings, now: DirectoryHoldings) -> str:
     return ""
 
 
-def absent_mounts(source: str, before: DirectoryHoldings, now: DirectoryHoldings) -> list[str]:
+def absent_mounts(
+    source: str, before: DirectoryHoldings, now: DirectoryHoldings, exclude: Sequence[str] = ()
+) -> list[str]:
     """What should be warned of because something is not mounted that was, one line each. Pure.
 
     Args:
         source: the directory as the configuration names it.
+        exclude: patterns of Exclude. What they leave out was in no archive.
     """
     if now.mounts is None:
         return []
-    gone = {point: kind for point, kind in (before.mounts or {}).items() if point not in (now.mounts or {})}
+    gone = sorted((point, kind) for point, kind in (before.mounts or {}).items() if point not in now.mounts)
+    paths = [(posixpath.normpath(posixpath.join(source, point)), kind) for point, kind in gone]
     lines = [
-        f"{shortened(printable(posixpath.normpath(posixpath.join(source, point))))} was a mounted file system "
-        f"({printable(kind)}) when it was backed up last, and is none now. Is a disk not mounted? What it held is "
-        "missing from this archive as if it had been deleted"
-        for point, kind in sorted(gone.items())
+        f"{shortened(printable(path))} was a mounted file system ({printable(kind)}) when it was backed up last, and "
+        "is none now. Is a disk not mounted? What it held is missing from this archive as if it had been deleted"
+        for path, kind in paths
+        if not any(is_excluded(path, pattern) for pattern in exclude)
     ]
     if more := len(lines[_SHOWN:]):
         return [*lines[:_SHOWN], f"{counted(more, 'other file system')} below {source} are not mounted either"]

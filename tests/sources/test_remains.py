@@ -93,6 +93,15 @@ def test_a_mount_within_a_source_that_is_absent_tonight_is_a_warning_once(site: 
     assert "WARNING" not in site.run(day=3).stderr
 
 
+def test_a_mount_that_is_excluded_may_be_absent(site: Site, mount: MakeMount) -> None:
+    site.configure_cycle(f"Diffs 6\nExclude {site.source}/disk")
+    fill(site.source, "doc")
+    mount(site.source / "disk")
+    site.run(day=0)
+    unmount(site.source / "disk")
+    assert "WARNING" not in site.run("--strict", day=1).stderr
+
+
 def test_files_that_were_moved_to_a_new_disk_in_the_source_are_not_taken_for_deleted(
     site: Site, mount: MakeMount
 ) -> None:
