@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from s3napback.config.key_file import read_key_file
 from s3napback.config.settings import Configuration, Credentials, StoreSettings
+from s3napback.environment import Family, child_environment
 from s3napback.errors import ChangeableByOthers, UnusableConfiguration, UnusableTool
 from s3napback.ownership import require_own
 from s3napback.stores import Store
@@ -21,7 +22,6 @@ from s3napback.stores.aws_settings import read_aws_settings
 from s3napback.stores.choosing import chosen_server
 from s3napback.stores.opening import open_store, open_versions
 from s3napback.stores.versions import VersionedStore
-from s3napback.streams.environment import Family, child_environment
 
 if TYPE_CHECKING:
     from s3napback.stores.s3_examining import ExaminedBucket

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from s3napback.config.program_options import RULES, refused_options
-from s3napback.streams.environment import Family, child_environment
+from s3napback.environment import Family, child_environment
 from tests import manual
 
 

@@ -37,6 +37,7 @@ from s3napback.deciding.facts import RunFacts
 from s3napback.deciding.plans import Plan
 from s3napback.encryption.openpgp import PacketReader
 from s3napback.ending import deferred_signals
+from s3napback.environment import Family
 from s3napback.errors import OutOfParts, PipelineError, S3napbackError, SourceError
 from s3napback.formatting import counted
 from s3napback.kinds import DIRECTORY
@@ -47,7 +48,6 @@ from s3napback.standing import working_on
 from s3napback.stores import ByteSource, StoredObject
 from s3napback.streams.compression import make_compression
 from s3napback.streams.culprits import ElementsFailed
-from s3napback.streams.environment import Family
 from s3napback.streams.followers import Counter, Ends
 from s3napback.streams.pipeline import Pipeline
 from s3napback.streams.processes import Stage

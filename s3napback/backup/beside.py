@@ -11,11 +11,11 @@ from s3napback.archives import ArchiveRecord, metadata_digest
 from s3napback.catalogue.indexes import index_key, index_metadata
 from s3napback.catalogue.sums import sum_key
 from s3napback.encryption.gpg import Encryption
+from s3napback.environment import Family
 from s3napback.index.document import first_part
 from s3napback.index.lines import Lines
 from s3napback.records import dataclass
 from s3napback.stores import Store, StoredObject
-from s3napback.streams.environment import Family
 from s3napback.streams.pipeline import Pipeline
 from s3napback.streams.processes import Stage
 from s3napback.streams.segments import Segments

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from s3napback.encryption.gpg import Encryption
+from s3napback.environment import Family
 from s3napback.errors import PipelineError
 from s3napback.streams.culprits import ElementsFailed
-from s3napback.streams.environment import Family
 from s3napback.streams.processes import Stage
 
 

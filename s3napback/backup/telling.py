@@ -21,10 +21,10 @@ from urllib.parse import urlsplit
 from s3napback.config.settings import Notices
 from s3napback.crews import TookTooLong, within
 from s3napback.durable import create_private
+from s3napback.environment import Family, child_environment
 from s3napback.errors import ChangeableByOthers
 from s3napback.formatting import printable, readable
 from s3napback.ownership import require_own
-from s3napback.streams.environment import Family, child_environment
 from s3napback.watch.metrics import Restorable, metrics_text
 from s3napback.watch.word import Word
 

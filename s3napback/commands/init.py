@@ -18,6 +18,7 @@ from s3napback.encryption.keys import KeyRing, require_home, require_own_home
 from s3napback.encryption.making import discard_key, gpg_home_setting, make_key
 from s3napback.encryption.options import chosen_home
 from s3napback.ending import deferred_signals
+from s3napback.environment import Family, child_environment
 from s3napback.errors import ChangeableByOthers, S3napbackError, UnusableConfiguration, UnusableKey
 from s3napback.formatting import readable, shell_command
 from s3napback.founding.answers import Answers, configuration_text, difference, key_file_text
@@ -32,7 +33,6 @@ from s3napback.founding.starting import Nightly, cron_line, cron_text, unit_name
 from s3napback.ownership import require_own
 from s3napback.records import dataclass
 from s3napback.state import require_own_diff_dir
-from s3napback.streams.environment import Family, child_environment
 from s3napback.surroundings import configured_store, diff_dir, require_own_settings
 
 logger = logging.getLogger("s3napback")

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+from s3napback.answering import require_answer
 from s3napback.archives import NOTHING_UNREAD, Unread
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.catalogue.selection import holder_of, original_holder_of
@@ -35,7 +36,6 @@ from s3napback.recovery.single_file import TO_STANDARD_OUTPUT
 from s3napback.recovery.staging import UnusableTarget
 from s3napback.recovery.unread import said_of, unread_in
 from s3napback.rotation import day_date
-from s3napback.sources.answering import require_answer
 from s3napback.standing import working_on
 
 logger = logging.getLogger("s3napback")

@@ -11,6 +11,7 @@ from datetime import date, datetime, timezone
 from functools import cached_property
 from pathlib import Path
 
+from s3napback.answering import require_answer
 from s3napback.archives import ArchiveRecord, slot_keys, split_key
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.catalogue.indexes import index_key
@@ -30,7 +31,6 @@ from s3napback.recovery.opening.failures import Damaged, is_damage
 from s3napback.recovery.opening.index_check import IndexCheck
 from s3napback.recovery.original_choice import OriginalRequest, is_original_meant, with_all_originals
 from s3napback.recovery.registry import UnclearRequest, recovery_of
-from s3napback.sources.answering import require_answer
 from s3napback.standing import working_on
 from s3napback.surroundings import host_name
 from s3napback.watch.proofs import Proof, ReadBack

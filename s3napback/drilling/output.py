@@ -8,13 +8,13 @@ from pathlib import Path
 from s3napback.drilling.scratch import scratch_in
 from s3napback.drilling.task import Proven, Task
 from s3napback.drilling.throwaway import NotTried
+from s3napback.environment import Family, User
 from s3napback.errors import ChangeableByOthers, SourceError
 from s3napback.formatting import human_bytes, shown
 from s3napback.ownership import require_own
 from s3napback.recovery.databases import dump_beginnings, dump_check, dump_ends
 from s3napback.recovery.opening.failures import Damaged
 from s3napback.sources.command import run_as
-from s3napback.streams.environment import Family, User
 from s3napback.streams.followers import Counter
 from s3napback.streams.processes import Stage
 from s3napback.streams.receiving import Receiver, ReceiverFailed

@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from s3napback.environment import NOBODY, User, user_of
 from s3napback.errors import S3napbackError
 from s3napback.formatting import human_bytes
 from s3napback.records import dataclass
 from s3napback.recovery.clearing import remove
 from s3napback.recovery.folders import cursor
-from s3napback.streams.environment import NOBODY, User, user_of
 
 logger = logging.getLogger("s3napback")
 

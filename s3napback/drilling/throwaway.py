@@ -19,11 +19,11 @@ from pathlib import Path
 from s3napback.drilling.blame import lacks_room
 from s3napback.drilling.complaints import ClientWords, Complaints, in_short
 from s3napback.drilling.scratch import Scratch
+from s3napback.environment import Family, child_environment
 from s3napback.errors import PipelineError, S3napbackError
 from s3napback.formatting import readable, shell_command
 from s3napback.records import dataclass
 from s3napback.streams.confinement import start_confined
-from s3napback.streams.environment import Family, child_environment
 from s3napback.streams.processes import Review, Stage, rights_of, start_problem
 from s3napback.streams.receiving import Receiver
 

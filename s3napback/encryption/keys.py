@@ -16,10 +16,10 @@ from s3napback.encryption.key import CERTAIN, TRUSTED, Key, KeyOrigin, read_list
 from s3napback.encryption.naming import Form, KeyName, read_key_name
 from s3napback.encryption.options import Purpose, chosen_home, gpg_command
 from s3napback.encryption.running import ANSWER_TIMEOUT, run_gpg, words_of
+from s3napback.environment import Family, child_environment
 from s3napback.errors import UnusableKey, UnusableTool
 from s3napback.formatting import shell_command, shown
 from s3napback.ownership import require_own
-from s3napback.streams.environment import Family, child_environment
 
 EXPIRY_NOTICE = timedelta(days=30)
 PRIVATE_HOME_OPTIONS = ("--no-autostart",)

@@ -10,9 +10,9 @@ from contextlib import contextmanager, suppress
 from types import MappingProxyType
 
 from s3napback.crews import TookTooLong, within
+from s3napback.environment import Family, child_environment
 from s3napback.errors import UnusableTool
 from s3napback.formatting import readable
-from s3napback.streams.environment import Family, child_environment
 
 ANSWER_TIMEOUT = 60.0
 """Seconds that gpg may take to show keys, or to encrypt a few bytes. It waits for ever for a lock that a machine which

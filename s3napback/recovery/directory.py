@@ -14,6 +14,7 @@ from s3napback.archives import NOTHING_UNREAD, Unread
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import PipelineError, StoreError
 from s3napback.logs import log_lines
+from s3napback.mounts import is_at_or_below
 from s3napback.records import dataclass
 from s3napback.recovery.attributes import Nature, folding_of, nature_of
 from s3napback.recovery.folders import file_names
@@ -36,7 +37,6 @@ from s3napback.recovery.staging import (
     staging_in,
     trying_in,
 )
-from s3napback.sources.mounts import is_at_or_below
 from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import Transformation
 

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from dataclasses import field
 
 from s3napback.formatting import counted, human_bytes
+from s3napback.mounts import current_mounts
 from s3napback.records import dataclass
 from s3napback.recovery.file_flags import mount_number
 from s3napback.recovery.folders import Cursor, cursor, exists, walk
-from s3napback.sources.mounts import current_mounts
 
 _ASIDE = 2  # folders in which a copy, and the first names of files, lie meanwhile
 

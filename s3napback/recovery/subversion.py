@@ -13,6 +13,7 @@ from pathlib import Path
 
 from s3napback.archives import ArchiveRecord
 from s3napback.catalogue.contents import CataloguedArchive
+from s3napback.environment import Family, child_environment
 from s3napback.errors import PipelineError, S3napbackError, UnusableTool
 from s3napback.formatting import readable, shell_command
 from s3napback.records import dataclass
@@ -24,7 +25,6 @@ from s3napback.recovery.passing import OPEN_FOLDER
 from s3napback.recovery.staging import Staging, UnusableTarget, require_empty, require_empty_folder, staging_in
 from s3napback.rotation import ArchiveType
 from s3napback.streams.confinement import start_confined
-from s3napback.streams.environment import Family, child_environment
 from s3napback.streams.findings import Finding
 from s3napback.streams.processes import Stage
 from s3napback.streams.receiving import Receiver, ReceiverFailed

@@ -17,9 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import field
 
 from s3napback.capabilities import DAC_OVERRIDE, DAC_READ_SEARCH, effective_capabilities
-from s3napback.owners import knows_all_users
-from s3napback.records import dataclass
-from s3napback.sources.mounts import (
+from s3napback.mounts import (
     Mount,
     current_mounts,
     is_made_by_the_kernel,
@@ -27,6 +25,8 @@ from s3napback.sources.mounts import (
     is_of_this_machine,
     mount_of,
 )
+from s3napback.owners import knows_all_users
+from s3napback.records import dataclass
 
 TOO_LONG = b"File name too long"
 VANISHED = frozenset(

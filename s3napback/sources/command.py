@@ -11,6 +11,7 @@ from pathlib import Path
 from s3napback.chains import Memory
 from s3napback.config.settings import Job
 from s3napback.deciding.facts import Footing, Untold
+from s3napback.environment import Family, User, user_called
 from s3napback.errors import ChangeableByOthers, PipelineError, SourceError
 from s3napback.formatting import counted, readable, shown
 from s3napback.logs import logger_for
@@ -18,7 +19,6 @@ from s3napback.ownership import require_own
 from s3napback.records import dataclass
 from s3napback.rotation import ArchiveType
 from s3napback.sources import Dump
-from s3napback.streams.environment import Family, User, user_called
 from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import Block, Transformation
 

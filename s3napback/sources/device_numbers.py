@@ -13,8 +13,8 @@ from contextlib import suppress
 from s3napback.config.settings import Job
 from s3napback.errors import SourceError
 from s3napback.formatting import printable, shortened
+from s3napback.mounts import current_mounts
 from s3napback.sources.looking import stays_on_one
-from s3napback.sources.mounts import current_mounts
 
 _MOST_FILES = 1000
 _MOST_LOOKED_AT = 20_000

@@ -19,21 +19,21 @@ from s3napback.deciding.facts import Alarm, Footing
 from s3napback.deciding.fulls import FILES_SETTING
 from s3napback.durable import write_private
 from s3napback.errors import SourceError
+from s3napback.mounts import mounted_within, tells_holes
 from s3napback.records import dataclass
 from s3napback.rotation import ArchiveType, SimpleCycle
 from s3napback.sources import WORKING, WORKING_INDEX, WORKING_LINES, Conclusion, Dump
-from s3napback.sources.answering import require_answer_of, what_holds_up
 from s3napback.sources.blame import Blame, reads_everything
 from s3napback.sources.device_numbers import require_own_numbers
 from s3napback.sources.exchanged import telling_of_mounts
 from s3napback.sources.exclusion import Exclusion, exclude_options, exclusion
 from s3napback.sources.forgetting import forget
+from s3napback.sources.holding_up import require_answer_of, what_holds_up
 from s3napback.sources.in_use import DatabasesInUse
 from s3napback.sources.indexing import Indexing, IndexingTask, Listing
 from s3napback.sources.live_tree import LiveTree, identity
 from s3napback.sources.looking import alters_headers, looks_for, stays_on_one, tags_kept
 from s3napback.sources.margin import margin
-from s3napback.sources.mounts import mounted_within, tells_holes
 from s3napback.sources.named_files import digests
 from s3napback.sources.own_store import store_within
 from s3napback.sources.presence import holds_anything, nothing_left, require_something_left

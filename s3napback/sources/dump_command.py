@@ -12,13 +12,13 @@ from s3napback.archives import Counted
 from s3napback.chains import Memory
 from s3napback.config.settings import Job
 from s3napback.deciding.facts import Alarm, Footing, Untold
+from s3napback.environment import Family
 from s3napback.errors import SourceError
 from s3napback.formatting import printable
 from s3napback.kinds import kind_of
 from s3napback.records import dataclass
 from s3napback.rotation import ArchiveType
 from s3napback.sources import Conclusion, Dump
-from s3napback.streams.environment import Family
 from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import Block, Transformation
 

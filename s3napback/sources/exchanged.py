@@ -14,10 +14,10 @@ from pathlib import Path
 
 from s3napback.config.settings import Job
 from s3napback.formatting import counted, printable, shortened
+from s3napback.mounts import Mount, current_mounts, is_at_or_below
 from s3napback.sources import Conclusion, Dump
 from s3napback.sources.in_use import is_excluded
 from s3napback.sources.looking import stays_on_one
-from s3napback.sources.mounts import Mount, current_mounts, is_at_or_below
 from s3napback.sources.remains import mounts_by_hand
 
 _SHOWN = 5

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from s3napback.config.mysql_options import CONNECTION, FIRST, MYSQL_RULES, spoilt_by
 from s3napback.config.settings import Job
+from s3napback.environment import Family
 from s3napback.errors import SourceError
 from s3napback.records import dataclass
 from s3napback.sources.dump_command import DumpCommandSource, Inventory, ServerReport, Table
@@ -15,7 +16,6 @@ from s3napback.sources.mysql_answers import ROWS_HELD, Answer, ServerObject, que
 from s3napback.sources.mysql_inventory import EVENTS, ROUTINES, TRIGGERS, MySQLInventory, table_name
 from s3napback.sources.mysql_rights import missing_rights
 from s3napback.sources.programs import answer_of, find_program
-from s3napback.streams.environment import Family
 
 ALL = "all"
 """The target that stands for every database of the server."""

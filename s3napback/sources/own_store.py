@@ -13,7 +13,7 @@ import posixpath
 from collections.abc import Iterator, Sequence
 
 from s3napback.errors import SourceError
-from s3napback.sources.mounts import Mount, current_mounts, is_at_or_below, mount_of, visible_within
+from s3napback.mounts import Mount, current_mounts, is_at_or_below, mount_of, visible_within
 
 
 def store_within(top: str, store: str) -> list[str]:

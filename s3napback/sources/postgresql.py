@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from s3napback.config.postgresql_options import CONNECTION, OF_DATABASES, POSTGRESQL_RULES
 from s3napback.config.settings import Job
+from s3napback.environment import Family
 from s3napback.errors import SourceError
 from s3napback.records import dataclass
 from s3napback.sources.dump_command import DumpCommandSource, Inventory, ServerReport, Table
@@ -25,7 +26,6 @@ from s3napback.sources.postgresql_inventory import (
     thing_name,
 )
 from s3napback.sources.programs import answer_of, find_program
-from s3napback.streams.environment import Family
 
 ALL = "all"
 """The target that stands for every database of the server, and its roles."""

@@ -9,13 +9,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from s3napback.config.settings import Job
+from s3napback.environment import Family
 from s3napback.errors import SourceError
 from s3napback.formatting import printable
 from s3napback.index.tags import has_tag
 from s3napback.sources.exclusion import Exclusion
 from s3napback.sources.looking import follows_links, keeping_tags
 from s3napback.sources.programs import answer_of
-from s3napback.streams.environment import Family
 
 _NOWHERE = Path("/nowhere")
 _NOT_EXPANDED = re.compile(r"[*?\[$~]|\{.*\}")

@@ -7,9 +7,9 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 
+from s3napback.environment import Family, User, child_environment
 from s3napback.errors import SourceError
 from s3napback.formatting import readable
-from s3napback.streams.environment import Family, User, child_environment
 from s3napback.streams.processes import rights_of, start_problem
 
 _QUOTED_LINES = 10

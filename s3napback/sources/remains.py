@@ -17,9 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from s3napback.formatting import counted, printable, shortened
-from s3napback.records import dataclass
-from s3napback.sources.in_use import is_excluded
-from s3napback.sources.mounts import (
+from s3napback.mounts import (
     Mount,
     current_mounts,
     is_made_by_the_kernel,
@@ -27,6 +25,8 @@ from s3napback.sources.mounts import (
     mount_of,
     visible_within,
 )
+from s3napback.records import dataclass
+from s3napback.sources.in_use import is_excluded
 
 _OF_FILE_SYSTEMS = frozenset({"lost+found", "System Volume Information", "$RECYCLE.BIN", "aquota.user", "aquota.group"})
 _MOST_NAMES = 50

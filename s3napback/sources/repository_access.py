@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 
+from s3napback.environment import NOBODY, User, user_of
 from s3napback.errors import SourceError
 from s3napback.kinds import SUBVERSION, SourceName
 from s3napback.records import dataclass
-from s3napback.streams.environment import NOBODY, User, user_of
 
 _BERKELEY_DB = b"bdb"
 _LONGEST_TYPE = 64  # bytes; that are read of the file which tells the kind of a repository

@@ -14,10 +14,10 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 
+from s3napback.environment import Family
 from s3napback.errors import SourceError
 from s3napback.sources.programs import answer_of
 from s3napback.sources.repository_access import Access
-from s3napback.streams.environment import Family
 
 _INSTANCE = re.compile(r"[0-9a-f-]{36}", re.ASCII)
 _MOST_BYTES = 200  # of the file: two lines of 37

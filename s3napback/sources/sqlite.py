@@ -12,13 +12,13 @@ from pathlib import Path
 from s3napback.chains import Memory
 from s3napback.config.settings import Job
 from s3napback.deciding.facts import Footing, Untold
+from s3napback.environment import Family
 from s3napback.errors import PipelineError, SourceError
 from s3napback.records import dataclass
 from s3napback.rotation import ArchiveType
 from s3napback.sources import Dump
-from s3napback.sources.answering import require_answer_of
+from s3napback.sources.holding_up import require_answer_of
 from s3napback.sources.sqlite_access import DatabaseLocation, first_bytes, reached
-from s3napback.streams.environment import Family
 from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import Block, Transformation
 

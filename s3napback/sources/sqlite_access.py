@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import field, replace
 
+from s3napback.environment import NOBODY, User, user_of
 from s3napback.errors import SourceError
 from s3napback.records import dataclass
-from s3napback.streams.environment import NOBODY, User, user_of
 
 _LOOK = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC

@@ -14,8 +14,8 @@ import struct
 import time
 from contextlib import suppress
 
+from s3napback.environment import user_of
 from s3napback.errors import SourceError
-from s3napback.streams.environment import user_of
 
 _ENDS = ("-wal", "-journal", "-shm")
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC

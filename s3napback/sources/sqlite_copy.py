@@ -20,12 +20,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from urllib.parse import quote
 
+from s3napback.environment import NOBODY, User, user_of
 from s3napback.errors import SourceError
 from s3napback.formatting import human_bytes
 from s3napback.sources.sqlite_access import reached
 from s3napback.sources.sqlite_beside import require_files, require_no_super_journal, require_own_log
 from s3napback.sources.sqlite_room import View, run_in_room
-from s3napback.streams.environment import NOBODY, User, user_of
 
 MAGIC = b"SQLite format 3\0"
 """Begins every database (SQLite's "Database File Format", 1.3)."""

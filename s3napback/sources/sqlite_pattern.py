@@ -8,13 +8,14 @@ import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from s3napback.answering import real_path
 from s3napback.config.settings import Job
 from s3napback.errors import SourceError, SourceSilent
 from s3napback.formatting import printable
 from s3napback.kinds import kind_of
 from s3napback.records import dataclass
 from s3napback.sources import Expansion
-from s3napback.sources.answering import Entering, real_path
+from s3napback.sources.holding_up import Entering
 from s3napback.targets import InvalidNameError, has_wildcard, matches_pattern, normalised_path
 
 _COMPANIONS = ("-wal", "-shm", "-journal")

@@ -20,12 +20,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
+from s3napback.environment import User
 from s3napback.errors import SourceError
 from s3napback.formatting import printable
 from s3napback.records import dataclass
 from s3napback.sources.sqlite_access import DatabaseLocation, reached
 from s3napback.streams.confinement import end_with_parent, enter_own_mounts, mount_empty, mount_folder
-from s3napback.streams.environment import User
 
 PREFIX = "s3napback-sqlite-"
 _INNER = "copy"

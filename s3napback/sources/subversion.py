@@ -14,17 +14,17 @@ from s3napback.chains import Memory
 from s3napback.config.settings import Job
 from s3napback.deciding.facts import Footing, Revisions, Untold
 from s3napback.deciding.fulls import REVISION_NOTES, why_not_from
+from s3napback.environment import Family
 from s3napback.errors import SourceError
 from s3napback.kinds import SUBVERSION
 from s3napback.records import dataclass
 from s3napback.rotation import ArchiveType
 from s3napback.sources import Dump, NothingNew
-from s3napback.sources.answering import require_answer_of
+from s3napback.sources.holding_up import require_answer_of
 from s3napback.sources.live_tree import identity
 from s3napback.sources.programs import answer_of, find_program
 from s3napback.sources.repository_access import Access, repository_access
 from s3napback.sources.repository_history import files_sum, instance_of
-from s3napback.streams.environment import Family
 from s3napback.streams.processes import Stage
 
 _DUMPER = "svnadmin"

@@ -9,12 +9,13 @@ import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from s3napback.answering import real_path
 from s3napback.config.settings import Job
 from s3napback.errors import SourceError, SourceSilent
 from s3napback.formatting import printable
 from s3napback.kinds import SUBVERSION
 from s3napback.sources import Expansion
-from s3napback.sources.answering import Entering, real_path, require_answer_of
+from s3napback.sources.holding_up import Entering, require_answer_of
 
 
 def expand_subversion_dir(job: Job, all_jobs: Sequence[Job], *, may_be_empty: bool) -> Expansion:

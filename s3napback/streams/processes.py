@@ -19,11 +19,11 @@ from typing import Any, Protocol
 
 from s3napback.capabilities import NO_PROC, has_proc
 from s3napback.ending import slices
+from s3napback.environment import Family, User, child_environment
 from s3napback.formatting import readable, shell_command, shortened
 from s3napback.records import dataclass
 from s3napback.streams.confinement import start_confined
 from s3napback.streams.culprits import Culprit, ElementsFailed
-from s3napback.streams.environment import Family, User, child_environment
 from s3napback.streams.pipes import PipeEnd, StopSignal
 
 logger = logging.getLogger("s3napback.pipeline")

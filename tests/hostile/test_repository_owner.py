@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from s3napback.environment import NOBODY
 from s3napback.errors import SourceError
 from s3napback.sources.repository_access import repository_access
-from s3napback.streams.environment import NOBODY
 from tests.databases.private_server import short_folder
 from tests.databases.recovery import dump_of
 from tests.databases.repository import Repository, begin, command, grow

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from s3napback.environment import NOBODY
 from s3napback.errors import SourceError
 from s3napback.sources.sqlite_access import reached
-from s3napback.streams.environment import NOBODY
 from tests.databases.private_server import short_folder
 from tests.databases.sqlite_nights import night, restored
 from tests.databases.sqlite_writer import flaws, held, make, numbers

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from s3napback.chains import Memory
 from s3napback.config.settings import Job, JobSettings, Position
+from s3napback.environment import child_environment
 from s3napback.rotation import ArchiveType, Schedule, SimpleCycle
 from s3napback.sources import WORKING
 from s3napback.sources.directory import DirectorySource
-from s3napback.streams.environment import child_environment
 
 FILES = (  # of the fixture ``tree``; each holds its own name
     "var/log/syslog",

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from s3napback.mounts import Mount
 from s3napback.sources.exchanged import exchanged
-from s3napback.sources.mounts import Mount
 from tests.hostile.mounts import served
 from tests.site import Site
 from tests.sources.trees import assert_same_tree

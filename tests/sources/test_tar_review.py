@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from s3napback.archives import Unread
+from s3napback.mounts import Mount
 from s3napback.sources.blame import Blame
-from s3napback.sources.mounts import Mount
 from s3napback.sources.tar_review import TarReview
 
 CLOSING = b"tar: Exiting with failure status due to previous errors"

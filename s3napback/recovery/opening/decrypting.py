@@ -14,9 +14,9 @@ from s3napback.encryption.gpg import SIGNED_DIGEST
 from s3napback.encryption.options import Purpose, gpg_command
 from s3napback.encryption.running import ANSWER_TIMEOUT, STATUS
 from s3napback.encryption.session import session_key
+from s3napback.environment import Family
 from s3napback.records import dataclass
 from s3napback.standing import asking_until
-from s3napback.streams.environment import Family
 from s3napback.streams.processes import Stage
 
 _ENCRYPTED = (0x84, 0x85, 0x86, 0x8C, 0x8D, 0xC1, 0xC3)

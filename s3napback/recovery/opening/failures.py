@@ -10,9 +10,9 @@ import logging
 from collections.abc import Sequence
 
 from s3napback.encryption.running import STATUS, can_decrypt
+from s3napback.environment import Family
 from s3napback.errors import PipelineError, StoreError
 from s3napback.streams.culprits import Culprit, ElementsFailed
-from s3napback.streams.environment import Family
 from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import Feed
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from s3napback.sources import mounts
-from s3napback.sources.mounts import Mount, read_mounts, tells_holes
+from s3napback import mounts
+from s3napback.mounts import Mount, read_mounts, tells_holes
 
 LIST = r"""22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
 23 22 0:21 / /proc rw - proc proc rw

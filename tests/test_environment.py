@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from s3napback.streams.environment import NOBODY, Family, User, child_environment, user_of
+from s3napback.environment import NOBODY, Family, User, child_environment, user_of
 
 OURS = {
     "PATH": "/bin",

@@ -1,0 +1,107 @@
+"""Which file system does not answer: a dead network mount, a FUSE program that is gone astray.
+
+Whoever asks such a one for anything hangs inside the kernel, some past all killing. So only programs of their own ask,
+which can be given up; and the kernel's list of mounts, which asks nobody, tells whom there is to ask.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+from s3napback.environment import Family, child_environment
+from s3napback.errors import SourceSilent
+from s3napback.formatting import printable, shortened
+from s3napback.mounts import Mount, current_mounts, is_at_or_below, is_made_by_the_kernel, is_of_this_machine
+
+logger = logging.getLogger(__name__)
+
+PATIENCE = 10.0
+"""Seconds for all to answer; what is as slow as that holds up anything that has many files."""
+_ENDING = 2.0  # seconds
+
+
+def require_answer(path: str, timeout: float) -> None:
+    """Look whether the file system answers on which a path lies, wherever links lead. What takes long is told.
+
+    Args:
+        path: absolute.
+        timeout: in seconds; 0 waits for ever.
+
+    Raises:
+        SourceSilent: it does not.
+    """
+    if any(map(is_foreign, current_mounts())) and _is_silent(path, timeout or None):
+        mounted = [mount for mount in current_mounts() if is_at_or_below(path, mount.point) and is_foreign(mount)]
+        where = f" ({described(mounted[-1])})" if mounted else ""
+        waited = f"for {timeout:g} seconds (StallTimeout)"
+        raise SourceSilent(f"{path} has not answered {waited}: its file system hangs{where}")
+
+
+def _is_silent(path: str, timeout: float | None) -> bool:
+    first = PATIENCE if timeout is None else min(PATIENCE, timeout)
+    if not silent_among([path], first):
+        return False
+    if first == timeout:
+        return True
+    most = "ever" if timeout is None else f"{timeout:g} seconds (StallTimeout)"
+    logger.warning("%s does not answer: waiting for it, at most for %s", shortened(printable(path)), most)
+    return bool(silent_among([path], None if timeout is None else timeout - first))
+
+
+def real_path(path: str) -> str:
+    """An absolute path without symbolic links; as it is written if its file system does not answer within seconds."""
+    with suppress(SourceSilent):
+        require_answer(path, PATIENCE)
+        return os.path.realpath(path)
+    return path
+
+
+def is_foreign(mount: Mount) -> bool:
+    """Whether another machine, or a program, answers for it, and may not."""
+    return not (is_of_this_machine(mount) or is_made_by_the_kernel(mount))
+
+
+def described(mount: Mount) -> str:
+    """What to call it in a message."""
+    return f"the file system at {shortened(printable(mount.point))} ({printable(mount.type)})"
+
+
+def silent_among(paths: Sequence[str], timeout: float | None) -> list[str]:
+    """Those of some paths whose file systems do not answer in time, all together."""
+    environment = child_environment(os.environ, Family.PLAIN)
+    asking: list[tuple[str, subprocess.Popen[bytes]]] = []
+    silent = []
+    try:
+        for path in paths:
+            command = ("stat", "--file-system", "--", path)
+            with suppress(OSError):
+                asking.append((path, _started(command, environment)))
+        deadline = None if timeout is None else time.monotonic() + timeout
+        for path, process in asking:
+            try:
+                process.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                silent.append(path)
+    finally:
+        _give_up([process for _path, process in asking])
+    return silent
+
+
+def _give_up(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        process.kill()
+    deadline = time.monotonic() + _ENDING
+    for process in processes:
+        # What hangs past all killing is left to the system.
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(max(0.0, deadline - time.monotonic()))
+
+
+def _started(command: Sequence[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    nowhere = subprocess.DEVNULL
+    return subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=nowhere, env=environment)
