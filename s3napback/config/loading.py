@@ -11,6 +11,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+from s3napback.answering import require_answer
 from s3napback.config.blocks import BlockReader
 from s3napback.config.descriptions import AbsolutePath
 from s3napback.config.directives import Directives
@@ -21,11 +22,11 @@ from s3napback.config.notices import notices
 from s3napback.config.problems import Change, Problems
 from s3napback.config.reading import read_configuration
 from s3napback.config.scopes import Scope
-from s3napback.config.settings import Concurrency, Configuration, Job, Position
+from s3napback.config.settings import Concurrency, Configuration, Job, Position, StoreSettings
 from s3napback.config.store_settings import encryption_settings, store_settings
 from s3napback.config.syntax import Entry
 from s3napback.config.tar_options import literal_pattern
-from s3napback.errors import ChangeableByOthers, ConfigurationError
+from s3napback.errors import ChangeableByOthers, ConfigurationError, SourceSilent
 from s3napback.formatting import shown
 from s3napback.kinds import DIRECTORY, SUBVERSION, SUBVERSION_DIR, kind_of
 from s3napback.ownership import require_own
@@ -124,6 +125,7 @@ def _configuration(path: Path, entries: Sequence[Entry], problems: Problems, *, 
     _check_host_name(general, problems)
     told = notices(general, problems)
     jobs = [_without_store(job, store.folder, problems) for job in _named(reader.jobs, store.prefix, problems)]
+    _require_answers(general, store, problems)
     _check_folders(general, problems, may_be_missing=is_for_reading)
     check_reach(reader.excludes, reader.jobs, problems)
     for job in jobs:
@@ -200,6 +202,23 @@ def _check_host_name(general: Scope, problems: Problems) -> None:
     name = general.text(Directives.HOST_NAME)
     if len(name) > 255 or any(character.isspace() for character in name):
         problems.error(general.at(Directives.HOST_NAME), "HostName is one word of at most 255 characters")
+
+
+def _require_answers(general: Scope, store: StoreSettings, problems: Problems) -> None:
+    """Look whether the file systems answer on which our own folders lie, before anything else is asked of them.
+
+    Raises:
+        ConfigurationError: one does not, for as long as StallTimeout.
+    """
+    own = (Directives.DIFF_DIR, Directives.TEMP_DIR, Directives.GPG_HOME, Directives.GPG_KEYRING)
+    folders = [*((directive, general.path(directive)) for directive in own), (Directives.BUCKET, store.folder)]
+    for directive, folder in folders:
+        if folder is not None:
+            try:
+                require_answer(str(folder), store.stall_timeout)
+            except SourceSilent as error:
+                problems.error(general.at(directive), f"{directive.name} {error}")
+                problems.raise_errors()
 
 
 def _check_folders(general: Scope, problems: Problems, *, may_be_missing: bool) -> None:

@@ -131,3 +131,22 @@ def test_who_restores_or_compares_is_told_after_that_time(
     said = night(site, *command.format(*[place] * command.count("{")).split(), day=None)
     assert place in said
     assert "has not answered for 2 seconds (StallTimeout): its file system hangs" in said
+
+
+@pytest.mark.parametrize("command", [(), ("-t",), ("list",), ("status",), ("restore", "{source}", "--to", "{where}")])
+@pytest.mark.parametrize("directive", ["DiffDir", "TempDir", "Bucket"])
+def test_a_silent_folder_of_our_own_is_named_after_stall_timeout(
+    site: Site, tmp_path: Path, directive: str, command: tuple[str, ...]
+) -> None:
+    folder = {"DiffDir": site.diff_dir, "TempDir": site.temp_dir, "Bucket": site.vault}[directive]
+    site.configure(f"<Cycle nightly>\nDirectory {site.source}\n</Cycle>", general="StallTimeout 2")
+    below = tmp_path / "below"
+    below.mkdir(mode=0o700)
+    arguments = [word.format(source=site.source, where=tmp_path / "where") for word in command]
+    with served(below, folder) as server:
+        server.send_signal(signal.SIGSTOP)
+        time.sleep(_REMEMBERED)
+        began = time.monotonic()
+        said = site.run(*arguments, day=None if arguments else 0, expect=2).stderr
+        assert time.monotonic() - began < 20
+    assert f"{directive} {folder} has not answered for 2 seconds (StallTimeout): its file system hangs" in said
