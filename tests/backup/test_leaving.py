@@ -328,6 +328,7 @@ def test_a_store_that_does_not_answer_is_not_asked_again_for_the_word(
 ) -> None:
     """Nothing was due: the run has not needed the store, and does not wait for it now."""
     back_up(site)
+    caplog.clear()
     site.configure("<Cycle nightly>\nFrequency 7\nDirectory /etc\n</Cycle>", general="Endpoint http://127.0.0.1:9")
     text = site.configuration.read_text().replace(f"file://{site.vault}", "nowhere")
     site.configuration.write_text(text)
