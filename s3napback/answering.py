@@ -26,31 +26,38 @@ _ENDING = 2.0  # seconds
 
 
 def require_answer(path: str, timeout: float) -> None:
-    """Look whether the file system answers on which a path lies, wherever links lead. What takes long is told.
+    """The same for one path."""
+    require_answers([path], timeout)
+
+
+def require_answers(paths: Sequence[str], timeout: float) -> None:
+    """Look whether the file systems answer on which some paths lie, wherever links lead. What takes long is told.
 
     Args:
-        path: absolute.
-        timeout: in seconds; 0 waits for ever.
+        paths: absolute.
+        timeout: in seconds, for all together; 0 waits for ever.
 
     Raises:
-        SourceSilent: it does not.
+        SourceSilent: one does not.
     """
-    if any(map(is_foreign, current_mounts())) and _is_silent(path, timeout or None):
+    if not any(map(is_foreign, current_mounts())):
+        return
+    for path in _silent_at_last(paths, timeout or None):
         mounted = [mount for mount in current_mounts() if is_at_or_below(path, mount.point) and is_foreign(mount)]
         where = f" ({described(mounted[-1])})" if mounted else ""
         waited = f"for {timeout:g} seconds (StallTimeout)"
-        raise SourceSilent(f"{path} has not answered {waited}: its file system hangs{where}")
+        raise SourceSilent(f"{path} has not answered {waited}: its file system hangs{where}", path)
 
 
-def _is_silent(path: str, timeout: float | None) -> bool:
+def _silent_at_last(paths: Sequence[str], timeout: float | None) -> list[str]:
     first = PATIENCE if timeout is None else min(PATIENCE, timeout)
-    if not silent_among([path], first):
-        return False
-    if first == timeout:
-        return True
-    most = "ever" if timeout is None else f"{timeout:g} seconds (StallTimeout)"
-    logger.warning("%s does not answer: waiting for it, at most for %s", shortened(printable(path)), most)
-    return bool(silent_among([path], None if timeout is None else timeout - first))
+    silent = silent_among(paths, first)
+    if not silent or first == timeout:
+        return silent
+    most = "as long as it takes" if timeout is None else f"at most for {timeout:g} seconds"
+    for path in silent:
+        logger.warning("%s does not answer: waiting for it, %s (StallTimeout)", shortened(printable(path)), most)
+    return silent_among(silent, None if timeout is None else timeout - first)
 
 
 def real_path(path: str) -> str:

@@ -71,7 +71,15 @@ class SourceError(S3napbackError):
 
 
 class SourceSilent(SourceError):
-    """The file system of a source or a target does not answer: whoever asks it for anything would wait for ever."""
+    """The file system of a source or a target does not answer: whoever asks it for anything would wait for ever.
+
+    Attributes:
+        path: what it was asked for.
+    """
+
+    def __init__(self, message: str, path: str) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class SourceRefused(SourceError):

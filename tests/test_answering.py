@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
-from s3napback.answering import real_path, require_answer
+from s3napback.answering import real_path, require_answer, require_answers
 from s3napback.errors import SourceSilent
 from tests.hostile.mounts import never_answering
 
@@ -30,6 +31,17 @@ def test_one_that_does_not_is_named(tmp_path: Path, caplog: pytest.LogCaptureFix
         assert not caplog.messages
         assert real_path(str(tmp_path / "link")) == str(tmp_path / "link")
     assert real_path(str(tmp_path / "link")) == str(place / "below")
+
+
+def test_all_are_asked_at_once(tmp_path: Path) -> None:
+    answering, place = tmp_path / "answering", tmp_path / "mount"
+    place.mkdir()
+    names = [str(answering), *(f"{place}/{number}" for number in range(5))]
+    begin = time.monotonic()
+    with never_answering(place), pytest.raises(SourceSilent) as caught:
+        require_answers(names, 1)
+    assert caught.value.path == names[1]
+    assert time.monotonic() - begin < 4  # five times one second would not do
 
 
 def test_what_is_waited_for_longer_than_usual_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

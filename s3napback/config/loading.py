@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from s3napback.answering import require_answer
+from s3napback.answering import require_answers
 from s3napback.config.blocks import BlockReader
 from s3napback.config.descriptions import AbsolutePath
 from s3napback.config.directives import Directives
@@ -212,13 +212,13 @@ def _require_answers(general: Scope, store: StoreSettings, problems: Problems) -
     """
     own = (Directives.DIFF_DIR, Directives.TEMP_DIR, Directives.GPG_HOME, Directives.GPG_KEYRING)
     folders = [*((directive, general.path(directive)) for directive in own), (Directives.BUCKET, store.folder)]
-    for directive, folder in folders:
-        if folder is not None:
-            try:
-                require_answer(str(folder), store.stall_timeout)
-            except SourceSilent as error:
-                problems.error(general.at(directive), f"{directive.name} {error}")
-                problems.raise_errors()
+    named = {str(folder): directive for directive, folder in folders if folder is not None}
+    try:
+        require_answers(list(named), store.stall_timeout)
+    except SourceSilent as error:
+        directive = named[error.path]
+        problems.error(general.at(directive), f"{directive.name} {error}")
+        problems.raise_errors()
 
 
 def _check_folders(general: Scope, problems: Problems, *, may_be_missing: bool) -> None:

@@ -207,7 +207,7 @@ class NewIndex:
             SourceError: it cannot be written, which holds for all methods.
         """
         # Of other names hardly anything more becomes known.
-        if _has_letter(b"\0".join(part.entries), _OPEN):
+        if _has_letter(part, _OPEN):
             self._hold(path, part, _HELD_ENTRY * len(part.entries))
         else:
             self._write_now(path, part)
@@ -271,7 +271,7 @@ class NewIndex:
             self._write(path, decode(data).with_changes(changes))
 
     def _write(self, path: bytes, part: Part) -> None:
-        self._put((path, part.entries[0][1:], encode(part), _has_letter(b"\0".join(part.entries), _ODD)))
+        self._put((path, part.entries[0][1:], encode(part), _has_letter(part, _ODD)))
 
     def _put(self, row: tuple[bytes, bytes, bytes, bool]) -> None:
         self._rows.append(row)
@@ -371,9 +371,9 @@ class NewIndex:
         _opened(self._connection).executemany(statement, rows)
 
 
-def _has_letter(entries: bytes, letters: Iterable[bytes]) -> bool:
-    """Whether any of the entries, with a zero byte between each and the next, bears one of the letters."""
-    names = b"\0" + entries
+def _has_letter(part: Part | bytes, letters: Iterable[bytes]) -> bool:
+    """Whether any of the entries, or of names with a zero byte between each and the next, bears one of the letters."""
+    names = b"\0" + (part if isinstance(part, bytes) else b"\0".join(part.entries))
     return any(b"\0" + letter in names for letter in letters)
 
 

@@ -36,7 +36,7 @@ def telling_of_mounts(dump: Dump, job: Job) -> Dump:
             (posixpath.join(job.target, posixpath.relpath(mount.point, top)), mount, other)
             for mount, other in exchanged(top, before, current_mounts())
         ]
-        wanted = [each for each in gone if not any(is_excluded(each[0], pattern) for pattern in settings.exclude)]
+        wanted = [each for each in gone if not is_excluded(each[0], settings.exclude)]
         return replace(found, warnings=[*found.warnings, *_said(wanted)])
 
     return replace(dump, conclude=conclude, again=partial(_prepared, again, job) if again else None)

@@ -118,9 +118,7 @@ class DatabasesInUse:
         return (each for each in self.seen if f"{each.path}/".startswith(start) and _is_there(each))
 
     def _is_cared_for(self, found: Data, job: Job) -> bool:
-        if any(
-            _may_match(pattern, found.path) and is_excluded(found.path, pattern) for pattern in job.settings.exclude
-        ):
+        if is_excluded(found.path, job.settings.exclude):
             return True
         same = [other for other in self.jobs if other.kind == found.kind]
         if found.kind != SQLITE.name:
@@ -129,13 +127,17 @@ class DatabasesInUse:
         return any(other.target == found.path or covers(other.target, found.path) for other in same)
 
 
+def is_excluded(path: str, patterns: Iterable[str]) -> bool:
+    """Whether any of Exclude's patterns leaves out a path, or a folder above it."""
+    return any(_may_match(pattern, path) and _leaves_out(pattern, path) for pattern in patterns)
+
+
 def _may_match(pattern: str, path: str) -> bool:
     """Whether a path holds what stands first in a pattern: of a long list hardly any has to be looked at closely."""
     return _WILDCARD.split(pattern, maxsplit=1)[0] in path
 
 
-def is_excluded(path: str, pattern: str) -> bool:
-    """Whether a pattern of Exclude leaves out a path, or a folder above it."""
+def _leaves_out(pattern: str, path: str) -> bool:
     parts = path.split("/")
     for end in range(2, len(parts) + 1):
         if pattern.startswith("/"):

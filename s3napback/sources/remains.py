@@ -160,7 +160,7 @@ def absent_mounts(
         f"{shortened(printable(path))} was a mounted file system ({printable(kind)}) when it was backed up last, and "
         "is none now. Is a disk not mounted? What it held is missing from this archive as if it had been deleted"
         for path, kind in paths
-        if not any(is_excluded(path, pattern) for pattern in exclude)
+        if not is_excluded(path, exclude)
     ]
     if more := len(lines[_SHOWN:]):
         return [*lines[:_SHOWN], f"{counted(more, 'other file system')} below {source} are not mounted either"]
