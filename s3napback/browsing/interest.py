@@ -9,10 +9,11 @@ from dataclasses import field, replace
 
 from s3napback.browsing.nodes import joined, lies_within, split
 from s3napback.records import dataclass
+from s3napback.regexes import regex
 
 _ANY_NAME = rb"[^\t\n]+"
 _CHARACTER = rb"(?:[\x00-\x7f]|[\xc0-\xf7][\x80-\xbf]{1,3}|[\x80-\xff])"
-_CLASS = re.compile(r"\[(!|\^)?(\]?[^\]]*)\]", re.DOTALL)
+_CLASS = regex(r"\[(!|\^)?(\]?[^\]]*)\]", re.DOTALL)
 
 
 @dataclass(frozen=True)

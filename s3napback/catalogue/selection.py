@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Collection, Sequence
 from pathlib import PurePosixPath
 
@@ -12,10 +11,11 @@ from s3napback.config.settings import Job
 from s3napback.errors import SourceError
 from s3napback.kinds import KINDS, SourceName, kind_called, kind_of
 from s3napback.original.chains import OriginalArchive
+from s3napback.regexes import regex
 from s3napback.targets import InvalidNameError, normalised_path
 
 _MOST_NAMED = 5
-_SLASHES = re.compile(r"//+")
+_SLASHES = regex(r"//+")
 
 
 def matches(word: str, archive: CataloguedArchive) -> bool:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
 from contextlib import suppress
 from decimal import ROUND_FLOOR, Decimal, InvalidOperation
 
 from s3napback.formatting import counted
 from s3napback.records import dataclass
+from s3napback.regexes import regex
 from s3napback.streams.tar_headers import Member
 
 _SECOND = 1_000_000_000  # nanoseconds
 _UNNOTICED = 1_000_000
 """Nanoseconds: steps shorter than this one, such as NTFS has, nobody notices."""
 
-_USUAL_TIME = re.compile(rb"([0-9]{1,12})\.([0-9]{1,9})")
+_USUAL_TIME = regex(rb"([0-9]{1,12})\.([0-9]{1,9})")
 _WITHIN = 1_000_000_000
 """Seconds since 1970, in 2001: every file system has that time."""
 
