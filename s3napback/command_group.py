@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from s3napback.completing import teach
+from s3napback.formatting import alike
 from s3napback.ownership import require_own
 from s3napback.regexes import regex
 from s3napback.speaking import cannot_be_written
@@ -264,9 +265,7 @@ class CommandGroup(click.Group):
                 raise click.UsageError(
                     f"{error.message} The nightly run has no name: leave the word out", ctx
                 ) from error
-            import difflib  # noqa: PLC0415 - where something is wrong
-
-            if near := difflib.get_close_matches(args[0].lower(), [*self.commands, *ALIASES], 1):
+            if near := alike(args[0].lower(), [*self.commands, *ALIASES], 1):
                 raise click.UsageError(f"{error.message} Did you mean {near[0]!r}?", ctx) from error
             named = [*ctx.params.get("arguments", ()), *(word for word in args if not word.startswith("-"))]
             written = shlex.join(part for word in named for part in ("-c", str(word)))

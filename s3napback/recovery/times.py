@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from decimal import ROUND_FLOOR, Decimal, InvalidOperation
 
 from s3napback.formatting import counted
 from s3napback.records import dataclass
@@ -119,6 +118,8 @@ def modified(member: Member) -> int | None:
         return octal(member, 136, 148) * _SECOND
     if found := _USUAL_TIME.fullmatch(member.records[b"mtime"]):
         return int(found[1]) * _SECOND + int(found[2].ljust(9, b"0"))
+    from decimal import ROUND_FLOOR, Decimal, InvalidOperation  # noqa: PLC0415 - tar does not write such times
+
     with suppress(InvalidOperation, UnicodeDecodeError):
         seconds = Decimal(member.records[b"mtime"].decode("ascii"))
         return int((seconds * _SECOND).to_integral_value(ROUND_FLOOR))
