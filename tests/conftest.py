@@ -8,8 +8,7 @@ import signal
 import socket
 import subprocess
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import pytest
 from hypothesis import settings
 
 from s3napback.cli import Invocation
+from tests import sampling
 from tests.botocore_data import share_botocore_data
 from tests.ceph import ceph_server
 from tests.databases.mariadb import MariaDB, mariadb_server
@@ -68,7 +68,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--lock-rounds", type=int, default=5, metavar="N", help="so many times 400 nights for each cycle")
     parser.addoption("--every-user", action="store_true", help="each hostile archive as root and as an ordinary user")
-    parser.addoption("--every-case", action="store_true", help="all cases of tests that try some of them")
+    parser.addoption("--every-case", action="store_true", help="all cases of the tests that take longest")
     parser.addoption("--ceph", action="store_true", help="also on Ceph, whose programs must be on PATH")
     parser.addoption("--outages", action="store_true", help="also outages at their full length: half an hour")
     parser.addoption("--mysql", action="store_true", help="also what needs a server of MySQL itself on PATH")
@@ -193,25 +193,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave out what only an option asks for, and begin with the files that take longest."""
     for option in ("mysql", "ceph", "large", "outages"):
         if not config.getoption(f"--{option}"):
-            left_out = {item for item in items if item.get_closest_marker(option)}
-            config.hook.pytest_deselected(items=list(left_out))
-            items[:] = [item for item in items if item not in left_out]
-    if not config.getoption("--every-case") and not any("::" in argument for argument in config.args):
-        left_out = set(_not_sampled(items))
-        config.hook.pytest_deselected(items=list(left_out))
-        items[:] = [item for item in items if item not in left_out]
+            _deselect(config, items, {item for item in items if item.get_closest_marker(option)})
+    if not config.getoption("--every-case") and config.args == config.getini("testpaths"):
+        _deselect(config, items, set(sampling.left_out(items)))
     items.sort(key=_seconds, reverse=True)
 
 
-def _not_sampled(items: Sequence[pytest.Item]) -> Iterator[pytest.Item]:
-    """Of the cases of each test that is marked as sampled those that are not tried."""
-    numbers = Counter[str]()
-    for item in items:
-        if mark := item.get_closest_marker("sampled"):
-            test = item.nodeid.partition("[")[0]
-            if numbers[test] % mark.args[0]:
-                yield item
-            numbers[test] += 1
+def _deselect(config: pytest.Config, items: list[pytest.Item], left_out: set[pytest.Item]) -> None:
+    config.hook.pytest_deselected(items=list(left_out))
+    items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_collection_finish() -> None:

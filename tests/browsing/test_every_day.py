@@ -40,7 +40,6 @@ def without_indexes(site: Site, number: int) -> None:
             site.store().delete(key)
 
 
-@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("kind", "seed"), [("", 21), ("quiet", 23)])
 def test_what_is_told_of_each_day_is_what_is_restored(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str, seed: int
@@ -86,7 +85,6 @@ def without_times(tree: dict[str, Seen]) -> dict[str, tuple[object, ...]]:
     return {name: each[:4] if stat.S_ISDIR(each[0]) else each for name, each in tree.items() if name != "."}
 
 
-@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("kind", "seed"), [("", 31), ("quiet", 33)])
 def test_a_folder_as_tar_is_what_is_restored_of_it(tmp_path: Path, kind: str, seed: int) -> None:
     weeks = Weeks(Site(tmp_path / "site"), seed, is_quiet=bool(kind))

@@ -171,7 +171,6 @@ def lose_metadata(archive: Path, metadata: Path) -> None:
     checksum.write_bytes(b"".join(line for line in lines if not line.startswith(b"# s3napback-")))
 
 
-@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [

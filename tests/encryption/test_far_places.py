@@ -154,7 +154,6 @@ class Feeding:
         return bytes(found)
 
 
-@pytest.mark.sampled(3)
 @pytest.mark.parametrize("pieces", [LIKE_2_2, LIKE_2_4], ids=["of-2.2", "of-2.4"])
 @pytest.mark.parametrize("inner", [LIKE_2_2, INNER], ids=["in-2.2", "in-2.4"])
 @pytest.mark.parametrize("mode", [Feeding, Sealing])

@@ -205,7 +205,6 @@ if os.geteuid() == 0:
                 done
             done"""
 
-    @pytest.mark.sampled(3)
     @pytest.mark.parametrize("walls", [1, 0], ids=["one wall", "two walls"])
     @pytest.mark.parametrize("moment", ["before", "after"])
     @pytest.mark.parametrize("shape", SHAPES)

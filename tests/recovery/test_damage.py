@@ -33,7 +33,6 @@ def flipped(data: bytes, position: int) -> bytes:
     return data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :]
 
 
-@pytest.mark.sampled(2)
 @pytest.mark.parametrize("compression", ["gzip", "zstd", "none"])
 @pytest.mark.parametrize("encrypted", [True, False])
 def test_a_flipped_bit_anywhere_is_noticed(

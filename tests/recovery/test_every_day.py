@@ -19,7 +19,6 @@ pytestmark = pytest.mark.long(30)
 NIGHTS = 12
 
 
-@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("kind", "seed"),
     [

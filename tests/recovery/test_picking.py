@@ -51,7 +51,6 @@ def outcome(weeks: Weeks, where: Path, key: str, path: str) -> object:
         return str(error)
 
 
-@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("kind", "seed"), [("", 11), ("", 12), ("quiet", 13)])
 def test_every_path_comes_back_as_from_whole_archives(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, kind: str, seed: int

@@ -77,7 +77,6 @@ def wild(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return tree.root
 
 
-@pytest.mark.sampled(3)
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("is_compared", [True, False])
 def test_what_belongs_to_the_tree_passes_byte_for_byte(

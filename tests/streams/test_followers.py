@@ -58,7 +58,6 @@ def test_who_watches_a_counter_and_fails_is_named() -> None:
     assert failure_of(ENDLESS, counting) == "the count failed: RuntimeError('told to fail')"
 
 
-@pytest.mark.sampled(3)
 @pytest.mark.parametrize("length", [0, 1, HEAD_SIZE - 1, HEAD_SIZE, TAIL_SIZE, TAIL_SIZE + 1, len(NUMBERS)])
 @pytest.mark.parametrize("step", [1, 100, 5000])
 def test_both_ends_are_kept_whatever_the_blocks(length: int, step: int) -> None:

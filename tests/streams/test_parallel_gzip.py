@@ -33,7 +33,6 @@ def compressed(plain: bytes, make: Callable[[bytes], Deflate] = deflate, *, step
     return made_of(plain, lambda blocks: gzipped(blocks, make, THREADS), step)
 
 
-@pytest.mark.sampled(5)
 @pytest.mark.parametrize("length", [0, 1, BLOCK_SIZE - 1, BLOCK_SIZE, BLOCK_SIZE + 1, len(PLAIN)])
 @pytest.mark.parametrize("step", [7_777, BLOCK_SIZE, 3 * BLOCK_SIZE + 5])
 def test_any_length_in_any_steps_is_one_member_that_gzip_reads(length: int, step: int) -> None:

@@ -50,7 +50,6 @@ def entered(name: str, number: int, piece: bytes) -> bytes:
     return zstandard.ZstdDecompressor().decompress(piece) if name == "zstd" else piece
 
 
-@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("name", "level"), WAYS)
 @pytest.mark.parametrize("length", LENGTHS)
 def test_each_segment_is_decompressed_by_itself(name: str, level: int | None, length: int) -> None:

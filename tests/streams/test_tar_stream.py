@@ -101,7 +101,6 @@ OPTIONS = (
 )
 
 
-@pytest.mark.sampled(3)
 @pytest.mark.parametrize("options", OPTIONS, ids=" ".join)
 @pytest.mark.parametrize("size", PIECES)
 def test_the_members_are_those_that_tar_lists(tmp_path: Path, options: Sequence[str], size: int) -> None:
