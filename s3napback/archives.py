@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import field
 from datetime import MAXYEAR, MINYEAR, datetime, timezone
@@ -13,6 +12,7 @@ from urllib.parse import quote, unquote
 
 from s3napback.kinds import NO_SOURCE, SourceName, kind_of
 from s3napback.records import dataclass
+from s3napback.regexes import regex
 from s3napback.rotation import ArchiveType, day_date
 
 FORMAT, SEGMENTED = "1", "2"
@@ -27,7 +27,8 @@ METADATA_LIMIT = 2048
 _SHARED = 4096
 """Owners, and lists of recipients, that are one object wherever they come: most archives say the same as others."""
 _NOTHING_EXTRA: Mapping[str, str] = MappingProxyType({})
-_KEY_END = re.compile(r"-(?P<slot>0|[1-9][0-9]*)(?:-(?P<type>FULL|DIFF))?\Z")
+_TIME = regex(r"[0-9]{4}(?:-[0-9]{2}){2}T(?:[0-9]{2}:){2}[0-9]{2}Z")
+_KEY_END = regex(r"-(?P<slot>0|[1-9][0-9]*)(?:-(?P<type>FULL|DIFF))?\Z")
 
 
 def join_prefix(prefix: str, name: str) -> str:
@@ -213,7 +214,9 @@ def parse_time(text: str) -> datetime:
     Raises:
         ValueError: it is something else.
     """
-    found = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+    if not _TIME.fullmatch(text):
+        raise ValueError(f"{text!r} is no time of ours")
+    found = datetime.fromisoformat(text.removesuffix("Z")).replace(tzinfo=timezone.utc)
     if found.year in (MINYEAR, MAXYEAR):
         raise ValueError("it cannot be told in every time zone")
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import shlex
@@ -14,7 +13,9 @@ from typing import Any
 import click
 
 from s3napback.completing import teach
+from s3napback.formatting import alike
 from s3napback.ownership import require_own
+from s3napback.regexes import regex
 from s3napback.speaking import cannot_be_written
 
 ALIASES: Mapping[str, str] = {"snapshots": "list", "check": "verify"}
@@ -34,7 +35,7 @@ _OF_READERS = (
 )
 _WHOLE = 1000
 """Characters that no first sentence of a command's help has."""
-_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_DAY = regex(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
 class OwnFile(click.Path):
@@ -264,7 +265,7 @@ class CommandGroup(click.Group):
                 raise click.UsageError(
                     f"{error.message} The nightly run has no name: leave the word out", ctx
                 ) from error
-            if near := difflib.get_close_matches(args[0].lower(), [*self.commands, *ALIASES], 1):
+            if near := alike(args[0].lower(), [*self.commands, *ALIASES], 1):
                 raise click.UsageError(f"{error.message} Did you mean {near[0]!r}?", ctx) from error
             named = [*ctx.params.get("arguments", ()), *(word for word in args if not word.startswith("-"))]
             written = shlex.join(part for word in named for part in ("-c", str(word)))

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from s3napback.chains import SourceState
     from s3napback.config.settings import Configuration, Job
 
@@ -42,21 +43,27 @@ def teach(command: click.Command) -> None:
             vars(parameter).update(shell_complete=proposals[parameter.name])
 
 
+def _item(value: str, **more: Any) -> CompletionItem:
+    from click.shell_completion import CompletionItem
+
+    return CompletionItem(value, **more)
+
+
 def _configurations(_context: click.Context, incomplete: str) -> list[CompletionItem]:
     """Names of the system's configurations, unless a path is begun."""
     from s3napback.config.loading import SYSTEM_FOLDER
 
     if "/" in incomplete:
-        return [CompletionItem(incomplete, type="file")]
+        return [_item(incomplete, type="file")]
     found: list[CompletionItem] = []
     with suppress(OSError):
-        found = [CompletionItem(path.stem) for path in sorted(SYSTEM_FOLDER.glob("*.conf"))]
+        found = [_item(path.stem) for path in sorted(SYSTEM_FOLDER.glob("*.conf"))]
     return [item for item in found if str(item.value).startswith(incomplete)]
 
 
 def _path(kind: str, _context: click.Context, incomplete: str) -> list[CompletionItem]:
     """Files or folders, which the shell itself looks for."""
-    return [CompletionItem(incomplete, type=kind)]
+    return [_item(incomplete, type=kind)]
 
 
 def _path_of_a_source(context: click.Context, incomplete: str) -> list[CompletionItem]:
@@ -69,8 +76,8 @@ def _words_of_the_manual(_context: click.Context, incomplete: str) -> list[Compl
     from s3napback.topics import topics, words
 
     with suppress(OSError):
-        found = [CompletionItem(name, help=topic.sentence) for name, topic in topics().items()]
-        others = [CompletionItem(word) for word in words() if incomplete and word not in topics()]
+        found = [_item(name, help=topic.sentence) for name, topic in topics().items()]
+        others = [_item(word) for word in words() if incomplete and word not in topics()]
         return [item for item in (*found, *others) if str(item.value).startswith(incomplete)]
     return []
 
@@ -87,7 +94,7 @@ def _promptly(
 
     def items() -> list[CompletionItem]:
         found = dict(propose(_loaded(context), source))
-        return [CompletionItem(word, help=help_) for word, help_ in found.items() if word.startswith(incomplete)]
+        return [_item(word, help=help_) for word, help_ in found.items() if word.startswith(incomplete)]
 
     # Whatever is wrong is said when the command is given.
     with suppress(TookTooLong, Exception):

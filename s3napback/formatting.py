@@ -90,6 +90,18 @@ def shell_command(words: Iterable[str]) -> str:
     return " ".join(map(shell_word, words))
 
 
+def alike(word: str, known: Iterable[str], most: int, least: float = 0.6) -> list[str]:
+    """What somebody may have meant by a word: the most alike first.
+
+    Args:
+        most: how many.
+        least: how alike it must be, from 0 to 1.
+    """
+    import difflib  # noqa: PLC0415 - where something is wrong
+
+    return difflib.get_close_matches(word, list(known), most, least)
+
+
 def _escape(character: str) -> str:
     code = ord(character)
     if 0xDC80 <= code <= 0xDCFF:

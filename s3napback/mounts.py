@@ -8,11 +8,11 @@ have content: it would be archived as zeros, without a word.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from s3napback.records import dataclass
+from s3napback.regexes import regex
 
 _MOUNTS = Path("/proc/self/mountinfo")
 
@@ -29,7 +29,7 @@ _MADE_BY_THE_KERNEL = _types(
     """binfmt_misc bpf cgroup cgroup2 configfs debugfs devpts devtmpfs efivarfs fusectl hugetlbfs mqueue nsfs proc
     pstore rpc_pipefs securityfs selinuxfs sysfs tracefs"""
 )
-_ESCAPE = re.compile(r"\\([0-7]{3})")
+_ESCAPE = regex(r"\\([0-7]{3})")
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,15 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
+from s3napback.regexes import regex
 from s3napback.speaking import say
 
 _FOR_PAGERS = (
     *("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TERM", "TERMINFO", "TERMINFO_DIRS", "COLUMNS", "LINES"),
     *("LANG", "LC_ALL", "LC_CTYPE", "LESS", "LESSCHARSET", "LESS_COLUMNS", "LESS_LINES", "MORE", "LV", "NO_COLOR"),
 )
-_TABLE = re.compile(r"(?:^\|.*\|\n)+", re.MULTILINE)
-_CELL_END = re.compile(r"(?<!\\)\|")
+_TABLE = regex(r"(?:^\|.*\|\n)+", re.MULTILINE)
+_CELL_END = regex(r"(?<!\\)\|")
 _LEAST_WIDTH = 20
 _WIDEST = 100
 """Columns: longer lines are hard to read."""

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from s3napback.records import dataclass
+from s3napback.regexes import regex
 
 FOLDER = Path(__file__).parent / "manual"
 MESSAGES = "messages"
@@ -15,15 +16,15 @@ MESSAGES = "messages"
 MOST_ROWS = 3
 """Rows that are shown for the words of one message."""
 
-_FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
-_HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
-_LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
-_MARK = re.compile(r"^<!-- .* -->\n", re.MULTILINE)
-_ROW = re.compile(r"^\| (“.*”) \| (.*) \| (.*) \|$", re.MULTILINE)
-_PHRASE = re.compile(r"“((?:[^“”]|“[^“”]*”)*)”")
-_WORD = re.compile(r"[a-z0-9]{2,}")
-_ENDINGS = re.compile(r"(?<=[a-z0-9]{4})(?:ing|es|ed|e|s)$")
-_SAY_NOTHING = re.compile(
+_FENCE = regex(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
+_HEADING = regex(r"^(#+) (.+)$", re.MULTILINE)
+_LINK = regex(r"\[([^\]]+)\]\(([^)\s]+)\)")
+_MARK = regex(r"^<!-- .* -->\n", re.MULTILINE)
+_ROW = regex(r"^\| (“.*”) \| (.*) \| (.*) \|$", re.MULTILINE)
+_PHRASE = regex(r"“((?:[^“”]|“[^“”]*”)*)”")
+_WORD = regex(r"[a-z0-9]{2,}")
+_ENDINGS = regex(r"(?<=[a-z0-9]{4})(?:ing|es|ed|e|s)$")
+_SAY_NOTHING = regex(
     r"a|all|am|an|and|any|are|as|at|be|but|by|can|do|does|for|from|get|give|has|have|how|i|if|in|is|it|its|many|may|"
     r"me|much|must|my|non|not|of|on|only|or|out|s3napback|should|so|that|the|them|there|they|this|to|up|use|was|we|"
     r"what|when|where|which|who|why|will|with|you|your"
@@ -33,7 +34,7 @@ _OTHERWISE = {"email": "mail", "hacked": "stolen", "ransomware": "stolen", "rete
 """Words that people bring along, and the manual's."""
 _SHORT = 3
 """Letters of a word that stands for no longer one: ``wal`` is not ``wall``."""
-_DIRECTIVE = re.compile(r"^\| `(\w+)` \| (.*) \| (.*) \| (.*) \| (.*) \|$", re.MULTILINE)
+_DIRECTIVE = regex(r"^\| `(\w+)` \| (.*) \| (.*) \| (.*) \| (.*) \|$", re.MULTILINE)
 
 
 @dataclass(frozen=True)

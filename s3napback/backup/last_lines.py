@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,13 +18,14 @@ from s3napback.config.settings import Configuration
 from s3napback.errors import S3napbackError
 from s3napback.formatting import printable
 from s3napback.log_handlers import LINES
+from s3napback.regexes import regex
 
 MOST_LINES = 100
 LONGEST_BODY = 10_000
 """Bytes; monitors keep no more of a ping (healthchecks.io, "Attaching Logs": at least the first 10 kB)."""
 
 _BLOT = "…"
-_OF_ADDRESSES = re.compile(r"(?<=//)[^/\s@]*:[^/\s]*(?=@)")
+_OF_ADDRESSES = regex(r"(?<=//)[^/\s@]*:[^/\s]*(?=@)")
 """User and password in a URL, as of a proxy (RFC 3986, section 3.2.1)."""
 _LEAST_SECRET = 4
 """Characters; what is shorter would blot out half of all words."""

@@ -9,8 +9,9 @@ from dataclasses import field, replace
 
 from s3napback.browsing.nodes import joined, lies_within, split
 from s3napback.records import dataclass
+from s3napback.regexes import regex
 
-_CLASS = re.compile(r"\[(!|\^)?(\]?[^\]]*)\]", re.DOTALL)
+_CLASS = regex(r"\[(!|\^)?(\]?[^\]]*)\]", re.DOTALL)
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,13 @@ from s3napback.browsing.nodes import FolderRow, MemberRow, relative
 from s3napback.index.line_text import unescaped
 from s3napback.index.lines import FOLDER, LINK, SYMLINK, whole_lines
 from s3napback.index.records import DamagedIndex
+from s3napback.regexes import regex
 
-_KIND = re.compile(
-    rb"^kind ([0-9]{1,9}) ([a-z]{4,7}) ([0-7]{1,4}) ([0-9]{1,20}) ([0-9]{1,20}) [0-9]{1,9}$", re.MULTILINE
-)
+_KIND = regex(rb"^kind ([0-9]{1,9}) ([a-z]{4,7}) ([0-7]{1,4}) ([0-9]{1,20}) ([0-9]{1,20}) [0-9]{1,9}$", re.MULTILINE)
 _MEMBER = rb"^([0-9]{1,9}) ([0-9]{1,19}) (-?[0-9]{1,19})(?:\.([0-9]{9}))? (%s)(?:\t([^\n]+))?$"
-_ALL = re.compile(_MEMBER % rb"[^\t\n]+", re.MULTILINE)
-_PLACE = re.compile(rb":[0-9]{1,16}(?: (.*))?", re.DOTALL)
-_HAS_MORE = re.compile(rb"symlink|link|char|block")
+_ALL = regex(_MEMBER % rb"[^\t\n]+", re.MULTILINE)
+_PLACE = regex(rb":[0-9]{1,16}(?: (.*))?", re.DOTALL)
+_HAS_MORE = regex(rb"symlink|link|char|block")
 _MOST = (1 << 63) - 1
 """No file is larger, and no time later."""
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Collection, Sequence
 from pathlib import PurePosixPath
 
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, newest_first, own_name
 from s3napback.config.settings import Job
 from s3napback.errors import SourceError
+from s3napback.formatting import alike
 from s3napback.kinds import KINDS, SourceName, kind_called, kind_of
 from s3napback.original.chains import OriginalArchive
+from s3napback.regexes import regex
 from s3napback.targets import InvalidNameError, normalised_path
 
 _MOST_NAMED = 5
-_SLASHES = re.compile(r"//+")
+_SLASHES = regex(r"//+")
 
 
 def matches(word: str, archive: CataloguedArchive) -> bool:
@@ -179,7 +179,7 @@ def _nothing_found(word: str, archives: Sequence[CataloguedArchive]) -> str:
         for form in (str(source), source.target, archive.base):
             if form:
                 shown.setdefault(form, str(source))
-    near = [shown[form] for form in difflib.get_close_matches(word, shown, _MOST_NAMED, 0.5)]
+    near = [shown[form] for form in alike(word, shown, _MOST_NAMED, 0.5)]
     if near:
         return f"there are no archives of {word}; near it are: {', '.join(dict.fromkeys(near))}"
     there = sorted(set(shown.values()))

@@ -29,6 +29,7 @@ from s3napback.archives import (
 )
 from s3napback.kinds import SourceName
 from s3napback.records import dataclass
+from s3napback.regexes import regex
 from s3napback.stores import Store, read_at_most
 
 logger = logging.getLogger("s3napback")
@@ -43,15 +44,15 @@ _ID = f"{METADATA_PREFIX}sum-of"
 _UNREAD = f"{METADATA_PREFIX}unread"
 # Of ASCII all that is printable, but for the sign of percentages.
 _PLAIN = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
-_SUM = re.compile(r"(?P<escaped>\\?)(?P<digest>[0-9a-f]{64})  (?P<name>.+)", re.DOTALL)
-_COMMENT = re.compile(
+_SUM = regex(r"(?P<escaped>\\?)(?P<digest>[0-9a-f]{64})  (?P<name>.+)", re.DOTALL)
+_COMMENT = regex(
     r"# (id|source|host|started|bytes stored|bytes read|seconds|index|structure|metadata|warning|unread path|unread|"
     r"rows|more rows|s3napback-[a-z0-9-]+) (.*)",
     re.DOTALL,
 )
-_WHOLE = re.compile(r"[0-9]{1,18}")
-_NUMBER = re.compile(r"[0-9]{1,18}(\.[0-9]{1,9})?")
-_DIGEST = re.compile(r"[0-9a-f]{64}")
+_WHOLE = regex(r"[0-9]{1,18}")
+_NUMBER = regex(r"[0-9]{1,18}(\.[0-9]{1,9})?")
+_DIGEST = regex(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)

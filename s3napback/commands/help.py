@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from textwrap import wrap
 
 from s3napback.errors import S3napbackError
+from s3napback.formatting import alike
 from s3napback.topics import Spot, passage, places_of, topics, words
 
 _LEAST_WIDTH = 20
@@ -78,8 +78,8 @@ def nearest(word: str) -> list[str]:
     known = {each.casefold(): each for each in reversed(words())}
     wanted = word.casefold()
     within = [each for each in known if wanted in each and len(wanted) > 2]
-    alike = difflib.get_close_matches(wanted, known, 5)
-    return [known[each] for each in dict.fromkeys([*alike, *sorted(within, key=len)])][:5]
+    near = alike(wanted, known, 5)
+    return [known[each] for each in dict.fromkeys([*near, *sorted(within, key=len)])][:5]
 
 
 def overview(width: int) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,7 +22,7 @@ from s3napback.catalogue.remembering import cache_folder
 from s3napback.catalogue.selection import holder_of
 from s3napback.catalogue.sums import sum_key
 from s3napback.config.settings import Configuration
-from s3napback.formatting import counted, printable, shell_word
+from s3napback.formatting import alike, counted, printable, shell_word
 from s3napback.kinds import DIRECTORY, SourceName
 from s3napback.records import dataclass
 from s3napback.recovery.choosing import only_source
@@ -272,7 +271,7 @@ def no_such_path(looker: Looker, source: SourceName, chain: Sequence[CataloguedA
     with looker.tree_of(source, chain, Interest(folder, is_deep=False, top=top_of(source))) as tree:
         nodes = islice((node for node in tree.nodes() if node.path != folder), _MOST_LOOKED_AT)
         names = {node.name.decode("utf-8", "surrogateescape"): node for node in nodes if node.state != MISSING}
-    near = difflib.get_close_matches(name.decode("utf-8", "surrogateescape"), names, _MOST_NEAR, 0.6)
+    near = alike(name.decode("utf-8", "surrogateescape"), names, _MOST_NEAR)
     paths = [Interest(top=top_of(source)).absolute(joined(folder, names[each].name)) for each in near]
     hint = "; near it are: " + ", ".join(printable(each.decode("utf-8", "surrogateescape")) for each in paths)
     written = shell_word(Interest(top=top_of(source)).absolute(path).decode("utf-8", "surrogateescape"))

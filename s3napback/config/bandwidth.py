@@ -9,14 +9,15 @@ from __future__ import annotations
 import re
 
 from s3napback.records import dataclass
+from s3napback.regexes import regex
 
 LEAST_RATE = 16_000
 """Bytes per second. With less, single requests would take so long that servers give them up."""
 
 _DAY = 24 * 60
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
-_RATE = re.compile(r"(?P<number>\d{1,12}(\.\d{1,3})?)(?P<unit>[kmg]?)(b(/s)?)?", re.IGNORECASE)
-_SPAN = re.compile(r"(\d{1,2}):(\d\d)-(\d{1,2}):(\d\d)")
+_RATE = regex(r"(?P<number>\d{1,12}(\.\d{1,3})?)(?P<unit>[kmg]?)(b(/s)?)?", re.IGNORECASE)
+_SPAN = regex(r"(\d{1,2}):(\d\d)-(\d{1,2}):(\d\d)")
 _UNLIMITED = "unlimited"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import field, replace
 
@@ -22,10 +21,11 @@ from s3napback.config.values import InvalidValueError, convert
 from s3napback.formatting import shown
 from s3napback.kinds import kind_of
 from s3napback.records import dataclass
+from s3napback.regexes import regex
 from s3napback.rotation import Schedule
 from s3napback.targets import InvalidNameError
 
-_SHELL_SIGN = re.compile(r"\d?[<>]|&&?$|\|\|?$|;|\$[\w{(]|`")
+_SHELL_SIGN = regex(r"\d?[<>]|&&?$|\|\|?$|;|\$[\w{(]|`")
 """How a word begins that means something to a shell alone."""
 
 

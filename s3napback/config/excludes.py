@@ -10,27 +10,28 @@ from s3napback.config.problems import Problems
 from s3napback.config.settings import Job, Position
 from s3napback.formatting import shown
 from s3napback.kinds import kind_of
+from s3napback.regexes import regex
 
-_SLASHES = re.compile(r"//+")
-_WILDCARD = re.compile(r"[*?\[\\]")
+_SLASHES = regex(r"//+")
+_WILDCARD = regex(r"[*?\[\\]")
 _ELSEWHERE: Sequence[tuple[re.Pattern[str], str]] = (
-    (re.compile(r"~"), "~ is not expanded; write the path in full"),
-    (re.compile(r"(?:.*/)?\$(?:\w+|\{\w+\})(?:/|$)"), "variables are not expanded; write the path in full"),
-    (re.compile(r"\.\.?/"), "names have no such beginning; write the whole path from the slash on, or leave it out"),
-    (re.compile(r".*\{[^{}]*,[^{}]*\}"), "braces are not expanded; write each pattern by itself"),
-    (re.compile(r"!"), "there are no exceptions from what is left out"),
-    (re.compile(r"[+-]$"), "signs have no meaning; write the patterns alone"),
-    (re.compile(r"(?:re|rx|sh|fm|pp|pf|glob|regex|regexp|path):"), "patterns have no such beginning"),
-    (re.compile(r"\^|.*[^\\]\$$"), "this is no regular expression: * is any text, ? any character"),
+    (regex(r"~"), "~ is not expanded; write the path in full"),
+    (regex(r"(?:.*/)?\$(?:\w+|\{\w+\})(?:/|$)"), "variables are not expanded; write the path in full"),
+    (regex(r"\.\.?/"), "names have no such beginning; write the whole path from the slash on, or leave it out"),
+    (regex(r".*\{[^{}]*,[^{}]*\}"), "braces are not expanded; write each pattern by itself"),
+    (regex(r"!"), "there are no exceptions from what is left out"),
+    (regex(r"[+-]$"), "signs have no meaning; write the patterns alone"),
+    (regex(r"(?:re|rx|sh|fm|pp|pf|glob|regex|regexp|path):"), "patterns have no such beginning"),
+    (regex(r"\^|.*[^\\]\$$"), "this is no regular expression: * is any text, ? any character"),
     (
-        re.compile(r"""(?P<quote>["']).*(?P=quote)$""", re.DOTALL),
+        regex(r"""(?P<quote>["']).*(?P=quote)$""", re.DOTALL),
         "the inner quotes are part of the pattern, since no shell takes them away; leave them out",
     ),
-    (re.compile(r".+[,;]$"), "patterns are separated by blanks alone"),
+    (regex(r".+[,;]$"), "patterns are separated by blanks alone"),
 )
 
 # Of a long list nearly no pattern is one of these.
-_ANY_ELSEWHERE = re.compile("|".join(f"(?:{looks.pattern})" for looks, _ in _ELSEWHERE), re.DOTALL)
+_ANY_ELSEWHERE = regex("|".join(f"(?:{looks.pattern})" for looks, _ in _ELSEWHERE), re.DOTALL)
 
 
 def plain_pattern(pattern: str) -> str:

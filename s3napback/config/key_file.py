@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import stat
 from pathlib import Path
 
@@ -10,8 +9,9 @@ from s3napback.config.reading import UnreadableFileError, read_text_and_status
 from s3napback.config.settings import Credentials
 from s3napback.errors import UnusableConfiguration
 from s3napback.records import dataclass
+from s3napback.regexes import regex
 
-_LINE = re.compile(r"\s*(?P<name>[A-Za-z]+)\s*[=:]\s*(?P<value>.*?)\s*")
+_LINE = regex(r"\s*(?P<name>[A-Za-z]+)\s*[=:]\s*(?P<value>.*?)\s*")
 _NAMES = ("key", "secret", "token")
 
 

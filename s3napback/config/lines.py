@@ -24,13 +24,14 @@ from s3napback.config.problems import Problems
 from s3napback.config.settings import Position
 from s3napback.formatting import shown
 from s3napback.records import dataclass
+from s3napback.regexes import regex
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_COMMENT = re.compile(r"[^\n]*")
-_ANY_TAG = re.compile(r"[ \t]*<(?P<slash>/?)(?P<name>[A-Za-z][A-Za-z0-9]*)(?P<rest>[^\n]*)")
-_PHYSICAL_LINES = re.compile(r"(?:\\\n|[^\n])*\n?")
-_PIECE = re.compile(
+_NAME = regex(r"[A-Za-z][A-Za-z0-9]*")
+_CONTROL = regex(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_COMMENT = regex(r"[^\n]*")
+_ANY_TAG = regex(r"[ \t]*<(?P<slash>/?)(?P<name>[A-Za-z][A-Za-z0-9]*)(?P<rest>[^\n]*)")
+_PHYSICAL_LINES = regex(r"(?:\\\n|[^\n])*\n?")
+_PIECE = regex(
     r"""
       (?P<newline> \n )
     | (?P<continuation> \\(?:\n|\Z) )
@@ -45,9 +46,9 @@ _PIECE = re.compile(
     re.VERBOSE,
 )
 _PLAIN = r"""[^\x00-\x20\x7f-\x9f"'\\#]"""
-_ORDINARY = re.compile(rf"[ \t]*(?P<name>{_NAME.pattern})(?P<values>(?:[ \t]+(?!=){_PLAIN}+)*)[ \t]*(?:\n|\Z)")
+_ORDINARY = regex(rf"[ \t]*(?P<name>{_NAME.pattern})(?P<values>(?:[ \t]+(?!=){_PLAIN}+)*)[ \t]*(?:\n|\Z)")
 """A directive in which no sign has a meaning: in a long list nearly every line is one."""
-_DOUBLE_QUOTED_ESCAPE = re.compile(r'\\([\n"\\])')
+_DOUBLE_QUOTED_ESCAPE = regex(r'\\([\n"\\])')
 
 
 BROKEN_WORD = (
@@ -160,7 +161,7 @@ def has_comment(text: str) -> bool:
     return sum(len(piece) for _kind, piece, _end in _pieces(text, 0)) < len(text)
 
 
-_BARE = re.compile(rf"(?![=<]){_PLAIN}+")
+_BARE = regex(rf"(?![=<]){_PLAIN}+")
 
 
 def quoted(value: str) -> str:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 
 from s3napback.config.option_rules import WHOLE_PATH, Rules, options, refused
+from s3napback.regexes import regex
 
 FIRST = options(
     "--defaults-file --defaults-extra-file --defaults-group-suffix --no-defaults --login-path --no-login-paths"
@@ -67,13 +68,13 @@ MYSQL_RULES = Rules(
     shapes={
         **dict.fromkeys(("--defaults-file", "--defaults-extra-file"), WHOLE_PATH),
         "--default-character-set": (
-            re.compile("utf8mb4|binary"),
+            regex("utf8mb4|binary"),
             "only utf8mb4 and binary keep every character",
         ),
-        "--column-statistics": (re.compile("[01]"), "its value is 0 or 1"),
-        "--master-data": (re.compile("[12]"), "its value is 1 or 2"),
-        "--source-data": (re.compile("[12]"), "its value is 1 or 2"),
-        "--protocol": (re.compile("(?i)tcp|socket"), "its value is tcp or socket"),
+        "--column-statistics": (regex("[01]"), "its value is 0 or 1"),
+        "--master-data": (regex("[12]"), "its value is 1 or 2"),
+        "--source-data": (regex("[12]"), "its value is 1 or 2"),
+        "--protocol": (regex("(?i)tcp|socket"), "its value is tcp or socket"),
     },
     reasons={
         **refused(_PASSWORD, "--password -p --password1 --password2 --password3 --skip-password"),

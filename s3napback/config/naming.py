@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
-
 from s3napback.config.descriptions import BlockDescription, DirectiveContext, DirectiveDescription, Files, Sources
 from s3napback.config.directives import ANYWHERE, GLOBAL, Directives
+from s3napback.formatting import alike
 from s3napback.kinds import KINDS, Kind, kind_called
 
 _SETTINGS = tuple(each for each in vars(Directives).values() if isinstance(each, DirectiveDescription))
@@ -70,5 +69,5 @@ def similar_name(name: str) -> str:
     names = [*(directive.name for directive in all_directives()), *(block.name for block in all_blocks())]
     known = {each.lower(): each for each in names}
     begun = sorted((each for each in known if len(name) > 1 and each.startswith(name.lower())), key=len)
-    alike = begun or difflib.get_close_matches(name.lower(), known, 1, 0.6)
-    return known[alike[0]] if alike else ""
+    near = begun or alike(name.lower(), known, 1)
+    return known[near[0]] if near else ""

@@ -16,6 +16,7 @@ from s3napback.config.program_options import RULES
 from s3napback.config.syntax import Block, Directive
 from s3napback.config.values import InvalidValueError
 from s3napback.formatting import shown
+from s3napback.regexes import regex
 
 _LOGGING = "where log lines go, and how many, stands in logging.ini"
 _IGNORED = {
@@ -40,8 +41,8 @@ _FIRST_COUNTS = (
 words has more probably lost its quotes."""
 
 _OPTIONS_IN_ONE = (Directives.MYSQL_OPTIONS.name, Directives.POSTGRESQL_OPTIONS.name)
-_SHELL_SYNTAX = re.compile(r"[$`;&|<>(){}*?~\\\n]")
-_SEVERAL_OPTIONS = re.compile(r"-.*\s-|-[A-Za-z]\s|--[A-Za-z-]+\s", re.DOTALL)
+_SHELL_SYNTAX = regex(r"[$`;&|<>(){}*?~\\\n]")
+_SEVERAL_OPTIONS = regex(r"-.*\s-|-[A-Za-z]\s|--[A-Za-z-]+\s", re.DOTALL)
 
 
 def passed_over(entry: Directive, problems: Problems) -> bool:

@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 
 from s3napback.records import dataclass
+from s3napback.regexes import regex
 
 UNKNOWN = "not known to be harmless here (options are to be spelt in full)"
 
 
-WHOLE_PATH = (re.compile("/.*", re.DOTALL), "write the whole path of the file, from the root directory on")
+WHOLE_PATH = (regex("/.*", re.DOTALL), "write the whole path of the file, from the root directory on")
 """Shape of a value that names a file: a relative one would mean a file of the current folder."""
 
 

@@ -5,9 +5,8 @@ From the programs' ``--help`` and manuals of PostgreSQL 13 to 18.
 
 from __future__ import annotations
 
-import re
-
 from s3napback.config.option_rules import Rules, options, refused
+from s3napback.regexes import regex
 
 CONNECTION = options("--host -h --port -p --username -U --no-password -w")
 """Options that psql understands as well: which server, and how it is reached."""
@@ -43,7 +42,7 @@ POSTGRESQL_RULES = Rules(
     ),
     shapes={
         # libpq would take them for connection strings, which may hold a password.
-        name: (re.compile("(?!postgres(ql)?://)[^=]*"), "this must be a database's name alone")
+        name: (regex("(?!postgres(ql)?://)[^=]*"), "this must be a database's name alone")
         for name in ("--database", "-l")
     },
     reasons={

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from s3napback.config.descriptions import DirectiveContext
@@ -13,12 +12,13 @@ from s3napback.config.problems import Change, Problems
 from s3napback.config.scopes import Scope
 from s3napback.config.settings import JobSettings, Position
 from s3napback.formatting import shown
+from s3napback.regexes import regex
 from s3napback.rotation import HanoiCycle, Schedule, SimpleCycle
 
 _MOST_SLOTS = 100_000
 _CYCLE_DIRECTIVES = tuple(description for description in all_directives() if description.cycle)
 _HIGHEST_LEVEL = {"gzip": 9, "zstd": 19}
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_VARIABLE = regex(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def schedule(scope: Scope, problems: Problems) -> Schedule | None:

@@ -14,12 +14,13 @@ from s3napback.config.problems import Problems
 from s3napback.config.scopes import Scope
 from s3napback.config.settings import EncryptionSettings, StoreSettings
 from s3napback.formatting import shown
+from s3napback.regexes import regex
 from s3napback.targets import InvalidNameError, normalised_path
 
 LEAST_PART = 5 * 1024 * 1024
-_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
-_REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-_STORAGE_CLASS = re.compile(r"[A-Z][A-Z0-9_]*")
+_BUCKET = regex(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
+_REGION = regex(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_STORAGE_CLASS = regex(r"[A-Z][A-Z0-9_]*")
 _STORAGE_CLASSES = (Directives.STORAGE_CLASS, Directives.FULL_STORAGE_CLASS, Directives.DIFF_STORAGE_CLASS)
 _S3_ONLY = (
     Directives.ENDPOINT,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from s3napback.config.descriptions import DirectiveDescription, Enumeration, Integer, Tolerance, Type
 from s3napback.formatting import shown
+from s3napback.regexes import regex
 from s3napback.targets import InvalidNameError, normalised_path
 
 Value = str | int | bool | Path | tuple[str, ...]
@@ -15,7 +15,7 @@ _SWITCHES = {
     **dict.fromkeys(("on", "true", "yes", "1"), True),
     **dict.fromkeys(("off", "false", "no", "0"), False),
 }
-_INTEGER = re.compile(r"-?[0-9]{1,18}")
+_INTEGER = regex(r"-?[0-9]{1,18}")
 
 
 class InvalidValueError(ValueError):

@@ -16,6 +16,7 @@ from s3napback.encryption.gpg import prepare_encryption
 from s3napback.errors import S3napbackError, UnusableConfiguration
 from s3napback.formatting import counted, human_bytes
 from s3napback.kinds import COMMAND, MYSQL, POSTGRESQL, SUBVERSION, SUBVERSION_DIR
+from s3napback.regexes import regex
 from s3napback.rotation import day_date, day_number
 from s3napback.sources.registry import needs_tar
 from s3napback.state import require_own_diff_dir
@@ -34,8 +35,8 @@ _LEAST_ROOM = 100 << 20
 
 _CRON = ("etc/crontab", "etc/cron.d/*", "etc/cron.daily/*", "var/spool/cron/crontabs/*", "var/spool/cron/*")
 _UNITS = ("etc/systemd/system/*.timer", "usr/lib/systemd/system/*.timer", "lib/systemd/system/*.timer")
-_NAMED = re.compile(r"^[^#\n]*s3napback", re.MULTILINE)
-_DRILLS = re.compile(r"^ExecStart=.*\bdrill\b", re.MULTILINE)
+_NAMED = regex(r"^[^#\n]*s3napback", re.MULTILINE)
+_DRILLS = regex(r"^ExecStart=.*\bdrill\b", re.MULTILINE)
 
 
 def check_configuration(configuration: Configuration, bill: Sequence[str] = ()) -> Iterator[Check]:

@@ -15,13 +15,14 @@ from s3napback.drilling.throwaway import NotTried, Server, TrialTools, find_serv
 from s3napback.errors import PipelineError
 from s3napback.formatting import printable
 from s3napback.records import dataclass
+from s3napback.regexes import regex
 from s3napback.sources.dump_command import Inventory, Table
 from s3napback.sources.mysql_answers import ROWS_HELD, SHOW_GRANTS, SYSTEM, questions, read_answer
 from s3napback.sources.mysql_inventory import EVENTS, ROUTINES, TRIGGERS, MySQLInventory, table_name
 from s3napback.streams.receiving import Receiver, ReceiverFailed
 
-_VERSION = re.compile(rb"\n-- Server version\t(?P<version>(?P<major>\d+)\.(?P<minor>\d+)[^\n]*)\n")
-_OWN = re.compile(r"(\d+)\.(\d+)\.\d+")
+_VERSION = regex(rb"\n-- Server version\t(?P<version>(?P<major>\d+)\.(?P<minor>\d+)[^\n]*)\n")
+_OWN = regex(r"(\d+)\.(\d+)\.\d+")
 
 _MARIADB, _ORACLE = "MariaDB", "MySQL by Oracle"
 _FIRST_APART = 8

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 from s3napback.drilling.complaints import ClientWords
 from s3napback.formatting import readable
 from s3napback.records import dataclass
+from s3napback.regexes import regex
 
-_ERROR = re.compile(r"ERROR(?: (?P<code>\d+))?(?: \(\w+\))?(?: at line \d+)?: (?P<words>.*)")
-_WARNING = re.compile(r"(?:Warning|Error) \(Code (?P<code>\d+)\): (?P<words>.*)")
-_ENGINE = re.compile(r"Unknown storage engine '(?P<name>[^']*)'")
+_ERROR = regex(r"ERROR(?: (?P<code>\d+))?(?: \(\w+\))?(?: at line \d+)?: (?P<words>.*)")
+_WARNING = regex(r"(?:Warning|Error) \(Code (?P<code>\d+)\): (?P<words>.*)")
+_ENGINE = regex(r"Unknown storage engine '(?P<name>[^']*)'")
 
 # "Error Reference" in the manuals of both
 _SPOILING = frozenset({1048, 1264, 1265, 1292, 1300, 1364, 1366, 1411, 1416, 1690, 1977})

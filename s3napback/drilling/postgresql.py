@@ -15,6 +15,7 @@ from s3napback.drilling.scratch import Scratch
 from s3napback.drilling.throwaway import NotTried, Server, TrialTools, find_server, running
 from s3napback.errors import PipelineError
 from s3napback.records import dataclass
+from s3napback.regexes import regex
 from s3napback.sources.dump_command import Inventory, Table
 from s3napback.sources.postgresql import connection_string
 from s3napback.sources.postgresql_answers import PREFIX, database_name
@@ -32,8 +33,8 @@ from s3napback.sources.postgresql_inventory import (
 )
 from s3napback.streams.receiving import Receiver, ReceiverFailed
 
-_VERSION = re.compile(rb"\n-- Dumped from database version (?P<major>\d+)[^\n]*\n")
-_PROGRAM = re.compile(rb"\n-- Dumped by pg_dump version (?P<major>\d+)[^\n]*\n")
+_VERSION = regex(rb"\n-- Dumped from database version (?P<major>\d+)[^\n]*\n")
+_PROGRAM = regex(rb"\n-- Dumped by pg_dump version (?P<major>\d+)[^\n]*\n")
 _USER = "s3napback_drill"
 """The name of the superuser that loads, which no dump makes: what it makes of others may keep these from connecting."""
 
@@ -62,8 +63,8 @@ SELECT 'rules', '', '' FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class J
 ON n.oid = c.relnamespace WHERE n.nspname !~ '^(pg_|information_schema$)'"""
 """What a dump defines although nobody asks for it: sequences of identity columns, and views as rules."""
 
-_ENCODING = re.compile(rb"^SET client_encoding = '(\w+)';$", re.MULTILINE)
-_TABLESPACES = re.compile(rb'^CREATE TABLESPACE (?P<name>"(?:[^"\n]|"")+"|\w+) ', re.MULTILINE)
+_ENCODING = regex(rb"^SET client_encoding = '(\w+)';$", re.MULTILINE)
+_TABLESPACES = regex(rb'^CREATE TABLESPACE (?P<name>"(?:[^"\n]|"")+"|\w+) ', re.MULTILINE)
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+from s3napback.regexes import regex
+
 _NAME = rb'(?:"(?:[^"\n]|"")+"|\w+)'
-_SUPERUSER = re.compile(rb"^ALTER ROLE (?P<name>" + _NAME + rb") WITH SUPERUSER ", re.MULTILINE)
-_MEMBERSHIP = re.compile(
+_SUPERUSER = regex(rb"^ALTER ROLE (?P<name>" + _NAME + rb") WITH SUPERUSER ", re.MULTILINE)
+_MEMBERSHIP = regex(
     rb"^GRANT " + _NAME + rb" TO (?P<member>" + _NAME + rb")(?P<admin> WITH ADMIN OPTION)?[^\n]* "
     rb"GRANTED BY (?P<name>" + _NAME + rb");$",
     re.MULTILINE,

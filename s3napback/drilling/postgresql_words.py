@@ -8,15 +8,16 @@ from dataclasses import field
 from s3napback.drilling.complaints import ClientWords
 from s3napback.formatting import readable
 from s3napback.records import dataclass
+from s3napback.regexes import regex
 
-_ERROR = re.compile(r"(?:ERROR|FATAL|PANIC):  (?P<code>[0-9A-Z]{5}): (?P<words>.*)")
-_STATEMENT = re.compile(r"(?:^|: )STATEMENT:  (?P<text>.*)")
+_ERROR = regex(r"(?:ERROR|FATAL|PANIC):  (?P<code>[0-9A-Z]{5}): (?P<words>.*)")
+_STATEMENT = regex(r"(?:^|: )STATEMENT:  (?P<text>.*)")
 _LOST = ("server closed the connection unexpectedly", "connection to server was lost")
 
-_ROLE = re.compile(r'role "[^"]*"(?= does not exist)')
-_TABLESPACE = re.compile(r'(?:^tablespace |^invalid value for parameter "default_tablespace": )(?P<name>"[^"]*")')
-_LOCALE = re.compile(r"invalid (?:LC_\w+ )?locale name|could not create locale|ICU is not supported|open collator")
-_OF_NEWER_PROGRAMS = re.compile(r'unrecognized configuration parameter "\w+_timeout"')
+_ROLE = regex(r'role "[^"]*"(?= does not exist)')
+_TABLESPACE = regex(r'(?:^tablespace |^invalid value for parameter "default_tablespace": )(?P<name>"[^"]*")')
+_LOCALE = regex(r"invalid (?:LC_\w+ )?locale name|could not create locale|ICU is not supported|open collator")
+_OF_NEWER_PROGRAMS = regex(r'unrecognized configuration parameter "\w+_timeout"')
 """``pg_dump`` begins a dump by turning off limits that older servers do not have."""
 
 _OF_THE_MACHINE = ("CREATE EXTENSION ", "CREATE TABLESPACE ")

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from s3napback.formatting import shown
 from s3napback.records import dataclass
+from s3napback.regexes import regex
 
-_ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|([0abfnrtv]))")
+_ESCAPE = regex(rb"\\(?:x([0-9a-fA-F]{2})|([0abfnrtv]))")
 _SIMPLE_ESCAPES = dict(zip(b"0abfnrtv", b"\0\a\b\f\n\r\t\v", strict=True))
 _USELESS = "rei"
 _LONGEST_USER = 200

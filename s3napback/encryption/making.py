@@ -10,8 +10,9 @@ from pathlib import Path
 from s3napback.encryption.options import chosen_home
 from s3napback.encryption.running import run_gpg, words_of
 from s3napback.errors import UnusableTool
+from s3napback.regexes import regex
 
-_CREATED = re.compile(rb"^\[GNUPG:\] KEY_CREATED \S+ (?P<fingerprint>[0-9A-F]{40,64})", re.MULTILINE)
+_CREATED = regex(rb"^\[GNUPG:\] KEY_CREATED \S+ (?P<fingerprint>[0-9A-F]{40,64})", re.MULTILINE)
 _SECONDS = 300.0
 _GPG = ("gpg", "--no-options", "--batch", "--no-tty", "--status-fd", "2", "--display-charset", "utf-8")
 

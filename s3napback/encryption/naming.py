@@ -17,11 +17,12 @@ from enum import Enum
 from s3napback.encryption.key import Key, UserId
 from s3napback.errors import UnusableKey
 from s3napback.records import dataclass
+from s3napback.regexes import regex
 
 _ADDRESS = r"[^<>@\s]+@[^<>@\s]+"
-_BARE_ADDRESS = re.compile(_ADDRESS)
-_NAMED_ADDRESS = re.compile(rf"[^<>]*<({_ADDRESS})>")
-_FINGERPRINT = re.compile(r"[0-9A-F]{40}|[0-9A-F]{64}")
+_BARE_ADDRESS = regex(_ADDRESS)
+_NAMED_ADDRESS = regex(rf"[^<>]*<({_ADDRESS})>")
+_FINGERPRINT = regex(r"[0-9A-F]{40}|[0-9A-F]{64}")
 
 
 class Form(Enum):

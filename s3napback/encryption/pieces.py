@@ -8,19 +8,19 @@ guesses is right, the ciphertext tells: read from a wrong place it makes no sens
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right, insort
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, pairwise
 from typing import NamedTuple, Protocol
 
 from s3napback.encryption.chunks import LONGEST_LENGTH, PARTIAL, Fetch, Unpredictable, length_of
+from s3napback.regexes import regex
 
 _NEAR = 1 << 18
 """Bytes from a known place that are read rather than guessed over."""
 _LEAST_PIECE = 1 << 9  # RFC 4880, 4.2.2.4; the last piece may be shorter
 _MOST_PIECE = 1 << 16  # what gpg's buffers hold (common/iobuf.c)
-_SOME_LENGTH = re.compile(rb"[\xe9-\xf0]")  # from the shortest to the longest, by their exponents
+_SOME_LENGTH = regex(rb"[\xe9-\xf0]")  # from the shortest to the longest, by their exponents
 _CONVINCING = 6
 """How many of the longest pieces must at least follow each other."""
 _TAIL = 32

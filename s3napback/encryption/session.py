@@ -6,7 +6,6 @@ its status says counts, and not its exit code: it is always told that the messag
 
 from __future__ import annotations
 
-import re
 import subprocess
 from collections.abc import Mapping, Sequence
 
@@ -14,8 +13,9 @@ from s3napback.encryption.chunks import Unpredictable
 from s3napback.encryption.entering import AES, SessionKey
 from s3napback.encryption.running import started_gpg
 from s3napback.encryption.sealed import OCB
+from s3napback.regexes import regex
 
-_LINE = re.compile(rb"\[GNUPG:\] SESSION_KEY ([789])(\.2)?:([0-9A-Fa-f]{32,64})")
+_LINE = regex(rb"\[GNUPG:\] SESSION_KEY ([789])(\.2)?:([0-9A-Fa-f]{32,64})")
 
 
 def session_key(

@@ -17,11 +17,12 @@ from itertools import chain
 from s3napback.index.lines import Lines
 from s3napback.index.records import DamagedIndex
 from s3napback.records import dataclass
+from s3napback.regexes import regex
 from s3napback.streams.segments import KEY_SIZE, MAC_SIZE, SEGMENT_SIZE, SHA256_SIZE, Segment, Segments
 
 _TITLE = b"s3napback-index 1"
-_ID = re.compile(rb"[0-9a-f]{32}")
-_SEGMENT_KEY = re.compile(rb"segment-key ([0-9a-f]{%d})" % (2 * KEY_SIZE))
+_ID = regex(rb"[0-9a-f]{32}")
+_SEGMENT_KEY = regex(rb"segment-key ([0-9a-f]{%d})" % (2 * KEY_SIZE))
 _PIECE = 1 << 20
 _GZIP = 31
 _LONGEST_LINE = 200

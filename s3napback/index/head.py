@@ -6,8 +6,7 @@ together with its archive. Every tar passes over a comment (POSIX, "pax Header B
 
 from __future__ import annotations
 
-import re
-
+from s3napback.regexes import regex
 from s3napback.streams.tar_headers import BLOCK_SIZE
 
 SECRET_SIZE = 32
@@ -16,7 +15,7 @@ SECRET_SIZE = 32
 HEAD_LENGTH = 2 * BLOCK_SIZE
 """Bytes of the archive's stream before its first member."""
 
-_CONTENT = re.compile(rb"76 comment=([0-9a-f]{64})\n\0*")
+_CONTENT = regex(rb"76 comment=([0-9a-f]{64})\n\0*")
 _NAME = b"s3napback"
 
 

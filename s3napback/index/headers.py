@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import posixpath
-import re
 import stat
 import struct
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from s3napback.index.records import NANOSECONDS, Kind, Record, link_measure
+from s3napback.regexes import regex
 from s3napback.streams.tar_headers import BLOCK_SIZE, DIRECTORY, DUMPDIR, EXTENDED, HARD_LINK, SYMBOLIC_LINK
 
 _TYPES = {
@@ -35,11 +35,11 @@ _FIRST = struct.Struct("124x11s21xc100x6s")  # size, type, magic
 _OWN = struct.Struct("100s24s11sx12s8xc100x6s249x")  # name, mode and owners, size, time, type, magic
 _NO_SIZE, _MAGIC = b"0" * 11, b"ustar\0"
 _PLAIN = rb"(?:([1-9][0-9]*) path=([^\0\n]+)\n)?(?:[1-9][0-9]* mtime=([0-9]{1,12})(?:\.([0-9]{1,9}))?\n)?"
-_DESCRIBED = re.compile(_PLAIN)
-_LISTED = re.compile(_PLAIN + rb"([1-9][0-9]*) GNU\.dumpdir=")
+_DESCRIBED = regex(_PLAIN)
+_LISTED = regex(_PLAIN + rb"([1-9][0-9]*) GNU\.dumpdir=")
 _EXTENDED_TYPE = ord(EXTENDED)
 _FILES = b"".join((*_TYPES, HARD_LINK))
-_OCTAL = re.compile(rb"[0-7]{11}")
+_OCTAL = regex(rb"[0-7]{11}")
 
 
 class UnknownForm(Exception):

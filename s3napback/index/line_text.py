@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 from s3napback.index.records import DamagedIndex
+from s3napback.regexes import regex
 
-_SPECIAL = re.compile(rb"[\\\n\t]")
+_SPECIAL = regex(rb"[\\\n\t]")
 _ESCAPES = {b"\\": b"\\\\", b"\n": b"\\n", b"\t": b"\\t"}
-_ESCAPED = re.compile(rb"\\(.?)", re.DOTALL)
+_ESCAPED = regex(rb"\\(.?)", re.DOTALL)
 _MEANT = {b"\\": b"\\", b"n": b"\n", b"t": b"\t"}
 
 

@@ -40,6 +40,7 @@ from s3napback.index.headers import Headers, UnknownForm, number
 from s3napback.index.line_text import escaped, moment_text, unescaped
 from s3napback.index.records import DamagedIndex
 from s3napback.records import dataclass
+from s3napback.regexes import regex
 from s3napback.streams.tar_headers import BLOCK_SIZE
 
 FILE, LINK, SYMLINK, CHARACTER, BLOCK, FOLDER, PIPE = (
@@ -63,11 +64,11 @@ _LEVEL = 3  # of ISA-L, which is ten times as fast as zlib's 6, and makes a twen
 _GZIP = 31  # zlib's largest window, with gzip's header and trailer
 _MOST_KINDS = 10_000
 _GATHERED = 512  # lines that are deflated together
-_PLACE = re.compile(rb":([0-9]{1,16})(?: (.*))?", re.DOTALL)
-_KINDS = re.compile(rb"^kind .*$", re.MULTILINE)
-_KIND = re.compile(rb"kind ([0-9]{1,9}) ([a-z]{4,7}) ([0-7]{1,4}) ([0-9]{1,20}) ([0-9]{1,20}) ([0-9]{1,9})")
-_MEMBER = re.compile(rb"([0-9]{1,9}) ([0-9]{1,19}) (-?[0-9]{1,19})(?:\.([0-9]{9}))? ([^\t]+)(?:\t(.+))?", re.DOTALL)
-_NUMBER = re.compile(rb"[0-9]{1,19}")
+_PLACE = regex(rb":([0-9]{1,16})(?: (.*))?", re.DOTALL)
+_KINDS = regex(rb"^kind .*$", re.MULTILINE)
+_KIND = regex(rb"kind ([0-9]{1,9}) ([a-z]{4,7}) ([0-7]{1,4}) ([0-9]{1,20}) ([0-9]{1,20}) ([0-9]{1,9})")
+_MEMBER = regex(rb"([0-9]{1,9}) ([0-9]{1,19}) (-?[0-9]{1,19})(?:\.([0-9]{9}))? ([^\t]+)(?:\t(.+))?", re.DOTALL)
+_NUMBER = regex(rb"[0-9]{1,19}")
 
 
 @dataclass(frozen=True)

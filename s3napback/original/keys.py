@@ -11,19 +11,20 @@ from itertools import takewhile
 
 from s3napback.kinds import DIRECTORY, MYSQL, POSTGRESQL, SUBVERSION, SourceName
 from s3napback.records import dataclass
+from s3napback.regexes import regex
 from s3napback.rotation import ArchiveType
 from s3napback.streams.tar_headers import plain_name
 
 ALL = "all"
 """What all databases of a server are called in a source's name."""
 
-_NUMBER = re.compile(r"[0-9]{1,20}")
+_NUMBER = regex(r"[0-9]{1,20}")
 _SLOT = r"-(?P<slot>0|[1-9][0-9]{0,8})"
-_POSTGRESQL = re.compile(rf"PostgreSQL/(?P<database>.*){_SLOT}", re.DOTALL)
-_MYSQL = re.compile(rf"MySQL/(?:(?P<socket>.*)/)?(?P<database>[^/]+){_SLOT}", re.DOTALL)
-_TYPED = re.compile(rf"(?P<path>.*){_SLOT}-(?P<type>FULL|DIFF)", re.DOTALL)
-_UNTYPED = re.compile(rf"(?P<path>.+){_SLOT}", re.DOTALL)
-_WILDCARD = re.compile(r"[*?[]")
+_POSTGRESQL = regex(rf"PostgreSQL/(?P<database>.*){_SLOT}", re.DOTALL)
+_MYSQL = regex(rf"MySQL/(?:(?P<socket>.*)/)?(?P<database>[^/]+){_SLOT}", re.DOTALL)
+_TYPED = regex(rf"(?P<path>.*){_SLOT}-(?P<type>FULL|DIFF)", re.DOTALL)
+_UNTYPED = regex(rf"(?P<path>.+){_SLOT}", re.DOTALL)
+_WILDCARD = regex(r"[*?[]")
 _ALL_DATABASES = ("--all-databases", ALL)
 
 

@@ -24,6 +24,7 @@ from s3napback.recovery.live import Live
 from s3napback.recovery.members import Gate
 from s3napback.recovery.new_names import new_names
 from s3napback.recovery.opening.decoder import Decoder
+from s3napback.regexes import regex
 from s3napback.sources.tar_messages import Meaning, understood, unquoted
 from s3napback.streams.findings import Finding
 from s3napback.streams.processes import Stage
@@ -40,7 +41,7 @@ _FACTS = {"has_mode": "Mode", "has_owner": "Uid", "has_group": "Gid"}
 _CHOICE = "the comparison of members"
 _MOST_LINES = 10_000
 _GATHERED = 1 << 16  # bytes
-_LINE = re.compile(rb"(?P<name>(?:[^:\\]|\\.)+): (?P<text>[^:\\]+)(?:: [^:\\]+)?", re.DOTALL)
+_LINE = regex(rb"(?P<name>(?:[^:\\]|\\.)+): (?P<text>[^:\\]+)(?:: [^:\\]+)?", re.DOTALL)
 
 
 def compare_stage(tar: str, words: Words, facts: ArchivedFacts) -> Stage:

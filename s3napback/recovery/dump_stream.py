@@ -13,11 +13,12 @@ from dataclasses import field
 from s3napback.kinds import SUBVERSION
 from s3napback.records import dataclass
 from s3napback.recovery.opening.failures import Damaged
+from s3napback.regexes import regex
 from s3napback.streams.transformations import Block
 
 _LONGEST_HEADER = 1 << 20
-_UUID = re.compile(rb"[0-9A-Za-z-]+")
-_NUMBER = re.compile(rb"[0-9]{1,18}")
+_UUID = regex(rb"[0-9A-Za-z-]+")
+_NUMBER = regex(rb"[0-9]{1,18}")
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from s3napback.mounts import unescaped
 
@@ -22,8 +21,17 @@ _STATX_SIZE = 256
 
 
 @lru_cache(1)
-def _statx() -> Any:
-    return getattr(ctypes.CDLL(None, use_errno=True), "statx", None)
+def _statx() -> Callable[[int, bytes, int, int], bytes]:
+    """What tells of an entry of an open folder, by its name, flags and mask; nothing if that cannot be told."""
+    import ctypes  # noqa: PLC0415 - loaded only where it is used
+
+    statx = getattr(ctypes.CDLL(None, use_errno=True), "statx", None)
+
+    def told(folder: int, name: bytes, flags: int, mask: int) -> bytes:
+        buffer = ctypes.create_string_buffer(_STATX_SIZE)
+        return b"" if statx is None or statx(folder, name, flags, mask, buffer) else buffer.raw
+
+    return told
 
 
 def flags_of(name: str, folder: int) -> int:
@@ -37,14 +45,9 @@ def mount_number(folder: int) -> int:
 
 
 def _told(name: str, folder: int, mask: int, place: int) -> int:
-    statx = _statx()
-    if statx is None:
-        return 0
-    buffer = ctypes.create_string_buffer(_STATX_SIZE)
     flags = _NO_FOLLOW | _NO_AUTOMOUNT | (0 if name else _EMPTY_PATH)
-    if statx(folder, os.fsencode(name), flags, mask, buffer):
-        return 0
-    return int(struct.unpack_from("=Q", buffer, place)[0])
+    found = _statx()(folder, os.fsencode(name), flags, mask)
+    return int(struct.unpack_from("=Q", found, place)[0]) if found else 0
 
 
 def swapped_to() -> frozenset[tuple[int, int]]:

@@ -21,6 +21,7 @@ from s3napback.recovery.folders import NOTHING_THERE, Cursor, file_names, go_to_
 from s3napback.recovery.known_names import KnownNames
 from s3napback.recovery.members import ACCESS_LIST, DEFAULT_LIST, OF_SECURITY_SYSTEMS
 from s3napback.recovery.times import modified, octal
+from s3napback.regexes import regex
 from s3napback.streams.tar_headers import BLOCK_DEVICE, CHARACTER_DEVICE, PIPE, REGULAR, SYMBOLIC_LINK, Member
 
 MISSING = "missing"
@@ -35,7 +36,7 @@ _KINDS: dict[bytes, Callable[[int], bool]] = {
 _NAMES = ((stat.S_ISREG, "a file"), (stat.S_ISDIR, "a folder"), (stat.S_ISLNK, "a symbolic link"))
 _IN_WORDS = {REGULAR: "a file", SYMBOLIC_LINK: "a symbolic link", PIPE: "a pipe"}
 
-_USUAL_OWNER = re.compile(rb"([0-7]{7})\0([0-7]{7})\0([0-7]{7})\0")
+_USUAL_OWNER = regex(rb"([0-7]{7})\0([0-7]{7})\0([0-7]{7})\0")
 _USUAL_RECORDS = frozenset((b"path", b"mtime"))
 _TAGS = {1: "user", 2: "user", 4: "group", 8: "group", 16: "mask", 32: "other"}
 """Kinds of entries in a list of access rights (``<linux/posix_acl_xattr.h>``)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
@@ -13,6 +12,7 @@ from s3napback.recovery.clashes import TELLS_APART, Clashes, Folding
 from s3napback.recovery.groundwork import Groundwork
 from s3napback.recovery.opening.failures import Damaged
 from s3napback.recovery.times import ANY_TIMES, Times, modified
+from s3napback.regexes import regex
 from s3napback.streams.dumpdirs import MalformedArchive
 from s3napback.streams.tar_headers import BLOCK_DEVICE, CHARACTER_DEVICE, HARD_LINK, REGULAR, SYMBOLIC_LINK, Member
 from s3napback.streams.tar_ordinary import Passing
@@ -34,7 +34,7 @@ ACCESS_LIST, DEFAULT_LIST = b"system.posix_acl_access", b"system.posix_acl_defau
 """The attributes that hold lists of access rights (``acl(5)``)."""
 
 _LISTS = ((b"SCHILY.acl.access", ACCESS_LIST), (b"SCHILY.acl.default", DEFAULT_LIST))
-_EXTENDED_LIST = re.compile(rb"(?:^|[\s,])(?:mask|m|(?:user|u|group|g):[^:])")
+_EXTENDED_LIST = regex(rb"(?:^|[\s,])(?:mask|m|(?:user|u|group|g):[^:])")
 """What tells more than permissions do."""
 
 _NFS_LIST = b"system.nfs4_acl"

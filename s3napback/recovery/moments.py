@@ -13,11 +13,12 @@ from datetime import date, datetime, timedelta, timezone
 from s3napback.archives import join_prefix, split_key
 from s3napback.errors import S3napbackError
 from s3napback.records import dataclass
+from s3napback.regexes import regex
 from s3napback.rotation import day_number
 
-_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?) ?(Z|UTC|[+-]\d\d(?::?\d\d)?)?", re.ASCII)
-_AGO = re.compile(r"(\d{1,5}) (day|week)s? ago", re.ASCII)
+_DATE = regex(r"\d{4}-\d\d-\d\d", re.ASCII)
+_TIME = regex(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?) ?(Z|UTC|[+-]\d\d(?::?\d\d)?)?", re.ASCII)
+_AGO = regex(r"(\d{1,5}) (day|week)s? ago", re.ASCII)
 _DAYS = {"day": 1, "week": 7}
 
 

@@ -6,7 +6,6 @@ is known from the entries of the folders above, which every archive has all of; 
 
 from __future__ import annotations
 
-import difflib
 import os
 import posixpath
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from dataclasses import field, replace
 
 from s3napback.archives import NOTHING_UNREAD, Unread
 from s3napback.errors import S3napbackError
+from s3napback.formatting import alike
 from s3napback.records import dataclass
 from s3napback.recovery.folders import Cursor, cursor, exists, go_to, reached
 from s3napback.recovery.members import Bystanders, Gate, Passed, lies_in
@@ -256,11 +256,11 @@ def require_all(tree: int, names: Sequence[str], nearby: Sequence[str], unread: 
 
 
 def _near(name: str, known: Sequence[str]) -> str:
-    by_path = difflib.get_close_matches(name, known, _MOST_NEAR, 0.6)
+    by_path = alike(name, known, _MOST_NEAR)
     base = posixpath.basename(name)
     same_base = [other for other in known if posixpath.basename(other).lower() == base.lower()]
     bases = {posixpath.basename(other): other for other in known}
-    by_base = [bases[found] for found in difflib.get_close_matches(base, bases, _MOST_NEAR, 0.6)]
+    by_base = [bases[found] for found in alike(base, bases, _MOST_NEAR)]
     near = [other for other in dict.fromkeys([*by_path, *same_base, *by_base]) if other][:_MOST_NEAR]
     if not near:
         return ""

@@ -18,6 +18,7 @@ from s3napback.formatting import printable, shortened
 from s3napback.records import dataclass
 from s3napback.recovery.members import lies_in
 from s3napback.recovery.refusals import REMEMBERED_BYTES, Aspect, Refusals
+from s3napback.regexes import regex
 from s3napback.sources.tar_messages import LINE, REASON, unquoted
 
 TAR_FAILURE = 2
@@ -80,7 +81,7 @@ _REFUSALS = frozenset(
 _ABSENT = frozenset({b"No such file or directory", b"Not a directory"})
 
 _TEXTS = tuple(
-    (aspect, re.compile(text + REASON, re.DOTALL))
+    (aspect, regex(text + REASON, re.DOTALL))
     for aspect, text in (
         (Aspect.ENTRY, rb"Cannot (?:mkdir|mknod|mkfifo|open)"),
         (Aspect.ENTRY, rb"Cannot create symlink to '.*'"),
@@ -92,31 +93,31 @@ _TEXTS = tuple(
         (Aspect.STATE, rb"Cannot (?:stat|fstat)"),
     )
 )
-_UNFIT = re.compile(rb"Cannot (?:mknod|mkfifo): (?P<reason>Input/output error)")
+_UNFIT = regex(rb"Cannot (?:mknod|mkfifo): (?P<reason>Input/output error)")
 """What exfat-fuse answers where there are no such files at all."""
 
-_ILLEGAL = re.compile(
+_ILLEGAL = regex(
     rb"Cannot (?:open|mkdir|mknod|mkfifo|create symlink to '.*'|hard link to '.*'): "
     rb"(?P<reason>No such file or directory)|Cannot open",
     re.DOTALL,
 )
-_FORBIDDEN = re.compile(rb"[\x01-\x1f\"*:<>?|\\]")
+_FORBIDDEN = regex(rb"[\x01-\x1f\"*:<>?|\\]")
 """What a name on exFAT, NTFS and SMB must not hold; of these exfat-fuse and cifs say that they are not there."""
 
-_UNTOLD = re.compile(rb"Cannot open")
+_UNTOLD = regex(rb"Cannot open")
 """With attributes to set, tar makes a file by another call, and has forgotten why that failed: nothing was there."""
 
 FIRST_REFUSED = "its content stands in the archive under the other name, which was not made either"
 
-_CUT = re.compile(rb"Wrote only \d+ of \d+ bytes?")
-_TOO_LONG = re.compile(rb"Cannot stat: (?P<reason>File name too long)")
-_NOISE = re.compile(
+_CUT = regex(rb"Wrote only \d+ of \d+ bytes?")
+_TOO_LONG = regex(rb"Cannot stat: (?P<reason>File name too long)")
+_NOISE = regex(
     rb"implausibly old time stamp .*|time stamp .* is .* s in the future"
     # A line on why comes before it.
     rb"|Not purging directory: unable to stat",
     re.DOTALL,
 )
-_END = re.compile(rb"[^:]*tar: Exiting with failure status due to previous errors")
+_END = regex(rb"[^:]*tar: Exiting with failure status due to previous errors")
 
 
 def understood(line: bytes) -> ExtractionLine:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
 from contextlib import suppress
-from decimal import ROUND_FLOOR, Decimal, InvalidOperation
 
 from s3napback.formatting import counted
 from s3napback.records import dataclass
+from s3napback.regexes import regex
 from s3napback.streams.tar_headers import Member
 
 _SECOND = 1_000_000_000  # nanoseconds
 _UNNOTICED = 1_000_000
 """Nanoseconds: steps shorter than this one, such as NTFS has, nobody notices."""
 
-_USUAL_TIME = re.compile(rb"([0-9]{1,12})\.([0-9]{1,9})")
+_USUAL_TIME = regex(rb"([0-9]{1,12})\.([0-9]{1,9})")
 _WITHIN = 1_000_000_000
 """Seconds since 1970, in 2001: every file system has that time."""
 
@@ -119,6 +118,8 @@ def modified(member: Member) -> int | None:
         return octal(member, 136, 148) * _SECOND
     if found := _USUAL_TIME.fullmatch(member.records[b"mtime"]):
         return int(found[1]) * _SECOND + int(found[2].ljust(9, b"0"))
+    from decimal import ROUND_FLOOR, Decimal, InvalidOperation  # noqa: PLC0415 - tar does not write such times
+
     with suppress(InvalidOperation, UnicodeDecodeError):
         seconds = Decimal(member.records[b"mtime"].decode("ascii"))
         return int((seconds * _SECOND).to_integral_value(ROUND_FLOOR))

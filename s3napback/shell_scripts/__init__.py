@@ -14,8 +14,9 @@ from importlib.resources import files
 from click.shell_completion import BashComplete, CompletionItem, FishComplete, ZshComplete, add_completion_class
 
 from s3napback.records import dataclass
+from s3napback.regexes import regex
 
-_SAFE = re.compile(r"[^A-Za-z0-9_/.,:@%+=\-]", re.ASCII)
+_SAFE = regex(r"[^A-Za-z0-9_/.,:@%+=\-]", re.ASCII)
 _BREAKS = " \t\n\"'><=;|&(:"
 
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import os
 import posixpath
-import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
 
 from s3napback.records import dataclass
+from s3napback.regexes import regex
 
 WORKING_EXCLUDES = "working.exclude"
 """Name of the file of patterns that match at any depth, in the folder of a running backup."""
@@ -26,8 +26,8 @@ WORKING_ANCHORED = "working.anchored"
 _ROOM = 32 << 10
 """Bytes of patterns that stand in options."""
 _OPTION = "--exclude="
-_OTHERWISE_IN_FILES = re.compile(r"\s\Z|\n|\A\Z")
-_LITERAL_TO_THE_BLANK = re.compile(r"([^\[\\\n]*)([ \t\v\f\r])")
+_OTHERWISE_IN_FILES = regex(r"\s\Z|\n|\A\Z")
+_LITERAL_TO_THE_BLANK = regex(r"([^\[\\\n]*)([ \t\v\f\r])")
 
 
 def exclude_options(patterns: Sequence[str], path: str, *, followed: bool) -> list[str]:

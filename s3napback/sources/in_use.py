@@ -9,7 +9,6 @@ while it writes, and with a write-ahead log (WAL) all the time; servers work in 
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -21,13 +20,14 @@ from s3napback.config.settings import Job
 from s3napback.formatting import counted, printable
 from s3napback.kinds import MYSQL, POSTGRESQL, SQLITE, kind_of
 from s3napback.records import dataclass
+from s3napback.regexes import regex
 from s3napback.streams.transformations import Block, Transform
 
 _MAGIC = b"SQLite format 3\0"
 _LIKELY = (".db", ".db3", ".sqlite", ".sqlite3", ".s3db")
 _LOG = "-wal"
-_LOCK = re.compile(rb"POSIX +\S+ +\S+ +([0-9]+) ")
-_WILDCARD = re.compile(r"[*?\[\\]")
+_LOCK = regex(rb"POSIX +\S+ +\S+ +([0-9]+) ")
+_WILDCARD = regex(r"[*?\[\\]")
 _SIGNS = (b"-wal\0", b"-journal\0", b"ibtmp1\0", b"postmaster.pid\0")
 _LOGS = (b"-wal", b"-journal")
 _PAIRS = ((MYSQL.name, b"ibtmp1", b"ibdata1"), (POSTGRESQL.name, b"postmaster.pid", b"PG_VERSION"))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from s3napback.records import dataclass
+from s3napback.regexes import regex
 
 SYSTEM = ("information_schema", "performance_schema", "mysql", "sys")
 """Databases that a server makes by itself. A cluster of MySQL makes ``ndbinfo`` as well, which else is anybody's."""
@@ -18,7 +19,7 @@ _TAG = "s3napback"
 SHOW_GRANTS = "; SHOW GRANTS"
 """The last of the questions."""
 
-_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPED = regex(r"\\(.)", re.DOTALL)
 _MEANINGS = {"n": "\n", "t": "\t", "0": "\0"}
 
 _ALL_ROWS = 2**64 - 1

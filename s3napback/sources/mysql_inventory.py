@@ -6,13 +6,14 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+from s3napback.regexes import regex
 from s3napback.sources.dump_signs import watched
 from s3napback.sources.mysql_answers import SYSTEM
 from s3napback.sources.mysql_rows import MySQLRows
 from s3napback.streams.transformations import Block
 
 _LONGEST = 2048  # bytes of a line that is looked for
-_SIGNS = re.compile(
+_SIGNS = regex(
     rb"\n(?:"
     rb"-- (?:(?P<what>Table|Temporary (?:table|view)|Sequence) structure for (?:table |view |)|Current Database: )"
     rb"(?P<name>`(?:[^`\n]|``)*`)\n"

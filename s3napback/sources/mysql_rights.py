@@ -6,11 +6,10 @@ import re
 from collections.abc import Sequence
 
 from s3napback.records import dataclass
+from s3napback.regexes import regex
 
-_GRANT = re.compile(
-    r"(?P<verb>GRANT|REVOKE) (?P<privileges>.+?) ON (?P<object>\S.*?) (?:TO|FROM) (?P<user>.+)", re.DOTALL
-)
-_DATABASE = re.compile(r"`((?:[^`]|``)+)`\.\*")
+_GRANT = regex(r"(?P<verb>GRANT|REVOKE) (?P<privileges>.+?) ON (?P<object>\S.*?) (?:TO|FROM) (?P<user>.+)", re.DOTALL)
+_DATABASE = regex(r"`((?:[^`]|``)+)`\.\*")
 _ALL = "ALL PRIVILEGES"
 _ROUTINES = ("SELECT", "SHOW_ROUTINE", "SHOW CREATE ROUTINE", "EXECUTE", "CREATE ROUTINE", "ALTER ROUTINE")
 """Whoever has one of these sees at least the names of routines, and a dump that lacks their text is noticed."""

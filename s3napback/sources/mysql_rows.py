@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from s3napback.regexes import regex
+
 _LONGEST = 1 << 16  # bytes of what begins a statement: with --complete-insert it names all columns
 _NAME = rb"`(?:[^`\n]|``)*`"
-_SIGN = re.compile(
+_SIGN = regex(
     rb"\n(?:(?:INSERT|REPLACE)[A-Z ]{0,20} INTO (?P<table>%(name)s)(?: \([^\n]*?\))? VALUES"
     rb"|DELIMITER (?P<delimiter>;;?)\n"
     rb"|-- Current Database: (?P<database>%(name)s)\n)" % {b"name": _NAME}

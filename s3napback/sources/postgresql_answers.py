@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from s3napback.regexes import regex
+
 PREFIX = "--| "
 """What begins the lines of SQL by which a dump's database is made: for psql they are remarks."""
 
@@ -14,8 +16,8 @@ FROM pg_catalog.pg_database WHERE datname <> 'template0' ORDER BY datname
 """
 """``pg_dumpall`` passes over those that are not open, without a word (``dumpDatabases`` of ``pg_dumpall.c``)."""
 
-_ENTRY = re.compile(r"(?P<name>[^\n]*); Type: (?P<type>[A-Z ]+); Schema: [^\n]*\n--\n(?P<text>.*)", re.DOTALL)
-_BEHIND = re.compile(
+_ENTRY = regex(r"(?P<name>[^\n]*); Type: (?P<type>[A-Z ]+); Schema: [^\n]*\n--\n(?P<text>.*)", re.DOTALL)
+_BEHIND = regex(
     r"\n(?:\\unrestrict \w+\n|\\connect [^\n]*\n\nSET statement_timeout = 0;\n"
     r"|--\n-- PostgreSQL database dump complete\n).*",
     re.DOTALL,

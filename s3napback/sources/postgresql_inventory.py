@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from s3napback.config.postgresql_options import POSTGRESQL_RULES
 from s3napback.records import dataclass
+from s3napback.regexes import regex
 from s3napback.sources.dump_signs import watched
 from s3napback.sources.postgresql_answers import database_name, matches
 from s3napback.sources.postgresql_rows import PostgreSQLRows
@@ -26,9 +27,9 @@ _COUNTED = {
 _WITHOUT_SCHEMA = ("schema", "extension", "event trigger", "publication", "subscription", "server")
 _NAMED = frozenset(kind.upper().encode() for kind in (*_RELATIONS, *_WITHOUT_SCHEMA))
 
-_LINE_BREAKS = re.compile(r"[\n\r]")
+_LINE_BREAKS = regex(r"[\n\r]")
 _LONGEST = 16384  # bytes of a line that is looked for; arguments of functions belong to their names
-_SIGN = re.compile(
+_SIGN = regex(
     rb"\n(?:"
     rb'-- Database "(?P<database>[^\n]{0,900})" dump\n'
     rb"|-- (?:Data for )?Name: (?P<name>[^\n]*); Type: (?P<type>[A-Z ]+); Schema: (?P<schema>[^\n]*); Owner: "

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from s3napback.regexes import regex
+
 _LONGEST = 1 << 16  # bytes of what begins a table's rows: it names all columns
-_SIGN = re.compile(
+_SIGN = regex(
     rb"\n(?:-- Data for Name: (?P<name>[^\n]*); Type: TABLE DATA; Schema: (?P<schema>[^\n]*); Owner: [^\n]*\n--\n\n"
     rb"(?:-- load via partition root [^\n]*\n\n)?"
     rb"(?:COPY [^\n]* FROM stdin;(?=\n)|(?P<statements>INSERT INTO )|(?P<nothing>(?=\n)))"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,12 +12,13 @@ from s3napback.environment import Family
 from s3napback.errors import SourceError
 from s3napback.formatting import printable
 from s3napback.index.tags import has_tag
+from s3napback.regexes import regex
 from s3napback.sources.exclusion import Exclusion
 from s3napback.sources.looking import follows_links, keeping_tags
 from s3napback.sources.programs import answer_of
 
 _NOWHERE = Path("/nowhere")
-_NOT_EXPANDED = re.compile(r"[*?\[$~]|\{.*\}")
+_NOT_EXPANDED = regex(r"[*?\[$~]|\{.*\}")
 
 
 def holds_anything(job: Job) -> bool:

@@ -16,10 +16,11 @@ from contextlib import suppress
 
 from s3napback.environment import Family
 from s3napback.errors import SourceError
+from s3napback.regexes import regex
 from s3napback.sources.programs import answer_of
 from s3napback.sources.repository_access import Access
 
-_INSTANCE = re.compile(r"[0-9a-f-]{36}", re.ASCII)
+_INSTANCE = regex(r"[0-9a-f-]{36}", re.ASCII)
 _MOST_BYTES = 200  # of the file: two lines of 37
 _PACKED = ".pack"
 

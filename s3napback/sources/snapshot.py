@@ -20,13 +20,14 @@ from typing import BinaryIO, Protocol
 
 from s3napback.deciding.facts import Snapshot
 from s3napback.errors import SourceError
+from s3napback.regexes import regex
 
 BLOCK = 1 << 20
 """Bytes of a snapshot that are looked at together."""
 
-_HEADER = re.compile(rb"GNU tar-[^\n\0]{1,60}-2\n(\d{1,20})\0(\d{1,9})\0")
+_HEADER = regex(rb"GNU tar-[^\n\0]{1,60}-2\n(\d{1,20})\0(\d{1,9})\0")
 _HEADER_LIMIT = 120
-_RECORD_START = re.compile(rb"([01]\0-?\d{1,20}\0-?\d{1,9}\0)-?\d{1,20}(\0\d{1,20}\0[^\0]+)(?=\0)")
+_RECORD_START = regex(rb"([01]\0-?\d{1,20}\0-?\d{1,9}\0)-?\d{1,20}(\0\d{1,20}\0[^\0]+)(?=\0)")
 _RECORD_START_LIMIT = 100_000
 _RECORD_END = b"\0\0\0"
 

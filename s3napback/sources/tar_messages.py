@@ -13,6 +13,7 @@ import re
 from enum import Enum
 
 from s3napback.records import dataclass
+from s3napback.regexes import regex
 
 
 class Meaning(Enum):
@@ -46,7 +47,7 @@ class Said:
     lacking: int = 0
 
 
-LINE = re.compile(rb"[^:]*tar: (?P<name>(?:[^:\\]|\\.)+): (?P<text>.+)", re.DOTALL)
+LINE = regex(rb"[^:]*tar: (?P<name>(?:[^:\\]|\\.)+): (?P<text>.+)", re.DOTALL)
 """A line about something that has a name."""
 
 REASON = rb": (?P<reason>[^:\\]+)"
@@ -69,13 +70,13 @@ _TEXTS = (
     (Meaning.REMARK, rb"contains a cache directory tag .*"),
     (Meaning.REMARK, rb"Warning: .*"),
 )
-_MEANINGS = tuple((meaning, re.compile(pattern, re.DOTALL)) for meaning, pattern in _TEXTS)
-_ABOUT_NOTHING = re.compile(
+_MEANINGS = tuple((meaning, regex(pattern, re.DOTALL)) for meaning, pattern in _TEXTS)
+_ABOUT_NOTHING = regex(
     rb"""[^:]*tar:\ (?:Exiting\ with\ failure\ status\ due\ to\ previous\ errors | Missing\ links\ to\ '.*'\.)
     | Total\ bytes\ written:\ \d+\ \([^:]*\)""",
     re.VERBOSE | re.DOTALL,
 )
-_ESCAPE = re.compile(rb"\\([0-7]{3}|.)", re.DOTALL)
+_ESCAPE = regex(rb"\\([0-7]{3}|.)", re.DOTALL)
 _ESCAPED = dict(zip(b"abfnrtv", b"\a\b\f\n\r\t\v", strict=True))
 
 

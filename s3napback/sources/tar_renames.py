@@ -10,14 +10,14 @@ than the archive before (tar 1.34, ``src/incremen.c``, ``procdir`` and ``append_
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Sequence
 
+from s3napback.regexes import regex
 from s3napback.streams.tar_headers import BLOCK_SIZE, DUMPDIR, EXTENDED, read_header, read_records
 from s3napback.streams.tar_rewriting import extended_header, with_record
 
 _RENAMES = (b"R", b"T", b"X")
-_HINT = re.compile(rb"[=\0][RTX]")
+_HINT = regex(rb"[=\0][RTX]")
 
 
 def without_renames(group: bytes) -> tuple[bytes, Sequence[tuple[bytes, bytes]]]:

@@ -17,7 +17,9 @@ from botocore.exceptions import (
     ProxyConnectionError,
 )
 
-_SECRET = re.compile(r"(AWS4-HMAC-SHA256|Signature=|X-Amz-Signature=|Security-Token).*", re.IGNORECASE | re.DOTALL)
+from s3napback.regexes import regex
+
+_SECRET = regex(r"(AWS4-HMAC-SHA256|Signature=|X-Amz-Signature=|Security-Token).*", re.IGNORECASE | re.DOTALL)
 _BROKEN_OFF = ("UNEXPECTED_EOF_WHILE_READING", "EOF occurred", "SHUTDOWN", "timed out")
 _NO_CERTIFICATES = ("NO_CERTIFICATE_OR_CRL_FOUND", "NO_START_LINE", "PEM lib")
 _NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")

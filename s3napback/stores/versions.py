@@ -15,11 +15,12 @@ from datetime import datetime
 from typing import Protocol
 
 from s3napback.records import dataclass
+from s3napback.regexes import regex
 from s3napback.stores import StoredObject
 
-_IN_PARTS = re.compile(r"-[0-9]+\Z")
-_ID = re.compile(rb"^# id (?P<id>[^\n]+)$", re.MULTILINE)
-_STORED = re.compile(rb"^# bytes stored (?P<size>[0-9]{1,18})$", re.MULTILINE)
+_IN_PARTS = regex(r"-[0-9]+\Z")
+_ID = regex(rb"^# id (?P<id>[^\n]+)$", re.MULTILINE)
+_STORED = regex(rb"^# bytes stored (?P<size>[0-9]{1,18})$", re.MULTILINE)
 
 
 @dataclass(frozen=True)

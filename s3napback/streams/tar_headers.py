@@ -13,6 +13,7 @@ from dataclasses import field
 from typing import NamedTuple
 
 from s3napback.records import dataclass
+from s3napback.regexes import regex
 from s3napback.streams.dumpdirs import MalformedArchive, check_dumpdir, entries_of
 
 BLOCK_SIZE = 512
@@ -30,15 +31,15 @@ _MAGICS = (b"ustar\x0000", b"ustar  \x00")
 _TYPES = frozenset(b"0123456DxgLK")
 WITH_CONTENT = frozenset((REGULAR, OLD_DIRECTORY, EXTENDED, GLOBAL, LONG_NAME, LONG_LINK))
 """Types that something may follow; nothing does behind the others."""
-_SIZE = re.compile(rb"[0-7]{11}[\0 ]")
-_MODE = re.compile(rb" *[0-7]{1,8}[\0 ]*")
-_CHECKSUM = re.compile(rb" *([0-7]{1,7})[\0 ]*")
-_USUAL = re.compile(rb"[0-7]{7}\0.{16}([0-7]{11})\0.{12}(.{8})([0-6DxgLK]).{100}ustar(?:\x0000|  \0)", re.DOTALL)
+_SIZE = regex(rb"[0-7]{11}[\0 ]")
+_MODE = regex(rb" *[0-7]{1,8}[\0 ]*")
+_CHECKSUM = regex(rb" *([0-7]{1,7})[\0 ]*")
+_USUAL = regex(rb"[0-7]{7}\0.{16}([0-7]{11})\0.{12}(.{8})([0-6DxgLK]).{100}ustar(?:\x0000|  \0)", re.DOTALL)
 """From its mode on, a header as GNU tar writes nearly all: size, checksum and type."""
-RECORD = re.compile(rb"([1-9][0-9]{0,9}) ([A-Za-z][^=\0]*)=")
+RECORD = regex(rb"([1-9][0-9]{0,9}) ([A-Za-z][^=\0]*)=")
 """How a record of an extended header begins: its length, and its keyword."""
-_KEYWORD = re.compile(rb"[A-Za-z0-9._-]+")
-NUMBER = re.compile(rb"0|[1-9][0-9]{0,18}")
+_KEYWORD = regex(rb"[A-Za-z0-9._-]+")
+NUMBER = regex(rb"0|[1-9][0-9]{0,18}")
 _NAMES = (b"path", b"linkpath", b"GNU.sparse.name")
 PAIRED = (b"GNU.sparse.offset", b"GNU.sparse.numbytes")
 OLD_SPARSE = {b"GNU.sparse.size", b"GNU.sparse.numblocks", b"GNU.sparse.map", *PAIRED}
@@ -56,9 +57,9 @@ are when the list is changed.
 """
 _SHADOWS = _ATTRIBUTES + SHADOWS.encode()
 WITHOUT_SHADOWS = f"--xattrs-exclude={SHADOWS}*"
-_ESCAPED = re.compile(rb"%(?:25|3D)")
+_ESCAPED = regex(rb"%(?:25|3D)")
 """What tar writes in the name of an attribute for ``%`` and ``=`` (``xattr_encode_keyword`` in ``xheader.c``)."""
-_TIME = re.compile(rb"([0-9]{1,12})(?:\.([0-9]{1,9}))?")
+_TIME = regex(rb"([0-9]{1,12})(?:\.([0-9]{1,9}))?")
 
 
 Records = Mapping[bytes, bytes]

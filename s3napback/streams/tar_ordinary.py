@@ -13,6 +13,7 @@ from collections.abc import Callable
 from zlib import adler32
 
 from s3napback.records import dataclass
+from s3napback.regexes import regex
 from s3napback.streams.dumpdirs import is_usual_dumpdir
 from s3napback.streams.tar_headers import BLOCK_SIZE, DIRECTORY, DUMPDIR, Header, Member, checked_member
 
@@ -23,25 +24,25 @@ def _block(size: bytes, kind: bytes, mode: bytes = rb"[0-7]{7}") -> bytes:
 
 
 _NAMED = rb"(?=([^\0]{1,100}))"
-_HEADER = re.compile(_NAMED + _block(rb"[0-7]{11}", b"0", rb"0000[0-7]{3}"), re.DOTALL)
+_HEADER = regex(_NAMED + _block(rb"[0-7]{11}", b"0", rb"0000[0-7]{3}"), re.DOTALL)
 """Of a file with a mode that gives no power: name, size, checksum."""
-_DESCRIBED = re.compile(
+_DESCRIBED = regex(
     # What most folders are is seen at once by the type of the header behind.
     rb"(?=.{1180}0)" + _block(rb"00000000[0-7]{3}", b"x") + rb"(?:([1-9][0-9]{1,2}) path=([^\0\n]+)\n)?"
     rb"(?:([1-9][0-9]) mtime=[0-9.]{1,24}\n)?",
     re.DOTALL,
 )
-_LISTED = re.compile(
+_LISTED = regex(
     _block(rb"[0-7]{11}", b"x") + rb"(([1-9][0-9]{1,3}) path=([^\0\n]+)\n)?"
     rb"(([1-9][0-9]) mtime=([0-9.]{1,24})\n)?([1-9][0-9]{1,8}) GNU\.dumpdir=",
     re.DOTALL,
 )
-_FOLDER = re.compile(_NAMED + _block(rb"0{11}", b"5"), re.DOTALL)
+_FOLDER = regex(_NAMED + _block(rb"0{11}", b"5"), re.DOTALL)
 """Of a folder: the same as of a file."""
 _TIME_ALONE = {b"%011o" % size: b"%d" % size for size in range(10, 40)}
 """Of an extended header with a time and nothing else: its size, and how its record writes its own length."""
 _EXTENDED, _LINE_END = b"x\n"
-_UNUSUAL = re.compile(rb"/|\.{1,2}(?:/|\Z)|.*/(?:\.{1,2})?(?:/|\Z)", re.DOTALL)
+_UNUSUAL = regex(rb"/|\.{1,2}(?:/|\Z)|.*/(?:\.{1,2})?(?:/|\Z)", re.DOTALL)
 """Folders whose names can be written shorter, or lead elsewhere."""
 _NO_NAMES = (b"", b".", b"..")
 _NO_ENTRIES = b"\0"

@@ -7,9 +7,10 @@ from urllib.parse import quote, unquote
 
 from s3napback.archives import join_prefix
 from s3napback.records import dataclass
+from s3napback.regexes import regex
 
 FOLDER = "s3napback-status"
-_KEY = re.compile(rf"(?:(?P<prefix>.+)/)?{FOLDER}/(?P<host>[^/]+)/(?P<configuration>[^/]+)\.json", re.DOTALL)
+_KEY = regex(rf"(?:(?P<prefix>.+)/)?{FOLDER}/(?P<host>[^/]+)/(?P<configuration>[^/]+)\.json", re.DOTALL)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import date, datetime
@@ -39,6 +38,7 @@ from typing import Any, TypeVar
 
 from s3napback.archives import format_time, parse_time
 from s3napback.records import dataclass
+from s3napback.regexes import regex
 
 SCHEMA = 1
 LARGEST = 1_048_576
@@ -50,7 +50,7 @@ ERRORS = ("source", "tool", "store", "owner", "clock", "key", "bug", "time")
 _Kind = TypeVar("_Kind")
 
 _MOST_DIGITS = 18
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DAY = regex(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class Unreadable(Exception):
