@@ -45,13 +45,20 @@ class Foot:
             _feet.remove(self)
 
     def draw(self, lines: Sequence[str]) -> None:
-        """Draw lines in the place of those before, none of which is wider than the terminal."""
+        """Draw lines in the place of those before, none of which is wider than the terminal.
+
+        Without lines nothing is written where nothing was drawn: what stands there then is somebody else's.
+        """
         text = "\r\n".join(lines).encode(self._encoding, "replace")
         up = b"\x1b[%dA" % (len(lines) - 1) if len(lines) > 1 else b""
         with held() as is_free:
-            if is_free:
-                self._write(ERASE + _NO_WRAPPING + text + _WRAPPING + up + b"\r" if lines else ERASE)
-                self._is_drawn = bool(lines)
+            if not is_free:
+                return
+            if lines:
+                self._write(ERASE + _NO_WRAPPING + text + _WRAPPING + up + b"\r")
+                self._is_drawn = True
+            else:
+                self.erase()
 
     def erase(self) -> None:
         """Leave nothing of it."""

@@ -125,7 +125,7 @@ def whole_of(describe: Callable[[], str]) -> Iterator[None]:
 
 @contextmanager
 def asking_until(is_over: Callable[[], bool]) -> Iterator[None]:
-    """While the context lasts, and until ``is_over``, a person may be asked something on the terminal."""
+    """While the context lasts, and until ``is_over``, a person may be asked something on the terminal, or reads."""
     _asking.append(is_over)
     try:
         yield
@@ -134,7 +134,7 @@ def asking_until(is_over: Callable[[], bool]) -> Iterator[None]:
 
 
 def may_be_asking() -> bool:
-    """Whether a program may be asking somebody something on the terminal, which must be left to it."""
+    """Whether a program may be asking somebody something on the terminal, or writes there: it must be left to it."""
     return not all(is_over() for is_over in list(_asking))
 
 

@@ -11,8 +11,6 @@ from s3napback.browsing.nodes import joined, lies_within, split
 from s3napback.records import dataclass
 from s3napback.regexes import regex
 
-_ANY_NAME = rb"[^\t\n]+"
-_CHARACTER = rb"(?:[\x00-\x7f]|[\xc0-\xf7][\x80-\xbf]{1,3}|[\x80-\xff])"
 _CLASS = regex(r"\[(!|\^)?(\]?[^\]]*)\]", re.DOTALL)
 
 
@@ -22,18 +20,22 @@ class Pattern:
 
     Attributes:
         text: as it was written.
-        expression: that fits whole names, or whole paths if there is a slash in the text.
+        expression: that fits whole names as text, or whole paths if there is a slash in the pattern.
         literal: bytes that each name which it fits holds; empty if there are none.
     """
 
     text: bytes
-    expression: re.Pattern[bytes]
+    expression: re.Pattern[str]
     literal: bytes
 
     @property
     def is_of_paths(self) -> bool:
         """Whether it speaks of whole paths, absolute ones."""
         return b"/" in self.text
+
+    def fits(self, name: bytes) -> bool:
+        """Whether it fits all of a name, or of a path; a byte that is no character counts as one."""
+        return self.expression.fullmatch(name.decode("utf-8", "surrogateescape")) is not None
 
 
 def read_pattern(text: bytes) -> Pattern:
@@ -44,7 +46,7 @@ def read_pattern(text: bytes) -> Pattern:
     written = text.decode("utf-8", "surrogateescape")
     parts = [_part(sign) for sign in _signs(written)]
     literals = [b"".join(run) for run in _runs(parts)]
-    expression = b"".join(each for each, _literal in parts)
+    expression = "".join(each for each, _literal in parts)
     return Pattern(text, re.compile(expression, re.DOTALL), max(literals, key=len, default=b""))
 
 
@@ -61,45 +63,33 @@ def _signs(text: str) -> Iterator[str]:
         position += length
 
 
-def _part(sign: str) -> tuple[bytes, bytes]:
+def _part(sign: str) -> tuple[str, bytes]:
     """The expression for a sign, and the bytes for which it stands if it is literal."""
     if sign == "*":
-        return b".*", b""
+        return ".*", b""
     if sign == "?":
-        return _CHARACTER, b""
+        return ".", b""
     if len(sign) > 1 and sign[0] == "[":
         return _class(sign), b""
-    literal = sign[-1].encode("utf-8", "surrogateescape")
-    return re.escape(literal), literal
+    return re.escape(sign[-1]), sign[-1].encode("utf-8", "surrogateescape")
 
 
-def _class(sign: str) -> bytes:
+def _class(sign: str) -> str:
     found = _CLASS.fullmatch(sign)
     inner = found[2] if found else sign[1:-1]
-    single, position = [], 0
+    fitting, position = "", 0
     while position < len(inner):
-        if position + 2 < len(inner) and inner[position + 1] == "-":
-            first, last = ord(inner[position]), ord(inner[position + 2])
-            single.append((first, last))
-            position += 3
-        else:
-            single.append((ord(inner[position]), ord(inner[position])))
-            position += 1
-    plain = b"".join(
-        rb"\x%02x-\x%02x" % (first, min(last, 127)) for first, last in single if first <= 127 and first <= last
-    )
-    wide = [
-        re.escape(chr(code).encode("utf-8", "surrogateescape"))
-        for first, last in single
-        for code in range(max(first, 128), min(last, max(first, 128) + 1024) + 1)
-    ]
-    fitting = b"|".join([*([b"[" + plain + b"]"] if plain else []), *wide]) or b"(?!)"
+        is_range = position + 2 < len(inner) and inner[position + 1] == "-"
+        first, last = ord(inner[position]), ord(inner[position + 2 * is_range])
+        if first <= last:
+            fitting += rf"\U{first:08x}-\U{last:08x}"
+        position += 3 if is_range else 1
     if found and found[1]:
-        return b"(?!" + fitting + b")" + _CHARACTER
-    return b"(?:" + fitting + b")"
+        return f"[^{fitting}]" if fitting else "."
+    return f"[{fitting}]" if fitting else "(?!)"
 
 
-def _runs(parts: list[tuple[bytes, bytes]]) -> Iterator[list[bytes]]:
+def _runs(parts: list[tuple[str, bytes]]) -> Iterator[list[bytes]]:
     run: list[bytes] = []
     for _expression, literal in parts:
         if literal:
@@ -167,8 +157,8 @@ class Interest:
         if self.pattern is None:
             return True
         if self.pattern.is_of_paths:
-            return self.pattern.expression.fullmatch(self.absolute(path)) is not None
-        return self.pattern.expression.fullmatch(name or posixpath.basename(self.top)) is not None
+            return self.pattern.fits(self.absolute(path))
+        return self.pattern.fits(name or posixpath.basename(self.top))
 
     def includes(self, folder: bytes, name: bytes) -> bool:
         """Whether something has to be known of a name."""

@@ -12,11 +12,11 @@ from s3napback.browsing.lineages import Version, versions
 from s3napback.browsing.nodes import MISSING
 from s3napback.browsing.showing import json_line, json_of, json_of_path, line_of, text_of_name
 from s3napback.catalogue.contents import CataloguedArchive, newest_first
-from s3napback.commands.looking import Looker, LookRequest, Output, OutputForm, require_directory, top_of
+from s3napback.commands.looking import Looker, LookRequest, Output, OutputForm, path_within, require_directory, top_of
 from s3napback.commands.recorded import Account, RecordedTree
 from s3napback.config.settings import Configuration
 from s3napback.errors import S3napbackError, StoreUnreachable, UnusableConfiguration
-from s3napback.formatting import shell_word
+from s3napback.formatting import printable, shell_word
 from s3napback.kinds import DIRECTORY, SourceName
 from s3napback.logs import log_lines
 from s3napback.records import dataclass
@@ -48,7 +48,7 @@ def show(configuration: Configuration, request: LookRequest, pattern: str, today
     """Show what fits.
 
     Args:
-        request: with a source, or without for all directories.
+        request: with a source or a path in one, or without for all directories.
         pattern: for names, or with a slash in it for absolute paths.
         today: completes ``--at``.
         output: takes the result.
@@ -62,21 +62,24 @@ def show(configuration: Configuration, request: LookRequest, pattern: str, today
     looker = Looker(configuration, request, today)
     tidied = _tidied(pattern)
     wanted = read_pattern(tidied.encode("utf-8", "surrogateescape"))
-    words = [looker.located(request.source)[0]] if request.source else _directories(looker, request.origin)
-    if request.source and looker.holdings.has_any(pattern) and not looker.holdings.has_any(words[0]):
+    word, within = looker.located(request.source)
+    words = [word] if word else _directories(looker, request.origin)
+    if word and looker.holdings.has_any(pattern) and not looker.holdings.has_any(word):
         meant = f"find {shell_word(request.source)} {shell_word(pattern)}"
         raise NothingToRestore(f"there are no archives of {request.source}; PATTERN comes first, then SOURCE: {meant}")
     counter = _Counter()
     told = Account()
     with looker.looking():
-        found = _found_in(words, partial(_found, looker, at=request.at, pattern=wanted, told=told), told)
+        look = partial(_found, looker, at=request.at, within=within, pattern=wanted, told=told)
+        found = _found_in(words, look, told)
         _show(counter.counted(found), pattern, output)
     told.tell_lacking()
     if told.failed and not told.archives:
         return told.exit_code
     if not counter.count:
         gaps = looker.gaps(told.archives)
-        raise NoSuchPath(f"nothing fits {pattern!r}{_hint(tidied)}", *gaps)
+        below = f" in {printable(within)}" if within else ""
+        raise NoSuchPath(f"nothing fits {pattern!r}{below}{_hint(tidied)}", *gaps)
     # To ask of each costs a request.
     for line in looker.gaps(sorted(told.archives, key=newest_first)[:1]):
         logger.warning("%s", line)
@@ -125,11 +128,15 @@ def _found_in(words: Sequence[str], found: Callable[[str], Iterator[Found]], tol
             log_lines(logger, logging.WARNING if is_young else logging.ERROR, error.under(word))
 
 
-def _found(looker: Looker, word: str, at: str, pattern: Pattern, told: Account) -> Iterator[Found]:
-    """What fits in one source; the archives of which each tells what that night was are added to ``told``."""
+def _found(looker: Looker, word: str, at: str, within: str, pattern: Pattern, told: Account) -> Iterator[Found]:
+    """What fits in one source; the archives of which each tells what that night was are added to ``told``.
+
+    Args:
+        within: nothing outside of this path; empty is all of the source.
+    """
     source = looker.source(word)
     require_directory(source)
-    wanted = Interest(pattern=pattern, top=top_of(source))
+    wanted = Interest(path_within(source, within), pattern=pattern, top=top_of(source))
     if at:
         chain = looker.chain(word, at)
         told.archives.append(chain[-1])

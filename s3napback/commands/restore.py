@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -30,13 +32,14 @@ from s3napback.recovery.original_choice import (
     require_kind,
     with_all_originals,
 )
-from s3napback.recovery.paths import members_of_paths
+from s3napback.recovery.paths import NoSuchPath, members_of_paths
 from s3napback.recovery.registry import Restore, Restorer, UnclearRequest, Wanted, recovery_of
 from s3napback.recovery.single_file import TO_STANDARD_OUTPUT
 from s3napback.recovery.staging import UnusableTarget
 from s3napback.recovery.unread import said_of, unread_in
 from s3napback.rotation import day_date
-from s3napback.standing import working_on
+from s3napback.screen import above
+from s3napback.standing import asking_until, working_on
 
 logger = logging.getLogger("s3napback")
 
@@ -147,23 +150,44 @@ def restore(
     if request.in_place and not request.agreed:
         _ask(request, meant.source, confirm)
     logger.info("restoring %s from %s", meant.source, _described(holdings, meant))
-    decoder = meant.decoder()
-    what, arrived = f"restoring {meant.source} from {_described(holdings, meant)}", decoder.transport.total
-    # Of PATHs only what is needed is fetched, be it ever so little.
-    expected = 0 if request.paths else sum(archive.stored.size for archive in meant.chain)
-    counts = {"fetched": lambda: arrived.size}
-    with working_on(what, counts, expected=expected, title=str(meant.source), stage="restore"):
-        task.run(decoder, meant.chain)
+    fetched = _carry_out(task, meant, request, _described(holdings, meant))
     logger.info(
         "%s is restored to %s: %s fetched, %s",
         *(meant.source, "standard output" if request.where == TO_STANDARD_OUTPUT else request.where),
-        *(human_bytes(decoder.transport.total.size), human_time(time.monotonic() - clock)),
+        *(human_bytes(fetched), human_time(time.monotonic() - clock)),
     )
     if meant.gaps:
         raise NotWhole(
             f"what was restored is not what {meant.source} held in any night:", *(f"  {gap}" for gap in meant.gaps)
         )
     return 0
+
+
+def _carry_out(task: Restore, meant: _Meant, request: RestoreRequest, described: str) -> int:
+    """Restore, and show how far along it is; returns how many bytes were fetched."""
+    decoder = meant.decoder()
+    what, arrived = f"restoring {meant.source} from {described}", decoder.transport.total
+    # Of PATHs only what is needed is fetched, be it ever so little.
+    expected = 0 if request.paths else sum(archive.stored.size for archive in meant.chain)
+    counts = {"fetched": lambda: arrived.size}
+    with (
+        _undisturbed(request.where),
+        working_on(what, counts, expected=expected, title=str(meant.source), stage="restore"),
+    ):
+        task.run(decoder, meant.chain)
+    return arrived.size
+
+
+@contextmanager
+def _undisturbed(where: Path) -> Iterator[None]:
+    """While the context lasts, nothing is drawn over what is restored to a terminal, and what was drawn is gone."""
+    if where != TO_STANDARD_OUTPUT or not sys.stdout.isatty():
+        yield
+        return
+    with asking_until(lambda: False):
+        with above():
+            pass
+        yield
 
 
 def _check_target(task: Restore, request: RestoreRequest, stall_timeout: int) -> None:
@@ -186,7 +210,11 @@ def _check_target(task: Restore, request: RestoreRequest, stall_timeout: int) ->
 
 
 def _located(holdings: Holdings, request: RestoreRequest) -> RestoreRequest:
-    """The same request, of the source within which a path lies that is none itself: ``/etc`` for ``/etc/hosts``."""
+    """The same request, of the source within which a path lies that is none itself: ``/etc`` for ``/etc/hosts``.
+
+    Raises:
+        NoSuchPath: a PATH besides is relative to what is no source.
+    """
     if request.keys or not request.source.startswith("/") or holdings.has_any(request.source):
         return request
     catalogue = holdings.catalogue
@@ -195,6 +223,8 @@ def _located(holdings: Holdings, request: RestoreRequest) -> RestoreRequest:
         holder = original_holder_of(request.source, catalogue.original)
     if holder is None:
         return request
+    if not all(path.startswith("/") for path in request.paths):
+        raise NoSuchPath(f"{request.source} is no source, but lies in {holder}: name that, and the path behind it")
     logger.info("%s lies in %s: restoring that of it", request.source, holder)
     return replace(request, source=str(holder), paths=(request.source, *request.paths))
 

@@ -178,6 +178,33 @@ def test_a_pattern_fits_whole_names_and_with_a_slash_paths(filled: Site, pattern
     assert names(filled, "find", pattern) == [f"{filled.source}/{name}" for name in expected]
 
 
+def test_a_question_mark_stands_for_one_character_of_however_many_bytes(site: Site) -> None:
+    wide, bytes_of_none = ("é", "日", "\U0001f600"), os.fsdecode(b"\xed\xa0\x80")
+    for name in (*wide, bytes_of_none):
+        (site.source / name).write_text("")
+    site.configure_cycle("Diffs 6")
+    night(site, 0)
+
+    def fitting(pattern: str) -> set[str]:
+        return {Path(path).name for path in names(site, "find", pattern)}
+
+    assert fitting("?") == fitting("[!a]") == fitting("[à-\U0010ffff]") == set(wide)
+    # What is no character counts byte by byte.
+    assert fitting("???") == fitting("[!a][!a][!a]") == {bytes_of_none}
+    assert fitting("*??").isdisjoint(wide)
+    for pattern in ("??", "[!é][!日]", "é?", "[z-a]"):
+        assert "nothing fits" in said(site, "find", pattern, expect=1)[1]
+
+
+def test_a_folder_in_place_of_a_source_is_where_names_are_found(filled: Site) -> None:
+    etc = filled.source / "etc"
+    ssh = [f"{etc}/ssh", f"{etc}/ssh/sshd_config"]
+    assert names(filled, "find", "*s*", str(etc)) == [f"{etc}/hosts", *ssh]
+    assert names(filled, "find", "*s*", str(etc), "--at", "2026-01-03") == ssh
+    assert names(filled, "find", "/*/etc/*", str(etc / "ssh")) == ssh
+    assert "nothing fits 'hard' in /" in said(filled, "find", "hard", str(etc), expect=1)[1]
+
+
 def test_where_nothing_fits_a_pattern_it_is_said_how_parts_of_names_are_found(filled: Site) -> None:
     assert "'*osts*' fits parts of them" in said(filled, "find", "osts", expect=1)[1]
     assert "'*ssh/sshd*' fits parts of them" in said(filled, "find", "ssh//sshd", expect=1)[1]

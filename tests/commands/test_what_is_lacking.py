@@ -137,6 +137,10 @@ def test_a_path_within_a_source_is_found_in_it(site: Site, tmp_path: Path) -> No
     assert sorted(path.name for path in (tmp_path / "one").rglob("*") if path.is_file()) == ["one"]
     site.run("restore", f"{inner}//", "--to", str(tmp_path / "both"), f"{site.source}/file", day=None)
     assert sorted(path.name for path in (tmp_path / "both").rglob("*") if path.is_file()) == ["file", "one", "two"]
+    # There is a file of this name in the source, but not in the folder.
+    for words in (("restore", str(inner), "file", "--to", str(tmp_path / "none")), ("dump", str(inner), "one")):
+        relative = site.run(*words, day=None, expect=1)
+        assert f"{inner} is no source, but lies in Directory {site.source}: name that, and the path" in relative.stderr
     refused = site.run("restore", f"{inner}/three", "--to", str(tmp_path / "none"), day=None, expect=1)
     assert "three" in refused.stderr
     assert "no archives of /elsewhere" in site.run(

@@ -33,26 +33,45 @@ class Seen:
     Attributes:
         drawn: the foot, each time.
         lines: everything else, as somebody sees it afterwards.
+        text: all of it.
     """
 
     drawn: list[list[str]]
     lines: list[str]
+    text: str
+
+
+IN_FRONT = "import os, sys, fcntl, termios; fcntl.ioctl(2, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+BEHIND_A_SHELL = """\
+import os, sys, fcntl, termios
+fcntl.ioctl(2, termios.TIOCSCTTY, 0)
+child = os.fork()
+if not child:
+    os.setpgid(0, 0)
+    os.execv(sys.argv[1], sys.argv[1:])
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
 
 
 def on_terminal(
     site: Site, *options: str, columns: int = 80, environment: Mapping[str, str] | None = None,
-    meanwhile: Callable[[subprocess.Popen[bytes]], None] = lambda _process: None, expect: int = 0
+    meanwhile: Callable[[subprocess.Popen[bytes]], None] = lambda _process: None, expect: int = 0,
+    start: str = IN_FRONT, has_output: bool = False
 ) -> Seen:  # fmt: skip
-    """Run a command whose standard error is a terminal in the foreground."""
+    """Run a command whose standard error is a terminal in the foreground.
+
+    Args:
+        start: runs it elsewhere.
+        has_output: its standard output is the terminal as well.
+    """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     # The last one counts for whoever starts a session on it.
     full = {**site.full_environment(), "TERM": "xterm", **(environment or {})}
-    start = "import os, sys, fcntl, termios; fcntl.ioctl(2, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
     command = site.command(*options)
     process = subprocess.Popen(
-        [command[0], "-c", start, *command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs,
-        env=full, start_new_session=True,
+        [command[0], "-c", start, *command], stdin=subprocess.DEVNULL,
+        stdout=theirs if has_output else subprocess.DEVNULL, stderr=theirs, env=full, start_new_session=True,
     )  # fmt: skip
     os.close(theirs)
     meanwhile(process)
@@ -67,7 +86,7 @@ def on_terminal(
     assert process.wait(60) == expect, data
     text = data.decode()
     drawn = [re.split("\r+\n", match[1]) for match in DRAWN.finditer(text) if match[1]]
-    return Seen(drawn, DRAWN.sub("", text).replace("\r\n", "\n").split("\n"))
+    return Seen(drawn, DRAWN.sub("", text).replace("\r\n", "\n").split("\n"), text)
 
 
 @pytest.fixture
@@ -155,6 +174,22 @@ def test_restore_and_verify_show_how_far_along_they_are(quick: Site, command: st
     more = ["--to", str(quick.root / "back")] if command == "restore" else []
     seen = on_terminal(quick, command, f"{quick.source}/a", *more)
     assert any(command in line and "%" in line for lines in seen.drawn for line in lines)
+
+
+def test_what_is_dumped_to_a_terminal_is_not_drawn_over(quick: Site) -> None:
+    content = os.urandom(12_000).hex()  # without the end of a line
+    (quick.source / "a" / "file").write_text(content)
+    quick.run()
+    configure(quick, "BandwidthLimit 25k")
+    seen = on_terminal(quick, "dump", f"{quick.source}/a", "file", has_output=True)
+    assert content in seen.text
+    assert "\x1b" not in seen.text
+
+
+def test_behind_a_shell_that_has_the_terminal_nothing_is_drawn_and_nothing_erased(slow: Site) -> None:
+    seen = on_terminal(slow, start=BEHIND_A_SHELL)
+    assert "2 sources" in seen.text
+    assert "\x1b" not in seen.text
 
 
 @pytest.mark.parametrize("kind", ["a file", "an abstract name"])
