@@ -27,6 +27,7 @@ from s3napback.streams.tar_headers import SHADOWS
 _COPY = "copy"
 _PREFIX = ".s3napback-restore-"
 _PIECE = 1 << 24  # bytes; copied at once, at most
+_FAR = 3_000_000_000  # nanoseconds; more than any file system's steps
 _LISTS = (os.fsdecode(ACCESS_LIST), os.fsdecode(DEFAULT_LIST))
 
 _REFUSING = frozenset(
@@ -234,6 +235,8 @@ class Copier:
         if not stat.S_ISLNK(now.st_mode) and stat.S_IMODE(place.look().st_mode) != mode:
             with self.noting(place.path, Aspect.MODE):
                 Path(place.way).chmod(mode)
+                if stat.S_IMODE(place.look().st_mode) != mode:
+                    self.refusals.note(place.path, Aspect.MODE, "the target takes no others")
         self._give_times(status, place)
 
     def give_times(self, status: os.stat_result, name: str, target: int, path: bytes) -> None:
@@ -255,8 +258,11 @@ class Copier:
     def _give_times(self, status: os.stat_result, place: _Place) -> None:
         with self.noting(place.path, Aspect.TIMES):
             os.utime(place.way, ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=place.is_folder)
-            if not are_close(place.look().st_mtime_ns, status.st_mtime_ns):
-                self.refusals.note(place.path, Aspect.TIMES, "the target keeps others that are near")
+            found, asked = place.look().st_mtime_ns, status.st_mtime_ns
+            if not are_close(found, asked):
+                is_near = abs(found - asked) < _FAR
+                reason = "the target keeps others that are near" if is_near else "the target has no such times"
+                self.refusals.note(place.path, Aspect.TIMES, reason)
 
     def _give_attributes(self, source: str, place: _Place) -> None:
         follows = place.is_folder
@@ -273,6 +279,7 @@ class Copier:
             try:
                 value = os.getxattr(source, name, follow_symlinks=follows)
                 os.setxattr(place.way, name, value, follow_symlinks=follows)
+                _require_attribute(place, name)
             except OSError as error:
                 # Labels of the security system are the live system's own business where it does not take them.
                 if name == CAPABILITY.decode():
@@ -280,6 +287,14 @@ class Copier:
                 elif not name.startswith("security."):
                     aspect = Aspect.ACCESS if name in _LISTS else Aspect.ATTRIBUTES
                     self.refusals.note(place.path, aspect, _words(error))
+
+
+def _require_attribute(place: _Place, name: str) -> None:
+    """Raise where the target says of an attribute that it has set it, and has not, as NTFS-3G does of access lists."""
+    try:
+        os.getxattr(place.way, name, follow_symlinks=place.is_folder)
+    except OSError as error:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP)) from error
 
 
 def copy_names(tree: int, links: Mapping[bytes, bytes], refusals: Refusals) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -95,6 +96,31 @@ def test_what_the_target_does_not_take_from_elsewhere_is_told_and_strictly_nothi
         assert (ramfs / "out/etc/file").read_text() == "x"
     finally:
         subprocess.run(["umount", str(ramfs)], check=True)
+
+
+def test_permissions_that_the_target_forgets_are_told_of_what_was_prepared_elsewhere(
+    site: Site, tmp_path: Path, disk: Path
+) -> None:
+    site.configure("")
+    secret = file_member("etc/secret")
+    secret.mode, secret.mtime = 0o600, 1_000_000_000
+    put_archive(site, 0, tar_of((folder_member("etc", ["Ysecret"]), b""), (secret, b"x")))
+    (tmp_path / "below").mkdir()
+    (tmp_path / "nas").mkdir()
+    command = ("bindfs", "--chmod-ignore", "-p", "0777", str(tmp_path / "below"), str(tmp_path / "nas"))
+    subprocess.run(command, check=True)
+    try:
+        where = tmp_path / "nas/out"
+        with pytest.raises(UnusableTarget, match="strict-metadata"):
+            restore_here(site, "/etc", where, staging=disk, strict=True)
+        with pytest.raises(Incomplete) as caught:
+            restore_here(site, "/etc", where, staging=disk)
+        assert stat.S_IMODE((where / "etc/secret").stat().st_mode) == 0o777
+    finally:
+        subprocess.run(["umount", str(tmp_path / "nas")], check=True)
+    told = [str(line) for line in caught.value.args]
+    assert "2 paths: permissions not set (the target takes no others)" in told
+    assert f"  {where}/etc/secret" in told
 
 
 def test_a_folder_for_staging_must_be_there(site: Site, tmp_path: Path) -> None:
