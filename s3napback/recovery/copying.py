@@ -15,19 +15,19 @@ from pathlib import Path
 
 from s3napback.capabilities import is_bound_by_modes, is_deprived_root
 from s3napback.records import dataclass
+from s3napback.recovery.disks import Disks
 from s3napback.recovery.folders import cursor, entry_mode, go_to, unchanged, walk
 from s3napback.recovery.manners import USUAL_MANNERS, Manners
 from s3napback.recovery.members import ACCESS_LIST, CAPABILITY, DEFAULT_LIST, SET_ID
 from s3napback.recovery.passing import Before
 from s3napback.recovery.private import private_folder
 from s3napback.recovery.refusals import Aspect, Refusals
-from s3napback.recovery.times import are_close
+from s3napback.recovery.times import are_close, are_near
 from s3napback.streams.tar_headers import SHADOWS
 
 _COPY = "copy"
 _PREFIX = ".s3napback-restore-"
 _PIECE = 1 << 24  # bytes; copied at once, at most
-_FAR = 3_000_000_000  # nanoseconds; more than any file system's steps
 _LISTS = (os.fsdecode(ACCESS_LIST), os.fsdecode(DEFAULT_LIST))
 
 _REFUSING = frozenset(
@@ -84,11 +84,13 @@ class Copier:
         refusals: takes what the target does not.
         stack: holds the folders in which the first names of files wait for the others.
         manners: of the target.
+        disks: that something was copied to.
     """
 
     refusals: Refusals
     stack: ExitStack
     manners: Manners = USUAL_MANNERS
+    disks: Disks = field(default_factory=Disks)
     _first_names: dict[tuple[int, int], tuple[int, str]] = field(default_factory=dict)
     _pools: dict[int, int] = field(default_factory=dict)
     _lone: dict[tuple[int, int], str] = field(default_factory=dict)
@@ -131,6 +133,7 @@ class Copier:
             private_folder(target, _PREFIX) as (_beside, folder),
             _readable(name, status, source) if is_shut else nullcontext(),
         ):
+            self.disks.note(folder, self.stack)
             if not self._linked(status, folder, path):
                 # exfat-fuse has no pipes and devices, and speaks of failing; it leaves an empty file.
                 is_special = not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode))
@@ -260,8 +263,8 @@ class Copier:
             os.utime(place.way, ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=place.is_folder)
             found, asked = place.look().st_mtime_ns, status.st_mtime_ns
             if not are_close(found, asked):
-                is_near = abs(found - asked) < _FAR
-                reason = "the target keeps others that are near" if is_near else "the target has no such times"
+                is_far = not are_near(found, asked)
+                reason = "the target has no such times" if is_far else "the target keeps others that are near"
                 self.refusals.note(place.path, Aspect.TIMES, reason)
 
     def _give_attributes(self, source: str, place: _Place) -> None:

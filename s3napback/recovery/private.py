@@ -68,6 +68,7 @@ def _remove(name: str, folder: int, parent: int) -> None:
     The file system may not be there any more, or may have become read-only. That is not what a run that fails for it
     ends with.
     """
+    is_told = False
     try:
         own = os.fstat(folder)
         with unchanged(parent):
@@ -77,8 +78,10 @@ def _remove(name: str, folder: int, parent: int) -> None:
                 os.rmdir(name, dir_fd=parent)
             except OSError as error:
                 _tell_of_rest(name, parent, own, error)
+                is_told = True
     except OSError as error:
-        logger.warning("%s is left, and cannot be removed: %s", printable(_path(name, parent)), error.strerror)
+        if not is_told:
+            logger.warning("%s is left, and cannot be removed: %s", printable(_path(name, parent)), error.strerror)
     finally:
         with suppress(OSError):
             os.close(folder)
