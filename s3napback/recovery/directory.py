@@ -142,12 +142,12 @@ class DirectoryRestore:
             replay.manners = manners | at_target
             gave_power = replay.run(chain, wanted, asked, prepare)
             names = replay.there(outermost(asked) or (gate.top,))
-            with looking_into_it():
-                powers = powers_in(staging.tree, names) if gave_power and not self.is_private else Powers()
             tree = staging.tree
             if staging.is_elsewhere and not self.in_place:
                 require_empty_folder(staging.target, self.where)
                 tree = stack.enter_context(brought_over(staging, gate.top, names, replay.refusals, manners=at_target))
+            with looking_into_it():
+                powers = powers_in(tree, names) if gave_power and not self.is_private else Powers()
             if self.strict and (replay.foreign or _lines(replay, nature, self.where)):
                 _refuse(replay, nature, self.where)
             publish(staging, tree, gate.top, names, replay.refusals, in_place=self.in_place, manners=at_target)

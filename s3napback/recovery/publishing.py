@@ -247,7 +247,8 @@ class _Move:
         self._enter(name)
         is_told = self.source.depth >= self.above
         if not is_there and not is_told:
-            with suppress(PermissionError):
+            # Some targets refuse it, or know nothing of permissions.
+            with suppress(OSError):
                 os.fchmod(self.target.descriptor, 0o755)
         place = tuple(self.source.names)
         if not is_there:
