@@ -90,19 +90,22 @@ def folding_of(folder: int) -> Folding:
     """
     same = _same_as(_PROBE, (_OTHER_CASE, *(_PROBE + each for each in EITHER.ends)), folder)
     ends = "".join(each for each in EITHER.ends if _PROBE + each in same)
-    return Folding(_OTHER_CASE in same, bool(_same_as(_FORMS[0], _FORMS[1:], folder)), ends, _gives_another(folder))
+    has_forms = bool(_same_as(_FORMS[0], _FORMS[1:], folder))
+    return Folding(
+        _OTHER_CASE in same, has_forms, ends, _gives_another(_NO_TEXT, folder), _gives_another(_OTHER_CASE, folder)
+    )
 
 
-def _gives_another(folder: int) -> bool:
-    """Whether a name that is not UTF-8 is taken, and another one listed."""
+def _gives_another(name: str, folder: int) -> bool:
+    """Whether a name is taken, and another one listed."""
     try:
-        os.close(os.open(_NO_TEXT, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder))
+        os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder))
     except OSError:
         return False
     try:
-        return _NO_TEXT not in names_in(folder)
+        return name not in names_in(folder)
     finally:
-        os.unlink(_NO_TEXT, dir_fd=folder)
+        os.unlink(name, dir_fd=folder)
 
 
 def _same_as(name: str, others: Sequence[str], folder: int) -> frozenset[str]:

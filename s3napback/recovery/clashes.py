@@ -29,19 +29,26 @@ class Folding:
         forms: letters with accents, as one character and as two.
         ends: characters that it drops where a name ends with them, as FAT does with dots.
         only_text: it takes names that are not UTF-8, and gives others for them, as a mount of SeaweedFS does.
+        lowers: it lists all names in small letters, as NTFS does that is mounted with ``ignore_case``.
     """
 
     case: bool = False
     forms: bool = False
     ends: str = ""
     only_text: bool = False
+    lowers: bool = False
 
     def __bool__(self) -> bool:
-        return self.case or self.forms or bool(self.ends) or self.only_text
+        return self.case or self.forms or bool(self.ends) or self.only_text or self.lowers
 
     def __or__(self, other: Folding) -> Folding:
-        only_text = self.only_text or other.only_text
-        return Folding(self.case or other.case, self.forms or other.forms, self.ends + other.ends, only_text)
+        only_text, lowers = self.only_text or other.only_text, self.lowers or other.lowers
+        return Folding(self.case or other.case, self.forms or other.forms, self.ends + other.ends, only_text, lowers)
+
+    @property
+    def lists_others(self) -> bool:
+        """Whether it lists what it has taken by names that are not those that it was given."""
+        return bool(self.ends) or self.lowers
 
     def gives_another(self, name: str) -> bool:
         """Whether the target would list another name in the place of this one; a later archive would know that gone."""
@@ -109,6 +116,7 @@ class Clashes:
         lost: names that do not pass, or that another one is written over; of a folder only its own.
         orphaned: those among them that are hard links to others of them.
         shortened: names that do pass, and of which the target keeps less.
+        lowered: one that does pass is listed in small letters, and has others.
     """
 
     folding: Folding
@@ -116,6 +124,7 @@ class Clashes:
     lost: set[str] = field(default_factory=set)
     orphaned: set[str] = field(default_factory=set)
     shortened: set[str] = field(default_factory=set)
+    lowered: bool = False
     _first: dict[bytes, bytes] = field(default_factory=dict)
     _room: int = _REMEMBERED_BYTES
     _has_lists: bool = False
@@ -135,6 +144,7 @@ class Clashes:
             if self.folding.kept(last) != last:
                 self._take_room(member.name)
                 self.shortened.add(member.name)
+            self.lowered = self.lowered or (self.folding.lowers and last.lower() != last)
             return True
         if member.type == HARD_LINK and not self._is_lost(member.name):
             self._lose(member.name)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 
+from s3napback.recovery.clashes import TELLS_APART, Folding
 from s3napback.recovery.folders import Cursor, opened_anew, reached, walk
 
 _AT_ONCE = 100_000
@@ -64,22 +65,40 @@ def _sum(dumpdir: bytes) -> bytes:
     return hashlib.blake2b(dumpdir, digest_size=16).digest()
 
 
-def gone(folder: int, dumpdir: bytes) -> list[tuple[str, bool]]:
+def gone(
+    folder: int,
+    dumpdir: bytes,
+    folding: Folding = TELLS_APART,
+    is_lacking: Callable[[str], bool] = lambda _entry: False,
+) -> list[tuple[str, bool]]:
     """What a folder holds that its list does not name, or names as something else, and whether that is a folder.
 
-    As GNU tar decides it (``try_purge_directory`` in ``src/incremen.c``).
+    As GNU tar decides it (``try_purge_directory`` in ``src/incremen.c``), but for names by which the target lists what
+    it was given by others.
+
+    Args:
+        folding: what its file system does to names.
+        is_lacking: tells of an entry of the list, if it may be there by another name, that it is not.
     """
     entries_gone: list[tuple[str, bool]] = []
     with opened_anew(folder) as again, os.scandir(again) as entries:
-        while found := {
-            os.fsencode(entry.name): entry.is_dir(follow_symlinks=False) for entry in islice(entries, _AT_ONCE)
-        }:
+        while names := {entry.name: entry.is_dir(follow_symlinks=False) for entry in islice(entries, _AT_ONCE)}:
+            found = {_known_by(os.fsencode(name), folding): (name, is_folder) for name, is_folder in names.items()}
             for entry in _listed(dumpdir):
-                is_folder = found.get(entry[1:])
-                if is_folder is not None and entry[:1] != (b"Y" if is_folder else b"D"):
-                    del found[entry[1:]]
-            entries_gone += [(os.fsdecode(name), is_folder) for name, is_folder in found.items()]
+                known_by = _known_by(entry[1:], folding)
+                _name, is_folder = found.get(known_by, ("", None))
+                if is_folder is None or entry[:1] == (b"Y" if is_folder else b"D"):
+                    continue
+                if not (folding.lists_others and is_lacking(entry[1:].decode("utf-8", "surrogateescape"))):
+                    del found[known_by]
+            entries_gone += found.values()
     return entries_gone
+
+
+def _known_by(name: bytes, folding: Folding) -> bytes:
+    if not folding.lists_others:
+        return name
+    return folding.key(name.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
 
 def _listed(dumpdir: bytes) -> Iterator[bytes]:

@@ -15,13 +15,14 @@ from pathlib import Path
 
 from s3napback.capabilities import is_bound_by_modes, is_deprived_root
 from s3napback.records import dataclass
+from s3napback.recovery.disks import Disks
 from s3napback.recovery.folders import cursor, entry_mode, go_to, unchanged, walk
 from s3napback.recovery.manners import USUAL_MANNERS, Manners
 from s3napback.recovery.members import ACCESS_LIST, CAPABILITY, DEFAULT_LIST, SET_ID
 from s3napback.recovery.passing import Before
 from s3napback.recovery.private import private_folder
 from s3napback.recovery.refusals import Aspect, Refusals
-from s3napback.recovery.times import are_close
+from s3napback.recovery.times import are_close, are_near
 from s3napback.streams.tar_headers import SHADOWS
 
 _COPY = "copy"
@@ -83,11 +84,13 @@ class Copier:
         refusals: takes what the target does not.
         stack: holds the folders in which the first names of files wait for the others.
         manners: of the target.
+        disks: that something was copied to.
     """
 
     refusals: Refusals
     stack: ExitStack
     manners: Manners = USUAL_MANNERS
+    disks: Disks = field(default_factory=Disks)
     _first_names: dict[tuple[int, int], tuple[int, str]] = field(default_factory=dict)
     _pools: dict[int, int] = field(default_factory=dict)
     _lone: dict[tuple[int, int], str] = field(default_factory=dict)
@@ -130,6 +133,7 @@ class Copier:
             private_folder(target, _PREFIX) as (_beside, folder),
             _readable(name, status, source) if is_shut else nullcontext(),
         ):
+            self.disks.note(folder, self.stack)
             if not self._linked(status, folder, path):
                 # exfat-fuse has no pipes and devices, and speaks of failing; it leaves an empty file.
                 is_special = not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode))
@@ -234,6 +238,8 @@ class Copier:
         if not stat.S_ISLNK(now.st_mode) and stat.S_IMODE(place.look().st_mode) != mode:
             with self.noting(place.path, Aspect.MODE):
                 Path(place.way).chmod(mode)
+                if stat.S_IMODE(place.look().st_mode) != mode:
+                    self.refusals.note(place.path, Aspect.MODE, "the target takes no others")
         self._give_times(status, place)
 
     def give_times(self, status: os.stat_result, name: str, target: int, path: bytes) -> None:
@@ -255,8 +261,11 @@ class Copier:
     def _give_times(self, status: os.stat_result, place: _Place) -> None:
         with self.noting(place.path, Aspect.TIMES):
             os.utime(place.way, ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=place.is_folder)
-            if not are_close(place.look().st_mtime_ns, status.st_mtime_ns):
-                self.refusals.note(place.path, Aspect.TIMES, "the target keeps others that are near")
+            found, asked = place.look().st_mtime_ns, status.st_mtime_ns
+            if not are_close(found, asked):
+                is_far = not are_near(found, asked)
+                reason = "the target has no such times" if is_far else "the target keeps others that are near"
+                self.refusals.note(place.path, Aspect.TIMES, reason)
 
     def _give_attributes(self, source: str, place: _Place) -> None:
         follows = place.is_folder
@@ -273,6 +282,7 @@ class Copier:
             try:
                 value = os.getxattr(source, name, follow_symlinks=follows)
                 os.setxattr(place.way, name, value, follow_symlinks=follows)
+                _require_attribute(place, name)
             except OSError as error:
                 # Labels of the security system are the live system's own business where it does not take them.
                 if name == CAPABILITY.decode():
@@ -280,6 +290,14 @@ class Copier:
                 elif not name.startswith("security."):
                     aspect = Aspect.ACCESS if name in _LISTS else Aspect.ATTRIBUTES
                     self.refusals.note(place.path, aspect, _words(error))
+
+
+def _require_attribute(place: _Place, name: str) -> None:
+    """Raise where the target says of an attribute that it has set it, and has not, as NTFS-3G does of access lists."""
+    try:
+        os.getxattr(place.way, name, follow_symlinks=place.is_folder)
+    except OSError as error:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP)) from error
 
 
 def copy_names(tree: int, links: Mapping[bytes, bytes], refusals: Refusals) -> None:

@@ -43,6 +43,7 @@ from s3napback.streams.transformations import Transformation
 logger = logging.getLogger("s3napback")
 
 _DATED = "times of files with several names were not kept: the target sets them anew for each name that is made"
+_LOWERED = "names are there in small letters: the target keeps no others"
 _BARE = "owners and times of links were not set: the target would give them to what the links lead to"
 
 
@@ -130,7 +131,7 @@ class DirectoryRestore:
         with staging_in(self.where, self.staging, merged) as staging, ExitStack() as stack:
             with trying_in(staging.at):
                 nature = nature_of(staging.tree)
-                folding = folding_of(staging.tree)
+                folding = staging.folding = folding_of(staging.tree)
                 at_target = manners = manners_of(staging.tree)
             if staging.is_elsewhere and not self.in_place:
                 with trying_in(self.where), private_folder(staging.target, PREFIX) as (_name, probed):
@@ -141,12 +142,12 @@ class DirectoryRestore:
             replay.manners = manners | at_target
             gave_power = replay.run(chain, wanted, asked, prepare)
             names = replay.there(outermost(asked) or (gate.top,))
-            with looking_into_it():
-                powers = powers_in(staging.tree, names) if gave_power and not self.is_private else Powers()
             tree = staging.tree
             if staging.is_elsewhere and not self.in_place:
                 require_empty_folder(staging.target, self.where)
                 tree = stack.enter_context(brought_over(staging, gate.top, names, replay.refusals, manners=at_target))
+            with looking_into_it():
+                powers = powers_in(tree, names) if gave_power and not self.is_private else Powers()
             if self.strict and (replay.foreign or _lines(replay, nature, self.where)):
                 _refuse(replay, nature, self.where)
             publish(staging, tree, gate.top, names, replay.refusals, in_place=self.in_place, manners=at_target)
@@ -187,7 +188,8 @@ def _lines(replay: Replay, nature: Nature, where: Path) -> list[str]:
     times: list[str] = []
     if replay.rounded:
         times = [f"times of modification were rounded down: the target keeps them in steps of {nature.times.step_text}"]
-    links = [_BARE] if replay.has_bare_links else []
+    links = [_LOWERED] if replay.has_lowered_names else []
+    links += [_BARE] if replay.has_bare_links else []
     links += [_DATED] if replay.has_dated_names else []
     said = [owners] if owners and not nature.is_powerless else []
     return [*said, *modes, *times, *links, *replay.refusals.lines(where)]

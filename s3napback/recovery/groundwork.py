@@ -20,6 +20,7 @@ from dataclasses import field
 from s3napback.capabilities import is_bound_by_modes
 from s3napback.errors import PipelineError
 from s3napback.records import dataclass
+from s3napback.recovery.clashes import TELLS_APART, Folding
 from s3napback.recovery.clearing import Cleared, free_way, gone, remove
 from s3napback.recovery.folders import NEW_ONES_LIST, Cursor, cursor, file_names, go_to, reached
 from s3napback.recovery.kept_pieces import KeptPieces
@@ -53,6 +54,8 @@ class Groundwork:
         room: descriptor of one in which files without names are made.
         is_fresh: there is nothing in the tree yet.
         cleared: what is known of its folders from the archives before.
+        folding: what the tree's file system does to names.
+        lacking: names from archives before that are not in the tree.
         placed: names of all in the archive that may be a symbolic link, and which of those that are kept back it is.
         forgot: there are more of these.
         astray: names of links that lie below a link of the same archive, and were not made. They would come to lie
@@ -63,6 +66,8 @@ class Groundwork:
     room: int
     is_fresh: bool
     cleared: Cleared
+    folding: Folding = TELLS_APART
+    lacking: frozenset[str] = frozenset()
     placed: dict[str, int] = field(default_factory=dict)
     forgot: bool = False
     astray: list[str] = field(default_factory=list)
@@ -275,7 +280,8 @@ class Groundwork:
             _drop_attributes(place.descriptor, member)
         if member.dumpdir is None or self.cleared.holds_only(member.name, member.dumpdir):
             return is_changed
-        found = gone(place.descriptor, member.dumpdir)
+        below = f"{member.name}/" if member.name else ""
+        found = gone(place.descriptor, member.dumpdir, self.folding, lambda entry: below + entry in self.lacking)
         for name, is_folder in found:
             remove(place, name, is_folder=is_folder)
         self.cleared.note(member.name, member.dumpdir)

@@ -123,6 +123,8 @@ class Passed:
         clashing: names that were not passed on, since the target takes them for others that were.
         orphaned: those among them that are hard links to others of them.
         shortened: names of those of which the target keeps less.
+        lowered: one is listed in small letters, and has others.
+        unbrought: names that only older archives hold, which made no such folder; each with the highest folder's.
         rounded: the time of one was between two that the target keeps.
         untimely: names of those whose time is earlier, or later, than the target has any.
         has_links: one was a symbolic link.
@@ -140,6 +142,8 @@ class Passed:
     clashing: set[str] = field(default_factory=set)
     orphaned: set[str] = field(default_factory=set)
     shortened: set[str] = field(default_factory=set)
+    lowered: bool = False
+    unbrought: list[tuple[str, str]] = field(default_factory=list)
     rounded: bool = False
     untimely: list[str] = field(default_factory=list)
     has_links: bool = False
@@ -175,6 +179,7 @@ class Gate:
         user: whom everything belongs to at the target, whatever archives say; None if it takes what they say.
         group: the same of groups.
         lacking: names of which it shall be noticed whether this archive brings them anew, or knows them gone.
+        unmade: those among them of which nothing is there.
         folding: what the target does not tell apart of names.
         times: of modification, that the target keeps.
         groundwork: takes from tar what it does not do well; None where nothing is extracted.
@@ -184,6 +189,7 @@ class Gate:
     user: int | None = None
     group: int | None = None
     lacking: frozenset[str] = frozenset()
+    unmade: frozenset[str] = frozenset()
     folding: Folding = TELLS_APART
     times: Times = ANY_TIMES
     groundwork: Groundwork | None = None
@@ -246,6 +252,7 @@ class Gate:
             passage.found.clashing |= clashes.lost
             passage.found.orphaned |= clashes.orphaned
             passage.found.shortened |= clashes.shortened
+            passage.found.lowered = clashes.lowered
         return passage.ended()
 
 
@@ -263,6 +270,7 @@ class _Passage:
     is_empty: bool = True
     _room: int = _REMEMBERED_BYTES
     _held: set[str] = field(default_factory=set)
+    _new: dict[str, str] = field(default_factory=dict)
     _is_incremental: bool = False
     _below: str = ""
     _keeps_times: bool = True
@@ -343,6 +351,18 @@ class _Passage:
                 name = f"{member.name}/{entry}" if member.name else entry
                 if name in self.gate.lacking:
                     self._held.add(name)
+            self._note_unbrought(member)
+
+    def _note_unbrought(self, folder: Member) -> None:
+        name = folder.name
+        if not (highest := self._new.get(name.rpartition("/")[0], name if name in self.gate.unmade else "")):
+            return
+        self._new[name] = highest
+        for entry in (folder.dumpdir or b"").split(b"\0"):
+            below = f"{name}/{entry[1:].decode('utf-8', 'surrogateescape')}"
+            if entry[:1] == b"N" and not self._has_room(below):
+                raise Damaged("it holds more names than any disk has that such a target takes for one, or shortens")
+            self.found.unbrought += [(below, highest)] if entry[:1] == b"N" else []
 
     def passing(self, bystanders: Bystanders) -> Passing | None:
         """How the follower of the archive shall know these files; None if each must be looked at."""

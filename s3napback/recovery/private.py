@@ -59,23 +59,38 @@ def private_folder(parent: int, prefix: str) -> Iterator[tuple[str, int]]:
     try:
         yield name, descriptor
     finally:
+        _remove(name, descriptor, parent)
+
+
+def _remove(name: str, folder: int, parent: int) -> None:
+    """Close the folder, and remove it with all in it; of what is left is told.
+
+    The file system may not be there any more, or may have become read-only. That is not what a run that fails for it
+    ends with.
+    """
+    is_told = False
+    try:
+        own = os.fstat(folder)
         with unchanged(parent):
-            empty(descriptor)
-            own = os.fstat(descriptor)
-            os.close(descriptor)
+            empty(folder)
             # It may bear another name by now, and this one may be somebody else's.
             try:
                 os.rmdir(name, dir_fd=parent)
             except OSError as error:
                 _tell_of_rest(name, parent, own, error)
+                is_told = True
+    except OSError as error:
+        if not is_told:
+            logger.warning("%s is left, and cannot be removed: %s", printable(_path(name, parent)), error.strerror)
+    finally:
+        with suppress(OSError):
+            os.close(folder)
 
 
 def _tell_of_rest(name: str, parent: int, own: os.stat_result, error: OSError) -> None:
-    with suppress(OSError):
-        is_own = exists(name, parent) and os.path.samestat(os.lstat(name, dir_fd=parent), own)
-        path = _path(name, parent)
-        reason = error.strerror if is_own else "it was moved or replaced by somebody"
-        logger.warning("%s is left, and cannot be removed: %s", printable(path), reason)
+    is_own = exists(name, parent) and os.path.samestat(os.lstat(name, dir_fd=parent), own)
+    reason = error.strerror if is_own else "it was moved or replaced by somebody"
+    logger.warning("%s is left, and cannot be removed: %s", printable(_path(name, parent)), reason)
 
 
 def tell_of_leftovers(folder: int, prefix: str) -> None:

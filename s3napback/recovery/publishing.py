@@ -16,6 +16,7 @@ from s3napback.records import dataclass
 from s3napback.recovery.attributes import folding_of
 from s3napback.recovery.clashes import EITHER, WORDS, same_names
 from s3napback.recovery.copying import NO_SUCH_NAME, Copier
+from s3napback.recovery.disks import require_on_disk
 from s3napback.recovery.folders import (
     Cursor,
     cursor,
@@ -66,6 +67,7 @@ def brought_over(
                 move = _Move(source, target, len(file_names(top)), Copier(refusals, copies, manners), is_private=True)
                 for name in names:
                     move.move(file_names(name))
+            require_on_disk(tree)
         except OSError as error:
             raise UnusableTarget(
                 f"what was extracted cannot be brought to {staging.where}: {error.strerror}; nothing was restored"
@@ -98,9 +100,15 @@ def publish(
         manners: of WHERE.
 
     Raises:
-        UnusableTarget: something has come into WHERE meanwhile, or something is in the way; nothing was changed. Or it
-            cannot be moved, and a part of it may have been.
+        UnusableTarget: something has come into WHERE meanwhile, something is in the way, or the disk has not taken what
+            it should have; nothing was changed. Or it cannot be moved, and a part of it may have been.
     """
+    try:
+        require_on_disk(tree)
+    except OSError as error:
+        raise UnusableTarget(
+            f"what was extracted is not on the disk of {staging.at}: {error.strerror}; nothing was restored"
+        ) from error
     if not in_place:
         require_empty_folder(staging.target, staging.where)
     sides = cursor(tree, is_own=True), cursor(staging.target, opens=True)
@@ -112,6 +120,13 @@ def publish(
             for name in names:
                 move.move(file_names(name))
             copier.note_parted(tree)
+        try:
+            copier.disks.require_on_disk()
+        except OSError as error:
+            raise UnusableTarget(
+                f"what was restored to {staging.where} is in place, and not all of it on the disk: {error.strerror}; "
+                "look at that disk, and run the same restore again"
+            ) from error
 
 
 def _require_free_way(source: Cursor, target: Cursor, names: Sequence[str], where: Path) -> int:
@@ -232,7 +247,8 @@ class _Move:
         self._enter(name)
         is_told = self.source.depth >= self.above
         if not is_there and not is_told:
-            with suppress(PermissionError):
+            # Some targets refuse it, or know nothing of permissions.
+            with suppress(OSError):
                 os.fchmod(self.target.descriptor, 0o755)
         place = tuple(self.source.names)
         if not is_there:

@@ -93,6 +93,11 @@ class Refusals:
             if not aspects or any(aspect in found for aspect in aspects):
                 yield path
 
+    def reason(self, path: bytes) -> str:
+        """Why nothing is in the restored tree by this path; empty if nothing says so."""
+        found = self._found.get(path, {})
+        return next((reason for aspect, reason in found.items() if aspect in NOT_THERE), "")
+
     def is_there(self, path: bytes) -> bool:
         """Whether nothing says that the path is not in the restored tree."""
         return not NOT_THERE & self._found.get(path, {}).keys()

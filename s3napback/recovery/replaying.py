@@ -102,6 +102,7 @@ class Replay:
     manners: Manners = USUAL_MANNERS
     has_links: bool = False
     has_names: bool = False
+    has_lowered_names: bool = False
 
     @property
     def has_dated_names(self) -> bool:
@@ -179,7 +180,10 @@ class Replay:
 
     def _gate(self) -> Gate:
         paths = (path.decode("utf-8", "surrogateescape") for path in self.refusals.paths())
-        return replace(self.gate, lacking=frozenset(paths))
+        return replace(self.gate, lacking=frozenset(paths), unmade=self._unmade())
+
+    def _unmade(self) -> frozenset[str]:
+        return frozenset(path.decode("utf-8", "surrogateescape") for path in self.refusals.paths(*NOT_THERE))
 
     def _extract(
         self,
@@ -191,12 +195,14 @@ class Replay:
         review = ExtractionReview(self.gate.top, frozenset(self.refusals.paths(*NOT_THERE)))
         reviews, use = [review], f"extracted into {self.staging.at}"
         with self.staging.extracting() as groundwork:
+            groundwork.lacking = self._unmade()
             finding = look(replace(self._gate(), groundwork=groundwork))
             stage = extract_stage(self.tar, self.staging.tree, review)
             decoder = replace(self.decoder, part=part)
             decoder.run(archive, *first, finding.transformation, stage, use=use)
             reading = finding.result()
             # Before anything of this archive is noted.
+            unbrought = {name: self.refusals.reason(_path(above)) for name, above in reading.passed.unbrought}
             for name in reading.passed.settled:
                 self.refusals.forget(_path(name))
             for blocks, bare in ((groundwork.links(), self.manners.follows_links), (groundwork.folders(), False)):
@@ -215,6 +221,9 @@ class Replay:
                 logger.warning("tar: %s", line)
         with looking_into_it():
             self._take_in(reading.passed, reviews)
+        for name, reason in unbrought.items():
+            if not self._is_refused(_path(name)):
+                self.refusals.note(_path(name), Aspect.ENTRY, reason)
         return reading
 
     def _note_names(self, passed: Passed) -> None:
@@ -251,6 +260,7 @@ class Replay:
                 self.refusals.note(path, Aspect.TIMES, "the target has no such times")
         self.rounded = self.rounded or passed.rounded
         self.has_links = self.has_links or passed.has_links
+        self.has_lowered_names = self.has_lowered_names or passed.lowered
         self.has_names = self.has_names or passed.has_names
         self.foreign = self.foreign or bool(passed.foreign)
         self.unnoticed += passed.unnoticed

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from s3napback.errors import S3napbackError
 from s3napback.records import dataclass
+from s3napback.recovery.clashes import TELLS_APART, Folding
 from s3napback.recovery.clearing import Cleared
 from s3napback.recovery.file_flags import APPEND_ONLY, IMMUTABLE, flags_of
 from s3napback.recovery.folders import (
@@ -80,6 +81,7 @@ class Staging:
         tree: descriptor of the folder that archives are extracted into: what is restored, with its full path.
         is_elsewhere: it does not lie in WHERE.
         cleared: what is known of the tree's folders. Who puts something in there, or moves it, makes that forgotten.
+        folding: what the file system does to names that the tree lies on.
     """
 
     where: Path
@@ -89,6 +91,7 @@ class Staging:
     _links: int
     is_elsewhere: bool = False
     cleared: Cleared = field(default_factory=Cleared)
+    folding: Folding = TELLS_APART
     _parked: dict[str, str] = field(default_factory=dict)
     _token: bytes = field(default_factory=lambda: secrets.token_bytes(_TOKEN_SIZE))
     _placed: list[str] = field(default_factory=list)
@@ -110,7 +113,7 @@ class Staging:
         if self._used:
             self._park_links()
         self._used, is_fresh = True, not self._used
-        with closing(Groundwork(self.tree, self._links, is_fresh, self.cleared)) as ground:
+        with closing(Groundwork(self.tree, self._links, is_fresh, self.cleared, self.folding)) as ground:
             yield ground
         self._is_searched = self._is_searched or ground.forgot
         self._note_links(ground.placed)

@@ -15,6 +15,9 @@ _SECOND = 1_000_000_000  # nanoseconds
 _UNNOTICED = 1_000_000
 """Nanoseconds: steps shorter than this one, such as NTFS has, nobody notices."""
 
+_WIDEST = 3 * _SECOND
+"""Nanoseconds: FAT has steps of two seconds, and nothing has wider ones."""
+
 _USUAL_TIME = regex(rb"([0-9]{1,12})\.([0-9]{1,9})")
 _WITHIN = 1_000_000_000
 """Seconds since 1970, in 2001: every file system has that time."""
@@ -68,6 +71,11 @@ ANY_TIMES = Times()
 def are_close(one: int, other: int) -> bool:
     """Whether nobody notices that two times, in nanoseconds, are not the same."""
     return abs(one - other) < _UNNOTICED
+
+
+def are_near(one: int, other: int) -> bool:
+    """Whether one of two times, in nanoseconds, may be the other between the steps of a file system."""
+    return abs(one - other) < _WIDEST
 
 
 def times_of(file: int) -> Times:

@@ -15,12 +15,14 @@ import pytest
 from s3napback.commands import backup
 from s3napback.config.loading import load_configuration
 from s3napback.deciding.facts import BackupOptions
-from s3napback.recovery import attributes, directory
+from s3napback.recovery import attributes, clearing, directory
 from s3napback.recovery.clashes import SHORTENED, TELLS_APART, WORDS, Folding
+from s3napback.recovery.folders import names_in
 from s3napback.recovery.refusals import Incomplete
 from s3napback.recovery.tar_words import FIRST_REFUSED
 from s3napback.sources import directory as source
 from tests.recovery.helpers import restore_here
+from tests.recovery.test_in_place import exfat_disk
 from tests.site import FIRST_DAY, Site
 
 ORPHANED = f"1 path: not made, another name of a file ({FIRST_REFUSED})"
@@ -166,3 +168,68 @@ def test_where_dots_are_dropped_two_names_do_not_become_one_and_a_shorter_one_is
     words = "\n".join(str(line).strip() for line in told.value.args)
     assert f"1 path: not made ({WORDS})\n{top}/{lost.pop()}" in words
     assert f"there by a shorter name ({SHORTENED})\n{top}/alone.\n{top}/folder." in words
+
+
+def test_what_lay_in_a_folder_that_gave_way_to_another_name_is_missed_once_that_is_gone(
+    site: Site, tmp_path: Path
+) -> None:
+    """A DIFF brings the folder, which is alone then, and not what it holds since the FULL."""
+    site.configure_cycle("Diffs 6")
+    (site.source / "mix/x/inner").mkdir(parents=True)
+    for name in ("mix/X", "mix/x/old", "mix/x/inner/old", "mix/x/inner/changing", "mix/x/goes"):
+        (site.source / name).write_text("old")
+    backed_up(site, 0)
+    (site.source / "mix/X").unlink()
+    (site.source / "mix/x/inner/changing").write_text("new")
+    backed_up(site, 1)
+    (site.source / "mix/x/goes").unlink()
+    backed_up(site, 2)
+    (tmp_path / "disk").mkdir()
+    with exfat_disk(tmp_path / "image", tmp_path / "disk"):
+        where = tmp_path / "disk/where"
+        with pytest.raises(Incomplete) as told:
+            restore_here(site, str(site.source), where, at=date(2027, 1, 1).isoformat())
+        top = where / site.name()
+        assert [*top.rglob("*")] == [top / name for name in ("mix", "mix/x", "mix/x/inner", "mix/x/inner/changing")]
+        assert (top / "mix/x/inner/changing").read_text() == "new"
+    words = "\n".join(str(line).strip() for line in told.value.args)
+    assert f"2 paths: not made ({WORDS})\n{top}/mix/x/inner/old\n{top}/mix/x/old" in words
+
+
+@pytest.mark.parametrize(
+    ("folding", "there", "lacking", "gone"),
+    [
+        (TELLS_APART, {"report", "other"}, "", {"report", "other"}),
+        (Folding(case=True), {"report", "other"}, "", {"report", "other"}),
+        (Folding(ends="."), {"report", "other"}, "", {"other"}),
+        (Folding(case=True, ends=".", lowers=True), {"report", "other"}, "", set()),
+        # It is that of another name, which is gone.
+        (Folding(ends="."), {"report"}, "report.", {"report"}),
+    ],
+)
+def test_what_a_target_lists_by_another_name_is_not_taken_for_gone(
+    tmp_path: Path, folding: Folding, there: set[str], lacking: str, gone: set[str]
+) -> None:
+    for name in there:
+        (tmp_path / name).touch()
+    folder = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        found = clearing.gone(folder, b"Nreport.\0NOther\0\0", folding, lambda entry: entry == lacking)
+    finally:
+        os.close(folder)
+    assert {name for name, _is_folder in found} == gone
+
+
+def test_that_a_target_lists_small_letters_is_found_out_and_told(site: Site, tmp_path: Path) -> None:
+    """As NTFS does with ``ignore_case``; here its looks alone stand for it."""
+    site.configure_cycle("Diffs 6")
+    (site.source / "Name").write_text("x")
+    backed_up(site, 0)
+
+    def listed(folder: int) -> list[str]:
+        return [name.lower() for name in names_in(folder)]
+
+    with patch.object(attributes, "names_in", listed), pytest.raises(Incomplete) as told:
+        restore_here(site, str(site.source), tmp_path / "out", at=date(2027, 1, 1).isoformat())
+    assert told.value.args[1:] == ("names are there in small letters: the target keeps no others",)
+    assert (tmp_path / "out" / site.name() / "Name").read_text() == "x"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
+import stat
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -95,6 +97,56 @@ def test_what_the_target_does_not_take_from_elsewhere_is_told_and_strictly_nothi
         assert (ramfs / "out/etc/file").read_text() == "x"
     finally:
         subprocess.run(["umount", str(ramfs)], check=True)
+
+
+def test_permissions_that_the_target_forgets_are_told_of_what_was_prepared_elsewhere(
+    site: Site, tmp_path: Path, disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.configure("")
+    secret = file_member("etc/secret")
+    secret.mode, secret.mtime = 0o4700, 1_000_000_000
+    put_archive(site, 0, tar_of((folder_member("etc", ["Ysecret"]), b""), (secret, b"x")))
+    (tmp_path / "below").mkdir()
+    (tmp_path / "nas").mkdir()
+    command = ("bindfs", "--chmod-ignore", "-p", "0777", str(tmp_path / "below"), str(tmp_path / "nas"))
+    subprocess.run(command, check=True)
+    try:
+        where = tmp_path / "nas/out"
+        with pytest.raises(UnusableTarget, match="strict-metadata"):
+            restore_here(site, "/etc", where, staging=disk, strict=True)
+        with pytest.raises(Incomplete) as caught:
+            restore_here(site, "/etc", where, staging=disk)
+        assert stat.S_IMODE((where / "etc/secret").stat().st_mode) == 0o777
+    finally:
+        subprocess.run(["umount", str(tmp_path / "nas")], check=True)
+    told = [str(line) for line in caught.value.args]
+    assert "2 paths: permissions not set (the target takes no others)" in told
+    assert f"  {where}/etc/secret" in told
+    assert "were restored: " not in caplog.text, "it names powers that the target has not taken"
+
+
+def test_a_target_that_knows_nothing_of_permissions_gets_what_was_prepared_elsewhere(
+    site: Site, tmp_path: Path, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As fusefat; none that is at hand on every machine says so."""
+    site.configure("")
+    put_archive(
+        site,
+        0,
+        tar_of((folder_member("srv/data", ["Yfile"]), b""), (file_member("srv/data/file"), b"x")),
+        source="Directory /srv/data",
+        name="srv/data",
+    )
+    set_permissions = os.fchmod
+
+    def unknown(folder: int, mode: int) -> None:
+        if os.fstat(folder).st_dev == tmp_path.stat().st_dev:
+            raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+        set_permissions(folder, mode)
+
+    monkeypatch.setattr(os, "fchmod", unknown)
+    restore_here(site, "/srv/data", tmp_path / "out", staging=disk)
+    assert (tmp_path / "out/srv/data/file").read_text() == "x"
 
 
 def test_a_folder_for_staging_must_be_there(site: Site, tmp_path: Path) -> None:

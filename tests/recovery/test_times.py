@@ -106,13 +106,15 @@ def test_a_time_that_ext4_has_not_is_told_by_path(site: Site, tmp_path: Path) ->
 def test_what_is_copied_to_such_a_target_is_told_by_path(site: Site, tmp_path: Path) -> None:
     site.configure_cycle("Diffs 6")
     fill(site.source, 123_456_789)
+    os.utime(site.source / "late", ns=(0, (LATE + 60) * 1_000_000_000))
     site.run(day=0)
     with with_whole_seconds(tmp_path / "target") as disk:
         words = ("restore", str(site.source), "--to", f"{disk}/out", "--staging", str(tmp_path))
         told = errors(site.run(*words, day=None, expect=1).stderr)
-        assert told[1] == "6 paths: times not set (the target keeps others that are near)"
-        found = {line.removeprefix(f"  {disk}/out{site.source}").replace("hard", "file") for line in told[2:]}
-        assert found == {"", "/file", "/folder", "/folder/file", "/late", "/link"}
+        assert told[1:3] == ["1 path: times not set (the target has no such times)", f"  {disk}/out{site.source}/late"]
+        assert told[3] == "5 paths: times not set (the target keeps others that are near)"
+        found = {line.removeprefix(f"  {disk}/out{site.source}").replace("hard", "file") for line in told[4:]}
+        assert found == {"", "/file", "/folder", "/folder/file", "/link"}
 
 
 @pytest.mark.parametrize(
