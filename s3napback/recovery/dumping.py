@@ -54,9 +54,18 @@ class _Fate(Enum):
 
 @dataclass
 class _Search:
-    """The search for one file in one archive. Lives within the generator that reads it."""
+    """The search for one file in one archive. Lives within the generator that reads it.
+
+    Attributes:
+        name: of what is searched for.
+        gives: the file is wanted; otherwise only whether it is a folder.
+        fate: what was found so far.
+        target: of a hard link, the name of which it is another one.
+        given: the member that passes.
+    """
 
     name: str
+    gives: bool = True
     fate: _Fate = _Fate.GONE
     target: str = ""
     given: Member | None = None
@@ -71,7 +80,7 @@ class _Search:
         if member.is_directory:
             self._look_at_folder(member)
             return False
-        if member.name != self.name:
+        if member.name != self.name or not self.gives:
             return False
         if self.given is not None:
             # Of a file with several names a DIFF can hold one twice: as its first tar took it, and as it was added.
@@ -160,11 +169,7 @@ class FileDump:
         (name,) = members_of_paths(self.directory, (self.path,))
         # If it is a folder, that is all that is looked for here.
         in_part = in_parts(decoder, chain, WantedPaths.of((name,)).alone())
-        fate = _Fate.GONE
-        for archive in reversed(chain):
-            fate = self._given(in_part, decoder, archive, name)
-            if fate is not _Fate.OLDER:
-                break
+        fate = self._fate(in_part, decoder, chain, name)
         if fate is _Fate.FOLDER:
             # A file, which is what most want, is had without what knows trees.
             from s3napback.recovery.folder_dump import FolderDump  # noqa: PLC0415
@@ -173,28 +178,41 @@ class FileDump:
         elif fate is not _Fate.GIVEN:
             raise NoSuchPath(_refusal(name, fate))
 
-    def _given(self, in_part: Decoder, whole: Decoder, archive: CataloguedArchive, name: str) -> _Fate:
+    def _fate(self, in_part: Decoder, whole: Decoder, chain: Sequence[CataloguedArchive], name: str) -> _Fate:
+        """Write the file, unless it is something else."""
+        fate = _Fate.OLDER
+        for archive in reversed(chain):
+            # Below a folder that was not read nobody knows of a file; a folder comes as a restore brings it.
+            search = _Search(name, gives=fate is not _Fate.BELOW_OLDER)
+            found = self._given(in_part, whole, archive, search)
+            if search.gives or found is _Fate.FOLDER:
+                fate = found
+            if found not in (_Fate.OLDER, _Fate.BELOW_OLDER):
+                break
+        return fate
+
+    def _given(self, in_part: Decoder, whole: Decoder, archive: CataloguedArchive, wanted: _Search) -> _Fate:
         written = _Written()
         try:
-            return self._searched(in_part, archive, name, written)
+            return self._searched(in_part, archive, wanted, written)
         except (PipelineError, StoreError) as error:
             if archive.key not in in_part.parts or written.size:
                 raise
             logger.info("the archive is read whole, because reading it in parts failed:")
             log_lines(logger, logging.INFO, error.lines)
-            return self._searched(whole, archive, name, written)
+            return self._searched(whole, archive, wanted, written)
 
-    def _searched(self, decoder: Decoder, archive: CataloguedArchive, name: str, written: _Written) -> _Fate:
-        search = self._read(replace(decoder, part=Portion.FIRST), archive, name, written)
+    def _searched(self, decoder: Decoder, archive: CataloguedArchive, wanted: _Search, written: _Written) -> _Fate:
+        search = self._read(replace(decoder, part=Portion.FIRST), archive, wanted, written)
         if search.fate is _Fate.LINKED:
-            search = self._read(replace(decoder, part=Portion.LINKED), archive, search.target, written)
+            search = self._read(replace(decoder, part=Portion.LINKED), archive, _Search(search.target), written)
         return search.fate
 
-    def _read(self, decoder: Decoder, archive: CataloguedArchive, name: str, written: _Written) -> _Search:
+    def _read(self, decoder: Decoder, archive: CataloguedArchive, wanted: _Search, written: _Written) -> _Search:
         gate = Gate(self.directory.strip("/"))
 
         def look(blocks: Iterator[memoryview]) -> Generator[Block, None, _Search]:
-            search = _Search(name)
+            search = replace(wanted)
             yield from gate.chosen(blocks, search.takes)
             search.ended()
             return search

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import socket
+import tarfile
 from datetime import date
 from pathlib import Path
 
@@ -175,3 +177,24 @@ def test_of_what_lies_in_a_folder_that_was_not_read_it_is_not_said_that_it_was_n
     put_archive(site, 1, tar_of((folder_member("etc", ["Da", "Dc", "Nd"]), b""), empty), parent="test-host-0")
     assert site.run("dump", "/etc", "a/f", "--at", parent, day=None).stdout == "x"
     assert f"/etc/{path} {said}" in site.run("dump", "/etc", path, day=None, expect=1).stderr
+
+
+def test_of_a_folder_below_one_that_was_not_read_all_comes_that_a_restore_brings(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.configure("")
+    full = tar_of(
+        (folder_member("etc", ["Dd"]), b""),
+        (folder_member("etc/d", ["Db", "Yf"]), b""),
+        (folder_member("etc/d/b", ["Yg"]), b""),
+        (file_member("etc/d/f"), b"x"),
+        (file_member("etc/d/b/g"), b"y"),
+    )
+    put_archive(site, 0, full)
+    shut = (folder_member("etc", ["Nd"]), b"")
+    put_archive(site, 1, tar_of(shut), parent="test-host-0")
+    put_archive(site, 2, tar_of(shut), parent="test-host-1")
+    site.run("restore", "/etc", "d/b", "--to", str(tmp_path / "out"), day=None)
+    assert (tmp_path / "out/etc/d/b/g").read_text() == "y"
+    with tarfile.open(fileobj=io.BytesIO(site.run("dump", "/etc", "d/b", day=None).stdout.encode())) as tar:
+        assert tar.getnames() == ["etc/d/b", "etc/d/b/g"]
+    assert "or a folder above it could not be read" in site.run("dump", "/etc", "d/b/g", day=None, expect=1).stderr
