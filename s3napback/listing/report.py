@@ -187,7 +187,7 @@ class Report:
                 f"{doubtful}. `restore -t` tells."
             )
         if self.lone_sums:
-            found.append(f"Checksums whose archive is gone: {len(self.lone_sums)}. `prune` removes them.")
+            found.append(f"Checksums whose archive is gone: {len(self.lone_sums)}. `prune` tells when they can go.")
         return found
 
 

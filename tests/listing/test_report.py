@@ -78,7 +78,7 @@ def test_remarks_are_made_only_of_what_is_there() -> None:
         others
         == "Objects in s3://bucket that are not s3napback's: 3, 2 of them chunks of the original tool's archives."
     )
-    assert sums == "Checksums whose archive is gone: 1. `prune` removes them."
+    assert sums == "Checksums whose archive is gone: 1. `prune` tells when they can go."
 
 
 def test_a_lost_checksum_is_no_archive_that_is_gone() -> None:
