@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
+import decimal
+import difflib
 import encodings.ascii
 import encodings.utf_8_sig
 import gc
@@ -39,7 +42,7 @@ from s3napback.__main__ import main
 from tests.botocore_data import share_botocore_data
 
 LOADED: list[ModuleType] = [
-    *(encodings.ascii, encodings.utf_8_sig, sqlite3, s3napback.streams.parallel_gzip),
+    *(ctypes, decimal, difflib, encodings.ascii, encodings.utf_8_sig, sqlite3, s3napback.streams.parallel_gzip),
     *(boto3, gnupg, isal_zlib, parser, s3napback.cli, s3napback.config.loading, s3napback.stores.s3),
     *(s3napback.commands.backup, s3napback.commands.list, s3napback.commands.migrate, s3napback.commands.prune),
     *(s3napback.commands.restore, s3napback.commands.schedule, s3napback.commands.status, s3napback.commands.verify),
