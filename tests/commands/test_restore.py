@@ -335,7 +335,7 @@ def test_an_interrupted_restore_removes_what_it_had_staged(site: Site, tmp_path:
 
 AS_NOBODY = """
 import contextlib, os, sys
-import encodings.idna, isal.isal_zlib, s3napback.cli
+import ctypes, encodings.idna, isal.isal_zlib, s3napback.cli
 # Another user may not be allowed to read this Python's modules, so all are loaded by a dry run before.
 arguments = list(sys.argv)
 sys.argv += ["-t"]
