@@ -1,7 +1,7 @@
 """Regular expressions that are compiled when they are first asked.
 
-A command begins with a hundred and fifty of them, each of which takes a tenth of a millisecond and more to compile, and
-asks a few.
+A command begins with more than a hundred of them, each of which takes a tenth of a millisecond and more to compile, and
+asks a fifth.
 """
 
 from __future__ import annotations

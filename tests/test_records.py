@@ -160,8 +160,6 @@ def test_the_library_is_asked_for_no_more_than_the_beginning(monkeypatch: pytest
         return library(*classes, **options)
 
     monkeypatch.setattr(dataclasses, "dataclass", noting)
-    point = dataclass(frozen=True)(Bases.point())
+    dataclass(frozen=True)(Bases.point())
     dataclass(Bases.point())
-    assert asked == [{"init": False, "eq": False, "repr": False, "slots": False}] * 2
-    assert point(1) == point(1, 2) != point(x=1, y=3)
-    assert asked[2:] == [{"eq": False, "repr": False}]
+    assert asked == [{"eq": False, "repr": False, "slots": False}] * 2
