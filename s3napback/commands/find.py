@@ -11,7 +11,7 @@ from s3napback.browsing.interest import Interest, Pattern, read_pattern
 from s3napback.browsing.lineages import Version, versions
 from s3napback.browsing.nodes import MISSING
 from s3napback.browsing.showing import json_line, json_of, json_of_path, line_of, text_of_name
-from s3napback.catalogue.contents import CataloguedArchive, newest_first
+from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.commands.looking import Looker, LookRequest, Output, OutputForm, path_within, require_directory, top_of
 from s3napback.commands.recorded import Account, RecordedTree
 from s3napback.config.settings import Configuration
@@ -80,8 +80,7 @@ def show(configuration: Configuration, request: LookRequest, pattern: str, today
         gaps = looker.gaps(told.archives)
         below = f" in {printable(within)}" if within else ""
         raise NoSuchPath(f"nothing fits {pattern!r}{below}{_hint(tidied)}", *gaps)
-    # To ask of each costs a request.
-    for line in looker.gaps(sorted(told.archives, key=newest_first)[:1]):
+    for line in looker.newest_gaps(told.archives):
         logger.warning("%s", line)
     return told.exit_code
 

@@ -54,7 +54,9 @@ def show(configuration: Configuration, request: LookRequest, path: str, today: d
     if not request.source and not path.startswith("/"):
         raise NoSuchPath(f"{path} is not absolute: write it from the root directory on, or name its SOURCE in front")
     looker = Looker(configuration, request, today, path)
-    word = request.source or looker.holder(path)
+    word, within = looker.located(request.source or path)
+    if within and request.source and not path.startswith("/"):
+        raise NoSuchPath.within(request.source, word)
     source = looker.source(word)
     require_directory(source)
     name = path_within(source, path)

@@ -156,19 +156,12 @@ class Looker:
         finally:
             tidy(self._folder)
 
-    def holder(self, path: str) -> str:
-        """The source within which an absolute path lies; the path itself if it is a source, or lies in none."""
-        if self.holdings.has_any(path):
-            return path
-        holder = holder_of(path, self.holdings.catalogue.archives)
-        return path if holder is None else str(holder)
-
     def located(self, word: str) -> tuple[str, str]:
         """The source that a word means, and the path within it if it means one: ``/etc/hosts`` lies in ``/etc``."""
         if not word.startswith("/") or self.holdings.has_any(word):
             return word, ""
-        holder = self.holder(word)
-        return (word, "") if holder == word else (holder, word)
+        holder = holder_of(word, self.holdings.catalogue.archives)
+        return (word, "") if holder is None else (str(holder), word)
 
     def archives(self, word: str) -> list[CataloguedArchive]:
         """This host's archives of a source, newest first."""
@@ -220,12 +213,28 @@ class Looker:
     def gaps(self, archives: Sequence[CataloguedArchive]) -> list[str]:
         """What a search in archives may have missed, in a line; none if all could be read when they were made."""
         several = sorted({each.key: each for each in archives}.values(), key=newest_first)
-        lacking = [each for each in several if unread_in(self.holdings.store, each).count]
-        if not lacking:
-            return []
-        backups = f"{len(lacking)} of {counted(len(several), 'backup')}"
-        beside = sum_key(lacking[0].key)
-        return [f"something could not be read in {backups}, and what is looked for may be in it: {beside} names it"]
+        lacking = self._lacking(several)
+        return _missed(f"{len(lacking)} of {counted(len(several), 'backup')}", lacking)
+
+    def newest_gaps(self, archives: Sequence[CataloguedArchive]) -> list[str]:
+        """The same, of each source's newest one alone: to ask of an archive costs a request."""
+        oldest_first = sorted(archives, key=newest_first, reverse=True)
+        newest = {each.record.owner.source: each for each in oldest_first if each.record}
+        lacking = self._lacking(list(newest.values()))
+        if len(newest) == 1:
+            return _missed("the newest backup", lacking)
+        return _missed(f"the newest backups of {len(lacking)} of {len(newest)} directories", lacking)
+
+    def _lacking(self, archives: Sequence[CataloguedArchive]) -> list[CataloguedArchive]:
+        return [each for each in archives if unread_in(self.holdings.store, each).count]
+
+
+def _missed(where: str, lacking: Sequence[CataloguedArchive]) -> list[str]:
+    """A line on archives that lack something, if there are any."""
+    if not lacking:
+        return []
+    beside = sum_key(lacking[0].key)
+    return [f"something could not be read in {where}, and what is looked for may be in it: {beside} names it"]
 
 
 def require_directory(source: SourceName) -> None:

@@ -64,7 +64,7 @@ def show(
     looker = Looker(configuration, request, today)
     word, within = looker.located(request.source)
     if within and path:
-        raise NoSuchPath(f"{request.source} is no source, but lies in {word}: name that, and the path behind it")
+        raise NoSuchPath.within(request.source, word)
     path = within or path
     source = looker.source(word)
     if source.kind != DIRECTORY.name:

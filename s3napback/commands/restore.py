@@ -224,7 +224,7 @@ def _located(holdings: Holdings, request: RestoreRequest) -> RestoreRequest:
     if holder is None:
         return request
     if not all(path.startswith("/") for path in request.paths):
-        raise NoSuchPath(f"{request.source} is no source, but lies in {holder}: name that, and the path behind it")
+        raise NoSuchPath.within(request.source, str(holder))
     logger.info("%s lies in %s: restoring that of it", request.source, holder)
     return replace(request, source=str(holder), paths=(request.source, *request.paths))
 

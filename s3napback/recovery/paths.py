@@ -40,6 +40,16 @@ _NO_FOLDER = (
 class NoSuchPath(S3napbackError):
     """A PATH was not there on that day; the message names near ones."""
 
+    @classmethod
+    def within(cls, path: str, holder: str) -> NoSuchPath:
+        """The error that a path stands for a source, but lies in one, and that a PATH follows it.
+
+        Args:
+            path: it.
+            holder: the source in which it lies.
+        """
+        return cls(f"{path} is no source, but lies in {holder}: name that, and the path behind it")
+
 
 def members_of_paths(directory: str, paths: Sequence[str]) -> tuple[str, ...]:
     """The names that PATHs have in archives of a directory.

@@ -218,13 +218,13 @@ def test_what_lies_where_nothing_could_be_read_is_not_said_never_to_have_been(tm
     night(site, 0)
     (key,) = site.archive_keys()
     missed = f"and what is looked for may be in it: {key}.sha256 names it"
+    assert f"something could not be read in the newest backup, {missed}" in site.run("find", "top", day=None).stderr
     for words in (
         ["find", "bottom"],
         ["find", "bottom", "--at", key],
         ["history", f"{site.source}/{'/'.join(deep)}/bottom"],
     ):
         assert f"something could not be read in 1 of 1 backup, {missed}" in site.run(*words, day=None, expect=1).stderr
-    assert missed in site.run("find", "top", day=None).stderr
     listed = site.run("ls", str(site.source), "-R", day=None).stdout.splitlines()
     lacking = [
         line for line in listed if line.startswith("?---------  could not be read that night, was gone, or is a socket")
@@ -239,6 +239,27 @@ def test_what_lies_where_nothing_could_be_read_is_not_said_never_to_have_been(tm
     assert "could not be read when" in below
     night(site, 1)
     assert "in 2 of 2 backups, and" in site.run("find", "bottom", day=None, expect=1).stderr
+
+
+def test_find_asks_the_newest_backup_of_each_directory_what_it_lacks(tmp_path: Path) -> None:
+    site = Site(tmp_path / "site")
+    folders = [site.source / name for name in ("whole", "lacking", "late")]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "top").write_text("x")
+    inside(folders[1], ["x" * 250] * 20, "bottom")
+    directories = "\n".join(f"Directory {folder}" for folder in folders)
+    site.configure(f"<Cycle nightly>\nDiffs 2\n{directories}\n</Cycle>", general="Unreadable Warn")
+    night(site, 0)
+    lacking = next(key for key in site.archive_keys() if "/lacking" in key)
+    said = site.run("find", "top", day=None).stderr
+    assert "something could not be read in the newest backups of 1 of 3 directories, and what is" in said
+    assert f"{lacking}.sha256 names it" in said
+    # what an older one lacks is not said where something was found
+    subprocess.run(["rm", "-rf", folders[1] / ("x" * 250)], check=True)
+    night(site, 1)
+    assert "could not be read" not in site.run("find", "top", day=None).stderr
+    assert "in 1 of 6 backups" in site.run("find", "bottom", day=None, expect=1).stderr
 
 
 def test_where_all_could_be_read_nothing_is_said_of_that(tmp_path: Path) -> None:

@@ -138,11 +138,18 @@ def test_a_path_within_a_source_is_found_in_it(site: Site, tmp_path: Path) -> No
     site.run("restore", f"{inner}//", "--to", str(tmp_path / "both"), f"{site.source}/file", day=None)
     assert sorted(path.name for path in (tmp_path / "both").rglob("*") if path.is_file()) == ["file", "one", "two"]
     # There is a file of this name in the source, but not in the folder.
-    for words in (("restore", str(inner), "file", "--to", str(tmp_path / "none")), ("dump", str(inner), "one")):
+    refused = (
+        ("restore", str(inner), "file", "--to", str(tmp_path / "none")),
+        ("dump", str(inner), "one"),
+        ("ls", str(inner), "one"),
+        ("history", str(inner), "one"),
+    )
+    assert site.run("history", str(inner), f"{inner}/one", day=None).stdout.startswith("2026-01-01  -rw")
+    for words in refused:
         relative = site.run(*words, day=None, expect=1)
         assert f"{inner} is no source, but lies in Directory {site.source}: name that, and the path" in relative.stderr
-    refused = site.run("restore", f"{inner}/three", "--to", str(tmp_path / "none"), day=None, expect=1)
-    assert "three" in refused.stderr
+    absent = site.run("restore", f"{inner}/three", "--to", str(tmp_path / "none"), day=None, expect=1)
+    assert "three" in absent.stderr
     assert "no archives of /elsewhere" in site.run(
         "restore", "/elsewhere", "--to", str(tmp_path / "no"), day=None, expect=1
     ).stderr  # fmt: skip
