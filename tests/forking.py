@@ -39,6 +39,8 @@ import s3napback.config.loading
 import s3napback.stores.s3
 import s3napback.streams.parallel_gzip
 from s3napback.__main__ import main
+from s3napback.config.problems import Problems
+from s3napback.config.syntax import parse_text
 from tests.botocore_data import share_botocore_data
 
 LOADED: list[ModuleType] = [
@@ -49,6 +51,7 @@ LOADED: list[ModuleType] = [
 ]
 """What a command would import when it needs it; another user may not be able to read it any more."""
 time.strptime("2026", "%Y")  # its first call loads a module
+parse_text("Diffs 6", "", Problems())  # works the grammar out
 MESSAGE_SIZE = 200_000
 """Of a request, in bytes: arguments and environment."""
 

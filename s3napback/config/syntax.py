@@ -6,16 +6,19 @@ nesting (found with version 0.3.2). So it is handed each logical line on one lin
 which it reads faithfully; that it did is proved by comparing its dump of the tree with what it was handed. Lines of one
 directive that follow each other are handed over as one, and their words dealt out again: it takes its time for each.
 One is not longer than it needs to be for that: the loader takes hundreds of bytes of memory for each character of it.
+And its grammar is worked out once in a process, where it would be twice for each text: that takes longer than the rest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from itertools import accumulate, groupby
 from typing import Any
 from urllib.parse import quote, unquote
 
-from apacheconfig import ApacheConfigError, flavors, make_loader
+from apacheconfig import ApacheConfigError, flavors, make_lexer, make_parser
+from apacheconfig.wloader import ApacheConfigWritableLoader
 
 from s3napback.config.lines import Line, Shape, split_lines
 from s3napback.config.problems import Change, Problems
@@ -144,10 +147,10 @@ def _tree(lines: Sequence[Line], problems: Problems) -> tuple[Entry, ...]:
     runs = [tuple(run) for _, run in groupby(_parts(lines), _Run())]
     prepared = "".join(f"{_prepared(run)}\n" for run in runs)
     try:
-        with make_loader(writable=True, **_OPTIONS) as loader:
-            root = loader.loads(prepared)
-            dump = root.dump()
+        root = loader().loads(prepared)
+        dump = root.dump()
     except (ApacheConfigError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        loader.cache_clear()  # it may have stopped within a word
         problems.error(lines[0].position, f"the file cannot be read as Apache-style configuration: {shown(str(error))}")
         return ()
     if dump != prepared:
@@ -157,6 +160,19 @@ def _tree(lines: Sequence[Line], problems: Problems) -> tuple[Entry, ...]:
         problems.error(position, "this line cannot be read as Apache-style configuration")
         return ()
     return _Converter(runs).entries(root)
+
+
+@cache
+def loader() -> ApacheConfigWritableLoader:
+    """The loader; its parser keeps the grammar that it has worked out."""
+    lexer, parser = make_lexer(**_OPTIONS), make_parser(**_OPTIONS)
+
+    class Parser(parser):  # type: ignore[misc, valid-type] # a class made of others at run time
+        def reset(self) -> None:
+            if self.engine is None:
+                super().reset()
+
+    return ApacheConfigWritableLoader(Parser(lexer(), start="contents"), **_OPTIONS)
 
 
 def _parts(lines: Iterable[Line]) -> Iterator[Line]:

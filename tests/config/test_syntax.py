@@ -3,13 +3,12 @@ from __future__ import annotations
 import re
 import shlex
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from unittest.mock import Mock
 
-import apacheconfig
 import pytest
+from apacheconfig.parser import yacc
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from s3napback.config import lines, syntax
 from s3napback.config.lines import Line, split_lines
 from s3napback.config.loading import load_configuration
 from s3napback.config.problems import Problems
+from s3napback.config.settings import Position
 from s3napback.config.syntax import Block, Directive, Entry
 from tests.config.helpers import parse, syntax_problems
 from tests.peaks import peak_of
@@ -164,30 +164,26 @@ def test_a_wrong_tag_is_told_once_and_still_opens_or_closes_its_block(opening: s
     assert len(syntax_problems(f"{opening}\nFulls 2\n{closing}\nDiffs 1\n")) == 1
 
 
-def _loader_that(change: Any) -> Any:
-    """A loader with a fault that the real one has not, as far as is known, for what it is handed here."""
-
-    @contextmanager
-    def make(**options: Any) -> Iterator[Any]:
-        with apacheconfig.make_loader(**options) as loader:
-            real = loader.loads
-            loader.loads = lambda text: real(change(text))
-            yield loader
-
-    return make
+def _hand_over(monkeypatch: pytest.MonkeyPatch, change: Callable[[str], str]) -> None:
+    """Have the loader handed something else than what it should read."""
+    loader = syntax.loader()
+    real = loader.loads
+    monkeypatch.setattr(loader, "loads", lambda text: real(change(text)))
 
 
 def test_a_loader_that_loses_something_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(syntax, "make_loader", _loader_that(lambda text: text.replace("Fulls 2\n", "")))
+    _hand_over(monkeypatch, lambda text: text.replace("Fulls 2\n", ""))
     assert syntax_problems("Diffs 1\n\nFulls 2\nPhase 0\n") == [
         "f:3: this line cannot be read as Apache-style configuration"
     ]
 
 
 def test_a_loader_that_gives_up_is_a_clean_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(syntax, "make_loader", _loader_that(lambda text: text + "<never closed>\n"))
+    _hand_over(monkeypatch, lambda text: text + "<never closed>\n")
     (problem,) = syntax_problems("\nDiffs 1\n")
     assert problem.startswith("f:2: the file cannot be read as Apache-style configuration")
+    # The next text meets another loader, whatever this one has stopped in.
+    assert parse("Diffs 1") == (Directive("Diffs", ("1",), Position("f", 1)),)
 
 
 ORDINARY_OR_NOT = (
@@ -255,3 +251,12 @@ def test_a_long_list_needs_little_more_memory_than_it_is_long(separator: str) ->
     assert len({str(each.position) for each in found}) == len(found) == text.count("Exclude")
     # Handed to the loader on one line it would be 50 MB, for a list of 100 kB.
     assert peak < 8_000_000
+
+
+def test_the_grammar_is_worked_out_once_for_all_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = Mock(wraps=yacc.yacc)
+    monkeypatch.setattr(yacc, "yacc", counted)
+    syntax.loader.cache_clear()
+    for number in range(3):
+        assert parse(f"Diffs {number}") == (Directive("Diffs", (f"{number}",), Position("f", 1)),)
+    assert counted.call_count == 1
