@@ -18,9 +18,9 @@ from zlib import crc32
 import pytest
 
 LIST = Path(__file__).with_name("costly.lst")
-_CHEAP = 3.0
+_CHEAP = 1.5
 """Seconds that all cases of a test may take together without being sampled."""
-_MOST = 4
+_MOST = 6
 
 Case = Mapping[str, Hashable]
 """The values of one case, by the names of parameters."""
