@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from s3napback.mounts import Mount
+from s3napback.mounts import Mount, current_mounts
 from s3napback.sources.exchanged import exchanged
 from tests.hostile.mounts import served
 from tests.site import Site
@@ -89,10 +89,11 @@ def test_one_whose_program_dies_meanwhile_is_a_warning(site: Site, tmp_path: Pat
     (below / "file").write_text("content")
     place.mkdir()
     with served(below, place) as server:
+        kind = next(mount.type for mount in current_mounts() if mount.point == str(place))
         meanwhile(site, f"kill {server.pid}; while mountpoint -q {place}; do sleep 0.1; done")
         log = site.run().stderr
         subprocess.run(["mount", "-t", "tmpfs", "none", str(place)], check=True)
-    assert f"{place} was a mounted file system (fuse) when this backup began, and is none now" in log
+    assert f"{place} was a mounted file system ({kind}) when this backup began, and is none now" in log
 
 
 def test_what_is_mounted_and_unmounted_by_itself_does_not_count() -> None:
