@@ -78,6 +78,7 @@ class Journal:
             read=transfer.read,
             seconds=round(transfer.seconds, 1),
             size_before=plan.state.expected_sizes.get(plan.type.value),
+            day_before=plan.state.newest.day if plan.state.newest else None,
         )
 
     def skipped(self, job: Job, *, is_current: bool = False) -> None:

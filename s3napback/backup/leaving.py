@@ -24,14 +24,14 @@ from s3napback.config.settings import Configuration, Job
 from s3napback.crews import TookTooLong, within
 from s3napback.ending import CLEANING_SECONDS
 from s3napback.errors import EXIT_BUG, Interrupted, LockHeld, S3napbackError, StateError, StoreError, UnusableStore
-from s3napback.formatting import printable
+from s3napback.formatting import counted, printable
 from s3napback.kinds import kind_of
 from s3napback.locks import locked_through
 from s3napback.scarcity import foreseen
 from s3napback.state import StoreState, instance_of, remembered_of_several
 from s3napback.stores import Store
 from s3napback.surroundings import configured_store, diff_dir, host_name
-from s3napback.watch.composing import Attempt, Kept, Run, compose
+from s3napback.watch.composing import Attempt, Kept, Run, backed_up_elsewhere, compose
 from s3napback.watch.keys import Place
 from s3napback.watch.metrics import Restorable
 from s3napback.watch.word import Word, written
@@ -77,6 +77,7 @@ class _Leaving:
         self._today = today
         self._journal = journal
         self._word: Word | None = None
+        self._elsewhere: Sequence[tuple[Job, date, date]] = ()
         self.telling = Telling(configuration.notices)
         self._place = Place(configuration.store.prefix, host_name(configuration), configuration.path.stem)
 
@@ -118,6 +119,7 @@ class _Leaving:
                 logger.warning("a bug in s3napback: the word on this run could not be left: %s", failure)
             logger.debug("details", exc_info=True)
         self._tell_of_dropped()
+        self._tell_of_others()
 
     def _restorable(self, word: Word) -> Mapping[str, Restorable]:
         """What the store holds of each source now. That it cannot be told is a warning, and it is left out."""
@@ -160,6 +162,7 @@ class _Leaving:
         names = [each.job.name for each in kept] + [each.name for each in (previous.sources if previous else ())]
         locked = {name: day for name in names if (day := _locked(state, name))}
         self._word = compose(replace(run, locked=locked), kept, previous)
+        self._elsewhere = backed_up_elsewhere(self._word, kept, previous)
         if is_there:
             store.put(self._place.key, io.BytesIO(written(self._word)), {}, is_helper=True)
 
@@ -173,6 +176,20 @@ class _Leaving:
                     "%s is not configured any more. Its newest backup is locked until %s, which no run makes longer; "
                     "if it is still needed then, configure it again", *(each.name or "/", each.locked)
                 )  # fmt: skip
+
+    def _tell_of_others(self) -> None:
+        """Say that another machine goes by the same names: each of both has some of the nights, and no one tells."""
+        if not self._elsewhere:
+            return
+        job, known, later = self._elsewhere[0]
+        others = len(self._elsewhere) - 1
+        self._journal.untold += 1
+        logger.warning(
+            "%s: its backup of %s%s was made by a run that this DiffDir, whose last one was of %s, knows nothing of. "
+            "If it was another machine, the files of this one are not in it: give each a HostName and a Prefix "
+            "of its own",
+            *(job.source, later, f" (and that of {counted(others, 'other')})" if others else "", known),
+        )
 
     def _is_there(self, store: Store, state: StoreState, error: Exception | None, *, hurried: bool) -> bool:
         """Whether the word can be left in the store at all."""

@@ -71,3 +71,16 @@ def warn_of_left_out(location: str, keys: Sequence[str]) -> None:
             f"{location}/{keys[0]}",
             others,
         )
+
+
+def warn_of_lost_mark(store: Store) -> None:
+    """Say of a store in which nothing was found that it may be another one than is meant.
+
+    Raises:
+        StoreError: the store gives no definite answer.
+    """
+    if not store.is_recognised():
+        logger.warning(
+            "%s does not hold the mark that backups leave there. Is the disk not mounted, or the folder another one?",
+            store.location,
+        )

@@ -6,11 +6,11 @@ import logging
 from collections.abc import Collection, Iterable
 from functools import partial
 
-from s3napback.archives import ArchiveRecord, join_prefix
+from s3napback.archives import ArchiveRecord, join_prefix, split_key
 from s3napback.catalogue.claims import acting_host, possible_names
 from s3napback.catalogue.contents import Catalogue
 from s3napback.catalogue.left_out import those_left_out
-from s3napback.catalogue.telling import warn_of_left_out
+from s3napback.catalogue.telling import warn_of_left_out, warn_of_lost_mark
 from s3napback.config.settings import Configuration
 from s3napback.crews import Crew, TookTooLong, within
 from s3napback.errors import StoreError, StoreUnreachable
@@ -83,6 +83,8 @@ def read_stored(store: Store, prefix: str, only: Place | None = None) -> StoreCo
     if not listed:
         # What cannot be used at all may seem to hold nothing.
         store.check(for_writing=False)
+    if not any(split_key(found.key) for found in listed):
+        warn_of_lost_mark(store)
     places = ((place_of(found.key), found) for found in listed)
     wanted = [(place, found) for place, found in places if place is not None and only in (None, place)]
     with Crew(_PARALLEL_REQUESTS, "words") as pool:

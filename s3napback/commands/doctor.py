@@ -98,8 +98,17 @@ def check_store(configuration: Configuration) -> Iterator[Check]:
     store = configured_store(configuration, patient=False)
     try:
         store.check()
+        is_another = state_of(configuration).knows_store() and not store.is_recognised()
     except S3napbackError as error:
         yield bad(PART, "access", str(error))
+        return
+    if is_another:
+        yield bad(
+            PART,
+            "access",
+            f"{store.location} does not hold the mark that earlier backups left there, so that no run backs up to it. "
+            "Is the disk not mounted? If it was emptied on purpose, run once with -f",
+        )
         return
     yield good(PART, "access", f"{store.location} can be used")
     bucket, prefix = examined_bucket(configuration), configuration.store.prefix

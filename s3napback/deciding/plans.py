@@ -191,8 +191,13 @@ def _skip_done(facts: SourceFacts) -> Skip | None:
     done = {held.id for key, held in _own(facts).items() if _is_done(facts, key, held)}
     if not done:
         return None
+    return Skip("done already today", doubt="" if done & _known_ids(facts) else _BY_ANOTHER)
+
+
+def _known_ids(facts: SourceFacts) -> set[str]:
+    """Those of the archives that runs of this DiffDir have made, or were at, as far as is remembered."""
     remembered = {link.id for link in facts.state.history.chain} | {each.id for each in facts.state.stored.values()}
-    return Skip("done already today", doubt="" if done & (remembered | {facts.cut_off}) else _BY_ANOTHER)
+    return remembered | {facts.cut_off}
 
 
 def _refuse_stored_future(facts: SourceFacts) -> Skip | Refusal | None:
@@ -250,7 +255,7 @@ def _plan(facts: SourceFacts) -> Plan:
         replaced={present: held.day for present, held in _present(facts).items()},
         superseded=tuple(present for present in _present(facts) if present != key),
         taken_over=_taken_over(facts),
-        notes=(*facts.notes, *inspection.notes, *losses),
+        notes=(*facts.notes, *inspection.notes, *losses, *_replacements(facts)),
         problem=inspection.problem,
     )
 
@@ -272,6 +277,26 @@ def _losses(facts: SourceFacts, why: Why | None) -> tuple[Alarm, ...]:
         "somebody, or a rule of the bucket, has deleted it. “s3napback list” shows what is left"
     )
     return (Alarm(said),)
+
+
+def _replacements(facts: SourceFacts) -> tuple[Alarm, ...]:
+    """What is said of whole archives of today that are replaced, and are not of this DiffDir."""
+    if facts.run.options.force:
+        return ()
+    known = _known_ids(facts)
+    strange = [
+        key
+        for key, held in _own(facts).items()
+        if held.day == facts.run.day and held.id not in known and facts.noted_id(key) == held.id
+    ]
+    return tuple(
+        Alarm(
+            f"{facts.job.source}: {key}, which is replaced, was stored today by a run that this DiffDir knows nothing "
+            "of. If it was another machine, the files of that one are in no backup of today: give each a HostName and "
+            "a Prefix of its own"
+        )
+        for key in strange
+    )
 
 
 def _present(facts: SourceFacts) -> dict[str, Held]:

@@ -36,6 +36,8 @@ class Attempt:
         seconds: that the archive took.
         size_before: bytes of the last archive of its type.
         is_current: nothing was made because the newest archive holds all that there is.
+        day_before: day number of the archive that was the newest to this DiffDir until then; None if there was none,
+            or no archive was made.
     """
 
     outcome: str
@@ -45,6 +47,7 @@ class Attempt:
     seconds: float | None = None
     size_before: int | None = None
     is_current: bool = False
+    day_before: int | None = None
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,25 @@ def compose(run: Run, kept: Sequence[Kept], previous: Word | None) -> Word:
         dropped=_dropped(run, kept, previous),
         sources=sources,
     )
+
+
+def backed_up_elsewhere(word: Word, kept: Sequence[Kept], previous: Word | None) -> list[tuple[Job, date, date]]:
+    """The sources that others have backed up since this DiffDir did.
+
+    A DiffDir that is new knows of no earlier archive, and tells of nothing: it has taken the place of one that is lost.
+
+    Returns:
+        Of each the day of the archive that this DiffDir knew of as the newest, and that of the one that came later.
+    """
+    if previous is None or not word.other_instance:
+        return []
+    last = {each.name: each.last_good for each in previous.sources}
+    found: list[tuple[Job, date, date]] = []
+    for each in kept:
+        before, said = each.attempt.day_before, last.get(each.job.name)
+        if before is not None and said is not None and said > day_date(before):
+            found.append((each.job, day_date(before), said))
+    return found
 
 
 def _locks_until(run: Run, sources: Sequence[SourceWord]) -> datetime | None:

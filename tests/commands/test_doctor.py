@@ -60,6 +60,20 @@ def test_a_store_that_is_not_there_costs_the_other_parts_nothing(well: Site) -> 
     assert any(line.startswith("  NO  access:") for line in lines)
 
 
+def test_a_folder_whose_disk_is_not_mounted_is_not_called_usable(well: Site) -> None:
+    """Every run refuses it: the folder below the mount point holds no mark."""
+    assert examined(well)[0] == 0
+    well.run(day=date.today())
+    well.vault.rename(well.root / "unmounted")
+    well.vault.mkdir()
+    code, lines = examined(well)
+    assert (code, parts(lines)) == (1, PARTS)
+    assert "  NO  access: " in "\n".join(lines)
+    assert "does not hold the mark that earlier backups left there" in " ".join(" ".join(lines).split())
+    well.run("-f", day=date.today())
+    assert examined(well)[0] == 0
+
+
 def test_a_bucket_is_examined_and_the_command_line_says_so(tmp_path: Path, moto: S3Server) -> None:
     site = Site(tmp_path, moto)
     site.configure_cycle("")

@@ -246,6 +246,8 @@ def test_what_nothing_tells_to_be_ours_fails_no_check(site: Site) -> None:
         (["prune", "--yes"], 0),
         (["prune", "--original"], 0),
         (["report", "--html", "{root}/page.html"], 0),
+        (["status"], 0),
+        (["status", "--check"], 3),
         (["ls", "{source}"], 1),
         (["find", "file"], 1),
         (["restore", "{source}", "--to", "{root}/out"], 1),
