@@ -1,26 +1,38 @@
-"""What was mounted in a directory when tar began, and is not any more when it has ended, or is another one then.
+"""What was mounted in a directory when tar began, and is not any more, or is another one, at some time until tar ends.
 
-tar takes a folder that is empty meanwhile for one that holds nothing, and says nothing of it.
+tar takes a folder that is empty meanwhile for one that holds nothing, and says nothing of it. What is back at the end
+may have been away when tar came by: the kernel tells whoever waits for it that something was mounted or unmounted
+(proc(5), ``/proc/PID/mounts``).
 """
 
 from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Callable, Sequence
+import select
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from s3napback.config.settings import Job
+from s3napback.crews import NoThread, begin, result_of
 from s3napback.formatting import counted, printable, shortened
-from s3napback.mounts import Mount, current_mounts, is_at_or_below
+from s3napback.mounts import MOUNTS, Mount, current_mounts, is_at_or_below
 from s3napback.sources import Conclusion, Dump
 from s3napback.sources.in_use import is_excluded
 from s3napback.sources.looking import stays_on_one
 from s3napback.sources.remains import mounts_by_hand
+from s3napback.streams.transformations import Block, Transform, Transformation
 
 _SHOWN = 5
+_REST = 100
+"""Milliseconds from one look at all mounts to the next, at least: some machines mount something all the time."""
+
+_Gone = dict[str, tuple[Mount, Mount | None]]
+"""By their paths, mounts that are not there any more, each with what is mounted in its place."""
 
 
 def telling_of_mounts(dump: Dump, job: Job) -> Dump:
@@ -29,21 +41,65 @@ def telling_of_mounts(dump: Dump, job: Job) -> Dump:
     if stays_on_one(settings.tar_options, one_file_system=settings.one_file_system):
         return dump
     top, before, again = os.path.realpath(job.target), current_mounts(), dump.again
+    away: _Gone = {}
 
     def conclude() -> Conclusion:
         found = dump.conclude()
-        gone = [
-            (posixpath.join(job.target, posixpath.relpath(mount.point, top)), mount, other)
-            for mount, other in exchanged(top, before, current_mounts())
-        ]
-        wanted = [each for each in gone if not is_excluded(each[0], settings.exclude)]
-        return replace(found, warnings=[*found.warnings, *_said(wanted)])
+        gone = _gone(top, before)
+        passing = {point: each for point, each in away.items() if point not in gone}
+        return replace(
+            found,
+            warnings=[*found.warnings, *_said(_wanted(gone, top, job)), *_passing_said(_wanted(passing, top, job))],
+        )
 
-    return replace(dump, conclude=conclude, again=partial(_prepared, again, job) if again else None)
+    guard = dump.guard
+    if mounts_by_hand(top, before):
+        guard = Transformation(guard.name, partial(_watched, guard.transform, partial(_watch, top, before), away))
+    prepare = partial(_prepared, again, job) if again else None
+    return replace(dump, guard=guard, conclude=conclude, again=prepare)
 
 
 def _prepared(prepare: Callable[[Path], Dump], job: Job, folder: Path) -> Dump:
     return telling_of_mounts(prepare(folder), job)
+
+
+def _watched(
+    transform: Transform, watch: Callable[[int], _Gone], away: _Gone, blocks: Iterator[memoryview]
+) -> Iterator[Block]:
+    """Pass on what is to be passed on, and note what has been away meanwhile."""
+    ending, end = os.pipe2(os.O_CLOEXEC)
+    watching: Future[_Gone] | None = None
+    try:
+        # Without a thread what is back at the end is not noticed.
+        with suppress(NoThread):
+            watching = begin(partial(watch, ending), "mounts")
+        yield from transform(blocks)
+    finally:
+        os.close(end)
+        if watching is not None:
+            found: _Gone = result_of(watching)
+            away.update(found)
+        os.close(ending)
+
+
+def _watch(top: str, before: Sequence[Mount], ending: int) -> _Gone:
+    """What was gone, or another one, at any time until a pipe's other end is closed."""
+    gone: _Gone = {}
+    with suppress(OSError), MOUNTS.open("rb") as changes:
+        every, last = select.poll(), select.poll()
+        every.register(changes, select.POLLPRI | select.POLLERR)
+        every.register(ending, select.POLLIN)
+        last.register(ending, select.POLLIN)
+        gone = _gone(top, before)
+        while ending not in dict(every.poll()):
+            gone = {**_gone(top, before), **gone}
+            if last.poll(_REST):
+                break
+    return gone
+
+
+def _gone(top: str, before: Sequence[Mount]) -> _Gone:
+    return {mount.point: (mount, other) for mount, other in exchanged(top, before, current_mounts())}
 
 
 def exchanged(top: str, before: Sequence[Mount], now: Sequence[Mount]) -> list[tuple[Mount, Mount | None]]:
@@ -65,6 +121,12 @@ def exchanged(top: str, before: Sequence[Mount], now: Sequence[Mount]) -> list[t
     ]
 
 
+def _wanted(gone: _Gone, top: str, job: Job) -> list[tuple[str, Mount, Mount | None]]:
+    """Those that belong to the source, by their paths as the configuration begins them."""
+    places = [(posixpath.join(job.target, posixpath.relpath(point, top)), *each) for point, each in gone.items()]
+    return [each for each in places if not is_excluded(each[0], job.settings.exclude)]
+
+
 def _said(gone: Sequence[tuple[str, Mount, Mount | None]]) -> list[str]:
     lines = [
         f"{shortened(printable(path))} was a mounted file system ({printable(mount.type)}) when this backup began, and "
@@ -74,4 +136,15 @@ def _said(gone: Sequence[tuple[str, Mount, Mount | None]]) -> list[str]:
     ]
     if more := len(gone) - len(lines):
         lines.append(f"{counted(more, 'other file system')} were unmounted or exchanged during this backup, too")
+    return lines
+
+
+def _passing_said(away: Sequence[tuple[str, Mount, Mount | None]]) -> list[str]:
+    lines = [
+        f"{shortened(printable(path))}, a mounted file system ({printable(mount.type)}), was away for a while during "
+        "this backup: what it holds may be missing from this archive as if it had been deleted. The next run takes it"
+        for path, mount, _other in away[:_SHOWN]
+    ]
+    if more := len(away) - len(lines):
+        lines.append(f"{counted(more, 'other file system')} were away for a while during this backup, too")
     return lines
