@@ -19,8 +19,9 @@ from pathlib import Path
 
 from s3napback.config.settings import Job
 from s3napback.crews import NoThread, begin, result_of
+from s3napback.errors import PipelineError
 from s3napback.formatting import counted, printable, shortened
-from s3napback.mounts import MOUNTS, Mount, current_mounts, is_at_or_below
+from s3napback.mounts import MOUNTS, Mount, current_mounts, is_at_or_below, mount_of
 from s3napback.sources import Conclusion, Dump
 from s3napback.sources.in_use import is_excluded
 from s3napback.sources.looking import stays_on_one
@@ -36,25 +37,37 @@ _Gone = dict[str, tuple[Mount, Mount | None]]
 
 
 def telling_of_mounts(dump: Dump, job: Job) -> Dump:
-    """The same dump of a directory, which is about to begin: in the end it tells what was unmounted meanwhile."""
+    """The same dump of a directory, which is about to begin: in the end it tells what was unmounted meanwhile.
+
+    Its pipeline fails if that was the file system on which the directory lies.
+    """
     settings = job.settings
-    if stays_on_one(settings.tar_options, one_file_system=settings.one_file_system):
-        return dump
+    stays = stays_on_one(settings.tar_options, one_file_system=settings.one_file_system)
     top, before, again = os.path.realpath(job.target), current_mounts(), dump.again
-    away: _Gone = {}
+    own, away = mount_of(top, before), _Gone()
+
+    def look() -> _Gone:
+        now = current_mounts()
+        return {**_own_gone(top, before, now), **({} if stays else _gone(top, before, now))}
 
     def conclude() -> Conclusion:
         found = dump.conclude()
-        gone = _gone(top, before)
+        gone = {} if stays else _gone(top, before, current_mounts())
         passing = {point: each for point, each in away.items() if point not in gone}
         return replace(
             found,
             warnings=[*found.warnings, *_said(_wanted(gone, top, job)), *_passing_said(_wanted(passing, top, job))],
         )
 
-    guard = dump.guard
-    if mounts_by_hand(top, before):
-        guard = Transformation(guard.name, partial(_watched, guard.transform, partial(_watch, top, before), away))
+    def guarded(blocks: Iterator[memoryview]) -> Iterator[Block]:
+        yield from _watched(dump.guard.transform, look, away, blocks)
+        if own.point in away:
+            raise PipelineError(
+                f"the file system on which {job.target} lies was unmounted for a while, or exchanged, while tar read it"
+            )
+
+    is_needed = own.point != "/" or (not stays and mounts_by_hand(top, before))
+    guard = Transformation(dump.guard.name, guarded) if is_needed else dump.guard
     prepare = partial(_prepared, again, job) if again else None
     return replace(dump, guard=guard, conclude=conclude, again=prepare)
 
@@ -64,7 +77,7 @@ def _prepared(prepare: Callable[[Path], Dump], job: Job, folder: Path) -> Dump:
 
 
 def _watched(
-    transform: Transform, watch: Callable[[int], _Gone], away: _Gone, blocks: Iterator[memoryview]
+    transform: Transform, look: Callable[[], _Gone], away: _Gone, blocks: Iterator[memoryview]
 ) -> Iterator[Block]:
     """Pass on what is to be passed on, and note what has been away meanwhile."""
     ending, end = os.pipe2(os.O_CLOEXEC)
@@ -72,7 +85,7 @@ def _watched(
     try:
         # Without a thread what is back at the end is not noticed.
         with suppress(NoThread):
-            watching = begin(partial(watch, ending), "mounts")
+            watching = begin(partial(_watch, look, ending), "mounts")
         yield from transform(blocks)
     finally:
         os.close(end)
@@ -82,7 +95,7 @@ def _watched(
         os.close(ending)
 
 
-def _watch(top: str, before: Sequence[Mount], ending: int) -> _Gone:
+def _watch(look: Callable[[], _Gone], ending: int) -> _Gone:
     """What was gone, or another one, at any time until a pipe's other end is closed."""
     gone: _Gone = {}
     with suppress(OSError), MOUNTS.open("rb") as changes:
@@ -90,16 +103,24 @@ def _watch(top: str, before: Sequence[Mount], ending: int) -> _Gone:
         every.register(changes, select.POLLPRI | select.POLLERR)
         every.register(ending, select.POLLIN)
         last.register(ending, select.POLLIN)
-        gone = _gone(top, before)
+        gone = look()
         while ending not in dict(every.poll()):
-            gone = {**_gone(top, before), **gone}
+            gone = {**look(), **gone}
             if last.poll(_REST):
                 break
     return gone
 
 
-def _gone(top: str, before: Sequence[Mount]) -> _Gone:
-    return {mount.point: (mount, other) for mount, other in exchanged(top, before, current_mounts())}
+def _gone(top: str, before: Sequence[Mount], now: Sequence[Mount]) -> _Gone:
+    return {mount.point: (mount, other) for mount, other in exchanged(top, before, now)}
+
+
+def _own_gone(top: str, before: Sequence[Mount], now: Sequence[Mount]) -> _Gone:
+    """The mount on which a directory lies, if it lies on another one now."""
+    own, other = mount_of(top, before), mount_of(top, now)
+    is_automatic = any(mount.type == "autofs" and is_at_or_below(own.point, mount.point) for mount in before)
+    is_same = (own.point, own.device, own.root) == (other.point, other.device, other.root)
+    return {} if is_same or is_automatic or not now else {own.point: (own, other)}
 
 
 def exchanged(top: str, before: Sequence[Mount], now: Sequence[Mount]) -> list[tuple[Mount, Mount | None]]:

@@ -95,6 +95,26 @@ def test_what_is_away_while_tar_looks_and_back_at_the_end_is_a_warning(site: Sit
 
 
 @by_root
+@pytest.mark.parametrize("setting", ["OneFileSystem On", "OneFileSystem Off"])
+def test_a_source_whose_own_disk_is_away_while_tar_looks_and_back_at_the_end_fails(site: Site, setting: str) -> None:
+    disk, other = site.source / "disk", site.root / "other"
+    other.mkdir()
+    site.configure(f"<Cycle nightly>\nDiffs 6\n{setting}\nDirectory {disk}\n</Cycle>")
+    site.run(day=0)
+    subprocess.run(["mount", "--bind", str(disk), str(other)], check=True)
+    script = f'umount {disk}; REAL "$@"; status=$?; sleep 0.3; mount --bind {other} {disk}; exit $status'
+    site.fake_program("tar", f'case "$*" in *--create*disk*) {script} ;; esac\nexec REAL "$@"')
+    try:
+        log = site.run(day=1, expect=1).stderr
+        assert f"the file system on which {disk} lies was unmounted for a while, or exchanged, while tar read it" in log
+        assert len(site.archive_keys()) == 1
+        site.environment.pop("PATH")
+        assert "WARNING" not in site.run("--strict", day=1).stderr
+    finally:
+        subprocess.run(["umount", str(other)], check=True)
+
+
+@by_root
 @pytest.mark.parametrize("setting", ["Exclude {}/disk", "Exclude disk", "OneFileSystem On"])
 def test_what_is_not_backed_up_anyway_may_be_unmounted(site: Site, setting: str) -> None:
     site.configure_cycle(f"Diffs 6\n{setting.format(site.source)}")
