@@ -14,7 +14,8 @@ from pathlib import Path
 from s3napback.records import dataclass
 from s3napback.regexes import regex
 
-_MOUNTS = Path("/proc/self/mountinfo")
+MOUNTS = Path("/proc/self/mountinfo")
+"""The kernel's list of them."""
 
 
 def _types(names: str) -> frozenset[str]:
@@ -92,7 +93,7 @@ def mounted_within(path: str) -> list[str]:
 def current_mounts() -> list[Mount]:
     """All that is mounted now, as far as this process can see it; nothing where there is no ``/proc``."""
     try:
-        return read_mounts(os.fsdecode(_MOUNTS.read_bytes()))
+        return read_mounts(os.fsdecode(MOUNTS.read_bytes()))
     except OSError:
         return []
 

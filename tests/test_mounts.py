@@ -26,7 +26,7 @@ LIST = r"""22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
 def kernel_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "mountinfo"
     path.write_text(LIST)
-    monkeypatch.setattr(mounts, "_MOUNTS", path)
+    monkeypatch.setattr(mounts, "MOUNTS", path)
     return path
 
 

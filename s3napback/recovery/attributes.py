@@ -132,21 +132,28 @@ def look_for_attributes(tree: int, wanted: Iterable[tuple[str, tuple[bytes, ...]
     """
     with cursor(tree, is_own=True) as place:
         for name, attributes in wanted:
-            found = _attributes_at(place, name)
-            for attribute in attributes if found is not None else ():
-                if attribute not in (found or ()):
-                    refusals.note(name.encode("utf-8", "surrogateescape"), *_verdict(attribute, os.geteuid()))
+            for attribute in _missing_at(place, name, attributes):
+                refusals.note(name.encode("utf-8", "surrogateescape"), *_verdict(attribute, os.geteuid()))
 
 
-def _attributes_at(place: Cursor, name: str) -> frozenset[bytes] | None:
+def _missing_at(place: Cursor, name: str, attributes: Sequence[bytes]) -> Iterator[bytes]:
+    """Those of some attributes that a name has not; none if it is not there."""
     last, mode = reached(place, name)
     if mode is None:
-        return None
-    path = f"/proc/self/fd/{place.descriptor}/{last}"
+        return
+    path, found = f"/proc/self/fd/{place.descriptor}/{last}", frozenset[bytes]()
+    with suppress(OSError):
+        found = frozenset(map(os.fsencode, os.listxattr(path, follow_symlinks=False)))
+    yield from (each for each in attributes if each not in found and not _has_attribute(path, each))
+
+
+def _has_attribute(path: str, attribute: bytes) -> bool:
+    """Whether an attribute that is not listed is there: NTFS-3G, and other programs of FUSE, list users' own alone."""
     try:
-        return frozenset(map(os.fsencode, os.listxattr(path, follow_symlinks=False)))
+        os.getxattr(path, attribute, follow_symlinks=False)
     except OSError:
-        return frozenset()
+        return False
+    return True
 
 
 @lru_cache(maxsize=100)

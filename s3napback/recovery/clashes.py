@@ -50,6 +50,10 @@ class Folding:
         """Whether it lists what it has taken by names that are not those that it was given."""
         return bool(self.ends) or self.lowers
 
+    def lists(self, name: str) -> bool:
+        """Whether what it lists by this name was given to it by this one, and by none that it takes for the same."""
+        return not self.lowers and (name.isascii() or not self.forms)
+
     def gives_another(self, name: str) -> bool:
         """Whether the target would list another name in the place of this one; a later archive would know that gone."""
         return self.only_text and not _is_text(name)

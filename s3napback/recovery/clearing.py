@@ -6,15 +6,20 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import islice
 
 from s3napback.recovery.clashes import TELLS_APART, Folding
-from s3napback.recovery.folders import Cursor, opened_anew, reached, walk
+from s3napback.recovery.folders import NEW_ONES_LIST, Cursor, opened_anew, reached, walk
+from s3napback.streams.tar_headers import Member
 
 _AT_ONCE = 100_000
 """Names of one folder that are compared with an archive's list of it, whatever their number; for bounded memory."""
 
 _WINDOW = 1 << 20
+
+_GIVEN = ("user.", "trusted.")
+"""How attributes begin that no system gives to a new folder by itself."""
 
 _MOST_KNOWN = 1 << 23
 """Bytes that folders are remembered in, at most; each takes so many besides its name:"""
@@ -70,6 +75,7 @@ def gone(
     dumpdir: bytes,
     folding: Folding = TELLS_APART,
     is_lacking: Callable[[str], bool] = lambda _entry: False,
+    is_lost: Callable[[str], bool] = lambda _entry: False,
 ) -> list[tuple[str, bool]]:
     """What a folder holds that its list does not name, or names as something else, and whether that is a folder.
 
@@ -79,10 +85,14 @@ def gone(
     Args:
         folding: what its file system does to names.
         is_lacking: tells of an entry of the list, if it may be there by another name, that it is not.
+        is_lost: tells of one that it gives way to another one of the list, which the target takes for the same.
     """
     entries_gone: list[tuple[str, bool]] = []
     with opened_anew(folder) as again, os.scandir(again) as entries:
         while names := {entry.name: entry.is_dir(follow_symlinks=False) for entry in islice(entries, _AT_ONCE)}:
+            ousted = [name for name in names if folding.lists(name) and is_lost(name)]
+            # What takes its place would lie there by its name otherwise.
+            entries_gone += [(name, names.pop(name)) for name in ousted]
             found = {_known_by(os.fsencode(name), folding): (name, is_folder) for name, is_folder in names.items()}
             for entry in _listed(dumpdir):
                 known_by = _known_by(entry[1:], folding)
@@ -144,3 +154,17 @@ def free_way(place: Cursor, name: str) -> None:
     last, mode = reached(place, name)
     if mode is not None and not stat.S_ISDIR(mode):
         os.unlink(last, dir_fd=place.descriptor)
+
+
+def drop_attributes(folder: int, member: Member) -> None:
+    """Take from a folder what an archive before gave it and this one does not tell: tar gives, and takes nothing away.
+
+    It does so with lists of access rights only. What cannot be taken was there by the nature of the target. An ordinary
+    user's folder loses its default list until it gets that of this archive, which might let nobody write to files.
+    """
+    with suppress(OSError):
+        for name in os.listxattr(folder):
+            is_gone = name.startswith(_GIVEN) and os.fsencode(name) not in member.attributes
+            if is_gone or (name == NEW_ONES_LIST and os.geteuid()):
+                with suppress(OSError):
+                    os.removexattr(folder, name)

@@ -133,7 +133,7 @@ class Copier:
             private_folder(target, _PREFIX) as (_beside, folder),
             _readable(name, status, source) if is_shut else nullcontext(),
         ):
-            self.disks.note(folder, self.stack)
+            self.disks.note(target, folder, self.stack)
             if not self._linked(status, folder, path):
                 # exfat-fuse has no pipes and devices, and speaks of failing; it leaves an empty file.
                 is_special = not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode))

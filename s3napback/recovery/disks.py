@@ -7,6 +7,7 @@ fails, or that has less room than it says (thin provisioning, a quota of a serve
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from contextlib import ExitStack
 from dataclasses import field
@@ -45,11 +46,21 @@ class Disks:
 
     _folders: dict[int, int] = field(default_factory=dict)
 
-    def note(self, folder: int, stack: ExitStack) -> None:
-        """Something will be copied to where a folder lies, of which this is a descriptor; a further one is kept."""
-        device = os.fstat(folder).st_dev
+    def note(self, folder: int, within: int, stack: ExitStack) -> None:
+        """Something will be copied to a folder; a further descriptor of it is kept.
+
+        Of one that is removed meanwhile none may be kept: lowntfs-3g gives its number to the next folder that is made,
+        and the kernel takes that for the one that is gone as long as somebody has it open.
+
+        Args:
+            folder: descriptor, for passing through alone if the caller may do no more.
+            within: descriptor of one in it, which the caller may read.
+            stack: closes what is kept.
+        """
+        device = os.fstat(within).st_dev
         if device not in self._folders:
-            self._folders[device] = os.dup(folder)
+            is_readable = not fcntl.fcntl(folder, fcntl.F_GETFL) & os.O_PATH
+            self._folders[device] = os.dup(folder if is_readable else within)
             stack.callback(os.close, self._folders[device])
 
     def require_on_disk(self) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import marshal
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import field
 
@@ -21,8 +21,8 @@ from s3napback.capabilities import is_bound_by_modes
 from s3napback.errors import PipelineError
 from s3napback.records import dataclass
 from s3napback.recovery.clashes import TELLS_APART, Folding
-from s3napback.recovery.clearing import Cleared, free_way, gone, remove
-from s3napback.recovery.folders import NEW_ONES_LIST, Cursor, cursor, file_names, go_to, reached
+from s3napback.recovery.clearing import Cleared, drop_attributes, free_way, gone, remove
+from s3napback.recovery.folders import Cursor, cursor, file_names, go_to, reached
 from s3napback.recovery.kept_pieces import KeptPieces
 from s3napback.recovery.opening.failures import Damaged
 from s3napback.streams.tar_headers import HARD_LINK, REGULAR, SYMBOLIC_LINK, Member
@@ -39,9 +39,6 @@ MOST_LINKS = 1 << 22
 _LONGEST_PATH = 4095  # bytes, by which tar can reach anything (PATH_MAX)
 _BLOCK = 1 << 18
 _SECURITY = "security."
-_GIVEN = ("user.", "trusted.")
-"""How attributes begin that no system gives to a new folder by itself."""
-
 _NANOSECONDS = 1_000_000_000
 
 
@@ -56,6 +53,7 @@ class Groundwork:
         cleared: what is known of its folders from the archives before.
         folding: what the tree's file system does to names.
         lacking: names from archives before that are not in the tree.
+        lost: names in this one that do not come into the tree, since the target takes them for others of it.
         placed: names of all in the archive that may be a symbolic link, and which of those that are kept back it is.
         forgot: there are more of these.
         astray: names of links that lie below a link of the same archive, and were not made. They would come to lie
@@ -68,6 +66,7 @@ class Groundwork:
     cleared: Cleared
     folding: Folding = TELLS_APART
     lacking: frozenset[str] = frozenset()
+    lost: Container[str] = frozenset()
     placed: dict[str, int] = field(default_factory=dict)
     forgot: bool = False
     astray: list[str] = field(default_factory=list)
@@ -277,11 +276,15 @@ class Groundwork:
         status = os.fstat(place.descriptor)
         is_changed = place.mode is not None or not _is_as_told(place.descriptor, status, member)
         if is_changed:
-            _drop_attributes(place.descriptor, member)
+            drop_attributes(place.descriptor, member)
         if member.dumpdir is None or self.cleared.holds_only(member.name, member.dumpdir):
             return is_changed
         below = f"{member.name}/" if member.name else ""
-        found = gone(place.descriptor, member.dumpdir, self.folding, lambda entry: below + entry in self.lacking)
+        found = gone(
+            *(place.descriptor, member.dumpdir, self.folding),
+            is_lacking=lambda entry: below + entry in self.lacking,
+            is_lost=lambda entry: below + entry in self.lost,
+        )
         for name, is_folder in found:
             remove(place, name, is_folder=is_folder)
         self.cleared.note(member.name, member.dumpdir)
@@ -383,17 +386,3 @@ def _is_as_told(folder: int, status: os.stat_result, member: Member) -> bool:
     with suppress(OSError):
         return all(name.startswith(_SECURITY) for name in os.listxattr(folder))
     return True
-
-
-def _drop_attributes(folder: int, member: Member) -> None:
-    """Take from a folder what an archive before gave it and this one does not tell: tar gives, and takes nothing away.
-
-    It does so with lists of access rights only. What cannot be taken was there by the nature of the target. An ordinary
-    user's folder loses its default list until it gets that of this archive, which might let nobody write to files.
-    """
-    with suppress(OSError):
-        for name in os.listxattr(folder):
-            is_gone = name.startswith(_GIVEN) and os.fsencode(name) not in member.attributes
-            if is_gone or (name == NEW_ONES_LIST and os.geteuid()):
-                with suppress(OSError):
-                    os.removexattr(folder, name)

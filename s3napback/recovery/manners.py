@@ -6,6 +6,8 @@ import os
 from contextlib import suppress
 
 from s3napback.records import dataclass
+from s3napback.recovery.folders import names_in
+from s3napback.recovery.passing import OPEN_FOLDER
 from s3napback.recovery.times import are_close
 
 _INNER = "inner"
@@ -19,7 +21,8 @@ class Manners:
     """Those of a file system.
 
     Attributes:
-        one_by_one: what is renamed, or lies in a folder that is, has other times then, as with EncFS.
+        one_by_one: what is renamed, or lies in a folder that is, has other times then, as with EncFS, or is gone, as
+            with fusefat.
         follows_links: who gives a link an owner or times gives them to what it leads to, were it elsewhere: sshfs.
         dates_names: a file that gets another name has the time of that then, as in a mount of SeaweedFS.
     """
@@ -62,7 +65,13 @@ def _is_touched_by_renaming(folder: int, one: str, other: str) -> bool:
     os.mkdir(one, 0o700, dir_fd=folder)
     before = _made(f"{one}/{_INNER}", folder)
     os.rename(one, other, src_dir_fd=folder, dst_dir_fd=folder)
-    return not are_close(_time(f"{other}/{_INNER}", folder), before)
+    renamed = os.open(other, OPEN_FOLDER, dir_fd=folder)
+    try:
+        # Looked at by its name, it would be there as far as the kernel remembers.
+        is_there = _INNER in names_in(renamed)
+    finally:
+        os.close(renamed)
+    return not is_there or not are_close(_time(f"{other}/{_INNER}", folder), before)
 
 
 def _is_reached_by_links(folder: int, one: str, other: str) -> bool:
@@ -91,5 +100,6 @@ def _made(name: str, folder: int) -> int:
 
 def _time(name: str, folder: int) -> int:
     # The kernel tells what it knew of FUSE's files until it asks anew, which this makes it do.
-    os.chmod(name, 0o600, dir_fd=folder)
+    with suppress(OSError):
+        os.chmod(name, 0o600, dir_fd=folder)
     return os.lstat(name, dir_fd=folder).st_mtime_ns

@@ -29,7 +29,6 @@ SPECIAL = 0o7000
 CAPABILITY = b"security.capability"
 """The attribute by which a program has capabilities of its own (``capabilities(7)``)."""
 
-
 ACCESS_LIST, DEFAULT_LIST = b"system.posix_acl_access", b"system.posix_acl_default"
 """The attributes that hold lists of access rights (``acl(5)``)."""
 
@@ -244,6 +243,7 @@ class Gate:
         headers = Member.whole_headers if with_entries else without_entries
         with ExitStack() as stack:
             if groundwork is not None:
+                groundwork.lost = clashes.lost if clashes is not None else frozenset()
                 headers = groundwork.headers
                 stack.callback(groundwork.leave)
             passing = None if passes is None else passage.passing(passes)

@@ -279,7 +279,8 @@ class DirectorySource:
         if indexing is None:
             return Conclusion([*guard.warnings, *in_use], unread)
         warnings = [*guard.warnings, *indexing.warnings, *in_use]
-        return Conclusion(warnings, unread.joined(indexing.unread, indexing.forgotten))
+        unread = unread.joined(indexing.unread, indexing.forgotten)
+        return Conclusion(warnings, unread.joined(indexing.coming_back(review.left_out)))
 
     @property
     def _most_unread(self) -> int:

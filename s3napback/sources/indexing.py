@@ -16,6 +16,7 @@ from pathlib import Path
 from s3napback.config.directives import Directives
 from s3napback.errors import PipelineError, StateError
 from s3napback.formatting import counted
+from s3napback.index.before import NamesBefore
 from s3napback.index.comparing import Comparison, Looks
 from s3napback.index.database import NewIndex, ParentIndex
 from s3napback.index.follower import Follower, Gate
@@ -23,6 +24,7 @@ from s3napback.index.gathering import Gatherer
 from s3napback.index.head import SECRET_SIZE, head_of
 from s3napback.index.lines import Lines, LineWriter
 from s3napback.index.naming import told
+from s3napback.index.records import DIRECTORY, STORED, UNREAD
 from s3napback.index.walking import Walk
 from s3napback.owners import unknown_ids
 from s3napback.records import dataclass
@@ -33,6 +35,9 @@ from s3napback.sources.tar_review import TarReview
 from s3napback.streams.processes import Stage
 from s3napback.streams.tar_stream import end_behind
 from s3napback.streams.transformations import Block
+
+_MAY_BE_HELD = (STORED, DIRECTORY, UNREAD)
+"""Letters of names in an index, something of which may be in its archive or in an older one."""
 
 
 @dataclass(frozen=True)
@@ -203,6 +208,30 @@ class Indexing:
             self._plan.index.unlink()
             lost = "no index could be made, so that the next DIFFs go by time alone"
             self.warnings = [f"{lost}: {_odd(follower)}"]
+
+    def coming_back(self, left_out: Collection[bytes]) -> set[bytes]:
+        """Paths that were listed and not read, of which older archives may hold something that a restore brings.
+
+        What has vanished before it was read is not missed otherwise.
+
+        Args:
+            left_out: paths, normalised, as in the archive, that the first tar could not read.
+
+        Raises:
+            SourceError: the parent's index is damaged.
+        """
+        plan, found = self._plan, set[bytes]()
+        if plan.parent is None:
+            return found
+        top = posixpath.normpath(os.fsencode(plan.member))
+        below = b"" if top == b"." else top + b"/"
+        with ParentIndex(plan.parent) as parent:
+            for path in {*left_out, *self.left_out}:
+                folder, _, name = path.removeprefix(below).rpartition(b"/")
+                before = NamesBefore(parent, folder)
+                if before.part_of(name).look_up(name)[0] in _MAY_BE_HELD or before.has_lapsed:
+                    found.add(path)
+        return found
 
 
 def _without_lines(problem: str) -> str:

@@ -46,8 +46,8 @@ class DirectoryHoldings:
         files: how many there are at any depth, not counting directories, nor what is mounted below.
         are_all: no more files than these were found because there are no more.
         place: numbers that tell one directory from another that takes its place: inode, and file system.
-        mounts: types of the file systems mounted in it, by their paths below it; ``.`` is the directory itself. None
-            if the kernel does not tell them.
+        mounts: types of the file systems mounted in it, by their paths below it; ``.`` is the directory itself. It is
+            ``autofs`` where one is as soon as somebody looks. None if the kernel does not tell them.
     """
 
     names: Sequence[str] = ()
@@ -86,7 +86,9 @@ def holdings_of(top: str, *, one_file_system: bool) -> DirectoryHoldings:
     place: tuple[int, ...] = ()
     with suppress(OSError):
         place = (Path(top).stat().st_ino, os.statvfs(top).f_fsid)
-    points = {posixpath.relpath(mount.point, top): mount.type for mount in lasting} if own in mounts else None
+    automatic = [] if one_file_system else _automatic(top, mounts)
+    seen = [*((path, "autofs") for path in automatic), *((mount.point, mount.type) for mount in lasting)]
+    points = {posixpath.relpath(path, top): kind for path, kind in seen} if own in mounts else None
     return DirectoryHoldings(heapq.nsmallest(_MOST_NAMES, names), files, are_all, place, points)
 
 
@@ -94,6 +96,17 @@ def mounts_by_hand(top: str, mounts: Sequence[Mount]) -> list[Mount]:
     """Those mounted below a directory (absolute, without symbolic links) that do not come and go by themselves."""
     user = os.geteuid()
     return [mount for mount in _within(top, mounts) if _comes_and_goes_by_hand(mount, user)]
+
+
+def _automatic(top: str, mounts: Sequence[Mount]) -> Iterator[str]:
+    """Where an automounter mounts something below a directory as soon as somebody looks; tar does."""
+    for mount in _within(top, mounts):
+        # ``binfmt_misc`` is the kernel's.
+        if mount.type == "autofs" and not is_made_by_the_kernel(mount_of(posixpath.dirname(mount.point), mounts)):
+            yield mount.point
+            # What it does not list there, nobody looks at.
+            listed = [] if "indirect" not in mount.options else [entry.path for entry in _entries(mount.point)]
+            yield from listed if len(listed) <= _MOST_MOUNTS else ()
 
 
 def _within(top: str, mounts: Sequence[Mount]) -> list[Mount]:

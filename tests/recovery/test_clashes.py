@@ -143,7 +143,7 @@ def test_in_a_chain_the_newest_one_comes_back_and_what_is_alone_again_is_not_mis
     (site.source / "Both").unlink()
     (site.source / "both").write_text("alone")
     backed_up(site, 1)
-    assert restored(site, tmp_path / "one") == ({"old": "new", "both": "alone", "Old": "old"}, ["Old"])
+    assert restored(site, tmp_path / "one") == ({"old": "new", "both": "alone"}, ["Old"])
     assert restored(site, tmp_path / "two", str(site.source / "Old")) == ({"Old": "old"}, [])
 
 
@@ -196,6 +196,27 @@ def test_what_lay_in_a_folder_that_gave_way_to_another_name_is_missed_once_that_
     assert f"2 paths: not made ({WORDS})\n{top}/mix/x/inner/old\n{top}/mix/x/old" in words
 
 
+def test_the_folder_that_comes_back_has_its_own_name_and_not_that_of_the_one_that_gives_way(
+    site: Site, tmp_path: Path
+) -> None:
+    """What lay in the place of ``DOCS`` since the FULL was ``Docs``, and kept its name with other content."""
+    site.configure_cycle("Diffs 6")
+    for night, name in enumerate(("Docs/a", "DOCS/b")):
+        (site.source / name).parent.mkdir()
+        (site.source / name).write_text(name)
+        backed_up(site, night)
+    (tmp_path / "disk").mkdir()
+    with exfat_disk(tmp_path / "image", tmp_path / "disk"):
+        where = tmp_path / "disk/where"
+        with pytest.raises(Incomplete) as told:
+            restore_here(site, str(site.source), where, at=date(2027, 1, 1).isoformat())
+        top = where / site.name()
+        assert sorted(top.rglob("*")) == [top / "DOCS", top / "DOCS/b"]
+        assert (top / "DOCS/b").read_text() == "DOCS/b"
+    words = "\n".join(str(line).strip() for line in told.value.args)
+    assert f"1 path: not made ({WORDS})\n{top}/Docs" in words
+
+
 @pytest.mark.parametrize(
     ("folding", "there", "lacking", "gone"),
     [
@@ -233,3 +254,25 @@ def test_that_a_target_lists_small_letters_is_found_out_and_told(site: Site, tmp
         restore_here(site, str(site.source), tmp_path / "out", at=date(2027, 1, 1).isoformat())
     assert told.value.args[1:] == ("names are there in small letters: the target keeps no others",)
     assert (tmp_path / "out" / site.name() / "Name").read_text() == "x"
+
+
+@pytest.mark.parametrize(
+    ("folding", "there", "lost", "gone"),
+    [
+        (Folding(case=True), "Docs", "Docs", {"Docs"}),
+        (Folding(case=True, ends="."), "Docs", "Docs", {"Docs"}),
+        (Folding(case=True, ends="."), "DOCS", "Docs", set()),
+        # It may be that of the other one, which is listed by this name.
+        (Folding(case=True, lowers=True), "docs", "docs", set()),
+    ],
+)
+def test_what_gives_way_to_another_name_is_gone(
+    tmp_path: Path, folding: Folding, there: str, lost: str, gone: set[str]
+) -> None:
+    (tmp_path / there).mkdir()
+    folder = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        found = clearing.gone(folder, b"DDOCS\0DDocs\0\0", folding, is_lost=lambda entry: entry == lost)
+    finally:
+        os.close(folder)
+    assert {name for name, _is_folder in found} == gone

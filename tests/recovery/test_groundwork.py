@@ -218,7 +218,7 @@ def test_what_was_held_against_a_list_once_is_not_looked_into_again(
 ) -> None:
     looked: list[bytes] = []
 
-    def noting(descriptor: int, dumpdir: bytes, *_others: object) -> list[tuple[str, bool]]:
+    def noting(descriptor: int, dumpdir: bytes, *_others: object, **_more: object) -> list[tuple[str, bool]]:
         looked.append(dumpdir)
         return clearing.gone(descriptor, dumpdir)
 

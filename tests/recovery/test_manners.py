@@ -1,20 +1,27 @@
-"""Targets that change more than they are asked to: times of what is renamed (EncFS), and what links lead to (sshfs)."""
+"""Targets that change more than they are asked to: times of what is renamed (EncFS), and what links lead to (sshfs).
+
+Or that keep more than they list.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
+from tests.recovery.helpers import restore_here
 from tests.recovery.test_times import errors
 from tests.seaweedfs import without_sockets
 from tests.servers import free_port, program, running
 from tests.site import Site
+from tests.sources.trees import assert_same_tree
 from tests.waiting import becomes
 
 AGO = 1_500_000_001_123_456_000
@@ -98,6 +105,30 @@ def test_times_that_a_renaming_changes_are_set_once_more(site: Site, tmp_path: P
         assert unlike(site.source / below, where / below) == []
     finally:
         subprocess.run(["umount", str(target)], check=True)
+
+
+@contextmanager
+def folders_emptied_by_renaming() -> Iterator[None]:
+    """As fusefat does it: a folder that gets another name has nothing in it then."""
+    rename = os.rename
+
+    def emptying(source: str, target: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:
+        rename(source, target, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
+        if stat.S_ISDIR(os.lstat(target, dir_fd=dst_dir_fd).st_mode):
+            shutil.rmtree(target, dir_fd=dst_dir_fd)
+            os.mkdir(target, dir_fd=dst_dir_fd)
+
+    with patch.object(os, "rename", emptying):
+        yield
+
+
+def test_where_a_folder_loses_what_it_holds_with_its_name_none_is_renamed(site: Site, tmp_path: Path) -> None:
+    site.configure_cycle("Diffs 6")
+    fill(site.source)
+    site.run(day=0)
+    with folders_emptied_by_renaming():
+        restore_here(site, str(site.source), tmp_path / "out")
+    assert_same_tree(site.source, tmp_path / "out" / site.name())
 
 
 @pytest.mark.parametrize("staging", [False, True])
@@ -225,3 +256,28 @@ def test_names_that_a_target_gives_others_for_are_left_out_and_told(site: Site, 
     assert DATED in told or f"  {DATED}" in refused
     at = told.index("2 paths: not made (the target keeps no names that are not UTF-8)")
     assert told[at + 1 : at + 3] == [f"  {where}/caf\\xe9", f"  {where}/folder/\\xff"]
+
+
+@contextmanager
+def attributes_of_users_listed_alone() -> Iterator[None]:
+    """As NTFS-3G does it: it keeps all, and tells of the others whoever asks for them."""
+    listxattr = os.listxattr
+
+    def listed(path: str | int, *, follow_symlinks: bool = True) -> list[str]:
+        return [name for name in listxattr(path, follow_symlinks=follow_symlinks) if name.startswith("user.")]
+
+    with patch.object(os, "listxattr", listed):
+        yield
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root sets such attributes")
+def test_attributes_that_are_there_and_not_listed_are_not_missed(site: Site, tmp_path: Path) -> None:
+    site.configure_cycle("Diffs 6")
+    fill(site.source)
+    capability = b"\x01\0\0\x02\0\x20\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+    os.setxattr(site.source / "folder/file", "security.capability", capability)
+    os.setxattr(site.source / "folder/inner", "trusted.note", b"x")
+    site.run(day=0)
+    with attributes_of_users_listed_alone():
+        restore_here(site, str(site.source), tmp_path / "out")
+    assert_same_tree(site.source, tmp_path / "out" / site.name())

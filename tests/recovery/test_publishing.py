@@ -7,11 +7,13 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from s3napback.recovery.refusals import Incomplete
+from s3napback.recovery.copying import Copier
+from s3napback.recovery.refusals import Incomplete, Refusals
 from tests.drilling.scratches import disk as small_disk
 from tests.recovery.helpers import file_member, folder_member, put_archive, restore_here, tar_of, why_not
 from tests.site import Site
@@ -185,3 +187,19 @@ def test_a_file_that_becomes_two_because_a_disk_is_mounted_between_its_names_is_
 def test_nothing_is_told_of_names_that_were_not_asked_for(site: Site, parted: Path, paths: tuple[str, ...]) -> None:
     restore_here(site, "/etc", parted, in_place=True, agreed=True, paths=paths)
     assert (parted / "etc" / paths[-1]).exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
+def test_no_folder_that_was_removed_is_held_while_files_are_copied(tmp_path: Path) -> None:
+    """lowntfs-3g gives its number to the next folder, which the kernel took for the one that is gone."""
+    folders = tmp_path / "source", tmp_path / "disk"
+    for folder in folders:
+        folder.mkdir()
+    (folders[0] / "file").write_text("x")
+    with small_disk(folders[1], "size=1M"), ExitStack() as stack:
+        source, target = (os.open(each, os.O_RDONLY | os.O_DIRECTORY) for each in folders)
+        for each in (source, target):
+            stack.callback(os.close, each)
+        assert Copier(Refusals(), stack).copy("file", source, target, b"file")
+        held = [str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if os.path.lexists(each)]
+        assert [path for path in held if path.startswith(str(folders[1]))] == [str(folders[1])] * 2

@@ -153,3 +153,32 @@ def test_what_was_gone_before_it_could_not_be_read_is_not_compared_with_what_it_
     assert "; 1 path could not be read that night" in told
     site.run("restore", str(site.source), "--to", str(site.root / "out"), day=None)
     assert not (site.root / f"out{file}").exists()
+
+
+def test_what_vanished_before_it_was_read_and_comes_back_from_an_older_archive_is_told(site: Site) -> None:
+    for name in ("moved", "folder/deleted", "stays"):
+        (site.source / name).parent.mkdir(exist_ok=True)
+        (site.source / name).write_text("old")
+    site.configure_cycle("Diffs 6")
+    site.run(day=0)
+    (site.source / "moved").write_text("newer")
+    for name in ("folder/deleted", "new and deleted"):
+        (site.source / name).write_text("newer")
+    (site.source / "large").write_bytes(os.urandom(1 << 20))
+    once = site.root / "once"
+    once.write_text(
+        f"cd {site.source}; rm -f folder/deleted 'new and deleted'; mv moved elsewhere; rm {once}\n", encoding="ascii"
+    )
+    # When it has looked at all names, and has written the first of its output.
+    action = f'--checkpoint=1 --checkpoint-action="exec=test ! -e {once} || sh {once}"'
+    site.fake_program("tar", f'case "$*" in *--create*source*) exec REAL {action} "$@" ;; esac\nexec REAL "$@"')
+    assert "new and deleted: File removed before we read it" in site.run(day=1).stderr
+    site.environment.pop("PATH")
+    done = site.run("restore", str(site.source), "--to", str(site.root / "out"), day=None)
+    told = [line for line in done.stderr.splitlines() if "could not be read when" in line]
+    assert [line.partition(" could not")[0].rpartition("/source/")[2] for line in told] == ["folder/deleted", "moved"]
+    assert (site.root / f"out{site.source}/moved").read_text() == "old"
+    site.run(day=2)
+    done = site.run("restore", str(site.source), "--to", str(site.root / "next"), day=None)
+    assert "could not be read" not in done.stderr
+    assert_same_tree(site.source, Path(f"{site.root}/next{site.source}"))

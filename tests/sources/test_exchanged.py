@@ -74,11 +74,58 @@ def test_what_is_exchanged_while_tar_is_at_work_is_a_warning(site: Site) -> None
 
 
 @by_root
+@pytest.mark.parametrize("diffs", [0, 6])
+def test_what_is_away_while_tar_looks_and_back_at_the_end_is_a_warning(site: Site, diffs: int) -> None:
+    site.configure_cycle(f"Diffs {diffs}")
+    disk, other = site.source / "disk", site.root / "other"
+    other.mkdir()
+    # It is kept elsewhere meanwhile, so that it comes back with all that it holds.
+    subprocess.run(["mount", "--bind", str(disk), str(other)], check=True)
+    script = f'umount {disk}; REAL "$@"; status=$?; sleep 0.3; mount --bind {other} {disk}; exit $status'
+    site.fake_program("tar", f'case "$*" in *--create*source*) {script} ;; esac\nexec REAL "$@"')
+    try:
+        log = site.run("--strict", expect=3).stderr
+        site.environment.pop("PATH")
+        assert f"{disk}, a mounted file system (tmpfs), was away for a while during this backup" in log
+        assert "WARNING" not in site.run("--strict", day=1).stderr
+        site.run("restore", str(site.source), "--to", str(site.root / "out"), day=None)
+        assert_same_tree(site.source, site.root / "out" / site.name())
+    finally:
+        subprocess.run(["umount", str(other)], check=True)
+
+
+@by_root
+@pytest.mark.parametrize("setting", ["OneFileSystem On", "OneFileSystem Off"])
+def test_a_source_whose_own_disk_is_away_while_tar_looks_and_back_at_the_end_fails(site: Site, setting: str) -> None:
+    disk, other = site.source / "disk", site.root / "other"
+    other.mkdir()
+    site.configure(f"<Cycle nightly>\nDiffs 6\n{setting}\nDirectory {disk}\n</Cycle>")
+    site.run(day=0)
+    subprocess.run(["mount", "--bind", str(disk), str(other)], check=True)
+    script = f'umount {disk}; REAL "$@"; status=$?; sleep 0.3; mount --bind {other} {disk}; exit $status'
+    site.fake_program("tar", f'case "$*" in *--create*disk*) {script} ;; esac\nexec REAL "$@"')
+    try:
+        log = site.run(day=1, expect=1).stderr
+        assert f"the file system on which {disk} lies was unmounted for a while, or exchanged, while tar read it" in log
+        assert len(site.archive_keys()) == 1
+        site.environment.pop("PATH")
+        assert "WARNING" not in site.run("--strict", day=1).stderr
+    finally:
+        subprocess.run(["umount", str(other)], check=True)
+
+
+@by_root
 @pytest.mark.parametrize("setting", ["Exclude {}/disk", "Exclude disk", "OneFileSystem On"])
 def test_what_is_not_backed_up_anyway_may_be_unmounted(site: Site, setting: str) -> None:
     site.configure_cycle(f"Diffs 6\n{setting.format(site.source)}")
     meanwhile(site, f"umount {site.source}/disk")
     assert "WARNING" not in site.run().stderr
+
+
+def test_a_watch_ends_with_what_it_watches(site: Site) -> None:
+    """And with a run that fails in the midst of it."""
+    site.fake_program("tar", 'case "$*" in *--create*source*) exit 2 ;; esac\nexec REAL "$@"')
+    assert "tar failed" in site.run(expect=1).stderr
 
 
 @by_root

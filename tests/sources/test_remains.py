@@ -6,13 +6,16 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
+from s3napback.mounts import Mount
 from s3napback.sources import remains
 from s3napback.sources.remains import DirectoryHoldings, absent_mounts, holdings_of, suspicion
 from tests.hostile.mounts import mounted_by_a_user
 from tests.site import Site
+from tests.sources.automounter import automounted
 from tests.sources.trees import assert_same_tree
 
 MakeMount = Callable[..., None]
@@ -91,6 +94,46 @@ def test_a_mount_within_a_source_that_is_absent_tonight_is_a_warning_once(site: 
     log = site.run("--strict", day=2, expect=3).stderr
     assert f"WARNING directory: {site.source}/disk was a mounted file system (tmpfs) when it was backed up last" in log
     assert "WARNING" not in site.run(day=3).stderr
+
+
+def test_what_an_automounter_has_unmounted_meanwhile_is_not_missed(site: Site, mount: MakeMount) -> None:
+    place, other = site.source / "place", site.root / "other"
+    fill(place.parent, "doc")
+    place.mkdir()
+    mount(other)
+    fill(other, "photo")
+    with automounted(place, other):
+        site.run(day=0)
+        assert (place / "photo").exists()
+        unmount(place)
+        (other / "new").write_text("x")
+        assert "WARNING" not in site.run("--strict", day=1).stderr
+        unmount(place)
+        restored = site.recover(site.archive_keys(), site.root / "out")
+        assert sorted(path.name for path in (restored / "place").iterdir()) == ["new", "photo"]
+    log = site.run("--strict", day=2, expect=3).stderr
+    assert f"{place} was a mounted file system (autofs) when it was backed up last, and is none now" in log
+
+
+def test_of_what_an_automounter_does_not_list_nothing_is_in_the_archive(tmp_path: Path) -> None:
+    """It lists those of its folders that are mounted, and if it browses the others."""
+    (tmp_path / "net/listed").mkdir(parents=True)
+    (tmp_path / "direct").mkdir()
+    kinds = {"net": "indirect", "direct": "direct"}
+    mounts = [Mount("/", "ext4")] + [
+        Mount(str(tmp_path / name), "autofs", frozenset({kind})) for name, kind in kinds.items()
+    ]
+    nfs = dict.fromkeys(("net/listed", "net/other", "direct", "beside"), "nfs")
+    before = DirectoryHoldings(mounts={**dict.fromkeys(kinds, "autofs"), **nfs})
+    with patch.object(remains, "current_mounts", lambda: mounts):
+        now = holdings_of(str(tmp_path), one_file_system=False)
+    told = [line.partition(" was")[0] for line in absent_mounts("/srv", before, now)]
+    assert told == ["/srv/beside", "/srv/net/other"]
+    assert absent_mounts("/srv", now, now) == []
+    (tmp_path / "net/listed").rmdir()
+    with patch.object(remains, "current_mounts", lambda: mounts):
+        later = holdings_of(str(tmp_path), one_file_system=False)
+    assert [line.partition(" was")[0] for line in absent_mounts("/srv", now, later)] == ["/srv/net/listed"]
 
 
 def test_a_mount_that_is_excluded_may_be_absent(site: Site, mount: MakeMount) -> None:
