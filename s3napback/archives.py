@@ -107,6 +107,7 @@ class ArchiveRecord:
         recipients: fingerprints; none if the archive is not encrypted.
         extra: what a kind of source adds: names in lower case without a prefix, ``uuid`` and ``revisions``.
         format: ``FORMAT``, or ``SEGMENTED``.
+        parent_slot: where that lay; None for a FULL, and for what the first version made.
     """
 
     id: str
@@ -121,6 +122,7 @@ class ArchiveRecord:
     recipients: tuple[str, ...] = ()
     extra: Mapping[str, str] = field(default_factory=lambda: _NOTHING_EXTRA)
     format: str = FORMAT
+    parent_slot: int | None = None
 
     def to_metadata(self) -> dict[str, str]:
         """User metadata of the object: lower-case names, percent-encoded ASCII values.
@@ -134,6 +136,7 @@ class ArchiveRecord:
             "slot": str(self.slot),
             "type": self.type.value,
             "parent": self.parent,
+            "parent-slot": "" if self.parent_slot is None else str(self.parent_slot),
             "source": str(self.owner.source),
             "cycle": self.cycle,
             "host": self.owner.host,
@@ -171,6 +174,7 @@ class ArchiveRecord:
                 started=parse_time(values.pop("started")),
                 day=int(values.pop("day")),
                 parent=values.pop("parent", ""),
+                parent_slot=int(values.pop("parent-slot")) if "parent-slot" in values else None,
                 compression=values.pop("compression"),
                 recipients=_recipients(values.pop("recipients", "")),
                 extra=values or _NOTHING_EXTRA,

@@ -177,6 +177,7 @@ class _Making:
             started=started,
             day=self.context.facts.day,
             parent=plan.parent.id if plan.parent else "",
+            parent_slot=plan.parent.slot if plan.parent else None,
             compression=plan.job.settings.compression,
             recipients=encryption.fingerprints if encryption else (),
             extra=dump.metadata,

@@ -208,12 +208,15 @@ class Catalogue:
         """A chain of which the parent of the last link is missing; what became of that the slots below tell."""
         last = links[-1]
         below = [other for other in self._by_base[last.base] if other.slot < last.slot]
+        slot = last.record.parent_slot if last.record else None
+        if slot is not None:
+            why, is_outlived = _become_of(last, slot, [other for other in below if other.slot == slot])
+            return Chain(problem=_said_of_the_first(links, why), is_outlived=is_outlived)
         fulls = [other for other in below if other.record and other.record.type is ArchiveType.FULL]
         nameless = [other for other in below if other.record is None]
         why, is_outlived = "the archive it builds on is no longer in the store", False
         if nameless:
-            lost = "cannot be looked at" if nameless[-1].flaw else "has lost its metadata"
-            why = f"the archive it builds on is missing, unless it is {nameless[-1].key}, which {lost}"
+            why = _missing_unless(nameless[-1])
         elif fulls and newest_first(fulls[-1]) < newest_first(last):
             why, is_outlived = f"its FULL was overwritten: {fulls[-1].key} is of {_date(fulls[-1])}", True
         elif fulls and {*range(fulls[-1].slot, last.slot)} <= {other.slot for other in below}:
@@ -221,6 +224,30 @@ class Catalogue:
         elif fulls:
             why = f"an archive between {fulls[-1].key} and it is missing"
         return Chain(problem=_said_of_the_first(links, why), is_outlived=is_outlived)
+
+
+def _become_of(archive: CataloguedArchive, slot: int, there: Sequence[CataloguedArchive]) -> tuple[str, bool]:
+    """What became of an archive's missing parent, and whether that is the rotation's doing.
+
+    Args:
+        archive: a DIFF.
+        slot: of its parent.
+        there: what is in that slot now.
+    """
+    for other in there:
+        if other.record is None:
+            return _missing_unless(other), False
+    for other in there:
+        if newest_first(other) < newest_first(archive):
+            return f"what it builds on was overwritten: {other.key} is of {_date(other)}", True
+    if there:
+        return f"{there[0].key} is another one than it builds on, such as an older version put back", False
+    return f"the archive it builds on, in slot {slot}, is no longer in the store", False
+
+
+def _missing_unless(other: CataloguedArchive) -> str:
+    lost = "cannot be looked at" if other.flaw else "has lost its metadata"
+    return f"the archive it builds on is missing, unless it is {other.key}, which {lost}"
 
 
 def _said_of_the_first(links: Sequence[CataloguedArchive], why: str) -> str:

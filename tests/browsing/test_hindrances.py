@@ -297,7 +297,7 @@ def test_that_the_rotation_has_gone_on_is_no_warning_of_find_and_history(tmp_pat
     site.configure_cycle("Diffs 1\nFulls 2")
     for number in range(5):
         night(site, number)
-    assert "its FULL was overwritten" in site.run("list", day=None).stdout
+    assert "what it builds on was overwritten" in site.run("list", day=None).stdout
     for words in (("find", "file"), ("history", f"{site.source}/file")):
         assert site.run(*words, day=None).stderr == ""
 

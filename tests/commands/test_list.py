@@ -65,7 +65,7 @@ def test_the_days_stand_first_and_every_archive_follows(site: Site) -> None:
     assert [row[11] for row in rows[1:3]] == [f"{base}-1-DIFF", f"{base}-0-FULL"]
     assert [row[12] for row in rows[1:]] == [
         *["yes"] * 5,
-        f"no: its FULL was overwritten: {base}-0-FULL is of 2026-01-07",
+        f"no: what it builds on was overwritten: {base}-1-DIFF is of 2026-01-08",
     ]
 
 

@@ -104,8 +104,36 @@ def test_what_the_rotation_has_outlived_is_told_and_is_no_failure(site: Site) ->
     site.configure_cycle("Fulls 1\nDiffs 2")
     nights(site, 4)
     done = site.run("verify", "--all", day=None)
-    assert f"{site.name()}-1-DIFF: cannot be restored: its FULL was overwritten" in done.stdout
+    assert f"{site.name()}-1-DIFF: cannot be restored: what it builds on was overwritten" in done.stdout
     assert f"{site.name()}-0-FULL: good" in done.stdout
+
+
+@pytest.mark.parametrize("options", [("--all",), ("--all", "--keyless")])
+def test_what_is_lost_behind_the_present_group_is_a_failure(
+    site: Site, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    """Which FULL the rotation has passed, and which one somebody has deleted, dates alone do not tell."""
+    site.configure_cycle("Diffs 2\nFulls 3")
+    nights(site, 5)
+    name = site.name()
+    assert [key.removeprefix(name) for key in site.archive_keys()] == [
+        "-0-FULL",
+        "-1-DIFF",
+        "-6-FULL",
+        "-7-DIFF",
+        "-8-DIFF",
+    ]
+    site.run("verify", *options, day=None)
+    for end in ("", ".sha256", ".index", ".intact"):
+        site.store().delete(f"{name}-6-FULL{end}")
+    lost = "cannot be restored: the archive it builds on, in slot 6, is no longer in the store"
+    assert f"{name}-7-DIFF: {lost}" in site.run("verify", *options, day=None, expect=1).stdout
+    refused = site.run("restore", str(site.source), "--to", str(tmp_path), "--at", "2026-01-02", day=None, expect=1)
+    assert lost in refused.stderr
+    # Once the rotation has come there, nothing of it is missed any more.
+    for day in range(5, 10):
+        site.run(day=day)
+    assert "no longer" not in site.run("verify", *options, day=None).stdout
 
 
 @pytest.mark.parametrize("options", [(), ("--all",), ("--all", "--keyless")])
