@@ -118,9 +118,13 @@ def _gone(top: str, before: Sequence[Mount], now: Sequence[Mount]) -> _Gone:
 def _own_gone(top: str, before: Sequence[Mount], now: Sequence[Mount]) -> _Gone:
     """The mount on which a directory lies, if it lies on another one now."""
     own, other = mount_of(top, before), mount_of(top, now)
-    is_automatic = any(mount.type == "autofs" and is_at_or_below(own.point, mount.point) for mount in before)
     is_same = (own.point, own.device, own.root) == (other.point, other.device, other.root)
-    return {} if is_same or is_automatic or not now else {own.point: (own, other)}
+    return {} if is_same or not now or _comes_by_itself(own, before) else {own.point: (own, other)}
+
+
+def _comes_by_itself(mount: Mount, mounts: Sequence[Mount]) -> bool:
+    """Whether an automounter mounts it, and unmounts it again."""
+    return any(other.type == "autofs" and is_at_or_below(mount.point, other.point) for other in mounts)
 
 
 def exchanged(top: str, before: Sequence[Mount], now: Sequence[Mount]) -> list[tuple[Mount, Mount | None]]:
@@ -131,13 +135,12 @@ def exchanged(top: str, before: Sequence[Mount], now: Sequence[Mount]) -> list[t
         before: all mounts as they were.
         now: all mounts as they are; if there are none, the kernel does not tell.
     """
-    automatic = [mount.point for mount in before if mount.type == "autofs"]
     # Of mounts on the same place the last one is seen.
     were, are = ({mount.point: mount for mount in mounts_by_hand(top, mounts)} for mounts in (before, now))
     return [
         (mount, are.get(point))
         for point, mount in were.items()
-        if now and not any(is_at_or_below(point, place) for place in automatic)
+        if now and not _comes_by_itself(mount, before)
         if point not in are or (are[point].device, are[point].root) != (mount.device, mount.root)
     ]
 

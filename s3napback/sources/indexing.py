@@ -220,13 +220,13 @@ class Indexing:
         Raises:
             SourceError: the parent's index is damaged.
         """
-        plan, found = self._plan, set[bytes]()
-        if plan.parent is None:
+        plan, found, paths = self._plan, set[bytes](), {*left_out, *self.left_out}
+        if plan.parent is None or not paths:
             return found
         top = posixpath.normpath(os.fsencode(plan.member))
         below = b"" if top == b"." else top + b"/"
         with ParentIndex(plan.parent) as parent:
-            for path in {*left_out, *self.left_out}:
+            for path in paths:
                 folder, _, name = path.removeprefix(below).rpartition(b"/")
                 before = NamesBefore(parent, folder)
                 if before.part_of(name).look_up(name)[0] in _MAY_BE_HELD or before.has_lapsed:

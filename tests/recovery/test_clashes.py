@@ -170,6 +170,16 @@ def test_where_dots_are_dropped_two_names_do_not_become_one_and_a_shorter_one_is
     assert f"there by a shorter name ({SHORTENED})\n{top}/alone.\n{top}/folder." in words
 
 
+@contextmanager
+def restored_to_exfat(site: Site, tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """The source on a disk that takes names in other letters for the same, and what was said of what is not there."""
+    (place := tmp_path / "disk").mkdir()
+    with exfat_disk(tmp_path / "image", place):
+        with pytest.raises(Incomplete) as told:
+            restore_here(site, str(site.source), place / "where", at=date(2027, 1, 1).isoformat())
+        yield place / "where" / site.name(), "\n".join(str(line).strip() for line in told.value.args)
+
+
 def test_what_lay_in_a_folder_that_gave_way_to_another_name_is_missed_once_that_is_gone(
     site: Site, tmp_path: Path
 ) -> None:
@@ -184,15 +194,9 @@ def test_what_lay_in_a_folder_that_gave_way_to_another_name_is_missed_once_that_
     backed_up(site, 1)
     (site.source / "mix/x/goes").unlink()
     backed_up(site, 2)
-    (tmp_path / "disk").mkdir()
-    with exfat_disk(tmp_path / "image", tmp_path / "disk"):
-        where = tmp_path / "disk/where"
-        with pytest.raises(Incomplete) as told:
-            restore_here(site, str(site.source), where, at=date(2027, 1, 1).isoformat())
-        top = where / site.name()
+    with restored_to_exfat(site, tmp_path) as (top, words):
         assert [*top.rglob("*")] == [top / name for name in ("mix", "mix/x", "mix/x/inner", "mix/x/inner/changing")]
         assert (top / "mix/x/inner/changing").read_text() == "new"
-    words = "\n".join(str(line).strip() for line in told.value.args)
     assert f"2 paths: not made ({WORDS})\n{top}/mix/x/inner/old\n{top}/mix/x/old" in words
 
 
@@ -205,15 +209,9 @@ def test_the_folder_that_comes_back_has_its_own_name_and_not_that_of_the_one_tha
         (site.source / name).parent.mkdir()
         (site.source / name).write_text(name)
         backed_up(site, night)
-    (tmp_path / "disk").mkdir()
-    with exfat_disk(tmp_path / "image", tmp_path / "disk"):
-        where = tmp_path / "disk/where"
-        with pytest.raises(Incomplete) as told:
-            restore_here(site, str(site.source), where, at=date(2027, 1, 1).isoformat())
-        top = where / site.name()
+    with restored_to_exfat(site, tmp_path) as (top, words):
         assert sorted(top.rglob("*")) == [top / "DOCS", top / "DOCS/b"]
         assert (top / "DOCS/b").read_text() == "DOCS/b"
-    words = "\n".join(str(line).strip() for line in told.value.args)
     assert f"1 path: not made ({WORDS})\n{top}/Docs" in words
 
 
