@@ -98,6 +98,11 @@ class Catalogue:
     vanished: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
 
+    @property
+    def is_nothing(self) -> bool:
+        """Nothing was listed that a backup leaves behind."""
+        return not (self.archives or self.vanished or self.passed_over or self.original or self.sums)
+
     def chain(self, archive: CataloguedArchive) -> Chain:
         """The chain that ends with ``archive``; links are found by identity, never by slot."""
         links = [archive]

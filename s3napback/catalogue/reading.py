@@ -19,7 +19,7 @@ from s3napback.catalogue.indexes import is_index_key
 from s3napback.catalogue.left_out import keys_to_ask, noted_beside, those_left_out
 from s3napback.catalogue.remembering import HeadMemory
 from s3napback.catalogue.sums import is_sum_key, read_own_sum, sum_key, unread_count
-from s3napback.catalogue.telling import told_beside, warn_of_lost_mark
+from s3napback.catalogue.telling import told_beside
 from s3napback.crews import Crew
 from s3napback.errors import StoreError, StoreUnreachable
 from s3napback.formatting import counted
@@ -68,8 +68,6 @@ def read_catalogue(
         StoreError: it cannot be listed, or has stopped to answer.
     """
     found = _sorted_out(store, prefix, is_wanted)
-    if found.is_nothing:
-        warn_of_lost_mark(store)
     look = partial(_look, store, memory or HeadMemory(store), prefix, found.sums if asks_sums else {})
     with Crew(PARALLEL_REQUESTS, "metadata") as pool:
         looked = list(pool.map(look, _taken(found.wanted)))
@@ -161,11 +159,6 @@ class _Listed:
     sums: dict[str, StoredObject] = field(default_factory=dict)
     indexes: dict[str, StoredObject] = field(default_factory=dict)
     proofs: dict[str, StoredObject] = field(default_factory=dict)
-
-    @property
-    def is_nothing(self) -> bool:
-        """Nothing was listed that a backup leaves behind."""
-        return not (self.wanted or self.closed or self.passed_over or self.original or self.sums)
 
     def beside(self, key: str) -> dict[str, StoredObject] | None:
         """Among what this belongs that lies beside an archive; None if it is something else."""
