@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from s3napback.index.database import ParentIndex
+from s3napback.index.parent import ParentIndex
 from s3napback.index.records import DIRECTORY, Part
 
 

@@ -15,9 +15,10 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from s3napback.index.before import NamesBefore
-from s3napback.index.database import NewIndex, ParentIndex
+from s3napback.index.database import NewIndex
 from s3napback.index.headers import Group, Span
 from s3napback.index.leading import leads_as_before
+from s3napback.index.parent import ParentIndex
 from s3napback.index.records import (
     ASKED,
     DIRECTORY,

@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from heapq import merge
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from s3napback.durable import create_private
-from s3napback.errors import SourceError
-from s3napback.index.records import ASKED, LEFT_OUT, UNREAD, DamagedIndex, Part, Record, decode, encode, encode_taken
+from s3napback.index.connecting import Failing, closed_on_failure, connect, opened
+from s3napback.index.records import ASKED, LEFT_OUT, UNREAD, Part, Record, decode, encode, encode_taken
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
-_CACHE_KIB = 1024
 _SCHEMA = (
     "CREATE TABLE folder (path BLOB NOT NULL, first BLOB NOT NULL, part BLOB NOT NULL, odd INTEGER NOT NULL, "
     "PRIMARY KEY (path, first)) WITHOUT ROWID"
@@ -53,90 +50,6 @@ HELD = 4 << 20
 Inode = tuple[int, int]
 
 
-def _connect(path: Path, *, read_only: bool = False) -> Connection:
-    import sqlite3  # noqa: PLC0415 - loaded only where it is used
-
-    # Names of files may hold what is special in an address; those of state do not.
-    address = f"{path.absolute().as_uri()}?{'mode=ro&immutable=1' if read_only else 'mode=rw'}"
-    connection = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
-    with _closed_on_failure(connection):
-        connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
-    return connection
-
-
-@contextmanager
-def _closed_on_failure(connection: Connection) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        connection.close()
-        raise
-
-
-class _Failing:
-    """A context in which what goes wrong with a file fails the source. Entered so often that it has to be lean."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if error is None:
-            return
-        import sqlite3  # noqa: PLC0415 - loaded only where it is used
-
-        if isinstance(error, (sqlite3.Error, DamagedIndex, OSError)):
-            raise SourceError(f"the index {self._path} cannot be used: {error}") from error
-
-
-class ParentIndex:
-    """The index of the archive that a DIFF builds on. A context manager, for one thread."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._failing = _Failing(path)
-        self._connection: Connection | None = None
-
-    def __enter__(self) -> ParentIndex:
-        with self._failing:
-            self._connection = _connect(self._path, read_only=True)
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        if self._connection is not None:
-            self._connection.close()
-
-    def part(self, path: bytes, name: bytes) -> tuple[Part, bytes | None]:
-        """The part in which a name of a directory would stand, and the first name of the next one, if there is one.
-
-        Raises:
-            SourceError: the file is damaged.
-        """
-        with self._failing:
-            connection = _opened(self._connection)
-            found = connection.execute(
-                "SELECT part FROM folder WHERE path = ? AND first <= ? ORDER BY first DESC LIMIT 1", (path, name)
-            ).fetchone()
-            beyond = connection.execute(
-                "SELECT min(first) FROM folder WHERE path = ? AND first > ?", (path, name)
-            ).fetchone()
-            return decode(found[0]) if found else Part(()), beyond[0]
-
-    def holds(self, path: bytes) -> bool:
-        """Whether names of a directory are known.
-
-        Raises:
-            SourceError: the file is damaged.
-        """
-        with self._failing:
-            found = _opened(self._connection).execute("SELECT 1 FROM folder WHERE path = ? LIMIT 1", (path,))
-            return found.fetchone() is not None
-
-
 class NewIndex:
     """The index that is being made. A context manager, for one thread; the file is whole once ``finish`` was called."""
 
@@ -148,7 +61,7 @@ class NewIndex:
             links: of another one, which is of no use later.
         """
         self._path = path
-        self._failing = _Failing(path)
+        self._failing = Failing(path)
         self._links = links
         self._held: dict[bytes, list[Part | bytes]] = {}
         self._held_bytes = 0
@@ -168,8 +81,8 @@ class NewIndex:
     def _open(self) -> Connection:
         for path in (self._path, self._links):
             os.close(create_private(path))
-        connection = _connect(self._path)
-        with _closed_on_failure(connection):
+        connection = connect(self._path)
+        with closed_on_failure(connection):
             connection.execute("ATTACH DATABASE ? AS links", (str(self._links),))
             for schema in ("main", "links"):
                 connection.execute(f"PRAGMA {schema}.journal_mode=OFF")
@@ -365,10 +278,10 @@ class NewIndex:
         self._names.clear()
 
     def _execute(self, statement: str, *values: object) -> Any:
-        return _opened(self._connection).execute(statement, values)
+        return opened(self._connection).execute(statement, values)
 
     def _many(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
-        _opened(self._connection).executemany(statement, rows)
+        opened(self._connection).executemany(statement, rows)
 
 
 def _has_letter(part: Part | bytes, letters: Iterable[bytes]) -> bool:
@@ -385,9 +298,3 @@ def signed(inode: Inode) -> Inode:
     """Numbers as SQLite has them, whose highest bit is a sign."""
     device, number = (value - (value >> 63 << 64) for value in inode)
     return device, number
-
-
-def _opened(connection: Connection | None) -> Connection:
-    if connection is None:
-        raise ValueError("the index is used outside of its context")
-    return connection

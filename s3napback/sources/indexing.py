@@ -18,12 +18,13 @@ from s3napback.errors import PipelineError, StateError
 from s3napback.formatting import counted
 from s3napback.index.before import NamesBefore
 from s3napback.index.comparing import Comparison, Looks
-from s3napback.index.database import NewIndex, ParentIndex
+from s3napback.index.database import NewIndex
 from s3napback.index.follower import Follower, Gate
 from s3napback.index.gathering import Gatherer
 from s3napback.index.head import SECRET_SIZE, head_of
 from s3napback.index.lines import Lines, LineWriter
 from s3napback.index.naming import told
+from s3napback.index.parent import ParentIndex
 from s3napback.index.records import DIRECTORY, STORED, UNREAD
 from s3napback.index.walking import Walk
 from s3napback.owners import unknown_ids

@@ -10,7 +10,8 @@ import pytest
 
 from s3napback.errors import SourceError
 from s3napback.index import database
-from s3napback.index.database import NewIndex, ParentIndex
+from s3napback.index.database import NewIndex
+from s3napback.index.parent import ParentIndex
 from s3napback.index.records import STORED, UNREAD, Part
 
 RECORD = ((0o100644, 0, 0), 1, 2, 3)

@@ -10,7 +10,7 @@ import pytest
 from s3napback.chains import Memory
 from s3napback.config.settings import JobSettings
 from s3napback.errors import PipelineError
-from s3napback.index.database import ParentIndex
+from s3napback.index.parent import ParentIndex
 from s3napback.index.records import ASKED
 from s3napback.rotation import ArchiveType
 from s3napback.sources.directory import DirectorySource
