@@ -41,7 +41,7 @@ from s3napback.overview import doctor_command, list_command, report_command, sch
 from s3napback.peeking import dump_command
 from s3napback.records import dataclass
 from s3napback.scarcity import foreseen
-from s3napback.speaking import confirm, say, say_file
+from s3napback.speaking import confirm, drop_unwritten_errors, say, say_file
 
 if TYPE_CHECKING:
     from s3napback.deciding.facts import BackupOptions
@@ -387,5 +387,6 @@ def main() -> None:
         ending.leave(interruption.exit_code)
     finally:
         finish()
+        drop_unwritten_errors()
         # All memory ends with the process; searching it for cycles before would take 10 ms and more.
         gc.freeze()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import getpass
 import os
 import sys
+from contextlib import suppress
+from typing import TextIO
 
 import click
 
@@ -105,5 +107,18 @@ def cannot_be_written(error: OSError) -> S3napbackError:
     return S3napbackError(f"standard output cannot be written to: {error.strerror}")
 
 
+def drop_unwritten_errors() -> None:
+    """Drop what standard error has not taken, as on a full disk: Python would end with a code of its own, 120."""
+    try:
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            _drop(sys.stderr)
+
+
 def _drop_output() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _drop(sys.stdout)
+
+
+def _drop(stream: TextIO) -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -44,10 +44,12 @@ def pytest_configure() -> None:
     shell can undo it. A program that is told to end by an ignored signal does not end.
 
     Where Python may keep no bytecode, every command would compile all its modules anew, which takes longer than most
-    commands do.
+    commands do. Where it is to keep nothing back of what it prints, as images for containers have it, what fails to be
+    printed is forgotten; with its users it fails once more at the end.
     """
     share_botocore_data()
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"):
+        os.environ.pop(name, None)
     for number in signal.valid_signals():
         if signal.getsignal(number) is signal.SIG_IGN and number not in IGNORED_BY_PYTHON:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)

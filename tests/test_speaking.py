@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.site import Site
+
 SAY = "from s3napback.speaking import say; say('gr\\u00fcn', 'a\\x1b[31m\\nb'); print('on', file=sys.stderr)"
 ASK = "from s3napback.speaking import confirm; print(confirm('delete a\\x1bb?'))"
 
@@ -54,6 +56,19 @@ def test_output_that_cannot_be_written_is_an_error_said_once() -> None:
     assert done.returncode == 1
     assert done.stderr.count(b"standard output cannot be written to: No space left on device") == 1
     assert b"Exception ignored" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "source", "code"), [([], "source", 0), ([], "gone", 1), (["--strict"], "source", 3)]
+)
+def test_a_log_on_a_full_disk_leaves_the_exit_code_as_it_is(
+    options: list[str], source: str, code: int, site: Site
+) -> None:
+    (site.source / "file").write_text("content")
+    site.configure(f"Directory {site.root / source}")
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(site.command(*options), stderr=full, env=site.full_environment(), check=False)
+    assert done.returncode == code
 
 
 def test_without_a_terminal_nobody_is_asked() -> None:

@@ -29,7 +29,7 @@ from s3napback.recovery.moments import read_moment
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.opening.decrypting import Decryption
 from s3napback.recovery.opening.fetching import LARGEST_RANGE, Transport
-from s3napback.stores import COLD_CLASSES, Store, StoredObject
+from s3napback.stores import COLD_CLASSES, COLD_TIERS, Store, StoredObject
 from s3napback.surroundings import configured_store, host_name
 
 logger = logging.getLogger("s3napback")
@@ -273,9 +273,13 @@ def cold_advice(
         return ()
     settings = configuration.store
     endpoint = f"--endpoint-url {settings.endpoint} " if settings.endpoint else ""
-    request = "--restore-request Days=7"
+    # What comes out of a tier comes for good, and no days can be named.
+    tiers = [archive.stored.storage_class in COLD_TIERS for archive in cold]
+    request = "--restore-request '{}'" if all(tiers) else "--restore-request Days=7"
     if any(archive.stored.version_id for archive in cold):
         request = f"--version-id VERSION {request}"
+    if any(tiers) and not all(tiers):
+        request = f"{request} (where it is ARCHIVE_ACCESS or DEEP_ARCHIVE_ACCESS, '{{}}' in place of Days=7)"
     lines = [
         f"{archive.key} lies in cold storage ({archive.stored.storage_class})"
         + (f", version {archive.stored.version_id}" if archive.stored.version_id else "")

@@ -43,7 +43,10 @@ def moment_within(seconds: float) -> datetime:
     return datetime.fromtimestamp(min(max(seconds, EARLIEST.timestamp()), LATEST.timestamp()), timezone.utc)
 
 
-COLD_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+COLD_TIERS = frozenset({"ARCHIVE_ACCESS", "DEEP_ARCHIVE_ACCESS"})
+"""Where a bucket's own rule has put objects of INTELLIGENT_TIERING that nobody has read for months."""
+
+COLD_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"}) | COLD_TIERS
 """Storage classes whose objects must be asked for hours before they can be read (Amazon's user guide)."""
 
 
@@ -58,7 +61,7 @@ class StoredObject:
         metadata: names in lower case, without any prefix of the store's own; values as they were given to ``put``.
             Empty in a listing, which does not fetch it.
         version: changes whenever the object does (an ETag, or a folder's equivalent); advisory.
-        storage_class: the store's name for cold or warm, empty where it has none.
+        storage_class: the store's name for cold or warm, empty where it has none; in a listing nothing tells of tiers.
         restore_state: of an object in cold storage, whether it is being made readable, or is for a while, as S3's
             ``x-amz-restore`` says it; empty in a listing.
         version_id: by which a store that keeps older versions gives this one; empty in a listing of the present.

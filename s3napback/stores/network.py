@@ -61,7 +61,8 @@ def mistake(error: BaseException) -> str:
     if any(isinstance(each, unusable) or _is_of_an_address(each) for each in found):
         return f"{without_secrets(str(found[-1]))}: correct {_PROXY}, or Endpoint"
     if any(isinstance(each, ValueError) and "Invalid header" in str(each) for each in found):
-        return "no usable credentials: a key or token holds a line break or the like"
+        # Keys and tokens have been looked at before.
+        return "a request cannot be sent: Region, AWS_DEFAULT_REGION or another setting of boto3 holds a line break"
     if any(isinstance(each, (ssl.SSLError, urllib3.exceptions.SSLError)) for each in found):
         return _tls_mistake(found)
     return ""

@@ -200,7 +200,7 @@ class S3Store:
             modified=in_utc(required(answer, "LastModified", doing)),
             metadata={name.lower(): value for name, value in answer.get("Metadata", {}).items()},
             version=tag_of(answer),
-            storage_class=answer.get("StorageClass", ""),
+            storage_class=answer.get("ArchiveStatus") or answer.get("StorageClass", ""),
             restore_state=answer.get("Restore", ""),
             version_id=answer.get("VersionId", ""),
             locked_until=answer.get("ObjectLockRetainUntilDate"),

@@ -209,7 +209,7 @@ class Clients:
             return self._session_within(_CREDENTIALS_SECONDS, began)
         except UnusableCredentials as error:
             if isinstance(error.reason, (CredentialRetrievalError, ValueError)):
-                raise RenewalFailed(error=error.reason) from error
+                raise RenewalFailed(error=error.reason, giver=error.giver) from error
             raise
 
     def _first_session(self, began: float) -> botocore.session.Session:
@@ -226,7 +226,7 @@ class Clients:
             reason = beginning.noted(error.reason, left)
             if is_passing(error) and (is_over or isinstance(error.reason, NoCredentialsYet)):
                 beginning.given_up = reason
-                raise CredentialsGivenUp(error=reason) from error
+                raise CredentialsGivenUp(error=reason, giver=error.giver) from error
             raise
         beginning.since = 0.0
         self._has_had_some = True
@@ -247,16 +247,19 @@ class Clients:
         named = {"access key": frozen.access_key, "secret key": frozen.secret_key, "session token": frozen.token}
         for name, value in named.items():
             if not value and name != "session token":
-                raise UnusableCredentials(error=ValueError(f"the {name} is empty"))
+                raise self._unusable(ValueError(f"the {name} is empty"))
             if value and not isinstance(value, str):
-                raise UnusableCredentials(error=ValueError(f"the {name} is no text"))
+                raise self._unusable(ValueError(f"the {name} is no text"))
             if value and not (value.isascii() and value.isprintable() and " " not in value):
-                raise UnusableCredentials(error=ValueError(f"the {name} holds a line break, a blank or the like"))
+                raise self._unusable(ValueError(f"the {name} holds a line break, a blank or the like"))
         if session is not self._made_for:
             self._prompt = self._slow = None
         self._session = self._made_for = session
         self._signing.frozen = frozen
         return session
+
+    def _unusable(self, error: Exception) -> UnusableCredentials:
+        return UnusableCredentials(error=error, giver=self._asked.named(self._being_asked))
 
     def _not_yet(self, limit: float) -> NoCredentialsYet:
         return NoCredentialsYet(giver=self._asked.name(self._being_asked), seconds=round(limit))
@@ -291,7 +294,7 @@ class Clients:
             return session, found and found.get_frozen_credentials()
         except Exception as error:
             # A program of the user's, a file, a server: there is nothing that could not be raised here.
-            raise UnusableCredentials(error=error) from error
+            raise self._unusable(error) from error
 
 
 def _make_session(given: Credentials) -> botocore.session.Session:

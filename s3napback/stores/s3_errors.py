@@ -9,23 +9,13 @@ from typing import Any
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
-    ConfigNotFound,
-    ConfigParseError,
     ConnectionError,  # noqa: A004 (botocore's own name for it)
     CredentialRetrievalError,
     HTTPClientError,
     IncompleteReadError,
     InvalidConfigError,
-    LoginError,
     MetadataRetrievalError,
-    NoAuthTokenError,
-    NoCredentialsError,
-    PartialCredentialsError,
-    ProfileNotFound,
     ProxyConnectionError,
-    SSOError,
-    TokenRetrievalError,
-    UnknownCredentialError,
 )
 from botocore.parsers import ResponseParserError
 
@@ -38,6 +28,7 @@ from s3napback.stores.network import (
     proxy_advice,
     without_secrets,
 )
+from s3napback.stores.s3_givers import CREDENTIAL_ERRORS, explain_credentials
 
 
 class SlowAnswer(BotoCoreError):
@@ -73,7 +64,12 @@ class UnusableSettings(BotoCoreError):
 
 
 class UnusableCredentials(UnusableSettings):
-    """Whatever gives credentials has failed, with ``error``."""
+    """Whatever gives credentials has failed, with ``error``; ``giver`` is what did, if that is known."""
+
+    @property
+    def giver(self) -> str:
+        """As a user knows it; empty if nobody knows."""
+        return str(self.kwargs.get("giver", ""))
 
 
 class NoCredentialsYet(BotoCoreError):
@@ -96,22 +92,6 @@ FAILURES = (BotoCoreError, ClientError, ResponseParserError, UnicodeEncodeError)
 NO_ANSWER = (HTTPClientError, ConnectionError, IncompleteReadError)
 """The subset in which the network failed, not the store: worth waiting for it to come back."""
 
-_CREDENTIALS = (
-    ConfigNotFound,
-    ConfigParseError,
-    CredentialRetrievalError,
-    InvalidConfigError,
-    LoginError,
-    MetadataRetrievalError,
-    NoAuthTokenError,
-    NoCredentialsError,
-    PartialCredentialsError,
-    ProfileNotFound,
-    SSOError,
-    TokenRetrievalError,
-    UnknownCredentialError,
-)
-
 # "Error responses" in Amazon's manual: an overload, or bytes that arrived as others than were sent.
 _PASSING = frozenset(
     {
@@ -122,6 +102,8 @@ _PASSING = frozenset(
         *("RequestTimeoutException", "PriorRequestNotComplete", "ThrottledException", "RequestThrottledException"),
         *("TooManyRequestsException", "ProvisionedThroughputExceededException", "TransactionInProgressException"),
         *("BandwidthLimitExceeded", "LimitExceededException", "RequestThrottled", "EC2ThrottledException"),
+        # of the service that gives credentials, where whoever vouches for us does not answer it
+        "IDPCommunicationError",
     }
 )
 _SKEWED = "RequestTimeTooSkewed"
@@ -229,7 +211,8 @@ def is_passing(error: BaseException) -> bool:
     if isinstance(error, RenewalFailed):
         return True
     if isinstance(error, UnusableCredentials):
-        return isinstance(error.reason, NoCredentialsYet) or is_passing(error.reason)
+        # A page in place of an answer is that of a proxy behind which the service is not there now.
+        return isinstance(error.reason, (NoCredentialsYet, ResponseParserError)) or is_passing(error.reason)
     if isinstance(error, (CredentialRetrievalError, MetadataRetrievalError)):
         return error.kwargs.get("provider", _REMOTE_PROVIDERS[0]) in _REMOTE_PROVIDERS
     if isinstance(error, (*NO_ANSWER, SlowAnswer)):
@@ -310,8 +293,8 @@ def explain(error: BaseException) -> str:
         told = f"{without_secrets(str(error.reason))} (correct it in ~/.aws, or in a variable called AWS_…)"
         return _FIXED[InvalidConfigError] if "CA bundle" in told else told
     reason = error.reason if isinstance(error, UnusableCredentials) else error
-    if isinstance(reason, _CREDENTIALS) or reason is not error:
-        return _explain_credentials(reason)
+    if isinstance(reason, CREDENTIAL_ERRORS) or reason is not error:
+        return explain_credentials(reason, getattr(error, "giver", ""))
     if isinstance(error, ClientError):
         return _explain_answer(error)
     if isinstance(error, NO_ANSWER):
@@ -327,24 +310,6 @@ def _explain_answer(error: ClientError) -> str:
     answer = without_secrets(" ".join(filter(None, parts)))
     advice = _advice(error)
     return f"{answer} ({advice})" if advice else answer
-
-
-def _explain_credentials(error: BaseException) -> str:
-    text = without_secrets(str(error)) or type(error).__name__
-    if isinstance(error, EOFError):
-        text = "whatever gives them asks for something, such as a code (mfa_serial), and nobody is there to answer"
-    if isinstance(error, (AttributeError, LookupError, TypeError)):
-        # botocore does not look what kind of value it is given.
-        text = f"what gives them has given something that makes no sense: {text}"
-    if "still expired" in text:
-        text = f"{text.rstrip('.')}; or this machine's clock is ahead"
-    if isinstance(error, (OSError, RuntimeError, ValueError)):
-        text = f"{text} ({type(error).__name__})"
-    advice = (
-        "set S3Keyfile, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or write ~/.aws/credentials; or "
-        "look at the program, the service or the role that gives them"
-    )
-    return f"no usable credentials: {text} ({advice})"
 
 
 def translate(error: BaseException, doing: str) -> StoreError:

@@ -10,6 +10,40 @@ from functools import partial
 from typing import Any
 
 import botocore.session
+from botocore.exceptions import (
+    ConfigNotFound,
+    ConfigParseError,
+    CredentialRetrievalError,
+    InvalidConfigError,
+    LoginError,
+    MetadataRetrievalError,
+    NoAuthTokenError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+    UnknownCredentialError,
+)
+
+from s3napback.stores.network import without_secrets
+
+CREDENTIAL_ERRORS = (
+    ConfigNotFound,
+    ConfigParseError,
+    CredentialRetrievalError,
+    InvalidConfigError,
+    LoginError,
+    MetadataRetrievalError,
+    NoAuthTokenError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+    UnknownCredentialError,
+)
+"""What boto3 raises of them, apart from what a program, a file or a service has it raise."""
 
 _METADATA = "http://169.254.169.254"
 _CONTAINERS = "http://169.254.170.2"
@@ -38,6 +72,37 @@ class Asked:
         with suppress(Exception):
             profile = session.get_scoped_config() if session else {}
         return _NAMES.get(self._method, _unknown)(profile)
+
+    def named(self, session: botocore.session.Session | None) -> str:
+        """The same; empty if it is nobody in particular."""
+        return self.name(session).rstrip(",") if self._method in _NAMES else ""
+
+
+def explain_credentials(error: BaseException, giver: str) -> str:
+    """One line: why there are none, in the words of what failed, and what to do about it.
+
+    Args:
+        error: what was raised.
+        giver: who was asked for them; empty if nobody knows.
+    """
+    text = without_secrets(str(error)) or type(error).__name__
+    if isinstance(error, CredentialRetrievalError) and not str(error.kwargs.get("error_msg", "")).strip():
+        text = "it has failed, and has not said why: run it by hand"
+    if isinstance(error, EOFError):
+        text = "whatever gives them asks for something, such as a code (mfa_serial), and nobody is there to answer"
+    if isinstance(error, (AttributeError, LookupError, TypeError)):
+        # botocore does not look what kind of value it is given.
+        text = f"what gives them has given something that makes no sense: {text}"
+    if "still expired" in text:
+        text = f"{text.rstrip('.')}; or this machine's clock is ahead"
+    if isinstance(error, (OSError, RuntimeError, ValueError)):
+        text = f"{text} ({type(error).__name__})"
+    asked = f"{giver}: " * bool(giver and giver not in text)
+    advice = (
+        "set S3Keyfile, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or write ~/.aws/credentials; or "
+        "look at the program, the service or the role that gives them"
+    )
+    return f"no usable credentials: {asked}{text} ({advice})"
 
 
 def _program(profile: dict[str, Any]) -> str:

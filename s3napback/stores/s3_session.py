@@ -6,6 +6,7 @@ that is broken, or means harm, could fill the memory or hold a night up for ever
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 import urllib3.exceptions
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ResponseStreamingError
+from botocore.parsers import ResponseParserError
 
 from s3napback.crews import begin, has_come
 from s3napback.standing import note_request
@@ -25,6 +27,8 @@ LARGEST_ANSWER = 32 * 1024 * 1024
 """Bytes of an answer that is not an object: ten times a page of 1,000 keys of 1,024 bytes each, percent-encoded."""
 
 _BLOCK = 64 * 1024
+_HEAD = 1_000
+"""Bytes of an answer by which a page for people shows itself. In a listing such words would be escaped."""
 
 
 class LimitedSession:
@@ -52,6 +56,7 @@ class LimitedSession:
         Raises:
             SlowAnswer: it has not come whole in time; while the request's body moves, time does not count.
             OverlongAnswer: it is too large.
+            ResponseParserError: it is a page for people.
             WorkedBefore: there is no answer, as if by a mistake, and there has been one.
             HTTPClientError: as botocore's own session does.
         """
@@ -89,6 +94,7 @@ class LimitedSession:
                 if not _is_of_tls(answer):
                     raise ResponseStreamingError(error=error) from error
                 limited = AWSResponse(answer.url, answer.status_code, answer.headers, _Nothing())
+            _refuse_page(limited)
         return limited
 
     def _asked(self, request: Any) -> Any:
@@ -159,6 +165,20 @@ def _is_of_tls(answer: Any) -> bool:
     """Whether it is what servers on TLS say in plain text to who is not, and break off: no store's, nor an outage."""
     is_plain = answer.url.lower().startswith("http:")
     return is_plain and answer.status_code == 400 and "Content-Length" not in answer.headers
+
+
+def _refuse_page(answer: Any) -> None:
+    """Look at an answer before botocore does: what is no XML it takes for cut off, and calls it HTTP 500, an outage.
+
+    A page for people is no store's, be it that of a proxy or of the store's own console.
+
+    Raises:
+        ResponseParserError: the answer is such a page, or what no store says.
+    """
+    head = answer.content[:_HEAD].removeprefix(codecs.BOM_UTF8).lstrip().lower()
+    is_page = not head.startswith(b"<") or b"<html" in head or b"<!doctype html" in head
+    if answer.status_code == 200 and head and is_page:
+        raise ResponseParserError
 
 
 def _require_length(answer: Any) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from tests.faulty_s3 import Answer, Fault, FaultyS3, Forward, Request, answer
@@ -91,3 +93,32 @@ def test_a_bucket_with_object_lock_and_a_default_retention_takes_archives_of_one
     site.run("verify", day=2)
     site.run("restore", str(site.source), "--to", str(tmp_path / "out"), day=2)
     assert not tree_differences(describe_tree(site.source), describe_tree(tmp_path / "out" / site.name()))
+
+
+def test_what_a_store_has_put_away_by_itself_is_restored_by_what_the_message_names(
+    tmp_path: Path, moto: S3Server, faulty: Callable[[S3Server], FaultyS3]
+) -> None:
+    """moto knows no tiers: what Amazon answers of an object of INTELLIGENT_TIERING that lies in its archive tier."""
+    proxy = faulty(moto)
+    site = Site(tmp_path / "site", proxy.server)
+    site.configure_cycle("Diffs 6", general="StorageClass INTELLIGENT_TIERING")
+    (site.source / "file").write_text("words")
+    site.run()
+    (key,) = site.archive_keys()
+
+    def put_away(request: Request, forward: Forward) -> Answer | None:
+        if request.method == "GET":
+            return answer(403, "InvalidObjectState")(request, forward)
+        found = forward(request)
+        return replace(found, headers={**found.headers, "x-amz-archive-status": "ARCHIVE_ACCESS"})
+
+    proxy.add(Fault("HeadObject|GetObject", put_away, key=re.escape(key)))
+    restore = ("restore", str(site.source), "--to", str(tmp_path / "out"))
+    said = site.run(*restore, expect=1).stderr
+    assert f"{key} lies in cold storage (ARCHIVE_ACCESS)\n" in said
+    assert "--key KEY --restore-request '{}'" in said
+    assert "Days=" not in said
+    assert "lies in cold storage (ARCHIVE_ACCESS)" in site.run("verify", expect=1).stdout
+    proxy.clear()
+    site.run(*restore)
+    assert (tmp_path / "out" / site.name() / "file").read_text() == "words"

@@ -202,7 +202,7 @@ EXPIRED = json.dumps({"Version": 1, "AccessKeyId": "a", "SecretAccessKey": "b", 
     [
         ("credential_process = /nonexistent/helper", "No such file"),
         ("credential_process = HELPER 'echo \"<html>\"'", "JSON"),
-        ("credential_process = HELPER 'exit 3'", "custom-process"),
+        ("credential_process = HELPER 'exit 3'", "credential_process /.* has failed, and has not said why"),
         ("credential_process = HELPER 'cat {}/expired'", "expired"),
         ("role_arn = arn:aws:iam::1:role/x\nweb_identity_token_file = /nonexistent/token", "No such file"),
         ("role_arn = arn:aws:iam::1:role/x\nsource_profile = nobody", "nobody"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -73,6 +74,8 @@ def test_another_stretch_than_was_asked_for_is_not_taken_for_the_beginning(on_mo
 
 PAGES = {
     "for people": b"<html><body><p>Please log in</p></body></html>",
+    "of a console": b"\xef\xbb\xbf\n<!DOCTYPE html>\n<html lang=en><head><meta charset=utf-8><title>Console</title>",
+    "of words": b"no healthy upstream",
     "of another service": b"<ServiceStatus><Message>maintenance</Message></ServiceStatus>",
     "empty": b"",
 }
@@ -88,14 +91,34 @@ def test_a_page_that_is_no_listing_is_not_taken_for_an_empty_one(on_moto: S3Benc
         list(on_moto.store.list(""))
 
 
+@pytest.mark.parametrize("page", ["for people", "of a console", "of words"])
+def test_a_page_is_not_taken_for_the_end_of_an_archive(on_rclone: S3Bench, page: str) -> None:
+    on_rclone.store.put("k", BytesSource(SMALL), metadata("old"))
+    on_rclone.proxy.add(Fault("DeleteObject", lambda *_others: Answer(200, {}, PAGES[page])))
+    with pytest.raises(StoreError, match="the answer is not that of an S3 server"):
+        on_rclone.store.delete("k")
+
+
+def test_a_listing_that_is_cut_off_is_asked_for_once_more(on_moto: S3Bench) -> None:
+    def cut(request: Request, forward: Forward) -> Answer:
+        answer = forward(request)
+        return replace(answer, body=answer.body[: len(answer.body) // 2])
+
+    on_moto.store.put("k", BytesSource(SMALL), metadata("old"))
+    on_moto.proxy.add(Fault("ListObjectsV2", cut, nth=1))
+    assert [found.key for found in on_moto.store.list("")] == ["k"]
+
+
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("is_helper", [False, True])
 def test_a_page_that_answers_what_was_sent_is_not_taken_for_its_success(
     on_rclone: S3Bench, page: str, is_helper: bool
 ) -> None:
     on_rclone.proxy.add(Fault("PutObject", lambda *_others: Answer(200, {}, PAGES[page])))
-    with pytest.raises(StoreError, match="reported success but"):
+    began = time.monotonic()
+    with pytest.raises(StoreError, match=r"reported success but|the answer is not that of an S3 server"):
         on_rclone.store.put("k", BytesSource(SMALL), metadata("new"), is_helper=is_helper)
+    assert time.monotonic() - began < 10
     on_rclone.assert_nothing_changed()
 
 

@@ -28,16 +28,22 @@ NUMBERS = json.dumps({"Version": 1, "AccessKeyId": 7, "SecretAccessKey": 8})
         ("s3 = nonsense", "", "", "~/.aws, or .*makes no sense.*no attribute"),
         ("metadata_service_timeout = soon", "", "", "metadata_service_timeout in ~/.aws, is no number"),
         ("", "AWS_METADATA_SERVICE_NUM_ATTEMPTS", "x", "AWS_METADATA_SERVICE_NUM_ATTEMPTS, or .* is no number"),
-        ("", "AWS_EC2_METADATA_SERVICE_ENDPOINT", "nonsense", "no usable credentials: Invalid endpoint.*nonsense"),
-        ("", "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "nonsense", "no usable credentials: Invalid.*mode: nonsense"),
+        ("", "AWS_EC2_METADATA_SERVICE_ENDPOINT", "nonsense", "no usable credentials: .*Invalid endpoint.*nonsense"),
+        ("", "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "nonsense", "no usable credentials: .*Invalid.*mode: nonsense"),
         ("", "AWS_ENDPOINT_URL", "http://127.0.0.1:1 ", "not a valid URI"),
+        ("", "AWS_DEFAULT_REGION", "us-east-1\n", "a request cannot be sent: Region, .* holds a line break"),
         (
             "",
             "AWS_REQUEST_MIN_COMPRESSION_SIZE_BYTES",
             "-5",
             "Invalid value .-5.*correct it in ~/.aws, or in a variable",
         ),
-        ("credential_process = HELPER", "", "", "no usable credentials: the access key is no text"),
+        (
+            "credential_process = HELPER",
+            "",
+            "",
+            "no usable credentials: credential_process .*/helper: the access key is no t",
+        ),
         (CODE, "", "", "no usable credentials: .* a code .mfa_serial.*nobody is there"),
     ],
 )
@@ -62,6 +68,9 @@ def test_settings_of_boto3_that_make_no_sense_are_neither_a_bug_nor_an_outage(
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
+        ("", r"Expecting value: .*\(JSONDecodeError\)"),
+        ("'; exit 3; '", "it has failed, and has not said why: run it by hand"),
+        ("'; echo locked >&2; exit 1; '", "Error when retrieving credentials from custom-process: locked"),
         ('{"Version": 1, "AccessKeyId": null, "SecretAccessKey": null}', "the access key is empty"),
         ('{"Version": 1, "AccessKeyId": "a", "SecretAccessKey": ""}', "the secret key is empty"),
         ("null", "what gives them has given something that makes no sense: .*NoneType"),
@@ -77,7 +86,7 @@ def test_what_gives_credentials_and_gives_none_is_told(
     site.configuration.write_text(f"Bucket some-bucket\nDiffDir {site.diff_dir}\nDirectory {site.source}\n")
     site.environment |= {"AWS_CONFIG_FILE": str(tmp_path / "config"), "AWS_ENDPOINT_URL": moto.endpoint}
     said = site.run("list", expect=2, environment={"AWS_DEFAULT_REGION": "us-east-1", "HOME": str(tmp_path)}).stderr
-    assert re.search(f"cannot be used: no usable credentials: {reason}", said), said
+    assert re.search(f"cannot be used: no usable credentials: credential_process {helper}: {reason}", said), said
 
 
 def test_a_file_that_openssl_cannot_write_to_is_told(moto: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
