@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 
 from s3napback.errors import S3napbackError
 
 _BY_NUMBER = {errno.ENOMEM: "memory", errno.EMFILE: "open files", errno.ENFILE: "open files"}
+_SHARE = 16
+"""Of the files that this process may have open, one in so many is for the folders of one path."""
 _OF_A_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
@@ -43,6 +46,22 @@ def scarcity(error: BaseException) -> Scarcity | None:
         f"no more {what} can be had: look at the limits of whoever starts s3napback (ulimit -a; of a unit of systemd "
         "TasksMax=, MemoryMax= and LimitNOFILE=; of a container its memory and pids)"
     )
+
+
+def require_means(error: OSError) -> None:
+    """Look at an error that is about to be taken for what is so of a file, a folder or a disk.
+
+    Raises:
+        Scarcity: this process may have no more open files or memory, which says nothing of what was looked at.
+    """
+    if error.errno in _BY_NUMBER and (lack := scarcity(error)):
+        raise lack from error
+
+
+def folders_kept(most: int) -> int:
+    """How many folders of one path are kept open: ``most``, or fewer where this process may have few files open."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return most if limit == resource.RLIM_INFINITY else max(1, min(most, limit // _SHARE))
 
 
 def _of_a_disk(error: OSError) -> Scarcity:

@@ -36,6 +36,7 @@ from s3napback.index.records import (
 from s3napback.index.tags import Tag, has_tag
 from s3napback.index.walking import Walk
 from s3napback.records import dataclass
+from s3napback.scarcity import require_means
 
 _PIECE_BYTES = 1 << 17
 _END = bytes(2)
@@ -362,7 +363,8 @@ class _Place:
         try:
             self._folder = self._walk.folder(self._path)
             self._device = os.fstat(self._folder).st_dev
-        except OSError:
+        except OSError as error:
+            require_means(error)
             return False
         return True
 

@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from s3napback.scarcity import require_means
+
 _OPENING = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
@@ -44,7 +46,8 @@ def _is_there(tag: Tag, name: bytes, folder: int, flags: int) -> bool:
         opened.append(os.open(name, flags | os.O_DIRECTORY, dir_fd=folder))
         opened.append(os.open(tag.name, flags, dir_fd=opened[0]))
         return not tag.begins or os.read(opened[1], len(tag.begins)) == tag.begins
-    except OSError:
+    except OSError as error:
+        require_means(error)
         return False
     finally:
         for descriptor in opened:

@@ -6,7 +6,9 @@ import os
 from itertools import takewhile
 from types import TracebackType
 
-_KEPT = 48
+from s3napback.scarcity import folders_kept
+
+_MOST_KEPT = 48
 """Folders of one path that are kept open: a user can nest more of them than a process may have files open."""
 
 
@@ -25,6 +27,7 @@ class Walk:
         self._names: list[bytes] = []
         self._open: list[int] = []
         self._deep = -1
+        self._kept = folders_kept(_MOST_KEPT)
 
     def __enter__(self) -> Walk:
         return self
@@ -53,8 +56,8 @@ class Walk:
         wanted = path.split(b"/") if path else []
         pairs = zip(self._names, wanted, strict=False)
         common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-        if common > _KEPT and common < len(self._names):
-            common = _KEPT
+        if common > self._kept and common < len(self._names):
+            common = self._kept
         if common < len(self._names):
             del self._names[common:]
             self._close_from(common + 1)
@@ -77,7 +80,7 @@ class Walk:
     def _descend(self, name: bytes) -> None:
         descriptor = os.open(name, self._flags, dir_fd=self._current)
         self._names.append(name)
-        if len(self._open) <= _KEPT:
+        if len(self._open) <= self._kept:
             self._open.append(descriptor)
             return
         if self._deep >= 0:
@@ -85,7 +88,7 @@ class Walk:
         self._deep = descriptor
 
     def _close_from(self, place: int) -> None:
-        if self._deep >= 0 and len(self._names) <= _KEPT:
+        if self._deep >= 0 and len(self._names) <= self._kept:
             os.close(self._deep)
             self._deep = -1
         while len(self._open) > place:

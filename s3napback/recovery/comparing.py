@@ -25,6 +25,7 @@ from s3napback.recovery.members import Gate
 from s3napback.recovery.new_names import new_names
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.regexes import regex
+from s3napback.scarcity import require_means
 from s3napback.sources.tar_messages import Meaning, understood, unquoted
 from s3napback.streams.findings import Finding
 from s3napback.streams.processes import Stage
@@ -209,6 +210,7 @@ def compare(
     try:
         top = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
+        require_means(error)
         say(f"{readable(os.fsencode(directory))}: cannot be looked at ({error.strerror})")
         return 1
     try:

@@ -14,6 +14,7 @@ from s3napback.capabilities import is_bound_by_modes
 from s3napback.records import dataclass
 from s3napback.recovery.passing import OPEN_FOLDER, Before, opened, opened_to_us, passable
 from s3napback.recovery.path_opening import UnusableFolder
+from s3napback.scarcity import folders_kept
 
 NOTHING_THERE = (errno.ENOENT, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)
 """Under a name that a file system does not take there is nothing, whatever it says of it."""
@@ -21,7 +22,7 @@ NOTHING_THERE = (errno.ENOENT, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)
 NEW_ONES_LIST = "system.posix_acl_default"
 """Of a folder: the list of access rights that what is made in it gets."""
 
-_KEPT = 64
+_MOST_KEPT = 64
 """Descriptors kept of the folders above the one a cursor stands in; those further up are opened again."""
 
 
@@ -67,6 +68,7 @@ class Cursor:
     names: list[str] = field(default_factory=list)
     _above: list[tuple[int, tuple[int, int]]] = field(default_factory=list)
     _before: list[Before | None] = field(default_factory=list)
+    _kept: int = field(default_factory=lambda: folders_kept(_MOST_KEPT))
     _identity: tuple[int, int] | None = None
     """Of the folder in which it stands, once that is known: there may be many in it to be entered."""
 
@@ -97,8 +99,8 @@ class Cursor:
         self.names.append(name)
         self.descriptor, self._identity = inner, None
         # The first one belongs to whoever made the cursor.
-        if len(self._above) > _KEPT:
-            place = len(self._above) - _KEPT
+        if len(self._above) > self._kept:
+            place = len(self._above) - self._kept
             descriptor, identity = self._above[place]
             # It is closed already where the cursor comes from a folder further down.
             if descriptor >= 0:

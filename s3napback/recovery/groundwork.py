@@ -25,6 +25,7 @@ from s3napback.recovery.clearing import Cleared, drop_attributes, free_way, gone
 from s3napback.recovery.folders import Cursor, cursor, file_names, go_to, reached
 from s3napback.recovery.kept_pieces import KeptPieces
 from s3napback.recovery.opening.failures import Damaged
+from s3napback.scarcity import require_means
 from s3napback.streams.tar_headers import HARD_LINK, REGULAR, SYMBOLIC_LINK, Member
 from s3napback.streams.tar_rewriting import folder_headers, with_permissions
 from s3napback.streams.tar_stream import END_MARK
@@ -235,7 +236,8 @@ class Groundwork:
         try:
             if place.names != above and not go_to(place, above):
                 self._make_way(above)
-        except OSError:
+        except OSError as error:
+            require_means(error)
             return None
         if not last:
             return False
@@ -245,7 +247,8 @@ class Groundwork:
                     place.enter(last)
                     return False
             os.mkdir(last, 0o700, dir_fd=place.descriptor)
-        except OSError:
+        except OSError as error:
+            require_means(error)
             return self._made_anew(last)
         return True
 
@@ -266,7 +269,8 @@ class Groundwork:
                 return False
             os.unlink(last, dir_fd=place.descriptor)
             os.mkdir(last, 0o700, dir_fd=place.descriptor)
-        except OSError:
+        except OSError as error:
+            require_means(error)
             return None
         return True
 

@@ -22,6 +22,7 @@ from s3napback.recovery.known_names import KnownNames
 from s3napback.recovery.members import ACCESS_LIST, DEFAULT_LIST, OF_SECURITY_SYSTEMS
 from s3napback.recovery.times import modified, octal
 from s3napback.regexes import regex
+from s3napback.scarcity import require_means
 from s3napback.streams.tar_headers import BLOCK_DEVICE, CHARACTER_DEVICE, PIPE, REGULAR, SYMBOLIC_LINK, Member
 
 MISSING = "missing"
@@ -90,6 +91,7 @@ class Live:
             facts = _fact_differences(member, found, self._facts)
             return words or [*joined, *facts, *self._deep_differences(member, last)]
         except OSError as error:
+            require_means(error)
             return [f"cannot be looked at ({error.strerror})"]
 
     def joined(self) -> Iterator[tuple[str, str]]:

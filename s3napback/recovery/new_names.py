@@ -14,6 +14,7 @@ from s3napback.recovery.archived_facts import ArchivedFacts
 from s3napback.recovery.folders import Cursor, opened_anew
 from s3napback.recovery.following import cursor_at
 from s3napback.recovery.known_names import Flag, KnownNames
+from s3napback.scarcity import require_means
 
 _PIECE = 4_096
 _MOST_HELD = 50_000
@@ -46,7 +47,8 @@ def new_names(top: int, directory: str, names: KnownNames, facts: ArchivedFacts)
                 folder = _Folder(place, directory, names, facts)
                 try:
                     yield from folder.new()
-                except OSError:
+                except OSError as error:
+                    require_means(error)
                     # What cannot be read is told where its members are compared.
                     place.leave()
                     continue
@@ -56,7 +58,8 @@ def new_names(top: int, directory: str, names: KnownNames, facts: ArchivedFacts)
 def _entered(place: Cursor, name: str) -> bool:
     try:
         place.enter(name)
-    except OSError:
+    except OSError as error:
+        require_means(error)
         return False
     return True
 

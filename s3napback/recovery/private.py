@@ -9,8 +9,9 @@ import secrets
 import shlex
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
+from s3napback.ending import deferred_signals
 from s3napback.formatting import printable
 from s3napback.recovery.file_flags import APPEND_ONLY, flags_of
 from s3napback.recovery.folders import NEW_ONES_LIST, exists, names_in, opened_anew, unchanged, walk
@@ -38,6 +39,16 @@ def private_folder(parent: int, prefix: str) -> Iterator[tuple[str, int]]:
         OSError: it cannot be made.
         UnusableFolder: somebody has put another folder in its place.
     """
+    with ExitStack() as stack:
+        # A signal between the two would leave it behind, and so would one that came while it is removed.
+        with deferred_signals():
+            name, descriptor = _made(parent, prefix)
+            stack.callback(_remove, name, descriptor, parent)
+        yield name, descriptor
+
+
+def _made(parent: int, prefix: str) -> tuple[str, int]:
+    """Make such a folder: its name and its descriptor."""
     if flags_of("", parent) & APPEND_ONLY:
         raise OSError(errno.EPERM, "it is append-only (chattr +a), and nothing that is made in it could be removed")
     name = f"{prefix}{secrets.token_hex(8)}"
@@ -56,12 +67,10 @@ def private_folder(parent: int, prefix: str) -> Iterator[tuple[str, int]]:
         with suppress(OSError):
             os.removexattr(descriptor, NEW_ONES_LIST)
             os.fchmod(descriptor, 0o700)
-    try:
-        yield name, descriptor
-    finally:
-        _remove(name, descriptor, parent)
+    return name, descriptor
 
 
+@deferred_signals()
 def _remove(name: str, folder: int, parent: int) -> None:
     """Close the folder, and remove it with all in it; of what is left is told.
 

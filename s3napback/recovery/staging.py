@@ -33,6 +33,7 @@ from s3napback.recovery.groundwork import MOST_LINKS, Groundwork
 from s3napback.recovery.passing import OPEN_FOLDER
 from s3napback.recovery.path_opening import Opened, UnusableFolder, open_path
 from s3napback.recovery.private import private_folder, tell_of_leftovers
+from s3napback.scarcity import require_means
 
 PREFIX = ".s3napback-restore-"
 _TOKEN_SIZE = 32
@@ -182,7 +183,8 @@ class Staging:
     def _stands_for_a_link(self, name: str, folder: int) -> bool:
         try:
             descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-        except OSError:
+        except OSError as error:
+            require_means(error)
             return False
         try:
             status = os.fstat(descriptor)

@@ -7,6 +7,7 @@ import stat
 from contextlib import ExitStack
 
 from s3napback.records import dataclass
+from s3napback.scarcity import require_means
 from s3napback.streams.tar_headers import HARD_LINK, REGULAR, Member
 
 _OPENING = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -86,7 +87,8 @@ class LiveTree:
                 continue
             try:
                 inner = os.open(name, _OPENING, dir_fd=descriptor)
-            except OSError:
+            except OSError as error:
+                require_means(error)
                 return Folder(None, frozenset(users), is_open)
             # A user can nest more folders than a process may have files open.
             stack.close()

@@ -21,6 +21,7 @@ from s3napback.index.gathering import Gatherer
 from s3napback.index.headers import Headers, path_below
 from s3napback.index.records import LEFT_OUT, Record
 from s3napback.index.walking import Walk
+from s3napback.scarcity import require_means
 from s3napback.sources.tar_review import TarReview
 from s3napback.streams.pipeline import Pipeline
 from s3napback.streams.processes import Stage
@@ -154,7 +155,8 @@ class Supplement:
             status = self._looks.look(name, descriptor)
             if status.st_mtime_ns < since_ns:
                 return self._looks.are_equal(record, status, name, descriptor)
-        except OSError:
+        except OSError as error:
+            require_means(error)
             return False
         return self._looks.are_alike(record, status)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -189,6 +190,37 @@ def test_a_private_folder_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     assert tmp_path.stat().st_mtime == 1_000_000_000
     os.close(top)
+
+
+@pytest.mark.parametrize("call", ["mkdir", "unlink"])
+def test_a_signal_leaves_no_private_folder_whenever_it_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    class Ended(BaseException):
+        """What the handler raises."""
+
+    def end(_number: int, _frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise Ended
+
+    real = getattr(os, call)
+
+    def signalled(*arguments: object, **names: object) -> object:
+        done = real(*arguments, **names)
+        signal.raise_signal(signal.SIGTERM)
+        return done
+
+    before = signal.signal(signal.SIGTERM, end)
+    parent = opened(tmp_path)
+    try:
+        monkeypatch.setattr(os, call, signalled)
+        with pytest.raises(Ended), private_folder(parent, ".private-") as (_name, folder):
+            for name in ("one", "two"):
+                os.close(os.open(name, os.O_CREAT | os.O_WRONLY, dir_fd=folder))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        os.close(parent)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_no_default_list_of_the_folder_above_takes_rights_in_a_private_one(tmp_path: Path) -> None:

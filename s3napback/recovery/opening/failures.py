@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from s3napback.encryption.running import STATUS, can_decrypt
 from s3napback.environment import Family
 from s3napback.errors import PipelineError, StoreError
+from s3napback.scarcity import scarcity
 from s3napback.streams.culprits import Culprit, ElementsFailed
 from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import Feed
@@ -28,7 +29,7 @@ class Closed(PipelineError):
 
 
 class Unable(PipelineError):
-    """gpg does not work on this machine, which says nothing of an archive."""
+    """This machine cannot decode, which says nothing of an archive."""
 
 
 class Unchecked(PipelineError):
@@ -65,6 +66,7 @@ _CHANGED = "its bytes have been changed since it was made"
 _BROKEN = "its bytes are damaged, or it is not an archive of s3napback"
 _SPOILT = (_CHANGED, _BROKEN)
 _UNABLE = "gpg cannot work here, which says nothing of its bytes"
+_LACKING = "this process lacks what that takes, which says nothing of its bytes"
 OF_THIS_MACHINE = (
     *("out of core", "out of memory", "out of secure memory", "Cannot allocate memory", "Out of memory"),
     *("No space left", "Disk quota exceeded", "Too many open files", "Read-only file system", "Permission denied"),
@@ -114,7 +116,7 @@ def explained(address: str, error: ElementsFailed, consumers: Sequence[object], 
         for line in culprit.lines:
             logger.debug("besides: %s", line)
     kind = Damaged if _is_about_bytes(alike[0], heading) else Closed if _is_closed(heading) else PipelineError
-    kind = Unable if heading.endswith(_UNABLE) else kind
+    kind = Unable if heading.endswith((_UNABLE, _LACKING)) else kind
     told = (line for line in error.culprits[0].lines if not line.lstrip().startswith(STATUS))
     return kind(f"{address} {heading}", *(f"  {line}" for line in told))
 
@@ -149,15 +151,23 @@ def _of_opening(culprit: Culprit, words: str) -> str:
         return _NOT_TRUSTED
     if isinstance(culprit.element, Feed):
         return "cannot be fetched"
-    own = " ".join(culprit.lines)
-    # A key that is not found for want of an agent is told by that.
-    if not culprit.has_worked or ("No secret key" not in own and any(sign in own for sign in OF_THIS_MACHINE)):
-        return f"cannot be decoded: {_UNABLE}"
+    if lack := _lack(culprit):
+        return f"cannot be decoded: {lack}"
     heading = _with_meaning("cannot be decoded", words, _OF_DECODING)
     stage = culprit.element
     if heading.endswith(_BROKEN) and isinstance(stage, Stage) and stage.family is Family.GPG:
         return heading if can_decrypt(stage.command) else f"cannot be decoded: {_UNABLE}"
     return heading
+
+
+def _lack(culprit: Culprit) -> str:
+    """What keeps this machine from decoding, whatever an archive is like; empty if nothing does."""
+    if culprit.error is not None and scarcity(culprit.error):
+        return _LACKING
+    own = " ".join(culprit.lines)
+    # A key that is not found for want of an agent is told by that.
+    is_told = "No secret key" not in own and any(sign in own for sign in OF_THIS_MACHINE)
+    return _UNABLE if is_told or not culprit.has_worked else ""
 
 
 def _with_meaning(heading: str, words: str, meanings: Sequence[tuple[str, str]]) -> str:

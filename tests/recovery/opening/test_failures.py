@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import logging
@@ -20,11 +21,12 @@ from s3napback.recovery.databases import dump_check
 from s3napback.recovery.members import Gate
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.opening.decrypting import Decryption
-from s3napback.recovery.opening.failures import explained
+from s3napback.recovery.opening.failures import Unable, explained
 from s3napback.recovery.opening.fetching import Transport
 from s3napback.recovery.paths import whole_reading
 from s3napback.stores.directory import DirectoryStore
 from s3napback.streams.culprits import Culprit, ElementsFailed
+from s3napback.streams.pipeline import Pipeline
 from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import Block, Transformation
 from tests import manual
@@ -184,6 +186,22 @@ def test_the_manual_explains_every_heading() -> None:
     headings = {heading.partition(":")[0] for _content, _consumers, heading in USES.values()}
     for heading in {*headings, "cannot be fetched", "is damaged", "is not trusted", "cannot be decoded"}:
         assert f'It "{heading}"' in told
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError(errno.EMFILE, "Too many open files")])
+def test_what_this_process_lacks_is_no_damage(error: Exception) -> None:
+    def fails(_blocks: Iterator[memoryview]) -> Iterator[Block]:
+        raise error
+
+    decompression = Transformation("decompression", fails)
+    with pytest.raises(ElementsFailed) as caught, Pipeline([shell("echo x"), decompression]) as pipeline:
+        pipeline.readinto(memoryview(bytearray(9)))
+    told = explained("s3://bucket/etc-0-FULL", caught.value, [], "extracted")
+    assert isinstance(told, Unable)
+    assert told.lines[0] == (
+        "s3://bucket/etc-0-FULL cannot be decoded: this process lacks what that takes, which says nothing of its bytes"
+    )
+    assert "can be had: look at the limits" in told.lines[1]
 
 
 def test_what_failed_because_of_the_cause_does_not_hide_it(caplog: pytest.LogCaptureFixture) -> None:
