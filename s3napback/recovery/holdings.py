@@ -172,7 +172,7 @@ class Holdings:
         """
         chain, problems = self.chain_with_problems(word, at, today, cycle_or_name)
         for problem in problems:
-            logger.warning("%s", problem)
+            self._tell(logging.WARNING, problem)
         return chain
 
     def chain_with_problems(
