@@ -14,7 +14,7 @@ from pathlib import Path
 from s3napback.answering import require_answer
 from s3napback.archives import NOTHING_UNREAD, Unread
 from s3napback.catalogue.contents import CataloguedArchive
-from s3napback.catalogue.selection import holder_of, original_holder_of
+from s3napback.catalogue.selection import original_holder_of
 from s3napback.config.settings import Configuration
 from s3napback.errors import S3napbackError
 from s3napback.formatting import human_bytes, human_time
@@ -135,7 +135,7 @@ def restore(
     holdings = look_at_store(
         configuration, "" if request.keys else request.source, request.origin, request.keys or as_keys(request.at)
     )
-    request = _located(holdings, request)
+    request = _located(holdings, request, today)
     meant = _meant(holdings, request, today)
     unread = NOTHING_UNREAD if meant.is_original else _unread(holdings, meant.chain[-1], meant.source, request)
     task = meant.restore(
@@ -209,16 +209,18 @@ def _check_target(task: Restore, request: RestoreRequest, stall_timeout: int) ->
         raise UnclearRequest(*error.lines) from error
 
 
-def _located(holdings: Holdings, request: RestoreRequest) -> RestoreRequest:
+def _located(holdings: Holdings, request: RestoreRequest, today: date) -> RestoreRequest:
     """The same request, of the source within which a path lies that is none itself: ``/etc`` for ``/etc/hosts``.
 
     Raises:
         NoSuchPath: a PATH besides is relative to what is no source.
     """
-    if request.keys or not request.source.startswith("/") or holdings.has_any(request.source):
+    if request.keys or not request.source.startswith("/"):
         return request
     catalogue = holdings.catalogue
-    holder = None if request.original else holder_of(request.source, catalogue.archives)
+    holder = None if request.original else holdings.holder(request.source, request.at, today, request.origin)
+    if holder is None and holdings.has_any(request.source):
+        return request
     if holder is None and not matching_originals(catalogue, request.source):
         holder = original_holder_of(request.source, catalogue.original)
     if holder is None:
