@@ -10,7 +10,7 @@ from s3napback.archives import join_prefix, split_key
 from s3napback.catalogue.contents import Catalogue
 from s3napback.catalogue.reading import read_catalogue
 from s3napback.catalogue.remembering import HeadMemory
-from s3napback.catalogue.selection import holder_of, meanings, meant
+from s3napback.catalogue.selection import holders_of, meanings, meant
 from s3napback.catalogue.telling import warn_of_left_out, warn_of_lost_mark, warn_of_told
 from s3napback.kinds import kind_of
 from s3napback.stores import Store
@@ -93,6 +93,6 @@ def _is_enough(found: Catalogue, word: str, host: str) -> bool:
         return False
     matching = meant(word, found)
     if not matching:
-        return holder_of(word, found.archives) is not None
+        return bool(holders_of(word, found.archives))
     chains = map(found.chain, matching)
     return all(chain.archives or chain.is_outlived for chain in chains)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import PurePosixPath
 
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, newest_first, own_name
@@ -58,30 +58,30 @@ def matches_original(word: str, archive: OriginalArchive) -> bool:
     )
 
 
-def holder_of(path: str, archives: Sequence[CataloguedArchive]) -> SourceName | None:
-    """The innermost source that is a tree, and within which a path lies; None if there is none.
+def holders_of(path: str, archives: Iterable[CataloguedArchive]) -> list[SourceName]:
+    """The sources that are trees, and within which a path lies, the innermost first.
 
     Args:
         path: absolute.
         archives: of which sources there are any.
     """
-    return _innermost(path, {archive.record.owner.source for archive in archives if archive.record})
+    return _holders(path, {archive.record.owner.source for archive in archives if archive.record})
 
 
 def original_holder_of(path: str, archives: Sequence[OriginalArchive]) -> SourceName | None:
-    """The same, of the original's archives: what can be a directory counts as one."""
-    return _innermost(path, {source for archive in archives for source in archive.name.sources})
+    """The innermost one, of the original's archives: what can be a directory counts as one. None if there is none."""
+    return next(iter(_holders(path, {source for archive in archives for source in archive.name.sources})), None)
 
 
-def _innermost(path: str, sources: Collection[SourceName]) -> SourceName | None:
-    below = [
+def _holders(path: str, sources: Collection[SourceName]) -> list[SourceName]:
+    around = [
         source
         for source in sources
         if source.kind
         and kind_of(source.kind).holds_tree
         and _normalised(path).startswith(f"{source.target.rstrip('/')}/")
     ]
-    return max(below, key=lambda source: len(source.target), default=None)
+    return sorted(around, key=lambda source: len(source.target), reverse=True)
 
 
 def means(word: str, job: Job) -> bool:

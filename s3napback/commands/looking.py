@@ -19,7 +19,6 @@ from s3napback.browsing.nodes import MISSING, joined, split
 from s3napback.catalogue.contents import CataloguedArchive, newest_first
 from s3napback.catalogue.keeping import KeptStore, tidy
 from s3napback.catalogue.remembering import cache_folder
-from s3napback.catalogue.selection import holder_of
 from s3napback.catalogue.sums import sum_key
 from s3napback.config.settings import Configuration
 from s3napback.formatting import alike, counted, printable, shell_word
@@ -158,9 +157,7 @@ class Looker:
 
     def located(self, word: str) -> tuple[str, str]:
         """The source that a word means, and the path within it if it means one: ``/etc/hosts`` lies in ``/etc``."""
-        if not word.startswith("/") or self.holdings.has_any(word):
-            return word, ""
-        holder = holder_of(word, self.holdings.catalogue.archives)
+        holder = self.holdings.holder(word, self._request.at, self._today, self._request.origin)
         return (word, "") if holder is None else (str(holder), word)
 
     def archives(self, word: str) -> list[CataloguedArchive]:

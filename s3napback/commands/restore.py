@@ -14,7 +14,7 @@ from pathlib import Path
 from s3napback.answering import require_answer
 from s3napback.archives import NOTHING_UNREAD, Unread
 from s3napback.catalogue.contents import CataloguedArchive
-from s3napback.catalogue.selection import holder_of, original_holder_of
+from s3napback.catalogue.selection import original_holder_of
 from s3napback.config.settings import Configuration
 from s3napback.errors import S3napbackError
 from s3napback.formatting import human_bytes, human_time
@@ -135,7 +135,7 @@ def restore(
     holdings = look_at_store(
         configuration, "" if request.keys else request.source, request.origin, request.keys or as_keys(request.at)
     )
-    request = _located(holdings, request)
+    request = _located(holdings, request, today)
     meant = _meant(holdings, request, today)
     unread = NOTHING_UNREAD if meant.is_original else _unread(holdings, meant.chain[-1], meant.source, request)
     task = meant.restore(
@@ -143,7 +143,7 @@ def restore(
     )
     _check_target(task, request, configuration.store.stall_timeout)
     if request.test:
-        _rehearse(holdings, meant, say)
+        _rehearse(holdings, meant, request, say)
         return 1 if meant.gaps else 0
     if advice := _advice(meant, holdings):
         raise StoredCold(*advice)
@@ -168,7 +168,7 @@ def _carry_out(task: Restore, meant: _Meant, request: RestoreRequest, described:
     decoder = meant.decoder()
     what, arrived = f"restoring {meant.source} from {described}", decoder.transport.total
     # Of PATHs only what is needed is fetched, be it ever so little.
-    expected = 0 if request.paths else sum(archive.stored.size for archive in meant.chain)
+    expected = 0 if request.paths else _whole_size(meant, request)
     counts = {"fetched": lambda: arrived.size}
     with (
         _undisturbed(request.where),
@@ -209,16 +209,18 @@ def _check_target(task: Restore, request: RestoreRequest, stall_timeout: int) ->
         raise UnclearRequest(*error.lines) from error
 
 
-def _located(holdings: Holdings, request: RestoreRequest) -> RestoreRequest:
+def _located(holdings: Holdings, request: RestoreRequest, today: date) -> RestoreRequest:
     """The same request, of the source within which a path lies that is none itself: ``/etc`` for ``/etc/hosts``.
 
     Raises:
         NoSuchPath: a PATH besides is relative to what is no source.
     """
-    if request.keys or not request.source.startswith("/") or holdings.has_any(request.source):
+    if request.keys or not request.source.startswith("/"):
         return request
     catalogue = holdings.catalogue
-    holder = None if request.original else holder_of(request.source, catalogue.archives)
+    holder = None if request.original else holdings.holder(request.source, request.at, today, request.origin)
+    if holder is None and holdings.has_any(request.source):
+        return request
     if holder is None and not matching_originals(catalogue, request.source):
         holder = original_holder_of(request.source, catalogue.original)
     if holder is None:
@@ -289,15 +291,25 @@ def _original(holdings: Holdings, request: RestoreRequest, words: OriginalReques
     return _Meant(chain, source, restore_of_original, lambda: decoder, is_original=True)
 
 
-def _rehearse(holdings: Holdings, meant: _Meant, say: Callable[[str], None]) -> None:
+def _whole_size(meant: _Meant, request: RestoreRequest) -> int:
+    """Bytes that are fetched if archives are read whole: a required signature is looked at first, and by itself."""
+    return sum(archive.stored.size for archive in meant.chain) * (2 if request.require_signature else 1)
+
+
+def _rehearse(holdings: Holdings, meant: _Meant, request: RestoreRequest, say: Callable[[str], None]) -> None:
     for number, archive in enumerate(meant.chain, 1):
         day = f", of {day_date(archive.record.day)}" if archive.record else ""
         if meant.is_original:
             day = f", of {archive.stored.modified.astimezone().date()}, by the original tool"
         size = f"{human_bytes(archive.stored.size)} ({archive.stored.size} bytes)"
         say(f"{number}. {holdings.store.location}/{archive.key}{day}: {size}")
-    total = sum(archive.stored.size for archive in meant.chain)
-    say(f"in all {human_bytes(total)} ({total} bytes) would be fetched, in this order")
+    total = _whole_size(meant, request)
+    shown = f"in all {human_bytes(total)} ({total} bytes)"
+    twice = ", each archive twice, first for its signature" if request.require_signature else ""
+    if request.paths and not meant.is_original:
+        say(f"{shown} would be fetched{twice}; but wherever an index counts, only the parts in which the PATHs lie")
+    else:
+        say(f"{shown} would be fetched, in this order{twice}")
     for line in _advice(meant, holdings):
         say(line)
 

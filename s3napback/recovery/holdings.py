@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,7 @@ from s3napback.catalogue.claims import is_stray
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive
 from s3napback.catalogue.losses import Loss, losses
 from s3napback.catalogue.narrowing import read_catalogue_of
-from s3napback.catalogue.selection import matching_archives, meant
+from s3napback.catalogue.selection import holders_of, matching_archives, meant
 from s3napback.catalogue.sums import sum_key
 from s3napback.catalogue.unlisted import lost_by_word
 from s3napback.catalogue.words import last_word
@@ -22,13 +23,15 @@ from s3napback.config.settings import Configuration
 from s3napback.encryption.gpg import signer_fingerprint
 from s3napback.encryption.keys import require_own_home
 from s3napback.errors import S3napbackError
-from s3napback.formatting import counted
+from s3napback.formatting import counted, printable
+from s3napback.kinds import SourceName
 from s3napback.records import dataclass
-from s3napback.recovery.choosing import NothingToRestore, NotYet, choose, only_source, own_archives
-from s3napback.recovery.moments import read_moment
+from s3napback.recovery.choosing import NothingToRestore, NotYet, choose, fitting, only_source, own_archives
+from s3napback.recovery.moments import NEWEST, Moment, UnclearMoment, read_moment
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.opening.decrypting import Decryption
 from s3napback.recovery.opening.fetching import LARGEST_RANGE, Transport
+from s3napback.rotation import day_date
 from s3napback.stores import COLD_CLASSES, COLD_TIERS, Store, StoredObject
 from s3napback.surroundings import configured_store, host_name
 
@@ -74,6 +77,53 @@ class Holdings:
     def has_any(self, word: str) -> bool:
         """Whether there are archives of the source that a word means, whole or not, whoever's."""
         return bool(meant(word, self.catalogue))
+
+    def holder(self, path: str, at: str, today: date, cycle_or_name: str = "") -> SourceName | None:
+        """The source within which a path lies that is none itself: ``/etc`` for ``/etc/hosts``; None if there is none.
+
+        It is the innermost one that is as old as ``at``, and this host's if any is. If one around it was backed up
+        later, that is said: the inner one may not be backed up by itself any more. So it is of a source itself that is
+        not in the configuration.
+
+        Args:
+            path: as it was written; what is not absolute names a source.
+            cycle_or_name: where it names whose archives are meant, other hosts' sources count as this one's.
+        """
+        found = meant(path, self.catalogue)
+        if not path.startswith("/") or (found and cycle_or_name):
+            return None
+        host = host_name(self.configuration)
+        archives = [each for each in self.catalogue.archives if each.record and not is_stray(each)]
+        own = [each for each in archives if _may_be_of(host, each)]
+        if found or holders_of(path, own):
+            archives = own
+        around = holders_of(path, archives)
+        exact = [each for each in found if _may_be_of(host, each)]
+        itself = {each.record.owner.source for each in exact if each.record}
+        moment = NEWEST
+        with suppress(UnclearMoment):  # it may be a key of the original's; whoever uses it says what is wrong with it
+            moment = self._moment(at, today) or NEWEST
+        days = _last_days((*itself, *around), archives, moment)
+        if exact:
+            if len(itself) == 1 and not any(job.source in itself for job in self.configuration.jobs):
+                self._tell_of_later(path, next(iter(itself)), days)
+            return None
+        holder = next(iter(days), around[0] if around else None)
+        if holder is not None:
+            self._tell_of_later(path, holder, days)
+        return holder
+
+    def _tell_of_later(self, path: str, source: SourceName, days: Mapping[SourceName, int]) -> None:
+        later = max(days, key=lambda each: days[each], default=source)
+        if source in days and days[later] > days[source]:
+            self._tell(
+                logging.WARNING,
+                f"{printable(path)} lies in {later} as well, which was backed up later, on {day_date(days[later])}, "
+                f"and may hold it as it was then: for that name {later.target} as SOURCE, and behind it this path",
+            )
+
+    def _moment(self, at: str, today: date) -> Moment | None:
+        return read_moment(at, self._keys, self.configuration.store.prefix, today=today) if at else None
 
     def all_sources(self) -> list[str]:
         """Sources of this host; on a machine of another name, where none is configured, of all hosts."""
@@ -172,14 +222,14 @@ class Holdings:
         """
         chain, problems = self.chain_with_problems(word, at, today, cycle_or_name)
         for problem in problems:
-            logger.warning("%s", problem)
+            self._tell(logging.WARNING, problem)
         return chain
 
     def chain_with_problems(
         self, word: str, at: str, today: date, cycle_or_name: str = ""
     ) -> tuple[tuple[CataloguedArchive, ...], tuple[str, ...]]:
         """The same chain, and why newer archives that were meant cannot be restored, one line each."""
-        moment = read_moment(at, self._keys, self.configuration.store.prefix, today=today) if at else None
+        moment = self._moment(at, today)
         own = self.own(word, cycle_or_name, [moment.key] if moment else [])
         choice = choose(self.catalogue, own, moment)
         return choice.archives, (*self.lost(own), *choice.notes)
@@ -250,6 +300,22 @@ def look_at_store(
     prefix = configuration.store.prefix
     catalogue = read_catalogue_of(store, prefix, word, host_name(configuration), origin=origin, named=named)
     return Holdings(configuration, store, catalogue)
+
+
+def _may_be_of(host: str, archive: CataloguedArchive) -> bool:
+    return archive.record is None or archive.record.owner.host == host
+
+
+def _last_days(
+    sources: Iterable[SourceName], archives: Sequence[CataloguedArchive], moment: Moment
+) -> dict[SourceName, int]:
+    """The day of the newest archive of each source as of a moment, in the order of sources, of those that have one."""
+    found: dict[SourceName, int] = {}
+    for source in sources:
+        fit = fitting([each for each in archives if each.record and each.record.owner.source == source], moment)
+        if fit and fit[0].record:
+            found[source] = fit[0].record.day
+    return found
 
 
 def is_cold(archive: CataloguedArchive) -> bool:

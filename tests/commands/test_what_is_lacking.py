@@ -213,6 +213,18 @@ def test_an_archive_that_is_damaged_beyond_recognition_is_a_failure_of_every_che
     assert key in site.run("list", day=None).stdout
 
 
+@pytest.mark.parametrize("spoil", [cut, remove])
+def test_two_days_that_are_compared_tell_of_a_damaged_archive_once(
+    site: Site, spoil: Callable[[Path, Path], None]
+) -> None:
+    site.configure_cycle(GROUPS)
+    nights(site, 3)
+    key = f"{site.name()}-2-DIFF"
+    spoil(site.vault / key, site.vault / ".s3napback/objects" / key)
+    compared = site.run("diff", str(site.source), "2026-01-01", "2026-01-02", day=None)
+    assert compared.stderr.count(f"{key} cannot be restored: it is ") == 1
+
+
 @pytest.mark.parametrize("spoil", [cut, remove, lose_metadata])
 def test_the_only_archive_of_a_source_does_not_drop_out_either(site: Site, spoil: Callable[[Path, Path], None]) -> None:
     site.configure_cycle(GROUPS)

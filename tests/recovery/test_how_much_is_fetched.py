@@ -105,6 +105,23 @@ def test_what_must_be_signed_is_fetched_once(tmp_path: Path, key: Key, said: pyt
     assert len(LARGE) < fetched(said) < ALL + 3 * PART
 
 
+def test_a_rehearsal_tells_how_much_is_fetched(tmp_path: Path, key: Key) -> None:
+    site = three_nights(tmp_path, general=f"{key.directives}\nGpgSignKey {key.fingerprint}")
+    where = ["restore", str(site.source), "--to", str(tmp_path / "out")]
+    signed, paths = ["--require-signature"], [str(site.source / "s/14")]
+
+    def told(*options: str) -> tuple[int, str]:
+        line = site.run(*where, *options, "-t", day=None).stdout.splitlines()[-1]
+        return int(re.findall(r"\((\d+) bytes\)", line)[0]), line.split(" bytes) ")[1]
+
+    size, words = told()
+    assert words == "would be fetched, in this order"
+    assert told(*signed) == (2 * size, f"{words}, each archive twice, first for its signature")
+    _, words = told(*paths)
+    assert words == "would be fetched; but wherever an index counts, only the parts in which the PATHs lie"
+    assert bytes_in(site.run(*where, *signed, day=None).stderr) == pytest.approx(2 * size, rel=0.01)
+
+
 def test_a_folder_that_is_dumped_is_fetched_once(tmp_path: Path) -> None:
     site = three_nights(tmp_path)
     content = tmp_path / "dumped"
