@@ -35,8 +35,8 @@ _PASSING_TUNNELS = frozenset({408, 429, 500, 502, 503, 504})
 class WorkedBefore(ConnectionError):
     """What would be a mistake at first, ``error``, where the same server has answered already in this run.
 
-    Its certificate is being renewed, one of several machines behind its name has an old one, or the proxy's name is not
-    told at the moment: nobody has changed a setting, and it may work again in a while.
+    Its certificate is being renewed, one of several machines behind its name has an old one, the proxy's name is not
+    told at the moment, or a proxy shows a page of its own: nobody has changed a setting, and it may work again soon.
     """
 
     fmt = "{error}"

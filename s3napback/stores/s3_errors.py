@@ -286,6 +286,8 @@ def is_absent_proxy(error: BaseException) -> bool:
 
 def explain(error: BaseException) -> str:
     """One line: HTTP status, code and message of the store, or why there was no answer, and what to do about it."""
+    if isinstance(error, WorkedBefore):
+        error = error.kwargs["error"]
     if isinstance(error, UnusableSettings) and not isinstance(error, UnusableCredentials):
         # botocore has one exception for settings of all sorts.
         if not isinstance(error.reason, InvalidConfigError):

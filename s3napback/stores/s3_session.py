@@ -82,8 +82,10 @@ class LimitedSession:
         self._session.close()
 
     def _answer(self, request: Any, *, is_stream: bool) -> Any:
-        answer = self._asked(request)
+        server = _server(request.url)
+        answer = self._asked(request, server)
         if is_stream and answer.status_code < 300:
+            self._answered.add(server)
             return answer
         limited = AWSResponse(answer.url, answer.status_code, answer.headers, _Limited(answer.raw))
         if request.method != "HEAD":
@@ -94,19 +96,32 @@ class LimitedSession:
                 if not _is_of_tls(answer):
                     raise ResponseStreamingError(error=error) from error
                 limited = AWSResponse(answer.url, answer.status_code, answer.headers, _Nothing())
-            _refuse_page(limited)
+            self._refuse_page(limited, server)
+        self._answered.add(server)
         return limited
 
-    def _asked(self, request: Any) -> Any:
-        server = _server(request.url)
+    def _asked(self, request: Any, server: tuple[str, str]) -> Any:
         try:
-            answer = self._session.send(request)
+            return self._session.send(request)
         except NO_ANSWER as error:
             if server in self._answered and mistake(error):
                 raise WorkedBefore(error=error) from error
             raise
-        self._answered.add(server)
-        return answer
+
+    def _refuse_page(self, answer: Any, server: tuple[str, str]) -> None:
+        """Look at an answer before botocore does: what is no XML it takes for cut off, and calls it HTTP 500.
+
+        A page for people is no store's, be it that of a proxy or of the store's own console.
+
+        Raises:
+            ResponseParserError: the answer is such a page, or what no store says.
+            WorkedBefore: likewise, and there has been an answer before.
+        """
+        head = answer.content[:_HEAD].removeprefix(codecs.BOM_UTF8).lstrip().lower()
+        is_page = not head.startswith(b"<") or b"<html" in head or b"<!doctype html" in head
+        if answer.status_code == 200 and head and is_page:
+            page = ResponseParserError()
+            raise WorkedBefore(error=page) if server in self._answered else page
 
 
 class CarefulParsers:
@@ -165,20 +180,6 @@ def _is_of_tls(answer: Any) -> bool:
     """Whether it is what servers on TLS say in plain text to who is not, and break off: no store's, nor an outage."""
     is_plain = answer.url.lower().startswith("http:")
     return is_plain and answer.status_code == 400 and "Content-Length" not in answer.headers
-
-
-def _refuse_page(answer: Any) -> None:
-    """Look at an answer before botocore does: what is no XML it takes for cut off, and calls it HTTP 500, an outage.
-
-    A page for people is no store's, be it that of a proxy or of the store's own console.
-
-    Raises:
-        ResponseParserError: the answer is such a page, or what no store says.
-    """
-    head = answer.content[:_HEAD].removeprefix(codecs.BOM_UTF8).lstrip().lower()
-    is_page = not head.startswith(b"<") or b"<html" in head or b"<!doctype html" in head
-    if answer.status_code == 200 and head and is_page:
-        raise ResponseParserError
 
 
 def _require_length(answer: Any) -> None:

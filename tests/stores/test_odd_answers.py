@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import pytest
@@ -86,12 +87,34 @@ def test_a_page_that_is_no_listing_is_not_taken_for_an_empty_one(on_moto: S3Benc
     on_moto.proxy.add(Fault("ListObjectsV2|ListObjectVersions", lambda *_others: Answer(200, {}, PAGES[page])))
     words = "the answer is not that of an S3 server: check Endpoint, and proxies on the way to it"
     with pytest.raises(UnusableStore, match=words):
-        on_moto.store.check()
+        on_moto.open().check()
     with pytest.raises(StoreError, match=words):
         list(on_moto.store.list(""))
 
 
-@pytest.mark.parametrize("page", ["for people", "of a console", "of words"])
+OF_NO_STORE = ["for people", "of a console", "of words"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "page"),
+    [
+        *product(["PutObject"], OF_NO_STORE),
+        *product(["ListObjectsV2", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"], OF_NO_STORE[:1]),
+    ],
+)
+def test_a_page_in_the_midst_of_a_run_is_an_outage(on_rclone: S3Bench, operation: str, page: str) -> None:
+    store = on_rclone.open(outage_seconds=30)
+    store.check()
+    assert list(store.list(""))
+    on_rclone.proxy.add(Fault(operation, lambda *_others: Answer(200, {}, PAGES[page]), {1, 2}))
+    data = SMALL if operation == "PutObject" else bytes(2 * PART)
+    store.put("k", BytesSource(data), metadata("new"))
+    assert [found.key for found in store.list("")] == ["k"]
+    assert on_rclone.proxy.operations().count(operation) >= 3
+    on_rclone.assert_replaced_by(data)
+
+
+@pytest.mark.parametrize("page", OF_NO_STORE)
 def test_a_page_is_not_taken_for_the_end_of_an_archive(on_rclone: S3Bench, page: str) -> None:
     on_rclone.store.put("k", BytesSource(SMALL), metadata("old"))
     on_rclone.proxy.add(Fault("DeleteObject", lambda *_others: Answer(200, {}, PAGES[page])))
