@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,6 +75,13 @@ class Browser:
 
     def spoken(self) -> list[tuple[str, str]]:
         """What a screen reader is told: role and name of everything that is not ignored."""
+        until = time.monotonic() + _SECONDS
+        # Whoever asks has it prepared; until it is, there is the page alone, without what is in it.
+        while len(told := self._spoken_now()) <= 1 and time.monotonic() < until:
+            time.sleep(0.1)
+        return told
+
+    def _spoken_now(self) -> list[tuple[str, str]]:
         nodes = self.devtools("Accessibility.getFullAXTree")["nodes"]
         return [
             (str(node["role"]["value"]), str(node.get("name", {}).get("value", "")))
