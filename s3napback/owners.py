@@ -87,7 +87,7 @@ def _knows_all(kind: str) -> bool:
 
 def shared_fault(folder: Path) -> str:
     """What to do where everybody may write to a folder in which something is to be made."""
-    return f"everybody may write to {folder}; take a folder of its own, made with: mkdir -m 700"
+    return f"everybody may write to {folder}; take a folder of its own, made with: mkdir -m 700 FOLDER"
 
 
 def _advice(path: Path, *command: str, above: bool) -> str:
