@@ -11,7 +11,7 @@ from s3napback.catalogue.contents import Catalogue
 from s3napback.catalogue.reading import read_catalogue
 from s3napback.catalogue.remembering import HeadMemory
 from s3napback.catalogue.selection import holders_of, meanings, meant
-from s3napback.catalogue.telling import warn_of_left_out, warn_of_lost_mark, warn_of_told
+from s3napback.catalogue.telling import warn_of_left_out, warn_of_nothing, warn_of_told
 from s3napback.kinds import kind_of
 from s3napback.stores import Store
 
@@ -44,8 +44,7 @@ def read_catalogue_of(
         StoreError: it cannot be listed, or has stopped to answer.
     """
     found = _read(store, prefix, word, host, memory or HeadMemory(store), origin, named)
-    if found.is_nothing:
-        warn_of_lost_mark(store)
+    warn_of_nothing(store, found)
     warn_of_told(found)
     warn_of_left_out(store.location, found.left_out)
     return found

@@ -73,6 +73,16 @@ def warn_of_left_out(location: str, keys: Sequence[str]) -> None:
         )
 
 
+def warn_of_nothing(store: Store, catalogue: Catalogue) -> None:
+    """Say it where what was read of a store is nothing, and it may therefore be another one than is meant.
+
+    Raises:
+        StoreError: see ``warn_of_lost_mark``.
+    """
+    if catalogue.is_nothing:
+        warn_of_lost_mark(store)
+
+
 def warn_of_lost_mark(store: Store) -> None:
     """Say of a store in which nothing was found that it may be another one than is meant.
 

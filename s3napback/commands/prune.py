@@ -25,7 +25,7 @@ from s3napback.catalogue.retention import (
     upload_keys,
 )
 from s3napback.catalogue.sums import SumNote, read_sum, sum_key, summed_key
-from s3napback.catalogue.telling import warn_of_left_out, warn_of_lost_mark
+from s3napback.catalogue.telling import warn_of_left_out, warn_of_nothing
 from s3napback.catalogue.unlisted import without_doubtful
 from s3napback.commands.prune_original import prune_originals
 from s3napback.config.settings import Configuration
@@ -151,8 +151,7 @@ def _alone(configuration: Configuration, *, delete: bool) -> Iterator[None]:
 
 def _look(store: Store, prefix: str, claims: Claims, day: int, *, unowned: bool, least_age: float) -> Findings:
     catalogue = read_catalogue(store, prefix)
-    if catalogue.is_nothing:
-        warn_of_lost_mark(store)
+    warn_of_nothing(store, catalogue)
     _warn_of_unseen(catalogue)
     warn_of_left_out(store.location, catalogue.left_out)
     judged = judge_archives(catalogue, claims, day, unowned=unowned)

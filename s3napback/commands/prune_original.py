@@ -11,7 +11,7 @@ from s3napback.catalogue.claims import Claims
 from s3napback.catalogue.contents import Catalogue
 from s3napback.catalogue.reading import PARALLEL_REQUESTS, read_catalogue, with_originals_of_root
 from s3napback.catalogue.succession import Succession, successions
-from s3napback.catalogue.telling import warn_of_lost_mark
+from s3napback.catalogue.telling import warn_of_nothing
 from s3napback.config.settings import Configuration
 from s3napback.crews import Crew
 from s3napback.errors import S3napbackError, StoreError, UnusableConfiguration
@@ -67,8 +67,7 @@ def prune_originals(
     store.check(for_writing=delete)
     prefix = configuration.store.prefix
     catalogue = read_catalogue(store, prefix)
-    if catalogue.is_nothing:
-        warn_of_lost_mark(store)
+    warn_of_nothing(store, catalogue)
     catalogue = with_originals_of_root(catalogue, store, prefix)
     claims = Claims(host_name(configuration), configuration.jobs)
     found = successions(catalogue, claims, catalogue.original, day_number(today))

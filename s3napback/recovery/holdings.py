@@ -97,21 +97,19 @@ class Holdings:
         own = [each for each in archives if _may_be_of(host, each)]
         if found or holders_of(path, own):
             archives = own
-        around = holders_of(path, archives)
         exact = [each for each in found if _may_be_of(host, each)]
         itself = {each.record.owner.source for each in exact if each.record}
+        if exact and (len(itself) != 1 or any(job.source in itself for job in self.configuration.jobs)):
+            return None
         moment = NEWEST
         with suppress(UnclearMoment):  # it may be a key of the original's; whoever uses it says what is wrong with it
             moment = self._moment(at, today) or NEWEST
+        around = holders_of(path, archives)
         days = _last_days((*itself, *around), archives, moment)
-        if exact:
-            if len(itself) == 1 and not any(job.source in itself for job in self.configuration.jobs):
-                self._tell_of_later(path, next(iter(itself)), days)
-            return None
-        holder = next(iter(days), around[0] if around else None)
-        if holder is not None:
-            self._tell_of_later(path, holder, days)
-        return holder
+        source = next(iter((*itself, *days, *around)), None)
+        if source is not None:
+            self._tell_of_later(path, source, days)
+        return None if exact else source
 
     def _tell_of_later(self, path: str, source: SourceName, days: Mapping[SourceName, int]) -> None:
         later = max(days, key=lambda each: days[each], default=source)

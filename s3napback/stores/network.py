@@ -49,8 +49,6 @@ def without_secrets(text: str) -> str:
 
 def mistake(error: BaseException) -> str:
     """What somebody has to correct before there can be an answer; empty if the network may be to blame."""
-    if isinstance(error, WorkedBefore):
-        return mistake(error.kwargs["error"])
     found = list(_causes(error))
     if isinstance(error, ProxyConnectionError):
         return _proxy_mistake(error, found)

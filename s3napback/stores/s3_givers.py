@@ -10,38 +10,24 @@ from functools import partial
 from typing import Any
 
 import botocore.session
-from botocore.exceptions import (
-    ConfigNotFound,
-    ConfigParseError,
-    CredentialRetrievalError,
-    InvalidConfigError,
-    LoginError,
-    MetadataRetrievalError,
-    NoAuthTokenError,
-    NoCredentialsError,
-    PartialCredentialsError,
-    ProfileNotFound,
-    SSOError,
-    TokenRetrievalError,
-    UnknownCredentialError,
-)
+from botocore import exceptions
 
 from s3napback.stores.network import without_secrets
 
 CREDENTIAL_ERRORS = (
-    ConfigNotFound,
-    ConfigParseError,
-    CredentialRetrievalError,
-    InvalidConfigError,
-    LoginError,
-    MetadataRetrievalError,
-    NoAuthTokenError,
-    NoCredentialsError,
-    PartialCredentialsError,
-    ProfileNotFound,
-    SSOError,
-    TokenRetrievalError,
-    UnknownCredentialError,
+    exceptions.ConfigNotFound,
+    exceptions.ConfigParseError,
+    exceptions.CredentialRetrievalError,
+    exceptions.InvalidConfigError,
+    exceptions.LoginError,
+    exceptions.MetadataRetrievalError,
+    exceptions.NoAuthTokenError,
+    exceptions.NoCredentialsError,
+    exceptions.PartialCredentialsError,
+    exceptions.ProfileNotFound,
+    exceptions.SSOError,
+    exceptions.TokenRetrievalError,
+    exceptions.UnknownCredentialError,
 )
 """What boto3 raises of them, apart from what a program, a file or a service has it raise."""
 
@@ -86,7 +72,7 @@ def explain_credentials(error: BaseException, giver: str) -> str:
         giver: who was asked for them; empty if nobody knows.
     """
     text = without_secrets(str(error)) or type(error).__name__
-    if isinstance(error, CredentialRetrievalError) and not str(error.kwargs.get("error_msg", "")).strip():
+    if isinstance(error, exceptions.CredentialRetrievalError) and not str(error.kwargs.get("error_msg", "")).strip():
         text = "it has failed, and has not said why: run it by hand"
     if isinstance(error, EOFError):
         text = "whatever gives them asks for something, such as a code (mfa_serial), and nobody is there to answer"
