@@ -5,6 +5,7 @@ from s3napback.start import (
     keep_docstrings,
     open_standard_streams,
     own_what_is_made,
+    seek_cycles_seldom,
     use_utf8,
 )
 
@@ -16,6 +17,7 @@ def main() -> None:
     own_what_is_made()
     use_utf8()
     keep_docstrings()
+    seek_cycles_seldom()
     from s3napback.cli import main as run
 
     run()

@@ -2,9 +2,10 @@
 
 ``python -m`` puts the current folder first on the path of modules, and an empty or relative element of PYTHONPATH or
 PATH leads there, too. In somebody else's folder that would run his ``click.py``, or his ``tar``. Only ``os`` and
-``sys`` are imported here, which Python has loaded already.
+``sys`` are imported here, which Python has loaded already, and ``gc``, which no file can stand for.
 """
 
+import gc
 import os
 import sys
 
@@ -76,6 +77,11 @@ def own_what_is_made() -> None:
     """
     mask = os.umask(0o077)
     os.umask(mask & ~0o700)
+
+
+def seek_cycles_seldom() -> None:
+    """Search memory for cycles after every 10,000 objects, not 700: most come with modules, and none of these goes."""
+    gc.set_threshold(10_000)
 
 
 def _absolute(folder: str) -> str:

@@ -38,6 +38,22 @@ class Bases:
         return Secret
 
     @staticmethod
+    def derived() -> type[Any]:
+        class Derived:
+            """Of many fields, one of which it finds out by itself."""
+
+            first: int
+            items: list[int] = field(default_factory=list)
+            last: str = "x"
+            table: dict[str, int] = field(default_factory=dict)
+            sum: int = field(init=False)
+
+            def __post_init__(self) -> None:
+                object.__setattr__(self, "sum", len(self.items))
+
+        return Derived
+
+    @staticmethod
     def single() -> type[Any]:
         class Single:
             value: Any
@@ -74,7 +90,7 @@ class Bases:
     [{}, {"frozen": True}, {"eq": False}, {"frozen": True, "order": True}, {"frozen": True, "slots": True}],
     ids=str,
 )
-@pytest.mark.parametrize("base", [Bases.point, Bases.secret, Bases.single, Bases.empty, Bases.checked])
+@pytest.mark.parametrize("base", [Bases.point, Bases.secret, Bases.derived, Bases.single, Bases.empty, Bases.checked])
 def test_they_behave_as_the_librarys(base: Callable[[], type[Any]], options: dict[str, bool]) -> None:
     made: Any = dataclass(**options)(base())
     meant: Any = dataclasses.dataclass(**options)(base())
@@ -162,4 +178,4 @@ def test_the_library_is_asked_for_no_more_than_the_beginning(monkeypatch: pytest
     monkeypatch.setattr(dataclasses, "dataclass", noting)
     dataclass(frozen=True)(Bases.point())
     dataclass(Bases.point())
-    assert asked == [{"eq": False, "repr": False, "slots": False}] * 2
+    assert asked == [{"init": False, "eq": False, "repr": False, "slots": False}] * 2
