@@ -243,7 +243,8 @@ class Clients:
             self._given_up = time.monotonic()
             raise UnusableCredentials(error=self._not_yet(limit)) from error
         if frozen is None:
-            raise NoCredentialsError
+            reason = self._asked.nothing_given()
+            raise self._unusable(reason) if reason else NoCredentialsError
         named = {"access key": frozen.access_key, "secret key": frozen.secret_key, "session token": frozen.token}
         for name, value in named.items():
             if not value and name != "session token":

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 import botocore.session
 from botocore import exceptions
@@ -31,8 +34,16 @@ CREDENTIAL_ERRORS = (
 )
 """What boto3 raises of them, apart from what a program, a file or a service has it raise."""
 
+_OVERLOADED = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+_REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _METADATA = "http://169.254.169.254"
 _CONTAINERS = "http://169.254.170.2"
+
+
+class NothingGiven(exceptions.NoCredentialsError):
+    """A machine's metadata service has answered, and has no credentials for us."""
+
+    fmt = "{reason}"
 
 
 class Asked:
@@ -40,6 +51,8 @@ class Asked:
 
     def __init__(self) -> None:
         self._method = ""
+        # The last of the machine's metadata service: status, path, body.
+        self._answer: tuple[int, str, bytes] | None = None
 
     def watch(self, session: botocore.session.Session) -> None:
         """Have a session that has not looked for credentials yet tell whom it asks."""
@@ -47,10 +60,34 @@ class Asked:
         resolver: Any = session.get_component("credential_provider")
         for provider in resolver.providers:
             vars(provider)["load"] = partial(self._note, provider.METHOD, provider.load)
+            if provider.METHOD == "iam-role":
+                # It tells nobody what it was answered.
+                connection = vars(vars(provider)["_role_fetcher"])["_session"]
+                vars(connection)["send"] = partial(self._heard, connection.send)
 
     def _note(self, method: str, load: Callable[[], Any]) -> Any:
         self._method = method
         return load()
+
+    def _heard(self, send: Callable[[Any], Any], request: Any) -> Any:
+        self._answer = None
+        answer = send(request)
+        self._answer = answer.status_code, urlsplit(request.url).path, answer.content
+        return answer
+
+    def nothing_given(self) -> Exception | None:
+        """Why nobody had credentials, by the last answer of the machine's metadata service; None if it gave none."""
+        if self._answer is None:
+            return None
+        status, path, body = self._answer
+        told = f"it has answered {status} to {path}{_told_by(body)}"
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _OVERLOADED:
+            return exceptions.MetadataRetrievalError(error_msg=told)
+        if status == HTTPStatus.NOT_FOUND:
+            told += ", as it does where the machine has no role"
+        if status in _REFUSED:
+            told += ", as it does where it is switched off, or too many hops away from a container"
+        return NothingGiven(reason=told)
 
     def name(self, session: botocore.session.Session | None) -> str:
         """Who was asked last, as a user knows it; the arguments of a program may be secret, and are left out."""
@@ -62,6 +99,16 @@ class Asked:
     def named(self, session: botocore.session.Session | None) -> str:
         """The same; empty if it is nobody in particular."""
         return self.name(session).rstrip(",") if self._method in _NAMES else ""
+
+
+def _told_by(body: bytes) -> str:
+    """What a metadata service says in words, if its answer is one of errors and not of credentials."""
+    with suppress(ValueError):
+        answer = json.loads(body)
+        if isinstance(answer, dict) and not answer.keys() & {"AccessKeyId", "SecretAccessKey"}:
+            words = [str(answer[name]) for name in ("Code", "Message") if answer.get(name)]
+            return f" ({': '.join(words)})" if words else ""
+    return ""
 
 
 def explain_credentials(error: BaseException, giver: str) -> str:

@@ -256,63 +256,6 @@ def test_what_is_rather_a_mistake_at_first_is_told_as_one(on_rclone: S3Bench, fa
         on_rclone.store.check()
 
 
-class _Metadata(http.server.BaseHTTPRequestHandler):
-    """A machine's metadata service, whose first answers fail."""
-
-    failures = 0
-
-    def log_message(self, *_arguments: object) -> None:
-        """Say nothing."""
-
-    def do_PUT(self) -> None:
-        self._answer(b"token")
-
-    def do_GET(self) -> None:
-        if _Metadata.failures > 0:
-            _Metadata.failures -= 1
-            self.send_error(500)
-            return
-        key = {
-            "Code": "Success",
-            "Type": "AWS-HMAC",
-            "AccessKeyId": ACCESS_KEY,
-            "SecretAccessKey": SECRET_KEY,
-            "Token": "",
-            "Expiration": "2099-01-01T00:00:00Z",
-            "LastUpdated": "2020-01-01T00:00:00Z",
-        }
-        self._answer(b"role" if self.path.endswith("security-credentials/") else json.dumps(key).encode())
-
-    def _answer(self, body: bytes) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-
-@pytest.mark.parametrize(("failures", "checks"), [(2, 1), (5, 2)], ids=["asked again", "asked again later"])
-def test_a_metadata_service_that_fails_at_first_is_not_believed_to_have_no_credentials(
-    moto: S3Server, monkeypatch: pytest.MonkeyPatch, failures: int, checks: int
-) -> None:
-    clean_environment(monkeypatch, moto)
-    monkeypatch.setattr(_Metadata, "failures", failures)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Metadata)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-    monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", f"http://127.0.0.1:{server.server_address[1]}/")
-    monkeypatch.delenv("AWS_EC2_METADATA_DISABLED", raising=False)
-    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
-    bucket = moto.make_bucket()
-    store = S3Store(moto.settings(bucket), Credentials(), waiting=PATIENCE)
-    try:
-        for _ in range(checks - 1):
-            with pytest.raises(UnusableStore, match="credentials"):
-                store.check()
-        store.check()
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
 @pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"])
 def test_a_key_with_a_line_break_is_told_and_no_signature_is_shown(
     name: str, moto: S3Server, monkeypatch: pytest.MonkeyPatch
@@ -332,8 +275,9 @@ def test_a_profile_that_is_not_there_does_not_matter_beside_a_key_file(
     moto: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clean_environment(monkeypatch, moto)
+    bucket = moto.make_bucket()
     monkeypatch.setenv("AWS_PROFILE", "nobody")
-    S3Store(moto.settings(moto.make_bucket()), moto.credentials, waiting=PATIENCE).check()
+    S3Store(moto.settings(bucket), moto.credentials, waiting=PATIENCE).check()
 
 
 @pytest.mark.parametrize(
