@@ -1,9 +1,9 @@
 """Of the tests that take longest some cases, wherever all tests are run; all of them where files are named.
 
 ``costly.lst`` has those tests, each with a number: one of so many cases is tried. It is written from a report of a run
-of all cases:
+of all tests, on a machine that has nothing else to do:
 
-    .test-venv/bin/pytest --every-case --junit-xml=report.xml; python -m tests.sampling report.xml
+    .test-venv/bin/pytest --junit-xml=report.xml; python -m tests.sampling report.xml
 """
 
 from __future__ import annotations
@@ -77,16 +77,16 @@ def chosen(cases: Sequence[Case], number: int, name: str) -> set[int]:
 
 
 def write_list(report: Path) -> None:
-    """Write the list.
+    """Write the list. Of a test that is on it already only some cases were run, and take so much less time.
 
     Args:
         report: of pytest, as XML.
     """
-    seconds, counts = defaultdict[str, float](float), Counter[str]()
+    seconds, counts, numbers = defaultdict[str, float](float), Counter[str](), costly()
     for case in ElementTree.parse(report).iter("testcase"):
         name = f"{case.attrib['classname'].replace('.', '/')}.py::{case.attrib['name'].partition('[')[0]}"
-        seconds[name] += float(case.attrib["time"])
-        counts[name] += 1
+        seconds[name] += float(case.attrib["time"]) * numbers.get(name, 1)
+        counts[name] += numbers.get(name, 1)
     lines = [
         f"{min(_MOST, 1 + int(taken / _CHEAP))} {name}\n"
         for name, taken in sorted(seconds.items())

@@ -34,17 +34,21 @@ def test_with_a_single_one_a_part_comes_and_not_the_same_of_each_test() -> None:
     assert chosen([{}], 4, "tests/test_one.py::test_one") == {0}
 
 
+LISTED = {"tests/a/test_b.py::test_listed": 3}
+
+
 def test_a_report_tells_what_takes_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sampling, "LIST", tmp_path / "costly.lst")
+    sampling.LIST.write_text("2 tests/a/test_b.py::test_listed\n3 tests/a/test_b.py::test_quick_by_now\n")
     report = tmp_path / "report.xml"
     times = {"test_long[a]": 1, "test_long[b]": 2, "test_longer[a]": 20, "test_longer[b]": 0, "test_short[a]": 1,
-             "test_short[b]": 0, "test_alone": 50}  # fmt: skip
+             "test_short[b]": 0, "test_alone": 50, "test_listed[b]": 2, "test_quick_by_now[c]": 0.3}  # fmt: skip
     cases = "".join(
         f'<testcase classname="tests.a.test_b" name="{name}" time="{time}"/>' for name, time in times.items()
     )
     report.write_text(f"<testsuites><testsuite>{cases}</testsuite></testsuites>")
     write_list(report)
-    assert costly() == {"tests/a/test_b.py::test_long": 3, "tests/a/test_b.py::test_longer": 6}
+    assert costly() == {"tests/a/test_b.py::test_long": 3, "tests/a/test_b.py::test_longer": 6, **LISTED}
 
 
 def test_no_list_holds_a_test_that_is_no_more() -> None:
