@@ -37,6 +37,8 @@ def _record(
         if order:
             return dataclasses.dataclass(frozen=frozen, eq=eq, order=order, slots=slots)(bare)
         own = {name for name, value in vars(bare).items() if value is not None}  # __eq__ alone makes __hash__ None
+        # Otherwise the library would look for a signature in the source.
+        bare.__doc__ = bare.__doc__ or bare.__name__
         made = dataclasses.dataclass(init=False, eq=False, repr=False, slots=slots)(bare)
         methods: dict[str, Any] = {"__init__": _beginning(made), "__repr__": _representation(made)}
         if eq:
