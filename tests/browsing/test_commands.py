@@ -240,6 +240,17 @@ def test_a_history_of_what_never_was_is_an_error(filled: Site) -> None:
     assert "not absolute" in said(filled, "history", "never", expect=1)[1]
 
 
+def test_of_two_cycles_the_newest_is_compared_with_the_day_before(
+    site: Site,
+) -> None:
+    site.configure("\n".join(f"<Cycle {name}>\nFulls 3\nDirectory {site.source}\n</Cycle>" for name in ("a", "b")))
+    night(site, 0)
+    assert said(site, "diff", str(site.source))[0] == []
+    (site.source / "new").touch()
+    night(site, 1)
+    assert said(site, "diff", str(site.source))[0] == [f"+  {site.source}/new"]
+
+
 def test_what_differs_between_two_days_is_told_with_a_letter(filled: Site) -> None:
     source = filled.source
     assert said(filled, "diff", str(source))[0] == [f"+  {source}/etc/new"]
