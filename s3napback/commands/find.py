@@ -96,8 +96,12 @@ def _tidied(pattern: str) -> str:
 
 
 def _hint(pattern: str) -> str:
-    """What to try where a pattern of nothing but letters fits nothing."""
-    return "" if set("*?[\\") & set(pattern) else f"; a pattern is for whole names: '*{pattern}*' fits parts of them"
+    """What to try where a pattern fits nothing: of one of nothing but letters, or that is no path from the root on."""
+    if not set("*?[\\") & set(pattern):
+        return f"; a pattern is for whole names: '*{pattern}*' fits parts of them"
+    if "/" in pattern and not pattern.startswith(("/", "*")):
+        return f"; with a slash in it, a pattern is for whole paths: '*/{pattern}' fits the ends of them"
+    return ""
 
 
 def _directories(looker: Looker, origin: str) -> list[str]:

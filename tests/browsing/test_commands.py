@@ -210,6 +210,9 @@ def test_where_nothing_fits_a_pattern_it_is_said_how_parts_of_names_are_found(fi
     assert "'*ssh/sshd*' fits parts of them" in said(filled, "find", "ssh//sshd", expect=1)[1]
     # With a backslash in it, the same would fit nothing either.
     assert "fits parts" not in said(filled, "find", "os\\ts", expect=1)[1]
+    assert "whole paths: '*/etc/host?' fits the ends" in said(filled, "find", "etc/host?", expect=1)[1]
+    for pattern in ("/etc/host?", "*/x/host?", "hosts?"):
+        assert "fits the ends" not in said(filled, "find", pattern, expect=1)[1]
 
 
 def test_a_pattern_behind_its_source_is_not_taken_for_one(filled: Site) -> None:
