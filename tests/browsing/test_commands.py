@@ -158,6 +158,8 @@ def test_a_name_is_found_in_all_backups_in_which_it_is(filled: Site) -> None:
     [
         ("star\\*", ["odd/star*"]),
         ("[[]a-z[]][?]", ["odd/[a-z]?"]),
+        ("*[x\\]]?", ["odd/[a-z]?"]),
+        ("[b\\-z]rf", ["odd/-rf"]),
         ("inv?", ["odd/" + os.fsdecode(b"inv\xff")]),
         ("*\n*", ["odd/new\nline"]),
         ("*/ssh/*", ["etc/ssh/sshd_config"]),
