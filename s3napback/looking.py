@@ -167,7 +167,7 @@ def diff_command(
     **options: Any,
 ) -> None:
     """Show what differs in a directory between two DAYs, written as for --at; one DAY is compared with the newest
-    backup, and without any that with the one before it.
+    backup, and without any that with the last one of an earlier day.
     """
     from s3napback.commands import diff
     from s3napback.config.loading import load_for_reading

@@ -11,7 +11,8 @@ from s3napback.browsing.nodes import joined, lies_within, split
 from s3napback.records import dataclass
 from s3napback.regexes import regex
 
-_CLASS = regex(r"\[(!|\^)?(\]?[^\]]*)\]", re.DOTALL)
+_CLASS = regex(r"\[(!|\^)?(\]?(?:\\.|[^\]\\])*)\]", re.DOTALL)
+_IN_CLASS = regex(r"\\.|.", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -76,11 +77,11 @@ def _part(sign: str) -> tuple[str, bytes]:
 
 def _class(sign: str) -> str:
     found = _CLASS.fullmatch(sign)
-    inner = found[2] if found else sign[1:-1]
+    inner = _IN_CLASS.findall(found[2] if found else sign[1:-1])
     fitting, position = "", 0
     while position < len(inner):
         is_range = position + 2 < len(inner) and inner[position + 1] == "-"
-        first, last = ord(inner[position]), ord(inner[position + 2 * is_range])
+        first, last = ord(inner[position][-1]), ord(inner[position + 2 * is_range][-1])
         if first <= last:
             fitting += rf"\U{first:08x}-\U{last:08x}"
         position += 3 if is_range else 1

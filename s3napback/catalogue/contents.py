@@ -217,7 +217,7 @@ class Catalogue:
         if slot is not None:
             why, is_outlived = _become_of(last, slot, [other for other in below if other.slot == slot])
             return Chain(problem=_said_of_the_first(links, why), is_outlived=is_outlived)
-        fulls = [other for other in below if other.record and other.record.type is ArchiveType.FULL]
+        fulls = [other for other in below if _is_full(other)]
         nameless = [other for other in below if other.record is None]
         why, is_outlived = "the archive it builds on is no longer in the store", False
         if nameless:
@@ -229,6 +229,16 @@ class Catalogue:
         elif fulls:
             why = f"an archive between {fulls[-1].key} and it is missing"
         return Chain(problem=_said_of_the_first(links, why), is_outlived=is_outlived)
+
+
+def _is_full(archive: CataloguedArchive) -> bool:
+    is_one = archive.record is not None and archive.record.type is ArchiveType.FULL
+    return is_one and not _is_out_of_place(archive)
+
+
+def _is_out_of_place(archive: CataloguedArchive) -> bool:
+    """Whether it says that it belongs elsewhere: somebody has put it here, whenever it was made."""
+    return archive.record is not None and bool(misnamed(archive.key, archive.record))
 
 
 def _become_of(archive: CataloguedArchive, slot: int, there: Sequence[CataloguedArchive]) -> tuple[str, bool]:
@@ -243,7 +253,7 @@ def _become_of(archive: CataloguedArchive, slot: int, there: Sequence[Catalogued
         if other.record is None:
             return _missing_unless(other), False
     for other in there:
-        if newest_first(other) < newest_first(archive):
+        if newest_first(other) < newest_first(archive) and not _is_out_of_place(other):
             return f"what it builds on was overwritten: {other.key} is of {_date(other)}", True
     if there:
         return f"{there[0].key} is another one than it builds on, such as an older version put back", False

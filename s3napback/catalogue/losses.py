@@ -93,7 +93,7 @@ def outdone(catalogue: Catalogue, word: Word, prefix: str) -> list[Loss]:
         prefix: of the configuration.
     """
     mine = {each.key: each for each in catalogue.archives if each.record and each.record.owner.host == word.host}
-    there = {each.key for each in catalogue.archives}
+    filled = {(each.base, each.slot) for each in catalogue.archives}
     newest: dict[str, date] = {}
     latest: dict[str, CataloguedArchive] = {}
     for each in mine.values():
@@ -109,7 +109,8 @@ def outdone(catalogue: Catalogue, word: Word, prefix: str) -> list[Loss]:
         key = join_prefix(prefix, said.key)
         is_there = key in catalogue.passed_over or (key in mine and mine[key].stored.size == said.size)
         if not is_there and newest.get(said.name, said.last_good) < said.last_good:
-            where = "and another archive lies in its place" if key in there else "and it is gone"
+            parts = split_key(said.key)
+            where = "and another archive lies in its place" if parts and parts[:2] in filled else "and it is gone"
             found.append(Loss(key, said.name, f"the last run tells of it as the backup of {said.last_good}, {where}"))
         elif is_there and key in mine and _passes_for_older(mine[key], latest.get(said.name)):
             why = (

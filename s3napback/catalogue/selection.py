@@ -170,7 +170,7 @@ def _nothing_found(word: str, archives: Sequence[CataloguedArchive]) -> str:
     path = source.target if (source := source_called(word)) else word
     # In front of the name there may be that of a Cycle.
     around = tuple(str(each) for each in (PurePosixPath(path), *PurePosixPath(path).parents) if each.name)
-    hidden = [each for each in archives if each.flaw and f"/{each.base}".endswith(around)]
+    hidden = [each for each in archives if each.flaw and f"/{each.base}".rstrip("/").endswith(around)]
     if hidden:
         return f"there are no archives of {word}, unless {hidden[0].key} is one, or holds it: {hidden[0].flaw}"
     shown: dict[str, str] = {}

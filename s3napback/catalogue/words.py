@@ -91,7 +91,8 @@ def read_stored(store: Store, prefix: str, only: Place | None = None) -> StoreCo
         heard = list(pool.map(lambda each: _heard(store, *each), wanted))
     listed += _left_out(store, heard, {found.key for found in listed})
     moments = {found.key: found.modified for found in listed}
-    return StoreContents({found.key: found.size for found in listed}, heard, moments)
+    unlisted = {found.key: found.flaw for found in listed if found.flaw and found.key.endswith("/")}
+    return StoreContents({found.key: found.size for found in listed}, heard, moments, unlisted)
 
 
 def _left_out(store: Store, heard: Iterable[Heard], listed: Collection[str]) -> list[StoredObject]:

@@ -30,7 +30,8 @@ def show(
 
     Args:
         request: without ``at``.
-        moments: two, in the form of ``--at``; of one the other is the newest; of none the newest and the one before it.
+        moments: two, in the form of ``--at``; of one the other is the newest; of none the newest and the newest of an
+            earlier day.
         today: completes them.
         output: takes the result.
 
@@ -77,12 +78,16 @@ def _chains(
         first, *others = moments
         return looker.chain(word, first), looker.chain(word, others[0] if others else "")
     new = looker.chain(word, "")
-    catalogue = looker.holdings.catalogue
-    for archive in looker.archives(word):
-        chain = catalogue.chain(archive).archives
-        if chain and archive.key != new[-1].key:
-            return chain, new
-    raise NothingToRestore(f"there is one backup of {word} only, {new[-1].key}, and nothing to compare it with")
+    chains = (looker.holdings.catalogue.chain(archive).archives for archive in looker.archives(word))
+    before = [chain for chain in chains if chain and chain[-1].key != new[-1].key]
+    if not before:
+        raise NothingToRestore(f"there is one backup of {word} only, {new[-1].key}, and nothing to compare it with")
+    # A source of two Cycles is backed up twice in one night.
+    return next((chain for chain in before if _day(chain[-1]) < _day(new[-1])), before[0]), new
+
+
+def _day(archive: CataloguedArchive) -> int:
+    return archive.record.day if archive.record else 0
 
 
 def _described(archive: CataloguedArchive) -> str:

@@ -6,12 +6,16 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from functools import partial
+from heapq import merge
+from itertools import groupby
+from operator import attrgetter
+from pathlib import PurePosixPath
 
 from s3napback.browsing.interest import Interest, Pattern, read_pattern
 from s3napback.browsing.lineages import Version, versions
-from s3napback.browsing.nodes import MISSING
+from s3napback.browsing.nodes import MISSING, split
 from s3napback.browsing.showing import json_line, json_of, json_of_path, line_of, text_of_name
-from s3napback.catalogue.contents import CataloguedArchive
+from s3napback.catalogue.contents import CataloguedArchive, newest_first
 from s3napback.commands.looking import Looker, LookRequest, Output, OutputForm, path_within, require_directory, top_of
 from s3napback.commands.recorded import Account, RecordedTree
 from s3napback.config.settings import Configuration
@@ -32,7 +36,7 @@ class Found:
     """A path that fits.
 
     Attributes:
-        source: in which it lies.
+        source: in which it lies; one of them if those that hold it are told of together.
         path: absolute.
         versions: all that it was.
         archives: by the numbers of these, from 1.
@@ -92,8 +96,12 @@ def _tidied(pattern: str) -> str:
 
 
 def _hint(pattern: str) -> str:
-    """What to try where a pattern of nothing but letters fits nothing."""
-    return "" if set("*?[\\") & set(pattern) else f"; a pattern is for whole names: '*{pattern}*' fits parts of them"
+    """What to try where a pattern fits nothing: of one of nothing but letters, or that is no path from the root on."""
+    if not set("*?[\\") & set(pattern):
+        return f"; a pattern is for whole names: '*{pattern}*' fits parts of them"
+    if "/" in pattern and not pattern.startswith(("/", "*")):
+        return f"; with a slash in it, a pattern is for whole paths: '*/{pattern}' fits the ends of them"
+    return ""
 
 
 def _directories(looker: Looker, origin: str) -> list[str]:
@@ -113,18 +121,33 @@ def _directories(looker: Looker, origin: str) -> list[str]:
 
 
 def _found_in(words: Sequence[str], found: Callable[[str], Iterator[Found]], told: Account) -> Iterator[Found]:
-    """What fits in several sources: one in which nothing can be looked for keeps none of the others from it."""
-    for word in words:
-        try:
-            yield from found(word)
-        except (StoreUnreachable, UnusableConfiguration):
-            raise
-        except S3napbackError as error:
-            if len(words) == 1:
-                raise
-            is_young = isinstance(error, NotYet)
-            told.failed += not is_young
-            log_lines(logger, logging.WARNING if is_young else logging.ERROR, error.under(word))
+    """What fits in several sources, in the order of paths where these lie within each other."""
+    if len(words) == 1:
+        yield from found(words[0])
+        return
+    for nested in _nested(words):
+        yield from merge(*(_found_if_any(word, found, told) for word in nested), key=lambda each: split(each.path))
+
+
+def _nested(words: Sequence[str]) -> list[list[str]]:
+    """Directories, those that lie in another one together with that."""
+    together: dict[str, list[str]] = {}
+    for target, word in sorted((SourceName.parse(word).target, word) for word in words):
+        around = map(str, reversed(PurePosixPath(target).parents))
+        together.setdefault(next(filter(together.__contains__, around), target), []).append(word)
+    return [together[top] for top in sorted(together)]
+
+
+def _found_if_any(word: str, found: Callable[[str], Iterator[Found]], told: Account) -> Iterator[Found]:
+    """What fits in one of several sources; that nothing can be looked for in it keeps none of the others from it."""
+    try:
+        yield from found(word)
+    except (StoreUnreachable, UnusableConfiguration):
+        raise
+    except S3napbackError as error:
+        is_young = isinstance(error, NotYet)
+        told.failed += not is_young
+        log_lines(logger, logging.WARNING if is_young else logging.ERROR, error.under(word))
 
 
 def _found(looker: Looker, word: str, at: str, within: str, pattern: Pattern, told: Account) -> Iterator[Found]:
@@ -161,14 +184,33 @@ class _Counter:
 
 
 def _show(found: Iterator[Found], pattern: str, output: Output) -> None:
+    once = (_together(list(same)) for _path, same in groupby(found, attrgetter("path")))
     if output.form is OutputForm.JSON:
         output.lines(_json(found, pattern))
     elif output.form is OutputForm.NAMES:
-        output.names(each.path for each in found if any(one.node.state != MISSING for one in each.versions))
+        output.names(each.path for each in once if any(one.node.state != MISSING for one in each.versions))
     elif output.form is OutputForm.TERMINAL:
-        output.lines(line for each in found for line in _for_people(each))
+        output.lines(line for each in once for line in _for_people(each))
     else:
-        output.lines(line for each in found for line in _plain(each))
+        output.lines(line for each in once for line in _plain(each))
+
+
+def _together(found: Sequence[Found]) -> Found:
+    """One path with what it was in each source that holds it, what it was first in front."""
+    if len(found) == 1:
+        return found[0]
+    archives: list[CataloguedArchive] = []
+    known: dict[tuple[object, ...], Version] = {}
+    for each in found:
+        for version in each.versions:
+            same = known.setdefault((version.node.what, version.node.state), Version(version.node))
+            same.numbers.extend(len(archives) + number for number in version.numbers)
+        archives.extend(each.archives)
+
+    def oldest(version: Version) -> tuple[object, ...]:
+        return max(newest_first(archives[number - 1]) for number in version.numbers)
+
+    return Found(found[0].source, found[0].path, sorted(known.values(), key=oldest, reverse=True), archives)
 
 
 def _for_people(found: Found) -> Iterator[str]:

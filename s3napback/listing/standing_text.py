@@ -21,7 +21,8 @@ Times are RFC 3339 in UTC, days ``YYYY-MM-DD``.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from textwrap import wrap
 from typing import Any
@@ -30,6 +31,7 @@ from s3napback.archives import format_time
 from s3napback.formatting import human_bytes, human_time, printable
 from s3napback.listing.json_text import known_fields
 from s3napback.listing.plain import aligned
+from s3napback.watch.keys import Place
 from s3napback.watch.overview import Standing, overall
 from s3napback.watch.proofs import ReadBack, Seen
 from s3napback.watch.states import State
@@ -66,7 +68,8 @@ def table(found: Sequence[Standing], today: date, width: int = 0) -> list[str]:
     Args:
         width: columns of a terminal: if the table is wider, each source has lines of its own; 0 is as wide as it gets.
     """
-    rows = [_HEADINGS, *(_cells(each, today) for each in found)]
+    shared = _shared(found)
+    rows = [_HEADINGS, *(_cells(each, _source(each, shared), today) for each in found)]
     # Whoever does neither has no use for the columns.
     needless = {
         *(() if any(each.known.verified for each in found) else (_VERIFIED,)),
@@ -92,7 +95,7 @@ def check_line(found: Sequence[Standing]) -> str:
     """One line as monitoring plugins print it, with the numbers behind a bar."""
     state = overall(found)
     bad = [each for each in found if each.verdict.state is not State.OK]
-    worst = f": {_named(bad[0])}: {bad[0].verdict.reasons[0]}" if bad else ""
+    worst = f": {_named(bad[0], _shared(found))}: {bad[0].verdict.reasons[0]}" if bad else ""
     numbers = " ".join(f"{each.name.lower()}={_number(found, each)}" for each in State)
     # A bar begins the numbers, wherever it stands.
     return f"{printable(f'{state.name} - {_counts(found)}{worst}').replace('|', '!')} | {numbers}"
@@ -125,14 +128,26 @@ def _number(found: Sequence[Standing], state: State) -> int:
     return sum(each.verdict.state is state for each in found)
 
 
-def _named(each: Standing) -> str:
-    return f"{each.place} {each.source}".rstrip()
+def _shared(found: Sequence[Standing]) -> Collection[tuple[Place, str]]:
+    """The sources that several Cycles of a configuration back up."""
+    count = Counter((each.place, each.source) for each in found)
+    return {each for each in count if count[each] > 1}
 
 
-def _cells(each: Standing, today: date) -> tuple[str, ...]:
+def _source(each: Standing, shared: Collection[tuple[Place, str]]) -> str:
+    """What a source is called, with its Cycle where that alone tells it from another one."""
+    is_told = each.said is not None and each.said.cycle and (each.place, each.source) in shared
+    return f"{each.source} (Cycle {each.said.cycle})" if each.said and is_told else each.source
+
+
+def _named(each: Standing, shared: Collection[tuple[Place, str]]) -> str:
+    return f"{each.place} {_source(each, shared)}".rstrip()
+
+
+def _cells(each: Standing, source: str, today: date) -> tuple[str, ...]:
     said, why = each.said, "; ".join(each.verdict.reasons)
     prefix = f"{each.place.prefix}/" if each.place.prefix else ""
-    start = (each.verdict.state.name, f"{prefix}{each.place}", each.source or "all of it")
+    start = (each.verdict.state.name, f"{prefix}{each.place}", source or "all of it")
     if said is None:
         return (*start, "never" if each.source else "", *[""] * (len(_HEADINGS) - len(start) - 2), why)
     return (

@@ -78,7 +78,7 @@ def read_moment(text: str, keys: Collection[str], prefix: str = "", *, today: da
         return Moment(text, instant=_instant(text.strip())) if day is None else Moment(text, day=day_number(day))
     except (ValueError, OverflowError):
         raise UnclearMoment(
-            f"--at {text}: neither an archive's key nor a moment; write a date as 2026-11-23, a time as '2026-11-23 "
+            f"{text!r}: neither an archive's key nor a moment; write a date as 2026-11-23, a time as '2026-11-23 "
             "14:30', yesterday, '3 days ago', latest, or a key that list shows"
         ) from None
 

@@ -47,11 +47,13 @@ class StoreContents:
         sizes: bytes of every object, by its key.
         heard: every word.
         moments: when the store took each object, by its key.
+        unlisted: folders that could not be listed, with a slash behind each, and why, as clauses.
     """
 
     sizes: Mapping[str, int] = field(default_factory=dict)
     heard: Sequence[Heard] = ()
     moments: Mapping[str, datetime] = field(default_factory=dict)
+    unlisted: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def known(self) -> dict[str, Known]:
@@ -162,7 +164,7 @@ def _of_word(heard: Heard, stored: StoreContents, now: datetime) -> list[Standin
     found = []
     for each in word.sources:
         known = stored.known.get(join_prefix(place.prefix, each.name), NOTHING_KNOWN)
-        verdict = judge_source(each, place.prefix, stored.sizes, now, known)
+        verdict = judge_source(each, place.prefix, stored.sizes, now, known, stored.unlisted)
         found.append(Standing(place, each.source, verdict, each, known))
     if whole.state is not State.OK or not found:
         found.append(Standing(place, "", whole))

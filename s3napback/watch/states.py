@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
+from types import MappingProxyType
 
 from s3napback.archives import join_prefix
 from s3napback.formatting import counted
@@ -16,6 +17,7 @@ from s3napback.watch.word import SourceWord, Word
 CLOCK_TOLERANCE = timedelta(hours=1)
 """Between a run's own clock and the store's."""
 
+NOTHING_UNLISTED: Mapping[str, str] = MappingProxyType({})
 LEAST_LOCK = timedelta(days=14)
 _SUSPICIOUS_MISSES = 2
 
@@ -86,7 +88,12 @@ class Verdict:
 
 
 def judge_source(
-    said: SourceWord, prefix: str, sizes: Mapping[str, int], now: datetime, known: Known = NOTHING_KNOWN
+    said: SourceWord,
+    prefix: str,
+    sizes: Mapping[str, int],
+    now: datetime,
+    known: Known = NOTHING_KNOWN,
+    unlisted: Mapping[str, str] = NOTHING_UNLISTED,
 ) -> Verdict:
     """How things stand with one source.
 
@@ -96,10 +103,11 @@ def judge_source(
         sizes: bytes of every object of the store, by its key.
         now: timezone-aware.
         known: what was found when archives of it were read.
+        unlisted: folders of the store that it could not list, with a slash behind each, and why, as clauses.
     """
     needed = {join_prefix(prefix, key) for key in (*said.chain, *([said.key] if said.key else ()))}
     found = [*_drilled(known.drill), *_damaged(known.damaged, needed)]
-    return _joined([*_missing(said, prefix, sizes), *_late(said, now), *_outcome(said), *found])
+    return _joined([*_missing(said, prefix, sizes, unlisted), *_late(said, now), *_outcome(said), *found])
 
 
 def _critical(cause: Cause, said: str) -> Clause:
@@ -165,20 +173,28 @@ def judge_run(word: Word, modified: datetime, now: datetime) -> Verdict:
     return _joined(found)
 
 
-def _missing(said: SourceWord, prefix: str, sizes: Mapping[str, int]) -> list[Clause]:
+def _missing(said: SourceWord, prefix: str, sizes: Mapping[str, int], unlisted: Mapping[str, str]) -> list[Clause]:
     if said.key is None:
         return []
     size = sizes.get(join_prefix(prefix, said.key))
     if size is None:
-        return [_critical(Cause.LOST, f"its newest archive {said.key} is not in the store")]
+        where = _whereabouts(join_prefix(prefix, said.key), unlisted)
+        return [_critical(Cause.LOST, f"its newest archive {said.key} {where}")]
     if size != said.size:
         return [_critical(Cause.LOST, f"its newest archive {said.key} has {size} bytes, and had {said.size}")]
     lost = [key for key in said.chain if join_prefix(prefix, key) not in sizes]
     if lost:
-        return [_critical(Cause.LOST, f"{lost[0]}, which its newest archive builds on, is not in the store")]
+        where = _whereabouts(join_prefix(prefix, lost[0]), unlisted)
+        return [_critical(Cause.LOST, f"{lost[0]}, which its newest archive builds on, {where}")]
     if said.chain and size + sum(sizes[join_prefix(prefix, key)] for key in said.chain) != said.chain_size:
         return [_critical(Cause.LOST, "an archive which its newest one builds on has another size than it had")]
     return []
+
+
+def _whereabouts(key: str, unlisted: Mapping[str, str]) -> str:
+    """What is known of an archive that no listing shows."""
+    folder = next((each for each in unlisted if key.startswith(each)), "")
+    return f"may be in {folder}: {unlisted[folder]}" if folder else "is not in the store"
 
 
 def _late(said: SourceWord, now: datetime) -> list[Clause]:

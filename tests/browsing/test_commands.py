@@ -158,6 +158,8 @@ def test_a_name_is_found_in_all_backups_in_which_it_is(filled: Site) -> None:
     [
         ("star\\*", ["odd/star*"]),
         ("[[]a-z[]][?]", ["odd/[a-z]?"]),
+        ("*[x\\]]?", ["odd/[a-z]?"]),
+        ("[b\\-z]rf", ["odd/-rf"]),
         ("inv?", ["odd/" + os.fsdecode(b"inv\xff")]),
         ("*\n*", ["odd/new\nline"]),
         ("*/ssh/*", ["etc/ssh/sshd_config"]),
@@ -210,6 +212,9 @@ def test_where_nothing_fits_a_pattern_it_is_said_how_parts_of_names_are_found(fi
     assert "'*ssh/sshd*' fits parts of them" in said(filled, "find", "ssh//sshd", expect=1)[1]
     # With a backslash in it, the same would fit nothing either.
     assert "fits parts" not in said(filled, "find", "os\\ts", expect=1)[1]
+    assert "whole paths: '*/etc/host?' fits the ends" in said(filled, "find", "etc/host?", expect=1)[1]
+    for pattern in ("/etc/host?", "*/x/host?", "hosts?"):
+        assert "fits the ends" not in said(filled, "find", pattern, expect=1)[1]
 
 
 def test_a_pattern_behind_its_source_is_not_taken_for_one(filled: Site) -> None:
@@ -238,6 +243,17 @@ def test_a_folder_that_was_not_read_has_no_slash_without_a_name() -> None:
 def test_a_history_of_what_never_was_is_an_error(filled: Site) -> None:
     assert "is in none of the 4 backups" in said(filled, "history", str(filled.source / "never"), expect=1)[1]
     assert "not absolute" in said(filled, "history", "never", expect=1)[1]
+
+
+def test_of_two_cycles_the_newest_is_compared_with_the_day_before(
+    site: Site,
+) -> None:
+    site.configure("\n".join(f"<Cycle {name}>\nFulls 3\nDirectory {site.source}\n</Cycle>" for name in ("a", "b")))
+    night(site, 0)
+    assert said(site, "diff", str(site.source))[0] == []
+    (site.source / "new").touch()
+    night(site, 1)
+    assert said(site, "diff", str(site.source))[0] == [f"+  {site.source}/new"]
 
 
 def test_what_differs_between_two_days_is_told_with_a_letter(filled: Site) -> None:

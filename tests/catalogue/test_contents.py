@@ -68,6 +68,20 @@ def test_an_older_archive_that_was_put_back_is_told_from_one_that_is_missing() -
     )
 
 
+def test_a_younger_archive_that_was_copied_into_a_slot_by_hand_is_not_the_rotations_doing() -> None:
+    chain = group("etc", 0, 10, 3)
+    record = chain[2].record
+    assert record is not None
+    for parent_slot in (1, None):
+        last = replace(chain[2], record=replace(record, parent_slot=parent_slot))
+        for key, is_outlived in (("etc-1-FULL", True), ("etc-1-DIFF", False)):
+            slot = 1 if is_outlived else 3
+            found = catalogue([chain[0], archive("etc", slot, 20, key=key), last])
+            assert found.chain(last).is_outlived == is_outlived
+            assert found.builds_on_what_is_lost(last) != is_outlived
+            assert ("was overwritten" in problem(found, "etc-2-DIFF")) == is_outlived
+
+
 def test_a_missing_full_without_a_successor_is_just_missing() -> None:
     found = catalogue(group("etc", 0, 10, 2)[1:])
     assert problem(found, "etc-1-DIFF") == "the archive it builds on is no longer in the store"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.commands.test_index_objects import night
@@ -81,3 +83,31 @@ def test_another_machines_source_does_not_hide_what_lies_in_ours(site: Site, com
     site.run(command[0], str(site.source / path), *options, day=None)
     if options:
         assert (site.root / "out" / site.name() / "theirs/file").read_text() == "ours"
+
+
+def test_find_tells_of_a_name_once_with_the_backups_of_all_sources_that_hold_it(nested: Site) -> None:
+    path = str(nested.source / "inner/file")
+    assert nested.run("find", "file", "-0", day=None).stdout == f"{path}\0"
+    assert nested.run("find", "file", "-0", "--at", "2026-01-01", day=None).stdout == f"{path}\0"
+    lines = nested.run("find", "file", day=None).stdout.splitlines()
+    assert [(line.split("  ")[0], line.endswith(f"  {path}")) for line in lines] == [
+        ("2026-01-01 (2)", True),
+        ("2026-01-02 (1)", True),
+    ]
+    matches = json.loads(nested.run("find", "file", "--json", day=None).stdout)["matches"]
+    assert sorted((each["source"], len(each["versions"])) for each in matches) == [
+        (f"Directory {nested.source}", 2),
+        (f"Directory {nested.source}/inner", 1),
+    ]
+
+
+def test_find_tells_of_all_names_in_the_order_of_their_paths_whatever_sources_hold_them(nested: Site) -> None:
+    (nested.source / "inner-beside").mkdir()
+    (nested.source / "inner-beside" / "file").touch()
+    (nested.source / "inner" / "new").touch()
+    configure(nested, ".", "inner", "inner-beside")
+    night(nested, 2)
+    names = nested.run("find", "*", "-0", day=None).stdout.split("\0")[:-1]
+    assert len(set(names)) == len(names)
+    inner = nested.source / "inner"
+    assert {f"{inner}/new", f"{inner}/file", f"{inner}-beside/file", str(inner), f"{inner}-beside"} <= {*names}

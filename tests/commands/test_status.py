@@ -265,3 +265,17 @@ def test_thirty_hosts_are_asked_for_by_few_requests_and_in_time(
     assert (told["state"], len(told["sources"])) == ("OK", 300)
     asked = proxy.operations()
     assert (asked.count("ListObjectsV2"), asked.count("GetObject"), len(asked)) == (1, 30, 31)
+
+
+def test_a_source_of_two_cycles_is_told_with_its_cycle(site: Site) -> None:
+    cycles = "\n".join(f"<Cycle {name}>\n{CYCLE}\nDirectory {site.source}\n</Cycle>" for name in ("daily", "weekly"))
+    site.configure(f"{cycles}\nDirectory {site.root / 'diffs'}")
+    back_up(site)
+    shown = site.run("status", day=None).stdout
+    source = f"Directory {site.source}"
+    assert [shown.count(f"{source} (Cycle {name})  ") for name in ("daily", "weekly")] == [1, 1]
+    assert f"Directory {site.root / 'diffs'}  " in shown
+    store = site.store()
+    for found in list(store.list(f"weekly/{site.name()}")):
+        store.delete(found.key)
+    assert f"{source} (Cycle weekly): " in site.run("status", "--check", day=None, expect=2).stdout

@@ -258,6 +258,10 @@ def test_a_folder_that_cannot_be_listed_keeps_no_command_from_what_lies_elsewher
         assert f"{site.name()}-2-FULL: good" in verified.stdout
         assert f"Directory {other} (Cycle nightly): FAILED" in verified.stdout
         assert "nothing is to be deleted" in run("prune").stdout
+        folder_key = f"{site.name(closed_source)}/"
+        sought = run("ls", str(other))
+        assert f"unless {folder_key} is one, or holds it: it cannot be listed: Permission denied" in sought.stderr
+        assert f"-FULL may be in {folder_key}: it cannot be listed: Permission denied" in run("status").stdout
     finally:
         for folder in (closed, lost):
             folder.chmod(0o700)

@@ -67,6 +67,19 @@ def test_verify_fails_and_restore_says_so(nights: Site, how: str) -> None:
     assert {path.name for path in out.rglob("file*")} == {"file0"}
 
 
+def test_another_hosts_full_in_the_slot_of_a_diff_lies_in_its_place(tmp_path: Path) -> None:
+    site = Site(tmp_path / "site")
+    site.configure_cycle("Diffs 1\nFulls 3")
+    back_up(site, 0)
+    back_up(site, 1)
+    (diff,) = (key for key in site.archive_keys() if key.endswith("-DIFF"))
+    mine = site.configuration.read_text()
+    site.configuration.write_text(mine.replace("HostName test-host", "HostName another"))
+    site.run("--take-over", "-f", "--full", day=1)
+    site.configuration.write_text(mine)
+    assert told(site, diff, "another archive lies in its place") in site.run("list", day=1).stdout
+
+
 def test_list_says_so_first_and_of_what_is_asked_for_alone(nights: Site) -> None:
     newest = sorted(nights.archive_keys())[-1]
     remove(nights, newest)

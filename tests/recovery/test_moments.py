@@ -66,6 +66,7 @@ def test_what_has_several_meanings_or_none_is_refused_as_a_mistake_of_the_comman
     with pytest.raises(UnclearMoment, match="neither an archive's key nor a moment") as raised:
         read_moment(text, (), today=TODAY)
     assert raised.value.exit_code == 2
+    assert "--at" not in f"{raised.value}"  # the DAYs of diff are read here, too
 
 
 def test_a_key_is_known_with_and_without_the_prefix_whatever_it_looks_like() -> None:
