@@ -138,6 +138,7 @@ class _Making:
                 transfer, stored = self._transfer(dump, record, segments)
             transfer = replace(transfer, seconds=time.monotonic() - clock)
             concluded = dump.conclude()
+            dump = replace(dump, notes={**dump.notes, **concluded.notes})
             # Of what neither tar nor the one behind it can read, both say so.
             warnings = tuple(dict.fromkeys((*transfer.warnings, *concluded.warnings)))
             transfer = replace(transfer, warnings=warnings, unread=concluded.unread, counted=concluded.counted)

@@ -23,12 +23,15 @@ from s3napback.formatting import counted, human_bytes, readable
 from s3napback.records import dataclass
 from s3napback.recovery.folders import Cursor, cursor, exists, go_to, walk
 from s3napback.recovery.inspecting import Inspector, ReplayedTree
+from s3napback.recovery.members import ACCESS_LIST
 from s3napback.recovery.opening.failures import Damaged
 from s3napback.recovery.passing import OPEN_FOLDER
 from s3napback.recovery.refusals import Incomplete
 from s3napback.recovery.registry import Wanted
 
 _RESTORED = "restored"
+_PERMISSIONS = 0o777
+"""Those that a list of access rights has, too."""
 _MOST_TOLD = 20
 _NOUNS = {IS_FILE: "file", IS_FOLDER: "folder", IS_SYMLINK: "link", "p": "pipe", "c": "device", "b": "device"}
 _TYPES = {IS_FILE: stat.S_ISREG, IS_FOLDER: stat.S_ISDIR, IS_SYMLINK: stat.S_ISLNK, "p": stat.S_ISFIFO}
@@ -256,7 +259,7 @@ def _differences(node: Node, status: os.stat_result, name: str, folder: int) -> 
     elif node.letter == IS_SYMLINK:
         if os.readlink(os.fsencode(name), dir_fd=folder) != node.more:
             yield "the link leads elsewhere"
-    elif mode != node.mode:
+    elif mode != node.mode and not ((mode ^ node.mode) <= _PERMISSIONS and _has_access_list(name, folder)):
         yield f"it has the permissions {mode:o}, and should have {node.mode:o}"
     elif not os.geteuid() and (status.st_uid, status.st_gid) != (node.owner, node.group):
         yield f"it belongs to {status.st_uid}:{status.st_gid}, and should to {node.owner}:{node.group}"
@@ -264,6 +267,14 @@ def _differences(node: Node, status: os.stat_result, name: str, folder: int) -> 
         yield f"it has {status.st_size} bytes, and should have {node.size}"
     elif node.letter != IS_FOLDER and time != (node.seconds, node.nanoseconds):
         yield "it bears another time than it should"
+
+
+def _has_access_list(name: str, folder: int) -> bool:
+    """Whether a list of access rights (ACL) tells the permissions: tar's ``--mode`` changes what headers say alone."""
+    try:
+        return os.fsdecode(ACCESS_LIST) in os.listxattr(f"/proc/self/fd/{folder}/{name}", follow_symlinks=False)
+    except OSError:
+        return False
 
 
 def _is_device(mode: int) -> bool:

@@ -351,6 +351,7 @@ class Follower:
             return b""
         headers = Headers(group)
         if headers.type == DIRECTORY:
+            self._gatherer.writer.note_lists(headers)
             mode, owner, owners = headers.kind
             label = self._gatherer.writer.label(FOLDER, mode & 0o7777, owner, owners, 0)
             self._put_folder(group, label, moment_text(*headers.modified), headers.path)

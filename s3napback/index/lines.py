@@ -69,6 +69,9 @@ _KINDS = regex(rb"^kind .*$", re.MULTILINE)
 _KIND = regex(rb"kind ([0-9]{1,9}) ([a-z]{4,7}) ([0-7]{1,4}) ([0-9]{1,20}) ([0-9]{1,20}) ([0-9]{1,9})")
 _MEMBER = regex(rb"([0-9]{1,9}) ([0-9]{1,19}) (-?[0-9]{1,19})(?:\.([0-9]{9}))? ([^\t]+)(?:\t(.+))?", re.DOTALL)
 _NUMBER = regex(rb"[0-9]{1,19}")
+_NONE_UNKNOWN = (-1, -1)
+# Of whom a user namespace does not know, the kernel says in a list of access rights that he is -1.
+_UNKNOWN_IN_LIST = regex(rb" SCHILY\.acl\.[a-z]+=(?:[a-z]+:[^:\n]*:[rwx-]{3}\n)*(?:user|group):4294967295:")
 
 
 @dataclass(frozen=True)
@@ -94,9 +97,10 @@ class LineWriter:
     Attributes:
         problem: why they cannot be written, as on a full disk; empty if they can. The archive does not need them.
         has_unknown_owners: a member belongs to a user or group that stands for unknown ones.
+        has_unknown_in_lists: a list of access rights (ACL) names one.
     """
 
-    def __init__(self, path: Path, unknown: tuple[int, int] = (-1, -1)) -> None:
+    def __init__(self, path: Path, unknown: tuple[int, int] = _NONE_UNKNOWN) -> None:
         """Describe them.
 
         Args:
@@ -104,7 +108,7 @@ class LineWriter:
             unknown: see ``owners.unknown_ids``.
         """
         self.problem = ""
-        self.has_unknown_owners = False
+        self.has_unknown_owners = self.has_unknown_in_lists = False
         self._path = path
         self._unknown = unknown
         self._file: BinaryIO | None = None
@@ -141,6 +145,11 @@ class LineWriter:
             self.has_unknown_owners |= owner == self._unknown[0] or group == self._unknown[1]
             self._learned.append(b"kind %s %s\n" % (self._labels[key], b" ".join(key)))
         return self._labels[key]
+
+    def note_lists(self, headers: Headers) -> None:
+        """Take note of the lists of access rights of a member that usual headers do not tell all of."""
+        if self._unknown != _NONE_UNKNOWN and not self.has_unknown_in_lists:
+            self.has_unknown_in_lists = bool(_UNKNOWN_IN_LIST.search(headers.group))
 
     def write(self, folder: bytes, lines: Iterable[bytes], start: int) -> None:
         """Write the lines of members in one folder.
@@ -191,6 +200,7 @@ class LineWriter:
         kind = TYPES.get(headers.type)
         if kind is None or kind == FOLDER:
             raise UnknownForm(f"a member is of the type {headers.type!r}")
+        self.note_lists(headers)
         mode, owner, group = headers.kind
         label = self.label(kind, mode & 0o7777, owner, group, len(headers.group) // BLOCK_SIZE)
         size = headers.real_size if kind == FILE else 0

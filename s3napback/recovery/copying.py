@@ -331,13 +331,12 @@ def _words(error: OSError) -> str:
 
 
 def _make(name: str, status: os.stat_result, source: int, folder: int) -> None:
-    mode = status.st_mode
-    if stat.S_ISREG(mode):
+    if stat.S_ISREG(status.st_mode):
         _copy_content(name, status, source, folder)
-    elif stat.S_ISLNK(mode):
+    elif stat.S_ISLNK(status.st_mode):
         os.symlink(os.readlink(name, dir_fd=source), _COPY, dir_fd=folder)
     else:
-        os.mknod(_COPY, stat.S_IFMT(mode) | 0o600, status.st_rdev, dir_fd=folder)
+        os.mknod(_COPY, stat.S_IFMT(status.st_mode) | 0o600, status.st_rdev, dir_fd=folder)
 
 
 def _copy_content(name: str, status: os.stat_result, source: int, folder: int) -> None:
@@ -350,7 +349,8 @@ def _copy_content(name: str, status: os.stat_result, source: int, folder: int) -
                 position = os.lseek(writer, begin, os.SEEK_SET)
                 while position < end and (count := os.sendfile(writer, reader, position, min(end - position, _PIECE))):
                     position += count
-            os.ftruncate(writer, status.st_size)
+            if os.fstat(writer).st_size != status.st_size:  # a hole at the end; not all of FUSE can make one
+                os.ftruncate(writer, status.st_size)
         except OSError:
             os.unlink(_COPY, dir_fd=folder)
             raise

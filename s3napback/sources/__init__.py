@@ -29,11 +29,13 @@ class Conclusion:
         warnings: one line each.
         unread: what the archive lacks of the source.
         counted: what was found in it.
+        notes: see ``Dump``; in place of those of the same names.
     """
 
     warnings: Sequence[str] = ()
     unread: Unread = NOTHING_UNREAD
     counted: Counted = NOTHING_COUNTED
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

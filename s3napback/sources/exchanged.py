@@ -25,7 +25,7 @@ from s3napback.mounts import MOUNTS, Mount, current_mounts, is_at_or_below, moun
 from s3napback.sources import Conclusion, Dump
 from s3napback.sources.in_use import is_excluded
 from s3napback.sources.looking import stays_on_one
-from s3napback.sources.remains import mounts_by_hand
+from s3napback.sources.remains import mounts_by_hand, with_mounts
 from s3napback.streams.transformations import Block, Transform, Transformation
 
 _SHOWN = 5
@@ -52,11 +52,14 @@ def telling_of_mounts(dump: Dump, job: Job) -> Dump:
 
     def conclude() -> Conclusion:
         found = dump.conclude()
-        gone = {} if stays else _gone(top, before, current_mounts())
+        now = [] if stays else current_mounts()
+        gone = _gone(top, before, now)
         passing = {point: each for point, each in away.items() if point not in gone}
         return replace(
             found,
             warnings=[*found.warnings, *_said(_wanted(gone, top, job)), *_passing_said(_wanted(passing, top, job))],
+            # What was mounted meanwhile may be in the archive.
+            notes={**found.notes, **with_mounts(dump.notes, top, [it for it in now if not _comes_by_itself(it, now)])},
         )
 
     def guarded(blocks: Iterator[memoryview]) -> Iterator[Block]:

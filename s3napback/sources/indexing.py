@@ -245,6 +245,11 @@ def _of_owners(writer: LineWriter) -> Iterator[str]:
             "some of it belongs to users or groups whom this user namespace does not know, and is archived as "
             "nobody's, as which it comes back: have s3napback run outside of it"
         )
+    if writer.has_unknown_in_lists:
+        yield (
+            "some of it has access lists (ACL) that name users or groups whom this user namespace does not know: no "
+            "restore can set these lists; have s3napback run outside of it"
+        )
 
 
 def _take_nothing(_name: bytes) -> None:

@@ -12,7 +12,7 @@ import os
 import posixpath
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,21 @@ class DirectoryHoldings:
             return cls(**document)
         except (KeyError, ValueError, TypeError):
             return None
+
+
+def with_mounts(notes: Mapping[str, str], top: str, mounts: Sequence[Mount]) -> Mapping[str, str]:
+    """Notes of a directory that name what is mounted in it by now, too. Pure.
+
+    Args:
+        notes: that were made before.
+        top: absolute, without symbolic links.
+        mounts: all there are.
+    """
+    held = DirectoryHoldings.from_notes(notes)
+    if held is None or held.mounts is None:
+        return notes
+    now = {posixpath.relpath(mount.point, top): mount.type for mount in mounts_by_hand(top, mounts)[:_MOST_MOUNTS]}
+    return replace(held, mounts={**now, **held.mounts}).to_notes()
 
 
 def holdings_of(top: str, *, one_file_system: bool) -> DirectoryHoldings:

@@ -236,7 +236,9 @@ class DirectoryStore:
         try:
             yield
         except OSError as error:
-            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            if error.errno == errno.EDQUOT:
+                raise StoreError(f"{doing} failed: a quota is used up in {self._root}") from error
+            if error.errno == errno.ENOSPC:
                 raise StoreError(f"{doing} failed: no space left in {self._root}") from error
             # What was there a moment ago may be gone with its disk.
             if error.errno == errno.ENOENT:

@@ -60,6 +60,15 @@ def test_a_directory_of_three_nights_is_proven(site: Site, options: tuple[str, .
     assert not list(site.temp_dir.iterdir())
 
 
+def test_permissions_that_an_access_list_tells_are_proven(site: Site) -> None:
+    """``--mode`` changes headers, and no access lists: what has one comes back with the permissions of the list."""
+    site.configure_cycle("Diffs 6\nTarOptions --mode=0640")
+    fill(site.source)
+    subprocess.run(["setfacl", "-m", "u:daemon:rwx", str(site.source / "sub/empty")], check=True)
+    site.run(day=0)
+    assert f"Directory {site.source} of 2026-01-01: proven: 5 files" in site.run("drill", day=0).stdout
+
+
 def test_the_root_directory_is_proven(site: Site) -> None:
     """It comes as the scratch folder itself, which has permissions of its own."""
     site.configure('<Cycle nightly>\nDiffs 6\nDirectory /\nOneFileSystem On\nExclude "/[!h]*" "/h*/*"\n</Cycle>')

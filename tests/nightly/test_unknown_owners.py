@@ -10,6 +10,7 @@ import pytest
 from tests.site import Site
 
 TOLD = "some of it belongs to users or groups whom this user namespace does not know"
+LISTS = "some of it has access lists (ACL) that name users or groups whom this user namespace does not know"
 WITHIN = ("unshare", "--user", "--map-root-user")
 
 
@@ -31,10 +32,27 @@ def test_an_owner_whom_a_user_namespace_does_not_know_is_told(site: Site, user: 
     assert night(site, *WITHIN, day=0).count(TOLD) == 1
 
 
+@pytest.mark.parametrize(
+    ("entry", "schedule"), [("user:5:rwx", "Diffs 3"), ("default:user:5:rx", "Diffs 3"), ("group:6:r", "Diffs 0")]
+)
+def test_an_access_list_that_names_somebody_unknown_is_told(site: Site, entry: str, schedule: str) -> None:
+    """It is archived with names that no restore can set."""
+    site.configure_cycle(schedule)
+    (site.source / "file").write_text("content")
+    listed = site.source if "default" in entry else site.source / "file"
+    subprocess.run(["setfacl", "-m", entry, str(listed)], check=True)
+    said = night(site, *WITHIN, day=0)
+    assert said.count(LISTS) == 1
+    assert TOLD not in said
+
+
 def test_nobody_is_told_of_where_all_owners_are_known(site: Site) -> None:
     """Neither a file of ``nobody`` itself, nor one in a namespace that shows whose it is."""
     site.configure_cycle("Diffs 3")
     (site.source / "file").write_text("content")
-    assert TOLD not in night(site, *WITHIN, day=0)
+    subprocess.run(["setfacl", "-m", "user:0:rwx,group:0:r", str(site.source / "file")], check=True)
+    said = night(site, *WITHIN, day=0)
+    assert TOLD not in said
+    assert LISTS not in said
     os.chown(site.source / "file", 65534, 65534)
     assert TOLD not in night(site, day=1)

@@ -63,6 +63,24 @@ def test_what_is_prepared_on_another_disk_comes_back_whole(
     assert not leftovers(where)
 
 
+def test_files_without_holes_come_to_a_disk_that_makes_no_file_longer(
+    site: Site, tmp_path: Path, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As some FUSE file systems (fusefat)."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    site.configure_cycle("")
+    (site.source / "file").write_text("content")
+    (site.source / "empty").touch()
+    site.run()
+    monkeypatch.setattr(os, "ftruncate", refuse)
+    restore_here(site, str(site.source), tmp_path / "out", staging=disk)
+    assert (tmp_path / "out" / site.name() / "file").read_text() == "content"
+    assert (tmp_path / "out" / site.name() / "empty").read_text() == ""
+
+
 def test_the_root_directory_prepared_elsewhere_gives_where_its_permissions(
     site: Site, tmp_path: Path, disk: Path
 ) -> None:

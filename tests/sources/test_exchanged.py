@@ -60,6 +60,18 @@ def test_what_is_unmounted_while_tar_is_at_work_is_a_warning(site: Site, earlier
 
 
 @by_root
+def test_what_is_mounted_while_tar_is_at_work_is_missed_by_the_next_run(site: Site) -> None:
+    disk = site.source / "disk"
+    subprocess.run(["umount", str(disk)], check=True)
+    meanwhile(site, f"mount -t tmpfs none {disk}; touch {disk}/photo")
+    site.run(day=0)
+    subprocess.run(["umount", str(disk)], check=True)
+    site.environment.pop("PATH")
+    log = site.run("--strict", day=1, expect=3).stderr
+    assert f"{disk} was a mounted file system (tmpfs) when it was backed up last, and is none now" in log
+
+
+@by_root
 def test_what_is_exchanged_while_tar_is_at_work_is_a_warning(site: Site) -> None:
     disk = site.source / "disk"
     # The former one stays, as its device would be the new one's otherwise.

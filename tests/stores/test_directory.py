@@ -294,20 +294,20 @@ def test_an_immutable_archive_is_named_and_not_what_was_to_replace_it(
     assert identity_and_content(store, "a/k") == ("one", b"data")
 
 
-def test_a_full_disk_is_named_and_leaves_nothing(
-    root: Path, store: DirectoryStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("told", ["no space left", "a quota is used up"])
+def test_a_full_disk_is_named(root: Path, store: DirectoryStore, monkeypatch: pytest.MonkeyPatch, told: str) -> None:
+    code = errno.EDQUOT if "quota" in told else errno.ENOSPC
     store.put("a/k", BytesSource(b"data"), metadata())
     write = os.write
 
     def write_to_full_disk(descriptor: int, data: memoryview) -> int:
         if os.fstat(descriptor).st_size > 2_000_000:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise OSError(code, os.strerror(code))
         return write(descriptor, data[: len(data) // 2 + 1])
 
     monkeypatch.setattr(os, "write", write_to_full_disk)
     for key in ("a/k", "b/new"):
-        with pytest.raises(StoreError, match=f"no space left in {root}"):
+        with pytest.raises(StoreError, match=f"{told} in {root}"):
             store.put(key, EndlessSource(5_000_000), metadata("new"))
     store.put("a/short", EndlessSource(1_500_000), metadata())
     assert sum(map(len, store.read("a/short"))) == 1_500_000
