@@ -14,7 +14,6 @@ from pathlib import Path
 
 from s3napback.chains import Memory
 from s3napback.config.settings import Job, JobSettings
-from s3napback.config.tar_options import literal_pattern
 from s3napback.deciding.facts import Alarm, Footing
 from s3napback.deciding.fulls import FILES_SETTING
 from s3napback.durable import write_private
@@ -35,7 +34,7 @@ from s3napback.sources.live_tree import LiveTree, identity
 from s3napback.sources.looking import alters_headers, looks_for, stays_on_one, tags_kept
 from s3napback.sources.margin import margin
 from s3napback.sources.named_files import digests
-from s3napback.sources.own_store import store_within
+from s3napback.sources.own_exclusion import rounds_in, said_of, store_in, with_own_exclusion
 from s3napback.sources.presence import holds_anything, nothing_left, require_something_left
 from s3napback.sources.remains import DirectoryHoldings, absent_mounts, holdings_of, suspicion
 from s3napback.sources.snapshot import begin_snapshot, look_at_snapshot
@@ -162,7 +161,7 @@ class DirectorySource:
         """See ``Source``."""
         require_answer_of(self.job)
         digests(self.job.settings.tar_options)
-        self._store_within()
+        store_in(self.job)
         if not self.has_content() and had_content:
             raise SourceError(
                 f"{self.job.source} is empty, but held files when it was backed up last. Is a disk not mounted? "
@@ -184,7 +183,7 @@ class DirectorySource:
                     "once with -f"
                 )
             notes += map(Alarm, absent_mounts(self.job.target, before, now, self.job.settings.exclude))
-        return notes
+        return [*notes, *map(Alarm, said_of(self._rounds))]
 
     def _holdings(self) -> DirectoryHoldings:
         settings = self.job.settings
@@ -373,22 +372,14 @@ class DirectorySource:
 
     @cached_property
     def _settings(self) -> JobSettings:
-        """The job's, with an own store excluded that names did not tell."""
-        settings = self.job.settings
         try:
-            patterns = map(literal_pattern, self._store_within())
+            return with_own_exclusion(self.job, self._rounds)
         except SourceError:
-            return settings  # ``check`` reports it
-        return replace(settings, exclude=tuple(dict.fromkeys((*settings.exclude, *patterns))))
+            return self.job.settings  # ``check`` reports it
 
-    def _store_within(self) -> list[str]:
-        """The paths of an own store as the source's target begins them. Raises SourceError if the source lies in it."""
-        store = self.job.settings.store
-        if store is None:
-            return []
-        top = os.path.realpath(self.job.target)
-        below = (posixpath.relpath(path, top) for path in store_within(top, str(store)))
-        return [posixpath.join(self.job.target, path) for path in below]
+    @cached_property
+    def _rounds(self) -> Sequence[str]:
+        return rounds_in(self.job)
 
     def _followed(self) -> bool:
         return Path(self.job.target).is_symlink()
