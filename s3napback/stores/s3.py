@@ -198,7 +198,8 @@ class S3Store:
             key=key,
             size=required(answer, "ContentLength", doing),
             modified=in_utc(required(answer, "LastModified", doing)),
-            metadata={name.lower(): value for name, value in answer.get("Metadata", {}).items()},
+            # Blanks around the value of a header mean nothing; what stands on the way may put some there.
+            metadata={name.lower(): value.strip() for name, value in answer.get("Metadata", {}).items()},
             version=tag_of(answer),
             storage_class=answer.get("ArchiveStatus") or answer.get("StorageClass", ""),
             restore_state=answer.get("Restore", ""),
