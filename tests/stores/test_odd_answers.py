@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -71,6 +73,25 @@ def test_another_stretch_than_was_asked_for_is_not_taken_for_the_beginning(on_mo
     on_moto.proxy.add(Fault("GetObject", shifted))
     with pytest.raises(StoreError, match="does not give parts of objects"):
         list(on_moto.store.read("k", end=end))
+
+
+def encoded(reply: Answer) -> Answer:
+    return replace(reply, body=gzip.compress(reply.body), headers={**reply.headers, "Content-Encoding": "gzip"})
+
+
+def lengthened(reply: Answer) -> Answer:
+    return replace(reply, body=reply.body + b"more")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"), [(encoded, "a proxy on the way has encoded it .gzip"), (lengthened, "does not give parts of")]
+)
+def test_a_stretch_that_is_longer_is_not_said_to_be_short(
+    on_moto: S3Bench, change: Callable[[Answer], Answer], words: str
+) -> None:
+    on_moto.proxy.add(Fault("GetObject", change_answer(change)))
+    with pytest.raises(StoreError, match=words):
+        list(on_moto.store.read("k", end=4))
 
 
 PAGES = {
