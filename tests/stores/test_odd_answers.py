@@ -129,6 +129,7 @@ IN_PARTS = ["CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"]
             ["ListObjectsV2", "HeadObject", "GetObject", "DeleteObject", *IN_PARTS], ["of another service"], [200]
         ),
         *[("PutObject", "for people", 302), ("HeadObject", "for people", 302)],
+        *[("HeadObject", "for people", 405), ("HeadObject", "for people", 401)],
         *[("GetObject", "for people", 403), ("DeleteObject", "for people", 401)],
     ],
 )
