@@ -148,7 +148,7 @@ def _load(path: Path, debug: bool) -> None:
     try:
         parser = configparser.ConfigParser()
         # ``fileConfig`` evaluates expressions, so the file must not be another user's work.
-        parser.read_string(read_own_file(path)[0].decode("utf-8"))
+        parser.read_string(_text(path))
         with opened_safely():
             logging.config.fileConfig(parser, disable_existing_loggers=False)
     except Exception as error:
@@ -158,14 +158,22 @@ def _load(path: Path, debug: bool) -> None:
         _log_to_console(debug)
         if isinstance(error, ChangeableByOthers):
             raise
-        reason = _explain_file(path, error) if isinstance(error, OSError) else _explain(error)
+        reason = _explain_file(error) if isinstance(error, OSError) else _explain(error)
         raise UnusableConfiguration(f"{path}: logging cannot be set up from this file: {reason}") from error
     _safeguard_all(debug)
 
 
-def _explain_file(path: Path, error: OSError) -> str:
+def _text(path: Path) -> str:
+    try:
+        return read_own_file(path)[0].decode("utf-8-sig")
+    except OSError as error:
+        error.filename = None  # of its path only one step; it would pass for a log that cannot be opened
+        raise
+
+
+def _explain_file(error: OSError) -> str:
     reason = error.strerror or str(error)
-    if error.filename is None or Path(error.filename) == path:
+    if error.filename is None:
         return reason
     folder = Path(error.filename).parent
     advice = "change the path, or choose another --log-config"
@@ -182,6 +190,9 @@ def _explain(error: Exception) -> str:
 
     if isinstance(error, configparser.MissingSectionHeaderError):
         return f"line {error.lineno} stands before any [section]"
+    if isinstance(error, UnicodeDecodeError):
+        line = error.object.count(b"\n", 0, error.start) + 1
+        return f"line {line} is not UTF-8; convert the file, for example with iconv"
     if isinstance(error, configparser.ParsingError):
         return f"line {error.errors[0][0]} is neither NAME=VALUE nor a [section]"
     if isinstance(error, configparser.InterpolationError):

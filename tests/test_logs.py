@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 import subprocess
@@ -240,7 +241,7 @@ def test_a_file_that_others_can_write_is_refused_since_it_could_run_commands(min
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (None, "No such file"),
+        (None, ": No such file or directory\n"),
         ("", "'formatters' is missing"),
         ("[loggers]\nkeys=root\nsecret: ok\npassword secret\n", "line 4 is neither"),
         ("password=secret\n", "line 1 stands before any"),
@@ -249,7 +250,7 @@ def test_a_file_that_others_can_write_is_refused_since_it_could_run_commands(min
         (MINIMAL.format(handler="FileHandler", arguments="("), "SyntaxError"),
         (MINIMAL.format(handler="FileHandler", arguments="('/nonexistent/x.log',)"), "create the folder /nonexistent,"),
         (MINIMAL.format(handler="FileHandler", arguments="('/',)"), "/: Is a directory; change the path"),
-        ("\udcff", "UnicodeDecodeError"),
+        ("[loggers]\n\udcff", "line 2 is not UTF-8; convert the file"),
         (
             MINIMAL.format(handler="StreamHandler", arguments="(sys.stderr,)").replace("keys=root", "keys=root,ours"),
             "'logger_ours' is missing",
@@ -264,8 +265,14 @@ def test_a_wrong_file_is_named_with_what_is_wrong(content: str | None, complaint
     heard, refused = result.stderr.splitlines()
     assert heard.endswith("ERROR s3napback: still heard"), "after the failure nothing is logged any more"
     assert refused.startswith(f"refused: {path}: ")
-    assert complaint in refused
+    assert complaint in f"{refused}\n"
     assert "secret" not in refused
+
+
+def test_what_an_editor_puts_before_the_first_line_is_passed_over(minimal: Path) -> None:
+    minimal.write_bytes(codecs.BOM_UTF8 + minimal.read_bytes().lstrip())
+    run("start(sys.argv[1]); logging.getLogger('s3napback').info('told')", minimal)
+    assert (minimal.parent / "only.log").read_text() == "told\n"
 
 
 def test_handlers_opened_before_the_one_that_fails_are_closed(tmp_path: Path) -> None:

@@ -173,7 +173,7 @@ class S3Store:
             if status_of(error) == 404 and is_foreign(error):
                 list_objects(self._bucket, named["Key"], {"MaxKeys": 1}, client)
                 return client.head_object(**named)
-            if status_of(error) not in {400, 403}:
+            if status_of(error) == 404 or not 400 <= status_of(error) < 500 or is_passing(error):
                 raise
             told = self._refusal_in_words(named, client)
             if told is not None and status_of(told) == status_of(error):
@@ -198,7 +198,8 @@ class S3Store:
             key=key,
             size=required(answer, "ContentLength", doing),
             modified=in_utc(required(answer, "LastModified", doing)),
-            metadata={name.lower(): value for name, value in answer.get("Metadata", {}).items()},
+            # Blanks around the value of a header mean nothing; what stands on the way may put some there.
+            metadata={name.lower(): value.strip() for name, value in answer.get("Metadata", {}).items()},
             version=tag_of(answer),
             storage_class=answer.get("ArchiveStatus") or answer.get("StorageClass", ""),
             restore_state=answer.get("Restore", ""),

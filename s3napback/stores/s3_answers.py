@@ -35,11 +35,16 @@ def problem_of_answer(answer: Any, address: str, start: int, end: int | None, ve
     if version and tag_of(answer) != version:
         return StoreError(f"reading {address} failed: it has been replaced by another object meanwhile")
     told = str(answer.get("ContentRange") or "")
-    if (start or told) and not told.startswith(f"bytes {start}-"):
+    is_elsewhere = bool(start or told) and not told.startswith(f"bytes {start}-")
+    is_longer = end is not None and answer.get("ContentLength", 0) > end - start
+    if is_strange and (encoding := answer.get("ContentEncoding")):
+        return StoreError(
+            f"reading {address} failed: a proxy on the way has encoded it ({encoding}): have it pass answers on as "
+            "they are"
+        )
+    if is_elsewhere or is_longer:
         return StoreError(f"reading {address} failed: the store does not give parts of objects")
-    if end is not None and "ContentRange" not in answer and answer.get("ContentLength", 0) > end - start:
-        return StoreError(f"reading {address} failed: the store does not give parts of objects")
-    if end is not None and answer.get("ContentLength") != end - start:
+    if is_strange:
         return StoreError(f"reading {address} failed: it ends before byte {end}")
     return None
 

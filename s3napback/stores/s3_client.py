@@ -34,6 +34,7 @@ from s3napback.stores.s3_errors import (
 )
 from s3napback.stores.s3_givers import Asked
 from s3napback.stores.s3_model import use_model
+from s3napback.stores.s3_pages import Acquaintance
 from s3napback.stores.s3_session import CarefulParsers, LimitedSession
 from s3napback.stores.waiting import Patience, Waiting, never, patiently
 
@@ -122,6 +123,7 @@ class Clients:
         self._being_asked: botocore.session.Session | None = self._session
         self._asked: Asked = others._asked if others else Asked()
         self._answered: set[tuple[str, str]] = others._answered if others else set()
+        self._acquaintance: Acquaintance = others._acquaintance if others else Acquaintance()
         self._has_had_some = bool(credentials.key) or self._session is not None
 
     def prompt(self) -> S3Client:
@@ -174,6 +176,7 @@ class Clients:
         made = _make_client(session, self._settings, waiting, self._answered)
         vars(vars(made)["_request_signer"])["_credentials"] = self._signing
         made.meta.events.register("before-sign.s3", self._drop_expectation)
+        made.meta.events.register("after-call.s3", self._acquaintance.look)
         made.meta.events.register("after-call.s3", partial(self._learn, session))
         made.meta.events.register("before-call.s3.HeadBucket", _follow_no_further)
         return made

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -109,6 +109,7 @@ _PASSING = frozenset(
 _SKEWED = "RequestTimeTooSkewed"
 """Until the clock is set, as it is soon after a machine has slept."""
 _RENEWED = "s3napback-renewed"
+_PAGE = "s3napback-page"
 _EXPIRED = frozenset(
     {
         *("ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId", "InvalidToken", "InvalidTokenId"),
@@ -228,7 +229,7 @@ def _is_passing_answer(error: ClientError, status: int, code: str) -> bool:
         or code.rpartition(".")[2] in _PASSING
         or code == _SKEWED
         or _is_of_a_proxy(error)
-        or _RENEWED in error.response.get("Error", {})
+        or bool({_RENEWED, _PAGE} & error.response.get("Error", {}).keys())
     )
 
 
@@ -253,8 +254,31 @@ def is_absence(error: BaseException) -> bool:
 
 def is_foreign(error: ClientError) -> bool:
     """Whether an answer has nothing by which it could be told to be a store's; those of some stores do not have it."""
-    headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    return not any(name.lower().startswith("x-amz") for name in headers)
+    return not is_marked(error.response)
+
+
+def is_marked(answer: Mapping[str, Any]) -> bool:
+    """Whether an answer, as botocore has read it, has something by which it is a store's."""
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    return any(name.lower().startswith("x-amz") for name in headers)
+
+
+def note_page(operation: str, parsed: Any) -> None:
+    """Have a refusal count as passing if it is no store's, where there is one that has answered before.
+
+    Args:
+        operation: what was asked for.
+        parsed: botocore's reading of an answer, which becomes the error.
+    """
+    error = ClientError(parsed, operation)
+    if _is_of_no_store(error) and _has_no_words(error) and status_of(error) not in _ADVICE_ON_STATUS:
+        parsed["Error"][_PAGE] = True
+
+
+def _is_of_no_store(error: ClientError) -> bool:
+    is_page = _has_no_words(error) and is_foreign(error) and 400 <= status_of(error) < 500
+    is_mute = error.operation_name != "HeadObject" and (is_page or _is_wordless(error))
+    return 300 <= status_of(error) < 400 or is_mute
 
 
 def note_renewal(parsed: dict[str, Any]) -> bool:
@@ -345,10 +369,7 @@ def translated(doing: str) -> Iterator[None]:
 
 def _advice(error: ClientError) -> str:
     known = _ADVICE.get(code_of(error)) or _ADVICE_ON_STATUS.get(status_of(error))
-    is_page = _has_no_words(error) and is_foreign(error) and 400 <= status_of(error) < 500
-    is_mute = error.operation_name != "HeadObject" and (is_page or _is_wordless(error))
-    is_strange = 300 <= status_of(error) < 400 or is_mute
-    if not known and is_strange:
+    if not known and _is_of_no_store(error):
         known = _NO_S3
     if known:
         return known

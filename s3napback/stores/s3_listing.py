@@ -6,8 +6,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from botocore.parsers import ResponseParserError
-
 from s3napback.errors import StoreError
 from s3napback.stores import EARLIEST, LATEST
 from s3napback.stores.s3_errors import SenselessAnswer, required
@@ -20,9 +18,6 @@ MOST_KEYS = 10_000_000
 
 MOST_EMPTY_PAGES = 1_000
 """One after the other. Stores may have to look at many deleted objects before they find one that is there."""
-
-_OF_A_LISTING = frozenset({"Name", "Prefix", "KeyCount", "MaxKeys", "IsTruncated", "Contents", "Versions"})
-"""Of which every listing has several, an empty one as well."""
 
 
 def listed(pages: Iterable[Any], doing: str) -> Iterator[Any]:
@@ -62,24 +57,13 @@ def listed(pages: Iterable[Any], doing: str) -> Iterator[Any]:
 
 
 def list_objects(bucket: str, prefix: str, more: Mapping[str, Any], client: S3Client) -> Any:
-    """One page of the objects below a prefix; ``more`` continues an earlier one.
-
-    Raises:
-        ResponseParserError: the answer is none. A page for people, well-formed, would pass for an empty listing.
-    """
-    return _listing(lambda: client.list_objects_v2(Bucket=bucket, Prefix=prefix, **more))
+    """One page of the objects below a prefix; ``more`` continues an earlier one."""
+    return _decoded(lambda: client.list_objects_v2(Bucket=bucket, Prefix=prefix, **more))
 
 
 def list_versions(bucket: str, prefix: str, more: Mapping[str, Any], client: S3Client) -> Any:
     """The same of versions and deletions."""
-    return _listing(lambda: client.list_object_versions(Bucket=bucket, Prefix=prefix, **more))
-
-
-def _listing(request: Callable[[], Any]) -> Any:
-    answer = _decoded(request)
-    if not answer.keys() & _OF_A_LISTING:
-        raise ResponseParserError
-    return answer
+    return _decoded(lambda: client.list_object_versions(Bucket=bucket, Prefix=prefix, **more))
 
 
 def list_uploads(bucket: str, prefix: str, more: Mapping[str, Any], client: S3Client) -> Any:

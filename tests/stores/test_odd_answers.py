@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -59,7 +61,7 @@ def test_a_page_in_place_of_the_beginning_of_an_object_is_told_as_none_of_a_stor
     """As of a network that wants people to log in; it said that the store gives no parts of objects."""
     page = b"<html><body><p>Please log in</p></body></html>"
     on_moto.proxy.add(Fault("GetObject", lambda _request, _forward: Answer(200, {"Content-Type": "text/html"}, page)))
-    with pytest.raises(StoreError, match="the store's answer lacks ETag; check Endpoint, and proxies"):
+    with pytest.raises(StoreError, match="the answer is not that of an S3 server"):
         list(on_moto.store.read("k", end=1))
 
 
@@ -73,6 +75,25 @@ def test_another_stretch_than_was_asked_for_is_not_taken_for_the_beginning(on_mo
         list(on_moto.store.read("k", end=end))
 
 
+def encoded(reply: Answer) -> Answer:
+    return replace(reply, body=gzip.compress(reply.body), headers={**reply.headers, "Content-Encoding": "gzip"})
+
+
+def lengthened(reply: Answer) -> Answer:
+    return replace(reply, body=reply.body + b"more")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"), [(encoded, "a proxy on the way has encoded it .gzip"), (lengthened, "does not give parts of")]
+)
+def test_a_stretch_that_is_longer_is_not_said_to_be_short(
+    on_moto: S3Bench, change: Callable[[Answer], Answer], words: str
+) -> None:
+    on_moto.proxy.add(Fault("GetObject", change_answer(change)))
+    with pytest.raises(StoreError, match=words):
+        list(on_moto.store.read("k", end=4))
+
+
 PAGES = {
     "for people": b"<html><body><p>Please log in</p></body></html>",
     "of a console": b"\xef\xbb\xbf\n<!DOCTYPE html>\n<html lang=en><head><meta charset=utf-8><title>Console</title>",
@@ -82,9 +103,14 @@ PAGES = {
 }
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_a_page_that_is_no_listing_is_not_taken_for_an_empty_one(on_moto: S3Bench, page: str) -> None:
-    on_moto.proxy.add(Fault("ListObjectsV2|ListObjectVersions", lambda *_others: Answer(200, {}, PAGES[page])))
+def page(kind: str, status: int = 200) -> Any:
+    """Answer with a page; to a HEAD with its head alone."""
+    return lambda request, _forward: Answer(status, {}, b"" if request.method == "HEAD" else PAGES[kind])
+
+
+@pytest.mark.parametrize("kind", PAGES)
+def test_a_page_that_is_no_listing_is_not_taken_for_an_empty_one(on_moto: S3Bench, kind: str) -> None:
+    on_moto.proxy.add(Fault("ListObjectsV2|ListObjectVersions", page(kind)))
     words = "the answer is not that of an S3 server: check Endpoint, and proxies on the way to it"
     with pytest.raises(UnusableStore, match=words):
         on_moto.open().check()
@@ -92,32 +118,40 @@ def test_a_page_that_is_no_listing_is_not_taken_for_an_empty_one(on_moto: S3Benc
         list(on_moto.store.list(""))
 
 
-OF_NO_STORE = ["for people", "of a console", "of words"]
+IN_PARTS = ["CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"]
 
 
 @pytest.mark.parametrize(
-    ("operation", "page"),
+    ("operation", "kind", "status"),
     [
-        *product(["PutObject"], OF_NO_STORE),
-        *product(["ListObjectsV2", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"], OF_NO_STORE[:1]),
+        *product(["PutObject"], PAGES, [200]),
+        *product(
+            ["ListObjectsV2", "HeadObject", "GetObject", "DeleteObject", *IN_PARTS], ["of another service"], [200]
+        ),
+        *[("PutObject", "for people", 302), ("HeadObject", "for people", 302)],
+        *[("HeadObject", "for people", 405), ("HeadObject", "for people", 401)],
+        *[("GetObject", "for people", 403), ("DeleteObject", "for people", 401)],
     ],
 )
-def test_a_page_in_the_midst_of_a_run_is_an_outage(on_rclone: S3Bench, operation: str, page: str) -> None:
+def test_a_page_in_the_midst_of_a_run_is_an_outage(on_rclone: S3Bench, operation: str, kind: str, status: int) -> None:
     store = on_rclone.open(outage_seconds=30)
     store.check()
     assert list(store.list(""))
-    on_rclone.proxy.add(Fault(operation, lambda *_others: Answer(200, {}, PAGES[page]), {1, 2}))
-    data = SMALL if operation == "PutObject" else bytes(2 * PART)
+    on_rclone.proxy.add(Fault(operation, page(kind, status), 1))
+    data = bytes(2 * PART) if operation in IN_PARTS else SMALL
+    store.delete("k")
     store.put("k", BytesSource(data), metadata("new"))
+    assert store.head("k")
+    assert b"".join(store.read("k")) == data
     assert [found.key for found in store.list("")] == ["k"]
-    assert on_rclone.proxy.operations().count(operation) >= 3
+    assert on_rclone.proxy.operations().count(operation) >= 2
     on_rclone.assert_replaced_by(data)
 
 
-@pytest.mark.parametrize("page", OF_NO_STORE)
-def test_a_page_is_not_taken_for_the_end_of_an_archive(on_rclone: S3Bench, page: str) -> None:
+@pytest.mark.parametrize("kind", [kind for kind in PAGES if kind != "empty"])
+def test_a_page_is_not_taken_for_the_end_of_an_archive(on_rclone: S3Bench, kind: str) -> None:
     on_rclone.store.put("k", BytesSource(SMALL), metadata("old"))
-    on_rclone.proxy.add(Fault("DeleteObject", lambda *_others: Answer(200, {}, PAGES[page])))
+    on_rclone.proxy.add(Fault("DeleteObject", page(kind)))
     with pytest.raises(StoreError, match="the answer is not that of an S3 server"):
         on_rclone.store.delete("k")
 
@@ -132,15 +166,14 @@ def test_a_listing_that_is_cut_off_is_asked_for_once_more(on_moto: S3Bench) -> N
     assert [found.key for found in on_moto.store.list("")] == ["k"]
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("kind", PAGES)
 @pytest.mark.parametrize("is_helper", [False, True])
 def test_a_page_that_answers_what_was_sent_is_not_taken_for_its_success(
-    on_rclone: S3Bench, page: str, is_helper: bool
+    on_rclone: S3Bench, kind: str, is_helper: bool
 ) -> None:
-    on_rclone.proxy.add(Fault("PutObject", lambda *_others: Answer(200, {}, PAGES[page])))
-    words = "the answer is not that of an S3 server" if page in OF_NO_STORE else "reported success but"
+    on_rclone.proxy.add(Fault("PutObject", page(kind)))
     began = time.monotonic()
-    with pytest.raises(StoreError, match=words):
+    with pytest.raises(StoreError, match="the answer is not that of an S3 server"):
         on_rclone.store.put("k", BytesSource(SMALL), metadata("new"), is_helper=is_helper)
     assert time.monotonic() - began < 10
     on_rclone.assert_nothing_changed()
@@ -164,6 +197,18 @@ def rewritten(element: str, text: str) -> Any:
         return replace(reply, body=body.encode())
 
     return change_answer(change)
+
+
+def padded(reply: Answer) -> Answer:
+    values = {name: f" {value}\t " for name, value in reply.headers.items() if name.lower().startswith("x-amz-meta")}
+    assert values
+    return replace(reply, headers={**reply.headers, **values})
+
+
+def test_blanks_around_the_values_of_metadata_mean_nothing(on_moto: S3Bench) -> None:
+    on_moto.proxy.add(Fault("HeadObject", change_answer(padded)))
+    on_moto.store.put("k", BytesSource(SMALL), metadata("new"))
+    on_moto.assert_replaced_by(SMALL)
 
 
 SENSELESS = {

@@ -130,7 +130,7 @@ COMPLETIONS_WITHOUT_EFFECT = {
 @pytest.mark.parametrize("operation", ["CreateMultipartUpload", "UploadPart", "HeadObject", "GetObject", "PutObject"])
 def test_an_answer_without_content_is_a_failure(on_moto: S3Bench, operation: str) -> None:
     on_moto.proxy.add(Fault(operation, lambda _request, _forward: Answer(200, {}, b"")))
-    with pytest.raises(StoreError, match=r"failed: the store's answer lacks|failed: it ends|reported success but"):
+    with pytest.raises(StoreError, match="the answer is not that of an S3 server"):
         on_moto.store.put("k", BytesSource(SMALL if operation == "PutObject" else LARGE), metadata("new"))
         list(on_moto.store.read("k", end=len(SMALL)))
     if operation not in {"HeadObject", "GetObject"}:
