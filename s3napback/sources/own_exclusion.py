@@ -92,7 +92,7 @@ def said_of(rounds: Sequence[str]) -> list[str]:
     """What is to be told of these, one line."""
     if not rounds:
         return []
-    others = f" (so do {counted(len(rounds) - 1, 'other')})" if len(rounds) > 1 else ""
+    others = f" (and {counted(len(rounds) - 1, 'other')} likewise)" if len(rounds) > 1 else ""
     where = f"{printable(rounds[0])} leads to a folder in which it lies itself{others}"
     return [f"{where}, and is left out: tar follows links (--dereference), and would go round there. Exclude it"]
 
