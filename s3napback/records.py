@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from enum import Enum
 from functools import cache
 from operator import attrgetter
 from reprlib import recursive_repr
@@ -53,36 +54,52 @@ def _record(
     return make if cls is None else make(cls)
 
 
+class _Way(Enum):
+    """How a field comes by its value."""
+
+    GIVEN = "self.{name} = {name}"
+    GIVEN_OR_MADE = "self.{name} = make_{name}() if {name} is absent else {name}"
+    MADE = "self.{name} = make_{name}()"
+
+
+def _way(field: dataclasses.Field[Any]) -> _Way | None:
+    """None where ``__init__`` leaves a field alone."""
+    if field.init:
+        return _Way.GIVEN if field.default_factory is dataclasses.MISSING else _Way.GIVEN_OR_MADE
+    return None if field.default is field.default_factory else _Way.MADE  # neither is anything
+
+
+def _maker(field: dataclasses.Field[Any]) -> Callable[[], object]:
+    """What makes a field's value."""
+    return (lambda: field.default) if field.default_factory is dataclasses.MISSING else field.default_factory
+
+
 def _beginning(made: type[Any]) -> FunctionType:
-    """The ``__init__`` of a class. Fields that are left out of it are left alone by it."""
-    fields = [field for field in dataclasses.fields(made) if field.init]
-    makers = [field.default_factory for field in fields]
-    is_made = tuple(maker is not dataclasses.MISSING for maker in makers)
-    template = _template(is_made, is_checked=hasattr(made, "__post_init__"))
-    names = {f"field_{place}": field.name for place, field in enumerate(fields)}
+    """The ``__init__`` of a class, none of whose fields is given by its name alone."""
+    ways = [(field, way) for field in dataclasses.fields(made) if (way := _way(field))]
+    template = _template(tuple(way for _field, way in ways), is_checked=hasattr(made, "__post_init__"))
+    names = {f"field_{place}": field.name for place, (field, _way) in enumerate(ways)}
     code = template.replace(
         co_varnames=tuple(names.get(name, name) for name in template.co_varnames),
         co_names=tuple(names.get(name, name) for name in template.co_names),
     )
-    known = {f"make_{place}": maker for place, maker in enumerate(makers)}
-    values = [_ABSENT if is_new else field.default for field, is_new in zip(fields, is_made, strict=True)]
+    makers = {f"make_field_{place}": _maker(field) for place, (field, _way) in enumerate(ways)}
+    values = [_ABSENT if way is _Way.GIVEN_OR_MADE else field.default for field, way in ways if field.init]
     defaults = tuple(value for value in values if value is not dataclasses.MISSING)
-    method = FunctionType(code, {"__name__": __name__, "absent": _ABSENT, **known}, "__init__", defaults)
+    method = FunctionType(code, {"__name__": __name__, "absent": _ABSENT, **makers}, "__init__", defaults)
     method.__qualname__ = f"{made.__qualname__}.__init__"
     return method
 
 
 @cache
-def _template(is_made: tuple[bool, ...], *, is_checked: bool) -> CodeType:
-    """``__init__`` for so many fields, of which some may be made anew for each record."""
-    names = [f"field_{place}" for place in range(len(is_made))]
-    lines = [f"def __init__({', '.join(['self', *names])}):"]
-    for place, (name, maybe) in enumerate(zip(names, is_made, strict=True)):
-        lines.append(
-            f"  self.{name} = make_{place}() if {name} is absent else {name}" if maybe else f"  self.{name} = {name}"
-        )
-    lines.append("  self.__post_init__()" if is_checked else "  return None")
-    module = compile("\n".join(lines), f"<{__name__}>", "exec")
+def _template(ways: tuple[_Way, ...], *, is_checked: bool) -> CodeType:
+    """``__init__`` for so many fields."""
+    names = [f"field_{place}" for place in range(len(ways))]
+    given = [name for name, way in zip(names, ways, strict=True) if way is not _Way.MADE]
+    lines = [way.value.format(name=name) for name, way in zip(names, ways, strict=True)]
+    lines.append("self.__post_init__()" if is_checked else "return None")
+    text = "\n ".join((f"def __init__({', '.join(['self', *given])}):", *lines))
+    module = compile(text, f"<{__name__}>", "exec")
     return next(part for part in module.co_consts if isinstance(part, CodeType))
 
 

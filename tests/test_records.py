@@ -47,6 +47,8 @@ class Bases:
             last: str = "x"
             table: dict[str, int] = field(default_factory=dict)
             sum: int = field(init=False)
+            own: list[int] = field(default_factory=list, init=False)
+            flag: bool = field(default=False, init=False)
 
             def __post_init__(self) -> None:
                 object.__setattr__(self, "sum", len(self.items))
