@@ -24,6 +24,8 @@ _TELLING: Mapping[str, Collection[str]] = {
     **dict.fromkeys(("GetObject", "HeadObject", "PutObject", "UploadPart"), _OF_AN_OBJECT),
 }
 """By operation, what every store's answer has at least one of, one to an empty bucket as well."""
+_NO_UPLOADS = b"<ListMultipartUploadsResult"
+"""What all of a listing may be that has none."""
 _MUTE = frozenset({"AbortMultipartUpload", "DeleteObject", "PutObjectRetention"})
 """Operations to which a store answers without a word."""
 
@@ -60,5 +62,7 @@ def _is_page(operation: str, parsed: dict[str, Any], http_response: Any) -> bool
         return not is_marked(parsed) and bool(http_response.content.strip())
     telling = _TELLING.get(operation, ())
     if telling is _OF_AN_OBJECT and is_marked(parsed):
+        return False
+    if operation == "ListMultipartUploads" and _NO_UPLOADS in http_response.content:
         return False
     return bool(telling) and parsed.keys().isdisjoint(telling)
