@@ -139,13 +139,9 @@ def _may_match(pattern: str, path: str) -> bool:
 
 def _leaves_out(pattern: str, path: str) -> bool:
     parts = path.split("/")
-    for end in range(2, len(parts) + 1):
-        if pattern.startswith("/"):
-            if fnmatchcase("/".join(parts[:end]), pattern):
-                return True
-        elif any(fnmatchcase("/".join(parts[begin:end]), pattern) for begin in range(1, end)):
-            return True
-    return False
+    # A wildcard crosses slashes: what begins at any name in a path is behind one of them.
+    whole = pattern if pattern.startswith("/") else f"*/{pattern}"
+    return any(fnmatchcase("/".join(parts[:end]), whole) for end in range(2, len(parts) + 1))
 
 
 def _sentence(kind: str, paths: Sequence[str]) -> str:

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from fnmatch import translate
 from pathlib import Path
 
 from s3napback.config.settings import Job, JobSettings
 from s3napback.config.tar_options import literal_pattern
 from s3napback.errors import SourceError
 from s3napback.formatting import counted, printable
-from s3napback.regexes import regex
+from s3napback.sources.in_use import is_excluded
 from s3napback.sources.looking import follows_links
 from s3napback.sources.own_store import store_within
 
@@ -62,10 +62,11 @@ def rounds_in(job: Job) -> list[str]:
     if not follows_links(job.settings.tar_options):
         return []
     found, followed = list[str](), 0
-    is_left_out = _left_out_by(job.settings)
+    options = (option.removeprefix(_OPTION) for option in job.settings.tar_options if option.startswith(_OPTION))
+    patterns = (*job.settings.exclude, *options)
     begun = _identity(job.target)
     around = {begun}
-    open_folders = [(begun, _folders_of(job.target, is_left_out))]
+    open_folders = [(begun, _folders_of(job.target, patterns))]
     while open_folders:
         identity, folders = open_folders[-1]
         path = next(folders, None)
@@ -84,7 +85,7 @@ def rounds_in(job: Job) -> list[str]:
                 "follow (TarOptions --dereference): Exclude those that lead to each other"
             )
         around.add(inner)
-        open_folders.append((inner, _folders_of(path, is_left_out)))
+        open_folders.append((inner, _folders_of(path, patterns)))
     return found
 
 
@@ -97,14 +98,19 @@ def said_of(rounds: Sequence[str]) -> list[str]:
     return [f"{where}, and is left out: tar follows links (--dereference), and would go round there. Exclude it"]
 
 
-def _folders_of(path: str, is_left_out: Callable[[str], bool]) -> Iterator[str]:
+def _folders_of(path: str, patterns: Collection[str]) -> Iterator[str]:
     """The folders in one, and links to folders. What cannot be looked at tar reports."""
-    try:
-        with os.scandir(path) as entries:
-            found = [entry.path for entry in entries if entry.is_dir()]
-    except OSError:
-        return iter(())
-    return (each for each in sorted(found) if not is_left_out(each))
+    found: list[str] = []
+    with suppress(OSError), os.scandir(path) as entries:
+        found = [entry.path for entry in entries if _is_folder(entry)]
+    # Nobody shall go through ``/proc``.
+    return (each for each in sorted(found) if not is_excluded(each, patterns))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    with suppress(OSError):  # a link to itself
+        return entry.is_dir()
+    return False
 
 
 def _identity(path: str) -> _Identity | None:
@@ -114,13 +120,3 @@ def _identity(path: str) -> _Identity | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
-
-
-def _left_out_by(settings: JobSettings) -> Callable[[str], bool]:
-    """Whether a pattern fits a path itself, of which nothing above is left out: nobody shall go through ``/proc``."""
-    options = (option.removeprefix(_OPTION) for option in settings.tar_options if option.startswith(_OPTION))
-    patterns = [pattern.rstrip("/") for pattern in (*settings.exclude, *options)]
-    if not patterns:
-        return lambda _path: False
-    fits = regex("|".join(translate(each if each.startswith("/") else f"*/{each}") for each in patterns))
-    return lambda path: fits.match(path) is not None
