@@ -177,7 +177,7 @@ class _Chooser:
             first = None if member.is_directory else self.tree.links_to(path, self.number)
             if first is None or member.type == HARD_LINK:
                 return None
-            return first, _renamed(member, _name_keyword(member), joined(self.top, first))
+            return first, _renamed(member, _name_keyword(member), self._spelled(first, member.path))
         if member.is_directory:
             return path, _of_folder(member)
         headers = self._linked(member, path) if member.type == HARD_LINK else b"".join(_own(member.raw))
@@ -191,7 +191,17 @@ class _Chooser:
         first = self.tree.links_to(target, self.number)
         if first is None or first == path:
             return b""
-        return _renamed(member, b"linkpath", joined(self.top, first))
+        return _renamed(member, b"linkpath", self._spelled(first, member.link))
+
+    def _spelled(self, path: bytes, like: bytes) -> bytes:
+        """A path as the archive would name it, of which another name is known.
+
+        The root directory is ``.`` there, and a source that is a link has ``/.`` behind it. Whether a member lies in
+        the folder before it tar sees by the letters.
+        """
+        known = self._within(like)
+        beginning = like.removesuffix(known) if known else b""
+        return beginning + path if beginning != like else joined(self.top, path)
 
     def _is_given(self, path: bytes) -> bool:
         """Whether this archive holds what was there under a path on the day."""

@@ -6,6 +6,7 @@ import io
 import logging
 import os
 import socket
+import subprocess
 import tarfile
 from datetime import date
 from pathlib import Path
@@ -198,3 +199,24 @@ def test_of_a_folder_below_one_that_was_not_read_all_comes_that_a_restore_brings
     with tarfile.open(fileobj=io.BytesIO(site.run("dump", "/etc", "d/b", day=None).stdout.encode())) as tar:
         assert tar.getnames() == ["etc/d/b", "etc/d/b/g"]
     assert "or a folder above it could not be read" in site.run("dump", "/etc", "d/b/g", day=None, expect=1).stderr
+
+
+def test_a_folder_of_a_linked_source_keeps_its_time_where_a_file_in_it_had_another_name(site: Site) -> None:
+    """Such a source is ``…/.`` in archives, and tar sees by the letters of names when it leaves a folder."""
+    site.source.rename(site.root / "real")
+    site.source.symlink_to("real")
+    (site.source / "d/inner").mkdir(parents=True)
+    (site.source / "a").write_text("linked")
+    (site.source / "d/x").hardlink_to(site.source / "a")
+    (site.source / "d/y").hardlink_to(site.source / "a")
+    (site.source / "d/inner/z").hardlink_to(site.source / "a")
+    for folder in ("d/inner", "d"):
+        os.utime(site.source / folder, (10**9, 10**9))
+    site.configure_cycle("Diffs 6")
+    night(site, 0)
+    where = site.root / "out"
+    where.mkdir()
+    subprocess.run(["tar", "-xp", "-C", str(where)], input=dumped(site, "d")[0], check=True)
+    found = where / site.name() / "d"
+    assert [path.stat().st_mtime for path in (found, found / "inner")] == [10**9, 10**9]
+    assert {(found / name).read_text() for name in ("x", "y", "inner/z")} == {"linked"}
