@@ -48,8 +48,13 @@ class Times:
         return self.step < _UNNOTICED and self.first <= _EARLY and self.last >= _LATE
 
     def has(self, nanoseconds: int) -> bool:
-        """Whether a time lies among them, were it between two steps."""
-        seconds = nanoseconds // _SECOND
+        """Whether a time lies among them, were it between two steps.
+
+        Of the first second and of the last one Linux keeps no fractions.
+        """
+        seconds, fraction = divmod(nanoseconds, _SECOND)
+        if fraction and self.step < _SECOND and seconds in (self.first, self.last):
+            return False
         return (self.first <= _EARLY or self.first <= seconds) and (self.last >= _LATE or seconds <= self.last)
 
     def is_step(self, nanoseconds: int) -> bool:

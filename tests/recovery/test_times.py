@@ -85,21 +85,23 @@ def test_where_nothing_is_lost_nothing_is_said(site: Site, tmp_path: Path) -> No
 
 
 def test_a_time_that_ext4_has_not_is_told_by_path(site: Site, tmp_path: Path) -> None:
-    """Of the year 1601, as Windows writes where it knows of none, and of a broken clock."""
+    """Of the year 1601, as Windows writes where it knows of none, and of a broken clock; or one within the last second."""
     site.configure_cycle("Diffs 6")
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(site.source)], check=True)
     try:
         for name, seconds in (("early", -11_644_473_600), ("late", 1 << 40), ("usual", 15_032_385_535)):
             (site.source / name).write_text(name)
             os.utime(site.source / name, (0, seconds))
+        (site.source / "fraction").touch()
+        os.utime(site.source / "fraction", ns=(0, 15_032_385_535_500_000_000))
         site.run(day=0)
     finally:
         subprocess.run(["umount", str(site.source)], check=True)
     with with_whole_seconds(tmp_path / "target", 256) as disk:
         out = f"{disk}/out{site.source}"
         told = errors(site.run("restore", str(site.source), "--to", f"{disk}/out", day=None, expect=1).stderr)
-        lacking = [f"  {out}/early", f"  {out}/late"]
-        assert told[1:] == ["2 paths: times not set (the target has no such times)", *lacking]
+        lacking = [f"  {out}/early", f"  {out}/fraction", f"  {out}/late"]
+        assert told[1:] == ["3 paths: times not set (the target has no such times)", *lacking]
         assert Path(f"{out}/usual").stat().st_mtime == 15_032_385_535
 
 
@@ -143,3 +145,6 @@ def test_a_step_too_short_to_be_noticed_is_none() -> None:
     assert Times(1, 0).has(1 << 70)
     assert not Times(1, 0).has(-1)
     assert not Times(1, 0, LATE).has((LATE + 1) * 1_000_000_000)
+    assert [Times(1, 0, LATE).has(time) for time in (0, 1, LATE * 1_000_000_000, LATE * 1_000_000_000 + 1)] == [
+        *(True, False, True, False),
+    ]
