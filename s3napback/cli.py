@@ -381,7 +381,10 @@ def _run_command_line() -> int:
 def main() -> None:
     """Run the command line and end the process with its exit code."""
     try:
-        sys.exit(_exit_code(_run_command_line))
+        try:
+            sys.exit(_exit_code(_run_command_line))
+        finally:
+            ending.disregard_signals()
     except Interrupted as interruption:
         say_last(f"{interruption}; what was not finished is discarded, and what was there before stays")
         ending.leave(interruption.exit_code)

@@ -131,6 +131,16 @@ def catch_signals(cleaning_seconds: float = CLEANING_SECONDS) -> None:
     threading.Thread(target=_watch, args=(reader, caught, cleaning_seconds), name="ending", daemon=True).start()
 
 
+def disregard_signals() -> None:
+    """Let a signal change nothing any more, since all is done but what the process ends with.
+
+    Should that hang, one that has come still ends it by force.
+    """
+    for number in SIGNALS:
+        if callable(signal.getsignal(number)):
+            signal.signal(number, lambda _number, _frame: None)
+
+
 @contextmanager
 def deferred_signals() -> Iterator[None]:
     """Hold back the Python handlers of ``SIGNALS`` until the block has ended, then let them run.

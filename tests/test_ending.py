@@ -217,3 +217,22 @@ def test_signals_wait_until_a_protected_stretch_is_over() -> None:
     finally:
         signal.signal(signal.SIGTERM, previous)
     assert events == ["finished", "handled"]
+
+
+def test_a_signal_that_comes_when_all_is_done_changes_nothing() -> None:
+    """While logs send what they have held back, say, which may take a while."""
+    program = """
+from s3napback import cli
+
+def finish():
+    ready()
+    time.sleep(0.5)
+
+cli.finish = finish
+cli._run_command_line = lambda: 3
+cli.main()
+"""
+    with started(program) as process:
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=30)[1] == ""
+    assert process.returncode == 3
