@@ -89,6 +89,7 @@ def read_time(text: str) -> datetime:
     Raises:
         ValueError: it is none.
         OverflowError: it is out of range.
+        UnclearMoment: it is two.
     """
     return _instant(text.strip())
 
@@ -110,4 +111,17 @@ def _instant(text: str) -> datetime:
     if found is None:
         raise ValueError(text)
     zone = (found[3] or "").replace("UTC", "Z")
-    return isoparse(f"{found[1]}T{found[2]}{zone}").astimezone(timezone.utc)
+    written = isoparse(f"{found[1]}T{found[2]}{zone}")
+    if written.tzinfo is None:
+        _require_one(written, text)
+    return written.astimezone(timezone.utc)
+
+
+def _require_one(local: datetime, text: str) -> None:
+    """Refuse a local time that comes twice, or not at all, since clocks are changed."""
+    readings = [local.replace(fold=fold).astimezone() for fold in (0, 1)]
+    if readings[0].utcoffset() != readings[1].utcoffset():
+        zones = " or ".join(f"{each:%z}"[:3] + ":" + f"{each:%z}"[3:5] for each in readings)
+        raise UnclearMoment(
+            f"{text!r}: clocks are changed in that hour; write it with {zones} behind it, as you mean it"
+        )

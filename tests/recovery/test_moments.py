@@ -7,7 +7,7 @@ from datetime import date, datetime, timezone
 
 import pytest
 
-from s3napback.recovery.moments import Moment, UnclearMoment, read_moment
+from s3napback.recovery.moments import Moment, UnclearMoment, read_moment, read_time
 from s3napback.rotation import day_number
 
 TODAY = date(2026, 3, 10)
@@ -49,6 +49,23 @@ def test_a_time_without_a_zone_is_local(monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.undo()
         time.tzset()
     assert moment.instant == datetime(2026, 3, 1, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize("hour", ["2026-10-25 02:30", "2026-03-29 02:30"])
+def test_a_time_that_clocks_show_twice_or_never_is_refused_without_a_zone(
+    monkeypatch: pytest.MonkeyPatch, hour: str
+) -> None:
+    """The archive that list shows as begun then may be of the second one; an older state would come back."""
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        with pytest.raises(UnclearMoment, match=r"\+0[12]:00 or \+0[12]:00"):
+            read_moment(hour, (), today=TODAY)
+        assert read_moment(f"{hour}+01:00", (), today=TODAY).instant == read_time(f"{hour}+01:00")
+        assert read_time("2026-10-25 03:00") == datetime(2026, 10, 25, 2, tzinfo=timezone.utc)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_the_latest_is_the_newest() -> None:

@@ -85,7 +85,7 @@ def test_where_nothing_is_lost_nothing_is_said(site: Site, tmp_path: Path) -> No
 
 
 def test_a_time_that_ext4_has_not_is_told_by_path(site: Site, tmp_path: Path) -> None:
-    """Of the year 1601, as Windows writes where it knows of none, and of a broken clock; or one within the last second."""
+    """Of the year 1601, as Windows writes where it knows of none, of a broken clock, or within the last second."""
     site.configure_cycle("Diffs 6")
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(site.source)], check=True)
     try:
