@@ -20,6 +20,8 @@ _DATE = regex(r"\d{4}-\d\d-\d\d", re.ASCII)
 _TIME = regex(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?) ?(Z|UTC|[+-]\d\d(?::?\d\d)?)?", re.ASCII)
 _AGO = regex(r"(\d{1,5}) (day|week)s? ago", re.ASCII)
 _DAYS = {"day": 1, "week": 7}
+_MINUTE = timedelta(seconds=59, microseconds=999_999)
+"""From the first moment of a minute to its last one."""
 
 
 class UnclearMoment(S3napbackError):
@@ -75,7 +77,7 @@ def read_moment(text: str, keys: Collection[str], prefix: str = "", *, today: da
         return Moment(text)
     try:
         day = _day(word, today)
-        return Moment(text, instant=_instant(text.strip())) if day is None else Moment(text, day=day_number(day))
+        return Moment(text, instant=_end_of(text.strip())) if day is None else Moment(text, day=day_number(day))
     except (ValueError, OverflowError):
         raise UnclearMoment(
             f"{text!r}: neither an archive's key nor a moment; write a date as 2026-11-23, a time as '2026-11-23 "
@@ -101,6 +103,13 @@ def _day(word: str, today: date) -> date | None:
     if ago := _AGO.fullmatch(word):
         return today - timedelta(days=int(ago[1]) * _DAYS[ago[2]])
     return date.fromisoformat(word) if _DATE.fullmatch(word) else None
+
+
+def _end_of(text: str) -> datetime:
+    """The last moment of a time that may have no seconds: of what ``list`` shows as begun at 14:30 nobody sees any."""
+    found = _TIME.fullmatch(text)
+    is_minute = found is not None and len(found[2]) == len("14:30")
+    return _instant(text) + (_MINUTE if is_minute else timedelta())
 
 
 def _instant(text: str) -> datetime:

@@ -34,17 +34,24 @@ def test_a_date_means_a_day(text: str, day: date) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["2026-03-01T00:00:00Z", "2026-03-01 01:00+01:00", "2026-02-28 20:00 -0400", "2026-03-01 01:00:00.000000+01"],
+    ["2026-03-01T00:00:00Z", "2026-03-01 01:00:00+01:00", "2026-02-28 20:00:00 -0400", "2026-03-01 01:00:00.000000+01"],
 )
 def test_a_time_means_a_moment_even_at_midnight(text: str) -> None:
     assert read_moment(text, (), today=TODAY).instant == datetime(2026, 3, 1, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize("text", ["2026-03-01 04:20Z", "2026-03-01T05:20 +0100"])
+def test_a_time_without_seconds_means_all_of_its_minute(text: str) -> None:
+    """An archive that was begun at 04:20:01 is shown by list as begun at 04:20, and is the one that is meant."""
+    instant = read_moment(text, (), today=TODAY).instant
+    assert instant == datetime(2026, 3, 1, 4, 20, 59, 999_999, tzinfo=timezone.utc)
 
 
 def test_a_time_without_a_zone_is_local(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     time.tzset()
     try:
-        moment = read_moment("2026-03-01 09:00", (), today=TODAY)
+        moment = read_moment("2026-03-01 09:00:00", (), today=TODAY)
     finally:
         monkeypatch.undo()
         time.tzset()
@@ -61,7 +68,7 @@ def test_a_time_that_clocks_show_twice_or_never_is_refused_without_a_zone(
     try:
         with pytest.raises(UnclearMoment, match=r"\+0[12]:00 or \+0[12]:00"):
             read_moment(hour, (), today=TODAY)
-        assert read_moment(f"{hour}+01:00", (), today=TODAY).instant == read_time(f"{hour}+01:00")
+        assert read_moment(f"{hour}:00+01:00", (), today=TODAY).instant == read_time(f"{hour}+01:00")
         assert read_time("2026-10-25 03:00") == datetime(2026, 10, 25, 2, tzinfo=timezone.utc)
     finally:
         monkeypatch.undo()
