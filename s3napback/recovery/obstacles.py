@@ -6,7 +6,6 @@ folder that is read-only or that belongs to somebody else.
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -171,5 +170,5 @@ def _no_place_in(folder: int) -> str:
     is_locked = not os.access(f"/proc/self/fd/{folder}", os.W_OK | os.X_OK, effective_ids=True)
     # A folder of one's own is opened for as long as it takes.
     if is_locked and os.fstat(folder).st_uid != os.geteuid():
-        return os.strerror(errno.EACCES)
+        return "its folder belongs to somebody else, and nothing may be put there"
     return ""

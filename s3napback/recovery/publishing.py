@@ -149,7 +149,7 @@ def _require_free_way(source: Cursor, target: Cursor, names: Sequence[str], wher
         lines.append(f"  {counted(len(paths), 'path')}: {reason}")
         lines += [f"    {printable(str(where / path))}" for path in paths[:_MOST_SHOWN]]
         lines += [f"    and {len(paths) - _MOST_SHOWN} more"] if len(paths) > _MOST_SHOWN else []
-    advice = "restore into an empty directory instead" if OF_ANOTHER_KIND in reasons else "remove what is in the way"
+    advice = "restore into an empty directory instead" if OF_ANOTHER_KIND in reasons else "see to these first"
     raise UnusableTarget(f"what was restored cannot be merged. Nothing was changed; {advice}:", *lines)
 
 

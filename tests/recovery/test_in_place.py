@@ -149,7 +149,10 @@ def test_a_mounted_disk_that_takes_names_for_one_gets_the_first_of_them(site: Si
     assert not leftovers(where)
 
 
-@pytest.mark.parametrize(("mode", "reason"), [(0o1777, "sticky bit"), (0o755, "Permission denied")])
+@pytest.mark.parametrize(
+    ("mode", "reason"),
+    [(0o1777, "sticky bit"), (0o755, "its folder belongs to somebody else, and nothing may be put there")],
+)
 def test_what_others_keep_an_ordinary_user_from_is_found_before(mode: int, reason: str) -> None:
     with open_folder() as base:
         site = Site(base / "site")
@@ -165,7 +168,7 @@ def test_what_others_keep_an_ordinary_user_from_is_found_before(mode: int, reaso
         etc.chmod(mode)
 
         def merge() -> None:
-            with pytest.raises(UnusableTarget, match="Nothing was changed") as caught:
+            with pytest.raises(UnusableTarget, match="Nothing was changed; see to these first") as caught:
                 restore_here(site, "/etc", base / "live", in_place=True, agreed=True, staging=site.vault)
             assert reason in str(caught.value)
             assert f"{etc}/theirs" in str(caught.value)
