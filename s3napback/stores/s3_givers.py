@@ -19,7 +19,6 @@ from s3napback.stores.network import without_secrets
 
 CREDENTIAL_ERRORS = (
     exceptions.ConfigNotFound,
-    exceptions.ConfigParseError,
     exceptions.CredentialRetrievalError,
     exceptions.InvalidConfigError,
     exceptions.LoginError,
