@@ -25,6 +25,7 @@ from s3napback.ini_files import ini_flaw
 from s3napback.stores.network import (
     WorkedBefore,
     answer_to_tunnel,
+    bundle_setting,
     mistake,
     network_reason,
     proxy_advice,
@@ -188,7 +189,6 @@ _NO_S3 = (
 )
 _FIXED: dict[type[BaseException], str] = {
     ResponseParserError: _NO_S3,
-    InvalidConfigError: "AWS_CA_BUNDLE is set and empty: name the file of an authority's certificate, or unset it",
     UnicodeEncodeError: "the name is not valid UTF-8, which S3 demands",
 }
 
@@ -335,8 +335,9 @@ def _explain_settings(reason: BaseException) -> str:
     # botocore has one exception for settings of all sorts.
     if not isinstance(reason, InvalidConfigError):
         return explain(reason)
-    told = f"{without_secrets(str(reason))} (correct it in ~/.aws, or in a variable called AWS_…)"
-    return _FIXED[InvalidConfigError] if "CA bundle" in told else told
+    if "CA bundle" in str(reason):
+        return f"{bundle_setting()} is set and empty: name the file of an authority's certificate, or unset it"
+    return f"{without_secrets(str(reason))} (correct it in ~/.aws, or in a variable called AWS_…)"
 
 
 def _explain_answer(error: ClientError) -> str:
