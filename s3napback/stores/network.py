@@ -22,6 +22,7 @@ from botocore.exceptions import (
 from s3napback.regexes import regex
 
 _SECRET = regex(r"(AWS4-HMAC-SHA256|Signature=|X-Amz-Signature=|Security-Token).*", re.IGNORECASE | re.DOTALL)
+_USER = regex(r"(?<=://)[^\s/\"'`]*@")
 _BROKEN_OFF = ("UNEXPECTED_EOF_WHILE_READING", "EOF occurred", "SHUTDOWN", "timed out")
 _NO_CERTIFICATES = ("NO_CERTIFICATE_OR_CRL_FOUND", "NO_START_LINE", "PEM lib")
 _NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
@@ -45,13 +46,13 @@ class WorkedBefore(ConnectionError):
 
 
 def without_secrets(text: str) -> str:
-    """A message of a library on one line, without the signature of a request or a proxy's password, should it hold one.
+    """A message of a library on one line, without a request's signature or an address's password, should it hold one.
 
-    A password that cuts an address off is told as a port that is none.
+    A password that cuts a proxy's address off is told as a port that is none.
     """
     for user in _proxy_users():
         text = text.replace(user, "…")
-    return " ".join(_SECRET.sub("…", text).split())
+    return " ".join(_SECRET.sub("…", _USER.sub("…@", text)).split())
 
 
 def mistake(error: BaseException) -> str:

@@ -93,7 +93,7 @@ class Asked:
         profile: dict[str, Any] = {}
         with suppress(Exception):
             profile = session.get_scoped_config() if session else {}
-        return _NAMES.get(self._method, _unknown)(profile)
+        return without_secrets(_NAMES.get(self._method, _unknown)(profile))
 
     def named(self, session: botocore.session.Session | None) -> str:
         """The same; empty if it is nobody in particular."""

@@ -164,6 +164,18 @@ def test_no_part_of_a_proxys_password_is_shown_where_a_sign_in_it_cuts_the_addre
     assert without_secrets("Failed to parse: 'somebody:SEKRIT'") == "Failed to parse: '…'"
 
 
+def test_the_password_in_the_address_of_what_gives_credentials_is_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moto: S3Server
+) -> None:
+    profile(tmp_path, monkeypatch, moto, "")
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://somebody:SEK@RIT@other.example.org/")
+    settings = StoreSettings(bucket="some-bucket", endpoint=moto.endpoint)
+    with pytest.raises(UnusableStore, match="the service http://…@other.example.org/: Unsupported host"):
+        S3Store(settings, Credentials(), waiting=PATIENCE).check()
+    said = 'Could not connect to the endpoint URL: "http://somebody:SEK@RIT@127.0.0.1:1/b"'
+    assert without_secrets(said) == 'Could not connect to the endpoint URL: "http://…@127.0.0.1:1/b"'
+
+
 def test_a_port_that_nothing_listens_at_and_a_name_that_nobody_knows_are_told_with_the_reason() -> None:
     for endpoint, reason in (
         (f"http://127.0.0.1:{free_port()}", "Connection refused"),
