@@ -46,6 +46,9 @@ NUMBERS = json.dumps({"Version": 1, "AccessKeyId": 7, "SecretAccessKey": 8})
         ),
         ("secret", "", "", "/config cannot be read: line 2 is neither NAME=VALUE nor a .section.$"),
         ("region = a\nregion = b", "", "", "/config cannot be read: line 3 sets region a second time in .default.$"),
+        ("", "AWS_PROFILE", "nobody", "no usable credentials: AWS_PROFILE names a profile .* not have, nobody .set"),
+        ("", "AWS_PROFILE", "", "no usable credentials: AWS_PROFILE is set and empty .set"),
+        ("", "AWS_CREDENTIAL_EXPIRATION", "2001-01-01T00:00:00Z", "environment .*AWS_CREDENTIAL_EXPIRATION .* expired"),
         (CODE, "", "", "no usable credentials: .* a code .mfa_serial.*nobody is there"),
     ],
 )
