@@ -128,7 +128,8 @@ def _connected(handler: logging.handlers.SMTPHandler) -> Iterator[smtplib.SMTP]:
             host.starttls(context=_context(secure, handler.mailhost))
         yield host
         with suppress(OSError, smtplib.SMTPException):
-            host.quit()
+            # Nobody waits for the answer: a host that gives none has taken the letter all the same.
+            host.putcmd("quit")
     finally:
         host.close()
 
@@ -207,12 +208,21 @@ def _reason(error: Exception) -> str:
             "('', '', '/path/of/CA.pem') in place of (); ('', '', False) trusts whoever answers)"
         )
     if isinstance(error, smtplib.SMTPNotSupportedError):
-        return f"{str(error).rstrip('.')} (correct the port, or leave out the argument that asks for STARTTLS)"
+        return f"{str(error).rstrip('.')} ({_lacking(str(error))})"
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         return "; ".join(f"{name}: {code} {_words(said)}" for name, (code, said) in error.recipients.items())
     if isinstance(error, smtplib.SMTPResponseException):
         return f"{error.smtp_code} {_words(error.smtp_error)}"
     return f"{type(error).__name__}: {error}"
+
+
+def _lacking(told: str) -> str:
+    """What to do about something that a mail host does not know, by what ``smtplib`` says of it."""
+    if "AUTH" in told:
+        return "many a host takes a password after STARTTLS alone: write () behind it; or leave it out"
+    if "STARTTLS" in told:
+        return "correct the port, or leave out the argument that asks for STARTTLS"
+    return "write addresses in ASCII"
 
 
 def _words(said: bytes | str) -> str:

@@ -21,6 +21,7 @@ from s3napback import ending
 from s3napback.crews import NoThread, TookTooLong, within
 from s3napback.errors import ChangeableByOthers, UnusableConfiguration
 from s3napback.formatting import printable
+from s3napback.ini_files import ini_flaw
 from s3napback.kinds import kind_of
 from s3napback.letters import Letter, send_letters
 from s3napback.log_handlers import (
@@ -185,21 +186,9 @@ def _explain_file(error: OSError) -> str:
 
 
 def _explain(error: Exception) -> str:
-    """What is wrong, without the text of lines, which can hold the password of a mail server."""
-    import configparser  # noqa: PLC0415 - as above
-
-    if isinstance(error, configparser.MissingSectionHeaderError):
-        return f"line {error.lineno} stands before any [section]"
-    if isinstance(error, UnicodeDecodeError):
-        line = error.object.count(b"\n", 0, error.start) + 1
-        return f"line {line} is not UTF-8; convert the file, for example with iconv"
-    if isinstance(error, configparser.ParsingError):
-        return f"line {error.errors[0][0]} is neither NAME=VALUE nor a [section]"
-    if isinstance(error, configparser.InterpolationError):
-        return f"[{error.section}] {error.option}: write a percent sign as %%"
     if isinstance(error, KeyError):
         return f"section or entry {error} is missing"
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return ini_flaw(error) or f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _silence_libraries() -> None:

@@ -27,6 +27,8 @@ class MailHost:
         refused: recipients that are refused.
         is_secret: not a word is said without TLS, as on port 465.
         delay: seconds before the first word.
+        silent: what it gives no answer to.
+        knows_passwords: it offers to take some.
     """
 
     listener: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
@@ -36,6 +38,8 @@ class MailHost:
     refused: tuple[str, ...] = ()
     is_secret: bool = False
     delay: float = 0
+    silent: str = ""
+    knows_passwords: bool = True
 
     @property
     def port(self) -> int:
@@ -71,6 +75,9 @@ class MailHost:
             if not verb:
                 return False
             self.commands.append(verb.decode())
+            if verb.decode() == self.silent:
+                stream.read(1)  # until the client goes away
+                return False
             answer = self._answer(stream, command, verb)
             if verb == b"STARTTLS" and self.context:
                 stream.write(b"220 go on\r\n")
@@ -78,7 +85,8 @@ class MailHost:
 
     def _answer(self, stream: Stream, command: bytes, verb: bytes) -> bytes:
         if verb == b"EHLO":
-            return b"250-mail\r\n" + b"250-STARTTLS\r\n" * bool(self.context) + b"250 AUTH PLAIN"
+            known = b"250 AUTH PLAIN" if self.knows_passwords else b"250 HELP"
+            return b"250-mail\r\n" + b"250-STARTTLS\r\n" * bool(self.context) + known
         if verb == b"AUTH":
             return b"235 welcome"
         if verb == b"RCPT" and any(name.encode() in command for name in self.refused):

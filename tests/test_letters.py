@@ -163,6 +163,20 @@ def test_a_host_without_starttls_gets_nothing_where_it_is_demanded(site: Site, m
     assert (mail_host.letters, mail_host.commands) == ([], ["EHLO"])
 
 
+def test_a_host_that_takes_no_password_before_starttls_is_told_as_such(site: Site, mail_host: MailHost) -> None:
+    mail_host.knows_passwords = False
+    done = run(site, mail_host, f", ('user', '{SECRET}')")
+    assert "SMTP AUTH extension not supported by server (many a host takes a password after STARTTLS" in done.stderr
+    assert mail_host.letters == []
+
+
+def test_a_host_that_takes_a_letter_and_says_no_goodbye_has_taken_it(site: Site, mail_host: MailHost) -> None:
+    mail_host.silent = "QUIT"
+    done = run(site, mail_host, "", "--strict")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (len(mail_host.letters), mail_host.commands[-1]) == (1, "QUIT")
+
+
 def test_a_missing_file_of_certificates_is_named(site: Site, mail_host: MailHost, certificate: Path) -> None:
     absent = certificate.with_name("absent.pem")
     done = run(site, mail_host, credentials(f"('', '', {str(absent)!r})"))

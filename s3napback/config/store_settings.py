@@ -18,6 +18,8 @@ from s3napback.regexes import regex
 from s3napback.targets import InvalidNameError, normalised_path
 
 LEAST_PART = 5 * 1024 * 1024
+_HOST = regex(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*\.?")
+"""What botocore takes for a host's name, in small letters."""
 _BUCKET = regex(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 _REGION = regex(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _STORAGE_CLASS = regex(r"[A-Z][A-Z0-9_]*")
@@ -206,6 +208,8 @@ def _endpoint(scope: Scope, problems: Problems) -> str:
         good = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
         if "@" in url.netloc:
             message = "Endpoint holds a user or password; credentials go into S3Keyfile"
+        elif good and ":" not in (host := url.hostname or "") and not _HOST.fullmatch(host):
+            message = "Endpoint: a host's name consists of letters of a to z, digits, dots and dashes"
         elif url.query or url.fragment or any(character.isspace() for character in value):
             good = False
     except ValueError:

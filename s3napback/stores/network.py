@@ -5,10 +5,12 @@ A network that is away comes back. A certificate that is not trusted, or a proxy
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import ssl
 from collections.abc import Iterator
+from urllib.request import getproxies
 
 import urllib3.exceptions
 from botocore.exceptions import (
@@ -20,6 +22,7 @@ from botocore.exceptions import (
 from s3napback.regexes import regex
 
 _SECRET = regex(r"(AWS4-HMAC-SHA256|Signature=|X-Amz-Signature=|Security-Token).*", re.IGNORECASE | re.DOTALL)
+_USER = regex(r"(?<=://)[^\s/\"'`]*@")
 _BROKEN_OFF = ("UNEXPECTED_EOF_WHILE_READING", "EOF occurred", "SHUTDOWN", "timed out")
 _NO_CERTIFICATES = ("NO_CERTIFICATE_OR_CRL_FOUND", "NO_START_LINE", "PEM lib")
 _NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
@@ -43,8 +46,13 @@ class WorkedBefore(ConnectionError):
 
 
 def without_secrets(text: str) -> str:
-    """A message of a library on one line, without the signature of a request, should it hold one."""
-    return " ".join(_SECRET.sub("…", text).split())
+    """A message of a library on one line, without a request's signature or an address's password, should it hold one.
+
+    A password that cuts a proxy's address off is told as a port that is none.
+    """
+    for user in _proxy_users():
+        text = text.replace(user, "…")
+    return " ".join(_SECRET.sub("…", _USER.sub("…@", text)).split())
 
 
 def mistake(error: BaseException) -> str:
@@ -57,7 +65,8 @@ def mistake(error: BaseException) -> str:
         *(urllib3.exceptions.LocationParseError, InvalidProxiesConfigError),
     )
     if any(isinstance(each, unusable) or _is_of_an_address(each) for each in found):
-        return f"{without_secrets(str(found[-1]))}: correct {_PROXY}, or Endpoint"
+        encode = "; in a proxy's user and password write signs percent-encoded, %23 for #" * bool(_proxy_users())
+        return f"{without_secrets(str(found[-1]))}: correct {_PROXY}, or Endpoint{encode}"
     if any(isinstance(each, ValueError) and "Invalid header" in str(each) for each in found):
         # Keys and tokens have been looked at before.
         return "a request cannot be sent: Region, AWS_DEFAULT_REGION or another setting of boto3 holds a line break"
@@ -69,6 +78,12 @@ def mistake(error: BaseException) -> str:
 def _is_of_an_address(error: BaseException) -> bool:
     """Whatever urllib3 does not know, botocore calls unhandled: it has read an address then, and not the network."""
     return isinstance(error, UnicodeError) or (isinstance(error, ValueError) and "URL" in str(error))
+
+
+def _proxy_users() -> list[str]:
+    """User and password of each proxy, as far as where a sign that has no place there (``#``, ``/``) cuts them off."""
+    named = (address.rpartition("://")[2].rpartition("@")[0] for address in getproxies().values())
+    return [found for each in named if ":" in (found := re.split("[#/?]", each)[0])]
 
 
 def proxy_advice(error: BaseException) -> str:
@@ -136,6 +151,11 @@ def answer_to_tunnel(error: BaseException) -> str:
     return found[1].strip() if found else ""
 
 
+def bundle_setting() -> str:
+    """What names the file of certificates, of all that can and as far as is known: boto3 looks in this order."""
+    return "AWS_CA_BUNDLE" if "AWS_CA_BUNDLE" in os.environ else "REQUESTS_CA_BUNDLE, or a profile in ~/.aws,"
+
+
 def _tls_mistake(found: list[BaseException]) -> str:
     text = " ".join(str(each) for each in found)
     missing = [each for each in found if isinstance(each, FileNotFoundError | PermissionError | IsADirectoryError)]
@@ -147,9 +167,9 @@ def _tls_mistake(found: list[BaseException]) -> str:
     elif another_host:
         verdict = _other_host(str(another_host[-1]))
     elif missing:
-        verdict = f"the certificates that AWS_CA_BUNDLE names cannot be read: {missing[0].strerror}"
+        verdict = f"the certificates that {bundle_setting()} names cannot be read: {missing[0].strerror}"
     elif any(word in text for word in _NO_CERTIFICATES):
-        verdict = "the file that AWS_CA_BUNDLE names holds no certificates in PEM form"
+        verdict = f"the file that {bundle_setting()} names holds no certificates in PEM form"
     elif any(word in text for word in _NOT_TLS):
         verdict = "the server does not speak TLS at this port: write http:// in Endpoint, or correct its port"
     elif any(word in text for word in _BROKEN_OFF) or any(isinstance(each, ConnectionError) for each in found):

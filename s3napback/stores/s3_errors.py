@@ -9,6 +9,7 @@ from typing import Any
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConfigParseError,
     ConnectionError,  # noqa: A004 (botocore's own name for it)
     CredentialRetrievalError,
     HTTPClientError,
@@ -20,9 +21,11 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from s3napback.errors import StoreError, StoreUnreachable
+from s3napback.ini_files import ini_flaw
 from s3napback.stores.network import (
     WorkedBefore,
     answer_to_tunnel,
+    bundle_setting,
     mistake,
     network_reason,
     proxy_advice,
@@ -186,7 +189,6 @@ _NO_S3 = (
 )
 _FIXED: dict[type[BaseException], str] = {
     ResponseParserError: _NO_S3,
-    InvalidConfigError: "AWS_CA_BUNDLE is set and empty: name the file of an authority's certificate, or unset it",
     UnicodeEncodeError: "the name is not valid UTF-8, which S3 demands",
 }
 
@@ -312,13 +314,9 @@ def explain(error: BaseException) -> str:
     """One line: HTTP status, code and message of the store, or why there was no answer, and what to do about it."""
     if isinstance(error, WorkedBefore):
         error = error.kwargs["error"]
-    if isinstance(error, UnusableSettings) and not isinstance(error, UnusableCredentials):
-        # botocore has one exception for settings of all sorts.
-        if not isinstance(error.reason, InvalidConfigError):
-            return explain(error.reason)
-        told = f"{without_secrets(str(error.reason))} (correct it in ~/.aws, or in a variable called AWS_…)"
-        return _FIXED[InvalidConfigError] if "CA bundle" in told else told
-    reason = error.reason if isinstance(error, UnusableCredentials) else error
+    reason = error.reason if isinstance(error, UnusableSettings) else error
+    if isinstance(reason, ConfigParseError) or type(error) is UnusableSettings:
+        return _explain_settings(reason)
     if isinstance(reason, CREDENTIAL_ERRORS) or reason is not error:
         return explain_credentials(reason, getattr(error, "giver", ""))
     if isinstance(error, ClientError):
@@ -327,6 +325,19 @@ def explain(error: BaseException) -> str:
         told = " ".join(filter(None, (without_secrets(str(error)), network_reason(error))))
         return mistake(error) or ": ".join(filter(None, (told, proxy_advice(error))))
     return _FIXED.get(type(error), "") or without_secrets(str(error))
+
+
+def _explain_settings(reason: BaseException) -> str:
+    if isinstance(reason, ConfigParseError):
+        # What is wrong botocore knows, and does not say.
+        known: Mapping[str, Any] = vars(reason)["kwargs"]
+        return f"{known['path']} cannot be read: {ini_flaw(known['error'])}"
+    # botocore has one exception for settings of all sorts.
+    if not isinstance(reason, InvalidConfigError):
+        return explain(reason)
+    if "CA bundle" in str(reason):
+        return f"{bundle_setting()} is set and empty: name the file of an authority's certificate, or unset it"
+    return f"{without_secrets(str(reason))} (correct it in ~/.aws, or in a variable called AWS_…)"
 
 
 def _explain_answer(error: ClientError) -> str:

@@ -19,7 +19,6 @@ from s3napback.stores.network import without_secrets
 
 CREDENTIAL_ERRORS = (
     exceptions.ConfigNotFound,
-    exceptions.ConfigParseError,
     exceptions.CredentialRetrievalError,
     exceptions.InvalidConfigError,
     exceptions.LoginError,
@@ -94,7 +93,7 @@ class Asked:
         profile: dict[str, Any] = {}
         with suppress(Exception):
             profile = session.get_scoped_config() if session else {}
-        return _NAMES.get(self._method, _unknown)(profile)
+        return without_secrets(_NAMES.get(self._method, _unknown)(profile))
 
     def named(self, session: botocore.session.Session | None) -> str:
         """The same; empty if it is nobody in particular."""
@@ -121,6 +120,11 @@ def explain_credentials(error: BaseException, giver: str) -> str:
     text = without_secrets(str(error)) or type(error).__name__
     if isinstance(error, exceptions.CredentialRetrievalError) and not str(error.kwargs.get("error_msg", "")).strip():
         text = "it has failed, and has not said why: run it by hand"
+    if isinstance(error, exceptions.ProfileNotFound):
+        name = error.kwargs["profile"]
+        text = (
+            f"AWS_PROFILE names a profile that ~/.aws does not have, {name}" if name else "AWS_PROFILE is set and empty"
+        )
     if isinstance(error, EOFError):
         text = "whatever gives them asks for something, such as a code (mfa_serial), and nobody is there to answer"
     if isinstance(error, (AttributeError, LookupError, TypeError)):
@@ -164,11 +168,16 @@ def _login(_profile: dict[str, Any]) -> str:
     return "the service of aws sso login"
 
 
+def _environment(_profile: dict[str, Any]) -> str:
+    return "the environment (AWS_ACCESS_KEY_ID, AWS_CREDENTIAL_EXPIRATION and their like)"
+
+
 def _unknown(_profile: dict[str, Any]) -> str:
     return "what gives them"
 
 
 _NAMES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "env": _environment,
     "custom-process": _program,
     "container-role": _container,
     "iam-role": _machine,

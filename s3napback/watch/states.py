@@ -12,7 +12,7 @@ from s3napback.formatting import counted
 from s3napback.records import dataclass
 from s3napback.watch.keys import Place
 from s3napback.watch.proofs import NOTHING_KNOWN, Known, Seen
-from s3napback.watch.word import SourceWord, Word
+from s3napback.watch.word import Dropped, SourceWord, Word
 
 CLOCK_TOLERANCE = timedelta(hours=1)
 """Between a run's own clock and the store's."""
@@ -164,7 +164,7 @@ def judge_run(word: Word, modified: datetime, now: datetime) -> Verdict:
         Clause(
             State.WARNING,
             Cause.DROPPED,
-            f"{each.name or '/'} is not backed up any more; its last backup is of {each.last or 'never'}"
+            _without_a_future(each)
             + (f", and locked until {each.locked}: no run makes that longer" if each.locked else ""),
         )
         for each in word.dropped
@@ -197,18 +197,22 @@ def _whereabouts(key: str, unlisted: Mapping[str, str]) -> str:
     return f"may be in {folder}: {unlisted[folder]}" if folder else "is not in the store"
 
 
+def _without_a_future(each: Dropped) -> str:
+    name = each.name or "/"
+    if not each.last:
+        return f"{name} is not backed up any more; there never was a backup of it"
+    return f"{name} is not backed up any more; its last backup is of {each.last}"
+
+
 def _late(said: SourceWord, now: datetime) -> list[Clause]:
+    last, due = said.last_good, _due(said)
+    never = f"there never was a backup, and it was due by {due}"
     if said.critical_by is not None and now > said.critical_by:
-        return [
-            Clause(
-                State.CRITICAL,
-                Cause.LATE,
-                f"no backup since {said.last_good or 'ever'}, and it was due by {_due(said)}",
-            )
-        ]
+        told = f"no backup since {last}, and it was due by {due}" if last else never
+        return [Clause(State.CRITICAL, Cause.LATE, told)]
     if said.expected_by is not None and now > said.expected_by:
-        last = said.last_good or "never"
-        return [_warning(Cause.LATE, f"late: the last backup is of {last}, the next was due by {_due(said)}")]
+        told = f"late: the last backup is of {last}, the next was due by {due}" if last else f"late: {never}"
+        return [_warning(Cause.LATE, told)]
     return []
 
 

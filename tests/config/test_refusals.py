@@ -80,6 +80,7 @@ from tests.config.helpers import in_block, problem_of, problems_of
         ("S3Keyfile /none/such", "test.conf:2: S3Keyfile /none/such cannot be read: No such file or directory"),
         ("Endpoint s3.example.org", "test.conf:2: Endpoint is not a URL such as"),
         ("Endpoint ftp://x", "test.conf:2: Endpoint is not a URL such as"),
+        ("Endpoint http://my_host:9000", "test.conf:2: Endpoint: a host's name consists of letters of a to z, digits"),
         ("Endpoint http://x:99999", "test.conf:2: Endpoint is not a URL such as"),
         ("Endpoint https://x/?a", "test.conf:2: Endpoint is not a URL such as"),
         (

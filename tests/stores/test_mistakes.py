@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import re
 import socket
 import ssl
 import threading
@@ -19,6 +20,7 @@ import pytest
 
 from s3napback.config.settings import Credentials, StoreSettings
 from s3napback.errors import StoreError, StoreUnreachable, UnusableStore
+from s3napback.stores.network import without_secrets
 from s3napback.stores.s3 import S3Store
 from s3napback.stores.s3_errors import is_passing
 from s3napback.stores.waiting import Waiting
@@ -85,7 +87,7 @@ def self_signed(tmp_path: Path) -> Iterator[tuple[int, Path]]:
 
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "AWS_CA_BUNDLE"):
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
 
@@ -100,14 +102,15 @@ def test_a_certificate_that_is_not_trusted(self_signed: tuple[int, Path], monkey
 
 
 @pytest.mark.parametrize("content", [None, "no certificate\n"], ids=["absent", "other content"])
+@pytest.mark.parametrize("variable", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
 def test_certificates_that_cannot_be_read(
-    self_signed: tuple[int, Path], content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    self_signed: tuple[int, Path], content: str | None, variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle = tmp_path / "bundle.pem"
     if content is not None:
         bundle.write_text(content)
-    monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
-    assert "AWS_CA_BUNDLE names" in check(f"https://127.0.0.1:{self_signed[0]}")
+    monkeypatch.setenv(variable, str(bundle))
+    assert re.search(f"{variable}.* names", check(f"https://127.0.0.1:{self_signed[0]}"))
 
 
 def test_tls_at_a_port_that_does_not_speak_it() -> None:
@@ -147,6 +150,30 @@ def test_a_proxy_that_wants_a_password(scheme: str, monkeypatch: pytest.MonkeyPa
 def test_a_proxy_that_cannot_be_one(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", url)
     assert "HTTPS_PROXY" in check("https://store.example.org")
+
+
+@pytest.mark.parametrize("sign", "#/?")
+def test_no_part_of_a_proxys_password_is_shown_where_a_sign_in_it_cuts_the_address(
+    sign: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://somebody:SEKRIT{sign}more@127.0.0.1:9")
+    said = check("http://127.0.0.1:1")
+    assert "'…' is not a valid host or port: correct HTTPS_PROXY" in said
+    assert "write signs percent-encoded, %23 for #" in said
+    # as services that give credentials tell it
+    assert without_secrets("Failed to parse: 'somebody:SEKRIT'") == "Failed to parse: '…'"
+
+
+def test_the_password_in_the_address_of_what_gives_credentials_is_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moto: S3Server
+) -> None:
+    profile(tmp_path, monkeypatch, moto, "")
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://somebody:SEK@RIT@other.example.org/")
+    settings = StoreSettings(bucket="some-bucket", endpoint=moto.endpoint)
+    with pytest.raises(UnusableStore, match=r"the service http://…@other[.]example[.]org/: Unsupported host"):
+        S3Store(settings, Credentials(), waiting=PATIENCE).check()
+    said = 'Could not connect to the endpoint URL: "http://somebody:SEK@RIT@127.0.0.1:1/b"'
+    assert without_secrets(said) == 'Could not connect to the endpoint URL: "http://…@127.0.0.1:1/b"'
 
 
 def test_a_port_that_nothing_listens_at_and_a_name_that_nobody_knows_are_told_with_the_reason() -> None:

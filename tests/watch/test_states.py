@@ -29,7 +29,12 @@ VERY_LATE = {"expected_by": NOW - 3 * DAY, "critical_by": NOW - DAY}
         (source_word(outcome="failed"), State.WARNING, "the last run failed"),
         (source_word(warnings=1), State.WARNING, "gave 1 warning"),
         (source_word(warnings=2), State.WARNING, "gave 2 warnings"),
-        (source_word(**LATE), State.WARNING, "late: the last backup is of 2026-11-26"),
+        (source_word(**LATE), State.WARNING, "late: the last backup is of 2026-11-26, the next was due by"),
+        (
+            source_word(key=None, size=None, last_good=None, **LATE),
+            State.WARNING,
+            "late: there never was a backup, and",
+        ),
         (source_word(outcome="failed", **LATE), State.WARNING, "late"),
         (source_word(**VERY_LATE), State.CRITICAL, "no backup since 2026-11-26"),
         (source_word(outcome="skipped", **VERY_LATE), State.CRITICAL, "no backup since"),
@@ -39,10 +44,14 @@ VERY_LATE = {"expected_by": NOW - 3 * DAY, "critical_by": NOW - DAY}
         (source_word(chain_size=121), State.CRITICAL, "has another size than it had"),
         (source_word(chain=(), chain_size=0), State.OK, ""),
         (source_word(key=None, size=None, last_good=None), State.WARNING, "there is no backup yet"),
-        (source_word(key=None, size=None, last_good=None, **VERY_LATE), State.CRITICAL, "no backup since ever"),
+        (
+            source_word(key=None, size=None, last_good=None, **VERY_LATE),
+            State.CRITICAL,
+            "there never was a backup, and it was due by",
+        ),
         (source_word(expected_by=None, critical_by=None), State.OK, ""),
     ],
-    ids=range(18),
+    ids=range(19),
 )
 def test_a_source_is_judged_by_its_deadlines_its_last_run_and_what_lies_in_the_store(
     said: SourceWord, state: State, why: str
@@ -61,7 +70,8 @@ def test_a_source_is_judged_by_its_deadlines_its_last_run_and_what_lies_in_the_s
         (word(), 1, State.OK, ""),
         (word(ran=False, exit=2, missed=1, error="key"), 1, State.WARNING, "nothing was begun (key): exit 2"),
         (word(ran=False, exit=2, missed=2), 1, State.CRITICAL, "nothing was begun, 2 times running: exit 2"),
-        (word(dropped=(Dropped("srv", TODAY, TODAY),)), 1, State.WARNING, "srv is not backed up any more"),
+        (word(dropped=(Dropped("srv", TODAY, TODAY),)), 1, State.WARNING, "srv is not backed up any more; its last"),
+        (word(dropped=(Dropped("srv", None, TODAY),)), 1, State.WARNING, "any more; there never was a backup of it"),
         (word(), 2.1, State.WARNING, "its clock and the store's differ"),
         (word(), -0.1, State.WARNING, "its clock and the store's differ"),
         (word(), 1.9, State.OK, ""),
@@ -70,7 +80,7 @@ def test_a_source_is_judged_by_its_deadlines_its_last_run_and_what_lies_in_the_s
         (word(source_word(**LATE), locks_until=NOW + 15 * DAY), 1, State.OK, ""),
         (word(source_word(), locks_until=NOW + 13 * DAY), 1, State.OK, ""),
     ],
-    ids=range(11),
+    ids=range(12),
 )
 def test_a_run_is_judged_as_a_whole(said: Word, hours: float, state: State, why: str) -> None:
     verdict = judge_run(said, NOW - timedelta(hours=hours), NOW)
