@@ -51,15 +51,31 @@ def _can_be_laid_out() -> bool:
 
 def _laid_out(text: str, width: int) -> str:
     # rich takes a while to import, and a pipe can do without
-    from rich.console import Console  # noqa: PLC0415
-    from rich.markdown import Markdown  # noqa: PLC0415
+    from rich.console import Console, ConsoleOptions, RenderResult  # noqa: PLC0415
+    from rich.markdown import CodeBlock, Markdown  # noqa: PLC0415
+    from rich.segment import Segment  # noqa: PLC0415
     from rich.theme import Theme  # noqa: PLC0415
+
+    class Code(CodeBlock):
+        """Lines that are too long are left to the terminal: two halves of a command would be pasted as two commands."""
+
+        def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+            lines = str(self.text).rstrip().split("\n")
+            if all(len(line) < options.max_width - 1 for line in lines):
+                yield from super().__rich_console__(console, options)
+            else:
+                yield from (Segment(f"{line}\n") for line in ("", *(f" {line}" for line in lines), ""))
+
+    class Whole(Markdown):
+        """CommonMark with such code."""
+
+        elements = {**Markdown.elements, "fence": Code, "code_block": Code}  # noqa: RUF012
 
     # A background of its own is unreadable on some terminals.
     plain = Theme({"markdown.code": "bold", "markdown.h1": "bold", "markdown.item.number": "bold"})
     console = Console(theme=plain, width=width, force_terminal=True)
     with console.capture() as capture:
-        console.print(Markdown(without_wide_tables(text, width), code_theme="bw", hyperlinks=False))
+        console.print(Whole(without_wide_tables(text, width), code_theme="bw", hyperlinks=False), crop=False)
     return capture.get()
 
 

@@ -98,10 +98,19 @@ def test_it_is_without_colours_if_they_are_not_wanted(tmp_path: Path) -> None:
 def test_a_narrow_terminal_gets_narrow_lines(tmp_path: Path, columns: int) -> None:
     shown = on_a_terminal(tmp_path, "directives", columns=columns)
     plain = re.sub(r"\x1b\[[0-9;]*m", "", shown)
-    assert max(map(len, plain.splitlines())) <= max(columns, 20)
+    wide = {line.strip() for line in plain.splitlines() if len(line) > max(columns, 20)}
+    # Commands and lines of configurations are left whole.
+    assert wide <= {line.strip() for line in (passage("directives") or "").splitlines()}
     assert len(plain.splitlines()) > 300
     if columns > 20:
         assert [name for name in DIRECTIVES if not re.search(rf"^ • {name} *$", plain, re.MULTILINE)] == []
+
+
+def test_a_command_is_not_broken_into_two(tmp_path: Path) -> None:
+    shown = on_a_terminal(tmp_path, "completion", columns=40)
+    assert re.search(
+        r"^ \S+zsh_source s3napback >/usr/local/share/zsh/site-functions/_s3napback\s*$", shown, re.MULTILINE
+    )
 
 
 def test_a_table_that_does_not_fit_becomes_a_list() -> None:

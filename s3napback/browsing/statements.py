@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from s3napback.browsing.nodes import IS_FOLDER, OLDER, THERE, joined
+from s3napback.browsing.nodes import IS_FOLDER, MISSING, OLDER, THERE, joined
 from s3napback.errors import S3napbackError
 from s3napback.index.records import DamagedIndex
 
@@ -62,6 +62,10 @@ RECORDING = (
     f"CREATE TRIGGER changed AFTER UPDATE ON node WHEN OLD.since < NEW.since BEGIN {KEEP}; END",
 )
 MISSING_OR = "INSERT INTO node (folder, name, letter, state, since, lined) VALUES (?, ?, '?', 2, ?, ?) ON CONFLICT DO "
+IMPLIED = (
+    f"INSERT INTO node (folder, name, letter, state, since, lined) VALUES (?, ?, '{IS_FOLDER}', {MISSING}, ?, -1) "
+    f"ON CONFLICT DO UPDATE SET letter = '{IS_FOLDER}', lined = -1 WHERE letter = '?'"
+)
 OUTPUT = f"folder, name, {FIELDS}, state & 3"
 _BEGUN_TO_LAPSE = "SELECT folder, name FROM node WHERE letter = ? AND lined < ? AND state = ? AND name <> x''"
 _AGE_FOLDER = "UPDATE node SET since = ?, state = ? WHERE state = ? AND folder = ? AND name = ?"

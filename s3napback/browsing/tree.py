@@ -34,6 +34,7 @@ from s3napback.browsing.statements import (
     DOUBT,
     DOUBTED,
     FIELDS,
+    IMPLIED,
     LAPSED,
     LINE,
     MISSING_OR,
@@ -189,6 +190,7 @@ class Tree:
 
     def members(self, folder: bytes, rows: Iterable[MemberRow]) -> None:
         """Other members lie in a folder."""
+        self._imply(folder)
         batch: list[tuple[object, ...]] = []
         number = self.number
         for row in rows:
@@ -202,6 +204,12 @@ class Tree:
             if len(batch) >= _BATCH:
                 self._put(batch)
         self._put(batch)
+
+    def _imply(self, folder: bytes) -> None:
+        """What members lie in is a folder, even if it vanished before its own header was written: tar makes it."""
+        while folder and self.wanted.needs(folder) and not self._lined(folder):
+            self._execute(IMPLIED, *split(folder), self.number)
+            folder = split(folder)[0]
 
     def _put(self, batch: list[tuple[object, ...]]) -> None:
         if batch:
@@ -250,7 +258,8 @@ class Tree:
             return
         if letter == UNREAD and lined < self.number:
             state = max(state, OLDER)
-        if (state == MISSING and letter != UNREAD) or (letter == DIRECTORY and kind != IS_FOLDER and state == THERE):
+        is_other = (state == MISSING and letter != UNREAD) or (letter == DIRECTORY and state == THERE)
+        if is_other and kind != IS_FOLDER:
             self._remove(folder, name)
         else:
             self._set_state(folder, name, state)
@@ -303,7 +312,7 @@ class Tree:
                 letter == GONE
                 or (letter == DIRECTORY and not is_folder)
                 or (letter == UNREAD and is_folder)
-                or (letter == LEFT_OUT and state == MISSING)
+                or (letter == LEFT_OUT and state == MISSING and not is_folder)
             ):
                 doomed.append(name)
         for name in doomed:

@@ -287,10 +287,13 @@ def _next_steps(plan: Founding) -> Iterator[str]:
     answers, chosen = plan.answers, [] if plan.path == SYSTEM_FOLDER / "s3napback.conf" else ["-c", str(plan.path)]
     if plan.encrypting.is_new:
         yield ""
-        yield "The key's secret part lies on this machine. Whoever steals the machine reads the backups with it, and"
-        yield "whoever loses the machine reads none without it. Keep copies in two other places:"
-        yield f"    gpg --armor --export-secret-keys {answers.recipient} >/media/usb/backups-secret.asc"
-        yield "When a restore with such a copy has gone well elsewhere, delete it here (backups go on without it):"
+        yield "The key's secret part lies on this machine. Whoever steals the machine reads"
+        yield "the backups with it, and whoever loses the machine reads none without it."
+        yield "Keep copies in two other places:"
+        yield "    gpg --armor --output /media/usb/backups.secret \\"
+        yield f"        --export-secret-keys {answers.recipient}"
+        yield "When a restore with such a copy has gone well elsewhere, delete it here"
+        yield "(backups go on without it):"
         yield f"    gpg --delete-secret-keys {answers.recipient}"
     elif not answers.recipient:
         yield ""

@@ -45,8 +45,10 @@ def configuration_text(answers: Answers) -> str:
     """The whole file, with comments that tell what can be changed."""
     return "\n".join(
         [
-            "# Written by s3napback init. What else can be said is in examples/s3napback.conf and the manual.",
-            "# After a change: s3napback -t shows what would be done, s3napback doctor whether all is in place.",
+            "# Written by s3napback init. What else can be said is in the manual",
+            "# (s3napback help configuration) and in examples/s3napback.conf.",
+            "# After a change: s3napback -t shows what would be done, s3napback doctor",
+            "# whether all is in place.",
             "",
             *_store(answers),
             "",
@@ -67,7 +69,8 @@ def configuration_text(answers: Answers) -> str:
 
 def _store(answers: Answers) -> Iterator[str]:
     if answers.folder:
-        yield "# Where archives go: a folder, best on another disk. An S3 bucket is written as: Bucket NAME"
+        yield "# Where archives go: a folder, best on another disk."
+        yield "# An S3 bucket is written as: Bucket NAME"
         # What follows a percent sign is decoded, as in any URL.
         yield f"Bucket {quoted('file://' + answers.folder.replace('%', '%25'))}"
         return
@@ -81,17 +84,19 @@ def _store(answers: Answers) -> Iterator[str]:
     if answers.key_file:
         yield f"S3Keyfile {quoted(answers.key_file)}"
     else:
-        yield "# Credentials are found as boto3 finds them: its environment variables, ~/.aws, the machine's role."
+        yield "# Credentials are found as boto3 finds them: its environment variables,"
+        yield "# ~/.aws, the machine's role."
         yield "#S3Keyfile /etc/s3napback/key.txt"
 
 
 def _encryption(answers: Answers) -> Iterator[str]:
     if not answers.recipient:
-        yield "# Archives are plain text: whoever can read the store reads them. To encrypt, put a GpgRecipient in the"
-        yield "# place of this line."
+        yield "# Archives are plain text: whoever can read the store reads them."
+        yield "# To encrypt, put a GpgRecipient in the place of this line."
         yield "Encryption Off"
         return
-    yield "# Whom archives are encrypted for. Nobody can read them without the secret key: keep it elsewhere, too."
+    yield "# Whom archives are encrypted for. Nobody can read them without the secret"
+    yield "# key: keep it elsewhere, too."
     if answers.user:
         yield f"# {printable(answers.user)}"
     yield f"GpgRecipient {quoted(answers.recipient)}"
@@ -100,7 +105,8 @@ def _encryption(answers: Answers) -> Iterator[str]:
 
 
 def _cycle(answers: Answers) -> Iterator[str]:
-    yield "# Each week a full backup, on the days between what has changed. One can go back 22 to 28 days."
+    yield "# Each week a full backup, on the days between what has changed."
+    yield "# One can go back 22 to 28 days."
     yield "<Cycle four-weeks>"
     yield "    Diffs 6"
     yield "    Fulls 4"

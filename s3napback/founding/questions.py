@@ -171,11 +171,11 @@ def storing(wishes: Wishes, machine: Machine, terminal: Terminal | None) -> Stor
     Raises:
         UnusableConfiguration: an option says what cannot be.
     """
-    question = "Where do archives go? A folder such as /mnt/backup, or the name of an S3 bucket:"
     if wishes.store is not None or terminal is None:
         folder, bucket = _said("--store", wishes.store or "", _store)
     else:
-        folder, bucket = _asked(terminal, question, _store)
+        terminal.tell("Where do archives go? Into a folder such as /mnt/backup, or an S3 bucket.")
+        folder, bucket = _asked(terminal, "  Absolute path, or the bucket's name:", _store)
     if folder:
         if unused := [name for name in ("endpoint", "region", "key_file") if getattr(wishes, name)]:
             raise UnusableConfiguration(f"--{unused[0].replace('_', '-')} is for a bucket, and {folder} is a folder")
@@ -266,9 +266,8 @@ def encrypting(wishes: Wishes, machine: Machine, terminal: Terminal | None) -> E
     terminal.tell("  n  none: whoever can read the store reads the archives")
     usual = "1" if len(machine.keys) == 1 else "" if machine.keys else "m"
     choices = {**{f"{number}": key for number, (key, _) in enumerate(machine.keys, 1)}, "m": "", "n": ""}
-    choice = _asked(
-        terminal, f"  Number, m or n{f' [{usual}]' if usual else ''}:", lambda text: _one(text, choices, usual)
-    )
+    question = f"  {'Number, m' if machine.keys else 'm'} or n{f' [{usual}]' if usual else ''}:"
+    choice = _asked(terminal, question, lambda text: _one(text, choices, usual))
     if choice == "m":
         return Encrypting(is_new=True, passphrase=_passphrase(terminal))
     return Encrypting(choices[choice])

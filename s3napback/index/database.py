@@ -71,6 +71,8 @@ class NewIndex:
         self._rows: list[tuple[bytes, bytes, bytes, bool]] = []
         self._row_bytes = 0
         self._connection: Connection | None = None
+        # Hard links that follow each other lead to the same file, or to one beside it.
+        self._looked_up = Part(())
         self._names: list[tuple[int, int, bytes, bytes, bool]] = []
 
     def __enter__(self) -> NewIndex:
@@ -214,7 +216,11 @@ class NewIndex:
             found = self._execute(
                 "SELECT part FROM folder WHERE path = ? AND first <= ? ORDER BY first DESC LIMIT 1", path, name
             ).fetchone()
-            return decode(found[0]).look_up(name)[1] if found else None
+            if not found:
+                return None
+            if self._looked_up.encoded != found[0]:
+                self._looked_up = decode(found[0])
+            return self._looked_up.look_up(name)[1]
 
     def differing(self, parent: Path | None) -> Iterator[tuple[bytes, Iterator[bytes], Iterator[bytes]]]:
         """Directories of which something is to be told that the archive's members do not tell; once it is finished.

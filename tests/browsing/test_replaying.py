@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from s3napback.browsing.interest import Interest, read_pattern
-from s3napback.browsing.nodes import IS_FOLDER, MISSING, OLDER, THERE
+from s3napback.browsing.nodes import IS_FOLDER, MISSING, OLDER, THERE, FolderRow, MemberRow
 from s3napback.browsing.telling import tell
 from s3napback.browsing.tree import Tree
+from s3napback.index.lines import FILE
 from s3napback.index.records import DamagedIndex
 from s3napback.recovery.inspecting import Members
 from s3napback.streams.tar_headers import Member
@@ -249,3 +250,32 @@ def test_a_number_that_is_none_of_a_file_is_damage(line: bytes) -> None:
             tree.wanted,
             tree,
         )
+
+
+@pytest.mark.parametrize("what", ["nothing", "a file", "a folder"])
+def test_what_lies_in_a_folder_whose_own_headers_are_missing_goes_when_that_is_read_again(what: str) -> None:
+    """It vanished when tar came to it, and was there again when tar came to what lies in it."""
+    one = MemberRow(b"one", FILE, 0o644, 0, 0, 1, 1, 0, b"")
+    wishes = (Interest(), Interest(b"out/in"), Interest(pattern=read_pattern(b"one")))
+    for wanted, is_told in product(wishes, (False, True)):
+        with Tree(wanted) as tree:
+            with tree.archive(1, is_full=True):
+                tree.folder(_folder(b""), b"Dout\0\0")
+                tree.folder(_folder(b"out"), b"\0")
+            with tree.archive(2, is_full=False):
+                tree.folder(_folder(b""), b"Dout\0\0")
+                tree.members(b"out/in", [one])
+            assert tree.node(b"out/in/one") is not None
+            with tree.archive(3, is_full=False):
+                tree.folder(_folder(b""), b"Dout\0\0")
+                letter = {"nothing": b"", "a file": b"Yin\0", "a folder": b"Din\0"}[what]
+                tree.folder(_folder(b"out"), letter + b"\0" if is_told else None)
+                if what == "a folder":
+                    tree.folder(_folder(b"out/in"), b"\0" if is_told else None)
+                if what == "a file":
+                    tree.members(b"out", [one._replace(name=b"in")])
+            assert tree.node(b"out/in/one") is None, (wanted, is_told)
+
+
+def _folder(path: bytes) -> FolderRow:
+    return FolderRow(path, 0o755, 0, 0, 1, 0)

@@ -104,7 +104,7 @@ def test_answers_at_a_terminal_make_all_that_a_night_and_a_restore_need(bare: Ba
         asked.answer("there is no such folder", str(bare.source))
         asked.answer("Folder:", b"/\xff")
         asked.answer("it is not UTF-8", "")
-        asked.answer("Number, m or n [m]:", "7")
+        asked.answer("  m or n [m]:", "7")
         asked.answer("one of these: m, n", "")
         asked.answer("Passphrase of the new key", "Xyzzy")
         asked.answer("Once more:", "other")
@@ -113,6 +113,9 @@ def test_answers_at_a_terminal_make_all_that_a_night_and_a_restore_need(bare: Ba
         assert asked.end() == 0
         assert "--export-secret-keys" in asked.seen
         assert "Xyzzy" not in asked.seen
+        said = [*asked.seen.splitlines(), *bare.configuration.read_text().splitlines()]
+    # On a terminal of 80 columns no word of ours is broken.
+    assert [line for line in said if len(line) > 79 and str(bare.root) not in line] == []
     (key,) = bare.gpg.fingerprints()
     configuration = load_configuration(bare.configuration)
     assert configuration.encryption.recipients == (key,)
@@ -180,7 +183,7 @@ def test_a_store_that_cannot_be_used_yet_is_told_and_everything_is_there(bare: B
 # --- nothing half, nothing overwritten ---
 
 
-@pytest.mark.parametrize("question", ["Where do archives go?", "Folder:", "Number, m or n"])
+@pytest.mark.parametrize("question", ["Where do archives go?", "Folder:", "m or n"])
 @pytest.mark.parametrize("key", [b"\x03", b"\x04"])
 def test_whoever_goes_away_in_the_middle_leaves_nothing(bare: Bare, question: str, key: bytes) -> None:
     with bare.asked("--start", "none") as asked:
@@ -188,7 +191,7 @@ def test_whoever_goes_away_in_the_middle_leaves_nothing(bare: Bare, question: st
             if each == question:
                 break
             asked.answer(each, answer)
-        if question.startswith("Number"):
+        if question == "m or n":
             asked.answer("Folder:", "")
         asked.press(question, key)
         assert asked.end() == (128 + signal.SIGINT if key == b"\x03" else 1)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from s3napback.errors import SourceError
-from s3napback.index import database
+from s3napback.index import database, records
 from s3napback.index.database import NewIndex
 from s3napback.index.parent import ParentIndex
 from s3napback.index.records import STORED, UNREAD, Part
@@ -105,3 +105,20 @@ def test_names_of_one_file_are_told_if_this_archive_has_one_and_an_older_one_ano
             for number, is_kept in enumerate(kept):
                 new.note_name((1, inode), b"d/", b"%d %d" % (inode, number), is_kept=is_kept)
         assert sorted(new.names_of_taken()) == [b"d/0 0", b"d/0 1"]
+
+
+def test_a_part_to_which_many_hard_links_lead_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[bytes] = []
+
+    def decode(data: bytes) -> Part:
+        decoded.append(data)
+        return records.decode(data)
+
+    monkeypatch.setattr(database, "decode", decode)
+    with NewIndex(tmp_path / "index", tmp_path / "links") as new:
+        new.add(b"etc", Part([STORED + b"passwd", STORED + b"shadow"], [RECORD, RECORD]))
+        for name in (b"passwd", b"shadow") * 9:
+            assert new.record(b"etc", name) == RECORD
+        assert len(decoded) == 1
+        new.change(b"etc", {b"shadow": UNREAD})
+        assert new.record(b"etc", b"shadow") is None
