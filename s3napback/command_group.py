@@ -231,6 +231,10 @@ class CommandGroup(click.Group):
         except click.NoSuchOption as error:
             if error.option_name == "--as-of":
                 raise click.UsageError(f"{error.message} {_OF_READERS}", error.ctx) from error
+            if not _is_option(error.option_name):
+                raise click.UsageError(
+                    f"{error.message} A key that begins with a dash stands behind --", error.ctx
+                ) from error
             if error.option_name not in _ELSEWHERE:
                 raise
             hint = f"{error.message} Here it is called {_ELSEWHERE[error.option_name]}"

@@ -76,6 +76,7 @@ def test_what_is_no_command_is_answered_with_what_is_meant(heard: dict[str, obje
     [
         ("--dry-run", "Here it is called --test"),
         ("list --verbose", "Here it is called --debug"),
+        ("diff / -12-DIFF -13-DIFF", "No such option '-1'. A key that begins with a dash stands behind --"),
         ("lst", "Did you mean 'list'?"),
         ("varify /etc", "Did you mean 'verify'?"),
         ("--today yesterday", "'yesterday' is no date; write it as 2026-11-23"),
