@@ -46,7 +46,7 @@ _VALUES = frozenset(
 )
 _DIGESTS = frozenset({"digest-algo", "personal-digest-preferences", "personal-digest-prefs"})
 _UNTRUSTWORTHY = frozenset({"md5", "h1"})
-"""gpg's names of what it makes signatures with if it is told to, and then believes none of them (gpg(1), --weak-digest)."""
+"""gpg's names of what it makes signatures with if it is told to, and believes none of (gpg(1), ``--weak-digest``)."""
 # gpg ends with an error where an anonymous recipient stands in front of one whom it knows.
 _INSTEAD = {"hidden-recipient": "hidden-encrypt-to"}
 _FLAGS_FOR = {
