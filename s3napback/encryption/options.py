@@ -44,6 +44,9 @@ _VALUES = frozenset(
         *("min-rsa-length", "weak-digest", "agent-program", "keyboxd-program"),
     }
 )
+_DIGESTS = frozenset({"digest-algo", "personal-digest-preferences", "personal-digest-prefs"})
+_UNTRUSTWORTHY = frozenset({"md5", "h1"})
+"""gpg's names of what it makes signatures with if it is told to, and believes none of (gpg(1), ``--weak-digest``)."""
 # gpg ends with an error where an anonymous recipient stands in front of one whom it knows.
 _INSTEAD = {"hidden-recipient": "hidden-encrypt-to"}
 _FLAGS_FOR = {
@@ -121,9 +124,13 @@ def select_options(lines: Sequence[str], purpose: Purpose) -> list[str]:
             value = value[1:].removesuffix('"')
         if name in _FLAGS_FOR[purpose]:
             arguments.append(f"--{name}")
-        elif name in _VALUES_FOR[purpose] and value:
+        elif name in _VALUES_FOR[purpose] and value and not (name in _DIGESTS and _UNTRUSTWORTHY & set(_words(value))):
             arguments += [f"--{_INSTEAD.get(name, name)}", value]
     return arguments
+
+
+def _words(value: str) -> list[str]:
+    return re.split(f"[{_BLANKS},]+", value.lower())
 
 
 def chosen_home(home: Path | None, environment: Mapping[str, str]) -> Path:

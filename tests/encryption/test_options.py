@@ -45,6 +45,7 @@ HARMFUL = (
     # A command may stand there as well as any option.
     *("sign", "clearsign", "detach-sign", "symmetric", "store", "decrypt", "list-keys", "list-packets", "enarmor"),
     *("export", "import", "version", "gen-random", "print-md sha256", "edit-key x", "delete-keys x", "server"),
+    *("digest-algo MD5", "digest-algo h1", "personal-digest-preferences SHA256 MD5", "personal-digest-prefs h1,h8"),
     *("no-such-option", "[ignore]"),
 )
 
