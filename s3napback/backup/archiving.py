@@ -222,7 +222,8 @@ class _Making:
                 )
             self.locking.note(stored)
             self.context.survey.require_same_name(stored)
-            return Transfer(measured.sha256, measured.size, read.count, 0.0, tuple(pipeline.warnings)), stored
+            warnings = encryption.news(pipeline.warnings) if encryption else tuple(pipeline.warnings)
+            return Transfer(measured.sha256, measured.size, read.count, 0.0, warnings), stored
 
     @contextmanager
     def _noting_lack_of_parts(self) -> Iterator[None]:

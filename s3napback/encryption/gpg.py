@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import date
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from s3napback.config.settings import EncryptionSettings
 from s3napback.encryption.key import Key
@@ -20,8 +21,10 @@ from s3napback.encryption.openpgp import PacketReader, literal_content
 from s3napback.encryption.options import Purpose, gpg_command
 from s3napback.encryption.running import run_gpg, words_of
 from s3napback.errors import UnusableKey, UnusableTool
+from s3napback.formatting import readable
 from s3napback.ownership import open_own_file, require_own
 from s3napback.records import dataclass
+from s3napback.streams.processes import is_warning
 
 _PROBE = bytes(range(256)) + b"probe \t\r\nlast line \n\x1a"
 """What gpg would change if it took it for text."""
@@ -43,9 +46,10 @@ class Encryption:
     Attributes:
         fingerprints: of the recipients' primary keys.
         command: reads plaintext on its standard input, writes ciphertext on its standard output.
-        warnings: keys that expire soon, and a home that others may look into.
+        warnings: keys that expire soon, a home that others may look into, and what gpg says of every archive.
         signer: fingerprint of the primary key that signs; empty if none does.
         look_again: tells what is wrong with the keys by now, line by line; a run may last longer than they do.
+        remarks: what gpg warns of with every archive, word for word.
     """
 
     fingerprints: tuple[str, ...]
@@ -53,6 +57,11 @@ class Encryption:
     warnings: tuple[str, ...] = ()
     signer: str = ""
     look_again: Callable[[], Sequence[str]] = tuple
+    remarks: tuple[str, ...] = ()
+
+    def news(self, said: Sequence[str]) -> tuple[str, ...]:
+        """Those of the warnings that came with an archive which are not told beforehand."""
+        return tuple(line for line in said if line not in self.remarks)
 
     def command_for(self, digest: str) -> tuple[str, ...]:
         """The command for one archive; a signature tells the digest of its metadata, ``archives.metadata_digest``."""
@@ -125,10 +134,11 @@ def prepare_encryption(settings: EncryptionSettings, today: date) -> Iterator[En
         command = encrypting()
         untrusted = [] if vouched_for else [key for key in keys if not key.is_trusted]
         _try_out_format(beginning)
-        if _try_out(command, fingerprints, untrusted, ring.place.gpg, sign_with).is_in_chunks:
+        tried = _try_out(command, fingerprints, untrusted, ring.place.gpg, sign_with)
+        if tried.is_in_chunks:
             # A gpg that does not know how makes large ones.
             with contextlib.suppress(UnusableKey, UnusableTool):
-                _try_out(encrypting(in_chunks=True), fingerprints, untrusted, ring.place.gpg, sign_with)
+                tried = _try_out(encrypting(in_chunks=True), fingerprints, untrusted, ring.place.gpg, sign_with)
                 command = encrypting(in_chunks=True)
         watched = [*keys, *([replace(signer, encryption_subkeys=())] if signer else [])]
         expiring = dict.fromkeys(warning for key in watched if (warning := expiry_warning(key, today, ring.place)))
@@ -137,7 +147,8 @@ def prepare_encryption(settings: EncryptionSettings, today: date) -> Iterator[En
         else:
             exposed = exposure_warnings(settings.home, os.environ)
         look_again = partial(_changes, ring, settings, fingerprints)
-        yield Encryption(fingerprints, command, (*exposed, *expiring), sign_with, look_again)
+        said = (f"with every archive gpg says: {line}" for line in tried.remarks)
+        yield Encryption(fingerprints, command, (*exposed, *expiring, *said), sign_with, look_again, tried.remarks)
 
 
 def _changes(ring: KeyRing, settings: EncryptionSettings, fingerprints: Sequence[str]) -> Sequence[str]:
@@ -249,9 +260,14 @@ def _try_out_format(beginning: Sequence[str]) -> None:
         )
 
 
+class _Tried(NamedTuple):
+    is_in_chunks: bool
+    remarks: tuple[str, ...]
+
+
 def _try_out(
     command: Sequence[str], fingerprints: Sequence[str], untrusted: Sequence[Key], gpg: str, signer: str
-) -> PacketReader:
+) -> _Tried:
     """Encrypt a few bytes exactly as archives will be, and tell what came of it.
 
     Only this shows for certain whether gpg takes an untrusted key: its configuration may say that all are trusted.
@@ -263,7 +279,7 @@ def _try_out(
         packets.read(memoryview(done.stdout))
         if packets.flaw or not packets.is_whole:
             raise UnusableTool(f"what gpg encrypts to {names} is no archive: {packets.flaw or 'it is cut off'}")
-        return packets
+        return _Tried(packets.is_in_chunks, tuple(filter(is_warning, map(readable, done.stderr.splitlines()))))
     advice = [_describe_untrusted(key, gpg) for key in untrusted]
     words = words_of(done.stderr)
     if signer and b"No pinentry" in done.stderr:

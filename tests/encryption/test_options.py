@@ -274,3 +274,19 @@ def test_a_home_that_is_open_to_others_is_said_once_beforehand(home: GpgHome) ->
     assert f"chmod 700 {home.path}" in warning
     assert done.stderr == b""
     assert prepared(home).warnings == ()
+
+
+def test_what_gpg_warns_of_with_every_archive_is_said_once_beforehand(home: GpgHome, tmp_path: Path) -> None:
+    site = Site(tmp_path / "site")
+    folders = [site.root / name for name in ("one", "two", "three")]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "file").write_text("content")
+    key = home.fingerprints()[0]
+    lines = "\n".join(f"Directory {folder}" for folder in folders)
+    site.configure(f"<Cycle c>\n{lines}\n</Cycle>", general=f"GpgHome {home.path}\nGpgRecipient {key}")
+    (home.path / "gpg.conf").write_text("cipher-algo TWOFISH\n")
+    done = site.run("--strict", expect=3)
+    assert done.stderr.count("TWOFISH (10) violates recipient preferences") == 1
+    assert "WARNING s3napback: with every archive gpg says: gpg: WARNING: forcing" in done.stderr
+    assert "3 done, 0 skipped, 0 failed" in done.stderr
