@@ -24,8 +24,9 @@ from s3napback.errors import PipelineError, S3napbackError
 from s3napback.formatting import readable, shell_command
 from s3napback.records import dataclass
 from s3napback.streams.confinement import start_confined
-from s3napback.streams.processes import Review, Stage, rights_of, start_problem
+from s3napback.streams.processes import Stage, rights_of, start_problem
 from s3napback.streams.receiving import Receiver
+from s3napback.streams.reviews import Review
 
 _STARTING = 120.0  # seconds that a server may take to answer
 _STEP = 0.1

@@ -24,7 +24,7 @@ from s3napback.errors import UnusableKey, UnusableTool
 from s3napback.formatting import readable
 from s3napback.ownership import open_own_file, require_own
 from s3napback.records import dataclass
-from s3napback.streams.processes import is_warning
+from s3napback.streams.reviews import is_warning
 
 _PROBE = bytes(range(256)) + b"probe \t\r\nlast line \n\x1a"
 """What gpg would change if it took it for text."""

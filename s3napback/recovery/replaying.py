@@ -32,7 +32,8 @@ from s3napback.recovery.refusals import NOT_THERE, Aspect, Refusals
 from s3napback.recovery.staging import Staging, UnusableTarget, looking_into_it
 from s3napback.recovery.tar_words import FIRST_REFUSED, ExtractionReview
 from s3napback.streams.findings import Finding
-from s3napback.streams.processes import Review, Stage
+from s3napback.streams.processes import Stage
+from s3napback.streams.reviews import Review
 from s3napback.streams.tar_headers import WITHOUT_SHADOWS
 from s3napback.streams.transformations import Feed, Transformation
 

@@ -15,7 +15,7 @@ from s3napback.config.directives import Directives
 from s3napback.formatting import counted, printable, shortened
 from s3napback.sources.blame import STALE, TOO_LONG, VANISHED, Blame
 from s3napback.sources.tar_messages import Meaning, Said, understood
-from s3napback.streams.processes import is_warning
+from s3napback.streams.reviews import is_warning
 
 TAR_FAILURE = 2
 """tar's exit status for "something failed", were it a single file (tar's manual, "Synopsis")."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 
@@ -50,6 +52,10 @@ class Pipeline(Running):
         # One for each, and one for what they say.
         super().__init__(len(self._elements) + 1, "pipeline")
         self._watch = SilenceWatch(stall_timeout, least_rate)
+        limits = [each.answers_within for each in elements if isinstance(each, Stage) and each.answers_within]
+        limit = min(limits, default=math.inf)
+        # Until something comes out at the end, and so out of each, or others have been silent for as long.
+        self._first = SilenceWatch(limit) if limit < (stall_timeout or sys.maxsize) else None
         self._given = 0
         self._pumps: list[Pump] = []
         self._members: list[Process | Pump] = []
@@ -80,11 +86,15 @@ class Pipeline(Running):
     def _read(self, buffer: memoryview) -> int:
         while True:
             try:
-                with self._watch.waiting(self._progress) as patience:
+                with (self._first or self._watch).waiting(self._progress) as patience:
                     count = self._output.read_into(buffer, self._stop, patience)
                     self._given += count
             except Silence:
                 count = None
+            if self._first and (count or (self._first.is_over and self._first.is_silent(self._progress()))):
+                self._first = None
+                if not count:
+                    self._post_mortem.accuse_the_mute()
             if self._watch.is_over and self._watch.is_silent(self._progress()):
                 self._post_mortem.accuse_the_silent(self._watch)
             if count == 0:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from s3napback.errors import S3napbackError
 from s3napback.scarcity import scarcity
 from s3napback.streams.culprits import Culprit, ElementsFailed
-from s3napback.streams.processes import Process, is_warning
+from s3napback.streams.processes import Process
 from s3napback.streams.pumps import Pump
+from s3napback.streams.reviews import is_warning
 from s3napback.streams.silence import SilenceWatch
 
 _SETTLING_TIME = 1.0  # seconds for the others to end by themselves once one has failed
@@ -60,10 +60,8 @@ class PostMortem:
         """
         index = self._holding_member() if watch.has_moved else self._silent_member()
         member = self._members[index]
-        below = self._members[index + 1 : index + 2]
         if isinstance(member, Process):
-            has_written = any(isinstance(other, Pump) and other.bytes_read for other in below)
-            if member.stage.may_ask and not has_written:
+            if member.stage.may_ask and not self._has_written(index):
                 return
             if member.stage.may_pause and watch.has_worked(member.processor_time):
                 return
@@ -71,9 +69,21 @@ class PostMortem:
         if isinstance(member, Process) and member.has_ended_without_others():
             what = "" if member.is_good else member.describe_end()
             what = what or f"ended, but something that it started has kept its output open for {self._patience}"
-        accused = _accused(member, what)
-        suspects = member.suspects if isinstance(member, Process) else ()
-        raise ElementsFailed(replace(accused, lines=(*accused.lines, *(f"  {line}" for line in suspects))))
+        raise ElementsFailed(_accused(member, what, member.suspects if isinstance(member, Process) else ()))
+
+    def accuse_the_mute(self) -> None:
+        """Nothing has moved for as long as a process may take to write anything: blame it, if all waits for it.
+
+        Raises:
+            ElementsFailed: it does.
+        """
+        index = self._silent_member()
+        member = self._members[index]
+        if isinstance(member, Process) and (limit := member.stage.answers_within) and not self._has_written(index):
+            raise ElementsFailed(_accused(member, f"has written nothing for {limit:g} seconds", member.stage.helpers))
+
+    def _has_written(self, index: int) -> bool:
+        return any(isinstance(below, Pump) and below.bytes_read for below in self._members[index + 1 : index + 2])
 
     def _holding_member(self) -> int:
         """Who holds up a stream that moves a little: the one that does so at most moments."""
@@ -170,10 +180,11 @@ def _judged(process: Process, judge: Callable[[Sequence[str]], str] | None) -> C
     return Culprit(process.element, [flaw], is_judged=True) if flaw else None
 
 
-def _accused(member: Process | Pump, what: str) -> Culprit:
-    """A sentence on a member, and below it its own last words."""
+def _accused(member: Process | Pump, what: str, suspects: Sequence[str] = ()) -> Culprit:
+    """A sentence on a member, and below it its own last words, and what may hold it up."""
     words = member.messages.lines()[-_QUOTED_LINES:] if isinstance(member, Process) else []
-    lines = (f"{member.name} {what}" + (":" if words else ""), *(f"  {line}" for line in words))
+    told = [*words, *suspects]
+    lines = (f"{member.name} {what}" + (":" if told else ""), *(f"  {line}" for line in told))
     return Culprit(member.element, lines, status=member.status if isinstance(member, Process) else None)
 
 

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path, PurePath
-from typing import Any, Protocol
+from typing import Any
 
 from s3napback.capabilities import NO_PROC, has_proc
 from s3napback.ending import slices
@@ -25,6 +25,7 @@ from s3napback.records import dataclass
 from s3napback.streams.confinement import start_confined
 from s3napback.streams.culprits import Culprit, ElementsFailed
 from s3napback.streams.pipes import PipeEnd, StopSignal
+from s3napback.streams.reviews import Review
 
 logger = logging.getLogger("s3napback.pipeline")
 
@@ -36,38 +37,6 @@ _LONGEST_WORD = 1 << 17
 """Bytes of a word of a command line, its last zero included (execve(2))."""
 _OTHER_BYTES = 8 << 10
 """About what the environment takes besides a command line, generously."""
-
-
-def is_warning(line: str) -> bool:
-    """Whether a line calls itself one."""
-    return "warning:" in line.lower()
-
-
-class Review(Protocol):
-    """Reads all that one run of a process says, and knows whether its output is good although it says it failed."""
-
-    def read(self, line: bytes) -> None:
-        """Take in a line without its line break. One of more than 64 KiB has lost its end."""
-        ...
-
-    def excuses(self, status: int) -> bool:
-        """Whether an exit status, neither 0 nor one of a warning, leaves the output good, by all that was said."""
-        ...
-
-    @property
-    def complaint(self) -> str:
-        """Why it does not, as far as the lines tell; may be empty."""
-        ...
-
-    @property
-    def warnings(self) -> list[str]:
-        """What was wrong with an output that is good all the same, one line each."""
-        ...
-
-    @property
-    def asides(self) -> list[str] | None:
-        """What is to be said where the process has ended well; None is all that it calls a warning itself."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -86,6 +55,8 @@ class Stage:
         user: whose rights it has; None are ours.
         directory: where it is started, with our own rights even if it has another user's; None is where we are.
         may_ask: before its first output it may be waiting for a person, for as long as that takes.
+        answers_within: seconds after which it has written something, or ``helpers`` are to blame; None is StallTimeout.
+        helpers: whom it may wait for before, one line each, with what to do.
         may_pause: it may do other things than reading and writing streams for a long time, and is not silent as long
             as it uses the processor.
         suspects: given the process's number while it is silent, tells what may hold it up, one line each.
@@ -106,6 +77,8 @@ class Stage:
     user: User | None = None
     directory: str | None = None
     may_ask: bool = False
+    answers_within: float | None = None
+    helpers: Sequence[str] = ()
     may_pause: bool = False
     review: Review | None = None
     suspects: Callable[[int], Sequence[str]] | None = None

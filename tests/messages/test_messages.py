@@ -32,6 +32,7 @@ OPTIONS_OF_OTHERS = {
         "--export",
         "--export-secret-keys",
         "--import",
+        "--kill",
         "--passwd",
         "--quick-add-key",
         "--quick-lsign-key",

@@ -143,3 +143,18 @@ def test_a_process_that_works_without_reading_is_not_silent(fake: Fake) -> None:
         assert read_all(pipeline) == b"\n"
     hanging = Stage(fake("tar", f"cat >/dev/null; {HANGING}").command, may_pause=True)
     assert failure_of(feed, hanging, stall_timeout=0.2).startswith("tar has been silent for 0.2 seconds")
+
+
+def test_who_does_not_begin_to_write_in_time_is_named_with_whom_it_waits_for(fake: Fake) -> None:
+    feed = Feed("key", lambda: iter([b"x" * 100_000] * 30))
+    mute = Stage(fake("gpg", f"echo asks >&2; {HANGING}").command, answers_within=0.3, helpers=("perhaps its agent",))
+    told = "gpg has written nothing for 0.3 seconds:\n  asks\n  perhaps its agent"
+    assert failure_of(feed, mute, GZIP, stall_timeout=60) == told
+    assert failure_of(feed, mute, stall_timeout=60) == told
+    # Who has begun, or has nothing to begin with, is judged by StallTimeout.
+    begun = Stage(fake("gpg", f"head -c 300000; {HANGING}").command, answers_within=0.3)
+    assert failure_of(feed, begun, GZIP, stall_timeout=0.5).startswith("gpg has been silent for 0.5 seconds")
+    waits = Stage(fake("gpg", "cat").command, answers_within=0.3)
+    slow = Feed("s3://bucket/key", lambda: dripping(0.5, 2))
+    with Pipeline([slow, waits], stall_timeout=60) as pipeline:
+        assert read_all(pipeline) == b"xx"

@@ -23,6 +23,11 @@ _ENCRYPTED = (0x84, 0x85, 0x86, 0x8C, 0x8D, 0xC1, 0xC3)
 """First bytes of an encrypted message: packets of type 1 and 3 in the old and the new format (RFC 4880, 4.2, 4.3)."""
 _UTF8_LEAD = 0xC3
 
+_HELPERS = (
+    "perhaps its agent does not answer: end it with gpgconf --kill gpg-agent, and it is started anew",
+    "perhaps it asks for a passphrase where nobody is: begin on a terminal, or write --passphrase-file FILE",
+)
+
 HEAD_SIZE = 4
 """Bytes of an archive that tell whether it is encrypted."""
 
@@ -53,13 +58,16 @@ class Decryption:
         command = (*self._beginning(), *signature, "--output", "-", "--decrypt")
         judge = partial(signature_flaw, self.signer, digest, notation=notation) if self.signer else None
         excuse = partial(_flaw_of_signature_alone, self.signer) if self.signer else None
+        may_ask = self._may_ask()
         return Stage(
             command,
             environment=_terminal(),
             judge=judge,
             excuse=excuse,
             family=Family.GPG,
-            may_ask=self._may_ask(),
+            may_ask=may_ask,
+            answers_within=None if may_ask else ANSWER_TIMEOUT,
+            helpers=_HELPERS,
         )
 
     def session_key(self, head: bytes) -> SessionKey:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import os
+import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,12 +15,14 @@ import pytest
 
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import PipelineError, StoreUnreachable
+from s3napback.recovery.opening import decrypting
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.opening.decrypting import Decryption
 from s3napback.recovery.opening.fetching import Transport
 from s3napback.stores import Store
 from s3napback.stores.directory import DirectoryStore
 from s3napback.streams.processes import Stage
+from tests.gpg_keys import gpg_home
 from tests.stores.sources import BytesSource
 from tests.streams.helpers import working
 
@@ -33,8 +38,8 @@ class DrippingStore(DirectoryStore):
             yield data[position : position + 1]
 
 
-def archive_in(store: Store) -> CataloguedArchive:
-    store.put("etc-0-FULL", BytesSource(gzip.compress(b"content")), {"s3napback-id": "one"})
+def archive_in(store: Store, data: bytes = gzip.compress(b"content")) -> CataloguedArchive:
+    store.put("etc-0-FULL", BytesSource(data), {"s3napback-id": "one"})
     found = store.head("etc-0-FULL")
     assert found is not None
     return CataloguedArchive(found, "etc", None)
@@ -96,3 +101,33 @@ def test_a_store_that_does_not_give_the_first_bytes_is_given_up(tmp_path: Path) 
     ):
         decoder(HangingStore(tmp_path), 0.3).open(archive)
     assert time.monotonic() - began < 30
+
+
+def test_an_agent_that_does_not_answer_is_not_waited_for_where_nobody_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("GPG_TTY", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.stdin", None)
+    monkeypatch.setattr("sys.stderr", None)
+    monkeypatch.setattr(decrypting, "ANSWER_TIMEOUT", 1.0)
+    store = DirectoryStore(tmp_path)
+    with gpg_home() as home:
+        key = home.make_key("one@example.org")
+        message = home.run("--recipient", key, "--trust-model", "always", "--encrypt", stdin=gzip.compress(b"content"))
+        archive = archive_in(store, message)
+        decoder = Decoder(Transport(store, 1, stall_timeout=60), Decryption(home.path))
+        written: list[bytes] = []
+        decoder.run(archive, write=lambda block: written.append(bytes(block)))
+        assert written == [b"content"]
+        asked = ("gpg-connect-agent", "--homedir", str(home.path), "getinfo pid", "/bye")
+        told = subprocess.run(asked, capture_output=True, check=True, text=True).stdout
+        agent = int(told.split()[1])
+        os.kill(agent, signal.SIGSTOP)
+        while any("(stopped)" not in task.read_text() for task in Path(f"/proc/{agent}/task").glob("*/status")):
+            time.sleep(0.01)
+        try:
+            with pytest.raises(PipelineError, match=r"gpg has written nothing for 1 seconds: .*gpgconf --kill"):
+                decoder.run(archive, write=lambda _block: None)
+        finally:
+            os.kill(agent, signal.SIGKILL)  # going on, it may hang over those who have gone meanwhile
