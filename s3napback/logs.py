@@ -50,7 +50,7 @@ DATE_FORMAT = "%Y-%m-%d %H:%M:%S"
 
 _PACKAGE = "s3napback"
 # Below WARNING these write requests with their signatures, or what passes between them and gpg.
-_TALKATIVE_LIBRARIES = ("boto3", "botocore", "gnupg", "s3transfer", "urllib3")
+_TALKATIVE_LIBRARIES = ("boto3", "botocore", "s3transfer", "urllib3")
 
 _finished: list[bool] = []
 """A process ends once."""

@@ -22,7 +22,6 @@ from contextlib import suppress
 from types import ModuleType
 
 import boto3
-import gnupg
 from dateutil import parser
 from isal import isal_zlib
 
@@ -45,7 +44,7 @@ from tests.botocore_data import share_botocore_data
 
 LOADED: list[ModuleType] = [
     *(ctypes, decimal, difflib, encodings.ascii, encodings.utf_8_sig, sqlite3, s3napback.streams.parallel_gzip),
-    *(boto3, gnupg, isal_zlib, parser, s3napback.cli, s3napback.config.loading, s3napback.stores.s3),
+    *(boto3, isal_zlib, parser, s3napback.cli, s3napback.config.loading, s3napback.stores.s3),
     *(s3napback.commands.backup, s3napback.commands.list, s3napback.commands.migrate, s3napback.commands.prune),
     *(s3napback.commands.restore, s3napback.commands.schedule, s3napback.commands.status, s3napback.commands.verify),
 ]

@@ -17,7 +17,7 @@ atexit.register(lambda: print(*sys.modules, file=open({file!r}, "w")))
 main()
 """
 
-LIBRARIES = ("botocore", "boto3", "dateutil", "gnupg", "rich", "sqlite3", "zstandard")
+LIBRARIES = ("botocore", "boto3", "dateutil", "rich", "sqlite3", "zstandard")
 OF_ARCHIVES = ("cryptography", "isal")
 OTHER_KINDS = tuple(f"s3napback.sources.{kind}" for kind in ("mysql", "postgresql", "sqlite", "subversion", "command"))
 THE_WEB = ("http.client", "urllib.request", "email", "ssl")

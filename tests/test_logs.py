@@ -98,7 +98,7 @@ def test_each_kind_of_source_has_its_logger(kind: str, name: str) -> None:
 
 def test_debug_shows_our_debug_lines_but_never_those_of_the_libraries() -> None:
     lines = log_lines("""
-names = ("botocore", "botocore.auth", "boto3.resources", "urllib3.connectionpool", "s3transfer", "gnupg")
+names = ("botocore", "botocore.auth", "boto3.resources", "urllib3.connectionpool", "s3transfer")
 for name in names:
     logging.getLogger(name).setLevel(logging.DEBUG)
 start(debug=True)

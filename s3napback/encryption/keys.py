@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import stat
 import time
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
-from s3napback.crews import TookTooLong, within
 from s3napback.encryption.key import CERTAIN, TRUSTED, Key, KeyOrigin, read_listing
 from s3napback.encryption.naming import Form, KeyName, read_key_name
 from s3napback.encryption.options import Purpose, chosen_home, gpg_command
-from s3napback.encryption.running import ANSWER_TIMEOUT, run_gpg, words_of
-from s3napback.environment import Family, child_environment
+from s3napback.encryption.running import run_gpg, words_of
 from s3napback.errors import UnusableKey, UnusableTool
 from s3napback.formatting import shell_command, shown
 from s3napback.ownership import require_own
 
 EXPIRY_NOTICE = timedelta(days=30)
 PRIVATE_HOME_OPTIONS = ("--no-autostart",)
+# Without the character set gpg would take what we pass for the characters of the C locale.
+_TELLING = ("--status-fd", "2", "--no-tty", "--no-verbose", "--with-colons", "--display-charset", "utf-8")
 
 # One of these lies in every home that can name a key; gpg would create the first one otherwise.
 _HOME_FILES = ("pubring.kbx", "pubring.gpg", "public-keys.d", "gpg.conf", "common.conf")
@@ -47,33 +44,10 @@ class KeyRing:
             home: None is gpg's own choice.
             private: it is ours, for a short time: no daemon may be started for it, and nobody be sent there.
             keyring: the file that its keys are from.
-
-        Raises:
-            UnusableTool: gpg is missing or cannot work with its configuration.
         """
-        import gnupg  # noqa: PLC0415 - loaded only where it is used
-
-        # It warns of every failure of gpg, which our errors say better.
-        logging.getLogger("gnupg").setLevel(logging.CRITICAL)
-        program, *options = gpg_command(home, Purpose.LOOKING, private=private)
-        try:
-            # It asks gpg for its version, without a limit of its own.
-            self._gpg: Any = within(
-                ANSWER_TIMEOUT,
-                lambda: gnupg.GPG(
-                    gpgbinary=program,
-                    # Without the character set gpg would take what we pass for the characters of the C locale.
-                    options=[*options, "--display-charset", "utf-8", *(PRIVATE_HOME_OPTIONS if private else ())],
-                    env=child_environment(os.environ, Family.GPG),
-                    encoding="utf-8",
-                ),
-            )
-        except TookTooLong as error:
-            raise UnusableTool(f"gpg did not tell its version within {ANSWER_TIMEOUT:g} seconds") from error
-        except (OSError, ValueError) as error:
-            raise UnusableTool("gpg cannot be used:", *words_of(str(error).encode(errors="replace"))) from error
+        own = PRIVATE_HOME_OPTIONS if private else ()
+        self._command = (*gpg_command(home, Purpose.LOOKING, private=private), *_TELLING, *own)
         self._private = private
-        self._gpg.decode_errors = "replace"
         gpg = "gpg" if home is None or private else shell_command(["gpg", "--homedir", str(home)])
         self.place = KeyOrigin(gpg, keyring)
 
@@ -172,8 +146,6 @@ class KeyRing:
 
     def _list(self, *, secret: bool = False) -> list[Key]:
         which = "--list-secret-keys" if secret else "--list-keys"
-        # How python-gnupg reads a listing breaks at line ends of other alphabets in user ids, and leaves out of which
-        # user id gpg is sure.
         found: dict[str, Key] = {}
         for key in read_listing(self._ask(which, "--fingerprint", "--fingerprint"), time.time()):
             # A key that lies in two keyrings is told twice.
@@ -186,15 +158,14 @@ class KeyRing:
         Raises:
             UnusableTool: it failed, or took too long.
         """
-        done = run_gpg(self._gpg.make_args(arguments, False), "show its keys")
+        done = run_gpg((*self._command, *arguments), "show its keys")
         if done.returncode:
             raise UnusableTool("gpg cannot show its keys:", *words_of(done.stderr))
         return done.stdout
 
     def take_in(self, file: Path) -> list[str]:
         """Import the public keys of a file, armoured or not; what gpg said if there were none that it takes."""
-        command = self._gpg.make_args(["--import", str(file)], False)
-        done = run_gpg(command, "import keys")
+        done = run_gpg((*self._command, "--import", str(file)), "import keys")
         return [] if b"[GNUPG:] IMPORT_OK " in done.stderr else words_of(done.stderr)
 
     def export(self) -> bytes:
