@@ -44,6 +44,9 @@ class KeyRing:
             home: None is gpg's own choice.
             private: it is ours, for a short time: no daemon may be started for it, and nobody be sent there.
             keyring: the file that its keys are from.
+
+        Raises:
+            UnusableKey, ChangeableByOthers: as ``gpg_command``.
         """
         own = PRIVATE_HOME_OPTIONS if private else ()
         self._command = (*gpg_command(home, Purpose.LOOKING, private=private), *_TELLING, *own)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 
@@ -55,7 +54,7 @@ class Pipeline(Running):
         limits = [each.answers_within for each in elements if isinstance(each, Stage) and each.answers_within]
         limit = min(limits, default=math.inf)
         # Until something comes out at the end, and so out of each, or others have been silent for as long.
-        self._first = SilenceWatch(limit) if limit < (stall_timeout or sys.maxsize) else None
+        self._first = SilenceWatch(limit) if limit < (stall_timeout or math.inf) else None
         self._given = 0
         self._pumps: list[Pump] = []
         self._members: list[Process | Pump] = []
@@ -91,10 +90,11 @@ class Pipeline(Running):
                     self._given += count
             except Silence:
                 count = None
-            if self._first and (count or (self._first.is_over and self._first.is_silent(self._progress()))):
+            if count:
                 self._first = None
-                if not count:
-                    self._post_mortem.accuse_the_mute()
+            elif self._first and self._first.is_over and self._first.is_silent(self._progress()):
+                self._first = None
+                self._post_mortem.accuse_the_mute()
             if self._watch.is_over and self._watch.is_silent(self._progress()):
                 self._post_mortem.accuse_the_silent(self._watch)
             if count == 0:
