@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -30,7 +29,7 @@ from s3napback.command_group import (
     whole_number,
     whole_path,
 )
-from s3napback.errors import EXIT_BUG, Interrupted, LockHeld, UnusableConfiguration
+from s3napback.errors import EXIT_BUG, Interrupted, LockHeld
 from s3napback.exercise import drill_command, verify_command
 from s3napback.formatting import printable
 from s3napback.helping import help_command
@@ -42,6 +41,7 @@ from s3napback.peeking import dump_command
 from s3napback.records import dataclass
 from s3napback.scarcity import foreseen
 from s3napback.speaking import confirm, drop_unwritten_errors, say, say_file
+from s3napback.zones import require_local_time, zone_warning
 
 if TYPE_CHECKING:
     from s3napback.deciding.facts import BackupOptions
@@ -122,6 +122,8 @@ def command_line(
     paths = configuration_paths(arguments, DEFAULT_CONFIGURATION)
     is_night = not (test or context.invoked_subcommand)
     configure_logging(log_config, paths, debug, quiet=quiet, begins_with_failure=is_night)
+    if context.invoked_subcommand is not None and (warning := zone_warning()):
+        logger.warning("%s", warning)
     context.obj = Invocation(tuple(paths), today or date.today(), test, quiet, strict)
     if context.invoked_subcommand is None:
         from s3napback.deciding.facts import BackupOptions
@@ -354,19 +356,11 @@ def _exit_code(action: Callable[[], int]) -> int:
         return EXIT_BUG
 
 
-def _require_local_time() -> None:
-    try:
-        datetime.now().astimezone()
-    except (OverflowError, ValueError) as error:
-        zone = printable(os.environ.get("TZ", ""))
-        raise UnusableConfiguration(f"TZ {zone} is no time zone: write one such as Europe/Berlin") from error
-
-
 def _run_command_line() -> int:
     """Do what the arguments ask for, or say what is wrong with them."""
     ending.catch_signals()
     standing.answer_signals()
-    _require_local_time()
+    require_local_time()
     try:
         return int(command_line.main(prog_name="s3napback", standalone_mode=False) or 0)
     except click.ClickException as error:

@@ -153,3 +153,13 @@ def test_a_zone_that_is_none_is_told_before_anything_is_begun(site: Site) -> Non
     done = subprocess.run(site.command("list"), env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "TZ XXX-25 is no time zone: write one such as Europe/Berlin" in done.stderr
+
+
+def test_a_zone_that_the_machine_does_not_know_is_told(site: Site) -> None:
+    site.configure(f"Directory {site.source}")
+    environment = {**site.full_environment(), "TZ": "Europe/Berln"}
+    done = subprocess.run(site.command("--strict"), env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    listed = subprocess.run(site.command("list"), env=environment, capture_output=True, text=True, check=False)
+    for told in (done.stderr, listed.stderr):
+        assert told.count("TZ Europe/Berln is a time zone that this machine does not know") == 1

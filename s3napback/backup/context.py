@@ -22,6 +22,7 @@ from s3napback.sources.registry import Tools, needs_tar
 from s3napback.state import StoreState
 from s3napback.stores import Store
 from s3napback.surroundings import configured_store, find_gnu_tar, host_name, temp_dir
+from s3napback.zones import zone_warning
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ class RunContext:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What deserves a look before anything is begun, one line each."""
-        return self.configuration.warnings + (self.encryption.warnings if self.encryption else ())
+        of_keys = self.encryption.warnings if self.encryption else ()
+        return (*filter(None, [zone_warning()]), *self.configuration.warnings, *of_keys)
 
 
 @contextmanager
