@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from s3napback.config.mysql_options import CONNECTION, FIRST, MYSQL_RULES, spoilt_by
@@ -11,10 +12,11 @@ from s3napback.config.settings import Job
 from s3napback.environment import Family
 from s3napback.errors import SourceError
 from s3napback.records import dataclass
-from s3napback.sources.dump_command import DumpCommandSource, Inventory, ServerReport, Table
-from s3napback.sources.mysql_answers import ROWS_HELD, Answer, ServerObject, questions, read_answer
+from s3napback.sources.dump_command import DumpCommandSource, Inventory, ServerReport, Table, in_short
+from s3napback.sources.mysql_answers import ROWS_HELD, Answer, ServerObject, question_after, questions, read_answer
 from s3napback.sources.mysql_inventory import EVENTS, ROUTINES, TRIGGERS, MySQLInventory, table_name
 from s3napback.sources.mysql_rights import missing_rights
+from s3napback.sources.mysql_swaps import exchanged, noted
 from s3napback.sources.programs import answer_of, find_program
 
 ALL = "all"
@@ -105,7 +107,7 @@ class MySQLServer:
         """See ``Server``."""
         # Whoever has no client has no dump program either, as a rule, and this is the one to speak of.
         find_program(_DUMPERS, _PACKAGE)
-        answer = self._ask()
+        answer = self._ask(questions(of_all=not _database(self.job)))
         program = self._program(answer)
         self._check_option_files(program)
         database = _database(self.job)
@@ -129,6 +131,7 @@ class MySQLServer:
             },
             remarks=(*remarks, *self._reduced(answer, tables)),
             preamble=b"".join(map(_preamble, answer.of("database"))) if database else b"",
+            files=noted(answer),
         )
 
     def _require_all(self, answer: Answer) -> None:
@@ -179,13 +182,25 @@ class MySQLServer:
         """See ``Server``."""
         return MySQLInventory()
 
-    def replaced(self, files: Mapping[Table, str]) -> list[str]:  # noqa: ARG002
-        """See ``Server``. The server itself ends a dump then: "Table definition has changed"."""
-        return []
+    def replaced(self, files: Mapping[Table, str], found: Inventory) -> str:
+        """See ``Server``. The server itself ends most of such dumps: "Table definition has changed"."""
+        if not found.turns:
+            return ""
+        asked = time.time()
+        closed = [table for table, since in files.items() if not since]
+        after = self._ask(question_after(closed, of_all=not _database(self.job)))
+        names = [".".join(table) for table in exchanged(files, after, asked, found.turns)]
+        if not names:
+            return ""
+        return (
+            f"the dump of {self.job.source} may hold other rows of {in_short(names)} than were there: it was renamed, "
+            "or defined anew (RENAME TABLE, ALTER TABLE), after the dump had begun and before it came to that. Run it "
+            "again, at a time when no job does this"
+        )
 
-    def _ask(self) -> Answer:
+    def _ask(self, statements: str) -> Answer:
         client = find_program(_CLIENTS, _PACKAGE)
-        command = client_command(client, self.job, questions(of_all=not _database(self.job)))
+        command = client_command(client, self.job, statements)
         try:
             return read_answer(self._run(command))
         except SourceError as error:

@@ -125,3 +125,27 @@ def test_rows_that_a_table_has_from_elsewhere_are_told_of(site: Site, mariadb: M
         mariadb.run("DROP TABLE far", database)
     finally:
         mariadb.run("UNINSTALL SONAME 'ha_federatedx'")
+
+
+EXCHANGE = "INSERT INTO early SELECT seq FROM seq_3_to_9; RENAME TABLE stale TO gone, early TO stale; DROP TABLE gone"
+"""How programs that rebuild a table put it in the place of the old one."""
+
+
+EARLY, LATE = "REAL {} | {{ head -c 100000; sleep 1; {}; cat; }}", "REAL {} && sleep 1.1 && {}"
+
+
+@pytest.mark.parametrize(("source", "script"), [("{}", EARLY), ("all", EARLY), ("{}", LATE)])
+def test_a_table_that_is_exchanged_before_its_turn_comes_is_not_taken_for_the_other(
+    site: Site, mariadb: MariaDB, database: str, source: str, script: str
+) -> None:
+    mariadb.run("CREATE TABLE first AS SELECT REPEAT(seq, 1500) FROM seq_1_to_4000", database)
+    mariadb.run("CREATE TABLE stale (i INT); INSERT INTO stale VALUES (1), (2)", database)
+    mariadb.run("CREATE TABLE early (i INT); INSERT INTO early VALUES (1), (2)", database)
+    site.configure(f"<MySQL {source.format(database)}>\n</MySQL>")
+    exchange = f"mariadb --socket={mariadb.socket} --user=root --execute='{EXCHANGE}' {database} >&2"
+    dump = script.format('"$@"', exchange)
+    site.fake_program("mariadb-dump", f'case "$*" in *--opt*) {dump};; *) REAL "$@";; esac')
+    is_early = script == EARLY
+    failed = site.run(expect=int(is_early)).stderr
+    assert ("stale than were there: it was renamed, or defined anew" in failed) == is_early
+    assert bool(site.archive_keys()) == (not is_early)

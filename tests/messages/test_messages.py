@@ -14,6 +14,7 @@ from tests.messages.collecting import collected, listed
 TEXTS = sorted({text for texts in collected().values() for text in texts})
 
 NAMES_OF_OTHERS = {
+    *("InnoDB", "MyISAM"),
     *("MariaDB", "OpenPGP", "GnuPG", "SimpleCycle", "HanoiCycle", "MiB", "SQLCipher", "AppArmor", "ConfigMap"),
     *("ReadWritePaths", "CapabilityBoundingSet", "GetObject", "GetObjectVersion", "ListBucket"),
     *("ObjectLockEnabled", "PutObject", "PutObjectRetention", "NoncurrentDays"),
