@@ -115,6 +115,7 @@ class MySQLServer:
         tables = [row for row in answer.of("table") if self._is_wanted(row, row.name)]
         triggers = [row for row in answer.of("trigger") if self._is_wanted(row, row.more)]
         routines, events = ([row for row in answer.of(kind) if self._is_wanted(row)] for kind in ("routine", "event"))
+        self._require_text(answer)
         options, remarks = self._history(program, tables, answer.of("by transaction"))
         if database and not answer.is_mariadb:
             # Those of the whole server would keep one database from being loaded beside others.
@@ -165,13 +166,31 @@ class MySQLServer:
                         f"the rows of the table {table_name(row.database, row.name)} are not in the dump, since its "
                         f"engine, {row.more}, has them from elsewhere; MySQLOptions --skip-no-data-med takes them"
                     )
-        floats = [row for row in answer.of("float") if (row.database, row.name) in kept]
-        if floats:
-            name = f"{table_name(floats[0].database, floats[0].name)}.{floats[0].more}"
-            more = f" and {len(floats) - 1} more" if len(floats) > 1 else ""
+        if floats := [row for row in answer.of("float") if (row.database, row.name) in kept]:
             yield (
                 f"of FLOAT columns the dump holds six digits, as the server shows them, and may lose the last ones: "
-                f"{name}{more}. DOUBLE, to which ALTER TABLE can change them, loses none"
+                f"{_columns(floats)}. DOUBLE, to which ALTER TABLE can change them, loses none"
+            )
+        legacy = [row for row in answer.of("legacy") if (row.database, row.name) in kept]
+        if legacy and not self._is_of_bytes:
+            yield (
+                "of text in the character sets sjis and ujis the dump may lose characters that are in no other, as "
+                f"circled digits: {_columns(legacy)}. MySQLOptions --default-character-set=binary keeps them"
+            )
+
+    @property
+    def _is_of_bytes(self) -> bool:
+        """Whether the dump is to hold text as the bytes that the server has."""
+        words = self.job.settings.mysql_options
+        return MYSQL_RULES.values_of(words, "--default-character-set")[-1:] == ["binary"]
+
+    def _require_text(self, answer: Answer) -> None:
+        """Look whether what is no text comes back from a dump of bytes."""
+        lost = [row for row in answer.of("unlike bytes") if self._is_wanted(row, row.name)]
+        if lost and self._is_of_bytes:
+            raise SourceError(
+                "MySQLOptions --default-character-set=binary would lose values of UUID and INET columns, and words of "
+                f"definitions in other character sets: {_columns(lost)}. Leave it out"
             )
 
     def guess(self) -> tuple[str, ...]:
@@ -295,6 +314,12 @@ def _options(job: Job) -> tuple[list[str], list[str]]:
 
 def _comes_first(option: str) -> bool:
     return option.partition("=")[0] in FIRST
+
+
+def _columns(rows: Sequence[ServerObject]) -> str:
+    """The first of some columns, and how many more there are."""
+    more = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
+    return f"{table_name(rows[0].database, rows[0].name)}.{rows[0].more}{more}"
 
 
 def _preamble(database: ServerObject) -> bytes:

@@ -36,6 +36,18 @@ _NOT_LOCAL = (
 _SHORTENED = " AND DATA_TYPE = 'float' AND COLUMN_TYPE NOT LIKE 'float(%' AND EXTRA NOT LIKE '%GENERATED%'"
 """Columns of which a server shows six digits (``FLT_DIG``), where what it holds may have nine."""
 
+_LEGACY = " AND CHARACTER_SET_NAME IN ('sjis', 'ujis')"
+"""Columns whose text may have characters for which the server knows no place in Unicode, such as a circled 1."""
+
+_UNLIKE_BYTES = (
+    " AND (DATA_TYPE IN ('uuid', 'inet4', 'inet6')"
+    " OR (CHARACTER_SET_NAME NOT LIKE 'utf8%' AND CONCAT(COLUMN_TYPE, COALESCE(COLUMN_DEFAULT, ''))"
+    " <> CONVERT(CONCAT(COLUMN_TYPE, COALESCE(COLUMN_DEFAULT, '')) USING ascii))"
+    " OR (CHARACTER_SET_NAME IN ('ucs2', 'utf16', 'utf16le', 'utf32')"
+    " AND (DATA_TYPE IN ('enum', 'set') OR COLUMN_DEFAULT NOT LIKE 'NUL_')))"
+)
+"""Columns that do not come back, or not with their default, from a dump whose text is bytes."""
+
 _BY_TRANSACTION = (
     " AND (FALSE /*M!100300 OR (DATA_TYPE = 'bigint' AND GENERATION_EXPRESSION = 'ROW START') */)"  # of MariaDB alone
 )
@@ -62,9 +74,9 @@ class ServerObject(NamedTuple):
 
     Attributes:
         kind: ``table``, ``routine``, ``trigger``, ``event``, ``database``, ``made``, ``engine``, ``unknown``,
-            ``float`` or ``by transaction``.
+            ``float``, ``legacy``, ``unlike bytes`` or ``by transaction``.
         database: empty where only one is asked about.
-        name: its own; of the last five, its table's.
+        name: its own; of the last seven, its table's.
         more: a table's type, a trigger's table, a database's character set, an engine, a column; when a table was made.
         collation: a database's; of what was made, the time by the server's clock.
     """
@@ -121,6 +133,8 @@ def questions(*, of_all: bool) -> str:
         _rows("engine", "TABLES", "TABLE_NAME", "ENGINE", "TABLE_SCHEMA", of_all=of_all) + _ELSEWHERE,
         _rows("unknown", "TABLES", "TABLE_NAME", "ENGINE", "TABLE_SCHEMA", of_all=of_all) + _NOT_LOCAL,
         _rows("float", "COLUMNS", "TABLE_NAME", "COLUMN_NAME", "TABLE_SCHEMA", of_all=of_all) + _SHORTENED,
+        _rows("legacy", "COLUMNS", "TABLE_NAME", "COLUMN_NAME", "TABLE_SCHEMA", of_all=of_all) + _LEGACY,
+        _rows("unlike bytes", "COLUMNS", "TABLE_NAME", "COLUMN_NAME", "TABLE_SCHEMA", of_all=of_all) + _UNLIKE_BYTES,
         _rows("by transaction", "COLUMNS", "TABLE_NAME", "COLUMN_NAME", "TABLE_SCHEMA", of_all=of_all)
         + _BY_TRANSACTION,
         *([_STRAY] if of_all else []),

@@ -92,6 +92,29 @@ def test_digits_that_a_dump_does_not_hold_are_told_of(site: Site, mariadb: Maria
     assert "FLOAT" not in site.run("-f").stderr
 
 
+def test_characters_and_values_that_a_dump_would_lose_are_told_of(
+    site: Site, mariadb: MariaDB, other_mariadb: MariaDB, database: str
+) -> None:
+    mariadb.run(
+        "SET NAMES binary; CREATE TABLE old (a TEXT CHARACTER SET sjis); INSERT INTO old VALUES (x'8740')", database
+    )
+    assert "as circled digits: old.a. MySQLOptions --default-character-set=binary keeps" in site.run().stderr
+    site.configure(f"<MySQL {database}>\nMySQLOptions --default-character-set=binary\n</MySQL>")
+    assert "circled" not in site.run("-f").stderr
+    (key,) = site.archive_keys()
+    other_mariadb.create(database)
+    other_mariadb.run(dump_of(site, key), database)
+    assert other_mariadb.rows("SELECT HEX(a) FROM old", database) == [["8740"]]
+    for column in ("UUID", "ENUM('ä') CHARACTER SET latin1", "VARCHAR(9) CHARACTER SET utf16 DEFAULT 'a'"):
+        mariadb.run(f"CREATE TABLE ids (i {column})", database)
+        assert "=binary would lose values" in site.run("-f", expect=1).stderr
+        mariadb.run("DROP TABLE ids", database)
+    mariadb.run(
+        "CREATE TABLE ids (i VARCHAR(9) CHARACTER SET utf16, j VARCHAR(9) CHARACTER SET latin1 DEFAULT 'a')", database
+    )
+    site.run("-f")
+
+
 def test_former_rows_that_no_dump_can_hold_are_told_of(site: Site, mariadb: MariaDB, database: str) -> None:
     mariadb.run(
         "CREATE TABLE prices (a INT) WITH SYSTEM VERSIONING; INSERT INTO prices VALUES (1); UPDATE prices SET a = 2;"

@@ -43,7 +43,7 @@ OPTIONS_OF_OTHERS = {
     *("--versioning-configuration", "--version-id", "--object-lock-configuration", "--object-lock-enabled-for-bucket"),
     *("--now",),
     *("--dereference", "--exclude-caches", "--exclude-database", "--exclude-tag", "--no-subscriptions", "--owner"),
-    *("--ignore-table", "--skip-no-data-med"),
+    *("--default-character-set", "--ignore-table", "--skip-no-data-med"),
 }
 """Options of gpg, aws, tar, and the dump programs, which messages tell to use."""
 
