@@ -166,6 +166,11 @@ class MySQLServer:
                         f"the rows of the table {table_name(row.database, row.name)} are not in the dump, since its "
                         f"engine, {row.more}, has them from elsewhere; MySQLOptions --skip-no-data-med takes them"
                     )
+        for row in answer.of("stray view"):
+            yield (
+                f"the view {table_name(row.database, row.name)} is not in the dump, since that database is the "
+                "server's own: move it to another"
+            )
         if floats := [row for row in answer.of("float") if (row.database, row.name) in kept]:
             yield (
                 f"of FLOAT columns the dump holds six digits, as the server shows them, and may lose the last ones: "

@@ -68,13 +68,20 @@ _STRAY = (
 )
 """Tables that somebody has put into ``sys``, which no dump of all databases holds."""
 
+_STRAY_VIEWS = (
+    "SELECT 'stray view', TABLE_SCHEMA, TABLE_NAME, '' FROM information_schema.VIEWS "
+    "WHERE TABLE_SCHEMA = 'sys' AND DEFINER NOT LIKE '%.sys@localhost'"
+)
+"""Views there that may be somebody's; older versions of the server have made its own under another name."""
+
 
 class ServerObject(NamedTuple):
     """One thing that the server has.
 
     Attributes:
         kind: ``table``, ``routine``, ``trigger``, ``event``, ``database``, ``made``, ``engine``, ``unknown``,
-            ``float``, ``legacy``, ``unlike bytes`` or ``by transaction``.
+            ``float``, ``legacy``, ``unlike bytes``, ``by transaction`` or
+            ``stray view``.
         database: empty where only one is asked about.
         name: its own; of the last seven, its table's.
         more: a table's type, a trigger's table, a database's character set, an engine, a column; when a table was made.
@@ -137,7 +144,7 @@ def questions(*, of_all: bool) -> str:
         _rows("unlike bytes", "COLUMNS", "TABLE_NAME", "COLUMN_NAME", "TABLE_SCHEMA", of_all=of_all) + _UNLIKE_BYTES,
         _rows("by transaction", "COLUMNS", "TABLE_NAME", "COLUMN_NAME", "TABLE_SCHEMA", of_all=of_all)
         + _BY_TRANSACTION,
-        *([_STRAY] if of_all else []),
+        *([_STRAY, _STRAY_VIEWS] if of_all else []),
     )
     return "; ".join(statements) + SHOW_GRANTS
 
