@@ -28,6 +28,7 @@ from s3napback.regexes import regex
 
 _NAME = regex(r"[A-Za-z][A-Za-z0-9]*")
 _CONTROL = regex(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_LOOK_LIKE_QUOTES = "\u201c\u201d\u201e\u2018\u2019\u201a\u00ab"
 _COMMENT = regex(r"[^\n]*")
 _ANY_TAG = regex(r"[ \t]*<(?P<slash>/?)(?P<name>[A-Za-z][A-Za-z0-9]*)(?P<rest>[^\n]*)")
 _PHYSICAL_LINES = regex(r"(?:\\\n|[^\n])*\n?")
@@ -46,7 +47,9 @@ _PIECE = regex(
     re.VERBOSE,
 )
 _PLAIN = r"""[^\x00-\x20\x7f-\x9f"'\\#]"""
-_ORDINARY = regex(rf"[ \t]*(?P<name>{_NAME.pattern})(?P<values>(?:[ \t]+(?!=){_PLAIN}+)*)[ \t]*(?:\n|\Z)")
+_ORDINARY = regex(
+    rf"[ \t]*(?P<name>{_NAME.pattern})(?P<values>(?:[ \t]+(?![={_LOOK_LIKE_QUOTES}]){_PLAIN}+)*)[ \t]*(?:\n|\Z)"
+)
 """A directive in which no sign has a meaning: in a long list nearly every line is one."""
 _DOUBLE_QUOTED_ESCAPE = regex(r'\\([\n"\\])')
 
@@ -161,7 +164,7 @@ def has_comment(text: str) -> bool:
     return sum(len(piece) for _kind, piece, _end in _pieces(text, 0)) < len(text)
 
 
-_BARE = regex(rf"(?![=<]){_PLAIN}+")
+_BARE = regex(rf"(?![=<{_LOOK_LIKE_QUOTES}]){_PLAIN}+")
 
 
 def quoted(value: str) -> str:
@@ -242,6 +245,13 @@ def _classify(words: list[_Word], position: Position) -> Line:
     values = tuple(word.text for word in words[1:])
     if values and values[0].startswith("=") and words[1].starts_plain:
         raise _BadLineError(f"write “{name} VALUE” without “=” (a value that begins with it goes in quotes)")
+    if odd := next(
+        (word.text[0] for word in words[1:] if word.starts_plain and word.text.startswith(tuple(_LOOK_LIKE_QUOTES))), ""
+    ):
+        raise _BadLineError(
+            f'{odd} (U+{ord(odd):04X}), as text processors write it, is no quote here: write " before and behind the '
+            f"value; one that really begins with {odd} goes in quotes"
+        )
     return Line(Shape.DIRECTIVE, name, values, position)
 
 

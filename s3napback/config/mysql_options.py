@@ -69,7 +69,7 @@ MYSQL_RULES = Rules(
         **dict.fromkeys(("--defaults-file", "--defaults-extra-file"), WHOLE_PATH),
         "--default-character-set": (
             regex("utf8mb4|binary"),
-            "only utf8mb4 and binary keep every character",
+            "others than utf8mb4 and binary lose characters",
         ),
         "--column-statistics": (regex("[01]"), "its value is 0 or 1"),
         "--master-data": (regex("[12]"), "its value is 1 or 2"),

@@ -39,7 +39,7 @@ class ServerReport:
         counts: of what else the dump must hold, how much there is, by what messages call it.
         remarks: what should be warned of, one line each.
         preamble: what is put before the dump, because the program leaves it out; lines of SQL or remarks.
-        files: of each table, in which file its rows were; empty where that does not matter.
+        files: of each table, in which file its rows were, or since when; empty where that does not matter.
     """
 
     command: tuple[str, ...]
@@ -89,6 +89,14 @@ class Inventory(Protocol):
         """Tables so far that are in the dump without any row, and not because they were left out."""
         ...
 
+    @property
+    def turns(self) -> Mapping[Table, tuple[float, float]]:
+        """Of tables so far, when the dump began and when their turn came, by this machine's clock.
+
+        It is not known where a dump takes all tables at its beginning.
+        """
+        ...
+
     def passed(self, blocks: Iterator[memoryview]) -> Iterator[Block]:
         """Pass the dump on."""
         ...
@@ -120,11 +128,12 @@ class Server(Protocol):
         """What is to follow one dump."""
         ...
 
-    def replaced(self, files: Mapping[Table, str]) -> list[str]:
-        """Those of some tables whose rows are in another file now, as messages call them.
+    def replaced(self, files: Mapping[Table, str], found: Inventory) -> str:
+        """What is to be said of a dump if rows were replaced while it was made; empty if it is right.
 
         Args:
-            files: those that are empty in a dump, and in which file the rows of each were before.
+            files: in which file the rows of each table were before.
+            found: what is in the dump.
 
         Raises:
             SourceError: it gives no answer.
@@ -199,18 +208,10 @@ class DumpCommandSource:
             return f"what {program} wrote of {self.job.source} does not begin like a dump"
         if not any(end in tail for end in ends):
             return f"{program} ended as if all were well, but the dump of {self.job.source} is cut off"
-        return self._lack(program) or self._emptied(program)
+        return self._lack(program) or self._replaced()
 
-    def _emptied(self, program: str) -> str:
-        files = self._held().files if self._inventories else {}
-        empty = {table: files[table] for found in self._inventories for table in found.without_rows if table in files}
-        if not empty or not (emptied := self.server.replaced(empty)):
-            return ""
-        return (
-            f"the dump of {self.job.source} has no rows of {_in_short(emptied)}, though the server has: a transaction "
-            f"replaced them (by TRUNCATE, ALTER TABLE or another table of that name) and had not ended when {program} "
-            "began. Run it again, at a time when no job does this"
-        )
+    def _replaced(self) -> str:
+        return self.server.replaced(self._held().files, self._inventories[-1]) if self._inventories else ""
 
     def _lack(self, program: str) -> str:
         if not self._inventories or not self._held().lacking(found := self._inventories[-1]):
@@ -221,7 +222,7 @@ class DumpCommandSource:
         if not lacking:
             return ""
         # A database, or a schema, before what is in it.
-        shown = _in_short(sorted(lacking, key=lambda each: (len(each), each)))
+        shown = in_short(sorted(lacking, key=lambda each: (len(each), each)))
         return (
             f"{program} ended as if all were well, but the dump of {self.job.source} lacks what the server has: {shown}"
         )
@@ -235,6 +236,7 @@ class DumpCommandSource:
         return Stage(command, family=self.family)
 
 
-def _in_short(names: Sequence[str]) -> str:
+def in_short(names: Sequence[str]) -> str:
+    """Some names, and how many more there are."""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(map(printable, names[:_NAMED])) + more

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from s3napback.config.mysql_options import CONNECTION, FIRST, MYSQL_RULES, spoilt_by
@@ -11,10 +12,11 @@ from s3napback.config.settings import Job
 from s3napback.environment import Family
 from s3napback.errors import SourceError
 from s3napback.records import dataclass
-from s3napback.sources.dump_command import DumpCommandSource, Inventory, ServerReport, Table
-from s3napback.sources.mysql_answers import ROWS_HELD, Answer, ServerObject, questions, read_answer
+from s3napback.sources.dump_command import DumpCommandSource, Inventory, ServerReport, Table, in_short
+from s3napback.sources.mysql_answers import ROWS_HELD, Answer, ServerObject, question_after, questions, read_answer
 from s3napback.sources.mysql_inventory import EVENTS, ROUTINES, TRIGGERS, MySQLInventory, table_name
 from s3napback.sources.mysql_rights import missing_rights
+from s3napback.sources.mysql_swaps import exchanged, noted
 from s3napback.sources.programs import answer_of, find_program
 
 ALL = "all"
@@ -105,7 +107,7 @@ class MySQLServer:
         """See ``Server``."""
         # Whoever has no client has no dump program either, as a rule, and this is the one to speak of.
         find_program(_DUMPERS, _PACKAGE)
-        answer = self._ask()
+        answer = self._ask(questions(of_all=not _database(self.job)))
         program = self._program(answer)
         self._check_option_files(program)
         database = _database(self.job)
@@ -113,6 +115,7 @@ class MySQLServer:
         tables = [row for row in answer.of("table") if self._is_wanted(row, row.name)]
         triggers = [row for row in answer.of("trigger") if self._is_wanted(row, row.more)]
         routines, events = ([row for row in answer.of(kind) if self._is_wanted(row)] for kind in ("routine", "event"))
+        self._require_text(answer)
         options, remarks = self._history(program, tables, answer.of("by transaction"))
         if database and not answer.is_mariadb:
             # Those of the whole server would keep one database from being loaded beside others.
@@ -129,6 +132,7 @@ class MySQLServer:
             },
             remarks=(*remarks, *self._reduced(answer, tables)),
             preamble=b"".join(map(_preamble, answer.of("database"))) if database else b"",
+            files=noted(answer),
         )
 
     def _require_all(self, answer: Answer) -> None:
@@ -162,13 +166,36 @@ class MySQLServer:
                         f"the rows of the table {table_name(row.database, row.name)} are not in the dump, since its "
                         f"engine, {row.more}, has them from elsewhere; MySQLOptions --skip-no-data-med takes them"
                     )
-        floats = [row for row in answer.of("float") if (row.database, row.name) in kept]
-        if floats:
-            name = f"{table_name(floats[0].database, floats[0].name)}.{floats[0].more}"
-            more = f" and {len(floats) - 1} more" if len(floats) > 1 else ""
+        for row in answer.of("stray view"):
+            yield (
+                f"the view {table_name(row.database, row.name)} is not in the dump, since that database is the "
+                "server's own: move it to another"
+            )
+        if floats := [row for row in answer.of("float") if (row.database, row.name) in kept]:
             yield (
                 f"of FLOAT columns the dump holds six digits, as the server shows them, and may lose the last ones: "
-                f"{name}{more}. DOUBLE, to which ALTER TABLE can change them, loses none"
+                f"{_columns(floats)}. DOUBLE, to which ALTER TABLE can change them, loses none"
+            )
+        legacy = [row for row in answer.of("legacy") if (row.database, row.name) in kept]
+        if legacy and not self._is_of_bytes:
+            yield (
+                "of text in the character sets sjis and ujis the dump may lose characters that are in no other, as "
+                f"circled digits: {_columns(legacy)}. MySQLOptions --default-character-set=binary keeps them"
+            )
+
+    @property
+    def _is_of_bytes(self) -> bool:
+        """Whether the dump is to hold text as the bytes that the server has."""
+        words = self.job.settings.mysql_options
+        return MYSQL_RULES.values_of(words, "--default-character-set")[-1:] == ["binary"]
+
+    def _require_text(self, answer: Answer) -> None:
+        """Look whether what is no text comes back from a dump of bytes."""
+        lost = [row for row in answer.of("unlike bytes") if self._is_wanted(row, row.name)]
+        if lost and self._is_of_bytes:
+            raise SourceError(
+                "MySQLOptions --default-character-set=binary would lose values of UUID and INET columns, and words of "
+                f"definitions in other character sets: {_columns(lost)}. Leave it out"
             )
 
     def guess(self) -> tuple[str, ...]:
@@ -179,13 +206,25 @@ class MySQLServer:
         """See ``Server``."""
         return MySQLInventory()
 
-    def replaced(self, files: Mapping[Table, str]) -> list[str]:  # noqa: ARG002
-        """See ``Server``. The server itself ends a dump then: "Table definition has changed"."""
-        return []
+    def replaced(self, files: Mapping[Table, str], found: Inventory) -> str:
+        """See ``Server``. The server itself ends most of such dumps: "Table definition has changed"."""
+        if not found.turns:
+            return ""
+        asked = time.time()
+        closed = [table for table, since in files.items() if not since]
+        after = self._ask(question_after(closed, of_all=not _database(self.job)))
+        names = [".".join(table) for table in exchanged(files, after, asked, found.turns)]
+        if not names:
+            return ""
+        return (
+            f"the dump of {self.job.source} may hold other rows of {in_short(names)} than were there: it was renamed, "
+            "or defined anew (RENAME TABLE, ALTER TABLE), after the dump had begun and before it came to that. Run it "
+            "again, at a time when no job does this"
+        )
 
-    def _ask(self) -> Answer:
+    def _ask(self, statements: str) -> Answer:
         client = find_program(_CLIENTS, _PACKAGE)
-        command = client_command(client, self.job, questions(of_all=not _database(self.job)))
+        command = client_command(client, self.job, statements)
         try:
             return read_answer(self._run(command))
         except SourceError as error:
@@ -280,6 +319,12 @@ def _options(job: Job) -> tuple[list[str], list[str]]:
 
 def _comes_first(option: str) -> bool:
     return option.partition("=")[0] in FIRST
+
+
+def _columns(rows: Sequence[ServerObject]) -> str:
+    """The first of some columns, and how many more there are."""
+    more = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
+    return f"{table_name(rows[0].database, rows[0].name)}.{rows[0].more}{more}"
 
 
 def _preamble(database: ServerObject) -> bytes:

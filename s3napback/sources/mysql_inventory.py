@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
@@ -10,6 +11,7 @@ from s3napback.regexes import regex
 from s3napback.sources.dump_signs import watched
 from s3napback.sources.mysql_answers import SYSTEM
 from s3napback.sources.mysql_rows import MySQLRows
+from s3napback.sources.mysql_swaps import Interval
 from s3napback.streams.transformations import Block
 
 _LONGEST = 2048  # bytes of a line that is looked for
@@ -38,11 +40,14 @@ class MySQLInventory:
     Attributes:
         names: of tables, views and sequences.
         counts: of routines, triggers and events.
+        turns: when the dump began, and when each table's turn came.
     """
 
     def __init__(self) -> None:
         self.names: set[str] = set()
         self.counts: Counter[str] = Counter()
+        self.turns: dict[tuple[str, ...], Interval] = {}
+        self._begun = time.time()
         self._database = ""
         self._rows = MySQLRows()
 
@@ -76,5 +81,6 @@ class MySQLInventory:
             name = sign["name"][1:-1].replace(b"``", b"`").decode(errors="replace")
             if sign["what"]:
                 self.names.add(table_name(self._database, name))
+                self.turns[(self._database, name) if self._database else (name,)] = (self._begun, time.time())
             else:
                 self._database = name

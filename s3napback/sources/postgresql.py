@@ -9,7 +9,7 @@ from s3napback.config.settings import Job
 from s3napback.environment import Family
 from s3napback.errors import SourceError
 from s3napback.records import dataclass
-from s3napback.sources.dump_command import DumpCommandSource, Inventory, ServerReport, Table
+from s3napback.sources.dump_command import DumpCommandSource, Inventory, ServerReport, Table, in_short
 from s3napback.sources.postgresql_answers import (
     DATABASES,
     database_name,
@@ -137,8 +137,21 @@ class PostgreSQLServer:
         """See ``Server``."""
         return PostgreSQLInventory()
 
-    def replaced(self, files: Mapping[Table, str]) -> list[str]:
+    def replaced(self, files: Mapping[Table, str], found: Inventory) -> str:
         """See ``Server``."""
+        emptied = self._emptied({table: files[table] for table in found.without_rows if table in files})
+        if not emptied:
+            return ""
+        return (
+            f"the dump of {self.job.source} has no rows of {in_short(emptied)}, though the server has: a transaction "
+            f"replaced them (by TRUNCATE, ALTER TABLE or another table of that name) and had not ended when "
+            f"{self._program} began. Run it again, at a time when no job does this"
+        )
+
+    def _emptied(self, files: Mapping[Table, str]) -> list[str]:
+        """Those of some tables that are empty in a dump, and whose rows are in another file now."""
+        if not files:
+            return []
         if database := _database(self.job):
             return [thing_name("table", table[0], table[1], "") for table in self._replaced(database, files, own=False)]
         found = []

@@ -311,6 +311,11 @@ class PostgreSQLInventory:
         """Tables of which the dump has no row, though they were not left out."""
         return self._rows.bare | {table for table, count in self._rows.rows.items() if not count}
 
+    @property
+    def turns(self) -> Mapping[tuple[str, ...], tuple[float, float]]:
+        """None: tables are locked when a dump begins."""
+        return {}
+
     def passed(self, blocks: Iterator[memoryview]) -> Iterator[Block]:
         """Pass it on."""
         return watched(self._rows.passed(blocks), _SIGN, _LONGEST, self._note)

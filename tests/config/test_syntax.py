@@ -122,6 +122,8 @@ def test_a_text_without_directives_is_empty(text: str) -> None:
         ("Frequency = 1", "f:1: write “Frequency VALUE” without “=”"),
         ("Frequency=1", "f:1: write “Frequency VALUE” without “=”"),
         ("Frequency =1", "f:1: write “Frequency VALUE” without “=”"),
+        ("Exclude /a \u201c*.b\u201d", 'f:1: \u201c (U+201C), as text processors write it, is no quote here: write "'),
+        ("HostName \u2018atlas\u2019", "f:1: \u2018 (U+2018), as text processors write it, is no quote here"),
         ("Exclude\u00a0/x", "f:1: the directive's name holds an unusual blank (U+00A0)"),
         ("Exclude /a \n\n  /b", "f:3: this line begins with no directive's name"),
         ("<Cycle x> Directory /etc </Cycle>", "f:1: each tag needs a line of its own"),
@@ -140,6 +142,12 @@ def test_a_text_without_directives_is_empty(text: str) -> None:
 def test_what_cannot_be_read_is_named_with_its_line(text: str, problem: str) -> None:
     found = syntax_problems(text)
     assert found[0].startswith(problem)
+
+
+def test_what_looks_like_a_quote_is_a_letter_within_a_word_and_in_quotes() -> None:
+    assert [line.values for line in parse('Exclude /\u201ca\u201d "\u201cb\u201d"')] == [
+        ("/\u201ca\u201d", "\u201cb\u201d")
+    ]
 
 
 def test_all_mistakes_are_told_and_what_remains_is_read() -> None:

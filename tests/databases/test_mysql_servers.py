@@ -92,6 +92,29 @@ def test_digits_that_a_dump_does_not_hold_are_told_of(site: Site, mariadb: Maria
     assert "FLOAT" not in site.run("-f").stderr
 
 
+def test_characters_and_values_that_a_dump_would_lose_are_told_of(
+    site: Site, mariadb: MariaDB, other_mariadb: MariaDB, database: str
+) -> None:
+    mariadb.run(
+        "SET NAMES binary; CREATE TABLE old (a TEXT CHARACTER SET sjis); INSERT INTO old VALUES (x'8740')", database
+    )
+    assert "as circled digits: old.a. MySQLOptions --default-character-set=binary keeps" in site.run().stderr
+    site.configure(f"<MySQL {database}>\nMySQLOptions --default-character-set=binary\n</MySQL>")
+    assert "circled" not in site.run("-f").stderr
+    (key,) = site.archive_keys()
+    other_mariadb.create(database)
+    other_mariadb.run(dump_of(site, key), database)
+    assert other_mariadb.rows("SELECT HEX(a) FROM old", database) == [["8740"]]
+    for column in ("UUID", "ENUM('ä') CHARACTER SET latin1", "VARCHAR(9) CHARACTER SET utf16 DEFAULT 'a'"):
+        mariadb.run(f"CREATE TABLE ids (i {column})", database)
+        assert "=binary would lose values" in site.run("-f", expect=1).stderr
+        mariadb.run("DROP TABLE ids", database)
+    mariadb.run(
+        "CREATE TABLE ids (i VARCHAR(9) CHARACTER SET utf16, j VARCHAR(9) CHARACTER SET latin1 DEFAULT 'a')", database
+    )
+    site.run("-f")
+
+
 def test_former_rows_that_no_dump_can_hold_are_told_of(site: Site, mariadb: MariaDB, database: str) -> None:
     mariadb.run(
         "CREATE TABLE prices (a INT) WITH SYSTEM VERSIONING; INSERT INTO prices VALUES (1); UPDATE prices SET a = 2;"
@@ -125,3 +148,27 @@ def test_rows_that_a_table_has_from_elsewhere_are_told_of(site: Site, mariadb: M
         mariadb.run("DROP TABLE far", database)
     finally:
         mariadb.run("UNINSTALL SONAME 'ha_federatedx'")
+
+
+EXCHANGE = "INSERT INTO early SELECT seq FROM seq_3_to_9; RENAME TABLE stale TO gone, early TO stale; DROP TABLE gone"
+"""How programs that rebuild a table put it in the place of the old one."""
+
+
+EARLY, LATE = "REAL {} | {{ head -c 100000; sleep 1; {}; cat; }}", "REAL {} && sleep 1.1 && {}"
+
+
+@pytest.mark.parametrize(("source", "script"), [("{}", EARLY), ("all", EARLY), ("{}", LATE)])
+def test_a_table_that_is_exchanged_before_its_turn_comes_is_not_taken_for_the_other(
+    site: Site, mariadb: MariaDB, database: str, source: str, script: str
+) -> None:
+    mariadb.run("CREATE TABLE first AS SELECT REPEAT(seq, 1500) FROM seq_1_to_4000", database)
+    mariadb.run("CREATE TABLE stale (i INT); INSERT INTO stale VALUES (1), (2)", database)
+    mariadb.run("CREATE TABLE early (i INT); INSERT INTO early VALUES (1), (2)", database)
+    site.configure(f"<MySQL {source.format(database)}>\n</MySQL>")
+    exchange = f"mariadb --socket={mariadb.socket} --user=root --execute='{EXCHANGE}' {database} >&2"
+    dump = script.format('"$@"', exchange)
+    site.fake_program("mariadb-dump", f'case "$*" in *--opt*) {dump};; *) REAL "$@";; esac')
+    is_early = script == EARLY
+    failed = site.run(expect=int(is_early)).stderr
+    assert ("stale than were there: it was renamed, or defined anew" in failed) == is_early
+    assert bool(site.archive_keys()) == (not is_early)

@@ -14,6 +14,7 @@ from tests.messages.collecting import collected, listed
 TEXTS = sorted({text for texts in collected().values() for text in texts})
 
 NAMES_OF_OTHERS = {
+    *("InnoDB", "MyISAM"),
     *("MariaDB", "OpenPGP", "GnuPG", "SimpleCycle", "HanoiCycle", "MiB", "SQLCipher", "AppArmor", "ConfigMap"),
     *("ReadWritePaths", "CapabilityBoundingSet", "GetObject", "GetObjectVersion", "ListBucket"),
     *("ObjectLockEnabled", "PutObject", "PutObjectRetention", "NoncurrentDays"),
@@ -42,7 +43,7 @@ OPTIONS_OF_OTHERS = {
     *("--versioning-configuration", "--version-id", "--object-lock-configuration", "--object-lock-enabled-for-bucket"),
     *("--now",),
     *("--dereference", "--exclude-caches", "--exclude-database", "--exclude-tag", "--no-subscriptions", "--owner"),
-    *("--ignore-table", "--skip-no-data-med"),
+    *("--default-character-set", "--ignore-table", "--skip-no-data-med"),
 }
 """Options of gpg, aws, tar, and the dump programs, which messages tell to use."""
 

@@ -1,0 +1,50 @@
+"""Tables of MySQL and MariaDB that were exchanged for others while they were dumped. Pure.
+
+A dump is of the moment at which the dump program begins, and takes tables by their names, hours later perhaps. A table
+that was made before, was filled until after that moment, and was then put in the place of another one (``RENAME
+TABLE``, as tools for changes of large tables do), is in the dump with the rows that it had at that moment, and what was
+there before is not. InnoDB ends such a dump only if the table itself is newer than the dump.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from s3napback.sources.mysql_answers import Answer, ServerObject
+
+Interval = tuple[float, float]
+"""From when to when, by this machine's clock."""
+
+
+def noted(answer: Answer) -> dict[tuple[str, ...], str]:
+    """When each table was made, by its name, if that is to be known; empty for those that are not to be opened."""
+    return {_name(row): "" for row in answer.of("unknown")} | {_name(row): row.more for row in answer.of("made")}
+
+
+def exchanged(
+    before: Mapping[tuple[str, ...], str], after: Answer, asked: float, turns: Mapping[tuple[str, ...], Interval]
+) -> Iterator[tuple[str, ...]]:
+    """Those tables that may have been others at their turn than when the dump began.
+
+    MariaDB shows when a table was named or defined last. MySQL shows when it was made, under whatever name.
+
+    Args:
+        before: what was noted before the dump.
+        after: what the server says after it.
+        asked: when it was asked that.
+        turns: for each table in the dump, when that began, and when the table's turn came.
+    """
+    for row in after.of("made"):
+        if row.more == "NULL":
+            continue  # a table that is damaged
+        name = _name(row)
+        begun, turn = turns.get(name, (0, 0))
+        made = asked - float(row.collation) + float(row.more)
+        # Servers cut times off to seconds. What was made just before the dump, as by Before, is as it should be.
+        is_other = made >= begun if after.is_mariadb else before.get(name, row.more) != row.more
+        if is_other and made <= turn:
+            yield name
+
+
+def _name(row: ServerObject) -> tuple[str, ...]:
+    return (row.database, row.name) if row.database else (row.name,)
