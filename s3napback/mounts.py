@@ -126,6 +126,11 @@ def is_of_this_machine(mount: Mount) -> bool:
     return mount.type in _COUNTING_BLOCKS
 
 
+def maps_owners(mount: Mount) -> bool:
+    """Whether it gives owners other numbers (mount_setattr(2), idmapped mounts), and those without one to nobody."""
+    return "idmapped" in mount.options
+
+
 def is_at_or_below(path: str, folder: str) -> bool:
     """Whether a path is a folder's, or lies in it; both normalised."""
     return path == folder or path.startswith(folder.rstrip("/") + "/")

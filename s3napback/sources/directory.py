@@ -260,7 +260,8 @@ class DirectorySource:
 
     def _full_alone(self, stage: Stage, notes: Mapping[str, str], folder: Path, review: TarReview) -> Dump:
         """A dump on which no DIFF will build."""
-        listing = Listing(member_name(self.job.target, followed=self._followed()), folder / WORKING_LINES)
+        member, top = member_name(self.job.target, followed=self._followed()), os.path.realpath(self.job.target)
+        listing = Listing(member, top, folder / WORKING_LINES)
 
         def conclude() -> Conclusion:
             return Conclusion([*listing.warnings, *self.databases.warnings(self.job, ())], review.unread)
