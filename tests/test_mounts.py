@@ -67,6 +67,24 @@ def test_ones_own_fuse_mount_is_read(kernel_list: Path) -> None:
     assert not tells_holes("/home", one_file_system=False)
 
 
+LAYERED = """31 22 7:1 / /usr/packed ro - erofs /dev/loop1 ro
+32 22 7:2 / /cd ro - udf /dev/sr0 ro
+33 22 0:41 / /live rw - overlay overlay rw,lowerdir=/usr/packed:/usr/other,upperdir=/up,workdir=/work
+34 22 0:42 / /twice rw - overlay overlay rw,lowerdir+=/live/usr,lowerdir+=/up,datadir+=/twice/x,upperdir=/up/2
+35 22 0:43 / /own rw - overlay overlay rw,lowerdir=lower:/own/lower,upperdir=/up/\\040x
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("/usr/packed/x", False), ("/cd", False), ("/live", False), ("/twice", False), ("/own", True), ("/up", True)],
+)
+def test_what_is_packed_counts_no_blocks_of_its_own(kernel_list: Path, path: str, *, expected: bool) -> None:
+    """erofs with ``ztailpacking`` or ``fragments`` has no block of a file, whatever is in it; nor has what is upon it."""
+    kernel_list.write_text(LIST + LAYERED)
+    assert tells_holes(path, one_file_system=True) is expected
+
+
 def test_without_the_list_nothing_is_believed(kernel_list: Path) -> None:
     kernel_list.unlink()
     assert not tells_holes("/etc", one_file_system=True)
