@@ -80,7 +80,7 @@ LAYERED = """31 22 7:1 / /usr/packed ro - erofs /dev/loop1 ro
     [("/usr/packed/x", False), ("/cd", False), ("/live", False), ("/twice", False), ("/own", True), ("/up", True)],
 )
 def test_what_is_packed_counts_no_blocks_of_its_own(kernel_list: Path, path: str, *, expected: bool) -> None:
-    """erofs with ``ztailpacking`` or ``fragments`` has no block of a file, whatever is in it; nor has what is upon it."""
+    """erofs with ``ztailpacking`` has no block of a file, whatever is in it; nor has what is upon it."""
     kernel_list.write_text(LIST + LAYERED)
     assert tells_holes(path, one_file_system=True) is expected
 
