@@ -89,7 +89,11 @@ def tells_holes(path: str, *, one_file_system: bool) -> bool:
     """
     user = os.geteuid()
     mounts = current_mounts()
-    read = [mount_of(path, mounts)] if one_file_system else visible_within(path, mounts)
+    own = mount_of(path, mounts)
+    if is_made_by_the_kernel(own):
+        # Somebody wants what is in these files (pstore, efivarfs): the kernel counts no blocks of theirs.
+        return False
+    read = [own] if one_file_system else visible_within(path, mounts)
     return bool(mounts) and all(_tells_holes(mount, user) for each in read for mount in _with_layers(each, mounts))
 
 

@@ -56,6 +56,7 @@ def test_a_mount_point_with_a_line_separator_in_its_name_is_one(kernel_list: Pat
         ("/srv", False, False),
         ("/srv/all/again", False, True),
         ("/srv/all/against", False, False),
+        ("/proc/sys", True, False),  # what is in these files is wanted; below “/” it is not
     ],
 )
 def test_holes(path: str, one_file_system: bool, expected: bool) -> None:
