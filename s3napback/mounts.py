@@ -27,7 +27,7 @@ _ORDINARY = _types(
     """bcachefs btrfs erofs exfat ext2 ext3 ext4 f2fs iso9660 jfs nilfs2 ntfs3 overlay ramfs reiserfs squashfs tmpfs
     udf vfat xfs zfs"""
 )
-_PACKING = _types("erofs ntfs3 udf")
+_PACKING = frozenset(("erofs", "ntfs3", "udf"))
 """Those of them that count no blocks of files with content which lie within other blocks: at the end of an inode, of
 several files together, or, with ntfs3, compressed by Windows."""
 
