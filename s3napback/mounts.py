@@ -143,6 +143,11 @@ def maps_owners(mount: Mount) -> bool:
     return "idmapped" in mount.options
 
 
+def may_number_alike(mount: Mount) -> bool:
+    """Whether different files on it may have one number, as it may show several file systems of elsewhere as one."""
+    return not (is_of_this_machine(mount) or is_made_by_the_kernel(mount))
+
+
 def is_at_or_below(path: str, folder: str) -> bool:
     """Whether a path is a folder's, or lies in it; both normalised."""
     return path == folder or path.startswith(folder.rstrip("/") + "/")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from s3napback import mounts
-from s3napback.mounts import Mount, read_mounts, tells_holes
+from s3napback.mounts import Mount, may_number_alike, read_mounts, tells_holes
 
 LIST = r"""22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
 23 22 0:21 / /proc rw - proc proc rw
@@ -61,6 +61,11 @@ def test_a_mount_point_with_a_line_separator_in_its_name_is_one(kernel_list: Pat
 )
 def test_holes(path: str, one_file_system: bool, expected: bool) -> None:
     assert tells_holes(path, one_file_system=one_file_system) is expected
+
+
+@pytest.mark.parametrize(("type", "expected"), [("ext4", False), ("fuse", True), ("9p", True), ("proc", False)])
+def test_what_may_give_two_files_one_number(type: str, *, expected: bool) -> None:  # noqa: A002
+    assert may_number_alike(Mount("/", type)) is expected
 
 
 def test_ones_own_fuse_mount_is_read(kernel_list: Path) -> None:

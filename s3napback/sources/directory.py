@@ -18,7 +18,7 @@ from s3napback.deciding.facts import Alarm, Footing
 from s3napback.deciding.fulls import FILES_SETTING
 from s3napback.durable import write_private
 from s3napback.errors import SourceError
-from s3napback.mounts import mounted_within, tells_holes
+from s3napback.mounts import current_mounts, may_number_alike, mounted_within, tells_holes, visible_within
 from s3napback.records import dataclass
 from s3napback.rotation import ArchiveType, SimpleCycle
 from s3napback.sources import WORKING, WORKING_INDEX, WORKING_LINES, Conclusion, Dump
@@ -326,7 +326,7 @@ class DirectorySource:
         points = [posixpath.relpath(point, top) for point in mounted_within(top)]
         mounts = [os.fsencode(posixpath.normpath(posixpath.join(member, point))) for point in points]
         looks = looks_for(self.job.settings.tar_options, one_file_system=self.job.settings.one_file_system)
-        return TwoPlaces(mounts, looks.follows)
+        return TwoPlaces(mounts, looks.follows, any(map(may_number_alike, visible_within(top, current_mounts()))))
 
     def _can_be_compared(self) -> bool:
         """Whether somebody could bring in what only we may read, and headers tell what lies in the tree."""
