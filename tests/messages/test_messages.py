@@ -31,6 +31,7 @@ OPTIONS_OF_OTHERS = {
         "--edit-key",
         "--export",
         "--export-secret-keys",
+        "--hard-dereference",
         "--import",
         "--kill",
         "--passwd",
