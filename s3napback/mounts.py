@@ -2,12 +2,13 @@
 
 tar with ``--sparse`` takes a file to which no block belongs for one hole without reading it (``src/sparse.c``,
 ``sparse_scan_file_wholesparse``). Network and user-space file systems report no blocks, or too few, of files that do
-have content: it would be archived as zeros, without a word.
+have content: it would be archived as zeros, without a word. So do a few of this machine, of what they pack.
 """
 
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -22,10 +23,17 @@ def _types(names: str) -> frozenset[str]:
     return frozenset(names.split())
 
 
-_COUNTING_BLOCKS = _types(
+_ORDINARY = _types(
     """bcachefs btrfs erofs exfat ext2 ext3 ext4 f2fs iso9660 jfs nilfs2 ntfs3 overlay ramfs reiserfs squashfs tmpfs
     udf vfat xfs zfs"""
 )
+_PACKING = frozenset(("erofs", "ntfs3", "udf"))
+"""Those of them that count no blocks of files with content which lie within other blocks: at the end of an inode, of
+several files together, or, with ntfs3, compressed by Windows."""
+
+_LAYERS = ("lowerdir", "lowerdir+", "datadir+", "upperdir")
+"""Options of overlayfs that say of which folders it is made; what these count is what it tells."""
+
 _MADE_BY_THE_KERNEL = _types(
     """binfmt_misc bpf cgroup cgroup2 configfs debugfs devpts devtmpfs efivarfs fusectl hugetlbfs mqueue nsfs proc
     pstore rpc_pipefs securityfs selinuxfs sysfs tracefs"""
@@ -81,8 +89,12 @@ def tells_holes(path: str, *, one_file_system: bool) -> bool:
     """
     user = os.geteuid()
     mounts = current_mounts()
-    read = [mount_of(path, mounts)] if one_file_system else visible_within(path, mounts)
-    return bool(mounts) and all(_tells_holes(mount, user) for mount in read)
+    own = mount_of(path, mounts)
+    if is_made_by_the_kernel(own):
+        # Somebody wants what is in these files (pstore, efivarfs): the kernel counts no blocks of theirs.
+        return False
+    read = [own] if one_file_system else visible_within(path, mounts)
+    return bool(mounts) and all(_tells_holes(mount, user) for each in read for mount in _with_layers(each, mounts))
 
 
 def mounted_within(path: str) -> list[str]:
@@ -123,7 +135,17 @@ def is_made_by_the_kernel(mount: Mount) -> bool:
 
 def is_of_this_machine(mount: Mount) -> bool:
     """Whether it is an ordinary file system, on which no other machine or program decides who may read what."""
-    return mount.type in _COUNTING_BLOCKS
+    return mount.type in _ORDINARY
+
+
+def maps_owners(mount: Mount) -> bool:
+    """Whether it gives owners other numbers (mount_setattr(2), idmapped mounts), and those without one to nobody."""
+    return "idmapped" in mount.options
+
+
+def may_number_alike(mount: Mount) -> bool:
+    """Whether different files on it may have one number, as it may show several file systems of elsewhere as one."""
+    return not (is_of_this_machine(mount) or is_made_by_the_kernel(mount))
 
 
 def is_at_or_below(path: str, folder: str) -> bool:
@@ -135,4 +157,25 @@ def _tells_holes(mount: Mount, user: int) -> bool:
     # The kernel keeps everybody but its owner out of what a user has mounted, also root, unless it is told otherwise.
     if is_of_another_user(mount, user) and "allow_other" not in mount.options:
         return True
-    return is_of_this_machine(mount) or is_made_by_the_kernel(mount)
+    return (is_of_this_machine(mount) and mount.type not in _PACKING) or is_made_by_the_kernel(mount)
+
+
+def _with_layers(mount: Mount, mounts: Sequence[Mount]) -> Iterator[Mount]:
+    """A mount, and those of which it is made, as far as they are seen here: in a container they are not."""
+    found = {mount.point: mount}
+    waiting = [mount]
+    while waiting:
+        each = waiting.pop()
+        yield each
+        for path in _layers(each) if each.type == "overlay" else ():
+            layer = mount_of(path, mounts)
+            if layer.point not in found:
+                found[layer.point] = layer
+                waiting.append(layer)
+
+
+def _layers(mount: Mount) -> Iterator[str]:
+    for option in mount.options:
+        name, _, value = option.partition("=")
+        if name in _LAYERS:
+            yield from (posixpath.normpath(unescaped(path)) for path in value.split(":") if path.startswith("/"))

@@ -66,17 +66,22 @@ def knows_all_users() -> bool:
         return False
 
 
-def unknown_ids() -> tuple[int, int]:
+def unknown_ids(*, are_mapped: bool = False) -> tuple[int, int]:
     """As which user and group our user namespace shows all whom it does not know; -1 each where there are none.
 
     See proc(5), ``overflowuid``. Where /proc is missing nobody tells.
+
+    Args:
+        are_mapped: they are looked at by a mount that gives owners other numbers, and may not know some either.
     """
-    return _stand_in("uid"), _stand_in("gid")
+    return _stand_in("uid", are_mapped=are_mapped), _stand_in("gid", are_mapped=are_mapped)
 
 
-def _stand_in(kind: str) -> int:
+def _stand_in(kind: str, *, are_mapped: bool) -> int:
     try:
-        return -1 if _knows_all(kind) else int(Path(f"/proc/sys/kernel/overflow{kind}").read_text("ascii"))
+        if _knows_all(kind) and not are_mapped:
+            return -1
+        return int(Path(f"/proc/sys/kernel/overflow{kind}").read_text("ascii"))
     except (OSError, ValueError):
         return -1
 

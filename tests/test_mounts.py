@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from s3napback import mounts
-from s3napback.mounts import Mount, read_mounts, tells_holes
+from s3napback.mounts import Mount, may_number_alike, read_mounts, tells_holes
 
 LIST = r"""22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
 23 22 0:21 / /proc rw - proc proc rw
@@ -56,15 +56,39 @@ def test_a_mount_point_with_a_line_separator_in_its_name_is_one(kernel_list: Pat
         ("/srv", False, False),
         ("/srv/all/again", False, True),
         ("/srv/all/against", False, False),
+        ("/proc/sys", True, False),  # what is in these files is wanted; below “/” it is not
     ],
 )
 def test_holes(path: str, one_file_system: bool, expected: bool) -> None:
     assert tells_holes(path, one_file_system=one_file_system) is expected
 
 
+@pytest.mark.parametrize(("type", "expected"), [("ext4", False), ("fuse", True), ("9p", True), ("proc", False)])
+def test_what_may_give_two_files_one_number(type: str, *, expected: bool) -> None:  # noqa: A002
+    assert may_number_alike(Mount("/", type)) is expected
+
+
 def test_ones_own_fuse_mount_is_read(kernel_list: Path) -> None:
     kernel_list.write_text(LIST.replace("user_id=4711", f"user_id={os.geteuid()}"))
     assert not tells_holes("/home", one_file_system=False)
+
+
+LAYERED = """31 22 7:1 / /usr/packed ro - erofs /dev/loop1 ro
+32 22 7:2 / /cd ro - udf /dev/sr0 ro
+33 22 0:41 / /live rw - overlay overlay rw,lowerdir=/usr/packed:/usr/other,upperdir=/up,workdir=/work
+34 22 0:42 / /twice rw - overlay overlay rw,lowerdir+=/live/usr,lowerdir+=/up,datadir+=/twice/x,upperdir=/up/2
+35 22 0:43 / /own rw - overlay overlay rw,lowerdir=lower:/own/lower,upperdir=/up/\\040x
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("/usr/packed/x", False), ("/cd", False), ("/live", False), ("/twice", False), ("/own", True), ("/up", True)],
+)
+def test_what_is_packed_counts_no_blocks_of_its_own(kernel_list: Path, path: str, *, expected: bool) -> None:
+    """erofs with ``ztailpacking`` has no block of a file, whatever is in it; nor has what is upon it."""
+    kernel_list.write_text(LIST + LAYERED)
+    assert tells_holes(path, one_file_system=True) is expected
 
 
 def test_without_the_list_nothing_is_believed(kernel_list: Path) -> None:

@@ -135,10 +135,7 @@ class Tree:
 
     def _end_chain(self) -> None:
         """Forget what is there, or remember it as what was there up to the last archive."""
-        if self._is_recorded:
-            self._execute("UPDATE present SET number = ?", self.number + 1)
-        else:
-            self._execute("UPDATE present SET number = -1")
+        self._execute("UPDATE present SET number = ?", self.number + 1 if self._is_recorded else -1)
         self._execute("DELETE FROM node")
 
     def folder(self, row: FolderRow, dumpdir: bytes | None = None) -> None:
@@ -196,6 +193,8 @@ class Tree:
         for row in rows:
             if not self._is_first:
                 self._remove_folder(folder, row.name)
+                if not self.wanted.includes(folder, row.name):
+                    continue  # told for what it has taken the place of: see ``lapsed``
             if row.kind == LINK:
                 self._put(batch)
                 self._put_link(folder, row)

@@ -18,7 +18,7 @@ from s3napback.deciding.facts import Alarm, Footing
 from s3napback.deciding.fulls import FILES_SETTING
 from s3napback.durable import write_private
 from s3napback.errors import SourceError
-from s3napback.mounts import mounted_within, tells_holes
+from s3napback.mounts import current_mounts, may_number_alike, mounted_within, tells_holes, visible_within
 from s3napback.records import dataclass
 from s3napback.rotation import ArchiveType, SimpleCycle
 from s3napback.sources import WORKING, WORKING_INDEX, WORKING_LINES, Conclusion, Dump
@@ -260,7 +260,8 @@ class DirectorySource:
 
     def _full_alone(self, stage: Stage, notes: Mapping[str, str], folder: Path, review: TarReview) -> Dump:
         """A dump on which no DIFF will build."""
-        listing = Listing(member_name(self.job.target, followed=self._followed()), folder / WORKING_LINES)
+        member, top = member_name(self.job.target, followed=self._followed()), os.path.realpath(self.job.target)
+        listing = Listing(member, top, folder / WORKING_LINES)
 
         def conclude() -> Conclusion:
             return Conclusion([*listing.warnings, *self.databases.warnings(self.job, ())], review.unread)
@@ -325,7 +326,7 @@ class DirectorySource:
         points = [posixpath.relpath(point, top) for point in mounted_within(top)]
         mounts = [os.fsencode(posixpath.normpath(posixpath.join(member, point))) for point in points]
         looks = looks_for(self.job.settings.tar_options, one_file_system=self.job.settings.one_file_system)
-        return TwoPlaces(mounts, looks.follows)
+        return TwoPlaces(mounts, looks.follows, any(map(may_number_alike, visible_within(top, current_mounts()))))
 
     def _can_be_compared(self) -> bool:
         """Whether somebody could bring in what only we may read, and headers tell what lies in the tree."""

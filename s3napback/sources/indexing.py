@@ -27,6 +27,7 @@ from s3napback.index.naming import told
 from s3napback.index.parent import ParentIndex
 from s3napback.index.records import DIRECTORY, STORED, UNREAD
 from s3napback.index.walking import Walk
+from s3napback.mounts import current_mounts, maps_owners, visible_within
 from s3napback.owners import unknown_ids
 from s3napback.records import dataclass
 from s3napback.sources import WORKING
@@ -91,22 +92,24 @@ class Listing:
         warnings: what is to be told, one line each.
     """
 
-    def __init__(self, member: str, path: Path) -> None:
+    def __init__(self, member: str, top: str, path: Path) -> None:
         """Begin.
 
         Args:
             member: the source as tar was told, relative to the root directory.
+            top: its real path.
             path: of a file for the lines, that does not exist.
         """
         self.lines: Lines | None = None
         self.warnings: Sequence[str] = ()
         self._top = posixpath.normpath(os.fsencode(member))
+        self._unknown = _unknown_in(top)
         self._path = path
 
     def followed(self, blocks: Iterator[memoryview]) -> Iterator[Block]:
         """Pass the archive on, with a head."""
         secret = os.urandom(SECRET_SIZE)
-        with _naming(self._path.parent), LineWriter(self._path, unknown_ids()) as writer:
+        with _naming(self._path.parent), LineWriter(self._path, self._unknown) as writer:
             gatherer = Gatherer(None, self._top, writer)
             follower = Follower(gatherer, None, self._top, _take_nothing)
             yield head_of(secret)
@@ -153,7 +156,7 @@ class Indexing:
         top = posixpath.normpath(os.fsencode(plan.member))
         secret = os.urandom(SECRET_SIZE)
         with _naming(plan.index.parent), ExitStack() as stack:
-            writer = stack.enter_context(LineWriter(plan.index.with_suffix(".lines"), unknown_ids()))
+            writer = stack.enter_context(LineWriter(plan.index.with_suffix(".lines"), _unknown_in(plan.top)))
             new = stack.enter_context(NewIndex(plan.index, plan.index.with_suffix(".links")))
             parent = stack.enter_context(ParentIndex(plan.parent)) if plan.parent else None
             walk = stack.enter_context(Walk(plan.top, follows=plan.looks.follows))
@@ -239,16 +242,23 @@ def _without_lines(problem: str) -> str:
     return f"no list could be made of what is in the archive, so that single files are found by reading it: {problem}"
 
 
+def _unknown_in(top: str) -> tuple[int, int]:
+    """As which user and group those are shown in a directory whom we, or what is mounted there, do not know."""
+    return unknown_ids(are_mapped=any(map(maps_owners, visible_within(top, current_mounts()))))
+
+
 def _of_owners(writer: LineWriter) -> Iterator[str]:
     if writer.has_unknown_owners:
         yield (
-            "some of it belongs to users or groups whom this user namespace does not know, and is archived as "
-            "nobody's, as which it comes back: have s3napback run outside of it"
+            "some of it belongs to users or groups whom this user namespace does not know, or an idmapped mount, and "
+            "is archived as nobody's, as which it comes back: have s3napback run outside of it, or back up what is "
+            "mounted there"
         )
     if writer.has_unknown_in_lists:
         yield (
-            "some of it has access lists (ACL) that name users or groups whom this user namespace does not know: no "
-            "restore can set these lists; have s3napback run outside of it"
+            "some of it has access lists (ACL) that name users or groups whom this user namespace does not know, or an "
+            "idmapped mount: no restore can set these lists; have s3napback run outside of it, or back up what is "
+            "mounted there"
         )
 
 

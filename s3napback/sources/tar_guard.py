@@ -46,6 +46,8 @@ _COMMON = struct.Struct("124x11s21xc355x 32s480x 100s8x8s8x11s21xc355x")
 _TIME_ALONE = {b"%011o" % size: b"%d mtime=" % size for size in range(20, 32)}
 _WRITABLE_BY_OTHERS = 0o022
 _NOWHERE = TwoPlaces()
+_TYPE_BEFORE_END = BLOCK_SIZE - 156
+"""Bytes from a member's type to the end of its headers."""
 
 
 @dataclass
@@ -130,7 +132,8 @@ class TarGuard:
         """What was kept out and why, one line each."""
         lines = [
             f"/{_readable(path)} was kept out of this archive: what tar read there is not what lies there. Its folder "
-            "was exchanged for a link, or it was just being changed"
+            "was exchanged for a link, or it was just being changed, or its file system gives it the number of another "
+            "file (TarOptions --hard-dereference)"
             for path in sorted(self._strangers)
         ]
         lines += [
@@ -249,7 +252,8 @@ class TarGuard:
         if form is not None and (passes := self._fits_usually(group, form)) is not None:
             self.drops = not passes
             return group if passes else b""
-        if self._lets_files_in and (size := plain_size(group)) is not None:
+        is_plain = not (self._places.doubts and group[-_TYPE_BEFORE_END] == HARD_LINK[0])
+        if is_plain and self._lets_files_in and (size := plain_size(group)) is not None:
             self.left = size
             return group
         if not group.strip(b"\0"):
@@ -308,8 +312,10 @@ class TarGuard:
             if hash(path) in self._expected:
                 return self._leave_out(path, self._changed)
             self._begin_files()
-        if member.type == HARD_LINK and posixpath.normpath(member.link) in self._strangers:
-            return self._leave_out(path, self._strangers)
+        if member.type == HARD_LINK:
+            link = posixpath.normpath(member.link)
+            if link in self._strangers or self._places.are_two_files(path, link):
+                return self._leave_out(path, self._strangers)
         return self._tree is None or self._lies_there(path, member, self._tree)
 
     def _fits_as_directory(self, path: bytes, group: Group, listed: Span, is_exposed: bool) -> bool:

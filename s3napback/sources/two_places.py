@@ -2,7 +2,8 @@
 
 tar, which knows a folder by its device and inode number, takes it for one that was renamed meanwhile. In a snapshot
 Btrfs shows an empty folder in place of each subvolume that lies within what was taken, and gives all of these one
-number.
+number. Of files that have several names tar knows by these numbers, too, which are one; what shows several file systems
+as one (bindfs, virtiofs, 9p) may give different files the same number.
 """
 
 from __future__ import annotations
@@ -22,16 +23,30 @@ class TwoPlaces:
     Attributes:
         mounts: paths at which something is mounted.
         follows: tar archives what links lead to.
+        doubts: a file system is read that may give different files one number.
     """
 
     mounts: Collection[bytes] = ()
     follows: bool = False
+    doubts: bool = False
 
     def have(self, one: bytes, other: bytes) -> bool:
         """Whether a folder that was met at both is there for good; one of them may be empty, for none."""
         if any(_is_at_or_below(path, mount) for path in (one, other) for mount in self.mounts):
             return True
         return self.follows and bool(one and other) and _are_one(one, other)
+
+    def are_two_files(self, one: bytes, other: bytes) -> bool:
+        """Whether two names, which tar takes for those of one file, are of different ones."""
+        if not self.doubts:
+            return False
+        look = os.stat if self.follows else os.lstat
+        try:
+            first, second, again = (_described(look(b"/" + path)) for path in (one, other, one))
+        except OSError:
+            return False
+        # Unless it is just being changed.
+        return first == again != second
 
     @staticmethod
     def are_empty(one: bytes, other: bytes) -> bool:
@@ -50,6 +65,10 @@ def _identity_of_empty(path: bytes) -> tuple[int, int] | None:
         return None
     with os.scandir(b"/" + path) as entries:
         return None if any(entries) else (status.st_dev, status.st_ino)
+
+
+def _described(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_mode, status.st_uid, status.st_gid, status.st_size, status.st_mtime_ns
 
 
 def _are_one(one: bytes, other: bytes) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import shutil
 import socket
 import subprocess
 import tarfile
@@ -220,3 +221,25 @@ def test_a_folder_of_a_linked_source_keeps_its_time_where_a_file_in_it_had_anoth
     found = where / site.name() / "d"
     assert [path.stat().st_mtime for path in (found, found / "inner")] == [10**9, 10**9]
     assert {(found / name).read_text() for name in ("x", "y", "inner/z")} == {"linked"}
+
+
+def test_a_folder_comes_without_what_lies_beside_it(site: Site) -> None:
+    """Neither when folders there have become other names of a file."""
+    site.configure_cycle("Diffs 2")
+    for name in ("a", "folder", "z"):
+        (site.source / name).mkdir()
+        (site.source / name / "inner").write_text(name)
+    site.run()
+    for name in ("a", "z"):
+        shutil.rmtree(site.source / name)
+    (site.source / "file").write_text("file")
+    for name in ("a", "folder/other name", "z"):
+        (site.source / name).hardlink_to(site.source / "file")
+    site.run(day=1)
+    dump, _ = dumped(site, "folder")
+    with tarfile.open(fileobj=io.BytesIO(dump)) as tar:
+        assert {member.name.removeprefix(f"{site.name()}/") for member in tar} == {
+            "folder",
+            "folder/inner",
+            "folder/other name",
+        }

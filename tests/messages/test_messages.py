@@ -32,6 +32,7 @@ OPTIONS_OF_OTHERS = {
         "--edit-key",
         "--export",
         "--export-secret-keys",
+        "--hard-dereference",
         "--import",
         "--kill",
         "--passwd",

@@ -1,13 +1,21 @@
-"""In a user namespace owners look like nobody's whom it does not know, and so they are archived: a run says so."""
+"""In a user namespace owners look like nobody's whom it does not know, and so they are archived: a run says so.
+
+So do they where a mount gives owners other numbers, and has none for them.
+"""
 
 from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from tests.site import Site
+from s3napback import mounts
+from s3napback.commands import backup
+from s3napback.config.loading import load_configuration
+from s3napback.deciding.facts import BackupOptions
+from tests.site import FIRST_DAY, Site
 
 TOLD = "some of it belongs to users or groups whom this user namespace does not know"
 LISTS = "some of it has access lists (ACL) that name users or groups whom this user namespace does not know"
@@ -56,3 +64,26 @@ def test_nobody_is_told_of_where_all_owners_are_known(site: Site) -> None:
     assert LISTS not in said
     os.chown(site.source / "file", 65534, 65534)
     assert TOLD not in night(site, day=1)
+
+
+@pytest.mark.parametrize("schedule", ["Diffs 3", "Diffs 0"], ids=["with DIFFs", "FULLs alone"])
+@pytest.mark.parametrize(("options", "is_told"), [("rw,idmapped", True), ("rw", False)])
+def test_an_owner_whom_an_idmapped_mount_does_not_know_is_told(
+    site: Site,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    schedule: str,
+    options: str,
+    *,
+    is_told: bool,
+) -> None:
+    """Only the kernel's list says that it is one; what is below it looks like nobody's to everybody."""
+    site.configure_cycle(schedule)
+    inner = site.source / "mounted"
+    inner.mkdir()
+    (inner / "file").write_text("content")
+    os.chown(inner / "file", 65534, 0)
+    monkeypatch.setattr(mounts, "MOUNTS", listed := Path(site.root / "mounts"))
+    listed.write_text(f"1 0 8:1 / / rw - ext4 /dev/a rw\n2 1 8:1 /x {inner} {options} - ext4 /dev/a rw\n")
+    assert not backup.run(load_configuration(site.configuration), FIRST_DAY, BackupOptions()).failed
+    assert (TOLD in caplog.text) == is_told

@@ -76,6 +76,29 @@ def test_a_place_where_something_is_mounted_lacks_nothing(twice: Path, tmp_path:
     assert not guard.warnings
 
 
+@pytest.mark.parametrize("doubts", [True, False])
+@pytest.mark.parametrize("is_changed", [True, False])
+def test_what_has_the_number_of_another_file_is_not_taken_for_it(
+    tmp_path: Path, *, doubts: bool, is_changed: bool
+) -> None:
+    """As bindfs, virtiofs and 9p may show it, which put several file systems together."""
+    root = tmp_path / "tree"
+    root.mkdir()
+    (root / "one").write_text("1")
+    (root / "two").hardlink_to(root / "one")
+    raw = raw_archive(root, tmp_path / "work")
+    if is_changed:
+        (root / "two").unlink()
+        (root / "two").write_text("another")
+    guard = TarGuard(str(root)[1:], None, TwoPlaces(doubts=doubts), is_full=True)
+    clean = b"".join(bytes(piece) for piece in guard.guarded(in_blocks(raw, 1 << 16)))
+    with tarfile.open(fileobj=BytesIO(clean)) as archive:
+        (link,) = {"one", "two"} - {Path(entry.name).name for entry in archive if entry.isreg()}
+    is_told = doubts and is_changed
+    assert set(guard.left_out) == ({member(root, link)} if is_told else set())
+    assert any("--hard-dereference" in line for line in guard.warnings) == is_told
+
+
 def test_of_what_is_new_and_mounted_twice_the_second_place_is_taken_again(twice: Path, tmp_path: Path) -> None:
     raw = raw_archive(twice, tmp_path / "work")
     guard = TarGuard(str(twice)[1:], None, TwoPlaces([member(twice, "two")]), is_full=False)
