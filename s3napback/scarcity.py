@@ -29,6 +29,11 @@ class Scarcity(S3napbackError):
 
 def scarcity(error: BaseException) -> Scarcity | None:
     """The same as a failure with words of its own, if that is what an exception means."""
+    if isinstance(error, OSError) and error.filename == os.devnull:
+        return Scarcity(
+            f"{os.devnull} cannot be opened, which every program needs: {error.strerror}; make it anew, as root: "
+            f"rm -f {os.devnull} && mknod -m 666 {os.devnull} c 1 3"
+        )
     if isinstance(error, OSError) and error.errno in _OF_A_DISK:
         return _of_a_disk(error)
     what = ""

@@ -85,6 +85,25 @@ def test_a_night_with_few_processes_and_threads_says_why_it_fails(site: Site, mo
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a file system")
+def test_without_the_device_that_every_program_needs_it_is_said_how_to_make_it(site: Site) -> None:
+    site.configure_cycle("Diffs 2")
+    nobodys = site.root / "null"
+    nobodys.touch(0o600)
+    give(site.root, _USER)
+    os.chown(nobodys, 0, 0)
+    as_user = ["setpriv", f"--reuid={_USER}", f"--regid={_USER}", "--clear-groups", "--no-new-privs", *site.command()]
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /dev/null && exec "$@"', str(nobodys), *as_user],
+        env=site.full_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 70
+    assert "/dev/null cannot be opened, which every program needs: Permission denied; make it anew" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a file system")
 @pytest.mark.parametrize("left", [0, 1])
 def test_a_night_without_room_for_a_file_more_is_a_failure_and_no_bug(site: Site, left: int) -> None:
     (site.source / "file").write_text("content")
