@@ -18,7 +18,7 @@ from s3napback.regexes import regex
 _LINE = regex(rb"\[GNUPG:\] SESSION_KEY ([789])(\.2)?:([0-9A-Fa-f]{32,64})")
 
 
-class NoAnswer(Unpredictable):
+class SilentGpg(Unpredictable):
     """gpg has not come back."""
 
 
@@ -34,7 +34,7 @@ def session_key(
         seconds: that it may take; None if somebody may be asked for a passphrase.
 
     Raises:
-        NoAnswer: it has not come back in time.
+        SilentGpg: it has not come back in time.
         Unpredictable: gpg does not tell one that can be used. No cause is kept, since it would hold what gpg wrote.
     """
     arguments = (
@@ -43,7 +43,7 @@ def session_key(
     )
     said = _said(arguments, head, environment, seconds)
     if said is None:
-        raise NoAnswer("gpg does not answer")
+        raise SilentGpg("gpg does not answer")
     key = _told(said)
     if key is None:
         raise Unpredictable("gpg does not tell a session key that can be used")

@@ -13,7 +13,7 @@ from s3napback.encryption.entering import SessionKey
 from s3napback.encryption.gpg import SIGNED_DIGEST
 from s3napback.encryption.options import Purpose, gpg_command
 from s3napback.encryption.running import ANSWER_TIMEOUT, STATUS
-from s3napback.encryption.session import NoAnswer, session_key
+from s3napback.encryption.session import SilentGpg, session_key
 from s3napback.environment import Family
 from s3napback.records import dataclass
 from s3napback.standing import asking_until
@@ -86,7 +86,7 @@ class Decryption:
         with asking_until(lambda: not may_ask):
             try:
                 return session_key(self._beginning(), head, _terminal(), None if may_ask else self._timeout())
-            except NoAnswer:
+            except SilentGpg:
                 _mute.add(self)
                 raise
 
