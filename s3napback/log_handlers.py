@@ -267,11 +267,11 @@ class Guard:
         self.consequence = "the run goes on without it"
         # An instance attribute shadows the method: handlers of a logging.ini can be of any class.
         vars(handler).update(handle=self, handleError=self.note_failure)
+        _look_at_answers(handler)
 
     def note_failure(self, _record: logging.LogRecord) -> None:
         """Take the place of ``handleError``, which is called where the exception is handled."""
-        error = sys.exc_info()[1]
-        self._failure = f"cannot write: {type(error).__name__}: {error}"
+        self._failure = _told(sys.exc_info()[1])
 
     def __call__(self, record: logging.LogRecord) -> Any:
         """Take the place of ``handle``."""
@@ -295,10 +295,8 @@ class Guard:
             self._failure = f"has not come back within {seconds:g} seconds"
         except NoThread:
             result = action()
-        except Unwritten as error:
-            self._failure = str(error)
         except Exception as error:  # noqa: BLE001 - not every handler passes all that goes wrong to handleError
-            self._failure = f"cannot write: {type(error).__name__}: {error}"
+            self._failure = _told(error)
         if not self._failure:
             return result
         self._switch_off()
@@ -317,11 +315,39 @@ class Guard:
             logger.warning("%s", line)
 
 
+def _told(error: BaseException | None) -> str:
+    if isinstance(error, Unwritten):
+        return str(error)
+    return f"cannot write: {type(error).__name__}: {error}".removesuffix(": ")
+
+
 def _is_cut_off(handler: logging.Handler) -> bool:
     """Whether it is one that drops in silence what its host does not take: Python's for pickled records by TCP."""
     handlers = sys.modules.get("logging.handlers")
     is_one = handlers is not None and isinstance(handler, handlers.SocketHandler)
     return is_one and vars(handler).get("sock") is None
+
+
+def _look_at_answers(handler: Any) -> None:
+    """Have one that sends records by HTTP look at what it is answered: Python's takes a refusal for good."""
+    handlers = sys.modules.get("logging.handlers")
+    if handlers is None or not isinstance(handler, handlers.HTTPHandler):
+        return
+    connect = handler.getConnection
+
+    def connected(*host: Any) -> Any:
+        connection = connect(*host)
+        vars(connection)["getresponse"] = partial(_taken, connection.getresponse)
+        return connection
+
+    vars(handler)["getConnection"] = connected
+
+
+def _taken(answered: Callable[[], Any]) -> Any:
+    answer = answered()
+    if answer.status >= 300:
+        raise Unwritten(f"cannot write: its host answers {answer.status} {answer.reason}")
+    return answer
 
 
 def name_of(handler: logging.Handler) -> str:

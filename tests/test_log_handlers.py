@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import http.server
 import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -180,6 +182,23 @@ def test_a_host_that_takes_no_record_is_told_where_python_is_silent(site: Site, 
     site.run(option, *["--strict"] * strict, expect=3 if strict else 0)
     told = "the log handler far cannot write: its host does not take a connection, or has closed it"
     assert log.read_text().count(told) == 1
+
+
+class _Refusing(http.server.BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        self.send_error(401)
+
+    def log_message(self, *_arguments: object) -> None:
+        """Say nothing."""
+
+
+def test_a_host_that_refuses_records_by_http_is_told_where_python_is_silent(site: Site) -> None:
+    with http.server.HTTPServer(("127.0.0.1", 0), _Refusing) as host:
+        threading.Thread(target=host.handle_request).start()
+        far = f"logging.handlers.HTTPHandler\nargs=('127.0.0.1:{host.server_port}', '/', 'POST')"
+        option, log = configure(site, far)
+        site.run(option, expect=1)
+    assert log.read_text().count("the log handler far cannot write: its host answers 401 Unauthorized") == 1
 
 
 def test_a_log_that_cannot_be_closed_does_not_keep_the_run_from_ending(site: Site) -> None:

@@ -18,6 +18,10 @@ from s3napback.regexes import regex
 _LINE = regex(rb"\[GNUPG:\] SESSION_KEY ([789])(\.2)?:([0-9A-Fa-f]{32,64})")
 
 
+class SilentGpg(Unpredictable):
+    """gpg has not come back."""
+
+
 def session_key(
     command: Sequence[str], head: bytes, environment: Mapping[str, str], seconds: float | None
 ) -> SessionKey:
@@ -30,13 +34,17 @@ def session_key(
         seconds: that it may take; None if somebody may be asked for a passphrase.
 
     Raises:
+        SilentGpg: it has not come back in time.
         Unpredictable: gpg does not tell one that can be used. No cause is kept, since it would hold what gpg wrote.
     """
     arguments = (
         *(*command, "--quiet", "--logger-file", "/dev/null", "--status-fd", "1", "--show-session-key"),
         *("--skip-verify", "--yes", "--output", "/dev/null", "--decrypt"),
     )
-    key = _told(_said(arguments, head, environment, seconds))
+    said = _said(arguments, head, environment, seconds)
+    if said is None:
+        raise SilentGpg("gpg does not answer")
+    key = _told(said)
     if key is None:
         raise Unpredictable("gpg does not tell a session key that can be used")
     return key
@@ -52,13 +60,14 @@ def _told(said: bytes) -> SessionKey | None:
     return key if len(key.value) == AES[key.algorithm] else None
 
 
-def _said(arguments: Sequence[str], head: bytes, more: Mapping[str, str], seconds: float | None) -> bytes:
+def _said(arguments: Sequence[str], head: bytes, more: Mapping[str, str], seconds: float | None) -> bytes | None:
+    """What gpg says; None if it has not come back."""
     problem = ""
     try:
         with started_gpg(arguments, errors=subprocess.DEVNULL, more=more) as gpg:
             return gpg.communicate(head, timeout=seconds)[0]
     except subprocess.TimeoutExpired:
-        problem = "gpg does not answer"
+        return None
     except OSError as error:
         problem = f"gpg cannot be started: {error.strerror}"
     raise Unpredictable(problem)

@@ -242,10 +242,11 @@ def _is_of_a_proxy(error: ClientError) -> bool:
 
 def _is_wordless(error: ClientError) -> bool:
     """Whether it is a "not found" without a word of why: a store's own answers have a code of words, but to a HEAD."""
-    return status_of(error) == 404 and _has_no_words(error)
+    return status_of(error) == 404 and has_no_words(error)
 
 
-def _has_no_words(error: ClientError) -> bool:
+def has_no_words(error: BaseException) -> bool:
+    """Whether nothing is told but a status, or not even that."""
     return code_of(error) in {"", str(status_of(error))}
 
 
@@ -273,12 +274,12 @@ def note_page(operation: str, parsed: Any) -> None:
         parsed: botocore's reading of an answer, which becomes the error.
     """
     error = ClientError(parsed, operation)
-    if _is_of_no_store(error) and _has_no_words(error) and status_of(error) not in _ADVICE_ON_STATUS:
+    if _is_of_no_store(error) and has_no_words(error) and status_of(error) not in _ADVICE_ON_STATUS:
         parsed["Error"][_PAGE] = True
 
 
 def _is_of_no_store(error: ClientError) -> bool:
-    is_page = _has_no_words(error) and is_foreign(error) and 400 <= status_of(error) < 500
+    is_page = has_no_words(error) and is_foreign(error) and 400 <= status_of(error) < 500
     is_mute = error.operation_name != "HeadObject" and (is_page or _is_wordless(error))
     return 300 <= status_of(error) < 400 or is_mute
 

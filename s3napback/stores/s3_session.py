@@ -7,6 +7,8 @@ that is broken, or means harm, could fill the memory or hold a night up for ever
 from __future__ import annotations
 
 import codecs
+import os
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
@@ -20,8 +22,8 @@ from botocore.parsers import ResponseParserError
 
 from s3napback.crews import begin, has_come
 from s3napback.standing import note_request
-from s3napback.stores.network import WorkedBefore, mistake
-from s3napback.stores.s3_errors import NO_ANSWER, OverlongAnswer, SenselessAnswer, SlowAnswer
+from s3napback.stores.network import WorkedBefore, bundle_setting, mistake
+from s3napback.stores.s3_errors import NO_ANSWER, OverlongAnswer, SenselessAnswer, SlowAnswer, UnusableSettings
 
 LARGEST_ANSWER = 32 * 1024 * 1024
 """Bytes of an answer that is not an object: ten times a page of 1,000 keys of 1,024 bytes each, percent-encoded."""
@@ -101,6 +103,8 @@ class LimitedSession:
         return limited
 
     def _asked(self, request: Any, server: tuple[str, str]) -> Any:
+        if server[0] == "https" and server not in self._answered:
+            _require_file(vars(self._session)["_verify"])
         try:
             return self._session.send(request)
         except NO_ANSWER as error:
@@ -187,6 +191,14 @@ def _require_length(answer: Any) -> None:
         if int(answer.headers.get("Content-Length", "0")) > LARGEST_ANSWER:
             answer.raw.close()
             raise OverlongAnswer(size=LARGEST_ANSWER)
+
+
+def _require_file(bundle: object) -> None:
+    """OpenSSL waits for ever for whoever writes into a pipe, and a pipe gives once what each connection reads."""
+    with suppress(OSError):
+        if isinstance(bundle, str) and stat.S_ISFIFO(os.stat(bundle).st_mode):  # noqa: PTH116 - as it stands
+            told = f"{bundle_setting()} names a pipe: name the file of an authority's certificate"
+            raise UnusableSettings(error=ValueError(told))
 
 
 def _server(url: str) -> tuple[str, str]:

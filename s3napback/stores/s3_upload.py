@@ -24,7 +24,16 @@ from s3napback.stores import ByteSource, StoredObject
 from s3napback.stores.integrity import integrity_of, kept_with_part
 from s3napback.stores.part_body import PartBody
 from s3napback.stores.parts import PartPlan, buffer_budget
-from s3napback.stores.s3_errors import FAILURES, code_of, is_passing, required, status_of, translate, translated
+from s3napback.stores.s3_errors import (
+    FAILURES,
+    code_of,
+    has_no_words,
+    is_passing,
+    required,
+    status_of,
+    translate,
+    translated,
+)
 from s3napback.stores.throttle import Throttle
 from s3napback.stores.waiting import Patience, Waiting, patiently
 
@@ -276,9 +285,11 @@ class Upload:
         """Make the request that puts the object in place, and look: its failure may be that of the answer only.
 
         A store may still be at work when its answer has failed, and tell another request that there is no such upload.
+        One that has told in words that it cannot do it has ended, and is not waited for as long.
         """
-        patience = Patience(seconds, self._cancelled)
+        patience, brief = (Patience(each, self._cancelled) for each in (seconds, self._waiting.outage_seconds))
         is_repeated = False
+        told: StoreError | None = None
         answer: Mapping[str, Any] = {}
         while True:
             try:
@@ -289,10 +300,12 @@ class Upload:
                 if self._has_landed(failure):
                     logger.warning("%s, but the object has arrived whole", failure)
                     break
-                is_worth = is_passing(error) or (is_repeated and code_of(error) == "NoSuchUpload")
-                if not is_worth or not patience.allows_another(error, doing):
-                    raise failure from error
+                is_gone = is_repeated and code_of(error) == "NoSuchUpload"
+                left = brief if is_gone and told else patience
+                if not (is_passing(error) or is_gone) or not left.allows_another(error, doing):
+                    raise (told if is_gone and told else failure) from error
                 is_repeated = True
+                told = told or (None if is_gone or has_no_words(error) else failure)
         return self._target.confirm(self._size, answer)
 
     def _has_landed(self, failure: StoreError) -> bool:

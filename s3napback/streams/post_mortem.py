@@ -80,7 +80,7 @@ class PostMortem:
         index = self._silent_member()
         member = self._members[index]
         if isinstance(member, Process) and (limit := member.stage.answers_within) and not self._has_written(index):
-            raise ElementsFailed(_accused(member, f"has written nothing for {limit:g} seconds", member.stage.helpers))
+            raise ElementsFailed(_accused(member, f"has written nothing for {limit:g} seconds", member.stage.helpers()))
 
     def _has_written(self, index: int) -> bool:
         return any(isinstance(below, Pump) and below.bytes_read for below in self._members[index + 1 : index + 2])

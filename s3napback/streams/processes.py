@@ -56,7 +56,7 @@ class Stage:
         directory: where it is started, with our own rights even if it has another user's; None is where we are.
         may_ask: before its first output it may be waiting for a person, for as long as that takes.
         answers_within: seconds after which it has written something, or ``helpers`` are to blame; None is StallTimeout.
-        helpers: whom it may wait for before, one line each, with what to do.
+        helpers: asked once it has not, whom it may wait for, one line each, with what to do.
         may_pause: it may do other things than reading and writing streams for a long time, and is not silent as long
             as it uses the processor.
         suspects: given the process's number while it is silent, tells what may hold it up, one line each.
@@ -78,7 +78,7 @@ class Stage:
     directory: str | None = None
     may_ask: bool = False
     answers_within: float | None = None
-    helpers: Sequence[str] = ()
+    helpers: Callable[[], Sequence[str]] = tuple
     may_pause: bool = False
     review: Review | None = None
     suspects: Callable[[int], Sequence[str]] | None = None

@@ -113,6 +113,14 @@ def test_certificates_that_cannot_be_read(
     assert re.search(f"{variable}.* names", check(f"https://127.0.0.1:{self_signed[0]}"))
 
 
+def test_certificates_in_a_pipe_are_not_waited_for(
+    self_signed: tuple[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / "bundle.pem")
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "bundle.pem"))
+    assert "AWS_CA_BUNDLE names a pipe" in check(f"https://127.0.0.1:{self_signed[0]}")
+
+
 def test_tls_at_a_port_that_does_not_speak_it() -> None:
     with serving() as port:
         assert "does not speak TLS" in check(f"https://127.0.0.1:{port}")

@@ -260,6 +260,18 @@ def test_a_store_that_reads_all_of_a_new_object_before_it_describes_it_is_waited
     on_rclone.assert_replaced_by(data)
 
 
+def test_a_store_that_says_in_words_that_it_cannot_complete_is_not_taken_for_one_at_work(on_rclone: S3Bench) -> None:
+    """As one whose disk is full, and which has forgotten the upload then."""
+    on_rclone.waiting = Waiting(outage_seconds=0, completion_seconds=60)
+    on_rclone.proxy.add(Fault("CompleteMultipartUpload", answer(500, "InternalError"), nth=1))
+    on_rclone.proxy.add(Fault("CompleteMultipartUpload", answer(404, "NoSuchUpload")))
+    began = time.monotonic()
+    with pytest.raises(StoreError, match="InternalError"):
+        on_rclone.open().put("k", BytesSource(LARGE), metadata("new"))
+    assert time.monotonic() - began < 30
+    on_rclone.assert_nothing_changed()
+
+
 def test_an_upload_that_the_store_never_knew_is_a_failure_at_once(on_rclone: S3Bench) -> None:
     on_rclone.waiting = Waiting(outage_seconds=60, completion_seconds=60)
     on_rclone.proxy.add(Fault("CompleteMultipartUpload", answer(404, "NoSuchUpload")))

@@ -147,7 +147,9 @@ def test_a_process_that_works_without_reading_is_not_silent(fake: Fake) -> None:
 
 def test_who_does_not_begin_to_write_in_time_is_named_with_whom_it_waits_for(fake: Fake) -> None:
     feed = Feed("key", lambda: iter([b"x" * 100_000] * 30))
-    mute = Stage(fake("gpg", f"echo asks >&2; {HANGING}").command, answers_within=0.3, helpers=("perhaps its agent",))
+    mute = Stage(
+        fake("gpg", f"echo asks >&2; {HANGING}").command, answers_within=0.3, helpers=lambda: ["perhaps its agent"]
+    )
     told = "gpg has written nothing for 0.3 seconds:\n  asks\n  perhaps its agent"
     assert failure_of(feed, mute, GZIP, stall_timeout=60) == told
     assert failure_of(feed, mute, stall_timeout=60) == told

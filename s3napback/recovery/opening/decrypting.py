@@ -13,7 +13,7 @@ from s3napback.encryption.entering import SessionKey
 from s3napback.encryption.gpg import SIGNED_DIGEST
 from s3napback.encryption.options import Purpose, gpg_command
 from s3napback.encryption.running import ANSWER_TIMEOUT, STATUS
-from s3napback.encryption.session import session_key
+from s3napback.encryption.session import SilentGpg, session_key
 from s3napback.environment import Family
 from s3napback.records import dataclass
 from s3napback.standing import asking_until
@@ -22,6 +22,12 @@ from s3napback.streams.processes import Stage
 _ENCRYPTED = (0x84, 0x85, 0x86, 0x8C, 0x8D, 0xC1, 0xC3)
 """First bytes of an encrypted message: packets of type 1 and 3 in the old and the new format (RFC 4880, 4.2, 4.3)."""
 _UTF8_LEAD = 0xC3
+
+_ANOTHER_TIMEOUT = 10.0
+"""Seconds for gpg where it has not answered once: it would keep each of many archives waiting for as long."""
+
+_mute: set[Decryption] = set()
+"""With which it has not answered, in this process."""
 
 _HELPERS = (
     "perhaps its agent does not answer: end it with gpgconf --kill gpg-agent, and it is started anew",
@@ -66,8 +72,8 @@ class Decryption:
             excuse=excuse,
             family=Family.GPG,
             may_ask=may_ask,
-            answers_within=None if may_ask else ANSWER_TIMEOUT,
-            helpers=_HELPERS,
+            answers_within=None if may_ask else self._timeout(),
+            helpers=self._helpers,
         )
 
     def session_key(self, head: bytes) -> SessionKey:
@@ -78,13 +84,25 @@ class Decryption:
         """
         may_ask = self._may_ask()
         with asking_until(lambda: not may_ask):
-            return session_key(self._beginning(), head, _terminal(), None if may_ask else ANSWER_TIMEOUT)
+            try:
+                return session_key(self._beginning(), head, _terminal(), None if may_ask else self._timeout())
+            except SilentGpg:
+                _mute.add(self)
+                raise
 
     def _beginning(self) -> tuple[str, ...]:
         gpg = gpg_command(self.home, Purpose.READING)
         if self.passphrase_file is None:
             return gpg
         return (*gpg, "--pinentry-mode", "loopback", "--passphrase-file", str(self.passphrase_file))
+
+    def _timeout(self) -> float:
+        return min(_ANOTHER_TIMEOUT, ANSWER_TIMEOUT) if self in _mute else ANSWER_TIMEOUT
+
+    def _helpers(self) -> Sequence[str]:
+        """Whom gpg, which has not answered, may wait for. Another time it is not waited for as long."""
+        _mute.add(self)
+        return _HELPERS
 
     def _may_ask(self) -> bool:
         return self.passphrase_file is None and _somebody_is_there()

@@ -111,6 +111,7 @@ def test_an_agent_that_does_not_answer_is_not_waited_for_where_nobody_is(
     monkeypatch.setattr("sys.stdin", None)
     monkeypatch.setattr("sys.stderr", None)
     monkeypatch.setattr(decrypting, "ANSWER_TIMEOUT", 1.0)
+    monkeypatch.setattr(decrypting, "_ANOTHER_TIMEOUT", 0.2)
     store = DirectoryStore(tmp_path)
     with gpg_home() as home:
         key = home.make_key("one@example.org")
@@ -129,5 +130,8 @@ def test_an_agent_that_does_not_answer_is_not_waited_for_where_nobody_is(
         try:
             with pytest.raises(PipelineError, match=r"gpg has written nothing for 1 seconds: .*gpgconf --kill"):
                 decoder.run(archive, write=lambda _block: None)
+            again = Decoder(decoder.transport, Decryption(home.path))
+            with pytest.raises(PipelineError, match=r"nothing for 0\.2 seconds: .*gpgconf --kill"):
+                again.run(archive, write=lambda _block: None)
         finally:
             os.kill(agent, signal.SIGKILL)  # going on, it may hang over those who have gone meanwhile
