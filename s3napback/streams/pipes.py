@@ -11,10 +11,7 @@ import time
 from s3napback.ending import slices
 
 PIPE_SIZE = 1 << 20  # bytes; the most that Linux allows an ordinary user
-_SMALL_PIPE = 1 << 16  # bytes; what Linux makes if no more is granted
-
-_TOP_SPEED = 1 << 30  # bytes per second, which no process of ours reaches
-_FLOWING = 1 << 12  # bytes at once: where they come, more will come
+_GATHERING_TIME = 0.00025  # seconds; gpg writes 8 KiB at a time, taking each by itself would cost more than waiting
 
 
 class CalledOff(Exception):
@@ -53,23 +50,13 @@ class StopSignal:
 class PipeEnd:
     """One end of a pipe, closed exactly once.
 
-    gpg reads and writes 8 KiB at a time. To take each by itself, and to bring each its own, would cost more than to
-    compress it. So whoever had to wait rests for as long as nobody could fill or empty the pipe meanwhile.
-
     Attributes:
         bytes_written: by this process, so far.
     """
 
-    def __init__(self, descriptor: int, size: int) -> None:
-        """Take a descriptor over.
-
-        Args:
-            size: of the pipe, in bytes.
-        """
+    def __init__(self, descriptor: int) -> None:
         self.bytes_written = 0
         self._descriptor = descriptor
-        self._rest = size / _TOP_SPEED
-        self._flows = False
 
     def fileno(self) -> int:
         """The descriptor; -1 once closed."""
@@ -102,17 +89,13 @@ class PipeEnd:
             Silence: nothing came within ``timeout``.
         """
         while True:
-            if self._flows:
-                time.sleep(self._rest)
             if stop.is_set:
                 raise CalledOff
             try:
-                count = os.readv(self._descriptor, [buffer])
+                return os.readv(self._descriptor, [buffer])
             except BlockingIOError:
                 self._wait(select.POLLIN, stop, timeout)
-            else:
-                self._flows = _FLOWING <= count < len(buffer)
-                return count
+                time.sleep(_GATHERING_TIME)
 
     def write_all(self, data: bytes | memoryview, stop: StopSignal) -> None:
         """Write everything, waiting for room.
@@ -148,7 +131,6 @@ class PipeEnd:
                 count = os.write(self._descriptor, data)
             except BlockingIOError:
                 self._wait(select.POLLOUT, stop, timeout)
-                time.sleep(self._rest)
             else:
                 self.bytes_written += count
                 return count
@@ -164,9 +146,8 @@ class PipeEnd:
 def open_pipe() -> tuple[PipeEnd, PipeEnd]:
     """A new pipe of ``PIPE_SIZE`` where the system grants it: its reading and its writing end."""
     reader, writer = os.pipe()
-    size = _SMALL_PIPE
     if hasattr(fcntl, "F_SETPIPE_SZ"):
         # A user whose budget for pipes is used up keeps the small one.
         with contextlib.suppress(PermissionError):
-            size = fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
-    return PipeEnd(reader, size), PipeEnd(writer, size)
+            fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
+    return PipeEnd(reader), PipeEnd(writer)
