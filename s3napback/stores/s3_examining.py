@@ -155,12 +155,20 @@ class ExaminedBucket(S3Store):
     @cached_property
     def _checks_signatures(self) -> bool:
         """Whether the server looks who asks at all: one for tests does not, and may take what is no setting."""
-        stranger = Clients(self._settings, Credentials("s3napback-doctor", "nobody"), self._waiting)
-        try:
-            stranger.prompt().list_multipart_uploads(Bucket=self._bucket, MaxUploads=1)
-        except FAILURES as error:
-            return status_of(error) in {401, 403}
-        return False
+        stranger = Clients(self._settings, Credentials("s3napback-doctor", "nobody"), self._waiting).prompt()
+        requests: tuple[Callable[[], Any], ...] = (
+            lambda: stranger.list_multipart_uploads(Bucket=self._bucket, MaxUploads=1),
+            lambda: stranger.list_objects_v2(Bucket=self._bucket, MaxKeys=1),
+        )
+        return all(map(_is_refused, requests))  # a proxy or a policy may keep everybody from one of them
+
+
+def _is_refused(request: Callable[[], Any]) -> bool:
+    try:
+        request()
+    except FAILURES as error:
+        return status_of(error) in {401, 403}
+    return False
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from s3napback.stores.lifecycle import Fate
 from s3napback.stores.s3_examining import ExaminedBucket, Right, Told
 from s3napback.stores.s3_locks import BucketLock
 from tests.catalogues import job
+from tests.faulty_s3 import Fault, FaultyS3, answer
 from tests.servers import S3Server
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -184,6 +185,17 @@ def test_a_key_that_may_do_everything_is_found_out_and_nothing_is_changed(seawee
     assert told.clock is not None
     assert told.refusals == {}
     assert state_of(seaweedfs, bucket) == before
+
+
+@pytest.mark.parametrize("denied", ["ListMultipartUploads", "ListObjects.*"])
+def test_a_request_that_is_refused_to_everybody_shows_no_look_at_who_asks(moto: S3Server, denied: str) -> None:
+    bucket = moto.make_bucket()
+    before = state_of(moto, bucket)
+    with FaultyS3(moto) as proxy:
+        proxy.add(Fault(denied, answer(403, "AccessDenied")))
+        found = examined(proxy.server, bucket)
+        assert {found.may(right, "") for right in Right} == {None}
+    assert state_of(moto, bucket) == before
 
 
 def test_where_nobody_looks_who_asks_nothing_is_tried(moto: S3Server) -> None:
