@@ -41,10 +41,7 @@ def session_key(
         *(*command, "--quiet", "--logger-file", "/dev/null", "--status-fd", "1", "--show-session-key"),
         *("--skip-verify", "--yes", "--output", "/dev/null", "--decrypt"),
     )
-    said = _said(arguments, head, environment, seconds)
-    if said is None:
-        raise SilentGpg("gpg does not answer")
-    key = _told(said)
+    key = _told(_said(arguments, head, environment, seconds))
     if key is None:
         raise Unpredictable("gpg does not tell a session key that can be used")
     return key
@@ -60,14 +57,12 @@ def _told(said: bytes) -> SessionKey | None:
     return key if len(key.value) == AES[key.algorithm] else None
 
 
-def _said(arguments: Sequence[str], head: bytes, more: Mapping[str, str], seconds: float | None) -> bytes | None:
-    """What gpg says; None if it has not come back."""
-    problem = ""
+def _said(arguments: Sequence[str], head: bytes, more: Mapping[str, str], seconds: float | None) -> bytes:
     try:
         with started_gpg(arguments, errors=subprocess.DEVNULL, more=more) as gpg:
             return gpg.communicate(head, timeout=seconds)[0]
     except subprocess.TimeoutExpired:
-        return None
+        failure: Unpredictable = SilentGpg("gpg does not answer")
     except OSError as error:
-        problem = f"gpg cannot be started: {error.strerror}"
-    raise Unpredictable(problem)
+        failure = Unpredictable(f"gpg cannot be started: {error.strerror}")
+    raise failure
