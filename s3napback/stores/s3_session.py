@@ -104,7 +104,7 @@ class LimitedSession:
 
     def _asked(self, request: Any, server: tuple[str, str]) -> Any:
         if server[0] == "https" and server not in self._answered:
-            _require_file(vars(self._session)["_verify"])
+            _require_file(vars(self._session).get("_verify"))
         try:
             return self._session.send(request)
         except NO_ANSWER as error:
