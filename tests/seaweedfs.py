@@ -34,7 +34,8 @@ def seaweedfs_server(folder: Path) -> Iterator[S3Server]:
         chosen |= {f"{name}.port.grpc": free_port() for name in SERVERS}
         ports.extend(chosen.values())
         return [
-            *(program("weed"), "server", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"),
+            # Its logs would stay in /tmp otherwise.
+            *(program("weed"), f"-logdir={folder}", "server", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"),
             *(f"-{name if '.' in name else f'{name}.port'}={number}" for name, number in chosen.items()),
             # It would tell its makers of every start.
             *("-master.telemetry=false", "-master.electionTimeout=1s", "-master.volumeSizeLimitMB=128"),
