@@ -321,17 +321,20 @@ def _told(error: BaseException | None) -> str:
     return f"cannot write: {type(error).__name__}: {error}".removesuffix(": ")
 
 
+def _is_of_python(handler: logging.Handler, kind: str) -> bool:
+    """Whether it is one of ``logging.handlers``, which is loaded only where something in it is asked for."""
+    handlers = sys.modules.get("logging.handlers")
+    return handlers is not None and isinstance(handler, vars(handlers)[kind])
+
+
 def _is_cut_off(handler: logging.Handler) -> bool:
     """Whether it is one that drops in silence what its host does not take: Python's for pickled records by TCP."""
-    handlers = sys.modules.get("logging.handlers")
-    is_one = handlers is not None and isinstance(handler, handlers.SocketHandler)
-    return is_one and vars(handler).get("sock") is None
+    return _is_of_python(handler, "SocketHandler") and vars(handler).get("sock") is None
 
 
 def _look_at_answers(handler: Any) -> None:
     """Have one that sends records by HTTP look at what it is answered: Python's takes a refusal for good."""
-    handlers = sys.modules.get("logging.handlers")
-    if handlers is None or not isinstance(handler, handlers.HTTPHandler):
+    if not _is_of_python(handler, "HTTPHandler"):
         return
     connect = handler.getConnection
 

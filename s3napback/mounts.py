@@ -97,11 +97,6 @@ def tells_holes(path: str, *, one_file_system: bool) -> bool:
     return bool(mounts) and all(_tells_holes(mount, user) for each in read for mount in _with_layers(each, mounts))
 
 
-def mounted_within(path: str) -> list[str]:
-    """The paths below ``path`` (absolute, without symbolic links) at which something is mounted now."""
-    return [mount.point for mount in current_mounts() if mount.point != path and is_at_or_below(mount.point, path)]
-
-
 def current_mounts() -> list[Mount]:
     """All that is mounted now, as far as this process can see it; nothing where there is no ``/proc``."""
     try:

@@ -18,7 +18,7 @@ from s3napback.deciding.facts import Alarm, Footing
 from s3napback.deciding.fulls import FILES_SETTING
 from s3napback.durable import write_private
 from s3napback.errors import SourceError
-from s3napback.mounts import current_mounts, may_number_alike, mounted_within, tells_holes, visible_within
+from s3napback.mounts import current_mounts, may_number_alike, tells_holes, visible_within
 from s3napback.records import dataclass
 from s3napback.rotation import ArchiveType, SimpleCycle
 from s3napback.sources import WORKING, WORKING_INDEX, WORKING_LINES, Conclusion, Dump
@@ -323,10 +323,11 @@ class DirectorySource:
 
     def _places(self, member: str) -> TwoPlaces:
         top = os.path.realpath(self.job.target)
-        points = [posixpath.relpath(point, top) for point in mounted_within(top)]
+        own, *below = visible_within(top, current_mounts())
+        points = [posixpath.relpath(mount.point, top) for mount in below]
         mounts = [os.fsencode(posixpath.normpath(posixpath.join(member, point))) for point in points]
         looks = looks_for(self.job.settings.tar_options, one_file_system=self.job.settings.one_file_system)
-        return TwoPlaces(mounts, looks.follows, any(map(may_number_alike, visible_within(top, current_mounts()))))
+        return TwoPlaces(mounts, looks.follows, any(map(may_number_alike, (own, *below))))
 
     def _can_be_compared(self) -> bool:
         """Whether somebody could bring in what only we may read, and headers tell what lies in the tree."""
