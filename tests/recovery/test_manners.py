@@ -208,7 +208,15 @@ def mounted_seaweedfs(folder: Path) -> Iterator[Path]:
     def command(port: int) -> list[str]:
         ports.update({name: port if name == "filer" else free_port() for name in names})
         return [
-            *(program("weed"), "server", f"-dir={folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer"),
+            *(
+                program("weed"),
+                f"-logdir={folder}",
+                "server",
+                f"-dir={folder / 'data'}",
+                "-ip=127.0.0.1",
+                "-ip.bind=127.0.0.1",
+                "-filer",
+            ),
             *(f"-{name if '.' in name else f'{name}.port'}={number}" for name, number in ports.items()),
             *("-master.telemetry=false", "-master.electionTimeout=1s", "-volume.preStopSeconds=0"),
         ]
@@ -217,7 +225,7 @@ def mounted_seaweedfs(folder: Path) -> Iterator[Path]:
     place.mkdir()
     with without_sockets(ports.values()), running(command, folder):
         filer = f"-filer=127.0.0.1:{ports['filer']}.{ports['filer.port.grpc']}"
-        words = [program("weed"), "mount", filer, f"-dir={place}", f"-cacheDir={folder / 'cache'}"]
+        words = [program("weed"), f"-logdir={folder}", "mount", filer, f"-dir={place}", f"-cacheDir={folder / 'cache'}"]
         words.append(f"-localSocket={folder / 'mount.sock'}")
         client = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
