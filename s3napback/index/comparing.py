@@ -9,8 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -139,7 +140,7 @@ class Comparison:
     parent: ParentIndex | None = None
     links_since_ns: int = 0
 
-    def judge(self, path: bytes, written: bytes, group: Group, dumpdir: Span) -> Iterator[Relettered]:
+    def judge(self, path: bytes, written: bytes, group: Group, dumpdir: Span) -> Iterable[Relettered]:
         """Judge a directory by the list of what it held.
 
         Args:
@@ -148,8 +149,8 @@ class Comparison:
             group: all its headers.
             dumpdir: where in them tar's list is; it is not copied, since it can be a large one.
 
-        Yields:
-            Each name whose letter has to be another one, with its place in ``group``.
+        Returns:
+            Each name whose letter has to be another one, with its place in ``group``. To be gone through to its end.
 
         Raises:
             SourceError: an index cannot be read or written.
@@ -159,13 +160,12 @@ class Comparison:
             if end - start <= PART and group.endswith(_END, start, end):
                 # There cannot be more entries than in a part.
                 self.new.add_names(path, bytes(group[start : end - len(_END)]))
-                return
+                return ()
             for _start, entries in _pieces(group, dumpdir):
                 self.new.add_names(path, b"\0".join(entries))
-            return
+            return ()
         place = _Place(self, path, written)
-        for start, entries in _pieces(group, dumpdir):
-            yield from place.judge(start, entries)
+        return chain.from_iterable(place.judge(start, entries) for start, entries in _pieces(group, dumpdir))
 
     def settle(self) -> None:
         """Note at the end of a FULL which names were not read because nobody archives what they are; of a DIFF, it is.

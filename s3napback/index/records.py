@@ -144,8 +144,7 @@ def _encoded(names: bytes, records: Sequence[Record]) -> bytes:
     columns = (
         *(_KIND.pack(*kind) for kind in kinds),
         numbers,
-        _column("q", measures),
-        _column("q", seconds),
+        _column("q", measures + seconds),
         _column("I", nanoseconds) if any(nanoseconds) else bytes(4 * count),
     )
     return _deflated(b"".join((_HEAD.pack(len(names), count, len(kinds)), names, *columns)))
