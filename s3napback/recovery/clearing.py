@@ -171,7 +171,7 @@ def remove_guests(tree: int, names: Collection[str], stays: Callable[[str], bool
     """
     folders: set[str] = set()
     with cursor(tree, is_own=True) as place:
-        for name in names:
+        for name in sorted(names):
             last, mode = reached(place, name)
             if mode is not None and not stat.S_ISDIR(mode):
                 with unchanged(place.descriptor):
