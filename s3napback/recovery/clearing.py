@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from itertools import islice
 
 from s3napback.recovery.clashes import TELLS_APART, Folding
-from s3napback.recovery.folders import NEW_ONES_LIST, Cursor, opened_anew, reached, walk
+from s3napback.recovery.folders import NEW_ONES_LIST, Cursor, cursor, opened_anew, reached, unchanged, walk
 from s3napback.streams.tar_headers import Member
 
 _AT_ONCE = 100_000
@@ -154,6 +154,38 @@ def free_way(place: Cursor, name: str) -> None:
     last, mode = reached(place, name)
     if mode is not None and not stat.S_ISDIR(mode):
         os.unlink(last, dir_fd=place.descriptor)
+
+
+def remove_guests(tree: int, names: Collection[str], stays: Callable[[str], bool]) -> None:
+    """Remove what was extracted only because a link leads to it, with the folders that tar made for it.
+
+    A later archive may have something of another kind in its place, and list it in no folder that is looked at.
+
+    Args:
+        tree: descriptor of the folder that was extracted into.
+        names: as archives name them; nothing may be there.
+        stays: tells of a folder, by its name, that it is there for its own sake.
+
+    Raises:
+        OSError: that was not possible.
+    """
+    folders: set[str] = set()
+    with cursor(tree, is_own=True) as place:
+        for name in sorted(names):
+            last, mode = reached(place, name)
+            if mode is not None and not stat.S_ISDIR(mode):
+                with unchanged(place.descriptor):
+                    os.unlink(last, dir_fd=place.descriptor)
+            folder = name.rpartition("/")[0]
+            while folder not in folders and not stays(folder):
+                folders.add(folder)
+                folder = folder.rpartition("/")[0]
+        # Those within come before the ones that they lie in.
+        for folder in sorted(folders, reverse=True):
+            last, mode = reached(place, folder)
+            if mode is not None:
+                with suppress(OSError), unchanged(place.descriptor):
+                    os.rmdir(last, dir_fd=place.descriptor)
 
 
 def drop_attributes(folder: int, member: Member) -> None:

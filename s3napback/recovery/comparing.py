@@ -116,12 +116,17 @@ class _Result:
     def note(self, name: str, words: Sequence[str]) -> None:
         text = ", ".join(words)
         if (more := self.lines.get(name)) is not None:
-            # The archive has it twice.
             self.lines[name] = more if text in more else f"{text}, {more}"
             return
         self.count += 1
         if len(self.lines) < _MOST_LINES:
             self.lines[name] = text
+
+    def take_back(self, name: str, names: KnownNames) -> None:
+        """Forget what was noted of a name if the archive has it once more: the last one counts."""
+        if self.lines.pop(name, None) is not None:
+            self.count -= 1
+            names.take_back(name)
 
 
 def _reading(gate: Gate, directory: int, names: KnownNames, facts: ArchivedFacts, place: int) -> Finding[_Result]:
@@ -151,6 +156,7 @@ def _reading(gate: Gate, directory: int, names: KnownNames, facts: ArchivedFacts
                     return False
                 # Whether two names are still one file cannot be asked where the other one is gone, or is of another.
                 has_target = bool(member.link_target) and names.was_met_at(member.link_target, place)
+                result.take_back(name, names)
                 if words := live.differences(member, has_target=has_target):
                     result.note(member.name, words)
                     names.note_difference(name)

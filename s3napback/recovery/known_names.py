@@ -157,8 +157,15 @@ class KnownNames:
         folder, _, last = name.rpartition("/")
         self._change(hash(folder), hash(last), int(Flag.DIFFERS), _ALL)
 
+    def take_back(self, name: str) -> None:
+        """Forget that."""
+        folder, _, last = name.rpartition("/")
+        self._change(hash(folder), hash(last), 0, _ALL & ~int(Flag.DIFFERS))
+
     def is_wanted(self, name: str, place: int) -> bool:
-        """Whether a name is of a file whose last content was not met yet; it is met with that.
+        """Whether a name is of a file whose last content was not met yet, or in this archive; it is met with that.
+
+        A DIFF can hold a name twice, as what its first tar took and as what was added: of these the last one counts.
 
         Args:
             place: of the archive in which it is met: how many newer ones its chain has.
@@ -168,7 +175,7 @@ class KnownNames:
         if self._has_gone and self._is_in_gone(folder):
             return False
         values = (wanted, place << _PLACE, hash(folder), hash(last), all_three, wanted)
-        return self._execute(_MEET, values).rowcount == 1
+        return self._execute(_MEET, values).rowcount == 1 or self.was_met_at(name, place)
 
     def _is_in_gone(self, folder: str) -> bool:
         """Whether a folder, or one that it lies in, was gone in between."""

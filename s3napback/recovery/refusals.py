@@ -75,6 +75,12 @@ class Refusals:
         if Aspect.LINK in found:
             found[Aspect.COPY] = found.pop(Aspect.LINK)
 
+    def hand_on(self, path: bytes, name: bytes) -> None:
+        """Take in that what is there by a path, and lacks something, is kept by another name alone."""
+        if self.is_there(path) and self.is_there(name):
+            for aspect, reason in self._found.get(path, {}).items():
+                self.note(name, aspect, reason)
+
     def add(self, others: Refusals) -> None:
         """Take in all that another one holds."""
         for path, aspects in others._found.items():

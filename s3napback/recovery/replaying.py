@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, replace
 from functools import partial
 from itertools import chain as chain_of
@@ -21,6 +21,7 @@ from s3napback.recovery.attributes import (
     wrongly_owned,
 )
 from s3napback.recovery.clashes import NO_TEXT, SHORTENED, WORDS
+from s3napback.recovery.clearing import remove_guests
 from s3napback.recovery.copying import copy_names
 from s3napback.recovery.folders import Cursor, cursor, exists, go_to
 from s3napback.recovery.manners import USUAL_MANNERS, Manners
@@ -153,7 +154,15 @@ class Replay:
                 look = partial(second_reading, wanted=wanted, left_out=reading.left_out)
                 again = self._extract(archive, first, look, Portion.LINKED)
                 gave_power |= again.passed.gave_power
+                self._let_go(reading.left_out, wanted)
         return reading, gave_power
+
+    def _let_go(self, left_out: Mapping[str, str], wanted: WantedPaths) -> None:
+        """Of what hard links lead to keep nothing but these, once they are made."""
+        for name, target in left_out.items():
+            self.refusals.hand_on(_path(target), _path(name))
+        with looking_into_it():
+            remove_guests(self.staging.tree, set(left_out.values()), wanted.concerns)
 
     def _look_at_last(self, names: Sequence[str], nearby: Sequence[str], unread: Unread) -> None:
         tree = self.staging.tree

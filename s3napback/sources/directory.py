@@ -30,6 +30,7 @@ from s3napback.sources.forgetting import forget
 from s3napback.sources.holding_up import require_answer_of, what_holds_up
 from s3napback.sources.in_use import DatabasesInUse
 from s3napback.sources.indexing import Indexing, IndexingTask, Listing
+from s3napback.sources.link_gate import LinkGate
 from s3napback.sources.live_tree import LiveTree, identity
 from s3napback.sources.looking import alters_headers, looks_for, stays_on_one, tags_kept
 from s3napback.sources.margin import margin
@@ -261,10 +262,12 @@ class DirectorySource:
     def _full_alone(self, stage: Stage, notes: Mapping[str, str], folder: Path, review: TarReview) -> Dump:
         """A dump on which no DIFF will build."""
         member, top = member_name(self.job.target, followed=self._followed()), os.path.realpath(self.job.target)
-        listing = Listing(member, top, folder / WORKING_LINES)
+        gate = LinkGate(self._places(member))
+        listing = Listing(member, top, folder / WORKING_LINES, gate)
 
         def conclude() -> Conclusion:
-            return Conclusion([*listing.warnings, *self.databases.warnings(self.job, ())], review.unread)
+            warnings = [*gate.warnings, *listing.warnings, *self.databases.warnings(self.job, ())]
+            return Conclusion(warnings, review.unread.joined(gate.left_out, gate.forgotten))
 
         guard = Transformation("the list of members", self.databases.beside(listing.followed))
         return Dump(stage, notes=notes, guard=guard, conclude=conclude, listing=lambda: listing.lines)

@@ -92,26 +92,28 @@ class Listing:
         warnings: what is to be told, one line each.
     """
 
-    def __init__(self, member: str, top: str, path: Path) -> None:
+    def __init__(self, member: str, top: str, path: Path, gate: Gate) -> None:
         """Begin.
 
         Args:
             member: the source as tar was told, relative to the root directory.
             top: its real path.
             path: of a file for the lines, that does not exist.
+            gate: decides which members pass.
         """
         self.lines: Lines | None = None
         self.warnings: Sequence[str] = ()
         self._top = posixpath.normpath(os.fsencode(member))
         self._unknown = _unknown_in(top)
         self._path = path
+        self._gate = gate
 
     def followed(self, blocks: Iterator[memoryview]) -> Iterator[Block]:
         """Pass the archive on, with a head."""
         secret = os.urandom(SECRET_SIZE)
         with _naming(self._path.parent), LineWriter(self._path, self._unknown) as writer:
             gatherer = Gatherer(None, self._top, writer)
-            follower = Follower(gatherer, None, self._top, _take_nothing)
+            follower = Follower(gatherer, None, self._top, _take_nothing, self._gate)
             yield head_of(secret)
             yield from follower.followed(blocks)
             if follower.has_ended:

@@ -25,7 +25,7 @@ from s3napback.records import dataclass
 from s3napback.sources.in_use import MOST, Data, has_signs, named_in
 from s3napback.sources.live_tree import Folder, LiveTree
 from s3napback.sources.tar_renames import without_renames
-from s3napback.sources.two_places import TwoPlaces
+from s3napback.sources.two_places import TwoPlaces, kept_out
 from s3napback.streams.dumpdirs import MalformedArchive, folders_in, is_usual_dumpdir
 from s3napback.streams.tar_headers import (
     BLOCK_SIZE,
@@ -130,12 +130,7 @@ class TarGuard:
     @property
     def warnings(self) -> list[str]:
         """What was kept out and why, one line each."""
-        lines = [
-            f"/{_readable(path)} was kept out of this archive: what tar read there is not what lies there. Its folder "
-            "was exchanged for a link, or it was just being changed, or its file system gives it the number of another "
-            "file (TarOptions --hard-dereference)"
-            for path in sorted(self._strangers)
-        ]
+        lines = [kept_out(path) for path in sorted(self._strangers)]
         lines += [
             f"/{_readable(path)} was kept out of this archive: it was exchanged for something of another kind while "
             "tar was looking at it"

@@ -3,7 +3,7 @@
 tar, which knows a folder by its device and inode number, takes it for one that was renamed meanwhile. In a snapshot
 Btrfs shows an empty folder in place of each subvolume that lies within what was taken, and gives all of these one
 number. Of files that have several names tar knows by these numbers, too, which are one; what shows several file systems
-as one (bindfs, virtiofs, 9p) may give different files the same number.
+as one (bindfs, virtiofs, 9p) may give different files the same number, and different folders, as the topmost ones.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Collection
-from pathlib import Path
 
+from s3napback.formatting import printable, shortened
 from s3napback.records import dataclass
 
 
@@ -34,19 +34,29 @@ class TwoPlaces:
         """Whether a folder that was met at both is there for good; one of them may be empty, for none."""
         if any(_is_at_or_below(path, mount) for path in (one, other) for mount in self.mounts):
             return True
-        return self.follows and bool(one and other) and _are_one(one, other)
+        return (self.follows or self.doubts) and bool(one and other) and self._are_one(one, other)
 
     def are_two_files(self, one: bytes, other: bytes) -> bool:
         """Whether two names, which tar takes for those of one file, are of different ones."""
         if not self.doubts:
             return False
-        look = os.stat if self.follows else os.lstat
         try:
-            first, second, again = (_described(look(b"/" + path)) for path in (one, other, one))
+            first, second, again = (_described(self._look(path)) for path in (one, other, one))
         except OSError:
             return False
         # Unless it is just being changed.
         return first == again != second
+
+    def _are_one(self, one: bytes, other: bytes) -> bool:
+        """Whether both are there, and have one number: neither is what the other was renamed to."""
+        try:
+            return os.path.samestat(self._look(one), self._look(other))
+        except OSError:
+            return False
+
+    def _look(self, path: bytes) -> os.stat_result:
+        look = os.stat if self.follows else os.lstat
+        return look(b"/" + path)
 
     @staticmethod
     def are_empty(one: bytes, other: bytes) -> bool:
@@ -56,6 +66,15 @@ class TwoPlaces:
             return bool(one and other and found) and found == _identity_of_empty(other)
         except OSError:
             return False
+
+
+def kept_out(path: bytes) -> str:
+    """What is said of a member, named as in the archive, that is not what lies there."""
+    return (
+        f"/{shortened(printable(os.fsdecode(path)))} was kept out of this archive: what tar read there is not what "
+        "lies there. Its folder was exchanged for a link, or it was just being changed, or its file system gives it "
+        "the number of another file (TarOptions --hard-dereference)"
+    )
 
 
 def _identity_of_empty(path: bytes) -> tuple[int, int] | None:
@@ -69,13 +88,6 @@ def _identity_of_empty(path: bytes) -> tuple[int, int] | None:
 
 def _described(status: os.stat_result) -> tuple[int, ...]:
     return status.st_mode, status.st_uid, status.st_gid, status.st_size, status.st_mtime_ns
-
-
-def _are_one(one: bytes, other: bytes) -> bool:
-    try:
-        return Path(os.fsdecode(b"/" + one)).samefile(os.fsdecode(b"/" + other))
-    except OSError:
-        return False
 
 
 def _is_at_or_below(path: bytes, folder: bytes) -> bool:

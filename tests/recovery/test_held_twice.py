@@ -84,3 +84,11 @@ def test_a_file_that_was_changed_between_the_two_is_never_written_as_one_behind_
         restore_here(site, str(site.source), TO_STANDARD_OUTPUT, paths=("n/one",), at=at)
     restore_here(site, str(site.source), tmp_path / "out", paths=("n/one",), at=at)
     assert (tmp_path / "out" / site.name() / "n" / "one").read_text() == "contentmore\n"
+
+
+@pytest.mark.parametrize("second_tar", ["", "echo more >> {}/a/inner"], ids=["quiet", "changed"])
+def test_the_comparison_of_a_later_night_goes_by_the_last_one(tmp_path: Path, second_tar: str) -> None:
+    site = nights(tmp_path / "site", second_tar=second_tar.format(tmp_path / "site" / "source"))
+    for key in (each for each in site.archive_keys() if each.endswith("DIFF")):
+        done = site.run("verify", "--compare", str(site.source), "--at", key, day=None)
+        assert f"0 differences from {key}" in done.stdout

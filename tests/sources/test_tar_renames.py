@@ -9,15 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
+from s3napback.rotation import ArchiveType, SimpleCycle
 from s3napback.sources.tar_guard import TarGuard
 from s3napback.sources.tar_renames import without_renames
 from s3napback.sources.two_places import TwoPlaces
 from s3napback.streams.dumpdirs import MalformedArchive
 from s3napback.streams.tar_stream import watched
 from tests.site import Site
+from tests.sources.chains import directory_source
 from tests.sources.test_index_nights import btrfs
 from tests.sources.test_tar_guard import guarded, in_blocks, raw_archive
 from tests.sources.trees import assert_same_tree
@@ -97,6 +100,43 @@ def test_what_has_the_number_of_another_file_is_not_taken_for_it(
     is_told = doubts and is_changed
     assert set(guard.left_out) == ({member(root, link)} if is_told else set())
     assert any("--hard-dereference" in line for line in guard.warnings) == is_told
+
+
+@pytest.mark.parametrize("is_changed", [True, False])
+def test_without_diffs_neither(tmp_path: Path, *, is_changed: bool) -> None:
+    root = tmp_path / "tree"
+    root.mkdir()
+    (root / "one").write_text("1")
+    (root / "two").hardlink_to(root / "one")
+    source = directory_source(root, schedule=SimpleCycle(diffs=0))
+    with patch("s3napback.sources.directory.may_number_alike", lambda _: True):
+        dump = source.dump(ArchiveType.FULL, None, tmp_path)
+    raw = subprocess.run(dump.stage.command, capture_output=True, check=True).stdout
+    if is_changed:
+        (root / "two").unlink()
+        (root / "two").write_text("another")
+    assert dump.guard is not None
+    clean = b"".join(bytes(piece) for piece in dump.guard.transform(in_blocks(raw, 1 << 16)))
+    conclusion = dump.conclude()
+    with tarfile.open(fileobj=BytesIO(clean)) as archive:
+        names = {Path(entry.name).name for entry in archive if not entry.isdir()}
+    lost = {"one", "two"} - names
+    assert len(lost) == is_changed
+    assert [*conclusion.unread.paths] == [member(root, name) for name in lost]
+    assert any("--hard-dereference" in line for line in conclusion.warnings) == is_changed
+
+
+def test_folders_of_one_number_are_not_taken_for_a_renamed_one(tmp_path: Path) -> None:
+    """As bindfs and the like show the topmost ones of several file systems."""
+    root, shown = tmp_path / "tree", tmp_path / "shown"
+    for folder in ("one", "two"):
+        (root / folder).mkdir(parents=True)
+        (root / folder / "file").write_text(folder)
+    shown.symlink_to(root)
+    places = TwoPlaces(doubts=True)
+    assert not places.have(member(root, "one"), member(root, "two"))
+    assert not places.have(member(root, "one"), member(root, "gone"))
+    assert places.have(member(root, "one"), member(shown, "one"))
 
 
 def test_of_what_is_new_and_mounted_twice_the_second_place_is_taken_again(twice: Path, tmp_path: Path) -> None:
