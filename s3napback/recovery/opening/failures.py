@@ -51,8 +51,8 @@ _NO_KEY = (
 _NO_TERMINAL = "gpg has no terminal to ask for the passphrase on: use --passphrase-file"
 _NO_AGENT = (
     "gpg's agent, which works with secret keys, cannot be started or reached here. If GpgHome lies on a read-only "
-    "disk, or its path has more than 86 bytes, too many for the agent's socket, copy it (cp -a), and set GpgHome to "
-    "the copy"
+    "or full disk, or its path has more than 86 bytes, too many for the agent's socket, copy it (cp -a), and set "
+    "GpgHome to the copy"
 )
 _UNPROTECTED = (
     "it bears no protection against changes, which somebody has taken away, unless a very old gpg made it: “s3napback "
