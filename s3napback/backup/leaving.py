@@ -147,12 +147,13 @@ class _Leaving:
         state = state_of(self._configuration)
         is_there = self._is_there(store, state, error, hurried=hurried)
         previous = fetched_if_any(store, self._place.key) if is_there else None
+        now = datetime.now(timezone.utc)
         run = Run(
             place=self._place,
             program=__version__,
             instance=instance_of(diff_dir(self._configuration), self._configuration.path),
-            started=journal.began,
-            ended=datetime.now(timezone.utc),
+            started=journal.began(now),
+            ended=now,
             today=self._today,
             ran=journal.store is not None,
             error=error_class(error) if error else None,
