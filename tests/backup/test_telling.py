@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import threading
 from datetime import datetime
 from datetime import time as clock_time
 from pathlib import Path
@@ -139,6 +140,46 @@ def test_metrics_are_written_after_good_and_bad_runs(site: Site) -> None:
 def test_metrics_that_cannot_be_written_are_a_warning(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     assert back_up(site, f"MetricsFile {site.root}/none/x.prom").warnings == 1
     assert "could not be written: No such file or directory" in caplog.text
+
+
+def test_metrics_that_replace_those_of_another_configuration_are_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    notices = Notices(metrics_file=tmp_path / "x.prom")
+    for configuration, warnings in (("one", 0), ("one", 0), ('t"wo', 1), ('t"wo', 0), ("one", 1)):
+        told = Telling(notices)
+        told.write_metrics(word(configuration=configuration), {})
+        assert told.warnings == warnings
+    assert 'another configuration, which are gone now: host="atlas",configuration="one". Give each' in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["file", "pipe", "link"])
+def test_what_is_no_metrics_is_left_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str) -> None:
+    path, precious = tmp_path / "x.prom", tmp_path / "precious"
+    precious.write_text("Bucket mine\n")
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "link":
+        path.symlink_to(precious)
+    else:
+        precious.rename(path)
+    before = path.lstat()
+    told = Telling(Notices(metrics_file=path))
+    told.write_metrics(word(), {})
+    assert path.lstat() == before
+    assert told.warnings == 1
+    assert "could not be written: something else lies there, and is left alone" in caplog.text
+
+
+def test_a_disk_that_does_not_answer_keeps_no_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs = threading.Event()
+    monkeypatch.setattr(telling, "COMMAND_SECONDS", 0.1)
+    monkeypatch.setattr(telling, "create_private", lambda _: hangs.wait(10))
+    Telling(Notices(metrics_file=tmp_path / "x.prom")).write_metrics(word(), {})
+    hangs.set()
+    assert "could not be written: no answer within 0.1 seconds" in caplog.text
 
 
 def test_names_cannot_forge_metrics() -> None:
