@@ -230,7 +230,7 @@ def _outcome(said: SourceWord) -> list[Clause]:
     elif said.error == "time":
         # Whether that is bad is a matter of the day by which it must be there.
         found.append(Clause(State.OK, Cause.PUT_OFF, "put off by the last run (LongestRun)"))
-    if said.outcome != "failed" and said.key is None:
+    if said.outcome != "failed" and said.last_good is None:
         found.append(_warning(Cause.FIRST, "there is no backup yet"))
     if said.warnings:
         found.append(_warning(Cause.WARNED, f"the last run gave {counted(said.warnings, 'warning')}"))

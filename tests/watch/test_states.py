@@ -44,6 +44,7 @@ VERY_LATE = {"expected_by": NOW - 3 * DAY, "critical_by": NOW - DAY}
         (source_word(chain_size=121), State.CRITICAL, "has another size than it had"),
         (source_word(chain=(), chain_size=0), State.OK, ""),
         (source_word(key=None, size=None, last_good=None), State.WARNING, "there is no backup yet"),
+        (source_word(key=None, size=None, chain=(), chain_size=0), State.OK, ""),
         (
             source_word(key=None, size=None, last_good=None, **VERY_LATE),
             State.CRITICAL,
@@ -51,7 +52,7 @@ VERY_LATE = {"expected_by": NOW - 3 * DAY, "critical_by": NOW - DAY}
         ),
         (source_word(expected_by=None, critical_by=None), State.OK, ""),
     ],
-    ids=range(19),
+    ids=range(20),
 )
 def test_a_source_is_judged_by_its_deadlines_its_last_run_and_what_lies_in_the_store(
     said: SourceWord, state: State, why: str
