@@ -137,6 +137,20 @@ def test_metrics_are_written_after_good_and_bad_runs(site: Site) -> None:
     assert sorted(each.name for each in site.root.glob("*prom*")) == ["s3napback.prom"]
 
 
+@pytest.mark.parametrize("strict", [False, True])
+def test_what_strict_calls_no_success_is_told_as_none(site: Site, listener: Listener, strict: bool) -> None:
+    path = site.root / "s3napback.prom"
+    # Without “Encryption Off” each run warns.
+    text = f"<Cycle nightly>\nDirectory {site.source}\n</Cycle>"
+    site.configure(text, general=f"MetricsFile {path}\nPingUrl {address(listener)}")
+    plain = site.configuration.read_text().replace("Encryption Off\n", "")
+    site.configuration.write_text(plain)
+    tally = backup.run(load_configuration(site.configuration), FIRST_DAY, BackupOptions(strict=strict))
+    assert (tally.warnings, tally.failed) == (1, 0)
+    assert samples(path.read_text())["s3napback_run_exit_code", ""] == (3 if strict else 0)
+    assert ("/fail?" in listener.asked[-1]) is strict
+
+
 def test_metrics_that_cannot_be_written_are_a_warning(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     assert back_up(site, f"MetricsFile {site.root}/none/x.prom").warnings == 1
     assert "could not be written: No such file or directory" in caplog.text
