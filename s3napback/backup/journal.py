@@ -58,6 +58,7 @@ class Journal:
         store: that the run works with; None if it has not come so far.
         answered: the store did when the run began.
         exit_code: the run's.
+        warnings: of the run without those; 0 if it has not come to its end.
         untold: warnings that came after the run's end: of its word, and of whom it tells.
     """
 
@@ -67,6 +68,7 @@ class Journal:
         self.store: Store | None = None
         self.answered = False
         self.exit_code = 0
+        self.warnings = 0
         self.untold = 0
         self._attempts: dict[str, Attempt] = {}
         self._unanswered: set[str] = set()

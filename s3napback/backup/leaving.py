@@ -98,7 +98,8 @@ class _Leaving:
             said = error.lines if isinstance(error, S3napbackError) else [type(error).__name__] if error else []
             return body_of([*summary, *map(printable, said)], self._kept_lines.lines(), secrets_of(self._configuration))
 
-        self.telling.end(exit_code, self._word, self._configuration.path, deadline, body)
+        warnings = self._journal.warnings + self._journal.untold
+        self.telling.end(exit_code, self._word, self._configuration.path, deadline, body, warnings)
         self._journal.untold += self.telling.warnings
 
     def _leave_word(self, exit_code: int, error: Exception | None, deadline: float | None) -> None:

@@ -84,6 +84,7 @@ class Telling:
         configuration: Path,
         deadline: float | None = None,
         body_of: Callable[[Sequence[str]], bytes] | None = None,
+        warnings: int = 0,
     ) -> None:
         """The run has ended.
 
@@ -91,6 +92,7 @@ class Telling:
             word: what it says of itself; None if it came to none.
             body_of: from what is said first to what the ping carries; None carries nothing.
             deadline: by the monotonic clock, when a signal has ended it: the process is ended by force then.
+            warnings: of the whole run, if it came to its end.
         """
         is_good = exit_code == 0
         self._ping(
@@ -100,7 +102,7 @@ class Telling:
         )
         command = self._notices.on_success if is_good else self._notices.on_failure
         if command:
-            told = _told(exit_code, word, configuration)
+            told = _told(exit_code, word, configuration, warnings)
             self._run(command, told, _limited(COMMAND_SECONDS, deadline))
 
     def end_drill(
@@ -251,16 +253,17 @@ def _summary(exit_code: int, word: Word | None) -> list[str]:
     return [f"exit code {exit_code}: {', '.join(counts)}", *failed[:_MOST_FAILED]]
 
 
-def _told(exit_code: int, word: Word | None, configuration: Path) -> dict[str, str]:
+def _told(exit_code: int, word: Word | None, configuration: Path, warnings: int) -> dict[str, str]:
     """What a command gets to know, beside what every program gets."""
     sources = () if word is None else word.sources
+    of_sources = sum(each.warnings for each in sources if each.outcome == "done")
     counts = {outcome: sum(each.outcome == outcome for each in sources) for outcome in _OUTCOMES}
     return {
         "S3NAPBACK_EXIT": f"{exit_code}",
         "S3NAPBACK_CONFIGURATION": str(configuration),
         "S3NAPBACK_HOST": "" if word is None else word.host,
         **{f"S3NAPBACK_{outcome.upper()}": f"{count}" for outcome, count in counts.items()},
-        "S3NAPBACK_WARNINGS": f"{sum(each.warnings for each in sources if each.outcome == 'done')}",
+        "S3NAPBACK_WARNINGS": f"{max(warnings, of_sources)}",
         "S3NAPBACK_FAILED_SOURCES": _within_room([each.source for each in sources if each.outcome == "failed"]),
     }
 

@@ -142,13 +142,16 @@ def test_what_strict_calls_no_success_is_told_as_none(site: Site, listener: List
     path = site.root / "s3napback.prom"
     # Without “Encryption Off” each run warns.
     text = f"<Cycle nightly>\nDirectory {site.source}\n</Cycle>"
-    site.configure(text, general=f"MetricsFile {path}\nPingUrl {address(listener)}")
+    heard = site.root / "heard"
+    hook = script(site, f'echo "$S3NAPBACK_EXIT $S3NAPBACK_WARNINGS" >{heard}')
+    site.configure(text, general=f"MetricsFile {path}\nPingUrl {address(listener)}\nOnSuccess {hook}\nOnFailure {hook}")
     plain = site.configuration.read_text().replace("Encryption Off\n", "")
     site.configuration.write_text(plain)
     tally = backup.run(load_configuration(site.configuration), FIRST_DAY, BackupOptions(strict=strict))
     assert (tally.warnings, tally.failed) == (1, 0)
     assert samples(path.read_text())["s3napback_run_exit_code", ""] == (3 if strict else 0)
     assert ("/fail?" in listener.asked[-1]) is strict
+    assert heard.read_text() == ("3 1\n" if strict else "0 1\n")
 
 
 def test_metrics_that_cannot_be_written_are_a_warning(site: Site, caplog: pytest.LogCaptureFixture) -> None:
