@@ -213,6 +213,9 @@ def _replace(path: Path, content: bytes) -> bytes:
             # Another user reads it: the node exporter's.
             os.fchmod(descriptor, 0o644)
             file.write(content)
+            file.flush()
+            # After a crash an empty file would silence every alarm.
+            os.fsync(descriptor)
         new.replace(path)
     except OSError:
         with suppress(OSError):

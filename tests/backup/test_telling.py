@@ -137,6 +137,16 @@ def test_metrics_are_written_after_good_and_bad_runs(site: Site) -> None:
     assert sorted(each.name for each in site.root.glob("*prom*")) == ["s3napback.prom"]
 
 
+def test_a_crash_leaves_no_empty_metrics_which_would_silence_every_alarm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.prom"
+    synced: list[tuple[int, bool]] = []
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append((os.fstat(file).st_size, path.exists())))
+    Telling(Notices(metrics_file=path)).write_metrics(word(), {})
+    assert synced == [(path.stat().st_size, False)]
+
+
 @pytest.mark.parametrize("strict", [False, True])
 def test_what_strict_calls_no_success_is_told_as_none(site: Site, listener: Listener, strict: bool) -> None:
     path = site.root / "s3napback.prom"
