@@ -29,7 +29,7 @@ from s3napback.command_group import (
     whole_number,
     whole_path,
 )
-from s3napback.errors import EXIT_BUG, Interrupted, LockHeld
+from s3napback.errors import EXIT_BUG, EXIT_WARNINGS, Interrupted, LockHeld
 from s3napback.exercise import drill_command, verify_command
 from s3napback.formatting import printable
 from s3napback.helping import help_command
@@ -61,7 +61,6 @@ Exit codes:
 """
 DEFAULT_CONFIGURATION = "s3napback"
 """The name that is meant without ``-c``."""
-EXIT_WARNINGS = 3
 _MILD = (0, EXIT_WARNINGS, LockHeld.exit_code)
 """Nothing has failed. Whoever does not mind these must not be shown one of them where something has."""
 
@@ -128,9 +127,9 @@ def command_line(
     if context.invoked_subcommand is None:
         from s3napback.deciding.facts import BackupOptions
 
-        wanted = BackupOptions(force=force, full=full, take_over=take_over)
+        wanted = BackupOptions(force=force, full=full, take_over=take_over, strict=strict)
         context.obj.run_each(
-            lambda path: _run_one(path, context.obj.day, wanted, test=test, debug=debug, strict=strict),
+            lambda path: _run_one(path, context.obj.day, wanted, test=test, debug=debug),
             has_heading=test,
         )
 
@@ -190,7 +189,7 @@ def _weight(code: int) -> tuple[bool, int]:
     return code not in _MILD, code
 
 
-def _run_one(path: Path, day: date, options: BackupOptions, *, test: bool, debug: bool, strict: bool) -> int:
+def _run_one(path: Path, day: date, options: BackupOptions, *, test: bool, debug: bool) -> int:
     from s3napback.commands import backup
     from s3napback.config.loading import load_configuration
 
@@ -201,7 +200,7 @@ def _run_one(path: Path, day: date, options: BackupOptions, *, test: bool, debug
     else:
         tally = backup.run(configuration, day, options)
     note_outcome(path.stem, f"{tally.done} done, {tally.skipped} skipped, {tally.failed} failed")
-    return tally.exit_code or (EXIT_WARNINGS if strict and tally.warnings else 0)
+    return tally.exit_code_of(options.strict)
 
 
 _AT = click.option(

@@ -16,6 +16,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+EXIT_WARNINGS = 3
+"""Exit code of what was done with warnings, with ``--strict``."""
 EXIT_BUG = 70
 """Exit code of a failure that nobody foresaw (sysexits.h: EX_SOFTWARE)."""
 

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta
 
 from s3napback.archives import Transfer
 from s3napback.config.settings import Job
@@ -45,28 +45,38 @@ def error_class(error: Exception) -> str:
     return next((name for kind, name in _CLASSES if isinstance(error, kind)), "bug")
 
 
+def _since_boot() -> float:
+    """Seconds that nobody sets, and that go on while the machine sleeps, where it has such."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
 class Journal:
     """Takes notes, from several threads if need be. What is not in it had no turn.
 
     Attributes:
-        began: when the run did.
-        clock: the same by the monotonic clock, in seconds.
+        clock: when the run began by the monotonic clock, in seconds.
         store: that the run works with; None if it has not come so far.
         answered: the store did when the run began.
         exit_code: the run's.
+        warnings: of the run without those; 0 if it has not come to its end.
         untold: warnings that came after the run's end: of its word, and of whom it tells.
     """
 
     def __init__(self) -> None:
-        self.began = datetime.now(timezone.utc)
         self.clock = time.monotonic()
+        self._began = _since_boot()
         self.store: Store | None = None
         self.answered = False
         self.exit_code = 0
+        self.warnings = 0
         self.untold = 0
         self._attempts: dict[str, Attempt] = {}
         self._unanswered: set[str] = set()
         self._expansions: dict[str, Expansion] = {}
+
+    def began(self, now: datetime) -> datetime:
+        """When the run did, by the clock as it is now: it may have been set meanwhile, as at a machine's start."""
+        return now - timedelta(seconds=_since_boot() - self._began)
 
     def done(self, plan: Plan, transfer: Transfer, warnings: int) -> None:
         """A source's archive has arrived."""

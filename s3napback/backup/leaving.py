@@ -98,7 +98,8 @@ class _Leaving:
             said = error.lines if isinstance(error, S3napbackError) else [type(error).__name__] if error else []
             return body_of([*summary, *map(printable, said)], self._kept_lines.lines(), secrets_of(self._configuration))
 
-        self.telling.end(exit_code, self._word, self._configuration.path, deadline, body)
+        warnings = self._journal.warnings + self._journal.untold
+        self.telling.end(exit_code, self._word, self._configuration.path, deadline, body, warnings)
         self._journal.untold += self.telling.warnings
 
     def _leave_word(self, exit_code: int, error: Exception | None, deadline: float | None) -> None:
@@ -147,12 +148,13 @@ class _Leaving:
         state = state_of(self._configuration)
         is_there = self._is_there(store, state, error, hurried=hurried)
         previous = fetched_if_any(store, self._place.key) if is_there else None
+        now = datetime.now(timezone.utc)
         run = Run(
             place=self._place,
             program=__version__,
             instance=instance_of(diff_dir(self._configuration), self._configuration.path),
-            started=journal.began,
-            ended=datetime.now(timezone.utc),
+            started=journal.began(now),
+            ended=now,
             today=self._today,
             ran=journal.store is not None,
             error=error_class(error) if error else None,

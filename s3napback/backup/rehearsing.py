@@ -12,7 +12,7 @@ from s3napback.backup.planning import plan_source
 from s3napback.config.settings import Job
 from s3napback.deciding.facts import Alarm
 from s3napback.deciding.plans import Plan, Skip
-from s3napback.encryption.keys import PRIVATE_HOME_OPTIONS
+from s3napback.encryption.options import private_home_options
 from s3napback.errors import S3napbackError, SourceError, StoreError, without_subject
 from s3napback.formatting import human_bytes, shell_command
 from s3napback.kinds import kind_of
@@ -144,6 +144,6 @@ def _pasted(context: RunContext, plan: Plan, stage: Stage) -> Pasted:
         places[home] = "gpg"
         preparations += [
             ("mkdir", "-m", "700", home),
-            ("gpg", "--batch", "--quiet", "--homedir", home, *PRIVATE_HOME_OPTIONS, "--import", str(keyring)),
+            ("gpg", "--batch", "--quiet", "--homedir", home, *private_home_options(), "--import", str(keyring)),
         ]
     return Pasted([words for words in (dump, compression, encryption) if words], places, preparations, files)

@@ -1,6 +1,9 @@
-"""Which database server a source is dumped from, as far as the configuration tells. Pure."""
+"""Which database server a source is dumped from, as far as the configuration tells."""
 
 from __future__ import annotations
+
+import socket
+from ipaddress import IPv6Address, ip_address
 
 from s3napback.config.mysql_options import MYSQL_RULES
 from s3napback.config.option_rules import Rules
@@ -8,7 +11,7 @@ from s3napback.config.postgresql_options import POSTGRESQL_RULES
 from s3napback.config.settings import Job
 from s3napback.kinds import MYSQL, POSTGRESQL
 
-_HERE = frozenset({"localhost", "localhost.localdomain", "127.0.0.1", "::1", "ip6-localhost"})
+_HERE = frozenset({"localhost", "localhost.localdomain", "ip6-localhost"})
 _THIS_MACHINE = "this machine"
 
 
@@ -20,19 +23,35 @@ def may_share_server(one: Job, other: Job) -> bool:
     """
     if one.kind != other.kind or one.kind not in (MYSQL.name, POSTGRESQL.name):
         return False
-    hosts = _host(one), _host(other)
-    return "" in hosts or hosts[0] == hosts[1]
+    first, second = _hosts(one), _hosts(other)
+    return not first or not second or bool(first & second)
 
 
-def _host(job: Job) -> str:
+def _hosts(job: Job) -> frozenset[str]:
+    """The hosts on one of which it is; none if the configuration tells none."""
     if job.kind == MYSQL.name:
         if job.target.startswith("/"):
-            return _THIS_MACHINE  # SOCKET:DATABASE
+            return frozenset({_THIS_MACHINE})  # SOCKET:DATABASE
         return _named(MYSQL_RULES, job.settings.mysql_options)
     return _named(POSTGRESQL_RULES, job.settings.postgresql_options)
 
 
-def _named(rules: Rules, words: tuple[str, ...]) -> str:
-    """The host that options name last; empty if they name none."""
-    host = (rules.values_of(words, "--host", "-h") or [""])[-1].lower().rstrip(".")
-    return _THIS_MACHINE if host in _HERE or host.startswith(("/", "@")) else host
+def _named(rules: Rules, words: tuple[str, ...]) -> frozenset[str]:
+    """The hosts that options name last: of PostgreSQL there may be several, of which one that answers is taken."""
+    named = (rules.values_of(words, "--host", "-h") or [""])[-1].split(",")
+    return frozenset(map(_plain, named)) if all(named) else frozenset()
+
+
+def _plain(name: str) -> str:
+    """One name of a host that has several."""
+    host = name.lower().rstrip(".")
+    own = socket.gethostname().lower()
+    if host in _HERE or host.startswith(("/", "@")) or host in (own, own.partition(".")[0]):
+        return _THIS_MACHINE
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    return _THIS_MACHINE if address.is_loopback or address.is_unspecified else str(address)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from s3napback.errors import EXIT_WARNINGS
 from s3napback.records import dataclass
 
 
@@ -26,6 +27,14 @@ class Tally:
     read: int = 0
     stored: int = 0
     exit_code: int = 0
+
+    def exit_code_of(self, strict: bool) -> int:
+        """The exit code of a run.
+
+        Args:
+            strict: ``--strict``: what was done with warnings is no success.
+        """
+        return self.exit_code or (EXIT_WARNINGS if strict and self.warnings else 0)
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(

@@ -5,9 +5,12 @@ Nothing of it can fail a backup, or keep it for long: what goes wrong is a warni
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import re
 import signal
+import stat
 import subprocess
 import tempfile
 import time
@@ -36,6 +39,10 @@ HURRIED_SECONDS = 2.0
 """Of each, after a signal, if there is as much."""
 
 _LAST_SECONDS = 1.0  # for the very end
+
+_BEGINNING = b"# HELP s3napback_"  # of every file of metrics
+_SAMPLE = re.compile(rb'^s3napback_\w+\{(host="(?:[^"\\]|\\.)*",configuration="(?:[^"\\]|\\.)*")', re.MULTILINE)
+_MOST_LOOKED_AT = 1 << 16
 
 _OUTCOMES = ("done", "skipped", "failed")
 _MOST_FAILED = 20
@@ -77,6 +84,7 @@ class Telling:
         configuration: Path,
         deadline: float | None = None,
         body_of: Callable[[Sequence[str]], bytes] | None = None,
+        warnings: int = 0,
     ) -> None:
         """The run has ended.
 
@@ -84,6 +92,7 @@ class Telling:
             word: what it says of itself; None if it came to none.
             body_of: from what is said first to what the ping carries; None carries nothing.
             deadline: by the monotonic clock, when a signal has ended it: the process is ended by force then.
+            warnings: of the whole run, if it came to its end.
         """
         is_good = exit_code == 0
         self._ping(
@@ -93,7 +102,7 @@ class Telling:
         )
         command = self._notices.on_success if is_good else self._notices.on_failure
         if command:
-            told = _told(exit_code, word, configuration)
+            told = _told(exit_code, word, configuration, warnings)
             self._run(command, told, _limited(COMMAND_SECONDS, deadline))
 
     def end_drill(
@@ -154,19 +163,19 @@ class Telling:
             self._warn("the ping%s to %s failed: %s", end, _public(url), why)
 
     def _write_file(self, path: Path, text: str) -> None:
-        new = path.with_name(f".{path.name}.new")
         try:
-            new.unlink(missing_ok=True)
-            descriptor = create_private(new)
-            with os.fdopen(descriptor, "wb") as file:
-                # Another user reads it: the node exporter's.
-                os.fchmod(descriptor, 0o644)
-                file.write(text.encode())
-            new.replace(path)
-        except OSError as error:
-            self._warn("MetricsFile %s could not be written: %s", path, error.strerror)
-            with suppress(OSError):
-                new.unlink(missing_ok=True)
+            before = within(COMMAND_SECONDS, lambda: _replace(path, text.encode()), "metrics")
+        except (OSError, TookTooLong) as error:
+            why = error.strerror if isinstance(error, OSError) else f"no answer within {COMMAND_SECONDS:g} seconds"
+            self._warn("MetricsFile %s could not be written: %s", path, why)
+            return
+        ours = _SAMPLE.search(text.encode())
+        if before and ours and before != ours[1]:
+            self._warn(
+                "MetricsFile %s held the metrics of another configuration, which are gone now: %s. Give each "
+                "configuration a file of its own",
+                *(path, printable(before.decode(errors="replace"))),
+            )
 
     def _run(self, command: Sequence[str], more: Mapping[str, str], seconds: float) -> None:
         name = printable(command[0])
@@ -184,6 +193,49 @@ class Telling:
             self._warn("%s did not end within %g seconds, and was ended", name, seconds)
         elif status:
             self._warn("%s ended with exit status %d", name, status)
+
+
+def _replace(path: Path, content: bytes) -> bytes:
+    """Write a file of metrics in one step.
+
+    Returns:
+        The labels of what was there before; empty if there was nothing.
+
+    Raises:
+        OSError: also if something else is there.
+    """
+    before = _labels(path)
+    new = path.with_name(f".{path.name}.new")
+    try:
+        new.unlink(missing_ok=True)
+        descriptor = create_private(new)
+        with os.fdopen(descriptor, "wb") as file:
+            # Another user reads it: the node exporter's.
+            os.fchmod(descriptor, 0o644)
+            file.write(content)
+            file.flush()
+            # After a crash an empty file would silence every alarm.
+            os.fsync(descriptor)
+        new.replace(path)
+    except OSError:
+        with suppress(OSError):
+            new.unlink(missing_ok=True)
+        raise
+    return before
+
+
+def _labels(path: Path) -> bytes:
+    """Whose metrics a file holds; empty if it is empty, or not there."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return b""
+    with os.fdopen(descriptor, "rb") as file:
+        content = file.read(_MOST_LOOKED_AT) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b"\0"
+    if content and not content.startswith(_BEGINNING):
+        raise FileExistsError(errno.EEXIST, "something else lies there, and is left alone")
+    found = _SAMPLE.search(content)
+    return found[1] if found else b""
 
 
 def _limited(seconds: float, deadline: float | None) -> float:
@@ -204,16 +256,17 @@ def _summary(exit_code: int, word: Word | None) -> list[str]:
     return [f"exit code {exit_code}: {', '.join(counts)}", *failed[:_MOST_FAILED]]
 
 
-def _told(exit_code: int, word: Word | None, configuration: Path) -> dict[str, str]:
+def _told(exit_code: int, word: Word | None, configuration: Path, warnings: int) -> dict[str, str]:
     """What a command gets to know, beside what every program gets."""
     sources = () if word is None else word.sources
+    of_sources = sum(each.warnings for each in sources if each.outcome == "done")
     counts = {outcome: sum(each.outcome == outcome for each in sources) for outcome in _OUTCOMES}
     return {
         "S3NAPBACK_EXIT": f"{exit_code}",
         "S3NAPBACK_CONFIGURATION": str(configuration),
         "S3NAPBACK_HOST": "" if word is None else word.host,
         **{f"S3NAPBACK_{outcome.upper()}": f"{count}" for outcome, count in counts.items()},
-        "S3NAPBACK_WARNINGS": f"{sum(each.warnings for each in sources if each.outcome == 'done')}",
+        "S3NAPBACK_WARNINGS": f"{max(warnings, of_sources)}",
         "S3NAPBACK_FAILED_SOURCES": _within_room([each.source for each in sources if each.outcome == "failed"]),
     }
 

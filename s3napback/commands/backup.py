@@ -65,7 +65,7 @@ def run(configuration: Configuration, today: date, options: BackupOptions) -> Ta
         settle(context.state)
         journal.store, journal.answered = context.store, context.unreachable is None
         tally = Tally(warnings=_warn(context.warnings)) + undone + _back_up_all(context, around)
-        journal.exit_code = tally.exit_code
+        journal.exit_code, journal.warnings = tally.exit_code_of(options.strict), tally.warnings
     asked = requests() - before
     tally += Tally(warnings=journal.untold)
     logger.info(

@@ -35,11 +35,13 @@ class BackupOptions:
         force: ``-f``: also what is not due, done already, or suspicious.
         full: ``--full``: FULLs in the place of DIFFs.
         take_over: ``--take-over``: replace slots that belong to another owner.
+        strict: ``--strict``: what was done with warnings is no success.
     """
 
     force: bool = False
     full: bool = False
     take_over: bool = False
+    strict: bool = False
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 from s3napback.config.settings import EncryptionSettings
 from s3napback.encryption.key import Key
-from s3napback.encryption.keys import PRIVATE_HOME_OPTIONS, KeyRing, expiry_warning, exposure_warnings, require_home
+from s3napback.encryption.keys import KeyRing, expiry_warning, exposure_warnings, require_home
 from s3napback.encryption.openpgp import PacketReader, literal_content
-from s3napback.encryption.options import Purpose, gpg_command
+from s3napback.encryption.options import Purpose, gpg_command, keeps_keys_with_daemon, private_home_options
 from s3napback.encryption.running import run_gpg, words_of
 from s3napback.errors import UnusableKey, UnusableTool
 from s3napback.formatting import readable
@@ -36,6 +36,7 @@ SIGNED_DIGEST = "metadata@s3napback"
 """Name of the remark in a signature that says of which archive it is (RFC 4880, 5.2.3.16, notation data)."""
 SIGNED_INDEX = "index@s3napback"
 """The same of an index, so that it cannot pass for an archive, nor an archive for it."""
+_COPY = "keybox"  # below a private home, one for a copy of GpgKeyring
 _KEYBOX_MAGIC = b"KBXf"  # bytes 8 to 11 of a keybox (GnuPG's kbx/keybox-blob.c)
 
 
@@ -93,7 +94,7 @@ def encrypt_command(
         signer: fingerprint of the primary key that signs; empty signs nothing.
         in_chunks: gpg encrypts to these keys in chunks, and knows how to make them smaller.
     """
-    trust = (*PRIVATE_HOME_OPTIONS, "--trust-model", "always") if trust_always else ()
+    trust = (*private_home_options(), "--trust-model", "always") if trust_always else ()
     recipients = [argument for fingerprint in fingerprints for argument in ("--recipient", fingerprint)]
     return (
         *(*beginning, *_PLAIN, *trust, "--no-auto-key-locate", "--no-random-seed-file"),
@@ -199,8 +200,9 @@ def _open_ring(settings: EncryptionSettings) -> Iterator[tuple[Path | None, KeyR
         require_own(Path(tempfile.gettempdir()), shared=True)
     except FileNotFoundError as error:
         raise UnusableKey(f"GpgKeyring: {error.strerror}: set TMPDIR to one that can be written to") from error
-    with tempfile.TemporaryDirectory(prefix="s3napback-gpg-") as folder:
+    with tempfile.TemporaryDirectory(prefix="s3napback-gpg-") as folder, contextlib.ExitStack() as stack:
         home = Path(folder)
+        stack.callback(_end_daemons, home)
         ring = KeyRing(home, private=True, keyring=settings.keyring)
         if words := ring.take_in(_importable(settings.keyring, home)):
             raise UnusableKey(
@@ -208,6 +210,14 @@ def _open_ring(settings: EncryptionSettings) -> Iterator[tuple[Path | None, KeyR
                 *words,
             )
         yield home, ring
+
+
+def _end_daemons(folder: Path) -> None:
+    """End what keeps the public keys of homes of ours, if there is such a thing."""
+    if keeps_keys_with_daemon():
+        for home in filter(Path.is_dir, (folder, folder / _COPY)):
+            with contextlib.suppress(UnusableTool):
+                run_gpg(("gpgconf", "--homedir", str(home), "--kill", "keyboxd"), "end its daemon")
 
 
 def _find_all(ring: KeyRing, recipients: Sequence[str]) -> list[Key]:
@@ -237,7 +247,7 @@ def _importable(keyring: Path, folder: Path) -> Path:
             if file.read(12)[8:] != _KEYBOX_MAGIC:
                 return keyring
             file.seek(0)
-            source = folder / "keybox"
+            source = folder / _COPY
             source.mkdir(mode=0o700)
             with (source / "pubring.kbx").open("xb") as copy:
                 shutil.copyfileobj(file, copy)

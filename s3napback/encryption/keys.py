@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import time
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
+from tempfile import gettempdir
 
 from s3napback.encryption.key import CERTAIN, TRUSTED, Key, KeyOrigin, read_listing
 from s3napback.encryption.naming import Form, KeyName, read_key_name
-from s3napback.encryption.options import Purpose, chosen_home, gpg_command
+from s3napback.encryption.options import Purpose, chosen_home, gpg_command, private_home_options
 from s3napback.encryption.running import run_gpg, words_of
 from s3napback.errors import UnusableKey, UnusableTool
 from s3napback.formatting import shell_command, shown
 from s3napback.ownership import require_own
 
 EXPIRY_NOTICE = timedelta(days=30)
-PRIVATE_HOME_OPTIONS = ("--no-autostart",)
 # Without the character set gpg would take what we pass for the characters of the C locale.
 _TELLING = ("--status-fd", "2", "--no-tty", "--no-verbose", "--with-colons", "--display-charset", "utf-8")
+
+_SOME_PROCESSED = re.compile(rb"^\[GNUPG:\] IMPORT_RES [1-9]", re.MULTILINE)
+"""What gpg says at an import's end, if it came to a key (GnuPG's doc/DETAILS)."""
 
 # One of these lies in every home that can name a key; gpg would create the first one otherwise.
 _HOME_FILES = ("pubring.kbx", "pubring.gpg", "public-keys.d", "gpg.conf", "common.conf")
@@ -42,13 +46,13 @@ class KeyRing:
 
         Args:
             home: None is gpg's own choice.
-            private: it is ours, for a short time: no daemon may be started for it, and nobody be sent there.
+            private: it is ours, for a short time: no daemon need be started for it, and nobody be sent there.
             keyring: the file that its keys are from.
 
         Raises:
             UnusableKey, ChangeableByOthers: as ``gpg_command``.
         """
-        own = PRIVATE_HOME_OPTIONS if private else ()
+        own = private_home_options() if private else ()
         self._command = (*gpg_command(home, Purpose.LOOKING, private=private), *_TELLING, *own)
         self._private = private
         gpg = "gpg" if home is None or private else shell_command(["gpg", "--homedir", str(home)])
@@ -167,9 +171,18 @@ class KeyRing:
         return done.stdout
 
     def take_in(self, file: Path) -> list[str]:
-        """Import the public keys of a file, armoured or not; what gpg said if there were none that it takes."""
+        """Import the public keys of a file, armoured or not; what gpg said if there were none that it takes.
+
+        Raises:
+            UnusableTool: it could not put into the home what it found, or took too long.
+        """
         done = run_gpg((*self._command, "--import", str(file)), "import keys")
-        return [] if b"[GNUPG:] IMPORT_OK " in done.stderr else words_of(done.stderr)
+        if b"[GNUPG:] IMPORT_OK " in done.stderr:
+            return []
+        words = words_of(done.stderr)
+        if b"no valid OpenPGP data" not in done.stderr and not _SOME_PROCESSED.search(done.stderr):
+            raise UnusableTool(f"GpgKeyring: gpg cannot import {file} into a folder in {gettempdir()}:", *words)
+        return words
 
     def export(self) -> bytes:
         """All public keys; nothing if there is none.

@@ -18,6 +18,8 @@ from s3napback.owners import is_null_device
 from s3napback.ownership import NotAPlainFileError, read_own_file
 
 SYSTEM_FILE = Path("/etc/gnupg/gpg.conf")
+COMMON_SYSTEM_FILE = Path("/etc/gnupg/common.conf")
+"""Read by gpg 2.3 and later, also if it is to read no options."""
 _BLANKS = " \t\v\f\r"
 _BYTE_ORDER_MARK = "\ufeff"
 
@@ -83,6 +85,24 @@ def gpg_command(home: Path | None, purpose: Purpose, *, private: bool = False) -
     # Both are remarks on the machine, which would come with every archive; the home is looked at beforehand.
     calm = ("--no-permission-warning", "--no-secmem-warning")
     return ("gpg", "--no-options", "--batch", *calm, *own_home, *counted)
+
+
+def private_home_options() -> tuple[str, ...]:
+    """What keeps gpg from starting daemons for a home of ours, if it can do without.
+
+    Where the machine's settings say ``use-keyboxd``, gpg keeps public keys with a daemon in every home, and nothing on
+    its command line makes it do otherwise.
+    """
+    return () if keeps_keys_with_daemon() else ("--no-autostart",)
+
+
+def keeps_keys_with_daemon() -> bool:
+    """Whether gpg asks a daemon for public keys, whatever its home."""
+    try:
+        lines = COMMON_SYSTEM_FILE.read_text(errors="replace").split("\n")
+    except OSError:
+        return False
+    return any(line.strip(_BLANKS).removeprefix("--") == "use-keyboxd" for line in lines)
 
 
 def counted_options(home: Path | None, purpose: Purpose) -> tuple[str, ...]:

@@ -110,6 +110,6 @@ _OF_CAUSES: Mapping[Cause, Callable[[_About], Html]] = {
     Cause.FIRST: lambda about: together("Its first run makes it; ", about.command("-t"), " tells when that is due."),
     Cause.PUT_OFF: _said("The next run begins with it. If that happens often, LongestRun is too short."),
     Cause.WARNED: lambda about: together("The log of ", about.host, " has them, and so has the archive's KEY.sha256."),
-    Cause.CLOCK: lambda about: together("Set the clock of ", about.host, ", or that of the store."),
+    Cause.CLOCK: lambda about: together("Set the clock of ", about.host, ", of the store, or of where this was made."),
     Cause.LOCKS: lambda about: together("Let ", about.host, " run before that day: a run makes locks longer."),
 }

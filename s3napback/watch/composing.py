@@ -167,6 +167,9 @@ def _source(run: Run, kept: Kept, before: SourceWord | None) -> SourceWord:
     )
     if chain:
         word = _with_newest(word, run, chain, kept.attempt, before)
+    elif kept.state is None and kept.attempt.outcome == "done":
+        # State cannot be read any more, since the disk of DiffDir has died meanwhile.
+        word = replace(word, last_good=run.today)
     elif kept.state is None and before is not None:
         # State cannot be read, as when nothing of the configuration ran.
         return replace(before, outcome=word.outcome, error=word.error, warnings=word.warnings)

@@ -123,7 +123,7 @@ def _of_run(word: Word) -> Mapping[str, float | None]:
 
 def _of_source(said: SourceWord) -> Mapping[str, float | None]:
     return {
-        "success": _begin(said.last_good) if said.key is not None else None,
+        "success": _begin(said.last_good),
         "failed": said.outcome == "failed",
         "warnings": said.warnings,
         "duration": said.seconds,

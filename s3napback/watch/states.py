@@ -158,6 +158,9 @@ def judge_run(word: Word, modified: datetime, now: datetime) -> Verdict:
     if abs(word.ended - modified) > CLOCK_TOLERANCE:
         times = f"it ended at {_time(word.ended)} by its own, and the store took its word at {_time(modified)}"
         found.append(_warning(Cause.CLOCK, f"its clock and the store's differ: {times}"))
+    if modified - now > CLOCK_TOLERANCE:
+        told = f"its last run ended at {_time(modified)}, which is still to come here, so that nothing seems late"
+        found.append(_warning(Cause.CLOCK, f"{told}: either the clock here is behind, or that of the store was ahead"))
     if word.other_instance:
         found.append(_warning(Cause.CLONE, "another machine or DiffDir leaves its word under the same name"))
     found += [
@@ -227,7 +230,7 @@ def _outcome(said: SourceWord) -> list[Clause]:
     elif said.error == "time":
         # Whether that is bad is a matter of the day by which it must be there.
         found.append(Clause(State.OK, Cause.PUT_OFF, "put off by the last run (LongestRun)"))
-    if said.outcome != "failed" and said.key is None:
+    if said.outcome != "failed" and said.last_good is None:
         found.append(_warning(Cause.FIRST, "there is no backup yet"))
     if said.warnings:
         found.append(_warning(Cause.WARNED, f"the last run gave {counted(said.warnings, 'warning')}"))

@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from contextlib import closing
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -82,6 +82,13 @@ def test_a_good_night_is_told_with_what_lies_in_the_store(site: Site) -> None:
     assert (local.date(), local.hour) == (FIRST_DAY + timedelta(days=3), 0)
     assert source.critical_by == source.expected_by + timedelta(days=1)
     assert word.expected_by == source.expected_by
+
+
+def test_a_clock_that_is_set_in_the_midst_of_a_run_makes_it_neither_longer_nor_negative() -> None:
+    journal = Journal()
+    for set_to in (timedelta(days=20000), timedelta(days=-1)):
+        now = datetime.now(timezone.utc) + set_to
+        assert timedelta() <= now - journal.began(now) < timedelta(minutes=5)
 
 
 def test_grace_moves_the_deadlines_and_makes_no_full(site: Site) -> None:

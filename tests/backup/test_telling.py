@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import threading
 from datetime import datetime
 from datetime import time as clock_time
 from pathlib import Path
@@ -136,9 +137,76 @@ def test_metrics_are_written_after_good_and_bad_runs(site: Site) -> None:
     assert sorted(each.name for each in site.root.glob("*prom*")) == ["s3napback.prom"]
 
 
+def test_a_crash_leaves_no_empty_metrics_which_would_silence_every_alarm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.prom"
+    synced: list[tuple[int, bool]] = []
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append((os.fstat(file).st_size, path.exists())))
+    Telling(Notices(metrics_file=path)).write_metrics(word(), {})
+    assert synced == [(path.stat().st_size, False)]
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_what_strict_calls_no_success_is_told_as_none(site: Site, listener: Listener, strict: bool) -> None:
+    path = site.root / "s3napback.prom"
+    # Without “Encryption Off” each run warns.
+    text = f"<Cycle nightly>\nDirectory {site.source}\n</Cycle>"
+    heard = site.root / "heard"
+    hook = script(site, f'echo "$S3NAPBACK_EXIT $S3NAPBACK_WARNINGS" >{heard}')
+    site.configure(text, general=f"MetricsFile {path}\nPingUrl {address(listener)}\nOnSuccess {hook}\nOnFailure {hook}")
+    plain = site.configuration.read_text().replace("Encryption Off\n", "")
+    site.configuration.write_text(plain)
+    tally = backup.run(load_configuration(site.configuration), FIRST_DAY, BackupOptions(strict=strict))
+    assert (tally.warnings, tally.failed) == (1, 0)
+    assert samples(path.read_text())["s3napback_run_exit_code", ""] == (3 if strict else 0)
+    assert ("/fail?" in listener.asked[-1]) is strict
+    assert heard.read_text() == ("3 1\n" if strict else "0 1\n")
+
+
 def test_metrics_that_cannot_be_written_are_a_warning(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     assert back_up(site, f"MetricsFile {site.root}/none/x.prom").warnings == 1
     assert "could not be written: No such file or directory" in caplog.text
+
+
+def test_metrics_that_replace_those_of_another_configuration_are_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    notices = Notices(metrics_file=tmp_path / "x.prom")
+    for configuration, warnings in (("one", 0), ("one", 0), ('t"wo', 1), ('t"wo', 0), ("one", 1)):
+        told = Telling(notices)
+        told.write_metrics(word(configuration=configuration), {})
+        assert told.warnings == warnings
+    assert 'another configuration, which are gone now: host="atlas",configuration="one". Give each' in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["file", "pipe", "link"])
+def test_what_is_no_metrics_is_left_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str) -> None:
+    path, precious = tmp_path / "x.prom", tmp_path / "precious"
+    precious.write_text("Bucket mine\n")
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "link":
+        path.symlink_to(precious)
+    else:
+        precious.rename(path)
+    before = path.lstat()
+    told = Telling(Notices(metrics_file=path))
+    told.write_metrics(word(), {})
+    assert path.lstat() == before
+    assert told.warnings == 1
+    assert "could not be written: something else lies there, and is left alone" in caplog.text
+
+
+def test_a_disk_that_does_not_answer_keeps_no_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs = threading.Event()
+    monkeypatch.setattr(telling, "COMMAND_SECONDS", 0.1)
+    monkeypatch.setattr(telling, "create_private", lambda _: hangs.wait(10))
+    Telling(Notices(metrics_file=tmp_path / "x.prom")).write_metrics(word(), {})
+    hangs.set()
+    assert "could not be written: no answer within 0.1 seconds" in caplog.text
 
 
 def test_names_cannot_forge_metrics() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -46,6 +47,14 @@ def database(target: str, *options: str, kind: str = "MySQL") -> Job:
         (database("a", "--host=db1"), database("b"), True),
         (database("/run/a.sock:a"), database("/run/b.sock:b"), True),
         (database("/run/a.sock:a"), database("b", "--host=localhost"), True),
+        (database("/run/a.sock:a"), database("b", "--host=127.0.1.1"), True),
+        (database("a", "--host=0:0:0:0:0:0:0:1"), database("b", "--host=::ffff:127.0.0.1"), True),
+        (database("a", "--host=localhost"), database("b", f"--host={socket.gethostname().upper()}."), True),
+        (database("a", "--host=2001:db8::1"), database("b", "--host=2001:0DB8:0::1"), True),
+        (database("a", "--host=192.0.2.1"), database("b", "--host=localhost"), False),
+        (database("a", "--host=db1,db2", kind="PostgreSQL"), database("b", "-hdb2", kind="PostgreSQL"), True),
+        (database("a", "--host=db1,db2", kind="PostgreSQL"), database("b", "-hdb3", kind="PostgreSQL"), False),
+        (database("a", "--host=db1,", kind="PostgreSQL"), database("b", "-hdb3", kind="PostgreSQL"), True),
         (database("/run/a.sock:a"), database("b", "--host=db2"), False),
         (database("a"), database("a", kind="PostgreSQL"), False),
         (database("a", "--host=/run/x", kind="PostgreSQL"), database("a", "-h127.0.0.1", kind="PostgreSQL"), True),

@@ -100,7 +100,14 @@ def test_room_is_what_the_last_night_needed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("age", "outcome"),
-    [(0, Outcome.GOOD), (2, Outcome.GOOD), (3, Outcome.BAD), (-1, Outcome.BAD), (None, Outcome.UNKNOWN)],
+    [
+        (0, Outcome.GOOD),
+        (2, Outcome.GOOD),
+        (3, Outcome.BAD),
+        (-1, Outcome.GOOD),
+        (-2, Outcome.BAD),
+        (None, Outcome.UNKNOWN),
+    ],
 )
 def test_each_source_has_a_backup_as_new_as_its_cycle_says(tmp_path: Path, age: int | None, outcome: Outcome) -> None:
     state = SourceState("etc", job().source, "nightly")

@@ -45,6 +45,14 @@ def test_what_is_current_is_as_good_as_backed_up_and_stays_so_while_it_is_not_du
     assert composed(state, Attempt("skipped"), current, later).last_good == TODAY
 
 
+def test_what_is_done_is_told_also_if_it_cannot_be_remembered() -> None:
+    for before in (None, source_word(key="etc-2-FULL", last_good=TODAY - DAY)):
+        said = composed(None, Attempt("done", read=10), before)
+        assert (said.outcome, said.key, said.last_good) == ("done", None, TODAY)
+        assert said.expected_by is not None and said.expected_by > NOW
+    assert composed(None, Attempt("failed", "store"), said).last_good == TODAY
+
+
 def test_the_word_before_is_not_believed_where_it_speaks_of_the_future_or_of_another_archive() -> None:
     state = backed_up(day_number(TODAY) - 5)
     known = TODAY - timedelta(days=5)

@@ -44,6 +44,7 @@ VERY_LATE = {"expected_by": NOW - 3 * DAY, "critical_by": NOW - DAY}
         (source_word(chain_size=121), State.CRITICAL, "has another size than it had"),
         (source_word(chain=(), chain_size=0), State.OK, ""),
         (source_word(key=None, size=None, last_good=None), State.WARNING, "there is no backup yet"),
+        (source_word(key=None, size=None, chain=(), chain_size=0), State.OK, ""),
         (
             source_word(key=None, size=None, last_good=None, **VERY_LATE),
             State.CRITICAL,
@@ -51,7 +52,7 @@ VERY_LATE = {"expected_by": NOW - 3 * DAY, "critical_by": NOW - DAY}
         ),
         (source_word(expected_by=None, critical_by=None), State.OK, ""),
     ],
-    ids=range(19),
+    ids=range(20),
 )
 def test_a_source_is_judged_by_its_deadlines_its_last_run_and_what_lies_in_the_store(
     said: SourceWord, state: State, why: str
@@ -74,13 +75,14 @@ def test_a_source_is_judged_by_its_deadlines_its_last_run_and_what_lies_in_the_s
         (word(dropped=(Dropped("srv", None, TODAY),)), 1, State.WARNING, "any more; there never was a backup of it"),
         (word(), 2.1, State.WARNING, "its clock and the store's differ"),
         (word(), -0.1, State.WARNING, "its clock and the store's differ"),
+        (word(ended=NOW + timedelta(days=9)), -24 * 9, State.WARNING, "which is still to come here"),
         (word(), 1.9, State.OK, ""),
         (word(other_instance=True), 1, State.WARNING, "another machine or DiffDir"),
         (word(source_word(**LATE), locks_until=NOW + 13 * DAY), 1, State.WARNING, "locked until 2026-12-09"),
         (word(source_word(**LATE), locks_until=NOW + 15 * DAY), 1, State.OK, ""),
         (word(source_word(), locks_until=NOW + 13 * DAY), 1, State.OK, ""),
     ],
-    ids=range(12),
+    ids=range(13),
 )
 def test_a_run_is_judged_as_a_whole(said: Word, hours: float, state: State, why: str) -> None:
     verdict = judge_run(said, NOW - timedelta(hours=hours), NOW)

@@ -233,3 +233,15 @@ def test_an_agent_that_cannot_be_reached_is_not_told_as_a_key_that_is_missing() 
         "s3://bucket/etc-0-FULL cannot be decoded: gpg's agent, which works with secret keys"
     )
     assert "set GpgHome to the copy" in told.lines[0]
+
+
+@pytest.mark.parametrize("daemon", ["gpg-agent", "keyboxd"])
+def test_a_daemon_that_gpg_may_not_start_is_not_told_as_a_key_that_is_missing(daemon: str) -> None:
+    """The words are those of gpg 2.2 and 2.4 with ``no-autostart``."""
+    words = [
+        "gpg failed with exit status 2:",
+        f"  gpg: no {daemon} running in this session",
+        "  gpg: decryption failed: No secret key",
+    ]
+    told = explained("s3://bucket/etc-0-FULL", ElementsFailed(Culprit(shell("exit 2"), words)), [], "extracted")
+    assert "cannot be decoded: gpg's settings say no-autostart" in told.lines[0]
