@@ -135,11 +135,15 @@ def found(
 
 def _require_free(path: Path) -> None:
     if os.path.lexists(path):
+        other = "NAME" if os.geteuid() == 0 else f"{default_path().parent}/NAME.conf"
         raise UnusableConfiguration(
             f"{path} exists already; nothing was changed. Look at it, or name another configuration: "
-            "s3napback -c NAME init"
+            f"s3napback -c {other} init"
         )
-    require_own(path)
+    try:
+        require_own(path)
+    except OSError as error:
+        raise UnusableConfiguration(f"{path} cannot be looked at: {error.strerror}") from error
 
 
 def _planned(path: Path, wishes: Wishes, terminal: Terminal | None, root: Path) -> Founding:

@@ -220,7 +220,7 @@ def test_a_table_whose_name_is_in_another_encoding_spoils_no_proof(site: Site, t
         ("grep -q two", 0, "proven: 3 bytes, good by the judgement of grep"),
         ("grep -q three", 1, "is not good by the judgement of: grep failed with exit status 1"),
         ("true", 0, "proven: 3 bytes, good by the judgement of true"),
-        ("no-such-program", 1, "there is no program no-such-program, which Drill names"),
+        ("no-such-program", 1, "no-such-program was not found on PATH; Drill names it"),
     ],
 )
 def test_the_output_of_a_program_is_given_to_its_judge(site: Site, judge: str, exit_code: int, words: str) -> None:
