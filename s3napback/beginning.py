@@ -69,5 +69,5 @@ def init_command(
     terminal = at_terminal()
     if terminal is None and (lacking := wishes.lacking()):
         raise click.UsageError(f"there is no terminal to ask at; what is missing: {'; '.join(lacking)}")
-    path = invocation.paths[0] if invocation.paths else init.default_path()
+    path = invocation.paths[0] if invocation.is_named else init.default_path()
     sys.exit(init.found(path, wishes, terminal, say, test=invocation.test))

@@ -123,7 +123,7 @@ def command_line(
     configure_logging(log_config, paths, debug, quiet=quiet, begins_with_failure=is_night)
     if context.invoked_subcommand is not None and (warning := zone_warning()):
         logger.warning("%s", warning)
-    context.obj = Invocation(tuple(paths), today or date.today(), test, quiet, strict)
+    context.obj = Invocation(tuple(paths), today or date.today(), test, quiet, strict, is_named=bool(arguments))
     if context.invoked_subcommand is None:
         from s3napback.deciding.facts import BackupOptions
 
@@ -144,6 +144,7 @@ class Invocation:
         test: ``-t``: nothing may be touched.
         quiet: ``-q``: the terminal is shown nothing but warnings.
         strict: ``--strict``: what was done with warnings is no success.
+        is_named: ``-c`` was given; otherwise what there is was found by its usual name.
     """
 
     paths: tuple[Path, ...]
@@ -151,6 +152,7 @@ class Invocation:
     test: bool = False
     quiet: bool = False
     strict: bool = False
+    is_named: bool = True
 
     def run_each(self, action: Callable[[Path], int], *, has_heading: bool = False) -> NoReturn:
         """Do something with each configuration, and end the process with the gravest exit code.

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from s3napback.completing import teach
-from s3napback.formatting import alike
+from s3napback.formatting import alike, printable
 from s3napback.ownership import require_own
 from s3napback.regexes import regex
 from s3napback.speaking import cannot_be_written
@@ -38,7 +38,21 @@ _WHOLE = 1000
 _DAY = regex(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
-class OwnFile(click.Path):
+class ExistingPath(click.Path):
+    """What is there. What may not be looked at is said to be that, and not to be absent."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """See ``click``; the path."""
+        try:
+            os.stat(value)  # noqa: PTH116 - any bytes
+        except (FileNotFoundError, NotADirectoryError, ValueError):
+            pass  # click says so
+        except OSError as error:
+            self.fail(f"{printable(os.fsdecode(value))} cannot be looked at: {error.strerror}", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class OwnFile(ExistingPath):
     """An existing file that nobody else can change. What gives its content once, as a pipe, is none."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from s3napback.command_group import AS_OF, OwnFile, given, past, whole_number
+from s3napback.command_group import AS_OF, ExistingPath, OwnFile, given, past, whole_number
 from s3napback.overview import Invocation
 from s3napback.speaking import say
 
-_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+_FOLDER = ExistingPath(exists=True, file_okay=False, path_type=Path)
 
 
 _AT = click.option(

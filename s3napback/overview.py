@@ -25,6 +25,11 @@ class Invocation(Protocol):
         ...
 
     @property
+    def is_named(self) -> bool:
+        """Whether they were named, and not found by the usual name."""
+        ...
+
+    @property
     def test(self) -> bool:
         """Whether nothing may be touched."""
         ...

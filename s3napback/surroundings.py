@@ -37,14 +37,34 @@ def host_name(configuration: Configuration) -> str:
     return configuration.host_name or socket.gethostname()
 
 
+def home_folder() -> Path:
+    """The user's own folder.
+
+    Raises:
+        UnusableConfiguration: nothing tells where it is, as in a container for a user whom it does not know.
+    """
+    # Path.home() would give a relative one as it is.
+    home = os.path.expanduser("~")  # noqa: PTH111
+    if not home.startswith("/"):
+        raise UnusableConfiguration(
+            f"nothing tells where the home folder of user number {os.geteuid()} is: set HOME to its absolute path, or "
+            "DiffDir"
+        )
+    return Path(home)
+
+
 def diff_dir(configuration: Configuration) -> Path:
-    """DiffDir, or the default: below /var/lib for root, in the user's state folder for everybody else."""
+    """DiffDir, or the default: below /var/lib for root, in the user's state folder for everybody else.
+
+    Raises:
+        UnusableConfiguration: nothing tells where that is.
+    """
     if configuration.diff_dir is not None:
         return configuration.diff_dir
     if os.geteuid() == 0:
         return Path("/var/lib/s3napback")
     state_home = os.environ.get("XDG_STATE_HOME", "")
-    base = Path(state_home) if state_home.startswith("/") else Path.home() / ".local" / "state"
+    base = Path(state_home) if state_home.startswith("/") else home_folder() / ".local" / "state"
     return base / "s3napback"
 
 

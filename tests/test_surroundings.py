@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import pwd
 import subprocess
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
+from s3napback.errors import UnusableConfiguration
+from s3napback.surroundings import home_folder
 from tests.recovery.helpers import file_member, put_archive, tar_of
 from tests.site import Site
 
@@ -81,3 +85,20 @@ if os.geteuid() == 0:
         assert done.returncode == 2
         assert f"the folder {site.vault} (Bucket file://…) is read-only here" in done.stderr
         assert f"write ReadWritePaths={site.vault} below [Service]" in done.stderr
+
+
+def test_where_nothing_tells_of_a_home_folder_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that runs for a user whom it does not know; a relative one would lie anywhere."""
+    monkeypatch.setenv("HOME", "/home/ann")
+    assert home_folder() == Path("/home/ann")
+    monkeypatch.setenv("HOME", "relative")
+    with pytest.raises(UnusableConfiguration, match="set HOME to its absolute path, or DiffDir"):
+        home_folder()
+    monkeypatch.delenv("HOME")
+
+    def nobody(uid: int) -> NoReturn:
+        raise KeyError(uid)
+
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    with pytest.raises(UnusableConfiguration, match="set HOME to its absolute path, or DiffDir"):
+        home_folder()

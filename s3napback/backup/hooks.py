@@ -15,6 +15,7 @@ from s3napback.errors import ChangeableByOthers, PipelineError
 from s3napback.formatting import counted, readable, shown
 from s3napback.ownership import require_own
 from s3napback.records import dataclass
+from s3napback.sources.programs import why_no_program
 from s3napback.streams.processes import Stage
 from s3napback.streams.programs import Program
 
@@ -72,10 +73,9 @@ def program_problem(command: Sequence[str]) -> str:
 
     Raises nothing: what cannot be looked at is a problem.
     """
-    name = shown(command[0])
     program = shutil.which(command[0], path=os.environ.get("PATH", os.defpath))
     if program is None:
-        return f"there is no program {name}" if command[0].startswith("/") else f"{name} was not found on PATH"
+        return why_no_program(command[0])
     try:
         require_own(Path(program))
     except ChangeableByOthers as error:

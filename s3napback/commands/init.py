@@ -33,7 +33,7 @@ from s3napback.founding.starting import Nightly, cron_line, cron_text, unit_name
 from s3napback.ownership import require_own
 from s3napback.records import dataclass
 from s3napback.state import require_own_diff_dir
-from s3napback.surroundings import configured_store, diff_dir, require_own_settings
+from s3napback.surroundings import configured_store, diff_dir, home_folder, require_own_settings
 
 logger = logging.getLogger("s3napback")
 
@@ -67,7 +67,7 @@ class Founding:
         # gpg notes there what it has found out about its keys, and shows none where it cannot.
         home = chosen_home(None, os.environ).absolute()
         keys = [str(home)] if answers.recipient and home != Path("/root/.gnupg") else []
-        return Nightly(_program(), str(self.path), str(Path.home()), [*store, *own, *keys], store)
+        return Nightly(_program(), str(self.path), str(home_folder()), [*store, *own, *keys], store)
 
     def starters(self) -> dict[Path, str]:
         """Files of cron or systemd, and what they hold; none where a person has to do it."""
@@ -86,7 +86,7 @@ def default_path() -> Path:
     if os.geteuid() == 0:
         return SYSTEM_FOLDER / "s3napback.conf"
     base = os.environ.get("XDG_CONFIG_HOME", "")
-    return (Path(base) if base.startswith("/") else Path.home() / ".config") / "s3napback" / "s3napback.conf"
+    return (Path(base) if base.startswith("/") else home_folder() / ".config") / "s3napback" / "s3napback.conf"
 
 
 def found(
@@ -135,11 +135,15 @@ def found(
 
 def _require_free(path: Path) -> None:
     if os.path.lexists(path):
+        other = "NAME" if os.geteuid() == 0 else f"{default_path().parent}/NAME.conf"
         raise UnusableConfiguration(
             f"{path} exists already; nothing was changed. Look at it, or name another configuration: "
-            "s3napback -c NAME init"
+            f"s3napback -c {other} init"
         )
-    require_own(path)
+    try:
+        require_own(path)
+    except OSError as error:
+        raise UnusableConfiguration(f"{path} cannot be looked at: {error.strerror}") from error
 
 
 def _planned(path: Path, wishes: Wishes, terminal: Terminal | None, root: Path) -> Founding:
@@ -173,7 +177,7 @@ def _planned(path: Path, wishes: Wishes, terminal: Terminal | None, root: Path) 
 
 def _machine(path: Path, root: Path) -> Machine:
     is_root = os.geteuid() == 0
-    usual = [Path(each) for each in ("/etc", "/home", "/root")] if is_root else [Path.home()]
+    usual = [Path(each) for each in ("/etc", "/home", "/root")] if is_root else [home_folder()]
     starts = [
         *(["systemd"] if is_root and (root / "etc/systemd/system").is_dir() and _has_systemd() else []),
         *(["cron"] if not is_root or (root / "etc/cron.d").is_dir() else []),
@@ -312,7 +316,7 @@ def _next_steps(plan: Founding) -> Iterator[str]:
         ([], "the first night, now"),
         (["doctor"], "whether all is in place"),
         (["list"], "what can be restored"),
-        (["restore", answers.directories[0], "--to", str(Path.home() / "recovered")], "the proof of it all"),
+        (["restore", answers.directories[0], "--to", str(home_folder() / "recovered")], "the proof of it all"),
     ):
         yield f"    {shell_command(['s3napback', *chosen, *words]):<43}  # {what}"
 

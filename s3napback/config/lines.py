@@ -28,6 +28,9 @@ from s3napback.regexes import regex
 
 _NAME = regex(r"[A-Za-z][A-Za-z0-9]*")
 _CONTROL = regex(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_BLANKS = "\u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u2060\ufeff"
+"""Blanks that no keyboard gives by itself, some without a width: they are pasted along unseen."""
+_UNUSUAL_BLANK = regex(f"[{_BLANKS}]")
 _LOOK_LIKE_QUOTES = "\u201c\u201d\u201e\u2018\u2019\u201a\u00ab"
 _COMMENT = regex(r"[^\n]*")
 _ANY_TAG = regex(r"[ \t]*<(?P<slash>/?)(?P<name>[A-Za-z][A-Za-z0-9]*)(?P<rest>[^\n]*)")
@@ -46,7 +49,7 @@ _PIECE = regex(
     """,
     re.VERBOSE,
 )
-_PLAIN = r"""[^\x00-\x20\x7f-\x9f"'\\#]"""
+_PLAIN = rf"""[^\x00-\x20\x7f-\x9f"'\\#{_BLANKS}]"""
 _ORDINARY = regex(
     rf"[ \t]*(?P<name>{_NAME.pattern})(?P<values>(?:[ \t]+(?![={_LOOK_LIKE_QUOTES}]){_PLAIN}+)*)[ \t]*(?:\n|\Z)"
 )
@@ -197,6 +200,11 @@ def _split_words(text: str, offset: int) -> tuple[list[_Word], int]:
         if word is None:
             word = _Word(starts_plain=kind == "plain")
             words.append(word)
+        if kind == "plain" and len(words) > 1 and (odd := _UNUSUAL_BLANK.search(piece)):
+            raise _BadLineError(
+                f"a value holds an unusual blank (U+{ord(odd[0]):04X}): {shown(piece)}; replace it with an ordinary "
+                "one, or put the value in quotes if it belongs there"
+            )
         word.add(kind, piece)
     return words, len(text)
 

@@ -234,34 +234,42 @@ def _check_folders(general: Scope, problems: Problems, *, may_be_missing: bool) 
         _check_owner(partial(require_own, shared=shared), directive, general, problems)
     keyring, home = general.path(Directives.GPG_KEYRING), general.path(Directives.GPG_HOME)
     if keyring is not None and not (may_be_missing and not os.path.lexists(keyring)):
-        if not os.access(keyring, os.R_OK):
+        can_be_seen = _check_owner(require_own, Directives.GPG_KEYRING, general, problems)
+        if can_be_seen and not os.access(keyring, os.R_OK):
             problems.error(
                 general.at(Directives.GPG_KEYRING), f"GpgKeyring {keyring} cannot be read; is there such a file?"
             )
-        _check_owner(require_own, Directives.GPG_KEYRING, general, problems)
     if home is not None:
-        if not _is_folder(home):
+        can_be_seen = _check_owner(require_own, Directives.GPG_HOME, general, problems)
+        if can_be_seen and not _is_folder(home):
             problems.error(general.at(Directives.GPG_HOME), f"GpgHome {home} is not a folder")
-        _check_owner(require_own, Directives.GPG_HOME, general, problems)
 
 
 def _not_a_folder(name: str, folder: Path) -> str:
-    if os.path.lexists(folder):
+    try:
+        folder.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        return f"{name} {folder} cannot be looked at: {error.strerror}"
+    else:
         return f"{name} {folder} is not a folder that can be used"
     return f"{name} {folder} does not exist; create it with: mkdir -m 700 -p {folder}"
 
 
-def _check_owner(require: Callable[[Path], None], directive: AbsolutePath, general: Scope, problems: Problems) -> None:
-    """Report a file or folder that others can change."""
+def _check_owner(require: Callable[[Path], None], directive: AbsolutePath, general: Scope, problems: Problems) -> bool:
+    """Report a file or folder that others can change; False if it cannot be looked at."""
     path = general.path(directive)
     if path is None:
-        return
+        return True
     try:
         require(path)
     except ChangeableByOthers as error:
         problems.error(general.at(directive), f"{directive.name} {error}")
     except OSError as error:
         problems.error(general.at(directive), f"{directive.name} {path} cannot be looked at: {error.strerror}")
+        return False
+    return True
 
 
 def _check_option_files(job: Job, problems: Problems) -> None:

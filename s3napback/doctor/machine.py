@@ -18,6 +18,7 @@ from s3napback.formatting import counted, human_bytes
 from s3napback.kinds import COMMAND, MYSQL, POSTGRESQL, SUBVERSION, SUBVERSION_DIR
 from s3napback.regexes import regex
 from s3napback.rotation import day_date, day_number
+from s3napback.sources.programs import why_no_program
 from s3napback.sources.registry import needs_tar
 from s3napback.state import require_own_diff_dir
 from s3napback.surroundings import diff_dir, find_gnu_tar, temp_dir
@@ -85,7 +86,7 @@ def check_tools(jobs: Sequence[Job]) -> Iterator[Check]:
         yield good(part, subject, f"it is {found}") if found else bad(part, subject, "it is not on PATH: install it")
     for job in jobs:
         if job.kind == COMMAND.name and shutil.which(job.settings.run[0]) is None:
-            yield bad(part, str(job.source), f"there is no program {job.settings.run[0]}")
+            yield bad(part, str(job.source), why_no_program(job.settings.run[0]))
 
 
 def check_folders(configuration: Configuration) -> Iterator[Check]:

@@ -15,6 +15,7 @@ from s3napback.ownership import require_own
 from s3napback.recovery.databases import dump_beginnings, dump_check, dump_ends
 from s3napback.recovery.opening.failures import Damaged
 from s3napback.sources.command import run_as
+from s3napback.sources.programs import why_no_program
 from s3napback.streams.followers import Counter
 from s3napback.streams.processes import Stage
 from s3napback.streams.receiving import Receiver, ReceiverFailed
@@ -88,7 +89,7 @@ def _user(task: Task) -> User | None:
 def _require_program(program: str, user: User | None) -> None:
     found = shutil.which(program)
     if found is None:
-        raise NotTried(f"there is no program {shown(program)}, which Drill names")
+        raise NotTried(f"{why_no_program(program)}; Drill names it")
     if user is None:
         try:
             require_own(Path(found))

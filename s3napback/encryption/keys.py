@@ -214,10 +214,17 @@ def require_home(home: Path | None, environment: Mapping[str, str]) -> None:
         ChangeableByOthers: it, or a file of gpg's in it, is not ours.
     """
     folder = chosen_home(home, environment)
-    if not folder.is_dir():
-        setting = "GpgHome" if home else "gpg's home"
+    setting = "GpgHome" if home else "gpg's home"
+    try:
+        is_there = folder.is_dir()
+        was_used = any(Path(folder, name).exists() for name in _HOME_FILES)
+    except OSError as error:
+        raise UnusableKey(
+            f"{setting} {folder} cannot be looked at: {error.strerror}; HOME decides which one it is, or GpgHome"
+        ) from error
+    if not is_there:
         raise UnusableKey(f"{setting} {folder} does not exist; set GpgHome, or run this as the user who has the keys")
-    if not any(Path(folder, name).exists() for name in _HOME_FILES):
+    if not was_used:
         raise UnusableKey(f"there are no gpg keys in {folder}; import one, or set GpgHome or GpgKeyring")
     require_own_home(home, environment)
 

@@ -32,14 +32,18 @@ def make_key(user: str, passphrase: str) -> str:
     """
     # gpg makes its usual home, but not one that was named.
     home = chosen_home(None, os.environ)
-    if not home.exists():
-        home.mkdir(mode=0o700)
+    try:
+        home.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise UnusableTool(f"gpg's home {home} cannot be made: {error.strerror}; HOME or GNUPGHOME names it") from error
     secret = ("--pinentry-mode", "loopback", "--passphrase-fd", "0")
     command = [*_GPG, *secret, "--quick-generate-key", user, "future-default", "default", "never"]
     done = run_gpg(command, "make a key", f"{passphrase}\n".encode(), _SECONDS)
     created = _CREATED.search(done.stderr)
     if done.returncode or created is None:
-        raise UnusableTool("gpg could not make a key:", *words_of(done.stderr))
+        is_there = b"already exists" in done.stderr
+        hint = ("  encrypt for the one that is there: --recipient, or its number at the terminal",) if is_there else ()
+        raise UnusableTool("gpg could not make a key:", *words_of(done.stderr), *hint)
     return created["fingerprint"].decode()
 
 

@@ -125,7 +125,7 @@ def path_of(text: str) -> str:
         InvalidNameError: it cannot be.
     """
     # Who pastes a name brings blanks along; one that is there with its blanks is meant with them.
-    stripped = text if text.startswith("/") and Path(text).exists() else text.strip()
+    stripped = text if text.startswith("/") and os.path.lexists(text) else text.strip()
     try:
         stripped.encode()
     except UnicodeEncodeError as error:
@@ -135,7 +135,11 @@ def path_of(text: str) -> str:
 
 def _existing(text: str) -> str:
     path = path_of(text)
-    if not Path(path).is_dir():
+    try:
+        is_folder = Path(path).is_dir()
+    except OSError as error:
+        raise InvalidNameError(f"it cannot be looked at: {error.strerror}") from error
+    if not is_folder:
         raise InvalidNameError("there is no such folder")
     return path
 
@@ -192,7 +196,7 @@ def _store(text: str) -> tuple[str, str]:
     text = text.removeprefix("file://")
     if text.startswith(("/", "~", "$", ".")) or "/" in text.removeprefix("s3://"):
         folder = path_of(text)
-        if os.path.lexists(folder) and not Path(folder).is_dir():
+        if os.path.lexists(folder) and not os.path.isdir(folder):  # noqa: PTH112 - Path's own raises
             raise InvalidNameError("it is there, and is no folder")
         _valid(f"Bucket {quoted('file://' + folder.replace('%', '%25'))}")
         return folder, ""

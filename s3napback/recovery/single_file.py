@@ -49,8 +49,13 @@ class FileRestore:
             return
         if os.path.lexists(self.where):
             raise UnusableTarget(f"{self.where} exists: name a file that does not, or - for standard output")
-        if not self.where.absolute().parent.is_dir():
-            raise UnusableTarget(f"{self.where.absolute().parent} is not a folder in which a file could be made")
+        folder = self.where.absolute().parent
+        try:
+            is_folder = folder.is_dir()
+        except OSError as error:
+            raise UnusableTarget(f"nothing can be written to {folder}: {error.strerror}") from error
+        if not is_folder:
+            raise UnusableTarget(f"{folder} is not a folder in which a file could be made")
 
     def run(self, decoder: Decoder, chain: Sequence[CataloguedArchive]) -> None:
         """Restore.

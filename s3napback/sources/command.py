@@ -19,6 +19,7 @@ from s3napback.ownership import require_own
 from s3napback.records import dataclass
 from s3napback.rotation import ArchiveType
 from s3napback.sources import Dump
+from s3napback.sources.programs import why_no_program
 from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import Block, Transformation
 
@@ -116,9 +117,7 @@ class CommandSource:
         settings = self.job.settings
         program = shutil.which(settings.run[0], path=self._search_path())
         if program is None:
-            if settings.run[0].startswith("/"):
-                raise SourceError(f"there is no program {shown(settings.run[0])}, which {self.job.source} runs")
-            raise SourceError(f"{shown(settings.run[0])}, which {self.job.source} runs, was not found on PATH")
+            raise SourceError(f"{self.job.source}: {why_no_program(settings.run[0])}")
         if user is None:
             self._require_own(program)
         return []

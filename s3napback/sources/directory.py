@@ -387,7 +387,8 @@ class DirectorySource:
         return rounds_in(self.job)
 
     def _followed(self) -> bool:
-        return Path(self.job.target).is_symlink()
+        # Path.is_symlink() raises where the folder above may not be searched.
+        return os.path.islink(self.job.target)  # noqa: PTH114
 
     def _working_snapshot(self, folder: Path) -> Path | None:
         schedule = self.job.schedule

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 from collections.abc import Sequence
 
 from s3napback.environment import Family, User, child_environment
 from s3napback.errors import SourceError
-from s3napback.formatting import readable
+from s3napback.formatting import readable, shown
 from s3napback.streams.processes import rights_of, start_problem
 
 _QUOTED_LINES = 10
@@ -30,6 +31,21 @@ def find_program(names: Sequence[str], package: str) -> str:
             return name
     missing = f"neither {' nor '.join(names)} was found" if len(names) > 1 else f"{names[0]} was not found"
     raise SourceError(f"{missing} on PATH; install it (Debian's package is {package})")
+
+
+def why_no_program(name: str) -> str:
+    """Why what a configuration names, and what was not found, is no program that can be started; as one clause."""
+    if not name.startswith("/"):
+        return f"{shown(name)} was not found on PATH"
+    try:
+        status = os.stat(name)  # noqa: PTH116 - any bytes
+    except (FileNotFoundError, NotADirectoryError):
+        return f"there is no program {shown(name)}"
+    except OSError as error:
+        return f"the program {shown(name)} cannot be looked at: {error.strerror}"
+    if not stat.S_ISREG(status.st_mode):
+        return f"{shown(name)} is no file, and no program"
+    return f"{shown(name)} may not be executed, as programs may (chmod +x)"
 
 
 def answer_of(

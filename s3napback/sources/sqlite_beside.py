@@ -16,6 +16,7 @@ from contextlib import suppress
 
 from s3napback.environment import user_of
 from s3napback.errors import SourceError
+from s3napback.records import dataclass
 
 _ENDS = ("-wal", "-journal", "-shm")
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -96,6 +97,47 @@ def require_no_super_journal(source: str, path: str) -> None:
             f"{path} was left in the midst of a transaction over several databases: its journal counts only together "
             f"with {os.fsdecode(name)}, which cannot be looked at from here. Let the program that writes to it open it "
             "once"
+        )
+
+
+@dataclass(frozen=True)
+class Rest:
+    """How a database was found that nobody had in use: whoever writes to it changes one of these.
+
+    Attributes:
+        size: of its file, in bytes.
+        times: when its content and its attributes were changed last, in nanoseconds.
+        place: where the file is: the number of its device, and its own.
+    """
+
+    size: int
+    times: tuple[int, int]
+    place: tuple[int, int]
+
+
+def rest_of(source: str) -> Rest | None:
+    """How a database lies there by itself; None if something beside it belongs to it.
+
+    Raises:
+        OSError: it cannot be looked at.
+    """
+    if any(os.path.lexists(f"{source}{end}") for end in ("-wal", "-journal")):
+        return None
+    status = os.lstat(source)
+    return Rest(status.st_size, (status.st_mtime_ns, status.st_ctime_ns), (status.st_dev, status.st_ino))
+
+
+def require_still(rest: Rest, source: str, path: str) -> None:
+    """Let a database be as it was found before it was read without a lock.
+
+    Raises:
+        SourceError: somebody has begun to write to it.
+        OSError: it cannot be looked at.
+    """
+    if rest_of(source) != rest:
+        raise SourceError(
+            f"{path} was written to while it was copied without a lock, because nothing can be made in its folder; the "
+            "next run tries it again"
         )
 
 

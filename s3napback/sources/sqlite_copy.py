@@ -24,7 +24,14 @@ from s3napback.environment import NOBODY, User, user_of
 from s3napback.errors import SourceError
 from s3napback.formatting import human_bytes
 from s3napback.sources.sqlite_access import reached
-from s3napback.sources.sqlite_beside import require_files, require_no_super_journal, require_own_log
+from s3napback.sources.sqlite_beside import (
+    Rest,
+    require_files,
+    require_no_super_journal,
+    require_own_log,
+    require_still,
+    rest_of,
+)
 from s3napback.sources.sqlite_room import View, run_in_room
 
 MAGIC = b"SQLite format 3\0"
@@ -45,7 +52,13 @@ _NOT_ONE = "is encrypted, or no SQLite database"
 _INNOCUOUS = 0x200000
 """``SQLITE_INNOCUOUS`` of ``sqlite3.h``."""
 
-_READ_ONLY = ("readonly", "unable to open")
+# SQLite's own words (``sqlite3ErrStr`` of its main.c), compared from their beginning: other messages hold names of
+# tables, which may be any.
+_FULL = "database or disk is full"
+_LOCKED = ("database is locked", "database table is locked", "database schema is locked")
+_NO_DATABASE = ("file is not a database", "file is encrypted")
+_READ_ONLY = ("attempt to write a readonly database", "unable to open database file")
+_SCHEMA = "malformed database schema"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,46 +88,63 @@ def _run(path: str, temp_dir: str, patience: float) -> int:
 
 def _copied(view: View, path: str, patience: float, temp_dir: str, reader: User | None) -> None:
     copy = f"{view.folder}/{_COPY}"
-    whose = f" as {reader}, whose it is" if reader else ""
+    whose = f" as {reader}, {_why(view, reader)}" if reader else ""
     try:
         with ExitStack() as stack:
-            source = stack.enter_context(closing(_opened(view, path, patience)))
+            opened, rest = _opened(view, path, patience)
+            source = stack.enter_context(closing(opened))
             _require_room(source, view.folder, temp_dir, path)
             target = stack.enter_context(closing(sqlite3.connect(copy, isolation_level=None)))
             # Whatever becomes of this file, it is of use to nobody before the copy is whole.
             target.execute("PRAGMA journal_mode = OFF")
             target.execute("PRAGMA synchronous = OFF")
             source.backup(target, pages=_PAGES)
+            if rest is not None:
+                require_still(rest, view.source, path)
     except sqlite3.Error as error:
-        if "full" in str(error):
+        if str(error).startswith(_FULL):
             raise SourceError(_no_room(temp_dir, str(error))) from error
         raise SourceError(_meaning(error, path, whose, patience)) from error
     _given_out(copy, path)
 
 
-def _opened(view: View, path: str, patience: float) -> sqlite3.Connection:
-    """The database, in a read transaction that has begun."""
-    may_write = view.place is not None and not view.place.is_shared
+def _why(view: View, reader: User) -> str:
+    is_stranger = view.place is not None and view.place.status.st_uid == 0 and reader.uid == NOBODY
+    return "since others can write to its folder" if is_stranger else "whose it is"
+
+
+def _opened(view: View, path: str, patience: float) -> tuple[sqlite3.Connection, Rest | None]:
+    """The database, in a read transaction that has begun; and how it was found, where no lock keeps it as it is."""
     header = _header(view.source, path)
     if not header:
         raise SourceError(f"{path} is an empty file: nothing was ever written to this database")
     if not header.startswith(MAGIC):
         raise SourceError(f"{path} {_NOT_ONE}")
+    may_write = view.place is not None and not view.place.is_shared
     # SQLite makes files for a log that is not there, and takes them away again only if it may write.
     is_at_rest = header[_WAL_FIELD] == _WAL and not os.path.lexists(f"{view.source}-wal")
+    rest = rest_of(view.source) if is_at_rest else None
     if is_at_rest:
         require_own_log(view.source, path)
-    if may_write and is_at_rest:
-        require_no_super_journal(view.source, path)
-        return _begun(view.source, "rw", patience)
     try:
-        return _begun(view.source, "ro", patience)
+        return _begun_somehow(view.source, path, patience, may_write=may_write, is_at_rest=is_at_rest), None
     except sqlite3.OperationalError as error:
-        # What a writer left half done when it was killed is undone by whoever opens the database next.
-        if not may_write or not any(sign in str(error) for sign in _READ_ONLY):
+        if rest is None or not str(error).startswith(_READ_ONLY):
             raise
-        require_no_super_journal(view.source, path)
-        return _begun(view.source, "rw", patience)
+    # Where nothing can be made beside it, as in a snapshot, the database alone is all there is.
+    return _begun(view.source, "ro&immutable=1", patience), rest
+
+
+def _begun_somehow(source: str, path: str, patience: float, *, may_write: bool, is_at_rest: bool) -> sqlite3.Connection:
+    if not (may_write and is_at_rest):
+        try:
+            return _begun(source, "ro", patience)
+        except sqlite3.OperationalError as error:
+            # What a writer left half done when it was killed is undone by whoever opens the database next.
+            if not may_write or not str(error).startswith(_READ_ONLY):
+                raise
+    require_no_super_journal(source, path)
+    return _begun(source, "rw", patience)
 
 
 def _header(source: str, path: str) -> bytes:
@@ -164,14 +194,20 @@ def _no_room(temp_dir: str, why: str) -> str:
 def _meaning(error: sqlite3.Error, path: str, whose: str, patience: float) -> str:
     """What SQLite's failure means, and what to do."""
     words = str(error)
-    if "locked" in words:
+    if words.startswith(_LOCKED):
         return f"{path} is locked by another program, and was for {patience:g} seconds (StallTimeout): {words}"
-    if "not a database" in words:
+    if words.startswith(_NO_DATABASE):
         return f"{path} {_NOT_ONE}"
-    if any(sign in words for sign in _READ_ONLY):
+    if words.startswith(_SCHEMA):
+        return (
+            f"{path} cannot be read by SQLite {sqlite3.sqlite_version}, which is here: {words}. It was made by a newer "
+            "one, or is damaged; let the program that it belongs to export it, in a <Command> of its own"
+        )
+    if words.startswith(_READ_ONLY):
         return (
             f"{path} cannot be read{whose}: {words}. To read a database with a write-ahead log (WAL), or one that a "
-            "program left in the midst of writing, takes the right to write to its folder, with nobody else having it"
+            "program left in the midst of writing, takes the right to write to its folder, with nobody else having it. "
+            "In a snapshot that is so, too: name the database where it is in use, which is safe"
         )
     return f"{path} cannot be copied{whose}: {words}"
 

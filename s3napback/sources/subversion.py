@@ -181,8 +181,12 @@ class SubversionSource:
 
     def _youngest(self) -> int:
         path = self.job.target
-        if not os.path.lexists(path):
-            raise SourceError(f"{self.job.source} does not exist")
+        try:
+            os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            raise SourceError(f"{self.job.source} does not exist") from None
+        except OSError as error:
+            raise SourceError(f"{self.job.source} cannot be looked at: {error.strerror}") from error
         answer = self._ask("youngest")
         if not answer.isdecimal():
             raise SourceError(f"{self.job.source}: {_LOOKER} gave {answer!r} as its youngest revision")

@@ -272,12 +272,21 @@ def test_a_passphrase_protects_the_new_key(bare: Bare, monkeypatch: pytest.Monke
     # Otherwise the agent measures for seconds how much of a passphrase's stretching takes a tenth of one.
     (bare.gpg.path / "gpg-agent.conf").write_text("s2k-count 65536\n")
     key = key_making.make_key("Backups of ü (s3napback)", "correct horse")
+    with pytest.raises(UnusableTool) as caught:
+        key_making.make_key("Backups of ü (s3napback)", "")
+    assert "encrypt for the one that is there: --recipient" in caught.value.lines[-1]
     loopback = ("--pinentry-mode", "loopback", "--passphrase-fd", "0", "--export-secret-keys", key)
     assert bare.gpg.run(*loopback, stdin=b"correct horse\n").startswith(b"\x94")
     # It forgets the passphrase, and answers when it has.
     subprocess.run(["gpg-connect-agent", "--homedir", str(bare.gpg.path), "reloadagent", "/bye"], check=True)
     with pytest.raises(AssertionError, match="Bad passphrase"):
         bare.gpg.run(*loopback, stdin=b"wrong\n")
+
+
+def test_a_gpg_home_that_cannot_be_made_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GNUPGHOME", f"{tmp_path}/no/such")
+    with pytest.raises(UnusableTool, match="no/such cannot be made: No such file or directory"):
+        key_making.make_key("Backups", "")
 
 
 # --- what starts it ---

@@ -124,6 +124,8 @@ def test_a_text_without_directives_is_empty(text: str) -> None:
         ("Frequency =1", "f:1: write “Frequency VALUE” without “=”"),
         ("Exclude /a \u201c*.b\u201d", 'f:1: \u201c (U+201C), as text processors write it, is no quote here: write "'),
         ("HostName \u2018atlas\u2019", "f:1: \u2018 (U+2018), as text processors write it, is no quote here"),
+        ("Exclude *.o\u00a0", "f:1: a value holds an unusual blank (U+00A0): *.o"),
+        ("<Cycle a\u200b>\n</Cycle>", "f:1: a value holds an unusual blank (U+200B): a"),
         ("Exclude\u00a0/x", "f:1: the directive's name holds an unusual blank (U+00A0)"),
         ("Exclude /a \n\n  /b", "f:3: this line begins with no directive's name"),
         ("<Cycle x> Directory /etc </Cycle>", "f:1: each tag needs a line of its own"),

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from s3napback.errors import S3napbackError
+from s3napback.errors import S3napbackError, SourceError
 from s3napback.sources.sqlite import copy_command, whole
+from s3napback.sources.sqlite_beside import require_still, rest_of
 from tests.databases.sqlite_nights import night, restored, verified
 from tests.databases.sqlite_writer import flaws, held, make, numbers, written
 from tests.recovery.helpers import overwrite
@@ -219,6 +220,40 @@ def test_one_that_is_locked_is_waited_for_as_long_as_stall_timeout_says(
         assert 1 <= time.monotonic() - begun < 30
     assert "is locked by another program, and was for 1 seconds (StallTimeout)" in said
     assert night(site, block(path)).done == 1
+
+
+@pytest.mark.parametrize("name", ["fullnames", "locked_doors", "readonly_ones"])
+def test_what_a_table_is_called_decides_over_no_message(
+    name: str, site: Site, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    unknown = f"UPDATE sqlite_master SET sql = 'CREATE TABLE {name} (a) OF LATER' WHERE name = '{name}'"
+    path = make(folder / "data.db", f"CREATE TABLE {name} (a)", "PRAGMA writable_schema = ON", unknown)
+    assert "It was made by a newer one, or is damaged" in fails(site, path, caplog)
+
+
+def test_a_database_in_a_folder_in_which_nothing_can_be_made_is_copied(
+    site: Site, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = make(folder / "data.db", "PRAGMA journal_mode = WAL")
+    os.chown(path, 12345, 12345)
+    folder.chmod(0o755)
+    for above in tmp_path.parents[:3]:
+        above.chmod(above.stat().st_mode | 0o011)
+    assert night(site, block(path)).done == 1, caplog.text
+    assert numbers(restored(site, f"SQLite{path}", tmp_path / "copy")) == numbers(path)
+    assert [each.name for each in folder.iterdir()] == ["data.db"]
+
+
+def test_what_is_read_without_a_lock_and_changes_meanwhile_does_not_count(folder: Path) -> None:
+    path = make(folder / "data.db", "PRAGMA journal_mode = WAL")
+    rest = rest_of(f"{path}")
+    assert rest is not None
+    require_still(rest, f"{path}", "it")
+    os.utime(path)
+    with pytest.raises(SourceError, match="it was written to while it was copied without a lock"):
+        require_still(rest, f"{path}", "it")
+    Path(f"{path}-wal").touch()
+    assert rest_of(f"{path}") is None
 
 
 def test_a_database_that_lost_its_tables_fails_unless_it_is_meant(

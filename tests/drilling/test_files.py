@@ -200,6 +200,19 @@ def test_an_sqlite_database_is_checked_and_counted(site: Site, tmp_path: Path) -
     assert not list(site.temp_dir.iterdir())
 
 
+def test_a_table_whose_name_is_in_another_encoding_spoils_no_proof(site: Site, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "data.db")) as connection:
+        connection.executescript("CREATE TABLE a (x); INSERT INTO a VALUES (1); CREATE TABLE bc (y);")
+        renamed = "name = CAST(X'62FC' AS TEXT), tbl_name = name, sql = CAST(X'435245415445205441424C4520' AS TEXT)"
+        connection.executescript(
+            f"PRAGMA writable_schema = ON; UPDATE sqlite_master SET {renamed} || CAST(X'62FC287929' AS TEXT)"
+            " WHERE name = 'bc'; UPDATE sqlite_master SET tbl_name = name;"
+        )
+    site.configure(f"<SQLite {tmp_path}/data.db>\n</SQLite>")
+    site.run()
+    assert "proven: 2 tables with 1 row, checked by SQLite" in site.run("drill").stdout
+
+
 @pytest.mark.parametrize(
     ("judge", "exit_code", "words"),
     [
@@ -207,7 +220,7 @@ def test_an_sqlite_database_is_checked_and_counted(site: Site, tmp_path: Path) -
         ("grep -q two", 0, "proven: 3 bytes, good by the judgement of grep"),
         ("grep -q three", 1, "is not good by the judgement of: grep failed with exit status 1"),
         ("true", 0, "proven: 3 bytes, good by the judgement of true"),
-        ("no-such-program", 1, "there is no program no-such-program, which Drill names"),
+        ("no-such-program", 1, "no-such-program was not found on PATH; Drill names it"),
     ],
 )
 def test_the_output_of_a_program_is_given_to_its_judge(site: Site, judge: str, exit_code: int, words: str) -> None:

@@ -30,8 +30,10 @@ class Dialogue:
         self.seen = ""
 
     def answer(self, question: str, words: str | bytes) -> None:
-        """Wait for a question that holds these words, and write a line."""
+        """Wait for a question that holds these words, and for its end, and write a line, which is shown behind it."""
         self.wait_for(question)
+        while not self.seen.rstrip(" ").endswith(":"):
+            assert self._read(), f"no question has come to its end: {self.seen}"
         os.write(self._ours, (words.encode() if isinstance(words, str) else words) + b"\n")
 
     def press(self, question: str, key: bytes) -> None:

@@ -90,6 +90,25 @@ if IS_ROOT:
         done = run_as(OTHER, his, site, home=home)
         assert done.returncode == 0, done.stderr
 
+    @pytest.fixture
+    def closed(tmp_path: Path) -> str:
+        """What lies in a folder that he may not enter."""
+        folder = tmp_path / "closed"
+        folder.mkdir(mode=0o700)
+        return str(folder / "sub" / "x")
+
+    def test_what_he_may_not_look_at_is_said_to_be_that(his: Site, site: Site, closed: str) -> None:
+        his.configure(f"Directory {closed}\nSubversion {closed}y\n<Command c>\nRun echo x\n</Command>")
+        done = run_as(OTHER, his, site)
+        assert f"Directory {closed} FAILED: cannot be read: Permission denied" in done.stderr
+        assert f"Subversion {closed}y FAILED: cannot be looked at: Permission denied" in done.stderr
+        assert done.returncode == 1
+        assert run_as(OTHER, his, site, "-t").returncode == 1
+        done = run_as(OTHER, his, site, "drill", "--scratch", closed)
+        assert f"{closed} cannot be looked at: Permission denied" in done.stderr
+        done = run_as(OTHER, his, site, "restore", "Command/c", "--to", closed)
+        assert (done.returncode, "Permission denied" in done.stderr) == (2, True), done.stderr
+
     def test_neither_root_nor_a_third_user_takes_an_ordinary_users_configuration(his: Site, site: Site) -> None:
         assert f"chown root {his.root}" in his.run(expect=2).stderr
         his.root.chmod(0o755)

@@ -53,8 +53,10 @@ def test_what_it_writes_is_kept_and_comes_back_byte_for_byte(site: Site, tmp_pat
         ("true", "", ("true produced nothing",)),
         ("printf 1234", "LeastBytes 5", ("wrote 4 bytes, and LeastBytes is 5",)),
         ("sh -c 'echo x; exec sleep 600'", "StallTimeout 1", ("silent for 1 seconds (StallTimeout)",)),
-        ("nonesuch --help", "", ("nonesuch, which Command x runs, was not found on PATH",)),
+        ("nonesuch --help", "", ("nonesuch was not found on PATH",)),
         ("/nonexistent/program", "", ("there is no program /nonexistent/program",)),
+        ("/etc/passwd", "", ("/etc/passwd may not be executed, as programs may (chmod +x)",)),
+        ("/etc", "", ("/etc is no file, and no program",)),
         ("cat", "RunAs nobody-of-that-name", ("no user nobody-of-that-name",)),
     ],
 )
