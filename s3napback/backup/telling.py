@@ -28,6 +28,7 @@ from s3napback.environment import Family, child_environment
 from s3napback.errors import ChangeableByOthers
 from s3napback.formatting import printable, readable
 from s3napback.ownership import require_own
+from s3napback.regexes import regex
 from s3napback.watch.metrics import Restorable, metrics_text
 from s3napback.watch.word import Word
 
@@ -41,7 +42,7 @@ HURRIED_SECONDS = 2.0
 _LAST_SECONDS = 1.0  # for the very end
 
 _BEGINNING = b"# HELP s3napback_"  # of every file of metrics
-_SAMPLE = re.compile(rb'^s3napback_\w+\{(host="(?:[^"\\]|\\.)*",configuration="(?:[^"\\]|\\.)*")', re.MULTILINE)
+_SAMPLE = regex(rb'^s3napback_\w+\{(host="(?:[^"\\]|\\.)*",configuration="(?:[^"\\]|\\.)*")', re.MULTILINE)
 _MOST_LOOKED_AT = 1 << 16
 
 _OUTCOMES = ("done", "skipped", "failed")

@@ -17,12 +17,13 @@ from s3napback.encryption.running import run_gpg, words_of
 from s3napback.errors import UnusableKey, UnusableTool
 from s3napback.formatting import shell_command, shown
 from s3napback.ownership import require_own
+from s3napback.regexes import regex
 
 EXPIRY_NOTICE = timedelta(days=30)
 # Without the character set gpg would take what we pass for the characters of the C locale.
 _TELLING = ("--status-fd", "2", "--no-tty", "--no-verbose", "--with-colons", "--display-charset", "utf-8")
 
-_SOME_PROCESSED = re.compile(rb"^\[GNUPG:\] IMPORT_RES [1-9]", re.MULTILINE)
+_SOME_PROCESSED = regex(rb"^\[GNUPG:\] IMPORT_RES [1-9]", re.MULTILINE)
 """What gpg says at an import's end, if it came to a key (GnuPG's doc/DETAILS)."""
 
 # One of these lies in every home that can name a key; gpg would create the first one otherwise.
