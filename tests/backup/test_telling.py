@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import subprocess
@@ -202,8 +203,13 @@ def test_a_disk_that_does_not_answer_keeps_no_run(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hangs = threading.Event()
+
+    def hanging(_path: Path) -> int:
+        hangs.wait(10)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
     monkeypatch.setattr(telling, "COMMAND_SECONDS", 0.1)
-    monkeypatch.setattr(telling, "create_private", lambda _: hangs.wait(10))
+    monkeypatch.setattr(telling, "create_private", hanging)
     Telling(Notices(metrics_file=tmp_path / "x.prom")).write_metrics(word(), {})
     hangs.set()
     assert "could not be written: no answer within 0.1 seconds" in caplog.text
