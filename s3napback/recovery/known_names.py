@@ -32,7 +32,7 @@ UPDATE names SET flags = flags | ? WHERE folder = ? AND flags & ? AND NOT EXISTS
 )
 """
 """What a folder's list does not name, or calls as in the archive where a folder is, tar removes before it extracts."""
-_MEET = "UPDATE names SET flags = flags - ? + ? WHERE folder = ? AND name = ? AND flags & ? = ?"
+_MEET = "UPDATE names SET flags = flags & ? | ? WHERE folder = ? AND name = ? AND flags & ? = ?"
 
 
 class Flag(IntFlag):
@@ -171,10 +171,11 @@ class KnownNames:
             place: of the archive in which it is met: how many newer ones its chain has.
         """
         wanted, all_three = int(Flag.WANTED), int(Flag.WANTED | Flag.NO_FILE | Flag.GONE)
+        stays = (1 << _PLACE) - 1 & ~wanted
         folder, _, last = name.rpartition("/")
         if self._has_gone and self._is_in_gone(folder):
             return False
-        values = (wanted, place << _PLACE, hash(folder), hash(last), all_three, wanted)
+        values = (stays, place << _PLACE, hash(folder), hash(last), all_three, wanted)
         return self._execute(_MEET, values).rowcount == 1 or self.was_met_at(name, place)
 
     def _is_in_gone(self, folder: str) -> bool:
