@@ -55,7 +55,6 @@ _EMPTY = bytes(BLOCK_SIZE)
 _LARGE = 1 << 20
 """Bytes of headers that are not copied."""
 
-_Data = bytes | memoryview
 _Told = tuple[Kind, bytes]
 """A kind of member, and what that is called in lines."""
 
@@ -153,8 +152,6 @@ class Follower:
     def _passing(self, block: memoryview) -> Iterator[Block]:
         position = start = 0
         end = len(block)
-        # Folders are many and small: what is bytes is read in a third of the time, and copied once.
-        data = _as_bytes(block) if self._is_among_folders else block
         while position < end and not (self.has_ended or self.flaw):
             if self._left:
                 step = min(self._left, end - position)
@@ -164,13 +161,13 @@ class Follower:
                     start = position
                 continue
             if not self._group:
-                position = self._common(data, position, end)
+                position = self._common(block, position, end)
                 if position >= end:
                     self._left, self._drops, position = position - end, False, end
                     continue
-                length = group_length(data, position)
+                length = group_length(block, position)
                 if position + length <= end:
-                    group = bytes(data[position : position + length])
+                    group = _copied(block, position, length)
                     passing = self._taken(group)
                     if passing is not group:
                         yield block[start:position]
@@ -200,7 +197,7 @@ class Follower:
         whole, self._group = self._group, bytearray()
         return whole if len(whole) > _LARGE else bytes(whole)
 
-    def _common(self, block: _Data, position: int, end: int) -> int:
+    def _common(self, block: memoryview, position: int, end: int) -> int:
         """Pass by members of the most frequent forms, and tell where the first of another form begins."""
         last = -1 if self._is_among_folders else end - _TIMED_SIZE
         while position <= last:
@@ -211,7 +208,7 @@ class Follower:
             position += step
         return position
 
-    def _bare(self, block: _Data, position: int, first: int) -> int:
+    def _bare(self, block: memoryview, position: int, first: int) -> int:
         """Pass by a file with a single header, and tell how long it is; 0 if it is another member."""
         name, who, size, time = _BARE.unpack_from(block, position)
         if first != _FILE or size[0] & 0x80:
@@ -228,7 +225,7 @@ class Follower:
         gatherer.at += length
         return length
 
-    def _row(self, block: _Data, start: int, last: int) -> int:
+    def _row(self, block: memoryview, start: int, last: int) -> int:
         """Pass by files with timed headers that lie in one folder and are of one kind, and tell how long they are.
 
         They mostly stand in rows, of which all is done at once that can be: there may be millions.
@@ -285,7 +282,7 @@ class Follower:
         if self._gate is not None:
             self._free = self._gate.free_owner(folder)
 
-    def _less_common(self, block: _Data, position: int, first: int) -> int:
+    def _less_common(self, block: memoryview, position: int, first: int) -> int:
         """Pass by a file or symbolic link that has a long name besides, and tell how long it is; 0 if it is another."""
         described = own_description(block, position) if first == _EXTENDED else (b"", None)
         if described is None:
@@ -389,7 +386,9 @@ def _padded(described: bytes, time: bytes) -> bytes:
     return time[:length].ljust(_TIME_LENGTH, b"0") if time[length : length + 1] == b"\n" else b""
 
 
-def _as_bytes(block: memoryview) -> bytes:
-    """A block as bytes, which are not copied where they are whole: a list can be a large one."""
+def _copied(block: memoryview, position: int, length: int) -> bytes:
+    """A part of a block, whose memory may be used again; not of one that is bytes itself: a list can be a large one."""
     whole = block.obj
-    return whole if isinstance(whole, bytes) and len(whole) == len(block) else bytes(block)
+    if isinstance(whole, bytes) and len(whole) == len(block) == length:
+        return whole
+    return bytes(block[position : position + length])

@@ -31,7 +31,6 @@ Group = bytes | bytearray
 """All headers of one member: extended ones with their contents, or none; and its own. It can be a large one."""
 
 
-_SIZE = struct.Struct("124x12s376x")
 _FIRST = struct.Struct("124x11s21xc100x6s")  # size, type, magic
 _OWN = struct.Struct("100s24s11sx12s8xc100x6s249x")  # name, mode and owners, size, time, type, magic
 _NO_SIZE, _MAGIC = b"0" * 11, b"ustar\0"
@@ -58,7 +57,7 @@ def group_length(data: bytes | bytearray | memoryview, start: int) -> int:
         if len(data) < at + BLOCK_SIZE or data[at + 156] != _EXTENDED_TYPE:
             return length + BLOCK_SIZE
         try:
-            size = number(*_SIZE.unpack_from(data, at))
+            size = number(bytes(data[at + 124 : at + 136]))
         except UnknownForm:
             # Whoever reads the headers finds out.
             return length + BLOCK_SIZE
@@ -118,7 +117,7 @@ def folder_form(group: Group) -> FolderForm | None:
         return None
 
 
-def own_description(block: bytes | memoryview, position: int) -> tuple[bytes, tuple[int, int] | None] | None:
+def own_description(block: memoryview, position: int) -> tuple[bytes, tuple[int, int] | None] | None:
     """What an extended header of one block of content tells of its member: path and time, if it tells nothing else.
 
     Args:

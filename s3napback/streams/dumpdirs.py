@@ -64,8 +64,7 @@ def is_usual_dumpdir(data: bytes | bytearray, start: int = 0, end: int | None = 
 def folders_in(data: bytes | bytearray, start: int = 0, end: int | None = None) -> list[bytes]:
     """The names of the folders in a list, which ``data`` holds from ``start`` to ``end``."""
     end = len(data) if end is None else end
-    # Most have none, which is quickly found out.
-    found: list[bytes] = _FOLDERS.findall(data, start, end) if data.find(b"\0D", start, end) >= 0 else []
+    found: list[bytes] = _FOLDERS.findall(data, start, end)
     first = _FIRST_FOLDER.match(data, start, end)
     return [first[1], *found] if first else found
 
