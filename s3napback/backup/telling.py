@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import re
 import signal
 import stat
 import subprocess
@@ -28,8 +27,7 @@ from s3napback.environment import Family, child_environment
 from s3napback.errors import ChangeableByOthers
 from s3napback.formatting import printable, readable
 from s3napback.ownership import require_own
-from s3napback.regexes import regex
-from s3napback.watch.metrics import Restorable, metrics_text
+from s3napback.watch.metrics import Restorable, labels_in, metrics_text
 from s3napback.watch.word import Word
 
 logger = logging.getLogger("s3napback.notices")
@@ -41,9 +39,7 @@ HURRIED_SECONDS = 2.0
 
 _LAST_SECONDS = 1.0  # for the very end
 
-_BEGINNING = b"# HELP s3napback_"  # of every file of metrics
-_SAMPLE = regex(rb'^s3napback_\w+\{(host="(?:[^"\\]|\\.)*",configuration="(?:[^"\\]|\\.)*")', re.MULTILINE)
-_MOST_LOOKED_AT = 1 << 16
+_MOST_LOOKED_AT = 1 << 16  # bytes of a file of metrics
 
 _OUTCOMES = ("done", "skipped", "failed")
 _MOST_FAILED = 20
@@ -170,8 +166,8 @@ class Telling:
             why = error.strerror if isinstance(error, OSError) else f"no answer within {COMMAND_SECONDS:g} seconds"
             self._warn("MetricsFile %s could not be written: %s", path, why)
             return
-        ours = _SAMPLE.search(text.encode())
-        if before and ours and before != ours[1]:
+        ours = labels_in(text.encode())
+        if before and ours and before != ours:
             self._warn(
                 "MetricsFile %s held the metrics of another configuration, which are gone now: %s. Give each "
                 "configuration a file of its own",
@@ -233,10 +229,9 @@ def _labels(path: Path) -> bytes:
         return b""
     with os.fdopen(descriptor, "rb") as file:
         content = file.read(_MOST_LOOKED_AT) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b"\0"
-    if content and not content.startswith(_BEGINNING):
+    if (labels := labels_in(content)) is None:
         raise FileExistsError(errno.EEXIST, "something else lies there, and is left alone")
-    found = _SAMPLE.search(content)
-    return found[1] if found else b""
+    return labels
 
 
 def _limited(seconds: float, deadline: float | None) -> float:

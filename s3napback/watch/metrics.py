@@ -6,12 +6,17 @@ Every metric has the labels ``host`` and ``configuration``; those of sources ``s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, time
 
 from s3napback.records import dataclass
+from s3napback.regexes import regex
 from s3napback.watch.proofs import NOTHING_KNOWN, Known
 from s3napback.watch.word import SourceWord, Word
+
+_BEGINNING = b"# HELP s3napback_"
+_SAMPLE = regex(rb'^s3napback_\w+\{(host="(?:[^"\\]|\\.)*",configuration="(?:[^"\\]|\\.)*")', re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -168,3 +173,18 @@ def _escaped(text: str) -> str:
     """A label's value as the format wants it. Bytes of names that are not UTF-8 are shown by their codes."""
     plain = text.encode("utf-8", "backslashreplace").decode()
     return plain.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def labels_in(text: bytes) -> bytes | None:
+    """Whose metrics a text is: the labels of host and configuration as they stand there.
+
+    Args:
+        text: or its beginning, in UTF-8.
+
+    Returns:
+        Empty if it is empty, or holds no sample; None if it is none of these metrics.
+    """
+    if text and not text.startswith(_BEGINNING):
+        return None
+    found = _SAMPLE.search(text)
+    return found[1] if found else b""
