@@ -156,14 +156,13 @@ class _Making:
     def _discard_leftovers(self) -> None:
         """Remove what earlier runs left unfinished; a distant store is asked for several keys at once."""
         begun = self.context.state.noted_upload(self.plan.job.name)
-        noted = [begun.key] if begun else []
-        keys = [
-            key
-            for key in dict.fromkeys([*leftover_keys(self.context.facts, self.plan), *noted])
-            if key and (key in noted or self.context.survey.may_be_unfinished(key))
-        ]
+        noted, survey = [begun.key] if begun else [], self.context.survey
+        known = dict.fromkeys([*leftover_keys(self.context.facts, self.plan), *noted])
+        keys = [key for key in known if key and (key in noted or survey.may_be_unfinished(key))]
+        store = self.context.store
         with Crew(self.context.configuration.store.upload_threads, "leftovers") as threads:
-            for key, count in zip(keys, threads.map(self.context.store.discard_leftovers, keys), strict=True):
+            look = threads.map if store.is_distant else map  # a thread would begin later than a folder answers
+            for key, count in zip(keys, look(store.discard_leftovers, keys), strict=True):
                 if count:
                     logger.debug("removed %s that an earlier run left at %s", counted(count, "unfinished upload"), key)
 
