@@ -266,8 +266,8 @@ class DirectorySource:
         listing = Listing(member, top, folder / WORKING_LINES, gate)
 
         def conclude() -> Conclusion:
-            warnings = [*gate.warnings, *listing.warnings, *self.databases.warnings(self.job, ())]
-            return Conclusion(warnings, review.unread.joined(gate.left_out, gate.forgotten))
+            warnings = [*gate.out.warnings, *listing.warnings, *self.databases.warnings(self.job, ())]
+            return Conclusion(warnings, review.unread.joined(gate.out.paths, gate.out.forgotten))
 
         guard = Transformation("the list of members", self.databases.beside(listing.followed))
         return Dump(stage, notes=notes, guard=guard, conclude=conclude, listing=lambda: listing.lines)

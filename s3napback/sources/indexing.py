@@ -203,10 +203,10 @@ class Indexing:
 
     def _conclude(self, follower: Follower, supplement: Supplement) -> None:
         review = self._plan.reviews[1]
-        self.unread = {*supplement.left_out, *review.unread.paths}
-        self.forgotten = supplement.forgotten + review.unread.count - len(review.unread.paths)
-        self.left_out = {*supplement.left_out, *review.left_out}
-        self.is_complete = supplement.is_complete and review.is_complete
+        self.unread = {*supplement.out.paths, *review.unread.paths}
+        self.forgotten = supplement.out.forgotten + review.unread.count - len(review.unread.paths)
+        self.left_out = {*supplement.out.paths, *review.left_out}
+        self.is_complete = supplement.out.is_complete and review.is_complete
         self.warnings = supplement.warnings
         if follower.flaw:
             if supplement.is_needed:

@@ -8,25 +8,22 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 
-from s3napback.formatting import counted
 from s3napback.index.headers import FolderForm, Group
-from s3napback.sources.two_places import TwoPlaces, kept_out
+from s3napback.sources.kept_out import KeptOut
+from s3napback.sources.two_places import NOT_WHAT_LIES_THERE, TwoPlaces
 from s3napback.streams.dumpdirs import MalformedArchive
 from s3napback.streams.tar_headers import BLOCK_SIZE, HARD_LINK
 from s3napback.streams.tar_stream import member_of
 from s3napback.streams.transformations import Block
 
 _TYPE_BEFORE_END = BLOCK_SIZE - 156
-_SHOWN = 50
-_REMEMBERED = 10_000
 
 
 class LinkGate:
     """Fulfils ``Gate`` of ``index/follower.py``.
 
     Attributes:
-        left_out: paths, normalised, as in the archive, of what does not pass.
-        forgotten: how many others do not.
+        out: what does not pass.
         passes_all: see there.
         drops: likewise.
         left: likewise; nothing follows the headers of a hard link.
@@ -34,8 +31,7 @@ class LinkGate:
 
     def __init__(self, places: TwoPlaces) -> None:
         """Begin; ``places`` tells which names are those of different files."""
-        self.left_out: dict[bytes, None] = {}
-        self.forgotten = 0
+        self.out = KeptOut()
         self.passes_all = not places.doubts
         self.drops = False
         self.left = 0
@@ -51,24 +47,10 @@ class LinkGate:
                 return group  # the follower says it
             path, link = posixpath.normpath(member.path), posixpath.normpath(member.link)
             if self._places.are_two_files(path, link):
-                self._drop(path)
+                self.out.add(path, NOT_WHAT_LIES_THERE)
+                self.drops = True
                 return b""
         return group
-
-    def _drop(self, path: bytes) -> None:
-        self.drops = True
-        if len(self.left_out) < _REMEMBERED:
-            self.left_out[path] = None
-        else:
-            self.forgotten += 1
-
-    @property
-    def warnings(self) -> list[str]:
-        """What was kept out and why, one line each."""
-        lines = [kept_out(path) for path in sorted(self.left_out)[:_SHOWN]]
-        if more := len(self.left_out) + self.forgotten - len(lines):
-            lines.append(f"{counted(more, 'other path')} were kept out likewise")
-        return lines
 
     def free_owner(self, _folder: bytes) -> bytes | None:
         """See ``Gate``: no file has to be shown, and hard links always are."""

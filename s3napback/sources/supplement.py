@@ -15,13 +15,13 @@ from typing import BinaryIO
 
 from s3napback.durable import create_private
 from s3napback.errors import PipelineError
-from s3napback.formatting import counted, printable, shortened
 from s3napback.index.comparing import Looks
 from s3napback.index.gathering import Gatherer
 from s3napback.index.headers import Headers, path_below
 from s3napback.index.records import LEFT_OUT, Record
 from s3napback.index.walking import Walk
 from s3napback.scarcity import require_means
+from s3napback.sources.kept_out import KEPT_OUT, KeptOut
 from s3napback.sources.tar_review import TarReview
 from s3napback.streams.pipeline import Pipeline
 from s3napback.streams.processes import Stage
@@ -30,16 +30,13 @@ from s3napback.streams.tar_stream import TarFollower
 from s3napback.streams.transformations import Block
 
 _BLOCK = 1 << 18
-_SHOWN = 50
-_REMEMBERED = 10_000
 
 
 class Supplement:
     """Adds members to one archive.
 
     Attributes:
-        left_out: paths, normalised, as in the archive, of what did not pass.
-        is_complete: all of them are remembered.
+        out: what did not pass.
         remarks: what tar said that is to be told, one line each.
     """
 
@@ -53,8 +50,7 @@ class Supplement:
             walk: through the tree.
             looks: how names are looked at.
         """
-        self.left_out: set[bytes] = set()
-        self.is_complete = True
+        self.out = KeptOut()
         self.remarks: list[str] = []
         self._names = names
         self._top = top
@@ -62,7 +58,6 @@ class Supplement:
         self._walk = walk
         self._looks = looks
         self._count = 0
-        self._dropped = 0
         self._place = b""
         self._file = _private_file(names)
 
@@ -76,11 +71,6 @@ class Supplement:
         self._count += 1
 
     @property
-    def forgotten(self) -> int:
-        """How many were left out that are not remembered."""
-        return self._dropped - len(self.left_out)
-
-    @property
     def is_needed(self) -> bool:
         """Something is to be added."""
         return self._count > 0
@@ -88,14 +78,7 @@ class Supplement:
     @property
     def warnings(self) -> list[str]:
         """What was kept out and why, and what tar said, one line each."""
-        lines = [
-            f"/{shortened(printable(os.fsdecode(path)))} was kept out of this archive: what tar read there is not what "
-            "lies there. Its folder was exchanged for a link, or it was just being changed"
-            for path in sorted(self.left_out)[:_SHOWN]
-        ]
-        if more := self._dropped - len(lines):
-            lines.append(f"{counted(more, 'other path')} were kept out likewise")
-        return [*lines, *self.remarks]
+        return [*self.out.warnings, *self.remarks]
 
     def members(self, stage: Stage, review: TarReview, since_ns: int, stall_timeout: float | None) -> Iterator[Block]:
         """The members that are added, without an end mark.
@@ -140,10 +123,7 @@ class Supplement:
         if isinstance(record, tuple) and not member.is_directory and self._lies_there(folder, name, record, since_ns):
             self._gatherer.put_member(headers, record)
             return True
-        self._dropped += 1
-        self.is_complete = len(self.left_out) < _REMEMBERED
-        if self.is_complete:
-            self.left_out.add(posixpath.normpath(member.path))
+        self.out.add(posixpath.normpath(member.path), KEPT_OUT)
         return False
 
     def _lies_there(self, folder: bytes, name: bytes, record: Record, since_ns: int) -> bool:

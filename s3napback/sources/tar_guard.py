@@ -19,13 +19,14 @@ import struct
 from array import array
 from collections.abc import Collection, Iterator, Sequence
 
-from s3napback.formatting import counted, printable, shortened
+from s3napback.formatting import printable, shortened
 from s3napback.index.headers import FolderForm, Group, Span, folder_form, group_length, plain_size
 from s3napback.records import dataclass
 from s3napback.sources.in_use import MOST, Data, has_signs, named_in
+from s3napback.sources.kept_out import KeptOut
 from s3napback.sources.live_tree import Folder, LiveTree
 from s3napback.sources.tar_renames import without_renames
-from s3napback.sources.two_places import TwoPlaces, kept_out
+from s3napback.sources.two_places import NOT_WHAT_LIES_THERE, TwoPlaces
 from s3napback.streams.dumpdirs import MalformedArchive, folders_in, is_usual_dumpdir
 from s3napback.streams.tar_headers import (
     BLOCK_SIZE,
@@ -38,8 +39,11 @@ from s3napback.streams.tar_headers import (
 from s3napback.streams.tar_stream import end_behind, member_of
 from s3napback.streams.transformations import Block
 
-_SHOWN = 50
-_REMEMBERED = 10_000
+_CHANGED = "was kept out of this archive: it was exchanged for something of another kind while tar was looking at it"
+_RENAMED = (
+    "may not be whole in this archive: tar met the same folder at two places, as if it was renamed meanwhile; the next "
+    "archive takes all of it"
+)
 # tar's most frequent form of a member: an extended header of nothing but the time, then that of a regular file. Size,
 # type, and beginning of the content of the first; name, owner, size and type of the second.
 _COMMON = struct.Struct("124x11s21xc355x 32s480x 100s8x8s8x11s21xc355x")
@@ -69,8 +73,6 @@ class TarGuard:
     """Guards one incremental archive.
 
     Attributes:
-        is_complete: all paths that were left out are remembered.
-        forgotten: how many are not.
         in_use: data files of databases that names in the archive tell of, the first thousand.
         passes_all: it has nothing more to say.
         drops: the member that was judged last does not pass.
@@ -96,17 +98,13 @@ class TarGuard:
             tags: names for which a folder is left out but for what has that name. Of a folder so called tar writes an
                 empty one among the files, which no restore would make something of.
         """
-        self.is_complete = True
         self.in_use: list[Data] = []
         self._top = posixpath.normpath(member.encode("utf-8", "surrogateescape"))
         self._tree = tree
-        self._strangers: dict[bytes, None] = {}
-        self._changed: dict[bytes, None] = {}
-        self._renamed: dict[bytes, None] = {}
+        self._out = KeptOut()
         self._places = places
         self._is_full = is_full
         self._tags = tags
-        self.forgotten = 0
         # Hashes of paths: of directories that a list has named and that have not come yet, and of those that have.
         self._expected: set[int] = {hash(self._top)}
         self._seen = array("q")
@@ -125,25 +123,22 @@ class TarGuard:
     @property
     def left_out(self) -> Collection[bytes]:
         """Paths, normalised, as in the archive, of what is not in it or perhaps not whole."""
-        return {*self._strangers, *self._changed, *self._renamed}
+        return self._out.paths
+
+    @property
+    def is_complete(self) -> bool:
+        """All of them are remembered."""
+        return self._out.is_complete
+
+    @property
+    def forgotten(self) -> int:
+        """How many are not."""
+        return self._out.forgotten
 
     @property
     def warnings(self) -> list[str]:
         """What was kept out and why, one line each."""
-        lines = [kept_out(path) for path in sorted(self._strangers)]
-        lines += [
-            f"/{_readable(path)} was kept out of this archive: it was exchanged for something of another kind while "
-            "tar was looking at it"
-            for path in sorted(self._changed)
-        ]
-        lines += [
-            f"/{_readable(path)} may not be whole in this archive: tar met the same folder at two places, as if it "
-            "was renamed meanwhile; the next archive takes all of it"
-            for path in sorted(self._renamed)
-        ]
-        if more := len(lines[_SHOWN:]) + self.forgotten:
-            lines = [*lines[:_SHOWN], f"{counted(more, 'other path')} were kept out likewise"]
-        return [*lines, self._flaw] if self._flaw else lines
+        return [*self._out.warnings, self._flaw] if self._flaw else self._out.warnings
 
     def go_on(self, blocks: Iterator[memoryview], passed: int) -> Iterator[Block]:
         """See ``Gate`` of ``index/follower.py``."""
@@ -296,7 +291,7 @@ class TarGuard:
             is_twice = self._places.have(before, after)
             doubtful = ((after,) if not self._is_full else ()) if is_twice else (before, after)
             for path in filter(None, doubtful):
-                self._leave_out(path, self._renamed)
+                self._out.add(path, _RENAMED)
 
     def _fits(self, member: Member) -> bool:
         path = posixpath.normpath(member.path)
@@ -305,12 +300,12 @@ class TarGuard:
             return self._fits_as_directory(path, listed, (0, len(listed)), is_exposed=_is_exposed(member))
         if not self._reads_files:
             if hash(path) in self._expected:
-                return self._leave_out(path, self._changed)
+                return self._leave_out(path, _CHANGED)
             self._begin_files()
         if member.type == HARD_LINK:
             link = posixpath.normpath(member.link)
-            if link in self._strangers or self._places.are_two_files(path, link):
-                return self._leave_out(path, self._strangers)
+            if link in self._out or self._places.are_two_files(path, link):
+                return self._leave_out(path, NOT_WHAT_LIES_THERE)
         return self._tree is None or self._lies_there(path, member, self._tree)
 
     def _fits_as_directory(self, path: bytes, group: Group, listed: Span, is_exposed: bool) -> bool:
@@ -318,7 +313,7 @@ class TarGuard:
         is_expected = place in self._expected
         if self._reads_files or (not is_expected and hash(path.rpartition(b"/")[0] or b".") in self._seen):
             if posixpath.basename(path) not in self._tags:
-                self._leave_out(path, self._changed)
+                self._leave_out(path, _CHANGED)
             return False
         self._expected.discard(place)
         self._seen.append(place)
@@ -351,7 +346,7 @@ class TarGuard:
             return True
         if folder.descriptor is not None and member.owner == folder.user:
             return True
-        return tree.holds(folder, name, member) or self._leave_out(path, self._strangers)
+        return tree.holds(folder, name, member) or self._leave_out(path, NOT_WHAT_LIES_THERE)
 
     def _entered(self, written: bytes, tree: LiveTree) -> _Place:
         """The folder whose members pass now."""
@@ -361,12 +356,8 @@ class TarGuard:
             self._place = _Place(written, folder, _needing_no_look(folder))
         return self._place
 
-    def _leave_out(self, path: bytes, among: dict[bytes, None]) -> bool:
-        if len(self._strangers) + len(self._changed) < _REMEMBERED:
-            among[path] = None
-        else:
-            self.forgotten += 1
-            self.is_complete = False
+    def _leave_out(self, path: bytes, reason: str) -> bool:
+        self._out.add(path, reason)
         return False
 
 

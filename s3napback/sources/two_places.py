@@ -12,8 +12,13 @@ import os
 import stat
 from collections.abc import Collection
 
-from s3napback.formatting import printable, shortened
 from s3napback.records import dataclass
+from s3napback.sources.kept_out import KEPT_OUT
+
+NOT_WHAT_LIES_THERE = (
+    f"{KEPT_OUT}, or its file system gives it the number of another file (TarOptions --hard-dereference)"
+)
+"""Of a member that is not what lies there, behind its path."""
 
 
 @dataclass(frozen=True)
@@ -66,15 +71,6 @@ class TwoPlaces:
             return bool(one and other and found) and found == _identity_of_empty(other)
         except OSError:
             return False
-
-
-def kept_out(path: bytes) -> str:
-    """What is said of a member, named as in the archive, that is not what lies there."""
-    return (
-        f"/{shortened(printable(os.fsdecode(path)))} was kept out of this archive: what tar read there is not what "
-        "lies there. Its folder was exchanged for a link, or it was just being changed, or its file system gives it "
-        "the number of another file (TarOptions --hard-dereference)"
-    )
 
 
 def _identity_of_empty(path: bytes) -> tuple[int, int] | None:

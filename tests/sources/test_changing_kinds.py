@@ -65,3 +65,22 @@ def test_a_file_that_becomes_a_folder_costs_the_night_just_that(site: Site, day:
     shutil.rmtree(site.root / "out")
     site.run("restore", str(site.source), "--to", str(site.root / "out"), day=day + 1)
     assert tree_of(restored) == tree_of(site.source)
+
+
+def test_another_name_of_a_file_that_was_kept_out_is_kept_out_too(site: Site) -> None:
+    """A hard link to what is not in the archive would end its restore."""
+    for number in range(300):
+        (site.source / f"before-{number:03}" / f"{'x' * 200}").mkdir(parents=True)
+    (site.source / "changes" / "in").mkdir(parents=True)
+    (site.source / "later").write_text("file")
+    site.configure_cycle("Diffs 3\n")
+    done = site.run(environment=interrupting(site, "rm -r changes; mv later changes; ln changes later"))
+    for name in ("changes", "later"):
+        assert f"{site.source}/{name} was kept out of this archive" in done.stderr
+    restored = site.root / f"out{site.source}"
+    site.run("restore", str(site.source), "--to", str(site.root / "out"))
+    assert not (restored / "later").exists()
+    site.run(day=1)
+    shutil.rmtree(site.root / "out")
+    site.run("restore", str(site.source), "--to", str(site.root / "out"), day=1)
+    assert (restored / "changes").samefile(restored / "later")
