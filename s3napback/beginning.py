@@ -1,14 +1,15 @@
-"""The part of the command line that makes a first configuration: init."""
+"""The part of the command line that makes configurations: init, migrate."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
-from s3napback.command_group import given
+from s3napback.command_group import given, whole_path
 from s3napback.overview import Invocation
-from s3napback.speaking import at_terminal, say
+from s3napback.speaking import at_terminal, say, say_file
 
 
 @click.command("init")
@@ -71,3 +72,16 @@ def init_command(
         raise click.UsageError(f"there is no terminal to ask at; what is missing: {'; '.join(lacking)}")
     path = invocation.paths[0] if invocation.is_named else init.default_path()
     sys.exit(init.found(path, wishes, terminal, say, test=invocation.test))
+
+
+@click.command("migrate")
+@click.option("--to", "target", callback=whole_path, type=click.Path(path_type=Path), metavar="NEW.conf",
+    help="Write it there; the file must not exist. Otherwise it is printed.")  # fmt: skip
+@click.pass_obj
+def migrate_command(invocation: Invocation, target: Path | None) -> None:
+    """Write a configuration of the original's anew, in today's words, each change explained; -t shows a diff."""
+    from s3napback.commands import migrate
+
+    if target is not None and len(invocation.paths) > 1:
+        raise click.UsageError("--to takes one configuration: give -c once")
+    invocation.run_each(lambda path: migrate.migrate(path, target, say_file, test=invocation.test))

@@ -7,7 +7,7 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -15,32 +15,14 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from s3napback import __version__, ending, standing
-from s3napback.beginning import init_command
-from s3napback.command_group import (
-    AS_OF,
-    CommandGroup,
-    OwnFile,
-    SeveralKeys,
-    day,
-    given,
-    past,
-    require_none_of_the_run,
-    stand_somewhere,
-    whole_number,
-    whole_path,
-)
+from s3napback.command_group import HELP, CommandGroup, day, require_none_of_the_run, stand_somewhere
 from s3napback.errors import EXIT_BUG, EXIT_WARNINGS, Interrupted, LockHeld
-from s3napback.exercise import drill_command, verify_command
 from s3napback.formatting import printable
-from s3napback.helping import help_command
 from s3napback.letters import note_outcome
 from s3napback.logs import finish, log_lines, say_last
-from s3napback.looking import diff_command, find_command, history_command, ls_command
-from s3napback.overview import doctor_command, list_command, report_command, schedule_command, status_command
-from s3napback.peeking import dump_command
 from s3napback.records import dataclass
 from s3napback.scarcity import foreseen
-from s3napback.speaking import confirm, drop_unwritten_errors, say, say_file
+from s3napback.speaking import drop_unwritten_errors, say
 from s3napback.zones import require_local_time, zone_warning
 
 if TYPE_CHECKING:
@@ -64,14 +46,60 @@ DEFAULT_CONFIGURATION = "s3napback"
 _MILD = (0, EXIT_WARNINGS, LockHeld.exit_code)
 """Nothing has failed. Whoever does not mind these must not be shown one of them where something has."""
 
-
-_FILE = OwnFile(exists=True, dir_okay=False, path_type=Path)
-
 logger = logging.getLogger("s3napback")
+
+
+def _beginning() -> Sequence[click.Command]:
+    from s3napback.beginning import init_command, migrate_command
+
+    return init_command, migrate_command
+
+
+def _exercise() -> Sequence[click.Command]:
+    from s3napback.exercise import drill_command, verify_command
+
+    return drill_command, verify_command
+
+
+def _helping() -> Sequence[click.Command]:
+    from s3napback.helping import help_command
+
+    return (help_command,)
+
+
+def _looking() -> Sequence[click.Command]:
+    from s3napback.looking import diff_command, find_command, history_command, ls_command
+
+    return diff_command, find_command, history_command, ls_command
+
+
+def _overview() -> Sequence[click.Command]:
+    from s3napback import overview as module
+
+    looking = module.doctor_command, module.list_command, module.schedule_command, module.status_command
+    return *looking, module.prune_command, module.report_command
+
+
+def _restoring() -> Sequence[click.Command]:
+    from s3napback.restoring import dump_command, restore_command
+
+    return dump_command, restore_command
+
+
+_COMMANDS = {
+    _beginning: ("init", "migrate"),
+    _exercise: ("drill", "verify"),
+    _helping: (HELP,),
+    _looking: ("diff", "find", "history", "ls"),
+    _overview: ("doctor", "list", "prune", "report", "schedule", "status"),
+    _restoring: ("dump", "restore"),
+}
+"""What gives commands, and their names, by which one of them is asked for: the nightly run needs none."""
 
 
 @click.group(
     cls=CommandGroup,
+    later=_COMMANDS,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=EXIT_CODES,
@@ -112,8 +140,8 @@ def command_line(
     """Back up what the configurations name: the nightly run, unless a COMMAND says otherwise."""
     if context.invoked_subcommand is not None:
         require_none_of_the_run(context, force=force, full=full, take_over=take_over, strict=strict)
-    if context.invoked_subcommand == help_command.name:
-        return  # it is there when nothing else is well
+    if context.invoked_subcommand == HELP:
+        return
     stand_somewhere(context)
     from s3napback.config.loading import configuration_paths
     from s3napback.logs import configure_logging
@@ -203,140 +231,6 @@ def _run_one(path: Path, day: date, options: BackupOptions, *, test: bool, debug
         tally = backup.run(configuration, day, options)
     note_outcome(path.stem, f"{tally.done} done, {tally.skipped} skipped, {tally.failed} failed")
     return tally.exit_code_of(options.strict)
-
-
-_AT = click.option(
-    "--at", callback=past, default=None, metavar="WHEN", help="A date, a time, yesterday, '3 days ago', or an "
-    "archive's key; otherwise the newest.",
-)  # fmt: skip
-_FROM = click.option(
-    "--from", "origin", callback=given, metavar="NAME", help="Only from this Cycle, or archives of this name."
-)
-
-
-@command_line.command("prune")
-@click.option("--yes", is_flag=True, help="Delete it, in place of only showing it.")
-@click.option("--unowned", is_flag=True, help="Also archives under names that no block of the configuration claims.")
-@click.option("--original", is_flag=True, help="What the original tool left, and nothing else.")
-@click.option(
-    "--upload-age", callback=whole_number(0, 36_500), default="7", metavar="DAYS", help="Unfinished uploads that are "
-    "as old, 7 days otherwise; younger ones may be another machine's that is at work.",
-)  # fmt: skip
-@click.pass_obj
-def prune_command(invocation: Invocation, *, yes: bool, unowned: bool, original: bool, upload_age: int) -> None:
-    """Show, and with --yes delete, what the rotation no longer needs."""
-    from s3napback.commands import prune
-    from s3napback.config.loading import load_configuration
-
-    delete = yes and not invocation.test
-    invocation.run_each(
-        lambda path: prune.prune(
-            load_configuration(path),
-            invocation.day,
-            say,
-            delete=delete,
-            unowned=unowned,
-            original=original,
-            upload_age=upload_age,
-        ),
-        has_heading=True,
-    )
-
-
-@command_line.command("migrate")
-@click.option("--to", "target", callback=whole_path, type=click.Path(path_type=Path), metavar="NEW.conf",
-    help="Write it there; the file must not exist. Otherwise it is printed.")  # fmt: skip
-@click.pass_obj
-def migrate_command(invocation: Invocation, target: Path | None) -> None:
-    """Write a configuration of the original's anew, in today's words, each change explained; -t shows a diff."""
-    from s3napback.commands import migrate
-
-    if target is not None and len(invocation.paths) > 1:
-        raise click.UsageError("--to takes one configuration: give -c once")
-    invocation.run_each(lambda path: migrate.migrate(path, target, say_file, test=invocation.test))
-
-
-@command_line.command("restore", cls=SeveralKeys)
-@click.argument("source")
-@click.argument("paths", nargs=-1, metavar="[PATH]...")
-@click.option("--to", "where", required=True, callback=whole_path, metavar="WHERE", help="A directory that is new or "
-    "empty; for a database a new file, or - for standard output; for Subversion a new repository, or - for its dumps.",
-)  # fmt: skip
-@_AT
-@AS_OF
-@_FROM
-@click.option("--keys", multiple=True, metavar="KEY...", help="The chain, named by hand, the FULL first: for "
-    "copies that lost their metadata.")  # fmt: skip
-@click.option("--in-place", is_flag=True, help="Merge into a directory that holds something, deleting nothing.")
-@click.option("--strict-metadata", "strict", is_flag=True, help="Restore nothing of a directory, unless the target "
-    "takes all owners, permissions, attributes and devices.")  # fmt: skip
-@click.option("--staging", callback=given, metavar="DIR", help="Prepare the restore of a directory in this folder, not "
-    "in WHERE.")  # fmt: skip
-@click.option("--yes", "agreed", is_flag=True, help="Do not ask before --in-place.")
-@click.option("--passphrase-file", type=_FILE, metavar="FILE", help="Where the gpg key's passphrase stands.")
-@click.option("--require-signature", is_flag=True, help="Restore only what GpgSignKey has signed.")
-@click.option("--original", is_flag=True, help="Only what the original tool left; otherwise if nothing else is as old.")
-@click.option("-t", "-n", "--test", is_flag=True, help="Tell what would be fetched, in which order, and touch nothing.")
-@click.pass_obj
-def restore_command(
-    invocation: Invocation,
-    /,
-    *,
-    source: str,
-    paths: tuple[str, ...],
-    where: str,
-    at: str | None,
-    as_of: datetime | None,
-    origin: str | None,
-    keys: tuple[str, ...],
-    in_place: bool,
-    strict: bool,
-    staging: str | None,
-    agreed: bool,
-    passphrase_file: Path | None,
-    require_signature: bool,
-    original: bool,
-    test: bool,
-) -> None:
-    """Restore SOURCE, or only PATHs of a directory, as of a day."""
-    from s3napback.commands import restore
-    from s3napback.config.loading import load_for_reading as load
-
-    if len(invocation.paths) > 1:
-        raise click.UsageError("restore works with one configuration: give -c once")
-    if not all((source, where, *paths)):
-        raise click.UsageError("SOURCE, PATH or WHERE is empty: a variable of the shell may not be set")
-    request = restore.RestoreRequest(
-        source=source,
-        where=Path(where),
-        paths=paths,
-        at=at or "",
-        origin=origin or "",
-        keys=keys,
-        in_place=in_place,
-        strict=strict,
-        staging=Path(staging) if staging else None,
-        agreed=agreed,
-        passphrase_file=passphrase_file,
-        require_signature=require_signature,
-        original=original,
-        test=test or invocation.test,
-    )
-    invocation.run_each(lambda path: restore.restore(load(path, as_of), request, invocation.day, say, confirm))
-
-
-command_line.add_command(init_command)
-command_line.add_command(list_command)
-for _command in (ls_command, find_command, history_command, diff_command):
-    command_line.add_command(_command)
-command_line.add_command(dump_command)
-command_line.add_command(verify_command)
-command_line.add_command(drill_command)
-command_line.add_command(schedule_command)
-command_line.add_command(status_command)
-command_line.add_command(report_command)
-command_line.add_command(doctor_command)
-command_line.add_command(help_command)
 
 
 def _exit_code(action: Callable[[], int]) -> int:

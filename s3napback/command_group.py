@@ -18,6 +18,10 @@ from s3napback.ownership import require_own
 from s3napback.regexes import regex
 from s3napback.speaking import cannot_be_written
 
+Given = Callable[[], Sequence[click.Command]]
+
+HELP = "help"
+"""The command that is there when nothing else is well."""
 ALIASES: Mapping[str, str] = {"snapshots": "list", "check": "verify"}
 """What other backup programs call a command, and ours."""
 _NIGHTLY = frozenset({"run", "backup", "create", "save", "snapshot"})
@@ -186,6 +190,19 @@ AS_OF = click.option(
 )  # fmt: skip
 
 
+AT = click.option(
+    "--at", callback=past, metavar="WHEN", help="A date, a time, yesterday, '3 days ago', or an archive's key; "
+    "otherwise the newest.",
+)  # fmt: skip
+FROM = click.option(
+    "--from", "origin", callback=given, metavar="NAME", help="Only from this Cycle, or archives of this name."
+)
+PASSPHRASE = click.option(
+    "--passphrase-file", type=OwnFile(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+    help="Where the gpg key's passphrase stands.",
+)  # fmt: skip
+
+
 def stand_somewhere(context: click.Context) -> None:
     """Leave a current folder that has been removed: tar does not begin there, and the nightly run needs nothing of it.
 
@@ -221,17 +238,25 @@ class SeveralKeys(click.Command):
 
 
 class CommandGroup(click.Group):
-    """Commands with general options that may stand before the command or behind it."""
+    """Commands with general options that may stand before the command or behind it.
 
-    def __init__(self, *args: Any, **attributes: Any) -> None:
-        """See ``click``."""
+    Most are added when one of them is looked at: their modules are not imported before.
+    """
+
+    def __init__(self, *args: Any, later: Mapping[Given, Sequence[str]], **attributes: Any) -> None:
+        """See ``click``.
+
+        Args:
+            later: what gives commands, and the names of these.
+        """
         super().__init__(*args, **attributes)
+        self._later = {name: give for give, names in later.items() for name in names}
         teach(self)
 
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
         """See ``click``. The parameters of commands learn to propose what they take."""
         super().add_command(cmd, name)
-        cmd.epilog = f"More of it: s3napback help {cmd.name}" if cmd.name != "help" else None
+        cmd.epilog = f"More of it: s3napback help {cmd.name}" if cmd.name != HELP else None
         teach(cmd)
 
     def main(self, *args: Any, **extra: Any) -> Any:
@@ -260,17 +285,30 @@ class CommandGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """See ``click``, which cuts sentences short where a terminal is narrow."""
-        commands = [(name, self.commands[name]) for name in self.list_commands(ctx)]
         with formatter.section("Commands"):
-            formatter.write_dl([(name, each.get_short_help_str(_WHOLE)) for name, each in commands if not each.hidden])
+            formatter.write_dl([(name, each.get_short_help_str(_WHOLE)) for name, each in self.every(ctx).items()])
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """See ``click``. General options behind the command are moved in front of it."""
         return super().parse_args(ctx, self._general_first(ctx, args))
 
+    def every(self, ctx: click.Context | None = None) -> Mapping[str, click.Command]:
+        """All commands by their names, in order."""
+        context = ctx or click.Context(self)
+        found = ((name, self.get_command(context, name)) for name in self.list_commands(context))
+        return {name: command for name, command in found if command}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """See ``click``."""
+        return sorted({*super().list_commands(ctx), *self._later})
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """See ``click``."""
-        return super().get_command(ctx, ALIASES.get(cmd_name, cmd_name))
+        name = ALIASES.get(cmd_name, cmd_name)
+        if name in self._later and name not in self.commands:
+            for command in self._later[name]():
+                self.add_command(command)
+        return super().get_command(ctx, name)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -283,7 +321,7 @@ class CommandGroup(click.Group):
                 raise click.UsageError(
                     f"{error.message} The nightly run has no name: leave the word out", ctx
                 ) from error
-            if near := alike(args[0].lower(), [*self.commands, *ALIASES], 1):
+            if near := alike(args[0].lower(), [*self.list_commands(ctx), *ALIASES], 1):
                 raise click.UsageError(f"{error.message} Did you mean {near[0]!r}?", ctx) from error
             named = [*ctx.params.get("arguments", ()), *(word for word in args if not word.startswith("-"))]
             written = shlex.join(part for word in named for part in ("-c", str(word)))

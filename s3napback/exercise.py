@@ -7,34 +7,24 @@ from pathlib import Path
 
 import click
 
-from s3napback.command_group import AS_OF, ExistingPath, OwnFile, given, past, whole_number
+from s3napback.command_group import AS_OF, AT, FROM, PASSPHRASE, ExistingPath, given, whole_number
 from s3napback.overview import Invocation
 from s3napback.speaking import say
 
 _FOLDER = ExistingPath(exists=True, file_okay=False, path_type=Path)
 
 
-_AT = click.option(
-    "--at", callback=past, default=None, metavar="WHEN", help="A date, a time, yesterday, '3 days ago', or an "
-    "archive's key; otherwise the newest.",
-)  # fmt: skip
-_FROM = click.option(
-    "--from", "origin", callback=given, metavar="NAME", help="Only from this Cycle, or archives of this name."
-)
-_SECRET = OwnFile(exists=True, dir_okay=False, path_type=Path)
-
-
 @click.command("verify")
 @click.argument("source", required=False, callback=given)
-@_AT
+@AT
 @AS_OF
-@_FROM
+@FROM
 @click.option("--all", "every", is_flag=True, help="Every archive that can be restored, not only the newest chain.")
 @click.option("--keyless", is_flag=True, help="Check stored bytes against their sums, where the secret key is not.")
 @click.option(
     "--compare", "against_live", is_flag=True, help="Compare the state of directories with what is there now."
 )
-@click.option("--passphrase-file", type=_SECRET, metavar="FILE", help="Where the gpg key's passphrase stands.")
+@PASSPHRASE
 @click.option("--original", is_flag=True, help="What the original tool left, be it of SOURCE or all of it.")
 @click.pass_obj
 def verify_command(
@@ -69,8 +59,8 @@ def verify_command(
 
 @click.command("drill")
 @click.argument("source", required=False, callback=given)
-@_AT
-@_FROM
+@AT
+@FROM
 @click.option("--due", is_flag=True, help="Only what DrillEvery asks for, the oldest proof first.")
 @click.option("--longest", type=click.FloatRange(0, 10_000), default=0, metavar="HOURS",
     help="Begin nothing more after so many hours.")  # fmt: skip
@@ -79,8 +69,7 @@ def verify_command(
 @click.option("--against-live", is_flag=True, help="Hold directories against what is there now, too.")
 @click.option("--scratch", type=_FOLDER, metavar="DIR", help="Where to restore to; otherwise TempDir.")
 @click.option("--keep", type=_FOLDER, metavar="DIR", help="Leave what was restored in this folder.")
-@click.option("--passphrase-file", type=_SECRET, metavar="FILE",
-    help="Where the gpg key's passphrase stands.")  # fmt: skip
+@PASSPHRASE
 @click.option("--original", is_flag=True, help="What the original tool left, be it of SOURCE or all of it.")
 @click.pass_obj
 def drill_command(

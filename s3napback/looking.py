@@ -5,25 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from s3napback.command_group import AS_OF, OwnFile, all_past, given, past
+from s3napback.command_group import AS_OF, AT, FROM, PASSPHRASE, all_past, given, past
 from s3napback.overview import Invocation
 from s3napback.speaking import say, say_bytes
 
 if TYPE_CHECKING:
     from s3napback.commands.looking import LookRequest, Output
 
-_AT = click.option("--at", callback=past, metavar="WHEN", help="A date, a time, yesterday, '3 days ago', or an "
-    "archive's key; otherwise the newest.")  # fmt: skip
-_FROM = click.option(
-    "--from", "origin", callback=given, metavar="NAME", help="Only from this Cycle, or archives of this name."
-)
-_PASSPHRASE = click.option("--passphrase-file", type=OwnFile(exists=True, dir_okay=False, path_type=Path),
-    metavar="FILE", help="Where the gpg key's passphrase stands.")  # fmt: skip
 _SIGNATURE = click.option("--require-signature", is_flag=True, help="Believe only what GpgSignKey has signed.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 _NAMES = click.option("-0", "--null", "as_names", is_flag=True, help="Print names alone, as they are, each ended by a "
@@ -34,7 +26,7 @@ Command = Callable[..., None]
 
 def _reading(command: Command) -> Command:
     """The options that all of these commands have."""
-    for option in (_SIGNATURE, _PASSPHRASE, _JSON, _FROM, AS_OF):
+    for option in (_SIGNATURE, PASSPHRASE, _JSON, FROM, AS_OF):
         command = option(command)
     return command
 
@@ -72,7 +64,7 @@ def _require_words(command: str, invocation: Invocation, *words: str) -> None:
 @click.argument("source")
 @click.argument("path", required=False)
 @click.option("-R", "--recursive", "is_deep", is_flag=True, help="Also all that lies in folders.")
-@_AT
+@AT
 @_NAMES
 @_reading
 @click.pass_obj

@@ -1,4 +1,4 @@
-"""The part of the command line that looks at the whole: what is there, how things stand, and what will be done."""
+"""The part of the command line that looks at the whole: what is there, how things stand, what will be done, or go."""
 
 from __future__ import annotations
 
@@ -152,3 +152,32 @@ def doctor_command(invocation: Invocation, *, as_json: bool) -> None:
 def _columns(*, otherwise: int) -> int:
     """How wide the terminal is that gets the result, or a number where that is none."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else otherwise
+
+
+@click.command("prune")
+@click.option("--yes", is_flag=True, help="Delete it, in place of only showing it.")
+@click.option("--unowned", is_flag=True, help="Also archives under names that no block of the configuration claims.")
+@click.option("--original", is_flag=True, help="What the original tool left, and nothing else.")
+@click.option(
+    "--upload-age", callback=whole_number(0, 36_500), default="7", metavar="DAYS", help="Unfinished uploads that are "
+    "as old, 7 days otherwise; younger ones may be another machine's that is at work.",
+)  # fmt: skip
+@click.pass_obj
+def prune_command(invocation: Invocation, *, yes: bool, unowned: bool, original: bool, upload_age: int) -> None:
+    """Show, and with --yes delete, what the rotation no longer needs."""
+    from s3napback.commands import prune
+    from s3napback.config.loading import load_configuration
+
+    delete = yes and not invocation.test
+    invocation.run_each(
+        lambda path: prune.prune(
+            load_configuration(path),
+            invocation.day,
+            say,
+            delete=delete,
+            unowned=unowned,
+            original=original,
+            upload_age=upload_age,
+        ),
+        has_heading=True,
+    )

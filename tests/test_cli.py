@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import subprocess
+import sys
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -80,8 +81,18 @@ def test_a_bug_is_called_one_and_does_not_stop_the_other_configurations(caplog: 
     assert details.exc_info
 
 
+def test_every_command_is_given_by_its_name_and_none_is_imported_for_the_nightly_run() -> None:
+    commands = command_line.every()
+    assert [each.name for each in commands.values()] == list(commands)
+    asked = "import sys, s3napback.cli; print(*(name for name in sys.modules if name.startswith('s3napback.')))"
+    modules = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout.split()
+    rooms = {each.callback.__module__ for each in commands.values() if each.callback}
+    assert len(rooms) > 1
+    assert rooms.isdisjoint(modules)
+
+
 def test_several_keys_may_follow_one_option_up_to_the_next() -> None:
-    restore = command_line.commands["restore"]
+    restore = command_line.every()["restore"]
     words = ["/etc", "--to", "out", "--keys", "a-0-FULL", "a-1-DIFF", "--yes"]
     context = restore.make_context("restore", words)
     assert context.params["keys"] == ("a-0-FULL", "a-1-DIFF")
@@ -91,7 +102,7 @@ def test_several_keys_may_follow_one_option_up_to_the_next() -> None:
 
 
 def test_keys_of_the_root_directory_begin_with_a_dash_and_no_key_at_all_is_refused() -> None:
-    restore = command_line.commands["restore"]
+    restore = command_line.every()["restore"]
     context = restore.make_context("restore", ["/", "--keys", "-0-FULL", "-1-DIFF", "--to", "out"])
     assert context.params["keys"] == ("-0-FULL", "-1-DIFF")
     for words in (["/", "--to", "out", "--keys"], ["/", "--keys", "--to", "out"]):

@@ -18,7 +18,7 @@ ROOMS = {
     if (path.suffix == ".py" or (path / "__init__.py").exists()) and not path.name.startswith("__")
 }
 
-TESTED_ELSEWHERE = {"overview.py": "commands/test_schedule.py", "peeking.py": "commands/test_dump.py",
+TESTED_ELSEWHERE = {"overview.py": "commands/test_schedule.py", "restoring.py": "commands/test_dump.py",
                     "looking.py": "browsing/test_commands.py", "exercise.py": "drilling/test_files.py",
                     "beginning.py": "commands/test_init.py", "helping.py": "commands/test_help.py"}  # fmt: skip
 """A command's part of the command line is tried where the command is."""

@@ -50,7 +50,7 @@ def squeezed(text: str) -> str:
 
 def test_every_command_and_topic_has_a_page_and_nothing_else_has(pages: Path) -> None:
     made = {str(path.relative_to(pages)) for path in pages.rglob("*") if path.is_file()}
-    commands = {f"man1/s3napback-{name}.1" for name in command_line.commands}
+    commands = {f"man1/s3napback-{name}.1" for name in command_line.every()}
     topics = {f"man7/s3napback-{path.stem}.7" for path in TOPICS if path.stem not in OF_THE_CONFIGURATION}
     assert made == {"man1/s3napback.1", "man5/s3napback.conf.5", *commands, *topics}
 
@@ -67,9 +67,9 @@ def test_the_index_of_man_pages_takes_each_by_its_name(pages: Path) -> None:
         assert re.fullmatch(rf'{re.escape(str(path))}: "{re.escape(name)} - \S.+"\n', checked("lexgrog", path))
 
 
-@pytest.mark.parametrize("name", ["", *sorted(command_line.commands)])
+@pytest.mark.parametrize("name", ["", *sorted(command_line.every())])
 def test_every_option_stands_in_its_page_with_its_help(pages: Path, name: str) -> None:
-    command = command_line.commands[name] if name else command_line
+    command = command_line.every()[name] if name else command_line
     shown = plain(pages / "man1" / f"{'-'.join(filter(None, ('s3napback', name)))}.1")
     context = click.Context(command, info_name=name)
     options = [option for option in command.params if isinstance(option, click.Option)]
@@ -85,7 +85,7 @@ def test_every_option_stands_in_its_page_with_its_help(pages: Path, name: str) -
 
 def test_every_command_and_exit_code_stands_in_the_program_s_page(pages: Path) -> None:
     shown = plain(pages / "man1" / "s3napback.1")
-    for name, command in command_line.commands.items():
+    for name, command in command_line.every().items():
         assert f" {name} {squeezed(command.help or '')}" in shown
     for page in (shown, plain(pages / "man1" / "s3napback-list.1")):
         assert squeezed(EXIT_CODES.partition("Exit codes:\n")[2]) in page

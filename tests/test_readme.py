@@ -72,10 +72,10 @@ def test_every_option_of_the_nightly_run_is_described() -> None:
     assert sorted(described) == sorted([*options_of(command_line), "`-h`, `--help`"])
 
 
-@pytest.mark.parametrize("name", sorted(command_line.commands))
+@pytest.mark.parametrize("name", sorted(command_line.every()))
 def test_every_option_of_a_command_is_described(name: str) -> None:
     heading = next(each for each in manual.headings() if each == name or each.endswith(f": {name}"))
-    own = options_of(command_line.commands[name])
+    own = options_of(command_line.every()[name])
     assert sorted(manual.first_column(manual.section(heading), "Option")) == sorted(own)
 
 
@@ -155,9 +155,9 @@ def test_every_command_shown_is_understood(words: list[str]) -> None:
     if words == ["--version"]:
         return
     with command_line.make_context("s3napback", list(words)) as context:
-        at = next((number for number, word in enumerate(words) if word in command_line.commands), None)
+        at = next((number for number, word in enumerate(words) if word in command_line.every()), None)
         if at is not None:
-            command_line.commands[words[at]].make_context(words[at], words[at + 1 :], parent=context).close()
+            command_line.every()[words[at]].make_context(words[at], words[at + 1 :], parent=context).close()
 
 
 def test_every_shell_block_is_well_formed() -> None:

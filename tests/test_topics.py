@@ -26,7 +26,7 @@ def test_a_topic_is_shown_whole_without_links_and_marks(name: str) -> None:
         assert block in shown
 
 
-@pytest.mark.parametrize("name", command_line.commands)
+@pytest.mark.parametrize("name", command_line.every())
 def test_a_command_is_a_word_with_its_own_section_and_the_topic_that_it_is_in(name: str) -> None:
     shown = passage(name) or ""
     assert re.match(rf"##+ (?:.*: )?{name}\n", shown)

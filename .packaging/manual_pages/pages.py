@@ -38,7 +38,7 @@ _FILES = (
 def all_pages(topics: Sequence[Topic]) -> Iterator[Page]:
     """Every man page."""
     yield _of_the_program(topics)
-    for name, command in sorted(command_line.commands.items()):
+    for name, command in command_line.every().items():
         yield _of_a_command(name, command, topics)
     yield _of_the_configuration(topics)
     for topic in topics:
@@ -51,7 +51,7 @@ def all_pages(topics: Sequence[Topic]) -> Iterator[Page]:
 
 def _of_the_program(topics: Sequence[Topic]) -> Page:
     context = _context(command_line, PROGRAM)
-    commands = sorted(command_line.commands.items())
+    commands = command_line.every().items()
     content = (
         section("SYNOPSIS", _line("s3napback [-c CONF]... [OPTIONS]"), _line(_BEFORE_A_COMMAND)),
         section("DESCRIPTION", paragraph(_help(command_line))),

@@ -55,7 +55,7 @@ def test_the_list_has_every_topic_and_fits(width: int) -> None:
     assert all(topic.sentence in told for topic in topics.topics().values())
 
 
-@pytest.mark.parametrize("name", command_line.commands)
+@pytest.mark.parametrize("name", command_line.every())
 def test_the_help_of_each_command_names_the_manual(name: str) -> None:
     said = CliRunner().invoke(command_line, [name, "--help"]).output
     assert name == "help" or f"s3napback help {name}" in said

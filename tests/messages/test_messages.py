@@ -72,7 +72,7 @@ def test_no_list_holds_what_is_no_longer_said() -> None:
 
 def _own_options() -> set[str]:
     assert isinstance(command_line, click.Group)
-    every = [command_line, *command_line.commands.values()]
+    every = [command_line, *command_line.every().values()]
     return {name for each in every for option in each.params for name in option.opts} | {"--help"}
 
 
