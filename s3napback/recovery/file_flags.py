@@ -45,21 +45,6 @@ def mount_number(folder: int) -> int:
     return _told("", folder, _MOUNT_ID, _MOUNT_ID_AT)
 
 
-def is_read_only(folder: int) -> bool:
-    """Whether nobody can change anything in a folder: so it is mounted, or is such a subvolume of Btrfs."""
-    if os.fstatvfs(folder).f_flag & os.ST_RDONLY:
-        return True
-    way = f"/proc/self/fd/{folder}"
-    # Of subvolumes nothing else tells. Python does not say why something is not allowed.
-    return not os.access(way, os.W_OK, effective_ids=True) and _access_error(way) == errno.EROFS
-
-
-def _access_error(way: str) -> int:
-    import ctypes  # noqa: PLC0415 - loaded only where it is used
-
-    return ctypes.get_errno() if ctypes.CDLL(None, use_errno=True).access(os.fsencode(way), os.W_OK) else 0
-
-
 def is_sealed(folder: int) -> bool:
     """Whether a folder is encrypted (``fscrypt``), and its key is not there: nothing can be made in it."""
     if not flags_of("", folder) & ENCRYPTED:

@@ -11,13 +11,13 @@ import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import field
 
+from s3napback.mounts import is_read_only
 from s3napback.records import dataclass
 from s3napback.recovery.file_flags import (
     APPEND_ONLY,
     IMMUTABLE,
     MOUNT_ROOT,
     flags_of,
-    is_read_only,
     is_sealed,
     swapped_to,
 )

@@ -16,10 +16,11 @@ from dataclasses import field
 from pathlib import Path
 
 from s3napback.errors import S3napbackError
+from s3napback.mounts import is_read_only
 from s3napback.records import dataclass
 from s3napback.recovery.clashes import TELLS_APART, Folding
 from s3napback.recovery.clearing import Cleared
-from s3napback.recovery.file_flags import APPEND_ONLY, IMMUTABLE, flags_of, is_read_only, is_sealed
+from s3napback.recovery.file_flags import APPEND_ONLY, IMMUTABLE, flags_of, is_sealed
 from s3napback.recovery.folders import (
     Cursor,
     cursor,

@@ -103,3 +103,10 @@ def test_what_cannot_be_put_there_is_told_before_anything_is_changed(
     assert str(caught.value.args[2]).strip().startswith(f"{etc}/a")
     assert [(etc / name).read_text() for name in ("0", "z")] == ["live"] * 2
     assert not leftovers(tmp_path)
+
+
+def test_a_store_in_a_read_only_subvolume_is_told_as_such(site: Site) -> None:
+    site.configure_cycle("Fulls 1")
+    with read_only_subvolume(site.vault):
+        done = site.run(expect=2)
+    assert f"the folder {site.vault} (Bucket file://…) is read-only here" in done.stderr
