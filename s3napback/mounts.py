@@ -7,6 +7,7 @@ have content: it would be archived as zeros, without a word. So do a few of this
 
 from __future__ import annotations
 
+import errno
 import os
 import posixpath
 from collections.abc import Iterator, Sequence
@@ -174,3 +175,25 @@ def _layers(mount: Mount) -> Iterator[str]:
         name, _, value = option.partition("=")
         if name in _LAYERS:
             yield from (posixpath.normpath(unescaped(path)) for path in value.split(":") if path.startswith("/"))
+
+
+def is_read_only(folder: str | int) -> bool:
+    """Whether nobody can change anything in a folder: so it is mounted, or is such a subvolume of Btrfs.
+
+    Args:
+        folder: its path, or its descriptor.
+
+    Raises:
+        OSError: it cannot be looked at.
+    """
+    if os.statvfs(folder).f_flag & os.ST_RDONLY:
+        return True
+    # Of subvolumes nothing else tells. Python does not say why something is not allowed.
+    path = folder if isinstance(folder, str) else f"/proc/self/fd/{folder}"
+    return not os.access(path, os.W_OK, effective_ids=True) and _access_error(path) == errno.EROFS
+
+
+def _access_error(path: str) -> int:
+    import ctypes  # noqa: PLC0415 - loaded only where it is used
+
+    return ctypes.get_errno() if ctypes.CDLL(None, use_errno=True).access(os.fsencode(path), os.W_OK) else 0

@@ -16,6 +16,7 @@ from pathlib import Path
 from s3napback.capabilities import is_bound_by_modes, is_deprived_root
 from s3napback.records import dataclass
 from s3napback.recovery.disks import Disks
+from s3napback.recovery.first_names import FirstNames
 from s3napback.recovery.folders import cursor, entry_mode, go_to, unchanged, walk
 from s3napback.recovery.manners import USUAL_MANNERS, Manners
 from s3napback.recovery.members import ACCESS_LIST, CAPABILITY, DEFAULT_LIST, SET_ID
@@ -91,10 +92,10 @@ class Copier:
     stack: ExitStack
     manners: Manners = USUAL_MANNERS
     disks: Disks = field(default_factory=Disks)
-    _first_names: dict[tuple[int, int], tuple[int, str]] = field(default_factory=dict)
-    _pools: dict[int, int] = field(default_factory=dict)
-    _lone: dict[tuple[int, int], str] = field(default_factory=dict)
     _copied: dict[tuple[int, int], _Names] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._first_names = FirstNames(self.stack, _PREFIX)
 
     @contextmanager
     def noting(self, path: bytes, aspect: Aspect, *others: int) -> Iterator[None]:
@@ -148,7 +149,8 @@ class Copier:
                 place = _Place(f"/proc/self/fd/{folder}/{_COPY}", path, is_folder=False)
                 if not self._stays_bare(status):
                     self._give(f"/proc/self/fd/{source}/{name}", status, before, place)
-                self._remember(status, folder, target)
+                if status.st_nlink > 1:
+                    self._first_names.keep((status.st_dev, status.st_ino), folder, _COPY, target)
             with self.noting(path, Aspect.ENTRY, NO_SUCH_NAME):
                 os.rename(_COPY, new_name or name, src_dir_fd=folder, dst_dir_fd=target)
                 if self.manners.one_by_one:
@@ -181,32 +183,15 @@ class Copier:
 
     def _linked(self, status: os.stat_result, folder: int, path: bytes) -> bool:
         """Make another name of a file that was copied already."""
-        first = self._first_names.get((status.st_dev, status.st_ino))
-        if first is None:
-            if reason := self._lone.get((status.st_dev, status.st_ino)):
-                self.refusals.note(path, Aspect.COPY, reason)
-            return False
+        file = status.st_dev, status.st_ino
         try:
-            os.link(first[1], _COPY, src_dir_fd=first[0], dst_dir_fd=folder, follow_symlinks=False)
+            is_linked = self._first_names.link(file, folder, _COPY)
         except OSError as error:
             self.refusals.note(path, Aspect.COPY, _words(error))
             return False
-        return True
-
-    def _remember(self, status: os.stat_result, folder: int, target: int) -> None:
-        if status.st_nlink < 2:
-            return
-        device = os.fstat(folder).st_dev
-        if device not in self._pools:
-            parent = os.dup(target)
-            self.stack.callback(os.close, parent)
-            self._pools[device] = self.stack.enter_context(private_folder(parent, _PREFIX))[1]
-        pool, name = self._pools[device], str(len(self._first_names))
-        try:
-            os.link(_COPY, name, src_dir_fd=folder, dst_dir_fd=pool, follow_symlinks=False)
-            self._first_names[status.st_dev, status.st_ino] = pool, name
-        except OSError as error:
-            self._lone[status.st_dev, status.st_ino] = _words(error)
+        if reason := self._first_names.why_lone(file):
+            self.refusals.note(path, Aspect.COPY, reason)
+        return is_linked
 
     def give_facts(self, source: int, status: os.stat_result, before: Before, target: int, path: bytes) -> None:
         """Give a folder the owner, permissions, times, lists of access rights and attributes of another.

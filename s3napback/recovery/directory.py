@@ -151,7 +151,7 @@ class DirectoryRestore:
             if self.strict and (replay.foreign or _lines(replay, nature, self.where)):
                 _refuse(replay, nature, self.where)
             publish(staging, tree, gate.top, names, replay.refusals, in_place=self.in_place, manners=at_target)
-        powers.tell(self.where)
+        powers.tell(self.where, replay.refusals)
         _tell(replay, nature, self.where)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from pathlib import Path
 from s3napback.mounts import unescaped
 
 _NO_FOLLOW, _NO_AUTOMOUNT, _EMPTY_PATH = 0x100, 0x800, 0x1000
-IMMUTABLE, APPEND_ONLY, MOUNT_ROOT = 0x10, 0x20, 0x2000
+IMMUTABLE, APPEND_ONLY, ENCRYPTED, MOUNT_ROOT = 0x10, 0x20, 0x800, 0x2000
 """Attributes that ``statx(2)`` tells (``<linux/stat.h>``); the first two are those of chattr(1)."""
 
 _ATTRIBUTES_AT = 8
@@ -42,6 +43,17 @@ def flags_of(name: str, folder: int) -> int:
 def mount_number(folder: int) -> int:
     """Which mount a folder is reached by, as the first field in the kernel's list; 0 where that is not told."""
     return _told("", folder, _MOUNT_ID, _MOUNT_ID_AT)
+
+
+def is_sealed(folder: int) -> bool:
+    """Whether a folder is encrypted (``fscrypt``), and its key is not there: nothing can be made in it."""
+    if not flags_of("", folder) & ENCRYPTED:
+        return False
+    try:
+        os.close(os.open(".", os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=folder))
+    except OSError as error:
+        return error.errno == errno.ENOKEY
+    return False
 
 
 def _told(name: str, folder: int, mask: int, place: int) -> int:

@@ -11,8 +11,16 @@ import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import field
 
+from s3napback.mounts import is_read_only
 from s3napback.records import dataclass
-from s3napback.recovery.file_flags import APPEND_ONLY, IMMUTABLE, MOUNT_ROOT, flags_of, swapped_to
+from s3napback.recovery.file_flags import (
+    APPEND_ONLY,
+    IMMUTABLE,
+    MOUNT_ROOT,
+    flags_of,
+    is_sealed,
+    swapped_to,
+)
 from s3napback.recovery.folders import Cursor, entry_mode, names_in
 from s3napback.recovery.private import tell_of_leftovers
 from s3napback.recovery.room import CopyingRoom
@@ -20,7 +28,8 @@ from s3napback.recovery.staging import PREFIX
 
 OF_ANOTHER_KIND = "a folder would meet another kind of file, or a symbolic link, or the other way round"
 
-_READ_ONLY = "it lies in a file system that is mounted read-only"
+_READ_ONLY = "it lies in a file system that is mounted read-only, or in a read-only subvolume of Btrfs"
+_SEALED = "it is encrypted (fscrypt), and its key is not there"
 
 
 @dataclass(frozen=True)
@@ -77,12 +86,16 @@ class MergeSurvey:
             self.target.leave()
 
     def _entered(self, name: str, *, changes: bool) -> Obstacle | None:
-        """Go into a folder, on both sides; what is in the way if it shall be changed itself."""
+        """Go into a folder, on both sides; what is in the way of it, or of what is to be put there.
+
+        Args:
+            changes: it shall be changed itself.
+        """
         self.source.enter(name)
         self.target.enter(name)
-        if changes and os.fstatvfs(self.target.descriptor).f_flag & os.ST_RDONLY:
-            return Obstacle("/".join(self.target.names), _READ_ONLY)
-        return None
+        folder = self.target.descriptor
+        reason = _SEALED if is_sealed(folder) else _READ_ONLY if changes and is_read_only(folder) else ""
+        return Obstacle("/".join(self.target.names), reason) if reason else None
 
     def _below(self) -> Iterator[Obstacle]:
         top = self.source.depth
@@ -163,7 +176,7 @@ def _not_ours(name: str, folder: int) -> str:
 
 def _no_place_in(folder: int) -> str:
     """Why entries of a folder cannot be made or replaced; empty if nothing speaks against it."""
-    if os.fstatvfs(folder).f_flag & os.ST_RDONLY:
+    if is_read_only(folder):
         return _READ_ONLY
     if attributes := flags_of("", folder) & (IMMUTABLE | APPEND_ONLY):
         return f"its folder is {'immutable (chattr +i)' if attributes & IMMUTABLE else 'append-only (chattr +a)'}"

@@ -13,10 +13,14 @@ from s3napback.formatting import printable
 from s3napback.records import dataclass
 from s3napback.recovery.folders import Cursor, cursor, go_to_parent, walk
 from s3napback.recovery.members import CAPABILITY, SET_ID
+from s3napback.recovery.refusals import Aspect, Refusals
 
 logger = logging.getLogger("s3napback")
 
 _MOST_SHOWN = 20
+_MOST_KNOWN = 10_000
+_DEVICE, _SET_ID, _CAPABILITIES = "device", "setuid or setgid", "capabilities"
+_GIVEN_BY = {_SET_ID: Aspect.POWER, _CAPABILITIES: Aspect.CAPABILITIES}
 
 
 @dataclass
@@ -24,25 +28,33 @@ class Powers:
     """What was found.
 
     Attributes:
-        found: the first of them, each with what it is.
-        count: of all.
+        found: the first of them by their paths in the restored tree, each with what it is.
+        more: so many others were found.
     """
 
-    found: list[str] = field(default_factory=list)
-    count: int = 0
+    found: list[tuple[str, str]] = field(default_factory=list)
+    more: int = 0
 
     def note(self, path: str, power: str) -> None:
-        """Take in one, by its path in the restored tree."""
-        self.count += 1
-        if len(self.found) < _MOST_SHOWN:
-            self.found.append(f"{printable(path)} ({power})")
+        """Take in one."""
+        if len(self.found) < _MOST_KNOWN:
+            self.found.append((path, power))
+        else:
+            self.more += 1
 
-    def tell(self, where: Path) -> None:
-        """Say what lies below WHERE now; nothing if there is nothing."""
-        if self.count:
-            shown = ", ".join(f"{where}/{each}" for each in self.found)
-            more = f", and {self.count - len(self.found)} more" if self.count > len(self.found) else ""
+    def tell(self, where: Path, refusals: Refusals) -> None:
+        """Say what lies below WHERE now, which has not taken everything; nothing if there is nothing."""
+        found = [each for each in self.found if not _lacks(refusals, *each)]
+        there = [f"{where}/{printable(path)} ({power})" for path, power in found]
+        if there or self.more:
+            hidden = len(there[_MOST_SHOWN:]) + self.more
+            more = f", and {hidden} more" if hidden else ""
+            shown = ", ".join(there[:_MOST_SHOWN])
             logger.warning("programs with rights of their owners, or devices, were restored: %s%s", shown, more)
+
+
+def _lacks(refusals: Refusals, path: str, power: str) -> bool:
+    return refusals.lacks(os.fsencode(path), *((_GIVEN_BY[power],) if power in _GIVEN_BY else ()))
 
 
 def powers_in(tree: int, names: Sequence[str]) -> Powers:
@@ -79,12 +91,12 @@ def _powers_at(name: str, folder: int) -> Iterator[tuple[str, str]]:
 def _power(name: str, folder: int) -> str:
     mode = os.lstat(name, dir_fd=folder).st_mode
     if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
-        return "device"
+        return _DEVICE
     if not stat.S_ISREG(mode):
         return ""
     if mode & SET_ID:
-        return "setuid or setgid"
-    return "capabilities" if _has_capabilities(f"/proc/self/fd/{folder}/{name}") else ""
+        return _SET_ID
+    return _CAPABILITIES if _has_capabilities(f"/proc/self/fd/{folder}/{name}") else ""
 
 
 def _has_capabilities(path: str) -> bool:

@@ -108,6 +108,14 @@ class Refusals:
         """Whether nothing says that the path is not in the restored tree."""
         return not NOT_THERE & self._found.get(path, {}).keys()
 
+    def lacks(self, path: bytes, *aspects: Aspect) -> bool:
+        """Whether a path is not in the restored tree, or a folder above it is not, or it has not what is asked for."""
+        if self._found.get(path, {}).keys() & set(aspects):
+            return True
+        while path and self.is_there(path):
+            path = path.rpartition(b"/")[0]
+        return bool(path)
+
     def lines(self, where: Path) -> Iterator[str]:
         """What to tell people: a heading for each aspect and reason, below it the first paths."""
         groups: dict[tuple[Aspect, str], list[bytes]] = {what: [] for what in self._more}

@@ -167,14 +167,9 @@ class Replay:
     def _look_at_last(self, names: Sequence[str], nearby: Sequence[str], unread: Unread) -> None:
         tree = self.staging.tree
         self.staging.finish()
-        require_all(tree, [name for name in names if not self._is_refused(_path(name))], nearby, unread)
+        require_all(tree, [name for name in names if not self.refusals.lacks(_path(name))], nearby, unread)
         with cursor(tree, is_own=True) as place:
             self.refusals.keep(lambda path: not self.refusals.is_there(path) or _exists(place, path))
-
-    def _is_refused(self, path: bytes) -> bool:
-        while path and self.refusals.is_there(path):
-            path = path.rpartition(b"/")[0]
-        return bool(path)
 
     def there(self, names: Sequence[str]) -> Sequence[str]:
         """Those of some names that are in the tree.
@@ -183,7 +178,7 @@ class Replay:
             UnusableTarget: none is, since the target does not take them.
         """
         with looking_into_it(), cursor(self.staging.tree, is_own=True) as place:
-            found = [name for name in names if _exists(place, _path(name)) and not self._is_refused(_path(name))]
+            found = [name for name in names if _exists(place, _path(name)) and not self.refusals.lacks(_path(name))]
         if not found:
             raise UnusableTarget("nothing was restored:", *self.refusals.lines(self.staging.where))
         return found
@@ -232,7 +227,7 @@ class Replay:
         with looking_into_it():
             self._take_in(reading.passed, reviews)
         for name, reason in unbrought.items():
-            if not self._is_refused(_path(name)):
+            if not self.refusals.lacks(_path(name)):
                 self.refusals.note(_path(name), Aspect.ENTRY, reason)
         return reading
 

@@ -16,10 +16,11 @@ from dataclasses import field
 from pathlib import Path
 
 from s3napback.errors import S3napbackError
+from s3napback.mounts import is_read_only
 from s3napback.records import dataclass
 from s3napback.recovery.clashes import TELLS_APART, Folding
 from s3napback.recovery.clearing import Cleared
-from s3napback.recovery.file_flags import APPEND_ONLY, IMMUTABLE, flags_of
+from s3napback.recovery.file_flags import APPEND_ONLY, IMMUTABLE, flags_of, is_sealed
 from s3napback.recovery.folders import (
     Cursor,
     cursor,
@@ -268,8 +269,8 @@ def _is_writable(folder: int) -> bool:
     # One of one's own that is read-only is opened while something is made in it.
     is_own = status.st_uid == os.geteuid() and status.st_mode & 0o500 == 0o500
     is_allowed = is_own or os.access(f"/proc/self/fd/{folder}", os.W_OK | os.X_OK, effective_ids=True)
-    is_read_only = os.fstatvfs(folder).f_flag & os.ST_RDONLY or flags_of("", folder) & (IMMUTABLE | APPEND_ONLY)
-    return is_allowed and not is_read_only
+    is_shut = flags_of("", folder) & (IMMUTABLE | APPEND_ONLY) or is_read_only(folder) or is_sealed(folder)
+    return is_allowed and not is_shut
 
 
 def _made_inside(name: str, folder: int, stack: ExitStack) -> int:

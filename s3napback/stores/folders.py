@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from s3napback.durable import sync_folder
 from s3napback.errors import StoreError, StoreUnreachable, UnusableStore
+from s3napback.mounts import is_read_only
 
 _LOOKS_AFTER = (0.0, 0.5, 2.0)
 """Seconds before each look for a new name: some file systems show an older listing for a moment."""
@@ -174,10 +175,11 @@ def _refusal(root: Path, *, for_writing: bool) -> str:
         if unseen := _unseen(root, error):
             return unseen
     with suppress(OSError):
-        if for_writing and os.statvfs(root).f_flag & os.ST_RDONLY:
+        if for_writing and is_read_only(str(root)):
             return (
                 f"{_called(root)} is read-only here; if systemd started this, write ReadWritePaths={root} below "
-                "[Service] (systemctl edit s3napback.service), else mount the disk for writing"
+                "[Service] (systemctl edit s3napback.service), else mount the disk for writing, or let its subvolume "
+                f"be written to (btrfs property set {root} ro false)"
             )
     return _forbidden(root, for_writing=for_writing)
 

@@ -302,3 +302,28 @@ def test_what_a_killed_restore_has_left_is_named_and_nobody_else_s_is(
     assert str(left) in said
     subprocess.run(["sh", "-c", said.partition("remove it with: ")[2]], check=True)
     assert leftovers(where) == [theirs]
+
+
+def test_powers_that_the_target_has_not_taken_are_not_told_as_restored(
+    site: Site, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.configure("")
+    source = tmp_path / "program"
+    source.write_text("x")
+    subprocess.run(["setcap", "cap_net_raw+ep", str(source)], check=True)
+    capability = os.getxattr(source, "security.capability").decode("ascii")
+    members = (
+        (file_member("etc/program", pax_headers={"SCHILY.xattr.security.capability": capability}), b"x"),
+        (file_member("etc/setuid", mode=0o4755), b"x"),
+    )
+    put_archive(site, 0, tar_of(*members))
+    bare = tmp_path / "bare"
+    bare.mkdir(mode=0o755)
+    mount(bare, "-t", "ramfs", "ramfs")
+    try:
+        with pytest.raises(Incomplete, match="capabilities not set"):
+            restore_here(site, "/etc", bare, staging=tmp_path, in_place=True, agreed=True)
+    finally:
+        subprocess.run(["umount", str(bare)], check=True)
+    (said,) = [record.getMessage() for record in caplog.records if "rights of their owners" in record.getMessage()]
+    assert said.endswith(f"were restored: {bare}/etc/setuid (setuid or setgid)")
