@@ -9,6 +9,8 @@ from s3napback.start import (
     use_utf8,
 )
 
+_INTERRUPTED = 130  # as a run by SIGINT
+
 
 def main() -> None:
     """Run the command line, taking nothing from the current folder."""
@@ -18,9 +20,13 @@ def main() -> None:
     use_utf8()
     keep_docstrings()
     seek_cycles_seldom()
-    from s3napback.cli import main as run
+    try:
+        from s3napback.cli import main as run
 
-    run()
+        run()
+    except KeyboardInterrupt:
+        # Nothing has been begun yet; from then on signals are caught.
+        raise SystemExit(_INTERRUPTED) from None
 
 
 if __name__ == "__main__":

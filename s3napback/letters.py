@@ -95,6 +95,7 @@ def _post(handler: logging.handlers.SMTPHandler, record: logging.LogRecord) -> N
     """
     import smtplib  # noqa: PLC0415 - most runs send no mail
 
+    _require_addresses(handler)
     where = f"{handler.mailhost}:{handler.mailport or smtplib.SMTP_PORT}"
     try:
         with _connected(handler) as host:
@@ -106,6 +107,19 @@ def _post(handler: logging.handlers.SMTPHandler, record: logging.LogRecord) -> N
     if refused:
         told = "; ".join(f"{name}: {code} {_words(said)}" for name, (code, said) in refused.items())
         raise Unwritten(f"could not hand its mail to {where} for all of its recipients: {told}")
+
+
+def _require_addresses(handler: logging.handlers.SMTPHandler) -> None:
+    """Refuse what smtplib stumbles over.
+
+    Raises:
+        Unwritten: nobody is named who sends the letter, or who gets it.
+    """
+    from email.utils import getaddresses  # noqa: PLC0415 - as above
+
+    for named, addresses in (("a sender", [handler.fromaddr]), ("recipients", handler.toaddrs)):
+        if not any(address.strip('"') for _name, address in getaddresses(list(map(str, addresses)))):
+            raise Unwritten(f"cannot write: logging.ini names no address of {named}")
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import json
 import os
 import threading
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
@@ -102,7 +102,7 @@ class StoreState:
 
     @contextmanager
     def workplace(self, name: str) -> Iterator[Path]:
-        """The folder of a name, private and free of leftovers before and after; the place for a working snapshot.
+        """The folder of a name, private and free of leftovers before and after, but for an upload's note.
 
         Raises:
             StateError: it cannot be made, or is not private.
@@ -112,7 +112,7 @@ class StoreState:
             with self._folders:
                 for each in (self._root, folder):
                     _make_private(each)
-            self._discard_rubbish(folder)
+            self._discard_rubbish(folder, {_UPLOADING})
         except OSError as error:
             raise StateError(f"cannot use {folder}: {error.strerror}") from error
         try:
@@ -120,7 +120,7 @@ class StoreState:
         finally:
             # What cannot be removed now, the next workplace removes; it must not hide how the work ended.
             with suppress(OSError, StateError):
-                self._discard_rubbish(folder)
+                self._discard_rubbish(folder, {_UPLOADING})
                 # Another source may begin at this moment.
                 with self._folders:
                     for each in (folder, self._root):
@@ -172,25 +172,28 @@ class StoreState:
             raise StateError(f"cannot write the state in {folder}: {error.strerror}") from error
 
     def note_upload(self, name: str, key: str, identity: str) -> None:
-        """Note an archive, within a name's workplace, before its first byte: if nothing undoes it, the next run does.
+        """Note an archive, within a name's workplace, before its first byte; the commit, or who undoes it, forgets it.
 
         Raises:
             StateError: it cannot be written.
         """
         path = self.folder(name) / _UPLOADING
         try:
+            self.forget_upload(name)
             write_private(path, f"{key}\0{identity}".encode("utf-8", "surrogateescape"))
         except OSError as error:
             raise StateError(f"cannot write {path}: {error.strerror}") from error
 
+    def forget_upload(self, name: str) -> None:
+        """Forget the archive that was noted: it has not arrived."""
+        (self.folder(name) / _UPLOADING).unlink(missing_ok=True)
+
     def noted_upload(self, name: str) -> BegunUpload | None:
-        """The archive that a run of this name was at when it was killed; None if none was."""
-        try:
+        """The archive of which a run of this name did not learn whether it arrived; None if there is none."""
+        with suppress(OSError, ChangeableByOthers):
             note = read_own_file(self.folder(name) / _UPLOADING)[0].decode("utf-8", "surrogateescape")
-        except (OSError, ChangeableByOthers):
-            return None
-        key, _, identity = note.partition("\0")
-        return BegunUpload(key, identity)
+            return BegunUpload(*note.partition("\0")[::2])
+        return None
 
     def locks(self, name: str) -> Ledger:
         """What is remembered of the locks of a name's archives; nothing if that is lost or damaged.
@@ -225,7 +228,7 @@ class StoreState:
         except OSError as error:
             raise StateError(f"cannot write {folder / _LOCKS}: {error.strerror}") from error
 
-    def _discard_rubbish(self, folder: Path) -> None:
+    def _discard_rubbish(self, folder: Path, kept: Collection[str] = ()) -> None:
         try:
             state = _read_state(folder / _STATE)
         except FileNotFoundError:
@@ -236,7 +239,7 @@ class StoreState:
             memories = [link.memory for link in state.history.chain if link.memory]
             wanted = {_STATE, _LOCKS, *(memory.snapshot for memory in memories), *(memory.index for memory in memories)}
         for file in folder.iterdir():
-            if file.name not in wanted and file.suffix != OWED:
+            if file.name not in wanted and file.name not in kept and file.suffix != OWED:
                 file.unlink(missing_ok=True)
 
 

@@ -192,6 +192,24 @@ def test_a_recipient_that_is_refused_is_told_though_others_have_got_it(site: Sit
     assert len(mail_host.letters) == 1
 
 
+@pytest.mark.parametrize(
+    ("written", "instead", "told"),
+    [
+        ("'a@example.org'", "''", "a sender"),
+        ("'a@example.org'", "'\"'", "a sender"),
+        ("['b@example.org', 'c@example.org']", "[]", "recipients"),
+        ("['b@example.org', 'c@example.org']", "['', '<>']", "recipients"),
+    ],
+)
+def test_who_sends_or_gets_nothing_is_told_as_such(
+    site: Site, mail_host: MailHost, monkeypatch: pytest.MonkeyPatch, written: str, instead: str, told: str
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "INI", INI.replace(written, instead))
+    done = run(site, mail_host, host="localhost")
+    assert f"the log handler mail cannot write: logging.ini names no address of {told}; there is no mail" in done.stderr
+    assert not mail_host.letters
+
+
 @pytest.mark.parametrize("strict", [True, False])
 def test_a_mail_that_cannot_be_sent_is_a_warning(site: Site, strict: bool) -> None:
     done = run(site, free_port(), "", *(["--strict"] if strict else []))

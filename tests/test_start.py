@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 
 import pytest
 
@@ -73,3 +74,21 @@ def test_a_umask_that_is_turned_against_its_user_closes_nothing_to_later_runs(si
     # Neither is it said that the target takes no permissions.
     assert (done.returncode, "permissions" in done.stderr) == (0, False)
     assert [path.read_text() for path in (site.root / "out").rglob("file")] == ["x"]
+
+
+EARLY = """
+import os, signal, sys
+class Finder:
+    def find_spec(self, name, *_others):
+        if name == "s3napback.cli":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+from s3napback.__main__ import main
+main()
+"""
+"""Ctrl-C while the program is being loaded."""
+
+
+def test_what_is_interrupted_before_it_has_begun_says_nothing() -> None:
+    done = subprocess.run([sys.executable, "-c", EARLY, "list"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

@@ -28,7 +28,7 @@ from s3napback.backup.context import RunContext
 from s3napback.backup.lasting import telling_of_keys
 from s3napback.backup.locking import Locking
 from s3napback.backup.owing import OwedSum, forget_owed
-from s3napback.backup.slots import SlotWatch
+from s3napback.backup.slots import SlotWatch, noted_upload
 from s3napback.catalogue.indexes import index_key
 from s3napback.catalogue.sums import SumNote, format_sum, sum_key, sum_metadata
 from s3napback.chains import History, Link, Memory, SourceState, Stored, abbreviated, extended_chain, with_stored
@@ -214,8 +214,7 @@ class _Making:
                 spooled = stack.enter_context(spool(stream, self.context.temp_dir))
                 stream, expected_size = spooled, spooled.size
             measured = Measured(stream)
-            self.context.state.note_upload(self.plan.job.name, self.plan.key, record.id)
-            with self._noting_lack_of_parts():
+            with self._noting_lack_of_parts(), noted_upload(self.context, self.plan, record.id, measured):
                 stored = self.context.store.put(
                     self.plan.key, measured, metadata, expected_size=expected_size, lock_until=self.locking.until
                 )

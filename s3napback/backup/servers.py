@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from ipaddress import IPv6Address, ip_address
+from contextlib import suppress
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from s3napback.config.mysql_options import MYSQL_RULES
 from s3napback.config.option_rules import Rules
@@ -11,7 +12,7 @@ from s3napback.config.postgresql_options import POSTGRESQL_RULES
 from s3napback.config.settings import Job
 from s3napback.kinds import MYSQL, POSTGRESQL
 
-_HERE = frozenset({"localhost", "localhost.localdomain", "ip6-localhost"})
+_HERE = frozenset({"localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback"})
 _THIS_MACHINE = "this machine"
 
 
@@ -45,13 +46,19 @@ def _named(rules: Rules, words: tuple[str, ...]) -> frozenset[str]:
 def _plain(name: str) -> str:
     """One name of a host that has several."""
     host = name.lower().rstrip(".")
-    own = socket.gethostname().lower()
-    if host in _HERE or host.startswith(("/", "@")) or host in (own, own.partition(".")[0]):
-        return _THIS_MACHINE
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return host
+    address = _address(host)
+    if address is None:
+        is_own = host.partition(".")[0] == socket.gethostname().lower().partition(".")[0]
+        return _THIS_MACHINE if is_own or host in _HERE or host.startswith(("/", "@")) else host
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
         address = address.ipv4_mapped
     return _THIS_MACHINE if address.is_loopback or address.is_unspecified else str(address)
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    """An address, also one in a short form that the C library takes: ``127.1``."""
+    with suppress(ValueError):
+        return ip_address(host)
+    with suppress(OSError):
+        return ip_address(socket.inet_aton(host))
+    return None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from functools import partial
 
 from s3napback.archives import Owner
@@ -12,8 +14,9 @@ from s3napback.backup.context import RunContext
 from s3napback.crews import begin, result_of
 from s3napback.deciding.facts import Held
 from s3napback.deciding.plans import Plan, why_in_vain, why_not_replaced
-from s3napback.errors import SourceRefused
+from s3napback.errors import SourceRefused, StoreError, StoreUnreachable
 from s3napback.stores import StoredObject
+from s3napback.streams.spooling import Measured
 
 FRESH_SECONDS = 60.0
 """For which an answer counts: making an archive may take hours, in which another machine may have filled the slot."""
@@ -64,3 +67,21 @@ class SlotWatch:
         reason = reason or why_in_vain(run, plan, key, held, self._known)
         if reason:
             raise SourceRefused(reason, "owner")
+
+
+@contextmanager
+def noted_upload(context: RunContext, plan: Plan, identity: str, sent: Measured) -> Iterator[None]:
+    """Note an archive while it is on its way, and longer if nobody knows whether it has arrived.
+
+    Of one that had come to its end neither the store's silence nor a signal tells: the store may have taken it, or take
+    it yet, and the next run must not think that another machine has made it.
+    """
+    context.state.note_upload(plan.job.name, plan.key, identity)
+    try:
+        yield
+    except BaseException as error:
+        is_refused = isinstance(error, StoreError) and not isinstance(error, StoreUnreachable)
+        if is_refused or not sent.is_whole:
+            with suppress(OSError):
+                context.state.forget_upload(plan.job.name)
+        raise

@@ -322,6 +322,11 @@ def is_cold(archive: CataloguedArchive) -> bool:
     return stored.storage_class in COLD_CLASSES and 'ongoing-request="false"' not in stored.restore_state
 
 
+def _is_coming_out(archive: CataloguedArchive) -> bool:
+    """Whether the store has been asked for one in cold storage, and is at it."""
+    return 'ongoing-request="true"' in archive.stored.restore_state
+
+
 def cold_advice(
     chain: Sequence[CataloguedArchive], configuration: Configuration, sums: Mapping[str, StoredObject]
 ) -> tuple[str, ...]:
@@ -344,10 +349,11 @@ def cold_advice(
         request = f"--version-id VERSION {request}"
     if any(tiers) and not all(tiers):
         request = f"{request} (where it is ARCHIVE_ACCESS or DEEP_ARCHIVE_ACCESS, '{{}}' in place of Days=7)"
+    asked = [_is_coming_out(archive) for archive in cold]
     lines = [
         f"{archive.key} lies in cold storage ({archive.stored.storage_class})"
         + (f", version {archive.stored.version_id}" if archive.stored.version_id else "")
-        + (", and its restoration is under way" if "true" in archive.stored.restore_state else "")
+        + (", and its restoration is under way" if _is_coming_out(archive) else "")
         for archive in cold
     ]
     lines += [
@@ -355,8 +361,12 @@ def cold_advice(
         for key in map(sum_key, (archive.key for archive in cold if archive.record and not archive.record.recipients))
         if key in sums and sums[key].storage_class in COLD_CLASSES
     ]
+    if all(asked):
+        # A store refuses to be asked twice.
+        return (*lines, "Wait until the store has brought out what lies in cold storage (hours), and run again")
+    others = " whose restoration is not under way" * any(asked)
     return (
         *lines,
-        "Ask the store to bring each of them out, wait until it has (hours), and run again:",
+        f"Ask the store to bring each of them out{others}, wait until it has (hours), and run again:",
         f"  aws {endpoint}s3api restore-object --bucket {settings.bucket} --key KEY {request}",
     )

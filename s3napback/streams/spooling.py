@@ -21,10 +21,12 @@ class Measured:
 
     Attributes:
         size: bytes that have passed.
+        is_whole: all of them have.
     """
 
     def __init__(self, source: ByteSource) -> None:
         self.size = 0
+        self.is_whole = False
         self._source = source
         self._hash = hashlib.sha256()
 
@@ -40,6 +42,7 @@ class Measured:
             # In small pieces, so that the stages before us refill their pipes while we hash.
             count = self._source.readinto(buffer[filled : filled + _HASH_BLOCK])
             if not count:
+                self.is_whole = True
                 break
             self._hash.update(buffer[filled : filled + count])
             filled += count

@@ -57,6 +57,37 @@ def test_a_checksum_that_an_earlier_version_stored_cold_blocks_nothing(tmp_path:
     assert "1 done, 0 skipped, 0 failed" in site.run().stderr
 
 
+def test_what_the_store_is_bringing_out_already_is_not_to_be_asked_for_again(
+    tmp_path: Path, moto: S3Server, faulty: Callable[[S3Server], FaultyS3]
+) -> None:
+    """Amazon refuses that (RestoreAlreadyInProgress); moto brings out at once."""
+    proxy = faulty(moto)
+    site = Site(tmp_path / "site", proxy.server)
+    site.configure_cycle("Diffs 6", general="StorageClass GLACIER")
+    for day in range(2):
+        (site.source / f"file{day}").write_text("words")
+        site.run(day=day)
+    full, diff = sorted(site.archive_keys(), key=lambda key: key.endswith("DIFF"))
+
+    def come_out(request: Request, forward: Forward) -> Answer | None:
+        found = forward(request)
+        return replace(found, headers={**found.headers, "x-amz-restore": 'ongoing-request="true"'})
+
+    def told() -> str:
+        site.environment["XDG_CACHE_HOME"] = str(tmp_path / f"cache{len(proxy.seen)}")
+        return site.run("restore", str(site.source), "--to", str(tmp_path / "out"), day=1, expect=1).stderr
+
+    proxy.add(Fault("HeadObject", come_out, key=full))
+    some = told()
+    assert f"{diff} lies in cold storage (GLACIER)\n" in some
+    assert "Ask the store to bring each of them out whose restoration is not under way" in some
+    proxy.add(Fault("HeadObject", come_out, key=diff))
+    every = told()
+    assert every.count("and its restoration is under way") == 2
+    assert "Wait until the store has brought out what lies in cold storage" in every
+    assert "restore-object" not in every
+
+
 def locked_bucket(server: S3Server, name: str) -> str:
     client = server.client()
     client.create_bucket(Bucket=name, ObjectLockEnabledForBucket=True)

@@ -1,0 +1,74 @@
+"""An archive that has arrived, and of which its run did not learn that, is not taken for another machine's."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.faulty_s3 import Answer, Fault, FaultyS3, Forward, Request, reset
+from tests.servers import S3Server
+from tests.site import Site
+from tests.waiting import becomes
+
+ARCHIVE = ".*-(FULL|DIFF)"
+
+
+@pytest.fixture
+def proxy(moto: S3Server, faulty: Callable[[S3Server], FaultyS3]) -> FaultyS3:
+    return faulty(moto)
+
+
+@pytest.fixture
+def site(tmp_path: Path, proxy: FaultyS3) -> Site:
+    site = Site(tmp_path / "site", proxy.server)
+    (site.source / "file").write_text("content")
+    site.configure_cycle("Diffs 3\nFulls 2", general="StallTimeout 1")
+    for day in range(2):
+        site.run(day=day)
+    return site
+
+
+def taken_slowly(request: Request, forward: Forward) -> Answer:
+    """Nothing is answered for a while."""
+    taken = forward(request)
+    time.sleep(0.8)
+    return taken
+
+
+def lose_answer(site: Site, proxy: FaultyS3) -> None:
+    """The store is away as soon as it has taken the archive."""
+    proxy.add(Fault("PutObject", reset(after=True), key=ARCHIVE))
+    proxy.add(Fault("HeadObject", lambda request, forward: forward(request), nth=(1, 2), key=ARCHIVE))
+    proxy.add(Fault("HeadObject", reset(), key=ARCHIVE))
+    assert "1 failed" in site.run("-f", day=1, expect=1).stderr
+
+
+def interrupt(site: Site, proxy: FaultyS3) -> None:
+    """A signal comes while the store takes the archive."""
+    proxy.add(Fault("PutObject", taken_slowly, key=ARCHIVE))
+    seen = len(proxy.seen)
+    running = subprocess.Popen(
+        site.command("-f", day=1), env=site.full_environment(), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
+    assert becomes(lambda: any(each.operation == "PutObject" for each in proxy.seen[seen:]), 60)
+    running.terminate()
+    assert running.wait(30) == 128 + signal.SIGTERM
+    proxy.wait_until_idle()
+
+
+@pytest.mark.parametrize("end", [lose_answer, interrupt])
+def test_what_a_run_did_not_learn_of_is_no_other_machines(
+    site: Site, proxy: FaultyS3, end: Callable[[Site, FaultyS3], None]
+) -> None:
+    (key,) = (key for key in site.archive_keys() if key.endswith("DIFF"))
+    before = site.metadata(key)["s3napback-id"]
+    end(site, proxy)
+    proxy.clear()
+    assert site.metadata(key)["s3napback-id"] != before
+    site.run("--strict", day=2)
+    assert not list(site.diff_dir.rglob("uploading"))
