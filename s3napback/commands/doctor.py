@@ -21,6 +21,8 @@ from s3napback.doctor.machine import (
     check_starting,
     check_tools,
 )
+from s3napback.doctor.sources import PART as SOURCES
+from s3napback.doctor.sources import check_sources
 from s3napback.errors import ConfigurationError, S3napbackError
 from s3napback.foresight.early_deletion import early_deletions
 from s3napback.stores.s3_examining import Right
@@ -68,6 +70,7 @@ def _parts(
     yield "configuration", lambda: check_configuration(configuration, early_deletions(configuration))
     yield "keys", lambda: check_keys(configuration, today)
     yield "tools", lambda: check_tools(configuration.jobs)
+    yield SOURCES, lambda: check_sources(configuration, states)
     yield "folders", lambda: check_folders(configuration)
     yield "room", lambda: check_room(configuration, states)
     yield PART, lambda: check_store(configuration)
