@@ -69,7 +69,7 @@ def _parts(
     states = [*state_of(configuration).all()] if _can_open(configuration) else []
     yield "configuration", lambda: check_configuration(configuration, early_deletions(configuration))
     yield "keys", lambda: check_keys(configuration, today)
-    yield "tools", lambda: check_tools(configuration.jobs)
+    yield "tools", lambda: check_tools(configuration.jobs, configuration.notices)
     yield SOURCES, lambda: check_sources(configuration, states)
     yield "folders", lambda: check_folders(configuration)
     yield "room", lambda: check_room(configuration, states)

@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 
 from s3napback.chains import SourceState
-from s3napback.config.settings import Configuration, Job
+from s3napback.config.settings import Configuration, Job, Notices
 from s3napback.doctor.checks import Check, bad, good, unknown
 from s3napback.encryption.gpg import prepare_encryption
 from s3napback.errors import S3napbackError, UnusableConfiguration
@@ -30,6 +30,8 @@ _PROGRAMS: Mapping[str, Sequence[tuple[str, ...]]] = {
     SUBVERSION_DIR.name: (("svnadmin",), ("svnlook",)),
 }
 """By kind of source, of each line one program."""
+
+_NO_NOTICES = Notices()
 
 _LEAST_ROOM = 100 << 20
 """Bytes beside what is there already: a snapshot and an index are written beside the old ones."""
@@ -72,8 +74,8 @@ def check_keys(configuration: Configuration, today: date) -> Iterator[Check]:
     yield from (bad(part, "encryption", warning) for warning in warnings)
 
 
-def check_tools(jobs: Sequence[Job]) -> Iterator[Check]:
-    """Whether the programs are there that the sources need."""
+def check_tools(jobs: Sequence[Job], notices: Notices = _NO_NOTICES) -> Iterator[Check]:
+    """Whether the programs are there that the sources need, and those that are told how a run went."""
     part = "tools"
     if any(map(needs_tar, jobs)):
         try:
@@ -84,9 +86,22 @@ def check_tools(jobs: Sequence[Job]) -> Iterator[Check]:
         found = next(filter(None, map(shutil.which, names)), None)
         subject = " or ".join(names)
         yield good(part, subject, f"it is {found}") if found else bad(part, subject, "it is not on PATH: install it")
+    for subject, program in _own_programs(jobs, notices):
+        if shutil.which(program) is None:
+            yield bad(part, subject, why_no_program(program))
+
+
+def _own_programs(jobs: Sequence[Job], notices: Notices) -> Iterator[tuple[str, str]]:
+    """What the configuration has of the user's own programs, with what each is for."""
+    for name, command in (("OnSuccess", notices.on_success), ("OnFailure", notices.on_failure)):
+        if command:
+            yield name, command[0]
     for job in jobs:
-        if job.kind == COMMAND.name and shutil.which(job.settings.run[0]) is None:
-            yield bad(part, str(job.source), why_no_program(job.settings.run[0]))
+        settings = job.settings
+        hooks = {"Before": settings.before, "After": settings.after, "Drill": settings.drill}
+        if job.kind == COMMAND.name:
+            yield str(job.source), settings.run[0]
+        yield from ((f"{job.source}, {name}", command[0]) for name, command in hooks.items() if command)
 
 
 def check_folders(configuration: Configuration) -> Iterator[Check]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from s3napback.chains import History, Link, SourceState
-from s3napback.config.settings import Configuration, EncryptionSettings, Job, JobSettings, StoreSettings
+from s3napback.config.settings import Configuration, EncryptionSettings, Job, JobSettings, Notices, StoreSettings
 from s3napback.doctor.checks import Check, Outcome
 from s3napback.doctor.machine import (
     check_configuration,
@@ -78,6 +78,13 @@ def test_programs_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setenv("PATH", str(tmp_path))
     found = outcomes(check_tools(jobs))
     assert found == [(name, Outcome.BAD) for name in ("tar", "pg_dump", "psql", "Command words")]
+
+
+def test_programs_of_ones_own_that_are_missing_are_named() -> None:
+    hooked = JobSettings(before=("/nowhere/mount", "x"), after=("sh",), drill=("no-such-judge",))
+    found = outcomes(check_tools([replace(job(), settings=hooked)], Notices(on_success=("true",), on_failure=("/no",))))
+    wrong = [subject for subject, outcome in found if outcome is Outcome.BAD]
+    assert wrong == ["OnFailure", "Directory /etc, Before", "Directory /etc, Drill"]
 
 
 def test_folders_that_cannot_be_used_are_named(tmp_path: Path) -> None:
