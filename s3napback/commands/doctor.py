@@ -26,7 +26,7 @@ from s3napback.doctor.sources import check_sources
 from s3napback.errors import ConfigurationError, S3napbackError
 from s3napback.foresight.early_deletion import early_deletions
 from s3napback.stores.s3_examining import Right
-from s3napback.surroundings import configured_store, examined_bucket
+from s3napback.surroundings import configured_store, examined_bucket, home_folder
 
 logger = logging.getLogger("s3napback")
 
@@ -75,7 +75,7 @@ def _parts(
     yield "room", lambda: check_room(configuration, states)
     yield PART, lambda: check_store(configuration)
     yield "schedule", lambda: check_schedule(configuration, states, today)
-    yield "start", lambda: check_starting(root)
+    yield "start", lambda: check_starting(root, home=_home())
 
 
 def _looked(part: tuple[str, Callable[[], Iterator[Check]]]) -> list[Check]:
@@ -86,6 +86,13 @@ def _looked(part: tuple[str, Callable[[], Iterator[Check]]]) -> list[Check]:
     except (S3napbackError, OSError) as error:
         logger.debug("details", exc_info=True)
         return [bad(name, "look", str(error))]
+
+
+def _home() -> Path | None:
+    try:
+        return home_folder()
+    except S3napbackError:
+        return None
 
 
 def _can_open(configuration: Configuration) -> bool:

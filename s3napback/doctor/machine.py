@@ -38,6 +38,7 @@ _LEAST_ROOM = 100 << 20
 
 _CRON = ("etc/crontab", "etc/cron.d/*", "etc/cron.daily/*", "var/spool/cron/crontabs/*", "var/spool/cron/*")
 _UNITS = ("etc/systemd/system/*.timer", "usr/lib/systemd/system/*.timer", "lib/systemd/system/*.timer")
+_OWN_UNITS = ".config/systemd/user"
 _NAMED = regex(r"^[^#\n]*s3napback", re.MULTILINE)
 _DRILLS = regex(r"^ExecStart=.*\bdrill\b", re.MULTILINE)
 
@@ -175,18 +176,23 @@ def check_schedule(configuration: Configuration, states: Sequence[SourceState], 
         yield good("schedule", "sources", f"{counted(current, 'source')} with a backup as new as the cycle says")
 
 
-def check_starting(root: Path, read: Callable[[Path], str] = Path.read_text) -> Iterator[Check]:
+def check_starting(
+    root: Path, read: Callable[[Path], str] = Path.read_text, home: Path | None = None
+) -> Iterator[Check]:
     """Whether anything starts the nightly run: lines of cron, and timers of systemd that are enabled.
 
     Args:
         root: of the file system.
         read: reads a file.
+        home: the folder of a user whose own timers count as well.
     """
     part, subject = "start", "nightly run"
     found: list[str] = []
     hidden: list[str] = []
     off: list[Path] = []
-    paths = sorted(path for pattern in (*_CRON, *_UNITS) for path in root.glob(pattern) if path.is_file())
+    places = [(root, pattern) for pattern in (*_CRON, *_UNITS)] + ([(home, f"{_OWN_UNITS}/*.timer")] if home else [])
+    paths = sorted(path for top, pattern in places for path in top.glob(pattern) if path.is_file())
+    enabled = [root / "etc/systemd/system", *([home / _OWN_UNITS] if home else [])]
     # /lib is a link to /usr/lib on most systems
     for path in {path.resolve(): path for path in paths}.values():
         try:
@@ -194,7 +200,7 @@ def check_starting(root: Path, read: Callable[[Path], str] = Path.read_text) -> 
         except (OSError, UnicodeDecodeError):
             hidden.append(str(path))
             continue
-        if is_meant and (path.suffix != ".timer" or any(root.glob(f"etc/systemd/system/*.wants/{path.name}"))):
+        if is_meant and (path.suffix != ".timer" or any(any(top.glob(f"*.wants/{path.name}")) for top in enabled)):
             found.append(str(path))
         elif is_meant:
             off.append(path)
@@ -205,7 +211,8 @@ def check_starting(root: Path, read: Callable[[Path], str] = Path.read_text) -> 
         yield good(part, subject, f"it is started by {', '.join(found)}")
         return
     for path in off:
-        yield bad(part, path.name, f"{path} is not enabled: systemctl enable --now {path.name}")
+        own = "--user " if home and path.is_relative_to(home) else ""
+        yield bad(part, path.name, f"{path} is not enabled: systemctl {own}enable --now {path.name}")
     if hidden:
         yield unknown(part, subject, f"nothing that starts it was found, and {', '.join(hidden)} cannot be read")
     else:

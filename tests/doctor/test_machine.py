@@ -156,6 +156,18 @@ def test_a_timer_starts_it_once_it_is_enabled(tmp_path: Path) -> None:
     assert [each.outcome for each in check_starting(tmp_path)] == [Outcome.GOOD]
 
 
+def test_a_timer_of_an_ordinary_user_starts_it_too(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    timer = home / ".config/systemd/user/mine.timer"
+    write(timer, "[Unit]\nDescription=s3napback, every night\n")
+    found = list(check_starting(tmp_path, home=home))
+    assert "systemctl --user enable --now mine.timer" in found[0].found
+    wants = timer.parent / "timers.target.wants" / timer.name
+    wants.parent.mkdir()
+    wants.symlink_to(timer)
+    assert [each.outcome for each in check_starting(tmp_path, home=home)] == [Outcome.GOOD]
+
+
 def test_a_timer_that_a_package_brought_is_named_once_and_only_where_nothing_else_starts_it(tmp_path: Path) -> None:
     write(tmp_path / "usr/lib/systemd/system/s3napback.timer", "[Unit]\nDescription=Nightly backup by s3napback\n")
     (tmp_path / "lib").symlink_to("usr/lib")
