@@ -195,9 +195,11 @@ class Invocation:
             click.UsageError: there is none.
         """
         if not self.paths:
+            from s3napback.commands.init import own_one
+
             raise click.UsageError(
                 f"no configuration given, and there is no /etc/s3napback/{DEFAULT_CONFIGURATION}.conf; "
-                "name one with -c CONF"
+                f"name one with -c CONF{own_one()}"
             )
 
         def act(path: Path) -> int:

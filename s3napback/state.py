@@ -39,7 +39,7 @@ _NEW_STATE = "state.json.new"
 _UPLOADING = "uploading"
 _LOCKS = "locks.json"
 OWED = ".owed"  # ends the names of files that stay beside state until what they speak of is done
-_LOCK = "lock"
+LOCK = "lock"
 _INSTANCE = "instance"
 _LONGEST_INSTANCE = 1_000
 _ELSEWHERE = "set DiffDir to a folder that can be written to; under systemd, ReadWritePaths names it"
@@ -256,7 +256,7 @@ def locked(diff_dir: Path, holder: str) -> Iterator[None]:
         ChangeableByOthers: DiffDir or the lock is not our own; nothing was written to it.
         UnusableDiffDir: the lock file cannot be opened, or its file system has no locks.
     """
-    path = diff_dir / _LOCK
+    path = diff_dir / LOCK
     try:
         descriptor = open_own_for_writing(path)
     except OSError as error:
@@ -284,7 +284,7 @@ def require_own_diff_dir(diff_dir: Path) -> None:
         ChangeableByOthers: it is not our own.
         UnusableDiffDir: it cannot be looked at, or written to.
     """
-    lock = diff_dir / _LOCK
+    lock = diff_dir / LOCK
     try:
         require_own_for_writing(lock)
     except OSError as error:

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from s3napback.backup.unfinished import cut_off
 from s3napback.errors import ChangeableByOthers, LockHeld, StateError, UnusableDiffDir
 from s3napback.state import locked, require_own_diff_dir
 from tests.hostile.mounts import served
+from tests.site import Site
 
 PROJECT = Path(__file__).parents[1]
 
@@ -51,6 +53,25 @@ def test_the_lock_of_a_killed_process_stops_nobody(diff_dir: Path) -> None:
         process.send_signal(signal.SIGKILL)
     with locked(diff_dir, "second"), pytest.raises(LockHeld, match="second"), locked(diff_dir, "third"):
         pass
+
+
+def test_status_knows_that_a_run_was_killed_until_the_next_one(site: Site) -> None:
+    site.configure_cycle("")
+    site.run()
+    told = "the last run here did not end"
+    assert cut_off(site.diff_dir) == cut_off(site.diff_dir / "none") == ""
+    with locked(site.diff_dir, "process 17"):
+        assert cut_off(site.diff_dir) == ""
+        assert told not in site.run("status").stderr
+    # As a killed one leaves it.
+    (site.diff_dir / "lock").write_text("process 17, since then, site.conf\n")
+    for options in ((), ("--check",)):
+        assert (
+            f"{told}: it was killed, or the machine went down (process 17, "
+            in site.run("status", *options, expect=None).stderr
+        )
+    site.run("-f")
+    assert told not in site.run("status").stderr
 
 
 def test_children_do_not_inherit_the_lock(diff_dir: Path) -> None:

@@ -19,7 +19,7 @@ from s3napback.backup.beside import put_sum
 from s3napback.backup.context import RunContext
 from s3napback.backup.locking import lock_of
 from s3napback.backup.tally import NOTHING, Tally
-from s3napback.catalogue.sums import SumNote, format_sum, sum_metadata
+from s3napback.catalogue.sums import SumNote, format_sum, parse_sum, sum_metadata
 from s3napback.errors import S3napbackError, StoreUnreachable
 from s3napback.ownership import read_own_file
 from s3napback.records import dataclass
@@ -63,6 +63,16 @@ def forget_owed(state: StoreState, name: str, identity: str) -> None:
     # If it stays, the next run writes the same once more.
     with suppress(OSError):
         (state.folder(name) / f"{identity}{OWED}").unlink(missing_ok=True)
+
+
+def owed_note(state: StoreState, key: str, identity: str) -> SumNote | None:
+    """What the checksum of an archive will say that is owed here; None if none is, or it cannot be read."""
+    for path in state.place.folder.glob(f"*/*{OWED}"):
+        with suppress(S3napbackError, OSError):
+            owed = _read(path)
+            if owed is not None and (owed.key, owed.id) == (key, identity):
+                return parse_sum(owed.text.encode(errors="surrogateescape"))
+    return None
 
 
 def write_owed(context: RunContext) -> Tally:

@@ -39,7 +39,8 @@ PARALLEL_REQUESTS = 32
 _AHEAD = "it was stored before that, so its machine's clock was ahead, and it counts as older than all others"
 _UNCLEAR = (
     "either this machine's clock is behind now, or that one's was ahead. If it was, backups made since count as older: "
-    "see “s3napback list”, and name the one to be restored: --at KEY"
+    "see “s3napback list”, and name the one to be restored: --at KEY. To be rid of it before the rotation fills its "
+    "slot anew, delete it in the store, and run “s3napback prune --yes”"
 )
 
 

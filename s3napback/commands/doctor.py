@@ -21,10 +21,12 @@ from s3napback.doctor.machine import (
     check_starting,
     check_tools,
 )
+from s3napback.doctor.sources import PART as SOURCES
+from s3napback.doctor.sources import check_sources
 from s3napback.errors import ConfigurationError, S3napbackError
 from s3napback.foresight.early_deletion import early_deletions
 from s3napback.stores.s3_examining import Right
-from s3napback.surroundings import configured_store, examined_bucket
+from s3napback.surroundings import configured_store, examined_bucket, home_folder
 
 logger = logging.getLogger("s3napback")
 
@@ -67,12 +69,13 @@ def _parts(
     states = [*state_of(configuration).all()] if _can_open(configuration) else []
     yield "configuration", lambda: check_configuration(configuration, early_deletions(configuration))
     yield "keys", lambda: check_keys(configuration, today)
-    yield "tools", lambda: check_tools(configuration.jobs)
+    yield "tools", lambda: check_tools(configuration.jobs, configuration.notices)
+    yield SOURCES, lambda: check_sources(configuration, states)
     yield "folders", lambda: check_folders(configuration)
     yield "room", lambda: check_room(configuration, states)
     yield PART, lambda: check_store(configuration)
     yield "schedule", lambda: check_schedule(configuration, states, today)
-    yield "start", lambda: check_starting(root)
+    yield "start", lambda: check_starting(root, home=_home())
 
 
 def _looked(part: tuple[str, Callable[[], Iterator[Check]]]) -> list[Check]:
@@ -83,6 +86,13 @@ def _looked(part: tuple[str, Callable[[], Iterator[Check]]]) -> list[Check]:
     except (S3napbackError, OSError) as error:
         logger.debug("details", exc_info=True)
         return [bad(name, "look", str(error))]
+
+
+def _home() -> Path | None:
+    try:
+        return home_folder()
+    except S3napbackError:
+        return None
 
 
 def _can_open(configuration: Configuration) -> bool:

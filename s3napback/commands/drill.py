@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import field
 from datetime import date, datetime, timedelta, timezone
 
@@ -154,9 +154,16 @@ class _Drills:
                 last = never if seen is None or is_none else seen.moment
                 # A drill on a schedule begins at the same hour each time, and ends later.
                 is_due = now - last >= timedelta(days=job.settings.drill_every) - timedelta(hours=12)
-                if (is_due or (seen and not seen.is_good)) and source not in found:
+                is_due = is_due or (seen is not None and (not seen.is_good or self._has_newer_bad(source)))
+                if is_due and source not in found:
                     found[source] = last
         return sorted(found, key=lambda source: (found[source], source))
+
+    def _has_newer_bad(self, source: str) -> bool:
+        """Whether what was proven is older than what cannot be restored."""
+        with suppress(S3napbackError):  # is told when it is proven
+            return bool(self.holdings.chain_with_problems(source, "", self.today)[1])
+        return False
 
     def _keys_of(self, job: Job) -> dict[str, list[str]]:
         """The archives of what a job stands for, by source."""
@@ -235,7 +242,10 @@ class _Drills:
         for remark in proven.remarks:
             self.say(f"  {remark}")
         self._remember(chain[-1], is_good=True, said=proven.said)
-        if not self._is_sample(source):
+        if problems:
+            day = _day(chain[-1])
+            self.say(f"{source}: NOT PROVEN: the state of {day} is, and what is said above cannot be restored")
+        elif not self._is_sample(source):
             self.fresh.add(str(source))
         return not problems
 

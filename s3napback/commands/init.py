@@ -89,6 +89,15 @@ def default_path() -> Path:
     return (Path(base) if base.startswith("/") else home_folder() / ".config") / "s3napback" / "s3napback.conf"
 
 
+def own_one() -> str:
+    """How an ordinary user names what ``init`` has made for him, as a clause; empty if it is not there."""
+    try:
+        path = default_path()
+    except UnusableConfiguration:
+        return ""
+    return f", as {shell_command(['-c', str(path)])}, which is there" if os.path.isfile(path) else ""  # noqa: PTH113
+
+
 def found(
     path: Path,
     wishes: Wishes,

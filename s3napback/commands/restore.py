@@ -37,7 +37,7 @@ from s3napback.recovery.registry import Restore, Restorer, UnclearRequest, Wante
 from s3napback.recovery.single_file import TO_STANDARD_OUTPUT
 from s3napback.recovery.staging import UnusableTarget
 from s3napback.recovery.unread import said_of, unread_in
-from s3napback.rotation import day_date
+from s3napback.rotation import day_date, day_number
 from s3napback.screen import above
 from s3napback.standing import asking_until, working_on
 
@@ -149,7 +149,8 @@ def restore(
         raise StoredCold(*advice)
     if request.in_place and not request.agreed:
         _ask(request, meant.source, confirm)
-    logger.info("restoring %s from %s", meant.source, _described(holdings, meant))
+    doubt = "" if request.at or request.keys else _doubt(meant, today)
+    logger.info("restoring %s from %s%s", meant.source, _described(holdings, meant), doubt)
     fetched = _carry_out(task, meant, request, _described(holdings, meant))
     logger.info(
         "%s is restored to %s: %s fetched, %s",
@@ -340,3 +341,10 @@ def _described(holdings: Holdings, meant: _Meant) -> str:
         day = f" of {newest.stored.modified.astimezone().date()}, an archive of the original tool"
     others = f", with {len(meant.chain) - 1} before it" if len(meant.chain) > 1 else ""
     return f"{holdings.store.location}/{newest.key}{day}{others}"
+
+
+def _doubt(meant: _Meant, today: date) -> str:
+    """What is to be said of a day that was not asked for, as a clause; of tomorrow it may be over the date line."""
+    record = meant.chain[-1].record
+    is_to_come = record is not None and not meant.is_original and record.day > day_number(today) + 1
+    return ", a day that is still to come; --at KEY chooses another" if is_to_come else ""

@@ -9,13 +9,14 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from s3napback import __version__
+from s3napback.backup.unfinished import cut_off
 from s3napback.catalogue.words import read_stored, read_wordless
 from s3napback.config.loading import load_configuration
 from s3napback.config.settings import Configuration
 from s3napback.errors import S3napbackError, SourceError
 from s3napback.formatting import printable
 from s3napback.listing.standing_text import check_line, json_document, table
-from s3napback.surroundings import configured_store, host_name
+from s3napback.surroundings import configured_store, diff_dir, host_name
 from s3napback.watch.keys import Place
 from s3napback.watch.overview import Standing, overall, standings, standings_of
 from s3napback.watch.states import State
@@ -80,6 +81,12 @@ def look(configuration: Configuration) -> tuple[list[Standing], str]:
     if not configuration.jobs:
         stored = read_stored(store, prefix)
         return standings(stored, read_wordless(store, stored), now), store.location
+    if said := cut_off(diff_dir(configuration)):
+        logger.warning(
+            "the last run here did not end: it was killed, or the machine went down (%s). What it made until then is "
+            "in the store, see “s3napback list”; the next run makes what is lacking, or start one now",
+            said,
+        )
     place = Place(prefix, host_name(configuration), configuration.path.stem)
     return standings_of(configuration.jobs, place, read_stored(store, prefix, place), now), store.location
 

@@ -25,6 +25,7 @@ from s3napback.regexes import regex
 from s3napback.rotation import Schedule
 from s3napback.targets import InvalidNameError
 
+_COMMANDS = (Directives.RUN, Directives.BEFORE, Directives.AFTER, Directives.ON_SUCCESS, Directives.ON_FAILURE)
 _SHELL_SIGN = regex(r"\d?[<>]|&&?$|\|\|?$|;|\$[\w{(]|`")
 """How a word begins that means something to a shell alone."""
 
@@ -210,17 +211,20 @@ class BlockReader:
             for pattern in words:
                 if check_pattern(pattern, position, self._problems):
                     self.excludes.append((pattern, position))
-        if any(known is each for each in (Directives.RUN, Directives.BEFORE, Directives.AFTER)):
-            self._check_command(known.name, words, position)
+        if any(known is each for each in _COMMANDS):
+            self._check_command(known, words, position)
         if known is Directives.ENVIRONMENT:
             check_environment(words, position, self._problems)
 
-    def _check_command(self, name: str, words: tuple[str, ...], position: Position) -> None:
+    def _check_command(self, known: DirectiveDescription, words: tuple[str, ...], position: Position) -> None:
         if "/" in words[0] and not words[0].startswith("/"):
-            self._problems.error(position, f"{name}: write the program's name alone, or its whole path")
+            # No backup depends on who is told of it.
+            is_told = known is Directives.ON_SUCCESS or known is Directives.ON_FAILURE
+            say = self._problems.warning if is_told else self._problems.error
+            say(position, f"{known.name}: write the program's name alone, or its whole path")
         if sign := next(filter(_SHELL_SIGN.match, words), ""):
             advice = "no shell is started, and the program gets it as it is; put what needs a shell into a script"
-            self._problems.warning(position, f"{name}: “{shown(sign)}”: {advice}")
+            self._problems.warning(position, f"{known.name}: “{shown(sign)}”: {advice}")
 
     def _known_directive(self, entry: Directive, place: DirectiveContext) -> DirectiveDescription | None:
         known = find_directive(entry.name)

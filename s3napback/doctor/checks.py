@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, replace
 from enum import Enum
 
 from s3napback.formatting import printable
@@ -14,6 +14,7 @@ from s3napback.records import dataclass
 MOST_WIDTH = 100
 """Columns of a line that is read easily."""
 _LEAST_WIDTH = 20
+_FEW = 3  # things that are named
 
 
 class Outcome(Enum):
@@ -62,14 +63,14 @@ def exit_code(checks: Iterable[Check]) -> int:
 
 
 def table(checks: Sequence[Check], width: int = MOST_WIDTH) -> list[str]:
-    """All rows, a part below the other, and a line with what it comes to.
+    """All rows, a part below the other, and a line with what it comes to. Of many things the same is said once.
 
     Args:
         width: columns of the terminal; lines get no longer than 100, but for a word that cannot be parted.
     """
     lines: list[str] = []
     part = ""
-    for each in checks:
+    for each in _gathered(checks):
         if each.part != part:
             lines += ([""] if lines else []) + [each.part]
             part = each.part
@@ -85,6 +86,19 @@ def table(checks: Sequence[Check], width: int = MOST_WIDTH) -> list[str]:
     counts = {outcome: sum(each.outcome is outcome for each in checks) for outcome in Outcome}
     done = f"{counts[Outcome.GOOD]} good, {counts[Outcome.BAD]} to be mended, {counts[Outcome.UNKNOWN]} not known"
     return [*lines, "", done]
+
+
+def _gathered(checks: Iterable[Check]) -> Iterator[Check]:
+    """One row for what was found alike of more than a few things."""
+    alike: dict[tuple[str, Outcome, str], list[Check]] = {}
+    for each in checks:
+        alike.setdefault((each.part, each.outcome, each.found), []).append(each)
+    for rows in alike.values():
+        if len(rows) <= _FEW:
+            yield from rows
+        else:
+            named = ", ".join(each.subject for each in rows[:_FEW])
+            yield replace(rows[0], subject=f"{len(rows)}, such as {named}")
 
 
 def json_document(configuration: str, checks: Iterable[Check]) -> str:

@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 
 from s3napback.chains import SourceState
-from s3napback.config.settings import Configuration, Job
+from s3napback.config.settings import Configuration, Job, Notices
 from s3napback.doctor.checks import Check, bad, good, unknown
 from s3napback.encryption.gpg import prepare_encryption
 from s3napback.errors import S3napbackError, UnusableConfiguration
@@ -31,11 +31,14 @@ _PROGRAMS: Mapping[str, Sequence[tuple[str, ...]]] = {
 }
 """By kind of source, of each line one program."""
 
+_NO_NOTICES = Notices()
+
 _LEAST_ROOM = 100 << 20
 """Bytes beside what is there already: a snapshot and an index are written beside the old ones."""
 
 _CRON = ("etc/crontab", "etc/cron.d/*", "etc/cron.daily/*", "var/spool/cron/crontabs/*", "var/spool/cron/*")
 _UNITS = ("etc/systemd/system/*.timer", "usr/lib/systemd/system/*.timer", "lib/systemd/system/*.timer")
+_OWN_UNITS = ".config/systemd/user"
 _NAMED = regex(r"^[^#\n]*s3napback", re.MULTILINE)
 _DRILLS = regex(r"^ExecStart=.*\bdrill\b", re.MULTILINE)
 
@@ -72,8 +75,8 @@ def check_keys(configuration: Configuration, today: date) -> Iterator[Check]:
     yield from (bad(part, "encryption", warning) for warning in warnings)
 
 
-def check_tools(jobs: Sequence[Job]) -> Iterator[Check]:
-    """Whether the programs are there that the sources need."""
+def check_tools(jobs: Sequence[Job], notices: Notices = _NO_NOTICES) -> Iterator[Check]:
+    """Whether the programs are there that the sources need, and those that are told how a run went."""
     part = "tools"
     if any(map(needs_tar, jobs)):
         try:
@@ -84,9 +87,22 @@ def check_tools(jobs: Sequence[Job]) -> Iterator[Check]:
         found = next(filter(None, map(shutil.which, names)), None)
         subject = " or ".join(names)
         yield good(part, subject, f"it is {found}") if found else bad(part, subject, "it is not on PATH: install it")
+    for subject, program in _own_programs(jobs, notices):
+        if shutil.which(program) is None:
+            yield bad(part, subject, why_no_program(program))
+
+
+def _own_programs(jobs: Sequence[Job], notices: Notices) -> Iterator[tuple[str, str]]:
+    """What the configuration has of the user's own programs, with what each is for."""
+    for name, command in (("OnSuccess", notices.on_success), ("OnFailure", notices.on_failure)):
+        if command:
+            yield name, command[0]
     for job in jobs:
-        if job.kind == COMMAND.name and shutil.which(job.settings.run[0]) is None:
-            yield bad(part, str(job.source), why_no_program(job.settings.run[0]))
+        settings = job.settings
+        hooks = {"Before": settings.before, "After": settings.after, "Drill": settings.drill}
+        if job.kind == COMMAND.name:
+            yield str(job.source), settings.run[0]
+        yield from ((f"{job.source}, {name}", command[0]) for name, command in hooks.items() if command)
 
 
 def check_folders(configuration: Configuration) -> Iterator[Check]:
@@ -160,18 +176,23 @@ def check_schedule(configuration: Configuration, states: Sequence[SourceState], 
         yield good("schedule", "sources", f"{counted(current, 'source')} with a backup as new as the cycle says")
 
 
-def check_starting(root: Path, read: Callable[[Path], str] = Path.read_text) -> Iterator[Check]:
+def check_starting(
+    root: Path, read: Callable[[Path], str] = Path.read_text, home: Path | None = None
+) -> Iterator[Check]:
     """Whether anything starts the nightly run: lines of cron, and timers of systemd that are enabled.
 
     Args:
         root: of the file system.
         read: reads a file.
+        home: the folder of a user whose own timers count as well.
     """
     part, subject = "start", "nightly run"
     found: list[str] = []
     hidden: list[str] = []
     off: list[Path] = []
-    paths = sorted(path for pattern in (*_CRON, *_UNITS) for path in root.glob(pattern) if path.is_file())
+    places = [(root, pattern) for pattern in (*_CRON, *_UNITS)] + ([(home, f"{_OWN_UNITS}/*.timer")] if home else [])
+    paths = sorted(path for top, pattern in places for path in top.glob(pattern) if path.is_file())
+    enabled = [root / "etc/systemd/system", *([home / _OWN_UNITS] if home else [])]
     # /lib is a link to /usr/lib on most systems
     for path in {path.resolve(): path for path in paths}.values():
         try:
@@ -179,7 +200,7 @@ def check_starting(root: Path, read: Callable[[Path], str] = Path.read_text) -> 
         except (OSError, UnicodeDecodeError):
             hidden.append(str(path))
             continue
-        if is_meant and (path.suffix != ".timer" or any(root.glob(f"etc/systemd/system/*.wants/{path.name}"))):
+        if is_meant and (path.suffix != ".timer" or any(any(top.glob(f"*.wants/{path.name}")) for top in enabled)):
             found.append(str(path))
         elif is_meant:
             off.append(path)
@@ -190,7 +211,8 @@ def check_starting(root: Path, read: Callable[[Path], str] = Path.read_text) -> 
         yield good(part, subject, f"it is started by {', '.join(found)}")
         return
     for path in off:
-        yield bad(part, path.name, f"{path} is not enabled: systemctl enable --now {path.name}")
+        own = "--user " if home and path.is_relative_to(home) else ""
+        yield bad(part, path.name, f"{path} is not enabled: systemctl {own}enable --now {path.name}")
     if hidden:
         yield unknown(part, subject, f"nothing that starts it was found, and {', '.join(hidden)} cannot be read")
     else:

@@ -6,14 +6,12 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 
-from s3napback.archives import UNKNOWN_OWNER, Owner, split_key
+from s3napback.archives import UNKNOWN_OWNER, Owner, join_prefix, split_key
 from s3napback.catalogue.claims import Claim, Claims, is_stray
 from s3napback.catalogue.contents import Catalogue, CataloguedArchive, Chain, newest_first
-from s3napback.catalogue.indexes import is_index_key
 from s3napback.catalogue.losses import Loss
 from s3napback.catalogue.retention import sums_without_archive
 from s3napback.catalogue.succession import succeeds
-from s3napback.catalogue.sums import summed_key
 from s3napback.config.settings import Job
 from s3napback.original.chains import OriginalArchive, OriginalChain, chain_to
 from s3napback.original.contents import is_original_chunk
@@ -243,7 +241,7 @@ def make_report(catalogue: Catalogue, shown: Shown, claims: Claims, *, location:
         sources=tuple(_restorable_sources(rows)),
         rows=tuple(rows),
         lone_sums=tuple(found.key for found in sums_without_archive(catalogue)),
-        gone=tuple(key for key in catalogue.gone if summed_key(key) == key and not is_index_key(key)),
+        gone=tuple(key for key in catalogue.gone if split_key(key.removeprefix(join_prefix(prefix, "")))),
         others=len(catalogue.others),
         perl_chunks=sum(is_original_chunk(key, prefix) for key in catalogue.others),
         original=tuple(OriginalRow(each, chain_to(each, catalogue.original)) for each in shown.original),

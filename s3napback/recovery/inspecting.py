@@ -167,10 +167,9 @@ class Inspector:
             else:
                 return
         reason = ready if isinstance(ready, str) else "its index is damaged"
-        logger.info("%s is read whole: %s", self.decoder.transport.address(archive), reason)
         try:
             with tree.archive(place, is_full=is_full):
-                self._read_whole(tree, archive)
+                self._read_whole(tree, archive, reason)
         except DamagedIndex as error:
             raise Damaged(str(error)) from error
 
@@ -180,11 +179,15 @@ class Inspector:
         forgotten = [self.kept.forget(key) for key in (archive.key, index_key(archive.key))]
         return any(forgotten)
 
-    def _read_whole(self, tree: Tree, archive: CataloguedArchive) -> None:
+    def _read_whole(self, tree: Tree, archive: CataloguedArchive, reason: str) -> None:
+        """Tell a tree of an archive's members; say why its index does not, if the archive itself can be read."""
         follower = TarFollower()
         members = Members(self.top, tree)
+        unsaid = [reason]
 
         def take(block: Block) -> None:
+            if unsaid:
+                logger.info("%s is read whole: %s", self.decoder.transport.address(archive), unsaid.pop())
             try:
                 for part in follower.feed(memoryview(block)):
                     if isinstance(part, Member):

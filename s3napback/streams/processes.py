@@ -137,7 +137,10 @@ def start_problem(program: str, user: User | None, error: OSError | ValueError) 
             f"cannot start {program}: its command line, or one word of it, is longer than the system takes (see "
             "getconf ARG_MAX). Give it fewer options, or its options in a file, if it reads one"
         )
-    return f"cannot start {program}: {error.strerror if isinstance(error, OSError) else error}"
+    why = error.strerror if isinstance(error, OSError) else f"{error}"
+    if isinstance(error, OSError) and error.errno == errno.ENOEXEC:
+        why = "it is no program, or a script whose first line is not #! and an interpreter"
+    return f"cannot start {program}: {why}"
 
 
 class Messages:

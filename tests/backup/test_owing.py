@@ -82,6 +82,9 @@ def test_an_archive_whose_run_was_killed_at_its_state_is_not_taken_for_another_m
     killed = subprocess.run(command, check=False, env=site.full_environment(), capture_output=True, timeout=60)
     assert killed.returncode == -9, killed.stderr
     assert len(owed(site)) == 1
+    keyless = site.run("verify", "--keyless", day=1)
+    assert keyless.stdout.count(": good") == 2
+    assert "1-DIFF.sha256 is not written yet, since a run was cut off; the next one writes it" in keyless.stderr
     again = site.run("--strict", day=1).stderr
     assert "its checksum is written, to which an earlier run did not come" in again
     assert "done already today" in again

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.browsing.test_indexes import damaged, flipped
 from tests.commands.test_index_objects import night
+from tests.faulty_s3 import Fault, FaultyS3, answer
 from tests.gpg_keys import GpgHome, Key, gpg_home
+from tests.servers import S3Server
 from tests.site import Site
 
 LOOKING = (
@@ -327,3 +329,15 @@ def test_a_source_that_is_younger_than_the_day_asked_for_keeps_find_from_no_othe
     done = site.run("find", "file", "-0", "--at", "2026-01-01", day=None)
     assert done.stdout == f"{site.source}/file\0"
     assert f"WARNING s3napback: Directory {young}: there is no archive as old as 2026-01-01" in done.stderr
+
+
+def test_a_refusal_of_the_store_is_told_once(
+    tmp_path: Path, moto: S3Server, faulty: Callable[[S3Server], FaultyS3]
+) -> None:
+    proxy = faulty(moto)
+    site = Site(tmp_path, proxy.server, proxy.server.make_bucket())
+    site.configure_cycle("Diffs 2")
+    night(site, 0)
+    proxy.add(Fault("GetObject", answer(403, "AccessDenied")))
+    done = site.run("ls", str(site.source), day=None, expect=1)
+    assert done.stderr.count("the credentials lack rights: s3:GetObject") == 1

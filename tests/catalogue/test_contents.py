@@ -241,6 +241,7 @@ def test_what_says_that_it_was_made_in_times_to_come_is_told(is_known: bool, cap
     assert warning.startswith("etc-6-FULL says that it was begun at 1971-02-05 ")
     assert ("counts as older than all others" in warning) == is_known
     assert ("either this machine's clock is behind now" in warning) == (not is_known)
+    assert ("To be rid of it" in warning) == (not is_known)
 
 
 def test_a_clock_that_differs_by_less_than_an_hour_is_not_spoken_of(caplog: pytest.LogCaptureFixture) -> None:

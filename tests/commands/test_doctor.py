@@ -12,7 +12,7 @@ from s3napback.commands import doctor
 from tests.servers import S3Server
 from tests.site import Site, site_of_one_file
 
-PARTS = ["configuration", "keys", "tools", "folders", "room", "store", "schedule", "start"]
+PARTS = ["configuration", "keys", "tools", "sources", "folders", "room", "store", "schedule", "start"]
 
 
 def parts(lines: list[str]) -> list[str]:

@@ -123,3 +123,14 @@ def test_a_checksum_does_not_speak_for_another_archive(site: Site, key: Key, tmp
     for words in (("restore", str(site.source), "--to", str(tmp_path / "out")), ("verify", "--keyless")):
         done = site.run(*words, day=None, expect=1)
         assert said in done.stdout + done.stderr
+
+
+def test_a_day_that_is_still_to_come_is_said_to_be_that(site: Site, tmp_path: Path) -> None:
+    site.configure_cycle(GROUPS)
+    for day in (0, 400):
+        site.run("-f", day=day)
+    doubt = "of 2027-02-05, a day that is still to come; --at KEY chooses another"
+    assert doubt in site.run("restore", str(site.source), "--to", str(tmp_path / "a"), day=1).stderr
+    for day, options in ((400, ()), (1, ("--at", f"{site.name()}-8-FULL")), (1, ("--at", "2026-01-01"))):
+        where = str(tmp_path / f"{day} {options}")
+        assert "to come" not in site.run("restore", str(site.source), "--to", where, *options, day=day).stderr

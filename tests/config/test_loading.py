@@ -171,6 +171,8 @@ def test_source_blocks_outside_cycles_keep_the_plain_name(tmp_path: Path) -> Non
             "test.conf:3: Run: “|”: no shell is started, and the program gets it as it is",
         ),
         ("<Command x>\nRun dump 2>/dev/null\n</Command>", "test.conf:3: Run: “2>/dev/null”: no shell"),
+        ("OnFailure mail -s failed root </dev/null\n", "test.conf:2: OnFailure: “</dev/null”: no shell"),
+        ("OnSuccess bin/good\n", "test.conf:2: OnSuccess: write the program's name alone, or its whole path"),
         ("<Command x>\nRun dump --password $SECRET\n</Command>", "test.conf:3: Run: “$SECRET”: no shell"),
     ],
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -136,6 +138,11 @@ def test_rows_that_cannot_be_loaded_fail_the_recipe_for_postgresql(tmp_path: Pat
 def test_an_sqlite_database_by_hand(tmp_path: Path, backups_key: GpgHome) -> None:
     site = Site(tmp_path / "site")
     path = make(site.source / "data.db")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        # Such a row is as it was, and no damage.
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        connection.execute("CREATE TABLE checked (a CHECK (a > 0))")
+        connection.execute("INSERT INTO checked VALUES (-1)")
     site.configure(f"<SQLite {path}>\nFulls 1\n</SQLite>", general=encrypted(backups_key))
     site.run()
     target = tmp_path / "recovered.db"

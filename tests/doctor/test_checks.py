@@ -29,6 +29,16 @@ def test_nothing_that_a_terminal_obeys_is_shown() -> None:
     assert "  ?   locks: \\x1b[2J" in table(ROWS)
 
 
+def test_what_is_alike_of_many_things_is_said_once_and_counted_each() -> None:
+    many = [bad("sources", f"Directory /{number}", "does not exist") for number in range(500)]
+    lines = table([*many, bad("sources", "SQLite /x", "is empty"), *ROWS[:1]])
+    assert lines[1] == "  NO  500, such as Directory /0, Directory /1, Directory /2: does not exist"
+    assert lines[2] == "  NO  SQLite /x: is empty"
+    assert lines[-1] == "1 good, 501 to be mended, 0 not known"
+    assert len(table(many[:3])) == 6
+    assert len(json.loads(json_document("x.conf", many))["checks"]) == 500
+
+
 def test_only_what_is_to_be_done_decides_on_the_exit_code() -> None:
     assert exit_code(ROWS) == 1
     assert exit_code([ROWS[0], ROWS[2]]) == 0

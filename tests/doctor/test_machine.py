@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from s3napback.chains import History, Link, SourceState
-from s3napback.config.settings import Configuration, EncryptionSettings, Job, JobSettings, StoreSettings
+from s3napback.config.settings import Configuration, EncryptionSettings, Job, JobSettings, Notices, StoreSettings
 from s3napback.doctor.checks import Check, Outcome
 from s3napback.doctor.machine import (
     check_configuration,
@@ -80,6 +80,13 @@ def test_programs_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch, tm
     assert found == [(name, Outcome.BAD) for name in ("tar", "pg_dump", "psql", "Command words")]
 
 
+def test_programs_of_ones_own_that_are_missing_are_named() -> None:
+    hooked = JobSettings(before=("/nowhere/mount", "x"), after=("sh",), drill=("no-such-judge",))
+    found = outcomes(check_tools([replace(job(), settings=hooked)], Notices(on_success=("true",), on_failure=("/no",))))
+    wrong = [subject for subject, outcome in found if outcome is Outcome.BAD]
+    assert wrong == ["OnFailure", "Directory /etc, Before", "Directory /etc, Drill"]
+
+
 def test_folders_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     assert outcomes(check_folders(configuration(tmp_path))) == [("DiffDir", Outcome.GOOD), ("TempDir", Outcome.GOOD)]
     (tmp_path / "diffs").chmod(0o777)
@@ -147,6 +154,18 @@ def test_a_timer_starts_it_once_it_is_enabled(tmp_path: Path) -> None:
     wants.parent.mkdir()
     wants.symlink_to(timer)
     assert [each.outcome for each in check_starting(tmp_path)] == [Outcome.GOOD]
+
+
+def test_a_timer_of_an_ordinary_user_starts_it_too(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    timer = home / ".config/systemd/user/mine.timer"
+    write(timer, "[Unit]\nDescription=s3napback, every night\n")
+    found = list(check_starting(tmp_path, home=home))
+    assert "systemctl --user enable --now mine.timer" in found[0].found
+    wants = timer.parent / "timers.target.wants" / timer.name
+    wants.parent.mkdir()
+    wants.symlink_to(timer)
+    assert [each.outcome for each in check_starting(tmp_path, home=home)] == [Outcome.GOOD]
 
 
 def test_a_timer_that_a_package_brought_is_named_once_and_only_where_nothing_else_starts_it(tmp_path: Path) -> None:

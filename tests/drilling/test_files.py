@@ -263,6 +263,21 @@ def test_what_is_configured_and_not_there_is_not_proven(site: Site) -> None:
         assert f"1 source not proven: Directory {site.source}" in done.stderr
 
 
+def test_what_is_proven_of_an_older_day_is_said_to_be_no_proof_of_the_source(site: Site) -> None:
+    site.configure_cycle("Diffs 6\nDrillEvery 7")
+    for day in range(3):
+        (site.source / "file").write_text(f"of day {day}")
+        site.run(day=day)
+    site.run("drill", "--due", day=2)
+    assert site.run("drill", "--due", day=2).stdout == "nothing is due\n"
+    site.store().delete(f"{site.name()}-15-DIFF")
+    # What was not proven is due again at once.
+    for _ in range(2):
+        said = site.run("drill", "--due", day=2, expect=1).stdout.splitlines()
+        assert said[-2].startswith(f"Directory {site.source} of 2026-01-01: proven: 1 file")
+        assert said[-1].startswith(f"Directory {site.source}: NOT PROVEN: the state of 2026-01-01 is, and what is said")
+
+
 def test_a_key_that_is_not_here_says_nothing_of_an_archive(site: Site, key: Key, tmp_path: Path) -> None:
     (site.source / "file").write_text("x")
     site.configure_cycle("Diffs 0", general=f"GpgRecipient {key.fingerprint}\nGpgHome {key.home.path}")

@@ -16,6 +16,7 @@ from s3napback.cli import Invocation
 from s3napback.commands import init
 from s3napback.errors import UnusableConfiguration
 from s3napback.founding.questions import Wishes
+from s3napback.overview import status_command
 
 USER = 12345
 
@@ -30,6 +31,16 @@ def test_without_c_it_makes_his_own_where_the_system_has_one(tmp_path: Path, mon
     assert f"would write {own}:" in done.output
     done = CliRunner().invoke(init_command, arguments, obj=Invocation((system,), date(2026, 1, 1), test=True))
     assert isinstance(done.exception, UnusableConfiguration)
+
+
+def test_who_names_none_where_init_has_made_one_is_told_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(init, "default_path", lambda: tmp_path / "own.conf")
+    for hint in ("name one with -c CONF\n", f"name one with -c CONF, as -c {tmp_path}/own.conf, which is there\n"):
+        done = CliRunner().invoke(status_command, [], obj=Invocation((), date(2026, 1, 1)))
+        assert done.output.endswith(hint)
+        (tmp_path / "own.conf").touch()
 
 
 if os.geteuid() == 0:

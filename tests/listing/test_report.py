@@ -81,8 +81,11 @@ def test_remarks_are_made_only_of_what_is_there() -> None:
     assert sums == "Checksums whose archive is gone: 1. `prune` tells when they can go."
 
 
-def test_a_lost_checksum_is_no_archive_that_is_gone() -> None:
-    found = replace(catalogue([archive("etc", 0, 10)]), gone=("etc-0-FULL.sha256", "etc-1-DIFF"))
+def test_a_lost_checksum_or_proof_is_no_archive_that_is_gone() -> None:
+    found = replace(
+        catalogue([archive("etc", 0, 10)]),
+        gone=("etc-0-FULL.sha256", "etc-0-FULL.proven", "s3napback-status/a/b.json", "etc-1-DIFF"),
+    )
     (gone,) = report_on(found).remarks()
     assert gone == "Archives that are gone, of which the store still has notes: etc-1-DIFF."
 

@@ -160,14 +160,21 @@ def test_what_it_leaves_with_its_output_is_told_from_itself_and_ends_as_well(
     assert has_ended(int((tmp_path / "child").read_text()))
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("#!/nonexistent/interpreter\n", "what its first line names"),
+        ("echo x\n", "it is no program, or a script whose first line is not #! and an interpreter"),
+    ],
+)
 def test_a_script_whose_interpreter_is_missing_is_no_missing_script(
-    site: Site, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    site: Site, tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str, words: str
 ) -> None:
     script = tmp_path / "script"
-    script.write_text("#!/nonexistent/interpreter\n")
+    script.write_text(text)
     script.chmod(0o700)
     assert night(site, block(str(script))).failed == 1
-    assert f"cannot start {script}: what its first line names" in caplog.text
+    assert f"cannot start {script}: {words}" in caplog.text
 
 
 def test_it_rotates_like_any_other_always_full_source(site: Site) -> None:

@@ -222,7 +222,11 @@ class Decoder:
         """
         digest = _digest_in(note, archive)
         if not digest:
-            raise Unchecked("there is no checksum of it beside it, or only a broken one, or one of an older archive")
+            raise Unchecked(
+                "there is no checksum of it beside it, or only a broken one, or one of an older archive. If the run "
+                "that made it was cut off, the next one on its machine writes it; else verify it without --keyless, "
+                "where the secret key is"
+            )
         with self._pipeline(self.transport.feed(archive, digest=digest)) as pipeline:
             _read(pipeline)
 
