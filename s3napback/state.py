@@ -8,7 +8,6 @@ is rubbish of an interrupted run.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -17,7 +16,6 @@ import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
-from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -25,11 +23,11 @@ from typing import Any
 
 from s3napback.chains import BegunUpload, History, Link, Memory, SourceState, Stored
 from s3napback.config.settings import Job
-from s3napback.durable import closing_quietly, overwrite_if_possible, put_in_place, sync_file, write_private
-from s3napback.errors import ChangeableByOthers, DamagedState, LockHeld, StateError, UnusableDiffDir
+from s3napback.durable import put_in_place, sync_file, write_private
+from s3napback.errors import ChangeableByOthers, DamagedState, StateError
 from s3napback.kinds import SourceName, kind_of
 from s3napback.locks import Ledger, ledger_document, read_ledger
-from s3napback.ownership import open_own_for_writing, read_own_file, require_own, require_own_for_writing
+from s3napback.ownership import read_own_file, require_own
 from s3napback.places import StatePlace, folder_name
 from s3napback.rotation import ArchiveType
 
@@ -39,10 +37,8 @@ _NEW_STATE = "state.json.new"
 _UPLOADING = "uploading"
 _LOCKS = "locks.json"
 OWED = ".owed"  # ends the names of files that stay beside state until what they speak of is done
-LOCK = "lock"
 _INSTANCE = "instance"
 _LONGEST_INSTANCE = 1_000
-_ELSEWHERE = "set DiffDir to a folder that can be written to; under systemd, ReadWritePaths names it"
 
 
 class StoreState:
@@ -241,78 +237,6 @@ class StoreState:
         for file in folder.iterdir():
             if file.name not in wanted and file.name not in kept and file.suffix != OWED:
                 file.unlink(missing_ok=True)
-
-
-@contextmanager
-def locked(diff_dir: Path, holder: str) -> Iterator[None]:
-    """Hold DiffDir for one run. The kernel lets go of the lock when the process ends, however that happens.
-
-    Args:
-        diff_dir: an existing folder.
-        holder: one line that tells others who holds the lock.
-
-    Raises:
-        LockHeld: another run holds it; the message says who.
-        ChangeableByOthers: DiffDir or the lock is not our own; nothing was written to it.
-        UnusableDiffDir: the lock file cannot be opened, or its file system has no locks.
-    """
-    path = diff_dir / LOCK
-    try:
-        descriptor = open_own_for_writing(path)
-    except OSError as error:
-        raise UnusableDiffDir(f"cannot open the lock {path}: {error.strerror}; {_ELSEWHERE}") from error
-    with closing_quietly(descriptor):
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            other = os.read(descriptor, 1000).decode("utf-8", "backslashreplace").strip() or "unknown"
-            raise LockHeld(f"another run is at work with {diff_dir}: {other}") from None
-        except OSError as error:
-            raise UnusableDiffDir(f"cannot lock {path}: {error.strerror}; set DiffDir to a local disk") from error
-        # A full disk keeps nobody from holding the lock, only from saying so.
-        overwrite_if_possible(descriptor, f"{holder}\n")
-        try:
-            yield
-        finally:
-            overwrite_if_possible(descriptor, "")
-
-
-def require_own_diff_dir(diff_dir: Path) -> None:
-    """Refuse a DiffDir, or a lock in it, that ``locked`` would refuse, touching nothing. One that is not there passes.
-
-    Raises:
-        ChangeableByOthers: it is not our own.
-        UnusableDiffDir: it cannot be looked at, or written to.
-    """
-    lock = diff_dir / LOCK
-    try:
-        require_own_for_writing(lock)
-    except OSError as error:
-        raise UnusableDiffDir(f"cannot look at {lock}: {error.strerror}; {_ELSEWHERE}") from error
-    for path in (diff_dir, lock):
-        if path.exists() and not os.access(path, os.W_OK, effective_ids=True):
-            raise UnusableDiffDir(f"{path} cannot be written to; {_ELSEWHERE}")
-
-
-def lock_holder(configuration: Path) -> str:
-    """What this process tells others while it holds the lock: its number, since when, and for which configuration."""
-    return f"process {os.getpid()}, since {datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC, {configuration}"
-
-
-def make_diff_dir(diff_dir: Path) -> None:
-    """Create the default DiffDir with its parents, private.
-
-    Raises:
-        ChangeableByOthers: it is there, and not ours.
-        UnusableDiffDir: it cannot be created.
-    """
-    try:
-        for folder in [*reversed(diff_dir.parents), diff_dir]:
-            with suppress(FileExistsError):
-                folder.mkdir(mode=0o700)
-        require_own(diff_dir)
-    except OSError as error:
-        raise UnusableDiffDir(f"cannot create {diff_dir}: {error.strerror}; {_ELSEWHERE}") from error
 
 
 def instance_of(diff_dir: Path, configuration: Path) -> str:

@@ -17,8 +17,9 @@ import pytest
 from s3napback.chains import Memory, SourceState
 from s3napback.errors import StateError, UnusableDiffDir
 from s3napback.kinds import SourceName
+from s3napback.run_lock import locked, make_diff_dir
 from s3napback.sources import WORKING
-from s3napback.state import StoreState, _read_state, locked, make_diff_dir
+from s3napback.state import StoreState, _read_state
 from tests.sources.trees import describe_tree
 from tests.states import STORE, commit, commit_nights, link, sha256, state_of
 

@@ -1,32 +1,26 @@
 """What a run has begun around a block and not undone: a file in DiffDir, written before Before and removed after After.
 
-A run that is killed leaves it behind, and the next one knows by it what is still to be undone. It leaves what it wrote
-into the lock as well, by which others know of it until then.
+A run that is killed leaves it behind, and the next one knows by it what is still to be undone.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 
-from s3napback.answering import PATIENCE, require_answer
 from s3napback.config.settings import Job
 from s3napback.durable import sync_folder, write_private
-from s3napback.errors import ChangeableByOthers, SourceSilent, StateError
+from s3napback.errors import ChangeableByOthers, StateError
 from s3napback.formatting import shell_command
-from s3napback.ownership import open_own_file, read_own_file
+from s3napback.ownership import read_own_file
 from s3napback.records import dataclass
-from s3napback.state import LOCK
 
 _BEGINNING = "after-"
 _LONGEST = 1_000_000  # bytes
-_LONGEST_HOLDER = 1_000
 
 
 @dataclass(frozen=True)
@@ -112,20 +106,3 @@ def _prefix(configuration: Path) -> str:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:12]
-
-
-def cut_off(folder: Path) -> str:
-    """What the last run with a DiffDir said of itself if it was killed, or its machine went down; empty if it was not.
-
-    Args:
-        folder: DiffDir; it need not exist.
-    """
-    with suppress(OSError, ChangeableByOthers, SourceSilent):
-        require_answer(str(folder), PATIENCE)
-        with os.fdopen(open_own_file(folder / LOCK), "rb") as file:
-            said = file.read(_LONGEST_HOLDER).decode("utf-8", "backslashreplace").strip()
-            if said:
-                # It is taken for no longer than it takes to see that nobody has it.
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            return said
-    return ""

@@ -27,8 +27,8 @@ from s3napback.errors import ConfigurationError, StateError
 from s3napback.foresight.early_deletion import early_deletions
 from s3napback.formatting import counted, human_bytes, human_time
 from s3napback.logs import logger_for
+from s3napback.run_lock import lock_holder, locked, make_diff_dir, require_own_diff_dir
 from s3napback.standing import requests, whole_of
-from s3napback.state import lock_holder, locked, make_diff_dir, require_own_diff_dir
 from s3napback.surroundings import diff_dir, host_name
 
 logger = logging.getLogger("s3napback")

@@ -32,7 +32,7 @@ from s3napback.founding.questions import storing as asked_storing
 from s3napback.founding.starting import Nightly, cron_line, cron_text, unit_name, units
 from s3napback.ownership import require_own
 from s3napback.records import dataclass
-from s3napback.state import require_own_diff_dir
+from s3napback.run_lock import require_own_diff_dir
 from s3napback.surroundings import configured_store, diff_dir, home_folder, require_own_settings
 
 logger = logging.getLogger("s3napback")

@@ -36,7 +36,7 @@ from s3napback.locks import whole_day
 from s3napback.logs import log_lines
 from s3napback.records import dataclass
 from s3napback.rotation import day_date, day_number
-from s3napback.state import lock_holder, locked, make_diff_dir
+from s3napback.run_lock import lock_holder, locked, make_diff_dir
 from s3napback.stores import KeepingStore, Store, StoredObject
 from s3napback.stores.deleting import delete_and_look
 from s3napback.surroundings import configured_store, diff_dir, host_name

@@ -9,13 +9,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from s3napback import __version__
-from s3napback.backup.unfinished import cut_off
 from s3napback.catalogue.words import read_stored, read_wordless
 from s3napback.config.loading import load_configuration
 from s3napback.config.settings import Configuration
 from s3napback.errors import S3napbackError, SourceError
 from s3napback.formatting import printable
 from s3napback.listing.standing_text import check_line, json_document, table
+from s3napback.run_lock import cut_off
 from s3napback.surroundings import configured_store, diff_dir, host_name
 from s3napback.watch.keys import Place
 from s3napback.watch.overview import Standing, overall, standings, standings_of

@@ -18,9 +18,9 @@ from s3napback.formatting import counted, human_bytes
 from s3napback.kinds import COMMAND, MYSQL, POSTGRESQL, SUBVERSION, SUBVERSION_DIR
 from s3napback.regexes import regex
 from s3napback.rotation import day_date, day_number
+from s3napback.run_lock import require_own_diff_dir
 from s3napback.sources.programs import why_no_program
 from s3napback.sources.registry import needs_tar
-from s3napback.state import require_own_diff_dir
 from s3napback.surroundings import diff_dir, find_gnu_tar, temp_dir
 
 _PROGRAMS: Mapping[str, Sequence[tuple[str, ...]]] = {

@@ -21,7 +21,7 @@ from s3napback.commands import backup
 from s3napback.config.loading import load_configuration
 from s3napback.deciding.facts import BackupOptions
 from s3napback.errors import Interrupted, S3napbackError, StoreError, StoreUnreachable
-from s3napback.state import locked
+from s3napback.run_lock import locked
 from s3napback.stores.opening import open_store
 from s3napback.watch.keys import Place
 from s3napback.watch.word import Word, read

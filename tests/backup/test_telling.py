@@ -21,7 +21,7 @@ from s3napback.config.loading import load_configuration
 from s3napback.config.settings import Notices
 from s3napback.deciding.facts import BackupOptions
 from s3napback.errors import ConfigurationError, S3napbackError
-from s3napback.state import locked
+from s3napback.run_lock import locked
 from s3napback.watch.metrics import metrics_text
 from tests.backup.listening import Listener
 from tests.site import FIRST_DAY, Site

@@ -17,7 +17,7 @@ from s3napback.catalogue.sums import SumNote, format_sum, sum_key
 from s3napback.commands import prune as command
 from s3napback.config.loading import load_configuration
 from s3napback.rotation import day_number
-from s3napback.state import locked
+from s3napback.run_lock import locked
 from s3napback.stores import StoredObject
 from s3napback.stores.directory import DirectoryStore
 from tests.catalogues import archive, group

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
 
-from s3napback.backup.unfinished import cut_off
 from s3napback.errors import ChangeableByOthers, LockHeld, StateError, UnusableDiffDir
-from s3napback.state import locked, require_own_diff_dir
+from s3napback.run_lock import cut_off, locked, require_own_diff_dir
 from tests.hostile.mounts import served
 from tests.site import Site
 
@@ -32,6 +33,17 @@ def test_a_second_run_is_told_who_holds_the_lock(diff_dir: Path) -> None:
         pass
 
 
+def test_whoever_only_looks_keeps_no_run_from_beginning(diff_dir: Path) -> None:
+    with locked(diff_dir, "first"):
+        pass
+    with (diff_dir / "lock").open("rb") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        timer = threading.Timer(0.05, fcntl.flock, (looking, fcntl.LOCK_UN))
+        timer.start()
+        with locked(diff_dir, "second"):
+            timer.join()
+
+
 def test_the_lock_is_let_go_when_the_work_fails(diff_dir: Path) -> None:
     with pytest.raises(ZeroDivisionError), locked(diff_dir, "first"):
         raise ZeroDivisionError
@@ -41,7 +53,7 @@ def test_the_lock_is_let_go_when_the_work_fails(diff_dir: Path) -> None:
 
 def test_the_lock_of_a_killed_process_stops_nobody(diff_dir: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from s3napback.state import locked\n"
+        "import sys, time; from pathlib import Path; from s3napback.run_lock import locked\n"
         "with locked(Path(sys.argv[1]), 'doomed'): print('held', flush=True); time.sleep(60)"
     )
     command = [sys.executable, "-c", code, str(diff_dir)]
