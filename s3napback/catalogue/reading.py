@@ -19,9 +19,9 @@ from s3napback.catalogue.indexes import is_index_key
 from s3napback.catalogue.left_out import keys_to_ask, noted_beside, those_left_out
 from s3napback.catalogue.remembering import HeadMemory
 from s3napback.catalogue.sums import is_sum_key, read_own_sum, sum_key, unread_count
-from s3napback.catalogue.telling import told_beside
+from s3napback.catalogue.telling import require_answers, told_beside
 from s3napback.crews import Crew
-from s3napback.errors import StoreError, StoreUnreachable
+from s3napback.errors import StoreError
 from s3napback.formatting import counted
 from s3napback.original.chains import OriginalArchive
 from s3napback.original.contents import original_archives
@@ -234,9 +234,8 @@ def _unread_beside(
             return note.unread.count if note else 0
         found = memory.head(sums[sum_key(archive.key)])
         return unread_count(found.metadata, identity) if found else 0
-    except StoreUnreachable:
-        raise
     except StoreError as error:
+        require_answers(store, error)
         logger.warning("%s; whether it lacks what could not be read is not known", error)
         return 0
 
@@ -264,9 +263,7 @@ def _look(
     try:
         found = memory.head(listed)
     except StoreError as error:
-        if isinstance(error, StoreUnreachable):
-            # A store that answers all others, and not for this one, has lost it.
-            store.check(for_writing=False)
+        require_answers(store, error)
         return CataloguedArchive(listed, base, None, f"it cannot be looked at: {error}")
     if found is None:
         return listed.key

@@ -21,6 +21,16 @@ from s3napback.stores import NO_METADATA, Store, StoredObject
 logger = logging.getLogger("s3napback")
 
 
+def require_answers(store: Store, error: Exception) -> None:
+    """See that it is one object for which there is no answer: a store that answers all others has lost it.
+
+    Raises:
+        StoreUnreachable, UnusableStore: the store has stopped to answer.
+    """
+    if isinstance(error, StoreUnreachable):
+        store.check(for_writing=False)
+
+
 def told_beside(store: Store, found: StoredObject, sums: Collection[str]) -> Mapping[str, str]:
     """The metadata that an archive has lost; nothing if it has some, or nothing tells them.
 
@@ -37,9 +47,8 @@ def told_beside(store: Store, found: StoredObject, sums: Collection[str]) -> Map
         return NO_METADATA
     try:
         note = read_sum(store, found.key)
-    except StoreUnreachable:
-        raise
     except StoreError as error:
+        require_answers(store, error)
         logger.debug("%s: what its metadata were cannot be told: %s", found.key, error)
         return NO_METADATA
     return note.told if note and note.stored == found.size else NO_METADATA

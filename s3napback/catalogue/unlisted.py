@@ -13,8 +13,9 @@ from s3napback.catalogue.left_out import keys_below
 from s3napback.catalogue.losses import Loss, outdone
 from s3napback.catalogue.reading import PARALLEL_REQUESTS
 from s3napback.catalogue.retention import Disposition, deletable
+from s3napback.catalogue.telling import require_answers
 from s3napback.crews import Crew
-from s3napback.errors import StoreError, StoreUnreachable
+from s3napback.errors import StoreError
 from s3napback.stores import Store
 from s3napback.watch.word import Word
 
@@ -43,9 +44,8 @@ def _doubt(store: Store, key: str) -> str:
     """Why nobody can be sure that there is nothing under a key; empty if there is nothing."""
     try:
         return f"{key}, of the same name, is there, and the store does not list it" if store.head(key) else ""
-    except StoreUnreachable:
-        raise
     except StoreError as error:
+        require_answers(store, error)
         return f"{key}, of the same name, may be there: {error}"
 
 

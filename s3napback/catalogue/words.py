@@ -10,10 +10,10 @@ from s3napback.archives import ArchiveRecord, join_prefix, split_key
 from s3napback.catalogue.claims import acting_host, possible_names
 from s3napback.catalogue.contents import Catalogue
 from s3napback.catalogue.left_out import those_left_out
-from s3napback.catalogue.telling import warn_of_left_out, warn_of_lost_mark
+from s3napback.catalogue.telling import require_answers, warn_of_left_out, warn_of_lost_mark
 from s3napback.config.settings import Configuration
 from s3napback.crews import Crew, TookTooLong, within
-from s3napback.errors import StoreError, StoreUnreachable
+from s3napback.errors import StoreError
 from s3napback.stores import Store, StoredObject, read_at_most
 from s3napback.watch.keys import Place, place_of
 from s3napback.watch.overview import StoreContents, Wordless
@@ -119,9 +119,8 @@ def _heard(store: Store, place: Place, found: StoredObject) -> Heard:
         return Heard(place, found.modified, flaw="it is larger than words are")
     try:
         return Heard(place, found.modified, fetched(store, found.key))
-    except StoreUnreachable:
-        raise
     except (StoreError, Unreadable) as error:
+        require_answers(store, error)
         return Heard(place, found.modified, flaw=str(error))
 
 
@@ -161,9 +160,8 @@ def _described(store: Store, key: str) -> StoredObject | None:
     """An object; None if it is not there, or the store does not tell."""
     try:
         return store.head(key)
-    except StoreUnreachable:
-        raise
     except StoreError as error:
+        require_answers(store, error)
         logger.debug("%s: what lies there cannot be told: %s", key, error)
         return None
 

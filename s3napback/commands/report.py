@@ -19,13 +19,13 @@ from s3napback.catalogue.contents import Catalogue
 from s3napback.catalogue.reading import PARALLEL_REQUESTS, read_catalogue
 from s3napback.catalogue.remembering import HeadMemory, cache_folder
 from s3napback.catalogue.sums import read_sum, sum_key
-from s3napback.catalogue.telling import warn_of_left_out
+from s3napback.catalogue.telling import require_answers, warn_of_left_out
 from s3napback.commands.status import look
 from s3napback.config.loading import load_configuration
 from s3napback.config.settings import Configuration
 from s3napback.crews import Crew
 from s3napback.durable import put_in_place
-from s3napback.errors import S3napbackError, StoreError, StoreUnreachable
+from s3napback.errors import S3napbackError, StoreError
 from s3napback.page.document import pieces
 from s3napback.page.facts import MOST_NIGHTS, Effort, PageFacts, Past, StoreView, pasts, with_note
 from s3napback.stores import Store
@@ -102,9 +102,8 @@ def _effort(store: Store, identities: Mapping[str, str], key: str) -> Effort | N
     """What the object beside an archive tells, if it is of that archive."""
     try:
         note = read_sum(store, key)
-    except StoreUnreachable:
-        raise
     except StoreError as error:
+        require_answers(store, error)
         # It may lie in cold storage, or be gone: then it is not known how long the archive took.
         logger.debug("what %s tells is not shown: %s", sum_key(key), error)
         return None

@@ -83,6 +83,19 @@ def test_a_checksum_that_cannot_be_looked_at_keeps_nothing_from_being_listed(two
     assert "whether it lacks what could not be read is not known" in done.stderr
 
 
+def test_a_checksum_or_a_word_that_the_store_has_lost_is_no_store_that_is_away(two: Two) -> None:
+    lost = answer(500, "InternalError")
+    two.proxy.add(Fault("HeadObject", lost, key=rf"{two.keys[1]}\.sha256"))
+    two.proxy.add(Fault("GetObject", lost, key=r"s3napback-status/.*"))
+    done = two.site.run("list", day=5)
+    assert done.stdout.count("  yes\n") == 6
+    assert "whether it lacks what could not be read is not known" in done.stderr
+    assert "its word cannot be read: " in two.site.run("status", day=5).stdout
+    two.proxy.add(Fault("ListObjectsV2", lost))
+    for command in ("list", "status"):
+        two.site.run(command, day=5, expect=1)
+
+
 def test_a_checksum_that_cannot_be_read_keeps_nothing_from_being_restored(two: Two, tmp_path: Path) -> None:
     two.proxy.add(Fault("GetObject", answer(403, "InvalidObjectState"), key=rf"{two.keys[1]}\.sha256"))
     done = two.site.run("restore", str(two.other), "--to", str(tmp_path / "out"), day=5)
