@@ -35,8 +35,11 @@ class StatePlace:
         self._identity = identity
         self._own = diff_dir / _folder_of_store(identity, prefix)
         self._former = diff_dir / _folder_of_store(former, prefix) if former else None
-        is_left = self._former is not None and self._former.is_dir() and not (self._former / _NOTE).exists()
-        self.folder = self._former if self._former and is_left and not self._own.exists() else self._own
+        self.folder = self._own
+        # Whoever may not look into DiffDir cannot run a night with it, and may look at everything else.
+        with suppress(PermissionError):
+            is_left = self._former is not None and self._former.is_dir() and not (self._former / _NOTE).exists()
+            self.folder = self._former if self._former and is_left and not self._own.exists() else self._own
         self._is_decided = self.folder == self._own
 
     @property

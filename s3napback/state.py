@@ -58,11 +58,12 @@ class StoreState:
 
     def knows_store(self) -> bool:
         """Whether anything was ever committed for this store."""
-        return any(state.newest for state in self._in(self._root.glob(f"*/{_STATE}")))
+        return any(state.newest for state in self.all())
 
     def all(self) -> Iterator[SourceState]:
-        """Every name's state that can be read."""
-        yield from self._in(sorted(self._root.glob(f"*/{_STATE}")))
+        """Every name's state that can be read; none where DiffDir is not for us to look into."""
+        with suppress(PermissionError):
+            yield from self._in(sorted(self._root.glob(f"*/{_STATE}")))
 
     def _in(self, files: Iterable[Path]) -> Iterator[SourceState]:
         for file in files:

@@ -11,6 +11,7 @@ import pytest
 
 from s3napback.errors import DamagedState, StateError
 from s3napback.state import StoreState
+from tests.recovery.ordinary import as_user, open_folder
 from tests.states import STORE, commit_nights, state_of
 
 NOBODY = 65534
@@ -122,3 +123,17 @@ def test_damaged_state_is_replaced_by_the_next_commit(state: StoreState) -> None
     new = commit_nights(state, 1)
     assert state.load("etc") == new
     assert {path.name for path in state.folder("etc").iterdir()} == {"state.json", "id0.snapshot", "id0.index"}
+
+
+if os.geteuid() == 0:
+
+    def test_a_diff_dir_that_one_may_not_look_into_tells_nothing() -> None:
+        """Of root's, to an ordinary user who asks how things stand."""
+        with open_folder() as folder:
+            (folder / "diffs").mkdir(mode=0o700)
+
+            def ask() -> None:
+                state = StoreState(folder / "diffs", STORE, "", "former")
+                assert (list(state.all()), state.knows_store()) == ([], False)
+
+            as_user(ask)
