@@ -2,7 +2,8 @@
 
 A new file is written beside the place that it is meant for, flushed, and renamed into it, and then the folder is
 flushed that holds the name: until then a name may be lost, or be there before the content is (fsync(2)). Every function
-raises OSError where the system refuses; what is half done then is left to the caller, who knows what it is called.
+raises OSError where the system refuses; what is half done then is left to the caller, who knows what it is called, but
+for a file that could not be filled: it is removed.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ def write_private(path: Path, data: bytes) -> None:
         while rest:
             rest = rest[os.write(descriptor, rest) :]
         os.fsync(descriptor)
+    except OSError:
+        with suppress(OSError):
+            path.unlink()
+        raise
     finally:
         os.close(descriptor)
 

@@ -64,7 +64,7 @@ def test_a_system_that_takes_bytes_in_pieces_gets_all_of_them(tmp_path: Path, mo
     assert (tmp_path / "new").read_bytes() == b"more than three"
 
 
-def test_a_file_without_room_for_its_end_is_not_told_to_be_whole(tmp_path: Path, steps: list[str]) -> None:
+def test_a_file_without_room_for_its_end_is_no_whole_one_and_does_not_stay(tmp_path: Path, steps: list[str]) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4, limits[1]))
@@ -75,6 +75,7 @@ def test_a_file_without_room_for_its_end_is_not_told_to_be_whole(tmp_path: Path,
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, before)
     assert steps == []
+    assert not (tmp_path / "new").exists()
 
 
 def test_what_is_put_in_place_refers_to_what_is_on_disk_and_stays(tmp_path: Path, steps: list[str]) -> None:

@@ -19,6 +19,12 @@ EXIT_CODES = {
 }
 
 
+UNANSWERED = frozenset(
+    {"begin upload", "upload part", "upload in one", "complete", "look after", "abort", "state commit"}
+)
+"""Stages in which all of an archive may have been sent, so that a run notes it if it does not learn what came of it."""
+
+
 def assert_harmless(cell: Cell, machine: Machine) -> None:
     """Bring the fault upon a run: nothing is lost, no bad archive passes for a good one, and the next night works."""
     night = machine.reset(full=cell.full)
@@ -34,6 +40,8 @@ def assert_harmless(cell: Cell, machine: Machine) -> None:
     if cell.remembered:
         check_remembered(machine, night)
     check_message(cell, machine, ended)
+    if cell.stage not in UNANSWERED and cell.outcome is not Outcome.KILLED:
+        machine.check_no_note()
     machine.check_nothing_left(uploads=not (cell.leaves_upload or cell.outcome is Outcome.KILLED))
     machine.configure()
     if cell.outcome is Outcome.LANDED and cell.full:
@@ -55,7 +63,7 @@ def check_message(cell: Cell, machine: Machine, ended: Ended) -> None:
 
 
 def check_unchanged(machine: Machine, before: Observed) -> None:
-    """The store is byte for byte what it was, and so is DiffDir."""
+    """The store is byte for byte what it was, and so is DiffDir, but for the note of an upload."""
     now = machine.observe()
     assert now.objects == before.objects
     assert now.diff_dir == before.diff_dir

@@ -24,6 +24,8 @@ from tests.servers import S3Server
 from tests.site import FIRST_DAY, Site
 
 PATIENCE = 10.0  # seconds that children of a killed run may take to notice
+NOTE = "/uploading"
+"""How the path in DiffDir ends of what notes an archive that is on its way, or of which nobody knows."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Observed:
 
     Attributes:
         objects: of the store: SHA-256 and metadata by key.
-        diff_dir: the files' bytes by path.
+        diff_dir: the files' bytes by path, but for the note of an upload.
     """
 
     objects: Mapping[str, tuple[str, Mapping[str, str]]]
@@ -191,7 +193,8 @@ class Machine:
         objects = {
             key: (hashlib.sha256(data).hexdigest(), self.metadata(key)) for key, data in sorted(self.objects().items())
         }
-        return Observed(objects, self.site.diff_dir_contents())
+        found = self.site.diff_dir_contents()
+        return Observed(objects, {path: data for path, data in found.items() if not path.endswith(NOTE)})
 
     def records(self) -> dict[str, ArchiveRecord]:
         """What the archives say of themselves, by key."""
@@ -257,6 +260,10 @@ class Machine:
         while children := self.running.children():
             assert time.monotonic() < deadline, children
             time.sleep(0.05)
+
+    def check_no_note(self) -> None:
+        """DiffDir notes no archive of which nobody knows whether it has arrived."""
+        assert not [path for path in self.site.diff_dir_contents() if path.endswith(NOTE)]
 
     def check_diff_dir_is_tidy(self) -> None:
         """DiffDir holds nothing but states, and the snapshots and indexes that they name."""
