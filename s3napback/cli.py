@@ -74,10 +74,16 @@ def _looking() -> Sequence[click.Command]:
 
 
 def _overview() -> Sequence[click.Command]:
-    from s3napback import overview as module
+    from s3napback.overview import (
+        doctor_command,
+        list_command,
+        prune_command,
+        report_command,
+        schedule_command,
+        status_command,
+    )
 
-    looking = module.doctor_command, module.list_command, module.schedule_command, module.status_command
-    return *looking, module.prune_command, module.report_command
+    return doctor_command, list_command, prune_command, report_command, schedule_command, status_command
 
 
 def _restoring() -> Sequence[click.Command]:

@@ -19,6 +19,7 @@ from s3napback.regexes import regex
 from s3napback.speaking import cannot_be_written
 
 Given = Callable[[], Sequence[click.Command]]
+"""Imports some commands."""
 
 HELP = "help"
 """The command that is there when nothing else is well."""

@@ -53,6 +53,11 @@ class OwedSum:
         return cls(name, key, note.id, format_sum(note).decode(errors="surrogateescape"), sum_metadata(note))
 
     @property
+    def content(self) -> bytes:
+        """The checksum object, as it is to be stored."""
+        return self.text.encode(errors="surrogateescape")
+
+    @property
     def files(self) -> Mapping[str, bytes]:
         """What is to lie beside the archive's state until it is written, by its name."""
         return {f"{self.id}{OWED}": json.dumps(asdict(self), indent=1).encode()}
@@ -67,11 +72,11 @@ def forget_owed(state: StoreState, name: str, identity: str) -> None:
 
 def owed_note(state: StoreState, key: str, identity: str) -> SumNote | None:
     """What the checksum of an archive will say that is owed here; None if none is, or it cannot be read."""
-    for path in state.place.folder.glob(f"*/*{OWED}"):
+    for path in _paths(state):
         with suppress(S3napbackError, OSError):
             owed = _read(path)
             if owed is not None and (owed.key, owed.id) == (key, identity):
-                return parse_sum(owed.text.encode(errors="surrogateescape"))
+                return parse_sum(owed.content)
     return None
 
 
@@ -80,7 +85,7 @@ def write_owed(context: RunContext) -> Tally:
     tally = NOTHING
     if context.unreachable is not None:
         return tally
-    for path in sorted(context.state.place.folder.glob(f"*/*{OWED}")):
+    for path in _paths(context.state):
         try:
             _write(context, path)
         except (S3napbackError, OSError) as error:
@@ -91,13 +96,16 @@ def write_owed(context: RunContext) -> Tally:
     return tally
 
 
+def _paths(state: StoreState) -> list[Path]:
+    return sorted(state.place.folder.glob(f"*/*{OWED}"))
+
+
 def _write(context: RunContext, path: Path) -> None:
     owed, store = _read(path), context.store
     found = store.head(owed.key) if owed else None
     record = ArchiveRecord.from_metadata(found.metadata) if found else None
     if owed is not None and found is not None and record is not None and record.id == owed.id:
-        text = owed.text.encode(errors="surrogateescape")
-        stored = put_sum(store, owed.key, text, owed.metadata, found.locked_until)
+        stored = put_sum(store, owed.key, owed.content, owed.metadata, found.locked_until)
         logger.info("%s: its checksum is written, to which an earlier run did not come", owed.key)
         _remember_lock(context.state, owed, stored)
     path.unlink(missing_ok=True)

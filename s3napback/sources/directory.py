@@ -274,11 +274,11 @@ class DirectorySource:
 
     def _conclude(self, snapshot: Path, review: TarReview, guard: TarGuard, indexing: Indexing | None) -> Conclusion:
         """Once the archive has been written: what of the source is not in it, which the snapshot then forgets."""
-        is_known = review.is_complete and guard.is_complete and (indexing is None or indexing.is_complete)
+        is_known = review.is_complete and guard.out.is_complete and (indexing is None or indexing.is_complete)
         added = indexing.left_out if indexing else ()
-        forget(snapshot, {*review.left_out, *guard.left_out, *added} if is_known else None)
+        forget(snapshot, {*review.left_out, *guard.out.paths, *added} if is_known else None)
         in_use = self.databases.warnings(self.job, guard.in_use)
-        unread = review.unread.joined(guard.left_out, guard.forgotten)
+        unread = review.unread.joined(guard.out.paths, guard.out.forgotten)
         if indexing is None:
             return Conclusion([*guard.warnings, *in_use], unread)
         warnings = [*guard.warnings, *indexing.warnings, *in_use]

@@ -73,6 +73,7 @@ class TarGuard:
     """Guards one incremental archive.
 
     Attributes:
+        out: what is not in the archive, or perhaps not whole.
         in_use: data files of databases that names in the archive tell of, the first thousand.
         passes_all: it has nothing more to say.
         drops: the member that was judged last does not pass.
@@ -101,7 +102,7 @@ class TarGuard:
         self.in_use: list[Data] = []
         self._top = posixpath.normpath(member.encode("utf-8", "surrogateescape"))
         self._tree = tree
-        self._out = KeptOut()
+        self.out = KeptOut()
         self._places = places
         self._is_full = is_full
         self._tags = tags
@@ -121,24 +122,9 @@ class TarGuard:
         self._flaw = ""
 
     @property
-    def left_out(self) -> Collection[bytes]:
-        """Paths, normalised, as in the archive, of what is not in it or perhaps not whole."""
-        return self._out.paths
-
-    @property
-    def is_complete(self) -> bool:
-        """All of them are remembered."""
-        return self._out.is_complete
-
-    @property
-    def forgotten(self) -> int:
-        """How many are not."""
-        return self._out.forgotten
-
-    @property
     def warnings(self) -> list[str]:
         """What was kept out and why, one line each."""
-        return [*self._out.warnings, self._flaw] if self._flaw else self._out.warnings
+        return [*self.out.warnings, self._flaw] if self._flaw else self.out.warnings
 
     def go_on(self, blocks: Iterator[memoryview], passed: int) -> Iterator[Block]:
         """See ``Gate`` of ``index/follower.py``."""
@@ -291,7 +277,7 @@ class TarGuard:
             is_twice = self._places.have(before, after)
             doubtful = ((after,) if not self._is_full else ()) if is_twice else (before, after)
             for path in filter(None, doubtful):
-                self._out.add(path, _RENAMED)
+                self.out.add(path, _RENAMED)
 
     def _fits(self, member: Member) -> bool:
         path = posixpath.normpath(member.path)
@@ -304,7 +290,7 @@ class TarGuard:
             self._begin_files()
         if member.type == HARD_LINK:
             link = posixpath.normpath(member.link)
-            if link in self._out or self._places.are_two_files(path, link):
+            if link in self.out or self._places.are_two_files(path, link):
                 return self._leave_out(path, NOT_WHAT_LIES_THERE)
         return self._tree is None or self._lies_there(path, member, self._tree)
 
@@ -357,7 +343,7 @@ class TarGuard:
         return self._place
 
     def _leave_out(self, path: bytes, reason: str) -> bool:
-        self._out.add(path, reason)
+        self.out.add(path, reason)
         return False
 
 

@@ -64,7 +64,7 @@ def test_the_archive_holds_both_places_and_says_nothing_of_a_rename(twice: Path,
     assert {name.encode() for name in names} >= {
         member(twice, place, *below) for place in ("one", "two") for below in (("file",), ("below", "file"))
     }
-    assert set(guard.left_out) == {member(twice, *below) for below in (
+    assert set(guard.out.paths) == {member(twice, *below) for below in (
         ("one",), ("two",), ("one", "below"), ("two", "below"))}  # fmt: skip
     assert "the next archive takes all of it" in guard.warnings[0]
     assert not any("could not be told" in line for line in guard.warnings)
@@ -75,7 +75,7 @@ def test_a_place_where_something_is_mounted_lacks_nothing(twice: Path, tmp_path:
     guard = TarGuard(str(twice)[1:], None, TwoPlaces([member(twice, "two")]), is_full=True)
     clean = b"".join(bytes(piece) for piece in guard.guarded(in_blocks(raw, 1 << 16)))
     list(watched(iter([memoryview(clean)]), lambda _: None))
-    assert not guard.left_out
+    assert not guard.out.paths
     assert not guard.warnings
 
 
@@ -98,7 +98,7 @@ def test_what_has_the_number_of_another_file_is_not_taken_for_it(
     with tarfile.open(fileobj=BytesIO(clean)) as archive:
         (link,) = {"one", "two"} - {Path(entry.name).name for entry in archive if entry.isreg()}
     is_told = doubts and is_changed
-    assert set(guard.left_out) == ({member(root, link)} if is_told else set())
+    assert set(guard.out.paths) == ({member(root, link)} if is_told else set())
     assert any("--hard-dereference" in line for line in guard.warnings) == is_told
 
 
@@ -144,7 +144,7 @@ def test_of_what_is_new_and_mounted_twice_the_second_place_is_taken_again(twice:
     guard = TarGuard(str(twice)[1:], None, TwoPlaces([member(twice, "two")]), is_full=False)
     list(guard.guarded(in_blocks(raw, 1 << 16)))
     second = "two" if b"T" + member(twice, "two") in raw else "one"
-    assert set(guard.left_out) == {member(twice, second), member(twice, second, "below")}
+    assert set(guard.out.paths) == {member(twice, second), member(twice, second, "below")}
 
 
 def test_a_folder_that_is_mounted_twice_comes_back_from_every_night(site: Site, tmp_path: Path) -> None:
