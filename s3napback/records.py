@@ -41,11 +41,10 @@ def _record(
         # Otherwise the library would look for a signature in the source.
         bare.__doc__ = bare.__doc__ or bare.__name__
         made = dataclasses.dataclass(init=False, eq=False, repr=False, slots=slots)(bare)
-        methods: dict[str, Any] = {"__init__": _beginning(made), "__repr__": _representation(made)}
+        methods: dict[str, Any] = {"__init__": _first_beginning(made), "__repr__": _representation}
         if eq:
-            values = _compared(made)
-            methods["__eq__"] = _equality(values)
-            methods["__hash__"] = _hashing(values) if frozen else None
+            methods["__eq__"] = _is_same
+            methods["__hash__"] = _hash if frozen else None
         for name, method in methods.items():
             if name not in own:
                 setattr(made, name, method)
@@ -72,6 +71,16 @@ def _way(field: dataclasses.Field[Any]) -> _Way | None:
 def _maker(field: dataclasses.Field[Any]) -> Callable[[], object]:
     """What makes a field's value."""
     return (lambda: field.default) if field.default_factory is dataclasses.MISSING else field.default_factory
+
+
+def _first_beginning(made: type[Any]) -> Callable[..., None]:
+    """An ``__init__`` that makes the one of a class, and leaves its place to it: half of the classes are never used."""
+
+    def begin(record: Any, *values: object, **named: object) -> None:
+        made.__init__ = beginning = _beginning(made)
+        beginning(record, *values, **named)
+
+    return begin
 
 
 def _beginning(made: type[Any]) -> FunctionType:
@@ -103,6 +112,7 @@ def _template(ways: tuple[_Way, ...], *, is_checked: bool) -> CodeType:
     return next(part for part in module.co_consts if isinstance(part, CodeType))
 
 
+@cache
 def _compared(made: type[Any]) -> Callable[[Any], tuple[object, ...]]:
     """What gives the values by which records of a class are the same ones."""
     names = [field.name for field in dataclasses.fields(made) if field.compare]
@@ -111,27 +121,22 @@ def _compared(made: type[Any]) -> Callable[[Any], tuple[object, ...]]:
     return lambda record: tuple(getattr(record, name) for name in names)
 
 
-def _equality(values: Callable[[Any], tuple[object, ...]]) -> Callable[[Any, object], Any]:
-    def is_same(record: Any, other: object) -> Any:
-        if other.__class__ is not record.__class__:
-            return NotImplemented
-        return values(record) == values(other)
-
-    return is_same
+def _is_same(record: Any, other: Any) -> Any:
+    if other.__class__ is not record.__class__:
+        return NotImplemented
+    values = _compared(record.__class__)
+    return values(record) == values(other)
 
 
-def _hashing(values: Callable[[Any], tuple[object, ...]]) -> Callable[[Any], int]:
-    return lambda record: hash(values(record))
+def _hash(record: Any) -> int:
+    return hash(_compared(record.__class__)(record))
 
 
-def _representation(made: type[Any]) -> Callable[[Any], str]:
-    @recursive_repr()
-    def represent(record: Any) -> str:
-        shown = (field.name for field in dataclasses.fields(made) if field.repr)
-        values = ", ".join(f"{name}={getattr(record, name)!r}" for name in shown)
-        return f"{record.__class__.__qualname__}({values})"
-
-    return represent
+@recursive_repr()
+def _representation(record: Any) -> str:
+    shown = (field.name for field in dataclasses.fields(record) if field.repr)
+    values = ", ".join(f"{name}={getattr(record, name)!r}" for name in shown)
+    return f"{record.__class__.__qualname__}({values})"
 
 
 if TYPE_CHECKING:

@@ -80,8 +80,8 @@ def own_what_is_made() -> None:
 
 
 def seek_cycles_seldom() -> None:
-    """Search memory for cycles after every 10,000 objects, not 700: most come with modules, and none of these goes."""
-    gc.set_threshold(10_000)
+    """Search memory for cycles after each 50,000 objects, not 700: so many come with modules, and none goes."""
+    gc.set_threshold(50_000)
 
 
 def _absolute(folder: str) -> str:

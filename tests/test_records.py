@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from s3napback import records
 from s3napback.records import dataclass
 
 PACKAGE = Path(__file__).parent.parent / "s3napback"
@@ -167,6 +168,21 @@ def test_no_other_is_used_in_the_package() -> None:
             if isinstance(node, ast.ImportFrom) and node.module == "dataclasses" and path.name != "records.py":
                 others += [str(path) for alias in node.names if alias.name == "dataclass"]
     assert others == []
+
+
+def test_a_class_that_is_never_used_costs_no_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    make = records._beginning
+
+    def noting(cls: type[Any]) -> Any:
+        made.append(cls.__name__)
+        return make(cls)
+
+    monkeypatch.setattr(records, "_beginning", noting)
+    point, _secret = dataclass(Bases.point()), dataclass(Bases.secret())
+    assert made == []
+    assert [point(1), point(x=1)] == [point(1, 2)] * 2
+    assert made == ["Point"]
 
 
 def test_the_library_is_asked_for_no_more_than_the_beginning(monkeypatch: pytest.MonkeyPatch) -> None:

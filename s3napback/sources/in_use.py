@@ -11,12 +11,14 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 
 from s3napback.config.settings import Job
+from s3napback.crews import NoThread, begin, result_of
 from s3napback.formatting import counted, printable
 from s3napback.kinds import MYSQL, POSTGRESQL, SQLITE, kind_of
 from s3napback.records import dataclass
@@ -83,19 +85,28 @@ class DatabasesInUse:
 
     jobs: Sequence[Job] = ()
 
-    @cached_property
+    @property
     def seen(self) -> frozenset[Data]:
-        """What processes may have in use now, at the first time of asking."""
-        files = (path for path in _files_of_lock_holders() if path.endswith((_LOG, *_LIKELY)))
-        databases = (Data(SQLITE.name, path.removesuffix(_LOG)) for path in files)
-        folders = set(_working_folders())
-        return frozenset((*databases, *(Data(kind, path) for path in folders for kind, *_ in _PAIRS)))
+        """What processes may have in use now, or had at the first time of asking."""
+        return result_of(self._look)
+
+    @cached_property
+    def _look(self) -> Future[frozenset[Data]]:
+        try:
+            return begin(_seen, "databases in use")
+        except NoThread:
+            done: Future[frozenset[Data]] = Future()
+            done.set_result(_seen())
+            return done
 
     def beside(self, transform: Transform) -> Transform:
-        """The same, which looks what is in use when it begins: tar is at work then, and has not written anything."""
+        """The same, which begins to look what is in use when it begins itself: tar has not written anything then.
+
+        The kernel takes some 20 ms to bring all that have locks to rest, which what tar writes need not wait for.
+        """
 
         def looking(blocks: Iterator[memoryview]) -> Iterator[Block]:
-            _ = self.seen
+            _ = self._look
             return transform(blocks)
 
         return looking
@@ -125,6 +136,13 @@ class DatabasesInUse:
             return bool(same)
         covers = kind_of(found.kind).covers
         return any(other.target == found.path or covers(other.target, found.path) for other in same)
+
+
+def _seen() -> frozenset[Data]:
+    files = (path for path in _files_of_lock_holders() if path.endswith((_LOG, *_LIKELY)))
+    databases = (Data(SQLITE.name, path.removesuffix(_LOG)) for path in files)
+    folders = set(_working_folders())
+    return frozenset((*databases, *(Data(kind, path) for path in folders for kind, *_ in _PAIRS)))
 
 
 def is_excluded(path: str, patterns: Iterable[str]) -> bool:

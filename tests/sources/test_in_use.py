@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from s3napback.crews import NoThread
+from s3napback.sources import in_use
 from s3napback.sources.in_use import Data, DatabasesInUse, is_excluded, named_in
 from tests.catalogues import job
 from tests.databases.sqlite_nights import night
@@ -114,6 +117,8 @@ def test_the_look_is_when_a_stream_begins_and_not_when_it_has_ended(tmp_path: Pa
     databases = DatabasesInUse()
     with held(path, "SELECT * FROM t"):
         blocks = databases.beside(iter)(iter([memoryview(b"x")]))
+        for looking in [thread for thread in threading.enumerate() if thread.name == "databases in use"]:
+            looking.join(timeout=30)
     assert [*blocks] == [b"x"]
     assert Data("SQLite", str(path)) in databases.seen
 
@@ -122,3 +127,21 @@ def test_the_look_is_quick() -> None:
     begun = time.monotonic()
     assert isinstance(DatabasesInUse().seen, frozenset)
     assert time.monotonic() - begun < 30
+
+
+def test_a_stream_does_not_wait_for_the_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    may_look = threading.Event()
+    monkeypatch.setattr(in_use, "_working_folders", lambda: iter(["/srv"] if may_look.wait(30) else []))
+    databases = DatabasesInUse()
+    assert [*databases.beside(iter)(iter([memoryview(b"x")]))] == [b"x"]
+    may_look.set()
+    assert Data("MySQL", "/srv") in databases.seen
+
+
+def test_without_another_thread_it_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise NoThread("can't start new thread")
+
+    monkeypatch.setattr(in_use, "begin", refuse)
+    monkeypatch.setattr(in_use, "_working_folders", lambda: iter(["/srv"]))
+    assert Data("MySQL", "/srv") in DatabasesInUse().seen
