@@ -30,6 +30,7 @@ _HEADER_LIMIT = 120
 _RECORD_START = regex(rb"([01]\0-?\d{1,20}\0-?\d{1,9}\0)-?\d{1,20}(\0\d{1,20}\0[^\0]+)(?=\0)")
 _RECORD_START_LIMIT = 100_000
 _RECORD_END = b"\0\0\0"
+_NOT_WHOLE = "a directory's record in it is not whole"
 
 
 class DamagedSnapshot(Exception):
@@ -106,8 +107,12 @@ def copy_cured(source: BinaryIO, target: Sink, *, margin: int = 0) -> str:
     target.write(header[0][header.end(1) :])
     window.take(header.end())
     while window.has_more():
-        _copy_record_start(window, target)
-        _copy_entries(window, target)
+        if (end := window.data.rfind(_RECORD_END, window.position)) >= 0:
+            target.write(_cured(window.data, window.position, end + len(_RECORD_END)))
+            window.take(end + len(_RECORD_END))
+        else:
+            _copy_record_start(window, target)
+            _copy_entries(window, target)
     return window.digest.hexdigest()
 
 
@@ -166,10 +171,23 @@ def _match_header(data: bytes) -> re.Match[bytes]:
     return found
 
 
+def _cured(data: bytes, position: int, end: int) -> bytes:
+    """Whole records with their device numbers set to 0."""
+    parts, copied = [], position
+    while position < end:
+        start = _RECORD_START.match(data, position)
+        if start is None:
+            raise DamagedSnapshot(_NOT_WHOLE)
+        parts.append(data[copied : start.end(1)])
+        copied = start.start(2)
+        position = data.find(_RECORD_END, start.end()) + len(_RECORD_END)
+    return b"0".join([*parts, data[copied:end]])
+
+
 def _copy_record_start(window: _Window, target: Sink) -> None:
     while (start := _RECORD_START.match(window.data, window.position)) is None:
         if len(window.data) - window.position > _RECORD_START_LIMIT or not window.fill():
-            raise DamagedSnapshot("a directory's record in it is not whole")
+            raise DamagedSnapshot(_NOT_WHOLE)
     target.write(start[1] + b"0" + start[2])
     window.take(start.end())
 
