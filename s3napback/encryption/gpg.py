@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from s3napback.config.settings import EncryptionSettings
-from s3napback.crews import begin, has_come
+from s3napback.crews import begin, has_come, result_of
 from s3napback.encryption.key import Key
 from s3napback.encryption.keys import KeyRing, expiry_warning, exposure_warnings, require_home
 from s3napback.encryption.openpgp import PacketReader, literal_content
@@ -130,8 +130,9 @@ def prepare_encryption(settings: EncryptionSettings, today: date) -> Iterator[En
         packing = begin(partial(_try_out_format, beginning), "gpg")
         try:
             keys = _find_all(ring, settings.recipients)
-        finally:
+        except (UnusableKey, UnusableTool):
             has_come(packing, None)
+            raise
         fingerprints = tuple(dict.fromkeys(key.fingerprint for key in keys))
         vouched_for = settings.keyring is not None
         signer = ring.find_signer(settings.sign_key) if settings.sign_key else None
@@ -139,7 +140,7 @@ def prepare_encryption(settings: EncryptionSettings, today: date) -> Iterator[En
         encrypting = partial(encrypt_command, beginning, fingerprints, trust_always=vouched_for, signer=sign_with)
         command = encrypting()
         untrusted = [] if vouched_for else [key for key in keys if not key.is_trusted]
-        packing.result()
+        result_of(packing)
         tried = _try_out(command, fingerprints, untrusted, ring.place.gpg, sign_with)
         if tried.is_in_chunks:
             # A gpg that does not know how makes large ones.
