@@ -155,6 +155,21 @@ def test_what_cannot_be_read_hides_nothing_else_from_find_and_history(two: Two, 
     assert two.site.run("find", "file2", "--at", "2026-01-03", day=5, expect=1).stdout.count("file2") == 1
 
 
+def test_what_the_store_has_lost_hides_nothing_else_from_find(two: Two) -> None:
+    """In all of the times, and at one of them."""
+    configured = two.site.configuration.read_text()
+    two.site.configuration.write_text(f"StallTimeout 1\n{configured}")
+    two.proxy.add(Fault("GetObject", answer(500, "InternalError"), key=re.escape(two.keys[0])))
+    try:
+        for words in (("find", "file0"), ("find", "file0", "--at", "2026-01-03")):
+            done = two.site.run(*words, day=5, expect=1)
+            assert f"{two.site.source}/file0" in done.stdout
+            assert f"{two.other}/file0" not in done.stdout
+            assert two.keys[0] in done.stderr
+    finally:
+        two.site.configuration.write_text(configured)
+
+
 def test_what_lies_in_cold_storage_hides_nothing_else_from_find_and_history(two: Two) -> None:
     def cold(reply: Answer) -> Answer:
         return replace(reply, headers={**reply.headers, "x-amz-storage-class": "GLACIER"})
