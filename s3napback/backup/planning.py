@@ -93,8 +93,8 @@ class Probes:
             StateError: state cannot be read.
         """
         state, notes = self._state()
-        begun = self.context.state.noted_upload(self.job.name)
-        return SourceFacts(self.context.facts, self.job, state, time.time(), notes, begun.id if begun else "")
+        cut_off = frozenset(each.id for each in self.context.state.noted_uploads(self.job.name))
+        return SourceFacts(self.context.facts, self.job, state, time.time(), notes, cut_off)
 
     def complemented(self, facts: SourceFacts, missing: NotLookedAt) -> SourceFacts:
         """The facts, with the one that a decision was missing.
@@ -151,7 +151,7 @@ class Probes:
             return Whereabouts.THERE
         if held is None:
             return Whereabouts.GONE
-        known = {link.id for link in facts.state.history.chain} | {facts.cut_off}
+        known = {link.id for link in facts.state.history.chain} | facts.cut_off
         return Whereabouts.REPLACED if held.id and held.id not in known else Whereabouts.THERE
 
     def noted_id(self, key: str) -> str | None:

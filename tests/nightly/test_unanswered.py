@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faulty_s3 import Answer, Fault, FaultyS3, Forward, Request, reset
+from tests.faulty_s3 import Action, Answer, Fault, FaultyS3, Forward, Request, answer, reset
 from tests.servers import S3Server
 from tests.site import Site
 from tests.waiting import becomes
@@ -61,7 +61,24 @@ def interrupt(site: Site, proxy: FaultyS3) -> None:
     proxy.wait_until_idle()
 
 
-@pytest.mark.parametrize("end", [lose_answer, interrupt])
+def fail_looks(proxy: FaultyS3, action: Action) -> None:
+    """From now on, at what has been stored."""
+    seen = len(proxy.seen)
+
+    def act(request: Request, forward: Forward) -> Answer | None:
+        is_stored = any(each.operation == "PutObject" and each.key == request.key for each in proxy.seen[seen:])
+        return action(request, forward) if is_stored else forward(request)
+
+    proxy.add(Fault("HeadObject|GetObject", act, key=ARCHIVE))
+
+
+def refuse_look(site: Site, proxy: FaultyS3) -> None:
+    """The store has taken the archive, and does not let it be looked at."""
+    fail_looks(proxy, answer(403, "AccessDenied"))
+    assert "1 failed" in site.run("-f", day=1, expect=1).stderr
+
+
+@pytest.mark.parametrize("end", [lose_answer, interrupt, refuse_look])
 def test_what_a_run_did_not_learn_of_is_no_other_machines(
     site: Site, proxy: FaultyS3, end: Callable[[Site, FaultyS3], None]
 ) -> None:
@@ -71,4 +88,26 @@ def test_what_a_run_did_not_learn_of_is_no_other_machines(
     proxy.clear()
     assert site.metadata(key)["s3napback-id"] != before
     site.run("--strict", day=2)
+    assert not list(site.diff_dir.rglob("uploading"))
+
+
+@pytest.mark.parametrize("refused", ["PutObject", ""], ids=["by the store", "by the source"])
+def test_nor_is_it_when_more_runs_failed_after_that(site: Site, proxy: FaultyS3, refused: str) -> None:
+    site.configure_cycle("Diffs 0\nFulls 1", general="StallTimeout 1")
+    site.run(day=2)
+    key = f"{site.name()}-0-FULL"
+    before = site.metadata(key)["s3napback-id"]
+    proxy.add(Fault("PutObject", reset(after=True), key=ARCHIVE))
+    fail_looks(proxy, reset())
+    site.run(day=3, expect=1)
+    proxy.clear()
+    assert site.metadata(key)["s3napback-id"] != before
+    if refused:
+        proxy.add(Fault(refused, answer(403, "AccessDenied"), key=ARCHIVE))
+    else:
+        site.fake_program("tar", 'case "$*" in *--create*|*-c*) exit 2;; esac; exec REAL "$@"')
+    site.run(day=4, expect=1)
+    proxy.clear()
+    site.environment.pop("PATH", None)
+    site.run("--strict", day=5)
     assert not list(site.diff_dir.rglob("uploading"))
