@@ -72,8 +72,8 @@ class SlotWatch:
 def noted_upload(context: RunContext, plan: Plan, identity: str, sent: Measured) -> Iterator[None]:
     """Note an archive while it is on its way, and longer if nobody knows whether it has arrived.
 
-    Of one that had come to its end neither a failure nor a signal tells: the store may have taken it, or take it yet, and
-    the next run must not think that another machine has made it.
+    Of one that had come to its end neither a failure nor a signal tells: the store may have taken it, or take it yet,
+    and the next run must not think that another machine has made it.
     """
     context.state.note_upload(plan.job.name, plan.key, identity)
     try:
