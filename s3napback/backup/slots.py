@@ -14,7 +14,7 @@ from s3napback.backup.context import RunContext
 from s3napback.crews import begin, result_of
 from s3napback.deciding.facts import Held
 from s3napback.deciding.plans import Plan, why_in_vain, why_not_replaced
-from s3napback.errors import SourceRefused
+from s3napback.errors import SourceRefused, StoreError, StoreUnreachable
 from s3napback.stores import StoredObject
 from s3napback.streams.spooling import Measured
 
@@ -78,8 +78,10 @@ def noted_upload(context: RunContext, plan: Plan, identity: str, sent: Measured)
     context.state.note_upload(plan.job.name, plan.key, identity)
     try:
         yield
-    except BaseException:
-        if not sent.is_whole:
+    except BaseException as error:
+        is_refused = isinstance(error, StoreError) and not isinstance(error, StoreUnreachable)
+        # What a distant store refuses may as well be the look at what it has taken.
+        if (is_refused and not context.store.is_distant) or not sent.is_whole:
             with suppress(OSError):
                 context.state.forget_upload(plan.job.name, identity)
         raise
