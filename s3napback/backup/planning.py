@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from s3napback.backup.context import RunContext
 from s3napback.catalogue.sums import read_sum, sum_key
+from s3napback.catalogue.telling import require_answers
 from s3napback.chains import SourceState
 from s3napback.config.settings import Job
 from s3napback.deciding.facts import (
@@ -26,7 +27,7 @@ from s3napback.deciding.facts import (
     Whereabouts,
 )
 from s3napback.deciding.plans import Plan, Refusal, Skip, decide, why_not_due
-from s3napback.errors import DamagedState, SourceError, SourceRefused, SourceSilent, StoreError, StoreUnreachable
+from s3napback.errors import DamagedState, SourceError, SourceRefused, SourceSilent, StoreError
 from s3napback.records import dataclass
 from s3napback.sources import Source
 from s3napback.state import remembered_of_several
@@ -160,9 +161,8 @@ class Probes:
             return None
         try:
             note = read_sum(self.context.store, key)
-        except StoreUnreachable:
-            raise
-        except StoreError:
+        except StoreError as error:
+            require_answers(self.context.store, error)
             # One that cannot be read, as in cold storage, is as good as none: the archive is made once more.
             return None
         return None if note is None else note.id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import time
@@ -104,3 +105,17 @@ def test_nor_is_it_when_another_run_failed_after_that(site: Site, proxy: FaultyS
     site.environment.pop("PATH", None)
     assert "another machine" not in site.run(day=3).stderr
     assert not list(site.diff_dir.rglob("uploading"))
+
+
+def test_a_checksum_that_the_store_has_lost_is_none_that_the_night_waits_for(site: Site, proxy: FaultyS3) -> None:
+    """An archive of today of which DiffDir does not know is made once more."""
+    before, known = site.root / "before", site.archive_keys()
+    shutil.copytree(site.diff_dir, before)
+    site.run(day=2)
+    shutil.rmtree(site.diff_dir)
+    shutil.copytree(before, site.diff_dir)
+    (key,) = set(site.archive_keys()) - set(known)
+    old = site.metadata(key)["s3napback-id"]
+    proxy.add(Fault("GetObject", answer(500, "InternalError"), key=r".*\.sha256"))
+    site.run(day=2)
+    assert site.metadata(key)["s3napback-id"] != old
