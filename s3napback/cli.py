@@ -233,10 +233,14 @@ def _run_one(path: Path, day: date, options: BackupOptions, *, test: bool, debug
 
     note_outcome(path.stem, "not begun")
     configuration = load_configuration(path)
-    if test:
-        tally = backup.rehearse(configuration, day, options, say, shows_commands=debug)
-    else:
-        tally = backup.run(configuration, day, options)
+    try:
+        if test:
+            tally = backup.rehearse(configuration, day, options, say, shows_commands=debug)
+        else:
+            tally = backup.run(configuration, day, options)
+    except Interrupted as interruption:
+        note_outcome(path.stem, str(interruption))
+        raise
     note_outcome(path.stem, f"{tally.done} done, {tally.skipped} skipped, {tally.failed} failed")
     return tally.exit_code_of(options.strict)
 

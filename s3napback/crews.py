@@ -122,7 +122,7 @@ class Crew:
 
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:
-            _carry_out(*task)
+            carry_out(*task)
             # A result may be large, and is the caller's alone.
             del task
             self._idle.release()
@@ -160,7 +160,7 @@ def begin(call: Callable[[], _Result], name: str = "call") -> Future[_Result]:
         NoThread: it was not made.
     """
     future: Future[_Result] = Future()
-    _start(threading.Thread(target=_carry_out, args=(future, call), name=name, daemon=True))
+    _start(threading.Thread(target=carry_out, args=(future, call), name=name, daemon=True))
     return future
 
 
@@ -176,7 +176,8 @@ def has_come(future: Future[Any], seconds: float | None) -> bool:
     return any(concurrent.futures.wait([future], piece).done for piece in slices(seconds))
 
 
-def _carry_out(future: Future[Any], call: Callable[[], Any]) -> None:
+def carry_out(future: Future[Any], call: Callable[[], Any]) -> None:
+    """Make a call, and have a future tell what came of it; no call is made if nobody wants to know any more."""
     if not future.set_running_or_notify_cancel():
         return
     try:

@@ -17,6 +17,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -35,6 +36,7 @@ STATE_FORMAT = 1
 _STATE = "state.json"
 _NEW_STATE = "state.json.new"
 _UPLOADING = "uploading"
+_MOST_UPLOADS = 100  # that are noted of one name
 _LOCKS = "locks.json"
 OWED = ".owed"  # ends the names of files that stay beside state until what they speak of is done
 _INSTANCE = "instance"
@@ -174,23 +176,33 @@ class StoreState:
         Raises:
             StateError: it cannot be written.
         """
-        path = self.folder(name) / _UPLOADING
         try:
-            self.forget_upload(name)
-            write_private(path, f"{key}\0{identity}".encode("utf-8", "surrogateescape"))
+            self._keep_noted(name, [*self.noted_uploads(name), BegunUpload(key, identity)][-_MOST_UPLOADS:])
         except OSError as error:
-            raise StateError(f"cannot write {path}: {error.strerror}") from error
+            raise StateError(f"cannot write {self.folder(name) / _UPLOADING}: {error.strerror}") from error
 
-    def forget_upload(self, name: str) -> None:
-        """Forget the archive that was noted: it has not arrived."""
-        (self.folder(name) / _UPLOADING).unlink(missing_ok=True)
+    def forget_upload(self, name: str, identity: str) -> None:
+        """Forget an archive that was noted: it has not arrived. What earlier runs have noted stays."""
+        self._keep_noted(name, [each for each in self.noted_uploads(name) if each.id != identity])
 
-    def noted_upload(self, name: str) -> BegunUpload | None:
-        """The archive of which a run of this name did not learn whether it arrived; None if there is none."""
+    def noted_uploads(self, name: str) -> Sequence[BegunUpload]:
+        """The archives since the last commit of which runs of this name did not learn whether they arrived."""
         with suppress(OSError, ChangeableByOthers):
             note = read_own_file(self.folder(name) / _UPLOADING)[0].decode("utf-8", "surrogateescape")
-            return BegunUpload(*note.partition("\0")[::2])
-        return None
+            words = note.split("\0")
+            return [BegunUpload(*each) for each in zip_longest(words[::2], words[1::2], fillvalue="")]
+        return ()
+
+    def _keep_noted(self, name: str, uploads: Sequence[BegunUpload]) -> None:
+        path = self.folder(name) / _UPLOADING
+        new = path.with_name(f"{_UPLOADING}.new")
+        new.unlink(missing_ok=True)  # of a run that was interrupted
+        if not uploads:
+            path.unlink(missing_ok=True)
+            return
+        text = "\0".join(f"{each.key}\0{each.id}" for each in uploads)
+        write_private(new, text.encode("utf-8", "surrogateescape"))
+        new.replace(path)
 
     def locks(self, name: str) -> Ledger:
         """What is remembered of the locks of a name's archives; nothing if that is lost or damaged.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from tests.gpg_keys import Key
 from tests.mail_host import MailHost
 from tests.servers import free_port
 from tests.site import Site
+from tests.waiting import becomes
 
 INI = """[loggers]
 keys=root
@@ -71,6 +73,19 @@ def test_a_run_that_could_not_begin_is_a_letter_too(site: Site, mail_host: MailH
     site.run(option, expect=2)
     (letter,) = mail_host.letters
     assert letter["Subject"].endswith("; site: not begun")
+
+
+def test_the_subject_says_that_a_signal_has_ended_the_run(site: Site, mail_host: MailHost) -> None:
+    option, log = configure(site, smtp(mail_host.listener.getsockname()[1]))
+    site.configure(
+        f"<Cycle c>\nDirectory /nonexistent/a\n<Directory {site.source}>\nBefore sleep 60\n</Directory>\n</Cycle>"
+    )
+    running = subprocess.Popen(site.command(option), env=site.full_environment(), stderr=subprocess.DEVNULL)
+    assert becomes(lambda: log.exists() and "FAILED" in log.read_text(), 60)
+    running.terminate()
+    assert running.wait(30) == 128 + signal.SIGTERM
+    (letter,) = mail_host.letters
+    assert letter["Subject"] == f"trouble; {os.uname().nodename}; site: interrupted by SIGTERM"
 
 
 def test_a_run_without_errors_sends_nothing(site: Site, mail_host: MailHost) -> None:

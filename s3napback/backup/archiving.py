@@ -155,8 +155,7 @@ class _Making:
 
     def _discard_leftovers(self) -> None:
         """Remove what earlier runs left unfinished; a distant store is asked for several keys at once."""
-        begun = self.context.state.noted_upload(self.plan.job.name)
-        noted, survey = [begun.key] if begun else [], self.context.survey
+        noted, survey = [each.key for each in self.context.state.noted_uploads(self.plan.job.name)], self.context.survey
         known = dict.fromkeys([*leftover_keys(self.context.facts, self.plan), *noted])
         keys = [key for key in known if key and (key in noted or survey.may_be_unfinished(key))]
         store = self.context.store

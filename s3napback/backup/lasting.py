@@ -17,7 +17,7 @@ def telling_of_keys(encryption: Encryption | None) -> Iterator[None]:
     """Where gpg fails, say what has become of its keys: its own words name neither a reason nor what to do.
 
     Raises:
-        PipelineError: gpg failed, and a key is gone, revoked, expired or another one.
+        PipelineError: gpg failed, and a key is gone, revoked, expired or another one, or wants a passphrase by now.
     """
     try:
         yield
@@ -25,5 +25,5 @@ def telling_of_keys(encryption: Encryption | None) -> Iterator[None]:
         first = error.culprits[0].element
         is_of_gpg = isinstance(first, Stage) and first.family is Family.GPG
         if encryption and is_of_gpg and (changes := encryption.look_again()):
-            raise PipelineError(*error.lines, "since this run began, its keys have changed:", *changes) from error
+            raise PipelineError(*error.lines, *changes) from error
         raise

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from s3napback.backup.context import RunContext
 from s3napback.catalogue.sums import read_sum, sum_key
+from s3napback.catalogue.telling import require_answers
 from s3napback.chains import SourceState
 from s3napback.config.settings import Job
 from s3napback.deciding.facts import (
@@ -26,7 +27,7 @@ from s3napback.deciding.facts import (
     Whereabouts,
 )
 from s3napback.deciding.plans import Plan, Refusal, Skip, decide, why_not_due
-from s3napback.errors import DamagedState, SourceError, SourceRefused, SourceSilent, StoreError, StoreUnreachable
+from s3napback.errors import DamagedState, SourceError, SourceRefused, SourceSilent, StoreError
 from s3napback.records import dataclass
 from s3napback.sources import Source
 from s3napback.state import remembered_of_several
@@ -93,8 +94,8 @@ class Probes:
             StateError: state cannot be read.
         """
         state, notes = self._state()
-        begun = self.context.state.noted_upload(self.job.name)
-        return SourceFacts(self.context.facts, self.job, state, time.time(), notes, begun.id if begun else "")
+        cut_off = frozenset(each.id for each in self.context.state.noted_uploads(self.job.name))
+        return SourceFacts(self.context.facts, self.job, state, time.time(), notes, cut_off)
 
     def complemented(self, facts: SourceFacts, missing: NotLookedAt) -> SourceFacts:
         """The facts, with the one that a decision was missing.
@@ -151,7 +152,7 @@ class Probes:
             return Whereabouts.THERE
         if held is None:
             return Whereabouts.GONE
-        known = {link.id for link in facts.state.history.chain} | {facts.cut_off}
+        known = {link.id for link in facts.state.history.chain} | facts.cut_off
         return Whereabouts.REPLACED if held.id and held.id not in known else Whereabouts.THERE
 
     def noted_id(self, key: str) -> str | None:
@@ -160,9 +161,8 @@ class Probes:
             return None
         try:
             note = read_sum(self.context.store, key)
-        except StoreUnreachable:
-            raise
-        except StoreError:
+        except StoreError as error:
+            require_answers(self.context.store, error)
             # One that cannot be read, as in cold storage, is as good as none: the archive is made once more.
             return None
         return None if note is None else note.id

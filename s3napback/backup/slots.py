@@ -34,8 +34,7 @@ class SlotWatch:
         self._context = context
         self._plan = plan
         # An upload of ours whose end nobody has seen may come late.
-        begun = context.state.noted_upload(plan.job.name)
-        self._known = {begun.id} if begun else set()
+        self._known = {each.id for each in context.state.noted_uploads(plan.job.name)}
         self._asked: dict[str, Future[StoredObject | None]] = {}
         self._since = -math.inf
         if context.store.is_distant:
@@ -73,15 +72,16 @@ class SlotWatch:
 def noted_upload(context: RunContext, plan: Plan, identity: str, sent: Measured) -> Iterator[None]:
     """Note an archive while it is on its way, and longer if nobody knows whether it has arrived.
 
-    Of one that had come to its end neither the store's silence nor a signal tells: the store may have taken it, or take
-    it yet, and the next run must not think that another machine has made it.
+    Of one that had come to its end neither a failure nor a signal tells: the store may have taken it, or take it yet,
+    and the next run must not think that another machine has made it.
     """
     context.state.note_upload(plan.job.name, plan.key, identity)
     try:
         yield
     except BaseException as error:
         is_refused = isinstance(error, StoreError) and not isinstance(error, StoreUnreachable)
-        if is_refused or not sent.is_whole:
+        # What a distant store refuses may as well be the look at what it has taken.
+        if (is_refused and not context.store.is_distant) or not sent.is_whole:
             with suppress(OSError):
-                context.state.forget_upload(plan.job.name)
+                context.state.forget_upload(plan.job.name, identity)
         raise

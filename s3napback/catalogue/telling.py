@@ -17,11 +17,12 @@ from s3napback.catalogue.sums import read_sum, sum_key
 from s3napback.errors import StoreError, StoreUnreachable
 from s3napback.formatting import counted
 from s3napback.stores import NO_METADATA, Store, StoredObject
+from s3napback.stores.versions import VersionedStore
 
 logger = logging.getLogger("s3napback")
 
 
-def require_answers(store: Store, error: Exception) -> None:
+def require_answers(store: Store | VersionedStore, error: Exception) -> None:
     """See that it is one object for which there is no answer: a store that answers all others has lost it.
 
     Raises:

@@ -16,10 +16,11 @@ from s3napback.browsing.lineages import Version, versions
 from s3napback.browsing.nodes import MISSING, split
 from s3napback.browsing.showing import json_line, json_of, json_of_path, line_of, text_of_name
 from s3napback.catalogue.contents import CataloguedArchive, newest_first
+from s3napback.catalogue.telling import require_answers
 from s3napback.commands.looking import Looker, LookRequest, Output, OutputForm, path_within, require_directory, top_of
 from s3napback.commands.recorded import Account, RecordedTree
 from s3napback.config.settings import Configuration
-from s3napback.errors import S3napbackError, StoreUnreachable, UnusableConfiguration
+from s3napback.errors import S3napbackError, UnusableConfiguration
 from s3napback.formatting import printable, shell_word
 from s3napback.kinds import DIRECTORY, SourceName
 from s3napback.logs import log_lines
@@ -27,6 +28,7 @@ from s3napback.records import dataclass
 from s3napback.recovery.choosing import NothingToRestore, NotYet
 from s3napback.recovery.paths import NoSuchPath
 from s3napback.rotation import day_date
+from s3napback.stores import Store
 
 logger = logging.getLogger("s3napback")
 
@@ -75,7 +77,7 @@ def show(configuration: Configuration, request: LookRequest, pattern: str, today
     told = Account()
     with looker.looking():
         look = partial(_found, looker, at=request.at, within=within, pattern=wanted, told=told)
-        found = _found_in(words, look, told)
+        found = _found_in(looker.holdings.store, words, look, told)
         _show(counter.counted(found), pattern, output)
     told.tell_lacking()
     if told.failed and not told.archives:
@@ -120,13 +122,17 @@ def _directories(looker: Looker, origin: str) -> list[str]:
     return found
 
 
-def _found_in(words: Sequence[str], found: Callable[[str], Iterator[Found]], told: Account) -> Iterator[Found]:
+def _found_in(
+    store: Store, words: Sequence[str], found: Callable[[str], Iterator[Found]], told: Account
+) -> Iterator[Found]:
     """What fits in several sources, in the order of paths where these lie within each other."""
     if len(words) == 1:
         yield from found(words[0])
         return
     for nested in _nested(words):
-        yield from merge(*(_found_if_any(word, found, told) for word in nested), key=lambda each: split(each.path))
+        yield from merge(
+            *(_found_if_any(store, word, found, told) for word in nested), key=lambda each: split(each.path)
+        )
 
 
 def _nested(words: Sequence[str]) -> list[list[str]]:
@@ -138,13 +144,14 @@ def _nested(words: Sequence[str]) -> list[list[str]]:
     return [together[top] for top in sorted(together)]
 
 
-def _found_if_any(word: str, found: Callable[[str], Iterator[Found]], told: Account) -> Iterator[Found]:
+def _found_if_any(store: Store, word: str, found: Callable[[str], Iterator[Found]], told: Account) -> Iterator[Found]:
     """What fits in one of several sources; that nothing can be looked for in it keeps none of the others from it."""
     try:
         yield from found(word)
-    except (StoreUnreachable, UnusableConfiguration):
+    except UnusableConfiguration:
         raise
     except S3napbackError as error:
+        require_answers(store, error)
         is_young = isinstance(error, NotYet)
         told.failed += not is_young
         log_lines(logger, logging.WARNING if is_young else logging.ERROR, error.under(word))
@@ -167,7 +174,7 @@ def _found(looker: Looker, word: str, at: str, within: str, pattern: Pattern, to
                 yield Found(source, wanted.absolute(node.path), [Version(node, [len(chain)])], chain)
         return
     lineages = looker.lineages(word)
-    recorded = RecordedTree(looker.inspector(source), lineages, wanted, looker.require_warm)
+    recorded = RecordedTree(looker.holdings.store, looker.inspector(source), lineages, wanted, looker.require_warm)
     with recorded as tree:
         told.add(recorded)
         for path, found in versions(tree.spans()):

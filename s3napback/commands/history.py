@@ -64,7 +64,7 @@ def show(configuration: Configuration, request: LookRequest, path: str, today: d
     wanted = Interest(name, is_alone=True, top=top_of(source))
     known: dict[str, Node] = {}
     told = Account()
-    recorded = RecordedTree(looker.inspector(source), lineages, wanted, looker.require_warm)
+    recorded = RecordedTree(looker.holdings.store, looker.inspector(source), lineages, wanted, looker.require_warm)
     with looker.looking(), recorded as tree:
         told.add(recorded)
         for node, first, last in tree.spans():

@@ -15,7 +15,8 @@ from s3napback.browsing.interest import Interest
 from s3napback.browsing.lineages import Lineages
 from s3napback.browsing.tree import Tree
 from s3napback.catalogue.contents import CataloguedArchive
-from s3napback.errors import S3napbackError, StoreError, StoreUnreachable
+from s3napback.catalogue.telling import require_answers
+from s3napback.errors import S3napbackError, StoreError
 from s3napback.formatting import counted
 from s3napback.logs import log_lines
 from s3napback.records import dataclass
@@ -23,6 +24,7 @@ from s3napback.recovery.holdings import StoredCold, is_cold
 from s3napback.recovery.inspecting import Inspector, resolved
 from s3napback.recovery.opening.failures import Closed, Damaged
 from s3napback.rotation import day_date
+from s3napback.stores import Store
 
 logger = logging.getLogger("s3napback")
 
@@ -57,6 +59,7 @@ class RecordedTree:
 
     def __init__(
         self,
+        store: Store,
         inspector: Inspector,
         lineages: Lineages,
         wanted: Interest,
@@ -65,12 +68,14 @@ class RecordedTree:
         """Tell of nothing yet.
 
         Args:
+            store: where they lie.
             inspector: looks into the archives.
             lineages: the chains.
             wanted: what is of interest.
             require_warm: raises for archives that cannot be read at once, and says what to do.
         """
         self._require_warm = require_warm
+        self._store = store
         self._inspector = inspector
         self._lineages = lineages
         self._wanted = wanted
@@ -112,9 +117,8 @@ class RecordedTree:
         before = len(self.numbered)
         try:
             self._inspector.replay(self._tree, chain, before + 1)
-        except StoreUnreachable:
-            raise
         except (Closed, Damaged, StoreError) as error:
+            require_answers(self._store, error)
             told = self._tree.number - before
             self.lacking.append(Lacking(chain[told:], error))
             self.numbered += chain[:told]

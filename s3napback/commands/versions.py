@@ -12,10 +12,11 @@ from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.catalogue.reading import PARALLEL_REQUESTS
 from s3napback.catalogue.remembering import HeadMemory, cache_folder
 from s3napback.catalogue.selection import matches
+from s3napback.catalogue.telling import require_answers
 from s3napback.commands.list import Say
 from s3napback.config.settings import Configuration
 from s3napback.crews import Crew
-from s3napback.errors import SourceError, StoreError, StoreUnreachable
+from s3napback.errors import SourceError, StoreError
 from s3napback.listing.versions import Ending, KeptArchive, endings, spans, versions_text
 from s3napback.records import dataclass
 from s3napback.stores import StoredObject
@@ -45,7 +46,7 @@ def show(configuration: Configuration, word: str, say: Say) -> int:
     archives = {_name(found): found for found in versions if not found.is_marker}
     memory = HeadMemory(_Versions(store, archives), cache_folder(os.environ), f"{store.identity}\0{prefix}\0versions")
     with Crew(PARALLEL_REQUESTS, "metadata") as pool:
-        kept = list(pool.map(partial(_kept, memory, prefix, ended), archives.values()))
+        kept = list(pool.map(partial(_kept, store, memory, prefix, ended), archives.values()))
     memory.save(archives)
     if word:
         kept = [each for each in kept if matches(word, each.archive)]
@@ -81,7 +82,11 @@ def _name(version: StoredVersion) -> str:
 
 
 def _kept(
-    memory: HeadMemory, prefix: str, ended: Mapping[tuple[str, str], Ending], version: StoredVersion
+    store: VersionedStore,
+    memory: HeadMemory,
+    prefix: str,
+    ended: Mapping[tuple[str, str], Ending],
+    version: StoredVersion,
 ) -> KeptArchive:
     parts = split_key(version.key.removeprefix(prefix))
     stored = StoredObject(
@@ -91,9 +96,8 @@ def _kept(
     try:
         found = memory.head(stored)
         record = ArchiveRecord.from_metadata(found.metadata) if found else None
-    except StoreUnreachable:
-        raise
     except StoreError as error:
+        require_answers(store, error)
         flaw = f"it cannot be looked at: {error}"
     stored = replace(stored, key=version.key, version_id=version.id)
     archive = CataloguedArchive(stored, parts[0] if parts else version.key, record, flaw)

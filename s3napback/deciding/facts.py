@@ -211,7 +211,7 @@ class SourceFacts:
         state: what is remembered of it; a fresh one if nothing is.
         now: seconds since 1970.
         notes: what should be said of the state, one line each.
-        cut_off: id of the archive that a run was at when it was killed, so that it is not in the state; else empty.
+        cut_off: ids of the archives that runs were at when they were killed, so that they are not in the state.
         has_lost_mark: the store does not bear the mark that earlier backups left there.
         objects: what lies under keys; None where nothing does.
         noted_ids: beside keys the id of the archive that the checksum speaks of; None where there is none to be read.
@@ -225,7 +225,7 @@ class SourceFacts:
     state: SourceState
     now: float
     notes: tuple[str, ...] = ()
-    cut_off: str = ""
+    cut_off: frozenset[str] = frozenset()
     has_lost_mark: bool | None = None
     objects: Mapping[str, Held | None] = field(default_factory=dict)
     noted_ids: Mapping[str, str | None] = field(default_factory=dict)

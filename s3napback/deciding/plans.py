@@ -197,7 +197,7 @@ def _skip_done(facts: SourceFacts) -> Skip | None:
 def _known_ids(facts: SourceFacts) -> set[str]:
     """Those of the archives that runs of this DiffDir have made, or were at, as far as is remembered."""
     remembered = {link.id for link in facts.state.history.chain} | {each.id for each in facts.state.stored.values()}
-    return remembered | {facts.cut_off}
+    return remembered | facts.cut_off
 
 
 def _refuse_stored_future(facts: SourceFacts) -> Skip | Refusal | None:

@@ -37,6 +37,7 @@ SIGNED_DIGEST = "metadata@s3napback"
 """Name of the remark in a signature that says of which archive it is (RFC 4880, 5.2.3.16, notation data)."""
 SIGNED_INDEX = "index@s3napback"
 """The same of an index, so that it cannot pass for an archive, nor an archive for it."""
+_CHANGED = "since this run began, its keys have changed:"
 _COPY = "keybox"  # below a private home, one for a copy of GpgKeyring
 _KEYBOX_MAGIC = b"KBXf"  # bytes 8 to 11 of a keybox (GnuPG's kbx/keybox-blob.c)
 
@@ -153,21 +154,29 @@ def prepare_encryption(settings: EncryptionSettings, today: date) -> Iterator[En
             exposed = _secret_warnings(beginning, settings.keyring)
         else:
             exposed = exposure_warnings(settings.home, os.environ)
-        look_again = partial(_changes, ring, settings, fingerprints)
+        try_again = partial(_try_out, command, fingerprints, untrusted, ring.place.gpg, sign_with)
+        look_again = partial(_changes, ring, settings, fingerprints, try_again)
         said = (f"with every archive gpg says: {line}" for line in tried.remarks)
         yield Encryption(fingerprints, command, (*exposed, *expiring, *said), sign_with, look_again, tried.remarks)
 
 
-def _changes(ring: KeyRing, settings: EncryptionSettings, fingerprints: Sequence[str]) -> Sequence[str]:
+def _changes(
+    ring: KeyRing, settings: EncryptionSettings, fingerprints: Sequence[str], try_again: Callable[[], object]
+) -> Sequence[str]:
     """What has become of keys that were good before, line by line; nothing if they still are."""
     try:
         now = [key.fingerprint for key in _find_all(ring, settings.recipients)]
         if settings.sign_key:
             ring.find_signer(settings.sign_key)
-    except (UnusableKey, UnusableTool) as error:
-        return error.lines
-    others = [each for each in dict.fromkeys(now) if each not in fingerprints]
-    return [f"GpgRecipient names another key by now, {each}: the next run encrypts to that" for each in others]
+        others = [each for each in dict.fromkeys(now) if each not in fingerprints]
+        if not others:
+            try_again()
+    except UnusableKey as error:
+        return (_CHANGED, *error.lines)
+    except UnusableTool as error:
+        return ("what has become of its keys since this run began is not known:", *error.lines)
+    told = [f"GpgRecipient names another key by now, {each}: the next run encrypts to that" for each in others]
+    return (_CHANGED, *told) if told else ()
 
 
 def _secret_warnings(beginning: Sequence[str], keyring: Path) -> tuple[str, ...]:

@@ -21,6 +21,8 @@ logger = logging.getLogger("s3napback.stores.s3")
 
 _Answer = TypeVar("_Answer")
 
+_REFUSED = (301, 307, 400, 401, 403)
+"""What no server says that merely has no such request: 404, 405, 501."""
 _MOST_PAGES = 100
 """Of unfinished uploads, of which each holds up to 1,000."""
 
@@ -66,7 +68,7 @@ class Leftovers:
         return found
 
     def _say_that_they_stay(self, error: BaseException, doing: str) -> None:
-        is_refused = status_of(error) == 403 and not self._has_said_refusal
+        is_refused = status_of(error) in _REFUSED and not self._has_said_refusal
         self._has_said_refusal |= is_refused
         level = logging.WARNING if is_refused else logging.DEBUG
         logger.log(level, "%s; what uploads left unfinished stays, and costs space", translate(error, doing))

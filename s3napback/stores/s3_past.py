@@ -89,7 +89,7 @@ class S3StoreAsOf(ReadOnlyStore, S3StoreWithVersions):
         self._moment = moment.astimezone(timezone.utc)
         self._histories: dict[str, Sequence[StoredVersion]] = {}
         self._covered: set[str] = set()
-        self._has_told_of_parts = False
+        self._is_known = self._has_told_of_parts = False
         self._choices: dict[str, VersionAsOf] = {}
         self._vouchers: dict[str, Voucher | None] = {}
         self._told: dict[str, Vouchers] = {}
@@ -105,12 +105,16 @@ class S3StoreAsOf(ReadOnlyStore, S3StoreWithVersions):
         return f"{self.location} as of {_written(self._moment)}"
 
     def check(self, *, for_writing: bool = True) -> None:
-        """Look whether the bucket can be read, and has kept all that there was at the moment; tells of both clocks.
+        """Look whether the bucket can be read, and, once, whether it has kept all that there was at the moment.
+
+        It tells of both clocks.
 
         Raises:
             UnusableStore: it cannot be shown as of then.
         """
         super().check(for_writing=for_writing)
+        if self._is_known:
+            return
         here = datetime.now(timezone.utc)
         try:
             keeping = look_at_keeping(self._ask, self._bucket, join_prefix(self._settings.prefix, ""))
@@ -129,6 +133,7 @@ class S3StoreAsOf(ReadOnlyStore, S3StoreWithVersions):
                 "%s has stopped to keep versions (its versioning is suspended): what is replaced now is gone at once. "
                 "Find out who has done that; %s", self.location, _enabling(self._bucket)
             )  # fmt: skip
+        self._is_known = True
 
     def _problem(self, keeping: Keeping, clock: datetime) -> str:
         """Why it cannot be shown, as a clause; empty if it can."""
@@ -266,9 +271,8 @@ class S3StoreAsOf(ReadOnlyStore, S3StoreWithVersions):
             return None
         try:
             return voucher_in(self._version_head(version))
-        except StoreUnreachable:
-            raise
         except StoreError as error:
+            self._require_answers(error)
             # Whoever spoils one checksum must not hide an archive that an older one vouches for.
             logger.warning("%s; of the checksums under that key the older ones are asked", error)
             return None
@@ -290,11 +294,21 @@ class S3StoreAsOf(ReadOnlyStore, S3StoreWithVersions):
         try:
             found = self.look_at(version)
             return found.metadata.get(_ID, "") if found else ""
-        except StoreUnreachable:
-            raise
-        except StoreError:
+        except StoreError as error:
+            self._require_answers(error)
+            if isinstance(error, StoreUnreachable):
+                logger.warning("%s; of the versions under that key the older ones are asked", error)
             # One that somebody has encrypted with a key of his own, or that is another account's.
             return ""
+
+    def _require_answers(self, error: StoreError) -> None:
+        """See that it is one version that the store does not give.
+
+        Raises:
+            StoreUnreachable, UnusableStore: the store has stopped to answer.
+        """
+        if isinstance(error, StoreUnreachable):
+            self.check(for_writing=False)
 
     def _tell_what_is_gone(self, key: str, version: StoredVersion, found: StoredObject) -> None:
         """Where later checksums of the time tell of a later archive, it has been removed for good."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.faulty_s3 import FaultyS3
+from tests.faulty_s3 import Fault, FaultyS3, answer
 from tests.past import FIRST, Past, Thief, is_version, past_server, tree, written
 from tests.servers import S3Server
 from tests.site import Site, files
@@ -229,6 +229,22 @@ def test_all_versions_are_listed_and_the_time_of_the_theft_stands_out(robbed: Ro
     moment = re.search(r"--as-of (\S+)$", much[1])
     assert moment is not None
     assert restored(robbed, tmp_path / "then", "--as-of", moment[1]) == robbed.copies[-1]
+
+
+def test_a_version_that_the_store_has_lost_keeps_no_other_from_being_listed(
+    server: S3Server, faulty: Callable[[S3Server], FaultyS3], tmp_path: Path
+) -> None:
+    past, proxy = Past.begin(server), faulty(server)
+    site = Site(tmp_path / "site", proxy.server, past.bucket)
+    site.configure_cycle("Diffs 1", general="StallTimeout 1")
+    for night in range(2):
+        site.run(day=night)
+    proxy.add(Fault("HeadObject", answer(500, "InternalError"), key=".*-FULL"))
+    listed = site.run("list", "--versions").stdout
+    assert re.search(r"-FULL .* it cannot be looked at: .* HTTP 500", listed)
+    assert re.search(rf"{re.escape(str(site.source))} +DIFF +2026-01-02", listed)
+    proxy.add(Fault("ListObjectsV2", answer(500, "InternalError")))
+    site.run("list", "--versions", expect=1)
 
 
 def test_the_versions_of_one_source_are_listed(robbed: Robbed) -> None:

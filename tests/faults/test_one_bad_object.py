@@ -24,6 +24,7 @@ BAD = {
     "of another account": answer(403, "AccessDenied"),
 }
 REFUSED = BAD["encrypted with another's key"]
+LOST_BY_THE_STORE = answer(500, "InternalError")
 
 
 @dataclass
@@ -84,7 +85,7 @@ def test_a_checksum_that_cannot_be_looked_at_keeps_nothing_from_being_listed(two
 
 
 def test_a_checksum_or_a_word_that_the_store_has_lost_is_no_store_that_is_away(two: Two) -> None:
-    lost = answer(500, "InternalError")
+    lost = LOST_BY_THE_STORE
     two.proxy.add(Fault("HeadObject", lost, key=rf"{two.keys[1]}\.sha256"))
     two.proxy.add(Fault("GetObject", lost, key=r"s3napback-status/.*"))
     done = two.site.run("list", day=5)
@@ -153,6 +154,34 @@ def test_what_cannot_be_read_hides_nothing_else_from_find_and_history(two: Two, 
     told = two.site.run("history", f"{two.other}/file0", day=5, expect=1)
     assert ("2026-01-01 to 2026-01-02" in told.stdout) == bool(nth)
     assert two.site.run("find", "file2", "--at", "2026-01-03", day=5, expect=1).stdout.count("file2") == 1
+
+
+@pytest.fixture
+def hasty(two: Two) -> Iterator[Two]:
+    """The same, where nothing is waited for."""
+    configured = two.site.configuration.read_text()
+    two.site.configuration.write_text(f"StallTimeout 1\n{configured}")
+    yield two
+    two.site.configuration.write_text(configured)
+
+
+def test_what_the_store_has_lost_hides_nothing_else_from_find(hasty: Two) -> None:
+    """In all of the times, and at one of them."""
+    hasty.proxy.add(Fault("GetObject", LOST_BY_THE_STORE, key=re.escape(hasty.keys[0])))
+    for words in (("find", "file0"), ("find", "file0", "--at", "2026-01-03")):
+        done = hasty.site.run(*words, day=5, expect=1)
+        assert f"{hasty.site.source}/file0" in done.stdout
+        assert f"{hasty.other}/file0" not in done.stdout
+        assert hasty.keys[0] in done.stderr
+
+
+def test_a_checksum_that_the_store_has_lost_keeps_no_small_archive_from_being_restored(
+    hasty: Two, tmp_path: Path
+) -> None:
+    hasty.proxy.add(Fault("GetObject", LOST_BY_THE_STORE, key=rf"{hasty.keys[1]}\.sha256"))
+    done = hasty.site.run("restore", str(hasty.other), "--to", str(tmp_path / "out"), day=5)
+    assert f"{hasty.keys[1]} is restored without a look at its checksum" in done.stderr
+    assert {path.name for path in (tmp_path / "out").rglob("file*")} == {"file0", "file1", "file2"}
 
 
 def test_what_lies_in_cold_storage_hides_nothing_else_from_find_and_history(two: Two) -> None:

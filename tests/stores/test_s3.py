@@ -235,6 +235,18 @@ def test_a_key_that_may_not_list_uploads_is_warned_of_once(on_moto: S3Bench, cap
     assert "s3:ListBucketMultipartUploads" in said
 
 
+@pytest.mark.parametrize(("status", "code"), [(301, "PermanentRedirect"), (400, "InvalidRequest")])
+def test_so_is_every_refusal_to_list_uploads(
+    on_moto: S3Bench, caplog: pytest.LogCaptureFixture, status: int, code: str
+) -> None:
+    on_moto.proxy.add(Fault("ListMultipartUploads", answer(status, code)))
+    assert list(on_moto.store.unfinished("")) == []
+    assert on_moto.store.discard_leftovers("k") == 0
+    (said,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert f"HTTP {status}" in said
+    assert "what uploads left unfinished stays" in said
+
+
 def test_a_bucket_that_keeps_versions_says_so_when_something_is_deleted(on_moto: S3Bench) -> None:
     assert not on_moto.store.delete("k")
     versions: Any = {"Status": "Enabled"}

@@ -198,10 +198,14 @@ def test_requests_are_those_of_a_listing_and_one_for_each_archive(
     assert content(store, "p-0-FULL") == b"p"
 
 
+@pytest.mark.parametrize(("status", "code"), [(400, "InvalidRequest"), (500, "InternalError")])
 def test_a_checksum_that_cannot_be_read_hides_no_archive_that_an_older_one_vouches_for(
-    past: Past, faulty: Callable[[S3Server], FaultyS3], caplog: pytest.LogCaptureFixture
+    past: Past, faulty: Callable[[S3Server], FaultyS3], caplog: pytest.LogCaptureFixture, status: int, code: str
 ) -> None:
-    """Whoever encrypts it with a key of his own takes nothing away, neither of an archive in parts nor of another."""
+    """Whoever encrypts it with a key of his own takes nothing away, neither of an archive in parts nor of another.
+
+    Nor does a store that has lost it.
+    """
     Thief(past).finish_late("p-0-FULL", b"parts", {"s3napback-id": "p"}, FIRST)
     for key, identity in (("p-0-FULL", "p"), (KEY, "old")):
         for text in (f"# id {identity}\n", "# id thief\n"):
@@ -212,7 +216,7 @@ def test_a_checksum_that_cannot_be_read_hides_no_archive_that_an_older_one_vouch
 
     def refuse(request: Request, forward: Forward) -> Answer | None:
         is_spoilt = any(name in request.path for name in spoilt)
-        return answer(400, "InvalidRequest")(request, forward) if is_spoilt else forward(request)
+        return answer(status, code)(request, forward) if is_spoilt else forward(request)
 
     proxy.add(Fault("GetObject", refuse))
     store = store_as_of(past, server=proxy.server)
@@ -220,7 +224,29 @@ def test_a_checksum_that_cannot_be_read_hides_no_archive_that_an_older_one_vouch
         found = store.head(key)
         assert found is not None
         assert (found.flaw, content(store, key)) == ("", data)
-    assert len(re.findall(r"sha256, version \S+ failed: HTTP 400 .* the older ones are asked", caplog.text)) == 2
+    assert len(re.findall(rf"sha256, version \S+ failed: HTTP {status} .* the older ones are asked", caplog.text)) == 2
+
+
+def test_a_version_that_the_store_has_lost_is_told_from_a_store_that_is_away(
+    past: Past, faulty: Callable[[S3Server], FaultyS3], caplog: pytest.LogCaptureFixture
+) -> None:
+    Thief(past).finish_late("p-0-FULL", b"parts", {"s3napback-id": "p"}, FIRST)
+    Thief(past).finish_late("p-0-FULL", b"lost", {"s3napback-id": "lost"}, FIRST + timedelta(seconds=1))
+    put(past, "p-0-FULL.sha256", b"# id p\n", "sum")
+    past.date(FIRST + timedelta(minutes=1))
+    proxy = faulty(past.server)
+    lost = str(past.versions_of("p-0-FULL")[-1].version_id)
+
+    def lose(request: Request, forward: Forward) -> Answer | None:
+        return answer(500, "InternalError")(request, forward) if lost in request.path else forward(request)
+
+    proxy.add(Fault("HeadObject", lose))
+    store = store_as_of(past, server=proxy.server)
+    assert content(store, "p-0-FULL") == b"parts"
+    assert re.search(rf"looking at .*, version {re.escape(lost)} failed: HTTP 500 .*; of the versions", caplog.text)
+    proxy.add(Fault("ListObjectsV2", answer(500, "InternalError")))
+    with pytest.raises(StoreUnreachable):
+        store_as_of(past, server=proxy.server).head("p-0-FULL")
 
 
 @pytest.mark.parametrize("prefix", ["a", "c"])

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import field, replace
 from itertools import islice
 
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.catalogue.sums import LONGEST_SUM, sum_key
-from s3napback.crews import Crew, result_of
-from s3napback.errors import StoreError
+from s3napback.crews import Crew, carry_out, result_of
 from s3napback.records import dataclass
 from s3napback.recovery.opening.decoder import Decoder
 from s3napback.recovery.opening.decrypting import HEAD_SIZE, looks_encrypted
@@ -30,12 +29,15 @@ _FOR_EACH_THREAD = 2
 
 
 @dataclass(frozen=True)
-class _Come:
-    """What has come of one archive: its bytes, those of its checksum, and what the store said of it afterwards."""
+class _Coming:
+    """What comes of one archive, one after the other: its bytes, what the store says of it then, and its checksum.
 
-    content: bytes
-    digest: bytes | None
-    now: StoredObject | None
+    A checksum that does not come keeps nobody from the rest.
+    """
+
+    content: Future[bytes] = field(default_factory=Future)
+    now: Future[StoredObject | None] = field(default_factory=Future)
+    digest: Future[bytes | None] = field(default_factory=Future)
 
 
 class _AheadStore(StoreInFront):
@@ -46,7 +48,7 @@ class _AheadStore(StoreInFront):
         self._sums = sums
         self._crew = Crew(threads, "ahead")
         self._waiting = iter(chain)
-        self._under_way: dict[str, Future[_Come]] = {}
+        self._under_way: dict[str, _Coming] = {}
         self._by_sum = {sum_key(archive.key): archive.key for archive in chain}
         self._most = threads * _FOR_EACH_THREAD
         self._begin()
@@ -59,39 +61,37 @@ class _AheadStore(StoreInFront):
 
     def _begin(self) -> None:
         for archive in islice(self._waiting, self._most - len(self._under_way)):
-            self._under_way[archive.key] = self._crew.submit(self._fetch, archive.stored)
+            coming = self._under_way[archive.key] = _Coming()
+            self._crew.submit(self._fetch, archive.stored, coming)
 
-    def _fetch(self, stored: StoredObject) -> _Come:
-        content = b"".join(self._store.read(stored.key, version=stored.version))
-        key = sum_key(stored.key)
+    def _fetch(self, stored: StoredObject, coming: _Coming) -> None:
+        carry_out(coming.content, lambda: b"".join(self._store.read(stored.key, version=stored.version)))
+        carry_out(coming.now, lambda: self._store.head(stored.key) if coming.content.result() else None)
+        carry_out(coming.digest, lambda: self._sum(sum_key(stored.key), coming.content.result()))
+
+    def _sum(self, key: str, content: bytes) -> bytes | None:
+        """A checksum; None if none is needed. That it cannot be read whoever asks for it is told, and nobody else."""
         has_sum = key in self._sums and not looks_encrypted(content[:HEAD_SIZE])
-        return _Come(content, self._sum(key) if has_sum else None, self._store.head(stored.key))
-
-    def _sum(self, key: str) -> bytes | None:
-        """A checksum; None if it cannot be read, which whoever asks for it is told, and nobody else."""
-        try:
-            return read_at_most(self._store, key, LONGEST_SUM)
-        except StoreError:
-            return None
+        return read_at_most(self._store, key, LONGEST_SUM) if has_sum else None
 
     def read(self, key: str, *, start: int = 0, end: int | None = None, version: str = "") -> Iterator[bytes]:
         """See ``Store``."""
         if key in self._under_way:
-            yield result_of(self._under_way[key]).content[start:end]
+            yield result_of(self._under_way[key].content)[start:end]
             return
         archive = self._by_sum.get(key, "")
-        if archive in self._under_way and (digest := result_of(self._under_way[archive]).digest) is not None:
+        if archive in self._under_way and (digest := result_of(self._under_way[archive].digest)) is not None:
             yield digest[start:end]
             return
         yield from self._store.read(key, start=start, end=end, version=version)
 
     def head(self, key: str) -> StoredObject | None:
         """See ``Store``. With it an archive is done; what is asked of it later is asked anew."""
-        come = self._under_way.pop(key, None)
-        if come is None:
+        coming = self._under_way.pop(key, None)
+        if coming is None:
             return self._store.head(key)
         self._begin()
-        return result_of(come).now
+        return result_of(coming.now)
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """See ``Store``."""
