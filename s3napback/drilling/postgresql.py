@@ -18,7 +18,7 @@ from s3napback.records import dataclass
 from s3napback.regexes import regex
 from s3napback.sources.dump_command import Inventory, Table
 from s3napback.sources.postgresql import connection_string
-from s3napback.sources.postgresql_answers import PREFIX, database_name
+from s3napback.sources.postgresql_answers import database_name, definition_at
 from s3napback.sources.postgresql_files import quoted
 from s3napback.sources.postgresql_inventory import (
     POLICIES,
@@ -167,12 +167,11 @@ class PostgreSQLTrial:
 
     def _create(self, head: bytes) -> None:
         """Make the database as the dump's first lines tell, or, where that is not to be had here, with none of it."""
-        lines = head.decode(errors="surrogateescape").split("\n")
-        own = [line.removeprefix(PREFIX) for line in lines if line.startswith(PREFIX)]
+        own = definition_at(head.decode(errors="surrogateescape"))
         name = quoted(self.database)
         try:
             if own:
-                self._tools.answer(*self._psql("postgres", stop=False), text="\n".join(own) + "\n")
+                self._tools.answer(*self._psql("postgres", stop=False), text=own)
             self._tools.answer(*self._psql(self.database), "--command=SELECT 1")
         except PipelineError:
             self._remarks.append("was loaded without its own settings (encoding, locale), which are not to be had here")
