@@ -132,7 +132,7 @@ def questions(version: int) -> str:
 
 
 def columns_of(query: str) -> str:
-    """A query for ``kind``, ``schema``, ``name`` and ``more``; tabs, which stand between these, become something else."""
+    """A query for ``kind``, ``schema``, ``name`` and ``more``; tabs, which stand between these, become others."""
     names = (f"replace({column}::text, E'\\t', E'\\x01')" for column in ("kind", "schema", "name", "more"))
     return f"SELECT {', '.join(names)} FROM ({query}) AS found"  # noqa: S608
 

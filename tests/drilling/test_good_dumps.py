@@ -1,4 +1,4 @@
-"""A drill takes for good what is good: partitions, names with line breaks or tabs, databases that cannot be written to."""
+"""A drill takes for good what is good: partitions, names with line breaks or tabs, databases that are read-only."""
 
 from __future__ import annotations
 
