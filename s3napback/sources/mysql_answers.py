@@ -60,6 +60,9 @@ _MADE = (
 )
 """Tables of which a dump shows one moment, whatever is done to them."""
 
+_PARTED = " AND ENGINE = 'InnoDB' AND CREATE_OPTIONS LIKE '%partitioned%' AND VERSION() LIKE '%MariaDB%'"
+"""Tables of which MariaDB, alone, makes a part a table of its own."""
+
 _CHARACTERS = "DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME"
 
 _STRAY = (
@@ -79,9 +82,8 @@ class ServerObject(NamedTuple):
     """One thing that the server has.
 
     Attributes:
-        kind: ``table``, ``routine``, ``trigger``, ``event``, ``database``, ``made``, ``engine``, ``unknown``,
-            ``float``, ``legacy``, ``unlike bytes``, ``by transaction`` or
-            ``stray view``.
+        kind: ``table``, ``routine``, ``trigger``, ``event``, ``database``, ``made``, ``parted``, ``engine``,
+            ``unknown``, ``float``, ``legacy``, ``unlike bytes``, ``by transaction`` or ``stray view``.
         database: empty where only one is asked about.
         name: its own; of the last seven, its table's.
         more: a table's type, a trigger's table, a database's character set, an engine, a column; when a table was made.
@@ -136,7 +138,7 @@ def questions(*, of_all: bool) -> str:
         _rows("event", "EVENTS", "EVENT_NAME", "''", "EVENT_SCHEMA", of_all=of_all),
         _rows("database", "SCHEMATA", "SCHEMA_NAME", _CHARACTERS, "SCHEMA_NAME", of_all=of_all),
         # Where MariaDB shows the time of the last change, nothing has to be known of before.
-        _made(of_all=of_all) + " AND VERSION() NOT LIKE '%MariaDB%'",
+        _made("made", of_all=of_all) + " AND VERSION() NOT LIKE '%MariaDB%'",
         _rows("engine", "TABLES", "TABLE_NAME", "ENGINE", "TABLE_SCHEMA", of_all=of_all) + _ELSEWHERE,
         _rows("unknown", "TABLES", "TABLE_NAME", "ENGINE", "TABLE_SCHEMA", of_all=of_all) + _NOT_LOCAL,
         _rows("float", "COLUMNS", "TABLE_NAME", "COLUMN_NAME", "TABLE_SCHEMA", of_all=of_all) + _SHORTENED,
@@ -161,7 +163,7 @@ def question_after(closed: Iterable[Sequence[str]], *, of_all: bool) -> str:
         f" AND NOT ({' AND '.join(f'{column} = {_string(name)}' for column, name in zip(columns, table, strict=True))})"
         for table in closed
     )
-    return "; ".join((*_beginning(), _made(of_all=of_all) + others))
+    return "; ".join((*_beginning(), *(_made(kind, of_all=of_all) + others for kind in ("made", "parted"))))
 
 
 def _beginning() -> tuple[str, ...]:
@@ -172,9 +174,10 @@ def _beginning() -> tuple[str, ...]:
     )
 
 
-def _made(*, of_all: bool) -> str:
+def _made(kind: str, *, of_all: bool) -> str:
     times = "UNIX_TIMESTAMP(CREATE_TIME), UNIX_TIMESTAMP(NOW(6))"
-    return _rows("made", "TABLES", "TABLE_NAME", times, "TABLE_SCHEMA", of_all=of_all) + _MADE
+    which = _MADE if kind == "made" else _PARTED
+    return _rows(kind, "TABLES", "TABLE_NAME", times, "TABLE_SCHEMA", of_all=of_all) + which
 
 
 def _rows(kind: str, table: str, name: str, more: str, schema: str, *, of_all: bool) -> str:

@@ -15,6 +15,9 @@ from s3napback.sources.mysql_answers import Answer, ServerObject
 Interval = tuple[float, float]
 """From when to when, by this machine's clock."""
 
+_ONE_STATEMENT = 2.0
+"""Seconds that may lie between what one statement makes, by times that are cut off to seconds."""
+
 
 def noted(answer: Answer) -> dict[tuple[str, ...], str]:
     """When each table was made, by its name, if that is to be known; empty for those that are not to be opened."""
@@ -34,16 +37,27 @@ def exchanged(
         asked: when it was asked that.
         turns: for each table in the dump, when that began, and when the table's turn came.
     """
-    for row in after.of("made"):
-        if row.more == "NULL":
-            continue  # a table that is damaged
-        name = _name(row)
+    new: list[float] = []
+    for name, row, made in _times(after, "made", asked):
         begun, turn = turns.get(name, (0, 0))
-        made = asked - float(row.collation) + float(row.more)
+        if name not in turns:
+            new.append(made)
         # Servers cut times off to seconds. What was made just before the dump, as by Before, is as it should be.
         is_other = made >= begun if after.is_mariadb else before.get(name, row.more) != row.more
         if is_other and made <= turn:
             yield name
+    # ALTER TABLE ... CONVERT PARTITION ... TO TABLE makes a part a table, which the dump program has not heard of.
+    for name, _row, made in _times(after, "parted", asked):
+        begun, turn = turns.get(name, (0, 0))
+        if begun <= made <= turn and any(abs(made - other) <= _ONE_STATEMENT for other in new):
+            yield name
+
+
+def _times(after: Answer, kind: str, asked: float) -> Iterator[tuple[tuple[str, ...], ServerObject, float]]:
+    """Tables, and when each was made, by this machine's clock; without those that are damaged."""
+    for row in after.of(kind):
+        if row.more != "NULL":
+            yield _name(row), row, asked - float(row.collation) + float(row.more)
 
 
 def _name(row: ServerObject) -> tuple[str, ...]:

@@ -172,3 +172,17 @@ def test_a_table_that_is_exchanged_before_its_turn_comes_is_not_taken_for_the_ot
     failed = site.run(expect=int(is_early)).stderr
     assert ("stale than were there: it was renamed, or defined anew" in failed) == is_early
     assert bool(site.archive_keys()) == (not is_early)
+
+
+def test_rows_that_go_from_a_part_to_a_new_table_before_their_turn_comes_are_missed(
+    site: Site, mariadb: MariaDB, database: str
+) -> None:
+    mariadb.run("CREATE TABLE first AS SELECT REPEAT(seq, 1500) FROM seq_1_to_4000", database)
+    parts = "PARTITION old VALUES LESS THAN (10), PARTITION young VALUES LESS THAN (20)"
+    mariadb.run(f"CREATE TABLE parted (i INT) PARTITION BY RANGE (i) ({parts})", database)
+    mariadb.run("INSERT INTO parted VALUES (1), (11)", database)
+    statement = "ALTER TABLE parted CONVERT PARTITION old TO TABLE taken"
+    change = f"mariadb --socket={mariadb.socket} --user=root --execute='{statement}' {database} >&2"
+    dump = EARLY.format('"$@"', change)
+    site.fake_program("mariadb-dump", f'case "$*" in *--opt*) {dump};; *) REAL "$@";; esac')
+    assert "parted than were there: it was renamed, or defined anew" in site.run(expect=1).stderr
