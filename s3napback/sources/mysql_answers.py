@@ -82,12 +82,13 @@ class ServerObject(NamedTuple):
     """One thing that the server has.
 
     Attributes:
-        kind: ``table``, ``routine``, ``trigger``, ``event``, ``database``, ``made``, ``parted``, ``engine``,
-            ``unknown``, ``float``, ``legacy``, ``unlike bytes``, ``by transaction`` or ``stray view``.
+        kind: ``table``, ``routine``, ``trigger``, ``event``, ``database``, ``made``, ``parted``, ``number``,
+            ``engine``, ``unknown``, ``float``, ``legacy``, ``unlike bytes``, ``by transaction`` or ``stray view``.
         database: empty where only one is asked about.
         name: its own; of the last seven, its table's.
-        more: a table's type, a trigger's table, a database's character set, an engine, a column; when a table was made.
-        collation: a database's; of what was made, the time by the server's clock.
+        more: a table's type, a trigger's table, a database's character set, an engine, a column; when a table was
+            made; a number.
+        collation: a database's; of what was made, the time by the server's clock; of a number, 1 if it is a part's.
     """
 
     kind: str
@@ -164,6 +165,19 @@ def question_after(closed: Iterable[Sequence[str]], *, of_all: bool) -> str:
         for table in closed
     )
     return "; ".join((*_beginning(), *(_made(kind, of_all=of_all) + others for kind in ("made", "parted"))))
+
+
+def question_for_numbers() -> str:
+    """Statements for the client of MariaDB: the number of each table, and part of one, which it keeps under any name.
+
+    It takes the right ``PROCESS``.
+    """
+    decoded = "CONVERT(CAST(SUBSTRING_INDEX({}, '#', 1) AS BINARY) USING filename)"
+    names = (decoded.format(f"SUBSTRING_INDEX(NAME, '/', {place})") for place in (1, -1))
+    numbers = f"SELECT 'number', {', '.join(names)}, TABLE_ID, NAME LIKE '%#%' FROM information_schema."  # noqa: S608
+    # Temporary ones, and those of full text indexes, which go wherever their tables go.
+    where = " WHERE NAME LIKE '%/%' AND NAME NOT LIKE '%/#%' AND NAME NOT LIKE '%/FTS\\_%'"
+    return "; ".join((*_beginning(), f"{numbers}INNODB_SYS_TABLES{where}"))
 
 
 def _beginning() -> tuple[str, ...]:

@@ -53,6 +53,28 @@ def exchanged(
             yield name
 
 
+def moved(
+    before: Answer, after: Answer, turns: Mapping[tuple[str, ...], Interval], database: str
+) -> Iterator[tuple[str, ...]]:
+    """Those tables whose rows are under another name now, and may be under neither in the dump.
+
+    Of a part nobody knows when it went. Where a table was renamed that is in the dump, ``exchanged`` tells.
+
+    Args:
+        before: the numbers of tables, as they were before the dump.
+        after: the same after it.
+        database: that the dump is of; empty for those of all.
+    """
+    names = {row.more: row for row in after.of("number")}
+    for row in before.of("number"):
+        now = names.get(row.more, row)
+        if (row.database, row.name) == (now.database, now.name) or database not in ("", row.database):
+            continue
+        old, new = (((each.database,) if not database else ()) + (each.name,) for each in (row, now))
+        if "1" in (row.collation, now.collation) or not (old in turns or new in turns):
+            yield old
+
+
 def _times(after: Answer, kind: str, asked: float) -> Iterator[tuple[tuple[str, ...], ServerObject, float]]:
     """Tables, and when each was made, by this machine's clock; without those that are damaged."""
     for row in after.of(kind):
