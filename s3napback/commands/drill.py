@@ -250,7 +250,9 @@ class _Drills:
 
     def _called(self, aim: _Aim, name: str) -> str:
         """What a source is called, with its Cycle where that alone tells what is meant."""
-        cycles = [job.cycle for job in self.holdings.configuration.jobs if job.name == aim.origin and job.cycle]
+        # The root directory alone has an empty name.
+        jobs = self.holdings.configuration.jobs if aim.origin else ()
+        cycles = [job.cycle for job in jobs if job.name == aim.origin and job.cycle]
         return f"{name} (Cycle {cycles[0]})" if cycles else name
 
     def _prove(self, aim: _Aim) -> bool:
