@@ -158,11 +158,9 @@ class _Drills:
     def _aims(self, word: str) -> list[_Aim]:
         """A source, or, where several Cycles back it up, each of its names under which there is something."""
         request = self.request
-        jobs = [job for job in self.holdings.configuration.jobs if str(job.source) == word]
-        names = [job.name for job in jobs if word in self._keys_of(job)]
-        if request.origin or request.at or len(names) < 2:
-            return [_Aim(word, request.origin)]
-        return [_Aim(word, name) for name in names]
+        jobs = [job for job in self.holdings.configuration.jobs if job.source in self._shared]
+        aims = [self._aim_of(job, word) for job in jobs if word in self._keys_of(job)]
+        return [_Aim(word, request.origin)] if request.origin or request.at or len(aims) < 2 else aims
 
     @cached_property
     def _shared(self) -> Collection[SourceName]:
@@ -192,8 +190,10 @@ class _Drills:
         return sorted(found, key=lambda aim: (found[aim], aim))
 
     def _aim_of(self, job: Job, source: str) -> _Aim:
-        is_shared = job.source in self._shared and source == str(job.source)
-        return _Aim(source, job.name if is_shared else self.request.origin)
+        if job.source not in self._shared:
+            return _Aim(source, self.request.origin)
+        # What a pattern or a folder stands for has names of its own.
+        return _Aim(source, job.name if source == str(job.source) else job.cycle)
 
     def _has_newer_bad(self, aim: _Aim) -> bool:
         """Whether what was proven is older than what cannot be restored."""
@@ -209,7 +209,8 @@ class _Drills:
                 continue
             source = archive.record.owner.source
             is_own = source == job.source and (archive.base == job.name or source not in self._shared)
-            if is_own or (source != job.source and _stands_for(job, source)):
+            is_of_cycle = archive.record.cycle == job.cycle or job.source not in self._shared
+            if is_own or (source != job.source and is_of_cycle and _stands_for(job, source)):
                 found.setdefault(str(source), []).append(archive.key)
         return found
 
@@ -252,7 +253,7 @@ class _Drills:
         """What a source is called, with its Cycle where that alone tells what is meant."""
         # The root directory alone has an empty name.
         jobs = self.holdings.configuration.jobs if aim.origin else ()
-        cycles = [job.cycle for job in jobs if job.name == aim.origin and job.cycle]
+        cycles = [job.cycle for job in jobs if job.cycle and aim.origin in (job.name, job.cycle)]
         return f"{name} (Cycle {cycles[0]})" if cycles else name
 
     def _prove(self, aim: _Aim) -> bool:

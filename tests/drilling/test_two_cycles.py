@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 from tests.drilling.spoiling import spoil
 from tests.site import Site
 
@@ -31,3 +34,15 @@ def test_a_source_is_proven_in_each_of_its_cycles(site: Site) -> None:
     assert f"Directory {site.source} (Cycle daily) of " in shown
     assert f"Directory {site.source} (Cycle weekly) of " in shown
     assert "NOT PROVEN" in shown
+
+
+def test_what_a_pattern_stands_for_is_proven_in_each_cycle(site: Site) -> None:
+    with closing(sqlite3.connect(site.source / "data.db")) as connection, connection:
+        connection.execute("CREATE TABLE t (a)")
+    names = ("one", "two")
+    cycles = [f"<Cycle {name}>\nFulls 2\nSQLite {site.source}/*.db\n</Cycle>\n" for name in names]
+    site.configure("".join(cycles), general="DrillEvery 7")
+    site.run()
+    for options in (["--due"], []):
+        shown = site.run("drill", *options).stdout
+        assert [f"data.db (Cycle {name}) of " in shown for name in names] == [True, True]
